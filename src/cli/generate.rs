@@ -1,0 +1,42 @@
+//! `zoom-udm generate` (hidden): made-up records, for tests and benches.
+
+use super::{Exit, Fault};
+use crate::corpus::{self, Kind};
+use clap::{Args, ValueEnum};
+use std::io::{self, BufWriter, Write as _};
+
+/// Print made-up operation logs, the same for the same seed
+#[derive(Args)]
+pub(super) struct Flags {
+    /// How many
+    #[arg(long, default_value_t = 1000)]
+    records: u64,
+    /// Which of them
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What kind
+    #[arg(long, value_enum, default_value_t)]
+    kind: KindFlag,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum KindFlag {
+    #[default]
+    Realistic,
+    Plain,
+    Escaped,
+    Hostile,
+}
+
+pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+    let kind = match flags.kind {
+        KindFlag::Realistic => Kind::Realistic,
+        KindFlag::Plain => Kind::Plain,
+        KindFlag::Escaped => Kind::Escaped,
+        KindFlag::Hostile => Kind::Hostile,
+    };
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    let written = corpus::write(kind, flags.records, flags.seed, &mut out).and_then(|()| out.flush());
+    written.map_err(anyhow::Error::from)?;
+    Ok(Exit::Done)
+}

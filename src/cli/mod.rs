@@ -1,0 +1,160 @@
+//! The command line: one file a verb, each from flags to options to one library call to an exit code.
+
+mod generate;
+mod inputs;
+mod normalize;
+mod output;
+mod report;
+mod signal;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Exit codes, the same for every verb.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done
+  1   done, but some records were rejected
+  2   usage or missing settings
+  3   input or output failed
+  75  stopped early by a signal: run again";
+
+#[derive(Parser)]
+#[command(name = "zoom-udm", version, about, after_help = EXIT_CODES, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Normalize(Box<normalize::Flags>),
+    Mapping(MappingFlags),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  zoom-udm completions bash > ~/.local/share/bash-completion/completions/zoom-udm")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  zoom-udm man > zoom-udm.1 && man ./zoom-udm.1")]
+    Man,
+    #[command(hide = true)]
+    Generate(generate::Flags),
+}
+
+/// Print the mapping: every source, its UDM path, the rule, an example
+#[derive(Args)]
+#[command(after_help = "Examples:\n  zoom-udm mapping | less\n  zoom-udm mapping --format json | jq -r '.[].path' | sort -u")]
+struct MappingFlags {
+    /// As what to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: MappingFormat,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum MappingFormat {
+    #[default]
+    Markdown,
+    Json,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Done = 0,
+    Rejects = 1,
+    Usage = 2,
+    Io = 3,
+    Stopped = 75,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// What went wrong before or while a verb ran, by what it exits with.
+#[derive(Debug)]
+enum Fault {
+    /// Flags that do not fit together: what is wrong, what to do.
+    Usage(String),
+    /// Input or output.
+    Io(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Fault {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Runs the verb that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Normalize(flags) => normalize::run(&flags),
+        Verb::Mapping(flags) => print(&match flags.format {
+            MappingFormat::Markdown => crate::mapping::markdown(),
+            MappingFormat::Json => crate::mapping::json(),
+        }),
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "zoom-udm", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Verb::Man => manual(),
+        Verb::Generate(flags) => generate::run(&flags),
+    };
+    exit_code(outcome).into()
+}
+
+/// The one place where an error becomes an exit code.
+fn exit_code(outcome: Result<Exit, Fault>) -> Exit {
+    match outcome {
+        Ok(exit) => exit,
+        // Whoever read from us has what they wanted.
+        Err(Fault::Io(error)) if is_broken_pipe(&error) => Exit::Done,
+        Err(Fault::Io(error)) => {
+            report::say(&format!("{error:#}"));
+            Exit::Io
+        }
+        Err(Fault::Usage(message)) => {
+            report::say(&message);
+            Exit::Usage
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kinds.into_iter().any(|kind| kind == io::ErrorKind::BrokenPipe)
+}
+
+fn print(text: &str) -> Result<Exit, Fault> {
+    io::stdout().lock().write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
+    Ok(Exit::Done)
+}
+
+/// The manual page: the program, then every verb.
+fn manual() -> Result<Exit, Fault> {
+    let command = Cli::command();
+    let mut page = Vec::new();
+    let mut render = || -> io::Result<()> {
+        clap_mangen::Man::new(command.clone()).render(&mut page)?;
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let verb = verb.clone().disable_help_flag(true);
+            writeln!(page, ".SH \"VERB: {}\"", verb.get_name())?;
+            let man = clap_mangen::Man::new(verb);
+            man.render_description_section(&mut page)?;
+            man.render_options_section(&mut page)?;
+            man.render_extra_section(&mut page)?;
+        }
+        Ok(())
+    };
+    render().map_err(anyhow::Error::from)?;
+    print(&String::from_utf8_lossy(&page))
+}

@@ -1,0 +1,136 @@
+//! What is said on standard error.
+
+use crate::mapping::Note;
+use crate::normalize::{Part, Rejected, Summary};
+use crate::refusal::Reason;
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+/// In what form a summary is said.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub(super) enum SummaryFormat {
+    #[default]
+    Human,
+    Json,
+    None,
+}
+
+/// Says one thing. Control characters, which may come from a file's name or a record, do not reach the terminal.
+pub(super) fn say(message: &str) {
+    let clean: String =
+        message.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    // Nobody is left to be told that standard error is closed.
+    let _ = writeln!(io::stderr().lock(), "zoom-udm: {clean}");
+}
+
+/// How many rejects are said one by one where no file takes them.
+const SAID: u64 = 10;
+
+/// Says one reject, unless enough were said.
+pub(super) fn reject(reject: &Rejected<'_>, said: &mut u64) {
+    if matches!(reject.part, Part::Middle | Part::Last) {
+        return;
+    }
+    *said += 1;
+    if *said <= SAID {
+        let Rejected { input, line, offset, refusal, .. } = reject;
+        say(&format!("rejected: {input}, line {line} (byte {offset}): {}: {}", refusal.reason, refusal.message));
+    }
+}
+
+/// Says how many rejects were not said.
+pub(super) fn more_rejects(said: u64) {
+    if said > SAID {
+        say(&format!("rejected: {} more; --rejects FILE keeps them all, whole", said - SAID));
+    }
+}
+
+/// Says which inputs failed.
+pub(super) fn failures(summary: &Summary) {
+    for failure in &summary.failures {
+        let place = if failure.offset > 0 { format!(" after byte {}", failure.offset) } else { String::new() };
+        say(&format!("{}: reading failed{place}: {}", failure.input, failure.error));
+    }
+}
+
+/// Says what was counted.
+pub(super) fn summary(summary: &Summary, took: Duration, format: SummaryFormat) {
+    match format {
+        SummaryFormat::None => {}
+        SummaryFormat::Json => {
+            let _ = writeln!(io::stderr().lock(), "{}", as_json(summary, took));
+        }
+        SummaryFormat::Human => say(&as_text(summary, took)),
+    }
+}
+
+fn as_json(summary: &Summary, took: Duration) -> Value {
+    let seconds = took.as_secs_f64();
+    let failures: Vec<_> = summary
+        .failures
+        .iter()
+        .map(|failure| json!({"input": &*failure.input, "offset": failure.offset, "error": failure.error.to_string()}))
+        .collect();
+    json!({
+        "records": summary.records,
+        "events": summary.events,
+        "events_by_type": counts(summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))),
+        "rejects": summary.rejects,
+        "rejects_by_reason": counts(reasons(summary)),
+        "notes": counts(notes(summary)),
+        "bytes_in": summary.bytes_in,
+        "bytes_out": summary.bytes_out,
+        "seconds": seconds,
+        "records_per_second": per_second(summary.records, seconds),
+        "bytes_per_second": per_second(summary.bytes_in, seconds),
+        "failures": failures,
+        "stopped": summary.stopped,
+    })
+}
+
+fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value> {
+    counts.map(|(name, count)| (name.to_owned(), count.into())).collect()
+}
+
+fn reasons(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
+    Reason::ALL.into_iter().map(|reason| (reason.name(), summary.rejects_for(reason))).filter(|(_, count)| *count > 0)
+}
+
+fn notes(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
+    Note::ALL.into_iter().map(|note| (note.name(), summary.notes_of(note))).filter(|(_, count)| *count > 0)
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
+fn per_second(count: u64, seconds: f64) -> u64 {
+    (count as f64 / seconds.max(1e-9)) as u64
+}
+
+fn as_text(summary: &Summary, took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    let list = |counts: Vec<(&str, u64)>| {
+        let counts: Vec<_> = counts.into_iter().map(|(name, count)| format!("{name} {count}")).collect();
+        if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) }
+    };
+    let types = summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count)).collect();
+    let (megabytes, rate) = (mega(summary.bytes_in), mega(per_second(summary.bytes_in, seconds)));
+    format!(
+        "{} records: {} events{}, {} rejects{}{}; {megabytes:.1} MB in {seconds:.3} s, {rate:.0} MB/s, {} records/s",
+        summary.records,
+        summary.events,
+        list(types),
+        summary.rejects,
+        list(reasons(summary).collect()),
+        match list(notes(summary).collect()) {
+            notes if notes.is_empty() => notes,
+            notes => format!(", notes{notes}"),
+        },
+        per_second(summary.records, seconds),
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

@@ -1,0 +1,124 @@
+//! Where a JSON value stands in a text: the leftmost place where one parses, found in time linear in the text.
+
+use crate::json::{Stop, Trail, skip_space, walk};
+use memchr::memchr2_iter;
+use std::ops::Range;
+
+/// The leftmost array that begins with an object, or object, that parses whole.
+#[inline]
+pub(super) fn find(text: &str) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let start = memchr2_iter(b'[', b'{', bytes).find(|&at| looks_like_one(bytes, at))?;
+    match walk(bytes, start, &mut NoTrail) {
+        Ok(end) => Some(start..end),
+        Err(_) => find_among(bytes, start),
+    }
+}
+
+/// Whether what begins at `at` could be one: `[{`, white space allowed between; `{"`; `{}`.
+fn looks_like_one(bytes: &[u8], at: usize) -> bool {
+    match bytes[at] {
+        b'[' => bytes.get(skip_space(bytes, at + 1)) == Some(&b'{'),
+        _ => matches!(bytes.get(at + 1), Some(b'"' | b'}')),
+    }
+}
+
+/// Nobody asks where the walk came through.
+struct NoTrail;
+
+impl Trail for NoTrail {
+    const PAIRED: bool = true;
+    fn opened(&mut self, _: usize) {}
+    fn closed(&mut self, _: usize, _: usize) {}
+}
+
+/// The leftmost from `start` on, where the first that looked like one was none.
+///
+/// Linear: an array or object that a failed walk came through needs no walk of its own: where it closed it is one,
+/// where it did not it fails as the walk did. Only what stood inside a string of one walk is walked again by another,
+/// and no byte is in the strings of more than two that way: what is a string for one is none for the other.
+fn find_among(bytes: &[u8], start: usize) -> Option<Range<usize>> {
+    let mut ends = Ends(vec![UNKNOWN; bytes.len()]);
+    for at in memchr2_iter(b'[', b'{', &bytes[start..]).map(|at| start + at) {
+        if !looks_like_one(bytes, at) {
+            continue;
+        }
+        let end = match ends.0[at] {
+            UNKNOWN => walk(bytes, at, &mut ends),
+            OPEN => continue,
+            end => Ok(end as usize),
+        };
+        match end {
+            Ok(end) => return Some(at..end),
+            Err(Stop::Incomplete | Stop::Invalid(_)) => {}
+        }
+    }
+    None
+}
+
+/// For each position, where the array or object that begins there ends.
+struct Ends(Vec<u32>);
+
+/// No walk came by.
+const UNKNOWN: u32 = 0;
+/// A walk came by and did not see it end.
+const OPEN: u32 = u32::MAX;
+
+impl Trail for Ends {
+    const PAIRED: bool = true;
+
+    fn opened(&mut self, start: usize) {
+        self.0[start] = OPEN;
+    }
+
+    fn closed(&mut self, start: usize, end: usize) {
+        // A text longer than 4 GiB cannot be: lines are limited to 1 GiB.
+        self.0[start] = u32::try_from(end).unwrap_or(OPEN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// By `serde_json`, from every place in turn.
+    fn twin(text: &str) -> Option<Range<usize>> {
+        (0..text.len()).filter(|&at| text.is_char_boundary(at) && text[at..].starts_with(['[', '{'])).find_map(|at| {
+            let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+            let read = values.next().is_some_and(|value| value.is_ok());
+            let value = &text[at..at + if read { values.byte_offset() } else { 0 }];
+            let object = value.starts_with("{\"") || value == "{}";
+            let array = value.strip_prefix('[').is_some_and(|inside| inside.trim_start().starts_with('{'));
+            (object || array).then_some(at..at + value.len())
+        })
+    }
+
+    #[test]
+    fn the_leftmost_whole_value_is_found() {
+        for (text, json) in [
+            ("x [{\"a\":1}] y [{}]", Some("[{\"a\":1}]")),
+            ("[ {\"a\":\"[{}]\"} ]", Some("[ {\"a\":\"[{}]\"} ]")),
+            ("[[{\"a\":1}]", Some("[{\"a\":1}]")),
+            ("[1,{\"a\":1}]", Some("{\"a\":1}")),
+            ("[{\"a\":1},", Some("{\"a\":1}")),
+            ("[{\"a: [{\"b\":1}]", Some("[{\"b\":1}]")),
+            ("{} [{}]", Some("{}")),
+            ("{ } { \"a\":1}", None),
+            ("[{\"\\ud800\":1}] {\"\\ud83d\\ude00\":1}", Some("{\"\\ud83d\\ude00\":1}")),
+            ("[] {x} [x] {'a':1} {\"a\"}", None),
+            ("[{\"a\":01}]", None),
+        ] {
+            assert_eq!(find(text).map(|place| &text[place]), json, "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #[test]
+        fn what_is_found_is_what_trying_every_place_finds(text in "([\\[{]{1,2}\"?|\"a\":|[\\]}]|\\{\\}|[\"\\\\, 1:]|\"b\"|\\{\"k\":1\\}){0,16}") {
+            prop_assert_eq!(find(&text), twin(&text));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `operation_detail`: from Zoom's text to its head, its changes, the addresses it names and the users in its JSON.
+//!
+//! What the text looks like is in `grammar` (nom), where a JSON value stands in it in `embedded`, what that value
+//! says in `users`. What any of it means for an event is the mapping's to say.
+
+mod embedded;
+mod grammar;
+mod users;
+
+use crate::email;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+pub use grammar::{Change, new_value};
+pub use users::{JsonUser, JsonUsers};
+
+/// What an `operation_detail` says (mapping contract, section 3).
+#[derive(Debug, Clone, Default)]
+pub struct Detail<'a> {
+    /// The text before the first change, trimmed; all of it where there is none.
+    pub head: &'a str,
+    /// What stands where the first change would, but is none.
+    pub alone: Option<&'a str>,
+    /// The changes, in order.
+    pub changes: SmallVec<[Change<'a>; 6]>,
+    /// The JSON value in the text, as it stands there.
+    json: Option<&'a str>,
+}
+
+/// Room for a text whose JSON value was cut out of its middle.
+#[derive(Debug, Default)]
+pub struct Cut(String);
+
+impl<'a> Detail<'a> {
+    /// Reads a whole `operation_detail`. Every text is one: what fits no rule is head.
+    #[must_use]
+    #[inline]
+    pub fn parse(text: &'a str, cut: &'a mut Cut) -> Self {
+        match embedded::find(text) {
+            None => Self::parse_text(text, None),
+            Some(place) => {
+                let json = Some(&text[place.clone()]);
+                Self::parse_text(cut.without(text, place), json)
+            }
+        }
+    }
+
+    fn parse_text(text: &'a str, json: Option<&'a str>) -> Self {
+        let (head, rest) = grammar::head(text.trim());
+        let mut detail = Self { head, json, ..Self::default() };
+        if let Some(rest) = rest {
+            detail.alone = grammar::changes(rest, &mut detail.changes);
+        }
+        detail
+    }
+
+    /// The first two e-mail addresses, distinct whatever their case, in HEAD, in what stands alone and in KEYs.
+    #[must_use]
+    #[inline]
+    pub fn emails(&self) -> [Option<&'a str>; 2] {
+        let keys = self.changes.iter().map(|change| change.key);
+        let places = std::iter::once(self.head).chain(self.alone).chain(keys);
+        let mut first = None;
+        for place in places {
+            let mut from = 0;
+            while let Some(found) = email::find(place, from) {
+                from = found.end;
+                let found = &place[found];
+                match first {
+                    None => first = Some(found),
+                    Some(first) if same_ignoring_case(first, found) => {}
+                    Some(_) => return [first, Some(found)],
+                }
+            }
+        }
+        [first, None]
+    }
+
+    /// Whether the text is about a change of role: HEAD starts with `Change Role`, in any case.
+    #[must_use]
+    pub fn is_change_of_role(&self) -> bool {
+        const CHANGE_ROLE: &str = "Change Role";
+        self.head.get(..CHANGE_ROLE.len()).is_some_and(|start| start.eq_ignore_ascii_case(CHANGE_ROLE))
+    }
+
+    /// Whether a JSON value stands in the text.
+    #[must_use]
+    pub fn has_json(&self) -> bool {
+        self.json.is_some()
+    }
+
+    /// The users that the JSON value in the text names.
+    #[must_use]
+    pub fn users(&self) -> JsonUsers<'a> {
+        self.json.map(users::users).unwrap_or_default()
+    }
+}
+
+impl Cut {
+    /// `text` without `place`: a part of it where one is enough.
+    fn without<'a>(&'a mut self, text: &'a str, place: std::ops::Range<usize>) -> &'a str {
+        let (before, after) = (&text[..place.start], &text[place.end..]);
+        if after.trim().is_empty() {
+            return before;
+        }
+        self.0.clear();
+        self.0.push_str(before);
+        self.0.push_str(after);
+        &self.0
+    }
+}
+
+/// Whether two texts are the same but for the case of their letters (Unicode's lower case).
+#[must_use]
+pub fn same_ignoring_case(one: &str, other: &str) -> bool {
+    fn lower(text: &str) -> impl Iterator<Item = char> {
+        text.chars().flat_map(char::to_lowercase)
+    }
+    one == other || lower(one).eq(lower(other))
+}
+
+/// A text that may have had to be made.
+pub type Text<'a> = Cow<'a, str>;
+
+#[cfg(test)]
+mod tests;

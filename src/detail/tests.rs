@@ -1,0 +1,123 @@
+use super::*;
+use proptest::prelude::*;
+
+fn parsed<T>(text: &str, look: impl FnOnce(&Detail<'_>) -> T) -> T {
+    look(&Detail::parse(text, &mut Cut::default()))
+}
+
+fn changes<'a>(detail: &Detail<'a>) -> Vec<(&'a str, &'a str)> {
+    detail.changes.iter().map(|change| (change.key, change.value)).collect()
+}
+
+#[test]
+fn head_ends_at_two_spaces_before_at_one() {
+    for (text, head, expected) in [
+        ("Edit Group Recruiting ", "Edit Group Recruiting", &[][..]),
+        ("Security  - Passcode: from On to Off", "Security", &[("Passcode", "from On to Off")]),
+        ("A - B: c  - D: e", "A - B: c", &[("D", "e")]),
+        ("A - B: c - D: e", "A", &[("B", "c"), ("D", "e")]),
+        ("- B: c", "", &[("B", "c")]),
+        ("Sign-in Methods  - Allow: from Off to On", "Sign-in Methods", &[("Allow", "from Off to On")]),
+        ("A  -B: c", "A  -B: c", &[]),
+        ("A  - ", "A  -", &[]),
+    ] {
+        parsed(text, |detail| assert_eq!((detail.head, &changes(detail)[..]), (head, expected), "{text}"));
+    }
+}
+
+#[test]
+fn a_piece_that_is_no_change_belongs_to_the_one_before() {
+    for (text, alone, expected) in [
+        ("X  - Search Date: 03/02/2023 - 03/30/2023", None, &[("Search Date", "03/02/2023 - 03/30/2023")][..]),
+        ("X  - Department: from IT - Helpdesk to Sales", None, &[("Department", "from IT - Helpdesk to Sales")]),
+        ("delete user - user2@example.com", Some("user2@example.com"), &[]),
+        ("X  - a - b - K: v", Some("a - b"), &[("K", "v")]),
+        ("X  - K: v - http://x - L:", None, &[("K", "v - http://x"), ("L", "")]),
+        ("X  - K:v - : w", Some("K:v - : w"), &[]),
+        ("X  - Key (a@b.co) [x]: v", None, &[("Key (a@b.co) [x]", "v")]),
+        ("X  - K: a - - b", None, &[("K", "a - - b")]),
+    ] {
+        parsed(text, |detail| assert_eq!((detail.alone, &changes(detail)[..]), (alone, expected), "{text}"));
+    }
+}
+
+#[test]
+fn a_new_value_is_what_zoom_set() {
+    for (value, new) in [
+        ("set to Contractor", Some("Contractor")),
+        ("set to", None),
+        ("set topic", Some("set topic")),
+        ("from A to B", Some("B")),
+        ("from A to B to C", Some("B to C")),
+        ("from  to New", Some("New")),
+        ("from Old to", None),
+        ("from to New", Some("from to New")),
+        ("from tomorrow to", None),
+        ("from a tomorrow", Some("from a tomorrow")),
+        ("Basic", Some("Basic")),
+        ("", None),
+    ] {
+        assert_eq!(new_value(value), new, "{value}");
+    }
+}
+
+#[test]
+fn emails_are_named_by_head_lone_piece_and_keys_never_by_values() {
+    for (text, emails) in [
+        ("Add User a@b.co  - K: c@d.co", [Some("a@b.co"), None]),
+        ("Add a@b.co A@B.co c@d.co e@f.co", [Some("a@b.co"), Some("c@d.co")]),
+        ("delete user - a@b.co", [Some("a@b.co"), None]),
+        ("Change Role  - a@b.co: x - c@d.co: y", [Some("a@b.co"), Some("c@d.co")]),
+        ("müller@bücher.example MÜLLER@BÜCHER.example", [Some("müller@bücher.example"), None]),
+    ] {
+        parsed(text, |detail| assert_eq!(detail.emails(), emails, "{text}"));
+    }
+}
+
+#[test]
+fn json_is_cut_out_before_the_rest_is_read() {
+    let text = "Update a@b.co  - K: [{\"userId\":\" u1 - x\"}] - L: v";
+    parsed(text, |detail| {
+        assert_eq!(changes(detail), [("K", ""), ("L", "v")]);
+        assert_eq!(detail.users().first.unwrap().userid.as_deref(), Some("u1 - x"));
+    });
+}
+
+#[test]
+fn users_say_what_the_contract_lets_them() {
+    let text = r#"x [{"userId":1.50,"assistant":["a",null,2,""],"options":{"a": 1}},5,{"userId":" "},
+        {"options":[[1], 2],"assistant":[]},{"userId":"v","userId":"w","options":false}]"#;
+    parsed(text, |detail| {
+        let users = detail.users();
+        let first = users.first.unwrap();
+        assert_eq!(first.userid.as_deref(), Some("1.50"));
+        assert_eq!(first.assistant[..], ["a", "2"]);
+        assert_eq!(first.options[..], [r#"{"a":1}"#]);
+        assert_eq!(users.skipped, 1);
+        assert_eq!(users.further.len(), 2);
+        assert_eq!(users.further[0].options[..], ["[1]", "2"]);
+        assert_eq!(users.further[1].userid.as_deref(), Some("w"));
+        assert_eq!(users.further[1].options[..], ["false"]);
+    });
+}
+
+#[test]
+fn looking_for_json_stays_linear_on_brackets() {
+    // Quadratic work on these would take hours, not a moment.
+    for unit in ["[{", "{\"", "[{\"a\":", "{\"a\":{", "[{}, ", "{\"[{\":", "[{\"a\":\"\\\"", "{}x"] {
+        let text = unit.repeat(1_000_000 / unit.len());
+        parsed(&text, |detail| assert!(detail.head.len() <= text.len()));
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_text_is_read(text in "([A-Za-z@.:{}\\[\\]\" -]|\\PC| - |  - |: ){0,40}") {
+        parsed(&text, |detail| {
+            prop_assert!(detail.changes.iter().all(|change| !change.key.is_empty()));
+            prop_assert!(text.contains(detail.head) || detail.json.is_some());
+            let _ = (detail.emails(), detail.users());
+            Ok(())
+        })?;
+    }
+}

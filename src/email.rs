@@ -1,0 +1,168 @@
+//! E-mail addresses: the pattern that defines them, and a test by hand that is proven equal to it.
+//!
+//! The pattern is the definition (mapping contract, section 2). Running it costs more than all else done to a record,
+//! so plain ASCII addresses are found around their `@` by a table; whatever has a letter beyond ASCII at its edge is
+//! left to the pattern.
+
+use memchr::memchr;
+use once_cell::sync::Lazy;
+use regex::Regex;
+use std::ops::Range;
+
+/// `local @ label ( . label )+`: `\w` with Unicode's letters and digits; a label begins and ends with a letter or digit.
+pub const PATTERN: &str =
+    r"[\w+%][\w.!#$%&'*+/=?^~-]*@[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+";
+
+static ANYWHERE: Lazy<Regex> = Lazy::new(|| compile(PATTERN));
+static WHOLE: Lazy<Regex> = Lazy::new(|| compile(&format!(r"\A(?:{PATTERN})\z")));
+
+#[expect(clippy::expect_used, reason = "the pattern is a constant that every test compiles")]
+fn compile(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the e-mail pattern is valid")
+}
+
+/// Whether the whole of `text` is one e-mail address.
+#[must_use]
+pub fn is_email(text: &str) -> bool {
+    let Some(at) = memchr(b'@', text.as_bytes()) else { return false };
+    match around(text.as_bytes(), 0, at) {
+        Around::Email(found) => found == (0..text.len()),
+        Around::Nothing => false,
+        Around::Unsure => WHOLE.is_match(text),
+    }
+}
+
+/// The first e-mail address in `text` that begins at `from` or later: the leftmost match of [`PATTERN`].
+#[must_use]
+pub fn find(text: &str, from: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    loop {
+        at += memchr(b'@', bytes.get(at..)?)?;
+        match around(bytes, from, at) {
+            Around::Email(found) => return Some(found),
+            Around::Nothing => at += 1,
+            Around::Unsure => return ANYWHERE.find_at(text, from).map(|found| found.range()),
+        }
+    }
+}
+
+/// What stands around one `@`.
+enum Around {
+    Email(Range<usize>),
+    Nothing,
+    /// A letter beyond ASCII touches it: the pattern must say.
+    Unsure,
+}
+
+/// The address around the `@` at `at`, of which nothing stands before `from`. A local part holds no `@`, so the
+/// leftmost match is the longest run of local characters before the `@`, from the first that may lead.
+fn around(bytes: &[u8], from: usize, at: usize) -> Around {
+    let run = bytes[from..at].iter().rev().take_while(|&&byte| is(byte, LOCAL)).count();
+    let start = at - run;
+    if start > from && !bytes[start - 1].is_ascii() {
+        return Around::Unsure;
+    }
+    let Some(lead) = bytes[start..at].iter().position(|&byte| is(byte, LEAD)) else { return Around::Nothing };
+    domain(bytes, at + 1).map(|end| start + lead..end)
+}
+
+impl Around {
+    fn map(self, range: impl FnOnce(usize) -> Range<usize>) -> Self {
+        match self {
+            Self::Email(found) => Self::Email(range(found.end)),
+            other => other,
+        }
+    }
+}
+
+/// Two or more labels from `start` on. A label ends at the last letter or digit of its run; only a run that ends
+/// with one can be followed by another label.
+fn domain(bytes: &[u8], start: usize) -> Around {
+    let (mut at, mut end, mut labels) = (start, start, 0);
+    loop {
+        let run = bytes[at..].iter().take_while(|&&byte| is(byte, LABEL)).count();
+        let after = at + run;
+        if bytes.get(after).is_some_and(|byte| !byte.is_ascii()) {
+            return Around::Unsure;
+        }
+        if run == 0 || !is(bytes[at], ALNUM) {
+            break;
+        }
+        labels += 1;
+        let tail = bytes[at..after].iter().rev().take_while(|&&byte| !is(byte, ALNUM)).count();
+        end = after - tail;
+        if tail > 0 || bytes.get(after) != Some(&b'.') {
+            break;
+        }
+        at = after + 1;
+    }
+    if labels > 1 { Around::Email(start..end) } else { Around::Nothing }
+}
+
+const LEAD: u8 = 1;
+const LOCAL: u8 = 2;
+const LABEL: u8 = 4;
+const ALNUM: u8 = 8;
+
+/// What each ASCII byte may be in an address.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let alnum = byte.is_ascii_alphanumeric();
+        let word = alnum || byte == b'_';
+        let punctuation =
+            matches!(byte, b'.' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'/' | b'=' | b'?' | b'^' | b'~' | b'-');
+        classes[byte as usize] = if word || matches!(byte, b'+' | b'%') { LEAD } else { 0 }
+            | if word || punctuation { LOCAL } else { 0 }
+            | if word || byte == b'-' { LABEL } else { 0 }
+            | if alnum { ALNUM } else { 0 };
+        byte += 1;
+    }
+    classes
+};
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_contracts_examples_are_judged_as_it_says() {
+        for email in ["admin-test%1223+123@duff.dev.co", "müller@bücher.example", "a@b.co", "+@0.a-_-b", "日本@例え.テスト"] {
+            assert!(is_email(email), "{email}");
+        }
+        for other in
+            ["SCIM@Okta", "a@b", "John Smith", "", "@", "a@.b", "a@b.", "a@-b.co", "a@b-.co", ".a@b.co", "a@b.c ", "a@b@c.d", "a@b_.co"]
+        {
+            assert!(!is_email(other), "{other}");
+        }
+    }
+
+    fn all(text: &str) -> Vec<Range<usize>> {
+        let mut from = 0;
+        std::iter::from_fn(|| find(text, from).inspect(|found| from = found.end)).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn found_by_hand_is_found_by_the_pattern(text in "[ab0@@@..._\\- +%!/:()\u{e9}\u{301}\u{203f}\u{2028}\u{0661}]{0,24}") {
+            let twin: Vec<_> = ANYWHERE.find_iter(&text).map(|found| found.range()).collect();
+            prop_assert_eq!(all(&text), twin);
+            prop_assert_eq!(is_email(&text), WHOLE.is_match(&text));
+        }
+
+        #[test]
+        fn any_text_is_judged_alike(text in "\\PC{0,12}@\\PC{0,6}\\.\\PC{0,6}") {
+            let twin: Vec<_> = ANYWHERE.find_iter(&text).map(|found| found.range()).collect();
+            prop_assert_eq!(all(&text), twin);
+            prop_assert_eq!(is_email(&text), WHOLE.is_match(&text));
+        }
+    }
+}

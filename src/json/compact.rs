@@ -1,0 +1,69 @@
+//! A JSON value without the space that means nothing.
+
+use super::walk::string;
+use super::{decode, escape_into};
+
+/// Appends the compact text of one valid JSON value to `out`: no space between tokens, numbers as they were written,
+/// members in their order, strings with only the escapes that JSON demands.
+///
+/// `None` where a string holds half of a surrogate pair, which no text can hold.
+pub(crate) fn compact(value: &str, out: &mut String) -> Option<()> {
+    let bytes = value.as_bytes();
+    let (mut at, mut text, mut written) = (0, String::new(), Vec::new());
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                let end = string::<()>(bytes, at).ok()?;
+                text.clear();
+                decode(&value[at + 1..end - 1], &mut text)?;
+                written.push(b'"');
+                escape_into(&mut written, &text);
+                written.push(b'"');
+                at = end;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+            _ => {
+                written.push(byte);
+                at += 1;
+            }
+        }
+    }
+    out.push_str(std::str::from_utf8(&written).ok()?);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::walk::tests::jsonish;
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    fn compacted(value: &str) -> Option<String> {
+        let mut out = String::new();
+        compact(value, &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn numbers_and_order_stay_as_they_were_written() {
+        let value = r#"{ "z" : 12345678901234567890, "a":[ 1.50 , 1E5 ] , "z":"\u00e9\/\u0001" }"#;
+        let compact = "{\"z\":12345678901234567890,\"a\":[1.50,1E5],\"z\":\"é/\\u0001\"}";
+        assert_eq!(compacted(value).as_deref(), Some(compact));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_has_no_compact_text() {
+        assert_eq!(compacted(r#"["\ud800"]"#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn compact_text_is_the_same_value(text in jsonish()) {
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                let compact = compacted(&text).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Value>(&compact).unwrap(), value);
+                prop_assert!(!compact.contains([' ', '\n']));
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! JSON as bytes: where a string ends, where a value ends, what a string says, how a string is written.
+//!
+//! Everything here works on text that stays where it is; nothing builds a tree. `serde_json` is the plain twin that
+//! each function is held equal to in the tests.
+
+mod compact;
+mod scan;
+mod text;
+mod walk;
+
+pub(crate) use compact::compact;
+pub(crate) use scan::{plain_len, skip_space};
+pub(crate) use text::{decode, escape_into};
+pub(crate) use walk::{Stop, Trail, walk};

@@ -1,0 +1,139 @@
+//! The text of a JSON string, both ways: escapes to characters, characters to escapes.
+
+use super::plain_len;
+
+/// Appends the text of a JSON string to `out`; `raw` is what stands between its quotes.
+///
+/// `None` where `raw` is no string's inside: an unknown escape, a control character, or half of a surrogate pair,
+/// which no UTF-8 text can hold. What was appended by then is left in `out`.
+pub(crate) fn decode(raw: &str, out: &mut String) -> Option<()> {
+    let mut rest = raw;
+    loop {
+        let (plain, special) = rest.split_at(plain_len(rest.as_bytes()));
+        out.push_str(plain);
+        if special.is_empty() {
+            return Some(());
+        }
+        let (character, after) = unescape(special)?;
+        out.push(character);
+        rest = after;
+    }
+}
+
+/// The character that the escape at the start of `text` stands for, and the text behind it.
+#[inline]
+fn unescape(text: &str) -> Option<(char, &str)> {
+    let simple = match *text.as_bytes().first_chunk::<2>()? {
+        [b'\\', b'u'] => return unescape_unicode(text),
+        [b'\\', b'n'] => '\n',
+        [b'\\', b't'] => '\t',
+        [b'\\', b'r'] => '\r',
+        [b'\\', b'b'] => '\x08',
+        [b'\\', b'f'] => '\x0c',
+        [b'\\', byte @ (b'"' | b'\\' | b'/')] => char::from(byte),
+        _ => return None,
+    };
+    Some((simple, &text[2..]))
+}
+
+/// `\uXXXX`, or two of them that make a pair.
+#[inline]
+fn unescape_unicode(text: &str) -> Option<(char, &str)> {
+    let unit = code_unit(text.as_bytes())?;
+    if let Some(character) = char::from_u32(unit) {
+        return Some((character, &text[6..]));
+    }
+    let low = code_unit(text.as_bytes().get(6..)?)?;
+    if unit >= 0xDC00 || !(0xDC00..0xE000).contains(&low) {
+        return None;
+    }
+    let character = char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))?;
+    Some((character, &text[12..]))
+}
+
+/// The UTF-16 code unit that `\uXXXX` at the start of `bytes` names.
+#[inline]
+fn code_unit(bytes: &[u8]) -> Option<u32> {
+    let [b'\\', b'u', digits @ ..] = bytes.first_chunk::<6>()? else { return None };
+    digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
+}
+
+/// Appends `text` to `out` as it must stand between the quotes of a JSON string: quotes, backslashes and control
+/// characters escaped, all else as it is.
+#[inline]
+pub(crate) fn escape_into(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_len(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else { return };
+        push_escape(out, byte);
+        rest = after;
+    }
+}
+
+/// One escape, the short form where JSON has one.
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\t' => b't',
+        b'\r' => b'r',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => {
+            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xF)]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decoded(raw: &str) -> Option<String> {
+        let mut out = String::new();
+        decode(raw, &mut out).map(|()| out)
+    }
+
+    fn twin(raw: &str) -> Option<String> {
+        serde_json::from_str(&format!("\"{raw}\"")).ok()
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_text() {
+        for raw in [r"\ud800", r"\udc00", r"\ud800x", r"\ud800\n", r"\ud800\ud800", r"\udc00\ud800"] {
+            assert_eq!(decoded(raw), None, "{raw}");
+        }
+        assert_eq!(decoded(r"\ud83d\ude00!").as_deref(), Some("\u{1F600}!"));
+    }
+
+    proptest! {
+        #[test]
+        fn decode_reads_what_serde_json_reads(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    r#"\\u[0-9a-fA-F]{4}"#, r#"\\u[dD][89a-fA-F][0-9a-f]{2}"#, r#"\\u[dD]8[0-9a-f]{2}\\u[dD][c-f][0-9a-f]{2}"#,
+                    r#"\\["\\/bfnrtxu]"#, r#"\\u.{0,4}"#, r#"[^"\\]{0,12}"#
+                ],
+                0..8,
+            )
+        ) {
+            let raw = parts.concat();
+            prop_assert_eq!(decoded(&raw), twin(&raw));
+        }
+
+        #[test]
+        fn escape_writes_what_serde_json_writes(text in ".{0,40}", control in "[\\x00-\\x22\\\\\\x7f]{0,20}") {
+            let text = control + &text;
+            let mut out = Vec::new();
+            escape_into(&mut out, &text);
+            let written = format!("\"{}\"", String::from_utf8(out).unwrap());
+            prop_assert_eq!(&written, &serde_json::to_string(&text).unwrap());
+        }
+    }
+}

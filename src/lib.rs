@@ -1,0 +1,48 @@
+//! Turns Zoom operation logs into events of Google SecOps' Unified Data Model (UDM).
+//!
+//! # The house
+//!
+//! Bytes enter at the bottom, events leave at the top, nothing flows back. A file uses only the floors below its own.
+//!
+//! | floor | room | its one job |
+//! |---|---|---|
+//! | 0 | `json` | JSON as bytes: where strings and values end, escapes both ways |
+//! | 0 | [`time`] | points in time: what a record may write, what an event carries |
+//! | 0 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
+//! | 0 | [`refusal`] | the five reasons why a line is no record |
+//! | 1 | [`record`] | one raw record, borrowed from its line |
+//! | 1 | [`detail`] | `operation_detail`: head, changes, addresses, users in its JSON |
+//! | 1 | [`udm`] | the typed part of UDM that is filled, its event types, the one JSON writer |
+//! | 2 | [`mapping`] | record and detail to event: the table, the ladder of event types, `mapping.md` |
+//! | 3 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
+//! | 4 | `cli` | one file a verb: flags to options to one library call to an exit code |
+//!
+//! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
+//! input or output. A test reads the `use crate::` lines and fails on one that points up.
+//!
+//! # What always holds
+//!
+//! - Every record comes out as an event or as a reject; nothing is dropped silently.
+//! - Mapping cannot fail. Only reading can refuse, for one of five reasons.
+//! - The output's bytes depend on the input's bytes and the options alone: not on threads, read sizes or gzip.
+//! - Every fast path has a plain twin that defines it (`serde_json`, `chrono`, the regular expression), and a property
+//!   test that holds the two equal. A fast path that is not sure says so and the twin decides.
+//! - Memory is bounded by threads × (line limit + a few blocks), whatever comes in.
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod corpus;
+pub mod detail;
+pub mod email;
+mod json;
+pub mod mapping;
+pub mod normalize;
+pub mod record;
+pub mod refusal;
+pub mod time;
+pub mod udm;
+
+pub use refusal::{Reason, Refusal};

@@ -1,0 +1,74 @@
+//! The mapping as a document: `mapping.md` and its JSON twin, printed from the table.
+
+use super::{Basis, ROWS, Source};
+use crate::json::escape_into;
+use std::fmt::Write as _;
+
+/// What stands before the table.
+static BEFORE: &str = include_str!("before.md");
+/// What stands behind it.
+static AFTER: &str = include_str!("after.md");
+
+impl Source {
+    /// The kind of source, and its name there.
+    fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Constant => ("constant", ""),
+            Self::Field(field) => ("field", field.name()),
+            Self::Detail(name) => ("detail", name),
+            Self::Key(key) => ("key", key),
+            Self::FirstUser(member) => ("json_data, first object", member),
+            Self::FurtherUser(member) => ("json_data, each further object", member),
+        }
+    }
+}
+
+impl Basis {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Google => "Google",
+            Self::Decided => "decided",
+        }
+    }
+}
+
+/// The mapping as Markdown: the text of `mapping.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from(BEFORE);
+    out.push_str("| from | UDM | rule | example | basis |\n|---|---|---|---|---|\n");
+    for row in &ROWS {
+        let (kind, name) = row.source.parts();
+        let from = if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") };
+        let (text, value) = row.example;
+        let example = if text.is_empty() { format!("`{value}`") } else { format!("`{text}` → `{value}`") };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "| {from} | `{}` | {} | {example} | {} |", row.path, row.rule, row.basis.text());
+    }
+    out.push_str(AFTER);
+    out
+}
+
+/// The table as JSON: an array of `{"source","name","path","rule","example":{"text","value"},"basis"}`.
+#[must_use]
+pub fn json() -> String {
+    let rows: Vec<_> = ROWS
+        .iter()
+        .map(|row| {
+            let (kind, name) = row.source.parts();
+            let [kind, name, path, rule, text, value, basis] =
+                [kind, name, row.path, row.rule, row.example.0, row.example.1, row.basis.text()].map(quoted);
+            format!(
+                "  {{\"source\":{kind},\"name\":{name},\"path\":{path},\"rule\":{rule},\"example\":{{\"text\":{text},\"value\":{value}}},\"basis\":{basis}}}"
+            )
+        })
+        .collect();
+    format!("[\n{}\n]\n", rows.join(",\n"))
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = vec![b'"'];
+    escape_into(&mut out, text);
+    out.push(b'"');
+    String::from_utf8(out).unwrap_or_default()
+}

@@ -1,0 +1,239 @@
+//! From a record and its detail to an event. Cannot fail: what does not fit is noted, and stays in the description.
+//!
+//! What goes where is the table's to say ([`ROWS`]); this file only gathers the texts that the rows ask for, and
+//! climbs the ladder of event types.
+
+mod document;
+mod notes;
+mod table;
+
+use crate::detail::{Detail, JsonUser, Text, new_value, same_ignoring_case};
+use crate::email;
+use crate::record::{Field, Record};
+use crate::time::Timestamp;
+use crate::udm::{About, Event, EventType, Label};
+use table::{Put, row};
+
+pub use document::{json, markdown};
+pub use notes::{Note, Notes};
+pub use table::{Basis, ROWS, Row, Source};
+
+/// What of the mapping can be chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// What a change's value becomes.
+    pub values: Values,
+    /// Whether texts are cut to the lengths that UDM documents: 1024 bytes for the description, 64 for the product's
+    /// event type, never within a character.
+    pub clip: bool,
+}
+
+/// What a change's value becomes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Values {
+    /// What was set: of `from Member to Admin`, `Admin`.
+    #[default]
+    New,
+    /// The phrase as Zoom wrote it.
+    Verbatim,
+}
+
+/// Hears which row filled the event with what.
+pub trait Trace {
+    /// `row` put `value` into the event.
+    fn filled(&mut self, row: &'static Row, value: &str);
+}
+
+/// Nobody listens.
+impl Trace for () {
+    #[inline]
+    fn filled(&mut self, _: &'static Row, _: &str) {}
+}
+
+/// The event of a record (mapping contract, section 4): `detail` is that of its `operation_detail`, `time` its time.
+#[inline]
+pub fn map<'a>(
+    record: &Record<'a>,
+    detail: &Detail<'a>,
+    time: Timestamp,
+    rules: Rules,
+    notes: &mut Notes,
+    trace: &mut impl Trace,
+) -> Event<'a> {
+    let found = Found::gather(record, detail, rules.values);
+    let event_type = event_type(record, found.has(row::OPERATOR_EMAIL | row::OPERATOR_USERID | row::EMAIL), notes);
+    let mut event = Event::new(time, event_type);
+    event.verbatim = record.verbatim;
+    notes.add(Note::FieldNotText, record.not_text);
+    found.put(&mut event, trace);
+    if detail.has_json() {
+        put_users(detail, &mut event, notes, trace);
+    }
+    if rules.clip {
+        clip(&mut event, notes);
+    }
+    event
+}
+
+/// The ladder: the record's own type if UDM knows it; a user's doing where a user is named; anything.
+#[inline]
+fn event_type(record: &Record<'_>, names_user: bool, notes: &mut Notes) -> EventType {
+    if let Some(name) = record.get(Field::EventType) {
+        match EventType::named(name) {
+            Some(known) => return known,
+            None => notes.add(Note::EventTypeUnknown, 1),
+        }
+    }
+    if names_user { EventType::USER_UNCATEGORIZED } else { EventType::GENERIC_EVENT }
+}
+
+/// The texts that rows ask for, each in its row's place.
+struct Found<'a> {
+    texts: [&'a str; ROWS.len()],
+    /// A bit for each row that has a text.
+    present: u64,
+}
+
+impl<'a> Found<'a> {
+    #[inline]
+    fn gather(record: &Record<'a>, detail: &Detail<'a>, values: Values) -> Self {
+        let mut found = Self { texts: [""; ROWS.len()], present: row::CONSTANTS };
+        found.set(row::ACTION, record.get(Field::Action));
+        found.set(row::DESCRIPTION, record.get(Field::OperationDetail));
+        found.set(row::CATEGORY_TYPE, record.get(Field::CategoryType));
+        if let Some(operator) = record.get(Field::Operator).map(str::trim) {
+            let row = if email::is_email(operator) { row::OPERATOR_EMAIL } else { row::OPERATOR_USERID };
+            found.set(row, Some(operator));
+        }
+        let [email, second] = detail.emails();
+        found.set(row::EMAIL, email);
+        found.set(row::EMAIL2, second);
+        found.gather_changes(detail, values);
+        found
+    }
+
+    #[inline]
+    fn gather_changes(&mut self, detail: &Detail<'a>, values: Values) {
+        let value = |text: &'a str| match values {
+            Values::New => new_value(text),
+            Values::Verbatim => Some(text).filter(|text| !text.is_empty()),
+        };
+        let mut role = None;
+        for change in &detail.changes {
+            if let Some(row) = row::of_key(change.key) {
+                self.set(row, value(change.value));
+            }
+        }
+        if detail.is_change_of_role() {
+            let of_email = detail.changes.iter().filter(|change| email::is_email(change.key));
+            role = of_email.filter_map(|change| value(change.value)).next();
+        }
+        if role.is_some() {
+            self.set(row::ROLE, role);
+        }
+    }
+
+    /// Sets or, with nothing, clears the text of a row: of several the last counts.
+    #[inline]
+    fn set(&mut self, row: u64, text: Option<&'a str>) {
+        self.texts[row.trailing_zeros() as usize] = text.unwrap_or_default();
+        self.present = if text.is_some() { self.present | row } else { self.present & !row };
+    }
+
+    fn has(&self, rows: u64) -> bool {
+        self.present & rows != 0
+    }
+
+    /// Has every row that has a text put it, in the table's order.
+    #[inline]
+    fn put(&self, event: &mut Event<'a>, trace: &mut impl Trace) {
+        let mut present = self.present;
+        while present != 0 {
+            let index = present.trailing_zeros() as usize;
+            present &= present - 1;
+            let row = &ROWS[index];
+            match row.put {
+                Put::Text(put) => {
+                    put(event, self.texts[index]);
+                    trace.filled(row, self.texts[index]);
+                }
+                Put::Constant(value, put) => {
+                    put(event, value);
+                    trace.filled(row, value);
+                }
+                Put::Made | Put::First(_) | Put::Further(_) => {}
+            }
+        }
+    }
+}
+
+/// Puts the users of the detail's JSON: the first into the target, each further one into an entry of about.
+#[cold]
+fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, trace: &mut impl Trace) {
+    let users = detail.users();
+    notes.add(Note::JsonSkipped, users.skipped);
+    if let Some(mut first) = users.first {
+        for row in &ROWS {
+            if let (Source::FirstUser(member), Put::First(put)) = (row.source, row.put) {
+                for text in take(&mut first, member) {
+                    trace.filled(row, &text);
+                    put(event, text);
+                }
+            }
+        }
+    }
+    for mut user in users.further {
+        let mut about = About::default();
+        for row in &ROWS {
+            if let (Source::FurtherUser(member), Put::Further(put)) = (row.source, row.put) {
+                for text in take(&mut user, member) {
+                    trace.filled(row, &text);
+                    put(&mut about, text);
+                }
+            }
+        }
+        event.about.push(about);
+    }
+}
+
+/// The texts of one member of a user.
+fn take<'a>(user: &mut JsonUser<'a>, member: &str) -> smallvec::SmallVec<[Text<'a>; 1]> {
+    match member {
+        "userId" => user.userid.take().into_iter().collect(),
+        "assistant" => std::mem::take(&mut user.assistant),
+        _ => std::mem::take(&mut user.options),
+    }
+}
+
+/// Cuts what is longer than UDM documents.
+fn clip(event: &mut Event<'_>, notes: &mut Notes) {
+    for (text, most) in [(&mut event.metadata.description, 1024), (&mut event.metadata.product_event_type, 64)] {
+        if let Some(long) = text.filter(|text| text.len() > most) {
+            let end = (0..=most).rev().find(|&end| long.is_char_boundary(end)).unwrap_or(0);
+            *text = Some(&long[..end]);
+            notes.add(Note::Clipped, 1);
+        }
+    }
+}
+
+/// Adds a label to the target.
+fn push_label<'a>(event: &mut Event<'a>, key: &'static str, value: Text<'a>) {
+    event.target.user.labels.push(Label { key, value });
+}
+
+/// Adds to a list of addresses that are distinct whatever their case.
+fn push_email<'a>(emails: &mut arrayvec::ArrayVec<&'a str, 3>, email: &'a str) {
+    if !emails.iter().any(|known| same_ignoring_case(known, email)) {
+        emails.push(email);
+    }
+}
+
+/// Adds to a list of roles that are distinct.
+fn push_role<'a>(roles: &mut arrayvec::ArrayVec<&'a str, 3>, role: &'a str) {
+    if !roles.contains(&role) {
+        roles.push(role);
+    }
+}
+
+#[cfg(test)]
+mod tests;

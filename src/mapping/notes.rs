@@ -1,0 +1,59 @@
+//! What a mapping did that its user may want to know.
+
+/// A kind of note. None of them loses anything: the description holds the whole detail, the input the whole record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// The record's `event_type` is none of UDM's and was passed over.
+    EventTypeUnknown,
+    /// A field held an object or array where text belongs and counts as absent.
+    FieldNotText,
+    /// An element of a detail's JSON is no object, or a text in it could not be read.
+    JsonSkipped,
+    /// A record without a usable time got the default.
+    DefaultTime,
+    /// A text was cut to the length that UDM documents.
+    Clipped,
+}
+
+impl Note {
+    /// Every kind, in the order of their discriminants.
+    pub const ALL: [Self; 5] =
+        [Self::EventTypeUnknown, Self::FieldNotText, Self::JsonSkipped, Self::DefaultTime, Self::Clipped];
+
+    /// The name that summaries carry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EventTypeUnknown => "event_type_unknown",
+            Self::FieldNotText => "field_not_text",
+            Self::JsonSkipped => "json_skipped",
+            Self::DefaultTime => "default_time",
+            Self::Clipped => "clipped",
+        }
+    }
+}
+
+/// How often each kind of note was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Notes([u64; Note::ALL.len()]);
+
+impl Notes {
+    /// Counts `times` more of a kind.
+    #[inline]
+    pub fn add(&mut self, note: Note, times: u32) {
+        self.0[note as usize] += u64::from(times);
+    }
+
+    /// How often a kind was noted.
+    #[must_use]
+    pub fn count(&self, note: Note) -> u64 {
+        self.0[note as usize]
+    }
+
+    /// Adds another's counts to these.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+}

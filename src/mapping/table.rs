@@ -1,0 +1,419 @@
+//! The table: one row for each mapped field. Code, `mapping.md`, `zoom-udm mapping` and the coverage test read it.
+//!
+//! The order of the rows is the order in which lists are filled. A new field is a row here, a fixture, and the
+//! regenerated `mapping.md`.
+
+use super::{push_email, push_label, push_role};
+use crate::detail::Text;
+use crate::record::Field;
+use crate::udm::{About, Event, Label};
+
+/// One mapped field.
+#[derive(Debug)]
+pub struct Row {
+    /// Where the value comes from.
+    pub source: Source,
+    /// Where it goes: UDM's JSON path.
+    pub path: &'static str,
+    /// How, in words.
+    pub rule: &'static str,
+    /// A source text, and what it becomes.
+    pub example: (&'static str, &'static str),
+    /// Who says so.
+    pub basis: Basis,
+    pub(super) put: Put,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The same for every record.
+    Constant,
+    /// A field of the record.
+    Field(Field),
+    /// Read out of `operation_detail` as a whole: `email`, `email2`, `role`.
+    Detail(&'static str),
+    /// The new value of the change with that key in `operation_detail`.
+    Key(&'static str),
+    /// A member of the first object of the JSON in `operation_detail`.
+    FirstUser(&'static str),
+    /// A member of each further object.
+    FurtherUser(&'static str),
+}
+
+/// Who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// Google's published mapping of Zoom operation logs has the row.
+    Google,
+    /// Google's table has the row but leaves open how; this project decided.
+    Decided,
+}
+
+/// How a value gets into the event.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Put {
+    /// The event is made with it.
+    Made,
+    Constant(&'static str, fn(&mut Event<'_>, &'static str)),
+    Text(for<'a> fn(&mut Event<'a>, &'a str)),
+    First(for<'a> fn(&mut Event<'a>, Text<'a>)),
+    Further(for<'a> fn(&mut About<'a>, Text<'a>)),
+}
+
+use Basis::{Decided, Google};
+use Source::{Constant, Detail, FirstUser, FurtherUser, Key};
+
+/// The mapping, complete.
+pub static ROWS: [Row; COUNT] = TABLE;
+
+const COUNT: usize = 32;
+
+const TABLE: [Row; COUNT] = [
+    Row {
+        source: Source::Field(Field::Time),
+        path: "metadata.eventTimestamp",
+        rule: "RFC 3339, also with a space for the T, without a zone (UTC), with +hhmm; or 10 or 13 digits since the epoch",
+        example: ("2022-12-16 18:15:38", "2022-12-16T18:15:38Z"),
+        basis: Decided,
+        put: Put::Made,
+    },
+    Row {
+        source: Source::Field(Field::EventType),
+        path: "metadata.eventType",
+        rule: "if it is exactly a UDM event type's name; otherwise USER_UNCATEGORIZED if operator, email or email2 is there; otherwise GENERIC_EVENT",
+        example: ("USER_CHANGE_PERMISSIONS", "USER_CHANGE_PERMISSIONS"),
+        basis: Decided,
+        put: Put::Made,
+    },
+    Row {
+        source: Constant,
+        path: "metadata.logType",
+        rule: "constant",
+        example: ("", "ZOOM_OPERATION_LOGS"),
+        basis: Google,
+        put: Put::Constant("ZOOM_OPERATION_LOGS", |event, value| event.metadata.log_type = Some(value)),
+    },
+    Row {
+        source: Constant,
+        path: "metadata.productName",
+        rule: "constant",
+        example: ("", "ZOOM_OPERATION_LOGS"),
+        basis: Google,
+        put: Put::Constant("ZOOM_OPERATION_LOGS", |event, value| event.metadata.product_name = Some(value)),
+    },
+    Row {
+        source: Constant,
+        path: "metadata.vendorName",
+        rule: "constant",
+        example: ("", "ZOOM"),
+        basis: Google,
+        put: Put::Constant("ZOOM", |event, value| event.metadata.vendor_name = Some(value)),
+    },
+    Row {
+        source: Source::Field(Field::Action),
+        path: "metadata.productEventType",
+        rule: "verbatim",
+        example: ("Batch Update", "Batch Update"),
+        basis: Google,
+        put: Put::Text(|event, value| event.metadata.product_event_type = Some(value)),
+    },
+    Row {
+        source: Source::Field(Field::OperationDetail),
+        path: "metadata.description",
+        rule: "verbatim, trailing spaces and all",
+        example: ("Edit Group Recruiting ", "Edit Group Recruiting "),
+        basis: Google,
+        put: Put::Text(|event, value| event.metadata.description = Some(value)),
+    },
+    Row {
+        source: Source::Field(Field::CategoryType),
+        path: "additional.category_type",
+        rule: "verbatim",
+        example: ("User Group", "User Group"),
+        basis: Google,
+        put: Put::Text(|event, value| event.category_type = Some(value)),
+    },
+    Row {
+        source: Source::Field(Field::Operator),
+        path: "principal.user.emailAddresses",
+        rule: "trimmed, if all of it is an e-mail address",
+        example: ("admin-test%1223+123@duff.dev.co", "admin-test%1223+123@duff.dev.co"),
+        basis: Decided,
+        put: Put::Text(|event, value| event.principal.user.email_addresses.push(value)),
+    },
+    Row {
+        source: Source::Field(Field::Operator),
+        path: "principal.user.userid",
+        rule: "trimmed, if it is no e-mail address",
+        example: ("SCIM@Okta", "SCIM@Okta"),
+        basis: Decided,
+        put: Put::Text(|event, value| event.principal.user.userid = Some(Text::Borrowed(value))),
+    },
+    Row {
+        source: Detail("email"),
+        path: "target.user.emailAddresses",
+        rule: "the first e-mail address in HEAD, in a piece that stands alone, or in a KEY",
+        example: ("Add User homer@simpson.io  - User Type: Basic", "homer@simpson.io"),
+        basis: Decided,
+        put: Put::Text(|event, value| push_email(&mut event.target.user.email_addresses, value)),
+    },
+    Row {
+        source: Detail("email2"),
+        path: "target.user.emailAddresses",
+        rule: "the second such address, distinct ignoring case",
+        example: ("Transfer a@x.io to b@x.io ", "b@x.io"),
+        basis: Decided,
+        put: Put::Text(|event, value| push_email(&mut event.target.user.email_addresses, value)),
+    },
+    Row {
+        source: Key("Email Address"),
+        path: "target.user.emailAddresses",
+        rule: "after email and email2, distinct ignoring case",
+        example: ("Add Contact  - Email Address: c@x.io", "c@x.io"),
+        basis: Google,
+        put: Put::Text(|event, value| push_email(&mut event.target.user.email_addresses, value)),
+    },
+    Row {
+        source: Key("Display Name"),
+        path: "target.user.userDisplayName",
+        rule: "new value",
+        example: ("Update User a@x.io  - Display Name: from A to Ann", "Ann"),
+        basis: Google,
+        put: Put::Text(|event, value| event.target.user.user_display_name = Some(value)),
+    },
+    Row {
+        source: Key("First Name"),
+        path: "target.user.firstName",
+        rule: "new value",
+        example: ("Update User a@x.io  - First Name: set to Ann", "Ann"),
+        basis: Google,
+        put: Put::Text(|event, value| event.target.user.first_name = Some(value)),
+    },
+    Row {
+        source: Key("Last Name"),
+        path: "target.user.lastName",
+        rule: "new value",
+        example: ("Update User a@x.io  - Last Name: from  to Lee", "Lee"),
+        basis: Google,
+        put: Put::Text(|event, value| event.target.user.last_name = Some(value)),
+    },
+    Row {
+        source: Key("Job Title"),
+        path: "target.user.title",
+        rule: "new value",
+        example: ("x  - Job Title: from A to B to C", "B to C"),
+        basis: Google,
+        put: Put::Text(|event, value| event.target.user.title = Some(value)),
+    },
+    Row {
+        source: Key("Department"),
+        path: "target.user.department",
+        rule: "new value, as a list of one",
+        example: ("Update User a@x.io  - Department: from IT - Helpdesk to Sales", "Sales"),
+        basis: Google,
+        put: Put::Text(|event, value| event.target.user.department = Some(value)),
+    },
+    Row {
+        source: Key("Description"),
+        path: "target.user.roleDescription",
+        rule: "new value",
+        example: ("Add Role Auditor  - Description: reads all", "reads all"),
+        basis: Google,
+        put: Put::Text(|event, value| event.target.user.role_description = Some(value)),
+    },
+    Row {
+        source: Key("Role Name"),
+        path: "target.user.attribute.roles[].name",
+        rule: "new value; distinct",
+        example: ("Update Role  - Role Name: from A to Auditor", "Auditor"),
+        basis: Google,
+        put: Put::Text(|event, value| push_role(&mut event.target.user.roles, value)),
+    },
+    Row {
+        source: Key("User Role"),
+        path: "target.user.attribute.roles[].name",
+        rule: "new value, after Role Name; distinct",
+        example: ("Update User b@x.io  - User Role: from Member to Admin", "Admin"),
+        basis: Google,
+        put: Put::Text(|event, value| push_role(&mut event.target.user.roles, value)),
+    },
+    Row {
+        source: Detail("role"),
+        path: "target.user.attribute.roles[].name",
+        rule: "where HEAD starts with Change Role (any case): the first new value of a change whose KEY is an e-mail address; otherwise the value of Role or role, whichever is last; after the others, distinct",
+        example: ("Change Role  - h.s@duff.io: from User to Co-Owner", "Co-Owner"),
+        basis: Decided,
+        put: Put::Text(|event, value| push_role(&mut event.target.user.roles, value)),
+    },
+    Row {
+        source: Key("Room Name"),
+        path: "target.user.attribute.labels[]",
+        rule: "new value, with the key Room Name",
+        example: ("Add Room  - Room Name: Atrium", "Room Name=Atrium"),
+        basis: Decided,
+        put: Put::Text(|event, value| push_label(event, "Room Name", Text::Borrowed(value))),
+    },
+    Row {
+        source: Key("Type"),
+        path: "target.user.attribute.labels[]",
+        rule: "new value, with the key Type",
+        example: ("Add Room  - Type: Kiosk", "Type=Kiosk"),
+        basis: Decided,
+        put: Put::Text(|event, value| push_label(event, "Type", Text::Borrowed(value))),
+    },
+    Row {
+        source: Key("User Type"),
+        path: "target.user.attribute.labels[]",
+        rule: "new value, with the key User Type",
+        example: ("Add User a@x.io  - User Type: Basic", "User Type=Basic"),
+        basis: Decided,
+        put: Put::Text(|event, value| push_label(event, "User Type", Text::Borrowed(value))),
+    },
+    Row {
+        source: Key("Location"),
+        path: "target.location.name",
+        rule: "new value",
+        example: ("Update Room  - Location: set to Oslo", "Oslo"),
+        basis: Google,
+        put: Put::Text(|event, value| event.target.location_name = Some(value)),
+    },
+    Row {
+        source: FirstUser("userId"),
+        path: "target.user.userid",
+        rule: "trimmed; a number or boolean as its JSON text; of a list the first that says something",
+        example: (r#"x  - K: [{"userId":" u1 "}]"#, "u1"),
+        basis: Google,
+        put: Put::First(|event, value| event.target.user.userid = Some(value)),
+    },
+    Row {
+        source: FirstUser("assistant"),
+        path: "target.user.attribute.labels[]",
+        rule: "with the key assistant, after the labels above; a list gives one for each element; an object, or a list within the list, its compact JSON text",
+        example: (r#"x  - K: [{"assistant":"b@x.io"}]"#, "assistant=b@x.io"),
+        basis: Decided,
+        put: Put::First(|event, value| push_label(event, "assistant", value)),
+    },
+    Row {
+        source: FirstUser("options"),
+        path: "target.user.attribute.labels[]",
+        rule: "with the key options, after assistant; likewise",
+        example: (r#"x  - K: [{"options":["view","edit"]}]"#, "options=view, options=edit"),
+        basis: Decided,
+        put: Put::First(|event, value| push_label(event, "options", value)),
+    },
+    Row {
+        source: FurtherUser("userId"),
+        path: "about[].user.userid",
+        rule: "trimmed; an object that says nothing of a user gives no entry",
+        example: (r#"x  - K: [{"userId":"u1"},{"userId":"u2"}]"#, "u2"),
+        basis: Google,
+        put: Put::Further(|about, value| about.userid = Some(value)),
+    },
+    Row {
+        source: FurtherUser("assistant"),
+        path: "about[].user.attribute.labels[]",
+        rule: "with the key assistant, as for the first",
+        example: (r#"x  - K: [{},{"assistant":"c@x.io"}]"#, "assistant=c@x.io"),
+        basis: Decided,
+        put: Put::Further(|about, value| about.labels.push(Label { key: "assistant", value })),
+    },
+    Row {
+        source: FurtherUser("options"),
+        path: "about[].user.attribute.labels[]",
+        rule: "with the key options, after assistant; as for the first",
+        example: (r#"x  - K: [{},{"options":true}]"#, "options=true"),
+        basis: Decided,
+        put: Put::Further(|about, value| about.labels.push(Label { key: "options", value })),
+    },
+];
+
+/// Rows as bits: the bit at a row's index.
+pub(super) mod row {
+    use super::{COUNT, Put, Source, TABLE};
+
+    pub(in super::super) const ACTION: u64 = at("metadata.productEventType", 0);
+    pub(in super::super) const DESCRIPTION: u64 = at("metadata.description", 0);
+    pub(in super::super) const CATEGORY_TYPE: u64 = at("additional.category_type", 0);
+    pub(in super::super) const OPERATOR_EMAIL: u64 = at("principal.user.emailAddresses", 0);
+    pub(in super::super) const OPERATOR_USERID: u64 = at("principal.user.userid", 0);
+    pub(in super::super) const EMAIL: u64 = at("target.user.emailAddresses", 0);
+    pub(in super::super) const EMAIL2: u64 = at("target.user.emailAddresses", 1);
+    pub(in super::super) const ROLE: u64 = at("target.user.attribute.roles[].name", 2);
+
+    /// Every row whose value is the same for each record.
+    pub(in super::super) const CONSTANTS: u64 = {
+        let (mut rows, mut index) = (0, 0);
+        while index < COUNT {
+            if matches!(TABLE[index].put, Put::Constant(..)) {
+                rows |= 1 << index;
+            }
+            index += 1;
+        }
+        rows
+    };
+
+    /// The bit of the row that is the `nth` (from 0) to fill `path`.
+    const fn at(path: &str, nth: usize) -> u64 {
+        let (mut seen, mut index) = (0, 0);
+        while index < COUNT {
+            if same(TABLE[index].path, path) {
+                if seen == nth {
+                    return 1 << index;
+                }
+                seen += 1;
+            }
+            index += 1;
+        }
+        // Out of bounds: no such row, no build.
+        1 << TABLE[COUNT + index].path.len()
+    }
+
+    const fn same(one: &str, other: &str) -> bool {
+        let (one, other) = (one.as_bytes(), other.as_bytes());
+        let mut index = 0;
+        while index < one.len() && index < other.len() && one[index] == other[index] {
+            index += 1;
+        }
+        index == one.len() && index == other.len()
+    }
+
+    /// The bit of the row that the value of a change with this key goes to.
+    #[inline]
+    pub(in super::super) fn of_key(key: &str) -> Option<u64> {
+        if key.len() >= 64 || LENGTHS & (1 << key.len()) == 0 {
+            return None;
+        }
+        if key == "Role" || key == "role" {
+            return Some(ROLE);
+        }
+        let index = TABLE_KEYS.iter().position(|known| *known == key)?;
+        Some(1 << index)
+    }
+
+    /// The key that each row asks for; empty for those that ask for none.
+    static TABLE_KEYS: [&str; COUNT] = KEYS;
+
+    const KEYS: [&str; COUNT] = {
+        let (mut keys, mut index) = ([""; COUNT], 0);
+        while index < COUNT {
+            if let Source::Key(key) = TABLE[index].source {
+                keys[index] = key;
+            }
+            index += 1;
+        }
+        keys
+    };
+
+    /// A bit for each length that a mapped key has: most keys are sorted out by it.
+    const LENGTHS: u64 = {
+        let (mut lengths, mut index) = (1 << "Role".len(), 0);
+        while index < COUNT {
+            if !KEYS[index].is_empty() {
+                lengths |= 1 << KEYS[index].len();
+            }
+            index += 1;
+        }
+        lengths
+    };
+}

@@ -1,0 +1,192 @@
+//! JSON that spans lines: pages, arrays and records as a pretty-printer writes them, one value after the other.
+//!
+//! A value that fits the line limit is handed on whole. A longer array or page is handed on element by element, so
+//! its length does not matter. So is one that is broken: what is whole in it survives, the rest is rejected.
+
+use super::frame::{BLOCK, Block, Content};
+use crate::json::{Stop, skip_space, walk};
+use memchr::{memchr, memchr_iter, memrchr};
+use std::io;
+use std::ops::Range;
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// Whether an input that begins with `bytes` is a document: its first line that is not blank is the beginning of a
+/// JSON value that later lines go on with. `None`: more must be seen.
+pub(super) fn look(bytes: &[u8], ended: bool, max: usize) -> Option<bool> {
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    let seen_enough = ended || bytes.len() > max;
+    let start = skip_space(bytes, 0);
+    let Some(line) = memchr(b'\n', &bytes[start..]) else { return seen_enough.then_some(false) };
+    let first = &bytes[..start + line];
+    if !matches!(first.get(start), Some(b'{' | b'[')) || walk(first, start, &mut ()) != Err(Stop::Incomplete) {
+        return Some(false);
+    }
+    match walk(bytes, start, &mut ()) {
+        Ok(_) => Some(true),
+        Err(Stop::Invalid(_)) => Some(false),
+        Err(Stop::Incomplete) if seen_enough => Some(skip_space(bytes, first.len()) < bytes.len()),
+        Err(Stop::Incomplete) => None,
+    }
+}
+
+/// A document on its way into blocks.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    place: Place,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Between values.
+    #[default]
+    Top,
+    /// In an array of records whose elements are handed on one by one; in a page's, if so.
+    Array { page: bool },
+    /// Behind the array of a page.
+    Page,
+}
+
+/// What to do about the text at a position.
+enum Step {
+    /// A value to hand on, and where to go on.
+    Value(Range<usize>),
+    /// Nothing to hand on up to there.
+    Skip(usize),
+    /// More text could complete it.
+    More,
+    /// Longer than the limit, up to there.
+    TooLong(usize),
+}
+
+impl Document {
+    /// Fills a block with values, reading `more` (`false` at the end) as needed; returns where they end.
+    pub(super) fn next(
+        &mut self,
+        block: &mut Block,
+        max: usize,
+        more: &mut dyn FnMut(&mut Block) -> io::Result<bool>,
+    ) -> io::Result<usize> {
+        let (mut at, mut values) = (0, Vec::new());
+        let mut ended = false;
+        loop {
+            at = self.skip_separators(block.bytes(), at);
+            let step = if at == block.bytes().len() { Step::More } else { self.step(block.bytes(), at, ended, max) };
+            match step {
+                // What there is goes first.
+                Step::More | Step::TooLong(_) if !values.is_empty() => break,
+                Step::Value(value) => {
+                    at = value.end;
+                    values.push(value);
+                    if at >= BLOCK {
+                        break;
+                    }
+                }
+                Step::Skip(end) => at = end,
+                Step::TooLong(end) => {
+                    block.content = Content::TooLong { first: true, last: true };
+                    return Ok(end);
+                }
+                Step::More if ended => break,
+                Step::More => ended = !more(block)?,
+            }
+        }
+        block.content = Content::Values(values);
+        Ok(at)
+    }
+
+    fn skip_separators(&self, bytes: &[u8], at: usize) -> usize {
+        let mut at = skip_space(bytes, at);
+        if at == 0 && bytes.starts_with(BOM) {
+            at = skip_space(bytes, BOM.len());
+        }
+        while self.place != Place::Top && bytes.get(at) == Some(&b',') {
+            at = skip_space(bytes, at + 1);
+        }
+        at
+    }
+
+    fn step(&mut self, bytes: &[u8], at: usize, ended: bool, max: usize) -> Step {
+        let value = match (self.place, bytes[at]) {
+            (Place::Array { page }, b']') => {
+                self.place = if page { Place::Page } else { Place::Top };
+                return Step::Skip(at + 1);
+            }
+            (Place::Page, b'}') => {
+                self.place = Place::Top;
+                return Step::Skip(at + 1);
+            }
+            (Place::Page, _) => member_value(bytes, at).and_then(|value| walk(bytes, value, &mut ())),
+            _ => walk(bytes, at, &mut ()),
+        };
+        match value {
+            // A number may go on in what is not yet read.
+            Ok(end) if end == bytes.len() && !ended && !matches!(bytes[end - 1], b'}' | b']' | b'"') => Step::More,
+            Ok(end) if self.place == Place::Page => Step::Skip(end),
+            Ok(end) => Step::Value(at..end),
+            Err(Stop::Incomplete) if !ended && bytes.len() - at <= max => Step::More,
+            Err(stop) => self.broken(bytes, at, stop, ended, max),
+        }
+    }
+
+    /// What begins at `at` is too long to be seen whole, or no JSON.
+    fn broken(&mut self, bytes: &[u8], at: usize, stop: Stop, ended: bool, max: usize) -> Step {
+        let too_long = stop == Stop::Incomplete && !ended;
+        if let (Place::Top, Some((inside, page))) = (self.place, array_start(bytes, at)) {
+            self.place = Place::Array { page };
+            // The beginning of one that is broken is a reject of its own.
+            return if too_long { Step::Skip(inside) } else { Step::Value(at..inside) };
+        }
+        match next_value_line(bytes, at, stop) {
+            Some(line) => {
+                self.place = Place::Top;
+                Step::Value(at..line)
+            }
+            None if ended => Step::Value(at..bytes.len()),
+            None if bytes.len() - at <= max => Step::More,
+            None => Step::TooLong(memrchr(b'\n', &bytes[at..]).map_or(bytes.len(), |line| at + line + 1)),
+        }
+    }
+}
+
+/// The next line, not before the fault, that begins with an object or array: pretty-printers indent all but the
+/// first line of a value and the closing one.
+fn next_value_line(bytes: &[u8], at: usize, stop: Stop) -> Option<usize> {
+    let fault = if let Stop::Invalid(fault) = stop { fault } else { bytes.len() };
+    let from = memrchr(b'\n', &bytes[at..fault]).map_or(at, |line| at + line);
+    let mut lines = memchr_iter(b'\n', &bytes[from..]).map(|line| from + line + 1);
+    lines.find(|&line| matches!(bytes.get(line), Some(b'{' | b'[')))
+}
+
+/// Where the first element of an array is, or of the array of a page; and whether it is a page.
+fn array_start(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    if bytes[at] != b'{' {
+        return (bytes[at] == b'[').then_some((at + 1, false));
+    }
+    let mut at = at + 1;
+    loop {
+        at = skip_space(bytes, at);
+        let value = member_value(bytes, at).ok()?;
+        if bytes[at..].starts_with(b"\"operation_logs\"") && bytes.get(value) == Some(&b'[') {
+            return Some((value + 1, true));
+        }
+        at = skip_space(bytes, walk(bytes, value, &mut ()).ok()?);
+        if bytes.get(at) != Some(&b',') {
+            return None;
+        }
+        at += 1;
+    }
+}
+
+/// Where the value of the member at `at` begins.
+fn member_value(bytes: &[u8], at: usize) -> Result<usize, Stop> {
+    if bytes.get(at) != Some(&b'"') {
+        return Err(Stop::Invalid(at));
+    }
+    let colon = skip_space(bytes, walk(bytes, at, &mut ())?);
+    match bytes.get(colon) {
+        None => Err(Stop::Incomplete),
+        Some(b':') => Ok(skip_space(bytes, colon + 1)),
+        Some(_) => Err(Stop::Invalid(colon)),
+    }
+}

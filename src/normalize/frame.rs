@@ -1,0 +1,235 @@
+//! Inputs cut into blocks of whole lines. JSON that spans lines is `document`'s.
+
+use super::document::{self, Document};
+use super::input::{Input, unpacked};
+use super::{Format, Options};
+use memchr::{memchr, memrchr};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How much is read before a block is handed on. The block and its events (about twice its size) fit into a core's
+/// second-level cache; the `block` bench chose it among 64 KiB to 4 MiB.
+pub(super) const BLOCK: usize = 256 << 10;
+
+/// Bytes of one input, cut where records end.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    buffer: Vec<u8>,
+    length: usize,
+    /// The input they are of.
+    pub(super) input: Arc<str>,
+    /// Where in the input they begin.
+    pub(super) offset: u64,
+    /// The line of the input they begin on, where it is not the one that the block before ended on.
+    pub(super) line: Option<u64>,
+    pub(super) content: Content,
+}
+
+/// What is in a block.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Whole lines.
+    #[default]
+    Lines,
+    /// JSON values that may span lines, each at its place.
+    Values(Vec<Range<usize>>),
+    /// Part of a line, or value, that is too long to be read.
+    TooLong {
+        first: bool,
+        last: bool,
+    },
+}
+
+impl Block {
+    /// What a reject held, to be read once more as what it is.
+    pub(super) fn returned(returned: super::Returned) -> Self {
+        let length = returned.raw.len();
+        Self {
+            buffer: returned.raw,
+            length,
+            input: returned.input.into(),
+            offset: returned.offset,
+            line: Some(returned.line),
+            content: Content::Values(std::iter::once(0..length).collect()),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+
+    /// Reads once into the room behind what is there, making room for `more` bytes first.
+    fn read(&mut self, reader: &mut dyn Read, more: usize) -> io::Result<usize> {
+        if self.buffer.len() < self.length + more {
+            self.buffer.resize(self.length + more, 0);
+        }
+        loop {
+            match reader.read(&mut self.buffer[self.length..self.length + more]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(read) => {
+                    self.length += read;
+                    return Ok(read);
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.buffer.truncate(self.length);
+        self.buffer.extend_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    /// Takes what is behind `end` out into `rest`.
+    fn cut(&mut self, end: usize, rest: &mut Vec<u8>) {
+        rest.extend_from_slice(&self.buffer[end..self.length]);
+        self.length = end;
+    }
+}
+
+/// One input on its way into blocks.
+pub(super) struct Framer {
+    name: Arc<str>,
+    reader: Box<dyn Read + Send>,
+    prompt: bool,
+    max: usize,
+    /// What was read and not yet handed on.
+    rest: Vec<u8>,
+    /// Where in the input `rest` begins.
+    offset: u64,
+    ended: bool,
+    state: State,
+}
+
+enum State {
+    /// Nothing was handed on yet.
+    Start(Format),
+    Lines,
+    /// In a line that is too long.
+    TooLong,
+    Document(Document),
+}
+
+impl Framer {
+    pub(super) fn new(input: Input, options: &Options) -> io::Result<Self> {
+        Ok(Self {
+            name: input.name,
+            reader: unpacked(input.reader?)?,
+            prompt: input.prompt,
+            max: options.max_line_bytes,
+            rest: Vec::new(),
+            offset: 0,
+            ended: false,
+            state: State::Start(options.format),
+        })
+    }
+
+    /// The input, and how much of it was read.
+    pub(super) fn position(&self) -> (Arc<str>, u64) {
+        (Arc::clone(&self.name), self.offset + self.rest.len() as u64)
+    }
+
+    /// Fills `block` with what comes next; `false` at the end. After an error what had been read comes once more,
+    /// then the end.
+    pub(super) fn next(&mut self, block: &mut Block) -> io::Result<bool> {
+        block.input = Arc::clone(&self.name);
+        block.offset = self.offset;
+        block.length = 0;
+        block.content = Content::Lines;
+        block.append(&self.rest);
+        self.rest.clear();
+        let filled = self.fill(block);
+        if let Err(error) = filled {
+            // Kept for the next call, which will find the end.
+            self.ended = true;
+            block.cut(0, &mut self.rest);
+            return Err(error);
+        }
+        self.offset += block.length as u64;
+        Ok(block.length > 0 || block.content == Content::TooLong { first: false, last: true })
+    }
+
+    fn fill(&mut self, block: &mut Block) -> io::Result<()> {
+        block.line = matches!(self.state, State::Start(_)).then_some(1);
+        if let State::Start(format) = self.state {
+            self.start(format, block)?;
+        }
+        match &mut self.state {
+            State::Start(_) | State::Lines => self.lines(block),
+            State::TooLong => self.rest_of_line(block),
+            State::Document(document) => {
+                let (ended, reader) = (&mut self.ended, &mut *self.reader);
+                let end = document.next(block, self.max, &mut |block| {
+                    // Twice as much each time: what spans many reads is walked again from its start after each.
+                    *ended = *ended || block.read(reader, block.length.max(BLOCK))? == 0;
+                    Ok(!*ended)
+                })?;
+                block.cut(end, &mut self.rest);
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks at the first line to tell lines from a document.
+    fn start(&mut self, format: Format, block: &mut Block) -> io::Result<()> {
+        let is_document = match format {
+            Format::Ndjson => false,
+            Format::Json => true,
+            Format::Auto => loop {
+                match document::look(block.bytes(), self.ended, self.max) {
+                    Some(verdict) => break verdict,
+                    None => self.ended |= block.read(&mut *self.reader, block.length.max(BLOCK))? == 0,
+                }
+            },
+        };
+        self.state = if is_document { State::Document(Document::default()) } else { State::Lines };
+        Ok(())
+    }
+
+    /// Reads whole lines: a block of them, or what has arrived.
+    fn lines(&mut self, block: &mut Block) -> io::Result<()> {
+        // Everything before is known to hold no end of a line.
+        let mut searched = 0;
+        let mut end = None;
+        loop {
+            end = memrchr(b'\n', &block.bytes()[searched..]).map(|at| searched + at + 1).or(end);
+            searched = block.length;
+            let enough = block.length >= BLOCK || self.prompt && searched > 0;
+            match end {
+                // The last line needs no end.
+                _ if self.ended => return Ok(()),
+                Some(end) if enough => {
+                    block.cut(end, &mut self.rest);
+                    return Ok(());
+                }
+                // Two bytes more than a line may have: one for a carriage return, one that proves it too long.
+                None if block.length >= self.max + 2 => {
+                    block.content = Content::TooLong { first: true, last: false };
+                    self.state = State::TooLong;
+                    return Ok(());
+                }
+                _ => {}
+            }
+            self.ended |= block.read(&mut *self.reader, BLOCK)? == 0;
+        }
+    }
+
+    /// Goes on with a line that is too long, up to its end.
+    fn rest_of_line(&mut self, block: &mut Block) -> io::Result<()> {
+        if block.length == 0 && !self.ended {
+            self.ended |= block.read(&mut *self.reader, BLOCK)? == 0;
+        }
+        let end = memchr(b'\n', block.bytes());
+        let last = end.is_some() || self.ended;
+        block.content = Content::TooLong { first: false, last };
+        if last {
+            self.state = State::Lines;
+        }
+        if let Some(end) = end {
+            block.cut(end + 1, &mut self.rest);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Inputs: a name and bytes, unpacked where they are gzip.
+
+use flate2::bufread::GzDecoder;
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
+use std::sync::Arc;
+
+/// One input: bytes with the name that rejects and errors call it by.
+pub struct Input {
+    pub(super) name: Arc<str>,
+    pub(super) reader: io::Result<Box<dyn Read + Send>>,
+    pub(super) prompt: bool,
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Input {
+    /// An input of bytes, plain or gzip.
+    pub fn new(name: impl Into<Arc<str>>, reader: impl Read + Send + 'static) -> Self {
+        Self { name: name.into(), reader: Ok(Box::new(reader)), prompt: false }
+    }
+
+    /// An input that could not be opened: it is reported in its turn.
+    pub fn failed(name: impl Into<Arc<str>>, error: io::Error) -> Self {
+        Self { name: name.into(), reader: Err(error), prompt: false }
+    }
+
+    /// Passes lines on as they arrive instead of waiting for a block of them: for a pipe that somebody writes to
+    /// slowly.
+    #[must_use]
+    pub fn prompt(self) -> Self {
+        Self { prompt: true, ..self }
+    }
+}
+
+/// Whether bytes begin as gzip does (RFC 1952: two magic bytes, and deflate, the one method there is).
+#[must_use]
+pub fn is_gzip(start: &[u8]) -> bool {
+    start.starts_with(&[0x1f, 0x8b, 0x08])
+}
+
+/// How much packed input is read at once: beyond this nothing was gained when unpacking 2 MB objects.
+const PACKED_BLOCK: usize = 128 << 10;
+
+/// The bytes of `reader`, unpacked if they are gzip: every member of it, and zero bytes behind the last (padding).
+pub(super) fn unpacked(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut start = [0; 3];
+    let length = read_full(&mut reader, &mut start)?;
+    let whole = Cursor::new(start).take(length as u64).chain(reader);
+    if !is_gzip(&start[..length]) {
+        return Ok(Box::new(whole));
+    }
+    Ok(Box::new(Gunzip { member: Some(GzDecoder::new(BufReader::with_capacity(PACKED_BLOCK, whole))) }))
+}
+
+type Whole = Chain<io::Take<Cursor<[u8; 3]>>, Box<dyn Read + Send>>;
+
+/// Unpacks member after member.
+struct Gunzip {
+    member: Option<GzDecoder<BufReader<Whole>>>,
+}
+
+impl Read for Gunzip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let length = member.read(buffer).map_err(|error| describe(&error))?;
+            if length > 0 || buffer.is_empty() {
+                return Ok(length);
+            }
+            self.member = self.member.take().map(GzDecoder::into_inner).map(next_member).transpose()?.flatten();
+        }
+        Ok(0)
+    }
+}
+
+/// The member behind the last one, if there is one. Zero bytes are padding, as tape blocks have it.
+fn next_member(mut packed: BufReader<Whole>) -> io::Result<Option<GzDecoder<BufReader<Whole>>>> {
+    loop {
+        let buffered = packed.fill_buf()?;
+        let padding = buffered.iter().take_while(|&&byte| byte == 0).count();
+        match buffered.get(padding) {
+            None if padding == 0 => return Ok(None),
+            None => packed.consume(padding),
+            Some(_) => {
+                packed.consume(padding);
+                return Ok(Some(GzDecoder::new(packed)));
+            }
+        }
+    }
+}
+
+/// Says of a fault in gzip what it is and what to do.
+fn describe(error: &io::Error) -> io::Error {
+    let message = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the gzip data is cut short: fetch it again (what came before the cut was read)".to_owned(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+            format!("the gzip data is damaged ({error}): fetch it again (what came before the damage was read)")
+        }
+        _ => return io::Error::new(error.kind(), error.to_string()),
+    };
+    io::Error::new(error.kind(), message)
+}
+
+/// Reads until `buffer` is full or the input ends.
+pub(super) fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match reader.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}

@@ -1,0 +1,170 @@
+//! Bytes to bytes: raw records in any form they come in, UDM events out, in order, on any number of threads.
+//!
+//! An input is read in blocks of whole lines (`frame`, and `document` for JSON that spans lines). Each thread takes a
+//! block, turns it into events (`work`), waits for its turn and hands them to the sink (`order`). So the output is in
+//! order by construction, and memory is bounded by a block and its events a thread.
+
+mod document;
+mod frame;
+mod input;
+mod order;
+mod reject;
+mod request;
+mod summary;
+mod work;
+
+use crate::mapping::Rules;
+use crate::time::Timestamp;
+use crate::udm::Writer;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+pub use input::{Input, is_gzip};
+pub use reject::{Part, RejectReader, RejectWriter, Rejected, Returned};
+pub use request::{Limits, Request, Requests};
+pub use summary::{Failure, Summary};
+
+/// How to normalize.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The choices that the mapping leaves.
+    pub rules: Rules,
+    /// The shape of the events, and what a feed adds to them.
+    pub writer: Writer,
+    /// What a record without a usable time gets; `None` refuses it.
+    pub default_time: Option<Timestamp>,
+    /// Whether `metadata.productLogId` is set to the record's [`id`](crate::record::id).
+    pub event_id: bool,
+    /// How inputs are cut into records.
+    pub format: Format,
+    /// The longest line, in bytes without its end, that is read: 1 to 1 GiB.
+    pub max_line_bytes: usize,
+    /// How many threads work: at least 1.
+    pub threads: usize,
+    /// Whether to stop at the first reject.
+    pub strict: bool,
+    /// Set from elsewhere (a signal) to stop after the blocks in hand.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// 4 MiB: what a SecOps feed reads as one line.
+pub const DEFAULT_MAX_LINE_BYTES: usize = 4 << 20;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rules: Rules::default(),
+            writer: Writer::default(),
+            default_time: None,
+            event_id: false,
+            format: Format::Auto,
+            max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+            threads: 1,
+            strict: false,
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// How an input is cut into records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// By how it begins: whole JSON on the first line means lines.
+    #[default]
+    Auto,
+    /// A line is a record, an array of records or an API page.
+    Ndjson,
+    /// JSON values that may span lines: pages, arrays or records, one after the other.
+    Json,
+}
+
+/// Where events and rejects go. Called by one thread at a time, in the order of the input.
+pub trait Sink: Send {
+    /// Takes whole events, each with its newline.
+    ///
+    /// # Errors
+    /// What is returned ends the run as [`Error::Output`].
+    fn events(&mut self, events: &[u8]) -> io::Result<()>;
+
+    /// Takes one reject, or a part of one that is too long to be held whole.
+    ///
+    /// # Errors
+    /// What is returned ends the run as [`Error::Rejects`].
+    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()>;
+}
+
+/// Why a run ended before its inputs did. An input that cannot be read is no such reason: it is among the
+/// [`Summary::failures`] and the others are read all the same.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The sink took no more events.
+    #[error("writing events failed: {0}")]
+    Output(#[source] io::Error),
+    /// The sink took no more rejects.
+    #[error("writing rejects failed: {0}")]
+    Rejects(#[source] io::Error),
+    /// The threads could not be started.
+    #[error("starting {threads} threads failed: {message}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the system said.
+        message: String,
+    },
+}
+
+/// Normalizes every input, in order, into the sink.
+///
+/// # Errors
+/// [`Error`], with what was counted until then lost; the sink has all that came before.
+pub fn run<S: Sink>(
+    inputs: impl Iterator<Item = Input> + Send,
+    options: &Options,
+    sink: &mut S,
+) -> Result<Summary, Error> {
+    order::run(inputs, options, sink)
+}
+
+/// Normalizes rejects once more, each as the line, or record, that it was.
+///
+/// # Errors
+/// As [`run`]; what cannot be read of the rejects is among the [`Summary::failures`].
+pub fn run_returned<S: Sink>(
+    name: &str,
+    rejects: impl Iterator<Item = io::Result<Returned>> + Send,
+    options: &Options,
+    sink: &mut S,
+) -> Result<Summary, Error> {
+    order::run_returned(name, rejects, options, sink)
+}
+
+/// Normalizes bytes in memory: the events, one a line, and the summary. Rejects are counted and dropped.
+///
+/// ```
+/// let record = br#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","operation_detail":"Add User x@y.com "}"#;
+/// let (events, summary) = zoom_udm::normalize::slice(record, &Default::default());
+/// assert_eq!(summary.events, 1);
+/// assert!(String::from_utf8(events)?.starts_with(r#"{"metadata":{"eventTimestamp":"2019-08-20T19:09:01Z""#));
+/// # Ok::<(), std::string::FromUtf8Error>(())
+/// ```
+#[must_use]
+pub fn slice(bytes: &[u8], options: &Options) -> (Vec<u8>, Summary) {
+    struct Events(Vec<u8>);
+    impl Sink for Events {
+        fn events(&mut self, events: &[u8]) -> io::Result<()> {
+            self.0.extend_from_slice(events);
+            Ok(())
+        }
+        fn reject(&mut self, _: &Rejected<'_>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut sink = Events(Vec::new());
+    let options = Options { threads: 1, ..options.clone() };
+    let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
+    // A sink in memory never fails, and one thread needs no pool.
+    let summary = run(std::iter::once(input), &options, &mut sink).unwrap_or_default();
+    (sink.0, summary)
+}

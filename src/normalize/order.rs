@@ -1,0 +1,236 @@
+//! Threads that take blocks in turn and hand their events over in the same turn.
+
+use super::frame::{Block, Framer};
+use super::input::Input;
+use super::reject::{Rejected, Returned};
+use super::summary::{Failure, Summary};
+use super::work::{Flow, Output, Worker};
+use super::{Error, Options, Sink};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Where blocks come from. Whoever takes one also draws the number of its turn.
+struct Source<B> {
+    blocks: B,
+    turn: u64,
+    failures: Vec<Failure>,
+    bytes: u64,
+}
+
+/// Blocks in order.
+trait Blocks: Send {
+    /// Fills the block with the next bytes; `false` when there are none. What cannot be read goes to `failures`.
+    fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool;
+}
+
+/// Where events go, in turns.
+struct Delivery<'s, S> {
+    sink: &'s mut S,
+    turn: u64,
+    /// The line of the input on which the next block begins.
+    line: u64,
+    summary: Summary,
+    error: Option<Error>,
+}
+
+struct Shared<'s, B, S> {
+    source: Mutex<Source<B>>,
+    delivery: Mutex<Delivery<'s, S>>,
+    turned: Condvar,
+    options: &'s Options,
+    /// Somebody ended the run: an error, a strict reject, a signal.
+    over: AtomicBool,
+}
+
+pub(super) fn run<S: Sink>(
+    inputs: impl Iterator<Item = Input> + Send,
+    options: &Options,
+    sink: &mut S,
+) -> Result<Summary, Error> {
+    run_blocks(Inputs { inputs, current: None, options }, options, sink)
+}
+
+pub(super) fn run_returned<S: Sink>(
+    name: &str,
+    rejects: impl Iterator<Item = io::Result<Returned>> + Send,
+    options: &Options,
+    sink: &mut S,
+) -> Result<Summary, Error> {
+    run_blocks(ReturnedRejects { name: name.into(), rejects }, options, sink)
+}
+
+fn run_blocks<S: Sink>(blocks: impl Blocks, options: &Options, sink: &mut S) -> Result<Summary, Error> {
+    let delivery = Delivery { sink, turn: 0, line: 1, summary: Summary::default(), error: None };
+    let shared = Shared {
+        source: Mutex::new(Source { blocks, turn: 0, failures: Vec::new(), bytes: 0 }),
+        delivery: Mutex::new(delivery),
+        turned: Condvar::new(),
+        options,
+        over: AtomicBool::new(false),
+    };
+    if options.threads <= 1 {
+        shared.work();
+    } else {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
+        let pool = pool.map_err(|error| Error::Threads { threads: options.threads, message: error.to_string() })?;
+        pool.broadcast(|_| shared.work());
+    }
+    shared.finish()
+}
+
+/// A lock whose holder panicked still guards what it guards; the panic itself is passed on by the pool.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<B: Blocks, S: Sink> Shared<'_, B, S> {
+    /// Takes block after block until there is none.
+    fn work(&self) {
+        let mut worker = Worker::new(self.options);
+        let mut block = Block::default();
+        while let Some(turn) = self.take(&mut block) {
+            let flow = worker.work(&block, &mut |output, last| self.deliver(turn, &block, output, last));
+            if flow.is_break() {
+                self.over.store(true, Ordering::Relaxed);
+                self.pass_on(turn);
+            }
+        }
+    }
+
+    fn take(&self, block: &mut Block) -> Option<u64> {
+        if self.over.load(Ordering::Relaxed) || self.options.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let source = &mut *lock(&self.source);
+        if !source.blocks.next(block, &mut source.failures) {
+            return None;
+        }
+        source.bytes += block.bytes().len() as u64;
+        source.turn += 1;
+        Some(source.turn - 1)
+    }
+
+    /// Waits for the turn, then hands over what has come of a block. With the last of it the turn passes on.
+    fn deliver(&self, turn: u64, block: &Block, output: &mut Output, last: bool) -> Flow {
+        let mut delivery = lock(&self.delivery);
+        while delivery.turn != turn {
+            delivery = self.turned.wait(delivery).unwrap_or_else(PoisonError::into_inner);
+        }
+        if delivery.error.is_some() || delivery.summary.stopped {
+            return Flow::Break(());
+        }
+        let flow = delivery.take(block, output, self.options.strict);
+        output.events.clear();
+        output.rejects.clear();
+        if last && flow.is_continue() {
+            delivery.turn += 1;
+            drop(delivery);
+            self.turned.notify_all();
+        }
+        flow
+    }
+
+    /// Ends a turn that was broken off.
+    fn pass_on(&self, turn: u64) {
+        lock(&self.delivery).turn = turn + 1;
+        self.turned.notify_all();
+    }
+
+    fn finish(self) -> Result<Summary, Error> {
+        let source = self.source.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let delivery = self.delivery.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = delivery.error {
+            return Err(error);
+        }
+        let mut summary = delivery.summary;
+        summary.failures = source.failures;
+        summary.bytes_in = source.bytes;
+        summary.stopped |= self.options.stop.load(Ordering::Relaxed);
+        Ok(summary)
+    }
+}
+
+/// The blocks of inputs, one input after the other.
+struct Inputs<'o, I> {
+    inputs: I,
+    current: Option<Framer>,
+    options: &'o Options,
+}
+
+impl<I: Iterator<Item = Input> + Send> Blocks for Inputs<'_, I> {
+    fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool {
+        loop {
+            let Some(framer) = &mut self.current else {
+                let Some(input) = self.inputs.next() else { return false };
+                let name = Arc::clone(&input.name);
+                match Framer::new(input, self.options) {
+                    Ok(framer) => self.current = Some(framer),
+                    Err(error) => failures.push(Failure { input: name, offset: 0, error }),
+                }
+                continue;
+            };
+            match framer.next(block) {
+                Ok(true) => return true,
+                Ok(false) => self.current = None,
+                Err(error) => {
+                    let (input, offset) = framer.position();
+                    failures.push(Failure { input, offset, error });
+                }
+            }
+        }
+    }
+}
+
+/// A block for each reject that is read back.
+struct ReturnedRejects<I> {
+    name: Arc<str>,
+    rejects: I,
+}
+
+impl<I: Iterator<Item = io::Result<Returned>> + Send> Blocks for ReturnedRejects<I> {
+    fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool {
+        match self.rejects.next() {
+            None => false,
+            Some(Ok(returned)) => {
+                *block = Block::returned(returned);
+                true
+            }
+            Some(Err(error)) => {
+                failures.push(Failure { input: Arc::clone(&self.name), offset: 0, error });
+                false
+            }
+        }
+    }
+}
+
+impl<S: Sink> Delivery<'_, S> {
+    fn take(&mut self, block: &Block, output: &mut Output, strict: bool) -> Flow {
+        let start = block.line.unwrap_or(self.line);
+        let tally = std::mem::take(&mut output.tally);
+        self.line = start + tally.lines;
+        self.summary.add(tally, output.events.len() as u64);
+        let written = self.sink.events(&output.events).map_err(Error::Output).and_then(|()| {
+            output.rejects.iter().try_for_each(|reject| {
+                let rejected = Rejected {
+                    input: &block.input,
+                    line: start + reject.line,
+                    offset: block.offset + reject.place.start as u64,
+                    refusal: &reject.refusal,
+                    raw: &block.bytes()[reject.place.clone()],
+                    part: reject.part,
+                };
+                self.sink.reject(&rejected).map_err(Error::Rejects)
+            })
+        });
+        if let Err(error) = written {
+            self.error = Some(error);
+            return Flow::Break(());
+        }
+        if strict && !output.rejects.is_empty() {
+            self.summary.stopped = true;
+            return Flow::Break(());
+        }
+        Flow::Continue(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Rejects: what was refused, whole, so that it can be mended and read again.
+
+use crate::json::escape_into;
+use crate::refusal::{Reason, Refusal};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::borrow::Cow;
+use std::io::{self, BufRead, Read as _, Write};
+
+/// One refused line, or record within a line.
+#[derive(Debug, Clone)]
+pub struct Rejected<'a> {
+    /// The name of the input.
+    pub input: &'a str,
+    /// The line of the input it begins on, from 1.
+    pub line: u64,
+    /// The byte of the (unpacked) input it begins at, from 0.
+    pub offset: u64,
+    /// Why.
+    pub refusal: &'a Refusal,
+    /// Its bytes, or a part of them.
+    pub raw: &'a [u8],
+    /// Which part.
+    pub part: Part,
+}
+
+/// Which part of a reject is handed over: what is too long to be held comes in several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The first of several.
+    First,
+    /// One between.
+    Middle,
+    /// The last, maybe empty.
+    Last,
+}
+
+/// Writes rejects as JSON lines:
+/// `{"input","line","offset","reason","message","raw"}`, with `raw_base64` for `raw` where the bytes are no UTF-8 or
+/// too long to tell.
+#[derive(Debug)]
+pub struct RejectWriter<W> {
+    out: W,
+    buffer: Vec<u8>,
+    /// Up to two bytes that wait for a third: base64 writes three at a time.
+    waiting: Vec<u8>,
+}
+
+impl<W: Write> RejectWriter<W> {
+    /// A writer of rejects to `out`, which should not need buffering for small writes.
+    pub fn new(out: W) -> Self {
+        Self { out, buffer: Vec::new(), waiting: Vec::new() }
+    }
+
+    /// Writes one reject, or a part of one.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn write(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+        self.buffer.clear();
+        match (reject.part, std::str::from_utf8(reject.raw)) {
+            (Part::Whole, Ok(text)) if reject.refusal.reason != Reason::LineTooLong => {
+                self.head(reject);
+                self.buffer.extend_from_slice(b"\"raw\":\"");
+                escape_into(&mut self.buffer, text);
+            }
+            _ => self.base64(reject),
+        }
+        if matches!(reject.part, Part::Whole | Part::Last) {
+            self.buffer.extend_from_slice(b"\"}\n");
+        }
+        self.out.write_all(&self.buffer)
+    }
+
+    /// Writes out what the underlying writer holds back, and hands it over.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn head(&mut self, reject: &Rejected<'_>) {
+        self.buffer.extend_from_slice(b"{\"input\":\"");
+        escape_into(&mut self.buffer, reject.input);
+        let place = format!("\",\"line\":{},\"offset\":{},\"reason\":\"{}\",\"message\":\"", reject.line, reject.offset, reject.refusal.reason);
+        self.buffer.extend_from_slice(place.as_bytes());
+        escape_into(&mut self.buffer, &reject.refusal.message);
+        self.buffer.extend_from_slice(b"\",");
+    }
+
+    fn base64(&mut self, reject: &Rejected<'_>) {
+        if matches!(reject.part, Part::Whole | Part::First) {
+            self.head(reject);
+            self.buffer.extend_from_slice(b"\"raw_base64\":\"");
+            self.waiting.clear();
+        }
+        self.waiting.extend_from_slice(reject.raw);
+        let last = matches!(reject.part, Part::Whole | Part::Last);
+        let end = if last { self.waiting.len() } else { self.waiting.len() / 3 * 3 };
+        self.buffer.extend_from_slice(BASE64.encode(&self.waiting[..end]).as_bytes());
+        self.waiting.drain(..end);
+    }
+}
+
+/// A reject that was read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returned {
+    /// The input it was refused in.
+    pub input: String,
+    /// Its line there.
+    pub line: u64,
+    /// Its first byte there.
+    pub offset: u64,
+    /// Its bytes.
+    pub raw: Vec<u8>,
+}
+
+/// One line of a rejects file.
+#[derive(serde::Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    input: Cow<'a, str>,
+    line: u64,
+    offset: u64,
+    #[serde(borrow)]
+    raw: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    raw_base64: Option<Cow<'a, str>>,
+}
+
+/// Reads rejects back that a [`RejectWriter`] wrote.
+#[derive(Debug)]
+pub struct RejectReader<R> {
+    lines: R,
+    /// The longest line that is read, in bytes.
+    max: u64,
+    line: u64,
+    buffer: Vec<u8>,
+}
+
+impl<R: BufRead> RejectReader<R> {
+    /// A reader of rejects from `lines`, each of what was no longer than `max_line_bytes`.
+    pub fn new(lines: R, max_line_bytes: usize) -> Self {
+        // A byte may take six in JSON (\u0000); the rest is the input's name and the message.
+        let max = (max_line_bytes as u64).saturating_mul(6).saturating_add(64 << 10);
+        Self { lines, max, line: 0, buffer: Vec::new() }
+    }
+}
+
+impl<R: BufRead> Iterator for RejectReader<R> {
+    type Item = io::Result<Returned>;
+
+    /// The next reject; an error where the file cannot be read or a line of it is none.
+    fn next(&mut self) -> Option<io::Result<Returned>> {
+        loop {
+            self.buffer.clear();
+            self.line += 1;
+            match (&mut self.lines).take(self.max).read_until(b'\n', &mut self.buffer) {
+                Err(error) => return Some(Err(error)),
+                Ok(0) => return None,
+                Ok(read) if read as u64 == self.max && !self.buffer.ends_with(b"\n") => {
+                    let message = format!("line {} is longer than {} bytes; raise --max-line-bytes", self.line, self.max);
+                    return Some(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+                }
+                Ok(_) if self.buffer.trim_ascii().is_empty() => {}
+                Ok(_) => return Some(returned(&self.buffer, self.line)),
+            }
+        }
+    }
+}
+
+fn returned(line: &[u8], number: u64) -> io::Result<Returned> {
+    let invalid = |what: String| {
+        let message = format!("line {number} is no reject: {what}; expected a file that --rejects wrote");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    };
+    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| invalid(error.to_string()))?;
+    let raw = match (line.raw, line.raw_base64) {
+        (Some(raw), None) => raw.into_owned().into_bytes(),
+        (None, Some(raw)) => BASE64.decode(&*raw).map_err(|error| invalid(error.to_string()))?,
+        _ => return Err(invalid("it needs either \"raw\" or \"raw_base64\"".to_owned())),
+    };
+    Ok(Returned { input: line.input.into_owned(), line: line.line, offset: line.offset, raw })
+}

@@ -1,0 +1,112 @@
+//! Requests: events put together as Google's import endpoints take them.
+
+use std::io::{self, Write};
+
+/// What a request looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// `{"inlineSource":{"events":[{"udm":…}]}}`, for `events:import`.
+    Import,
+    /// `{"customer_id":"…","events":[…]}`, for `udmevents:batchCreate`.
+    BatchCreate {
+        /// The SecOps customer's id.
+        customer_id: String,
+    },
+}
+
+/// How much goes into one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Events: 1 or more.
+    pub events: usize,
+    /// Bytes of the request's line. An event that is longer goes alone.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    /// 1,000 events and 2,000,000 bytes: the size advised for `events:import`, which refuses more than 4 MB.
+    fn default() -> Self {
+        Self { events: 1000, bytes: 2_000_000 }
+    }
+}
+
+/// Writes requests, one a line, of the events that are written to it.
+#[derive(Debug)]
+pub struct Requests<W> {
+    out: W,
+    limits: Limits,
+    /// What stands before the first event, around each, and behind the last.
+    head: String,
+    around: (&'static str, &'static str),
+    tail: &'static str,
+    /// The request at hand, without its tail.
+    request: Vec<u8>,
+    events: usize,
+}
+
+impl<W: Write> Requests<W> {
+    /// Requests of one kind to `out`.
+    pub fn new(out: W, kind: &Request, limits: Limits) -> Self {
+        let (head, around, tail) = match kind {
+            Request::Import => ("{\"inlineSource\":{\"events\":[".to_owned(), ("{\"udm\":", "}"), "]}}\n"),
+            Request::BatchCreate { customer_id } => {
+                let customer_id = serde_json::Value::from(customer_id.as_str());
+                (format!("{{\"customer_id\":{customer_id},\"events\":["), ("", ""), "]}\n")
+            }
+        };
+        Self { out, limits, head, around, tail, request: Vec::new(), events: 0 }
+    }
+
+    /// Adds whole events, each with its newline.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn write_events(&mut self, events: &[u8]) -> io::Result<()> {
+        let mut rest = events;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            self.push(&rest[..end])?;
+            rest = &rest[end + 1..];
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, event: &[u8]) -> io::Result<()> {
+        let (before, after) = self.around;
+        let more = 1 + before.len() + event.len() + after.len();
+        // The limit is for the line without its newline.
+        let full = self.request.len() + more + self.tail.len() - 1 > self.limits.bytes;
+        if self.events > 0 && (full || self.events >= self.limits.events) {
+            self.send()?;
+        }
+        if self.events == 0 {
+            self.request.extend_from_slice(self.head.as_bytes());
+        } else {
+            self.request.push(b',');
+        }
+        for part in [before.as_bytes(), event, after.as_bytes()] {
+            self.request.extend_from_slice(part);
+        }
+        self.events += 1;
+        Ok(())
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        self.request.extend_from_slice(self.tail.as_bytes());
+        self.out.write_all(&self.request)?;
+        self.request.clear();
+        self.events = 0;
+        Ok(())
+    }
+
+    /// Writes the last request and hands the underlying writer over.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn finish(mut self) -> io::Result<W> {
+        if self.events > 0 {
+            self.send()?;
+        }
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}

@@ -1,0 +1,102 @@
+//! What a run counted.
+
+use crate::mapping::{Note, Notes};
+use crate::refusal::Reason;
+use crate::udm::EventType;
+use std::io;
+use std::sync::Arc;
+
+/// The counts of one run.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Records read: each became an event or a reject.
+    pub records: u64,
+    /// Events written.
+    pub events: u64,
+    /// Events by type, by name.
+    pub events_by_type: Vec<(EventType, u64)>,
+    /// Rejects.
+    pub rejects: u64,
+    /// Rejects by reason, in the order of [`Reason::ALL`].
+    pub rejects_by_reason: [u64; Reason::ALL.len()],
+    /// Notes by kind.
+    pub notes: Notes,
+    /// Bytes read, unpacked.
+    pub bytes_in: u64,
+    /// Bytes of events.
+    pub bytes_out: u64,
+    /// Inputs that could not be read, or not to their end.
+    pub failures: Vec<Failure>,
+    /// Whether the run stopped before its inputs ended: at a reject that was not to be, or by a signal.
+    pub stopped: bool,
+}
+
+/// An input that could not be read to its end.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its name.
+    pub input: Arc<str>,
+    /// How many of its bytes, unpacked, were read.
+    pub offset: u64,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// What one block counted.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) records: u64,
+    pub(super) notes: Notes,
+    /// Line ends.
+    pub(super) lines: u64,
+    events: Vec<(EventType, u64)>,
+    refused: [u64; Reason::ALL.len()],
+}
+
+impl Tally {
+    #[inline]
+    pub(super) fn event(&mut self, event_type: EventType) {
+        add(&mut self.events, event_type, 1);
+    }
+
+    pub(super) fn refused(&mut self, reason: Reason, times: u64) {
+        self.refused[reason as usize] += times;
+    }
+}
+
+#[inline]
+fn add(counts: &mut Vec<(EventType, u64)>, event_type: EventType, more: u64) {
+    match counts.iter_mut().find(|(known, _)| known.number() == event_type.number()) {
+        Some((_, count)) => *count += more,
+        None => counts.push((event_type, more)),
+    }
+}
+
+impl Summary {
+    /// How many rejects there were for a reason.
+    #[must_use]
+    pub fn rejects_for(&self, reason: Reason) -> u64 {
+        self.rejects_by_reason[reason as usize]
+    }
+
+    /// How often a kind of note was made.
+    #[must_use]
+    pub fn notes_of(&self, note: Note) -> u64 {
+        self.notes.count(note)
+    }
+
+    pub(super) fn add(&mut self, tally: Tally, bytes_out: u64) {
+        self.records += tally.records;
+        self.bytes_out += bytes_out;
+        self.notes.merge(&tally.notes);
+        for (event_type, count) in tally.events {
+            self.events += count;
+            add(&mut self.events_by_type, event_type, count);
+        }
+        for (sum, count) in self.rejects_by_reason.iter_mut().zip(tally.refused) {
+            *sum += count;
+            self.rejects += count;
+        }
+        self.events_by_type.sort_by_key(|(event_type, _)| event_type.name());
+    }
+}

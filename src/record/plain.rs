@@ -1,0 +1,185 @@
+//! The plain reading, by `serde_json`: the definition of what a record is.
+
+use super::{FIELDS, Field, Record, Scratch, is_blank};
+use crate::json::{compact, skip_space};
+use crate::refusal::{Reason, Refusal};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// One JSON object: the values of the fields that are read, as they stand in the text.
+#[derive(Debug, Default)]
+pub(crate) struct Object<'a> {
+    values: [Option<&'a RawValue>; FIELDS],
+    /// The array of an API page's `operation_logs`: then this is a page of records and no record.
+    pub(crate) logs: Option<&'a str>,
+}
+
+/// Reads the one JSON object that `text` is.
+///
+/// # Errors
+/// `not_json`, or `not_object` for any other JSON value.
+pub(crate) fn object(text: &str) -> Result<Object<'_>, Refusal> {
+    serde_json::from_str(text).map_err(|error| refusal(text, &error))
+}
+
+/// The elements of the JSON array that `text` is, each as its text.
+///
+/// # Errors
+/// `not_json`, or `not_object` where an element is no object.
+pub(crate) fn elements(text: &str) -> Result<Vec<&str>, Refusal> {
+    let elements = page(text)?;
+    match elements.iter().position(|element| !element.starts_with('{')) {
+        None => Ok(elements),
+        Some(index) => Err(Refusal::new(
+            Reason::NotObject,
+            format!(
+                "element {} of the array is {}, a record is an object like {{\"time\":…}}; take it out and read the rest again",
+                index + 1,
+                kind(elements[index])
+            ),
+        )),
+    }
+}
+
+/// The elements of a page's array, whatever they are: each is a record of its own, or none.
+///
+/// # Errors
+/// `not_json`.
+pub(crate) fn page(text: &str) -> Result<Vec<&str>, Refusal> {
+    let values: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| refusal(text, &error))?;
+    Ok(values.into_iter().map(RawValue::get).collect())
+}
+
+/// What `serde_json` objected to, in our terms.
+fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
+    // Valid JSON that could not be read is of another kind.
+    if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        let found = kind(text.trim_start());
+        let message = format!("found {found}, expected one JSON object a line (or an array of them): a record like {{\"time\":…}}");
+        return Refusal::new(Reason::NotObject, message);
+    }
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    let message = format!(
+        "not valid JSON at line {}, column {} of what was refused: {said}; expected one JSON object a line: was it cut short or edited?",
+        error.line(),
+        error.column()
+    );
+    Refusal::new(Reason::NotJson, message)
+}
+
+/// A JSON value's kind, with its article.
+fn kind(value: &str) -> &'static str {
+    match value.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The record that this object is.
+    ///
+    /// # Errors
+    /// `not_json` where a field's text holds half of a surrogate pair.
+    pub(crate) fn record(&self, scratch: &'a mut Scratch) -> Result<Record<'a>, Refusal> {
+        let (mut spans, mut not_text) = ([(0, 0); FIELDS], 0);
+        let Scratch(buffer) = scratch;
+        buffer.clear();
+        for (field, value) in Field::ALL.into_iter().zip(self.values) {
+            let Some(value) = value else { continue };
+            let start = buffer.len();
+            push_text(field, value.get(), buffer, &mut not_text)?;
+            spans[field as usize] = (start, buffer.len());
+        }
+        let texts = spans.map(|(start, end)| Some(&buffer[start..end]).filter(|text| !is_blank(text)));
+        Ok(Record { texts, verbatim: false, not_text })
+    }
+}
+
+/// Appends what `value` counts as in a text field; nothing where it counts as absent.
+fn push_text(field: Field, value: &str, out: &mut String, not_text: &mut u32) -> Result<(), Refusal> {
+    match value.as_bytes().first() {
+        Some(b'"') => {
+            let text: String = serde_json::from_str(value).map_err(|error| no_text(field, &error.to_string()))?;
+            out.push_str(&text);
+        }
+        Some(b'{' | b'[') if field == Field::OperationDetail => {
+            compact(value, out).ok_or_else(|| no_text(field, "half of a surrogate pair"))?;
+        }
+        Some(b'{' | b'[') => *not_text += 1,
+        Some(b'n') | None => {}
+        Some(_) => out.push_str(value),
+    }
+    Ok(())
+}
+
+fn no_text(field: Field, found: &str) -> Refusal {
+    let found = found.split(" at line ").next().unwrap_or_default();
+    let message = format!(
+        "the text of \"{}\" cannot be read: {found}; expected escapes that make whole characters (\\ud83d\\ude00, not \\ud83d alone)",
+        field.name()
+    );
+    Refusal::new(Reason::NotJson, message)
+}
+
+/// The key of a member: a field's, a page's, or one that is ignored.
+enum Key {
+    Field(Field),
+    Logs,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl Visitor<'_> for Names {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Key, E> {
+                Ok(match Field::named(name.as_bytes()) {
+                    Some(field) => Key::Field(field),
+                    None if name == "operation_logs" => Key::Logs,
+                    None => Key::Other,
+                })
+            }
+        }
+        deserializer.deserialize_str(Names)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Self::Value, M::Error> {
+                let mut object = Object::default();
+                while let Some(key) = members.next_key()? {
+                    match key {
+                        Key::Field(field) => object.values[field as usize] = Some(members.next_value()?),
+                        Key::Logs => object.logs = array(members.next_value()?),
+                        Key::Other => drop(members.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(object)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// A value if it is an array.
+fn array(value: &RawValue) -> Option<&str> {
+    let text = value.get();
+    text[skip_space(text.as_bytes(), 0)..].starts_with('[').then_some(text)
+}

@@ -1,0 +1,57 @@
+//! Why a line is no record: the only five reasons there are.
+
+use std::fmt;
+
+/// Why a line, or a record within it, was refused (mapping contract, section 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Not UTF-8 text.
+    NotUtf8,
+    /// Longer than the size limit.
+    LineTooLong,
+    /// Not JSON, or JSON whose text no UTF-8 can hold (half of a surrogate pair).
+    NotJson,
+    /// JSON, but neither an object nor an array of objects.
+    NotObject,
+    /// No usable `time`, and no default time given.
+    NoTime,
+}
+
+impl Reason {
+    /// Every reason, in the order in which they are tried.
+    pub const ALL: [Self; 5] = [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime];
+
+    /// The name that rejects and summaries carry.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "not_utf8",
+            Self::LineTooLong => "line_too_long",
+            Self::NotJson => "not_json",
+            Self::NotObject => "not_object",
+            Self::NoTime => "no_time",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A refusal: the reason, and a sentence that says what was found where, what was expected and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of refusal.
+    pub reason: Reason,
+    /// For a person. Holds no more of the refused text than a token.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with its sentence.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}

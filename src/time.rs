@@ -1,0 +1,222 @@
+//! Points in time: what a record may write, and the one form that an event carries.
+
+use arrayvec::ArrayString;
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Utc};
+use std::fmt;
+
+/// A point in time as UDM writes it: RFC 3339 in UTC with `Z` and 0, 3, 6 or 9 fraction digits, the fewest that lose
+/// nothing; years 0001 to 9999 (`google.protobuf.Timestamp`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp(ArrayString<30>);
+
+impl Timestamp {
+    /// Reads what a record's `time` may hold (mapping contract, section 1): RFC 3339; the same with a space for the
+    /// `T`, with no zone (then UTC), with `+hhmm`, with up to 9 fraction digits; 10 digits (seconds since the epoch)
+    /// or 13 (milliseconds). `None` for anything else and for dates that no calendar has.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::parse_plain_layout(text).or_else(|| Self::parse_any(text))
+    }
+
+    /// The layout that nearly every record has, `YYYY-MM-DD?hh:mm:ss` with or without `Z`: checked and copied.
+    /// `None` is no verdict, only "not sure".
+    fn parse_plain_layout(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let (layout, zone) = bytes.split_first_chunk::<19>()?;
+        if !matches!(zone, [] | [b'Z']) || !matches!(layout[10], b'T' | b' ') || !is_sure(layout) {
+            return None;
+        }
+        let mut out = ArrayString::from("0000-00-00T00:00:00Z").ok()?;
+        out.clear();
+        out.push_str(&text[..10]);
+        out.push('T');
+        out.push_str(&text[11..19]);
+        out.push('Z');
+        Some(Self(out))
+    }
+
+    /// Every form, by the calendar of `chrono`: the twin that [`Self::parse_plain_layout`] is held equal to.
+    fn parse_any(text: &str) -> Option<Self> {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let number: i64 = text.parse().ok()?;
+            return match text.len() {
+                10 => Self::from_chrono(DateTime::from_timestamp(number, 0)?),
+                13 => Self::from_chrono(DateTime::from_timestamp_millis(number)?),
+                _ => None,
+            };
+        }
+        let (date, rest) = text.split_at_checked(10)?;
+        let clock = rest.strip_prefix(['T', 't', ' '])?;
+        let (clock, zone) = clock.split_at(clock.find(['Z', 'z', '+', '-']).unwrap_or(clock.len()));
+        let local = NaiveDateTime::new(parse_date(date)?, parse_clock(clock)?);
+        let utc = local.checked_sub_signed(TimeDelta::seconds(parse_zone(zone)?))?;
+        Self::from_chrono(utc.and_utc())
+    }
+
+    /// The timestamp of a `chrono` instant; `None` outside the years 0001 to 9999.
+    #[must_use]
+    pub fn from_chrono(instant: DateTime<Utc>) -> Option<Self> {
+        if !(1..=9999).contains(&instant.year()) {
+            return None;
+        }
+        let text = instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        ArrayString::from(&text).ok().map(Self)
+    }
+
+    /// RFC 3339 text, 20 to 30 bytes of ASCII.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Seconds since the epoch, and nanoseconds within the second.
+    #[must_use]
+    pub fn seconds_and_nanos(&self) -> (i64, u32) {
+        let instant = DateTime::<FixedOffset>::parse_from_rfc3339(&self.0).unwrap_or_default();
+        (instant.timestamp(), instant.timestamp_subsec_nanos())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a `YYYY-MM-DD?hh:mm:ss` is a time beyond doubt. Days past the 28th are left to the calendar.
+fn is_sure(layout: &[u8; 19]) -> bool {
+    // One lane a byte: what the byte may be at least and at most, both in reach of a vector compare.
+    const LEAST: &[u8; 19] = b"0001-01-01 00:00:00";
+    const MOST: &[u8; 19] = b"9999-19-29T29:59:59";
+    // The two-digit fields and the least and most they may hold.
+    const FIELDS: [(usize, u8, u8); 3] = [(5, 1, 12), (8, 1, 28), (11, 0, 23)];
+    let in_lanes = (0..19).fold(true, |sure, lane| {
+        let least = if lane < 4 || lane == 6 || lane == 9 { b'0' } else { LEAST[lane] };
+        sure & (least <= layout[lane]) & (layout[lane] <= MOST[lane])
+    });
+    let number = |at: usize| (layout[at] - b'0') * 10 + (layout[at + 1] - b'0');
+    in_lanes
+        && layout[..4] != *b"0000"
+        && FIELDS.iter().all(|&(at, least, most)| (least..=most).contains(&number(at)))
+}
+
+/// `YYYY-MM-DD`.
+fn parse_date(text: &str) -> Option<NaiveDate> {
+    let [year, month, day] = fields(text, "-", [4, 2, 2])?;
+    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
+}
+
+/// `hh:mm:ss` with up to 9 fraction digits. A leap second is no time here: UDM has none.
+fn parse_clock(text: &str) -> Option<NaiveTime> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let [hour, minute, second] = fields(whole, ":", [2, 2, 2])?;
+    let nanos = digits(fraction, 1..=9)? * 10_u32.pow(9 - u32::try_from(fraction.len()).ok()?);
+    NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)
+}
+
+/// Seconds east of UTC: nothing, `Z`, `+hh:mm` or `+hhmm`.
+fn parse_zone(text: &str) -> Option<i64> {
+    if matches!(text, "" | "Z" | "z") {
+        return Some(0);
+    }
+    let (sign, offset) = text.split_at(1);
+    let [hours, minutes] = fields(offset, if offset.len() == 4 { "" } else { ":" }, [2, 2])?;
+    let seconds = i64::from(hours * 60 + minutes) * 60;
+    (hours < 24 && minutes < 60).then_some(if sign == "-" { -seconds } else { seconds })
+}
+
+/// Numbers of fixed widths with a separator between them.
+fn fields<const N: usize>(mut text: &str, separator: &str, widths: [usize; N]) -> Option<[u32; N]> {
+    let mut numbers = [0; N];
+    for (index, width) in widths.into_iter().enumerate() {
+        if index > 0 {
+            text = text.strip_prefix(separator)?;
+        }
+        let (field, rest) = text.split_at_checked(width)?;
+        numbers[index] = digits(field, width..=width)?;
+        text = rest;
+    }
+    text.is_empty().then_some(numbers)
+}
+
+/// A number of so many ASCII digits and nothing else.
+fn digits(text: &str, widths: std::ops::RangeInclusive<usize>) -> Option<u32> {
+    let fits = widths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_form_of_the_contract_is_read() {
+        for (text, expected) in [
+            ("2019-08-20T19:09:01Z", "2019-08-20T19:09:01Z"),
+            ("2022-12-16 18:15:38", "2022-12-16T18:15:38Z"),
+            ("2021-11-17 00:37:24Z", "2021-11-17T00:37:24Z"),
+            ("2021-06-27 00:08:28.792Z", "2021-06-27T00:08:28.792Z"),
+            ("2022-01-25T17:52:16.0000000+00:00", "2022-01-25T17:52:16Z"),
+            ("2022-01-25t17:52:16z", "2022-01-25T17:52:16Z"),
+            ("2022-01-25T17:52:16+0530", "2022-01-25T12:22:16Z"),
+            ("2022-01-25T17:52:16-05:30", "2022-01-25T23:22:16Z"),
+            ("2022-01-25T17:52:16.1", "2022-01-25T17:52:16.100Z"),
+            ("2022-01-25T17:52:16.1234", "2022-01-25T17:52:16.123400Z"),
+            ("2022-01-25T17:52:16.123456789Z", "2022-01-25T17:52:16.123456789Z"),
+            ("2024-02-29T00:00:00Z", "2024-02-29T00:00:00Z"),
+            ("1566328141", "2019-08-20T19:09:01Z"),
+            ("1566328141007", "2019-08-20T19:09:01.007Z"),
+            ("0000000000", "1970-01-01T00:00:00Z"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).as_ref().map(Timestamp::as_str), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "", "now", "2019-08-20", "2019-08-20T19:09Z", "2023-02-29T00:00:00Z", "2019-13-01T00:00:00Z",
+            "2019-08-20T24:00:00Z", "2019-08-20T23:59:60Z", "2019-08-20T19:09:01.Z", "2019-08-20T19:09:01.0123456789Z",
+            "2019-08-20T19:09:01 Z", "2019-08-20T19:09:01+5:00", "2019-08-20T19:09:01+24:00", "2019-08-20T19:09:01+0060",
+            "2019-8-20T19:09:01Z", "2019-08-20T19:09:01ZZ", "123456789", "12345678901", "12345678901234", "1566328141.0",
+            "-156632814", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01",
+            "２019-08-20T19:09:01Z", "2019-08-20T19:09:0１Z", "+019-08-20T19:09:01Z", "2019-08-20X19:09:01Z",
+        ] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_and_nanos_are_those_of_the_text() {
+        let time = Timestamp::parse("1969-12-31T23:59:59.5Z").unwrap();
+        assert_eq!(time.seconds_and_nanos(), (-1, 500_000_000));
+    }
+
+    proptest! {
+        #[test]
+        fn the_plain_layout_is_never_sure_of_what_the_calendar_denies(
+            text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z?"
+        ) {
+            if let Some(time) = Timestamp::parse_plain_layout(&text) {
+                prop_assert_eq!(Timestamp::parse_any(&text), Some(time));
+            }
+        }
+
+        #[test]
+        fn common_times_take_the_plain_layout(
+            (year, month, day, second) in (1u32..=9999, 1u32..=12, 1u32..=28, 0u32..86400)
+        ) {
+            let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+            let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+            let time = Timestamp::parse_plain_layout(&text).unwrap();
+            prop_assert_eq!(time.as_str(), &text);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
+            let _ = Timestamp::parse(&text);
+        }
+    }
+}

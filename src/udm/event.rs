@@ -1,0 +1,149 @@
+//! One event, typed as UDM is (`google.backstory.UDM`, proto of 2026-08), with the fields that the mapping fills.
+
+use super::EventType;
+use crate::time::Timestamp;
+use arrayvec::{ArrayString, ArrayVec};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+/// A UDM event. What is absent is `None` or empty and is not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// What happened when, and who says so.
+    pub metadata: Metadata<'a>,
+    /// Who did it.
+    pub principal: Noun<'a>,
+    /// Whom or what it was done to.
+    pub target: Noun<'a>,
+    /// Who else it is about.
+    pub about: Vec<About<'a>>,
+    /// `additional.category_type`: UDM has no field of its own for Zoom's category.
+    pub category_type: Option<&'a str>,
+    /// Whether every text is written as it is: none needs an escape in JSON.
+    pub verbatim: bool,
+}
+
+/// `google.backstory.Metadata`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata<'a> {
+    /// `eventTimestamp`.
+    pub event_timestamp: Timestamp,
+    /// `eventType`.
+    pub event_type: EventType,
+    /// `logType`.
+    pub log_type: Option<&'static str>,
+    /// `productName`.
+    pub product_name: Option<&'static str>,
+    /// `vendorName`.
+    pub vendor_name: Option<&'static str>,
+    /// `productEventType`: at most 64 bytes by UDM's documentation.
+    pub product_event_type: Option<&'a str>,
+    /// `description`: at most 1024 bytes by UDM's documentation.
+    pub description: Option<&'a str>,
+    /// `productLogId`: 64 hexadecimal digits.
+    pub product_log_id: Option<ArrayString<64>>,
+}
+
+/// `google.backstory.Noun`: somebody or something that takes part.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Noun<'a> {
+    /// `user`.
+    pub user: User<'a>,
+    /// `location.name`.
+    pub location_name: Option<&'a str>,
+}
+
+/// `google.backstory.User`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct User<'a> {
+    /// `userid`.
+    pub userid: Option<Cow<'a, str>>,
+    /// `emailAddresses`.
+    pub email_addresses: ArrayVec<&'a str, 3>,
+    /// `userDisplayName`.
+    pub user_display_name: Option<&'a str>,
+    /// `firstName`.
+    pub first_name: Option<&'a str>,
+    /// `lastName`.
+    pub last_name: Option<&'a str>,
+    /// `title`.
+    pub title: Option<&'a str>,
+    /// `department`: UDM has a list of them, Zoom one.
+    pub department: Option<&'a str>,
+    /// `roleDescription`.
+    pub role_description: Option<&'a str>,
+    /// The names of `attribute.roles`.
+    pub roles: ArrayVec<&'a str, 3>,
+    /// `attribute.labels`.
+    pub labels: SmallVec<[Label<'a>; 3]>,
+}
+
+/// `google.backstory.Label`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label<'a> {
+    /// `key`: the name of the field that the value comes from.
+    pub key: &'static str,
+    /// `value`.
+    pub value: Cow<'a, str>,
+}
+
+/// One further user: an entry of `about` with `user.userid` and `user.attribute.labels`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About<'a> {
+    /// `user.userid`.
+    pub userid: Option<Cow<'a, str>>,
+    /// `user.attribute.labels`.
+    pub labels: Vec<Label<'a>>,
+}
+
+impl<'a> Event<'a> {
+    /// An event of a time and a type, with nothing else in it yet.
+    #[must_use]
+    pub fn new(event_timestamp: Timestamp, event_type: EventType) -> Self {
+        Self {
+            metadata: Metadata {
+                event_timestamp,
+                event_type,
+                log_type: None,
+                product_name: None,
+                vendor_name: None,
+                product_event_type: None,
+                description: None,
+                product_log_id: None,
+            },
+            principal: Noun::default(),
+            target: Noun::default(),
+            about: Vec::new(),
+            category_type: None,
+            verbatim: false,
+        }
+    }
+}
+
+impl Noun<'_> {
+    /// Whether anything is known of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.location_name.is_none() && self.user.is_empty()
+    }
+}
+
+impl User<'_> {
+    /// Whether anything is known of them.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let texts = [
+            self.user_display_name,
+            self.first_name,
+            self.last_name,
+            self.title,
+            self.department,
+            self.role_description,
+        ];
+        self.userid.is_none()
+            && self.email_addresses.is_empty()
+            && texts.iter().all(Option::is_none)
+            && self.roles.is_empty()
+            && self.labels.is_empty()
+    }
+}

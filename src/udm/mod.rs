@@ -1,0 +1,10 @@
+//! The part of `google.backstory.UDM` that a Zoom operation log fills, and the one writer of its JSON.
+
+mod event;
+mod event_type;
+mod names;
+mod write;
+
+pub use event::{About, Event, Label, Metadata, Noun, User};
+pub use event_type::EventType;
+pub use write::{Case, Feed, Shape, Writer};

@@ -1,0 +1,58 @@
+//! The names of UDM's fields as JSON writes them, each with its colon and with what its value begins with.
+
+/// Spells every name twice: as a constant of [`Names`] in lowerCamelCase for [`Camel`], in `snake_case` for [`Snake`].
+macro_rules! names {
+    ($($constant:ident $camel:literal $snake:literal $opener:literal)*) => {
+        /// The names in one spelling.
+        pub(super) trait Names {
+            $(const $constant: &str;)*
+        }
+
+        /// lowerCamelCase, as Google's tools write it.
+        pub(super) struct Camel;
+
+        impl Names for Camel {
+            $(const $constant: &str = concat!("\"", $camel, "\":", $opener);)*
+        }
+
+        /// `snake_case`, the proto's own.
+        pub(super) struct Snake;
+
+        impl Names for Snake {
+            $(const $constant: &str = concat!("\"", $snake, "\":", $opener);)*
+        }
+    };
+}
+
+names! {
+    ADDITIONAL "additional" "additional" "{"
+    METADATA "metadata" "metadata" "{"
+    EVENT_TIMESTAMP "eventTimestamp" "event_timestamp" ""
+    EVENT_TYPE "eventType" "event_type" ""
+    LOG_TYPE "logType" "log_type" "\""
+    PRODUCT_NAME "productName" "product_name" "\""
+    VENDOR_NAME "vendorName" "vendor_name" "\""
+    PRODUCT_EVENT_TYPE "productEventType" "product_event_type" "\""
+    PRODUCT_LOG_ID "productLogId" "product_log_id" "\""
+    DESCRIPTION "description" "description" "\""
+    INGESTION_LABELS "ingestionLabels" "ingestion_labels" "["
+    PRINCIPAL "principal" "principal" "{"
+    TARGET "target" "target" "{"
+    ABOUT "about" "about" "["
+    NAMESPACE "namespace" "namespace" "\""
+    LOCATION "location" "location" "{"
+    NAME "name" "name" "\""
+    USER "user" "user" "{"
+    USERID "userid" "userid" "\""
+    EMAIL_ADDRESSES "emailAddresses" "email_addresses" "["
+    USER_DISPLAY_NAME "userDisplayName" "user_display_name" "\""
+    FIRST_NAME "firstName" "first_name" "\""
+    LAST_NAME "lastName" "last_name" "\""
+    TITLE "title" "title" "\""
+    DEPARTMENT "department" "department" "[\""
+    ROLE_DESCRIPTION "roleDescription" "role_description" "\""
+    ATTRIBUTE "attribute" "attribute" "{"
+    ROLES "roles" "roles" "["
+    LABELS "labels" "labels" "["
+    READ_ONLY_UDM "readOnlyUdm" "read_only_udm" ""
+}

@@ -1,0 +1,316 @@
+//! The one writer of UDM's JSON: proto3 JSON of `google.backstory.UDM`, one event a line.
+//!
+//! Every member is written with a comma behind it; what closes an object or array takes the last comma's place. So
+//! nobody asks whether something came before.
+
+use super::names::{Camel, Names, Snake};
+use super::{About, Event, EventType, Label, Metadata, Noun, User};
+use crate::json::escape_into;
+use crate::time::Timestamp;
+use std::marker::PhantomData;
+
+/// How field names are spelled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Case {
+    /// lowerCamelCase, as Google's tools write it.
+    #[default]
+    Camel,
+    /// `snake_case`, the proto's own.
+    Snake,
+}
+
+/// What stands around an event, and how it writes what JSON has no type for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One bare event.
+    Udm(Case),
+    /// `{"events":[{"event":{"timestamp":…,"idm":{"readOnlyUdm":…}}}]}`, as Google's own `runParser` answers.
+    Parser(Case),
+    /// A row like the export to BigQuery: `snake_case`, times as `{seconds,nanos}`, event types as numbers,
+    /// `additional` as a list of fields.
+    BigQuery,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self::Udm(Case::default())
+    }
+}
+
+/// What a feed adds to every event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Feed {
+    /// `namespace` of every noun that is there.
+    pub namespace: Option<String>,
+    /// `metadata.ingestionLabels`, in order.
+    pub labels: Vec<(String, String)>,
+}
+
+/// Writes events in one shape for one feed.
+#[derive(Debug, Clone, Default)]
+pub struct Writer {
+    shape: Shape,
+    /// The member of every noun, as JSON with its comma; empty without a namespace.
+    namespace: String,
+    /// The member of every metadata, likewise.
+    labels: String,
+}
+
+impl Writer {
+    /// A writer for a shape and a feed.
+    #[must_use]
+    pub fn new(shape: Shape, feed: &Feed) -> Self {
+        let snake = !matches!(shape, Shape::Udm(Case::Camel) | Shape::Parser(Case::Camel));
+        let name = if snake { Snake::INGESTION_LABELS } else { Camel::INGESTION_LABELS };
+        let namespace = feed.namespace.as_ref().map(|namespace| format!("{}{}\",", Camel::NAMESPACE, escaped(namespace)));
+        let labels: Vec<_> = feed
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{{\"key\":\"{}\",\"value\":\"{}\"}}", escaped(key), escaped(value)))
+            .collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{name}{}],", labels.join(",")) };
+        Self { shape, namespace: namespace.unwrap_or_default(), labels }
+    }
+
+    /// Appends one event and a newline to `out`.
+    #[inline]
+    pub fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match (self.shape, event.verbatim) {
+            (Shape::Udm(Case::Camel), true) => Json::<Camel, true>::new(self, out).event(event),
+            (Shape::Udm(Case::Camel), false) => Json::<Camel, false>::new(self, out).event(event),
+            (Shape::Udm(Case::Snake), _) => Json::<Snake, false>::new(self, out).event(event),
+            (Shape::Parser(Case::Camel), _) => Json::<Camel, false>::new(self, out).parsed(event),
+            (Shape::Parser(Case::Snake), _) => Json::<Snake, false>::new(self, out).parsed(event),
+            (Shape::BigQuery, _) => Json::<BigQuery, false>::new(self, out).event(event),
+        }
+        // The comma behind the whole event.
+        if let Some(last) = out.last_mut() {
+            *last = b'\n';
+        }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = Vec::new();
+    escape_into(&mut out, text);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// A spelling of names, and of what proto3 JSON and other readers of it write differently.
+trait Dialect {
+    type Names: Names;
+
+    fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(time.as_str().as_bytes());
+        out.push(b'"');
+    }
+
+    fn event_type(event_type: EventType, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(event_type.name().as_bytes());
+        out.push(b'"');
+    }
+
+    /// What stands before and behind the text of `additional.category_type`.
+    const CATEGORY: (&str, &str) = ("\"category_type\":\"", "\"},");
+}
+
+impl Dialect for Camel {
+    type Names = Self;
+}
+
+impl Dialect for Snake {
+    type Names = Self;
+}
+
+/// The export to BigQuery.
+struct BigQuery;
+
+impl Dialect for BigQuery {
+    type Names = Snake;
+
+    fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
+        let (seconds, nanos) = time.seconds_and_nanos();
+        out.extend_from_slice(format!("{{\"seconds\":{seconds},\"nanos\":{nanos}}}").as_bytes());
+    }
+
+    fn event_type(event_type: EventType, out: &mut Vec<u8>) {
+        out.extend_from_slice(event_type.number().to_string().as_bytes());
+    }
+
+    const CATEGORY: (&str, &str) = ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
+}
+
+/// Writes one event. With `VERBATIM` no text needs an escape.
+struct Json<'a, D, const VERBATIM: bool> {
+    writer: &'a Writer,
+    out: &'a mut Vec<u8>,
+    dialect: PhantomData<D>,
+}
+
+impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
+    fn new(writer: &'a Writer, out: &'a mut Vec<u8>) -> Self {
+        Self { writer, out, dialect: PhantomData }
+    }
+
+    fn parsed(&mut self, event: &Event<'_>) {
+        self.raw("{\"events\":[{\"event\":{\"timestamp\":");
+        Camel::timestamp(&event.metadata.event_timestamp, self.out);
+        self.raw(",");
+        self.raw("\"idm\":{");
+        self.raw(D::Names::READ_ONLY_UDM);
+        self.event(event);
+        self.close("}}}]},");
+    }
+
+    #[inline]
+    fn event(&mut self, event: &Event<'_>) {
+        self.raw("{");
+        self.metadata(&event.metadata);
+        if let Some(category) = event.category_type {
+            self.raw(D::Names::ADDITIONAL);
+            self.raw(D::CATEGORY.0);
+            self.inside(category);
+            self.raw(D::CATEGORY.1);
+        }
+        self.noun(D::Names::PRINCIPAL, &event.principal);
+        self.noun(D::Names::TARGET, &event.target);
+        if !event.about.is_empty() {
+            self.raw(D::Names::ABOUT);
+            event.about.iter().for_each(|about| self.about(about));
+            self.close("],");
+        }
+        self.close("},");
+    }
+
+    #[inline]
+    fn metadata(&mut self, metadata: &Metadata<'_>) {
+        self.raw(D::Names::METADATA);
+        self.raw(D::Names::EVENT_TIMESTAMP);
+        D::timestamp(&metadata.event_timestamp, self.out);
+        self.raw(",");
+        self.raw(D::Names::EVENT_TYPE);
+        D::event_type(metadata.event_type, self.out);
+        self.raw(",");
+        self.text(D::Names::LOG_TYPE, metadata.log_type);
+        self.text(D::Names::PRODUCT_NAME, metadata.product_name);
+        self.text(D::Names::VENDOR_NAME, metadata.vendor_name);
+        self.text(D::Names::PRODUCT_EVENT_TYPE, metadata.product_event_type);
+        self.text(D::Names::PRODUCT_LOG_ID, metadata.product_log_id.as_deref());
+        self.text(D::Names::DESCRIPTION, metadata.description);
+        self.raw(&self.writer.labels);
+        self.close("},");
+    }
+
+    #[inline]
+    fn noun(&mut self, name: &str, noun: &Noun<'_>) {
+        if noun.is_empty() {
+            return;
+        }
+        self.raw(name);
+        self.raw(&self.writer.namespace);
+        if !noun.user.is_empty() {
+            self.user(&noun.user);
+        }
+        if let Some(location) = noun.location_name {
+            self.raw(D::Names::LOCATION);
+            self.text(D::Names::NAME, Some(location));
+            self.close("},");
+        }
+        self.close("},");
+    }
+
+    #[inline]
+    fn user(&mut self, user: &User<'_>) {
+        self.raw(D::Names::USER);
+        self.text(D::Names::USERID, user.userid.as_deref());
+        if !user.email_addresses.is_empty() {
+            self.raw(D::Names::EMAIL_ADDRESSES);
+            user.email_addresses.iter().for_each(|email| self.text("\"", Some(email)));
+            self.close("],");
+        }
+        self.text(D::Names::USER_DISPLAY_NAME, user.user_display_name);
+        self.text(D::Names::FIRST_NAME, user.first_name);
+        self.text(D::Names::LAST_NAME, user.last_name);
+        self.text(D::Names::TITLE, user.title);
+        if let Some(department) = user.department {
+            self.raw(D::Names::DEPARTMENT);
+            self.inside(department);
+            self.raw("\"],");
+        }
+        self.text(D::Names::ROLE_DESCRIPTION, user.role_description);
+        self.attribute(&user.roles, &user.labels);
+        self.close("},");
+    }
+
+    #[inline]
+    fn attribute(&mut self, roles: &[&str], labels: &[Label<'_>]) {
+        if roles.is_empty() && labels.is_empty() {
+            return;
+        }
+        self.raw(D::Names::ATTRIBUTE);
+        if !roles.is_empty() {
+            self.raw(D::Names::ROLES);
+            for role in roles {
+                self.raw("{\"name\":\"");
+                self.inside(role);
+                self.raw("\"},");
+            }
+            self.close("],");
+        }
+        if !labels.is_empty() {
+            self.raw(D::Names::LABELS);
+            for label in labels {
+                self.raw("{\"key\":\"");
+                self.raw(label.key);
+                self.raw("\",\"value\":\"");
+                self.inside(&label.value);
+                self.raw("\"},");
+            }
+            self.close("],");
+        }
+        self.close("},");
+    }
+
+    fn about(&mut self, about: &About<'_>) {
+        self.raw("{");
+        self.raw(&self.writer.namespace);
+        self.raw(D::Names::USER);
+        self.text(D::Names::USERID, about.userid.as_deref());
+        self.attribute(&[], &about.labels);
+        self.close("}},");
+    }
+
+    /// One member whose value is a text, if it is there.
+    #[inline]
+    fn text(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.raw(name);
+            self.inside(value);
+            self.raw("\",");
+        }
+    }
+
+    /// The inside of a string.
+    #[inline]
+    fn inside(&mut self, text: &str) {
+        if VERBATIM {
+            self.raw(text);
+        } else {
+            escape_into(self.out, text);
+        }
+    }
+
+    #[inline]
+    fn raw(&mut self, json: &str) {
+        self.out.extend_from_slice(json.as_bytes());
+    }
+
+    /// Ends what was opened: `end` takes the place of the comma behind its last member.
+    #[inline]
+    fn close(&mut self, end: &str) {
+        self.out.pop();
+        self.raw(end);
+    }
+}
