@@ -39,8 +39,10 @@ fn pick<'a>(random: &mut Rng, from: &[&'a str]) -> &'a str {
 
 fn record(random: &mut Rng) -> String {
     let mut members = Vec::new();
-    if random.u8(..20) > 0 {
-        members.push(member(random, "time", &TIMES, 0));
+    match random.u8(..20) {
+        0 => {}
+        1..5 => members.push(member(random, "time", &TIMES, 0)),
+        _ => members.push(member(random, "time", &["2024-01-31T23:59:59Z", "2024-03-01 00:00:00"], 0)),
     }
     if random.u8(..5) > 0 {
         members.push(member(random, "operator", &OPERATORS, 0));

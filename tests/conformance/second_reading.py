@@ -226,8 +226,14 @@ def read_whole(text):
 
 
 def compact(source, node):
-    """Section 1: compact JSON text, i.e. the text as written less the blanks between tokens."""
-    return STRING_OR_SPACE.sub(lambda m: m.group(1) or "", source[node.start : node.end])
+    """Section 1: compact JSON text: no blanks between tokens, numbers as written, strings with only
+    the escapes that JSON demands."""
+
+    def token(match):
+        string = match.group(1)
+        return json.dumps(unescape(string), ensure_ascii=False) if string else ""
+
+    return STRING_OR_SPACE.sub(token, source[node.start : node.end])
 
 
 def holds_lone_surrogate(node):
@@ -341,9 +347,8 @@ def in_local(char):
 
 @lru_cache(maxsize=None)
 def bounds_label(char):
-    """A letter or digit."""
-    category = unicodedata.category(char)
-    return category[0] == "L" or category == "Nd"
+    """A letter or digit: \\w without the underscore."""
+    return char != "_" and is_word(char)
 
 
 @lru_cache(maxsize=None)
@@ -707,6 +712,8 @@ def map_value(node, text, where, options, too_long=lambda start, end: False):
                 event = map_record(record, text, options)
             except Refused as refused:
                 reason = refused.reason
+            except NotJson:
+                reason = NOT_JSON
         line, offset = where.at(record.start)
         if too_long(offset, record):
             reason = LINE_TOO_LONG
