@@ -1,5 +1,6 @@
 //! The grammar of `operation_detail`: HEAD, a space, then ` - CHANGE` for each change.
 
+use crate::json::trim;
 use memchr::{memchr, memchr_iter};
 use nom::branch::alt;
 use nom::bytes::complete::tag;
@@ -70,7 +71,7 @@ pub(super) fn changes<'a>(text: &'a str, changes: &mut SmallVec<[Change<'a>; 6]>
 /// Ends the change whose value is `text`, or what stands alone.
 #[inline]
 fn close<'a>(text: &'a str, key: Option<&'a str>, changes: &mut SmallVec<[Change<'a>; 6]>, alone: &mut Option<&'a str>) {
-    let text = text.trim();
+    let text = trim(text);
     match key {
         Some(key) => changes.push(Change { key, value: text }),
         None if text.is_empty() => {}
@@ -104,7 +105,7 @@ fn change(piece: &str) -> Option<(&str, &str)> {
 #[inline]
 fn until_colon(text: &str) -> IResult<&str, &str, ()> {
     match memchr(b':', text.as_bytes()) {
-        Some(colon) => Ok((&text[colon + 1..], text[..colon].trim())),
+        Some(colon) => Ok((&text[colon + 1..], trim(&text[..colon]))),
         None => Err(nom::Err::Error(())),
     }
 }
@@ -118,7 +119,7 @@ pub fn new_value(value: &str) -> Option<&str> {
         Some(b's' | b'f') => alt((set_to, from_to, rest::<_, ()>)).parse(value).map_or(value, |(_, new)| new),
         _ => value,
     };
-    Some(new.trim()).filter(|new| !new.is_empty())
+    Some(trim(new)).filter(|new| !new.is_empty())
 }
 
 fn set_to(value: &str) -> IResult<&str, &str, ()> {

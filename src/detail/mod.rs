@@ -8,6 +8,7 @@ mod grammar;
 mod users;
 
 use crate::email;
+use crate::json::trim;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -46,7 +47,7 @@ impl<'a> Detail<'a> {
     }
 
     fn parse_text(text: &'a str, json: Option<&'a str>) -> Self {
-        let (head, rest) = grammar::head(text.trim());
+        let (head, rest) = grammar::head(trim(text));
         let mut detail = Self { head, json, ..Self::default() };
         if let Some(rest) = rest {
             detail.alone = grammar::changes(rest, &mut detail.changes);
@@ -100,7 +101,7 @@ impl Cut {
     /// `text` without `place`: a part of it where one is enough.
     fn without<'a>(&'a mut self, text: &'a str, place: std::ops::Range<usize>) -> &'a str {
         let (before, after) = (&text[..place.start], &text[place.end..]);
-        if after.trim().is_empty() {
+        if trim(after).is_empty() {
             return before;
         }
         self.0.clear();

@@ -62,9 +62,9 @@ impl<'a> JsonUsers<'a> {
 /// What a member says: each element of a list for itself, anything else as a whole.
 fn texts(value: Option<&str>) -> SmallVec<[Text<'_>; 1]> {
     let Some(value) = value else { return SmallVec::new() };
-    match serde_json::from_str(value) {
-        Ok(Elements(elements)) => elements.into_iter().filter_map(text).collect(),
-        Err(_) => text(value).into_iter().collect(),
+    match value.starts_with('[').then(|| serde_json::from_str(value)) {
+        Some(Ok(Elements(elements))) => elements.into_iter().filter_map(text).collect(),
+        _ => text(value).into_iter().collect(),
     }
 }
 

@@ -1,24 +1,32 @@
 //! The two loops that every byte of a record goes through: plain text inside a string, and space between tokens.
 
-/// How many bytes are looked at together. A word is the widest step that needs neither `unsafe` nor a check of what
-/// the processor can do.
-const STEP: usize = size_of::<u64>();
-const ONES: u64 = u64::from_le_bytes([0x01; STEP]);
-const HIGHS: u64 = u64::from_le_bytes([0x80; STEP]);
+use wide::u8x16;
+
+/// How many bytes are looked at together: the widest vector that every 64-bit processor has.
+const STEP: usize = 16;
 
 /// The length of the prefix of `bytes` that may stand between the quotes of a JSON string as it is: up to the first
 /// quote, backslash or control character (RFC 8259 section 7), or all of it.
 #[inline]
 pub(crate) fn plain_len(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks::<STEP>();
-    for (index, word) in words.iter().enumerate() {
-        let found = special(u64::from_le_bytes(*word));
-        if found != 0 {
-            return index * STEP + (found.trailing_zeros() / 8) as usize;
+    let (steps, rest) = bytes.as_chunks::<STEP>();
+    for (index, step) in steps.iter().enumerate() {
+        let special = special(*step);
+        if special != 0 {
+            return index * STEP + special.trailing_zeros() as usize;
         }
     }
-    let done = bytes.len() - rest.len();
-    done + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
+    // What is left is looked at together with bytes before it that are known to be plain.
+    match bytes.last_chunk::<STEP>() {
+        Some(last) => bytes.len() - STEP + first(special(*last)),
+        None => rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len()),
+    }
+}
+
+/// The index of the lowest bit set, [`STEP`] if none is.
+#[inline]
+fn first(bits: u32) -> usize {
+    (bits | 1 << STEP).trailing_zeros() as usize
 }
 
 /// Whether `byte` ends a run of plain text.
@@ -27,24 +35,36 @@ fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < b' '
 }
 
-/// The high bit of each special byte of a word. Bits above the lowest one set may be wrong (borrows travel upwards);
-/// the lowest is exact.
+/// A bit for each byte of a step that ends a run of plain text.
 #[inline]
-fn special(word: u64) -> u64 {
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    let zero = (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash);
-    let control = word.wrapping_sub(ONES * b' ' as u64) & !word;
-    (zero | control) & HIGHS
+fn special(step: [u8; STEP]) -> u32 {
+    let bytes = u8x16::new(step);
+    let quote = bytes.simd_eq(u8x16::splat(b'"'));
+    let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
+    let control = bytes.simd_eq(bytes.min(u8x16::splat(b' ' - 1)));
+    (quote | backslash | control).to_bitmask()
 }
 
 /// The first position from `at` on that holds no JSON white space.
 #[inline]
 pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+    while let Some(&byte) = bytes.get(at)
+        && byte <= b' '
+        && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+    {
         at += 1;
     }
     at
+}
+
+/// `text` without Unicode's white space at both ends, as [`str::trim`]; quick where there is none.
+#[inline]
+pub(crate) fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [] => text,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
 }
 
 #[cfg(test)]
@@ -60,10 +80,17 @@ mod tests {
         }
 
         #[test]
-        fn plain_len_sees_one_special_byte_among_letters(at in 0usize..64, special in prop::sample::select(b"\"\\\0\x1f\n".to_vec())) {
+        fn plain_len_sees_one_special_byte_among_letters(
+            at in 0usize..70, special in prop::sample::select(b"\"\\\0\x1f\n".to_vec()), length in 0usize..70
+        ) {
             let mut bytes = vec![b'\x7f'; 70];
             bytes[at] = special;
-            prop_assert_eq!(plain_len(&bytes), at);
+            prop_assert_eq!(plain_len(&bytes[..length]), at.min(length));
+        }
+
+        #[test]
+        fn trim_is_the_standard_trim(text in "[ \t\u{a0}\u{2003}a\u{e9}]{0,6}") {
+            prop_assert_eq!(trim(&text), text.trim());
         }
     }
 }

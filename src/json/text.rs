@@ -55,8 +55,21 @@ fn unescape_unicode(text: &str) -> Option<(char, &str)> {
 #[inline]
 fn code_unit(bytes: &[u8]) -> Option<u32> {
     let [b'\\', b'u', digits @ ..] = bytes.first_chunk::<6>()? else { return None };
-    digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
+    let unit = digits.iter().fold(0, |unit, &digit| unit << 4 | HEXADECIMAL[usize::from(digit)]);
+    (unit <= 0xFFFF).then_some(unit)
 }
+
+/// The value of each hexadecimal digit; for any other byte one that shows whatever is added to it.
+static HEXADECIMAL: [u32; 256] = {
+    let mut values = [1 << 16; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit] as usize] = digit as u32;
+        values[b"0123456789ABCDEF"[digit] as usize] = digit as u32;
+        digit += 1;
+    }
+    values
+};
 
 /// Appends `text` to `out` as it must stand between the quotes of a JSON string: quotes, backslashes and control
 /// characters escaped, all else as it is.

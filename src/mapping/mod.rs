@@ -9,9 +9,11 @@ mod table;
 
 use crate::detail::{Detail, JsonUser, Text, new_value, same_ignoring_case};
 use crate::email;
+use crate::json::trim;
 use crate::record::{Field, Record};
 use crate::time::Timestamp;
 use crate::udm::{About, Event, EventType, Label};
+use arrayvec::ArrayVec;
 use table::{Put, row};
 
 pub use document::{json, markdown};
@@ -61,10 +63,10 @@ pub fn map<'a>(
     trace: &mut impl Trace,
 ) -> Event<'a> {
     let found = Found::gather(record, detail, rules.values);
-    let event_type = event_type(record, found.has(row::OPERATOR_EMAIL | row::OPERATOR_USERID | row::EMAIL), notes);
-    let mut event = Event::new(time, event_type);
+    let mut event = Event::new(time, event_type(record, found.names_user(), notes));
     event.verbatim = record.verbatim;
     notes.add(Note::FieldNotText, record.not_text);
+    put_constants(&mut event, trace);
     found.put(&mut event, trace);
     if detail.has_json() {
         put_users(detail, &mut event, notes, trace);
@@ -87,21 +89,29 @@ fn event_type(record: &Record<'_>, names_user: bool, notes: &mut Notes) -> Event
     if names_user { EventType::USER_UNCATEGORIZED } else { EventType::GENERIC_EVENT }
 }
 
-/// The texts that rows ask for, each in its row's place.
-struct Found<'a> {
-    texts: [&'a str; ROWS.len()],
-    /// A bit for each row that has a text.
-    present: u64,
+/// Puts what is the same for every record.
+#[inline]
+fn put_constants(event: &mut Event<'_>, trace: &mut impl Trace) {
+    for index in row::CONSTANTS {
+        let row = &ROWS[index];
+        if let Put::Constant(value, put) = row.put {
+            put(event, value);
+            trace.filled(row, value);
+        }
+    }
 }
+
+/// The texts that rows ask for, in the rows' order.
+struct Found<'a>(ArrayVec<(usize, &'a str), { ROWS.len() }>);
 
 impl<'a> Found<'a> {
     #[inline]
     fn gather(record: &Record<'a>, detail: &Detail<'a>, values: Values) -> Self {
-        let mut found = Self { texts: [""; ROWS.len()], present: row::CONSTANTS };
+        let mut found = Self(ArrayVec::new());
         found.set(row::ACTION, record.get(Field::Action));
         found.set(row::DESCRIPTION, record.get(Field::OperationDetail));
         found.set(row::CATEGORY_TYPE, record.get(Field::CategoryType));
-        if let Some(operator) = record.get(Field::Operator).map(str::trim) {
+        if let Some(operator) = record.get(Field::Operator).map(trim) {
             let row = if email::is_email(operator) { row::OPERATOR_EMAIL } else { row::OPERATOR_USERID };
             found.set(row, Some(operator));
         }
@@ -118,7 +128,6 @@ impl<'a> Found<'a> {
             Values::New => new_value(text),
             Values::Verbatim => Some(text).filter(|text| !text.is_empty()),
         };
-        let mut role = None;
         for change in &detail.changes {
             if let Some(row) = row::of_key(change.key) {
                 self.set(row, value(change.value));
@@ -126,42 +135,38 @@ impl<'a> Found<'a> {
         }
         if detail.is_change_of_role() {
             let of_email = detail.changes.iter().filter(|change| email::is_email(change.key));
-            role = of_email.filter_map(|change| value(change.value)).next();
-        }
-        if role.is_some() {
-            self.set(row::ROLE, role);
+            if let Some(role) = of_email.filter_map(|change| value(change.value)).next() {
+                self.set(row::ROLE, Some(role));
+            }
         }
     }
 
     /// Sets or, with nothing, clears the text of a row: of several the last counts.
     #[inline]
-    fn set(&mut self, row: u64, text: Option<&'a str>) {
-        self.texts[row.trailing_zeros() as usize] = text.unwrap_or_default();
-        self.present = if text.is_some() { self.present | row } else { self.present & !row };
+    fn set(&mut self, row: usize, text: Option<&'a str>) {
+        let place = self.0.iter().rposition(|(known, _)| *known <= row).map_or(0, |place| place + 1);
+        let known = place.checked_sub(1).filter(|&known| self.0[known].0 == row);
+        match (known, text) {
+            (Some(known), Some(text)) => self.0[known].1 = text,
+            (Some(known), None) => drop(self.0.remove(known)),
+            (None, Some(text)) => self.0.insert(place, (row, text)),
+            (None, None) => {}
+        }
     }
 
-    fn has(&self, rows: u64) -> bool {
-        self.present & rows != 0
+    /// Whether a user is named who did it or whom it was done to: `email2` is there only where `email` is.
+    fn names_user(&self) -> bool {
+        self.0.iter().any(|(row, _)| matches!(*row, row::OPERATOR_EMAIL | row::OPERATOR_USERID | row::EMAIL))
     }
 
     /// Has every row that has a text put it, in the table's order.
     #[inline]
     fn put(&self, event: &mut Event<'a>, trace: &mut impl Trace) {
-        let mut present = self.present;
-        while present != 0 {
-            let index = present.trailing_zeros() as usize;
-            present &= present - 1;
+        for &(index, text) in &self.0 {
             let row = &ROWS[index];
-            match row.put {
-                Put::Text(put) => {
-                    put(event, self.texts[index]);
-                    trace.filled(row, self.texts[index]);
-                }
-                Put::Constant(value, put) => {
-                    put(event, value);
-                    trace.filled(row, value);
-                }
-                Put::Made | Put::First(_) | Put::Further(_) => {}
+            if let Put::Text(put) = row.put {
+                put(event, text);
+                trace.filled(row, text);
             }
         }
     }
@@ -222,14 +227,14 @@ fn push_label<'a>(event: &mut Event<'a>, key: &'static str, value: Text<'a>) {
 }
 
 /// Adds to a list of addresses that are distinct whatever their case.
-fn push_email<'a>(emails: &mut arrayvec::ArrayVec<&'a str, 3>, email: &'a str) {
+fn push_email<'a>(emails: &mut ArrayVec<&'a str, 3>, email: &'a str) {
     if !emails.iter().any(|known| same_ignoring_case(known, email)) {
         emails.push(email);
     }
 }
 
 /// Adds to a list of roles that are distinct.
-fn push_role<'a>(roles: &mut arrayvec::ArrayVec<&'a str, 3>, role: &'a str) {
+fn push_role<'a>(roles: &mut ArrayVec<&'a str, 3>, role: &'a str) {
     if !roles.contains(&role) {
         roles.push(role);
     }

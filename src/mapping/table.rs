@@ -328,45 +328,47 @@ const TABLE: [Row; COUNT] = [
     },
 ];
 
-/// Rows as bits: the bit at a row's index.
+/// Rows by their index.
 pub(super) mod row {
     use super::{COUNT, Put, Source, TABLE};
+    use std::ops::Range;
 
-    pub(in super::super) const ACTION: u64 = at("metadata.productEventType", 0);
-    pub(in super::super) const DESCRIPTION: u64 = at("metadata.description", 0);
-    pub(in super::super) const CATEGORY_TYPE: u64 = at("additional.category_type", 0);
-    pub(in super::super) const OPERATOR_EMAIL: u64 = at("principal.user.emailAddresses", 0);
-    pub(in super::super) const OPERATOR_USERID: u64 = at("principal.user.userid", 0);
-    pub(in super::super) const EMAIL: u64 = at("target.user.emailAddresses", 0);
-    pub(in super::super) const EMAIL2: u64 = at("target.user.emailAddresses", 1);
-    pub(in super::super) const ROLE: u64 = at("target.user.attribute.roles[].name", 2);
+    pub(in super::super) const ACTION: usize = at("metadata.productEventType", 0);
+    pub(in super::super) const DESCRIPTION: usize = at("metadata.description", 0);
+    pub(in super::super) const CATEGORY_TYPE: usize = at("additional.category_type", 0);
+    pub(in super::super) const OPERATOR_EMAIL: usize = at("principal.user.emailAddresses", 0);
+    pub(in super::super) const OPERATOR_USERID: usize = at("principal.user.userid", 0);
+    pub(in super::super) const EMAIL: usize = at("target.user.emailAddresses", 0);
+    pub(in super::super) const EMAIL2: usize = at("target.user.emailAddresses", 1);
+    pub(in super::super) const ROLE: usize = at("target.user.attribute.roles[].name", 2);
 
-    /// Every row whose value is the same for each record.
-    pub(in super::super) const CONSTANTS: u64 = {
-        let (mut rows, mut index) = (0, 0);
+    /// The rows whose value is the same for each record: they stand together.
+    pub(in super::super) const CONSTANTS: Range<usize> = {
+        let (mut start, mut end) = (COUNT, 0);
+        let mut index = 0;
         while index < COUNT {
             if matches!(TABLE[index].put, Put::Constant(..)) {
-                rows |= 1 << index;
+                start = if index < start { index } else { start };
+                end = index + 1;
             }
             index += 1;
         }
-        rows
+        start..end
     };
 
-    /// The bit of the row that is the `nth` (from 0) to fill `path`.
-    const fn at(path: &str, nth: usize) -> u64 {
+    /// The row that is the `nth` (from 0) to fill `path`.
+    const fn at(path: &str, nth: usize) -> usize {
         let (mut seen, mut index) = (0, 0);
-        while index < COUNT {
+        // Past the last row there is none of that path: then this is no constant, and nothing is built.
+        loop {
             if same(TABLE[index].path, path) {
                 if seen == nth {
-                    return 1 << index;
+                    return index;
                 }
                 seen += 1;
             }
             index += 1;
         }
-        // Out of bounds: no such row, no build.
-        1 << TABLE[COUNT + index].path.len()
     }
 
     const fn same(one: &str, other: &str) -> bool {
@@ -378,23 +380,22 @@ pub(super) mod row {
         index == one.len() && index == other.len()
     }
 
-    /// The bit of the row that the value of a change with this key goes to.
+    /// The row that the value of a change with this key goes to.
     #[inline]
-    pub(in super::super) fn of_key(key: &str) -> Option<u64> {
+    pub(in super::super) fn of_key(key: &str) -> Option<usize> {
         if key.len() >= 64 || LENGTHS & (1 << key.len()) == 0 {
             return None;
         }
         if key == "Role" || key == "role" {
             return Some(ROLE);
         }
-        let index = TABLE_KEYS.iter().position(|known| *known == key)?;
-        Some(1 << index)
+        KEYS.iter().position(|known| *known == key)
     }
 
-    /// The key that each row asks for; empty for those that ask for none.
-    static TABLE_KEYS: [&str; COUNT] = KEYS;
+    /// The key that each row asks for; empty for those that ask for none. No key is empty.
+    static KEYS: [&str; COUNT] = KEYS_OF_TABLE;
 
-    const KEYS: [&str; COUNT] = {
+    const KEYS_OF_TABLE: [&str; COUNT] = {
         let (mut keys, mut index) = ([""; COUNT], 0);
         while index < COUNT {
             if let Source::Key(key) = TABLE[index].source {
@@ -409,8 +410,8 @@ pub(super) mod row {
     const LENGTHS: u64 = {
         let (mut lengths, mut index) = (1 << "Role".len(), 0);
         while index < COUNT {
-            if !KEYS[index].is_empty() {
-                lengths |= 1 << KEYS[index].len();
+            if !KEYS_OF_TABLE[index].is_empty() {
+                lengths |= 1 << KEYS_OF_TABLE[index].len();
             }
             index += 1;
         }

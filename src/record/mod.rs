@@ -88,9 +88,9 @@ impl<'a> Record<'a> {
     /// [`Reason::NotJson`](crate::Reason::NotJson) or [`Reason::NotObject`](crate::Reason::NotObject). A record without
     /// a usable time is refused later, where it is known whether a default is to be used.
     pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Refusal> {
-        let mut spans = [Span::Absent; FIELDS];
-        match Self::found(text, &mut spans, scratch) {
-            Some(found) => Ok(Self::new(&found, spans, &scratch.0)),
+        let mut found = Found::default();
+        match found.read(text, &mut scratch.0) {
+            Some(()) => Ok(found.record(&scratch.0)),
             None => plain::object(text)?.record(scratch),
         }
     }
@@ -98,29 +98,9 @@ impl<'a> Record<'a> {
     /// The same where the text is sure to be an ordinary record; `None` where it is for [`object`] or [`elements`].
     #[inline]
     pub(crate) fn read_ordinary(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
-        let mut spans = [Span::Absent; FIELDS];
-        let found = Self::found(text, &mut spans, scratch)?;
-        Some(Self::new(&found, spans, &scratch.0))
-    }
-
-    #[inline]
-    fn found(text: &'a str, spans: &mut [Span; FIELDS], scratch: &mut Scratch) -> Option<Found<'a>> {
-        let found = fast::scan(text)?;
-        found.decode(spans, &mut scratch.0)?;
-        Some(found)
-    }
-
-    fn new(found: &Found<'a>, spans: [Span; FIELDS], scratch: &'a str) -> Self {
-        let mut texts = [None; FIELDS];
-        for (text, (raw, span)) in texts.iter_mut().zip(found.texts.iter().zip(spans)) {
-            *text = match span {
-                Span::Absent => None,
-                Span::Input => raw.map(|raw| raw.inside),
-                Span::Scratch(start, end) => scratch.get(start..end),
-            }
-            .filter(|text| !is_blank(text));
-        }
-        Self { texts, verbatim: !found.escaped, not_text: 0 }
+        let mut found = Found::default();
+        found.read(text, &mut scratch.0)?;
+        Some(found.record(&scratch.0))
     }
 
     /// The text of a field, if it is there.
@@ -137,45 +117,53 @@ fn is_blank(text: &str) -> bool {
     !text.bytes().next().is_some_and(|first| first.is_ascii_graphic()) && text.trim_start().is_empty()
 }
 
-/// A string as it stands between its quotes.
-#[derive(Debug, Clone, Copy)]
-struct Raw<'a> {
-    inside: &'a str,
-    escaped: bool,
-}
-
-/// What [`fast`] found: the last value of each field.
+/// What [`fast`] found: of each field that is there the last value, as it stands between its quotes.
 #[derive(Debug, Default)]
 struct Found<'a> {
-    texts: [Option<Raw<'a>>; FIELDS],
-    escaped: bool,
+    insides: [Option<&'a str>; FIELDS],
+    /// A bit for each field whose text has an escape.
+    escaped: u8,
+    /// Where in the scratch the decoded text of each such field is.
+    decoded: [(usize, usize); FIELDS],
 }
 
-/// Where the text of a field is.
-#[derive(Debug, Clone, Copy)]
-enum Span {
-    Absent,
-    Input,
-    Scratch(usize, usize),
-}
-
-impl Found<'_> {
-    /// Decodes what is escaped into `scratch`; `None` where that cannot be done.
+impl<'a> Found<'a> {
+    /// Finds the fields in `text` and decodes into `scratch` what is escaped; `None` where it is not sure.
     #[inline]
-    fn decode(&self, spans: &mut [Span; FIELDS], scratch: &mut String) -> Option<()> {
+    fn read(&mut self, text: &'a str, scratch: &mut String) -> Option<()> {
+        fast::scan(text, self)?;
+        if self.escaped == 0 { Some(()) } else { self.decode(scratch) }
+    }
+
+    fn decode(&mut self, scratch: &mut String) -> Option<()> {
         scratch.clear();
-        for (span, raw) in spans.iter_mut().zip(&self.texts) {
-            *span = match raw {
-                None => Span::Absent,
-                Some(raw) if !raw.escaped => Span::Input,
-                Some(raw) => {
-                    let start = scratch.len();
-                    decode(raw.inside, scratch)?;
-                    Span::Scratch(start, scratch.len())
-                }
-            };
+        for (index, inside) in self.insides.iter().enumerate() {
+            if let Some(inside) = inside
+                && self.escaped & (1 << index) != 0
+            {
+                let start = scratch.len();
+                decode(inside, scratch)?;
+                self.decoded[index] = (start, scratch.len());
+            }
         }
         Some(())
+    }
+
+    #[inline]
+    fn record(&self, scratch: &'a str) -> Record<'a> {
+        let mut texts = self.insides;
+        if self.escaped != 0 {
+            for (index, text) in texts.iter_mut().enumerate() {
+                if self.escaped & (1 << index) != 0 {
+                    let (start, end) = self.decoded[index];
+                    *text = scratch.get(start..end);
+                }
+            }
+        }
+        for text in &mut texts {
+            *text = text.filter(|text| !is_blank(text));
+        }
+        Record { texts, verbatim: self.escaped == 0, not_text: 0 }
     }
 }
 
