@@ -4,7 +4,7 @@
 //! so plain ASCII addresses are found around their `@` by a table; whatever has a letter beyond ASCII at its edge is
 //! left to the pattern.
 
-use memchr::memchr;
+use crate::json::find_byte;
 use once_cell::sync::Lazy;
 use regex::Regex;
 use std::ops::Range;
@@ -24,7 +24,7 @@ fn compile(pattern: &str) -> Regex {
 /// Whether the whole of `text` is one e-mail address.
 #[must_use]
 pub fn is_email(text: &str) -> bool {
-    let Some(at) = memchr(b'@', text.as_bytes()) else { return false };
+    let Some(at) = find_byte(b'@', text.as_bytes()) else { return false };
     match around(text.as_bytes(), 0, at) {
         Around::Email(found) => found == (0..text.len()),
         Around::Nothing => false,
@@ -38,7 +38,7 @@ pub fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let mut at = from;
     loop {
-        at += memchr(b'@', bytes.get(at..)?)?;
+        at += find_byte(b'@', bytes.get(at..)?)?;
         match around(bytes, from, at) {
             Around::Email(found) => return Some(found),
             Around::Nothing => at += 1,
@@ -58,46 +58,52 @@ enum Around {
 /// The address around the `@` at `at`, of which nothing stands before `from`. A local part holds no `@`, so the
 /// leftmost match is the longest run of local characters before the `@`, from the first that may lead.
 fn around(bytes: &[u8], from: usize, at: usize) -> Around {
-    let run = bytes[from..at].iter().rev().take_while(|&&byte| is(byte, LOCAL)).count();
-    let start = at - run;
-    if start > from && !bytes[start - 1].is_ascii() {
+    let (mut run, mut start) = (at, at);
+    while run > from && is(bytes[run - 1], LOCAL) {
+        run -= 1;
+        if is(bytes[run], LEAD) {
+            start = run;
+        }
+    }
+    if run > from && !bytes[run - 1].is_ascii() {
         return Around::Unsure;
     }
-    let Some(lead) = bytes[start..at].iter().position(|&byte| is(byte, LEAD)) else { return Around::Nothing };
-    domain(bytes, at + 1).map(|end| start + lead..end)
-}
-
-impl Around {
-    fn map(self, range: impl FnOnce(usize) -> Range<usize>) -> Self {
-        match self {
-            Self::Email(found) => Self::Email(range(found.end)),
-            other => other,
-        }
+    match domain_end(bytes, at + 1) {
+        Some(end) if start < at && end > at => Around::Email(start..end),
+        Some(_) => Around::Nothing,
+        None => Around::Unsure,
     }
 }
 
-/// Two or more labels from `start` on. A label ends at the last letter or digit of its run; only a run that ends
-/// with one can be followed by another label.
-fn domain(bytes: &[u8], start: usize) -> Around {
-    let (mut at, mut end, mut labels) = (start, start, 0);
+/// The end of two or more labels from `start` on; 0 where there are none, `None` where it takes the pattern to say.
+/// A label ends at the last letter or digit of its run; only a run that ends with one can be followed by another.
+fn domain_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let (mut at, mut end, mut labels) = (start, 0, 0);
     loop {
-        let run = bytes[at..].iter().take_while(|&&byte| is(byte, LABEL)).count();
-        let after = at + run;
-        if bytes.get(after).is_some_and(|byte| !byte.is_ascii()) {
-            return Around::Unsure;
-        }
-        if run == 0 || !is(bytes[at], ALNUM) {
+        if !bytes.get(at).is_some_and(|&byte| is(byte, ALNUM)) {
+            if bytes.get(at).is_some_and(|byte| !byte.is_ascii()) {
+                return None;
+            }
             break;
+        }
+        let mut last = at;
+        while let Some(&byte) = bytes.get(at)
+            && is(byte, LABEL)
+        {
+            if is(byte, ALNUM) {
+                last = at;
+            }
+            at += 1;
         }
         labels += 1;
-        let tail = bytes[at..after].iter().rev().take_while(|&&byte| !is(byte, ALNUM)).count();
-        end = after - tail;
-        if tail > 0 || bytes.get(after) != Some(&b'.') {
-            break;
+        end = last + 1;
+        match bytes.get(at) {
+            Some(byte) if !byte.is_ascii() => return None,
+            Some(b'.') if last + 1 == at => at += 1,
+            _ => break,
         }
-        at = after + 1;
     }
-    if labels > 1 { Around::Email(start..end) } else { Around::Nothing }
+    Some(if labels > 1 { end } else { 0 })
 }
 
 const LEAD: u8 = 1;
@@ -123,6 +129,7 @@ static CLASSES: [u8; 256] = {
     classes
 };
 
+#[inline]
 fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }

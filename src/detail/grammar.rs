@@ -1,16 +1,15 @@
 //! The grammar of `operation_detail`: HEAD, a space, then ` - CHANGE` for each change.
+//!
+//! One look over the text marks every byte that the grammar turns on ([`Marks`]); the rules then go from mark to mark.
 
-use crate::json::trim;
-use memchr::{memchr, memchr_iter};
+use crate::json::{each, trim};
 use nom::branch::alt;
 use nom::bytes::complete::tag;
-use nom::combinator::{eof, rest, verify};
+use nom::combinator::{eof, rest};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 use smallvec::SmallVec;
-
-/// What stands between two changes.
-const DASH: &str = " - ";
+use wide::u8x16;
 
 /// One change: what was changed, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,92 +20,128 @@ pub struct Change<'a> {
     pub value: &'a str,
 }
 
-/// HEAD, and what follows the dash behind it. `text` is trimmed.
-#[inline]
-pub(super) fn head(text: &str) -> (&str, Option<&str>) {
-    let Some(dash) = head_end(text) else { return (text, None) };
-    let (head, dashed) = text.split_at(dash);
-    (head.trim_end(), tag::<_, _, ()>("- ").parse(dashed).ok().map(|(rest, _)| rest))
+/// A list of changes: most details have no more than fit inline.
+pub(super) type Changes<'a> = SmallVec<[Change<'a>; 6]>;
+
+/// Where in a text the bytes are that the grammar turns on: dashes and colons that a space follows, or the end.
+pub(super) struct Marks {
+    places: SmallVec<[u32; 24]>,
+    /// Whether there is a bracket or brace that a JSON value could begin with.
+    pub(super) brackets: bool,
+    /// Whether there is an `@`.
+    pub(super) at_signs: bool,
 }
 
-/// The dash that ends HEAD: one at the very start, else the first behind two spaces, else the first behind one.
+impl Marks {
+    /// Looks over a text, which must be shorter than 4 GiB (lines are limited to 1 GiB).
+    #[inline]
+    pub(super) fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut marks = Self { places: SmallVec::new(), brackets: false, at_signs: false };
+        // `[` and `{` differ in the bit that also makes letters small.
+        let select = |step: u8x16| {
+            let small = step | u8x16::splat(0x20);
+            let brackets = small.simd_eq(u8x16::splat(b'{'));
+            step.simd_eq(u8x16::splat(b'-')) | step.simd_eq(u8x16::splat(b':')) | step.simd_eq(u8x16::splat(b'@')) | brackets
+        };
+        each(bytes, select, |at| {
+            match bytes[at] {
+                b'@' => marks.at_signs = true,
+                b'-' | b':' => {
+                    if matches!(bytes.get(at + 1), None | Some(b' ')) || bytes[at] == b':' {
+                        marks.places.push(u32::try_from(at).unwrap_or(u32::MAX));
+                    }
+                }
+                _ => marks.brackets = true,
+            }
+            true
+        });
+        marks
+    }
+}
+
+/// Cuts a text, which is trimmed, into HEAD, what stands alone, and changes.
 #[inline]
-fn head_end(text: &str) -> Option<usize> {
+pub(super) fn read<'a>(text: &'a str, marks: &Marks, changes: &mut Changes<'a>) -> (&'a str, Option<&'a str>) {
     let bytes = text.as_bytes();
+    let Some(end) = head_end(bytes, &marks.places) else { return (text, None) };
+    let dash = marks.places[end] as usize;
+    let mut gathered = Gathered { text, start: dash + 2, key: None, alone: None, changes };
+    let mut piece = Piece { start: dash + 2, colon: None };
+    for &mark in &marks.places[end + 1..] {
+        let mark = mark as usize;
+        if bytes[mark] == b':' {
+            piece.colon = piece.colon.or(Some(mark));
+        } else if mark > piece.start && bytes[mark - 1] == b' ' && bytes.get(mark + 1) == Some(&b' ') {
+            gathered.piece(&piece, mark - 1);
+            piece = Piece { start: mark + 2, colon: None };
+        }
+    }
+    gathered.piece(&piece, text.len());
+    gathered.close(text.len());
+    (text[..dash].trim_end(), gathered.alone)
+}
+
+/// The mark of the dash that ends HEAD: one at the very start, else the first behind two spaces, else the first
+/// behind one.
+#[inline]
+fn head_end(bytes: &[u8], marks: &[u32]) -> Option<usize> {
     let mut behind_one = None;
-    for dash in memchr_iter(b'-', bytes) {
-        if bytes.get(dash + 1) != Some(&b' ') {
+    for (index, &mark) in marks.iter().enumerate() {
+        let dash = mark as usize;
+        if bytes[dash] != b'-' || bytes.get(dash + 1) != Some(&b' ') {
             continue;
         }
         match bytes[..dash] {
-            [] | [.., b' ', b' '] => return Some(dash),
-            [.., b' '] => behind_one = behind_one.or(Some(dash)),
+            [] | [.., b' ', b' '] => return Some(index),
+            [.., b' '] => behind_one = behind_one.or(Some(index)),
             _ => {}
         }
     }
     behind_one
 }
 
-/// Cuts what follows HEAD into changes. A piece that is none belongs to the piece before it; the first piece, where
-/// it is none, stands alone and is returned.
-#[inline]
-pub(super) fn changes<'a>(text: &'a str, changes: &mut SmallVec<[Change<'a>; 6]>) -> Option<&'a str> {
-    let mut alone = None;
-    // What is being gathered begins here: `key` is its key, unless it stands alone.
-    let (mut start, mut key) = (0, None);
-    let mut at = 0;
-    loop {
-        let (behind, piece) = piece(&text[at..]);
-        if let Some((value, found)) = change(piece) {
-            close(&text[start..at.saturating_sub(DASH.len())], key, changes, &mut alone);
-            (start, key) = (at + piece.len() - value.len(), Some(found));
+/// The text between two dashes: where it starts, and its first colon.
+struct Piece {
+    start: usize,
+    colon: Option<usize>,
+}
+
+/// Pieces on their way to changes.
+struct Gathered<'a, 'c> {
+    text: &'a str,
+    /// Where what is being gathered starts: the value of `key`, or what stands alone.
+    start: usize,
+    key: Option<&'a str>,
+    alone: Option<&'a str>,
+    changes: &'c mut Changes<'a>,
+}
+
+impl<'a> Gathered<'a, '_> {
+    /// Takes the piece that ends at `end`: if it is `KEY: VALUE` or `KEY:` it begins a change, otherwise it belongs to
+    /// what is being gathered.
+    #[inline]
+    fn piece(&mut self, piece: &Piece, end: usize) {
+        let Some(colon) = piece.colon else { return };
+        let key = trim(&self.text[piece.start..colon]);
+        // The colon must be followed by a space, or end the piece.
+        if key.is_empty() || colon + 1 < end && self.text.as_bytes()[colon + 1] != b' ' {
+            return;
         }
-        let Some(behind) = behind else { break };
-        at = text.len() - behind.len();
+        // The dash and the spaces around it stand before the piece.
+        self.close(piece.start.saturating_sub(" - ".len()));
+        (self.start, self.key) = (colon + 1, Some(key));
     }
-    close(&text[start..], key, changes, &mut alone);
-    alone
-}
 
-/// Ends the change whose value is `text`, or what stands alone.
-#[inline]
-fn close<'a>(text: &'a str, key: Option<&'a str>, changes: &mut SmallVec<[Change<'a>; 6]>, alone: &mut Option<&'a str>) {
-    let text = trim(text);
-    match key {
-        Some(key) => changes.push(Change { key, value: text }),
-        None if text.is_empty() => {}
-        None => *alone = Some(text),
-    }
-}
-
-/// The text up to the next dash between spaces, and what is behind it, if there is one.
-#[inline]
-fn piece(text: &str) -> (Option<&str>, &str) {
-    let bytes = text.as_bytes();
-    let dash = memchr_iter(b'-', bytes).find(|&dash| dash > 0 && bytes[dash - 1] == b' ' && bytes.get(dash + 1) == Some(&b' '));
-    match dash {
-        Some(dash) => (Some(&text[dash + 2..]), &text[..dash - 1]),
-        None => (None, text),
-    }
-}
-
-/// `KEY: VALUE` or `KEY:`, as the value's text and the key.
-#[inline]
-fn change(piece: &str) -> Option<(&str, &str)> {
-    fn parser(piece: &str) -> IResult<&str, &str, ()> {
-        let (value, key) = verify(until_colon, |key: &str| !key.is_empty()).parse(piece)?;
-        let (value, _) = alt((tag(" "), eof)).parse(value)?;
-        Ok((value, key))
-    }
-    parser(piece).ok()
-}
-
-/// The text before the first colon, trimmed; the colon is read too.
-#[inline]
-fn until_colon(text: &str) -> IResult<&str, &str, ()> {
-    match memchr(b':', text.as_bytes()) {
-        Some(colon) => Ok((&text[colon + 1..], trim(&text[..colon]))),
-        None => Err(nom::Err::Error(())),
+    /// Ends what is being gathered.
+    #[inline]
+    fn close(&mut self, end: usize) {
+        let text = trim(self.text.get(self.start..end).unwrap_or_default());
+        match self.key {
+            Some(key) => self.changes.push(Change { key, value: text }),
+            None if text.is_empty() => {}
+            None => self.alone = Some(text),
+        }
     }
 }
 
@@ -132,8 +167,13 @@ fn from_to(value: &str) -> IResult<&str, &str, ()> {
 
 /// Behind the first ` to` that a space or the end follows.
 fn until_to(text: &str) -> IResult<&str, &str, ()> {
-    let end = memchr_iter(b' ', text.as_bytes())
-        .find(|&space| text[space..].strip_prefix(" to").is_some_and(|new| new.is_empty() || new.starts_with(' ')))
-        .ok_or(nom::Err::Error(()))?;
+    let bytes = text.as_bytes();
+    let mut end = None;
+    each(bytes, |step| step.simd_eq(u8x16::splat(b' ')), |space| {
+        let found = bytes[space..].starts_with(b" to") && matches!(bytes.get(space + 3), None | Some(b' '));
+        end = found.then_some(space);
+        !found
+    });
+    let end = end.ok_or(nom::Err::Error(()))?;
     Ok((&text[end + 3..], &text[..end]))
 }

@@ -12,6 +12,7 @@ use crate::json::trim;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
+use grammar::Marks;
 pub use grammar::{Change, new_value};
 pub use users::{JsonUser, JsonUsers};
 
@@ -26,6 +27,8 @@ pub struct Detail<'a> {
     pub changes: SmallVec<[Change<'a>; 6]>,
     /// The JSON value in the text, as it stands there.
     json: Option<&'a str>,
+    /// Whether there is an `@`: without one there is no address.
+    at_signs: bool,
 }
 
 /// Room for a text whose JSON value was cut out of its middle.
@@ -37,28 +40,33 @@ impl<'a> Detail<'a> {
     #[must_use]
     #[inline]
     pub fn parse(text: &'a str, cut: &'a mut Cut) -> Self {
-        match embedded::find(text) {
-            None => Self::parse_text(text, None),
+        let mut detail = Self::default();
+        let text = trim(text);
+        let marks = Marks::of(text);
+        match if marks.brackets { embedded::find(text) } else { None } {
+            None => detail.read(text, &marks),
             Some(place) => {
-                let json = Some(&text[place.clone()]);
-                Self::parse_text(cut.without(text, place), json)
+                detail.json = Some(&text[place.clone()]);
+                let text = trim(cut.without(text, place));
+                detail.read(text, &Marks::of(text));
             }
         }
+        detail
     }
 
-    fn parse_text(text: &'a str, json: Option<&'a str>) -> Self {
-        let (head, rest) = grammar::head(trim(text));
-        let mut detail = Self { head, json, ..Self::default() };
-        if let Some(rest) = rest {
-            detail.alone = grammar::changes(rest, &mut detail.changes);
-        }
-        detail
+    #[inline]
+    fn read(&mut self, text: &'a str, marks: &Marks) {
+        (self.head, self.alone) = grammar::read(text, marks, &mut self.changes);
+        self.at_signs = marks.at_signs;
     }
 
     /// The first two e-mail addresses, distinct whatever their case, in HEAD, in what stands alone and in KEYs.
     #[must_use]
     #[inline]
     pub fn emails(&self) -> [Option<&'a str>; 2] {
+        if !self.at_signs {
+            return [None, None];
+        }
         let keys = self.changes.iter().map(|change| change.key);
         let places = std::iter::once(self.head).chain(self.alone).chain(keys);
         let mut first = None;

@@ -9,6 +9,6 @@ mod text;
 mod walk;
 
 pub(crate) use compact::compact;
-pub(crate) use scan::{plain_len, skip_space, trim};
+pub(crate) use scan::{each, find_byte, plain_len, skip_space, trim};
 pub(crate) use text::{decode, escape_into};
 pub(crate) use walk::{Stop, Trail, walk};

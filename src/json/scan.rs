@@ -45,6 +45,44 @@ fn special(step: [u8; STEP]) -> u32 {
     (quote | backslash | control).to_bitmask()
 }
 
+/// The first position of `byte` in `bytes`. For the short texts of a record: a search that chooses among what the
+/// processor can do costs more than this one takes.
+#[inline]
+pub(crate) fn find_byte(byte: u8, bytes: &[u8]) -> Option<usize> {
+    let mut found = None;
+    each(bytes, |step| step.simd_eq(u8x16::splat(byte)), |at| {
+        found = Some(at);
+        false
+    });
+    found
+}
+
+/// Calls `hear` with the position of each byte that `select` marks, in order, until it returns `false`.
+#[inline]
+pub(crate) fn each(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut hear: impl FnMut(usize) -> bool) {
+    let (steps, rest) = bytes.as_chunks::<STEP>();
+    let mut hear_all = |start: usize, mut marked: u32| {
+        while marked != 0 {
+            if !hear(start + marked.trailing_zeros() as usize) {
+                return false;
+            }
+            marked &= marked - 1;
+        }
+        true
+    };
+    for (index, step) in steps.iter().enumerate() {
+        if !hear_all(index * STEP, select(u8x16::new(*step)).to_bitmask()) {
+            return;
+        }
+    }
+    if !rest.is_empty() {
+        let mut last = [0; STEP];
+        last[..rest.len()].copy_from_slice(rest);
+        let within = (1 << rest.len()) - 1;
+        hear_all(bytes.len() - rest.len(), select(u8x16::new(last)).to_bitmask() & within);
+    }
+}
+
 /// The first position from `at` on that holds no JSON white space.
 #[inline]
 pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
@@ -86,6 +124,18 @@ mod tests {
             let mut bytes = vec![b'\x7f'; 70];
             bytes[at] = special;
             prop_assert_eq!(plain_len(&bytes[..length]), at.min(length));
+        }
+
+        #[test]
+        fn each_hears_every_marked_byte_in_order(bytes in prop::collection::vec(0u8..4, 0..60)) {
+            let mut heard = Vec::new();
+            each(&bytes, |step| step.simd_eq(u8x16::splat(0)), |at| {
+                heard.push(at);
+                true
+            });
+            let marked: Vec<_> = (0..bytes.len()).filter(|&at| bytes[at] == 0).collect();
+            prop_assert_eq!(&heard, &marked);
+            prop_assert_eq!(find_byte(0, &bytes), marked.first().copied());
         }
 
         #[test]

@@ -108,16 +108,16 @@ impl<'a> Found<'a> {
     #[inline]
     fn gather(record: &Record<'a>, detail: &Detail<'a>, values: Values) -> Self {
         let mut found = Self(ArrayVec::new());
-        found.set(row::ACTION, record.get(Field::Action));
-        found.set(row::DESCRIPTION, record.get(Field::OperationDetail));
-        found.set(row::CATEGORY_TYPE, record.get(Field::CategoryType));
+        found.push(row::ACTION, record.get(Field::Action));
+        found.push(row::DESCRIPTION, record.get(Field::OperationDetail));
+        found.push(row::CATEGORY_TYPE, record.get(Field::CategoryType));
         if let Some(operator) = record.get(Field::Operator).map(trim) {
             let row = if email::is_email(operator) { row::OPERATOR_EMAIL } else { row::OPERATOR_USERID };
-            found.set(row, Some(operator));
+            found.push(row, Some(operator));
         }
         let [email, second] = detail.emails();
-        found.set(row::EMAIL, email);
-        found.set(row::EMAIL2, second);
+        found.push(row::EMAIL, email);
+        found.push(row::EMAIL2, second);
         found.gather_changes(detail, values);
         found
     }
@@ -138,6 +138,14 @@ impl<'a> Found<'a> {
             if let Some(role) = of_email.filter_map(|change| value(change.value)).next() {
                 self.set(row::ROLE, Some(role));
             }
+        }
+    }
+
+    /// Sets the text of a row that is behind all that have one.
+    #[inline]
+    fn push(&mut self, row: usize, text: Option<&'a str>) {
+        if let Some(text) = text {
+            self.0.push((row, text));
         }
     }
 

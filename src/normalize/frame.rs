@@ -77,9 +77,12 @@ impl Block {
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        self.buffer.truncate(self.length);
-        self.buffer.extend_from_slice(bytes);
-        self.length += bytes.len();
+        let end = self.length + bytes.len();
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        self.buffer[self.length..end].copy_from_slice(bytes);
+        self.length = end;
     }
 
     /// Takes what is behind `end` out into `rest`.

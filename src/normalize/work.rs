@@ -64,6 +64,12 @@ struct Lines {
 }
 
 impl Lines {
+    /// Goes on to a place that is known to be so many line ends further.
+    fn passed(&mut self, place: usize, ends: u64) {
+        self.count += ends;
+        self.at = place;
+    }
+
     fn up_to(&mut self, place: usize, bytes: &[u8]) -> u64 {
         if place > self.at {
             self.count += memchr::memchr_iter(b'\n', &bytes[self.at..place]).count() as u64;
@@ -116,6 +122,7 @@ impl<'o> Worker<'o> {
             }
             self.flush_if_much(flush)?;
             at = end + 1;
+            self.emitter.lines.passed(at.min(bytes.len()), u64::from(at <= bytes.len()));
         }
         Flow::Continue(())
     }
