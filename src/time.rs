@@ -3,6 +3,7 @@
 use arrayvec::ArrayString;
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use std::fmt;
+use wide::u8x16;
 
 /// A point in time as UDM writes it: RFC 3339 in UTC with `Z` and 0, 3, 6 or 9 fraction digits, the fewest that lose
 /// nothing; years 0001 to 9999 (`google.protobuf.Timestamp`).
@@ -26,13 +27,10 @@ impl Timestamp {
         if !matches!(zone, [] | [b'Z']) || !matches!(layout[10], b'T' | b' ') || !is_sure(layout) {
             return None;
         }
-        let mut out = ArrayString::from("0000-00-00T00:00:00Z").ok()?;
-        out.clear();
-        out.push_str(&text[..10]);
-        out.push('T');
-        out.push_str(&text[11..19]);
-        out.push('Z');
-        Some(Self(out))
+        let mut out = *b"0000-00-00T00:00:00Z";
+        out[..10].copy_from_slice(&layout[..10]);
+        out[11..19].copy_from_slice(&layout[11..]);
+        ArrayString::from(std::str::from_utf8(&out).ok()?).ok().map(Self)
     }
 
     /// Every form, by the calendar of `chrono`: the twin that [`Self::parse_plain_layout`] is held equal to.
@@ -83,21 +81,24 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Whether a `YYYY-MM-DD?hh:mm:ss` is a time beyond doubt. Days past the 28th are left to the calendar.
+/// Whether a `YYYY-MM-DD?hh:mm:ss` is a time beyond doubt. Days past the 28th, and the year 0, are left to the calendar.
 fn is_sure(layout: &[u8; 19]) -> bool {
-    // One lane a byte: what the byte may be at least and at most, both in reach of a vector compare.
-    const LEAST: &[u8; 19] = b"0001-01-01 00:00:00";
-    const MOST: &[u8; 19] = b"9999-19-29T29:59:59";
-    // The two-digit fields and the least and most they may hold.
-    const FIELDS: [(usize, u8, u8); 3] = [(5, 1, 12), (8, 1, 28), (11, 0, 23)];
-    let in_lanes = (0..19).fold(true, |sure, lane| {
-        let least = if lane < 4 || lane == 6 || lane == 9 { b'0' } else { LEAST[lane] };
-        sure & (least <= layout[lane]) & (layout[lane] <= MOST[lane])
-    });
+    // The least and the most that each byte may be.
+    const LEAST: [u8; 16] = *b"0000-00-00 00:00";
+    const MOST: [u8; 16] = *b"9999-19-29T29:59";
+    let [minutes @ .., colon, tens, ones] = layout;
+    let Some(minutes) = minutes.first_chunk::<16>() else { return false };
+    let bytes = u8x16::new(*minutes);
+    let within = bytes.max(u8x16::new(LEAST)).min(u8x16::new(MOST)).simd_eq(bytes).to_bitmask() == 0xFFFF;
     let number = |at: usize| (layout[at] - b'0') * 10 + (layout[at + 1] - b'0');
-    in_lanes
-        && layout[..4] != *b"0000"
-        && FIELDS.iter().all(|&(at, least, most)| (least..=most).contains(&number(at)))
+    within
+        && *colon == b':'
+        && matches!(tens, b'0'..=b'5')
+        && ones.is_ascii_digit()
+        && minutes[..4] != *b"0000"
+        && matches!(number(5), 1..=12)
+        && matches!(number(8), 1..=28)
+        && number(11) < 24
 }
 
 /// `YYYY-MM-DD`.

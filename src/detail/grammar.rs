@@ -79,7 +79,7 @@ pub(super) fn read<'a>(text: &'a str, marks: &Marks, changes: &mut Changes<'a>) 
     }
     gathered.piece(&piece, text.len());
     gathered.close(text.len());
-    (text[..dash].trim_end(), gathered.alone)
+    (trim(&text[..dash]), gathered.alone)
 }
 
 /// The mark of the dash that ends HEAD: one at the very start, else the first behind two spaces, else the first

@@ -95,13 +95,20 @@ pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// `text` without Unicode's white space at both ends, as [`str::trim`]; quick where there is none.
+/// `text` without Unicode's white space at both ends, as [`str::trim`]; quick where that is a few spaces.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
-    match text.as_bytes() {
-        [] => text,
-        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
-        _ => text.trim(),
+    let mut trimmed = text;
+    while let Some(rest) = trimmed.strip_prefix(' ') {
+        trimmed = rest;
+    }
+    while let Some(rest) = trimmed.strip_suffix(' ') {
+        trimmed = rest;
+    }
+    match trimmed.as_bytes() {
+        [] => trimmed,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => trimmed,
+        _ => trimmed.trim(),
     }
 }
 

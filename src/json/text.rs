@@ -4,19 +4,26 @@ use super::plain_len;
 
 /// Appends the text of a JSON string to `out`; `raw` is what stands between its quotes.
 ///
-/// `None` where `raw` is no string's inside: an unknown escape, a control character, or half of a surrogate pair,
-/// which no UTF-8 text can hold. What was appended by then is left in `out`.
-pub(crate) fn decode(raw: &str, out: &mut String) -> Option<()> {
-    let mut rest = raw;
+/// Says whether the text may stand in JSON as it is, which most do: what was escaped were letters beyond ASCII. `None`
+/// where `raw` is no string's inside: an unknown escape, a control character, or half of a surrogate pair, which no
+/// UTF-8 text can hold. What was appended by then is left in `out`.
+pub(crate) fn decode(raw: &str, out: &mut String) -> Option<bool> {
+    let (mut rest, mut plain) = (raw, true);
     loop {
-        let (plain, special) = rest.split_at(plain_len(rest.as_bytes()));
-        out.push_str(plain);
-        if special.is_empty() {
-            return Some(());
+        while rest.starts_with('\\') {
+            let (character, after) = unescape(rest)?;
+            out.push(character);
+            plain &= character > '\\' || (character >= ' ' && character != '"' && character != '\\');
+            rest = after;
         }
-        let (character, after) = unescape(special)?;
-        out.push(character);
-        rest = after;
+        let (text, special) = rest.split_at(plain_len(rest.as_bytes()));
+        out.push_str(text);
+        rest = special;
+        match rest.as_bytes().first() {
+            None => return Some(plain),
+            Some(b'\\') => {}
+            Some(_) => return None,
+        }
     }
 }
 
@@ -110,7 +117,9 @@ mod tests {
 
     fn decoded(raw: &str) -> Option<String> {
         let mut out = String::new();
-        decode(raw, &mut out).map(|()| out)
+        let plain = decode(raw, &mut out)?;
+        assert_eq!(plain, plain_len(out.as_bytes()) == out.len());
+        Some(out)
     }
 
     fn twin(raw: &str) -> Option<String> {

@@ -10,11 +10,7 @@ pub(super) fn scan<'a>(text: &'a str, found: &mut Found<'a>) -> Option<()> {
     let mut cursor = Cursor { text, at: 0 };
     cursor.token(b'{')?;
     for index in 0.. {
-        match cursor.key(index)? {
-            Key::Field(field) => cursor.field(field, found)?,
-            Key::Page => return None,
-            Key::Other => cursor.at = walk(text.as_bytes(), cursor.at, &mut ()).ok()?,
-        }
+        cursor.member(index, found)?;
         match cursor.next()? {
             b',' => {}
             b'}' => break,
@@ -30,14 +26,34 @@ enum Key {
     Other,
 }
 
-/// The keys in the order in which Zoom and all known collectors write them, each with its colon.
-const USUAL: [(Field, &[u8]); 5] = [
-    (Field::Time, b"\"time\":"),
-    (Field::Operator, b"\"operator\":"),
-    (Field::CategoryType, b"\"category_type\":"),
-    (Field::Action, b"\"action\":"),
-    (Field::OperationDetail, b"\"operation_detail\":"),
-];
+/// The key that a record has at an index, where it is as Zoom and all known collectors write it; then also how far its
+/// value's first character is: behind the quote, with a space before it or none.
+///
+/// Spelled out: the compiler compares a constant in a few instructions, but not one from a table.
+#[inline]
+fn usual(index: usize, rest: &[u8]) -> Option<(Field, usize)> {
+    macro_rules! usual {
+        ($field:ident $key:literal) => {{
+            const COMPACT: &[u8] = concat!("\"", $key, "\":\"").as_bytes();
+            const SPACED: &[u8] = concat!("\"", $key, "\": \"").as_bytes();
+            if rest.starts_with(COMPACT) {
+                Some((Field::$field, COMPACT.len()))
+            } else if rest.starts_with(SPACED) {
+                Some((Field::$field, SPACED.len()))
+            } else {
+                None
+            }
+        }};
+    }
+    match index {
+        0 => usual!(Time "time"),
+        1 => usual!(Operator "operator"),
+        2 => usual!(CategoryType "category_type"),
+        3 => usual!(Action "action"),
+        4 => usual!(OperationDetail "operation_detail"),
+        _ => None,
+    }
+}
 
 struct Cursor<'a> {
     text: &'a str,
@@ -60,27 +76,29 @@ impl<'a> Cursor<'a> {
         (self.next()? == token).then_some(())
     }
 
-    /// The key of the member that is the `index`th, and its colon: most often the usual one.
-    #[inline]
-    fn key(&mut self, index: usize) -> Option<Key> {
+    /// One member into `found`: most often the usual one.
+    #[inline(always)]
+    fn member(&mut self, index: usize, found: &mut Found<'a>) -> Option<()> {
         let bytes = self.text.as_bytes();
         self.at = skip_space(bytes, self.at);
-        let rest = &bytes[self.at..];
-        // Spelled out: the compiler compares a constant in a few instructions, but not one from a table.
-        let usual = match index {
-            0 => rest.starts_with(USUAL[0].1),
-            1 => rest.starts_with(USUAL[1].1),
-            2 => rest.starts_with(USUAL[2].1),
-            3 => rest.starts_with(USUAL[3].1),
-            4 => rest.starts_with(USUAL[4].1),
-            _ => false,
-        };
-        if usual {
-            let (field, key) = USUAL[index];
-            self.at += key.len();
-            return Some(Key::Field(field));
+        match usual(index, &bytes[self.at..]) {
+            Some((field, length)) => {
+                self.at += length;
+                self.string_into(field, found)
+            }
+            None => self.any_member(found),
         }
-        self.any_key()
+    }
+
+    fn any_member(&mut self, found: &mut Found<'a>) -> Option<()> {
+        match self.any_key()? {
+            Key::Field(field) => self.field(field, found),
+            Key::Page => None,
+            Key::Other => {
+                self.at = walk(self.text.as_bytes(), self.at, &mut ()).ok()?;
+                Some(())
+            }
+        }
     }
 
     fn any_key(&mut self) -> Option<Key> {
@@ -96,31 +114,36 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value of a field: a string, or `null`.
-    #[inline]
     fn field(&mut self, field: Field, found: &mut Found<'a>) -> Option<()> {
-        let bit = 1 << field as u8;
-        // Of an earlier value that does not count nobody would look whether its escapes are valid.
-        if found.escaped & bit != 0 {
-            return None;
-        }
-        found.insides[field as usize] = match self.next()? {
-            b'"' => {
-                let (inside, escaped) = self.string()?;
-                found.escaped |= if escaped { bit } else { 0 };
-                Some(inside)
-            }
+        match self.next()? {
+            b'"' => self.string_into(field, found),
             b'n' => {
                 self.text.as_bytes()[self.at..].starts_with(b"ull").then_some(())?;
                 self.at += 3;
-                None
+                found.insides[field as usize] = None;
+                // Whether an earlier value's escapes are valid is for others to say.
+                (found.escaped & (1 << field as u8) == 0).then_some(())
             }
-            _ => return None,
-        };
+            _ => None,
+        }
+    }
+
+    /// The string whose first quote was just read, as the value of a field.
+    #[inline(always)]
+    fn string_into(&mut self, field: Field, found: &mut Found<'a>) -> Option<()> {
+        let bit = 1 << field as u8;
+        if found.escaped & bit != 0 {
+            return None;
+        }
+        let (inside, escaped) = self.string()?;
+        found.escaped |= if escaped { bit } else { 0 };
+        found.maybe_blank |= !inside.as_bytes().first().is_some_and(u8::is_ascii_graphic) | escaped;
+        found.insides[field as usize] = Some(inside);
         Some(())
     }
 
     /// The inside of the string whose first quote was just read, and whether it has an escape.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Option<(&'a str, bool)> {
         let bytes = self.text.as_bytes();
         let start = self.at;

@@ -69,8 +69,7 @@ const FIELDS: usize = Field::ALL.len();
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
     texts: [Option<&'a str>; FIELDS],
-    /// Whether every text stands in the input just as it may stand in JSON: nothing was unescaped, so nothing needs
-    /// escaping on the way out.
+    /// Whether every text may stand in JSON as it is, with nothing to escape.
     pub verbatim: bool,
     /// How many fields held an object or array where text belongs and count as absent.
     pub not_text: u32,
@@ -121,8 +120,12 @@ fn is_blank(text: &str) -> bool {
 #[derive(Debug, Default)]
 struct Found<'a> {
     insides: [Option<&'a str>; FIELDS],
+    /// Whether some text is nothing but white space, perhaps.
+    maybe_blank: bool,
     /// A bit for each field whose text has an escape.
     escaped: u8,
+    /// Whether a decoded text must be escaped to stand in JSON.
+    needs_escape: bool,
     /// Where in the scratch the decoded text of each such field is.
     decoded: [(usize, usize); FIELDS],
 }
@@ -142,7 +145,7 @@ impl<'a> Found<'a> {
                 && self.escaped & (1 << index) != 0
             {
                 let start = scratch.len();
-                decode(inside, scratch)?;
+                self.needs_escape |= !decode(inside, scratch)?;
                 self.decoded[index] = (start, scratch.len());
             }
         }
@@ -160,10 +163,10 @@ impl<'a> Found<'a> {
                 }
             }
         }
-        for text in &mut texts {
-            *text = text.filter(|text| !is_blank(text));
+        if self.maybe_blank {
+            texts = texts.map(|text| text.filter(|text| !is_blank(text)));
         }
-        Record { texts, verbatim: self.escaped == 0, not_text: 0 }
+        Record { texts, verbatim: !self.needs_escape, not_text: 0 }
     }
 }
 
