@@ -81,11 +81,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Whether a `YYYY-MM-DD?hh:mm:ss` is a time beyond doubt. Days past the 28th, and the year 0, are left to the calendar.
+/// Whether a `YYYY-MM-DD?hh:mm:ss` is a time beyond doubt. Leap days and the year 0 are left to the
+/// calendar.
 fn is_sure(layout: &[u8; 19]) -> bool {
     // The least and the most that each byte may be.
     const LEAST: [u8; 16] = *b"0000-00-00 00:00";
-    const MOST: [u8; 16] = *b"9999-19-29T29:59";
+    const MOST: [u8; 16] = *b"9999-19-39T29:59";
+    // The days of each month, from 1, that every year has.
+    const DAYS: [u8; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let [minutes @ .., colon, tens, ones] = layout;
     let Some(minutes) = minutes.first_chunk::<16>() else { return false };
     let bytes = u8x16::new(*minutes);
@@ -96,9 +99,8 @@ fn is_sure(layout: &[u8; 19]) -> bool {
         && matches!(tens, b'0'..=b'5')
         && ones.is_ascii_digit()
         && minutes[..4] != *b"0000"
-        && matches!(number(5), 1..=12)
-        && matches!(number(8), 1..=28)
         && number(11) < 24
+        && DAYS.get(usize::from(number(5))).is_some_and(|&days| (1..=days).contains(&number(8)))
 }
 
 /// `YYYY-MM-DD`.

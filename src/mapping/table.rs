@@ -380,19 +380,15 @@ pub(super) mod row {
         index == one.len() && index == other.len()
     }
 
-    /// The row that the value of a change with this key goes to.
+    /// The row that the value of a change with this key goes to. Most keys are no source: their length tells.
     #[inline]
     pub(in super::super) fn of_key(key: &str) -> Option<usize> {
-        if key.len() >= 64 || LENGTHS & (1 << key.len()) == 0 {
-            return None;
-        }
-        if key == "Role" || key == "role" {
-            return Some(ROLE);
-        }
-        KEYS.iter().position(|known| *known == key)
+        let rows = BY_LENGTH.get(key.len())?;
+        let row = rows.iter().take_while(|&&row| row != NONE).find(|&&row| KEYS[usize::from(row)] == key);
+        row.map(|&row| usize::from(row)).or_else(|| matches!(key, "Role" | "role").then_some(ROLE))
     }
 
-    /// The key that each row asks for; empty for those that ask for none. No key is empty.
+    /// The key that each row asks for; empty for those that ask for none.
     static KEYS: [&str; COUNT] = KEYS_OF_TABLE;
 
     const KEYS_OF_TABLE: [&str; COUNT] = {
@@ -406,15 +402,20 @@ pub(super) mod row {
         keys
     };
 
-    /// A bit for each length that a mapped key has: most keys are sorted out by it.
-    const LENGTHS: u64 = {
-        let (mut lengths, mut index) = (1 << "Role".len(), 0);
+    /// No row.
+    const NONE: u8 = u8::MAX;
+
+    /// For each length of a key the rows that ask for one so long.
+    static BY_LENGTH: [[u8; 8]; 16] = {
+        let (mut rows, mut counts, mut index) = ([[NONE; 8]; 16], [0; 16], 0);
         while index < COUNT {
-            if !KEYS_OF_TABLE[index].is_empty() {
-                lengths |= 1 << KEYS_OF_TABLE[index].len();
+            let length = KEYS_OF_TABLE[index].len();
+            if length > 0 {
+                rows[length][counts[length]] = index as u8;
+                counts[length] += 1;
             }
             index += 1;
         }
-        lengths
+        rows
     };
 }

@@ -119,31 +119,3 @@ impl<'a> Event<'a> {
         }
     }
 }
-
-impl Noun<'_> {
-    /// Whether anything is known of it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.location_name.is_none() && self.user.is_empty()
-    }
-}
-
-impl User<'_> {
-    /// Whether anything is known of them.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let texts = [
-            self.user_display_name,
-            self.first_name,
-            self.last_name,
-            self.title,
-            self.department,
-            self.role_description,
-        ];
-        self.userid.is_none()
-            && self.email_addresses.is_empty()
-            && texts.iter().all(Option::is_none)
-            && self.roles.is_empty()
-            && self.labels.is_empty()
-    }
-}

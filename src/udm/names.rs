@@ -26,9 +26,6 @@ macro_rules! names {
 
 names! {
     ADDITIONAL "additional" "additional" "{"
-    METADATA "metadata" "metadata" "{"
-    EVENT_TIMESTAMP "eventTimestamp" "event_timestamp" ""
-    EVENT_TYPE "eventType" "event_type" ""
     LOG_TYPE "logType" "log_type" "\""
     PRODUCT_NAME "productName" "product_name" "\""
     VENDOR_NAME "vendorName" "vendor_name" "\""
@@ -44,7 +41,7 @@ names! {
     NAME "name" "name" "\""
     USER "user" "user" "{"
     USERID "userid" "userid" "\""
-    EMAIL_ADDRESSES "emailAddresses" "email_addresses" "["
+    EMAIL_ADDRESSES "emailAddresses" "email_addresses" "[\""
     USER_DISPLAY_NAME "userDisplayName" "user_display_name" "\""
     FIRST_NAME "firstName" "first_name" "\""
     LAST_NAME "lastName" "last_name" "\""

@@ -100,28 +100,34 @@ fn escaped(text: &str) -> String {
 trait Dialect {
     type Names: Names;
 
-    fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
-        out.push(b'"');
-        out.extend_from_slice(time.as_str().as_bytes());
-        out.push(b'"');
-    }
+    /// What stands before the event's time, and between it and the event's type.
+    const TIMESTAMP: (&str, &str);
 
-    fn event_type(event_type: EventType, out: &mut Vec<u8>) {
-        out.push(b'"');
-        out.extend_from_slice(event_type.name().as_bytes());
-        out.push(b'"');
-    }
+    /// What stands behind the event's type.
+    const EVENT_TYPE_END: &str = "\",";
 
     /// What stands before and behind the text of `additional.category_type`.
     const CATEGORY: (&str, &str) = ("\"category_type\":\"", "\"},");
+
+    #[inline]
+    fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
+        out.extend_from_slice(time.as_str().as_bytes());
+    }
+
+    #[inline]
+    fn event_type(event_type: EventType, out: &mut Vec<u8>) {
+        out.extend_from_slice(event_type.name().as_bytes());
+    }
 }
 
 impl Dialect for Camel {
     type Names = Self;
+    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"eventTimestamp\":\"", "\",\"eventType\":\"");
 }
 
 impl Dialect for Snake {
     type Names = Self;
+    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":\"", "\",\"event_type\":\"");
 }
 
 /// The export to BigQuery.
@@ -129,17 +135,18 @@ struct BigQuery;
 
 impl Dialect for BigQuery {
     type Names = Snake;
+    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":{", "},\"event_type\":");
+    const EVENT_TYPE_END: &str = ",";
+    const CATEGORY: (&str, &str) = ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
 
     fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
         let (seconds, nanos) = time.seconds_and_nanos();
-        out.extend_from_slice(format!("{{\"seconds\":{seconds},\"nanos\":{nanos}}}").as_bytes());
+        out.extend_from_slice(format!("\"seconds\":{seconds},\"nanos\":{nanos}").as_bytes());
     }
 
     fn event_type(event_type: EventType, out: &mut Vec<u8>) {
         out.extend_from_slice(event_type.number().to_string().as_bytes());
     }
-
-    const CATEGORY: (&str, &str) = ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
 }
 
 /// Writes one event. With `VERBATIM` no text needs an escape.
@@ -155,10 +162,9 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
     }
 
     fn parsed(&mut self, event: &Event<'_>) {
-        self.raw("{\"events\":[{\"event\":{\"timestamp\":");
-        Camel::timestamp(&event.metadata.event_timestamp, self.out);
-        self.raw(",");
-        self.raw("\"idm\":{");
+        self.raw("{\"events\":[{\"event\":{\"timestamp\":\"");
+        self.raw(event.metadata.event_timestamp.as_str());
+        self.raw("\",\"idm\":{");
         self.raw(D::Names::READ_ONLY_UDM);
         self.event(event);
         self.close("}}}]},");
@@ -166,7 +172,6 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
 
     #[inline]
     fn event(&mut self, event: &Event<'_>) {
-        self.raw("{");
         self.metadata(&event.metadata);
         if let Some(category) = event.category_type {
             self.raw(D::Names::ADDITIONAL);
@@ -186,13 +191,11 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
 
     #[inline]
     fn metadata(&mut self, metadata: &Metadata<'_>) {
-        self.raw(D::Names::METADATA);
-        self.raw(D::Names::EVENT_TIMESTAMP);
+        self.raw(D::TIMESTAMP.0);
         D::timestamp(&metadata.event_timestamp, self.out);
-        self.raw(",");
-        self.raw(D::Names::EVENT_TYPE);
+        self.raw(D::TIMESTAMP.1);
         D::event_type(metadata.event_type, self.out);
-        self.raw(",");
+        self.raw(D::EVENT_TYPE_END);
         self.text(D::Names::LOG_TYPE, metadata.log_type);
         self.text(D::Names::PRODUCT_NAME, metadata.product_name);
         self.text(D::Names::VENDOR_NAME, metadata.vendor_name);
@@ -205,30 +208,33 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
 
     #[inline]
     fn noun(&mut self, name: &str, noun: &Noun<'_>) {
-        if noun.is_empty() {
-            return;
-        }
+        let before = self.out.len();
         self.raw(name);
         self.raw(&self.writer.namespace);
-        if !noun.user.is_empty() {
-            self.user(&noun.user);
-        }
+        let empty = self.out.len();
+        self.user(&noun.user);
         if let Some(location) = noun.location_name {
             self.raw(D::Names::LOCATION);
             self.text(D::Names::NAME, Some(location));
             self.close("},");
         }
-        self.close("},");
+        self.close_unless(empty, before);
     }
 
     #[inline]
     fn user(&mut self, user: &User<'_>) {
+        let before = self.out.len();
         self.raw(D::Names::USER);
+        let empty = self.out.len();
         self.text(D::Names::USERID, user.userid.as_deref());
-        if !user.email_addresses.is_empty() {
+        if let Some((first, further)) = user.email_addresses.split_first() {
             self.raw(D::Names::EMAIL_ADDRESSES);
-            user.email_addresses.iter().for_each(|email| self.text("\"", Some(email)));
-            self.close("],");
+            self.inside(first);
+            for email in further {
+                self.raw("\",\"");
+                self.inside(email);
+            }
+            self.raw("\"],");
         }
         self.text(D::Names::USER_DISPLAY_NAME, user.user_display_name);
         self.text(D::Names::FIRST_NAME, user.first_name);
@@ -241,7 +247,7 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
         }
         self.text(D::Names::ROLE_DESCRIPTION, user.role_description);
         self.attribute(&user.roles, &user.labels);
-        self.close("},");
+        self.close_unless(empty, before);
     }
 
     #[inline]
@@ -312,5 +318,15 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
     fn close(&mut self, end: &str) {
         self.out.pop();
         self.raw(end);
+    }
+
+    /// Ends an object, or, where nothing was written since it was `empty`, takes it back to what was `before`.
+    #[inline]
+    fn close_unless(&mut self, empty: usize, before: usize) {
+        if self.out.len() == empty {
+            self.out.truncate(before);
+        } else {
+            self.close("},");
+        }
     }
 }
