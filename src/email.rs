@@ -58,19 +58,23 @@ enum Around {
 /// The address around the `@` at `at`, of which nothing stands before `from`. A local part holds no `@`, so the
 /// leftmost match is the longest run of local characters before the `@`, from the first that may lead.
 fn around(bytes: &[u8], from: usize, at: usize) -> Around {
-    let (mut run, mut start) = (at, at);
-    while run > from && is(bytes[run - 1], LOCAL) {
-        run -= 1;
-        if is(bytes[run], LEAD) {
-            start = run;
-        }
+    let mut start = at;
+    while start > from && is(bytes[start - 1], LOCAL) {
+        start -= 1;
     }
-    if run > from && !bytes[run - 1].is_ascii() {
+    if start > from && !bytes[start - 1].is_ascii() {
         return Around::Unsure;
     }
+    while !is(bytes[start], LEAD) {
+        // The `@` is no local character: no local part, no address.
+        if start == at {
+            return Around::Nothing;
+        }
+        start += 1;
+    }
     match domain_end(bytes, at + 1) {
-        Some(end) if start < at && end > at => Around::Email(start..end),
-        Some(_) => Around::Nothing,
+        Some(0) => Around::Nothing,
+        Some(end) => Around::Email(start..end),
         None => Around::Unsure,
     }
 }
@@ -80,28 +84,25 @@ fn around(bytes: &[u8], from: usize, at: usize) -> Around {
 fn domain_end(bytes: &[u8], start: usize) -> Option<usize> {
     let (mut at, mut end, mut labels) = (start, 0, 0);
     loop {
-        if !bytes.get(at).is_some_and(|&byte| is(byte, ALNUM)) {
-            if bytes.get(at).is_some_and(|byte| !byte.is_ascii()) {
-                return None;
-            }
-            break;
-        }
-        let mut last = at;
-        while let Some(&byte) = bytes.get(at)
-            && is(byte, LABEL)
-        {
-            if is(byte, ALNUM) {
-                last = at;
-            }
+        let label = at;
+        while bytes.get(at).is_some_and(|&byte| is(byte, LABEL)) {
             at += 1;
         }
-        labels += 1;
-        end = last + 1;
-        match bytes.get(at) {
-            Some(byte) if !byte.is_ascii() => return None,
-            Some(b'.') if last + 1 == at => at += 1,
-            _ => break,
+        if bytes.get(at).is_some_and(|byte| !byte.is_ascii()) {
+            return None;
         }
+        if at == label || !is(bytes[label], ALNUM) {
+            break;
+        }
+        labels += 1;
+        end = at;
+        while !is(bytes[end - 1], ALNUM) {
+            end -= 1;
+        }
+        if end < at || bytes.get(at) != Some(&b'.') {
+            break;
+        }
+        at += 1;
     }
     Some(if labels > 1 { end } else { 0 })
 }

@@ -130,7 +130,8 @@ impl<'a> Gathered<'a, '_> {
         }
         // The dash and the spaces around it stand before the piece.
         self.close(piece.start.saturating_sub(" - ".len()));
-        (self.start, self.key) = (colon + 1, Some(key));
+        // Nearly always one space, and nothing to trim behind it.
+        (self.start, self.key) = ((colon + 2).min(end), Some(key));
     }
 
     /// Ends what is being gathered.
@@ -150,11 +151,12 @@ impl<'a> Gathered<'a, '_> {
 #[must_use]
 #[inline]
 pub fn new_value(value: &str) -> Option<&str> {
-    let new = match value.as_bytes().first() {
-        Some(b's' | b'f') => alt((set_to, from_to, rest::<_, ()>)).parse(value).map_or(value, |(_, new)| new),
-        _ => value,
+    let phrase = match value.as_bytes().first() {
+        Some(b's') => set_to(value),
+        Some(b'f') => from_to(value),
+        _ => rest(value),
     };
-    Some(trim(new)).filter(|new| !new.is_empty())
+    Some(trim(phrase.map_or(value, |(_, new)| new))).filter(|new| !new.is_empty())
 }
 
 fn set_to(value: &str) -> IResult<&str, &str, ()> {
