@@ -1,8 +1,9 @@
 //! Where a JSON value stands in a text: the leftmost place where one parses, found in time linear in the text.
 
-use crate::json::{Stop, Trail, skip_space, walk};
+use crate::json::{Trail, each, skip_space, walk};
 use memchr::memchr2_iter;
 use std::ops::Range;
+use wide::u8x16;
 
 /// The leftmost array that begins with an object, or object, that parses whole.
 #[inline]
@@ -39,21 +40,21 @@ impl Trail for NoTrail {
 /// and no byte is in the strings of more than two that way: what is a string for one is none for the other.
 fn find_among(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     let mut ends = Ends(vec![UNKNOWN; bytes.len()]);
-    for at in memchr2_iter(b'[', b'{', &bytes[start..]).map(|at| start + at) {
-        if !looks_like_one(bytes, at) {
-            continue;
-        }
+    let mut found = None;
+    // `[` and `{` differ in the bit that also makes letters small.
+    let brackets = |step: u8x16| (step | u8x16::splat(0x20)).simd_eq(u8x16::splat(b'{'));
+    each(&bytes[start..], brackets, |at| {
+        let at = start + at;
         let end = match ends.0[at] {
-            UNKNOWN => walk(bytes, at, &mut ends),
-            OPEN => continue,
-            end => Ok(end as usize),
+            OPEN => return true,
+            UNKNOWN if !looks_like_one(bytes, at) => return true,
+            UNKNOWN => walk(bytes, at, &mut ends).ok(),
+            end => Some(end as usize).filter(|_| looks_like_one(bytes, at)),
         };
-        match end {
-            Ok(end) => return Some(at..end),
-            Err(Stop::Incomplete | Stop::Invalid(_)) => {}
-        }
-    }
-    None
+        found = end.map(|end| at..end);
+        found.is_none()
+    });
+    found
 }
 
 /// For each position, where the array or object that begins there ends.

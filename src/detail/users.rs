@@ -1,11 +1,8 @@
 //! The users in the JSON value of an `operation_detail`.
 
 use super::Text;
-use crate::json::compact;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use crate::json::{compact, decode, elements, members};
 use smallvec::SmallVec;
-use std::fmt;
 
 /// One object of the JSON value: what it says of a user. All is absent where it is `null`, empty or blank.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,18 +31,28 @@ pub(super) fn users(json: &str) -> JsonUsers<'_> {
     let mut users = JsonUsers::default();
     if json.starts_with('{') {
         users.push(json);
-    } else if let Ok(Elements(elements)) = serde_json::from_str(json) {
-        elements.into_iter().for_each(|element| users.push(element));
+    } else {
+        elements(json).for_each(|element| users.push(element));
     }
     users
 }
 
 impl<'a> JsonUsers<'a> {
     fn push(&mut self, element: &'a str) {
-        let Ok(Members { values: [userid, assistant, options] }) = serde_json::from_str(element) else {
+        if !element.starts_with('{') {
             self.skipped += 1;
             return;
-        };
+        }
+        let [mut userid, mut assistant, mut options] = [None; 3];
+        // Of a member given twice the last counts.
+        for (key, value) in members(element) {
+            match &*string(key) {
+                "userId" => userid = Some(value),
+                "assistant" => assistant = Some(value),
+                "options" => options = Some(value),
+                _ => {}
+            }
+        }
         let user = JsonUser {
             userid: texts(userid).into_iter().next().map(trimmed),
             assistant: texts(assistant),
@@ -61,10 +68,10 @@ impl<'a> JsonUsers<'a> {
 
 /// What a member says: each element of a list for itself, anything else as a whole.
 fn texts(value: Option<&str>) -> SmallVec<[Text<'_>; 1]> {
-    let Some(value) = value else { return SmallVec::new() };
-    match value.starts_with('[').then(|| serde_json::from_str(value)) {
-        Some(Ok(Elements(elements))) => elements.into_iter().filter_map(text).collect(),
-        _ => text(value).into_iter().collect(),
+    match value {
+        None => SmallVec::new(),
+        Some(list) if list.starts_with('[') => elements(list).filter_map(text).collect(),
+        Some(value) => text(value).into_iter().collect(),
     }
 }
 
@@ -73,7 +80,7 @@ fn texts(value: Option<&str>) -> SmallVec<[Text<'_>; 1]> {
 fn text(value: &str) -> Option<Text<'_>> {
     let text = match value.as_bytes().first()? {
         b'n' => return None,
-        b'"' => serde_json::from_str::<Borrowed<'_>>(value).ok()?.0,
+        b'"' => string(value.get(1..value.len() - 1)?),
         b'[' | b'{' => {
             let mut text = String::new();
             compact(value, &mut text)?;
@@ -84,66 +91,18 @@ fn text(value: &str) -> Option<Text<'_>> {
     Some(text).filter(|text| !text.trim_start().is_empty())
 }
 
+/// The text of a string, given what stands between its quotes, which is valid: the search for JSON saw to it.
+fn string(inside: &str) -> Text<'_> {
+    if !inside.contains('\\') {
+        return Text::Borrowed(inside);
+    }
+    let mut text = String::with_capacity(inside.len());
+    decode(inside, &mut text).map_or(Text::Borrowed(inside), |_| Text::Owned(text))
+}
+
 fn trimmed(text: Text<'_>) -> Text<'_> {
     match text {
         Text::Borrowed(text) => Text::Borrowed(text.trim()),
         Text::Owned(text) => Text::Owned(text.trim().to_owned()),
-    }
-}
-
-/// A string that is borrowed where it can be.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Borrowed<'a>(#[serde(borrow)] Text<'a>);
-
-/// The elements of an array, each as its text.
-struct Elements<'a>(Vec<&'a str>);
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Texts;
-        impl<'de> Visitor<'de> for Texts {
-            type Value = Elements<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-            fn visit_seq<S: SeqAccess<'de>>(self, mut elements: S) -> Result<Self::Value, S::Error> {
-                let mut texts = Vec::new();
-                while let Some(element) = elements.next_element::<&RawValue>()? {
-                    texts.push(element.get());
-                }
-                Ok(Elements(texts))
-            }
-        }
-        deserializer.deserialize_seq(Texts)
-    }
-}
-
-/// The members of an object that say something of a user, as they stand in the text; the last of each counts.
-#[derive(Default)]
-struct Members<'a> {
-    values: [Option<&'a str>; 3],
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> Visitor<'de> for Names {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Self::Value, M::Error> {
-                let mut found = Members::default();
-                while let Some(Borrowed(name)) = members.next_key()? {
-                    match ["userId", "assistant", "options"].iter().position(|known| *known == name) {
-                        Some(index) => found.values[index] = Some(members.next_value::<&RawValue>()?.get()),
-                        None => drop(members.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(found)
-            }
-        }
-        deserializer.deserialize_map(Names)
     }
 }

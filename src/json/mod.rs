@@ -4,11 +4,13 @@
 //! each function is held equal to in the tests.
 
 mod compact;
+mod items;
 mod scan;
 mod text;
 mod walk;
 
 pub(crate) use compact::compact;
+pub(crate) use items::{elements, members};
 pub(crate) use scan::{each, find_byte, plain_len, skip_space, trim};
 pub(crate) use text::{decode, escape_into};
 pub(crate) use walk::{Stop, Trail, walk};

@@ -34,13 +34,14 @@ impl Trail for () {
 ///
 /// The grammar is RFC 8259's, to the letter; depth costs a word on the heap a level, never stack.
 pub(crate) fn walk<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> Result<usize, Stop> {
-    let mut open: SmallVec<[usize; 16]> = SmallVec::new();
+    // Positions fit 32 bits: lines are limited to 1 GiB. At the deepest the stack is four times as long as the text.
+    let mut open: SmallVec<[u32; 32]> = SmallVec::new();
     let mut at = start;
     loop {
         at = skip_space(text, at);
         at = match byte(text, at)? {
             opener @ (b'{' | b'[') => {
-                open.push(at);
+                open.push(u32::try_from(at).map_err(|_| Stop::Invalid(at))?);
                 trail.opened(at);
                 let inside = skip_space(text, at + 1);
                 let closes = byte(text, inside)? == opener + 2;
@@ -60,7 +61,7 @@ pub(crate) fn walk<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> Result
         };
         // Behind a value (or on the end of an empty container): close what ends here, then on to the next value.
         loop {
-            let Some(&container) = open.last() else { return Ok(at) };
+            let Some(container) = open.last().map(|&at| at as usize) else { return Ok(at) };
             at = skip_space(text, at);
             let opener = text[container];
             match byte(text, at)? {
