@@ -6,6 +6,7 @@
 mod document;
 mod notes;
 mod table;
+mod template;
 
 use crate::detail::{Detail, JsonUser, Text, new_value, same_ignoring_case};
 use crate::email;
@@ -19,6 +20,7 @@ use table::{Put, row};
 pub use document::{json, markdown};
 pub use notes::{Note, Notes};
 pub use table::{Basis, ROWS, Row, Source};
+pub(crate) use template::Template;
 
 /// What of the mapping can be chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,6 +77,28 @@ pub fn map<'a>(
         clip(&mut event, notes);
     }
     event
+}
+
+/// Writes the event of a record as [`map`] and a writer of the template's would, at less cost; `None` where that takes
+/// the typed event: where the detail holds JSON, or texts are to be cut.
+#[inline]
+pub(crate) fn write<'a>(
+    record: &Record<'a>,
+    detail: &Detail<'a>,
+    time: &Timestamp,
+    rules: Rules,
+    template: &Template,
+    notes: &mut Notes,
+    out: &mut Vec<u8>,
+) -> Option<EventType> {
+    if detail.has_json() || rules.clip {
+        return None;
+    }
+    let found = Found::gather(record, detail, rules.values);
+    let event_type = event_type(record, found.names_user(), notes);
+    notes.add(Note::FieldNotText, record.not_text);
+    template.write(time, event_type, &found, record.verbatim, out);
+    Some(event_type)
 }
 
 /// The ladder: the record's own type if UDM knows it; a user's doing where a user is named; anything.
@@ -139,6 +163,26 @@ impl<'a> Found<'a> {
                 self.set(row::ROLE, Some(role));
             }
         }
+        if self.0.iter().filter(|(row, _)| row::MAY_REPEAT & (1 << row) != 0).count() > 1 {
+            self.drop_repeated();
+        }
+    }
+
+    /// Drops what its list holds already: addresses that differ in case at most, roles that do not differ.
+    fn drop_repeated(&mut self) {
+        let mut kept = Self(ArrayVec::new());
+        for &(row, text) in &self.0 {
+            let list = kept.0.iter().filter(|(known, _)| ROWS[*known].path == ROWS[row].path);
+            let repeated = match ROWS[row].path {
+                row::EMAILS_PATH => list.into_iter().any(|(_, known)| same_ignoring_case(known, text)),
+                row::ROLES_PATH => list.into_iter().any(|(_, known)| *known == text),
+                _ => false,
+            };
+            if !repeated {
+                kept.0.push((row, text));
+            }
+        }
+        *self = kept;
     }
 
     /// Sets the text of a row that is behind all that have one.
@@ -232,20 +276,6 @@ fn clip(event: &mut Event<'_>, notes: &mut Notes) {
 /// Adds a label to the target.
 fn push_label<'a>(event: &mut Event<'a>, key: &'static str, value: Text<'a>) {
     event.target.user.labels.push(Label { key, value });
-}
-
-/// Adds to a list of addresses that are distinct whatever their case.
-fn push_email<'a>(emails: &mut ArrayVec<&'a str, 3>, email: &'a str) {
-    if !emails.iter().any(|known| same_ignoring_case(known, email)) {
-        emails.push(email);
-    }
-}
-
-/// Adds to a list of roles that are distinct.
-fn push_role<'a>(roles: &mut ArrayVec<&'a str, 3>, role: &'a str) {
-    if !roles.contains(&role) {
-        roles.push(role);
-    }
 }
 
 #[cfg(test)]

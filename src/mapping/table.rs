@@ -3,7 +3,7 @@
 //! The order of the rows is the order in which lists are filled. A new field is a row here, a fixture, and the
 //! regenerated `mapping.md`.
 
-use super::{push_email, push_label, push_role};
+use super::push_label;
 use crate::detail::Text;
 use crate::record::Field;
 use crate::udm::{About, Event, Label};
@@ -156,7 +156,7 @@ const TABLE: [Row; COUNT] = [
         rule: "the first e-mail address in HEAD, in a piece that stands alone, or in a KEY",
         example: ("Add User homer@simpson.io  - User Type: Basic", "homer@simpson.io"),
         basis: Decided,
-        put: Put::Text(|event, value| push_email(&mut event.target.user.email_addresses, value)),
+        put: Put::Text(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Detail("email2"),
@@ -164,7 +164,7 @@ const TABLE: [Row; COUNT] = [
         rule: "the second such address, distinct ignoring case",
         example: ("Transfer a@x.io to b@x.io ", "b@x.io"),
         basis: Decided,
-        put: Put::Text(|event, value| push_email(&mut event.target.user.email_addresses, value)),
+        put: Put::Text(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Key("Email Address"),
@@ -172,7 +172,7 @@ const TABLE: [Row; COUNT] = [
         rule: "after email and email2, distinct ignoring case",
         example: ("Add Contact  - Email Address: c@x.io", "c@x.io"),
         basis: Google,
-        put: Put::Text(|event, value| push_email(&mut event.target.user.email_addresses, value)),
+        put: Put::Text(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Key("Display Name"),
@@ -228,7 +228,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value; distinct",
         example: ("Update Role  - Role Name: from A to Auditor", "Auditor"),
         basis: Google,
-        put: Put::Text(|event, value| push_role(&mut event.target.user.roles, value)),
+        put: Put::Text(|event, value| event.target.user.roles.push(value)),
     },
     Row {
         source: Key("User Role"),
@@ -236,7 +236,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value, after Role Name; distinct",
         example: ("Update User b@x.io  - User Role: from Member to Admin", "Admin"),
         basis: Google,
-        put: Put::Text(|event, value| push_role(&mut event.target.user.roles, value)),
+        put: Put::Text(|event, value| event.target.user.roles.push(value)),
     },
     Row {
         source: Detail("role"),
@@ -244,7 +244,7 @@ const TABLE: [Row; COUNT] = [
         rule: "where HEAD starts with Change Role (any case): the first new value of a change whose KEY is an e-mail address; otherwise the value of Role or role, whichever is last; after the others, distinct",
         example: ("Change Role  - h.s@duff.io: from User to Co-Owner", "Co-Owner"),
         basis: Decided,
-        put: Put::Text(|event, value| push_role(&mut event.target.user.roles, value)),
+        put: Put::Text(|event, value| event.target.user.roles.push(value)),
     },
     Row {
         source: Key("Room Name"),
@@ -338,9 +338,23 @@ pub(super) mod row {
     pub(in super::super) const CATEGORY_TYPE: usize = at("additional.category_type", 0);
     pub(in super::super) const OPERATOR_EMAIL: usize = at("principal.user.emailAddresses", 0);
     pub(in super::super) const OPERATOR_USERID: usize = at("principal.user.userid", 0);
-    pub(in super::super) const EMAIL: usize = at("target.user.emailAddresses", 0);
-    pub(in super::super) const EMAIL2: usize = at("target.user.emailAddresses", 1);
-    pub(in super::super) const ROLE: usize = at("target.user.attribute.roles[].name", 2);
+    pub(in super::super) const EMAILS_PATH: &str = "target.user.emailAddresses";
+    pub(in super::super) const EMAIL: usize = at(EMAILS_PATH, 0);
+    pub(in super::super) const EMAIL2: usize = at(EMAILS_PATH, 1);
+    pub(in super::super) const ROLES_PATH: &str = "target.user.attribute.roles[].name";
+    pub(in super::super) const ROLE: usize = at(ROLES_PATH, 2);
+
+    /// A bit for each row of a list that several rows fill: only they can repeat what is there.
+    pub(in super::super) const MAY_REPEAT: u64 = {
+        let (mut rows, mut index) = (0, 0);
+        while index < COUNT {
+            if same(TABLE[index].path, EMAILS_PATH) || same(TABLE[index].path, ROLES_PATH) {
+                rows |= 1 << index;
+            }
+            index += 1;
+        }
+        rows
+    };
 
     /// The rows whose value is the same for each record: they stand together.
     pub(in super::super) const CONSTANTS: Range<usize> = {

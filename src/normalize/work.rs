@@ -6,7 +6,7 @@ use super::reject::Part;
 use super::summary::Tally;
 use crate::detail::{Cut, Detail};
 use crate::json::skip_space;
-use crate::mapping::{self, Note};
+use crate::mapping::{self, Note, Template};
 use crate::record::{self, Field, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Timestamp;
@@ -51,6 +51,8 @@ pub(super) struct Worker<'o> {
 
 struct Emitter<'o> {
     options: &'o Options,
+    /// The quick way to write events, where the options allow it.
+    template: Option<Template>,
     cut: Cut,
     output: Output,
     lines: Lines,
@@ -81,7 +83,8 @@ impl Lines {
 
 impl<'o> Worker<'o> {
     pub(super) fn new(options: &'o Options) -> Self {
-        let emitter = Emitter { options, cut: Cut::default(), output: Output::default(), lines: Lines::default() };
+        let template = Template::new(&options.writer).filter(|_| !options.event_id);
+        let emitter = Emitter { options, template, cut: Cut::default(), output: Output::default(), lines: Lines::default() };
         Self { emitter, scratch: Scratch::default() }
     }
 
@@ -227,12 +230,20 @@ impl Emitter<'_> {
         };
         self.output.tally.records += 1;
         let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut self.cut)).unwrap_or_default();
-        let mut event = mapping::map(record, &detail, time, self.options.rules, &mut self.output.tally.notes, &mut ());
-        if self.options.event_id {
-            event.metadata.product_log_id = record::id(text).ok();
-        }
-        self.options.writer.write(&event, &mut self.output.events);
-        self.output.tally.event(event.metadata.event_type);
+        let Output { events, tally, .. } = &mut self.output;
+        let rules = self.options.rules;
+        let written = self.template.as_ref().and_then(|template| {
+            mapping::write(record, &detail, &time, rules, template, &mut tally.notes, events)
+        });
+        let event_type = written.unwrap_or_else(|| {
+            let mut event = mapping::map(record, &detail, time, rules, &mut tally.notes, &mut ());
+            if self.options.event_id {
+                event.metadata.product_log_id = record::id(text).ok();
+            }
+            self.options.writer.write(&event, events);
+            event.metadata.event_type
+        });
+        tally.event(event_type);
     }
 
     /// The record's time, or the default.

@@ -72,6 +72,21 @@ impl Writer {
         Self { shape, namespace: namespace.unwrap_or_default(), labels }
     }
 
+    /// The shape it writes.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The member that every noun has, as JSON with its comma; empty where there is none.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The member that every metadata has, likewise.
+    pub(crate) fn labels(&self) -> &str {
+        &self.labels
+    }
+
     /// Appends one event and a newline to `out`.
     #[inline]
     pub fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) {

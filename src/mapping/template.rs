@@ -1,0 +1,168 @@
+//! The table compiled to text: an event's JSON as what stands between its values.
+//!
+//! Rows fill an event in the table's order, and their paths never change. So what stands between the value of one row
+//! and that of another (quotes, closers, openers, names) is known before any record is read: writing an event is
+//! copying a piece and a value in turn. The typed [`Event`](crate::udm::Event) and its writer are the twin that
+//! defines what must come out.
+
+use super::table::{Put, row};
+use super::{Found, ROWS, Row, Source};
+use crate::json::escape_into;
+use crate::time::Timestamp;
+use crate::udm::{Case, EventType, Shape, Writer};
+
+/// The pieces between values, for one spelling of names and one feed.
+#[derive(Debug)]
+pub(crate) struct Template {
+    /// All pieces, one behind the other.
+    text: String,
+    /// What stands before the time, between it and the type.
+    head: [Piece; 2],
+    /// What stands between the value of a row and that of a later one: at `from * (ROWS + 1) + to`. From
+    /// [`row::CONSTANTS`]' last: between the event's type and the first value. To `ROWS`: the event's end.
+    between: Vec<Piece>,
+}
+
+/// A place in the text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Piece {
+    start: u32,
+    end: u32,
+}
+
+/// One past the last row: the end of the event.
+const END: usize = ROWS.len();
+/// The row whose value is the last that every event has.
+const FIRST: usize = row::CONSTANTS.end - 1;
+
+impl Template {
+    /// The template of a writer, if its shape is one that a template can have: a bare event.
+    pub(crate) fn new(writer: &Writer) -> Option<Self> {
+        let Shape::Udm(case) = writer.shape() else { return None };
+        let paths: Vec<_> = ROWS.iter().map(|row| Path::of(row, case, writer)).collect();
+        let mut template = Self { text: String::new(), head: [Piece::default(); 2], between: Vec::new() };
+        let [time, event_type] = [0, 1].map(|row| spelled(ROWS[row].path.trim_start_matches("metadata."), case));
+        let start = template.add(&format!("{{{}\"{time}\":\"", paths[0].containers[0].0));
+        template.head = [start, template.add(&format!("\",\"{event_type}\":\""))];
+        template.between = vec![Piece::default(); (END + 1) * (END + 1)];
+        for from in FIRST..END {
+            let constants = if from == FIRST { constants(case) } else { String::new() };
+            for to in from + 1..=END {
+                let piece = paths[from].to(paths.get(to));
+                template.between[from * (END + 1) + to] = template.add(&format!("{constants}{piece}"));
+            }
+        }
+        Some(template)
+    }
+
+    fn add(&mut self, piece: &str) -> Piece {
+        let place = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let start = place(&self.text);
+        self.text.push_str(piece);
+        Piece { start, end: place(&self.text) }
+    }
+
+    #[inline]
+    fn push(&self, piece: Piece, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.text.as_bytes()[piece.start as usize..piece.end as usize]);
+    }
+
+    /// Appends the event of what was found, and a newline. With `verbatim` no text needs an escape.
+    #[inline]
+    pub(super) fn write(&self, time: &Timestamp, event_type: EventType, found: &Found<'_>, verbatim: bool, out: &mut Vec<u8>) {
+        self.push(self.head[0], out);
+        out.extend_from_slice(time.as_str().as_bytes());
+        self.push(self.head[1], out);
+        out.extend_from_slice(event_type.name().as_bytes());
+        let mut from = FIRST;
+        for &(row, text) in &found.0 {
+            self.push(self.between[from * (END + 1) + row], out);
+            if verbatim {
+                out.extend_from_slice(text.as_bytes());
+            } else {
+                escape_into(out, text);
+            }
+            from = row;
+        }
+        self.push(self.between[from * (END + 1) + END], out);
+    }
+}
+
+/// The members whose values are the same for each record, from the end of the event's type on, but for the last quote.
+fn constants(case: Case) -> String {
+    let members = ROWS[row::CONSTANTS].iter().map(|row| match row.put {
+        Put::Constant(value, _) => format!("\",\"{}\":\"{value}", spelled(row.path.trim_start_matches("metadata."), case)),
+        _ => String::new(),
+    });
+    members.collect()
+}
+
+/// A row's path as JSON opens and closes it.
+struct Path {
+    /// Objects and lists, outermost first: what opens each, what closes it, and whether it may hold more than one row.
+    containers: Vec<(String, String, bool)>,
+    /// What stands before the value, up to its first quote.
+    leaf: String,
+}
+
+/// UDM's lists of texts: a path through one has an element, not a member, at its end.
+const LISTS: [&str; 2] = ["emailAddresses", "department"];
+
+impl Path {
+    fn of(row: &Row, case: Case, writer: &Writer) -> Self {
+        let mut path = Self { containers: Vec::new(), leaf: "\"".to_owned() };
+        let mut names = row.path.split('.').peekable();
+        while let Some(name) = names.next() {
+            let spelling = spelled(name.trim_end_matches("[]"), case);
+            if name.ends_with("[]") {
+                path.open(format!("\"{spelling}\":["), "]", true);
+                let key = if let Source::Key(key) = row.source { key } else { "" };
+                let element = if names.peek().is_some() { "{".to_owned() } else { format!("{{\"key\":\"{key}\",\"value\":") };
+                path.open(element, "}", false);
+            } else if LISTS.contains(&name) {
+                path.open(format!("\"{spelling}\":["), "]", true);
+            } else if names.peek().is_some() {
+                let (inside, behind) = match name {
+                    "principal" | "target" | "about" => (writer.namespace(), String::new()),
+                    "metadata" => ("", writer.labels().strip_suffix(',').map(|labels| format!(",{labels}")).unwrap_or_default()),
+                    _ => ("", String::new()),
+                };
+                path.open(format!("\"{spelling}\":{{{inside}"), &format!("{behind}}}"), true);
+            } else {
+                path.leaf = format!("\"{spelling}\":\"");
+            }
+        }
+        path
+    }
+
+    fn open(&mut self, opener: String, closer: &str, shared: bool) {
+        self.containers.push((opener, closer.to_owned(), shared));
+    }
+
+    /// What stands between the text of this row and that of a later one, or the end of the event.
+    fn to(&self, later: Option<&Self>) -> String {
+        let later_containers = later.map_or(&[][..], |later| &later.containers);
+        let both = self.containers.iter().zip(later_containers);
+        let common = both.take_while(|(one, other)| one.2 && one.0 == other.0).count();
+        let closers: String = self.containers[common..].iter().rev().map(|(_, closer, _)| closer.as_str()).collect();
+        let openers: String = later_containers[common..].iter().map(|(opener, ..)| opener.as_str()).collect();
+        match later {
+            Some(later) => format!("\"{closers},{openers}{}", later.leaf),
+            None => format!("\"{closers}}}\n"),
+        }
+    }
+}
+
+/// A name as a case spells it: the table has lowerCamelCase.
+fn spelled(name: &str, case: Case) -> String {
+    match case {
+        Case::Camel => name.to_owned(),
+        Case::Snake => name.chars().fold(String::new(), |mut snake, character| {
+            if character.is_ascii_uppercase() {
+                snake.push('_');
+            }
+            snake.push(character.to_ascii_lowercase());
+            snake
+        }),
+    }
+}
