@@ -9,17 +9,18 @@ const STEP: usize = 16;
 /// quote, backslash or control character (RFC 8259 section 7), or all of it.
 #[inline]
 pub(crate) fn plain_len(bytes: &[u8]) -> usize {
-    let (steps, rest) = bytes.as_chunks::<STEP>();
-    for (index, step) in steps.iter().enumerate() {
+    let mut at = 0;
+    while let Some(step) = bytes.get(at..).and_then(<[u8]>::first_chunk::<STEP>) {
         let special = special(*step);
         if special != 0 {
-            return index * STEP + special.trailing_zeros() as usize;
+            return at + special.trailing_zeros() as usize;
         }
+        at += STEP;
     }
     // What is left is looked at together with bytes before it that are known to be plain.
     match bytes.last_chunk::<STEP>() {
         Some(last) => bytes.len() - STEP + first(special(*last)),
-        None => rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len()),
+        None => bytes.iter().position(|&byte| is_special(byte)).unwrap_or(bytes.len()),
     }
 }
 

@@ -14,20 +14,47 @@ use crate::udm::{Case, EventType, Shape, Writer};
 /// The pieces between values, for one spelling of names and one feed.
 #[derive(Debug)]
 pub(crate) struct Template {
-    /// All pieces, one behind the other.
-    text: String,
     /// What stands before the time, between it and the type.
     head: [Piece; 2],
-    /// What stands between the value of a row and that of a later one: at `from * (ROWS + 1) + to`. From
-    /// [`row::CONSTANTS`]' last: between the event's type and the first value. To `ROWS`: the event's end.
-    between: Vec<Piece>,
+    /// What stands between the value of a row and that of a later one: at `[from][to]`. From [`FIRST`]: between the
+    /// event's type and the first value. To [`END`]: the event's end.
+    between: Vec<[Piece; END + 1]>,
 }
 
-/// A place in the text.
-#[derive(Debug, Clone, Copy, Default)]
-struct Piece {
-    start: u32,
-    end: u32,
+/// A piece of text. Nearly all are short: those are kept where copying them takes no call, as a block of a fixed size
+/// of which only the start counts.
+#[derive(Debug, Clone)]
+enum Piece {
+    Short(u8, [u8; SHORT]),
+    Long(Box<str>),
+}
+
+/// The length of a short piece at most: four vectors.
+const SHORT: usize = 64;
+
+impl Piece {
+    fn new(text: &str) -> Self {
+        let mut block = [0; SHORT];
+        match (u8::try_from(text.len()), block.get_mut(..text.len())) {
+            (Ok(length), Some(start)) => {
+                start.copy_from_slice(text.as_bytes());
+                Self::Short(length, block)
+            }
+            _ => Self::Long(text.into()),
+        }
+    }
+
+    #[inline]
+    fn push(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Short(length, block) => {
+                let end = out.len() + usize::from(*length);
+                out.extend_from_slice(block);
+                out.truncate(end);
+            }
+            Self::Long(text) => out.extend_from_slice(text.as_bytes()),
+        }
+    }
 }
 
 /// One past the last row: the end of the event.
@@ -40,43 +67,26 @@ impl Template {
     pub(crate) fn new(writer: &Writer) -> Option<Self> {
         let Shape::Udm(case) = writer.shape() else { return None };
         let paths: Vec<_> = ROWS.iter().map(|row| Path::of(row, case, writer)).collect();
-        let mut template = Self { text: String::new(), head: [Piece::default(); 2], between: Vec::new() };
         let [time, event_type] = [0, 1].map(|row| spelled(ROWS[row].path.trim_start_matches("metadata."), case));
-        let start = template.add(&format!("{{{}\"{time}\":\"", paths[0].containers[0].0));
-        template.head = [start, template.add(&format!("\",\"{event_type}\":\""))];
-        template.between = vec![Piece::default(); (END + 1) * (END + 1)];
-        for from in FIRST..END {
+        let head = [format!("{{{}\"{time}\":\"", paths[0].containers[0].0), format!("\",\"{event_type}\":\"")];
+        let between = |from: usize, to: usize| {
             let constants = if from == FIRST { constants(case) } else { String::new() };
-            for to in from + 1..=END {
-                let piece = paths[from].to(paths.get(to));
-                template.between[from * (END + 1) + to] = template.add(&format!("{constants}{piece}"));
-            }
-        }
-        Some(template)
-    }
-
-    fn add(&mut self, piece: &str) -> Piece {
-        let place = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let start = place(&self.text);
-        self.text.push_str(piece);
-        Piece { start, end: place(&self.text) }
-    }
-
-    #[inline]
-    fn push(&self, piece: Piece, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.text.as_bytes()[piece.start as usize..piece.end as usize]);
+            if FIRST <= from && from < to { constants + &paths[from].to(paths.get(to)) } else { String::new() }
+        };
+        let between = (0..END).map(|from| std::array::from_fn(|to| Piece::new(&between(from, to))));
+        Some(Self { head: head.map(|text| Piece::new(&text)), between: between.collect() })
     }
 
     /// Appends the event of what was found, and a newline. With `verbatim` no text needs an escape.
     #[inline]
     pub(super) fn write(&self, time: &Timestamp, event_type: EventType, found: &Found<'_>, verbatim: bool, out: &mut Vec<u8>) {
-        self.push(self.head[0], out);
+        self.head[0].push(out);
         out.extend_from_slice(time.as_str().as_bytes());
-        self.push(self.head[1], out);
+        self.head[1].push(out);
         out.extend_from_slice(event_type.name().as_bytes());
         let mut from = FIRST;
         for &(row, text) in &found.0 {
-            self.push(self.between[from * (END + 1) + row], out);
+            self.between[from][row].push(out);
             if verbatim {
                 out.extend_from_slice(text.as_bytes());
             } else {
@@ -84,7 +94,7 @@ impl Template {
             }
             from = row;
         }
-        self.push(self.between[from * (END + 1) + END], out);
+        self.between[from][END].push(out);
     }
 }
 
