@@ -124,15 +124,15 @@ impl<'o> Worker<'o> {
     fn unit(&mut self, bytes: &[u8], place: Range<usize>) {
         let unit = &bytes[place.clone()];
         let unit = unit.strip_suffix(b"\r").unwrap_or(unit);
-        let place = place.start..place.start + unit.len();
         let most = self.emitter.options.max_line_bytes;
-        let refusal = if unit.len() > most {
-            too_long(most)
-        } else {
-            match std::str::from_utf8(unit) {
-                Ok(text) => return self.line(bytes, text, place.start),
-                Err(error) => not_utf8(unit, error.valid_up_to()),
-            }
+        if unit.len() > most {
+            // With its carriage return, as what comes in parts has it.
+            return self.emitter.refuse(bytes, place, too_long(most));
+        }
+        let place = place.start..place.start + unit.len();
+        let refusal = match std::str::from_utf8(unit) {
+            Ok(text) => return self.line(bytes, text, place.start),
+            Err(error) => not_utf8(unit, error.valid_up_to()),
         };
         self.emitter.refuse(bytes, place, refusal);
     }
