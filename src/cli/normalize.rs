@@ -164,12 +164,11 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     report::failures(&summary);
     if whole {
         output.keep()?;
-        rejects.map(Destination::keep).transpose()?;
     } else if let Some(file) = flags.output.as_ref().filter(|_| output.is_replacing()) {
         report::say(&format!("{} was left as it was, since not all of the input was read", file.display()));
-        // What was refused is worth keeping all the same.
-        rejects.map(Destination::keep).transpose()?;
     }
+    // What was refused is worth keeping whatever else failed.
+    rejects.map(Destination::keep).transpose()?;
     report::summary(&summary, started.elapsed(), flags.summary);
     Ok(exit)
 }

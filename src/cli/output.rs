@@ -29,6 +29,10 @@ impl Destination {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(directory).with_context(context)?;
+        // A file that is replaced keeps its mode: it may hold what not everybody is to read.
+        if let Ok(old) = path.metadata() {
+            file.as_file().set_permissions(old.permissions()).with_context(context)?;
+        }
         signal::remove_at_stop(file.path());
         Ok(Self::File(file, path.to_owned()))
     }
