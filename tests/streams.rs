@@ -142,12 +142,15 @@ fn a_signal_on_an_idle_pipe_ends_it_and_leaves_nothing_behind() {
         let files = directory(&[]);
         let [out, rejects] = ["out", "rejects"].map(|name| files.path().join(name));
         let mut child = start(&["normalize", "-o", text(&out), "--rejects", text(&rejects)]);
+        // Held open: nothing comes, and no end of it either.
+        let stdin = child.stdin.take();
         // Both files in the making are there: from now on signals are heard.
         until(|| names(files.path()).len() == 2);
         kill(&child, signal);
         assert_eq!(code(&mut child), Some(75), "{signal}");
         assert_eq!(names(files.path()), [""; 0], "{signal}");
         assert!(stderr(&mut child).contains("stopped by a signal"));
+        drop(stdin);
     }
 }
 
