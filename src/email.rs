@@ -5,16 +5,16 @@
 //! left to the pattern.
 
 use memchr::memchr;
-use once_cell::sync::Lazy;
 use regex::Regex;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// `local @ label ( . label )+`: `\w` with Unicode's letters and digits; a label begins and ends with a letter or digit.
 pub const PATTERN: &str =
     r"[\w+%][\w.!#$%&'*+/=?^~-]*@[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+";
 
-static ANYWHERE: Lazy<Regex> = Lazy::new(|| compile(PATTERN));
-static WHOLE: Lazy<Regex> = Lazy::new(|| compile(&format!(r"\A(?:{PATTERN})\z")));
+static ANYWHERE: LazyLock<Regex> = LazyLock::new(|| compile(PATTERN));
+static WHOLE: LazyLock<Regex> = LazyLock::new(|| compile(&format!(r"\A(?:{PATTERN})\z")));
 
 #[expect(clippy::expect_used, reason = "the pattern is a constant that every test compiles")]
 fn compile(pattern: &str) -> Regex {

@@ -71,7 +71,7 @@ fn record(random: &mut Rng) -> String {
 /// One member; once in `odd` times its value is no text.
 fn member(random: &mut Rng, key: &str, values: &[&str], odd: u8) -> String {
     let value = if odd > 0 && random.u8(..odd) == 0 { odd_value(random).to_owned() } else { pick(random, values).to_owned() };
-    let is_json = value.starts_with(['{', '[']) || ODD_VALUES.contains(&value.as_str()) || value.starts_with("\u{0}");
+    let is_json = value.starts_with(['{', '[']) || ODD_VALUES.contains(&value.as_str()) || value.starts_with('\u{0}');
     let value = if is_json || value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() && random.bool() {
         value
     } else {

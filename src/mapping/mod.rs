@@ -125,8 +125,8 @@ impl<'a> Found<'a> {
             }
         }
         if detail.is_change_of_role() {
-            let of_email = detail.changes.iter().filter(|change| email::is_email(change.key));
-            role = of_email.filter_map(|change| value(change.value)).next();
+            let mut of_email = detail.changes.iter().filter(|change| email::is_email(change.key));
+            role = of_email.find_map(|change| value(change.value));
         }
         if role.is_some() {
             self.set(row::ROLE, role);

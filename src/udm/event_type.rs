@@ -1,7 +1,7 @@
 //! The event types that `google.backstory.Metadata.EventType` knows.
 
-use once_cell::sync::Lazy;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// One of UDM's event types: its name and its number in the enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,7 +13,7 @@ pub struct EventType {
 /// `number<TAB>name<TAB>note` a line behind a heading, copied from Google's proto (2026-08).
 static TABLE: &str = include_str!("event_types.tsv");
 
-static BY_NAME: Lazy<HashMap<&'static str, EventType>> = Lazy::new(|| {
+static BY_NAME: LazyLock<HashMap<&'static str, EventType>> = LazyLock::new(|| {
     let types = TABLE.lines().skip(1).filter_map(|line| {
         let mut columns = line.split('\t');
         let number = columns.next()?.parse().ok()?;
