@@ -152,7 +152,7 @@ fn example(row: &Row, text: &str) -> Value {
         Source::Constant => {}
         Source::Field(field) => record[field.name()] = text.into(),
         Source::Detail(_) | Source::Key(_) | Source::FirstUser(_) | Source::FurtherUser(_) => {
-            record["operation_detail"] = text.into()
+            record["operation_detail"] = text.into();
         }
     }
     record

@@ -67,7 +67,7 @@ fn assert_reconciled(input: &[u8], out: &Out, summary: &Summary) {
             .and_then(|offset| usize::try_from(offset).ok())
             .expect("a place in the input");
         assert!(input[offset..].starts_with(&common::raw(&reject)), "{reject}");
-        let ends = input[..offset].iter().filter(|&&byte| byte == b'\n').count();
+        let ends = common::line_ends(&input[..offset]);
         assert_eq!(reject["line"], ends + 1, "{reject}");
     }
     assert_eq!(summary.records, summary.events + summary.rejects);

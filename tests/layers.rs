@@ -65,11 +65,8 @@ fn room(path: &Path) -> String {
 
 /// The rooms that a source names behind `crate::`, comments aside.
 fn used(source: &str) -> Vec<String> {
-    let code: String = source
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
     let names = Regex::new(r"\bcrate::(?:(\w+)|\{((?:[^{}]|\{[^{}]*\})*)\})").expect("it is a pattern");
     let inner = Regex::new(r"\{[^{}]*\}").expect("it is a pattern");
     let mut used = Vec::new();

@@ -4,6 +4,7 @@
 #![allow(
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
+    clippy::panic,
     missing_docs,
     unreachable_pub,
     reason = "tests are read, not called"
@@ -183,6 +184,11 @@ pub fn directory(files: &[(&str, &[u8])]) -> tempfile::TempDir {
         std::fs::write(path, content).expect("it can be written");
     }
     directory
+}
+
+/// How many lines end in some bytes.
+pub fn line_ends(bytes: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', bytes).count()
 }
 
 /// A path as an argument.
