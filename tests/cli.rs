@@ -453,3 +453,22 @@ fn the_readme_names_every_flag() {
         assert!(readme.contains(&format!("`{flag}")), "{flag} is not in README.md");
     }
 }
+
+#[test]
+fn the_readme_shows_what_really_comes_out() {
+    let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
+    let shown = regex::Regex::new(r#"(?s)<pre lang="json">(.*?)</pre>"#).expect("it is a pattern");
+    let shown: Vec<&str> =
+        shown.captures_iter(&readme).filter_map(|found| found.get(1)).map(|json| json.as_str()).collect();
+    let [record, event] = shown[..] else { unreachable!("one record and one event are shown") };
+    let event: Value = serde_json::from_str(event).expect("it is JSON");
+    assert_eq!(one(&[], record), event);
+}
+
+#[test]
+fn the_readme_s_first_command_makes_an_event_of_every_record() {
+    let records = common::root().join("fixtures/real/records.ndjson");
+    let first = ran(&["normalize", text(&records)], b"");
+    let lines = std::fs::read_to_string(&records).expect("it is there").lines().count();
+    assert_eq!((first.code, first.out.events().len(), lines), (0, 35, 35));
+}

@@ -21,8 +21,8 @@ FIXTURES = HERE.parent.parent / "fixtures"
 # Name of the corpus, kind, how many records, seed.
 CORPORA = (
     ("hostile", "hostile", 100_000, 20240131),
-    ("small", "hostile", 20_000, 7),
-    ("realistic", "realistic", 20_000, 1),
+    ("small", "hostile", 10_000, 7),
+    ("realistic", "realistic", 10_000, 1),
 )
 
 # What both readings are asked for: corpus and flags that both know.
