@@ -204,6 +204,43 @@ fn depth_bombs_do_no_harm() {
 }
 
 #[test]
+fn lines_that_each_open_a_level_take_time_in_proportion() {
+    const LINES: usize = 200_000;
+    for line in ["{\"a\":\n", "[\n", " {\"a\":\n", "{\"operation_logs\":[\n", "[{\"a\":1},\n"] {
+        for format in ["auto", "json"] {
+            let input = line.repeat(LINES);
+            // Were time to grow with the square of the lines, this would not end.
+            let bomb = ran(
+                &[
+                    "normalize",
+                    "--input-format",
+                    format,
+                    "--rejects",
+                    "REJECTS",
+                    "--max-line-bytes",
+                    "1000000",
+                ],
+                input.as_bytes(),
+            );
+            assert_eq!((bomb.code, bomb.out.events.len()), (1, 0), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_record_behind_one_that_was_cut_short_is_read() {
+    let whole = record("behind");
+    for end in (1..whole.len()).filter(|&end| whole.is_char_boundary(end)) {
+        let input = format!("{}\n{whole}\n", &whole[..end]);
+        assert_eq!(
+            ran(&["normalize", "--summary", "none"], input.as_bytes()).out.events().len(),
+            1,
+            "{input}"
+        );
+    }
+}
+
+#[test]
 fn a_line_of_five_mebibytes_is_refused_whole_and_read_under_a_higher_limit() {
     let long = record(&"x".repeat(5 << 20));
     assert_refused(long.as_bytes(), "line_too_long", "longer than 4194304 bytes");

@@ -15,26 +15,30 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// JSON value that later lines go on with. `None`: more must be seen.
 pub(super) fn look(bytes: &[u8], ended: bool, max: usize) -> Option<bool> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    let seen_enough = ended || bytes.len() > max;
+    let too_long = bytes.len() > max;
     // However much was read at once, no more than this is looked at.
     let bytes = &bytes[..bytes.len().min(max + 1)];
     let start = skip_space(bytes, 0);
-    let Some(line) = memchr(b'\n', &bytes[start..]) else { return seen_enough.then_some(false) };
+    let Some(line) = memchr(b'\n', &bytes[start..]) else { return (ended || too_long).then_some(false) };
     let first = &bytes[..start + line];
-    if !matches!(first.get(start), Some(b'{' | b'[')) || walk(first, start, &mut ()) != Err(Stop::Incomplete) {
+    if !matches!(first.get(start), Some(b'{' | b'[')) || walk(first, start, &mut ()) != Err(Stop::Incomplete)
+    {
         return Some(false);
     }
     match walk(bytes, start, &mut ()) {
         Ok(_) => Some(true),
-        Err(Stop::Invalid(fault)) => Some(is_indented(bytes, first.len(), fault)),
-        Err(Stop::Incomplete) if seen_enough => Some(skip_space(bytes, first.len()) < bytes.len()),
+        Err(Stop::Invalid(fault)) => Some(goes_on(bytes, first.len(), fault)),
+        Err(Stop::Incomplete) if too_long => Some(skip_space(bytes, first.len()) < bytes.len()),
+        Err(Stop::Incomplete) if ended => {
+            Some(goes_on(bytes, first.len(), bytes.len()) || array_start(bytes, start).is_some())
+        }
         Err(Stop::Incomplete) => None,
     }
 }
 
 /// Whether the line behind the first, which ends at `first`, is indented, and whole before the fault: then it goes on
 /// with what the first began, and a document is broken. Otherwise the first line is.
-fn is_indented(bytes: &[u8], first: usize, fault: usize) -> bool {
+fn goes_on(bytes: &[u8], first: usize, fault: usize) -> bool {
     let second = skip_space(bytes, first);
     matches!(bytes[second - 1], b' ' | b'\t') && memchr(b'\n', &bytes[second..fault.max(second)]).is_some()
 }
@@ -80,7 +84,8 @@ impl Document {
         let mut ended = false;
         loop {
             at = self.skip_separators(block.bytes(), at);
-            let step = if at == block.bytes().len() { Step::More } else { self.step(block.bytes(), at, ended, max) };
+            let step =
+                if at == block.bytes().len() { Step::More } else { self.step(block.bytes(), at, ended, max) };
             match step {
                 // What there is goes first.
                 Step::More if !values.is_empty() => break,
@@ -136,7 +141,11 @@ impl Document {
         };
         match value {
             // A number may go on in what is not yet read.
-            Ok(end) if end == bytes.len() && !ended && !full && !matches!(bytes[end - 1], b'}' | b']' | b'"') => Step::More,
+            Ok(end)
+                if end == bytes.len() && !ended && !full && !matches!(bytes[end - 1], b'}' | b']' | b'"') =>
+            {
+                Step::More
+            }
             Ok(end) if end - at > max => self.broken(bytes, at, Stop::Incomplete, full, ended),
             Ok(end) if self.place == Place::Page => Step::Skip(end),
             Ok(end) => Step::Value(at..end),
@@ -150,14 +159,20 @@ impl Document {
         if let (Place::Top, Some((inside, page))) = (self.place, array_start(bytes, at)) {
             self.place = Place::Array { page };
             // The beginning of one that is broken is a reject of its own.
-            return if stop == Stop::Incomplete && full { Step::Skip(inside) } else { Step::Value(at..inside) };
+            return if stop == Stop::Incomplete && full {
+                Step::Skip(inside)
+            } else {
+                Step::Value(at..inside)
+            };
         }
         match next_value_line(bytes, at, stop) {
             Some(line) => {
                 self.place = Place::Top;
                 Step::Value(at..line)
             }
-            None if full => Step::TooLong(memrchr(b'\n', &bytes[at..]).map_or(bytes.len(), |line| at + line + 1)),
+            None if full => {
+                Step::TooLong(memrchr(b'\n', &bytes[at..]).map_or(bytes.len(), |line| at + line + 1))
+            }
             None if ended => Step::Value(at..bytes.len()),
             None => Step::More,
         }
@@ -167,7 +182,7 @@ impl Document {
 /// The next line, not before the fault, that begins with an object or array: pretty-printers indent all but the
 /// first line of a value and the closing one.
 fn next_value_line(bytes: &[u8], at: usize, stop: Stop) -> Option<usize> {
-    let fault = if let Stop::Invalid(fault) = stop { fault } else { at };
+    let fault = if let Stop::Invalid(fault) = stop { fault } else { bytes.len() };
     let from = memrchr(b'\n', &bytes[at..fault]).map_or(at, |line| at + line);
     let mut lines = memchr_iter(b'\n', &bytes[from..]).map(|line| from + line + 1);
     lines.find(|&line| matches!(bytes.get(line), Some(b'{' | b'[')))
