@@ -47,6 +47,8 @@ fn goes_on(bytes: &[u8], first: usize, fault: usize) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Document {
     place: Place,
+    /// How far the value at hand is indented, where it begins its line: what is broken ends where the next one does so.
+    indent: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -92,12 +94,16 @@ impl Document {
                 Step::TooLong(_) if at > 0 => break,
                 Step::Value(value) => {
                     at = value.end;
+                    self.indent = None;
                     values.push(value);
                     if at >= BLOCK {
                         break;
                     }
                 }
-                Step::Skip(end) => at = end,
+                Step::Skip(end) => {
+                    at = end;
+                    self.indent = None;
+                }
                 Step::TooLong(end) => {
                     block.content = Content::TooLong { first: true, last: true };
                     return Ok(end);
@@ -110,8 +116,8 @@ impl Document {
         Ok(at)
     }
 
-    fn skip_separators(&self, bytes: &[u8], at: usize) -> usize {
-        let mut at = skip_space(bytes, at);
+    fn skip_separators(&mut self, bytes: &[u8], from: usize) -> usize {
+        let mut at = skip_space(bytes, from);
         // Documents may have been put together from files that each had its mark.
         while self.place == Place::Top && bytes[at..].starts_with(BOM) {
             at = skip_space(bytes, at + BOM.len());
@@ -119,6 +125,11 @@ impl Document {
         while self.place != Place::Top && bytes.get(at) == Some(&b',') {
             at = skip_space(bytes, at + 1);
         }
+        self.indent = match memrchr(b'\n', &bytes[from..at]) {
+            Some(line) => Some(at - from - line - 1),
+            // What stood before may have been handed on already.
+            None => self.indent.map(|indent| indent + at - from),
+        };
         at
     }
 
@@ -165,9 +176,10 @@ impl Document {
                 Step::Value(at..inside)
             };
         }
-        match next_value_line(bytes, at, stop) {
-            Some(line) => {
-                self.place = Place::Top;
+        let indent = self.indent.filter(|_| matches!(self.place, Place::Array { .. }));
+        match next_value_line(bytes, at, stop, indent) {
+            Some((line, is_element)) => {
+                self.place = if is_element { self.place } else { Place::Top };
                 Step::Value(at..line)
             }
             None if full => {
@@ -179,13 +191,18 @@ impl Document {
     }
 }
 
-/// The next line, not before the fault, that begins with an object or array: pretty-printers indent all but the
-/// first line of a value and the closing one.
-fn next_value_line(bytes: &[u8], at: usize, stop: Stop) -> Option<usize> {
+/// The next line, not before the fault, that begins with an object or array, and whether it is indented as elements
+/// are: pretty-printers indent all but the first line of a value and the closing one, and elements all alike.
+fn next_value_line(bytes: &[u8], at: usize, stop: Stop, indent: Option<usize>) -> Option<(usize, bool)> {
     let fault = if let Stop::Invalid(fault) = stop { fault } else { bytes.len() };
     let from = memrchr(b'\n', &bytes[at..fault]).map_or(at, |line| at + line);
     let mut lines = memchr_iter(b'\n', &bytes[from..]).map(|line| from + line + 1);
-    lines.find(|&line| matches!(bytes.get(line), Some(b'{' | b'[')))
+    lines.find_map(|line| {
+        let value = line + bytes[line..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let is_element = indent == Some(value - line);
+        (matches!(bytes.get(value), Some(b'{' | b'[')) && (is_element || value == line))
+            .then_some((line, is_element))
+    })
 }
 
 /// Where the first element of an array is, or of the array of a page; and whether it is a page.
