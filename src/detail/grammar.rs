@@ -69,7 +69,12 @@ pub(super) fn changes<'a>(text: &'a str, changes: &mut SmallVec<[Change<'a>; 6]>
 
 /// Ends the change whose value is `text`, or what stands alone.
 #[inline]
-fn close<'a>(text: &'a str, key: Option<&'a str>, changes: &mut SmallVec<[Change<'a>; 6]>, alone: &mut Option<&'a str>) {
+fn close<'a>(
+    text: &'a str,
+    key: Option<&'a str>,
+    changes: &mut SmallVec<[Change<'a>; 6]>,
+    alone: &mut Option<&'a str>,
+) {
     let text = text.trim();
     match key {
         Some(key) => changes.push(Change { key, value: text }),
@@ -82,7 +87,8 @@ fn close<'a>(text: &'a str, key: Option<&'a str>, changes: &mut SmallVec<[Change
 #[inline]
 fn piece(text: &str) -> (Option<&str>, &str) {
     let bytes = text.as_bytes();
-    let dash = memchr_iter(b'-', bytes).find(|&dash| dash > 0 && bytes[dash - 1] == b' ' && bytes.get(dash + 1) == Some(&b' '));
+    let dash = memchr_iter(b'-', bytes)
+        .find(|&dash| dash > 0 && bytes[dash - 1] == b' ' && bytes.get(dash + 1) == Some(&b' '));
     match dash {
         Some(dash) => (Some(&text[dash + 2..]), &text[..dash - 1]),
         None => (None, text),
@@ -132,7 +138,9 @@ fn from_to(value: &str) -> IResult<&str, &str, ()> {
 /// Behind the first ` to` that a space or the end follows.
 fn until_to(text: &str) -> IResult<&str, &str, ()> {
     let end = memchr_iter(b' ', text.as_bytes())
-        .find(|&space| text[space..].strip_prefix(" to").is_some_and(|new| new.is_empty() || new.starts_with(' ')))
+        .find(|&space| {
+            text[space..].strip_prefix(" to").is_some_and(|new| new.is_empty() || new.starts_with(' '))
+        })
         .ok_or(nom::Err::Error(()))?;
     Ok((&text[end + 3..], &text[..end]))
 }

@@ -187,13 +187,36 @@ pub(super) mod tests {
     /// JSON-like text: much of it valid, much of it nearly.
     pub(in super::super) fn jsonish() -> impl Strategy<Value = String> {
         let token = prop::sample::select(vec![
-            "{", "}", "[", "]", ",", ":", "\"a\"", "\"\\u00e9\"", "\"\\\"\"", "\"", "\\", "0", "-1.5e3", "01", "1.",
-            "true", "null", "nul", " ", "\n", "{\"k\":1}", "[{}]", "\u{e9}",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"\\u00e9\"",
+            "\"\\\"\"",
+            "\"",
+            "\\",
+            "0",
+            "-1.5e3",
+            "01",
+            "1.",
+            "true",
+            "null",
+            "nul",
+            " ",
+            "\n",
+            "{\"k\":1}",
+            "[{}]",
+            "\u{e9}",
         ]);
-        let leaf = prop::sample::select(vec!["1", "-0.5", "1e9", "\"x\"", "\"\\n\"", "null", "true", "[]", "{}"]);
+        let leaf =
+            prop::sample::select(vec!["1", "-0.5", "1e9", "\"x\"", "\"\\n\"", "null", "true", "[]", "{}"]);
         let valid = leaf.prop_map(str::to_owned).prop_recursive(6, 40, 5, |inner| {
             prop_oneof![
-                prop::collection::vec(inner.clone(), 0..5).prop_map(|items| format!("[{}]", items.join(" , "))),
+                prop::collection::vec(inner.clone(), 0..5)
+                    .prop_map(|items| format!("[{}]", items.join(" , "))),
                 prop::collection::vec(inner, 0..5).prop_map(|items| {
                     let members: Vec<_> = items.iter().map(|item| format!("\"k\" :{item}")).collect();
                     format!("{{{}}}", members.join(","))

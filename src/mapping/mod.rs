@@ -61,7 +61,8 @@ pub fn map<'a>(
     trace: &mut impl Trace,
 ) -> Event<'a> {
     let found = Found::gather(record, detail, rules.values);
-    let event_type = event_type(record, found.has(row::OPERATOR_EMAIL | row::OPERATOR_USERID | row::EMAIL), notes);
+    let event_type =
+        event_type(record, found.has(row::OPERATOR_EMAIL | row::OPERATOR_USERID | row::EMAIL), notes);
     let mut event = Event::new(time, event_type);
     event.verbatim = record.verbatim;
     notes.add(Note::FieldNotText, record.not_text);
@@ -207,7 +208,9 @@ fn take<'a>(user: &mut JsonUser<'a>, member: &str) -> smallvec::SmallVec<[Text<'
 
 /// Cuts what is longer than UDM documents.
 fn clip(event: &mut Event<'_>, notes: &mut Notes) {
-    for (text, most) in [(&mut event.metadata.description, 1024), (&mut event.metadata.product_event_type, 64)] {
+    for (text, most) in
+        [(&mut event.metadata.description, 1024), (&mut event.metadata.product_event_type, 64)]
+    {
         if let Some(long) = text.filter(|text| text.len() > most) {
             let end = (0..=most).rev().find(|&end| long.is_char_boundary(end)).unwrap_or(0);
             *text = Some(&long[..end]);

@@ -75,7 +75,8 @@ impl Lines {
 
 impl<'o> Worker<'o> {
     pub(super) fn new(options: &'o Options) -> Self {
-        let emitter = Emitter { options, cut: Cut::default(), output: Output::default(), lines: Lines::default() };
+        let emitter =
+            Emitter { options, cut: Cut::default(), output: Output::default(), lines: Lines::default() };
         Self { emitter, scratch: Scratch::default() }
     }
 
@@ -100,7 +101,8 @@ impl<'o> Worker<'o> {
     #[inline]
     fn flush_if_much(&mut self, flush: &mut dyn FnMut(&mut Output, bool) -> Flow) -> Flow {
         let rejects = self.emitter.output.rejects.len();
-        let much = self.emitter.output.events.len() >= FLUSH || rejects > if self.emitter.options.strict { 0 } else { FLUSH_REJECTS };
+        let much = self.emitter.output.events.len() >= FLUSH
+            || rejects > if self.emitter.options.strict { 0 } else { FLUSH_REJECTS };
         if much { flush(&mut self.emitter.output, false) } else { Flow::Continue(()) }
     }
 
@@ -111,7 +113,9 @@ impl<'o> Worker<'o> {
         while at < bytes.len() {
             let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
             match text {
-                Some(text) if end - at <= self.emitter.options.max_line_bytes => self.line(bytes, &text[at..end], at),
+                Some(text) if end - at <= self.emitter.options.max_line_bytes => {
+                    self.line(bytes, &text[at..end], at);
+                }
                 _ => self.unit(bytes, at..end),
             }
             self.flush_if_much(flush)?;
@@ -159,7 +163,9 @@ impl<'o> Worker<'o> {
         match value.as_bytes().first() {
             None => {}
             Some(b'[') => match record::elements(value) {
-                Ok(elements) => elements.into_iter().for_each(|element| self.object(bytes, element, at + offset(line, element), None)),
+                Ok(elements) => elements
+                    .into_iter()
+                    .for_each(|element| self.object(bytes, element, at + offset(line, element), None)),
                 Err(refusal) => self.emitter.refuse(bytes, whole, refusal),
             },
             Some(_) => self.object(bytes, value, at + start, Some(whole)),
@@ -178,7 +184,9 @@ impl<'o> Worker<'o> {
                 Ok(record) => self.emitter.emit(bytes, &record, text, at),
                 Err(refusal) => self.emitter.refuse(bytes, at..at + text.len(), refusal),
             },
-            Some(Ok(elements)) => elements.into_iter().for_each(|element| self.element(bytes, element, at + offset(text, element))),
+            Some(Ok(elements)) => elements
+                .into_iter()
+                .for_each(|element| self.element(bytes, element, at + offset(text, element))),
             Some(Err(refusal)) => self.emitter.refuse(bytes, at..at + text.len(), refusal),
         }
     }
@@ -219,8 +227,12 @@ impl Emitter<'_> {
             return self.refuse_time(bytes, record, text, at);
         };
         self.output.tally.records += 1;
-        let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut self.cut)).unwrap_or_default();
-        let mut event = mapping::map(record, &detail, time, self.options.rules, &mut self.output.tally.notes, &mut ());
+        let detail = record
+            .get(Field::OperationDetail)
+            .map(|text| Detail::parse(text, &mut self.cut))
+            .unwrap_or_default();
+        let mut event =
+            mapping::map(record, &detail, time, self.options.rules, &mut self.output.tally.notes, &mut ());
         if self.options.event_id {
             event.metadata.product_log_id = record::id(text).ok();
         }
@@ -269,7 +281,11 @@ fn too_long(most: usize) -> Refusal {
 
 #[cold]
 fn not_utf8(unit: &[u8], valid: usize) -> Refusal {
-    let hint = if unit.starts_with(b"\xFF\xFE") || unit.starts_with(b"\xFE\xFF") { " (this looks like UTF-16: save it as UTF-8)" } else { "" };
+    let hint = if unit.starts_with(b"\xFF\xFE") || unit.starts_with(b"\xFE\xFF") {
+        " (this looks like UTF-16: save it as UTF-8)"
+    } else {
+        ""
+    };
     let message = format!(
         "byte {valid} of the line, 0x{:02x}, is not UTF-8{hint}; expected UTF-8 text: convert the file, or see where it was cut",
         unit[valid]

@@ -62,7 +62,8 @@ impl Writer {
     pub fn new(shape: Shape, feed: &Feed) -> Self {
         let snake = !matches!(shape, Shape::Udm(Case::Camel) | Shape::Parser(Case::Camel));
         let name = if snake { Snake::INGESTION_LABELS } else { Camel::INGESTION_LABELS };
-        let namespace = feed.namespace.as_ref().map(|namespace| format!("{}{}\",", Camel::NAMESPACE, escaped(namespace)));
+        let namespace =
+            feed.namespace.as_ref().map(|namespace| format!("{}{}\",", Camel::NAMESPACE, escaped(namespace)));
         let labels: Vec<_> = feed
             .labels
             .iter()
@@ -139,7 +140,8 @@ impl Dialect for BigQuery {
         out.extend_from_slice(event_type.number().to_string().as_bytes());
     }
 
-    const CATEGORY: (&str, &str) = ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
+    const CATEGORY: (&str, &str) =
+        ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
 }
 
 /// Writes one event. With `VERBATIM` no text needs an escape.
