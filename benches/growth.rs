@@ -4,6 +4,13 @@
 //! linear. Then the worst line of 4 MiB that was thought of, against ordinary records, byte for byte. Fails where a
 //! slope is over 1.25 (quadratic work has 2) or the worst line costs more than 10 times the ordinary.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "sizes up to 4 MiB and their logarithms are far from any edge"
+)]
+
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -41,7 +48,8 @@ fn line(&Family(_, start, unit, end): &Family, size: usize) -> Vec<u8> {
     let text = |part: &str| part.replace('\'', "\\\"");
     let unit = text(unit);
     let detail = format!("{}{}{}", text(start), unit.repeat(size / unit.len()), text(end));
-    format!(r#"{{"time":"2024-01-01T00:00:00Z","operator":"a@x.io","operation_detail":"{detail}"}}"#).into_bytes()
+    format!(r#"{{"time":"2024-01-01T00:00:00Z","operator":"a@x.io","operation_detail":"{detail}"}}"#)
+        .into_bytes()
 }
 
 /// The shortest of some runs: what is longer is somebody else's work. Small lines are run many times.
@@ -76,7 +84,8 @@ fn main() -> ExitCode {
     let mut good = true;
     for family in &FAMILIES {
         // From 64 KiB on: below, what a run costs whatever its input hides what its bytes cost.
-        let sizes = (0..16).map(|step| (65_536.0 * (LARGEST as f64 / 65_536.0).powf(f64::from(step) / 15.0)) as usize);
+        let sizes = (0..16)
+            .map(|step| (65_536.0 * (LARGEST as f64 / 65_536.0).powf(f64::from(step) / 15.0)) as usize);
         let lines: Vec<_> = sizes.map(|size| line(family, size)).collect();
         let times: Vec<_> = lines.iter().map(|line| (line.len() as f64, time(line).as_secs_f64())).collect();
         let logs: Vec<_> = times.iter().map(|(size, time)| (size.ln(), time.ln())).collect();
@@ -84,7 +93,12 @@ fn main() -> ExitCode {
         let (slope, cost) = (slope(&logs), time / size * 1e9);
         let verdict = slope <= 1.25 && cost <= 10.0 * plain;
         good &= verdict;
-        println!("{:32} {slope:6.2}  {cost:9.3}  {:9.2}{}", family.0, cost / plain, if verdict { "" } else { "  <- too much" });
+        println!(
+            "{:32} {slope:6.2}  {cost:9.3}  {:9.2}{}",
+            family.0,
+            cost / plain,
+            if verdict { "" } else { "  <- too much" }
+        );
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

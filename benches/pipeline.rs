@@ -52,7 +52,13 @@ fn parse_alone(bytes: &[u8]) -> u64 {
     let mut records = 0;
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let fields: Fields<'_> = serde_json::from_slice(line).expect("the corpus holds records");
-        black_box((&fields.time, &fields.operator, &fields.category_type, &fields.action, &fields.operation_detail));
+        black_box((
+            &fields.time,
+            &fields.operator,
+            &fields.category_type,
+            &fields.action,
+            &fields.operation_detail,
+        ));
         records += 1;
     }
     records

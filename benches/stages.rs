@@ -43,7 +43,8 @@ impl Corpus {
     /// The details, as their records hold them.
     fn details(&self) -> Vec<String> {
         let mut scratch = Scratch::default();
-        let detail = |line| Record::read(line, &mut scratch).ok()?.get(Field::OperationDetail).map(str::to_owned);
+        let detail =
+            |line| Record::read(line, &mut scratch).ok()?.get(Field::OperationDetail).map(str::to_owned);
         self.lines().filter_map(detail).collect()
     }
 }
@@ -101,7 +102,9 @@ fn mapping(c: &mut Criterion) {
     assert_eq!(events, RECORDS);
     let mut group = c.benchmark_group("mapping");
     group.throughput(Throughput::Bytes(corpus.text.len() as u64));
-    group.bench_function("record, detail and map", |b| b.iter(|| corpus.each_event(|event| drop(black_box(event.clone())))));
+    group.bench_function("record, detail and map", |b| {
+        b.iter(|| corpus.each_event(|event| drop(black_box(event.clone()))));
+    });
     group.finish();
 }
 

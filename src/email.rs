@@ -10,8 +10,7 @@ use regex::Regex;
 use std::ops::Range;
 
 /// `local @ label ( . label )+`: `\w` with Unicode's letters and digits; a label begins and ends with a letter or digit.
-pub const PATTERN: &str =
-    r"[\w+%][\w.!#$%&'*+/=?^~-]*@[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+";
+pub const PATTERN: &str = r"[\w+%][\w.!#$%&'*+/=?^~-]*@[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+";
 
 static ANYWHERE: Lazy<Regex> = Lazy::new(|| compile(PATTERN));
 static WHOLE: Lazy<Regex> = Lazy::new(|| compile(&format!(r"\A(?:{PATTERN})\z")));
@@ -119,8 +118,23 @@ static CLASSES: [u8; 256] = {
     while byte < 128 {
         let alnum = byte.is_ascii_alphanumeric();
         let word = alnum || byte == b'_';
-        let punctuation =
-            matches!(byte, b'.' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'/' | b'=' | b'?' | b'^' | b'~' | b'-');
+        let punctuation = matches!(
+            byte,
+            b'.' | b'!'
+                | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'/'
+                | b'='
+                | b'?'
+                | b'^'
+                | b'~'
+                | b'-'
+        );
         classes[byte as usize] = if word || matches!(byte, b'+' | b'%') { LEAD } else { 0 }
             | if word || punctuation { LOCAL } else { 0 }
             | if word || byte == b'-' { LABEL } else { 0 }
@@ -142,12 +156,30 @@ mod tests {
 
     #[test]
     fn the_contracts_examples_are_judged_as_it_says() {
-        for email in ["admin-test%1223+123@duff.dev.co", "müller@bücher.example", "a@b.co", "+@0.a-_-b", "日本@例え.テスト"] {
+        for email in [
+            "admin-test%1223+123@duff.dev.co",
+            "müller@bücher.example",
+            "a@b.co",
+            "+@0.a-_-b",
+            "日本@例え.テスト",
+        ] {
             assert!(is_email(email), "{email}");
         }
-        for other in
-            ["SCIM@Okta", "a@b", "John Smith", "", "@", "a@.b", "a@b.", "a@-b.co", "a@b-.co", ".a@b.co", "a@b.c ", "a@b@c.d", "a@b_.co"]
-        {
+        for other in [
+            "SCIM@Okta",
+            "a@b",
+            "John Smith",
+            "",
+            "@",
+            "a@.b",
+            "a@b.",
+            "a@-b.co",
+            "a@b-.co",
+            ".a@b.co",
+            "a@b.c ",
+            "a@b@c.d",
+            "a@b_.co",
+        ] {
             assert!(!is_email(other), "{other}");
         }
     }

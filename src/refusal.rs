@@ -19,7 +19,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which they are tried.
-    pub const ALL: [Self; 5] = [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime];
+    pub const ALL: [Self; 5] =
+        [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime];
 
     /// The name that rejects and summaries carry.
     #[must_use]

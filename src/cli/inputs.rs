@@ -7,7 +7,10 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 /// Opens what the arguments name, each in its turn. What cannot be opened is an input that fails.
-pub(super) fn open<'a>(arguments: &'a [String], progress: &'a Progress) -> Box<dyn Iterator<Item = Input> + Send + 'a> {
+pub(super) fn open<'a>(
+    arguments: &'a [String],
+    progress: &'a Progress,
+) -> Box<dyn Iterator<Item = Input> + Send + 'a> {
     if arguments.is_empty() {
         return Box::new(std::iter::once_with(standard_input));
     }
@@ -24,7 +27,9 @@ pub(super) fn open<'a>(arguments: &'a [String], progress: &'a Progress) -> Box<d
 
 fn standard_input() -> Input {
     if io::stdin().is_terminal() {
-        super::report::say("reading records from the terminal; end with Ctrl-D, or see zoom-udm normalize --help");
+        super::report::say(
+            "reading records from the terminal; end with Ctrl-D, or see zoom-udm normalize --help",
+        );
     }
     Input::new("-", io::stdin()).prompt()
 }
@@ -45,7 +50,9 @@ fn file(path: io::Result<PathBuf>, progress: &Progress) -> Input {
 pub(super) fn open_one(path: &Path) -> io::Result<File> {
     File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::new(error.kind(), "there is no such file; check the path"),
-        io::ErrorKind::PermissionDenied => io::Error::new(error.kind(), "reading it is not permitted; check its owner and mode"),
+        io::ErrorKind::PermissionDenied => {
+            io::Error::new(error.kind(), "reading it is not permitted; check its owner and mode")
+        }
         _ => error,
     })
 }
@@ -59,7 +66,8 @@ fn paths(argument: &str) -> io::Result<Vec<io::Result<PathBuf>>> {
     if path.exists() || !argument.contains(['*', '?', '[']) {
         return Ok(vec![Ok(path.to_owned())]);
     }
-    let pattern = glob::glob(argument).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("no glob: {error}")))?;
+    let pattern = glob::glob(argument)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("no glob: {error}")))?;
     let mut paths = Vec::new();
     for found in pattern {
         match found {
@@ -69,14 +77,19 @@ fn paths(argument: &str) -> io::Result<Vec<io::Result<PathBuf>>> {
         }
     }
     if paths.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "no file matches; quote the glob, or check the path"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "no file matches; quote the glob, or check the path",
+        ));
     }
     Ok(paths)
 }
 
 /// Every file below a directory; hidden ones and links to directories are left out.
 fn walk(directory: &Path) -> Vec<io::Result<PathBuf>> {
-    let visible = |entry: &walkdir::DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
+    let visible = |entry: &walkdir::DirEntry| {
+        entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
+    };
     let entries = walkdir::WalkDir::new(directory).sort_by_file_name().into_iter().filter_entry(visible);
     entries
         .filter(|entry| entry.as_ref().map_or(true, |entry| !entry.path().is_dir()))
@@ -92,15 +105,29 @@ impl Progress {
     pub(super) fn start(arguments: &[String], to_file: bool) -> Self {
         let quiet = !io::stderr().is_terminal() || (!to_file && io::stdout().is_terminal());
         let sizes = || -> Option<u64> {
-            let paths = arguments.iter().map(|argument| (argument != "-").then(|| paths(argument).ok()).flatten());
-            paths.map(|paths| Some(paths?.iter().flatten().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum::<u64>())).sum()
+            let paths =
+                arguments.iter().map(|argument| (argument != "-").then(|| paths(argument).ok()).flatten());
+            paths
+                .map(|paths| {
+                    Some(
+                        paths?
+                            .iter()
+                            .flatten()
+                            .filter_map(|path| path.metadata().ok())
+                            .map(|meta| meta.len())
+                            .sum::<u64>(),
+                    )
+                })
+                .sum()
         };
         match sizes().filter(|_| !quiet && !arguments.is_empty()) {
             None => Self(ProgressBar::hidden()),
             Some(size) => {
                 let bar = ProgressBar::new(size);
                 let style = "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
-                bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+                bar.set_style(
+                    ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+                );
                 Self(bar)
             }
         }

@@ -6,8 +6,8 @@ use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, signal};
 use crate::mapping::{Rules, Values};
 use crate::normalize::{
-    DEFAULT_MAX_LINE_BYTES, Error, Format, Limits, Options, RejectReader, RejectWriter, Rejected, Request, Requests, Sink, Summary,
-    run as run_inputs, run_returned,
+    DEFAULT_MAX_LINE_BYTES, Error, Format, Limits, Options, RejectReader, RejectWriter, Rejected, Request,
+    Requests, Sink, Summary, run as run_inputs, run_returned,
 };
 use crate::time::Timestamp;
 use crate::udm::{Case, Feed, Shape, Writer};
@@ -155,7 +155,9 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let finished = sink.finish();
     let summary = match outcome {
         Ok(summary) => summary,
-        Err(Error::Output(error)) => return Err(anyhow::Error::from(error).context("writing events failed").into()),
+        Err(Error::Output(error)) => {
+            return Err(anyhow::Error::from(error).context("writing events failed").into());
+        }
         Err(error) => return Err(anyhow::Error::from(error).into()),
     };
     finished.context("writing the output failed")?;
@@ -164,12 +166,11 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     report::failures(&summary);
     if whole {
         output.keep()?;
-        rejects.map(Destination::keep).transpose()?;
     } else if let Some(file) = flags.output.as_ref().filter(|_| output.is_replacing()) {
         report::say(&format!("{} was left as it was, since not all of the input was read", file.display()));
-        // What was refused is worth keeping all the same.
-        rejects.map(Destination::keep).transpose()?;
     }
+    // What was refused is worth keeping whatever else failed.
+    rejects.map(Destination::keep).transpose()?;
     report::summary(&summary, started.elapsed(), flags.summary);
     Ok(exit)
 }
@@ -235,10 +236,15 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
 fn default_time(text: &str) -> Result<Timestamp, Fault> {
     let (name, text) = match (text, std::env::var("ZOOM_UDM_NOW")) {
         ("now", Ok(now)) => ("ZOOM_UDM_NOW", now),
-        ("now", Err(_)) => return Timestamp::from_chrono(chrono::Utc::now()).ok_or_else(|| Fault::Usage("the clock is out of range".into())),
+        ("now", Err(_)) => {
+            return Timestamp::from_chrono(chrono::Utc::now())
+                .ok_or_else(|| Fault::Usage("the clock is out of range".into()));
+        }
         _ => ("--default-time", text.to_owned()),
     };
-    Timestamp::parse(&text).ok_or_else(|| Fault::Usage(format!("{name} is {text:?}; expected a time like 2024-01-31T00:00:00Z (or now)")))
+    Timestamp::parse(&text).ok_or_else(|| {
+        Fault::Usage(format!("{name} is {text:?}; expected a time like 2024-01-31T00:00:00Z (or now)"))
+    })
 }
 
 /// Where events go, put together as asked.
@@ -253,7 +259,9 @@ impl<'a> Events<'a> {
         let limits = Limits { events: size(flags.request_events), bytes: size(flags.request_bytes) };
         let request = match flags.format {
             EventFormat::Import => Request::Import,
-            EventFormat::BatchCreate => Request::BatchCreate { customer_id: flags.customer_id.clone().unwrap_or_default() },
+            EventFormat::BatchCreate => {
+                Request::BatchCreate { customer_id: flags.customer_id.clone().unwrap_or_default() }
+            }
             _ => return Self::Bare(output),
         };
         Self::Requests(Requests::new(output, &request, limits))

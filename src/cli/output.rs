@@ -19,16 +19,22 @@ impl Destination {
     /// Standard output for nothing or `-`; anything that is no regular file as it is; else a new file beside it.
     pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else { return Self::standard_output() };
-        let context = || format!("{} cannot be written; check the directory and its permissions", path.display());
+        let context =
+            || format!("{} cannot be written; check the directory and its permissions", path.display());
         if path.metadata().is_ok_and(|meta| !meta.is_file()) {
             return Ok(Self::Stream(File::options().write(true).open(path).with_context(context)?));
         }
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".zoom-udm-").suffix(".part");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(directory).with_context(context)?;
+        // A file that is replaced keeps its mode: it may hold what not everybody is to read.
+        if let Ok(old) = path.metadata() {
+            file.as_file().set_permissions(old.permissions()).with_context(context)?;
+        }
         signal::remove_at_stop(file.path());
         Ok(Self::File(file, path.to_owned()))
     }
@@ -37,14 +43,16 @@ impl Destination {
     #[cfg(unix)]
     fn standard_output() -> anyhow::Result<Self> {
         use std::os::fd::AsFd as _;
-        let stream = io::stdout().as_fd().try_clone_to_owned().context("standard output cannot be written")?;
+        let stream =
+            io::stdout().as_fd().try_clone_to_owned().context("standard output cannot be written")?;
         Ok(Self::Stream(File::from(stream)))
     }
 
     #[cfg(windows)]
     fn standard_output() -> anyhow::Result<Self> {
         use std::os::windows::io::AsHandle as _;
-        let stream = io::stdout().as_handle().try_clone_to_owned().context("standard output cannot be written")?;
+        let stream =
+            io::stdout().as_handle().try_clone_to_owned().context("standard output cannot be written")?;
         Ok(Self::Stream(File::from(stream)))
     }
 

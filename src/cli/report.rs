@@ -19,8 +19,10 @@ pub(super) enum SummaryFormat {
 
 /// Says one thing. Control characters, which may come from a file's name or a record, do not reach the terminal.
 pub(super) fn say(message: &str) {
-    let clean: String =
-        message.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    let clean: String = message
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
     // Nobody is left to be told that standard error is closed.
     let _ = writeln!(io::stderr().lock(), "zoom-udm: {clean}");
 }
@@ -36,7 +38,10 @@ pub(super) fn reject(reject: &Rejected<'_>, said: &mut u64) {
     *said += 1;
     if *said <= SAID {
         let Rejected { input, line, offset, refusal, .. } = reject;
-        say(&format!("rejected: {input}, line {line} (byte {offset}): {}: {}", refusal.reason, refusal.message));
+        say(&format!(
+            "rejected: {input}, line {line} (byte {offset}): {}: {}",
+            refusal.reason, refusal.message
+        ));
     }
 }
 
@@ -50,7 +55,8 @@ pub(super) fn more_rejects(said: u64) {
 /// Says which inputs failed.
 pub(super) fn failures(summary: &Summary) {
     for failure in &summary.failures {
-        let place = if failure.offset > 0 { format!(" after byte {}", failure.offset) } else { String::new() };
+        let place =
+            if failure.offset > 0 { format!(" after byte {}", failure.offset) } else { String::new() };
         say(&format!("{}: reading failed{place}: {}", failure.input, failure.error));
     }
 }
@@ -95,14 +101,22 @@ fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value
 }
 
 fn reasons(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
-    Reason::ALL.into_iter().map(|reason| (reason.name(), summary.rejects_for(reason))).filter(|(_, count)| *count > 0)
+    Reason::ALL
+        .into_iter()
+        .map(|reason| (reason.name(), summary.rejects_for(reason)))
+        .filter(|(_, count)| *count > 0)
 }
 
 fn notes(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
     Note::ALL.into_iter().map(|note| (note.name(), summary.notes_of(note))).filter(|(_, count)| *count > 0)
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people"
+)]
 fn per_second(count: u64, seconds: f64) -> u64 {
     (count as f64 / seconds.max(1e-9)) as u64
 }
@@ -113,7 +127,8 @@ fn as_text(summary: &Summary, took: Duration) -> String {
         let counts: Vec<_> = counts.into_iter().map(|(name, count)| format!("{name} {count}")).collect();
         if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) }
     };
-    let types = summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count)).collect();
+    let types =
+        summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count)).collect();
     let (megabytes, rate) = (mega(summary.bytes_in), mega(per_second(summary.bytes_in, seconds)));
     format!(
         "{} records: {} events{}, {} rejects{}{}; {megabytes:.1} MB in {seconds:.3} s, {rate:.0} MB/s, {} records/s",

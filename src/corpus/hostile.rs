@@ -13,7 +13,10 @@ pub(super) fn line(random: &mut Rng, out: &mut String) {
         2 => {
             let records: Vec<_> = (0..random.usize(..4)).map(|_| record(random)).collect();
             let token = pick(random, &["\"\"", "null", "\"a+b\""]);
-            out.push_str(&format!(r#"{{"from":"2024-01-01","next_page_token":{token},"operation_logs":[{}]}}"#, records.join(",")));
+            out.push_str(&format!(
+                r#"{{"from":"2024-01-01","next_page_token":{token},"operation_logs":[{}]}}"#,
+                records.join(",")
+            ));
         }
         3 => {
             let record = record(random);
@@ -29,8 +32,22 @@ pub(super) fn line(random: &mut Rng, out: &mut String) {
 }
 
 const NO_RECORDS: [&str; 16] = [
-    "", " ", "\t\r", "5", "\"text\"", "null", "[1]", "[[]]", "[]", "{}", "{\"operation_logs\":[]}", "[{\"time\":\"2024-01-01T00:00:00Z\"},5]",
-    "{\"operation_logs\":5}", "NaN", "{'time':1}", "{\"time\":\"2024-01-01T00:00:00Z\"} x",
+    "",
+    " ",
+    "\t\r",
+    "5",
+    "\"text\"",
+    "null",
+    "[1]",
+    "[[]]",
+    "[]",
+    "{}",
+    "{\"operation_logs\":[]}",
+    "[{\"time\":\"2024-01-01T00:00:00Z\"},5]",
+    "{\"operation_logs\":5}",
+    "NaN",
+    "{'time':1}",
+    "{\"time\":\"2024-01-01T00:00:00Z\"} x",
 ];
 
 fn pick<'a>(random: &mut Rng, from: &[&'a str]) -> &'a str {
@@ -48,17 +65,30 @@ fn record(random: &mut Rng) -> String {
         members.push(member(random, "operator", &OPERATORS, 0));
     }
     if random.bool() {
-        members.push(member(random, "category_type", &["User", "Zoom Rooms", " ", "", "Gr\u{fc}ppe\t\"x\""], 12));
+        members.push(member(
+            random,
+            "category_type",
+            &["User", "Zoom Rooms", " ", "", "Gr\u{fc}ppe\t\"x\""],
+            12,
+        ));
     }
     if random.bool() {
         members.push(member(random, "action", &["Add", "Update ", "", "L\u{f6}schen", "\u{1f600}"], 12));
     }
     if random.u8(..8) > 0 {
         let detail = text(&detail(random), random);
-        members.push(format!("\"operation_detail\":{}", if random.u8(..20) == 0 { odd_value(random).to_owned() } else { detail }));
+        members.push(format!(
+            "\"operation_detail\":{}",
+            if random.u8(..20) == 0 { odd_value(random).to_owned() } else { detail }
+        ));
     }
     if random.u8(..6) == 0 {
-        members.push(member(random, "event_type", &["USER_LOGIN", "operation_log", "GENERIC_EVENT", "user_login", "", "SETTING_MODIFICATION"], 12));
+        members.push(member(
+            random,
+            "event_type",
+            &["USER_LOGIN", "operation_log", "GENERIC_EVENT", "user_login", "", "SETTING_MODIFICATION"],
+            12,
+        ));
     }
     if random.u8(..10) == 0 {
         members.push(format!("\"other\":{}", odd_value(random)));
@@ -70,13 +100,19 @@ fn record(random: &mut Rng) -> String {
 
 /// One member; once in `odd` times its value is no text.
 fn member(random: &mut Rng, key: &str, values: &[&str], odd: u8) -> String {
-    let value = if odd > 0 && random.u8(..odd) == 0 { odd_value(random).to_owned() } else { pick(random, values).to_owned() };
-    let is_json = value.starts_with(['{', '[']) || ODD_VALUES.contains(&value.as_str()) || value.starts_with("\u{0}");
-    let value = if is_json || value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() && random.bool() {
-        value
+    let value = if odd > 0 && random.u8(..odd) == 0 {
+        odd_value(random).to_owned()
     } else {
-        text(&value, random)
+        pick(random, values).to_owned()
     };
+    let is_json =
+        value.starts_with(['{', '[']) || ODD_VALUES.contains(&value.as_str()) || value.starts_with('\u{0}');
+    let value =
+        if is_json || value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() && random.bool() {
+            value
+        } else {
+            text(&value, random)
+        };
     format!("\"{key}\":{}{value}", pick(random, &["", " "]))
 }
 
@@ -85,21 +121,66 @@ fn odd_value(random: &mut Rng) -> &'static str {
 }
 
 const ODD_VALUES: [&str; 14] = [
-    "null", "true", "12345678901234567890", "-1.50e3", "{}", "[]", "[{\"userId\": \"u\\u00e9\"}]", "{\"a\": [1, {\"b\" : null}]}",
-    "\"\\ud800\"", "\"\\ud83d\\ude00\"", "\"\"", "\"\\u0000\"", "[1.0, \"x y\"]", "false",
+    "null",
+    "true",
+    "12345678901234567890",
+    "-1.50e3",
+    "{}",
+    "[]",
+    "[{\"userId\": \"u\\u00e9\"}]",
+    "{\"a\": [1, {\"b\" : null}]}",
+    "\"\\ud800\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\"",
+    "\"\\u0000\"",
+    "[1.0, \"x y\"]",
+    "false",
 ];
 
 const TIMES: [&str; 24] = [
-    "2024-01-31T23:59:59Z", "2024-01-31 23:59:59", "2024-02-29T00:00:00+0530", "2024-02-30T00:00:00Z", "2024-01-01T00:00:00.5Z",
-    "2024-01-01T00:00:00.123456789-08:00", "2024-01-01T00:00:00.1234567890Z", "1704067200", "1704067200123", "17040672001",
-    "2024-01-01T24:00:00Z", "2024-01-01T23:59:60Z", "2024-01-01t00:00:00z", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59Z",
-    "2024-01-01", "now", "", " ", "2024-01-01T00:00:00", "2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00+24:00", "2024-1-1T00:00:00Z",
+    "2024-01-31T23:59:59Z",
+    "2024-01-31 23:59:59",
+    "2024-02-29T00:00:00+0530",
+    "2024-02-30T00:00:00Z",
+    "2024-01-01T00:00:00.5Z",
+    "2024-01-01T00:00:00.123456789-08:00",
+    "2024-01-01T00:00:00.1234567890Z",
+    "1704067200",
+    "1704067200123",
+    "17040672001",
+    "2024-01-01T24:00:00Z",
+    "2024-01-01T23:59:60Z",
+    "2024-01-01t00:00:00z",
+    "0001-01-01T00:00:00+00:01",
+    "9999-12-31T23:59:59Z",
+    "2024-01-01",
+    "now",
+    "",
+    " ",
+    "2024-01-01T00:00:00",
+    "2024-01-01T00:00:00.000Z",
+    "2024-01-01T00:00:00+24:00",
+    "2024-1-1T00:00:00Z",
     "2024-01-31T12:00:00Z",
 ];
 
 const OPERATORS: [&str; 16] = [
-    "a@b.co", " admin-test%1223+123@duff.dev.co ", "m\u{fc}ller@b\u{fc}cher.example", "SCIM@Okta", "a@b", "John Smith", "@", ".a@b.co",
-    "a@b-.co", "a@-b.co", "a@b.c-d_e.f", "\u{65e5}\u{672c}@\u{4f8b}.\u{30c6}", "a@b.co.", "a@b@c.d", "", "\u{a0}",
+    "a@b.co",
+    " admin-test%1223+123@duff.dev.co ",
+    "m\u{fc}ller@b\u{fc}cher.example",
+    "SCIM@Okta",
+    "a@b",
+    "John Smith",
+    "@",
+    ".a@b.co",
+    "a@b-.co",
+    "a@-b.co",
+    "a@b.c-d_e.f",
+    "\u{65e5}\u{672c}@\u{4f8b}.\u{30c6}",
+    "a@b.co.",
+    "a@b@c.d",
+    "",
+    "\u{a0}",
 ];
 
 /// A detail: parts of the grammar, in any order.
@@ -124,26 +205,88 @@ fn detail(random: &mut Rng) -> String {
 }
 
 const HEADS: [&str; 9] = [
-    "Update User a@x.io", "Change Role", "CHANGE role x", "Add Group IT", "Sign-in Methods", "delete user", "x@y.zz and Y@y.ZZ or q@r.st",
-    "Update b@x.io", "",
+    "Update User a@x.io",
+    "Change Role",
+    "CHANGE role x",
+    "Add Group IT",
+    "Sign-in Methods",
+    "delete user",
+    "x@y.zz and Y@y.ZZ or q@r.st",
+    "Update b@x.io",
+    "",
 ];
 const KEYS: [&str; 22] = [
-    "Email Address", "Display Name", "First Name", "Last Name", "Job Title", "Department", "Description", "Role Name", "User Role", "Role",
-    "role", "Room Name", "Type", "User Type", "Location", "a@x.io", "B@X.io", "n@o.pq (New)", "job title", " Job Title ", "",
+    "Email Address",
+    "Display Name",
+    "First Name",
+    "Last Name",
+    "Job Title",
+    "Department",
+    "Description",
+    "Role Name",
+    "User Role",
+    "Role",
+    "role",
+    "Room Name",
+    "Type",
+    "User Type",
+    "Location",
+    "a@x.io",
+    "B@X.io",
+    "n@o.pq (New)",
+    "job title",
+    " Job Title ",
+    "",
     "Key [x] {y}",
 ];
 const VALUES: [&str; 24] = [
-    "set to A", "set to", "set to ", "set topic", "from A to B", "from A to B to C", "from  to New", "from Old to", "from to New", "from to",
-    "From A to B", "from A", "Basic", "IT - Helpdesk", "from IT - Helpdesk to Sales", "", " ", "z@z.zz", "from a@b.co to c@d.ef",
-    "03/02/2023 - 03/30/2023", "http://x: y", "\u{fc}n\u{ef}c\u{f6}de \"q\" \\", "from x tomorrow to y", "set to from A to B",
+    "set to A",
+    "set to",
+    "set to ",
+    "set topic",
+    "from A to B",
+    "from A to B to C",
+    "from  to New",
+    "from Old to",
+    "from to New",
+    "from to",
+    "From A to B",
+    "from A",
+    "Basic",
+    "IT - Helpdesk",
+    "from IT - Helpdesk to Sales",
+    "",
+    " ",
+    "z@z.zz",
+    "from a@b.co to c@d.ef",
+    "03/02/2023 - 03/30/2023",
+    "http://x: y",
+    "\u{fc}n\u{ef}c\u{f6}de \"q\" \\",
+    "from x tomorrow to y",
+    "set to from A to B",
 ];
-const PIECES: [&str; 7] = [" - user2@example.com", " - no change", " - http://x", " - a:b", " - - ", " - :", " - K:v"];
+const PIECES: [&str; 7] =
+    [" - user2@example.com", " - no change", " - http://x", " - a:b", " - - ", " - :", " - K:v"];
 const JSON: [&str; 20] = [
     "[{\"userId\":\"u1\",\"assistant\":\"b@x.io\",\"options\":\"edit\"},{\"userId\":\"u2\"}]",
-    "{\"userId\":\" u1 \"}", "{}", "[{}]", "[ {\"userId\":5}, {\"userId\":true} , 7, null]", "[{\"userId\":null},{\"options\":[\"a\",1,null,\"\"]}]",
-    "[{\"assistant\":{\"k\": [1, 2.50]}},{\"options\":[[1],{\"a\":\"b\"}]}]", "[1,{\"userId\":\"in\"}]", "[{\"userId\":\"cut", "[{\"a\":1},",
-    "{ \"userId\":\"spaced\"}", "[\t{\"userId\":\"tab\"}]", "[[{\"userId\":\"deep\"}]]", "{\"userId\":\"a\",\"userId\":\"b\"}", "[x]", "{x}",
-    "[{\"userId\":\"\\ud800\"}]", "[{\"a\":\"[{\\\"userId\\\":\\\"q\\\"}]\"}]", "[{\"options\":\" \"},{\"options\":[]},{\"userId\":\"\"}]",
+    "{\"userId\":\" u1 \"}",
+    "{}",
+    "[{}]",
+    "[ {\"userId\":5}, {\"userId\":true} , 7, null]",
+    "[{\"userId\":null},{\"options\":[\"a\",1,null,\"\"]}]",
+    "[{\"assistant\":{\"k\": [1, 2.50]}},{\"options\":[[1],{\"a\":\"b\"}]}]",
+    "[1,{\"userId\":\"in\"}]",
+    "[{\"userId\":\"cut",
+    "[{\"a\":1},",
+    "{ \"userId\":\"spaced\"}",
+    "[\t{\"userId\":\"tab\"}]",
+    "[[{\"userId\":\"deep\"}]]",
+    "{\"userId\":\"a\",\"userId\":\"b\"}",
+    "[x]",
+    "{x}",
+    "[{\"userId\":\"\\ud800\"}]",
+    "[{\"a\":\"[{\\\"userId\\\":\\\"q\\\"}]\"}]",
+    "[{\"options\":\" \"},{\"options\":[]},{\"userId\":\"\"}]",
     "[{\"userId\":\"- u - \", \"k\":\" - Job Title: X\"}]",
 ];
 

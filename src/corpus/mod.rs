@@ -58,9 +58,22 @@ struct Record {
     detail: String,
 }
 
-const PEOPLE: [&str; 10] = ["homer", "marge.simpson", "lisa", "ned-flanders", "moe_s", "apu.n", "carl", "lenny.l", "edna", "w.smithers"];
-const DOMAINS: [&str; 5] = ["springfield.example", "duff.io", "nuclear.example.com", "kwik-e-mart.example", "panther.io"];
-const DEPARTMENTS: [&str; 6] = ["Engineering", "Sales", "IT - Helpdesk", "People", "Finance & Legal", "Support"];
+const PEOPLE: [&str; 10] = [
+    "homer",
+    "marge.simpson",
+    "lisa",
+    "ned-flanders",
+    "moe_s",
+    "apu.n",
+    "carl",
+    "lenny.l",
+    "edna",
+    "w.smithers",
+];
+const DOMAINS: [&str; 5] =
+    ["springfield.example", "duff.io", "nuclear.example.com", "kwik-e-mart.example", "panther.io"];
+const DEPARTMENTS: [&str; 6] =
+    ["Engineering", "Sales", "IT - Helpdesk", "People", "Finance & Legal", "Support"];
 const ROLES: [&str; 5] = ["Member", "Admin", "Owner", "Billing Admin", "Co-Owner"];
 const SETTINGS: [&str; 6] = [
     "Require a passcode when scheduling new meetings",
@@ -70,8 +83,10 @@ const SETTINGS: [&str; 6] = [
     "Personal Meeting ID (PMI) Passcode",
     "Sign in with Two-Factor Authentication",
 ];
-const BEYOND_ASCII: [&str; 8] = ["Müller", "José", "Łukasz", "Zoë", "北京办公室", "Søren Kierkegård", "Ольга", "Renée"];
-const NAMES: [&str; 6] = ["Homer Simpson", "Marge", "Lisa S.", "Ned Flanders", "Montgomery Burns", "Barney G"];
+const BEYOND_ASCII: [&str; 8] =
+    ["Müller", "José", "Łukasz", "Zoë", "北京办公室", "Søren Kierkegård", "Ольга", "Renée"];
+const NAMES: [&str; 6] =
+    ["Homer Simpson", "Marge", "Lisa S.", "Ned Flanders", "Montgomery Burns", "Barney G"];
 
 impl Corpus {
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
@@ -95,6 +110,7 @@ impl Corpus {
     }
 
     /// What was done: `name` is in it where people are.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of operation is one list")]
     fn operation(&mut self, name: &str) -> (&'static str, &'static str, String) {
         let email = self.email();
         let (role, other) = (self.pick(&ROLES), self.pick(&ROLES));
@@ -103,22 +119,59 @@ impl Corpus {
             0..22 => (
                 "User",
                 "Update",
-                format!("Update User {email}  - Department: from {department} to {} - Display Name: set to {name} - Job Title: set to Staff Engineer", self.pick(&DEPARTMENTS)),
+                format!(
+                    "Update User {email}  - Department: from {department} to {} - Display Name: set to {name} - Job Title: set to Staff Engineer",
+                    self.pick(&DEPARTMENTS)
+                ),
             ),
             22..36 => (
                 "User",
                 "Add",
-                format!("Add User {email}  - User Type: Licensed - First Name: {name} - Department: {department} - Location: Plant 7G"),
+                format!(
+                    "Add User {email}  - User Type: Licensed - First Name: {name} - Department: {department} - Location: Plant 7G"
+                ),
             ),
-            36..44 => ("User", "Batch Update", format!("Change Role  - {email}: from {role} to {other} - Requested by: {name}, ticket OPS-{}", self.random.u16(..9999))),
+            36..44 => (
+                "User",
+                "Batch Update",
+                format!(
+                    "Change Role  - {email}: from {role} to {other} - Requested by: {name}, ticket OPS-{}",
+                    self.random.u16(..9999)
+                ),
+            ),
             44..58 => {
                 let (setting, on) = (self.pick(&SETTINGS), self.random.bool());
                 let (from, to) = if on { ("Off", "On") } else { ("On", "Off") };
-                ("Account", "Update", format!("Security  - {setting}: from {from} to {to} - Note: changed for {name} of {department} until further notice"))
+                (
+                    "Account",
+                    "Update",
+                    format!(
+                        "Security  - {setting}: from {from} to {to} - Note: changed for {name} of {department} until further notice"
+                    ),
+                )
             }
-            58..66 => ("User Group", "Update", format!("Edit Group {name} {department}  - {}: from On to Off", self.pick(&SETTINGS))),
-            66..74 => ("User", "SCIM API - Update", format!("Edit User {email}  - Change Type: from Basic to Licensed - Display Name: from {} to {name}", self.pick(&NAMES))),
-            74..80 => ("Zoom Rooms", "Add", format!("Add Room  - Room Name: {name} Atrium - Type: Zoom Room - Location: Building {}, floor {}", self.random.u8(..20), self.random.u8(..9))),
+            58..66 => (
+                "User Group",
+                "Update",
+                format!("Edit Group {name} {department}  - {}: from On to Off", self.pick(&SETTINGS)),
+            ),
+            66..74 => (
+                "User",
+                "SCIM API - Update",
+                format!(
+                    "Edit User {email}  - Change Type: from Basic to Licensed - Display Name: from {} to {name}",
+                    self.pick(&NAMES)
+                ),
+            ),
+            74..80 => (
+                "Zoom Rooms",
+                "Add",
+                format!(
+                    "Add Room  - Room Name: {name} Atrium - Type: Zoom Room - Location: Building {}, floor {}",
+                    self.random.u8(..20),
+                    self.random.u8(..9)
+                ),
+            ),
             80..84 => (
                 "User",
                 "Update",
@@ -129,7 +182,14 @@ impl Corpus {
                     self.random.u64(..)
                 ),
             ),
-            84..92 => ("Recording", "Delete", format!("Delete cloud recording for meeting {} of {name} ", self.random.u64(10_000_000_000..99_999_999_999))),
+            84..92 => (
+                "Recording",
+                "Delete",
+                format!(
+                    "Delete cloud recording for meeting {} of {name} ",
+                    self.random.u64(10_000_000_000..99_999_999_999)
+                ),
+            ),
             _ => ("User", "Update", format!("Deactivate User {email} ({name}, {department}) ")),
         }
     }

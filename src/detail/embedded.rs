@@ -86,14 +86,17 @@ mod tests {
 
     /// By `serde_json`, from every place in turn.
     fn twin(text: &str) -> Option<Range<usize>> {
-        (0..text.len()).filter(|&at| text.is_char_boundary(at) && text[at..].starts_with(['[', '{'])).find_map(|at| {
-            let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
-            let read = values.next().is_some_and(|value| value.is_ok());
-            let value = &text[at..at + if read { values.byte_offset() } else { 0 }];
-            let object = value.starts_with("{\"") || value == "{}";
-            let array = value.strip_prefix('[').is_some_and(|inside| inside.trim_start().starts_with('{'));
-            (object || array).then_some(at..at + value.len())
-        })
+        (0..text.len())
+            .filter(|&at| text.is_char_boundary(at) && text[at..].starts_with(['[', '{']))
+            .find_map(|at| {
+                let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+                let read = values.next().is_some_and(|value| value.is_ok());
+                let value = &text[at..at + if read { values.byte_offset() } else { 0 }];
+                let object = value.starts_with("{\"") || value == "{}";
+                let array =
+                    value.strip_prefix('[').is_some_and(|inside| inside.trim_start().starts_with('{'));
+                (object || array).then_some(at..at + value.len())
+            })
     }
 
     #[test]

@@ -42,7 +42,10 @@ impl Marks {
         let select = |step: u8x16| {
             let small = step | u8x16::splat(0x20);
             let brackets = small.simd_eq(u8x16::splat(b'{'));
-            step.simd_eq(u8x16::splat(b'-')) | step.simd_eq(u8x16::splat(b':')) | step.simd_eq(u8x16::splat(b'@')) | brackets
+            step.simd_eq(u8x16::splat(b'-'))
+                | step.simd_eq(u8x16::splat(b':'))
+                | step.simd_eq(u8x16::splat(b'@'))
+                | brackets
         };
         each(bytes, select, |at| {
             match bytes[at] {
@@ -62,7 +65,11 @@ impl Marks {
 
 /// Cuts a text, which is trimmed, into HEAD, what stands alone, and changes.
 #[inline]
-pub(super) fn read<'a>(text: &'a str, marks: &Marks, changes: &mut Changes<'a>) -> (&'a str, Option<&'a str>) {
+pub(super) fn read<'a>(
+    text: &'a str,
+    marks: &Marks,
+    changes: &mut Changes<'a>,
+) -> (&'a str, Option<&'a str>) {
     let bytes = text.as_bytes();
     let Some(end) = head_end(bytes, &marks.places) else { return (text, None) };
     let dash = marks.places[end] as usize;
@@ -117,7 +124,7 @@ struct Gathered<'a, 'c> {
     changes: &'c mut Changes<'a>,
 }
 
-impl<'a> Gathered<'a, '_> {
+impl Gathered<'_, '_> {
     /// Takes the piece that ends at `end`: if it is `KEY: VALUE` or `KEY:` it begins a change, otherwise it belongs to
     /// what is being gathered.
     #[inline]
@@ -171,11 +178,16 @@ fn from_to(value: &str) -> IResult<&str, &str, ()> {
 fn until_to(text: &str) -> IResult<&str, &str, ()> {
     let bytes = text.as_bytes();
     let mut end = None;
-    each(bytes, |step| step.simd_eq(u8x16::splat(b' ')), |space| {
-        let found = bytes[space..].starts_with(b" to") && matches!(bytes.get(space + 3), None | Some(b' '));
-        end = found.then_some(space);
-        !found
-    });
+    each(
+        bytes,
+        |step| step.simd_eq(u8x16::splat(b' ')),
+        |space| {
+            let found =
+                bytes[space..].starts_with(b" to") && matches!(bytes.get(space + 3), None | Some(b' '));
+            end = found.then_some(space);
+            !found
+        },
+    );
     let end = end.ok_or(nom::Err::Error(()))?;
     Ok((&text[end + 3..], &text[..end]))
 }

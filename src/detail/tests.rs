@@ -28,8 +28,16 @@ fn head_ends_at_two_spaces_before_at_one() {
 #[test]
 fn a_piece_that_is_no_change_belongs_to_the_one_before() {
     for (text, alone, expected) in [
-        ("X  - Search Date: 03/02/2023 - 03/30/2023", None, &[("Search Date", "03/02/2023 - 03/30/2023")][..]),
-        ("X  - Department: from IT - Helpdesk to Sales", None, &[("Department", "from IT - Helpdesk to Sales")]),
+        (
+            "X  - Search Date: 03/02/2023 - 03/30/2023",
+            None,
+            &[("Search Date", "03/02/2023 - 03/30/2023")][..],
+        ),
+        (
+            "X  - Department: from IT - Helpdesk to Sales",
+            None,
+            &[("Department", "from IT - Helpdesk to Sales")],
+        ),
         ("delete user - user2@example.com", Some("user2@example.com"), &[]),
         ("X  - a - b - K: v", Some("a - b"), &[("K", "v")]),
         ("X  - K: v - http://x - L:", None, &[("K", "v - http://x"), ("L", "")]),

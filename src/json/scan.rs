@@ -51,10 +51,14 @@ fn special(step: [u8; STEP]) -> u32 {
 #[inline]
 pub(crate) fn find_byte(byte: u8, bytes: &[u8]) -> Option<usize> {
     let mut found = None;
-    each(bytes, |step| step.simd_eq(u8x16::splat(byte)), |at| {
-        found = Some(at);
-        false
-    });
+    each(
+        bytes,
+        |step| step.simd_eq(u8x16::splat(byte)),
+        |at| {
+            found = Some(at);
+            false
+        },
+    );
     found
 }
 
@@ -127,7 +131,7 @@ mod tests {
         fn plain_len_sees_one_special_byte_among_letters(
             at in 0usize..70, special in prop::sample::select(b"\"\\\0\x1f\n".to_vec()), length in 0usize..70
         ) {
-            let mut bytes = vec![b'\x7f'; 70];
+            let mut bytes = [b'\x7f'; 70];
             bytes[at] = special;
             prop_assert_eq!(plain_len(&bytes[..length]), at.min(length));
         }

@@ -69,10 +69,10 @@ fn code_unit(bytes: &[u8]) -> Option<u32> {
 /// The value of each hexadecimal digit; for any other byte one that shows whatever is added to it.
 static HEXADECIMAL: [u32; 256] = {
     let mut values = [1 << 16; 256];
-    let mut digit = 0;
+    let mut digit = 0_u8;
     while digit < 16 {
-        values[b"0123456789abcdef"[digit] as usize] = digit as u32;
-        values[b"0123456789ABCDEF"[digit] as usize] = digit as u32;
+        values[b"0123456789abcdef"[digit as usize] as usize] = digit as u32;
+        values[b"0123456789ABCDEF"[digit as usize] as usize] = digit as u32;
         digit += 1;
     }
     values

@@ -188,13 +188,36 @@ pub(super) mod tests {
     /// JSON-like text: much of it valid, much of it nearly.
     pub(in super::super) fn jsonish() -> impl Strategy<Value = String> {
         let token = prop::sample::select(vec![
-            "{", "}", "[", "]", ",", ":", "\"a\"", "\"\\u00e9\"", "\"\\\"\"", "\"", "\\", "0", "-1.5e3", "01", "1.",
-            "true", "null", "nul", " ", "\n", "{\"k\":1}", "[{}]", "\u{e9}",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"\\u00e9\"",
+            "\"\\\"\"",
+            "\"",
+            "\\",
+            "0",
+            "-1.5e3",
+            "01",
+            "1.",
+            "true",
+            "null",
+            "nul",
+            " ",
+            "\n",
+            "{\"k\":1}",
+            "[{}]",
+            "\u{e9}",
         ]);
-        let leaf = prop::sample::select(vec!["1", "-0.5", "1e9", "\"x\"", "\"\\n\"", "null", "true", "[]", "{}"]);
+        let leaf =
+            prop::sample::select(vec!["1", "-0.5", "1e9", "\"x\"", "\"\\n\"", "null", "true", "[]", "{}"]);
         let valid = leaf.prop_map(str::to_owned).prop_recursive(6, 40, 5, |inner| {
             prop_oneof![
-                prop::collection::vec(inner.clone(), 0..5).prop_map(|items| format!("[{}]", items.join(" , "))),
+                prop::collection::vec(inner.clone(), 0..5)
+                    .prop_map(|items| format!("[{}]", items.join(" , "))),
                 prop::collection::vec(inner, 0..5).prop_map(|items| {
                     let members: Vec<_> = items.iter().map(|item| format!("\"k\" :{item}")).collect();
                     format!("{{{}}}", members.join(","))
@@ -214,11 +237,12 @@ pub(super) mod tests {
                 None => Err(true),
             };
             let ours = walk(text.as_bytes(), 0, &mut ()).map_err(|stop| stop == Stop::Incomplete);
-            // serde_json's stream also wants a scalar to be followed by a delimiter.
+            // serde_json's stream also wants a scalar to be followed by a delimiter, and calls a number that ends too
+            // early with its text invalid, not cut short.
             let scalar = !text.trim_start().starts_with(['{', '[']);
-            if !(scalar && twin.is_err()) {
-                prop_assert_eq!(ours, twin);
-            }
+            let in_number = text.ends_with(['.', '-', 'e', 'E', '+']);
+            let excused = twin.is_err() && scalar || twin == Err(false) && ours == Err(true) && in_number;
+            prop_assert!(excused || ours == twin, "{ours:?} {twin:?}");
         }
     }
 

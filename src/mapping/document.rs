@@ -43,7 +43,8 @@ pub fn markdown() -> String {
         let (text, value) = row.example;
         let example = if text.is_empty() { format!("`{value}`") } else { format!("`{text}` → `{value}`") };
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "| {from} | `{}` | {} | {example} | {} |", row.path, row.rule, row.basis.text());
+        let _ =
+            writeln!(out, "| {from} | `{}` | {} | {example} | {} |", row.path, row.rule, row.basis.text());
     }
     out.push_str(AFTER);
     out

@@ -158,8 +158,8 @@ impl<'a> Found<'a> {
             }
         }
         if detail.is_change_of_role() {
-            let of_email = detail.changes.iter().filter(|change| email::is_email(change.key));
-            if let Some(role) = of_email.filter_map(|change| value(change.value)).next() {
+            let mut of_email = detail.changes.iter().filter(|change| email::is_email(change.key));
+            if let Some(role) = of_email.find_map(|change| value(change.value)) {
                 self.set(row::ROLE, Some(role));
             }
         }
@@ -264,7 +264,9 @@ fn take<'a>(user: &mut JsonUser<'a>, member: &str) -> smallvec::SmallVec<[Text<'
 
 /// Cuts what is longer than UDM documents.
 fn clip(event: &mut Event<'_>, notes: &mut Notes) {
-    for (text, most) in [(&mut event.metadata.description, 1024), (&mut event.metadata.product_event_type, 64)] {
+    for (text, most) in
+        [(&mut event.metadata.description, 1024), (&mut event.metadata.product_event_type, 64)]
+    {
         if let Some(long) = text.filter(|text| text.len() > most) {
             let end = (0..=most).rev().find(|&end| long.is_char_boundary(end)).unwrap_or(0);
             *text = Some(&long[..end]);

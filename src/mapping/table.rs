@@ -421,11 +421,11 @@ pub(super) mod row {
 
     /// For each length of a key the rows that ask for one so long.
     static BY_LENGTH: [[u8; 8]; 16] = {
-        let (mut rows, mut counts, mut index) = ([[NONE; 8]; 16], [0; 16], 0);
-        while index < COUNT {
-            let length = KEYS_OF_TABLE[index].len();
+        let (mut rows, mut counts, mut index) = ([[NONE; 8]; 16], [0; 16], 0_u8);
+        while (index as usize) < COUNT {
+            let length = KEYS_OF_TABLE[index as usize].len();
             if length > 0 {
-                rows[length][counts[length]] = index as u8;
+                rows[length][counts[length]] = index;
                 counts[length] += 1;
             }
             index += 1;

@@ -67,11 +67,17 @@ impl Template {
     pub(crate) fn new(writer: &Writer) -> Option<Self> {
         let Shape::Udm(case) = writer.shape() else { return None };
         let paths: Vec<_> = ROWS.iter().map(|row| Path::of(row, case, writer)).collect();
-        let [time, event_type] = [0, 1].map(|row| spelled(ROWS[row].path.trim_start_matches("metadata."), case));
-        let head = [format!("{{{}\"{time}\":\"", paths[0].containers[0].0), format!("\",\"{event_type}\":\"")];
+        let [time, event_type] =
+            [0, 1].map(|row| spelled(ROWS[row].path.trim_start_matches("metadata."), case));
+        let head =
+            [format!("{{{}\"{time}\":\"", paths[0].containers[0].0), format!("\",\"{event_type}\":\"")];
         let between = |from: usize, to: usize| {
             let constants = if from == FIRST { constants(case) } else { String::new() };
-            if FIRST <= from && from < to { constants + &paths[from].to(paths.get(to)) } else { String::new() }
+            if FIRST <= from && from < to {
+                constants + &paths[from].to(paths.get(to))
+            } else {
+                String::new()
+            }
         };
         let between = (0..END).map(|from| std::array::from_fn(|to| Piece::new(&between(from, to))));
         Some(Self { head: head.map(|text| Piece::new(&text)), between: between.collect() })
@@ -79,7 +85,14 @@ impl Template {
 
     /// Appends the event of what was found, and a newline. With `verbatim` no text needs an escape.
     #[inline]
-    pub(super) fn write(&self, time: &Timestamp, event_type: EventType, found: &Found<'_>, verbatim: bool, out: &mut Vec<u8>) {
+    pub(super) fn write(
+        &self,
+        time: &Timestamp,
+        event_type: EventType,
+        found: &Found<'_>,
+        verbatim: bool,
+        out: &mut Vec<u8>,
+    ) {
         self.head[0].push(out);
         out.extend_from_slice(time.as_str().as_bytes());
         self.head[1].push(out);
@@ -101,7 +114,9 @@ impl Template {
 /// The members whose values are the same for each record, from the end of the event's type on, but for the last quote.
 fn constants(case: Case) -> String {
     let members = ROWS[row::CONSTANTS].iter().map(|row| match row.put {
-        Put::Constant(value, _) => format!("\",\"{}\":\"{value}", spelled(row.path.trim_start_matches("metadata."), case)),
+        Put::Constant(value, _) => {
+            format!("\",\"{}\":\"{value}", spelled(row.path.trim_start_matches("metadata."), case))
+        }
         _ => String::new(),
     });
     members.collect()
@@ -127,14 +142,25 @@ impl Path {
             if name.ends_with("[]") {
                 path.open(format!("\"{spelling}\":["), "]", true);
                 let key = if let Source::Key(key) = row.source { key } else { "" };
-                let element = if names.peek().is_some() { "{".to_owned() } else { format!("{{\"key\":\"{key}\",\"value\":") };
+                let element = if names.peek().is_some() {
+                    "{".to_owned()
+                } else {
+                    format!("{{\"key\":\"{key}\",\"value\":")
+                };
                 path.open(element, "}", false);
             } else if LISTS.contains(&name) {
                 path.open(format!("\"{spelling}\":["), "]", true);
             } else if names.peek().is_some() {
                 let (inside, behind) = match name {
                     "principal" | "target" | "about" => (writer.namespace(), String::new()),
-                    "metadata" => ("", writer.labels().strip_suffix(',').map(|labels| format!(",{labels}")).unwrap_or_default()),
+                    "metadata" => (
+                        "",
+                        writer
+                            .labels()
+                            .strip_suffix(',')
+                            .map(|labels| format!(",{labels}"))
+                            .unwrap_or_default(),
+                    ),
                     _ => ("", String::new()),
                 };
                 path.open(format!("\"{spelling}\":{{{inside}"), &format!("{behind}}}"), true);
@@ -154,7 +180,8 @@ impl Path {
         let later_containers = later.map_or(&[][..], |later| &later.containers);
         let both = self.containers.iter().zip(later_containers);
         let common = both.take_while(|(one, other)| one.2 && one.0 == other.0).count();
-        let closers: String = self.containers[common..].iter().rev().map(|(_, closer, _)| closer.as_str()).collect();
+        let closers: String =
+            self.containers[common..].iter().rev().map(|(_, closer, _)| closer.as_str()).collect();
         let openers: String = later_containers[common..].iter().map(|(opener, ..)| opener.as_str()).collect();
         match later {
             Some(later) => format!("\"{closers},{openers}{}", later.leaf),

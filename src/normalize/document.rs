@@ -15,25 +15,40 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// JSON value that later lines go on with. `None`: more must be seen.
 pub(super) fn look(bytes: &[u8], ended: bool, max: usize) -> Option<bool> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    let seen_enough = ended || bytes.len() > max;
+    let too_long = bytes.len() > max;
+    // However much was read at once, no more than this is looked at.
+    let bytes = &bytes[..bytes.len().min(max + 1)];
     let start = skip_space(bytes, 0);
-    let Some(line) = memchr(b'\n', &bytes[start..]) else { return seen_enough.then_some(false) };
+    let Some(line) = memchr(b'\n', &bytes[start..]) else { return (ended || too_long).then_some(false) };
     let first = &bytes[..start + line];
-    if !matches!(first.get(start), Some(b'{' | b'[')) || walk(first, start, &mut ()) != Err(Stop::Incomplete) {
+    if !matches!(first.get(start), Some(b'{' | b'[')) || walk(first, start, &mut ()) != Err(Stop::Incomplete)
+    {
         return Some(false);
     }
     match walk(bytes, start, &mut ()) {
         Ok(_) => Some(true),
-        Err(Stop::Invalid(_)) => Some(false),
-        Err(Stop::Incomplete) if seen_enough => Some(skip_space(bytes, first.len()) < bytes.len()),
+        Err(Stop::Invalid(fault)) => Some(goes_on(bytes, first.len(), fault)),
+        Err(Stop::Incomplete) if too_long => Some(skip_space(bytes, first.len()) < bytes.len()),
+        Err(Stop::Incomplete) if ended => {
+            Some(goes_on(bytes, first.len(), bytes.len()) || array_start(bytes, start).is_some())
+        }
         Err(Stop::Incomplete) => None,
     }
+}
+
+/// Whether the line behind the first, which ends at `first`, is indented, and whole before the fault: then it goes on
+/// with what the first began, and a document is broken. Otherwise the first line is.
+fn goes_on(bytes: &[u8], first: usize, fault: usize) -> bool {
+    let second = skip_space(bytes, first);
+    matches!(bytes[second - 1], b' ' | b'\t') && memchr(b'\n', &bytes[second..fault.max(second)]).is_some()
 }
 
 /// A document on its way into blocks.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     place: Place,
+    /// How far the value at hand is indented, where it begins its line: what is broken ends where the next one does so.
+    indent: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -71,18 +86,24 @@ impl Document {
         let mut ended = false;
         loop {
             at = self.skip_separators(block.bytes(), at);
-            let step = if at == block.bytes().len() { Step::More } else { self.step(block.bytes(), at, ended, max) };
+            let step =
+                if at == block.bytes().len() { Step::More } else { self.step(block.bytes(), at, ended, max) };
             match step {
                 // What there is goes first.
-                Step::More | Step::TooLong(_) if !values.is_empty() => break,
+                Step::More if !values.is_empty() => break,
+                Step::TooLong(_) if at > 0 => break,
                 Step::Value(value) => {
                     at = value.end;
+                    self.indent = None;
                     values.push(value);
                     if at >= BLOCK {
                         break;
                     }
                 }
-                Step::Skip(end) => at = end,
+                Step::Skip(end) => {
+                    at = end;
+                    self.indent = None;
+                }
                 Step::TooLong(end) => {
                     block.content = Content::TooLong { first: true, last: true };
                     return Ok(end);
@@ -95,18 +116,28 @@ impl Document {
         Ok(at)
     }
 
-    fn skip_separators(&self, bytes: &[u8], at: usize) -> usize {
-        let mut at = skip_space(bytes, at);
-        if at == 0 && bytes.starts_with(BOM) {
-            at = skip_space(bytes, BOM.len());
+    fn skip_separators(&mut self, bytes: &[u8], from: usize) -> usize {
+        let mut at = skip_space(bytes, from);
+        // Documents may have been put together from files that each had its mark.
+        while self.place == Place::Top && bytes[at..].starts_with(BOM) {
+            at = skip_space(bytes, at + BOM.len());
         }
         while self.place != Place::Top && bytes.get(at) == Some(&b',') {
             at = skip_space(bytes, at + 1);
         }
+        self.indent = match memrchr(b'\n', &bytes[from..at]) {
+            Some(line) => Some(at - from - line - 1),
+            // What stood before may have been handed on already.
+            None => self.indent.map(|indent| indent + at - from),
+        };
         at
     }
 
     fn step(&mut self, bytes: &[u8], at: usize, ended: bool, max: usize) -> Step {
+        // However much was read at once, no more than this is looked at.
+        let full = bytes.len() - at > max;
+        let bytes = &bytes[..bytes.len().min(at + max + 1)];
+        let ended = ended && !full;
         let value = match (self.place, bytes[at]) {
             (Place::Array { page }, b']') => {
                 self.place = if page { Place::Page } else { Place::Top };
@@ -121,41 +152,57 @@ impl Document {
         };
         match value {
             // A number may go on in what is not yet read.
-            Ok(end) if end == bytes.len() && !ended && !matches!(bytes[end - 1], b'}' | b']' | b'"') => Step::More,
+            Ok(end)
+                if end == bytes.len() && !ended && !full && !matches!(bytes[end - 1], b'}' | b']' | b'"') =>
+            {
+                Step::More
+            }
+            Ok(end) if end - at > max => self.broken(bytes, at, Stop::Incomplete, full, ended),
             Ok(end) if self.place == Place::Page => Step::Skip(end),
             Ok(end) => Step::Value(at..end),
-            Err(Stop::Incomplete) if !ended && bytes.len() - at <= max => Step::More,
-            Err(stop) => self.broken(bytes, at, stop, ended, max),
+            Err(Stop::Incomplete) if !ended && !full => Step::More,
+            Err(stop) => self.broken(bytes, at, stop, full, ended),
         }
     }
 
-    /// What begins at `at` is too long to be seen whole, or no JSON.
-    fn broken(&mut self, bytes: &[u8], at: usize, stop: Stop, ended: bool, max: usize) -> Step {
-        let too_long = stop == Stop::Incomplete && !ended;
+    /// What begins at `at` is too long to be seen whole (`full`: there is as much of it as may be), or no JSON.
+    fn broken(&mut self, bytes: &[u8], at: usize, stop: Stop, full: bool, ended: bool) -> Step {
         if let (Place::Top, Some((inside, page))) = (self.place, array_start(bytes, at)) {
             self.place = Place::Array { page };
             // The beginning of one that is broken is a reject of its own.
-            return if too_long { Step::Skip(inside) } else { Step::Value(at..inside) };
+            return if stop == Stop::Incomplete && full {
+                Step::Skip(inside)
+            } else {
+                Step::Value(at..inside)
+            };
         }
-        match next_value_line(bytes, at, stop) {
-            Some(line) => {
-                self.place = Place::Top;
+        let indent = self.indent.filter(|_| matches!(self.place, Place::Array { .. }));
+        match next_value_line(bytes, at, stop, indent) {
+            Some((line, is_element)) => {
+                self.place = if is_element { self.place } else { Place::Top };
                 Step::Value(at..line)
             }
+            None if full => {
+                Step::TooLong(memrchr(b'\n', &bytes[at..]).map_or(bytes.len(), |line| at + line + 1))
+            }
             None if ended => Step::Value(at..bytes.len()),
-            None if bytes.len() - at <= max => Step::More,
-            None => Step::TooLong(memrchr(b'\n', &bytes[at..]).map_or(bytes.len(), |line| at + line + 1)),
+            None => Step::More,
         }
     }
 }
 
-/// The next line, not before the fault, that begins with an object or array: pretty-printers indent all but the
-/// first line of a value and the closing one.
-fn next_value_line(bytes: &[u8], at: usize, stop: Stop) -> Option<usize> {
+/// The next line, not before the fault, that begins with an object or array, and whether it is indented as elements
+/// are: pretty-printers indent all but the first line of a value and the closing one, and elements all alike.
+fn next_value_line(bytes: &[u8], at: usize, stop: Stop, indent: Option<usize>) -> Option<(usize, bool)> {
     let fault = if let Stop::Invalid(fault) = stop { fault } else { bytes.len() };
     let from = memrchr(b'\n', &bytes[at..fault]).map_or(at, |line| at + line);
     let mut lines = memchr_iter(b'\n', &bytes[from..]).map(|line| from + line + 1);
-    lines.find(|&line| matches!(bytes.get(line), Some(b'{' | b'[')))
+    lines.find_map(|line| {
+        let value = line + bytes[line..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let is_element = indent == Some(value - line);
+        (matches!(bytes.get(value), Some(b'{' | b'[')) && (is_element || value == line))
+            .then_some((line, is_element))
+    })
 }
 
 /// Where the first element of an array is, or of the array of a page; and whether it is a page.

@@ -35,10 +35,7 @@ pub(super) enum Content {
     /// JSON values that may span lines, each at its place.
     Values(Vec<Range<usize>>),
     /// Part of a line, or value, that is too long to be read.
-    TooLong {
-        first: bool,
-        last: bool,
-    },
+    TooLong { first: bool, last: bool },
 }
 
 impl Block {

@@ -71,7 +71,8 @@ impl Read for Gunzip {
             if length > 0 || buffer.is_empty() {
                 return Ok(length);
             }
-            self.member = self.member.take().map(GzDecoder::into_inner).map(next_member).transpose()?.flatten();
+            self.member =
+                self.member.take().map(GzDecoder::into_inner).map(next_member).transpose()?.flatten();
         }
         Ok(0)
     }
@@ -96,9 +97,13 @@ fn next_member(mut packed: BufReader<Whole>) -> io::Result<Option<GzDecoder<BufR
 /// Says of a fault in gzip what it is and what to do.
 fn describe(error: &io::Error) -> io::Error {
     let message = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the gzip data is cut short: fetch it again (what came before the cut was read)".to_owned(),
+        io::ErrorKind::UnexpectedEof => {
+            "the gzip data is cut short: fetch it again (what came before the cut was read)".to_owned()
+        }
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            format!("the gzip data is damaged ({error}): fetch it again (what came before the damage was read)")
+            format!(
+                "the gzip data is damaged ({error}): fetch it again (what came before the damage was read)"
+            )
         }
         _ => return io::Error::new(error.kind(), error.to_string()),
     };

@@ -73,7 +73,8 @@ fn run_blocks<S: Sink>(blocks: impl Blocks, options: &Options, sink: &mut S) -> 
         shared.work();
     } else {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
-        let pool = pool.map_err(|error| Error::Threads { threads: options.threads, message: error.to_string() })?;
+        let pool =
+            pool.map_err(|error| Error::Threads { threads: options.threads, message: error.to_string() })?;
         pool.broadcast(|_| shared.work());
     }
     shared.finish()

@@ -86,7 +86,10 @@ impl<W: Write> RejectWriter<W> {
     fn head(&mut self, reject: &Rejected<'_>) {
         self.buffer.extend_from_slice(b"{\"input\":\"");
         escape_into(&mut self.buffer, reject.input);
-        let place = format!("\",\"line\":{},\"offset\":{},\"reason\":\"{}\",\"message\":\"", reject.line, reject.offset, reject.refusal.reason);
+        let place = format!(
+            "\",\"line\":{},\"offset\":{},\"reason\":\"{}\",\"message\":\"",
+            reject.line, reject.offset, reject.refusal.reason
+        );
         self.buffer.extend_from_slice(place.as_bytes());
         escape_into(&mut self.buffer, &reject.refusal.message);
         self.buffer.extend_from_slice(b"\",");
@@ -163,7 +166,10 @@ impl<R: BufRead> Iterator for RejectReader<R> {
                 Err(error) => return Some(Err(error)),
                 Ok(0) => return None,
                 Ok(read) if read as u64 == self.max && !self.buffer.ends_with(b"\n") => {
-                    let message = format!("line {} is longer than {} bytes; raise --max-line-bytes", self.line, self.max);
+                    let message = format!(
+                        "line {} is longer than {} bytes; raise --max-line-bytes",
+                        self.line, self.max
+                    );
                     return Some(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
                 }
                 Ok(_) if self.buffer.trim_ascii().is_empty() => {}

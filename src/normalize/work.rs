@@ -84,7 +84,13 @@ impl Lines {
 impl<'o> Worker<'o> {
     pub(super) fn new(options: &'o Options) -> Self {
         let template = Template::new(&options.writer).filter(|_| !options.event_id);
-        let emitter = Emitter { options, template, cut: Cut::default(), output: Output::default(), lines: Lines::default() };
+        let emitter = Emitter {
+            options,
+            template,
+            cut: Cut::default(),
+            output: Output::default(),
+            lines: Lines::default(),
+        };
         Self { emitter, scratch: Scratch::default() }
     }
 
@@ -109,7 +115,8 @@ impl<'o> Worker<'o> {
     #[inline]
     fn flush_if_much(&mut self, flush: &mut dyn FnMut(&mut Output, bool) -> Flow) -> Flow {
         let rejects = self.emitter.output.rejects.len();
-        let much = self.emitter.output.events.len() >= FLUSH || rejects > if self.emitter.options.strict { 0 } else { FLUSH_REJECTS };
+        let much = self.emitter.output.events.len() >= FLUSH
+            || rejects > if self.emitter.options.strict { 0 } else { FLUSH_REJECTS };
         if much { flush(&mut self.emitter.output, false) } else { Flow::Continue(()) }
     }
 
@@ -120,7 +127,9 @@ impl<'o> Worker<'o> {
         while at < bytes.len() {
             let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
             match text {
-                Some(text) if end - at <= self.emitter.options.max_line_bytes => self.line(bytes, &text[at..end], at),
+                Some(text) if end - at <= self.emitter.options.max_line_bytes => {
+                    self.line(bytes, &text[at..end], at);
+                }
                 _ => self.unit(bytes, at..end),
             }
             self.flush_if_much(flush)?;
@@ -134,15 +143,15 @@ impl<'o> Worker<'o> {
     fn unit(&mut self, bytes: &[u8], place: Range<usize>) {
         let unit = &bytes[place.clone()];
         let unit = unit.strip_suffix(b"\r").unwrap_or(unit);
-        let place = place.start..place.start + unit.len();
         let most = self.emitter.options.max_line_bytes;
-        let refusal = if unit.len() > most {
-            too_long(most)
-        } else {
-            match std::str::from_utf8(unit) {
-                Ok(text) => return self.line(bytes, text, place.start),
-                Err(error) => not_utf8(unit, error.valid_up_to()),
-            }
+        if unit.len() > most {
+            // With its carriage return, as what comes in parts has it.
+            return self.emitter.refuse(bytes, place, too_long(most));
+        }
+        let place = place.start..place.start + unit.len();
+        let refusal = match std::str::from_utf8(unit) {
+            Ok(text) => return self.line(bytes, text, place.start),
+            Err(error) => not_utf8(unit, error.valid_up_to()),
         };
         self.emitter.refuse(bytes, place, refusal);
     }
@@ -169,7 +178,9 @@ impl<'o> Worker<'o> {
         match value.as_bytes().first() {
             None => {}
             Some(b'[') => match record::elements(value) {
-                Ok(elements) => elements.into_iter().for_each(|element| self.object(bytes, element, at + offset(line, element), None)),
+                Ok(elements) => elements
+                    .into_iter()
+                    .for_each(|element| self.object(bytes, element, at + offset(line, element), None)),
                 Err(refusal) => self.emitter.refuse(bytes, whole, refusal),
             },
             Some(_) => self.object(bytes, value, at + start, Some(whole)),
@@ -188,7 +199,9 @@ impl<'o> Worker<'o> {
                 Ok(record) => self.emitter.emit(bytes, &record, text, at),
                 Err(refusal) => self.emitter.refuse(bytes, at..at + text.len(), refusal),
             },
-            Some(Ok(elements)) => elements.into_iter().for_each(|element| self.element(bytes, element, at + offset(text, element))),
+            Some(Ok(elements)) => elements
+                .into_iter()
+                .for_each(|element| self.element(bytes, element, at + offset(text, element))),
             Some(Err(refusal)) => self.emitter.refuse(bytes, at..at + text.len(), refusal),
         }
     }
@@ -229,7 +242,10 @@ impl Emitter<'_> {
             return self.refuse_time(bytes, record, text, at);
         };
         self.output.tally.records += 1;
-        let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut self.cut)).unwrap_or_default();
+        let detail = record
+            .get(Field::OperationDetail)
+            .map(|text| Detail::parse(text, &mut self.cut))
+            .unwrap_or_default();
         let Output { events, tally, .. } = &mut self.output;
         let rules = self.options.rules;
         let written = self.template.as_ref().and_then(|template| {
@@ -287,7 +303,11 @@ fn too_long(most: usize) -> Refusal {
 
 #[cold]
 fn not_utf8(unit: &[u8], valid: usize) -> Refusal {
-    let hint = if unit.starts_with(b"\xFF\xFE") || unit.starts_with(b"\xFE\xFF") { " (this looks like UTF-16: save it as UTF-8)" } else { "" };
+    let hint = if unit.starts_with(b"\xFF\xFE") || unit.starts_with(b"\xFE\xFF") {
+        " (this looks like UTF-16: save it as UTF-8)"
+    } else {
+        ""
+    };
     let message = format!(
         "byte {valid} of the line, 0x{:02x}, is not UTF-8{hint}; expected UTF-8 text: convert the file, or see where it was cut",
         unit[valid]

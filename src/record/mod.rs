@@ -32,8 +32,14 @@ pub enum Field {
 
 impl Field {
     /// Every field, in the order of their discriminants.
-    pub const ALL: [Self; 6] =
-        [Self::Time, Self::Operator, Self::CategoryType, Self::Action, Self::OperationDetail, Self::EventType];
+    pub const ALL: [Self; 6] = [
+        Self::Time,
+        Self::Operator,
+        Self::CategoryType,
+        Self::Action,
+        Self::OperationDetail,
+        Self::EventType,
+    ];
 
     /// The field's name in the record.
     #[must_use]

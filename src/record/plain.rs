@@ -56,7 +56,9 @@ fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
     // Valid JSON that could not be read is of another kind.
     if serde_json::from_str::<IgnoredAny>(text).is_ok() {
         let found = kind(text.trim_start());
-        let message = format!("found {found}, expected one JSON object a line (or an array of them): a record like {{\"time\":…}}");
+        let message = format!(
+            "found {found}, expected one JSON object a line (or an array of them): a record like {{\"time\":…}}"
+        );
         return Refusal::new(Reason::NotObject, message);
     }
     let said = error.to_string();
@@ -105,7 +107,8 @@ impl<'a> Object<'a> {
 fn push_text(field: Field, value: &str, out: &mut String, not_text: &mut u32) -> Result<(), Refusal> {
     match value.as_bytes().first() {
         Some(b'"') => {
-            let text: String = serde_json::from_str(value).map_err(|error| no_text(field, &error.to_string()))?;
+            let text: String =
+                serde_json::from_str(value).map_err(|error| no_text(field, &error.to_string()))?;
             out.push_str(&text);
         }
         Some(b'{' | b'[') if field == Field::OperationDetail => {

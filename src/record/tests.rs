@@ -21,12 +21,42 @@ fn owned(record: &Record<'_>) -> Vec<Option<String>> {
 
 /// Objects that are records, or nearly.
 fn recordish() -> impl Strategy<Value = String> {
-    let keys = ["time", "operator", "category_type", "action", "operation_detail", "event_type", "x", "t\\u0069me", "operation_logs"];
-    let values = [
-        "\"\"", "\" \"", "\"a@b.co\"", "\"\\u00e9 \\\"q\\\" \\\\\"", "\"\\ud800\"", "\"\u{fc}  - K: v\"", "\"\\x\"", "\"tab\there\"",
-        "null", "nul", "true", "12", "1.50", "-", "[]", "{\"a\": [1, {}]}", "[\"\\ud800\"]", "\"\u{a0}\"",
+    let keys = [
+        "time",
+        "operator",
+        "category_type",
+        "action",
+        "operation_detail",
+        "event_type",
+        "x",
+        "t\\u0069me",
+        "operation_logs",
     ];
-    let member = (prop::sample::select(keys.to_vec()), prop::sample::select(values.to_vec()), prop::sample::select(vec!["", " ", "\t"]))
+    let values = [
+        "\"\"",
+        "\" \"",
+        "\"a@b.co\"",
+        "\"\\u00e9 \\\"q\\\" \\\\\"",
+        "\"\\ud800\"",
+        "\"\u{fc}  - K: v\"",
+        "\"\\x\"",
+        "\"tab\there\"",
+        "null",
+        "nul",
+        "true",
+        "12",
+        "1.50",
+        "-",
+        "[]",
+        "{\"a\": [1, {}]}",
+        "[\"\\ud800\"]",
+        "\"\u{a0}\"",
+    ];
+    let member = (
+        prop::sample::select(keys.to_vec()),
+        prop::sample::select(values.to_vec()),
+        prop::sample::select(vec!["", " ", "\t"]),
+    )
         .prop_map(|(key, value, space)| format!("{space}\"{key}\"{space}:{space}{value}{space}"));
     (prop::collection::vec(member, 0..7), prop::sample::select(vec!["", "", "", "\r", " x", "}", "\0"]))
         .prop_map(|(members, tail)| format!("{{{}}}{tail}", members.join(",")))

@@ -96,7 +96,7 @@ pub struct About<'a> {
     pub labels: Vec<Label<'a>>,
 }
 
-impl<'a> Event<'a> {
+impl Event<'_> {
     /// An event of a time and a type, with nothing else in it yet.
     #[must_use]
     pub fn new(event_timestamp: Timestamp, event_type: EventType) -> Self {

@@ -62,7 +62,8 @@ impl Writer {
     pub fn new(shape: Shape, feed: &Feed) -> Self {
         let snake = !matches!(shape, Shape::Udm(Case::Camel) | Shape::Parser(Case::Camel));
         let name = if snake { Snake::INGESTION_LABELS } else { Camel::INGESTION_LABELS };
-        let namespace = feed.namespace.as_ref().map(|namespace| format!("{}{}\",", Camel::NAMESPACE, escaped(namespace)));
+        let namespace =
+            feed.namespace.as_ref().map(|namespace| format!("{}{}\",", Camel::NAMESPACE, escaped(namespace)));
         let labels: Vec<_> = feed
             .labels
             .iter()
@@ -152,7 +153,8 @@ impl Dialect for BigQuery {
     type Names = Snake;
     const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":{", "},\"event_type\":");
     const EVENT_TYPE_END: &str = ",";
-    const CATEGORY: (&str, &str) = ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
+    const CATEGORY: (&str, &str) =
+        ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
 
     fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
         let (seconds, nanos) = time.seconds_and_nanos();

@@ -1,0 +1,546 @@
+//! Input as it should not be: its neighbours survive, and what is refused says what, where and why, and is kept whole.
+
+mod common;
+
+use common::{Ran, descriptions, directory, gzip, json_lines, ran, raw, record, text, zoom_udm};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A line between two good ones, through the binary.
+fn between_good_ones(bad: &[u8]) -> Ran {
+    let input = [record("before").as_bytes(), b"\n", bad, b"\n", record("after").as_bytes(), b"\n"].concat();
+    ran(&["normalize", "--rejects", "REJECTS", "--summary", "none"], &input)
+}
+
+/// What is refused of a line between two good ones, all of it being one reject.
+fn assert_refused(bad: &[u8], reason: &str, message: &str) {
+    let ran = between_good_ones(bad);
+    let shown = String::from_utf8_lossy(&bad[..bad.len().min(80)]).into_owned();
+    assert_eq!(descriptions(&ran.out.events()), ["before", "after"], "{shown}");
+    let rejects = ran.out.rejects();
+    assert_eq!(rejects.len(), 1, "{shown}");
+    assert_eq!(place(&rejects[0]), json!(["-", 2, record("before").len() + 1]), "{shown}");
+    assert_eq!(rejects[0]["reason"], reason, "{shown}");
+    let said = rejects[0]["message"].as_str().expect("a reject has a message");
+    assert!(said.contains(message), "{shown}: {said}");
+    assert!(raw(&rejects[0]) == bad, "{shown}: the raw bytes are others");
+    assert_eq!(ran.code, 1, "{shown}");
+}
+
+fn place(reject: &Value) -> Value {
+    json!([reject["input"], reject["line"], reject["offset"]])
+}
+
+/// The three events where the line between is a record, too.
+fn assert_read(odd: &[u8]) -> Value {
+    let ran = between_good_ones(odd);
+    let events = ran.out.events();
+    assert_eq!((events.len(), ran.code), (3, 0), "{}", ran.stderr);
+    assert_eq!(descriptions(&events)[0], "before");
+    assert_eq!(descriptions(&events)[2], "after");
+    events[1].clone()
+}
+
+#[test]
+fn a_record_cut_anywhere_is_refused_and_kept() {
+    let whole = record("Müller \\ \"x\"");
+    let ends = (1..whole.len()).filter(|&end| whole.is_char_boundary(end));
+    let lines: Vec<&str> = ends.flat_map(|end| [&whole[..end], &whole]).collect();
+    let ran = ran(&["normalize", "--rejects", "REJECTS", "--summary", "none"], lines.join("\n").as_bytes());
+    assert_eq!(ran.out.events().len(), lines.len() / 2);
+    let rejects = ran.out.rejects();
+    assert_eq!(rejects.len(), lines.len() / 2);
+    let mut offset = 0;
+    for (index, (reject, pair)) in rejects.iter().zip(lines.chunks(2)).enumerate() {
+        assert_eq!((&reject["reason"], raw(reject)), (&json!("not_json"), pair[0].into()));
+        assert_eq!(place(reject), json!(["-", 2 * index + 1, offset]));
+        offset += pair[0].len() + 1 + whole.len() + 1;
+    }
+}
+
+#[test]
+fn a_record_cut_within_a_character_is_refused_as_bytes() {
+    let whole = record("Müller");
+    let within = whole.find('ü').expect("it is there") + 1;
+    assert_refused(&whole.as_bytes()[..within], "not_utf8", "0xc3");
+}
+
+#[test]
+fn scalars_are_refused() {
+    for (bad, found) in [
+        ("5", "a number"),
+        ("-1.5e3", "a number"),
+        ("\"text\"", "a string"),
+        ("null", "null"),
+        ("true", "a boolean"),
+    ] {
+        assert_refused(bad.as_bytes(), "not_object", found);
+    }
+}
+
+#[test]
+fn nested_junk_is_refused() {
+    for bad in ["[[]]", "[[{}]]", "[1,[{\"time\":2}]]", "[null]"] {
+        assert_refused(bad.as_bytes(), "not_object", "element 1");
+    }
+    for bad in [
+        "{\"a\":{\"b\":[{\"c\":]}}}",
+        "{]",
+        "[}",
+        "{\"a\":1,}",
+        "{\"a\" 1}",
+        "{'a':1}",
+        "}",
+        "NaN",
+        "{\"time\":01}",
+        "{} {}",
+    ] {
+        assert_refused(bad.as_bytes(), "not_json", "not valid JSON at line 1");
+    }
+}
+
+#[test]
+fn junk_in_a_page_costs_the_page_only_that_element() {
+    let page = format!("{{\"operation_logs\":[{},[[5]],{}]}}", record("one"), record("two"));
+    let ran = between_good_ones(page.as_bytes());
+    assert_eq!(descriptions(&ran.out.events()), ["before", "one", "two", "after"]);
+    let rejects = ran.out.rejects();
+    assert_eq!(rejects.len(), 1);
+    assert_eq!((raw(&rejects[0]), &rejects[0]["reason"]), (b"[[5]]".to_vec(), &json!("not_object")));
+    let offset = record("before").len() + 1 + page.find("[[5]]").expect("it is there");
+    assert_eq!(place(&rejects[0]), json!(["-", 2, offset]));
+}
+
+#[test]
+fn nul_bytes_are_refused_and_escaped_ones_are_text() {
+    assert_refused(b"\0", "not_json", "not valid JSON");
+    assert_refused(b"\0\0\0\0", "not_json", "not valid JSON");
+    assert_refused(record("a").replace("\"a\"", "\"a\0\"").as_bytes(), "not_json", "control character");
+    assert_eq!(assert_read(record("a\0b").as_bytes())["metadata"]["description"], "a\0b");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_record() {
+    assert_eq!(
+        assert_read(format!("\u{feff}{}", record("marked")).as_bytes())["metadata"]["description"],
+        "marked"
+    );
+    let first = ran(&["normalize"], format!("\u{feff}{}\n{}", record("a"), record("b")).as_bytes());
+    assert_eq!((descriptions(&first.out.events()), first.code), (vec!["a", "b"], 0));
+}
+
+#[test]
+fn carriage_returns_end_lines_and_are_no_part_of_rejects() {
+    let input = format!("{}\r\n5\r\n\r\n{}\r\n", record("a"), record("b"));
+    let ran = ran(&["normalize", "--rejects", "REJECTS"], input.as_bytes());
+    assert_eq!(descriptions(&ran.out.events()), ["a", "b"]);
+    assert_eq!(raw(&ran.out.rejects()[0]), b"5");
+    assert_eq!(place(&ran.out.rejects()[0]), json!(["-", 2, record("a").len() + 2]));
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_are_kept_as_base64() {
+    for bad in
+        [&b"\xff"[..], b"{\"time\":\"\x80\"}", b"\xc3(", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"{}\xc0\xaf"]
+    {
+        assert_refused(bad, "not_utf8", "is not UTF-8");
+    }
+}
+
+#[test]
+fn half_a_surrogate_pair_is_refused_where_it_is_read_and_ignored_elsewhere() {
+    for bad in ["\\ud800", "\\udc00", "x\\ud83dy", "\\ude00\\ud83d"] {
+        assert_refused(record("@@").replace("@@", bad).as_bytes(), "not_json", "operation_detail");
+        let ignored = record("kept").replace('}', &format!(",\"other\":\"{bad}\"}}"));
+        assert_eq!(assert_read(ignored.as_bytes())["metadata"]["description"], "kept");
+    }
+    assert_eq!(
+        assert_read(record("@@").replace("@@", "\\ud83d\\ude00").as_bytes())["metadata"]["description"],
+        "😀"
+    );
+}
+
+#[test]
+fn of_a_key_given_twice_the_last_counts() {
+    let twice = record("first").replace('}', ",\"operation_detail\":\"last\"}");
+    assert_eq!(assert_read(twice.as_bytes())["metadata"]["description"], "last");
+}
+
+#[test]
+fn integers_of_any_length_are_kept_digit_for_digit() {
+    let long = "9".repeat(400);
+    for number in
+        ["12345678901234567890", "18446744073709551616", "-9007199254740993", "1.10", "1E400", &long]
+    {
+        let odd = record(&format!("x [{{\"userId\":{number}}}]")).replacen(
+            '{',
+            &format!("{{\"action\":{number},"),
+            1,
+        );
+        let event = assert_read(odd.as_bytes());
+        assert_eq!(event["metadata"]["productEventType"], number);
+        assert_eq!(event["target"]["user"]["userid"], number);
+    }
+}
+
+#[test]
+fn depth_bombs_do_no_harm() {
+    const DEEP: usize = 100_000;
+    let (open, close) = ("[".repeat(DEEP), "]".repeat(DEEP));
+    let objects = "{\"a\":".repeat(DEEP);
+    assert_refused(open.as_bytes(), "not_json", "");
+    assert_refused(objects.as_bytes(), "not_json", "");
+    assert_refused(format!("{open}{close}").as_bytes(), "not_object", "");
+    for bomb in [format!("{open}{close}"), format!("{objects}1{}", "}".repeat(DEEP))] {
+        let ignored = record("kept").replacen('{', &format!("{{\"other\":{bomb},"), 1);
+        assert_eq!(assert_read(ignored.as_bytes())["metadata"]["description"], "kept");
+        let detail = format!("{{\"time\":\"{}\",\"operation_detail\":{bomb}}}", common::TIME);
+        assert_eq!(assert_read(detail.as_bytes())["metadata"]["description"], bomb);
+        assert_eq!(assert_read(record(&bomb).as_bytes())["metadata"]["description"], bomb);
+    }
+    assert_eq!(assert_read(record(&objects).as_bytes())["metadata"]["description"], objects);
+    let users = format!("x [{{\"userId\":\"u\",\"options\":{open}{close}}}]");
+    assert_eq!(assert_read(record(&users).as_bytes())["target"]["user"]["userid"], "u");
+}
+
+#[test]
+fn lines_that_each_open_a_level_take_time_in_proportion() {
+    const LINES: usize = 200_000;
+    for line in ["{\"a\":\n", "[\n", " {\"a\":\n", "{\"operation_logs\":[\n", "[{\"a\":1},\n"] {
+        for format in ["auto", "json"] {
+            let input = line.repeat(LINES);
+            // Were time to grow with the square of the lines, this would not end.
+            let bomb = ran(
+                &[
+                    "normalize",
+                    "--input-format",
+                    format,
+                    "--rejects",
+                    "REJECTS",
+                    "--max-line-bytes",
+                    "1000000",
+                ],
+                input.as_bytes(),
+            );
+            assert_eq!((bomb.code, bomb.out.events.len()), (1, 0), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_record_behind_one_that_was_cut_short_is_read() {
+    let whole = record("behind");
+    for end in (1..whole.len()).filter(|&end| whole.is_char_boundary(end)) {
+        let input = format!("{}\n{whole}\n", &whole[..end]);
+        assert_eq!(
+            ran(&["normalize", "--summary", "none"], input.as_bytes()).out.events().len(),
+            1,
+            "{input}"
+        );
+    }
+}
+
+#[test]
+fn a_line_of_five_mebibytes_is_refused_whole_and_read_under_a_higher_limit() {
+    let long = record(&"x".repeat(5 << 20));
+    assert_refused(long.as_bytes(), "line_too_long", "longer than 4194304 bytes");
+    let read = ran(&["normalize", "--max-line-bytes", "8388608"], long.as_bytes());
+    assert_eq!((read.out.events().len(), read.code), (1, 0));
+}
+
+#[test]
+fn a_line_at_the_limit_is_read_and_one_byte_more_is_refused() {
+    let line = record("just");
+    let limit = line.len().to_string();
+    let input = format!("{line}\n{line} \n{line}\r\n{line}");
+    let ran = ran(&["normalize", "--rejects", "REJECTS", "--max-line-bytes", &limit], input.as_bytes());
+    assert_eq!(ran.out.events().len(), 3);
+    let rejects = ran.out.rejects();
+    assert_eq!(
+        (rejects.len(), &rejects[0]["line"], raw(&rejects[0])),
+        (1, &json!(2), format!("{line} ").into_bytes())
+    );
+}
+
+#[test]
+fn an_empty_input_is_done() {
+    let empty = directory(&[("empty", b"")]);
+    for ran in [ran(&["normalize"], b""), ran(&["normalize", text(&empty.path().join("empty"))], b"")] {
+        assert_eq!((ran.code, ran.out.events.len()), (0, 0));
+        assert!(ran.stderr.contains("0 records"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_gzip_cut_short_gives_what_came_before_the_cut() {
+    let lines: String =
+        (0..20_000).map(|index| record(&format!("{index} {}", index * 7919 % 10_007)) + "\n").collect();
+    let packed = gzip(lines.as_bytes());
+    let files = directory(&[("cut.gz", &packed[..packed.len() / 2]), ("whole", record("next").as_bytes())]);
+    let [cut, whole] = ["cut.gz", "whole"].map(|name| files.path().join(name));
+    let ran = ran(&["normalize", "--rejects", "REJECTS", text(&cut), text(&whole)], b"");
+    assert_eq!(ran.code, 3);
+    let events = ran.out.events();
+    assert!(events.len() > 1000, "{} events", events.len());
+    assert_eq!(descriptions(&events).last(), Some(&"next"));
+    let expected: Vec<_> =
+        lines.lines().take(events.len() - 1).map(|line| json_lines(line.as_bytes()).remove(0)).collect();
+    let details: Vec<_> =
+        expected.iter().map(|record| record["operation_detail"].as_str().expect("it has one")).collect();
+    assert_eq!(&descriptions(&events)[..events.len() - 1], &details[..]);
+    assert!(
+        ran.stderr.contains("cut.gz")
+            && ran.stderr.contains("gzip data is cut short")
+            && ran.stderr.contains("after byte"),
+        "{}",
+        ran.stderr
+    );
+    for reject in ran.out.rejects() {
+        assert!(
+            lines.as_bytes()[usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small")..]
+                .starts_with(&raw(&reject))
+        );
+    }
+}
+
+#[test]
+fn every_member_of_a_gzip_is_read() {
+    let (a, b) = (record("a"), record("b"));
+    let split = [
+        gzip(&a.as_bytes()[..10]),
+        gzip(b""),
+        gzip(format!("{}\n", &a[10..]).as_bytes()),
+        gzip(b.as_bytes()),
+    ]
+    .concat();
+    let ran = ran(&["normalize"], &split);
+    assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["a", "b"], 0));
+}
+
+#[test]
+fn zero_bytes_behind_a_gzip_are_padding_and_anything_else_is_said() {
+    let packed = gzip(format!("{}\n", record("a")).as_bytes());
+    let padded = ran(&["normalize"], &[&packed[..], &[0; 1000]].concat());
+    assert_eq!((descriptions(&padded.out.events()), padded.code), (vec!["a"], 0));
+    let garbage = ran(&["normalize"], &[&packed[..], b"this is garbage"].concat());
+    assert_eq!((descriptions(&garbage.out.events()), garbage.code), (vec!["a"], 3));
+    assert!(garbage.stderr.contains("gzip data is damaged"), "{}", garbage.stderr);
+}
+
+#[test]
+fn a_damaged_gzip_is_said() {
+    let mut packed = gzip(format!("{}\n", record("a")).as_bytes());
+    let checksum = packed.len() - 8;
+    packed[checksum] ^= 1;
+    let ran = ran(&["normalize"], &packed);
+    assert_eq!(ran.code, 3);
+    assert!(ran.stderr.contains("gzip data is damaged"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_directory_is_walked_in_order_without_what_is_hidden() {
+    let (a, b, c) = (record("a"), gzip(record("b").as_bytes()), record("c"));
+    let files =
+        directory(&[("1.json", a.as_bytes()), ("2/b", &b), ("3.json", c.as_bytes()), (".hidden", b"no")]);
+    let ran = ran(&["normalize", text(files.path())], b"");
+    assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["a", "b", "c"], 0));
+}
+
+#[test]
+fn a_missing_file_is_said_and_the_others_are_read() {
+    let files = directory(&[("there", record("there").as_bytes())]);
+    let [missing, there] = ["missing", "there"].map(|name| files.path().join(name));
+    let ran = ran(&["normalize", text(&missing), text(&there)], b"");
+    assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["there"], 3));
+    assert!(
+        ran.stderr.contains(&format!("{}: reading failed: there is no such file", missing.display())),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_read_is_said_and_the_others_are_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let files = directory(&[("closed", b"{}"), ("there", record("there").as_bytes())]);
+    let [closed, there] = ["closed", "there"].map(|name| files.path().join(name));
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).expect("it is ours");
+    if std::fs::File::open(&closed).is_ok() {
+        return; // Nothing is closed to root.
+    }
+    let ran = ran(&["normalize", text(&closed), text(&there)], b"");
+    assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["there"], 3));
+    assert!(ran.stderr.contains("closed: reading failed: reading it is not permitted"), "{}", ran.stderr);
+}
+
+#[test]
+fn utf_16_is_named_and_kept_byte_for_byte() {
+    let mark = [0xff, 0xfe];
+    let units = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let input = [&mark[..], &units(&format!("{}\n{}\n", record("a"), record("b")))].concat();
+    let ran = ran(&["normalize", "--rejects", "REJECTS"], &input);
+    assert_eq!((ran.out.events.len(), ran.code), (0, 1));
+    let rejects = ran.out.rejects();
+    assert!(rejects[0]["message"].as_str().expect("it has one").contains("UTF-16"), "{}", rejects[0]);
+    for reject in &rejects {
+        let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
+        assert!(input[offset..].starts_with(&raw(reject)));
+    }
+    let kept: usize = rejects.iter().map(|reject| raw(reject).len()).sum();
+    let ends = common::line_ends(&input);
+    assert_eq!(kept + ends, input.len());
+}
+
+#[cfg(target_os = "linux")]
+mod memory {
+    use super::{raw, record};
+    use std::io::Write as _;
+    use std::process::{Child, Command, Stdio};
+
+    /// What may be in memory at once: the program, and for each of two threads a block or line and its events.
+    const MOST_KIB: u64 = 40 << 10;
+
+    fn start(rejects: &std::path::Path) -> Child {
+        let arguments =
+            ["normalize", "--threads", "2", "--max-line-bytes", "1048576", "--summary", "none", "--rejects"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+        command.args(arguments).arg(rejects).stdin(Stdio::piped()).stdout(Stdio::null());
+        command.spawn().expect("it starts")
+    }
+
+    /// The most memory that a process had so far.
+    fn peak_kib(child: &Child) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it still runs");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel says so");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of kB")
+    }
+
+    #[test]
+    fn an_endless_line_takes_no_more_memory_than_the_limit_asks_for_and_is_kept_whole() {
+        let directory = super::directory(&[]);
+        let rejects = directory.path().join("rejects");
+        let mut child = start(&rejects);
+        let mut stdin = child.stdin.take().expect("it is a pipe");
+        let piece = "0123456789abcdef".repeat(1 << 16);
+        for _ in 0..96 {
+            stdin.write_all(piece.as_bytes()).expect("it reads on");
+        }
+        // All but what is in the pipe has been read.
+        let peak = peak_kib(&child);
+        stdin.write_all(format!("\n{}\n", record("after")).as_bytes()).expect("it reads on");
+        drop(stdin);
+        assert_eq!(child.wait().expect("it ends").code(), Some(1));
+        assert!(peak < MOST_KIB, "{peak} KiB");
+        let rejects = crate::json_lines(&std::fs::read(&rejects).expect("it is there"));
+        assert_eq!(
+            (rejects.len(), &rejects[0]["line"], &rejects[0]["reason"]),
+            (1, &1.into(), &"line_too_long".into())
+        );
+        assert!(raw(&rejects[0]) == piece.repeat(96).into_bytes());
+    }
+
+    #[test]
+    fn a_long_pipe_takes_no_more_memory_than_a_short_one() {
+        let directory = super::directory(&[]);
+        let mut child = start(&directory.path().join("rejects"));
+        let mut stdin = child.stdin.take().expect("it is a pipe");
+        let lines = format!("{}\n", record("one of many")).repeat(10_000);
+        for _ in 0..64 {
+            stdin.write_all(lines.as_bytes()).expect("it reads on");
+        }
+        let peak = peak_kib(&child);
+        drop(stdin);
+        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+        assert!(peak < MOST_KIB, "{peak} KiB");
+    }
+}
+
+#[test]
+fn rejects_that_are_read_back_keep_their_places_and_bytes() {
+    let bad = [
+        &b"5\n{}\n"[..],
+        record("good").as_bytes(),
+        b"\n\xff\xfe\n[{\"time\":1},{}]\n{\"operation_logs\":[{},7]}\n{\"x\":\"\\u0000\0\"}\n",
+    ]
+    .concat();
+    let files = directory(&[("in.ndjson", &bad)]);
+    let (input, first, second) =
+        (files.path().join("in.ndjson"), files.path().join("first"), files.path().join("second"));
+    let refused =
+        zoom_udm().args(["normalize", text(&input), "--rejects", text(&first)]).output().expect("it runs");
+    assert_eq!(refused.status.code(), Some(1));
+    let again = zoom_udm()
+        .args(["normalize", "--from-rejects", text(&first), "--rejects", text(&second)])
+        .output()
+        .expect("it runs");
+    assert_eq!((again.status.code(), again.stdout.len()), (Some(1), 0));
+    let read = |path: &Path| std::fs::read_to_string(path).expect("it is there");
+    assert!(read(&first).contains("in.ndjson") && read(&first).contains("raw_base64"));
+    assert_eq!(read(&first), read(&second));
+}
+
+#[test]
+fn rejects_for_want_of_a_time_become_events_with_a_default() {
+    let files =
+        directory(&[("in.ndjson", b"{\"action\":\"one\"}\n{\"operation_logs\":[{\"action\":\"two\"},5]}\n")]);
+    let (input, rejects) = (files.path().join("in.ndjson"), files.path().join("rejects"));
+    zoom_udm().args(["normalize", text(&input), "--rejects", text(&rejects)]).assert().code(1);
+    let again = ran(
+        &[
+            "normalize",
+            "--from-rejects",
+            text(&rejects),
+            "--default-time",
+            common::TIME,
+            "--rejects",
+            "REJECTS",
+        ],
+        b"",
+    );
+    let actions: Vec<_> =
+        again.out.events().iter().map(|event| event["metadata"]["productEventType"].clone()).collect();
+    assert_eq!(actions, ["one", "two"]);
+    assert_eq!(place(&again.out.rejects()[0]), json!([text(&input), 2, 53]));
+}
+
+#[test]
+fn a_file_that_holds_no_rejects_is_said() {
+    let files = directory(&[("in.ndjson", record("a").as_bytes())]);
+    let ran = ran(&["normalize", "--from-rejects", text(&files.path().join("in.ndjson"))], b"");
+    assert_eq!(ran.code, 3);
+    assert!(ran.stderr.contains("line 1 is no reject"), "{}", ran.stderr);
+}
+
+#[test]
+fn rejects_are_said_where_no_file_takes_them() {
+    let ran = ran(&["normalize"], "5\n".repeat(12).as_bytes());
+    assert_eq!(ran.stderr.matches("rejected: -, line ").count(), 10, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("rejected: -, line 2 (byte 2): not_object: found a number"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("2 more; --rejects FILE keeps them all"), "{}", ran.stderr);
+}
+
+#[test]
+fn strict_stops_at_the_first_reject() {
+    let input = format!("{}\n5\n{}\n6\n", record("before"), record("after"));
+    let ran = ran(&["normalize", "--strict", "--rejects", "-o-", "--threads", "4"], input.as_bytes());
+    assert_eq!(ran.code, 2, "--rejects wants a file: {}", ran.stderr);
+    for threads in ["1", "4"] {
+        let files = directory(&[]);
+        let rejects = files.path().join("rejects");
+        let strict = common::ran(
+            &["normalize", "--strict", "--rejects", text(&rejects), "--threads", threads],
+            input.as_bytes(),
+        );
+        assert_eq!(
+            (descriptions(&strict.out.events()), strict.code),
+            (vec!["before"], 1),
+            "{}",
+            strict.stderr
+        );
+    }
+}

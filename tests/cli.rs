@@ -1,0 +1,474 @@
+//! Every flag and shape of the command line.
+
+mod common;
+
+use common::{TIME, descriptions, directory, gzip, json_lines, ran, record, text, zoom_udm};
+use serde_json::{Value, json};
+
+const FULL: &str = r#"{"time":"2024-01-31T23:59:59.5Z","operator":"o@x.com","category_type":"User","action":"Update","operation_detail":"Update User a@x.io  - Display Name: set to Ann - Job Title: from Boss to Chief - Department: IT - First Name: Ann - Last Name: Lee - Description: d - User Role: Admin - Location: Oslo [{\"userId\":\"u1\",\"options\":\"e\"},{\"userId\":\"u2\"}]"}"#;
+
+/// The one event, or request, of a record under some flags.
+fn one(flags: &[&str], record: &str) -> Value {
+    let ran = ran(&[&["normalize"], flags].concat(), record.as_bytes());
+    assert_eq!(ran.code, 0, "{flags:?}: {}", ran.stderr);
+    let mut values = ran.out.events();
+    assert_eq!(values.len(), 1, "{flags:?}");
+    values.remove(0)
+}
+
+#[test]
+fn an_event_is_written_in_camel_case() {
+    let description = json_lines(FULL.as_bytes())[0]["operation_detail"].clone();
+    let expected = json!({
+        "metadata": {
+            "eventTimestamp": "2024-01-31T23:59:59.500Z", "eventType": "USER_UNCATEGORIZED",
+            "logType": "ZOOM_OPERATION_LOGS", "productName": "ZOOM_OPERATION_LOGS", "vendorName": "ZOOM",
+            "productEventType": "Update", "description": description,
+        },
+        "additional": {"category_type": "User"},
+        "principal": {"user": {"emailAddresses": ["o@x.com"]}},
+        "target": {
+            "user": {
+                "userid": "u1", "emailAddresses": ["a@x.io"], "userDisplayName": "Ann", "firstName": "Ann", "lastName": "Lee",
+                "title": "Chief", "department": ["IT"], "roleDescription": "d",
+                "attribute": {"roles": [{"name": "Admin"}], "labels": [{"key": "options", "value": "e"}]},
+            },
+            "location": {"name": "Oslo"},
+        },
+        "about": [{"user": {"userid": "u2"}}],
+    });
+    assert_eq!(one(&[], FULL), expected);
+    assert_eq!(one(&["--format", "udm", "--case", "camel"], FULL), expected);
+}
+
+/// A value with its members' names in snake_case.
+fn snake(value: &Value) -> Value {
+    match value {
+        Value::Array(elements) => elements.iter().map(snake).collect(),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (snake_name(name), snake(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn snake_name(name: &str) -> String {
+    name.chars().flat_map(|c| c.is_uppercase().then_some('_').into_iter().chain(c.to_lowercase())).collect()
+}
+
+#[test]
+fn snake_case_changes_names_and_nothing_else() {
+    assert_eq!(one(&["--case", "snake"], FULL), snake(&one(&[], FULL)));
+    let feed = ["--namespace", "n", "--label", "camelCase=v", "--event-id"];
+    assert_eq!(one(&[&feed[..], &["--case", "snake"]].concat(), FULL), snake(&one(&feed, FULL)));
+}
+
+#[test]
+fn an_import_request_holds_its_events() {
+    assert_eq!(
+        one(&["--format", "import"], FULL),
+        json!({"inlineSource": {"events": [{"udm": one(&[], FULL)}]}})
+    );
+    let in_snake = one(&["--format", "import", "--case", "snake"], FULL);
+    assert_eq!(in_snake["inlineSource"]["events"][0]["udm"], snake(&one(&[], FULL)));
+}
+
+#[test]
+fn a_batch_create_request_holds_the_customer_and_its_events() {
+    let request = one(&["--format", "batch-create", "--customer-id", "c\"1"], FULL);
+    assert_eq!(request, json!({"customer_id": "c\"1", "events": [one(&[], FULL)]}));
+    let without = ran(&["normalize", "--format", "batch-create"], b"");
+    assert_eq!(without.code, 2);
+    assert!(without.stderr.contains("--customer-id"), "{}", without.stderr);
+}
+
+#[test]
+fn the_parser_s_shape_is_that_of_run_parser() {
+    let event = json!({"timestamp": "2024-01-31T23:59:59.500Z", "idm": {"readOnlyUdm": one(&[], FULL)}});
+    assert_eq!(one(&["--format", "parser"], FULL), json!({"events": [{"event": event}]}));
+}
+
+#[test]
+fn a_bigquery_row_has_times_and_types_as_numbers_and_additional_as_fields() {
+    let mut expected = snake(&one(&[], FULL));
+    expected["metadata"]["event_timestamp"] = json!({"seconds": 1_706_745_599, "nanos": 500_000_000});
+    expected["additional"] = json!({"fields": [{"key": "category_type", "value": {"string_value": "User"}}]});
+    let row = one(&["--format", "bigquery"], FULL);
+    assert!(row["metadata"]["event_type"].is_u64());
+    expected["metadata"]["event_type"] = row["metadata"]["event_type"].clone();
+    assert_eq!(row, expected);
+}
+
+#[test]
+fn bigquery_s_event_types_are_udm_s_numbers() {
+    let types = event_types();
+    assert!(types.len() > 100);
+    let records: String =
+        types.iter().map(|(_, name)| json!({"time": TIME, "event_type": name}).to_string() + "\n").collect();
+    let [rows, events] = ["bigquery", "udm"]
+        .map(|format| ran(&["normalize", "--format", format], records.as_bytes()).out.events());
+    for ((number, name), (row, event)) in types.iter().zip(rows.iter().zip(&events)) {
+        assert_eq!(
+            (&row["metadata"]["event_type"], &event["metadata"]["eventType"]),
+            (&json!(number), &json!(name))
+        );
+    }
+}
+
+fn event_types() -> Vec<(u32, String)> {
+    let table = include_str!("../src/udm/event_types.tsv");
+    let rows = table.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    let name = |rest: &str| rest.split('\t').next().map(str::to_owned);
+    rows.filter_map(|(number, rest)| Some((number.parse().ok()?, name(rest)?))).collect()
+}
+
+#[test]
+fn requests_are_split_by_events() {
+    let input: String = (0..7).map(|index| record(&index.to_string()) + "\n").collect();
+    for format in [&["--format", "import"][..], &["--format", "batch-create", "--customer-id", "c"]] {
+        let out =
+            ran(&[&["normalize", "--request-events", "3"], format].concat(), input.as_bytes()).out.events();
+        let counts: Vec<_> = out.iter().map(|request| events_in(request).len()).collect();
+        assert_eq!(counts, [3, 3, 1]);
+        let all: Vec<Value> = out.iter().flat_map(events_in).collect();
+        assert_eq!(descriptions(&all), ["0", "1", "2", "3", "4", "5", "6"]);
+    }
+}
+
+#[test]
+fn requests_are_split_by_bytes_and_no_sooner() {
+    let input: String =
+        (0..7).map(|index| record(&format!("{index}{}", "é".repeat(index * 20))) + "\n").collect();
+    let whole = ran(&["normalize", "--format", "import"], input.as_bytes()).out.events;
+    let length = whole.len() - 1;
+    for limit in [1, 500, 1000, length - 1, length] {
+        let limit_text = limit.to_string();
+        let out = ran(&["normalize", "--format", "import", "--request-bytes", &limit_text], input.as_bytes())
+            .out
+            .events;
+        let lines: Vec<&[u8]> = out.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).collect();
+        for (index, line) in lines.iter().enumerate() {
+            let events = events_in(&json_lines(line)[0]);
+            assert!(line.len() <= limit || events.len() == 1, "{limit}");
+            // The next event would not have fitted.
+            if let Some(next) = lines.get(index + 1) {
+                let first = events_in(&json_lines(next)[0])[0].to_string().len() + ",{\"udm\":}".len();
+                assert!(line.len() + first > limit, "{limit}");
+            }
+        }
+        let all: usize = lines.iter().map(|line| events_in(&json_lines(line)[0]).len()).sum();
+        assert_eq!(all, 7);
+    }
+    assert_eq!(
+        ran(&["normalize", "--format", "import", "--request-bytes", &length.to_string()], input.as_bytes())
+            .out
+            .events,
+        whole
+    );
+}
+
+#[test]
+fn requests_hold_a_thousand_events_and_two_million_bytes_unless_told_otherwise() {
+    let by_count =
+        ran(&["normalize", "--format", "import"], format!("{}\n", record("x")).repeat(1001).as_bytes())
+            .out
+            .events();
+    assert_eq!(by_count.iter().map(|request| events_in(request).len()).collect::<Vec<_>>(), [1000, 1]);
+    let by_bytes = ran(
+        &["normalize", "--format", "import"],
+        format!("{}\n", record(&"x".repeat(10_000))).repeat(500).as_bytes(),
+    )
+    .out
+    .events;
+    let longest = by_bytes.split(|&byte| byte == b'\n').map(<[u8]>::len).max();
+    assert!(longest.is_some_and(|longest| (1_980_000..=2_000_000).contains(&longest)), "{longest:?}");
+}
+
+#[test]
+fn no_event_makes_no_request() {
+    let ran = ran(&["normalize", "--format", "import"], b"");
+    assert_eq!((ran.out.events.len(), ran.code), (0, 0));
+}
+
+fn events_in(request: &Value) -> Vec<Value> {
+    match request.get("inlineSource") {
+        Some(source) => {
+            source["events"].as_array().expect("an array").iter().map(|event| event["udm"].clone()).collect()
+        }
+        None => request["events"].as_array().expect("an array").clone(),
+    }
+}
+
+#[test]
+fn values_are_new_or_verbatim() {
+    let detail =
+        record("Change Role  - a@x.io: from User to Admin - Job Title: set to Boss - Type: from A to");
+    let verbatim = &one(&["--values", "verbatim"], &detail)["target"]["user"];
+    assert_eq!(verbatim["title"], "set to Boss");
+    assert_eq!(
+        verbatim["attribute"],
+        json!({"roles": [{"name": "from User to Admin"}], "labels": [{"key": "Type", "value": "from A to"}]})
+    );
+    let new = &one(&["--values", "new"], &detail)["target"]["user"];
+    assert_eq!(new["title"], "Boss");
+    assert_eq!(new["attribute"], json!({"roles": [{"name": "Admin"}]}));
+}
+
+#[test]
+fn a_default_time_is_for_records_without_a_usable_one() {
+    let input = format!("{{\"action\":\"a\"}}\n{{\"time\":\"soon\"}}\n{}\n", record("has one"));
+    let times = |events: &[Value]| {
+        events.iter().map(|event| event["metadata"]["eventTimestamp"].clone()).collect::<Vec<_>>()
+    };
+    let given = ran(&["normalize", "--default-time", "2020-02-29 12:00:00+0100"], input.as_bytes());
+    assert_eq!(times(&given.out.events()), ["2020-02-29T11:00:00Z", "2020-02-29T11:00:00Z", TIME]);
+    let now = zoom_udm()
+        .args(["normalize", "--default-time", "now"])
+        .env("ZOOM_UDM_NOW", "1600000000")
+        .write_stdin(input)
+        .output();
+    assert_eq!(
+        times(&json_lines(&now.expect("it runs").stdout)),
+        ["2020-09-13T12:26:40Z", "2020-09-13T12:26:40Z", TIME]
+    );
+}
+
+#[test]
+fn now_is_the_clock_s_unless_told_otherwise() {
+    let before = chrono::Utc::now();
+    let event = one(&["--default-time", "now"], "{\"action\":\"a\"}");
+    let time = event["metadata"]["eventTimestamp"]
+        .as_str()
+        .and_then(|time| time.parse::<chrono::DateTime<chrono::Utc>>().ok());
+    assert!(time.is_some_and(|time| before <= time && time <= chrono::Utc::now()));
+}
+
+#[test]
+fn a_default_time_that_is_none_is_a_usage_error() {
+    let bad = ran(&["normalize", "--default-time", "soon"], b"");
+    assert_eq!(bad.code, 2);
+    assert!(bad.stderr.contains("--default-time is \"soon\"; expected a time like"), "{}", bad.stderr);
+    zoom_udm().args(["normalize", "--default-time", "now"]).env("ZOOM_UDM_NOW", "x").assert().code(2);
+}
+
+#[test]
+fn clipping_cuts_to_udm_s_maxima_between_characters() {
+    let record =
+        json!({"time": TIME, "action": "é".repeat(40), "operation_detail": format!("a{}", "é".repeat(600))})
+            .to_string();
+    let whole = one(&[], &record);
+    let clipped = one(&["--clip"], &record);
+    assert_eq!(whole["metadata"]["description"], format!("a{}", "é".repeat(600)));
+    assert_eq!(clipped["metadata"]["description"], format!("a{}", "é".repeat(511)));
+    assert_eq!(clipped["metadata"]["productEventType"], "é".repeat(32));
+    let exact =
+        json!({"time": TIME, "action": "x".repeat(64), "operation_detail": "y".repeat(1024)}).to_string();
+    assert_eq!(one(&["--clip"], &exact), one(&[], &exact));
+}
+
+#[test]
+fn a_namespace_goes_to_each_noun_that_is_there() {
+    let event = one(&["--namespace", "corp \"x\""], FULL);
+    for noun in ["/principal", "/target", "/about/0"] {
+        assert_eq!(event.pointer(noun).expect("it is there")["namespace"], "corp \"x\"");
+    }
+    let bare = one(&["--namespace", "corp"], &json!({"time": TIME}).to_string());
+    assert_eq!(bare.as_object().expect("an object").keys().collect::<Vec<_>>(), ["metadata"]);
+}
+
+#[test]
+fn labels_go_to_the_metadata_in_order() {
+    let event = one(&["--label", "env=prod", "--label", "a=b=c", "--label", "e="], FULL);
+    let expected =
+        json!([{"key": "env", "value": "prod"}, {"key": "a", "value": "b=c"}, {"key": "e", "value": ""}]);
+    assert_eq!(event["metadata"]["ingestionLabels"], expected);
+    for bad in ["novalue", "=v"] {
+        assert_eq!(ran(&["normalize", "--label", bad], b"").code, 2);
+    }
+}
+
+#[test]
+fn an_event_id_is_of_what_a_record_says_and_not_of_how() {
+    let id =
+        |record: &str| one(&["--event-id"], record)["metadata"]["productLogId"].as_str().map(str::to_owned);
+    let first = id(r#"{"time":"2024-01-01T00:00:00Z","operator":"é/","other":1.50}"#);
+    assert_eq!(first.as_ref().map(String::len), Some(64));
+    assert_eq!(first, id(r#"{ "other" : 1.50, "operator":"\u00e9\/" , "time":"2024-01-01T00:00:00Z" }"#));
+    assert_eq!(first, id(r#"{"time":"x","time":"2024-01-01T00:00:00Z","operator":"é/","other":1.50}"#));
+    assert_eq!(first, id(r#"[{"time":"2024-01-01T00:00:00Z","operator":"é/","other":1.50}]"#));
+    assert_eq!(
+        first,
+        id(
+            "{\n\"operation_logs\":[\n{\"time\":\"2024-01-01T00:00:00Z\",\"operator\":\"é/\",\"other\":1.50}]}"
+        )
+    );
+    assert_ne!(first, id(r#"{"time":"2024-01-01T00:00:00Z","operator":"é/","other":1.5}"#));
+    assert_ne!(first, id(r#"{"time":"2024-01-01T00:00:00Z","operator":"é/"}"#));
+    assert!(one(&[], FULL)["metadata"].get("productLogId").is_none());
+}
+
+#[test]
+fn a_summary_in_json_adds_up() {
+    let input = format!(
+        "{FULL}\n5\n{{}}\n{{\n{}\n[{{\"time\":\"{TIME}\",\"event_type\":\"x\",\"action\":{{}}}}]\n\n",
+        record("x [{},5]")
+    );
+    let ran = ran(&["normalize", "--summary", "json", "--rejects", "REJECTS"], input.as_bytes());
+    let summary: Value = serde_json::from_str(&ran.stderr).expect("it is JSON alone");
+    let total = |name: &str| {
+        summary[name]
+            .as_object()
+            .expect("an object")
+            .values()
+            .map(|count| count.as_u64().expect("a count"))
+            .sum::<u64>()
+    };
+    assert_eq!(
+        (&summary["records"], &summary["events"], &summary["rejects"]),
+        (&json!(6), &json!(3), &json!(3))
+    );
+    assert_eq!((total("events_by_type"), total("rejects_by_reason")), (3, 3));
+    assert_eq!(summary["events_by_type"], json!({"USER_UNCATEGORIZED": 2, "GENERIC_EVENT": 1}));
+    assert_eq!(summary["rejects_by_reason"], json!({"not_object": 1, "no_time": 1, "not_json": 1}));
+    assert_eq!(summary["notes"], json!({"event_type_unknown": 1, "field_not_text": 1, "json_skipped": 1}));
+    assert_eq!(
+        (&summary["bytes_in"], &summary["bytes_out"]),
+        (&json!(input.len()), &json!(ran.out.events.len()))
+    );
+    assert_eq!((&summary["failures"], &summary["stopped"]), (&json!([]), &json!(false)));
+    assert!(summary["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}
+
+#[test]
+fn a_summary_is_for_people_unless_told_otherwise_and_can_be_left_out() {
+    let human = ran(&["normalize"], FULL.as_bytes()).stderr;
+    assert!(human.contains("1 record") && human.contains("USER_UNCATEGORIZED"), "{human}");
+    assert_eq!(ran(&["normalize", "--summary", "none"], FULL.as_bytes()).stderr, "");
+}
+
+#[test]
+fn the_input_format_can_be_forced() {
+    let pretty = format!("{:#}", json_lines(FULL.as_bytes())[0]);
+    assert_eq!(ran(&["normalize", "--input-format", "auto"], pretty.as_bytes()).out.events().len(), 1);
+    assert_eq!(ran(&["normalize", "--input-format", "json"], pretty.as_bytes()).out.events().len(), 1);
+    let lines = ran(&["normalize", "--input-format", "ndjson", "--rejects", "REJECTS"], pretty.as_bytes());
+    assert_eq!((lines.out.events().len(), lines.code), (0, 1));
+    let values = format!("{} {}\n{}", record("a"), record("b"), record("c"));
+    assert_eq!(ran(&["normalize", "--input-format", "json"], values.as_bytes()).out.events().len(), 3);
+}
+
+#[test]
+fn inputs_are_read_in_the_order_they_are_named() {
+    let gz = gzip(record("b").as_bytes());
+    let (a, c) = (record("a"), record("c"));
+    let files = directory(&[("x/a.json", a.as_bytes()), ("x/b.json", &gz), ("y.ndjson", c.as_bytes())]);
+    let path = |name: &str| text(&files.path().join(name)).to_owned();
+    let read = |arguments: &[&str]| {
+        let ran = ran(&[&["normalize"], arguments].concat(), record("in").as_bytes());
+        descriptions(&ran.out.events()).iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&[&path("x/*.json")]), ["a", "b"]);
+    assert_eq!(read(&[&path("y.ndjson"), "-", &path("x")]), ["c", "in", "a", "b"]);
+    assert_eq!(read(&[&path("**/*.json")]), ["a", "b"]);
+    assert_eq!(read(&["-"]), ["in"]);
+    assert_eq!(read(&[]), ["in"]);
+}
+
+#[test]
+fn a_glob_that_matches_nothing_is_said() {
+    let files = directory(&[]);
+    let none = ran(&["normalize", text(&files.path().join("*.json"))], b"");
+    assert_eq!(none.code, 3);
+    assert!(none.stderr.contains("no file matches"), "{}", none.stderr);
+}
+
+#[test]
+fn a_file_whose_name_looks_like_a_glob_is_read() {
+    let file = record("it");
+    let files = directory(&[("a[1].json", file.as_bytes())]);
+    assert_eq!(ran(&["normalize", text(&files.path().join("a[1].json"))], b"").out.events().len(), 1);
+}
+
+#[test]
+fn every_exit_code_has_its_case() {
+    for (arguments, input, code) in [
+        (&["normalize"][..], FULL, 0),
+        (&["normalize"], "5", 1),
+        (&["normalize", "--threads", "0"], "", 2),
+        (&["normalize", "--nonsense"], "", 2),
+        (&["normalize", "--max-line-bytes", "0"], "", 2),
+        (&["normalize", "--from-rejects", "x", "y"], "", 2),
+        (&["nonsense"], "", 2),
+        (&[], "", 2),
+        (&["normalize", "no/such/file"], "", 3),
+        (&["normalize", "--from-rejects", "no/such/file"], "", 3),
+        (&["normalize", "-o", "no/such/directory/file"], FULL, 3),
+        (&["normalize", "--rejects", "no/such/directory/file"], FULL, 3),
+    ] {
+        assert_eq!(ran(arguments, input.as_bytes()).code, code, "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = ran(&["completions", shell], b"");
+        assert_eq!(script.code, 0);
+        assert!(String::from_utf8_lossy(&script.out.events).contains("from-rejects"), "{shell}");
+    }
+}
+
+#[test]
+fn the_manual_has_every_verb_and_flag() {
+    let manual = String::from_utf8(ran(&["man"], b"").out.events).expect("it is text").replace("\\-", "-");
+    for word in [
+        "VERB: normalize",
+        "VERB: mapping",
+        "VERB: completions",
+        "--event-id",
+        "--request-bytes",
+        "Exit codes",
+    ] {
+        assert!(manual.contains(word), "{word}");
+    }
+    assert!(!manual.contains("generate"));
+}
+
+#[test]
+fn the_help_of_each_verb_has_an_example() {
+    for verb in ["normalize", "mapping", "completions", "man"] {
+        let help = String::from_utf8(ran(&[verb, "--help"], b"").out.events).expect("it is text");
+        assert!(help.contains("Example") && help.contains(&format!("  zoom-udm {verb}")), "{verb}: {help}");
+    }
+    let all = String::from_utf8(ran(&["--help"], b"").out.events).expect("it is text");
+    assert!(all.contains("Exit codes") && all.contains("normalize") && !all.contains("generate"), "{all}");
+}
+
+#[test]
+fn the_readme_names_every_flag() {
+    let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
+    let help = String::from_utf8(ran(&["normalize", "--help"], b"").out.events).expect("it is text");
+    let flags = regex::Regex::new(r"(?m)^\s+(?:-\w, )?(--[a-z-]+)").expect("it is a pattern");
+    for flag in flags.captures_iter(&help).map(|found| found[1].to_owned()).filter(|flag| flag != "--help") {
+        assert!(readme.contains(&format!("`{flag}")), "{flag} is not in README.md");
+    }
+}
+
+#[test]
+fn the_readme_shows_what_really_comes_out() {
+    let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
+    let shown = regex::Regex::new(r#"(?s)<pre lang="json">(.*?)</pre>"#).expect("it is a pattern");
+    let shown: Vec<&str> =
+        shown.captures_iter(&readme).filter_map(|found| found.get(1)).map(|json| json.as_str()).collect();
+    let [record, event] = shown[..] else { unreachable!("one record and one event are shown") };
+    let event: Value = serde_json::from_str(event).expect("it is JSON");
+    assert_eq!(one(&[], record), event);
+}
+
+#[test]
+fn the_readme_s_first_command_makes_an_event_of_every_record() {
+    let records = common::root().join("fixtures/real/records.ndjson");
+    let first = ran(&["normalize", text(&records)], b"");
+    let lines = std::fs::read_to_string(&records).expect("it is there").lines().count();
+    assert_eq!((first.code, first.out.events().len(), lines), (0, 35, 35));
+}

@@ -1,0 +1,178 @@
+//! Every case under `fixtures/`, and what they cover together.
+
+mod common;
+
+use common::{Out, files, json_lines, root, run_pieces};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use zoom_udm::detail::{Cut, Detail};
+use zoom_udm::mapping::{self, ROWS, Row, Rules, Source, Trace};
+use zoom_udm::normalize::{Options, slice};
+use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::time::Timestamp;
+
+#[test]
+fn each_case_becomes_its_snapshot_whatever_the_threads_and_the_reads() {
+    insta::glob!("../fixtures", "**/*.json", |path| {
+        let out = normalized(path);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(path.parent().expect("a case is in a family"));
+        settings.remove_snapshot_suffix();
+        settings.remove_input_file();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        let name = path.file_stem().expect("a case has a name").to_string_lossy();
+        let value = json!({"events": out.events(), "rejects": out.rejects()});
+        settings.bind(|| insta::assert_json_snapshot!(&*name, value));
+    });
+}
+
+/// What a case becomes, the same in every way it can be read.
+fn normalized(path: &Path) -> Out {
+    let bytes = std::fs::read(path).expect("the case can be read");
+    let name = path.strip_prefix(root().join("fixtures")).expect("it is below fixtures").to_string_lossy();
+    let (expected, summary) = run_pieces(&name, &bytes, usize::MAX, 1, &Options::default());
+    assert!(summary.failures.is_empty(), "{name}: {:?}", summary.failures);
+    assert_eq!(summary.records, summary.events + summary.rejects, "{name}");
+    for piece in [1, 7, 4096, usize::MAX] {
+        for threads in [1, 4] {
+            let (found, _) = run_pieces(&name, &bytes, piece, threads, &Options::default());
+            assert!(
+                found == expected,
+                "{name}: {threads} threads and reads of {piece} bytes give something else"
+            );
+        }
+    }
+    expected
+}
+
+#[test]
+fn the_plain_files_hold_the_real_records_and_nothing_else() {
+    let real = root().join("fixtures/real");
+    let lines = |path: &Path| json_lines(&std::fs::read(path).expect("it can be read"));
+    let sorted = |values: Vec<Value>| {
+        let mut texts: Vec<_> = values.iter().map(Value::to_string).collect();
+        texts.sort();
+        texts
+    };
+    let families = files(&real, "json").iter().flat_map(|path| lines(path)).collect();
+    let plain = files(&real, "ndjson").iter().flat_map(|path| lines(path)).collect();
+    assert_eq!(sorted(families), sorted(plain));
+}
+
+#[test]
+fn every_row_is_filled_by_a_fixture() {
+    let mut filled = BTreeSet::new();
+    for path in files(&root().join("fixtures"), "json") {
+        let bytes = std::fs::read(&path).expect("the case can be read");
+        for record in records(&bytes) {
+            fill(&record.to_string(), &mut filled);
+        }
+    }
+    let bare: Vec<_> = (0..ROWS.len()).filter(|row| !filled.contains(row)).map(|row| &ROWS[row]).collect();
+    assert!(bare.is_empty(), "no fixture fills these rows: {bare:#?}");
+}
+
+/// The records of a case, as far as it is JSON.
+fn records(bytes: &[u8]) -> Vec<Value> {
+    let mut records = Vec::new();
+    for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>().map_while(Result::ok) {
+        match value {
+            Value::Array(elements) => records.extend(elements),
+            Value::Object(mut object) => match object.remove("operation_logs") {
+                Some(Value::Array(elements)) => records.extend(elements),
+                _ => records.push(Value::Object(object)),
+            },
+            _ => {}
+        }
+    }
+    records
+}
+
+/// Which rows fill the event of a record.
+fn fill(text: &str, filled: &mut BTreeSet<usize>) {
+    let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
+    let Ok(record) = Record::read(text, &mut scratch) else { return };
+    let Some(time) = record.get(Field::Time).and_then(Timestamp::parse) else { return };
+    let detail =
+        record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut)).unwrap_or_default();
+    let mut rows = Filled(Vec::new());
+    let event =
+        mapping::map(&record, &detail, time, Rules::default(), &mut mapping::Notes::default(), &mut rows);
+    filled.extend(rows.0.iter().map(|(row, _)| *row));
+    // The event is made with these two, so no row puts them.
+    let of_field = |field| ROWS.iter().position(|row| row.source == Source::Field(field));
+    filled.extend(of_field(Field::Time));
+    filled.extend(
+        of_field(Field::EventType)
+            .filter(|_| record.get(Field::EventType) == Some(event.metadata.event_type.name())),
+    );
+}
+
+/// The rows that filled an event, and with what.
+struct Filled(Vec<(usize, String)>);
+
+impl Trace for Filled {
+    fn filled(&mut self, row: &'static Row, value: &str) {
+        let index =
+            ROWS.iter().position(|known| std::ptr::eq(known, row)).expect("a row is one of the table");
+        self.0.push((index, value.to_owned()));
+    }
+}
+
+#[test]
+fn each_row_s_example_gives_its_value_at_its_path() {
+    for row in &ROWS {
+        let (text, value) = row.example;
+        let (events, summary) = slice(example(row, text).to_string().as_bytes(), &Options::default());
+        assert_eq!(summary.events, 1, "{row:?}");
+        let event = json_lines(&events).remove(0);
+        let found = texts_at(&event, row.path);
+        assert!(
+            found.join(", ") == value || found.iter().any(|found| found == value),
+            "{row:?}: found {found:?} in {event:#}"
+        );
+    }
+}
+
+#[test]
+fn each_row_s_example_is_filled_by_that_row() {
+    for (index, row) in ROWS.iter().enumerate() {
+        let mut filled = BTreeSet::new();
+        fill(&example(row, row.example.0).to_string(), &mut filled);
+        assert!(filled.contains(&index), "{row:?}");
+    }
+}
+
+/// The record that an example is about.
+fn example(row: &Row, text: &str) -> Value {
+    let mut record = json!({"time": common::TIME});
+    match row.source {
+        Source::Constant => {}
+        Source::Field(field) => record[field.name()] = text.into(),
+        Source::Detail(_) | Source::Key(_) | Source::FirstUser(_) | Source::FurtherUser(_) => {
+            record["operation_detail"] = text.into();
+        }
+    }
+    record
+}
+
+/// The texts at a path of the table: of a list all, of a label `key=value`.
+fn texts_at(value: &Value, path: &str) -> Vec<String> {
+    match value {
+        Value::Array(elements) => elements.iter().flat_map(|element| texts_at(element, path)).collect(),
+        Value::Object(label) if path.is_empty() => {
+            vec![format!("{}={}", text(&label["key"]), text(&label["value"]))]
+        }
+        _ if path.is_empty() => vec![text(value)],
+        _ => {
+            let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+            value.get(name.trim_end_matches("[]")).map(|inner| texts_at(inner, rest)).unwrap_or_default()
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a leaf is a text").to_owned()
+}

@@ -1,0 +1,244 @@
+//! The same input gives the same bytes: on any number of threads, from a file, a pipe or gzip, at any read size.
+//! Nothing panics, nothing is lost.
+
+mod common;
+
+use common::{Out, directory, gzip, ran, run_pieces, text};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use zoom_udm::corpus::{self, Kind};
+use zoom_udm::normalize::{Format, Options, Summary};
+
+/// How much is read at a time.
+const PIECES: [usize; 5] = [1, 7, 100, 4096, usize::MAX];
+
+/// Generated lines of a kind.
+fn lines(kind: Kind, records: u64, seed: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    corpus::write(kind, records, seed, &mut out).expect("memory takes all");
+    out
+}
+
+/// A page, an array or records, as a pretty-printer writes them.
+fn pretty(seed: u64, records: u64, form: u8) -> Vec<u8> {
+    let records = common::json_lines(&lines(Kind::Realistic, records, seed));
+    let value = match form % 3 {
+        0 => json!({"from": "2024-01-01", "page_size": 30, "operation_logs": records, "to": "2024-01-31"}),
+        1 => Value::Array(records),
+        _ => return records.iter().flat_map(|record| format!("{record:#}\n").into_bytes()).collect(),
+    };
+    format!("{value:#}\n").into_bytes()
+}
+
+/// Inputs of all kinds, whole and broken.
+fn inputs() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        3 => (any::<u64>(), 0..20_u64).prop_map(|(seed, records)| lines(Kind::Hostile, records, seed)),
+        2 => (any::<u64>(), 0..6_u64, any::<u8>()).prop_map(|(seed, records, form)| pretty(seed, records, form)),
+        1 => proptest::collection::vec(any::<u8>(), 0..40),
+        1 => "[\\[\\]{},:\"a-z0-9 \r\n\\\\-]{0,60}".prop_map(String::into_bytes),
+        1 => Just(b"{\n".to_vec()),
+        1 => Just("\u{feff}".into()),
+    ];
+    // A part may be cut anywhere.
+    let cut = (part, 0..3_u8, any::<prop::sample::Index>()).prop_map(|(mut part, cut, end)| {
+        if cut == 0 {
+            part.truncate(end.index(part.len() + 1));
+        }
+        part
+    });
+    proptest::collection::vec(cut, 0..4).prop_map(|parts| parts.concat())
+}
+
+fn formats() -> impl Strategy<Value = Format> {
+    prop_oneof![3 => Just(Format::Auto), 1 => Just(Format::Ndjson), 1 => Just(Format::Json)]
+}
+
+/// What an input becomes on one thread, read whole.
+fn plainly(input: &[u8], options: &Options) -> (Out, Summary) {
+    run_pieces("in", input, usize::MAX, 1, options)
+}
+
+/// Everything is counted, and every reject holds the bytes that stand at its place.
+fn assert_reconciled(input: &[u8], out: &Out, summary: &Summary) {
+    for reject in out.rejects() {
+        let offset = reject["offset"]
+            .as_u64()
+            .and_then(|offset| usize::try_from(offset).ok())
+            .expect("a place in the input");
+        assert!(input[offset..].starts_with(&common::raw(&reject)), "{reject}");
+        let ends = common::line_ends(&input[..offset]);
+        assert_eq!(reject["line"], ends + 1, "{reject}");
+    }
+    assert_eq!(summary.records, summary.events + summary.rejects);
+    assert_eq!(summary.events, summary.events_by_type.iter().map(|(_, count)| count).sum::<u64>());
+    assert_eq!(summary.rejects, summary.rejects_by_reason.iter().sum::<u64>());
+    assert_eq!((summary.events, summary.rejects), (out.events().len() as u64, out.rejects().len() as u64));
+    assert_eq!(summary.bytes_out, out.events.len() as u64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_input_becomes_the_same_at_any_read_size_on_any_number_of_threads(
+        input in inputs(), format in formats(), limit in prop_oneof![Just(4 << 20), 1..2000_usize], at in 1..3000_usize,
+    ) {
+        let options = Options { format, max_line_bytes: limit, ..Options::default() };
+        let (expected, summary) = plainly(&input, &options);
+        assert_reconciled(&input, &expected, &summary);
+        prop_assert_eq!(summary.bytes_in, input.len() as u64);
+        for (piece, threads) in PIECES.into_iter().chain([at]).zip([1, 2, 8, 1, 8, 2]) {
+            let (found, _) = run_pieces("in", &input, piece, threads, &options);
+            prop_assert!(found == expected, "pieces of {} on {} threads:\n{}\n{}\nnot\n{}\n{}", piece, threads,
+                String::from_utf8_lossy(&found.events), String::from_utf8_lossy(&found.rejects),
+                String::from_utf8_lossy(&expected.events), String::from_utf8_lossy(&expected.rejects));
+        }
+    }
+
+    #[test]
+    fn any_input_becomes_the_same_packed_in_any_number_of_members(
+        input in inputs().prop_filter("it looks like gzip itself", |input| !zoom_udm::normalize::is_gzip(input)),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..4), piece in 1..300_usize,
+    ) {
+        let (expected, _) = plainly(&input, &Options::default());
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(input.len() + 1)).chain([0, input.len()]).collect();
+        cuts.sort_unstable();
+        let packed: Vec<u8> = cuts.windows(2).flat_map(|cut| gzip(&input[cut[0]..cut[1]])).collect();
+        let (found, summary) = run_pieces("in", &packed, piece, 2, &Options::default());
+        prop_assert!(summary.failures.is_empty());
+        prop_assert!(found == expected);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(input in proptest::collection::vec(any::<u8>(), 0..300), gzipped in any::<bool>(), format in formats()) {
+        let input = if gzipped { [&[0x1f, 0x8b, 0x08], &input[..]].concat() } else { input };
+        let (out, summary) = plainly(&input, &Options { format, ..Options::default() });
+        if !gzipped {
+            assert_reconciled(&input, &out, &summary);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn many_blocks_come_out_in_the_order_of_the_input(seed in any::<u64>(), hostile in any::<bool>(), piece in 1000..600_000_usize) {
+        let input = lines(if hostile { Kind::Hostile } else { Kind::Realistic }, 8000, seed);
+        let (expected, summary) = plainly(&input, &Options::default());
+        assert_reconciled(&input, &expected, &summary);
+        for threads in [1, 2, 8] {
+            prop_assert!(run_pieces("in", &input, piece, threads, &Options::default()).0 == expected);
+            prop_assert!(run_pieces("in", &gzip(&input), piece, threads, &Options::default()).0 == expected);
+        }
+    }
+
+    #[test]
+    fn a_document_longer_than_the_limit_gives_what_its_records_give_one_a_line(seed in any::<u64>(), form in 0..2_u8, piece in 1000..600_000_usize) {
+        let document = pretty(seed, 4000, form);
+        let options = Options { max_line_bytes: 10_000, ..Options::default() };
+        prop_assert!(document.len() > 100 * options.max_line_bytes);
+        let (expected, _) = plainly(&lines(Kind::Realistic, 4000, seed), &options);
+        for threads in [1, 8] {
+            let (found, summary) = run_pieces("in", &document, piece, threads, &options);
+            prop_assert_eq!((summary.events, summary.rejects), (4000, 0));
+            prop_assert!(found.events == expected.events);
+        }
+    }
+}
+
+#[test]
+fn a_document_a_little_longer_than_the_limit_is_read_alike_in_one_read_and_in_many() {
+    let document = pretty(1, 20, 0);
+    for limit in document.len() - 3..document.len() + 2 {
+        let options = Options { max_line_bytes: limit, ..Options::default() };
+        for piece in PIECES {
+            let (found, summary) = run_pieces("in", &document, piece, 1, &options);
+            assert_eq!(
+                (summary.events, summary.rejects),
+                (20, 0),
+                "limit {limit} of {}, pieces of {piece}",
+                document.len()
+            );
+            assert!(found == plainly(&document, &options).0);
+        }
+    }
+}
+
+#[test]
+fn a_broken_element_takes_no_other_with_it() {
+    for form in [0, 1] {
+        let document = String::from_utf8(pretty(3, 6, form)).expect("it is text");
+        let (whole, _) = plainly(document.as_bytes(), &Options::default());
+        for broken in 0..6 {
+            let (fault, _) = document.match_indices("\"action\":").nth(broken).expect("each record has one");
+            let broken_one = format!("{}\"action\"{}", &document[..fault], &document[fault + 9..]);
+            let (out, summary) = plainly(broken_one.as_bytes(), &Options::default());
+            assert_reconciled(broken_one.as_bytes(), &out, &summary);
+            // The beginning of the document and the broken record.
+            assert_eq!((summary.events, summary.rejects), (5, 2), "{broken}: {:#?}", out.rejects());
+            let kept: Vec<_> =
+                whole.events().into_iter().enumerate().filter(|(index, _)| *index != broken).collect();
+            assert!(out.events().into_iter().eq(kept.into_iter().map(|(_, event)| event)));
+        }
+    }
+}
+
+#[test]
+fn a_document_cut_short_gives_what_is_whole_in_it() {
+    let page = String::from_utf8(pretty(3, 6, 0)).expect("it is text");
+    let cut = &page[..page.len() * 2 / 3];
+    let (out, summary) = plainly(cut.as_bytes(), &Options::default());
+    assert_reconciled(cut.as_bytes(), &out, &summary);
+    assert!(summary.events >= 3 && summary.rejects > 0, "{summary:?}");
+}
+
+#[test]
+fn a_broken_document_does_not_take_the_next_one_with_it() {
+    let (first, second) = (
+        String::from_utf8(pretty(4, 3, 0)).expect("text"),
+        String::from_utf8(pretty(5, 2, 0)).expect("text"),
+    );
+    let cut = first.rfind("\"time\"").expect("it is there");
+    let both = format!("{}\n{second}", &first[..cut]);
+    let (out, summary) = plainly(both.as_bytes(), &Options::default());
+    assert_reconciled(both.as_bytes(), &out, &summary);
+    let (expected, _) = plainly(second.as_bytes(), &Options::default());
+    assert!(out.events.ends_with(&expected.events));
+    assert!(summary.events >= 4 && summary.rejects > 0);
+}
+
+#[test]
+fn the_binary_gives_the_same_from_file_pipe_and_gzip_on_any_number_of_threads() {
+    let input = lines(Kind::Hostile, 5000, 11);
+    let packed = gzip(&input);
+    let files = directory(&[("in", &input), ("in.gz", &packed)]);
+    let [file, gz] = ["in", "in.gz"].map(|name| files.path().join(name));
+    let expected = ran(&["normalize", "--threads", "1", "--rejects", "REJECTS"], &input);
+    assert_eq!(expected.code, 1);
+    assert!(expected.out.events().len() > 1000 && expected.out.rejects().len() > 100);
+    // The input's name is in each reject.
+    let renamed = |out: &Out, name: &str| {
+        String::from_utf8_lossy(&out.rejects).replace(&format!("{{\"input\":\"{name}\""), "{\"input\":\"-\"")
+    };
+    for threads in ["1", "2", "8"] {
+        for (name, stdin) in
+            [("-", &input), ("-", &packed), (text(&file), &Vec::new()), (text(&gz), &Vec::new())]
+        {
+            let found = ran(&["normalize", name, "--threads", threads, "--rejects", "REJECTS"], stdin);
+            assert!(found.out.events == expected.out.events, "{name} on {threads} threads");
+            assert_eq!(renamed(&found.out, name), renamed(&expected.out, "-"), "{name} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn a_record_is_not_changed_by_its_neighbours() {
+    let input = lines(Kind::Hostile, 300, 5);
+    let whole = plainly(&input, &Options { format: Format::Ndjson, ..Options::default() }).0;
+    let each = input
+        .split_inclusive(|&byte| byte == b'\n')
+        .flat_map(|line| plainly(line, &Options { format: Format::Ndjson, ..Options::default() }).0.events);
+    assert!(whole.events == each.collect::<Vec<u8>>());
+}

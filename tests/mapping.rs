@@ -1,0 +1,42 @@
+//! `mapping.md` is what the table says.
+
+mod common;
+
+use assert_cmd::Command;
+use common::root;
+
+#[test]
+fn mapping_md_is_printed_from_the_table() {
+    let path = root().join("mapping.md");
+    let printed = zoom_udm::mapping::markdown();
+    if std::env::var_os("UPDATE_MAPPING").is_some() {
+        std::fs::write(&path, &printed).expect("mapping.md can be written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == printed,
+        "mapping.md is stale; UPDATE_MAPPING=1 cargo test --test mapping prints it anew"
+    );
+}
+
+#[test]
+fn the_verb_prints_the_same() {
+    let output = Command::new(env!("CARGO_BIN_EXE_zoom-udm")).arg("mapping").output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), zoom_udm::mapping::markdown());
+}
+
+#[test]
+fn the_verb_prints_every_row_as_json() {
+    let output = Command::new(env!("CARGO_BIN_EXE_zoom-udm"))
+        .args(["mapping", "--format", "json"])
+        .output()
+        .expect("it runs");
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(rows.len(), zoom_udm::mapping::ROWS.len());
+    for (found, row) in rows.iter().zip(&zoom_udm::mapping::ROWS) {
+        assert_eq!(found["path"], row.path);
+        assert_eq!(found["rule"], row.rule);
+        assert_eq!(found["example"]["text"], row.example.0);
+        assert_eq!(found["example"]["value"], row.example.1);
+    }
+}
