@@ -7,15 +7,16 @@
 //! | floor | room | its one job |
 //! |---|---|---|
 //! | 0 | `json` | JSON as bytes: where strings and values end, escapes both ways |
-//! | 0 | [`time`] | points in time: what a record may write, what an event carries |
-//! | 0 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
+//! | 0 | `corpus` | made-up records for tests and benches |
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
-//! | 1 | [`record`] | one raw record, borrowed from its line |
-//! | 1 | [`detail`] | `operation_detail`: head, changes, addresses, users in its JSON |
-//! | 1 | [`udm`] | the typed part of UDM that is filled, its event types, the one JSON writer |
-//! | 2 | [`mapping`] | record and detail to event: the table, the ladder of event types, `mapping.md` |
-//! | 3 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
-//! | 4 | `cli` | one file a verb: flags to options to one library call to an exit code |
+//! | 1 | [`time`] | points in time: what a record may write, what an event carries |
+//! | 1 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
+//! | 2 | [`record`] | one raw record, borrowed from its line |
+//! | 2 | [`detail`] | `operation_detail`: head, changes, addresses, users in its JSON |
+//! | 2 | [`udm`] | the typed part of UDM that is filled, its event types, the one JSON writer |
+//! | 3 | [`mapping`] | record and detail to event: the table, what it compiles to, the ladder of event types, `mapping.md` |
+//! | 4 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
+//! | 5 | `cli` | one file a verb: flags to options to one library call to an exit code |
 //!
 //! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
 //! input or output. A test reads the `use crate::` lines and fails on one that points up.
@@ -25,8 +26,9 @@
 //! - Every record comes out as an event or as a reject; nothing is dropped silently.
 //! - Mapping cannot fail. Only reading can refuse, for one of five reasons.
 //! - The output's bytes depend on the input's bytes and the options alone: not on threads, read sizes or gzip.
-//! - Every fast path has a plain twin that defines it (`serde_json`, `chrono`, the regular expression), and a property
-//!   test that holds the two equal. A fast path that is not sure says so and the twin decides.
+//! - Every fast path has a plain twin that defines it (`serde_json`, `chrono`, the regular expression, the typed event
+//!   and its writer), and a property test that holds the two equal. A fast path that is not sure says so and the twin
+//!   decides.
 //! - Memory is bounded by threads × (line limit + a few blocks), whatever comes in.
 
 #[cfg(feature = "cli")]

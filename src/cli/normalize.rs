@@ -1,7 +1,7 @@
 //! `zoom-udm normalize`: raw records in, UDM events out.
 
 use super::inputs::{self, Progress};
-use super::output::Destination;
+use super::output::{AtStop, Destination};
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, signal};
 use crate::mapping::{Rules, Values};
@@ -142,12 +142,13 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let started = Instant::now();
     let options = options(flags)?;
     signal::stop_at(&options.stop);
-    let mut output = Destination::open(flags.output.as_deref())?;
-    let mut rejects = flags.rejects.as_deref().map(|file| Destination::open(Some(file))).transpose()?;
+    let mut output = Destination::open(flags.output.as_deref(), AtStop::Remove)?;
+    let reject_file = |file| Destination::open(Some(file), AtStop::Keep);
+    let mut rejects = flags.rejects.as_deref().map(reject_file).transpose()?;
     let mut sink = Streams {
         events: Events::new(flags, &mut output),
         rejects: match &mut rejects {
-            Some(file) => Rejects::File(RejectWriter::new(io::BufWriter::new(file))),
+            Some(file) => Rejects::File(RejectWriter::new(file)),
             None => Rejects::Said(0),
         },
     };
@@ -269,7 +270,8 @@ impl<'a> Events<'a> {
 }
 
 enum Rejects<'a> {
-    File(RejectWriter<io::BufWriter<&'a mut Destination>>),
+    /// Not buffered: what was refused is in the file before more is read.
+    File(RejectWriter<&'a mut Destination>),
     /// How many were said on standard error.
     Said(u64),
 }

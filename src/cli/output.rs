@@ -7,6 +7,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// What becomes of a file in the making when a signal ends the program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtStop {
+    /// It is removed: half of it is of no use.
+    Remove,
+    /// It is put in place: each part of it is whole in itself.
+    Keep,
+}
+
 /// A place for output.
 pub(super) enum Destination {
     /// Standard output, a device or a pipe.
@@ -17,7 +26,8 @@ pub(super) enum Destination {
 
 impl Destination {
     /// Standard output for nothing or `-`; anything that is no regular file as it is; else a new file beside it.
-    pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+    /// `at_stop` says what a signal makes of what was written until then.
+    pub(super) fn open(path: Option<&Path>, at_stop: AtStop) -> anyhow::Result<Self> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else { return Self::standard_output() };
         let context =
             || format!("{} cannot be written; check the directory and its permissions", path.display());
@@ -35,7 +45,7 @@ impl Destination {
         if let Ok(old) = path.metadata() {
             file.as_file().set_permissions(old.permissions()).with_context(context)?;
         }
-        signal::remove_at_stop(file.path());
+        signal::unfinished(file.path(), (at_stop == AtStop::Keep).then_some(path));
         Ok(Self::File(file, path.to_owned()))
     }
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Files in the making: gone if the program must end before they are whole.
-static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// Files in the making, with the place where what there is of one is put if the program must end; without a place it
+/// is removed.
+static UNFINISHED: Mutex<Vec<(PathBuf, Option<PathBuf>)>> = Mutex::new(Vec::new());
 
 /// How long blocks in hand may take. They take milliseconds; a read from an idle pipe takes for ever.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -17,9 +18,12 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     let handler = move || {
         stop.store(true, Ordering::Relaxed);
         std::thread::sleep(PATIENCE);
-        for path in UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            // Gone already, or not ours to remove: either way nothing more can be done.
-            let _ = std::fs::remove_file(path);
+        for (path, place) in UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // Gone already, or not ours to touch: either way nothing more can be done.
+            let _ = match place {
+                Some(place) => std::fs::rename(path, place),
+                None => std::fs::remove_file(path),
+            };
         }
         super::report::say("stopped by a signal while waiting for input; run again");
         std::process::exit(super::Exit::Stopped as i32);
@@ -28,7 +32,8 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     let _ = ctrlc::set_handler(handler);
 }
 
-/// Has a file removed if the program is ended by a signal.
-pub(super) fn remove_at_stop(path: &Path) {
-    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+/// Has a file in the making put in a place, or removed, if the program is ended by a signal.
+pub(super) fn unfinished(path: &Path, place: Option<&Path>) {
+    let entry = (path.to_owned(), place.map(Path::to_owned));
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
 }

@@ -37,10 +37,13 @@ impl Input {
     }
 }
 
-/// Whether bytes begin as gzip does (RFC 1952: two magic bytes, and deflate, the one method there is).
+/// How gzip begins (RFC 1952): two magic bytes, and deflate, the one method there is.
+const MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// Whether bytes begin as gzip does.
 #[must_use]
 pub fn is_gzip(start: &[u8]) -> bool {
-    start.starts_with(&[0x1f, 0x8b, 0x08])
+    start.starts_with(&MAGIC)
 }
 
 /// How much packed input is read at once: beyond this nothing was gained when unpacking 2 MB objects.
@@ -49,7 +52,7 @@ const PACKED_BLOCK: usize = 128 << 10;
 /// The bytes of `reader`, unpacked if they are gzip: every member of it, and zero bytes behind the last (padding).
 pub(super) fn unpacked(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut start = [0; 3];
-    let length = read_full(&mut reader, &mut start)?;
+    let length = read_magic(&mut reader, &mut start)?;
     let whole = Cursor::new(start).take(length as u64).chain(reader);
     if !is_gzip(&start[..length]) {
         return Ok(Box::new(whole));
@@ -110,11 +113,11 @@ fn describe(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), message)
 }
 
-/// Reads until `buffer` is full or the input ends.
-pub(super) fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+/// Reads what there is of gzip's magic bytes: no more than it takes to tell, so that a short line need not wait.
+fn read_magic(reader: &mut dyn Read, start: &mut [u8; 3]) -> io::Result<usize> {
     let mut length = 0;
-    while length < buffer.len() {
-        match reader.read(&mut buffer[length..]) {
+    while length < start.len() && MAGIC.starts_with(&start[..length]) {
+        match reader.read(&mut start[length..]) {
             Ok(0) => break,
             Ok(more) => length += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -49,7 +49,7 @@ pub struct RejectWriter<W> {
 }
 
 impl<W: Write> RejectWriter<W> {
-    /// A writer of rejects to `out`, which should not need buffering for small writes.
+    /// A writer of rejects to `out`, each in one write.
     pub fn new(out: W) -> Self {
         Self { out, buffer: Vec::new(), waiting: Vec::new() }
     }

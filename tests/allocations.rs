@@ -1,0 +1,58 @@
+//! Memory is asked for at the start, not for each record.
+
+use zoom_udm::corpus::{self, Kind};
+use zoom_udm::detail::{Cut, Detail};
+use zoom_udm::mapping::{Notes, Rules, map};
+use zoom_udm::normalize::{Options, slice};
+use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::time::Timestamp;
+use zoom_udm::udm::Writer;
+
+fn lines(kind: Kind, records: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    corpus::write(kind, records, 1, &mut bytes).expect("a Vec takes all");
+    bytes
+}
+
+#[test]
+fn a_plain_record_becomes_an_event_without_an_allocation() {
+    let bytes = lines(Kind::Plain, 2000);
+    let text = String::from_utf8(bytes).expect("the corpus is UTF-8");
+    let text: Vec<&str> = text.lines().filter(|line| !line.contains('[')).collect();
+    assert!(text.len() > 1500, "most records hold no JSON");
+    let (mut scratch, mut cut, mut notes) = (Scratch::default(), Cut::default(), Notes::default());
+    let (writer, mut out) = (Writer::default(), Vec::with_capacity(4 << 20));
+    let mut all = || {
+        out.clear();
+        for line in &text {
+            let record = Record::read(line, &mut scratch).expect("it is a record");
+            let time = record.get(Field::Time).and_then(Timestamp::parse).expect("with a time");
+            let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+            writer.write(&map(&record, &detail, time, Rules::default(), &mut notes, &mut ()), &mut out);
+        }
+    };
+    // What is made once is made now.
+    all();
+    assert_eq!(allocation_counter::measure(all).count_total, 0);
+}
+
+#[test]
+fn a_run_over_twice_the_records_allocates_no_more() {
+    // Both fit into one block: what a run allocates for its blocks is the same.
+    for kind in [Kind::Plain, Kind::Escaped] {
+        let without_json = |records| {
+            let text = String::from_utf8(lines(kind, records)).expect("the corpus is UTF-8");
+            let kept: Vec<&str> = text.lines().filter(|line| !line.contains('[')).collect();
+            kept.join("\n").into_bytes()
+        };
+        let (some, more) = (without_json(300), without_json(600));
+        let count = |bytes: &[u8]| {
+            let run = || assert_eq!(slice(bytes, &Options::default()).1.rejects, 0);
+            run();
+            allocation_counter::measure(run).count_total
+        };
+        // Room for events grows by doubling: twice the events are one more.
+        let (first, second) = (count(&some), count(&more));
+        assert!(second <= first + 3, "{first} allocations for 300 records, {second} for 600");
+    }
+}
