@@ -10,6 +10,7 @@ use crate::mapping::{self, Note, Template};
 use crate::record::{self, Field, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Timestamp;
+use crate::udm::EventType;
 use memchr::memchr;
 use std::ops::Range;
 
@@ -242,24 +243,19 @@ impl Emitter<'_> {
             return self.refuse_time(bytes, record, text, at);
         };
         self.output.tally.records += 1;
-        let detail = record
-            .get(Field::OperationDetail)
-            .map(|text| Detail::parse(text, &mut self.cut))
-            .unwrap_or_default();
+        let detail = match record.get(Field::OperationDetail) {
+            Some(text) => Detail::parse(text, &mut self.cut),
+            None => Detail::default(),
+        };
         let Output { events, tally, .. } = &mut self.output;
-        let rules = self.options.rules;
         let written = self.template.as_ref().and_then(|template| {
-            mapping::write(record, &detail, &time, rules, template, &mut tally.notes, events)
+            mapping::write(record, &detail, &time, self.options.rules, template, &mut tally.notes, events)
         });
-        let event_type = written.unwrap_or_else(|| {
-            let mut event = mapping::map(record, &detail, time, rules, &mut tally.notes, &mut ());
-            if self.options.event_id {
-                event.metadata.product_log_id = record::id(text).ok();
-            }
-            self.options.writer.write(&event, events);
-            event.metadata.event_type
-        });
-        tally.event(event_type);
+        let event_type = match written {
+            Some(event_type) => event_type,
+            None => write_typed(record, &detail, time, text, self.options, &mut self.output),
+        };
+        self.output.tally.event(event_type);
     }
 
     /// The record's time, or the default.
@@ -291,6 +287,24 @@ impl Emitter<'_> {
         self.output.tally.refused(refusal.reason, 1);
         self.output.rejects.push(Reject { place, line, refusal, part: Part::Whole });
     }
+}
+
+/// Writes the typed event of a record: what the template leaves to it.
+#[inline(never)]
+fn write_typed<'a>(
+    record: &Record<'a>,
+    detail: &Detail<'a>,
+    time: Timestamp,
+    text: &str,
+    options: &Options,
+    output: &mut Output,
+) -> EventType {
+    let mut event = mapping::map(record, detail, time, options.rules, &mut output.tally.notes, &mut ());
+    if options.event_id {
+        event.metadata.product_log_id = record::id(text).ok();
+    }
+    options.writer.write(&event, &mut output.events);
+    event.metadata.event_type
 }
 
 #[cold]
