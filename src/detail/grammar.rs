@@ -28,8 +28,8 @@ pub(super) struct Marks {
     places: SmallVec<[u32; 24]>,
     /// Whether there is a bracket or brace that a JSON value could begin with.
     pub(super) brackets: bool,
-    /// Whether there is an `@`.
-    pub(super) at_signs: bool,
+    /// How many `@` there are.
+    pub(super) at_signs: u32,
 }
 
 impl Marks {
@@ -37,7 +37,7 @@ impl Marks {
     #[inline]
     pub(super) fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
-        let mut marks = Self { places: SmallVec::new(), brackets: false, at_signs: false };
+        let mut marks = Self { places: SmallVec::new(), brackets: false, at_signs: 0 };
         // `[` and `{` differ in the bit that also makes letters small.
         let select = |step: u8x16| {
             let small = step | u8x16::splat(0x20);
@@ -49,7 +49,7 @@ impl Marks {
         };
         each(bytes, select, |at| {
             match bytes[at] {
-                b'@' => marks.at_signs = true,
+                b'@' => marks.at_signs += 1,
                 b'-' | b':' => {
                     if matches!(bytes.get(at + 1), None | Some(b' ')) || bytes[at] == b':' {
                         marks.places.push(u32::try_from(at).unwrap_or(u32::MAX));

@@ -27,8 +27,8 @@ pub struct Detail<'a> {
     pub changes: SmallVec<[Change<'a>; 6]>,
     /// The JSON value in the text, as it stands there.
     json: Option<&'a str>,
-    /// Whether there is an `@`: without one there is no address.
-    at_signs: bool,
+    /// How many `@` there are: there are no more addresses.
+    at_signs: u32,
 }
 
 /// Room for a text whose JSON value was cut out of its middle.
@@ -64,7 +64,7 @@ impl<'a> Detail<'a> {
     #[must_use]
     #[inline]
     pub fn emails(&self) -> [Option<&'a str>; 2] {
-        if !self.at_signs {
+        if self.at_signs == 0 {
             return [None, None];
         }
         let keys = self.changes.iter().map(|change| change.key);
@@ -76,6 +76,7 @@ impl<'a> Detail<'a> {
                 from = found.end;
                 let found = &place[found];
                 match first {
+                    None if self.at_signs == 1 => return [Some(found), None],
                     None => first = Some(found),
                     Some(first) if same_ignoring_case(first, found) => {}
                     Some(_) => return [first, Some(found)],

@@ -80,12 +80,19 @@ pub(crate) fn each(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut hear: impl
             return;
         }
     }
-    if !rest.is_empty() {
-        let mut last = [0; STEP];
-        last[..rest.len()].copy_from_slice(rest);
-        let within = (1 << rest.len()) - 1;
-        hear_all(bytes.len() - rest.len(), select(u8x16::new(last)).to_bitmask() & within);
+    if rest.is_empty() {
+        return;
     }
+    let marked = match bytes.last_chunk::<STEP>() {
+        // What is left is looked at together with bytes before it that were heard already.
+        Some(last) => select(u8x16::new(*last)).to_bitmask() >> (STEP - rest.len()),
+        None => {
+            let mut padded = [0; STEP];
+            padded[..rest.len()].copy_from_slice(rest);
+            select(u8x16::new(padded)).to_bitmask() & ((1 << rest.len()) - 1)
+        }
+    };
+    hear_all(bytes.len() - rest.len(), marked);
 }
 
 /// The first position from `at` on that holds no JSON white space.

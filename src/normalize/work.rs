@@ -123,7 +123,7 @@ impl<'o> Worker<'o> {
 
     fn lines(&mut self, bytes: &[u8], flush: &mut dyn FnMut(&mut Output, bool) -> Flow) -> Flow {
         // Valid as a whole, it is valid line by line: no line needs a look of its own.
-        let text = std::str::from_utf8(bytes).ok();
+        let text = simdutf8::basic::from_utf8(bytes).ok();
         let mut at = 0;
         while at < bytes.len() {
             let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
