@@ -83,14 +83,13 @@ pub(crate) fn each(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut hear: impl
     if rest.is_empty() {
         return;
     }
-    let marked = match bytes.last_chunk::<STEP>() {
+    let marked = if let Some(last) = bytes.last_chunk::<STEP>() {
         // What is left is looked at together with bytes before it that were heard already.
-        Some(last) => select(u8x16::new(*last)).to_bitmask() >> (STEP - rest.len()),
-        None => {
-            let mut padded = [0; STEP];
-            padded[..rest.len()].copy_from_slice(rest);
-            select(u8x16::new(padded)).to_bitmask() & ((1 << rest.len()) - 1)
-        }
+        select(u8x16::new(*last)).to_bitmask() >> (STEP - rest.len())
+    } else {
+        let mut padded = [0; STEP];
+        padded[..rest.len()].copy_from_slice(rest);
+        select(u8x16::new(padded)).to_bitmask() & ((1 << rest.len()) - 1)
     };
     hear_all(bytes.len() - rest.len(), marked);
 }
