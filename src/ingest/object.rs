@@ -145,8 +145,9 @@ async fn on_thread(
     };
     let work = move || {
         let mut converted = convert(&url, reader, &failure, &recipe)?;
-        if let (Some(stream), Some(events)) = (stream, converted.events.take()) {
-            pour(events, &mut *stream.lock().unwrap_or_else(PoisonError::into_inner)).map_err(Trouble::Output)?;
+        if let Some(stream) = stream {
+            let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+            converted.events.take().map_or(Ok(()), |events| pour(events, &mut *stream)).map_err(Trouble::Output)?;
         }
         Ok(converted)
     };
