@@ -263,7 +263,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         time_of_object: flags.mapping.defaults_to_now(),
         requests: flags.mapping.requests(),
         clock: clock()?,
-        retry: Settings { retries: flags.retries, retry_for: flags.retry_for, first_pause: flags.first_pause },
+        retry: Settings { retries: flags.retries, retry_for: flags.retry_for, first_pause: flags.first_pause, emulator: None },
         lease: flags.lease,
         checkpoint: flags.checkpoint,
         ..base

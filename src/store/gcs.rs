@@ -33,7 +33,7 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
         .with_user_agent(HeaderValue::from_static(concat!("zoom-udm/", env!("CARGO_PKG_VERSION"))));
     let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retry(settings));
     let mut anonymous = false;
-    if let Some(host) = variable("STORAGE_EMULATOR_HOST") {
+    if let Some(host) = settings.emulator.clone().or_else(|| variable("STORAGE_EMULATOR_HOST")) {
         anonymous = true;
         let nobody = GcpCredential { bearer: String::new() };
         builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(nobody))).with_base_url(&base(&host));

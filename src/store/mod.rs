@@ -32,11 +32,14 @@ pub struct Settings {
     pub retry_for: Duration,
     /// The pause before the second try; it grows twofold, with jitter, to a minute at most.
     pub first_pause: Duration,
+    /// Where an emulator of Cloud Storage listens that asks for no credentials; by default as `STORAGE_EMULATOR_HOST`
+    /// says, if it does.
+    pub emulator: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { retries: 8, retry_for: Duration::from_secs(180), first_pause: Duration::from_millis(200) }
+        Self { retries: 8, retry_for: Duration::from_secs(180), first_pause: Duration::from_millis(200), emulator: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A stand-in for Cloud Storage on a real socket: the part of its XML interface that the program speaks, a little of
 //! the JSON one for seeding, and faults on demand. Kept in memory, for tests only.
-#![allow(dead_code, reason = "each test uses its own part")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its own part, and nobody else sees it")]
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
