@@ -180,9 +180,8 @@ fn ledger() {
 }
 
 async fn fill(server: &Gcs) {
-    let open = |url: &str| Store::open(&url.parse().expect("an address"), &settings(server));
     let from = Store::open(&"gs://zoom/".parse().expect("an address"), &settings(server)).await.expect("a store");
-    let store = open("gs://ledger/l/").await.expect("a store");
+    let store = Store::open(&"gs://ledger/l/".parse().expect("an address"), &settings(server)).await.expect("a store");
     let tenancy = Tenancy {
         shard: Shard::default(),
         lease: Duration::from_secs(600),
