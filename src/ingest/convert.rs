@@ -120,8 +120,8 @@ struct Limited {
     count: u64,
 }
 
-/// Below this much no ratio is held against an object: a few kilobytes of repetition harm nobody.
-const HARMLESS: u64 = 16 << 20;
+/// Below this much no ratio is held against an object: a few megabytes of repetition harm nobody.
+const HARMLESS: u64 = 4 << 20;
 
 impl Read for Limited {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -154,7 +154,7 @@ impl Default for Shard {
 /// How large an object may become when it is unpacked: a few kilobytes of gzip can hold gigabytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes unpacked for each byte packed, once there are 16 MiB.
+    /// Bytes unpacked for each byte packed, once there are 4 MiB.
     pub ratio: u64,
     /// Bytes unpacked in all.
     pub bytes: u64,

@@ -210,7 +210,7 @@ impl Run<'_> {
                 let out_of_order = (self.bad_outputs >= OUT_OF_ORDER).then(|| reason.clone());
                 entry.state = State::Quarantined;
                 entry.attempts = attempts + 1;
-                entry.next = entry.at + gap(entry.attempts);
+                entry.next = gap(entry.attempts).map_or(0, |gap| entry.at + gap);
                 (entry.generation, entry.reason) = (generation, reason);
                 self.mark(entry);
                 if let Some(reason) = out_of_order {
@@ -273,10 +273,8 @@ async fn remove(job: &Job, listed: &Listed) -> Result<bool, crate::store::Error>
 
 /// How long an object rests that failed so many times: not at all after the first time, then a quarter of an hour,
 /// twice as long each time, a day at most.
-fn gap(attempts: u64) -> i64 {
+fn gap(attempts: u64) -> Option<i64> {
     const QUARTER: i64 = 15 * 60 * 1000;
-    match attempts {
-        0 | 1 => 0,
-        more => (QUARTER << (more - 2).min(10)).min(24 * 60 * 60 * 1000),
-    }
+    let doubled = attempts.checked_sub(2)?;
+    Some((QUARTER << doubled.min(10)).min(24 * 60 * 60 * 1000))
 }

@@ -84,8 +84,11 @@ impl Error {
         let (url, message) = (url.into(), innermost(error));
         match error {
             E::NotFound { .. } => Self::NotFound { url },
+            // A listing that is refused comes as a failure of no kind.
+            E::Generic { .. } if message.contains("status code: 403") => Self::Denied { url, message },
             E::PermissionDenied { .. } => Self::Denied { url, message },
-            E::Unauthenticated { .. } => Self::Credentials {
+            E::Generic { .. } if !message.contains("status code: 401") => Self::Transient { url, message },
+            E::Unauthenticated { .. } | E::Generic { .. } => Self::Credentials {
                 message: format!("{url}: the credentials were refused: {message}; {}", super::gcs::HELP),
             },
             E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => Self::Invalid { url, message },
