@@ -320,8 +320,9 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
         (faults.latency, faults.slow) = (Some(std::time::Duration::from_millis(20)), 0.01);
         (faults.forbidden, faults.always_unavailable) = (Some("-forbidden.".into()), Some("-unreachable.".into()));
     }
+    let brisk = ["ingest", "--first-pause", "1ms", "--retries", "6", "--summary", "json"];
     let arguments = ["gs://zoom/", "--to", "gs://udm/o/", "--concurrency", "32", "--max-object-bytes", "100000"];
-    let (code, summary) = outcome(&ingest(Some(&server), &arguments));
+    let (code, summary) = outcome(&program(Some(&server), &[&brisk[..], &arguments].concat()).output().unwrap());
     assert_eq!((code, &summary["done"], &summary["failed"], &summary["events"]), (1, &9500.into(), &500.into(), &19_000.into()), "{summary}");
     let outputs = server.all("udm", "o/");
     assert_eq!(outputs.len(), 9500);

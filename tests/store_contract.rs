@@ -37,20 +37,22 @@ fn file(size: usize, byte: u8) -> Payload {
 /// 33 MB: on Cloud Storage this goes in parts.
 const LARGE: usize = 33 << 20;
 
-async fn keeps_the_contract(store: &Store) {
+/// Where answers get lost, what an earlier try has put is found standing.
+async fn keeps_the_contract(store: &Store, lossy: bool) {
+    let made = |put: Put| put == Put::Created || (lossy && put == Put::Same);
     let names = |listed: Vec<zoom_udm::store::Listed>| listed.into_iter().map(|object| object.name).collect::<Vec<_>>();
     assert!(matches!(store.get("a/none").await, Err(Error::NotFound { .. })));
     assert!(store.read("a/none").await.unwrap().is_none());
     assert!(!store.exists("a/none").await.unwrap());
 
-    assert_eq!(store.put_new("a/one", bytes("1")).await.unwrap(), Put::Created);
+    assert!(made(store.put_new("a/one", bytes("1")).await.unwrap()));
     assert_eq!(store.put_new("a/one", bytes("1")).await.unwrap(), Put::Same);
     assert_eq!(store.put_new("a/one", bytes("2")).await.unwrap(), Put::Other);
     assert_eq!(read(store, "a/one").await.unwrap(), b"1");
     let generation = store.get("a/one").await.unwrap().generation;
     assert_eq!(store.get("a/one").await.unwrap().generation, generation);
 
-    assert_eq!(store.put_new("large", file(LARGE, b'x')).await.unwrap(), Put::Created);
+    assert!(made(store.put_new("large", file(LARGE, b'x')).await.unwrap()));
     assert_eq!(store.put_new("large", file(LARGE, b'x')).await.unwrap(), Put::Same);
     assert_eq!(store.put_new("large", file(LARGE, b'y')).await.unwrap(), Put::Other);
     assert_eq!(store.put_new("large", file(LARGE + 1, b'x')).await.unwrap(), Put::Other);
@@ -91,26 +93,26 @@ async fn open(url: &str, server: Option<&Gcs>) -> Store {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_keeps_the_contract() {
-    keeps_the_contract(&open("memory://some/where/", None).await).await;
+    keeps_the_contract(&open("memory://some/where/", None).await, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_keeps_the_contract() {
     let at = tempfile::tempdir().unwrap();
-    keeps_the_contract(&open(&at.path().join("deep/down").display().to_string(), None).await).await;
+    keeps_the_contract(&open(&at.path().join("deep/down").display().to_string(), None).await, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cloud_storage_keeps_the_contract() {
     let server = Gcs::start();
     server.lock().page = 2;
-    keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await).await;
+    keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, false).await;
     assert_eq!(server.all("bucket", "").len(), 1, "nothing passing is left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cloud_storage_keeps_the_contract_whatever_goes_wrong() {
-    for seed in 0..5 {
+    for seed in 0..3 {
         let server = Gcs::start();
         {
             let mut state = server.lock();
@@ -121,7 +123,7 @@ async fn cloud_storage_keeps_the_contract_whatever_goes_wrong() {
             let faults = &mut state.faults;
             (faults.too_many, faults.unavailable, faults.reset, faults.cut) = (0.05, 0.05, 0.05, 0.05);
         }
-        keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await).await;
+        keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, true).await;
     }
 }
 

@@ -60,7 +60,8 @@ pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Re
             place.sweep().await?;
         }
     }
-    let run = Run { job: Arc::new(job), ledger, selection, report: Report::default(), removable: Vec::new(), observer, bad_outputs: 0 };
+    let renewal = Instant::now() + job.options.lease / 4;
+    let run = Run { job: Arc::new(job), ledger, selection, report: Report::default(), removable: Vec::new(), observer, bad_outputs: 0, renewal };
     run.go(stop).await
 }
 
@@ -87,6 +88,8 @@ struct Run<'o> {
     removable: Vec<Listed>,
     observer: &'o dyn Observer,
     bad_outputs: u32,
+    /// When the leases are to be renewed next.
+    renewal: Instant,
 }
 
 impl Run<'_> {
@@ -231,8 +234,9 @@ impl Run<'_> {
         if self.job.options.dry_run {
             return Ok(());
         }
-        if let Some(ledger) = &self.ledger {
+        if let Some(ledger) = self.ledger.as_ref().filter(|_| self.renewal <= Instant::now()) {
             ledger.renew().await?;
+            self.renewal = Instant::now() + self.job.options.lease / 4;
         }
         self.checkpoint().await
     }

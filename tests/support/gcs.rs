@@ -24,13 +24,19 @@ pub struct Object {
     /// Milliseconds since the epoch.
     pub modified: i64,
     pub encoding: Option<String>,
+    etag: String,
 }
 
 impl Object {
     fn etag(&self) -> String {
-        let digest = Sha256::digest(&self.bytes);
-        format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
+        self.etag.clone()
     }
+}
+
+/// Of the content, as Cloud Storage makes it.
+fn etag(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 /// What goes wrong, as shares of requests.
@@ -318,7 +324,8 @@ impl State {
     pub fn put(&mut self, bucket: &str, name: &str, bytes: Bytes, encoding: Option<String>) -> Object {
         self.generation += 1;
         self.clock += 1;
-        let object = Object { bytes, generation: self.generation, modified: self.clock, encoding };
+        let etag = etag(&bytes);
+        let object = Object { bytes, generation: self.generation, modified: self.clock, encoding, etag };
         self.objects.insert((bucket.to_owned(), name.to_owned()), object.clone());
         object
     }
@@ -338,7 +345,7 @@ impl State {
             let _ = write!(
                 page,
                 "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
-                name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
+                escape(name),
                 time.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
                 object.etag().replace('"', "&quot;"),
                 object.bytes.len()
@@ -348,7 +355,7 @@ impl State {
         let more = found.next().is_some();
         let _ = write!(page, "<IsTruncated>{more}</IsTruncated>");
         if more {
-            let _ = write!(page, "<NextContinuationToken>{}</NextContinuationToken>", last.replace('&', "&amp;"));
+            let _ = write!(page, "<NextContinuationToken>{}</NextContinuationToken>", escape(&last));
         }
         page.push_str("</ListBucketResult>");
         answer(StatusCode::OK, page)
@@ -385,8 +392,8 @@ fn read(object: &Object, parts: &hyper::http::request::Parts) -> Answer {
         headers.push((ETAG.as_str(), object.etag()));
     }
     let size = object.bytes.len();
-    let range = text(RANGE).and_then(|range| parse_range(range, size));
-    if let Some(range) = range {
+    if let Some(range) = text(RANGE) {
+        let Some(range) = parse_range(range, size) else { return status(StatusCode::RANGE_NOT_SATISFIABLE) };
         headers.push((CONTENT_RANGE.as_str(), format!("bytes {}-{}/{size}", range.start, range.end - 1)));
         return with(StatusCode::PARTIAL_CONTENT, &headers, object.bytes.slice(range));
     }
@@ -424,6 +431,10 @@ fn answer(status: StatusCode, body: String) -> Answer {
 
 fn status(status: StatusCode) -> Answer {
     answer(status, format!("<Error><Code>{}</Code></Error>", status.as_u16()))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn unescape(text: &str) -> String {
