@@ -13,7 +13,12 @@ fn main() {
     server.lock().clock = chrono::Utc::now().timestamp_millis();
     for seed in arguments {
         let Some((bucket, directory)) = seed.split_once('=') else { continue };
-        for entry in walkdir::WalkDir::new(directory).sort_by_file_name().into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+        for entry in walkdir::WalkDir::new(directory)
+            .sort_by_file_name()
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.file_type().is_file())
+        {
             let name = entry.path().strip_prefix(Path::new(directory)).unwrap_or(entry.path());
             server.seed(bucket, &name.to_string_lossy(), std::fs::read(entry.path()).unwrap_or_default());
         }

@@ -47,7 +47,11 @@ fn packed(records: u64, seed: u64) -> Vec<u8> {
 /// Runs the binary to its end; says how long it took and the most memory it held.
 fn run(server: &Gcs, arguments: &[&str]) -> (Duration, u64) {
     let mut command = Command::new(binary());
-    command.args(arguments).env("STORAGE_EMULATOR_HOST", server.host()).env("ZOOM_UDM_NOW", NOW).stdout(Stdio::null());
+    command
+        .args(arguments)
+        .env("STORAGE_EMULATOR_HOST", server.host())
+        .env("ZOOM_UDM_NOW", NOW)
+        .stdout(Stdio::null());
     let started = Instant::now();
     let Ok(mut child) = command.spawn() else { panic!("cargo build --release first") };
     let status = format!("/proc/{}/status", child.id());
@@ -87,9 +91,14 @@ fn throughput() {
     let (source, normalize) = (directory.path().display(), binary().display().to_string());
     let out = directory.path().join("out").display().to_string();
     for round in 0..3 {
-        let plain = shell(&format!("cat {source}/*.json.gz | gunzip | {normalize} normalize --summary none > /dev/null"));
-        let (stream, memory) = run(&server, &["ingest", "gs://zoom/logs/", "--to", "-", "--no-ledger", "--summary", "none"]);
-        let gzip = shell(&format!("cat {source}/*.json.gz | gunzip | {normalize} normalize --summary none | gzip -1 > {out}.gz"));
+        let plain = shell(&format!(
+            "cat {source}/*.json.gz | gunzip | {normalize} normalize --summary none > /dev/null"
+        ));
+        let (stream, memory) =
+            run(&server, &["ingest", "gs://zoom/logs/", "--to", "-", "--no-ledger", "--summary", "none"]);
+        let gzip = shell(&format!(
+            "cat {source}/*.json.gz | gunzip | {normalize} normalize --summary none | gzip -1 > {out}.gz"
+        ));
         let to = format!("gs://out/{round}/");
         let (place, more) = run(&server, &["ingest", "gs://zoom/logs/", "--to", &to, "--summary", "none"]);
         let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
@@ -114,14 +123,35 @@ fn requests() {
         server.lock().faults.latency = (latency > 0).then(|| Duration::from_millis(latency));
         let bare = bare(&server, concurrency);
         let at_once = concurrency.to_string();
-        let fetch = ["ingest", "gs://zoom/logs/", "--to", "-", "--no-ledger", "--summary", "none", "--concurrency", &at_once];
+        let fetch = [
+            "ingest",
+            "gs://zoom/logs/",
+            "--to",
+            "-",
+            "--no-ledger",
+            "--summary",
+            "none",
+            "--concurrency",
+            &at_once,
+        ];
         let (stream, memory) = run(&server, &fetch);
-        let place = ["ingest", "gs://zoom/logs/", "--to", "gs://out/x/", "--summary", "none", "--concurrency", &at_once];
+        let place = [
+            "ingest",
+            "gs://zoom/logs/",
+            "--to",
+            "gs://out/x/",
+            "--summary",
+            "none",
+            "--concurrency",
+            &at_once,
+        ];
         let before = server.lock().requests;
         let (both, more) = run(&server, &place);
         let requests = server.lock().requests - before;
         server.lock().objects.retain(|(bucket, _), _| bucket == "zoom");
-        let rate = |count: u64, time: Duration| format!("{:.0}/s", f64::from(u32::try_from(count).unwrap_or(0)) / time.as_secs_f64());
+        let rate = |count: u64, time: Duration| {
+            format!("{:.0}/s", f64::from(u32::try_from(count).unwrap_or(0)) / time.as_secs_f64())
+        };
         println!(
             "requests: {latency} ms, {concurrency} at once: bare loop {}, ingest --to - {} objects ({memory} MB), \
              ingest --to gs:// {} objects, {} requests ({more} MB)",
@@ -141,7 +171,9 @@ fn settings(server: &Gcs) -> Settings {
 fn bare(server: &Gcs, concurrency: usize) -> Duration {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let store = Store::open(&"gs://zoom/logs/".parse().expect("an address"), &settings(server)).await.expect("a store");
+        let store = Store::open(&"gs://zoom/logs/".parse().expect("an address"), &settings(server))
+            .await
+            .expect("a store");
         let started = Instant::now();
         let fetched = store.list().map(|listed| {
             let store = store.clone();
@@ -161,7 +193,11 @@ fn ledger() {
     let server = Gcs::start();
     let bytes = bytes::Bytes::from(packed(10, 1));
     for number in 0..1_000_000_u64 {
-        let name = format!("operationlogs/2023/{:03}/{:02}/zoom-operation-logs-{number:07}.json.gz", number % 365, number % 24);
+        let name = format!(
+            "operationlogs/2023/{:03}/{:02}/zoom-operation-logs-{number:07}.json.gz",
+            number % 365,
+            number % 24
+        );
         server.lock().put("zoom", &name, bytes.clone(), None);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -169,10 +205,14 @@ fn ledger() {
     runtime.block_on(fill(&server));
     println!("ledger: listing 1,000,000 objects and writing 999,000 entries took {:.2?}", started.elapsed());
     let kept: usize = server.all("out.ledger", "").values().map(bytes::Bytes::len).sum();
-    let ledger = ["ingest", "gs://zoom/", "--to", "gs://out/e/", "--ledger", "gs://ledger/l/", "--summary", "none"];
+    let ledger =
+        ["ingest", "gs://zoom/", "--to", "gs://out/e/", "--ledger", "gs://ledger/l/", "--summary", "none"];
     let size: usize = server.all("ledger", "l/").values().map(bytes::Bytes::len).sum();
     let (dry, memory) = run(&server, &[&ledger[..], &["--dry-run"]].concat());
-    println!("ledger: {} MB stored; dry run over 1,000,000 listed, 999,000 known: {dry:.2?}, {memory} MB at most", (kept + size) / 1_000_000);
+    println!(
+        "ledger: {} MB stored; dry run over 1,000,000 listed, 999,000 known: {dry:.2?}, {memory} MB at most",
+        (kept + size) / 1_000_000
+    );
     let (first, memory) = run(&server, &ledger);
     println!("ledger: ingest of the 1,000 that are new: {first:.2?}, {memory} MB at most");
     let (again, memory) = run(&server, &ledger);
@@ -180,8 +220,11 @@ fn ledger() {
 }
 
 async fn fill(server: &Gcs) {
-    let from = Store::open(&"gs://zoom/".parse().expect("an address"), &settings(server)).await.expect("a store");
-    let store = Store::open(&"gs://ledger/l/".parse().expect("an address"), &settings(server)).await.expect("a store");
+    let from =
+        Store::open(&"gs://zoom/".parse().expect("an address"), &settings(server)).await.expect("a store");
+    let store = Store::open(&"gs://ledger/l/".parse().expect("an address"), &settings(server))
+        .await
+        .expect("a store");
     let tenancy = Tenancy {
         shard: Shard::default(),
         lease: Duration::from_secs(600),

@@ -56,7 +56,11 @@ fn what_is_done_is_told_from_what_is_new() {
     server.seed("zoom", "logs/odd//name.json", records(1, 2));
     let arguments = ["gs://zoom/logs/", "--to", "gs://udm/out/"];
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
-    assert_eq!((code, &summary["done"], &summary["skipped"]["directory_placeholder"]), (0, &2.into(), &1.into()), "{summary}");
+    assert_eq!(
+        (code, &summary["done"], &summary["skipped"]["directory_placeholder"]),
+        (0, &2.into(), &1.into()),
+        "{summary}"
+    );
     server.seed("zoom", "logs/a.json.gz", gzip(records(9, 3)));
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
     assert_eq!((code, &summary["done"], &summary["events"]), (0, &1.into(), &9.into()), "{summary}");
@@ -64,7 +68,9 @@ fn what_is_done_is_told_from_what_is_new() {
     assert_eq!(server.all("udm", "out/").len(), 3);
     let verify = program(Some(&server), &["ledger", "verify", "gs://udm/out.ledger/"]).output().unwrap();
     assert!(String::from_utf8_lossy(&verify.stdout).contains("unknown      gs://zoom/logs/dir/"));
-    let forget = program(Some(&server), &["ledger", "forget", "gs://udm/out.ledger/", "gs://zoom/logs/a*"]).output().unwrap();
+    let forget = program(Some(&server), &["ledger", "forget", "gs://udm/out.ledger/", "gs://zoom/logs/a*"])
+        .output()
+        .unwrap();
     assert_eq!(forget.status.code(), Some(0));
     // Read again, and found done.
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
@@ -104,9 +110,17 @@ fn a_bomb_a_cut_and_a_damaged_object_are_quarantined_and_stop_nobody() {
     assert_eq!(server.all("udm", "out/").len(), 2);
     // The next run tries again, the one after that waits.
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
-    assert_eq!((code, &summary["failed"], &summary["skipped"]["done"]), (1, &3.into(), &2.into()), "{summary}");
+    assert_eq!(
+        (code, &summary["failed"], &summary["skipped"]["done"]),
+        (1, &3.into(), &2.into()),
+        "{summary}"
+    );
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
-    assert_eq!((code, &summary["failed"], &summary["skipped"]["waiting"]), (0, &0.into(), &3.into()), "{summary}");
+    assert_eq!(
+        (code, &summary["failed"], &summary["skipped"]["waiting"]),
+        (0, &0.into(), &3.into()),
+        "{summary}"
+    );
     // A good version of it is read at once.
     server.seed("zoom", "b-cut.json.gz", cut);
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
@@ -117,7 +131,10 @@ fn a_bomb_a_cut_and_a_damaged_object_are_quarantined_and_stop_nobody() {
 fn a_limit_on_the_whole_holds_too() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", records(100, 1));
-    let (code, summary) = outcome(&ingest(Some(&server), &["gs://zoom/", "--to", "gs://udm/out/", "--max-object-bytes", "1000"]));
+    let (code, summary) = outcome(&ingest(
+        Some(&server),
+        &["gs://zoom/", "--to", "gs://udm/out/", "--max-object-bytes", "1000"],
+    ));
     assert_eq!((code, &summary["failed"]), (1, &1.into()));
     assert!(summary["failures"].to_string().contains("--max-object-bytes"));
 }
@@ -132,7 +149,8 @@ fn sources_are_removed_only_when_done_and_their_empty_directories_with_them() {
     fs::write(source.join("c/bad.json.gz"), &gzip(records(90, 1))[..40]).unwrap();
     let to = at.path().join("out").display().to_string();
     let delete = ["--delete", "transferred-and-empty-dirs"];
-    let (code, summary) = outcome(&ingest(None, &[&[source.to_str().unwrap(), "--to", &to], &delete[..], &ANY_AGE].concat()));
+    let (code, summary) =
+        outcome(&ingest(None, &[&[source.to_str().unwrap(), "--to", &to], &delete[..], &ANY_AGE].concat()));
     assert_eq!((code, &summary["deleted"]), (1, &1.into()), "{summary}");
     assert_eq!(files(&source).keys().collect::<Vec<_>>(), ["c/bad.json.gz"]);
     assert!(!source.join("a").exists());
@@ -141,7 +159,8 @@ fn sources_are_removed_only_when_done_and_their_empty_directories_with_them() {
     server.seed("zoom", "a/good.json", records(1, 1));
     server.seed("zoom", "b/", "");
     server.seed("zoom", "b/bad.json.gz", gzip(records(90, 1))[..40].to_vec());
-    let (code, summary) = outcome(&ingest(Some(&server), &[&["gs://zoom/", "--to", "gs://udm/o/"], &delete[..]].concat()));
+    let (code, summary) =
+        outcome(&ingest(Some(&server), &[&["gs://zoom/", "--to", "gs://udm/o/"], &delete[..]].concat()));
     assert_eq!((code, &summary["deleted"]), (1, &1.into()), "{summary}");
     assert_eq!(server.all("zoom", "").keys().collect::<Vec<_>>(), ["b/", "b/bad.json.gz"]);
 }
@@ -153,11 +172,19 @@ fn age_globs_and_shards_choose_objects() {
         server.seed("zoom", &format!("2023/{number}.json"), records(1, number));
     }
     server.seed("zoom", "2022/old.json", records(1, 1));
-    server.lock().objects.get_mut(&("zoom".into(), "2022/old.json".into())).unwrap().modified = 1_600_000_000_000;
+    server.lock().objects.get_mut(&("zoom".into(), "2022/old.json".into())).unwrap().modified =
+        1_600_000_000_000;
     let base = ["gs://zoom/", "--to", "gs://udm/o/"];
-    let (_, summary) = outcome(&ingest(Some(&server), &[&base[..], &["--include", "*/1*.json", "--exclude", "**/11.json"]].concat()));
+    let (_, summary) = outcome(&ingest(
+        Some(&server),
+        &[&base[..], &["--include", "*/1*.json", "--exclude", "**/11.json"]].concat(),
+    ));
     let skipped = &summary["skipped"];
-    assert_eq!((&summary["done"], &skipped["excluded"], &skipped["not_included"]), (&10.into(), &1.into(), &30.into()), "{summary}");
+    assert_eq!(
+        (&summary["done"], &skipped["excluded"], &skipped["not_included"]),
+        (&10.into(), &1.into(), &30.into()),
+        "{summary}"
+    );
     let mut done = 0;
     for index in 0..3 {
         let mut command = program(Some(&server), &[&["ingest"], &support::BRISK[..], &base].concat());
@@ -169,7 +196,11 @@ fn age_globs_and_shards_choose_objects() {
     assert_eq!(done, 30);
     assert_eq!(server.all("udm", "o/").len(), 40);
     let (_, summary) = outcome(&ingest(Some(&server), &base));
-    assert_eq!((&summary["skipped"]["too_old"], &summary["skipped"]["done"]), (&1.into(), &40.into()), "{summary}");
+    assert_eq!(
+        (&summary["skipped"]["too_old"], &summary["skipped"]["done"]),
+        (&1.into(), &40.into()),
+        "{summary}"
+    );
 }
 
 #[test]
@@ -179,7 +210,11 @@ fn a_dry_run_tells_and_writes_nothing() {
     server.seed("zoom", "dir/", "");
     let output = ingest(Some(&server), &["gs://zoom/", "--to", "gs://udm/o/", "--dry-run"]);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.starts_with("read gs://zoom/a.json (") && told.contains("skip gs://zoom/dir/ (directory_placeholder)"), "{told}");
+    assert!(
+        told.starts_with("read gs://zoom/a.json (")
+            && told.contains("skip gs://zoom/dir/ (directory_placeholder)"),
+        "{told}"
+    );
     assert_eq!(server.all("udm", "").len(), 0);
     assert!(server.lock().log.iter().all(|line| line.starts_with("GET")));
 }
@@ -188,7 +223,10 @@ fn a_dry_run_tells_and_writes_nothing() {
 fn events_to_standard_output_and_rejects_to_a_place() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", format!("{}not json\n", records(3, 1)));
-    let output = ingest(Some(&server), &["gs://zoom/", "--to", "-", "--no-ledger", "--rejects", "gs://udm/rejects/", "--namespace", "corp"]);
+    let output = ingest(
+        Some(&server),
+        &["gs://zoom/", "--to", "-", "--no-ledger", "--rejects", "gs://udm/rejects/", "--namespace", "corp"],
+    );
     let (code, summary) = outcome(&output);
     assert_eq!((code, &summary["rejects"]), (1, &1.into()), "{summary}");
     let events = String::from_utf8_lossy(&output.stdout);
@@ -216,9 +254,15 @@ fn credentials_are_asked_for_given_and_missed() {
     server.lock().bearer = Some("a-secret-token".into());
     server.seed("zoom", "a.json", records(2, 1));
     let run = |metadata: &str, key: Option<&str>| {
-        let mut command = program(None, &[&["ingest"], &support::BRISK[..], &["gs://zoom/", "--to", "-", "--no-ledger"]].concat());
+        let mut command = program(
+            None,
+            &[&["ingest"], &support::BRISK[..], &["gs://zoom/", "--to", "-", "--no-ledger"]].concat(),
+        );
         command.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{}/", server.host()));
-        command.env("GCE_METADATA_HOST", metadata).env("GCE_METADATA_IP", metadata).env("ZOOM_UDM_LOG", "trace");
+        command
+            .env("GCE_METADATA_HOST", metadata)
+            .env("GCE_METADATA_IP", metadata)
+            .env("ZOOM_UDM_LOG", "trace");
         key.map(|key| command.env("GOOGLE_APPLICATION_CREDENTIALS", key));
         command.output().unwrap()
     };
@@ -227,13 +271,19 @@ fn credentials_are_asked_for_given_and_missed() {
     assert!(!String::from_utf8_lossy(&good.stderr).contains("a-secret-token"));
     let none = run("127.0.0.1:1", None);
     let said = String::from_utf8_lossy(&none.stderr).into_owned();
-    assert!(none.status.code() == Some(4) && said.contains("gcloud auth application-default login"), "{said}");
+    assert!(
+        none.status.code() == Some(4) && said.contains("gcloud auth application-default login"),
+        "{said}"
+    );
     let at = directory();
     let key = at.path().join("key.json");
     fs::write(&key, r#"{"type":"external_account","secret":"hush"}"#).unwrap();
     let external = run(&server.host(), key.to_str());
     let said = String::from_utf8_lossy(&external.stderr).into_owned();
-    assert!(external.status.code() == Some(4) && said.contains("not supported yet") && !said.contains("hush"), "{said}");
+    assert!(
+        external.status.code() == Some(4) && said.contains("not supported yet") && !said.contains("hush"),
+        "{said}"
+    );
     // The emulator asks for none, and this one refuses that.
     let refused = ingest(Some(&server), &["gs://zoom/", "--to", "-", "--no-ledger"]);
     assert_eq!(refused.status.code(), Some(4));
@@ -256,7 +306,11 @@ fn a_damaged_ledger_stops_the_run_and_stays_as_it_is() {
             continue;
         }
         let mut bad = good.clone();
-        if damage % 2 == 0 { bad.truncate(damage) } else { bad[damage] ^= 0x10 }
+        if damage % 2 == 0 {
+            bad.truncate(damage)
+        } else {
+            bad[damage] ^= 0x10
+        }
         fs::write(ledger.join(&name), &bad).unwrap();
         let output = ingest(None, &arguments);
         assert_eq!(output.status.code(), Some(3), "{damage}");
@@ -277,7 +331,9 @@ fn old_entries_leave_the_ledger() {
     let arguments = ["gs://zoom/", "--to", "gs://udm/o/", "--max-age", "30d"];
     assert_eq!(outcome(&ingest(Some(&server), &arguments)).0, 0);
     let entries = || {
-        let show = program(Some(&server), &["ledger", "show", "gs://udm/o.ledger/", "--format", "json"]).output().unwrap();
+        let show = program(Some(&server), &["ledger", "show", "gs://udm/o.ledger/", "--format", "json"])
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&show.stdout).lines().count()
     };
     assert_eq!(entries(), 20);
@@ -292,7 +348,10 @@ fn an_output_with_other_content_is_left_and_said() {
     server.seed("zoom", "a.json", records(1, 1));
     assert_eq!(ingest(Some(&server), &["gs://zoom/", "--to", "gs://udm/o/"]).status.code(), Some(0));
     let before = server.all("udm", "o/");
-    let output = ingest(Some(&server), &["gs://zoom/", "--to", "gs://udm/o/", "--ledger", "gs://udm/other/", "--case", "snake"]);
+    let output = ingest(
+        Some(&server),
+        &["gs://zoom/", "--to", "gs://udm/o/", "--ledger", "gs://udm/other/", "--case", "snake"],
+    );
     let (code, summary) = outcome(&output);
     assert!(code == 1 && summary["failures"].to_string().contains("other content"), "{summary}");
     assert_eq!(server.all("udm", "o/"), before);
@@ -318,25 +377,41 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
         let faults = &mut server.lock().faults;
         (faults.too_many, faults.unavailable, faults.reset, faults.cut) = (0.01, 0.01, 0.01, 0.01);
         (faults.latency, faults.slow) = (Some(std::time::Duration::from_millis(20)), 0.01);
-        (faults.forbidden, faults.always_unavailable) = (Some("-forbidden.".into()), Some("-unreachable.".into()));
+        (faults.forbidden, faults.always_unavailable) =
+            (Some("-forbidden.".into()), Some("-unreachable.".into()));
     }
     let brisk = ["ingest", "--first-pause", "1ms", "--retries", "6", "--summary", "json"];
-    let arguments = ["gs://zoom/", "--to", "gs://udm/o/", "--concurrency", "32", "--max-object-bytes", "100000"];
-    let (code, summary) = outcome(&program(Some(&server), &[&brisk[..], &arguments].concat()).output().unwrap());
-    assert_eq!((code, &summary["done"], &summary["failed"], &summary["events"]), (1, &9500.into(), &500.into(), &19_000.into()), "{summary}");
+    let arguments =
+        ["gs://zoom/", "--to", "gs://udm/o/", "--concurrency", "32", "--max-object-bytes", "100000"];
+    let (code, summary) =
+        outcome(&program(Some(&server), &[&brisk[..], &arguments].concat()).output().unwrap());
+    assert_eq!(
+        (code, &summary["done"], &summary["failed"], &summary["events"]),
+        (1, &9500.into(), &500.into(), &19_000.into()),
+        "{summary}"
+    );
     let outputs = server.all("udm", "o/");
     assert_eq!(outputs.len(), 9500);
     assert!(outputs.keys().all(|name| name.contains("-good-")));
-    let show = program(Some(&server), &["ledger", "show", "gs://udm/o.ledger/", "--state", "quarantined", "--format", "json"]);
+    let show = program(
+        Some(&server),
+        &["ledger", "show", "gs://udm/o.ledger/", "--state", "quarantined", "--format", "json"],
+    );
     let show = { show }.output().unwrap();
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for line in String::from_utf8(show.stdout).unwrap().lines() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap();
         let (object, reason) = (entry["object"].as_str().unwrap(), entry["reason"].as_str().unwrap());
-        let (kind, part) = [("cut-off", "cut short"), ("damaged", "damaged"), ("bomb", "--max-object-bytes"), ("forbidden", "permission refused"), ("unreachable", "503")]
-            .into_iter()
-            .find(|(kind, _)| object.contains(kind))
-            .unwrap_or(("good", "never"));
+        let (kind, part) = [
+            ("cut-off", "cut short"),
+            ("damaged", "damaged"),
+            ("bomb", "--max-object-bytes"),
+            ("forbidden", "permission refused"),
+            ("unreachable", "503"),
+        ]
+        .into_iter()
+        .find(|(kind, _)| object.contains(kind))
+        .unwrap_or(("good", "never"));
         assert!(reason.contains(part) && entry["attempts"] == 1, "{line}");
         *reasons.entry(kind).or_default() += 1;
     }
@@ -352,7 +427,12 @@ fn a_real_bucket_is_read_and_written() {
     fs::write(at.path().join("a.json"), records(3, 1)).unwrap();
     let run = |from: &str, to: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
-        outcome(&command.args(["ingest", from, "--to", to, "--summary", "json", "--input-format", "ndjson"]).output().unwrap())
+        outcome(
+            &command
+                .args(["ingest", from, "--to", to, "--summary", "json", "--input-format", "ndjson"])
+                .output()
+                .unwrap(),
+        )
     };
     let to = format!("{}/{NOW}-{}/", bucket.trim_end_matches('/'), std::process::id());
     assert_eq!(run(at.path().to_str().unwrap(), &to).0, 0);

@@ -14,11 +14,16 @@ const OBJECTS: u64 = 6;
 fn seed(server: &Gcs) {
     for number in 0..OBJECTS {
         let refused = if number % 2 == 0 { "no record\n" } else { "" };
-        server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(format!("{}{refused}", records(20, number))));
+        server.seed(
+            "zoom",
+            &format!("logs/{number}.json.gz"),
+            gzip(format!("{}{refused}", records(20, number))),
+        );
     }
 }
 
-const BUCKET: [&str; 7] = ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/", "--concurrency", "3"];
+const BUCKET: [&str; 7] =
+    ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/", "--concurrency", "3"];
 
 #[test]
 fn a_run_killed_at_any_request_is_made_good_by_the_next() {
@@ -59,8 +64,14 @@ fn a_run_killed_at_any_request_is_made_good_by_the_next() {
             assert!(matches!(code, 0 | 1) && summary["failed"] == 0, "killed at {at}: {code} {summary}");
             assert_eq!(uploads.map(|prefix| server.all("udm", prefix)), expected, "killed at request {at}");
             assert_eq!(server.all("zoom", "").len(), 0, "killed at request {at}");
-            let ledger = support::program(Some(&server), &["ledger", "show", "gs://udm/out.ledger/"]).output().unwrap();
-            assert_eq!(String::from_utf8_lossy(&ledger.stdout).lines().count() as u64, OBJECTS, "killed at request {at}");
+            let ledger = support::program(Some(&server), &["ledger", "show", "gs://udm/out.ledger/"])
+                .output()
+                .unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&ledger.stdout).lines().count() as u64,
+                OBJECTS,
+                "killed at request {at}"
+            );
         }
     }
     assert!(kills >= 100, "{kills}");
@@ -73,11 +84,20 @@ fn a_run_killed_at_random_over_and_over_loses_and_doubles_nothing() {
     let source = at.path().join("src");
     fs::create_dir_all(source.join("deep/down")).unwrap();
     for number in 0..60 {
-        fs::write(source.join(format!("deep/down/{number}.json.gz")), gzip(records(50 + number, number))).unwrap();
+        fs::write(source.join(format!("deep/down/{number}.json.gz")), gzip(records(50 + number, number)))
+            .unwrap();
     }
     let whole = |to: &str| {
         let place = |name: &str| at.path().join(format!("{to}{name}")).display().to_string();
-        [source.display().to_string(), "--to".into(), place(""), "--rejects".into(), place(".rejects"), "--max-age".into(), "none".into()]
+        [
+            source.display().to_string(),
+            "--to".into(),
+            place(""),
+            "--rejects".into(),
+            place(".rejects"),
+            "--max-age".into(),
+            "none".into(),
+        ]
     };
     let began = Instant::now();
     let never = whole("never");
@@ -119,8 +139,16 @@ fn two_runs_at_once_share_the_work() {
     assert_eq!(done, 150, "{outcomes:?}");
     assert_eq!(server.all("udm", "out/").len(), 150);
     let log = server.lock().log.clone();
-    assert_eq!(log.iter().filter(|line| line.starts_with("GET /zoom/")).count(), 150, "no object is read twice");
-    assert_eq!(log.iter().filter(|line| line.starts_with("PUT /udm/out%2F")).count(), 150, "no output is written twice");
+    assert_eq!(
+        log.iter().filter(|line| line.starts_with("GET /zoom/")).count(),
+        150,
+        "no object is read twice"
+    );
+    assert_eq!(
+        log.iter().filter(|line| line.starts_with("PUT /udm/out%2F")).count(),
+        150,
+        "no output is written twice"
+    );
 }
 
 #[test]
@@ -130,7 +158,9 @@ fn a_run_that_stands_still_is_taken_over_and_does_no_harm() {
     server.lock().faults.latency = Some(Duration::from_millis(30));
     let slow = start(Some(&server), &BUCKET);
     let patience = Instant::now() + Duration::from_secs(20);
-    while !server.lock().log.iter().any(|line| line.starts_with("GET /zoom/logs")) && Instant::now() < patience {
+    while !server.lock().log.iter().any(|line| line.starts_with("GET /zoom/logs"))
+        && Instant::now() < patience
+    {
         std::thread::sleep(Duration::from_millis(1));
     }
     // A run whose clock is an hour ahead sees leases that nobody renewed, or takes what is free.
@@ -150,7 +180,8 @@ fn a_signal_ends_a_run_with_its_progress_saved() {
         server.seed("zoom", &format!("logs/{number:03}.json.gz"), gzip(records(1, number)));
     }
     server.lock().faults.latency = Some(Duration::from_millis(20));
-    let child = start(Some(&server), &[&BUCKET[..5], &["--concurrency", "4", "--follow", "--every", "1s"]].concat());
+    let child =
+        start(Some(&server), &[&BUCKET[..5], &["--concurrency", "4", "--follow", "--every", "1s"]].concat());
     let patience = Instant::now() + Duration::from_secs(20);
     while server.all("udm", "out/").len() < 20 && Instant::now() < patience {
         std::thread::sleep(Duration::from_millis(2));

@@ -40,7 +40,9 @@ const LARGE: usize = 33 << 20;
 /// Where answers get lost, what an earlier try has put is found standing.
 async fn keeps_the_contract(store: &Store, lossy: bool) {
     let made = |put: Put| put == Put::Created || (lossy && put == Put::Same);
-    let names = |listed: Vec<zoom_udm::store::Listed>| listed.into_iter().map(|object| object.name).collect::<Vec<_>>();
+    let names = |listed: Vec<zoom_udm::store::Listed>| {
+        listed.into_iter().map(|object| object.name).collect::<Vec<_>>()
+    };
     assert!(matches!(store.get("a/none").await, Err(Error::NotFound { .. })));
     assert!(store.read("a/none").await.unwrap().is_none());
     assert!(!store.exists("a/none").await.unwrap());
@@ -141,7 +143,7 @@ async fn a_listing_goes_over_all_pages_and_odd_names() {
     let store = open("gs://bucket/in/", Some(&server)).await;
     let listed: Vec<_> = store.list().try_collect().await.unwrap();
     assert_eq!(listed.len(), 105);
-    for object in listed.iter().skip(100) {
+    for object in listed.iter().filter(|object| !object.name.contains("more")) {
         assert_eq!(read(&store, &object.name).await.unwrap(), format!("in/{}", object.name).into_bytes());
     }
 }

@@ -11,5 +11,7 @@ pub(super) fn now() -> Result<DateTime<Utc>, Fault> {
         let (seconds, nanos) = time.seconds_and_nanos();
         DateTime::from_timestamp(seconds, nanos)
     });
-    instant.ok_or_else(|| Fault::Usage(format!("ZOOM_UDM_NOW is {text:?}; expected a time like 2024-01-31T00:00:00Z")))
+    instant.ok_or_else(|| {
+        Fault::Usage(format!("ZOOM_UDM_NOW is {text:?}; expected a time like 2024-01-31T00:00:00Z"))
+    })
 }

@@ -6,6 +6,7 @@ use crate::ingest::{Observer, Report, Skip};
 use crate::refusal::Reason;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,6 +53,7 @@ impl Voice {
     }
 
     /// Says what went wrong without ending the program.
+    #[expect(clippy::unused_self, reason = "a voice speaks")]
     pub(super) fn trouble(&self, message: &str) {
         if io::stderr().is_terminal() {
             report::say(message);
@@ -67,7 +69,12 @@ impl Voice {
         let (events, chosen) = (self.events.load(Ordering::Relaxed), self.chosen.load(Ordering::Relaxed));
         let seconds = bar.elapsed().as_secs_f64().max(0.001);
         let rate = report::per_second(events, seconds);
-        bar.set_message(format!("{}/{} objects, {} events/s", HumanCount(objects), HumanCount(chosen), HumanCount(rate)));
+        bar.set_message(format!(
+            "{}/{} objects, {} events/s",
+            HumanCount(objects),
+            HumanCount(chosen),
+            HumanCount(rate)
+        ));
     }
 }
 
@@ -100,7 +107,8 @@ impl Observer for Voice {
         if self.bar.is_none() {
             tracing::warn!(object, reason, "failed");
         }
-        if let Some(bar) = self.bar.as_ref().filter(|_| self.failures.fetch_add(1, Ordering::Relaxed) < SAID) {
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.failures.fetch_add(1, Ordering::Relaxed) < SAID)
+        {
             bar.suspend(|| report::say(&format!("{object}: {reason}")));
         }
     }
@@ -115,13 +123,16 @@ fn bar_of_bytes() -> ProgressBar {
 
 /// A line of a dry run, on standard output: that is what was asked for.
 fn tell(line: &str) {
-    let clean: String = line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    let clean: String =
+        line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     let _ = writeln!(io::stdout().lock(), "{clean}");
 }
 
 fn log_as_json() {
-    let filter = EnvFilter::try_from_env("ZOOM_UDM_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=error"));
-    let logs = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr);
+    let filter =
+        EnvFilter::try_from_env("ZOOM_UDM_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=error"));
+    let logs =
+        tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr);
     // Another subscriber stands already: then it is the one to hear.
     let _ = logs.try_init();
 }
@@ -172,7 +183,8 @@ fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value
 
 fn as_json(report: &Report, took: Duration) -> Value {
     let seconds = took.as_secs_f64();
-    let failures: Vec<_> = report.failures.iter().map(|(object, reason)| json!({"object": object, "reason": reason})).collect();
+    let failures: Vec<_> =
+        report.failures.iter().map(|(object, reason)| json!({"object": object, "reason": reason})).collect();
     json!({
         "listed": report.listed,
         "done": report.done,
@@ -200,7 +212,11 @@ fn as_json(report: &Report, took: Duration) -> Value {
 
 fn as_text(report: &Report, took: Duration) -> String {
     let seconds = took.as_secs_f64();
-    let skipped: Vec<_> = Skip::ALL.into_iter().map(|skip| (skip.name(), report.skipped_for(skip))).filter(|(_, count)| *count > 0).collect();
+    let skipped: Vec<_> = Skip::ALL
+        .into_iter()
+        .map(|skip| (skip.name(), report.skipped_for(skip)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
     let total: u64 = skipped.iter().map(|(_, count)| count).sum();
     let list: Vec<_> = skipped.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let list = if list.is_empty() { list.concat() } else { format!(" ({})", list.join(", ")) };
@@ -220,10 +236,10 @@ fn as_text(report: &Report, took: Duration) -> String {
         report::per_second(report.events, seconds),
     );
     for (object, reason) in report.failures.iter().take(10) {
-        text.push_str(&format!("\n  failed: {object}: {reason}"));
+        let _ = write!(text, "\n  failed: {object}: {reason}");
     }
     if report.failed > 10 {
-        text.push_str(&format!("\n  and {} more: see zoom-udm ledger show", report.failed - 10));
+        let _ = write!(text, "\n  and {} more: see zoom-udm ledger show", report.failed - 10);
     }
     text
 }

@@ -30,6 +30,7 @@ Examples:
 
 Exit codes: 0 done, 1 some records were rejected or objects failed, 2 usage, 3 input or output failed,
 4 credentials or permission, 5 another run holds the ledger, 75 stopped by a signal with progress saved")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Flags {
     /// Where objects are: gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory
     #[arg(value_name = "SOURCE")]
@@ -136,7 +137,8 @@ fn age(text: &str) -> Result<Age, String> {
 }
 
 fn shard(text: &str) -> Result<Shard, String> {
-    let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    let parts =
+        text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
     match parts {
         Some((index, count)) if index < count => Ok(Shard { index, count }),
         _ => Err(format!("{text:?}: expected I/N with I from 0 to N-1, like 0/4")),
@@ -147,16 +149,16 @@ fn shard(text: &str) -> Result<Shard, String> {
 fn shard_of_task() -> Result<Shard, Fault> {
     let variable = |name| std::env::var(name).ok();
     match (variable("CLOUD_RUN_TASK_INDEX"), variable("CLOUD_RUN_TASK_COUNT")) {
-        (Some(index), Some(count)) => {
-            shard(&format!("{index}/{count}")).map_err(|why| Fault::Usage(format!("CLOUD_RUN_TASK_INDEX and CLOUD_RUN_TASK_COUNT: {why}")))
-        }
+        (Some(index), Some(count)) => shard(&format!("{index}/{count}"))
+            .map_err(|why| Fault::Usage(format!("CLOUD_RUN_TASK_INDEX and CLOUD_RUN_TASK_COUNT: {why}"))),
         _ => Ok(Shard::default()),
     }
 }
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = options(flags)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
     let voice = feed::Voice::new(flags.dry_run, flags.to == "-");
     let outcome = runtime.block_on(again(flags, &options, &voice));
     // Threads that wait for a network, or for who reads standard output, are not waited for.
@@ -176,7 +178,9 @@ async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<
         match outcome {
             Ok(Exit::Stopped) if flags.follow => return Ok(Exit::Stopped),
             // What cannot be reached now may be reachable next time.
-            Err(Fault::Io(error)) if flags.follow && !super::is_broken_pipe(&error) => voice.trouble(&format!("{error:#}")),
+            Err(Fault::Io(error)) if flags.follow && !super::is_broken_pipe(&error) => {
+                voice.trouble(&format!("{error:#}"));
+            }
             Err(Fault::Held(message)) if flags.follow => voice.trouble(&message),
             outcome if !flags.follow => return outcome,
             outcome => worst = worst.max(outcome?),
@@ -234,13 +238,20 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
     };
     let streams = to.place().is_none();
     if flags.no_ledger && !streams {
-        return Err(Fault::Usage("--no-ledger goes only with --to -: elsewhere the ledger says what is done".into()));
+        return Err(Fault::Usage(
+            "--no-ledger goes only with --to -: elsewhere the ledger says what is done".into(),
+        ));
     }
     if streams && flags.ledger.is_none() && !flags.no_ledger {
-        return Err(Fault::Usage("--to - has nothing to keep a ledger beside: name one with --ledger URL, or say --no-ledger".into()));
+        return Err(Fault::Usage(
+            "--to - has nothing to keep a ledger beside: name one with --ledger URL, or say --no-ledger"
+                .into(),
+        ));
     }
     if flags.no_ledger && !matches!(flags.delete, DeleteFlag::Never) {
-        return Err(Fault::Usage("--delete needs a ledger: objects are removed once it says that they are done".into()));
+        return Err(Fault::Usage(
+            "--delete needs a ledger: objects are removed once it says that they are done".into(),
+        ));
     }
     let base = Options::new(flags.from.clone(), to);
     Ok(Options {
@@ -263,7 +274,12 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         time_of_object: flags.mapping.defaults_to_now(),
         requests: flags.mapping.requests(),
         clock: clock()?,
-        retry: Settings { retries: flags.retries, retry_for: flags.retry_for, first_pause: flags.first_pause, emulator: None },
+        retry: Settings {
+            retries: flags.retries,
+            retry_for: flags.retry_for,
+            first_pause: flags.first_pause,
+            emulator: None,
+        },
         lease: flags.lease,
         checkpoint: flags.checkpoint,
         ..base

@@ -68,7 +68,8 @@ enum Format {
 }
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
     let deed = async {
         match &flags.deed {
             Deed::Show { url, state, format } => show(&open(url).await?, *state, *format).await,
@@ -108,11 +109,19 @@ async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result
 }
 
 fn line(entry: &Entry) -> String {
-    let time = |millis| chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ");
-    let clean = |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
+    let time = |millis| {
+        chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ")
+    };
+    let clean =
+        |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     let object = clean(&entry.object);
     match entry.state {
-        State::Done => format!("done         {object}  {} events, {} rejects, at {}", entry.events, entry.rejects, time(entry.at)),
+        State::Done => format!(
+            "done         {object}  {} events, {} rejects, at {}",
+            entry.events,
+            entry.rejects,
+            time(entry.at)
+        ),
         State::Quarantined => format!(
             "quarantined  {object}  {} attempts, next after {}: {}",
             entry.attempts,
@@ -169,10 +178,16 @@ fn address(text: &str) -> Result<Location, Fault> {
 }
 
 async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
-    let globs: Vec<_> = objects.iter().filter_map(|object| glob(object).ok()).map(|glob| glob.compile_matcher()).collect();
-    let chosen = |entry: &Entry| objects.contains(&entry.object) || globs.iter().any(|glob| glob.is_match(&entry.object));
+    let globs: Vec<_> =
+        objects.iter().filter_map(|object| glob(object).ok()).map(|glob| glob.compile_matcher()).collect();
+    let chosen = |entry: &Entry| {
+        objects.contains(&entry.object) || globs.iter().any(|glob| glob.is_match(&entry.object))
+    };
     let forgotten = ledger::forget(store, &chosen).await.map_err(fault)?;
-    let mut text: String = forgotten.iter().map(|object| format!("forgot {object}\n")).collect();
+    let mut text = String::new();
+    for object in &forgotten {
+        let _ = writeln!(text, "forgot {object}");
+    }
     let _ = writeln!(text, "{} entries forgotten", forgotten.len());
     print(&text)?;
     Ok(if forgotten.is_empty() { Exit::Rejects } else { Exit::Done })

@@ -133,9 +133,10 @@ impl MappingFlags {
         let limits = Limits { events: size(self.request_events), bytes: size(self.request_bytes) };
         match self.format {
             EventFormat::Import => Some((Request::Import, limits)),
-            EventFormat::BatchCreate => {
-                Some((Request::BatchCreate { customer_id: self.customer_id.clone().unwrap_or_default() }, limits))
-            }
+            EventFormat::BatchCreate => Some((
+                Request::BatchCreate { customer_id: self.customer_id.clone().unwrap_or_default() },
+                limits,
+            )),
             EventFormat::Udm | EventFormat::Parser | EventFormat::Bigquery => None,
         }
     }
@@ -148,8 +149,12 @@ impl MappingFlags {
 
 fn default_time(text: &str) -> Result<Timestamp, Fault> {
     if text == "now" {
-        return Timestamp::from_chrono(clock::now()?).ok_or_else(|| Fault::Usage("the clock is out of range".into()));
+        return Timestamp::from_chrono(clock::now()?)
+            .ok_or_else(|| Fault::Usage("the clock is out of range".into()));
     }
-    Timestamp::parse(text)
-        .ok_or_else(|| Fault::Usage(format!("--default-time is {text:?}; expected a time like 2024-01-31T00:00:00Z (or now)")))
+    Timestamp::parse(text).ok_or_else(|| {
+        Fault::Usage(format!(
+            "--default-time is {text:?}; expected a time like 2024-01-31T00:00:00Z (or now)"
+        ))
+    })
 }

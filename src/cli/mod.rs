@@ -47,7 +47,9 @@ enum Verb {
     Ledger(ledger::Flags),
     Mapping(TableFlags),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  zoom-udm completions bash > ~/.local/share/bash-completion/completions/zoom-udm")]
+    #[command(
+        after_help = "Example:\n  zoom-udm completions bash > ~/.local/share/bash-completion/completions/zoom-udm"
+    )]
     Completions {
         /// The shell
         shell: Shell,
@@ -61,7 +63,9 @@ enum Verb {
 
 /// Print the mapping: every source, its UDM path, the rule, an example
 #[derive(Args)]
-#[command(after_help = "Examples:\n  zoom-udm mapping | less\n  zoom-udm mapping --format json | jq -r '.[].path' | sort -u")]
+#[command(
+    after_help = "Examples:\n  zoom-udm mapping | less\n  zoom-udm mapping --format json | jq -r '.[].path' | sort -u"
+)]
 struct TableFlags {
     /// As what to print it
     #[arg(long, value_enum, default_value_t)]

@@ -1,12 +1,13 @@
 //! `zoom-udm normalize`: raw records in, UDM events out.
 
 use super::inputs::{self, Progress};
+use super::mapping::MappingFlags;
 use super::output::Destination;
 use super::report::{self, SummaryFormat};
-use super::mapping::MappingFlags;
 use super::{Exit, Fault, signal};
 use crate::normalize::{
-    Error, Options, RejectReader, RejectWriter, Rejected, Requests, Sink, Summary, run as run_inputs, run_returned,
+    Error, Options, RejectReader, RejectWriter, Rejected, Requests, Sink, Summary, run as run_inputs,
+    run_returned,
 };
 use anyhow::Context as _;
 use clap::Args;
@@ -71,7 +72,9 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let finished = sink.finish();
     let summary = match outcome {
         Ok(summary) => summary,
-        Err(Error::Output(error)) => return Err(anyhow::Error::from(error).context("writing events failed").into()),
+        Err(Error::Output(error)) => {
+            return Err(anyhow::Error::from(error).context("writing events failed").into());
+        }
         Err(error) => return Err(anyhow::Error::from(error).into()),
     };
     finished.context("writing the output failed")?;
@@ -118,7 +121,11 @@ fn normalize(flags: &Flags, options: &Options, sink: &mut Streams<'_>) -> Result
 fn options(flags: &Flags) -> Result<Options, Fault> {
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let options = flags.mapping.options()?;
-    Ok(Options { threads: flags.threads.map_or_else(cores, NonZeroUsize::get), strict: flags.strict, ..options })
+    Ok(Options {
+        threads: flags.threads.map_or_else(cores, NonZeroUsize::get),
+        strict: flags.strict,
+        ..options
+    })
 }
 
 /// Where events go, put together as asked.

@@ -45,7 +45,12 @@ pub(super) enum Trouble {
 /// Where a failure to fetch waits while an `io::Error` passes through readers that keep only its text.
 pub(super) type Failure = Arc<Mutex<Option<store::Error>>>;
 
-pub(super) fn convert(name: &str, bytes: impl Read + Send + 'static, failure: &Failure, recipe: &Recipe) -> Result<Converted, Trouble> {
+pub(super) fn convert(
+    name: &str,
+    bytes: impl Read + Send + 'static,
+    failure: &Failure,
+    recipe: &Recipe,
+) -> Result<Converted, Trouble> {
     let content = |error: io::Error| match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(fetch) => Trouble::Fetch(fetch),
         None => Trouble::Content(error.to_string()),
@@ -58,7 +63,8 @@ pub(super) fn convert(name: &str, bytes: impl Read + Send + 'static, failure: &F
     };
     let mut sink = Held { events, rejects: recipe.rejects.then(|| RejectWriter::new(Spool::packed())) };
     let options = normalize::Options { threads: 1, ..recipe.options.clone() };
-    let summary = normalize::run(std::iter::once(Input::new(name, reader)), &options, &mut sink).map_err(disk)?;
+    let summary =
+        normalize::run(std::iter::once(Input::new(name, reader)), &options, &mut sink).map_err(disk)?;
     if let Some(failure) = summary.failures.into_iter().next() {
         return Err(content(failure.error));
     }
@@ -68,7 +74,8 @@ pub(super) fn convert(name: &str, bytes: impl Read + Send + 'static, failure: &F
     let summary = Summary { failures: Vec::new(), ..summary };
     let (events, rejects) = sink.finish().map_err(Trouble::Disk)?;
     let events = (summary.events > 0).then(|| events.finish()).transpose().map_err(Trouble::Disk)?;
-    let rejects = rejects.filter(|_| summary.rejects > 0).map(Spool::finish).transpose().map_err(Trouble::Disk)?;
+    let rejects =
+        rejects.filter(|_| summary.rejects > 0).map(Spool::finish).transpose().map_err(Trouble::Disk)?;
     Ok(Converted { events, rejects, summary })
 }
 
@@ -95,7 +102,10 @@ fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Box<dyn Re
         }
     }
     if is_gzip(&start[..length]) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is gzip within gzip within gzip; unpack it before it is stored"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is gzip within gzip within gzip; unpack it before it is stored",
+        ));
     }
     Ok(Box::new(io::Cursor::new(start).take(length as u64).chain(twice)))
 }
@@ -129,11 +139,17 @@ impl Read for Limited {
         self.count += read as u64;
         let too_much = |message| Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         if self.count > self.limits.bytes {
-            return too_much(format!("it unpacks to more than {} bytes; raise --max-object-bytes if that is right", self.limits.bytes));
+            return too_much(format!(
+                "it unpacks to more than {} bytes; raise --max-object-bytes if that is right",
+                self.limits.bytes
+            ));
         }
         let packed = self.packed.load(Ordering::Relaxed).max(1);
         if self.count > HARMLESS && self.count / packed >= self.limits.ratio {
-            return too_much(format!("it unpacks to more than {} times its size; raise --max-ratio if that is right", self.limits.ratio));
+            return too_much(format!(
+                "it unpacks to more than {} times its size; raise --max-ratio if that is right",
+                self.limits.ratio
+            ));
         }
         Ok(read)
     }

@@ -14,13 +14,15 @@ pub(super) fn stem(name: &str, generation: &str) -> String {
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    crate::store::hex(&Sha256::digest(text)[..8])
 }
 
 /// A part of a name that every file system takes: not empty, `.` or `..`, no control characters, not too long with an
 /// extension behind it. Parts that are odd get a hash, so that two of them never become one.
 fn part(part: &str) -> String {
-    let odd = matches!(part, "" | "." | "..") || part.chars().any(char::is_control) || part.starts_with(".zoom-udm-");
+    let odd = matches!(part, "" | "." | "..")
+        || part.chars().any(char::is_control)
+        || part.starts_with(".zoom-udm-");
     if !odd && part.len() <= 220 {
         return part.to_owned();
     }
@@ -50,7 +52,10 @@ mod tests {
     fn odd_names_stay_below_their_place_and_apart() {
         for name in ["../../etc/passwd", "/a", "a//b", "a/./b", "a\nb", &"x".repeat(900)] {
             let stem = stem(name, "1");
-            assert!(stem.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() < 240), "{stem}");
+            assert!(
+                stem.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() < 240),
+                "{stem}"
+            );
         }
         assert_ne!(stem("a//b", "1"), stem("a/b", "1"));
     }

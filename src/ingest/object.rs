@@ -37,7 +37,11 @@ pub(super) struct Job {
 pub(super) enum Outcome {
     Done(Box<Done>),
     Skipped(Skip),
-    Failed { generation: String, reason: String, at_output: bool },
+    Failed {
+        generation: String,
+        reason: String,
+        at_output: bool,
+    },
     /// The run cannot go on.
     Fatal(Error),
     Stopped,
@@ -68,8 +72,12 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
     let converted = match body {
         Body::File(file) => convert_file(job, listed, &generation, file).await,
         Body::Stream(stream) if size <= FETCH_WHOLE => match whole(stream, size).await {
-            Ok(bytes) if may_be_collector_state(listed) && is_collector_state(&bytes) => Err(Trouble::CollectorState),
-            Ok(bytes) => on_thread(job, listed, io::Cursor::new(bytes), Failure::default(), &job.threads).await,
+            Ok(bytes) if may_be_collector_state(listed) && is_collector_state(&bytes) => {
+                Err(Trouble::CollectorState)
+            }
+            Ok(bytes) => {
+                on_thread(job, listed, io::Cursor::new(bytes), Failure::default(), &job.threads).await
+            }
             Err(error) => return not_fetched(listed, error),
         },
         Body::Stream(stream) => {
@@ -81,7 +89,9 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
         Ok(converted) => deliver(job, listed, generation, size, converted).await,
         Err(Trouble::Fetch(error)) => not_fetched(listed, error),
         Err(Trouble::Content(reason)) => Outcome::failed(&generation, reason),
-        Err(Trouble::Disk(error)) => Outcome::Fatal(Error::Store(format!("holding events back failed: {error}; set TMPDIR to a disk with room"))),
+        Err(Trouble::Disk(error)) => Outcome::Fatal(Error::Store(format!(
+            "holding events back failed: {error}; set TMPDIR to a disk with room"
+        ))),
         Err(Trouble::Output(error)) => Outcome::Fatal(Error::Output(error)),
         Err(Trouble::CollectorState) => Outcome::Skipped(Skip::CollectorState),
         Err(Trouble::Stopped) => Outcome::Stopped,
@@ -97,7 +107,10 @@ fn not_fetched(listed: &Listed, error: store::Error) -> Outcome {
     }
 }
 
-async fn whole(mut stream: BoxStream<'static, Result<Bytes, store::Error>>, size: u64) -> Result<Bytes, store::Error> {
+async fn whole(
+    mut stream: BoxStream<'static, Result<Bytes, store::Error>>,
+    size: u64,
+) -> Result<Bytes, store::Error> {
     let first = stream.try_next().await?.unwrap_or_default();
     if first.len() as u64 == size {
         return Ok(first);
@@ -110,7 +123,12 @@ async fn whole(mut stream: BoxStream<'static, Result<Bytes, store::Error>>, size
     Ok(bytes.freeze())
 }
 
-async fn convert_file(job: &Job, listed: &Listed, generation: &str, mut file: std::fs::File) -> Result<Converted, Trouble> {
+async fn convert_file(
+    job: &Job,
+    listed: &Listed,
+    generation: &str,
+    mut file: std::fs::File,
+) -> Result<Converted, Trouble> {
     if may_be_collector_state(listed) {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(Trouble::Disk)?;
@@ -147,11 +165,17 @@ async fn on_thread(
         let mut converted = convert(&url, reader, &failure, &recipe)?;
         if let Some(stream) = stream {
             let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
-            converted.events.take().map_or(Ok(()), |events| pour(events, &mut *stream)).map_err(Trouble::Output)?;
+            converted
+                .events
+                .take()
+                .map_or(Ok(()), |events| pour(events, &mut *stream))
+                .map_err(Trouble::Output)?;
         }
         Ok(converted)
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Trouble::Content(format!("reading it failed: {error}"))))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Trouble::Content(format!("reading it failed: {error}"))))
 }
 
 fn pour(events: Payload, stream: &mut (dyn io::Write + Send)) -> io::Result<()> {
@@ -166,7 +190,8 @@ fn recipe(job: &Job, listed: &Listed) -> Recipe {
     let options = &job.options;
     let mut normalize = options.normalize.clone();
     if options.time_of_object {
-        let modified = chrono::DateTime::from_timestamp_millis(listed.modified).and_then(Timestamp::from_chrono);
+        let modified =
+            chrono::DateTime::from_timestamp_millis(listed.modified).and_then(Timestamp::from_chrono);
         normalize.default_time = modified.or(normalize.default_time);
     }
     Recipe {
@@ -179,7 +204,9 @@ fn recipe(job: &Job, listed: &Listed) -> Recipe {
 }
 
 /// A reader of what a stream brings. What breaks it is noted beside.
-fn piped(mut stream: BoxStream<'static, Result<Bytes, store::Error>>) -> (impl Read + Send + 'static, Failure) {
+fn piped(
+    mut stream: BoxStream<'static, Result<Bytes, store::Error>>,
+) -> (impl Read + Send + 'static, Failure) {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let failure = Failure::default();
     let failure_of_pump = Arc::clone(&failure);
@@ -223,11 +250,18 @@ impl Read for Piped {
 }
 
 /// Puts rejects, then events. Both names are the object's own, so this may be done again and again.
-async fn deliver(job: &Job, listed: &Listed, generation: String, stored: u64, converted: Converted) -> Outcome {
+async fn deliver(
+    job: &Job,
+    listed: &Listed,
+    generation: String,
+    stored: u64,
+    converted: Converted,
+) -> Outcome {
     let stem = name::stem(&listed.name, &generation);
     let Converted { events, rejects, summary } = converted;
     let output = if events.is_some() { format!("{stem}.ndjson.gz") } else { String::new() };
-    let puts = [(&job.rejects, format!("{stem}.rejects.ndjson.gz"), rejects), (&job.to, output.clone(), events)];
+    let puts =
+        [(&job.rejects, format!("{stem}.rejects.ndjson.gz"), rejects), (&job.to, output.clone(), events)];
     let mut standing = false;
     for (place, name, payload) in puts {
         let (Some(place), Some(payload)) = (place, payload) else { continue };
@@ -236,7 +270,9 @@ async fn deliver(job: &Job, listed: &Listed, generation: String, stored: u64, co
             Ok(Put::Same) => standing = true,
             Ok(Put::Other) => return differs(generation, &place.location().url(&name)),
             Err(error) if error.is_access() => return Outcome::Fatal(error.into()),
-            Err(store::Error::Io { url, message, .. }) => return Outcome::Fatal(Error::Store(format!("{url}: {message}"))),
+            Err(store::Error::Io { url, message, .. }) => {
+                return Outcome::Fatal(Error::Store(format!("{url}: {message}")));
+            }
             Err(error) => return Outcome::Failed { generation, reason: error.to_string(), at_output: true },
         }
     }
@@ -244,6 +280,8 @@ async fn deliver(job: &Job, listed: &Listed, generation: String, stored: u64, co
 }
 
 fn differs(generation: String, url: &str) -> Outcome {
-    let reason = format!("{url} stands already, with other content (other flags, or another version of this program): remove it, or name another --to");
+    let reason = format!(
+        "{url} stands already, with other content (other flags, or another version of this program): remove it, or name another --to"
+    );
     Outcome::Failed { generation, reason, at_output: false }
 }

@@ -55,13 +55,25 @@ pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Re
         streams: Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))),
         options,
     };
-    if ledger.as_ref().is_some_and(|ledger| ledger.others().is_none()) && !job.options.dry_run && job.options.shard.count == 1 {
+    if ledger.as_ref().is_some_and(|ledger| ledger.others().is_none())
+        && !job.options.dry_run
+        && job.options.shard.count == 1
+    {
         for place in job.to.iter().chain(&job.rejects) {
             place.sweep().await?;
         }
     }
     let renewal = Instant::now() + job.options.lease / 4;
-    let run = Run { job: Arc::new(job), ledger, selection, report: Report::default(), removable: Vec::new(), observer, bad_outputs: 0, renewal };
+    let run = Run {
+        job: Arc::new(job),
+        ledger,
+        selection,
+        report: Report::default(),
+        removable: Vec::new(),
+        observer,
+        bad_outputs: 0,
+        renewal,
+    };
     run.go(stop).await
 }
 
@@ -110,11 +122,13 @@ impl Run<'_> {
     async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
         let listing = self.job.from.list();
         let concurrency = self.job.options.concurrency.max(1);
-        let mut listing = listing.ready_chunks(1024).map(|page| page.into_iter().collect::<Result<Vec<_>, _>>()).boxed();
+        let mut listing =
+            listing.ready_chunks(1024).map(|page| page.into_iter().collect::<Result<Vec<_>, _>>()).boxed();
         let mut page = Vec::new().into_iter();
         let mut listed_all = false;
         let mut tasks = tokio::task::JoinSet::new();
-        let every = self.job.options.checkpoint.min(self.job.options.lease / 4).max(Duration::from_millis(10));
+        let every =
+            self.job.options.checkpoint.min(self.job.options.lease / 4).max(Duration::from_millis(10));
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -217,7 +231,9 @@ impl Run<'_> {
                 (entry.generation, entry.reason) = (generation, reason);
                 self.mark(entry);
                 if let Some(reason) = out_of_order {
-                    return Err(Error::Store(format!("{OUT_OF_ORDER} outputs failed one after the other; the last: {reason}")));
+                    return Err(Error::Store(format!(
+                        "{OUT_OF_ORDER} outputs failed one after the other; the last: {reason}"
+                    )));
                 }
             }
         }

@@ -145,7 +145,9 @@ pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
 /// object with a cursor that is no record.
 pub(super) fn is_collector_state(bytes: &[u8]) -> bool {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(bytes) else { return false };
-    members.contains_key("cursor_date") && !members.contains_key("operation_detail") && !members.contains_key("operation_logs")
+    members.contains_key("cursor_date")
+        && !members.contains_key("operation_detail")
+        && !members.contains_key("operation_logs")
 }
 
 /// Whether the name is one that a collector's state has.

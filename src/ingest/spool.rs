@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn packed_bytes_do_not_depend_on_how_they_were_written() {
-        let text: Vec<u8> = (0..400_000_u32).flat_map(|number| (number % 977).to_string().into_bytes()).collect();
+        let text: Vec<u8> =
+            (0..400_000_u32).flat_map(|number| (number % 977).to_string().into_bytes()).collect();
         let packed = |size: usize| {
             let mut spool = Spool::packed();
             text.chunks(size).for_each(|chunk| spool.write_all(chunk).unwrap());

@@ -72,9 +72,10 @@ impl Error {
         let url = url.into();
         match error.kind() {
             io::ErrorKind::NotFound => Self::NotFound { url },
-            io::ErrorKind::PermissionDenied => {
-                Self::Denied { url, message: "check the owner and mode of the file and its directories".into() }
-            }
+            io::ErrorKind::PermissionDenied => Self::Denied {
+                url,
+                message: "check the owner and mode of the file and its directories".into(),
+            },
             kind => Self::Io { url, kind, message: error.to_string() },
         }
     }
@@ -91,7 +92,9 @@ impl Error {
             E::Unauthenticated { .. } | E::Generic { .. } => Self::Credentials {
                 message: format!("{url}: the credentials were refused: {message}; {}", super::gcs::HELP),
             },
-            E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => Self::Invalid { url, message },
+            E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => {
+                Self::Invalid { url, message }
+            }
             _ => Self::Transient { url, message },
         }
     }

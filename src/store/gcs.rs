@@ -4,8 +4,8 @@ use super::{Error, Settings};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, Uri};
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
-    ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService, ReqwestConnector,
 };
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
@@ -36,7 +36,9 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
     if let Some(host) = settings.emulator.clone().or_else(|| variable("STORAGE_EMULATOR_HOST")) {
         anonymous = true;
         let nobody = GcpCredential { bearer: String::new() };
-        builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(nobody))).with_base_url(&base(&host));
+        builder = builder
+            .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
+            .with_base_url(&base(&host));
     } else if let Some(endpoint) = variable("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE") {
         builder = builder.with_base_url(&base(&endpoint));
     }
@@ -47,7 +49,8 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
         }
     }
     // The metadata server, the emulator and private endpoints speak plain HTTP; Google's own address is https.
-    let builder = builder.with_client_options(client.with_allow_http(true)).with_http_connector(MendedConnector);
+    let builder =
+        builder.with_client_options(client.with_allow_http(true)).with_http_connector(MendedConnector);
     let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
     if !anonymous {
         first_token(&url, &store).await?;
@@ -57,7 +60,11 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
 
 pub(super) fn retry(settings: &Settings) -> RetryConfig {
     RetryConfig {
-        backoff: BackoffConfig { init_backoff: settings.first_pause, max_backoff: Duration::from_secs(60), base: 2.0 },
+        backoff: BackoffConfig {
+            init_backoff: settings.first_pause,
+            max_backoff: Duration::from_secs(60),
+            base: 2.0,
+        },
         max_retries: settings.retries,
         retry_timeout: settings.retry_for,
     }
@@ -74,7 +81,11 @@ fn base(host: &str) -> String {
 /// Says early, and in words, what is wrong with a key file. Nothing of its content is said.
 fn check_key_file(url: &str, named: Option<String>) -> Result<(), Error> {
     let fault = |message: String| Err(Error::Credentials { message: format!("{url}: {message}; {HELP}") });
-    let usual = || std::env::var("HOME").ok().map(|home| PathBuf::from(home).join(".config/gcloud/application_default_credentials.json"));
+    let usual = || {
+        std::env::var("HOME")
+            .ok()
+            .map(|home| PathBuf::from(home).join(".config/gcloud/application_default_credentials.json"))
+    };
     let path = match named {
         Some(path) => PathBuf::from(path),
         None => match usual().filter(|path| path.exists()) {
@@ -85,14 +96,19 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<(), Error> {
     let Ok(text) = std::fs::read_to_string(&path) else {
         return fault(format!("the credentials file {} cannot be read", path.display()));
     };
-    let kind = serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|json| Some(json.get("type")?.as_str()?.to_owned()));
+    let kind = serde_json::from_str::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|json| Some(json.get("type")?.as_str()?.to_owned()));
     match kind.as_deref() {
         Some("service_account" | "authorized_user") => Ok(()),
         Some("external_account") => fault(format!(
             "{} holds external_account credentials (workload identity federation), which are not supported yet",
             path.display()
         )),
-        _ => fault(format!("{} is no service account key and no application default credentials", path.display())),
+        _ => fault(format!(
+            "{} is no service account key and no application default credentials",
+            path.display()
+        )),
     }
 }
 
@@ -142,8 +158,11 @@ impl HttpService for Mended {
         }
         if *request.method() == Method::DELETE {
             if let Some((uri, generation)) = text.replace(ODD_IN_URL, "").split_once(IF_GENERATION_IN_URL) {
-                let invalid = |error: Box<dyn std::error::Error + Send + Sync>| HttpError::new_boxed(HttpErrorKind::Unknown, error);
-                *request.uri_mut() = uri.parse().map_err(|error: http::uri::InvalidUri| invalid(error.into()))?;
+                let invalid = |error: Box<dyn std::error::Error + Send + Sync>| {
+                    HttpError::new_boxed(HttpErrorKind::Unknown, error)
+                };
+                *request.uri_mut() =
+                    uri.parse().map_err(|error: http::uri::InvalidUri| invalid(error.into()))?;
                 let generation = HeaderValue::from_str(generation).map_err(|error| invalid(error.into()))?;
                 request.headers_mut().insert("x-goog-if-generation-match", generation);
             }
@@ -179,7 +198,10 @@ async fn listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
     let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
     let page = String::from_utf8_lossy(&body);
     if !page.trim_end().ends_with('>') {
-        return Err(HttpError::new(HttpErrorKind::Interrupted, std::io::Error::from(std::io::ErrorKind::UnexpectedEof)));
+        return Err(HttpError::new(
+            HttpErrorKind::Interrupted,
+            std::io::Error::from(std::io::ErrorKind::UnexpectedEof),
+        ));
     }
     let page = mark_keys(&page);
     parts.headers.remove(CONTENT_LENGTH);
@@ -207,7 +229,10 @@ pub(super) fn mark(name: &str) -> String {
     if !name.split('/').any(odd) {
         return name.to_owned();
     }
-    let parts: Vec<_> = name.split('/').map(|part| if odd(part) { format!("{ODD}{part}") } else { part.to_owned() }).collect();
+    let parts: Vec<_> = name
+        .split('/')
+        .map(|part| if odd(part) { format!("{ODD}{part}") } else { part.to_owned() })
+        .collect();
     parts.join("/")
 }
 
@@ -217,7 +242,9 @@ mod tests {
 
     #[test]
     fn an_emulator_is_named_with_or_without_scheme_and_path() {
-        for host in ["127.0.0.1:9", "http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/storage/v1/"] {
+        for host in
+            ["127.0.0.1:9", "http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/storage/v1/"]
+        {
             assert_eq!(base(host), "http://127.0.0.1:9");
         }
     }
@@ -227,6 +254,9 @@ mod tests {
         assert_eq!(mark("a/b.gz"), "a/b.gz");
         assert_eq!(mark("a//b/"), "a/\u{F8FF}/b/\u{F8FF}");
         assert_eq!(mark("../b"), "\u{F8FF}../b");
-        assert_eq!(mark_keys("<Key>a/</Key><Size>1</Size><Key>b</Key>"), "<Key>a/\u{F8FF}</Key><Size>1</Size><Key>b</Key>");
+        assert_eq!(
+            mark_keys("<Key>a/</Key><Size>1</Size><Key>b</Key>"),
+            "<Key>a/\u{F8FF}</Key><Size>1</Size><Key>b</Key>"
+        );
     }
 }

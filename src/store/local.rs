@@ -58,7 +58,8 @@ impl Local {
     }
 
     fn walk(&self, to: &mpsc::Sender<Result<Listed, Error>>) {
-        let ours = |entry: &walkdir::DirEntry| entry.file_name().as_encoded_bytes().starts_with(OURS.as_bytes());
+        let ours =
+            |entry: &walkdir::DirEntry| entry.file_name().as_encoded_bytes().starts_with(OURS.as_bytes());
         let entries = walkdir::WalkDir::new(&self.root).sort_by_file_name().into_iter();
         for entry in entries.filter_entry(|entry| entry.depth() == 0 || !ours(entry)) {
             let item = match entry {
@@ -125,7 +126,12 @@ impl Local {
         put().map_err(|error| Error::io(self.url(name), &error))
     }
 
-    pub(super) fn update(&self, name: &str, bytes: &Bytes, read: Option<&Version>) -> Result<Option<Version>, Error> {
+    pub(super) fn update(
+        &self,
+        name: &str,
+        bytes: &Bytes,
+        read: Option<&Version>,
+    ) -> Result<Option<Version>, Error> {
         let path = self.path(name)?;
         let update = || -> io::Result<Option<Version>> {
             self.make_directory(&self.root)?;
@@ -253,7 +259,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 fn version(bytes: &[u8]) -> Version {
     let digest = Sha256::digest(bytes);
-    Version { tag: Some(digest.iter().map(|byte| format!("{byte:02x}")).collect()), generation: None }
+    Version { tag: Some(super::hex(&digest)), generation: None }
 }
 
 /// In nanoseconds since the epoch.

@@ -30,7 +30,8 @@ impl FromStr for Location {
         };
         if let Some(rest) = text.strip_prefix("gs://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+            let named =
+                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
             if bucket.len() < 3 || !bucket.chars().all(named) {
                 return Err(format!("{text:?} names no bucket; expected gs://BUCKET/PREFIX/"));
             }
@@ -43,7 +44,9 @@ impl FromStr for Location {
             Some(path) if path.starts_with('/') => path,
             Some(_) => return Err(format!("{text:?} is not absolute; expected file:///DIRECTORY/")),
             None if text.contains("://") => {
-                return Err(format!("{text:?}: expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"));
+                return Err(format!(
+                    "{text:?}: expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
+                ));
             }
             None => text,
         };
@@ -77,7 +80,8 @@ impl Location {
             Self::Gcs { bucket, prefix } => Self::Gcs { bucket: bucket.clone(), prefix: named(prefix) },
             Self::Memory(prefix) => Self::Memory(named(prefix)),
             Self::File(path) => {
-                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let name =
+                    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 Self::File(path.parent().unwrap_or(Path::new("/")).join(format!("{name}{suffix}")))
             }
         }

@@ -39,7 +39,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { retries: 8, retry_for: Duration::from_secs(180), first_pause: Duration::from_millis(200), emulator: None }
+        Self {
+            retries: 8,
+            retry_for: Duration::from_secs(180),
+            first_pause: Duration::from_millis(200),
+            emulator: None,
+        }
     }
 }
 
@@ -68,7 +73,10 @@ pub struct Fetched {
 
 impl fmt::Debug for Fetched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetched").field("generation", &self.generation).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Fetched")
+            .field("generation", &self.generation)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,9 +149,12 @@ impl Store {
         let back = match location {
             Location::File(root) => Back::Local(Arc::new(Local::new(root))),
             Location::Memory(prefix) => Back::Remote(Arc::new(Remote::memory(prefix, settings))),
-            Location::Gcs { bucket, prefix } => {
-                Back::Remote(Arc::new(Remote::gcs(gcs::connect(bucket, settings).await?, bucket, prefix, settings)))
-            }
+            Location::Gcs { bucket, prefix } => Back::Remote(Arc::new(Remote::gcs(
+                gcs::connect(bucket, settings).await?,
+                bucket,
+                prefix,
+                settings,
+            ))),
         };
         Ok(Self { location: location.clone(), back })
     }
@@ -202,7 +213,9 @@ impl Store {
     /// When it is not known to stand: try again, that is safe.
     pub async fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, move |local, name| local.put_new(name, payload)).await,
+            Back::Local(local) => {
+                local.clone().on_thread(name, move |local, name| local.put_new(name, payload)).await
+            }
             Back::Remote(remote) => remote.put_new(name, payload).await,
         }
     }
@@ -212,10 +225,18 @@ impl Store {
     ///
     /// # Errors
     /// When neither is known.
-    pub async fn update(&self, name: &str, bytes: Bytes, read: Option<Version>) -> Result<Option<Version>, Error> {
+    pub async fn update(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        read: Option<Version>,
+    ) -> Result<Option<Version>, Error> {
         match &self.back {
             Back::Local(local) => {
-                local.clone().on_thread(name, move |local, name| local.update(name, &bytes, read.as_ref())).await
+                local
+                    .clone()
+                    .on_thread(name, move |local, name| local.update(name, &bytes, read.as_ref()))
+                    .await
             }
             Back::Remote(remote) => remote.update(name, bytes, read).await,
         }
@@ -253,7 +274,10 @@ impl Store {
         match &self.back {
             Back::Local(local) => {
                 let tag = listed.tag.clone();
-                local.clone().on_thread(&listed.name, move |local, name| local.delete_version(name, &tag)).await
+                local
+                    .clone()
+                    .on_thread(&listed.name, move |local, name| local.delete_version(name, &tag))
+                    .await
             }
             Back::Remote(remote) => remote.delete_version(listed).await,
         }
@@ -266,7 +290,9 @@ impl Store {
     /// When one that is empty could not be removed.
     pub async fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, |local, name| Ok(local.delete_empty_above(name))).await,
+            Back::Local(local) => {
+                local.clone().on_thread(name, |local, name| Ok(local.delete_empty_above(name))).await
+            }
             Back::Remote(remote) => remote.delete_empty_above(name).await,
         }
     }
@@ -281,4 +307,10 @@ impl Store {
             Back::Remote(_) => Ok(()),
         }
     }
+}
+
+/// Bytes as hexadecimal text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
 }

@@ -9,8 +9,8 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error as Failure, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
+    CopyMode, CopyOptions, Error as Failure, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
 };
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -33,7 +33,12 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn gcs(store: object_store::gcp::GoogleCloudStorage, bucket: &str, prefix: &str, settings: &Settings) -> Self {
+    pub(super) fn gcs(
+        store: object_store::gcp::GoogleCloudStorage,
+        bucket: &str,
+        prefix: &str,
+        settings: &Settings,
+    ) -> Self {
         Self::over(Arc::new(store), format!("gs://{bucket}/"), prefix, settings)
     }
 
@@ -90,8 +95,12 @@ impl Remote {
         })
     }
 
-    fn listing(&self, behind: Option<&Path>) -> futures::stream::BoxStream<'static, Result<ObjectMeta, Failure>> {
-        let prefix = (!self.prefix.is_empty()).then(|| Path::parse(mark(self.prefix.trim_end_matches('/'))).unwrap_or_default());
+    fn listing(
+        &self,
+        behind: Option<&Path>,
+    ) -> futures::stream::BoxStream<'static, Result<ObjectMeta, Failure>> {
+        let prefix = (!self.prefix.is_empty())
+            .then(|| Path::parse(mark(self.prefix.trim_end_matches('/'))).unwrap_or_default());
         match behind {
             None => self.store.list(prefix.as_ref()),
             Some(last) => self.store.list_with_offset(prefix.as_ref(), last),
@@ -108,7 +117,11 @@ impl Remote {
 
     pub(super) async fn get(&self, name: &str) -> Result<Fetched, Error> {
         let (path, url) = (self.path(name)?, self.url(name));
-        let got = self.store.get_opts(&path, GetOptions::default()).await.map_err(|error| Error::remote(&url, &error))?;
+        let got = self
+            .store
+            .get_opts(&path, GetOptions::default())
+            .await
+            .map_err(|error| Error::remote(&url, &error))?;
         let generation = got.meta.version.clone().or_else(|| got.meta.e_tag.clone());
         let generation = generation.unwrap_or_default().trim_matches('"').to_owned();
         let size = got.meta.size;
@@ -141,7 +154,11 @@ impl Remote {
 
     /// A request once more where it failed in passing: `object_store` does not repeat a conditional PUT whose answer
     /// was lost. Only for requests that find out what an earlier try has done.
-    async fn again<T, F: Future<Output = Result<T, Failure>>>(&self, name: &str, request: impl FnMut() -> F) -> Result<T, Error> {
+    async fn again<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        name: &str,
+        request: impl FnMut() -> F,
+    ) -> Result<T, Error> {
         let url = self.url(name);
         let mut request = request;
         let until = tokio::time::Instant::now() + self.retry_for;
@@ -149,7 +166,10 @@ impl Remote {
             let (request, url) = (request(), &url);
             async move { request.await.map_err(|error| Error::remote(url, &error)) }
         };
-        tried.retry(self.retry).when(|error| error.is_transient() && tokio::time::Instant::now() < until).await
+        tried
+            .retry(self.retry)
+            .when(|error| error.is_transient() && tokio::time::Instant::now() < until)
+            .await
     }
 
     pub(super) async fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
@@ -182,7 +202,10 @@ impl Remote {
         match self.read(name).await? {
             Some((standing, _)) if standing == bytes => Ok(Put::Same),
             Some(_) => Ok(Put::Other),
-            None => Err(Error::Transient { url: self.url(name), message: "it was removed while it was being written".into() }),
+            None => Err(Error::Transient {
+                url: self.url(name),
+                message: "it was removed while it was being written".into(),
+            }),
         }
     }
 
@@ -194,7 +217,8 @@ impl Remote {
         let failed = |error: Failure| Error::remote(self.url(name), &error);
         let mut standing = self.exists(name).await?;
         if !standing {
-            self.upload(&passing, file.try_clone().map_err(|error| Error::io("the temporary file", &error))?).await?;
+            self.upload(&passing, file.try_clone().map_err(|error| Error::io("the temporary file", &error))?)
+                .await?;
             let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
             match self.store.copy_opts(&passing, &path, options).await {
                 Ok(()) => {}
@@ -203,14 +227,21 @@ impl Remote {
             }
         }
         self.delete(&passing_name).await?;
-        if !standing { Ok(Put::Created) } else if self.same(name, file).await? { Ok(Put::Same) } else { Ok(Put::Other) }
+        if !standing {
+            Ok(Put::Created)
+        } else if self.same(name, file).await? {
+            Ok(Put::Same)
+        } else {
+            Ok(Put::Other)
+        }
     }
 
     async fn upload(&self, to: &Path, mut file: File) -> Result<(), Error> {
         let failed = |error: Failure| Error::remote(format!("{}{to}", self.root), &error);
         let read = |error: &std::io::Error| Error::io("the temporary file", error);
         file.rewind().map_err(|error| read(&error))?;
-        let upload = self.store.put_multipart_opts(to, PutMultipartOptions::default()).await.map_err(failed)?;
+        let upload =
+            self.store.put_multipart_opts(to, PutMultipartOptions::default()).await.map_err(failed)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
         loop {
             let mut part = Vec::with_capacity(PART);
@@ -237,24 +268,37 @@ impl Remote {
         Ok(file.read(&mut [0]).map_err(|error| read(&error))? == 0)
     }
 
-    pub(super) async fn update(&self, name: &str, bytes: Bytes, read: Option<Version>) -> Result<Option<Version>, Error> {
+    pub(super) async fn update(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        read: Option<Version>,
+    ) -> Result<Option<Version>, Error> {
         let path = self.path(name)?;
         let put = self.again(name, || async {
             let mode = match &read {
                 None => PutMode::Create,
-                Some(read) => PutMode::Update(UpdateVersion { e_tag: read.tag.clone(), version: read.generation.clone() }),
+                Some(read) => PutMode::Update(UpdateVersion {
+                    e_tag: read.tag.clone(),
+                    version: read.generation.clone(),
+                }),
             };
             let options = PutOptions { mode, ..PutOptions::default() };
             match self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options).await {
                 Ok(put) => Ok(Some(Version { tag: put.e_tag, generation: put.version })),
-                Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. } | Failure::NotFound { .. }) => Ok(None),
+                Err(
+                    Failure::AlreadyExists { .. } | Failure::Precondition { .. } | Failure::NotFound { .. },
+                ) => Ok(None),
                 Err(error) => Err(error),
             }
         });
         match put.await? {
             Some(version) => Ok(Some(version)),
             // The answer to an earlier try may have been lost: then what stands is what was written.
-            None => Ok(self.read(name).await?.and_then(|(standing, version)| (standing == bytes).then_some(version))),
+            None => Ok(self
+                .read(name)
+                .await?
+                .and_then(|(standing, version)| (standing == bytes).then_some(version))),
         }
     }
 
@@ -283,7 +327,8 @@ impl Remote {
             Some(generation) => Path::parse(format!("{path}{IF_GENERATION}{generation}")),
             None => Ok(path),
         };
-        let path = conditional.map_err(|error| Error::Invalid { url: self.url(&listed.name), message: error.to_string() })?;
+        let path = conditional
+            .map_err(|error| Error::Invalid { url: self.url(&listed.name), message: error.to_string() })?;
         let deleted = self.again(&listed.name, || async {
             match self.store.delete(&path).await {
                 Err(Failure::Precondition { .. }) => Ok(false),
@@ -304,7 +349,9 @@ impl Remote {
             let (placeholder, below) = (format!("{directory}/"), self.path(directory)?);
             let mut listing = self.store.list(Some(&below));
             let mut found = false;
-            while let Some(meta) = listing.try_next().await.map_err(|error| Error::remote(self.url(directory), &error))? {
+            while let Some(meta) =
+                listing.try_next().await.map_err(|error| Error::remote(self.url(directory), &error))?
+            {
                 let listed = self.listed(&meta);
                 match listed {
                     Some(listed) if listed.name == placeholder && listed.size == 0 => found = true,

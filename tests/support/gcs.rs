@@ -1,11 +1,19 @@
 //! A stand-in for Cloud Storage on a real socket: the part of its XML interface that the program speaks, a little of
 //! the JSON one for seeding, and faults on demand. Kept in memory, for tests only.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its own part, and nobody else sees it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test uses its own part, and nobody else sees it"
+)]
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED, RANGE};
+use hyper::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED,
+    RANGE,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -97,11 +105,18 @@ impl Gcs {
         let listener = std::net::TcpListener::bind(address).expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("an address");
-        let state = State { page: 1000, random: fastrand::Rng::with_seed(7), generation: 1_700_000_000_000_000, clock: 1_700_000_000_000, ..State::default() };
+        let state = State {
+            page: 1000,
+            random: fastrand::Rng::with_seed(7),
+            generation: 1_700_000_000_000_000,
+            clock: 1_700_000_000_000,
+            ..State::default()
+        };
         let gcs = Self { address, state: Arc::new(Mutex::new(state)), died: Arc::default() };
         let serving = gcs.clone();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(serving.serve(listener));
         });
         gcs
@@ -168,7 +183,10 @@ impl Gcs {
             }
             let dead = state.faults.dies_at.is_some_and(|at| state.requests >= at);
             let last = state.faults.dies_at == Some(state.requests) && state.faults.dies_after_effect;
-            let wait = state.faults.latency.filter(|_| state.faults.slow == 0.0 || state.random.f64() < state.faults.slow);
+            let wait = state
+                .faults
+                .latency
+                .filter(|_| state.faults.slow == 0.0 || state.random.f64() < state.faults.slow);
             (dead && !last, state.draw(), wait)
         };
         if let Some(wait) = wait {
@@ -207,7 +225,10 @@ impl Gcs {
                 let (parts, body) = answer.into_parts();
                 let bytes = body.collect().await?.to_bytes();
                 let half = bytes.slice(..bytes.len() / 2);
-                let frames = futures::stream::iter([Ok(Frame::data(half)), Err(io::Error::from(io::ErrorKind::ConnectionReset))]);
+                let frames = futures::stream::iter([
+                    Ok(Frame::data(half)),
+                    Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                ]);
                 Ok(Response::from_parts(parts, StreamBody::new(frames).boxed_unsync()))
             }
             Fault::None => Ok(self.handle(&parts, body)),
@@ -217,21 +238,32 @@ impl Gcs {
     fn handle(&self, parts: &hyper::http::request::Parts, body: Bytes) -> Answer {
         let mut state = self.lock();
         let path = parts.uri.path();
-        let query: HashMap<String, String> = parts.uri.query().unwrap_or_default().split('&').map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (unescape(key), unescape(&value.replace('+', " ")))
-        }).collect();
+        let query: HashMap<String, String> = parts
+            .uri
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (unescape(key), unescape(&value.replace('+', " ")))
+            })
+            .collect();
         if path.starts_with("/computeMetadata/") {
             let token = state.bearer.clone().unwrap_or_default();
-            return answer(StatusCode::OK, format!("{{\"access_token\":\"{token}\",\"expires_in\":3600,\"token_type\":\"Bearer\"}}"));
+            return answer(
+                StatusCode::OK,
+                format!("{{\"access_token\":\"{token}\",\"expires_in\":3600,\"token_type\":\"Bearer\"}}"),
+            );
         }
         if let Some(bearer) = &state.bearer {
-            let given = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let given =
+                parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
             if given != format!("Bearer {bearer}") {
                 return status(StatusCode::UNAUTHORIZED);
             }
         }
-        let (bucket, name) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
+        let (bucket, name) =
+            path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
         let (bucket, name) = (unescape(bucket), unescape(name));
         let has = |part: &Option<String>| part.as_ref().is_some_and(|part| name.contains(part.as_str()));
         if has(&state.faults.always_unavailable) {
@@ -240,7 +272,8 @@ impl Gcs {
         if has(&state.faults.forbidden) {
             return status(StatusCode::FORBIDDEN);
         }
-        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header =
+            |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         if name.is_empty() {
             return state.list(&bucket, &query);
         }
@@ -254,7 +287,12 @@ impl Gcs {
                 state.generation += 1;
                 let id = format!("upload-{}", state.generation);
                 state.uploads.insert(id.clone(), BTreeMap::new());
-                answer(StatusCode::OK, format!("<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"))
+                answer(
+                    StatusCode::OK,
+                    format!(
+                        "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
+                    ),
+                )
             }
             (&Method::PUT, Some(id)) => {
                 let number = query.get("partNumber").and_then(|number| number.parse().ok()).unwrap_or(0);
@@ -266,7 +304,15 @@ impl Gcs {
                 let Some(parts) = state.uploads.remove(id) else { return status(StatusCode::NOT_FOUND) };
                 let bytes: Vec<u8> = parts.values().flatten().copied().collect();
                 let object = state.put(&key.0, &key.1, bytes.into(), None);
-                with(StatusCode::OK, &[("x-goog-generation", object.generation.to_string())], format!("<CompleteMultipartUploadResult><ETag>{}</ETag></CompleteMultipartUploadResult>", object.etag()).into())
+                with(
+                    StatusCode::OK,
+                    &[("x-goog-generation", object.generation.to_string())],
+                    format!(
+                        "<CompleteMultipartUploadResult><ETag>{}</ETag></CompleteMultipartUploadResult>",
+                        object.etag()
+                    )
+                    .into(),
+                )
             }
             (&Method::DELETE, Some(id)) => {
                 state.uploads.remove(id);
@@ -285,9 +331,17 @@ impl Gcs {
                     None => (body, header("content-encoding")),
                 };
                 let object = state.put(&key.0, &key.1, body, encoding);
-                with(StatusCode::OK, &[("etag", object.etag()), ("x-goog-generation", object.generation.to_string())], "<CopyObjectResult/>".into())
+                with(
+                    StatusCode::OK,
+                    &[("etag", object.etag()), ("x-goog-generation", object.generation.to_string())],
+                    "<CopyObjectResult/>".into(),
+                )
             }
-            (&Method::DELETE, None) => status(if state.objects.remove(&key).is_some() { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }),
+            (&Method::DELETE, None) => status(if state.objects.remove(&key).is_some() {
+                StatusCode::NO_CONTENT
+            } else {
+                StatusCode::NOT_FOUND
+            }),
             (&Method::GET | &Method::HEAD, _) => match state.objects.get(&key) {
                 Some(object) => read(object, parts),
                 None => status(StatusCode::NOT_FOUND),
@@ -310,7 +364,13 @@ impl State {
     fn draw(&mut self) -> Fault {
         let drawn = self.random.f64();
         let Faults { too_many, unavailable, reset, cut, .. } = self.faults;
-        let edges = [(too_many, Fault::TooMany), (unavailable, Fault::Unavailable), (reset / 2.0, Fault::Reset), (reset / 2.0, Fault::ResetAfter), (cut, Fault::Cut)];
+        let edges = [
+            (too_many, Fault::TooMany),
+            (unavailable, Fault::Unavailable),
+            (reset / 2.0, Fault::Reset),
+            (reset / 2.0, Fault::ResetAfter),
+            (cut, Fault::Cut),
+        ];
         let mut edge = 0.0;
         for (share, fault) in edges {
             edge += share;
@@ -332,13 +392,18 @@ impl State {
 
     fn list(&self, bucket: &str, query: &HashMap<String, String>) -> Answer {
         let prefix = query.get("prefix").map_or("", String::as_str);
-        let behind = query.get("continuation-token").or_else(|| query.get("start-after")).map_or("", String::as_str);
-        let size = query.get("max-keys").and_then(|size| size.parse().ok()).unwrap_or(self.page).min(self.page);
+        let behind =
+            query.get("continuation-token").or_else(|| query.get("start-after")).map_or("", String::as_str);
+        let size =
+            query.get("max-keys").and_then(|size| size.parse().ok()).unwrap_or(self.page).min(self.page);
         let start = if behind > prefix { behind } else { prefix };
         let from = (bucket.to_owned(), start.to_owned());
-        let found = self.objects.range(from..).take_while(|((of, name), _)| of == bucket && name.starts_with(prefix));
+        let found =
+            self.objects.range(from..).take_while(|((of, name), _)| of == bucket && name.starts_with(prefix));
         let mut found = found.filter(|((_, name), _)| name.as_str() > behind || behind.is_empty());
-        let mut page = String::from("<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'>");
+        let mut page = String::from(
+            "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'>",
+        );
         let mut last = String::new();
         for ((_, name), object) in found.by_ref().take(size) {
             let time = chrono::DateTime::from_timestamp_millis(object.modified).unwrap_or_default();
@@ -365,7 +430,8 @@ impl State {
 /// As Cloud Storage does it: what is stored as gzip is unpacked on the way, without a length and a tag, for who does not
 /// say that they take gzip.
 fn read(object: &Object, parts: &hyper::http::request::Parts) -> Answer {
-    let text = |name| parts.headers.get(name).and_then(|value: &hyper::http::HeaderValue| value.to_str().ok());
+    let text =
+        |name| parts.headers.get(name).and_then(|value: &hyper::http::HeaderValue| value.to_str().ok());
     let time = chrono::DateTime::from_timestamp_millis(object.modified).unwrap_or_default();
     let mut headers = vec![
         (LAST_MODIFIED.as_str(), time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()),

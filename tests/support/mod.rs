@@ -41,7 +41,12 @@ pub fn gunzip(bytes: &[u8]) -> String {
 /// The program, set up to see the stand-in and little else.
 pub fn program(server: Option<&Gcs>, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
-    command.args(arguments).env_clear().env("ZOOM_UDM_NOW", NOW).env("HOME", "/nonexistent").env("ZOOM_UDM_LOG", "error");
+    command
+        .args(arguments)
+        .env_clear()
+        .env("ZOOM_UDM_NOW", NOW)
+        .env("HOME", "/nonexistent")
+        .env("ZOOM_UDM_LOG", "error");
     if let Some(server) = server {
         command.env("STORAGE_EMULATOR_HOST", server.host());
     }
@@ -50,7 +55,8 @@ pub fn program(server: Option<&Gcs>, arguments: &[&str]) -> Command {
 }
 
 /// Flags that keep pauses short.
-pub const BRISK: [&str; 8] = ["--first-pause", "1ms", "--checkpoint", "40ms", "--summary", "json", "--retries", "6"];
+pub const BRISK: [&str; 8] =
+    ["--first-pause", "1ms", "--checkpoint", "40ms", "--summary", "json", "--retries", "6"];
 
 pub fn ingest(server: Option<&Gcs>, arguments: &[&str]) -> Output {
     program(server, &[&["ingest"], &BRISK[..], arguments].concat()).output().unwrap()
@@ -63,13 +69,19 @@ pub fn start(server: Option<&Gcs>, arguments: &[&str]) -> Child {
 /// The exit code and the summary of a run.
 pub fn outcome(output: &Output) -> (i32, serde_json::Value) {
     let said = String::from_utf8_lossy(&output.stderr);
-    let summary = said.lines().rev().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok().filter(|json| json["listed"].is_u64()));
-    (output.status.code().unwrap_or(-1), summary.unwrap_or_else(|| serde_json::Value::from(said.into_owned())))
+    let summary = said.lines().rev().find_map(|line| {
+        serde_json::from_str::<serde_json::Value>(line).ok().filter(|json| json["listed"].is_u64())
+    });
+    (
+        output.status.code().unwrap_or(-1),
+        summary.unwrap_or_else(|| serde_json::Value::from(said.into_owned())),
+    )
 }
 
 /// Names and bytes of all files below a directory, but for what the program keeps there for itself.
 pub fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = walkdir::WalkDir::new(directory).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    let entries =
+        walkdir::WalkDir::new(directory).into_iter().flatten().filter(|entry| entry.file_type().is_file());
     let named = entries.map(|entry| {
         let name = entry.path().strip_prefix(directory).unwrap().to_string_lossy().into_owned();
         (name, std::fs::read(entry.path()).unwrap())

@@ -38,7 +38,7 @@ impl Encoder {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::store::hex(&Sha256::digest(bytes))
 }
 
 /// Checks a segment and hands its entries over, each with its line. Nothing is handed over of one that is damaged.
@@ -56,7 +56,9 @@ pub(super) fn decode(url: &str, bytes: &[u8], each: &mut dyn FnMut(Entry, &[u8])
         [MAGIC, VERSION, sum] if sum == hex(body) => {}
         [MAGIC, VERSION, _] => return Err(damaged("the ledger is damaged (its checksum differs)")),
         [MAGIC, version, _] => {
-            return Err(damaged(&format!("the ledger has format {version}, and this program reads {VERSION}")));
+            return Err(damaged(&format!(
+                "the ledger has format {version}, and this program reads {VERSION}"
+            )));
         }
         _ => return Err(damaged("this is no ledger")),
     }
@@ -70,7 +72,8 @@ pub(super) fn decode(url: &str, bytes: &[u8], each: &mut dyn FnMut(Entry, &[u8])
             Err(error) => return Err(damaged(&format!("the ledger is damaged ({error})"))),
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let entry = serde_json::from_slice(text).map_err(|error| damaged(&format!("the ledger is damaged ({error})")))?;
+        let entry = serde_json::from_slice(text)
+            .map_err(|error| damaged(&format!("the ledger is damaged ({error})")))?;
         each(entry, text);
     }
 }

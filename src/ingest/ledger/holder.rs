@@ -25,7 +25,9 @@ impl Holder {
     /// Whether it is known that this run has ended without saying so. Being wrong here costs double work, no more:
     /// writes to the ledger are compare-and-swap, and outputs are made only where there are none.
     pub(super) fn is_gone(&self) -> bool {
-        !self.place.is_empty() && place().as_deref() == Some(&self.place) && started(self.pid).as_deref() != Some(&self.started)
+        !self.place.is_empty()
+            && place().as_deref() == Some(&self.place)
+            && started(self.pid).as_deref() != Some(&self.started)
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {

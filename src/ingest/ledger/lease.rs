@@ -24,7 +24,10 @@ pub(super) struct Held {
 pub(super) enum Asked {
     Got(Held),
     /// Somebody else's: whose, and until when at least.
-    Taken { by: String, until: i64 },
+    Taken {
+        by: String,
+        until: i64,
+    },
 }
 
 /// How a lease is asked for.
@@ -47,10 +50,12 @@ impl Terms<'_> {
             None => (None, None),
             Some((bytes, version)) => (Some(self.parse(&name, &bytes)?), Some(version)),
         };
-        if let Some(Lease { holder: Some(holder), until }) = &standing {
-            if *until > self.now && !holder.is(self.holder) && !holder.is_gone() {
-                return Ok(Asked::Taken { by: holder.describe(), until: *until });
-            }
+        if let Some(Lease { holder: Some(holder), until }) = &standing
+            && *until > self.now
+            && !holder.is(self.holder)
+            && !holder.is_gone()
+        {
+            return Ok(Asked::Taken { by: holder.describe(), until: *until });
         }
         match self.store.update(&name, self.bytes(self.until), version).await? {
             Some(version) => Ok(Asked::Got(Held { name, version })),
@@ -77,7 +82,8 @@ impl Terms<'_> {
 
     fn parse(&self, name: &str, bytes: &[u8]) -> Result<Lease, Error> {
         let url = self.store.location().url(name);
-        serde_json::from_slice(bytes)
-            .map_err(|error| Error::Ledger(format!("{url}: this is no lease ({error}); remove it if no run is at work")))
+        serde_json::from_slice(bytes).map_err(|error| {
+            Error::Ledger(format!("{url}: this is no lease ({error}); remove it if no run is at work"))
+        })
     }
 }

@@ -163,14 +163,21 @@ impl Ledger {
     /// # Errors
     /// [`Error::Held`] where none is free; [`Error::Ledger`] where what stands cannot be read: it is left as it is.
     pub async fn open(store: Store, clock: Clock, terms: &Tenancy) -> Result<Self, Error> {
-        let charter = if terms.look { peek(&store).await? } else { sign(&store, &terms.feed, terms.shard.count).await? };
+        let charter = if terms.look {
+            peek(&store).await?
+        } else {
+            sign(&store, &terms.feed, terms.shard.count).await?
+        };
         let holder = Holder::this();
-        let ours: Vec<_> = (0..charter.segments).filter(|segment| segment % terms.shard.count == terms.shard.index).collect();
+        let ours: Vec<_> = (0..charter.segments)
+            .filter(|segment| segment % terms.shard.count == terms.shard.index)
+            .collect();
         let (held, others) = if terms.look {
             (ours.into_iter().map(|segment| (segment, None)).collect(), None)
         } else {
             let now = clock.now();
-            take(&Terms { store: &store, holder: &holder, now, until: now + millis(terms.lease) }, ours).await?
+            take(&Terms { store: &store, holder: &holder, now, until: now + millis(terms.lease) }, ours)
+                .await?
         };
         let loaded = futures::stream::iter(held)
             .map(|(number, lease)| Segment::load(&store, number, lease, terms.oldest))
@@ -181,8 +188,19 @@ impl Ledger {
             let number = usize::from(segment.number);
             segments[number] = Some(segment);
         }
-        let (count, segments, saving) = (charter.segments, Mutex::new(segments), tokio::sync::Mutex::default());
-        Ok(Self { store, clock, holder, lease: terms.lease, oldest: terms.oldest, count, segments, others, saving })
+        let (count, segments, saving) =
+            (charter.segments, Mutex::new(segments), tokio::sync::Mutex::default());
+        Ok(Self {
+            store,
+            clock,
+            holder,
+            lease: terms.lease,
+            oldest: terms.oldest,
+            count,
+            segments,
+            others,
+            saving,
+        })
     }
 
     /// Where it is.
@@ -212,7 +230,9 @@ impl Ledger {
     #[must_use]
     pub fn ask(&self, object: &str, tag: &str) -> Advice {
         let segments = self.lock();
-        let Some(segment) = &segments[usize::from(segment_of(object, self.count))] else { return Advice::Elsewhere };
+        let Some(segment) = &segments[usize::from(segment_of(object, self.count))] else {
+            return Advice::Elsewhere;
+        };
         match segment.ask(object, tag) {
             Known::New => Advice::Read { attempts: 0 },
             Known::Done => Advice::Done,
@@ -278,7 +298,10 @@ impl Ledger {
             renewed?;
         }
         if self.lock().iter().all(Option::is_none) {
-            return Err(Error::Held(format!("{}: another run took over, since this one stood still", self.store.location())));
+            return Err(Error::Held(format!(
+                "{}: another run took over, since this one stood still",
+                self.store.location()
+            )));
         }
         Ok(())
     }
@@ -289,13 +312,21 @@ impl Ledger {
     /// Where marks may not be durable.
     pub async fn close(self) -> Result<(), Error> {
         self.save().await?;
-        let stale: Vec<_> = self.lock().iter().flatten().filter(|segment| segment.is_stale()).map(|segment| segment.number).collect();
+        let stale: Vec<_> = self
+            .lock()
+            .iter()
+            .flatten()
+            .filter(|segment| segment.is_stale())
+            .map(|segment| segment.number)
+            .collect();
         for number in stale {
             segment::merge(&self.store, number, &HashMap::new(), self.oldest).await?;
         }
-        let leases: Vec<_> = self.lock().iter_mut().flatten().filter_map(|segment| segment.lease.take()).collect();
+        let leases: Vec<_> =
+            self.lock().iter_mut().flatten().filter_map(|segment| segment.lease.take()).collect();
         let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
-        let released = futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
+        let released =
+            futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
         released.try_collect().await
     }
 }
@@ -372,7 +403,10 @@ fn parse(store: &Store, bytes: &[u8]) -> Result<Charter, Error> {
     let url = store.location().url(CHARTER);
     match serde_json::from_slice::<Charter>(bytes) {
         Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
-        Ok(charter) => Err(Error::Ledger(format!("{url}: format {} is not one this program reads ({FORMAT})", charter.version))),
+        Ok(charter) => Err(Error::Ledger(format!(
+            "{url}: format {} is not one this program reads ({FORMAT})",
+            charter.version
+        ))),
         Err(error) => Err(Error::Ledger(format!("{url}: this is no ledger ({error}); it was left as it is"))),
     }
 }
@@ -384,7 +418,9 @@ fn parse(store: &Store, bytes: &[u8]) -> Result<Charter, Error> {
 pub async fn charter(store: &Store) -> Result<Charter, Error> {
     match store.read(CHARTER).await? {
         Some((bytes, _)) => parse(store, &bytes),
-        None => Err(Error::Ledger(format!("{}: there is no ledger here; check the address", store.location()))),
+        None => {
+            Err(Error::Ledger(format!("{}: there is no ledger here; check the address", store.location())))
+        }
     }
 }
 
@@ -418,7 +454,8 @@ pub async fn forget(store: &Store, chosen: &(dyn Fn(&Entry) -> bool + Sync)) -> 
             }
         })?;
         if forgotten.len() > before {
-            segment::rewrite(store, number, |entry| (!chosen(entry)).then(|| entry.clone()), &HashMap::new()).await?;
+            segment::rewrite(store, number, |entry| (!chosen(entry)).then(|| entry.clone()), &HashMap::new())
+                .await?;
         }
     }
     Ok(forgotten)

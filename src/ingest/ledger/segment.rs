@@ -41,7 +41,12 @@ impl Segment {
     }
 
     /// Reads what is known. Entries of objects modified before `oldest` are not remembered.
-    pub(super) async fn load(store: &Store, number: u16, lease: Option<Held>, oldest: i64) -> Result<Self, Error> {
+    pub(super) async fn load(
+        store: &Store,
+        number: u16,
+        lease: Option<Held>,
+        oldest: i64,
+    ) -> Result<Self, Error> {
         let mut segment = Self {
             number,
             lease,
@@ -116,11 +121,21 @@ impl Segment {
 const COLLISIONS: u32 = 20;
 
 /// Writes entries into a segment as it stands in the store, over what it says of the same objects.
-pub(super) async fn merge(store: &Store, number: u16, fresh: &HashMap<String, Entry>, oldest: i64) -> Result<(), Error> {
-    rewrite(store, number, move |entry| match fresh.get(&entry.object) {
-        Some(newer) => Some(newer.clone()),
-        None => (entry.modified >= oldest).then(|| entry.clone()),
-    }, fresh)
+pub(super) async fn merge(
+    store: &Store,
+    number: u16,
+    fresh: &HashMap<String, Entry>,
+    oldest: i64,
+) -> Result<(), Error> {
+    rewrite(
+        store,
+        number,
+        move |entry| match fresh.get(&entry.object) {
+            Some(newer) => Some(newer.clone()),
+            None => (entry.modified >= oldest).then(|| entry.clone()),
+        },
+        fresh,
+    )
     .await
 }
 
@@ -151,7 +166,9 @@ pub(super) async fn rewrite(
         }
         let mut rest: Vec<_> = more.values().filter(|entry| !seen.contains(&entry.object)).collect();
         rest.sort_by(|one, other| one.object.cmp(&other.object));
-        rest.into_iter().for_each(|entry| encoder.entry(entry));
+        for entry in rest {
+            encoder.entry(entry);
+        }
         let bytes = encoder.finish();
         if store.update(&name, bytes.into(), standing.map(|(_, version)| version)).await?.is_some() {
             return Ok(());
