@@ -153,5 +153,5 @@ pub(super) fn is_collector_state(bytes: &[u8]) -> bool {
 /// Whether the name is one that a collector's state has.
 pub(super) fn may_be_collector_state(listed: &Listed) -> bool {
     let name = listed.name.rsplit('/').next().unwrap_or_default();
-    listed.size <= 64 << 10 && name.ends_with(".json") && name.contains("state")
+    listed.size <= 64 << 10 && name.rsplit_once('.').is_some_and(|(stem, extension)| extension == "json" && stem.contains("state"))
 }

@@ -157,15 +157,7 @@ impl HttpService for Mended {
             *request.uri_mut() = uri.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
         }
         if *request.method() == Method::DELETE {
-            if let Some((uri, generation)) = text.replace(ODD_IN_URL, "").split_once(IF_GENERATION_IN_URL) {
-                let invalid = |error: Box<dyn std::error::Error + Send + Sync>| {
-                    HttpError::new_boxed(HttpErrorKind::Unknown, error)
-                };
-                *request.uri_mut() =
-                    uri.parse().map_err(|error: http::uri::InvalidUri| invalid(error.into()))?;
-                let generation = HeaderValue::from_str(generation).map_err(|error| invalid(error.into()))?;
-                request.headers_mut().insert("x-goog-if-generation-match", generation);
-            }
+            conditional(&mut request, &text.replace(ODD_IN_URL, ""))?;
         }
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let lists = reads && request.uri().query().is_some_and(|query| query.contains("list-type=2"));
@@ -184,11 +176,18 @@ impl HttpService for Mended {
     }
 }
 
+/// Turns the generation behind a name into the condition that it stands for.
+fn conditional(request: &mut HttpRequest, uri: &str) -> Result<(), HttpError> {
+    let Some((uri, generation)) = uri.split_once(IF_GENERATION_IN_URL) else { return Ok(()) };
+    *request.uri_mut() = uri.parse().map_err(|error: http::uri::InvalidUri| HttpError::new(HttpErrorKind::Unknown, error))?;
+    let generation = HeaderValue::from_str(generation).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+    request.headers_mut().insert("x-goog-if-generation-match", generation);
+    Ok(())
+}
+
 fn fill(response: &mut HttpResponse, header: http::HeaderName, from: &str) {
-    if !response.headers().contains_key(&header) {
-        if let Some(value) = response.headers().get(from).cloned() {
-            response.headers_mut().insert(header, value);
-        }
+    if let Some(value) = response.headers().get(from).cloned() {
+        response.headers_mut().entry(header).or_insert(value);
     }
 }
 

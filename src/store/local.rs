@@ -134,7 +134,7 @@ impl Local {
     ) -> Result<Option<Version>, Error> {
         let path = self.path(name)?;
         let update = || -> io::Result<Option<Version>> {
-            self.make_directory(&self.root)?;
+            Self::make_directory(&self.root)?;
             let lock = File::options().create(true).append(true).open(self.root.join(LOCK))?;
             lock.lock()?;
             let now = match fs::read(&path) {
@@ -155,7 +155,7 @@ impl Local {
     /// The payload in a file in the making, on the disk.
     fn written(&self, path: &Path, payload: &mut Payload) -> io::Result<NamedTempFile> {
         let directory = path.parent().unwrap_or(&self.root);
-        self.make_directory(directory)?;
+        Self::make_directory(directory)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(OURS).suffix(".part");
         #[cfg(unix)]
@@ -173,12 +173,12 @@ impl Local {
     }
 
     /// Makes a directory and those above it, each durably in the one above.
-    fn make_directory(&self, directory: &Path) -> io::Result<()> {
+    fn make_directory(directory: &Path) -> io::Result<()> {
         if directory.is_dir() {
             return Ok(());
         }
         if let Some(above) = directory.parent() {
-            self.make_directory(above)?;
+            Self::make_directory(above)?;
         }
         match fs::create_dir(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -202,20 +202,22 @@ impl Local {
         }
     }
 
-    pub(super) fn delete_empty_above(&self, name: &str) {
-        let Ok(path) = self.path(name) else { return };
+    pub(super) fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name)?;
         let above = path.ancestors().skip(1).take_while(|above| *above != self.root);
         // The system refuses to remove one that holds something: that ends the way up.
         let _ = above.map(fs::remove_dir).find(Result::is_err);
+        Ok(())
     }
 
-    pub(super) fn sweep(&self) {
+    pub(super) fn sweep(&self, _: &str) -> Result<(), Error> {
         let entries = walkdir::WalkDir::new(&self.root).into_iter().flatten();
-        let part = |name: &str| name.starts_with(OURS) && name.ends_with(".part");
+        let part = |name: &str| name.starts_with(OURS) && name != LOCK;
         for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(part)) {
             // What cannot be removed harms nobody: no listing shows it.
             let _ = fs::remove_file(entry.path());
         }
+        Ok(())
     }
 }
 

@@ -291,7 +291,7 @@ impl Store {
     pub async fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
         match &self.back {
             Back::Local(local) => {
-                local.clone().on_thread(name, |local, name| Ok(local.delete_empty_above(name))).await
+                local.clone().on_thread(name, Local::delete_empty_above).await
             }
             Back::Remote(remote) => remote.delete_empty_above(name).await,
         }
@@ -303,7 +303,7 @@ impl Store {
     /// When something half done may remain.
     pub async fn sweep(&self) -> Result<(), Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread("", |local, _| Ok(local.sweep())).await,
+            Back::Local(local) => local.clone().on_thread("", Local::sweep).await,
             Back::Remote(_) => Ok(()),
         }
     }

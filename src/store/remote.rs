@@ -69,6 +69,7 @@ impl Remote {
     }
 
     /// The listing goes on behind the last name where it broke.
+    #[expect(clippy::needless_pass_by_value, reason = "the stream outlives its maker")]
     pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<Listed, Error>> {
         let state = (Arc::clone(&this), None::<Path>, 0, this.listing(None));
         futures::stream::unfold(state, |(this, mut last, mut broken, mut listing)| async move {

@@ -4,6 +4,8 @@
     dead_code,
     unreachable_pub,
     missing_docs,
+    clippy::pedantic,
+    clippy::unwrap_used,
     reason = "each test uses its own part, and nobody else sees it"
 )]
 

@@ -264,10 +264,10 @@ impl Ledger {
         };
         let saved = futures::stream::iter(dirty).map(|(number, fresh)| async move {
             let merged = segment::merge(&self.store, number, &fresh, self.oldest).await;
-            if merged.is_err() {
-                if let Some(segment) = &mut self.lock()[usize::from(number)] {
-                    segment.put_back(fresh);
-                }
+            if merged.is_err()
+                && let Some(segment) = &mut self.lock()[usize::from(number)]
+            {
+                segment.put_back(fresh);
             }
             merged
         });
