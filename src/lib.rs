@@ -39,11 +39,15 @@ pub mod cli;
 pub mod corpus;
 pub mod detail;
 pub mod email;
+#[cfg(feature = "gcs")]
+pub mod ingest;
 mod json;
 pub mod mapping;
 pub mod normalize;
 pub mod record;
 pub mod refusal;
+#[cfg(feature = "gcs")]
+pub mod store;
 pub mod time;
 pub mod udm;
 

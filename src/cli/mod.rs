@@ -1,7 +1,15 @@
 //! The command line: one file a verb, each from flags to options to one library call to an exit code.
 
+mod clock;
+#[cfg(feature = "gcs")]
+mod feed;
 mod generate;
+#[cfg(feature = "gcs")]
+mod ingest;
 mod inputs;
+#[cfg(feature = "gcs")]
+mod ledger;
+mod mapping;
 mod normalize;
 mod output;
 mod report;
@@ -16,9 +24,11 @@ use std::process::ExitCode;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   done, but some records were rejected
+  1   done, but some records were rejected or some objects failed
   2   usage or missing settings
   3   input or output failed
+  4   credentials are missing, or permission is refused
+  5   another run holds the ledger
   75  stopped early by a signal: run again";
 
 #[derive(Parser)]
@@ -31,7 +41,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Normalize(Box<normalize::Flags>),
-    Mapping(MappingFlags),
+    #[cfg(feature = "gcs")]
+    Ingest(Box<ingest::Flags>),
+    #[cfg(feature = "gcs")]
+    Ledger(ledger::Flags),
+    Mapping(TableFlags),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example:\n  zoom-udm completions bash > ~/.local/share/bash-completion/completions/zoom-udm"
@@ -52,26 +66,28 @@ enum Verb {
 #[command(
     after_help = "Examples:\n  zoom-udm mapping | less\n  zoom-udm mapping --format json | jq -r '.[].path' | sort -u"
 )]
-struct MappingFlags {
+struct TableFlags {
     /// As what to print it
     #[arg(long, value_enum, default_value_t)]
-    format: MappingFormat,
+    format: TableFormat,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum MappingFormat {
+enum TableFormat {
     #[default]
     Markdown,
     Json,
 }
 
 /// What a run came to.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Exit {
     Done = 0,
     Rejects = 1,
     Usage = 2,
     Io = 3,
+    Access = 4,
+    Held = 5,
     Stopped = 75,
 }
 
@@ -88,6 +104,10 @@ enum Fault {
     Usage(String),
     /// Input or output.
     Io(anyhow::Error),
+    /// Credentials or permission: what for, what to do.
+    Access(String),
+    /// Another run is at work.
+    Held(String),
 }
 
 impl From<anyhow::Error> for Fault {
@@ -101,9 +121,13 @@ impl From<anyhow::Error> for Fault {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Normalize(flags) => normalize::run(&flags),
+        #[cfg(feature = "gcs")]
+        Verb::Ingest(flags) => ingest::run(&flags),
+        #[cfg(feature = "gcs")]
+        Verb::Ledger(flags) => ledger::run(&flags),
         Verb::Mapping(flags) => print(&match flags.format {
-            MappingFormat::Markdown => crate::mapping::markdown(),
-            MappingFormat::Json => crate::mapping::json(),
+            TableFormat::Markdown => crate::mapping::markdown(),
+            TableFormat::Json => crate::mapping::json(),
         }),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
@@ -122,15 +146,16 @@ fn exit_code(outcome: Result<Exit, Fault>) -> Exit {
         Ok(exit) => exit,
         // Whoever read from us has what they wanted.
         Err(Fault::Io(error)) if is_broken_pipe(&error) => Exit::Done,
-        Err(Fault::Io(error)) => {
-            report::say(&format!("{error:#}"));
-            Exit::Io
-        }
-        Err(Fault::Usage(message)) => {
-            report::say(&message);
-            Exit::Usage
-        }
+        Err(Fault::Io(error)) => fail(&format!("{error:#}"), Exit::Io),
+        Err(Fault::Usage(message)) => fail(&message, Exit::Usage),
+        Err(Fault::Access(message)) => fail(&message, Exit::Access),
+        Err(Fault::Held(message)) => fail(&message, Exit::Held),
     }
+}
+
+fn fail(message: &str, exit: Exit) -> Exit {
+    report::say(message);
+    exit
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

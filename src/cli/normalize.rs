@@ -1,18 +1,16 @@
 //! `zoom-udm normalize`: raw records in, UDM events out.
 
 use super::inputs::{self, Progress};
+use super::mapping::MappingFlags;
 use super::output::{AtStop, Destination};
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, signal};
-use crate::mapping::{Rules, Values};
 use crate::normalize::{
-    DEFAULT_MAX_LINE_BYTES, Error, Format, Limits, Options, RejectReader, RejectWriter, Rejected, Request,
-    Requests, Sink, Summary, run as run_inputs, run_returned,
+    Error, Options, RejectReader, RejectWriter, Rejected, Requests, Sink, Summary, run as run_inputs,
+    run_returned,
 };
-use crate::time::Timestamp;
-use crate::udm::{Case, Feed, Shape, Writer};
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::io::{self, BufReader};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -38,42 +36,14 @@ pub(super) struct Flags {
     /// Write events to FILE (written beside it and renamed when all is well); `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What stands around each event
-    #[arg(long, value_enum, default_value_t)]
-    format: EventFormat,
-    /// How field names are spelled (bigquery is always snake)
-    #[arg(long, value_enum, default_value_t)]
-    case: CaseFlag,
-    /// What a change becomes: the value that was set, or Zoom's phrase
-    #[arg(long, value_enum, default_value_t)]
-    values: ValuesFlag,
-    /// What a record without a usable time gets, instead of being rejected: `now` or a time like 2024-01-31T00:00:00Z
-    #[arg(long, value_name = "now|TIME")]
-    default_time: Option<String>,
-    /// Cut texts to UDM's documented maxima, never within a character
-    #[arg(long)]
-    clip: bool,
-    /// Set the namespace of every principal, target and about
-    #[arg(long, value_name = "NS")]
-    namespace: Option<String>,
-    /// Add an ingestion label to every event (may be given again)
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    label: Vec<(String, String)>,
-    /// Set metadata.productLogId to a stable id of the record
-    #[arg(long)]
-    event_id: bool,
+    #[command(flatten)]
+    mapping: MappingFlags,
     /// Write rejects to FILE, whole, as JSON lines: input, line, offset, reason, message, raw
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Read what --rejects wrote instead of inputs
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     from_rejects: Option<PathBuf>,
-    /// How inputs are cut into records
-    #[arg(long, value_enum, default_value_t)]
-    input_format: InputFormat,
-    /// The longest line that is read
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_LINE_BYTES as u64, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
-    max_line_bytes: u64,
     /// How many threads work [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -83,59 +53,6 @@ pub(super) struct Flags {
     /// What to say at the end, on standard error
     #[arg(long, value_enum, default_value_t)]
     summary: SummaryFormat,
-    /// With --format batch-create: the SecOps customer id
-    #[arg(long, value_name = "ID", required_if_eq("format", "batch-create"))]
-    customer_id: Option<String>,
-    /// With --format import or batch-create: the most events in a request
-    #[arg(long, value_name = "N", default_value_t = Limits::default().events as u64, value_parser = clap::value_parser!(u64).range(1..))]
-    request_events: u64,
-    /// With --format import or batch-create: the most bytes in a request
-    #[arg(long, value_name = "N", default_value_t = Limits::default().bytes as u64, value_parser = clap::value_parser!(u64).range(1..))]
-    request_bytes: u64,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum EventFormat {
-    /// One bare event a line
-    #[default]
-    Udm,
-    /// Requests for events:import, one a line
-    Import,
-    /// Requests for udmevents:batchCreate, one a line
-    BatchCreate,
-    /// As Google's runParser answers, one a line
-    Parser,
-    /// Rows like the export to BigQuery
-    Bigquery,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum CaseFlag {
-    #[default]
-    Camel,
-    Snake,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum ValuesFlag {
-    #[default]
-    New,
-    Verbatim,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum InputFormat {
-    #[default]
-    Auto,
-    Ndjson,
-    Json,
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE, like env=prod".to_owned()),
-    }
 }
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
@@ -202,49 +119,12 @@ fn normalize(flags: &Flags, options: &Options, sink: &mut Streams<'_>) -> Result
 }
 
 fn options(flags: &Flags) -> Result<Options, Fault> {
-    let case = match flags.case {
-        CaseFlag::Camel => Case::Camel,
-        CaseFlag::Snake => Case::Snake,
-    };
-    let shape = match flags.format {
-        EventFormat::Udm | EventFormat::Import | EventFormat::BatchCreate => Shape::Udm(case),
-        EventFormat::Parser => Shape::Parser(case),
-        EventFormat::Bigquery => Shape::BigQuery,
-    };
-    let values = match flags.values {
-        ValuesFlag::New => Values::New,
-        ValuesFlag::Verbatim => Values::Verbatim,
-    };
-    let feed = Feed { namespace: flags.namespace.clone(), labels: flags.label.clone() };
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let options = flags.mapping.options()?;
     Ok(Options {
-        rules: Rules { values, clip: flags.clip },
-        writer: Writer::new(shape, &feed),
-        default_time: flags.default_time.as_deref().map(default_time).transpose()?,
-        event_id: flags.event_id,
-        format: match flags.input_format {
-            InputFormat::Auto => Format::Auto,
-            InputFormat::Ndjson => Format::Ndjson,
-            InputFormat::Json => Format::Json,
-        },
-        max_line_bytes: usize::try_from(flags.max_line_bytes).unwrap_or(usize::MAX),
         threads: flags.threads.map_or_else(cores, NonZeroUsize::get),
         strict: flags.strict,
-        ..Options::default()
-    })
-}
-
-fn default_time(text: &str) -> Result<Timestamp, Fault> {
-    let (name, text) = match (text, std::env::var("ZOOM_UDM_NOW")) {
-        ("now", Ok(now)) => ("ZOOM_UDM_NOW", now),
-        ("now", Err(_)) => {
-            return Timestamp::from_chrono(chrono::Utc::now())
-                .ok_or_else(|| Fault::Usage("the clock is out of range".into()));
-        }
-        _ => ("--default-time", text.to_owned()),
-    };
-    Timestamp::parse(&text).ok_or_else(|| {
-        Fault::Usage(format!("{name} is {text:?}; expected a time like 2024-01-31T00:00:00Z (or now)"))
+        ..options
     })
 }
 
@@ -256,15 +136,7 @@ enum Events<'a> {
 
 impl<'a> Events<'a> {
     fn new(flags: &Flags, output: &'a mut Destination) -> Self {
-        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        let limits = Limits { events: size(flags.request_events), bytes: size(flags.request_bytes) };
-        let request = match flags.format {
-            EventFormat::Import => Request::Import,
-            EventFormat::BatchCreate => {
-                Request::BatchCreate { customer_id: flags.customer_id.clone().unwrap_or_default() }
-            }
-            _ => return Self::Bare(output),
-        };
+        let Some((request, limits)) = flags.mapping.requests() else { return Self::Bare(output) };
         Self::Requests(Requests::new(output, &request, limits))
     }
 }

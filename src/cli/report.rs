@@ -117,7 +117,7 @@ fn notes(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
     clippy::cast_sign_loss,
     reason = "a rate for people"
 )]
-fn per_second(count: u64, seconds: f64) -> u64 {
+pub(super) fn per_second(count: u64, seconds: f64) -> u64 {
     (count as f64 / seconds.max(1e-9)) as u64
 }
 

@@ -50,7 +50,7 @@ pub fn is_gzip(start: &[u8]) -> bool {
 const PACKED_BLOCK: usize = 128 << 10;
 
 /// The bytes of `reader`, unpacked if they are gzip: every member of it, and zero bytes behind the last (padding).
-pub(super) fn unpacked(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn unpacked(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut start = [0; 3];
     let length = read_magic(&mut reader, &mut start)?;
     let whole = Cursor::new(start).take(length as u64).chain(reader);

@@ -1,0 +1,264 @@
+//! The figures of the feed, against the stand-in on loopback:
+//! `cargo build --release && cargo run --release --example ingest_bench [throughput] [requests] [ledger]`.
+
+#![allow(clippy::panic, clippy::manual_is_multiple_of, reason = "a bench that cannot go on ends")]
+
+#[path = "../tests/support/gcs.rs"]
+mod gcs;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::StreamExt as _;
+use gcs::Gcs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use zoom_udm::corpus::{self, Kind};
+use zoom_udm::ingest::ledger::{Entry, Feed, Ledger, State, Tenancy};
+use zoom_udm::ingest::{Clock, Shard};
+use zoom_udm::store::{Body, Settings, Store};
+
+/// A day after the stand-in's objects were made.
+const NOW: &str = "2023-11-16T00:00:00Z";
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    if wants("throughput") {
+        throughput();
+    }
+    if wants("requests") {
+        requests();
+    }
+    if wants("ledger") {
+        ledger();
+    }
+}
+
+fn binary() -> PathBuf {
+    std::env::current_exe().unwrap_or_default().ancestors().nth(2).unwrap_or(Path::new(".")).join("zoom-udm")
+}
+
+fn packed(records: u64, seed: u64) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let _ = corpus::write(Kind::Realistic, records, seed, &mut encoder);
+    encoder.finish().unwrap_or_default()
+}
+
+/// Runs the binary to its end; says how long it took and the most memory it held.
+fn run(server: &Gcs, arguments: &[&str]) -> (Duration, u64) {
+    let mut command = Command::new(binary());
+    command
+        .args(arguments)
+        .env("STORAGE_EMULATOR_HOST", server.host())
+        .env("ZOOM_UDM_NOW", NOW)
+        .stdout(Stdio::null());
+    let started = Instant::now();
+    let Ok(mut child) = command.spawn() else { panic!("cargo build --release first") };
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let ended = loop {
+        if let Ok(Some(ended)) = child.try_wait() {
+            break ended;
+        }
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(ended.success(), "{arguments:?}: {ended}");
+    (started.elapsed(), peak / 1024)
+}
+
+fn shell(script: &str) -> Duration {
+    let started = Instant::now();
+    let ended = Command::new("sh").args(["-c", script]).status();
+    assert!(ended.is_ok_and(|ended| ended.success()), "{script}");
+    started.elapsed()
+}
+
+/// 200 objects of 2 MB: against the same bytes through `gunzip | normalize`.
+fn throughput() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Gcs::start();
+    let mut stored = 0;
+    for number in 0..200_u64 {
+        let bytes = packed(58_000, number % 10);
+        stored += bytes.len();
+        std::fs::write(directory.path().join(format!("{number:03}.json.gz")), &bytes).expect("room");
+        server.seed("zoom", &format!("logs/{number:03}.json.gz"), bytes);
+    }
+    println!("throughput: 200 objects, {} MB of gzip in all", stored / 1_000_000);
+    let (source, normalize) = (directory.path().display(), binary().display().to_string());
+    let out = directory.path().join("out").display().to_string();
+    for round in 0..3 {
+        let plain = shell(&format!(
+            "cat {source}/*.json.gz | gunzip | {normalize} normalize --summary none > /dev/null"
+        ));
+        let (stream, memory) =
+            run(&server, &["ingest", "gs://zoom/logs/", "--to", "-", "--no-ledger", "--summary", "none"]);
+        let gzip = shell(&format!(
+            "cat {source}/*.json.gz | gunzip | {normalize} normalize --summary none | gzip -1 > {out}.gz"
+        ));
+        let to = format!("gs://out/{round}/");
+        let (place, more) = run(&server, &["ingest", "gs://zoom/logs/", "--to", &to, "--summary", "none"]);
+        let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
+        println!(
+            "  gunzip|normalize {plain:.2?}, ingest --to - {stream:.2?} ({:.2} times, {memory} MB); \
+             gunzip|normalize|gzip -1 {gzip:.2?}, ingest --to gs:// {place:.2?} ({:.2} times that, {:.2} times without gzip, {more} MB)",
+            ratio(stream, plain),
+            ratio(place, gzip),
+            ratio(place, plain)
+        );
+        server.lock().objects.retain(|(bucket, _), _| bucket == "zoom");
+    }
+}
+
+/// 20,000 objects of 2 KB, each answer 10 ms away: requests a second, against a loop that only fetches.
+fn requests() {
+    let server = Gcs::start();
+    for number in 0..20_000_u64 {
+        server.seed("zoom", &format!("logs/{number:05}.json.gz"), packed(30, number % 50));
+    }
+    for (latency, concurrency) in [(0, 64), (10, 64), (10, 256)] {
+        server.lock().faults.latency = (latency > 0).then(|| Duration::from_millis(latency));
+        let bare = bare(&server, concurrency);
+        let at_once = concurrency.to_string();
+        let fetch = [
+            "ingest",
+            "gs://zoom/logs/",
+            "--to",
+            "-",
+            "--no-ledger",
+            "--summary",
+            "none",
+            "--concurrency",
+            &at_once,
+        ];
+        let (stream, memory) = run(&server, &fetch);
+        let place = [
+            "ingest",
+            "gs://zoom/logs/",
+            "--to",
+            "gs://out/x/",
+            "--summary",
+            "none",
+            "--concurrency",
+            &at_once,
+        ];
+        let before = server.lock().requests;
+        let (both, more) = run(&server, &place);
+        let requests = server.lock().requests - before;
+        server.lock().objects.retain(|(bucket, _), _| bucket == "zoom");
+        let rate = |count: u64, time: Duration| {
+            format!("{:.0}/s", f64::from(u32::try_from(count).unwrap_or(0)) / time.as_secs_f64())
+        };
+        println!(
+            "requests: {latency} ms, {concurrency} at once: bare loop {}, ingest --to - {} objects ({memory} MB), \
+             ingest --to gs:// {} objects, {} requests ({more} MB)",
+            rate(20_000, bare),
+            rate(20_000, stream),
+            rate(20_000, both),
+            rate(requests, both)
+        );
+    }
+}
+
+fn settings(server: &Gcs) -> Settings {
+    Settings { emulator: Some(server.host()), ..Settings::default() }
+}
+
+/// The same client without anything around it: list, get, drop.
+fn bare(server: &Gcs, concurrency: usize) -> Duration {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let store = Store::open(&"gs://zoom/logs/".parse().expect("an address"), &settings(server))
+            .await
+            .expect("a store");
+        let started = Instant::now();
+        let fetched = store.list().map(|listed| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let Body::Stream(stream) = store.get(&listed?.name).await?.body else { return Ok(0) };
+                Ok::<_, zoom_udm::store::Error>(stream.count().await)
+            })
+        });
+        let count = fetched.buffer_unordered(concurrency).count().await;
+        assert_eq!(count, 20_000);
+        started.elapsed()
+    })
+}
+
+/// A million objects listed, of which 999,000 are known.
+fn ledger() {
+    let server = Gcs::start();
+    let bytes = bytes::Bytes::from(packed(10, 1));
+    for number in 0..1_000_000_u64 {
+        let name = format!(
+            "operationlogs/2023/{:03}/{:02}/zoom-operation-logs-{number:07}.json.gz",
+            number % 365,
+            number % 24
+        );
+        server.lock().put("zoom", &name, bytes.clone(), None);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let started = Instant::now();
+    runtime.block_on(fill(&server));
+    println!("ledger: listing 1,000,000 objects and writing 999,000 entries took {:.2?}", started.elapsed());
+    let kept: usize = server.all("out.ledger", "").values().map(bytes::Bytes::len).sum();
+    let ledger =
+        ["ingest", "gs://zoom/", "--to", "gs://out/e/", "--ledger", "gs://ledger/l/", "--summary", "none"];
+    let size: usize = server.all("ledger", "l/").values().map(bytes::Bytes::len).sum();
+    let (dry, memory) = run(&server, &[&ledger[..], &["--dry-run"]].concat());
+    println!(
+        "ledger: {} MB stored; dry run over 1,000,000 listed, 999,000 known: {dry:.2?}, {memory} MB at most",
+        (kept + size) / 1_000_000
+    );
+    let (first, memory) = run(&server, &ledger);
+    println!("ledger: ingest of the 1,000 that are new: {first:.2?}, {memory} MB at most");
+    let (again, memory) = run(&server, &ledger);
+    println!("ledger: ingest with nothing new: {again:.2?}, {memory} MB at most");
+}
+
+async fn fill(server: &Gcs) {
+    let from =
+        Store::open(&"gs://zoom/".parse().expect("an address"), &settings(server)).await.expect("a store");
+    let store = Store::open(&"gs://ledger/l/".parse().expect("an address"), &settings(server))
+        .await
+        .expect("a store");
+    let tenancy = Tenancy {
+        shard: Shard::default(),
+        lease: Duration::from_secs(600),
+        oldest: 0,
+        feed: Feed { from: "gs://zoom/".into(), to: "gs://out/e/".into() },
+        look: false,
+    };
+    let ledger = Ledger::open(store, Clock::system(), &tenancy).await.expect("a ledger");
+    let mut listing = from.list();
+    let mut number = 0_u32;
+    while let Some(listed) = listing.next().await {
+        let listed = listed.expect("an object");
+        number += 1;
+        if number % 1000 == 0 {
+            continue;
+        }
+        ledger.mark(Entry {
+            object: from.location().url(&listed.name),
+            tag: listed.tag,
+            generation: "1700000000000000".into(),
+            size: listed.size,
+            modified: listed.modified,
+            state: State::Done,
+            at: 1_700_000_000_000,
+            events: 10,
+            rejects: 0,
+            output: format!("{}-1700000000000000.ndjson.gz", listed.name.trim_end_matches(".json.gz")),
+            attempts: 0,
+            reason: String::new(),
+            next: 0,
+        });
+    }
+    ledger.close().await.expect("a ledger that can be written");
+    let _ = std::io::stdout().flush();
+}

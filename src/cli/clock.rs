@@ -1,0 +1,17 @@
+//! The time, which `ZOOM_UDM_NOW` may set.
+
+use super::Fault;
+use crate::time::Timestamp;
+use chrono::{DateTime, Utc};
+
+/// Now, or what `ZOOM_UDM_NOW` says.
+pub(super) fn now() -> Result<DateTime<Utc>, Fault> {
+    let Ok(text) = std::env::var("ZOOM_UDM_NOW") else { return Ok(Utc::now()) };
+    let instant = Timestamp::parse(&text).and_then(|time| {
+        let (seconds, nanos) = time.seconds_and_nanos();
+        DateTime::from_timestamp(seconds, nanos)
+    });
+    instant.ok_or_else(|| {
+        Fault::Usage(format!("ZOOM_UDM_NOW is {text:?}; expected a time like 2024-01-31T00:00:00Z"))
+    })
+}

@@ -1,0 +1,245 @@
+//! What is said while a feed runs: a bar on a terminal, one JSON object a line otherwise; and how it is stopped.
+
+use super::Exit;
+use super::report::{self, SummaryFormat};
+use crate::ingest::{Observer, Report, Skip};
+use crate::refusal::Reason;
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tracing_subscriber::EnvFilter;
+
+/// Speaks for a feed on standard error.
+pub(super) struct Voice {
+    /// Only on a terminal.
+    bar: Option<ProgressBar>,
+    dry_run: bool,
+    events: AtomicU64,
+    objects: AtomicU64,
+    chosen: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// How many failures are said one by one on a terminal.
+const SAID: u64 = 10;
+
+impl Voice {
+    pub(super) fn new(dry_run: bool, to_stdout: bool) -> Self {
+        let terminal = io::stderr().is_terminal();
+        if !terminal {
+            log_as_json();
+        }
+        let bar = terminal && !dry_run && !(to_stdout && io::stdout().is_terminal());
+        Self {
+            bar: bar.then(bar_of_bytes),
+            dry_run,
+            events: AtomicU64::new(0),
+            objects: AtomicU64::new(0),
+            chosen: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the bar away: something else is said now.
+    pub(super) fn rest(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says what went wrong without ending the program.
+    #[expect(clippy::unused_self, reason = "a voice speaks")]
+    pub(super) fn trouble(&self, message: &str) {
+        if io::stderr().is_terminal() {
+            report::say(message);
+        } else {
+            tracing::warn!("{message}");
+        }
+    }
+
+    fn moved(&self, size: u64) {
+        let objects = self.objects.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some(bar) = &self.bar else { return };
+        bar.inc(size);
+        let (events, chosen) = (self.events.load(Ordering::Relaxed), self.chosen.load(Ordering::Relaxed));
+        let seconds = bar.elapsed().as_secs_f64().max(0.001);
+        let rate = report::per_second(events, seconds);
+        bar.set_message(format!(
+            "{}/{} objects, {} events/s",
+            HumanCount(objects),
+            HumanCount(chosen),
+            HumanCount(rate)
+        ));
+    }
+}
+
+impl Observer for Voice {
+    fn chosen(&self, object: &str, size: u64) {
+        self.chosen.fetch_add(1, Ordering::Relaxed);
+        if self.dry_run {
+            tell(&format!("read {object} ({size} bytes)"));
+        } else if let Some(bar) = &self.bar {
+            bar.inc_length(size);
+        }
+    }
+
+    fn skipped(&self, object: &str, skip: Skip) {
+        if self.dry_run {
+            tell(&format!("skip {object} ({})", skip.name()));
+        } else {
+            tracing::debug!(object, reason = skip.name(), "skipped");
+        }
+    }
+
+    fn done(&self, object: &str, size: u64, events: u64) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.moved(size);
+        tracing::debug!(object, size, events, "done");
+    }
+
+    fn failed(&self, object: &str, size: u64, reason: &str) {
+        self.moved(size);
+        if self.bar.is_none() {
+            tracing::warn!(object, reason, "failed");
+        }
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.failures.fetch_add(1, Ordering::Relaxed) < SAID)
+        {
+            bar.suspend(|| report::say(&format!("{object}: {reason}")));
+        }
+    }
+}
+
+fn bar_of_bytes() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style = "{wide_bar} {bytes}/{total_bytes} {msg} {eta}";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// A line of a dry run, on standard output: that is what was asked for.
+fn tell(line: &str) {
+    let clean: String =
+        line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    let _ = writeln!(io::stdout().lock(), "{clean}");
+}
+
+fn log_as_json() {
+    let filter =
+        EnvFilter::try_from_env("ZOOM_UDM_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=error"));
+    let logs =
+        tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr);
+    // Another subscriber stands already: then it is the one to hear.
+    let _ = logs.try_init();
+}
+
+/// Has a first signal end the run with what is done kept, and a second one end the program.
+pub(super) fn stop_at_signals(stop: &Arc<Notify>, flag: &Arc<AtomicBool>) {
+    let (stop, flag) = (Arc::clone(stop), Arc::clone(flag));
+    tokio::spawn(async move {
+        signal().await;
+        flag.store(true, Ordering::Relaxed);
+        stop.notify_one();
+        signal().await;
+        std::process::exit(Exit::Stopped as i32);
+    });
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    drop(tokio::signal::ctrl_c().await);
+}
+
+/// Says what was counted.
+pub(super) fn summary(summary: &Report, took: Duration, format: SummaryFormat) {
+    match format {
+        SummaryFormat::None => {}
+        SummaryFormat::Json => {
+            let _ = writeln!(io::stderr().lock(), "{}", as_json(summary, took));
+        }
+        SummaryFormat::Human => report::say(&as_text(summary, took)),
+    }
+}
+
+fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value> {
+    counts.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count.into())).collect()
+}
+
+fn as_json(report: &Report, took: Duration) -> Value {
+    let seconds = took.as_secs_f64();
+    let failures: Vec<_> =
+        report.failures.iter().map(|(object, reason)| json!({"object": object, "reason": reason})).collect();
+    json!({
+        "listed": report.listed,
+        "done": report.done,
+        "already_there": report.standing,
+        "failed": report.failed,
+        "failures": failures,
+        "skipped": counts(Skip::ALL.into_iter().map(|skip| (skip.name(), report.skipped_for(skip)))),
+        "deleted": report.deleted,
+        "not_deleted": report.not_deleted,
+        "records": report.records,
+        "events": report.events,
+        "events_by_type": counts(report.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))),
+        "rejects": report.rejects,
+        "rejects_by_reason": counts(Reason::ALL.into_iter().map(|reason| (reason.name(), report.rejects_by_reason[reason as usize]))),
+        "notes": counts(crate::mapping::Note::ALL.into_iter().map(|note| (note.name(), report.notes.count(note)))),
+        "bytes_stored": report.bytes_stored,
+        "bytes_in": report.bytes_in,
+        "bytes_out": report.bytes_out,
+        "seconds": seconds,
+        "objects_per_second": report::per_second(report.done, seconds),
+        "events_per_second": report::per_second(report.events, seconds),
+        "stopped": report.stopped,
+    })
+}
+
+fn as_text(report: &Report, took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    let skipped: Vec<_> = Skip::ALL
+        .into_iter()
+        .map(|skip| (skip.name(), report.skipped_for(skip)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let total: u64 = skipped.iter().map(|(_, count)| count).sum();
+    let list: Vec<_> = skipped.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let list = if list.is_empty() { list.concat() } else { format!(" ({})", list.join(", ")) };
+    let deleted = if report.deleted > 0 { format!(", {} deleted", report.deleted) } else { String::new() };
+    let mut text = format!(
+        "{} objects listed: {} done ({} stood already), {} failed, {total} skipped{list}{deleted}; {} records: {} events, {} rejects; \
+         {} read, {} unpacked, in {seconds:.2} s, {} events/s",
+        report.listed,
+        report.done,
+        report.standing,
+        report.failed,
+        report.records,
+        report.events,
+        report.rejects,
+        HumanBytes(report.bytes_stored),
+        HumanBytes(report.bytes_in),
+        report::per_second(report.events, seconds),
+    );
+    for (object, reason) in report.failures.iter().take(10) {
+        let _ = write!(text, "\n  failed: {object}: {reason}");
+    }
+    if report.failed > 10 {
+        let _ = write!(text, "\n  and {} more: see zoom-udm ledger show", report.failed - 10);
+    }
+    text
+}

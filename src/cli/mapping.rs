@@ -1,0 +1,160 @@
+//! The flags that say how records become events: the same for every verb that makes events.
+
+use super::{Fault, clock};
+use crate::mapping::{Rules, Values};
+use crate::normalize::{DEFAULT_MAX_LINE_BYTES, Format, Limits, Options, Request};
+use crate::time::Timestamp;
+use crate::udm::{Case, Feed, Shape, Writer};
+use clap::{Args, ValueEnum};
+
+/// How records become events.
+#[derive(Args)]
+pub(super) struct MappingFlags {
+    /// What stands around each event
+    #[arg(long, value_enum, default_value_t)]
+    format: EventFormat,
+    /// How field names are spelled (bigquery is always snake)
+    #[arg(long, value_enum, default_value_t)]
+    case: CaseFlag,
+    /// What a change becomes: the value that was set, or Zoom's phrase
+    #[arg(long, value_enum, default_value_t)]
+    values: ValuesFlag,
+    /// What a record without a usable time gets, instead of being rejected: `now` or a time like 2024-01-31T00:00:00Z
+    #[arg(long, value_name = "now|TIME")]
+    default_time: Option<String>,
+    /// Cut texts to UDM's documented maxima, never within a character
+    #[arg(long)]
+    clip: bool,
+    /// Set the namespace of every principal, target and about
+    #[arg(long, value_name = "NS")]
+    namespace: Option<String>,
+    /// Add an ingestion label to every event (may be given again)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+    /// Set metadata.productLogId to a stable id of the record
+    #[arg(long)]
+    event_id: bool,
+    /// How inputs are cut into records
+    #[arg(long, value_enum, default_value_t)]
+    input_format: InputFormat,
+    /// The longest line that is read
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_LINE_BYTES as u64, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    max_line_bytes: u64,
+    /// With --format batch-create: the SecOps customer id
+    #[arg(long, value_name = "ID", required_if_eq("format", "batch-create"))]
+    customer_id: Option<String>,
+    /// With --format import or batch-create: the most events in a request
+    #[arg(long, value_name = "N", default_value_t = Limits::default().events as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    request_events: u64,
+    /// With --format import or batch-create: the most bytes in a request
+    #[arg(long, value_name = "N", default_value_t = Limits::default().bytes as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    request_bytes: u64,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum EventFormat {
+    /// One bare event a line
+    #[default]
+    Udm,
+    /// Requests for events:import, one a line
+    Import,
+    /// Requests for udmevents:batchCreate, one a line
+    BatchCreate,
+    /// As Google's runParser answers, one a line
+    Parser,
+    /// Rows like the export to BigQuery
+    Bigquery,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum CaseFlag {
+    #[default]
+    Camel,
+    Snake,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum ValuesFlag {
+    #[default]
+    New,
+    Verbatim,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum InputFormat {
+    #[default]
+    Auto,
+    Ndjson,
+    Json,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE, like env=prod".to_owned()),
+    }
+}
+
+impl MappingFlags {
+    /// Normalize's options, as far as these flags decide them.
+    pub(super) fn options(&self) -> Result<Options, Fault> {
+        let case = match self.case {
+            CaseFlag::Camel => Case::Camel,
+            CaseFlag::Snake => Case::Snake,
+        };
+        let shape = match self.format {
+            EventFormat::Udm | EventFormat::Import | EventFormat::BatchCreate => Shape::Udm(case),
+            EventFormat::Parser => Shape::Parser(case),
+            EventFormat::Bigquery => Shape::BigQuery,
+        };
+        let values = match self.values {
+            ValuesFlag::New => Values::New,
+            ValuesFlag::Verbatim => Values::Verbatim,
+        };
+        let feed = Feed { namespace: self.namespace.clone(), labels: self.label.clone() };
+        Ok(Options {
+            rules: Rules { values, clip: self.clip },
+            writer: Writer::new(shape, &feed),
+            default_time: self.default_time.as_deref().map(default_time).transpose()?,
+            event_id: self.event_id,
+            format: match self.input_format {
+                InputFormat::Auto => Format::Auto,
+                InputFormat::Ndjson => Format::Ndjson,
+                InputFormat::Json => Format::Json,
+            },
+            max_line_bytes: usize::try_from(self.max_line_bytes).unwrap_or(usize::MAX),
+            ..Options::default()
+        })
+    }
+
+    /// In what requests events are put together, if so.
+    pub(super) fn requests(&self) -> Option<(Request, Limits)> {
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let limits = Limits { events: size(self.request_events), bytes: size(self.request_bytes) };
+        match self.format {
+            EventFormat::Import => Some((Request::Import, limits)),
+            EventFormat::BatchCreate => Some((
+                Request::BatchCreate { customer_id: self.customer_id.clone().unwrap_or_default() },
+                limits,
+            )),
+            EventFormat::Udm | EventFormat::Parser | EventFormat::Bigquery => None,
+        }
+    }
+
+    /// Whether a record without a usable time gets the time at which it is read.
+    pub(super) fn defaults_to_now(&self) -> bool {
+        self.default_time.as_deref() == Some("now")
+    }
+}
+
+fn default_time(text: &str) -> Result<Timestamp, Fault> {
+    if text == "now" {
+        return Timestamp::from_chrono(clock::now()?)
+            .ok_or_else(|| Fault::Usage("the clock is out of range".into()));
+    }
+    Timestamp::parse(text).ok_or_else(|| {
+        Fault::Usage(format!(
+            "--default-time is {text:?}; expected a time like 2024-01-31T00:00:00Z (or now)"
+        ))
+    })
+}

@@ -1,0 +1,36 @@
+//! The time, which tests may set.
+
+use chrono::{DateTime, Utc};
+use std::time::{Duration, Instant};
+
+/// A clock that was set once and goes on from there.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    start: DateTime<Utc>,
+    since: Instant,
+}
+
+impl Clock {
+    /// A clock that shows `start` now.
+    #[must_use]
+    pub fn at(start: DateTime<Utc>) -> Self {
+        Self { start, since: Instant::now() }
+    }
+
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::at(Utc::now())
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.start.timestamp_millis() + millis(self.since.elapsed())
+    }
+}
+
+/// A duration in milliseconds.
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

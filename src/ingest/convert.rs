@@ -1,0 +1,189 @@
+//! One object's bytes to events and rejects on hold. Blocking: runs on a thread that may wait.
+
+use super::Limits;
+use super::spool::Spool;
+use crate::normalize::{self, Input, RejectWriter, Rejected, Requests, Sink, Summary, is_gzip, unpacked};
+use crate::store::{self, Payload};
+use std::io::{self, Read, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How to convert.
+pub(super) struct Recipe {
+    pub(super) options: normalize::Options,
+    pub(super) requests: Option<(normalize::Request, normalize::Limits)>,
+    pub(super) limits: Limits,
+    /// How much of plain events stays in memory; `None` packs them.
+    pub(super) plain: Option<usize>,
+    pub(super) rejects: bool,
+}
+
+/// What an object became.
+pub(super) struct Converted {
+    /// `None` where there are none.
+    pub(super) events: Option<Payload>,
+    pub(super) rejects: Option<Payload>,
+    pub(super) summary: Summary,
+}
+
+/// Why an object became nothing.
+pub(super) enum Trouble {
+    /// Its bytes did not all arrive.
+    Fetch(store::Error),
+    /// Its bytes are no good, or too many.
+    Content(String),
+    /// There is no room to hold what it becomes, or it changed while it was read.
+    Disk(io::Error),
+    /// The stream that takes events took no more.
+    Output(io::Error),
+    /// It is no log but a collector's own.
+    CollectorState,
+    /// The run is being stopped.
+    Stopped,
+}
+
+/// Where a failure to fetch waits while an `io::Error` passes through readers that keep only its text.
+pub(super) type Failure = Arc<Mutex<Option<store::Error>>>;
+
+pub(super) fn convert(
+    name: &str,
+    bytes: impl Read + Send + 'static,
+    failure: &Failure,
+    recipe: &Recipe,
+) -> Result<Converted, Trouble> {
+    let content = |error: io::Error| match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(fetch) => Trouble::Fetch(fetch),
+        None => Trouble::Content(error.to_string()),
+    };
+    let reader = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
+    let events = recipe.plain.map_or_else(Spool::packed, Spool::plain);
+    let events = match &recipe.requests {
+        None => Events::Bare(events),
+        Some((request, limits)) => Events::Requests(Requests::new(events, request, *limits)),
+    };
+    let mut sink = Held { events, rejects: recipe.rejects.then(|| RejectWriter::new(Spool::packed())) };
+    let options = normalize::Options { threads: 1, ..recipe.options.clone() };
+    let summary =
+        normalize::run(std::iter::once(Input::new(name, reader)), &options, &mut sink).map_err(disk)?;
+    if let Some(failure) = summary.failures.into_iter().next() {
+        return Err(content(failure.error));
+    }
+    if recipe.options.stop.load(Ordering::Relaxed) {
+        return Err(Trouble::Stopped);
+    }
+    let summary = Summary { failures: Vec::new(), ..summary };
+    let (events, rejects) = sink.finish().map_err(Trouble::Disk)?;
+    let events = (summary.events > 0).then(|| events.finish()).transpose().map_err(Trouble::Disk)?;
+    let rejects =
+        rejects.filter(|_| summary.rejects > 0).map(Spool::finish).transpose().map_err(Trouble::Disk)?;
+    Ok(Converted { events, rejects, summary })
+}
+
+fn disk(error: normalize::Error) -> Trouble {
+    match error {
+        normalize::Error::Output(error) | normalize::Error::Rejects(error) => Trouble::Disk(error),
+        error => Trouble::Disk(io::Error::other(error)),
+    }
+}
+
+/// Unpacks twice at most (a `.gz` that was stored with `Content-Encoding: gzip` once more is met in practice), within
+/// the limits. What is gzip even then is refused.
+fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Box<dyn Read + Send>> {
+    let packed = Arc::<AtomicU64>::default();
+    let bytes = Counted { inner: bytes, count: Arc::clone(&packed) };
+    let once = Limited { inner: unpacked(Box::new(bytes))?, packed: Arc::clone(&packed), limits, count: 0 };
+    let mut twice = Limited { inner: unpacked(Box::new(once))?, packed, limits, count: 0 };
+    let mut start = [0; 3];
+    let mut length = 0;
+    while length < start.len() {
+        match twice.read(&mut start[length..])? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    if is_gzip(&start[..length]) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is gzip within gzip within gzip; unpack it before it is stored",
+        ));
+    }
+    Ok(Box::new(io::Cursor::new(start).take(length as u64).chain(twice)))
+}
+
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    count: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+struct Limited {
+    inner: Box<dyn Read + Send>,
+    packed: Arc<AtomicU64>,
+    limits: Limits,
+    count: u64,
+}
+
+/// Below this much no ratio is held against an object: a few megabytes of repetition harm nobody.
+const HARMLESS: u64 = 4 << 20;
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count += read as u64;
+        let too_much = |message| Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        if self.count > self.limits.bytes {
+            return too_much(format!(
+                "it unpacks to more than {} bytes; raise --max-object-bytes if that is right",
+                self.limits.bytes
+            ));
+        }
+        let packed = self.packed.load(Ordering::Relaxed).max(1);
+        if self.count > HARMLESS && self.count / packed >= self.limits.ratio {
+            return too_much(format!(
+                "it unpacks to more than {} times its size; raise --max-ratio if that is right",
+                self.limits.ratio
+            ));
+        }
+        Ok(read)
+    }
+}
+
+enum Events {
+    Bare(Spool),
+    Requests(Requests<Spool>),
+}
+
+struct Held {
+    events: Events,
+    rejects: Option<RejectWriter<Spool>>,
+}
+
+impl Held {
+    fn finish(self) -> io::Result<(Spool, Option<Spool>)> {
+        let events = match self.events {
+            Events::Bare(spool) => spool,
+            Events::Requests(requests) => requests.finish()?,
+        };
+        Ok((events, self.rejects.map(RejectWriter::finish).transpose()?))
+    }
+}
+
+impl Sink for Held {
+    fn events(&mut self, events: &[u8]) -> io::Result<()> {
+        match &mut self.events {
+            Events::Bare(spool) => spool.write_all(events),
+            Events::Requests(requests) => requests.write_events(events),
+        }
+    }
+
+    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.write(reject))
+    }
+}

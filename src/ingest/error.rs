@@ -1,0 +1,33 @@
+//! Why a run ended before its work did. What one object did wrong is no such reason: it is in the ledger and the report.
+
+use crate::store;
+
+/// The reasons, sorted by what a caller can do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Settings that do not fit together.
+    #[error("{0}")]
+    Usage(String),
+    /// Credentials are missing, or not good for this.
+    #[error("{0}")]
+    Access(String),
+    /// Other runs hold all that this one would work on.
+    #[error("{0}")]
+    Held(String),
+    /// The ledger cannot be understood. It is left as it is.
+    #[error("{0}")]
+    Ledger(String),
+    /// The source, the destination or the ledger could not be reached, or the disk is full.
+    #[error("{0}")]
+    Store(String),
+    /// Standard output was closed, or cannot be written.
+    #[error("writing events failed: {0}")]
+    Output(#[source] std::io::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        if error.is_access() { Self::Access(error.to_string()) } else { Self::Store(error.to_string()) }
+    }
+}

@@ -1,0 +1,79 @@
+//! A segment of the ledger as bytes: one line `zoom-udm-ledger 1 SHA256-OF-THE-REST`, then gzip of one JSON object a line.
+
+use super::{Entry, Error};
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use sha2::{Digest as _, Sha256};
+use std::io::{BufRead as _, BufReader, Write as _};
+
+const MAGIC: &str = "zoom-udm-ledger";
+/// Another number is another format, which this program would not understand.
+const VERSION: &str = "1";
+
+/// Writes entries, one after the other.
+pub(super) struct Encoder(GzEncoder<Vec<u8>>);
+
+impl Encoder {
+    pub(super) fn new() -> Self {
+        Self(GzEncoder::new(Vec::new(), Compression::fast()))
+    }
+
+    /// Adds an entry, or the line that one was read from.
+    pub(super) fn line(&mut self, line: &[u8]) {
+        // Memory takes all that is written to it.
+        let _ = self.0.write_all(line).and_then(|()| self.0.write_all(b"\n"));
+    }
+
+    pub(super) fn entry(&mut self, entry: &Entry) {
+        self.line(serde_json::to_string(entry).unwrap_or_default().as_bytes());
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        let body = self.0.finish().unwrap_or_default();
+        let mut bytes = format!("{MAGIC} {VERSION} {}\n", hex(&body)).into_bytes();
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    crate::store::hex(&Sha256::digest(bytes))
+}
+
+/// Checks a segment and hands its entries over, each with its line. Nothing is handed over of one that is damaged.
+pub(super) fn decode(url: &str, bytes: &[u8], each: &mut dyn FnMut(Entry, &[u8])) -> Result<(), Error> {
+    let damaged = |what: &str| {
+        Error::Ledger(format!(
+            "{url}: {what}; it was left as it is. Put a good copy of it in its place, or remove it: \
+             what it knew is then read again, and outputs that stand are recognised"
+        ))
+    };
+    let end = memchr::memchr(b'\n', bytes).ok_or_else(|| damaged("this is no ledger, or was cut short"))?;
+    let head = String::from_utf8_lossy(&bytes[..end]);
+    let body = &bytes[end + 1..];
+    match head.split(' ').collect::<Vec<_>>()[..] {
+        [MAGIC, VERSION, sum] if sum == hex(body) => {}
+        [MAGIC, VERSION, _] => return Err(damaged("the ledger is damaged (its checksum differs)")),
+        [MAGIC, version, _] => {
+            return Err(damaged(&format!(
+                "the ledger has format {version}, and this program reads {VERSION}"
+            )));
+        }
+        _ => return Err(damaged("this is no ledger")),
+    }
+    let mut lines = BufReader::with_capacity(256 << 10, MultiGzDecoder::new(body));
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(damaged(&format!("the ledger is damaged ({error})"))),
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let entry = serde_json::from_slice(text)
+            .map_err(|error| damaged(&format!("the ledger is damaged ({error})")))?;
+        each(entry, text);
+    }
+}

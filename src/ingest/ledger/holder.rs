@@ -1,0 +1,57 @@
+//! Who holds a lease, and whether they can be known to be gone.
+
+use serde::{Deserialize, Serialize};
+use std::fs;
+
+/// A run of this program. Two runs are never equal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Holder {
+    /// Drawn at random.
+    run: String,
+    pid: u32,
+    /// Where the process id means something: host, boot and process namespace. Empty where that cannot be told.
+    place: String,
+    /// When the process started, in the system's ticks.
+    started: String,
+}
+
+impl Holder {
+    pub(super) fn this() -> Self {
+        let pid = std::process::id();
+        let run = format!("{:016x}", fastrand::Rng::new().u64(..) ^ u64::from(pid));
+        Self { run, pid, place: place().unwrap_or_default(), started: started(pid).unwrap_or_default() }
+    }
+
+    /// Whether it is known that this run has ended without saying so. Being wrong here costs double work, no more:
+    /// writes to the ledger are compare-and-swap, and outputs are made only where there are none.
+    pub(super) fn is_gone(&self) -> bool {
+        !self.place.is_empty()
+            && place().as_deref() == Some(&self.place)
+            && started(self.pid).as_deref() != Some(&self.started)
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.run == other.run
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let host = self.place.split(' ').next().filter(|host| !host.is_empty()).unwrap_or("another machine");
+        format!("process {} on {host}", self.pid)
+    }
+}
+
+fn place() -> Option<String> {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {} {}", host.trim(), boot.trim(), namespace.display()))
+}
+
+/// The 22nd field of the process's status; the second, its name, may hold spaces and ends with the last `)`. A process
+/// that has ended and was not yet waited for has ended.
+fn started(pid: u32) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = status.rsplit_once(") ")?.1.split(' ');
+    (fields.next()? != "Z").then_some(())?;
+    fields.nth(18).map(str::to_owned)
+}

@@ -1,0 +1,462 @@
+//! The ledger: which versions of which objects are done, with counts, and which gave trouble, with reasons.
+//!
+//! It is a few objects of its own in a store: `ledger.json` (format, number of segments, feeds), and for each segment
+//! `segment-NNNN` (entries, checksummed) and `lease-NNNN` (who works on it). An object belongs to the segment that a
+//! stable hash of its address names; a shard works on the segments that are its number modulo the number of shards.
+//!
+//! What is done is a fact, so the same mark may be written twice and by anyone: writers read, merge and swap. Losing
+//! marks loses no event and doubles none, since outputs are made only where there are none. It costs work.
+
+mod codec;
+mod holder;
+mod lease;
+mod segment;
+
+use super::clock::{Clock, millis};
+use super::{Error, Shard};
+use crate::store::Store;
+use futures::{StreamExt as _, TryStreamExt as _};
+use holder::Holder;
+use lease::{Asked, Terms};
+use segment::{Known, Segment};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What is known of one version of one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its address.
+    pub object: String,
+    /// Its version as a listing tells it.
+    pub tag: String,
+    /// Its generation; empty where it was never read.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub generation: String,
+    /// Bytes as stored.
+    pub size: u64,
+    /// When it was last modified, in milliseconds since the epoch.
+    pub modified: i64,
+    /// How it ended.
+    pub state: State,
+    /// When that was, in milliseconds since the epoch.
+    pub at: i64,
+    /// Events it became.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events: u64,
+    /// Records it refused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rejects: u64,
+    /// The name of its output, where it has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// How often it failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u64,
+    /// Why it failed the last time.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Before when it is not tried again, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "is_zero_time")]
+    pub next: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero_time(time: &i64) -> bool {
+    *time == 0
+}
+
+/// How an object ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// All of its events and rejects are durable.
+    Done,
+    /// It failed: it is tried again in the next run, and then after growing gaps.
+    Quarantined,
+}
+
+/// What the ledger says about an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Advice {
+    /// Read it; it failed so many times before.
+    Read {
+        /// How often it failed.
+        attempts: u64,
+    },
+    /// It is done.
+    Done,
+    /// It gave trouble and is not to be tried yet.
+    Wait,
+    /// Another run, or another shard, sees to it.
+    Elsewhere,
+}
+
+/// What the ledger is and what it is for: `ledger.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charter {
+    /// The format.
+    pub version: u32,
+    /// How many segments there are; never changes.
+    pub segments: u16,
+    /// Which feeds were run with it.
+    pub feeds: Vec<Feed>,
+}
+
+/// From where to where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feed {
+    /// The source.
+    pub from: String,
+    /// The destination; `-` for standard output.
+    pub to: String,
+}
+
+const CHARTER: &str = "ledger.json";
+const FORMAT: u32 = 1;
+/// Enough for so many tasks at once, and few enough that a small feed pays for few requests.
+const SEGMENTS: u16 = 16;
+/// How many segments are read or written at once.
+const AT_ONCE: usize = 4;
+
+/// How to open a ledger.
+#[derive(Debug, Clone)]
+pub struct Tenancy {
+    /// Which part of the objects.
+    pub shard: Shard,
+    /// How long the segments stay ours without a sign of life.
+    pub lease: Duration,
+    /// Entries of objects modified before this, in milliseconds since the epoch, are let go.
+    pub oldest: i64,
+    /// From where to where.
+    pub feed: Feed,
+    /// Whether only to look: nothing is written, and what other runs hold is looked at too.
+    pub look: bool,
+}
+
+/// A ledger with the segments that this run holds.
+#[derive(Debug)]
+pub struct Ledger {
+    store: Store,
+    clock: Clock,
+    holder: Holder,
+    lease: Duration,
+    oldest: i64,
+    count: u16,
+    /// By number; `None` for those of other runs and shards.
+    segments: Mutex<Vec<Option<Segment>>>,
+    /// Who else is at work, if so.
+    others: Option<String>,
+    saving: tokio::sync::Mutex<()>,
+}
+
+impl Ledger {
+    /// Opens the ledger, or begins one where there truly is none, and takes the segments of the shard that are free.
+    ///
+    /// # Errors
+    /// [`Error::Held`] where none is free; [`Error::Ledger`] where what stands cannot be read: it is left as it is.
+    pub async fn open(store: Store, clock: Clock, terms: &Tenancy) -> Result<Self, Error> {
+        let charter = if terms.look {
+            peek(&store).await?
+        } else {
+            sign(&store, &terms.feed, terms.shard.count).await?
+        };
+        let holder = Holder::this();
+        let ours: Vec<_> = (0..charter.segments)
+            .filter(|segment| segment % terms.shard.count == terms.shard.index)
+            .collect();
+        let (held, others) = if terms.look {
+            (ours.into_iter().map(|segment| (segment, None)).collect(), None)
+        } else {
+            let now = clock.now();
+            take(&Terms { store: &store, holder: &holder, now, until: now + millis(terms.lease) }, ours)
+                .await?
+        };
+        let loaded = futures::stream::iter(held)
+            .map(|(number, lease)| Segment::load(&store, number, lease, terms.oldest))
+            .buffer_unordered(AT_ONCE);
+        let loaded: Vec<Segment> = loaded.try_collect().await?;
+        let mut segments: Vec<_> = (0..charter.segments).map(|_| None).collect();
+        for segment in loaded {
+            let number = usize::from(segment.number);
+            segments[number] = Some(segment);
+        }
+        let (count, segments, saving) =
+            (charter.segments, Mutex::new(segments), tokio::sync::Mutex::default());
+        Ok(Self {
+            store,
+            clock,
+            holder,
+            lease: terms.lease,
+            oldest: terms.oldest,
+            count,
+            segments,
+            others,
+            saving,
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn location(&self) -> String {
+        self.store.location().to_string()
+    }
+
+    /// Who else works with this ledger, where that was noticed.
+    #[must_use]
+    pub fn others(&self) -> Option<&str> {
+        self.others.as_deref()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<Segment>>> {
+        // A panic elsewhere leaves nothing half changed: every change is one insertion.
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many segments there are.
+    #[must_use]
+    pub fn segments(&self) -> u16 {
+        self.count
+    }
+
+    /// What to do about a version of an object.
+    #[must_use]
+    pub fn ask(&self, object: &str, tag: &str) -> Advice {
+        let segments = self.lock();
+        let Some(segment) = &segments[usize::from(segment_of(object, self.count))] else {
+            return Advice::Elsewhere;
+        };
+        match segment.ask(object, tag) {
+            Known::New => Advice::Read { attempts: 0 },
+            Known::Done => Advice::Done,
+            // Another version may be a good one.
+            Known::Troubled(entry) if entry.tag != tag => Advice::Read { attempts: 0 },
+            Known::Troubled(entry) if entry.next > self.clock.now() => Advice::Wait,
+            Known::Troubled(entry) => Advice::Read { attempts: entry.attempts },
+        }
+    }
+
+    /// Notes how an object ended; durable with the next [`Self::save`].
+    pub fn mark(&self, entry: Entry) {
+        let number = usize::from(segment_of(&entry.object, self.count));
+        if let Some(segment) = &mut self.lock()[number] {
+            segment.mark(entry);
+        }
+    }
+
+    /// Makes every mark durable that was made before the call.
+    ///
+    /// # Errors
+    /// Where that may not be so. Call it again: nothing is forgotten.
+    pub async fn save(&self) -> Result<(), Error> {
+        let _one_at_a_time = self.saving.lock().await;
+        let dirty: Vec<_> = {
+            let mut segments = self.lock();
+            let dirty = segments.iter_mut().flatten().filter(|segment| segment.is_dirty());
+            dirty.map(|segment| (segment.number, segment.take_fresh())).collect()
+        };
+        let saved = futures::stream::iter(dirty).map(|(number, fresh)| async move {
+            let merged = segment::merge(&self.store, number, &fresh, self.oldest).await;
+            if merged.is_err()
+                && let Some(segment) = &mut self.lock()[usize::from(number)]
+            {
+                segment.put_back(fresh);
+            }
+            merged
+        });
+        let saved: Vec<_> = saved.buffer_unordered(AT_ONCE).collect().await;
+        saved.into_iter().collect()
+    }
+
+    /// Holds on to the segments. Those that another run has taken over, because this one gave no sign of life for too
+    /// long, are given up.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be reached; [`Error::Held`] where no segment is left.
+    pub async fn renew(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.lease) };
+        for number in 0..usize::from(self.count) {
+            let lease = self.lock()[number].as_mut().and_then(|segment| segment.lease.take());
+            let Some(mut lease) = lease else { continue };
+            let renewed = terms.renew(&mut lease).await;
+            let mut segments = self.lock();
+            if let Ok(false) = renewed {
+                // What was marked goes to the store all the same, with the next run that reads those objects.
+                segments[number] = None;
+            } else if let Some(segment) = &mut segments[number] {
+                segment.lease = Some(lease);
+            }
+            drop(segments);
+            renewed?;
+        }
+        if self.lock().iter().all(Option::is_none) {
+            return Err(Error::Held(format!(
+                "{}: another run took over, since this one stood still",
+                self.store.location()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Saves, lets old entries go where they are many, and gives the segments back.
+    ///
+    /// # Errors
+    /// Where marks may not be durable.
+    pub async fn close(self) -> Result<(), Error> {
+        self.save().await?;
+        let stale: Vec<_> = self
+            .lock()
+            .iter()
+            .flatten()
+            .filter(|segment| segment.is_stale())
+            .map(|segment| segment.number)
+            .collect();
+        for number in stale {
+            segment::merge(&self.store, number, &HashMap::new(), self.oldest).await?;
+        }
+        let leases: Vec<_> =
+            self.lock().iter_mut().flatten().filter_map(|segment| segment.lease.take()).collect();
+        let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
+        let released =
+            futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
+        released.try_collect().await
+    }
+}
+
+type Taken = (Vec<(u16, Option<lease::Held>)>, Option<String>);
+
+/// Asks for segments; says which are held now, and who has others.
+async fn take(terms: &Terms<'_>, segments: Vec<u16>) -> Result<Taken, Error> {
+    let asked = futures::stream::iter(segments)
+        .map(|segment| async move { Ok::<_, Error>((segment, terms.acquire(segment).await?)) })
+        .buffer_unordered(AT_ONCE);
+    let asked: Vec<_> = asked.try_collect().await?;
+    let (mut held, mut others) = (Vec::new(), None);
+    for (segment, asked) in asked {
+        match asked {
+            Asked::Got(lease) => held.push((segment, Some(lease))),
+            Asked::Taken { by, until } => others = Some(describe(&by, until)),
+        }
+    }
+    if held.is_empty() {
+        let by = others.unwrap_or_default();
+        return Err(Error::Held(format!("{}: another run is at work: {by}", terms.store.location())));
+    }
+    Ok((held, others))
+}
+
+/// The charter, or the one that a first run would write.
+async fn peek(store: &Store) -> Result<Charter, Error> {
+    match store.read(CHARTER).await? {
+        Some((bytes, _)) => parse(store, &bytes),
+        None => Ok(Charter { version: FORMAT, segments: SEGMENTS, feeds: Vec::new() }),
+    }
+}
+
+fn describe(by: &str, until: i64) -> String {
+    let until = chrono::DateTime::from_timestamp_millis(until).unwrap_or_default();
+    format!("{by}, until {} at least unless it ends before", until.format("%Y-%m-%dT%H:%M:%SZ"))
+}
+
+/// Which segment an address belongs to. Never changes: it decides where entries are found.
+pub(super) fn segment_of(object: &str, segments: u16) -> u16 {
+    let digest = Sha256::digest(object);
+    let hash = u64::from_be_bytes(std::array::from_fn(|at| digest[at]));
+    u16::try_from(hash % u64::from(segments.max(1))).unwrap_or(0)
+}
+
+/// Reads the charter, or writes the first one, and adds the feed to it.
+async fn sign(store: &Store, feed: &Feed, shards: u16) -> Result<Charter, Error> {
+    loop {
+        let standing = store.read(CHARTER).await?;
+        let (mut charter, version) = match standing {
+            None => (Charter { version: FORMAT, segments: SEGMENTS.max(shards), feeds: Vec::new() }, None),
+            Some((bytes, version)) => (parse(store, &bytes)?, Some(version)),
+        };
+        if charter.segments < shards {
+            return Err(Error::Usage(format!(
+                "{}: this ledger has {} segments, which is the most shards it can serve; use fewer shards or another ledger",
+                store.location(),
+                charter.segments
+            )));
+        }
+        if charter.feeds.contains(feed) {
+            return Ok(charter);
+        }
+        charter.feeds.push(feed.clone());
+        let bytes = serde_json::to_vec(&charter).unwrap_or_default();
+        if store.update(CHARTER, bytes.into(), version).await?.is_some() {
+            return Ok(charter);
+        }
+    }
+}
+
+fn parse(store: &Store, bytes: &[u8]) -> Result<Charter, Error> {
+    let url = store.location().url(CHARTER);
+    match serde_json::from_slice::<Charter>(bytes) {
+        Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
+        Ok(charter) => Err(Error::Ledger(format!(
+            "{url}: format {} is not one this program reads ({FORMAT})",
+            charter.version
+        ))),
+        Err(error) => Err(Error::Ledger(format!("{url}: this is no ledger ({error}); it was left as it is"))),
+    }
+}
+
+/// Reads the charter of a ledger that must be there.
+///
+/// # Errors
+/// [`Error::Ledger`] where there is none, or none that can be read.
+pub async fn charter(store: &Store) -> Result<Charter, Error> {
+    match store.read(CHARTER).await? {
+        Some((bytes, _)) => parse(store, &bytes),
+        None => {
+            Err(Error::Ledger(format!("{}: there is no ledger here; check the address", store.location())))
+        }
+    }
+}
+
+/// Hands over every entry, segment after segment. Takes no lease.
+///
+/// # Errors
+/// As [`charter`].
+pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Result<(), Error> {
+    for number in 0..charter(store).await?.segments {
+        let name = Segment::name(number);
+        if let Some((bytes, _)) = store.read(&name).await? {
+            codec::decode(&store.location().url(&name), &bytes, &mut |entry, _| each(entry))?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets entries, so that their objects are read again; returns which.
+///
+/// # Errors
+/// As [`charter`].
+pub async fn forget(store: &Store, chosen: &(dyn Fn(&Entry) -> bool + Sync)) -> Result<Vec<String>, Error> {
+    let mut forgotten = Vec::new();
+    for number in 0..charter(store).await?.segments {
+        let name = Segment::name(number);
+        let Some((bytes, _)) = store.read(&name).await? else { continue };
+        let before = forgotten.len();
+        codec::decode(&store.location().url(&name), &bytes, &mut |entry, _| {
+            if chosen(&entry) {
+                forgotten.push(entry.object);
+            }
+        })?;
+        if forgotten.len() > before {
+            segment::rewrite(store, number, |entry| (!chosen(entry)).then(|| entry.clone()), &HashMap::new())
+                .await?;
+        }
+    }
+    Ok(forgotten)
+}

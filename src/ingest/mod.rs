@@ -1,0 +1,30 @@
+//! The feed: list objects, ask the ledger, normalize, put, mark, and only then delete.
+//!
+//! Exactly once rests on three things, none of which needs a run to end well. An output's name says which version of
+//! which object it holds; its bytes depend on that version and the options alone; it is made whole and only where there
+//! is none. So whoever does an object again, after a kill or at the same time, finds it done. The [`ledger`] saves
+//! that work, knows the counts, and keeps what failed apart from what is to do.
+//!
+//! Memory is bounded by objects in flight (4 MiB of input and twice 8 MiB of output each), cores (64 MiB of events
+//! each on the way to a stream, an 8 MiB part each on the way to Cloud Storage), one segment of the ledger as text,
+//! and 16 bytes and the table's room for each object that is known.
+
+mod clock;
+mod convert;
+mod error;
+pub mod ledger;
+mod name;
+mod object;
+mod options;
+mod report;
+mod run;
+mod select;
+mod spool;
+
+pub use clock::Clock;
+pub use error::Error;
+pub use options::{Delete, Destination, Limits, Options, Shard};
+pub use report::Report;
+pub use run::{Observer, Quiet, run};
+pub use select::Skip;
+pub(crate) use select::glob;

@@ -1,0 +1,62 @@
+//! What outputs are called: by their source's name and generation, so that each version has one name for ever.
+
+use sha2::{Digest as _, Sha256};
+
+/// The stem of an object's outputs, below their place. `NAME.json.gz` of generation 17 gives `NAME-17`. A generation
+/// that is no number stands as a hash of it and the name.
+pub(super) fn stem(name: &str, generation: &str) -> String {
+    let bare = name.strip_suffix(".gz").unwrap_or(name);
+    let bare = bare.strip_suffix(".ndjson").or_else(|| bare.strip_suffix(".json")).unwrap_or(bare);
+    let number = !generation.is_empty() && generation.bytes().all(|byte| byte.is_ascii_digit());
+    let generation = if number { generation.to_owned() } else { hash(&format!("{name}\0{generation}")) };
+    let parts: Vec<_> = format!("{bare}-{generation}").split('/').map(part).collect();
+    parts.join("/")
+}
+
+fn hash(text: &str) -> String {
+    crate::store::hex(&Sha256::digest(text)[..8])
+}
+
+/// A part of a name that every file system takes: not empty, `.` or `..`, no control characters, not too long with an
+/// extension behind it. Parts that are odd get a hash, so that two of them never become one.
+fn part(part: &str) -> String {
+    let odd = matches!(part, "" | "." | "..")
+        || part.chars().any(char::is_control)
+        || part.starts_with(".zoom-udm-");
+    if !odd && part.len() <= 220 {
+        return part.to_owned();
+    }
+    let plain: String = part.chars().filter(|c| !c.is_control()).collect();
+    let plain = plain.trim_start_matches('.');
+    let mut end = plain.len().min(180);
+    while !plain.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("_{}~{}", &plain[..end], hash(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stem;
+
+    #[test]
+    fn outputs_are_named_by_source_and_generation() {
+        assert_eq!(stem("2024/01/a.json.gz", "17"), "2024/01/a-17");
+        assert_eq!(stem("a.ndjson", "17"), "a-17");
+        assert_eq!(stem("a", "17"), "a-17");
+        assert!(stem("a.json", "1f-2").starts_with("a-"));
+        assert_ne!(stem("a.json", "1f-2"), stem("a.json.gz", "1f-2"));
+    }
+
+    #[test]
+    fn odd_names_stay_below_their_place_and_apart() {
+        for name in ["../../etc/passwd", "/a", "a//b", "a/./b", "a\nb", &"x".repeat(900)] {
+            let stem = stem(name, "1");
+            assert!(
+                stem.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() < 240),
+                "{stem}"
+            );
+        }
+        assert_ne!(stem("a//b", "1"), stem("a/b", "1"));
+    }
+}

@@ -1,0 +1,300 @@
+//! A run: many objects at once, the ledger written now and then, sources removed behind it.
+
+use super::clock::millis;
+use super::ledger::{Entry, Feed, Ledger, State, Tenancy};
+use super::object::{Job, Outcome, transfer};
+use super::select::{Selection, Skip};
+use super::{Delete, Error, Options, Report};
+use crate::store::{Listed, Store};
+use futures::StreamExt as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// Hears of a run while it goes on. Called from one task; must not block.
+pub trait Observer: Send + Sync {
+    /// An object is going to be read, or would be in a dry run.
+    fn chosen(&self, _object: &str, _size: u64) {}
+    /// An object is not read.
+    fn skipped(&self, _object: &str, _skip: Skip) {}
+    /// An object is done: bytes as stored, events.
+    fn done(&self, _object: &str, _size: u64, _events: u64) {}
+    /// An object failed.
+    fn failed(&self, _object: &str, _size: u64, _reason: &str) {}
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Quiet;
+
+impl Observer for Quiet {}
+
+/// So many outputs that fail one after the other mean that the destination is out of order, not the objects.
+const OUT_OF_ORDER: u32 = 20;
+
+/// Runs once over what the source holds now. `stop` ends it early: what is done by then is kept.
+///
+/// # Errors
+/// [`Error`]; what was done before is in the ledger all the same, unless the ledger is what failed.
+pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Result<Report, Error> {
+    let now = options.clock.now();
+    let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
+    let selection = Selection::new(&options, oldest)?;
+    let from = Store::open(&options.from, &options.retry).await?;
+    let ledger = open_ledger(&options, oldest).await?;
+    if let Some(others) = ledger.as_ref().and_then(|ledger| ledger.others()) {
+        tracing::warn!(others, "another run holds a part of the ledger; its objects are left to it");
+    }
+    let job = Job {
+        from,
+        to: open(options.to.place(), &options).await?,
+        rejects: open(options.rejects.as_ref(), &options).await?,
+        threads: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+        streams: Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))),
+        options,
+    };
+    if ledger.as_ref().is_some_and(|ledger| ledger.others().is_none())
+        && !job.options.dry_run
+        && job.options.shard.count == 1
+    {
+        for place in job.to.iter().chain(&job.rejects) {
+            place.sweep().await?;
+        }
+    }
+    let renewal = Instant::now() + job.options.lease / 4;
+    let run = Run {
+        job: Arc::new(job),
+        ledger,
+        selection,
+        report: Report::default(),
+        removable: Vec::new(),
+        observer,
+        bad_outputs: 0,
+        renewal,
+    };
+    run.go(stop).await
+}
+
+async fn open(location: Option<&crate::store::Location>, options: &Options) -> Result<Option<Store>, Error> {
+    match location {
+        Some(location) => Ok(Some(Store::open(location, &options.retry).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, Error> {
+    let Some(store) = open(options.ledger.as_ref(), options).await? else { return Ok(None) };
+    let feed = Feed { from: options.from.to_string(), to: options.to.to_string() };
+    let tenancy = Tenancy { shard: options.shard, lease: options.lease, oldest, feed, look: options.dry_run };
+    Ledger::open(store, options.clock.clone(), &tenancy).await.map(Some)
+}
+
+struct Run<'o> {
+    job: Arc<Job>,
+    ledger: Option<Ledger>,
+    selection: Selection,
+    report: Report,
+    /// Done, to be removed once the ledger says so durably.
+    removable: Vec<Listed>,
+    observer: &'o dyn Observer,
+    bad_outputs: u32,
+    /// When the leases are to be renewed next.
+    renewal: Instant,
+}
+
+impl Run<'_> {
+    async fn go(mut self, stop: &Notify) -> Result<Report, Error> {
+        let worked = self.work(stop).await;
+        if worked.is_err() || self.report.stopped {
+            self.job.options.normalize.stop.store(true, Ordering::Relaxed);
+        }
+        // Whatever happened, what is done is worth keeping.
+        let kept = if self.job.options.dry_run { Ok(()) } else { self.checkpoint().await };
+        let closed = match self.ledger.take() {
+            Some(ledger) if !self.job.options.dry_run => ledger.close().await,
+            _ => Ok(()),
+        };
+        worked.and(kept).and(closed).map(|()| self.report)
+    }
+
+    async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
+        let listing = self.job.from.list();
+        let concurrency = self.job.options.concurrency.max(1);
+        let mut listing =
+            listing.ready_chunks(1024).map(|page| page.into_iter().collect::<Result<Vec<_>, _>>()).boxed();
+        let mut page = Vec::new().into_iter();
+        let mut listed_all = false;
+        let mut tasks = tokio::task::JoinSet::new();
+        let every =
+            self.job.options.checkpoint.min(self.job.options.lease / 4).max(Duration::from_millis(10));
+        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while tasks.len() < concurrency {
+                let Some(listed) = page.next() else { break };
+                self.consider(listed, &mut tasks);
+            }
+            let hungry = tasks.len() < concurrency && !listed_all;
+            if !hungry && tasks.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = stop.notified() => {
+                    self.report.stopped = true;
+                    return Ok(());
+                }
+                Some(finished) = tasks.join_next() => {
+                    let (listed, attempts, outcome) = finished.map_err(|error| Error::Store(format!("a task failed: {error}")))?;
+                    self.note(listed, attempts, outcome)?;
+                }
+                _ = ticks.tick() => self.keep_alive().await?,
+                more = listing.next(), if hungry => match more {
+                    None => listed_all = true,
+                    Some(more) => page = more?.into_iter(),
+                },
+            }
+        }
+    }
+
+    /// Reads an object, or says why not.
+    fn consider(&mut self, listed: Listed, tasks: &mut tokio::task::JoinSet<(Listed, u64, Outcome)>) {
+        self.report.listed += 1;
+        let url = self.job.from.location().url(&listed.name);
+        match self.selection.decide(&listed, &url, self.ledger.as_ref()) {
+            Err(skip) => {
+                self.report.skip(skip);
+                self.observer.skipped(&url, skip);
+                // A run that was killed before it came to this.
+                if skip == Skip::Done && self.job.options.delete != Delete::Never {
+                    self.removable.push(listed);
+                }
+            }
+            Ok(_) if self.job.options.dry_run => self.observer.chosen(&url, listed.size),
+            Ok(attempts) => {
+                self.observer.chosen(&url, listed.size);
+                let job = Arc::clone(&self.job);
+                tasks.spawn(async move {
+                    let outcome = transfer(&job, &listed).await;
+                    (listed, attempts, outcome)
+                });
+            }
+        }
+    }
+
+    fn note(&mut self, listed: Listed, attempts: u64, outcome: Outcome) -> Result<(), Error> {
+        let url = self.job.from.location().url(&listed.name);
+        let mut entry = Entry {
+            object: url,
+            tag: listed.tag.clone(),
+            generation: String::new(),
+            size: listed.size,
+            modified: listed.modified,
+            state: State::Done,
+            at: self.job.options.clock.now(),
+            events: 0,
+            rejects: 0,
+            output: String::new(),
+            attempts: 0,
+            reason: String::new(),
+            next: 0,
+        };
+        match outcome {
+            Outcome::Fatal(error) => return Err(error),
+            Outcome::Stopped => self.report.stopped = true,
+            Outcome::Skipped(skip) => {
+                self.report.skip(skip);
+                self.observer.skipped(&entry.object, skip);
+            }
+            Outcome::Done(done) => {
+                self.bad_outputs = 0;
+                self.report.add(done.stored, &done.summary);
+                self.report.standing += u64::from(done.standing);
+                self.observer.done(&entry.object, done.stored, done.summary.events);
+                (entry.events, entry.rejects) = (done.summary.events, done.summary.rejects);
+                (entry.generation, entry.output) = (done.generation, done.output);
+                self.mark(entry);
+                if self.job.options.delete != Delete::Never {
+                    self.removable.push(listed);
+                }
+            }
+            Outcome::Failed { generation, reason, at_output } => {
+                self.report.fail(&entry.object, &reason);
+                self.observer.failed(&entry.object, listed.size, &reason);
+                self.bad_outputs = if at_output { self.bad_outputs + 1 } else { self.bad_outputs };
+                let out_of_order = (self.bad_outputs >= OUT_OF_ORDER).then(|| reason.clone());
+                entry.state = State::Quarantined;
+                entry.attempts = attempts + 1;
+                entry.next = gap(entry.attempts).map_or(0, |gap| entry.at + gap);
+                (entry.generation, entry.reason) = (generation, reason);
+                self.mark(entry);
+                if let Some(reason) = out_of_order {
+                    return Err(Error::Store(format!(
+                        "{OUT_OF_ORDER} outputs failed one after the other; the last: {reason}"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn mark(&self, entry: Entry) {
+        if let Some(ledger) = &self.ledger {
+            ledger.mark(entry);
+        }
+    }
+
+    async fn keep_alive(&mut self) -> Result<(), Error> {
+        if self.job.options.dry_run {
+            return Ok(());
+        }
+        if let Some(ledger) = self.ledger.as_ref().filter(|_| self.renewal <= Instant::now()) {
+            ledger.renew().await?;
+            self.renewal = Instant::now() + self.job.options.lease / 4;
+        }
+        self.checkpoint().await
+    }
+
+    /// Saves the ledger, and removes what it says is done.
+    async fn checkpoint(&mut self) -> Result<(), Error> {
+        if let Some(ledger) = &self.ledger {
+            ledger.save().await?;
+        }
+        let removable = std::mem::take(&mut self.removable);
+        let (job, concurrency) = (&self.job, self.job.options.concurrency.max(1));
+        let removed: Vec<_> = futures::stream::iter(removable)
+            .map(|listed| async move { (remove(job, &listed).await, listed) })
+            .buffer_unordered(concurrency)
+            .collect()
+            .await;
+        for (removed, listed) in removed {
+            match removed {
+                Ok(true) => self.report.deleted += 1,
+                Ok(false) => {}
+                Err(error) => {
+                    self.report.not_deleted += 1;
+                    tracing::warn!(object = self.job.from.location().url(&listed.name), %error, "not removed");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn remove(job: &Job, listed: &Listed) -> Result<bool, crate::store::Error> {
+    let removed = job.from.delete_version(listed).await?;
+    if removed && job.options.delete == Delete::TransferredAndEmptyDirs {
+        job.from.delete_empty_above(&listed.name).await?;
+    }
+    Ok(removed)
+}
+
+/// How long an object rests that failed so many times: not at all after the first time, then a quarter of an hour,
+/// twice as long each time, a day at most.
+fn gap(attempts: u64) -> Option<i64> {
+    const QUARTER: i64 = 15 * 60 * 1000;
+    let doubled = attempts.checked_sub(2)?;
+    Some((QUARTER << doubled.min(10)).min(24 * 60 * 60 * 1000))
+}

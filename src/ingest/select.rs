@@ -1,0 +1,160 @@
+//! Which objects are read, and why others are not.
+
+use super::ledger::{Advice, Ledger, segment_of};
+use super::{Error, Options};
+use crate::store::{Listed, Location};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// Why an object is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Skip {
+    /// The ledger says that this version is done.
+    Done,
+    /// It failed before and is not to be tried yet.
+    Waiting,
+    /// Another run holds its part of the ledger.
+    Held,
+    /// It belongs to another shard.
+    OtherShard,
+    /// It was modified before the oldest that is asked for.
+    TooOld,
+    /// It is not among what is included.
+    NotIncluded,
+    /// It is among what is excluded.
+    Excluded,
+    /// It is the collector's own state, no log.
+    CollectorState,
+    /// It is an output, reject or ledger of this program.
+    Own,
+    /// It stands for a directory.
+    Placeholder,
+    /// It was removed after it was listed.
+    Gone,
+}
+
+impl Skip {
+    /// All of them, in the order of a summary.
+    pub const ALL: [Self; 11] = [
+        Self::Done,
+        Self::Waiting,
+        Self::Held,
+        Self::OtherShard,
+        Self::TooOld,
+        Self::NotIncluded,
+        Self::Excluded,
+        Self::CollectorState,
+        Self::Own,
+        Self::Placeholder,
+        Self::Gone,
+    ];
+
+    /// Its name in a summary.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Waiting => "waiting",
+            Self::Held => "held_by_another_run",
+            Self::OtherShard => "other_shard",
+            Self::TooOld => "too_old",
+            Self::NotIncluded => "not_included",
+            Self::Excluded => "excluded",
+            Self::CollectorState => "collector_state",
+            Self::Own => "own_output",
+            Self::Placeholder => "directory_placeholder",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// Decides on objects by what a listing tells.
+#[derive(Debug)]
+pub(super) struct Selection {
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+    /// What names begin with that are our own.
+    own: Vec<String>,
+    oldest: i64,
+    shard: super::Shard,
+}
+
+impl Selection {
+    pub(super) fn new(options: &Options, oldest: i64) -> Result<Self, Error> {
+        let mut own = Vec::new();
+        for place in options.to.place().into_iter().chain(&options.rejects).chain(&options.ledger) {
+            own.extend(own_part(&options.from, place)?);
+        }
+        let include = if options.include.is_empty() { None } else { Some(globs(&options.include)?) };
+        Ok(Self { include, exclude: globs(&options.exclude)?, own, oldest, shard: options.shard })
+    }
+
+    /// Whether to read an object, and how often it failed before.
+    pub(super) fn decide(&self, listed: &Listed, url: &str, ledger: Option<&Ledger>) -> Result<u64, Skip> {
+        if self.own.iter().any(|own| listed.name.starts_with(own)) {
+            return Err(Skip::Own);
+        }
+        if listed.size == 0 && listed.name.ends_with('/') {
+            return Err(Skip::Placeholder);
+        }
+        if self.include.as_ref().is_some_and(|include| !include.is_match(&listed.name)) {
+            return Err(Skip::NotIncluded);
+        }
+        if self.exclude.is_match(&listed.name) {
+            return Err(Skip::Excluded);
+        }
+        if listed.modified < self.oldest {
+            return Err(Skip::TooOld);
+        }
+        let segments = ledger.map_or(self.shard.count, Ledger::segments);
+        if segment_of(url, segments) % self.shard.count != self.shard.index {
+            return Err(Skip::OtherShard);
+        }
+        match ledger.map_or(Advice::Read { attempts: 0 }, |ledger| ledger.ask(url, &listed.tag)) {
+            Advice::Read { attempts } => Ok(attempts),
+            Advice::Done => Err(Skip::Done),
+            Advice::Wait => Err(Skip::Waiting),
+            Advice::Elsewhere => Err(Skip::Held),
+        }
+    }
+}
+
+/// What names of the source lie in a place of ours. A place that holds all of the source cannot be told from it.
+fn own_part(from: &Location, place: &Location) -> Result<Option<String>, Error> {
+    match from.part_in(place) {
+        Some(part) if part.is_empty() => Err(Error::Usage(format!(
+            "{place} holds the source {from}: what is written there would be read as logs; name a place beside the source, or below it"
+        ))),
+        part => Ok(part),
+    }
+}
+
+fn globs(texts: &[String]) -> Result<GlobSet, Error> {
+    let mut set = GlobSetBuilder::new();
+    for text in texts {
+        set.add(glob(text).map_err(|error| Error::Usage(format!("{text:?} is no glob: {error}")))?);
+    }
+    set.build().map_err(|error| Error::Usage(error.to_string()))
+}
+
+/// A glob of whole names: `*` stays within a part, `**` crosses parts.
+pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).build()
+}
+
+/// Whether an object is what a collector keeps for itself among its logs: called some `state.json`, and one JSON
+/// object with a cursor that is no record.
+pub(super) fn is_collector_state(bytes: &[u8]) -> bool {
+    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(bytes) else { return false };
+    members.contains_key("cursor_date")
+        && !members.contains_key("operation_detail")
+        && !members.contains_key("operation_logs")
+}
+
+/// Whether the name is one that a collector's state has.
+pub(super) fn may_be_collector_state(listed: &Listed) -> bool {
+    let name = listed.name.rsplit('/').next().unwrap_or_default();
+    listed.size <= 64 << 10
+        && name
+            .rsplit_once('.')
+            .is_some_and(|(stem, extension)| extension == "json" && stem.contains("state"))
+}

@@ -1,0 +1,118 @@
+//! What can go wrong with a store, sorted by what a caller can do about it.
+
+use std::error::Error as _;
+use std::io;
+
+/// A failure of a store. Messages hold neither tokens nor signed addresses.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such object.
+    #[error("{url}: there is no such object")]
+    NotFound {
+        /// Which.
+        url: String,
+    },
+    /// The credentials are good, but not for this.
+    #[error("{url}: permission refused: {message}")]
+    Denied {
+        /// What was asked for.
+        url: String,
+        /// What the store said.
+        message: String,
+    },
+    /// There are no usable credentials.
+    #[error("{message}")]
+    Credentials {
+        /// What was looked for, and what to do.
+        message: String,
+    },
+    /// It may go well another time; it was tried as often as the settings say.
+    #[error("{url}: {message}")]
+    Transient {
+        /// What was asked for.
+        url: String,
+        /// What happened last.
+        message: String,
+    },
+    /// The disk, or the directory tree.
+    #[error("{url}: {message}")]
+    Io {
+        /// Which file.
+        url: String,
+        /// What kind of failure.
+        kind: io::ErrorKind,
+        /// What the system said.
+        message: String,
+    },
+    /// Asked for something that no store can do.
+    #[error("{url}: {message}")]
+    Invalid {
+        /// What was asked for.
+        url: String,
+        /// Why not.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Whether the same request may go well another time.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient { .. })
+    }
+
+    /// Whether nothing at all will go well until somebody grants access.
+    #[must_use]
+    pub fn is_access(&self) -> bool {
+        matches!(self, Self::Denied { .. } | Self::Credentials { .. })
+    }
+
+    pub(super) fn io(url: impl Into<String>, error: &io::Error) -> Self {
+        let url = url.into();
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound { url },
+            io::ErrorKind::PermissionDenied => Self::Denied {
+                url,
+                message: "check the owner and mode of the file and its directories".into(),
+            },
+            kind => Self::Io { url, kind, message: error.to_string() },
+        }
+    }
+
+    pub(super) fn remote(url: impl Into<String>, error: &object_store::Error) -> Self {
+        use object_store::Error as E;
+        let (url, message) = (url.into(), innermost(error));
+        match error {
+            E::NotFound { .. } => Self::NotFound { url },
+            // A listing that is refused comes as a failure of no kind.
+            E::Generic { .. } if message.contains("status code: 403") => Self::Denied { url, message },
+            E::PermissionDenied { .. } => Self::Denied { url, message },
+            E::Generic { .. } if !message.contains("status code: 401") => Self::Transient { url, message },
+            E::Unauthenticated { .. } | E::Generic { .. } => Self::Credentials {
+                message: format!("{url}: the credentials were refused: {message}; {}", super::gcs::HELP),
+            },
+            E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => {
+                Self::Invalid { url, message }
+            }
+            _ => Self::Transient { url, message },
+        }
+    }
+}
+
+/// The cause at the bottom, with what the request came to just above it: the layers between repeat each other.
+fn innermost(error: &object_store::Error) -> String {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    let last = causes.pop().unwrap_or_else(|| error.to_string());
+    let text = match causes.last() {
+        Some(above) if !above.contains(&last) => format!("{above}: {last}"),
+        Some(above) if above.len() < 300 => above.clone(),
+        _ => last,
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(400).collect()
+}

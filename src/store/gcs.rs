@@ -1,0 +1,263 @@
+//! Cloud Storage: how it is reached, as whom, and what its XML interface needs mended on the way (the [`Mended`] client).
+
+use super::{Error, Settings};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
+use http::{HeaderValue, Method, Uri};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService, ReqwestConnector,
+};
+use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What to do where credentials are missing or refused.
+pub(super) const HELP: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, run `gcloud auth application-default login`, \
+     or run where Google's metadata server answers (a service account attached to the job or machine)";
+
+/// How long the metadata server may take for a first token: where there is none nobody wants to wait for it.
+const FIRST_TOKEN: Duration = Duration::from_secs(10);
+
+/// Opens a bucket with application default credentials, or the emulator that `STORAGE_EMULATOR_HOST` names without any.
+/// `CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE` names another endpoint (a private one) that wants credentials.
+pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleCloudStorage, Error> {
+    // A second installation says that there is one already: as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let url = format!("gs://{bucket}/");
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let client = ClientOptions::new()
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_pool_max_idle_per_host(1024)
+        .with_user_agent(HeaderValue::from_static(concat!("zoom-udm/", env!("CARGO_PKG_VERSION"))));
+    let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retry(settings));
+    let mut anonymous = false;
+    if let Some(host) = settings.emulator.clone().or_else(|| variable("STORAGE_EMULATOR_HOST")) {
+        anonymous = true;
+        let nobody = GcpCredential { bearer: String::new() };
+        builder = builder
+            .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
+            .with_base_url(&base(&host));
+    } else if let Some(endpoint) = variable("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE") {
+        builder = builder.with_base_url(&base(&endpoint));
+    }
+    if !anonymous {
+        check_key_file(&url, variable("GOOGLE_APPLICATION_CREDENTIALS"))?;
+        if let Some(path) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
+            builder = builder.with_application_credentials(path);
+        }
+    }
+    // The metadata server, the emulator and private endpoints speak plain HTTP; Google's own address is https.
+    let builder =
+        builder.with_client_options(client.with_allow_http(true)).with_http_connector(MendedConnector);
+    let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
+    if !anonymous {
+        first_token(&url, &store).await?;
+    }
+    Ok(store)
+}
+
+pub(super) fn retry(settings: &Settings) -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: settings.first_pause,
+            max_backoff: Duration::from_secs(60),
+            base: 2.0,
+        },
+        max_retries: settings.retries,
+        retry_timeout: settings.retry_for,
+    }
+}
+
+/// An address as Google's clients take it: with or without a scheme, and whatever path is behind.
+fn base(host: &str) -> String {
+    let host = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
+    let origin_end = host.find("://").map_or(0, |at| at + 3);
+    let end = host[origin_end..].find('/').map_or(host.len(), |slash| origin_end + slash);
+    host[..end].to_owned()
+}
+
+/// Says early, and in words, what is wrong with a key file. Nothing of its content is said.
+fn check_key_file(url: &str, named: Option<String>) -> Result<(), Error> {
+    let fault = |message: String| Err(Error::Credentials { message: format!("{url}: {message}; {HELP}") });
+    let usual = || {
+        std::env::var("HOME")
+            .ok()
+            .map(|home| PathBuf::from(home).join(".config/gcloud/application_default_credentials.json"))
+    };
+    let path = match named {
+        Some(path) => PathBuf::from(path),
+        None => match usual().filter(|path| path.exists()) {
+            Some(path) => path,
+            None => return Ok(()),
+        },
+    };
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return fault(format!("the credentials file {} cannot be read", path.display()));
+    };
+    let kind = serde_json::from_str::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|json| Some(json.get("type")?.as_str()?.to_owned()));
+    match kind.as_deref() {
+        Some("service_account" | "authorized_user") => Ok(()),
+        Some("external_account") => fault(format!(
+            "{} holds external_account credentials (workload identity federation), which are not supported yet",
+            path.display()
+        )),
+        _ => fault(format!(
+            "{} is no service account key and no application default credentials",
+            path.display()
+        )),
+    }
+}
+
+async fn first_token(url: &str, store: &GoogleCloudStorage) -> Result<(), Error> {
+    match tokio::time::timeout(FIRST_TOKEN, store.credentials().get_credential()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(no_credentials(url, &Error::remote("asking for a token", &error).to_string())),
+        Err(_) => Err(no_credentials(url, "the metadata server did not answer")),
+    }
+}
+
+fn no_credentials(url: &str, why: &str) -> Error {
+    Error::Credentials { message: format!("{url}: no credentials for Cloud Storage ({why}); {HELP}") }
+}
+
+#[derive(Debug)]
+struct MendedConnector;
+
+impl HttpConnector for MendedConnector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(Mended(ReqwestConnector::default().connect(options)?)))
+    }
+}
+
+/// Stands in a name for an empty part of it (`a//b`, `directory/`), or before one that is `.` or `..`: Cloud Storage
+/// allows them, `object_store` does not, and one of them would end the whole listing. A private-use character.
+pub(super) const ODD: char = '\u{F8FF}';
+const ODD_IN_URL: &str = "%EF%A3%BF";
+
+/// Stands behind a name and before the generation that a DELETE is meant for: `object_store` knows no conditional one.
+/// Another private-use character.
+pub(super) const IF_GENERATION: char = '\u{F8FE}';
+const IF_GENERATION_IN_URL: &str = "%EF%A3%BE";
+
+/// A client that asks for objects as they are stored, which needs two headers filled in where they are gzip-encoded,
+/// and that lets odd names pass.
+#[derive(Debug)]
+struct Mended(HttpClient);
+
+#[async_trait::async_trait]
+impl HttpService for Mended {
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let text = request.uri().to_string();
+        if text.contains(ODD_IN_URL) {
+            let uri: Result<Uri, _> = text.replace(ODD_IN_URL, "").parse();
+            *request.uri_mut() = uri.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+        }
+        if *request.method() == Method::DELETE {
+            conditional(&mut request, &text.replace(ODD_IN_URL, ""))?;
+        }
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let lists = reads && request.uri().query().is_some_and(|query| query.contains("list-type=2"));
+        if reads && !lists {
+            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let mut response = self.0.execute(request).await?;
+        if lists && response.status().is_success() {
+            return listing(response).await;
+        }
+        if reads && response.status().is_success() {
+            fill(&mut response, CONTENT_LENGTH, "x-goog-stored-content-length");
+            fill(&mut response, ETAG, "x-goog-generation");
+        }
+        Ok(response)
+    }
+}
+
+/// Turns the generation behind a name into the condition that it stands for.
+fn conditional(request: &mut HttpRequest, uri: &str) -> Result<(), HttpError> {
+    let Some((uri, generation)) = uri.split_once(IF_GENERATION_IN_URL) else { return Ok(()) };
+    *request.uri_mut() =
+        uri.parse().map_err(|error: http::uri::InvalidUri| HttpError::new(HttpErrorKind::Unknown, error))?;
+    let generation =
+        HeaderValue::from_str(generation).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+    request.headers_mut().insert("x-goog-if-generation-match", generation);
+    Ok(())
+}
+
+fn fill(response: &mut HttpResponse, header: http::HeaderName, from: &str) {
+    if let Some(value) = response.headers().get(from).cloned() {
+        response.headers_mut().entry(header).or_insert(value);
+    }
+}
+
+/// Reads a page whole, so that one cut short counts as a request that failed, and marks the odd names in it.
+async fn listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let (mut parts, body) = response.into_parts();
+    let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
+    let page = String::from_utf8_lossy(&body);
+    if !page.trim_end().ends_with('>') {
+        return Err(HttpError::new(
+            HttpErrorKind::Interrupted,
+            std::io::Error::from(std::io::ErrorKind::UnexpectedEof),
+        ));
+    }
+    let page = mark_keys(&page);
+    parts.headers.remove(CONTENT_LENGTH);
+    Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(page)))
+}
+
+fn mark_keys(page: &str) -> String {
+    let mut marked = String::with_capacity(page.len() + 64);
+    let mut rest = page;
+    while let Some((before, behind)) = rest.split_once("<Key>") {
+        let (key, behind) = behind.split_once("</Key>").unwrap_or((behind, ""));
+        marked.push_str(before);
+        marked.push_str("<Key>");
+        marked.push_str(&mark(key));
+        marked.push_str("</Key>");
+        rest = behind;
+    }
+    marked.push_str(rest);
+    marked
+}
+
+/// Marks the parts of a name that `object_store` would not take.
+pub(super) fn mark(name: &str) -> String {
+    let odd = |part: &str| matches!(part, "" | "." | "..");
+    if !name.split('/').any(odd) {
+        return name.to_owned();
+    }
+    let parts: Vec<_> = name
+        .split('/')
+        .map(|part| if odd(part) { format!("{ODD}{part}") } else { part.to_owned() })
+        .collect();
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{base, mark, mark_keys};
+
+    #[test]
+    fn an_emulator_is_named_with_or_without_scheme_and_path() {
+        for host in
+            ["127.0.0.1:9", "http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/storage/v1/"]
+        {
+            assert_eq!(base(host), "http://127.0.0.1:9");
+        }
+    }
+
+    #[test]
+    fn odd_names_are_marked_and_others_are_not() {
+        assert_eq!(mark("a/b.gz"), "a/b.gz");
+        assert_eq!(mark("a//b/"), "a/\u{F8FF}/b/\u{F8FF}");
+        assert_eq!(mark("../b"), "\u{F8FF}../b");
+        assert_eq!(
+            mark_keys("<Key>a/</Key><Size>1</Size><Key>b</Key>"),
+            "<Key>a/\u{F8FF}</Key><Size>1</Size><Key>b</Key>"
+        );
+    }
+}

@@ -1,0 +1,277 @@
+//! A directory tree as a store: what is written is synced to the disk before it is said to stand, and only whole files
+//! appear under their names. Files in the making are called `.zoom-udm-….part`.
+
+use super::{Body, Error, Fetched, Listed, Payload, Put, Version};
+use bytes::Bytes;
+use futures::Stream;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+use tempfile::NamedTempFile;
+use tokio::sync::mpsc;
+
+/// What files of ours that are no objects begin with.
+const OURS: &str = ".zoom-udm-";
+/// Whoever holds its lock may replace files. The system lets go of it when its holder ends, however it ends.
+const LOCK: &str = ".zoom-udm-lock";
+
+pub(super) struct Local {
+    root: PathBuf,
+}
+
+impl Local {
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Runs blocking work where it blocks nobody.
+    pub(super) async fn on_thread<T: Send + 'static>(
+        self: Arc<Self>,
+        name: &str,
+        work: impl FnOnce(&Self, &str) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (name, url) = (name.to_owned(), self.url(name));
+        let done = tokio::task::spawn_blocking(move || work(&self, &name)).await;
+        done.unwrap_or_else(|error| Err(Error::io(url, &io::Error::other(error))))
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("file://{}/{name}", self.root.display())
+    }
+
+    /// The file of a name, which must stay below the root.
+    fn path(&self, name: &str) -> Result<PathBuf, Error> {
+        let fits = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        if name.split('/').all(fits) {
+            return Ok(self.root.join(name));
+        }
+        Err(Error::Invalid { url: self.url(name), message: "this is no name for a file".into() })
+    }
+
+    pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<Listed, Error>> {
+        let (sender, mut receiver) = mpsc::channel(256);
+        tokio::task::spawn_blocking(move || this.walk(&sender));
+        futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+    }
+
+    fn walk(&self, to: &mpsc::Sender<Result<Listed, Error>>) {
+        let ours =
+            |entry: &walkdir::DirEntry| entry.file_name().as_encoded_bytes().starts_with(OURS.as_bytes());
+        let entries = walkdir::WalkDir::new(&self.root).sort_by_file_name().into_iter();
+        for entry in entries.filter_entry(|entry| entry.depth() == 0 || !ours(entry)) {
+            let item = match entry {
+                Ok(entry) if entry.file_type().is_dir() => continue,
+                Ok(entry) => self.listed(entry.path()).transpose(),
+                Err(error) => {
+                    let path = error.path().unwrap_or(&self.root).display().to_string();
+                    Some(Err(Error::io(format!("file://{path}"), &io::Error::from(error))))
+                }
+            };
+            if item.is_some_and(|item| to.blocking_send(item).is_err()) {
+                return;
+            }
+        }
+    }
+
+    fn listed(&self, path: &Path) -> Result<Option<Listed>, Error> {
+        let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
+        let meta = match fs::metadata(path) {
+            Ok(meta) if meta.is_file() => meta,
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(self.url(&name), &error)),
+        };
+        let modified = modified(&meta);
+        Ok(Some(Listed { name, size: meta.len(), modified: modified / 1_000_000, tag: tag(&meta) }))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Result<Fetched, Error> {
+        let opened = File::open(self.path(name)?).and_then(|file| file.metadata().map(|meta| (file, meta)));
+        let (file, meta) = opened.map_err(|error| Error::io(self.url(name), &error))?;
+        Ok(Fetched { generation: tag(&meta), size: meta.len(), body: Body::File(file) })
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
+        match fs::read(self.path(name)?) {
+            Ok(bytes) => {
+                let version = version(&bytes);
+                Ok(Some((bytes.into(), version)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(self.url(name), &error)),
+        }
+    }
+
+    pub(super) fn exists(&self, name: &str) -> bool {
+        self.path(name).is_ok_and(|path| path.exists())
+    }
+
+    pub(super) fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
+        let path = self.path(name)?;
+        let put = || -> io::Result<Put> {
+            let mut payload = payload;
+            if path.exists() {
+                return compare(&path, payload);
+            }
+            let file = self.written(&path, &mut payload)?;
+            match file.persist_noclobber(&path) {
+                Ok(_) => sync_directory(&path).map(|()| Put::Created),
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => compare(&path, payload),
+                Err(error) => Err(error.error),
+            }
+        };
+        put().map_err(|error| Error::io(self.url(name), &error))
+    }
+
+    pub(super) fn update(
+        &self,
+        name: &str,
+        bytes: &Bytes,
+        read: Option<&Version>,
+    ) -> Result<Option<Version>, Error> {
+        let path = self.path(name)?;
+        let update = || -> io::Result<Option<Version>> {
+            Self::make_directory(&self.root)?;
+            let lock = File::options().create(true).append(true).open(self.root.join(LOCK))?;
+            lock.lock()?;
+            let now = match fs::read(&path) {
+                Ok(bytes) => Some(version(&bytes)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            if now.as_ref() != read {
+                return Ok(None);
+            }
+            self.written(&path, &mut Payload::Bytes(bytes.clone()))?.persist(&path)?;
+            sync_directory(&path)?;
+            Ok(Some(version(bytes)))
+        };
+        update().map_err(|error| Error::io(self.url(name), &error))
+    }
+
+    /// The payload in a file in the making, on the disk.
+    fn written(&self, path: &Path, payload: &mut Payload) -> io::Result<NamedTempFile> {
+        let directory = path.parent().unwrap_or(&self.root);
+        Self::make_directory(directory)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(OURS).suffix(".part");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(directory)?;
+        match payload {
+            Payload::Bytes(bytes) => file.write_all(bytes)?,
+            Payload::File(from, _) => {
+                from.rewind()?;
+                io::copy(from, &mut file)?;
+            }
+        }
+        file.as_file().sync_all()?;
+        Ok(file)
+    }
+
+    /// Makes a directory and those above it, each durably in the one above.
+    fn make_directory(directory: &Path) -> io::Result<()> {
+        if directory.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = directory.parent() {
+            Self::make_directory(above)?;
+        }
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => sync_directory(directory),
+        }
+    }
+
+    pub(super) fn delete(&self, name: &str) -> Result<(), Error> {
+        match fs::remove_file(self.path(name)?) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(self.url(name), &error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn delete_version(&self, name: &str, listed: &str) -> Result<bool, Error> {
+        match fs::metadata(self.path(name)?) {
+            Ok(meta) if tag(&meta) == listed => self.delete(name).map(|()| true),
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io(self.url(name), &error)),
+        }
+    }
+
+    pub(super) fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name)?;
+        let above = path.ancestors().skip(1).take_while(|above| *above != self.root);
+        // The system refuses to remove one that holds something: that ends the way up.
+        let _ = above.map(fs::remove_dir).find(Result::is_err);
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "called as what can fail is")]
+    pub(super) fn sweep(&self, _: &str) -> Result<(), Error> {
+        let entries = walkdir::WalkDir::new(&self.root).into_iter().flatten();
+        let part = |name: &str| name.starts_with(OURS) && name != LOCK;
+        for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(part)) {
+            // What cannot be removed harms nobody: no listing shows it.
+            let _ = fs::remove_file(entry.path());
+        }
+        Ok(())
+    }
+}
+
+/// Holds what stands under a name against what was to be put there. What stands may not be on the disk yet, if its
+/// writer was killed between naming and syncing.
+fn compare(path: &Path, payload: Payload) -> io::Result<Put> {
+    let standing = File::open(path)?;
+    standing.sync_all()?;
+    sync_directory(path)?;
+    let same = match payload {
+        Payload::Bytes(bytes) => equal(standing, &bytes[..])?,
+        Payload::File(mut file, _) => {
+            file.rewind()?;
+            equal(standing, file)?
+        }
+    };
+    Ok(if same { Put::Same } else { Put::Other })
+}
+
+/// Whether two readers give the same bytes.
+pub(super) fn equal(mut one: impl Read, mut other: impl Read) -> io::Result<bool> {
+    let (mut a, mut b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    loop {
+        let read = io::copy(&mut (&mut one).take(a.len() as u64), &mut a.as_mut_slice())?;
+        let other = io::copy(&mut (&mut other).take(b.len() as u64), &mut b.as_mut_slice())?;
+        let length = usize::try_from(read).unwrap_or(usize::MAX).min(a.len());
+        if read != other || a[..length] != b[..length] {
+            return Ok(false);
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+/// Makes a name in a directory durable.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let Some(directory) = path.parent() else { return Ok(()) };
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+fn version(bytes: &[u8]) -> Version {
+    let digest = Sha256::digest(bytes);
+    Version { tag: Some(super::hex(&digest)), generation: None }
+}
+
+/// In nanoseconds since the epoch.
+fn modified(meta: &Metadata) -> i64 {
+    let since = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// A file's version: when it was last written, and its size.
+fn tag(meta: &Metadata) -> String {
+    format!("{:x}-{:x}", modified(meta), meta.len())
+}

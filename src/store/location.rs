@@ -1,0 +1,128 @@
+//! Where objects are: `gs://bucket/prefix/`, `file:///directory/` or a plain path, `memory://prefix/`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A place that holds objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// Below a prefix of a bucket in Cloud Storage.
+    Gcs {
+        /// The bucket's name.
+        bucket: String,
+        /// Empty, or ending with `/`.
+        prefix: String,
+    },
+    /// Below a directory.
+    File(PathBuf),
+    /// Below a prefix (empty, or ending with `/`) in this process; for tests.
+    Memory(String),
+}
+
+impl FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let directory = |prefix: &str| match prefix.trim_matches('/') {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        if let Some(rest) = text.strip_prefix("gs://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let named =
+                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+            if bucket.len() < 3 || !bucket.chars().all(named) {
+                return Err(format!("{text:?} names no bucket; expected gs://BUCKET/PREFIX/"));
+            }
+            return Ok(Self::Gcs { bucket: bucket.into(), prefix: directory(prefix) });
+        }
+        if let Some(prefix) = text.strip_prefix("memory://") {
+            return Ok(Self::Memory(directory(prefix)));
+        }
+        let path = match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => path,
+            Some(_) => return Err(format!("{text:?} is not absolute; expected file:///DIRECTORY/")),
+            None if text.contains("://") => {
+                return Err(format!(
+                    "{text:?}: expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
+                ));
+            }
+            None => text,
+        };
+        let absolute = std::path::absolute(path).map_err(|error| format!("{text:?} is no path: {error}"))?;
+        Ok(Self::File(absolute.components().collect()))
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gcs { bucket, prefix } => write!(f, "gs://{bucket}/{prefix}"),
+            Self::Memory(prefix) => write!(f, "memory://{prefix}"),
+            Self::File(path) => write!(f, "file://{}/", path.display().to_string().trim_end_matches('/')),
+        }
+    }
+}
+
+impl Location {
+    /// The address of an object here.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        format!("{self}{name}")
+    }
+
+    /// The place beside this one with `suffix` on its name; within it where it has no name of its own (a whole bucket).
+    #[must_use]
+    pub fn beside(&self, suffix: &str) -> Self {
+        let named = |prefix: &str| format!("{}{suffix}/", prefix.trim_end_matches('/'));
+        match self {
+            Self::Gcs { bucket, prefix } => Self::Gcs { bucket: bucket.clone(), prefix: named(prefix) },
+            Self::Memory(prefix) => Self::Memory(named(prefix)),
+            Self::File(path) => {
+                let name =
+                    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                Self::File(path.parent().unwrap_or(Path::new("/")).join(format!("{name}{suffix}")))
+            }
+        }
+    }
+
+    /// What names below `self` begin with that lie in `other`: `None` where `other` lies elsewhere, the empty text
+    /// where all of `self` lies in it.
+    #[must_use]
+    pub fn part_in(&self, other: &Self) -> Option<String> {
+        let (here, there) = (self.to_string(), other.to_string());
+        if here.starts_with(&there) {
+            return Some(String::new());
+        }
+        there.strip_prefix(&here).map(str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Location;
+
+    #[test]
+    fn a_location_reads_back_as_it_prints() {
+        for url in ["gs://bucket/", "gs://bucket/a/b/", "file:///tmp/x/", "memory://", "memory://a/"] {
+            assert_eq!(url.parse::<Location>().unwrap().to_string(), url);
+        }
+        assert_eq!("gs://bucket/a".parse::<Location>().unwrap().to_string(), "gs://bucket/a/");
+        assert_eq!("/tmp/x/../x".parse::<Location>().unwrap().to_string(), "file:///tmp/x/../x/");
+        for bad in ["gs://", "gs:///x", "s3://bucket/", "file://host/x", "gs://UPPER/"] {
+            assert!(bad.parse::<Location>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_knows_which_of_its_names_lie_in_another() {
+        let at = |url: &str| url.parse::<Location>().unwrap();
+        assert_eq!(at("gs://bucket/zoom/").part_in(&at("gs://bucket/zoom/udm/")), Some("udm/".into()));
+        assert_eq!(at("gs://bucket/zoom/").part_in(&at("gs://bucket/")), Some(String::new()));
+        assert_eq!(at("gs://bucket/zoom/").part_in(&at("gs://bucket/zoom-udm/")), None);
+        assert_eq!(at("gs://bucket/zoom/").beside(".ledger").to_string(), "gs://bucket/zoom.ledger/");
+        assert_eq!(at("gs://bucket/").beside(".ledger").to_string(), "gs://bucket/.ledger/");
+        assert_eq!(at("/tmp/out").beside(".ledger").to_string(), "file:///tmp/out.ledger/");
+    }
+}

@@ -1,0 +1,369 @@
+//! Stores that `object_store` speaks to: Cloud Storage, and memory.
+
+use super::gcs::{IF_GENERATION, ODD, mark};
+use super::local::equal;
+use super::{Body, Error, Fetched, Listed, Payload, Put, Settings, Version};
+use backon::{ExponentialBuilder, Retryable as _};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyMode, CopyOptions, Error as Failure, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
+};
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is larger goes up in parts, under a passing name: one request would need it in memory whole.
+const ONE_REQUEST: u64 = 32 << 20;
+/// How large a part is, and how many are on their way at once.
+const PART: usize = 8 << 20;
+const PARTS_AT_ONCE: usize = 2;
+
+pub(super) struct Remote {
+    store: Arc<dyn ObjectStore>,
+    /// What addresses begin with, up to the prefix.
+    root: String,
+    prefix: String,
+    retry: ExponentialBuilder,
+    retry_for: Duration,
+}
+
+impl Remote {
+    pub(super) fn gcs(
+        store: object_store::gcp::GoogleCloudStorage,
+        bucket: &str,
+        prefix: &str,
+        settings: &Settings,
+    ) -> Self {
+        Self::over(Arc::new(store), format!("gs://{bucket}/"), prefix, settings)
+    }
+
+    pub(super) fn memory(prefix: &str, settings: &Settings) -> Self {
+        Self::over(Arc::new(InMemory::new()), "memory://".into(), prefix, settings)
+    }
+
+    pub(super) fn at(&self, prefix: &str) -> Self {
+        Self { prefix: prefix.into(), root: self.root.clone(), store: Arc::clone(&self.store), ..*self }
+    }
+
+    fn over(store: Arc<dyn ObjectStore>, root: String, prefix: &str, settings: &Settings) -> Self {
+        let retry = ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(settings.first_pause)
+            .with_max_delay(Duration::from_secs(60))
+            .with_max_times(settings.retries);
+        Self { store, root, prefix: prefix.into(), retry, retry_for: settings.retry_for }
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("{}{}{name}", self.root, self.prefix)
+    }
+
+    fn path(&self, name: &str) -> Result<Path, Error> {
+        let path = Path::parse(mark(&format!("{}{name}", self.prefix)));
+        path.map_err(|error| Error::Invalid { url: self.url(name), message: error.to_string() })
+    }
+
+    /// The listing goes on behind the last name where it broke.
+    #[expect(clippy::needless_pass_by_value, reason = "the stream outlives its maker")]
+    pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<Listed, Error>> {
+        let state = (Arc::clone(&this), None::<Path>, 0, this.listing(None));
+        futures::stream::unfold(state, |(this, mut last, mut broken, mut listing)| async move {
+            loop {
+                match listing.next().await? {
+                    Ok(meta) => {
+                        (last, broken) = (Some(meta.location.clone()), 0);
+                        if let Some(listed) = this.listed(&meta) {
+                            return Some((Ok(listed), (this, last, broken, listing)));
+                        }
+                    }
+                    Err(error) => {
+                        let error = Error::remote(this.url(""), &error);
+                        if !error.is_transient() || broken > 2 {
+                            let end = futures::stream::empty().boxed();
+                            return Some((Err(error), (this, last, broken, end)));
+                        }
+                        broken += 1;
+                        tracing::debug!(%error, "listing goes on behind the last name");
+                        listing = this.listing(last.as_ref());
+                    }
+                }
+            }
+        })
+    }
+
+    fn listing(
+        &self,
+        behind: Option<&Path>,
+    ) -> futures::stream::BoxStream<'static, Result<ObjectMeta, Failure>> {
+        let prefix = (!self.prefix.is_empty())
+            .then(|| Path::parse(mark(self.prefix.trim_end_matches('/'))).unwrap_or_default());
+        match behind {
+            None => self.store.list(prefix.as_ref()),
+            Some(last) => self.store.list_with_offset(prefix.as_ref(), last),
+        }
+    }
+
+    fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {
+        let name = meta.location.as_ref().replace(ODD, "");
+        let name = name.strip_prefix(&self.prefix)?.to_owned();
+        let modified = meta.last_modified.timestamp_millis();
+        let tag = meta.e_tag.as_deref().unwrap_or_default().trim_matches('"');
+        Some(Listed { name, size: meta.size, modified, tag: format!("{tag}-{modified:x}-{:x}", meta.size) })
+    }
+
+    pub(super) async fn get(&self, name: &str) -> Result<Fetched, Error> {
+        let (path, url) = (self.path(name)?, self.url(name));
+        let got = self
+            .store
+            .get_opts(&path, GetOptions::default())
+            .await
+            .map_err(|error| Error::remote(&url, &error))?;
+        let generation = got.meta.version.clone().or_else(|| got.meta.e_tag.clone());
+        let generation = generation.unwrap_or_default().trim_matches('"').to_owned();
+        let size = got.meta.size;
+        let body = got.into_stream().map_err(move |error| Error::remote(&url, &error)).boxed();
+        Ok(Fetched { generation, size, body: Body::Stream(body) })
+    }
+
+    pub(super) async fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
+        let path = self.path(name)?;
+        let read = || async {
+            let got = self.store.get(&path).await?;
+            let version = Version { tag: got.meta.e_tag.clone(), generation: got.meta.version.clone() };
+            Ok((got.bytes().await?, version))
+        };
+        match self.again(name, read).await {
+            Ok(read) => Ok(Some(read)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn exists(&self, name: &str) -> Result<bool, Error> {
+        let path = self.path(name)?;
+        match self.again(name, || self.store.head(&path)).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A request once more where it failed in passing: `object_store` does not repeat a conditional PUT whose answer
+    /// was lost. Only for requests that find out what an earlier try has done.
+    async fn again<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        name: &str,
+        request: impl FnMut() -> F,
+    ) -> Result<T, Error> {
+        let url = self.url(name);
+        let mut request = request;
+        let until = tokio::time::Instant::now() + self.retry_for;
+        let tried = || {
+            let (request, url) = (request(), &url);
+            async move { request.await.map_err(|error| Error::remote(url, &error)) }
+        };
+        tried
+            .retry(self.retry)
+            .when(|error| error.is_transient() && tokio::time::Instant::now() < until)
+            .await
+    }
+
+    pub(super) async fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
+        match payload {
+            Payload::File(file, size) if size > ONE_REQUEST => self.put_large(name, file).await,
+            Payload::File(mut file, size) => {
+                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+                let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+                read.map_err(|error| Error::io("the temporary file", &error))?;
+                self.put_small(name, bytes.into()).await
+            }
+            Payload::Bytes(bytes) => self.put_small(name, bytes).await,
+        }
+    }
+
+    async fn put_small(&self, name: &str, bytes: Bytes) -> Result<Put, Error> {
+        let path = self.path(name)?;
+        let options = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let put = self.again(name, || async {
+            match self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options()).await {
+                Ok(_) => Ok(true),
+                Err(Failure::AlreadyExists { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        if put.await? {
+            return Ok(Put::Created);
+        }
+        // Another writer, or this one: a try whose answer was lost looks the same.
+        match self.read(name).await? {
+            Some((standing, _)) if standing == bytes => Ok(Put::Same),
+            Some(_) => Ok(Put::Other),
+            None => Err(Error::Transient {
+                url: self.url(name),
+                message: "it was removed while it was being written".into(),
+            }),
+        }
+    }
+
+    /// Parts under a passing name, then one conditional copy: parts take no condition. The passing name is the same
+    /// each time, so that what a killed run left is overwritten and removed by the next.
+    async fn put_large(&self, name: &str, file: File) -> Result<Put, Error> {
+        let (path, passing_name) = (self.path(name)?, format!("{name}.part"));
+        let passing = self.path(&passing_name)?;
+        let failed = |error: Failure| Error::remote(self.url(name), &error);
+        let mut standing = self.exists(name).await?;
+        if !standing {
+            self.upload(&passing, file.try_clone().map_err(|error| Error::io("the temporary file", &error))?)
+                .await?;
+            let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
+            match self.store.copy_opts(&passing, &path, options).await {
+                Ok(()) => {}
+                Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => standing = true,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        self.delete(&passing_name).await?;
+        if !standing {
+            Ok(Put::Created)
+        } else if self.same(name, file).await? {
+            Ok(Put::Same)
+        } else {
+            Ok(Put::Other)
+        }
+    }
+
+    async fn upload(&self, to: &Path, mut file: File) -> Result<(), Error> {
+        let failed = |error: Failure| Error::remote(format!("{}{to}", self.root), &error);
+        let read = |error: &std::io::Error| Error::io("the temporary file", error);
+        file.rewind().map_err(|error| read(&error))?;
+        let upload =
+            self.store.put_multipart_opts(to, PutMultipartOptions::default()).await.map_err(failed)?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+        loop {
+            let mut part = Vec::with_capacity(PART);
+            (&mut file).take(PART as u64).read_to_end(&mut part).map_err(|error| read(&error))?;
+            if part.is_empty() {
+                break;
+            }
+            upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(failed)?;
+            upload.put(part.into());
+        }
+        upload.finish().await.map(drop).map_err(failed)
+    }
+
+    /// Holds an object against a file, chunk by chunk.
+    async fn same(&self, name: &str, mut file: File) -> Result<bool, Error> {
+        let read = |error: &std::io::Error| Error::io("the temporary file", error);
+        file.rewind().map_err(|error| read(&error))?;
+        let Body::Stream(mut standing) = self.get(name).await?.body else { return Ok(false) };
+        while let Some(chunk) = standing.try_next().await? {
+            if !equal((&mut file).take(chunk.len() as u64), &chunk[..]).map_err(|error| read(&error))? {
+                return Ok(false);
+            }
+        }
+        Ok(file.read(&mut [0]).map_err(|error| read(&error))? == 0)
+    }
+
+    pub(super) async fn update(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        read: Option<Version>,
+    ) -> Result<Option<Version>, Error> {
+        let path = self.path(name)?;
+        let put = self.again(name, || async {
+            let mode = match &read {
+                None => PutMode::Create,
+                Some(read) => PutMode::Update(UpdateVersion {
+                    e_tag: read.tag.clone(),
+                    version: read.generation.clone(),
+                }),
+            };
+            let options = PutOptions { mode, ..PutOptions::default() };
+            match self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options).await {
+                Ok(put) => Ok(Some(Version { tag: put.e_tag, generation: put.version })),
+                Err(
+                    Failure::AlreadyExists { .. } | Failure::Precondition { .. } | Failure::NotFound { .. },
+                ) => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        match put.await? {
+            Some(version) => Ok(Some(version)),
+            // The answer to an earlier try may have been lost: then what stands is what was written.
+            None => Ok(self
+                .read(name)
+                .await?
+                .and_then(|(standing, version)| (standing == bytes).then_some(version))),
+        }
+    }
+
+    pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name)?;
+        match self.again(name, || self.store.delete(&path)).await {
+            Err(Error::NotFound { .. }) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// The generation that is looked at is the one that is removed: the store is told its number.
+    pub(super) async fn delete_version(&self, listed: &Listed) -> Result<bool, Error> {
+        let path = self.path(&listed.name)?;
+        let now = match self.again(&listed.name, || self.store.head(&path)).await {
+            Err(Error::NotFound { .. }) => return Ok(false),
+            now => now?,
+        };
+        // A HEAD tells whole seconds.
+        let same_time = now.last_modified.timestamp() == listed.modified.div_euclid(1000);
+        let tag = now.e_tag.as_deref().unwrap_or_default().trim_matches('"');
+        if !same_time || now.size != listed.size || !listed.tag.starts_with(tag) {
+            return Ok(false);
+        }
+        let conditional = match &now.version {
+            Some(generation) => Path::parse(format!("{path}{IF_GENERATION}{generation}")),
+            None => Ok(path),
+        };
+        let path = conditional
+            .map_err(|error| Error::Invalid { url: self.url(&listed.name), message: error.to_string() })?;
+        let deleted = self.again(&listed.name, || async {
+            match self.store.delete(&path).await {
+                Err(Failure::Precondition { .. }) => Ok(false),
+                done => done.map(|()| true),
+            }
+        });
+        match deleted.await {
+            // An earlier try whose answer was lost.
+            Err(Error::NotFound { .. }) => Ok(true),
+            done => done,
+        }
+    }
+
+    /// Placeholders are objects of no bytes whose name ends with `/`.
+    pub(super) async fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
+        let mut above = name;
+        while let Some((directory, _)) = above.trim_end_matches('/').rsplit_once('/') {
+            let (placeholder, below) = (format!("{directory}/"), self.path(directory)?);
+            let mut listing = self.store.list(Some(&below));
+            let mut found = false;
+            while let Some(meta) =
+                listing.try_next().await.map_err(|error| Error::remote(self.url(directory), &error))?
+            {
+                let listed = self.listed(&meta);
+                match listed {
+                    Some(listed) if listed.name == placeholder && listed.size == 0 => found = true,
+                    _ => return Ok(()),
+                }
+            }
+            if found {
+                self.delete(&placeholder).await?;
+            }
+            above = directory;
+        }
+        Ok(())
+    }
+}

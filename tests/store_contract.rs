@@ -1,0 +1,156 @@
+//! What every store promises, asked of memory, of a directory and of the stand-in for Cloud Storage.
+#![cfg(all(feature = "cli", feature = "gcs"))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::naive_bytecount,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+use support::gcs::Gcs;
+use zoom_udm::store::{Body, Error, Payload, Put, Settings, Store};
+
+async fn read(store: &Store, name: &str) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    match store.get(name).await?.body {
+        Body::File(mut file) => drop(file.read_to_end(&mut bytes).unwrap()),
+        Body::Stream(mut stream) => {
+            while let Some(chunk) = stream.try_next().await? {
+                bytes.extend_from_slice(&chunk);
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+fn bytes(text: &str) -> Payload {
+    Payload::Bytes(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+fn file(size: usize, byte: u8) -> Payload {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&vec![byte; size]).unwrap();
+    Payload::File(file, size as u64)
+}
+
+/// 33 MB: on Cloud Storage this goes in parts.
+const LARGE: usize = 33 << 20;
+
+/// Where answers get lost, what an earlier try has put is found standing.
+async fn keeps_the_contract(store: &Store, lossy: bool) {
+    let made = |put: Put| put == Put::Created || (lossy && put == Put::Same);
+    let names = |listed: Vec<zoom_udm::store::Listed>| {
+        listed.into_iter().map(|object| object.name).collect::<Vec<_>>()
+    };
+    assert!(matches!(store.get("a/none").await, Err(Error::NotFound { .. })));
+    assert!(store.read("a/none").await.unwrap().is_none());
+    assert!(!store.exists("a/none").await.unwrap());
+
+    assert!(made(store.put_new("a/one", bytes("1")).await.unwrap()));
+    assert_eq!(store.put_new("a/one", bytes("1")).await.unwrap(), Put::Same);
+    assert_eq!(store.put_new("a/one", bytes("2")).await.unwrap(), Put::Other);
+    assert_eq!(read(store, "a/one").await.unwrap(), b"1");
+    let generation = store.get("a/one").await.unwrap().generation;
+    assert_eq!(store.get("a/one").await.unwrap().generation, generation);
+
+    assert!(made(store.put_new("large", file(LARGE, b'x')).await.unwrap()));
+    assert_eq!(store.put_new("large", file(LARGE, b'x')).await.unwrap(), Put::Same);
+    assert_eq!(store.put_new("large", file(LARGE, b'y')).await.unwrap(), Put::Other);
+    assert_eq!(store.put_new("large", file(LARGE + 1, b'x')).await.unwrap(), Put::Other);
+    assert_eq!(store.get("large").await.unwrap().size, LARGE as u64);
+
+    let first = store.update("state", "1".into(), None).await.unwrap().unwrap();
+    assert!(store.update("state", "x".into(), None).await.unwrap().is_none(), "somebody was first");
+    let second = store.update("state", "2".into(), Some(first.clone())).await.unwrap().unwrap();
+    assert!(store.update("state", "3".into(), Some(first)).await.unwrap().is_none(), "somebody came between");
+    let (text, version) = store.read("state").await.unwrap().unwrap();
+    assert_eq!((&text[..], version), (&b"2"[..], second.clone()));
+    assert!(store.update("state", "3".into(), Some(second)).await.unwrap().is_some());
+
+    let listed: Vec<_> = store.list().try_collect().await.unwrap();
+    assert_eq!(names(listed.clone()), ["a/one", "large", "state"]);
+    assert_eq!(listed, store.list().try_collect::<Vec<_>>().await.unwrap(), "tags rest while objects do");
+    let one = listed[0].clone();
+    let other = zoom_udm::store::Listed { tag: "another".into(), ..one.clone() };
+    assert!(!store.delete_version(&other).await.unwrap(), "another version stays");
+    assert!(store.delete_version(&one).await.unwrap());
+    assert!(!store.delete_version(&one).await.unwrap());
+    store.delete_empty_above("a/one").await.unwrap();
+    store.delete("large").await.unwrap();
+    store.delete("large").await.unwrap();
+    store.sweep().await.unwrap();
+    let left: Vec<_> = store.list().try_collect().await.unwrap();
+    assert_eq!(names(left), ["state"]);
+}
+
+fn settings(server: Option<&Gcs>) -> Settings {
+    let brisk = Duration::from_millis(1);
+    Settings { first_pause: brisk, retries: 12, emulator: server.map(Gcs::host), ..Settings::default() }
+}
+
+async fn open(url: &str, server: Option<&Gcs>) -> Store {
+    Store::open(&url.parse().unwrap(), &settings(server)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_keeps_the_contract() {
+    keeps_the_contract(&open("memory://some/where/", None).await, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_keeps_the_contract() {
+    let at = tempfile::tempdir().unwrap();
+    keeps_the_contract(&open(&at.path().join("deep/down").display().to_string(), None).await, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cloud_storage_keeps_the_contract() {
+    let server = Gcs::start();
+    server.lock().page = 2;
+    keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, false).await;
+    assert_eq!(server.all("bucket", "").len(), 1, "nothing passing is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cloud_storage_keeps_the_contract_whatever_goes_wrong() {
+    for seed in 0..3 {
+        let server = Gcs::start();
+        {
+            let mut state = server.lock();
+            (state.page, state.clock) = (2, 1_700_000_000_000 + seed);
+            for _ in 0..seed {
+                state.put("other", "x", Bytes::new(), None);
+            }
+            let faults = &mut state.faults;
+            (faults.too_many, faults.unavailable, faults.reset, faults.cut) = (0.05, 0.05, 0.05, 0.05);
+        }
+        keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_goes_over_all_pages_and_odd_names() {
+    let server = Gcs::start();
+    server.lock().page = 7;
+    for number in 0..100 {
+        server.seed("bucket", &format!("in/{number:03} & <more>.gz"), "x");
+    }
+    for odd in ["in/a//b", "in/c/", "in/./d", "in/e/../f", "in/ü+%2F"] {
+        server.seed("bucket", odd, odd);
+    }
+    server.lock().faults.cut = 0.2;
+    let store = open("gs://bucket/in/", Some(&server)).await;
+    let listed: Vec<_> = store.list().try_collect().await.unwrap();
+    assert_eq!(listed.len(), 105);
+    for object in listed.iter().filter(|object| !object.name.contains("more")) {
+        assert_eq!(read(&store, &object.name).await.unwrap(), format!("in/{}", object.name).into_bytes());
+    }
+}
