@@ -15,6 +15,8 @@
 //! | 1 | [`udm`] | the typed part of UDM that is filled, its event types, the one JSON writer |
 //! | 2 | [`mapping`] | record and detail to event: the table, the ladder of event types, `mapping.md` |
 //! | 3 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
+//! | 2 | `store` | objects by name in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap |
+//! | 3 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
 //! | 4 | `cli` | one file a verb: flags to options to one library call to an exit code |
 //!
 //! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
