@@ -83,8 +83,9 @@ fn throughput() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Gcs::start();
     let mut stored = 0;
-    for number in 0..200_u64 {
-        let bytes = packed(58_000, number % 10);
+    let kinds: Vec<_> = (0..10).map(|seed| bytes::Bytes::from(packed(85_000, seed))).collect();
+    for number in 0..200 {
+        let bytes = kinds[number % kinds.len()].clone();
         stored += bytes.len();
         std::fs::write(directory.path().join(format!("{number:03}.json.gz")), &bytes).expect("room");
         server.seed("zoom", &format!("logs/{number:03}.json.gz"), bytes);

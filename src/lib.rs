@@ -16,7 +16,9 @@
 //! | 2 | [`udm`] | the typed part of UDM that is filled, its event types, the one JSON writer |
 //! | 3 | [`mapping`] | record and detail to event: the table, what it compiles to, the ladder of event types, `mapping.md` |
 //! | 4 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
-//! | 5 | `cli` | one file a verb: flags to options to one library call to an exit code |
+//! | 5 | `store` | objects by name in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap |
+//! | 6 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
+//! | 7 | `cli` | one file a verb: flags to options to one library call to an exit code |
 //!
 //! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
 //! input or output. A test reads the `use crate::` lines and fails on one that points up.

@@ -414,7 +414,7 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
             ("damaged", "damaged"),
             ("bomb", "--max-object-bytes"),
             ("forbidden", "permission refused"),
-            ("unreachable", "503"),
+            ("unreachable", "gs://zoom/"),
         ]
         .into_iter()
         .find(|(kind, _)| object.contains(kind))

@@ -141,6 +141,7 @@ impl MappingFlags {
         }
     }
 
+    #[cfg(feature = "gcs")]
     /// Whether a record without a usable time gets the time at which it is read.
     pub(super) fn defaults_to_now(&self) -> bool {
         self.default_time.as_deref() == Some("now")

@@ -99,6 +99,7 @@ impl From<Exit> for ExitCode {
 
 /// What went wrong before or while a verb ran, by what it exits with.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "gcs"), allow(dead_code, reason = "only the feed meets some"))]
 enum Fault {
     /// Flags that do not fit together: what is wrong, what to do.
     Usage(String),

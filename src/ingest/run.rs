@@ -150,7 +150,12 @@ impl Run<'_> {
                     let (listed, attempts, outcome) = finished.map_err(|error| Error::Store(format!("a task failed: {error}")))?;
                     self.note(listed, attempts, outcome)?;
                 }
-                _ = ticks.tick() => self.keep_alive().await?,
+                _ = ticks.tick() => {
+                    let began = Instant::now();
+                    self.keep_alive().await?;
+                    // A large ledger takes a while to write: that is to stay a tenth of the time.
+                    ticks.reset_after((began.elapsed() * 10).min(self.job.options.lease / 4).max(every));
+                }
                 more = listing.next(), if hungry => match more {
                     None => listed_all = true,
                     Some(more) => page = more?.into_iter(),

@@ -20,6 +20,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+#[cfg(feature = "gcs")]
 pub(crate) use input::unpacked;
 pub use input::{Input, is_gzip};
 pub use reject::{Part, RejectReader, RejectWriter, Rejected, Returned};
