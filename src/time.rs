@@ -1,6 +1,5 @@
 //! Points in time: what a record may write, and the one form that an event carries.
 
-use arrayvec::ArrayString;
 use chrono::{
     DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Utc,
 };
@@ -10,7 +9,11 @@ use wide::u8x16;
 /// A point in time as UDM writes it: RFC 3339 in UTC with `Z` and 0, 3, 6 or 9 fraction digits, the fewest that lose
 /// nothing; years 0001 to 9999 (`google.protobuf.Timestamp`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timestamp(ArrayString<30>);
+pub struct Timestamp {
+    /// Its text, and zeros.
+    text: [u8; 30],
+    length: u8,
+}
 
 impl Timestamp {
     /// Reads what a record's `time` may hold (mapping contract, section 1): RFC 3339; the same with a space for the
@@ -29,10 +32,10 @@ impl Timestamp {
         if !matches!(zone, [] | [b'Z']) || !matches!(layout[10], b'T' | b' ') || !is_sure(layout) {
             return None;
         }
-        let mut out = *b"0000-00-00T00:00:00Z";
+        let mut out = *b"0000-00-00T00:00:00Z\0\0\0\0\0\0\0\0\0\0";
         out[..10].copy_from_slice(&layout[..10]);
         out[11..19].copy_from_slice(&layout[11..]);
-        ArrayString::from(std::str::from_utf8(&out).ok()?).ok().map(Self)
+        Some(Self { text: out, length: 20 })
     }
 
     /// Every form, by the calendar of `chrono`: the twin that [`Self::parse_plain_layout`] is held equal to.
@@ -59,27 +62,35 @@ impl Timestamp {
         if !(1..=9999).contains(&instant.year()) {
             return None;
         }
-        let text = instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        ArrayString::from(&text).ok().map(Self)
+        let written = instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let mut text = [0; 30];
+        text.get_mut(..written.len())?.copy_from_slice(written.as_bytes());
+        Some(Self { text, length: u8::try_from(written.len()).ok()? })
     }
 
     /// RFC 3339 text, 20 to 30 bytes of ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The same as bytes.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..usize::from(self.length)).unwrap_or_default()
     }
 
     /// Seconds since the epoch, and nanoseconds within the second.
     #[must_use]
     pub fn seconds_and_nanos(&self) -> (i64, u32) {
-        let instant = DateTime::<FixedOffset>::parse_from_rfc3339(&self.0).unwrap_or_default();
+        let instant = DateTime::<FixedOffset>::parse_from_rfc3339(self.as_str()).unwrap_or_default();
         (instant.timestamp(), instant.timestamp_subsec_nanos())
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a JSON value stands in a text: the leftmost place where one parses, found in time linear in the text.
 
-use crate::json::{Trail, each, skip_space, walk};
+use crate::json::{Trail, positions, skip_space, walk};
 use memchr::memchr2_iter;
 use std::ops::Range;
 use wide::u8x16;
@@ -40,21 +40,18 @@ impl Trail for NoTrail {
 /// and no byte is in the strings of more than two that way: what is a string for one is none for the other.
 fn find_among(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     let mut ends = Ends(vec![UNKNOWN; bytes.len()]);
-    let mut found = None;
     // `[` and `{` differ in the bit that also makes letters small.
     let brackets = |step: u8x16| (step | u8x16::splat(0x20)).simd_eq(u8x16::splat(b'{'));
-    each(&bytes[start..], brackets, |at| {
+    positions(&bytes[start..], brackets).find_map(|at| {
         let at = start + at;
         let end = match ends.0[at] {
-            OPEN => return true,
-            UNKNOWN if !looks_like_one(bytes, at) => return true,
+            OPEN => None,
+            UNKNOWN if !looks_like_one(bytes, at) => None,
             UNKNOWN => walk(bytes, at, &mut ends).ok(),
             end => Some(end as usize).filter(|_| looks_like_one(bytes, at)),
         };
-        found = end.map(|end| at..end);
-        found.is_none()
-    });
-    found
+        end.map(|end| at..end)
+    })
 }
 
 /// For each position, where the array or object that begins there ends.

@@ -12,7 +12,6 @@ use crate::json::trim;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-use grammar::Marks;
 pub use grammar::{Change, new_value};
 pub use users::{JsonUser, JsonUsers};
 
@@ -42,22 +41,13 @@ impl<'a> Detail<'a> {
     pub fn parse(text: &'a str, cut: &'a mut Cut) -> Self {
         let mut detail = Self::default();
         let text = trim(text);
-        let marks = Marks::of(text);
-        match if marks.brackets { embedded::find(text) } else { None } {
-            None => detail.read(text, &marks),
-            Some(place) => {
-                detail.json = Some(&text[place.clone()]);
-                let text = trim(cut.without(text, place));
-                detail.read(text, &Marks::of(text));
-            }
+        if grammar::read(text, &mut detail)
+            && let Some(place) = embedded::find(text)
+        {
+            detail = Self { json: Some(&text[place.clone()]), ..Self::default() };
+            grammar::read(trim(cut.without(text, place)), &mut detail);
         }
         detail
-    }
-
-    #[inline]
-    fn read(&mut self, text: &'a str, marks: &Marks) {
-        (self.head, self.alone) = grammar::read(text, marks, &mut self.changes);
-        self.at_signs = marks.at_signs;
     }
 
     /// The first two e-mail addresses, distinct whatever their case, in HEAD, in what stands alone and in KEYs.

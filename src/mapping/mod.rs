@@ -14,7 +14,6 @@ use crate::json::trim;
 use crate::record::{Field, Record};
 use crate::time::Timestamp;
 use crate::udm::{About, Event, EventType, Label};
-use arrayvec::ArrayVec;
 use table::{Put, row};
 
 pub use document::{json, markdown};
@@ -80,24 +79,24 @@ pub fn map<'a>(
 }
 
 /// Writes the event of a record as [`map`] and a writer of the template's would, at less cost; `None` where that takes
-/// the typed event: where the detail holds JSON, or texts are to be cut.
+/// the typed event: where the detail holds JSON, a text needs an escape, or texts are to be cut.
 #[inline]
 pub(crate) fn write<'a>(
     record: &Record<'a>,
     detail: &Detail<'a>,
     time: &Timestamp,
     rules: Rules,
-    template: &Template,
+    template: &mut Template,
     notes: &mut Notes,
     out: &mut Vec<u8>,
 ) -> Option<EventType> {
-    if detail.has_json() || rules.clip {
+    if detail.has_json() || rules.clip || !record.verbatim {
         return None;
     }
     let found = Found::gather(record, detail, rules.values);
     let event_type = event_type(record, found.names_user(), notes);
     notes.add(Note::FieldNotText, record.not_text);
-    template.write(time, event_type, &found, record.verbatim, out);
+    template.write(time, event_type, &found, out);
     Some(event_type)
 }
 
@@ -125,23 +124,27 @@ fn put_constants(event: &mut Event<'_>, trace: &mut impl Trace) {
     }
 }
 
-/// The texts that rows ask for, in the rows' order.
-struct Found<'a>(ArrayVec<(usize, &'a str), { ROWS.len() }>);
+/// The texts that rows ask for.
+struct Found<'a> {
+    texts: [&'a str; ROWS.len()],
+    /// A bit for each row that has a text.
+    rows: u64,
+}
 
 impl<'a> Found<'a> {
     #[inline]
     fn gather(record: &Record<'a>, detail: &Detail<'a>, values: Values) -> Self {
-        let mut found = Self(ArrayVec::new());
-        found.push(row::ACTION, record.get(Field::Action));
-        found.push(row::DESCRIPTION, record.get(Field::OperationDetail));
-        found.push(row::CATEGORY_TYPE, record.get(Field::CategoryType));
+        let mut found = Self { texts: [""; ROWS.len()], rows: 0 };
+        found.set(row::ACTION, record.get(Field::Action));
+        found.set(row::DESCRIPTION, record.get(Field::OperationDetail));
+        found.set(row::CATEGORY_TYPE, record.get(Field::CategoryType));
         if let Some(operator) = record.get(Field::Operator).map(trim) {
             let row = if email::is_email(operator) { row::OPERATOR_EMAIL } else { row::OPERATOR_USERID };
-            found.push(row, Some(operator));
+            found.set(row, Some(operator));
         }
         let [email, second] = detail.emails();
-        found.push(row::EMAIL, email);
-        found.push(row::EMAIL2, second);
+        found.set(row::EMAIL, email);
+        found.set(row::EMAIL2, second);
         found.gather_changes(detail, values);
         found
     }
@@ -163,58 +166,53 @@ impl<'a> Found<'a> {
                 self.set(row::ROLE, Some(role));
             }
         }
-        if self.0.iter().filter(|(row, _)| row::MAY_REPEAT & (1 << row) != 0).count() > 1 {
+        if (self.rows & row::MAY_REPEAT).count_ones() > 1 {
             self.drop_repeated();
         }
     }
 
     /// Drops what its list holds already: addresses that differ in case at most, roles that do not differ.
     fn drop_repeated(&mut self) {
-        let mut kept = Self(ArrayVec::new());
-        for &(row, text) in &self.0 {
-            let list = kept.0.iter().filter(|(known, _)| ROWS[*known].path == ROWS[row].path);
-            let repeated = match ROWS[row].path {
-                row::EMAILS_PATH => list.into_iter().any(|(_, known)| same_ignoring_case(known, text)),
-                row::ROLES_PATH => list.into_iter().any(|(_, known)| *known == text),
-                _ => false,
+        for (row, text) in bits(self.rows & row::MAY_REPEAT).map(|row| (row, self.texts[row])) {
+            let path = ROWS[row].path;
+            let mut before = bits(self.rows & ((1 << row) - 1)).filter(|&known| ROWS[known].path == path);
+            let repeated = match path {
+                row::EMAILS_PATH => before.any(|known| same_ignoring_case(self.texts[known], text)),
+                _ => before.any(|known| self.texts[known] == text),
             };
-            if !repeated {
-                kept.0.push((row, text));
+            if repeated {
+                self.rows &= !(1 << row);
             }
-        }
-        *self = kept;
-    }
-
-    /// Sets the text of a row that is behind all that have one.
-    #[inline]
-    fn push(&mut self, row: usize, text: Option<&'a str>) {
-        if let Some(text) = text {
-            self.0.push((row, text));
         }
     }
 
     /// Sets or, with nothing, clears the text of a row: of several the last counts.
     #[inline]
     fn set(&mut self, row: usize, text: Option<&'a str>) {
-        let place = self.0.iter().rposition(|(known, _)| *known <= row).map_or(0, |place| place + 1);
-        let known = place.checked_sub(1).filter(|&known| self.0[known].0 == row);
-        match (known, text) {
-            (Some(known), Some(text)) => self.0[known].1 = text,
-            (Some(known), None) => drop(self.0.remove(known)),
-            (None, Some(text)) => self.0.insert(place, (row, text)),
-            (None, None) => {}
+        match text {
+            Some(text) => {
+                self.texts[row] = text;
+                self.rows |= 1 << row;
+            }
+            None => self.rows &= !(1 << row),
         }
+    }
+
+    /// The rows that have a text, each with it, in the table's order.
+    #[inline]
+    fn each(&self) -> impl Iterator<Item = (usize, &'a str)> {
+        bits(self.rows).map(|row| (row, self.texts[row]))
     }
 
     /// Whether a user is named who did it or whom it was done to: `email2` is there only where `email` is.
     fn names_user(&self) -> bool {
-        self.0.iter().any(|(row, _)| matches!(*row, row::OPERATOR_EMAIL | row::OPERATOR_USERID | row::EMAIL))
+        self.rows & (1 << row::OPERATOR_EMAIL | 1 << row::OPERATOR_USERID | 1 << row::EMAIL) != 0
     }
 
     /// Has every row that has a text put it, in the table's order.
     #[inline]
     fn put(&self, event: &mut Event<'a>, trace: &mut impl Trace) {
-        for &(index, text) in &self.0 {
+        for (index, text) in self.each() {
             let row = &ROWS[index];
             if let Put::Text(put) = row.put {
                 put(event, text);
@@ -222,6 +220,16 @@ impl<'a> Found<'a> {
             }
         }
     }
+}
+
+/// The places of the bits that are set, lowest first.
+#[inline]
+fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = (set != 0).then_some(set.trailing_zeros() as usize);
+        set &= set.wrapping_sub(1);
+        lowest
+    })
 }
 
 /// Puts the users of the detail's JSON: the first into the target, each further one into an entry of about.

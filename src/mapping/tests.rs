@@ -15,7 +15,7 @@ fn corpus(kind: Kind) -> String {
 
 /// Both ways of writing the event of each record, wherever the template takes it; how many it took.
 fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
-    let template = Template::new(writer).unwrap();
+    let mut template = Template::new(writer).unwrap();
     let time = Timestamp::parse("2024-01-31T12:00:00.5Z").unwrap();
     let (mut scratch, mut cut, mut taken) = (Scratch::default(), Cut::default(), 0);
     for line in text.lines() {
@@ -26,7 +26,7 @@ fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
         let (mut out, mut twin) = (Vec::new(), Vec::new());
         let event = map(&record, &detail, time, rules, &mut twin_notes, &mut ());
         writer.write(&event, &mut twin);
-        if let Some(event_type) = write(&record, &detail, &time, rules, &template, &mut notes, &mut out) {
+        if let Some(event_type) = write(&record, &detail, &time, rules, &mut template, &mut notes, &mut out) {
             assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(twin).unwrap(), "{line}");
             assert_eq!((event_type, notes), (event.metadata.event_type, twin_notes));
             taken += 1;

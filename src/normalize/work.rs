@@ -126,18 +126,36 @@ impl<'o> Worker<'o> {
         let text = simdutf8::basic::from_utf8(bytes).ok();
         let mut at = 0;
         while at < bytes.len() {
-            let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
-            match text {
-                Some(text) if end - at <= self.emitter.options.max_line_bytes => {
-                    self.line(bytes, &text[at..end], at);
-                }
-                _ => self.unit(bytes, at..end),
-            }
+            let end = match text.and_then(|text| self.usual_line(bytes, text, at)) {
+                Some(end) => end,
+                None => self.any_line(bytes, text, at),
+            };
             self.flush_if_much(flush)?;
             at = end + 1;
             self.emitter.lines.passed(at.min(bytes.len()), u64::from(at <= bytes.len()));
         }
         Flow::Continue(())
+    }
+
+    /// The line at `at`, if it is of the usual layout. The end of the line.
+    #[inline]
+    fn usual_line(&mut self, bytes: &[u8], text: &str, at: usize) -> Option<usize> {
+        let (record, end) = Record::read_usual(text, at, &mut self.scratch)?;
+        (end - at <= self.emitter.options.max_line_bytes).then_some(())?;
+        self.emitter.emit(bytes, &record, &text[at..end], at);
+        Some(end)
+    }
+
+    /// The line at `at`, whatever it is. The end of the line.
+    fn any_line(&mut self, bytes: &[u8], text: Option<&str>, at: usize) -> usize {
+        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
+        match text {
+            Some(text) if end - at <= self.emitter.options.max_line_bytes => {
+                self.line(bytes, &text[at..end], at);
+            }
+            _ => self.unit(bytes, at..end),
+        }
+        end
     }
 
     /// One line, or value, of which nothing is known.
@@ -248,7 +266,7 @@ impl Emitter<'_> {
             None => Detail::default(),
         };
         let Output { events, tally, .. } = &mut self.output;
-        let written = self.template.as_ref().and_then(|template| {
+        let written = self.template.as_mut().and_then(|template| {
             mapping::write(record, &detail, &time, self.options.rules, template, &mut tally.notes, events)
         });
         let event_type = match written {

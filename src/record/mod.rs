@@ -1,11 +1,12 @@
 //! One raw record, borrowed from its text.
 //!
-//! `fast` reads the shape that nearly every record has; whatever it is not sure of goes to `plain`, which reads with
-//! `serde_json` and is the definition. A property test holds the two equal.
+//! `usual` reads the layout that nearly every line has, `fast` the shape that nearly every record has; whatever they are
+//! not sure of goes to `plain`, which reads with `serde_json` and is the definition. Property tests hold them equal.
 
 mod fast;
 mod id;
 mod plain;
+mod usual;
 
 use crate::json::decode;
 use crate::refusal::Refusal;
@@ -94,18 +95,29 @@ impl<'a> Record<'a> {
     /// a usable time is refused later, where it is known whether a default is to be used.
     pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Refusal> {
         let mut found = Found::default();
-        match found.read(text, &mut scratch.0) {
+        match fast::scan(text, &mut found).and_then(|()| found.decode(&mut scratch.0)) {
             Some(()) => Ok(found.record(&scratch.0)),
             None => plain::object(text)?.record(scratch),
         }
     }
 
     /// The same where the text is sure to be an ordinary record; `None` where it is for [`object`] or [`elements`].
-    #[inline]
     pub(crate) fn read_ordinary(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
         let mut found = Found::default();
-        found.read(text, &mut scratch.0)?;
+        fast::scan(text, &mut found)?;
+        found.decode(&mut scratch.0)?;
         Some(found.record(&scratch.0))
+    }
+
+    /// Reads the record that is the line at `start`, and says where the line ends; `None` where the line is not of the
+    /// usual layout.
+    #[expect(clippy::inline_always, reason = "moving a record from call to call costs as much as reading it")]
+    #[inline(always)]
+    pub(crate) fn read_usual(text: &'a str, start: usize, scratch: &'a mut Scratch) -> Option<(Self, usize)> {
+        let mut found = Found::default();
+        let end = usual::read(text, start, &mut found)?;
+        found.decode(&mut scratch.0)?;
+        Some((found.record(&scratch.0), end))
     }
 
     /// The text of a field, if it is there.
@@ -122,7 +134,7 @@ fn is_blank(text: &str) -> bool {
     !text.bytes().next().is_some_and(|first| first.is_ascii_graphic()) && text.trim_start().is_empty()
 }
 
-/// What [`fast`] found: of each field that is there the last value, as it stands between its quotes.
+/// What was found: of each field that is there the last value, as it stands between its quotes.
 #[derive(Debug, Default)]
 struct Found<'a> {
     insides: [Option<&'a str>; FIELDS],
@@ -130,50 +142,66 @@ struct Found<'a> {
     maybe_blank: bool,
     /// A bit for each field whose text has an escape.
     escaped: u8,
+    /// Where in the scratch the decoded text of each such field ends; it begins where the one before ends.
+    ends: [usize; FIELDS],
     /// Whether a decoded text must be escaped to stand in JSON.
     needs_escape: bool,
-    /// Where in the scratch the decoded text of each such field is.
-    decoded: [(usize, usize); FIELDS],
 }
 
 impl<'a> Found<'a> {
-    /// Finds the fields in `text` and decodes into `scratch` what is escaped; `None` where it is not sure.
+    /// Takes what stands between the quotes of a field's value.
     #[inline]
-    fn read(&mut self, text: &'a str, scratch: &mut String) -> Option<()> {
-        fast::scan(text, self)?;
-        if self.escaped == 0 { Some(()) } else { self.decode(scratch) }
+    fn set(&mut self, field: Field, inside: &'a str, escaped: bool) {
+        self.escaped |= u8::from(escaped) << field as u8;
+        self.maybe_blank |= !inside.as_bytes().first().is_some_and(u8::is_ascii_graphic) | escaped;
+        self.insides[field as usize] = Some(inside);
     }
 
+    /// Decodes what is escaped into `scratch`; `None` where an escape is not valid.
+    #[inline]
     fn decode(&mut self, scratch: &mut String) -> Option<()> {
+        if self.escaped == 0 { Some(()) } else { self.decode_each(scratch) }
+    }
+
+    fn decode_each(&mut self, scratch: &mut String) -> Option<()> {
         scratch.clear();
-        for (index, inside) in self.insides.iter().enumerate() {
-            if let Some(inside) = inside
-                && self.escaped & (1 << index) != 0
-            {
-                let start = scratch.len();
-                self.needs_escape |= !decode(inside, scratch)?;
-                self.decoded[index] = (start, scratch.len());
-            }
+        for field in bits(self.escaped) {
+            self.needs_escape |= !decode(self.insides[field]?, scratch)?;
+            self.ends[field] = scratch.len();
         }
         Some(())
     }
 
+    /// The record: what was decoded is in `scratch`.
     #[inline]
     fn record(&self, scratch: &'a str) -> Record<'a> {
         let mut texts = self.insides;
-        if self.escaped != 0 {
-            for (index, text) in texts.iter_mut().enumerate() {
-                if self.escaped & (1 << index) != 0 {
-                    let (start, end) = self.decoded[index];
-                    *text = scratch.get(start..end);
-                }
-            }
-        }
-        if self.maybe_blank {
-            texts = texts.map(|text| text.filter(|text| !is_blank(text)));
+        if self.escaped != 0 || self.maybe_blank {
+            self.settle(&mut texts, scratch);
         }
         Record { texts, verbatim: !self.needs_escape, not_text: 0 }
     }
+
+    /// Puts decoded texts in their place and drops blank ones.
+    fn settle(&self, texts: &mut [Option<&'a str>; FIELDS], scratch: &'a str) {
+        let mut start = 0;
+        for field in bits(self.escaped) {
+            texts[field] = scratch.get(start..self.ends[field]);
+            start = self.ends[field];
+        }
+        for text in texts {
+            *text = text.filter(|text| !is_blank(text));
+        }
+    }
+}
+
+/// The places of the bits that are set.
+fn bits(mut set: u8) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = set.trailing_zeros() as usize;
+        set &= set.wrapping_sub(1);
+        (lowest < FIELDS).then_some(lowest)
+    })
 }
 
 #[cfg(test)]

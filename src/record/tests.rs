@@ -10,9 +10,17 @@ fn plain(text: &str) -> Option<Vec<Option<String>>> {
 }
 
 fn fast(text: &str) -> Option<Vec<Option<String>>> {
-    let (mut found, mut scratch) = (Found::default(), String::new());
-    found.read(text, &mut scratch)?;
-    Some(owned(&found.record(&scratch)))
+    Some(owned(&Record::read_ordinary(text, &mut Scratch::default())?))
+}
+
+/// What the reading of usual lines makes of the line in the middle of a text.
+fn usual(line: &str) -> Option<Vec<Option<String>>> {
+    let mut scratch = Scratch::default();
+    let text = format!("{{}}\n{line}\n{{\"time\":\"\"}}");
+    let (record, end) = Record::read_usual(&text, 3, &mut scratch)?;
+    assert_eq!(end, 3 + line.len());
+    assert!(Record::read_usual(line, 0, &mut Scratch::default()).is_some_and(|(_, end)| end == line.len()));
+    Some(owned(&record))
 }
 
 fn owned(record: &Record<'_>) -> Vec<Option<String>> {
@@ -85,11 +93,54 @@ proptest! {
     }
 }
 
+/// Lines as they usually are, or nearly.
+fn usualish() -> impl Strategy<Value = String> {
+    let value = prop::sample::select(vec![
+        "",
+        " ",
+        "a@b.co",
+        "\\u00e9 \\\"q\\\" \\\\",
+        "\\ud800",
+        "\u{fc}  - Key: a value longer than a vector",
+        "\\x",
+        "\u{a0}",
+        "\"",
+        "\\",
+        "tab\t",
+    ]);
+    let layouts = [
+        ["{\"time\":\"", "{\"time\": \"", "{ \"time\":\"", "{\"event_type\":\""],
+        ["\",\"operator\":\"", "\", \"operator\": \"", "\", \"operator\":\"", "\",\"operator\":null,\"x\":\""],
+        ["\",\"category_type\":\"", "\", \"category_type\": \"", "\",\"category_type\":[],\"x\":\"", "\",\"action\":\""],
+        ["\",\"action\":\"", "\", \"action\": \"", "\",\"action\":1,\"x\":\"", "\" ,\"action\":\""],
+        ["\",\"operation_detail\":\"", "\", \"operation_detail\": \"", "\",\"operation_detail\" :\"", "\",\""],
+        ["\"}", "\"}", "\"} ", "\",\"x\":1}"],
+    ];
+    let which = prop::sample::select(vec![0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3]);
+    (prop::collection::vec(which, 6), prop::collection::vec(value, 5)).prop_map(move |(which, values)| {
+        let before = layouts.iter().zip(which).map(|(layout, which)| layout[which]);
+        before.zip(values.into_iter().chain([""])).map(|(before, value)| before.to_owned() + value).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5000))]
+    #[test]
+    fn the_usual_reading_is_the_plain_reading_or_silent(line in usualish()) {
+        if let Some(usual) = usual(&line) {
+            prop_assert_eq!(Some(usual), plain(&line));
+        }
+    }
+}
+
 #[test]
-fn the_record_of_zooms_own_documentation_takes_the_fast_reading() {
+fn the_record_of_zooms_own_documentation_takes_each_quick_reading() {
     let text = r#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","category_type":"User","action":"Update","operation_detail":"Activate User x@y.com "}"#;
     assert!(fast(text).is_some());
     assert_eq!(fast(text), plain(text));
+    assert_eq!(usual(text), plain(text));
+    let spaced = text.replace("\":\"", "\": \"").replace("\",\"", "\", \"");
+    assert_eq!(usual(&spaced), plain(text));
 }
 
 #[test]

@@ -127,7 +127,7 @@ trait Dialect {
 
     #[inline]
     fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
-        out.extend_from_slice(time.as_str().as_bytes());
+        out.extend_from_slice(time.as_bytes());
     }
 
     #[inline]
