@@ -11,6 +11,6 @@ mod walk;
 
 pub(crate) use compact::compact;
 pub(crate) use items::{elements, members};
-pub(crate) use scan::{positions, find_byte, plain_len, skip_space, trim};
+pub(crate) use scan::{find_byte, plain_len, positions, skip_space, trim};
 pub(crate) use text::{decode, escape_into};
 pub(crate) use walk::{Stop, Trail, walk};

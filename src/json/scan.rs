@@ -121,8 +121,6 @@ pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 /// `text` without Unicode's white space at both ends, as [`str::trim`]; quick where there is none.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
-    // A space at the end is common: HEAD has two before the dash.
-    let text = text.trim_end_matches(' ');
     match text.as_bytes() {
         [] => text,
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
@@ -132,7 +130,13 @@ pub(crate) fn trim(text: &str) -> &str {
 
 #[inline(never)]
 fn trim_slowly(text: &str) -> &str {
-    text.trim()
+    // Most often a space or two at the end: HEAD has them before the dash.
+    let spaces = text.bytes().rev().take_while(|&byte| byte == b' ').count();
+    let text = &text[..text.len() - spaces];
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
 }
 
 #[cfg(test)]

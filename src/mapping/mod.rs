@@ -129,12 +129,14 @@ struct Found<'a> {
     texts: [&'a str; ROWS.len()],
     /// A bit for each row that has a text.
     rows: u64,
+    /// The length of all texts that were set, in bytes.
+    length: usize,
 }
 
 impl<'a> Found<'a> {
     #[inline]
     fn gather(record: &Record<'a>, detail: &Detail<'a>, values: Values) -> Self {
-        let mut found = Self { texts: [""; ROWS.len()], rows: 0 };
+        let mut found = Self { texts: [""; ROWS.len()], rows: 0, length: 0 };
         found.set(row::ACTION, record.get(Field::Action));
         found.set(row::DESCRIPTION, record.get(Field::OperationDetail));
         found.set(row::CATEGORY_TYPE, record.get(Field::CategoryType));
@@ -166,7 +168,8 @@ impl<'a> Found<'a> {
                 self.set(row::ROLE, Some(role));
             }
         }
-        if (self.rows & row::MAY_REPEAT).count_ones() > 1 {
+        let may_repeat = self.rows & row::MAY_REPEAT;
+        if may_repeat & may_repeat.wrapping_sub(1) != 0 {
             self.drop_repeated();
         }
     }
@@ -192,6 +195,7 @@ impl<'a> Found<'a> {
         match text {
             Some(text) => {
                 self.texts[row] = text;
+                self.length += text.len();
                 self.rows |= 1 << row;
             }
             None => self.rows &= !(1 << row),

@@ -119,9 +119,8 @@ impl Template {
         out: &mut Vec<u8>,
     ) {
         let (time, event_type) = (time.as_bytes(), event_type.name().as_bytes());
-        let texts: usize = found.each().map(|(_, text)| text.len()).sum();
-        let pieces = self.head.len() + found.rows.count_ones() as usize + 1;
-        let needed = time.len() + event_type.len() + texts + pieces * self.longest;
+        let pieces = (self.head.len() + ROWS.len() + 1) * self.longest;
+        let needed = pieces + time.len() + event_type.len() + found.length;
         if self.room.len() < needed {
             self.room.resize(needed, 0);
         }

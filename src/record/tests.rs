@@ -110,10 +110,25 @@ fn usualish() -> impl Strategy<Value = String> {
     ]);
     let layouts = [
         ["{\"time\":\"", "{\"time\": \"", "{ \"time\":\"", "{\"event_type\":\""],
-        ["\",\"operator\":\"", "\", \"operator\": \"", "\", \"operator\":\"", "\",\"operator\":null,\"x\":\""],
-        ["\",\"category_type\":\"", "\", \"category_type\": \"", "\",\"category_type\":[],\"x\":\"", "\",\"action\":\""],
+        [
+            "\",\"operator\":\"",
+            "\", \"operator\": \"",
+            "\", \"operator\":\"",
+            "\",\"operator\":null,\"x\":\"",
+        ],
+        [
+            "\",\"category_type\":\"",
+            "\", \"category_type\": \"",
+            "\",\"category_type\":[],\"x\":\"",
+            "\",\"action\":\"",
+        ],
         ["\",\"action\":\"", "\", \"action\": \"", "\",\"action\":1,\"x\":\"", "\" ,\"action\":\""],
-        ["\",\"operation_detail\":\"", "\", \"operation_detail\": \"", "\",\"operation_detail\" :\"", "\",\""],
+        [
+            "\",\"operation_detail\":\"",
+            "\", \"operation_detail\": \"",
+            "\",\"operation_detail\" :\"",
+            "\",\"",
+        ],
         ["\"}", "\"}", "\"} ", "\",\"x\":1}"],
     ];
     let which = prop::sample::select(vec![0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 3]);

@@ -4,86 +4,54 @@
 use super::{Field, Found};
 use crate::json::plain_len;
 
-/// Reads the line that begins at `start` into `found`, and says where it ends: at its newline, or at the text's end. `None` for any
-/// other layout.
+/// Reads the line that begins at `start` into `found`, and says where it ends: at its newline, or at the text's end.
+/// `None` for any other layout.
 #[expect(clippy::inline_always, reason = "as with its caller")]
 #[inline(always)]
 pub(super) fn read<'a>(text: &'a str, start: usize, found: &mut Found<'a>) -> Option<usize> {
+    let mut rest = text.get(start..)?;
     // What stands before each text, as writers without spaces have it and as Python's has it. Spelled out, for then the
     // compiler compares each in a few instructions.
     macro_rules! fields {
-        ($($field:ident: $compact:literal $spaced:literal),*) => {{
-            let mut cursor = Cursor { text, at: start };
-            $(
-                cursor.pass($compact, $spaced)?;
-                let (inside, escaped) = cursor.string()?;
-                found.set(Field::$field, inside, escaped);
-            )*
-            cursor.end()
-        }};
+        ($($field:ident: $compact:literal $spaced:literal),*) => {$(
+            rest = rest.strip_prefix($compact).or_else(|| rest.strip_prefix($spaced))?;
+            rest = string(rest, Field::$field, found)?;
+        )*};
     }
     fields! {
-        Time: b"{\"time\":\"" b"{\"time\": \"",
-        Operator: b"\",\"operator\":\"" b"\", \"operator\": \"",
-        CategoryType: b"\",\"category_type\":\"" b"\", \"category_type\": \"",
-        Action: b"\",\"action\":\"" b"\", \"action\": \"",
-        OperationDetail: b"\",\"operation_detail\":\"" b"\", \"operation_detail\": \""
+        Time: "{\"time\":\"" "{\"time\": \"",
+        Operator: "\",\"operator\":\"" "\", \"operator\": \"",
+        CategoryType: "\",\"category_type\":\"" "\", \"category_type\": \"",
+        Action: "\",\"action\":\"" "\", \"action\": \"",
+        OperationDetail: "\",\"operation_detail\":\"" "\", \"operation_detail\": \""
+    }
+    let end = text.len() - rest.len() + "\"}".len();
+    match *rest.as_bytes() {
+        [b'"', b'}', b'\n', ..] | [b'"', b'}'] => Some(end),
+        _ => None,
     }
 }
 
-struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
+/// Takes what stands up to the next quote for the text of a field. What follows, from that quote on.
+#[expect(clippy::inline_always, reason = "a call a string costs a tenth of reading a record")]
+#[inline(always)]
+fn string<'a>(text: &'a str, field: Field, found: &mut Found<'a>) -> Option<&'a str> {
+    let plain = plain_len(text.as_bytes());
+    let escaped = match *text.as_bytes().get(plain)? {
+        b'"' => None,
+        b'\\' => Some(escaped_len(text.as_bytes(), plain)?),
+        _ => return None,
+    };
+    let (inside, rest) = text.split_at_checked(escaped.unwrap_or(plain))?;
+    found.set(field, inside, escaped.is_some());
+    Some(rest)
 }
 
-impl<'a> Cursor<'a> {
-    #[inline]
-    fn rest(&self) -> Option<&'a [u8]> {
-        self.text.as_bytes().get(self.at..)
+/// The length of what stands up to the next quote, a backslash being at `at`.
+fn escaped_len(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while *bytes.get(at)? == b'\\' {
+        at += 2;
+        at += plain_len(bytes.get(at..)?);
     }
-
-    /// Goes past one of two texts.
-    #[expect(clippy::inline_always, reason = "the texts' lengths must be known to compare them well")]
-    #[inline(always)]
-    fn pass(&mut self, compact: &[u8], spaced: &[u8]) -> Option<()> {
-        let rest = self.rest()?;
-        if rest.starts_with(compact) {
-            self.at += compact.len();
-        } else if rest.starts_with(spaced) {
-            self.at += spaced.len();
-        } else {
-            return None;
-        }
-        Some(())
-    }
-
-    /// What stands up to the next quote, which is not passed, and whether it has an escape.
-    #[expect(clippy::inline_always, reason = "a call a string costs a tenth of reading a record")]
-    #[inline(always)]
-    fn string(&mut self) -> Option<(&'a str, bool)> {
-        let start = self.at;
-        let mut escaped = false;
-        loop {
-            let rest = self.rest()?;
-            let plain = plain_len(rest);
-            self.at += plain;
-            match *rest.get(plain)? {
-                b'"' => return Some((self.text.get(start..self.at)?, escaped)),
-                b'\\' => {
-                    escaped = true;
-                    self.at += 2;
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    /// The end of the line, if nothing but the record's end stands before it.
-    #[inline]
-    fn end(&self) -> Option<usize> {
-        match *self.rest()? {
-            [b'"', b'}', b'\n', ..] | [b'"', b'}'] => Some(self.at + 2),
-            _ => None,
-        }
-    }
+    (bytes[at] == b'"').then_some(at)
 }
