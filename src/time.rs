@@ -74,6 +74,12 @@ impl Timestamp {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
+    /// The same with zeros behind it, and how long it is.
+    #[inline]
+    pub(crate) fn padded(&self) -> (&[u8; 30], usize) {
+        (&self.text, usize::from(self.length))
+    }
+
     /// The same as bytes.
     #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {

@@ -20,9 +20,6 @@ pub(crate) struct Template {
     between: Vec<[Piece; END + 1]>,
     /// The room that a piece takes at most.
     longest: usize,
-    /// Where an event is put together; it grows to the longest. Bytes that are there already are written faster than a
-    /// vector grows.
-    room: Vec<u8>,
 }
 
 /// A piece of text. Nearly all are short: those are kept where copying them takes no call, as a block of a fixed size
@@ -33,7 +30,7 @@ enum Piece {
     Long(Box<str>),
 }
 
-/// The length of a short piece at most: four vectors.
+/// The length of a short piece at most: four vectors. An event type's name is shorter.
 const SHORT: usize = 64;
 
 impl Piece {
@@ -56,28 +53,76 @@ impl Piece {
     }
 }
 
-/// Writes into room that is known to be enough.
-struct Pen<'o> {
-    room: &'o mut [u8],
-    at: usize,
+/// Events as JSON, each with its newline.
+///
+/// Behind the last there is room that is there already: bytes of a known size are written there in a few instructions,
+/// where a vector would first have to grow.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    bytes: Vec<u8>,
+    /// How many of the bytes are written.
+    length: usize,
+    /// Where a writer writes that knows vectors only.
+    spare: Vec<u8>,
 }
 
-impl Pen<'_> {
+impl Events {
+    /// All that was written.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// Begins again.
+    pub(crate) fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Appends what a writer writes.
+    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.spare.clear();
+        write(&mut self.spare);
+        self.reserve(self.spare.len());
+        self.bytes[self.length..self.length + self.spare.len()].copy_from_slice(&self.spare);
+        self.length += self.spare.len();
+    }
+
+    /// Makes room for so many bytes.
+    #[inline]
+    fn reserve(&mut self, room: usize) {
+        if self.bytes.len() - self.length < room {
+            self.bytes.resize(self.length + room, 0);
+        }
+    }
+
+    /// Appends the first bytes of a block, at the cost of all.
+    #[inline]
+    fn block<const N: usize>(&mut self, block: &[u8; N], length: usize) {
+        self.bytes[self.length..self.length + N].copy_from_slice(block);
+        self.length += length;
+    }
+
     #[inline]
     fn piece(&mut self, piece: &Piece) {
         match piece {
-            Piece::Short(length, block) => {
-                self.room[self.at..self.at + SHORT].copy_from_slice(block);
-                self.at += usize::from(*length);
-            }
-            Piece::Long(text) => self.text(text.as_bytes()),
+            Piece::Short(length, block) => self.block(block, usize::from(*length)),
+            Piece::Long(text) => self.text(text),
         }
     }
 
     #[inline]
-    fn text(&mut self, text: &[u8]) {
-        self.room[self.at..self.at + text.len()].copy_from_slice(text);
-        self.at += text.len();
+    fn text(&mut self, text: &str) {
+        self.bytes[self.length..self.length + text.len()].copy_from_slice(text.as_bytes());
+        self.length += text.len();
+    }
+
+    /// Appends a text that is most likely a short part of `source`: then it is the start of a block of it.
+    #[inline]
+    fn text_of(&mut self, source: &[u8], text: &str) {
+        let start = text.as_ptr().addr().wrapping_sub(source.as_ptr().addr());
+        match source.get(start..).and_then(<[u8]>::first_chunk::<SHORT>) {
+            Some(block) if text.len() <= SHORT => self.block(block, text.len()),
+            _ => self.text(text),
+        }
     }
 }
 
@@ -106,37 +151,34 @@ impl Template {
         let between = (0..END).map(|from| std::array::from_fn(|to| Piece::new(&between(from, to))));
         let (head, between): (_, Vec<[_; _]>) = (head.map(|text| Piece::new(&text)), between.collect());
         let longest = head.iter().chain(between.iter().flatten()).map(Piece::len).max()?;
-        Some(Self { head, between, longest, room: Vec::new() })
+        Some(Self { head, between, longest })
     }
 
-    /// Appends the event of what was found, and a newline. No text may need an escape.
+    /// Appends the event of what was found, and a newline. No text may need an escape; most are parts of `source`.
     #[inline]
     pub(super) fn write(
-        &mut self,
+        &self,
         time: &Timestamp,
         event_type: EventType,
         found: &Found<'_>,
-        out: &mut Vec<u8>,
+        source: &[u8],
+        events: &mut Events,
     ) {
-        let (time, event_type) = (time.as_bytes(), event_type.name().as_bytes());
-        let pieces = (self.head.len() + ROWS.len() + 1) * self.longest;
-        let needed = pieces + time.len() + event_type.len() + found.length;
-        if self.room.len() < needed {
-            self.room.resize(needed, 0);
-        }
-        let mut pen = Pen { room: &mut self.room, at: 0 };
-        pen.piece(&self.head[0]);
-        pen.text(time);
-        pen.piece(&self.head[1]);
-        pen.text(event_type);
+        // A piece before each text and one at the end; each text and each piece may be copied as a whole block.
+        let pieces = self.head.len() + ROWS.len() + 1;
+        events.reserve(pieces * (self.longest + SHORT) + found.length);
+        events.piece(&self.head[0]);
+        let (time, length) = time.padded();
+        events.block(time, length);
+        events.piece(&self.head[1]);
+        events.text(event_type.name());
         let mut from = FIRST;
         for (row, text) in found.each() {
-            pen.piece(&self.between[from][row]);
-            pen.text(text.as_bytes());
+            events.piece(&self.between[from][row]);
+            events.text_of(source, text);
             from = row;
         }
-        pen.piece(&self.between[from][END]);
-        out.extend_from_slice(&pen.room[..pen.at]);
+        events.piece(&self.between[from][END]);
     }
 }
 

@@ -15,7 +15,7 @@ fn corpus(kind: Kind) -> String {
 
 /// Both ways of writing the event of each record, wherever the template takes it; how many it took.
 fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
-    let mut template = Template::new(writer).unwrap();
+    let template = Template::new(writer).unwrap();
     let time = Timestamp::parse("2024-01-31T12:00:00.5Z").unwrap();
     let (mut scratch, mut cut, mut taken) = (Scratch::default(), Cut::default(), 0);
     for line in text.lines() {
@@ -23,11 +23,18 @@ fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
         let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
         let detail = detail.unwrap_or_default();
         let (mut notes, mut twin_notes) = (Notes::default(), Notes::default());
-        let (mut out, mut twin) = (Vec::new(), Vec::new());
+        let (mut out, mut twin) = (Events::default(), Vec::new());
         let event = map(&record, &detail, time, rules, &mut twin_notes, &mut ());
         writer.write(&event, &mut twin);
-        if let Some(event_type) = write(&record, &detail, &time, rules, &mut template, &mut notes, &mut out) {
-            assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(twin).unwrap(), "{line}");
+        let source = text.as_bytes();
+        if let Some(event_type) =
+            write(&record, &detail, &time, rules, &template, source, &mut notes, &mut out)
+        {
+            assert_eq!(
+                std::str::from_utf8(out.as_bytes()).unwrap(),
+                std::str::from_utf8(&twin).unwrap(),
+                "{line}"
+            );
             assert_eq!((event_type, notes), (event.metadata.event_type, twin_notes));
             taken += 1;
         }

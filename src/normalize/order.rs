@@ -210,8 +210,8 @@ impl<S: Sink> Delivery<'_, S> {
         let start = block.line.unwrap_or(self.line);
         let tally = std::mem::take(&mut output.tally);
         self.line = start + tally.lines;
-        self.summary.add(tally, output.events.len() as u64);
-        let written = self.sink.events(&output.events).map_err(Error::Output).and_then(|()| {
+        self.summary.add(tally, output.events.as_bytes().len() as u64);
+        let written = self.sink.events(output.events.as_bytes()).map_err(Error::Output).and_then(|()| {
             output.rejects.iter().try_for_each(|reject| {
                 let rejected = Rejected {
                     input: &block.input,

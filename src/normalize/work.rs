@@ -6,7 +6,7 @@ use super::reject::Part;
 use super::summary::Tally;
 use crate::detail::{Cut, Detail};
 use crate::json::skip_space;
-use crate::mapping::{self, Note, Template};
+use crate::mapping::{self, Events, Note, Template};
 use crate::record::{self, Field, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Timestamp;
@@ -18,7 +18,7 @@ use std::ops::Range;
 #[derive(Debug, Default)]
 pub(super) struct Output {
     /// Events, each with its newline.
-    pub(super) events: Vec<u8>,
+    pub(super) events: Events,
     /// Places in the block, in order.
     pub(super) rejects: Vec<Reject>,
     pub(super) tally: Tally,
@@ -116,7 +116,7 @@ impl<'o> Worker<'o> {
     #[inline]
     fn flush_if_much(&mut self, flush: &mut dyn FnMut(&mut Output, bool) -> Flow) -> Flow {
         let rejects = self.emitter.output.rejects.len();
-        let much = self.emitter.output.events.len() >= FLUSH
+        let much = self.emitter.output.events.as_bytes().len() >= FLUSH
             || rejects > if self.emitter.options.strict { 0 } else { FLUSH_REJECTS };
         if much { flush(&mut self.emitter.output, false) } else { Flow::Continue(()) }
     }
@@ -266,8 +266,17 @@ impl Emitter<'_> {
             None => Detail::default(),
         };
         let Output { events, tally, .. } = &mut self.output;
-        let written = self.template.as_mut().and_then(|template| {
-            mapping::write(record, &detail, &time, self.options.rules, template, &mut tally.notes, events)
+        let written = self.template.as_ref().and_then(|template| {
+            mapping::write(
+                record,
+                &detail,
+                &time,
+                self.options.rules,
+                template,
+                bytes,
+                &mut tally.notes,
+                events,
+            )
         });
         let event_type = match written {
             Some(event_type) => event_type,
@@ -321,7 +330,7 @@ fn write_typed<'a>(
     if options.event_id {
         event.metadata.product_log_id = record::id(text).ok();
     }
-    options.writer.write(&event, &mut output.events);
+    output.events.append(|events| options.writer.write(&event, events));
     event.metadata.event_type
 }
 
