@@ -7,6 +7,7 @@
 use crate::json::find_byte;
 use once_cell::sync::Lazy;
 use regex::Regex;
+use std::num::NonZero;
 use std::ops::Range;
 use wide::u8x16;
 
@@ -24,8 +25,9 @@ fn compile(pattern: &str) -> Regex {
 /// Whether the whole of `text` is one e-mail address.
 #[must_use]
 pub fn is_email(text: &str) -> bool {
-    let Some(at) = find_byte(b'@', text.as_bytes()) else { return false };
-    match around(text.as_bytes(), 0, at) {
+    let signs = Signs::of(text.as_bytes());
+    let Some(at) = signs.next(0) else { return false };
+    match signs.around(0, at) {
         Around::Email(found) => found == (0..text.len()),
         Around::Nothing => false,
         Around::Unsure => WHOLE.is_match(text),
@@ -35,11 +37,11 @@ pub fn is_email(text: &str) -> bool {
 /// The first e-mail address in `text` that begins at `from` or later: the leftmost match of [`PATTERN`].
 #[must_use]
 pub fn find(text: &str, from: usize) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
+    let signs = Signs::of(text.as_bytes());
     let mut at = from;
     loop {
-        at += find_byte(b'@', bytes.get(at..)?)?;
-        match around(bytes, from, at) {
+        at = signs.next(at)?;
+        match signs.around(from, at) {
             Around::Email(found) => return Some(found),
             Around::Nothing => at += 1,
             Around::Unsure => return ANYWHERE.find_at(text, from).map(|found| found.range()),
@@ -55,17 +57,56 @@ enum Around {
     Unsure,
 }
 
+/// A text and its `@`s.
+struct Signs<'t> {
+    bytes: &'t [u8],
+    classes: Option<Classes>,
+}
+
+impl<'t> Signs<'t> {
+    #[inline]
+    fn of(bytes: &'t [u8]) -> Self {
+        Self { bytes, classes: Classes::of(bytes) }
+    }
+
+    /// The first `@` from a position on.
+    #[inline]
+    fn next(&self, from: usize) -> Option<usize> {
+        match &self.classes {
+            Some(classes) if from < 64 => {
+                NonZero::new(classes.at >> from).map(|at| from + at.trailing_zeros() as usize)
+            }
+            Some(_) => None,
+            None => find_byte(b'@', self.bytes.get(from..)?).map(|at| from + at),
+        }
+    }
+
+    /// The address around the `@` at `at`, of which nothing stands before `from`. A local part holds no `@`, so the
+    /// leftmost match is the longest run of local characters before the `@`, from the first that may lead.
+    #[inline]
+    fn around(&self, from: usize, at: usize) -> Around {
+        match self.classes.as_ref().and_then(|classes| classes.around(self.bytes, from, at)) {
+            Some(found) => Around::Email(found),
+            None => around_any(self.bytes, from, at),
+        }
+    }
+}
+
 /// What each byte of a text of 16 to 64 bytes may be, a bit for each byte: enough for nearly every address.
+#[derive(Default)]
 struct Classes {
+    at: u64,
     alnum: u64,
-    label: u64,
     dot: u64,
-    plus: u64,
+    /// Letters, digits, `_`, `-` and dots; and these and `+`.
+    domain: u64,
+    local: u64,
 }
 
 impl Classes {
+    #[inline]
     fn of(bytes: &[u8]) -> Option<Self> {
-        let mut classes = Self { alnum: 0, label: 0, dot: 0, plus: 0 };
+        let mut classes = Self::default();
         let last = bytes.last_chunk::<16>().filter(|_| bytes.len() <= 64)?;
         for (index, step) in bytes.as_chunks::<16>().0.iter().enumerate() {
             classes.add(*step, index * 16);
@@ -83,12 +124,14 @@ impl Classes {
             place.simd_eq(place.min(u8x16::splat(count - 1)))
         };
         let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
-        let alnum = within(bytes | u8x16::splat(0x20), b'a', 26) | within(bytes, b'0', 10);
         let bits = |marked: u8x16| u64::from(marked.to_bitmask()) << at;
+        let alnum = within(bytes | u8x16::splat(0x20), b'a', 26) | within(bytes, b'0', 10);
+        let domain = alnum | is(b'_') | within(bytes, b'-', 2);
+        self.at |= bits(is(b'@'));
         self.alnum |= bits(alnum);
-        self.label |= bits(alnum | is(b'_') | is(b'-'));
         self.dot |= bits(is(b'.'));
-        self.plus |= bits(is(b'+'));
+        self.domain |= bits(domain);
+        self.local |= bits(domain | is(b'+'));
     }
 
     /// The address around the `@` at `at`, if it is one of the plainest; `None` is no verdict.
@@ -97,11 +140,10 @@ impl Classes {
         if at <= from || at + 1 >= bytes.len() {
             return None;
         }
-        let local = (self.label | self.dot | self.plus) << (64 - at);
-        let start = at - (local.leading_ones() as usize).min(at - from);
+        let start = at - ((self.local << (64 - at)).leading_ones() as usize).min(at - from);
         let edge = start > from && (is(bytes[start - 1], LOCAL) || !bytes[start - 1].is_ascii());
-        let [alnum, label, dot] = [self.alnum, self.label, self.dot].map(|class| class >> (at + 1));
-        let run = (label | dot).trailing_ones();
+        let [alnum, domain, dot] = [self.alnum, self.domain, self.dot].map(|class| class >> (at + 1));
+        let run = domain.trailing_ones();
         let end = at + 1 + run as usize;
         let within = (1_u64 << run.min(63)) - 1;
         let (alnum, dot) = (alnum & within, dot & within);
@@ -110,15 +152,6 @@ impl Classes {
         let plain = start < at && self.alnum >> start & 1 == 1 && !edge && dot != 0 && both;
         (plain && bytes.get(end).is_none_or(u8::is_ascii)).then_some(start..end)
     }
-}
-
-/// The address around the `@` at `at`, of which nothing stands before `from`. A local part holds no `@`, so the
-/// leftmost match is the longest run of local characters before the `@`, from the first that may lead.
-fn around(bytes: &[u8], from: usize, at: usize) -> Around {
-    if let Some(found) = Classes::of(bytes).and_then(|classes| classes.around(bytes, from, at)) {
-        return Around::Email(found);
-    }
-    around_any(bytes, from, at)
 }
 
 /// The same, byte by byte.

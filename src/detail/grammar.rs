@@ -3,7 +3,7 @@
 //! One look over the text finds every byte that the grammar turns on; the rules go from one to the next.
 
 use super::Detail;
-use crate::json::{positions, trim};
+use crate::json::{each_position, positions, trim};
 use nom::branch::alt;
 use nom::bytes::complete::tag;
 use nom::combinator::{eof, rest};
@@ -28,15 +28,13 @@ pub(super) fn read<'a>(text: &'a str, detail: &mut Detail<'a>) -> bool {
     detail.head = text;
     let mut pieces = Pieces { text, head: None, piece: 0, colon: None, start: 0, key: None, detail };
     let mut brackets = false;
-    for at in positions(bytes, turns) {
-        match bytes[at] {
-            b':' => pieces.colon = pieces.colon.or(Some(at)),
-            b'-' if bytes.get(at + 1) == Some(&b' ') => pieces.dash(at),
-            b'-' => {}
-            b'@' => pieces.detail.at_signs += 1,
-            _ => brackets = true,
-        }
-    }
+    each_position(bytes, turns, |at| match bytes[at] {
+        b':' => pieces.colon = pieces.colon.or(Some(at)),
+        b'-' if bytes.get(at + 1) == Some(&b' ') => pieces.dash(at),
+        b'-' => {}
+        b'@' => pieces.detail.at_signs += 1,
+        _ => brackets = true,
+    });
     pieces.end();
     brackets
 }

@@ -53,56 +53,49 @@ pub(crate) fn find_byte(byte: u8, bytes: &[u8]) -> Option<usize> {
 
 /// The positions of the bytes that `select` marks, in order.
 #[inline]
-pub(crate) fn positions<S: Fn(u8x16) -> u8x16>(bytes: &[u8], select: S) -> Positions<'_, S> {
-    Positions { bytes, select, start: 0, next: 0, marked: 0 }
-}
-
-/// See [`positions`].
-pub(crate) struct Positions<'a, S> {
-    bytes: &'a [u8],
-    select: S,
-    /// Where the step begins whose bytes are being told, and the one after it.
-    start: usize,
-    next: usize,
-    /// A bit for each byte of the step that is marked and not told yet.
-    marked: u32,
-}
-
-impl<S: Fn(u8x16) -> u8x16> Iterator for Positions<'_, S> {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.marked == 0 {
-            self.step()?;
+pub(crate) fn positions(bytes: &[u8], select: impl Fn(u8x16) -> u8x16) -> impl Iterator<Item = usize> {
+    let (mut start, mut marked) = (0, marks(bytes, 0, &select));
+    std::iter::from_fn(move || {
+        while marked == 0 {
+            start += STEP;
+            if start >= bytes.len() {
+                return None;
+            }
+            marked = marks(bytes, start, &select);
         }
-        let position = self.start + self.marked.trailing_zeros() as usize;
-        self.marked &= self.marked - 1;
+        let position = start + marked.trailing_zeros() as usize;
+        marked &= marked - 1;
         Some(position)
+    })
+}
+
+/// Calls `hear` with each of these positions: cheaper where all are wanted.
+#[inline]
+pub(crate) fn each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut hear: impl FnMut(usize)) {
+    let mut start = 0;
+    while start < bytes.len() {
+        let mut marked = marks(bytes, start, &select);
+        while marked != 0 {
+            hear(start + marked.trailing_zeros() as usize);
+            marked &= marked - 1;
+        }
+        start += STEP;
     }
 }
 
-impl<S: Fn(u8x16) -> u8x16> Positions<'_, S> {
-    #[inline]
-    fn step(&mut self) -> Option<()> {
-        let rest = self.bytes.get(self.next..)?;
-        self.start = self.next;
-        if let Some(step) = rest.first_chunk::<STEP>() {
-            self.marked = (self.select)(u8x16::new(*step)).to_bitmask();
-            self.next += STEP;
-            return Some(());
-        }
-        // Past the end: the next step is none.
-        self.next = self.bytes.len() + 1;
-        self.marked = if let Some(last) = self.bytes.last_chunk::<STEP>() {
-            // What is left is looked at together with bytes before it that were told already.
-            (self.select)(u8x16::new(*last)).to_bitmask() >> (STEP - rest.len())
-        } else {
-            let mut padded = [0; STEP];
-            padded[..rest.len()].copy_from_slice(rest);
-            (self.select)(u8x16::new(padded)).to_bitmask() & ((1 << rest.len()) - 1)
-        };
-        Some(())
+/// A bit for each byte that `select` marks of the step at `start`, which may be the last and short.
+#[inline]
+fn marks(bytes: &[u8], start: usize, select: &impl Fn(u8x16) -> u8x16) -> u32 {
+    let rest = &bytes[start..];
+    if let Some(step) = rest.first_chunk::<STEP>() {
+        select(u8x16::new(*step)).to_bitmask()
+    } else if let Some(last) = bytes.last_chunk::<STEP>() {
+        // What is left is looked at together with bytes before it.
+        select(u8x16::new(*last)).to_bitmask() >> (STEP - rest.len())
+    } else {
+        let mut padded = [0; STEP];
+        padded[..rest.len()].copy_from_slice(rest);
+        select(u8x16::new(padded)).to_bitmask() & ((1 << rest.len()) - 1)
     }
 }
 
@@ -165,6 +158,9 @@ mod tests {
             let told: Vec<_> = positions(&bytes, |step| step.simd_eq(u8x16::splat(0))).collect();
             let marked: Vec<_> = (0..bytes.len()).filter(|&at| bytes[at] == 0).collect();
             prop_assert_eq!(&told, &marked);
+            let mut heard = Vec::new();
+            each_position(&bytes, |step| step.simd_eq(u8x16::splat(0)), |at| heard.push(at));
+            prop_assert_eq!(&heard, &marked);
             prop_assert_eq!(find_byte(0, &bytes), marked.first().copied());
         }
 

@@ -8,6 +8,12 @@ use super::plain_len;
 /// where `raw` is no string's inside: an unknown escape, a control character, or half of a surrogate pair, which no
 /// UTF-8 text can hold. What was appended by then is left in `out`.
 pub(crate) fn decode(raw: &str, out: &mut String) -> Option<bool> {
+    let (plain, rest) = decode_to_quote(raw, out)?;
+    rest.is_empty().then_some(plain)
+}
+
+/// The same up to the next quote, or the end; also what follows, from that quote on.
+pub(crate) fn decode_to_quote<'r>(raw: &'r str, out: &mut String) -> Option<(bool, &'r str)> {
     let (mut rest, mut plain) = (raw, true);
     loop {
         while rest.starts_with('\\') {
@@ -20,7 +26,7 @@ pub(crate) fn decode(raw: &str, out: &mut String) -> Option<bool> {
         out.push_str(text);
         rest = special;
         match rest.as_bytes().first() {
-            None => return Some(plain),
+            None | Some(b'"') => return Some((plain, rest)),
             Some(b'\\') => {}
             Some(_) => return None,
         }

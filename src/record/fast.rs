@@ -6,11 +6,11 @@ use crate::json::{plain_len, skip_space, walk};
 /// Reads the fields of one object into `found`, or `None` where it is not sure: no object, text behind it, a field
 /// that is a number, boolean, array or object, a key with an escape, a page of records, anything that is not JSON.
 #[inline]
-pub(super) fn scan<'a>(text: &'a str, found: &mut Found<'a>) -> Option<()> {
+pub(super) fn scan<'a>(text: &'a str, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
     let mut cursor = Cursor { text, at: 0 };
     cursor.token(b'{')?;
     loop {
-        cursor.member(found)?;
+        cursor.member(found, scratch)?;
         match cursor.next()? {
             b',' => {}
             b'}' => break,
@@ -48,9 +48,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// One member into `found`.
-    fn member(&mut self, found: &mut Found<'a>) -> Option<()> {
+    fn member(&mut self, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
         match self.key()? {
-            Key::Field(field) => self.field(field, found),
+            Key::Field(field) => self.field(field, found, scratch),
             Key::Page => None,
             Key::Other => {
                 self.at = walk(self.text.as_bytes(), self.at, &mut ()).ok()?;
@@ -72,20 +72,20 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value of a field: a string, or `null`.
-    fn field(&mut self, field: Field, found: &mut Found<'a>) -> Option<()> {
-        // Whether an earlier value's escapes are valid is for others to say.
+    fn field(&mut self, field: Field, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
+        // Of two escaped texts the first was decoded to no end; that is rare enough to be left to the plain reading.
         if found.escaped & (1 << field as u8) != 0 {
             return None;
         }
         match self.next()? {
             b'"' => {
-                let (inside, escaped) = self.string()?;
-                found.set(field, inside, escaped);
+                let rest = found.string(field, self.text.get(self.at..)?, scratch)?;
+                self.at = self.text.len() - rest.len() + 1;
             }
             b'n' => {
                 self.text.as_bytes()[self.at..].starts_with(b"ull").then_some(())?;
                 self.at += 3;
-                found.insides[field as usize] = None;
+                found.texts[field as usize] = None;
             }
             _ => return None,
         }
