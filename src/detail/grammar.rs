@@ -131,8 +131,13 @@ impl Pieces<'_, '_> {
 fn head_end(bytes: &[u8], dash: usize) -> usize {
     match bytes[..dash] {
         [] | [.., b' ', b' '] => dash,
-        _ => memchr::memmem::find(&bytes[dash..], b"  - ").map_or(dash, |length| dash + length + 2),
+        _ => behind_two_spaces(bytes, dash).unwrap_or(dash),
     }
+}
+
+#[cold]
+fn behind_two_spaces(bytes: &[u8], from: usize) -> Option<usize> {
+    memchr::memmem::find(&bytes[from..], b"  - ").map(|length| from + length + 2)
 }
 
 /// What a change sets: `set to NEW` → NEW; `from OLD to NEW` → NEW, behind the first ` to `; anything else → itself.
