@@ -3,7 +3,7 @@
 use wide::u8x16;
 
 /// How many bytes are looked at together: the widest vector that every 64-bit processor has.
-const STEP: usize = 16;
+pub(super) const STEP: usize = 16;
 
 /// The length of the prefix of `bytes` that may stand between the quotes of a JSON string as it is: up to the first
 /// quote, backslash or control character (RFC 8259 section 7), or all of it.
@@ -17,9 +17,15 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     }
     // What is left is looked at together with bytes before it that are known to be plain.
     match bytes.last_chunk::<STEP>() {
-        Some(last) => bytes.len() - STEP + first(special(*last)),
+        Some(last) => bytes.len() - STEP + plain_len_of(last),
         None => bytes.iter().position(|&byte| is_special(byte)).unwrap_or(bytes.len()),
     }
+}
+
+/// The same of one step.
+#[inline]
+pub(super) fn plain_len_of(step: &[u8; STEP]) -> usize {
+    first(special(*step))
 }
 
 /// The index of the lowest bit set, [`STEP`] if none is.
@@ -30,7 +36,7 @@ fn first(bits: u32) -> usize {
 
 /// Whether `byte` ends a run of plain text.
 #[inline]
-fn is_special(byte: u8) -> bool {
+pub(super) fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < b' '
 }
 

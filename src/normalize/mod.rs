@@ -13,9 +13,10 @@ mod request;
 mod summary;
 mod work;
 
-use crate::mapping::Rules;
+use crate::mapping::{Rules, Template};
 use crate::time::Timestamp;
 use crate::udm::Writer;
+use once_cell::sync::OnceCell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -48,6 +49,21 @@ pub struct Options {
     pub strict: bool,
     /// Set from elsewhere (a signal) to stop after the blocks in hand.
     pub stop: Arc<AtomicBool>,
+    /// What was compiled from the writer.
+    pub compiled: Compiled,
+}
+
+/// What is compiled from a [`Writer`] when it is first used: kept by all clones, for it takes longer than a small object.
+#[derive(Debug, Clone, Default)]
+pub struct Compiled(Arc<OnceCell<(Writer, Option<Arc<Template>>)>>);
+
+impl Compiled {
+    fn template(&self, writer: &Writer) -> Option<Arc<Template>> {
+        let compile = || Template::new(writer).map(Arc::new);
+        let (known, template) = self.0.get_or_init(|| (writer.clone(), compile()));
+        // Options are anybody's to change.
+        if known == writer { template.clone() } else { compile() }
+    }
 }
 
 /// 4 MiB: what a SecOps feed reads as one line.
@@ -65,6 +81,7 @@ impl Default for Options {
             threads: 1,
             strict: false,
             stop: Arc::default(),
+            compiled: Compiled::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::time::Timestamp;
 use crate::udm::EventType;
 use memchr::memchr;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What a block, or a part of it, has become.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ pub(super) struct Worker<'o> {
 struct Emitter<'o> {
     options: &'o Options,
     /// The quick way to write events, where the options allow it.
-    template: Option<Template>,
+    template: Option<Arc<Template>>,
     cut: Cut,
     output: Output,
     lines: Lines,
@@ -84,7 +85,7 @@ impl Lines {
 
 impl<'o> Worker<'o> {
     pub(super) fn new(options: &'o Options) -> Self {
-        let template = Template::new(&options.writer).filter(|_| !options.event_id);
+        let template = options.compiled.template(&options.writer).filter(|_| !options.event_id);
         let emitter = Emitter {
             options,
             template,

@@ -47,7 +47,7 @@ pub struct Feed {
 }
 
 /// Writes events in one shape for one feed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Writer {
     shape: Shape,
     /// The member of every noun, as JSON with its comma; empty without a namespace.
