@@ -1,0 +1,45 @@
+//! `zoom-udm check`: is everything set up?
+
+use super::collect::{Voice, fault, runtime};
+use super::environment::{self, Deed};
+use super::{Exit, Fault, print};
+use clap::Args;
+use std::fmt::Write as _;
+
+/// Ask Zoom, the bucket and the state whether a run of collect would go well, each with what to do
+#[derive(Args)]
+#[command(after_help = "\
+Settings are those of collect: see `zoom-udm collect --help`. Nothing is collected; an empty object is written below
+the data and one below the state, and removed.
+
+Exit codes: 0 all is well, 2 missing settings, 3 something cannot be reached, 4 credentials, scopes, roles or permission")]
+pub(super) struct Flags {
+    #[command(flatten)]
+    settings: environment::Flags,
+}
+
+pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+    let options = match environment::options(&flags.settings, &Deed::LOOK) {
+        Err(Fault::Usage(message)) => {
+            print(&format!("FAIL settings: {message}\n"))?;
+            return Ok(Exit::Usage);
+        }
+        options => options?,
+    };
+    let voice = Voice::new(flags.settings.trace_http);
+    let findings = runtime()?.block_on(crate::collect::check(&options, voice)).map_err(fault)?;
+    let mut text = String::from("ok settings: complete\n");
+    let mut exit = Exit::Done;
+    for finding in &findings {
+        let _ = match &finding.outcome {
+            Ok(found) => writeln!(text, "ok {}: {found}", finding.name),
+            Err(wrong) => {
+                exit = exit.max(if wrong.access { Exit::Access } else { Exit::Io });
+                let said = wrong.text.replacen("; ", " -> ", 1);
+                writeln!(text, "FAIL {}: {said}", finding.name)
+            }
+        };
+    }
+    print(&text)?;
+    Ok(exit)
+}
