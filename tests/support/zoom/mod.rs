@@ -57,6 +57,8 @@ pub struct Manners {
     pub minutes: bool,
     pub newest_first: bool,
     pub paging: Paging,
+    /// Whether tokens of pages hold characters that URLs give a meaning to.
+    pub hostile: bool,
     /// `None`: in turn.
     pub last: Option<Last>,
     /// How bodies are laid out; `None`: in turn.
@@ -92,6 +94,7 @@ impl Default for Manners {
             minutes: true,
             newest_first: true,
             paging: Paging::Offset,
+            hostile: true,
             last: None,
             layout: None,
             echo: true,

@@ -120,12 +120,12 @@ impl State {
     fn next_token(&mut self, page: Page) -> String {
         let hostile = ["+", "/", "=", "&", "#", "%", " ", "%2B", "?", "ü", "&page_size=1", "+ +"];
         let draw = |random: &mut fastrand::Rng| hostile[random.usize(..hostile.len())];
-        let mut token = String::new();
-        for _ in 0..4 {
+        let mut token = format!("{:012x}", self.random.u64(..1 << 48));
+        for _ in 0..if self.manners.hostile { 4 } else { 0 } {
             token.push_str(&format!("{:06x}", self.random.u32(..1 << 24)));
             token.push_str(draw(&mut self.random));
         }
-        token.push_str("+/==");
+        token.push_str(if self.manners.hostile { "+/==" } else { "" });
         self.pages.insert(token.clone(), page);
         token
     }
