@@ -63,7 +63,6 @@ fn cursor_at(world: &World, date: &str) {
 #[test]
 fn the_reference_is_well_where_nothing_is_wrong() {
     let world = World::new(NOW);
-    world.zoom.manners(|manners| manners.hostile = false);
     world.zoom.add(spread(0, 700, day("2023-11-15")..day("2023-11-16")));
     cursor_at(&world, "2023-11-15");
     world.run(By::Reference).expect(0);
@@ -143,7 +142,8 @@ defects! {
     }
 
     fn defect_05_tokens_with_any_character_are_sent_encoded(by) {
-        let world = World::new(NOW).with("PAGE_SIZE", "10");
+        let mut world = World::new(NOW).with("PAGE_SIZE", "10");
+        world.hostile = true;
         cursor_at(&world, "2023-11-15");
         world.zoom.add(spread(0, 95, day("2023-11-15")..day("2023-11-16")));
         let run = world.run(by);
@@ -161,7 +161,6 @@ defects! {
         ] {
             let world = World::new(NOW).with("PAGE_SIZE", "10");
             cursor_at(&world, "2023-11-15");
-            world.zoom.manners(|manners| manners.hostile = false);
             world.zoom.add(spread(0, 55, day("2023-11-15")..day("2023-11-16")));
             world.zoom.pages_fail(When::Every(3), act.clone());
             let run = world.run(by);
@@ -172,7 +171,6 @@ defects! {
     fn defect_07_a_day_longer_than_a_run_is_finished_over_several(by) {
         let mut world = World::new(NOW).with("PAGE_SIZE", "10");
         cursor_at(&world, "2023-11-15");
-        world.zoom.manners(|manners| manners.hostile = false);
         world.zoom.add(spread(0, 195, day("2023-11-15")..day("2023-11-16")));
         world.stamina = Some(8);
         let mut stopped = 0;
@@ -228,7 +226,6 @@ defects! {
     fn defect_10_two_runs_at_once_write_each_record_once(by) {
         let world = world_of_days(1, 40).with("PAGE_SIZE", "10");
         world.zoom.manners(|manners| {
-            manners.hostile = false;
             manners.latency = Some(Duration::from_millis(40));
         });
         let runs: Vec<_> = std::thread::scope(|scope| {
@@ -243,7 +240,6 @@ defects! {
     fn defect_10_a_token_that_another_program_ended_is_renewed(by) {
         let world = World::new(NOW).with("PAGE_SIZE", "10");
         cursor_at(&world, "2023-11-15");
-        world.zoom.manners(|manners| manners.hostile = false);
         world.zoom.add(spread(0, 55, day("2023-11-15")..day("2023-11-16")));
         world.zoom.pages_fail(When::Nth(4), Act::Unauthorized);
         world.run(by).expect(0);
@@ -320,7 +316,6 @@ defects! {
         {
             let world = World::new(NOW).with("PAGE_SIZE", "10");
             world.zoom.manners(|manners| {
-                manners.hostile = false;
                 manners.newest_first = newest_first;
                 manners.paging = paging;
             });
@@ -342,7 +337,6 @@ defects! {
 
     fn defect_18_a_day_of_polls_asks_for_a_fraction(by) {
         let world = World::new("2023-11-16T00:15:00Z").with("PAGE_SIZE", "10");
-        world.zoom.manners(|manners| manners.hostile = false);
         // 96 pages a day: the function's 96 runs ask for more than 4,600.
         for poll in 0..96 {
             world.zoom.add(spread(poll * 100, 10, world.now() - 15 * MINUTE..world.now()));
@@ -380,7 +374,7 @@ defects! {
 
     fn defect_21_a_deadline_ends_a_run_with_its_progress_saved(by) {
         let world = World::new(NOW).with("PAGE_SIZE", "10");
-        world.zoom.manners(|manners| (manners.hostile, manners.latency) = (false, Some(Duration::from_millis(40))));
+        world.zoom.manners(|manners| manners.latency = Some(Duration::from_millis(40)));
         world.zoom.add(spread(0, 400, day("2023-11-10")..world.now()));
         let run = match by {
             By::Ours => world.collect(&["--deadline", "1s"]),
@@ -397,7 +391,7 @@ defects! {
         let world = World::new(NOW);
         world.zoom.add(spread(0, 40, day("2023-11-16")..world.now()));
         world.run(by).expect(0);
-        let expected = world.zoom.lock().book.expected(0, world.now());
+        let expected = { let now = world.now(); world.zoom.lock().book.expected(0, now) };
         assert_eq!(world.held(), expected);
     }
 
@@ -418,7 +412,6 @@ defects! {
 
     fn defect_24_pages_are_put_together_and_nothing_is_written_for_nothing(by) {
         let world = World::new(NOW).with("PAGE_SIZE", "10");
-        world.zoom.manners(|manners| manners.hostile = false);
         world.zoom.add(spread(0, 120, day("2023-11-16")..world.now()));
         world.run(by).expect(0);
         assert_eq!(world.objects().len(), 1);
@@ -475,7 +468,7 @@ defects! {
         let world = world_of_days(1, 5).with("TIMEOUT", "soon");
         world.run(by).failed_saying(2, &["TIMEOUT", "soon"]);
         let world = world_of_days(1, 5).with("TIMEOUT", "1");
-        world.zoom.pages_fail(When::First(1), Act::Hang(Duration::from_secs(60)));
+        world.zoom.pages_fail(When::First(1), Act::Hang(Duration::from_secs(20)));
         let began = std::time::Instant::now();
         world.run(by).expect(0);
         assert!(began.elapsed() < Duration::from_secs(15));

@@ -55,6 +55,8 @@ pub struct World {
     pub environment: BTreeMap<&'static str, String>,
     /// Requests for pages that one run of the reference gets through before its time is up.
     pub stamina: Option<u64>,
+    /// Whether the reference meets tokens that it cannot send, which would hide its other faults.
+    pub hostile: bool,
 }
 
 /// What became of a run.
@@ -143,6 +145,7 @@ impl World {
             directory: None,
             environment: BTreeMap::new(),
             stamina: None,
+            hostile: false,
         }
     }
 
@@ -287,7 +290,8 @@ impl World {
     /// What Zoom shows by now, from `since` on, against what is held, byte for byte; by content for the reference, which
     /// writes records anew.
     pub fn balance_since(&self, by: By, since: i64) -> Balance {
-        let expected = self.zoom.lock().book.expected(since, self.now());
+        let now = self.now();
+        let expected = self.zoom.lock().book.expected(since, now);
         match by {
             By::Ours => Balance::of(&counted(&expected, one_line), &counted(&self.held(), Bytes::clone)),
             By::Reference => Balance::of(&counted(&expected, plain), &counted(&self.held(), plain)),

@@ -17,6 +17,7 @@ struct Function<'a> {
 
 /// One invocation.
 pub fn run(world: &World) -> Run {
+    world.zoom.manners(|manners| manners.hostile &= world.hostile);
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut function = Function {
         world,
