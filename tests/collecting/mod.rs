@@ -130,6 +130,11 @@ impl Balance {
         balance
     }
 
+    /// Nothing is missing; there may be more, from before.
+    pub fn even_so_far(&self) {
+        assert!(self.missing == 0 && self.expected > 0, "{self:?}");
+    }
+
     pub fn even(&self) {
         assert!(self.missing == 0 && self.surplus == 0, "{self:?}");
         assert!(self.expected > 0, "nothing was compared");
