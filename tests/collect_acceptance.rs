@@ -370,3 +370,17 @@ fn a_run_ends_early_and_well_when_told_to() {
     world.collect(&[]).expect(0);
     world.even();
 }
+
+/// The simulation of `examples/collect_month.rs`, in small.
+#[test]
+fn days_of_events_up_to_four_hours_late_come_in_once_at_a_fraction_of_the_requests() {
+    let world = World::new("2023-11-01T00:00:00Z").with("PAGE_SIZE", "20");
+    let scale = month::Scale { days: 3, per_day: 800, every: 15 * MINUTE, latest: 4 * HOUR, page_size: 20 };
+    let figures = month::simulate(&world, scale, |_, _| {});
+    println!("{figures}");
+    figures.balance.even();
+    assert_eq!(figures.failed_runs, 0);
+    assert!(figures.late > 0 && figures.state_bytes < 400_000, "{figures}");
+    let sum = |days: &std::collections::BTreeMap<i64, u64>| days.values().sum::<u64>();
+    assert!(sum(&figures.requests) < sum(&figures.reference), "{figures}");
+}

@@ -10,6 +10,7 @@
     reason = "each test uses its own part"
 )]
 
+pub mod month;
 pub mod reference;
 #[path = "../support/mod.rs"]
 pub mod support;
@@ -19,6 +20,7 @@ pub mod zoom;
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 pub use support::gcs::{Faults, Gcs, Refusal};
@@ -53,6 +55,8 @@ pub struct World {
     /// Where the data goes where it is no bucket.
     pub directory: Option<tempfile::TempDir>,
     pub environment: BTreeMap<&'static str, String>,
+    /// The program.
+    pub binary: PathBuf,
     /// Requests for pages that one run of the reference gets through before its time is up.
     pub stamina: Option<u64>,
     /// Whether the reference meets tokens that it cannot send, which would hide its other faults.
@@ -149,6 +153,7 @@ impl World {
             gcs: Gcs::start(),
             directory: None,
             environment: BTreeMap::new(),
+            binary: support::binary(),
             stamina: None,
             hostile: false,
         }
@@ -185,7 +190,7 @@ impl World {
 
     /// The program, set up to see this world and little else.
     pub fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+        let mut command = Command::new(&self.binary);
         command
             .args(arguments)
             .env_clear()
