@@ -111,7 +111,7 @@ fn events(number: &mut u64, midnight: i64, scale: Scale, random: &mut fastrand::
     for _ in 0..scale.per_day {
         *number += 1;
         let event = match events.last() {
-            Some(last) if *number % 50 == 0 => last.clone(),
+            Some(last) if number.is_multiple_of(50) => last.clone(),
             _ => record(*number, midnight + random.i64(0..DAY)),
         };
         events.push(event.late(random.i64(0..=scale.latest)));

@@ -136,7 +136,7 @@ impl Rule {
         let strikes = match self.when {
             When::Always => true,
             When::Nth(nth) => self.heard == nth,
-            When::Every(step) => self.heard % step == 0,
+            When::Every(step) => self.heard.is_multiple_of(step),
             When::First(count) => self.heard <= count,
             When::After(count) => self.heard > count,
             When::Chance(share) => drawn < share,

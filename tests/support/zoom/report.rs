@@ -154,7 +154,7 @@ impl State {
             (None, Last::Absent) => None,
         };
         members.extend(token.map(|token| member("next_page_token", token)));
-        let place = if layout % 2 == 0 { members.len() } else { 0 };
+        let place = if layout.is_multiple_of(2) { members.len() } else { 0 };
         members.insert(place, list);
         format!("{{{}}}", members.join(comma))
     }
