@@ -15,7 +15,7 @@ the data and one below the state, and removed.
 Exit codes: 0 all is well, 2 missing settings, 3 something cannot be reached, 4 credentials, scopes, roles or permission")]
 pub(super) struct Flags {
     #[command(flatten)]
-    settings: environment::Flags,
+    settings: environment::SettingFlags,
 }
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {

@@ -65,7 +65,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE", global = true)]
     metrics: Option<PathBuf>,
     #[command(flatten)]
-    settings: environment::Flags,
+    settings: environment::SettingFlags,
 }
 
 #[derive(Subcommand)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Flags that every deed of the collector knows.
 #[derive(Args)]
-pub(super) struct Flags {
+pub(super) struct SettingFlags {
     /// Where objects go: gs://BUCKET/PREFIX/ or a directory [default: GCS_BUCKET and GCS_PREFIX]
     #[arg(long, value_name = "URL", global = true)]
     to: Option<Location>,
@@ -85,7 +85,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Everything a run is told; a usage error names all that is missing or wrong.
-pub(super) fn options(flags: &Flags, deed: &Deed) -> Result<Options, Fault> {
+pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Fault> {
     let now = clock::now()?;
     let mut troubles = Troubles::default();
     let places = places(flags, &mut troubles);
@@ -124,7 +124,7 @@ pub(super) fn options(flags: &Flags, deed: &Deed) -> Result<Options, Fault> {
 }
 
 /// Where the state is, for who only looks at it.
-pub(super) fn state_place(flags: &Flags) -> Result<(StatePlace, Settings), Fault> {
+pub(super) fn state_place(flags: &SettingFlags) -> Result<(StatePlace, Settings), Fault> {
     let mut troubles = Troubles::default();
     let places = places(flags, &mut troubles);
     troubles.tell()?;
@@ -132,7 +132,7 @@ pub(super) fn state_place(flags: &Flags) -> Result<(StatePlace, Settings), Fault
     Ok((state, retry(flags)))
 }
 
-fn retry(flags: &Flags) -> Settings {
+fn retry(flags: &SettingFlags) -> Settings {
     Settings {
         retries: flags.retries,
         first_pause: flags.first_pause.min(Settings::default().first_pause),
@@ -147,7 +147,7 @@ pub(super) fn days(duration: Duration) -> i64 {
 
 type Places = (Location, String, StatePlace);
 
-fn places(flags: &Flags, troubles: &mut Troubles) -> Option<Places> {
+fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
     let bucket = variable("GCS_BUCKET").map(|bucket| bucket.trim_start_matches("gs://").to_owned());
     let (to, name_prefix) = match (&flags.to, &bucket) {
         (Some(to), _) => (to.clone(), String::new()),
