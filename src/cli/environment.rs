@@ -9,6 +9,7 @@ use crate::collect::{
 use crate::store::{Location, Settings};
 use clap::Args;
 use reqwest::Url;
+use std::path::Path;
 use std::time::Duration;
 
 /// Flags that every deed of the collector knows.
@@ -125,6 +126,10 @@ pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Faul
 
 /// Where the state is, for who only looks at it.
 pub(super) fn state_place(flags: &SettingFlags) -> Result<(StatePlace, Settings), Fault> {
+    if let Some(url) = &flags.state {
+        let (location, name) = object(url).map_err(|why| Fault::Usage(format!("--state: {why}")))?;
+        return Ok((StatePlace { location, name, recipe: None }, retry(flags)));
+    }
     let mut troubles = Troubles::default();
     let places = places(flags, &mut troubles);
     troubles.tell()?;
@@ -185,8 +190,9 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
 
 /// A place and the name of the state in it: `…/NAME.json`, or a directory.
 fn object(url: &str) -> Result<(Location, String), String> {
+    let named = |name: &str| Path::new(name).extension().is_some_and(|end| end == "json");
     match url.rsplit_once('/') {
-        Some((directory, name)) if name.ends_with(".json") => Ok((directory.parse()?, name.to_owned())),
+        Some((directory, name)) if named(name) => Ok((directory.parse()?, name.to_owned())),
         _ => Ok((url.parse()?, "state.json".to_owned())),
     }
 }

@@ -53,6 +53,7 @@ impl Date {
     }
 
     /// The days from this one up to and with `last`.
+    #[must_use]
     pub fn to(self, last: Self) -> impl DoubleEndedIterator<Item = Self> {
         let count = if last < self { 0 } else { last.since(self) + 1 };
         (0..count).map(move |days| Self(self.0 + TimeDelta::days(days)))

@@ -340,7 +340,12 @@ impl Journal {
         if !self.written {
             return Ok(());
         }
-        let listed: Vec<_> = self.work.list().map_ok(|listed| listed.name).try_collect().await?;
+        let listed: Result<Vec<_>, _> = self.work.list().map_ok(|listed| listed.name).try_collect().await;
+        let listed = match listed {
+            // A directory that nothing was put into yet.
+            Err(crate::store::Error::NotFound { .. }) => return Ok(()),
+            listed => listed?,
+        };
         for name in listed.iter().filter(|name| self.state.names().all(|known| known != name.as_str())) {
             self.work.delete(name).await?;
         }

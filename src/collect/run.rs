@@ -22,6 +22,8 @@ const HOURS: i64 = 8 * HOUR;
 const PAGE_LIFE: i64 = 14 * 60_000;
 /// A parked day is tried again after an hour, two, and so on up to a day.
 const PARK_FIRST: i64 = HOUR;
+/// Windows of the past are to have no more pages than this: what was seen of their days is held in memory.
+const PAGES_OF_A_WINDOW: u64 = 1500;
 
 /// Collects what is new.
 ///
@@ -80,7 +82,7 @@ impl Collector {
                     self.elsewhere.clone_from(&state.collected);
                     self.elsewhere.push((state.began, until));
                 }
-                (Task::Backfill { .. }, None) => self.elsewhere.push((state.began, Date::of(i64::MAX / 2))),
+                (Task::Backfill { .. }, None) => self.elsewhere.push((state.began, self.today().plus(365))),
                 _ => {}
             }
             if let Some(undated) = undated {
@@ -93,22 +95,23 @@ impl Collector {
         if let Task::Backfill { from, until } = self.options.task {
             self.begin_backfill(from, until)?;
         }
-        for (first, last) in self.elsewhere.clone() {
-            let last = last.min(self.today());
-            for day in first.max(self.journal.state.cursor).to(last) {
-                self.journal.state.days.entry(day).or_default().sealed = true;
+        let (today, state) = (self.today(), &mut self.journal.state);
+        for (first, last) in &self.elsewhere {
+            for day in (*first).max(state.cursor).to((*last).min(state.until.unwrap_or(today))) {
+                state.days.entry(day).or_default().sealed = true;
             }
         }
         self.clamp();
+        self.journal.state.advance();
         Ok(())
     }
 
     fn begin_backfill(&mut self, from: Date, until: Date) -> Result<(), Error> {
         let latest = self.today().plus(-self.options.look_back - 1);
-        let until = until.min(latest);
         let state = &mut self.journal.state;
+        let same = |last: Date| state.began == from && (last == until.min(latest) || last < until);
         match state.until {
-            Some(last) if (state.began, last) == (from, until) => return Ok(()),
+            Some(last) if state.cursor <= last && same(last) => return Ok(()),
             Some(last) if state.cursor <= last => {
                 return Err(Error::Usage(format!(
                     "a backfill of {} to {last} is not finished; finish it first: collect backfill --from {} --until {last}",
@@ -121,6 +124,7 @@ impl Collector {
             }
             None => {}
         }
+        let until = until.min(latest);
         if until < from {
             return Err(Error::Usage(format!(
                 "--from {from} --until {until}: nothing is left of it; the days since {} are the live collection's",
@@ -191,18 +195,22 @@ impl Collector {
 
     /// The same with less where Zoom does not answer: no days to come, no yesterday.
     async fn read_tail(&mut self, mut ask: Ask) -> Result<(Ask, Passed), Halt> {
+        let ahead = self.journal.state.ahead;
         loop {
             let message = match self.read(&ask).await {
                 Ok(passed) => return Ok((ask, passed)),
-                Err(Halt::Zoom(Trouble::Refused(message))) if self.journal.state.ahead > 0 => {
+                Err(Halt::Zoom(Trouble::Dates(message))) if self.journal.state.ahead > 0 => {
                     self.journal.state.ahead -= 1;
                     message
                 }
                 Err(Halt::Zoom(trouble)) if trouble.is_of_window() && ask.window.from < self.today() => {
-                    ask.window.from = ask.window.from.plus(1);
+                    (ask.window.from, ask.tries) = (ask.window.from.plus(1), Some(1));
                     trouble.message().to_owned()
                 }
-                Err(halt) => return Err(halt),
+                Err(halt) => {
+                    self.journal.state.ahead = ahead;
+                    return Err(halt);
+                }
             };
             ask.window.to = ask.window.to.min(self.today().plus(self.journal.state.ahead));
             self.observer.detail(&format!("{message}; asking for less"));
@@ -228,6 +236,11 @@ impl Collector {
                     _ => {}
                 }
             }
+        }
+        if state.floor.is_none() && passed.whole {
+            // Two days were read: so many pages a window of the past will have.
+            let days = PAGES_OF_A_WINDOW / (passed.pages / 2).max(1);
+            state.span = i64::try_from(days).unwrap_or(1).clamp(1, plan::LONGEST_SPAN);
         }
         let floor = passed.newest.unwrap_or(i64::MIN).max(began - HOUR);
         state.floor = state.floor.max(Some(floor));
@@ -268,11 +281,13 @@ impl Collector {
         while let Some(((first, last), tries)) = todo.pop() {
             let pieces = self.piece(first, last, tries).await?;
             todo.extend(pieces.into_iter().map(|piece| (piece, Some(1))));
-            if terms.full && todo.last().is_none_or(|((_, last), _)| *last < again) {
-                let pages = self.zoom.counts.pages - before;
-                if self.journal.state.full.at != self.started {
-                    self.journal.state.full = Cadence { at: self.started, pages };
-                }
+            let left = todo.last().is_some_and(|((_, last), _)| *last >= again);
+            if terms.full && !left && self.journal.state.full.at != self.started {
+                // What was read besides the look-back, its neighbours aside, will not be read next time.
+                let read = u64::try_from(self.today().since(first)).unwrap_or(0) + 3;
+                let wanted = u64::try_from(self.options.look_back).unwrap_or(0) + 3;
+                let pages = (self.zoom.counts.pages - before) * wanted.min(read) / read;
+                self.journal.state.full = Cadence { at: self.started, pages };
             }
         }
         Ok(())
@@ -296,12 +311,13 @@ impl Collector {
             Err(Halt::Zoom(trouble)) if trouble.is_of_window() => trouble,
             Err(halt) => return Err(halt),
         };
+        self.journal.state.resume = None;
         if pages == self.zoom.counts.pages {
             // Is it this window, or all of Zoom? A page of today tells.
             let today = self.today();
             let probe = plan::window(today, today, today, self.journal.state.ahead);
             let probe = Window { from: today, ..probe };
-            if self.zoom.page(probe, None, Some(0)).await.is_err() {
+            if self.zoom.page(probe, None, Some(2)).await.is_err() {
                 return Err(Halt::Zoom(trouble));
             }
         }
@@ -342,9 +358,7 @@ impl Collector {
                 self.seen.remove(&Slot::Day(day));
             }
         }
-        while state.days.get(&state.cursor).is_some_and(|known| known.sealed) {
-            state.cursor = state.cursor.plus(1);
-        }
+        state.advance();
         if past {
             self.flush().await?;
             self.forget_old();

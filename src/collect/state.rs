@@ -213,6 +213,13 @@ impl State {
         }
     }
 
+    /// Moves the cursor over the days that are sealed.
+    pub(crate) fn advance(&mut self) {
+        while self.days.get(&self.cursor).is_some_and(|known| known.sealed) {
+            self.cursor = self.cursor.plus(1);
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let text = serde_json::to_string(self).unwrap_or_default();
         let sha256 = crate::store::hex(&Sha256::digest(&text));

@@ -91,7 +91,7 @@ impl Collector {
             let behind = index > deepest && !here && open.keys().all(|key| met.contains_key(key));
             self.flush_now_and_then().await?;
             match page.next {
-                Some(token) if !behind && next.as_ref() != Some(&token) => next = Some(token),
+                Some(further) if !behind && next.as_ref() != Some(&further) => next = Some(further),
                 _ => return Ok((prints, met)),
             }
         }

@@ -182,14 +182,14 @@ impl Zoom {
         if status.is_success() {
             let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
             let tracking = tracking.unwrap_or_default().to_owned();
-            let said = self.what(window, next);
+            let said = what(window, next);
             let tell = |wrong: &str| self.hide(&format!("{said}: {wrong} [x-zm-trackingid {tracking}]"));
             return page::parse(&body, tracking.clone()).map_err(|wrong| match wrong {
                 Wrong::Body(wrong) => passing(tell(&wrong)),
                 Wrong::Shape(wrong) => Trouble::Broken(tell(&wrong)),
             });
         }
-        let what = self.what(window, next);
+        let what = what(window, next);
         let answer = Answer {
             status,
             headers: &headers,
@@ -216,11 +216,6 @@ impl Zoom {
         url
     }
 
-    fn what(&self, window: Window, next: Option<&str>) -> String {
-        let which = if next.is_some() { "a further page" } else { "the first page" };
-        format!("operation logs from {} to {}, {which}", window.from, window.to)
-    }
-
     /// Sends a request within the budget, and reads the whole answer.
     async fn send(
         &mut self,
@@ -230,13 +225,13 @@ impl Zoom {
         if let Some(reason) = self.stop.reason() {
             return Err(stopped(reason));
         }
-        if self.patience.max_requests.is_some_and(|most| self.counts.requests + self.counts.tokens >= most) {
+        if self.patience.max_requests.is_some_and(|most| self.counts.requests >= most) {
             return Err(stopped("--max-requests"));
         }
         if trace.starts_with("POST") {
-            self.counts.tokens += 1
+            self.counts.tokens += 1;
         } else {
-            self.counts.requests += 1
+            self.counts.requests += 1;
         }
         let started = Instant::now();
         let exchange = async {
@@ -284,10 +279,16 @@ impl Zoom {
             | Trouble::Expired(message)
             | Trouble::Passing { message, .. }
             | Trouble::Broken(message)
+            | Trouble::Dates(message)
             | Trouble::Refused(message) => *message = self.hide(message),
         }
         trouble
     }
+}
+
+fn what(window: Window, next: Option<&str>) -> String {
+    let which = if next.is_some() { "a further page" } else { "the first page" };
+    format!("operation logs from {} to {}, {which}", window.from, window.to)
 }
 
 fn passing(message: String) -> Trouble {

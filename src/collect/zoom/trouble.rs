@@ -27,6 +27,8 @@ pub(crate) enum Trouble {
     Passing { message: String, wait: Option<Duration>, throttled: bool },
     /// An answer of no use, which may be better in a moment.
     Broken(String),
+    /// Zoom does not take the dates of the window.
+    Dates(String),
     /// This request will not be answered.
     Refused(String),
 }
@@ -41,13 +43,17 @@ impl Trouble {
             | Self::Expired(message)
             | Self::Passing { message, .. }
             | Self::Broken(message)
+            | Self::Dates(message)
             | Self::Refused(message) => message,
         }
     }
 
     /// Whether the run can go on with other windows.
     pub(crate) fn is_of_window(&self) -> bool {
-        matches!(self, Self::Passing { .. } | Self::Broken(_) | Self::Refused(_) | Self::Expired(_))
+        matches!(
+            self,
+            Self::Passing { .. } | Self::Broken(_) | Self::Dates(_) | Self::Refused(_) | Self::Expired(_)
+        )
     }
 }
 
@@ -93,7 +99,7 @@ impl Answer<'_> {
                  \"Usage Reports\" and \"Operation Logs\" (view), or let an administrator own the app",
             )),
             (400, 300) if self.paged => Trouble::Expired(with("the window is begun again")),
-            (400, 300) => Trouble::Refused(with("Zoom does not take these dates or this PAGE_SIZE")),
+            (400, 300) => Trouble::Dates(with("Zoom does not take these dates or this PAGE_SIZE")),
             (300..=399, _) => Trouble::Refused(with("check ZOOM_API_BASE: it leads elsewhere")),
             (403, _) => Trouble::Access(with("check the app's scopes and its owner's role")),
             _ => Trouble::Refused(with("see Zoom's API documentation for this code")),
@@ -214,7 +220,7 @@ mod tests {
             Trouble::Unauthorized(_)
         ));
         assert!(matches!(met(400, r#"{"code":300}"#, &[], true), Trouble::Expired(_)));
-        assert!(matches!(met(400, r#"{"code":300}"#, &[], false), Trouble::Refused(_)));
+        assert!(matches!(met(400, r#"{"code":300}"#, &[], false), Trouble::Dates(_)));
         assert!(matches!(met(404, "", &[], false), Trouble::Refused(_)));
         assert!(matches!(met(502, "<html>", &[], false), Trouble::Passing { throttled: false, .. }));
     }
