@@ -266,14 +266,15 @@ impl Collector {
             plan::runs(&days, self.journal.state.span).into_iter().map(|run| (run, None)).collect();
         todo.reverse();
         while let Some(((first, last), tries)) = todo.pop() {
-            let pieces = self.piece(first, last, tries).await?;
-            todo.extend(pieces.into_iter().map(|piece| (piece, Some(1))));
-            if terms.full && todo.last().is_none_or(|((_, last), _)| *last < again) {
+            let pieces = self.piece(first, last, tries).await;
+            let outcome = pieces.map(|pieces| todo.extend(pieces.into_iter().map(|piece| (piece, Some(1)))));
+            let over = todo.last().is_none_or(|((_, last), _)| *last < again);
+            // One that a budget ended counts too: the next run goes on with its window and does not begin it again.
+            if terms.full && (over || outcome.is_err()) && self.journal.state.full.at != self.started {
                 let pages = self.zoom.counts.pages - before;
-                if self.journal.state.full.at != self.started {
-                    self.journal.state.full = Cadence { at: self.started, pages };
-                }
+                self.journal.state.full = Cadence { at: self.started, pages };
             }
+            outcome?;
         }
         Ok(())
     }
@@ -361,11 +362,11 @@ impl Collector {
         }
         let window = plan::window(today, today, today, self.journal.state.ahead);
         let ask = Ask { oldest: Some(now - HOURS), ..Ask::of(window) };
-        match self.read(&ask).await {
-            Ok(passed) => {
-                self.journal.state.hours = Cadence { at: passed.began, pages: passed.pages };
-                self.settle(&ask, &passed, &|_| false).await
-            }
+        let before = self.zoom.counts.pages;
+        let outcome = self.read(&ask).await;
+        self.journal.state.hours = Cadence { at: now, pages: self.zoom.counts.pages - before };
+        match outcome {
+            Ok(passed) => self.settle(&ask, &passed, &|_| false).await,
             Err(Halt::Zoom(trouble)) if trouble.is_of_window() => {
                 self.observer.detail(trouble.message());
                 Ok(())
