@@ -18,11 +18,13 @@ use std::time::Duration;
 fn poll(world: &World, apart: i64, long: i64) -> Vec<Run> {
     let until = world.now() + long;
     let mut runs = Vec::new();
-    while world.now() <= until {
+    loop {
         runs.push(world.collect(&[]).expect(0));
+        if world.now() + apart > until {
+            return runs;
+        }
         world.advance(apart);
     }
-    runs
 }
 
 fn total(runs: &[Run], name: &str) -> u64 {

@@ -134,7 +134,7 @@ fn runs_killed_at_random_over_and_over_lose_and_double_nothing() {
     world.collect(&["--since", "1d"]).expect(0);
     let took = began.elapsed().min(Duration::from_millis(400));
     let mut kills = 0;
-    for round in 0..90 {
+    for round in 0..120 {
         let now = world.now();
         world.zoom.add(spread(1000 + round * 100, 12, now..now + 15 * MINUTE).into_iter().map(|entry| {
             let delay = if random.bool() { 0 } else { random.i64(0..2 * HOUR) };
@@ -142,7 +142,7 @@ fn runs_killed_at_random_over_and_over_lose_and_double_nothing() {
         }));
         world.advance(15 * MINUTE);
         let mut child = world.start(&[]);
-        std::thread::sleep(took.mul_f64(random.f64()));
+        std::thread::sleep(took.mul_f64(random.f64() * 0.7));
         kills += u32::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();

@@ -279,16 +279,18 @@ impl Collector {
             plan::runs(&days, self.journal.state.span).into_iter().map(|run| (run, None)).collect();
         todo.reverse();
         while let Some(((first, last), tries)) = todo.pop() {
-            let pieces = self.piece(first, last, tries).await?;
-            todo.extend(pieces.into_iter().map(|piece| (piece, Some(1))));
+            let pieces = self.piece(first, last, tries).await;
+            let outcome = pieces.map(|pieces| todo.extend(pieces.into_iter().map(|piece| (piece, Some(1)))));
             let left = todo.last().is_some_and(|((_, last), _)| *last >= again);
-            if terms.full && !left && self.journal.state.full.at != self.started {
+            // One that a budget ended counts too: the next run goes on with its window and does not begin it again.
+            if terms.full && (!left || outcome.is_err()) && self.journal.state.full.at != self.started {
                 // What was read besides the look-back, its neighbours aside, will not be read next time.
                 let read = u64::try_from(self.today().since(first)).unwrap_or(0) + 3;
                 let wanted = u64::try_from(self.options.look_back).unwrap_or(0) + 3;
                 let pages = (self.zoom.counts.pages - before) * wanted.min(read) / read;
                 self.journal.state.full = Cadence { at: self.started, pages };
             }
+            outcome?;
         }
         Ok(())
     }
@@ -375,11 +377,11 @@ impl Collector {
         }
         let window = plan::window(today, today, today, self.journal.state.ahead);
         let ask = Ask { oldest: Some(now - HOURS), ..Ask::of(window) };
-        match self.read(&ask).await {
-            Ok(passed) => {
-                self.journal.state.hours = Cadence { at: passed.began, pages: passed.pages };
-                self.settle(&ask, &passed, &|_| false).await
-            }
+        let before = self.zoom.counts.pages;
+        let outcome = self.read(&ask).await;
+        self.journal.state.hours = Cadence { at: now, pages: self.zoom.counts.pages - before };
+        match outcome {
+            Ok(passed) => self.settle(&ask, &passed, &|_| false).await,
             Err(Halt::Zoom(trouble)) if trouble.is_of_window() => {
                 self.observer.detail(trouble.message());
                 Ok(())

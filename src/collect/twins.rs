@@ -12,8 +12,9 @@ use super::pass::{Ask, Passed, print};
 use super::zoom::Id;
 use std::collections::HashMap;
 
-/// Reading so many pages again is worth it in any run.
+/// So many pages are worth reading again at once, where it is the newest records that are read, and where it is not.
 const FEW: usize = 12;
+const SOME: usize = 100;
 /// How often a window is read again.
 const READINGS: u32 = 3;
 
@@ -36,8 +37,13 @@ impl Collector {
         sealing: &dyn Fn(Slot) -> bool,
     ) -> Result<(), Halt> {
         let deepest = passed.unsure.values().max().copied().unwrap_or(0);
+        let few = match (ask.tail || ask.oldest.is_some(), self.options.full) {
+            (_, true) => usize::MAX,
+            (true, false) => FEW,
+            (false, false) => SOME,
+        };
         let wanted =
-            |(key, page): (&(Slot, Id), &usize)| (deepest < FEW || sealing(key.0)).then_some((*key, *page));
+            |(key, page): (&(Slot, Id), &usize)| (deepest < few || sealing(key.0)).then_some((*key, *page));
         let mut open: HashMap<(Slot, Id), usize> = passed.unsure.iter().filter_map(wanted).collect();
         let mut before = passed.prints.clone();
         for _ in 0..READINGS {
