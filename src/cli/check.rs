@@ -21,7 +21,7 @@ pub(super) struct Flags {
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = match environment::options(&flags.settings, &Deed::LOOK) {
         Err(Fault::Usage(message)) => {
-            print(&format!("FAIL settings: {message}\n"))?;
+            print(&format!("FAIL settings: {message} -> see zoom-udm collect --help\n"))?;
             return Ok(Exit::Usage);
         }
         options => options?,
@@ -35,7 +35,10 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
             Ok(found) => writeln!(text, "ok {}: {found}", finding.name),
             Err(wrong) => {
                 exit = exit.max(if wrong.access { Exit::Access } else { Exit::Io });
-                let said = wrong.text.replacen("; ", " -> ", 1);
+                let said = match wrong.text.split_once("; ") {
+                    Some((what, cure)) => format!("{what} -> {cure}"),
+                    None => format!("{} -> run again, with --trace-http to see more", wrong.text),
+                };
                 writeln!(text, "FAIL {}: {said}", finding.name)
             }
         };

@@ -295,7 +295,7 @@ fn status_text(status: &Status) -> String {
     let _ = writeln!(text, "  cursor      {} (everything before it is sealed)", status.cursor);
     let _ = writeln!(
         text,
-        "  read        {}, {} s behind",
+        "  read        {}\n  lag         {} s",
         status.read_at.as_deref().unwrap_or("never"),
         status.lag_seconds
     );
@@ -306,6 +306,11 @@ fn status_text(status: &Status) -> String {
     let _ = writeln!(text, "  sealed      {} days; {} records unsettled", totals.sealed, totals.unsettled);
     for (day, records) in &status.open {
         let _ = writeln!(text, "  open        {day}: {records} records");
+    }
+    for (name, list) in [("parked", &status.parked), ("gaps", &status.gaps)] {
+        if list.is_empty() {
+            let _ = writeln!(text, "  {name:11} none");
+        }
     }
     for day in &status.parked {
         let _ = writeln!(text, "  parked      {}: {}", day.from, day.reason);

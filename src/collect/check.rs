@@ -50,7 +50,7 @@ fn wrong(trouble: &Trouble) -> Wrong {
 }
 
 fn unasked(because: &str) -> Result<String, Wrong> {
-    Err(Wrong { text: format!("not asked, because of {because}"), access: false })
+    Err(Wrong { text: format!("not asked; mend {because} first"), access: false })
 }
 
 async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
@@ -71,7 +71,7 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
         (_, Some(scope)) => Ok(format!("the app has {scope}")),
         (None, _) => Ok("Zoom does not list the app's scopes; the page tells".into()),
         (Some(_), None) => {
-            Err(Wrong { text: format!("the app lacks the scope: {}", scope_cure()), access: true })
+            Err(Wrong { text: format!("the app lacks the scope; {}", scope_cure()), access: true })
         }
     };
     let today = Date::of(options.clock.now());
