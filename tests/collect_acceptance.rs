@@ -382,7 +382,7 @@ fn days_of_events_up_to_four_hours_late_come_in_once_at_a_fraction_of_the_reques
     println!("{figures}");
     figures.balance.even();
     assert_eq!(figures.failed_runs, 0);
-    assert!(figures.late > 0 && figures.state_bytes < 400_000, "{figures}");
+    assert!(figures.late > 0 && figures.state_bytes < 200_000, "{figures}");
     let sum = |days: &std::collections::BTreeMap<i64, u64>| days.values().sum::<u64>();
     assert!(sum(&figures.requests) < sum(&figures.reference), "{figures}");
 }

@@ -30,7 +30,9 @@ pub struct Figures {
     pub requests: BTreeMap<i64, u64>,
     /// What the recipe's function would have asked for in the same days.
     pub reference: BTreeMap<i64, u64>,
+    /// What the next run needs, at its largest; and the manifests, of which each run that writes adds one for good.
     pub state_bytes: usize,
+    pub manifest_bytes: usize,
     pub memory: u64,
     pub slowest: Duration,
     pub took: Duration,
@@ -60,6 +62,7 @@ impl fmt::Display for Figures {
         writeln!(f, "requests a day       {mean} (most {most})")?;
         writeln!(f, "the recipe's         {theirs} (most {theirs_most})")?;
         writeln!(f, "state, at most       {:.2} MiB", self.state_bytes as f64 / 1_048_576.0)?;
+        writeln!(f, "manifests            {:.2} MiB", self.manifest_bytes as f64 / 1_048_576.0)?;
         writeln!(f, "memory, at most      {:.1} MiB", self.memory as f64 / 1024.0)?;
         writeln!(f, "slowest run          {:.2} s", self.slowest.as_secs_f64())?;
         writeln!(f, "took                 {:.0} s", self.took.as_secs_f64())
@@ -83,7 +86,7 @@ pub fn simulate(world: &World, scale: Scale, mut tell: impl FnMut(i64, &Figures)
             *figures.reference.entry(polled).or_default() += pages_of_the_reference(world, now, scale);
             now += scale.every;
         }
-        figures.state_bytes = figures.state_bytes.max(size_of_state(world));
+        figures.state_bytes = figures.state_bytes.max(size_of_state(world, false));
         tell(day, &figures);
     }
     // What is still to appear, and the look-back after it.
@@ -98,7 +101,8 @@ pub fn simulate(world: &World, scale: Scale, mut tell: impl FnMut(i64, &Figures)
     }
     figures.requests = world.zoom.lock().per_day.clone();
     figures.requests.retain(|day, _| (start / DAY..end / DAY).contains(day));
-    figures.state_bytes = figures.state_bytes.max(size_of_state(world));
+    figures.state_bytes = figures.state_bytes.max(size_of_state(world, false));
+    figures.manifest_bytes = size_of_state(world, true);
     figures.objects = world.objects().len();
     figures.balance = world.balance(By::Ours);
     figures.took = began.elapsed();
@@ -156,8 +160,10 @@ fn high_water(status: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn size_of_state(world: &World) -> usize {
-    world.state().values().map(bytes::Bytes::len).sum()
+/// Bytes of what is kept beside the data; of its manifests, or of all else.
+fn size_of_state(world: &World, manifests: bool) -> usize {
+    let kept = world.state().into_iter().filter(|(name, _)| name.contains("manifest") == manifests);
+    kept.map(|(_, bytes)| bytes.len()).sum()
 }
 
 /// Its run at this time reads the whole day so far, and the first one after midnight the day before.
