@@ -138,7 +138,7 @@ fn object(state: &State, name_prefix: &str, day: Date, lines: &Lines, sources: &
     Object { name, bytes: bytes.into(), sha256, records: lines.records, entry }
 }
 
-/// What a run wrote and from which pages it came.
+/// What a run wrote and from which pages it came, as JSON in gzip.
 pub(crate) fn manifest(state: &State, task: &str, at: i64, to: &str, objects: &[Object]) -> Vec<u8> {
     let manifest = serde_json::json!({
         "task": task,
@@ -148,9 +148,9 @@ pub(crate) fn manifest(state: &State, task: &str, at: i64, to: &str, objects: &[
         "records": objects.iter().map(|object| object.records).sum::<u64>(),
         "objects": objects.iter().map(|object| &object.entry).collect::<Vec<_>>(),
     });
-    let mut bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    let mut bytes = serde_json::to_vec(&manifest).unwrap_or_default();
     bytes.push(b'\n');
-    bytes
+    gzip(&bytes)
 }
 
 /// The header tells no time: the same text gives the same bytes.
@@ -203,8 +203,9 @@ mod tests {
             objects[0].name.starts_with("p/2024/01/31/zoom-operationlogs-")
                 && objects[0].name.ends_with(".json.gz")
         );
+        let manifest = manifest(&state, "collect", 0, "memory://", &objects);
         let manifest: serde_json::Value =
-            serde_json::from_slice(&manifest(&state, "collect", 0, "memory://", &objects)).unwrap();
+            serde_json::from_reader(flate2::read::GzDecoder::new(&manifest[..])).unwrap();
         let pages = &manifest["objects"][0]["pages"];
         assert_eq!(
             (pages[1]["x_zm_trackingid"].as_str(), pages[1]["first_line"].as_u64()),

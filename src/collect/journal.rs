@@ -288,8 +288,10 @@ impl Journal {
         }
         let sequence = self.state.sequence;
         let day = Date::of(self.clock.now()).path();
-        let about =
-            Object::manifest(&format!("manifests/{}/{day}/{sequence:08}.json", stem(&self.name)), manifest);
+        let about = Object::manifest(
+            &format!("manifests/{}/{day}/{sequence:08}.json.gz", stem(&self.name)),
+            manifest,
+        );
         for (number, object) in objects.iter().chain([&about]).enumerate() {
             let pending = Pending {
                 name: object.name.clone(),
