@@ -18,14 +18,19 @@ pub(super) struct Flags {
     settings: environment::SettingFlags,
 }
 
+/// Tries after the first: who looks waits for the answer, and a network that is not there is one.
+const RETRIES: usize = 1;
+
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
-    let options = match environment::options(&flags.settings, &Deed::LOOK) {
+    let mut options = match environment::options(&flags.settings, &Deed::LOOK) {
         Err(Fault::Usage(message)) => {
             print(&format!("FAIL settings: {message} -> see zoom-udm collect --help\n"))?;
             return Ok(Exit::Usage);
         }
         options => options?,
     };
+    options.patience.retries = options.patience.retries.min(RETRIES);
+    options.retry.retries = options.retry.retries.min(RETRIES);
     let voice = Voice::new(flags.settings.trace_http);
     let findings = runtime()?.block_on(crate::collect::check(&options, voice)).map_err(fault)?;
     let mut text = String::from("ok settings: complete\n");
