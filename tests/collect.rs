@@ -52,7 +52,7 @@ fn what_is_collected_into_a_directory_is_ingested_and_traced_to_its_page() {
         .state()
         .iter()
         .filter(|(name, _)| name.contains("manifest"))
-        .map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
+        .map(|(_, bytes)| gunzip(bytes))
         .collect();
     for name in world.objects().keys() {
         assert!(manifests.contains(name.as_str()), "{name} in {manifests}");
