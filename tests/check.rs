@@ -87,7 +87,7 @@ fn six_causes_are_told_apart() {
 
     let write = world();
     write.refuse(Refusal::always("PUT", "", 403));
-    said.push(fails(&write, 4, &["write", "storage.objects.create"]));
+    said.push(fails(&write, 4, &["write", "roles/storage.object"]));
 
     let network = world()
         .with("ZOOM_API_BASE", "http://127.0.0.1:9")
