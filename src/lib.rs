@@ -31,6 +31,8 @@
 //! - Every record comes out as an event or as a reject; nothing is dropped silently.
 //! - Mapping cannot fail. Only reading can refuse, for one of five reasons.
 //! - The output's bytes depend on the input's bytes and the options alone: not on threads, read sizes or gzip.
+//! - A raw record is in the bucket as often as Zoom has it: what is new is decided on one page, noted before it is
+//!   written, and written under a name that its content gives.
 //! - Every fast path has a plain twin that defines it (`serde_json`, `chrono`, the regular expression, the typed event
 //!   and its writer), and a property test that holds the two equal. A fast path that is not sure says so and the twin
 //!   decides.

@@ -115,9 +115,9 @@ fn of_store(error: &store::Error, cure: &str) -> Wrong {
     Wrong { text, access: error.is_access() }
 }
 
-const LIST: &str = "grant roles/storage.objectViewer on the bucket to the account that this runs as";
-const WRITE: &str = "grant roles/storage.objectUser on the bucket to the account that this runs as (objectCreator is \
-                     enough where data goes, but not where the state is)";
+const LIST: &str = "it needs storage.objects.list: grant roles/storage.objectViewer on the bucket to the account that this runs as";
+const WRITE: &str = "it needs storage.objects.create, and where the state is storage.objects.get and .delete too: grant \
+                     roles/storage.objectUser on the bucket to the account that this runs as";
 
 async fn bucket(options: &Options) -> Vec<Finding> {
     let names = ["bucket list", "bucket write", "conditional write"];
