@@ -150,3 +150,46 @@ fn more_twins_than_a_page_holds_are_all_written() {
     assert_eq!(collect(options(&zoom, root.path(), 300)).records_written, 700);
     assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX));
 }
+
+#[test]
+fn backfills_and_the_live_collection_share_the_days_whichever_comes_first() {
+    let day = |date: &str| date.parse::<zoom_udm::collect::Date>().unwrap();
+    let backfill = |from: &str, until: &str| Task::Backfill { from: day(from), until: day(until) };
+    let live = Task::Live { since: day("2023-11-02") };
+    let early = backfill("2023-10-30", "2023-11-05");
+    let overlapping = backfill("2023-10-25", "2023-11-13");
+    for tasks in [[early, live, overlapping], [live, early, overlapping], [early, overlapping, live]] {
+        let zoom = Zoom::start(NOW);
+        let (first, now) = (day("2023-10-25").start() / 1000, at(NOW));
+        zoom.add(
+            (first..now).step_by(1800).flat_map(|time| [entry(1, time), entry(1, time), entry(2, time)]),
+        );
+        // Without a time of its own it is seen by whoever asks for its day or one beside it.
+        zoom.add([Entry::new(day("2023-11-02").start() / 1000, "{\"action\":\"undated\"}")]);
+        let root = tempfile::tempdir().unwrap();
+        for task in tasks.into_iter().chain(tasks) {
+            collect(Options { task, ..options(&zoom, root.path(), 300) });
+        }
+        assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX), "{tasks:?}");
+    }
+}
+
+#[test]
+fn small_budgets_get_everywhere_in_the_end() {
+    let zoom = Zoom::start(NOW);
+    zoom.add((0..3000).map(|number| entry((number % 3) as u8, at(NOW) - number * 60)));
+    let root = tempfile::tempdir().unwrap();
+    let mut stopped = 0;
+    for _ in 0..60 {
+        let mut options = options(&zoom, root.path(), 50);
+        options.patience.max_requests = Some(12);
+        let report = collect(options);
+        assert!(report.requests <= 12);
+        stopped += u64::from(report.stopped.is_some());
+        if report.stopped.is_none() {
+            break;
+        }
+    }
+    assert!((1..40).contains(&stopped), "{stopped}");
+    assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX));
+}
