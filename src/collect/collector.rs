@@ -175,10 +175,13 @@ impl Collector {
             Slot::Day(date) => state.days.get(&date).and_then(|day| day.seen.as_ref()),
             Slot::Undated => state.undated.as_ref(),
         };
-        let seen = match known {
+        let mut seen = match known {
             Some(known) => self.journal.seen(known).await?,
             None => Seen::default(),
         };
+        if let (Slot::Undated, Some(before)) = (slot, &state.undated_before) {
+            seen.hear(&self.journal.seen(before).await?);
+        }
         self.seen.insert(slot, seen);
         Ok(())
     }

@@ -5,12 +5,14 @@
 //! - `seen`: what was written of a day, as a multiset of hashes. It decides what of a page is new.
 //! - `batch`: new records as objects, named by content, with the page that each came from.
 //! - `journal`: the state, swapped in one step; what is to be written is noted before it is written.
-//! - `pass`: one reading of a window; `twins`: the readings that tell twins from records that moved; `run`: the order
-//!   of it all: the newest first, then what is missing, then what may have come late.
+//! - `begin`: the state, and which days are whose.
+//! - `pass`: one reading of a window; `twins`: the readings that tell twins from records that moved.
+//! - `run`: the order of it all: the newest first, then what is missing, then what may have come late.
 //!
 //! Memory is bounded by 32 MiB of new records and about 30 bytes for each record of the days that are open.
 
 mod batch;
+mod begin;
 mod check;
 mod collector;
 mod date;

@@ -29,6 +29,8 @@ struct Tally {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     tallies: HashMap<Id, Tally>,
+    /// Known from elsewhere; taken in when it is met, forgotten otherwise.
+    hearsay: HashMap<Id, u32>,
     /// Whether it holds what the store does not.
     pub(crate) dirty: bool,
 }
@@ -37,6 +39,7 @@ impl Seen {
     /// Takes note of `on_page` equal records on one page of a pass. Returns how many of them are new, and whether there
     /// may be more than are counted now.
     pub(crate) fn count(&mut self, id: Id, on_page: u32, pass: u32) -> (u32, bool) {
+        self.believe(id);
         let tally = self.tallies.entry(id).or_default();
         if tally.pass != pass {
             (tally.pass, tally.sum) = (pass, 0);
@@ -67,11 +70,22 @@ impl Seen {
         new
     }
 
-    /// Takes what another list knows as seen, without claiming it.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    /// Takes what another list knows as seen; what is not met does not become part of this one.
+    pub(crate) fn hear(&mut self, other: &Self) {
         for (id, tally) in &other.tallies {
-            let known = self.tallies.entry(*id).or_default();
-            known.count = known.count.max(tally.count);
+            let known = self.hearsay.entry(*id).or_default();
+            *known = tally.count.max(*known);
+        }
+    }
+
+    fn believe(&mut self, id: Id) {
+        if self.hearsay.is_empty() {
+            return;
+        }
+        if let Some(count) = self.hearsay.remove(&id) {
+            let tally = self.tallies.entry(id).or_default();
+            self.dirty |= count > tally.count;
+            tally.count = tally.count.max(count);
         }
     }
 
@@ -145,6 +159,17 @@ mod tests {
         assert!(seen.is_unsure(&[1; 12], 1) && !seen.is_unsure(&[1; 12], 2));
         assert_eq!((seen.settle([1; 12], 2), seen.settle([1; 12], 2)), (1, 0));
         assert!(!seen.is_unsure(&[1; 12], 1));
+    }
+
+    #[test]
+    fn hearsay_counts_once_it_is_met_and_is_forgotten_otherwise() {
+        let mut other = Seen::default();
+        other.settle([1; 12], 2);
+        other.settle([2; 12], 1);
+        let mut seen = Seen::default();
+        seen.hear(&other);
+        assert_eq!(seen.count([1; 12], 3, 1), (1, false));
+        assert!(seen.dirty && seen.knows(&[1; 12]) && !seen.knows(&[2; 12]));
     }
 
     proptest! {

@@ -33,6 +33,12 @@ pub struct State {
     /// Records without a time of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undated: Option<SeenRef>,
+    /// Those of the time before: forgotten when this list is old, but for those that were met again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undated_before: Option<SeenRef>,
+    /// When the list of records without a time was begun.
+    #[serde(default)]
+    pub undated_since: i64,
     /// Days that an earlier backfill collected: first and last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collected: Vec<(Date, Date)>,
@@ -200,6 +206,8 @@ impl State {
             tail_at: None,
             days: BTreeMap::new(),
             undated: None,
+            undated_before: None,
+            undated_since: 0,
             collected: Vec::new(),
             gaps: Vec::new(),
             pending: Vec::new(),
@@ -232,15 +240,30 @@ impl State {
 
     /// The bytes of what was seen, with those of the state itself.
     pub(crate) fn size(&self) -> u64 {
-        let seen = self.days.values().filter_map(|day| day.seen.as_ref()).chain(&self.undated);
-        let seen: u64 = seen.map(|seen| seen.bytes).sum();
+        let seen: u64 = self.lists().map(|seen| seen.bytes).sum();
         seen + u64::try_from(self.encode().len()).unwrap_or(0)
+    }
+
+    /// Lists of what was seen.
+    fn lists(&self) -> impl Iterator<Item = &SeenRef> {
+        let days = self.days.values().filter_map(|day| day.seen.as_ref());
+        days.chain(&self.undated).chain(&self.undated_before)
+    }
+
+    /// Begins a new list of records without a time where the old one is so many milliseconds old.
+    pub(crate) fn turn_undated(&mut self, now: i64, age: i64) {
+        if self.undated.is_none() && self.undated_before.is_none() {
+            self.undated_since = now;
+        } else if now - self.undated_since > age {
+            (self.undated_before, self.undated_since) = (self.undated.take(), now);
+        }
     }
 
     /// Objects below the state's location that the state speaks of.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let seen = self.days.values().filter_map(|day| day.seen.as_ref()).chain(&self.undated);
-        seen.map(|seen| seen.name.as_str()).chain(self.pending.iter().map(|pending| pending.staged.as_str()))
+        self.lists()
+            .map(|seen| seen.name.as_str())
+            .chain(self.pending.iter().map(|pending| pending.staged.as_str()))
     }
 }
 
@@ -284,6 +307,21 @@ mod tests {
         }
         let changed = String::from_utf8(bytes).unwrap().replace("\"records\":7", "\"records\":8");
         assert!(decode(changed.as_bytes()).unwrap_err().contains("checksum"));
+    }
+
+    #[test]
+    fn records_without_a_time_are_remembered_for_one_to_two_ages() {
+        let list = |name: &str| Some(SeenRef { name: name.into(), bytes: 0 });
+        let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
+        state.turn_undated(5, 10);
+        state.undated = list("a");
+        state.turn_undated(15, 10);
+        assert_eq!(state.undated, list("a"));
+        state.turn_undated(16, 10);
+        assert_eq!((&state.undated, &state.undated_before), (&None, &list("a")));
+        state.undated = list("b");
+        state.turn_undated(27, 10);
+        assert_eq!((&state.undated, &state.undated_before), (&None, &list("b")));
     }
 
     #[test]
