@@ -260,3 +260,30 @@ fn nobody_at_the_other_end_is_said_in_so_many_words() {
     assert!(matches!(run.code, 3 | 75), "{}", run.said);
     assert!(run.said.contains("127.0.0.1:9"), "{}", run.said);
 }
+
+/// The line of the README, as it stands there, but for where the program and the stand-in are.
+#[test]
+#[cfg(unix)]
+fn the_line_of_the_readme_leads_from_zoom_to_events() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let line = readme.lines().find(|line| line.contains("zoom-udm collect --to") && line.contains("ingest"));
+    let world = world(50);
+    let script = line.unwrap().trim().trim_start_matches(". ./try-zoom.env && ");
+    let script = script.replace("target/release/zoom-udm", &world.binary.display().to_string());
+    let at = tempfile::tempdir().unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(at.path()).args(["-c", &script]).env("ZOOM_UDM_NOW", NOW);
+    for (name, value) in [
+        ("ZOOM_API_BASE", world.zoom.base()),
+        ("ZOOM_TOKEN_URL", world.zoom.token_url()),
+        ("ZOOM_ACCOUNT_ID", zoom::ACCOUNT.into()),
+        ("ZOOM_CLIENT_ID", zoom::CLIENT.into()),
+        ("ZOOM_CLIENT_SECRET", zoom::SECRET.into()),
+    ] {
+        shell.env(name, value);
+    }
+    let output = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let event: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    assert_eq!(event["metadata"]["logType"], "ZOOM_OPERATION_LOGS", "{said}");
+}
