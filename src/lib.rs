@@ -10,6 +10,7 @@
 //! | 0 | `corpus` | made-up records for tests and benches |
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
 //! | 1 | [`time`] | points in time: what a record may write, what an event carries |
+//! | 1 | `clock` | now, as runs see it; tests set it |
 //! | 1 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
 //! | 2 | [`record`] | one raw record, borrowed from its line |
 //! | 2 | [`detail`] | `operation_detail`: head, changes, addresses, users in its JSON |
@@ -17,8 +18,10 @@
 //! | 3 | [`mapping`] | record and detail to event: the table, what it compiles to, the ladder of event types, `mapping.md` |
 //! | 4 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
 //! | 5 | `store` | objects by name in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap |
-//! | 6 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
-//! | 7 | `cli` | one file a verb: flags to options to one library call to an exit code |
+//! | 6 | `lease` | which run works on what, for how long |
+//! | 7 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
+//! | 7 | `collect` | Zoom's API to objects in the bucket: windows, pages, what was seen, state |
+//! | 8 | `cli` | one file a verb: flags to options to one library call to an exit code |
 //!
 //! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
 //! input or output. A test reads the `use crate::` lines and fails on one that points up.
@@ -28,6 +31,8 @@
 //! - Every record comes out as an event or as a reject; nothing is dropped silently.
 //! - Mapping cannot fail. Only reading can refuse, for one of five reasons.
 //! - The output's bytes depend on the input's bytes and the options alone: not on threads, read sizes or gzip.
+//! - A raw record is in the bucket as often as Zoom has it: what is new is decided on one page, noted before it is
+//!   written, and written under a name that its content gives.
 //! - Every fast path has a plain twin that defines it (`serde_json`, `chrono`, the regular expression, the typed event
 //!   and its writer), and a property test that holds the two equal. A fast path that is not sure says so and the twin
 //!   decides.
@@ -36,6 +41,10 @@
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "gcs")]
+mod clock;
+#[cfg(feature = "gcs")]
+pub mod collect;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod corpus;
@@ -44,6 +53,8 @@ pub mod email;
 #[cfg(feature = "gcs")]
 pub mod ingest;
 mod json;
+#[cfg(feature = "gcs")]
+mod lease;
 pub mod mapping;
 pub mod normalize;
 pub mod record;

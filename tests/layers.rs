@@ -7,14 +7,15 @@ use regex::Regex;
 use std::path::Path;
 
 /// The rooms of each floor, from the ground. Those that are not built yet have their place.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["corpus", "json", "refusal"],
-    &["time", "email"],
+    &["time", "email", "clock"],
     &["record", "detail", "udm"],
     &["mapping"],
     &["normalize"],
     &["store"],
-    &["ingest"],
+    &["lease"],
+    &["ingest", "collect"],
     &["cli"],
 ];
 

@@ -128,7 +128,7 @@ fn tell(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{clean}");
 }
 
-fn log_as_json() {
+pub(super) fn log_as_json() {
     let filter =
         EnvFilter::try_from_env("ZOOM_UDM_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=error"));
     let logs =

@@ -117,7 +117,7 @@ enum DeleteFlag {
 type Age = Option<Duration>;
 
 /// Reads a time like 500ms, 60s, 15m, 12h or 180d.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let wrong = || format!("{text:?}: expected a number and a unit, like 60s, 15m, 12h or 180d");
     let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| wrong())?;

@@ -1,6 +1,12 @@
 //! The command line: one file a verb, each from flags to options to one library call to an exit code.
 
+#[cfg(feature = "gcs")]
+mod check;
 mod clock;
+#[cfg(feature = "gcs")]
+mod collect;
+#[cfg(feature = "gcs")]
+mod environment;
 #[cfg(feature = "gcs")]
 mod feed;
 mod generate;
@@ -28,8 +34,8 @@ Exit codes:
   2   usage or missing settings
   3   input or output failed
   4   credentials are missing, or permission is refused
-  5   another run holds the ledger
-  75  stopped early by a signal: run again";
+  5   another run holds the ledger or the state
+  75  stopped early with progress saved: run again";
 
 #[derive(Parser)]
 #[command(name = "zoom-udm", version, about, after_help = EXIT_CODES, max_term_width = 110)]
@@ -41,6 +47,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Normalize(Box<normalize::Flags>),
+    #[cfg(feature = "gcs")]
+    Collect(Box<collect::Flags>),
+    #[cfg(feature = "gcs")]
+    Check(Box<check::Flags>),
     #[cfg(feature = "gcs")]
     Ingest(Box<ingest::Flags>),
     #[cfg(feature = "gcs")]
@@ -122,6 +132,10 @@ impl From<anyhow::Error> for Fault {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Normalize(flags) => normalize::run(&flags),
+        #[cfg(feature = "gcs")]
+        Verb::Collect(flags) => collect::run(&flags),
+        #[cfg(feature = "gcs")]
+        Verb::Check(flags) => check::run(&flags),
         #[cfg(feature = "gcs")]
         Verb::Ingest(flags) => ingest::run(&flags),
         #[cfg(feature = "gcs")]

@@ -1,6 +1,6 @@
 //! Why a run ended before its work did. What one object did wrong is no such reason: it is in the ledger and the report.
 
-use crate::store;
+use crate::{lease, store};
 
 /// The reasons, sorted by what a caller can do.
 #[derive(Debug, thiserror::Error)]
@@ -29,5 +29,14 @@ pub enum Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         if error.is_access() { Self::Access(error.to_string()) } else { Self::Store(error.to_string()) }
+    }
+}
+
+impl From<lease::Error> for Error {
+    fn from(error: lease::Error) -> Self {
+        match error {
+            lease::Error::Store(error) => error.into(),
+            lease::Error::Damaged(message) => Self::Ledger(message),
+        }
     }
 }

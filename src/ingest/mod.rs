@@ -9,7 +9,6 @@
 //! each on the way to a stream, an 8 MiB part each on the way to Cloud Storage), one segment of the ledger as text,
 //! and 16 bytes and the table's room for each object that is known.
 
-mod clock;
 mod convert;
 mod error;
 pub mod ledger;
@@ -21,7 +20,7 @@ mod run;
 mod select;
 mod spool;
 
-pub use clock::Clock;
+pub use crate::clock::Clock;
 pub use error::Error;
 pub use options::{Delete, Destination, Limits, Options, Shard};
 pub use report::Report;

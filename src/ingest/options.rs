@@ -1,6 +1,6 @@
 //! What a run is to do.
 
-use super::clock::Clock;
+use crate::clock::Clock;
 use crate::normalize;
 use crate::store::{Location, Settings};
 use std::fmt;

@@ -1,10 +1,10 @@
 //! A run: many objects at once, the ledger written now and then, sources removed behind it.
 
-use super::clock::millis;
 use super::ledger::{Entry, Feed, Ledger, State, Tenancy};
 use super::object::{Job, Outcome, transfer};
 use super::select::{Selection, Skip};
 use super::{Delete, Error, Options, Report};
+use crate::clock::millis;
 use crate::store::{Listed, Store};
 use futures::StreamExt as _;
 use std::sync::Arc;

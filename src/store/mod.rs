@@ -170,6 +170,27 @@ impl Store {
         }
     }
 
+    /// The part of this place below a directory of it.
+    #[must_use]
+    pub fn below(&self, directory: &str) -> Self {
+        let directory = directory.trim_matches('/');
+        let location = match &self.location {
+            Location::Gcs { bucket, prefix } => {
+                Location::Gcs { bucket: bucket.clone(), prefix: format!("{prefix}{directory}/") }
+            }
+            Location::Memory(prefix) => Location::Memory(format!("{prefix}{directory}/")),
+            Location::File(root) => Location::File(root.join(directory)),
+        };
+        let back = match (&self.back, &location) {
+            (Back::Remote(remote), Location::Gcs { prefix, .. } | Location::Memory(prefix)) => {
+                Back::Remote(Arc::new(remote.at(prefix)))
+            }
+            (_, Location::File(root)) => Back::Local(Arc::new(Local::new(root))),
+            (back, _) => back.clone(),
+        };
+        Self { location, back }
+    }
+
     /// Where this is.
     #[must_use]
     pub fn location(&self) -> &Location {

@@ -68,6 +68,44 @@ pub struct Faults {
     pub dies_at: Option<u64>,
     /// ... and whether it still takes effect.
     pub dies_after_effect: bool,
+    /// Requests that are refused by what they ask for.
+    pub refusals: Vec<Refusal>,
+}
+
+/// A refusal of requests whose method and name fit.
+#[derive(Clone)]
+pub struct Refusal {
+    /// `GET`, `PUT` and so on; `LIST` for lists; empty for all.
+    pub method: &'static str,
+    /// A part of the name.
+    pub part: String,
+    pub status: u16,
+    /// After so many that fit, and then so many times.
+    pub after: u32,
+    pub times: u32,
+}
+
+impl Refusal {
+    pub fn always(method: &'static str, part: &str, status: u16) -> Self {
+        Self { method, part: part.into(), status, after: 0, times: u32::MAX }
+    }
+
+    pub fn once(method: &'static str, part: &str, status: u16) -> Self {
+        Self { times: 1, ..Self::always(method, part, status) }
+    }
+
+    fn strikes(&mut self, method: &str, name: &str) -> bool {
+        if !(self.method.is_empty() || self.method == method) || !name.contains(&self.part) || self.times == 0
+        {
+            return false;
+        }
+        if self.after > 0 {
+            self.after -= 1;
+            return false;
+        }
+        self.times -= 1;
+        true
+    }
 }
 
 #[derive(Default)]
@@ -85,6 +123,8 @@ pub struct State {
     pub clock: i64,
     pub in_flight: u64,
     pub most_in_flight: u64,
+    /// The buckets there are; where this says nothing, all.
+    pub buckets: Option<Vec<String>>,
 }
 
 #[derive(Clone)]
@@ -273,6 +313,18 @@ impl Gcs {
         }
         if has(&state.faults.forbidden) {
             return status(StatusCode::FORBIDDEN);
+        }
+        if state.buckets.as_ref().is_some_and(|buckets| !buckets.contains(&bucket)) {
+            let body = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist.</Message></Error>";
+            return answer(StatusCode::NOT_FOUND, body.into());
+        }
+        let method = if name.is_empty() { "LIST" } else { parts.method.as_str() };
+        let mut refusals = std::mem::take(&mut state.faults.refusals);
+        let refused =
+            refusals.iter_mut().find_map(|refusal| refusal.strikes(method, &name).then_some(refusal.status));
+        state.faults.refusals = refusals;
+        if let Some(code) = refused {
+            return status(StatusCode::from_u16(code).expect("a status"));
         }
         let header =
             |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use gcs::Gcs;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// Two days after the stand-in's objects are made.
@@ -38,9 +38,18 @@ pub fn gunzip(bytes: &[u8]) -> String {
     text
 }
 
+/// Where the program is: as the tests are told, or beside who asks.
+pub fn binary() -> PathBuf {
+    let told = option_env!("CARGO_BIN_EXE_zoom-udm").map(PathBuf::from);
+    told.unwrap_or_else(|| {
+        let examples = std::env::current_exe().unwrap();
+        examples.ancestors().nth(2).unwrap().join("zoom-udm")
+    })
+}
+
 /// The program, set up to see the stand-in and little else.
 pub fn program(server: Option<&Gcs>, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+    let mut command = Command::new(binary());
     command
         .args(arguments)
         .env_clear()

@@ -8,16 +8,13 @@
 //! marks loses no event and doubles none, since outputs are made only where there are none. It costs work.
 
 mod codec;
-mod holder;
-mod lease;
 mod segment;
 
-use super::clock::{Clock, millis};
 use super::{Error, Shard};
+use crate::clock::{Clock, millis};
+use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::Store;
 use futures::{StreamExt as _, TryStreamExt as _};
-use holder::Holder;
-use lease::{Asked, Terms};
 use segment::{Known, Segment};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -327,16 +324,18 @@ impl Ledger {
         let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
         let released =
             futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
-        released.try_collect().await
+        released.try_collect().await.map_err(Error::from)
     }
 }
 
-type Taken = (Vec<(u16, Option<lease::Held>)>, Option<String>);
+type Taken = (Vec<(u16, Option<Held>)>, Option<String>);
 
 /// Asks for segments; says which are held now, and who has others.
 async fn take(terms: &Terms<'_>, segments: Vec<u16>) -> Result<Taken, Error> {
     let asked = futures::stream::iter(segments)
-        .map(|segment| async move { Ok::<_, Error>((segment, terms.acquire(segment).await?)) })
+        .map(|segment| async move {
+            Ok::<_, Error>((segment, terms.acquire(&format!("lease-{segment:04}")).await?))
+        })
         .buffer_unordered(AT_ONCE);
     let asked: Vec<_> = asked.try_collect().await?;
     let (mut held, mut others) = (Vec::new(), None);

@@ -1,8 +1,8 @@
 //! A segment: the part of the ledger that one hash of names falls into.
 
 use super::codec::{Encoder, decode};
-use super::lease::Held;
 use super::{Entry, Error, State};
+use crate::lease::Held;
 use crate::store::Store;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};

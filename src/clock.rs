@@ -31,6 +31,6 @@ impl Clock {
 }
 
 /// A duration in milliseconds.
-pub(super) fn millis(duration: Duration) -> i64 {
+pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 /// A run of this program. Two runs are never equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Holder {
+pub(crate) struct Holder {
     /// Drawn at random.
     run: String,
     pid: u32,
@@ -16,7 +16,8 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    pub(super) fn this() -> Self {
+    /// This process.
+    pub(crate) fn this() -> Self {
         let pid = std::process::id();
         let run = format!("{:016x}", fastrand::Rng::new().u64(..) ^ u64::from(pid));
         Self { run, pid, place: place().unwrap_or_default(), started: started(pid).unwrap_or_default() }
@@ -24,17 +25,17 @@ impl Holder {
 
     /// Whether it is known that this run has ended without saying so. Being wrong here costs double work, no more:
     /// writes to the ledger are compare-and-swap, and outputs are made only where there are none.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         !self.place.is_empty()
             && place().as_deref() == Some(&self.place)
             && started(self.pid).as_deref() != Some(&self.started)
     }
 
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         self.run == other.run
     }
 
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let host = self.place.split(' ').next().filter(|host| !host.is_empty()).unwrap_or("another machine");
         format!("process {} on {host}", self.pid)
     }

@@ -1,10 +1,22 @@
-//! Leases: which run works on which segment. They keep two runs from doing the same work; that nothing is written twice
-//! rests on compare-and-swap and put-if-absent, not on them.
+//! Leases: which run works on what. They keep two runs from doing the same work; that nothing is written twice rests on
+//! compare-and-swap and put-if-absent, not on them.
 
-use super::Error;
-use super::holder::Holder;
-use crate::store::{Store, Version};
+mod holder;
+
+use crate::store::{self, Store, Version};
+pub(crate) use holder::Holder;
 use serde::{Deserialize, Serialize};
+
+/// Why a lease is neither held nor known to be another's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The store cannot be reached.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// What stands under the lease's name is none.
+    #[error("{0}")]
+    Damaged(String),
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Lease {
@@ -15,13 +27,13 @@ struct Lease {
 
 /// A lease that is held.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     name: String,
     version: Version,
 }
 
 /// What asking for a lease came to.
-pub(super) enum Asked {
+pub(crate) enum Asked {
     Got(Held),
     /// Somebody else's: whose, and until when at least.
     Taken {
@@ -31,11 +43,11 @@ pub(super) enum Asked {
 }
 
 /// How a lease is asked for.
-pub(super) struct Terms<'a> {
-    pub(super) store: &'a Store,
-    pub(super) holder: &'a Holder,
-    pub(super) now: i64,
-    pub(super) until: i64,
+pub(crate) struct Terms<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) holder: &'a Holder,
+    pub(crate) now: i64,
+    pub(crate) until: i64,
 }
 
 impl Terms<'_> {
@@ -44,8 +56,8 @@ impl Terms<'_> {
         serde_json::to_vec(&Lease { holder, until }).unwrap_or_default().into()
     }
 
-    pub(super) async fn acquire(&self, segment: u16) -> Result<Asked, Error> {
-        let name = format!("lease-{segment:04}");
+    pub(crate) async fn acquire(&self, name: &str) -> Result<Asked, Error> {
+        let name = name.to_owned();
         let (standing, version) = match self.store.read(&name).await? {
             None => (None, None),
             Some((bytes, version)) => (Some(self.parse(&name, &bytes)?), Some(version)),
@@ -64,7 +76,7 @@ impl Terms<'_> {
     }
 
     /// Extends a lease; `false` where another run has taken it over.
-    pub(super) async fn renew(&self, held: &mut Held) -> Result<bool, Error> {
+    pub(crate) async fn renew(&self, held: &mut Held) -> Result<bool, Error> {
         match self.store.update(&held.name, self.bytes(self.until), Some(held.version.clone())).await? {
             Some(version) => {
                 held.version = version;
@@ -74,7 +86,7 @@ impl Terms<'_> {
         }
     }
 
-    pub(super) async fn release(&self, held: Held) -> Result<(), Error> {
+    pub(crate) async fn release(&self, held: Held) -> Result<(), Error> {
         // Where another run has taken it over there is nothing to give back.
         self.store.update(&held.name, self.bytes(0), Some(held.version)).await?;
         Ok(())
@@ -83,7 +95,7 @@ impl Terms<'_> {
     fn parse(&self, name: &str, bytes: &[u8]) -> Result<Lease, Error> {
         let url = self.store.location().url(name);
         serde_json::from_slice(bytes).map_err(|error| {
-            Error::Ledger(format!("{url}: this is no lease ({error}); remove it if no run is at work"))
+            Error::Damaged(format!("{url}: this is no lease ({error}); remove it if no run is at work"))
         })
     }
 }

@@ -1,0 +1,329 @@
+//! `zoom-udm collect`: Zoom's API in, objects of raw records out, every record once.
+
+use super::environment::{self, Deed as Settings};
+use super::ingest::duration;
+use super::report::{self, SummaryFormat};
+use super::{Exit, Fault, clock, environment::days, feed, print};
+use crate::collect::{Date, Error, Observer, Report, Status, Task};
+use clap::{Args, Subcommand, ValueEnum};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Collect Zoom's operation logs into a bucket or directory, every record exactly once
+#[derive(Args)]
+#[command(
+    args_conflicts_with_subcommands = false,
+    after_help = "\
+Each run reads what is new, and reads again the days within --look-back for records that appear late. What was written
+is remembered as hashes and counts, so a record that comes again is not written again, and true twins stay as many as
+they are. Objects are called PREFIX/YYYY/MM/DD/zoom-operationlogs-UUID.json.gz, by the day of their records. A run that
+was killed is simply run again.
+
+Environment:
+  ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET   the Server-to-Server OAuth app
+  ZOOM_CLIENT_SECRET_FILE                               a file with the secret instead
+  GCS_BUCKET, GCS_PREFIX [zoom/operationlogs/]          where objects go, unless --to says
+  STATE_KEY                                             where the state is in GCS_BUCKET, unless --state says
+  PAGE_SIZE [300], TIMEOUT [30]                         records on a page; seconds that Zoom may be silent
+  ZOOM_API_BASE, ZOOM_TOKEN_URL                         other addresses, as for government accounts
+  HTTPS_PROXY, NO_PROXY, ZOOM_UDM_LOG                   as usual
+
+Examples:
+  zoom-udm collect
+  zoom-udm collect --to /var/log/zoom/ --since 7d --deadline 9m
+  zoom-udm collect backfill --from 2024-01-01 --until 2024-01-31
+  zoom-udm collect status
+
+Exit codes: 0 done, 1 done but some days are parked or lost, 2 usage or missing settings, 3 input or output failed,
+4 credentials, scopes, roles or permission, 5 another run is at work, 75 stopped early with progress saved"
+)]
+pub(super) struct Flags {
+    #[command(subcommand)]
+    deed: Option<Deed>,
+    /// Where a first run starts: a date, or so long ago
+    #[arg(long, value_name = "DATE|TIME", default_value = "30d")]
+    since: String,
+    /// Read all of the look-back again in this run, whatever it costs
+    #[arg(long)]
+    full: bool,
+    /// Stop cleanly after that long, with progress saved
+    #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
+    deadline: Option<Duration>,
+    /// Stop cleanly after so many requests to Zoom, with progress saved
+    #[arg(long, value_name = "N", global = true)]
+    max_requests: Option<u64>,
+    /// Only say what would be written
+    #[arg(long, global = true)]
+    dry_run: bool,
+    /// What to say at the end, on standard error
+    #[arg(long, value_enum, default_value_t, global = true)]
+    summary: SummaryFormat,
+    /// Write counts to FILE, as Prometheus reads them
+    #[arg(long, value_name = "FILE", global = true)]
+    metrics: Option<PathBuf>,
+    #[command(flatten)]
+    settings: environment::SettingFlags,
+}
+
+#[derive(Subcommand)]
+enum Deed {
+    /// Collect days of the past, beside the live collection and never in its way
+    Backfill {
+        /// The first day
+        #[arg(long, value_name = "DATE")]
+        from: Date,
+        /// The last day
+        #[arg(long, value_name = "DATE")]
+        until: Date,
+    },
+    /// Say where collecting stands: cursor, lag, open and parked days, gaps, counts
+    Status {
+        /// As what to say it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Human,
+    Json,
+}
+
+/// Speaks for a run on standard error.
+pub(super) struct Voice {
+    trace: bool,
+    terminal: bool,
+}
+
+impl Voice {
+    pub(super) fn new(trace: bool) -> Arc<Self> {
+        let terminal = io::stderr().is_terminal();
+        if !terminal {
+            feed::log_as_json();
+        }
+        Arc::new(Self { trace, terminal })
+    }
+}
+
+impl Observer for Voice {
+    fn warn(&self, message: &str) {
+        if self.terminal { report::say(message) } else { tracing::warn!("{message}") }
+    }
+
+    fn detail(&self, message: &str) {
+        tracing::info!("{message}");
+    }
+
+    fn trace(&self, message: &str) {
+        if self.trace {
+            report::say(message);
+        } else {
+            tracing::debug!("{message}");
+        }
+    }
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(anyhow::Error::from)?)
+}
+
+pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+    if let Some(Deed::Status { format }) = flags.deed {
+        return status(flags, format);
+    }
+    let task = match &flags.deed {
+        Some(Deed::Backfill { from, until }) if from > until => {
+            return Err(Fault::Usage(format!("--from {from} is behind --until {until}")));
+        }
+        Some(Deed::Backfill { from, until }) => Task::Backfill { from: *from, until: *until },
+        _ => Task::Live { since: since(&flags.since)? },
+    };
+    let settings = Settings {
+        task: Some(task),
+        deadline: flags.deadline,
+        max_requests: flags.max_requests,
+        dry_run: flags.dry_run,
+        full: flags.full,
+    };
+    let options = environment::options(&flags.settings, &settings)?;
+    let voice = Voice::new(flags.settings.trace_http);
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
+        feed::stop_at_signals(&options.stop.notify, &options.stop.flag);
+        crate::collect::run(options, voice).await
+    });
+    runtime.shutdown_background();
+    let report = outcome.map_err(fault)?;
+    if let Some(path) = &flags.metrics {
+        write_metrics(path, &report)?;
+    }
+    summary(&report, flags.dry_run, flags.summary);
+    Ok(exit(&report))
+}
+
+fn exit(report: &Report) -> Exit {
+    if report.stopped.is_some() {
+        Exit::Stopped
+    } else if report.windows_parked > 0 || report.new_gap {
+        Exit::Rejects
+    } else {
+        Exit::Done
+    }
+}
+
+/// What a failure of the collector exits with.
+pub(super) fn fault(error: Error) -> Fault {
+    match error {
+        Error::Usage(message) => Fault::Usage(message),
+        Error::Access(message) => Fault::Access(message),
+        Error::Held(message) => Fault::Held(message),
+        error => Fault::Io(anyhow::Error::msg(error.to_string())),
+    }
+}
+
+/// A date, or a duration before now.
+fn since(text: &str) -> Result<Date, Fault> {
+    if let Ok(date) = text.parse() {
+        return Ok(date);
+    }
+    let ago = duration(text).map_err(|_| {
+        Fault::Usage(format!("--since {text:?}: expected a date like 2024-01-31 or a time like 30d or 12h"))
+    })?;
+    Ok(Date::of(clock::now()?.timestamp_millis()).plus(-days(ago)))
+}
+
+fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
+    match format {
+        SummaryFormat::None => {}
+        SummaryFormat::Json => {
+            let text = serde_json::to_string(report).unwrap_or_default();
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+        SummaryFormat::Human => report::say(&as_text(report, dry_run)),
+    }
+}
+
+fn as_text(report: &Report, dry_run: bool) -> String {
+    let mut text = format!(
+        "{} records read, {} new {} ({} of them late), {} known already; {} requests and {} for tokens, {} throttled; \
+         state {} bytes, {} s behind",
+        report.records_read,
+        report.records_written,
+        if dry_run {
+            "would be written".into()
+        } else {
+            format!("written to {} objects", report.objects_written)
+        },
+        report.late,
+        report.duplicates_suppressed,
+        report.requests,
+        report.token_requests,
+        report.throttled,
+        report.state_bytes,
+        report.lag_seconds,
+    );
+    for gap in &report.gaps {
+        let _ = write!(text, "\n  missing for good: {} to {}: {}", gap.from, gap.until, gap.reason);
+    }
+    for day in &report.parked {
+        let _ = write!(text, "\n  parked: {}: {}", day.from, day.reason);
+    }
+    for note in &report.notes {
+        let _ = write!(text, "\n  {note}");
+    }
+    if let Some(reason) = &report.stopped {
+        let _ = write!(text, "\n  stopped early with progress saved: {reason}; run again");
+    }
+    text
+}
+
+fn write_metrics(path: &Path, report: &Report) -> Result<(), Fault> {
+    let mut text = String::new();
+    let parked = report.windows_parked;
+    for (name, kind, value) in [
+        ("records_read", "counter", report.records_read),
+        ("records_written", "counter", report.records_written),
+        ("duplicates_suppressed", "counter", report.duplicates_suppressed),
+        ("late", "counter", report.late),
+        ("objects_written", "counter", report.objects_written),
+        ("requests", "counter", report.requests),
+        ("token_requests", "counter", report.token_requests),
+        ("throttled", "counter", report.throttled),
+        ("windows_parked", "gauge", parked),
+        ("gaps", "gauge", report.gaps.len() as u64),
+        ("state_bytes", "gauge", report.state_bytes),
+        ("lag_seconds", "gauge", u64::try_from(report.lag_seconds).unwrap_or(0)),
+        ("stopped", "gauge", u64::from(report.stopped.is_some())),
+    ] {
+        let _ = writeln!(text, "# TYPE zoom_udm_collect_{name} {kind}\nzoom_udm_collect_{name} {value}");
+    }
+    let written = std::fs::write(path, text);
+    Ok(written
+        .map_err(|error| anyhow::Error::from(error).context(format!("--metrics {}", path.display())))?)
+}
+
+fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
+    let (place, settings) = environment::state_place(&flags.settings)?;
+    let now = clock::now()?.timestamp_millis();
+    let found = runtime()?.block_on(crate::collect::status(&place, now, &settings)).map_err(fault)?;
+    if found.is_empty() {
+        return Err(Fault::Io(anyhow::anyhow!(
+            "{}: nothing was collected yet; run zoom-udm collect",
+            place.location.url(&place.name)
+        )));
+    }
+    match format {
+        Format::Json => {
+            let lines: Vec<_> =
+                found.iter().map(|status| serde_json::to_string(status).unwrap_or_default()).collect();
+            print(&(lines.join("\n") + "\n"))
+        }
+        Format::Human => print(&found.iter().map(status_text).collect::<String>()),
+    }
+}
+
+fn status_text(status: &Status) -> String {
+    let mut text = format!("{}\n", status.state);
+    let until = status.until.map(|until| format!(" to {until}")).unwrap_or_default();
+    let _ = writeln!(text, "  about       {}{until}", status.began);
+    let _ = writeln!(text, "  cursor      {} (everything before it is sealed)", status.cursor);
+    let _ = writeln!(
+        text,
+        "  read        {}\n  lag         {} s",
+        status.read_at.as_deref().unwrap_or("never"),
+        status.lag_seconds
+    );
+    let totals = &status.totals;
+    let _ = writeln!(text, "  written     {} records in {} objects", totals.records, totals.objects);
+    let _ =
+        writeln!(text, "  suppressed  {} duplicates; {} records came late", totals.suppressed, totals.late);
+    let _ = writeln!(text, "  sealed      {} days; {} records unsettled", totals.sealed, totals.unsettled);
+    for (day, records) in &status.open {
+        let _ = writeln!(text, "  open        {day}: {records} records");
+    }
+    for (name, list) in [("parked", &status.parked), ("gaps", &status.gaps)] {
+        if list.is_empty() {
+            let _ = writeln!(text, "  {name:11} none");
+        }
+    }
+    for day in &status.parked {
+        let _ = writeln!(text, "  parked      {}: {}", day.from, day.reason);
+    }
+    for gap in &status.gaps {
+        let _ = writeln!(text, "  gap         {} to {}: {}", gap.from, gap.until, gap.reason);
+    }
+    if status.pending > 0 {
+        let _ = writeln!(text, "  pending     {} objects, written by the next run", status.pending);
+    }
+    if let Some(note) = &status.taken_over {
+        let _ = writeln!(text, "  note        {note}");
+    }
+    let _ = writeln!(text, "  state       {} bytes", status.state_bytes);
+    text
+}

@@ -1,0 +1,269 @@
+//! The collector's settings: the variables of the recipe's function, and flags that go before them.
+
+use super::ingest::duration;
+use super::{Fault, clock};
+use crate::clock::Clock;
+use crate::collect::{
+    API_BASE, Account, Date, MAX_PAGE, Options, Patience, Secret, StatePlace, Stop, TOKEN_URL, Task,
+};
+use crate::store::{Location, Settings};
+use clap::Args;
+use reqwest::Url;
+use std::path::Path;
+use std::time::Duration;
+
+/// Flags that every deed of the collector knows.
+#[derive(Args)]
+pub(super) struct SettingFlags {
+    /// Where objects go: gs://BUCKET/PREFIX/ or a directory [default: GCS_BUCKET and GCS_PREFIX]
+    #[arg(long, value_name = "URL", global = true)]
+    to: Option<Location>,
+    /// Where the state is kept [default: STATE_KEY in GCS_BUCKET, or beside --to, with `.state` on its name]
+    #[arg(long, value_name = "URL", global = true)]
+    state: Option<String>,
+    /// Allow the state among the data, where a feed may read and delete it
+    #[arg(long, global = true)]
+    state_in_data_prefix: bool,
+    /// How long a day is read again for records that appear late
+    #[arg(long, value_name = "TIME", default_value = "2d", value_parser = duration, global = true)]
+    look_back: Duration,
+    /// Show each request on standard error, without secrets
+    #[arg(long, global = true)]
+    pub(super) trace_http: bool,
+    /// How often a request is tried again
+    #[arg(long, value_name = "N", default_value = "6", global = true)]
+    retries: usize,
+    /// The first pause before a request is tried again
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, global = true, hide = true)]
+    first_pause: Duration,
+    /// How long other runs keep off when this one gives no sign of life
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, global = true)]
+    lease: Duration,
+}
+
+/// What a deed adds to the flags.
+pub(super) struct Deed {
+    pub(super) task: Option<Task>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) max_requests: Option<u64>,
+    pub(super) dry_run: bool,
+    pub(super) full: bool,
+}
+
+impl Deed {
+    /// Nothing but looking.
+    pub(super) const LOOK: Self =
+        Self { task: None, deadline: None, max_requests: None, dry_run: true, full: false };
+}
+
+/// Finds everything that is wrong before it says so.
+#[derive(Default)]
+struct Troubles(Vec<String>);
+
+impl Troubles {
+    fn note<T>(&mut self, outcome: Result<T, String>) -> Option<T> {
+        outcome.map_err(|why| self.0.push(why)).ok()
+    }
+
+    fn needed(&mut self, name: &str) -> String {
+        let value = variable(name);
+        if value.is_none() {
+            self.0.push(format!("{name} is not set"));
+        }
+        value.unwrap_or_default()
+    }
+
+    fn tell(self) -> Result<(), Fault> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::Usage(format!("settings are missing or wrong: {}", self.0.join("; "))))
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// Everything a run is told; a usage error names all that is missing or wrong.
+pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Fault> {
+    let now = clock::now()?;
+    let mut troubles = Troubles::default();
+    let places = places(flags, &mut troubles);
+    let account = account(&mut troubles);
+    let page_size = troubles.note(page_size()).unwrap_or(MAX_PAGE);
+    let timeout = troubles.note(timeout()).unwrap_or_default();
+    troubles.tell()?;
+    let (Some((to, name_prefix, state)), Some(account)) = (places, account) else {
+        return Err(Fault::Usage("settings are missing".into()));
+    };
+    if !flags.state_in_data_prefix {
+        apart(&to, &name_prefix, &state)?;
+    }
+    let today = Date::of(now.timestamp_millis());
+    Ok(Options {
+        to,
+        name_prefix,
+        state,
+        account,
+        task: deed.task.unwrap_or(Task::Live { since: today.plus(-30) }),
+        look_back: days(flags.look_back),
+        page_size,
+        timeout,
+        patience: Patience {
+            retries: flags.retries,
+            first_pause: flags.first_pause,
+            max_requests: deed.max_requests,
+        },
+        stop: Stop::new(deed.deadline),
+        dry_run: deed.dry_run,
+        full: deed.full,
+        lease: flags.lease,
+        retry: retry(flags),
+        clock: Clock::at(now),
+    })
+}
+
+/// Where the state is, for who only looks at it.
+pub(super) fn state_place(flags: &SettingFlags) -> Result<(StatePlace, Settings), Fault> {
+    if let Some(url) = &flags.state {
+        let (location, name) = object(url).map_err(|why| Fault::Usage(format!("--state: {why}")))?;
+        return Ok((StatePlace { location, name, recipe: None }, retry(flags)));
+    }
+    let mut troubles = Troubles::default();
+    let places = places(flags, &mut troubles);
+    troubles.tell()?;
+    let (_, _, state) = places.ok_or_else(|| Fault::Usage("settings are missing".into()))?;
+    Ok((state, retry(flags)))
+}
+
+fn retry(flags: &SettingFlags) -> Settings {
+    Settings {
+        retries: flags.retries,
+        first_pause: flags.first_pause.min(Settings::default().first_pause),
+        ..Settings::default()
+    }
+}
+
+/// A duration in days, a part of one counting as a whole.
+pub(super) fn days(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs().div_ceil(86_400)).unwrap_or(i64::MAX)
+}
+
+type Places = (Location, String, StatePlace);
+
+fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
+    let bucket = variable("GCS_BUCKET").map(|bucket| bucket.trim_start_matches("gs://").to_owned());
+    let (to, name_prefix) = match (&flags.to, &bucket) {
+        (Some(to), _) => (to.clone(), String::new()),
+        (None, Some(bucket)) => {
+            let prefix = variable("GCS_PREFIX").unwrap_or_else(|| "zoom/operationlogs/".into());
+            let (directory, rest) = prefix.rsplit_once('/').unwrap_or(("", &prefix));
+            let to = format!("gs://{bucket}/{directory}").parse();
+            (troubles.note(to.map_err(|why: String| format!("GCS_BUCKET: {why}")))?, rest.to_owned())
+        }
+        (None, None) => {
+            troubles.0.push("GCS_BUCKET is not set (or give --to URL)".into());
+            return None;
+        }
+    };
+    let key = match (&bucket, variable("STATE_KEY")) {
+        (Some(bucket), Some(key)) => Some(format!("gs://{bucket}/{}", key.trim_start_matches('/'))),
+        _ => None,
+    };
+    let recipe = key.as_ref().and_then(|key| object(key).ok());
+    let chosen = match (&flags.state, &flags.to, &key) {
+        (Some(url), ..) => Some(url),
+        // Whoever says where to write does not mean the recipe's state elsewhere.
+        (None, None, Some(key)) => Some(key),
+        _ => None,
+    };
+    let (location, name) = match chosen {
+        Some(url) => troubles.note(object(url).map_err(|why| format!("--state or STATE_KEY: {why}")))?,
+        None => (to.beside(".state"), "state.json".to_owned()),
+    };
+    let recipe = recipe
+        .or_else(|| Some((to.clone(), "state.json".to_owned())))
+        .filter(|recipe| *recipe != (location.clone(), name.clone()));
+    Some((to, name_prefix, StatePlace { location, name, recipe }))
+}
+
+/// A place and the name of the state in it: `…/NAME.json`, or a directory.
+fn object(url: &str) -> Result<(Location, String), String> {
+    let named = |name: &str| Path::new(name).extension().is_some_and(|end| end == "json");
+    match url.rsplit_once('/') {
+        Some((directory, name)) if named(name) => Ok((directory.parse()?, name.to_owned())),
+        _ => Ok((url.parse()?, "state.json".to_owned())),
+    }
+}
+
+/// The state must not lie where the feed reads.
+fn apart(to: &Location, name_prefix: &str, state: &StatePlace) -> Result<(), Fault> {
+    let (data, own) = (format!("{to}{name_prefix}"), state.location.url(&state.name));
+    if !own.starts_with(&data) {
+        return Ok(());
+    }
+    Err(Fault::Usage(format!(
+        "the state {own} lies within the data {data}: a feed that reads the data would take the state for logs each time \
+         it changes, and with \"Delete transferred files\" remove it, and with it the memory of what was written. Set \
+         STATE_KEY or --state to another place (such as {}state.json), or say --state-in-data-prefix",
+        to.beside(".state")
+    )))
+}
+
+fn account(troubles: &mut Troubles) -> Option<Account> {
+    let account_id = troubles.needed("ZOOM_ACCOUNT_ID");
+    let client_id = troubles.needed("ZOOM_CLIENT_ID");
+    let secret = troubles.note(secret());
+    let api_base = variable("ZOOM_API_BASE");
+    let api_base = api_base.map(|url| troubles.note(address("ZOOM_API_BASE", &url, API_BASE)));
+    let token_url = variable("ZOOM_TOKEN_URL").unwrap_or_else(|| TOKEN_URL.into());
+    let token_url = troubles.note(address("ZOOM_TOKEN_URL", &token_url, TOKEN_URL));
+    Some(Account {
+        account_id,
+        client_id,
+        secret: secret?,
+        api_base: api_base.flatten(),
+        token_url: token_url?,
+    })
+}
+
+fn secret() -> Result<Secret, String> {
+    if let Some(secret) = variable("ZOOM_CLIENT_SECRET") {
+        return Ok(Secret::new(&secret));
+    }
+    let Some(path) = variable("ZOOM_CLIENT_SECRET_FILE") else {
+        return Err("ZOOM_CLIENT_SECRET is not set (or name a file with ZOOM_CLIENT_SECRET_FILE)".into());
+    };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("ZOOM_CLIENT_SECRET_FILE {path} cannot be read: {error}"))?;
+    let secret = Secret::new(&text);
+    if secret.is_empty() { Err(format!("ZOOM_CLIENT_SECRET_FILE {path} is empty")) } else { Ok(secret) }
+}
+
+/// Secrets go over https only, but for this very machine.
+fn address(name: &str, text: &str, example: &str) -> Result<Url, String> {
+    let wrong = |why: &str| format!("{name} is {text:?}, {why}; expected an address like {example}");
+    let url: Url = text.parse().map_err(|_| wrong("which is no address"))?;
+    let host = url.host_str().unwrap_or_default();
+    let here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if here => Ok(url),
+        "http" => Err(wrong("which would carry the secret in clear")),
+        _ => Err(wrong("which is no address")),
+    }
+}
+
+fn page_size() -> Result<u16, String> {
+    let Some(text) = variable("PAGE_SIZE") else { return Ok(MAX_PAGE) };
+    let size = text.parse().ok().filter(|size| (1..=MAX_PAGE).contains(size));
+    size.ok_or_else(|| format!("PAGE_SIZE is {text:?}; expected a number from 1 to {MAX_PAGE}"))
+}
+
+fn timeout() -> Result<Duration, String> {
+    let Some(text) = variable("TIMEOUT") else { return Ok(Duration::from_secs(30)) };
+    let seconds = text.parse().ok().filter(|seconds| (1..=600).contains(seconds));
+    let wrong = || format!("TIMEOUT is {text:?}; expected a number of seconds from 1 to 600");
+    seconds.map(Duration::from_secs).ok_or_else(wrong)
+}

@@ -1,0 +1,216 @@
+//! New records on their way into objects: gathered by day, with the page that each came from.
+
+use super::date::Date;
+use super::date::instant;
+use super::state::State;
+use super::zoom::Window;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+/// Objects are made when so many bytes of records are gathered: no object unpacks to more than this and a page.
+const ENOUGH: usize = 32 << 20;
+
+/// A page that records came from.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Source {
+    from: Date,
+    to: Date,
+    page: u64,
+    read_at: String,
+    #[serde(rename = "x_zm_trackingid")]
+    tracking: String,
+}
+
+impl Source {
+    pub(crate) fn new(window: Window, page: u64, read_at: i64, tracking: &str) -> Self {
+        let Window { from, to } = window;
+        Self { from, to, page, read_at: instant(read_at), tracking: tracking.to_owned() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<u8>,
+    records: u64,
+    first: Option<i64>,
+    last: Option<i64>,
+    /// Which page, by number, and how many lines in a row are from it.
+    runs: Vec<(usize, u64)>,
+}
+
+/// Records that no object holds yet.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    days: BTreeMap<Date, Lines>,
+    sources: Vec<Source>,
+    bytes: usize,
+}
+
+/// An object that is to be written.
+pub(crate) struct Object {
+    /// Below the location of the data.
+    pub(crate) name: String,
+    pub(crate) bytes: Bytes,
+    pub(crate) sha256: String,
+    pub(crate) records: u64,
+    entry: serde_json::Value,
+}
+
+impl Object {
+    /// A manifest, to be written as objects are.
+    pub(crate) fn manifest(name: &str, bytes: Vec<u8>) -> Self {
+        let sha256 = crate::store::hex(&Sha256::digest(&bytes));
+        Self {
+            name: name.to_owned(),
+            bytes: bytes.into(),
+            sha256,
+            records: 0,
+            entry: serde_json::Value::Null,
+        }
+    }
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.days.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= ENOUGH
+    }
+
+    /// Names the page that the following records are from.
+    pub(crate) fn source(&mut self, source: Source) {
+        self.sources.push(source);
+    }
+
+    pub(crate) fn add(&mut self, day: Date, raw: &str, time: Option<i64>) {
+        let lines = self.days.entry(day).or_default();
+        lines.text.extend_from_slice(raw.as_bytes());
+        lines.text.push(b'\n');
+        lines.records += 1;
+        self.bytes += raw.len() + 1;
+        lines.first = lines.first.into_iter().chain(time).min();
+        lines.last = lines.last.into_iter().chain(time).max();
+        let source = self.sources.len().saturating_sub(1);
+        match lines.runs.last_mut() {
+            Some((page, count)) if *page == source => *count += 1,
+            _ => lines.runs.push((source, 1)),
+        }
+    }
+
+    /// Makes objects of what is gathered, and nothing is gathered any more.
+    pub(crate) fn take(&mut self, state: &State, name_prefix: &str) -> Vec<Object> {
+        let Self { days, sources, .. } = std::mem::take(self);
+        days.into_iter().map(|(day, lines)| object(state, name_prefix, day, &lines, &sources)).collect()
+    }
+}
+
+fn object(state: &State, name_prefix: &str, day: Date, lines: &Lines, sources: &[Source]) -> Object {
+    let bytes = gzip(&lines.text);
+    let uuid = uuid(&state.lineage, state.sequence, day, &lines.text);
+    let name = format!("{name_prefix}{}/zoom-operationlogs-{uuid}.json.gz", day.path());
+    let sha256 = crate::store::hex(&Sha256::digest(&bytes));
+    let mut line = 1;
+    let mut pages = Vec::new();
+    for (source, count) in &lines.runs {
+        let page = sources.get(*source).and_then(|source| serde_json::to_value(source).ok());
+        let mut page = page.unwrap_or_default();
+        page["first_line"] = line.into();
+        page["lines"] = (*count).into();
+        line += count;
+        pages.push(page);
+    }
+    let entry = serde_json::json!({
+        "name": name,
+        "records": lines.records,
+        "bytes": bytes.len(),
+        "sha256": sha256,
+        "first": lines.first.map(instant),
+        "last": lines.last.map(instant),
+        "pages": pages,
+    });
+    Object { name, bytes: bytes.into(), sha256, records: lines.records, entry }
+}
+
+/// What a run wrote and from which pages it came, as JSON in gzip.
+pub(crate) fn manifest(state: &State, task: &str, at: i64, to: &str, objects: &[Object]) -> Vec<u8> {
+    let manifest = serde_json::json!({
+        "task": task,
+        "sequence": state.sequence,
+        "written_at": instant(at),
+        "to": to,
+        "records": objects.iter().map(|object| object.records).sum::<u64>(),
+        "objects": objects.iter().map(|object| &object.entry).collect::<Vec<_>>(),
+    });
+    let mut bytes = serde_json::to_vec(&manifest).unwrap_or_default();
+    bytes.push(b'\n');
+    gzip(&bytes)
+}
+
+/// The header tells no time: the same text gives the same bytes.
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Memory takes all that is written to it.
+    let _ = encoder.write_all(text);
+    encoder.finish().unwrap_or_default()
+}
+
+/// A UUID of version 8 (RFC 9562) from what the object holds and when in this collection's life: made again after a kill
+/// it is the same, and a twin that comes later makes another object than the first.
+fn uuid(lineage: &str, sequence: u64, day: Date, text: &[u8]) -> String {
+    let head = format!("{lineage}\n{sequence}\n{day}\n");
+    let digest = Sha256::new().chain_update(head).chain_update(text).finalize();
+    let mut bytes: [u8; 16] = std::array::from_fn(|at| digest[at]);
+    bytes[6] = bytes[6] & 0x0F | 0x80;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    let hex = crate::store::hex(&bytes);
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_by_day_named_by_content_and_traceable_line_by_line() {
+        let day: Date = "2024-01-31".parse().unwrap();
+        let state = State::new("lineage".into(), day);
+        let window = Window { from: day, to: day.plus(1) };
+        let made = || {
+            let mut batch = Batch::default();
+            batch.source(Source::new(window, 1, 0, "T1"));
+            batch.add(day, "{\"a\":1}", Some(day.start()));
+            batch.add(day.plus(1), "{\"b\":1}", None);
+            batch.source(Source::new(window, 2, 0, "T2"));
+            batch.add(day, "{\"a\":2}", Some(day.start() + 1000));
+            let objects = batch.take(&state, "p/");
+            assert!(batch.is_empty());
+            objects
+        };
+        let objects = made();
+        assert_eq!(objects.len(), 2);
+        assert_eq!(
+            (objects[0].name.clone(), objects[0].bytes.clone()),
+            (made()[0].name.clone(), made()[0].bytes.clone())
+        );
+        assert!(
+            objects[0].name.starts_with("p/2024/01/31/zoom-operationlogs-")
+                && objects[0].name.ends_with(".json.gz")
+        );
+        let manifest = manifest(&state, "collect", 0, "memory://", &objects);
+        let manifest: serde_json::Value =
+            serde_json::from_reader(flate2::read::GzDecoder::new(&manifest[..])).unwrap();
+        let pages = &manifest["objects"][0]["pages"];
+        assert_eq!(
+            (pages[1]["x_zm_trackingid"].as_str(), pages[1]["first_line"].as_u64()),
+            (Some("T2"), Some(2))
+        );
+        assert_eq!(manifest["records"], 3);
+    }
+}

@@ -1,0 +1,217 @@
+//! Whether everything is set up: each question on its own, with what to do where the answer is no.
+
+use super::journal::state_name;
+use super::options::Options;
+use super::plan;
+use super::state::decode;
+use super::zoom::{CLASSIC_SCOPE, SCOPE, Trouble, Window, Zoom, scope_cure};
+use super::{Date, Error, Observer};
+use crate::store::{self, Payload, Store};
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use std::sync::Arc;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// What was asked.
+    pub name: &'static str,
+    /// What was found, or what is wrong and what to do.
+    pub outcome: Result<String, Wrong>,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone)]
+pub struct Wrong {
+    /// What was found, and what to do.
+    pub text: String,
+    /// Whether it is for want of credentials or permission.
+    pub access: bool,
+}
+
+/// Asks Zoom, the bucket and the state whether a run would go well. Writes a passing object or two, and removes them.
+///
+/// # Errors
+/// Only where no HTTP client can be made: everything else is a finding.
+pub async fn check(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
+    let mut findings = zoom(options, observer).await?;
+    findings.extend(bucket(options).await);
+    findings.push(state(options).await);
+    Ok(findings)
+}
+
+fn finding(name: &'static str, outcome: Result<String, Wrong>) -> Finding {
+    Finding { name, outcome }
+}
+
+fn wrong(trouble: &Trouble) -> Wrong {
+    let access = matches!(trouble, Trouble::Access(_) | Trouble::Unauthorized(_));
+    Wrong { text: trouble.message().to_owned(), access }
+}
+
+fn unasked(because: &str) -> Result<String, Wrong> {
+    Err(Wrong { text: format!("not asked; mend {because} first"), access: false })
+}
+
+async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
+    let mut zoom = Zoom::new(options, observer)?;
+    let token = match zoom.token().await {
+        Ok(token) => token,
+        Err(trouble) => {
+            let rest = ["scope", "permission", "page"];
+            let rest = rest.map(|name| finding(name, unasked("the token")));
+            return Ok([finding("token", Err(wrong(&trouble)))].into_iter().chain(rest).collect());
+        }
+    };
+    let scopes = || token.scope.split([' ', ',']).filter(|scope| !scope.is_empty());
+    let granted = |scope: &&str| {
+        [SCOPE, CLASSIC_SCOPE, "report:master", "report:read:operation_logs:master"].contains(scope)
+    };
+    let scope = match (scopes().next(), scopes().find(granted)) {
+        (_, Some(scope)) => Ok(format!("the app has {scope}")),
+        (None, _) => Ok("Zoom does not list the app's scopes; the page tells".into()),
+        (Some(_), None) => {
+            Err(Wrong { text: format!("the app lacks the scope; {}", scope_cure()), access: true })
+        }
+    };
+    let today = Date::of(options.clock.now());
+    let window = Window { from: today.plus(-1), to: today };
+    let page = zoom.page(window, None, None).await;
+    let refused = |trouble: &Trouble| matches!(trouble, Trouble::Access(text) if text.contains("Role"));
+    let scope = match &page {
+        Err(trouble @ Trouble::Access(text)) if scope.is_ok() && text.contains(SCOPE) => Err(wrong(trouble)),
+        _ => scope,
+    };
+    let (permission, page) = match &page {
+        Ok(page) => (
+            Ok("the app's owner may see operation logs".into()),
+            Ok(format!("{} records of {} to {today} on the first page", page.items.len(), window.from)),
+        ),
+        Err(trouble) if refused(trouble) => (Err(wrong(trouble)), unasked("the permission")),
+        Err(_) if scope.is_err() => (unasked("the scope"), unasked("the scope")),
+        Err(trouble) => (unasked("the page"), Err(wrong(trouble))),
+    };
+    let api = format!("Zoom gave an access token; the API is at {}", token.api);
+    Ok(vec![
+        finding("token", Ok(api)),
+        finding("scope", scope),
+        finding("permission", permission),
+        finding("page", page),
+    ])
+}
+
+fn of_store(error: &store::Error, cure: &str) -> Wrong {
+    let missing = matches!(error, store::Error::NotFound { .. })
+        || ["status code: 404", "NoSuchBucket", "404 Not Found"]
+            .iter()
+            .any(|mark| error.to_string().contains(mark));
+    let text = if missing {
+        format!("{error}: there is no such bucket; create it, or mend GCS_BUCKET or --to")
+    } else if error.is_access() {
+        format!("{error}; {cure}")
+    } else {
+        format!("{error}; check the network and STORAGE_EMULATOR_HOST, and try again")
+    };
+    Wrong { text, access: error.is_access() }
+}
+
+const LIST: &str = "it needs storage.objects.list: grant roles/storage.objectViewer on the bucket to the account that this runs as";
+const WRITE: &str = "it needs storage.objects.create, and where the state is storage.objects.get and .delete too: grant \
+                     roles/storage.objectUser on the bucket to the account that this runs as";
+
+async fn bucket(options: &Options) -> Vec<Finding> {
+    let names = ["bucket list", "bucket write", "conditional write"];
+    let place = match Store::open(&options.to, &options.retry).await {
+        Ok(place) => place,
+        Err(error) => {
+            let first = finding(names[0], Err(of_store(&error, LIST)));
+            return [
+                first,
+                finding(names[1], unasked("the bucket")),
+                finding(names[2], unasked("the bucket")),
+            ]
+            .into();
+        }
+    };
+    let list = match place.list().try_next().await {
+        Ok(_) => Ok(format!("{} can be listed", options.to)),
+        // A directory that is not there yet is made by the first run.
+        Err(store::Error::NotFound { .. }) if matches!(options.to, store::Location::File(_)) => {
+            Ok(format!("{} is made by the first run", options.to))
+        }
+        Err(error) => Err(of_store(&error, LIST)),
+    };
+    let write = match write(&place).await {
+        Ok(()) => Ok(format!("an object below {} can be written", options.to)),
+        Err(error) => Err(of_store(&error, WRITE)),
+    };
+    let conditional = match Store::open(&options.state.location, &options.retry).await {
+        Err(error) => Err(of_store(&error, WRITE)),
+        Ok(store) => match swap(&store).await {
+            Ok(true) => {
+                Ok(format!("below {} only the version that was read is replaced", options.state.location))
+            }
+            Ok(false) => Err(Wrong {
+                text: format!(
+                    "{}: a write that should have been refused was done: this store cannot keep two runs apart; use \
+                     Cloud Storage itself or a local directory",
+                    options.state.location
+                ),
+                access: false,
+            }),
+            Err(error) => Err(of_store(&error, WRITE)),
+        },
+    };
+    vec![finding(names[0], list), finding(names[1], write), finding(names[2], conditional)]
+}
+
+fn passing_name() -> String {
+    format!(".zoom-udm-check-{:016x}", fastrand::Rng::new().u64(..))
+}
+
+async fn write(store: &Store) -> Result<(), store::Error> {
+    let name = passing_name().trim_start_matches('.').to_owned();
+    store.put_new(&name, Payload::Bytes(Bytes::new())).await?;
+    match store.delete(&name).await {
+        // Whoever may only create leaves an empty object, which no feed makes anything of.
+        Err(error) if error.is_access() => Ok(()),
+        deleted => deleted,
+    }
+}
+
+/// Whether a swap against a version that has been replaced is refused.
+async fn swap(store: &Store) -> Result<bool, store::Error> {
+    let name = passing_name().trim_start_matches('.').to_owned();
+    let first = store.update(&name, Bytes::from_static(b"1"), None).await?;
+    let second = store.update(&name, Bytes::from_static(b"2"), first.clone()).await?;
+    let third = store.update(&name, Bytes::from_static(b"3"), first).await?;
+    store.delete(&name).await?;
+    Ok(second.is_some() && third.is_none())
+}
+
+async fn state(options: &Options) -> Finding {
+    let name = "state";
+    let store = match Store::open(&options.state.location, &options.retry).await {
+        Ok(store) => store,
+        Err(error) => return finding(name, Err(of_store(&error, WRITE))),
+    };
+    let object = state_name(options);
+    let url = store.location().url(&object);
+    finding(
+        name,
+        match store.read(&object).await {
+            Ok(None) => Ok(format!(
+                "{url} is made by the first run, which collects the last {} days at most",
+                plan::KEPT
+            )),
+            Ok(Some((bytes, _))) => match decode(&bytes) {
+                Ok(_) => Ok(format!("{url} can be read")),
+                Err(why) => Err(Wrong {
+                    text: format!("{url}: {why}; restore it from the copy beside it"),
+                    access: false,
+                }),
+            },
+            Err(error) => Err(of_store(&error, WRITE)),
+        },
+    )
+}

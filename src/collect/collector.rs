@@ -1,0 +1,237 @@
+//! What a run holds, and what becomes of each page: what of it is new goes into the batch, and the batch into objects.
+
+use super::batch::{Batch, Source, manifest};
+use super::date::Date;
+use super::journal::Journal;
+use super::options::{Options, Task};
+use super::report::Report;
+use super::seen::Seen;
+use super::zoom::{Id, Item, Page, Trouble, Window, Zoom};
+use super::{Error, Observer};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How often what was gathered is written, in seconds: this is what a kill can cost in requests.
+const FLUSH_EVERY: u64 = 60;
+
+/// Where a record is counted: under the day of its time, or with those that have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Slot {
+    Day(Date),
+    Undated,
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(date) => date.fmt(f),
+            Self::Undated => f.write_str("undated"),
+        }
+    }
+}
+
+/// Why a run goes no further.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    Zoom(Trouble),
+    Here(Error),
+}
+
+impl<E: Into<Error>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Here(error.into())
+    }
+}
+
+/// A run.
+pub(crate) struct Collector {
+    pub(crate) options: Options,
+    pub(crate) zoom: Zoom,
+    pub(crate) journal: Journal,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) report: Report,
+    /// When it began, in milliseconds since the epoch.
+    pub(crate) started: i64,
+    /// The number of the pass that goes on.
+    pub(crate) pass: u32,
+    pub(crate) seen: HashMap<Slot, Seen>,
+    pub(crate) batch: Batch,
+    /// Days that the other kind of run sees to.
+    pub(crate) elsewhere: Vec<(Date, Date)>,
+    pub(crate) flushed: Instant,
+    /// Up to this time everything had been read when the run began.
+    pub(crate) known_until: Option<i64>,
+}
+
+/// Equal records on a page: where they are counted, and where they stand.
+type Groups = HashMap<(Slot, Id), Vec<usize>>;
+
+/// What was found on a page.
+pub(crate) struct Taken {
+    /// How many records were new.
+    pub(crate) new: u64,
+    /// Those of which there may be more than are counted.
+    pub(crate) unsure: Vec<(Slot, Id)>,
+    /// Where each group stands.
+    pub(crate) groups: Groups,
+}
+
+impl Collector {
+    pub(crate) fn now(&self) -> i64 {
+        self.options.clock.now()
+    }
+
+    pub(crate) fn today(&self) -> Date {
+        Date::of(self.now())
+    }
+
+    /// Where a record is counted; nowhere if its day is not this run's business.
+    fn slot(&self, item: &Item, window: Window) -> Option<Slot> {
+        let Some(time) = item.time else { return Some(Slot::Undated) };
+        let day = Date::of(time);
+        // A time that has nothing to do with the window is no time to go by: it may be anything tomorrow.
+        if day < window.from.plus(-1) || day > window.to.plus(1) {
+            return Some(Slot::Undated);
+        }
+        self.is_ours(day).then_some(Slot::Day(day))
+    }
+
+    /// Whether the day is one that this run may still write.
+    pub(crate) fn is_ours(&self, day: Date) -> bool {
+        let state = &self.journal.state;
+        day >= state.cursor
+            && state.until.is_none_or(|until| day <= until)
+            && !state.days.get(&day).is_some_and(|known| known.sealed)
+            && !self.elsewhere.iter().any(|(first, last)| (*first..=*last).contains(&day))
+    }
+
+    /// Takes what is new of a page into the batch.
+    pub(crate) async fn take(&mut self, page: &Page, window: Window, number: u64) -> Result<Taken, Error> {
+        let mut groups: Groups = HashMap::new();
+        for (index, item) in page.items.iter().enumerate() {
+            if let Some(slot) = self.slot(item, window) {
+                groups.entry((slot, item.id)).or_default().push(index);
+            }
+        }
+        let mut slots: Vec<_> = groups.keys().map(|(slot, _)| *slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        for slot in slots {
+            self.load(slot).await?;
+        }
+        let (mut fresh, mut unsure) = (Vec::new(), Vec::new());
+        for (&(slot, id), places) in &groups {
+            let Some(seen) = self.seen.get_mut(&slot) else { continue };
+            let on_page = u32::try_from(places.len()).unwrap_or(u32::MAX);
+            let (new, open) = seen.count(id, on_page, self.pass);
+            fresh.extend(places.iter().take(usize::try_from(new).unwrap_or(0)).map(|index| (*index, slot)));
+            if open {
+                unsure.push((slot, id));
+            }
+        }
+        fresh.sort_unstable();
+        self.batch.source(Source::new(window, number, self.now(), &page.tracking));
+        let mut day = window.from.plus(1);
+        for (index, slot) in &fresh {
+            let item = &page.items[*index];
+            if let Slot::Day(date) = slot {
+                day = *date;
+            }
+            self.add(*slot, day, &item.raw, item.time, 1);
+        }
+        let new = u64::try_from(fresh.len()).unwrap_or(0);
+        self.report.records_read += u64::try_from(page.items.len()).unwrap_or(0);
+        let counted: usize = groups.values().map(Vec::len).sum();
+        self.report.duplicates_suppressed += u64::try_from(counted).unwrap_or(0) - new;
+        Ok(Taken { new, unsure, groups })
+    }
+
+    /// Adds copies of a new record; `day` is where one goes that has no day of its own.
+    pub(crate) fn add(&mut self, slot: Slot, day: Date, raw: &str, time: Option<i64>, copies: u32) {
+        let known = match slot {
+            Slot::Day(date) => self.journal.state.days.entry(date).or_default(),
+            Slot::Undated => &mut super::state::Day::default(),
+        };
+        known.records += u64::from(copies);
+        let read_before = known.full_at.is_some_and(|read| time.is_some_and(|time| time < read));
+        if read_before && time < self.known_until {
+            self.report.late += u64::from(copies);
+        }
+        let day = if let Slot::Day(date) = slot { date } else { day };
+        for _ in 0..copies {
+            self.batch.add(day, raw, time);
+        }
+    }
+
+    /// Sees to it that what was seen of a day is known.
+    pub(crate) async fn load(&mut self, slot: Slot) -> Result<(), Error> {
+        if self.seen.contains_key(&slot) {
+            return Ok(());
+        }
+        let state = &self.journal.state;
+        let known = match slot {
+            Slot::Day(date) => state.days.get(&date).and_then(|day| day.seen.as_ref()),
+            Slot::Undated => state.undated.as_ref(),
+        };
+        let mut seen = match known {
+            Some(known) => self.journal.seen(known).await?,
+            None => Seen::default(),
+        };
+        if let (Slot::Undated, Some(before)) = (slot, &state.undated_before) {
+            seen.hear(&self.journal.seen(before).await?);
+        }
+        self.seen.insert(slot, seen);
+        Ok(())
+    }
+
+    /// Writes what was gathered where there is much of it, or where it has waited for long.
+    pub(crate) async fn flush_now_and_then(&mut self) -> Result<(), Error> {
+        self.journal.keep().await?;
+        if self.batch.is_full() || self.flushed.elapsed().as_secs() >= FLUSH_EVERY {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was gathered durable, with the state as it is now.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        self.flushed = Instant::now();
+        let mut slots: Vec<_> =
+            self.seen.iter().filter(|(_, seen)| seen.dirty).map(|(slot, _)| *slot).collect();
+        slots.sort_unstable();
+        for slot in slots {
+            let Some(seen) = self.seen.get_mut(&slot) else { continue };
+            let known = self.journal.put_seen(&slot.to_string(), seen).await?;
+            seen.dirty = false;
+            match slot {
+                Slot::Day(date) => self.journal.state.days.entry(date).or_default().seen = Some(known),
+                Slot::Undated => self.journal.state.undated = Some(known),
+            }
+        }
+        if self.batch.is_empty() {
+            return self.journal.save().await;
+        }
+        let objects = self.batch.take(&self.journal.state, &self.options.name_prefix);
+        let (written, count) =
+            (objects.iter().map(|object| object.records).sum::<u64>(), objects.len() as u64);
+        let task = match self.options.task {
+            Task::Live { .. } => "collect",
+            Task::Backfill { .. } => "collect backfill",
+        };
+        let about = manifest(&self.journal.state, task, self.now(), &self.options.to.to_string(), &objects);
+        self.journal.state.totals.records += written;
+        self.journal.state.totals.objects += count;
+        self.journal.commit(&objects, about).await?;
+        self.report.records_written += written;
+        self.report.objects_written += count;
+        Ok(())
+    }
+
+    /// Lets go of what was seen of days that are not read in every run.
+    pub(crate) fn forget_old(&mut self) {
+        let recent = self.today().plus(-1);
+        self.seen.retain(|slot, seen| seen.dirty || !matches!(slot, Slot::Day(day) if *day < recent));
+    }
+}

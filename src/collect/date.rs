@@ -1,0 +1,114 @@
+//! Days of UTC, as windows and states name them.
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+/// A day in milliseconds.
+pub(crate) const DAY: i64 = 86_400_000;
+
+/// A day of UTC: `yyyy-mm-dd`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(NaiveDate);
+
+impl Date {
+    /// The day of an instant in milliseconds since the epoch.
+    #[must_use]
+    pub fn of(millis: i64) -> Self {
+        Self(DateTime::from_timestamp_millis(millis).unwrap_or_default().date_naive())
+    }
+
+    /// When it begins, in milliseconds since the epoch.
+    #[must_use]
+    pub fn start(self) -> i64 {
+        self.0.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
+    }
+
+    /// When the next one begins.
+    #[must_use]
+    pub fn end(self) -> i64 {
+        self.start() + DAY
+    }
+
+    /// So many days later, or earlier.
+    #[must_use]
+    pub fn plus(self, days: i64) -> Self {
+        let number = Days::new(days.unsigned_abs());
+        let moved = if days < 0 { self.0.checked_sub_days(number) } else { self.0.checked_add_days(number) };
+        Self(moved.unwrap_or(self.0))
+    }
+
+    /// How many days later this is than `other`.
+    #[must_use]
+    pub fn since(self, other: Self) -> i64 {
+        self.0.signed_duration_since(other.0).num_days()
+    }
+
+    /// As directories name it: `yyyy/mm/dd`.
+    #[must_use]
+    pub fn path(self) -> String {
+        self.0.format("%Y/%m/%d").to_string()
+    }
+
+    /// The days from this one up to and with `last`.
+    #[must_use]
+    pub fn to(self, last: Self) -> impl DoubleEndedIterator<Item = Self> {
+        let count = if last < self { 0 } else { last.since(self) + 1 };
+        (0..count).map(move |days| Self(self.0 + TimeDelta::days(days)))
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y-%m-%d"))
+    }
+}
+
+impl FromStr for Date {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
+        date.map(Self).ok_or_else(|| format!("{text:?}: expected a date like 2024-01-31"))
+    }
+}
+
+impl Serialize for Date {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// An instant in milliseconds since the epoch, to be read by people.
+pub(crate) fn instant(millis: i64) -> String {
+    let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_reads_back_as_it_prints_and_knows_its_neighbours() {
+        let date: Date = "2024-02-28".parse().unwrap();
+        assert_eq!(date.plus(2).to_string(), "2024-03-01");
+        assert_eq!(date.plus(-59).to_string(), "2023-12-31");
+        assert_eq!(Date::of(date.end() - 1), date);
+        assert_eq!(date.to(date.plus(2)).count(), 3);
+        assert_eq!(date.to(date.plus(-1)).count(), 0);
+        assert_eq!(date.path(), "2024/02/28");
+        for bad in ["2024-2-28", "2024-02-30", "", "today"] {
+            assert!(bad.parse::<Date>().is_err(), "{bad}");
+        }
+    }
+}

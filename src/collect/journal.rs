@@ -1,0 +1,363 @@
+//! The state in its place: who may write it, how a change of it becomes durable, and what a killed run left to do.
+//!
+//! A commit is: bytes of the new objects and the new lists of what was seen go below the state's location (1); the state
+//! is swapped for one that names them (2): from now on they are written; the objects are made in the bucket, each only
+//! if there is none of its name (3); the state is swapped for one with nothing pending (4). Killed before (2) nothing has
+//! happened. Killed behind it, the next run does (3) and (4): from the same bytes, under the same names. A run that was
+//! thought dead fails at (2), since the state is not the one that it read.
+
+use super::batch::Object;
+use super::date::{Date, instant};
+use super::options::{Options, Task};
+use super::seen::Seen;
+use super::state::{Pending, SeenRef, Standing, State, decode};
+use super::{Error, Observer};
+use crate::clock::{Clock, millis};
+use crate::lease::{Asked, Held, Holder, Terms};
+use crate::store::{Payload, Put, Store, Version};
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The state of backfills, beside that of the live collection.
+pub(crate) const BACKFILL: &str = "backfill.json";
+
+pub(crate) struct Journal {
+    store: Store,
+    /// Staged objects and lists of what was seen; nothing else is in it.
+    work: Store,
+    to: Store,
+    name: String,
+    clock: Clock,
+    ttl: Duration,
+    holder: Holder,
+    lease: Option<Held>,
+    renewed: i64,
+    dry_run: bool,
+    observer: Arc<dyn Observer>,
+    /// What was read or written last.
+    standing: Option<(Bytes, Version)>,
+    /// Whether this run has written the state, and kept the copy before that.
+    written: bool,
+    /// Whether there was a state, of ours or of the recipe.
+    pub(crate) existed: bool,
+    pub(crate) state: State,
+}
+
+/// The name of the state that a task has.
+pub(crate) fn state_name(options: &Options) -> String {
+    match options.task {
+        Task::Live { .. } => options.state.name.clone(),
+        Task::Backfill { .. } => BACKFILL.into(),
+    }
+}
+
+fn stem(name: &str) -> &str {
+    name.strip_suffix(".json").unwrap_or(name)
+}
+
+impl Journal {
+    /// Takes the lease, reads the state, and does what a killed run left to do. Without a state `begin` says how to begin.
+    pub(crate) async fn open(
+        options: &Options,
+        stores: (Store, Store),
+        observer: Arc<dyn Observer>,
+        began: Date,
+    ) -> Result<Self, Error> {
+        let (store, to) = stores;
+        let name = state_name(options);
+        let work = store.below(&format!("{}.work", stem(&name)));
+        let mut journal = Self {
+            work,
+            to,
+            clock: options.clock.clone(),
+            ttl: options.lease,
+            holder: Holder::this(),
+            lease: None,
+            renewed: 0,
+            dry_run: options.dry_run,
+            observer,
+            standing: None,
+            written: false,
+            existed: false,
+            state: State::new(lineage(options, began), began),
+            name,
+            store,
+        };
+        journal.acquire().await?;
+        match journal.load(options).await {
+            Ok(()) => Ok(journal),
+            Err(error) => {
+                // What went wrong matters more than a lease that runs out by itself.
+                let _ = journal.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn load(&mut self, options: &Options) -> Result<(), Error> {
+        let found = match self.store.read(&self.name).await? {
+            Some((bytes, version)) => {
+                let found = self.understood(&self.store.location().url(&self.name), &bytes)?;
+                self.standing = Some((bytes, version));
+                Some(found)
+            }
+            None => self.recipe(options).await?,
+        };
+        self.existed = found.is_some();
+        match found {
+            Some(Standing::Ours(state)) => self.state = *state,
+            Some(Standing::Recipe(recipe)) => self.take_over(recipe.cursor_date, options.look_back),
+            None => {}
+        }
+        self.recover().await
+    }
+
+    fn understood(&self, url: &str, bytes: &[u8]) -> Result<Standing, Error> {
+        decode(bytes).map_err(|why| {
+            Error::State(format!(
+                "{url}: {why}; it was left as it is, and nothing was collected. The copy before it is {}: put it in its \
+                 place, and at most what was written since then comes once more",
+                self.store.location().url(&self.previous())
+            ))
+        })
+    }
+
+    fn previous(&self) -> String {
+        format!("{}.previous.json", stem(&self.name))
+    }
+
+    /// The state of the recipe's collector, where that is another object.
+    async fn recipe(&self, options: &Options) -> Result<Option<Standing>, Error> {
+        let (Some((location, name)), Task::Live { .. }) = (&options.state.recipe, options.task) else {
+            return Ok(None);
+        };
+        let store = Store::open(location, &options.retry).await?;
+        match store.read(name).await? {
+            Some((bytes, _)) => self.understood(&location.url(name), &bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn take_over(&mut self, cursor: Option<Date>, look_back: i64) {
+        let Some(cursor) = cursor else { return };
+        let began = cursor.plus(-look_back);
+        let note = format!(
+            "took over from the recipe's collector, which stood at {cursor}: collecting from {began}. It kept no record of \
+             what it wrote, so records of {began} to {cursor} may be in the bucket once more"
+        );
+        self.observer.warn(&note);
+        (self.state.began, self.state.cursor, self.state.taken_over) = (began, began, Some(note));
+    }
+
+    async fn acquire(&mut self) -> Result<(), Error> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.ttl) };
+        match terms.acquire(&self.lease_name()).await? {
+            Asked::Got(held) => (self.lease, self.renewed) = (Some(held), now),
+            Asked::Taken { by, until } => {
+                return Err(Error::Held(format!(
+                    "{}: another run is at work: {by}, until {} at least unless it ends before",
+                    self.store.location(),
+                    instant(until)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn lease_name(&self) -> String {
+        format!("{}.lease", stem(&self.name))
+    }
+
+    /// Holds on to the lease; to be called now and then.
+    pub(crate) async fn keep(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let Some(held) = self.lease.as_mut().filter(|_| now - self.renewed > millis(self.ttl) / 3) else {
+            return Ok(());
+        };
+        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.ttl) };
+        if !terms.renew(held).await? {
+            return Err(self.overtaken());
+        }
+        self.renewed = now;
+        Ok(())
+    }
+
+    fn overtaken(&self) -> Error {
+        Error::Held(format!(
+            "{}: another run took over, since this one stood still; it has what this one had not written",
+            self.store.location()
+        ))
+    }
+
+    pub(crate) async fn release(&mut self) -> Result<(), Error> {
+        let Some(held) = self.lease.take() else { return Ok(()) };
+        let now = self.clock.now();
+        let terms = Terms { store: &self.store, holder: &self.holder, now, until: 0 };
+        Ok(terms.release(held).await?)
+    }
+
+    /// Swaps the state for what it is now. Fails where another run has changed it.
+    pub(crate) async fn save(&mut self) -> Result<(), Error> {
+        let bytes = Bytes::from(self.state.encode());
+        if self.dry_run || self.standing.as_ref().is_some_and(|(standing, _)| *standing == bytes) {
+            return Ok(());
+        }
+        if let Some((before, _)) = self.standing.as_ref().filter(|_| !self.written) {
+            let before = before.clone();
+            self.overwrite(&self.previous(), before).await?;
+        }
+        let read = self.standing.as_ref().map(|(_, version)| version.clone());
+        match self.store.update(&self.name, bytes.clone(), read).await? {
+            Some(version) => (self.standing, self.written) = (Some((bytes, version)), true),
+            None => return Err(self.overtaken()),
+        }
+        Ok(())
+    }
+
+    async fn overwrite(&self, name: &str, bytes: Bytes) -> Result<(), Error> {
+        let version = match self.store.read(name).await? {
+            Some((standing, _)) if standing == bytes => return Ok(()),
+            standing => standing.map(|(_, version)| version),
+        };
+        self.store.update(name, bytes, version).await?;
+        Ok(())
+    }
+
+    /// Makes a list of what was seen durable, for the next state to name.
+    pub(crate) async fn put_seen(&self, slot: &str, seen: &Seen) -> Result<SeenRef, Error> {
+        let bytes = seen.encode();
+        let name = format!("seen/{slot}-{}", &crate::store::hex(&Sha256::digest(&bytes))[..16]);
+        let size = u64::try_from(bytes.len()).unwrap_or(0);
+        if !self.dry_run {
+            self.put(&self.work, &name, bytes.into()).await?;
+        }
+        Ok(SeenRef { name, bytes: size })
+    }
+
+    /// Reads such a list.
+    pub(crate) async fn seen(&self, seen: &SeenRef) -> Result<Seen, Error> {
+        let url = self.work.location().url(&seen.name);
+        let damaged = |why: &str| {
+            Error::State(format!(
+                "{url}: {why}; nothing was collected. The state names it: restore it from a backup"
+            ))
+        };
+        let (bytes, _) = self.work.read(&seen.name).await?.ok_or_else(|| damaged("it is not there"))?;
+        Seen::decode(&bytes).map_err(|why| damaged(&why))
+    }
+
+    /// What the other kind of run remembers, if there is such a state; it is only looked at.
+    pub(crate) async fn other(&self, options: &Options) -> Result<Option<(State, Option<Seen>)>, Error> {
+        let name = match options.task {
+            Task::Live { .. } => BACKFILL,
+            Task::Backfill { .. } => &options.state.name,
+        };
+        let Some((bytes, _)) = self.store.read(name).await? else { return Ok(None) };
+        let Standing::Ours(state) = self.understood(&self.store.location().url(name), &bytes)? else {
+            return Ok(None);
+        };
+        let work = self.store.below(&format!("{}.work", stem(name)));
+        let undated = match &state.undated {
+            Some(seen) => work.read(&seen.name).await?.and_then(|(bytes, _)| Seen::decode(&bytes).ok()),
+            None => None,
+        };
+        Ok(Some((*state, undated)))
+    }
+
+    async fn put(&self, store: &Store, name: &str, bytes: Bytes) -> Result<(), Error> {
+        match store.put_new(name, Payload::Bytes(bytes)).await? {
+            Put::Created | Put::Same => Ok(()),
+            Put::Other => Err(Error::Store(format!(
+                "{}: something else stands there, which this program did not write; move it away and run again",
+                store.location().url(name)
+            ))),
+        }
+    }
+
+    /// Writes objects and their manifest as one: all of them, or none.
+    pub(crate) async fn commit(&mut self, objects: &[Object], manifest: Vec<u8>) -> Result<(), Error> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let sequence = self.state.sequence;
+        let day = Date::of(self.clock.now()).path();
+        let about = Object::manifest(
+            &format!("manifests/{}/{day}/{sequence:08}.json.gz", stem(&self.name)),
+            manifest,
+        );
+        for (number, object) in objects.iter().chain([&about]).enumerate() {
+            let pending = Pending {
+                name: object.name.clone(),
+                beside_state: number == objects.len(),
+                staged: format!("staged/{sequence:08}-{}", &object.sha256[..16]),
+                sha256: object.sha256.clone(),
+            };
+            self.put(&self.work, &pending.staged, object.bytes.clone()).await?;
+            self.state.pending.push(pending);
+        }
+        self.state.sequence += 1;
+        self.save().await?;
+        for (number, object) in objects.iter().chain([&about]).enumerate() {
+            let place = if number == objects.len() { &self.store } else { &self.to };
+            self.put(place, &object.name, object.bytes.clone()).await?;
+        }
+        self.state.pending.clear();
+        Ok(())
+    }
+
+    /// Writes what a killed run meant to write.
+    async fn recover(&mut self) -> Result<(), Error> {
+        if self.dry_run || self.state.pending.is_empty() {
+            return Ok(());
+        }
+        for pending in &self.state.pending {
+            let url = self.work.location().url(&pending.staged);
+            let lost = |why: &str| {
+                Error::State(format!(
+                    "{url}: {why}, and a killed run meant to write it; restore it from a backup"
+                ))
+            };
+            let (bytes, _) = self.work.read(&pending.staged).await?.ok_or_else(|| lost("it is not there"))?;
+            if crate::store::hex(&Sha256::digest(&bytes)) != pending.sha256 {
+                return Err(lost("it is damaged"));
+            }
+            let place = if pending.beside_state { &self.store } else { &self.to };
+            self.put(place, &pending.name, bytes).await?;
+        }
+        self.observer.detail("wrote what a run before had staged when it was ended");
+        self.state.pending.clear();
+        self.save().await
+    }
+
+    /// Removes what no state speaks of any more. Only behind a save: a run that was thought dead fails from then on, so
+    /// nothing here is anybody else's.
+    pub(crate) async fn sweep(&self) -> Result<(), Error> {
+        if !self.written {
+            return Ok(());
+        }
+        let listed: Result<Vec<_>, _> = self.work.list().map_ok(|listed| listed.name).try_collect().await;
+        let listed = match listed {
+            // A directory that nothing was put into yet.
+            Err(crate::store::Error::NotFound { .. }) => return Ok(()),
+            listed => listed?,
+        };
+        for name in listed.iter().filter(|name| self.state.names().all(|known| known != name.as_str())) {
+            self.work.delete(name).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What sets this collection's objects apart from any other's. A run that is killed before there is a state draws the
+/// same again.
+fn lineage(options: &Options, began: Date) -> String {
+    let text = format!("{}\n{}\n{}\n{began}", options.to, options.state.location, state_name(options));
+    crate::store::hex(&Sha256::digest(text))[..32].to_owned()
+}

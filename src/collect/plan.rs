@@ -1,0 +1,154 @@
+//! Which days to ask for, and what an answer says about them.
+//!
+//! Nobody documents whether Zoom's `to` belongs to the window, nor in which zone its days begin. A window is therefore
+//! asked from the day before the first wanted one to two days behind the last: whatever a day's zone and whether or not
+//! `to` counts, the wanted days of UTC are in it. Records tell their own time, so what else comes does no harm.
+
+use super::date::Date;
+use super::state::{Cadence, State};
+use super::zoom::Window;
+
+/// The most days of a window that are wanted, so that it spans no more than 28 with its neighbours: a month's least.
+pub(crate) const LONGEST_SPAN: i64 = 25;
+/// How many days beyond today are asked for.
+pub(crate) const AHEAD: i64 = 2;
+/// How many days Zoom keeps: six months, which are 181 days at least.
+pub(crate) const KEPT: i64 = 180;
+/// What is read again takes this long to be due again for each page that it took: about 500 requests a day, for each of
+/// the two kinds (the last hours, the look-back). A small account is read again in every run.
+const MILLIS_PER_PAGE: i64 = 172_800;
+
+/// The window that holds these days, whatever Zoom takes `to` and a day for.
+pub(crate) fn window(first: Date, last: Date, today: Date, ahead: i64) -> Window {
+    let to = last.plus(AHEAD).min(today.plus(ahead));
+    Window { from: first.plus(-1), to: to.max(first) }
+}
+
+/// The days that are wholly in a window, whatever Zoom takes `to` and a day for.
+pub(crate) fn covered(window: Window, today: Date, ahead: i64) -> (Date, Date) {
+    let last = if window.to >= today.plus(ahead) { today } else { window.to.plus(-AHEAD) };
+    (window.from.plus(1), last)
+}
+
+/// The oldest day that Zoom has all of.
+pub(crate) fn oldest(today: Date) -> Date {
+    today.plus(1 - KEPT)
+}
+
+/// Whether something is due to be read again.
+pub(crate) fn is_due(cadence: Cadence, now: i64) -> bool {
+    let pages = i64::try_from(cadence.pages).unwrap_or(i64::MAX / MILLIS_PER_PAGE);
+    now >= cadence.at.saturating_add(pages.saturating_mul(MILLIS_PER_PAGE))
+}
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) now: i64,
+    /// In days.
+    pub(crate) look_back: i64,
+    /// Whether the days of the look-back are to be read again.
+    pub(crate) full: bool,
+    /// When the run began: what was read since then is not read again.
+    pub(crate) started: i64,
+}
+
+/// When nothing more is expected of a day.
+pub(crate) fn seals_at(day: Date, look_back: i64) -> i64 {
+    day.plus(look_back).end()
+}
+
+/// The days that must be read: those never read whole, those that can be sealed now, and those of the look-back.
+pub(crate) fn due(state: &State, terms: Terms) -> Vec<Date> {
+    let today = Date::of(terms.now);
+    let last = state.until.map_or(today, |until| until.min(today));
+    let is_due = |day: &Date| {
+        let Some(known) = state.days.get(day) else { return true };
+        let waits = known.parked.as_ref().is_some_and(|parked| parked.next > terms.now);
+        if known.sealed || waits {
+            return false;
+        }
+        let Some(read) = known.full_at else { return true };
+        let closes = terms.now >= seals_at(*day, terms.look_back);
+        closes || known.parked.is_some() || (terms.full && read < terms.started)
+    };
+    state.cursor.to(last).filter(is_due).collect()
+}
+
+/// Days in a row, newest first, in pieces of `span` days at most.
+pub(crate) fn runs(days: &[Date], span: i64) -> Vec<(Date, Date)> {
+    let mut runs: Vec<(Date, Date)> = Vec::new();
+    for &day in days.iter().rev() {
+        match runs.last_mut() {
+            Some((first, last)) if first.plus(-1) == day && last.since(day) < span => *first = day,
+            _ => runs.push((day, day)),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::date::DAY;
+    use crate::collect::state::{Day, Parked};
+
+    fn date(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_window_holds_its_days_in_every_zone_and_with_either_end() {
+        let today = date("2024-03-10");
+        for (first, last) in [("2024-03-01", "2024-03-03"), ("2024-03-09", "2024-03-10")] {
+            let (first, last) = (date(first), date(last));
+            let window = window(first, last, today, AHEAD);
+            assert_eq!(covered(window, today, AHEAD), (first, last));
+            for zone in [-12, 0, 14] {
+                // Days begin `zone` hours earlier than those of UTC; `to` does not count.
+                let starts = window.from.start() - zone * 3_600_000;
+                let ends = window.to.start() - zone * 3_600_000;
+                assert!(starts <= first.start() && ends >= last.end(), "{zone}");
+            }
+            assert!(window.to.since(window.from) <= 28);
+        }
+    }
+
+    #[test]
+    fn the_longest_window_spans_no_more_than_the_shortest_month() {
+        let first = date("2024-01-10");
+        let window = window(first, first.plus(LONGEST_SPAN - 1), date("2024-05-01"), AHEAD);
+        assert!(window.to.since(window.from) <= 28);
+    }
+
+    #[test]
+    fn days_are_due_until_they_are_sealed() {
+        let now = date("2024-03-10").start() + DAY / 2;
+        let mut state = State::new("x".into(), date("2024-03-05"));
+        let terms = Terms { now, look_back: 2, full: false, started: now };
+        let read = |at: &str| Day { full_at: Some(date(at).start()), ..Day::default() };
+        state.days.insert(date("2024-03-05"), Day { sealed: true, ..Day::default() });
+        state.days.insert(date("2024-03-06"), read("2024-03-07"));
+        state.days.insert(date("2024-03-08"), read("2024-03-09"));
+        state.days.insert(date("2024-03-09"), read("2024-03-10"));
+        let parked = Parked { reason: String::new(), attempts: 1, next: now + 1 };
+        state.days.insert(date("2024-03-10"), Day { parked: Some(parked), ..Day::default() });
+        // The 6th can be sealed since the 9th; the 7th was never read.
+        assert_eq!(due(&state, terms), [date("2024-03-06"), date("2024-03-07")]);
+        let full = due(&state, Terms { full: true, ..terms });
+        assert_eq!(full.len(), 4);
+        assert_eq!(due(&state, Terms { now: now + 1, ..terms }).len(), 3);
+        assert_eq!(runs(&full, 25), [(date("2024-03-06"), date("2024-03-09"))]);
+        assert_eq!(
+            runs(&full, 3),
+            [(date("2024-03-07"), date("2024-03-09")), (date("2024-03-06"), date("2024-03-06"))]
+        );
+    }
+
+    #[test]
+    fn what_took_few_pages_is_soon_due_again() {
+        assert!(is_due(Cadence::default(), 1));
+        assert!(is_due(Cadence { at: 0, pages: 5 }, 15 * 60_000));
+        assert!(!is_due(Cadence { at: 0, pages: 50 }, 120 * 60_000));
+    }
+}

@@ -1,0 +1,188 @@
+//! What was seen of a day: how often each record, so that it is written as often as Zoom has it and no more.
+//!
+//! Records have no id, and true twins exist: three equal records in one second are three. A page is one answer, so equal
+//! records on one page are twins beyond doubt: what a page holds more of than was ever counted is new ([`Seen::count`]).
+//! Equal records on different pages are twins, or one record that moved down while newer ones came in above. Which of
+//! the two it is, another reading tells: see `twins`. Counts only ever grow to what is certain, so nothing is written
+//! twice.
+//!
+//! As bytes: a line `zoom-udm-seen 1 SHA256-OF-THE-REST`, then 12 bytes and a count (LEB128) for each record, in order.
+
+use super::zoom::Id;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+
+const MAGIC: &str = "zoom-udm-seen";
+const VERSION: &str = "1";
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    /// How many there are for certain.
+    count: u32,
+    /// How many the pages of one pass had together.
+    sum: u32,
+    /// Which pass.
+    pass: u32,
+}
+
+/// The records of a day.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    tallies: HashMap<Id, Tally>,
+    /// Known from elsewhere; taken in when it is met, forgotten otherwise.
+    hearsay: HashMap<Id, u32>,
+    /// Whether it holds what the store does not.
+    pub(crate) dirty: bool,
+}
+
+impl Seen {
+    /// Takes note of `on_page` equal records on one page of a pass. Returns how many of them are new, and whether there
+    /// may be more than are counted now.
+    pub(crate) fn count(&mut self, id: Id, on_page: u32, pass: u32) -> (u32, bool) {
+        self.believe(id);
+        let tally = self.tallies.entry(id).or_default();
+        if tally.pass != pass {
+            (tally.pass, tally.sum) = (pass, 0);
+        }
+        tally.sum = tally.sum.saturating_add(on_page);
+        let new = on_page.saturating_sub(tally.count);
+        tally.count += new;
+        let unsure = tally.sum > tally.count;
+        self.dirty |= new > 0;
+        (new, unsure)
+    }
+
+    /// Whether the pages of that pass had more together than are certain.
+    pub(crate) fn is_unsure(&self, id: &Id, pass: u32) -> bool {
+        self.tallies.get(id).is_some_and(|tally| tally.pass == pass && tally.sum > tally.count)
+    }
+
+    pub(crate) fn knows(&self, id: &Id) -> bool {
+        self.tallies.contains_key(id)
+    }
+
+    /// It is known by now that there are `count`: returns how many of them are new.
+    pub(crate) fn settle(&mut self, id: Id, count: u32) -> u32 {
+        let tally = self.tallies.entry(id).or_default();
+        let new = count.saturating_sub(tally.count);
+        tally.count += new;
+        self.dirty |= new > 0;
+        new
+    }
+
+    /// Takes what another list knows as seen; what is not met does not become part of this one.
+    pub(crate) fn hear(&mut self, other: &Self) {
+        for (id, tally) in &other.tallies {
+            let known = self.hearsay.entry(*id).or_default();
+            *known = tally.count.max(*known);
+        }
+    }
+
+    fn believe(&mut self, id: Id) {
+        if self.hearsay.is_empty() {
+            return;
+        }
+        if let Some(count) = self.hearsay.remove(&id) {
+            let tally = self.tallies.entry(id).or_default();
+            self.dirty |= count > tally.count;
+            tally.count = tally.count.max(count);
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut known: Vec<_> = self.tallies.iter().map(|(id, tally)| (*id, tally.count)).collect();
+        known.sort_unstable();
+        let mut body = Vec::with_capacity(known.len() * 13);
+        for (id, mut count) in known {
+            body.extend_from_slice(&id);
+            while count >= 0x80 {
+                body.push(u8::try_from(count & 0x7F).unwrap_or(0) | 0x80);
+                count >>= 7;
+            }
+            body.push(u8::try_from(count).unwrap_or(0));
+        }
+        let mut bytes = format!("{MAGIC} {VERSION} {}\n", digest(&body)).into_bytes();
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    /// The error says what is wrong.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let end = memchr::memchr(b'\n', bytes).ok_or("it is no list of what was seen, or was cut short")?;
+        let (head, body) = (String::from_utf8_lossy(&bytes[..end]), &bytes[end + 1..]);
+        match head.split(' ').collect::<Vec<_>>()[..] {
+            [MAGIC, VERSION, sum] if sum == digest(body) => {}
+            [MAGIC, VERSION, _] => return Err("it is damaged (its checksum differs)".into()),
+            _ => return Err("it has a format that this program does not read".into()),
+        }
+        let mut seen = Self::default();
+        let mut rest = body;
+        while let Some((id, behind)) = rest.split_first_chunk::<12>() {
+            let (mut count, mut shift, mut used) = (0_u32, 0_u32, 0);
+            for byte in behind {
+                count |= u32::from(byte & 0x7F).checked_shl(shift).unwrap_or(0);
+                (shift, used) = (shift + 7, used + 1);
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            seen.tallies.insert(*id, Tally { count, ..Tally::default() });
+            rest = &behind[used..];
+        }
+        Ok(seen)
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    crate::store::hex(&Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn twins_on_a_page_are_twins_and_the_same_page_again_is_nothing_new() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.count([1; 12], 3, 1), (3, false));
+        assert_eq!(seen.count([1; 12], 3, 2), (0, false));
+        assert_eq!(seen.count([1; 12], 1, 3), (0, false));
+        assert_eq!(seen.count([1; 12], 4, 4), (1, false));
+    }
+
+    #[test]
+    fn equal_records_on_two_pages_are_left_open() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.count([1; 12], 1, 1), (1, false));
+        assert_eq!(seen.count([1; 12], 1, 1), (0, true));
+        assert!(seen.is_unsure(&[1; 12], 1) && !seen.is_unsure(&[1; 12], 2));
+        assert_eq!((seen.settle([1; 12], 2), seen.settle([1; 12], 2)), (1, 0));
+        assert!(!seen.is_unsure(&[1; 12], 1));
+    }
+
+    #[test]
+    fn hearsay_counts_once_it_is_met_and_is_forgotten_otherwise() {
+        let mut other = Seen::default();
+        other.settle([1; 12], 2);
+        other.settle([2; 12], 1);
+        let mut seen = Seen::default();
+        seen.hear(&other);
+        assert_eq!(seen.count([1; 12], 3, 1), (1, false));
+        assert!(seen.dirty && seen.knows(&[1; 12]) && !seen.knows(&[2; 12]));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_seen_reads_back(counts in proptest::collection::vec((any::<[u8; 12]>(), 1_u32..1 << 20), 0..50)) {
+            let mut seen = Seen::default();
+            counts.iter().for_each(|(id, count)| { seen.settle(*id, *count); });
+            let bytes = seen.encode();
+            let read = Seen::decode(&bytes).unwrap();
+            prop_assert_eq!(read.encode(), bytes.clone());
+            for cut in [0, 5, bytes.len() - 1] {
+                prop_assert!(Seen::decode(&bytes[..cut]).is_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What is remembered from run to run, and its form: JSON with a schema version and a checksum over all the rest.
+
+use super::date::Date;
+use super::report::Gap;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+const FORMAT: &str = "zoom-udm-collect";
+const VERSION: u32 = 1;
+
+/// What is remembered. Instants are in milliseconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Drawn once: no two collections name their objects alike.
+    pub lineage: String,
+    /// How often objects were written.
+    pub sequence: u64,
+    /// The first day that this collection is about.
+    pub began: Date,
+    /// The last one, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
+    /// Everything before this day is sealed, or is a gap. Never moves back.
+    pub cursor: Date,
+    /// Everything up to this time had been read when the newest page was last read down to it.
+    pub floor: Option<i64>,
+    /// When that was.
+    pub tail_at: Option<i64>,
+    /// From the cursor on, by day.
+    pub days: BTreeMap<Date, Day>,
+    /// Records without a time of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undated: Option<SeenRef>,
+    /// Those of the time before: forgotten when this list is old, but for those that were met again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undated_before: Option<SeenRef>,
+    /// When the list of records without a time was begun.
+    #[serde(default)]
+    pub undated_since: i64,
+    /// Days that an earlier backfill collected: first and last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collected: Vec<(Date, Date)>,
+    /// Days that will never be collected.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// Objects on their way into the bucket.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
+    /// When the last hours were read again, and what it took.
+    #[serde(default)]
+    pub hours: Cadence,
+    /// When the look-back was read again, and what it took.
+    #[serde(default)]
+    pub full: Cadence,
+    /// How many days a window of the past spans.
+    pub span: i64,
+    /// How many days beyond today Zoom may be asked for.
+    pub ahead: i64,
+    /// A window that a run did not get to the end of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
+    /// What was taken over from the recipe's collector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_over: Option<String>,
+    /// Since the beginning.
+    #[serde(default)]
+    pub totals: Totals,
+}
+
+/// A day that the state knows of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Day {
+    /// Records written.
+    pub records: u64,
+    /// Nothing more is expected of it.
+    #[serde(default)]
+    pub sealed: bool,
+    /// When a reading of all of it began last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_at: Option<i64>,
+    /// What was seen of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<SeenRef>,
+    /// It cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Parked>,
+}
+
+/// Where a list of what was seen is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenRef {
+    /// Its object.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Why a day is left alone for now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// What went wrong.
+    pub reason: String,
+    /// How often.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub next: i64,
+}
+
+/// When something was done, and how many pages it took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cadence {
+    /// When it began.
+    pub at: i64,
+    /// Pages.
+    pub pages: u64,
+}
+
+/// An object that is to be written, and whose bytes wait below the state's location.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What it is called in the bucket.
+    pub name: String,
+    /// Whether it goes below the state's location instead.
+    #[serde(default)]
+    pub beside_state: bool,
+    /// Where its bytes wait.
+    pub staged: String,
+    /// The SHA-256 of its bytes.
+    pub sha256: String,
+}
+
+/// How to go on in a window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// Its first day.
+    pub from: Date,
+    /// Its last.
+    pub to: Date,
+    /// Records on a page, which must stay the same.
+    pub page_size: u16,
+    /// The token of the next page.
+    pub token: String,
+    /// When it was given.
+    pub issued: i64,
+    /// When the first page was read.
+    pub began: i64,
+    /// Whether it was the newest records that were read.
+    pub tail: bool,
+    /// Pages read.
+    pub pages: u64,
+    /// The ids of the records on the last page: a twin may be on the next.
+    pub last: Vec<String>,
+}
+
+/// Counts since the beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Records written.
+    pub records: u64,
+    /// Objects written.
+    pub objects: u64,
+    /// Records that came again and were not written again.
+    pub suppressed: u64,
+    /// Records that came late.
+    pub late: u64,
+    /// Days sealed.
+    pub sealed: u64,
+    /// Records that may have twins which could not be told apart when their day was sealed.
+    #[serde(default)]
+    pub unsettled: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope<'a> {
+    format: String,
+    version: u32,
+    sha256: String,
+    #[serde(borrow)]
+    state: &'a RawValue,
+}
+
+/// The state of the recipe's collector.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Recipe {
+    pub(crate) cursor_date: Option<Date>,
+}
+
+/// What stands where the state is.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    Ours(Box<State>),
+    Recipe(Recipe),
+}
+
+impl State {
+    pub(crate) fn new(lineage: String, began: Date) -> Self {
+        Self {
+            lineage,
+            sequence: 0,
+            began,
+            until: None,
+            cursor: began,
+            floor: None,
+            tail_at: None,
+            days: BTreeMap::new(),
+            undated: None,
+            undated_before: None,
+            undated_since: 0,
+            collected: Vec::new(),
+            gaps: Vec::new(),
+            pending: Vec::new(),
+            hours: Cadence::default(),
+            full: Cadence::default(),
+            span: super::plan::LONGEST_SPAN,
+            ahead: super::plan::AHEAD,
+            resume: None,
+            taken_over: None,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Moves the cursor over the days that are sealed.
+    pub(crate) fn advance(&mut self) {
+        while self.days.get(&self.cursor).is_some_and(|known| known.sealed) {
+            self.cursor = self.cursor.plus(1);
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        let sha256 = crate::store::hex(&Sha256::digest(&text));
+        let state = RawValue::from_string(text).unwrap_or_default();
+        let envelope = Envelope { format: FORMAT.into(), version: VERSION, sha256, state: &state };
+        let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The bytes of what was seen, with those of the state itself.
+    pub(crate) fn size(&self) -> u64 {
+        let seen: u64 = self.lists().map(|seen| seen.bytes).sum();
+        seen + u64::try_from(self.encode().len()).unwrap_or(0)
+    }
+
+    /// Lists of what was seen.
+    fn lists(&self) -> impl Iterator<Item = &SeenRef> {
+        let days = self.days.values().filter_map(|day| day.seen.as_ref());
+        days.chain(&self.undated).chain(&self.undated_before)
+    }
+
+    /// Begins a new list of records without a time where the old one is so many milliseconds old.
+    pub(crate) fn turn_undated(&mut self, now: i64, age: i64) {
+        if self.undated.is_none() && self.undated_before.is_none() {
+            self.undated_since = now;
+        } else if now - self.undated_since > age {
+            (self.undated_before, self.undated_since) = (self.undated.take(), now);
+        }
+    }
+
+    /// Objects below the state's location that the state speaks of.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.lists()
+            .map(|seen| seen.name.as_str())
+            .chain(self.pending.iter().map(|pending| pending.staged.as_str()))
+    }
+}
+
+/// Reads what stands there. The error says what is wrong.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Standing, String> {
+    let envelope: Envelope<'_> = match serde_json::from_slice(bytes) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            return match serde_json::from_slice::<Recipe>(bytes) {
+                Ok(recipe) if recipe.cursor_date.is_some() => Ok(Standing::Recipe(recipe)),
+                _ => Err(format!("this is no state, or it was cut short ({error})")),
+            };
+        }
+    };
+    if envelope.format != FORMAT || envelope.version != VERSION {
+        return Err(format!(
+            "the state has format {} {}, and this program reads {FORMAT} {VERSION}",
+            envelope.format, envelope.version
+        ));
+    }
+    if envelope.sha256 != crate::store::hex(&Sha256::digest(envelope.state.get())) {
+        return Err("the state is damaged (its checksum differs)".into());
+    }
+    let state = serde_json::from_str(envelope.state.get())
+        .map_err(|error| format!("the state cannot be understood ({error})"))?;
+    Ok(Standing::Ours(Box::new(state)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_reads_back_and_a_torn_or_changed_one_does_not() {
+        let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
+        state.days.insert(state.began, Day { records: 7, ..Day::default() });
+        let bytes = state.encode();
+        assert!(matches!(decode(&bytes).unwrap(), Standing::Ours(read) if *read == state));
+        for cut in 0..bytes.len() - 1 {
+            assert!(decode(&bytes[..cut]).is_err(), "{cut}");
+        }
+        let changed = String::from_utf8(bytes).unwrap().replace("\"records\":7", "\"records\":8");
+        assert!(decode(changed.as_bytes()).unwrap_err().contains("checksum"));
+    }
+
+    #[test]
+    fn records_without_a_time_are_remembered_for_one_to_two_ages() {
+        let list = |name: &str| Some(SeenRef { name: name.into(), bytes: 0 });
+        let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
+        state.turn_undated(5, 10);
+        state.undated = list("a");
+        state.turn_undated(15, 10);
+        assert_eq!(state.undated, list("a"));
+        state.turn_undated(16, 10);
+        assert_eq!((&state.undated, &state.undated_before), (&None, &list("a")));
+        state.undated = list("b");
+        state.turn_undated(27, 10);
+        assert_eq!((&state.undated, &state.undated_before), (&None, &list("b")));
+    }
+
+    #[test]
+    fn the_recipes_state_is_understood() {
+        let bytes = br#"{"cursor_date": "2024-01-31", "next_page_token": null, "updated_at": "x"}"#;
+        assert!(matches!(decode(bytes).unwrap(), Standing::Recipe(recipe) if recipe.cursor_date.is_some()));
+        assert!(decode(b"{}").is_err() && decode(b"").is_err());
+    }
+}

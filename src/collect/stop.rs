@@ -1,0 +1,51 @@
+//! When a run is to end early: at a signal, at its deadline.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Hears of signals and watches the deadline.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// Set, and then [`Self::notify`] called, when the run is to end.
+    pub flag: Arc<AtomicBool>,
+    /// Wakes whoever waits.
+    pub notify: Arc<Notify>,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    /// Nothing but the deadline ends the run until the flag is set.
+    #[must_use]
+    pub fn new(deadline: Option<Duration>) -> Self {
+        let deadline = deadline.map(|after| Instant::now() + after);
+        Self { flag: Arc::default(), notify: Arc::default(), deadline }
+    }
+
+    /// Why the run is to end, if it is.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        if self.flag.load(Ordering::Relaxed) {
+            return Some("a signal");
+        }
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some("--deadline")
+    }
+
+    /// Returns when the run is to end, with the reason.
+    pub(crate) async fn wait(&self) -> &'static str {
+        loop {
+            if let Some(reason) = self.reason() {
+                return reason;
+            }
+            match self.deadline {
+                None => self.notify.notified().await,
+                Some(deadline) => tokio::select! {
+                    () = self.notify.notified() => {}
+                    () = tokio::time::sleep_until(deadline) => {}
+                },
+            }
+        }
+    }
+}

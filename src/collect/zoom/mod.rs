@@ -1,0 +1,328 @@
+//! Zoom's API: pages on request, with tokens, limits and passing trouble seen to.
+
+mod page;
+mod token;
+mod trouble;
+mod wait;
+
+pub(crate) use page::{Id, Item, Page};
+pub(crate) use token::Token;
+pub(crate) use trouble::{CLASSIC_SCOPE, SCOPE, Trouble, scope_cure};
+
+use super::date::Date;
+use super::options::Account;
+use super::stop::Stop;
+use super::{Error, Observer};
+use crate::clock::Clock;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use bytes::Bytes;
+use page::Wrong;
+use reqwest::Url;
+use reqwest::header::AUTHORIZATION;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trouble::Answer;
+
+/// Who asks to wait longer than this is not waited for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A span of days as the API takes it; whether the last one is part of it nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) from: Date,
+    pub(crate) to: Date,
+}
+
+/// What was asked of Zoom.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) requests: u64,
+    pub(crate) tokens: u64,
+    pub(crate) throttled: u64,
+    /// Pages that came.
+    pub(crate) pages: u64,
+}
+
+/// How stubbornly to ask.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// Tries after the first.
+    pub retries: usize,
+    /// The pause before the second try; it grows twofold, with jitter, to a minute at most.
+    pub first_pause: Duration,
+    /// The most requests of a run.
+    pub max_requests: Option<u64>,
+}
+
+pub(crate) struct Zoom {
+    http: reqwest::Client,
+    account: Account,
+    patience: Patience,
+    page_size: u16,
+    clock: Clock,
+    stop: Stop,
+    observer: Arc<dyn Observer>,
+    token: Option<Token>,
+    pub(crate) counts: Counts,
+}
+
+impl Zoom {
+    pub(crate) fn new(options: &super::Options, observer: Arc<dyn Observer>) -> Result<Self, Error> {
+        // A second installation says that there is one already: as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("zoom-udm/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.timeout.min(Duration::from_secs(5)))
+            .read_timeout(options.timeout)
+            .timeout(options.timeout * 4)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| {
+                Error::Usage(format!("no HTTP client can be made: {error}; check the proxy's variables"))
+            })?;
+        Ok(Self {
+            http,
+            account: options.account.clone(),
+            patience: options.patience.clone(),
+            page_size: options.page_size,
+            clock: options.clock.clone(),
+            stop: options.stop.clone(),
+            observer,
+            token: None,
+            counts: Counts::default(),
+        })
+    }
+
+    /// One page, tried as often as it makes sense, but `tries` times at most where given.
+    pub(crate) async fn page(
+        &mut self,
+        window: Window,
+        next: Option<&str>,
+        tries: Option<usize>,
+    ) -> Result<Page, Trouble> {
+        let mut pauses = self.pauses(tries);
+        let mut renewed = false;
+        loop {
+            let trouble = match self.once(window, next).await {
+                Ok(page) => {
+                    self.counts.pages += 1;
+                    return Ok(page);
+                }
+                Err(trouble) => trouble,
+            };
+            match trouble {
+                Trouble::Unauthorized(message) if renewed => return Err(Trouble::Access(message)),
+                Trouble::Unauthorized(_) => {
+                    renewed = true;
+                    self.token = None;
+                }
+                trouble => self.before_another_try(trouble, &mut pauses).await?,
+            }
+        }
+    }
+
+    /// A token that holds, for `check`.
+    pub(crate) async fn token(&mut self) -> Result<Token, Trouble> {
+        let mut pauses = self.pauses(None);
+        loop {
+            match self.fresh_token().await {
+                Ok(()) => {}
+                Err(trouble) => self.before_another_try(trouble, &mut pauses).await?,
+            }
+            if let Some(token) = &self.token {
+                return Ok(token.clone());
+            }
+        }
+    }
+
+    fn pauses(&self, tries: Option<usize>) -> impl Iterator<Item = Duration> + Send + use<> {
+        ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(self.patience.first_pause)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_max_times(tries.unwrap_or(usize::MAX).min(self.patience.retries))
+            .build()
+    }
+
+    /// Waits where another try makes sense; hands the trouble back where none does.
+    async fn before_another_try(
+        &mut self,
+        trouble: Trouble,
+        pauses: &mut (dyn Iterator<Item = Duration> + Send),
+    ) -> Result<(), Trouble> {
+        let wait = match &trouble {
+            Trouble::Passing { wait, throttled, .. } => {
+                self.counts.throttled += u64::from(*throttled);
+                wait.unwrap_or_default()
+            }
+            Trouble::Broken(_) => Duration::ZERO,
+            _ => return Err(trouble),
+        };
+        if wait > LONGEST_PAUSE {
+            return Err(Trouble::Later(trouble.message().to_owned()));
+        }
+        let Some(pause) = pauses.next() else { return Err(trouble) };
+        let pause = pause.max(wait);
+        self.observer.detail(&format!("{}; trying again in {} ms", trouble.message(), pause.as_millis()));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            reason = self.stop.wait() => Err(stopped(reason)),
+        }
+    }
+
+    async fn once(&mut self, window: Window, next: Option<&str>) -> Result<Page, Trouble> {
+        self.fresh_token().await?;
+        let Some(token) = &self.token else {
+            return Err(Trouble::Broken("there is no access token".into()));
+        };
+        let url = self.address(token, window, next);
+        let request =
+            self.http.get(url.clone()).header(AUTHORIZATION, format!("Bearer {}", token.text.reveal()));
+        let (status, headers, body) = self.send(request, &trace_of(&url)).await?;
+        if status.is_success() {
+            let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
+            let tracking = tracking.unwrap_or_default().to_owned();
+            let said = what(window, next);
+            let tell = |wrong: &str| self.hide(&format!("{said}: {wrong} [x-zm-trackingid {tracking}]"));
+            return page::parse(&body, tracking.clone()).map_err(|wrong| match wrong {
+                Wrong::Body(wrong) => passing(tell(&wrong)),
+                Wrong::Shape(wrong) => Trouble::Broken(tell(&wrong)),
+            });
+        }
+        let what = what(window, next);
+        let answer = Answer {
+            status,
+            headers: &headers,
+            body: &body,
+            now: self.clock.now(),
+            paged: next.is_some(),
+            what: &what,
+        };
+        Err(self.hidden(answer.trouble()))
+    }
+
+    /// Every parameter as the API wants it, encoded by the library: page tokens hold `+`, `/`, `=`, `&`.
+    fn address(&self, token: &Token, window: Window, next: Option<&str>) -> Url {
+        let mut url = token.api.clone();
+        url.set_path(&format!("{}/v2/report/operationlogs", url.path().trim_end_matches('/')));
+        let (from, to) = (window.from.to_string(), window.to.to_string());
+        url.query_pairs_mut()
+            .append_pair("from", &from)
+            .append_pair("to", &to)
+            .append_pair("page_size", &self.page_size.to_string());
+        if let Some(next) = next {
+            url.query_pairs_mut().append_pair("next_page_token", next);
+        }
+        url
+    }
+
+    /// Sends a request within the budget, and reads the whole answer.
+    async fn send(
+        &mut self,
+        request: reqwest::RequestBuilder,
+        trace: &str,
+    ) -> Result<(reqwest::StatusCode, reqwest::header::HeaderMap, Bytes), Trouble> {
+        if let Some(reason) = self.stop.reason() {
+            return Err(stopped(reason));
+        }
+        if self.patience.max_requests.is_some_and(|most| self.counts.requests >= most) {
+            return Err(stopped("--max-requests"));
+        }
+        if trace.starts_with("POST") {
+            self.counts.tokens += 1;
+        } else {
+            self.counts.requests += 1;
+        }
+        let started = Instant::now();
+        let exchange = async {
+            let answer = request.send().await?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
+        };
+        let done = tokio::select! {
+            done = exchange => done,
+            reason = self.stop.wait() => return Err(stopped(reason)),
+        };
+        let took = started.elapsed().as_millis();
+        match done {
+            Ok((status, headers, body)) => {
+                let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
+                let tracking = tracking.map(|id| format!(", x-zm-trackingid {id}")).unwrap_or_default();
+                let line =
+                    format!("{trace} -> {}, {} bytes, {took} ms{tracking}", status.as_u16(), body.len());
+                self.observer.trace(&self.hide(&line));
+                Ok((status, headers, body))
+            }
+            Err(error) => {
+                let message = self.hide(&format!("{trace}: {}", reason(error)));
+                self.observer.trace(&format!("{message}, {took} ms"));
+                Err(passing(message))
+            }
+        }
+    }
+
+    /// The text without anything secret in it.
+    fn hide(&self, text: &str) -> String {
+        let text = self.account.secret.hide_in(text);
+        match &self.token {
+            Some(token) => token.text.hide_in(&text),
+            None => text,
+        }
+    }
+
+    fn hidden(&self, mut trouble: Trouble) -> Trouble {
+        match &mut trouble {
+            Trouble::Stopped(message)
+            | Trouble::Later(message)
+            | Trouble::Access(message)
+            | Trouble::Unauthorized(message)
+            | Trouble::Expired(message)
+            | Trouble::Passing { message, .. }
+            | Trouble::Broken(message)
+            | Trouble::Dates(message)
+            | Trouble::Refused(message) => *message = self.hide(message),
+        }
+        trouble
+    }
+}
+
+fn what(window: Window, next: Option<&str>) -> String {
+    let which = if next.is_some() { "a further page" } else { "the first page" };
+    format!("operation logs from {} to {}, {which}", window.from, window.to)
+}
+
+fn passing(message: String) -> Trouble {
+    Trouble::Passing { message, wait: None, throttled: false }
+}
+
+fn stopped(reason: &str) -> Trouble {
+    Trouble::Stopped(reason.to_owned())
+}
+
+/// A request as it may be shown: the token of a page is nobody's business.
+fn trace_of(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.query_pairs_mut().clear();
+    for (key, value) in url.query_pairs() {
+        let value = if key == "next_page_token" { format!("({} bytes)", value.len()).into() } else { value };
+        shown.query_pairs_mut().append_pair(&key, &value);
+    }
+    format!("GET {shown}")
+}
+
+/// The cause at the bottom, in the words of who found it, and what to do.
+fn reason(error: reqwest::Error) -> String {
+    let what = if error.is_timeout() {
+        "no answer within TIMEOUT"
+    } else if error.is_connect() {
+        "no connection; check the network, the proxy's variables, ZOOM_API_BASE and ZOOM_TOKEN_URL"
+    } else {
+        "the connection ended before the answer did"
+    };
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    format!("{what} ({cause})")
+}

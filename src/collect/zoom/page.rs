@@ -1,0 +1,180 @@
+//! A page of the API: records as the bytes that they are, and how it goes on.
+
+use crate::record::{Field, Record, Scratch, id};
+use crate::time::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+/// What a record is told from others by: the first 12 bytes of a SHA-256. Among a hundred million records of one day two
+/// different ones are taken for equal once in 10^13.
+pub(crate) type Id = [u8; 12];
+
+/// One record of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    /// As Zoom wrote it, on one line.
+    pub(crate) raw: String,
+    pub(crate) id: Id,
+    /// Its time in milliseconds since the epoch, where it has one that can be read.
+    pub(crate) time: Option<i64>,
+}
+
+impl Item {
+    pub(crate) fn new(raw: &str) -> Self {
+        // Line ends stand only between tokens: inside a string they would be escaped.
+        let raw: String = raw.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
+        let mut scratch = Scratch::default();
+        let time = Record::read(&raw, &mut scratch).ok().and_then(|record| {
+            let (seconds, nanos) = Timestamp::parse(record.get(Field::Time)?)?.seconds_and_nanos();
+            Some(seconds * 1000 + i64::from(nanos / 1_000_000))
+        });
+        Self { id: identity(&raw), raw, time }
+    }
+}
+
+/// The hash of what a record says rather than of its bytes: should Zoom write its members in another order, or escape
+/// otherwise, from one day to the next, everything within the look-back would come once more. What is written is the
+/// bytes as they came, and equal ones are counted, so nothing is lost by it.
+fn identity(raw: &str) -> Id {
+    let digest = match id(raw) {
+        Ok(hex) => Sha256::digest(hex.as_bytes()),
+        // No object, or one that no text can hold: nothing but its bytes.
+        Err(_) => Sha256::digest([b"raw\n", raw.as_bytes()].concat()),
+    };
+    std::array::from_fn(|at| digest[at])
+}
+
+/// A page as it came.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) items: Vec<Item>,
+    /// Empty on the last page.
+    pub(crate) next: Option<String>,
+    /// Zoom's name for the request.
+    pub(crate) tracking: String,
+}
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(borrow)]
+    operation_logs: Option<&'a RawValue>,
+    next_page_token: Option<Value>,
+    code: Option<Value>,
+    message: Option<Value>,
+}
+
+/// Why a body is no page. What it says does not repeat the body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// No JSON at all: something between Zoom and here spoke, or the connection ended.
+    Body(String),
+    /// JSON that holds no records where they belong.
+    Shape(String),
+}
+
+/// Reads a body.
+pub(crate) fn parse(body: &[u8], tracking: String) -> Result<Page, Wrong> {
+    let unreadable = |what: &str| {
+        let kind = if body.trim_ascii_start().starts_with(b"<") { ", which looks like HTML" } else { "" };
+        format!("{what} ({} bytes{kind}); expected a JSON object with `operation_logs`", body.len())
+    };
+    let text = std::str::from_utf8(body).map_err(|_| Wrong::Body(unreadable("the body is no UTF-8 text")))?;
+    let reply: Reply<'_> = serde_json::from_str(text).map_err(|error| {
+        let said = unreadable(&format!("the body cannot be read: {}", place(&error)));
+        if error.is_data() { Wrong::Shape(said) } else { Wrong::Body(said) }
+    })?;
+    let Some(logs) = reply.operation_logs else {
+        let says = |value: &Option<Value>| value.as_ref().map(Value::to_string).unwrap_or_default();
+        let what = match (&reply.code, &reply.message) {
+            (None, None) => "the body has no `operation_logs`".to_owned(),
+            (code, message) => format!("an error came with HTTP 200: code {}, {}", says(code), says(message)),
+        };
+        return Err(Wrong::Shape(unreadable(&what)));
+    };
+    let logs: Vec<&RawValue> = serde_json::from_str(logs.get())
+        .map_err(|_| Wrong::Shape(unreadable("`operation_logs` is no list of records")))?;
+    let next = match reply.next_page_token {
+        None | Some(Value::Null) => None,
+        Some(Value::String(token)) => Some(token).filter(|token| !token.is_empty()),
+        Some(_) => return Err(Wrong::Shape(unreadable("`next_page_token` is no text"))),
+    };
+    Ok(Page { items: logs.iter().map(|raw| Item::new(raw.get())).collect(), next, tracking })
+}
+
+/// Where and why reading failed: the category only, since messages may repeat the body.
+fn place(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let what = match error.classify() {
+        Category::Eof => "it ends too early",
+        Category::Syntax => "it is no JSON",
+        Category::Data | Category::Io => "it is JSON of another kind",
+    };
+    format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raws(body: &str) -> Vec<String> {
+        parse(body.as_bytes(), String::new()).unwrap().items.into_iter().map(|item| item.raw).collect()
+    }
+
+    #[test]
+    fn records_keep_their_bytes() {
+        let raw = r#"{ "time" : "2024-01-31 10:00:00Z","a":"\u00e9\/é","a":1.50e+2 }"#;
+        assert_eq!(
+            raws(&format!(r#"{{"operation_logs": [ {raw} , 7,"x"],"next_page_token":""}}"#)),
+            [raw, "7", "\"x\""]
+        );
+    }
+
+    #[test]
+    fn a_record_over_many_lines_is_put_on_one() {
+        assert_eq!(raws("{\"operation_logs\":[{\n  \"a\" :\r\n \"b\\n\"\n}]}"), ["{  \"a\" : \"b\\n\"}"]);
+    }
+
+    #[test]
+    fn the_end_is_told_in_three_ways() {
+        for end in ["", r#","next_page_token":"""#, r#","next_page_token":null"#] {
+            assert_eq!(
+                parse(format!(r#"{{"operation_logs":[]{end}}}"#).as_bytes(), String::new()).unwrap().next,
+                None
+            );
+        }
+        let page = parse(br#"{"next_page_token":"+/= &#%","operation_logs":[]}"#, String::new()).unwrap();
+        assert_eq!(page.next.as_deref(), Some("+/= &#%"));
+    }
+
+    #[test]
+    fn what_is_no_page_is_an_error_that_does_not_repeat_it() {
+        for body in [
+            "<html>marked</html>",
+            "{\"operation_logs\":[{\"a\":\"marked",
+            "{\"marked\":1}",
+            "{\"operation_logs\":null}",
+            "{\"operation_logs\":{\"marked\":1}}",
+            "{\"operation_logs\":[],\"next_page_token\":7}",
+            "[\"marked\"]",
+            "",
+        ] {
+            let (Wrong::Body(error) | Wrong::Shape(error)) =
+                parse(body.as_bytes(), String::new()).unwrap_err();
+            assert!(error.contains("operation_logs") && !error.contains("marked"), "{error}");
+        }
+        let error = parse(br#"{"code":300,"message":"why"}"#, String::new()).unwrap_err();
+        assert!(matches!(&error, Wrong::Shape(text) if text.contains("code 300, \"why\"")), "{error:?}");
+    }
+
+    #[test]
+    fn identity_is_what_a_record_says() {
+        let id = |raw| Item::new(raw).id;
+        assert_eq!(id(r#"{"time":"t","a":"é"}"#), id(r#"{ "a":"\u00e9", "time":"t"}"#));
+        assert_ne!(id(r#"{"time":"t"}"#), id(r#"{"time":"u"}"#));
+        assert_ne!(id("7"), id("\"7\""));
+        assert_eq!(Item::new(r#"{"time":"1970-01-01 00:00:01.5Z"}"#).time, Some(1500));
+        assert_eq!(Item::new("[]").time, None);
+    }
+}

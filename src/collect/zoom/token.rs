@@ -1,0 +1,80 @@
+//! Access tokens: asked for when there is none that holds, never written anywhere.
+
+use super::Zoom;
+use super::trouble::{Trouble, of_token};
+use crate::collect::secret::Secret;
+use base64::Engine as _;
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde::Deserialize;
+
+/// A token is not used in its last minute.
+const MARGIN: i64 = 60_000;
+
+/// An access token.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) text: Secret,
+    /// In milliseconds since the epoch.
+    until: i64,
+    /// Scopes as Zoom lists them, if it does.
+    pub(crate) scope: String,
+    /// Where the API is.
+    pub(crate) api: Url,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    access_token: String,
+    #[serde(default)]
+    token_type: String,
+    expires_in: Option<i64>,
+    scope: Option<String>,
+    api_url: Option<String>,
+}
+
+impl Zoom {
+    /// Sees to it that there is a token that holds.
+    pub(super) async fn fresh_token(&mut self) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        if self.token.as_ref().is_some_and(|token| now < token.until) {
+            return Ok(());
+        }
+        self.token = None;
+        let pair = format!("{}:{}", self.account.client_id, self.account.secret.reveal());
+        let basic = base64::engine::general_purpose::STANDARD.encode(pair);
+        // The library encodes forms as it does queries.
+        let mut form = self.account.token_url.clone();
+        form.query_pairs_mut()
+            .clear()
+            .append_pair("grant_type", "account_credentials")
+            .append_pair("account_id", &self.account.account_id);
+        let request = self
+            .http
+            .post(self.account.token_url.clone())
+            .header(AUTHORIZATION, format!("Basic {basic}"))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.query().unwrap_or_default().to_owned());
+        let mut shown = self.account.token_url.clone();
+        shown.set_query(None);
+        let (status, headers, body) = self.send(request, &format!("POST {shown}")).await?;
+        if !status.is_success() {
+            return Err(of_token(status, &headers, &body, now));
+        }
+        let unusable = |what: &str| {
+            Trouble::Broken(format!("POST {shown}: {what} ({} bytes); check ZOOM_TOKEN_URL", body.len()))
+        };
+        let reply: Reply = serde_json::from_slice(&body)
+            .map_err(|_| unusable("the answer is no JSON object with an access token"))?;
+        if !reply.token_type.is_empty() && !reply.token_type.eq_ignore_ascii_case("bearer") {
+            return Err(unusable("the token is not of the type bearer"));
+        }
+        self.token = Some(Token {
+            text: Secret::new(&reply.access_token),
+            until: now + reply.expires_in.unwrap_or(3600).clamp(0, 86_400) * 1000 - MARGIN,
+            scope: reply.scope.unwrap_or_default(),
+            api: self.account.api(reply.api_url.as_deref()),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! What an answer that is no page means, in Zoom's terms: the cause and the cure.
+
+use super::wait::retry_after;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The scopes of which one is needed.
+pub(crate) const SCOPE: &str = "report:read:operation_logs:admin";
+pub(crate) const CLASSIC_SCOPE: &str = "report:read:admin";
+
+/// Why there is no page.
+#[derive(Debug, Clone)]
+pub(crate) enum Trouble {
+    /// The run is to end: a signal, its deadline, its budget.
+    Stopped(String),
+    /// Zoom wants nothing more to be asked for a long while.
+    Later(String),
+    /// Credentials, scopes, roles: nothing will go well until somebody grants them.
+    Access(String),
+    /// The access token does not hold, or no longer.
+    Unauthorized(String),
+    /// The token of the page does not hold any more: the window must be begun again.
+    Expired(String),
+    /// May go well in a moment.
+    Passing { message: String, wait: Option<Duration>, throttled: bool },
+    /// An answer of no use, which may be better in a moment.
+    Broken(String),
+    /// Zoom does not take the dates of the window.
+    Dates(String),
+    /// This request will not be answered.
+    Refused(String),
+}
+
+impl Trouble {
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Stopped(message)
+            | Self::Later(message)
+            | Self::Access(message)
+            | Self::Unauthorized(message)
+            | Self::Expired(message)
+            | Self::Passing { message, .. }
+            | Self::Broken(message)
+            | Self::Dates(message)
+            | Self::Refused(message) => message,
+        }
+    }
+
+    /// Whether the run can go on with other windows.
+    pub(crate) fn is_of_window(&self) -> bool {
+        matches!(
+            self,
+            Self::Passing { .. } | Self::Broken(_) | Self::Dates(_) | Self::Refused(_) | Self::Expired(_)
+        )
+    }
+}
+
+/// An answer that is no success.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+    /// In milliseconds since the epoch.
+    pub(crate) now: i64,
+    /// Whether the token of a page was sent.
+    pub(crate) paged: bool,
+    /// What was asked for.
+    pub(crate) what: &'a str,
+}
+
+impl Answer<'_> {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What it means for a request for a page.
+    pub(crate) fn trouble(&self) -> Trouble {
+        let error: Value = serde_json::from_slice(self.body).unwrap_or_default();
+        let code = error["code"].as_i64().or_else(|| error["code"].as_str()?.parse().ok()).unwrap_or(0);
+        let said = error["message"].as_str().unwrap_or_default();
+        let with = |cure: &str| self.tell(code, said, &error, cure);
+        match (self.status.as_u16(), code) {
+            (429, _) => self.limit(said, &with),
+            (408 | 500..=599, _) => Trouble::Passing {
+                message: with("this is Zoom's trouble; run again"),
+                wait: self.wait(),
+                throttled: false,
+            },
+            (_, 4711) => Trouble::Access(with(&scope_cure())),
+            (_, 4700 | 124) if said.contains("scope") => Trouble::Access(with(&scope_cure())),
+            (401, _) | (_, 124) => Trouble::Unauthorized(with(
+                "check the app's credentials (ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET, ZOOM_ACCOUNT_ID), and that no other \
+                 program keeps asking for tokens with them: a new token may end the old one",
+            )),
+            (400 | 403, 200) => Trouble::Access(with(
+                "the role of the user who owns the app lacks the permission: in Zoom's Role Management give it \
+                 \"Usage Reports\" and \"Operation Logs\" (view), or let an administrator own the app",
+            )),
+            (400, 300) if self.paged => Trouble::Expired(with("the window is begun again")),
+            (400, 300) => Trouble::Dates(with("Zoom does not take these dates or this PAGE_SIZE")),
+            (300..=399, _) => Trouble::Refused(with("check ZOOM_API_BASE: it leads elsewhere")),
+            (403, _) => Trouble::Access(with("check the app's scopes and its owner's role")),
+            _ => Trouble::Refused(with("see Zoom's API documentation for this code")),
+        }
+    }
+
+    fn limit(&self, said: &str, with: &dyn Fn(&str) -> String) -> Trouble {
+        let daily = said.contains("daily") || self.header("x-ratelimit-type").starts_with("Daily");
+        if daily {
+            let until = match self.header("retry-after") {
+                "" => "the next day of UTC".to_owned(),
+                until => until.chars().take(40).collect(),
+            };
+            return Trouble::Later(with(&format!(
+                "the account's daily limit is used up until {until}; run again then, and see what else uses the limit"
+            )));
+        }
+        let message = with("too many requests a second; other programs of the account count too");
+        Trouble::Passing { message, wait: self.wait(), throttled: true }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        let wait = retry_after(self.header("retry-after"), self.now)?;
+        u64::try_from(wait).ok().map(Duration::from_millis)
+    }
+
+    fn tell(&self, code: i64, said: &str, error: &Value, cure: &str) -> String {
+        let mut text = format!("{}: HTTP {}", self.what, self.status.as_u16());
+        if code != 0 || !said.is_empty() {
+            text.push_str(&format!(", code {code}: {}", said.chars().take(300).collect::<String>()));
+        }
+        for field in error["errors"].as_array().into_iter().flatten().take(3) {
+            let part = |name: &str| -> String {
+                field[name].as_str().unwrap_or_default().chars().take(100).collect()
+            };
+            text.push_str(&format!(" ({}: {})", part("field"), part("message")));
+        }
+        let tracking = self.header("x-zm-trackingid");
+        if !tracking.is_empty() {
+            text.push_str(&format!(" [x-zm-trackingid {tracking}]"));
+        }
+        format!("{text}; {cure}")
+    }
+}
+
+pub(crate) fn scope_cure() -> String {
+    format!(
+        "add the scope {SCOPE} (classic: {CLASSIC_SCOPE}) to the Server-to-Server OAuth app, and activate it again"
+    )
+}
+
+/// What a refusal of a token means. Nothing of the body is repeated but its code: Zoom repeats what it was given.
+pub(crate) fn of_token(status: StatusCode, headers: &HeaderMap, body: &[u8], now: i64) -> Trouble {
+    let error: Value = serde_json::from_slice(body).unwrap_or_default();
+    let code = error["code"].as_i64().unwrap_or(0);
+    let named = error["error"].as_str().unwrap_or_default();
+    let cause = match (code, named) {
+        (4702 | 4704, _) | (_, "invalid_client") => {
+            "the client id or the client secret is wrong: check ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET"
+        }
+        (4705, _) | (_, "unsupported_grant_type") => {
+            "the app is not of the kind Server-to-Server OAuth: make one of that kind"
+        }
+        (4717 | 4738 | 4741, _) => {
+            "the app is disabled or not activated: activate it in Zoom's App Marketplace"
+        }
+        (_, "invalid_request") => {
+            "the account is not the app's: check ZOOM_ACCOUNT_ID (government accounts: ZOOM_TOKEN_URL at zoomgov.com)"
+        }
+        _ => "check ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET, and that the app is activated",
+    };
+    let code = if code == 0 { String::new() } else { format!(", code {code}") };
+    let message = format!("Zoom gave no access token: HTTP {}{code}; {cause}", status.as_u16());
+    let answer = Answer { status, headers, body, now, paged: false, what: "" };
+    match status.as_u16() {
+        429 => match answer.limit(error["message"].as_str().unwrap_or_default(), &|cure| {
+            format!("Zoom gave no access token: HTTP 429; {cure}")
+        }) {
+            Trouble::Passing { message, wait, .. } => Trouble::Passing { message, wait, throttled: true },
+            other => other,
+        },
+        408 | 500..=599 => Trouble::Passing {
+            message: format!("Zoom gave no access token: HTTP {}; run again", status.as_u16()),
+            wait: answer.wait(),
+            throttled: false,
+        },
+        _ => Trouble::Access(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met(status: u16, body: &str, headers: &[(&'static str, &str)], paged: bool) -> Trouble {
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer { status, headers: &headers, body: body.as_bytes(), now: 0, paged, what: "asking" }.trouble()
+    }
+
+    #[test]
+    fn each_code_has_its_cause_and_cure() {
+        let scope = met(
+            400,
+            r#"{"code":4711,"message":"does not contain scopes:[x]"}"#,
+            &[("x-zm-trackingid", "T1")],
+            false,
+        );
+        assert!(
+            matches!(&scope, Trouble::Access(text) if text.contains(SCOPE) && text.contains("T1")),
+            "{scope:?}"
+        );
+        let role = met(400, r#"{"code":200,"message":"No permission."}"#, &[], false);
+        assert!(matches!(&role, Trouble::Access(text) if text.contains("Role Management")), "{role:?}");
+        assert!(matches!(
+            met(401, r#"{"code":124,"message":"Access token is expired."}"#, &[], false),
+            Trouble::Unauthorized(_)
+        ));
+        assert!(matches!(met(400, r#"{"code":300}"#, &[], true), Trouble::Expired(_)));
+        assert!(matches!(met(400, r#"{"code":300}"#, &[], false), Trouble::Dates(_)));
+        assert!(matches!(met(404, "", &[], false), Trouble::Refused(_)));
+        assert!(matches!(met(502, "<html>", &[], false), Trouble::Passing { throttled: false, .. }));
+    }
+
+    #[test]
+    fn the_two_limits_are_told_apart() {
+        let second = met(
+            429,
+            r#"{"message":"You have reached the maximum per-second rate limit"}"#,
+            &[("retry-after", "2")],
+            false,
+        );
+        assert!(
+            matches!(second, Trouble::Passing { wait: Some(wait), throttled: true, .. } if wait.as_secs() == 2)
+        );
+        let day = met(
+            429,
+            r#"{"message":"the maximum daily rate limit"}"#,
+            &[("retry-after", "2025-01-20T00:00:00Z")],
+            false,
+        );
+        assert!(matches!(&day, Trouble::Later(text) if text.contains("2025-01-20T00:00:00Z")), "{day:?}");
+    }
+
+    #[test]
+    fn a_refused_token_repeats_nothing() {
+        let body = br#"{"reason":"marked","error":"invalid_client","code":4702,"given":"Basic marked"}"#;
+        let trouble = of_token(StatusCode::BAD_REQUEST, &HeaderMap::new(), body, 0);
+        assert!(
+            matches!(&trouble, Trouble::Access(text) if text.contains("ZOOM_CLIENT_SECRET") && !text.contains("marked"))
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! `check`: each thing that can be missing is told apart from the others, by name and by exit code.
+#![cfg(all(feature = "cli", feature = "gcs"))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    reason = "a test that cannot go on fails"
+)]
+
+mod collecting;
+
+use collecting::*;
+
+fn world() -> World {
+    let world = World::new(NOW);
+    let now = world.now();
+    world.zoom.add(spread(0, 20, now - DAY..now));
+    world
+}
+
+/// The lines that begin with this word, without it.
+fn lines<'a>(run: &'a Run, word: &str) -> Vec<&'a str> {
+    run.said.lines().filter_map(|line| line.strip_prefix(word)).map(str::trim_start).collect()
+}
+
+/// That it fails with this code, at these things first, and that each failure says what to do.
+fn fails(world: &World, code: i32, parts: &[&str]) -> Run {
+    let run = world.tell(&["check"]);
+    assert_eq!(run.code, code, "{}", run.said);
+    let failures = lines(&run, "FAIL");
+    assert!(!failures.is_empty(), "{}", run.said);
+    // What could not be asked says because of what; all else says what to do.
+    let told = |line: &&str| line.contains("->") || line.contains("not asked, because of");
+    assert!(failures.iter().all(told) && failures[0].contains("->"), "each says what to do: {}", run.said);
+    for part in parts {
+        assert!(failures.iter().any(|line| line.contains(part)), "{part:?} in {failures:?}");
+    }
+    assert!(!run.said.contains("marked-"), "{}", run.said);
+    run
+}
+
+#[test]
+fn where_all_is_well_each_thing_is_said_to_be_and_nothing_is_left_behind() {
+    let world = world();
+    let run = world.tell(&["check"]).expect(0);
+    assert!(lines(&run, "FAIL").is_empty() && lines(&run, "ok").len() >= 7, "{}", run.said);
+    for name in ["settings", "token", "scope", "bucket", "state"] {
+        assert!(run.said.contains(name), "{name}: {}", run.said);
+    }
+    assert!(
+        world.objects().is_empty(),
+        "what it wrote to see whether it can is gone: {:?}",
+        world.objects().keys()
+    );
+    assert!(world.state().is_empty(), "{:?}", world.state().keys());
+    world.collect(&[]).expect(0);
+    world.tell(&["check"]).expect(0);
+}
+
+#[test]
+fn it_works_for_directories_too() {
+    let world = World::of_files(NOW);
+    let (to, state) = (world.place("logs/"), world.place("state/"));
+    let run = world.tell(&["check", "--to", &to, "--state", &state]).expect(0);
+    assert!(lines(&run, "FAIL").is_empty(), "{}", run.said);
+}
+
+#[test]
+fn six_causes_are_told_apart() {
+    let mut said = Vec::new();
+
+    let wrong_secret = world().with("ZOOM_CLIENT_SECRET", "marked-other");
+    said.push(fails(&wrong_secret, 4, &["token", "ZOOM_CLIENT_SECRET"]));
+
+    let scope = world();
+    scope.zoom.manners(|manners| manners.scope = false);
+    said.push(fails(&scope, 4, &["scope", "report:read:operation_logs:admin"]));
+
+    let role = world();
+    role.zoom.manners(|manners| manners.role = false);
+    said.push(fails(&role, 4, &["role"]));
+
+    let bucket = world();
+    bucket.gcs.lock().buckets = Some(vec!["another".into()]);
+    said.push(fails(&bucket, 3, &["bucket", "zoom"]));
+
+    let write = world();
+    write.refuse(Refusal::always("PUT", "", 403));
+    said.push(fails(&write, 4, &["write", "roles/storage.object"]));
+
+    let network = world()
+        .with("ZOOM_API_BASE", "http://127.0.0.1:9")
+        .with("ZOOM_TOKEN_URL", "http://127.0.0.1:9/oauth/token");
+    said.push(fails(&network, 3, &["127.0.0.1:9"]));
+
+    let texts: std::collections::BTreeSet<_> = said.iter().map(|run| lines(run, "FAIL").join("\n")).collect();
+    assert_eq!(texts.len(), 6);
+}
+
+#[test]
+fn missing_settings_are_named_all_at_once() {
+    let world = world().with("ZOOM_CLIENT_ID", "").with("ZOOM_CLIENT_SECRET", "").with("GCS_BUCKET", "");
+    let run = world.tell(&["check"]);
+    assert_eq!(run.code, 2, "{}", run.said);
+    for name in ["ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "GCS_BUCKET"] {
+        assert!(run.said.contains(name), "{name}: {}", run.said);
+    }
+}
+
+#[test]
+fn an_app_that_is_disabled_and_an_unknown_account_are_told() {
+    let disabled = world();
+    let body = r#"{"code":4717,"message":"The app has been disabled.","reason":"The app has been disabled.","error":"invalid_request"}"#;
+    disabled.zoom.manners(|manners| manners.token_refused = Some((400, body.into())));
+    fails(&disabled, 4, &["disabled"]);
+    let account = world().with("ZOOM_ACCOUNT_ID", "another");
+    fails(&account, 4, &["ZOOM_ACCOUNT_ID"]);
+}
+
+#[test]
+fn a_state_among_the_data_or_one_that_is_torn_is_told() {
+    let among = world().with("STATE_KEY", "logs/state.json");
+    let run = among.tell(&["check"]);
+    assert!(run.code == 2 && run.said.contains("feed"), "{}", run.said);
+    let torn = world();
+    torn.collect(&[]).expect(0);
+    let whole = torn.state()[STATE_KEY].clone();
+    torn.gcs.seed(BUCKET, STATE_KEY, whole.slice(..whole.len() / 2));
+    fails(&torn, 3, &["state"]);
+}

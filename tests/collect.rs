@@ -1,0 +1,289 @@
+//! `collect`, as its user sees it: what it writes, what it says, and what it never says.
+#![cfg(all(feature = "cli", feature = "gcs"))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    reason = "a test that cannot go on fails"
+)]
+
+mod collecting;
+
+use collecting::*;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+
+fn world(count: u64) -> World {
+    let world = World::new(NOW);
+    let now = world.now();
+    world.zoom.add(spread(0, count, now - 2 * DAY..now));
+    world
+}
+
+/// Row 34 of the defects: what is written here can be read here.
+#[test]
+fn what_is_collected_into_a_directory_is_ingested_and_traced_to_its_page() {
+    let world = World::of_files(NOW).with("PAGE_SIZE", "50");
+    let now = world.now();
+    world.zoom.add(spread(0, 200, now - 2 * DAY..now));
+    world.collect(&[]).expect(0);
+    world.even();
+    let (logs, events, rejects) = (world.place("logs/"), world.place("events/"), world.place("rejects/"));
+    let arguments =
+        ["ingest", &logs, "--to", &events, "--rejects", &rejects, "--max-age", "none", "--event-id"];
+    assert_eq!(world.tell(&arguments).code, 0);
+    let root = world.directory.as_ref().unwrap().path();
+    let written = files(&root.join("events"));
+    let text: String = written
+        .iter()
+        .filter(|(name, _)| name.ends_with(".ndjson.gz"))
+        .map(|(_, bytes)| gunzip(bytes))
+        .collect();
+    assert_eq!(text.lines().count(), 200);
+    let ids: BTreeSet<_> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["metadata"]["productLogId"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 200, "each has an id of its own");
+    // Each line of an object is traced to a page by a manifest: its window, its number, and Zoom's own id of the reply.
+    let manifests = world.state().into_iter().filter(|(name, _)| name.contains("manifest"));
+    let manifests: Vec<Value> =
+        manifests.map(|(_, bytes)| serde_json::from_str(&gunzip(&bytes)).unwrap()).collect();
+    for (name, bytes) in world.objects() {
+        let told = manifests.iter().flat_map(|manifest| manifest["objects"].as_array().unwrap());
+        let told = told.filter(|object| object["name"].as_str() == Some(&name)).collect::<Vec<_>>();
+        assert_eq!(told.len(), 1, "{name}");
+        let (mut line, pages) = (told[0]["pages"][0]["first_line"].as_u64().unwrap(), &told[0]["pages"]);
+        let begin = line;
+        for page in pages.as_array().unwrap() {
+            assert_eq!(page["first_line"], line, "{name}: {page}");
+            line += page["lines"].as_u64().unwrap();
+            assert!(page["from"].is_string() && page["to"].is_string() && page["page"].is_u64(), "{page}");
+            assert!(page["x_zm_trackingid"].as_str().unwrap().contains("WEB_"), "{page}");
+        }
+        assert_eq!(line - begin, gunzip(&bytes).lines().count() as u64, "every line of {name}");
+    }
+}
+
+#[test]
+fn nothing_that_is_secret_is_left_anywhere() {
+    let world = world(120).with("PAGE_SIZE", "20").with("RUST_LOG", "trace").with("ZOOM_UDM_LOG", "trace");
+    world.zoom.pages_fail(When::Nth(3), Act::Unauthorized);
+    world.zoom.pages_fail(When::Nth(5), Act::Html);
+    let well = world.collect(&["--trace-http"]);
+    assert_eq!(well.code, 0, "{}", well.said);
+    assert!(well.said.contains("operationlogs"), "requests are shown");
+    world.zoom.manners(|manners| manners.scope = false);
+    let scope = world.collect(&["--trace-http"]);
+    world.zoom.manners(|manners| manners.scope = true);
+    let status = world.tell(&["collect", "status"]);
+    let check = world.tell(&["check"]);
+    world.zoom.lock().secret = "rotated".into();
+    world.zoom.end_tokens();
+    let refused = world.collect(&["--trace-http"]);
+    let mut all: Vec<(String, String)> = [well, scope, status, check, refused]
+        .into_iter()
+        .enumerate()
+        .map(|(number, run)| (format!("run {number}"), run.said))
+        .collect();
+    for (name, bytes) in world.gcs.all(BUCKET, "") {
+        let text = if bytes.starts_with(&[0x1F, 0x8B]) {
+            gunzip(&bytes)
+        } else {
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        all.push((name.clone(), text));
+        all.push(("a name".into(), name));
+    }
+    // The secret, what access tokens begin with, and what Basic makes of id and secret.
+    for secret in ["marked-client-secret", "marked-access-token", "Y2xpZW50LW9mLXRoZS10ZXN0", "marked-page"] {
+        for (place, text) in &all {
+            assert!(!text.contains(secret), "{secret} in {place}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_secret_may_lie_in_a_file() {
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("secret");
+    fs::write(&file, format!("{}\n", zoom::SECRET)).unwrap();
+    let world =
+        world(20).with("ZOOM_CLIENT_SECRET", "").with("ZOOM_CLIENT_SECRET_FILE", &file.display().to_string());
+    world.collect(&[]).expect(0);
+    world.even();
+    fs::remove_file(&file).unwrap();
+    let run = world.collect(&[]);
+    assert!(matches!(run.code, 2 | 3), "{}", run.said);
+    assert!(run.said.contains("ZOOM_CLIENT_SECRET_FILE"), "{}", run.said);
+}
+
+#[test]
+fn the_recipes_state_is_taken_over_once() {
+    let world = world(100);
+    world.gcs.seed(
+        BUCKET,
+        STATE_KEY,
+        r#"{"cursor_date": "2023-11-15", "next_page_token": null, "updated_at": "2023-11-15T10:00:00"}"#,
+    );
+    world.collect(&[]).expect(0);
+    let since = at("2023-11-15T00:00:00Z");
+    assert_eq!(world.balance_since(By::Ours, since).missing, 0);
+    assert_eq!(world.balance(By::Ours).surplus, 0);
+    let objects = world.objects();
+    world.advance(15 * MINUTE);
+    world.collect(&[]).expect(0);
+    assert_eq!(world.objects(), objects);
+}
+
+#[test]
+fn a_record_without_a_usable_time_is_kept_and_kept_once() {
+    let world = World::new(NOW);
+    let now = world.now();
+    world.zoom.add([
+        Entry::new(
+            now - HOUR,
+            r#"{"operator":"a@duff.io","action":"Add","category_type":"User","operation_detail":"no time"}"#,
+        ),
+        Entry::new(now - HOUR, r#"{"time":"soon","operator":"a@duff.io","action":"Add"}"#),
+        Entry::new(now - HOUR, r#"{"time":1700131200,"operator":"a@duff.io","action":"Add"}"#),
+        Entry::new(now - HOUR, r#"{"time":null}"#),
+        Entry::new(now - HOUR, "{}"),
+        Entry::new(now - HOUR, r#"{"time":"2031-01-01T00:00:00Z","action":"from the future"}"#),
+        Entry::new(now - HOUR, r#"{"time":"2001-01-01T00:00:00Z","action":"from the past"}"#),
+        record(1, now - HOUR),
+    ]);
+    for _ in 0..12 {
+        world.collect(&[]).expect(0);
+        world.advance(9 * HOUR);
+    }
+    world.even();
+}
+
+#[test]
+fn a_record_that_zoom_breaks_over_lines_is_one_line() {
+    let world = World::new(NOW);
+    let now = world.now();
+    let raw = "{\n\"time\":\"2023-11-16T11:00:00Z\",\r\n\"operator\":\"a\\nb\",\n\"action\":\"Add\"\n}";
+    world.zoom.add([Entry::new(now - HOUR, raw), record(1, now - HOUR)]);
+    world.collect(&[]).expect(0);
+    let lines: Vec<Value> = world.held().keys().map(|line| serde_json::from_slice(line).unwrap()).collect();
+    assert!(lines.contains(&serde_json::from_str(raw).unwrap()));
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn an_empty_day_is_no_error_and_writes_nothing() {
+    let world = World::new(NOW);
+    let run = world.collect(&[]).expect(0);
+    assert_eq!((run.count("records_written"), world.objects().len()), (0, 0));
+    let now = world.now();
+    world.zoom.add(spread(0, 10, now..now + HOUR));
+    world.advance(HOUR);
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn a_backfill_has_a_cursor_of_its_own_and_stands_in_nobodys_way() {
+    let world = World::new(NOW).with("PAGE_SIZE", "20");
+    let now = world.now();
+    world.zoom.add(spread(0, 600, now - 60 * DAY..now));
+    world.collect(&["--since", "2d"]).expect(0);
+    let run = world.backfill(&["--from", "2023-09-17", "--until", "2023-11-14", "--max-requests", "12"]);
+    assert_eq!(run.code, 75, "{}", run.said);
+    // The live one goes on meanwhile.
+    world.advance(HOUR);
+    world.zoom.add(spread(5000, 10, now..now + HOUR));
+    world.collect(&[]).expect(0);
+    assert_eq!(world.balance_since(By::Ours, now - DAY).missing, 0);
+    let mut rounds = 0;
+    while world.backfill(&["--from", "2023-09-17", "--until", "2023-11-14"]).code != 0 {
+        rounds += 1;
+        assert!(rounds < 5);
+    }
+    world.even();
+    let again = world.backfill(&["--from", "2023-09-17", "--until", "2023-11-14"]).expect(0);
+    assert_eq!(again.count("records_written"), 0);
+    for wrong in
+        [["--from", "2023-11-10", "--until", "2023-11-09"], ["--from", "soon", "--until", "2023-11-09"]]
+    {
+        assert_eq!(world.backfill(&wrong).code, 2);
+    }
+}
+
+#[test]
+fn the_status_says_how_things_stand() {
+    let world = world(100);
+    let none = world.tell(&["collect", "status"]);
+    none.failed_saying(3, &["nothing was collected yet"]);
+    world.collect(&[]).expect(0);
+    world.advance(15 * MINUTE);
+    world.collect(&[]).expect(0);
+    let status = world.tell(&["collect", "status"]);
+    assert_eq!(status.code, 0, "{}", status.said);
+    for part in ["cursor", "lag", "sealed", "parked", "gap"] {
+        assert!(status.said.to_lowercase().contains(part), "{part}: {}", status.said);
+    }
+}
+
+#[test]
+fn the_token_is_fetched_once_a_run_and_never_kept() {
+    let world = world(300).with("PAGE_SIZE", "20");
+    let run = world.collect(&[]).expect(0);
+    assert_eq!((run.count("token_requests"), world.zoom.counts().0), (1, 1));
+}
+
+#[test]
+fn manners_that_differ_from_account_to_account_are_borne() {
+    for token_type in ["bearer", "Bearer", "BEARER"] {
+        let world = world(100).with("PAGE_SIZE", "30");
+        world.zoom.manners(|manners| {
+            manners.token_type = token_type;
+            manners.api_url = false;
+            manners.echo = false;
+            manners.last = Some(zoom::Last::Null);
+        });
+        world.collect(&[]).expect(0);
+        world.even();
+    }
+}
+
+#[test]
+fn nobody_at_the_other_end_is_said_in_so_many_words() {
+    let nobody = "http://127.0.0.1:9";
+    let world =
+        world(10).with("ZOOM_API_BASE", nobody).with("ZOOM_TOKEN_URL", "http://127.0.0.1:9/oauth/token");
+    let run = world.collect(&[]);
+    assert!(matches!(run.code, 3 | 75), "{}", run.said);
+    assert!(run.said.contains("127.0.0.1:9"), "{}", run.said);
+}
+
+/// The line of the README, as it stands there, but for where the program and the stand-in are.
+#[test]
+#[cfg(unix)]
+fn the_line_of_the_readme_leads_from_zoom_to_events() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let line = readme.lines().find(|line| line.contains("zoom-udm collect --to") && line.contains("ingest"));
+    let world = world(50);
+    let script = line.unwrap().trim().trim_start_matches(". ./try-zoom.env && ");
+    let script = script.replace("target/release/zoom-udm", &world.binary.display().to_string());
+    let at = tempfile::tempdir().unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(at.path()).args(["-c", &script]).env("ZOOM_UDM_NOW", NOW);
+    for (name, value) in [
+        ("ZOOM_API_BASE", world.zoom.base()),
+        ("ZOOM_TOKEN_URL", world.zoom.token_url()),
+        ("ZOOM_ACCOUNT_ID", zoom::ACCOUNT.into()),
+        ("ZOOM_CLIENT_ID", zoom::CLIENT.into()),
+        ("ZOOM_CLIENT_SECRET", zoom::SECRET.into()),
+    ] {
+        shell.env(name, value);
+    }
+    let output = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let event: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    assert_eq!(event["metadata"]["logType"], "ZOOM_OPERATION_LOGS", "{said}");
+}

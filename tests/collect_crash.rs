@@ -1,0 +1,162 @@
+//! Kills, at every request to Zoom and to storage and at random moments: one more run, and the bucket holds each record
+//! exactly as often as Zoom has it.
+#![cfg(all(feature = "cli", feature = "gcs", unix))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    reason = "a test that cannot go on fails"
+)]
+
+mod collecting;
+
+use collecting::*;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A world in the middle of its life: records of before were collected, an hour of new ones, late ones and twins waits.
+struct Midlife {
+    world: World,
+    start: i64,
+    objects: BTreeMap<(String, String), support::gcs::Object>,
+}
+
+fn midlife() -> Midlife {
+    let world = World::new("2023-11-15T23:30:00Z").with("PAGE_SIZE", "10");
+    let now = world.now();
+    world.zoom.add(spread(0, 30, now - 6 * HOUR..now));
+    let twin = record(7000, now - HOUR);
+    world.zoom.add([twin.clone(), twin.clone(), twin.late(HOUR + 30 * MINUTE)]);
+    world.collect(&["--since", "1d"]).expect(0);
+    world.advance(HOUR);
+    world.zoom.add(spread(100, 35, now..now + HOUR));
+    let objects = world.gcs.lock().objects.clone();
+    Midlife { start: world.now(), world, objects }
+}
+
+impl Midlife {
+    /// As it was before the run that is to be killed.
+    fn rewind(&self) {
+        self.world.heal();
+        self.world.set(self.start);
+        self.world.gcs.lock().objects = self.objects.clone();
+    }
+
+    /// What every run killed comes to: a run later on, when no lease stands any more, makes all good.
+    fn made_good(&self, killed: &str) -> Run {
+        self.world.heal();
+        self.world.advance(15 * MINUTE);
+        let run = self.world.collect(&[]);
+        assert_eq!(run.code, 0, "{killed}: {}", run.said);
+        let balance = self.world.balance(By::Ours);
+        assert!(balance.missing == 0 && balance.surplus == 0, "{killed}: {balance:?}\n{}", run.said);
+        run
+    }
+}
+
+/// Lets a run be until `reached`, then kills it; whether it had ended by itself.
+fn kill_when(world: &World, mut reached: impl FnMut() -> bool) -> bool {
+    let mut child = world.start(&[]);
+    let patience = Instant::now() + Duration::from_secs(20);
+    let ended = loop {
+        if reached() {
+            break false;
+        }
+        if child.try_wait().unwrap().is_some() {
+            break true;
+        }
+        assert!(Instant::now() < patience, "the request never came");
+        std::thread::sleep(Duration::from_micros(300));
+    };
+    std::thread::sleep(Duration::from_millis(2));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    ended
+}
+
+#[test]
+fn a_run_killed_at_any_request_to_storage_is_made_good_by_the_next() {
+    let life = midlife();
+    life.rewind();
+    life.world.gcs.lock().requests = 0;
+    life.world.collect(&[]).expect(0);
+    let requests = life.world.gcs.lock().requests;
+    let mut kills = 0;
+    for at in 1..=requests {
+        for effect in [false, true] {
+            life.rewind();
+            {
+                let mut state = life.world.gcs.lock();
+                state.requests = 0;
+                state.faults = Faults { dies_at: Some(at), dies_after_effect: effect, ..Faults::default() };
+            }
+            let gcs = &life.world.gcs;
+            kills += u32::from(!kill_when(&life.world, || gcs.lock().requests >= at));
+            life.made_good(&format!("killed at request {at} of {requests} to storage, effect {effect}"));
+        }
+    }
+    assert!(kills >= 20, "{kills}");
+    println!("{kills} kills at {requests} requests to storage");
+}
+
+#[test]
+fn a_run_killed_at_any_request_to_zoom_is_made_good_by_the_next() {
+    let life = midlife();
+    life.rewind();
+    life.world.zoom.lock().requests = 0;
+    life.world.collect(&[]).expect(0);
+    let requests = life.world.zoom.lock().requests;
+    let mut kills = 0;
+    for at in 1..=requests {
+        for effect in [false, true] {
+            life.rewind();
+            {
+                let mut state = life.world.zoom.lock();
+                (state.requests, state.dies_at, state.dies_after_effect) = (0, Some(at), effect);
+            }
+            let zoom = &life.world.zoom;
+            kills += u32::from(!kill_when(&life.world, || zoom.lock().requests >= at));
+            life.made_good(&format!("killed at request {at} of {requests} to Zoom, effect {effect}"));
+        }
+    }
+    assert!(kills >= 10, "{kills}");
+    println!("{kills} kills at {requests} requests to Zoom");
+}
+
+#[test]
+fn runs_killed_at_random_over_and_over_lose_and_double_nothing() {
+    let world = World::of_files("2023-11-15T12:00:00Z").with("PAGE_SIZE", "10");
+    let mut random = fastrand::Rng::with_seed(11);
+    let start = world.now();
+    world.zoom.add(spread(0, 200, start - 12 * HOUR..start));
+    let began = Instant::now();
+    world.collect(&["--since", "1d"]).expect(0);
+    let took = began.elapsed().min(Duration::from_millis(400));
+    let mut kills = 0;
+    for round in 0..120 {
+        let now = world.now();
+        world.zoom.add(spread(1000 + round * 100, 12, now..now + 15 * MINUTE).into_iter().map(|entry| {
+            let delay = if random.bool() { 0 } else { random.i64(0..2 * HOUR) };
+            entry.late(delay)
+        }));
+        world.advance(15 * MINUTE);
+        let mut child = world.start(&[]);
+        std::thread::sleep(took.mul_f64(random.f64() * 0.7));
+        kills += u32::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if round % 10 == 9 {
+            world.advance(2 * HOUR);
+            world.collect(&[]).expect(0);
+            let balance = world.balance(By::Ours);
+            assert_eq!(balance.surplus, 0, "round {round}: {balance:?}");
+        }
+    }
+    // What appeared last is read once more before its day is sealed.
+    world.advance(6 * HOUR);
+    world.collect(&[]).expect(0);
+    world.even();
+    assert!(kills >= 50, "{kills}");
+    println!("{kills} kills at random");
+}

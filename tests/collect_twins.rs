@@ -1,0 +1,195 @@
+//! How often each record is written, whatever comes in while pages are read: held against what Zoom has, run by run.
+#![cfg(all(feature = "cli", feature = "gcs"))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::pedantic,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "support/zoom/mod.rs"]
+mod zoom;
+
+use chrono::{DateTime, Utc};
+use proptest::prelude::*;
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use zoom::book::Entry;
+use zoom::faults::{Act, Only, Rule, When};
+use zoom::{ACCOUNT, CLIENT, Paging, SECRET, Zoom, at};
+use zoom_udm::collect::{Account, Options, Patience, Quiet, Report, Secret, StatePlace, Stop, Task, run};
+use zoom_udm::ingest::Clock;
+use zoom_udm::store::{Location, Settings};
+
+const NOW: &str = "2023-11-14T10:00:00Z";
+
+fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
+    let place = |name: &str| Location::File(root.join(name));
+    Options {
+        to: place("out"),
+        name_prefix: String::new(),
+        state: StatePlace { location: place("state"), name: "state.json".into(), recipe: None },
+        account: Account {
+            account_id: ACCOUNT.into(),
+            client_id: CLIENT.into(),
+            secret: Secret::new(SECRET),
+            api_base: Some(zoom.base().parse().unwrap()),
+            token_url: zoom.token_url().parse().unwrap(),
+        },
+        task: Task::Live { since: "2023-11-10".parse().unwrap() },
+        look_back: 2,
+        page_size,
+        timeout: Duration::from_secs(10),
+        patience: Patience { retries: 3, first_pause: Duration::from_millis(1), max_requests: None },
+        stop: Stop::new(None),
+        dry_run: false,
+        full: false,
+        lease: Duration::from_secs(300),
+        retry: Settings::default(),
+        clock: Clock::at(DateTime::<Utc>::from_timestamp(zoom.now(), 0).unwrap()),
+    }
+}
+
+fn collect(options: Options) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run(options, Arc::new(Quiet))).unwrap()
+}
+
+/// Every line of every object, and how often it is there.
+fn written(root: &Path) -> HashMap<bytes::Bytes, u64> {
+    let mut counts = HashMap::new();
+    let files = walkdir::WalkDir::new(root.join("out")).into_iter().flatten();
+    for file in files.filter(|file| file.path().extension().is_some_and(|end| end == "gz")) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        let mut text = Vec::new();
+        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).unwrap();
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            *counts.entry(bytes::Bytes::copy_from_slice(line)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// A record of one of a few kinds, at one of a few times: twins are common.
+fn entry(kind: u8, time: i64) -> Entry {
+    let when = zoom::iso(time);
+    Entry::new(time, format!("{{\"time\":\"{when}\",\"action\":\"{kind}\"}}"))
+}
+
+fn entries() -> impl Strategy<Value = Vec<(u8, i64)>> {
+    // Seconds before now: some within a second of each other, some days back.
+    let ago =
+        prop_oneof![4 => 0_i64..4, 2 => 100_i64..104, 1 => 86_400_i64..86_403, 1 => 200_000_i64..200_002];
+    prop::collection::vec((0_u8..3, ago), 0..14)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_record_is_written_as_often_as_zoom_has_it(
+        first in entries(),
+        arriving in prop::collection::vec((1_u64..12, entries()), 0..4),
+        page_size in 1_u16..6,
+        (inclusive, newest_first, anchored) in any::<(bool, bool, bool)>(),
+        zone in -12_i64..=14,
+    ) {
+        let zoom = Zoom::start(NOW);
+        let now = at(NOW);
+        let book = |list: &[(u8, i64)]| list.iter().map(|(kind, ago)| entry(*kind, now - ago)).collect::<Vec<_>>();
+        {
+            let mut state = zoom.lock();
+            state.manners.inclusive = inclusive;
+            state.manners.newest_first = newest_first;
+            state.manners.zone = zone * 3600;
+            state.manners.paging = if anchored { Paging::Anchor } else { Paging::Offset };
+            for (nth, list) in &arriving {
+                let visible = book(list).into_iter().map(|entry| Entry { visible_at: now, ..entry }).collect();
+                state.rules.push(Rule::new(Only::pages(), When::Nth(*nth), Act::Insert(visible)));
+            }
+        }
+        zoom.add(book(&first));
+        let root = tempfile::tempdir().unwrap();
+        for poll in 0..4 {
+            zoom.set_clock(now + poll * 900);
+            collect(options(&zoom, root.path(), page_size));
+            let there = zoom.lock().book.expected(0, i64::MAX);
+            for (line, count) in written(root.path()) {
+                let most = there.get(&line).copied().unwrap_or(0);
+                prop_assert!(count <= most, "{count} of {most}: {line:?} after poll {poll}");
+            }
+        }
+        // Nothing comes in any more: one run that reads all again has all of it.
+        zoom.lock().rules.clear();
+        zoom.set_clock(now + 7200);
+        collect(Options { full: true, ..options(&zoom, root.path(), page_size) });
+        let there = zoom.lock().book.expected(0, i64::MAX);
+        prop_assert_eq!(written(root.path()), there);
+    }
+}
+
+#[test]
+fn three_twins_on_three_pages_are_three_after_one_run() {
+    let zoom = Zoom::start(NOW);
+    zoom.add((0..3).map(|_| entry(1, at(NOW) - 60)));
+    let root = tempfile::tempdir().unwrap();
+    let report = collect(options(&zoom, root.path(), 1));
+    assert_eq!((report.records_written, report.unsettled), (3, 0));
+    assert_eq!(collect(options(&zoom, root.path(), 2)).records_written, 0);
+}
+
+#[test]
+fn more_twins_than_a_page_holds_are_all_written() {
+    let zoom = Zoom::start(NOW);
+    zoom.add((0..700).map(|_| entry(1, at(NOW) - 60)));
+    let root = tempfile::tempdir().unwrap();
+    assert_eq!(collect(options(&zoom, root.path(), 300)).records_written, 700);
+    assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX));
+}
+
+#[test]
+fn backfills_and_the_live_collection_share_the_days_whichever_comes_first() {
+    let day = |date: &str| date.parse::<zoom_udm::collect::Date>().unwrap();
+    let backfill = |from: &str, until: &str| Task::Backfill { from: day(from), until: day(until) };
+    let live = Task::Live { since: day("2023-11-02") };
+    let early = backfill("2023-10-30", "2023-11-05");
+    let overlapping = backfill("2023-10-25", "2023-11-13");
+    for tasks in [[early, live, overlapping], [live, early, overlapping], [early, overlapping, live]] {
+        let zoom = Zoom::start(NOW);
+        let (first, now) = (day("2023-10-25").start() / 1000, at(NOW));
+        zoom.add(
+            (first..now).step_by(1800).flat_map(|time| [entry(1, time), entry(1, time), entry(2, time)]),
+        );
+        // Without a time of its own it is seen by whoever asks for its day or one beside it.
+        zoom.add([Entry::new(day("2023-11-02").start() / 1000, "{\"action\":\"undated\"}")]);
+        let root = tempfile::tempdir().unwrap();
+        for task in tasks.into_iter().chain(tasks) {
+            collect(Options { task, ..options(&zoom, root.path(), 300) });
+        }
+        assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX), "{tasks:?}");
+    }
+}
+
+#[test]
+fn small_budgets_get_everywhere_in_the_end() {
+    let zoom = Zoom::start(NOW);
+    zoom.add((0..3000).map(|number| entry((number % 3) as u8, at(NOW) - number * 60)));
+    let root = tempfile::tempdir().unwrap();
+    let mut stopped = 0;
+    for _ in 0..60 {
+        let mut options = options(&zoom, root.path(), 50);
+        options.patience.max_requests = Some(12);
+        let report = collect(options);
+        assert!(report.requests <= 12);
+        stopped += u64::from(report.stopped.is_some());
+        if report.stopped.is_none() {
+            break;
+        }
+    }
+    assert!((1..40).contains(&stopped), "{stopped}");
+    assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX));
+}

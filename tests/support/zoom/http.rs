@@ -1,0 +1,303 @@
+//! The socket: requests in, replies and faults out.
+
+use super::book::given;
+use super::faults::{Act, Subject, Wait};
+use super::{Asked, State, Zoom, at, iso};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Frame, Incoming};
+use hyper::{HeaderMap, Method, Request, Response};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// What is answered.
+pub(super) struct Reply {
+    status: u16,
+    kind: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Reply {
+    pub(super) fn json(status: u16, body: String) -> Self {
+        Self { status, kind: "application/json;charset=UTF-8", headers: Vec::new(), body }
+    }
+
+    pub(super) fn error(status: u16, code: u32, message: &str) -> Self {
+        Self::json(status, format!("{{\"code\":{code},\"message\":\"{message}\"}}"))
+    }
+}
+
+/// A query or a form, decoded.
+pub(super) fn pairs(text: &str) -> BTreeMap<String, String> {
+    let url = reqwest::Url::parse(&format!("http://host/?{text}"));
+    url.iter().flat_map(|url| url.query_pairs().into_owned().collect::<Vec<_>>()).collect()
+}
+
+/// How the connection is to end.
+enum End {
+    Well,
+    Reset,
+    Hang(Duration),
+    Cut,
+    Never,
+}
+
+impl Zoom {
+    pub(super) async fn serve(self, listener: std::net::TcpListener) {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let _ = stream.set_nodelay(true);
+            let zoom = self.clone();
+            tokio::spawn(async move {
+                let service = hyper::service::service_fn(move |request| zoom.clone().answer(request));
+                let io = hyper_util::rt::TokioIo::new(stream);
+                let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+            });
+        }
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        if parts.uri.path().starts_with("/stand-in/") {
+            let query = pairs(parts.uri.query().unwrap_or_default());
+            return Ok(respond(self.lock().control(parts.uri.path(), &query, &body), 0, false));
+        }
+        let latency = self.lock().manners.latency;
+        if let Some(latency) = latency {
+            tokio::time::sleep(latency).await;
+        }
+        let base = self.base();
+        let (reply, end, serial) = {
+            let mut state = self.lock();
+            let (reply, end) = state.hear(&parts, &body, &base);
+            (reply, end, state.requests)
+        };
+        let reset = || Err(io::Error::from(io::ErrorKind::ConnectionReset));
+        match end {
+            End::Well => Ok(respond(reply, serial, false)),
+            End::Cut => Ok(respond(reply, serial, true)),
+            End::Reset => reset(),
+            End::Hang(time) => {
+                tokio::time::sleep(time).await;
+                reset()
+            }
+            End::Never => std::future::pending().await,
+        }
+    }
+}
+
+fn respond(reply: Reply, serial: u64, cut: bool) -> Response<Body> {
+    let mut response = Response::builder()
+        .status(reply.status)
+        .header("content-type", reply.kind)
+        .header("x-zm-trackingid", format!("v=2.0;clid=us02;rid=WEB_{serial:08x}"));
+    for (name, value) in reply.headers {
+        response = response.header(name, value);
+    }
+    let bytes = Bytes::from(reply.body);
+    if !cut {
+        return response
+            .body(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+            .expect("headers");
+    }
+    let response = response.header("content-length", bytes.len());
+    let half = bytes.slice(..bytes.len() / 2);
+    let frames =
+        futures::stream::iter([Ok(Frame::data(half)), Err(io::Error::from(io::ErrorKind::ConnectionReset))]);
+    response.body(StreamBody::new(frames).boxed_unsync()).expect("headers")
+}
+
+impl State {
+    fn hear(&mut self, parts: &hyper::http::request::Parts, body: &[u8], base: &str) -> (Reply, End) {
+        self.clock.seconds += self.manners.tick;
+        self.requests += 1;
+        let token = parts.uri.path() == "/oauth/token";
+        *(if token { &mut self.token_requests } else { &mut self.page_requests }) += 1;
+        let last = self.dies_at == Some(self.requests);
+        let dies = self.dies_at.is_some_and(|at| self.requests >= at);
+        if dies && !(last && self.dies_after_effect) {
+            return (Reply::json(200, String::new()), End::Never);
+        }
+        let raw_query = parts.uri.query().unwrap_or_default();
+        let query = pairs(raw_query);
+        let text = |key: &str| query.get(key).cloned().unwrap_or_default();
+        let subject = Subject {
+            token,
+            from: text("from"),
+            to: text("to"),
+            paged: query.get("next_page_token").is_some_and(|token| !token.is_empty()),
+        };
+        let act = self.fault(&subject);
+        let mut records = 0;
+        let reply = match self.limited(token) {
+            Some(reply) => reply,
+            None if token && parts.method == Method::POST => {
+                self.token(&parts.headers, raw_query, body, base)
+            }
+            None if parts.uri.path() == "/v2/report/operationlogs" && parts.method == Method::GET => {
+                let report = match self.refused_bearer(&parts.headers) {
+                    Some(refusal) => Err(refusal),
+                    None => self.report(&query),
+                };
+                report.map_or_else(
+                    |refusal| refusal,
+                    |(reply, count)| {
+                        records = count;
+                        reply
+                    },
+                )
+            }
+            None => Reply::error(404, 404, "Not found."),
+        };
+        let (reply, end) = match act {
+            None => (reply, if dies { End::Never } else { End::Well }),
+            Some(act) => self.spoil(&act, reply),
+        };
+        if self.keeps_log {
+            self.log.push(Asked {
+                path: parts.uri.path().into(),
+                raw_query: raw_query.into(),
+                headers: named(&parts.headers),
+                status: reply.status,
+                records,
+                at: self.clock.now(),
+                query,
+            });
+        }
+        (reply, end)
+    }
+
+    /// Zoom's limits of its own.
+    fn limited(&mut self, token: bool) -> Option<Reply> {
+        if token {
+            return None;
+        }
+        let now = self.clock.now();
+        let today = self.per_day.entry(now.div_euclid(86_400)).or_default();
+        *today += 1;
+        let over = self.manners.daily.is_some_and(|limit| *today > limit);
+        if over {
+            return Some(self.too_many(true, Wait::IsoMidnight));
+        }
+        let (began, count) = &mut self.second;
+        if began.is_none_or(|began| began.elapsed() >= Duration::from_secs(1)) {
+            (*began, *count) = (Some(Instant::now()), 0);
+        }
+        *count += 1;
+        let over = self.manners.per_second.is_some_and(|limit| *count > limit);
+        over.then(|| self.too_many(false, self.manners.retry_after))
+    }
+
+    fn too_many(&self, daily: bool, wait: Wait) -> Reply {
+        let (kind, label) = if daily { ("daily", "Daily-limit") } else { ("per-second", "QPS") };
+        let message =
+            format!("You have reached the maximum {kind} rate limit for this API. Try again later.");
+        let mut reply = Reply::error(429, 429, &message);
+        let now = self.clock.now();
+        let after = match wait {
+            Wait::Unsaid => None,
+            Wait::Seconds(seconds) => Some(seconds.to_string()),
+            Wait::HttpDate(seconds) => {
+                let time = chrono::DateTime::from_timestamp(now + seconds, 0).unwrap_or_default();
+                Some(time.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            }
+            Wait::Iso(seconds) => Some(iso(now + seconds)),
+            Wait::IsoMidnight => Some(iso((now.div_euclid(86_400) + 1) * 86_400)),
+        };
+        reply.headers.extend(after.map(|after| ("retry-after", after)));
+        let limit = if daily { self.manners.daily } else { self.manners.per_second };
+        reply.headers.extend([
+            ("x-ratelimit-category", "Heavy".into()),
+            ("x-ratelimit-type", label.into()),
+            ("x-ratelimit-limit", limit.unwrap_or(10).to_string()),
+            ("x-ratelimit-remaining", "0".into()),
+        ]);
+        reply
+    }
+
+    fn spoil(&mut self, act: &Act, reply: Reply) -> (Reply, End) {
+        let well = |reply| (reply, End::Well);
+        let json = |body: &str| (Reply::json(200, body.into()), End::Well);
+        match act {
+            Act::Answer(status, body) => well(Reply::json(*status, body.clone())),
+            Act::PerSecond(wait) => well(self.too_many(false, *wait)),
+            Act::Daily(wait) => well(self.too_many(true, *wait)),
+            Act::Reset => (reply, End::Reset),
+            Act::Hang(time) => (reply, End::Hang(*time)),
+            Act::Cut => (reply, End::Cut),
+            Act::Html => {
+                let body = "<!doctype html><html><body>marked-page of a proxy</body></html>";
+                well(Reply { kind: "text/html", ..Reply::json(200, body.into()) })
+            }
+            Act::NoKey => json(r#"{"page_size":300,"next_page_token":"","operations":[{"time":"x"}]}"#),
+            Act::IllTyped => json(r#"{"page_size":300,"next_page_token":"","operation_logs":{"time":"x"}}"#),
+            Act::NoRecord => json(r#"{"page_size":300,"next_page_token":"","operation_logs":["a text",7]}"#),
+            Act::ErrorObject => json(r#"{"code":5010,"message":"Report service is not available."}"#),
+            Act::Unauthorized => {
+                self.tokens.clear();
+                well(Reply::error(401, 124, "Access token is expired."))
+            }
+            Act::Scope => {
+                let message = "Invalid access token, does not contain scopes:[report:read:operation_logs:admin].";
+                well(Reply::error(400, 4711, message))
+            }
+            Act::Role => well(Reply::error(400, 200, "No permission.")),
+            Act::PageExpired => well(Reply::json(
+                400,
+                r#"{"code":300,"message":"Validation Failed.","errors":[{"field":"next_page_token","message":"The next page token is invalid or expired."}]}"#.into(),
+            )),
+            Act::Insert(_) | Act::Tick(_) => well(reply),
+        }
+    }
+
+    /// For who drives it by hand.
+    fn control(&mut self, path: &str, query: &BTreeMap<String, String>, body: &[u8]) -> Reply {
+        match path {
+            "/stand-in/clock" => {
+                if let Some(now) = query.get("now") {
+                    self.clock =
+                        super::Clock { seconds: at(now), since: self.clock.since.map(|_| Instant::now()) };
+                }
+                Reply::json(200, format!("{{\"now\":\"{}\"}}\n", iso(self.clock.now())))
+            }
+            "/stand-in/records" => {
+                let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+                let entries: Vec<_> = lines.map(|line| given(line, self.clock.now())).collect();
+                self.book.add(entries);
+                Reply::json(200, format!("{{\"records\":{}}}\n", self.book.len()))
+            }
+            "/stand-in/fail" => {
+                let count = query.get("times").and_then(|times| times.parse().ok()).unwrap_or(1);
+                let status = query.get("status").and_then(|status| status.parse().ok()).unwrap_or(503);
+                let act = if status == 429 {
+                    Act::PerSecond(Wait::Seconds(1))
+                } else {
+                    Act::Answer(status, "{}".into())
+                };
+                self.rules.push(super::Rule::new(super::Only::pages(), super::When::First(count), act));
+                Reply::json(200, "{}\n".into())
+            }
+            _ => Reply::json(
+                200,
+                format!(
+                    "{{\"requests\":{},\"token_requests\":{},\"page_requests\":{},\"records\":{}}}\n",
+                    self.requests,
+                    self.token_requests,
+                    self.page_requests,
+                    self.book.len()
+                ),
+            ),
+        }
+    }
+}
+
+fn named(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}

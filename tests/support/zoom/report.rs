@@ -1,0 +1,166 @@
+//! `GET /v2/report/operationlogs`.
+
+use super::book::{Entry, Window};
+use super::http::Reply;
+use super::{Last, Page, Paging, State};
+use chrono::{DateTime, Months, NaiveDate, NaiveDateTime};
+use std::collections::BTreeMap;
+
+const DAY: i64 = 86_400;
+const MONTHS_KEPT: u32 = 6;
+
+type Query = BTreeMap<String, String>;
+
+fn invalid(field: &str, message: &str) -> Reply {
+    Reply::json(
+        400,
+        format!(
+            "{{\"code\":300,\"message\":\"Validation Failed.\",\"errors\":[{{\"field\":\"{field}\",\"message\":\"{message}\"}}]}}"
+        ),
+    )
+}
+
+impl State {
+    pub(super) fn report(&mut self, query: &Query) -> Result<(Reply, usize), Reply> {
+        if !self.manners.scope {
+            let message = "Invalid access token, does not contain scopes:[report:read:operation_logs:admin, report:read:admin].";
+            return Err(Reply::error(400, 4711, message));
+        }
+        if !self.manners.role {
+            return Err(Reply::error(400, 200, "No permission."));
+        }
+        let window = self.window(query)?;
+        let size = match query.get("page_size").map(|size| size.parse::<usize>()) {
+            None => 30,
+            Some(Ok(size @ 1..=300)) => size,
+            Some(_) => return Err(invalid("page_size", "page_size must be between 1 and 300.")),
+        };
+        let (given, last) = self.position(query)?;
+        let (entries, end) = self.page(&window, size, given, last);
+        let next = end.map(|last| {
+            let page = Page {
+                query: without_token(query),
+                given: given + entries.len(),
+                last,
+                issued: self.clock.now(),
+            };
+            self.next_token(page)
+        });
+        let body = self.body(query, size, &entries, next.as_deref());
+        Ok((Reply::json(200, body), entries.len()))
+    }
+
+    /// The records of a page, and where the next one goes on, if there is more.
+    fn page(
+        &self,
+        window: &Window,
+        size: usize,
+        given: usize,
+        last: Option<(i64, u64)>,
+    ) -> (Vec<Entry>, Option<(i64, u64)>) {
+        let newest = self.manners.newest_first;
+        let seen = self.book.seen(window, self.clock.now());
+        let ordered: Box<dyn Iterator<Item = _>> = if newest { Box::new(seen) } else { Box::new(seen.rev()) };
+        let beyond =
+            |key: &(i64, u64)| last.is_none_or(|last| if newest { *key < last } else { *key > last });
+        let mut rest: Box<dyn Iterator<Item = _>> = match self.manners.paging {
+            Paging::Offset => Box::new(ordered.skip(given)),
+            Paging::Anchor => Box::new(ordered.filter(move |(key, _)| beyond(key))),
+        };
+        let page: Vec<_> = rest.by_ref().take(size).collect();
+        let more = rest.next().is_some();
+        let end = page.last().filter(|_| more).map(|(key, _)| **key);
+        (page.into_iter().map(|(_, entry)| entry.clone()).collect(), end)
+    }
+
+    fn window(&self, query: &Query) -> Result<Window, Reply> {
+        let text = |key: &str| query.get(key).cloned().unwrap_or_default();
+        let (from, _) = self.moment(&text("from")).ok_or_else(|| invalid("from", "Invalid date."))?;
+        let (to, step) = self.moment(&text("to")).ok_or_else(|| invalid("to", "Invalid date."))?;
+        if to < from {
+            return Err(invalid("from", "The from date must not be after the to date."));
+        }
+        if from.date().checked_add_months(Months::new(1)).is_some_and(|month| month < to.date()) {
+            return Err(invalid("from", "The date range must not exceed one month."));
+        }
+        let today = DateTime::from_timestamp(self.clock.now(), 0).unwrap_or_default().date_naive();
+        if today.checked_sub_months(Months::new(MONTHS_KEPT)).is_some_and(|oldest| from.date() < oldest) {
+            return Err(invalid("from", "Only data of the last 6 months is available."));
+        }
+        let end = to.and_utc().timestamp() + if self.manners.inclusive { step } else { 0 };
+        Ok(from.and_utc().timestamp() - self.manners.zone..end - self.manners.zone)
+    }
+
+    /// A date, or a date and a minute, and how long that is.
+    fn moment(&self, text: &str) -> Option<(NaiveDateTime, i64)> {
+        if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+            return Some((date.and_hms_opt(0, 0, 0)?, DAY));
+        }
+        let minute = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").ok()?;
+        self.manners.minutes.then_some((minute, 60))
+    }
+
+    /// Where a page begins: how many are passed over, and the last one given.
+    fn position(&self, query: &Query) -> Result<(usize, Option<(i64, u64)>), Reply> {
+        let Some(token) = query.get("next_page_token").filter(|token| !token.is_empty()) else {
+            return Ok((0, None));
+        };
+        let page = self.pages.get(token);
+        let page = page.ok_or_else(|| invalid("next_page_token", "The next page token is invalid."))?;
+        if self.clock.now() - page.issued >= self.manners.page_life {
+            return Err(invalid("next_page_token", "The next page token is invalid or expired."));
+        }
+        if page.query != without_token(query) {
+            return Err(invalid("next_page_token", "The next page token belongs to another request."));
+        }
+        Ok((page.given, Some(page.last)))
+    }
+
+    /// A token in which all stands that URLs give a meaning to.
+    fn next_token(&mut self, page: Page) -> String {
+        let hostile = ["+", "/", "=", "&", "#", "%", " ", "%2B", "?", "ü", "&page_size=1", "+ +"];
+        let draw = |random: &mut fastrand::Rng| hostile[random.usize(..hostile.len())];
+        let mut token = format!("{:012x}", self.random.u64(..1 << 48));
+        for _ in 0..if self.manners.hostile { 4 } else { 0 } {
+            token.push_str(&format!("{:06x}", self.random.u32(..1 << 24)));
+            token.push_str(draw(&mut self.random));
+        }
+        token.push_str(if self.manners.hostile { "+/==" } else { "" });
+        self.pages.insert(token.clone(), page);
+        token
+    }
+
+    fn body(&self, query: &Query, size: usize, entries: &[Entry], next: Option<&str>) -> String {
+        let layout = self.manners.layout.unwrap_or(self.page_requests as usize) % 4;
+        let (colon, comma, between) =
+            [(":", ",", ","), (" : ", ", ", ", "), (":", ",", ",\n"), (": ", ",\n  ", ",\n    ")][layout];
+        let member = |key: &str, value: String| format!("\"{key}\"{colon}{value}");
+        let text = |key: &str| serde_json::Value::from(query.get(key).cloned()).to_string();
+        let list: Vec<_> = entries.iter().map(|entry| String::from_utf8_lossy(&entry.raw)).collect();
+        let list = member("operation_logs", format!("[{}]", list.join(between)));
+        let mut members = Vec::new();
+        if self.manners.echo {
+            members.extend([
+                member("from", text("from")),
+                member("to", text("to")),
+                member("page_size", size.to_string()),
+            ]);
+        }
+        let last = self.manners.last.unwrap_or([Last::Empty, Last::Null, Last::Absent][layout % 3]);
+        let token = match (next, last) {
+            (Some(next), _) => Some(serde_json::Value::from(next).to_string()),
+            (None, Last::Empty) => Some("\"\"".into()),
+            (None, Last::Null) => Some("null".into()),
+            (None, Last::Absent) => None,
+        };
+        members.extend(token.map(|token| member("next_page_token", token)));
+        let place = if layout.is_multiple_of(2) { members.len() } else { 0 };
+        members.insert(place, list);
+        format!("{{{}}}", members.join(comma))
+    }
+}
+
+fn without_token(query: &Query) -> Query {
+    let others = query.iter().filter(|(key, _)| *key != "next_page_token");
+    others.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
