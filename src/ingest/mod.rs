@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod select;
 mod spool;
+mod verify;
 
 pub use clock::Clock;
 pub use error::Error;
@@ -28,3 +29,4 @@ pub use report::Report;
 pub use run::{Observer, Quiet, run};
 pub use select::Skip;
 pub(crate) use select::glob;
+pub use verify::{Gap, Verified, verify};

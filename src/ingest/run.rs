@@ -5,12 +5,13 @@ use super::ledger::{Entry, Feed, Ledger, State, Tenancy};
 use super::object::{Job, Outcome, transfer};
 use super::select::{Selection, Skip};
 use super::{Delete, Error, Options, Report};
-use crate::store::{Listed, Store};
+use crate::store::{self, Listed, Store};
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Hears of a run while it goes on. Called from one task; must not block.
@@ -65,6 +66,7 @@ pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Re
     }
     let renewal = Instant::now() + job.options.lease / 4;
     let run = Run {
+        root: job.from.location().to_string(),
         job: Arc::new(job),
         ledger,
         selection,
@@ -86,13 +88,19 @@ async fn open(location: Option<&crate::store::Location>, options: &Options) -> R
 
 async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, Error> {
     let Some(store) = open(options.ledger.as_ref(), options).await? else { return Ok(None) };
-    let feed = Feed { from: options.from.to_string(), to: options.to.to_string() };
+    let feed = Feed {
+        from: options.from.to_string(),
+        to: options.to.to_string(),
+        rejects: options.rejects.as_ref().map(ToString::to_string),
+    };
     let tenancy = Tenancy { shard: options.shard, lease: options.lease, oldest, feed, look: options.dry_run };
     Ledger::open(store, options.clock.clone(), &tenancy).await.map(Some)
 }
 
 struct Run<'o> {
     job: Arc<Job>,
+    /// What addresses of objects begin with.
+    root: String,
     ledger: Option<Ledger>,
     selection: Selection,
     report: Report,
@@ -120,10 +128,8 @@ impl Run<'_> {
     }
 
     async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
-        let listing = self.job.from.list();
         let concurrency = self.job.options.concurrency.max(1);
-        let mut listing =
-            listing.ready_chunks(1024).map(|page| page.into_iter().collect::<Result<Vec<_>, _>>()).boxed();
+        let mut listing = ahead(self.job.from.list());
         let mut page = Vec::new().into_iter();
         let mut listed_all = false;
         let mut tasks = tokio::task::JoinSet::new();
@@ -156,7 +162,7 @@ impl Run<'_> {
                     // A large ledger takes a while to write: that is to stay a tenth of the time.
                     ticks.reset_after((began.elapsed() * 10).min(self.job.options.lease / 4).max(every));
                 }
-                more = listing.next(), if hungry => match more {
+                more = listing.recv(), if hungry => match more {
                     None => listed_all = true,
                     Some(more) => page = more?.into_iter(),
                 },
@@ -167,7 +173,7 @@ impl Run<'_> {
     /// Reads an object, or says why not.
     fn consider(&mut self, listed: Listed, tasks: &mut tokio::task::JoinSet<(Listed, u64, Outcome)>) {
         self.report.listed += 1;
-        let url = self.job.from.location().url(&listed.name);
+        let url = format!("{}{}", self.root, listed.name);
         match self.selection.decide(&listed, &url, self.ledger.as_ref()) {
             Err(skip) => {
                 self.report.skip(skip);
@@ -288,12 +294,28 @@ impl Run<'_> {
     }
 }
 
-async fn remove(job: &Job, listed: &Listed) -> Result<bool, crate::store::Error> {
+async fn remove(job: &Job, listed: &Listed) -> Result<bool, store::Error> {
     let removed = job.from.delete_version(listed).await?;
     if removed && job.options.delete == Delete::TransferredAndEmptyDirs {
         job.from.delete_empty_above(&listed.name).await?;
     }
     Ok(removed)
+}
+
+type Pages = mpsc::Receiver<Result<Vec<Listed>, store::Error>>;
+
+/// Lists on a task of its own, two pages ahead of who works on them.
+fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -> Pages {
+    let (sender, pages) = mpsc::channel(2);
+    tokio::spawn(async move {
+        let mut listing = listing.ready_chunks(1024);
+        while let Some(page) = listing.next().await {
+            if sender.send(page.into_iter().collect()).await.is_err() {
+                return;
+            }
+        }
+    });
+    pages
 }
 
 /// How long an object rests that failed so many times: not at all after the first time, then a quarter of an hour,
