@@ -49,11 +49,11 @@ fn a_directory_whose_lock_is_held_is_waited_for_and_then_left() {
     let (source, to) = (at.path().join("src"), at.path().join("out").display().to_string());
     fs::create_dir_all(&source).unwrap();
     fs::write(source.join("a.json"), records(2, 1)).unwrap();
-    let arguments = [source.to_str().unwrap(), "--to", &to, "--max-age", "none", "--retry-for", "50ms"];
+    let arguments = [source.to_str().unwrap(), "--to", &to, "--max-age", "none"];
     assert_eq!(ingest(None, &arguments).status.code(), Some(0));
     let lock = fs::File::open(at.path().join("out.ledger/.zoom-udm-lock")).unwrap();
     lock.lock().unwrap();
-    let held = ingest(None, &arguments);
+    let held = ingest(None, &[&arguments[..], &["--retry-for", "300ms"]].concat());
     assert_eq!(held.status.code(), Some(5), "{}", said(&held));
     assert!(said(&held).contains("another process holds the lock"), "{}", said(&held));
     lock.unlock().unwrap();
@@ -142,12 +142,12 @@ const MOST_MEMORY: u64 = 64 << 10;
 fn large_objects_stream() {
     let server = Gcs::start();
     let part = records(100_000, 1);
-    let (parts, packed) = (10, gzip(&part));
+    let (parts, packed) = (12, gzip(&part));
     let size = part.len() * parts;
     assert!(size > 200 << 20 && packed.len() * parts > 4 << 20, "{size}, {}", packed.len() * parts);
     server.seed("zoom", "logs/large.json.gz", packed.repeat(parts));
-    // The same line over and over: as much as gzip can pack.
-    let line = records(1, 1);
+    // The same letter over and over: as much as gzip can pack.
+    let line = records(1, 1).replace("Inspector", &"x".repeat(50_000));
     let dense = gzip(line.repeat((60 << 20) / line.len()));
     assert!((60 << 20) / dense.len() > 300, "{}", dense.len());
     server.seed("zoom", "logs/dense.json.gz", dense);
