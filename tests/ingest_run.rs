@@ -93,6 +93,9 @@ fn verify_tells_gaps_and_no_skips() {
     let places = ["gs://zoom/", "--to", "gs://zoom/udm/", "--rejects", "gs://zoom/rejects/"];
     let (code, summary) = outcome(&ingest(Some(&server), &places));
     assert_eq!((code, &summary["done"], &summary["events"]), (1, &2.into(), &3.into()), "{summary}");
+    // The same source without a place for rejects: those that stand are no logs all the same.
+    let (code, summary) = outcome(&ingest(Some(&server), &places[..3]));
+    assert_eq!((code, &summary["done"]), (0, &0.into()), "{summary}");
     let verify = |more: &[&str]| {
         let output =
             program(Some(&server), &[&["ledger", "verify", "gs://zoom/udm.ledger/"], more].concat()).output();

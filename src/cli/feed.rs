@@ -62,6 +62,17 @@ impl Voice {
         }
     }
 
+    /// Begins the bar anew in another round of a feed that follows.
+    fn wake(&self, bar: &ProgressBar) {
+        if bar.is_finished() {
+            bar.set_length(0);
+            bar.reset();
+            self.chosen.store(1, Ordering::Relaxed);
+            self.objects.store(0, Ordering::Relaxed);
+            self.events.store(0, Ordering::Relaxed);
+        }
+    }
+
     fn moved(&self, size: u64) {
         let objects = self.objects.fetch_add(1, Ordering::Relaxed) + 1;
         let Some(bar) = &self.bar else { return };
@@ -84,6 +95,7 @@ impl Observer for Voice {
         if self.dry_run {
             tell(&format!("read {object} ({size} bytes)"));
         } else if let Some(bar) = &self.bar {
+            self.wake(bar);
             bar.inc_length(size);
         }
     }

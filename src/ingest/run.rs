@@ -8,6 +8,7 @@ use super::{Delete, Error, Options, Report};
 use crate::store::{self, Listed, Store};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -42,9 +43,10 @@ const OUT_OF_ORDER: u32 = 20;
 pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Result<Report, Error> {
     let now = options.clock.now();
     let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
-    let selection = Selection::new(&options, oldest)?;
+    let mut selection = Selection::new(&options, oldest)?;
     let from = Store::open(&options.from, &options.retry).await?;
     let ledger = open_ledger(&options, oldest).await?;
+    selection.keep_off(&options.from, ledger.as_ref().map_or(&[], Ledger::feeds));
     if let Some(others) = ledger.as_ref().and_then(|ledger| ledger.others()) {
         tracing::warn!(others, "another run holds a part of the ledger; its objects are left to it");
     }
@@ -71,6 +73,7 @@ pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Re
         ledger,
         selection,
         report: Report::default(),
+        chosen: VecDeque::new(),
         removable: Vec::new(),
         observer,
         bad_outputs: 0,
@@ -104,6 +107,8 @@ struct Run<'o> {
     ledger: Option<Ledger>,
     selection: Selection,
     report: Report,
+    /// To be read, with how often they failed before.
+    chosen: VecDeque<(Listed, u64)>,
     /// Done, to be removed once the ledger says so durably.
     removable: Vec<Listed>,
     observer: &'o dyn Observer,
@@ -130,7 +135,6 @@ impl Run<'_> {
     async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
         let concurrency = self.job.options.concurrency.max(1);
         let mut listing = ahead(self.job.from.list());
-        let mut page = Vec::new().into_iter();
         let mut listed_all = false;
         let mut tasks = tokio::task::JoinSet::new();
         let every =
@@ -138,11 +142,16 @@ impl Run<'_> {
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            while tasks.len() < concurrency {
-                let Some(listed) = page.next() else { break };
-                self.consider(listed, &mut tasks);
+            while tasks.len() < concurrency
+                && let Some((listed, attempts)) = self.chosen.pop_front()
+            {
+                let job = Arc::clone(&self.job);
+                tasks.spawn(async move {
+                    let outcome = transfer(&job, &listed).await;
+                    (listed, attempts, outcome)
+                });
             }
-            let hungry = tasks.len() < concurrency && !listed_all;
+            let hungry = self.chosen.len() < CHOSEN_AHEAD && !listed_all;
             if !hungry && tasks.is_empty() {
                 return Ok(());
             }
@@ -164,14 +173,14 @@ impl Run<'_> {
                 }
                 more = listing.recv(), if hungry => match more {
                     None => listed_all = true,
-                    Some(more) => page = more?.into_iter(),
+                    Some(more) => more?.into_iter().for_each(|listed| self.consider(listed)),
                 },
             }
         }
     }
 
-    /// Reads an object, or says why not.
-    fn consider(&mut self, listed: Listed, tasks: &mut tokio::task::JoinSet<(Listed, u64, Outcome)>) {
+    /// Chooses an object, or says why not.
+    fn consider(&mut self, listed: Listed) {
         self.report.listed += 1;
         let url = format!("{}{}", self.root, listed.name);
         match self.selection.decide(&listed, &url, self.ledger.as_ref()) {
@@ -183,14 +192,11 @@ impl Run<'_> {
                     self.removable.push(listed);
                 }
             }
-            Ok(_) if self.job.options.dry_run => self.observer.chosen(&url, listed.size),
             Ok(attempts) => {
                 self.observer.chosen(&url, listed.size);
-                let job = Arc::clone(&self.job);
-                tasks.spawn(async move {
-                    let outcome = transfer(&job, &listed).await;
-                    (listed, attempts, outcome)
-                });
+                if !self.job.options.dry_run {
+                    self.chosen.push_back((listed, attempts));
+                }
             }
         }
     }
@@ -301,6 +307,9 @@ async fn remove(job: &Job, listed: &Listed) -> Result<bool, store::Error> {
     }
     Ok(removed)
 }
+
+/// So many objects are chosen before their turn: what is left to do can be told then, and listings take time.
+const CHOSEN_AHEAD: usize = 8192;
 
 type Pages = mpsc::Receiver<Result<Vec<Listed>, store::Error>>;
 

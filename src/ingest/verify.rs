@@ -7,7 +7,8 @@ use super::select::{Selection, Skip, is_collector_state, may_be_collector_state}
 use super::{Destination, Error, Options};
 use crate::store::{Listed, Location, Settings, Store};
 use futures::TryStreamExt as _;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 /// What is not as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +69,9 @@ pub async fn verify(
     };
     ledger::entries(store, &mut each).await?;
     let mut outputs = Outputs::default();
-    for feed in &charter.feeds {
-        let source = Source::open(feed, store.location(), options).await?;
+    let sources: BTreeSet<_> = charter.feeds.iter().map(|feed| feed.from.as_str()).collect();
+    for from in sources {
+        let source = Source::open(from, &charter.feeds, store.location(), options).await?;
         let mut listing = source.store.list();
         while let Some(object) = listing.try_next().await? {
             verified.listed += 1;
@@ -87,6 +89,8 @@ pub async fn verify(
             verified.gaps += 1;
             found(gap, &url);
         }
+    }
+    for feed in &charter.feeds {
         outputs.list(&feed.to, &options.retry).await?;
     }
     let mut each = |entry: Entry| {
@@ -106,22 +110,19 @@ struct Source {
 }
 
 impl Source {
-    async fn open(feed: &Feed, ledger: &Location, chosen: &Options) -> Result<Self, Error> {
-        let to = match feed.to.as_str() {
-            "-" => Destination::Stream(std::sync::Arc::new(std::sync::Mutex::new(std::io::sink()))),
-            place => Destination::Place(address(place)?),
-        };
+    async fn open(from: &str, feeds: &[Feed], ledger: &Location, chosen: &Options) -> Result<Self, Error> {
+        let nowhere = Destination::Stream(Arc::new(Mutex::new(std::io::sink())));
         let options = Options {
             ledger: Some(ledger.clone()),
-            rejects: feed.rejects.as_deref().map(address).transpose()?,
             include: chosen.include.clone(),
             exclude: chosen.exclude.clone(),
-            ..Options::new(address(&feed.from)?, to)
+            ..Options::new(address(from)?, nowhere)
         };
         let now = chosen.clock.now();
         let oldest = chosen.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
-        let store = Store::open(&options.from, &chosen.retry).await?;
-        Ok(Self { store, selection: Selection::new(&options, oldest)? })
+        let mut selection = Selection::new(&options, oldest)?;
+        selection.keep_off(&options.from, feeds);
+        Ok(Self { store: Store::open(&options.from, &chosen.retry).await?, selection })
     }
 
     /// Why no run would read an object, if so.

@@ -58,6 +58,7 @@ pub struct Ledger {
     holder: Holder,
     lease: Duration,
     oldest: i64,
+    feeds: Vec<Feed>,
     count: u16,
     /// By number; `None` for those of other runs and shards.
     segments: Mutex<Vec<Option<Segment>>>,
@@ -105,6 +106,7 @@ impl Ledger {
             holder,
             lease: terms.lease,
             oldest: terms.oldest,
+            feeds: charter.feeds,
             count,
             segments,
             others,
@@ -116,6 +118,12 @@ impl Ledger {
     #[must_use]
     pub fn location(&self) -> String {
         self.store.location().to_string()
+    }
+
+    /// The feeds that were ever run with it.
+    #[must_use]
+    pub fn feeds(&self) -> &[Feed] {
+        &self.feeds
     }
 
     /// Who else works with this ledger, where that was noticed.
