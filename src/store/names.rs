@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_generation_comes_off_again() {
-        let uri = format!("http://h/b/{}", escaped(&with_generation(&mark("a\u{F8FE}/"), "17")));
+        let marked = with_generation(&mark("a\u{F8FE}/"), "");
+        let uri = format!("http://h/b/{}17", escaped(&marked));
         assert_eq!(
             unmark_uri(&uri).unwrap(),
             (format!("http://h/b/{}", escaped("a\u{F8FE}/")), Some("17".into()))
