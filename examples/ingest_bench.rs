@@ -265,7 +265,7 @@ async fn pages(server: &Gcs) -> Duration {
         let page = answer.bytes().await.expect("a page");
         let end = String::from_utf8_lossy(&page[page.len().saturating_sub(400)..]).into_owned();
         let Some((_, rest)) = end.split_once("<NextContinuationToken>") else { return started.elapsed() };
-        token = rest.split('<').next().unwrap_or_default().to_owned();
+        rest.split('<').next().unwrap_or_default().clone_into(&mut token);
     }
 }
 

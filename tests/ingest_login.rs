@@ -102,7 +102,7 @@ fn a_service_account_signs_with_its_key() {
     let (code, events, said) = run(&server, &credentials(&other.to_pkcs8_pem(LineEnding::LF).unwrap()));
     assert_eq!((code, events), (Some(4), 0), "{said}");
     assert!(silent(&said) && said.contains("refused"), "{said}");
-    let broken = pem.replacen("M", "hush", 3);
+    let broken = pem.replacen('M', "hush", 3);
     let (code, _, said) = run(&server, &credentials(&broken));
     assert!(code == Some(4) && !said.contains("hush") && silent(&said), "{said}");
 }

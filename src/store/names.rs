@@ -154,16 +154,13 @@ fn unreferenced(text: &str) -> Cow<'_, str> {
             let c = number.ok().map(char::from).filter(|c| c.is_ascii_control() || *c == ' ')?;
             Some((c, behind))
         });
-        match number {
-            Some((c, behind)) => {
-                read.push(c);
-                rest = behind;
-            }
-            None => {
-                read.push_str("&#");
-                rest = behind;
-            }
-        }
+        let Some((c, after)) = number else {
+            read.push_str("&#");
+            rest = behind;
+            continue;
+        };
+        read.push(c);
+        rest = after;
     }
     read.push_str(rest);
     read.into()
@@ -176,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn escaped(text: &str) -> String {
-        text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+        text.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()).map(char::from).collect()
     }
 
     #[test]

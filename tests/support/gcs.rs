@@ -70,6 +70,9 @@ pub struct Faults {
     pub dies_after_effect: bool,
 }
 
+/// Says which tokens are good.
+pub type Door = Box<dyn Fn(&str) -> bool + Send>;
+
 #[derive(Default)]
 pub struct State {
     pub objects: BTreeMap<(String, String), Object>,
@@ -82,7 +85,7 @@ pub struct State {
     /// What the token endpoint takes for a refresh token.
     pub refresh: Option<String>,
     /// Says which tokens are good, where that is no single one.
-    pub allows: Option<Box<dyn Fn(&str) -> bool + Send>>,
+    pub allows: Option<Door>,
     generation: u64,
     random: fastrand::Rng,
     pub page: usize,
@@ -276,7 +279,7 @@ impl Gcs {
         if let Some(allows) = &state.allows {
             let given =
                 parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            if !given.strip_prefix("Bearer ").is_some_and(|token| allows(token)) {
+            if !given.strip_prefix("Bearer ").is_some_and(allows) {
                 return status(StatusCode::UNAUTHORIZED);
             }
         }

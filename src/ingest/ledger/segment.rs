@@ -176,8 +176,8 @@ pub(super) async fn swap<F: Future<Output = Result<Vec<u8>, Error>>>(
     let name = Segment::name(number);
     for collision in 0..COLLISIONS {
         let (standing, version) = store.read(&name).await?.unzip();
-        let made = make(standing).await?;
-        if store.update(&name, made.into(), version).await?.is_some() {
+        let anew = make(standing).await?;
+        if store.update(&name, anew.into(), version).await?.is_some() {
             return Ok(());
         }
         tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..50 << collision.min(6)))).await;
