@@ -46,8 +46,37 @@ fn packed(records: u64, seed: u64) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-/// Runs the binary to its end; says how long it took and the most memory it held.
-fn run(server: &Gcs, arguments: &[&str]) -> (Duration, u64) {
+/// What a run took.
+struct Cost {
+    wall: Duration,
+    /// Of the program alone, without the stand-in.
+    cpu: Duration,
+    /// The most memory it held, in MB.
+    memory: u64,
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2?} ({:.2?} CPU, {} MB at most)", self.wall, self.cpu, self.memory)
+    }
+}
+
+/// User and system time of a process, of a hundredth of a second each tick.
+fn cpu_of(pid: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let ticks: Vec<u64> = text
+        .rsplit_once(") ")?
+        .1
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    Some(Duration::from_millis(ticks.iter().sum::<u64>() * 10))
+}
+
+/// Runs the binary to its end.
+fn run(server: &Gcs, arguments: &[&str]) -> Cost {
     let mut command = Command::new(binary());
     command
         .args(arguments)
@@ -57,8 +86,10 @@ fn run(server: &Gcs, arguments: &[&str]) -> (Duration, u64) {
     let started = Instant::now();
     let Ok(mut child) = command.spawn() else { panic!("cargo build --release first") };
     let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
+    let (mut peak, mut cpu) = (0, Duration::ZERO);
     let ended = loop {
+        // Read before it is waited for: nothing is known of it after.
+        cpu = cpu_of(child.id()).unwrap_or_default().max(cpu);
         if let Ok(Some(ended)) = child.try_wait() {
             break ended;
         }
@@ -68,7 +99,7 @@ fn run(server: &Gcs, arguments: &[&str]) -> (Duration, u64) {
         std::thread::sleep(Duration::from_millis(5));
     };
     assert!(ended.success(), "{arguments:?}: {ended}");
-    (started.elapsed(), peak / 1024)
+    Cost { wall: started.elapsed(), cpu, memory: peak / 1024 }
 }
 
 fn shell(script: &str) -> Duration {
@@ -97,71 +128,60 @@ fn throughput() {
         let plain = shell(&format!(
             "cat {source}/*.json.gz | gunzip | {normalize} normalize --summary none > /dev/null"
         ));
-        let (stream, memory) =
+        let stream =
             run(&server, &["ingest", "gs://zoom/logs/", "--to", "-", "--no-ledger", "--summary", "none"]);
         let gzip = shell(&format!(
             "cat {source}/*.json.gz | gunzip | {normalize} normalize --summary none | gzip -1 > {out}.gz"
         ));
         let to = format!("gs://out/{round}/");
-        let (place, more) = run(&server, &["ingest", "gs://zoom/logs/", "--to", &to, "--summary", "none"]);
+        let place = run(&server, &["ingest", "gs://zoom/logs/", "--to", &to, "--summary", "none"]);
         let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
         println!(
-            "  gunzip|normalize {plain:.2?}, ingest --to - {stream:.2?} ({:.2} times, {memory} MB); \
-             gunzip|normalize|gzip -1 {gzip:.2?}, ingest --to gs:// {place:.2?} ({:.2} times that, {:.2} times without gzip, {more} MB)",
-            ratio(stream, plain),
-            ratio(place, gzip),
-            ratio(place, plain)
+            "  gunzip|normalize {plain:.2?}, ingest --to - {stream}: {:.2} times; \
+             gunzip|normalize|gzip -1 {gzip:.2?}, ingest --to gs:// {place}: {:.2} times that, {:.2} times without gzip",
+            ratio(stream.wall, plain),
+            ratio(place.wall, gzip),
+            ratio(place.wall, plain)
         );
         server.lock().objects.retain(|(bucket, _), _| bucket == "zoom");
     }
 }
 
-/// 20,000 objects of 2 KB, each answer 10 ms away: requests a second, against a loop that only fetches.
+/// 20,000 objects of 2 KB, each answer 10 ms away: requests a second, against a loop that only fetches. One at a time, a
+/// thousand of them are enough.
 fn requests() {
     let server = Gcs::start();
     for number in 0..20_000_u64 {
-        server.seed("zoom", &format!("logs/{number:05}.json.gz"), packed(30, number % 50));
+        server.seed(
+            "zoom",
+            &format!("logs/{:02}/{number:05}.json.gz", number / 1000),
+            packed(30, number % 50),
+        );
     }
-    for (latency, concurrency) in [(0, 64), (10, 64), (10, 256)] {
+    for (latency, concurrency) in [(0, 64), (10, 64), (10, 16), (10, 1)] {
+        let (source, count) =
+            if concurrency > 1 { ("gs://zoom/logs/", 20_000) } else { ("gs://zoom/logs/00/", 1000) };
         server.lock().faults.latency = (latency > 0).then(|| Duration::from_millis(latency));
-        let bare = bare(&server, concurrency);
+        let bare = bare(&server, source, count, concurrency);
         let at_once = concurrency.to_string();
-        let fetch = [
-            "ingest",
-            "gs://zoom/logs/",
-            "--to",
-            "-",
-            "--no-ledger",
-            "--summary",
-            "none",
-            "--concurrency",
-            &at_once,
-        ];
-        let (stream, memory) = run(&server, &fetch);
-        let place = [
-            "ingest",
-            "gs://zoom/logs/",
-            "--to",
-            "gs://out/x/",
-            "--summary",
-            "none",
-            "--concurrency",
-            &at_once,
-        ];
+        let fetch =
+            ["ingest", source, "--to", "-", "--no-ledger", "--summary", "none", "--concurrency", &at_once];
+        let stream = run(&server, &fetch);
+        let place = ["ingest", source, "--to", "gs://out/x/", "--summary", "none", "--concurrency", &at_once];
         let before = server.lock().requests;
-        let (both, more) = run(&server, &place);
+        let both = run(&server, &place);
         let requests = server.lock().requests - before;
         server.lock().objects.retain(|(bucket, _), _| bucket == "zoom");
         let rate = |count: u64, time: Duration| {
             format!("{:.0}/s", f64::from(u32::try_from(count).unwrap_or(0)) / time.as_secs_f64())
         };
         println!(
-            "requests: {latency} ms, {concurrency} at once: bare loop {}, ingest --to - {} objects ({memory} MB), \
-             ingest --to gs:// {} objects, {} requests ({more} MB)",
-            rate(20_000, bare),
-            rate(20_000, stream),
-            rate(20_000, both),
-            rate(requests, both)
+            "requests: {latency} ms, {concurrency} at once: bare loop {} in {bare:.2?}; ingest --to - {} objects in {stream}; \
+             ingest --to gs:// {} objects, {} requests in {both}",
+            rate(count, bare),
+            rate(count, stream.wall),
+            rate(count, both.wall),
+            rate(requests, both.wall)
         );
     }
 }
@@ -171,12 +191,11 @@ fn settings(server: &Gcs) -> Settings {
 }
 
 /// The same client without anything around it: list, get, drop.
-fn bare(server: &Gcs, concurrency: usize) -> Duration {
+fn bare(server: &Gcs, source: &str, objects: u64, concurrency: usize) -> Duration {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let store = Store::open(&"gs://zoom/logs/".parse().expect("an address"), &settings(server))
-            .await
-            .expect("a store");
+        let store =
+            Store::open(&source.parse().expect("an address"), &settings(server)).await.expect("a store");
         let started = Instant::now();
         let fetched = store.list().map(|listed| {
             let store = store.clone();
@@ -186,7 +205,7 @@ fn bare(server: &Gcs, concurrency: usize) -> Duration {
             })
         });
         let count = fetched.buffer_unordered(concurrency).count().await;
-        assert_eq!(count, 20_000);
+        assert_eq!(count as u64, objects);
         started.elapsed()
     })
 }
@@ -211,15 +230,52 @@ fn ledger() {
     let ledger =
         ["ingest", "gs://zoom/", "--to", "gs://out/e/", "--ledger", "gs://ledger/l/", "--summary", "none"];
     let size: usize = server.all("ledger", "l/").values().map(bytes::Bytes::len).sum();
-    let (dry, memory) = run(&server, &[&ledger[..], &["--dry-run"]].concat());
-    println!(
-        "ledger: {} MB stored; dry run over 1,000,000 listed, 999,000 known: {dry:.2?}, {memory} MB at most",
-        (kept + size) / 1_000_000
-    );
-    let (first, memory) = run(&server, &ledger);
-    println!("ledger: ingest of the 1,000 that are new: {first:.2?}, {memory} MB at most");
-    let (again, memory) = run(&server, &ledger);
-    println!("ledger: ingest with nothing new: {again:.2?}, {memory} MB at most");
+    println!("ledger: {} MB stored", (kept + size) / 1_000_000);
+    for _ in 0..3 {
+        println!("ledger: the stand-in alone, pages thrown away: {:.2?}", runtime.block_on(pages(&server)));
+        println!("ledger: a loop that only lists: {:.2?}", runtime.block_on(names(&server)));
+        println!("ledger: dry run: {}", run(&server, &[&ledger[..], &["--dry-run"]].concat()));
+    }
+    println!("ledger: ingest of the 1,000 that are new: {}", run(&server, &ledger));
+    for _ in 0..3 {
+        println!("ledger: ingest with nothing new: {}", run(&server, &ledger));
+        touch(&server);
+        println!("ledger: ingest of 1,000 new ones: {}", run(&server, &ledger));
+    }
+}
+
+/// Makes a thousand objects new versions.
+fn touch(server: &Gcs) {
+    let mut state = server.lock();
+    let names: Vec<_> =
+        state.objects.keys().filter(|(bucket, _)| bucket == "zoom").step_by(1000).cloned().collect();
+    for (bucket, name) in names {
+        let bytes = state.objects[&(bucket.clone(), name.clone())].bytes.clone();
+        state.put(&bucket, &name, bytes, None);
+    }
+}
+
+/// Asks for every page of the listing and looks for nothing but the next.
+async fn pages(server: &Gcs) -> Duration {
+    let client = reqwest::Client::new();
+    let (started, mut token) = (Instant::now(), String::new());
+    loop {
+        let url = format!("http://{}/zoom?list-type=2&continuation-token={token}", server.host());
+        let answer = client.get(url).send().await.expect("a page");
+        let page = answer.bytes().await.expect("a page");
+        let end = String::from_utf8_lossy(&page[page.len().saturating_sub(400)..]).into_owned();
+        let Some((_, rest)) = end.split_once("<NextContinuationToken>") else { return started.elapsed() };
+        rest.split('<').next().unwrap_or_default().clone_into(&mut token);
+    }
+}
+
+/// The listing as the feed has it, and nothing done with it.
+async fn names(server: &Gcs) -> Duration {
+    let started = Instant::now();
+    let from =
+        Store::open(&"gs://zoom/".parse().expect("an address"), &settings(server)).await.expect("a store");
+    assert_eq!(from.list().count().await, 1_000_000);
+    started.elapsed()
 }
 
 async fn fill(server: &Gcs) {
@@ -232,7 +288,7 @@ async fn fill(server: &Gcs) {
         shard: Shard::default(),
         lease: Duration::from_secs(600),
         oldest: 0,
-        feed: Feed { from: "gs://zoom/".into(), to: "gs://out/e/".into() },
+        feed: Feed { from: "gs://zoom/".into(), to: "gs://out/e/".into(), rejects: None },
         look: false,
     };
     let ledger = Ledger::open(store, Clock::system(), &tenancy).await.expect("a ledger");

@@ -143,14 +143,38 @@ async fn a_listing_goes_over_all_pages_and_odd_names() {
     for number in 0..100 {
         server.seed("bucket", &format!("in/{number:03} & <more>.gz"), "x");
     }
-    for odd in ["in/a//b", "in/c/", "in/./d", "in/e/../f", "in/ü+%2F"] {
+    let odd = [
+        "in/a//b",
+        "in/c/",
+        "in/./d",
+        "in/e/../f",
+        "in/ü+%2F",
+        "in/tab\there",
+        "in/\u{1}\u{7f}",
+        "in/\u{7}/",
+        "in/ends with a space ",
+        "in/\u{f8ff}",
+        "in/\u{f8ff}\u{f601}",
+        "in/x\u{f8fe}/\u{f8ff}\u{f8fe}5/",
+    ];
+    for odd in odd {
         server.seed("bucket", odd, odd);
     }
     server.lock().faults.cut = 0.2;
     let store = open("gs://bucket/in/", Some(&server)).await;
     let listed: Vec<_> = store.list().try_collect().await.unwrap();
-    assert_eq!(listed.len(), 105);
+    assert_eq!(listed.len(), 100 + odd.len());
     for object in listed.iter().filter(|object| !object.name.contains("more")) {
         assert_eq!(read(&store, &object.name).await.unwrap(), format!("in/{}", object.name).into_bytes());
     }
+    server.lock().faults.cut = 0.0;
+    for object in &listed {
+        assert!(store.delete_version(object).await.unwrap(), "{object:?}");
+    }
+    assert!(server.all("bucket", "").is_empty());
+    // A place may be called so as well.
+    let store = open("gs://bucket/\u{1}/..//", Some(&server)).await;
+    assert_eq!(store.put_new("\u{2} ", bytes("x")).await.unwrap(), Put::Created);
+    let listed: Vec<_> = store.list().try_collect().await.unwrap();
+    assert_eq!(listed[0].name, "\u{2} ");
 }

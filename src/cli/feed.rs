@@ -62,6 +62,17 @@ impl Voice {
         }
     }
 
+    /// Begins the bar anew in another round of a feed that follows.
+    fn wake(&self, bar: &ProgressBar) {
+        if bar.is_finished() {
+            bar.set_length(0);
+            bar.reset();
+            self.chosen.store(1, Ordering::Relaxed);
+            self.objects.store(0, Ordering::Relaxed);
+            self.events.store(0, Ordering::Relaxed);
+        }
+    }
+
     fn moved(&self, size: u64) {
         let objects = self.objects.fetch_add(1, Ordering::Relaxed) + 1;
         let Some(bar) = &self.bar else { return };
@@ -84,6 +95,7 @@ impl Observer for Voice {
         if self.dry_run {
             tell(&format!("read {object} ({size} bytes)"));
         } else if let Some(bar) = &self.bar {
+            self.wake(bar);
             bar.inc_length(size);
         }
     }
@@ -194,18 +206,18 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "skipped": counts(Skip::ALL.into_iter().map(|skip| (skip.name(), report.skipped_for(skip)))),
         "deleted": report.deleted,
         "not_deleted": report.not_deleted,
-        "records": report.records,
-        "events": report.events,
-        "events_by_type": counts(report.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))),
-        "rejects": report.rejects,
-        "rejects_by_reason": counts(Reason::ALL.into_iter().map(|reason| (reason.name(), report.rejects_by_reason[reason as usize]))),
-        "notes": counts(crate::mapping::Note::ALL.into_iter().map(|note| (note.name(), report.notes.count(note)))),
+        "records": report.summary.records,
+        "events": report.summary.events,
+        "events_by_type": counts(report.summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))),
+        "rejects": report.summary.rejects,
+        "rejects_by_reason": counts(Reason::ALL.into_iter().map(|reason| (reason.name(), report.summary.rejects_by_reason[reason as usize]))),
+        "notes": counts(crate::mapping::Note::ALL.into_iter().map(|note| (note.name(), report.summary.notes.count(note)))),
         "bytes_stored": report.bytes_stored,
-        "bytes_in": report.bytes_in,
-        "bytes_out": report.bytes_out,
+        "bytes_in": report.summary.bytes_in,
+        "bytes_out": report.summary.bytes_out,
         "seconds": seconds,
         "objects_per_second": report::per_second(report.done, seconds),
-        "events_per_second": report::per_second(report.events, seconds),
+        "events_per_second": report::per_second(report.summary.events, seconds),
         "stopped": report.stopped,
     })
 }
@@ -228,12 +240,12 @@ fn as_text(report: &Report, took: Duration) -> String {
         report.done,
         report.standing,
         report.failed,
-        report.records,
-        report.events,
-        report.rejects,
+        report.summary.records,
+        report.summary.events,
+        report.summary.rejects,
         HumanBytes(report.bytes_stored),
-        HumanBytes(report.bytes_in),
-        report::per_second(report.events, seconds),
+        HumanBytes(report.summary.bytes_in),
+        report::per_second(report.summary.events, seconds),
     );
     for (object, reason) in report.failures.iter().take(10) {
         let _ = write!(text, "\n  failed: {object}: {reason}");

@@ -114,7 +114,7 @@ enum DeleteFlag {
 }
 
 /// An age, or none at all.
-type Age = Option<Duration>;
+pub(super) type Age = Option<Duration>;
 
 /// Reads a time like 500ms, 60s, 15m, 12h or 180d.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -132,7 +132,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
-fn age(text: &str) -> Result<Age, String> {
+pub(super) fn age(text: &str) -> Result<Age, String> {
     if text == "none" { Ok(None) } else { duration(text).map(Some) }
 }
 
@@ -199,8 +199,11 @@ async fn once(flags: &Flags, options: Options, voice: &feed::Voice, stop: &Notif
     voice.rest();
     let report = outcome.map_err(fault)?;
     feed::summary(&report, started.elapsed(), flags.summary);
-    if said && report.rejects > 0 {
-        voice.trouble(&format!("{} records were rejected; --rejects URL keeps them, whole", report.rejects));
+    if said && report.summary.rejects > 0 {
+        voice.trouble(&format!(
+            "{} records were rejected; --rejects URL keeps them, whole",
+            report.summary.rejects
+        ));
     }
     Ok(exit(&report))
 }
@@ -208,7 +211,7 @@ async fn once(flags: &Flags, options: Options, voice: &feed::Voice, stop: &Notif
 fn exit(report: &Report) -> Exit {
     if report.stopped {
         Exit::Stopped
-    } else if report.rejects > 0 || report.failed > 0 || report.not_deleted > 0 {
+    } else if report.summary.rejects > 0 || report.failed > 0 || report.not_deleted > 0 {
         Exit::Rejects
     } else {
         Exit::Done

@@ -1,13 +1,11 @@
 //! `zoom-udm ledger`: look into the record of what is done.
 
-use super::ingest::fault;
-use super::{Exit, Fault, print};
-use crate::ingest::ledger::{self, Charter, Entry, State};
-use crate::ingest::{Error, glob};
+use super::ingest::{Age, age, fault};
+use super::{Exit, Fault, clock, print};
+use crate::ingest::ledger::{self, Entry, State};
+use crate::ingest::{Clock, Destination, Gap, Options, Verified, glob};
 use crate::store::{Location, Settings, Store};
 use clap::{Args, Subcommand, ValueEnum};
-use futures::TryStreamExt as _;
-use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 /// Look into an ingest ledger, hold it against the source, or have objects read again
@@ -43,6 +41,8 @@ enum Deed {
     Verify {
         /// Where the ledger is
         url: Location,
+        #[command(flatten)]
+        chosen: Chosen,
     },
     /// Forget objects, so that the next run reads them again
     Forget {
@@ -52,6 +52,20 @@ enum Deed {
         #[arg(required = true)]
         objects: Vec<String>,
     },
+}
+
+/// Which objects are to be known, as `ingest` was told.
+#[derive(Args)]
+struct Chosen {
+    /// Expect no objects that were modified longer ago than that (30m, 12h, 180d, or `none`)
+    #[arg(long, value_name = "AGE", default_value = "180d", value_parser = age)]
+    max_age: Age,
+    /// Expect only objects whose name below the source matches (may be given again)
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Expect no objects whose name below the source matches (may be given again)
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -73,7 +87,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let deed = async {
         match &flags.deed {
             Deed::Show { url, state, format } => show(&open(url).await?, *state, *format).await,
-            Deed::Verify { url } => verify(&open(url).await?).await,
+            Deed::Verify { url, chosen } => verify(&open(url).await?, chosen).await,
             Deed::Forget { url, objects } => forget(&open(url).await?, objects).await,
         }
     };
@@ -108,12 +122,15 @@ async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result
     failed.map_or_else(|| print(&text), Err)
 }
 
+/// A text as it may be told on a terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 fn line(entry: &Entry) -> String {
     let time = |millis| {
         chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ")
     };
-    let clean =
-        |text: &str| -> String { text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     let object = clean(&entry.object);
     match entry.state {
         State::Done => format!(
@@ -132,49 +149,30 @@ fn line(entry: &Entry) -> String {
 }
 
 /// What is listed and not done, and what is done and has no output.
-async fn verify(store: &Store) -> Result<Exit, Fault> {
-    let charter: Charter = ledger::charter(store).await.map_err(fault)?;
-    let mut known = HashMap::new();
-    let mut each = |entry: Entry| drop(known.insert(entry.object.clone(), entry));
-    ledger::entries(store, &mut each).await.map_err(fault)?;
-    let (mut text, mut gaps, mut listed) = (String::new(), 0_u64, 0_u64);
-    let mut gap = |what: &str, url: &str| {
-        gaps += 1;
-        let _ = writeln!(text, "{what:12} {url}");
+async fn verify(store: &Store, chosen: &Chosen) -> Result<Exit, Fault> {
+    // From where to where the ledger says.
+    let nowhere = Options::new(store.location().clone(), Destination::Place(store.location().clone()));
+    let options = Options {
+        max_age: chosen.max_age,
+        include: chosen.include.clone(),
+        exclude: chosen.exclude.clone(),
+        clock: clock::now().map(Clock::at)?,
+        ..nowhere
     };
-    let mut places: HashMap<&str, HashSet<String>> = HashMap::new();
-    for feed in &charter.feeds {
-        let from = open(&address(&feed.from)?).await?;
-        let mut listing = from.list();
-        while let Some(object) = listing.try_next().await.map_err(|error| fault(Error::from(error)))? {
-            listed += 1;
-            let url = from.location().url(&object.name);
-            match known.get(&url) {
-                None => gap("unknown", &url),
-                Some(entry) if entry.tag != object.tag => gap("newer", &url),
-                Some(entry) if entry.state == State::Quarantined => gap("quarantined", &url),
-                Some(_) => {}
-            }
-        }
-        if feed.to != "-" && !places.contains_key(feed.to.as_str()) {
-            let to = open(&address(&feed.to)?).await?;
-            let names = to.list().map_ok(|object| object.name).try_collect().await;
-            places.insert(&feed.to, names.map_err(|error| fault(Error::from(error)))?);
-        }
-    }
-    let streamed = charter.feeds.iter().any(|feed| feed.to == "-");
-    for entry in known.values().filter(|entry| !entry.output.is_empty() && !streamed) {
-        if !places.values().any(|names| names.contains(&entry.output)) {
-            gap("no output", &entry.object);
-        }
-    }
-    let _ = writeln!(text, "{listed} objects listed, {} entries, {gaps} gaps", known.len());
-    print(&text)?;
+    let mut failed = None;
+    let mut found = |gap: Gap, url: &str| {
+        let told = print(&format!("{:12} {}\n", gap.name(), clean(url)));
+        failed = failed.take().or_else(|| told.err());
+    };
+    let verified = crate::ingest::verify(store, &options, &mut found).await.map_err(fault)?;
+    failed.map_or(Ok(()), Err)?;
+    let skipped: Vec<_> =
+        verified.skipped.iter().map(|(skip, count)| format!("{} {count}", skip.name())).collect();
+    let skipped =
+        if skipped.is_empty() { String::new() } else { format!(" (no logs: {})", skipped.join(", ")) };
+    let Verified { listed, entries, gaps, .. } = verified;
+    print(&format!("{listed} objects listed{skipped}, {entries} entries, {gaps} gaps\n"))?;
     Ok(if gaps == 0 { Exit::Done } else { Exit::Rejects })
-}
-
-fn address(text: &str) -> Result<Location, Fault> {
-    text.parse().map_err(Fault::Usage)
 }
 
 async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {

@@ -28,7 +28,11 @@ pub enum Error {
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
-        if error.is_access() { Self::Access(error.to_string()) } else { Self::Store(error.to_string()) }
+        match error {
+            store::Error::Busy { .. } => Self::Held(error.to_string()),
+            error if error.is_access() => Self::Access(error.to_string()),
+            error => Self::Store(error.to_string()),
+        }
     }
 }
 

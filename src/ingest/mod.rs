@@ -6,8 +6,9 @@
 //! that work, knows the counts, and keeps what failed apart from what is to do.
 //!
 //! Memory is bounded by objects in flight (4 MiB of input and twice 8 MiB of output each), cores (64 MiB of events
-//! each on the way to a stream, an 8 MiB part each on the way to Cloud Storage), one segment of the ledger as text,
-//! and 16 bytes and the table's room for each object that is known.
+//! each on the way to a stream, an 8 MiB part each on the way to Cloud Storage), four segments of the ledger as they are
+//! stored, 8,192 names of objects that wait for their turn, and 16 bytes and the table's room for each object that is
+//! known.
 
 mod convert;
 mod error;
@@ -19,6 +20,7 @@ mod report;
 mod run;
 mod select;
 mod spool;
+mod verify;
 
 pub use crate::clock::Clock;
 pub use error::Error;
@@ -27,3 +29,4 @@ pub use report::Report;
 pub use run::{Observer, Quiet, run};
 pub use select::Skip;
 pub(crate) use select::glob;
+pub use verify::{Gap, Verified, verify};

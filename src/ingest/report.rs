@@ -1,10 +1,7 @@
 //! What a run did.
 
 use super::select::Skip;
-use crate::mapping::Notes;
 use crate::normalize::Summary;
-use crate::refusal::Reason;
-use crate::udm::EventType;
 use std::collections::BTreeMap;
 
 /// The counts of one run.
@@ -28,22 +25,8 @@ pub struct Report {
     pub not_deleted: u64,
     /// Bytes read, as stored.
     pub bytes_stored: u64,
-    /// Bytes read, unpacked.
-    pub bytes_in: u64,
-    /// Bytes of events, unpacked.
-    pub bytes_out: u64,
-    /// Records read.
-    pub records: u64,
-    /// Events written.
-    pub events: u64,
-    /// Events by type, by name.
-    pub events_by_type: Vec<(EventType, u64)>,
-    /// Records refused.
-    pub rejects: u64,
-    /// Rejects by reason, in the order of [`Reason::ALL`].
-    pub rejects_by_reason: [u64; Reason::ALL.len()],
-    /// Notes by kind.
-    pub notes: Notes,
+    /// What the records of these objects came to.
+    pub summary: Summary,
     /// Whether the run was stopped before it was through.
     pub stopped: bool,
 }
@@ -66,22 +49,7 @@ impl Report {
     pub(super) fn add(&mut self, stored: u64, summary: &Summary) {
         self.done += 1;
         self.bytes_stored += stored;
-        self.bytes_in += summary.bytes_in;
-        self.bytes_out += summary.bytes_out;
-        self.records += summary.records;
-        self.events += summary.events;
-        self.rejects += summary.rejects;
-        self.notes.merge(&summary.notes);
-        for (sum, count) in self.rejects_by_reason.iter_mut().zip(summary.rejects_by_reason) {
-            *sum += count;
-        }
-        for (event_type, more) in &summary.events_by_type {
-            match self.events_by_type.iter_mut().find(|(known, _)| known.number() == event_type.number()) {
-                Some((_, count)) => *count += more,
-                None => self.events_by_type.push((*event_type, *more)),
-            }
-        }
-        self.events_by_type.sort_by_key(|(event_type, _)| event_type.name());
+        self.summary.merge(summary);
     }
 
     /// How many objects were skipped for a reason.

@@ -5,12 +5,14 @@ use super::object::{Job, Outcome, transfer};
 use super::select::{Selection, Skip};
 use super::{Delete, Error, Options, Report};
 use crate::clock::millis;
-use crate::store::{Listed, Store};
+use crate::store::{self, Listed, Store};
 use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Hears of a run while it goes on. Called from one task; must not block.
@@ -41,9 +43,10 @@ const OUT_OF_ORDER: u32 = 20;
 pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Result<Report, Error> {
     let now = options.clock.now();
     let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
-    let selection = Selection::new(&options, oldest)?;
+    let mut selection = Selection::new(&options, oldest)?;
     let from = Store::open(&options.from, &options.retry).await?;
     let ledger = open_ledger(&options, oldest).await?;
+    selection.keep_off(&options.from, ledger.as_ref().map_or(&[], Ledger::feeds));
     if let Some(others) = ledger.as_ref().and_then(|ledger| ledger.others()) {
         tracing::warn!(others, "another run holds a part of the ledger; its objects are left to it");
     }
@@ -65,10 +68,12 @@ pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Re
     }
     let renewal = Instant::now() + job.options.lease / 4;
     let run = Run {
+        root: job.from.location().to_string(),
         job: Arc::new(job),
         ledger,
         selection,
         report: Report::default(),
+        chosen: VecDeque::new(),
         removable: Vec::new(),
         observer,
         bad_outputs: 0,
@@ -86,16 +91,24 @@ async fn open(location: Option<&crate::store::Location>, options: &Options) -> R
 
 async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, Error> {
     let Some(store) = open(options.ledger.as_ref(), options).await? else { return Ok(None) };
-    let feed = Feed { from: options.from.to_string(), to: options.to.to_string() };
+    let feed = Feed {
+        from: options.from.to_string(),
+        to: options.to.to_string(),
+        rejects: options.rejects.as_ref().map(ToString::to_string),
+    };
     let tenancy = Tenancy { shard: options.shard, lease: options.lease, oldest, feed, look: options.dry_run };
     Ledger::open(store, options.clock.clone(), &tenancy).await.map(Some)
 }
 
 struct Run<'o> {
     job: Arc<Job>,
+    /// What addresses of objects begin with.
+    root: String,
     ledger: Option<Ledger>,
     selection: Selection,
     report: Report,
+    /// To be read, with how often they failed before.
+    chosen: VecDeque<(Listed, u64)>,
     /// Done, to be removed once the ledger says so durably.
     removable: Vec<Listed>,
     observer: &'o dyn Observer,
@@ -120,11 +133,8 @@ impl Run<'_> {
     }
 
     async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
-        let listing = self.job.from.list();
         let concurrency = self.job.options.concurrency.max(1);
-        let mut listing =
-            listing.ready_chunks(1024).map(|page| page.into_iter().collect::<Result<Vec<_>, _>>()).boxed();
-        let mut page = Vec::new().into_iter();
+        let mut listing = ahead(self.job.from.list());
         let mut listed_all = false;
         let mut tasks = tokio::task::JoinSet::new();
         let every =
@@ -132,11 +142,16 @@ impl Run<'_> {
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            while tasks.len() < concurrency {
-                let Some(listed) = page.next() else { break };
-                self.consider(listed, &mut tasks);
+            while tasks.len() < concurrency
+                && let Some((listed, attempts)) = self.chosen.pop_front()
+            {
+                let job = Arc::clone(&self.job);
+                tasks.spawn(async move {
+                    let outcome = transfer(&job, &listed).await;
+                    (listed, attempts, outcome)
+                });
             }
-            let hungry = tasks.len() < concurrency && !listed_all;
+            let hungry = self.chosen.len() < CHOSEN_AHEAD && !listed_all;
             if !hungry && tasks.is_empty() {
                 return Ok(());
             }
@@ -156,18 +171,18 @@ impl Run<'_> {
                     // A large ledger takes a while to write: that is to stay a tenth of the time.
                     ticks.reset_after((began.elapsed() * 10).min(self.job.options.lease / 4).max(every));
                 }
-                more = listing.next(), if hungry => match more {
+                more = listing.recv(), if hungry => match more {
                     None => listed_all = true,
-                    Some(more) => page = more?.into_iter(),
+                    Some(more) => more?.into_iter().for_each(|listed| self.consider(listed)),
                 },
             }
         }
     }
 
-    /// Reads an object, or says why not.
-    fn consider(&mut self, listed: Listed, tasks: &mut tokio::task::JoinSet<(Listed, u64, Outcome)>) {
+    /// Chooses an object, or says why not.
+    fn consider(&mut self, listed: Listed) {
         self.report.listed += 1;
-        let url = self.job.from.location().url(&listed.name);
+        let url = format!("{}{}", self.root, listed.name);
         match self.selection.decide(&listed, &url, self.ledger.as_ref()) {
             Err(skip) => {
                 self.report.skip(skip);
@@ -177,14 +192,11 @@ impl Run<'_> {
                     self.removable.push(listed);
                 }
             }
-            Ok(_) if self.job.options.dry_run => self.observer.chosen(&url, listed.size),
             Ok(attempts) => {
                 self.observer.chosen(&url, listed.size);
-                let job = Arc::clone(&self.job);
-                tasks.spawn(async move {
-                    let outcome = transfer(&job, &listed).await;
-                    (listed, attempts, outcome)
-                });
+                if !self.job.options.dry_run {
+                    self.chosen.push_back((listed, attempts));
+                }
             }
         }
     }
@@ -288,12 +300,31 @@ impl Run<'_> {
     }
 }
 
-async fn remove(job: &Job, listed: &Listed) -> Result<bool, crate::store::Error> {
+async fn remove(job: &Job, listed: &Listed) -> Result<bool, store::Error> {
     let removed = job.from.delete_version(listed).await?;
     if removed && job.options.delete == Delete::TransferredAndEmptyDirs {
         job.from.delete_empty_above(&listed.name).await?;
     }
     Ok(removed)
+}
+
+/// So many objects are chosen before their turn: what is left to do can be told then, and listings take time.
+const CHOSEN_AHEAD: usize = 8192;
+
+type Pages = mpsc::Receiver<Result<Vec<Listed>, store::Error>>;
+
+/// Lists on a task of its own, two pages ahead of who works on them.
+fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -> Pages {
+    let (sender, pages) = mpsc::channel(2);
+    tokio::spawn(async move {
+        let mut listing = listing.ready_chunks(1024);
+        while let Some(page) = listing.next().await {
+            if sender.send(page.into_iter().collect()).await.is_err() {
+                return;
+            }
+        }
+    });
+    pages
 }
 
 /// How long an object rests that failed so many times: not at all after the first time, then a quarter of an hour,

@@ -1,6 +1,6 @@
 //! Which objects are read, and why others are not.
 
-use super::ledger::{Advice, Ledger, segment_of};
+use super::ledger::{Advice, Feed, Ledger, segment_of};
 use super::{Error, Options};
 use crate::store::{Listed, Location};
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
@@ -86,6 +86,16 @@ impl Selection {
         }
         let include = if options.include.is_empty() { None } else { Some(globs(&options.include)?) };
         Ok(Self { include, exclude: globs(&options.exclude)?, own, oldest, shard: options.shard })
+    }
+
+    /// Takes the places of other feeds with the same ledger for our own too: what is there is no log for any of them.
+    pub(super) fn keep_off(&mut self, from: &Location, feeds: &[Feed]) {
+        let places = feeds.iter().flat_map(|feed| feed.rejects.iter().chain([&feed.to]));
+        let places = places.filter(|place| *place != "-").filter_map(|place| place.parse::<Location>().ok());
+        let parts = places.filter_map(|place| from.part_in(&place)).filter(|part| !part.is_empty());
+        self.own.extend(parts);
+        self.own.sort();
+        self.own.dedup();
     }
 
     /// Whether to read an object, and how often it failed before.

@@ -73,6 +73,23 @@ fn add(counts: &mut Vec<(EventType, u64)>, event_type: EventType, more: u64) {
 }
 
 impl Summary {
+    /// Adds the counts of another run over other inputs; failures stay with it.
+    pub fn merge(&mut self, other: &Self) {
+        self.records += other.records;
+        self.events += other.events;
+        self.rejects += other.rejects;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.notes.merge(&other.notes);
+        for (sum, count) in self.rejects_by_reason.iter_mut().zip(other.rejects_by_reason) {
+            *sum += count;
+        }
+        for (event_type, more) in &other.events_by_type {
+            add(&mut self.events_by_type, *event_type, *more);
+        }
+        self.events_by_type.sort_by_key(|(event_type, _)| event_type.name());
+    }
+
     /// How many rejects there were for a reason.
     #[must_use]
     pub fn rejects_for(&self, reason: Reason) -> u64 {

@@ -45,6 +45,12 @@ pub enum Error {
         /// What the system said.
         message: String,
     },
+    /// Another process holds on to it.
+    #[error("{url}: another process holds the lock of this directory; wait for it to end, or end it")]
+    Busy {
+        /// What was to be written.
+        url: String,
+    },
     /// Asked for something that no store can do.
     #[error("{url}: {message}")]
     Invalid {
@@ -76,6 +82,7 @@ impl Error {
                 url,
                 message: "check the owner and mode of the file and its directories".into(),
             },
+            io::ErrorKind::ResourceBusy => Self::Busy { url },
             kind => Self::Io { url, kind, message: error.to_string() },
         }
     }

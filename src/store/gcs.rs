@@ -1,6 +1,6 @@
 //! Cloud Storage: how it is reached, as whom, and what its XML interface needs mended on the way (the [`Mended`] client).
 
-use super::{Error, Settings};
+use super::{Error, Settings, names};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, Uri};
 use object_store::client::{
@@ -9,6 +9,7 @@ use object_store::client::{
 };
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ pub(super) const HELP: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service a
 const FIRST_TOKEN: Duration = Duration::from_secs(10);
 
 /// Opens a bucket with application default credentials, or the emulator that `STORAGE_EMULATOR_HOST` names without any.
-/// `CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE` names another endpoint (a private one) that wants credentials.
+/// `CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE` names another endpoint (a private one) that wants credentials,
+/// `CLOUDSDK_AUTH_TOKEN_HOST` another one that gives tokens to who logged in with gcloud.
 pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleCloudStorage, Error> {
     // A second installation says that there is one already: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -49,8 +51,9 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
         }
     }
     // The metadata server, the emulator and private endpoints speak plain HTTP; Google's own address is https.
-    let builder =
-        builder.with_client_options(client.with_allow_http(true)).with_http_connector(MendedConnector);
+    let builder = builder
+        .with_client_options(client.with_allow_http(true))
+        .with_http_connector(MendedConnector { tokens: variable("CLOUDSDK_AUTH_TOKEN_HOST") });
     let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
     if !anonymous {
         first_token(&url, &store).await?;
@@ -96,19 +99,26 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<(), Error> {
     let Ok(text) = std::fs::read_to_string(&path) else {
         return fault(format!("the credentials file {} cannot be read", path.display()));
     };
-    let kind = serde_json::from_str::<serde_json::Value>(&text)
-        .ok()
-        .and_then(|json| Some(json.get("type")?.as_str()?.to_owned()));
-    match kind.as_deref() {
-        Some("service_account" | "authorized_user") => Ok(()),
-        Some("external_account") => fault(format!(
-            "{} holds external_account credentials (workload identity federation), which are not supported yet",
-            path.display()
-        )),
-        _ => fault(format!(
-            "{} is no service account key and no application default credentials",
-            path.display()
-        )),
+    let json = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+    let fields: &[&str] = match json["type"].as_str() {
+        Some("service_account") => &["client_email", "private_key", "private_key_id"],
+        Some("authorized_user") => &["client_id", "client_secret", "refresh_token"],
+        Some("external_account") => {
+            return fault(format!(
+                "{} holds external_account credentials (workload identity federation), which are not supported yet",
+                path.display()
+            ));
+        }
+        _ => {
+            return fault(format!(
+                "{} is no service account key and no application default credentials",
+                path.display()
+            ));
+        }
+    };
+    match fields.iter().find(|field| !json[**field].is_string()) {
+        Some(field) => fault(format!("{} has no text called {field}", path.display())),
+        None => Ok(()),
     }
 }
 
@@ -124,47 +134,44 @@ fn no_credentials(url: &str, why: &str) -> Error {
     Error::Credentials { message: format!("{url}: no credentials for Cloud Storage ({why}); {HELP}") }
 }
 
+/// Where `object_store` asks for the tokens of who logged in with gcloud.
+const TOKENS: &str = "https://accounts.google.com/o/oauth2/token";
+
 #[derive(Debug)]
-struct MendedConnector;
+struct MendedConnector {
+    /// Where to ask instead, as gcloud's own setting says.
+    tokens: Option<String>,
+}
 
 impl HttpConnector for MendedConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Mended(ReqwestConnector::default().connect(options)?)))
+        let inner = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(Mended { inner, tokens: self.tokens.clone() }))
     }
 }
-
-/// Stands in a name for an empty part of it (`a//b`, `directory/`), or before one that is `.` or `..`: Cloud Storage
-/// allows them, `object_store` does not, and one of them would end the whole listing. A private-use character.
-pub(super) const ODD: char = '\u{F8FF}';
-const ODD_IN_URL: &str = "%EF%A3%BF";
-
-/// Stands behind a name and before the generation that a DELETE is meant for: `object_store` knows no conditional one.
-/// Another private-use character.
-pub(super) const IF_GENERATION: char = '\u{F8FE}';
-const IF_GENERATION_IN_URL: &str = "%EF%A3%BE";
 
 /// A client that asks for objects as they are stored, which needs two headers filled in where they are gzip-encoded,
 /// and that lets odd names pass.
 #[derive(Debug)]
-struct Mended(HttpClient);
+struct Mended {
+    inner: HttpClient,
+    tokens: Option<String>,
+}
 
 #[async_trait::async_trait]
 impl HttpService for Mended {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let text = request.uri().to_string();
-        if text.contains(ODD_IN_URL) {
-            let uri: Result<Uri, _> = text.replace(ODD_IN_URL, "").parse();
-            *request.uri_mut() = uri.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-        }
-        if *request.method() == Method::DELETE {
-            conditional(&mut request, &text.replace(ODD_IN_URL, ""))?;
+        plain_address(&mut request)?;
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| *request.uri() == TOKENS) {
+            let uri = Uri::try_from(tokens).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+            *request.uri_mut() = uri;
         }
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let lists = reads && request.uri().query().is_some_and(|query| query.contains("list-type=2"));
         if reads && !lists {
             request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let mut response = self.0.execute(request).await?;
+        let mut response = self.inner.execute(request).await?;
         if lists && response.status().is_success() {
             return listing(response).await;
         }
@@ -176,14 +183,15 @@ impl HttpService for Mended {
     }
 }
 
-/// Turns the generation behind a name into the condition that it stands for.
-fn conditional(request: &mut HttpRequest, uri: &str) -> Result<(), HttpError> {
-    let Some((uri, generation)) = uri.split_once(IF_GENERATION_IN_URL) else { return Ok(()) };
-    *request.uri_mut() =
-        uri.parse().map_err(|error: http::uri::InvalidUri| HttpError::new(HttpErrorKind::Unknown, error))?;
-    let generation =
-        HeaderValue::from_str(generation).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-    request.headers_mut().insert("x-goog-if-generation-match", generation);
+/// Takes the signs off a name, and turns a generation behind it into the condition that it stands for.
+fn plain_address(request: &mut HttpRequest) -> Result<(), HttpError> {
+    let wrong = |error: http::Error| HttpError::new(HttpErrorKind::Unknown, error);
+    let Some((uri, generation)) = names::unmark_uri(&request.uri().to_string()) else { return Ok(()) };
+    *request.uri_mut() = Uri::try_from(uri).map_err(|error| wrong(error.into()))?;
+    if let Some(generation) = generation {
+        let generation = HeaderValue::from_str(&generation).map_err(|error| wrong(error.into()))?;
+        request.headers_mut().insert("x-goog-if-generation-match", generation);
+    }
     Ok(())
 }
 
@@ -197,49 +205,25 @@ fn fill(response: &mut HttpResponse, header: http::HeaderName, from: &str) {
 async fn listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
     let (mut parts, body) = response.into_parts();
     let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
-    let page = String::from_utf8_lossy(&body);
+    let page =
+        simdutf8::basic::from_utf8(&body).map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
     if !page.trim_end().ends_with('>') {
         return Err(HttpError::new(
             HttpErrorKind::Interrupted,
             std::io::Error::from(std::io::ErrorKind::UnexpectedEof),
         ));
     }
-    let page = mark_keys(&page);
+    let body = match names::mark_keys(&page) {
+        Some(marked) => HttpResponseBody::from(marked),
+        None => HttpResponseBody::from(body.clone()),
+    };
     parts.headers.remove(CONTENT_LENGTH);
-    Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(page)))
-}
-
-fn mark_keys(page: &str) -> String {
-    let mut marked = String::with_capacity(page.len() + 64);
-    let mut rest = page;
-    while let Some((before, behind)) = rest.split_once("<Key>") {
-        let (key, behind) = behind.split_once("</Key>").unwrap_or((behind, ""));
-        marked.push_str(before);
-        marked.push_str("<Key>");
-        marked.push_str(&mark(key));
-        marked.push_str("</Key>");
-        rest = behind;
-    }
-    marked.push_str(rest);
-    marked
-}
-
-/// Marks the parts of a name that `object_store` would not take.
-pub(super) fn mark(name: &str) -> String {
-    let odd = |part: &str| matches!(part, "" | "." | "..");
-    if !name.split('/').any(odd) {
-        return name.to_owned();
-    }
-    let parts: Vec<_> = name
-        .split('/')
-        .map(|part| if odd(part) { format!("{ODD}{part}") } else { part.to_owned() })
-        .collect();
-    parts.join("/")
+    Ok(HttpResponse::from_parts(parts, body))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{base, mark, mark_keys};
+    use super::base;
 
     #[test]
     fn an_emulator_is_named_with_or_without_scheme_and_path() {
@@ -248,16 +232,5 @@ mod tests {
         {
             assert_eq!(base(host), "http://127.0.0.1:9");
         }
-    }
-
-    #[test]
-    fn odd_names_are_marked_and_others_are_not() {
-        assert_eq!(mark("a/b.gz"), "a/b.gz");
-        assert_eq!(mark("a//b/"), "a/\u{F8FF}/b/\u{F8FF}");
-        assert_eq!(mark("../b"), "\u{F8FF}../b");
-        assert_eq!(
-            mark_keys("<Key>a/</Key><Size>1</Size><Key>b</Key>"),
-            "<Key>a/\u{F8FF}</Key><Size>1</Size><Key>b</Key>"
-        );
     }
 }

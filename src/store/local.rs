@@ -5,11 +5,11 @@ use super::{Body, Error, Fetched, Listed, Payload, Put, Version};
 use bytes::Bytes;
 use futures::Stream;
 use sha2::{Digest as _, Sha256};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
@@ -17,14 +17,22 @@ use tokio::sync::mpsc;
 const OURS: &str = ".zoom-udm-";
 /// Whoever holds its lock may replace files. The system lets go of it when its holder ends, however it ends.
 const LOCK: &str = ".zoom-udm-lock";
+/// It is held for the time of one small write: whoever holds it longer hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Local {
     root: PathBuf,
+    patience: Duration,
 }
 
 impl Local {
-    pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+    pub(super) fn new(root: &Path, retry_for: Duration) -> Self {
+        Self { root: root.to_owned(), patience: PATIENCE.min(retry_for) }
+    }
+
+    /// The same with another root.
+    pub(super) fn at(&self, root: &Path) -> Self {
+        Self { root: root.to_owned(), patience: self.patience }
     }
 
     /// Runs blocking work where it blocks nobody.
@@ -136,7 +144,7 @@ impl Local {
         let update = || -> io::Result<Option<Version>> {
             Self::make_directory(&self.root)?;
             let lock = File::options().create(true).append(true).open(self.root.join(LOCK))?;
-            lock.lock()?;
+            self.take(&lock)?;
             let now = match fs::read(&path) {
                 Ok(bytes) => Some(version(&bytes)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -150,6 +158,20 @@ impl Local {
             Ok(Some(version(bytes)))
         };
         update().map_err(|error| Error::io(self.url(name), &error))
+    }
+
+    fn take(&self, lock: &File) -> io::Result<()> {
+        let until = Instant::now() + self.patience;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::ResourceBusy.into()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
     }
 
     /// The payload in a file in the making, on the disk.

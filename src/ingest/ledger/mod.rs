@@ -7,119 +7,28 @@
 //! What is done is a fact, so the same mark may be written twice and by anyone: writers read, merge and swap. Losing
 //! marks loses no event and doubles none, since outputs are made only where there are none. It costs work.
 
+mod charter;
 mod codec;
+mod entry;
+mod inspect;
 mod segment;
+
+pub use charter::{Charter, Feed, charter};
+pub use entry::{Advice, Entry, State};
+pub use inspect::{entries, forget};
 
 use super::{Error, Shard};
 use crate::clock::{Clock, millis};
 use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::Store;
+use charter::{peek, sign};
 use futures::{StreamExt as _, TryStreamExt as _};
+pub(super) use segment::fingerprint;
 use segment::{Known, Segment};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What is known of one version of one object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its address.
-    pub object: String,
-    /// Its version as a listing tells it.
-    pub tag: String,
-    /// Its generation; empty where it was never read.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub generation: String,
-    /// Bytes as stored.
-    pub size: u64,
-    /// When it was last modified, in milliseconds since the epoch.
-    pub modified: i64,
-    /// How it ended.
-    pub state: State,
-    /// When that was, in milliseconds since the epoch.
-    pub at: i64,
-    /// Events it became.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub events: u64,
-    /// Records it refused.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub rejects: u64,
-    /// The name of its output, where it has one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub output: String,
-    /// How often it failed.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub attempts: u64,
-    /// Why it failed the last time.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    /// Before when it is not tried again, in milliseconds since the epoch.
-    #[serde(default, skip_serializing_if = "is_zero_time")]
-    pub next: i64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
-fn is_zero_time(time: &i64) -> bool {
-    *time == 0
-}
-
-/// How an object ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// All of its events and rejects are durable.
-    Done,
-    /// It failed: it is tried again in the next run, and then after growing gaps.
-    Quarantined,
-}
-
-/// What the ledger says about an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Advice {
-    /// Read it; it failed so many times before.
-    Read {
-        /// How often it failed.
-        attempts: u64,
-    },
-    /// It is done.
-    Done,
-    /// It gave trouble and is not to be tried yet.
-    Wait,
-    /// Another run, or another shard, sees to it.
-    Elsewhere,
-}
-
-/// What the ledger is and what it is for: `ledger.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Charter {
-    /// The format.
-    pub version: u32,
-    /// How many segments there are; never changes.
-    pub segments: u16,
-    /// Which feeds were run with it.
-    pub feeds: Vec<Feed>,
-}
-
-/// From where to where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Feed {
-    /// The source.
-    pub from: String,
-    /// The destination; `-` for standard output.
-    pub to: String,
-}
-
-const CHARTER: &str = "ledger.json";
-const FORMAT: u32 = 1;
-/// Enough for so many tasks at once, and few enough that a small feed pays for few requests.
-const SEGMENTS: u16 = 16;
 /// How many segments are read or written at once.
 const AT_ONCE: usize = 4;
 
@@ -146,6 +55,7 @@ pub struct Ledger {
     holder: Holder,
     lease: Duration,
     oldest: i64,
+    feeds: Vec<Feed>,
     count: u16,
     /// By number; `None` for those of other runs and shards.
     segments: Mutex<Vec<Option<Segment>>>,
@@ -193,6 +103,7 @@ impl Ledger {
             holder,
             lease: terms.lease,
             oldest: terms.oldest,
+            feeds: charter.feeds,
             count,
             segments,
             others,
@@ -204,6 +115,12 @@ impl Ledger {
     #[must_use]
     pub fn location(&self) -> String {
         self.store.location().to_string()
+    }
+
+    /// The feeds that were ever run with it.
+    #[must_use]
+    pub fn feeds(&self) -> &[Feed] {
+        &self.feeds
     }
 
     /// Who else works with this ledger, where that was noticed.
@@ -257,14 +174,14 @@ impl Ledger {
         let dirty: Vec<_> = {
             let mut segments = self.lock();
             let dirty = segments.iter_mut().flatten().filter(|segment| segment.is_dirty());
-            dirty.map(|segment| (segment.number, segment.take_fresh())).collect()
+            dirty.map(|segment| (segment.number, Arc::new(segment.take_fresh()))).collect()
         };
         let saved = futures::stream::iter(dirty).map(|(number, fresh)| async move {
             let merged = segment::merge(&self.store, number, &fresh, self.oldest).await;
             if merged.is_err()
                 && let Some(segment) = &mut self.lock()[usize::from(number)]
             {
-                segment.put_back(fresh);
+                segment.put_back(Arc::unwrap_or_clone(fresh));
             }
             merged
         });
@@ -317,7 +234,7 @@ impl Ledger {
             .map(|segment| segment.number)
             .collect();
         for number in stale {
-            segment::merge(&self.store, number, &HashMap::new(), self.oldest).await?;
+            segment::merge(&self.store, number, &Arc::default(), self.oldest).await?;
         }
         let leases: Vec<_> =
             self.lock().iter_mut().flatten().filter_map(|segment| segment.lease.take()).collect();
@@ -352,14 +269,6 @@ async fn take(terms: &Terms<'_>, segments: Vec<u16>) -> Result<Taken, Error> {
     Ok((held, others))
 }
 
-/// The charter, or the one that a first run would write.
-async fn peek(store: &Store) -> Result<Charter, Error> {
-    match store.read(CHARTER).await? {
-        Some((bytes, _)) => parse(store, &bytes),
-        None => Ok(Charter { version: FORMAT, segments: SEGMENTS, feeds: Vec::new() }),
-    }
-}
-
 fn describe(by: &str, until: i64) -> String {
     let until = chrono::DateTime::from_timestamp_millis(until).unwrap_or_default();
     format!("{by}, until {} at least unless it ends before", until.format("%Y-%m-%dT%H:%M:%SZ"))
@@ -370,92 +279,4 @@ pub(super) fn segment_of(object: &str, segments: u16) -> u16 {
     let digest = Sha256::digest(object);
     let hash = u64::from_be_bytes(std::array::from_fn(|at| digest[at]));
     u16::try_from(hash % u64::from(segments.max(1))).unwrap_or(0)
-}
-
-/// Reads the charter, or writes the first one, and adds the feed to it.
-async fn sign(store: &Store, feed: &Feed, shards: u16) -> Result<Charter, Error> {
-    loop {
-        let standing = store.read(CHARTER).await?;
-        let (mut charter, version) = match standing {
-            None => (Charter { version: FORMAT, segments: SEGMENTS.max(shards), feeds: Vec::new() }, None),
-            Some((bytes, version)) => (parse(store, &bytes)?, Some(version)),
-        };
-        if charter.segments < shards {
-            return Err(Error::Usage(format!(
-                "{}: this ledger has {} segments, which is the most shards it can serve; use fewer shards or another ledger",
-                store.location(),
-                charter.segments
-            )));
-        }
-        if charter.feeds.contains(feed) {
-            return Ok(charter);
-        }
-        charter.feeds.push(feed.clone());
-        let bytes = serde_json::to_vec(&charter).unwrap_or_default();
-        if store.update(CHARTER, bytes.into(), version).await?.is_some() {
-            return Ok(charter);
-        }
-    }
-}
-
-fn parse(store: &Store, bytes: &[u8]) -> Result<Charter, Error> {
-    let url = store.location().url(CHARTER);
-    match serde_json::from_slice::<Charter>(bytes) {
-        Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
-        Ok(charter) => Err(Error::Ledger(format!(
-            "{url}: format {} is not one this program reads ({FORMAT})",
-            charter.version
-        ))),
-        Err(error) => Err(Error::Ledger(format!("{url}: this is no ledger ({error}); it was left as it is"))),
-    }
-}
-
-/// Reads the charter of a ledger that must be there.
-///
-/// # Errors
-/// [`Error::Ledger`] where there is none, or none that can be read.
-pub async fn charter(store: &Store) -> Result<Charter, Error> {
-    match store.read(CHARTER).await? {
-        Some((bytes, _)) => parse(store, &bytes),
-        None => {
-            Err(Error::Ledger(format!("{}: there is no ledger here; check the address", store.location())))
-        }
-    }
-}
-
-/// Hands over every entry, segment after segment. Takes no lease.
-///
-/// # Errors
-/// As [`charter`].
-pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Result<(), Error> {
-    for number in 0..charter(store).await?.segments {
-        let name = Segment::name(number);
-        if let Some((bytes, _)) = store.read(&name).await? {
-            codec::decode(&store.location().url(&name), &bytes, &mut |entry, _| each(entry))?;
-        }
-    }
-    Ok(())
-}
-
-/// Forgets entries, so that their objects are read again; returns which.
-///
-/// # Errors
-/// As [`charter`].
-pub async fn forget(store: &Store, chosen: &(dyn Fn(&Entry) -> bool + Sync)) -> Result<Vec<String>, Error> {
-    let mut forgotten = Vec::new();
-    for number in 0..charter(store).await?.segments {
-        let name = Segment::name(number);
-        let Some((bytes, _)) = store.read(&name).await? else { continue };
-        let before = forgotten.len();
-        codec::decode(&store.location().url(&name), &bytes, &mut |entry, _| {
-            if chosen(&entry) {
-                forgotten.push(entry.object);
-            }
-        })?;
-        if forgotten.len() > before {
-            segment::rewrite(store, number, |entry| (!chosen(entry)).then(|| entry.clone()), &HashMap::new())
-                .await?;
-        }
-    }
-    Ok(forgotten)
 }

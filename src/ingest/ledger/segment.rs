@@ -1,11 +1,14 @@
 //! A segment: the part of the ledger that one hash of names falls into.
 
-use super::codec::{Encoder, decode};
+use super::codec::{Brief, Encoder, decode};
 use super::{Entry, Error, State};
 use crate::lease::Held;
 use crate::store::Store;
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 /// What a run remembers of a segment. Of an object that is done only sixteen bytes, whatever its name: a million are
 /// 16 MB and the table's room.
@@ -13,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 pub(super) struct Segment {
     pub(super) number: u16,
     pub(super) lease: Option<Held>,
-    done: HashSet<u128>,
+    done: Fingerprints,
     troubled: HashMap<String, Entry>,
     /// What the store does not know yet.
     fresh: HashMap<String, Entry>,
@@ -22,8 +25,31 @@ pub(super) struct Segment {
     entries: u64,
 }
 
+/// Fingerprints are hashes already: eight of their bytes place them in a table.
+pub(in super::super) type Fingerprints = HashSet<u128, BuildHasherDefault<AsItIs>>;
+
+#[derive(Debug, Default)]
+pub(in super::super) struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
+    fn write_u128(&mut self, number: u128) {
+        self.0 = number as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Sixteen bytes for an object's version as a listing tells it.
-fn fingerprint(object: &str, tag: &str) -> u128 {
+pub(in super::super) fn fingerprint(object: &str, tag: &str) -> u128 {
     let digest = Sha256::new().chain_update(object).chain_update([0]).chain_update(tag).finalize();
     u128::from_le_bytes(std::array::from_fn(|at| digest[at]))
 }
@@ -50,7 +76,7 @@ impl Segment {
         let mut segment = Self {
             number,
             lease,
-            done: HashSet::new(),
+            done: Fingerprints::default(),
             troubled: HashMap::new(),
             fresh: HashMap::new(),
             expired: 0,
@@ -60,20 +86,21 @@ impl Segment {
         let Some((bytes, _)) = store.read(&name).await? else { return Ok(segment) };
         let url = store.location().url(&name);
         let loaded = tokio::task::spawn_blocking(move || {
-            decode(&url, &bytes, &mut |entry, _| segment.remember(entry, oldest)).map(|()| segment)
+            decode(&url, &bytes, &mut |brief| segment.remember(brief, oldest)).map(|()| segment)
         });
         loaded.await.unwrap_or_else(|error| Err(Error::Ledger(error.to_string())))
     }
 
-    fn remember(&mut self, entry: Entry, oldest: i64) {
+    fn remember(&mut self, brief: &Brief<'_>, oldest: i64) -> Result<(), serde_json::Error> {
         self.entries += 1;
-        if entry.modified < oldest {
+        if brief.modified < oldest {
             self.expired += 1;
-        } else if entry.state == State::Done {
-            self.done.insert(fingerprint(&entry.object, &entry.tag));
+        } else if brief.state == State::Done {
+            self.done.insert(fingerprint(&brief.object, &brief.tag));
         } else {
-            self.troubled.insert(entry.object.clone(), entry);
+            self.troubled.insert(brief.object.clone().into_owned(), brief.whole()?);
         }
+        Ok(())
     }
 
     pub(super) fn ask(&self, object: &str, tag: &str) -> Known {
@@ -120,60 +147,72 @@ impl Segment {
 /// How often another writer may come first. Each time means that somebody got on.
 const COLLISIONS: u32 = 20;
 
-/// Writes entries into a segment as it stands in the store, over what it says of the same objects.
+/// Writes entries into a segment as it stands in the store, over what it says of the same objects. What was modified
+/// before `oldest` leaves.
 pub(super) async fn merge(
     store: &Store,
     number: u16,
-    fresh: &HashMap<String, Entry>,
+    fresh: &Arc<HashMap<String, Entry>>,
     oldest: i64,
 ) -> Result<(), Error> {
-    rewrite(
-        store,
-        number,
-        move |entry| match fresh.get(&entry.object) {
-            Some(newer) => Some(newer.clone()),
-            None => (entry.modified >= oldest).then(|| entry.clone()),
-        },
-        fresh,
-    )
+    let url = store.location().url(&Segment::name(number));
+    swap(store, number, |standing| {
+        let (url, fresh) = (url.clone(), Arc::clone(fresh));
+        // A large segment takes a while: other work goes on.
+        let merged = tokio::task::spawn_blocking(move || {
+            rewritten(&url, standing.as_deref(), &|brief| Ok(brief.modified >= oldest), &fresh)
+        });
+        async move { merged.await.unwrap_or_else(|error| Err(Error::Ledger(error.to_string()))) }
+    })
     .await
 }
 
-/// Rewrites a segment: each entry as `keep` has it, or not at all, and `more` behind, where they were not among them.
-pub(super) async fn rewrite(
+/// Replaces a segment by what `make` makes of it as it stands, again where another writer comes between.
+pub(super) async fn swap<F: Future<Output = Result<Vec<u8>, Error>>>(
     store: &Store,
     number: u16,
-    keep: impl Fn(&Entry) -> Option<Entry>,
-    more: &HashMap<String, Entry>,
+    make: impl Fn(Option<Bytes>) -> F,
 ) -> Result<(), Error> {
     let name = Segment::name(number);
-    let url = store.location().url(&name);
     for collision in 0..COLLISIONS {
-        let standing = store.read(&name).await?;
-        let mut encoder = Encoder::new();
-        let mut seen = HashSet::new();
-        if let Some((bytes, _)) = &standing {
-            decode(&url, bytes, &mut |entry, line| {
-                match keep(&entry) {
-                    Some(kept) if kept == entry => encoder.line(line),
-                    Some(kept) => encoder.entry(&kept),
-                    None => {}
-                }
-                if more.contains_key(&entry.object) {
-                    seen.insert(entry.object);
-                }
-            })?;
-        }
-        let mut rest: Vec<_> = more.values().filter(|entry| !seen.contains(&entry.object)).collect();
-        rest.sort_by(|one, other| one.object.cmp(&other.object));
-        for entry in rest {
-            encoder.entry(entry);
-        }
-        let bytes = encoder.finish();
-        if store.update(&name, bytes.into(), standing.map(|(_, version)| version)).await?.is_some() {
+        let (standing, version) = store.read(&name).await?.unzip();
+        let anew = make(standing).await?;
+        if store.update(&name, anew.into(), version).await?.is_some() {
             return Ok(());
         }
         tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..50 << collision.min(6)))).await;
     }
+    let url = store.location().url(&name);
     Err(Error::Ledger(format!("{url}: other runs kept changing it; run again")))
+}
+
+/// Which entries stay.
+type Keep<'k> = &'k dyn Fn(&Brief<'_>) -> Result<bool, serde_json::Error>;
+
+/// A segment anew: the entries that stay, each replaced by that of `more` for the same object, and the rest of `more`.
+pub(super) fn rewritten(
+    url: &str,
+    standing: Option<&[u8]>,
+    keep: Keep<'_>,
+    more: &HashMap<String, Entry>,
+) -> Result<Vec<u8>, Error> {
+    let mut encoder = Encoder::new();
+    let mut seen = HashSet::new();
+    let mut each = |brief: &Brief<'_>| {
+        if let Some((object, newer)) = more.get_key_value(&*brief.object) {
+            if seen.insert(object.as_str()) {
+                encoder.entry(newer);
+            }
+        } else if keep(brief)? {
+            encoder.line(brief.line);
+        }
+        Ok(())
+    };
+    standing.map_or(Ok(()), |bytes| decode(url, bytes, &mut each))?;
+    let mut rest: Vec<_> = more.values().filter(|entry| !seen.contains(entry.object.as_str())).collect();
+    rest.sort_by(|one, other| one.object.cmp(&other.object));
+    for entry in rest {
+        encoder.entry(entry);
+    }
+    Ok(encoder.finish())
 }

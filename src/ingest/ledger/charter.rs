@@ -1,0 +1,92 @@
+//! `ledger.json`: what the ledger is and which feeds were run with it. Its number of segments never changes.
+
+use super::Error;
+use crate::store::Store;
+use serde::{Deserialize, Serialize};
+
+/// What the ledger is and what it is for: `ledger.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charter {
+    /// The format.
+    pub version: u32,
+    /// How many segments there are; never changes.
+    pub segments: u16,
+    /// Which feeds were run with it.
+    pub feeds: Vec<Feed>,
+}
+
+/// From where to where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feed {
+    /// The source.
+    pub from: String,
+    /// The destination; `-` for standard output.
+    pub to: String,
+    /// Where rejects go, if they are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects: Option<String>,
+}
+
+const CHARTER: &str = "ledger.json";
+const FORMAT: u32 = 1;
+/// Enough for so many tasks at once, and few enough that a small feed pays for few requests.
+const SEGMENTS: u16 = 16;
+
+/// The charter, or the one that a first run would write.
+pub(super) async fn peek(store: &Store) -> Result<Charter, Error> {
+    match store.read(CHARTER).await? {
+        Some((bytes, _)) => parse(store, &bytes),
+        None => Ok(Charter { version: FORMAT, segments: SEGMENTS, feeds: Vec::new() }),
+    }
+}
+
+/// Reads the charter, or writes the first one, and adds the feed to it.
+pub(super) async fn sign(store: &Store, feed: &Feed, shards: u16) -> Result<Charter, Error> {
+    loop {
+        let standing = store.read(CHARTER).await?;
+        let (mut charter, version) = match standing {
+            None => (Charter { version: FORMAT, segments: SEGMENTS.max(shards), feeds: Vec::new() }, None),
+            Some((bytes, version)) => (parse(store, &bytes)?, Some(version)),
+        };
+        if charter.segments < shards {
+            return Err(Error::Usage(format!(
+                "{}: this ledger has {} segments, which is the most shards it can serve; use fewer shards or another ledger",
+                store.location(),
+                charter.segments
+            )));
+        }
+        if charter.feeds.contains(feed) {
+            return Ok(charter);
+        }
+        charter.feeds.push(feed.clone());
+        let bytes = serde_json::to_vec(&charter).unwrap_or_default();
+        if store.update(CHARTER, bytes.into(), version).await?.is_some() {
+            return Ok(charter);
+        }
+    }
+}
+
+fn parse(store: &Store, bytes: &[u8]) -> Result<Charter, Error> {
+    let url = store.location().url(CHARTER);
+    match serde_json::from_slice::<Charter>(bytes) {
+        Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
+        Ok(charter) => Err(Error::Ledger(format!(
+            "{url}: format {} is not one this program reads ({FORMAT})",
+            charter.version
+        ))),
+        Err(error) => Err(Error::Ledger(format!("{url}: this is no ledger ({error}); it was left as it is"))),
+    }
+}
+
+/// Reads the charter of a ledger that must be there.
+///
+/// # Errors
+/// [`Error::Ledger`] where there is none, or none that can be read.
+pub async fn charter(store: &Store) -> Result<Charter, Error> {
+    match store.read(CHARTER).await? {
+        Some((bytes, _)) => parse(store, &bytes),
+        None => {
+            Err(Error::Ledger(format!("{}: there is no ledger here; check the address", store.location())))
+        }
+    }
+}

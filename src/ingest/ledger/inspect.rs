@@ -1,0 +1,50 @@
+//! The ledger from without: its entries, and how they are forgotten. Takes no lease.
+
+use super::segment::{self, Segment};
+use super::{Entry, Error, charter, codec};
+use crate::store::Store;
+use std::collections::HashMap;
+use std::future::ready;
+
+/// Hands over every entry, segment after segment. Takes no lease.
+///
+/// # Errors
+/// As [`charter`].
+pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Result<(), Error> {
+    for number in 0..charter(store).await?.segments {
+        let name = Segment::name(number);
+        if let Some((bytes, _)) = store.read(&name).await? {
+            codec::decode(&store.location().url(&name), &bytes, &mut |brief| brief.whole().map(&mut *each))?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets entries, so that their objects are read again; returns which.
+///
+/// # Errors
+/// As [`charter`].
+pub async fn forget(store: &Store, chosen: &(dyn Fn(&Entry) -> bool + Sync)) -> Result<Vec<String>, Error> {
+    let mut forgotten = Vec::new();
+    for number in 0..charter(store).await?.segments {
+        let name = Segment::name(number);
+        let url = store.location().url(&name);
+        let Some((bytes, _)) = store.read(&name).await? else { continue };
+        let before = forgotten.len();
+        codec::decode(&url, &bytes, &mut |brief| {
+            let entry = brief.whole()?;
+            if chosen(&entry) {
+                forgotten.push(entry.object);
+            }
+            Ok(())
+        })?;
+        if forgotten.len() > before {
+            let keep = |brief: &codec::Brief<'_>| brief.whole().map(|entry| !chosen(&entry));
+            segment::swap(store, number, |standing| {
+                ready(segment::rewritten(&url, standing.as_deref(), &keep, &HashMap::new()))
+            })
+            .await?;
+        }
+    }
+    Ok(forgotten)
+}

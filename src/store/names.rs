@@ -1,0 +1,223 @@
+//! Names that Cloud Storage allows and what speaks to it here does not: one of them would end a whole listing. Between
+//! here and the wire they stand with signs in them that the client takes away from requests and puts into listings.
+//!
+//! A private-use character goes before an empty part (`a//b`, `directory/`), before one that is `.` or `..`, before a
+//! control character or a space at an end (as private-use characters themselves), and before itself.
+
+use memchr::memmem;
+use std::borrow::Cow;
+
+const SIGN: char = '\u{F8FF}';
+const SIGN_IN_URI: &str = "%EF%A3%BF";
+/// A last part of a name, behind a sign, begins with it: the generation that a DELETE is meant for. `object_store` knows no conditional one.
+const GENERATION: char = '\u{F8FE}';
+const GENERATION_IN_URI: &str = "%EF%A3%BE";
+/// What a control character or space is added to behind a sign.
+const SHIFT: u32 = 0xF600;
+
+fn shifted(c: char) -> char {
+    char::from_u32(SHIFT + u32::from(c)).unwrap_or(c)
+}
+
+fn unshifted(c: char) -> Option<char> {
+    let ascii = u32::from(c).checked_sub(SHIFT)?;
+    u8::try_from(ascii).ok().filter(u8::is_ascii).map(char::from)
+}
+
+fn is_odd(part: &str) -> bool {
+    matches!(part, "" | "." | "..")
+}
+
+/// Puts signs where a name needs them: most need none.
+pub(super) fn mark(name: &str) -> Cow<'_, str> {
+    let start = name.len() - name.trim_start_matches(' ').len();
+    let end = name.trim_end_matches(' ').len();
+    let needs = |c: char| c.is_ascii_control() || c == SIGN;
+    if start == 0 && end == name.len() && !name.split('/').any(is_odd) && !name.contains(needs) {
+        return name.into();
+    }
+    let mut marked = String::with_capacity(name.len() + 16);
+    for (at, c) in name.char_indices() {
+        let begins = at == 0 || name.as_bytes()[at - 1] == b'/';
+        if begins && name[at..].split('/').next().is_some_and(is_odd) {
+            marked.push(SIGN);
+        }
+        match c {
+            SIGN => marked.extend([SIGN, SIGN]),
+            c if c.is_ascii_control() || (c == ' ' && (at < start || at >= end)) => {
+                marked.extend([SIGN, shifted(c)]);
+            }
+            c => marked.push(c),
+        }
+    }
+    if name.is_empty() || name.ends_with('/') {
+        marked.push(SIGN);
+    }
+    marked.into()
+}
+
+/// A name without its signs.
+pub(super) fn unmark(marked: &str) -> Cow<'_, str> {
+    if !marked.contains(SIGN) {
+        return marked.into();
+    }
+    let mut name = String::with_capacity(marked.len());
+    let mut rest = marked.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c != SIGN {
+            name.push(c);
+        } else if let Some(behind) = rest.next_if(|c| *c == SIGN || unshifted(*c).is_some()) {
+            name.push(unshifted(behind).unwrap_or(SIGN));
+        }
+    }
+    name.into()
+}
+
+/// A marked name with a generation behind it, for a DELETE of no other.
+pub(super) fn with_generation(marked: &str, generation: &str) -> String {
+    format!("{marked}/{SIGN}{GENERATION}{generation}")
+}
+
+/// The address of a request without signs, and the generation that was behind its name.
+pub(super) fn unmark_uri(uri: &str) -> Option<(String, Option<String>)> {
+    let mut plain = String::with_capacity(uri.len());
+    let (before, mut rest) = uri.split_once(SIGN_IN_URI)?;
+    plain.push_str(before);
+    loop {
+        if let Some(generation) = rest.strip_prefix(GENERATION_IN_URI) {
+            let name = plain.strip_suffix("%2F").or_else(|| plain.strip_suffix('/'));
+            return Some((name.unwrap_or(&plain).to_owned(), Some(generation.to_owned())));
+        }
+        if let Some(behind) = rest.strip_prefix(SIGN_IN_URI) {
+            plain.push_str(SIGN_IN_URI);
+            rest = behind;
+        } else if let Some((byte, behind)) = shifted_in_uri(rest) {
+            plain.push_str(&format!("%{byte:02X}"));
+            rest = behind;
+        }
+        let Some((before, behind)) = rest.split_once(SIGN_IN_URI) else { break };
+        plain.push_str(before);
+        rest = behind;
+    }
+    plain.push_str(rest);
+    Some((plain, None))
+}
+
+/// The character that three escaped bytes are shifted from.
+fn shifted_in_uri(uri: &str) -> Option<(u32, &str)> {
+    let (escaped, behind) = uri.split_at_checked(9)?;
+    let bytes: Option<Vec<u8>> =
+        escaped.split('%').skip(1).map(|hex| u8::from_str_radix(hex, 16).ok()).collect();
+    let bytes = bytes?;
+    let c = std::str::from_utf8(&bytes).ok()?.chars().next()?;
+    unshifted(c).map(|c| (u32::from(c), behind))
+}
+
+/// A page of a listing with its names marked; `None` where none needs it.
+pub(super) fn mark_keys(page: &str) -> Option<String> {
+    const KEY: &str = "<Key>";
+    let mut marked: Option<String> = None;
+    let mut copied = 0;
+    for at in memmem::find_iter(page.as_bytes(), KEY) {
+        let start = at + KEY.len();
+        let length = memchr::memchr(b'<', &page.as_bytes()[start..]).unwrap_or(page.len() - start);
+        let key = &page[start..start + length];
+        let read = unreferenced(key);
+        let name = mark(&read);
+        if name != key {
+            let to = marked.get_or_insert_with(|| String::with_capacity(page.len() + 64));
+            to.push_str(&page[copied..start]);
+            to.push_str(&name);
+            copied = start + length;
+        }
+    }
+    marked.map(|mut marked| {
+        marked.push_str(&page[copied..]);
+        marked
+    })
+}
+
+/// A text of XML with the references to control characters and spaces in it read (`&#9;`, `&#x1f;`): those to others stay.
+fn unreferenced(text: &str) -> Cow<'_, str> {
+    if !text.contains("&#") {
+        return text.into();
+    }
+    let mut read = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("&#") {
+        read.push_str(before);
+        let number = behind.split_once(';').and_then(|(digits, behind)| {
+            let number = match digits.strip_prefix(['x', 'X']) {
+                Some(hex) => u8::from_str_radix(hex, 16),
+                None => digits.parse(),
+            };
+            let c = number.ok().map(char::from).filter(|c| c.is_ascii_control() || *c == ' ')?;
+            Some((c, behind))
+        });
+        let Some((c, after)) = number else {
+            read.push_str("&#");
+            rest = behind;
+            continue;
+        };
+        read.push(c);
+        rest = after;
+    }
+    read.push_str(rest);
+    read.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{mark, mark_keys, unmark, unmark_uri, with_generation};
+    use object_store::path::Path;
+    use proptest::prelude::*;
+
+    fn escaped(text: &str) -> String {
+        text.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()).map(char::from).collect()
+    }
+
+    #[test]
+    fn odd_parts_are_marked() {
+        assert_eq!(mark("a/b.gz"), "a/b.gz");
+        assert_eq!(mark("a//b/"), "a/\u{F8FF}/b/\u{F8FF}");
+        assert_eq!(mark("../b"), "\u{F8FF}../b");
+        assert_eq!(mark("a\tb "), "a\u{F8FF}\u{F609}b\u{F8FF}\u{F620}");
+        assert_eq!(
+            mark_keys("<Key>a/</Key><Size>1</Size><Key>b</Key>").unwrap(),
+            "<Key>a/\u{F8FF}</Key><Size>1</Size><Key>b</Key>"
+        );
+        assert_eq!(mark_keys("<Key>a</Key><Size>1</Size><Key>b&amp;&#233;</Key>"), None);
+        assert_eq!(
+            mark_keys("<Key>a&#x1;b&#10;&#233;</Key>").unwrap(),
+            "<Key>a\u{F8FF}\u{F601}b\u{F8FF}\u{F60A}&#233;</Key>"
+        );
+    }
+
+    #[test]
+    fn a_generation_comes_off_again() {
+        let marked = with_generation(&mark("a\u{F8FE}/"), "");
+        let uri = format!("http://h/b/{}17", escaped(&marked));
+        assert_eq!(
+            unmark_uri(&uri).unwrap(),
+            (format!("http://h/b/{}", escaped("a\u{F8FE}/")), Some("17".into()))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_passes_and_comes_back(name in "([a./ \u{0}-\u{1F}\u{7F}\u{F8FF}\u{F8FE}\u{F600}-\u{F680}é]|\\PC){0,12}") {
+            let marked = mark(&name);
+            prop_assert_eq!(&*unmark(&marked), &name);
+            prop_assert_eq!(marked.trim(), &*marked);
+            if !name.is_empty() {
+                let path = Path::parse(&*marked).unwrap();
+                prop_assert_eq!(path.as_ref(), &*marked);
+            }
+            if let Some((uri, generation)) = unmark_uri(&escaped(&marked)) {
+                prop_assert_eq!((uri, generation), (escaped(&name), None));
+            } else {
+                prop_assert_eq!(&*marked, &name);
+            }
+        }
+    }
+}

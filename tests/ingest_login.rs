@@ -1,0 +1,108 @@
+//! Who the feed is: each kind of Google's application default credentials, and that nothing of them is ever said.
+#![cfg(all(feature = "cli", feature = "gcs"))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
+use rsa::sha2::{Digest as _, Sha256};
+use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
+use serde_json::{Value, json};
+use support::gcs::Gcs;
+use support::{program, records};
+
+/// Runs with a credentials file, all logs on; gives the code, how many events came, and all that was said.
+fn run(server: &Gcs, credentials: &Value) -> (Option<i32>, usize, String) {
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("credentials.json");
+    std::fs::write(&file, credentials.to_string()).unwrap();
+    let host = server.host();
+    let feed = ["gs://zoom/", "--to", "-", "--no-ledger"];
+    let mut command = program(None, &[&["ingest"], &support::BRISK[..], &feed].concat());
+    let output = command
+        .env("GOOGLE_APPLICATION_CREDENTIALS", file)
+        .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{host}/"))
+        .env("CLOUDSDK_AUTH_TOKEN_HOST", format!("http://{host}/o/oauth2/token"))
+        .env("ZOOM_UDM_LOG", "trace")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let events = String::from_utf8_lossy(&output.stdout).lines().count();
+    (output.status.code(), events, said)
+}
+
+fn server() -> Gcs {
+    let server = Gcs::start();
+    server.seed("zoom", "a.json", records(2, 1));
+    server
+}
+
+#[test]
+fn who_logged_in_with_gcloud_is_let_in() {
+    let server = server();
+    server.lock().bearer = Some("access-hush".into());
+    server.lock().refresh = Some("refresh-hush".into());
+    let credentials = |refresh: &str| {
+        json!({
+            "type": "authorized_user", "client_id": "somebody", "client_secret": "secret-hush",
+            "refresh_token": refresh, "quota_project_id": "project",
+        })
+    };
+    let (code, events, said) = run(&server, &credentials("refresh-hush"));
+    assert_eq!((code, events), (Some(0), 2), "{said}");
+    assert!(!said.contains("hush"), "{said}");
+    let (code, events, said) = run(&server, &credentials("revoked-hush"));
+    assert_eq!((code, events), (Some(4), 0), "{said}");
+    assert!(!said.contains("hush") && said.contains("gcloud auth application-default login"), "{said}");
+    let mut lacking = credentials("refresh-hush");
+    lacking["client_secret"] = json!({"hush": 1});
+    let (code, _, said) = run(&server, &lacking);
+    assert!(
+        code == Some(4) && said.contains("no text called client_secret") && !said.contains("hush"),
+        "{said}"
+    );
+}
+
+/// Whether a token is one that the key has signed for the account, for Cloud Storage.
+fn is_signed(token: &str, key: &RsaPublicKey) -> bool {
+    let Some((signed, signature)) = token.rsplit_once('.') else { return false };
+    let part = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+    let json = |text: &str| serde_json::from_slice::<Value>(&part(text)).unwrap_or_default();
+    let (head, claims) =
+        signed.split_once('.').map(|(head, claims)| (json(head), json(claims))).unwrap_or_default();
+    let padding = Pkcs1v15Sign::new::<Sha256>();
+    key.verify(padding, &Sha256::digest(signed), &part(signature)).is_ok()
+        && head["alg"] == "RS256"
+        && head["kid"] == "a-key"
+        && claims["iss"] == "feed@project.iam.gserviceaccount.com"
+        && claims["scope"].as_str().is_some_and(|scope| scope.contains("googleapis.com/auth/"))
+}
+
+#[test]
+fn a_service_account_signs_with_its_key() {
+    let server = server();
+    let key = RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
+    let public = key.to_public_key();
+    server.lock().allows = Some(Box::new(move |token| is_signed(token, &public)));
+    let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
+    let credentials = |key: &str| {
+        json!({
+            "type": "service_account", "project_id": "project", "private_key_id": "a-key", "private_key": key,
+            "client_email": "feed@project.iam.gserviceaccount.com", "client_id": "1",
+            "token_uri": "https://oauth2.googleapis.com/token",
+        })
+    };
+    let (code, events, said) = run(&server, &credentials(&pem));
+    assert_eq!((code, events), (Some(0), 2), "{said}");
+    let silent = |said: &str| !said.contains("eyJ") && !pem.lines().any(|line| said.contains(line));
+    assert!(silent(&said), "{said}");
+    let other = RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
+    let (code, events, said) = run(&server, &credentials(&other.to_pkcs8_pem(LineEnding::LF).unwrap()));
+    assert_eq!((code, events), (Some(4), 0), "{said}");
+    assert!(silent(&said) && said.contains("refused"), "{said}");
+    let broken = pem.replacen('M', "hush", 3);
+    let (code, _, said) = run(&server, &credentials(&broken));
+    assert!(code == Some(4) && !said.contains("hush") && silent(&said), "{said}");
+}

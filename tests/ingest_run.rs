@@ -1,0 +1,171 @@
+//! How runs of the feed get on with each other, with the time, with an object of any size, and with who they are.
+#![cfg(all(feature = "cli", feature = "gcs", unix))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::fs;
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
+use support::gcs::{Faults, Gcs};
+use support::{gzip, ingest, outcome, program, records, start};
+
+const FEED: [&str; 3] = ["gs://zoom/logs/", "--to", "gs://udm/out/"];
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !is() {
+        assert!(Instant::now() < patience, "{what}: this never came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_run_that_finds_all_of_the_ledger_held_exits_5() {
+    let server = Gcs::start();
+    for number in 0..60 {
+        server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(1, number)));
+    }
+    server.lock().faults.latency = Some(Duration::from_millis(20));
+    let first = start(Some(&server), &[&FEED[..], &["--concurrency", "1"]].concat());
+    // Leases are taken before anything is listed.
+    until("the first run lists", || server.lock().log.iter().any(|line| line.starts_with("GET /zoom?")));
+    let second = ingest(Some(&server), &FEED);
+    assert_eq!(second.status.code(), Some(5), "{}", said(&second));
+    assert!(said(&second).contains(&format!("process {}", first.id())), "{}", said(&second));
+    let (code, summary) = outcome(&first.wait_with_output().unwrap());
+    assert_eq!((code, &summary["done"]), (0, &60.into()), "{summary}");
+    server.lock().faults = Faults::default();
+    assert_eq!(ingest(Some(&server), &FEED).status.code(), Some(0));
+}
+
+#[test]
+fn a_directory_whose_lock_is_held_is_waited_for_and_then_left() {
+    let at = tempfile::tempdir().unwrap();
+    let (source, to) = (at.path().join("src"), at.path().join("out").display().to_string());
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("a.json"), records(2, 1)).unwrap();
+    let arguments = [source.to_str().unwrap(), "--to", &to, "--max-age", "none"];
+    assert_eq!(ingest(None, &arguments).status.code(), Some(0));
+    let lock = fs::File::open(at.path().join("out.ledger/.zoom-udm-lock")).unwrap();
+    lock.lock().unwrap();
+    let held = ingest(None, &[&arguments[..], &["--retry-for", "300ms"]].concat());
+    assert_eq!(held.status.code(), Some(5), "{}", said(&held));
+    assert!(said(&held).contains("another process holds the lock"), "{}", said(&held));
+    lock.unlock().unwrap();
+    assert_eq!(ingest(None, &arguments).status.code(), Some(0));
+}
+
+#[test]
+fn following_reads_what_comes_later() {
+    let server = Gcs::start();
+    server.seed("zoom", "logs/1.json", records(1, 1));
+    let run = start(Some(&server), &[&FEED[..], &["--follow", "--every", "50ms"]].concat());
+    until("the first round is through", || server.all("udm", "out/").len() == 1);
+    server.seed("zoom", "logs/2.json", records(2, 2));
+    until("the second object is done", || server.all("udm", "out/").len() == 2);
+    let ended = Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap();
+    assert!(ended.success());
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(75), "{}", said(&output));
+    let rounds: Vec<serde_json::Value> =
+        said(&output).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let done: Vec<_> = rounds.iter().filter_map(|round| round["done"].as_u64()).collect();
+    assert!(done.len() >= 2 && done.iter().sum::<u64>() == 2, "{done:?}");
+    let (code, summary) = outcome(&ingest(Some(&server), &FEED));
+    assert_eq!((code, &summary["skipped"]["done"]), (0, &2.into()), "{summary}");
+}
+
+#[test]
+fn verify_tells_gaps_and_no_skips() {
+    let server = Gcs::start();
+    server.seed("zoom", "a.json", format!("{}no record\n", records(2, 1)));
+    server.seed("zoom", "bell\u{7}.json", records(1, 2));
+    server.seed("zoom", "dir/", "");
+    server.seed("zoom", "state.json", r#"{"cursor_date": "2023-11-14"}"#);
+    server.seed("zoom", "old.json", records(1, 3));
+    server.lock().objects.get_mut(&("zoom".into(), "old.json".into())).unwrap().modified = 1_600_000_000_000;
+    // All of its places lie below the source.
+    let places = ["gs://zoom/", "--to", "gs://zoom/udm/", "--rejects", "gs://zoom/rejects/"];
+    let (code, summary) = outcome(&ingest(Some(&server), &places));
+    assert_eq!((code, &summary["done"], &summary["events"]), (1, &2.into(), &3.into()), "{summary}");
+    // The same source without a place for rejects: those that stand are no logs all the same.
+    let (code, summary) = outcome(&ingest(Some(&server), &places[..3]));
+    assert_eq!((code, &summary["done"]), (0, &0.into()), "{summary}");
+    let verify = |more: &[&str]| {
+        let output =
+            program(Some(&server), &[&["ledger", "verify", "gs://zoom/udm.ledger/"], more].concat()).output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output))
+    };
+    let (code, told) = verify(&[]);
+    assert!(code == Some(0) && told.contains("2 entries, 0 gaps"), "{told}");
+    for kind in ["collector_state 1", "directory_placeholder 1", "too_old 1", "own_output"] {
+        assert!(told.contains(kind), "{kind}: {told}");
+    }
+    assert_eq!(verify(&["--max-age", "none"]).1.matches("unknown      gs://zoom/old.json").count(), 1);
+    server.seed("zoom", "new.json", records(1, 1));
+    server.seed("zoom", "a.json", records(7, 1));
+    let output = server.all("zoom", "udm/").into_keys().find(|name| name.contains("bell")).unwrap();
+    server.lock().objects.remove(&("zoom".into(), output));
+    let (code, told) = verify(&[]);
+    assert_eq!(code, Some(1));
+    for gap in [
+        "unknown      gs://zoom/new.json",
+        "newer        gs://zoom/a.json",
+        "no output    gs://zoom/bell\u{fffd}.json",
+        "3 gaps",
+    ] {
+        assert!(told.contains(gap), "{gap}: {told}");
+    }
+    assert!(verify(&["--exclude", "new.*"]).1.contains("2 gaps"));
+}
+
+/// The most memory that a process held until it ended, in kB, and what it said.
+fn peak(mut child: Child) -> (u64, Output) {
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (peak, child.wait_with_output().unwrap())
+}
+
+/// 64 MB: what two objects of any size may take, read and written at once.
+const MOST_MEMORY: u64 = 64 << 10;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn large_objects_stream() {
+    let server = Gcs::start();
+    let part = records(100_000, 1);
+    let (parts, packed) = (12, gzip(&part));
+    let size = part.len() * parts;
+    assert!(size > 200 << 20 && packed.len() * parts > 4 << 20, "{size}, {}", packed.len() * parts);
+    server.seed("zoom", "logs/large.json.gz", packed.repeat(parts));
+    // The same letter over and over: as much as gzip can pack.
+    let line = records(1, 1).replace("Inspector", &"x".repeat(50_000));
+    let dense = gzip(line.repeat((60 << 20) / line.len()));
+    assert!((60 << 20) / dense.len() > 300, "{}", dense.len());
+    server.seed("zoom", "logs/dense.json.gz", dense);
+    let (code, summary) =
+        outcome(&ingest(Some(&server), &[&FEED[..], &["--max-object-bytes", "100000000"]].concat()));
+    assert_eq!((code, &summary["failed"]), (1, &2.into()), "{summary}");
+    for reason in ["raise --max-object-bytes", "raise --max-ratio"] {
+        assert!(summary["failures"].to_string().contains(reason), "{summary}");
+    }
+    assert!(server.all("udm", "out/").is_empty());
+    let raised = ["--max-object-bytes", "1000000000", "--max-ratio", "1033"];
+    let (peak, output) = peak(start(Some(&server), &[&FEED[..], &raised].concat()));
+    let (code, summary) = outcome(&output);
+    let lines = 100_000 * parts + (60 << 20) / line.len();
+    assert_eq!((code, &summary["events"]), (0, &lines.into()), "{summary}");
+    println!("{} MB unpacked, {peak} kB at most", summary["bytes_in"].as_u64().unwrap() >> 20);
+    assert!(peak > 0 && peak < MOST_MEMORY, "{peak} kB");
+}
