@@ -208,7 +208,8 @@ mod tests {
         fn every_name_passes_and_comes_back(name in "([a./ \u{0}-\u{1F}\u{7F}\u{F8FF}\u{F8FE}\u{F600}-\u{F680}é]|\\PC){0,12}") {
             let marked = mark(&name);
             prop_assert_eq!(&*unmark(&marked), &name);
-            prop_assert_eq!(marked.trim(), &*marked);
+            // What XML calls white space is trimmed on the way, nothing else.
+            prop_assert_eq!(marked.trim_matches([' ', '\t', '\r', '\n']), &*marked);
             if !name.is_empty() {
                 let path = Path::parse(&*marked).unwrap();
                 prop_assert_eq!(path.as_ref(), &*marked);
