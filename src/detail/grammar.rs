@@ -70,21 +70,25 @@ impl Pieces<'_, '_> {
     fn dash(&mut self, at: usize) {
         let bytes = self.text.as_bytes();
         let behind_space = at == 0 || bytes[at - 1] == b' ';
+        if !behind_space {
+            return;
+        }
         match self.head {
             Some(head) if head < at => {
-                if behind_space && at > self.piece {
+                // A space that belongs to the dash before does not count again.
+                if at > self.piece {
                     self.close_piece(at - 1);
                     (self.piece, self.colon) = (at + 2, None);
                 }
             }
-            _ if behind_space => {
-                let head = *self.head.get_or_insert_with(|| head_end(bytes, at));
+            known => {
+                let head = known.unwrap_or_else(|| head_end(bytes, at));
+                self.head = Some(head);
                 if head == at {
                     self.detail.head = trim(&self.text[..at]);
                     (self.piece, self.start, self.colon) = (at + 2, at + 2, None);
                 }
             }
-            _ => {}
         }
     }
 

@@ -20,7 +20,7 @@ use table::{Put, row};
 pub use document::{json, markdown};
 pub use notes::{Note, Notes};
 pub use table::{Basis, ROWS, Row, Source};
-pub(crate) use template::{Events, Template};
+pub(crate) use template::{Events, Sheet, Template};
 
 /// What of the mapping can be chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,17 +81,15 @@ pub fn map<'a>(
 }
 
 /// Writes the event of a record as [`map`] and a writer of the template's would, at less cost; `None` where that takes
-/// the typed event: where the detail holds JSON, a text needs an escape, or texts are to be cut. `source` is what the record was read from.
+/// the typed event: where the detail holds JSON, a text needs an escape, or texts are to be cut.
 #[inline]
 pub(crate) fn write<'a>(
     record: &Record<'a>,
     detail: &Detail<'a>,
     time: &Timestamp,
     rules: Rules,
-    template: &Template,
-    source: &[u8],
     notes: &mut Notes,
-    events: &mut Events,
+    sheet: Sheet<'_>,
 ) -> Option<EventType> {
     if detail.has_json() || rules.clip || !record.verbatim {
         return None;
@@ -100,7 +98,7 @@ pub(crate) fn write<'a>(
     found.gather(record, detail, rules.values);
     let event_type = event_type(record, found.names_user(), notes);
     notes.add(Note::FieldNotText, record.not_text);
-    template.write(time, event_type, &found, source, events);
+    Template::write(time, event_type, &found, sheet);
     Some(event_type)
 }
 

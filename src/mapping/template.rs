@@ -126,6 +126,14 @@ impl Events {
     }
 }
 
+/// Where an event is written by a template: behind what is there already.
+pub(crate) struct Sheet<'s> {
+    pub(crate) template: &'s Template,
+    /// What the record was read from: most of its texts are parts of it.
+    pub(crate) source: &'s [u8],
+    pub(crate) events: &'s mut Events,
+}
+
 /// One past the last row: the end of the event.
 const END: usize = ROWS.len();
 /// The row whose value is the last that every event has.
@@ -156,29 +164,23 @@ impl Template {
 
     /// Appends the event of what was found, and a newline. No text may need an escape; most are parts of `source`.
     #[inline]
-    pub(super) fn write(
-        &self,
-        time: &Timestamp,
-        event_type: EventType,
-        found: &Found<'_>,
-        source: &[u8],
-        events: &mut Events,
-    ) {
+    pub(super) fn write(time: &Timestamp, event_type: EventType, found: &Found<'_>, sheet: Sheet<'_>) {
+        let Sheet { template, source, events } = sheet;
         // A piece before each text and one at the end; each text and each piece may be copied as a whole block.
-        let pieces = self.head.len() + ROWS.len() + 1;
-        events.reserve(pieces * (self.longest + SHORT) + found.length);
-        events.piece(&self.head[0]);
+        let pieces = template.head.len() + ROWS.len() + 1;
+        events.reserve(pieces * (template.longest + SHORT) + found.length);
+        events.piece(&template.head[0]);
         let (time, length) = time.padded();
         events.block(time, length);
-        events.piece(&self.head[1]);
+        events.piece(&template.head[1]);
         events.text(event_type.name());
         let mut from = FIRST;
         for (row, text) in found.each() {
-            events.piece(&self.between[from][row]);
+            events.piece(&template.between[from][row]);
             events.text_of(source, text);
             from = row;
         }
-        events.piece(&self.between[from][END]);
+        events.piece(&template.between[from][END]);
     }
 }
 

@@ -26,10 +26,8 @@ fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
         let (mut out, mut twin) = (Events::default(), Vec::new());
         let event = map(&record, &detail, time, rules, &mut twin_notes, &mut ());
         writer.write(&event, &mut twin);
-        let source = text.as_bytes();
-        if let Some(event_type) =
-            write(&record, &detail, &time, rules, &template, source, &mut notes, &mut out)
-        {
+        let sheet = Sheet { template: &template, source: text.as_bytes(), events: &mut out };
+        if let Some(event_type) = write(&record, &detail, &time, rules, &mut notes, sheet) {
             assert_eq!(
                 std::str::from_utf8(out.as_bytes()).unwrap(),
                 std::str::from_utf8(&twin).unwrap(),

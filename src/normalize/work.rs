@@ -6,7 +6,7 @@ use super::reject::Part;
 use super::summary::Tally;
 use crate::detail::{Cut, Detail};
 use crate::json::skip_space;
-use crate::mapping::{self, Events, Note, Template};
+use crate::mapping::{self, Events, Note, Sheet, Template};
 use crate::record::{self, Field, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Timestamp;
@@ -268,16 +268,8 @@ impl Emitter<'_> {
         };
         let Output { events, tally, .. } = &mut self.output;
         let written = self.template.as_ref().and_then(|template| {
-            mapping::write(
-                record,
-                &detail,
-                &time,
-                self.options.rules,
-                template,
-                bytes,
-                &mut tally.notes,
-                events,
-            )
+            let sheet = Sheet { template, source: bytes, events };
+            mapping::write(record, &detail, &time, self.options.rules, &mut tally.notes, sheet)
         });
         let event_type = match written {
             Some(event_type) => event_type,

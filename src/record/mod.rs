@@ -102,6 +102,10 @@ impl<'a> Record<'a> {
     /// a usable time is refused later, where it is known whether a default is to be used.
     pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Refusal> {
         let mut found = Found::default();
+        if usual::read(text, 0, &mut found, scratch.cleared()) == Some(text.len()) {
+            return Ok(found.record(&scratch.0));
+        }
+        found = Found::default();
         match fast::scan(text, &mut found, scratch.cleared()) {
             Some(()) => Ok(found.record(&scratch.0)),
             None => plain::object(text)?.record(scratch),

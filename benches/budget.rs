@@ -1,0 +1,158 @@
+//! How many instructions each stage takes a record, against what is stored in `benches/budget.tsv`:
+//!
+//!     cargo bench --bench budget --no-default-features --features cli
+//!     UPDATE_BUDGET=1 cargo bench --bench budget --no-default-features --features cli
+//!
+//! Instructions do not depend on what else the machine does, as times do: so this can be a gate. Needs valgrind. Each
+//! stage runs once and twice over its corpus, in processes of their own under valgrind; the difference is what one run
+//! takes. Fails where a stage takes over 5 % more than is stored: more than compilers differ by from one
+//! version to the next, less than anything that was found worth doing.
+
+#![expect(clippy::cast_precision_loss, reason = "counts of instructions are far below 2^53")]
+
+use anyhow::{Context, Result, bail, ensure};
+use once_cell::sync::Lazy;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::process::{Command, ExitCode};
+use zoom_udm::corpus::{self, Kind};
+use zoom_udm::detail::{Cut, Detail};
+use zoom_udm::mapping::{Notes, Rules, map};
+use zoom_udm::normalize::{Options, slice};
+use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::time::Timestamp;
+use zoom_udm::udm::Writer;
+use zoom_udm::{detail, email};
+
+/// Where the budget is kept: a stage and its instructions a record on each line.
+const STORED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/budget.tsv");
+const RECORDS: u64 = 2000;
+const TOLERATED: f64 = 1.05;
+
+/// A stage's name, the corpus that it runs over, and what it does with the lines.
+struct Stage(&'static str, Kind, fn(&str));
+
+const STAGES: [Stage; 9] = [
+    Stage("whole run, realistic", Kind::Realistic, normalize),
+    Stage("whole run, plain", Kind::Plain, normalize),
+    Stage("whole run, every line escaped", Kind::Escaped, normalize),
+    Stage("whole run, hostile", Kind::Hostile, normalize),
+    Stage("reading records", Kind::Realistic, |text| each_record(text, |_| ())),
+    Stage("and times", Kind::Realistic, |text| {
+        each_record(text, |record| {
+            black_box(record.get(Field::Time).and_then(Timestamp::parse));
+        });
+    }),
+    Stage("and operators", Kind::Realistic, |text| {
+        each_record(text, |record| {
+            black_box(record.get(Field::Operator).map(email::is_email));
+        });
+    }),
+    Stage("and details", Kind::Realistic, |text| {
+        let mut cut = Cut::default();
+        each_record(text, |record| {
+            black_box(detail_of(record, &mut cut));
+        });
+    }),
+    Stage("and typed events, written", Kind::Realistic, |text| {
+        let (mut cut, mut notes, mut out) = (Cut::default(), Notes::default(), Vec::new());
+        let (writer, time) = (Writer::default(), Timestamp::parse("2024-01-31T12:00:00Z"));
+        each_record(text, |record| {
+            let (Some(time), detail) = (time, detail_of(record, &mut cut)) else { return };
+            out.clear();
+            writer.write(&map(record, &detail, time, Rules::default(), &mut notes, &mut ()), &mut out);
+            black_box(&out);
+        });
+    }),
+];
+
+fn normalize(text: &str) {
+    // Compiled once, as in a program: then the second run is all that is counted.
+    static OPTIONS: Lazy<Options> = Lazy::new(Options::default);
+    black_box(slice(black_box(text.as_bytes()), &OPTIONS));
+}
+
+fn each_record(text: &str, mut look: impl FnMut(&Record<'_>)) {
+    let mut scratch = Scratch::default();
+    for line in text.lines() {
+        if let Ok(record) = Record::read(black_box(line), &mut scratch) {
+            look(&record);
+        }
+    }
+}
+
+fn detail_of<'a>(record: &Record<'a>, cut: &'a mut Cut) -> detail::Detail<'a> {
+    Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), cut)
+}
+
+/// What runs under valgrind: one stage, so many times over its corpus.
+fn run(stage: &Stage, runs: u32) -> Result<()> {
+    let mut bytes = Vec::new();
+    corpus::write(stage.1, RECORDS, 1, &mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    (0..runs).for_each(|_| stage.2(&text));
+    Ok(())
+}
+
+/// The instructions of a process of its own in which a stage runs so many times.
+fn instructions(stage: usize, runs: u32) -> Result<u64> {
+    let out = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe()?)
+        .args([stage.to_string(), runs.to_string()])
+        .output()
+        .context("valgrind could not be started: install it (apt-get install valgrind)")?;
+    let said = String::from_utf8_lossy(&out.stderr);
+    ensure!(out.status.success(), "the stage failed under valgrind: {said}");
+    let count =
+        said.lines().find_map(|line| line.split_once("Collected : ")).context("valgrind told no count")?;
+    Ok(count.1.trim().parse()?)
+}
+
+fn stored() -> Result<BTreeMap<String, f64>> {
+    let text = std::fs::read_to_string(STORED).context(STORED)?;
+    let line = |line: &str| {
+        let (name, count) = line.split_once('\t').with_context(|| format!("no tab in {line:?}"))?;
+        Ok((name.to_owned(), count.parse()?))
+    };
+    text.lines().map(line).collect()
+}
+
+/// Measures every stage and holds it against its budget; whether all hold.
+fn gate() -> Result<bool> {
+    let update = std::env::var_os("UPDATE_BUDGET").is_some();
+    let stored = if update { BTreeMap::new() } else { stored()? };
+    let (mut table, mut good) = (String::new(), true);
+    println!("{:32} {:>8} {:>8}", "instructions a record", "budget", "now");
+    for (index, Stage(name, ..)) in STAGES.iter().enumerate() {
+        let now = (instructions(index, 2)? - instructions(index, 1)?) as f64 / RECORDS as f64;
+        writeln!(table, "{name}\t{now:.0}")?;
+        let budget = stored.get(*name).copied().unwrap_or(if update { now } else { 0.0 });
+        let holds = now <= budget * TOLERATED;
+        let verdict = match now / budget {
+            _ if !holds => "  <- over its budget",
+            ratio if ratio < 2.0 - TOLERATED => "  <- well under: lower it with UPDATE_BUDGET=1",
+            _ => "",
+        };
+        println!("{name:32} {budget:8.0} {now:8.0}{verdict}");
+        good &= holds;
+    }
+    if update {
+        std::fs::write(STORED, table).context(STORED)?;
+    }
+    Ok(good)
+}
+
+fn main() -> Result<ExitCode> {
+    // `cargo bench` adds a flag of its own.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match &arguments[..] {
+        [] => Ok(if gate()? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        [stage, runs] => {
+            run(STAGES.get(stage.parse::<usize>()?).context("no such stage")?, runs.parse()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => bail!("usage: budget, or budget STAGE RUNS"),
+    }
+}
