@@ -18,10 +18,11 @@
 //! | 3 | [`mapping`] | record and detail to event: the table, what it compiles to, the ladder of event types, `mapping.md` |
 //! | 4 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
 //! | 5 | `store` | objects by name in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap |
-//! | 6 | `lease` | which run works on what, for how long |
-//! | 7 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
-//! | 7 | `collect` | Zoom's API to objects in the bucket: windows, pages, what was seen, state |
-//! | 8 | `cli` | one file a verb: flags to options to one library call to an exit code |
+//! | 6 | `halt` | why a run ended before its work did, sorted by what a caller can do |
+//! | 7 | `lease` | which run works on what, for how long |
+//! | 8 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
+//! | 8 | `collect` | Zoom's API to objects in the bucket: windows, pages, what was seen, state |
+//! | 9 | `cli` | one file a verb: flags to options to one library call to an exit code |
 //!
 //! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
 //! input or output. A test reads the `use crate::` lines and fails on one that points up.
@@ -50,6 +51,8 @@ pub mod collect;
 pub mod corpus;
 pub mod detail;
 pub mod email;
+#[cfg(feature = "gcs")]
+mod halt;
 #[cfg(feature = "gcs")]
 pub mod ingest;
 mod json;

@@ -7,13 +7,14 @@ use regex::Regex;
 use std::path::Path;
 
 /// The rooms of each floor, from the ground. Those that are not built yet have their place.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["corpus", "json", "refusal"],
     &["time", "email", "clock"],
     &["record", "detail", "udm"],
     &["mapping"],
     &["normalize"],
     &["store"],
+    &["halt"],
     &["lease"],
     &["ingest", "collect"],
     &["cli"],

@@ -1,6 +1,6 @@
 //! `zoom-udm check`: is everything set up?
 
-use super::collect::{Voice, fault, runtime};
+use super::collect::{Voice, runtime};
 use super::environment::{self, Deed};
 use super::{Exit, Fault, print};
 use clap::Args;
@@ -32,7 +32,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     options.patience.retries = options.patience.retries.min(RETRIES);
     options.retry.retries = options.retry.retries.min(RETRIES);
     let voice = Voice::new(flags.settings.trace_http);
-    let findings = runtime()?.block_on(crate::collect::check(&options, voice)).map_err(fault)?;
+    let findings = runtime()?.block_on(crate::collect::check(&options, voice))?;
     let mut text = String::from("ok settings: complete\n");
     let mut exit = Exit::Done;
     for finding in &findings {

@@ -4,7 +4,7 @@ use super::environment::{self, Deed as Settings};
 use super::ingest::duration;
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, clock, environment::days, feed, print};
-use crate::collect::{Date, Error, Observer, Report, Status, Task};
+use crate::collect::{Date, Observer, Report, Status, Task};
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -159,7 +159,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         crate::collect::run(options, voice).await
     });
     runtime.shutdown_background();
-    let report = outcome.map_err(fault)?;
+    let report = outcome?;
     if let Some(path) = &flags.metrics {
         write_metrics(path, &report)?;
     }
@@ -174,16 +174,6 @@ fn exit(report: &Report) -> Exit {
         Exit::Rejects
     } else {
         Exit::Done
-    }
-}
-
-/// What a failure of the collector exits with.
-pub(super) fn fault(error: Error) -> Fault {
-    match error {
-        Error::Usage(message) => Fault::Usage(message),
-        Error::Access(message) => Fault::Access(message),
-        Error::Held(message) => Fault::Held(message),
-        error => Fault::Io(anyhow::Error::msg(error.to_string())),
     }
 }
 
@@ -271,7 +261,7 @@ fn write_metrics(path: &Path, report: &Report) -> Result<(), Fault> {
 fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
     let (place, settings) = environment::state_place(&flags.settings)?;
     let now = clock::now()?.timestamp_millis();
-    let found = runtime()?.block_on(crate::collect::status(&place, now, &settings)).map_err(fault)?;
+    let found = runtime()?.block_on(crate::collect::status(&place, now, &settings))?;
     if found.is_empty() {
         return Err(Fault::Io(anyhow::anyhow!(
             "{}: nothing was collected yet; run zoom-udm collect",

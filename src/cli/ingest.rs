@@ -3,7 +3,7 @@
 use super::mapping::MappingFlags;
 use super::report::SummaryFormat;
 use super::{Exit, Fault, clock, feed};
-use crate::ingest::{Clock, Delete, Destination, Error, Limits, Options, Report, Shard};
+use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
 use crate::store::{Location, Settings};
 use clap::{Args, ValueEnum};
 use std::io;
@@ -197,7 +197,7 @@ async fn once(flags: &Flags, options: Options, voice: &feed::Voice, stop: &Notif
     let said = options.rejects.is_none();
     let outcome = crate::ingest::run(options, voice, stop).await;
     voice.rest();
-    let report = outcome.map_err(fault)?;
+    let report = outcome?;
     feed::summary(&report, started.elapsed(), flags.summary);
     if said && report.summary.rejects > 0 {
         voice.trouble(&format!(
@@ -215,17 +215,6 @@ fn exit(report: &Report) -> Exit {
         Exit::Rejects
     } else {
         Exit::Done
-    }
-}
-
-/// What a failure of the feed exits with.
-pub(super) fn fault(error: Error) -> Fault {
-    match error {
-        Error::Usage(message) => Fault::Usage(message),
-        Error::Access(message) => Fault::Access(message),
-        Error::Held(message) => Fault::Held(message),
-        Error::Output(error) => Fault::Io(anyhow::Error::from(error).context("writing events failed")),
-        error => Fault::Io(anyhow::Error::msg(error.to_string())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `zoom-udm ledger`: look into the record of what is done.
 
-use super::ingest::{Age, age, fault};
+use super::ingest::{Age, age};
 use super::{Exit, Fault, clock, print};
 use crate::ingest::ledger::{self, Entry, State};
 use crate::ingest::{Clock, Destination, Gap, Options, Verified, glob};
@@ -95,7 +95,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
 }
 
 async fn open(url: &Location) -> Result<Store, Fault> {
-    Store::open(url, &Settings::default()).await.map_err(|error| fault(error.into()))
+    Ok(Store::open(url, &Settings::default()).await.map_err(crate::ingest::Error::from)?)
 }
 
 async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result<Exit, Fault> {
@@ -118,7 +118,7 @@ async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result
             text.clear();
         }
     };
-    ledger::entries(store, &mut each).await.map_err(fault)?;
+    ledger::entries(store, &mut each).await?;
     failed.map_or_else(|| print(&text), Err)
 }
 
@@ -164,7 +164,7 @@ async fn verify(store: &Store, chosen: &Chosen) -> Result<Exit, Fault> {
         let told = print(&format!("{:12} {}\n", gap.name(), clean(url)));
         failed = failed.take().or_else(|| told.err());
     };
-    let verified = crate::ingest::verify(store, &options, &mut found).await.map_err(fault)?;
+    let verified = crate::ingest::verify(store, &options, &mut found).await?;
     failed.map_or(Ok(()), Err)?;
     let skipped: Vec<_> =
         verified.skipped.iter().map(|(skip, count)| format!("{} {count}", skip.name())).collect();
@@ -181,7 +181,7 @@ async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
     let chosen = |entry: &Entry| {
         objects.contains(&entry.object) || globs.iter().any(|glob| glob.is_match(&entry.object))
     };
-    let forgotten = ledger::forget(store, &chosen).await.map_err(fault)?;
+    let forgotten = ledger::forget(store, &chosen).await?;
     let mut text = String::new();
     for object in &forgotten {
         let _ = writeln!(text, "forgot {object}");

@@ -127,6 +127,20 @@ impl From<anyhow::Error> for Fault {
     }
 }
 
+#[cfg(feature = "gcs")]
+impl From<crate::halt::Error> for Fault {
+    fn from(error: crate::halt::Error) -> Self {
+        use crate::halt::Error;
+        match error {
+            Error::Usage(message) => Self::Usage(message),
+            Error::Access(message) => Self::Access(message),
+            Error::Held(message) => Self::Held(message),
+            Error::Output(error) => Self::Io(anyhow::Error::from(error).context("writing events failed")),
+            error => Self::Io(anyhow::Error::msg(error.to_string())),
+        }
+    }
+}
+
 /// Runs the verb that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {

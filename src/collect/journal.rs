@@ -117,7 +117,7 @@ impl Journal {
 
     fn understood(&self, url: &str, bytes: &[u8]) -> Result<Standing, Error> {
         decode(bytes).map_err(|why| {
-            Error::State(format!(
+            Error::Damaged(format!(
                 "{url}: {why}; it was left as it is, and nothing was collected. The copy before it is {}: put it in its \
                  place, and at most what was written since then comes once more",
                 self.store.location().url(&self.previous())
@@ -200,7 +200,7 @@ impl Journal {
         let Some(held) = self.lease.take() else { return Ok(()) };
         let now = self.clock.now();
         let terms = Terms { store: &self.store, holder: &self.holder, now, until: 0 };
-        Ok(terms.release(held).await?)
+        terms.release(held).await
     }
 
     /// Swaps the state for what it is now. Fails where another run has changed it.
@@ -245,7 +245,7 @@ impl Journal {
     pub(crate) async fn seen(&self, seen: &SeenRef) -> Result<Seen, Error> {
         let url = self.work.location().url(&seen.name);
         let damaged = |why: &str| {
-            Error::State(format!(
+            Error::Damaged(format!(
                 "{url}: {why}; nothing was collected. The state names it: restore it from a backup"
             ))
         };
@@ -320,7 +320,7 @@ impl Journal {
         for pending in &self.state.pending {
             let url = self.work.location().url(&pending.staged);
             let lost = |why: &str| {
-                Error::State(format!(
+                Error::Damaged(format!(
                     "{url}: {why}, and a killed run meant to write it; restore it from a backup"
                 ))
             };

@@ -16,7 +16,6 @@ mod begin;
 mod check;
 mod collector;
 mod date;
-mod error;
 mod journal;
 mod options;
 mod pass;
@@ -31,9 +30,9 @@ mod stop;
 mod twins;
 mod zoom;
 
+pub use crate::halt::Error;
 pub use check::{Finding, check};
 pub use date::Date;
-pub use error::Error;
 pub use options::{API_BASE, Account, MAX_PAGE, Options, StatePlace, TOKEN_URL, Task};
 pub use report::{Gap, Observer, Quiet, Report};
 pub use run::run;

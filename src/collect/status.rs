@@ -62,10 +62,10 @@ pub async fn status(place: &StatePlace, now: i64, settings: &Settings) -> Result
     for name in [&*place.name, BACKFILL] {
         let Some((bytes, _)) = store.read(name).await? else { continue };
         let url = store.location().url(name);
-        match decode(&bytes).map_err(|why| Error::State(format!("{url}: {why}")))? {
+        match decode(&bytes).map_err(|why| Error::Damaged(format!("{url}: {why}")))? {
             Standing::Ours(state) => found.push(of(url, &state, now)),
             Standing::Recipe(_) => {
-                return Err(Error::State(format!(
+                return Err(Error::Damaged(format!(
                     "{url}: this is the state of the recipe's collector; the next run of collect takes over from it"
                 )));
             }

@@ -11,7 +11,6 @@
 //! known.
 
 mod convert;
-mod error;
 pub mod ledger;
 mod name;
 mod object;
@@ -23,7 +22,7 @@ mod spool;
 mod verify;
 
 pub use crate::clock::Clock;
-pub use error::Error;
+pub use crate::halt::Error;
 pub use options::{Delete, Destination, Limits, Options, Shard};
 pub use report::Report;
 pub use run::{Observer, Quiet, run};

@@ -168,5 +168,5 @@ impl Outputs {
 }
 
 fn address(text: &str) -> Result<Location, Error> {
-    text.parse().map_err(Error::Ledger)
+    text.parse().map_err(Error::Damaged)
 }

@@ -3,20 +3,10 @@
 
 mod holder;
 
-use crate::store::{self, Store, Version};
+use crate::halt::Error;
+use crate::store::{Store, Version};
 pub(crate) use holder::Holder;
 use serde::{Deserialize, Serialize};
-
-/// Why a lease is neither held nor known to be another's.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// The store cannot be reached.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// What stands under the lease's name is none.
-    #[error("{0}")]
-    Damaged(String),
-}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Lease {

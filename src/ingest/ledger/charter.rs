@@ -70,23 +70,25 @@ fn parse(store: &Store, bytes: &[u8]) -> Result<Charter, Error> {
     let url = store.location().url(CHARTER);
     match serde_json::from_slice::<Charter>(bytes) {
         Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
-        Ok(charter) => Err(Error::Ledger(format!(
+        Ok(charter) => Err(Error::Damaged(format!(
             "{url}: format {} is not one this program reads ({FORMAT})",
             charter.version
         ))),
-        Err(error) => Err(Error::Ledger(format!("{url}: this is no ledger ({error}); it was left as it is"))),
+        Err(error) => {
+            Err(Error::Damaged(format!("{url}: this is no ledger ({error}); it was left as it is")))
+        }
     }
 }
 
 /// Reads the charter of a ledger that must be there.
 ///
 /// # Errors
-/// [`Error::Ledger`] where there is none, or none that can be read.
+/// [`Error::Damaged`] where there is none, or none that can be read.
 pub async fn charter(store: &Store) -> Result<Charter, Error> {
     match store.read(CHARTER).await? {
         Some((bytes, _)) => parse(store, &bytes),
         None => {
-            Err(Error::Ledger(format!("{}: there is no ledger here; check the address", store.location())))
+            Err(Error::Damaged(format!("{}: there is no ledger here; check the address", store.location())))
         }
     }
 }

@@ -69,7 +69,7 @@ pub(super) type Each<'e> = &'e mut dyn FnMut(&Brief<'_>) -> Result<(), serde_jso
 /// Checks a segment and hands its entries over. Nothing is handed over of one whose checksum differs.
 pub(super) fn decode(url: &str, bytes: &[u8], each: Each<'_>) -> Result<(), Error> {
     let damaged = |what: &str| {
-        Error::Ledger(format!(
+        Error::Damaged(format!(
             "{url}: {what}; it was left as it is. Put a good copy of it in its place, or remove it: \
              what it knew is then read again, and outputs that stand are recognised"
         ))

@@ -68,7 +68,7 @@ impl Ledger {
     /// Opens the ledger, or begins one where there truly is none, and takes the segments of the shard that are free.
     ///
     /// # Errors
-    /// [`Error::Held`] where none is free; [`Error::Ledger`] where what stands cannot be read: it is left as it is.
+    /// [`Error::Held`] where none is free; [`Error::Damaged`] where what stands cannot be read: it is left as it is.
     pub async fn open(store: Store, clock: Clock, terms: &Tenancy) -> Result<Self, Error> {
         let charter = if terms.look {
             peek(&store).await?
@@ -241,8 +241,7 @@ impl Ledger {
         let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
         let released =
             futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
-        released.try_collect().await.map_err(Error::from)
-    }
+        released.try_collect().await}
 }
 
 type Taken = (Vec<(u16, Option<Held>)>, Option<String>);

@@ -88,7 +88,7 @@ impl Segment {
         let loaded = tokio::task::spawn_blocking(move || {
             decode(&url, &bytes, &mut |brief| segment.remember(brief, oldest)).map(|()| segment)
         });
-        loaded.await.unwrap_or_else(|error| Err(Error::Ledger(error.to_string())))
+        loaded.await.unwrap_or_else(|error| Err(Error::Damaged(error.to_string())))
     }
 
     fn remember(&mut self, brief: &Brief<'_>, oldest: i64) -> Result<(), serde_json::Error> {
@@ -162,7 +162,7 @@ pub(super) async fn merge(
         let merged = tokio::task::spawn_blocking(move || {
             rewritten(&url, standing.as_deref(), &|brief| Ok(brief.modified >= oldest), &fresh)
         });
-        async move { merged.await.unwrap_or_else(|error| Err(Error::Ledger(error.to_string()))) }
+        async move { merged.await.unwrap_or_else(|error| Err(Error::Damaged(error.to_string()))) }
     })
     .await
 }
@@ -183,7 +183,7 @@ pub(super) async fn swap<F: Future<Output = Result<Vec<u8>, Error>>>(
         tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..50 << collision.min(6)))).await;
     }
     let url = store.location().url(&name);
-    Err(Error::Ledger(format!("{url}: other runs kept changing it; run again")))
+    Err(Error::Damaged(format!("{url}: other runs kept changing it; run again")))
 }
 
 /// Which entries stay.

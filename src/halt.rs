@@ -1,6 +1,7 @@
-//! Why a run ended before its work did. What one object did wrong is no such reason: it is in the ledger and the report.
+//! Why a run ended before its work did. What one object or one window did wrong is no such reason: it is in the ledger or
+//! the state, and in the report.
 
-use crate::{lease, store};
+use crate::store;
 
 /// The reasons, sorted by what a caller can do.
 #[derive(Debug, thiserror::Error)]
@@ -9,18 +10,21 @@ pub enum Error {
     /// Settings that do not fit together.
     #[error("{0}")]
     Usage(String),
-    /// Credentials are missing, or not good for this.
+    /// Credentials are missing, or not good for this: scopes, roles or permissions.
     #[error("{0}")]
     Access(String),
     /// Other runs hold all that this one would work on.
     #[error("{0}")]
     Held(String),
-    /// The ledger cannot be understood. It is left as it is.
+    /// The ledger or the state cannot be understood. It is left as it is.
     #[error("{0}")]
-    Ledger(String),
-    /// The source, the destination or the ledger could not be reached, or the disk is full.
+    Damaged(String),
+    /// The bucket, the destination, the ledger or the state could not be reached, or the disk is full.
     #[error("{0}")]
     Store(String),
+    /// Zoom's answers are none that records can be taken from.
+    #[error("{0}")]
+    Zoom(String),
     /// Standard output was closed, or cannot be written.
     #[error("writing events failed: {0}")]
     Output(#[source] std::io::Error),
@@ -32,15 +36,6 @@ impl From<store::Error> for Error {
             store::Error::Busy { .. } => Self::Held(error.to_string()),
             error if error.is_access() => Self::Access(error.to_string()),
             error => Self::Store(error.to_string()),
-        }
-    }
-}
-
-impl From<lease::Error> for Error {
-    fn from(error: lease::Error) -> Self {
-        match error {
-            lease::Error::Store(error) => error.into(),
-            lease::Error::Damaged(message) => Self::Ledger(message),
         }
     }
 }
