@@ -22,7 +22,7 @@
 //! | 7 | `lease` | which run works on what, for how long |
 //! | 8 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
 //! | 8 | `collect` | Zoom's API to objects in the bucket: windows, pages, what was seen, state |
-//! | 9 | `cli` | one file a verb: flags to options to one library call to an exit code |
+//! | 10 | `cli` | one file a verb: flags to options to one library call to an exit code |
 //!
 //! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
 //! input or output. A test reads the `use crate::` lines and fails on one that points up.

@@ -7,16 +7,17 @@ use regex::Regex;
 use std::path::Path;
 
 /// The rooms of each floor, from the ground. Those that are not built yet have their place.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["corpus", "json", "refusal"],
     &["time", "email", "clock"],
     &["record", "detail", "udm"],
     &["mapping"],
     &["normalize"],
-    &["store"],
+    &["store", "explain"],
     &["halt"],
     &["lease"],
     &["ingest", "collect"],
+    &["serve"],
     &["cli"],
 ];
 

@@ -241,7 +241,8 @@ impl Ledger {
         let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
         let released =
             futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
-        released.try_collect().await}
+        released.try_collect().await
+    }
 }
 
 type Taken = (Vec<(u16, Option<Held>)>, Option<String>);
