@@ -245,13 +245,13 @@ fn events_to_standard_output_and_rejects_to_a_place() {
 #[test]
 fn settings_that_do_not_fit_are_refused() {
     let usage = |arguments: &[&str]| ingest(None, arguments).status.code();
-    assert_eq!(usage(&["/tmp/src", "--to", "-"]), Some(2));
-    assert_eq!(usage(&["/tmp/src", "--to", "/tmp/out", "--no-ledger"]), Some(2));
-    assert_eq!(usage(&["/tmp/src", "--to", "/tmp/src"]), Some(2));
-    assert_eq!(usage(&["/tmp/src/a", "--to", "/tmp/src"]), Some(2));
-    assert_eq!(usage(&["/tmp/src", "--to", "-", "--no-ledger", "--delete", "transferred"]), Some(2));
-    assert_eq!(usage(&["s3://x/", "--to", "/tmp/out"]), Some(2));
-    assert_eq!(usage(&["/tmp/src", "--to", "/tmp/out", "--shard", "3/3"]), Some(2));
+    assert_eq!(usage(&["/data/src", "--to", "-"]), Some(2));
+    assert_eq!(usage(&["/data/src", "--to", "/data/out", "--no-ledger"]), Some(2));
+    assert_eq!(usage(&["/data/src", "--to", "/data/src"]), Some(2));
+    assert_eq!(usage(&["/data/src/a", "--to", "/data/src"]), Some(2));
+    assert_eq!(usage(&["/data/src", "--to", "-", "--no-ledger", "--delete", "transferred"]), Some(2));
+    assert_eq!(usage(&["s3://x/", "--to", "/data/out"]), Some(2));
+    assert_eq!(usage(&["/data/src", "--to", "/data/out", "--shard", "3/3"]), Some(2));
     assert_eq!(ingest(None, &["/nonexistent/src", "--to", "-", "--no-ledger"]).status.code(), Some(3));
 }
 

@@ -105,11 +105,11 @@ mod tests {
 
     #[test]
     fn a_location_reads_back_as_it_prints() {
-        for url in ["gs://bucket/", "gs://bucket/a/b/", "file:///tmp/x/", "memory://", "memory://a/"] {
+        for url in ["gs://bucket/", "gs://bucket/a/b/", "file:///data/x/", "memory://", "memory://a/"] {
             assert_eq!(url.parse::<Location>().unwrap().to_string(), url);
         }
         assert_eq!("gs://bucket/a".parse::<Location>().unwrap().to_string(), "gs://bucket/a/");
-        assert_eq!("/tmp/x/../x".parse::<Location>().unwrap().to_string(), "file:///tmp/x/../x/");
+        assert_eq!("/data/x/../x".parse::<Location>().unwrap().to_string(), "file:///data/x/../x/");
         for bad in ["gs://", "gs:///x", "s3://bucket/", "file://host/x", "gs://UPPER/"] {
             assert!(bad.parse::<Location>().is_err(), "{bad}");
         }
@@ -123,6 +123,6 @@ mod tests {
         assert_eq!(at("gs://bucket/zoom/").part_in(&at("gs://bucket/zoom-udm/")), None);
         assert_eq!(at("gs://bucket/zoom/").beside(".ledger").to_string(), "gs://bucket/zoom.ledger/");
         assert_eq!(at("gs://bucket/").beside(".ledger").to_string(), "gs://bucket/.ledger/");
-        assert_eq!(at("/tmp/out").beside(".ledger").to_string(), "file:///tmp/out.ledger/");
+        assert_eq!(at("/data/out").beside(".ledger").to_string(), "file:///data/out.ledger/");
     }
 }
