@@ -1,0 +1,383 @@
+//! `POST /normalize`: the command line's events, whoever sends and however; rejects that are never lost silently;
+//! callers that are slow, huge, many, or gone.
+#![cfg(all(feature = "serve", unix))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on fails"
+)]
+
+mod common;
+#[path = "serving/mod.rs"]
+mod serving;
+mod support;
+
+use common::{gzip, line_ends, ran};
+use serving::{Answer, Server};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+use support::{program, records};
+
+fn server(flags: &[&str]) -> Server {
+    Server::start(program(None, &[&["serve"], flags].concat()))
+}
+
+/// So many bytes of records, the last one whole.
+fn megabytes(count: usize) -> Vec<u8> {
+    let one = records(4000, 3);
+    one.repeat((count << 20).div_ceil(one.len())).into_bytes()
+}
+
+/// The parts of an answer, put together by name.
+fn parts(answer: &Answer) -> [Vec<u8>; 3] {
+    let content = answer.header("content-type").unwrap();
+    let boundary = content.strip_prefix("multipart/mixed; boundary=").unwrap();
+    let mut all: [Vec<u8>; 3] = Default::default();
+    let marker = format!("--{boundary}");
+    let mut places: Vec<_> = memchr::memmem::find_iter(&answer.body, &marker).collect();
+    assert!(answer.body.ends_with(format!("{marker}--\r\n").as_bytes()));
+    places.dedup();
+    for pair in places.windows(2) {
+        let part = &answer.body[pair[0] + marker.len() + 2..pair[1] - 2];
+        let end = memchr::memmem::find(part, b"\r\n\r\n").unwrap();
+        let head = std::str::from_utf8(&part[..end]).unwrap();
+        let at = ["events", "rejects", "summary"].iter().position(|name| head.contains(name)).unwrap();
+        all[at].extend_from_slice(&part[end + 4..]);
+    }
+    all
+}
+
+#[test]
+fn events_are_those_of_the_command_line() {
+    let server = server(&[]);
+    let input = records(500, 1);
+    let expected = ran(&["normalize"], input.as_bytes());
+    let packed = gzip(input.as_bytes());
+    let pretty = serde_json::to_vec_pretty(&serde_json::json!({
+        "operation_logs": input.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<serde_json::Value>>(),
+    }))
+    .unwrap();
+    let bodies: [(&[(&str, &str)], &[u8]); 5] = [
+        (&[], input.as_bytes()),
+        (&[("Content-Encoding", "gzip")], &packed),
+        (&[("Content-Type", "application/gzip")], &packed),
+        (&[("Content-Encoding", "identity"), ("TE", "trailers")], input.as_bytes()),
+        (&[], &pretty),
+    ];
+    for (headers, body) in bodies {
+        let answer = server.post("/normalize", headers, body);
+        assert!((answer.status, answer.whole) == (200, true), "{headers:?}");
+        assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
+        assert!(answer.body == expected.out.events, "{headers:?}");
+        assert_eq!(answer.summary()["events"], 500);
+    }
+    assert_eq!(server.post("/normalize", &[], b"").summary()["records"], 0);
+    assert_eq!(server.post("/normalize", &[("Content-Encoding", "br")], b"x").status, 415);
+    assert_eq!(server.post("/normalize?rejects=maybe", &[], b"").status, 400);
+    assert_eq!(server.get("/normalize").status, 405);
+    let mut old = server.connect();
+    old.write_all(b"POST /normalize HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").unwrap();
+    assert_eq!(Answer::read(&mut old).status, 400);
+}
+
+#[test]
+fn the_mapping_flags_hold_here_too() {
+    let flags = ["--namespace", "corp", "--label", "env=prod", "--format", "import", "--request-events", "7"];
+    let server = server(&flags);
+    let input = records(50, 1);
+    let expected = ran(&[&["normalize"], &flags[..]].concat(), input.as_bytes());
+    assert!(server.post("/normalize", &[], input.as_bytes()).body == expected.out.events);
+}
+
+#[test]
+fn rejects_are_never_lost_silently() {
+    let server = server(&[]);
+    for (records, long) in [(20, false), (20_000, true)] {
+        let mut input = String::new();
+        for (number, line) in support::records(records, 2).lines().enumerate() {
+            input += line;
+            input += if number % 10 == 3 { "\nno \"record\" <é>\n" } else { "\n" };
+        }
+        let expected = ran(&["normalize", "--rejects", "REJECTS"], input.as_bytes());
+        let rejects = line_ends(&expected.out.rejects);
+        assert_eq!(rejects as u64, records / 10);
+        // Whole, beside the events.
+        let answer = server.post(
+            "/normalize",
+            &[("Accept", "application/json, multipart/mixed;q=0.9")],
+            input.as_bytes(),
+        );
+        let [events, found, summary] = parts(&answer);
+        assert!(answer.whole && events == expected.out.events);
+        let own = String::from_utf8(expected.out.rejects)
+            .unwrap()
+            .replace("\"input\":\"-\"", "\"input\":\"request\"");
+        let own = own.replace("\"input\":\"standard input\"", "\"input\":\"request\"");
+        assert_eq!(String::from_utf8(found).unwrap(), own);
+        let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+        assert_eq!(
+            (&summary["rejects"], &summary["rejects_by_reason"]["NOT_JSON"]),
+            (&rejects.into(), &rejects.into())
+        );
+        // Counted behind the events.
+        let answer = server.post("/normalize", &[("TE", "gzip, trailers")], input.as_bytes());
+        assert!(answer.whole && answer.body == expected.out.events);
+        assert_eq!(answer.summary()["rejects"], rejects, "{:?}", answer.trailers);
+        assert_eq!(answer.header("trailer").is_some(), long);
+        // Who could not be told in a long answer sees it end broken, with all of its events.
+        let answer = server.post("/normalize", &[], input.as_bytes());
+        assert!(answer.whole != long && answer.body == expected.out.events);
+        assert_eq!(answer.summary().is_null(), long);
+        // Unless that is said to be well.
+        let answer = server.post("/normalize?rejects=omit", &[], input.as_bytes());
+        assert!(answer.whole && answer.body == expected.out.events);
+    }
+    assert!(server.metric("zoom_udm_rejects_total{reason=\"NOT_JSON\"}") > 8000.0);
+}
+
+#[test]
+fn a_damaged_body_is_no_whole_answer() {
+    let server = server(&[]);
+    let small = gzip(records(50, 1).as_bytes());
+    let answer = server.post("/normalize", &[], &small[..small.len() - 9]);
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("cut short"), "{}", answer.text());
+    let large = gzip(&megabytes(6));
+    let answer = server.post("/normalize", &[], &large[..large.len() - 9]);
+    assert_eq!((answer.status, answer.whole), (200, false), "too late to say it otherwise");
+    assert!(!answer.body.is_empty());
+    // A body that ends before its length.
+    let mut stream = server.connect();
+    let head = server.head("POST", "/normalize", &[], 1000);
+    stream.write_all(&[&head[..], records(2, 1).as_bytes()].concat()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let answer = Answer::read(&mut stream);
+    assert!(answer.status == 400 || answer.status == 0, "{answer:?}");
+    server.wait_for("/normalize 4");
+}
+
+#[test]
+fn bodies_are_held_to_their_limits() {
+    let server = server(&["--max-body", "1000000", "--max-unpacked", "3000000"]);
+    let body = megabytes(2);
+    let answer = server.post("/normalize", &[], &body);
+    assert_eq!(answer.status, 413);
+    // Nobody said how long it would be.
+    let mut stream = server.connect();
+    stream.write_all(&server.head("POST", "/normalize", &[("Transfer-Encoding", "chunked")], 0)).unwrap();
+    for piece in body.chunks(10_000) {
+        if stream
+            .write_all(format!("{:x}\r\n", piece.len()).as_bytes())
+            .and_then(|()| stream.write_all(piece))
+            .and_then(|()| stream.write_all(b"\r\n"))
+            .is_err()
+        {
+            break;
+        }
+    }
+    let answer = Answer::read(&mut stream);
+    assert!(!answer.whole || answer.status == 413, "{}", answer.status);
+    // Small as sent, large within: by size, and by how many times.
+    let answer = server.post("/normalize", &[], &gzip(&body.repeat(2)));
+    assert!(answer.status == 413 || !answer.whole, "{}", answer.status);
+    let bomb = gzip(&vec![b'\n'; 60 << 20]);
+    assert!(bomb.len() < 1_000_000);
+    assert_eq!(server.post("/normalize", &[], &bomb).status, 413);
+    assert!(server.peak() < 150_000, "{} KB", server.peak());
+}
+
+#[test]
+fn memory_stays_bounded_whatever_comes() {
+    let server = server(&[]);
+    let body = gzip(&megabytes(120));
+    let before = server.peak();
+    let took: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4)
+            .map(|_| {
+                let (server, body) = (&server, &body);
+                scope.spawn(move || {
+                    let mut stream = server.connect();
+                    let mut reader = stream.try_clone().unwrap();
+                    let reading =
+                        scope.spawn(move || std::io::copy(&mut reader, &mut std::io::sink()).unwrap());
+                    stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
+                    stream.write_all(body).unwrap();
+                    reading.join().unwrap()
+                })
+            })
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(took.iter().all(|bytes| *bytes > 200 << 20), "{took:?}");
+    println!("{} KB before, {} KB at most", before, server.peak());
+    assert!(server.peak() < 160_000, "{} KB", server.peak());
+}
+
+#[test]
+fn who_sends_all_before_reading_anything_gets_all() {
+    let server = server(&[]);
+    let body = megabytes(20);
+    let answer = server.post("/normalize", &[], &body);
+    assert!(answer.whole && answer.status == 200);
+    assert_eq!(line_ends(&answer.body), line_ends(&body));
+}
+
+#[test]
+fn slow_callers_are_let_go_and_others_served() {
+    let server = server(&[
+        "--header-timeout",
+        "300ms",
+        "--idle-timeout",
+        "400ms",
+        "--request-timeout",
+        "2s",
+        "--max-connections",
+        "40",
+    ]);
+    let ended = |stream: &mut TcpStream| {
+        let began = Instant::now();
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        (Answer::parse(&bytes).status, began.elapsed())
+    };
+    // Heads that never end fill every place.
+    let mut slow: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(b"POST /normalize HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").unwrap();
+    }
+    let began = Instant::now();
+    assert_eq!(server.get("/healthz").status, 200);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    for mut stream in slow {
+        let (status, took) = ended(&mut stream);
+        assert!(matches!(status, 0 | 408) && took < Duration::from_secs(2), "{status} {took:?}");
+    }
+    // One letter at a time is no better.
+    let mut stream = server.connect();
+    let began = Instant::now();
+    while stream.write_all(b"G").is_ok() && began.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(began.elapsed() < Duration::from_secs(2));
+    // A body that stops.
+    let mut stream = server.connect();
+    stream.write_all(&server.head("POST", "/normalize", &[], 1000)).unwrap();
+    stream.write_all(b"{\"time\":").unwrap();
+    let (status, took) = ended(&mut stream);
+    assert!(status == 408 && took < Duration::from_secs(2), "{status} {took:?}");
+    // A body that trickles.
+    let mut stream = server.connect();
+    stream.write_all(&server.head("POST", "/normalize", &[], 1000)).unwrap();
+    let mut reader = stream.try_clone().unwrap();
+    let reading = std::thread::spawn(move || Answer::read(&mut reader).status);
+    let began = Instant::now();
+    while stream.write_all(b" ").is_ok() && !reading.is_finished() && began.elapsed() < Duration::from_secs(6)
+    {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(reading.join().unwrap(), 408);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    // An answer that is not taken.
+    let mut stream = server.connect();
+    let body = megabytes(30);
+    stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
+    stream.write_all(&body).unwrap();
+    server.wait_for("the answer was not sent whole");
+    drop(stream);
+    // A push whose body stops.
+    assert!(server.metric("zoom_udm_http_requests_in_flight") <= 1.0);
+}
+
+#[test]
+fn heads_are_held_to_their_limits() {
+    let server = server(&[]);
+    let mut stream = server.connect();
+    let long = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "a".repeat(100_000));
+    let _ = stream.write_all(long.as_bytes());
+    assert_eq!(Answer::read(&mut stream).status, 431);
+    let many: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
+    let mut stream = server.connect();
+    stream.write_all(format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{many}\r\n").as_bytes()).unwrap();
+    assert_eq!(Answer::read(&mut stream).status, 431);
+    for nonsense in ["\x16\x03\x01\x02\0\x01\0", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n\r\n\r\n"]
+    {
+        let mut stream = server.connect();
+        stream.write_all(nonsense.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(matches!(Answer::read(&mut stream).status, 0 | 400 | 505), "{nonsense:?}");
+    }
+    // Two lengths: nobody may disagree on where a request ends.
+    let mut stream = server.connect();
+    stream.write_all(b"POST /normalize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef").unwrap();
+    assert_eq!(Answer::read(&mut stream).status, 400);
+    assert_eq!(server.get("/healthz").status, 200);
+}
+
+#[test]
+fn more_requests_than_are_taken_are_told_to_come_again() {
+    let server = server(&["--concurrency", "4"]);
+    let mut held: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for stream in &mut held {
+        stream.write_all(&server.head("POST", "/normalize", &[], 1000)).unwrap();
+    }
+    let until = Instant::now() + Duration::from_secs(5);
+    let refused = loop {
+        let answer = server.post("/normalize", &[], b"");
+        if answer.status == 503 || Instant::now() > until {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!((server.get("/healthz").status, server.get("/metrics").status), (200, 200));
+    drop(held);
+    let until = Instant::now() + Duration::from_secs(5);
+    while server.post("/normalize", &[], b"").status != 200 {
+        assert!(Instant::now() < until, "places are given back");
+    }
+}
+
+#[test]
+fn who_goes_away_leaves_no_work_behind() {
+    let server = server(&[]);
+    let body = gzip(&megabytes(100));
+    for _ in 0..6 {
+        let mut stream = server.connect();
+        stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
+        stream.write_all(&body).unwrap();
+        let mut first = [0; 1000];
+        stream.read_exact(&mut first).unwrap();
+        drop(stream);
+    }
+    let until = Instant::now() + Duration::from_secs(5);
+    while server.metric("zoom_udm_http_requests_in_flight") > 1.0 {
+        assert!(Instant::now() < until, "{}", server.said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let began = Instant::now();
+    assert_eq!(server.post("/normalize", &[], records(10, 1).as_bytes()).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_signal_lets_requests_end_but_not_for_ever() {
+    let mut server = server(&["--grace", "700ms"]);
+    let mut stream = server.connect();
+    let body = records(100, 1);
+    stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
+    stream.write_all(&body.as_bytes()[..500]).unwrap();
+    let mut idle = server.connect();
+    idle.write_all(&server.head("POST", "/normalize", &[], 1000)).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    server.signal("-TERM");
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(TcpStream::connect(server.address).is_err(), "no more is taken");
+    stream.write_all(&body.as_bytes()[500..]).unwrap();
+    let answer = Answer::read(&mut stream);
+    assert!(answer.status == 200 && answer.whole && line_ends(&answer.body) == 100);
+    let (status, took) = server.ended();
+    assert_eq!(status.code(), Some(0));
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
