@@ -23,6 +23,7 @@
 //! | 7 | `lease` | which run works on what, for how long |
 //! | 8 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
 //! | 8 | `collect` | Zoom's API to objects in the bucket: windows, pages, what was seen, state |
+//! | 9 | `serve` | HTTP in front of it all: pushes to runs, records to events, who may call, what it comes to |
 //! | 10 | `cli` | one file a verb: flags to options to one library call to an exit code |
 //!
 //! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
@@ -64,6 +65,8 @@ pub mod mapping;
 pub mod normalize;
 pub mod record;
 pub mod refusal;
+#[cfg(feature = "serve")]
+pub mod serve;
 #[cfg(feature = "gcs")]
 pub mod store;
 pub mod time;

@@ -114,7 +114,7 @@ impl Observer for Voice {
         tracing::debug!(object, size, events, "done");
     }
 
-    fn failed(&self, object: &str, size: u64, reason: &str) {
+    fn failed(&self, object: &str, size: u64, reason: &str, _passing: bool) {
         self.moved(size);
         if self.bar.is_none() {
             tracing::warn!(object, reason, "failed");

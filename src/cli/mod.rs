@@ -19,6 +19,8 @@ mod mapping;
 mod normalize;
 mod output;
 mod report;
+#[cfg(feature = "serve")]
+mod serve;
 mod signal;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -55,6 +57,8 @@ enum Verb {
     Ingest(Box<ingest::Flags>),
     #[cfg(feature = "gcs")]
     Ledger(ledger::Flags),
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Flags>),
     Mapping(TableFlags),
     /// Print a completion script for a shell
     #[command(
@@ -154,6 +158,8 @@ pub fn main() -> ExitCode {
         Verb::Ingest(flags) => ingest::run(&flags),
         #[cfg(feature = "gcs")]
         Verb::Ledger(flags) => ledger::run(&flags),
+        #[cfg(feature = "serve")]
+        Verb::Serve(flags) => serve::run(&flags),
         Verb::Mapping(flags) => print(&match flags.format {
             TableFormat::Markdown => crate::mapping::markdown(),
             TableFormat::Json => crate::mapping::json(),

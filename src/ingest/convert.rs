@@ -88,7 +88,7 @@ fn disk(error: normalize::Error) -> Trouble {
 
 /// Unpacks twice at most (a `.gz` that was stored with `Content-Encoding: gzip` once more is met in practice), within
 /// the limits. What is gzip even then is refused.
-fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Box<dyn Read + Send>> {
     let packed = Arc::<AtomicU64>::default();
     let bytes = Counted { inner: bytes, count: Arc::clone(&packed) };
     let once = Limited { inner: unpacked(Box::new(bytes))?, packed: Arc::clone(&packed), limits, count: 0 };

@@ -23,6 +23,8 @@ mod verify;
 
 pub use crate::clock::Clock;
 pub use crate::halt::Error;
+#[cfg(feature = "serve")]
+pub(crate) use convert::guarded;
 pub use options::{Delete, Destination, Limits, Options, Shard};
 pub use report::Report;
 pub use run::{Observer, Quiet, run};

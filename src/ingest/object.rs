@@ -41,6 +41,8 @@ pub(super) enum Outcome {
         generation: String,
         reason: String,
         at_output: bool,
+        /// It may go well another time, as it is.
+        passing: bool,
     },
     /// The run cannot go on.
     Fatal(Error),
@@ -58,7 +60,12 @@ pub(super) struct Done {
 
 impl Outcome {
     fn failed(generation: &str, reason: impl Into<String>) -> Self {
-        Self::Failed { generation: generation.into(), reason: reason.into(), at_output: false }
+        Self::Failed {
+            generation: generation.into(),
+            reason: reason.into(),
+            at_output: false,
+            passing: false,
+        }
     }
 }
 
@@ -103,7 +110,12 @@ fn not_fetched(listed: &Listed, error: store::Error) -> Outcome {
         store::Error::NotFound { .. } if listed.size == 0 => Outcome::Skipped(Skip::Placeholder),
         store::Error::NotFound { .. } => Outcome::Skipped(Skip::Gone),
         store::Error::Credentials { message } => Outcome::Fatal(Error::Access(message)),
-        error => Outcome::failed("", error.to_string()),
+        error => Outcome::Failed {
+            generation: String::new(),
+            reason: error.to_string(),
+            at_output: false,
+            passing: !matches!(error, store::Error::Invalid { .. }),
+        },
     }
 }
 
@@ -268,20 +280,23 @@ async fn deliver(
         match place.put_new(&name, payload).await {
             Ok(Put::Created) => {}
             Ok(Put::Same) => standing = true,
-            Ok(Put::Other) => return differs(generation, &place.location().url(&name)),
+            Ok(Put::Other) => return differs(&generation, &place.location().url(&name)),
             Err(error) if error.is_access() => return Outcome::Fatal(error.into()),
             Err(store::Error::Io { url, message, .. }) => {
                 return Outcome::Fatal(Error::Store(format!("{url}: {message}")));
             }
-            Err(error) => return Outcome::Failed { generation, reason: error.to_string(), at_output: true },
+            Err(error) => {
+                let reason = error.to_string();
+                return Outcome::Failed { generation, reason, at_output: true, passing: true };
+            }
         }
     }
     Outcome::Done(Box::new(Done { generation, stored, output, standing, summary }))
 }
 
-fn differs(generation: String, url: &str) -> Outcome {
+fn differs(generation: &str, url: &str) -> Outcome {
     let reason = format!(
         "{url} stands already, with other content (other flags, or another version of this program): remove it, or name another --to"
     );
-    Outcome::Failed { generation, reason, at_output: false }
+    Outcome::failed(generation, reason)
 }

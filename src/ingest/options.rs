@@ -27,6 +27,8 @@ pub struct Options {
     pub include: Vec<String>,
     /// Globs of names below the source: an object matches none of them.
     pub exclude: Vec<String>,
+    /// Only these names below the source, instead of all that is listed.
+    pub only: Option<Vec<String>>,
     /// How many objects are under way at once: at least 1.
     pub concurrency: usize,
     /// Which part of the objects.
@@ -65,6 +67,7 @@ impl Options {
             max_age: Some(Duration::from_secs(180 * 86400)),
             include: Vec::new(),
             exclude: Vec::new(),
+            only: None,
             concurrency: 16,
             shard: Shard::default(),
             dry_run: false,

@@ -23,8 +23,8 @@ pub trait Observer: Send + Sync {
     fn skipped(&self, _object: &str, _skip: Skip) {}
     /// An object is done: bytes as stored, events.
     fn done(&self, _object: &str, _size: u64, _events: u64) {}
-    /// An object failed.
-    fn failed(&self, _object: &str, _size: u64, _reason: &str) {}
+    /// An object failed; `passing` where it may go well another time, as it is.
+    fn failed(&self, _object: &str, _size: u64, _reason: &str, _passing: bool) {}
 }
 
 /// Hears nothing.
@@ -61,6 +61,7 @@ pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Re
     if ledger.as_ref().is_some_and(|ledger| ledger.others().is_none())
         && !job.options.dry_run
         && job.options.shard.count == 1
+        && job.options.only.is_none()
     {
         for place in job.to.iter().chain(&job.rejects) {
             place.sweep().await?;
@@ -96,7 +97,15 @@ async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, E
         to: options.to.to_string(),
         rejects: options.rejects.as_ref().map(ToString::to_string),
     };
-    let tenancy = Tenancy { shard: options.shard, lease: options.lease, oldest, feed, look: options.dry_run };
+    let urls = |names: &Vec<String>| names.iter().map(|name| options.from.url(name)).collect();
+    let tenancy = Tenancy {
+        shard: options.shard,
+        lease: options.lease,
+        oldest,
+        feed,
+        look: options.dry_run,
+        only: options.only.as_ref().map(urls),
+    };
     Ledger::open(store, options.clock.clone(), &tenancy).await.map(Some)
 }
 
@@ -134,7 +143,10 @@ impl Run<'_> {
 
     async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
         let concurrency = self.job.options.concurrency.max(1);
-        let mut listing = ahead(self.job.from.list());
+        let mut listing = ahead(match &self.job.options.only {
+            None => self.job.from.list(),
+            Some(names) => found(self.job.from.clone(), names.clone()),
+        });
         let mut listed_all = false;
         let mut tasks = tokio::task::JoinSet::new();
         let every =
@@ -237,9 +249,9 @@ impl Run<'_> {
                     self.removable.push(listed);
                 }
             }
-            Outcome::Failed { generation, reason, at_output } => {
+            Outcome::Failed { generation, reason, at_output, passing } => {
                 self.report.fail(&entry.object, &reason);
-                self.observer.failed(&entry.object, listed.size, &reason);
+                self.observer.failed(&entry.object, listed.size, &reason, passing);
                 self.bad_outputs = if at_output { self.bad_outputs + 1 } else { self.bad_outputs };
                 let out_of_order = (self.bad_outputs >= OUT_OF_ORDER).then(|| reason.clone());
                 entry.state = State::Quarantined;
@@ -326,6 +338,18 @@ fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -> Pages {
     });
     pages
 }
+
+/// A listing of these names alone; those that are not there are left out.
+fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Result<Listed, store::Error>> {
+    let each = futures::stream::iter(names).map(move |name| {
+        let store = store.clone();
+        async move { store.find(&name).await.transpose() }
+    });
+    each.buffer_unordered(FOUND_AT_ONCE).filter_map(std::future::ready).boxed()
+}
+
+/// How many names are looked up at once.
+const FOUND_AT_ONCE: usize = 8;
 
 /// How long an object rests that failed so many times: not at all after the first time, then a quarter of an hour,
 /// twice as long each time, a day at most.

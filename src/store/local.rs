@@ -84,6 +84,10 @@ impl Local {
         }
     }
 
+    pub(super) fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
+        self.listed(&self.path(name)?)
+    }
+
     fn listed(&self, path: &Path) -> Result<Option<Listed>, Error> {
         let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
         let meta = match fs::metadata(path) {

@@ -207,6 +207,17 @@ impl Store {
         }
     }
 
+    /// An object as the listing tells of it; `None` where there is none.
+    ///
+    /// # Errors
+    /// Any failure but absence.
+    pub async fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
+        match &self.back {
+            Back::Local(local) => local.clone().on_thread(name, Local::find).await,
+            Back::Remote(remote) => remote.find(name).await,
+        }
+    }
+
     /// Begins to read an object.
     ///
     /// # Errors

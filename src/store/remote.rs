@@ -116,6 +116,33 @@ impl Remote {
         Some(Listed { name, size: meta.size, modified, tag: format!("{tag}-{modified:x}-{:x}", meta.size) })
     }
 
+    /// From a list that begins just before the name: only a list tells the whole tag. Of names that a list cannot begin
+    /// before, a HEAD tells nearly as much.
+    pub(super) async fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
+        let path = self.path(name)?;
+        let mut before = path.as_ref().to_owned();
+        before.pop();
+        if let Ok(before) = Path::parse(&before) {
+            let look = || async {
+                let mut listing = self.listing(Some(&before));
+                while let Some(meta) = listing.try_next().await? {
+                    if meta.location >= path {
+                        return Ok(Some(meta).filter(|meta| meta.location == path));
+                    }
+                }
+                Ok(None)
+            };
+            if let Some(meta) = self.again(name, look).await? {
+                return Ok(self.listed(&meta));
+            }
+        }
+        match self.again(name, || self.store.head(&path)).await {
+            Ok(meta) => Ok(self.listed(&meta)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) async fn get(&self, name: &str) -> Result<Fetched, Error> {
         let (path, url) = (self.path(name)?, self.url(name));
         let got = self

@@ -26,6 +26,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 pub(super) use segment::fingerprint;
 use segment::{Known, Segment};
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Tenancy {
     pub feed: Feed,
     /// Whether only to look: nothing is written, and what other runs hold is looked at too.
     pub look: bool,
+    /// Addresses of the only objects that will be asked for: no other segments are taken.
+    pub only: Option<Vec<String>>,
 }
 
 /// A ledger with the segments that this run holds.
@@ -76,8 +79,13 @@ impl Ledger {
             sign(&store, &terms.feed, terms.shard.count).await?
         };
         let holder = Holder::this();
+        let only: Option<HashSet<u16>> = terms
+            .only
+            .as_ref()
+            .map(|urls| urls.iter().map(|url| segment_of(url, charter.segments)).collect());
         let ours: Vec<_> = (0..charter.segments)
             .filter(|segment| segment % terms.shard.count == terms.shard.index)
+            .filter(|segment| only.as_ref().is_none_or(|only| only.contains(segment)))
             .collect();
         let (held, others) = if terms.look {
             (ours.into_iter().map(|segment| (segment, None)).collect(), None)
