@@ -2,7 +2,9 @@
 //!
 //! - `server`: connections, their limits, and how all of it ends.
 //! - `router`: which path goes where.
+//! - `page`: the page for people, and what it asks.
 
+mod page;
 mod router;
 mod server;
 
