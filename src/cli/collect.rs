@@ -4,7 +4,7 @@ use super::environment::{self, Deed as Settings};
 use super::ingest::duration;
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, clock, environment::days, feed, print};
-use crate::collect::{Date, Observer, Report, Status, Task};
+use crate::collect::{Date, Observer, Options, Report, Status, Task};
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -137,6 +137,24 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     if let Some(Deed::Status { format }) = flags.deed {
         return status(flags, format);
     }
+    let options = options(flags)?;
+    let voice = Voice::new(flags.settings.trace_http);
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
+        feed::stop_at_signals(&options.stop.notify, &options.stop.flag);
+        crate::collect::run(options, voice).await
+    });
+    runtime.shutdown_background();
+    let report = outcome?;
+    if let Some(path) = &flags.metrics {
+        write_metrics(path, &report)?;
+    }
+    summary(&report, flags.dry_run, flags.summary);
+    Ok(exit(&report))
+}
+
+/// What a run is told by flags and the environment.
+fn options(flags: &Flags) -> Result<Options, Fault> {
     let task = match &flags.deed {
         Some(Deed::Backfill { from, until }) if from > until => {
             return Err(Fault::Usage(format!("--from {from} is behind --until {until}")));
@@ -151,20 +169,18 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         dry_run: flags.dry_run,
         full: flags.full,
     };
-    let options = environment::options(&flags.settings, &settings)?;
-    let voice = Voice::new(flags.settings.trace_http);
-    let runtime = runtime()?;
-    let outcome = runtime.block_on(async {
-        feed::stop_at_signals(&options.stop.notify, &options.stop.flag);
-        crate::collect::run(options, voice).await
-    });
-    runtime.shutdown_background();
-    let report = outcome?;
-    if let Some(path) = &flags.metrics {
-        write_metrics(path, &report)?;
+    environment::options(&flags.settings, &settings)
+}
+
+/// The same for runs that a service begins, and how long each may take: only what is new is collected then.
+#[cfg(feature = "serve")]
+pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), Fault> {
+    if flags.deed.is_some() || flags.dry_run {
+        return Err(Fault::Usage(
+            "COLLECT_FLAGS: backfill, status and --dry-run are for the command line".into(),
+        ));
     }
-    summary(&report, flags.dry_run, flags.summary);
-    Ok(exit(&report))
+    Ok((options(flags)?, flags.deadline))
 }
 
 fn exit(report: &Report) -> Exit {

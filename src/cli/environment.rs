@@ -81,7 +81,7 @@ impl Troubles {
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
@@ -242,7 +242,7 @@ fn secret() -> Result<Secret, String> {
 }
 
 /// Secrets go over https only, but for this very machine.
-fn address(name: &str, text: &str, example: &str) -> Result<Url, String> {
+pub(super) fn address(name: &str, text: &str, example: &str) -> Result<Url, String> {
     let wrong = |why: &str| format!("{name} is {text:?}, {why}; expected an address like {example}");
     let url: Url = text.parse().map_err(|_| wrong("which is no address"))?;
     let host = url.host_str().unwrap_or_default();

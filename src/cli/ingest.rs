@@ -218,6 +218,17 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
+/// What runs are told that a service begins.
+#[cfg(feature = "serve")]
+pub(super) fn served(flags: &Flags) -> Result<Options, Fault> {
+    if flags.follow || flags.dry_run || flags.shard.is_some() || flags.to == "-" {
+        return Err(Fault::Usage(
+            "INGEST_FLAGS: --follow, --dry-run, --shard and --to - are for the command line".into(),
+        ));
+    }
+    options(flags)
+}
+
 fn clock() -> Result<Clock, Fault> {
     clock::now().map(Clock::at)
 }

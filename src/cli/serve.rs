@@ -1,8 +1,13 @@
 //! `zoom-udm serve`: collect, ingest and normalize behind HTTP.
 
-use super::{Exit, Fault, feed};
-use crate::serve::Options;
-use clap::Args;
+use super::environment::{address, variable};
+use super::ingest::duration;
+use super::mapping::MappingFlags;
+use super::{Exit, Fault, clock, collect, feed, ingest};
+use crate::clock::Clock;
+use crate::serve::{Collecting, Feeding, GOOGLE_KEYS, Limits, Normalizing, Oidc, Options};
+use clap::{Args, Parser, ValueEnum};
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,15 +16,114 @@ use tokio::sync::Notify;
 
 /// Serve collect, ingest and normalize over HTTP, and a page that explains records
 #[derive(Args)]
+#[command(after_help = "\
+Endpoints:
+  POST /collect     a Pub/Sub push, CloudEvent or Cloud Scheduler's request: one collect run (--collect)
+  POST /ingest      the same with a bucket's notification: that object; with nothing in it: one ingest run (--ingest)
+  POST /normalize   records in (plain or gzip), events out (--normalize)
+  GET  /            a page that explains records (--normalize)
+  GET  /healthz, /readyz, /metrics
+Without --collect, --ingest and --normalize there is --normalize alone. A push is answered 2xx once its work is durable.
+
+Environment:
+  PORT                                where to listen on all addresses, as Cloud Run says it, without --listen
+  ZOOM_…, GCS_BUCKET, GCS_PREFIX, …   as of collect: see `zoom-udm collect --help`
+  COLLECT_FLAGS                       flags of collect, as on its command line: --look-back 3d --deadline 4m
+  INGEST_FROM                         what ingest reads [default: gs://GCS_BUCKET/GCS_PREFIX]
+  INGEST_TO, INGEST_REJECTS, INGEST_LEDGER   where events, rejects and the ledger go
+  INGEST_FLAGS                        flags of ingest, as on its command line: --delete transferred --namespace zoom
+  GOOGLE_CLOUD_PROJECT                whose traces the log names
+  ZOOM_UDM_LOG                        what is logged (info)
+
+Examples:
+  zoom-udm serve
+  zoom-udm serve --collect --ingest --allow-unauthenticated      # on Cloud Run, whose IAM asks who calls
+  zoom-udm serve --ingest --listen 0.0.0.0:8080 --require-oidc https://zoom.example.com \\
+      --allow pusher@project.iam.gserviceaccount.com
+
+Exit codes: 0 stopped by a signal, 2 usage or missing settings, 3 input or output failed")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Flags {
     /// Where to listen; port 0 is any that is free [default: 0.0.0.0:$PORT where PORT is set, or 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
+    /// Serve POST /collect
+    #[arg(long)]
+    collect: bool,
+    /// Serve POST /ingest
+    #[arg(long)]
+    ingest: bool,
+    /// Serve POST /normalize and the page
+    #[arg(long)]
+    normalize: bool,
+    /// Take only calls with a token that Google signed for this audience
+    #[arg(long, value_name = "AUDIENCE", requires = "allow")]
+    require_oidc: Option<String>,
+    /// Whom the token may name (may be given again)
+    #[arg(long, value_name = "EMAIL", requires = "require_oidc")]
+    allow: Vec<String>,
+    /// Take calls of anybody on a public address: something in front asks who calls, such as Cloud Run's IAM
+    #[arg(long, conflicts_with = "require_oidc")]
+    allow_unauthenticated: bool,
+    /// The longest body that is taken, in bytes as they are sent
+    #[arg(long, value_name = "N", default_value_t = Limits::default().body)]
+    max_body: u64,
+    /// What a body may unpack to
+    #[arg(long, value_name = "N", default_value_t = Limits::default().unpacked)]
+    max_unpacked: u64,
+    /// Requests at once; more are answered 503
+    #[arg(long, value_name = "N", default_value_t = Limits::default().requests)]
+    concurrency: usize,
+    /// Connections at once; more wait
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    max_connections: usize,
+    /// How long the body of a request may take, and the answer of /normalize with it
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    request_timeout: Duration,
+    /// How long a caller may neither send nor take a byte
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    idle_timeout: Duration,
+    /// How long a request's head may take, and a connection rest
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    header_timeout: Duration,
+    /// How long a run of collect or ingest may take; it is stopped with its progress saved, and answered 503
+    #[arg(long, value_name = "TIME", default_value = "9m", value_parser = duration)]
+    run_deadline: Duration,
+    /// How lines of the log are written: as Cloud Logging takes them unless on a terminal
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// How long requests may take to end after a signal
+    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = duration, hide = true)]
+    grace: Duration,
+    #[command(flatten)]
+    mapping: MappingFlags,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    #[default]
+    Auto,
+    Json,
+    Human,
+}
+
+/// Flags of another verb, as a text of the environment holds them.
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct Line<F: Args> {
+    #[command(flatten)]
+    flags: F,
 }
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
-    let options = Options { listen: listen(flags.listen)?, grace: Duration::from_secs(8) };
-    feed::log_as_json();
+    let options = options(flags)?;
+    let json = match flags.log_format {
+        LogFormat::Auto => !io::stderr().is_terminal(),
+        LogFormat::Json => true,
+        LogFormat::Human => false,
+    };
+    crate::serve::start_log(json, options.clock.clone());
+    tell(flags, &options);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
     let outcome = runtime.block_on(async {
@@ -27,9 +131,126 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         feed::stop_at_signals(&stop, &Arc::new(AtomicBool::new(false)));
         crate::serve::run(options, stop).await
     });
+    // What was cut off is not waited for.
     runtime.shutdown_background();
     outcome?;
     Ok(Exit::Done)
+}
+
+/// Says what is served, and what one might not expect.
+fn tell(flags: &Flags, options: &Options) {
+    if !(flags.collect || flags.ingest || flags.normalize) {
+        tracing::info!("only /normalize and the page are served: --collect and --ingest add the others");
+    }
+    if flags.allow_unauthenticated && !options.listen.ip().is_loopback() {
+        tracing::warn!("calls of anybody are taken: make sure that something in front asks who calls");
+    }
+}
+
+fn options(flags: &Flags) -> Result<Options, Fault> {
+    let listen = listen(flags.listen)?;
+    let mut troubles = Vec::new();
+    let mut note = |fault: Fault| match fault {
+        Fault::Usage(message) => {
+            troubles.push(message);
+            Ok(())
+        }
+        fault => Err(fault),
+    };
+    if !listen.ip().is_loopback() && flags.require_oidc.is_none() && !flags.allow_unauthenticated {
+        note(Fault::Usage(format!(
+            "{listen} can be reached from elsewhere and nobody asks who calls: give --require-oidc AUDIENCE --allow EMAIL, \
+             or --allow-unauthenticated where something in front asks, such as Cloud Run's IAM"
+        )))?;
+    }
+    let oidc = match oidc(flags) {
+        Ok(oidc) => oidc,
+        Err(why) => note(Fault::Usage(why)).map(|()| None)?,
+    };
+    let collect = if flags.collect { Some(collecting(flags)) } else { None };
+    let collect = collect.transpose().or_else(|fault| note(fault).map(|()| None))?;
+    let ingest = if flags.ingest { Some(feeding(flags)) } else { None };
+    let ingest = ingest.transpose().or_else(|fault| note(fault).map(|()| None))?;
+    if !troubles.is_empty() {
+        return Err(Fault::Usage(troubles.join("; ")));
+    }
+    let alone = !(flags.collect || flags.ingest);
+    let normalize = if flags.normalize || alone { Some(normalizing(flags)?) } else { None };
+    let clock = variable("ZOOM_UDM_NOW").map(|_| clock::now().map(Clock::at)).transpose()?;
+    Ok(Options {
+        listen,
+        collect,
+        ingest,
+        normalize,
+        oidc,
+        limits: limits(flags),
+        clock,
+        project: variable("GOOGLE_CLOUD_PROJECT"),
+    })
+}
+
+fn limits(flags: &Flags) -> Limits {
+    Limits {
+        connections: flags.max_connections,
+        requests: flags.concurrency,
+        body: flags.max_body,
+        unpacked: flags.max_unpacked,
+        head_time: flags.header_timeout,
+        idle_time: flags.idle_timeout,
+        body_time: flags.request_timeout,
+        grace: flags.grace,
+        ..Limits::default()
+    }
+}
+
+fn normalizing(flags: &Flags) -> Result<Normalizing, Fault> {
+    Ok(Normalizing { options: flags.mapping.options()?, requests: flags.mapping.requests() })
+}
+
+fn oidc(flags: &Flags) -> Result<Option<Oidc>, String> {
+    let Some(audience) = &flags.require_oidc else { return Ok(None) };
+    // For tests.
+    let keys = variable("ZOOM_UDM_JWKS_URL").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
+    let keys = address("ZOOM_UDM_JWKS_URL", &keys, GOOGLE_KEYS)?;
+    Ok(Some(Oidc { audience: audience.clone(), emails: flags.allow.clone(), keys }))
+}
+
+/// The flags of another verb: given ones, then those of a variable.
+fn parsed<F: Args>(name: &str, given: Vec<String>) -> Result<F, Fault> {
+    let more = variable(name).unwrap_or_default();
+    let words = given.into_iter().chain(more.split_whitespace().map(str::to_owned));
+    let line = Line::<F>::try_parse_from(words);
+    line.map(|line| line.flags).map_err(|error| {
+        let text = error.render().to_string();
+        let text = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        Fault::Usage(format!("{name}: {}", text.split_whitespace().collect::<Vec<_>>().join(" ")))
+    })
+}
+
+fn collecting(flags: &Flags) -> Result<Collecting, Fault> {
+    let (options, deadline) = collect::served(&parsed("COLLECT_FLAGS", Vec::new())?)?;
+    Ok(Collecting { options, deadline: deadline.unwrap_or(flags.run_deadline) })
+}
+
+fn feeding(flags: &Flags) -> Result<Feeding, Fault> {
+    let bucket = variable("GCS_BUCKET").map(|bucket| {
+        let prefix = variable("GCS_PREFIX").unwrap_or_else(|| "zoom/operationlogs/".into());
+        format!("gs://{}/{prefix}", bucket.trim_start_matches("gs://"))
+    });
+    let (from, to) = (variable("INGEST_FROM").or(bucket), variable("INGEST_TO"));
+    let missing: Vec<_> = [(&from, "INGEST_FROM is not set (nor GCS_BUCKET)"), (&to, "INGEST_TO is not set")]
+        .into_iter()
+        .filter_map(|(value, message)| value.is_none().then_some(message))
+        .collect();
+    let (Some(from), Some(to)) = (from, to) else {
+        return Err(Fault::Usage(format!("settings are missing: {}", missing.join("; "))));
+    };
+    let mut given = vec![from, "--to".into(), to];
+    for (flag, name) in [("--rejects", "INGEST_REJECTS"), ("--ledger", "INGEST_LEDGER")] {
+        given.extend(variable(name).into_iter().flat_map(|value| [flag.to_owned(), value]));
+    }
+    let options = ingest::served(&parsed("INGEST_FLAGS", given)?)?;
+    Ok(Feeding { options, deadline: flags.run_deadline })
 }
 
 /// Cloud Run says with PORT where it expects the service.
@@ -37,13 +258,9 @@ fn listen(flag: Option<SocketAddr>) -> Result<SocketAddr, Fault> {
     if let Some(address) = flag {
         return Ok(address);
     }
-    match std::env::var("PORT") {
-        Err(_) => Ok(([127, 0, 0, 1], 8080).into()),
-        Ok(port) => {
-            let number: Result<u16, _> = port.parse();
-            number
-                .map(|port| ([0, 0, 0, 0], port).into())
-                .map_err(|_| Fault::Usage(format!("PORT is {port:?}; expected a number from 0 to 65535")))
-        }
-    }
+    let Some(port) = variable("PORT") else { return Ok(([127, 0, 0, 1], 8080).into()) };
+    let number: Result<u16, _> = port.parse();
+    number
+        .map(|port| ([0, 0, 0, 0], port).into())
+        .map_err(|_| Fault::Usage(format!("PORT is {port:?}; expected a number from 0 to 65535")))
 }

@@ -1,28 +1,133 @@
 //! The service: collect, ingest and normalize behind HTTP, and the page that explains records.
 //!
-//! - `server`: connections, their limits, and how all of it ends.
-//! - `router`: which path goes where.
+//! - `server`, `patience`: connections, their limits, and how all of it ends; `limits`: what they are.
+//! - `router`: which path goes where. `observe`: who is let in, what is counted, one line a request.
+//! - `callers`, `keys`: who may call.
+//! - `push`, `cloudevent`: what a push asks for. `collecting`, `feeding`: pushes to runs, the same wish once.
+//! - `answer`: the table of answers, made for Pub/Sub.
+//! - `normalizing`, `thread`, `download`: records in, events out.
+//! - `metrics`, `log`: what is told of it all.
 //! - `page`: the page for people, and what it asks.
+//!
+//! A push is answered 2xx only once its work is durable. Whoever pushes again harms nothing: runs of collect and ingest
+//! do what is not done yet, whoever asks and how often.
 
+mod answer;
+mod callers;
+mod cloudevent;
+mod collecting;
+mod download;
+mod feeding;
+mod keys;
+mod limits;
+mod log;
+mod metrics;
+mod normalizing;
+mod observe;
 mod page;
+mod patience;
+mod push;
 mod router;
 mod server;
+mod stopping;
+mod thread;
 
+pub use callers::Oidc;
+pub use collecting::Collecting;
+pub use feeding::Feeding;
+pub use keys::GOOGLE as GOOGLE_KEYS;
+pub use limits::Limits;
+pub use log::start as start_log;
+pub use normalizing::Normalizing;
+
+use crate::clock::Clock;
 use crate::halt::Error;
+use callers::Callers;
+use keys::Keys;
+use metrics::Metrics;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use stopping::Stopping;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// How to serve.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where to listen; port 0 is any that is free.
     pub listen: SocketAddr,
-    /// How long requests under way may take to end once the service is told to.
-    pub grace: Duration,
+    /// Whether there is `POST /collect`, and how it collects.
+    pub collect: Option<Collecting>,
+    /// Whether there is `POST /ingest`, and how it ingests.
+    pub ingest: Option<Feeding>,
+    /// Whether there is `POST /normalize` and the page, and how records become events.
+    pub normalize: Option<Normalizing>,
+    /// Whose calls are taken; `None` takes all.
+    pub oidc: Option<Oidc>,
+    /// The most that is taken.
+    pub limits: Limits,
+    /// The time, where it is not the machine's.
+    pub clock: Option<Clock>,
+    /// The project in Google Cloud that traces belong to.
+    pub project: Option<String>,
 }
+
+/// What all requests share.
+struct Service {
+    options: Options,
+    project: Option<String>,
+    callers: Callers,
+    metrics: Arc<Metrics>,
+    stopping: Stopping,
+    collecting: collecting::Running,
+    feed: feeding::Feed,
+    /// When the ledger was weighed last.
+    weighed: Mutex<Option<Instant>>,
+    requests: Arc<Semaphore>,
+    normalizations: Arc<Semaphore>,
+    /// Bytes of bodies that may be held yet.
+    held: Arc<Semaphore>,
+}
+
+impl Service {
+    fn new(options: Options) -> Result<Self, Error> {
+        let metrics = Arc::new(Metrics::new());
+        let oidc = match options.oidc.clone() {
+            None => None,
+            Some(oidc) => {
+                let keys = Keys::new(oidc.keys.clone(), Arc::clone(&metrics));
+                let keys =
+                    keys.map_err(|error| Error::Usage(format!("no HTTP client can be made: {error}")))?;
+                Some((oidc, keys))
+            }
+        };
+        let limits = &options.limits;
+        let semaphore = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Self {
+            project: options.project.clone(),
+            callers: Callers::new(options.listen.ip().is_loopback(), oidc, options.clock.clone()),
+            metrics,
+            stopping: Stopping::new(),
+            collecting: Mutex::default(),
+            feed: feeding::Feed::default(),
+            weighed: Mutex::default(),
+            requests: semaphore(limits.requests),
+            normalizations: semaphore(limits.normalizations),
+            held: semaphore(limits.held),
+            options,
+        })
+    }
+
+    /// The time for a run that begins now.
+    fn clock(&self) -> Clock {
+        self.options.clock.clone().unwrap_or_else(Clock::system)
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Peer(SocketAddr);
 
 /// Serves until `stop` is notified, and ends what is under way.
 ///
@@ -33,7 +138,9 @@ pub async fn run(options: Options, stop: Arc<Notify>) -> Result<(), Error> {
         .await
         .map_err(|error| Error::Usage(format!("--listen {}: {error}", options.listen)))?;
     let address = listener.local_addr().unwrap_or(options.listen);
+    let service = Arc::new(Service::new(options)?);
     tracing::info!(address = %address, "listening");
-    server::serve(listener, router::router(), options.grace, &stop).await;
+    server::serve(listener, router::router(&service), &service, &stop).await;
+    tracing::info!("stopped");
     Ok(())
 }

@@ -3,6 +3,9 @@
 //! The page is three modules of plain JavaScript, a style and a document, all in the binary: it works offline and has
 //! no build step. It posts what it is given to `/explain` and shows what comes back, as text and nothing else.
 
+use super::Service;
+use super::answer::Answer;
+use super::limits::{Limits, Upload};
 use crate::explain::{self, Explained};
 use crate::ingest::{self, guarded};
 use crate::mapping::{Rules, Values};
@@ -11,7 +14,7 @@ use crate::time::Timestamp;
 use crate::udm::{Case, Feed, Shape, Writer};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Query};
+use axum::extract::{Query, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -28,11 +31,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What a body may have, packed or not; and what it may unpack to.
-const MOST_BYTES: usize = 16 << 20;
+const MOST_BYTES: u64 = 16 << 20;
 const MOST_UNPACKED: u64 = 64 << 20;
 /// How many records are explained of one body: what a page can hold.
 const MOST_RECORDS: u64 = 20_000;
-/// How many bodies are explained at once: each keeps a thread busy.
+/// How many bodies are held at once, and how many of these are explained: each keeps a thread busy.
+const HELD: usize = 8;
 const AT_ONCE: usize = 2;
 /// How much of an answer goes out at once, and how many of these wait to be taken.
 const CHUNK: usize = 64 << 10;
@@ -41,17 +45,19 @@ const WAITING: usize = 4;
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page at `/`, what it is made of below `/page/`, and `POST /explain`.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(super) fn routes() -> Router<Arc<Service>> {
     let asset = |kind: &'static str, text: &'static str| get(move || async move { answer(kind, text) });
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let [held, turns] = [HELD, AT_ONCE].map(|most| Arc::new(Semaphore::new(most)));
     Router::new()
         .route("/", asset("text/html; charset=utf-8", include_str!("page/index.html")))
         .route("/page/app.js", asset(JAVASCRIPT, include_str!("page/app.js")))
         .route("/page/card.js", asset(JAVASCRIPT, include_str!("page/card.js")))
         .route("/page/records.js", asset(JAVASCRIPT, include_str!("page/records.js")))
         .route("/page/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))
-        .route("/explain", post(move |query, body| explain(turns, query, body)))
-        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .route(
+            "/explain",
+            post(move |service, query, request| explain([held, turns], service, query, request)),
+        )
 }
 
 fn answer(kind: &'static str, body: impl Into<Body>) -> Response {
@@ -68,8 +74,13 @@ fn answer(kind: &'static str, body: impl Into<Body>) -> Response {
 
 /// Answers one JSON object a record, as `zoom-udm explain --format json` does; then, last, one that counts:
 /// `{"end":{"records","events","rejects","more","failure"}}`.
-async fn explain(turns: Arc<Semaphore>, query: Query<Vec<(String, String)>>, body: Bytes) -> Response {
-    let options = match options(&query.0) {
+async fn explain(
+    [held, turns]: [Arc<Semaphore>; 2],
+    State(service): State<Arc<Service>>,
+    Query(query): Query<Vec<(String, String)>>,
+    request: Request,
+) -> Response {
+    let options = match options(&query) {
         Ok(options) => options,
         Err(wrong) => {
             let mut refused = answer("text/plain; charset=utf-8", wrong);
@@ -77,8 +88,17 @@ async fn explain(turns: Arc<Semaphore>, query: Query<Vec<(String, String)>>, bod
             return refused;
         }
     };
+    let Ok(held) = held.try_acquire_owned() else {
+        return Answer::again("too much is being explained at once; send it again", 1).into_response();
+    };
+    let limits = &service.options.limits;
+    let limits = Limits { body: limits.body.min(MOST_BYTES), ..limits.clone() };
+    let body = match Upload::new(request.into_body(), &limits).whole().await {
+        Ok(body) => body,
+        Err(broken) => return Answer::from(broken).into_response(),
+    };
     // Never closed.
-    let turn = turns.acquire_owned().await.ok();
+    let turn = (held, turns.acquire_owned().await.ok());
     let (sender, receiver) = mpsc::channel::<Bytes>(WAITING);
     tokio::task::spawn_blocking(move || tell(body, &options, sender, turn));
     let chunks = futures::stream::unfold(receiver, |mut receiver| async move {
@@ -117,8 +137,10 @@ fn options(query: &[(String, String)]) -> Result<Options, String> {
     Ok(options)
 }
 
+type Turn = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
 /// Explains a body into chunks, until all is told or nobody listens any more.
-fn tell(body: Bytes, options: &Options, sender: mpsc::Sender<Bytes>, turn: Option<OwnedSemaphorePermit>) {
+fn tell(body: Vec<u8>, options: &Options, sender: mpsc::Sender<Bytes>, turn: Turn) {
     let limits = ingest::Limits { bytes: MOST_UNPACKED, ..ingest::Limits::default() };
     let input = match guarded(Box::new(io::Cursor::new(body)), limits) {
         Ok(reader) => Input::new("input", reader),

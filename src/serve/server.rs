@@ -1,46 +1,80 @@
 //! Connections, their limits, and how all of it ends.
 
+use super::patience::Patient;
+use super::{Peer, Service};
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-/// Serves until `stop` is notified; then takes no more and waits for what is under way, but no longer than `grace`.
-pub(super) async fn serve(listener: TcpListener, router: Router, grace: Duration, stop: &Notify) {
-    let (ending, ended) = watch::channel(false);
+/// Serves until `stop` is notified; then takes no more and waits for what is under way, but no longer than the grace.
+pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<Service>, stop: &Notify) {
+    let places = Arc::new(Semaphore::new(service.options.limits.connections));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.notified() => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(connection(stream, router.clone(), ended.clone()))),
+            (place, accepted) = accept(&places, &listener) => match accepted {
+                Ok((stream, peer)) => {
+                    let connection = connection(stream, peer, router.clone(), Arc::clone(service), place);
+                    connections.spawn(connection);
+                }
                 // Out of file handles, most likely: some will be given back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
     }
     drop(listener);
-    ending.send_replace(true);
+    service.stopping.set();
     let all = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(grace, all).await;
+    if tokio::time::timeout(service.options.limits.grace, all).await.is_err() {
+        tracing::warn!(connections = connections.len(), "not all requests ended in time; they are cut off");
+    }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut ended: watch::Receiver<bool>) {
+type Accepted = (Option<OwnedSemaphorePermit>, std::io::Result<(TcpStream, SocketAddr)>);
+
+/// A connection, once there is a place for it.
+async fn accept(places: &Arc<Semaphore>, listener: &TcpListener) -> Accepted {
+    // Never closed.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, listener.accept().await)
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    service: Arc<Service>,
+    _place: Option<OwnedSemaphorePermit>,
+) {
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
+    let limits = &service.options.limits;
+    let router = TowerToHyperService::new(router);
+    let handler = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(30))
-        .serve_connection(TokioIo::new(stream), service);
+        .header_read_timeout(limits.head_time)
+        .max_header_size(limits.head)
+        .max_headers(limits.headers)
+        .max_buf_size((limits.head * 2).max(64 << 10))
+        .serve_connection(TokioIo::new(Patient::new(stream, limits.idle_time)), handler);
     tokio::pin!(served);
     tokio::select! {
         _ = served.as_mut() => return,
-        _ = ended.wait_for(|ended| *ended) => served.as_mut().graceful_shutdown(),
+        () = service.stopping.wait() => served.as_mut().graceful_shutdown(),
     }
     let _ = served.await;
 }

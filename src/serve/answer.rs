@@ -1,0 +1,184 @@
+//! The table of answers: what a caller is told, so that Pub/Sub repeats what is to be repeated and nothing else.
+//!
+//! | status | outcome | what Pub/Sub does |
+//! |---|---|---|
+//! | 200 | `done`: the work is durable | forgets the message |
+//! | 200 | `ignored`: nothing to do, and it is said why | forgets the message |
+//! | 400, 413, 415, 422 | `poison`: will never go well as it is | repeats it until the dead-letter topic takes it |
+//! | 401, 403 | `refused`: the caller may not call | the same |
+//! | 408, 409, 503 | `again`: may go well another time, after `Retry-After` | repeats it |
+//! | 500 | `broken`: somebody has to mend settings, access or the state | repeats it |
+//!
+//! What is told never holds a path, an address or a secret: that goes to the log.
+
+use axum::Json;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+/// How grave it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+/// What the log says of a request, beside what the caller is told.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    pub(super) severity: Severity,
+    pub(super) text: String,
+}
+
+/// What a caller is told, and what the log is.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    status: StatusCode,
+    outcome: &'static str,
+    /// For the caller.
+    message: String,
+    counts: Map<String, Value>,
+    retry_after: Option<u32>,
+    note: Option<Note>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, outcome: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { status, outcome, message, counts: Map::new(), retry_after: None, note: None }
+    }
+
+    /// The work is durable.
+    pub(super) fn done(message: impl Into<String>, counts: Value) -> Self {
+        let counts = if let Value::Object(counts) = counts { counts } else { Map::new() };
+        Self { counts, ..Self::new(StatusCode::OK, "done", message) }
+    }
+
+    /// There is nothing to do.
+    pub(super) fn ignored(why: impl Into<String>) -> Self {
+        let answer = Self::new(StatusCode::OK, "ignored", why);
+        let said = answer.message.clone();
+        answer.noted(Severity::Info, format!("ignored: {said}"))
+    }
+
+    /// It makes no sense, and never will.
+    pub(super) fn poison(why: impl Into<String>) -> Self {
+        Self::refused_body(StatusCode::BAD_REQUEST, why)
+    }
+
+    /// It makes sense and cannot be done, now or later.
+    pub(super) fn cannot(why: impl Into<String>) -> Self {
+        Self::refused_body(StatusCode::UNPROCESSABLE_ENTITY, why)
+    }
+
+    pub(super) fn too_large(why: impl Into<String>) -> Self {
+        Self::refused_body(StatusCode::PAYLOAD_TOO_LARGE, why)
+    }
+
+    pub(super) fn not_understood(why: impl Into<String>) -> Self {
+        Self::refused_body(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)
+    }
+
+    fn refused_body(status: StatusCode, why: impl Into<String>) -> Self {
+        let answer = Self::new(status, "poison", why);
+        let said = answer.message.clone();
+        answer.noted(Severity::Warning, format!("poison: {said}"))
+    }
+
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "again", "the body did not come in time; send it again")
+    }
+
+    /// It may go well another time.
+    pub(super) fn again(why: impl Into<String>, seconds: u32) -> Self {
+        let answer = Self::new(StatusCode::SERVICE_UNAVAILABLE, "again", why);
+        Self { retry_after: Some(seconds), ..answer }
+    }
+
+    /// Another process is at work on the same.
+    pub(super) fn held(why: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, ..Self::again(why, 60) }
+    }
+
+    pub(super) fn stopping() -> Self {
+        Self::again("the service is being stopped; send it again", 1)
+    }
+
+    /// Somebody has to mend something.
+    pub(super) fn broken(why: impl Into<String>) -> Self {
+        let answer = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", why);
+        Self { retry_after: Some(300), ..answer }
+    }
+
+    /// No proof, or none that holds, of who calls. The log says what was wrong with it; the caller is not helped.
+    pub(super) fn who(why: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "refused", "a Google-signed token for this service is needed")
+            .noted(Severity::Warning, format!("refused: {why}"))
+    }
+
+    pub(super) fn forbidden(why: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "refused", "this caller is not allowed")
+            .noted(Severity::Warning, format!("refused: {why}"))
+    }
+
+    pub(super) fn not_here() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "refused", "there is no such endpoint, or it is not enabled")
+    }
+
+    /// What the log is told and the caller is not.
+    pub(super) fn noted(self, severity: Severity, text: impl Into<String>) -> Self {
+        Self { note: Some(Note { severity, text: text.into() }), ..self }
+    }
+
+    /// Whether the work is durable, or there was none.
+    pub(super) fn is_good(&self) -> bool {
+        self.status.is_success()
+    }
+
+    pub(super) fn outcome(&self) -> &'static str {
+        self.outcome
+    }
+}
+
+impl From<crate::halt::Error> for Answer {
+    fn from(error: crate::halt::Error) -> Self {
+        use crate::halt::Error;
+        let text = error.to_string();
+        match error {
+            Error::Held(_) => {
+                Self::held("another process is at work on the same").noted(Severity::Warning, text)
+            }
+            Error::Access(_) => Self::broken("access is refused; see the log").noted(Severity::Error, text),
+            Error::Usage(_) => Self::broken("settings are wrong; see the log").noted(Severity::Error, text),
+            Error::Damaged(_) => Self::broken("the ledger or the state cannot be read; see the log")
+                .noted(Severity::Error, text),
+            Error::Zoom(_) => {
+                Self::again("Zoom gives no usable answers; see the log", 60).noted(Severity::Error, text)
+            }
+            Error::Store(_) | Error::Output(_) => {
+                Self::again("storage cannot be reached; see the log", 30).noted(Severity::Error, text)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut body = self.counts;
+        body.insert("outcome".into(), self.outcome.into());
+        body.insert("message".into(), self.message.into());
+        let mut response = (self.status, Json(Value::Object(body))).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(note) = self.note {
+            response.extensions_mut().insert(note);
+        }
+        response
+    }
+}

@@ -1,0 +1,224 @@
+//! The answer to `POST /normalize`: events as they come, with rejects beside them or counted.
+
+use super::Service;
+use super::answer::{Note, Severity};
+use super::normalizing::Wanted;
+use super::thread::Piece;
+use crate::normalize::Summary;
+use crate::refusal::Reason;
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, TRAILER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use serde_json::{Map, Value, json};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What an answer consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Parts of events, parts of rejects, and the summary as the last part.
+    Multipart,
+    /// Events, and the summary behind them.
+    Trailers,
+    /// Events; with rejects a long answer ends broken.
+    Plain,
+    /// Events; the caller wants to hear no more.
+    Omit,
+}
+
+const SUMMARY: HeaderName = HeaderName::from_static("zoom-udm-summary");
+const NDJSON: &str = "application/x-ndjson";
+
+/// The counts, on one line.
+fn counts(summary: &Summary) -> Value {
+    let reasons = Reason::ALL.into_iter().map(|reason| (reason.name(), summary.rejects_for(reason)));
+    let reasons: Map<_, _> = reasons
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect();
+    json!({
+        "records": summary.records,
+        "events": summary.events,
+        "rejects": summary.rejects,
+        "rejects_by_reason": reasons,
+    })
+}
+
+fn header(summary: &Summary) -> HeaderValue {
+    // Names and numbers: no value that a header cannot hold.
+    HeaderValue::from_str(&counts(summary).to_string()).unwrap_or(HeaderValue::from_static("{}"))
+}
+
+/// A whole answer.
+pub(super) fn short(form: Form, pieces: Vec<Piece>, summary: &Summary) -> Response {
+    let mut parts = Parts::new(form);
+    let mut body = Vec::new();
+    for piece in pieces {
+        parts.add(piece, &mut |bytes| body.extend_from_slice(&bytes));
+    }
+    parts.end(summary, &mut |bytes| body.extend_from_slice(&bytes));
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, parts.content_type());
+    response.headers_mut().insert(SUMMARY, header(summary));
+    if summary.rejects > 0 {
+        let text = format!("{} of {} records were rejected", summary.rejects, summary.records);
+        response.extensions_mut().insert(Note { severity: Severity::Warning, text });
+    }
+    response
+}
+
+/// An answer that is sent while it is made.
+pub(super) fn long(
+    service: &Arc<Service>,
+    form: Form,
+    ready: Vec<Piece>,
+    answers: mpsc::Receiver<Piece>,
+    wanted: Wanted,
+) -> Response {
+    let parts = Parts::new(form);
+    let content_type = parts.content_type();
+    let state = Sending {
+        service: Arc::clone(service),
+        ready: ready.into(),
+        answers,
+        parts,
+        frames: VecDeque::new(),
+        ended: false,
+        _wanted: wanted,
+    };
+    let frames = stream::try_unfold(state, |mut state| async move {
+        Ok::<_, io::Error>(state.next().await?.map(|frame| (frame, state)))
+    });
+    let mut response = Response::new(Body::new(StreamBody::new(frames)));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    if form == Form::Trailers {
+        response.headers_mut().insert(TRAILER, HeaderValue::from_name(SUMMARY));
+    }
+    response
+}
+
+struct Sending {
+    service: Arc<Service>,
+    ready: VecDeque<Piece>,
+    answers: mpsc::Receiver<Piece>,
+    parts: Parts,
+    frames: VecDeque<Frame<Bytes>>,
+    ended: bool,
+    _wanted: Wanted,
+}
+
+impl Sending {
+    async fn next(&mut self) -> io::Result<Option<Frame<Bytes>>> {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return Ok(Some(frame));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let piece = match self.ready.pop_front() {
+                Some(piece) => Some(piece),
+                None => self.answers.recv().await,
+            };
+            match piece {
+                Some(Piece::End(summary)) => self.end(&summary)?,
+                Some(Piece::Failed(_)) | None => {
+                    tracing::warn!(
+                        "an answer to /normalize was broken off: the body did not come whole, or is damaged"
+                    );
+                    return Err(io::Error::other("the body could not be read to its end"));
+                }
+                Some(piece) => {
+                    let frames = &mut self.frames;
+                    self.parts.add(piece, &mut |bytes| frames.push_back(Frame::data(bytes)));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, summary: &Summary) -> io::Result<()> {
+        self.ended = true;
+        self.service.metrics.normalized("normalize", summary);
+        if summary.rejects > 0 {
+            tracing::warn!(rejects = summary.rejects, records = summary.records, "records were rejected");
+        }
+        let frames = &mut self.frames;
+        self.parts.end(summary, &mut |bytes| frames.push_back(Frame::data(bytes)));
+        match self.parts.form {
+            Form::Trailers => {
+                let mut trailers = HeaderMap::new();
+                trailers.insert(SUMMARY, header(summary));
+                self.frames.push_back(Frame::trailers(trailers));
+                Ok(())
+            }
+            Form::Plain if summary.rejects > 0 => {
+                tracing::warn!("the answer ends broken: its caller would not hear of the rejects otherwise");
+                Err(io::Error::other("records were rejected"))
+            }
+            Form::Plain | Form::Omit | Form::Multipart => Ok(()),
+        }
+    }
+}
+
+/// Bytes put together as the form asks.
+struct Parts {
+    form: Form,
+    boundary: String,
+    /// The name of the part that is open.
+    open: Option<&'static str>,
+}
+
+impl Parts {
+    fn new(form: Form) -> Self {
+        let boundary = std::iter::repeat_with(fastrand::alphanumeric).take(40).collect();
+        Self { form, boundary, open: None }
+    }
+
+    fn content_type(&self) -> HeaderValue {
+        let multipart =
+            || HeaderValue::from_str(&format!("multipart/mixed; boundary={}", self.boundary)).ok();
+        let value = if self.form == Form::Multipart { multipart() } else { None };
+        value.unwrap_or(HeaderValue::from_static(NDJSON))
+    }
+
+    fn add(&mut self, piece: Piece, to: &mut dyn FnMut(Bytes)) {
+        match piece {
+            Piece::Events(bytes) => {
+                self.turn_to("events", NDJSON, to);
+                to(bytes);
+            }
+            Piece::Rejects(bytes) => {
+                self.turn_to("rejects", NDJSON, to);
+                to(bytes);
+            }
+            Piece::End(_) | Piece::Failed(_) => {}
+        }
+    }
+
+    fn turn_to(&mut self, name: &'static str, content: &str, to: &mut dyn FnMut(Bytes)) {
+        if self.form != Form::Multipart || self.open == Some(name) {
+            return;
+        }
+        let before = if self.open.is_some() { "\r\n" } else { "" };
+        self.open = Some(name);
+        let head = format!(
+            "{before}--{}\r\nContent-Type: {content}\r\nContent-Disposition: inline; name=\"{name}\"\r\n\r\n",
+            self.boundary
+        );
+        to(head.into());
+    }
+
+    fn end(&mut self, summary: &Summary, to: &mut dyn FnMut(Bytes)) {
+        if self.form == Form::Multipart {
+            self.turn_to("summary", "application/json", to);
+            to(format!("{}\r\n--{}--\r\n", counts(summary), self.boundary).into());
+        }
+    }
+}

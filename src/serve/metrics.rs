@@ -1,0 +1,163 @@
+//! What Prometheus reads.
+
+use crate::collect;
+use crate::normalize::Summary;
+use crate::refusal::Reason;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+/// One label with its value.
+type By = [(&'static str, &'static str); 1];
+type Counts = Family<By, Counter>;
+type Times = Family<By, Histogram, fn() -> Histogram>;
+
+pub(super) struct Metrics {
+    registry: Registry,
+    records: Counts,
+    events: Counts,
+    rejects: Counts,
+    objects: Counts,
+    runs: Family<[(&'static str, &'static str); 2], Counter>,
+    run_time: Times,
+    lag: Gauge,
+    collected: Counter,
+    suppressed: Counter,
+    late: Counter,
+    zoom_requests: Counter,
+    zoom_tokens: Counter,
+    zoom_throttled: Counter,
+    parked: Gauge,
+    state: Gauge,
+    pub(super) ledger: Gauge,
+    requests: Family<[(&'static str, String); 2], Counter>,
+    request_time: Times,
+    pub(super) in_flight: Gauge,
+    pub(super) key_fetches: Counts,
+}
+
+/// From a millisecond to a minute and more.
+fn times() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.5, 14))
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("zoom_udm"),
+            records: Family::default(),
+            events: Family::default(),
+            rejects: Family::default(),
+            objects: Family::default(),
+            runs: Family::default(),
+            run_time: Family::new_with_constructor(times),
+            lag: Gauge::default(),
+            collected: Counter::default(),
+            suppressed: Counter::default(),
+            late: Counter::default(),
+            zoom_requests: Counter::default(),
+            zoom_tokens: Counter::default(),
+            zoom_throttled: Counter::default(),
+            parked: Gauge::default(),
+            state: Gauge::default(),
+            ledger: Gauge::default(),
+            requests: Family::default(),
+            request_time: Family::new_with_constructor(times),
+            in_flight: Gauge::default(),
+            key_fetches: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let Self { registry: all, .. } = self;
+        all.register("records", "Records read to be normalized, by who asked", self.records.clone());
+        all.register("events", "Events made, by type", self.events.clone());
+        all.register("rejects", "Records refused, by reason", self.rejects.clone());
+        all.register("objects", "Objects of the feed, by what became of them", self.objects.clone());
+        all.register("runs", "Runs of collect and ingest, by how they ended", self.runs.clone());
+        let time = "How long runs and normalizations took";
+        all.register_with_unit("run_duration", time, Unit::Seconds, self.run_time.clone());
+        let lag = "How far collecting was behind at the end of the last run";
+        all.register_with_unit("collect_lag", lag, Unit::Seconds, self.lag.clone());
+        all.register("collect_records_written", "Records that were new", self.collected.clone());
+        let text = "Records that came again and were not written again";
+        all.register("collect_duplicates_suppressed", text, self.suppressed.clone());
+        all.register("collect_late_records", "New records of a time read before", self.late.clone());
+        all.register("zoom_requests", "Requests to Zoom for pages", self.zoom_requests.clone());
+        all.register("zoom_token_requests", "Requests to Zoom for tokens", self.zoom_tokens.clone());
+        all.register(
+            "zoom_throttled",
+            "Answers of Zoom that asked for patience (429)",
+            self.zoom_throttled.clone(),
+        );
+        all.register("collect_days_parked", "Days that cannot be read for now", self.parked.clone());
+        all.register_with_unit("collect_state", "What the state takes", Unit::Bytes, self.state.clone());
+        all.register_with_unit("ledger", "What the ledger takes", Unit::Bytes, self.ledger.clone());
+        all.register("http_requests", "Requests, by route and status", self.requests.clone());
+        let time = "From a request's head to the end of its answer";
+        all.register_with_unit("http_request_duration", time, Unit::Seconds, self.request_time.clone());
+        all.register("http_requests_in_flight", "Requests under way", self.in_flight.clone());
+        all.register("oidc_key_fetches", "Fetches of Google's keys, by outcome", self.key_fetches.clone());
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        all.register("build", "The program", build);
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        // Texts take all that is written to them.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// What records came to.
+    pub(super) fn normalized(&self, by: &'static str, summary: &Summary) {
+        self.records.get_or_create(&[("by", by)]).inc_by(summary.records);
+        for (event_type, count) in &summary.events_by_type {
+            self.events.get_or_create(&[("type", event_type.name())]).inc_by(*count);
+        }
+        for reason in Reason::ALL {
+            let count = summary.rejects_for(reason);
+            if count > 0 {
+                self.rejects.get_or_create(&[("reason", reason.name())]).inc_by(count);
+            }
+        }
+    }
+
+    pub(super) fn objects(&self, outcome: &'static str, count: u64) {
+        self.objects.get_or_create(&[("outcome", outcome)]).inc_by(count);
+    }
+
+    pub(super) fn collected(&self, report: &collect::Report) {
+        self.collected.inc_by(report.records_written);
+        self.suppressed.inc_by(report.duplicates_suppressed);
+        self.late.inc_by(report.late);
+        self.zoom_requests.inc_by(report.requests);
+        self.zoom_tokens.inc_by(report.token_requests);
+        self.zoom_throttled.inc_by(report.throttled);
+        self.lag.set(report.lag_seconds);
+        self.parked.set(signed(report.windows_parked));
+        self.state.set(signed(report.state_bytes));
+    }
+
+    /// A run of a verb, and how it ended.
+    pub(super) fn run(&self, verb: &'static str, outcome: &'static str, took: Duration) {
+        self.runs.get_or_create(&[("verb", verb), ("outcome", outcome)]).inc();
+        self.run_time.get_or_create(&[("verb", verb)]).observe(took.as_secs_f64());
+    }
+
+    pub(super) fn request(&self, route: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&[("route", route.to_owned()), ("status", status.to_string())]).inc();
+        self.request_time.get_or_create(&[("route", route)]).observe(took.as_secs_f64());
+    }
+}
+
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

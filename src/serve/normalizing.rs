@@ -1,0 +1,209 @@
+//! `POST /normalize`: raw records in, events out, as they come. A thread of its own does the work; pieces go to it and
+//! come from it in bounded numbers.
+//!
+//! Nothing is lost silently. What is refused comes whole with `Accept: multipart/mixed`. Otherwise it is counted in
+//! `Zoom-Udm-Summary`: in the head of a short answer, behind a long one where the caller takes trailers (`TE: trailers`).
+//! Where a caller would hear nothing of rejects, a long answer ends broken, unless `?rejects=omit` says that this is well.
+
+use super::Service;
+use super::answer::{Answer, Severity};
+use super::download::{self, Form};
+use super::limits::{Broken, Upload};
+use super::thread::{Outcome, Piece, Task};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, TE};
+use axum::http::{HeaderMap, Version};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+
+/// How to normalize.
+#[derive(Debug, Clone)]
+pub struct Normalizing {
+    /// How records become events.
+    pub options: crate::normalize::Options,
+    /// In what requests events are put together, if so.
+    pub requests: Option<(crate::normalize::Request, crate::normalize::Limits)>,
+}
+
+/// How many pieces of events wait to be sent. One is what a block of records becomes: about a megabyte.
+const PIECES: usize = 2;
+/// An answer up to this size has its summary in the head.
+const SHORT: usize = 512 << 10;
+/// How long a request waits for its turn.
+const TURN: Duration = Duration::from_secs(20);
+
+pub(super) async fn normalize(State(service): State<Arc<Service>>, request: Request) -> Response {
+    match begin(&service, request).await {
+        Ok(response) => response,
+        Err(answer) => answer.into_response(),
+    }
+}
+
+/// Ends the work when the answer is not wanted any more.
+pub(super) struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn begin(service: &Arc<Service>, request: Request) -> Result<Response, Answer> {
+    let Some(normalizing) = service.options.normalize.clone() else {
+        return Ok(Answer::not_here().into_response());
+    };
+    let limits = &service.options.limits;
+    let form = form(&request)?;
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > limits.body) {
+        return Err(Broken::TooLarge.into());
+    }
+    let (pieces, upload) = mpsc::unbounded_channel();
+    let (sender, mut answers) = mpsc::channel(PIECES);
+    // Until it is known that all of it came.
+    let broken = Arc::new(Mutex::new(Some(Broken::Gone)));
+    let until = pump(service, request.into_body(), pieces, &broken);
+    let turn = Arc::clone(&service.normalizations).acquire_owned();
+    let turn = timeout(TURN, turn).await.ok().and_then(Result::ok);
+    let turn = turn.ok_or_else(|| Answer::again("too many requests at once; send it again", 2))?;
+    let stop: Arc<AtomicBool> = Arc::default();
+    let wanted = Wanted(Arc::clone(&stop));
+    let task = Task {
+        options: crate::normalize::Options { stop, threads: 1, ..normalizing.options },
+        requests: normalizing.requests,
+        limits: crate::ingest::Limits { bytes: limits.unpacked, ..Default::default() },
+        rejects: form == Form::Multipart,
+        upload,
+        broken,
+        answers: sender,
+        idle: limits.idle_time,
+        until,
+    };
+    let (service_of_task, started) = (Arc::clone(service), Instant::now());
+    tokio::task::spawn_blocking(move || {
+        let outcome = task.run(&tokio::runtime::Handle::current());
+        let good = matches!(outcome, Outcome::Whole);
+        service_of_task.metrics.run("normalize", if good { "done" } else { "failed" }, started.elapsed());
+        drop(turn);
+    });
+    let mut ready = Vec::new();
+    let mut size = 0;
+    while size < SHORT {
+        match answers.recv().await {
+            Some(Piece::End(summary)) => {
+                service.metrics.normalized("normalize", &summary);
+                return Ok(download::short(form, ready, &summary));
+            }
+            Some(Piece::Failed(answer)) => return Err(*answer),
+            None => return Err(Answer::broken("the work failed; see the log")),
+            Some(piece) => {
+                size += piece.len();
+                ready.push(piece);
+            }
+        }
+    }
+    Ok(download::long(service, form, ready, answers, wanted))
+}
+
+fn form(request: &Request) -> Result<Form, Answer> {
+    let words = |name| {
+        let all = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
+        all.flat_map(|value| value.split(',')).map(str::trim)
+    };
+    encoding(request.headers())?;
+    if request.version() < Version::HTTP_11 {
+        return Err(Answer::poison(
+            "HTTP/1.1 is needed: before it, nobody could tell a whole answer from a broken one",
+        ));
+    }
+    let kind = |word: &str| word.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if words(ACCEPT).any(|word| kind(word) == "multipart/mixed") {
+        return Ok(Form::Multipart);
+    }
+    match request.uri().query().unwrap_or_default() {
+        "rejects=omit" => Ok(Form::Omit),
+        "" if words(TE).any(|word| word.eq_ignore_ascii_case("trailers")) => Ok(Form::Trailers),
+        "" => Ok(Form::Plain),
+        _ => Err(Answer::poison("the only thing that can be asked for is ?rejects=omit")),
+    }
+}
+
+/// Whether it is gzip is seen by its first bytes; anything else has to be plain.
+fn encoding(headers: &HeaderMap) -> Result<(), Answer> {
+    let known = ["gzip", "x-gzip", "identity", ""];
+    let all = headers.get_all(CONTENT_ENCODING).iter();
+    let all = all.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    for encoding in all {
+        if !known.contains(&encoding.trim().to_ascii_lowercase().as_str()) {
+            return Err(Answer::not_understood("the body may be plain or gzip"));
+        }
+    }
+    Ok(())
+}
+
+/// A piece of a body, with its share of what may be held of all bodies.
+pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+/// Takes the body as fast as it comes, within what may be held: a caller that sends all before it reads anything must
+/// not be left waiting for room in the answer. Returns when all is to be done.
+fn pump(
+    service: &Arc<Service>,
+    body: Body,
+    pieces: mpsc::UnboundedSender<Held>,
+    broken: &Arc<Mutex<Option<Broken>>>,
+) -> tokio::time::Instant {
+    let mut upload = Upload::new(body, &service.options.limits);
+    let (until, broken, room) = (upload.until(), Arc::clone(broken), Arc::clone(&service.held));
+    tokio::spawn(async move {
+        let gone = pieces.clone();
+        let pumped = async {
+            while let Some(bytes) = upload.next().await? {
+                let share = share(&room, bytes.len(), until).await?;
+                if pieces.send(Held { bytes, _share: share }).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let why = tokio::select! {
+            pumped = pumped => pumped.err(),
+            () = gone.closed() => None,
+        };
+        if let Ok(mut broken) = broken.lock() {
+            *broken = why;
+        }
+    });
+    until
+}
+
+async fn share(
+    room: &Arc<Semaphore>,
+    size: usize,
+    until: tokio::time::Instant,
+) -> Result<OwnedSemaphorePermit, Broken> {
+    let permits = u32::try_from(size).unwrap_or(u32::MAX);
+    let share = Arc::clone(room).acquire_many_owned(permits);
+    // Never closed.
+    tokio::time::timeout_at(until, share).await.ok().and_then(Result::ok).ok_or(Broken::TooSlow)
+}
+
+/// What went wrong with a body, for the caller.
+pub(super) fn unreadable(broken: Option<Broken>, error: &std::io::Error) -> Answer {
+    match broken {
+        Some(broken) => broken.into(),
+        None if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            Answer::too_large("the body unpacks to more than is allowed")
+                .noted(Severity::Warning, error.to_string())
+        }
+        None => Answer::poison(error.to_string()),
+    }
+}

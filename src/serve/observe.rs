@@ -1,0 +1,214 @@
+//! A request from its head to the last byte of its answer: admitted or not, counted, and one line in the log.
+
+use super::answer::{Answer, Note, Severity};
+use super::{Peer, Service, log};
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What is open to all: it tells nothing.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// What is counted by its name; the rest is `other`.
+const ROUTES: [&str; 8] =
+    ["/", "/healthz", "/readyz", "/metrics", "/collect", "/ingest", "/normalize", "/explain"];
+
+/// Admits a request or not, and sees it to its end.
+pub(super) async fn pass(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let mut seen = Seen::new(&service, &request);
+    let response = match admit(&service, request.uri().path(), request.headers()).await {
+        Ok(permit) => {
+            seen.permit = permit;
+            next.run(request).await
+        }
+        Err(answer) => answer.into_response(),
+    };
+    seen.watch(response)
+}
+
+async fn admit(
+    service: &Arc<Service>,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Option<OwnedSemaphorePermit>, Answer> {
+    if OPEN.contains(&path) {
+        return Ok(None);
+    }
+    service.callers.admit(headers).await?;
+    if path == "/metrics" {
+        return Ok(None);
+    }
+    if service.stopping.is_set() {
+        return Err(Answer::stopping());
+    }
+    let permit = Arc::clone(&service.requests).try_acquire_owned();
+    permit.map(Some).map_err(|_| Answer::again("too many requests at once; send it again", 1))
+}
+
+/// A request that is under way. Its line is written when it is dropped.
+struct Seen {
+    service: Arc<Service>,
+    method: Method,
+    path: String,
+    route: &'static str,
+    head: Head,
+    started: Instant,
+    /// None where nobody waited for an answer.
+    status: Option<u16>,
+    sent: u64,
+    whole: bool,
+    note: Option<Note>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What the head says that the log tells.
+struct Head {
+    size: Option<String>,
+    agent: Option<String>,
+    trace: Option<String>,
+    peer: Option<String>,
+    protocol: String,
+}
+
+impl Seen {
+    fn new(service: &Arc<Service>, request: &Request) -> Self {
+        let path: String = request.uri().path().chars().take(200).collect();
+        let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let route = ROUTES.into_iter().find(|route| *route == path).unwrap_or("other");
+        service.metrics.in_flight.inc();
+        Self {
+            service: Arc::clone(service),
+            method: request.method().clone(),
+            route,
+            path,
+            head: Head {
+                size: text(CONTENT_LENGTH).map(str::to_owned),
+                agent: text(USER_AGENT).map(|agent| agent.chars().take(200).collect()),
+                trace: trace(request.headers(), service.project.as_deref()),
+                peer: request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string()),
+                protocol: format!("{:?}", request.version()),
+            },
+            started: Instant::now(),
+            status: None,
+            sent: 0,
+            whole: false,
+            note: None,
+            permit: None,
+        }
+    }
+
+    fn watch(mut self, response: Response) -> Response {
+        let (mut parts, inner) = response.into_parts();
+        self.status = Some(parts.status.as_u16());
+        self.note = parts.extensions.remove::<Note>();
+        Response::from_parts(parts, Body::new(Watched { inner, seen: self }))
+    }
+
+    fn line(&self, status: u16) -> String {
+        let mut request = serde_json::json!({
+            "requestMethod": self.method.as_str(),
+            "requestUrl": self.path,
+            "status": status,
+            "responseSize": self.sent.to_string(),
+            "latency": format!("{:.6}s", self.started.elapsed().as_secs_f64()),
+            "protocol": self.head.protocol,
+        });
+        let more = [
+            ("requestSize", &self.head.size),
+            ("userAgent", &self.head.agent),
+            ("remoteIp", &self.head.peer),
+        ];
+        for (name, value) in more {
+            if let Some(value) = value {
+                request[name] = value.as_str().into();
+            }
+        }
+        request.to_string()
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        self.permit = None;
+        let metrics = &self.service.metrics;
+        metrics.in_flight.dec();
+        // As nginx counts a caller that did not wait.
+        let status = self.status.unwrap_or(499);
+        metrics.request(self.route, status, self.started.elapsed());
+        let mut severity = if status >= 500 { Severity::Warning } else { Severity::Info };
+        let mut text = format!("{} {} {status}", self.method, self.path);
+        if let Some(note) = &self.note {
+            severity = severity.max(note.severity);
+            text.push_str(&format!(": {}", note.text));
+        }
+        if !self.whole {
+            severity = severity.max(Severity::Warning);
+            text.push_str(": the answer was not sent whole");
+        }
+        let quiet = self.whole && status < 400 && matches!(self.route, "/healthz" | "/readyz" | "/metrics");
+        let (request, trace) = (self.line(status), self.head.trace.as_deref());
+        match severity {
+            _ if quiet => tracing::debug!({ log::REQUEST } = request, { log::TRACE } = trace, "{text}"),
+            Severity::Info => tracing::info!({ log::REQUEST } = request, { log::TRACE } = trace, "{text}"),
+            Severity::Warning => tracing::warn!({ log::REQUEST } = request, { log::TRACE } = trace, "{text}"),
+            Severity::Error => tracing::error!({ log::REQUEST } = request, { log::TRACE } = trace, "{text}"),
+        }
+    }
+}
+
+/// `X-Cloud-Trace-Context: TRACE/SPAN;o=1`, as the name of a trace of this project.
+fn trace(headers: &HeaderMap, project: Option<&str>) -> Option<String> {
+    let context = headers.get("x-cloud-trace-context")?.to_str().ok()?;
+    let id = context.split('/').next()?;
+    let sound = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    sound.then(|| project.map_or_else(|| id.to_owned(), |project| format!("projects/{project}/traces/{id}")))
+}
+
+struct Watched {
+    inner: Body,
+    seen: Seen,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.seen.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(None) => self.seen.whole = true,
+            _ => {}
+        }
+        // What knows its end is not asked once more.
+        self.seen.whole |= self.inner.is_end_stream();
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.seen.whole |= self.inner.is_end_stream();
+    }
+}

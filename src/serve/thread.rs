@@ -1,0 +1,184 @@
+//! The work of one `POST /normalize`, on a thread that may wait.
+
+use super::answer::Answer;
+use super::limits::Broken;
+use super::normalizing::{Held, unreadable};
+use crate::ingest::{Limits, guarded};
+use crate::normalize::{self, Input, Options, RejectWriter, Rejected, Request, Requests, Sink, Summary};
+use bytes::{Buf as _, Bytes};
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// What comes of the work, in order.
+pub(super) enum Piece {
+    Events(Bytes),
+    Rejects(Bytes),
+    /// All of it came.
+    End(Box<Summary>),
+    /// No more will come, and why.
+    Failed(Box<Answer>),
+}
+
+impl Piece {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Events(bytes) | Self::Rejects(bytes) => bytes.len(),
+            Self::End(_) | Self::Failed(_) => 0,
+        }
+    }
+}
+
+/// Whether all went well.
+pub(super) enum Outcome {
+    Whole,
+    Broken,
+}
+
+/// The work.
+pub(super) struct Task {
+    pub(super) options: Options,
+    pub(super) requests: Option<(Request, normalize::Limits)>,
+    pub(super) limits: Limits,
+    /// Whether rejects are wanted whole.
+    pub(super) rejects: bool,
+    pub(super) upload: mpsc::UnboundedReceiver<Held>,
+    /// Why the upload ended, if not well. Known once it has ended.
+    pub(super) broken: Arc<Mutex<Option<Broken>>>,
+    pub(super) answers: mpsc::Sender<Piece>,
+    /// How long the caller may take nothing.
+    pub(super) idle: Duration,
+    /// When all of it is to be done.
+    pub(super) until: Instant,
+}
+
+impl Task {
+    pub(super) fn run(self, runtime: &Handle) -> Outcome {
+        let outlet = Outlet {
+            answers: self.answers,
+            runtime: runtime.clone(),
+            idle: self.idle,
+            until: self.until,
+            make: Piece::Events,
+        };
+        let last = outlet.clone();
+        let broken = Arc::clone(&self.broken);
+        let upload = Reader { upload: self.upload, piece: Bytes::new(), held: None, broken: self.broken };
+        let worked = guarded(Box::new(upload), self.limits).map_err(Trouble::Body).and_then(|reader| {
+            let events = match &self.requests {
+                None => Events::Bare(outlet.clone()),
+                Some((request, limits)) => Events::Requests(Requests::new(outlet.clone(), request, *limits)),
+            };
+            let rejects = Outlet { make: Piece::Rejects, ..outlet };
+            let mut sink = Streams { events, rejects: self.rejects.then(|| RejectWriter::new(rejects)) };
+            let input = std::iter::once(Input::new("request", reader));
+            let mut summary = normalize::run(input, &self.options, &mut sink).map_err(|_| Trouble::Gone)?;
+            if let Some(failure) = summary.failures.pop() {
+                return Err(Trouble::Body(failure.error));
+            }
+            if let Events::Requests(requests) = sink.events {
+                requests.finish().map_err(|_| Trouble::Gone)?;
+            }
+            if summary.stopped { Err(Trouble::Gone) } else { Ok(summary) }
+        });
+        let (piece, outcome) = match worked {
+            Ok(summary) => (Piece::End(Box::new(summary)), Outcome::Whole),
+            Err(Trouble::Gone) => return Outcome::Broken,
+            Err(Trouble::Body(error)) => {
+                let broken = broken.lock().ok().and_then(|broken| *broken);
+                (Piece::Failed(Box::new(unreadable(broken, &error))), Outcome::Broken)
+            }
+        };
+        if last.send(piece).is_err() { Outcome::Broken } else { outcome }
+    }
+}
+
+enum Trouble {
+    /// The body is no good, or did not come whole.
+    Body(io::Error),
+    /// Nobody wants the answer, or it is not taken.
+    Gone,
+}
+
+/// The pieces of a body, one after the other.
+struct Reader {
+    upload: mpsc::UnboundedReceiver<Held>,
+    piece: Bytes,
+    /// The share of what is held goes back with the last byte.
+    held: Option<Held>,
+    broken: Arc<Mutex<Option<Broken>>>,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            self.held = None;
+            let Some(held) = self.upload.blocking_recv() else {
+                let broken = self.broken.lock().ok().and_then(|broken| *broken);
+                return broken.map_or(Ok(0), |_| Err(io::Error::other("the body did not come whole")));
+            };
+            self.piece = held.bytes.clone();
+            self.held = Some(held);
+        }
+        let length = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// Where pieces of one kind go.
+#[derive(Clone)]
+struct Outlet {
+    answers: mpsc::Sender<Piece>,
+    runtime: Handle,
+    idle: Duration,
+    until: Instant,
+    make: fn(Bytes) -> Piece,
+}
+
+impl Outlet {
+    fn send(&self, piece: Piece) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let sent = self.runtime.block_on(self.answers.send_timeout(piece, self.idle.min(left)));
+        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the answer is not taken"))
+    }
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !bytes.is_empty() {
+            self.send((self.make)(Bytes::copy_from_slice(bytes)))?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+enum Events {
+    Bare(Outlet),
+    Requests(Requests<Outlet>),
+}
+
+struct Streams {
+    events: Events,
+    rejects: Option<RejectWriter<Outlet>>,
+}
+
+impl Sink for Streams {
+    fn events(&mut self, events: &[u8]) -> io::Result<()> {
+        match &mut self.events {
+            Events::Bare(outlet) => outlet.write_all(events),
+            Events::Requests(requests) => requests.write_events(events),
+        }
+    }
+
+    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.write(reject))
+    }
+}
