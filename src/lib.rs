@@ -17,6 +17,7 @@
 //! | 2 | [`udm`] | the typed part of UDM that is filled, its event types, the one JSON writer |
 //! | 3 | [`mapping`] | record and detail to event: the table, what it compiles to, the ladder of event types, `mapping.md` |
 //! | 4 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
+//! | 5 | [`explain`] | one record explained: which rule filled which field of its event from what text, what was not mapped |
 //! | 5 | `store` | objects by name in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap |
 //! | 6 | `halt` | why a run ended before its work did, sorted by what a caller can do |
 //! | 7 | `lease` | which run works on what, for how long |
@@ -52,6 +53,7 @@ pub mod collect;
 pub mod corpus;
 pub mod detail;
 pub mod email;
+pub mod explain;
 #[cfg(feature = "gcs")]
 mod halt;
 #[cfg(feature = "gcs")]

@@ -27,9 +27,7 @@ pub(super) fn open<'a>(
 
 fn standard_input() -> Input {
     if io::stdin().is_terminal() {
-        super::report::say(
-            "reading records from the terminal; end with Ctrl-D, or see zoom-udm normalize --help",
-        );
+        super::report::say("reading records from the terminal; end with Ctrl-D, or see --help");
     }
     Input::new("-", io::stdin()).prompt()
 }

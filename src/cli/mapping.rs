@@ -7,12 +7,28 @@ use crate::time::Timestamp;
 use crate::udm::{Case, Feed, Shape, Writer};
 use clap::{Args, ValueEnum};
 
-/// How records become events.
+/// How records become events, and what stands around those.
 #[derive(Args)]
 pub(super) struct MappingFlags {
     /// What stands around each event
     #[arg(long, value_enum, default_value_t)]
     format: EventFormat,
+    #[command(flatten)]
+    rules: RuleFlags,
+    /// With --format batch-create: the SecOps customer id
+    #[arg(long, value_name = "ID", required_if_eq("format", "batch-create"))]
+    customer_id: Option<String>,
+    /// With --format import or batch-create: the most events in a request
+    #[arg(long, value_name = "N", default_value_t = Limits::default().events as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    request_events: u64,
+    /// With --format import or batch-create: the most bytes in a request
+    #[arg(long, value_name = "N", default_value_t = Limits::default().bytes as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    request_bytes: u64,
+}
+
+/// How records become events.
+#[derive(Args)]
+pub(super) struct RuleFlags {
     /// How field names are spelled (bigquery is always snake)
     #[arg(long, value_enum, default_value_t)]
     case: CaseFlag,
@@ -40,15 +56,6 @@ pub(super) struct MappingFlags {
     /// The longest line that is read
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_LINE_BYTES as u64, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     max_line_bytes: u64,
-    /// With --format batch-create: the SecOps customer id
-    #[arg(long, value_name = "ID", required_if_eq("format", "batch-create"))]
-    customer_id: Option<String>,
-    /// With --format import or batch-create: the most events in a request
-    #[arg(long, value_name = "N", default_value_t = Limits::default().events as u64, value_parser = clap::value_parser!(u64).range(1..))]
-    request_events: u64,
-    /// With --format import or batch-create: the most bytes in a request
-    #[arg(long, value_name = "N", default_value_t = Limits::default().bytes as u64, value_parser = clap::value_parser!(u64).range(1..))]
-    request_bytes: u64,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -98,32 +105,11 @@ fn label(text: &str) -> Result<(String, String), String> {
 impl MappingFlags {
     /// Normalize's options, as far as these flags decide them.
     pub(super) fn options(&self) -> Result<Options, Fault> {
-        let case = match self.case {
-            CaseFlag::Camel => Case::Camel,
-            CaseFlag::Snake => Case::Snake,
-        };
-        let shape = match self.format {
+        let case = self.rules.case();
+        self.rules.shaped(match self.format {
             EventFormat::Udm | EventFormat::Import | EventFormat::BatchCreate => Shape::Udm(case),
             EventFormat::Parser => Shape::Parser(case),
             EventFormat::Bigquery => Shape::BigQuery,
-        };
-        let values = match self.values {
-            ValuesFlag::New => Values::New,
-            ValuesFlag::Verbatim => Values::Verbatim,
-        };
-        let feed = Feed { namespace: self.namespace.clone(), labels: self.label.clone() };
-        Ok(Options {
-            rules: Rules { values, clip: self.clip },
-            writer: Writer::new(shape, &feed),
-            default_time: self.default_time.as_deref().map(default_time).transpose()?,
-            event_id: self.event_id,
-            format: match self.input_format {
-                InputFormat::Auto => Format::Auto,
-                InputFormat::Ndjson => Format::Ndjson,
-                InputFormat::Json => Format::Json,
-            },
-            max_line_bytes: usize::try_from(self.max_line_bytes).unwrap_or(usize::MAX),
-            ..Options::default()
         })
     }
 
@@ -144,7 +130,42 @@ impl MappingFlags {
     #[cfg(feature = "gcs")]
     /// Whether a record without a usable time gets the time at which it is read.
     pub(super) fn defaults_to_now(&self) -> bool {
-        self.default_time.as_deref() == Some("now")
+        self.rules.default_time.as_deref() == Some("now")
+    }
+}
+
+impl RuleFlags {
+    /// Normalize's options for bare events.
+    pub(super) fn options(&self) -> Result<Options, Fault> {
+        self.shaped(Shape::Udm(self.case()))
+    }
+
+    fn case(&self) -> Case {
+        match self.case {
+            CaseFlag::Camel => Case::Camel,
+            CaseFlag::Snake => Case::Snake,
+        }
+    }
+
+    fn shaped(&self, shape: Shape) -> Result<Options, Fault> {
+        let values = match self.values {
+            ValuesFlag::New => Values::New,
+            ValuesFlag::Verbatim => Values::Verbatim,
+        };
+        let feed = Feed { namespace: self.namespace.clone(), labels: self.label.clone() };
+        Ok(Options {
+            rules: Rules { values, clip: self.clip },
+            writer: Writer::new(shape, &feed),
+            default_time: self.default_time.as_deref().map(default_time).transpose()?,
+            event_id: self.event_id,
+            format: match self.input_format {
+                InputFormat::Auto => Format::Auto,
+                InputFormat::Ndjson => Format::Ndjson,
+                InputFormat::Json => Format::Json,
+            },
+            max_line_bytes: usize::try_from(self.max_line_bytes).unwrap_or(usize::MAX),
+            ..Options::default()
+        })
     }
 }
 

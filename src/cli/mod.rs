@@ -7,6 +7,7 @@ mod clock;
 mod collect;
 #[cfg(feature = "gcs")]
 mod environment;
+mod explain;
 #[cfg(feature = "gcs")]
 mod feed;
 mod generate;
@@ -49,6 +50,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Normalize(Box<normalize::Flags>),
+    Explain(Box<explain::Flags>),
     #[cfg(feature = "gcs")]
     Collect(Box<collect::Flags>),
     #[cfg(feature = "gcs")]
@@ -150,6 +152,7 @@ impl From<crate::halt::Error> for Fault {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Normalize(flags) => normalize::run(&flags),
+        Verb::Explain(flags) => explain::run(&flags),
         #[cfg(feature = "gcs")]
         Verb::Collect(flags) => collect::run(&flags),
         #[cfg(feature = "gcs")]

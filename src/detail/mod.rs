@@ -5,6 +5,7 @@
 
 mod embedded;
 mod grammar;
+mod places;
 mod users;
 
 use crate::email;
@@ -13,6 +14,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 
 pub use grammar::{Change, new_value};
+pub(crate) use places::{Places, within};
 pub use users::{JsonUser, JsonUsers};
 
 /// What an `operation_detail` says (mapping contract, section 3).
@@ -87,6 +89,11 @@ impl<'a> Detail<'a> {
     #[must_use]
     pub fn has_json(&self) -> bool {
         self.json.is_some()
+    }
+
+    /// The JSON value in the text, as it stands there.
+    pub(crate) fn json(&self) -> Option<&'a str> {
+        self.json
     }
 
     /// The users that the JSON value in the text names.

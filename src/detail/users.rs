@@ -7,6 +7,8 @@ use smallvec::SmallVec;
 /// One object of the JSON value: what it says of a user. All is absent where it is `null`, empty or blank.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JsonUser<'a> {
+    /// The object, as it stands in the detail.
+    pub json: &'a str,
     /// `userId`, trimmed; of a list the first that says something.
     pub userid: Option<Text<'a>>,
     /// `assistant`: a list gives one text for each element.
@@ -54,13 +56,14 @@ impl<'a> JsonUsers<'a> {
             }
         }
         let user = JsonUser {
+            json: element,
             userid: texts(userid).into_iter().next().map(trimmed),
             assistant: texts(assistant),
             options: texts(options),
         };
         if self.first.is_none() {
             self.first = Some(user);
-        } else if user != JsonUser::default() {
+        } else if user.userid.is_some() || !user.assistant.is_empty() || !user.options.is_empty() {
             self.further.push(user);
         }
     }

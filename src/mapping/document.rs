@@ -11,7 +11,7 @@ static AFTER: &str = include_str!("after.md");
 
 impl Source {
     /// The kind of source, and its name there.
-    fn parts(self) -> (&'static str, &'static str) {
+    pub(crate) fn parts(self) -> (&'static str, &'static str) {
         match self {
             Self::Constant => ("constant", ""),
             Self::Field(field) => ("field", field.name()),
@@ -24,7 +24,7 @@ impl Source {
 }
 
 impl Basis {
-    fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Google => "Google",
             Self::Decided => "decided",

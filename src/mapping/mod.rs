@@ -44,14 +44,27 @@ pub enum Values {
 
 /// Hears which row filled the event with what.
 pub trait Trace {
-    /// `row` put `value` into the event.
+    /// `row` put `value` into the event: a part of the record or its detail wherever it did not have to be made.
     fn filled(&mut self, row: &'static Row, value: &str);
+
+    /// What follows goes into the next entry of `about`.
+    #[inline]
+    fn entry(&mut self) {}
+
+    /// What `row` put was cut to `value`.
+    #[inline]
+    fn clipped(&mut self, _row: &'static Row, _value: &str) {}
 }
 
 /// Nobody listens.
 impl Trace for () {
     #[inline]
     fn filled(&mut self, _: &'static Row, _: &str) {}
+}
+
+/// The row that the value of a change with this key goes to.
+pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
+    row::of_key(key).map(|index| &ROWS[index])
 }
 
 /// The event of a record (mapping contract, section 4): `detail` is that of its `operation_detail`, `time` its time.
@@ -68,6 +81,8 @@ pub fn map<'a>(
     found.gather(record, detail, rules.values);
     let mut event = Event::new(time, event_type(record, found.names_user(), notes));
     event.verbatim = record.verbatim;
+    trace.filled(&ROWS[row::TIME], event.metadata.event_timestamp.as_str());
+    trace.filled(&ROWS[row::EVENT_TYPE], event.metadata.event_type.name());
     notes.add(Note::FieldNotText, record.not_text);
     put_constants(&mut event, trace);
     found.put(&mut event, trace);
@@ -75,7 +90,7 @@ pub fn map<'a>(
         put_users(detail, &mut event, notes, trace);
     }
     if rules.clip {
-        clip(&mut event, notes);
+        clip(&mut event, notes, trace);
     }
     event
 }
@@ -254,6 +269,7 @@ fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, 
         }
     }
     for mut user in users.further {
+        trace.entry();
         let mut about = About::default();
         for row in &ROWS {
             if let (Source::FurtherUser(member), Put::Further(put)) = (row.source, row.put) {
@@ -277,13 +293,15 @@ fn take<'a>(user: &mut JsonUser<'a>, member: &str) -> smallvec::SmallVec<[Text<'
 }
 
 /// Cuts what is longer than UDM documents.
-fn clip(event: &mut Event<'_>, notes: &mut Notes) {
-    for (text, most) in
-        [(&mut event.metadata.description, 1024), (&mut event.metadata.product_event_type, 64)]
-    {
+fn clip(event: &mut Event<'_>, notes: &mut Notes, trace: &mut impl Trace) {
+    for (row, text, most) in [
+        (row::DESCRIPTION, &mut event.metadata.description, 1024),
+        (row::ACTION, &mut event.metadata.product_event_type, 64),
+    ] {
         if let Some(long) = text.filter(|text| text.len() > most) {
             let end = (0..=most).rev().find(|&end| long.is_char_boundary(end)).unwrap_or(0);
             *text = Some(&long[..end]);
+            trace.clipped(&ROWS[row], &long[..end]);
             notes.add(Note::Clipped, 1);
         }
     }

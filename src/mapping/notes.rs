@@ -31,6 +31,18 @@ impl Note {
             Self::Clipped => "clipped",
         }
     }
+
+    /// What it says, for a person.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::EventTypeUnknown => "the record's event_type is none of UDM's and was passed over",
+            Self::FieldNotText => "a field holds an object or array where text belongs and counts as absent",
+            Self::JsonSkipped => "an element of the detail's JSON is no object and was passed over",
+            Self::DefaultTime => "the record has no usable time and got the default",
+            Self::Clipped => "a text was cut to the length that UDM documents",
+        }
+    }
 }
 
 /// How often each kind of note was made.

@@ -333,6 +333,8 @@ pub(super) mod row {
     use super::{COUNT, Put, Source, TABLE};
     use std::ops::Range;
 
+    pub(in super::super) const TIME: usize = at("metadata.eventTimestamp", 0);
+    pub(in super::super) const EVENT_TYPE: usize = at("metadata.eventType", 0);
     pub(in super::super) const ACTION: usize = at("metadata.productEventType", 0);
     pub(in super::super) const DESCRIPTION: usize = at("metadata.description", 0);
     pub(in super::super) const CATEGORY_TYPE: usize = at("additional.category_type", 0);

@@ -7,6 +7,7 @@
 mod document;
 mod frame;
 mod input;
+mod look;
 mod order;
 mod reject;
 mod request;
@@ -24,6 +25,7 @@ use std::sync::atomic::AtomicBool;
 #[cfg(feature = "gcs")]
 pub(crate) use input::unpacked;
 pub use input::{Input, is_gzip};
+pub(crate) use look::{Looked, each};
 pub use reject::{Part, RejectReader, RejectWriter, Rejected, Returned};
 pub use request::{Limits, Request, Requests};
 pub use summary::{Failure, Summary};

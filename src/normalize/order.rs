@@ -19,7 +19,7 @@ struct Source<B> {
 }
 
 /// Blocks in order.
-trait Blocks: Send {
+pub(super) trait Blocks: Send {
     /// Fills the block with the next bytes; `false` when there are none. What cannot be read goes to `failures`.
     fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool;
 }
@@ -48,7 +48,7 @@ pub(super) fn run<S: Sink>(
     options: &Options,
     sink: &mut S,
 ) -> Result<Summary, Error> {
-    run_blocks(Inputs { inputs, current: None, options }, options, sink)
+    run_blocks(Inputs::new(inputs, options), options, sink)
 }
 
 pub(super) fn run_returned<S: Sink>(
@@ -88,7 +88,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<B: Blocks, S: Sink> Shared<'_, B, S> {
     /// Takes block after block until there is none.
     fn work(&self) {
-        let mut worker = Worker::new(self.options);
+        let mut worker = Worker::<()>::new(self.options);
         let mut block = Block::default();
         while let Some(turn) = self.take(&mut block) {
             let flow = worker.work(&block, &mut |output, last| self.deliver(turn, &block, output, last));
@@ -153,10 +153,16 @@ impl<B: Blocks, S: Sink> Shared<'_, B, S> {
 }
 
 /// The blocks of inputs, one input after the other.
-struct Inputs<'o, I> {
+pub(super) struct Inputs<'o, I> {
     inputs: I,
     current: Option<Framer>,
     options: &'o Options,
+}
+
+impl<'o, I> Inputs<'o, I> {
+    pub(super) fn new(inputs: I, options: &'o Options) -> Self {
+        Self { inputs, current: None, options }
+    }
 }
 
 impl<I: Iterator<Item = Input> + Send> Blocks for Inputs<'_, I> {

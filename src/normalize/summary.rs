@@ -102,6 +102,7 @@ impl Summary {
         self.notes.count(note)
     }
 
+    /// Adds what one block counted, and the bytes of its events.
     pub(super) fn add(&mut self, tally: Tally, bytes_out: u64) {
         self.records += tally.records;
         self.bytes_out += bytes_out;

@@ -6,7 +6,7 @@ use super::reject::Part;
 use super::summary::Tally;
 use crate::detail::{Cut, Detail};
 use crate::json::skip_space;
-use crate::mapping::{self, Events, Note, Sheet, Template};
+use crate::mapping::{self, Events, Note, Notes, Sheet, Template};
 use crate::record::{self, Field, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Timestamp;
@@ -17,9 +17,11 @@ use std::sync::Arc;
 
 /// What a block, or a part of it, has become.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(super) struct Output<P = ()> {
     /// Events, each with its newline.
     pub(super) events: Events,
+    /// Where the record of each event stands, for whoever asks.
+    pub(super) places: P,
     /// Places in the block, in order.
     pub(super) rejects: Vec<Reject>,
     pub(super) tally: Tally,
@@ -35,6 +37,18 @@ pub(super) struct Reject {
     pub(super) part: Part,
 }
 
+/// Hears where the record of each event stands.
+pub(super) trait Places {
+    /// It stands in the block at `place`, on a line counted from 0 at the start of the block.
+    fn record(&mut self, place: Range<usize>, line: impl FnOnce() -> u64);
+}
+
+/// Nobody asks.
+impl Places for () {
+    #[inline]
+    fn record(&mut self, _: Range<usize>, _: impl FnOnce() -> u64) {}
+}
+
 /// Events are handed on before the block's end once there are this many bytes of them: what a block can become is
 /// bounded by its own size only where every event is about as long as its record.
 const FLUSH: usize = 1 << 20;
@@ -46,17 +60,17 @@ const FLUSH_REJECTS: usize = 1000;
 pub(super) type Flow = std::ops::ControlFlow<()>;
 
 /// One thread's work: the rooms it keeps from block to block.
-pub(super) struct Worker<'o> {
-    emitter: Emitter<'o>,
+pub(super) struct Worker<'o, P = ()> {
+    emitter: Emitter<'o, P>,
     scratch: Scratch,
 }
 
-struct Emitter<'o> {
+struct Emitter<'o, P> {
     options: &'o Options,
     /// The quick way to write events, where the options allow it.
     template: Option<Arc<Template>>,
     cut: Cut,
-    output: Output,
+    output: Output<P>,
     lines: Lines,
 }
 
@@ -83,7 +97,7 @@ impl Lines {
     }
 }
 
-impl<'o> Worker<'o> {
+impl<'o, P: Places + Default> Worker<'o, P> {
     pub(super) fn new(options: &'o Options) -> Self {
         let template = options.compiled.template(&options.writer).filter(|_| !options.event_id);
         let emitter = Emitter {
@@ -97,7 +111,11 @@ impl<'o> Worker<'o> {
     }
 
     /// Reads a block; `flush` is given what has come of it, whenever that is much, and at the end.
-    pub(super) fn work(&mut self, block: &Block, flush: &mut dyn FnMut(&mut Output, bool) -> Flow) -> Flow {
+    pub(super) fn work(
+        &mut self,
+        block: &Block,
+        flush: &mut dyn FnMut(&mut Output<P>, bool) -> Flow,
+    ) -> Flow {
         self.emitter.lines = Lines::default();
         let bytes = block.bytes();
         match &block.content {
@@ -115,14 +133,14 @@ impl<'o> Worker<'o> {
     }
 
     #[inline]
-    fn flush_if_much(&mut self, flush: &mut dyn FnMut(&mut Output, bool) -> Flow) -> Flow {
+    fn flush_if_much(&mut self, flush: &mut dyn FnMut(&mut Output<P>, bool) -> Flow) -> Flow {
         let rejects = self.emitter.output.rejects.len();
         let much = self.emitter.output.events.as_bytes().len() >= FLUSH
             || rejects > if self.emitter.options.strict { 0 } else { FLUSH_REJECTS };
         if much { flush(&mut self.emitter.output, false) } else { Flow::Continue(()) }
     }
 
-    fn lines(&mut self, bytes: &[u8], flush: &mut dyn FnMut(&mut Output, bool) -> Flow) -> Flow {
+    fn lines(&mut self, bytes: &[u8], flush: &mut dyn FnMut(&mut Output<P>, bool) -> Flow) -> Flow {
         // Valid as a whole, it is valid line by line: no line needs a look of its own.
         let text = simdutf8::basic::from_utf8(bytes).ok();
         let mut at = 0;
@@ -254,7 +272,7 @@ fn offset(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
-impl Emitter<'_> {
+impl<P: Places> Emitter<'_, P> {
     /// Writes the event of a record that stands at `at`.
     #[inline]
     fn emit(&mut self, bytes: &[u8], record: &Record<'_>, text: &str, at: usize) {
@@ -266,14 +284,15 @@ impl Emitter<'_> {
             Some(text) => Detail::parse(text, &mut self.cut),
             None => Detail::default(),
         };
-        let Output { events, tally, .. } = &mut self.output;
+        let Self { output: Output { events, tally, places, .. }, lines, .. } = self;
+        places.record(at..at + text.len(), || lines.up_to(at, bytes));
         let written = self.template.as_ref().and_then(|template| {
             let sheet = Sheet { template, source: bytes, events };
             mapping::write(record, &detail, &time, self.options.rules, &mut tally.notes, sheet)
         });
         let event_type = match written {
             Some(event_type) => event_type,
-            None => write_typed(record, &detail, time, text, self.options, &mut self.output),
+            None => write_typed(record, &detail, time, text, self.options, events, &mut tally.notes),
         };
         self.output.tally.event(event_type);
     }
@@ -317,13 +336,14 @@ fn write_typed<'a>(
     time: Timestamp,
     text: &str,
     options: &Options,
-    output: &mut Output,
+    events: &mut Events,
+    notes: &mut Notes,
 ) -> EventType {
-    let mut event = mapping::map(record, detail, time, options.rules, &mut output.tally.notes, &mut ());
+    let mut event = mapping::map(record, detail, time, options.rules, notes, &mut ());
     if options.event_id {
         event.metadata.product_log_id = record::id(text).ok();
     }
-    output.events.append(|events| options.writer.write(&event, events));
+    events.append(|events| options.writer.write(&event, events));
     event.metadata.event_type
 }
 

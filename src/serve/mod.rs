@@ -7,6 +7,7 @@
 //! - `answer`: the table of answers, made for Pub/Sub.
 //! - `normalizing`, `thread`, `download`: records in, events out.
 //! - `metrics`, `log`: what is told of it all.
+//! - `page`: the page for people, and what it asks.
 //!
 //! A push is answered 2xx only once its work is durable. Whoever pushes again harms nothing: runs of collect and ingest
 //! do what is not done yet, whoever asks and how often.
@@ -23,6 +24,7 @@ mod log;
 mod metrics;
 mod normalizing;
 mod observe;
+mod page;
 mod patience;
 mod push;
 mod router;

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::limits::Upload;
 use super::push::{self, Message};
-use super::{Service, collecting, feeding, normalizing, observe};
+use super::{Service, collecting, feeding, normalizing, observe, page};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -27,7 +27,7 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         router = router.route("/ingest", post(ingest));
     }
     if service.options.normalize.is_some() {
-        router = router.route("/normalize", post(normalizing::normalize));
+        router = router.route("/normalize", post(normalizing::normalize)).merge(page::routes());
     }
     let most = usize::try_from(service.options.limits.body).unwrap_or(usize::MAX);
     router

@@ -50,6 +50,7 @@ pub struct Feed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Writer {
     shape: Shape,
+    feed: Feed,
     /// The member of every noun, as JSON with its comma; empty without a namespace.
     namespace: String,
     /// The member of every metadata, likewise.
@@ -70,12 +71,17 @@ impl Writer {
             .map(|(key, value)| format!("{{\"key\":\"{}\",\"value\":\"{}\"}}", escaped(key), escaped(value)))
             .collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{name}{}],", labels.join(",")) };
-        Self { shape, namespace: namespace.unwrap_or_default(), labels }
+        Self { shape, feed: feed.clone(), namespace: namespace.unwrap_or_default(), labels }
     }
 
     /// The shape it writes.
     pub(crate) fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// What it adds for a feed.
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// The member that every noun has, as JSON with its comma; empty where there is none.

@@ -1,0 +1,142 @@
+//! `zoom-udm explain`: each record, its event, and which rule filled each field from what text.
+
+mod human;
+
+use super::inputs::{self, Progress};
+use super::mapping::RuleFlags;
+use super::{Exit, Fault, report, signal};
+use crate::explain::{self, Explained};
+use crate::normalize::Error;
+use clap::{Args, ValueEnum};
+use human::Human;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::sync::atomic::Ordering;
+
+/// Show each record beside its event: which rule filled which field from what text, and what was not mapped
+#[derive(Args)]
+#[command(after_help = "\
+Input is told apart by looking, as normalize does: a record a line, arrays, API pages; plain or gzip. Records are shown
+one after the other as they are read. What control characters could do to a terminal is shown instead of done.
+
+Examples:
+  zoom-udm explain records.ndjson | less -R
+  zoom-udm explain --color always records.json.gz | less -R
+  pbpaste | zoom-udm explain
+  zoom-udm explain records.ndjson --format json | jq -r '.unmapped[]? | select(.kind == \"change\") | .text'
+  zoom-udm explain records.ndjson --format json | jq 'select(.reject)'
+
+Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output failed, 75 stopped by a signal")]
+pub(super) struct Flags {
+    /// A file; `-` or nothing for standard input
+    input: Option<String>,
+    /// For people, or one JSON object a record
+    #[arg(long, value_enum, default_value_t)]
+    format: Form,
+    /// Whether to colour what is for people: auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    color: When,
+    #[command(flatten)]
+    rules: RuleFlags,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    #[default]
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl When {
+    fn holds(self, terminal: bool) -> bool {
+        let says = |name: &str, wanted: &str| std::env::var(name).is_ok_and(|value| value == wanted);
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                terminal && !plain && !says("TERM", "dumb")
+            }
+        }
+    }
+}
+
+pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+    let options = flags.rules.options()?;
+    signal::stop_at(&options.stop);
+    let terminal = io::stdout().is_terminal();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut human = Human::new(flags.color.holds(terminal));
+    let arguments: Vec<_> = flags.input.iter().cloned().collect();
+    // What is shown as it comes is progress enough.
+    let progress = Progress::start(&[], false);
+    let outcome = explain::run(inputs::open(&arguments, &progress), &options, &mut |told| {
+        match flags.format {
+            Form::Human => human.write(&told, &mut out)?,
+            Form::Json => json(&told, terminal, &mut out)?,
+        }
+        // Who types records in, or looks on as they come, waits for each.
+        if terminal || arguments.is_empty() { out.flush() } else { Ok(()) }
+    });
+    let finished = out.flush();
+    let summary = outcome.map_err(|error| match error {
+        Error::Output(error) => anyhow::Error::from(error).context("writing failed"),
+        error => error.into(),
+    })?;
+    finished.map_err(|error| anyhow::Error::from(error).context("writing failed"))?;
+    report::failures(&summary);
+    Ok(if !summary.failures.is_empty() {
+        Exit::Io
+    } else if options.stop.load(Ordering::Relaxed) {
+        Exit::Stopped
+    } else if summary.rejects > 0 {
+        Exit::Rejects
+    } else {
+        Exit::Done
+    })
+}
+
+/// One object and a newline. JSON lets some control characters stand in strings: not on a terminal.
+fn json(told: &Explained, terminal: bool, out: &mut impl Write) -> io::Result<()> {
+    if !terminal {
+        serde_json::to_writer(&mut *out, told)?;
+        return out.write_all(b"\n");
+    }
+    writeln!(out, "{}", on_a_terminal(&serde_json::to_string(told)?))
+}
+
+/// JSON with escapes for what must not reach a terminal. All of it is in strings: elsewhere JSON is ASCII.
+fn on_a_terminal(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if human::is_hidden(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                shown.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_on_a_terminal_steers_nothing_and_says_the_same() {
+        let text = "a\u{9b}31m\u{7f}\u{202e}\u{e0041}é\u{1b}]0;x\u{7}";
+        let json = serde_json::to_string(text).unwrap();
+        let shown = on_a_terminal(&json);
+        assert!(!shown.chars().any(human::is_hidden), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+    }
+}

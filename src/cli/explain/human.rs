@@ -1,0 +1,194 @@
+//! What is explained, for people at a terminal.
+
+use crate::explain::{Explained, Fill, Origin, Outcome, Raw, Refused, Story};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::builder::styling::{AnsiColor, Color, Style};
+use std::io::{self, Write};
+
+const fn colour(colour: AnsiColor) -> Style {
+    Style::new().fg_color(Some(Color::Ansi(colour)))
+}
+
+const PLAIN: Style = Style::new();
+const HEAD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const PATH: Style = colour(AnsiColor::Cyan);
+const TAKEN: Style = colour(AnsiColor::Green).underline();
+const LEFT: Style = colour(AnsiColor::Yellow);
+const REJECT: Style = colour(AnsiColor::Red).bold();
+
+/// How much of a text is shown.
+const MOST: usize = 2000;
+
+/// Writes what is explained for people.
+pub(super) struct Human {
+    colours: bool,
+    first: bool,
+}
+
+/// A text that is to be shown in a style: escaped, and not too long.
+struct Shown<'a>(Style, &'a str);
+
+impl Human {
+    pub(super) fn new(colours: bool) -> Self {
+        Self { colours, first: true }
+    }
+
+    /// Writes one record.
+    pub(super) fn write(&mut self, told: &Explained, out: &mut impl Write) -> io::Result<()> {
+        if !std::mem::take(&mut self.first) {
+            out.write_all(b"\n")?;
+        }
+        let place = format!("{}, line {} (byte {})", told.input, told.line, told.offset);
+        self.line(out, "", &[Shown(HEAD, &place)])?;
+        match &told.outcome {
+            Outcome::Event(story) => self.story(story, out),
+            Outcome::Reject { reject } => {
+                self.line(out, "  ", &[Shown(PLAIN, &raw(&told.record))])?;
+                self.reject(reject, out)
+            }
+        }
+    }
+
+    fn line(&self, out: &mut impl Write, indent: &str, parts: &[Shown<'_>]) -> io::Result<()> {
+        out.write_all(indent.as_bytes())?;
+        for Shown(style, text) in parts {
+            let text = safe(text);
+            if self.colours { write!(out, "{style}{text}{style:#}")? } else { write!(out, "{text}")? }
+        }
+        out.write_all(b"\n")
+    }
+
+    fn story(&self, story: &Story, out: &mut impl Write) -> io::Result<()> {
+        let width = story.members.iter().map(|member| member.name.chars().count()).max().unwrap_or(0).min(20);
+        for member in &story.members {
+            let name = format!("{:width$}  ", member.name);
+            self.line(out, "  ", &[Shown(DIM, &name), Shown(PLAIN, &member.text)])?;
+        }
+        out.write_all(b"\n")?;
+        for fill in &story.fills {
+            self.fill(fill, out)?;
+        }
+        if !story.unmapped.is_empty() {
+            out.write_all(b"\n")?;
+            self.line(out, "  ", &[Shown(LEFT, "not mapped")])?;
+        }
+        for left in &story.unmapped {
+            let (field, why) = (format!("{}: ", left.field), format!(" ({})", left.why));
+            self.line(
+                out,
+                "    ",
+                &[Shown(PLAIN, &field), Shown(LEFT, &quoted(&left.text)), Shown(DIM, &why)],
+            )?;
+        }
+        for noted in &story.notes {
+            let times = if noted.times > 1 { format!(", {} times", noted.times) } else { String::new() };
+            self.line(out, "  ", &[Shown(LEFT, "note: "), Shown(PLAIN, &format!("{}{times}", noted.words))])?;
+        }
+        Ok(())
+    }
+
+    /// Field ← rule ← source text.
+    fn fill(&self, fill: &Fill, out: &mut impl Write) -> io::Result<()> {
+        self.line(out, "  ", &[Shown(PATH, &fill.path), Shown(PLAIN, "  "), Shown(HEAD, &fill.value)])?;
+        // The value of a label comes next, with the same rule.
+        if fill.rule.row.is_some() && fill.path.ends_with(".key") {
+            return Ok(());
+        }
+        let rule = &fill.rule;
+        let words = format!("{}  ", rule.words);
+        let from = match rule.name {
+            "" => format!("[{}]", rule.basis),
+            name if rule.source == "option" => format!("[{name}]"),
+            name => format!("[{} {name}, {}]", rule.source, rule.basis),
+        };
+        if rule.source == "constant" {
+            return self.line(out, "      ", &[Shown(DIM, "← constant")]);
+        }
+        self.line(out, "      ", &[Shown(DIM, "← "), Shown(PLAIN, &words), Shown(DIM, &from)])?;
+        match &fill.source {
+            None => Ok(()),
+            Some(source) => self.source(source, rule.source == "field" && source.text == fill.value, out),
+        }
+    }
+
+    fn source(&self, source: &Origin, as_it_is: bool, out: &mut impl Write) -> io::Result<()> {
+        let field = format!("{}  ", source.field);
+        let start = [Shown(DIM, "← "), Shown(PLAIN, &field)];
+        let mut parts = Vec::from(start);
+        let [before, taken, after] = split(source);
+        if as_it_is {
+            parts.push(Shown(DIM, "all of it, as it is"));
+        } else {
+            parts.extend([Shown(PLAIN, &before), Shown(TAKEN, &taken), Shown(PLAIN, &after)]);
+        }
+        self.line(out, "      ", &parts)
+    }
+
+    fn reject(&self, reject: &Refused, out: &mut impl Write) -> io::Result<()> {
+        let found = format!("{}: ", reject.reason);
+        self.line(
+            out,
+            "  ",
+            &[Shown(REJECT, "rejected, "), Shown(REJECT, &found), Shown(PLAIN, &reject.what)],
+        )?;
+        self.line(out, "  ", &[Shown(DIM, "expected: "), Shown(PLAIN, reject.expected)])?;
+        self.line(out, "  ", &[Shown(DIM, "to do:    "), Shown(PLAIN, reject.cure)])
+    }
+}
+
+/// The text of a source before, in and behind what was taken; all of it is taken where it stands in several places.
+fn split(source: &Origin) -> [String; 3] {
+    let ([[at, _]], [[start, end]]) = (&source.at[..], &source.taken[..]) else {
+        return [String::new(), source.text.clone(), String::new()];
+    };
+    let (start, end) = (start.saturating_sub(*at), end.saturating_sub(*at));
+    let part =
+        |from: usize, to: usize| source.text.chars().skip(from).take(to.saturating_sub(from)).collect();
+    [part(0, start), part(start, end), part(end, usize::MAX)]
+}
+
+fn quoted(text: &str) -> String {
+    format!("“{text}”")
+}
+
+fn raw(record: &Raw) -> String {
+    let decoded =
+        |text: &String| String::from_utf8_lossy(&BASE64.decode(text).unwrap_or_default()).into_owned();
+    match record {
+        Raw::Text(text) => text.clone(),
+        Raw::Base64(text) => decoded(text),
+        Raw::Start(text) => decoded(text) + "…",
+    }
+}
+
+/// A text that does nothing to a terminal: what it could be steered with is shown as escapes. The rest of one that is
+/// too long is counted.
+fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(MOST) {
+        match character {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            hidden if is_hidden(hidden) => out.push_str(&format!("\\u{{{:x}}}", u32::from(hidden))),
+            other => out.push(other),
+        }
+    }
+    match characters.count() {
+        0 => out,
+        more => format!("{out}… ({more} more characters)"),
+    }
+}
+
+/// Whether a character steers a terminal or the direction of its text, or cannot be seen.
+pub(super) fn is_hidden(character: char) -> bool {
+    character.is_control() && character != '\n'
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+}

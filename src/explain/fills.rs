@@ -1,0 +1,223 @@
+//! What fills each field of an event: told by the mapping, brought into the event's order.
+
+use super::leaves;
+use super::sources::{Found, Origin, Sources};
+use crate::mapping::{self, Notes, ROWS, Row, Source, Trace};
+use crate::normalize::Options;
+use crate::record::{self, Field};
+use crate::time::Timestamp;
+use crate::udm::{Case, EventType, Shape};
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// One field of the event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fill {
+    /// Its path in the event: `target.user.emailAddresses[0]`.
+    pub path: String,
+    /// Its text.
+    pub value: String,
+    /// Which rule filled it.
+    pub rule: Rule,
+    /// From what text; nothing where it is the same for every record.
+    pub source: Option<Origin>,
+}
+
+/// What filled a field: a row of the table, or an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// The row's place in the table, from 0, as `zoom-udm mapping --format json` has it; none for an option.
+    pub row: Option<usize>,
+    /// The kind of source: `field`, `detail`, `key`, …, `option`.
+    pub source: &'static str,
+    /// The source's name.
+    pub name: &'static str,
+    /// The rule in words.
+    pub words: &'static str,
+    /// Who says so: `Google`, `decided`, or `option`.
+    pub basis: &'static str,
+}
+
+impl Rule {
+    fn of(row: &'static Row) -> Self {
+        let (source, name) = row.source.parts();
+        let place = ROWS.iter().position(|known| std::ptr::eq(known, row));
+        Self { row: place, source, name, words: row.rule, basis: row.basis.text() }
+    }
+
+    const fn option(name: &'static str, words: &'static str) -> Self {
+        Self { row: None, source: "option", name, words, basis: "option" }
+    }
+}
+
+const DEFAULT_TIME: Rule = Rule::option("--default-time", "the record has no usable time");
+const NAMESPACE: Rule = Rule::option("--namespace", "in every principal, target and about");
+const LABEL: Rule = Rule::option("--label", "in every event, in the order given");
+const EVENT_ID: Rule = Rule::option("--event-id", "the SHA-256 of the record's canonical JSON");
+
+/// A field of the event, with its origin in bytes.
+pub(super) struct Filled {
+    pub(super) fill: Fill,
+    pub(super) row: Option<&'static Row>,
+    pub(super) found: Option<Found>,
+}
+
+/// What fills the event that the record in `text` became.
+pub(super) fn fills(
+    sources: &Sources<'_, '_>,
+    time: Timestamp,
+    options: &Options,
+    (text, event): (&str, &str),
+    notes: &mut Notes,
+) -> Vec<Filled> {
+    let mut listener =
+        Listener { sources, fills: Vec::new(), entries: 0, lengths: HashMap::new(), default_time: false };
+    let own_time = sources.record.get(Field::Time).and_then(Timestamp::parse);
+    listener.default_time = own_time.is_none();
+    mapping::map(sources.record, sources.detail, time, options.rules, notes, &mut listener);
+    listener.event_type();
+    listener.options(text, options);
+    let mut fills = listener.fills;
+    if options.writer.shape() == Shape::Udm(Case::Snake) {
+        fills.iter_mut().for_each(|filled| filled.fill.path = snake(&filled.fill.path));
+    }
+    let order = leaves::order(event);
+    fills.sort_by_key(|filled| order.get(&filled.fill.path).copied().unwrap_or(usize::MAX));
+    fills
+}
+
+/// Hears what the mapping puts where.
+struct Listener<'s, 'r, 'a> {
+    sources: &'s Sources<'r, 'a>,
+    fills: Vec<Filled>,
+    /// How many entries of `about` began.
+    entries: usize,
+    /// How long the list at each path is.
+    lengths: HashMap<String, usize>,
+    default_time: bool,
+}
+
+/// Lists that the table's paths do not mark as such.
+const LISTS: [&str; 2] = ["target.user.department", "principal.user.emailAddresses"];
+const EMAILS: &str = "target.user.emailAddresses";
+
+impl Trace for Listener<'_, '_, '_> {
+    fn filled(&mut self, row: &'static Row, value: &str) {
+        let found = self.sources.find(row, value, self.entries.saturating_sub(1));
+        let path = self.path(row);
+        let Some(label) = path.strip_suffix(".label") else {
+            return self.push(path, value, Rule::of(row), Some(row), found);
+        };
+        let key = match row.source {
+            Source::Key(name) | Source::FirstUser(name) | Source::FurtherUser(name) => name,
+            Source::Constant | Source::Field(_) | Source::Detail(_) => "",
+        };
+        self.push(format!("{label}.key"), key, Rule::of(row), Some(row), found.clone());
+        self.push(format!("{label}.value"), value, Rule::of(row), Some(row), found);
+    }
+
+    fn entry(&mut self) {
+        self.entries += 1;
+    }
+
+    fn clipped(&mut self, row: &'static Row, value: &str) {
+        let sources = self.sources;
+        let of_row = |filled: &&mut Filled| filled.row.is_some_and(|known| std::ptr::eq(known, row));
+        for filled in self.fills.iter_mut().filter(of_row) {
+            value.clone_into(&mut filled.fill.value);
+            filled.found = sources.find(row, value, 0);
+            filled.fill.source = filled.found.as_ref().map(|found| sources.origin(found));
+        }
+    }
+}
+
+impl Listener<'_, '_, '_> {
+    /// Where a row puts its next value: a label's ends in `.label`.
+    fn path(&mut self, row: &Row) -> String {
+        let path = row.path.replacen("about[]", &format!("about[{}]", self.entries.saturating_sub(1)), 1);
+        if LISTS.contains(&row.path) || row.path == EMAILS {
+            let index = self.next(&path);
+            return format!("{path}[{index}]");
+        }
+        match path.split_once("[]") {
+            None => path,
+            Some((list, rest)) => {
+                let index = self.next(list);
+                format!("{list}[{index}]{}", if rest.is_empty() { ".label" } else { rest })
+            }
+        }
+    }
+
+    /// The place of the next element of a list.
+    fn next(&mut self, list: &str) -> usize {
+        let length = self.lengths.entry(list.to_owned()).or_default();
+        *length += 1;
+        *length - 1
+    }
+
+    fn push(
+        &mut self,
+        path: String,
+        value: &str,
+        rule: Rule,
+        row: Option<&'static Row>,
+        found: Option<Found>,
+    ) {
+        let is_time = row.is_some_and(|row| row.source == Source::Field(Field::Time));
+        let (rule, found) = if is_time && self.default_time { (DEFAULT_TIME, None) } else { (rule, found) };
+        let source = found.as_ref().map(|found| self.sources.origin(found));
+        self.fills.push(Filled { fill: Fill { path, value: value.to_owned(), rule, source }, row, found });
+    }
+
+    /// What decided on the event type: the record's own where UDM knows it, otherwise who is named.
+    fn event_type(&mut self) {
+        let known =
+            self.sources.record.get(Field::EventType).is_some_and(|name| EventType::named(name).is_some());
+        let whole = Some(Field::EventType).filter(|_| known).map(|field| self.sources.whole(field, ""));
+        let names = |filled: &&Filled| {
+            let source = filled.row.map(|row| row.source);
+            matches!(source, Some(Source::Field(Field::Operator) | Source::Detail("email")))
+        };
+        let found = whole.or_else(|| self.fills.iter().find(names).and_then(|filled| filled.found.clone()));
+        let is_type = |filled: &&mut Filled| {
+            filled.row.is_some_and(|row| row.source == Source::Field(Field::EventType))
+        };
+        let sources = self.sources;
+        if let Some(filled) = self.fills.iter_mut().find(is_type) {
+            filled.fill.source = found.as_ref().map(|found| sources.origin(found));
+            filled.found = found;
+        }
+    }
+
+    /// What options add.
+    fn options(&mut self, text: &str, options: &Options) {
+        if let Some(id) = Some(text).filter(|_| options.event_id).and_then(|text| record::id(text).ok()) {
+            self.push("metadata.productLogId".to_owned(), &id, EVENT_ID, None, None);
+        }
+        for (index, (key, value)) in options.writer.feed().labels.iter().enumerate() {
+            for (name, text) in [("key", key), ("value", value)] {
+                self.push(format!("metadata.ingestionLabels[{index}].{name}"), text, LABEL, None, None);
+            }
+        }
+        let Some(namespace) = &options.writer.feed().namespace else { return };
+        let there = |noun: &str| self.fills.iter().any(|filled| filled.fill.path.starts_with(noun));
+        let mut nouns: Vec<_> =
+            ["principal", "target"].into_iter().filter(|noun| there(noun)).map(str::to_owned).collect();
+        nouns.extend((0..self.entries).map(|entry| format!("about[{entry}]")));
+        for noun in nouns {
+            self.push(format!("{noun}.namespace"), namespace, NAMESPACE, None, None);
+        }
+    }
+}
+
+/// A path with its names in snake_case.
+fn snake(path: &str) -> String {
+    let mut out = String::with_capacity(path.len() + 8);
+    for character in path.chars() {
+        if character.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(character.to_ascii_lowercase());
+    }
+    out
+}

@@ -1,0 +1,187 @@
+//! Where in a record the text stands that a row took.
+
+use super::Span;
+use crate::detail::{Change, Detail, JsonUser, JsonUsers, Places, within};
+use crate::json::members;
+use crate::mapping::{Row, Source};
+use crate::record::{Field, Record};
+use serde::Serialize;
+use std::ops::Range;
+
+/// Where a value comes from: a field of the record, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The field.
+    pub field: &'static str,
+    /// The text in which it was found: the whole field, a change with its key, a member of the detail's JSON.
+    pub text: String,
+    /// Where that stands in the field's text. Two places where the detail's JSON stands in its middle.
+    pub at: Vec<Span>,
+    /// What of it was taken, likewise.
+    pub taken: Vec<Span>,
+}
+
+/// An origin in bytes of a field's text.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) field: Field,
+    pub(super) at: Vec<Range<usize>>,
+    pub(super) taken: Vec<Range<usize>>,
+}
+
+/// A record that was read, with what finds the places in it.
+pub(super) struct Sources<'r, 'a> {
+    pub(super) record: &'r Record<'a>,
+    pub(super) detail: &'r Detail<'a>,
+    pub(super) places: &'r Places,
+    users: JsonUsers<'a>,
+    characters: [Characters; Field::ALL.len()],
+}
+
+impl<'r, 'a> Sources<'r, 'a> {
+    pub(super) fn new(record: &'r Record<'a>, detail: &'r Detail<'a>, places: &'r Places) -> Self {
+        let characters = Field::ALL.map(|field| Characters::new(record.get(field).unwrap_or_default()));
+        Self { record, detail, places, users: detail.users(), characters }
+    }
+
+    fn text(&self, field: Field) -> &'a str {
+        self.record.get(field).unwrap_or_default()
+    }
+
+    /// Where `value`, which `row` put, comes from; of a further user's, the entry of `about` must be known.
+    pub(super) fn find(&self, row: &Row, value: &str, entry: usize) -> Option<Found> {
+        match row.source {
+            Source::Constant => None,
+            Source::Field(field) => Some(self.whole(field, value)),
+            Source::Detail("role") | Source::Key(_) => self.change(value),
+            Source::Detail(_) => {
+                let taken = self.places.find(value);
+                Some(Found { field: Field::OperationDetail, at: taken.clone(), taken })
+            }
+            Source::FirstUser(member) => self.member(self.users.first.as_ref()?, member, value),
+            Source::FurtherUser(member) => self.member(self.users.further.get(entry)?, member, value),
+        }
+    }
+
+    /// All of a field, of which `value` was taken; all of it, where that had to be made.
+    pub(super) fn whole(&self, field: Field, value: &str) -> Found {
+        let text = self.text(field);
+        let whole = 0..text.len();
+        Found { field, at: vec![whole.clone()], taken: vec![within(text, value).unwrap_or(whole)] }
+    }
+
+    /// The change whose value `value` is of.
+    fn change(&self, value: &str) -> Option<Found> {
+        let change = self.detail.changes.iter().find(|change| within(change.value, value).is_some())?;
+        Some(Found { field: Field::OperationDetail, at: self.piece(change), taken: self.places.find(value) })
+    }
+
+    /// Where a change stands: from its key to the end of its value.
+    pub(super) fn piece(&self, change: &Change<'_>) -> Vec<Range<usize>> {
+        let (mut key, value) = (self.places.find(change.key), self.places.find(change.value));
+        match (key.pop(), value.split_first()) {
+            (Some(key), Some((first, rest))) => {
+                let joined = std::iter::once(key.start..first.end.max(key.end));
+                joined.chain(rest.iter().cloned()).collect()
+            }
+            (Some(key), None) => vec![key],
+            (None, _) => value,
+        }
+    }
+
+    /// The member of a user in the detail's JSON.
+    fn member(&self, user: &JsonUser<'_>, name: &str, value: &str) -> Option<Found> {
+        // Of a member given twice the last counts.
+        let (key, text) = members(user.json).filter(|(key, _)| is_string(key, name)).last()?;
+        let (key, whole) = (self.places.find(key).pop()?, self.places.find(text).pop()?);
+        let taken = self.places.find(value);
+        let inside = taken.len() == 1 && whole.start <= taken[0].start && taken[0].end <= whole.end;
+        Some(Found {
+            field: Field::OperationDetail,
+            at: vec![key.start.saturating_sub(1)..whole.end],
+            taken: if inside { taken } else { vec![whole] },
+        })
+    }
+
+    /// An origin as it is told: in characters, with its text.
+    pub(super) fn origin(&self, found: &Found) -> Origin {
+        Origin {
+            field: found.field.name(),
+            text: self.said(found.field, &found.at),
+            at: self.spans(found.field, &found.at),
+            taken: self.spans(found.field, &found.taken),
+        }
+    }
+
+    /// The text in some places of a field.
+    pub(super) fn said(&self, field: Field, places: &[Range<usize>]) -> String {
+        places.iter().filter_map(|place| self.text(field).get(place.clone())).collect()
+    }
+
+    /// Places of a field, in characters.
+    pub(super) fn spans(&self, field: Field, places: &[Range<usize>]) -> Vec<Span> {
+        let (text, characters) = (self.text(field), &self.characters[field as usize]);
+        places.iter().map(|place| [place.start, place.end].map(|at| characters.before(text, at))).collect()
+    }
+}
+
+/// Whether the inside of a JSON string says `name`.
+pub(super) fn is_string(inside: &str, name: &str) -> bool {
+    if !inside.contains('\\') {
+        return inside == name;
+    }
+    serde_json::from_str::<String>(&format!("\"{inside}\"")).is_ok_and(|text| text == name)
+}
+
+/// Counts the characters of a text up to any byte of it, without going through all of it each time.
+struct Characters {
+    /// How many characters begin before each step; none where each byte is one.
+    steps: Vec<usize>,
+}
+
+const STEP: usize = 256;
+
+impl Characters {
+    fn new(text: &str) -> Self {
+        if text.is_ascii() {
+            return Self { steps: Vec::new() };
+        }
+        let mut count = 0;
+        let steps = text.as_bytes().chunks(STEP).map(|step| {
+            let before = count;
+            count += step.iter().filter(|byte| begins(**byte)).count();
+            before
+        });
+        Self { steps: steps.collect() }
+    }
+
+    fn before(&self, text: &str, at: usize) -> usize {
+        let at = at.min(text.len());
+        if self.steps.is_empty() {
+            return at;
+        }
+        let step = (at / STEP).min(self.steps.len() - 1);
+        let rest = &text.as_bytes()[step * STEP..at];
+        self.steps[step] + rest.iter().filter(|byte| begins(**byte)).count()
+    }
+}
+
+/// Whether a byte of UTF-8 begins a character.
+fn begins(byte: u8) -> bool {
+    byte & 0xC0 != 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_counted_up_to_any_byte() {
+        let text = "aé北🙂".repeat(300);
+        let characters = Characters::new(&text);
+        for (count, (at, _)) in text.char_indices().enumerate() {
+            assert_eq!(characters.before(&text, at), count);
+        }
+        assert_eq!(characters.before(&text, text.len()), 1200);
+    }
+}

@@ -1,0 +1,107 @@
+//! One record after the other, each beside what it became: for whoever wants to see, not for speed.
+
+use super::frame::Block;
+use super::order::{Blocks, Inputs};
+use super::reject::Part;
+use super::summary::Summary;
+use super::work::{Flow, Output, Places, Worker};
+use super::{Error, Input, Options};
+use crate::refusal::Refusal;
+use memchr::memchr;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+/// One record, and what became of it.
+#[derive(Debug)]
+pub(crate) struct Looked<'a> {
+    /// The name of the input.
+    pub(crate) input: &'a str,
+    /// The line it begins on, from 1.
+    pub(crate) line: u64,
+    /// The byte of the (unpacked) input it begins at, from 0.
+    pub(crate) offset: u64,
+    /// Its bytes: of an event's record those of the object, with white space around it perhaps.
+    pub(crate) raw: &'a [u8],
+    /// Which part of it: rejects that are too long come in several.
+    pub(crate) part: Part,
+    /// The event, without its newline, as [`super::run`] writes it; or why there is none.
+    pub(crate) outcome: Result<&'a [u8], &'a Refusal>,
+}
+
+/// The records of a block that became events.
+#[derive(Debug, Default)]
+struct Records(Vec<(Range<usize>, u64)>);
+
+impl Places for Records {
+    fn record(&mut self, place: Range<usize>, line: impl FnOnce() -> u64) {
+        self.0.push((place, line()));
+    }
+}
+
+/// Normalizes every input on this thread and shows each record, in order, to `look`; an error of its own ends the run.
+///
+/// # Errors
+/// [`Error::Output`] with what `look` returned.
+pub(crate) fn each(
+    inputs: impl Iterator<Item = Input> + Send,
+    options: &Options,
+    look: &mut dyn FnMut(&Looked<'_>) -> io::Result<()>,
+) -> Result<Summary, Error> {
+    let (mut blocks, mut block) = (Inputs::new(inputs, options), Block::default());
+    let mut worker = Worker::<Records>::new(options);
+    let (mut line, mut summary, mut failed) = (1, Summary::default(), None);
+    while !options.stop.load(Ordering::Relaxed) && blocks.next(&mut block, &mut summary.failures) {
+        summary.bytes_in += block.bytes().len() as u64;
+        let start = block.line.unwrap_or(line);
+        let flow = worker.work(&block, &mut |output, _| {
+            line = start + output.tally.lines;
+            summary.add(std::mem::take(&mut output.tally), output.events.as_bytes().len() as u64);
+            let shown = show(&block, start, output, look);
+            output.events.clear();
+            output.rejects.clear();
+            output.places.0.clear();
+            match shown {
+                Ok(()) => Flow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    Flow::Break(())
+                }
+            }
+        });
+        if flow.is_break() {
+            break;
+        }
+    }
+    summary.stopped = options.stop.load(Ordering::Relaxed);
+    failed.map_or(Ok(summary), |error| Err(Error::Output(error)))
+}
+
+/// Shows the records of a block, or of a part of it: events and rejects each are in order, and stand at different places.
+fn show(
+    block: &Block,
+    start: u64,
+    output: &Output<Records>,
+    look: &mut dyn FnMut(&Looked<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let (mut events, mut rejects) = (output.events.as_bytes(), output.rejects.iter().peekable());
+    let mut see = |place: &Range<usize>, line: u64, part, outcome| {
+        look(&Looked {
+            input: &block.input,
+            line: start + line,
+            offset: block.offset + place.start as u64,
+            raw: &block.bytes()[place.clone()],
+            part,
+            outcome,
+        })
+    };
+    for (place, line) in &output.places.0 {
+        while let Some(reject) = rejects.next_if(|reject| reject.place.start < place.start) {
+            see(&reject.place, reject.line, reject.part, Err(&reject.refusal))?;
+        }
+        let end = memchr(b'\n', events).unwrap_or(events.len());
+        see(place, *line, Part::Whole, Ok(&events[..end]))?;
+        events = events.get(end + 1..).unwrap_or_default();
+    }
+    rejects.try_for_each(|reject| see(&reject.place, reject.line, reject.part, Err(&reject.refusal)))
+}

@@ -1,0 +1,191 @@
+//! The page for people: raw records beside their events, and what filled each field.
+//!
+//! The page is three modules of plain JavaScript, a style and a document, all in the binary: it works offline and has
+//! no build step. It posts what it is given to `/explain` and shows what comes back, as text and nothing else.
+
+use super::Service;
+use super::answer::Answer;
+use super::limits::{Limits, Upload};
+use crate::explain::{self, Explained};
+use crate::ingest::{self, guarded};
+use crate::mapping::{Rules, Values};
+use crate::normalize::{Error, Input, Options, Summary};
+use crate::time::Timestamp;
+use crate::udm::{Case, Feed, Shape, Writer};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Query, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use serde_json::json;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// Nothing from elsewhere, nothing inline, nothing that frames or is framed.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What a body may have, packed or not; and what it may unpack to.
+const MOST_BYTES: u64 = 16 << 20;
+const MOST_UNPACKED: u64 = 64 << 20;
+/// How many records are explained of one body: what a page can hold.
+const MOST_RECORDS: u64 = 20_000;
+/// How many bodies are held at once, and how many of these are explained: each keeps a thread busy.
+const HELD: usize = 8;
+const AT_ONCE: usize = 2;
+/// How much of an answer goes out at once, and how many of these wait to be taken.
+const CHUNK: usize = 64 << 10;
+const WAITING: usize = 4;
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The page at `/`, what it is made of below `/page/`, and `POST /explain`.
+pub(super) fn routes() -> Router<Arc<Service>> {
+    let asset = |kind: &'static str, text: &'static str| get(move || async move { answer(kind, text) });
+    let [held, turns] = [HELD, AT_ONCE].map(|most| Arc::new(Semaphore::new(most)));
+    Router::new()
+        .route("/", asset("text/html; charset=utf-8", include_str!("page/index.html")))
+        .route("/page/app.js", asset(JAVASCRIPT, include_str!("page/app.js")))
+        .route("/page/card.js", asset(JAVASCRIPT, include_str!("page/card.js")))
+        .route("/page/records.js", asset(JAVASCRIPT, include_str!("page/records.js")))
+        .route("/page/style.css", asset("text/css; charset=utf-8", include_str!("page/style.css")))
+        .route(
+            "/explain",
+            post(move |service, query, request| explain([held, turns], service, query, request)),
+        )
+}
+
+fn answer(kind: &'static str, body: impl Into<Body>) -> Response {
+    let headers: [(HeaderName, &str); 6] = [
+        (CONTENT_TYPE, kind),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    (headers, body.into()).into_response()
+}
+
+/// Answers one JSON object a record, as `zoom-udm explain --format json` does; then, last, one that counts:
+/// `{"end":{"records","events","rejects","more","failure"}}`.
+async fn explain(
+    [held, turns]: [Arc<Semaphore>; 2],
+    State(service): State<Arc<Service>>,
+    Query(query): Query<Vec<(String, String)>>,
+    request: Request,
+) -> Response {
+    let options = match options(&query) {
+        Ok(options) => options,
+        Err(wrong) => {
+            let mut refused = answer("text/plain; charset=utf-8", wrong);
+            *refused.status_mut() = StatusCode::BAD_REQUEST;
+            return refused;
+        }
+    };
+    let Ok(held) = held.try_acquire_owned() else {
+        return Answer::again("too much is being explained at once; send it again", 1).into_response();
+    };
+    let limits = &service.options.limits;
+    let limits = Limits { body: limits.body.min(MOST_BYTES), ..limits.clone() };
+    let body = match Upload::new(request.into_body(), &limits).whole().await {
+        Ok(body) => body,
+        Err(broken) => return Answer::from(broken).into_response(),
+    };
+    // Never closed.
+    let turn = (held, turns.acquire_owned().await.ok());
+    let (sender, receiver) = mpsc::channel::<Bytes>(WAITING);
+    tokio::task::spawn_blocking(move || tell(body, &options, sender, turn));
+    let chunks = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (Ok::<_, io::Error>(chunk), receiver))
+    });
+    answer("application/x-ndjson", Body::from_stream(chunks))
+}
+
+/// The mapping's options, as the flags of the command line call them.
+fn options(query: &[(String, String)]) -> Result<Options, String> {
+    let (mut options, mut feed, mut case) = (Options::default(), Feed::default(), Case::Camel);
+    for (name, value) in query {
+        match (name.as_str(), value.as_str()) {
+            ("values", "new") | ("clip" | "event_id", "0") | ("case", "camel") | (_, "") => {}
+            ("values", "verbatim") => options.rules = Rules { values: Values::Verbatim, ..options.rules },
+            ("clip", "1") => options.rules.clip = true,
+            ("event_id", "1") => options.event_id = true,
+            ("case", "snake") => case = Case::Snake,
+            ("namespace", namespace) => feed.namespace = Some(namespace.to_owned()),
+            ("label", label) => match label.split_once('=').filter(|(key, _)| !key.is_empty()) {
+                Some((key, value)) => feed.labels.push((key.to_owned(), value.to_owned())),
+                None => return Err("a label is KEY=VALUE, like env=prod".to_owned()),
+            },
+            ("default_time", time) => {
+                let wrong = || "the default time is a time like 2024-01-31T00:00:00Z".to_owned();
+                options.default_time = Some(Timestamp::parse(time).ok_or_else(wrong)?);
+            }
+            _ => {
+                return Err(
+                    "an option is values, case, clip, event_id, namespace, label or default_time".to_owned()
+                );
+            }
+        }
+    }
+    options.writer = Writer::new(Shape::Udm(case), &feed);
+    Ok(options)
+}
+
+type Turn = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+/// Explains a body into chunks, until all is told or nobody listens any more.
+fn tell(body: Vec<u8>, options: &Options, sender: mpsc::Sender<Bytes>, turn: Turn) {
+    let limits = ingest::Limits { bytes: MOST_UNPACKED, ..ingest::Limits::default() };
+    let input = match guarded(Box::new(io::Cursor::new(body)), limits) {
+        Ok(reader) => Input::new("input", reader),
+        Err(error) => Input::failed("input", error),
+    };
+    let mut chunks = Chunks { sender, chunk: Vec::with_capacity(CHUNK) };
+    let (mut records, mut rejects) = (0, 0);
+    let outcome = explain::run(std::iter::once(input), options, &mut |told: Explained| {
+        if records == MOST_RECORDS {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        records += 1;
+        rejects += u64::from(matches!(told.outcome, explain::Outcome::Reject { .. }));
+        serde_json::to_writer(&mut chunks.chunk, &told)?;
+        chunks.end_line()
+    });
+    let failure = failure(&outcome);
+    let more = records == MOST_RECORDS && matches!(outcome, Err(Error::Output(_)));
+    let end = json!({"end": {
+        "records": records, "events": records - rejects, "rejects": rejects, "more": more, "failure": failure,
+    }});
+    chunks.chunk.extend_from_slice(end.to_string().as_bytes());
+    // If nobody listens any more, nobody is to be told.
+    let _ = chunks.end_line().and_then(|()| chunks.send());
+    drop(turn);
+}
+
+/// Why a body could not be read to its end.
+fn failure(outcome: &Result<Summary, Error>) -> Option<String> {
+    outcome.as_ref().ok()?.failures.first().map(|failure| failure.error.to_string())
+}
+
+struct Chunks {
+    sender: mpsc::Sender<Bytes>,
+    chunk: Vec<u8>,
+}
+
+impl Chunks {
+    fn end_line(&mut self) -> io::Result<()> {
+        self.chunk.push(b'\n');
+        if self.chunk.len() >= CHUNK { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
+        self.sender.blocking_send(chunk.into()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}

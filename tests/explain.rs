@@ -1,0 +1,328 @@
+//! What explain lists is the event, and where it says something stands, there it stands.
+
+mod common;
+
+use common::{TIME, directory, files, gzip, json_lines, ran, root, run_pieces, text, zoom_udm};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use zoom_udm::corpus::{self, Kind};
+use zoom_udm::explain::{self, Explained, Outcome, Raw, Span, Story};
+use zoom_udm::mapping::{Rules, Values};
+use zoom_udm::normalize::{Options, is_gzip};
+use zoom_udm::time::Timestamp;
+use zoom_udm::udm::{Case, Feed, Shape, Writer};
+
+/// An event put together from what fills it, members in the order in which they come.
+enum Tree {
+    Leaf(String),
+    Object(Vec<(String, Tree)>),
+    List(Vec<Tree>),
+}
+
+impl Tree {
+    /// Puts a text where a path leads. Everything is new or comes right behind what is there.
+    fn put(&mut self, path: &str, value: &str) {
+        let (list, name) = (path.starts_with('['), path.trim_start_matches('['));
+        if path.is_empty() {
+            *self = Self::Leaf(value.to_owned());
+            return;
+        }
+        let end = name.find(if list { ']' } else { '.' });
+        let bracket = if list { None } else { name.find('[') };
+        let end = match (end, bracket) {
+            (Some(end), Some(bracket)) => end.min(bracket),
+            (Some(end), None) => end,
+            (None, bracket) => bracket.unwrap_or(name.len()),
+        };
+        let rest = name[end..].trim_start_matches([']', '.']);
+        let empty = || if rest.starts_with('[') { Self::List(vec![]) } else { Self::Object(vec![]) };
+        match self {
+            Self::List(elements) => {
+                let index: usize = name[..end].parse().expect("it is a place in a list");
+                assert!(index + 1 >= elements.len() && index <= elements.len(), "{path} is out of order");
+                if index == elements.len() {
+                    elements.push(empty());
+                }
+                elements[index].put(rest, value);
+            }
+            Self::Object(members) => {
+                let name = &name[..end];
+                if members.last().is_none_or(|(last, _)| last != name) {
+                    assert!(members.iter().all(|(known, _)| known != name), "{path} is out of order");
+                    members.push((name.to_owned(), empty()));
+                }
+                members.last_mut().expect("there is one").1.put(rest, value);
+            }
+            Self::Leaf(_) => panic!("{path} is filled twice"),
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Leaf(text) => out.push_str(&serde_json::to_string(text).expect("a text can be written")),
+            Self::Object(members) => {
+                for (index, (name, value)) in members.iter().enumerate() {
+                    let _ = write!(out, "{}\"{name}\":", if index == 0 { '{' } else { ',' });
+                    value.write(out);
+                }
+                out.push('}');
+            }
+            Self::List(elements) => {
+                for (index, value) in elements.iter().enumerate() {
+                    out.push(if index == 0 { '[' } else { ',' });
+                    value.write(out);
+                }
+                out.push(']');
+            }
+        }
+    }
+}
+
+fn rebuilt(story: &Story) -> String {
+    let mut tree = Tree::Object(vec![]);
+    story.fills.iter().for_each(|fill| tree.put(&fill.path, &fill.value));
+    let mut out = String::new();
+    tree.write(&mut out);
+    out
+}
+
+/// The text at some places of a text.
+fn at(whole: &str, spans: &[Span]) -> String {
+    let characters: Vec<char> = whole.chars().collect();
+    spans.iter().flat_map(|&[start, end]| &characters[start..end]).collect()
+}
+
+/// Every source stands where it is said to stand, and says what it is said to say.
+fn check_places(story: &Story) {
+    let member = |name: &str| {
+        let found = story.members.iter().rfind(|member| member.name == name);
+        found.unwrap_or_else(|| panic!("{name} is no member")).text.as_str()
+    };
+    for fill in &story.fills {
+        let Some(source) = &fill.source else {
+            assert!(
+                matches!(fill.rule.source, "constant" | "option") || fill.value == "GENERIC_EVENT",
+                "{fill:?} has no source"
+            );
+            continue;
+        };
+        assert_eq!(at(member(source.field), &source.at), source.text, "{fill:?}");
+        let taken = at(member(source.field), &source.taken);
+        assert!(source.text.contains(&taken) || source.at.len() > 1, "{fill:?}");
+        let copied = matches!(fill.rule.source, "field" | "key" | "detail")
+            && !fill.path.ends_with(".key")
+            && !["time", "event_type"].contains(&fill.rule.name);
+        if copied {
+            assert_eq!(taken, fill.value, "{fill:?}");
+        }
+    }
+    for left in &story.unmapped {
+        if !left.at.is_empty() {
+            assert_eq!(at(member(&left.field), &left.at), left.text, "{left:?}");
+        }
+    }
+}
+
+fn variants() -> Vec<Options> {
+    let feed = Feed {
+        namespace: Some("n\"s".to_owned()),
+        labels: vec![("k".to_owned(), "v\\\u{1}".to_owned()), ("l".to_owned(), String::new())],
+    };
+    let time = Timestamp::parse(TIME).expect("it is a time");
+    vec![
+        Options::default(),
+        Options {
+            rules: Rules { values: Values::Verbatim, clip: true },
+            writer: Writer::new(Shape::Udm(Case::Camel), &feed),
+            default_time: Some(time),
+            event_id: true,
+            ..Options::default()
+        },
+        Options {
+            writer: Writer::new(Shape::Udm(Case::Snake), &feed),
+            default_time: Some(time),
+            ..Options::default()
+        },
+    ]
+}
+
+/// Explains some bytes and holds what comes against normalize; how many events and rejects there were.
+fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
+    let told = explain::slice(bytes, options);
+    let (out, _) = run_pieces("memory", bytes, usize::MAX, 1, options);
+    let (mut events, mut rejects) = (String::new(), Vec::new());
+    for one in &told {
+        match &one.outcome {
+            Outcome::Event(story) => {
+                assert_eq!(rebuilt(story), story.event.get());
+                check_places(story);
+                events += story.event.get();
+                events.push('\n');
+            }
+            Outcome::Reject { reject } => {
+                rejects.push(json!([one.line, one.offset, reject.reason, reject.message]));
+                assert!(!reject.what.is_empty() && !reject.what.contains("; expected"), "{reject:?}");
+            }
+        }
+    }
+    assert_eq!(events.as_bytes(), out.events);
+    let pick = |reject: &Value| ["line", "offset", "reason", "message"].map(|name| reject[name].clone());
+    assert_eq!(rejects, out.rejects().iter().map(|reject| json!(pick(reject))).collect::<Vec<_>>());
+    let in_order = told.is_sorted_by_key(|one: &Explained| (one.offset, one.line));
+    assert!(in_order, "records come in order");
+    for one in told.iter().filter(|_| !is_gzip(bytes)) {
+        if let Raw::Text(record) = &one.record {
+            let offset = usize::try_from(one.offset).expect("it fits");
+            let there = String::from_utf8_lossy(&bytes[offset..]);
+            assert!(there.starts_with(record.as_str()), "{record} stands at its byte, {offset}: {there:?}");
+        }
+    }
+    (events.lines().count(), rejects.len())
+}
+
+#[test]
+fn the_list_rebuilds_the_events_of_all_fixtures() {
+    let mut events = 0;
+    for extension in ["json", "ndjson"] {
+        for path in files(&root().join("fixtures"), extension) {
+            let bytes = std::fs::read(&path).expect("a fixture can be read");
+            for options in variants() {
+                events += check(&bytes, &options).0;
+            }
+        }
+    }
+    assert!(events > 300, "{events}");
+}
+
+#[test]
+fn the_list_rebuilds_the_events_of_made_up_records() {
+    for (kind, records) in [(Kind::Hostile, 6000), (Kind::Realistic, 1500)] {
+        let mut bytes = Vec::new();
+        corpus::write(kind, records, 7, &mut bytes).expect("memory takes all");
+        for options in variants() {
+            let (events, rejects) = check(&bytes, &options);
+            assert!(events > 1000, "{events} events, {rejects} rejects");
+        }
+    }
+}
+
+fn pieces() -> impl Strategy<Value = String> {
+    let keys = "(Display Name|First Name|Job Title|Department|Type|User Type|Role Name|User Role|Role|role|Description|Email Address|Location|Other|b@x.io|B@X.io)";
+    let values = "(set to |from A to |from  to |)(Ann|Ä, é|b@x.io|x - y|\"q\"|\\\\|\u{1}|😀)?";
+    let users = r#"(\[\{"userId":(" u1 "|7|\["a","b"\]|null|"\\u00e9")(,"assistant":(\["c","d"\]|"é"|\{"z": 1\}))?\}(,\{"userId":"u2"\}|,5|,\{\}|,\{"options":\["v", true\],"other":1\}){0,3}\])"#;
+    proptest::string::string_regex(&format!(
+        "(Change Role|Update User|)( a@x\\.io)?( b@x\\.io| A@X\\.IO| c@x\\.io){{0,3}} ?( - {keys}: ?{values}( {users})?| - alone| - d@x\\.io| {users} tail){{0,5}} ?"
+    ))
+    .expect("it is a pattern")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+    #[test]
+    fn the_list_rebuilds_every_event(
+        detail in pieces(),
+        operator in "(a@x\\.io| SCIM@Okta |\\PC{0,4})",
+        event_type in "(USER_LOGIN|NONE|)",
+        time in "(2024-01-31T23:59:59Z|1700000000|x)",
+        more in "(,\"other\":\\{\"a\":\\[1\\]\\}|,\"operator\":\\[\\]|,\"action\":5|,\"time\":null|,\"t\\\\u0069me\":\"2024-01-01\"){0,3}",
+    ) {
+        let record = json!({
+            "time": time, "operator": operator, "event_type": event_type, "action": "ä".repeat(40), "operation_detail": detail,
+        });
+        let record = record.to_string().strip_suffix('}').expect("it is an object").to_owned() + &more + "}";
+        for options in variants() {
+            check(record.as_bytes(), &options);
+        }
+    }
+}
+
+/// A record with something of everything.
+const FULL: &str = r#"{"time":"2024-01-31T23:59:59Z","operator":" SCIM@Okta ","category_type":"User","action":"Update","event_type":"NONE","operation_detail":"Update User a@x.io  - Display Name: from Bo to Ann - Plan: Pro - User Type: Basic - K: [{\"userId\":\" u1 \",\"group\":7},{\"userId\":\"u2\",\"options\":[\"view\",\"edit\"]},5] ","ip":"192.0.2.1"}"#;
+
+#[test]
+fn people_see_record_then_field_rule_and_source() {
+    let input = [FULL, r#"{"operator":"no time"}"#, "{\"cut", ""].join("\n");
+    let seen = ran(&["explain", "--namespace", "ns", "--label", "env=prod"], input.as_bytes());
+    assert_eq!((seen.code, &*seen.stderr), (1, ""));
+    insta::assert_snapshot!(String::from_utf8(seen.out.events).expect("it is UTF-8"));
+}
+
+#[test]
+fn json_is_what_the_library_tells() {
+    let input = [FULL, "5", FULL].join("\n");
+    let seen = ran(&["explain", "--format", "json"], input.as_bytes());
+    let told = json_lines(
+        &serde_json::to_vec(&explain::slice(input.as_bytes(), &Options::default())[0])
+            .expect("it can be written"),
+    );
+    let mut lines = json_lines(&seen.out.events);
+    assert_eq!((seen.code, lines.len()), (1, 3));
+    lines[0]["input"] = json!("memory");
+    assert_eq!(lines[0], told[0]);
+    assert_eq!(lines[1]["reject"]["reason"], "not_object");
+    assert_eq!(lines[2]["line"], 3);
+    let kinds: Vec<_> =
+        lines[2]["unmapped"].as_array().expect("a list").iter().map(|left| &left["kind"]).collect();
+    assert_eq!(kinds, ["event_type", "unknown_field", "change", "change", "json", "json"]);
+    assert_eq!(lines[2]["notes"][0]["note"], "event_type_unknown");
+}
+
+#[test]
+fn files_arrays_pages_and_gzip_are_taken() {
+    let page = format!("{{\"operation_logs\":[{FULL},{FULL}]}}");
+    let pretty = serde_json::to_string_pretty(&json_lines(page.as_bytes())[0]).expect("it can be written");
+    let packed = gzip(pretty.as_bytes());
+    let files = directory(&[("a.json", pretty.as_bytes()), ("b.json.gz", &packed)]);
+    let explain = |name: &str| ran(&["explain", "--format", "json", text(&files.path().join(name))], b"");
+    let (plain, unpacked) = (explain("a.json"), explain("b.json.gz"));
+    assert_eq!((plain.code, unpacked.code), (0, 0));
+    let [mut plain, mut unpacked] = [plain, unpacked].map(|ran| ran.out.events());
+    assert_eq!(
+        (plain.len(), plain[1]["line"].as_u64()),
+        (2, plain[1]["line"].as_u64().filter(|line| *line > 2))
+    );
+    plain.iter_mut().chain(&mut unpacked).for_each(|told| told["input"] = Value::Null);
+    assert_eq!(plain, unpacked);
+    assert_eq!(ran(&["explain", "--format", "json", "-"], &packed).out.events().len(), 2);
+    let missing = ran(&["explain", "no-such-file"], b"");
+    assert!(missing.code == 3 && missing.stderr.contains("no such file"), "{missing:?}");
+    assert_eq!(ran(&["explain", "--values", "other"], b"").code, 2);
+    assert_eq!(ran(&["explain", "--default-time", "then"], b"").code, 2);
+}
+
+#[test]
+fn nothing_in_a_record_steers_the_terminal() {
+    let attack = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{7f}\r\u{8}\u{202e}\u{200b}";
+    let record = json!({
+        "time": TIME, "operator": attack, "category_type": attack, "action": attack, attack: attack, "event_type": attack,
+        "operation_detail": format!("{attack}  - {attack}: {attack} - Display Name: {attack} [{{\"userId\":\"{attack}\"}}]"),
+    });
+    let refused = json!({"time": attack, "operator": attack}).to_string();
+    let broken = format!("{attack}\n\u{1b}[31m\n{{\"a\":{attack}}}");
+    let input = format!("{record}\n{refused}\n{broken}\n").into_bytes();
+    let input = [&input[..], b"\x1b[2J\xff\n"].concat();
+    let seen = ran(&["explain", "--color", "never"], &input);
+    let shown = String::from_utf8(seen.out.events).expect("it is UTF-8");
+    let steers = |c: char| c.is_control() && c != '\n' || ['\u{202e}', '\u{200b}'].contains(&c);
+    assert_eq!(shown.chars().find(|c| steers(*c)), None, "{shown}");
+    assert!(shown.contains("\\u{1b}[2J"), "{shown}");
+    // With colours, the only escapes are ours: they set a style and nothing else.
+    let seen = ran(&["explain", "--color", "always"], &input);
+    let coloured = String::from_utf8(seen.out.events).expect("it is UTF-8");
+    let style = regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("it is a pattern");
+    assert_eq!(style.replace_all(&coloured, ""), shown);
+    assert!(style.is_match(&coloured));
+}
+
+#[test]
+fn colours_are_for_terminals_or_for_who_asks() {
+    let escapes = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = zoom_udm();
+        command.arg("explain").args(arguments).envs(variables.iter().copied());
+        command.write_stdin(FULL).output().expect("it runs").stdout.contains(&0x1b)
+    };
+    assert!(!escapes(&[], &[]), "a pipe is no terminal");
+    assert!(escapes(&["--color", "always"], &[("NO_COLOR", "1")]), "who asks gets them");
+    assert!(!escapes(&["--color", "never"], &[("NO_COLOR", "")]));
+}
