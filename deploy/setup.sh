@@ -129,124 +129,8 @@ elif [ -n "$troubles$rotate_secret" ]; then
 fi
 [ -z "$troubles" ] || die 2 "settings are missing or wrong: $troubles. See --help."
 
-# --- gcloud ---------------------------------------------------------------------------------------------------------
-
-command -v gcloud >/dev/null || die 3 'there is no gcloud here: https://cloud.google.com/sdk/docs/install'
-errors=$(mktemp)
-trap 'rm -f "$errors"' EXIT
-refused='PERMISSION_DENIED|does not have .*(permission|access)|\b40[13]\b|active account|[Rr]eauthentication|credentials'
-absent='NOT_FOUND|not found|[Cc]annot find|does not exist|could not be found'
-unborn='SERVICE_DISABLED|has not been used in project|API \[[a-z.]*\] not enabled'
-
-failed() { # COMMAND…
-    printf '%s\n' "$(<"$errors")" >&2
-    if grep -Eq "$refused" "$errors"; then
-        die 4 "refused: gcloud $*. Log in (gcloud auth login) as an owner of $project, and run this again."
-    fi
-    die 3 "failed: gcloud $*. What was made until here stays; run this again."
-}
-
-# Asks. 0: it is there, as $seen says; 1: it is not. Any other answer ends the run: unreadable is not absent.
-look() {
-    seen=''
-    if seen=$(gcloud "$@" --project="$project" --quiet 2>"$errors" </dev/null); then return 0; fi
-    # Where an API is not on yet there is nothing; only a dry run comes here with it off.
-    if [ -n "$dry_run" ] && grep -Eq "$unborn" "$errors"; then return 1; fi
-    if grep -Eq "$absent" "$errors" && ! grep -Eq "$refused" "$errors"; then return 1; fi
-    failed "$@"
-}
-
-show() {
-    printf '+ gcloud'
-    printf ' %q' "$@" --project="$project"
-    printf '\n'
-}
-
-# Changes something, or only says how.
-change() {
-    show "$@"
-    [ -n "$dry_run" ] || gcloud "$@" --project="$project" --quiet >/dev/null 2>"$errors" </dev/null || failed "$@"
-}
-
-# Grants name accounts that may be seconds old, and are not known everywhere yet.
-change_in_time() {
-    show "$@"
-    [ -z "$dry_run" ] || return 0
-    local attempt
-    for attempt in 1 2 3 4 5 6; do
-        if gcloud "$@" --project="$project" --quiet >/dev/null 2>"$errors" </dev/null; then return 0; fi
-        grep -Eq "$absent" "$errors" || break
-        [ "$attempt" = 6 ] || sleep "${SETUP_PAUSE:-5}"
-    done
-    failed "$@"
-}
-
-there() { printf '= %s\n' "$*"; }
-
-# Makes what knows no change: GROUP NAME FLAGS-OF-CREATE…
-ensure() {
-    local group=$1 thing=$2
-    shift 2
-    # shellcheck disable=SC2086 # a group is several words
-    if look $group describe "$thing" '--format=value(name)'; then
-        there "$group $thing"
-    else
-        # shellcheck disable=SC2086
-        change $group create "$thing" "$@"
-    fi
-}
-
-# Makes it, or sets it anew when a label says that it was set otherwise: GROUP NAME FLAGS… -- FLAGS-OF-CREATE…
-follow() {
-    local group=$1 thing=$2 where='' create=create update=update again=--update-labels label=labels flags=() first=()
-    shift 2
-    while [ $# -gt 0 ] && [ "$1" != -- ]; do
-        flags+=("$1")
-        shift
-    done
-    [ $# -lt 2 ] || first=("${@:2}")
-    local stamp
-    stamp=$(printf '%s\n' "${flags[@]}" | cksum | tr ' ' -)
-    case $group in run*) where=--region=$region again=--labels label=metadata.labels ;; esac
-    # shellcheck disable=SC2086
-    if look $group describe "$thing" ${where:+"$where"} "--format=value($label.setup)"; then
-        if [ "$seen" = "$stamp" ]; then
-            there "$group $thing"
-            return
-        fi
-        first=()
-    else
-        update=$create again=--labels
-    fi
-    # A service is deployed, whether it is there or not.
-    if [ "$group" = 'run services' ]; then group=run update=deploy; fi
-    # shellcheck disable=SC2086
-    change $group $update "$thing" ${where:+"$where"} "${flags[@]}" ${first[@]+"${first[@]}"} "$again=setup=$stamp"
-}
-
-# Gives a role on one thing alone: MEMBER ROLE CONDITION GROUP NAME
-grant() {
-    local member=$1 role=$2 condition=$3 group=$4 thing=$5 flags=() extra=()
-    case $group in
-    run*) flags=("--region=$region") ;;
-    'storage buckets')
-        # Beside others with a condition, one without has to say so.
-        extra=(--condition=None)
-        [ -z "$condition" ] || extra=("--condition=title=zoom-udm,expression=$condition")
-        ;;
-    esac
-    # shellcheck disable=SC2086
-    if look $group get-iam-policy "$thing" ${flags[@]+"${flags[@]}"} '--flatten=bindings[].members' \
-        '--format=csv[no-heading,separator=" "](bindings.role,bindings.members,bindings.condition.expression)' &&
-        printf '%s\n' "$seen" | tr -d '"' | sed 's/ *$//' |
-        grep -Fxq -- "$(printf '%s %s %s' "$role" "$member" "$condition" | tr -d '"' | sed 's/ *$//')"; then
-        there "$role on $thing: $member"
-    else
-        # shellcheck disable=SC2086
-        change_in_time $group add-iam-policy-binding "$thing" ${flags[@]+"${flags[@]}"} "--member=$member" \
-            "--role=$role" ${extra[@]+"${extra[@]}"}
-    fi
-}
+# shellcheck source=deploy/gcloud.sh
+. "$(dirname "$0")/gcloud.sh"
 
 # --- the steps ------------------------------------------------------------------------------------------------------
 
@@ -289,6 +173,14 @@ make_bucket() { # BUCKET
         die 2 "gs://$1 is there, without uniform access or public access prevention. Whoever relies on its ACLs would \
 lose access. If nobody does: gcloud storage buckets update gs://$1 --uniform-bucket-level-access --public-access-prevention"
     there "bucket gs://$1"
+}
+
+make_account() { # NAME WHAT-FOR
+    if look iam service-accounts describe "$name-$1@$project.iam.gserviceaccount.com" '--format=value(email)'; then
+        there "account $name-$1"
+    else
+        change iam service-accounts create "$name-$1" "--display-name=$2"
+    fi
 }
 
 # Names of objects below any of the given beginnings.
@@ -371,16 +263,18 @@ dead_letters() {
 }
 
 schedule() { # NAME CRON
-    local verb=update where
-    where=$(printf '%s\tEtc/UTC\tprojects/%s/topics/%s' "$2" "$project" "$1")
-    if ! look scheduler jobs describe "$1" "--location=$region" '--format=value(schedule,timeZone,pubsubTarget.topicName)'; then
-        verb=create
-    elif [ "$seen" = "$where" ]; then
+    local verb=update attributes=--update-attributes wanted
+    wanted=$(printf '%s\tEtc/UTC\tprojects/%s/topics/%s' "$2" "$project" "$1")
+    if ! look scheduler jobs describe "$1" "--location=$region" \
+        '--format=value(schedule,timeZone,pubsubTarget.topicName)'; then
+        verb=create attributes=--attributes
+    elif [ "$seen" = "$wanted" ]; then
         there "schedule $1"
         return
     fi
-    if [ "$verb" = create ]; then set -- "$@" --attributes=run=all; else set -- "$@" --update-attributes=run=all; fi
-    change scheduler jobs "$verb" pubsub "$1" "--location=$region" "--schedule=$2" --time-zone=Etc/UTC "--topic=$1" "$3"
+    # Without data, but a message has to hold something.
+    change scheduler jobs "$verb" pubsub "$1" "--location=$region" "--schedule=$2" --time-zone=Etc/UTC "--topic=$1" \
+        "$attributes=run=all"
 }
 
 notify_of_objects() {
@@ -400,8 +294,8 @@ notifications list gs://$bucket, delete that one, and run this again"
 enable_apis
 make_bucket "$bucket"
 [ "$output_bucket" = "$bucket" ] || make_bucket "$output_bucket"
-ensure 'iam service-accounts' "$run_account"
-ensure 'iam service-accounts' "$push_account"
+make_account run 'Zoom operation logs: collects and ingests'
+make_account push 'Zoom operation logs: pushes messages'
 grant_buckets
 store_secret
 deploy_service
