@@ -155,7 +155,7 @@ fi
 
 enable_apis() {
     local api missing=()
-    look services list --enabled '--format=value(config.name)' || seen=''
+    look services list '--format=value(config.name)' --enabled || seen=''
     for api in cloudscheduler iam pubsub run secretmanager storage; do
         printf '%s\n' "$seen" | grep -Fxq "$api.googleapis.com" || missing+=("$api.googleapis.com")
     done
@@ -273,8 +273,8 @@ schedule() { # NAME CRON
         return
     fi
     # Without data, but a message has to hold something.
-    change scheduler jobs "$verb" pubsub "$1" "--location=$region" "--schedule=$2" --time-zone=Etc/UTC "--topic=$1" \
-        "$attributes=run=all"
+    change scheduler jobs "$verb" pubsub "$1" "--location=$region" "--schedule=$2" --time-zone=Etc/UTC \
+        "--topic=projects/$project/topics/$1" "$attributes=run=all"
 }
 
 notify_of_objects() {
