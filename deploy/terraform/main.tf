@@ -33,7 +33,7 @@ locals {
   to       = "gs://${local.output_bucket}/${var.output_prefix}"
   beside   = trimsuffix(var.output_prefix, "/")
   rejects  = "gs://${local.output_bucket}/${local.beside}.rejects/"
-  in_state = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${var.state_directory}\")"
+  in_state = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${dirname(var.state_key)}/\")"
   in_udm   = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${var.output_prefix}\")"
   near_udm = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${local.beside}.\")"
 
@@ -41,7 +41,7 @@ locals {
     GOOGLE_CLOUD_PROJECT    = var.project
     GCS_BUCKET              = var.bucket
     GCS_PREFIX              = var.prefix
-    STATE_KEY               = "${var.state_directory}state.json"
+    STATE_KEY               = var.state_key
     ZOOM_ACCOUNT_ID         = var.zoom_account_id
     ZOOM_CLIENT_ID          = var.zoom_client_id
     ZOOM_CLIENT_SECRET_FILE = "/secrets/zoom-client-secret"

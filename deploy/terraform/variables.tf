@@ -36,13 +36,13 @@ variable "prefix" {
   default     = "zoom/operationlogs/"
 }
 
-variable "state_directory" {
-  description = "Where the collector keeps state.json; not within prefix, where feeds read"
+variable "state_key" {
+  description = "Where the collector keeps its state; not within prefix, where feeds read"
   type        = string
-  default     = "zoom/collector/"
+  default     = "zoom/collector/state.json"
 
   validation {
-    condition     = !startswith(var.state_directory, var.prefix)
+    condition     = !startswith(var.state_key, var.prefix)
     error_message = "The state must not lie where a feed reads, and may delete."
   }
 }
