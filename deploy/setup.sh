@@ -240,9 +240,12 @@ deploy_service() {
     grant "$pubsub_agent" roles/iam.serviceAccountOpenIdTokenCreator '' 'iam service-accounts' "$push_account"
 }
 
+# A task that is killed leaves its lease behind, and its next try elsewhere ends at once while that lasts: the lease is
+# short, and the tries are enough to outlast it.
 deploy_job() {
-    follow 'run jobs' "$name-backfill" "${settings[@]}" "--args=ingest,$from,--to=$to,--rejects=$rejects,--max-age=none" \
-        "--tasks=$tasks" "--parallelism=$tasks" --max-retries=3 --task-timeout=3600
+    follow 'run jobs' "$name-backfill" "${settings[@]}" \
+        "--args=ingest,$from,--to=$to,--rejects=$rejects,--max-age=none,--lease=30s" \
+        "--tasks=$tasks" "--parallelism=$tasks" --max-retries=10 --task-timeout=3600
 }
 
 # A topic, and its messages pushed to a path of the service; what fails often enough goes to the dead letters.

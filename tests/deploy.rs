@@ -37,7 +37,7 @@ struct Cloud(TempDir);
 impl Cloud {
     fn new() -> Self {
         let at = tempfile::tempdir().unwrap();
-        // Version managers put slow scripts before the interpreter; it is called hundreds of times.
+        // Version managers put slow scripts before the interpreter; it is called often.
         let named =
             Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
         let python = String::from_utf8(named.stdout).unwrap();
@@ -149,7 +149,7 @@ fn a_first_run_makes_everything_in_an_order_that_works_and_a_second_run_nothing(
 fn a_first_run_that_was_cut_off_anywhere_is_made_good_by_the_next() {
     let whole = Cloud::new();
     whole.set_up(&ALL);
-    // Cut before each third kind of step: a run costs hundreds of calls.
+    // A few places stand for all: a run is some sixty calls.
     for cut in ["secrets versions add", "pubsub topics add-iam-policy-binding", "run jobs create"] {
         let cloud = Cloud::new();
         let file = format!("--zoom-client-secret-file={}", cloud.path("secret").display());

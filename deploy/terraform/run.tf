@@ -55,6 +55,8 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
   member   = google_service_account.push.member
 }
 
+# A task that is killed leaves its lease behind, and its next try elsewhere ends at once while that lasts: the lease is
+# short, and the tries are enough to outlast it.
 resource "google_cloud_run_v2_job" "backfill" {
   name                = "${var.name}-backfill"
   location            = var.region
@@ -66,10 +68,10 @@ resource "google_cloud_run_v2_job" "backfill" {
     template {
       service_account = google_service_account.run.email
       timeout         = "3600s"
-      max_retries     = 3
+      max_retries     = 10
       containers {
         image = var.image
-        args  = ["ingest", local.from, "--to=${local.to}", "--rejects=${local.rejects}", "--max-age=none"]
+        args  = ["ingest", local.from, "--to=${local.to}", "--rejects=${local.rejects}", "--max-age=none", "--lease=30s"]
         resources {
           limits = { cpu = "1", memory = "1Gi" }
         }
