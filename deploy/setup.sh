@@ -223,19 +223,21 @@ store_secret() {
 }
 
 # What service and job are told alike.
+from=gs://$bucket/$prefix to=gs://$output_bucket/$output_prefix rejects=gs://$output_bucket/${output_prefix%/}.rejects/
+variables="GOOGLE_CLOUD_PROJECT=$project|GCS_BUCKET=$bucket|GCS_PREFIX=$prefix|STATE_KEY=$state_key"
+variables="$variables|ZOOM_ACCOUNT_ID=$zoom_account_id|ZOOM_CLIENT_ID=$zoom_client_id"
+variables="$variables|ZOOM_CLIENT_SECRET_FILE=/secrets/zoom-client-secret|INGEST_TO=$to|INGEST_REJECTS=$rejects"
 settings=(
-    "--image=$image" "--service-account=$run_account" --cpu=1 --memory=1Gi
-    "--set-env-vars=^|^GOOGLE_CLOUD_PROJECT=$project|GCS_BUCKET=$bucket|GCS_PREFIX=$prefix|STATE_KEY=$state_key|ZOOM_ACCOUNT_ID=$zoom_account_id|ZOOM_CLIENT_ID=$zoom_client_id|ZOOM_CLIENT_SECRET_FILE=/secrets/zoom-client-secret"
+    "--image=$image" "--service-account=$run_account" --cpu=1 --memory=1Gi "--set-env-vars=^|^$variables"
     "--set-secrets=/secrets/zoom-client-secret=$secret:latest"
 )
-from=gs://$bucket/$prefix to=gs://$output_bucket/$output_prefix rejects=gs://$output_bucket/${output_prefix%/}.rejects/
 
-# One instance: runs of the collector would only wait for each other. Cloud Run checks who calls and then takes the
-# signature off the token, so the program cannot check it again.
+# One instance: pushes that come while a run goes on join it or wait for the next, which elsewhere they could not. Cloud
+# Run checks who calls and then takes the signature off the token, so the program cannot check it again.
 deploy_service() {
     follow 'run services' "$name" "${settings[@]}" \
-        "--args=serve,--collect,--ingest,--from=$from,--to=$to,--rejects=$rejects,--deadline=9m,--allow-unauthenticated" \
-        --no-allow-unauthenticated "--ingress=$ingress" --concurrency=8 --max-instances=1 --timeout=600
+        --args=serve,--collect,--ingest,--allow-unauthenticated \
+        --no-allow-unauthenticated "--ingress=$ingress" --concurrency=80 --max-instances=1 --timeout=600
     grant "$push_member" roles/run.invoker '' 'run services' "$name"
     grant "$pubsub_agent" roles/iam.serviceAccountOpenIdTokenCreator '' 'iam service-accounts' "$push_account"
 }
@@ -303,7 +305,7 @@ grant_buckets
 store_secret
 deploy_service
 dead_letters
-push collect /collect 5
+push collect /collect 10
 if [ -n "$notify" ]; then
     push objects /ingest 20
     notify_of_objects

@@ -2,11 +2,12 @@
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod deploying;
+
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use tempfile::TempDir;
 
 const SECRET: &str = "hush-hush";
@@ -21,10 +22,6 @@ const NEEDED: [&str; 6] = [
 /// Verbs of gcloud that leave all as it is.
 const LOOKS: [&str; 3] = ["describe", "get-iam-policy", "list"];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 struct Ran {
     code: i32,
     stdout: String,
@@ -37,18 +34,6 @@ struct Cloud(TempDir);
 impl Cloud {
     fn new() -> Self {
         let at = tempfile::tempdir().unwrap();
-        // Version managers put slow scripts before the interpreter; it is called often.
-        let named =
-            Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
-        let python = String::from_utf8(named.stdout).unwrap();
-        let stand_in = root().join("tests/deploying/gcloud");
-        let gcloud = at.path().join("gcloud");
-        fs::write(
-            &gcloud,
-            format!("#!/bin/sh\nexec '{}' -S '{}' \"$@\"\n", python.trim(), stand_in.display()),
-        )
-        .unwrap();
-        fs::set_permissions(&gcloud, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(at.path().join("secret"), format!("{SECRET}\n")).unwrap();
         Self(at)
     }
@@ -58,10 +43,8 @@ impl Cloud {
     }
 
     fn run(&self, arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> Ran {
-        let path = format!("{}:{}", self.0.path().display(), std::env::var("PATH").unwrap());
-        let mut command = Command::new(root().join("deploy/setup.sh"));
-        command.args(arguments).env_clear().env("PATH", path).env("GCLOUD_STATE", self.0.path());
-        command.env("SETUP_PAUSE", "0").envs(environment.iter().copied());
+        let mut command = deploying::setup(self.0.path());
+        command.args(arguments).envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // Who does not ask for the secret does not read it.
@@ -85,9 +68,9 @@ impl Cloud {
 
     /// All calls since the last time this was asked, words and flags.
     fn calls(&self) -> Vec<Vec<String>> {
-        let text = fs::read_to_string(self.path("calls")).unwrap_or_default();
+        let calls = deploying::calls(self.0.path());
         let _ = fs::remove_file(self.path("calls"));
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        calls
     }
 
     /// Those that change something, as text.

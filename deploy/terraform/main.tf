@@ -45,6 +45,8 @@ locals {
     ZOOM_ACCOUNT_ID         = var.zoom_account_id
     ZOOM_CLIENT_ID          = var.zoom_client_id
     ZOOM_CLIENT_SECRET_FILE = "/secrets/zoom-client-secret"
+    INGEST_TO               = local.to
+    INGEST_REJECTS          = local.rejects
   }
 }
 

@@ -50,7 +50,7 @@ resource "google_pubsub_subscription" "collect" {
   }
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.dead_letter.id
-    max_delivery_attempts = 5
+    max_delivery_attempts = 10
   }
 }
 

@@ -1,5 +1,5 @@
-# One instance: runs of the collector would only wait for each other. Cloud Run checks who calls and then takes the
-# signature off the token, so the program cannot check it again.
+# One instance: pushes that come while a run goes on join it or wait for the next, which elsewhere they could not. Cloud
+# Run checks who calls and then takes the signature off the token, so the program cannot check it again.
 resource "google_cloud_run_v2_service" "this" {
   name                = var.name
   location            = var.region
@@ -9,16 +9,13 @@ resource "google_cloud_run_v2_service" "this" {
   template {
     service_account                  = google_service_account.run.email
     timeout                          = "600s"
-    max_instance_request_concurrency = 8
+    max_instance_request_concurrency = 80
     scaling {
       max_instance_count = 1
     }
     containers {
       image = var.image
-      args = [
-        "serve", "--collect", "--ingest", "--from=${local.from}", "--to=${local.to}", "--rejects=${local.rejects}",
-        "--deadline=9m", "--allow-unauthenticated",
-      ]
+      args  = ["serve", "--collect", "--ingest", "--allow-unauthenticated"]
       resources {
         limits = { cpu = "1", memory = "1Gi" }
       }
