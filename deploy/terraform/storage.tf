@@ -1,0 +1,64 @@
+resource "google_storage_bucket" "data" {
+  name                        = var.bucket
+  location                    = local.location
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  depends_on                  = [google_project_service.needed]
+}
+
+resource "google_storage_bucket" "output" {
+  count                       = local.apart ? 1 : 0
+  name                        = local.output_bucket
+  location                    = local.location
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  depends_on                  = [google_project_service.needed]
+}
+
+# What lies in the data is listed, read and added; only beside it may anything be replaced or removed.
+
+resource "google_storage_bucket_iam_member" "read" {
+  bucket = google_storage_bucket.data.name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.run.member
+}
+
+resource "google_storage_bucket_iam_member" "add" {
+  bucket = google_storage_bucket.data.name
+  role   = "roles/storage.objectCreator"
+  member = google_service_account.run.member
+}
+
+resource "google_storage_bucket_iam_member" "own" {
+  bucket = google_storage_bucket.data.name
+  role   = "roles/storage.objectUser"
+  member = google_service_account.run.member
+  condition {
+    title      = "zoom-udm"
+    expression = local.apart ? local.in_state : "${local.in_state} || ${local.in_udm} || ${local.near_udm}"
+  }
+}
+
+resource "google_storage_bucket_iam_member" "output" {
+  count  = local.apart ? 1 : 0
+  bucket = google_storage_bucket.output[0].name
+  role   = "roles/storage.objectUser"
+  member = google_service_account.run.member
+}
+
+resource "google_storage_bucket_iam_member" "feed" {
+  count  = var.feed_service_account != "" ? 1 : 0
+  bucket = google_storage_bucket.data.name
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:${var.feed_service_account}"
+}
+
+resource "google_storage_notification" "objects" {
+  count              = var.notify ? 1 : 0
+  bucket             = google_storage_bucket.data.name
+  topic              = google_pubsub_topic.objects[0].id
+  event_types        = ["OBJECT_FINALIZE"]
+  object_name_prefix = var.prefix
+  payload_format     = "JSON_API_V1"
+  depends_on         = [google_pubsub_topic_iam_member.objects]
+}

@@ -1,0 +1,274 @@
+//! `deploy/setup.sh` against a stand-in for gcloud that keeps what was made and every call.
+#![cfg(unix)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod deploying;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use tempfile::TempDir;
+
+const SECRET: &str = "hush-hush";
+const NEEDED: [&str; 6] = [
+    "--project=my-project",
+    "--region=us-central1",
+    "--image=us-docker.pkg.dev/p/r/zoom-udm@sha256:00",
+    "--bucket=my-logs",
+    "--zoom-account-id=account",
+    "--zoom-client-id=client",
+];
+/// Verbs of gcloud that leave all as it is.
+const LOOKS: [&str; 3] = ["describe", "get-iam-policy", "list"];
+
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// A project of nobody's, with its gcloud.
+struct Cloud(TempDir);
+
+impl Cloud {
+    fn new() -> Self {
+        let at = tempfile::tempdir().unwrap();
+        fs::write(at.path().join("secret"), format!("{SECRET}\n")).unwrap();
+        Self(at)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> Ran {
+        let mut command = deploying::setup(self.0.path());
+        command.args(arguments).envs(environment.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Who does not ask for the secret does not read it.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
+    }
+
+    /// Runs with all that is needed and more, and expects that it goes well.
+    fn set_up(&self, more: &[&str]) -> Ran {
+        let file = format!("--zoom-client-secret-file={}", self.path("secret").display());
+        let ran = self.run(&[&NEEDED[..], &[&file], more].concat(), &[], "");
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        ran
+    }
+
+    /// All calls since the last time this was asked, words and flags.
+    fn calls(&self) -> Vec<Vec<String>> {
+        let calls = deploying::calls(self.0.path());
+        let _ = fs::remove_file(self.path("calls"));
+        calls
+    }
+
+    /// Those that change something, as text.
+    fn changes(&self) -> Vec<String> {
+        let changes = |call: &Vec<String>| !call.iter().any(|word| LOOKS.contains(&word.as_str()));
+        self.calls().into_iter().filter(changes).map(|call| call.join(" ")).collect()
+    }
+
+    fn state(&self) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.path("state.json")).unwrap()).unwrap()
+    }
+}
+
+const ALL: [&str; 2] = ["--notify", "--feed-service-account=feed@secops.iam.gserviceaccount.com"];
+
+#[test]
+fn a_first_run_makes_everything_in_an_order_that_works_and_a_second_run_nothing() {
+    let cloud = Cloud::new();
+    cloud.set_up(&ALL);
+    let changes = cloud.changes();
+    let order = [
+        "services enable",
+        "storage buckets create gs://my-logs",
+        "iam service-accounts create zoom-udm-run",
+        "iam service-accounts create zoom-udm-push",
+        "storage buckets add-iam-policy-binding",
+        "secrets create",
+        "secrets versions add",
+        "secrets add-iam-policy-binding",
+        "run deploy zoom-udm",
+        "run services add-iam-policy-binding zoom-udm",
+        "pubsub topics create zoom-udm-dead-letter",
+        "pubsub topics add-iam-policy-binding zoom-udm-dead-letter",
+        "pubsub topics create zoom-udm-collect",
+        "pubsub subscriptions create zoom-udm-collect",
+        "pubsub subscriptions add-iam-policy-binding zoom-udm-collect",
+        "pubsub subscriptions create zoom-udm-objects",
+        "pubsub topics add-iam-policy-binding zoom-udm-objects",
+        "storage buckets notifications create gs://my-logs",
+        "scheduler jobs create pubsub zoom-udm-objects",
+        "scheduler jobs create pubsub zoom-udm-collect",
+        "run jobs create zoom-udm-backfill",
+    ];
+    let mut rest = changes.iter();
+    for wanted in order {
+        assert!(
+            rest.any(|call| call.starts_with(wanted)),
+            "{wanted} is missing or out of turn: {changes:#?}"
+        );
+    }
+    assert!(changes.iter().any(|call| call.contains("--schedule=*/15 * * * *")), "{changes:#?}");
+
+    let again = cloud.set_up(&ALL);
+    assert_eq!(cloud.changes(), [""; 0]);
+    assert!(!again.stdout.lines().any(|line| line.starts_with('+')), "{}", again.stdout);
+}
+
+#[test]
+fn a_first_run_that_was_cut_off_anywhere_is_made_good_by_the_next() {
+    let whole = Cloud::new();
+    whole.set_up(&ALL);
+    // A few places stand for all: a run is some sixty calls.
+    for cut in ["secrets versions add", "pubsub topics add-iam-policy-binding", "run jobs create"] {
+        let cloud = Cloud::new();
+        let file = format!("--zoom-client-secret-file={}", cloud.path("secret").display());
+        let fault = format!("once {cut}: INTERNAL: try later");
+        let ran = cloud.run(&[&NEEDED[..], &[&file], &ALL].concat(), &[("GCLOUD_FAULT", &fault)], "");
+        assert_eq!(ran.code, 3, "{cut}: {}", ran.stderr);
+        assert!(ran.stderr.contains("run this again"), "{}", ran.stderr);
+        cloud.set_up(&ALL);
+        let (mut left, mut right) = (cloud.state(), whole.state());
+        for state in [&mut left, &mut right] {
+            state.as_object_mut().unwrap().remove("faults");
+        }
+        assert_eq!(left, right, "{cut}");
+    }
+}
+
+#[test]
+fn what_is_set_otherwise_is_set_anew_and_nothing_else() {
+    let cloud = Cloud::new();
+    cloud.set_up(&[]);
+    cloud.changes();
+    cloud.set_up(&["--schedule=0 * * * *", "--tasks=8"]);
+    let changes = cloud.changes();
+    assert_eq!(changes.len(), 2, "{changes:#?}");
+    assert!(changes[0].starts_with("scheduler jobs update pubsub zoom-udm-collect"), "{changes:#?}");
+    assert!(changes[1].starts_with("run jobs update zoom-udm-backfill"), "{changes:#?}");
+    cloud.set_up(&["--schedule=0 * * * *", "--tasks=8", "--image=us-docker.pkg.dev/p/r/zoom-udm@sha256:01"]);
+    let changes = cloud.changes();
+    assert!(changes.len() == 2 && changes[0].starts_with("run deploy zoom-udm "), "{changes:#?}");
+}
+
+#[test]
+fn a_dry_run_prints_every_command_and_changes_nothing() {
+    let cloud = Cloud::new();
+    let dry = cloud.set_up(&[&ALL[..], &["--dry-run"]].concat());
+    assert_eq!(cloud.changes(), [""; 0]);
+    let real = cloud.set_up(&ALL);
+    let printed =
+        |ran: &Ran| ran.stdout.lines().filter(|line| line.starts_with("+ ")).map(String::from).collect();
+    let (planned, done): (Vec<String>, Vec<String>) = (printed(&dry), printed(&real));
+    assert_eq!(planned, done);
+    assert_eq!(done.len(), cloud.changes().len());
+}
+
+#[test]
+fn the_secret_reaches_secret_manager_and_nothing_else() {
+    let cloud = Cloud::new();
+    let mut said = vec![cloud.set_up(&[])];
+    let standard_input = [&NEEDED[..], &["--zoom-client-secret-file", "-", "--rotate-secret"]].concat();
+    said.push(cloud.run(&standard_input, &[], "hush-hush-2\n"));
+    said.push(cloud.run(
+        &standard_input,
+        &[("GCLOUD_FAULT", "secrets versions add: INTERNAL: no")],
+        "hush-hush-3\n",
+    ));
+    assert_eq!(said.iter().map(|ran| ran.code).collect::<Vec<_>>(), [0, 0, 3]);
+    let all: String = said.iter().flat_map(|ran| [ran.stdout.as_str(), &ran.stderr]).collect();
+    assert!(!all.contains("hush"), "{all}");
+    let calls = cloud.calls();
+    assert!(!calls.iter().flatten().any(|argument| argument.contains("hush")), "{calls:#?}");
+    assert_eq!(
+        cloud.state()["versions"]["zoom-udm-client-secret"],
+        serde_json::json!([SECRET, "hush-hush-2"])
+    );
+}
+
+#[test]
+fn all_that_is_missing_or_wrong_is_named_at_once() {
+    let cloud = Cloud::new();
+    let ran = cloud.run(&[], &[], "");
+    assert_eq!(ran.code, 2);
+    for (flag, variable) in [
+        ("--project", "GOOGLE_CLOUD_PROJECT"),
+        ("--region", "GOOGLE_CLOUD_REGION"),
+        ("--image", "IMAGE"),
+        ("--bucket", "GCS_BUCKET"),
+        ("--zoom-account-id", "ZOOM_ACCOUNT_ID"),
+        ("--zoom-client-id", "ZOOM_CLIENT_ID"),
+        ("--zoom-client-secret-file", "ZOOM_CLIENT_SECRET_FILE"),
+    ] {
+        assert!(ran.stderr.contains(&format!("{flag} is not given (nor {variable} set)")), "{}", ran.stderr);
+    }
+    let wrong =
+        [&NEEDED[..], &["--tasks=none", "--state-key=zoom/operationlogs/state.json", "--ingress=some"]]
+            .concat();
+    let ran = cloud.run(&wrong, &[("ZOOM_CLIENT_SECRET_FILE", "/nonexistent")], "");
+    assert_eq!(ran.code, 2);
+    for flag in [
+        "--tasks is",
+        "--state-key zoom/operationlogs/state.json lies within",
+        "--ingress is",
+        "cannot be read",
+    ] {
+        assert!(ran.stderr.contains(flag), "{flag}: {}", ran.stderr);
+    }
+    assert!(cloud.calls().is_empty(), "settings are read before anything is asked");
+    // Everything but the secret: only now is it known whether one is stored.
+    let ran = cloud.run(&NEEDED, &[], "");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("--zoom-client-secret-file"), "{}", ran.stderr);
+    assert_eq!(cloud.changes(), [""; 0]);
+    let unknown = cloud.run(&["--frobnicate"], &[], "");
+    assert!(unknown.code == 2 && unknown.stderr.contains("--frobnicate"), "{}", unknown.stderr);
+    assert_eq!(cloud.run(&["--help"], &[], "").code, 0);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_taken_for_missing() {
+    let cloud = Cloud::new();
+    cloud.set_up(&[]);
+    cloud.changes();
+    for (message, code) in [("PERMISSION_DENIED: or it may not be found", 4), ("UNAVAILABLE: try later", 3)] {
+        for what in ["storage buckets describe", "run services describe", "pubsub topics get-iam-policy"] {
+            let ran = cloud.run(&NEEDED, &[("GCLOUD_FAULT", &format!("{what}: {message}"))], "");
+            assert_eq!(ran.code, code, "{what}: {}", ran.stderr);
+            assert_eq!(cloud.changes(), [""; 0], "{what}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_new_account_that_is_not_known_yet_is_waited_for() {
+    let cloud = Cloud::new();
+    let file = format!("--zoom-client-secret-file={}", cloud.path("secret").display());
+    let fault = "once storage buckets add-iam-policy-binding: INVALID_ARGUMENT: Service account zoom-udm-run does not exist.";
+    let ran = cloud.run(&[&NEEDED[..], &[&file]].concat(), &[("GCLOUD_FAULT", fault)], "");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn a_bucket_of_others_is_not_closed_behind_their_back() {
+    let cloud = Cloud::new();
+    let state = r#"{"things":{"storage buckets gs://my-logs":{}},"apis":["run.googleapis.com"]}"#;
+    fs::write(cloud.path("state.json"), state).unwrap();
+    let file = format!("--zoom-client-secret-file={}", cloud.path("secret").display());
+    let ran = cloud.run(&[&NEEDED[..], &[&file]].concat(), &[], "");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("gcloud storage buckets update gs://my-logs"), "{}", ran.stderr);
+}

@@ -1,0 +1,162 @@
+//! What `deploy/setup.sh` tells the service and the job is enough for the program, and the roles that it gives allow
+//! every write that the program makes.
+#![cfg(all(feature = "cli", feature = "gcs", unix))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod collecting;
+mod deploying;
+
+use collecting::{DAY, World, spread, zoom};
+use std::collections::{BTreeMap, HashSet};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+const NOW: &str = "2023-11-16T12:00:00Z";
+const DATA: &str = "zoom/operationlogs/";
+
+/// The path of a request as it was meant: the program escapes all but letters and digits.
+fn plain(path: &str) -> String {
+    let escapes = regex::Regex::new("%([0-9A-F]{2})").unwrap();
+    let character =
+        |found: &regex::Captures<'_>| char::from(u8::from_str_radix(&found[1], 16).unwrap()).to_string();
+    escapes.replace_all(path, character).into_owned()
+}
+
+/// What a thing of Cloud Run is told: arguments, variables, and beginnings of names that the account may replace.
+struct Told {
+    /// With the secret in it.
+    directory: tempfile::TempDir,
+    arguments: Vec<String>,
+    variables: BTreeMap<String, String>,
+    own: Vec<String>,
+}
+
+/// Runs setup.sh against the stand-in for gcloud and reads what it says of `run deploy` or `run jobs`.
+fn told(what: &str) -> Told {
+    let at = tempfile::tempdir().unwrap();
+    std::fs::write(at.path().join("secret"), zoom::SECRET).unwrap();
+    let secret = format!("--zoom-client-secret-file={}", at.path().join("secret").display());
+    let account = format!("--zoom-account-id={}", zoom::ACCOUNT);
+    let client = format!("--zoom-client-id={}", zoom::CLIENT);
+    let done = deploying::setup(at.path())
+        .args(["--project=my-project", "--region=us-central1", "--image=x/y:1", "--bucket=my-logs"])
+        .args([&account, &client, &secret])
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let calls = deploying::calls(at.path());
+    let flag =
+        |call: &[String], name: &str| call.iter().find_map(|flag| flag.strip_prefix(name).map(String::from));
+    let call = calls.iter().find(|call| call.join(" ").starts_with(what)).unwrap();
+    let variables = flag(call, "--set-env-vars=^|^").unwrap();
+    let condition =
+        calls.iter().find_map(|call| flag(call, "--condition=title=zoom-udm,expression=")).unwrap();
+    let own = condition.split("/objects/").skip(1).map(|part| part.split('"').next().unwrap().to_owned());
+    Told {
+        directory: at,
+        arguments: flag(call, "--args=").unwrap().split(',').map(String::from).collect(),
+        variables: variables
+            .split('|')
+            .map(|pair| pair.split_once('=').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        own: own.collect(),
+    }
+}
+
+fn world() -> World {
+    let world = World::new(NOW);
+    let now = world.now();
+    world.zoom.add(spread(0, 300, now - 2 * DAY..now));
+    world
+}
+
+/// The program as Cloud Run would start it, but for where Zoom and Cloud Storage are.
+fn program(world: &World, told: &Told, arguments: &[String]) -> Command {
+    let mut command = world.program(&[]);
+    command.args(arguments).env_remove("ZOOM_CLIENT_SECRET").env_remove("GCS_PREFIX").env_remove("STATE_KEY");
+    command
+        .env("ZOOM_UDM_LOG", "info")
+        .envs(&told.variables)
+        .env("ZOOM_CLIENT_SECRET_FILE", told.directory.path().join("secret"));
+    command
+}
+
+fn run(world: &World, told: &Told, arguments: &[String], variables: &[(&str, String)]) {
+    let output = program(world, told, arguments).envs(variables.iter().cloned()).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Objects are only ever added to the data; what is replaced or removed lies where the account may do that.
+fn keeps_to_its_roles(world: &World, own: &[String]) {
+    let log = world.gcs.lock().log.clone();
+    let mut added = HashSet::new();
+    for line in log.iter().filter(|line| !line.starts_with("GET ") && !line.starts_with("HEAD ")) {
+        let (method, path) = line.split_once(' ').unwrap();
+        let path = plain(path.split('?').next().unwrap());
+        let name = path.strip_prefix("/my-logs/").unwrap_or_else(|| panic!("{line}"));
+        if own.iter().any(|beginning| name.starts_with(beginning)) {
+            continue;
+        }
+        assert!(method == "PUT" && name.starts_with(DATA) && added.insert(name.to_owned()), "{line}");
+    }
+    assert!(!added.is_empty(), "nothing was collected");
+}
+
+#[test]
+fn the_service_s_variables_and_the_job_s_arguments_are_all_that_the_program_needs() {
+    let (service, job) = (told("run deploy"), told("run jobs create"));
+    assert_eq!(service.variables, job.variables);
+    assert_eq!(service.own, ["zoom/collector/", "zoom/udm/", "zoom/udm."]);
+    let world = world();
+    for _ in 0..2 {
+        run(&world, &service, &["collect".into()], &[]);
+        for task in 0..4 {
+            let variables =
+                [("CLOUD_RUN_TASK_INDEX", format!("{task}")), ("CLOUD_RUN_TASK_COUNT", "4".into())];
+            run(&world, &job, &job.arguments, &variables);
+        }
+        world.advance(900);
+        world.zoom.add(spread(300, 50, world.now() - 600..world.now()));
+    }
+    keeps_to_its_roles(&world, &service.own);
+    assert!(!world.gcs.all("my-logs", "zoom/udm/").is_empty());
+}
+
+fn post(address: &str, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n");
+    write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_service_collects_and_ingests_at_the_schedule_s_messages() {
+    let service = told("run deploy");
+    let world = world();
+    if !world.program(&["serve", "--help"]).output().unwrap().status.success() {
+        eprintln!("not tried: this program does not serve");
+        return;
+    }
+    let mut command = program(&world, &service, &service.arguments);
+    let mut serving = command.env("PORT", "0").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(serving.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let port = regex::Regex::new(r"0\.0\.0\.0:(\d+)").unwrap();
+    let address = said.find_map(|line| port.captures(&line).map(|found| format!("127.0.0.1:{}", &found[1])));
+    let rest = std::thread::spawn(move || said.count());
+    // As `--attributes=run=all` of the schedule comes out of Pub/Sub.
+    let message = r#"{"message":{"attributes":{"run":"all"},"messageId":"1","publishTime":"2023-11-16T12:00:00Z"},"subscription":"projects/my-project/subscriptions/zoom-udm-collect"}"#;
+    let answers = address.map(|address| ["/collect", "/ingest"].map(|path| post(&address, path, message)));
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    rest.join().unwrap();
+    for answer in answers.expect("it says where it listens") {
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("done"), "{answer}");
+    }
+    keeps_to_its_roles(&world, &service.own);
+    assert!(!world.gcs.all("my-logs", "zoom/udm/").is_empty());
+}
