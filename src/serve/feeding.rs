@@ -214,7 +214,7 @@ async fn run(service: &Service, only: Option<Vec<String>>) -> Ended {
     }
     let normalize = crate::normalize::Options { stop: Arc::default(), ..options.normalize };
     let (shard, clock) = (Shard::default(), service.clock());
-    let options = ingest::Options { only, normalize, shard, clock, ..options };
+    let options = ingest::Options { only, shard, normalize, clock, ..options };
     let stop = Notify::new();
     let outcome = {
         let run = ingest::run(options, &ears, &stop);

@@ -73,9 +73,8 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Message, Malforme
     let json = text(CONTENT_TYPE.as_str()).is_some_and(|content| content.contains("json"));
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(mut object)) if object.contains_key("message") => of_envelope(&mut object),
-        Ok(_) => Ok(Message { data: body.to_vec(), ..Message::default() }),
         Err(_) if json && !body.trim_ascii().is_empty() => Err(Malformed("the body is no JSON".into())),
-        Err(_) => Ok(Message { data: body.to_vec(), ..Message::default() }),
+        _ => Ok(Message { data: body.to_vec(), ..Message::default() }),
     }
 }
 
