@@ -9,7 +9,7 @@ mod serving;
 use collecting::support::program;
 use collecting::*;
 use serde_json::json;
-use serving::pushes::{envelope, notification};
+use serving::pushes::{envelope, notification, resource};
 use serving::{Headers, Server};
 use std::time::Duration;
 
@@ -96,6 +96,7 @@ fn what_makes_no_sense_is_poison_and_collects_nothing() {
     bad(&[("ce-type", "x"), ("ce-id", "1"), ("ce-specversion", "1.0")], "");
     // A loop: collect writes objects, which notify, which collects.
     server.push("/collect", &notification("OBJECT_FINALIZE", "zoom", "logs/a", 1)).expect(422, "poison");
+    server.push("/collect", &resource("zoom", "logs/a", 1)).expect(422, "poison");
     assert_eq!(server.get("/collect").status, 405);
     assert_eq!(server.get("/nowhere").status, 404);
     assert_eq!(server.post("/ingest", &[], b"").status, 404);

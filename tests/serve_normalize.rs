@@ -15,7 +15,7 @@ mod serving;
 mod support;
 
 use common::{gzip, line_ends, ran};
-use serving::{Answer, Server};
+use serving::{Answer, Headers, Server};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ fn events_are_those_of_the_command_line() {
         "operation_logs": input.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<serde_json::Value>>(),
     }))
     .unwrap();
-    let bodies: [(&[(&str, &str)], &[u8]); 5] = [
+    let bodies: [(Headers<'_>, &[u8]); 5] = [
         (&[], input.as_bytes()),
         (&[("Content-Encoding", "gzip")], &packed),
         (&[("Content-Type", "application/gzip")], &packed),
@@ -298,7 +298,7 @@ fn heads_are_held_to_their_limits() {
     let long = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "a".repeat(100_000));
     let _ = stream.write_all(long.as_bytes());
     assert_eq!(Answer::read(&mut stream).status, 431);
-    let many: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
+    let many = "X-Many: 1\r\n".repeat(200);
     let mut stream = server.connect();
     stream.write_all(format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{many}\r\n").as_bytes()).unwrap();
     assert_eq!(Answer::read(&mut stream).status, 431);

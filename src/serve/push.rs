@@ -147,7 +147,13 @@ impl Message {
 
     /// Whether it is about an object in a bucket.
     pub(super) fn is_of_a_bucket(&self) -> bool {
-        self.event.is_some() || self.kind.as_deref().is_some_and(|kind| kind.starts_with(STORAGE))
+        let resource = || {
+            let data = json_object(&self.data, "").unwrap_or_default();
+            data.get("kind").and_then(Value::as_str) == Some("storage#object")
+        };
+        self.event.is_some()
+            || self.kind.as_deref().is_some_and(|kind| kind.starts_with(STORAGE))
+            || resource()
     }
 
     fn asks_for_a_run(&self) -> bool {
