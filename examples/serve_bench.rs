@@ -30,16 +30,16 @@ fn main() {
         let (mut server, address) = start();
         let (mut times, failed, wall) = load(&address, &body, callers, time);
         times.sort();
-        let at = |share: f64| {
-            let index = (times.len() as f64 * share) as usize;
+        let at = |percent: usize| {
+            let index = times.len() * percent / 100;
             times.get(index.min(times.len().saturating_sub(1))).copied().unwrap_or_default()
         };
         let rate = times.len() as f64 / wall.as_secs_f64();
         println!(
             "| {callers} | {rate:.0} | {:.0} | {:.1?} | {:.1?} | {failed} | {} MB |",
             rate * body.len() as f64 / 1e6,
-            at(0.50),
-            at(0.99),
+            at(50),
+            at(99),
             peak(&server).unwrap_or(0) / 1024
         );
         let _ = server.kill();
