@@ -77,9 +77,11 @@ pub(super) async fn ingest(service: &Arc<Service>, message: &push::Message) -> A
     let (sender, receiver) = oneshot::channel();
     let begin = {
         let mut state = service.feed.lock();
+        // Which version was meant is not known: there may be a newer one than the run at hand has read.
+        let any = wish.as_ref().is_some_and(|named| named.generation.is_empty());
         match state.now.waiting(wish.as_ref()) {
-            Some(waiting) => waiting.push(sender),
-            None => state.next.add(wish).push(sender),
+            Some(waiting) if !any => waiting.push(sender),
+            _ => state.next.add(wish).push(sender),
         }
         !std::mem::replace(&mut state.working, true)
     };
@@ -214,7 +216,7 @@ async fn run(service: &Service, only: Option<Vec<String>>) -> Ended {
     }
     let normalize = crate::normalize::Options { stop: Arc::default(), ..options.normalize };
     let (shard, clock) = (Shard::default(), service.clock());
-    let options = ingest::Options { only, normalize, shard, clock, ..options };
+    let options = ingest::Options { only, shard, normalize, clock, ..options };
     let stop = Notify::new();
     let outcome = {
         let run = ingest::run(options, &ears, &stop);

@@ -36,7 +36,8 @@ struct Known {
     keys: HashMap<String, Arc<DecodingKey>>,
     /// When they came, and how long they are fresh.
     came: Option<(Instant, Duration)>,
-    tried: Option<Instant>,
+    /// Before when they are not asked for again.
+    next: Option<Instant>,
 }
 
 pub(super) enum Missing {
@@ -84,15 +85,17 @@ impl Keys {
             return Ok(Arc::clone(key));
         }
         let is_fresh = age.is_some_and(|(age, fresh)| age < fresh);
-        let recently = known.tried.is_some_and(|tried| tried.elapsed() < APART);
+        let recently = known.next.is_some_and(|next| Instant::now() < next);
         let usable = key.filter(|_| age.is_some_and(|(age, _)| age < STALE));
         if recently {
-            return usable.ok_or_else(|| match is_fresh {
-                true => Missing::Unknown,
-                false => Missing::Unreachable("the last try failed just now".into()),
-            });
+            let missing = if is_fresh {
+                Missing::Unknown
+            } else {
+                Missing::Unreachable("the last try failed just now".into())
+            };
+            return usable.ok_or(missing);
         }
-        known.tried = Some(Instant::now());
+        known.next = Some(Instant::now() + APART);
         match self.fetch().await {
             Ok((keys, fresh)) => {
                 self.metrics.key_fetches.get_or_create(&[("outcome", "good")]).inc();
@@ -104,7 +107,7 @@ impl Keys {
                 tracing::warn!(why, "Google's keys cannot be fetched");
                 // Nobody can be let in before it goes well.
                 if usable.is_none() {
-                    known.tried = Instant::now().checked_sub(APART - AFTER_FAILURE);
+                    known.next = Some(Instant::now() + AFTER_FAILURE);
                 }
                 usable.ok_or(Missing::Unreachable(why))
             }

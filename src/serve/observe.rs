@@ -27,11 +27,20 @@ pub(super) async fn pass(State(service): State<Arc<Service>>, request: Request, 
     let response = match admit(&service, request.uri().path(), request.headers()).await {
         Ok(permit) => {
             seen.permit = permit;
-            next.run(request).await
+            run(&service, seen.route, next.run(request)).await
         }
         Err(answer) => answer.into_response(),
     };
     seen.watch(response)
+}
+
+/// A request to where it belongs. What holds no times itself is held to that of a body.
+async fn run(service: &Service, route: &str, answer: impl Future<Output = Response>) -> Response {
+    if matches!(route, "/collect" | "/ingest" | "/normalize") {
+        return answer.await;
+    }
+    let answer = tokio::time::timeout(service.options.limits.body_time, answer).await;
+    answer.unwrap_or_else(|_| Answer::too_slow().into_response())
 }
 
 async fn admit(

@@ -73,9 +73,8 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Message, Malforme
     let json = text(CONTENT_TYPE.as_str()).is_some_and(|content| content.contains("json"));
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(mut object)) if object.contains_key("message") => of_envelope(&mut object),
-        Ok(_) => Ok(Message { data: body.to_vec(), ..Message::default() }),
         Err(_) if json && !body.trim_ascii().is_empty() => Err(Malformed("the body is no JSON".into())),
-        Err(_) => Ok(Message { data: body.to_vec(), ..Message::default() }),
+        _ => Ok(Message { data: body.to_vec(), ..Message::default() }),
     }
 }
 
@@ -148,7 +147,13 @@ impl Message {
 
     /// Whether it is about an object in a bucket.
     pub(super) fn is_of_a_bucket(&self) -> bool {
-        self.event.is_some() || self.kind.as_deref().is_some_and(|kind| kind.starts_with(STORAGE))
+        let resource = || {
+            let data = json_object(&self.data, "").unwrap_or_default();
+            data.get("kind").and_then(Value::as_str) == Some("storage#object")
+        };
+        self.event.is_some()
+            || self.kind.as_deref().is_some_and(|kind| kind.starts_with(STORAGE))
+            || resource()
     }
 
     fn asks_for_a_run(&self) -> bool {

@@ -30,11 +30,8 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         router = router.route("/normalize", post(normalizing::normalize)).merge(page::routes());
     }
     let most = usize::try_from(service.options.limits.body).unwrap_or(usize::MAX);
-    router
-        .fallback(|| async { Answer::not_here() })
-        .with_state(Arc::clone(service))
-        .layer(DefaultBodyLimit::max(most))
-        .layer(from_fn_with_state(Arc::clone(service), observe::pass))
+    let router = router.fallback(|| async { Answer::not_here() }).with_state(Arc::clone(service));
+    router.layer(DefaultBodyLimit::max(most)).layer(from_fn_with_state(Arc::clone(service), observe::pass))
 }
 
 async fn ready(State(service): State<Arc<Service>>) -> impl IntoResponse {

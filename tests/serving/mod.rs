@@ -8,12 +8,17 @@
     reason = "each test uses its own part"
 )]
 
+pub mod pushes;
+
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+/// Headers of a request.
+pub type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// No answer takes longer in a test.
 pub const PATIENCE: Duration = Duration::from_secs(30);
