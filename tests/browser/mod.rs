@@ -1,0 +1,218 @@
+//! The service and a headless Chromium that looks at it, each on a port of its own.
+#![allow(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests are read, not called"
+)]
+
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A program that ends with whoever started it.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What stands in the first line that has `wanted` in it.
+fn line_with(stream: impl Read + Send + 'static, wanted: &str) -> String {
+    let mut lines = BufReader::new(stream).lines();
+    let found = lines.by_ref().map_while(Result::ok).find(|line| line.contains(wanted));
+    // Whoever writes on is not to wait for a reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    found.unwrap_or_else(|| panic!("nothing said {wanted}"))
+}
+
+/// `zoom-udm serve`.
+pub struct Service {
+    _program: Program,
+    pub address: String,
+}
+
+impl Service {
+    pub fn start() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+        command.args(["serve", "--listen", "127.0.0.1:0"]).env_clear().env("ZOOM_UDM_LOG", "info");
+        let mut child =
+            command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let said = child.stderr.take().unwrap();
+        let program = Program(child);
+        let line: Value = serde_json::from_str(&line_with(said, "listening")).unwrap();
+        Self { _program: program, address: line["address"].as_str().unwrap().to_owned() }
+    }
+}
+
+/// A command of Chromium's own protocol.
+#[derive(Debug)]
+struct Chromium(&'static str, Value);
+
+type Url = reqwest::Url;
+
+impl WebDriverCompatibleCommand for Chromium {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as std::str::FromStr>::Err> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({"cmd": self.0, "params": self.1}).to_string()))
+    }
+}
+
+pub struct Browser {
+    pub client: Client,
+    _driver: Program,
+    _profile: TempDir,
+    pub downloads: TempDir,
+    address: String,
+}
+
+/// Notes what a page must never do.
+const WITNESS: &str = "
+    window.told = [];
+    for (const name of ['alert', 'confirm', 'prompt', 'open', 'print']) { window[name] = (text) => window.told.push(`${name}: ${text}`); }
+    document.addEventListener('securitypolicyviolation', (report) => window.told.push(`${report.violatedDirective}: ${report.blockedURI}`));
+    window.addEventListener('error', (fault) => window.told.push(`error: ${fault.message}`));
+    window.addEventListener('unhandledrejection', (fault) => window.told.push(`rejection: ${fault.reason}`));
+";
+
+impl Browser {
+    /// Opens the page.
+    pub async fn open(service: &Service) -> Self {
+        let mut command = Command::new("chromedriver");
+        command.args(["--port=0", "--allowed-ips=127.0.0.1"]).stdin(Stdio::null());
+        let mut driver = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver");
+        let said = driver.stdout.take().unwrap();
+        let driver = Program(driver);
+        let line = line_with(said, "on port ");
+        let line = if line.contains("successfully") { line } else { panic!("{line}") };
+        let port = line.rsplit(' ').next().unwrap().trim_end_matches('.');
+        let (profile, downloads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let data = format!("--user-data-dir={}", profile.path().display());
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            &data,
+        ];
+        let mut capabilities = Capabilities::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), json!({"args": arguments}));
+        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("Chromium starts");
+        let browser = Self {
+            client,
+            _driver: driver,
+            _profile: profile,
+            downloads,
+            address: format!("http://{}/", service.address),
+        };
+        browser.chromium("Page.addScriptToEvaluateOnNewDocument", json!({"source": WITNESS})).await;
+        let path = browser.downloads.path().to_owned();
+        browser
+            .chromium("Browser.setDownloadBehavior", json!({"behavior": "allow", "downloadPath": path}))
+            .await;
+        browser.sized(1400, 900).await;
+        browser.client.goto(&browser.address).await.unwrap();
+        browser
+    }
+
+    pub async fn chromium(&self, name: &'static str, parameters: Value) -> Value {
+        self.client.issue_cmd(Chromium(name, parameters)).await.unwrap()
+    }
+
+    pub async fn sized(&self, width: u32, height: u32) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.chromium("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    pub async fn dark(&self, dark: bool) {
+        let value = if dark { "dark" } else { "light" };
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": value}]});
+        self.chromium("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// What a script returns.
+    pub async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, vec![]).await.unwrap()
+    }
+
+    pub async fn click(&self, selector: &str) {
+        self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+    }
+
+    /// Puts records into the text box and has them explained.
+    pub async fn paste(&self, records: &str) {
+        let paste = "document.getElementById('records').value = arguments[0]";
+        self.client.execute(paste, vec![records.into()]).await.unwrap();
+        self.click("#explain").await;
+        self.until(
+            "return !document.querySelector('[aria-busy]') && document.querySelector('.card') !== null",
+        )
+        .await;
+    }
+
+    /// Waits until a script returns true.
+    pub async fn until(&self, script: &str) {
+        let patience = Instant::now() + Duration::from_secs(30);
+        while self.run(script).await != json!(true) {
+            assert!(Instant::now() < patience, "it never came: {script}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Presses keys, one after the other; with one held down if so.
+    pub async fn press(&self, held: Option<char>, keys: &[char]) {
+        let mut actions = KeyActions::new("keyboard".to_owned());
+        let down = |value| KeyAction::Down { value };
+        let up = |value| KeyAction::Up { value };
+        actions = held.into_iter().fold(actions, |actions, key| actions.then(down(key)));
+        for &key in keys {
+            actions = actions.then(down(key)).then(up(key));
+        }
+        actions = held.into_iter().fold(actions, |actions, key| actions.then(up(key)));
+        self.client.perform_actions(actions).await.unwrap();
+    }
+
+    pub async fn status(&self) -> String {
+        let status = self.run("return document.getElementById('status').textContent").await;
+        status.as_str().unwrap().to_owned()
+    }
+
+    /// Asserts that the page did nothing that it must never do.
+    pub async fn told_nothing(&self) {
+        assert_eq!(self.run("return window.told").await, json!([]));
+    }
+
+    /// A picture of the whole page, where somebody wants to look.
+    pub async fn picture(&self, name: &str) {
+        let Some(directory) = std::env::var_os("ZOOM_UDM_PICTURES") else { return };
+        let png = self.client.screenshot().await.unwrap();
+        std::fs::write(Path::new(&directory).join(name), png).unwrap();
+    }
+
+    pub async fn close(self) {
+        self.told_nothing().await;
+        self.client.close().await.unwrap();
+    }
+}
