@@ -3,6 +3,12 @@
 //! The tests in a browser need Chromium and its driver (Debian: `apt-get install chromium chromium-driver`) and are
 //! ignored unless asked for: `cargo test --test page -- --ignored`. With ZOOM_UDM_PICTURES=DIRECTORY they leave pictures.
 #![cfg(feature = "serve")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test that goes wrong is to stop"
+)]
 
 mod browser;
 mod common;
