@@ -3,6 +3,12 @@
 //! The tests in a browser need Chromium and its driver (Debian: `apt-get install chromium chromium-driver`) and are
 //! ignored unless asked for: `cargo test --test page -- --ignored`. With ZOOM_UDM_PICTURES=DIRECTORY they leave pictures.
 #![cfg(feature = "serve")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test that goes wrong is to stop"
+)]
 
 mod browser;
 mod common;
@@ -149,6 +155,7 @@ async fn pasted_records_are_seen_as_the_events_that_normalize_writes() {
     browser.paste(&input).await;
     assert_eq!(browser.status().await, "38 records: 35 events, 3 rejected");
     let mut seen: Vec<Vec<(String, String)>> = serde_json::from_value(browser.run(FIELDS).await).unwrap();
+    browser.picture("real.png").await;
     browser.click("#next").await;
     let further: Vec<Vec<(String, String)>> = serde_json::from_value(browser.run(FIELDS).await).unwrap();
     seen.extend(further);
@@ -308,7 +315,15 @@ async fn five_thousand_records_do_not_freeze_the_page() {
         setInterval(() => { const now = performance.now(); window.longest = Math.max(window.longest, now - last); last = now; }, 10);";
     browser.run(watch).await;
     let started = Instant::now();
-    browser.paste(std::str::from_utf8(&made).unwrap()).await;
+    let paste = "const data = new DataTransfer();
+        data.setData('text/plain', arguments[0]);
+        const event = new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true });
+        document.getElementById('records').dispatchEvent(event);";
+    let text = String::from_utf8(made).unwrap();
+    browser.client.execute(paste, vec![text.into()]).await.unwrap();
+    browser
+        .until("return !document.querySelector('[aria-busy]') && document.querySelector('.card') !== null")
+        .await;
     let took = started.elapsed();
     assert_eq!(browser.status().await, "5,000 records: 5,000 events, 0 rejected");
     assert_eq!(browser.run("return document.querySelectorAll('.card').length").await, 25);
@@ -325,19 +340,28 @@ async fn five_thousand_records_do_not_freeze_the_page() {
 async fn nothing_hangs_over_the_edge_whatever_the_width_and_colours() {
     let service = Service::start();
     let browser = Browser::open(&service).await;
+    browser.click(".options summary").await;
     browser.picture("empty.png").await;
+    browser.click(".options summary").await;
     browser.click("#samples").await;
     browser.until("return document.querySelectorAll('.card').length === 3").await;
     for dark in [false, true] {
         browser.dark(dark).await;
-        for (width, height) in [(1400, 1900), (420, 4200)] {
+        for (width, height) in [(1400, 1000), (420, 1000)] {
             browser.sized(width, height).await;
-            browser.run("document.querySelectorAll('.field')[10].focus(); window.scrollTo(0, 0)").await;
+            let theme = if dark { "dark" } else { "light" };
+            for (place, script) in [
+                ("field", "document.querySelectorAll('.field')[10].focus(); window.scrollTo(0, 0)"),
+                ("record", "document.querySelectorAll('.card')[1].scrollIntoView()"),
+                ("end", "document.getElementById('why-close').click(); window.scrollTo(0, 1e6)"),
+            ] {
+                browser.run(script).await;
+                browser.picture(&format!("{theme}-{width}-{place}.png")).await;
+            }
             let over = browser
                 .run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 .await;
             assert_eq!(over, 0, "at {width}");
-            browser.picture(&format!("{}-{width}.png", if dark { "dark" } else { "light" })).await;
         }
     }
     browser.close().await;

@@ -50,7 +50,7 @@ impl Places {
     pub(crate) fn find(&self, part: &str) -> Vec<Range<usize>> {
         let part = addresses(part);
         if self.text.start <= part.start && part.end <= self.text.end {
-            return vec![part.start - self.text.start..part.end - self.text.start];
+            return std::iter::once(part.start - self.text.start..part.end - self.text.start).collect();
         }
         let length = (self.text.end - self.text.start).saturating_sub(self.hole.len());
         if part.start < self.cut || part.end > self.cut + length {

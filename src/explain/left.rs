@@ -85,7 +85,6 @@ fn why_not(
     default_time: bool,
 ) -> Option<(&'static str, &'static str)> {
     match (field, text) {
-        (Field::OperationDetail, Some(_)) => None,
         (_, None) if value.starts_with(['{', '[']) && field != Field::OperationDetail => {
             Some(("not_text", "an object or array where text belongs counts as absent"))
         }
@@ -223,7 +222,8 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
                 let read = ["userId", "assistant", "options"].iter().any(|name| is_string(key, name));
                 let why =
                     if read { "it says nothing, or is given again" } else { "no row asks for this member" };
-                self.push("json", &[start.start.saturating_sub(1)..end.end], why, unmapped);
+                let member = start.start.saturating_sub(1)..end.end;
+                self.push("json", std::slice::from_ref(&member), why, unmapped);
             }
         }
     }

@@ -174,7 +174,7 @@ fn story(text: &str, event: &[u8], options: &Options) -> io::Result<Story> {
     let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);
     let (members, unmapped) = left::left(text, &sources, &fills, own_time.is_none());
     let fills = fills.into_iter().map(|filled| filled.fill).collect();
-    let noted = |note: Note| Noted { note: note.name(), times: notes.count(note), words: note.words() };
-    let notes = Note::ALL.map(noted).into_iter().filter(|noted| noted.times > 0).collect();
+    let told = |note: Note| Noted { note: note.name(), times: notes.count(note), words: note.words() };
+    let notes = Note::ALL.map(told).into_iter().filter(|noted| noted.times > 0).collect();
     Ok(Story { members, event: RawValue::from_string(event)?, fills, unmapped, notes })
 }

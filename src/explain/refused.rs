@@ -61,7 +61,7 @@ fn words(reason: Reason) -> (&'static [&'static str], &'static str, &'static str
         Reason::NoTime => (
             &["; expected "],
             "a \"time\" in RFC 3339, like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch",
-            "mend the time, or give --default-time",
+            "mend the time, or choose a default time (--default-time)",
         ),
     }
 }

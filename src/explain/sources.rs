@@ -98,7 +98,7 @@ impl<'r, 'a> Sources<'r, 'a> {
         let inside = taken.len() == 1 && whole.start <= taken[0].start && taken[0].end <= whole.end;
         Some(Found {
             field: Field::OperationDetail,
-            at: vec![key.start.saturating_sub(1)..whole.end],
+            at: std::iter::once(key.start.saturating_sub(1)..whole.end).collect(),
             taken: if inside { taken } else { vec![whole] },
         })
     }

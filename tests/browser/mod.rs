@@ -96,8 +96,7 @@ impl Browser {
         let mut driver = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver");
         let said = driver.stdout.take().unwrap();
         let driver = Program(driver);
-        let line = line_with(said, "on port ");
-        let line = if line.contains("successfully") { line } else { panic!("{line}") };
+        let line = line_with(said, "successfully on port ");
         let port = line.rsplit(' ').next().unwrap().trim_end_matches('.');
         let (profile, downloads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let data = format!("--user-data-dir={}", profile.path().display());

@@ -93,7 +93,7 @@ impl Human {
     fn fill(&self, fill: &Fill, out: &mut impl Write) -> io::Result<()> {
         self.line(out, "  ", &[Shown(PATH, &fill.path), Shown(PLAIN, "  "), Shown(HEAD, &fill.value)])?;
         // The value of a label comes next, with the same rule.
-        if fill.rule.row.is_some() && fill.path.ends_with(".key") {
+        if fill.rule.row.is_some() && fill.path.rsplit('.').next() == Some("key") {
             return Ok(());
         }
         let rule = &fill.rule;

@@ -267,6 +267,13 @@ document.addEventListener("keydown", (pressed) => {
     run();
   }
 });
+box.addEventListener("paste", (event) => {
+  const text = event.clipboardData.getData("text/plain");
+  if (text.length > IN_THE_BOX) {
+    event.preventDefault();
+    takeFiles([new File([text], "pasted records")]);
+  }
+});
 let over = 0;
 const hasFiles = (event) => Array.from(event.dataTransfer?.types ?? []).includes("Files");
 document.addEventListener("dragenter", (event) => {

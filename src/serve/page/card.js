@@ -255,6 +255,9 @@ export function reasons(field) {
   if (!source) {
     return { what, rule: [words, where], source: [make("p", "quiet", "from no text of the record")] };
   }
+  if (rule.source === "field" && source.text === field.value) {
+    return { what, rule: [words, where], source: [make("p", "", make("span", "arrow", "← "), `all of ${source.field}, as it is`)] };
+  }
   const text = make("p", "source", make("span", "arrow", "← "));
   const start = source.at[0]?.[0] ?? 0;
   const inner = source.at.length === 1 ? source.taken.map((span) => span.map((at) => at - start)) : [];
