@@ -42,7 +42,8 @@ impl fmt::Display for Reason {
 }
 
 /// A refusal: the reason, and a sentence that says what was found where, what was expected and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Refusal {
     /// The kind of refusal.
     pub reason: Reason,

@@ -167,6 +167,35 @@ fn digits(text: &str, widths: std::ops::RangeInclusive<usize>) -> Option<u32> {
     fits.then(|| text.parse().ok()).flatten()
 }
 
+/// The plain layout against the calendar, and the calendar's text against `chrono`'s own reading: asked by the property
+/// tests and by the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held {
+    use super::Timestamp;
+    use chrono::{DateTime, Utc};
+
+    /// All of it holds of `text`.
+    pub(crate) fn text(text: &str) {
+        plain_layout(text);
+        let Some(time) = Timestamp::parse(text) else { return };
+        assert_eq!(Timestamp::parse(time.as_str()), Some(time), "{text:?}");
+        let (seconds, nanos) = time.seconds_and_nanos();
+        let instant = DateTime::from_timestamp(seconds, nanos);
+        assert_eq!(instant.and_then(Timestamp::from_chrono), Some(time), "{text:?}");
+        // What is RFC 3339 is the instant that `chrono` reads.
+        if let Ok(twin) = DateTime::parse_from_rfc3339(text) {
+            assert_eq!(instant, Some(twin.with_timezone(&Utc)), "{text:?}");
+        }
+    }
+
+    /// The plain layout is never sure of what the calendar denies.
+    pub(crate) fn plain_layout(text: &str) {
+        if let Some(time) = Timestamp::parse_plain_layout(text) {
+            assert_eq!(Timestamp::parse_any(text), Some(time), "{text:?}");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +265,15 @@ mod tests {
     fn seconds_and_nanos_are_those_of_the_text() {
         let time = Timestamp::parse("1969-12-31T23:59:59.5Z").unwrap();
         assert_eq!(time.seconds_and_nanos(), (-1, 500_000_000));
+        assert_eq!(time.to_string(), "1969-12-31T23:59:59.500Z");
+    }
+
+    #[test]
+    fn what_is_padded_is_the_text_and_zeros() {
+        let time = Timestamp::parse("1969-12-31T23:59:59.5Z").unwrap();
+        let (padded, length) = time.padded();
+        assert_eq!(padded[..length], *time.as_str().as_bytes());
+        assert!(length == 24 && padded[length..].iter().all(|byte| *byte == 0));
     }
 
     proptest! {
@@ -243,9 +281,7 @@ mod tests {
         fn the_plain_layout_is_never_sure_of_what_the_calendar_denies(
             text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z?"
         ) {
-            if let Some(time) = Timestamp::parse_plain_layout(&text) {
-                prop_assert_eq!(Timestamp::parse_any(&text), Some(time));
-            }
+            held::plain_layout(&text);
         }
 
         #[test]
@@ -260,7 +296,7 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
-            let _ = Timestamp::parse(&text);
+            held::text(&text);
         }
     }
 }

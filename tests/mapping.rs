@@ -15,7 +15,7 @@ fn mapping_md_is_printed_from_the_table() {
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         kept == printed,
-        "mapping.md is stale; UPDATE_MAPPING=1 cargo test --test mapping prints it anew"
+        "mapping.md is stale; UPDATE_MAPPING=1 cargo test --locked --test mapping prints it anew"
     );
 }
 

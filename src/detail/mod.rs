@@ -5,6 +5,8 @@
 
 mod embedded;
 mod grammar;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod places;
 mod users;
 
@@ -99,7 +101,7 @@ impl<'a> Detail<'a> {
     /// The users that the JSON value in the text names.
     #[must_use]
     pub fn users(&self) -> JsonUsers<'a> {
-        self.json.map(users::users).unwrap_or_default()
+        self.json.map(JsonUsers::of).unwrap_or_default()
     }
 }
 

@@ -19,6 +19,8 @@ fn head_ends_at_two_spaces_before_at_one() {
         ("- B: c", "", &[("B", "c")]),
         ("Sign-in Methods  - Allow: from Off to On", "Sign-in Methods", &[("Allow", "from Off to On")]),
         ("A  -B: c", "A  -B: c", &[]),
+        ("A- B: c  - D: e", "A- B: c", &[("D", "e")]),
+        ("A  - B: c- D: e", "A", &[("B", "c- D: e")]),
         ("A  - ", "A  -", &[]),
     ] {
         parsed(text, |detail| assert_eq!((detail.head, &changes(detail)[..]), (head, expected), "{text}"));
@@ -57,6 +59,7 @@ fn a_new_value_is_what_zoom_set() {
         ("set topic", Some("set topic")),
         ("from A to B", Some("B")),
         ("from A to B to C", Some("B to C")),
+        ("from A bc to B", Some("B")),
         ("from  to New", Some("New")),
         ("from Old to", None),
         ("from to New", Some("from to New")),
@@ -83,11 +86,25 @@ fn emails_are_named_by_head_lone_piece_and_keys_never_by_values() {
 }
 
 #[test]
+fn a_change_of_role_is_known_by_how_the_head_begins() {
+    for (text, is) in [
+        ("Change Role", true),
+        ("change ROLE of a@b.co  - K: v", true),
+        ("Change Rol", false),
+        ("Update  - Change Role: v", false),
+        ("", false),
+    ] {
+        parsed(text, |detail| assert_eq!(detail.is_change_of_role(), is, "{text}"));
+    }
+}
+
+#[test]
 fn json_is_cut_out_before_the_rest_is_read() {
     let text = "Update a@b.co  - K: [{\"userId\":\" u1 - x\"}] - L: v";
     parsed(text, |detail| {
         assert_eq!(changes(detail), [("K", ""), ("L", "v")]);
-        assert_eq!(detail.users().first.unwrap().userid.as_deref(), Some("u1 - x"));
+        assert_eq!(detail.json(), Some("[{\"userId\":\" u1 - x\"}]"));
+        assert_eq!(detail.users().next().unwrap().userid.as_deref(), Some("u1 - x"));
     });
 }
 
@@ -96,17 +113,36 @@ fn users_say_what_the_contract_lets_them() {
     let text = r#"x [{"userId":1.50,"assistant":["a",null,2,""],"options":{"a": 1}},5,{"userId":" "},
         {"options":[[1], 2],"assistant":[]},{"userId":"v","userId":"w","options":false}]"#;
     parsed(text, |detail| {
-        let users = detail.users();
-        let first = users.first.unwrap();
+        let mut users = detail.users();
+        let first = users.next().unwrap();
         assert_eq!(first.userid.as_deref(), Some("1.50"));
         assert_eq!(first.assistant[..], ["a", "2"]);
         assert_eq!(first.options[..], [r#"{"a":1}"#]);
-        assert_eq!(users.skipped, 1);
-        assert_eq!(users.further.len(), 2);
-        assert_eq!(users.further[0].options[..], ["[1]", "2"]);
-        assert_eq!(users.further[1].userid.as_deref(), Some("w"));
-        assert_eq!(users.further[1].options[..], ["false"]);
+        let further: Vec<_> = users.by_ref().collect();
+        assert_eq!(users.skipped(), 1);
+        assert_eq!(further.len(), 2);
+        assert_eq!(further[0].options[..], ["[1]", "2"]);
+        assert_eq!(further[1].userid.as_deref(), Some("w"));
+        assert_eq!(further[1].options[..], ["false"]);
     });
+}
+
+#[test]
+fn escapes_in_json_are_read() {
+    let text = r#"x [{"userId":"a\"\u00e9","options":"plain"}]"#;
+    parsed(text, |detail| {
+        let first = detail.users().next().unwrap();
+        assert_eq!(first.userid.as_deref(), Some("a\"\u{e9}"));
+        assert_eq!(first.options[..], ["plain"]);
+    });
+}
+
+#[test]
+fn a_part_stands_where_all_of_it_is_within() {
+    let text = "abcdef";
+    assert_eq!(within(&text[1..5], &text[2..5]), Some(1..4));
+    assert_eq!(within(&text[1..3], &text[2..5]), None);
+    assert_eq!(within(&text[2..4], &text[1..3]), None);
 }
 
 #[test]
@@ -124,7 +160,7 @@ proptest! {
         parsed(&text, |detail| {
             prop_assert!(detail.changes.iter().all(|change| !change.key.is_empty()));
             prop_assert!(text.contains(detail.head) || detail.json.is_some());
-            let _ = (detail.emails(), detail.users());
+            let _ = (detail.emails(), detail.users().count());
             Ok(())
         })?;
     }

@@ -1,7 +1,7 @@
 //! The users in the JSON value of an `operation_detail`.
 
 use super::Text;
-use crate::json::{compact, decode, elements, members};
+use crate::json::{Cursor, compact, decode, elements, find_byte};
 use smallvec::SmallVec;
 
 /// One object of the JSON value: what it says of a user. All is absent where it is `null`, empty or blank.
@@ -17,37 +17,75 @@ pub struct JsonUser<'a> {
     pub options: SmallVec<[Text<'a>; 1]>,
 }
 
-/// The objects of a JSON value, in order: a lone object counts as an array of one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The objects of a JSON value, in order, read as they are asked for: a value may have more of them than should be held.
+/// A lone object counts as an array of one. The first is told even if it says nothing, a further one only if it does.
+#[derive(Debug, Clone, Default)]
 pub struct JsonUsers<'a> {
-    /// One for the first object, even if it says nothing.
-    pub first: Option<JsonUser<'a>>,
-    /// The further objects that say something.
-    pub further: Vec<JsonUser<'a>>,
-    /// How many elements are no objects.
-    pub skipped: u32,
-}
-
-/// Reads the users of `json`, a whole JSON value that is an array or an object.
-pub(super) fn users(json: &str) -> JsonUsers<'_> {
-    let mut users = JsonUsers::default();
-    if json.starts_with('{') {
-        users.push(json);
-    } else {
-        elements(json).for_each(|element| users.push(element));
-    }
-    users
+    /// Before the next element of the array, or the lone object; nothing when all is read.
+    rest: Option<Cursor<'a>>,
+    is_lone: bool,
+    has_first: bool,
+    skipped: u32,
 }
 
 impl<'a> JsonUsers<'a> {
-    fn push(&mut self, element: &'a str) {
-        if !element.starts_with('{') {
-            self.skipped += 1;
-            return;
+    /// The users of `json`, a whole JSON value that is an array or an object.
+    pub(super) fn of(json: &'a str) -> Self {
+        let mut cursor = Cursor::new(json);
+        let is_lone = json.starts_with('{');
+        if !is_lone {
+            cursor.enter();
         }
+        Self { rest: Some(cursor), is_lone, ..Self::default() }
+    }
+
+    /// How many elements were no objects, of those read by now.
+    #[must_use]
+    pub fn skipped(&self) -> u32 {
+        self.skipped
+    }
+
+    /// The next object, if there is one.
+    fn object(&mut self) -> Option<JsonUser<'a>> {
+        let mut cursor = self.rest.take()?;
+        if self.is_lone {
+            return Some(JsonUser::read(&mut cursor));
+        }
+        while cursor.item() {
+            if cursor.rest().starts_with('{') {
+                let user = JsonUser::read(&mut cursor);
+                self.rest = Some(cursor);
+                return Some(user);
+            }
+            cursor.value()?;
+            self.skipped += 1;
+        }
+        None
+    }
+}
+
+impl<'a> Iterator for JsonUsers<'a> {
+    type Item = JsonUser<'a>;
+
+    fn next(&mut self) -> Option<JsonUser<'a>> {
+        loop {
+            let user = self.object()?;
+            if !std::mem::replace(&mut self.has_first, true) || user.says_something() {
+                return Some(user);
+            }
+        }
+    }
+}
+
+impl<'a> JsonUser<'a> {
+    /// Reads the object that begins at the cursor, and brings the cursor behind it.
+    fn read(cursor: &mut Cursor<'a>) -> Self {
+        let object = cursor.rest();
         let [mut userid, mut assistant, mut options] = [None; 3];
+        cursor.enter();
         // Of a member given twice the last counts.
-        for (key, value) in members(element) {
+        while cursor.item() {
+            let Some((key, value)) = cursor.member() else { break };
             match &*string(key) {
                 "userId" => userid = Some(value),
                 "assistant" => assistant = Some(value),
@@ -55,17 +93,16 @@ impl<'a> JsonUsers<'a> {
                 _ => {}
             }
         }
-        let user = JsonUser {
-            json: element,
+        Self {
+            json: &object[..object.len() - cursor.rest().len()],
             userid: texts(userid).into_iter().next().map(trimmed),
             assistant: texts(assistant),
             options: texts(options),
-        };
-        if self.first.is_none() {
-            self.first = Some(user);
-        } else if user.userid.is_some() || !user.assistant.is_empty() || !user.options.is_empty() {
-            self.further.push(user);
         }
+    }
+
+    fn says_something(&self) -> bool {
+        self.userid.is_some() || !self.assistant.is_empty() || !self.options.is_empty()
     }
 }
 
@@ -96,7 +133,7 @@ fn text(value: &str) -> Option<Text<'_>> {
 
 /// The text of a string, given what stands between its quotes, which is valid: the search for JSON saw to it.
 fn string(inside: &str) -> Text<'_> {
-    if !inside.contains('\\') {
+    if find_byte(b'\\', inside.as_bytes()).is_none() {
         return Text::Borrowed(inside);
     }
     let mut text = String::with_capacity(inside.len());

@@ -1,65 +1,90 @@
 //! What a JSON array or object holds, each part as the text it is.
 
-use super::{skip_space, walk};
+use super::skip_space;
+use super::walk::{string, walk};
 
 /// The elements of `array`, which must be a valid JSON array; of anything else there are none, or fewer.
 pub(crate) fn elements(array: &str) -> impl Iterator<Item = &str> {
-    let mut at = 1;
-    std::iter::from_fn(move || {
-        let start = next_item(array.as_bytes(), at)?;
-        at = walk(array.as_bytes(), start, &mut ()).ok()?;
-        array.get(start..at)
-    })
+    let mut cursor = Cursor::new(array);
+    cursor.enter();
+    std::iter::from_fn(move || if cursor.item() { cursor.value() } else { None })
 }
 
 /// The members of `object`, which must be a valid JSON object: what stands between a key's quotes, and the value.
 pub(crate) fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
-    let bytes = object.as_bytes();
-    let mut at = 1;
-    std::iter::from_fn(move || {
-        let start = next_item(bytes, at)?;
-        let end = walk(bytes, start, &mut ()).ok()?;
-        let value = skip_space(bytes, skip_space(bytes, end) + 1);
-        at = walk(bytes, value, &mut ()).ok()?;
-        Some((object.get(start + 1..end - 1)?, object.get(value..at)?))
-    })
+    let mut cursor = Cursor::new(object);
+    cursor.enter();
+    std::iter::from_fn(move || if cursor.item() { cursor.member() } else { None })
 }
 
-/// Where the next element or member begins, if there is one.
-fn next_item(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut at = skip_space(bytes, at);
-    if bytes.get(at) == Some(&b',') {
-        at = skip_space(bytes, at + 1);
+/// A place in a text that is valid JSON. Where the text is not, there is less to be found in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// Before the first value of `text`.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: skip_space(text.as_bytes(), 0) }
     }
-    (!matches!(bytes.get(at), None | Some(b']' | b'}'))).then_some(at)
+
+    /// What begins here.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Into the array or object that begins here.
+    pub(crate) fn enter(&mut self) {
+        self.at += 1;
+    }
+
+    /// On to the next item of the array or object, or behind its end: then there is none.
+    pub(crate) fn item(&mut self) -> bool {
+        let bytes = self.text.as_bytes();
+        self.at = skip_space(bytes, self.at);
+        match bytes.get(self.at) {
+            Some(b',') => self.at = skip_space(bytes, self.at + 1),
+            Some(b']' | b'}') => {
+                self.at += 1;
+                return false;
+            }
+            _ => {}
+        }
+        self.at < bytes.len()
+    }
+
+    /// The value that begins here, and behind it.
+    pub(crate) fn value(&mut self) -> Option<&'a str> {
+        let (bytes, start) = (self.text.as_bytes(), self.at);
+        let end = match bytes.get(start) {
+            Some(b'"') => string::<()>(bytes, start),
+            _ => walk(bytes, start, &mut ()),
+        };
+        self.at = end.ok()?;
+        self.text.get(start..self.at)
+    }
+
+    /// The key that begins here, without its quotes, and its value; and behind them.
+    pub(crate) fn member(&mut self) -> Option<(&'a str, &'a str)> {
+        let key = self.value()?;
+        let bytes = self.text.as_bytes();
+        self.at = skip_space(bytes, skip_space(bytes, self.at) + 1);
+        Some((key.get(1..key.len() - 1)?, self.value()?))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::held;
     use super::super::walk::tests::jsonish;
-    use super::*;
     use proptest::prelude::*;
-    use serde_json::Value;
 
     proptest! {
         #[test]
         fn items_are_those_that_serde_json_reads(text in jsonish()) {
-            match serde_json::from_str::<Value>(text.trim()) {
-                Ok(Value::Array(values)) => {
-                    let items: Vec<Value> = elements(text.trim()).map(|item| serde_json::from_str(item).unwrap()).collect();
-                    prop_assert_eq!(items, values);
-                }
-                Ok(Value::Object(values)) => {
-                    let items: serde_json::Map<_, _> = members(text.trim())
-                        .map(|(key, value)| {
-                            let key = serde_json::from_str(&format!("\"{key}\"")).unwrap();
-                            (key, serde_json::from_str::<Value>(value).unwrap())
-                        })
-                        .collect();
-                    prop_assert_eq!(items, values);
-                }
-                _ => {}
-            }
+            held::parts(&text);
         }
     }
 }

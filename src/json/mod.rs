@@ -1,16 +1,18 @@
 //! JSON as bytes: where a string ends, where a value ends, what a string says, how a string is written.
 //!
 //! Everything here works on text that stays where it is; nothing builds a tree. `serde_json` is the plain twin that
-//! each_position, positions function is held equal to in the tests.
+//! each function is held equal to in the tests.
 
 mod compact;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod items;
 mod scan;
 mod text;
 mod walk;
 
 pub(crate) use compact::compact;
-pub(crate) use items::{elements, members};
+pub(crate) use items::{Cursor, elements, members};
 pub(crate) use scan::{each_position, find_byte, plain_len, positions, skip_space, trim};
 pub(crate) use text::{decode, decode_to_quote, escape_into};
 pub(crate) use walk::{Stop, Trail, walk};

@@ -4,6 +4,8 @@
 //! climbs the ladder of event types.
 
 mod document;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod notes;
 mod table;
 mod template;
@@ -68,6 +70,32 @@ pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
 }
 
 /// The event of a record (mapping contract, section 4): `detail` is that of its `operation_detail`, `time` its time.
+///
+/// ```
+/// use zoom_udm::detail::Detail;
+/// use zoom_udm::mapping::{Notes, Rules, map};
+/// use zoom_udm::record::{Field, Record};
+/// use zoom_udm::time::Timestamp;
+/// use zoom_udm::udm::Writer;
+///
+/// let text = r#"{"time":"2024-01-31 23:59:59","operator":"a@b.com","operation_detail":"Change Role  - x@y.com: from Member to Admin"}"#;
+/// // What cannot be borrowed from the text is kept here.
+/// let (mut scratch, mut cut, mut notes) = Default::default();
+/// let record = Record::read(text, &mut scratch)?;
+/// let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+/// let time = record.get(Field::Time).and_then(Timestamp::parse).ok_or("no time")?;
+///
+/// // Who listens instead of `()` hears which row of the table filled what.
+/// let event = map(&record, &detail, time, Rules::default(), &mut notes, &mut ());
+/// assert_eq!(event.metadata.event_type.name(), "USER_UNCATEGORIZED");
+/// assert_eq!(notes, Notes::default());
+///
+/// let mut line = Vec::new();
+/// Writer::default().write(&event, &mut line);
+/// let json: serde_json::Value = serde_json::from_slice(&line)?;
+/// assert_eq!(json["target"]["user"]["attribute"]["roles"][0]["name"], "Admin");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[inline]
 pub fn map<'a>(
     record: &Record<'a>,
@@ -256,10 +284,9 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
 /// Puts the users of the detail's JSON: the first into the target, each further one into an entry of about.
 #[cold]
 fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, trace: &mut impl Trace) {
-    let users = detail.users();
-    notes.add(Note::JsonSkipped, users.skipped);
-    if let Some(mut first) = users.first {
-        for row in &ROWS {
+    let mut users = detail.users();
+    if let Some(mut first) = users.next() {
+        for row in &ROWS[row::FIRST_USER] {
             if let (Source::FirstUser(member), Put::First(put)) = (row.source, row.put) {
                 for text in take(&mut first, member) {
                     trace.filled(row, &text);
@@ -268,10 +295,12 @@ fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, 
             }
         }
     }
-    for mut user in users.further {
+    for mut user in users.by_ref() {
         trace.entry();
-        let mut about = About::default();
-        for row in &ROWS {
+        // Just as long as it becomes: there may be a hundred thousand of them.
+        let labels = Vec::with_capacity(user.assistant.len() + user.options.len());
+        let mut about = About { labels, ..About::default() };
+        for row in &ROWS[row::FURTHER_USER] {
             if let (Source::FurtherUser(member), Put::Further(put)) = (row.source, row.put) {
                 for text in take(&mut user, member) {
                     trace.filled(row, &text);
@@ -281,6 +310,7 @@ fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, 
         }
         event.about.push(about);
     }
+    notes.add(Note::JsonSkipped, users.skipped());
 }
 
 /// The texts of one member of a user.

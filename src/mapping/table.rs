@@ -333,6 +333,21 @@ pub(super) mod row {
     use super::{COUNT, Put, Source, TABLE};
     use std::ops::Range;
 
+    /// The rows that are put in one way: they stand together.
+    macro_rules! together {
+        ($put:pat) => {{
+            let (mut start, mut end, mut index) = (COUNT, 0, 0);
+            while index < COUNT {
+                if matches!(TABLE[index].put, $put) {
+                    start = if index < start { index } else { start };
+                    end = index + 1;
+                }
+                index += 1;
+            }
+            start..end
+        }};
+    }
+
     pub(in super::super) const TIME: usize = at("metadata.eventTimestamp", 0);
     pub(in super::super) const EVENT_TYPE: usize = at("metadata.eventType", 0);
     pub(in super::super) const ACTION: usize = at("metadata.productEventType", 0);
@@ -358,19 +373,12 @@ pub(super) mod row {
         rows
     };
 
-    /// The rows whose value is the same for each record: they stand together.
-    pub(in super::super) const CONSTANTS: Range<usize> = {
-        let (mut start, mut end) = (COUNT, 0);
-        let mut index = 0;
-        while index < COUNT {
-            if matches!(TABLE[index].put, Put::Constant(..)) {
-                start = if index < start { index } else { start };
-                end = index + 1;
-            }
-            index += 1;
-        }
-        start..end
-    };
+    /// The rows whose value is the same for each record.
+    pub(in super::super) const CONSTANTS: Range<usize> = together!(Put::Constant(..));
+    /// The rows of the first object of a detail's JSON.
+    pub(in super::super) const FIRST_USER: Range<usize> = together!(Put::First(_));
+    /// The rows of a further one.
+    pub(in super::super) const FURTHER_USER: Range<usize> = together!(Put::Further(_));
 
     /// The row that is the `nth` (from 0) to fill `path`.
     const fn at(path: &str, nth: usize) -> usize {

@@ -18,8 +18,8 @@ pub(crate) struct Template {
     /// What stands between the value of a row and that of a later one: at `[from][to]`. From [`FIRST`]: between the
     /// event's type and the first value. To [`END`]: the event's end.
     between: Vec<[Piece; END + 1]>,
-    /// The room that a piece takes at most.
-    longest: usize,
+    /// The room that an event takes at most, but for its texts: each text and each piece may be copied as a whole block.
+    room: usize,
 }
 
 /// A piece of text. Nearly all are short: those are kept where copying them takes no call, as a block of a fixed size
@@ -66,6 +66,9 @@ pub(crate) struct Events {
     spare: Vec<u8>,
 }
 
+/// From so many bytes on, a record's event is not held twice while it is appended.
+pub(super) const LONG: usize = 64 << 10;
+
 impl Events {
     /// All that was written.
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -77,13 +80,19 @@ impl Events {
         self.length = 0;
     }
 
-    /// Appends what a writer writes.
-    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.spare.clear();
-        write(&mut self.spare);
-        self.reserve(self.spare.len());
-        self.bytes[self.length..self.length + self.spare.len()].copy_from_slice(&self.spare);
-        self.length += self.spare.len();
+    /// Appends what a writer writes of a record of `length` bytes.
+    pub(crate) fn append(&mut self, length: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        if length < LONG {
+            self.spare.clear();
+            write(&mut self.spare);
+            self.reserve(self.spare.len());
+            self.bytes[self.length..self.length + self.spare.len()].copy_from_slice(&self.spare);
+            self.length += self.spare.len();
+        } else {
+            self.bytes.truncate(self.length);
+            write(&mut self.bytes);
+            self.length = self.bytes.len();
+        }
     }
 
     /// Makes room for so many bytes.
@@ -158,17 +167,16 @@ impl Template {
         };
         let between = (0..END).map(|from| std::array::from_fn(|to| Piece::new(&between(from, to))));
         let (head, between): (_, Vec<[_; _]>) = (head.map(|text| Piece::new(&text)), between.collect());
-        let longest = head.iter().chain(between.iter().flatten()).map(Piece::len).max()?;
-        Some(Self { head, between, longest })
+        let behind = |pieces: &[Piece; END + 1]| pieces.iter().map(Piece::len).max().unwrap_or(0) + SHORT;
+        let room = head.iter().map(|piece| piece.len() + SHORT).chain(between.iter().map(behind)).sum();
+        Some(Self { head, between, room })
     }
 
     /// Appends the event of what was found, and a newline. No text may need an escape; most are parts of `source`.
     #[inline]
     pub(super) fn write(time: &Timestamp, event_type: EventType, found: &Found<'_>, sheet: Sheet<'_>) {
         let Sheet { template, source, events } = sheet;
-        // A piece before each text and one at the end; each text and each piece may be copied as a whole block.
-        let pieces = template.head.len() + ROWS.len() + 1;
-        events.reserve(pieces * (template.longest + SHORT) + found.length);
+        events.reserve(template.room + found.length);
         events.piece(&template.head[0]);
         let (time, length) = time.padded();
         events.block(time, length);

@@ -6,38 +6,15 @@ use crate::detail::Cut;
 use crate::record::Scratch;
 use crate::udm::{Case, Feed, Shape, Writer};
 
+fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
+    held::compare(text, writer, &Template::new(writer).unwrap(), rules)
+}
+
 /// The lines of a corpus that are records.
 fn corpus(kind: Kind) -> String {
     let mut bytes = Vec::new();
     corpus::write(kind, 20_000, 3, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
-}
-
-/// Both ways of writing the event of each record, wherever the template takes it; how many it took.
-fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
-    let template = Template::new(writer).unwrap();
-    let time = Timestamp::parse("2024-01-31T12:00:00.5Z").unwrap();
-    let (mut scratch, mut cut, mut taken) = (Scratch::default(), Cut::default(), 0);
-    for line in text.lines() {
-        let Ok(record) = Record::read(line, &mut scratch) else { continue };
-        let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
-        let detail = detail.unwrap_or_default();
-        let (mut notes, mut twin_notes) = (Notes::default(), Notes::default());
-        let (mut out, mut twin) = (Events::default(), Vec::new());
-        let event = map(&record, &detail, time, rules, &mut twin_notes, &mut ());
-        writer.write(&event, &mut twin);
-        let sheet = Sheet { template: &template, source: text.as_bytes(), events: &mut out };
-        if let Some(event_type) = write(&record, &detail, &time, rules, &mut notes, sheet) {
-            assert_eq!(
-                std::str::from_utf8(out.as_bytes()).unwrap(),
-                std::str::from_utf8(&twin).unwrap(),
-                "{line}"
-            );
-            assert_eq!((event_type, notes), (event.metadata.event_type, twin_notes));
-            taken += 1;
-        }
-    }
-    taken
 }
 
 #[test]
@@ -71,4 +48,72 @@ fn every_row_that_a_plain_detail_fills_is_written_by_the_template() {
     assert_eq!(compare(&line, &Writer::default(), Rules::default()), 1);
     let other = line.replace("o@x.io", "SCIM");
     assert_eq!(compare(&other, &Writer::default(), Rules::default()), 1);
+}
+
+/// The event of a record, as the typed event's writer has it.
+fn event(record: &str) -> serde_json::Value {
+    let (mut scratch, mut cut, mut line) = (Scratch::default(), Cut::default(), Vec::new());
+    let record = Record::read(record, &mut scratch).unwrap();
+    let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+    let time = Timestamp::parse("2024-01-31T12:00:00Z").unwrap();
+    let event = map(&record, &detail, time, Rules::default(), &mut Notes::default(), &mut ());
+    Writer::default().write(&event, &mut line);
+    serde_json::from_slice(&line).unwrap()
+}
+
+#[test]
+fn the_typed_event_has_what_the_record_says() {
+    let event = event(
+        r#"{"operator":"o@x.io","action":"Update","operation_detail":"Update a@x.io  - Email Address: A@x.io - Display Name: set to Ann - User Role: Admin [{\"userId\":\"u1\",\"assistant\":\"b@x.io\",\"options\":[1]},{\"assistant\":\"c\"}]"}"#,
+    );
+    assert_eq!(event["metadata"]["productEventType"], "Update");
+    assert_eq!(event["principal"]["user"]["emailAddresses"], serde_json::json!(["o@x.io"]));
+    let labels =
+        serde_json::json!([{"key": "assistant", "value": "b@x.io"}, {"key": "options", "value": "1"}]);
+    let expected = serde_json::json!({
+        "userid": "u1", "emailAddresses": ["a@x.io"], "userDisplayName": "Ann",
+        "attribute": {"roles": [{"name": "Admin"}], "labels": labels},
+    });
+    assert_eq!(event["target"]["user"], expected);
+    let about =
+        serde_json::json!([{"user": {"attribute": {"labels": [{"key": "assistant", "value": "c"}]}}}]);
+    assert_eq!(event["about"], about);
+}
+
+#[test]
+fn an_event_is_a_users_where_one_is_named() {
+    for (record, expected) in [
+        (r#"{"operator":"o@x.io"}"#, "USER_UNCATEGORIZED"),
+        (r#"{"operator":"SCIM"}"#, "USER_UNCATEGORIZED"),
+        (r#"{"operation_detail":"Add a@x.io"}"#, "USER_UNCATEGORIZED"),
+        (r#"{"operation_detail":"Add Group"}"#, "GENERIC_EVENT"),
+        (r#"{"operator":"o@x.io","event_type":"USER_LOGIN"}"#, "USER_LOGIN"),
+    ] {
+        assert_eq!(event(record)["metadata"]["eventType"], expected, "{record}");
+    }
+}
+
+#[test]
+fn rows_are_known_by_their_keys_and_notes_by_their_words() {
+    assert!(matches!(row_of_key("Display Name").unwrap().source, Source::Key("Display Name")));
+    assert!(row_of_key("Passcode").is_none());
+    for (index, note) in Note::ALL.into_iter().enumerate() {
+        assert!(note.words().len() > 20);
+        assert!(
+            Note::ALL[..index]
+                .iter()
+                .all(|other| other.words() != note.words() && other.name() != note.name())
+        );
+    }
+}
+
+#[test]
+fn events_that_a_writer_writes_stand_one_behind_the_other() {
+    let mut events = Events::default();
+    for (text, length) in
+        [("first", 5), ("", 0), ("2nd", template::LONG), ("3rd", 3), ("4th", template::LONG)]
+    {
+        events.append(length, |out| out.extend_from_slice(text.as_bytes()));
+    }
+    assert_eq!(events.as_bytes(), b"first2nd3rd4th");
 }

@@ -86,8 +86,13 @@ impl Document {
         let mut ended = false;
         loop {
             at = self.skip_separators(block.bytes(), at);
-            let step =
-                if at == block.bytes().len() { Step::More } else { self.step(block.bytes(), at, ended, max) };
+            let rest = &block.bytes()[at..];
+            // A mark may have come in part.
+            let step = if rest.is_empty() || !ended && self.place == Place::Top && BOM.starts_with(rest) {
+                Step::More
+            } else {
+                self.step(block.bytes(), at, ended, max)
+            };
             match step {
                 // What there is goes first.
                 Step::More if !values.is_empty() => break,

@@ -1,6 +1,6 @@
 //! Inputs: a name and bytes, unpacked where they are gzip.
 
-use flate2::bufread::GzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use std::sync::Arc;
@@ -57,41 +57,78 @@ pub(crate) fn unpacked(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn R
     if !is_gzip(&start[..length]) {
         return Ok(Box::new(whole));
     }
-    Ok(Box::new(Gunzip { member: Some(GzDecoder::new(BufReader::with_capacity(PACKED_BLOCK, whole))) }))
+    let packed = BufReader::with_capacity(PACKED_BLOCK, whole);
+    Ok(Box::new(Gunzip { packed, member: Some(member()), fault: None }))
 }
 
 type Whole = Chain<io::Take<Cursor<[u8; 3]>>, Box<dyn Read + Send>>;
 
 /// Unpacks member after member.
+///
+/// Not by flate2's readers: what one of them unpacks in a call that meets damage is lost, so how much comes before the
+/// damage would be the caller's buffer's to say.
 struct Gunzip {
-    member: Option<GzDecoder<BufReader<Whole>>>,
+    packed: BufReader<Whole>,
+    /// The member at hand; `None` between members.
+    member: Option<Decompress>,
+    /// Told once what came before it was taken.
+    fault: Option<io::Error>,
+}
+
+/// Unpacks one member, and checks its head, sum and length.
+fn member() -> Decompress {
+    Decompress::new_gzip(15)
 }
 
 impl Read for Gunzip {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.member {
-            let length = member.read(buffer).map_err(|error| describe(&error))?;
-            if length > 0 || buffer.is_empty() {
+        while !buffer.is_empty() {
+            if let Some(fault) = self.fault.take() {
+                return Err(describe(&fault));
+            }
+            if self.member.is_none() && !self.next_member()? {
+                break;
+            }
+            let length = self.unpack(buffer)?;
+            if length > 0 {
                 return Ok(length);
             }
-            self.member =
-                self.member.take().map(GzDecoder::into_inner).map(next_member).transpose()?.flatten();
         }
         Ok(0)
     }
 }
 
-/// The member behind the last one, if there is one. Zero bytes are padding, as tape blocks have it.
-fn next_member(mut packed: BufReader<Whole>) -> io::Result<Option<GzDecoder<BufReader<Whole>>>> {
-    loop {
-        let buffered = packed.fill_buf()?;
-        let padding = buffered.iter().take_while(|&&byte| byte == 0).count();
-        match buffered.get(padding) {
-            None if padding == 0 => return Ok(None),
-            None => packed.consume(padding),
-            Some(_) => {
-                packed.consume(padding);
-                return Ok(Some(GzDecoder::new(packed)));
+impl Gunzip {
+    /// Unpacks what there is room for; how much that was.
+    fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(member) = &mut self.member else { return Ok(0) };
+        let packed = self.packed.fill_buf().map_err(|error| describe(&error))?;
+        let (before, ended) = ((member.total_in(), member.total_out()), packed.is_empty());
+        let outcome = member.decompress(packed, buffer, FlushDecompress::None);
+        let [taken, given] = [member.total_in() - before.0, member.total_out() - before.1]
+            .map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        self.packed.consume(taken);
+        match outcome {
+            Ok(Status::StreamEnd) => self.member = None,
+            Ok(_) if ended && given == 0 => self.fault = Some(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) => self.fault = Some(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+        Ok(given)
+    }
+
+    /// Goes on with the member behind the last one, if there is one. Zero bytes are padding, as tape blocks have it.
+    fn next_member(&mut self) -> io::Result<bool> {
+        loop {
+            let buffered = self.packed.fill_buf().map_err(|error| describe(&error))?;
+            let (length, padding) = (buffered.len(), buffered.iter().take_while(|&&byte| byte == 0).count());
+            self.packed.consume(padding);
+            if padding < length {
+                self.member = Some(member());
+                return Ok(true);
+            }
+            if length == 0 {
+                return Ok(false);
             }
         }
     }

@@ -6,6 +6,8 @@
 
 mod document;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod input;
 mod look;
 mod order;
@@ -101,6 +103,36 @@ pub enum Format {
 }
 
 /// Where events and rejects go. Called by one thread at a time, in the order of the input.
+///
+/// A sink of one's own takes both as they come, here into files that anything else may stand for:
+///
+/// ```
+/// use std::io::{self, Write};
+/// use zoom_udm::normalize::{self, Input, RejectWriter, Rejected, Sink};
+///
+/// struct Files<E, R> {
+///     events: E,
+///     rejects: RejectWriter<R>,
+/// }
+///
+/// impl<E: Write + Send, R: Write + Send> Sink for Files<E, R> {
+///     fn events(&mut self, events: &[u8]) -> io::Result<()> {
+///         self.events.write_all(events)
+///     }
+///     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+///         self.rejects.write(reject)
+///     }
+/// }
+///
+/// let mut files = Files { events: Vec::new(), rejects: RejectWriter::new(Vec::new()) };
+/// let input = Input::new("two lines", &b"{\"time\":\"2024-01-31T23:59:59Z\"}\nno record\n"[..]);
+/// let summary = normalize::run(std::iter::once(input), &Default::default(), &mut files)?;
+/// assert_eq!((summary.events, summary.rejects), (1, 1));
+/// let rejects = String::from_utf8(files.rejects.finish()?)?;
+/// assert!(rejects.starts_with(r#"{"input":"two lines","line":2,"offset":32,"reason":"not_json""#));
+/// assert!(rejects.ends_with("\"raw\":\"no record\"}\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Sink: Send {
     /// Takes whole events, each with its newline.
     ///
@@ -137,6 +169,34 @@ pub enum Error {
 }
 
 /// Normalizes every input, in order, into the sink.
+///
+/// ```
+/// use std::io;
+/// use zoom_udm::normalize::{self, Input, Options, Rejected, Sink};
+///
+/// /// Counts the bytes of events, and stops at the first reject.
+/// struct Bytes(usize);
+///
+/// impl Sink for Bytes {
+///     fn events(&mut self, events: &[u8]) -> io::Result<()> {
+///         self.0 += events.len();
+///         Ok(())
+///     }
+///     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+///         Err(io::Error::other(format!("line {}: {}", reject.line, reject.refusal.message)))
+///     }
+/// }
+///
+/// // Anything that reads: a file, a socket, standard input; plain or gzip.
+/// let reader = io::Cursor::new("{\"time\":\"2024-01-31T23:59:59Z\",\"action\":\"Add\"}\n".repeat(1000));
+/// let mut bytes = Bytes(0);
+/// let options = Options { threads: 2, ..Options::default() };
+/// let summary = normalize::run(std::iter::once(Input::new("logs", reader)), &options, &mut bytes)?;
+/// assert_eq!((summary.records, summary.events), (1000, 1000));
+/// // An input that breaks off is told here: the others were read all the same.
+/// assert!(summary.failures.is_empty() && bytes.0 > 100_000);
+/// # Ok::<(), normalize::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error`], with what was counted until then lost; the sink has all that came before.

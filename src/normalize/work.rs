@@ -210,7 +210,9 @@ impl<'o, P: Places + Default> Worker<'o, P> {
             Some(rest) => (rest, at + line.len() - rest.len()),
             None => (line, at),
         };
-        let whole = at..at + line.strip_suffix('\r').unwrap_or(line).len();
+        // As what is not known to be text has it: what is said of a line is not its block's to change.
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let whole = at..at + line.len();
         let start = skip_space(line.as_bytes(), 0);
         let value = &line[start..];
         match value.as_bytes().first() {
@@ -343,7 +345,7 @@ fn write_typed<'a>(
     if options.event_id {
         event.metadata.product_log_id = record::id(text).ok();
     }
-    events.append(|events| options.writer.write(&event, events));
+    events.append(text.len(), |events| options.writer.write(&event, events));
     event.metadata.event_type
 }
 

@@ -4,6 +4,8 @@
 //! not sure of goes to `plain`, which reads with `serde_json` and is the definition. Property tests hold them equal.
 
 mod fast;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod id;
 mod plain;
 mod usual;

@@ -1,31 +1,6 @@
+use super::held::{fast, plain, usual};
 use super::*;
 use proptest::prelude::*;
-
-/// What the plain reading makes of a text, as something that can be compared.
-fn plain(text: &str) -> Option<Vec<Option<String>>> {
-    let mut scratch = Scratch::default();
-    let object = plain::object(text).ok()?;
-    let record = object.record(&mut scratch).ok()?;
-    Some(owned(&record))
-}
-
-fn fast(text: &str) -> Option<Vec<Option<String>>> {
-    Some(owned(&Record::read_ordinary(text, &mut Scratch::default())?))
-}
-
-/// What the reading of usual lines makes of the line in the middle of a text.
-fn usual(line: &str) -> Option<Vec<Option<String>>> {
-    let mut scratch = Scratch::default();
-    let text = format!("{{}}\n{line}\n{{\"time\":\"\"}}");
-    let (record, end) = Record::read_usual(&text, 3, &mut scratch)?;
-    assert_eq!(end, 3 + line.len());
-    assert!(Record::read_usual(line, 0, &mut Scratch::default()).is_some_and(|(_, end)| end == line.len()));
-    Some(owned(&record))
-}
-
-fn owned(record: &Record<'_>) -> Vec<Option<String>> {
-    Field::ALL.into_iter().map(|field| record.get(field).map(str::to_owned)).collect()
-}
 
 /// Objects that are records, or nearly.
 fn recordish() -> impl Strategy<Value = String> {
@@ -74,9 +49,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     #[test]
     fn the_fast_reading_is_the_plain_reading_or_silent(text in recordish()) {
-        if let Some(fast) = fast(&text) {
-            prop_assert_eq!(Some(fast), plain(&text));
-        }
+        held::read_alike(&text);
     }
 
     #[test]
@@ -86,9 +59,7 @@ proptest! {
         let (before, after) = text.split_at(text.char_indices().nth(at.index(text.chars().count())).unwrap().0);
         let spoilt = format!("{before}{byte}{}", after.chars().skip(1).collect::<String>());
         for text in [&spoilt, before] {
-            if let Some(fast) = fast(text) {
-                prop_assert_eq!(Some(fast), plain(text));
-            }
+            held::read_alike(text);
         }
     }
 }
@@ -142,9 +113,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5000))]
     #[test]
     fn the_usual_reading_is_the_plain_reading_or_silent(line in usualish()) {
-        if let Some(usual) = usual(&line) {
-            prop_assert_eq!(Some(usual), plain(&line));
-        }
+        held::usual_alike(&line);
     }
 }
 
@@ -171,6 +140,89 @@ fn fields_are_text_as_the_contract_says() {
     assert_eq!(record.get(Field::OperationDetail), Some(r#"{"a":[1.50]}"#));
     assert_eq!(record.get(Field::EventType), None);
     assert_eq!(record.not_text, 1);
+}
+
+#[test]
+fn every_field_is_read_and_nothing_but_white_space_counts_as_absent() {
+    for field in Field::ALL {
+        for (value, expected) in [
+            ("x", Some("x")),
+            ("\u{fc}", Some("\u{fc}")),
+            (" \u{fc} ", Some(" \u{fc} ")),
+            ("\\u00fc", Some("\u{fc}")),
+            ("", None),
+            (" \u{3000}", None),
+            ("\\u0020", None),
+        ] {
+            let text = format!("{{\"{}\":\"{value}\"}}", field.name());
+            let mut scratch = Scratch::default();
+            assert_eq!(Record::read(&text, &mut scratch).unwrap().get(field), expected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn an_escape_takes_the_quick_reading_too() {
+    let text = r#"{"time":"2019-08-20T19:09:01Z","operator":"\"Ann\" <a@b.com>"}"#;
+    assert!(fast(text).is_some());
+    assert_eq!(fast(text), plain(text));
+}
+
+#[test]
+fn other_members_and_nulls_take_the_quick_reading_too() {
+    let text = r#"{"x":[1],"operator":null,"action":"Add","logs":{}}"#;
+    assert_eq!(fast(text), plain(text));
+    assert_eq!(fast(text).unwrap()[Field::Action as usize].as_deref(), Some("Add"));
+}
+
+#[test]
+fn a_page_is_known_by_its_array_of_logs() {
+    for (text, logs) in [
+        (r#"{"operation_logs": [{}, 1]}"#, Some("[{}, 1]")),
+        (r#"{"operation_logs": {}}"#, None),
+        (r#"{"logs": [{}]}"#, None),
+        (r#"{"time": "x"}"#, None),
+    ] {
+        assert_eq!(plain::object(text).unwrap().logs, logs, "{text}");
+        assert_eq!(fast(text).is_none(), text.contains("operation_logs"), "{text}");
+    }
+}
+
+#[test]
+fn an_array_is_taken_apart_and_a_wrong_element_is_named() {
+    assert_eq!(elements(r#"[{"a":1}, {}]"#).unwrap(), [r#"{"a":1}"#, "{}"]);
+    assert_eq!(page(r#"[{}, 1]"#).unwrap(), ["{}", "1"]);
+    assert_eq!(elements("[]").unwrap(), [""; 0]);
+    for (element, kind) in [
+        ("[]", "an array"),
+        ("\"x\"", "a string"),
+        ("false", "a boolean"),
+        ("null", "null"),
+        ("1", "a number"),
+    ] {
+        let refusal = elements(&format!("[{{}},{element}]")).unwrap_err();
+        assert_eq!(refusal.reason, crate::Reason::NotObject);
+        assert!(
+            refusal.message.contains(&format!("element 2 of the array is {kind},")),
+            "{}",
+            refusal.message
+        );
+    }
+    assert_eq!(elements("[{}").unwrap_err().reason, crate::Reason::NotJson);
+}
+
+#[test]
+fn a_record_knows_whether_its_texts_may_stand_in_json_as_they_are() {
+    for (values, verbatim) in [
+        (["a", "b"], true),
+        (["a", "\\u00fc"], true),
+        (["\\u00fc", "\\\"b\\\""], false),
+        (["\\\"a\\\"", "\\u00fc"], false),
+    ] {
+        let text = format!("{{\"operator\":\"{}\",\"action\":\"{}\"}}", values[0], values[1]);
+        let mut scratch = Scratch::default();
+        assert_eq!(Record::read_ordinary(&text, &mut scratch).unwrap().verbatim, verbatim, "{text}");
+    }
 }
 
 #[test]

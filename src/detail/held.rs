@@ -1,0 +1,209 @@
+//! What a detail says, against plain twins that go by the contract's words: asked by the property tests and by the
+//! fuzzer.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+use super::embedded::find;
+use super::{Cut, Detail, JsonUser, JsonUsers, Text, new_value, same_ignoring_case};
+use crate::email;
+use crate::json::compact;
+use once_cell::sync::Lazy;
+use regex::Regex;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// All of it holds of `text`.
+pub(crate) fn text(text: &str) {
+    leftmost_of_usual(text);
+    let (mut cut, mut room) = (Cut::default(), Cut::default());
+    let (detail, places) = Detail::placed(text, &mut cut);
+    let text = text.trim();
+    // Where JSON was cut out of the middle, the rest reads as one text.
+    let rest = match detail.json {
+        Some(json) => {
+            let start = json.as_ptr() as usize - text.as_ptr() as usize;
+            [&text[..start], &text[start + json.len()..]].concat()
+        }
+        None => text.to_owned(),
+    };
+    grammar(rest.trim(), &detail);
+    in_place(&detail, |part| places.find(part));
+    addresses(&detail);
+    if let Some(json) = detail.json {
+        users(json, detail.users());
+    }
+    let again = Detail::parse(text, &mut room);
+    assert_eq!((again.head, again.alone, &again.changes), (detail.head, detail.alone, &detail.changes));
+}
+
+/// The JSON value that is found is the right one, where `serde_json` can tell.
+pub(crate) fn leftmost_of_usual(text: &str) {
+    if is_usual(text) {
+        leftmost(text);
+    }
+}
+
+/// Whether `serde_json` reads into values all that the grammar of JSON allows in a text: neither deep nor huge.
+fn is_usual(text: &str) -> bool {
+    let deep = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > 100;
+    let huge =
+        text.len() > 4096 || text.as_bytes().windows(2).any(|e| matches!(e, [b'0'..=b'9', b'e' | b'E']));
+    !deep && !huge
+}
+
+/// The JSON value that is found is the one that trying every place finds.
+pub(crate) fn leftmost(text: &str) {
+    assert_eq!(find(text), leftmost_twin(text), "{text:?}");
+}
+
+/// By `serde_json`, from every place in turn.
+fn leftmost_twin(text: &str) -> Option<Range<usize>> {
+    (0..text.len()).filter(|&at| text.is_char_boundary(at) && text[at..].starts_with(['[', '{'])).find_map(
+        |at| {
+            let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+            let read = values.next().is_some_and(|value| value.is_ok());
+            let value = &text[at..at + if read { values.byte_offset() } else { 0 }];
+            let object = value.starts_with("{\"") || value == "{}";
+            let array = value.strip_prefix('[').is_some_and(|inside| inside.trim_start().starts_with('{'));
+            (object || array).then_some(at..at + value.len())
+        },
+    )
+}
+
+/// HEAD, what stands alone and the changes are what cutting at every ` - ` gives.
+fn grammar(text: &str, detail: &Detail<'_>) {
+    let Some(dash) = head_end(text) else {
+        assert_eq!((detail.head, detail.alone, detail.changes.len()), (text, None, 0));
+        return;
+    };
+    assert_eq!(detail.head, text[..dash].trim(), "{text:?}");
+    let (mut alone, mut changes) = (None, Vec::new());
+    for piece in text[dash + 2..].split(" - ") {
+        if let Some((key, value)) = change(piece) {
+            changes.push((key, value.to_owned()));
+        } else {
+            let before = match changes.last_mut() {
+                Some((_, value)) => value,
+                None => match &mut alone {
+                    None => {
+                        alone = Some(piece.to_owned());
+                        continue;
+                    }
+                    Some(alone) => alone,
+                },
+            };
+            before.push_str(" - ");
+            before.push_str(piece);
+        }
+    }
+    let alone = alone.map(|alone| alone.trim().to_owned()).filter(|alone| !alone.is_empty());
+    assert_eq!(detail.alone, alone.as_deref(), "{text:?}");
+    let told: Vec<_> = detail.changes.iter().map(|change| (change.key, change.value)).collect();
+    let twin: Vec<_> = changes.iter().map(|(key, value)| (*key, value.trim())).collect();
+    assert_eq!(told, twin, "{text:?}");
+    twin.iter().for_each(|(_, value)| assert_eq!(new_value(value), new_value_twin(value), "{value:?}"));
+}
+
+/// The dash that ends HEAD: the first that stands between spaces, or at the very start, but one behind two spaces goes
+/// before it.
+fn head_end(text: &str) -> Option<usize> {
+    let first = if text.starts_with("- ") { Some(0) } else { text.find(" - ").map(|at| at + 1) }?;
+    let two_spaces = || text.find("  - ").map(|at| at + 2);
+    Some(if first == 0 { 0 } else { two_spaces().unwrap_or(first) })
+}
+
+/// `KEY: VALUE` or `KEY:`, cut at the first colon.
+fn change(piece: &str) -> Option<(&str, &str)> {
+    let (key, value) = piece.split_once(':')?;
+    let key = key.trim();
+    (!key.is_empty() && (value.is_empty() || value.starts_with(' '))).then_some((key, value))
+}
+
+fn new_value_twin(value: &str) -> Option<&str> {
+    let new = if value == "set to" {
+        ""
+    } else if let Some(new) = value.strip_prefix("set to ") {
+        new
+    } else if let Some(rest) = value.strip_prefix("from ") {
+        match rest.find(" to ").or_else(|| rest.ends_with(" to").then(|| rest.len() - 3)) {
+            Some(to) => rest.get(to + 4..).unwrap_or_default(),
+            None => value,
+        }
+    } else {
+        value
+    };
+    Some(new.trim()).filter(|new| !new.is_empty())
+}
+
+/// Every part stands in the text, in order, where it is said to stand.
+fn in_place(detail: &Detail<'_>, find: impl Fn(&str) -> Vec<Range<usize>>) {
+    let changes = detail.changes.iter().flat_map(|change| [change.key, change.value]);
+    let mut end = 0;
+    for part in std::iter::once(detail.head).chain(detail.alone).chain(changes) {
+        let places = find(part);
+        assert_eq!(places.iter().map(Range::len).sum::<usize>(), part.len(), "{part:?}");
+        for place in places.iter().filter(|place| !place.is_empty()) {
+            assert!(end <= place.start, "{part:?} of {detail:?}");
+            end = place.end;
+        }
+    }
+}
+
+/// The addresses are the first two that the pattern finds.
+fn addresses(detail: &Detail<'_>) {
+    static PATTERN: Lazy<Regex> = Lazy::new(|| Regex::new(email::PATTERN).unwrap());
+    let keys = detail.changes.iter().map(|change| change.key);
+    let places = std::iter::once(detail.head).chain(detail.alone).chain(keys);
+    let mut all = places.flat_map(|place| PATTERN.find_iter(place).map(|found| found.as_str()));
+    let first = all.next();
+    let second = all.find(|second| !same_ignoring_case(first.unwrap_or_default(), second));
+    assert_eq!(detail.emails(), [first, second], "{detail:?}");
+}
+
+/// The users are those that `serde_json` finds.
+fn users(json: &str, mut users: JsonUsers<'_>) {
+    let elements = if json.starts_with('{') { vec![json] } else { raw(json) };
+    let (objects, others): (Vec<_>, Vec<_>) =
+        elements.into_iter().partition(|element| element.starts_with('{'));
+    let mut told = objects.into_iter().map(|object| {
+        let members: HashMap<String, &RawValue> = serde_json::from_str(object).unwrap();
+        let says = |name: &str| members.get(name).map_or(Vec::new(), |value| said(value.get()));
+        let userid = says("userId").first().map(|userid| userid.trim().to_owned());
+        (userid, says("assistant"), says("options"))
+    });
+    let known = |user: JsonUser<'_>| {
+        let texts =
+            |texts: &[Text<'_>]| texts.iter().map(|text| text.clone().into_owned()).collect::<Vec<_>>();
+        (user.userid.clone().map(Text::into_owned), texts(&user.assistant), texts(&user.options))
+    };
+    assert_eq!(users.next().map(known), told.next(), "{json:?}");
+    let further = told.filter(|(userid, assistant, options)| {
+        userid.is_some() || !assistant.is_empty() || !options.is_empty()
+    });
+    assert_eq!(users.by_ref().map(known).collect::<Vec<_>>(), further.collect::<Vec<_>>(), "{json:?}");
+    assert_eq!(users.skipped() as usize, others.len(), "{json:?}");
+}
+
+/// The elements of an array, each as its text.
+fn raw(array: &str) -> Vec<&str> {
+    let values: Vec<&RawValue> = serde_json::from_str(array).unwrap();
+    values.into_iter().map(RawValue::get).collect()
+}
+
+/// What a member says: its texts that are not blank.
+fn said(value: &str) -> Vec<String> {
+    let values = if value.starts_with('[') { raw(value) } else { vec![value] };
+    let text = |value: &str| match value.as_bytes()[0] {
+        b'n' => String::new(),
+        b'"' => serde_json::from_str(value).unwrap(),
+        b'[' | b'{' => {
+            let mut text = String::new();
+            compact(value, &mut text).unwrap();
+            text
+        }
+        _ => value.to_owned(),
+    };
+    values.into_iter().map(text).filter(|text| !text.trim().is_empty()).collect()
+}

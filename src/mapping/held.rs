@@ -1,0 +1,54 @@
+//! The template against the typed event and its writer, which define what must come out: asked by the tests and by the
+//! fuzzer.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+use super::{Events, Notes, Rules, Sheet, Template, Values, map, write};
+use crate::detail::{Cut, Detail};
+use crate::record::{Field, Record, Scratch};
+use crate::time::Timestamp;
+use crate::udm::{Case, Feed, Shape, Writer};
+use once_cell::sync::Lazy;
+
+/// Two writers that differ in all that a template knows of one, with their templates.
+static WRITERS: Lazy<[(Writer, Template); 2]> = Lazy::new(|| {
+    let feed =
+        Feed { namespace: Some("a\"b".to_owned()), labels: vec![("k".to_owned(), "v\\".to_owned()); 2] };
+    [Writer::default(), Writer::new(Shape::Udm(Case::Snake), &feed)].map(|writer| {
+        let template = Template::new(&writer).unwrap();
+        (writer, template)
+    })
+});
+
+/// Every line of `text` is written alike, however values and names are.
+pub(crate) fn text(text: &str) {
+    for ((writer, template), values) in WRITERS.iter().zip([Values::New, Values::Verbatim]) {
+        compare(text, writer, template, Rules { values, clip: false });
+    }
+}
+
+/// Both ways of writing the event of each record, wherever the template takes it; how many it took.
+pub(super) fn compare(text: &str, writer: &Writer, template: &Template, rules: Rules) -> usize {
+    let time = Timestamp::parse("2024-01-31T12:00:00.5Z").unwrap();
+    let (mut scratch, mut cut, mut taken) = (Scratch::default(), Cut::default(), 0);
+    for line in text.lines() {
+        let Ok(record) = Record::read(line, &mut scratch) else { continue };
+        let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
+        let detail = detail.unwrap_or_default();
+        let (mut notes, mut twin_notes) = (Notes::default(), Notes::default());
+        let (mut out, mut twin) = (Events::default(), Vec::new());
+        let event = map(&record, &detail, time, rules, &mut twin_notes, &mut ());
+        writer.write(&event, &mut twin);
+        let sheet = Sheet { template, source: text.as_bytes(), events: &mut out };
+        if let Some(event_type) = write(&record, &detail, &time, rules, &mut notes, sheet) {
+            assert_eq!(
+                std::str::from_utf8(out.as_bytes()).unwrap(),
+                std::str::from_utf8(&twin).unwrap(),
+                "{line}"
+            );
+            assert_eq!((event_type, notes), (event.metadata.event_type, twin_notes));
+            taken += 1;
+        }
+    }
+    taken
+}

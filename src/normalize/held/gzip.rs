@@ -1,0 +1,90 @@
+//! What must hold of gzip, whole, cut or damaged: `flate2`'s own readers are the twins.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+use super::super::input::{is_gzip, unpacked};
+use super::{Options, whole};
+use flate2::bufread::{GzDecoder, MultiGzDecoder};
+use once_cell::sync::Lazy;
+use std::io::{self, Cursor, Read};
+
+/// No more than this is unpacked: bombs go on for long.
+const MOST: usize = 32 << 10;
+
+/// Compiled once.
+static OPTIONS: Lazy<Options> = Lazy::new(Options::default);
+
+/// What was unpacked, and whether there was a fault before its end or what is looked at of it.
+type Unpacked = (Vec<u8>, Option<io::ErrorKind>);
+
+/// All of it holds of packed bytes.
+pub(crate) fn bytes(packed: &[u8]) {
+    let ours = |piece| drained(unpacked(Box::new(Cursor::new(packed.to_vec()))).unwrap(), piece, MOST);
+    let (bytes, fault) = ours(256 << 10);
+    if !is_gzip(packed) {
+        assert_eq!((&bytes[..], fault), (&packed[..bytes.len()], None));
+        return;
+    }
+    assert!(ours(7) == (bytes.clone(), fault), "what comes before a fault is the buffer's to say");
+    let (twin, twin_fault, padded) = by_members(packed);
+    // Given room for a byte at a time flate2's readers lose one at most where they meet damage.
+    let alike = |twin: &[u8], twin_fault: bool| {
+        bytes.starts_with(twin)
+            && bytes.len() - twin.len() <= usize::from(twin_fault)
+            && fault.is_some() == twin_fault
+    };
+    assert!(alike(&twin, twin_fault), "{} {fault:?}, not {} {twin_fault}", bytes.len(), twin.len());
+    let (multi, multi_fault) = drained(MultiGzDecoder::new(packed), 1, MOST);
+    assert!(
+        bytes.starts_with(&multi) && (padded || alike(&multi, multi_fault.is_some())),
+        "not as MultiGzDecoder"
+    );
+    if bytes.len() < MOST {
+        read_up_to_the_fault(packed, &bytes, fault);
+    }
+}
+
+/// What came before the fault is normalized as it would be without it, and the fault is told.
+fn read_up_to_the_fault(packed: &[u8], ours: &[u8], fault: Option<io::ErrorKind>) {
+    let options = &*OPTIONS;
+    let (out, summary) = whole(packed, options);
+    let failures: Vec<_> =
+        summary.failures.iter().map(|failure| (failure.offset, failure.error.kind())).collect();
+    assert_eq!(failures, fault.map(|fault| (ours.len() as u64, fault)).into_iter().collect::<Vec<_>>());
+    assert_eq!(summary.bytes_in, ours.len() as u64);
+    // Bytes that are gzip themselves would be unpacked once more.
+    if !is_gzip(ours) {
+        whole(ours, options).0.must_be(&out, "without gzip", ours);
+    }
+}
+
+fn drained(mut reader: impl Read, piece: usize, most: usize) -> Unpacked {
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; piece]);
+    while bytes.len() < most {
+        let left = most - bytes.len();
+        match reader.read(&mut buffer[..piece.min(left)]) {
+            Ok(0) => break,
+            Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+            Err(error) => return (bytes, Some(error.kind())),
+        }
+    }
+    (bytes, None)
+}
+
+/// Member after member, zeros between them let go; whether there is a fault, and whether there were zeros.
+fn by_members(packed: &[u8]) -> (Vec<u8>, bool, bool) {
+    let (mut all, mut rest, mut padded) = (Vec::new(), packed, false);
+    while !rest.is_empty() && all.len() < MOST {
+        let mut member = GzDecoder::new(rest);
+        let (bytes, fault) = drained(&mut member, 1, MOST - all.len());
+        all.extend(bytes);
+        if fault.is_some() {
+            return (all, true, padded);
+        }
+        let behind = member.into_inner();
+        let zeros = behind.iter().take_while(|&&byte| byte == 0).count();
+        padded |= zeros > 0;
+        rest = &behind[zeros..];
+    }
+    (all, false, padded)
+}

@@ -1,0 +1,269 @@
+//! What must hold of any input: asked by the fuzzer and by tests.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+pub(crate) mod gzip;
+
+use super::{
+    Format, Input, Looked, Options, Part, RejectReader, RejectWriter, Rejected, Returned, Sink, Summary,
+    each, is_gzip, run, run_returned,
+};
+use crate::detail::{Cut, Detail};
+use crate::json::skip_space;
+use crate::mapping::{self, Notes};
+use crate::record::{self, Field, Scratch};
+use crate::time::Timestamp;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::io::{self, Cursor, Read};
+
+/// What came of a run.
+struct Out {
+    events: Vec<u8>,
+    rejects: Vec<u8>,
+}
+
+impl Out {
+    /// Both came of `bytes`, and are the same; where they differ is said otherwise.
+    fn must_be(&self, other: &Self, how: &str, bytes: &[u8]) {
+        for (one, other) in [(&self.events, &other.events), (&self.rejects, &other.rejects)] {
+            let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+            let line = |out: &[u8]| {
+                let start = out[..same].iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+                String::from_utf8_lossy(out[start..].split(|&byte| byte == b'\n').next().unwrap())
+                    .into_owned()
+            };
+            assert!(
+                one == other,
+                "{how}:\n{}\nnot:\n{}\nof: {}",
+                line(one),
+                line(other),
+                bytes.escape_ascii()
+            );
+        }
+    }
+}
+
+struct Memory {
+    events: Vec<u8>,
+    rejects: RejectWriter<Vec<u8>>,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self { events: Vec::new(), rejects: RejectWriter::new(Vec::new()) }
+    }
+
+    fn out(self) -> Out {
+        Out { events: self.events, rejects: self.rejects.finish().unwrap() }
+    }
+}
+
+impl Sink for Memory {
+    fn events(&mut self, events: &[u8]) -> io::Result<()> {
+        self.events.extend_from_slice(events);
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+        self.rejects.write(reject)
+    }
+}
+
+/// Bytes that come in pieces of a size at most.
+struct Pieces(Cursor<Vec<u8>>, usize);
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(self.1);
+        self.0.read(&mut buffer[..most])
+    }
+}
+
+fn normalized(input: Input, options: &Options) -> (Out, Summary) {
+    let mut sink = Memory::new();
+    let summary = run(std::iter::once(input), options, &mut sink).unwrap();
+    (sink.out(), summary)
+}
+
+fn whole(bytes: &[u8], options: &Options) -> (Out, Summary) {
+    normalized(Input::new("in", Cursor::new(bytes.to_vec())), options)
+}
+
+/// All of it holds of an input, which is read whole and in pieces of a size at most.
+pub(crate) fn input(bytes: &[u8], options: &Options, piece: usize) {
+    let (out, summary) = whole(bytes, options);
+    reconciled(&out, &summary);
+    let pieces = || Input::new("in", Pieces(Cursor::new(bytes.to_vec()), piece.max(1)));
+    for other in [pieces(), pieces().prompt()] {
+        normalized(other, options).0.must_be(&out, &format!("in pieces of {piece}"), bytes);
+    }
+    if is_gzip(bytes) {
+        return;
+    }
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    assert_eq!(summary.bytes_in, bytes.len() as u64);
+    placed(bytes, &out);
+    let records = looked_at(bytes, options, &out);
+    if options.format == Format::Ndjson {
+        line_by_line(bytes, options, &out);
+        lines_counted(bytes, options.max_line_bytes, &records);
+    }
+    nothing_lost(bytes, &records);
+}
+
+/// Everything is counted, and every line of what came out is JSON.
+fn reconciled(out: &Out, summary: &Summary) {
+    let lines = |bytes: &[u8]| {
+        assert!(bytes.is_empty() || bytes.ends_with(b"\n"));
+        let text = std::str::from_utf8(bytes).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).map(|IgnoredAny| 1).unwrap()).sum::<u64>()
+    };
+    assert_eq!((summary.events, summary.rejects), (lines(&out.events), lines(&out.rejects)));
+    assert_eq!(summary.records, summary.events + summary.rejects);
+    assert_eq!(summary.events, summary.events_by_type.iter().map(|(_, count)| count).sum::<u64>());
+    assert_eq!(summary.rejects, summary.rejects_by_reason.iter().sum::<u64>());
+    assert_eq!(summary.bytes_out, out.events.len() as u64);
+}
+
+/// Every reject holds the bytes that stand at its place, and the line is theirs.
+fn placed(bytes: &[u8], out: &Out) {
+    for reject in RejectReader::new(&out.rejects[..], bytes.len()) {
+        let reject = reject.unwrap();
+        let offset = usize::try_from(reject.offset).unwrap();
+        assert!(bytes[offset..].starts_with(&reject.raw), "{reject:?}");
+        assert_eq!(reject.line, line_of(bytes, offset), "{reject:?}");
+    }
+}
+
+fn line_of(bytes: &[u8], offset: usize) -> u64 {
+    1 + memchr::memchr_iter(b'\n', &bytes[..offset]).count() as u64
+}
+
+/// Where each record stands: first byte and the one behind its last, in order, none in another.
+fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> {
+    let (mut places, mut sink) = (Vec::new(), Memory::new());
+    let input = Input::new("in", Cursor::new(bytes.to_vec()));
+    let looked = each(std::iter::once(input), options, &mut |looked| {
+        let start = usize::try_from(looked.offset).unwrap();
+        let end = start + looked.raw.len();
+        assert_eq!(&bytes[start..end], looked.raw);
+        assert_eq!(looked.line, line_of(bytes, start));
+        if matches!(looked.part, Part::Whole | Part::First) {
+            assert!(places.last().is_none_or(|&(_, before)| before <= start), "{start} in {places:?}");
+            places.push((start, end));
+        } else {
+            places.last_mut().unwrap().1 = end;
+        }
+        let refusal = match looked.outcome {
+            Ok(event) => return sink.events(&by_the_twins(looked, event, options)),
+            Err(refusal) => refusal,
+        };
+        let Looked { input, line, offset, raw, part, .. } = *looked;
+        sink.reject(&Rejected { input, line, offset, refusal, raw, part })
+    });
+    looked.unwrap();
+    sink.out().must_be(out, "looked at", bytes);
+    places
+}
+
+/// The event as the plain reading, the typed event and its writer make it, which must be `event`.
+fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8> {
+    let text = std::str::from_utf8(looked.raw).unwrap();
+    let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
+    let object = record::object(text).unwrap();
+    let record = object.record(&mut scratch).unwrap();
+    let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
+    let time = record.get(Field::Time).and_then(Timestamp::parse).or(options.default_time).unwrap();
+    let mut made = mapping::map(
+        &record,
+        &detail.unwrap_or_default(),
+        time,
+        options.rules,
+        &mut Notes::default(),
+        &mut (),
+    );
+    // Written with every text looked at for what needs an escape.
+    made.verbatim = false;
+    if options.event_id {
+        made.metadata.product_log_id = record::id(text).ok();
+    }
+    let mut twin = Vec::new();
+    options.writer.write(&made, &mut twin);
+    assert_eq!(std::str::from_utf8(&[event, b"\n"].concat()), std::str::from_utf8(&twin), "{text:?}");
+    twin
+}
+
+/// Every line becomes what it becomes alone.
+fn line_by_line(bytes: &[u8], options: &Options, out: &Out) {
+    let mut offset = 0;
+    let lines = bytes.split(|&byte| byte == b'\n').enumerate().map(|(index, line)| {
+        let returned =
+            Returned { input: "in".to_owned(), line: index as u64 + 1, offset, raw: line.to_owned() };
+        offset += line.len() as u64 + 1;
+        Ok(returned)
+    });
+    let lines: Vec<_> = lines.collect();
+    let mut sink = Memory::new();
+    let summary = run_returned("in", lines.into_iter(), options, &mut sink).unwrap();
+    assert!(summary.failures.is_empty());
+    sink.out().must_be(out, "line by line", bytes);
+}
+
+/// There are as many records on each line as `serde_json` finds there, or one reject.
+fn lines_counted(bytes: &[u8], max: usize, records: &[(usize, usize)]) {
+    let mut start = 0;
+    for line in bytes.split(|&byte| byte == b'\n') {
+        let end = start + line.len();
+        let told = records.iter().filter(|(at, _)| (start..=end).contains(at)).count();
+        assert_eq!(told, records_on(line, max).unwrap_or(1), "{:?}", String::from_utf8_lossy(line));
+        start = end + 1;
+    }
+}
+
+/// How many records are on a line; `None` where it is refused as a whole.
+fn records_on(line: &[u8], max: usize) -> Option<usize> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > max {
+        return None;
+    }
+    let line = std::str::from_utf8(line).ok()?;
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
+    let line = &line[skip_space(line.as_bytes(), 0)..];
+    if line.is_empty() {
+        return Some(0);
+    }
+    if !line.starts_with('[') {
+        return records_of(line);
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(line).ok()?;
+    if elements.iter().any(|element| !element.get().starts_with('{')) {
+        return None;
+    }
+    Some(elements.iter().map(|element| records_of(element.get()).unwrap_or(1)).sum())
+}
+
+/// How many records an object is: those of its page, or itself.
+fn records_of(object: &str) -> Option<usize> {
+    let members: HashMap<String, &RawValue> = serde_json::from_str(object).ok()?;
+    match members.get("operation_logs").map(|logs| logs.get()) {
+        Some(logs) if logs.starts_with('[') => Some(serde_json::from_str::<Vec<&RawValue>>(logs).ok()?.len()),
+        _ => Some(1),
+    }
+}
+
+/// What is no part of a record says nothing: space, marks, what stands between the elements of an array. Of pages, whose
+/// other members are let go, nothing is asked.
+fn nothing_lost(bytes: &[u8], records: &[(usize, usize)]) {
+    if bytes.contains(&b'\\') || memchr::memmem::find(bytes, b"operation_logs").is_some() {
+        return;
+    }
+    let mut from = 0;
+    for &(start, end) in records.iter().chain([&(bytes.len(), bytes.len())]) {
+        let between = &bytes[from..start];
+        let says = |byte: &u8| !b" \t\r\n,[]\xEF\xBB\xBF".contains(byte);
+        assert!(!between.iter().any(says), "{:?} was lost", String::from_utf8_lossy(between));
+        from = end;
+    }
+}

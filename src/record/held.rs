@@ -1,0 +1,66 @@
+//! The quick readings against the plain one, which defines what a record is: asked by the property tests and by the
+//! fuzzer.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+use super::{Field, Record, Scratch, id, plain};
+use crate::json::{compact, plain_len};
+
+/// What a reading found, as something that can be compared.
+type Found = Option<Vec<Option<String>>>;
+
+/// All of it holds of `text`, and of each line of it.
+pub(crate) fn text(text: &str) {
+    read_alike(text);
+    text.split('\n').for_each(usual_alike);
+    same_id(text);
+}
+
+/// The fast reading is the plain reading, or silent.
+pub(crate) fn read_alike(text: &str) {
+    if let Some(fast) = fast(text) {
+        assert_eq!(Some(fast), plain(text), "{text:?}");
+    }
+}
+
+/// The reading of usual lines is the plain reading, or silent.
+pub(crate) fn usual_alike(line: &str) {
+    if let Some(usual) = usual(line) {
+        assert_eq!(Some(usual), plain(line), "{line:?}");
+    }
+}
+
+/// A record has an id, and the same one without the space that means nothing.
+pub(crate) fn same_id(text: &str) {
+    let (Ok(told), mut short) = (id(text), String::new()) else { return };
+    if compact(text, &mut short).is_some() {
+        assert_eq!(id(&short), Ok(told), "{text:?}");
+    }
+}
+
+pub(super) fn plain(text: &str) -> Found {
+    let mut scratch = Scratch::default();
+    let object = plain::object(text).ok()?;
+    Some(owned(&object.record(&mut scratch).ok()?))
+}
+
+pub(super) fn fast(text: &str) -> Found {
+    Some(owned(&Record::read_ordinary(text, &mut Scratch::default())?))
+}
+
+/// What the reading of usual lines makes of the line in the middle of a text.
+pub(super) fn usual(line: &str) -> Found {
+    let mut scratch = Scratch::default();
+    let text = format!("{{}}\n{line}\n{{\"time\":\"\"}}");
+    let (record, end) = Record::read_usual(&text, 3, &mut scratch)?;
+    assert_eq!(end, 3 + line.len());
+    assert!(Record::read_usual(line, 0, &mut Scratch::default()).is_some_and(|(_, end)| end == line.len()));
+    Some(owned(&record))
+}
+
+fn owned(record: &Record<'_>) -> Vec<Option<String>> {
+    let texts = Field::ALL.map(|field| record.get(field));
+    let plain = texts.iter().flatten().all(|text| plain_len(text.as_bytes()) == text.len());
+    assert!(plain || !record.verbatim, "{record:?}");
+    texts.into_iter().map(|text| text.map(str::to_owned)).collect()
+}
