@@ -1,5 +1,29 @@
 //! Turns Zoom operation logs into events of Google SecOps' Unified Data Model (UDM).
 //!
+//! # Where to begin
+//!
+//! Bytes in memory, in any form that Zoom's logs come in, become events, one a line:
+//!
+//! ```
+//! let records = br#"[{"time":"2024-01-31T23:59:59Z","operator":"a@b.com","operation_detail":"Add User x@y.com "}]"#;
+//! let (events, summary) = zoom_udm::normalize::slice(records, &Default::default());
+//! assert_eq!((summary.events, summary.rejects), (1, 0));
+//! let event: serde_json::Value = serde_json::from_slice(&events)?;
+//! assert_eq!(event["target"]["user"]["emailAddresses"][0], "x@y.com");
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
+//! | to … | see |
+//! |---|---|
+//! | normalize a reader, plain or gzip, on several threads | [`normalize::run`] |
+//! | take events and rejects elsewhere: a sink of your own | [`normalize::Sink`] |
+//! | have another shape of events, labels, a namespace | [`normalize::Options`], [`udm::Writer`] |
+//! | map one record, to look at the typed event | [`mapping::map`] |
+//! | learn where each field of an event comes from | [`explain::slice`] |
+//! | run the feed, the collector or the service from a program | `ingest::run`, `collect::run` (feature `gcs`), `serve::run` (`serve`) |
+//!
+//! Without features the library links neither a runtime nor TLS: `default-features = false`.
+//!
 //! # The house
 //!
 //! Bytes enter at the bottom, events leave at the top, nothing flows back. A file uses only the floors below its own.
@@ -9,6 +33,7 @@
 //! | 0 | `json` | JSON as bytes: where strings and values end, escapes both ways |
 //! | 0 | `corpus` | made-up records for tests and benches |
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
+//! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
 //! | 1 | [`time`] | points in time: what a record may write, what an event carries |
 //! | 1 | `clock` | now, as runs see it; tests set it |
 //! | 1 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
@@ -25,6 +50,7 @@
 //! | 8 | `collect` | Zoom's API to objects in the bucket: windows, pages, what was seen, state |
 //! | 9 | `serve` | HTTP in front of it all: pushes to runs, records to events, who may call, what it comes to |
 //! | 10 | `cli` | one file a verb: flags to options to one library call to an exit code |
+//! | 11 | `fuzzing` | bytes to what must hold of any input: for the fuzzer and for tests, in no other build |
 //!
 //! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
 //! input or output. A test reads the `use crate::` lines and fails on one that points up.
@@ -39,6 +65,7 @@
 //! - Every fast path has a plain twin that defines it (`serde_json`, `chrono`, the regular expression, the typed event
 //!   and its writer), and a property test that holds the two equal. A fast path that is not sure says so and the twin
 //!   decides.
+//! - What must hold of any input to a room stands in its `held`, once: property tests and the fuzzer ask it.
 //! - Memory is bounded by threads × (line limit + a few blocks), whatever comes in.
 
 #[cfg(feature = "cli")]
@@ -48,12 +75,15 @@ pub mod cli;
 mod clock;
 #[cfg(feature = "gcs")]
 pub mod collect;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", test))]
 #[doc(hidden)]
 pub mod corpus;
 pub mod detail;
 pub mod email;
 pub mod explain;
+#[cfg(all(any(test, fuzzing), feature = "serve"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "gcs")]
 mod halt;
 #[cfg(feature = "gcs")]
@@ -69,6 +99,8 @@ pub mod refusal;
 pub mod serve;
 #[cfg(feature = "gcs")]
 pub mod store;
+#[cfg(feature = "cli")]
+mod terminal;
 pub mod time;
 pub mod udm;
 

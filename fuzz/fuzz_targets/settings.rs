@@ -1,0 +1,4 @@
+//! The target `settings` of `src/fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| zoom_udm::fuzzing::run("settings", bytes));

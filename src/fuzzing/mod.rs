@@ -1,0 +1,193 @@
+//! The fuzzer's targets: bytes to what must hold of any input, which the rooms themselves say. `fuzz/README.md` tells how
+//! to run them. What they found is in `fuzz/corpus`, and replayed by `cargo test`.
+
+mod records;
+mod state;
+
+use crate::normalize::{Compiled, Format, Options};
+use crate::time::Timestamp;
+use crate::udm::{Case, Feed, Shape, Writer};
+use crate::{cli, detail, email, json, mapping, record, serve, store, time};
+use arbitrary::Unstructured;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use once_cell::sync::Lazy;
+use std::io::Write as _;
+
+/// A target takes any bytes, and panics where something does not hold.
+pub type Target = fn(&[u8]);
+
+/// Every target, by name.
+pub const TARGETS: [(&str, Target); 8] = [
+    ("normalize", normalize),
+    ("records", records::records),
+    ("detail", detail_),
+    ("fast", fast),
+    ("gzip", gzip),
+    ("state", state::state),
+    ("push", serve::held::request),
+    ("settings", settings),
+];
+
+/// Runs a target by its name.
+pub fn run(target: &str, bytes: &[u8]) {
+    for (name, check) in TARGETS {
+        if name == target {
+            check(bytes);
+        }
+    }
+}
+
+/// Normalizes: the last two bytes say how, the rest is the input.
+fn normalize(bytes: &[u8]) {
+    if let Some((input, how)) = bytes.split_last_chunk::<2>() {
+        held(input, *how);
+    }
+}
+
+/// Options for each shape: what is compiled for one is kept.
+static SHAPED: Lazy<[Options; 4]> = Lazy::new(|| {
+    let feed = Feed { namespace: Some("n\"".to_owned()), labels: vec![("k".to_owned(), "v".to_owned())] };
+    let writers = [
+        Writer::default(),
+        Writer::new(Shape::Udm(Case::Snake), &feed),
+        Writer::new(Shape::Parser(Case::Camel), &feed),
+        Writer::new(Shape::BigQuery, &Feed::default()),
+    ];
+    writers.map(|writer| Options { writer, compiled: Compiled::default(), ..Options::default() })
+});
+
+/// What must hold of an input that is normalized in one of many ways.
+fn held(input: &[u8], [how, more]: [u8; 2]) {
+    const LONGEST: [usize; 4] = [4 << 20, 200, 40, 1];
+    const PIECES: [usize; 4] = [1, 2, 7, 64];
+    let (format, shape) = (how & 3, how >> 2 & 3);
+    let options = Options {
+        format: [Format::Auto, Format::Ndjson, Format::Json, Format::Ndjson][usize::from(format)],
+        event_id: how & 16 != 0,
+        default_time: (how & 32 != 0).then(|| Timestamp::parse("2024-01-31T00:00:00Z")).flatten(),
+        rules: mapping::Rules {
+            values: if how & 64 == 0 { mapping::Values::New } else { mapping::Values::Verbatim },
+            clip: how & 128 != 0,
+        },
+        max_line_bytes: LONGEST[usize::from(more & 3)],
+        ..SHAPED[usize::from(shape)].clone()
+    };
+    crate::normalize::held::input(input, &options, PIECES[usize::from(more >> 2 & 3)]);
+}
+
+/// The grammar of `operation_detail`.
+fn detail_(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        detail::held::text(text);
+    }
+}
+
+/// Every fast path against its twin.
+fn fast(bytes: &[u8]) {
+    json::held::plain(bytes);
+    bytes.first().iter().for_each(|byte| json::held::marked(bytes, **byte));
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    json::held::text(text);
+    record::held::text(text);
+    mapping::held::text(text);
+    text.split(['"', '\n']).for_each(time::held::text);
+    email::held::text(text);
+    if text.len() < 200 {
+        detail::held::leftmost_of_usual(text);
+    }
+}
+
+/// Packed bytes as they are; or, behind an even byte, made from a script: members, zeros, bytes of any kind, a cut.
+fn gzip(bytes: &[u8]) {
+    match bytes.split_first() {
+        Some((first, script)) if first % 2 == 0 && !bytes.starts_with(&[0x1f]) => {
+            let packed = packed(&mut Unstructured::new(script)).unwrap_or_default();
+            crate::normalize::held::gzip::bytes(&packed);
+        }
+        _ => crate::normalize::held::gzip::bytes(bytes),
+    }
+}
+
+fn packed(script: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    for _ in 0..script.int_in_range(1..=4)? {
+        match script.int_in_range(0..=9)? {
+            0 => packed.extend(vec![0; script.int_in_range(1..=600)?]),
+            1 => packed.extend_from_slice(script.bytes(script.len().min(3))?),
+            2 => {
+                // Much from little, and more than is ever held.
+                let length = script.int_in_range(0..=3 << 20)?;
+                packed.extend(member(&vec![b'{'; length], 9));
+            }
+            level => {
+                let length = script.arbitrary_len::<u8>()?;
+                packed.extend(member(script.bytes(length)?, level));
+            }
+        }
+    }
+    if script.ratio(1, 3)? {
+        packed.truncate(script.int_in_range(0..=packed.len())?);
+    }
+    if script.ratio(1, 3)? && !packed.is_empty() {
+        let at = script.choose_index(packed.len())?;
+        packed[at] ^= script.int_in_range(1..=255)?;
+    }
+    Ok(packed)
+}
+
+fn member(bytes: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level.min(9)));
+    // Memory takes all.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
+}
+
+/// Settings: each line is a value, all of it a page of a listing, and flags where it begins with `--`.
+fn settings(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if text.starts_with("--") {
+        return cli::held::flags(text);
+    }
+    store::held::listing(text);
+    for line in text.lines().take(8) {
+        cli::held::setting(line);
+        store::held::location(line);
+        store::held::emulator(line);
+        store::held::name(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TARGETS;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn files(directory: &Path) -> Vec<PathBuf> {
+        let Ok(entries) = directory.read_dir() else { return Vec::new() };
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn what_the_fuzzer_found_holds() {
+        let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        // A package that is published has no corpus.
+        if !fuzz.exists() {
+            return;
+        }
+        for (name, check) in TARGETS {
+            let mut seeds = files(&fuzz.join("corpus").join(name));
+            assert!(seeds.len() > 3, "{name} has no corpus");
+            seeds.extend(files(&fuzz.join("found").join(name)));
+            for seed in seeds {
+                // What panics says which seed it was.
+                let bytes = fs::read(&seed).unwrap();
+                let held = std::panic::catch_unwind(|| check(&bytes));
+                assert!(held.is_ok(), "{name} does not hold of {}", seed.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Records made from bytes: right, wrong, and all that lies between.
+
+use super::held;
+use arbitrary::{Result, Unstructured};
+
+/// Lines of records, normalized in one of many ways, and each fast path against its twin on them.
+pub(super) fn records(bytes: &[u8]) {
+    let mut script = Unstructured::new(bytes);
+    let how = script.arbitrary().unwrap_or_default();
+    let mut lines = String::new();
+    // A script that ends early has said enough.
+    while !script.is_empty() && lines.len() < 4096 && line(&mut script, &mut lines).is_ok() {}
+    held(lines.as_bytes(), how);
+    crate::record::held::text(&lines);
+    lines.lines().for_each(crate::record::held::text);
+    crate::mapping::held::text(&lines);
+}
+
+const FIELDS: [&str; 5] = ["time", "operator", "category_type", "action", "operation_detail"];
+
+/// One line: a record in the usual layout, one in any, a page or array of them; its end.
+fn line(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
+    match script.int_in_range(0..=9)? {
+        0..=3 => usual(script, out)?,
+        4..=7 => record(script, out)?,
+        8 => list(script, out)?,
+        _ => {
+            out.push_str("{\"operation_logs\":");
+            list(script, out)?;
+            out.push_str(",\"next_page_token\":\"\"}");
+        }
+    }
+    let ends = ["\n", "\n", "\n", "\r\n", " \n", "\n\n", "", ",\n", "}\n", "\u{feff}"];
+    out.push_str(script.choose(&ends)?);
+    Ok(())
+}
+
+/// Zoom's fields in Zoom's order.
+fn usual(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
+    let spaced = script.arbitrary::<bool>()?;
+    let (comma, colon) = if spaced { (", ", ": ") } else { (",", ":") };
+    for (index, field) in FIELDS.into_iter().enumerate() {
+        out.push_str(if index == 0 { "{" } else { comma });
+        out.push_str(&format!("\"{field}\"{colon}\""));
+        content(script, index, out)?;
+        out.push('"');
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// Members in any order, twice or not at all, with others between.
+fn record(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
+    out.push('{');
+    for member in 0..script.int_in_range(0..=8)? {
+        if member > 0 {
+            out.push_str(script.choose(&[",", ",", ", ", " ,\t", ""])?);
+        }
+        let index = script.int_in_range(0..=9)?;
+        let odd = ["event_type", "t\\u0069me", "operation_logs", "x", "\\ud800"];
+        let key = FIELDS.get(index).or_else(|| odd.get(index - FIELDS.len())).copied().unwrap_or_default();
+        out.push_str(&format!("\"{key}\"{}", script.choose(&[":", ":", ": ", " : ", ""])?));
+        match script.int_in_range(0..=7)? {
+            0..=4 => {
+                out.push('"');
+                content(script, index, out)?;
+                out.push('"');
+            }
+            _ => value(script, out, 3)?,
+        }
+    }
+    out.push_str(script.choose(&["}", "}", "}", " }", "", "]"])?);
+    Ok(())
+}
+
+fn list(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
+    out.push('[');
+    for element in 0..script.int_in_range(0..=3)? {
+        if element > 0 {
+            out.push_str(script.choose(&[",", ", ", ",\n", " , "])?);
+        }
+        match script.int_in_range(0..=5)? {
+            0 => value(script, out, 2)?,
+            1 => usual(script, out)?,
+            _ => record(script, out)?,
+        }
+    }
+    out.push_str(script.choose(&["]", "]", "]", "\n]", ""])?);
+    Ok(())
+}
+
+/// JSON of any kind, nearly.
+fn value(script: &mut Unstructured<'_>, out: &mut String, depth: u8) -> Result<()> {
+    let leaves = [
+        "null",
+        "true",
+        "0",
+        "-1.5e3",
+        "1.50",
+        "1566328141",
+        "\"\"",
+        "\"a@b.co\"",
+        "nul",
+        "1.",
+        "\"\\ud83d\\ude00\"",
+    ];
+    match script.int_in_range(0..=3)? {
+        0 if depth > 0 => {
+            out.push('[');
+            value(script, out, depth - 1)?;
+            out.push_str(", ");
+            value(script, out, depth - 1)?;
+            out.push(']');
+        }
+        1 if depth > 0 => {
+            out.push_str(script.choose(&[
+                "{\"userId\": ",
+                "{\"assistant\":",
+                "{ \"options\":",
+                "{\"a\\nb\":",
+            ])?);
+            value(script, out, depth - 1)?;
+            out.push('}');
+        }
+        _ => out.push_str(script.choose(&leaves)?),
+    }
+    Ok(())
+}
+
+const TIMES: [&str; 8] = [
+    "2019-08-20T19:09:01Z",
+    "2022-12-16 18:15:38",
+    "2022-01-25T17:52:16.1234+05:30",
+    "1566328141",
+    "1566328141007",
+    "2023-02-29T00:00:00Z",
+    "2019-08-20T19:09:01\\u005a",
+    "now",
+];
+
+/// What details are made of, as it stands in JSON.
+const PARTS: [&str; 40] = [
+    "Update User ",
+    "Add ",
+    "a@b.co",
+    "m\u{fc}ller@b\u{fc}cher.example",
+    "A@B.co ",
+    "  - ",
+    " - ",
+    "- ",
+    " -",
+    ": ",
+    ":",
+    "Department",
+    "Department: from ",
+    "Role: ",
+    "Change Role  - ",
+    "Email Address: ",
+    "User Type: ",
+    "set to ",
+    "set to",
+    "from ",
+    " to ",
+    " to",
+    "[{\\\"userId\\\": \\\"u\\\", ",
+    "\\\"options\\\": [1, \\\"x\\\"]}",
+    "]",
+    "{}",
+    "[{",
+    "}",
+    "\\\"",
+    "\\\\",
+    "\\/",
+    "\\u00e9",
+    "\\ud83d\\ude00",
+    "\\ud800",
+    "\\x",
+    "\t",
+    " ",
+    "\u{a0}",
+    "A text longer than a vector of sixteen bytes, and than four of them in a row: sixty-four",
+    "x",
+];
+
+/// The inside of the string of a field.
+fn content(script: &mut Unstructured<'_>, field: usize, out: &mut String) -> Result<()> {
+    if field == 0 && script.ratio(7, 8)? {
+        out.push_str(script.choose(&TIMES)?);
+        return Ok(());
+    }
+    for _ in 0..script.int_in_range(0..=6)? {
+        if script.ratio(1, 8)? {
+            let length = script.int_in_range(0..=12)?.min(script.len());
+            out.push_str(&String::from_utf8_lossy(script.bytes(length)?));
+        } else {
+            out.push_str(script.choose(&PARTS)?);
+        }
+    }
+    Ok(())
+}
