@@ -10,8 +10,9 @@ use collecting::support::program;
 use collecting::*;
 use serde_json::json;
 use serving::pushes::{envelope, notification, resource};
-use serving::{Headers, Server};
-use std::time::Duration;
+use serving::{Answer, Headers, Server};
+use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 fn collector(world: &World, flags: &str) -> Server {
     let mut command = world.program(&["serve", "--collect", "--run-deadline", "20s"]);
@@ -101,8 +102,9 @@ fn what_makes_no_sense_is_poison_and_collects_nothing() {
     assert_eq!(server.get("/nowhere").status, 404);
     assert_eq!(server.post("/ingest", &[], b"").status, 404);
     assert_eq!(world.zoom.lock().requests, 0);
-    let huge = server.post("/collect", &json, &vec![b' '; 17 << 20]);
+    let huge = server.post("/collect", &json, &vec![b' '; 300 << 10]);
     assert_eq!(huge.status, 413);
+    assert!(huge.text().contains("262144 bytes") && !huge.text().contains("--max-body"), "{}", huge.text());
 }
 
 #[test]
@@ -122,6 +124,114 @@ fn pushes_while_a_run_goes_on_get_its_answer() {
     }
     assert!((server.metric("zoom_udm_runs_total{verb=\"collect\",outcome=\"done\"}") - 1.0).abs() < 0.1);
     world.even();
+}
+
+#[test]
+fn a_flood_of_pushes_is_one_run() {
+    let world = World::new(NOW).with("PAGE_SIZE", "10");
+    let now = world.now();
+    world.zoom.add(spread(0, 60, now - 20 * HOUR..now - HOUR));
+    world.zoom.lock().manners.latency = Some(Duration::from_millis(500));
+    let server = collector(&world, "");
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let pushes: Vec<_> =
+            (0..130).map(|_| scope.spawn(|| server.push("/collect", &envelope(b"", &json!({}))))).collect();
+        pushes.into_iter().map(|push| push.join().unwrap()).collect()
+    });
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert!(done.len() >= 60, "{}", done.len());
+    for answer in done {
+        assert_eq!(answer.expect(200, "done").json()["records_written"], 60);
+    }
+    for answer in refused {
+        assert_eq!(answer.expect(503, "again").header("retry-after"), Some("1"));
+    }
+    assert!((server.metric("zoom_udm_runs_total{verb=\"collect\"") - 1.0).abs() < 0.1);
+    world.even();
+}
+
+#[test]
+fn slow_pushes_are_let_go() {
+    let world = World::new(NOW);
+    let mut command = world.program(&["serve", "--collect", "--request-timeout", "1s"]);
+    let server = Server::start({
+        command.env("COLLECT_FLAGS", "--first-pause 1ms");
+        command
+    });
+    // One that stops, one that trickles.
+    let mut streams = [server.connect(), server.connect()];
+    for stream in &mut streams {
+        let head = server.head("POST", "/collect", &[("Content-Type", "application/json")], 1000);
+        stream.write_all(&head).and_then(|()| stream.write_all(b"{\"message\":")).unwrap();
+    }
+    let [mut stopped, mut trickling] = streams;
+    let mut writer = trickling.try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        while writer.write_all(b" ").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let began = Instant::now();
+    for stream in [&mut stopped, &mut trickling] {
+        Answer::read(stream).expect(408, "again");
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop((stopped, trickling));
+    writing.join().unwrap();
+    server.push("/collect", &envelope(b"", &json!({}))).expect(200, "done");
+}
+
+#[test]
+fn a_budget_or_zoom_s_limit_is_no_reason_to_repeat_a_run_at_once() {
+    let world = World::new(NOW).with("PAGE_SIZE", "10");
+    let now = world.now();
+    world.zoom.add(spread(0, 100, now - 20 * HOUR..now - HOUR));
+    let push = envelope(b"", &json!({}));
+    let server = collector(&world, "--max-requests 4");
+    let answer = server.push("/collect", &push).expect(200, "done");
+    assert_eq!(answer.json()["stopped_early"], true);
+    assert!((server.metric("zoom_udm_zoom_requests_total") - 4.0).abs() < 0.1);
+    let line = server.wait_for("POST /collect 200");
+    assert_eq!(line["severity"], "WARNING");
+    assert!(line["message"].as_str().unwrap().contains("--max-requests"), "{line}");
+    drop(server);
+    world.zoom.pages_fail(When::Always, Act::Daily(Wait::IsoMidnight));
+    let server = collector(&world, "");
+    assert_eq!(server.push("/collect", &push).expect(200, "done").json()["stopped_early"], true);
+    assert!(server.metric("zoom_udm_zoom_throttled_total") > 0.0, "that limit counts, too");
+    drop(server);
+    world.heal();
+    // A deadline is another matter: there may be time the next time.
+    world.zoom.lock().manners.latency = Some(Duration::from_millis(100));
+    let server = collector(&world, "--deadline 300ms");
+    server.push("/collect", &push).expect(503, "again");
+    drop(server);
+    world.zoom.lock().manners.latency = None;
+    collector(&world, "").push("/collect", &push).expect(200, "done");
+    world.even();
+}
+
+#[test]
+fn metrics_tell_of_runs_that_fail() {
+    let world = World::new(NOW).with("PAGE_SIZE", "10");
+    let now = world.now();
+    world.zoom.add(spread(0, 50, now - 20 * HOUR..now - HOUR));
+    // After two pages nothing goes.
+    world.zoom.pages_fail(When::After(2), Act::Answer(403, r#"{"code":4711,"message":"scopes"}"#.into()));
+    let server = collector(&world, "");
+    server.push("/collect", &envelope(b"", &json!({}))).expect(500, "broken");
+    assert!(server.metric("zoom_udm_zoom_requests_total") > 2.0);
+    assert!(server.metric("zoom_udm_collect_records_written_total") > 0.0);
+    // Nothing is known to be read, and the lag grows though nobody runs.
+    let lag = server.metric("zoom_udm_collect_lag_seconds");
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(lag > 3600.0 && server.metric("zoom_udm_collect_lag_seconds") > lag, "{lag}");
+    // Storage cannot be reached: not even the state is known.
+    world.gcs.lock().faults.always_unavailable = Some("collector".into());
+    let server = collector(&world, "--retries 1");
+    server.push("/collect", &envelope(b"", &json!({}))).expect(503, "again");
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(server.metric("zoom_udm_collect_lag_seconds") >= 1.0);
 }
 
 #[test]
@@ -269,5 +379,13 @@ fn all_settings_that_are_missing_are_named_at_once() {
         command.env("INGEST_FROM", "gs://zoom/logs/").env("INGEST_TO", "gs://udm/out/");
         let output = command.env(name, value).args(["--listen", "127.0.0.1:0"]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name} {value}");
+    }
+    // What means something on a command line alone is not passed over in silence.
+    for flag in ["--summary json", "--metrics=counts.prom", "--trace-http"] {
+        let mut command = World::new(NOW).program(&["serve", "--collect", "--listen", "127.0.0.1:0"]);
+        let output = command.env("COLLECT_FLAGS", format!("--look-back 3d {flag}")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let name = flag.split(' ').next().unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(name), "{flag}: {said}");
     }
 }

@@ -17,6 +17,7 @@ use serving::Server;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use support::program;
 
 const AUDIENCE: &str = "https://zoom.example.com";
@@ -46,6 +47,8 @@ struct Certs {
     keys: Arc<Mutex<Vec<Value>>>,
     status: Arc<Mutex<u16>>,
     asked: Arc<Mutex<u32>>,
+    /// How long an answer takes.
+    pause: Arc<Mutex<Duration>>,
 }
 
 impl Certs {
@@ -57,14 +60,18 @@ impl Certs {
             keys: Arc::new(Mutex::new(keys)),
             status: Arc::new(Mutex::new(200)),
             asked: Arc::default(),
+            pause: Arc::default(),
         };
         let (keys, status, asked) =
             (Arc::clone(&certs.keys), Arc::clone(&certs.status), Arc::clone(&certs.asked));
+        let pause = Arc::clone(&certs.pause);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let _ = stream.read(&mut [0; 4096]);
                 *asked.lock().unwrap() += 1;
+                let pause = *pause.lock().unwrap();
+                std::thread::sleep(pause);
                 let body = json!({"keys": *keys.lock().unwrap()}).to_string();
                 let _ = write!(
                     stream,
@@ -78,9 +85,13 @@ impl Certs {
     }
 
     fn server(&self) -> Server {
+        self.server_with(&[])
+    }
+
+    fn server_with(&self, flags: &[&str]) -> Server {
         let arguments =
             ["serve", "--require-oidc", AUDIENCE, "--allow", "other@example.com", "--allow", EMAIL];
-        let mut command = program(None, &arguments);
+        let mut command = program(None, &[&arguments[..], flags].concat());
         command.env("ZOOM_UDM_JWKS_URL", &self.url);
         Server::start(command)
     }
@@ -223,7 +234,7 @@ fn hmac(secret: &[u8], text: &[u8]) -> Vec<u8> {
 
 #[test]
 fn keys_are_fetched_anew_for_a_new_one_but_not_for_every_made_up_one() {
-    let (one, two) = (key(), key());
+    let one = key();
     let certs = Certs::start(vec![jwk("one", &one)]);
     *certs.status.lock().unwrap() = 503;
     let server = certs.server();
@@ -232,19 +243,46 @@ fn keys_are_fetched_anew_for_a_new_one_but_not_for_every_made_up_one() {
     let answer = server.post("/normalize", &[("Authorization", &good)], b"");
     assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
     *certs.status.lock().unwrap() = 200;
-    let until = std::time::Instant::now() + serving::PATIENCE;
+    let until = Instant::now() + serving::PATIENCE;
     while ask(&server, &good) != 200 {
-        assert!(std::time::Instant::now() < until);
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(100));
     }
     let asked = certs.asked();
-    certs.keys.lock().unwrap().push(jwk("two", &two));
     for number in 0..20 {
         let made_up = signed(&one, &json!({"alg": "RS256", "kid": format!("made-up-{number}")}), &claims());
         assert_eq!(ask(&server, &format!("Bearer {made_up}")), 401);
     }
     assert_eq!(certs.asked(), asked, "keys that came just now are not asked for again");
     assert_eq!(ask(&server, &good), 200);
+}
+
+#[test]
+fn a_new_key_of_google_s_is_taken_and_made_up_ones_hold_nobody_up() {
+    let (one, two) = (key(), key());
+    let certs = Certs::start(vec![jwk("one", &one)]);
+    let server = certs.server_with(&["--keys-apart", "0s"]);
+    let good = format!("Bearer {}", token(&one, &claims()));
+    let with = |key: &RsaPrivateKey, kid: &str| {
+        let token = signed(key, &json!({"alg": "RS256", "kid": kid, "typ": "JWT"}), &claims());
+        ask(&server, &format!("Bearer {token}"))
+    };
+    assert_eq!((ask(&server, &good), with(&two, "two")), (200, 401));
+    certs.keys.lock().unwrap().push(jwk("two", &two));
+    assert_eq!((with(&two, "two"), ask(&server, &good)), (200, 200));
+    assert_eq!((with(&one, "two"), with(&two, "one")), (401, 401), "each with its own");
+    *certs.pause.lock().unwrap() = Duration::from_secs(6);
+    let asked = certs.asked();
+    std::thread::scope(|scope| {
+        let made_up = scope.spawn(|| with(&one, "made-up"));
+        while certs.asked() == asked {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let began = Instant::now();
+        assert_eq!((ask(&server, &good), with(&two, "two")), (200, 200));
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        assert_eq!(made_up.join().unwrap(), 401);
+    });
 }
 
 #[test]
@@ -277,7 +315,7 @@ fn a_public_address_needs_a_check_or_a_word() {
     let mut command = program(None, &["serve", "--listen", "0.0.0.0:0", "--allow-unauthenticated"]);
     command.env("ZOOM_UDM_LOG", "info");
     let mut child = command.spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -5,11 +5,12 @@
 mod collecting;
 mod serving;
 
-use collecting::support::{gzip, program, records};
+use collecting::support::{gzip, program, records, start};
 use collecting::{Faults, Gcs, Refusal, gunzip, wait_until};
 use serde_json::{Value, json};
 use serving::Server;
 use serving::pushes::{envelope, notification, resource};
+use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ fn what_asks_for_nothing_is_ignored_and_what_cannot_be_done_is_poison() {
     gcs.seed("zoom", "logs/cut.json.gz", whole[..whole.len() - 9].to_vec());
     let answer = push("OBJECT_FINALIZE", "zoom", "logs/cut.json.gz").expect(422, "poison");
     assert!(!answer.text().contains("logs/cut"), "{}", answer.text());
-    assert!(server.said().contains("the gzip data is cut short"));
+    server.wait_for("the gzip data is cut short");
     // Out of order for now: again.
     gcs.lock().faults.always_unavailable = Some("logs%2Fa.json.gz".into());
     gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/a.json.gz", 503));
@@ -216,6 +217,165 @@ fn a_service_killed_in_the_middle_of_ingest_is_made_good_by_the_next_push() {
     }
     assert!(kills >= 10, "{kills}");
     println!("{kills} kills at {requests} requests");
+}
+
+/// Pushes nothing: one run over everything.
+fn whole(server: &Server) -> serving::Answer {
+    server.push("/ingest", &envelope(b"", &json!({})))
+}
+
+#[test]
+fn a_push_for_everything_sees_what_came_before_it_whatever_goes_on() {
+    let gcs = Gcs::start();
+    for number in 0..80 {
+        gcs.seed("zoom", &format!("logs/{number:02}.json.gz"), gzip(records(2, number)));
+    }
+    gcs.lock().faults.latency = Some(Duration::from_millis(15));
+    let server = Server::start(feed(&gcs, "--concurrency 2"));
+    let later: Vec<_> = std::thread::scope(|scope| {
+        let first = scope.spawn(|| whole(&server));
+        wait_until("outputs", || gcs.all("udm", "out/").len() > 10);
+        // The run has its list by now.
+        gcs.seed("zoom", "logs/zzz.json.gz", gzip(records(2, 99)));
+        let more: Vec<_> = (0..4).map(|_| scope.spawn(|| whole(&server))).collect();
+        let more = more.into_iter().map(|push| push.join().unwrap()).collect();
+        assert_eq!(first.join().unwrap().expect(200, "done").json()["listed"], 80);
+        more
+    });
+    for answer in later {
+        assert_eq!(answer.expect(200, "done").json()["listed"], 81);
+    }
+    assert_eq!((gcs.all("udm", "out/").len(), events_in(&gcs)), (81, 162));
+    let runs = server.metric("zoom_udm_runs_total{verb=\"ingest\",outcome=\"done\"}");
+    assert!((runs - 2.0).abs() < 0.1, "all that came meanwhile are one run more: {runs}");
+}
+
+#[test]
+fn a_run_over_everything_that_left_something_is_to_be_repeated() {
+    let gcs = Gcs::start();
+    for number in 0..6 {
+        gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(2, number)));
+    }
+    let server = Server::start(feed(&gcs, ""));
+    // Passing trouble with one of them.
+    gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/3.json.gz", 503));
+    whole(&server).expect(503, "again");
+    assert_eq!(gcs.all("udm", "out/").len(), 5);
+    gcs.lock().faults = Faults::default();
+    whole(&server).expect(200, "done");
+    // Damage does not pass: it is in the ledger, and no repetition mends it.
+    gcs.seed("zoom", "logs/cut.json.gz", gzip(records(100, 1))[..40].to_vec());
+    assert_eq!(whole(&server).expect(200, "done").json()["failed"], 1);
+    drop(server);
+    // Another process has a part of it, and may not come to anything.
+    for number in 10..40 {
+        gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(2, number)));
+    }
+    gcs.lock().log.clear();
+    gcs.lock().faults.latency = Some(Duration::from_millis(50));
+    let places = ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"];
+    let mut other = start(Some(&gcs), &[&places[..], &["--shard", "0/4", "--concurrency", "1"]].concat());
+    // It reads what it holds.
+    let reads = |line: &String| line.starts_with("GET ") && line.contains("segment");
+    wait_until("a segment", || gcs.lock().log.iter().any(reads));
+    let signal = |name: &str| Command::new("kill").args([name, &other.id().to_string()]).status().unwrap();
+    assert!(signal("-STOP").success());
+    gcs.lock().faults = Faults::default();
+    let answer = whole(&Server::start(feed(&gcs, "")));
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(answer.expect(409, "again").header("retry-after"), Some("60"));
+}
+
+#[test]
+fn what_is_damaged_is_poison_however_often_it_comes() {
+    let gcs = Gcs::start();
+    let whole = gzip(records(100, 1));
+    gcs.seed("zoom", "logs/cut.json.gz", whole[..whole.len() - 9].to_vec());
+    gcs.seed("zoom", "logs/late.json.gz", whole);
+    gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/late.json.gz", 503));
+    let server = Server::start(feed(&gcs, ""));
+    let push = |name: &str| server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", name, 7));
+    for _ in 0..4 {
+        push("logs/cut.json.gz").expect(422, "poison");
+        push("logs/late.json.gz").expect(503, "again");
+    }
+    // The third time they rested, and why was remembered.
+    server.wait_for("quarantined: ");
+    server.wait_for("rests: ");
+}
+
+#[test]
+fn an_object_does_not_wait_for_all_of_a_long_run() {
+    let gcs = Gcs::start();
+    for number in 0..150 {
+        gcs.seed("zoom", &format!("logs/{number:03}.json.gz"), gzip(records(1, number)));
+    }
+    gcs.lock().faults.latency = Some(Duration::from_millis(30));
+    let mut command = program(Some(&gcs), &["serve", "--ingest", "--run-deadline", "9s"]);
+    command.env("INGEST_FROM", "gs://zoom/logs/").env("INGEST_TO", "gs://udm/out/");
+    let server = Server::start({
+        command.env("INGEST_FLAGS", "--first-pause 1ms --checkpoint 40ms --concurrency 1");
+        command
+    });
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| whole(&server));
+        wait_until("outputs", || gcs.all("udm", "out/").len() > 2);
+        let began = std::time::Instant::now();
+        let name = "logs/149.json.gz";
+        server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", name, 7)).expect(200, "done");
+        assert!(began.elapsed() < Duration::from_millis(7500), "{:?}", began.elapsed());
+        run.join().unwrap().expect(503, "again");
+    });
+}
+
+#[test]
+fn a_signal_ends_all_in_time_though_storage_hangs() {
+    let gcs = Gcs::start();
+    gcs.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
+    let mut server = Server::start(feed(&gcs, ""));
+    gcs.lock().faults.latency = Some(Duration::from_secs(60));
+    std::thread::scope(|scope| {
+        scope.spawn(|| whole(&server));
+        wait_until("a request", || gcs.lock().in_flight > 0);
+        server.signal("-TERM");
+    });
+    let (status, took) = server.ended();
+    assert!(status.code() == Some(0) && took < Duration::from_secs(10), "{status} {took:?}");
+}
+
+#[test]
+fn pushes_that_are_slow_or_huge_are_let_go_and_others_served() {
+    let gcs = Gcs::start();
+    gcs.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
+    let mut command = feed(&gcs, "");
+    command.args(["--normalize", "--concurrency", "4", "--request-timeout", "6s"]);
+    let server = Server::start(command);
+    let mut slow: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        let head = server.head("POST", "/ingest", &[("Content-Type", "application/json")], 1000);
+        stream.write_all(&head).and_then(|()| stream.write_all(b"{\"message\":")).unwrap();
+    }
+    wait_until("all of them", || server.metric("zoom_udm_http_requests_in_flight") >= 40.0);
+    let name = "logs/a.json.gz";
+    server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", name, 7)).expect(200, "done");
+    assert_eq!(server.post("/normalize", &[], records(3, 1).as_bytes()).status, 200);
+    for mut stream in slow {
+        assert_eq!(serving::Answer::read(&mut stream).expect(408, "again").header("retry-after"), None);
+    }
+    // More bytes than anybody who is documented to push sends, and what would take much room as it is read.
+    let json = [("Content-Type", "application/json")];
+    assert_eq!(server.post("/ingest", &json, &vec![b' '; 300 << 10]).status, 413);
+    let before = server.peak();
+    let heavy = format!("{{\"message\":1,\"x\":[0{}]}}", ",0".repeat(120_000));
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let pushes: Vec<_> =
+            (0..16).map(|_| scope.spawn(|| server.post("/ingest", &json, heavy.as_bytes()).status)).collect();
+        pushes.into_iter().map(|push| push.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|status| matches!(status, 400 | 503)), "{answers:?}");
+    println!("{before} KB before, {} KB at most", server.peak());
+    assert!(server.peak() < before + 20_000, "{before} {}", server.peak());
 }
 
 #[test]

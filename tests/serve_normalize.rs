@@ -18,6 +18,7 @@ use common::{gzip, line_ends, ran};
 use serving::{Answer, Headers, Server};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::{program, records};
 
@@ -185,7 +186,11 @@ fn bodies_are_held_to_their_limits() {
     assert!(answer.status == 413 || !answer.whole, "{}", answer.status);
     let bomb = gzip(&vec![b'\n'; 60 << 20]);
     assert!(bomb.len() < 1_000_000);
-    assert_eq!(server.post("/normalize", &[], &bomb).status, 413);
+    let answer = server.post("/normalize", &[], &bomb);
+    assert_eq!(answer.status, 413);
+    // Flags that there are here, and no others.
+    assert!(answer.text().contains("--max-unpacked"), "{}", answer.text());
+    assert!(!(answer.text() + &server.said()).contains("raise --max-"), "{}", server.said());
     assert!(server.peak() < 150_000, "{} KB", server.peak());
 }
 
@@ -233,7 +238,7 @@ fn slow_callers_are_let_go_and_others_served() {
         "--idle-timeout",
         "400ms",
         "--request-timeout",
-        "2s",
+        "20s",
         "--max-connections",
         "40",
     ]);
@@ -268,7 +273,7 @@ fn slow_callers_are_let_go_and_others_served() {
     stream.write_all(b"{\"time\":").unwrap();
     let (status, took) = ended(&mut stream);
     assert!(status == 408 && took < Duration::from_secs(2), "{status} {took:?}");
-    // A body that trickles.
+    // A body that trickles is let go long before its time is up.
     let mut stream = server.connect();
     stream.write_all(&server.head("POST", "/normalize", &[], 1000)).unwrap();
     let mut reader = stream.try_clone().unwrap();
@@ -287,8 +292,130 @@ fn slow_callers_are_let_go_and_others_served() {
     stream.write_all(&body).unwrap();
     server.wait_for("the answer was not sent whole");
     drop(stream);
-    // A push whose body stops.
     assert!(server.metric("zoom_udm_http_requests_in_flight") <= 1.0);
+}
+
+/// Sends a byte now and then on each stream, until told to stop.
+fn trickle<'s>(
+    scope: &'s std::thread::Scope<'s, '_>,
+    mut streams: Vec<TcpStream>,
+    enough: &'s AtomicBool,
+) -> std::thread::ScopedJoinHandle<'s, ()> {
+    scope.spawn(move || {
+        while !enough.load(Ordering::Relaxed) {
+            streams.retain_mut(|stream| stream.write_all(b" ").is_ok());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    })
+}
+
+#[test]
+fn slow_bodies_keep_nobody_from_being_normalized() {
+    let server = server(&[]);
+    let mut slow: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(&server.head("POST", "/normalize", &[], 100_000)).unwrap();
+    }
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let trickling = trickle(scope, slow, &enough);
+        let until = Instant::now() + Duration::from_secs(10);
+        while server.metric("zoom_udm_http_requests_in_flight") < 40.0 {
+            assert!(Instant::now() < until);
+        }
+        let body = megabytes(1);
+        for _ in 0..5 {
+            let began = Instant::now();
+            let answer = server.post("/normalize", &[], &body);
+            assert!(answer.status == 200 && answer.whole, "{}", answer.text());
+            assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        }
+        enough.store(true, Ordering::Relaxed);
+        trickling.join().unwrap();
+    });
+}
+
+#[test]
+fn who_reads_an_explanation_slowly_does_not_keep_others_from_theirs() {
+    let server = server(&["--request-timeout", "3s"]);
+    let body = records(15_000, 1);
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let mut stream = server.connect();
+            stream.write_all(&server.head("POST", "/explain", &[], body.len())).unwrap();
+            stream.write_all(body.as_bytes()).unwrap();
+            let enough = &enough;
+            scope.spawn(move || {
+                let mut some = [0; 16 << 10];
+                while !enough.load(Ordering::Relaxed) && stream.read(&mut some).is_ok_and(|read| read > 0) {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        let began = Instant::now();
+        let mut statuses = Vec::new();
+        while statuses.last() != Some(&200) && began.elapsed() < Duration::from_secs(15) {
+            statuses.push(server.post("/explain", &[], records(1, 1).as_bytes()).status);
+        }
+        enough.store(true, Ordering::Relaxed);
+        assert!(statuses.last() == Some(&200) && statuses.len() <= 3, "{statuses:?}");
+    });
+}
+
+#[test]
+fn each_request_is_one_line_of_the_log_whatever_becomes_of_it() {
+    let server = server(&[]);
+    let mut input = records(20_000, 2);
+    input += "no record\n";
+    let large = gzip(&megabytes(6));
+    let trace = ("X-Cloud-Trace-Context", "105445aa7843bc8bf206b12000100000/1;o=1");
+    // Rejects that the caller does not hear of, that it hears of, and few; a body that is damaged; one that is bad.
+    server.post("/normalize", &[trace], input.as_bytes());
+    server.post("/normalize", &[trace, ("TE", "trailers")], input.as_bytes());
+    server.post("/normalize", &[trace], b"no record\n");
+    server.post("/normalize", &[trace], &large[..large.len() - 9]);
+    server.post("/normalize", &[trace], &large[..20]);
+    server.wait_for("/normalize 400");
+    let lines: Vec<_> =
+        server.log().into_iter().filter(|line| line["message"].as_str() != Some("listening")).collect();
+    let lines: Vec<_> = lines
+        .iter()
+        .filter(|line| !line["message"].as_str().unwrap().starts_with("only /normalize"))
+        .collect();
+    assert_eq!(lines.len(), 5, "{}", server.said());
+    for (line, part) in lines.iter().zip([
+        "1 of 20001 records were rejected; the answer ends broken",
+        "1 of 20001 records were rejected",
+        "1 of 1 records were rejected",
+        "the answer is broken off",
+        "poison: ",
+    ]) {
+        assert!(line["message"].as_str().unwrap().contains(part), "{part}: {line}");
+        assert_eq!(line["severity"], "WARNING", "{line}");
+        assert!(line["httpRequest"]["status"].is_u64(), "{line}");
+        assert!(line["logging.googleapis.com/trace"].as_str().unwrap().starts_with("105445aa"), "{line}");
+    }
+}
+
+#[test]
+fn a_kill_in_the_middle_is_seen_by_the_caller_and_harms_nothing_else() {
+    let killed = server(&[]);
+    let body = megabytes(20);
+    let mut stream = killed.connect();
+    stream.write_all(&killed.head("POST", "/normalize", &[("TE", "trailers")], body.len())).unwrap();
+    stream.write_all(&body).unwrap();
+    let mut first = vec![0; 1000];
+    stream.read_exact(&mut first).unwrap();
+    killed.signal("-KILL");
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    let answer = Answer::parse(&[first, rest].concat());
+    assert_eq!((answer.status, answer.whole, answer.summary().is_null()), (200, false, true));
+    assert!(line_ends(&answer.body) < line_ends(&body));
+    let again = server(&[]).post("/normalize", &[], &body);
+    assert!(again.whole && line_ends(&again.body) == line_ends(&body));
 }
 
 #[test]

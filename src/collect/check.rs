@@ -171,8 +171,11 @@ fn passing_name() -> String {
 
 async fn write(store: &Store) -> Result<(), store::Error> {
     let name = passing_name().trim_start_matches('.').to_owned();
-    store.put_new(&name, Payload::Bytes(Bytes::new())).await?;
-    match store.delete(&name).await {
+    let put = store.put_new(&name, Payload::Bytes(Bytes::new())).await;
+    // It may stand though its answer was lost.
+    let deleted = store.delete(&name).await;
+    put?;
+    match deleted {
         // Whoever may only create leaves an empty object, which no feed makes anything of.
         Err(error) if error.is_access() => Ok(()),
         deleted => deleted,
@@ -182,11 +185,16 @@ async fn write(store: &Store) -> Result<(), store::Error> {
 /// Whether a swap against a version that has been replaced is refused.
 async fn swap(store: &Store) -> Result<bool, store::Error> {
     let name = passing_name().trim_start_matches('.').to_owned();
-    let first = store.update(&name, Bytes::from_static(b"1"), None).await?;
-    let second = store.update(&name, Bytes::from_static(b"2"), first.clone()).await?;
-    let third = store.update(&name, Bytes::from_static(b"3"), first).await?;
-    store.delete(&name).await?;
-    Ok(second.is_some() && third.is_none())
+    let swapped = async {
+        let first = store.update(&name, Bytes::from_static(b"1"), None).await?;
+        let second = store.update(&name, Bytes::from_static(b"2"), first.clone()).await?;
+        let third = store.update(&name, Bytes::from_static(b"3"), first).await?;
+        Ok(second.is_some() && third.is_none())
+    };
+    let swapped = swapped.await;
+    let deleted = store.delete(&name).await;
+    let swapped = swapped?;
+    deleted.map(|()| swapped)
 }
 
 async fn state(options: &Options) -> Finding {

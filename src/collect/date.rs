@@ -70,8 +70,10 @@ impl FromStr for Date {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
-        date.map(Self).ok_or_else(|| format!("{text:?}: expected a date like 2024-01-31"))
+        // chrono also takes signs and numbers of fewer digits, which would not read back as they print.
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Self);
+        date.filter(|date| date.to_string() == text)
+            .ok_or_else(|| format!("{text:?}: expected a date like 2024-01-31"))
     }
 }
 
@@ -107,7 +109,7 @@ mod tests {
         assert_eq!(date.to(date.plus(2)).count(), 3);
         assert_eq!(date.to(date.plus(-1)).count(), 0);
         assert_eq!(date.path(), "2024/02/28");
-        for bad in ["2024-2-28", "2024-02-30", "", "today"] {
+        for bad in ["2024-2-28", "2024-02-30", "", "today", "+2024-1-01", "-001-01-01", " 2024-1-1"] {
             assert!(bad.parse::<Date>().is_err(), "{bad}");
         }
     }

@@ -16,6 +16,8 @@ mod begin;
 mod check;
 mod collector;
 mod date;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod journal;
 mod options;
 mod pass;

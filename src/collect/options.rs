@@ -39,6 +39,8 @@ impl Account {
         let default = || API_BASE.parse().unwrap_or_else(|_| self.token_url.clone());
         let mut url = self.api_base.clone().or(named).unwrap_or_else(default);
         url.set_query(None);
+        // Shown in messages; such an address takes the bearer token and no other proof.
+        let _ = (url.set_username(""), url.set_password(None));
         let path = url.path().trim_end_matches('/').trim_end_matches("/v2").to_owned();
         url.set_path(&path);
         url

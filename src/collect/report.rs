@@ -44,6 +44,9 @@ pub struct Report {
     pub new_gap: bool,
     /// Why the run ended early.
     pub stopped: Option<String>,
+    /// Whether it ended early because its budget or Zoom's limit is used up: run again at once it would come no further.
+    #[serde(skip)]
+    pub spent: bool,
     /// What the state takes, with the sets of what was seen.
     pub state_bytes: u64,
     /// How far collecting is behind now.
@@ -66,6 +69,8 @@ pub trait Observer: Send + Sync {
     fn detail(&self, _message: &str) {}
     /// A request and its answer, without secrets.
     fn trace(&self, _message: &str) {}
+    /// How it ended, in counts: also where it ends with an error.
+    fn ended(&self, _report: &Report) {}
 }
 
 /// Says nothing.

@@ -31,9 +31,10 @@ pub async fn run(options: Options, observer: Arc<dyn Observer>) -> Result<Report
     let outcome = run.work().await;
     let finished = run.finish(outcome).await;
     let released = run.journal.release().await;
+    run.count();
+    run.observer.ended(&run.report);
     finished?;
     released?;
-    run.count();
     Ok(run.report)
 }
 
@@ -290,8 +291,12 @@ impl Collector {
         self.journal.sweep().await?;
         match trouble {
             None => Ok(()),
-            Some(Trouble::Stopped(reason) | Trouble::Later(reason)) => {
+            Some(Trouble::Stopped(reason)) => {
                 self.report.stopped = Some(reason);
+                Ok(())
+            }
+            Some(Trouble::Later(reason)) => {
+                (self.report.stopped, self.report.spent) = (Some(reason), true);
                 Ok(())
             }
             Some(Trouble::Passing { message, .. }) => {

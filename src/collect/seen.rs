@@ -101,9 +101,7 @@ impl Seen {
             }
             body.push(u8::try_from(count).unwrap_or(0));
         }
-        let mut bytes = format!("{MAGIC} {VERSION} {}\n", digest(&body)).into_bytes();
-        bytes.extend_from_slice(&body);
-        bytes
+        sealed(&body)
     }
 
     /// The error says what is wrong.
@@ -117,20 +115,32 @@ impl Seen {
         }
         let mut seen = Self::default();
         let mut rest = body;
-        while let Some((id, behind)) = rest.split_first_chunk::<12>() {
-            let (mut count, mut shift, mut used) = (0_u32, 0_u32, 0);
-            for byte in behind {
-                count |= u32::from(byte & 0x7F).checked_shl(shift).unwrap_or(0);
-                (shift, used) = (shift + 7, used + 1);
-                if byte & 0x80 == 0 {
-                    break;
-                }
-            }
+        while !rest.is_empty() {
+            let entry = rest.split_first_chunk::<12>();
+            let (id, (count, behind)) = entry
+                .and_then(|(id, behind)| Some((id, leb128(behind)?)))
+                .ok_or("it is no list of what was seen: an entry of it is none")?;
             seen.tallies.insert(*id, Tally { count, ..Tally::default() });
-            rest = &behind[used..];
+            rest = behind;
         }
         Ok(seen)
     }
+}
+
+/// A count, and what is behind it.
+fn leb128(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let end = bytes.iter().position(|byte| byte & 0x80 == 0)?;
+    let (digits, behind) = bytes.split_at(end + 1);
+    let count = digits.iter().rev().fold(0_u64, |count, digit| count << 7 | u64::from(digit & 0x7F));
+    // Five digits are enough for any count.
+    (digits.len() <= 5).then(|| u32::try_from(count).ok()).flatten().map(|count| (count, behind))
+}
+
+/// A list of a body: with its head.
+pub(super) fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{MAGIC} {VERSION} {}\n", digest(body)).into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -149,6 +159,16 @@ mod tests {
         assert_eq!(seen.count([1; 12], 3, 2), (0, false));
         assert_eq!(seen.count([1; 12], 1, 3), (0, false));
         assert_eq!(seen.count([1; 12], 4, 4), (1, false));
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused_though_its_checksum_is_right() {
+        let entry = [&[7; 12][..], &[3]].concat();
+        assert_eq!(Seen::decode(&sealed(&entry)).unwrap().tallies[&[7; 12]].count, 3);
+        let long = [&[7; 12][..], &[0xFF, 0xFF, 0xFF, 0xFF, 0x1F]].concat();
+        for body in [&entry[..5], &entry[..12], &[&entry[..], &[0]].concat(), &long] {
+            assert!(Seen::decode(&sealed(body)).is_err(), "{body:?}");
+        }
     }
 
     #[test]

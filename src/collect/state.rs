@@ -229,13 +229,7 @@ impl State {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let text = serde_json::to_string(self).unwrap_or_default();
-        let sha256 = crate::store::hex(&Sha256::digest(&text));
-        let state = RawValue::from_string(text).unwrap_or_default();
-        let envelope = Envelope { format: FORMAT.into(), version: VERSION, sha256, state: &state };
-        let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        sealed(serde_json::to_string(self).unwrap_or_default())
     }
 
     /// The bytes of what was seen, with those of the state itself.
@@ -265,6 +259,16 @@ impl State {
             .map(|seen| seen.name.as_str())
             .chain(self.pending.iter().map(|pending| pending.staged.as_str()))
     }
+}
+
+/// A state's text with its schema version and checksum.
+pub(super) fn sealed(text: String) -> Vec<u8> {
+    let sha256 = crate::store::hex(&Sha256::digest(&text));
+    let state = RawValue::from_string(text).unwrap_or_default();
+    let envelope = Envelope { format: FORMAT.into(), version: VERSION, sha256, state: &state };
+    let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
 }
 
 /// Reads what stands there. The error says what is wrong.
@@ -322,6 +326,38 @@ mod tests {
         state.undated = list("b");
         state.turn_undated(27, 10);
         assert_eq!((&state.undated, &state.undated_before), (&None, &list("b")));
+    }
+
+    #[test]
+    fn a_state_names_what_belongs_to_it_and_knows_how_much_that_is() {
+        let list = |name: &str, bytes| Some(SeenRef { name: name.into(), bytes });
+        let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
+        state.days.insert(state.began, Day { seen: list("a", 1000), ..Day::default() });
+        (state.undated, state.undated_before) = (list("b", 200), list("c", 30));
+        let pending =
+            Pending { name: "d".into(), beside_state: false, staged: "e".into(), sha256: String::new() };
+        state.pending.push(pending);
+        assert_eq!(state.names().collect::<Vec<_>>(), ["a", "b", "c", "e"]);
+        assert_eq!(state.size(), 1230 + state.encode().len() as u64);
+    }
+
+    #[test]
+    fn the_cursor_moves_over_sealed_days_and_no_further() {
+        let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
+        for (day, sealed) in [(0, true), (1, true), (2, false), (3, true)] {
+            state.days.insert(state.began.plus(day), Day { sealed, ..Day::default() });
+        }
+        state.advance();
+        assert_eq!(state.cursor, state.began.plus(2));
+    }
+
+    #[test]
+    fn another_format_is_not_read() {
+        let text = String::from_utf8(State::new("x".into(), "2024-01-31".parse().unwrap()).encode()).unwrap();
+        for (ours, other) in [("\"version\":1", "\"version\":2"), (FORMAT, "zoom-udm-other")] {
+            let told = decode(text.replacen(ours, other, 1).as_bytes()).unwrap_err();
+            assert!(told.contains("and this program reads zoom-udm-collect 1"), "{told}");
+        }
     }
 
     #[test]

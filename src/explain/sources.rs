@@ -1,7 +1,7 @@
 //! Where in a record the text stands that a row took.
 
 use super::Span;
-use crate::detail::{Change, Detail, JsonUser, JsonUsers, Places, within};
+use crate::detail::{Change, Detail, JsonUser, Places, within};
 use crate::json::members;
 use crate::mapping::{Row, Source};
 use crate::record::{Field, Record};
@@ -34,14 +34,14 @@ pub(super) struct Sources<'r, 'a> {
     pub(super) record: &'r Record<'a>,
     pub(super) detail: &'r Detail<'a>,
     pub(super) places: &'r Places,
-    users: JsonUsers<'a>,
+    users: Vec<JsonUser<'a>>,
     characters: [Characters; Field::ALL.len()],
 }
 
 impl<'r, 'a> Sources<'r, 'a> {
     pub(super) fn new(record: &'r Record<'a>, detail: &'r Detail<'a>, places: &'r Places) -> Self {
         let characters = Field::ALL.map(|field| Characters::new(record.get(field).unwrap_or_default()));
-        Self { record, detail, places, users: detail.users(), characters }
+        Self { record, detail, places, users: detail.users().collect(), characters }
     }
 
     fn text(&self, field: Field) -> &'a str {
@@ -58,8 +58,8 @@ impl<'r, 'a> Sources<'r, 'a> {
                 let taken = self.places.find(value);
                 Some(Found { field: Field::OperationDetail, at: taken.clone(), taken })
             }
-            Source::FirstUser(member) => self.member(self.users.first.as_ref()?, member, value),
-            Source::FurtherUser(member) => self.member(self.users.further.get(entry)?, member, value),
+            Source::FirstUser(member) => self.member(self.users.first()?, member, value),
+            Source::FurtherUser(member) => self.member(self.users.get(1 + entry)?, member, value),
         }
     }
 

@@ -45,6 +45,17 @@ pub(super) enum Trouble {
 /// Where a failure to fetch waits while an `io::Error` passes through readers that keep only its text.
 pub(super) type Failure = Arc<Mutex<Option<store::Error>>>;
 
+/// Why an object is no good, and what its owner can do.
+fn told(error: &io::Error) -> String {
+    let text = error.to_string();
+    if error.kind() != io::ErrorKind::FileTooLarge {
+        return text;
+    }
+    // Readers between here and there keep a text and a kind, and nothing else.
+    let flag = if text.contains(TIMES) { "--max-ratio" } else { "--max-object-bytes" };
+    format!("{text}; raise {flag} if that is right")
+}
+
 pub(super) fn convert(
     name: &str,
     bytes: impl Read + Send + 'static,
@@ -53,7 +64,7 @@ pub(super) fn convert(
 ) -> Result<Converted, Trouble> {
     let content = |error: io::Error| match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(fetch) => Trouble::Fetch(fetch),
-        None => Trouble::Content(error.to_string()),
+        None => Trouble::Content(told(&error)),
     };
     let reader = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
     let events = recipe.plain.map_or_else(Spool::packed, Spool::plain);
@@ -87,7 +98,7 @@ fn disk(error: normalize::Error) -> Trouble {
 }
 
 /// Unpacks twice at most (a `.gz` that was stored with `Content-Encoding: gzip` once more is met in practice), within
-/// the limits. What is gzip even then is refused.
+/// the limits. What is gzip even then is refused. Who calls knows by which flags limits are set: messages name none.
 pub(crate) fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Box<dyn Read + Send>> {
     let packed = Arc::<AtomicU64>::default();
     let bytes = Counted { inner: bytes, count: Arc::clone(&packed) };
@@ -109,6 +120,8 @@ pub(crate) fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result
     }
     Ok(Box::new(io::Cursor::new(start).take(length as u64).chain(twice)))
 }
+
+const TIMES: &str = "times its size";
 
 struct Counted {
     inner: Box<dyn Read + Send>,
@@ -139,17 +152,11 @@ impl Read for Limited {
         self.count += read as u64;
         let too_much = |message| Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         if self.count > self.limits.bytes {
-            return too_much(format!(
-                "it unpacks to more than {} bytes; raise --max-object-bytes if that is right",
-                self.limits.bytes
-            ));
+            return too_much(format!("it unpacks to more than {} bytes", self.limits.bytes));
         }
         let packed = self.packed.load(Ordering::Relaxed).max(1);
         if self.count > HARMLESS && self.count / packed >= self.limits.ratio {
-            return too_much(format!(
-                "it unpacks to more than {} times its size; raise --max-ratio if that is right",
-                self.limits.ratio
-            ));
+            return too_much(format!("it unpacks to more than {} {TIMES}", self.limits.ratio));
         }
         Ok(read)
     }

@@ -143,7 +143,7 @@ async fn convert_file(
 ) -> Result<Converted, Trouble> {
     if may_be_collector_state(listed) {
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(Trouble::Disk)?;
+        file.read_to_end(&mut bytes).map_err(|error| Trouble::Content(error.to_string()))?;
         if is_collector_state(&bytes) {
             return Err(Trouble::CollectorState);
         }

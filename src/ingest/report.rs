@@ -23,6 +23,8 @@ pub struct Report {
     pub deleted: u64,
     /// Source objects that could not be removed.
     pub not_deleted: u64,
+    /// Some of them, with their reasons: at most [`Report::NAMED`].
+    pub left: Vec<(String, String)>,
     /// Bytes read, as stored.
     pub bytes_stored: u64,
     /// What the records of these objects came to.
@@ -43,6 +45,13 @@ impl Report {
         self.failed += 1;
         if self.failures.len() < Self::NAMED {
             self.failures.push((object.to_owned(), reason.to_owned()));
+        }
+    }
+
+    pub(super) fn leave(&mut self, object: &str, reason: &str) {
+        self.not_deleted += 1;
+        if self.left.len() < Self::NAMED {
+            self.left.push((object.to_owned(), reason.to_owned()));
         }
     }
 

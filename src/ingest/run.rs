@@ -21,6 +21,8 @@ pub trait Observer: Send + Sync {
     fn chosen(&self, _object: &str, _size: u64) {}
     /// An object is not read.
     fn skipped(&self, _object: &str, _skip: Skip) {}
+    /// After that, of one that waits: why it failed before, and whether that will not pass while it is as it is.
+    fn rests(&self, _object: &str, _reason: &str, _lasting: bool) {}
     /// An object is done: bytes as stored, events.
     fn done(&self, _object: &str, _size: u64, _events: u64) {}
     /// An object failed; `passing` where it may go well another time, as it is.
@@ -199,6 +201,14 @@ impl Run<'_> {
             Err(skip) => {
                 self.report.skip(skip);
                 self.observer.skipped(&url, skip);
+                if let Some(entry) = self
+                    .ledger
+                    .as_ref()
+                    .filter(|_| skip == Skip::Waiting)
+                    .and_then(|ledger| ledger.trouble(&url))
+                {
+                    self.observer.rests(&url, &entry.reason, entry.lasting);
+                }
                 // A run that was killed before it came to this.
                 if skip == Skip::Done && self.job.options.delete != Delete::Never {
                     self.removable.push(listed);
@@ -228,6 +238,7 @@ impl Run<'_> {
             output: String::new(),
             attempts: 0,
             reason: String::new(),
+            lasting: false,
             next: 0,
         };
         match outcome {
@@ -257,7 +268,7 @@ impl Run<'_> {
                 entry.state = State::Quarantined;
                 entry.attempts = attempts + 1;
                 entry.next = gap(entry.attempts).map_or(0, |gap| entry.at + gap);
-                (entry.generation, entry.reason) = (generation, reason);
+                (entry.generation, entry.reason, entry.lasting) = (generation, reason, !passing);
                 self.mark(entry);
                 if let Some(reason) = out_of_order {
                     return Err(Error::Store(format!(
@@ -303,8 +314,9 @@ impl Run<'_> {
                 Ok(true) => self.report.deleted += 1,
                 Ok(false) => {}
                 Err(error) => {
-                    self.report.not_deleted += 1;
-                    tracing::warn!(object = self.job.from.location().url(&listed.name), %error, "not removed");
+                    let object = self.job.from.location().url(&listed.name);
+                    tracing::warn!(object, %error, "not removed");
+                    self.report.leave(&object, &error.to_string());
                 }
             }
         }

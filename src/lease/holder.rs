@@ -1,7 +1,26 @@
 //! Who holds a lease, and whether they can be known to be gone.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The runs of this process that are under way: a service has one after the other.
+static AT_WORK: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn at_work() -> MutexGuard<'static, BTreeSet<String>> {
+    AT_WORK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A run is under way as long as this is there.
+#[derive(Debug, PartialEq, Eq)]
+struct AtWork(String);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        at_work().remove(&self.0);
+    }
+}
 
 /// A run of this program. Two runs are never equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +32,8 @@ pub(crate) struct Holder {
     place: String,
     /// When the process started, in the system's ticks.
     started: String,
+    #[serde(skip)]
+    at_work: Option<Arc<AtWork>>,
 }
 
 impl Holder {
@@ -20,7 +41,14 @@ impl Holder {
     pub(crate) fn this() -> Self {
         let pid = std::process::id();
         let run = format!("{:016x}", fastrand::Rng::new().u64(..) ^ u64::from(pid));
-        Self { run, pid, place: place().unwrap_or_default(), started: started(pid).unwrap_or_default() }
+        at_work().insert(run.clone());
+        Self {
+            pid,
+            place: place().unwrap_or_default(),
+            started: started(pid).unwrap_or_default(),
+            at_work: Some(Arc::new(AtWork(run.clone()))),
+            run,
+        }
     }
 
     /// Whether it is known that this run has ended without saying so. Being wrong here costs double work, no more:
@@ -28,7 +56,8 @@ impl Holder {
     pub(crate) fn is_gone(&self) -> bool {
         !self.place.is_empty()
             && place().as_deref() == Some(&self.place)
-            && started(self.pid).as_deref() != Some(&self.started)
+            && (started(self.pid).as_deref() != Some(&self.started)
+                || (self.pid == std::process::id() && !at_work().contains(&self.run)))
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {

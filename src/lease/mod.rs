@@ -83,9 +83,34 @@ impl Terms<'_> {
     }
 
     fn parse(&self, name: &str, bytes: &[u8]) -> Result<Lease, Error> {
-        let url = self.store.location().url(name);
-        serde_json::from_slice(bytes).map_err(|error| {
-            Error::Damaged(format!("{url}: this is no lease ({error}); remove it if no run is at work"))
-        })
+        understood(&self.store.location().url(name), bytes)
+    }
+}
+
+fn understood(url: &str, bytes: &[u8]) -> Result<Lease, Error> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Error::Damaged(format!("{url}: this is no lease ({error}); remove it if no run is at work"))
+    })
+}
+
+/// What must hold of the bytes of a lease: asked by the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held {
+    use super::understood;
+
+    /// They are a lease that reads back as it is written, or damage that is told: never no lease.
+    pub(crate) fn bytes(bytes: &[u8]) {
+        match understood("memory://", bytes) {
+            Err(error) => assert!(error.to_string().contains("no lease")),
+            Ok(lease) => {
+                let gone = lease
+                    .holder
+                    .as_ref()
+                    .is_some_and(|holder| !holder.describe().is_empty() && holder.is_gone());
+                let written = serde_json::to_vec(&lease).unwrap_or_default();
+                let again = understood("memory://", &written).map(|again| (again.holder, again.until));
+                assert_eq!(again.ok(), Some((lease.holder, lease.until)), "{gone}");
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How grave it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,32 @@ pub(super) enum Severity {
 pub(super) struct Note {
     pub(super) severity: Severity,
     pub(super) text: String,
+}
+
+/// Where the log's line of a request looks for what to say: it is written when the answer has been sent, and may be told
+/// until then.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Notes(Arc<Mutex<Option<Note>>>);
+
+impl Notes {
+    pub(super) fn of(severity: Severity, text: impl Into<String>) -> Self {
+        Self(Arc::new(Mutex::new(Some(Note { severity, text: text.into() }))))
+    }
+
+    /// The graver of two things stays, with both texts.
+    pub(super) fn add(&self, severity: Severity, text: &str) {
+        let mut note = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *note = Some(match note.take() {
+            None => Note { severity, text: text.to_owned() },
+            Some(known) => {
+                Note { severity: known.severity.max(severity), text: format!("{}; {text}", known.text) }
+            }
+        });
+    }
+
+    pub(super) fn take(&self) -> Option<Note> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// What a caller is told, and what the log is.
@@ -97,6 +124,10 @@ impl Answer {
         Self { retry_after: Some(seconds), ..answer }
     }
 
+    pub(super) fn too_many(seconds: u32) -> Self {
+        Self::again("too many requests at once; send it again", seconds)
+    }
+
     /// Another process is at work on the same.
     pub(super) fn held(why: impl Into<String>) -> Self {
         Self { status: StatusCode::CONFLICT, ..Self::again(why, 60) }
@@ -130,11 +161,6 @@ impl Answer {
     /// What the log is told and the caller is not.
     pub(super) fn noted(self, severity: Severity, text: impl Into<String>) -> Self {
         Self { note: Some(Note { severity, text: text.into() }), ..self }
-    }
-
-    /// Whether the work is durable, or there was none.
-    pub(super) fn is_good(&self) -> bool {
-        self.status.is_success()
     }
 
     pub(super) fn outcome(&self) -> &'static str {
@@ -177,7 +203,7 @@ impl IntoResponse for Answer {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(note) = self.note {
-            response.extensions_mut().insert(note);
+            response.extensions_mut().insert(Notes::of(note.severity, note.text));
         }
         response
     }

@@ -8,6 +8,7 @@ use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Who signs.
 const ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
@@ -23,6 +24,8 @@ pub struct Oidc {
     pub emails: Vec<String>,
     /// Where the keys are that signatures are checked with.
     pub keys: reqwest::Url,
+    /// How long after keys came they are asked for again because of a name that is not among them.
+    pub keys_apart: Duration,
 }
 
 /// Decides on callers.
@@ -128,7 +131,7 @@ impl Callers {
 }
 
 /// Whether a `Host` is this machine.
-fn is_here(host: &str) -> bool {
+pub(super) fn is_here(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),

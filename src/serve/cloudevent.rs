@@ -1,11 +1,12 @@
 //! CloudEvents over HTTP, version 1.0: binary (`ce-` headers) and structured (one JSON object).
 
-use super::push::{Malformed, json_object};
+use super::push::{Malformed, json_object, plain};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// An event, whatever it came in.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,10 +21,13 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Option<CloudEvent
     let content = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content = content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if content == "application/cloudevents+json" {
-        return structured(json_object(body, "a CloudEvent")?).map(Some);
+        return structured(json_object(body, "the CloudEvent")?).map(Some);
     }
     if content.starts_with("application/cloudevents") {
-        return Err(Malformed(format!("{content} is not understood; send application/cloudevents+json")));
+        return Err(Malformed(format!(
+            "{} is not understood; send application/cloudevents+json",
+            plain(&content)
+        )));
     }
     if ["ce-specversion", "ce-type", "ce-id"].iter().any(|name| headers.contains_key(*name)) {
         return binary(headers, body).map(Some);
@@ -45,24 +49,37 @@ fn binary(headers: &HeaderMap, body: &[u8]) -> Result<CloudEvent, Malformed> {
     Ok(CloudEvent { kind: attribute("type")?, id: attribute("id")?, data: body.to_vec() })
 }
 
-fn structured(mut event: Map<String, Value>) -> Result<CloudEvent, Malformed> {
-    let attribute = |name: &str| match event.get(name) {
-        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        _ => Err(Malformed(format!("the CloudEvent has no {name:?}"))),
+/// One JSON object with all of it.
+#[derive(Deserialize)]
+struct Structured {
+    specversion: Option<String>,
+    source: Option<String>,
+    r#type: Option<String>,
+    id: Option<String>,
+    data: Option<Box<RawValue>>,
+    data_base64: Option<String>,
+}
+
+fn structured(event: Structured) -> Result<CloudEvent, Malformed> {
+    let attribute = |name: &str, value: Option<String>| {
+        value
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| Malformed(format!("the CloudEvent has no {name:?}")))
     };
-    version(&attribute("specversion")?)?;
-    attribute("source")?;
-    let (kind, id) = (attribute("type")?, attribute("id")?);
-    let data = match (event.remove("data"), event.remove("data_base64")) {
+    version(&attribute("specversion", event.specversion)?)?;
+    attribute("source", event.source)?;
+    let (kind, id) = (attribute("type", event.r#type)?, attribute("id", event.id)?);
+    let data = match (event.data, event.data_base64) {
         (Some(_), Some(_)) => return Err(Malformed("the CloudEvent has both data and data_base64".into())),
-        (None | Some(Value::Null), None) => Vec::new(),
+        (None, None) => Vec::new(),
         // Text that is no JSON stands as a string.
-        (Some(Value::String(text)), None) => text.into_bytes(),
-        (Some(data), None) => data.to_string().into_bytes(),
-        (None, Some(Value::String(text))) => STANDARD
+        (Some(data), None) => match serde_json::from_str::<String>(data.get()) {
+            Ok(text) => text.into_bytes(),
+            Err(_) => data.get().as_bytes().to_vec(),
+        },
+        (None, Some(text)) => STANDARD
             .decode(text)
             .map_err(|_| Malformed("the CloudEvent's data_base64 is no base64".into()))?,
-        (None, Some(_)) => return Err(Malformed("the CloudEvent's data_base64 is no text".into())),
     };
     Ok(CloudEvent { kind, id, data })
 }

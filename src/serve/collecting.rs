@@ -1,4 +1,6 @@
-//! Pushes to runs of collect: one at a time. Who comes while one goes on gets its answer.
+//! Pushes to runs of collect: one at a time. Who comes while one goes on gets its answer, though it may have looked
+//! already where something came since: a push says no more than that it is time, and Zoom's limits are no place for a
+//! second run. 200 promises that what Zoom showed to the run is durable; the next push of the schedule sees the rest.
 
 use super::answer::{Answer, Severity};
 use super::{Service, push};
@@ -22,10 +24,11 @@ pub struct Collecting {
 pub(super) type Running = Mutex<Option<Shared<BoxFuture<'static, Answer>>>>;
 
 /// Answers a push.
-pub(super) async fn collect(service: &Arc<Service>, message: &push::Message) -> Answer {
+pub(super) async fn collect(service: &Arc<Service>, message: push::Message) -> Answer {
     if message.is_of_a_bucket() {
         return Answer::cannot("a notification of a bucket asks for no collect run; push it to /ingest");
     }
+    drop(message);
     let run = {
         let mut running = service.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         match running.as_ref().filter(|run| run.peek().is_none()) {
@@ -49,13 +52,13 @@ fn begin(service: Arc<Service>) -> Shared<BoxFuture<'static, Answer>> {
     ended.boxed().shared()
 }
 
-async fn run(service: &Service) -> Answer {
+async fn run(service: &Arc<Service>) -> Answer {
     let Some(Collecting { options, deadline }) = service.options.collect.clone() else {
         return Answer::not_here();
     };
     let stop = Stop::new(Some(deadline));
     let options = collect::Options { stop: stop.clone(), clock: service.clock(), ..options };
-    let run = collect::run(options, Arc::new(Voice));
+    let run = collect::run(options, Arc::new(Voice(Arc::clone(service))));
     tokio::pin!(run);
     let outcome = tokio::select! {
         outcome = run.as_mut() => outcome,
@@ -65,20 +68,27 @@ async fn run(service: &Service) -> Answer {
             run.await
         }
     };
-    match outcome {
-        Err(error) => error.into(),
-        Ok(report) => {
-            service.metrics.collected(&report);
-            answer(&report)
-        }
-    }
+    outcome.map_or_else(Answer::from, |report| answer(&report))
 }
 
 fn answer(report: &Report) -> Answer {
-    if let Some(reason) = &report.stopped {
-        return Answer::again("the run stopped early with its progress saved; run it again", 30)
-            .noted(Severity::Warning, format!("stopped early with progress saved: {reason}"));
+    match &report.stopped {
+        None => done(report),
+        // Repeated at once it would spend what is left on the same pages: the schedule comes again.
+        Some(reason) if report.spent => Answer::done(
+            "a budget or Zoom's limit is used up; progress is saved, and the next run goes on",
+            json!({"stopped_early": true, "records_written": report.records_written}),
+        )
+        .noted(
+            Severity::Warning,
+            format!("stopped early with progress saved, the next run goes on: {reason}"),
+        ),
+        Some(reason) => Answer::again("the run stopped early with its progress saved; run it again", 30)
+            .noted(Severity::Warning, format!("stopped early with progress saved: {reason}")),
     }
+}
+
+fn done(report: &Report) -> Answer {
     let counts = json!({
         "records_read": report.records_read,
         "records_written": report.records_written,
@@ -101,7 +111,7 @@ fn answer(report: &Report) -> Answer {
     done.noted(Severity::Warning, format!("{text}; parked or lost: {}", days.join("; ")))
 }
 
-struct Voice;
+struct Voice(Arc<Service>);
 
 impl Observer for Voice {
     fn warn(&self, message: &str) {
@@ -114,5 +124,9 @@ impl Observer for Voice {
 
     fn trace(&self, message: &str) {
         tracing::trace!("{message}");
+    }
+
+    fn ended(&self, report: &Report) {
+        self.0.metrics.collected(report);
     }
 }

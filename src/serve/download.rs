@@ -1,7 +1,7 @@
 //! The answer to `POST /normalize`: events as they come, with rejects beside them or counted.
 
 use super::Service;
-use super::answer::{Note, Severity};
+use super::answer::{Notes, Severity};
 use super::normalizing::Wanted;
 use super::thread::Piece;
 use crate::normalize::Summary;
@@ -56,6 +56,11 @@ fn header(summary: &Summary) -> HeaderValue {
     HeaderValue::from_str(&counts(summary).to_string()).unwrap_or(HeaderValue::from_static("{}"))
 }
 
+/// What the log says of rejects.
+fn rejected(summary: &Summary) -> String {
+    format!("{} of {} records were rejected", summary.rejects, summary.records)
+}
+
 /// A whole answer.
 pub(super) fn short(form: Form, pieces: Vec<Piece>, summary: &Summary) -> Response {
     let mut parts = Parts::new(form);
@@ -68,8 +73,7 @@ pub(super) fn short(form: Form, pieces: Vec<Piece>, summary: &Summary) -> Respon
     response.headers_mut().insert(CONTENT_TYPE, parts.content_type());
     response.headers_mut().insert(SUMMARY, header(summary));
     if summary.rejects > 0 {
-        let text = format!("{} of {} records were rejected", summary.rejects, summary.records);
-        response.extensions_mut().insert(Note { severity: Severity::Warning, text });
+        response.extensions_mut().insert(Notes::of(Severity::Warning, rejected(summary)));
     }
     response
 }
@@ -83,9 +87,10 @@ pub(super) fn long(
     wanted: Wanted,
 ) -> Response {
     let parts = Parts::new(form);
-    let content_type = parts.content_type();
+    let (content_type, notes) = (parts.content_type(), Notes::default());
     let state = Sending {
         service: Arc::clone(service),
+        notes: notes.clone(),
         ready: ready.into(),
         answers,
         parts,
@@ -98,6 +103,7 @@ pub(super) fn long(
     });
     let mut response = Response::new(Body::new(StreamBody::new(frames)));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response.extensions_mut().insert(notes);
     if form == Form::Trailers {
         response.headers_mut().insert(TRAILER, HeaderValue::from_name(SUMMARY));
     }
@@ -106,6 +112,8 @@ pub(super) fn long(
 
 struct Sending {
     service: Arc<Service>,
+    /// For the one line that the log has of the request.
+    notes: Notes,
     ready: VecDeque<Piece>,
     answers: mpsc::Receiver<Piece>,
     parts: Parts,
@@ -130,9 +138,8 @@ impl Sending {
             match piece {
                 Some(Piece::End(summary)) => self.end(&summary)?,
                 Some(Piece::Failed(_)) | None => {
-                    tracing::warn!(
-                        "an answer to /normalize was broken off: the body did not come whole, or is damaged"
-                    );
+                    let why = "the answer is broken off: the body did not come whole, or is damaged";
+                    self.notes.add(Severity::Warning, why);
                     return Err(io::Error::other("the body could not be read to its end"));
                 }
                 Some(piece) => {
@@ -147,7 +154,7 @@ impl Sending {
         self.ended = true;
         self.service.metrics.normalized("normalize", summary);
         if summary.rejects > 0 {
-            tracing::warn!(rejects = summary.rejects, records = summary.records, "records were rejected");
+            self.notes.add(Severity::Warning, &rejected(summary));
         }
         let frames = &mut self.frames;
         self.parts.end(summary, &mut |bytes| frames.push_back(Frame::data(bytes)));
@@ -159,7 +166,8 @@ impl Sending {
                 Ok(())
             }
             Form::Plain if summary.rejects > 0 => {
-                tracing::warn!("the answer ends broken: its caller would not hear of the rejects otherwise");
+                let why = "the answer ends broken: its caller would not hear of them otherwise";
+                self.notes.add(Severity::Warning, why);
                 Err(io::Error::other("records were rejected"))
             }
             Form::Plain | Form::Omit | Form::Multipart => Ok(()),

@@ -1,20 +1,22 @@
 //! The public keys that Google signs tokens with: fetched, kept as long as Google says, fetched anew for a new one.
 
+use super::callers::Oidc;
 use super::metrics::Metrics;
 use jsonwebtoken::DecodingKey;
 use reqwest::header::CACHE_CONTROL;
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
 
 /// Where Google's keys are.
 pub const GOOGLE: &str = "https://www.googleapis.com/oauth2/v3/certs";
 
 /// A key that is not among those known is asked for no more often than this: anybody can make one up.
-const APART: Duration = Duration::from_secs(60);
-/// The same where there are no keys at all.
+pub const APART: Duration = Duration::from_secs(60);
+/// The same where no key is good at all.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How long keys are good where nobody says.
 const FRESH: Duration = Duration::from_secs(3600);
@@ -24,11 +26,17 @@ const STALE: Duration = Duration::from_secs(12 * 3600);
 const LARGEST: usize = 1 << 20;
 
 /// Keys by name.
-pub(super) struct Keys {
+pub(super) struct Keys(Arc<Source>);
+
+struct Source {
     http: reqwest::Client,
     url: reqwest::Url,
+    /// See [`APART`].
+    apart: Duration,
     metrics: Arc<Metrics>,
     known: Mutex<Known>,
+    /// Held by the one that fetches.
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -38,6 +46,52 @@ struct Known {
     came: Option<(Instant, Duration)>,
     /// Before when they are not asked for again.
     next: Option<Instant>,
+}
+
+/// What is known of a name.
+enum Look {
+    Found(Arc<DecodingKey>),
+    Missing(Missing),
+    /// It is to be asked for; `old` is good where no answer comes.
+    Fetch {
+        old: Option<Arc<DecodingKey>>,
+    },
+}
+
+impl Known {
+    fn look(&self, kid: &str, now: Instant) -> Look {
+        let age = self.came.map(|(came, fresh)| (now.saturating_duration_since(came), fresh));
+        let is_fresh = age.is_some_and(|(age, fresh)| age < fresh);
+        let key = self.keys.get(kid).cloned();
+        let old = match key {
+            Some(key) if is_fresh => return Look::Found(key),
+            key => key.filter(|_| age.is_some_and(|(age, _)| age < STALE)),
+        };
+        if self.next.is_none_or(|next| next <= now) {
+            return Look::Fetch { old };
+        }
+        match old {
+            Some(old) => Look::Found(old),
+            None if is_fresh => Look::Missing(Missing::Unknown),
+            None => Look::Missing(Missing::Unreachable("the last try failed just now".into())),
+        }
+    }
+
+    fn fetched(
+        &mut self,
+        keys: HashMap<String, Arc<DecodingKey>>,
+        fresh: Duration,
+        now: Instant,
+        apart: Duration,
+    ) {
+        (self.keys, self.came, self.next) = (keys, Some((now, fresh)), Some(now + apart));
+    }
+
+    fn failed(&mut self, now: Instant, apart: Duration) {
+        // Where nobody can be let in before it goes well it is tried again soon.
+        let usable = self.came.is_some_and(|(came, _)| now.saturating_duration_since(came) < STALE);
+        self.next = Some(now + if usable { apart } else { AFTER_FAILURE });
+    }
 }
 
 pub(super) enum Missing {
@@ -62,7 +116,7 @@ struct Key {
 }
 
 impl Keys {
-    pub(super) fn new(url: reqwest::Url, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(oidc: &Oidc, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
         // A second installation says that there is one already: as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -71,45 +125,77 @@ impl Keys {
             .timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { http, url, metrics, known: Mutex::default() })
+        let (known, fetching) = (Mutex::default(), Arc::default());
+        Ok(Self(Arc::new(Source {
+            http,
+            url: oidc.keys.clone(),
+            apart: oidc.keys_apart,
+            metrics,
+            known,
+            fetching,
+        })))
     }
 
-    /// The key of a name. Who comes while it is being fetched waits for that.
+    /// The key of a name. Only who has no key that is good waits while keys are fetched, which is done once for all.
     pub(super) async fn get(&self, kid: &str) -> Result<Arc<DecodingKey>, Missing> {
-        let mut known = self.known.lock().await;
-        let age = known.came.map(|(came, fresh)| (came.elapsed(), fresh));
-        let key = known.keys.get(kid).cloned();
-        if let (Some(key), Some((age, fresh))) = (&key, age)
-            && age < fresh
-        {
-            return Ok(Arc::clone(key));
+        let Look::Fetch { old } = self.0.look(kid) else { return self.0.found(kid) };
+        if let Some(old) = old {
+            if let Ok(turn) = Arc::clone(&self.0.fetching).try_lock_owned() {
+                self.begin(turn);
+            }
+            return Ok(old);
         }
-        let is_fresh = age.is_some_and(|(age, fresh)| age < fresh);
-        let recently = known.next.is_some_and(|next| Instant::now() < next);
-        let usable = key.filter(|_| age.is_some_and(|(age, _)| age < STALE));
-        if recently {
-            let missing = if is_fresh {
-                Missing::Unknown
-            } else {
-                Missing::Unreachable("the last try failed just now".into())
-            };
-            return usable.ok_or(missing);
+        let turn = Arc::clone(&self.0.fetching).lock_owned().await;
+        // Who had the turn before may have fetched it.
+        if matches!(self.0.look(kid), Look::Fetch { .. }) {
+            let fetched = self.begin(turn).await;
+            fetched.unwrap_or_else(|_| Err("fetching them failed".into())).map_err(Missing::Unreachable)?;
         }
-        known.next = Some(Instant::now() + APART);
-        match self.fetch().await {
+        self.0.found(kid)
+    }
+
+    /// Fetches on a task of its own: it is not given up with the caller who was first to want it.
+    fn begin(&self, turn: OwnedMutexGuard<()>) -> JoinHandle<Result<(), String>> {
+        let source = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let _turn = turn;
+            source.renew().await
+        })
+    }
+}
+
+impl Source {
+    /// Never held for longer than a look.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, kid: &str) -> Look {
+        self.known().look(kid, Instant::now())
+    }
+
+    /// What is known of a name without asking.
+    fn found(&self, kid: &str) -> Result<Arc<DecodingKey>, Missing> {
+        match self.look(kid) {
+            Look::Found(key) | Look::Fetch { old: Some(key) } => Ok(key),
+            Look::Missing(why) => Err(why),
+            Look::Fetch { old: None } => Err(Missing::Unknown),
+        }
+    }
+
+    async fn renew(&self) -> Result<(), String> {
+        let fetched = self.fetch().await;
+        let outcome = if fetched.is_ok() { "good" } else { "failed" };
+        self.metrics.key_fetches.get_or_create(&[("outcome", outcome)]).inc();
+        match fetched {
             Ok((keys, fresh)) => {
-                self.metrics.key_fetches.get_or_create(&[("outcome", "good")]).inc();
-                (known.keys, known.came) = (keys, Some((Instant::now(), fresh)));
-                known.keys.get(kid).cloned().ok_or(Missing::Unknown)
+                self.known().fetched(keys, fresh, Instant::now(), self.apart);
+                Ok(())
             }
             Err(why) => {
-                self.metrics.key_fetches.get_or_create(&[("outcome", "failed")]).inc();
                 tracing::warn!(why, "Google's keys cannot be fetched");
-                // Nobody can be let in before it goes well.
-                if usable.is_none() {
-                    known.next = Some(Instant::now() + AFTER_FAILURE);
-                }
-                usable.ok_or(Missing::Unreachable(why))
+                self.known().failed(Instant::now(), self.apart);
+                Err(why)
             }
         }
     }
@@ -152,4 +238,93 @@ fn max_age(cache: &str) -> Option<Duration> {
     let age = cache.split(',').find_map(|part| part.trim().strip_prefix("max-age="))?;
     let seconds: u64 = age.trim_matches('"').parse().ok()?;
     Some(Duration::from_secs(seconds.clamp(60, 86_400)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        AFTER_FAILURE, APART, Arc, DecodingKey, Duration, FRESH, Instant, Keys, Known, Look, Metrics,
+        Missing, Oidc, STALE,
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// With one key, `a`, that came at the second time.
+    fn known() -> (Known, Instant) {
+        let start = Instant::now();
+        let mut known = Known::default();
+        known.fetched(
+            [("a".to_owned(), Arc::new(DecodingKey::from_secret(b"a")))].into(),
+            FRESH,
+            start,
+            APART,
+        );
+        (known, start)
+    }
+
+    #[test]
+    fn nothing_is_known_at_first() {
+        assert!(matches!(Known::default().look("a", Instant::now()), Look::Fetch { old: None }));
+    }
+
+    #[test]
+    fn a_new_name_is_asked_for_once_a_minute() {
+        let (mut known, start) = known();
+        assert!(matches!(known.look("b", start + SECOND), Look::Missing(Missing::Unknown)));
+        assert!(matches!(known.look("b", start + APART), Look::Fetch { old: None }));
+        let keys = [("b".to_owned(), Arc::new(DecodingKey::from_secret(b"b")))];
+        known.fetched(keys.into(), FRESH, start + APART, APART);
+        assert!(matches!(known.look("b", start + APART), Look::Found(_)));
+        assert!(matches!(known.look("a", start + APART), Look::Missing(Missing::Unknown)));
+    }
+
+    #[test]
+    fn old_keys_serve_while_no_new_ones_can_be_had_but_not_for_ever() {
+        let (mut known, start) = known();
+        assert!(matches!(known.look("a", start + FRESH / 2), Look::Found(_)));
+        let later = start + FRESH;
+        assert!(matches!(known.look("a", later), Look::Fetch { old: Some(_) }));
+        known.failed(later, APART);
+        assert!(matches!(known.look("a", later + SECOND), Look::Found(_)), "not asked for again at once");
+        assert!(matches!(known.look("b", later + SECOND), Look::Missing(Missing::Unreachable(_))));
+        assert!(matches!(known.look("a", later + APART), Look::Fetch { old: Some(_) }));
+        let last = start + STALE;
+        assert!(matches!(known.look("a", last), Look::Fetch { old: None }));
+        known.failed(last, APART);
+        assert!(matches!(known.look("a", last + SECOND), Look::Missing(Missing::Unreachable(_))));
+        assert!(matches!(known.look("a", last + AFTER_FAILURE), Look::Fetch { old: None }));
+    }
+
+    #[test]
+    fn made_up_names_are_not_asked_for_more_often_where_that_fails() {
+        let (mut known, start) = known();
+        let first = start + APART;
+        assert!(matches!(known.look("made up", first), Look::Fetch { old: None }));
+        known.failed(first, APART);
+        assert!(matches!(known.look("made up", first + AFTER_FAILURE), Look::Missing(_)));
+        assert!(matches!(known.look("made up", first + APART), Look::Fetch { old: None }));
+    }
+
+    /// Keys at an address that takes calls and never answers.
+    fn stuck() -> (Keys, std::net::TcpListener) {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap();
+        let oidc = Oidc { audience: String::new(), emails: Vec::new(), keys: url, keys_apart: APART };
+        (Keys::new(&oidc, Arc::new(Metrics::new(false))).unwrap(), silent)
+    }
+
+    #[tokio::test]
+    async fn who_has_a_key_does_not_wait_for_who_has_none() {
+        let (keys, _silent) = stuck();
+        let good = || [("a".to_owned(), Arc::new(DecodingKey::from_secret(b"a")))].into();
+        keys.0.known().fetched(good(), FRESH, Instant::now(), Duration::ZERO);
+        let made_up = keys.get("made up");
+        tokio::pin!(made_up);
+        let soon = Duration::from_millis(200);
+        assert!(tokio::time::timeout(soon, made_up.as_mut()).await.is_err(), "it is being asked for");
+        assert!(matches!(tokio::time::timeout(soon, keys.get("a")).await, Ok(Ok(_))));
+        // No longer fresh, and still good: one of them asks for it, and none of them waits.
+        keys.0.known().fetched(good(), Duration::ZERO, Instant::now(), Duration::ZERO);
+        assert!(matches!(tokio::time::timeout(soon, keys.get("a")).await, Ok(Ok(_))));
+    }
 }

@@ -3,15 +3,17 @@
 use super::answer::Answer;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 /// The most that is taken.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at once; more wait to be taken.
     pub connections: usize,
-    /// Requests at once; more are answered 503.
+    /// Requests at once, and beside them as many pushes that wait for their runs; more are answered 503.
     pub requests: usize,
     /// Normalizations at once; more wait their turn.
     pub normalizations: usize,
@@ -19,7 +21,7 @@ pub struct Limits {
     pub body: u64,
     /// Bytes of a body unpacked.
     pub unpacked: u64,
-    /// Bytes of bodies that are held at once, over all requests to normalize.
+    /// Bytes of bodies that are held at once, over all requests.
     pub held: usize,
     /// Bytes of a request's head.
     pub head: usize,
@@ -54,36 +56,64 @@ impl Default for Limits {
     }
 }
 
+/// Bytes a second that a body has to come with, pauses of `idle_time` aside: a line of 64 kbit/s has as much. Who sends
+/// less holds room that others could use, and most likely means to.
+const RATE: u64 = 8 << 10;
+
 /// Why a body did not come whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
-    TooLarge,
+    /// It has more bytes than so many.
+    TooLarge(u64),
     TooSlow,
     Gone,
+    /// Too much is held of others.
+    NoRoom,
 }
 
 impl From<Broken> for Answer {
     fn from(broken: Broken) -> Self {
         match broken {
-            Broken::TooLarge => Self::too_large("the body is larger than --max-body allows"),
+            Broken::TooLarge(most) => {
+                Self::too_large(format!("the body is longer than the {most} bytes that are taken here"))
+            }
             Broken::TooSlow => Self::too_slow(),
             Broken::Gone => Self::poison("the body ended before it was whole"),
+            Broken::NoRoom => Self::too_many(2),
         }
     }
+}
+
+/// Bytes of a body, with their share of what may be held of all bodies.
+pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    share: OwnedSemaphorePermit,
 }
 
 /// A body that comes in pieces, held to the limits.
 pub(super) struct Upload {
     body: Body,
+    most: u64,
     left: u64,
-    idle: Duration,
     until: Instant,
+    /// How long it may rest: what comes adds to it, up to the time that it began with.
+    patience: Duration,
+    idle: Duration,
+    room: Arc<Semaphore>,
 }
 
 impl Upload {
-    pub(super) fn new(body: Body, limits: &Limits) -> Self {
-        let until = Instant::now() + limits.body_time;
-        Self { body, left: limits.body, idle: limits.idle_time, until }
+    /// `room` is what may be held of all bodies.
+    pub(super) fn new(body: Body, limits: &Limits, room: &Arc<Semaphore>) -> Self {
+        Self {
+            body,
+            most: limits.body,
+            left: limits.body,
+            until: Instant::now() + limits.body_time,
+            patience: limits.idle_time,
+            idle: limits.idle_time,
+            room: Arc::clone(room),
+        }
     }
 
     /// When all is to be done.
@@ -92,24 +122,87 @@ impl Upload {
     }
 
     /// The next piece; `None` behind the last.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+    pub(super) async fn next(&mut self) -> Result<Option<Held>, Broken> {
         loop {
-            let frame = timeout(self.idle, timeout_at(self.until, self.body.frame())).await;
-            let Ok(Ok(frame)) = frame else { return Err(Broken::TooSlow) };
-            let Some(frame) = frame else { return Ok(None) };
+            let began = Instant::now();
+            let frame = timeout_at(self.until.min(began + self.patience), self.body.frame()).await;
+            let Some(frame) = frame.map_err(|_| Broken::TooSlow)? else { return Ok(None) };
             // Trailers are nothing to us.
             let Ok(bytes) = frame.map_err(|_| Broken::Gone)?.into_data() else { continue };
-            self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Broken::TooLarge)?;
-            return Ok(Some(bytes));
+            self.earn(began.elapsed(), bytes.len() as u64);
+            self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Broken::TooLarge(self.most))?;
+            let share = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            let share = timeout_at(self.until, Arc::clone(&self.room).acquire_many_owned(share)).await;
+            // Never closed.
+            let share = share.ok().and_then(Result::ok).ok_or(Broken::NoRoom)?;
+            return Ok(Some(Held { bytes, share }));
         }
     }
 
-    /// All of it.
-    pub(super) async fn whole(mut self) -> Result<Vec<u8>, Broken> {
-        let mut all = Vec::new();
-        while let Some(bytes) = self.next().await? {
+    fn earn(&mut self, waited: Duration, bytes: u64) {
+        let earned = Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / RATE);
+        self.patience = (self.patience.saturating_sub(waited) + earned).min(self.idle);
+    }
+
+    /// All of it, with its share.
+    pub(super) async fn whole(mut self) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Broken> {
+        let (mut all, mut share) = (Vec::new(), None::<OwnedSemaphorePermit>);
+        while let Some(Held { bytes, share: more }) = self.next().await? {
             all.extend_from_slice(&bytes);
+            match &mut share {
+                Some(share) => share.merge(more),
+                None => share = Some(more),
+            }
         }
-        Ok(all)
+        Ok((all, share))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, Broken, Duration, Limits, Semaphore, Upload};
+    use std::sync::Arc;
+
+    /// A body of so many pieces of a size, so many milliseconds apart.
+    fn body(pieces: usize, size: usize, apart: u64) -> Body {
+        let piece = move |number| async move {
+            if number == pieces {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(apart)).await;
+            Some((Ok::<_, std::io::Error>(vec![b' '; size]), number + 1))
+        };
+        Body::from_stream(futures::stream::unfold(0, piece))
+    }
+
+    fn upload(body: Body, room: &Arc<Semaphore>) -> Upload {
+        let [idle_time, body_time] = [400, 4000].map(Duration::from_millis);
+        Upload::new(body, &Limits { idle_time, body_time, ..Limits::default() }, room)
+    }
+
+    #[tokio::test]
+    async fn who_sends_a_little_now_and_then_is_not_waited_for() {
+        let room = Arc::new(Semaphore::new(1 << 20));
+        let took = async |pieces, size, apart| {
+            let began = std::time::Instant::now();
+            let whole = upload(body(pieces, size, apart), &room).whole().await;
+            (whole.map(|(bytes, _)| bytes.len()), began.elapsed().as_millis())
+        };
+        let (trickled, after) = took(100, 1, 50).await;
+        assert!(trickled == Err(Broken::TooSlow) && after < 2000, "{after} ms");
+        assert_eq!(took(6, 4096, 200).await.0, Ok(6 * 4096), "slow, and faster than has to be");
+        assert_eq!(took(1, 10, 200).await.0, Ok(10), "a pause");
+    }
+
+    #[tokio::test]
+    async fn what_is_held_of_all_bodies_is_bounded() {
+        let room = Arc::new(Semaphore::new(1000));
+        let held = upload(body(3, 300, 0), &room).whole().await;
+        assert!(held.is_ok() && room.available_permits() == 100);
+        let limits = Limits { body_time: Duration::from_millis(200), ..Limits::default() };
+        let refused = Upload::new(body(1, 300, 0), &limits, &room).whole().await;
+        assert_eq!(refused.err(), Some(Broken::NoRoom));
+        drop(held);
+        assert_eq!(room.available_permits(), 1000, "all of it goes back");
     }
 }

@@ -73,9 +73,7 @@ where
             line.push_str(&format!(" {name}={value}"));
         }
         // What comes from a caller does not command a terminal.
-        let clean: String =
-            line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
-        writeln!(writer, "{clean}")
+        writeln!(writer, "{}", crate::terminal::line(&line))
     }
 }
 

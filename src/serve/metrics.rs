@@ -10,7 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One label with its value.
 type By = [(&'static str, &'static str); 1];
@@ -26,6 +27,8 @@ pub(super) struct Metrics {
     runs: Family<[(&'static str, &'static str); 2], Counter>,
     run_time: Times,
     lag: Gauge,
+    /// How far collecting was behind, and when that was known; `None` where nothing is collected.
+    behind: Mutex<Option<(i64, Instant)>>,
     collected: Counter,
     suppressed: Counter,
     late: Counter,
@@ -47,7 +50,7 @@ fn times() -> Histogram {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(collects: bool) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("zoom_udm"),
             records: Family::default(),
@@ -57,6 +60,8 @@ impl Metrics {
             runs: Family::default(),
             run_time: Family::new_with_constructor(times),
             lag: Gauge::default(),
+            // Until a run has said it: since the start at least.
+            behind: Mutex::new(collects.then(|| (0, Instant::now()))),
             collected: Counter::default(),
             suppressed: Counter::default(),
             late: Counter::default(),
@@ -84,7 +89,7 @@ impl Metrics {
         all.register("runs", "Runs of collect and ingest, by how they ended", self.runs.clone());
         let time = "How long runs and normalizations took";
         all.register_with_unit("run_duration", time, Unit::Seconds, self.run_time.clone());
-        let lag = "How far collecting was behind at the end of the last run";
+        let lag = "How far collecting is behind; before the first run, since the start of the service";
         all.register_with_unit("collect_lag", lag, Unit::Seconds, self.lag.clone());
         all.register("collect_records_written", "Records that were new", self.collected.clone());
         let text = "Records that came again and were not written again";
@@ -110,10 +115,17 @@ impl Metrics {
     }
 
     pub(super) fn text(&self) -> String {
+        if let Some((lag, known)) = *self.behind() {
+            self.lag.set(lag.saturating_add(signed(known.elapsed().as_secs())));
+        }
         let mut text = String::new();
         // Texts take all that is written to them.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    fn behind(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What records came to.
@@ -134,6 +146,7 @@ impl Metrics {
         self.objects.get_or_create(&[("outcome", outcome)]).inc_by(count);
     }
 
+    /// A run of collect, however it ended.
     pub(super) fn collected(&self, report: &collect::Report) {
         self.collected.inc_by(report.records_written);
         self.suppressed.inc_by(report.duplicates_suppressed);
@@ -141,7 +154,7 @@ impl Metrics {
         self.zoom_requests.inc_by(report.requests);
         self.zoom_tokens.inc_by(report.token_requests);
         self.zoom_throttled.inc_by(report.throttled);
-        self.lag.set(report.lag_seconds);
+        *self.behind() = Some((report.lag_seconds, Instant::now()));
         self.parked.set(signed(report.windows_parked));
         self.state.set(signed(report.state_bytes));
     }

@@ -3,9 +3,10 @@
 //! - `server`, `patience`: connections, their limits, and how all of it ends; `limits`: what they are.
 //! - `router`: which path goes where. `observe`: who is let in, what is counted, one line a request.
 //! - `callers`, `keys`: who may call.
-//! - `push`, `cloudevent`: what a push asks for. `collecting`, `feeding`: pushes to runs, the same wish once.
+//! - `push`, `cloudevent`: what a push asks for. `collecting`, `feeding`: pushes to runs, the same wish once; of ingest,
+//!   `feed` is who waits for which run, `heard` what is answered when it ended.
 //! - `answer`: the table of answers, made for Pub/Sub.
-//! - `normalizing`, `thread`, `download`: records in, events out.
+//! - `normalizing`, `thread`, `download`: records in, events out; `outlet`: pieces of answers from threads that work.
 //! - `metrics`, `log`: what is told of it all.
 //! - `page`: the page for people, and what it asks.
 //!
@@ -17,13 +18,18 @@ mod callers;
 mod cloudevent;
 mod collecting;
 mod download;
+mod feed;
 mod feeding;
+mod heard;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod keys;
 mod limits;
 mod log;
 mod metrics;
 mod normalizing;
 mod observe;
+mod outlet;
 mod page;
 mod patience;
 mod push;
@@ -35,7 +41,7 @@ mod thread;
 pub use callers::Oidc;
 pub use collecting::Collecting;
 pub use feeding::Feeding;
-pub use keys::GOOGLE as GOOGLE_KEYS;
+pub use keys::{APART as KEYS_APART, GOOGLE as GOOGLE_KEYS};
 pub use limits::Limits;
 pub use log::start as start_log;
 pub use normalizing::Normalizing;
@@ -81,10 +87,11 @@ struct Service {
     metrics: Arc<Metrics>,
     stopping: Stopping,
     collecting: collecting::Running,
-    feed: feeding::Feed,
+    feed: feed::Feed,
     /// When the ledger was weighed last.
     weighed: Mutex<Option<Instant>>,
     requests: Arc<Semaphore>,
+    pushes: Arc<Semaphore>,
     normalizations: Arc<Semaphore>,
     /// Bytes of bodies that may be held yet.
     held: Arc<Semaphore>,
@@ -92,11 +99,11 @@ struct Service {
 
 impl Service {
     fn new(options: Options) -> Result<Self, Error> {
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(Metrics::new(options.collect.is_some()));
         let oidc = match options.oidc.clone() {
             None => None,
             Some(oidc) => {
-                let keys = Keys::new(oidc.keys.clone(), Arc::clone(&metrics));
+                let keys = Keys::new(&oidc, Arc::clone(&metrics));
                 let keys =
                     keys.map_err(|error| Error::Usage(format!("no HTTP client can be made: {error}")))?;
                 Some((oidc, keys))
@@ -110,9 +117,10 @@ impl Service {
             metrics,
             stopping: Stopping::new(),
             collecting: Mutex::default(),
-            feed: feeding::Feed::default(),
+            feed: feed::Feed::default(),
             weighed: Mutex::default(),
             requests: semaphore(limits.requests),
+            pushes: semaphore(limits.requests),
             normalizations: semaphore(limits.normalizations),
             held: semaphore(limits.held),
             options,
@@ -134,9 +142,9 @@ struct Peer(SocketAddr);
 /// # Errors
 /// [`Error::Usage`] where it cannot listen.
 pub async fn run(options: Options, stop: Arc<Notify>) -> Result<(), Error> {
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|error| Error::Usage(format!("--listen {}: {error}", options.listen)))?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        Error::Usage(format!("--listen {}: {error}; name another address", options.listen))
+    })?;
     let address = listener.local_addr().unwrap_or(options.listen);
     let service = Arc::new(Service::new(options)?);
     tracing::info!(address = %address, "listening");

@@ -8,18 +8,18 @@
 use super::Service;
 use super::answer::{Answer, Severity};
 use super::download::{self, Form};
-use super::limits::{Broken, Upload};
+use super::limits::{Broken, Held, Upload};
+use super::outlet::Outlet;
 use super::thread::{Outcome, Piece, Task};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, TE};
 use axum::http::{HeaderMap, Version};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
 
 /// How to normalize.
@@ -35,6 +35,9 @@ pub struct Normalizing {
 const PIECES: usize = 2;
 /// An answer up to this size has its summary in the head.
 const SHORT: usize = 512 << 10;
+/// A request has its turn once so much of its body is there, or all of it: who sends slowly waits alone. A block of
+/// records, as they are worked on.
+const BEGUN: usize = 256 << 10;
 /// How long a request waits for its turn.
 const TURN: Duration = Duration::from_secs(20);
 
@@ -62,16 +65,17 @@ async fn begin(service: &Arc<Service>, request: Request) -> Result<Response, Ans
     let form = form(&request)?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > limits.body) {
-        return Err(Broken::TooLarge.into());
+        return Err(Broken::TooLarge(limits.body).into());
     }
     let (pieces, upload) = mpsc::unbounded_channel();
     let (sender, mut answers) = mpsc::channel(PIECES);
     // Until it is known that all of it came.
     let broken = Arc::new(Mutex::new(Some(Broken::Gone)));
-    let until = pump(service, request.into_body(), pieces, &broken);
-    let turn = Arc::clone(&service.normalizations).acquire_owned();
-    let turn = timeout(TURN, turn).await.ok().and_then(Result::ok);
-    let turn = turn.ok_or_else(|| Answer::again("too many requests at once; send it again", 2))?;
+    let (until, begun) = pump(service, request.into_body(), pieces, &broken);
+    if let Ok(Some(broken)) = begun.await {
+        return Err(broken.into());
+    }
+    let turn = turn(service).await?;
     let stop: Arc<AtomicBool> = Arc::default();
     let wanted = Wanted(Arc::clone(&stop));
     let task = Task {
@@ -81,13 +85,16 @@ async fn begin(service: &Arc<Service>, request: Request) -> Result<Response, Ans
         rejects: form == Form::Multipart,
         upload,
         broken,
-        answers: sender,
-        idle: limits.idle_time,
-        until,
+        answers: Outlet {
+            pieces: sender,
+            runtime: tokio::runtime::Handle::current(),
+            idle: limits.idle_time,
+            until,
+        },
     };
     let (service_of_task, started) = (Arc::clone(service), Instant::now());
     tokio::task::spawn_blocking(move || {
-        let outcome = task.run(&tokio::runtime::Handle::current());
+        let outcome = task.run();
         let good = matches!(outcome, Outcome::Whole);
         service_of_task.metrics.run("normalize", if good { "done" } else { "failed" }, started.elapsed());
         drop(turn);
@@ -109,6 +116,12 @@ async fn begin(service: &Arc<Service>, request: Request) -> Result<Response, Ans
         }
     }
     Ok(download::long(service, form, ready, answers, wanted))
+}
+
+async fn turn(service: &Service) -> Result<OwnedSemaphorePermit, Answer> {
+    let turn = timeout(TURN, Arc::clone(&service.normalizations).acquire_owned()).await;
+    // Never closed.
+    turn.ok().and_then(Result::ok).ok_or_else(|| Answer::too_many(2))
 }
 
 fn form(request: &Request) -> Result<Form, Answer> {
@@ -147,28 +160,30 @@ fn encoding(headers: &HeaderMap) -> Result<(), Answer> {
     Ok(())
 }
 
-/// A piece of a body, with its share of what may be held of all bodies.
-pub(super) struct Held {
-    pub(super) bytes: Bytes,
-    _share: OwnedSemaphorePermit,
-}
-
 /// Takes the body as fast as it comes, within what may be held: a caller that sends all before it reads anything must
-/// not be left waiting for room in the answer. Returns when all is to be done.
+/// not be left waiting for room in the answer. Returns when all is to be done, and what is told once the body has begun, or
+/// that it never will and why.
 fn pump(
     service: &Arc<Service>,
     body: Body,
     pieces: mpsc::UnboundedSender<Held>,
     broken: &Arc<Mutex<Option<Broken>>>,
-) -> tokio::time::Instant {
-    let mut upload = Upload::new(body, &service.options.limits);
-    let (until, broken, room) = (upload.until(), Arc::clone(broken), Arc::clone(&service.held));
+) -> (tokio::time::Instant, oneshot::Receiver<Option<Broken>>) {
+    let mut upload = Upload::new(body, &service.options.limits, &service.held);
+    let (until, broken) = (upload.until(), Arc::clone(broken));
+    let (begins, begun) = oneshot::channel();
     tokio::spawn(async move {
         let gone = pieces.clone();
+        let (mut begins, mut size) = (Some(begins), 0);
         let pumped = async {
-            while let Some(bytes) = upload.next().await? {
-                let share = share(&room, bytes.len(), until).await?;
-                if pieces.send(Held { bytes, _share: share }).is_err() {
+            while let Some(piece) = upload.next().await? {
+                size += piece.bytes.len();
+                if size >= BEGUN
+                    && let Some(begins) = begins.take()
+                {
+                    let _ = begins.send(None);
+                }
+                if pieces.send(piece).is_err() {
                     break;
                 }
             }
@@ -181,19 +196,11 @@ fn pump(
         if let Ok(mut broken) = broken.lock() {
             *broken = why;
         }
+        if let Some(begins) = begins {
+            let _ = begins.send(why);
+        }
     });
-    until
-}
-
-async fn share(
-    room: &Arc<Semaphore>,
-    size: usize,
-    until: tokio::time::Instant,
-) -> Result<OwnedSemaphorePermit, Broken> {
-    let permits = u32::try_from(size).unwrap_or(u32::MAX);
-    let share = Arc::clone(room).acquire_many_owned(permits);
-    // Never closed.
-    tokio::time::timeout_at(until, share).await.ok().and_then(Result::ok).ok_or(Broken::TooSlow)
+    (until, begun)
 }
 
 /// What went wrong with a body, for the caller.
@@ -201,7 +208,7 @@ pub(super) fn unreadable(broken: Option<Broken>, error: &std::io::Error) -> Answ
     match broken {
         Some(broken) => broken.into(),
         None if error.kind() == std::io::ErrorKind::FileTooLarge => {
-            Answer::too_large("the body unpacks to more than is allowed")
+            Answer::too_large("the body unpacks to more than --max-unpacked, or 300 times its size")
                 .noted(Severity::Warning, error.to_string())
         }
         None => Answer::poison(error.to_string()),

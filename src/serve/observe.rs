@@ -1,6 +1,6 @@
 //! A request from its head to the last byte of its answer: admitted or not, counted, and one line in the log.
 
-use super::answer::{Answer, Note, Severity};
+use super::answer::{Answer, Notes, Severity};
 use super::{Peer, Service, log};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -17,6 +17,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// What is open to all: it tells nothing.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// What is pushed to. They have places of their own: other requests cannot take these, nor they theirs.
+const PUSHES: [&str; 2] = ["/collect", "/ingest"];
 /// What is counted by its name; the rest is `other`.
 const ROUTES: [&str; 8] =
     ["/", "/healthz", "/readyz", "/metrics", "/collect", "/ingest", "/normalize", "/explain"];
@@ -36,7 +38,7 @@ pub(super) async fn pass(State(service): State<Arc<Service>>, request: Request, 
 
 /// A request to where it belongs. What holds no times itself is held to that of a body.
 async fn run(service: &Service, route: &str, answer: impl Future<Output = Response>) -> Response {
-    if matches!(route, "/collect" | "/ingest" | "/normalize") {
+    if PUSHES.contains(&route) || route == "/normalize" {
         return answer.await;
     }
     let answer = tokio::time::timeout(service.options.limits.body_time, answer).await;
@@ -58,8 +60,12 @@ async fn admit(
     if service.stopping.is_set() {
         return Err(Answer::stopping());
     }
+    // They are counted once they are there: see the router.
+    if PUSHES.contains(&path) {
+        return Ok(None);
+    }
     let permit = Arc::clone(&service.requests).try_acquire_owned();
-    permit.map(Some).map_err(|_| Answer::again("too many requests at once; send it again", 1))
+    permit.map(Some).map_err(|_| Answer::too_many(1))
 }
 
 /// A request that is under way. Its line is written when it is dropped.
@@ -74,7 +80,7 @@ struct Seen {
     status: Option<u16>,
     sent: u64,
     whole: bool,
-    note: Option<Note>,
+    notes: Option<Notes>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -109,7 +115,7 @@ impl Seen {
             status: None,
             sent: 0,
             whole: false,
-            note: None,
+            notes: None,
             permit: None,
         }
     }
@@ -117,7 +123,7 @@ impl Seen {
     fn watch(mut self, response: Response) -> Response {
         let (mut parts, inner) = response.into_parts();
         self.status = Some(parts.status.as_u16());
-        self.note = parts.extensions.remove::<Note>();
+        self.notes = parts.extensions.remove::<Notes>();
         Response::from_parts(parts, Body::new(Watched { inner, seen: self }))
     }
 
@@ -154,7 +160,7 @@ impl Drop for Seen {
         metrics.request(self.route, status, self.started.elapsed());
         let mut severity = if status >= 500 { Severity::Warning } else { Severity::Info };
         let mut text = format!("{} {} {status}", self.method, self.path);
-        if let Some(note) = &self.note {
+        if let Some(note) = self.notes.as_ref().and_then(Notes::take) {
             severity = severity.max(note.severity);
             text.push_str(&format!(": {}", note.text));
         }
@@ -174,7 +180,7 @@ impl Drop for Seen {
 }
 
 /// `X-Cloud-Trace-Context: TRACE/SPAN;o=1`, as the name of a trace of this project.
-fn trace(headers: &HeaderMap, project: Option<&str>) -> Option<String> {
+pub(super) fn trace(headers: &HeaderMap, project: Option<&str>) -> Option<String> {
     let context = headers.get("x-cloud-trace-context")?.to_str().ok()?;
     let id = context.split('/').next()?;
     let sound = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());

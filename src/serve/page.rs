@@ -6,6 +6,7 @@
 use super::Service;
 use super::answer::Answer;
 use super::limits::{Limits, Upload};
+use super::outlet::Outlet;
 use crate::explain::{self, Explained};
 use crate::ingest::{self, guarded};
 use crate::mapping::{Rules, Values};
@@ -25,6 +26,7 @@ use bytes::Bytes;
 use serde_json::json;
 use std::io;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Nothing from elsewhere, nothing inline, nothing that frames or is framed.
@@ -93,14 +95,17 @@ async fn explain(
     };
     let limits = &service.options.limits;
     let limits = Limits { body: limits.body.min(MOST_BYTES), ..limits.clone() };
-    let body = match Upload::new(request.into_body(), &limits).whole().await {
-        Ok(body) => body,
+    let upload = Upload::new(request.into_body(), &limits, &service.held);
+    let until = upload.until();
+    let (body, share) = match upload.whole().await {
+        Ok(all) => all,
         Err(broken) => return Answer::from(broken).into_response(),
     };
     // Never closed.
-    let turn = (held, turns.acquire_owned().await.ok());
-    let (sender, receiver) = mpsc::channel::<Bytes>(WAITING);
-    tokio::task::spawn_blocking(move || tell(body, &options, sender, turn));
+    let turn = (held, share, turns.acquire_owned().await.ok());
+    let (pieces, receiver) = mpsc::channel::<Bytes>(WAITING);
+    let outlet = Outlet { pieces, runtime: Handle::current(), idle: limits.idle_time, until };
+    tokio::task::spawn_blocking(move || tell(body, &options, outlet, turn));
     let chunks = futures::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|chunk| (Ok::<_, io::Error>(chunk), receiver))
     });
@@ -137,16 +142,17 @@ fn options(query: &[(String, String)]) -> Result<Options, String> {
     Ok(options)
 }
 
-type Turn = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+/// A place among the bodies that are held, the body's share of all of them, and the turn to be explained.
+type Turn = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
 
 /// Explains a body into chunks, until all is told or nobody listens any more.
-fn tell(body: Vec<u8>, options: &Options, sender: mpsc::Sender<Bytes>, turn: Turn) {
+fn tell(body: Vec<u8>, options: &Options, outlet: Outlet<Bytes>, turn: Turn) {
     let limits = ingest::Limits { bytes: MOST_UNPACKED, ..ingest::Limits::default() };
     let input = match guarded(Box::new(io::Cursor::new(body)), limits) {
         Ok(reader) => Input::new("input", reader),
         Err(error) => Input::failed("input", error),
     };
-    let mut chunks = Chunks { sender, chunk: Vec::with_capacity(CHUNK) };
+    let mut chunks = Chunks { outlet, chunk: Vec::with_capacity(CHUNK) };
     let (mut records, mut rejects) = (0, 0);
     let outcome = explain::run(std::iter::once(input), options, &mut |told: Explained| {
         if records == MOST_RECORDS {
@@ -174,7 +180,7 @@ fn failure(outcome: &Result<Summary, Error>) -> Option<String> {
 }
 
 struct Chunks {
-    sender: mpsc::Sender<Bytes>,
+    outlet: Outlet<Bytes>,
     chunk: Vec<u8>,
 }
 
@@ -186,6 +192,6 @@ impl Chunks {
 
     fn send(&mut self) -> io::Result<()> {
         let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
-        self.sender.blocking_send(chunk.into()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.outlet.send(chunk.into())
     }
 }

@@ -5,7 +5,13 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde::de::{
+    DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer,
+};
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Why a push makes no sense.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,56 +77,120 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Message, Malforme
         });
     }
     let json = text(CONTENT_TYPE.as_str()).is_some_and(|content| content.contains("json"));
-    match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(mut object)) if object.contains_key("message") => of_envelope(&mut object),
-        Err(_) if json && !body.trim_ascii().is_empty() => Err(Malformed("the body is no JSON".into())),
+    match serde_json::from_slice::<Object<Probe>>(body) {
+        Ok(Object(Probe { message: true })) => of_envelope(body),
+        Err(_) if json && !body.trim_ascii().is_empty() && !is_json(body) => {
+            Err(Malformed("the body is no JSON".into()))
+        }
         _ => Ok(Message { data: body.to_vec(), ..Message::default() }),
     }
 }
 
 fn of_event(event: CloudEvent) -> Result<Message, Malformed> {
     if event.kind == MESSAGE_PUBLISHED {
-        let message = of_envelope(&mut json_object(&event.data, "the data of messagePublished")?)?;
+        let message = of_envelope(&event.data)?;
         return Ok(Message { id: message.id.or(Some(event.id)), ..message });
     }
     Ok(Message { id: Some(event.id), kind: Some(event.kind), data: event.data, ..Message::default() })
 }
 
-/// A JSON object, and what it is in the message where it is none.
-pub(super) fn json_object(bytes: &[u8], what: &str) -> Result<Map<String, Value>, Malformed> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(object)) => Ok(object),
-        _ => Err(Malformed(format!("{what} is no JSON object"))),
+/// A JSON object: by itself a struct would be taken from an array, too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+        from.deserialize_map(Members(PhantomData))
     }
 }
 
+/// A JSON object with members as they are meant to be; what else it has is passed over and takes no room.
+pub(super) fn json_object<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Malformed> {
+    let object = serde_json::from_slice::<Object<T>>(bytes);
+    object.map(|Object(object)| object).map_err(|_| Malformed(format!("{what} is none as it is documented")))
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+}
+
+/// Whether it looks like an envelope.
+#[derive(Deserialize)]
+struct Probe {
+    #[serde(default, deserialize_with = "present")]
+    message: bool,
+}
+
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(from).map(|_| true)
+}
+
 /// `{"message":{"data":…,"attributes":{…},"messageId":…},"subscription":…}`.
-fn of_envelope(envelope: &mut Map<String, Value>) -> Result<Message, Malformed> {
-    let Some(Value::Object(mut message)) = envelope.remove("message") else {
-        return Err(Malformed("the envelope has no message".into()));
-    };
-    let data = match message.remove("data") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::String(data)) => {
-            STANDARD.decode(data).map_err(|_| Malformed("the message's data is no base64".into()))?
-        }
-        Some(_) => return Err(Malformed("the message's data is no text".into())),
-    };
-    let attributes = match message.remove("attributes") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(attributes)) => attributes,
-        Some(_) => return Err(Malformed("the message's attributes are no object".into())),
-    };
-    let text = |of: &Map<String, Value>, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
+#[derive(Deserialize)]
+struct Envelope {
+    message: Object<Enveloped>,
+}
+
+#[derive(Deserialize)]
+struct Enveloped {
+    data: Option<String>,
+    attributes: Option<HashMap<String, String>>,
+    /// Real pushes have both names.
+    #[serde(rename = "messageId")]
+    id: Option<String>,
+    message_id: Option<String>,
+}
+
+fn of_envelope(body: &[u8]) -> Result<Message, Malformed> {
+    let Envelope { message: Object(message) } = json_object(body, "the envelope of the message")?;
+    let data = STANDARD.decode(message.data.unwrap_or_default());
+    let mut attributes = message.attributes.unwrap_or_default();
     Ok(Message {
-        id: text(&message, "messageId").or_else(|| text(&message, "message_id")),
+        id: message.id.or(message.message_id),
         kind: None,
-        event: text(&attributes, "eventType"),
-        bucket: text(&attributes, "bucketId"),
-        object: text(&attributes, "objectId"),
-        generation: text(&attributes, "objectGeneration"),
-        data,
+        event: attributes.remove("eventType"),
+        bucket: attributes.remove("bucketId"),
+        object: attributes.remove("objectId"),
+        generation: attributes.remove("objectGeneration"),
+        data: data.map_err(|_| Malformed("the message's data is no base64".into()))?,
     })
+}
+
+/// An object as Cloud Storage describes it.
+#[derive(Default, Deserialize)]
+struct Resource {
+    kind: Option<String>,
+    bucket: Option<String>,
+    name: Option<String>,
+    generation: Option<Generation>,
+}
+
+/// Text, as all numbers of 64 bits are in Google's JSON; or one anyway.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Generation {
+    Text(String),
+    Number(u64),
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
 }
 
 /// Words that ask for a run where a publisher has to send something.
@@ -147,13 +217,14 @@ impl Message {
 
     /// Whether it is about an object in a bucket.
     pub(super) fn is_of_a_bucket(&self) -> bool {
-        let resource = || {
-            let data = json_object(&self.data, "").unwrap_or_default();
-            data.get("kind").and_then(Value::as_str) == Some("storage#object")
-        };
         self.event.is_some()
             || self.kind.as_deref().is_some_and(|kind| kind.starts_with(STORAGE))
-            || resource()
+            || self.resource().kind.as_deref() == Some("storage#object")
+    }
+
+    /// What its data says of an object, if it does.
+    fn resource(&self) -> Resource {
+        json_object(&self.data, "").unwrap_or_default()
     }
 
     fn asks_for_a_run(&self) -> bool {
@@ -162,22 +233,14 @@ impl Message {
 
     /// The object that it names: by its attributes, or by the resource of Cloud Storage in its data.
     fn object(&self) -> Result<Wish, Malformed> {
-        let data = match serde_json::from_slice(&self.data) {
-            Ok(Value::Object(data)) => data,
-            _ => Map::new(),
+        let Resource { bucket, name, generation, .. } = self.resource();
+        let told = |attribute: &Option<String>, text: Option<String>| {
+            attribute.clone().or(text).filter(|text| !text.is_empty())
         };
-        let told = |attribute: &Option<String>, name: &str| {
-            let text = || match data.get(name)? {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            };
-            attribute.clone().or_else(text).filter(|text| !text.is_empty())
-        };
-        match (told(&self.bucket, "bucket"), told(&self.object, "name")) {
+        let generation = told(&self.generation, generation.map(|generation| generation.to_string()));
+        match (told(&self.bucket, bucket), told(&self.object, name)) {
             (Some(bucket), Some(object)) => {
-                let generation = told(&self.generation, "generation").unwrap_or_default();
-                Ok(Wish::Object(Named { bucket, object, generation }))
+                Ok(Wish::Object(Named { bucket, object, generation: generation.unwrap_or_default() }))
             }
             _ => Err(Malformed("it names no object; expected a notification of a bucket, or nothing".into())),
         }
@@ -185,6 +248,6 @@ impl Message {
 }
 
 /// A name from outside, short and without anything odd.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().take(80).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }

@@ -1,7 +1,7 @@
 //! Which path goes where.
 
 use super::answer::Answer;
-use super::limits::Upload;
+use super::limits::{Limits, Upload};
 use super::push::{self, Message};
 use super::{Service, collecting, feeding, normalizing, observe, page};
 use axum::Router;
@@ -11,9 +11,14 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
-/// How long a message of Pub/Sub can be, with its envelope.
-const LONGEST_PUSH: u64 = 16 << 20;
+/// The most bytes of a push. Who is documented to push sends far less: a notification of a bucket holds an object's
+/// resource (a name of up to 1 KiB, metadata of up to 8 KiB) twice at most, once as base64; a schedule sends a word.
+const LONGEST_PUSH: u64 = 256 << 10;
+/// How long a push may take to come.
+const PUSH_TIME: Duration = Duration::from_secs(10);
 
 pub(super) fn router(service: &Arc<Service>) -> Router {
     let mut router = Router::new()
@@ -45,22 +50,29 @@ async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
 
 async fn collect(State(service): State<Arc<Service>>, request: Request) -> Answer {
     match message(&service, request).await {
-        Ok(message) => collecting::collect(&service, &message).await,
+        Ok((message, _place)) => collecting::collect(&service, message).await,
         Err(answer) => answer,
     }
 }
 
 async fn ingest(State(service): State<Arc<Service>>, request: Request) -> Answer {
     match message(&service, request).await {
-        Ok(message) => feeding::ingest(&service, &message).await,
+        Ok((message, _place)) => feeding::ingest(&service, message).await,
         Err(answer) => answer,
     }
 }
 
-async fn message(service: &Service, request: Request) -> Result<Message, Answer> {
+/// A push that is there, and its place among those that wait: who is slow to send has none.
+async fn message(service: &Service, request: Request) -> Result<(Message, OwnedSemaphorePermit), Answer> {
     let (parts, body) = request.into_parts();
-    let mut limits = service.options.limits.clone();
-    limits.body = limits.body.min(LONGEST_PUSH);
-    let body = Upload::new(body, &limits).whole().await?;
-    push::read(&parts.headers, &body).map_err(|push::Malformed(why)| Answer::poison(why))
+    let limits = &service.options.limits;
+    let limits = Limits {
+        body: limits.body.min(LONGEST_PUSH),
+        body_time: limits.body_time.min(PUSH_TIME),
+        ..limits.clone()
+    };
+    let (body, _share) = Upload::new(body, &limits, &service.held).whole().await?;
+    let place = Arc::clone(&service.pushes).try_acquire_owned().map_err(|_| Answer::too_many(1))?;
+    let message = push::read(&parts.headers, &body);
+    message.map(|message| (message, place)).map_err(|push::Malformed(why)| Answer::poison(why))
 }

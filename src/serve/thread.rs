@@ -1,17 +1,15 @@
 //! The work of one `POST /normalize`, on a thread that may wait.
 
 use super::answer::Answer;
-use super::limits::Broken;
-use super::normalizing::{Held, unreadable};
+use super::limits::{Broken, Held};
+use super::normalizing::unreadable;
+use super::outlet::Outlet;
 use crate::ingest::{Limits, guarded};
 use crate::normalize::{self, Input, Options, RejectWriter, Rejected, Request, Requests, Sink, Summary};
 use bytes::{Buf as _, Bytes};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 /// What comes of the work, in order.
 pub(super) enum Piece {
@@ -48,32 +46,24 @@ pub(super) struct Task {
     pub(super) upload: mpsc::UnboundedReceiver<Held>,
     /// Why the upload ended, if not well. Known once it has ended.
     pub(super) broken: Arc<Mutex<Option<Broken>>>,
-    pub(super) answers: mpsc::Sender<Piece>,
-    /// How long the caller may take nothing.
-    pub(super) idle: Duration,
-    /// When all of it is to be done.
-    pub(super) until: Instant,
+    pub(super) answers: Outlet<Piece>,
 }
 
 impl Task {
-    pub(super) fn run(self, runtime: &Handle) -> Outcome {
-        let outlet = Outlet {
-            answers: self.answers,
-            runtime: runtime.clone(),
-            idle: self.idle,
-            until: self.until,
-            make: Piece::Events,
-        };
-        let last = outlet.clone();
+    pub(super) fn run(self) -> Outcome {
+        let answers = &self.answers;
+        let to = |make| Stream { answers: answers.clone(), make };
         let broken = Arc::clone(&self.broken);
         let upload = Reader { upload: self.upload, piece: Bytes::new(), held: None, broken: self.broken };
         let worked = guarded(Box::new(upload), self.limits).map_err(Trouble::Body).and_then(|reader| {
             let events = match &self.requests {
-                None => Events::Bare(outlet.clone()),
-                Some((request, limits)) => Events::Requests(Requests::new(outlet.clone(), request, *limits)),
+                None => Events::Bare(to(Piece::Events)),
+                Some((request, limits)) => {
+                    Events::Requests(Requests::new(to(Piece::Events), request, *limits))
+                }
             };
-            let rejects = Outlet { make: Piece::Rejects, ..outlet };
-            let mut sink = Streams { events, rejects: self.rejects.then(|| RejectWriter::new(rejects)) };
+            let rejects = self.rejects.then(|| RejectWriter::new(to(Piece::Rejects)));
+            let mut sink = Streams { events, rejects };
             let input = std::iter::once(Input::new("request", reader));
             let mut summary = normalize::run(input, &self.options, &mut sink).map_err(|_| Trouble::Gone)?;
             if let Some(failure) = summary.failures.pop() {
@@ -92,7 +82,7 @@ impl Task {
                 (Piece::Failed(Box::new(unreadable(broken, &error))), Outcome::Broken)
             }
         };
-        if last.send(piece).is_err() { Outcome::Broken } else { outcome }
+        if answers.send(piece).is_err() { Outcome::Broken } else { outcome }
     }
 }
 
@@ -130,27 +120,15 @@ impl Read for Reader {
 }
 
 /// Where pieces of one kind go.
-#[derive(Clone)]
-struct Outlet {
-    answers: mpsc::Sender<Piece>,
-    runtime: Handle,
-    idle: Duration,
-    until: Instant,
+struct Stream {
+    answers: Outlet<Piece>,
     make: fn(Bytes) -> Piece,
 }
 
-impl Outlet {
-    fn send(&self, piece: Piece) -> io::Result<()> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let sent = self.runtime.block_on(self.answers.send_timeout(piece, self.idle.min(left)));
-        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the answer is not taken"))
-    }
-}
-
-impl Write for Outlet {
+impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !bytes.is_empty() {
-            self.send((self.make)(Bytes::copy_from_slice(bytes)))?;
+            self.answers.send((self.make)(Bytes::copy_from_slice(bytes)))?;
         }
         Ok(bytes.len())
     }
@@ -161,19 +139,19 @@ impl Write for Outlet {
 }
 
 enum Events {
-    Bare(Outlet),
-    Requests(Requests<Outlet>),
+    Bare(Stream),
+    Requests(Requests<Stream>),
 }
 
 struct Streams {
     events: Events,
-    rejects: Option<RejectWriter<Outlet>>,
+    rejects: Option<RejectWriter<Stream>>,
 }
 
 impl Sink for Streams {
     fn events(&mut self, events: &[u8]) -> io::Result<()> {
         match &mut self.events {
-            Events::Bare(outlet) => outlet.write_all(events),
+            Events::Bare(stream) => stream.write_all(events),
             Events::Requests(requests) => requests.write_events(events),
         }
     }

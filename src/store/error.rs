@@ -87,9 +87,41 @@ impl Error {
         }
     }
 
+    /// Where a new object cannot be made because it is not there, it is the bucket that is not.
+    pub(super) fn of_bucket(self) -> Self {
+        let message = "there is no such bucket; make it, or check the address and the proxy's variables";
+        match self {
+            Self::NotFound { url } => Self::Invalid { url, message: message.into() },
+            error => error,
+        }
+    }
+
+    /// Why no token came: credentials that are refused, or a passing trouble on the way to who would say.
+    pub(super) fn of_token(url: &str, error: &object_store::Error) -> Self {
+        let asked = causes(error).iter().any(|text| text.contains("token re"));
+        // What is behind the status is not repeated: it may hold what was sent.
+        let mut message = format!("asking for a token: {}", innermost(error));
+        if let Some((status, _)) =
+            message.split_once("status code: ").and_then(|(_, end)| end.split_once(':'))
+        {
+            message = format!("asking for a token: status code: {status}");
+        }
+        if message.contains("HTTP error") {
+            message = format!("{message}: {FOREIGN}");
+        }
+        let answers = |status: &str| message.contains(&format!("status code: {status}"));
+        if asked && (!answers("4") || answers("408") || answers("429")) {
+            return Self::Transient { url: url.to_owned(), message };
+        }
+        Self::Credentials { message }
+    }
+
     pub(super) fn remote(url: impl Into<String>, error: &object_store::Error) -> Self {
         use object_store::Error as E;
-        let (url, message) = (url.into(), innermost(error));
+        let (url, mut message) = (url.into(), innermost(error));
+        if message.ends_with("missing from response") {
+            message = format!("{message}: {FOREIGN}");
+        }
         match error {
             E::NotFound { .. } => Self::NotFound { url },
             // A listing that is refused comes as a failure of no kind.
@@ -107,14 +139,24 @@ impl Error {
     }
 }
 
-/// The cause at the bottom, with what the request came to just above it: the layers between repeat each other.
-fn innermost(error: &object_store::Error) -> String {
+/// What came is nothing that Cloud Storage says.
+pub(super) const FOREIGN: &str =
+    "something else answers in the place of Cloud Storage; check the proxy's variables and the endpoint";
+
+/// What lies below an error, from the top.
+fn causes(error: &object_store::Error) -> Vec<String> {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
         causes.push(cause.to_string());
         next = cause.source();
     }
+    causes
+}
+
+/// The cause at the bottom, with what the request came to just above it: the layers between repeat each other.
+fn innermost(error: &object_store::Error) -> String {
+    let mut causes = causes(error);
     let last = causes.pop().unwrap_or_else(|| error.to_string());
     let text = match causes.last() {
         Some(above) if !above.contains(&last) => format!("{above}: {last}"),

@@ -1,6 +1,7 @@
 //! Cloud Storage: how it is reached, as whom, and what its XML interface needs mended on the way (the [`Mended`] client).
 
 use super::{Error, Settings, names};
+use backon::Retryable as _;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, Uri};
 use object_store::client::{
@@ -29,23 +30,26 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = format!("gs://{bucket}/");
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    // Silence is what ends a request, not its length: a large object may take hours.
     let client = ClientOptions::new()
-        .with_connect_timeout(Duration::from_secs(10))
+        .with_connect_timeout(settings.timeout.min(Duration::from_secs(10)))
+        .with_read_timeout(settings.timeout)
+        .with_timeout_disabled()
         .with_pool_max_idle_per_host(1024)
         .with_user_agent(HeaderValue::from_static(concat!("zoom-udm/", env!("CARGO_PKG_VERSION"))));
     let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retry(settings));
-    let mut anonymous = false;
+    let (mut anonymous, mut named) = (false, false);
     if let Some(host) = settings.emulator.clone().or_else(|| variable("STORAGE_EMULATOR_HOST")) {
         anonymous = true;
         let nobody = GcpCredential { bearer: String::new() };
         builder = builder
             .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
-            .with_base_url(&base(&host));
+            .with_base_url(&base("STORAGE_EMULATOR_HOST", &host)?);
     } else if let Some(endpoint) = variable("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE") {
-        builder = builder.with_base_url(&base(&endpoint));
+        builder = builder.with_base_url(&base("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", &endpoint)?);
     }
     if !anonymous {
-        check_key_file(&url, variable("GOOGLE_APPLICATION_CREDENTIALS"))?;
+        named = check_key_file(&url, variable("GOOGLE_APPLICATION_CREDENTIALS"))?;
         if let Some(path) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
             builder = builder.with_application_credentials(path);
         }
@@ -56,7 +60,7 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
         .with_http_connector(MendedConnector { tokens: variable("CLOUDSDK_AUTH_TOKEN_HOST") });
     let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
     if !anonymous {
-        first_token(&url, &store).await?;
+        if named { token(&url, &store, settings).await? } else { token_of_machine(&url, &store).await? }
     }
     Ok(store)
 }
@@ -74,15 +78,19 @@ pub(super) fn retry(settings: &Settings) -> RetryConfig {
 }
 
 /// An address as Google's clients take it: with or without a scheme, and whatever path is behind.
-fn base(host: &str) -> String {
+pub(super) fn base(name: &str, host: &str) -> Result<String, Error> {
     let host = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
     let origin_end = host.find("://").map_or(0, |at| at + 3);
     let end = host[origin_end..].find('/').map_or(host.len(), |slash| origin_end + slash);
-    host[..end].to_owned()
+    if host[..end].contains('@') {
+        let message = "it holds a user or a password that nobody asks for; name the host alone".into();
+        return Err(Error::Invalid { url: name.to_owned(), message });
+    }
+    Ok(host[..end].to_owned())
 }
 
-/// Says early, and in words, what is wrong with a key file. Nothing of its content is said.
-fn check_key_file(url: &str, named: Option<String>) -> Result<(), Error> {
+/// Says early, and in words, what is wrong with a key file; or whether there is one. Nothing of its content is said.
+fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
     let fault = |message: String| Err(Error::Credentials { message: format!("{url}: {message}; {HELP}") });
     let usual = || {
         std::env::var("HOME")
@@ -93,7 +101,7 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<(), Error> {
         Some(path) => PathBuf::from(path),
         None => match usual().filter(|path| path.exists()) {
             Some(path) => path,
-            None => return Ok(()),
+            None => return Ok(false),
         },
     };
     let Ok(text) = std::fs::read_to_string(&path) else {
@@ -118,14 +126,28 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<(), Error> {
     };
     match fields.iter().find(|field| !json[**field].is_string()) {
         Some(field) => fault(format!("{} has no text called {field}", path.display())),
-        None => Ok(()),
+        None => Ok(true),
     }
 }
 
-async fn first_token(url: &str, store: &GoogleCloudStorage) -> Result<(), Error> {
+/// A first token for credentials that there are: who cannot be asked for one in passing is asked again.
+async fn token(url: &str, store: &GoogleCloudStorage, settings: &Settings) -> Result<(), Error> {
+    let until = tokio::time::Instant::now() + settings.retry_for;
+    let ask = || async {
+        let refused = |error| match Error::of_token(url, &error) {
+            Error::Credentials { message } => no_credentials(url, &message),
+            error => error,
+        };
+        store.credentials().get_credential().await.map(drop).map_err(refused)
+    };
+    let again = |error: &Error| error.is_transient() && tokio::time::Instant::now() < until;
+    ask.retry(settings.pauses()).when(again).await
+}
+
+async fn token_of_machine(url: &str, store: &GoogleCloudStorage) -> Result<(), Error> {
     match tokio::time::timeout(FIRST_TOKEN, store.credentials().get_credential()).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(no_credentials(url, &Error::remote("asking for a token", &error).to_string())),
+        Ok(Err(error)) => Err(no_credentials(url, &Error::of_token(url, &error).to_string())),
         Err(_) => Err(no_credentials(url, "the metadata server did not answer")),
     }
 }
@@ -207,6 +229,10 @@ async fn listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
     let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
     let page =
         simdutf8::basic::from_utf8(&body).map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
+    // A page of another kind would pass for a list of nothing.
+    if !page.contains("<ListBucketResult") {
+        return Err(HttpError::new(HttpErrorKind::Interrupted, std::io::Error::other(super::error::FOREIGN)));
+    }
     if !page.trim_end().ends_with('>') {
         return Err(HttpError::new(
             HttpErrorKind::Interrupted,
@@ -230,7 +256,9 @@ mod tests {
         for host in
             ["127.0.0.1:9", "http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/storage/v1/"]
         {
-            assert_eq!(base(host), "http://127.0.0.1:9");
+            assert_eq!(base("A", host).unwrap(), "http://127.0.0.1:9");
         }
+        let refused = base("A", "http://u:hush@127.0.0.1:9/").unwrap_err().to_string();
+        assert!(refused.starts_with("A: ") && !refused.contains("hush"));
     }
 }

@@ -6,6 +6,8 @@
 
 mod error;
 mod gcs;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod local;
 mod location;
 mod names;
@@ -14,6 +16,7 @@ mod remote;
 pub use error::Error;
 pub use location::Location;
 
+use backon::ExponentialBuilder;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -33,9 +36,22 @@ pub struct Settings {
     pub retry_for: Duration,
     /// The pause before the second try; it grows twofold, with jitter, to a minute at most.
     pub first_pause: Duration,
+    /// How long a store may be silent, in the middle of an answer too.
+    pub timeout: Duration,
     /// Where an emulator of Cloud Storage listens that asks for no credentials; by default as `STORAGE_EMULATOR_HOST`
     /// says, if it does.
     pub emulator: Option<String>,
+}
+
+impl Settings {
+    /// The pauses between tries.
+    fn pauses(&self) -> ExponentialBuilder {
+        ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(self.first_pause)
+            .with_max_delay(Duration::from_secs(60))
+            .with_max_times(self.retries)
+    }
 }
 
 impl Default for Settings {
@@ -44,6 +60,7 @@ impl Default for Settings {
             retries: 8,
             retry_for: Duration::from_secs(180),
             first_pause: Duration::from_millis(200),
+            timeout: Duration::from_secs(30),
             emulator: None,
         }
     }

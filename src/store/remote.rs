@@ -51,12 +51,7 @@ impl Remote {
     }
 
     fn over(store: Arc<dyn ObjectStore>, root: String, prefix: &str, settings: &Settings) -> Self {
-        let retry = ExponentialBuilder::new()
-            .with_jitter()
-            .with_min_delay(settings.first_pause)
-            .with_max_delay(Duration::from_secs(60))
-            .with_max_times(settings.retries);
-        Self { store, root, prefix: prefix.into(), retry, retry_for: settings.retry_for }
+        Self { store, root, prefix: prefix.into(), retry: settings.pauses(), retry_for: settings.retry_for }
     }
 
     fn url(&self, name: &str) -> String {
@@ -314,13 +309,15 @@ impl Remote {
             let options = PutOptions { mode, ..PutOptions::default() };
             match self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options).await {
                 Ok(put) => Ok(Some(Version { tag: put.e_tag, generation: put.version })),
+                // Where nothing was to be replaced there is no other writer to wait for.
+                Err(error @ Failure::NotFound { .. }) if read.is_none() => Err(error),
                 Err(
                     Failure::AlreadyExists { .. } | Failure::Precondition { .. } | Failure::NotFound { .. },
                 ) => Ok(None),
                 Err(error) => Err(error),
             }
         });
-        match put.await? {
+        match put.await.map_err(Error::of_bucket)? {
             Some(version) => Ok(Some(version)),
             // The answer to an earlier try may have been lost: then what stands is what was written.
             None => Ok(self

@@ -33,8 +33,13 @@ pub struct Server {
 
 impl Server {
     /// Starts `serve`, as `program` sets it up, and waits until it listens.
-    pub fn start(mut program: Command) -> Self {
-        program.env("ZOOM_UDM_LOG", "info,object_store=error").args(["--listen", "127.0.0.1:0"]);
+    pub fn start(program: Command) -> Self {
+        Self::start_logging(program, "info,object_store=error")
+    }
+
+    /// The same with more in its log.
+    pub fn start_logging(mut program: Command, what: &str) -> Self {
+        program.env("ZOOM_UDM_LOG", what).args(["--listen", "127.0.0.1:0"]);
         let mut child = program.spawn().unwrap();
         let said = Arc::<Mutex<Vec<String>>>::default();
         let (lines, heard) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));

@@ -151,10 +151,7 @@ impl Zoom {
         pauses: &mut (dyn Iterator<Item = Duration> + Send),
     ) -> Result<(), Trouble> {
         let wait = match &trouble {
-            Trouble::Passing { wait, throttled, .. } => {
-                self.counts.throttled += u64::from(*throttled);
-                wait.unwrap_or_default()
-            }
+            Trouble::Passing { wait, .. } => wait.unwrap_or_default(),
             Trouble::Broken(_) => Duration::ZERO,
             _ => return Err(trouble),
         };
@@ -226,7 +223,7 @@ impl Zoom {
             return Err(stopped(reason));
         }
         if self.patience.max_requests.is_some_and(|most| self.counts.requests >= most) {
-            return Err(stopped("--max-requests"));
+            return Err(Trouble::Later("--max-requests".to_owned()));
         }
         if trace.starts_with("POST") {
             self.counts.tokens += 1;
@@ -246,6 +243,7 @@ impl Zoom {
         let took = started.elapsed().as_millis();
         match done {
             Ok((status, headers, body)) => {
+                self.counts.throttled += u64::from(status == reqwest::StatusCode::TOO_MANY_REQUESTS);
                 let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
                 let tracking = tracking.map(|id| format!(", x-zm-trackingid {id}")).unwrap_or_default();
                 let line =
@@ -292,7 +290,7 @@ fn what(window: Window, next: Option<&str>) -> String {
 }
 
 fn passing(message: String) -> Trouble {
-    Trouble::Passing { message, wait: None, throttled: false }
+    Trouble::Passing { message, wait: None }
 }
 
 fn stopped(reason: &str) -> Trouble {

@@ -13,9 +13,9 @@ pub(crate) const CLASSIC_SCOPE: &str = "report:read:admin";
 /// Why there is no page.
 #[derive(Debug, Clone)]
 pub(crate) enum Trouble {
-    /// The run is to end: a signal, its deadline, its budget.
+    /// The run is to end: a signal, its deadline.
     Stopped(String),
-    /// Zoom wants nothing more to be asked for a long while.
+    /// Nothing more is to be asked for a long while: Zoom's daily limit, or the budget of the run.
     Later(String),
     /// Credentials, scopes, roles: nothing will go well until somebody grants them.
     Access(String),
@@ -24,7 +24,7 @@ pub(crate) enum Trouble {
     /// The token of the page does not hold any more: the window must be begun again.
     Expired(String),
     /// May go well in a moment.
-    Passing { message: String, wait: Option<Duration>, throttled: bool },
+    Passing { message: String, wait: Option<Duration> },
     /// An answer of no use, which may be better in a moment.
     Broken(String),
     /// Zoom does not take the dates of the window.
@@ -83,11 +83,9 @@ impl Answer<'_> {
         let with = |cure: &str| self.tell(code, said, &error, cure);
         match (self.status.as_u16(), code) {
             (429, _) => self.limit(said, &with),
-            (408 | 500..=599, _) => Trouble::Passing {
-                message: with("this is Zoom's trouble; run again"),
-                wait: self.wait(),
-                throttled: false,
-            },
+            (408 | 500..=599, _) => {
+                Trouble::Passing { message: with("this is Zoom's trouble; run again"), wait: self.wait() }
+            }
             (_, 4711) => Trouble::Access(with(&scope_cure())),
             (_, 4700 | 124) if said.contains("scope") => Trouble::Access(with(&scope_cure())),
             (401, _) | (_, 124) => Trouble::Unauthorized(with(
@@ -118,7 +116,7 @@ impl Answer<'_> {
             )));
         }
         let message = with("too many requests a second; other programs of the account count too");
-        Trouble::Passing { message, wait: self.wait(), throttled: true }
+        Trouble::Passing { message, wait: self.wait() }
     }
 
     fn wait(&self) -> Option<Duration> {
@@ -175,16 +173,12 @@ pub(crate) fn of_token(status: StatusCode, headers: &HeaderMap, body: &[u8], now
     let message = format!("Zoom gave no access token: HTTP {}{code}; {cause}", status.as_u16());
     let answer = Answer { status, headers, body, now, paged: false, what: "" };
     match status.as_u16() {
-        429 => match answer.limit(error["message"].as_str().unwrap_or_default(), &|cure| {
+        429 => answer.limit(error["message"].as_str().unwrap_or_default(), &|cure| {
             format!("Zoom gave no access token: HTTP 429; {cure}")
-        }) {
-            Trouble::Passing { message, wait, .. } => Trouble::Passing { message, wait, throttled: true },
-            other => other,
-        },
+        }),
         408 | 500..=599 => Trouble::Passing {
             message: format!("Zoom gave no access token: HTTP {}; run again", status.as_u16()),
             wait: answer.wait(),
-            throttled: false,
         },
         _ => Trouble::Access(message),
     }
@@ -222,7 +216,7 @@ mod tests {
         assert!(matches!(met(400, r#"{"code":300}"#, &[], true), Trouble::Expired(_)));
         assert!(matches!(met(400, r#"{"code":300}"#, &[], false), Trouble::Dates(_)));
         assert!(matches!(met(404, "", &[], false), Trouble::Refused(_)));
-        assert!(matches!(met(502, "<html>", &[], false), Trouble::Passing { throttled: false, .. }));
+        assert!(matches!(met(502, "<html>", &[], false), Trouble::Passing { .. }));
     }
 
     #[test]
@@ -233,9 +227,7 @@ mod tests {
             &[("retry-after", "2")],
             false,
         );
-        assert!(
-            matches!(second, Trouble::Passing { wait: Some(wait), throttled: true, .. } if wait.as_secs() == 2)
-        );
+        assert!(matches!(second, Trouble::Passing { wait: Some(wait), .. } if wait.as_secs() == 2));
         let day = met(
             429,
             r#"{"message":"the maximum daily rate limit"}"#,

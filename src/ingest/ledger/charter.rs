@@ -67,7 +67,10 @@ pub(super) async fn sign(store: &Store, feed: &Feed, shards: u16) -> Result<Char
 }
 
 fn parse(store: &Store, bytes: &[u8]) -> Result<Charter, Error> {
-    let url = store.location().url(CHARTER);
+    understood(&store.location().url(CHARTER), bytes)
+}
+
+pub(super) fn understood(url: &str, bytes: &[u8]) -> Result<Charter, Error> {
     match serde_json::from_slice::<Charter>(bytes) {
         Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
         Ok(charter) => Err(Error::Damaged(format!(

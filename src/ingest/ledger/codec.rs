@@ -32,11 +32,15 @@ impl Encoder {
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
-        let body = self.0.finish().unwrap_or_default();
-        let mut bytes = format!("{MAGIC} {VERSION} {}\n", hex(&body)).into_bytes();
-        bytes.extend_from_slice(&body);
-        bytes
+        sealed(&self.0.finish().unwrap_or_default())
     }
+}
+
+/// A segment of a body: with its head.
+pub(super) fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{MAGIC} {VERSION} {}\n", hex(body)).into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
 }
 
 fn hex(bytes: &[u8]) -> String {

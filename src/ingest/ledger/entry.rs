@@ -35,6 +35,9 @@ pub struct Entry {
     /// Why it failed the last time.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Whether that will not pass while it is as it is. Entries of older versions do not say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lasting: bool,
     /// Before when it is not tried again, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "is_zero_time")]
     pub next: i64,

@@ -10,8 +10,12 @@
 mod charter;
 mod codec;
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod held;
 mod inspect;
 mod segment;
+#[cfg(test)]
+mod tests;
 
 pub use charter::{Charter, Feed, charter};
 pub use entry::{Advice, Entry, State};
@@ -165,6 +169,12 @@ impl Ledger {
         }
     }
 
+    /// What is known of an object that failed, in whatever version.
+    #[must_use]
+    pub fn trouble(&self, object: &str) -> Option<Entry> {
+        self.lock()[usize::from(segment_of(object, self.count))].as_ref()?.trouble(object).cloned()
+    }
+
     /// Notes how an object ended; durable with the next [`Self::save`].
     pub fn mark(&self, entry: Entry) {
         let number = usize::from(segment_of(&entry.object, self.count));
@@ -233,6 +243,18 @@ impl Ledger {
     /// # Errors
     /// Where marks may not be durable.
     pub async fn close(self) -> Result<(), Error> {
+        let saved = self.tidy().await;
+        // Whatever became of it: others need not wait.
+        let leases: Vec<_> =
+            self.lock().iter_mut().flatten().filter_map(|segment| segment.lease.take()).collect();
+        let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
+        let released =
+            futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
+        let released = released.try_collect().await;
+        saved.and(released)
+    }
+
+    async fn tidy(&self) -> Result<(), Error> {
         self.save().await?;
         let stale: Vec<_> = self
             .lock()
@@ -244,12 +266,7 @@ impl Ledger {
         for number in stale {
             segment::merge(&self.store, number, &Arc::default(), self.oldest).await?;
         }
-        let leases: Vec<_> =
-            self.lock().iter_mut().flatten().filter_map(|segment| segment.lease.take()).collect();
-        let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
-        let released =
-            futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
-        released.try_collect().await
+        Ok(())
     }
 }
 

@@ -66,14 +66,8 @@ impl Segment {
         format!("segment-{number:04}")
     }
 
-    /// Reads what is known. Entries of objects modified before `oldest` are not remembered.
-    pub(super) async fn load(
-        store: &Store,
-        number: u16,
-        lease: Option<Held>,
-        oldest: i64,
-    ) -> Result<Self, Error> {
-        let mut segment = Self {
+    pub(super) fn empty(number: u16, lease: Option<Held>) -> Self {
+        Self {
             number,
             lease,
             done: Fingerprints::default(),
@@ -81,7 +75,17 @@ impl Segment {
             fresh: HashMap::new(),
             expired: 0,
             entries: 0,
-        };
+        }
+    }
+
+    /// Reads what is known. Entries of objects modified before `oldest` are not remembered.
+    pub(super) async fn load(
+        store: &Store,
+        number: u16,
+        lease: Option<Held>,
+        oldest: i64,
+    ) -> Result<Self, Error> {
+        let mut segment = Self::empty(number, lease);
         let name = Self::name(number);
         let Some((bytes, _)) = store.read(&name).await? else { return Ok(segment) };
         let url = store.location().url(&name);
@@ -111,6 +115,10 @@ impl Segment {
             Some(entry) => Known::Troubled(entry.clone()),
             None => Known::New,
         }
+    }
+
+    pub(super) fn trouble(&self, object: &str) -> Option<&Entry> {
+        self.troubled.get(object)
     }
 
     pub(super) fn mark(&mut self, entry: Entry) {

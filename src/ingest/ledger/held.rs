@@ -1,0 +1,84 @@
+//! What must hold of the bytes of a ledger, whatever became of them: asked by the fuzzer.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+use super::codec::{Encoder, decode, sealed};
+use super::segment::rewritten;
+use super::{Entry, charter};
+use std::collections::HashMap;
+
+/// The entries of a segment; `None` where it is refused.
+fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
+    let mut all = Vec::new();
+    let decoded = decode("memory://", bytes, &mut |brief| {
+        let entry = brief.whole()?;
+        assert_eq!((&*brief.object, &*brief.tag), (&*entry.object, &*entry.tag));
+        assert_eq!((brief.modified, brief.state), (entry.modified, entry.state));
+        all.push(entry);
+        Ok(())
+    });
+    match decoded {
+        Ok(()) => Some(all),
+        Err(error) => {
+            assert!(error.to_string().contains("ledger"), "{error}");
+            None
+        }
+    }
+}
+
+fn encoded(entries: &[Entry]) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    entries.iter().for_each(|entry| encoder.entry(entry));
+    encoder.finish()
+}
+
+/// Any bytes are a segment that reads back as it is written, or damage: an empty one is written, not what is left.
+pub(crate) fn segment(bytes: &[u8]) {
+    if let Some(all) = entries(bytes) {
+        assert!(!bytes.is_empty());
+        assert_eq!(entries(&encoded(&all)), Some(all));
+    }
+}
+
+/// The same of a body whose checksum is right, as only a fault of ours could make it.
+pub(crate) fn body(body: &[u8]) {
+    segment(&sealed(body));
+}
+
+/// A ledger's head: one that this program reads and that has segments, or damage.
+pub(crate) fn head(bytes: &[u8]) {
+    match charter::understood("memory://", bytes) {
+        Ok(charter) => {
+            assert!(charter.version == 1 && charter.segments > 0);
+            let written = serde_json::to_vec(&charter).unwrap();
+            assert_eq!(charter::understood("memory://", &written).unwrap(), charter);
+        }
+        Err(error) => assert!(error.to_string().starts_with("memory://"), "{error}"),
+    }
+}
+
+/// What is written is read back; changed in any way it is refused, or read back all the same.
+pub(crate) fn changed(written: &[Entry], change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = encoded(written);
+    assert_eq!(entries(&bytes).as_deref(), Some(written));
+    merged(&bytes, written);
+    change(&mut bytes);
+    if let Some(read) = entries(&bytes) {
+        assert_eq!(read, written);
+    }
+}
+
+/// A merge keeps what it is told to keep, replaces what is newer and adds what is new, once.
+fn merged(standing: &[u8], written: &[Entry]) {
+    let newer =
+        written.iter().step_by(2).map(|entry| Entry { at: entry.at.wrapping_add(1), ..entry.clone() });
+    let more: HashMap<_, _> = newer.map(|entry| (entry.object.clone(), entry)).collect();
+    let all = rewritten("memory://", Some(standing), &|brief| Ok(brief.modified >= 0), &more).unwrap();
+    let all = entries(&all).unwrap();
+    for entry in more.values() {
+        assert_eq!(all.iter().filter(|one| one.object == entry.object).collect::<Vec<_>>(), [entry]);
+    }
+    let kept = |entry: &&Entry| !more.contains_key(&entry.object);
+    let stay: Vec<_> = written.iter().filter(kept).filter(|entry| entry.modified >= 0).collect();
+    assert_eq!(all.iter().filter(kept).collect::<Vec<_>>(), stay);
+}

@@ -1,0 +1,394 @@
+use super::segment::{merge, rewritten};
+use super::*;
+use crate::store::{Location, Settings};
+use chrono::DateTime;
+use std::collections::HashMap;
+
+const NOW: i64 = 1_706_745_599_000;
+
+async fn memory() -> Store {
+    Store::open(&Location::Memory(String::new()), &Settings::default()).await.unwrap()
+}
+
+fn feed(from: &str) -> Feed {
+    Feed { from: from.into(), to: "-".into(), rejects: None }
+}
+
+fn terms() -> Tenancy {
+    Tenancy {
+        shard: Shard::default(),
+        lease: Duration::from_secs(120),
+        oldest: 0,
+        feed: feed("gs://one/"),
+        look: false,
+        only: None,
+    }
+}
+
+async fn open(store: &Store, terms: &Tenancy) -> Result<Ledger, Error> {
+    let clock = Clock::at(DateTime::from_timestamp_millis(NOW).unwrap());
+    Ledger::open(store.clone(), clock, terms).await
+}
+
+fn entry(object: &str, state: State) -> Entry {
+    let told = serde_json::json!({
+        "object": object, "tag": "1", "size": 7, "modified": 100, "state": state, "at": 200,
+    });
+    serde_json::from_value(told).unwrap()
+}
+
+fn done(object: &str) -> Entry {
+    entry(object, State::Done)
+}
+
+fn troubled(object: &str, attempts: u64, next: i64) -> Entry {
+    Entry { attempts, next, reason: "bad".into(), ..entry(object, State::Quarantined) }
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("gs://one/{number}.json")).collect()
+}
+
+async fn all(store: &Store) -> Vec<Entry> {
+    let mut found = Vec::new();
+    entries(store, &mut |entry| found.push(entry)).await.unwrap();
+    found.sort_by(|one, other| one.object.cmp(&other.object));
+    found
+}
+
+fn message<T>(outcome: Result<T, Error>) -> String {
+    outcome.err().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn what_is_marked_and_saved_is_known_to_the_next_run() {
+    let store = memory().await;
+    let names = names(40);
+    let ledger = open(&store, &terms()).await.unwrap();
+    assert_eq!((ledger.segments(), ledger.others()), (16, None));
+    assert_eq!((ledger.location(), ledger.feeds()), ("memory://".into(), &[feed("gs://one/")][..]));
+    for name in &names {
+        assert_eq!(ledger.ask(name, "1"), Advice::Read { attempts: 0 });
+        ledger.mark(done(name));
+        assert_eq!(ledger.ask(name, "1"), Advice::Done);
+        assert_eq!(ledger.ask(name, "2"), Advice::Read { attempts: 0 });
+    }
+    assert!(all(&store).await.is_empty());
+    ledger.save().await.unwrap();
+    assert_eq!(all(&store).await.len(), 40);
+    ledger.close().await.unwrap();
+
+    let next = open(&store, &terms()).await.unwrap();
+    assert!(names.iter().all(|name| next.ask(name, "1") == Advice::Done));
+    assert_eq!(next.ask("gs://one/other", "1"), Advice::Read { attempts: 0 });
+}
+
+#[tokio::test]
+async fn trouble_waits_for_its_time_and_a_new_version_does_not() {
+    let store = memory().await;
+    let ledger = open(&store, &terms()).await.unwrap();
+    ledger.mark(troubled("later", 3, NOW + 60_000));
+    ledger.mark(troubled("now", 2, NOW - 1));
+    ledger.mark(troubled("mended", 2, NOW + 60_000));
+    ledger.mark(done("mended"));
+    ledger.close().await.unwrap();
+    let ledger = open(&store, &terms()).await.unwrap();
+    assert_eq!(ledger.ask("later", "1"), Advice::Wait);
+    assert_eq!(ledger.ask("later", "2"), Advice::Read { attempts: 0 });
+    assert_eq!(ledger.ask("now", "1"), Advice::Read { attempts: 2 });
+    assert_eq!(ledger.ask("mended", "1"), Advice::Done);
+    assert_eq!(all(&store).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_shard_has_its_segments_and_leaves_the_others() {
+    let store = memory().await;
+    let names = names(60);
+    let half = |index| Tenancy { shard: Shard { index, count: 2 }, ..terms() };
+    let (one, two) = (open(&store, &half(0)).await.unwrap(), open(&store, &half(1)).await.unwrap());
+    for name in &names {
+        let asked = [one.ask(name, "1"), two.ask(name, "1")];
+        let ours = usize::from(segment_of(name, 16) % 2);
+        assert_eq!(asked[ours], Advice::Read { attempts: 0 });
+        assert_eq!(asked[1 - ours], Advice::Elsewhere);
+        // What is another's is not taken note of.
+        one.mark(done(name));
+    }
+    one.close().await.unwrap();
+    let of_one = names.iter().filter(|name| segment_of(name, 16).is_multiple_of(2)).count();
+    assert!(of_one > 10 && of_one < 50);
+    assert_eq!(all(&store).await.len(), of_one);
+}
+
+#[tokio::test]
+async fn only_the_segments_of_what_is_asked_for_are_taken() {
+    let store = memory().await;
+    let ledger = open(&store, &Tenancy { only: Some(vec!["a".into()]), ..terms() }).await.unwrap();
+    let there: Vec<_> = (0..16).filter(|number| ledger.lock()[usize::from(*number)].is_some()).collect();
+    assert_eq!(there, [segment_of("a", 16)]);
+}
+
+#[test]
+fn the_segment_of_an_address_never_changes() {
+    let found = ["gs://zoom/a.json.gz", "gs://zoom/b.json.gz", ""].map(|object| segment_of(object, 16));
+    assert_eq!(found, [2, 4, 4]);
+    assert_eq!(segment_of("anything", 0), 0);
+    assert_eq!(segment_of("anything", 1), 0);
+}
+
+#[tokio::test]
+async fn who_only_looks_leaves_nothing_behind() {
+    let store = memory().await;
+    let ledger = open(&store, &Tenancy { look: true, ..terms() }).await.unwrap();
+    assert_eq!((ledger.segments(), ledger.feeds().len()), (16, 0));
+    assert_eq!(ledger.ask("a", "1"), Advice::Read { attempts: 0 });
+    let listed: Vec<_> = store.list().collect().await;
+    assert!(listed.is_empty());
+}
+
+/// Has another run hold the lease of each of these segments until a time.
+async fn leased_by_another(store: &Store, segments: impl Iterator<Item = u16>, until: i64) {
+    for number in segments {
+        let holder = serde_json::json!({"run": "other", "pid": 7, "place": "elsewhere 1 2", "started": "3"});
+        let lease = serde_json::json!({"holder": holder, "until": until}).to_string();
+        let name = format!("lease-{number:04}");
+        let version = store.read(&name).await.unwrap().map(|(_, version)| version);
+        store.update(&name, lease.into_bytes().into(), version).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_others_hold_is_left_to_them_until_their_time_is_over() {
+    let store = memory().await;
+    leased_by_another(&store, 0..8, NOW + 1_000_000).await;
+    let ledger = open(&store, &terms()).await.unwrap();
+    let others = ledger.others().unwrap().to_owned();
+    assert!(others.contains("process 7 on elsewhere, until 2024-02-01T00:16:39Z"), "{others}");
+    let name = names(60).into_iter().find(|name| segment_of(name, 16) < 8).unwrap();
+    assert_eq!(ledger.ask(&name, "1"), Advice::Elsewhere);
+    ledger.close().await.unwrap();
+
+    leased_by_another(&store, 0..16, NOW + 1_000_000).await;
+    assert!(message(open(&store, &terms()).await).contains("another run is at work: process 7"));
+    leased_by_another(&store, 0..16, NOW - 1).await;
+    assert_eq!(open(&store, &terms()).await.unwrap().others(), None);
+}
+
+#[tokio::test]
+async fn a_run_holds_on_to_its_segments_and_gives_up_what_was_taken_over() {
+    let store = memory().await;
+    let ledger = open(&store, &Tenancy { lease: Duration::from_secs(1000), ..terms() }).await.unwrap();
+    let until = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["until"].as_i64();
+    let (before, _) = store.read("lease-0003").await.unwrap().unwrap();
+    assert!(until(&before).unwrap() >= NOW + 1_000_000);
+    ledger.renew().await.unwrap();
+    ledger.renew().await.unwrap();
+    let (after, _) = store.read("lease-0003").await.unwrap().unwrap();
+    assert!(until(&after).unwrap() >= until(&before).unwrap());
+
+    leased_by_another(&store, 0..15, NOW + 1_000_000).await;
+    ledger.renew().await.unwrap();
+    let ours: Vec<_> = (0..16).filter(|number| ledger.lock()[*number].is_some()).collect();
+    assert_eq!(ours, [15]);
+    leased_by_another(&store, 15..16, NOW + 1_000_000).await;
+    assert!(message(ledger.renew().await).contains("another run took over"));
+}
+
+#[tokio::test]
+async fn a_lease_is_given_back_at_the_end() {
+    let store = memory().await;
+    open(&store, &terms()).await.unwrap().close().await.unwrap();
+    for number in 0..16 {
+        let (lease, _) = store.read(&format!("lease-{number:04}")).await.unwrap().unwrap();
+        assert_eq!(lease, r#"{"holder":null,"until":0}"#);
+    }
+}
+
+#[tokio::test]
+async fn old_entries_leave_once_they_are_many() {
+    let aged = |object: &str, modified| Entry { modified, ..done(object) };
+    for (old, fresh, left) in [(1, 7, 7), (1, 8, 9), (0, 3, 3), (3, 0, 0)] {
+        let store = memory().await;
+        // All in one segment.
+        let names: Vec<_> =
+            names(400).into_iter().filter(|name| segment_of(name, 16) == 5).take(old + fresh).collect();
+        let ledger = open(&store, &terms()).await.unwrap();
+        for (number, name) in names.iter().enumerate() {
+            ledger.mark(aged(name, if number < old { 49 } else { 50 }));
+        }
+        ledger.close().await.unwrap();
+        let ledger = open(&store, &Tenancy { oldest: 50, ..terms() }).await.unwrap();
+        for (number, name) in names.iter().enumerate() {
+            let known = if number < old { Advice::Read { attempts: 0 } } else { Advice::Done };
+            assert_eq!(ledger.ask(name, "1"), known);
+        }
+        let before = segments(&store).await;
+        ledger.close().await.unwrap();
+        assert_eq!(all(&store).await.len(), left, "{old} old, {fresh} not");
+        let kept = left == old + fresh;
+        assert_eq!(segments(&store).await == before, kept, "segments are written only to let go");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_reads_back_whole_and_says_no_more_than_it_has_to() {
+    let full = Entry {
+        generation: "9".into(),
+        events: 1,
+        rejects: 2,
+        output: "out".into(),
+        attempts: 3,
+        reason: "r".into(),
+        next: 4,
+        ..entry("full", State::Quarantined)
+    };
+    let text = serde_json::to_string(&full).unwrap();
+    assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), full);
+    let short = serde_json::to_string(&done("short")).unwrap();
+    assert_eq!(short, r#"{"object":"short","tag":"1","size":7,"modified":100,"state":"done","at":200}"#);
+    let store = memory().await;
+    let ledger = open(&store, &terms()).await.unwrap();
+    ledger.mark(full.clone());
+    ledger.close().await.unwrap();
+    assert_eq!(all(&store).await, [full]);
+}
+
+#[tokio::test]
+async fn a_segment_that_is_damaged_is_told_and_left() {
+    let store = memory().await;
+    let ledger = open(&store, &terms()).await.unwrap();
+    ledger.mark(done("a"));
+    ledger.close().await.unwrap();
+    let name = format!("segment-{:04}", segment_of("a", 16));
+    let (good, version) = store.read(&name).await.unwrap().unwrap();
+    let head = |version: &str, body: &[u8]| {
+        let sum = crate::store::hex(&Sha256::digest(body));
+        [format!("zoom-udm-ledger {version} {sum}\n").as_bytes(), body].concat()
+    };
+    let body = &good[memchr::memchr(b'\n', &good).unwrap() + 1..];
+    let cases: [(Vec<u8>, &str); 7] = [
+        (good[..good.len() - 1].to_vec(), "checksum differs"),
+        (good[..20].to_vec(), "this is no ledger, or was cut short"),
+        (Vec::new(), "this is no ledger, or was cut short"),
+        (head("2", body), "the ledger has format 2, and this program reads 1"),
+        (b"{}\n".to_vec(), "this is no ledger"),
+        (head("1", &body[..body.len() - 9]), "the ledger is damaged ("),
+        (head("1", b"no gzip"), "the ledger is damaged ("),
+    ];
+    let mut version = Some(version);
+    for (bytes, expected) in cases {
+        version = store.update(&name, bytes.clone().into(), version).await.unwrap();
+        // A run that only looks leaves no lease behind.
+        let told = message(open(&store, &Tenancy { look: true, ..terms() }).await);
+        assert!(told.contains(expected) && told.contains(&format!("memory://{name}")), "{told}");
+        assert!(message(entries(&store, &mut |_| ()).await).contains(expected));
+        assert_eq!(store.read(&name).await.unwrap().unwrap().0, bytes);
+    }
+    store.update(&name, head("1", body).into(), version).await.unwrap();
+    assert_eq!(all(&store).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_charter_names_every_feed_once_and_says_how_many_shards_it_serves() {
+    let store = memory().await;
+    assert!(message(charter(&store).await).contains("memory://: there is no ledger here"));
+    let other = Tenancy { feed: feed("gs://two/"), ..terms() };
+    for terms in [&terms(), &other, &terms()] {
+        open(&store, terms).await.unwrap().close().await.unwrap();
+    }
+    let found = charter(&store).await.unwrap();
+    assert_eq!((found.version, found.segments), (1, 16));
+    assert_eq!(found.feeds, [feed("gs://one/"), feed("gs://two/")]);
+    let of = |count| Tenancy { shard: Shard { index: 0, count }, ..terms() };
+    assert!(message(open(&store, &of(17)).await).contains("this ledger has 16 segments"));
+    open(&store, &of(16)).await.unwrap();
+    let wide = memory().await;
+    assert_eq!(open(&wide, &of(20)).await.unwrap().segments(), 20);
+
+    for (text, expected) in [
+        (r#"{"version":2,"segments":16,"feeds":[]}"#, "format 2 is not one this program reads (1)"),
+        (r#"{"version":1,"segments":0,"feeds":[]}"#, "is not one this program reads"),
+        ("{", "this is no ledger"),
+    ] {
+        let (_, version) = store.read("ledger.json").await.unwrap().unwrap();
+        store.update("ledger.json", text.into(), Some(version)).await.unwrap().unwrap();
+        assert!(message(charter(&store).await).contains(expected));
+        assert!(message(open(&store, &Tenancy { look: true, ..terms() }).await).contains(expected));
+    }
+}
+
+#[tokio::test]
+async fn what_is_chosen_is_forgotten_and_nothing_else() {
+    let store = memory().await;
+    let ledger = open(&store, &terms()).await.unwrap();
+    for name in names(30) {
+        ledger.mark(done(&name));
+    }
+    ledger.close().await.unwrap();
+    let before = segments(&store).await;
+    assert!(forget(&store, &|_| false).await.unwrap().is_empty());
+    assert_eq!(segments(&store).await, before, "nothing is written where nothing is forgotten");
+    let forgotten = forget(&store, &|entry| entry.object.ends_with("7.json")).await.unwrap();
+    assert_eq!(forgotten.len(), 3);
+    let left = all(&store).await;
+    assert!(left.len() == 27 && left.iter().all(|entry| !forgotten.contains(&entry.object)));
+}
+
+/// Name and version of every segment that stands.
+async fn segments(store: &Store) -> Vec<(String, String)> {
+    let listed: Vec<_> = store.list().map(|listed| listed.unwrap()).collect().await;
+    listed.into_iter().filter(|one| one.name.contains("segment")).map(|one| (one.name, one.tag)).collect()
+}
+
+#[tokio::test]
+async fn merging_replaces_adds_in_order_and_lets_the_old_go() {
+    let store = memory().await;
+    let by_name = |entries: &[Entry]| -> Arc<HashMap<String, Entry>> {
+        Arc::new(entries.iter().map(|entry| (entry.object.clone(), entry.clone())).collect())
+    };
+    let old = Entry { modified: 10, ..done("old") };
+    merge(&store, 0, &by_name(&[troubled("b", 1, 0), done("d"), old]), 0).await.unwrap();
+    merge(&store, 0, &by_name(&[done("e"), done("b"), done("a"), done("c")]), 100).await.unwrap();
+    let (bytes, _) = store.read("segment-0000").await.unwrap().unwrap();
+    let mut found = Vec::new();
+    codec::decode("url", &bytes, &mut |brief| {
+        found.push((brief.object.clone().into_owned(), brief.state));
+        Ok(())
+    })
+    .unwrap();
+    let expected = ["b", "d", "a", "c", "e"].map(|name| (name.to_owned(), State::Done));
+    assert_eq!(found, expected);
+
+    // An entry that stands twice is written once.
+    let twice = codec_of(&[done("x"), done("x")]);
+    let more = by_name(&[troubled("x", 1, 0)]);
+    let anew = rewritten("url", Some(&twice), &|_| Ok(true), &more).unwrap();
+    assert_eq!(anew, codec_of(&[troubled("x", 1, 0)]));
+}
+
+fn codec_of(entries: &[Entry]) -> Vec<u8> {
+    let mut encoder = codec::Encoder::new();
+    entries.iter().for_each(|entry| encoder.entry(entry));
+    encoder.finish()
+}
+
+#[test]
+fn what_could_not_be_written_comes_back_but_for_what_is_newer() {
+    let mut segment = Segment::empty(0, None);
+    segment.mark(troubled("a", 1, 0));
+    segment.mark(troubled("b", 1, 0));
+    let fresh = segment.take_fresh();
+    assert!(!segment.is_dirty() && fresh.len() == 2);
+    segment.mark(done("a"));
+    segment.put_back(fresh);
+    let fresh = segment.take_fresh();
+    assert_eq!((fresh["a"].state, fresh["b"].state), (State::Done, State::Quarantined));
+}
+
+#[test]
+fn fingerprints_tell_objects_and_versions_apart() {
+    let all = [("a", "1"), ("a", "2"), ("b", "1"), ("a1", ""), ("", "a1")]
+        .map(|(object, tag)| fingerprint(object, tag));
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), 5);
+    assert_eq!(fingerprint("a", "1"), all[0]);
+}

@@ -1,0 +1,173 @@
+//! Who waits for which run of ingest.
+//!
+//! One run goes on at a time, about objects that were named or about the whole source, and the two kinds take turns. A
+//! push waits for a run that begins after it came; it joins the one that goes on only where that reads the very version
+//! of an object that it names. Pushes that wait for the same are one wish, and all of them get the answer of its run.
+
+use super::answer::Answer;
+use super::push::Named;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// How many objects a run is about at most. Callers that give up leave their wishes behind, and an answer for each is
+/// kept until its run ends.
+const MOST: usize = 1000;
+
+/// Those who wait for one thing.
+pub(super) type Waiting = Vec<oneshot::Sender<Answer>>;
+
+/// What a run is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// These names.
+    Objects(Vec<String>),
+    Whole,
+}
+
+/// Those who wait for one run.
+#[derive(Default)]
+pub(super) struct Round {
+    pub(super) objects: BTreeMap<Named, Waiting>,
+    pub(super) whole: Waiting,
+}
+
+/// No more objects can wait.
+#[derive(Debug)]
+pub(super) struct Full;
+
+/// Who waits.
+#[derive(Default)]
+pub(super) struct Feed(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    /// Whether runs are begun as long as somebody waits.
+    working: bool,
+    /// Whether the last run was about objects.
+    objects_last: bool,
+    /// For the run at hand, and for those to come.
+    now: Round,
+    next: Round,
+}
+
+impl Feed {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for an object, or for the whole. The second is whether the caller is to begin the runs.
+    pub(super) fn wait(&self, wish: Option<Named>) -> Result<(oneshot::Receiver<Answer>, bool), Full> {
+        let (sender, receiver) = oneshot::channel();
+        let mut queue = self.lock();
+        queue.add(wish)?.push(sender);
+        Ok((receiver, !std::mem::replace(&mut queue.working, true)))
+    }
+
+    /// What the next run is about. Where nobody waits there is none, and whoever comes begins anew.
+    pub(super) fn next(&self) -> Option<About> {
+        self.lock().next()
+    }
+
+    /// Those who wait for the run that ended just now.
+    pub(super) fn ended(&self) -> Round {
+        std::mem::take(&mut self.lock().now)
+    }
+}
+
+impl Queue {
+    fn add(&mut self, wish: Option<Named>) -> Result<&mut Waiting, Full> {
+        let Some(named) = wish else { return Ok(&mut self.next.whole) };
+        // Without a generation nobody knows which version was meant: there may be a newer one than was read.
+        let joins = !named.generation.is_empty() && self.now.objects.contains_key(&named);
+        let round = if joins { &mut self.now } else { &mut self.next };
+        if round.objects.len() >= MOST && !round.objects.contains_key(&named) {
+            return Err(Full);
+        }
+        Ok(round.objects.entry(named).or_default())
+    }
+
+    fn next(&mut self) -> Option<About> {
+        let objects = !self.next.objects.is_empty();
+        if !self.next.whole.is_empty() && (self.objects_last || !objects) {
+            self.objects_last = false;
+            self.now = Round { whole: std::mem::take(&mut self.next.whole), ..Round::default() };
+            return Some(About::Whole);
+        }
+        if !objects {
+            self.working = false;
+            return None;
+        }
+        self.objects_last = true;
+        self.now = Round { objects: std::mem::take(&mut self.next.objects), ..Round::default() };
+        let mut names: Vec<_> = self.now.objects.keys().map(|named| named.object.clone()).collect();
+        // Sorted by name: versions of one object lie beside each other.
+        names.dedup();
+        Some(About::Objects(names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{About, Feed, MOST};
+    use crate::serve::push::Named;
+
+    fn named(object: &str, generation: &str) -> Named {
+        Named { bucket: "b".into(), object: object.into(), generation: generation.into() }
+    }
+
+    fn objects(names: &[&str]) -> About {
+        About::Objects(names.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn wishes_for_the_whole_that_come_during_a_run_are_one_run_more() {
+        let feed = Feed::default();
+        assert!(feed.wait(None).unwrap().1, "the first begins");
+        assert_eq!(feed.next(), Some(About::Whole));
+        for _ in 0..5 {
+            assert!(!feed.wait(None).unwrap().1);
+        }
+        assert_eq!(feed.ended().whole.len(), 1);
+        assert_eq!(feed.next(), Some(About::Whole));
+        assert_eq!((feed.ended().whole.len(), feed.next()), (5, None));
+        assert!(feed.wait(None).unwrap().1, "who comes then begins anew");
+    }
+
+    #[test]
+    fn only_the_very_version_joins_the_run_at_hand() {
+        let feed = Feed::default();
+        let _ = feed.wait(Some(named("a", "1")));
+        assert_eq!(feed.next(), Some(objects(&["a"])));
+        for wish in [named("a", "1"), named("a", "2"), named("a", ""), named("a", "")] {
+            let _ = feed.wait(Some(wish));
+        }
+        assert_eq!(feed.ended().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(), [2]);
+        assert_eq!(feed.next(), Some(objects(&["a"])));
+        assert_eq!(
+            feed.ended().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(),
+            [2, 1]
+        );
+    }
+
+    #[test]
+    fn the_two_kinds_of_runs_take_turns() {
+        let feed = Feed::default();
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            let _ = (feed.wait(None), feed.wait(Some(named("a", ""))));
+            turns.push(feed.next() == Some(About::Whole));
+        }
+        assert_eq!(turns, [false, true, false, true]);
+    }
+
+    #[test]
+    fn no_more_objects_wait_than_can_be_answered() {
+        let feed = Feed::default();
+        for number in 0..MOST {
+            assert!(feed.wait(Some(named(&number.to_string(), "1"))).is_ok());
+        }
+        assert!(feed.wait(Some(named("one more", "1"))).is_err());
+        assert!(feed.wait(Some(named("7", "1"))).is_ok() && feed.wait(None).is_ok(), "they are no more");
+    }
+}

@@ -1,0 +1,67 @@
+//! What must hold of addresses and names from outside: asked by the property tests and by the fuzzer.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+use super::Location;
+use super::gcs::base;
+use super::names::{mark, mark_keys, unmark, unmark_uri, with_generation};
+use object_store::path::Path;
+
+/// An address is a place that reads back as it prints, or is refused.
+pub(crate) fn location(text: &str) {
+    let Ok(place) = text.parse::<Location>() else { return };
+    let printed = place.to_string();
+    assert_eq!(printed.parse(), Ok(place.clone()), "{text:?}");
+    assert!(printed.ends_with('/'), "{printed:?}");
+    if let Location::Gcs { bucket, .. } = &place {
+        assert!(!bucket.contains('/') && text.starts_with("gs://"), "{text:?}");
+    }
+    let beside = place.beside(".ledger");
+    assert_eq!(beside.to_string().parse(), Ok(beside.clone()), "{text:?}");
+    assert_ne!(beside, place);
+    // The places apart: neither is within the other, but for a whole bucket, which has nothing beside it.
+    let within = beside.part_in(&place).is_some_and(|part| part.is_empty());
+    let all = matches!(&place, Location::Gcs { prefix, .. } | Location::Memory(prefix) if prefix.is_empty());
+    assert!(!within || all || printed == "file:///", "{printed:?} {beside}");
+    assert_eq!(place.part_in(&place), Some(String::new()));
+    assert_eq!(place.url("x"), format!("{printed}x"));
+}
+
+/// The address of an emulator is an origin: a scheme, a host, no path; and is its own. One with a user is refused.
+pub(crate) fn emulator(host: &str) {
+    let Ok(origin) = base("HOST", host) else { return assert!(host.contains('@'), "{host:?}") };
+    let (_, host) = origin.split_once("://").unwrap();
+    assert!(!host.contains(['/', '@']), "{origin:?}");
+    assert_eq!(base("HOST", &origin).unwrap(), origin);
+}
+
+/// A name passes what would not let it pass, and comes back.
+pub(crate) fn name(name: &str) {
+    let marked = mark(name);
+    assert_eq!(&*unmark(&marked), name);
+    // What XML calls white space is trimmed on the way, nothing else.
+    assert_eq!(marked.trim_matches([' ', '\t', '\r', '\n']), &*marked);
+    if !name.is_empty() {
+        let path = Path::parse(&*marked).unwrap();
+        assert_eq!(path.as_ref(), &*marked);
+    }
+    match unmark_uri(&escaped(&marked)) {
+        Some(unmarked) => assert_eq!(unmarked, (escaped(name), None)),
+        None => assert_eq!(&*marked, name),
+    }
+    let deleted = unmark_uri(&escaped(&with_generation(&marked, "17")));
+    assert_eq!(deleted, Some((escaped(name), Some(escaped("17")))), "{name:?}");
+}
+
+/// A page of a listing keeps its keys, each marked as it is.
+pub(crate) fn listing(page: &str) {
+    let keys = |page: &str| page.split("<Key>").count();
+    if let Some(marked) = mark_keys(page) {
+        assert_eq!(keys(&marked), keys(page), "{page:?}");
+        assert_eq!(marked.split('<').count(), page.split('<').count(), "{page:?}");
+    }
+}
+
+pub(super) fn escaped(text: &str) -> String {
+    text.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()).map(char::from).collect()
+}
