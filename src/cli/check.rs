@@ -3,6 +3,7 @@
 use super::collect::{Voice, runtime};
 use super::environment::{self, Deed};
 use super::{Exit, Fault, print};
+use crate::terminal;
 use clap::Args;
 use std::fmt::Write as _;
 
@@ -48,6 +49,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
             }
         };
     }
-    print(&text)?;
+    // Zoom and storage are quoted.
+    print(&terminal::text(&text))?;
     Ok(exit)
 }

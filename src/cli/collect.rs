@@ -5,6 +5,7 @@ use super::ingest::duration;
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, clock, environment::days, feed, print};
 use crate::collect::{Date, Observer, Options, Report, Status, Task};
+use crate::terminal;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -27,7 +28,7 @@ Environment:
   ZOOM_CLIENT_SECRET_FILE                               a file with the secret instead
   GCS_BUCKET, GCS_PREFIX [zoom/operationlogs/]          where objects go, unless --to says
   STATE_KEY                                             where the state is in GCS_BUCKET, unless --state says
-  PAGE_SIZE [300], TIMEOUT [30]                         records on a page; seconds that Zoom may be silent
+  PAGE_SIZE [300], TIMEOUT [30]                         records on a page; seconds that Zoom or storage may be silent
   ZOOM_API_BASE, ZOOM_TOKEN_URL                         other addresses, as for government accounts
   HTTPS_PROXY, NO_PROXY, ZOOM_UDM_LOG                   as usual
 
@@ -194,7 +195,7 @@ fn exit(report: &Report) -> Exit {
 }
 
 /// A date, or a duration before now.
-fn since(text: &str) -> Result<Date, Fault> {
+pub(super) fn since(text: &str) -> Result<Date, Fault> {
     if let Ok(date) = text.parse() {
         return Ok(date);
     }
@@ -290,7 +291,7 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
                 found.iter().map(|status| serde_json::to_string(status).unwrap_or_default()).collect();
             print(&(lines.join("\n") + "\n"))
         }
-        Format::Human => print(&found.iter().map(status_text).collect::<String>()),
+        Format::Human => print(&terminal::text(&found.iter().map(status_text).collect::<String>())),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::collect::{
 use crate::store::{Location, Settings};
 use clap::Args;
 use reqwest::Url;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -91,8 +92,8 @@ pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Faul
     let mut troubles = Troubles::default();
     let places = places(flags, &mut troubles);
     let account = account(&mut troubles);
-    let page_size = troubles.note(page_size()).unwrap_or(MAX_PAGE);
-    let timeout = troubles.note(timeout()).unwrap_or_default();
+    let page_size = troubles.note(page_size(variable("PAGE_SIZE"))).unwrap_or(MAX_PAGE);
+    let timeout = troubles.note(timeout(variable("TIMEOUT"))).unwrap_or_default();
     troubles.tell()?;
     let (Some((to, name_prefix, state)), Some(account)) = (places, account) else {
         return Err(Fault::Usage("settings are missing".into()));
@@ -119,7 +120,7 @@ pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Faul
         dry_run: deed.dry_run,
         full: deed.full,
         lease: flags.lease,
-        retry: retry(flags),
+        retry: retry(flags, timeout),
         clock: Clock::at(now),
     })
 }
@@ -128,17 +129,20 @@ pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Faul
 pub(super) fn state_place(flags: &SettingFlags) -> Result<(StatePlace, Settings), Fault> {
     if let Some(url) = &flags.state {
         let (location, name) = object(url).map_err(|why| Fault::Usage(format!("--state: {why}")))?;
-        return Ok((StatePlace { location, name, recipe: None }, retry(flags)));
+        let retry = retry(flags, timeout(variable("TIMEOUT")).map_err(Fault::Usage)?);
+        return Ok((StatePlace { location, name, recipe: None }, retry));
     }
     let mut troubles = Troubles::default();
     let places = places(flags, &mut troubles);
+    let timeout = troubles.note(timeout(variable("TIMEOUT"))).unwrap_or_default();
     troubles.tell()?;
     let (_, _, state) = places.ok_or_else(|| Fault::Usage("settings are missing".into()))?;
-    Ok((state, retry(flags)))
+    Ok((state, retry(flags, timeout)))
 }
 
-fn retry(flags: &SettingFlags) -> Settings {
+fn retry(flags: &SettingFlags, timeout: Duration) -> Settings {
     Settings {
+        timeout,
         retries: flags.retries,
         first_pause: flags.first_pause.min(Settings::default().first_pause),
         ..Settings::default()
@@ -189,7 +193,7 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
 }
 
 /// A place and the name of the state in it: `…/NAME.json`, or a directory.
-fn object(url: &str) -> Result<(Location, String), String> {
+pub(super) fn object(url: &str) -> Result<(Location, String), String> {
     let named = |name: &str| Path::new(name).extension().is_some_and(|end| end == "json");
     match url.rsplit_once('/') {
         Some((directory, name)) if named(name) => Ok((directory.parse()?, name.to_owned())),
@@ -243,10 +247,17 @@ fn secret() -> Result<Secret, String> {
 
 /// Secrets go over https only, but for this very machine.
 pub(super) fn address(name: &str, text: &str, example: &str) -> Result<Url, String> {
-    let wrong = |why: &str| format!("{name} is {text:?}, {why}; expected an address like {example}");
+    // What is before an `@`, or behind a `?`, may be a secret.
+    let shown = if text.contains(['@', '?']) { "not shown here".into() } else { format!("{text:?}") };
+    let wrong = |why: &str| format!("{name} is {shown}, {why}; expected an address like {example}");
     let url: Url = text.parse().map_err(|_| wrong("which is no address"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("which holds a user or a password that nobody asks for"));
+    }
     let host = url.host_str().unwrap_or_default();
-    let here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
+    // An address, not a name that begins like one.
+    let here = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let here = host == "localhost" || here.is_ok_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => Ok(url),
         "http" if here => Ok(url),
@@ -255,14 +266,15 @@ pub(super) fn address(name: &str, text: &str, example: &str) -> Result<Url, Stri
     }
 }
 
-fn page_size() -> Result<u16, String> {
-    let Some(text) = variable("PAGE_SIZE") else { return Ok(MAX_PAGE) };
+pub(super) fn page_size(text: Option<String>) -> Result<u16, String> {
+    let Some(text) = text else { return Ok(MAX_PAGE) };
     let size = text.parse().ok().filter(|size| (1..=MAX_PAGE).contains(size));
     size.ok_or_else(|| format!("PAGE_SIZE is {text:?}; expected a number from 1 to {MAX_PAGE}"))
 }
 
-fn timeout() -> Result<Duration, String> {
-    let Some(text) = variable("TIMEOUT") else { return Ok(Duration::from_secs(30)) };
+/// How long Zoom or storage may be silent.
+pub(super) fn timeout(text: Option<String>) -> Result<Duration, String> {
+    let Some(text) = text else { return Ok(Duration::from_secs(30)) };
     let seconds = text.parse().ok().filter(|seconds| (1..=600).contains(seconds));
     let wrong = || format!("TIMEOUT is {text:?}; expected a number of seconds from 1 to 600");
     seconds.map(Duration::from_secs).ok_or_else(wrong)

@@ -7,6 +7,7 @@ use super::mapping::RuleFlags;
 use super::{Exit, Fault, report, signal};
 use crate::explain::{self, Explained};
 use crate::normalize::Error;
+use crate::terminal::is_hidden;
 use clap::{Args, ValueEnum};
 use human::Human;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -116,7 +117,7 @@ fn json(told: &Explained, terminal: bool, out: &mut impl Write) -> io::Result<()
 fn on_a_terminal(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {
-        if human::is_hidden(character) {
+        if is_hidden(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 shown.push_str(&format!("\\u{unit:04x}"));
             }
@@ -136,7 +137,7 @@ mod tests {
         let text = "a\u{9b}31m\u{7f}\u{202e}\u{e0041}é\u{1b}]0;x\u{7}";
         let json = serde_json::to_string(text).unwrap();
         let shown = on_a_terminal(&json);
-        assert!(!shown.chars().any(human::is_hidden), "{shown}");
+        assert!(!shown.chars().any(is_hidden), "{shown}");
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 }

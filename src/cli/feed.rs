@@ -135,9 +135,7 @@ fn bar_of_bytes() -> ProgressBar {
 
 /// A line of a dry run, on standard output: that is what was asked for.
 fn tell(line: &str) {
-    let clean: String =
-        line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
-    let _ = writeln!(io::stdout().lock(), "{clean}");
+    let _ = writeln!(io::stdout().lock(), "{}", crate::terminal::line(line));
 }
 
 pub(super) fn log_as_json() {
@@ -195,17 +193,19 @@ fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value
 
 fn as_json(report: &Report, took: Duration) -> Value {
     let seconds = took.as_secs_f64();
-    let failures: Vec<_> =
-        report.failures.iter().map(|(object, reason)| json!({"object": object, "reason": reason})).collect();
+    let named = |list: &[(String, String)]| -> Vec<_> {
+        list.iter().map(|(object, reason)| json!({"object": object, "reason": reason})).collect()
+    };
     json!({
         "listed": report.listed,
         "done": report.done,
         "already_there": report.standing,
         "failed": report.failed,
-        "failures": failures,
+        "failures": named(&report.failures),
         "skipped": counts(Skip::ALL.into_iter().map(|skip| (skip.name(), report.skipped_for(skip)))),
         "deleted": report.deleted,
         "not_deleted": report.not_deleted,
+        "left": named(&report.left),
         "records": report.summary.records,
         "events": report.summary.events,
         "events_by_type": counts(report.summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))),
@@ -249,6 +249,9 @@ fn as_text(report: &Report, took: Duration) -> String {
     );
     for (object, reason) in report.failures.iter().take(10) {
         let _ = write!(text, "\n  failed: {object}: {reason}");
+    }
+    for (object, reason) in report.left.iter().take(10) {
+        let _ = write!(text, "\n  not deleted: {object}: {reason}");
     }
     if report.failed > 10 {
         let _ = write!(text, "\n  and {} more: see zoom-udm ledger show", report.failed - 10);

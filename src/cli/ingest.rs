@@ -1,5 +1,6 @@
 //! `zoom-udm ingest`: objects in, events out, each object once.
 
+use super::environment::{timeout, variable};
 use super::mapping::MappingFlags;
 use super::report::SummaryFormat;
 use super::{Exit, Fault, clock, feed};
@@ -20,7 +21,8 @@ generation and made only where there are none, so a run that was killed is simpl
 least once: nobody can tell what a killed run had written.
 
 Credentials are Google's application default ones (GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default
-login`, or the metadata server). STORAGE_EMULATOR_HOST is respected. ZOOM_UDM_LOG sets what is logged (info).
+login`, or the metadata server). STORAGE_EMULATOR_HOST is respected. TIMEOUT says for how many seconds storage may be
+silent (30), ZOOM_UDM_LOG what is logged (info).
 
 Examples:
   zoom-udm ingest gs://bucket/zoom/operationlogs/ --to gs://bucket-udm/events/ --rejects gs://bucket-udm/rejects/
@@ -136,7 +138,7 @@ pub(super) fn age(text: &str) -> Result<Age, String> {
     if text == "none" { Ok(None) } else { duration(text).map(Some) }
 }
 
-fn shard(text: &str) -> Result<Shard, String> {
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
     let parts =
         text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
     match parts {
@@ -281,6 +283,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
             retries: flags.retries,
             retry_for: flags.retry_for,
             first_pause: flags.first_pause,
+            timeout: timeout(variable("TIMEOUT")).map_err(Fault::Usage)?,
             emulator: None,
         },
         lease: flags.lease,

@@ -1,12 +1,15 @@
 //! `zoom-udm ledger`: look into the record of what is done.
 
-use super::ingest::{Age, age};
+use super::environment::{timeout, variable};
+use super::ingest::{Age, age, duration};
 use super::{Exit, Fault, clock, print};
 use crate::ingest::ledger::{self, Entry, State};
 use crate::ingest::{Clock, Destination, Gap, Options, Verified, glob};
 use crate::store::{Location, Settings, Store};
+use crate::terminal::line as clean;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Look into an ingest ledger, hold it against the source, or have objects read again
 #[derive(Args)]
@@ -22,6 +25,12 @@ Exit codes: 0 all is well, 1 verify found gaps or forget found nothing, 2 usage,
 pub(super) struct Flags {
     #[command(subcommand)]
     deed: Deed,
+    /// How often a request is tried again
+    #[arg(long, value_name = "N", default_value_t = Settings::default().retries, global = true)]
+    retries: usize,
+    /// The first pause before a request is tried again
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration, global = true, hide = true)]
+    first_pause: Duration,
 }
 
 #[derive(Subcommand)]
@@ -84,18 +93,21 @@ enum Format {
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
+    let timeout = timeout(variable("TIMEOUT")).map_err(Fault::Usage)?;
+    let settings =
+        Settings { retries: flags.retries, first_pause: flags.first_pause, timeout, ..Settings::default() };
     let deed = async {
         match &flags.deed {
-            Deed::Show { url, state, format } => show(&open(url).await?, *state, *format).await,
-            Deed::Verify { url, chosen } => verify(&open(url).await?, chosen).await,
-            Deed::Forget { url, objects } => forget(&open(url).await?, objects).await,
+            Deed::Show { url, state, format } => show(&open(url, &settings).await?, *state, *format).await,
+            Deed::Verify { url, chosen } => verify(&open(url, &settings).await?, &settings, chosen).await,
+            Deed::Forget { url, objects } => forget(&open(url, &settings).await?, objects).await,
         }
     };
     runtime.block_on(deed)
 }
 
-async fn open(url: &Location) -> Result<Store, Fault> {
-    Ok(Store::open(url, &Settings::default()).await.map_err(crate::ingest::Error::from)?)
+async fn open(url: &Location, settings: &Settings) -> Result<Store, Fault> {
+    Ok(Store::open(url, settings).await.map_err(crate::ingest::Error::from)?)
 }
 
 async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result<Exit, Fault> {
@@ -122,11 +134,6 @@ async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result
     failed.map_or_else(|| print(&text), Err)
 }
 
-/// A text as it may be told on a terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 fn line(entry: &Entry) -> String {
     let time = |millis| {
         chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ")
@@ -149,7 +156,7 @@ fn line(entry: &Entry) -> String {
 }
 
 /// What is listed and not done, and what is done and has no output.
-async fn verify(store: &Store, chosen: &Chosen) -> Result<Exit, Fault> {
+async fn verify(store: &Store, settings: &Settings, chosen: &Chosen) -> Result<Exit, Fault> {
     // From where to where the ledger says.
     let nowhere = Options::new(store.location().clone(), Destination::Place(store.location().clone()));
     let options = Options {
@@ -157,6 +164,7 @@ async fn verify(store: &Store, chosen: &Chosen) -> Result<Exit, Fault> {
         include: chosen.include.clone(),
         exclude: chosen.exclude.clone(),
         clock: clock::now().map(Clock::at)?,
+        retry: settings.clone(),
         ..nowhere
     };
     let mut failed = None;
@@ -184,7 +192,7 @@ async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
     let forgotten = ledger::forget(store, &chosen).await?;
     let mut text = String::new();
     for object in &forgotten {
-        let _ = writeln!(text, "forgot {object}");
+        let _ = writeln!(text, "forgot {}", clean(object));
     }
     let _ = writeln!(text, "{} entries forgotten", forgotten.len());
     print(&text)?;

@@ -95,7 +95,7 @@ enum InputFormat {
     Json,
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, like env=prod".to_owned()),
@@ -169,7 +169,7 @@ impl RuleFlags {
     }
 }
 
-fn default_time(text: &str) -> Result<Timestamp, Fault> {
+pub(super) fn default_time(text: &str) -> Result<Timestamp, Fault> {
     if text == "now" {
         return Timestamp::from_chrono(clock::now()?)
             .ok_or_else(|| Fault::Usage("the clock is out of range".into()));

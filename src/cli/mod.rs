@@ -11,6 +11,8 @@ mod explain;
 #[cfg(feature = "gcs")]
 mod feed;
 mod generate;
+#[cfg(all(any(test, fuzzing), feature = "serve"))]
+pub(crate) mod held;
 #[cfg(feature = "gcs")]
 mod ingest;
 mod inputs;
@@ -40,8 +42,11 @@ Exit codes:
   5   another run holds the ledger or the state
   75  stopped early with progress saved: run again";
 
+/// The version, and of a release the commit: see `build.rs`.
+const VERSION: &str = env!("ZOOM_UDM_VERSION");
+
 #[derive(Parser)]
-#[command(name = "zoom-udm", version, about, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "zoom-udm", version = VERSION, about, after_help = EXIT_CODES, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

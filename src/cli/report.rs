@@ -3,6 +3,7 @@
 use crate::mapping::Note;
 use crate::normalize::{Part, Rejected, Summary};
 use crate::refusal::Reason;
+use crate::terminal;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write as _};
@@ -17,14 +18,10 @@ pub(super) enum SummaryFormat {
     None,
 }
 
-/// Says one thing. Control characters, which may come from a file's name or a record, do not reach the terminal.
+/// Says one thing. Characters that steer, which may come from a file's name or a record, do not reach the terminal.
 pub(super) fn say(message: &str) {
-    let clean: String = message
-        .chars()
-        .map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
     // Nobody is left to be told that standard error is closed.
-    let _ = writeln!(io::stderr().lock(), "zoom-udm: {clean}");
+    let _ = writeln!(io::stderr().lock(), "zoom-udm: {}", terminal::text(message));
 }
 
 /// How many rejects are said one by one where no file takes them.

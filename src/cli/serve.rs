@@ -5,7 +5,7 @@ use super::ingest::duration;
 use super::mapping::MappingFlags;
 use super::{Exit, Fault, clock, collect, feed, ingest};
 use crate::clock::Clock;
-use crate::serve::{Collecting, Feeding, GOOGLE_KEYS, Limits, Normalizing, Oidc, Options};
+use crate::serve::{Collecting, Feeding, GOOGLE_KEYS, KEYS_APART, Limits, Normalizing, Oidc, Options};
 use clap::{Args, Parser, ValueEnum};
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
@@ -71,7 +71,7 @@ pub(super) struct Flags {
     /// What a body may unpack to
     #[arg(long, value_name = "N", default_value_t = Limits::default().unpacked)]
     max_unpacked: u64,
-    /// Requests at once; more are answered 503
+    /// Requests at once, and beside them as many pushes; more are answered 503
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests)]
     concurrency: usize,
     /// Connections at once; more wait
@@ -86,7 +86,8 @@ pub(super) struct Flags {
     /// How long a request's head may take, and a connection rest
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     header_timeout: Duration,
-    /// How long a run of collect or ingest may take; it is stopped with its progress saved, and answered 503
+    /// How long a push may wait for its runs: one of collect has all of it, one of ingest a third. What is not done by
+    /// then is stopped with its progress saved, and answered 503
     #[arg(long, value_name = "TIME", default_value = "9m", value_parser = duration)]
     run_deadline: Duration,
     /// How lines of the log are written: as Cloud Logging takes them unless on a terminal
@@ -95,6 +96,9 @@ pub(super) struct Flags {
     /// How long requests may take to end after a signal
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = duration, hide = true)]
     grace: Duration,
+    /// How long after Google's keys came they are asked for again because of one that is not among them [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = duration, hide = true)]
+    keys_apart: Option<Duration>,
     #[command(flatten)]
     mapping: MappingFlags,
 }
@@ -148,7 +152,7 @@ fn tell(flags: &Flags, options: &Options) {
 }
 
 fn options(flags: &Flags) -> Result<Options, Fault> {
-    let listen = listen(flags.listen)?;
+    let listen = listen(flags.listen, variable("PORT"))?;
     let mut troubles = Vec::new();
     let mut note = |fault: Fault| match fault {
         Fault::Usage(message) => {
@@ -212,12 +216,33 @@ fn oidc(flags: &Flags) -> Result<Option<Oidc>, String> {
     // For tests.
     let keys = variable("ZOOM_UDM_JWKS_URL").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
     let keys = address("ZOOM_UDM_JWKS_URL", &keys, GOOGLE_KEYS)?;
-    Ok(Some(Oidc { audience: audience.clone(), emails: flags.allow.clone(), keys }))
+    let keys_apart = flags.keys_apart.unwrap_or(KEYS_APART);
+    Ok(Some(Oidc { audience: audience.clone(), emails: flags.allow.clone(), keys, keys_apart }))
 }
 
-/// The flags of another verb: given ones, then those of a variable.
-fn parsed<F: Args>(name: &str, given: Vec<String>) -> Result<F, Fault> {
+/// Whether the flags of the other verbs can be read: of collect, then of ingest.
+#[cfg(any(test, fuzzing))]
+pub(super) fn lines(more: &str) -> [Result<(), Fault>; 2] {
+    let given = vec!["gs://bucket/zoom/".into(), "--to".into(), "gs://bucket/udm/".into()];
+    let collect = understood::<collect::Flags>("COLLECT_FLAGS", Vec::new(), more).map(|_| ());
+    [collect, understood::<ingest::Flags>("INGEST_FLAGS", given, more).map(|_| ())]
+}
+
+/// The flags of another verb: given ones, then those of a variable. Some only mean something on its own command line.
+fn parsed<F: Args>(name: &str, given: Vec<String>, only_there: &[&str]) -> Result<F, Fault> {
     let more = variable(name).unwrap_or_default();
+    let flag = |word: &str| word.split('=').next().is_some_and(|flag| only_there.contains(&flag));
+    let refused: Vec<_> = more.split_whitespace().filter(|word| flag(word)).collect();
+    if !refused.is_empty() {
+        return Err(Fault::Usage(format!(
+            "{name}: {} is for the command line alone: a service has its log and /metrics",
+            refused.join(", ")
+        )));
+    }
+    understood(name, given, &more)
+}
+
+fn understood<F: Args>(name: &str, given: Vec<String>, more: &str) -> Result<F, Fault> {
     let words = given.into_iter().chain(more.split_whitespace().map(str::to_owned));
     let line = Line::<F>::try_parse_from(words);
     line.map(|line| line.flags).map_err(|error| {
@@ -228,7 +253,8 @@ fn parsed<F: Args>(name: &str, given: Vec<String>) -> Result<F, Fault> {
 }
 
 fn collecting(flags: &Flags) -> Result<Collecting, Fault> {
-    let (options, deadline) = collect::served(&parsed("COLLECT_FLAGS", Vec::new())?)?;
+    let (options, deadline) =
+        collect::served(&parsed("COLLECT_FLAGS", Vec::new(), &["--summary", "--metrics", "--trace-http"])?)?;
     Ok(Collecting { options, deadline: deadline.unwrap_or(flags.run_deadline) })
 }
 
@@ -249,16 +275,16 @@ fn feeding(flags: &Flags) -> Result<Feeding, Fault> {
     for (flag, name) in [("--rejects", "INGEST_REJECTS"), ("--ledger", "INGEST_LEDGER")] {
         given.extend(variable(name).into_iter().flat_map(|value| [flag.to_owned(), value]));
     }
-    let options = ingest::served(&parsed("INGEST_FLAGS", given)?)?;
+    let options = ingest::served(&parsed("INGEST_FLAGS", given, &["--summary", "--every"])?)?;
     Ok(Feeding { options, deadline: flags.run_deadline })
 }
 
 /// Cloud Run says with PORT where it expects the service.
-fn listen(flag: Option<SocketAddr>) -> Result<SocketAddr, Fault> {
+pub(super) fn listen(flag: Option<SocketAddr>, port: Option<String>) -> Result<SocketAddr, Fault> {
     if let Some(address) = flag {
         return Ok(address);
     }
-    let Some(port) = variable("PORT") else { return Ok(([127, 0, 0, 1], 8080).into()) };
+    let Some(port) = port else { return Ok(([127, 0, 0, 1], 8080).into()) };
     let number: Result<u16, _> = port.parse();
     number
         .map(|port| ([0, 0, 0, 0], port).into())

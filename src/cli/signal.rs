@@ -25,7 +25,9 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
                 None => std::fs::remove_file(path),
             };
         }
-        super::report::say("stopped by a signal while waiting for input; run again");
+        super::report::say(
+            "stopped by a signal while waiting for input, or for who reads the output; run again",
+        );
         std::process::exit(super::Exit::Stopped as i32);
     };
     // Without a handler a signal ends the program as it would any other.

@@ -1,6 +1,7 @@
 //! What is explained, for people at a terminal.
 
 use crate::explain::{Explained, Fill, Origin, Outcome, Raw, Refused, Story};
+use crate::terminal::is_hidden;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::builder::styling::{AnsiColor, Color, Style};
@@ -181,14 +182,4 @@ fn safe(text: &str) -> String {
         0 => out,
         more => format!("{out}… ({more} more characters)"),
     }
-}
-
-/// Whether a character steers a terminal or the direction of its text, or cannot be seen.
-pub(super) fn is_hidden(character: char) -> bool {
-    character.is_control() && character != '\n'
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
 }

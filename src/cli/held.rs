@@ -1,0 +1,92 @@
+//! What must hold of settings, wherever they come from: asked by the fuzzer.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+use super::environment::{address, days, object, page_size, timeout};
+use super::ingest::{age, duration, shard};
+use super::mapping::{default_time, label};
+use super::{Fault, collect, serve};
+use crate::clock::millis;
+use crate::collect::{API_BASE, Date, MAX_PAGE, Secret};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A value of every setting: it is understood, or what was expected is said.
+pub(crate) fn setting(text: &str) {
+    times(text);
+    numbers(text);
+    urls(text);
+    let secret = Secret::new(text);
+    assert_eq!(format!("{secret:?}"), "Secret(…)");
+    assert!(label(text).is_ok() == text.find('=').is_some_and(|at| at > 0));
+    if let Ok(glob) = crate::ingest::glob(text) {
+        let _ = glob.compile_matcher().is_match("zoom/2024/01/31/a.json.gz");
+    }
+}
+
+/// Flags as a variable of the environment holds them.
+pub(crate) fn flags(text: &str) {
+    for outcome in serve::lines(text) {
+        if let Err(fault) = outcome {
+            usage(&fault, "_FLAGS");
+        }
+    }
+}
+
+fn times(text: &str) {
+    if let Ok(time) = duration(text) {
+        assert_eq!(age(text), Ok(Some(time)));
+        assert_eq!(duration(&format!("{}ms", time.as_millis())), Ok(time));
+        // However long, it can be added to now.
+        assert!(i64::MAX / 2 > millis(time), "{text:?}");
+        assert!(days(time) >= 0 && Date::of(0).plus(-days(time)) <= Date::of(0));
+        assert!(collect::since(text).is_ok());
+    } else {
+        assert!(age(text).is_ok() == (text == "none"));
+    }
+    if let Ok(date) = text.parse::<Date>() {
+        assert_eq!(date.to_string(), text);
+        assert_eq!(date.to_string().parse(), Ok(date));
+        assert!(collect::since(text).is_ok());
+    }
+    if let Err(fault) = default_time(text) {
+        usage(&fault, "--default-time");
+    }
+}
+
+fn numbers(text: &str) {
+    let given = || Some(text.to_owned());
+    match page_size(given()) {
+        Ok(size) => assert!((1..=MAX_PAGE).contains(&size)),
+        Err(why) => assert!(why.starts_with("PAGE_SIZE")),
+    }
+    match timeout(given()) {
+        Ok(time) => assert!((Duration::from_secs(1)..=Duration::from_secs(600)).contains(&time)),
+        Err(why) => assert!(why.starts_with("TIMEOUT")),
+    }
+    match serve::listen(None, given()) {
+        Ok(at) => assert_eq!(text.parse(), Ok(at.port())),
+        Err(fault) => usage(&fault, "PORT"),
+    }
+    if let Ok(shard) = shard(text) {
+        assert!(shard.index < shard.count);
+    }
+}
+
+fn urls(text: &str) {
+    if let Ok((location, name)) = object(text) {
+        assert!(!name.is_empty() && !name.contains('/'), "{text:?}");
+        assert_eq!(location.to_string().parse(), Ok(location.clone()), "{text:?}");
+    }
+    if let Ok(url) = address("ZOOM_API_BASE", text, API_BASE) {
+        let host = url.host_str().unwrap();
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let here = host == "localhost" || literal.is_ok_and(|literal| literal.is_loopback());
+        assert!(url.scheme() == "https" || here, "a secret would go to {url} in clear");
+    }
+}
+
+/// It is a fault of usage that names the setting.
+fn usage(fault: &Fault, name: &str) {
+    assert!(matches!(fault, Fault::Usage(message) if message.contains(name)), "{fault:?}");
+}
