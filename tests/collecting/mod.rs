@@ -208,6 +208,7 @@ impl World {
                 .env("STATE_KEY", STATE_KEY)
                 .env("STORAGE_EMULATOR_HOST", self.gcs.host());
         }
+        support::trust_little(&mut command);
         for (name, value) in &self.environment {
             command.env(name, value);
         }

@@ -10,6 +10,7 @@
 )]
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{
@@ -72,14 +73,34 @@ pub struct Faults {
     pub refusals: Vec<Refusal>,
 }
 
+/// What becomes of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Act {
+    #[default]
+    Well,
+    Status(u16),
+    /// This status, and the reason that Cloud Storage gives with it.
+    Body(u16, &'static str),
+    Reset,
+    ResetAfter,
+    /// The body ends in the middle, where its length had been announced.
+    Cut,
+    /// No answer ever comes.
+    Hang,
+    /// Half of the answer, and then no more.
+    Stall,
+    /// The body comes in so many parts, with so much time before each.
+    Trickle(u32, Duration),
+}
+
 /// A refusal of requests whose method and name fit.
 #[derive(Clone)]
 pub struct Refusal {
     /// `GET`, `PUT` and so on; `LIST` for lists; empty for all.
     pub method: &'static str,
-    /// A part of the name.
+    /// A part of the name; of lists, of the bucket's name and what is asked.
     pub part: String,
-    pub status: u16,
+    pub act: Act,
     /// After so many that fit, and then so many times.
     pub after: u32,
     pub times: u32,
@@ -87,7 +108,11 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn always(method: &'static str, part: &str, status: u16) -> Self {
-        Self { method, part: part.into(), status, after: 0, times: u32::MAX }
+        Self::acting(method, part, Act::Status(status))
+    }
+
+    pub fn acting(method: &'static str, part: &str, act: Act) -> Self {
+        Self { method, part: part.into(), act, after: 0, times: u32::MAX }
     }
 
     pub fn once(method: &'static str, part: &str, status: u16) -> Self {
@@ -117,6 +142,8 @@ pub struct State {
     uploads: HashMap<String, BTreeMap<u32, Bytes>>,
     pub faults: Faults,
     pub requests: u64,
+    /// How often a refusal struck.
+    pub struck: u64,
     pub log: Vec<String>,
     /// Wanted as `Authorization: Bearer …`, and handed out by the metadata endpoint.
     pub bearer: Option<String>,
@@ -208,6 +235,16 @@ impl Gcs {
         self.lock().objects.get(&(bucket.into(), name.into())).map(|object| object.bytes.clone())
     }
 
+    /// Another one with the same in it.
+    pub fn twin(&self) -> Self {
+        let twin = Self::start();
+        {
+            let (from, mut to) = (self.lock(), twin.lock());
+            (to.objects, to.generation, to.clock) = (from.objects.clone(), from.generation, from.clock);
+        }
+        twin
+    }
+
     /// Names and bytes of all objects of a bucket that begin so.
     pub fn all(&self, bucket: &str, prefix: &str) -> BTreeMap<String, Bytes> {
         let state = self.lock();
@@ -254,34 +291,78 @@ impl Gcs {
         answer
     }
 
-    async fn decide(self, request: Request<Incoming>, dead: bool, fault: Fault) -> io::Result<Answer> {
+    async fn decide(self, request: Request<Incoming>, dead: bool, fault: Act) -> io::Result<Answer> {
         let reset = || Err(io::Error::from(io::ErrorKind::ConnectionReset));
         if dead {
             return Ok(status(StatusCode::SERVICE_UNAVAILABLE));
         }
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let fault = self.struck(&parts).unwrap_or(fault);
+        let announced = |answer: Answer| async move {
+            let (mut parts, body) = answer.into_parts();
+            let bytes = body.collect().await?.to_bytes();
+            parts.headers.entry(CONTENT_LENGTH).or_insert(bytes.len().into());
+            io::Result::Ok((parts, bytes))
+        };
         match fault {
-            Fault::TooMany => Ok(status(StatusCode::TOO_MANY_REQUESTS)),
-            Fault::Unavailable => Ok(status(StatusCode::SERVICE_UNAVAILABLE)),
-            Fault::Reset => reset(),
-            Fault::ResetAfter => {
+            Act::Status(code) => Ok(status(StatusCode::from_u16(code).expect("a status"))),
+            Act::Body(code, body) => {
+                Ok(answer(StatusCode::from_u16(code).expect("a status"), body.to_owned()))
+            }
+            Act::Reset => reset(),
+            Act::ResetAfter => {
                 self.handle(&parts, body);
                 reset()
             }
-            Fault::Cut => {
+            Act::Hang => std::future::pending().await,
+            Act::Cut | Act::Stall => {
                 let answer = self.handle(&parts, body);
-                let (parts, body) = answer.into_parts();
-                let bytes = body.collect().await?.to_bytes();
-                let half = bytes.slice(..bytes.len() / 2);
-                let frames = futures::stream::iter([
-                    Ok(Frame::data(half)),
-                    Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-                ]);
+                // What is refused is said whole.
+                if !answer.status().is_success() {
+                    return Ok(answer);
+                }
+                let (parts, bytes) = announced(answer).await?;
+                let half = futures::stream::iter([Ok(Frame::data(bytes.slice(..bytes.len() / 2)))]);
+                let end = futures::stream::once(async move {
+                    if fault == Act::Stall {
+                        std::future::pending::<()>().await;
+                    }
+                    // What is before it is to go out by itself.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    Err(io::Error::from(io::ErrorKind::ConnectionReset))
+                });
+                Ok(Response::from_parts(parts, StreamBody::new(half.chain(end)).boxed_unsync()))
+            }
+            Act::Trickle(count, apart) => {
+                let (parts, bytes) = announced(self.handle(&parts, body)).await?;
+                let size = bytes.len().div_ceil(count as usize).max(1);
+                let pieces: Vec<_> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
+                let frames = futures::stream::iter(pieces).then(move |piece| async move {
+                    tokio::time::sleep(apart).await;
+                    Ok(Frame::data(piece))
+                });
                 Ok(Response::from_parts(parts, StreamBody::new(frames).boxed_unsync()))
             }
-            Fault::None => Ok(self.handle(&parts, body)),
+            Act::Well => Ok(self.handle(&parts, body)),
         }
+    }
+
+    /// What a refusal makes of the request.
+    fn struck(&self, parts: &hyper::http::request::Parts) -> Option<Act> {
+        let (bucket, name) = place(parts.uri.path());
+        let (method, name) = if name.is_empty() {
+            ("LIST", format!("{bucket}?{}", parts.uri.query().unwrap_or_default()))
+        } else {
+            (parts.method.as_str(), name)
+        };
+        let mut state = self.lock();
+        let refusals = &mut state.faults.refusals;
+        let act = refusals
+            .iter_mut()
+            .find_map(|refusal| refusal.strikes(method, &name).then(|| refusal.act.clone()));
+        state.struck += u64::from(act.is_some());
+        act
     }
 
     fn handle(&self, parts: &hyper::http::request::Parts, body: Bytes) -> Answer {
@@ -330,9 +411,7 @@ impl Gcs {
                 return status(StatusCode::UNAUTHORIZED);
             }
         }
-        let (bucket, name) =
-            path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
-        let (bucket, name) = (unescape(bucket), unescape(name));
+        let (bucket, name) = place(path);
         let has = |part: &Option<String>| part.as_ref().is_some_and(|part| name.contains(part.as_str()));
         if has(&state.faults.always_unavailable) {
             return status(StatusCode::SERVICE_UNAVAILABLE);
@@ -343,14 +422,6 @@ impl Gcs {
         if state.buckets.as_ref().is_some_and(|buckets| !buckets.contains(&bucket)) {
             let body = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist.</Message></Error>";
             return answer(StatusCode::NOT_FOUND, body.into());
-        }
-        let method = if name.is_empty() { "LIST" } else { parts.method.as_str() };
-        let mut refusals = std::mem::take(&mut state.faults.refusals);
-        let refused =
-            refusals.iter_mut().find_map(|refusal| refusal.strikes(method, &name).then_some(refusal.status));
-        state.faults.refusals = refusals;
-        if let Some(code) = refused {
-            return status(StatusCode::from_u16(code).expect("a status"));
         }
         let header =
             |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -431,25 +502,16 @@ impl Gcs {
     }
 }
 
-enum Fault {
-    None,
-    TooMany,
-    Unavailable,
-    Reset,
-    ResetAfter,
-    Cut,
-}
-
 impl State {
-    fn draw(&mut self) -> Fault {
+    fn draw(&mut self) -> Act {
         let drawn = self.random.f64();
         let Faults { too_many, unavailable, reset, cut, .. } = self.faults;
         let edges = [
-            (too_many, Fault::TooMany),
-            (unavailable, Fault::Unavailable),
-            (reset / 2.0, Fault::Reset),
-            (reset / 2.0, Fault::ResetAfter),
-            (cut, Fault::Cut),
+            (too_many, Act::Status(429)),
+            (unavailable, Act::Status(503)),
+            (reset / 2.0, Act::Reset),
+            (reset / 2.0, Act::ResetAfter),
+            (cut, Act::Cut),
         ];
         let mut edge = 0.0;
         for (share, fault) in edges {
@@ -458,7 +520,7 @@ impl State {
                 return fault;
             }
         }
-        Fault::None
+        Act::Well
     }
 
     pub fn put(&mut self, bucket: &str, name: &str, bytes: Bytes, encoding: Option<String>) -> Object {
@@ -567,6 +629,13 @@ fn parse_range(range: &str, size: usize) -> Option<Range<usize>> {
     let start: usize = start.parse().ok()?;
     let end = end.parse().map_or(size, |end: usize| (end + 1).min(size));
     (start < end).then_some(start..end)
+}
+
+/// The bucket and the name that a path stands for.
+fn place(path: &str) -> (String, String) {
+    let path = path.trim_start_matches('/');
+    let (bucket, name) = path.split_once('/').unwrap_or((path, ""));
+    (unescape(bucket), unescape(name))
 }
 
 fn full(bytes: Bytes) -> Body {

@@ -94,6 +94,8 @@ pub enum Act {
     NoRecord,
     /// An error as JSON, with 200.
     ErrorObject,
+    /// An error with this status that repeats the `Authorization` it was sent.
+    Echo(u16),
     /// The access token is no longer good, nor any older one.
     Unauthorized,
     Scope,

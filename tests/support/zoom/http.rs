@@ -157,6 +157,10 @@ impl State {
         };
         let (reply, end) = match act {
             None => (reply, if dies { End::Never } else { End::Well }),
+            Some(Act::Echo(status)) => {
+                let sent = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
+                (Reply::error(status, 5001, &format!("sent: {}", sent.unwrap_or_default())), End::Well)
+            }
             Some(act) => self.spoil(&act, reply),
         };
         if self.keeps_log {
@@ -252,7 +256,7 @@ impl State {
                 400,
                 r#"{"code":300,"message":"Validation Failed.","errors":[{"field":"next_page_token","message":"The next page token is invalid or expired."}]}"#.into(),
             )),
-            Act::Insert(_) | Act::Tick(_) => well(reply),
+            Act::Insert(_) | Act::Tick(_) | Act::Echo(_) => well(reply),
         }
     }
 

@@ -1,0 +1,737 @@
+//! Files, directories and streams among faults, for every verb that has any.
+
+use super::collects::{Days, lines};
+use super::{Cell, Seen};
+use crate::collecting::support::{binary, files, gunzip, gzip, program, records};
+use crate::collecting::{DAY, NOW, World, spread};
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// One who may do little: where the tests run as root no permission stands in their way.
+const NOBODY: u32 = 65534;
+
+/// A verb at work in a directory of its own, and what is wrong with it.
+struct Case {
+    verb: &'static str,
+    place: &'static str,
+    fault: &'static str,
+    /// As `sh` reads it: `$0` is the program.
+    script: &'static str,
+    /// What goes wrong.
+    spoil: Spoil,
+    code: i32,
+    /// The cause, the place.
+    words: [&'static str; 2],
+}
+
+#[derive(Clone, Copy)]
+enum Spoil {
+    /// The script does it: a name that is not there, a device that is full.
+    Script,
+    /// Nobody may read or write what is below this.
+    Forbid(&'static str),
+    /// Files may have so many kilobytes.
+    Limit(u32),
+    /// A signal comes, after a while in which nothing moves.
+    Signal,
+    /// This is done first, and undone after.
+    Put(&'static str, fn(&Path)),
+}
+
+const EXPLAIN: &str = "exec \"$0\" explain in/a.json";
+const INGEST: &str = "exec \"$0\" ingest in --to out --rejects rejects --max-age none --summary json";
+const SAVE: &str = "exec \"$0\" normalize in/a.json in/b.json -o kept/events --rejects kept/rejects";
+const FULL: &str = "o space left";
+
+fn closed(path: &Path) {
+    fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
+}
+
+/// A file whose reading fails: the system gives nothing of a process's first page.
+fn unreadable(path: &Path) {
+    fs::remove_file(path).unwrap();
+    symlink("/proc/self/mem", path).unwrap();
+}
+
+fn garbled(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x20;
+    fs::write(path, bytes).unwrap();
+}
+
+fn cut(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+fn a_file(path: &Path) {
+    fs::write(path, "in the way").unwrap();
+}
+
+fn cases() -> Vec<Case> {
+    use Spoil::{Forbid, Limit, Put, Script, Signal};
+    let case = |verb, place, fault, script, spoil, code, words| Case {
+        verb,
+        place,
+        fault,
+        script,
+        spoil,
+        code,
+        words,
+    };
+    let mut cases = vec![
+        case(
+            "normalize",
+            "open an input",
+            "missing",
+            "exec \"$0\" normalize in/a.json no/such",
+            Script,
+            3,
+            ["no such file", "no/such"],
+        ),
+        case(
+            "normalize",
+            "open an input",
+            "forbidden",
+            SAVE,
+            Put("in/a.json", closed),
+            3,
+            ["not permitted", "in/a.json"],
+        ),
+        case(
+            "normalize",
+            "open an input",
+            "no match",
+            "exec \"$0\" normalize 'in/*.none'",
+            Script,
+            3,
+            ["no file matches", "in/*.none"],
+        ),
+        case(
+            "normalize",
+            "walk a directory",
+            "forbidden",
+            "exec \"$0\" normalize in",
+            Put("in", closed),
+            3,
+            ["ermission denied", "in"],
+        ),
+        case(
+            "normalize",
+            "read an input",
+            "broken",
+            SAVE,
+            Put("in/a.json", unreadable),
+            3,
+            ["nput/output error", "in/a.json"],
+        ),
+        case(
+            "normalize",
+            "read an input",
+            "gzip cut",
+            "exec \"$0\" normalize in/c.json.gz",
+            Put("in/c.json.gz", cut),
+            3,
+            ["cut short", "in/c.json.gz"],
+        ),
+        case(
+            "normalize",
+            "read an input",
+            "garbled",
+            "exec \"$0\" normalize in/c.json.gz",
+            Put("in/c.json.gz", garbled),
+            3,
+            ["damaged", "in/c.json.gz"],
+        ),
+        case(
+            "normalize",
+            "read stdin",
+            "directory",
+            "exec \"$0\" normalize < in",
+            Script,
+            3,
+            ["directory", "-:"],
+        ),
+        case(
+            "normalize",
+            "read stdin",
+            "hang",
+            "sleep 5 | exec \"$0\" normalize -o kept/events",
+            Signal,
+            75,
+            ["signal", "input"],
+        ),
+        case(
+            "normalize",
+            "write stdout",
+            "full",
+            "exec \"$0\" normalize in/a.json > /dev/full",
+            Script,
+            3,
+            [FULL, "writing events"],
+        ),
+        case(
+            "normalize",
+            "write stdout",
+            "hang",
+            "set -o pipefail; \"$0\" normalize in/big.json | sleep 5",
+            Signal,
+            75,
+            ["signal", "output"],
+        ),
+        case(
+            "normalize",
+            "write stdout",
+            "hang up",
+            "\"$0\" normalize in/big.json | true; exec \"$0\" normalize in/a.json",
+            Script,
+            0,
+            ["", ""],
+        ),
+        case(
+            "normalize",
+            "write stderr",
+            "full",
+            "exec \"$0\" normalize in/a.json 2> /dev/full",
+            Script,
+            0,
+            ["", ""],
+        ),
+        case(
+            "normalize",
+            "write -o",
+            "missing",
+            "exec \"$0\" normalize in/a.json -o no/such/file",
+            Script,
+            3,
+            ["No such file", "no/such/file"],
+        ),
+        case(
+            "normalize",
+            "write -o",
+            "directory",
+            "exec \"$0\" normalize in/a.json -o in",
+            Script,
+            3,
+            ["directory", "in"],
+        ),
+        case(
+            "normalize",
+            "write -o",
+            "full",
+            "exec \"$0\" normalize in/a.json -o /dev/full",
+            Script,
+            3,
+            [FULL, "writing events"],
+        ),
+        case("normalize", "write -o", "forbidden", SAVE, Forbid("kept"), 3, ["ermission", "kept/events"]),
+        case("normalize", "write -o", "limit", SAVE, Limit(8), 3, ["File too large", "events"]),
+        case(
+            "normalize",
+            "write rejects",
+            "missing",
+            "exec \"$0\" normalize in/b.json --rejects no/such/file",
+            Script,
+            3,
+            ["No such file", "no/such/file"],
+        ),
+        case(
+            "normalize",
+            "write rejects",
+            "full",
+            "exec \"$0\" normalize in/b.json --rejects /dev/full",
+            Script,
+            3,
+            [FULL, "rejects"],
+        ),
+        case(
+            "normalize",
+            "write rejects",
+            "limit",
+            "exec \"$0\" normalize in/many.json --rejects kept/rejects",
+            Limit(8),
+            3,
+            ["File too large", "rejects"],
+        ),
+        case(
+            "normalize",
+            "read rejects",
+            "missing",
+            "exec \"$0\" normalize --from-rejects no/such",
+            Script,
+            3,
+            ["no such file", "no/such"],
+        ),
+        case(
+            "normalize",
+            "read rejects",
+            "wrong",
+            "exec \"$0\" normalize --from-rejects in/a.json",
+            Script,
+            3,
+            ["no reject", "in/a.json"],
+        ),
+        case(
+            "explain",
+            "open an input",
+            "missing",
+            "exec \"$0\" explain no/such",
+            Script,
+            3,
+            ["no such file", "no/such"],
+        ),
+        case(
+            "explain",
+            "open an input",
+            "forbidden",
+            EXPLAIN,
+            Put("in/a.json", closed),
+            3,
+            ["not permitted", "in/a.json"],
+        ),
+        case(
+            "explain",
+            "read an input",
+            "broken",
+            EXPLAIN,
+            Put("in/a.json", unreadable),
+            3,
+            ["nput/output error", "in/a.json"],
+        ),
+        case(
+            "explain",
+            "read an input",
+            "gzip cut",
+            "exec \"$0\" explain in/c.json.gz",
+            Put("in/c.json.gz", cut),
+            3,
+            ["cut short", "in/c.json.gz"],
+        ),
+        case(
+            "explain",
+            "read stdin",
+            "hang",
+            "sleep 5 | exec \"$0\" explain",
+            Signal,
+            75,
+            ["signal", "input"],
+        ),
+        case(
+            "explain",
+            "write stdout",
+            "full",
+            "exec \"$0\" explain in/a.json > /dev/full",
+            Script,
+            3,
+            [FULL, "writing"],
+        ),
+        case(
+            "explain",
+            "write stdout",
+            "hang up",
+            "\"$0\" explain in/big.json | true; exec \"$0\" explain in/a.json",
+            Script,
+            0,
+            ["", ""],
+        ),
+        case("others", "mapping to stdout", "full", "exec \"$0\" mapping > /dev/full", Script, 3, [FULL, ""]),
+        case("others", "man to stdout", "full", "exec \"$0\" man > /dev/full", Script, 3, [FULL, ""]),
+        case(
+            "others",
+            "completions to stdout",
+            "full",
+            "exec \"$0\" completions bash > /dev/full",
+            Script,
+            3,
+            [FULL, ""],
+        ),
+        case(
+            "others",
+            "generate to stdout",
+            "full",
+            "exec \"$0\" generate --records 5 > /dev/full",
+            Script,
+            3,
+            [FULL, ""],
+        ),
+        case(
+            "ingest",
+            "list a directory",
+            "missing",
+            "exec \"$0\" ingest no/such --to out --max-age none",
+            Script,
+            3,
+            ["no such", "no/such"],
+        ),
+        case("ingest", "list a directory", "forbidden", INGEST, Put("in", closed), 4, ["permission", "/in"]),
+        case(
+            "ingest",
+            "read a file",
+            "forbidden",
+            INGEST,
+            Put("in/a.json", closed),
+            1,
+            ["permission", "in/a.json"],
+        ),
+        case(
+            "ingest",
+            "read a file",
+            "broken",
+            INGEST,
+            Put("in/a.json", unreadable),
+            1,
+            ["nput/output error", "in/a.json"],
+        ),
+        case(
+            "ingest",
+            "read a state",
+            "broken",
+            INGEST,
+            Put("in/state.json", unreadable),
+            1,
+            ["nput/output error", "in/state.json"],
+        ),
+        case(
+            "ingest",
+            "read a file",
+            "gzip cut",
+            INGEST,
+            Put("in/c.json.gz", cut),
+            1,
+            ["cut short", "in/c.json.gz"],
+        ),
+        case(
+            "ingest",
+            "read a file",
+            "garbled",
+            INGEST,
+            Put("in/c.json.gz", garbled),
+            1,
+            ["damaged", "in/c.json.gz"],
+        ),
+        case("ingest", "write events", "forbidden", INGEST, Forbid("out"), 4, ["permission", "/out/"]),
+        case("ingest", "write events", "limit", INGEST, Limit(2), 3, ["File too large", "/out/"]),
+        case("ingest", "write events", "in the way", INGEST, Put("out", a_file), 3, ["directory", "/out/"]),
+        case(
+            "ingest",
+            "write rejects",
+            "forbidden",
+            INGEST,
+            Forbid("rejects"),
+            4,
+            ["permission", "/rejects/"],
+        ),
+        case(
+            "ingest",
+            "write rejects",
+            "in the way",
+            INGEST,
+            Put("rejects", a_file),
+            3,
+            ["directory", "/rejects/"],
+        ),
+        case(
+            "ingest",
+            "write the ledger",
+            "forbidden",
+            INGEST,
+            Forbid("out.ledger"),
+            4,
+            ["permission", "out.ledger/"],
+        ),
+        case(
+            "ingest",
+            "write the ledger",
+            "in the way",
+            INGEST,
+            Put("out.ledger", a_file),
+            3,
+            ["directory", "out.ledger/"],
+        ),
+        case(
+            "ingest",
+            "write stdout",
+            "full",
+            "exec \"$0\" ingest in --to - --no-ledger --max-age none > /dev/full",
+            Script,
+            3,
+            [FULL, "writing events"],
+        ),
+        case(
+            "ingest",
+            "write stdout",
+            "hang up",
+            "\"$0\" ingest in --to - --no-ledger --max-age none --summary none | true; exec \"$0\" normalize in/a.json",
+            Script,
+            0,
+            ["", ""],
+        ),
+        case(
+            "ledger show",
+            "open the ledger",
+            "missing",
+            "exec \"$0\" ledger show no/such",
+            Script,
+            3,
+            ["", "no/such"],
+        ),
+        case(
+            "ledger show",
+            "write stdout",
+            "full",
+            "\"$0\" ingest in --to out --max-age none --summary none; exec \"$0\" ledger show out.ledger > /dev/full",
+            Script,
+            3,
+            [FULL, ""],
+        ),
+    ];
+    if !nobody_can_run() {
+        println!("cells of permissions are left out: {} cannot be run by another user", binary().display());
+        cases.retain(|case| !matches!(case.fault, "forbidden"));
+    }
+    cases
+}
+
+fn root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+}
+
+fn as_nobody(command: &mut Command) -> &mut Command {
+    if root() { command.uid(NOBODY).gid(NOBODY) } else { command }
+}
+
+fn nobody_can_run() -> bool {
+    let mut command = Command::new(binary());
+    as_nobody(command.arg("--version").stdout(Stdio::null())).status().is_ok_and(|status| status.success())
+}
+
+/// What all work on.
+fn inputs() -> tempfile::TempDir {
+    let at = tempfile::tempdir().unwrap();
+    let path = |name: &str| at.path().join(name);
+    for name in ["in", "kept", "out", "rejects", "out.ledger"] {
+        fs::create_dir(path(name)).unwrap();
+        fs::set_permissions(path(name), Permissions::from_mode(0o777)).unwrap();
+    }
+    fs::set_permissions(at.path(), Permissions::from_mode(0o777)).unwrap();
+    fs::write(path("in/a.json"), records(60, 1)).unwrap();
+    fs::write(path("in/b.json"), format!("{}no record\n", records(20, 2))).unwrap();
+    fs::write(path("in/c.json.gz"), gzip(records(500, 3))).unwrap();
+    fs::write(path("in/state.json"), records(3, 5)).unwrap();
+    fs::write(path("in/many.json"), "no record\n".repeat(200)).unwrap();
+    dated(&path("in"));
+    at
+}
+
+/// Gives all files one time: outputs are called after it.
+fn dated(directory: &Path) {
+    for entry in directory.read_dir().unwrap() {
+        let file = fs::File::options().append(true).open(entry.unwrap().path()).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+    }
+}
+
+fn run(case: &Case, at: &Path, spoiled: bool) -> Output {
+    let script = case.script.replace("in/big.json", "in/c.json.gz in/c.json.gz in/c.json.gz");
+    let limit = match case.spoil {
+        Spoil::Limit(blocks) if spoiled => format!("trap '' XFSZ; ulimit -f {blocks}; "),
+        _ => String::new(),
+    };
+    let mut command = program(None, &[]);
+    let environment: Vec<_> =
+        command.get_envs().map(|(key, value)| (key.to_owned(), value.map(ToOwned::to_owned))).collect();
+    command = Command::new("bash");
+    command.args(["-c", &format!("{limit}{script}")]).arg(binary()).current_dir(at).env_clear();
+    for (key, value) in environment {
+        command.env(key, value.unwrap_or_default());
+    }
+    command.env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if case.fault == "forbidden" {
+        as_nobody(&mut command);
+    }
+    if matches!(case.spoil, Spoil::Signal) && spoiled {
+        return signalled(command.process_group(0).spawn().unwrap());
+    }
+    command.output().unwrap()
+}
+
+/// Ends the group of the shell after a while.
+fn signalled(child: std::process::Child) -> Output {
+    std::thread::sleep(Duration::from_millis(300));
+    // The program alone: the shell and what it is piped to or from wait for it.
+    let group = child.id().to_string();
+    let of_group = Command::new("pgrep").args(["-g", &group, "-x", "zoom-udm"]).output().unwrap();
+    for id in String::from_utf8_lossy(&of_group.stdout).split_whitespace() {
+        Command::new("kill").args(["-TERM", id]).status().unwrap();
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// All files but the inputs and the ledger, which has times in it; without where they are, which rejects say.
+fn left(at: &Path) -> BTreeMap<String, Vec<u8>> {
+    let here = at.display().to_string();
+    let mut all = files(at);
+    all.retain(|name, _| {
+        !name.starts_with("in/") && !name.contains(".ledger") && !name.contains(".zoom-udm-lock")
+    });
+    for (name, bytes) in &mut all {
+        if name.starts_with("rejects/") {
+            *bytes = gunzip(bytes).replace(&here, "").into_bytes();
+        }
+    }
+    all
+}
+
+pub fn cells() -> Vec<Cell> {
+    let mut cells: Vec<_> = (0..cases().len())
+        .map(|index| {
+            let case = &cases()[index];
+            let (verb, place, fault) = (case.verb, case.place, case.fault);
+            Cell { verb, place, fault, lasting: true, run: Box::new(move || met(&cases()[index])) }
+        })
+        .collect();
+    cells.extend(collects());
+    cells
+}
+
+fn met(case: &Case) -> Seen {
+    let at = inputs();
+    let path = |name: &str| at.path().join(name);
+    let away = path("away");
+    match case.spoil {
+        Spoil::Forbid(name) => fs::set_permissions(path(name), Permissions::from_mode(0o555)).unwrap(),
+        Spoil::Put(name, put) => {
+            if path(name).is_file() {
+                fs::copy(path(name), &away).unwrap();
+            } else if path(name).is_dir() && name != "in" {
+                fs::remove_dir(path(name)).unwrap();
+            }
+            put(&path(name));
+        }
+        _ => {}
+    }
+    let output = run(case, at.path(), true);
+    let words = case.words.map(|word| [word]);
+    let seen = Seen::of(&output).expect(&[case.code]).naming(&[&words[0], &words[1]]);
+    match case.spoil {
+        Spoil::Forbid(name) => fs::set_permissions(path(name), Permissions::from_mode(0o777)).unwrap(),
+        Spoil::Put("in", _) => fs::set_permissions(path("in"), Permissions::from_mode(0o777)).unwrap(),
+        Spoil::Put(name, _) => {
+            fs::remove_file(path(name)).unwrap();
+            if away.exists() {
+                fs::copy(&away, path(name)).unwrap();
+                fs::remove_file(&away).unwrap();
+            }
+        }
+        _ => {}
+    }
+    dated(&path("in"));
+    let parts = left(at.path()).keys().any(|name| name.contains(".part"));
+    let seen = seen.and("something half done is left", !parts || case.verb == "ingest");
+    if matches!(case.spoil, Spoil::Script) {
+        // The script is what is wrong: there is nothing to run again.
+        return seen;
+    }
+    let clean = if matches!(case.spoil, Spoil::Signal) { return seen } else { run(case, at.path(), false) };
+    let (right_output, right) = undisturbed(case);
+    let well = left(at.path()) == right && clean.stdout == right_output.stdout;
+    let said = String::from_utf8_lossy(&clean.stderr).into_owned();
+    let names: Vec<_> = left(at.path()).into_keys().collect();
+    seen.and(&format!("a clean run gives something else: {names:?}: {said}"), well).and(
+        &format!("a clean run ends with {:?}: {said}", clean.status),
+        clean.status.code().is_some_and(|code| code < 2),
+    )
+}
+
+fn undisturbed(case: &Case) -> (Output, BTreeMap<String, Vec<u8>>) {
+    let at = inputs();
+    let output = run(case, at.path(), false);
+    (output, left(at.path()))
+}
+
+/// Files of the collector: data, state, metrics, the secret.
+fn collects() -> Vec<Cell> {
+    type Put = fn(&World) -> Vec<String>;
+    let cases: [(&'static str, &'static str, Put, i32, [&'static str; 2]); 5] = [
+        (
+            "put an object",
+            "in the way",
+            |world| {
+                a_file(&world.directory.as_ref().unwrap().path().join("logs"));
+                vec![]
+            },
+            3,
+            ["directory", "/logs/"],
+        ),
+        (
+            "write the state",
+            "in the way",
+            |world| {
+                a_file(&world.directory.as_ref().unwrap().path().join("state"));
+                vec![]
+            },
+            3,
+            ["directory", "/state/"],
+        ),
+        ("write metrics", "full", |_| vec!["--metrics".into(), "/dev/full".into()], 3, [FULL, "--metrics"]),
+        (
+            "write metrics",
+            "missing",
+            |_| vec!["--metrics".into(), "/no/such/file".into()],
+            3,
+            ["No such file", "--metrics"],
+        ),
+        (
+            "read the secret",
+            "missing",
+            |_| vec!["SECRET".into()],
+            2,
+            ["No such file", "ZOOM_CLIENT_SECRET_FILE"],
+        ),
+    ];
+    let cells = cases.into_iter().map(|(place, fault, put, code, words)| {
+        let run = Box::new(move || {
+            let world = || {
+                let world = World::of_files(NOW).with("PAGE_SIZE", "20");
+                world.zoom.add(spread(0, 60, world.now() - 2 * DAY..world.now()));
+                world
+            };
+            let mut spoiled = world();
+            let more = put(&spoiled);
+            if more == ["SECRET"] {
+                spoiled.environment.insert("ZOOM_CLIENT_SECRET", String::new());
+                spoiled.environment.insert("ZOOM_CLIENT_SECRET_FILE", "/no/such/file".into());
+            }
+            let arguments: Vec<_> =
+                more.iter().map(String::as_str).filter(|word| *word != "SECRET").collect();
+            let run = spoiled.collect(&arguments);
+            let seen = Seen::new(run.code, run.said).expect(&[code]).naming(&[&[words[0]], &[words[1]]]);
+            let root = spoiled.directory.as_ref().unwrap().path().to_owned();
+            for name in ["logs", "state"] {
+                if root.join(name).is_file() {
+                    fs::remove_file(root.join(name)).unwrap();
+                }
+            }
+            spoiled.environment.remove("ZOOM_CLIENT_SECRET");
+            spoiled.environment.remove("ZOOM_CLIENT_SECRET_FILE");
+            let code = spoiled.collect(&[]).code;
+            let seen = seen.and("the clean run failed", code == 0);
+            static RIGHT: OnceLock<Days> = OnceLock::new();
+            let right = RIGHT.get_or_init(|| {
+                let world = world();
+                world.collect(&[]).expect(0);
+                lines(&world)
+            });
+            seen.and("a clean run gives other objects", lines(&spoiled) == *right)
+        });
+        Cell { verb: "collect", place, fault, lasting: true, run: run as Box<dyn FnOnce() -> Seen + Send> }
+    });
+    cells.collect()
+}

@@ -1,0 +1,164 @@
+//! The matrix of faults: what a cell is, how all are run, and how their outcomes are shown.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test uses its own part"
+)]
+
+pub mod collects;
+pub mod feed;
+pub mod files;
+pub mod service;
+pub mod storage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Output;
+use std::sync::Mutex;
+
+/// Most cells wait for a timeout, not for a processor.
+const AT_ONCE: usize = 12;
+
+/// A fault at a place, met by a verb.
+pub struct Cell {
+    pub verb: &'static str,
+    pub place: &'static str,
+    pub fault: &'static str,
+    /// Whether it stays, or strikes once.
+    pub lasting: bool,
+    pub run: Box<dyn FnOnce() -> Seen + Send>,
+}
+
+/// What came of it.
+pub struct Seen {
+    /// The exit code, or the status of the answer.
+    pub code: i32,
+    pub wrong: Vec<String>,
+    pub said: String,
+}
+
+impl Seen {
+    pub fn new(code: i32, said: impl Into<String>) -> Self {
+        let said = said.into();
+        let panicked = said.contains("panicked");
+        let wrong = panicked.then(|| "it panicked".into()).into_iter().collect();
+        Self { code, wrong, said }
+    }
+
+    pub fn of(output: &Output) -> Self {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self::new(output.status.code().unwrap_or(-1), said)
+    }
+
+    /// One of these codes is what the README says.
+    pub fn expect(mut self, codes: &[i32]) -> Self {
+        if !codes.contains(&self.code) {
+            self.wrong.push(format!("code {}, not one of {codes:?}", self.code));
+        }
+        self
+    }
+
+    /// The message has one of each of these: the cause, the place. Nothing needs to be said where all went well.
+    pub fn naming(mut self, each: &[&[&str]]) -> Self {
+        if self.code == 0 || self.code == 200 {
+            return self;
+        }
+        for words in each {
+            if !words.is_empty() && !words.iter().any(|word| self.said.contains(word)) {
+                self.wrong.push(format!("it names none of {words:?}"));
+            }
+        }
+        self
+    }
+
+    /// What must hold, such as after a clean run.
+    pub fn and(mut self, what: &str, holds: bool) -> Self {
+        if !holds {
+            self.wrong.push(what.to_owned());
+        }
+        self
+    }
+}
+
+type Row = (&'static str, &'static str);
+
+/// Runs all cells, prints the matrix, and says what is wrong.
+pub fn run(cells: Vec<Cell>) -> Vec<String> {
+    let only = std::env::var("FAULTS").unwrap_or_default();
+    let chosen = |cell: &Cell| format!("{} {} {}", cell.verb, cell.place, cell.fault).contains(&only);
+    let queue = Mutex::new(cells.into_iter().filter(chosen).collect::<Vec<_>>().into_iter());
+    let (shown, wrong) = (Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(Cell { verb, place, fault, lasting, run }) = queue.lock().unwrap().next() else {
+                        return;
+                    };
+                    let seen = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|why| {
+                        let text = why.downcast_ref::<String>().cloned().unwrap_or_default();
+                        Seen {
+                            code: -1,
+                            wrong: vec![format!("the test gave up: {text}")],
+                            said: String::new(),
+                        }
+                    });
+                    let well = seen.wrong.is_empty();
+                    shown.lock().unwrap().insert(((verb, place), fault, lasting), (seen.code, well));
+                    let how = if lasting { "lasting" } else { "once" };
+                    if !well {
+                        let Seen { wrong: why, said, .. } = seen;
+                        let text = format!("{verb}, {place}, {fault}, {how}: {}\n{said}", why.join("; "));
+                        wrong.lock().unwrap().push(text);
+                    } else if !only.is_empty() {
+                        println!("{verb}, {place}, {fault}, {how}: {}\n{}", seen.code, seen.said);
+                    }
+                }
+            });
+        }
+    });
+    println!("{}", table(&shown.into_inner().unwrap()));
+    wrong.into_inner().unwrap()
+}
+
+/// A table for each verb: a row a place, a column a fault; in it the code where the fault struck once, and where it
+/// stayed. `!` marks what is wrong.
+fn table(shown: &BTreeMap<(Row, &str, bool), (i32, bool)>) -> String {
+    let mut text = String::new();
+    let verbs: BTreeSet<_> = shown.keys().map(|((verb, _), ..)| *verb).collect();
+    for verb in verbs {
+        let of: Vec<_> = shown.keys().filter(|((of, _), ..)| *of == verb).collect();
+        let places: BTreeSet<_> = of.iter().map(|((_, place), ..)| *place).collect();
+        let faults: BTreeSet<_> = of.iter().map(|(_, fault, _)| *fault).collect();
+        let first = places.iter().map(|place| place.len()).max().unwrap_or(0).max(verb.len());
+        let cell = |place: &'static str, fault: &str| {
+            let one = |lasting| {
+                let seen = shown.iter().find(|(key, _)| **key == ((verb, place), fault, lasting));
+                seen.map_or("-".into(), |(_, (code, well))| format!("{code}{}", if *well { "" } else { "!" }))
+            };
+            match (one(false).as_str(), one(true).as_str()) {
+                ("-", "-") => String::new(),
+                (once, lasting) => format!("{once}/{lasting}"),
+            }
+        };
+        let _ = write!(text, "\n{verb:first$}");
+        for fault in &faults {
+            let _ = write!(text, " | {fault:^9}");
+        }
+        for place in &places {
+            let _ = write!(text, "\n{place:first$}");
+            for fault in &faults {
+                let _ = write!(text, " | {:^width$}", cell(place, fault), width = fault.len().max(9));
+            }
+        }
+        text.push('\n');
+    }
+    let (cells, wrong) = (shown.len(), shown.values().filter(|(_, well)| !well).count());
+    text + &format!(
+        "\n{cells} cells, {wrong} wrong; once/lasting: the exit code or the status of the answer\n"
+    )
+}

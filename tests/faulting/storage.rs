@@ -1,0 +1,100 @@
+//! Faults of Cloud Storage, and what each of them must come to.
+
+use crate::collecting::support::gcs::{Act, Gcs, Refusal};
+
+/// How a fault counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It may go well in a moment.
+    Passing,
+    /// The credentials are not taken, or not for this.
+    Access,
+}
+
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub name: &'static str,
+    pub act: Act,
+    pub kind: Kind,
+    /// One of these words names it.
+    pub words: &'static [&'static str],
+}
+
+/// A page that a proxy puts in the place of an answer.
+const PAGE: &str = "<!doctype html><html><body><p>Please log in</p></body></html>";
+
+const fn fault(name: &'static str, act: Act, kind: Kind, words: &'static [&'static str]) -> Fault {
+    Fault { name, act, kind, words }
+}
+
+const ENDED: &[&str] = &["onnection", "ended", "reset", "closed", "before message completed", "cut"];
+const SILENT: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
+
+pub static FAULTS: [Fault; 12] = [
+    fault("reset", Act::Reset, Kind::Passing, ENDED),
+    fault("lost", Act::ResetAfter, Kind::Passing, ENDED),
+    fault("hang", Act::Hang, Kind::Passing, SILENT),
+    fault("stall", Act::Stall, Kind::Passing, SILENT),
+    fault("cut", Act::Cut, Kind::Passing, ENDED),
+    fault("429", Act::Status(429), Kind::Passing, &["429"]),
+    fault("500", Act::Status(500), Kind::Passing, &["500"]),
+    fault("503", Act::Status(503), Kind::Passing, &["503"]),
+    fault("401", Act::Status(401), Kind::Access, &["401", "credentials"]),
+    fault("403", Act::Status(403), Kind::Access, &["403", "permission"]),
+    fault("html", Act::Body(200, PAGE), Kind::Passing, &["something else answers"]),
+    fault("json", Act::Body(200, "{\"kind\":\"?\"}"), Kind::Passing, &["something else answers"]),
+];
+
+/// Requests that are spoiled.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub name: &'static str,
+    pub method: &'static str,
+    pub part: &'static str,
+    /// What a message about it holds.
+    pub at: &'static str,
+}
+
+impl Place {
+    pub const fn new(name: &'static str, method: &'static str, part: &'static str, at: &'static str) -> Self {
+        Self { name, method, part, at }
+    }
+
+    /// Whether the program has no use for what the fault spoils: the body of an answer to a PUT, what a DELETE is
+    /// answered beside its status.
+    pub fn shrugs(&self, fault: &Fault) -> bool {
+        match self.method {
+            "GET" | "LIST" | "POST" => false,
+            "DELETE" => matches!(fault.name, "cut" | "stall" | "html" | "json"),
+            _ => matches!(fault.name, "cut" | "stall"),
+        }
+    }
+
+    /// Whether the fault is worth a cell of its own here.
+    fn fits(&self, fault: &Fault) -> bool {
+        let reads = matches!(self.method, "GET" | "LIST" | "HEAD");
+        match fault.name {
+            "500" | "json" => self.method == "LIST",
+            "lost" => !reads,
+            _ => !self.shrugs(fault),
+        }
+    }
+
+    /// Has the fault strike here.
+    pub fn spoil(&self, gcs: &Gcs, fault: &Fault, lasting: bool) {
+        let refusal = Refusal::acting(self.method, self.part, fault.act.clone());
+        let times = if lasting { u32::MAX } else { 1 };
+        gcs.lock().faults.refusals.push(Refusal { times, ..refusal });
+    }
+}
+
+/// Each place with each fault that fits it, once and lasting.
+pub fn each(places: &[Place]) -> impl Iterator<Item = (Place, &'static Fault, bool)> + '_ {
+    places.iter().flat_map(|place| {
+        let fitting = FAULTS.iter().filter(move |fault| place.fits(fault));
+        fitting.flat_map(move |fault| [false, true].map(|lasting| (*place, fault, lasting)))
+    })
+}
+
+/// What a service is tried with: it does as the verbs do, but for its answers.
+pub const SERVED: [&str; 4] = ["hang", "503", "401", "403"];

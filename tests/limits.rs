@@ -1,0 +1,188 @@
+//! What comes from elsewhere and means harm: names that lead out of a directory, links, texts that steer a terminal,
+//! bodies too deep or too large. (Bombs and bad records: `bad_input`, `ingest`, `serve_normalize`.)
+#![cfg(all(feature = "serve", unix))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "a test that cannot go on fails, and a list is read in one piece"
+)]
+
+mod collecting;
+mod serving;
+
+use collecting::support::{BRISK, files, ingest, program, records};
+use collecting::*;
+use serving::Server;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+const AGE: [&str; 2] = ["--max-age", "none"];
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn objects_whose_names_lead_out_of_the_directory_stay_within() {
+    let gcs = Gcs::start();
+    let names = [
+        "logs/../../../evil.json",
+        "logs/..",
+        "logs/../..",
+        "logs//evil.json",
+        "logs//etc/evil.json",
+        "logs/./evil.json",
+        "logs/a/../../evil.json",
+        "logs/..\\..\\evil.json",
+        "logs/%2e%2e/evil.json",
+        "logs/.zoom-udm-lock",
+        "logs/nul\u{1}l.json",
+    ];
+    for (number, name) in names.into_iter().enumerate() {
+        gcs.seed("zoom", name, records(3, number as u64));
+    }
+    let at = tempfile::tempdir().unwrap();
+    let deep = at.path().join("a/b/c");
+    let [to, rejects] = ["out", "rejects"].map(|name| deep.join(name));
+    let arguments = ["gs://zoom/logs/", "--to", text(&to), "--rejects", text(&rejects)];
+    let output = ingest(Some(&gcs), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let all = files(at.path());
+    let outside: Vec<_> = all.keys().filter(|name| !name.starts_with("a/b/c/out")).collect();
+    assert!(outside.is_empty(), "{outside:?}");
+    let events = all.iter().filter(|(name, _)| name.starts_with("a/b/c/out/") && name.ends_with(".gz"));
+    let count: usize = events.map(|(_, bytes)| gunzip(bytes).lines().count()).sum();
+    assert_eq!(count, 3 * names.len());
+}
+
+#[test]
+fn links_are_followed_to_files_alone_and_never_written_through() {
+    let at = tempfile::tempdir().unwrap();
+    let path = |name: &str| at.path().join(name);
+    for name in ["in", "elsewhere/more", "out"] {
+        fs::create_dir_all(path(name)).unwrap();
+    }
+    fs::write(path("elsewhere/file.json"), records(2, 1)).unwrap();
+    fs::write(path("elsewhere/more/file.json"), records(5, 2)).unwrap();
+    symlink(path("elsewhere/file.json"), path("in/link.json")).unwrap();
+    symlink(path("elsewhere/more"), path("in/directory")).unwrap();
+    symlink(path("in"), path("in/round")).unwrap();
+    symlink(path("nowhere"), path("in/dangling.json")).unwrap();
+    let (from, to) = (path("in"), path("out"));
+    let arguments = [&[text(&from), "--to", text(&to)], &AGE[..]].concat();
+    let output = ingest(None, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: Vec<_> = files(&path("out")).into_iter().filter(|(name, _)| name.ends_with(".gz")).collect();
+    assert_eq!((made.len(), gunzip(&made[0].1).lines().count()), (1, 2), "the linked file, once");
+    // Somebody puts a link where an output will be.
+    fs::remove_dir_all(path("out.ledger")).unwrap();
+    fs::remove_file(path("out").join(&made[0].0)).unwrap();
+    symlink(path("target"), path("out").join(&made[0].0)).unwrap();
+    let output = ingest(None, &arguments);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(!path("target").exists(), "it was written through a link");
+}
+
+/// Clears the screen, sets the title, turns the direction of the text, by all the ways that terminals know.
+const ATTACK: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{7f}\r\u{8}\u{202e}\u{200b}";
+
+#[track_caller]
+fn steers_nothing(what: &str, said: &[u8]) {
+    let said = String::from_utf8_lossy(said);
+    let found = said.chars().find(|c| c.is_control() && *c != '\n' || ('\u{200b}'..='\u{202e}').contains(c));
+    assert!(found.is_none(), "{what}: {found:?} in {said:?}");
+    assert!(!said.is_empty(), "{what} says nothing");
+}
+
+#[test]
+fn nothing_steers_the_terminal_of_who_looks() {
+    let at = tempfile::tempdir().unwrap();
+    let source = at.path().join("in");
+    fs::create_dir(&source).unwrap();
+    let name = format!("{ATTACK}.json");
+    fs::write(
+        source.join(OsStr::new(&name)),
+        format!("{}\n{{\"time\":{}}}\n{ATTACK}\n", records(1, 1), serde_json::json!(ATTACK)),
+    )
+    .unwrap();
+    let run = |arguments: &[&str]| program(None, arguments).output().unwrap();
+    let from = text(&source);
+    let to = at.path().join("out");
+    let normalized = run(&["normalize", from]);
+    steers_nothing("the rejects of normalize", &normalized.stderr);
+    steers_nothing("a file that is not there", &run(&["normalize", &format!("no/{ATTACK}")]).stderr);
+    steers_nothing("what explain shows", &run(&["explain", &format!("{from}/{name}")]).stdout);
+    let feed = [&["ingest", from, "--to", text(&to)], &AGE[..], &BRISK].concat();
+    steers_nothing("a dry run", &run(&[&feed[..], &["--dry-run"]].concat()).stdout);
+    let ran = run(&feed);
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
+    let ledger = at.path().join("out.ledger");
+    let ledger = text(&ledger);
+    steers_nothing("ledger show", &run(&["ledger", "show", ledger]).stdout);
+    for file in files(&to).keys().filter(|name| name.ends_with(".gz")) {
+        fs::remove_file(to.join(file)).unwrap();
+    }
+    let verified = run(&["ledger", "verify", ledger, "--max-age", "none"]);
+    assert_eq!(verified.status.code(), Some(1));
+    steers_nothing("ledger verify", &verified.stdout);
+    let forgotten = run(&["ledger", "forget", ledger, "**"]);
+    steers_nothing("ledger forget", &forgotten.stdout);
+    assert!(String::from_utf8_lossy(&forgotten.stdout).contains("forgot"));
+}
+
+#[test]
+fn nothing_that_zoom_says_steers_the_terminal_of_who_looks() {
+    let world = World::new(NOW);
+    let message = serde_json::json!({"code": 5001, "message": ATTACK, "errors": [{"field": ATTACK, "message": ATTACK}]});
+    world.zoom.add(spread(0, 20, world.now() - 3 * DAY..world.now()));
+    world.zoom.rule(Only::touching("2023-11-14"), When::Always, Act::Answer(404, message.to_string()));
+    let run = |arguments: &[&str]| {
+        world.program(&[arguments, &["--retries", "1", "--first-pause", "1ms"]].concat()).output().unwrap()
+    };
+    let collected = run(&["collect", "--since", "3d", "--trace-http"]);
+    // Where it is no terminal, the log is JSON.
+    let said = String::from_utf8_lossy(&collected.stderr).into_owned();
+    let told: Vec<_> = said.lines().filter(|line| !line.starts_with('{')).collect();
+    steers_nothing("collect", told.join("\n").as_bytes());
+    let status = run(&["collect", "status"]).stdout;
+    steers_nothing("collect status", &status);
+    world.zoom.heal();
+    world.zoom.pages_fail(When::Always, Act::Answer(404, message.to_string()));
+    let check = run(&["check"]).stdout;
+    steers_nothing("check", &check);
+    assert!(String::from_utf8_lossy(&check).contains("owned"), "what Zoom said is shown");
+}
+
+#[test]
+fn pushes_that_are_too_deep_or_too_large_are_refused_and_harm_nobody() {
+    let gcs = Gcs::start();
+    let mut command = program(Some(&gcs), &["serve", "--ingest", "--normalize", "--log-format", "json"]);
+    command.env("INGEST_FROM", "gs://zoom/logs/").env("INGEST_TO", "gs://udm/out/");
+    let server = Server::start(command);
+    let json = [("Content-Type", "application/json")];
+    let before = server.peak();
+    for deep in [
+        "[".repeat(1 << 20),
+        "{\"message\":".repeat(1 << 18),
+        format!("{{\"message\":{}1{}}}", "[".repeat(5000), "]".repeat(5000)),
+    ] {
+        let answer = server.post("/ingest", &json, deep.as_bytes());
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    }
+    let large = vec![b' '; 40 << 20];
+    assert_eq!(server.post("/ingest", &json, &large).status, 413);
+    assert_eq!(server.post("/normalize", &[], &large).status, 413);
+    let long = "x".repeat(1 << 20);
+    assert!(matches!(server.post("/ingest", &[("X-Long", &long)], b"").status, 0 | 400 | 431));
+    assert!(matches!(server.get(&format!("/{long}")).status, 0 | 400 | 414 | 431));
+    let grown = server.peak() - before;
+    assert!(grown < 150 << 10, "{grown} KiB more");
+    assert_eq!(server.post("/normalize", &[], records(2, 1).as_bytes()).status, 200);
+    steers_nothing("the log", server.said().as_bytes());
+}
