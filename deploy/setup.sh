@@ -25,7 +25,7 @@ May be given:
   --name NAME                       what all names begin with                 [zoom-udm]
   --schedule CRON                   when to collect, UTC                      [*/15 * * * *]
   --notify                          each new object is ingested at once; hourly, what was missed
-  --tasks N                         tasks of the backfill job                 [4]
+  --tasks N                         tasks of the backfill job, 1 to 16        [4]
   --ingress internal|all            from where the service can be reached     [internal]
   --feed-service-account EMAIL      SecOps' account may read the bucket
   --rotate-secret                   store the secret again, as a new version
@@ -107,7 +107,8 @@ fits --state-key "$state_key" '([A-Za-z0-9._=-]+/)+[A-Za-z0-9._=-]+[.]json' 'a p
 fits --zoom-account-id "$zoom_account_id" '[A-Za-z0-9_-]+' "an id of Zoom's"
 fits --zoom-client-id "$zoom_client_id" '[A-Za-z0-9_-]+' "an id of Zoom's"
 fits --name "$name" '[a-z][a-z0-9-]{0,18}[a-z0-9]' 'up to 20 small letters, digits and dashes'
-fits --tasks "$tasks" '[1-9][0-9]{0,3}' 'a number'
+# The service's first run makes a ledger of 16 parts, and tasks share it by parts.
+fits --tasks "$tasks" '[1-9]|1[0-6]' 'a number from 1 to 16'
 fits --ingress "$ingress" 'internal|all' 'internal or all'
 fits --feed-service-account "$feed_service_account" '[^ ,:@]+@[^ ,:@]+' 'an address without serviceAccount:'
 # A feed that reads the data would take the state and the events for logs, and may delete them.
@@ -232,12 +233,14 @@ settings=(
     "--set-secrets=/secrets/zoom-client-secret=$secret:latest"
 )
 
-# One instance: pushes that come while a run goes on join it or wait for the next, which elsewhere they could not. Cloud
-# Run checks who calls and then takes the signature off the token, so the program cannot check it again.
+# One instance: pushes that come while a run goes on join it or wait for the next, which elsewhere they could not. Its
+# processor is not taken away between requests: a run goes on when its caller has given up. Cloud Run checks who calls and
+# then takes the signature off the token, so the program cannot check it again.
 deploy_service() {
     follow 'run services' "$name" "${settings[@]}" \
         --args=serve,--collect,--ingest,--allow-unauthenticated \
-        --no-allow-unauthenticated "--ingress=$ingress" --concurrency=80 --max-instances=1 --timeout=600
+        --no-allow-unauthenticated "--ingress=$ingress" --concurrency=80 --max-instances=1 --timeout=600 \
+        --no-cpu-throttling
     grant "$push_member" roles/run.invoker '' 'run services' "$name"
     grant "$pubsub_agent" roles/iam.serviceAccountOpenIdTokenCreator '' 'iam service-accounts' "$push_account"
 }
@@ -283,6 +286,8 @@ schedule() { # NAME CRON
 }
 
 notify_of_objects() {
+    # Cloud Storage's agent is made when it is first asked for: until then nothing can be granted to it.
+    [ -n "$dry_run" ] || look storage service-agent || failed storage service-agent
     grant "$storage_agent" roles/pubsub.publisher '' 'pubsub topics' "$name-objects"
     if look storage buckets notifications list "gs://$bucket" --format=json &&
         printf '%s' "$seen" | grep -Fq "/projects/$project/topics/$name-objects\""; then

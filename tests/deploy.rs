@@ -20,7 +20,7 @@ const NEEDED: [&str; 6] = [
     "--zoom-client-id=client",
 ];
 /// Verbs of gcloud that leave all as it is.
-const LOOKS: [&str; 3] = ["describe", "get-iam-policy", "list"];
+const LOOKS: [&str; 4] = ["describe", "get-iam-policy", "list", "service-agent"];
 
 struct Ran {
     code: i32,
@@ -122,6 +122,9 @@ fn a_first_run_makes_everything_in_an_order_that_works_and_a_second_run_nothing(
         );
     }
     assert!(changes.iter().any(|call| call.contains("--schedule=*/15 * * * *")), "{changes:#?}");
+    // A run goes on when its caller has given up.
+    let deployed = changes.iter().find(|call| call.starts_with("run deploy zoom-udm")).unwrap();
+    assert!(deployed.contains("--no-cpu-throttling"), "{deployed}");
 
     let again = cloud.set_up(&ALL);
     assert_eq!(cloud.changes(), [""; 0]);
@@ -215,13 +218,12 @@ fn all_that_is_missing_or_wrong_is_named_at_once() {
     ] {
         assert!(ran.stderr.contains(&format!("{flag} is not given (nor {variable} set)")), "{}", ran.stderr);
     }
-    let wrong =
-        [&NEEDED[..], &["--tasks=none", "--state-key=zoom/operationlogs/state.json", "--ingress=some"]]
-            .concat();
+    let wrong = [&NEEDED[..], &["--tasks=17", "--state-key=zoom/operationlogs/state.json", "--ingress=some"]]
+        .concat();
     let ran = cloud.run(&wrong, &[("ZOOM_CLIENT_SECRET_FILE", "/nonexistent")], "");
     assert_eq!(ran.code, 2);
     for flag in [
-        "--tasks is",
+        "--tasks is '17'; expected a number from 1 to 16",
         "--state-key zoom/operationlogs/state.json lies within",
         "--ingress is",
         "cannot be read",

@@ -18,14 +18,19 @@ data "google_project" "this" {
   project_id = var.project
 }
 
+# Makes Cloud Storage's agent where there is none yet: until then nothing can be granted to it.
+data "google_storage_project_service_account" "agent" {
+  count      = var.notify ? 1 : 0
+  depends_on = [google_project_service.needed]
+}
+
 locals {
   number        = data.google_project.this.number
   location      = var.location != "" ? var.location : var.region
   output_bucket = var.output_bucket != "" ? var.output_bucket : var.bucket
   apart         = local.output_bucket != var.bucket
 
-  pubsub_agent  = "serviceAccount:service-${local.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  storage_agent = "serviceAccount:service-${local.number}@gs-project-accounts.iam.gserviceaccount.com"
+  pubsub_agent = "serviceAccount:service-${local.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
   # Cloud Run's address of a service, known before there is one.
   url = "https://${var.name}-${local.number}.${var.region}.run.app"
 

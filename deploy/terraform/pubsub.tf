@@ -114,7 +114,7 @@ resource "google_pubsub_topic_iam_member" "objects" {
   count  = var.notify ? 1 : 0
   topic  = google_pubsub_topic.objects[0].name
   role   = "roles/pubsub.publisher"
-  member = local.storage_agent
+  member = data.google_storage_project_service_account.agent[0].member
 }
 
 resource "google_cloud_scheduler_job" "objects" {

@@ -1,5 +1,6 @@
-# One instance: pushes that come while a run goes on join it or wait for the next, which elsewhere they could not. Cloud
-# Run checks who calls and then takes the signature off the token, so the program cannot check it again.
+# One instance: pushes that come while a run goes on join it or wait for the next, which elsewhere they could not. Its
+# processor is not taken away between requests: a run goes on when its caller has given up. Cloud Run checks who calls and
+# then takes the signature off the token, so the program cannot check it again.
 resource "google_cloud_run_v2_service" "this" {
   name                = var.name
   location            = var.region
@@ -17,7 +18,8 @@ resource "google_cloud_run_v2_service" "this" {
       image = var.image
       args  = ["serve", "--collect", "--ingest", "--allow-unauthenticated"]
       resources {
-        limits = { cpu = "1", memory = "1Gi" }
+        limits   = { cpu = "1", memory = "1Gi" }
+        cpu_idle = false
       }
       dynamic "env" {
         for_each = local.environment

@@ -92,6 +92,11 @@ variable "tasks" {
   description = "Tasks of the backfill job"
   type        = number
   default     = 4
+
+  validation {
+    condition     = var.tasks >= 1 && var.tasks <= 16 && floor(var.tasks) == var.tasks
+    error_message = "The service's first run makes a ledger of 16 parts, and tasks share it by parts: 1 to 16."
+  }
 }
 
 variable "ingress" {

@@ -88,6 +88,7 @@ def of_setup(calls):
                 told |= {key: flag[key] for key in ("tasks", "parallelism", "max-retries")} | {"timeout": flag["task-timeout"]}
             else:
                 told |= {key: flag[key] for key in ("concurrency", "max-instances", "timeout", "ingress")}
+                told["throttled"] = "no-cpu-throttling" not in flag
                 assert "no-allow-unauthenticated" in flag
             things["job" if "jobs" in words else "service", name] = told
         elif words.startswith("scheduler jobs create"):
@@ -95,7 +96,7 @@ def of_setup(calls):
         elif words.startswith("storage buckets notifications create"):
             things["notification", name] = {"topic": flag["topic"].split("/")[-1], "of": flag["event-types"], "prefix": flag["object-prefix"]}
         else:
-            verbs = ("describe", "get-iam-policy", "list", "secrets versions add")
+            verbs = ("describe", "get-iam-policy", "list", "secrets versions add", "storage service-agent")
             assert any(verb in words for verb in verbs), f"a call that nothing is held against: {call}"
     return things, grants
 
@@ -149,6 +150,7 @@ def of_terraform(module):
                 told |= {"tasks": str(outer["task_count"]), "parallelism": str(outer["parallelism"]), "max-retries": str(inner["max_retries"])}
             else:
                 ingress = {"INGRESS_TRAFFIC_INTERNAL_ONLY": "internal", "INGRESS_TRAFFIC_ALL": "all"}[body["ingress"]]
+                told["throttled"] = held["resources"][0].get("cpu_idle", True)
                 told |= {"concurrency": str(inner["max_instance_request_concurrency"]), "max-instances": str(inner["scaling"][0]["max_instance_count"]), "ingress": ingress}
             things["job" if job else "service", body["name"]] = told
         elif kind == "google_cloud_scheduler_job":

@@ -91,6 +91,8 @@ class Module:
             return self.value(self.locals[rest])
         if text == "data.google_project.this.number":
             return "123456789"
+        if text == "data.google_storage_project_service_account.agent.member":
+            return "serviceAccount:service-123456789@gs-project-accounts.iam.gserviceaccount.com"
         if text == "each.value":
             return self.each
         kind, name, attribute = text.split(".")

@@ -1,0 +1,161 @@
+//! What the project is made of: which crates, from where, and with which of them a build is the same everywhere.
+#![allow(clippy::panic, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::{ran, root};
+use regex::Regex;
+use std::fs::read_to_string;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Crates that come with a runtime, HTTP or TLS.
+const HEAVY: [&str; 15] = [
+    "aws-lc-rs",
+    "axum",
+    "futures",
+    "h2",
+    "hyper",
+    "mio",
+    "native-tls",
+    "object_store",
+    "openssl",
+    "reqwest",
+    "ring",
+    "rustls",
+    "socket2",
+    "tokio",
+    "tower",
+];
+
+/// The names of the crates that a build with some features links, as cargo tells them.
+fn crates(features: &[&str]) -> Vec<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .args(features)
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).expect("it is text");
+    let mut names: Vec<String> =
+        tree.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn heavy(features: &[&str]) -> Vec<String> {
+    crates(features).into_iter().filter(|name| HEAVY.contains(&name.as_str())).collect()
+}
+
+fn content(path: &str) -> String {
+    read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn the_library_alone_links_no_runtime_and_no_tls() {
+    assert_eq!(heavy(&["--no-default-features"]), [""; 0]);
+}
+
+#[test]
+fn the_command_line_for_files_links_no_runtime_and_no_tls() {
+    assert_eq!(heavy(&["--no-default-features", "--features", "cli"]), [""; 0]);
+}
+
+#[test]
+fn what_is_looked_for_is_found_where_it_is() {
+    let found = heavy(&[]);
+    for name in ["axum", "hyper", "object_store", "reqwest", "ring", "rustls", "tokio"] {
+        assert!(found.iter().any(|found| found == name), "{name} in {found:?}");
+    }
+    assert!(!found.iter().any(|name| name == "aws-lc-rs" || name.contains("openssl")), "{found:?}");
+}
+
+#[test]
+fn every_crate_comes_from_the_registry_with_its_checksum() {
+    let lock = content("Cargo.lock");
+    for package in
+        lock.split("[[package]]").skip(1).filter(|package| !package.contains("\"zoom-udm\"\nversion"))
+    {
+        assert!(
+            package.contains("source = \"registry+https://github.com/rust-lang/crates.io-index\""),
+            "{package}"
+        );
+        assert!(package.contains("checksum = \""), "{package}");
+    }
+}
+
+/// Every text in which a reader may find a command, but what is fetched or built.
+fn texts() -> Vec<PathBuf> {
+    let mut left = vec![root().to_owned()];
+    let mut found = Vec::new();
+    while let Some(directory) = left.pop() {
+        for entry in directory.read_dir().expect("the directory is there") {
+            let path = entry.expect("it can be read").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !["target", ".git", "fixtures", "try"].contains(&name.as_str())
+                    && !name.starts_with("mutants.out")
+                {
+                    left.push(path);
+                }
+            } else if path != root().join(file!()) && name != ".git" {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_that_resolves_crates_is_locked() {
+    let command =
+        Regex::new(r"\bcargo (\+\S+ )?(bench|build|check|clippy|doc|fetch|install|package|run|test|tree) ")
+            .expect("it is a pattern");
+    let mut loose = Vec::new();
+    for path in texts() {
+        let Ok(text) = read_to_string(&path) else { continue };
+        for (index, line) in text.lines().enumerate() {
+            // What is said in prose of a command, without its flags, stands in backquotes of its own.
+            let said = line.contains("`cargo ") && !line.contains(" --");
+            if command.is_match(line) && !line.contains("--locked") && !said {
+                loose.push(format!("{}:{}: {line}", path.display(), index + 1));
+            }
+        }
+    }
+    assert!(loose.is_empty(), "these say no --locked: {loose:#?}");
+}
+
+/// What stands between two texts.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("there is no {before:?}"));
+    rest.split_once(after).unwrap_or_else(|| panic!("there is no {after:?} behind {before:?}")).0
+}
+
+#[test]
+fn the_oldest_rust_is_the_same_wherever_it_is_said() {
+    let manifest = content("Cargo.toml");
+    let oldest = between(&manifest, "\nrust-version = \"", "\"");
+    assert!(content("README.md").contains(&format!("Rust ({oldest} or later")), "the README says {oldest}");
+    let minor = |version: &str| {
+        version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).expect("it is a version")
+    };
+    let image = content("deploy/Dockerfile");
+    assert!(
+        minor(between(&image, "FROM rust:", "-")) >= minor(oldest),
+        "the image's Rust is older than {oldest}"
+    );
+}
+
+#[test]
+fn the_version_is_told_and_has_its_place_in_the_changelog() {
+    let version = env!("CARGO_PKG_VERSION");
+    let told = String::from_utf8(ran(&["--version"], b"").out.events).expect("it is text");
+    let pattern = format!(r"^zoom-udm {}( \([0-9a-f]{{12}}(-dirty)?\))?\n$", regex::escape(version));
+    assert!(Regex::new(&pattern).expect("it is a pattern").is_match(&told), "{told:?}");
+    assert!(
+        content("CHANGELOG.md").contains(&format!("\n## [{version}] - ")),
+        "CHANGELOG.md has no {version}"
+    );
+}
