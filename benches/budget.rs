@@ -1,7 +1,7 @@
 //! How many instructions each stage takes a record, against what is stored in `benches/budget.tsv`:
 //!
-//!     cargo bench --bench budget --no-default-features --features cli
-//!     UPDATE_BUDGET=1 cargo bench --bench budget --no-default-features --features cli
+//!     cargo bench --locked --bench budget --no-default-features --features cli
+//!     UPDATE_BUDGET=1 cargo bench --locked --bench budget --no-default-features --features cli
 //!
 //! Instructions do not depend on what else the machine does, as times do: so this can be a gate. Needs valgrind. Each
 //! stage runs once and twice over its corpus, in processes of their own under valgrind; the difference is what one run

@@ -1,4 +1,4 @@
-//! Cost grows with the work, no faster: `cargo bench --bench growth`.
+//! Cost grows with the work, no faster: `cargo bench --locked --bench growth`.
 //!
 //! For each way in which a line can grow, times lines of 16 sizes up to 4 MiB and fits `time = a · bytes ^ slope`: 1 is
 //! linear. Then the worst line of 4 MiB that was thought of, against ordinary records, byte for byte. Fails where a

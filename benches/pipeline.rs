@@ -1,4 +1,4 @@
-//! The whole pipeline, bytes to bytes, in bytes of input a second: `cargo bench --bench pipeline`.
+//! The whole pipeline, bytes to bytes, in bytes of input a second: `cargo bench --locked --bench pipeline`.
 //!
 //! One thread and all of them, plain and gzip, beside the floors: parsing alone by `serde_json`, unpacking alone.
 

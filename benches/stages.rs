@@ -1,4 +1,4 @@
-//! Each stage by itself, in bytes of input a second, on the generated corpus: `cargo bench --bench stages`.
+//! Each stage by itself, in bytes of input a second, on the generated corpus: `cargo bench --locked --bench stages`.
 //!
 //! Every bench checks its answer against the plain twin before it is timed.
 

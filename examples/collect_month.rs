@@ -2,7 +2,7 @@
 //! for Zoom and Cloud Storage, and the figures of it.
 //!
 //! `collect_month [--days 30] [--per-day 60000] [--every 15m] [--latest 4h] [--bin PROGRAM]`; by default the program
-//! beside it. Build both with `cargo build --release --bin zoom-udm --example collect_month`.
+//! beside it. Build both with `cargo build --locked --release --bin zoom-udm --example collect_month`.
 
 #[path = "../tests/collecting/mod.rs"]
 mod collecting;

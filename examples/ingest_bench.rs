@@ -1,5 +1,5 @@
 //! The figures of the feed, against the stand-in on loopback:
-//! `cargo build --release && cargo run --release --example ingest_bench [throughput] [requests] [ledger]`.
+//! `cargo build --locked --release && cargo run --locked --release --example ingest_bench [throughput] [requests] [ledger]`.
 
 #![allow(clippy::panic, clippy::manual_is_multiple_of, reason = "a bench that cannot go on ends")]
 
@@ -84,7 +84,7 @@ fn run(server: &Gcs, arguments: &[&str]) -> Cost {
         .env("ZOOM_UDM_NOW", NOW)
         .stdout(Stdio::null());
     let started = Instant::now();
-    let Ok(mut child) = command.spawn() else { panic!("cargo build --release first") };
+    let Ok(mut child) = command.spawn() else { panic!("cargo build --locked --release first") };
     let status = format!("/proc/{}/status", child.id());
     let (mut peak, mut cpu) = (0, Duration::ZERO);
     let ended = loop {
@@ -309,6 +309,7 @@ async fn fill(server: &Gcs) {
             output: format!("{}-1700000000000000.ndjson.gz", listed.name.trim_end_matches(".json.gz")),
             attempts: 0,
             reason: String::new(),
+            lasting: false,
             next: 0,
         });
     }

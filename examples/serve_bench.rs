@@ -1,5 +1,5 @@
 //! What `POST /normalize` gives at several widths, against the same parser without HTTP:
-//! `cargo build --release && cargo run --release --example serve_bench [SECONDS]`.
+//! `cargo build --locked --release && cargo run --locked --release --example serve_bench [SECONDS]`.
 
 #![allow(clippy::cast_precision_loss, clippy::panic, reason = "a bench that cannot go on ends")]
 
