@@ -7,8 +7,8 @@ use regex::Regex;
 use std::path::Path;
 
 /// The rooms of each floor, from the ground. Those that are not built yet have their place.
-const FLOORS: [&[&str]; 11] = [
-    &["corpus", "json", "refusal"],
+const FLOORS: [&[&str]; 12] = [
+    &["corpus", "json", "refusal", "terminal"],
     &["time", "email", "clock"],
     &["record", "detail", "udm"],
     &["mapping"],
@@ -19,6 +19,7 @@ const FLOORS: [&[&str]; 11] = [
     &["ingest", "collect"],
     &["serve"],
     &["cli"],
+    &["fuzzing"],
 ];
 
 /// What `crate::` offers at its root: the ground floor's.
