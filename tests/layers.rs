@@ -4,23 +4,9 @@ mod common;
 
 use common::{files, root};
 use regex::Regex;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-
-/// The rooms of each floor, from the ground. Those that are not built yet have their place.
-const FLOORS: [&[&str]; 12] = [
-    &["corpus", "json", "refusal", "terminal"],
-    &["time", "email", "clock"],
-    &["record", "detail", "udm"],
-    &["mapping"],
-    &["normalize"],
-    &["store", "explain"],
-    &["halt"],
-    &["lease"],
-    &["ingest", "collect"],
-    &["serve"],
-    &["cli"],
-    &["fuzzing"],
-];
+use std::sync::LazyLock;
 
 /// What `crate::` offers at its root: the ground floor's.
 const ROOT_ITEMS: [&str; 2] = ["Reason", "Refusal"];
@@ -43,6 +29,14 @@ fn no_arrow_points_up() {
         );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_room_has_its_floor() {
+    let declared = Regex::new(r"(?m)^(?:pub )?mod (\w+);").expect("it is a pattern");
+    let lib = std::fs::read_to_string(root().join("src/lib.rs")).expect("it can be read");
+    let rooms: HashSet<&str> = declared.captures_iter(&lib).map(|room| room.extract::<1>().1[0]).collect();
+    assert_eq!(rooms, FLOORS.keys().map(String::as_str).collect());
 }
 
 #[test]
@@ -89,11 +83,19 @@ fn used(source: &str) -> Vec<String> {
     used
 }
 
+/// The floor of each room, as the table in the docs of `src/lib.rs` has it.
+static FLOORS: LazyLock<HashMap<String, u8>> = LazyLock::new(|| {
+    let docs = std::fs::read_to_string(root().join("src/lib.rs")).expect("it can be read");
+    let row = Regex::new(r"(?m)^//! \| (\d+) \| \[?`(\w+)`\]? \|").expect("it is a pattern");
+    row.captures_iter(&docs).map(|row| (row[2].to_owned(), row[1].parse().expect("it is a number"))).collect()
+});
+
 fn may_use(from: &str, to: &str) -> bool {
-    let floor = |room: &str| FLOORS.iter().position(|rooms| rooms.contains(&room));
-    let root_item = ROOT_ITEMS.contains(&to) || to.starts_with(char::is_uppercase);
-    let (Some(below), Some(above)) = (if root_item { Some(0) } else { floor(to) }, floor(from)) else {
-        return false;
-    };
-    from == to || below < above
+    if ROOT_ITEMS.contains(&to) || to.starts_with(char::is_uppercase) {
+        return true;
+    }
+    match (FLOORS.get(from), FLOORS.get(to)) {
+        (Some(above), Some(below)) => from == to || below < above,
+        _ => false,
+    }
 }
