@@ -179,15 +179,15 @@ impl<'o, P: Places + Default> Worker<'o, P> {
 
     /// One line, or value, of which nothing is known.
     fn unit(&mut self, bytes: &[u8], place: Range<usize>) {
-        let unit = &bytes[place.clone()];
-        let unit = unit.strip_suffix(b"\r").unwrap_or(unit);
+        let whole = &bytes[place.clone()];
+        let unit = whole.strip_suffix(b"\r").unwrap_or(whole);
         let most = self.emitter.options.max_line_bytes;
         if unit.len() > most {
             // With its carriage return, as what comes in parts has it.
             return self.emitter.refuse(bytes, place, too_long(most));
         }
         let place = place.start..place.start + unit.len();
-        let refusal = match std::str::from_utf8(unit) {
+        let refusal = match std::str::from_utf8(whole) {
             Ok(text) => return self.line(bytes, text, place.start),
             Err(error) => not_utf8(unit, error.valid_up_to()),
         };
