@@ -310,6 +310,26 @@ fn trickle<'s>(
 }
 
 #[test]
+fn who_reads_slowly_has_every_event_of_an_answer_that_ends_broken() {
+    let server = server(&[]);
+    // What is made of the last records is written in a small piece, of another size each time, while all buffers are full.
+    for records in (20_000..21_000).step_by(100) {
+        let input = support::records(records, 7) + "no record\n";
+        let expected = ran(&["normalize"], input.as_bytes()).out.events;
+        let mut stream = server.connect();
+        stream.write_all(&server.head("POST", "/normalize", &[], input.len())).unwrap();
+        stream.write_all(input.as_bytes()).unwrap();
+        let (mut bytes, mut piece) = (Vec::new(), vec![0; 256 << 10]);
+        while let Ok(read @ 1..) = stream.read(&mut piece) {
+            bytes.extend_from_slice(&piece[..read]);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let answer = Answer::parse(&bytes);
+        assert!(!answer.whole && answer.body == expected, "{} of {}", answer.body.len(), expected.len());
+    }
+}
+
+#[test]
 fn slow_bodies_keep_nobody_from_being_normalized() {
     let server = server(&[]);
     let mut slow: Vec<_> = (0..40).map(|_| server.connect()).collect();

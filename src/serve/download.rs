@@ -3,6 +3,7 @@
 use super::Service;
 use super::answer::{Notes, Severity};
 use super::normalizing::Wanted;
+use super::patience::Sent;
 use super::thread::Piece;
 use crate::normalize::Summary;
 use crate::refusal::Reason;
@@ -85,6 +86,7 @@ pub(super) fn long(
     ready: Vec<Piece>,
     answers: mpsc::Receiver<Piece>,
     wanted: Wanted,
+    sent: Sent,
 ) -> Response {
     let parts = Parts::new(form);
     let (content_type, notes) = (parts.content_type(), Notes::default());
@@ -96,10 +98,16 @@ pub(super) fn long(
         parts,
         frames: VecDeque::new(),
         ended: false,
+        sent,
         _wanted: wanted,
     };
     let frames = stream::try_unfold(state, |mut state| async move {
-        Ok::<_, io::Error>(state.next().await?.map(|frame| (frame, state)))
+        let frame = state.next().await;
+        if frame.is_err() {
+            // What came before the end is the caller's.
+            state.sent.all().await;
+        }
+        Ok::<_, io::Error>(frame?.map(|frame| (frame, state)))
     });
     let mut response = Response::new(Body::new(StreamBody::new(frames)));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
@@ -119,6 +127,7 @@ struct Sending {
     parts: Parts,
     frames: VecDeque<Frame<Bytes>>,
     ended: bool,
+    sent: Sent,
     _wanted: Wanted,
 }
 

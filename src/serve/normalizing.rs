@@ -10,7 +10,9 @@ use super::answer::{Answer, Severity};
 use super::download::{self, Form};
 use super::limits::{Broken, Held, Upload};
 use super::outlet::Outlet;
+use super::patience::Sent;
 use super::thread::{Outcome, Piece, Task};
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, TE};
@@ -41,8 +43,12 @@ const BEGUN: usize = 256 << 10;
 /// How long a request waits for its turn.
 const TURN: Duration = Duration::from_secs(20);
 
-pub(super) async fn normalize(State(service): State<Arc<Service>>, request: Request) -> Response {
-    match begin(&service, request).await {
+pub(super) async fn normalize(
+    State(service): State<Arc<Service>>,
+    Extension(sent): Extension<Sent>,
+    request: Request,
+) -> Response {
+    match begin(&service, sent, request).await {
         Ok(response) => response,
         Err(answer) => answer.into_response(),
     }
@@ -57,7 +63,7 @@ impl Drop for Wanted {
     }
 }
 
-async fn begin(service: &Arc<Service>, request: Request) -> Result<Response, Answer> {
+async fn begin(service: &Arc<Service>, sent: Sent, request: Request) -> Result<Response, Answer> {
     let Some(normalizing) = service.options.normalize.clone() else {
         return Ok(Answer::not_here().into_response());
     };
@@ -115,7 +121,7 @@ async fn begin(service: &Arc<Service>, request: Request) -> Result<Response, Ans
             }
         }
     }
-    Ok(download::long(service, form, ready, answers, wanted))
+    Ok(download::long(service, form, ready, answers, wanted, sent))
 }
 
 async fn turn(service: &Service) -> Result<OwnedSemaphorePermit, Answer> {

@@ -1,23 +1,38 @@
 //! A connection that ends when its other side takes nothing for too long: who reads slowly must not hold room for ever.
+//! And one that tells when all has gone out: hyper drops what it has not yet written when a body breaks off.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
+
+/// Tells of a connection that nothing is left to be written.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sent(Arc<Notify>);
+
+impl Sent {
+    /// Waits until all that an answer has said so far has gone out.
+    pub(super) async fn all(&self) {
+        self.0.notified().await;
+    }
+}
 
 pub(super) struct Patient {
     stream: TcpStream,
     patience: Duration,
+    sent: Sent,
     /// Runs while something waits to be taken.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    pub(super) fn new(stream: TcpStream, patience: Duration, sent: Sent) -> Self {
+        Self { stream, patience, sent, waiting: None }
     }
 
     fn watch<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -69,6 +84,8 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Asked for only when everything was written.
+        self.sent.0.notify_waiters();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -1,6 +1,6 @@
 //! Connections, their limits, and how all of it ends.
 
-use super::patience::Patient;
+use super::patience::{Patient, Sent};
 use super::{Peer, Service};
 use axum::Router;
 use hyper::body::Incoming;
@@ -60,8 +60,11 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let limits = &service.options.limits;
     let router = TowerToHyperService::new(router);
+    let sent = Sent::default();
+    let stream = Patient::new(stream, limits.idle_time, sent.clone());
     let handler = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(sent.clone());
         router.call(request)
     });
     let served = http1::Builder::new()
@@ -70,7 +73,7 @@ async fn connection(
         .max_header_size(limits.head)
         .max_headers(limits.headers)
         .max_buf_size((limits.head * 2).max(64 << 10))
-        .serve_connection(TokioIo::new(Patient::new(stream, limits.idle_time)), handler);
+        .serve_connection(TokioIo::new(stream), handler);
     tokio::pin!(served);
     tokio::select! {
         _ = served.as_mut() => return,
