@@ -71,10 +71,9 @@ fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
     Refusal::new(Reason::NotJson, message)
 }
 
-/// A JSON value's kind, with its article.
+/// The kind, with its article, of a JSON value that is no object.
 fn kind(value: &str) -> &'static str {
     match value.as_bytes().first() {
-        Some(b'{') => "an object",
         Some(b'[') => "an array",
         Some(b'"') => "a string",
         Some(b't' | b'f') => "a boolean",
