@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The rooms of each floor, from the ground. Those that are not built yet have their place.
 const FLOORS: [&[&str]; 12] = [
-    &["corpus", "json", "refusal", "terminal"],
+    &["corpus", "host", "json", "log", "refusal", "terminal"],
     &["time", "email", "clock"],
     &["record", "detail", "udm"],
     &["mapping"],
