@@ -207,7 +207,11 @@ fn limits(flags: &Flags) -> Limits {
 }
 
 fn normalizing(flags: &Flags) -> Result<Normalizing, Fault> {
-    Ok(Normalizing { options: flags.mapping.options()?, requests: flags.mapping.requests() })
+    Ok(Normalizing {
+        options: flags.mapping.options()?,
+        requests: flags.mapping.requests(),
+        default_to_now: flags.mapping.defaults_to_now(),
+    })
 }
 
 fn oidc(flags: &Flags) -> Result<Option<Oidc>, String> {
