@@ -34,6 +34,8 @@
 //! | 0 | `corpus` | made-up records for tests and benches |
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
+//! | 0 | `host` | whether a host is this very machine |
+//! | 0 | `log` | what is logged |
 //! | 1 | [`time`] | points in time: what a record may write, what an event carries |
 //! | 1 | `clock` | now, as runs see it; tests set it |
 //! | 1 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
@@ -90,10 +92,14 @@ pub mod fuzzing;
 #[cfg(feature = "gcs")]
 mod halt;
 #[cfg(feature = "gcs")]
+mod host;
+#[cfg(feature = "gcs")]
 pub mod ingest;
 mod json;
 #[cfg(feature = "gcs")]
 mod lease;
+#[cfg(all(feature = "cli", feature = "gcs"))]
+mod log;
 pub mod mapping;
 pub mod normalize;
 pub mod record;

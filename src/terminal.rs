@@ -20,14 +20,37 @@ pub(crate) fn line(line: &str) -> String {
     text(line).replace('\n', "\u{fffd}")
 }
 
+/// JSON with escapes for what is hidden: it says the same. All of that is in strings: elsewhere JSON is ASCII.
+pub(crate) fn json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_hidden(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                shown.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{line, text};
+    use super::{is_hidden, json, line, text};
 
     #[test]
     fn nothing_that_steers_is_left() {
         let attack = "a\u{1b}[2J\u{9b}31m\u{202e}b\r\u{7}é\nc";
         assert_eq!(text(attack), "a\u{fffd}[2J\u{fffd}31m\u{fffd}b\u{fffd}\u{fffd}é\nc");
         assert!(!line(attack).contains('\n'));
+    }
+
+    #[test]
+    fn json_steers_nothing_and_says_the_same() {
+        let text = "a\u{9b}31m\u{7f}\u{202e}\u{e0041}é\u{1b}]0;x\u{7}";
+        let shown = json(&serde_json::to_string(text).unwrap());
+        assert!(!shown.chars().any(is_hidden), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 }

@@ -10,17 +10,20 @@ use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
 use rsa::sha2::{Digest as _, Sha256};
 use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
-use support::gcs::Gcs;
+use support::gcs::{Act, Gcs, Refusal};
 use support::{program, records};
 
 /// Runs with a credentials file, all logs on; gives the code, how many events came, and all that was said.
 fn run(server: &Gcs, credentials: &Value) -> (Option<i32>, usize, String) {
+    run_feed(server, credentials, &["gs://zoom/", "--to", "-", "--no-ledger"])
+}
+
+fn run_feed(server: &Gcs, credentials: &Value, feed: &[&str]) -> (Option<i32>, usize, String) {
     let at = tempfile::tempdir().unwrap();
     let file = at.path().join("credentials.json");
     std::fs::write(&file, credentials.to_string()).unwrap();
     let host = server.host();
-    let feed = ["gs://zoom/", "--to", "-", "--no-ledger"];
-    let mut command = program(None, &[&["ingest"], &support::BRISK[..], &feed].concat());
+    let mut command = program(None, &[&["ingest"], &support::BRISK[..], feed].concat());
     let output = command
         .env("GOOGLE_APPLICATION_CREDENTIALS", file)
         .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{host}/"))
@@ -105,4 +108,46 @@ fn a_service_account_signs_with_its_key() {
     let broken = pem.replacen('M', "hush", 3);
     let (code, _, said) = run(&server, &credentials(&broken));
     assert!(code == Some(4) && !said.contains("hush") && silent(&said), "{said}");
+}
+
+#[test]
+fn credentials_go_to_no_other_machine_in_clear() {
+    let server = server();
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("credentials.json");
+    let login = json!({
+        "type": "authorized_user", "client_id": "somebody", "client_secret": "secret-hush", "refresh_token": "refresh-hush",
+    });
+    std::fs::write(&file, login.to_string()).unwrap();
+    // Leads here, too, and is not the address of this machine alone.
+    let elsewhere = format!("http://0.0.0.0:{}", server.address.port());
+    let here = format!("http://{}", server.host());
+    let names = ["CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", "CLOUDSDK_AUTH_TOKEN_HOST"];
+    for (storage, tokens, named) in [(&elsewhere, &here, names[0]), (&here, &elsewhere, names[1])] {
+        let mut command = program(None, &["ingest", "gs://zoom/", "--to", "-", "--no-ledger"]);
+        command.env("GOOGLE_APPLICATION_CREDENTIALS", &file).env(names[0], storage).env(names[1], tokens);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains(&format!("{named}: it would carry credentials in clear")), "{said}");
+    }
+    assert_eq!(server.lock().requests, 0);
+}
+
+#[test]
+fn who_cannot_open_a_destination_leaves_no_lease_behind() {
+    let server = server();
+    server.lock().bearer = Some("access-hush".into());
+    server.lock().refresh = Some("refresh-hush".into());
+    // A token each for what is read, for events and for rejects: the third is refused.
+    let refused = Refusal { after: 2, ..Refusal::acting("POST", "token", Act::Status(400)) };
+    server.lock().faults.refusals.push(refused);
+    let login = json!({
+        "type": "authorized_user", "client_id": "somebody", "client_secret": "secret-hush", "refresh_token": "refresh-hush",
+    });
+    let feed = ["gs://zoom/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"];
+    let (code, _, said) = run_feed(&server, &login, &feed);
+    assert_eq!((code, server.lock().struck), (Some(4), 1), "{said}");
+    let leases = server.all("udm", "out.ledger/lease");
+    assert!(leases.values().all(|lease| lease == r#"{"holder":null,"until":0}"#), "{leases:?}");
 }

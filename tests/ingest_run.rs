@@ -81,6 +81,57 @@ fn following_reads_what_comes_later() {
 }
 
 #[test]
+fn following_that_is_stopped_exits_75_whatever_was_rejected() {
+    let server = Gcs::start();
+    server.seed("zoom", "logs/1.json", format!("{}no record\n", records(1, 1)));
+    let run = start(Some(&server), &[&FEED[..], &["--follow", "--every", "30s"]].concat());
+    until("the first round is through", || {
+        let leases = server.all("udm", "out.ledger/lease");
+        leases.len() == 16 && leases.values().all(|lease| lease == r#"{"holder":null,"until":0}"#)
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    let ended = Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap();
+    assert!(ended.success());
+    let (code, summary) = outcome(&run.wait_with_output().unwrap());
+    assert_eq!((code, &summary["rejects"]), (75, &1.into()), "{summary}");
+}
+
+#[test]
+fn what_is_removed_is_in_the_ledger_though_another_run_takes_over() {
+    let server = Gcs::start();
+    for number in 0..150 {
+        server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(1, number)));
+    }
+    server.lock().faults.latency = Some(Duration::from_millis(10));
+    // The ledger is written every half a second: what is done until then is marked in memory alone.
+    let flags = ["--delete", "transferred", "--lease", "2s", "--checkpoint", "1m", "--concurrency", "2"];
+    let run = program(Some(&server), &[&["ingest"], &FEED[..], &flags].concat()).spawn().unwrap();
+    until("some are done", || server.all("udm", "out/").len() > 5);
+    let holder = r#"{"run":"other","pid":7,"place":"elsewhere 1 2","started":"3"}"#;
+    let lease = format!(r#"{{"holder":{holder},"until":9000000000000}}"#);
+    for number in 0..16 {
+        server.seed("udm", &format!("out.ledger/lease-{number:04}"), lease.clone());
+    }
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    server.lock().faults = Faults::default();
+    let left = server.all("zoom", "logs/");
+    let show = program(Some(&server), &["ledger", "show", "gs://udm/out.ledger/"]).output().unwrap();
+    let show = String::from_utf8_lossy(&show.stdout).into_owned();
+    let removed: Vec<_> = (0..150)
+        .map(|number| format!("logs/{number}.json.gz"))
+        .filter(|name| !left.contains_key(name))
+        .collect();
+    assert!(!removed.is_empty(), "{}", said(&output));
+    for name in removed {
+        assert!(
+            show.contains(&format!("done         gs://zoom/{name} ")),
+            "{name} is gone and unknown: {show}"
+        );
+    }
+}
+
+#[test]
 fn verify_tells_gaps_and_no_skips() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", format!("{}no record\n", records(2, 1)));

@@ -14,13 +14,14 @@
 mod collecting;
 mod serving;
 
-use collecting::support::{BRISK, files, ingest, program, records};
+use collecting::support::{BRISK, files, gzip, ingest, program, records};
 use collecting::*;
 use serving::Server;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 const AGE: [&str; 2] = ["--max-age", "none"];
 
@@ -134,6 +135,43 @@ fn nothing_steers_the_terminal_of_who_looks() {
     let forgotten = run(&["ledger", "forget", ledger, "**"]);
     steers_nothing("ledger forget", &forgotten.stdout);
     assert!(String::from_utf8_lossy(&forgotten.stdout).contains("forgot"));
+}
+
+/// What a program says on a terminal.
+fn on_a_terminal(command: &Command) -> String {
+    let mut terminal = Command::new("python3");
+    terminal.args(["-c", "import pty, sys; pty.spawn(sys.argv[1:])"]).arg(command.get_program());
+    terminal.args(command.get_args()).env_clear();
+    terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    terminal.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    String::from_utf8_lossy(&terminal.stdin(Stdio::null()).output().unwrap().stdout).into_owned()
+}
+
+#[test]
+fn json_steers_no_terminal_either() {
+    let world = World::new(NOW);
+    let message = serde_json::json!({"code": 5001, "message": ATTACK}).to_string();
+    world.zoom.add(spread(0, 20, world.now() - 3 * DAY..world.now()));
+    world.zoom.rule(Only::touching("2023-11-14"), When::Always, Act::Answer(404, message));
+    let bad = format!("logs/{ATTACK}.json");
+    world.gcs.seed("zoom", &bad, gzip(records(9, 1))[..40].to_vec());
+    let brisk = ["--retries", "1", "--first-pause", "1ms"];
+    let feed =
+        ["ingest", "gs://zoom/logs/", "--include", "*.json", "--to", "gs://udm/out/", "--summary", "json"];
+    let runs: [&[&str]; 5] = [
+        &["normalize", &format!("no/{ATTACK}"), "--summary", "json"],
+        &[&["collect", "--since", "3d", "--summary", "json"], &brisk[..]].concat(),
+        &[&["collect", "status", "--format", "json"], &brisk[..]].concat(),
+        &[&feed[..], &brisk].concat(),
+        &[&["ledger", "show", "gs://udm/out.ledger/", "--format", "json"], &brisk[..]].concat(),
+    ];
+    for run in runs {
+        let said = on_a_terminal(&world.program(run));
+        // Bars steer the terminal themselves, by none of these.
+        let found = said.chars().find(|c| matches!(c, '\u{9b}' | '\u{7f}' | '\u{202e}' | '\u{200b}'));
+        assert!(found.is_none(), "{run:?}: {found:?} in {said:?}");
+        assert!(said.contains("\\u009b31m\\u007f"), "{run:?} shows what there is: {said:?}");
+    }
 }
 
 #[test]

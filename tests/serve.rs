@@ -127,6 +127,29 @@ fn pushes_while_a_run_goes_on_get_its_answer() {
 }
 
 #[test]
+fn a_push_behind_a_run_whose_caller_gave_up_is_a_run_of_its_own() {
+    let world = World::new(NOW).with("PAGE_SIZE", "10");
+    let now = world.now();
+    world.zoom.add(spread(0, 20, now - 20 * HOUR..now - HOUR));
+    world.zoom.lock().manners.latency = Some(Duration::from_millis(50));
+    let server = collector(&world, "");
+    let mut stream = server.connect();
+    let body = envelope(b"", &json!({})).to_string();
+    let head = server.head("POST", "/collect", &[("Content-Type", "application/json")], body.len());
+    stream.write_all(&head).and_then(|()| stream.write_all(body.as_bytes())).unwrap();
+    wait_until("a request", || world.zoom.lock().requests > 0);
+    drop(stream);
+    let runs = || server.metric("zoom_udm_runs_total{verb=\"collect\",outcome=\"done\"}");
+    wait_until("the end of the run", || runs() > 0.5);
+    std::thread::sleep(Duration::from_millis(100));
+    world.zoom.add(spread(20, 5, now - 20 * HOUR..now - HOUR));
+    let answer = server.push("/collect", &envelope(b"", &json!({}))).expect(200, "done");
+    assert_eq!(answer.json()["records_written"], 5, "Zoom is asked again");
+    assert!((runs() - 2.0).abs() < 0.1, "{}", runs());
+    world.even();
+}
+
+#[test]
 fn a_flood_of_pushes_is_one_run() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
@@ -388,4 +411,23 @@ fn all_settings_that_are_missing_are_named_at_once() {
         let name = flag.split(' ').next().unwrap();
         assert!(output.status.code() == Some(2) && said.contains(name), "{flag}: {said}");
     }
+}
+
+#[test]
+fn ingest_is_not_begun_where_nothing_that_is_collected_would_be_found() {
+    let run = |variables: &[(&str, &str)]| {
+        let mut command = program(None, &["serve", "--ingest", "--listen", "127.0.0.1:0"]);
+        let output = command.env("GCS_BUCKET", "zoom").envs(variables.iter().copied()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    // Objects of 2023 are called `zoom/logs2023/…` then.
+    let (code, said) = run(&[("GCS_PREFIX", "zoom/logs")]);
+    assert_eq!(code, Some(2), "{said}");
+    for part in ["GCS_PREFIX \"zoom/logs\" does not end in /", "set INGEST_FROM", "INGEST_TO is not set"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (_, said) = run(&[("GCS_PREFIX", "zoom/logs"), ("INGEST_FROM", "gs://zoom/zoom/")]);
+    assert!(!said.contains("GCS_PREFIX") && said.contains("INGEST_TO is not set"), "{said}");
+    let (_, said) = run(&[("GCS_PREFIX", "zoom/logs/")]);
+    assert!(!said.contains("GCS_PREFIX") && said.contains("INGEST_TO is not set"), "{said}");
 }

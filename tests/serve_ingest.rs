@@ -5,13 +5,15 @@
 mod collecting;
 mod serving;
 
+use collecting::support::gcs::Act;
 use collecting::support::{gzip, program, records, start};
 use collecting::{Faults, Gcs, Refusal, gunzip, wait_until};
 use serde_json::{Value, json};
-use serving::Server;
 use serving::pushes::{envelope, notification, resource};
+use serving::{Answer, Server};
 use std::io::Write as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn feed(gcs: &Gcs, flags: &str) -> Command {
@@ -91,7 +93,62 @@ fn a_notification_ingests_its_object_once() {
     let answer = server.push("/ingest", &envelope(b"", &json!({}))).expect(200, "done");
     assert_eq!((&answer.json()["done"], read(&gcs)), (&json!(2), 8));
     assert!((server.metric("zoom_udm_events_total") - 80.0).abs() < 0.1);
-    assert!(server.metric("zoom_udm_ledger_bytes") > 0.0);
+    wait_until("the ledger's weight", || server.metric("zoom_udm_ledger_bytes") > 0.0);
+}
+
+#[test]
+fn nobody_waits_for_the_ledger_to_be_weighed() {
+    let gcs = Gcs::start();
+    gcs.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
+    gcs.lock().faults.refusals.push(Refusal::acting("LIST", "out.ledger", Act::Hang));
+    let server = Server::start(feed(&gcs, ""));
+    let began = std::time::Instant::now();
+    server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", "logs/a.json.gz", 7)).expect(200, "done");
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    wait_until("the list", || gcs.lock().struck > 0);
+}
+
+#[test]
+fn what_others_send_to_be_normalized_keeps_no_push_waiting() {
+    let gcs = Gcs::start();
+    gcs.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
+    let mut command = feed(&gcs, "");
+    command.arg("--normalize");
+    let server = Server::start(command);
+    let line = records(4000, 1);
+    let body = line.repeat((31 << 20) / line.len());
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // More than is held of all bodies, and nobody takes the answers.
+        for _ in 0..6 {
+            let (mut stream, head) = (server.connect(), server.head("POST", "/normalize", &[], body.len()));
+            stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+            let (body, enough) = (&body, &enough);
+            scope.spawn(move || {
+                let mut rest = &[&head, body.as_bytes()].concat()[..];
+                while !enough.load(Ordering::Relaxed) {
+                    rest = &rest[stream.write(rest).unwrap_or(0)..];
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+        // Nothing of a body that comes now is taken.
+        let full = || {
+            let mut stream = server.connect();
+            stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            let few = records(2, 1);
+            let head = server.head("POST", "/normalize", &[], few.len());
+            stream.write_all(&[&head, few.as_bytes()].concat()).unwrap();
+            Answer::read(&mut stream).status == 0
+        };
+        wait_until("no room", full);
+        let began = std::time::Instant::now();
+        let push = notification("OBJECT_FINALIZE", "zoom", "logs/a.json.gz", 7);
+        let answer = server.push("/ingest", &push);
+        enough.store(true, Ordering::Relaxed);
+        answer.expect(200, "done");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    });
 }
 
 #[test]

@@ -94,6 +94,19 @@ fn the_mapping_flags_hold_here_too() {
 }
 
 #[test]
+fn the_time_of_a_record_without_one_is_that_of_its_request() {
+    let server = server(&["--default-time", "now"]);
+    let time = || {
+        let answer = server.post("/normalize", &[], br#"{"operator":"a@b.com","action":"Add"}"#);
+        answer.json()["metadata"]["eventTimestamp"].as_str().unwrap().to_owned()
+    };
+    let first = time();
+    std::thread::sleep(Duration::from_millis(1100));
+    let second = time();
+    assert!(first.as_str() >= "2023-11-16T00:00:00" && second > first, "{first} {second}");
+}
+
+#[test]
 fn rejects_are_never_lost_silently() {
     let server = server(&[]);
     for (records, long) in [(20, false), (20_000, true)] {
@@ -295,6 +308,23 @@ fn slow_callers_are_let_go_and_others_served() {
     assert!(server.metric("zoom_udm_http_requests_in_flight") <= 1.0);
 }
 
+#[test]
+fn an_answer_that_is_not_taken_in_time_is_told_from_a_damaged_body() {
+    let server = server(&["--request-timeout", "2s"]);
+    let body = megabytes(16);
+    let mut stream = server.connect();
+    stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
+    stream.write_all(&body).unwrap();
+    // Never idle, and too slow for all of it.
+    let (began, mut some) = (Instant::now(), [0; 16 << 10]);
+    while began.elapsed() < Duration::from_secs(3) {
+        stream.read_exact(&mut some).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let _ = stream.read_to_end(&mut Vec::new());
+    server.wait_for("the answer is broken off: what came of it was not taken in time");
+}
+
 /// Sends a byte now and then on each stream, until told to stop.
 fn trickle<'s>(
     scope: &'s std::thread::Scope<'s, '_>,
@@ -409,7 +439,7 @@ fn each_request_is_one_line_of_the_log_whatever_becomes_of_it() {
         "1 of 20001 records were rejected; the answer ends broken",
         "1 of 20001 records were rejected",
         "1 of 1 records were rejected",
-        "the answer is broken off",
+        "the answer is broken off: the gzip data is cut short",
         "poison: ",
     ]) {
         assert!(line["message"].as_str().unwrap().contains(part), "{part}: {line}");

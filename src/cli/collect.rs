@@ -3,12 +3,12 @@
 use super::environment::{self, Deed as Settings};
 use super::ingest::duration;
 use super::report::{self, SummaryFormat};
-use super::{Exit, Fault, clock, environment::days, feed, print};
+use super::{Exit, Fault, clock, environment::days, feed, print, print_json, signal};
 use crate::collect::{Date, Observer, Options, Report, Status, Task};
 use crate::terminal;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,7 +142,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let voice = Voice::new(flags.settings.trace_http);
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
-        feed::stop_at_signals(&options.stop.notify, &options.stop.flag);
+        signal::stop_at_signals(&options.stop.notify, &options.stop.flag);
         crate::collect::run(options, voice).await
     });
     runtime.shutdown_background();
@@ -208,10 +208,7 @@ pub(super) fn since(text: &str) -> Result<Date, Fault> {
 fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
-        SummaryFormat::Json => {
-            let text = serde_json::to_string(report).unwrap_or_default();
-            let _ = writeln!(io::stderr().lock(), "{text}");
-        }
+        SummaryFormat::Json => report::say_json(report),
         SummaryFormat::Human => report::say(&as_text(report, dry_run)),
     }
 }
@@ -289,7 +286,7 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
         Format::Json => {
             let lines: Vec<_> =
                 found.iter().map(|status| serde_json::to_string(status).unwrap_or_default()).collect();
-            print(&(lines.join("\n") + "\n"))
+            print_json(&(lines.join("\n") + "\n"))
         }
         Format::Human => print(&terminal::text(&found.iter().map(status_text).collect::<String>())),
     }

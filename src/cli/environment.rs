@@ -6,10 +6,10 @@ use crate::clock::Clock;
 use crate::collect::{
     API_BASE, Account, Date, MAX_PAGE, Options, Patience, Secret, StatePlace, Stop, TOKEN_URL, Task,
 };
+use crate::host::is_here;
 use crate::store::{Location, Settings};
 use clap::Args;
 use reqwest::Url;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -154,15 +154,39 @@ pub(super) fn days(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs().div_ceil(86_400)).unwrap_or(i64::MAX)
 }
 
+/// Where the recipe's variables say that objects are.
+struct Data {
+    bucket: String,
+    /// What names begin with: a directory, or with no `/` at its end also a part of a name.
+    prefix: String,
+}
+
+fn data() -> Option<Data> {
+    let bucket = variable("GCS_BUCKET")?.trim_start_matches("gs://").to_owned();
+    Some(Data { bucket, prefix: variable("GCS_PREFIX").unwrap_or_else(|| "zoom/operationlogs/".into()) })
+}
+
+/// The same for who reads what was collected: below a directory.
+#[cfg(feature = "serve")]
+pub(super) fn collected() -> Result<String, String> {
+    let Data { bucket, prefix } = data().ok_or("INGEST_FROM is not set (nor GCS_BUCKET)")?;
+    if prefix.ends_with('/') {
+        return Ok(format!("gs://{bucket}/{prefix}"));
+    }
+    Err(format!(
+        "GCS_PREFIX {prefix:?} does not end in /: objects are called {prefix}YYYY/MM/DD/… and lie in no directory of \
+         that name; end it in /, or set INGEST_FROM"
+    ))
+}
+
 type Places = (Location, String, StatePlace);
 
 fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
-    let bucket = variable("GCS_BUCKET").map(|bucket| bucket.trim_start_matches("gs://").to_owned());
-    let (to, name_prefix) = match (&flags.to, &bucket) {
+    let data = data();
+    let (to, name_prefix) = match (&flags.to, &data) {
         (Some(to), _) => (to.clone(), String::new()),
-        (None, Some(bucket)) => {
-            let prefix = variable("GCS_PREFIX").unwrap_or_else(|| "zoom/operationlogs/".into());
-            let (directory, rest) = prefix.rsplit_once('/').unwrap_or(("", &prefix));
+        (None, Some(Data { bucket, prefix })) => {
+            let (directory, rest) = prefix.rsplit_once('/').unwrap_or(("", prefix));
             let to = format!("gs://{bucket}/{directory}").parse();
             (troubles.note(to.map_err(|why: String| format!("GCS_BUCKET: {why}")))?, rest.to_owned())
         }
@@ -171,8 +195,10 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
             return None;
         }
     };
-    let key = match (&bucket, variable("STATE_KEY")) {
-        (Some(bucket), Some(key)) => Some(format!("gs://{bucket}/{}", key.trim_start_matches('/'))),
+    let key = match (&data, variable("STATE_KEY")) {
+        (Some(Data { bucket, .. }), Some(key)) => {
+            Some(format!("gs://{bucket}/{}", key.trim_start_matches('/')))
+        }
         _ => None,
     };
     let recipe = key.as_ref().and_then(|key| object(key).ok());
@@ -254,13 +280,9 @@ pub(super) fn address(name: &str, text: &str, example: &str) -> Result<Url, Stri
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("which holds a user or a password that nobody asks for"));
     }
-    let host = url.host_str().unwrap_or_default();
-    // An address, not a name that begins like one.
-    let here = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let here = host == "localhost" || here.is_ok_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => Ok(url),
-        "http" if here => Ok(url),
+        "http" if is_here(url.host_str().unwrap_or_default()) => Ok(url),
         "http" => Err(wrong("which would carry the secret in clear")),
         _ => Err(wrong("which is no address")),
     }

@@ -7,7 +7,7 @@ use super::mapping::RuleFlags;
 use super::{Exit, Fault, report, signal};
 use crate::explain::{self, Explained};
 use crate::normalize::Error;
-use crate::terminal::is_hidden;
+use crate::terminal;
 use clap::{Args, ValueEnum};
 use human::Human;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -105,39 +105,10 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
 }
 
 /// One object and a newline. JSON lets some control characters stand in strings: not on a terminal.
-fn json(told: &Explained, terminal: bool, out: &mut impl Write) -> io::Result<()> {
-    if !terminal {
+fn json(told: &Explained, on_terminal: bool, out: &mut impl Write) -> io::Result<()> {
+    if !on_terminal {
         serde_json::to_writer(&mut *out, told)?;
         return out.write_all(b"\n");
     }
-    writeln!(out, "{}", on_a_terminal(&serde_json::to_string(told)?))
-}
-
-/// JSON with escapes for what must not reach a terminal. All of it is in strings: elsewhere JSON is ASCII.
-fn on_a_terminal(json: &str) -> String {
-    let mut shown = String::with_capacity(json.len());
-    for character in json.chars() {
-        if is_hidden(character) {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                shown.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_on_a_terminal_steers_nothing_and_says_the_same() {
-        let text = "a\u{9b}31m\u{7f}\u{202e}\u{e0041}é\u{1b}]0;x\u{7}";
-        let json = serde_json::to_string(text).unwrap();
-        let shown = on_a_terminal(&json);
-        assert!(!shown.chars().any(is_hidden), "{shown}");
-        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
-    }
+    writeln!(out, "{}", terminal::json(&serde_json::to_string(told)?))
 }

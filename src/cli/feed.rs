@@ -1,18 +1,14 @@
-//! What is said while a feed runs: a bar on a terminal, one JSON object a line otherwise; and how it is stopped.
+//! What is said while a feed runs: a bar on a terminal, one JSON object a line otherwise.
 
-use super::Exit;
 use super::report::{self, SummaryFormat};
 use crate::ingest::{Observer, Report, Skip};
-use crate::refusal::Reason;
+use crate::log;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
-use tracing_subscriber::EnvFilter;
 
 /// Speaks for a feed on standard error.
 pub(super) struct Voice {
@@ -139,56 +135,22 @@ fn tell(line: &str) {
 }
 
 pub(super) fn log_as_json() {
-    let filter =
-        EnvFilter::try_from_env("ZOOM_UDM_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=error"));
-    let logs =
-        tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr);
+    let logs = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(log::filter());
     // Another subscriber stands already: then it is the one to hear.
-    let _ = logs.try_init();
-}
-
-/// Has a first signal end the run with what is done kept, and a second one end the program.
-pub(super) fn stop_at_signals(stop: &Arc<Notify>, flag: &Arc<AtomicBool>) {
-    let (stop, flag) = (Arc::clone(stop), Arc::clone(flag));
-    tokio::spawn(async move {
-        signal().await;
-        flag.store(true, Ordering::Relaxed);
-        stop.notify_one();
-        signal().await;
-        std::process::exit(Exit::Stopped as i32);
-    });
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    drop(tokio::signal::ctrl_c().await);
+    let _ = logs.with_writer(io::stderr).try_init();
 }
 
 /// Says what was counted.
 pub(super) fn summary(summary: &Report, took: Duration, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
-        SummaryFormat::Json => {
-            let _ = writeln!(io::stderr().lock(), "{}", as_json(summary, took));
-        }
+        SummaryFormat::Json => report::say_json(&as_json(summary, took)),
         SummaryFormat::Human => report::say(&as_text(summary, took)),
     }
 }
 
-fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value> {
-    counts.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count.into())).collect()
+fn skipped(report: &Report) -> impl Iterator<Item = (&'static str, u64)> {
+    Skip::ALL.into_iter().map(|skip| (skip.name(), report.skipped_for(skip))).filter(|(_, count)| *count > 0)
 }
 
 fn as_json(report: &Report, took: Duration) -> Value {
@@ -202,16 +164,16 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "already_there": report.standing,
         "failed": report.failed,
         "failures": named(&report.failures),
-        "skipped": counts(Skip::ALL.into_iter().map(|skip| (skip.name(), report.skipped_for(skip)))),
+        "skipped": report::counts(skipped(report)),
         "deleted": report.deleted,
         "not_deleted": report.not_deleted,
         "left": named(&report.left),
         "records": report.summary.records,
         "events": report.summary.events,
-        "events_by_type": counts(report.summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))),
+        "events_by_type": report::counts(report::types(&report.summary)),
         "rejects": report.summary.rejects,
-        "rejects_by_reason": counts(Reason::ALL.into_iter().map(|reason| (reason.name(), report.summary.rejects_by_reason[reason as usize]))),
-        "notes": counts(crate::mapping::Note::ALL.into_iter().map(|note| (note.name(), report.summary.notes.count(note)))),
+        "rejects_by_reason": report::counts(report::reasons(&report.summary)),
+        "notes": report::counts(report::notes(&report.summary)),
         "bytes_stored": report.bytes_stored,
         "bytes_in": report.summary.bytes_in,
         "bytes_out": report.summary.bytes_out,
@@ -224,11 +186,7 @@ fn as_json(report: &Report, took: Duration) -> Value {
 
 fn as_text(report: &Report, took: Duration) -> String {
     let seconds = took.as_secs_f64();
-    let skipped: Vec<_> = Skip::ALL
-        .into_iter()
-        .map(|skip| (skip.name(), report.skipped_for(skip)))
-        .filter(|(_, count)| *count > 0)
-        .collect();
+    let skipped: Vec<_> = skipped(report).collect();
     let total: u64 = skipped.iter().map(|(_, count)| count).sum();
     let list: Vec<_> = skipped.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let list = if list.is_empty() { list.concat() } else { format!(" ({})", list.join(", ")) };

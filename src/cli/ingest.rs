@@ -3,7 +3,7 @@
 use super::environment::{timeout, variable};
 use super::mapping::MappingFlags;
 use super::report::SummaryFormat;
-use super::{Exit, Fault, clock, feed};
+use super::{Exit, Fault, clock, feed, runtime, signal};
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
 use crate::store::{Location, Settings};
 use clap::{Args, ValueEnum};
@@ -159,8 +159,7 @@ fn shard_of_task() -> Result<Shard, Fault> {
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = options(flags)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
+    let runtime = runtime()?;
     let voice = feed::Voice::new(flags.dry_run, flags.to == "-");
     let outcome = runtime.block_on(again(flags, &options, &voice));
     // Threads that wait for a network, or for who reads standard output, are not waited for.
@@ -171,8 +170,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
 /// Runs once, or again and again.
 async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<Exit, Fault> {
     let stop = Arc::new(Notify::new());
-    feed::stop_at_signals(&stop, &options.normalize.stop);
-    let mut worst = Exit::Done;
+    signal::stop_at_signals(&stop, &options.normalize.stop);
     loop {
         let next = tokio::time::Instant::now() + flags.every;
         let clock = if flags.follow { clock()? } else { options.clock.clone() };
@@ -185,11 +183,12 @@ async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<
             }
             Err(Fault::Held(message)) if flags.follow => voice.trouble(&message),
             outcome if !flags.follow => return outcome,
-            outcome => worst = worst.max(outcome?),
+            // What was rejected or failed is in its summary.
+            outcome => drop(outcome?),
         }
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
-            () = stop.notified() => return Ok(if worst == Exit::Rejects { worst } else { Exit::Stopped }),
+            () = stop.notified() => return Ok(Exit::Stopped),
         }
     }
 }

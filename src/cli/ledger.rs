@@ -2,7 +2,7 @@
 
 use super::environment::{timeout, variable};
 use super::ingest::{Age, age, duration};
-use super::{Exit, Fault, clock, print};
+use super::{Exit, Fault, clock, print, print_json, runtime};
 use crate::ingest::ledger::{self, Entry, State};
 use crate::ingest::{Clock, Destination, Gap, Options, Verified, glob};
 use crate::store::{Location, Settings, Store};
@@ -91,8 +91,6 @@ enum Format {
 }
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
     let timeout = timeout(variable("TIMEOUT")).map_err(Fault::Usage)?;
     let settings =
         Settings { retries: flags.retries, first_pause: flags.first_pause, timeout, ..Settings::default() };
@@ -103,7 +101,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
             Deed::Forget { url, objects } => forget(&open(url, &settings).await?, objects).await,
         }
     };
-    runtime.block_on(deed)
+    runtime()?.block_on(deed)
 }
 
 async fn open(url: &Location, settings: &Settings) -> Result<Store, Fault> {
@@ -115,6 +113,10 @@ async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result
         None => true,
         Some(StateFlag::Done) => entry.state == State::Done,
         Some(StateFlag::Quarantined) => entry.state == State::Quarantined,
+    };
+    let print = match format {
+        Format::Json => print_json,
+        Format::Human => print,
     };
     let (mut text, mut failed) = (String::new(), None);
     let mut each = |entry: Entry| {

@@ -28,6 +28,8 @@ mod signal;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+#[cfg(feature = "gcs")]
+use std::io::IsTerminal as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -209,6 +211,19 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn print(text: &str) -> Result<Exit, Fault> {
     io::stdout().lock().write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
     Ok(Exit::Done)
+}
+
+/// The same of JSON: on a terminal with escapes in its texts for what could steer that.
+#[cfg(feature = "gcs")]
+fn print_json(text: &str) -> Result<Exit, Fault> {
+    if io::stdout().is_terminal() { print(&crate::terminal::json(text)) } else { print(text) }
+}
+
+/// A runtime for work that threads share.
+#[cfg(feature = "gcs")]
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime.map_err(anyhow::Error::from)?)
 }
 
 /// The manual page: the program, then every verb.

@@ -6,7 +6,7 @@ use super::output::{AtStop, Destination};
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, signal};
 use crate::normalize::{
-    Error, Options, RejectReader, RejectWriter, Rejected, Requests, Sink, Summary, run as run_inputs,
+    Error, EventWriter, Options, RejectReader, RejectWriter, Rejected, Sink, Summary, run as run_inputs,
     run_returned,
 };
 use anyhow::Context as _;
@@ -63,7 +63,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let reject_file = |file| Destination::open(Some(file), AtStop::Keep);
     let mut rejects = flags.rejects.as_deref().map(reject_file).transpose()?;
     let mut sink = Streams {
-        events: Events::new(flags, &mut output),
+        events: EventWriter::new(&mut output, flags.mapping.requests().as_ref()),
         rejects: match &mut rejects {
             Some(file) => Rejects::File(RejectWriter::new(file)),
             None => Rejects::Said(0),
@@ -128,19 +128,6 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
     })
 }
 
-/// Where events go, put together as asked.
-enum Events<'a> {
-    Bare(&'a mut Destination),
-    Requests(Requests<&'a mut Destination>),
-}
-
-impl<'a> Events<'a> {
-    fn new(flags: &Flags, output: &'a mut Destination) -> Self {
-        let Some((request, limits)) = flags.mapping.requests() else { return Self::Bare(output) };
-        Self::Requests(Requests::new(output, &request, limits))
-    }
-}
-
 enum Rejects<'a> {
     /// Not buffered: what was refused is in the file before more is read.
     File(RejectWriter<&'a mut Destination>),
@@ -149,15 +136,13 @@ enum Rejects<'a> {
 }
 
 struct Streams<'a> {
-    events: Events<'a>,
+    events: EventWriter<&'a mut Destination>,
     rejects: Rejects<'a>,
 }
 
 impl Streams<'_> {
     fn finish(self) -> io::Result<()> {
-        if let Events::Requests(requests) = self.events {
-            requests.finish()?;
-        }
+        self.events.finish()?;
         match self.rejects {
             Rejects::File(writer) => writer.finish().map(drop),
             Rejects::Said(said) => {
@@ -170,10 +155,7 @@ impl Streams<'_> {
 
 impl Sink for Streams<'_> {
     fn events(&mut self, events: &[u8]) -> io::Result<()> {
-        match &mut self.events {
-            Events::Bare(output) => io::Write::write_all(output, events),
-            Events::Requests(requests) => requests.write_events(events),
-        }
+        self.events.write(events)
     }
 
     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {

@@ -5,8 +5,9 @@ use crate::normalize::{Part, Rejected, Summary};
 use crate::refusal::Reason;
 use crate::terminal;
 use clap::ValueEnum;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 /// In what form a summary is said.
@@ -22,6 +23,14 @@ pub(super) enum SummaryFormat {
 pub(super) fn say(message: &str) {
     // Nobody is left to be told that standard error is closed.
     let _ = writeln!(io::stderr().lock(), "zoom-udm: {}", terminal::text(message));
+}
+
+/// Says one JSON object, on a line of its own.
+pub(super) fn say_json(told: &impl Serialize) {
+    let told = serde_json::to_string(told).unwrap_or_default();
+    let mut stream = io::stderr().lock();
+    let told = if stream.is_terminal() { terminal::json(&told) } else { told };
+    let _ = writeln!(stream, "{told}");
 }
 
 /// How many rejects are said one by one where no file takes them.
@@ -62,9 +71,7 @@ pub(super) fn failures(summary: &Summary) {
 pub(super) fn summary(summary: &Summary, took: Duration, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
-        SummaryFormat::Json => {
-            let _ = writeln!(io::stderr().lock(), "{}", as_json(summary, took));
-        }
+        SummaryFormat::Json => say_json(&as_json(summary, took)),
         SummaryFormat::Human => say(&as_text(summary, took)),
     }
 }
@@ -79,7 +86,7 @@ fn as_json(summary: &Summary, took: Duration) -> Value {
     json!({
         "records": summary.records,
         "events": summary.events,
-        "events_by_type": counts(summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))),
+        "events_by_type": counts(types(summary)),
         "rejects": summary.rejects,
         "rejects_by_reason": counts(reasons(summary)),
         "notes": counts(notes(summary)),
@@ -93,18 +100,23 @@ fn as_json(summary: &Summary, took: Duration) -> Value {
     })
 }
 
-fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value> {
+/// Counts by their names, as JSON.
+pub(super) fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value> {
     counts.map(|(name, count)| (name.to_owned(), count.into())).collect()
 }
 
-fn reasons(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
+pub(super) fn types(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
+    summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))
+}
+
+pub(super) fn reasons(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
     Reason::ALL
         .into_iter()
         .map(|reason| (reason.name(), summary.rejects_for(reason)))
         .filter(|(_, count)| *count > 0)
 }
 
-fn notes(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
+pub(super) fn notes(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
     Note::ALL.into_iter().map(|note| (note.name(), summary.notes_of(note))).filter(|(_, count)| *count > 0)
 }
 
@@ -124,14 +136,12 @@ fn as_text(summary: &Summary, took: Duration) -> String {
         let counts: Vec<_> = counts.into_iter().map(|(name, count)| format!("{name} {count}")).collect();
         if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) }
     };
-    let types =
-        summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count)).collect();
     let (megabytes, rate) = (mega(summary.bytes_in), mega(per_second(summary.bytes_in, seconds)));
     format!(
         "{} records: {} events{}, {} rejects{}{}; {megabytes:.1} MB in {seconds:.3} s, {rate:.0} MB/s, {} records/s",
         summary.records,
         summary.events,
-        list(types),
+        list(types(summary).collect()),
         summary.rejects,
         list(reasons(summary).collect()),
         match list(notes(summary).collect()) {

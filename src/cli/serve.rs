@@ -1,9 +1,9 @@
 //! `zoom-udm serve`: collect, ingest and normalize behind HTTP.
 
-use super::environment::{address, variable};
+use super::environment::{address, collected, variable};
 use super::ingest::duration;
 use super::mapping::MappingFlags;
-use super::{Exit, Fault, clock, collect, feed, ingest};
+use super::{Exit, Fault, clock, collect, ingest, runtime, signal};
 use crate::clock::Clock;
 use crate::serve::{Collecting, Feeding, GOOGLE_KEYS, KEYS_APART, Limits, Normalizing, Oidc, Options};
 use clap::{Args, Parser, ValueEnum};
@@ -29,7 +29,7 @@ Environment:
   PORT                                where to listen on all addresses, as Cloud Run says it, without --listen
   ZOOM_…, GCS_BUCKET, GCS_PREFIX, …   as of collect: see `zoom-udm collect --help`
   COLLECT_FLAGS                       flags of collect, as on its command line: --look-back 3d --deadline 4m
-  INGEST_FROM                         what ingest reads [default: gs://GCS_BUCKET/GCS_PREFIX]
+  INGEST_FROM                         what ingest reads [default: gs://GCS_BUCKET/GCS_PREFIX, if that ends in /]
   INGEST_TO, INGEST_REJECTS, INGEST_LEDGER   where events, rejects and the ledger go
   INGEST_FLAGS                        flags of ingest, as on its command line: --delete transferred --namespace zoom
   GOOGLE_CLOUD_PROJECT                whose traces the log names
@@ -128,11 +128,10 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     };
     crate::serve::start_log(json, options.clock.clone());
     tell(flags, &options);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from)?;
+    let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let stop = Arc::new(Notify::new());
-        feed::stop_at_signals(&stop, &Arc::new(AtomicBool::new(false)));
+        signal::stop_at_signals(&stop, &Arc::new(AtomicBool::new(false)));
         crate::serve::run(options, stop).await
     });
     // What was cut off is not waited for.
@@ -208,7 +207,11 @@ fn limits(flags: &Flags) -> Limits {
 }
 
 fn normalizing(flags: &Flags) -> Result<Normalizing, Fault> {
-    Ok(Normalizing { options: flags.mapping.options()?, requests: flags.mapping.requests() })
+    Ok(Normalizing {
+        options: flags.mapping.options()?,
+        requests: flags.mapping.requests(),
+        default_to_now: flags.mapping.defaults_to_now(),
+    })
 }
 
 fn oidc(flags: &Flags) -> Result<Option<Oidc>, String> {
@@ -259,17 +262,14 @@ fn collecting(flags: &Flags) -> Result<Collecting, Fault> {
 }
 
 fn feeding(flags: &Flags) -> Result<Feeding, Fault> {
-    let bucket = variable("GCS_BUCKET").map(|bucket| {
-        let prefix = variable("GCS_PREFIX").unwrap_or_else(|| "zoom/operationlogs/".into());
-        format!("gs://{}/{prefix}", bucket.trim_start_matches("gs://"))
-    });
-    let (from, to) = (variable("INGEST_FROM").or(bucket), variable("INGEST_TO"));
-    let missing: Vec<_> = [(&from, "INGEST_FROM is not set (nor GCS_BUCKET)"), (&to, "INGEST_TO is not set")]
-        .into_iter()
-        .filter_map(|(value, message)| value.is_none().then_some(message))
-        .collect();
-    let (Some(from), Some(to)) = (from, to) else {
-        return Err(Fault::Usage(format!("settings are missing: {}", missing.join("; "))));
+    let from = variable("INGEST_FROM").map_or_else(collected, Ok);
+    let to = variable("INGEST_TO").ok_or_else(|| "INGEST_TO is not set".to_owned());
+    let (from, to) = match (from, to) {
+        (Ok(from), Ok(to)) => (from, to),
+        (from, to) => {
+            let wrong: Vec<_> = from.err().into_iter().chain(to.err()).collect();
+            return Err(Fault::Usage(format!("settings are missing or wrong: {}", wrong.join("; "))));
+        }
     };
     let mut given = vec![from, "--to".into(), to];
     for (flag, name) in [("--rejects", "INGEST_REJECTS"), ("--ledger", "INGEST_LEDGER")] {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: stop after the blocks in hand, and leave nothing half behind.
+//! Ctrl-C and SIGTERM: stop after what is in hand, and leave nothing half behind.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ static UNFINISHED: Mutex<Vec<(PathBuf, Option<PathBuf>)>> = Mutex::new(Vec::new(
 /// How long blocks in hand may take. They take milliseconds; a read from an idle pipe takes for ever.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Sets `stop` at the first signal, and ends the program if that was not noticed in time.
+/// Sets `stop` at the first signal, and ends the program if that was not noticed in time: for work on threads.
 pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     let stop = Arc::clone(stop);
     let handler = move || {
@@ -32,6 +32,36 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     };
     // Without a handler a signal ends the program as it would any other.
     let _ = ctrlc::set_handler(handler);
+}
+
+/// Has a first signal end the run with what is done kept, and a second one end the program: for work on a runtime.
+#[cfg(feature = "gcs")]
+pub(super) fn stop_at_signals(stop: &Arc<tokio::sync::Notify>, flag: &Arc<AtomicBool>) {
+    let (stop, flag) = (Arc::clone(stop), Arc::clone(flag));
+    tokio::spawn(async move {
+        signal().await;
+        flag.store(true, Ordering::Relaxed);
+        stop.notify_one();
+        signal().await;
+        std::process::exit(super::Exit::Stopped as i32);
+    });
+}
+
+#[cfg(all(feature = "gcs", unix))]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(all(feature = "gcs", not(unix)))]
+async fn signal() {
+    drop(tokio::signal::ctrl_c().await);
 }
 
 /// Has a file in the making put in a place, or removed, if the program is ended by a signal.

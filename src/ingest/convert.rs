@@ -2,9 +2,9 @@
 
 use super::Limits;
 use super::spool::Spool;
-use crate::normalize::{self, Input, RejectWriter, Rejected, Requests, Sink, Summary, is_gzip, unpacked};
+use crate::normalize::{self, EventWriter, Input, RejectWriter, Rejected, Sink, Summary, is_gzip, unpacked};
 use crate::store::{self, Payload};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,11 +68,10 @@ pub(super) fn convert(
     };
     let reader = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
     let events = recipe.plain.map_or_else(Spool::packed, Spool::plain);
-    let events = match &recipe.requests {
-        None => Events::Bare(events),
-        Some((request, limits)) => Events::Requests(Requests::new(events, request, *limits)),
+    let mut sink = Spools {
+        events: EventWriter::new(events, recipe.requests.as_ref()),
+        rejects: recipe.rejects.then(|| RejectWriter::new(Spool::packed())),
     };
-    let mut sink = Held { events, rejects: recipe.rejects.then(|| RejectWriter::new(Spool::packed())) };
     let options = normalize::Options { threads: 1, ..recipe.options.clone() };
     let summary =
         normalize::run(std::iter::once(Input::new(name, reader)), &options, &mut sink).map_err(disk)?;
@@ -162,32 +161,20 @@ impl Read for Limited {
     }
 }
 
-enum Events {
-    Bare(Spool),
-    Requests(Requests<Spool>),
-}
-
-struct Held {
-    events: Events,
+struct Spools {
+    events: EventWriter<Spool>,
     rejects: Option<RejectWriter<Spool>>,
 }
 
-impl Held {
+impl Spools {
     fn finish(self) -> io::Result<(Spool, Option<Spool>)> {
-        let events = match self.events {
-            Events::Bare(spool) => spool,
-            Events::Requests(requests) => requests.finish()?,
-        };
-        Ok((events, self.rejects.map(RejectWriter::finish).transpose()?))
+        Ok((self.events.finish()?, self.rejects.map(RejectWriter::finish).transpose()?))
     }
 }
 
-impl Sink for Held {
+impl Sink for Spools {
     fn events(&mut self, events: &[u8]) -> io::Result<()> {
-        match &mut self.events {
-            Events::Bare(spool) => spool.write_all(events),
-            Events::Requests(requests) => requests.write_events(events),
-        }
+        self.events.write(events)
     }
 
     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {

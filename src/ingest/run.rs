@@ -47,6 +47,9 @@ pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Re
     let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
     let mut selection = Selection::new(&options, oldest)?;
     let from = Store::open(&options.from, &options.retry).await?;
+    let to = open(options.to.place(), &options).await?;
+    let rejects = open(options.rejects.as_ref(), &options).await?;
+    // From here on the run holds leases: whatever ends it passes through `go`, which gives them back.
     let ledger = open_ledger(&options, oldest).await?;
     selection.keep_off(&options.from, ledger.as_ref().map_or(&[], Ledger::feeds));
     if let Some(others) = ledger.as_ref().and_then(|ledger| ledger.others()) {
@@ -54,21 +57,12 @@ pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Re
     }
     let job = Job {
         from,
-        to: open(options.to.place(), &options).await?,
-        rejects: open(options.rejects.as_ref(), &options).await?,
+        to,
+        rejects,
         threads: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         streams: Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))),
         options,
     };
-    if ledger.as_ref().is_some_and(|ledger| ledger.others().is_none())
-        && !job.options.dry_run
-        && job.options.shard.count == 1
-        && job.options.only.is_none()
-    {
-        for place in job.to.iter().chain(&job.rejects) {
-            place.sweep().await?;
-        }
-    }
     let renewal = Instant::now() + job.options.lease / 4;
     let run = Run {
         root: job.from.location().to_string(),
@@ -143,7 +137,22 @@ impl Run<'_> {
         worked.and(kept).and(closed).map(|()| self.report)
     }
 
+    /// Removes what killed runs left half made, where nobody else can be at work.
+    async fn sweep(&self) -> Result<(), Error> {
+        let Job { options, to, rejects, .. } = &*self.job;
+        let alone = self.ledger.as_ref().is_some_and(|ledger| ledger.others().is_none())
+            && options.shard.count == 1
+            && options.only.is_none();
+        if alone && !options.dry_run {
+            for place in to.iter().chain(rejects) {
+                place.sweep().await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
+        self.sweep().await?;
         let concurrency = self.job.options.concurrency.max(1);
         let mut listing = ahead(match &self.job.options.only {
             None => self.job.from.list(),
@@ -255,8 +264,7 @@ impl Run<'_> {
                 self.observer.done(&entry.object, done.stored, done.summary.events);
                 (entry.events, entry.rejects) = (done.summary.events, done.summary.rejects);
                 (entry.generation, entry.output) = (done.generation, done.output);
-                self.mark(entry);
-                if self.job.options.delete != Delete::Never {
+                if self.mark(entry) && self.job.options.delete != Delete::Never {
                     self.removable.push(listed);
                 }
             }
@@ -280,10 +288,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn mark(&self, entry: Entry) {
-        if let Some(ledger) = &self.ledger {
-            ledger.mark(entry);
-        }
+    /// Whether the ledger, if there is one, will say so.
+    fn mark(&self, entry: Entry) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| ledger.mark(entry))
     }
 
     async fn keep_alive(&mut self) -> Result<(), Error> {

@@ -29,7 +29,7 @@ pub(crate) use input::unpacked;
 pub use input::{Input, is_gzip};
 pub(crate) use look::{Looked, each};
 pub use reject::{Part, RejectReader, RejectWriter, Rejected, Returned};
-pub use request::{Limits, Request, Requests};
+pub use request::{EventWriter, Limits, Request, Requests};
 pub use summary::{Failure, Summary};
 
 /// How to normalize.

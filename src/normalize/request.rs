@@ -30,6 +30,48 @@ impl Default for Limits {
     }
 }
 
+/// Writes events as they are, or put together in requests.
+#[derive(Debug)]
+pub struct EventWriter<W>(Events<W>);
+
+#[derive(Debug)]
+enum Events<W> {
+    Bare(W),
+    Requests(Requests<W>),
+}
+
+impl<W: Write> EventWriter<W> {
+    /// To `out`, in requests of this kind and size, if any.
+    pub fn new(out: W, requests: Option<&(Request, Limits)>) -> Self {
+        Self(match requests {
+            None => Events::Bare(out),
+            Some((kind, limits)) => Events::Requests(Requests::new(out, kind, *limits)),
+        })
+    }
+
+    /// Writes whole events, each with its newline.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn write(&mut self, events: &[u8]) -> io::Result<()> {
+        match &mut self.0 {
+            Events::Bare(out) => out.write_all(events),
+            Events::Requests(requests) => requests.write_events(events),
+        }
+    }
+
+    /// Writes what is held back, and hands the underlying writer over.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn finish(self) -> io::Result<W> {
+        match self.0 {
+            Events::Bare(mut out) => out.flush().map(|()| out),
+            Events::Requests(requests) => requests.finish(),
+        }
+    }
+}
+
 /// Writes requests, one a line, of the events that are written to it.
 #[derive(Debug)]
 pub struct Requests<W> {

@@ -163,6 +163,11 @@ impl Answer {
         Self { note: Some(Note { severity, text: text.into() }), ..self }
     }
 
+    /// What the caller is told.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn outcome(&self) -> &'static str {
         self.outcome
     }

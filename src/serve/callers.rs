@@ -3,11 +3,11 @@
 use super::answer::{Answer, Severity};
 use super::keys::{Keys, Missing};
 use crate::clock::Clock;
+use crate::host;
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Who signs.
@@ -130,12 +130,9 @@ impl Callers {
     }
 }
 
-/// Whether a `Host` is this machine.
+/// Whether a `Host`, with a port or without, is this machine.
 pub(super) fn is_here(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    // Colons within brackets are an address's own.
+    let port = host.rfind(':').filter(|at| !host[*at..].contains(']'));
+    host::is_here(&host[..port.unwrap_or(host.len())])
 }

@@ -49,7 +49,10 @@ fn begin(service: Arc<Service>) -> Shared<BoxFuture<'static, Answer>> {
         answer
     });
     let ended = run.map(|ended| ended.unwrap_or_else(|_| Answer::broken("the run failed; see the log")));
-    ended.boxed().shared()
+    let run = ended.boxed().shared();
+    // Seen to its end whoever waits: a push that comes behind it is not to get its answer.
+    tokio::spawn(run.clone());
+    run
 }
 
 async fn run(service: &Arc<Service>) -> Answer {

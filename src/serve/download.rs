@@ -2,7 +2,7 @@
 
 use super::Service;
 use super::answer::{Notes, Severity};
-use super::normalizing::Wanted;
+use super::normalizing::{NO_END, Wanted};
 use super::patience::Sent;
 use super::thread::Piece;
 use crate::normalize::Summary;
@@ -146,17 +146,20 @@ impl Sending {
             };
             match piece {
                 Some(Piece::End(summary)) => self.end(&summary)?,
-                Some(Piece::Failed(_)) | None => {
-                    let why = "the answer is broken off: the body did not come whole, or is damaged";
-                    self.notes.add(Severity::Warning, why);
-                    return Err(io::Error::other("the body could not be read to its end"));
-                }
+                Some(Piece::Failed(answer)) => return Err(self.break_off(answer.message())),
+                None => return Err(self.break_off(NO_END)),
                 Some(piece) => {
                     let frames = &mut self.frames;
                     self.parts.add(piece, &mut |bytes| frames.push_back(Frame::data(bytes)));
                 }
             }
         }
+    }
+
+    /// It is too late to tell the caller: the log says why.
+    fn break_off(&self, why: &str) -> io::Error {
+        self.notes.add(Severity::Warning, &format!("the answer is broken off: {why}"));
+        io::Error::other("the answer is broken off")
     }
 
     fn end(&mut self, summary: &Summary) -> io::Result<()> {

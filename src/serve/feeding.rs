@@ -1,14 +1,14 @@
 //! Pushes to runs of ingest, and back to answers.
 //!
-//! Each push waits for one run that began after it came (`feed`: who waits for which, and who may join). 200 promises
+//! Each push waits for one run that began after it came (`queue`: who waits for which, and who may join). 200 promises
 //! that events, rejects and the ledger's marks are durable: of the object that was named, or of all that the source held
 //! when the run began. 409 and 503 say that the same push may get there later, 422 that it never will (`heard`).
 
 use super::answer::Answer;
-use super::feed::{About, Waiting};
 use super::heard::{Ears, Ended};
 use super::metrics::signed;
 use super::push::{Malformed, Named, Wish};
+use super::queue::{About, Waiting};
 use super::{Service, push};
 use crate::ingest::{self, Report, Shard, Skip};
 use crate::store::{Location, Store};
@@ -44,7 +44,7 @@ pub(super) async fn ingest(service: &Arc<Service>, message: push::Message) -> An
     };
     // It may be a while.
     drop(message);
-    let Ok((answer, begin)) = service.feed.wait(wish) else {
+    let Ok((answer, begin)) = service.queue.wait(wish) else {
         return Answer::again("too many objects wait already; send it again", 30);
     };
     if begin {
@@ -70,9 +70,9 @@ pub(super) fn below(from: &Location, named: Named) -> Result<Named, Answer> {
 
 /// Runs until nobody waits any more.
 async fn work(service: Arc<Service>) {
-    while let Some(about) = service.feed.next() {
+    while let Some(about) = service.queue.next() {
         let ended = begin(&service, about).await;
-        let round = service.feed.ended();
+        let round = service.queue.ended();
         for (named, waiting) in round.objects {
             let url = service.options.ingest.as_ref().map(|feeding| feeding.options.from.url(&named.object));
             tell(waiting, &ended.object(&url.unwrap_or_default()));
@@ -96,7 +96,8 @@ async fn begin(service: &Arc<Service>, about: About) -> Ended {
         let (verb, outcome) =
             if whole { ("ingest", ended.whole().outcome()) } else { ("ingest_objects", ended.outcome()) };
         service.metrics.run(verb, outcome, started.elapsed());
-        weigh_ledger(&service).await;
+        // Their work is durable: nobody waits for a figure.
+        tokio::spawn(async move { weigh_ledger(&service).await });
         ended
     });
     task.await.unwrap_or_else(|_| Ended::with(Answer::broken("the run failed; see the log")))

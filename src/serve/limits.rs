@@ -21,7 +21,7 @@ pub struct Limits {
     pub body: u64,
     /// Bytes of a body unpacked.
     pub unpacked: u64,
-    /// Bytes of bodies that are held at once, over all requests.
+    /// Bytes of bodies that are held at once, over all requests but pushes.
     pub held: usize,
     /// Bytes of a request's head.
     pub head: usize,

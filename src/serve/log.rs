@@ -1,13 +1,13 @@
 //! One line for each event: as Cloud Logging takes JSON, or for people.
 
 use crate::clock::Clock;
+use crate::log::filter;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::io;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -26,12 +26,9 @@ struct Lines {
 
 /// Has everything that is logged from now on go to standard error.
 pub fn start(json: bool, clock: Option<Clock>) {
-    let filter =
-        EnvFilter::try_from_env("ZOOM_UDM_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=error"));
-    let lines = Lines { json, clock };
-    let logs = tracing_subscriber::fmt().event_format(lines).with_env_filter(filter).with_writer(io::stderr);
+    let logs = tracing_subscriber::fmt().event_format(Lines { json, clock }).with_env_filter(filter());
     // Another subscriber stands already: then it is the one to hear.
-    let _ = logs.try_init();
+    let _ = logs.with_writer(io::stderr).try_init();
 }
 
 impl<S, N> FormatEvent<S, N> for Lines

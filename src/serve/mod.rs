@@ -4,7 +4,7 @@
 //! - `router`: which path goes where. `observe`: who is let in, what is counted, one line a request.
 //! - `callers`, `keys`: who may call.
 //! - `push`, `cloudevent`: what a push asks for. `collecting`, `feeding`: pushes to runs, the same wish once; of ingest,
-//!   `feed` is who waits for which run, `heard` what is answered when it ended.
+//!   `queue` is who waits for which run, `heard` what is answered when it ended.
 //! - `answer`: the table of answers, made for Pub/Sub.
 //! - `normalizing`, `thread`, `download`: records in, events out; `outlet`: pieces of answers from threads that work.
 //! - `metrics`, `log`: what is told of it all.
@@ -18,7 +18,6 @@ mod callers;
 mod cloudevent;
 mod collecting;
 mod download;
-mod feed;
 mod feeding;
 mod heard;
 #[cfg(any(test, fuzzing))]
@@ -33,6 +32,7 @@ mod outlet;
 mod page;
 mod patience;
 mod push;
+mod queue;
 mod router;
 mod server;
 mod stopping;
@@ -87,7 +87,7 @@ struct Service {
     metrics: Arc<Metrics>,
     stopping: Stopping,
     collecting: collecting::Running,
-    feed: feed::Feed,
+    queue: queue::Queue,
     /// When the ledger was weighed last.
     weighed: Mutex<Option<Instant>>,
     requests: Arc<Semaphore>,
@@ -95,6 +95,8 @@ struct Service {
     normalizations: Arc<Semaphore>,
     /// Bytes of bodies that may be held yet.
     held: Arc<Semaphore>,
+    /// The same of pushes: what others send keeps none of them waiting.
+    held_of_pushes: Arc<Semaphore>,
 }
 
 impl Service {
@@ -117,12 +119,13 @@ impl Service {
             metrics,
             stopping: Stopping::new(),
             collecting: Mutex::default(),
-            feed: feed::Feed::default(),
+            queue: queue::Queue::default(),
             weighed: Mutex::default(),
             requests: semaphore(limits.requests),
             pushes: semaphore(limits.requests),
             normalizations: semaphore(limits.normalizations),
             held: semaphore(limits.held),
+            held_of_pushes: semaphore(router::PUSHES),
             options,
         })
     }

@@ -12,12 +12,14 @@ use super::limits::{Broken, Held, Upload};
 use super::outlet::Outlet;
 use super::patience::Sent;
 use super::thread::{Outcome, Piece, Task};
+use crate::time::Timestamp;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, TE};
 use axum::http::{HeaderMap, Version};
 use axum::response::{IntoResponse, Response};
+use chrono::DateTime;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -31,6 +33,20 @@ pub struct Normalizing {
     pub options: crate::normalize::Options,
     /// In what requests events are put together, if so.
     pub requests: Option<(crate::normalize::Request, crate::normalize::Limits)>,
+    /// Whether a record without a usable time gets the time at which its request came.
+    pub default_to_now: bool,
+}
+
+impl Normalizing {
+    /// How the records of a request that came at this time become events.
+    fn at(&self, now: i64) -> crate::normalize::Options {
+        let mut options = self.options.clone();
+        if self.default_to_now {
+            let now = DateTime::from_timestamp_millis(now).and_then(Timestamp::from_chrono);
+            options.default_time = now.or(options.default_time);
+        }
+        options
+    }
 }
 
 /// How many pieces of events wait to be sent. One is what a block of records becomes: about a megabyte.
@@ -40,6 +56,8 @@ const SHORT: usize = 512 << 10;
 /// A request has its turn once so much of its body is there, or all of it: who sends slowly waits alone. A block of
 /// records, as they are worked on.
 const BEGUN: usize = 256 << 10;
+/// What is known of work that ends without a last word.
+pub(super) const NO_END: &str = "what came of it was not taken in time, or the work itself failed";
 /// How long a request waits for its turn.
 const TURN: Duration = Duration::from_secs(20);
 
@@ -85,7 +103,7 @@ async fn begin(service: &Arc<Service>, sent: Sent, request: Request) -> Result<R
     let stop: Arc<AtomicBool> = Arc::default();
     let wanted = Wanted(Arc::clone(&stop));
     let task = Task {
-        options: crate::normalize::Options { stop, threads: 1, ..normalizing.options },
+        options: crate::normalize::Options { stop, threads: 1, ..normalizing.at(service.clock().now()) },
         requests: normalizing.requests,
         limits: crate::ingest::Limits { bytes: limits.unpacked, ..Default::default() },
         rejects: form == Form::Multipart,
@@ -114,7 +132,7 @@ async fn begin(service: &Arc<Service>, sent: Sent, request: Request) -> Result<R
                 return Ok(download::short(form, ready, &summary));
             }
             Some(Piece::Failed(answer)) => return Err(*answer),
-            None => return Err(Answer::broken("the work failed; see the log")),
+            None => return Err(no_end()),
             Some(piece) => {
                 size += piece.len();
                 ready.push(piece);
@@ -122,6 +140,10 @@ async fn begin(service: &Arc<Service>, sent: Sent, request: Request) -> Result<R
         }
     }
     Ok(download::long(service, form, ready, answers, wanted, sent))
+}
+
+fn no_end() -> Answer {
+    Answer::broken("the work failed; see the log").noted(Severity::Error, format!("broken: {NO_END}"))
 }
 
 async fn turn(service: &Service) -> Result<OwnedSemaphorePermit, Answer> {

@@ -17,6 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 /// The most bytes of a push. Who is documented to push sends far less: a notification of a bucket holds an object's
 /// resource (a name of up to 1 KiB, metadata of up to 8 KiB) twice at most, once as base64; a schedule sends a word.
 const LONGEST_PUSH: u64 = 256 << 10;
+/// The most bytes of pushes that are held at once, half sent ones too: thousands of those that are documented, and room
+/// for so many of the longest that they do not come to wait for each other.
+pub(super) const PUSHES: usize = 32 << 20;
 /// How long a push may take to come.
 const PUSH_TIME: Duration = Duration::from_secs(10);
 
@@ -71,7 +74,7 @@ async fn message(service: &Service, request: Request) -> Result<(Message, OwnedS
         body_time: limits.body_time.min(PUSH_TIME),
         ..limits.clone()
     };
-    let (body, _share) = Upload::new(body, &limits, &service.held).whole().await?;
+    let (body, _share) = Upload::new(body, &limits, &service.held_of_pushes).whole().await?;
     let place = Arc::clone(&service.pushes).try_acquire_owned().map_err(|_| Answer::too_many(1))?;
     let message = push::read(&parts.headers, &body);
     message.map(|message| (message, place)).map_err(|push::Malformed(why)| Answer::poison(why))

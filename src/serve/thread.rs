@@ -5,7 +5,7 @@ use super::limits::{Broken, Held};
 use super::normalizing::unreadable;
 use super::outlet::Outlet;
 use crate::ingest::{Limits, guarded};
-use crate::normalize::{self, Input, Options, RejectWriter, Rejected, Request, Requests, Sink, Summary};
+use crate::normalize::{self, EventWriter, Input, Options, RejectWriter, Rejected, Request, Sink, Summary};
 use bytes::{Buf as _, Bytes};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -56,12 +56,7 @@ impl Task {
         let broken = Arc::clone(&self.broken);
         let upload = Reader { upload: self.upload, piece: Bytes::new(), held: None, broken: self.broken };
         let worked = guarded(Box::new(upload), self.limits).map_err(Trouble::Body).and_then(|reader| {
-            let events = match &self.requests {
-                None => Events::Bare(to(Piece::Events)),
-                Some((request, limits)) => {
-                    Events::Requests(Requests::new(to(Piece::Events), request, *limits))
-                }
-            };
+            let events = EventWriter::new(to(Piece::Events), self.requests.as_ref());
             let rejects = self.rejects.then(|| RejectWriter::new(to(Piece::Rejects)));
             let mut sink = Streams { events, rejects };
             let input = std::iter::once(Input::new("request", reader));
@@ -69,9 +64,7 @@ impl Task {
             if let Some(failure) = summary.failures.pop() {
                 return Err(Trouble::Body(failure.error));
             }
-            if let Events::Requests(requests) = sink.events {
-                requests.finish().map_err(|_| Trouble::Gone)?;
-            }
+            sink.events.finish().map_err(|_| Trouble::Gone)?;
             if summary.stopped { Err(Trouble::Gone) } else { Ok(summary) }
         });
         let (piece, outcome) = match worked {
@@ -138,22 +131,14 @@ impl Write for Stream {
     }
 }
 
-enum Events {
-    Bare(Stream),
-    Requests(Requests<Stream>),
-}
-
 struct Streams {
-    events: Events,
+    events: EventWriter<Stream>,
     rejects: Option<RejectWriter<Stream>>,
 }
 
 impl Sink for Streams {
     fn events(&mut self, events: &[u8]) -> io::Result<()> {
-        match &mut self.events {
-            Events::Bare(stream) => stream.write_all(events),
-            Events::Requests(requests) => requests.write_events(events),
-        }
+        self.events.write(events)
     }
 
     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {

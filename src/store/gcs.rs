@@ -1,6 +1,7 @@
 //! Cloud Storage: how it is reached, as whom, and what its XML interface needs mended on the way (the [`Mended`] client).
 
 use super::{Error, Settings, names};
+use crate::host::is_here;
 use backon::Retryable as _;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, Uri};
@@ -22,9 +23,13 @@ pub(super) const HELP: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service a
 /// How long the metadata server may take for a first token: where there is none nobody wants to wait for it.
 const FIRST_TOKEN: Duration = Duration::from_secs(10);
 
+/// Names another endpoint for storage (a private one), which wants credentials.
+const ENDPOINT: &str = "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE";
+/// Names another one that gives tokens to who logged in with gcloud.
+const TOKEN_HOST: &str = "CLOUDSDK_AUTH_TOKEN_HOST";
+
 /// Opens a bucket with application default credentials, or the emulator that `STORAGE_EMULATOR_HOST` names without any.
-/// `CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE` names another endpoint (a private one) that wants credentials,
-/// `CLOUDSDK_AUTH_TOKEN_HOST` another one that gives tokens to who logged in with gcloud.
+/// Credentials go over https only, but for this very machine and the metadata server.
 pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleCloudStorage, Error> {
     // A second installation says that there is one already: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -44,20 +49,24 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
         let nobody = GcpCredential { bearer: String::new() };
         builder = builder
             .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
-            .with_base_url(&base("STORAGE_EMULATOR_HOST", &host)?);
-    } else if let Some(endpoint) = variable("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE") {
-        builder = builder.with_base_url(&base("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", &endpoint)?);
+            .with_base_url(&base("STORAGE_EMULATOR_HOST", &host, "http")?);
+    } else if let Some(endpoint) = variable(ENDPOINT) {
+        let endpoint = base(ENDPOINT, &endpoint, "https")?;
+        trusted(ENDPOINT, &endpoint)?;
+        builder = builder.with_base_url(&endpoint);
     }
+    let tokens = variable(TOKEN_HOST);
     if !anonymous {
+        tokens.as_deref().map_or(Ok(()), |tokens| trusted(TOKEN_HOST, tokens))?;
         named = check_key_file(&url, variable("GOOGLE_APPLICATION_CREDENTIALS"))?;
         if let Some(path) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
             builder = builder.with_application_credentials(path);
         }
     }
-    // The metadata server, the emulator and private endpoints speak plain HTTP; Google's own address is https.
+    // The metadata server, the emulator and what stands in for Google on this machine speak plain HTTP.
     let builder = builder
         .with_client_options(client.with_allow_http(true))
-        .with_http_connector(MendedConnector { tokens: variable("CLOUDSDK_AUTH_TOKEN_HOST") });
+        .with_http_connector(MendedConnector { tokens });
     let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
     if !anonymous {
         if named { token(&url, &store, settings).await? } else { token_of_machine(&url, &store).await? }
@@ -77,16 +86,34 @@ pub(super) fn retry(settings: &Settings) -> RetryConfig {
     }
 }
 
-/// An address as Google's clients take it: with or without a scheme, and whatever path is behind.
-pub(super) fn base(name: &str, host: &str) -> Result<String, Error> {
-    let host = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
+/// An address as Google's clients take it: with a scheme or without, which means `scheme`, and whatever path is behind.
+pub(super) fn base(name: &str, host: &str, scheme: &str) -> Result<String, Error> {
+    let host = if host.contains("://") { host.to_owned() } else { format!("{scheme}://{host}") };
     let origin_end = host.find("://").map_or(0, |at| at + 3);
     let end = host[origin_end..].find('/').map_or(host.len(), |slash| origin_end + slash);
     if host[..end].contains('@') {
-        let message = "it holds a user or a password that nobody asks for; name the host alone".into();
-        return Err(Error::Invalid { url: name.to_owned(), message });
+        return Err(invalid(name, "it holds a user or a password that nobody asks for; name the host alone"));
     }
     Ok(host[..end].to_owned())
+}
+
+/// Refuses an address that would carry credentials in clear.
+fn trusted(name: &str, address: &str) -> Result<(), Error> {
+    let wrong = "it is no address; expected one like https://storage.example.com";
+    let address: Uri = address.parse().map_err(|_| invalid(name, wrong))?;
+    match address.scheme_str() {
+        Some("https") => Ok(()),
+        Some("http") if is_here(address.host().unwrap_or_default()) => Ok(()),
+        Some("http") => {
+            Err(invalid(name, "it would carry credentials in clear; name an address with https://"))
+        }
+        _ => Err(invalid(name, wrong)),
+    }
+}
+
+/// What a variable says may be a secret: it is not repeated.
+fn invalid(name: &str, message: &str) -> Error {
+    Error::Invalid { url: name.to_owned(), message: message.to_owned() }
 }
 
 /// Says early, and in words, what is wrong with a key file; or whether there is one. Nothing of its content is said.
@@ -249,16 +276,42 @@ async fn listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
 
 #[cfg(test)]
 mod tests {
-    use super::base;
+    use super::{base, trusted};
 
     #[test]
     fn an_emulator_is_named_with_or_without_scheme_and_path() {
         for host in
             ["127.0.0.1:9", "http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/storage/v1/"]
         {
-            assert_eq!(base("A", host).unwrap(), "http://127.0.0.1:9");
+            assert_eq!(base("A", host, "http").unwrap(), "http://127.0.0.1:9");
         }
-        let refused = base("A", "http://u:hush@127.0.0.1:9/").unwrap_err().to_string();
+        assert_eq!(base("A", "private.example.com/", "https").unwrap(), "https://private.example.com");
+        let refused = base("A", "http://u:hush@127.0.0.1:9/", "http").unwrap_err().to_string();
         assert!(refused.starts_with("A: ") && !refused.contains("hush"));
+    }
+
+    #[test]
+    fn credentials_go_nowhere_in_clear() {
+        for address in [
+            "https://a.example",
+            "HTTPS://a.example/token",
+            "http://127.0.0.1:9/o",
+            "http://[::1]:9",
+            "http://localhost",
+        ] {
+            assert!(trusted("A", address).is_ok(), "{address}");
+        }
+        for address in [
+            "http://a.example",
+            "HTTP://10.0.0.1/",
+            "http://127.0.0.1.a.example",
+            "a.example",
+            "ftp://a.example",
+            "/",
+            "hush hush",
+        ] {
+            let refused = trusted("A", address).unwrap_err().to_string();
+            assert!(refused.starts_with("A: ") && !refused.contains("hush"), "{address}: {refused}");
+        }
     }
 }

@@ -29,10 +29,10 @@ pub(crate) fn location(text: &str) {
 
 /// The address of an emulator is an origin: a scheme, a host, no path; and is its own. One with a user is refused.
 pub(crate) fn emulator(host: &str) {
-    let Ok(origin) = base("HOST", host) else { return assert!(host.contains('@'), "{host:?}") };
+    let Ok(origin) = base("HOST", host, "http") else { return assert!(host.contains('@'), "{host:?}") };
     let (_, host) = origin.split_once("://").unwrap();
     assert!(!host.contains(['/', '@']), "{origin:?}");
-    assert_eq!(base("HOST", &origin).unwrap(), origin);
+    assert_eq!(base("HOST", &origin, "http").unwrap(), origin);
 }
 
 /// A name passes what would not let it pass, and comes back.

@@ -175,12 +175,12 @@ impl Ledger {
         self.lock()[usize::from(segment_of(object, self.count))].as_ref()?.trouble(object).cloned()
     }
 
-    /// Notes how an object ended; durable with the next [`Self::save`].
-    pub fn mark(&self, entry: Entry) {
+    /// Notes how an object ended; durable with the next [`Self::save`]. `false` where that is another run's to note: then
+    /// it never will be.
+    pub fn mark(&self, entry: Entry) -> bool {
         let number = usize::from(segment_of(&entry.object, self.count));
-        if let Some(segment) = &mut self.lock()[number] {
-            segment.mark(entry);
-        }
+        let mut segments = self.lock();
+        segments[number].as_mut().map(|segment| segment.mark(entry)).is_some()
     }
 
     /// Makes every mark durable that was made before the call.
@@ -208,7 +208,7 @@ impl Ledger {
     }
 
     /// Holds on to the segments. Those that another run has taken over, because this one gave no sign of life for too
-    /// long, are given up.
+    /// long, are given up once what was marked in them is durable.
     ///
     /// # Errors
     /// Where the ledger cannot be reached; [`Error::Held`] where no segment is left.
@@ -219,14 +219,17 @@ impl Ledger {
             let lease = self.lock()[number].as_mut().and_then(|segment| segment.lease.take());
             let Some(mut lease) = lease else { continue };
             let renewed = terms.renew(&mut lease).await;
-            let mut segments = self.lock();
             if let Ok(false) = renewed {
-                // What was marked goes to the store all the same, with the next run that reads those objects.
-                segments[number] = None;
-            } else if let Some(segment) = &mut segments[number] {
+                // Marks are facts, whoever holds the lease, and sources are removed on their word.
+                self.save().await?;
+                let mut segments = self.lock();
+                // What was marked meanwhile keeps it until that is saved, too.
+                segments[number] = segments[number].take().filter(Segment::is_dirty);
+                continue;
+            }
+            if let Some(segment) = &mut self.lock()[number] {
                 segment.lease = Some(lease);
             }
-            drop(segments);
             renewed?;
         }
         if self.lock().iter().all(Option::is_none) {

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use tokio::task::JoinError;
 
 /// What a run remembers of a segment. Of an object that is done only sixteen bytes, whatever its name: a million are
 /// 16 MB and the table's room.
@@ -92,7 +93,7 @@ impl Segment {
         let loaded = tokio::task::spawn_blocking(move || {
             decode(&url, &bytes, &mut |brief| segment.remember(brief, oldest)).map(|()| segment)
         });
-        loaded.await.unwrap_or_else(|error| Err(Error::Damaged(error.to_string())))
+        loaded.await.unwrap_or_else(|error| failed(&error))
     }
 
     fn remember(&mut self, brief: &Brief<'_>, oldest: i64) -> Result<(), serde_json::Error> {
@@ -152,8 +153,15 @@ impl Segment {
     }
 }
 
+/// The thread that reads or writes a segment came to no end: that says nothing of the segment.
+fn failed<T>(error: &JoinError) -> Result<T, Error> {
+    Err(Error::Store(format!("a task failed: {error}")))
+}
+
 /// How often another writer may come first. Each time means that somebody got on.
 const COLLISIONS: u32 = 20;
+/// Milliseconds of the first pause behind one, at most. Tests have no time.
+const PAUSE: u64 = if cfg!(test) { 1 } else { 50 };
 
 /// Writes entries into a segment as it stands in the store, over what it says of the same objects. What was modified
 /// before `oldest` leaves.
@@ -170,7 +178,7 @@ pub(super) async fn merge(
         let merged = tokio::task::spawn_blocking(move || {
             rewritten(&url, standing.as_deref(), &|brief| Ok(brief.modified >= oldest), &fresh)
         });
-        async move { merged.await.unwrap_or_else(|error| Err(Error::Damaged(error.to_string()))) }
+        async move { merged.await.unwrap_or_else(|error| failed(&error)) }
     })
     .await
 }
@@ -188,10 +196,11 @@ pub(super) async fn swap<F: Future<Output = Result<Vec<u8>, Error>>>(
         if store.update(&name, anew.into(), version).await?.is_some() {
             return Ok(());
         }
-        tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..50 << collision.min(6)))).await;
+        tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..PAUSE << collision.min(6))))
+            .await;
     }
     let url = store.location().url(&name);
-    Err(Error::Damaged(format!("{url}: other runs kept changing it; run again")))
+    Err(Error::Store(format!("{url}: other runs kept changing it; run again")))
 }
 
 /// Which entries stay.

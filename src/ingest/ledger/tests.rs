@@ -195,6 +195,35 @@ async fn a_run_holds_on_to_its_segments_and_gives_up_what_was_taken_over() {
 }
 
 #[tokio::test]
+async fn what_was_marked_before_another_run_took_over_is_saved_and_nothing_after_it() {
+    let store = memory().await;
+    let ledger = open(&store, &terms()).await.unwrap();
+    let names = names(60);
+    assert!(names.iter().all(|name| ledger.mark(done(name))));
+    leased_by_another(&store, 0..8, NOW + 1_000_000).await;
+    ledger.renew().await.unwrap();
+    assert_eq!(all(&store).await.len(), 60);
+    let ours = |name: &str| segment_of(name, 16) >= 8;
+    assert!(names.iter().all(|name| ledger.mark(troubled(name, 1, 0)) == ours(name)));
+    ledger.close().await.unwrap();
+    let all = all(&store).await;
+    assert!(all.iter().all(|entry| (entry.state == State::Quarantined) == ours(&entry.object)));
+    assert_eq!(all.len(), 60);
+}
+
+#[tokio::test]
+async fn a_segment_that_others_keep_changing_is_not_damaged() {
+    let store = memory().await;
+    let contended = segment::swap(&store, 0, |_| async {
+        let version = store.read("segment-0000").await?.map(|(_, version)| version);
+        store.update("segment-0000", "theirs".into(), version).await?;
+        Ok(b"ours".to_vec())
+    });
+    let contended = contended.await;
+    assert!(matches!(&contended, Err(Error::Store(why)) if why.contains("run again")), "{contended:?}");
+}
+
+#[tokio::test]
 async fn a_lease_is_given_back_at_the_end() {
     let store = memory().await;
     open(&store, &terms()).await.unwrap().close().await.unwrap();

@@ -38,10 +38,10 @@ pub(super) struct Full;
 
 /// Who waits.
 #[derive(Default)]
-pub(super) struct Feed(Mutex<Queue>);
+pub(super) struct Queue(Mutex<Rounds>);
 
 #[derive(Default)]
-struct Queue {
+struct Rounds {
     /// Whether runs are begun as long as somebody waits.
     working: bool,
     /// Whether the last run was about objects.
@@ -51,17 +51,17 @@ struct Queue {
     next: Round,
 }
 
-impl Feed {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Rounds> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for an object, or for the whole. The second is whether the caller is to begin the runs.
     pub(super) fn wait(&self, wish: Option<Named>) -> Result<(oneshot::Receiver<Answer>, bool), Full> {
         let (sender, receiver) = oneshot::channel();
-        let mut queue = self.lock();
-        queue.add(wish)?.push(sender);
-        Ok((receiver, !std::mem::replace(&mut queue.working, true)))
+        let mut rounds = self.lock();
+        rounds.add(wish)?.push(sender);
+        Ok((receiver, !std::mem::replace(&mut rounds.working, true)))
     }
 
     /// What the next run is about. Where nobody waits there is none, and whoever comes begins anew.
@@ -75,7 +75,7 @@ impl Feed {
     }
 }
 
-impl Queue {
+impl Rounds {
     fn add(&mut self, wish: Option<Named>) -> Result<&mut Waiting, Full> {
         let Some(named) = wish else { return Ok(&mut self.next.whole) };
         // Without a generation nobody knows which version was meant: there may be a newer one than was read.
@@ -109,7 +109,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::{About, Feed, MOST};
+    use super::{About, MOST, Queue};
     use crate::serve::push::Named;
 
     fn named(object: &str, generation: &str) -> Named {
@@ -122,52 +122,52 @@ mod tests {
 
     #[test]
     fn wishes_for_the_whole_that_come_during_a_run_are_one_run_more() {
-        let feed = Feed::default();
-        assert!(feed.wait(None).unwrap().1, "the first begins");
-        assert_eq!(feed.next(), Some(About::Whole));
+        let queue = Queue::default();
+        assert!(queue.wait(None).unwrap().1, "the first begins");
+        assert_eq!(queue.next(), Some(About::Whole));
         for _ in 0..5 {
-            assert!(!feed.wait(None).unwrap().1);
+            assert!(!queue.wait(None).unwrap().1);
         }
-        assert_eq!(feed.ended().whole.len(), 1);
-        assert_eq!(feed.next(), Some(About::Whole));
-        assert_eq!((feed.ended().whole.len(), feed.next()), (5, None));
-        assert!(feed.wait(None).unwrap().1, "who comes then begins anew");
+        assert_eq!(queue.ended().whole.len(), 1);
+        assert_eq!(queue.next(), Some(About::Whole));
+        assert_eq!((queue.ended().whole.len(), queue.next()), (5, None));
+        assert!(queue.wait(None).unwrap().1, "who comes then begins anew");
     }
 
     #[test]
     fn only_the_very_version_joins_the_run_at_hand() {
-        let feed = Feed::default();
-        let _ = feed.wait(Some(named("a", "1")));
-        assert_eq!(feed.next(), Some(objects(&["a"])));
+        let queue = Queue::default();
+        let _ = queue.wait(Some(named("a", "1")));
+        assert_eq!(queue.next(), Some(objects(&["a"])));
         for wish in [named("a", "1"), named("a", "2"), named("a", ""), named("a", "")] {
-            let _ = feed.wait(Some(wish));
+            let _ = queue.wait(Some(wish));
         }
-        assert_eq!(feed.ended().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(), [2]);
-        assert_eq!(feed.next(), Some(objects(&["a"])));
+        assert_eq!(queue.ended().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(), [2]);
+        assert_eq!(queue.next(), Some(objects(&["a"])));
         assert_eq!(
-            feed.ended().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(),
+            queue.ended().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(),
             [2, 1]
         );
     }
 
     #[test]
     fn the_two_kinds_of_runs_take_turns() {
-        let feed = Feed::default();
+        let queue = Queue::default();
         let mut turns = Vec::new();
         for _ in 0..4 {
-            let _ = (feed.wait(None), feed.wait(Some(named("a", ""))));
-            turns.push(feed.next() == Some(About::Whole));
+            let _ = (queue.wait(None), queue.wait(Some(named("a", ""))));
+            turns.push(queue.next() == Some(About::Whole));
         }
         assert_eq!(turns, [false, true, false, true]);
     }
 
     #[test]
     fn no_more_objects_wait_than_can_be_answered() {
-        let feed = Feed::default();
+        let queue = Queue::default();
         for number in 0..MOST {
-            assert!(feed.wait(Some(named(&number.to_string(), "1"))).is_ok());
+            assert!(queue.wait(Some(named(&number.to_string(), "1"))).is_ok());
         }
-        assert!(feed.wait(Some(named("one more", "1"))).is_err());
-        assert!(feed.wait(Some(named("7", "1"))).is_ok() && feed.wait(None).is_ok(), "they are no more");
+        assert!(queue.wait(Some(named("one more", "1"))).is_err());
+        assert!(queue.wait(Some(named("7", "1"))).is_ok() && queue.wait(None).is_ok(), "they are no more");
     }
 }
