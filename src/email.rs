@@ -250,7 +250,7 @@ fn is(byte: u8, class: u8) -> bool {
 
 /// What is found by hand against what the pattern finds: asked by the property tests and by the fuzzer.
 #[cfg(any(test, fuzzing))]
-pub(crate) mod held {
+pub(crate) mod properties {
     use super::{ANYWHERE, WHOLE, find, is_email};
 
     /// The same addresses are found in `text`, and it is one or not.
@@ -353,7 +353,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4000))]
         #[test]
         fn found_by_hand_is_found_by_the_pattern(text in "[ab0@@@..._\\- +%!/:()\u{e9}\u{301}\u{203f}\u{2028}\u{0661}]{0,24}") {
-            held::text(&text);
+            properties::text(&text);
         }
 
         #[test]
@@ -361,12 +361,12 @@ mod tests {
             before in "[ (<.+a\u{e9}]{0,9}", text in "[a-z.+_-]{1,12}@[a-z0-9-]{1,8}(\\.[a-z0-9_-]{1,6}){0,3}", after in "[ )>.@_\u{e9}-]{0,3}[a-z ]{0,9}"
         ) {
             let text = before + &text + &after;
-            held::text(&text);
+            properties::text(&text);
         }
 
         #[test]
         fn any_text_is_judged_alike(text in "\\PC{0,12}@\\PC{0,6}\\.\\PC{0,6}") {
-            held::text(&text);
+            properties::text(&text);
         }
     }
 }

@@ -67,7 +67,7 @@
 //! - Every fast path has a plain twin that defines it (`serde_json`, `chrono`, the regular expression, the typed event
 //!   and its writer), and a property test that holds the two equal. A fast path that is not sure says so and the twin
 //!   decides.
-//! - What must hold of any input to a room stands in its `held`, once: property tests and the fuzzer ask it.
+//! - What must hold of any input to a room stands in its `properties`, once: property tests and the fuzzer ask it.
 //! - Memory is bounded by threads × (line limit + a few blocks), whatever comes in.
 
 // What must hold of a room stands whole in every test build; the fuzzer that asks for all of it needs `serve`.

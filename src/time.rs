@@ -170,7 +170,7 @@ fn digits(text: &str, widths: std::ops::RangeInclusive<usize>) -> Option<u32> {
 /// The plain layout against the calendar, and the calendar's text against `chrono`'s own reading: asked by the property
 /// tests and by the fuzzer.
 #[cfg(any(test, fuzzing))]
-pub(crate) mod held {
+pub(crate) mod properties {
     use super::Timestamp;
     use chrono::{DateTime, Utc};
 
@@ -281,7 +281,7 @@ mod tests {
         fn the_plain_layout_is_never_sure_of_what_the_calendar_denies(
             text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z?"
         ) {
-            held::plain_layout(&text);
+            properties::plain_layout(&text);
         }
 
         #[test]
@@ -296,7 +296,7 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
-            held::text(&text);
+            properties::text(&text);
         }
     }
 }

@@ -11,8 +11,6 @@ mod explain;
 #[cfg(feature = "gcs")]
 mod feed;
 mod generate;
-#[cfg(all(any(test, fuzzing), feature = "serve"))]
-pub(crate) mod held;
 #[cfg(feature = "gcs")]
 mod ingest;
 mod inputs;
@@ -21,6 +19,8 @@ mod ledger;
 mod mapping;
 mod normalize;
 mod output;
+#[cfg(all(any(test, fuzzing), feature = "serve"))]
+pub(crate) mod properties;
 mod report;
 #[cfg(feature = "serve")]
 mod serve;

@@ -16,12 +16,12 @@ mod begin;
 mod check;
 mod collector;
 mod date;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod journal;
 mod options;
 mod pass;
 mod plan;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod report;
 mod run;
 mod secret;

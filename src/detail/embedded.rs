@@ -77,7 +77,7 @@ impl Trail for Ends {
 
 #[cfg(test)]
 mod tests {
-    use super::super::held;
+    use super::super::properties;
     use super::*;
     use proptest::prelude::*;
 
@@ -104,7 +104,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(3000))]
         #[test]
         fn what_is_found_is_what_trying_every_place_finds(text in "([\\[{]{1,2}\"?|\"a\":|[\\]}]|\\{\\}|[\"\\\\, 1:]|\"b\"|\\{\"k\":1\\}){0,16}") {
-            held::leftmost(&text);
+            properties::leftmost(&text);
         }
     }
 }

@@ -5,9 +5,9 @@
 
 mod embedded;
 mod grammar;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod places;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod users;
 
 use crate::email;

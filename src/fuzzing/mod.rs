@@ -25,7 +25,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("fast", fast),
     ("gzip", gzip),
     ("state", state::state),
-    ("push", serve::held::request),
+    ("push", serve::properties::request),
     ("settings", settings),
 ];
 
@@ -41,7 +41,7 @@ pub fn run(target: &str, bytes: &[u8]) {
 /// Normalizes: the last two bytes say how, the rest is the input.
 fn normalize(bytes: &[u8]) {
     if let Some((input, how)) = bytes.split_last_chunk::<2>() {
-        held(input, *how);
+        hold(input, *how);
     }
 }
 
@@ -58,7 +58,7 @@ static SHAPED: Lazy<[Options; 4]> = Lazy::new(|| {
 });
 
 /// What must hold of an input that is normalized in one of many ways.
-fn held(input: &[u8], [how, more]: [u8; 2]) {
+fn hold(input: &[u8], [how, more]: [u8; 2]) {
     const LONGEST: [usize; 4] = [4 << 20, 200, 40, 1];
     const PIECES: [usize; 4] = [1, 2, 7, 64];
     let (format, shape) = (how & 3, how >> 2 & 3);
@@ -73,28 +73,28 @@ fn held(input: &[u8], [how, more]: [u8; 2]) {
         max_line_bytes: LONGEST[usize::from(more & 3)],
         ..SHAPED[usize::from(shape)].clone()
     };
-    crate::normalize::held::input(input, &options, PIECES[usize::from(more >> 2 & 3)]);
+    crate::normalize::properties::input(input, &options, PIECES[usize::from(more >> 2 & 3)]);
 }
 
 /// The grammar of `operation_detail`.
 fn detail_(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        detail::held::text(text);
+        detail::properties::text(text);
     }
 }
 
 /// Every fast path against its twin.
 fn fast(bytes: &[u8]) {
-    json::held::plain(bytes);
-    bytes.first().iter().for_each(|byte| json::held::marked(bytes, **byte));
+    json::properties::plain(bytes);
+    bytes.first().iter().for_each(|byte| json::properties::marked(bytes, **byte));
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    json::held::text(text);
-    record::held::text(text);
-    mapping::held::text(text);
-    text.split(['"', '\n']).for_each(time::held::text);
-    email::held::text(text);
+    json::properties::text(text);
+    record::properties::text(text);
+    mapping::properties::text(text);
+    text.split(['"', '\n']).for_each(time::properties::text);
+    email::properties::text(text);
     if text.len() < 200 {
-        detail::held::leftmost_of_usual(text);
+        detail::properties::leftmost_of_usual(text);
     }
 }
 
@@ -103,9 +103,9 @@ fn gzip(bytes: &[u8]) {
     match bytes.split_first() {
         Some((first, script)) if first % 2 == 0 && !bytes.starts_with(&[0x1f]) => {
             let packed = packed(&mut Unstructured::new(script)).unwrap_or_default();
-            crate::normalize::held::gzip::bytes(&packed);
+            crate::normalize::properties::gzip::bytes(&packed);
         }
-        _ => crate::normalize::held::gzip::bytes(bytes),
+        _ => crate::normalize::properties::gzip::bytes(bytes),
     }
 }
 
@@ -147,14 +147,14 @@ fn member(bytes: &[u8], level: u32) -> Vec<u8> {
 fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if text.starts_with("--") {
-        return cli::held::flags(text);
+        return cli::properties::flags(text);
     }
-    store::held::listing(text);
+    store::properties::listing(text);
     for line in text.lines().take(8) {
-        cli::held::setting(line);
-        store::held::location(line);
-        store::held::emulator(line);
-        store::held::name(line);
+        cli::properties::setting(line);
+        store::properties::location(line);
+        store::properties::emulator(line);
+        store::properties::name(line);
     }
 }
 

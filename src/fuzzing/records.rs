@@ -1,6 +1,6 @@
 //! Records made from bytes: right, wrong, and all that lies between.
 
-use super::held;
+use super::hold;
 use arbitrary::{Result, Unstructured};
 
 /// Lines of records, normalized in one of many ways, and each fast path against its twin on them.
@@ -10,10 +10,10 @@ pub(super) fn records(bytes: &[u8]) {
     let mut lines = String::new();
     // A script that ends early has said enough.
     while !script.is_empty() && lines.len() < 4096 && line(&mut script, &mut lines).is_ok() {}
-    held(lines.as_bytes(), how);
-    crate::record::held::text(&lines);
-    lines.lines().for_each(crate::record::held::text);
-    crate::mapping::held::text(&lines);
+    hold(lines.as_bytes(), how);
+    crate::record::properties::text(&lines);
+    lines.lines().for_each(crate::record::properties::text);
+    crate::mapping::properties::text(&lines);
 }
 
 const FIELDS: [&str; 5] = ["time", "operator", "category_type", "action", "operation_detail"];

@@ -1,7 +1,7 @@
 //! What is kept from run to run: bytes of any kind, and what was written and then changed.
 
-use crate::collect::held as collect;
-use crate::ingest::ledger::{Entry, State, held as ledger};
+use crate::collect::properties as collect;
+use crate::ingest::ledger::{Entry, State, properties as ledger};
 use crate::lease;
 use arbitrary::{Result, Unstructured};
 
@@ -13,7 +13,7 @@ pub(super) fn state(bytes: &[u8]) {
         1 => ledger::body(rest),
         2 => ledger::body(&super::member(rest, 1)),
         3 => ledger::head(rest),
-        4 => lease::held::bytes(rest),
+        4 => lease::properties::bytes(rest),
         5 => collect::state(rest),
         6 => std::str::from_utf8(rest).iter().for_each(|text| collect::state_of(text)),
         7 => collect::seen(rest),

@@ -34,7 +34,7 @@ pub(crate) fn compact(value: &str, out: &mut String) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::held;
+    use super::super::properties;
     use super::super::walk::tests::jsonish;
     use super::*;
     use proptest::prelude::*;
@@ -59,7 +59,7 @@ mod tests {
     proptest! {
         #[test]
         fn compact_text_is_the_same_value(text in jsonish()) {
-            held::same_value(&text);
+            properties::same_value(&text);
         }
     }
 }

@@ -77,14 +77,14 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::held;
+    use super::super::properties;
     use super::super::walk::tests::jsonish;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn items_are_those_that_serde_json_reads(text in jsonish()) {
-            held::parts(&text);
+            properties::parts(&text);
         }
     }
 }

@@ -4,9 +4,9 @@
 //! each function is held equal to in the tests.
 
 mod compact;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod items;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod scan;
 mod text;
 mod walk;

@@ -162,14 +162,14 @@ fn trim_slowly(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::held;
+    use super::super::properties;
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn plain_len_is_the_position_of_the_first_special_byte(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            held::plain(&bytes);
+            properties::plain(&bytes);
         }
 
         #[test]
@@ -183,7 +183,7 @@ mod tests {
 
         #[test]
         fn positions_are_those_of_every_marked_byte(bytes in prop::collection::vec(0u8..4, 0..60)) {
-            held::marked(&bytes, 0);
+            properties::marked(&bytes, 0);
         }
 
         #[test]

@@ -158,7 +158,7 @@ static SHORT: [u8; 256] = {
 
 #[cfg(test)]
 mod tests {
-    use super::super::held;
+    use super::super::properties;
     use super::*;
     use proptest::prelude::*;
 
@@ -186,12 +186,12 @@ mod tests {
                 0..8,
             )
         ) {
-            held::escapes(&parts.concat());
+            properties::escapes(&parts.concat());
         }
 
         #[test]
         fn escape_writes_what_serde_json_writes(text in ".{0,40}", control in "[\\x00-\\x22\\\\\\x7f]{0,20}") {
-            held::unescaped(&(control + &text));
+            properties::unescaped(&(control + &text));
         }
     }
 }

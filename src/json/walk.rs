@@ -181,7 +181,7 @@ fn digits(text: &[u8], start: usize) -> Result<usize, Stop> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::held;
+    use super::super::properties;
     use super::*;
     use proptest::prelude::*;
 
@@ -230,7 +230,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn a_walk_ends_where_serde_json_ends(text in jsonish()) {
-            held::ends(&text);
+            properties::ends(&text);
         }
     }
 

@@ -95,7 +95,7 @@ fn understood(url: &str, bytes: &[u8]) -> Result<Lease, Error> {
 
 /// What must hold of the bytes of a lease: asked by the fuzzer.
 #[cfg(any(test, fuzzing))]
-pub(crate) mod held {
+pub(crate) mod properties {
     use super::understood;
 
     /// They are a lease that reads back as it is written, or damage that is told: never no lease.

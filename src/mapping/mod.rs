@@ -4,9 +4,9 @@
 //! climbs the ladder of event types.
 
 mod document;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod notes;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod table;
 mod template;
 

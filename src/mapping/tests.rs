@@ -7,7 +7,7 @@ use crate::record::Scratch;
 use crate::udm::{Case, Feed, Shape, Writer};
 
 fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
-    held::compare(text, writer, &Template::new(writer).unwrap(), rules)
+    properties::compare(text, writer, &Template::new(writer).unwrap(), rules)
 }
 
 /// The lines of a corpus that are records.

@@ -6,11 +6,11 @@
 
 mod document;
 mod frame;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod input;
 mod look;
 mod order;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod reject;
 mod request;
 mod summary;

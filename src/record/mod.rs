@@ -4,10 +4,10 @@
 //! not sure of goes to `plain`, which reads with `serde_json` and is the definition. Property tests hold them equal.
 
 mod fast;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod id;
 mod plain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod usual;
 
 use crate::json::{decode_to_quote, plain_len};

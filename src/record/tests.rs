@@ -1,4 +1,4 @@
-use super::held::{fast, plain, usual};
+use super::properties::{fast, plain, usual};
 use super::*;
 use proptest::prelude::*;
 
@@ -49,7 +49,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     #[test]
     fn the_fast_reading_is_the_plain_reading_or_silent(text in recordish()) {
-        held::read_alike(&text);
+        properties::read_alike(&text);
     }
 
     #[test]
@@ -59,7 +59,7 @@ proptest! {
         let (before, after) = text.split_at(text.char_indices().nth(at.index(text.chars().count())).unwrap().0);
         let spoilt = format!("{before}{byte}{}", after.chars().skip(1).collect::<String>());
         for text in [&spoilt, before] {
-            held::read_alike(text);
+            properties::read_alike(text);
         }
     }
 }
@@ -113,7 +113,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5000))]
     #[test]
     fn the_usual_reading_is_the_plain_reading_or_silent(line in usualish()) {
-        held::usual_alike(&line);
+        properties::usual_alike(&line);
     }
 }
 

@@ -20,8 +20,6 @@ mod collecting;
 mod download;
 mod feeding;
 mod heard;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod keys;
 mod limits;
 mod log;
@@ -31,6 +29,8 @@ mod observe;
 mod outlet;
 mod page;
 mod patience;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod push;
 mod queue;
 mod router;

@@ -6,11 +6,11 @@
 
 mod error;
 mod gcs;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod local;
 mod location;
 mod names;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod remote;
 
 pub use error::Error;

@@ -168,7 +168,7 @@ fn unreferenced(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::held::{self, escaped};
+    use super::super::properties::{self, escaped};
     use super::{mark, mark_keys, unmark_uri, with_generation};
     use proptest::prelude::*;
 
@@ -202,7 +202,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_name_passes_and_comes_back(name in "([a./ \u{0}-\u{1F}\u{7F}\u{F8FF}\u{F8FE}\u{F600}-\u{F680}é]|\\PC){0,12}") {
-            held::name(&name);
+            properties::name(&name);
         }
     }
 }

@@ -10,9 +10,9 @@
 mod charter;
 mod codec;
 mod entry;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod held;
 mod inspect;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod segment;
 #[cfg(test)]
 mod tests;
