@@ -83,5 +83,10 @@ mod tests {
         assert_eq!(found(detail.changes[1].value), ["x"]);
         assert_eq!(found(detail.json.unwrap()), [r#"[{"userId":"u"}]"#]);
         assert!(places.find("made").is_empty());
+        let (text, mut cut) = (r#"Update  - K: [{"userId":"u"}] w"#, Cut::default());
+        let (detail, places) = Detail::placed(text, &mut cut);
+        let found: Vec<_> =
+            places.find(detail.changes[0].value).into_iter().map(|place| &text[place]).collect();
+        assert_eq!(found, ["w"]);
     }
 }

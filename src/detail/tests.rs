@@ -46,6 +46,7 @@ fn a_piece_that_is_no_change_belongs_to_the_one_before() {
         ("X  - K:v - : w", Some("K:v - : w"), &[]),
         ("X  - Key (a@b.co) [x]: v", None, &[("Key (a@b.co) [x]", "v")]),
         ("X  - K: a - - b", None, &[("K", "a - - b")]),
+        ("X  - K: v - - L: w", None, &[("K", "v"), ("- L", "w")]),
     ] {
         parsed(text, |detail| assert_eq!((detail.alone, &changes(detail)[..]), (alone, expected), "{text}"));
     }
@@ -109,21 +110,36 @@ fn json_is_cut_out_before_the_rest_is_read() {
 }
 
 #[test]
+fn an_object_alone_is_json_and_a_user() {
+    parsed("x {\"userId\":\"u\"}", |detail| {
+        let users: Vec<_> = detail.users().collect();
+        assert!(detail.has_json() && users.len() == 1);
+        assert_eq!(users[0].userid.as_deref(), Some("u"));
+    });
+    parsed("x {y} [z]", |detail| assert!(!detail.has_json() && detail.users().next().is_none()));
+}
+
+#[test]
 fn users_say_what_the_contract_lets_them() {
     let text = r#"x [{"userId":1.50,"assistant":["a",null,2,""],"options":{"a": 1}},5,{"userId":" "},
-        {"options":[[1], 2],"assistant":[]},{"userId":"v","userId":"w","options":false}]"#;
+        {"options":[[1], 2],"assistant":[]},{"userId":"v","userId":"w","options":false},{"assistant":"b"}]"#;
     parsed(text, |detail| {
         let mut users = detail.users();
         let first = users.next().unwrap();
         assert_eq!(first.userid.as_deref(), Some("1.50"));
         assert_eq!(first.assistant[..], ["a", "2"]);
         assert_eq!(first.options[..], [r#"{"a":1}"#]);
+        assert_eq!(users.skipped(), 0);
         let further: Vec<_> = users.by_ref().collect();
         assert_eq!(users.skipped(), 1);
-        assert_eq!(further.len(), 2);
+        assert_eq!(further.len(), 3);
         assert_eq!(further[0].options[..], ["[1]", "2"]);
         assert_eq!(further[1].userid.as_deref(), Some("w"));
         assert_eq!(further[1].options[..], ["false"]);
+        assert_eq!(
+            (further[2].json, &further[2].assistant[..]),
+            (r#"{"assistant":"b"}"#, &[Text::from("b")][..])
+        );
     });
 }
 

@@ -50,13 +50,23 @@ fn every_row_that_a_plain_detail_fills_is_written_by_the_template() {
     assert_eq!(compare(&other, &Writer::default(), Rules::default()), 1);
 }
 
-/// The event of a record, as the typed event's writer has it.
+#[test]
+fn the_template_takes_no_detail_with_json() {
+    let line = r#"{"operation_detail":"X  - Display Name: a [{}] b"}"#;
+    assert_eq!(compare(line, &Writer::default(), Rules::default()), 0);
+}
+
 fn event(record: &str) -> serde_json::Value {
+    event_by(Rules::default(), record)
+}
+
+/// The event of a record, as the typed event's writer has it.
+fn event_by(rules: Rules, record: &str) -> serde_json::Value {
     let (mut scratch, mut cut, mut line) = (Scratch::default(), Cut::default(), Vec::new());
     let record = Record::read(record, &mut scratch).unwrap();
     let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
     let time = Timestamp::parse("2024-01-31T12:00:00Z").unwrap();
-    let event = map(&record, &detail, time, Rules::default(), &mut Notes::default(), &mut ());
+    let event = map(&record, &detail, time, rules, &mut Notes::default(), &mut ());
     Writer::default().write(&event, &mut line);
     serde_json::from_slice(&line).unwrap()
 }
@@ -78,6 +88,29 @@ fn the_typed_event_has_what_the_record_says() {
     let about =
         serde_json::json!([{"user": {"attribute": {"labels": [{"key": "assistant", "value": "c"}]}}}]);
     assert_eq!(event["about"], about);
+}
+
+#[test]
+fn a_value_that_is_empty_fills_nothing() {
+    for values in [Values::New, Values::Verbatim] {
+        let event = event_by(
+            Rules { values, clip: false },
+            r#"{"operation_detail":"Update a@x.io  - Display Name:"}"#,
+        );
+        assert_eq!(event["target"]["user"], serde_json::json!({"emailAddresses": ["a@x.io"]}));
+    }
+}
+
+#[test]
+fn roles_that_differ_stay_and_the_same_is_said_once() {
+    for (role, roles) in
+        [("B", serde_json::json!([{"name": "B"}])), ("C", serde_json::json!([{"name": "B"}, {"name": "C"}]))]
+    {
+        let event = event(&format!(
+            r#"{{"operation_detail":"Change Role  - a@x.io: from A to {role} - User Role: B"}}"#
+        ));
+        assert_eq!(event["target"]["user"]["attribute"]["roles"], roles);
+    }
 }
 
 #[test]
