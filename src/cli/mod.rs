@@ -37,12 +37,12 @@ use std::process::ExitCode;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   done, but some records were rejected or some objects failed
+  1   done, but some records were rejected, some objects failed, or some days are parked or lost
   2   usage or missing settings
   3   input or output failed
   4   credentials are missing, or permission is refused
   5   another run holds the ledger or the state
-  75  stopped early with progress saved: run again";
+  75  stopped early (signal, deadline, budget or limit) with progress saved: run again";
 
 /// The version, and of a release the commit: see `build.rs`.
 const VERSION: &str = env!("ZOOM_UDM_VERSION");

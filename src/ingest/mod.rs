@@ -29,5 +29,6 @@ pub use options::{Delete, Destination, Limits, Options, Shard};
 pub use report::Report;
 pub use run::{Observer, Quiet, run};
 pub use select::Skip;
+#[cfg(feature = "cli")]
 pub(crate) use select::glob;
 pub use verify::{Gap, Verified, verify};

@@ -91,11 +91,11 @@ fn the_typed_event_has_what_the_record_says() {
 }
 
 #[test]
-fn a_value_that_is_empty_fills_nothing() {
+fn a_value_that_is_empty_fills_nothing_and_clears_what_came_before() {
     for values in [Values::New, Values::Verbatim] {
         let event = event_by(
             Rules { values, clip: false },
-            r#"{"operation_detail":"Update a@x.io  - Display Name:"}"#,
+            r#"{"operation_detail":"Update a@x.io  - First Name: - Display Name: Ann - Display Name:"}"#,
         );
         assert_eq!(event["target"]["user"], serde_json::json!({"emailAddresses": ["a@x.io"]}));
     }
