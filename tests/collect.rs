@@ -268,7 +268,7 @@ fn the_line_of_the_readme_leads_from_zoom_to_events() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let line = readme.lines().find(|line| line.contains("zoom-udm collect --to") && line.contains("ingest"));
     let world = world(50);
-    let script = line.unwrap().trim().trim_start_matches(". ./try-zoom.env && ");
+    let script = line.unwrap().trim().trim_start_matches(". ./try/zoom.env && ");
     let script = script.replace("target/release/zoom-udm", &world.binary.display().to_string());
     let at = tempfile::tempdir().unwrap();
     let mut shell = std::process::Command::new("sh");
