@@ -141,6 +141,19 @@ fn rows_are_known_by_their_keys_and_notes_by_their_words() {
 }
 
 #[test]
+fn notes_are_counted_and_put_together() {
+    let (mut notes, mut others) = (Notes::default(), Notes::default());
+    notes.add(Note::Clipped, 2);
+    notes.add(Note::Clipped, 3);
+    notes.add(Note::DefaultTime, 0);
+    others.add(Note::Clipped, 4);
+    others.add(Note::JsonSkipped, 1);
+    notes.merge(&others);
+    let counts = [Note::Clipped, Note::DefaultTime, Note::JsonSkipped].map(|note| notes.count(note));
+    assert_eq!(counts, [9, 0, 1]);
+}
+
+#[test]
 fn events_that_a_writer_writes_stand_one_behind_the_other() {
     let mut events = Events::default();
     for (text, length) in
