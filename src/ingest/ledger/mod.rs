@@ -26,7 +26,7 @@ use crate::clock::{Clock, millis};
 use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::Store;
 use charter::{peek, sign};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 pub(super) use segment::fingerprint;
 use segment::{Known, Segment};
 use sha2::{Digest as _, Sha256};
@@ -82,45 +82,79 @@ impl Ledger {
         } else {
             sign(&store, &terms.feed, terms.shard.count).await?
         };
-        let holder = Holder::this();
-        let only: Option<HashSet<u16>> = terms
-            .only
-            .as_ref()
-            .map(|urls| urls.iter().map(|url| segment_of(url, charter.segments)).collect());
-        let ours: Vec<_> = (0..charter.segments)
+        let mut ledger = Self {
+            store,
+            clock,
+            holder: Holder::this(),
+            lease: terms.lease,
+            oldest: terms.oldest,
+            count: charter.segments,
+            segments: Mutex::new((0..charter.segments).map(|_| None).collect()),
+            feeds: charter.feeds,
+            others: None,
+            saving: tokio::sync::Mutex::default(),
+        };
+        let begun = ledger.begin(terms).await;
+        if begun.is_err() {
+            // Others need not wait for a run that comes to nothing; why it does says more than this could.
+            let _ = ledger.give_back().await;
+        }
+        begun.map(|()| ledger)
+    }
+
+    /// Takes the segments that are free and reads what they hold.
+    async fn begin(&mut self, terms: &Tenancy) -> Result<(), Error> {
+        let only: Option<HashSet<u16>> =
+            terms.only.as_ref().map(|urls| urls.iter().map(|url| segment_of(url, self.count)).collect());
+        let ours: Vec<_> = (0..self.count)
             .filter(|segment| segment % terms.shard.count == terms.shard.index)
             .filter(|segment| only.as_ref().is_none_or(|only| only.contains(segment)))
             .collect();
-        let (held, others) = if terms.look {
-            (ours.into_iter().map(|segment| (segment, None)).collect(), None)
+        if terms.look {
+            ours.into_iter().for_each(|number| self.hold(number, None));
         } else {
-            let now = clock.now();
-            take(&Terms { store: &store, holder: &holder, now, until: now + millis(terms.lease) }, ours)
-                .await?
-        };
-        let loaded = futures::stream::iter(held)
-            .map(|(number, lease)| Segment::load(&store, number, lease, terms.oldest))
-            .buffer_unordered(AT_ONCE);
-        let loaded: Vec<Segment> = loaded.try_collect().await?;
-        let mut segments: Vec<_> = (0..charter.segments).map(|_| None).collect();
-        for segment in loaded {
-            let number = usize::from(segment.number);
-            segments[number] = Some(segment);
+            self.take(ours).await?;
         }
-        let (count, segments, saving) =
-            (charter.segments, Mutex::new(segments), tokio::sync::Mutex::default());
-        Ok(Self {
-            store,
-            clock,
-            holder,
-            lease: terms.lease,
-            oldest: terms.oldest,
-            feeds: charter.feeds,
-            count,
-            segments,
-            others,
-            saving,
-        })
+        let segments: Vec<_> = self.lock().iter_mut().filter_map(Option::take).collect();
+        let mut loading = futures::stream::iter(segments)
+            .map(|mut segment| async { (segment.load(&self.store, self.oldest).await, segment) })
+            .buffer_unordered(AT_ONCE);
+        let mut loaded = Ok(());
+        while let Some((outcome, segment)) = loading.next().await {
+            let number = usize::from(segment.number);
+            self.lock()[number] = Some(segment);
+            loaded = loaded.and(outcome);
+        }
+        loaded
+    }
+
+    /// Asks for segments; holds those that are free, and notes who has others.
+    async fn take(&mut self, segments: Vec<u16>) -> Result<(), Error> {
+        let now = self.clock.now();
+        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.lease) };
+        let asked: Vec<_> = futures::stream::iter(segments)
+            .map(async |number| (number, terms.acquire(&format!("lease-{number:04}")).await))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let mut trouble = Ok(());
+        for (number, asked) in asked {
+            match asked {
+                Ok(Asked::Got(lease)) => self.hold(number, Some(lease)),
+                Ok(Asked::Taken { by, until }) => self.others = Some(describe(&by, until)),
+                Err(error) => trouble = trouble.and(Err(error)),
+            }
+        }
+        trouble?;
+        if self.lock().iter().all(Option::is_none) {
+            let by = self.others.as_deref().unwrap_or_default();
+            return Err(Error::Held(format!("{}: another run is at work: {by}", self.store.location())));
+        }
+        Ok(())
+    }
+
+    fn hold(&self, number: u16, lease: Option<Held>) {
+        self.lock()[usize::from(number)] = Some(Segment::empty(number, lease));
     }
 
     /// Where it is.
@@ -248,13 +282,20 @@ impl Ledger {
     pub async fn close(self) -> Result<(), Error> {
         let saved = self.tidy().await;
         // Whatever became of it: others need not wait.
+        let released = self.give_back().await;
+        saved.and(released)
+    }
+
+    async fn give_back(&self) -> Result<(), Error> {
         let leases: Vec<_> =
             self.lock().iter_mut().flatten().filter_map(|segment| segment.lease.take()).collect();
         let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
-        let released =
-            futures::stream::iter(leases).map(|lease| terms.release(lease)).buffer_unordered(AT_ONCE);
-        let released = released.try_collect().await;
-        saved.and(released)
+        let released: Vec<_> = futures::stream::iter(leases)
+            .map(|lease| terms.release(lease))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        released.into_iter().collect()
     }
 
     async fn tidy(&self) -> Result<(), Error> {
@@ -271,30 +312,6 @@ impl Ledger {
         }
         Ok(())
     }
-}
-
-type Taken = (Vec<(u16, Option<Held>)>, Option<String>);
-
-/// Asks for segments; says which are held now, and who has others.
-async fn take(terms: &Terms<'_>, segments: Vec<u16>) -> Result<Taken, Error> {
-    let asked = futures::stream::iter(segments)
-        .map(|segment| async move {
-            Ok::<_, Error>((segment, terms.acquire(&format!("lease-{segment:04}")).await?))
-        })
-        .buffer_unordered(AT_ONCE);
-    let asked: Vec<_> = asked.try_collect().await?;
-    let (mut held, mut others) = (Vec::new(), None);
-    for (segment, asked) in asked {
-        match asked {
-            Asked::Got(lease) => held.push((segment, Some(lease))),
-            Asked::Taken { by, until } => others = Some(describe(&by, until)),
-        }
-    }
-    if held.is_empty() {
-        let by = others.unwrap_or_default();
-        return Err(Error::Held(format!("{}: another run is at work: {by}", terms.store.location())));
-    }
-    Ok((held, others))
 }
 
 fn describe(by: &str, until: i64) -> String {

@@ -79,21 +79,18 @@ impl Segment {
         }
     }
 
-    /// Reads what is known. Entries of objects modified before `oldest` are not remembered.
-    pub(super) async fn load(
-        store: &Store,
-        number: u16,
-        lease: Option<Held>,
-        oldest: i64,
-    ) -> Result<Self, Error> {
-        let mut segment = Self::empty(number, lease);
-        let name = Self::name(number);
-        let Some((bytes, _)) = store.read(&name).await? else { return Ok(segment) };
+    /// Reads what the store knows. Entries of objects modified before `oldest` are not remembered.
+    pub(super) async fn load(&mut self, store: &Store, oldest: i64) -> Result<(), Error> {
+        let name = Self::name(self.number);
+        let Some((bytes, _)) = store.read(&name).await? else { return Ok(()) };
         let url = store.location().url(&name);
+        let mut read = Self::empty(self.number, None);
         let loaded = tokio::task::spawn_blocking(move || {
-            decode(&url, &bytes, &mut |brief| segment.remember(brief, oldest)).map(|()| segment)
+            decode(&url, &bytes, &mut |brief| read.remember(brief, oldest)).map(|()| read)
         });
-        loaded.await.unwrap_or_else(|error| failed(&error))
+        let read = loaded.await.unwrap_or_else(|error| failed(&error))?;
+        *self = Self { lease: self.lease.take(), ..read };
+        Ok(())
     }
 
     fn remember(&mut self, brief: &Brief<'_>, oldest: i64) -> Result<(), serde_json::Error> {

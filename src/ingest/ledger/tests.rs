@@ -223,13 +223,37 @@ async fn a_segment_that_others_keep_changing_is_not_damaged() {
     assert!(matches!(&contended, Err(Error::Store(why)) if why.contains("run again")), "{contended:?}");
 }
 
+/// How many of the leases that stand are nobody's, and how many there are.
+async fn given_back(store: &Store) -> (usize, usize) {
+    let listed: Vec<_> = store.list().map(|listed| listed.unwrap().name).collect().await;
+    let (mut free, mut all) = (0, 0);
+    for name in listed.iter().filter(|name| name.contains("lease")) {
+        let (lease, _) = store.read(name).await.unwrap().unwrap();
+        free += usize::from(lease == r#"{"holder":null,"until":0}"#);
+        all += 1;
+    }
+    (free, all)
+}
+
 #[tokio::test]
 async fn a_lease_is_given_back_at_the_end() {
     let store = memory().await;
-    open(&store, &terms()).await.unwrap().close().await.unwrap();
-    for number in 0..16 {
-        let (lease, _) = store.read(&format!("lease-{number:04}")).await.unwrap().unwrap();
-        assert_eq!(lease, r#"{"holder":null,"until":0}"#);
+    let ledger = open(&store, &terms()).await.unwrap();
+    assert_eq!(given_back(&store).await, (0, 16));
+    ledger.close().await.unwrap();
+    assert_eq!(given_back(&store).await, (16, 16));
+}
+
+#[tokio::test]
+async fn who_cannot_begin_gives_back_every_lease_that_was_taken() {
+    // Whether it is a segment or a lease that cannot be read, the first or the last.
+    for damaged in ["segment-0000", "segment-0015", "lease-0000", "lease-0015"] {
+        let store = memory().await;
+        store.update(damaged, "no such thing".into(), None).await.unwrap();
+        let told = message(open(&store, &terms()).await);
+        assert!(told.contains(&format!("memory://{damaged}")), "{told}");
+        let leases = 16 - usize::from(damaged.contains("lease"));
+        assert_eq!(given_back(&store).await, (leases, 16), "{damaged}");
     }
 }
 
