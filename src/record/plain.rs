@@ -144,15 +144,16 @@ impl<'de> Deserialize<'de> for Key {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a key")
             }
-            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Key, E> {
-                Ok(match Field::named(name.as_bytes()) {
+            fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Key, E> {
+                Ok(match Field::named(name) {
                     Some(field) => Key::Field(field),
-                    None if name == "operation_logs" => Key::Logs,
+                    None if name == b"operation_logs" => Key::Logs,
                     None => Key::Other,
                 })
             }
         }
-        deserializer.deserialize_str(Names)
+        // As bytes: a key with half of a surrogate pair is no text, but it is nobody's name either.
+        deserializer.deserialize_bytes(Names)
     }
 }
 

@@ -14,6 +14,7 @@ fn recordish() -> impl Strategy<Value = String> {
         "x",
         "t\\u0069me",
         "operation_logs",
+        "\\ud800",
     ];
     let values = [
         "\"\"",
@@ -62,6 +63,14 @@ proptest! {
             properties::read_alike(text);
         }
     }
+}
+
+#[test]
+fn a_key_that_no_text_can_hold_is_ignored_like_any_other() {
+    for text in [r#"{"time":"t","\ud800":1}"#, r#"{"\udc00":"","time":"t"}"#] {
+        assert_eq!(plain(text).unwrap()[Field::Time as usize].as_deref(), Some("t"), "{text}");
+    }
+    assert_eq!(plain::object(r#"{"\ud800":1,"operation_logs":[]}"#).unwrap().logs, Some("[]"));
 }
 
 /// Lines as they usually are, or nearly.
