@@ -60,15 +60,33 @@ fn event(record: &str) -> serde_json::Value {
     event_by(Rules::default(), record)
 }
 
-/// The event of a record, as the typed event's writer has it.
 fn event_by(rules: Rules, record: &str) -> serde_json::Value {
+    event_and_notes(rules, record).0
+}
+
+/// The event of a record, as the typed event's writer has it, and what was noted.
+fn event_and_notes(rules: Rules, record: &str) -> (serde_json::Value, Notes) {
     let (mut scratch, mut cut, mut line) = (Scratch::default(), Cut::default(), Vec::new());
+    let mut notes = Notes::default();
     let record = Record::read(record, &mut scratch).unwrap();
     let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
     let time = Timestamp::parse("2024-01-31T12:00:00Z").unwrap();
-    let event = map(&record, &detail, time, rules, &mut Notes::default(), &mut ());
+    let event = map(&record, &detail, time, rules, &mut notes, &mut ());
     Writer::default().write(&event, &mut line);
-    serde_json::from_slice(&line).unwrap()
+    (serde_json::from_slice(&line).unwrap(), notes)
+}
+
+#[test]
+fn what_is_longer_than_udm_documents_is_cut_and_noted_and_nothing_else() {
+    let rules = Rules { values: Values::New, clip: true };
+    for (of_action, of_detail, cut) in [(64, 1024, 0), (65, 1024, 1), (64, 1025, 1), (100, 2000, 2)] {
+        let (action, detail) = ("a".repeat(of_action), "d".repeat(of_detail));
+        let record = serde_json::json!({"action": action, "operation_detail": detail}).to_string();
+        let (event, notes) = event_and_notes(rules, &record);
+        assert_eq!(event["metadata"]["productEventType"], action[..64]);
+        assert_eq!(event["metadata"]["description"], detail[..1024]);
+        assert_eq!(notes.count(Note::Clipped), cut, "{of_action}, {of_detail}");
+    }
 }
 
 #[test]
