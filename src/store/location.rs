@@ -1,7 +1,7 @@
 //! Where objects are: `gs://bucket/prefix/`, `file:///directory/` or a plain path, `memory://prefix/`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 /// A place that holds objects.
@@ -87,8 +87,23 @@ impl Location {
         }
     }
 
-    /// What names below `self` begin with that lie in `other`: `None` where `other` lies elsewhere, the empty text
-    /// where all of `self` lies in it.
+    /// The same place by the one name that the file system has for it, links and `..` followed as far as there is
+    /// something to follow. Whether one place lies in another only such names tell.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        let Self::File(path) = self else { return self.clone() };
+        let step = |above: PathBuf, part: Component<'_>| {
+            if part == Component::ParentDir {
+                return above.parent().map_or_else(|| above.clone(), Path::to_owned);
+            }
+            let next = above.join(part);
+            next.canonicalize().unwrap_or(next)
+        };
+        Self::File(path.components().fold(PathBuf::new(), step))
+    }
+
+    /// What names below `self` begin with that lie in `other`, as the two are written: `None` where `other` lies
+    /// elsewhere, the empty text where all of `self` lies in it.
     #[must_use]
     pub fn part_in(&self, other: &Self) -> Option<String> {
         let (here, there) = (self.to_string(), other.to_string());
