@@ -220,3 +220,53 @@ fn large_objects_stream() {
     println!("{} MB unpacked, {peak} kB at most", summary["bytes_in"].as_u64().unwrap() >> 20);
     assert!(peak > 0 && peak < MOST_MEMORY, "{peak} kB");
 }
+
+#[test]
+fn what_cannot_be_listed_is_told_and_ends_nothing() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let at = tempfile::tempdir().unwrap();
+    let (source, to) = (at.path().join("src"), at.path().join("out").display().to_string());
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("b.json"), records(2, 1)).unwrap();
+    fs::write(source.join(std::ffi::OsStr::from_bytes(b"c\xff.json")), records(2, 2)).unwrap();
+    // By this name the other is told, and is not read in its place.
+    fs::write(source.join("c\u{fffd}.json"), records(3, 3)).unwrap();
+    std::os::unix::fs::symlink("loop", source.join("loop")).unwrap();
+    std::os::unix::fs::symlink("nothing", source.join("dangling")).unwrap();
+    let arguments = [source.to_str().unwrap(), "--to", &to, "--max-age", "none"];
+    for done in [2, 0] {
+        let output = ingest(None, &arguments);
+        let (code, summary) = outcome(&output);
+        assert_eq!((code, &summary["done"], &summary["failed"]), (1, &done.into(), &2.into()), "{summary}");
+        let failures = summary["failures"].to_string();
+        for told in ["c\u{fffd}.json", "its name is no UTF-8; rename it", "/src/loop"] {
+            assert!(failures.contains(told), "{told}: {failures}");
+        }
+    }
+    let left_out = ["--exclude", "loop", "--exclude", "c*"];
+    let (code, summary) = outcome(&ingest(None, &[&arguments[..], &left_out].concat()));
+    assert_eq!((code, &summary["skipped"]["excluded"]), (0, &3.into()), "{summary}");
+    let (code, told) = outcome(&ingest(None, &["/dev/null", "--to", &to]));
+    assert!(code == 3 && told.to_string().contains("this is no directory"), "{told}");
+}
+
+#[test]
+fn an_emulator_that_nobody_could_reach_is_a_setting_that_is_wrong() {
+    let run = |name: &str, value: &str| {
+        let arguments = ["ingest", "gs://zoom/", "--to", "-", "--no-ledger", "--retry-for", "1ms"];
+        let output = program(None, &arguments).env(name, value).output().unwrap();
+        (output.status.code(), said(&output))
+    };
+    let emulator = "STORAGE_EMULATOR_HOST";
+    for value in ["http://", "://x", "h:99999", "[::1", "a b", "http://u:hush@127.0.0.1:9"] {
+        let (code, told) = run(emulator, value);
+        assert!(code == Some(2) && told.contains(emulator) && !told.contains("hush"), "{value}: {told}");
+    }
+    let endpoint = "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE";
+    let (code, told) = run(endpoint, "https://h:99999");
+    assert!(code == Some(2) && told.contains(endpoint), "{told}");
+    let server = Gcs::start();
+    server.seed("zoom", "a.json", records(2, 1));
+    let (code, told) = run(emulator, &format!(" {}\n", server.host()));
+    assert_eq!(code, Some(0), "{told}");
+}

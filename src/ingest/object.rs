@@ -4,14 +4,15 @@ use super::convert::{Converted, Failure, Recipe, Trouble, convert};
 use super::select::{Skip, is_collector_state, may_be_collector_state};
 use super::{Destination, Error, Options, name};
 use crate::normalize::Summary;
-use crate::store::{self, Body, Fetched, Listed, Payload, Put, Store};
+use crate::store::{self, Body, Fed, Fetched, Listed, Payload, Put, Store};
 use crate::time::Timestamp;
 use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use std::io::{self, Read};
 use std::sync::{Arc, PoisonError};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 /// Objects up to this size are fetched whole before a thread takes them: threads wait for no network then, and as many
 /// requests are in flight as objects are. Larger ones stream, a few at a time.
@@ -88,7 +89,7 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
             Err(error) => return not_fetched(listed, error),
         },
         Body::Stream(stream) => {
-            let (reader, failure) = piped(stream);
+            let (reader, failure) = piped(stream, job.from.location().url(&listed.name));
             on_thread(job, listed, reader, failure, &job.streams).await
         }
     };
@@ -215,44 +216,57 @@ fn recipe(job: &Job, listed: &Listed) -> Recipe {
     }
 }
 
-/// A reader of what a stream brings. What breaks it is noted beside.
+/// A reader of what a stream brings, for a thread that may wait. What breaks it is noted beside.
 fn piped(
     mut stream: BoxStream<'static, Result<Bytes, store::Error>>,
+    url: String,
 ) -> (impl Read + Send + 'static, Failure) {
-    let (sender, receiver) = mpsc::channel(CHUNKS);
     let failure = Failure::default();
-    let failure_of_pump = Arc::clone(&failure);
-    tokio::spawn(async move {
-        loop {
-            let chunk = match stream.try_next().await {
-                Ok(Some(chunk)) => Ok(chunk),
-                Ok(None) => return,
-                Err(error) => {
-                    let message = error.to_string();
-                    *failure_of_pump.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    Err(io::Error::other(message))
-                }
-            };
+    let chunks = Fed::spawn(CHUNKS, |to| async move {
+        while let Some(chunk) = stream.next().await {
             let last = chunk.is_err();
-            if sender.send(chunk).await.is_err() || last {
+            if to.send(chunk).await.is_err() || last {
                 return;
             }
         }
     });
-    (Piped { receiver, chunk: Bytes::new() }, failure)
+    let runtime = Handle::current();
+    (Piped { chunks, runtime, url, failure: Arc::clone(&failure), chunk: Bytes::new() }, failure)
 }
 
 struct Piped {
-    receiver: mpsc::Receiver<io::Result<Bytes>>,
+    chunks: Fed<Result<Bytes, store::Error>>,
+    runtime: Handle,
+    url: String,
+    failure: Failure,
     chunk: Bytes,
+}
+
+impl Piped {
+    /// The next chunk; `None` only where the stream has come to its end.
+    fn next(&mut self) -> Result<Option<Bytes>, store::Error> {
+        match self.runtime.block_on(self.chunks.next()) {
+            None => Ok(None),
+            Some(Ok(chunk)) => chunk.map(Some),
+            Some(Err(died)) => Err(store::Error::Transient {
+                url: self.url.clone(),
+                message: format!("reading it failed: {died}"),
+            }),
+        }
+    }
 }
 
 impl Read for Piped {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
-            match self.receiver.blocking_recv() {
-                None => return Ok(0),
-                Some(chunk) => self.chunk = chunk?,
+            match self.next() {
+                Ok(None) => return Ok(0),
+                Ok(Some(chunk)) => self.chunk = chunk,
+                Err(error) => {
+                    let message = error.to_string();
+                    *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    return Err(io::Error::other(message));
+                }
             }
         }
         let length = buffer.len().min(self.chunk.len());
@@ -299,4 +313,23 @@ fn differs(generation: &str, url: &str) -> Outcome {
         "{url} stands already, with other content (other flags, or another version of this program): remove it, or name another --to"
     );
     Outcome::failed(generation, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::piped;
+    use bytes::Bytes;
+    use futures::StreamExt as _;
+    use std::io::Read as _;
+
+    #[tokio::test]
+    async fn a_stream_that_dies_is_no_end() {
+        let part = futures::stream::once(async { Ok(Bytes::from_static(b"half")) });
+        let stream = part.chain(futures::stream::poll_fn(|_| panic!("as asked"))).boxed();
+        let (mut reader, failure) = piped(stream, "gs://b/x".into());
+        let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()).map_err(drop));
+        assert_eq!(read.await.unwrap(), Err(()));
+        let failure = failure.lock().unwrap().take().unwrap();
+        assert!(failure.is_transient() && failure.to_string().starts_with("gs://b/x: reading it failed"));
+    }
 }

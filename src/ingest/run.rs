@@ -5,14 +5,14 @@ use super::object::{Job, Outcome, transfer};
 use super::select::{Selection, Skip};
 use super::{Delete, Error, Options, Report};
 use crate::clock::millis;
-use crate::store::{self, Listed, Store};
+use crate::store::{self, Fed, Listed, Store};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Hears of a run while it goes on. Called from one task; must not block.
@@ -194,12 +194,37 @@ impl Run<'_> {
                     // A large ledger takes a while to write: that is to stay a tenth of the time.
                     ticks.reset_after((began.elapsed() * 10).min(self.job.options.lease / 4).max(every));
                 }
-                more = listing.recv(), if hungry => match more {
+                more = listing.next(), if hungry => match more {
                     None => listed_all = true,
-                    Some(more) => more?.into_iter().for_each(|listed| self.consider(listed)),
+                    Some(page) => {
+                        let page = page.map_err(|died| Error::Store(format!("listing the source failed: {died}")))?;
+                        page.into_iter().try_for_each(|item| self.meet(item))?;
+                    }
                 },
             }
         }
+    }
+
+    /// Considers what the listing tells of: an object, or why one cannot be listed.
+    fn meet(&mut self, item: Result<Listed, store::Error>) -> Result<(), Error> {
+        match item {
+            Ok(listed) => self.consider(listed),
+            Err(store::Error::Unlisted { name, url, message }) => {
+                self.report.listed += 1;
+                match self.selection.leaves(&name) {
+                    Some(skip) => {
+                        self.report.skip(skip);
+                        self.observer.skipped(&url, skip);
+                    }
+                    None => {
+                        self.report.fail(&url, &message);
+                        self.observer.failed(&url, 0, &message, false);
+                    }
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     /// Chooses an object, or says why not.
@@ -342,20 +367,19 @@ async fn remove(job: &Job, listed: &Listed) -> Result<bool, store::Error> {
 /// So many objects are chosen before their turn: what is left to do can be told then, and listings take time.
 const CHOSEN_AHEAD: usize = 8192;
 
-type Pages = mpsc::Receiver<Result<Vec<Listed>, store::Error>>;
+/// What a listing tells of, as many at once as are known.
+type Page = Vec<Result<Listed, store::Error>>;
 
 /// Lists on a task of its own, two pages ahead of who works on them.
-fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -> Pages {
-    let (sender, pages) = mpsc::channel(2);
-    tokio::spawn(async move {
+fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -> Fed<Page> {
+    Fed::spawn(2, |to| async move {
         let mut listing = listing.ready_chunks(1024);
         while let Some(page) = listing.next().await {
-            if sender.send(page.into_iter().collect()).await.is_err() {
+            if to.send(page).await.is_err() {
                 return;
             }
         }
-    });
-    pages
+    })
 }
 
 /// A listing of these names alone; those that are not there are left out.
@@ -376,4 +400,18 @@ fn gap(attempts: u64) -> Option<i64> {
     const QUARTER: i64 = 15 * 60 * 1000;
     let doubled = attempts.checked_sub(2)?;
     Some((QUARTER << doubled.min(10)).min(24 * 60 * 60 * 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ahead;
+    use futures::StreamExt as _;
+
+    #[tokio::test]
+    async fn a_listing_that_dies_is_no_end() {
+        let mut pages = ahead(futures::stream::poll_fn(|_| panic!("as asked")).boxed());
+        assert!(pages.next().await.unwrap().is_err());
+        let mut none = ahead(futures::stream::empty().boxed());
+        assert!(none.next().await.is_none());
+    }
 }

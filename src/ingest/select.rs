@@ -140,7 +140,7 @@ impl Selection {
 
 /// What names of the source lie in a place of ours. A place that holds all of the source cannot be told from it.
 fn own_part(from: &Location, place: &Location) -> Result<Option<String>, Error> {
-    match from.part_in(place) {
+    match from.resolved().part_in(&place.resolved()) {
         Some(part) if part.is_empty() => Err(Error::Usage(format!(
             "{place} holds the source {from}: what is written there would be read as logs; name a place beside the source, or below it"
         ))),

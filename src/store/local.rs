@@ -1,7 +1,7 @@
 //! A directory tree as a store: what is written is synced to the disk before it is said to stand, and only whole files
 //! appear under their names. Files in the making are called `.zoom-udm-….part`.
 
-use super::{Body, Error, Fetched, Listed, Payload, Put, Version};
+use super::{Body, Error, Fed, Fetched, Listed, Payload, Put, Version};
 use bytes::Bytes;
 use futures::Stream;
 use sha2::{Digest as _, Sha256};
@@ -60,9 +60,13 @@ impl Local {
     }
 
     pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<Listed, Error>> {
-        let (sender, mut receiver) = mpsc::channel(256);
-        tokio::task::spawn_blocking(move || this.walk(&sender));
-        futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+        let url = this.url("");
+        let walk = Fed::spawn_blocking(256, move |to| this.walk(&to));
+        futures::stream::unfold((walk, url), |(mut walk, url)| async move {
+            let item = walk.next().await?;
+            let item = item.unwrap_or_else(|died| Err(Error::io(&url, &io::Error::other(died))));
+            Some((item, (walk, url)))
+        })
     }
 
     fn walk(&self, to: &mpsc::Sender<Result<Listed, Error>>) {
@@ -72,16 +76,36 @@ impl Local {
         for entry in entries.filter_entry(|entry| entry.depth() == 0 || !ours(entry)) {
             let item = match entry {
                 Ok(entry) if entry.file_type().is_dir() => continue,
-                Ok(entry) => self.listed(entry.path()).transpose(),
+                Ok(entry) if entry.depth() == 0 => Err(Error::Invalid {
+                    url: self.url("").trim_end_matches('/').to_owned(),
+                    message: "this is no directory; name the directory, and a file in it with --include"
+                        .into(),
+                }),
+                Ok(entry) => self.listed(entry.path()).map_err(|error| self.unlisted(entry.path(), error)),
                 Err(error) => {
-                    let path = error.path().unwrap_or(&self.root).display().to_string();
-                    Some(Err(Error::io(format!("file://{path}"), &io::Error::from(error))))
+                    let (path, depth) = (error.path().unwrap_or(&self.root).to_owned(), error.depth());
+                    let error = Error::io(format!("file://{}", path.display()), &io::Error::from(error));
+                    match error {
+                        error if depth == 0 => Err(error),
+                        // It went away meanwhile.
+                        Error::NotFound { .. } => Ok(None),
+                        error => Err(self.unlisted(&path, error)),
+                    }
                 }
             };
-            if item.is_some_and(|item| to.blocking_send(item).is_err()) {
+            if item.transpose().is_some_and(|item| to.blocking_send(item).is_err()) {
                 return;
             }
         }
+    }
+
+    /// What one path below the root did wrong is no end of the listing.
+    fn unlisted(&self, path: &Path, error: Error) -> Error {
+        let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
+        let url = self.url(&name);
+        let told = error.to_string();
+        let message = told.strip_prefix(&format!("{url}: ")).unwrap_or(&told).to_owned();
+        Error::Unlisted { name, url, message }
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
@@ -89,13 +113,19 @@ impl Local {
     }
 
     fn listed(&self, path: &Path) -> Result<Option<Listed>, Error> {
-        let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
+        let name = path.strip_prefix(&self.root).unwrap_or(path);
+        let url = || self.url(&name.to_string_lossy());
         let meta = match fs::metadata(path) {
             Ok(meta) if meta.is_file() => meta,
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(self.url(&name), &error)),
+            Err(error) => return Err(Error::io(url(), &error)),
         };
+        // By a name that stands for it another file would be read, or none.
+        let name = name.to_str().map(str::to_owned).ok_or_else(|| Error::Invalid {
+            url: url(),
+            message: "its name is no UTF-8; rename it".into(),
+        })?;
         let modified = modified(&meta);
         Ok(Some(Listed { name, size: meta.len(), modified: modified / 1_000_000, tag: tag(&meta) }))
     }

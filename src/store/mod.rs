@@ -5,6 +5,7 @@
 //! - [`Store::update`] replaces an object only if it is the version that was read (compare and swap).
 
 mod error;
+mod fed;
 mod gcs;
 mod local;
 mod location;
@@ -14,6 +15,7 @@ pub(crate) mod properties;
 mod remote;
 
 pub use error::Error;
+pub(crate) use fed::Fed;
 pub use location::Location;
 
 use backon::ExponentialBuilder;
