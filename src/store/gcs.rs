@@ -98,8 +98,10 @@ pub(super) fn base(name: &str, host: &str, scheme: &str) -> Result<String, Error
     }
     let wrong =
         || invalid(name, "it is no address; expected one like localhost:4443 or https://storage.example.com");
-    let address = usable(origin).filter(|address| address.path() == "/" && address.query().is_none());
-    address.map(|_| origin.to_owned()).ok_or_else(wrong)
+    if usable(origin).is_none() || origin.contains(['?', '#']) {
+        return Err(wrong());
+    }
+    Ok(origin.to_owned())
 }
 
 /// An address as both who makes requests and who sends them read it: who does not refuse it panics.
