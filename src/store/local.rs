@@ -1,5 +1,5 @@
 //! A directory tree as a store: what is written is synced to the disk before it is said to stand, and only whole files
-//! appear under their names. Files in the making are called `.zoom-udm-….part`.
+//! appear under their names. Files in the making are called `.zoom-udm-put-….part`.
 
 use super::{Body, Error, Fed, Fetched, Listed, Payload, Put, Version};
 use bytes::Bytes;
@@ -8,13 +8,15 @@ use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 /// What files of ours that are no objects begin with.
 const OURS: &str = ".zoom-udm-";
+/// And of them those in the making: others keep theirs in the same directories.
+const IN_THE_MAKING: &str = ".zoom-udm-put-";
 /// Whoever holds its lock may replace files. The system lets go of it when its holder ends, however it ends.
 const LOCK: &str = ".zoom-udm-lock";
 /// It is held for the time of one small write: whoever holds it longer hangs.
@@ -131,9 +133,18 @@ impl Local {
     }
 
     pub(super) fn get(&self, name: &str) -> Result<Fetched, Error> {
-        let opened = File::open(self.path(name)?).and_then(|file| file.metadata().map(|meta| (file, meta)));
-        let (file, meta) = opened.map_err(|error| Error::io(self.url(name), &error))?;
-        Ok(Fetched { generation: tag(&meta), size: meta.len(), body: Body::File(file) })
+        let (path, url) = (self.path(name)?, self.url(name));
+        let failed = |error: io::Error| Error::io(&url, &error);
+        let regular = |meta: Metadata| {
+            let message = "this is no regular file".into();
+            if meta.is_file() { Ok(meta) } else { Err(Error::Invalid { url: url.clone(), message }) }
+        };
+        // Opening a pipe would wait for who writes to it.
+        fs::metadata(&path).map_err(failed).and_then(regular)?;
+        let file = File::open(&path).map_err(failed)?;
+        let meta = file.metadata().map_err(failed).and_then(regular)?;
+        let modified = modified(&meta) / 1_000_000;
+        Ok(Fetched { generation: tag(&meta), size: meta.len(), modified, body: Body::File(file) })
     }
 
     pub(super) fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
@@ -147,8 +158,8 @@ impl Local {
         }
     }
 
-    pub(super) fn exists(&self, name: &str) -> bool {
-        self.path(name).is_ok_and(|path| path.exists())
+    pub(super) fn exists(&self, name: &str) -> Result<bool, Error> {
+        self.path(name)?.try_exists().map_err(|error| Error::io(self.url(name), &error))
     }
 
     pub(super) fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
@@ -213,7 +224,7 @@ impl Local {
         let directory = path.parent().unwrap_or(&self.root);
         Self::make_directory(directory)?;
         let mut builder = tempfile::Builder::new();
-        builder.prefix(OURS).suffix(".part");
+        builder.prefix(IN_THE_MAKING).suffix(".part");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(directory)?;
@@ -267,10 +278,12 @@ impl Local {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "called as what can fail is")]
-    pub(super) fn sweep(&self, _: &str) -> Result<(), Error> {
+    pub(super) fn sweep(&self, wanted: &Weak<()>) -> Result<(), Error> {
         let entries = walkdir::WalkDir::new(&self.root).into_iter().flatten();
-        let part = |name: &str| name.starts_with(OURS) && name != LOCK;
-        for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(part)) {
+        let part = |entry: &walkdir::DirEntry| {
+            entry.file_name().as_encoded_bytes().starts_with(IN_THE_MAKING.as_bytes())
+        };
+        for entry in entries.take_while(|_| wanted.strong_count() > 0).filter(part) {
             // What cannot be removed harms nobody: no listing shows it.
             let _ = fs::remove_file(entry.path());
         }

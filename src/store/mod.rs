@@ -87,6 +87,8 @@ pub struct Fetched {
     pub generation: String,
     /// Bytes as stored.
     pub size: u64,
+    /// When this version was last modified, in milliseconds since the epoch; on Cloud Storage in whole seconds.
+    pub modified: i64,
     /// The bytes.
     pub body: Body,
 }
@@ -300,7 +302,7 @@ impl Store {
     /// Any failure but absence.
     pub async fn exists(&self, name: &str) -> Result<bool, Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, |local, name| Ok(local.exists(name))).await,
+            Back::Local(local) => local.clone().on_thread(name, Local::exists).await,
             Back::Remote(remote) => remote.exists(name).await,
         }
     }
@@ -352,8 +354,11 @@ impl Store {
     /// # Errors
     /// When something half done may remain.
     pub async fn sweep(&self) -> Result<(), Error> {
+        // Where this is given up it ends: it is not to remove what a next writer makes.
+        let wanted = Arc::new(());
+        let asked = Arc::downgrade(&wanted);
         match &self.back {
-            Back::Local(local) => local.clone().on_thread("", Local::sweep).await,
+            Back::Local(local) => local.clone().on_thread("", move |local, _| local.sweep(&asked)).await,
             Back::Remote(_) => Ok(()),
         }
     }
