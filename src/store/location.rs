@@ -43,6 +43,14 @@ impl FromStr for Location {
         let path = match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => path,
             Some(_) => return Err(format!("{text:?} is not absolute; expected file:///DIRECTORY/")),
+            None if text == "-" => {
+                return Err("\"-\" is no place here; name a directory (./- for one of that name)".into());
+            }
+            None if ["gs:", "file:"].iter().any(|scheme| text.starts_with(scheme)) => {
+                return Err(format!(
+                    "{text:?} lacks a slash; expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory (./{text})"
+                ));
+            }
             None if text.contains("://") => {
                 return Err(format!(
                     "{text:?}: expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
@@ -125,7 +133,9 @@ mod tests {
         }
         assert_eq!("gs://bucket/a".parse::<Location>().unwrap().to_string(), "gs://bucket/a/");
         assert_eq!("/data/x/../x".parse::<Location>().unwrap().to_string(), "file:///data/x/../x/");
-        for bad in ["gs://", "gs:///x", "s3://bucket/", "file://host/x", "gs://UPPER/"] {
+        for bad in
+            ["gs://", "gs:///x", "s3://bucket/", "file://host/x", "gs://UPPER/", "gs:/b/x", "file:/x", "-"]
+        {
             assert!(bad.parse::<Location>().is_err(), "{bad}");
         }
     }
