@@ -364,8 +364,10 @@ fn following_that_is_stopped_in_a_round_that_fails_ends() {
         server.seed("zoom", &format!("logs/{number}.json"), records(1, number));
     }
     server.lock().faults.latency = Some(Duration::from_millis(30));
-    let flags = ["--follow", "--every", "10m", "--retry-for", "50ms", "--checkpoint", "1m"];
-    let run = start(Some(&server), &[&FEED[..], &flags].concat());
+    // The ledger is written at the end alone.
+    let flags =
+        ["--follow", "--every", "10m", "--retries", "3", "--first-pause", "1ms", "--checkpoint", "1m"];
+    let run = program(Some(&server), &[&["ingest"], &FEED[..], &flags].concat()).spawn().unwrap();
     until("objects are read", || asked(&server, "logs/1"));
     server.lock().faults.always_unavailable = Some("segment-".into());
     terminate(&run);

@@ -1,5 +1,6 @@
 //! What there is to read: all that a source lists, or some names of it.
 
+use super::Error;
 use crate::store::{self, Fed, Listed, Store};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -19,6 +20,12 @@ pub(super) fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -
     })
 }
 
+/// The next page; `None` behind the last. Nothing is lost where this is given up while it waits.
+pub(super) async fn next(pages: &mut Fed<Page>) -> Option<Result<Page, Error>> {
+    let page = pages.next().await?;
+    Some(page.map_err(|died| Error::Store(format!("listing the source failed: {died}"))))
+}
+
 /// A listing of these names alone; those that are not there are left out.
 pub(super) fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Result<Listed, store::Error>> {
     let each = futures::stream::iter(names).map(move |name| {
@@ -33,14 +40,14 @@ const FOUND_AT_ONCE: usize = 8;
 
 #[cfg(test)]
 mod tests {
-    use super::ahead;
+    use super::{ahead, next};
     use futures::StreamExt as _;
 
     #[tokio::test]
     async fn a_listing_that_dies_is_no_end() {
         let mut pages = ahead(futures::stream::poll_fn(|_| panic!("as asked")).boxed());
-        assert!(pages.next().await.unwrap().is_err());
+        assert!(next(&mut pages).await.unwrap().is_err());
         let mut none = ahead(futures::stream::empty().boxed());
-        assert!(none.next().await.is_none());
+        assert!(next(&mut none).await.is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! What a run did.
 
+use super::removal::Stay;
 use super::select::Skip;
 use crate::normalize::Summary;
 use std::collections::BTreeMap;
@@ -59,6 +60,16 @@ impl Report {
         if self.left.len() < Self::NAMED {
             self.left.push((object.to_owned(), reason.to_owned()));
         }
+    }
+
+    /// Notes a source object that was to be removed and stays.
+    pub(super) fn stay(&mut self, object: &str, stay: Stay) {
+        match stay {
+            Stay::Changed => return,
+            Stay::Rejects => self.without_rejects += 1,
+            Stay::Output => self.without_output += 1,
+        }
+        self.leave(object, stay.reason());
     }
 
     pub(super) fn add(&mut self, stored: u64, summary: &Summary) {

@@ -1,7 +1,7 @@
 //! A run: many objects at once, the ledger written now and then, sources removed behind it.
 
 use super::ledger::{Entry, Ledger, State, rest};
-use super::listing::{ahead, found};
+use super::listing::{ahead, found, next};
 use super::object::{Job, Outcome, look, settled, transfer};
 use super::removal::{Stay, recall, remove, say_what_stays};
 use super::select::{Selection, Skip, may_be_collector_state};
@@ -115,7 +115,7 @@ impl<'o> Run<'o> {
             settled(&self.job).await;
         }
         // Whatever happened, what is done is worth keeping.
-        let kept = if self.job.options.dry_run { Ok(()) } else { self.checkpoint().await };
+        let kept = if self.job.options.dry_run { Ok(()) } else { self.finish(worked.is_ok()).await };
         let closed = match self.ledger.take() {
             Some(ledger) if !self.job.options.dry_run => ledger.close().await,
             _ => Ok(()),
@@ -203,12 +203,9 @@ impl<'o> Run<'o> {
                     // A large ledger takes a while to write: that is to stay a tenth of the time.
                     ticks.reset_after((began.elapsed() * 10).min(self.job.options.lease / 4).max(every));
                 }
-                more = listing.next(), if hungry => match more {
+                more = next(&mut listing), if hungry => match more {
                     None => listed_all = true,
-                    Some(page) => {
-                        let page = page.map_err(|died| Error::Store(format!("listing the source failed: {died}")))?;
-                        page.into_iter().try_for_each(|item| self.meet(item))?;
-                    }
+                    Some(page) => page?.into_iter().try_for_each(|item| self.meet(item))?,
                 },
             }
         }
@@ -308,9 +305,12 @@ impl<'o> Run<'o> {
                 self.observer.done(&entry.object, done.stored, done.summary.events);
                 (entry.events, entry.rejects) = (done.summary.events, done.summary.rejects);
                 (entry.generation, entry.output) = (done.generation, done.output);
-                let lost = entry.rejects > 0 && self.job.rejects.is_none();
+                let lost = (entry.rejects > 0 && self.job.rejects.is_none()).then(|| entry.object.clone());
                 if self.mark(entry) && self.job.options.delete != Delete::Never {
-                    if lost { self.stays(&listed, Stay::Rejects) } else { self.removable.push(listed) }
+                    match lost {
+                        Some(object) => self.report.stay(&object, Stay::Rejects),
+                        None => self.removable.push(listed),
+                    }
                 }
             }
             Outcome::Failed { generation, reason, at_output, passing } => {
@@ -349,14 +349,25 @@ impl<'o> Run<'o> {
         self.checkpoint().await
     }
 
-    /// Saves the ledger, and removes what it says is done.
+    /// The last checkpoint; where nothing is amiss, with all that is still to be removed.
+    async fn finish(&mut self, well: bool) -> Result<(), Error> {
+        self.checkpoint().await?;
+        while well && !self.report.stopped && !self.known.is_empty() {
+            self.keep_alive().await?;
+        }
+        Ok(())
+    }
+
+    /// Saves the ledger, and removes what it says is done: of what earlier runs have done only some each time, since the
+    /// leases want to be renewed between.
     async fn checkpoint(&mut self) -> Result<(), Error> {
         if let Some(ledger) = &self.ledger {
             ledger.save().await?;
         }
         let fresh = std::mem::take(&mut self.removable).into_iter().map(|listed| (listed, None));
+        let some = self.known.split_off(self.known.len().saturating_sub(RECALLED));
         let known = match &self.ledger {
-            Some(ledger) => recall(ledger, &self.root, std::mem::take(&mut self.known)).await?,
+            Some(ledger) => recall(ledger, &self.root, some).await?,
             None => Vec::new(),
         };
         let (job, concurrency) = (&self.job, self.job.options.concurrency.max(1));
@@ -366,11 +377,11 @@ impl<'o> Run<'o> {
             .collect()
             .await;
         for (removed, listed) in removed {
+            let object = self.job.from.location().url(&listed.name);
             match removed {
                 Ok(None) => self.report.deleted += 1,
-                Ok(Some(stay)) => self.stays(&listed, stay),
+                Ok(Some(stay)) => self.report.stay(&object, stay),
                 Err(error) => {
-                    let object = self.job.from.location().url(&listed.name);
                     tracing::warn!(object, %error, "not removed");
                     self.report.leave(&object, &error.to_string());
                 }
@@ -378,17 +389,10 @@ impl<'o> Run<'o> {
         }
         Ok(())
     }
-
-    /// Notes a source that was to be removed and is not.
-    fn stays(&mut self, listed: &Listed, stay: Stay) {
-        match stay {
-            Stay::Changed => return,
-            Stay::Rejects => self.report.without_rejects += 1,
-            Stay::Output => self.report.without_output += 1,
-        }
-        self.report.leave(&self.job.from.location().url(&listed.name), stay.reason());
-    }
 }
+
+/// So many entries are asked of the ledger at once: they come whole.
+const RECALLED: usize = 4096;
 
 /// So many objects are chosen before their turn: what is left to do can be told then, and listings take time.
 const CHOSEN_AHEAD: usize = 8192;
