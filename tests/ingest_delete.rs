@@ -66,6 +66,11 @@ fn the_source_is_no_destination_by_another_name() {
     assert_eq!(run(at.path(), &["--to", "@link"]).0, 2);
     assert_eq!(run(at.path(), &["--to", "@src/../src"]).0, 2);
     assert_eq!(run(at.path(), &["--to", "@out", "--rejects", "@link/.."]).0, 2);
+    // By that name it is as good a source as by its own.
+    let place = |name: &str| at.path().join(name).display().to_string();
+    let (code, summary) =
+        outcome(&ingest(None, &[&place("link"), "--to", &place("out"), "--max-age", "none"]));
+    assert_eq!((code, &summary["done"]), (0, &1.into()), "{summary}");
 }
 
 /// Two good files and one with a line that is no record.

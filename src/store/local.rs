@@ -77,13 +77,16 @@ impl Local {
         let entries = walkdir::WalkDir::new(&self.root).sort_by_file_name().into_iter();
         for entry in entries.filter_entry(|entry| entry.depth() == 0 || !ours(entry)) {
             let item = match entry {
-                Ok(entry) if entry.file_type().is_dir() => continue,
+                // The root may be a link to a directory.
+                Ok(entry) if entry.file_type().is_dir() || (entry.depth() == 0 && entry.path().is_dir()) => {
+                    continue;
+                }
                 Ok(entry) if entry.depth() == 0 => Err(Error::Invalid {
                     url: self.url("").trim_end_matches('/').to_owned(),
                     message: "this is no directory; name the directory, and a file in it with --include"
                         .into(),
                 }),
-                Ok(entry) => self.listed(entry.path()).map_err(|error| self.unlisted(entry.path(), error)),
+                Ok(entry) => self.listed(entry.path()).map_err(|error| self.unlisted(entry.path(), &error)),
                 Err(error) => {
                     let (path, depth) = (error.path().unwrap_or(&self.root).to_owned(), error.depth());
                     let error = Error::io(format!("file://{}", path.display()), &io::Error::from(error));
@@ -91,7 +94,7 @@ impl Local {
                         error if depth == 0 => Err(error),
                         // It went away meanwhile.
                         Error::NotFound { .. } => Ok(None),
-                        error => Err(self.unlisted(&path, error)),
+                        error => Err(self.unlisted(&path, &error)),
                     }
                 }
             };
@@ -102,7 +105,7 @@ impl Local {
     }
 
     /// What one path below the root did wrong is no end of the listing.
-    fn unlisted(&self, path: &Path, error: Error) -> Error {
+    fn unlisted(&self, path: &Path, error: &Error) -> Error {
         let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
         let url = self.url(&name);
         let told = error.to_string();
