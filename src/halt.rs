@@ -34,6 +34,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Busy { .. } => Self::Held(error.to_string()),
+            store::Error::Settings { .. } => Self::Usage(error.to_string()),
             error if error.is_access() => Self::Access(error.to_string()),
             error => Self::Store(error.to_string()),
         }

@@ -147,6 +147,15 @@ fn a_limit_on_the_whole_holds_too() {
 }
 
 #[test]
+fn what_is_not_packed_is_within_every_ratio() {
+    let server = Gcs::start();
+    server.seed("zoom", "a.json", records(25_000, 1));
+    let (code, summary) =
+        outcome(&ingest(Some(&server), &["gs://zoom/", "--to", "gs://udm/out/", "--max-ratio", "1"]));
+    assert_eq!((code, &summary["events"]), (0, &25_000.into()), "{summary}");
+}
+
+#[test]
 fn sources_are_removed_only_when_done_and_their_empty_directories_with_them() {
     let (at, server) = (directory(), Gcs::start());
     let source = at.path().join("src");
@@ -215,7 +224,14 @@ fn a_dry_run_tells_and_writes_nothing() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", records(1, 1));
     server.seed("zoom", "dir/", "");
+    server.seed("zoom", "state.json", r#"{"cursor_date": "2023-11-14"}"#);
+    server.seed("zoom", "estate.json", records(1, 2));
     let output = ingest(Some(&server), &["gs://zoom/", "--to", "gs://udm/o/", "--dry-run"]);
+    let (code, summary) = outcome(&output);
+    assert_eq!(
+        (code, &summary["would_read"], &summary["skipped"]["collector_state"]),
+        (0, &2.into(), &1.into())
+    );
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         told.starts_with("read gs://zoom/a.json (")
@@ -224,6 +240,9 @@ fn a_dry_run_tells_and_writes_nothing() {
     );
     assert_eq!(server.all("udm", "").len(), 0);
     assert!(server.lock().log.iter().all(|line| line.starts_with("GET")));
+    assert_eq!(ingest(Some(&server), &["gs://zoom/", "--to", "gs://udm/o/"]).status.code(), Some(0));
+    let shards = ["gs://zoom/", "--to", "gs://udm/o/", "--dry-run", "--shard", "3/20"];
+    assert_eq!(ingest(Some(&server), &shards).status.code(), Some(2));
 }
 
 #[test]
@@ -252,6 +271,11 @@ fn settings_that_do_not_fit_are_refused() {
     assert_eq!(usage(&["/data/src", "--to", "-", "--no-ledger", "--delete", "transferred"]), Some(2));
     assert_eq!(usage(&["s3://x/", "--to", "/data/out"]), Some(2));
     assert_eq!(usage(&["/data/src", "--to", "/data/out", "--shard", "3/3"]), Some(2));
+    assert_eq!(usage(&["memory://a", "--to", "/data/out"]), Some(2));
+    assert_eq!(usage(&["/data/src", "--to", "memory://out"]), Some(2));
+    assert_eq!(usage(&["gs:/bucket/x", "--to", "/data/out"]), Some(2));
+    assert_eq!(usage(&["/data/src", "--to", "/data/out", "--rejects", "-"]), Some(2));
+    assert_eq!(usage(&["/data/src", "--to", "/data/out", "--lease", "2d"]), Some(2));
     assert_eq!(ingest(None, &["/nonexistent/src", "--to", "-", "--no-ledger"]).status.code(), Some(3));
 }
 

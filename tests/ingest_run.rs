@@ -176,6 +176,49 @@ fn verify_tells_gaps_and_no_skips() {
     assert!(verify(&["--exclude", "new.*"]).1.contains("2 gaps"));
 }
 
+#[test]
+fn verify_goes_on_past_places_that_are_not_there() {
+    let at = tempfile::tempdir().unwrap();
+    let place = |name: &str| at.path().join(name).display().to_string();
+    let run = |from: &str, to: &str| {
+        let (from, ledger) = (place(from), place("ledger"));
+        outcome(&ingest(None, &[&from, "--to", to, "--ledger", &ledger, "--max-age", "none"])).0
+    };
+    let verify = || {
+        let output =
+            program(None, &["ledger", "verify", &place("ledger"), "--max-age", "none"]).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output))
+    };
+    for source in ["one", "two"] {
+        fs::create_dir_all(place(source)).unwrap();
+    }
+    fs::write(at.path().join("one/empty.json"), "\n").unwrap();
+    assert_eq!(run("one", &place("out")), 0);
+    let (code, told) = verify();
+    assert!(
+        code == Some(0) && told.contains("1 objects listed, 1 entries, 0 gaps"),
+        "nothing to put: {told}"
+    );
+    fs::write(at.path().join("two/a.json"), records(1, 1)).unwrap();
+    assert_eq!((run("two", &place("out")), run("one", "-")), (0, 0));
+    assert_eq!(verify().0, Some(0));
+    fs::remove_dir_all(place("out")).unwrap();
+    fs::remove_dir_all(place("one")).unwrap();
+    let (code, told) = verify();
+    let gaps = [
+        format!("no source    file://{}/", place("one")),
+        format!("no output    file://{}/a.json", place("two")),
+        "2 gaps".into(),
+    ];
+    assert!(code == Some(1) && gaps.iter().all(|gap| told.contains(gap)), "{told}");
+    let forgotten = program(None, &["ledger", "forget", &place("ledger"), "file:///[x"]).output().unwrap();
+    assert!(
+        forgotten.status.code() == Some(2) && said(&forgotten).contains("no glob"),
+        "{}",
+        said(&forgotten)
+    );
+}
+
 /// The most memory that a process held until it ended, in kB, and what it said.
 fn peak(mut child: Child) -> (u64, Output) {
     let mut peak = 0;
@@ -219,4 +262,152 @@ fn large_objects_stream() {
     assert_eq!((code, &summary["events"]), (0, &lines.into()), "{summary}");
     println!("{} MB unpacked, {peak} kB at most", summary["bytes_in"].as_u64().unwrap() >> 20);
     assert!(peak > 0 && peak < MOST_MEMORY, "{peak} kB");
+}
+
+#[test]
+fn what_cannot_be_listed_is_told_and_ends_nothing() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let at = tempfile::tempdir().unwrap();
+    let (source, to) = (at.path().join("src"), at.path().join("out").display().to_string());
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("b.json"), records(2, 1)).unwrap();
+    fs::write(source.join(std::ffi::OsStr::from_bytes(b"c\xff.json")), records(2, 2)).unwrap();
+    // By this name the other is told, and is not read in its place.
+    fs::write(source.join("c\u{fffd}.json"), records(3, 3)).unwrap();
+    std::os::unix::fs::symlink("loop", source.join("loop")).unwrap();
+    std::os::unix::fs::symlink("nothing", source.join("dangling")).unwrap();
+    let arguments = [source.to_str().unwrap(), "--to", &to, "--max-age", "none"];
+    for done in [2, 0] {
+        let output = ingest(None, &arguments);
+        let (code, summary) = outcome(&output);
+        assert_eq!((code, &summary["done"], &summary["failed"]), (1, &done.into(), &2.into()), "{summary}");
+        let failures = summary["failures"].to_string();
+        for told in ["c\u{fffd}.json", "its name is no UTF-8; rename it", "/src/loop"] {
+            assert!(failures.contains(told), "{told}: {failures}");
+        }
+    }
+    let left_out = ["--exclude", "loop", "--exclude", "c*"];
+    let (code, summary) = outcome(&ingest(None, &[&arguments[..], &left_out].concat()));
+    assert_eq!((code, &summary["skipped"]["excluded"]), (0, &3.into()), "{summary}");
+    let (code, told) = outcome(&ingest(None, &["/dev/null", "--to", &to]));
+    assert!(code == 3 && told.to_string().contains("this is no directory"), "{told}");
+}
+
+#[test]
+fn an_emulator_that_nobody_could_reach_is_a_setting_that_is_wrong() {
+    let run = |name: &str, value: &str| {
+        let arguments = ["ingest", "gs://zoom/", "--to", "-", "--no-ledger", "--retry-for", "1ms"];
+        let output = program(None, &arguments).env(name, value).output().unwrap();
+        (output.status.code(), said(&output))
+    };
+    let emulator = "STORAGE_EMULATOR_HOST";
+    for value in ["http://", "://x", "h:99999", "[::1", "a b", "http://u:hush@127.0.0.1:9"] {
+        let (code, told) = run(emulator, value);
+        assert!(code == Some(2) && told.contains(emulator) && !told.contains("hush"), "{value}: {told}");
+    }
+    let endpoint = "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE";
+    let (code, told) = run(endpoint, "https://h:99999");
+    assert!(code == Some(2) && told.contains(endpoint), "{told}");
+    let server = Gcs::start();
+    server.seed("zoom", "a.json", records(2, 1));
+    let (code, told) = run(emulator, &format!(" {}\n", server.host()));
+    assert_eq!(code, Some(0), "{told}");
+}
+
+/// Whether the stand-in was asked for a name with this in it.
+fn asked(server: &Gcs, part: &str) -> bool {
+    let escaped =
+        |c: char| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("%{:02X}", c as u8) };
+    let escaped: String = part.chars().map(escaped).collect();
+    server.lock().log.iter().any(|line| {
+        let line = line.replace('-', "%2D").replace('.', "%2E");
+        line.contains(&escaped)
+    })
+}
+
+fn terminate(run: &Child) {
+    let ended = Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap();
+    assert!(ended.success());
+}
+
+fn ends(mut run: Child) -> Output {
+    until("the run ends", || run.try_wait().unwrap().is_some());
+    run.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_run_that_cannot_begin_yet_is_stopped_all_the_same() {
+    let patient = ["--retries", "1000", "--first-pause", "10ms"];
+    let ledger = ["gs://zoom/logs/", "--to", "-", "--ledger", "gs://udm/ledger/"];
+    for unavailable in ["ledger.json", "lease-", "segment-"] {
+        let server = Gcs::start();
+        server.lock().faults.always_unavailable = Some(unavailable.into());
+        let arguments = [&["ingest", "--summary", "json"], &ledger[..], &patient].concat();
+        let run = program(Some(&server), &arguments).spawn().unwrap();
+        until("it asks", || asked(&server, unavailable));
+        terminate(&run);
+        if unavailable == "segment-" {
+            server.lock().faults = Faults::default();
+        }
+        let output = ends(run);
+        assert_eq!(output.status.code(), Some(75), "{unavailable}: {}", said(&output));
+        let leases = server.all("udm", "ledger/lease");
+        assert!(leases.values().all(|lease| lease == r#"{"holder":null,"until":0}"#), "{leases:?}");
+        assert_eq!(leases.len(), if unavailable == "segment-" { 16 } else { 0 });
+    }
+}
+
+#[test]
+fn following_that_is_stopped_in_a_round_that_fails_ends() {
+    let server = Gcs::start();
+    for number in 0..20 {
+        server.seed("zoom", &format!("logs/{number}.json"), records(1, number));
+    }
+    server.lock().faults.latency = Some(Duration::from_millis(30));
+    // The ledger is written at the end alone.
+    let flags =
+        ["--follow", "--every", "10m", "--retries", "3", "--first-pause", "1ms", "--checkpoint", "1m"];
+    let run = program(Some(&server), &[&["ingest"], &FEED[..], &flags].concat()).spawn().unwrap();
+    until("objects are read", || asked(&server, "logs/1"));
+    server.lock().faults.always_unavailable = Some("segment-".into());
+    terminate(&run);
+    let output = ends(run);
+    assert_eq!(output.status.code(), Some(75), "{}", said(&output));
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_sends_nothing() {
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("a.json");
+    fs::write(&file, records(200_000, 1)).unwrap();
+    let run = start(None, &[at.path().to_str().unwrap(), "--to", "-", "--no-ledger", "--max-age", "none"]);
+    let open = format!("/proc/{}/fd", run.id());
+    until("the file is open", || {
+        let mut open = fs::read_dir(&open).unwrap().flatten();
+        open.any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file))
+    });
+    fs::File::options().append(true).open(&file).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    let output = run.wait_with_output().unwrap();
+    let (code, summary) = outcome(&output);
+    assert_eq!((code, output.stdout.len(), &summary["failed"]), (1, 0, &1.into()), "{summary}");
+    assert!(summary["failures"].to_string().contains("it changed while it was read"), "{summary}");
+}
+
+#[test]
+fn a_version_that_came_after_the_listing_has_its_own_time() {
+    let server = Gcs::start();
+    let timeless =
+        r#"{"operator":"o@x.com","category_type":"User","action":"Update","operation_detail":"x"}"#;
+    server.seed("zoom", "logs/a.json", timeless);
+    server.lock().faults.latency = Some(Duration::from_millis(300));
+    let feed = [&FEED[..], &["--default-time", "now"]].concat();
+    let run = start(Some(&server), &feed);
+    until("it is listed and asked for", || asked(&server, "logs/a.json"));
+    server.lock().clock += 3_600_000;
+    server.seed("zoom", "logs/a.json", timeless);
+    server.lock().faults = Faults::default();
+    let (code, summary) = outcome(&run.wait_with_output().unwrap());
+    assert_eq!((code, &summary["done"]), (0, &1.into()), "{summary}");
+    let (code, summary) = outcome(&ingest(Some(&server), &feed));
+    assert_eq!((code, &summary["done"], &summary["already_there"]), (0, &1.into(), &1.into()), "{summary}");
 }

@@ -178,3 +178,29 @@ async fn a_listing_goes_over_all_pages_and_odd_names() {
     let listed: Vec<_> = store.list().try_collect().await.unwrap();
     assert_eq!(listed[0].name, "\u{2} ");
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_gives_files_alone_and_sweeps_what_is_its_own() {
+    let at = tempfile::tempdir().unwrap();
+    let store = open(&at.path().display().to_string(), None).await;
+    assert_eq!(store.put_new("sub/file", bytes("1")).await.unwrap(), Put::Created);
+    let made = std::process::Command::new("mkfifo").arg(at.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    for name in ["pipe", "sub"] {
+        let got = tokio::time::timeout(Duration::from_secs(10), store.get(name)).await.unwrap();
+        assert!(got.unwrap_err().to_string().ends_with("this is no regular file"), "{name}");
+    }
+    let (listed, got) =
+        (store.find("sub/file").await.unwrap().unwrap(), store.get("sub/file").await.unwrap());
+    assert_eq!(got.modified, listed.modified);
+    assert!(matches!(store.exists("sub/file/none").await, Ok(false) | Err(Error::Io { .. })));
+    std::os::unix::fs::symlink("loop", at.path().join("loop")).unwrap();
+    assert!(store.exists("loop").await.is_err(), "what cannot be looked at is not known to be absent");
+    for name in ["sub/.zoom-udm-put-1.part", "sub/.zoom-udm-other"] {
+        std::fs::write(at.path().join(name), "x").unwrap();
+    }
+    store.sweep().await.unwrap();
+    assert!(!at.path().join("sub/.zoom-udm-put-1.part").exists());
+    assert!(at.path().join("sub/.zoom-udm-other").exists(), "another part of the program is at work there");
+}

@@ -1,6 +1,6 @@
 //! The collector's settings: the variables of the recipe's function, and flags that go before them.
 
-use super::ingest::duration;
+use super::ingest::{duration, lease};
 use super::{Fault, clock};
 use crate::clock::Clock;
 use crate::collect::{
@@ -38,7 +38,7 @@ pub(super) struct SettingFlags {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, global = true, hide = true)]
     first_pause: Duration,
     /// How long other runs keep off when this one gives no sign of life
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, global = true)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = lease, global = true)]
     lease: Duration,
 }
 

@@ -104,6 +104,13 @@ impl Observer for Voice {
         }
     }
 
+    fn warned(&self, message: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.trouble(message)),
+            None => self.trouble(message),
+        }
+    }
+
     fn done(&self, object: &str, size: u64, events: u64) {
         self.events.fetch_add(events, Ordering::Relaxed);
         self.moved(size);
@@ -160,6 +167,7 @@ fn as_json(report: &Report, took: Duration) -> Value {
     };
     json!({
         "listed": report.listed,
+        "would_read": report.would_read,
         "done": report.done,
         "already_there": report.standing,
         "failed": report.failed,
@@ -168,6 +176,8 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "deleted": report.deleted,
         "not_deleted": report.not_deleted,
         "left": named(&report.left),
+        "left_without_rejects": report.without_rejects,
+        "left_without_output": report.without_output,
         "records": report.summary.records,
         "events": report.summary.events,
         "events_by_type": report::counts(report::types(&report.summary)),
@@ -190,9 +200,15 @@ fn as_text(report: &Report, took: Duration) -> String {
     let total: u64 = skipped.iter().map(|(_, count)| count).sum();
     let list: Vec<_> = skipped.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let list = if list.is_empty() { list.concat() } else { format!(" ({})", list.join(", ")) };
-    let deleted = if report.deleted > 0 { format!(", {} deleted", report.deleted) } else { String::new() };
+    let deleted = match (report.deleted, report.not_deleted) {
+        (0, 0) => String::new(),
+        (deleted, 0) => format!(", {deleted} deleted"),
+        (deleted, left) => format!(", {deleted} deleted, {left} not"),
+    };
+    let read =
+        if report.would_read > 0 { format!("{} would be read, ", report.would_read) } else { String::new() };
     let mut text = format!(
-        "{} objects listed: {} done ({} stood already), {} failed, {total} skipped{list}{deleted}; {} records: {} events, {} rejects; \
+        "{} objects listed: {read}{} done ({} stood already), {} failed, {total} skipped{list}{deleted}; {} records: {} events, {} rejects; \
          {} read, {} unpacked, in {seconds:.2} s, {} events/s",
         report.listed,
         report.done,

@@ -9,6 +9,7 @@ use crate::store::{Location, Settings};
 use clap::{Args, ValueEnum};
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -35,19 +36,19 @@ Exit codes: 0 done, 1 some records were rejected or objects failed, 2 usage, 3 i
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Flags {
     /// Where objects are: gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory
-    #[arg(value_name = "SOURCE")]
+    #[arg(value_name = "SOURCE", value_parser = place)]
     from: Location,
     /// Where events go: gs://BUCKET/PREFIX/, a directory, or `-` for standard output
     #[arg(long, value_name = "DEST")]
     to: String,
     /// Where the record of what is done is kept [default: beside DEST, with `.ledger` on its name]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = place)]
     ledger: Option<Location>,
     /// Keep no record: only with `--to -`
     #[arg(long, conflicts_with = "ledger")]
     no_ledger: bool,
     /// Write rejects there, an object for each source object that has some
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = place)]
     rejects: Option<Location>,
     /// Remove source objects once their events and the ledger are durable
     #[arg(long, value_enum, default_value_t)]
@@ -95,7 +96,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = duration)]
     retry_for: Duration,
     /// How long other runs keep off when this one gives no sign of life
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = lease)]
     lease: Duration,
     /// How often the ledger is written
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, hide = true)]
@@ -134,6 +135,23 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// How long a lease lasts: one for longer than a day is not believed.
+pub(super) fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    let day = Duration::from_secs(24 * 60 * 60);
+    if lease <= day { Ok(lease) } else { Err(format!("{text:?}: expected a day at most, like 2m or 24h")) }
+}
+
+/// A place that is there when the program has ended.
+pub(super) fn place(text: &str) -> Result<Location, String> {
+    match text.parse()? {
+        Location::Memory(_) => Err(format!(
+            "{text:?} is gone with the program; expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
+        )),
+        place => Ok(place),
+    }
+}
+
 pub(super) fn age(text: &str) -> Result<Age, String> {
     if text == "none" { Ok(None) } else { duration(text).map(Some) }
 }
@@ -169,8 +187,8 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
 
 /// Runs once, or again and again.
 async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<Exit, Fault> {
-    let stop = Arc::new(Notify::new());
-    signal::stop_at_signals(&stop, &options.normalize.stop);
+    let (stop, asked) = (Arc::new(Notify::new()), Arc::<AtomicBool>::default());
+    signal::stop_at_signals(&stop, &asked);
     loop {
         let next = tokio::time::Instant::now() + flags.every;
         let clock = if flags.follow { clock()? } else { options.clock.clone() };
@@ -185,6 +203,10 @@ async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<
             outcome if !flags.follow => return outcome,
             // What was rejected or failed is in its summary.
             outcome => drop(outcome?),
+        }
+        // A round that was stopped may have ended with an error.
+        if asked.load(Ordering::Relaxed) {
+            return Ok(Exit::Stopped);
         }
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
@@ -235,7 +257,7 @@ fn clock() -> Result<Clock, Fault> {
 }
 
 fn options(flags: &Flags) -> Result<Options, Fault> {
-    let place = |text: &str| text.parse::<Location>().map_err(|why| Fault::Usage(format!("--to: {why}")));
+    let place = |text: &str| place(text).map_err(|why| Fault::Usage(format!("--to: {why}")));
     let to = match flags.to.as_str() {
         "-" => Destination::Stream(Arc::new(Mutex::new(io::stdout()))),
         text => Destination::Place(place(text)?),

@@ -1,7 +1,7 @@
 //! `zoom-udm ledger`: look into the record of what is done.
 
 use super::environment::{timeout, variable};
-use super::ingest::{Age, age, duration};
+use super::ingest::{Age, age, duration, place};
 use super::{Exit, Fault, clock, print, print_json, runtime};
 use crate::ingest::ledger::{self, Entry, State};
 use crate::ingest::{Clock, Destination, Gap, Options, Verified, glob};
@@ -38,6 +38,7 @@ enum Deed {
     /// Print the entries: object, state, counts, reason
     Show {
         /// Where the ledger is
+        #[arg(value_parser = place)]
         url: Location,
         /// Only entries in this state
         #[arg(long, value_enum)]
@@ -49,6 +50,7 @@ enum Deed {
     /// List sources and outputs again, and print what is missing in the ledger or behind it
     Verify {
         /// Where the ledger is
+        #[arg(value_parser = place)]
         url: Location,
         #[command(flatten)]
         chosen: Chosen,
@@ -56,6 +58,7 @@ enum Deed {
     /// Forget objects, so that the next run reads them again
     Forget {
         /// Where the ledger is
+        #[arg(value_parser = place)]
         url: Location,
         /// Addresses of objects, or globs of them
         #[arg(required = true)]
@@ -186,8 +189,13 @@ async fn verify(store: &Store, settings: &Settings, chosen: &Chosen) -> Result<E
 }
 
 async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
-    let globs: Vec<_> =
-        objects.iter().filter_map(|object| glob(object).ok()).map(|glob| glob.compile_matcher()).collect();
+    let (mut globs, mut bad) = (Vec::new(), Vec::new());
+    for object in objects {
+        match glob(object) {
+            Ok(glob) => globs.push(glob.compile_matcher()),
+            Err(error) => bad.push((object, error)),
+        }
+    }
     let chosen = |entry: &Entry| {
         objects.contains(&entry.object) || globs.iter().any(|glob| glob.is_match(&entry.object))
     };
@@ -198,5 +206,9 @@ async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
     }
     let _ = writeln!(text, "{} entries forgotten", forgotten.len());
     print(&text)?;
+    // What is no glob may be an address all the same.
+    if let Some((object, error)) = bad.iter().find(|(object, _)| !forgotten.contains(*object)) {
+        return Err(Fault::Usage(format!("{object:?} is no object of the ledger, and no glob: {error}")));
+    }
     Ok(if forgotten.is_empty() { Exit::Rejects } else { Exit::Done })
 }

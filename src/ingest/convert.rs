@@ -30,9 +30,9 @@ pub(super) struct Converted {
 pub(super) enum Trouble {
     /// Its bytes did not all arrive.
     Fetch(store::Error),
-    /// Its bytes are no good, or too many.
+    /// Its bytes are no good, or too many, or it changed while it was read.
     Content(String),
-    /// There is no room to hold what it becomes, or it changed while it was read.
+    /// There is no room to hold what it becomes.
     Disk(io::Error),
     /// The stream that takes events took no more.
     Output(io::Error),
@@ -154,7 +154,7 @@ impl Read for Limited {
             return too_much(format!("it unpacks to more than {} bytes", self.limits.bytes));
         }
         let packed = self.packed.load(Ordering::Relaxed).max(1);
-        if self.count > HARMLESS && self.count / packed >= self.limits.ratio {
+        if self.count > HARMLESS && self.count > packed.saturating_mul(self.limits.ratio) {
             return too_much(format!("it unpacks to more than {} {TIMES}", self.limits.ratio));
         }
         Ok(read)

@@ -12,9 +12,12 @@
 
 mod convert;
 pub mod ledger;
+mod listing;
 mod name;
 mod object;
+mod observer;
 mod options;
+mod removal;
 mod report;
 mod run;
 mod select;
@@ -25,9 +28,10 @@ pub use crate::clock::Clock;
 pub use crate::halt::Error;
 #[cfg(feature = "serve")]
 pub(crate) use convert::guarded;
+pub use observer::{Observer, Quiet};
 pub use options::{Delete, Destination, Limits, Options, Shard};
 pub use report::Report;
-pub use run::{Observer, Quiet, run};
+pub use run::run;
 pub use select::Skip;
 #[cfg(feature = "cli")]
 pub(crate) use select::glob;

@@ -2,6 +2,10 @@
 
 use sha2::{Digest as _, Sha256};
 
+/// What is behind the stem in an output's name, and in that of rejects.
+pub(super) const EVENTS: &str = ".ndjson.gz";
+pub(super) const REJECTS: &str = ".rejects.ndjson.gz";
+
 /// The stem of an object's outputs, below their place. `NAME.json.gz` of generation 17 gives `NAME-17`. A generation
 /// that is no number stands as a hash of it and the name.
 pub(super) fn stem(name: &str, generation: &str) -> String {

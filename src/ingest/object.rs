@@ -4,14 +4,17 @@ use super::convert::{Converted, Failure, Recipe, Trouble, convert};
 use super::select::{Skip, is_collector_state, may_be_collector_state};
 use super::{Destination, Error, Options, name};
 use crate::normalize::Summary;
-use crate::store::{self, Body, Fetched, Listed, Payload, Put, Store};
+use crate::store::{self, Body, Fed, Fetched, Listed, Payload, Put, Store};
 use crate::time::Timestamp;
 use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
-use std::io::{self, Read};
+use futures::{StreamExt as _, TryStreamExt as _};
+use std::io::{self, BufRead, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use tokio::sync::{Semaphore, mpsc};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 /// Objects up to this size are fetched whole before a thread takes them: threads wait for no network then, and as many
 /// requests are in flight as objects are. Larger ones stream, a few at a time.
@@ -27,9 +30,9 @@ pub(super) struct Job {
     pub(super) to: Option<Store>,
     pub(super) rejects: Option<Store>,
     pub(super) options: Options,
-    /// As many as there are cores: objects that are in memory.
+    /// As many as there are cores: objects that are in memory, and files.
     pub(super) threads: Semaphore,
-    /// A few: objects that stream.
+    /// A few: objects that come as they are read.
     pub(super) streams: Semaphore,
 }
 
@@ -44,6 +47,8 @@ pub(super) enum Outcome {
         /// It may go well another time, as it is.
         passing: bool,
     },
+    /// It would be read.
+    Chosen,
     /// The run cannot go on.
     Fatal(Error),
     Stopped,
@@ -75,21 +80,23 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
         Ok(fetched) => fetched,
         Err(error) => return not_fetched(listed, error),
     };
-    let Fetched { generation, size, body } = fetched;
+    let Fetched { generation, size, modified, body } = fetched;
+    let recipe = recipe(job, modified);
     let converted = match body {
-        Body::File(file) => convert_file(job, listed, &generation, file).await,
+        Body::File(file) => convert_file(job, listed, &generation, recipe, file).await,
         Body::Stream(stream) if size <= FETCH_WHOLE => match whole(stream, size).await {
             Ok(bytes) if may_be_collector_state(listed) && is_collector_state(&bytes) => {
                 Err(Trouble::CollectorState)
             }
             Ok(bytes) => {
-                on_thread(job, listed, io::Cursor::new(bytes), Failure::default(), &job.threads).await
+                let source = (io::Cursor::new(bytes), Failure::default());
+                convert_stream(job, listed, recipe, source, &job.threads).await
             }
             Err(error) => return not_fetched(listed, error),
         },
         Body::Stream(stream) => {
-            let (reader, failure) = piped(stream);
-            on_thread(job, listed, reader, failure, &job.streams).await
+            let source = piped(stream, job.from.location().url(&listed.name));
+            convert_stream(job, listed, recipe, source, &job.streams).await
         }
     };
     match converted {
@@ -102,6 +109,16 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
         Err(Trouble::Output(error)) => Outcome::Fatal(Error::Output(error)),
         Err(Trouble::CollectorState) => Outcome::Skipped(Skip::CollectorState),
         Err(Trouble::Stopped) => Outcome::Stopped,
+    }
+}
+
+/// What a dry run looks into: whether an object is a log.
+pub(super) async fn look(job: &Job, listed: &Listed) -> Outcome {
+    match job.from.read(&listed.name).await {
+        Ok(Some((bytes, _))) if is_collector_state(&bytes) => Outcome::Skipped(Skip::CollectorState),
+        Ok(Some(_)) => Outcome::Chosen,
+        Ok(None) => Outcome::Skipped(Skip::Gone),
+        Err(error) => not_fetched(listed, error),
     }
 }
 
@@ -139,71 +156,115 @@ async fn convert_file(
     job: &Job,
     listed: &Listed,
     generation: &str,
+    recipe: Recipe,
     mut file: std::fs::File,
 ) -> Result<Converted, Trouble> {
-    if may_be_collector_state(listed) {
+    // Never closed.
+    let _room = job.threads.acquire().await;
+    let converted = if may_be_collector_state(listed) {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| Trouble::Content(error.to_string()))?;
         if is_collector_state(&bytes) {
             return Err(Trouble::CollectorState);
         }
-        return on_thread(job, listed, io::Cursor::new(bytes), Failure::default(), &job.threads).await;
-    }
-    let converted = on_thread(job, listed, file, Failure::default(), &job.threads).await?;
-    // A file that is written to while it is read is read again once it rests.
+        on_thread(job, listed, recipe, (io::Cursor::new(bytes), Failure::default())).await?
+    } else {
+        on_thread(job, listed, recipe, (file, Failure::default())).await?
+    };
+    // A file that is written to while it is read is read again once it rests. Nothing of it is poured before.
     match job.from.get(&listed.name).await {
-        Ok(now) if now.generation == generation => Ok(converted),
+        Ok(now) if now.generation == generation => poured(job, converted).await,
         Ok(_) => Err(Trouble::Content("it changed while it was read".into())),
         Err(error) => Err(Trouble::Fetch(error)),
     }
 }
 
+async fn convert_stream(
+    job: &Job,
+    listed: &Listed,
+    recipe: Recipe,
+    source: (impl Read + Send + 'static, Failure),
+    room: &Semaphore,
+) -> Result<Converted, Trouble> {
+    // Never closed. Held until events are poured: they are what takes memory.
+    let _room = room.acquire().await;
+    let converted = on_thread(job, listed, recipe, source).await?;
+    poured(job, converted).await
+}
+
 async fn on_thread(
     job: &Job,
     listed: &Listed,
-    reader: impl Read + Send + 'static,
-    failure: Failure,
-    room: &Semaphore,
+    recipe: Recipe,
+    (reader, failure): (impl Read + Send + 'static, Failure),
 ) -> Result<Converted, Trouble> {
-    // Never closed.
-    let _permit = room.acquire().await;
-    let recipe = recipe(job, listed);
     let url = job.from.location().url(&listed.name);
-    let stream = match &job.options.to {
-        Destination::Stream(stream) => Some(Arc::clone(stream)),
-        Destination::Place(_) => None,
-    };
-    let work = move || {
-        let mut converted = convert(&url, reader, &failure, &recipe)?;
-        if let Some(stream) = stream {
-            let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
-            converted
-                .events
-                .take()
-                .map_or(Ok(()), |events| pour(events, &mut *stream))
-                .map_err(Trouble::Output)?;
-        }
-        Ok(converted)
-    };
-    tokio::task::spawn_blocking(work)
+    tokio::task::spawn_blocking(move || convert(&url, reader, &failure, &recipe))
         .await
         .unwrap_or_else(|error| Err(Trouble::Content(format!("reading it failed: {error}"))))
 }
 
-fn pour(events: Payload, stream: &mut (dyn io::Write + Send)) -> io::Result<()> {
-    match events {
-        Payload::Bytes(bytes) => stream.write_all(&bytes)?,
-        Payload::File(mut file, _) => io::copy(&mut file, stream).map(drop)?,
-    }
-    stream.flush()
+/// Sends events to the stream, where that is where they go.
+async fn poured(job: &Job, mut converted: Converted) -> Result<Converted, Trouble> {
+    let Destination::Stream(stream) = &job.options.to else { return Ok(converted) };
+    let Some(events) = converted.events.take() else { return Ok(converted) };
+    let (stream, stop) = (Arc::clone(stream), Arc::clone(&job.options.normalize.stop));
+    let pour = move || {
+        let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole = match events {
+            Payload::Bytes(bytes) => pour(&bytes[..], &mut *stream, &stop),
+            Payload::File(file, _) => pour(io::BufReader::with_capacity(PIECE, file), &mut *stream, &stop),
+        };
+        if whole.map_err(Trouble::Output)? { Ok(()) } else { Err(Trouble::Stopped) }
+    };
+    let poured = tokio::task::spawn_blocking(pour).await;
+    poured.unwrap_or_else(|died| Err(Trouble::Output(io::Error::other(died)))).map(|()| converted)
 }
 
-fn recipe(job: &Job, listed: &Listed) -> Recipe {
+/// How much is poured before it is asked whether to stop.
+const PIECE: usize = 64 << 10;
+
+/// Pours lines; where it is to stop, to the end of one. Whether it has poured all.
+fn pour(
+    mut events: impl BufRead,
+    stream: &mut (dyn io::Write + Send),
+    stop: &AtomicBool,
+) -> io::Result<bool> {
+    let mut within = false;
+    loop {
+        let buffer = events.fill_buf()?;
+        let stopped = stop.load(Ordering::Relaxed);
+        if buffer.is_empty() || (stopped && !within) {
+            let whole = buffer.is_empty();
+            return stream.flush().map(|()| whole);
+        }
+        let mut piece = &buffer[..buffer.len().min(PIECE)];
+        let end = if stopped { memchr::memchr(b'\n', piece) } else { None };
+        piece = end.map_or(piece, |end| &piece[..=end]);
+        stream.write_all(piece)?;
+        within = !piece.ends_with(b"\n");
+        let length = piece.len();
+        events.consume(length);
+    }
+}
+
+/// Waits, not for long, until a line that is being poured is whole: who reads may have stopped reading.
+pub(super) async fn settled(job: &Job) {
+    let Destination::Stream(stream) = &job.options.to else { return };
+    let stream = Arc::clone(stream);
+    let free = tokio::task::spawn_blocking(move || drop(stream.lock()));
+    let _ = tokio::time::timeout(PATIENCE, free).await;
+}
+
+/// How long that may take.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How an object is converted that was modified then, in milliseconds since the epoch.
+fn recipe(job: &Job, modified: i64) -> Recipe {
     let options = &job.options;
     let mut normalize = options.normalize.clone();
     if options.time_of_object {
-        let modified =
-            chrono::DateTime::from_timestamp_millis(listed.modified).and_then(Timestamp::from_chrono);
+        let modified = chrono::DateTime::from_timestamp_millis(modified).and_then(Timestamp::from_chrono);
         normalize.default_time = modified.or(normalize.default_time);
     }
     Recipe {
@@ -215,44 +276,57 @@ fn recipe(job: &Job, listed: &Listed) -> Recipe {
     }
 }
 
-/// A reader of what a stream brings. What breaks it is noted beside.
+/// A reader of what a stream brings, for a thread that may wait. What breaks it is noted beside.
 fn piped(
     mut stream: BoxStream<'static, Result<Bytes, store::Error>>,
+    url: String,
 ) -> (impl Read + Send + 'static, Failure) {
-    let (sender, receiver) = mpsc::channel(CHUNKS);
     let failure = Failure::default();
-    let failure_of_pump = Arc::clone(&failure);
-    tokio::spawn(async move {
-        loop {
-            let chunk = match stream.try_next().await {
-                Ok(Some(chunk)) => Ok(chunk),
-                Ok(None) => return,
-                Err(error) => {
-                    let message = error.to_string();
-                    *failure_of_pump.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    Err(io::Error::other(message))
-                }
-            };
+    let chunks = Fed::spawn(CHUNKS, |to| async move {
+        while let Some(chunk) = stream.next().await {
             let last = chunk.is_err();
-            if sender.send(chunk).await.is_err() || last {
+            if to.send(chunk).await.is_err() || last {
                 return;
             }
         }
     });
-    (Piped { receiver, chunk: Bytes::new() }, failure)
+    let runtime = Handle::current();
+    (Piped { chunks, runtime, url, failure: Arc::clone(&failure), chunk: Bytes::new() }, failure)
 }
 
 struct Piped {
-    receiver: mpsc::Receiver<io::Result<Bytes>>,
+    chunks: Fed<Result<Bytes, store::Error>>,
+    runtime: Handle,
+    url: String,
+    failure: Failure,
     chunk: Bytes,
+}
+
+impl Piped {
+    /// The next chunk; `None` only where the stream has come to its end.
+    fn next(&mut self) -> Result<Option<Bytes>, store::Error> {
+        match self.runtime.block_on(self.chunks.next()) {
+            None => Ok(None),
+            Some(Ok(chunk)) => chunk.map(Some),
+            Some(Err(died)) => Err(store::Error::Transient {
+                url: self.url.clone(),
+                message: format!("reading it failed: {died}"),
+            }),
+        }
+    }
 }
 
 impl Read for Piped {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
-            match self.receiver.blocking_recv() {
-                None => return Ok(0),
-                Some(chunk) => self.chunk = chunk?,
+            match self.next() {
+                Ok(None) => return Ok(0),
+                Ok(Some(chunk)) => self.chunk = chunk,
+                Err(error) => {
+                    let message = error.to_string();
+                    *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    return Err(io::Error::other(message));
+                }
             }
         }
         let length = buffer.len().min(self.chunk.len());
@@ -271,9 +345,9 @@ async fn deliver(
 ) -> Outcome {
     let stem = name::stem(&listed.name, &generation);
     let Converted { events, rejects, summary } = converted;
-    let output = if events.is_some() { format!("{stem}.ndjson.gz") } else { String::new() };
+    let output = if events.is_some() { format!("{stem}{}", name::EVENTS) } else { String::new() };
     let puts =
-        [(&job.rejects, format!("{stem}.rejects.ndjson.gz"), rejects), (&job.to, output.clone(), events)];
+        [(&job.rejects, format!("{stem}{}", name::REJECTS), rejects), (&job.to, output.clone(), events)];
     let mut standing = false;
     for (place, name, payload) in puts {
         let (Some(place), Some(payload)) = (place, payload) else { continue };
@@ -296,7 +370,57 @@ async fn deliver(
 
 fn differs(generation: &str, url: &str) -> Outcome {
     let reason = format!(
-        "{url} stands already, with other content (other flags, or another version of this program): remove it, or name another --to"
+        "{url} stands already, with other content (other flags, another version of this program, or another source with the same names): remove it, or name another --to"
     );
     Outcome::failed(generation, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PIECE, piped, pour};
+    use bytes::Bytes;
+    use futures::StreamExt as _;
+    use std::io::{self, Read as _, Write};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Takes everything, and wants an end after so many bytes.
+    struct Enough<'s>(Vec<u8>, usize, &'s AtomicBool);
+
+    impl Write for Enough<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.extend_from_slice(bytes);
+            self.2.fetch_or(self.0.len() >= self.1, Ordering::Relaxed);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn pouring_ends_with_a_line_whenever_it_is_to_stop() {
+        let text = format!("{}\n{}\nlast\n", "a".repeat(100), "b".repeat(3 * PIECE));
+        for (enough, lines) in [(1, 2), (PIECE + 1, 2), (2 * PIECE, 2), (text.len() + 1, 3)] {
+            let stop = AtomicBool::new(false);
+            let mut to = Enough(Vec::new(), enough, &stop);
+            let whole = pour(text.as_bytes(), &mut to, &stop).unwrap();
+            let poured = String::from_utf8(to.0).unwrap();
+            assert!(poured.ends_with('\n') && text.starts_with(&poured), "{enough}");
+            assert_eq!((poured.lines().count(), whole), (lines, lines == 3), "{enough}");
+        }
+        let mut none = Vec::new();
+        assert!(!pour(text.as_bytes(), &mut none, &AtomicBool::new(true)).unwrap() && none.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_dies_is_no_end() {
+        let part = futures::stream::once(async { Ok(Bytes::from_static(b"half")) });
+        let stream = part.chain(futures::stream::poll_fn(|_| panic!("as asked"))).boxed();
+        let (mut reader, failure) = piped(stream, "gs://b/x".into());
+        let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()).map_err(drop));
+        assert_eq!(read.await.unwrap(), Err(()));
+        let failure = failure.lock().unwrap().take().unwrap();
+        assert!(failure.is_transient() && failure.to_string().starts_with("gs://b/x: reading it failed"));
+    }
 }

@@ -1,5 +1,6 @@
 //! What a run is to do.
 
+use super::ledger::{Feed, Tenancy};
 use crate::clock::Clock;
 use crate::normalize;
 use crate::store::{Location, Settings};
@@ -79,6 +80,24 @@ impl Options {
             retry: Settings::default(),
             lease: Duration::from_secs(120),
             checkpoint: Duration::from_secs(10),
+        }
+    }
+
+    /// How to open the ledger for this, with entries of objects modified before `oldest` let go.
+    pub(super) fn tenancy(&self, oldest: i64) -> Tenancy {
+        let feed = Feed {
+            from: self.from.to_string(),
+            to: self.to.to_string(),
+            rejects: self.rejects.as_ref().map(ToString::to_string),
+        };
+        let urls = |names: &Vec<String>| names.iter().map(|name| self.from.url(name)).collect();
+        Tenancy {
+            shard: self.shard,
+            lease: self.lease,
+            oldest,
+            feed,
+            look: self.dry_run,
+            only: self.only.as_ref().map(urls),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a run did.
 
+use super::removal::Stay;
 use super::select::Skip;
 use crate::normalize::Summary;
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ pub struct Report {
     pub listed: u64,
     /// Objects not read, by reason.
     pub skipped: BTreeMap<Skip, u64>,
+    /// Objects that would be read: in a dry run alone.
+    pub would_read: u64,
     /// Objects whose events and rejects are durable.
     pub done: u64,
     /// Among them those whose output stood already, with the same bytes.
@@ -21,10 +24,14 @@ pub struct Report {
     pub failures: Vec<(String, String)>,
     /// Source objects removed.
     pub deleted: u64,
-    /// Source objects that could not be removed.
+    /// Source objects that were to be removed and stay.
     pub not_deleted: u64,
     /// Some of them, with their reasons: at most [`Report::NAMED`].
     pub left: Vec<(String, String)>,
+    /// Among them those that stay because records of them were rejected and are kept nowhere else.
+    pub without_rejects: u64,
+    /// Among them those that an earlier run has done and whose output is not at the destination.
+    pub without_output: u64,
     /// Bytes read, as stored.
     pub bytes_stored: u64,
     /// What the records of these objects came to.
@@ -53,6 +60,16 @@ impl Report {
         if self.left.len() < Self::NAMED {
             self.left.push((object.to_owned(), reason.to_owned()));
         }
+    }
+
+    /// Notes a source object that was to be removed and stays.
+    pub(super) fn stay(&mut self, object: &str, stay: Stay) {
+        match stay {
+            Stay::Changed => return,
+            Stay::Rejects => self.without_rejects += 1,
+            Stay::Output => self.without_output += 1,
+        }
+        self.leave(object, stay.reason());
     }
 
     pub(super) fn add(&mut self, stored: u64, summary: &Summary) {

@@ -1,82 +1,37 @@
 //! A run: many objects at once, the ledger written now and then, sources removed behind it.
 
-use super::ledger::{Entry, Feed, Ledger, State, Tenancy};
-use super::object::{Job, Outcome, transfer};
-use super::select::{Selection, Skip};
-use super::{Delete, Error, Options, Report};
+use super::ledger::{Entry, Ledger, State, rest};
+use super::listing::{ahead, found, next};
+use super::object::{Job, Outcome, look, settled, transfer};
+use super::removal::{Stay, recall, remove, say_what_stays};
+use super::select::{Selection, Skip, may_be_collector_state};
+use super::{Delete, Error, Observer, Options, Report};
 use crate::clock::millis;
 use crate::store::{self, Listed, Store};
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
-
-/// Hears of a run while it goes on. Called from one task; must not block.
-pub trait Observer: Send + Sync {
-    /// An object is going to be read, or would be in a dry run.
-    fn chosen(&self, _object: &str, _size: u64) {}
-    /// An object is not read.
-    fn skipped(&self, _object: &str, _skip: Skip) {}
-    /// After that, of one that waits: why it failed before, and whether that will not pass while it is as it is.
-    fn rests(&self, _object: &str, _reason: &str, _lasting: bool) {}
-    /// An object is done: bytes as stored, events.
-    fn done(&self, _object: &str, _size: u64, _events: u64) {}
-    /// An object failed; `passing` where it may go well another time, as it is.
-    fn failed(&self, _object: &str, _size: u64, _reason: &str, _passing: bool) {}
-}
-
-/// Hears nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct Quiet;
-
-impl Observer for Quiet {}
 
 /// So many outputs that fail one after the other mean that the destination is out of order, not the objects.
 const OUT_OF_ORDER: u32 = 20;
 
-/// Runs once over what the source holds now. `stop` ends it early: what is done by then is kept.
+/// Runs once over what the source holds now. `stop` ends it early: what is done by then is kept. That of
+/// `options.normalize` is not asked: each run has one of its own.
 ///
 /// # Errors
 /// [`Error`]; what was done before is in the ledger all the same, unless the ledger is what failed.
 pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Result<Report, Error> {
-    let now = options.clock.now();
-    let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
-    let mut selection = Selection::new(&options, oldest)?;
-    let from = Store::open(&options.from, &options.retry).await?;
-    let to = open(options.to.place(), &options).await?;
-    let rejects = open(options.rejects.as_ref(), &options).await?;
+    let opened = tokio::select! {
+        biased;
+        () = stop.notified() => return Ok(Report { stopped: true, ..Report::default() }),
+        opened = Run::open(options, observer) => opened?,
+    };
     // From here on the run holds leases: whatever ends it passes through `go`, which gives them back.
-    let ledger = open_ledger(&options, oldest).await?;
-    selection.keep_off(&options.from, ledger.as_ref().map_or(&[], Ledger::feeds));
-    if let Some(others) = ledger.as_ref().and_then(|ledger| ledger.others()) {
-        tracing::warn!(others, "another run holds a part of the ledger; its objects are left to it");
-    }
-    let job = Job {
-        from,
-        to,
-        rejects,
-        threads: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
-        streams: Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))),
-        options,
-    };
-    let renewal = Instant::now() + job.options.lease / 4;
-    let run = Run {
-        root: job.from.location().to_string(),
-        job: Arc::new(job),
-        ledger,
-        selection,
-        report: Report::default(),
-        chosen: VecDeque::new(),
-        removable: Vec::new(),
-        observer,
-        bad_outputs: 0,
-        renewal,
-    };
-    run.go(stop).await
+    opened.go(stop).await
 }
 
 async fn open(location: Option<&crate::store::Location>, options: &Options) -> Result<Option<Store>, Error> {
@@ -88,21 +43,7 @@ async fn open(location: Option<&crate::store::Location>, options: &Options) -> R
 
 async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, Error> {
     let Some(store) = open(options.ledger.as_ref(), options).await? else { return Ok(None) };
-    let feed = Feed {
-        from: options.from.to_string(),
-        to: options.to.to_string(),
-        rejects: options.rejects.as_ref().map(ToString::to_string),
-    };
-    let urls = |names: &Vec<String>| names.iter().map(|name| options.from.url(name)).collect();
-    let tenancy = Tenancy {
-        shard: options.shard,
-        lease: options.lease,
-        oldest,
-        feed,
-        look: options.dry_run,
-        only: options.only.as_ref().map(urls),
-    };
-    Ledger::open(store, options.clock.clone(), &tenancy).await.map(Some)
+    Ledger::sign(store, options.clock.clone(), &options.tenancy(oldest)).await.map(Some)
 }
 
 struct Run<'o> {
@@ -116,25 +57,82 @@ struct Run<'o> {
     chosen: VecDeque<(Listed, u64)>,
     /// Done, to be removed once the ledger says so durably.
     removable: Vec<Listed>,
+    /// Done by an earlier run that was killed before it came to removing, or did not mean to.
+    known: Vec<Listed>,
     observer: &'o dyn Observer,
     bad_outputs: u32,
     /// When the leases are to be renewed next.
     renewal: Instant,
 }
 
-impl Run<'_> {
+impl<'o> Run<'o> {
+    /// Opens all places. It holds nothing of them yet.
+    async fn open(mut options: Options, observer: &'o dyn Observer) -> Result<Self, Error> {
+        options.normalize.stop = Arc::default();
+        let now = options.clock.now();
+        let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
+        let mut selection = Selection::new(&options, oldest)?;
+        let from = Store::open(&options.from, &options.retry).await?;
+        let to = open(options.to.place(), &options).await?;
+        let rejects = open(options.rejects.as_ref(), &options).await?;
+        let ledger = open_ledger(&options, oldest).await?;
+        selection.keep_off(&options.from, ledger.as_ref().map_or(&[], Ledger::feeds));
+        if let Some(to) = ledger.as_ref().and_then(Ledger::other_destination) {
+            observer.warned(&format!(
+                "the ledger knows {} with --to {to}, too: what is done for the one is not done again for the other; \
+                 give each a ledger of its own (--ledger URL)",
+                options.from
+            ));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let job = Job {
+            from,
+            to,
+            rejects,
+            threads: Semaphore::new(cores),
+            streams: Semaphore::new(cores.max(2)),
+            options,
+        };
+        Ok(Self {
+            root: job.from.location().to_string(),
+            renewal: Instant::now() + job.options.lease / 4,
+            job: Arc::new(job),
+            ledger,
+            selection,
+            report: Report::default(),
+            chosen: VecDeque::new(),
+            removable: Vec::new(),
+            known: Vec::new(),
+            observer,
+            bad_outputs: 0,
+        })
+    }
+
     async fn go(mut self, stop: &Notify) -> Result<Report, Error> {
         let worked = self.work(stop).await;
         if worked.is_err() || self.report.stopped {
             self.job.options.normalize.stop.store(true, Ordering::Relaxed);
+            settled(&self.job).await;
         }
         // Whatever happened, what is done is worth keeping.
-        let kept = if self.job.options.dry_run { Ok(()) } else { self.checkpoint().await };
+        let kept = if self.job.options.dry_run { Ok(()) } else { self.finish(worked.is_ok()).await };
         let closed = match self.ledger.take() {
             Some(ledger) if !self.job.options.dry_run => ledger.close().await,
             _ => Ok(()),
         };
+        say_what_stays(&self.report, self.observer);
         worked.and(kept).and(closed).map(|()| self.report)
+    }
+
+    /// Takes what is free of the ledger, and makes room.
+    async fn begin(&mut self) -> Result<(), Error> {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.begin().await?;
+            if let Some(others) = ledger.others() {
+                tracing::warn!(others, "another run holds a part of the ledger; its objects are left to it");
+            }
+        }
+        self.sweep().await
     }
 
     /// Removes what killed runs left half made, where nobody else can be at work.
@@ -152,7 +150,14 @@ impl Run<'_> {
     }
 
     async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
-        self.sweep().await?;
+        tokio::select! {
+            biased;
+            () = stop.notified() => {
+                self.report.stopped = true;
+                return Ok(());
+            }
+            begun = self.begin() => begun?,
+        }
         let concurrency = self.job.options.concurrency.max(1);
         let mut listing = ahead(match &self.job.options.only {
             None => self.job.from.list(),
@@ -170,7 +175,11 @@ impl Run<'_> {
             {
                 let job = Arc::clone(&self.job);
                 tasks.spawn(async move {
-                    let outcome = transfer(&job, &listed).await;
+                    let outcome = if job.options.dry_run {
+                        look(&job, &listed).await
+                    } else {
+                        transfer(&job, &listed).await
+                    };
                     (listed, attempts, outcome)
                 });
             }
@@ -194,12 +203,34 @@ impl Run<'_> {
                     // A large ledger takes a while to write: that is to stay a tenth of the time.
                     ticks.reset_after((began.elapsed() * 10).min(self.job.options.lease / 4).max(every));
                 }
-                more = listing.recv(), if hungry => match more {
+                more = next(&mut listing), if hungry => match more {
                     None => listed_all = true,
-                    Some(more) => more?.into_iter().for_each(|listed| self.consider(listed)),
+                    Some(page) => page?.into_iter().try_for_each(|item| self.meet(item))?,
                 },
             }
         }
+    }
+
+    /// Considers what the listing tells of: an object, or why one cannot be listed.
+    fn meet(&mut self, item: Result<Listed, store::Error>) -> Result<(), Error> {
+        match item {
+            Ok(listed) => self.consider(listed),
+            Err(store::Error::Unlisted { name, url, message }) => {
+                self.report.listed += 1;
+                match self.selection.leaves(&name) {
+                    Some(skip) => {
+                        self.report.skip(skip);
+                        self.observer.skipped(&url, skip);
+                    }
+                    None => {
+                        self.report.fail(&url, &message);
+                        self.observer.failed(&url, 0, &message, false);
+                    }
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     /// Chooses an object, or says why not.
@@ -218,18 +249,27 @@ impl Run<'_> {
                 {
                     self.observer.rests(&url, &entry.reason, entry.lasting);
                 }
-                // A run that was killed before it came to this.
                 if skip == Skip::Done && self.job.options.delete != Delete::Never {
-                    self.removable.push(listed);
+                    self.known.push(listed);
                 }
             }
             Ok(attempts) => {
-                self.observer.chosen(&url, listed.size);
-                if !self.job.options.dry_run {
+                let dry = self.job.options.dry_run;
+                // By its name alone a dry run cannot tell.
+                let unsure = dry && may_be_collector_state(&listed);
+                if !unsure {
+                    self.choose(&url, listed.size);
+                }
+                if unsure || !dry {
                     self.chosen.push_back((listed, attempts));
                 }
             }
         }
+    }
+
+    fn choose(&mut self, url: &str, size: u64) {
+        self.report.would_read += u64::from(self.job.options.dry_run);
+        self.observer.chosen(url, size);
     }
 
     fn note(&mut self, listed: Listed, attempts: u64, outcome: Outcome) -> Result<(), Error> {
@@ -253,6 +293,7 @@ impl Run<'_> {
         match outcome {
             Outcome::Fatal(error) => return Err(error),
             Outcome::Stopped => self.report.stopped = true,
+            Outcome::Chosen => self.choose(&entry.object, entry.size),
             Outcome::Skipped(skip) => {
                 self.report.skip(skip);
                 self.observer.skipped(&entry.object, skip);
@@ -264,8 +305,12 @@ impl Run<'_> {
                 self.observer.done(&entry.object, done.stored, done.summary.events);
                 (entry.events, entry.rejects) = (done.summary.events, done.summary.rejects);
                 (entry.generation, entry.output) = (done.generation, done.output);
+                let lost = (entry.rejects > 0 && self.job.rejects.is_none()).then(|| entry.object.clone());
                 if self.mark(entry) && self.job.options.delete != Delete::Never {
-                    self.removable.push(listed);
+                    match lost {
+                        Some(object) => self.report.stay(&object, Stay::Rejects),
+                        None => self.removable.push(listed),
+                    }
                 }
             }
             Outcome::Failed { generation, reason, at_output, passing } => {
@@ -275,7 +320,7 @@ impl Run<'_> {
                 let out_of_order = (self.bad_outputs >= OUT_OF_ORDER).then(|| reason.clone());
                 entry.state = State::Quarantined;
                 entry.attempts = attempts + 1;
-                entry.next = gap(entry.attempts).map_or(0, |gap| entry.at + gap);
+                entry.next = rest(entry.attempts).map_or(0, |gap| entry.at + gap);
                 (entry.generation, entry.reason, entry.lasting) = (generation, reason, !passing);
                 self.mark(entry);
                 if let Some(reason) = out_of_order {
@@ -304,24 +349,39 @@ impl Run<'_> {
         self.checkpoint().await
     }
 
-    /// Saves the ledger, and removes what it says is done.
+    /// The last checkpoint; where nothing is amiss, with all that is still to be removed.
+    async fn finish(&mut self, well: bool) -> Result<(), Error> {
+        self.checkpoint().await?;
+        while well && !self.report.stopped && !self.known.is_empty() {
+            self.keep_alive().await?;
+        }
+        Ok(())
+    }
+
+    /// Saves the ledger, and removes what it says is done: of what earlier runs have done only some each time, since the
+    /// leases want to be renewed between.
     async fn checkpoint(&mut self) -> Result<(), Error> {
         if let Some(ledger) = &self.ledger {
             ledger.save().await?;
         }
-        let removable = std::mem::take(&mut self.removable);
+        let fresh = std::mem::take(&mut self.removable).into_iter().map(|listed| (listed, None));
+        let some = self.known.split_off(self.known.len().saturating_sub(RECALLED));
+        let known = match &self.ledger {
+            Some(ledger) => recall(ledger, &self.root, some).await?,
+            None => Vec::new(),
+        };
         let (job, concurrency) = (&self.job, self.job.options.concurrency.max(1));
-        let removed: Vec<_> = futures::stream::iter(removable)
-            .map(|listed| async move { (remove(job, &listed).await, listed) })
+        let removed: Vec<_> = futures::stream::iter(fresh.chain(known))
+            .map(|(listed, entry)| async move { (remove(job, &listed, entry.as_ref()).await, listed) })
             .buffer_unordered(concurrency)
             .collect()
             .await;
         for (removed, listed) in removed {
+            let object = self.job.from.location().url(&listed.name);
             match removed {
-                Ok(true) => self.report.deleted += 1,
-                Ok(false) => {}
+                Ok(None) => self.report.deleted += 1,
+                Ok(Some(stay)) => self.report.stay(&object, stay),
                 Err(error) => {
-                    let object = self.job.from.location().url(&listed.name);
                     tracing::warn!(object, %error, "not removed");
                     self.report.leave(&object, &error.to_string());
                 }
@@ -331,49 +391,8 @@ impl Run<'_> {
     }
 }
 
-async fn remove(job: &Job, listed: &Listed) -> Result<bool, store::Error> {
-    let removed = job.from.delete_version(listed).await?;
-    if removed && job.options.delete == Delete::TransferredAndEmptyDirs {
-        job.from.delete_empty_above(&listed.name).await?;
-    }
-    Ok(removed)
-}
+/// So many entries are asked of the ledger at once: they come whole.
+const RECALLED: usize = 4096;
 
 /// So many objects are chosen before their turn: what is left to do can be told then, and listings take time.
 const CHOSEN_AHEAD: usize = 8192;
-
-type Pages = mpsc::Receiver<Result<Vec<Listed>, store::Error>>;
-
-/// Lists on a task of its own, two pages ahead of who works on them.
-fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -> Pages {
-    let (sender, pages) = mpsc::channel(2);
-    tokio::spawn(async move {
-        let mut listing = listing.ready_chunks(1024);
-        while let Some(page) = listing.next().await {
-            if sender.send(page.into_iter().collect()).await.is_err() {
-                return;
-            }
-        }
-    });
-    pages
-}
-
-/// A listing of these names alone; those that are not there are left out.
-fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Result<Listed, store::Error>> {
-    let each = futures::stream::iter(names).map(move |name| {
-        let store = store.clone();
-        async move { store.find(&name).await.transpose() }
-    });
-    each.buffer_unordered(FOUND_AT_ONCE).filter_map(std::future::ready).boxed()
-}
-
-/// How many names are looked up at once.
-const FOUND_AT_ONCE: usize = 8;
-
-/// How long an object rests that failed so many times: not at all after the first time, then a quarter of an hour,
-/// twice as long each time, a day at most.
-fn gap(attempts: u64) -> Option<i64> {
-    const QUARTER: i64 = 15 * 60 * 1000;
-    let doubled = attempts.checked_sub(2)?;
-    Some((QUARTER << doubled.min(10)).min(24 * 60 * 60 * 1000))
-}

@@ -92,10 +92,20 @@ impl Selection {
     pub(super) fn keep_off(&mut self, from: &Location, feeds: &[Feed]) {
         let places = feeds.iter().flat_map(|feed| feed.rejects.iter().chain([&feed.to]));
         let places = places.filter(|place| *place != "-").filter_map(|place| place.parse::<Location>().ok());
-        let parts = places.filter_map(|place| from.part_in(&place)).filter(|part| !part.is_empty());
+        let from = from.resolved();
+        let parts =
+            places.filter_map(|place| from.part_in(&place.resolved())).filter(|part| !part.is_empty());
         self.own.extend(parts);
         self.own.sort();
         self.own.dedup();
+    }
+
+    /// Why something is left of which only the name is known, if so.
+    pub(super) fn leaves(&self, name: &str) -> Option<Skip> {
+        if self.own.iter().any(|own| name.starts_with(own)) {
+            return Some(Skip::Own);
+        }
+        self.exclude.is_match(name).then_some(Skip::Excluded)
     }
 
     /// Whether to read an object, and how often it failed before.
@@ -130,7 +140,7 @@ impl Selection {
 
 /// What names of the source lie in a place of ours. A place that holds all of the source cannot be told from it.
 fn own_part(from: &Location, place: &Location) -> Result<Option<String>, Error> {
-    match from.part_in(place) {
+    match from.resolved().part_in(&place.resolved()) {
         Some(part) if part.is_empty() => Err(Error::Usage(format!(
             "{place} holds the source {from}: what is written there would be read as logs; name a place beside the source, or below it"
         ))),

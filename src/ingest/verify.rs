@@ -5,7 +5,7 @@ use super::ledger::{self, Entry, Feed, State, fingerprint};
 use super::select::{Selection, Skip, is_collector_state, may_be_collector_state};
 use super::{Destination, Error, Options};
 use crate::clock::millis;
-use crate::store::{Listed, Location, Settings, Store};
+use crate::store::{self, Listed, Location, Settings, Store};
 use futures::TryStreamExt as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,10 @@ pub enum Gap {
     Quarantined,
     /// The object is done, and the output that it became is not there.
     NoOutput,
+    /// It cannot be listed.
+    Unlisted,
+    /// A source that the ledger names is not there.
+    NoSource,
 }
 
 impl Gap {
@@ -32,6 +36,8 @@ impl Gap {
             Self::Newer => "newer",
             Self::Quarantined => "quarantined",
             Self::NoOutput => "no output",
+            Self::Unlisted => "unlisted",
+            Self::NoSource => "no source",
         }
     }
 }
@@ -68,39 +74,58 @@ pub async fn verify(
         known.insert(fingerprint(&entry.object, ""), (fingerprint(&entry.object, &entry.tag), entry.state));
     };
     ledger::entries(store, &mut each).await?;
-    let mut outputs = Outputs::default();
     let sources: BTreeSet<_> = charter.feeds.iter().map(|feed| feed.from.as_str()).collect();
     for from in sources {
         let source = Source::open(from, &charter.feeds, store.location(), options).await?;
         let mut listing = source.store.list();
-        while let Some(object) = listing.try_next().await? {
-            verified.listed += 1;
-            let url = source.store.location().url(&object.name);
-            let gap = match known.get(&fingerprint(&url, "")) {
-                Some((_, State::Quarantined)) => Gap::Quarantined,
-                Some((version, _)) if *version == fingerprint(&url, &object.tag) => continue,
-                Some(_) => Gap::Newer,
-                None => Gap::Unknown,
+        loop {
+            let gap = match listing.try_next().await {
+                Ok(None) => break,
+                Ok(Some(object)) => {
+                    verified.listed += 1;
+                    let url = source.store.location().url(&object.name);
+                    match gap(&known, &object, &url) {
+                        Some(gap) => source.skips(&object, &url).await?.map_or(Ok((gap, url)), Err),
+                        None => continue,
+                    }
+                }
+                Err(store::Error::Unlisted { name, url, .. }) => {
+                    source.selection.leaves(&name).map_or(Ok((Gap::Unlisted, url)), Err)
+                }
+                Err(store::Error::NotFound { .. }) => Ok((Gap::NoSource, from.to_owned())),
+                Err(error) => return Err(error.into()),
             };
-            if let Some(skip) = source.skips(&object, &url).await? {
-                *verified.skipped.entry(skip).or_default() += 1;
-                continue;
+            match gap {
+                Ok((gap, url)) => {
+                    verified.gaps += 1;
+                    found(gap, &url);
+                }
+                Err(skip) => *verified.skipped.entry(skip).or_default() += 1,
             }
-            verified.gaps += 1;
-            found(gap, &url);
         }
     }
-    for feed in &charter.feeds {
-        outputs.list(&feed.to, &options.retry).await?;
-    }
+    let outputs = Outputs::list(&charter.feeds, &options.retry).await?;
     let mut each = |entry: Entry| {
-        if outputs.lack(&entry.output) {
+        if outputs.lack(&charter.feeds, &entry) {
             verified.gaps += 1;
             found(Gap::NoOutput, &entry.object);
         }
     };
     ledger::entries(store, &mut each).await?;
     Ok(verified)
+}
+
+/// Versions of objects by their addresses, as fingerprints.
+type Entries = HashMap<u128, (u128, State)>;
+
+/// What is amiss with an object that is listed.
+fn gap(known: &Entries, object: &Listed, url: &str) -> Option<Gap> {
+    match known.get(&fingerprint(url, "")) {
+        Some((_, State::Quarantined)) => Some(Gap::Quarantined),
+        Some((version, _)) if *version == fingerprint(url, &object.tag) => None,
+        Some(_) => Some(Gap::Newer),
+        None => Some(Gap::Unknown),
+    }
 }
 
 /// A source of objects, and what of it runs would read.
@@ -140,30 +165,33 @@ impl Source {
     }
 }
 
-/// What stands at the destinations.
-#[derive(Default)]
-struct Outputs {
-    listed: HashSet<String>,
-    names: HashSet<u128>,
-    /// Where events went to a stream nobody can tell.
-    streamed: bool,
-}
+/// What stands at the destinations: each place with each name.
+struct Outputs(HashSet<u128>);
 
 impl Outputs {
-    async fn list(&mut self, to: &str, retry: &Settings) -> Result<(), Error> {
-        if to == "-" {
-            self.streamed = true;
-        } else if self.listed.insert(to.to_owned()) {
+    async fn list(feeds: &[Feed], retry: &Settings) -> Result<Self, Error> {
+        let places: BTreeSet<_> = feeds.iter().map(|feed| &feed.to[..]).filter(|to| *to != "-").collect();
+        let mut names = HashSet::new();
+        for to in places {
             let mut listing = Store::open(&address(to)?, retry).await?.list();
-            while let Some(object) = listing.try_next().await? {
-                self.names.insert(fingerprint(&object.name, ""));
+            loop {
+                match listing.try_next().await {
+                    Ok(Some(object)) => names.insert(fingerprint(to, &object.name)),
+                    // Where nothing was put yet is nothing.
+                    Ok(None) | Err(store::Error::NotFound { .. }) => break,
+                    Err(store::Error::Unlisted { .. }) => continue,
+                    Err(error) => return Err(error.into()),
+                };
             }
         }
-        Ok(())
+        Ok(Self(names))
     }
 
-    fn lack(&self, output: &str) -> bool {
-        !output.is_empty() && !self.streamed && !self.names.contains(&fingerprint(output, ""))
+    /// Whether an output is at none of the destinations that its source was ever run for.
+    fn lack(&self, feeds: &[Feed], entry: &Entry) -> bool {
+        let mut its = feeds.iter().filter(|feed| entry.object.starts_with(&feed.from));
+        // What went to a stream has none.
+        !entry.output.is_empty() && !its.any(|feed| self.0.contains(&fingerprint(&feed.to, &entry.output)))
     }
 }
 

@@ -32,6 +32,10 @@ pub(crate) enum Asked {
     },
 }
 
+/// Nobody takes a lease for longer, in milliseconds: one that claims to last longer is damaged, or its clock is wrong,
+/// and would keep all others off for good.
+const LONGEST: i64 = 24 * 60 * 60 * 1000;
+
 /// How a lease is asked for.
 pub(crate) struct Terms<'a> {
     pub(crate) store: &'a Store,
@@ -53,7 +57,7 @@ impl Terms<'_> {
             Some((bytes, version)) => (Some(self.parse(&name, &bytes)?), Some(version)),
         };
         if let Some(Lease { holder: Some(holder), until }) = &standing
-            && *until > self.now
+            && (1..=LONGEST).contains(&until.saturating_sub(self.now))
             && !holder.is(self.holder)
             && !holder.is_gone()
         {

@@ -51,6 +51,24 @@ pub enum Error {
         /// What was to be written.
         url: String,
     },
+    /// A setting from the environment makes no sense. What it holds may be a secret: that is not repeated.
+    #[error("{name}: {message}")]
+    Settings {
+        /// The variable.
+        name: String,
+        /// Why not, and what is expected.
+        message: String,
+    },
+    /// Something below the place cannot be listed. The listing goes on behind it.
+    #[error("{url}: {message}")]
+    Unlisted {
+        /// Its name below the place, as far as that is text.
+        name: String,
+        /// Which.
+        url: String,
+        /// Why not, and what to do.
+        message: String,
+    },
     /// Asked for something that no store can do.
     #[error("{url}: {message}")]
     Invalid {

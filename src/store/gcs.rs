@@ -34,7 +34,7 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
     // A second installation says that there is one already: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = format!("gs://{bucket}/");
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     // Silence is what ends a request, not its length: a large object may take hours.
     let client = ClientOptions::new()
         .with_connect_timeout(settings.timeout.min(Duration::from_secs(10)))
@@ -55,7 +55,7 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
         trusted(ENDPOINT, &endpoint)?;
         builder = builder.with_base_url(&endpoint);
     }
-    let tokens = variable(TOKEN_HOST);
+    let tokens = variable(TOKEN_HOST).map(|tokens| tokens.trim().to_owned());
     if !anonymous {
         tokens.as_deref().map_or(Ok(()), |tokens| trusted(TOKEN_HOST, tokens))?;
         named = check_key_file(&url, variable("GOOGLE_APPLICATION_CREDENTIALS"))?;
@@ -88,19 +88,34 @@ pub(super) fn retry(settings: &Settings) -> RetryConfig {
 
 /// An address as Google's clients take it: with a scheme or without, which means `scheme`, and whatever path is behind.
 pub(super) fn base(name: &str, host: &str, scheme: &str) -> Result<String, Error> {
+    let host = host.trim();
     let host = if host.contains("://") { host.to_owned() } else { format!("{scheme}://{host}") };
     let origin_end = host.find("://").map_or(0, |at| at + 3);
     let end = host[origin_end..].find('/').map_or(host.len(), |slash| origin_end + slash);
-    if host[..end].contains('@') {
+    let origin = &host[..end];
+    if origin.contains('@') {
         return Err(invalid(name, "it holds a user or a password that nobody asks for; name the host alone"));
     }
-    Ok(host[..end].to_owned())
+    let wrong =
+        || invalid(name, "it is no address; expected one like localhost:4443 or https://storage.example.com");
+    if usable(origin).is_none() || origin.contains(['?', '#']) {
+        return Err(wrong());
+    }
+    Ok(origin.to_owned())
+}
+
+/// An address as both who makes requests and who sends them read it: who does not refuse it panics.
+fn usable(address: &str) -> Option<Uri> {
+    let url: reqwest::Url = address.parse().ok()?;
+    let uri: Uri = address.parse().ok()?;
+    let named = url.host_str().is_some_and(|host| !host.is_empty()) && uri.host().is_some();
+    (named && matches!(url.scheme(), "http" | "https")).then_some(uri)
 }
 
 /// Refuses an address that would carry credentials in clear.
 fn trusted(name: &str, address: &str) -> Result<(), Error> {
     let wrong = "it is no address; expected one like https://storage.example.com";
-    let address: Uri = address.parse().map_err(|_| invalid(name, wrong))?;
+    let address = usable(address).ok_or_else(|| invalid(name, wrong))?;
     match address.scheme_str() {
         Some("https") => Ok(()),
         Some("http") if is_here(address.host().unwrap_or_default()) => Ok(()),
@@ -113,7 +128,7 @@ fn trusted(name: &str, address: &str) -> Result<(), Error> {
 
 /// What a variable says may be a secret: it is not repeated.
 fn invalid(name: &str, message: &str) -> Error {
-    Error::Invalid { url: name.to_owned(), message: message.to_owned() }
+    Error::Settings { name: name.to_owned(), message: message.to_owned() }
 }
 
 /// Says early, and in words, what is wrong with a key file; or whether there is one. Nothing of its content is said.
@@ -286,6 +301,13 @@ mod tests {
             assert_eq!(base("A", host, "http").unwrap(), "http://127.0.0.1:9");
         }
         assert_eq!(base("A", "private.example.com/", "https").unwrap(), "https://private.example.com");
+        assert_eq!(base("A", " [::1]:9\n", "http").unwrap(), "http://[::1]:9");
+        for host in
+            ["", "/", "http://", "://x", "h:99999", "h:x", "[::1", "a b", "h\nx", "ftp://h", "h?x", "h#x"]
+        {
+            let refused = base("A", host, "http").map_err(|error| error.to_string());
+            assert!(refused.as_ref().is_err_and(|told| told.starts_with("A: ")), "{host:?}: {refused:?}");
+        }
         let refused = base("A", "http://u:hush@127.0.0.1:9/", "http").unwrap_err().to_string();
         assert!(refused.starts_with("A: ") && !refused.contains("hush"));
     }

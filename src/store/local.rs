@@ -1,20 +1,22 @@
 //! A directory tree as a store: what is written is synced to the disk before it is said to stand, and only whole files
-//! appear under their names. Files in the making are called `.zoom-udm-….part`.
+//! appear under their names. Files in the making are called `.zoom-udm-put-….part`.
 
-use super::{Body, Error, Fetched, Listed, Payload, Put, Version};
+use super::{Body, Error, Fed, Fetched, Listed, Payload, Put, Version};
 use bytes::Bytes;
 use futures::Stream;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 /// What files of ours that are no objects begin with.
 const OURS: &str = ".zoom-udm-";
+/// And of them those in the making: others keep theirs in the same directories.
+const IN_THE_MAKING: &str = ".zoom-udm-put-";
 /// Whoever holds its lock may replace files. The system lets go of it when its holder ends, however it ends.
 const LOCK: &str = ".zoom-udm-lock";
 /// It is held for the time of one small write: whoever holds it longer hangs.
@@ -60,9 +62,13 @@ impl Local {
     }
 
     pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<Listed, Error>> {
-        let (sender, mut receiver) = mpsc::channel(256);
-        tokio::task::spawn_blocking(move || this.walk(&sender));
-        futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+        let url = this.url("");
+        let walk = Fed::spawn_blocking(256, move |to| this.walk(&to));
+        futures::stream::unfold((walk, url), |(mut walk, url)| async move {
+            let item = walk.next().await?;
+            let item = item.unwrap_or_else(|died| Err(Error::io(&url, &io::Error::other(died))));
+            Some((item, (walk, url)))
+        })
     }
 
     fn walk(&self, to: &mpsc::Sender<Result<Listed, Error>>) {
@@ -71,17 +77,40 @@ impl Local {
         let entries = walkdir::WalkDir::new(&self.root).sort_by_file_name().into_iter();
         for entry in entries.filter_entry(|entry| entry.depth() == 0 || !ours(entry)) {
             let item = match entry {
-                Ok(entry) if entry.file_type().is_dir() => continue,
-                Ok(entry) => self.listed(entry.path()).transpose(),
+                // The root may be a link to a directory.
+                Ok(entry) if entry.file_type().is_dir() || (entry.depth() == 0 && entry.path().is_dir()) => {
+                    continue;
+                }
+                Ok(entry) if entry.depth() == 0 => Err(Error::Invalid {
+                    url: self.url("").trim_end_matches('/').to_owned(),
+                    message: "this is no directory; name the directory, and a file in it with --include"
+                        .into(),
+                }),
+                Ok(entry) => self.listed(entry.path()).map_err(|error| self.unlisted(entry.path(), &error)),
                 Err(error) => {
-                    let path = error.path().unwrap_or(&self.root).display().to_string();
-                    Some(Err(Error::io(format!("file://{path}"), &io::Error::from(error))))
+                    let (path, depth) = (error.path().unwrap_or(&self.root).to_owned(), error.depth());
+                    let error = Error::io(format!("file://{}", path.display()), &io::Error::from(error));
+                    match error {
+                        error if depth == 0 => Err(error),
+                        // It went away meanwhile.
+                        Error::NotFound { .. } => Ok(None),
+                        error => Err(self.unlisted(&path, &error)),
+                    }
                 }
             };
-            if item.is_some_and(|item| to.blocking_send(item).is_err()) {
+            if item.transpose().is_some_and(|item| to.blocking_send(item).is_err()) {
                 return;
             }
         }
+    }
+
+    /// What one path below the root did wrong is no end of the listing.
+    fn unlisted(&self, path: &Path, error: &Error) -> Error {
+        let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
+        let url = self.url(&name);
+        let told = error.to_string();
+        let message = told.strip_prefix(&format!("{url}: ")).unwrap_or(&told).to_owned();
+        Error::Unlisted { name, url, message }
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
@@ -89,21 +118,36 @@ impl Local {
     }
 
     fn listed(&self, path: &Path) -> Result<Option<Listed>, Error> {
-        let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
+        let name = path.strip_prefix(&self.root).unwrap_or(path);
+        let url = || self.url(&name.to_string_lossy());
         let meta = match fs::metadata(path) {
             Ok(meta) if meta.is_file() => meta,
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(self.url(&name), &error)),
+            Err(error) => return Err(Error::io(url(), &error)),
         };
+        // By a name that stands for it another file would be read, or none.
+        let name = name.to_str().map(str::to_owned).ok_or_else(|| Error::Invalid {
+            url: url(),
+            message: "its name is no UTF-8; rename it".into(),
+        })?;
         let modified = modified(&meta);
         Ok(Some(Listed { name, size: meta.len(), modified: modified / 1_000_000, tag: tag(&meta) }))
     }
 
     pub(super) fn get(&self, name: &str) -> Result<Fetched, Error> {
-        let opened = File::open(self.path(name)?).and_then(|file| file.metadata().map(|meta| (file, meta)));
-        let (file, meta) = opened.map_err(|error| Error::io(self.url(name), &error))?;
-        Ok(Fetched { generation: tag(&meta), size: meta.len(), body: Body::File(file) })
+        let (path, url) = (self.path(name)?, self.url(name));
+        let failed = |error: io::Error| Error::io(&url, &error);
+        let regular = |meta: Metadata| {
+            let message = "this is no regular file".into();
+            if meta.is_file() { Ok(meta) } else { Err(Error::Invalid { url: url.clone(), message }) }
+        };
+        // Opening a pipe would wait for who writes to it.
+        fs::metadata(&path).map_err(failed).and_then(regular)?;
+        let file = File::open(&path).map_err(failed)?;
+        let meta = file.metadata().map_err(failed).and_then(regular)?;
+        let modified = modified(&meta) / 1_000_000;
+        Ok(Fetched { generation: tag(&meta), size: meta.len(), modified, body: Body::File(file) })
     }
 
     pub(super) fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
@@ -117,8 +161,8 @@ impl Local {
         }
     }
 
-    pub(super) fn exists(&self, name: &str) -> bool {
-        self.path(name).is_ok_and(|path| path.exists())
+    pub(super) fn exists(&self, name: &str) -> Result<bool, Error> {
+        self.path(name)?.try_exists().map_err(|error| Error::io(self.url(name), &error))
     }
 
     pub(super) fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
@@ -183,7 +227,7 @@ impl Local {
         let directory = path.parent().unwrap_or(&self.root);
         Self::make_directory(directory)?;
         let mut builder = tempfile::Builder::new();
-        builder.prefix(OURS).suffix(".part");
+        builder.prefix(IN_THE_MAKING).suffix(".part");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut file = builder.tempfile_in(directory)?;
@@ -237,10 +281,12 @@ impl Local {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "called as what can fail is")]
-    pub(super) fn sweep(&self, _: &str) -> Result<(), Error> {
+    pub(super) fn sweep(&self, wanted: &Weak<()>) -> Result<(), Error> {
         let entries = walkdir::WalkDir::new(&self.root).into_iter().flatten();
-        let part = |name: &str| name.starts_with(OURS) && name != LOCK;
-        for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(part)) {
+        let part = |entry: &walkdir::DirEntry| {
+            entry.file_name().as_encoded_bytes().starts_with(IN_THE_MAKING.as_bytes())
+        };
+        for entry in entries.take_while(|_| wanted.strong_count() > 0).filter(part) {
             // What cannot be removed harms nobody: no listing shows it.
             let _ = fs::remove_file(entry.path());
         }

@@ -1,7 +1,7 @@
 //! Where objects are: `gs://bucket/prefix/`, `file:///directory/` or a plain path, `memory://prefix/`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 /// A place that holds objects.
@@ -43,6 +43,14 @@ impl FromStr for Location {
         let path = match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => path,
             Some(_) => return Err(format!("{text:?} is not absolute; expected file:///DIRECTORY/")),
+            None if text == "-" => {
+                return Err("\"-\" is no place here; name a directory (./- for one of that name)".into());
+            }
+            None if ["gs:", "file:"].iter().any(|scheme| text.starts_with(scheme)) => {
+                return Err(format!(
+                    "{text:?} lacks a slash; expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory (./{text})"
+                ));
+            }
             None if text.contains("://") => {
                 return Err(format!(
                     "{text:?}: expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
@@ -87,8 +95,23 @@ impl Location {
         }
     }
 
-    /// What names below `self` begin with that lie in `other`: `None` where `other` lies elsewhere, the empty text
-    /// where all of `self` lies in it.
+    /// The same place by the one name that the file system has for it, links and `..` followed as far as there is
+    /// something to follow. Whether one place lies in another only such names tell.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        let Self::File(path) = self else { return self.clone() };
+        let step = |above: PathBuf, part: Component<'_>| {
+            if part == Component::ParentDir {
+                return above.parent().map_or_else(|| above.clone(), Path::to_owned);
+            }
+            let next = above.join(part);
+            next.canonicalize().unwrap_or(next)
+        };
+        Self::File(path.components().fold(PathBuf::new(), step))
+    }
+
+    /// What names below `self` begin with that lie in `other`, as the two are written: `None` where `other` lies
+    /// elsewhere, the empty text where all of `self` lies in it.
     #[must_use]
     pub fn part_in(&self, other: &Self) -> Option<String> {
         let (here, there) = (self.to_string(), other.to_string());
@@ -110,7 +133,9 @@ mod tests {
         }
         assert_eq!("gs://bucket/a".parse::<Location>().unwrap().to_string(), "gs://bucket/a/");
         assert_eq!("/data/x/../x".parse::<Location>().unwrap().to_string(), "file:///data/x/../x/");
-        for bad in ["gs://", "gs:///x", "s3://bucket/", "file://host/x", "gs://UPPER/"] {
+        for bad in
+            ["gs://", "gs:///x", "s3://bucket/", "file://host/x", "gs://UPPER/", "gs:/b/x", "file:/x", "-"]
+        {
             assert!(bad.parse::<Location>().is_err(), "{bad}");
         }
     }

@@ -5,6 +5,7 @@
 //! - [`Store::update`] replaces an object only if it is the version that was read (compare and swap).
 
 mod error;
+mod fed;
 mod gcs;
 mod local;
 mod location;
@@ -14,6 +15,7 @@ pub(crate) mod properties;
 mod remote;
 
 pub use error::Error;
+pub(crate) use fed::Fed;
 pub use location::Location;
 
 use backon::ExponentialBuilder;
@@ -85,6 +87,8 @@ pub struct Fetched {
     pub generation: String,
     /// Bytes as stored.
     pub size: u64,
+    /// When this version was last modified, in milliseconds since the epoch; on Cloud Storage in whole seconds.
+    pub modified: i64,
     /// The bytes.
     pub body: Body,
 }
@@ -298,7 +302,7 @@ impl Store {
     /// Any failure but absence.
     pub async fn exists(&self, name: &str) -> Result<bool, Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, |local, name| Ok(local.exists(name))).await,
+            Back::Local(local) => local.clone().on_thread(name, Local::exists).await,
             Back::Remote(remote) => remote.exists(name).await,
         }
     }
@@ -350,8 +354,11 @@ impl Store {
     /// # Errors
     /// When something half done may remain.
     pub async fn sweep(&self) -> Result<(), Error> {
+        // Where this is given up it ends: it is not to remove what a next writer makes.
+        let wanted = Arc::new(());
+        let asked = Arc::downgrade(&wanted);
         match &self.back {
-            Back::Local(local) => local.clone().on_thread("", Local::sweep).await,
+            Back::Local(local) => local.clone().on_thread("", move |local, _| local.sweep(&asked)).await,
             Back::Remote(_) => Ok(()),
         }
     }

@@ -147,9 +147,9 @@ impl Remote {
             .map_err(|error| Error::remote(&url, &error))?;
         let generation = got.meta.version.clone().or_else(|| got.meta.e_tag.clone());
         let generation = generation.unwrap_or_default().trim_matches('"').to_owned();
-        let size = got.meta.size;
+        let (size, modified) = (got.meta.size, got.meta.last_modified.timestamp_millis());
         let body = got.into_stream().map_err(move |error| Error::remote(&url, &error)).boxed();
-        Ok(Fetched { generation, size, body: Body::Stream(body) })
+        Ok(Fetched { generation, size, modified, body: Body::Stream(body) })
     }
 
     pub(super) async fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {

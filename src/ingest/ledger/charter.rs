@@ -33,11 +33,27 @@ const FORMAT: u32 = 1;
 const SEGMENTS: u16 = 16;
 
 /// The charter, or the one that a first run would write.
-pub(super) async fn peek(store: &Store) -> Result<Charter, Error> {
+pub(super) async fn peek(store: &Store, shards: u16) -> Result<Charter, Error> {
     match store.read(CHARTER).await? {
-        Some((bytes, _)) => parse(store, &bytes),
-        None => Ok(Charter { version: FORMAT, segments: SEGMENTS, feeds: Vec::new() }),
+        Some((bytes, _)) => enough(store, parse(store, &bytes)?, shards),
+        None => Ok(first(shards)),
     }
+}
+
+fn first(shards: u16) -> Charter {
+    Charter { version: FORMAT, segments: SEGMENTS.max(shards), feeds: Vec::new() }
+}
+
+/// A charter, if its segments are enough for so many shards.
+fn enough(store: &Store, charter: Charter, shards: u16) -> Result<Charter, Error> {
+    if charter.segments < shards {
+        return Err(Error::Usage(format!(
+            "{}: this ledger has {} segments, which is the most shards it can serve; use fewer shards or another ledger",
+            store.location(),
+            charter.segments
+        )));
+    }
+    Ok(charter)
 }
 
 /// Reads the charter, or writes the first one, and adds the feed to it.
@@ -45,16 +61,9 @@ pub(super) async fn sign(store: &Store, feed: &Feed, shards: u16) -> Result<Char
     loop {
         let standing = store.read(CHARTER).await?;
         let (mut charter, version) = match standing {
-            None => (Charter { version: FORMAT, segments: SEGMENTS.max(shards), feeds: Vec::new() }, None),
-            Some((bytes, version)) => (parse(store, &bytes)?, Some(version)),
+            None => (first(shards), None),
+            Some((bytes, version)) => (enough(store, parse(store, &bytes)?, shards)?, Some(version)),
         };
-        if charter.segments < shards {
-            return Err(Error::Usage(format!(
-                "{}: this ledger has {} segments, which is the most shards it can serve; use fewer shards or another ledger",
-                store.location(),
-                charter.segments
-            )));
-        }
         if charter.feeds.contains(feed) {
             return Ok(charter);
         }

@@ -78,3 +78,11 @@ pub enum Advice {
     /// Another run, or another shard, sees to it.
     Elsewhere,
 }
+
+/// How long an object rests that failed so many times: not at all after the first time, then a quarter of an hour,
+/// twice as long each time, a day at most.
+pub(in super::super) fn rest(attempts: u64) -> Option<i64> {
+    const QUARTER: i64 = 15 * 60 * 1000;
+    let doubled = attempts.checked_sub(2)?;
+    Some((QUARTER << doubled.min(10)).min(24 * 60 * 60 * 1000))
+}

@@ -18,6 +18,7 @@ mod segment;
 mod tests;
 
 pub use charter::{Charter, Feed, charter};
+pub(super) use entry::rest;
 pub use entry::{Advice, Entry, State};
 pub use inspect::{entries, forget};
 
@@ -26,14 +27,16 @@ use crate::clock::{Clock, millis};
 use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::Store;
 use charter::{peek, sign};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 pub(super) use segment::fingerprint;
 use segment::{Known, Segment};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// In milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
 /// How many segments are read or written at once.
 const AT_ONCE: usize = 4;
 
@@ -60,8 +63,7 @@ pub struct Ledger {
     store: Store,
     clock: Clock,
     holder: Holder,
-    lease: Duration,
-    oldest: i64,
+    terms: Tenancy,
     feeds: Vec<Feed>,
     count: u16,
     /// By number; `None` for those of other runs and shards.
@@ -77,24 +79,8 @@ impl Ledger {
     /// # Errors
     /// [`Error::Held`] where none is free; [`Error::Damaged`] where what stands cannot be read: it is left as it is.
     pub async fn open(store: Store, clock: Clock, terms: &Tenancy) -> Result<Self, Error> {
-        let charter = if terms.look {
-            peek(&store).await?
-        } else {
-            sign(&store, &terms.feed, terms.shard.count).await?
-        };
-        let mut ledger = Self {
-            store,
-            clock,
-            holder: Holder::this(),
-            lease: terms.lease,
-            oldest: terms.oldest,
-            count: charter.segments,
-            segments: Mutex::new((0..charter.segments).map(|_| None).collect()),
-            feeds: charter.feeds,
-            others: None,
-            saving: tokio::sync::Mutex::default(),
-        };
-        let begun = ledger.begin(terms).await;
+        let mut ledger = Self::sign(store, clock, terms).await?;
+        let begun = ledger.begin().await;
         if begun.is_err() {
             // Others need not wait for a run that comes to nothing; why it does says more than this could.
             let _ = ledger.give_back().await;
@@ -102,71 +88,106 @@ impl Ledger {
         begun.map(|()| ledger)
     }
 
-    /// Takes the segments that are free and reads what they hold.
-    async fn begin(&mut self, terms: &Tenancy) -> Result<(), Error> {
+    /// Opens the ledger, or begins one, and holds nothing of it yet.
+    pub(super) async fn sign(store: Store, clock: Clock, terms: &Tenancy) -> Result<Self, Error> {
+        let charter = if terms.look {
+            peek(&store, terms.shard.count).await?
+        } else {
+            sign(&store, &terms.feed, terms.shard.count).await?
+        };
+        Ok(Self {
+            store,
+            clock,
+            holder: Holder::this(),
+            terms: terms.clone(),
+            count: charter.segments,
+            segments: Mutex::new((0..charter.segments).map(|_| None).collect()),
+            feeds: charter.feeds,
+            others: None,
+            saving: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Takes the segments that are free and reads what they hold. Whatever ends it, what it has taken is in `self`, to be
+    /// given back; where it is given up while it asks, up to [`AT_ONCE`] leases may lapse instead.
+    pub(super) async fn begin(&mut self) -> Result<(), Error> {
+        let Tenancy { shard, look, .. } = self.terms;
+        let only = self.terms.only.as_ref();
         let only: Option<HashSet<u16>> =
-            terms.only.as_ref().map(|urls| urls.iter().map(|url| segment_of(url, self.count)).collect());
+            only.map(|urls| urls.iter().map(|url| segment_of(url, self.count)).collect());
         let ours: Vec<_> = (0..self.count)
-            .filter(|segment| segment % terms.shard.count == terms.shard.index)
+            .filter(|segment| segment % shard.count == shard.index)
             .filter(|segment| only.as_ref().is_none_or(|only| only.contains(segment)))
             .collect();
-        if terms.look {
+        if look {
             ours.into_iter().for_each(|number| self.hold(number, None));
         } else {
             self.take(ours).await?;
         }
-        let segments: Vec<_> = self.lock().iter_mut().filter_map(Option::take).collect();
-        let mut loading = futures::stream::iter(segments)
-            .map(|mut segment| async { (segment.load(&self.store, self.oldest).await, segment) })
+        let held: Vec<u16> = self.lock().iter().flatten().map(|segment| segment.number).collect();
+        let mut loading = futures::stream::iter(held)
+            .map(async |number| (number, Segment::load(&self.store, number, self.terms.oldest).await))
             .buffer_unordered(AT_ONCE);
         let mut loaded = Ok(());
-        while let Some((outcome, segment)) = loading.next().await {
-            let number = usize::from(segment.number);
-            self.lock()[number] = Some(segment);
-            loaded = loaded.and(outcome);
+        while let Some((number, segment)) = loading.next().await {
+            match segment {
+                Ok(mut read) => {
+                    let held = &mut self.lock()[usize::from(number)];
+                    read.lease = held.take().and_then(|held| held.lease);
+                    *held = Some(read);
+                }
+                Err(error) => loaded = loaded.and(Err(error)),
+            }
         }
         loaded
     }
 
     /// Asks for segments; holds those that are free, and notes who has others.
     async fn take(&mut self, segments: Vec<u16>) -> Result<(), Error> {
-        let now = self.clock.now();
-        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.lease) };
-        let asked: Vec<_> = futures::stream::iter(segments)
+        let (mut trouble, mut others) = (Ok(()), None);
+        let terms = self.lease_terms();
+        let mut asking = futures::stream::iter(segments)
             .map(async |number| (number, terms.acquire(&format!("lease-{number:04}")).await))
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        let mut trouble = Ok(());
-        for (number, asked) in asked {
+            .buffer_unordered(AT_ONCE);
+        while let Some((number, asked)) = asking.next().await {
             match asked {
                 Ok(Asked::Got(lease)) => self.hold(number, Some(lease)),
-                Ok(Asked::Taken { by, until }) => self.others = Some(describe(&by, until)),
+                Ok(Asked::Taken { by, until }) => others = Some(describe(&by, until)),
                 Err(error) => trouble = trouble.and(Err(error)),
             }
         }
+        drop(asking);
+        self.others = others;
         trouble?;
         if self.lock().iter().all(Option::is_none) {
             let by = self.others.as_deref().unwrap_or_default();
-            return Err(Error::Held(format!("{}: another run is at work: {by}", self.store.location())));
+            let place = self.store.location();
+            return Err(Error::Held(format!(
+                "{place}: another run is at work: {by}; if you know that it is gone, remove {place}lease-*"
+            )));
         }
         Ok(())
+    }
+
+    fn lease_terms(&self) -> Terms<'_> {
+        let now = self.clock.now();
+        Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.terms.lease) }
     }
 
     fn hold(&self, number: u16, lease: Option<Held>) {
         self.lock()[usize::from(number)] = Some(Segment::empty(number, lease));
     }
 
-    /// Where it is.
-    #[must_use]
-    pub fn location(&self) -> String {
-        self.store.location().to_string()
-    }
-
     /// The feeds that were ever run with it.
     #[must_use]
     pub fn feeds(&self) -> &[Feed] {
         &self.feeds
+    }
+
+    /// Another destination that the feed's source was ever run for.
+    pub(super) fn other_destination(&self) -> Option<&str> {
+        let Feed { from, to, .. } = &self.terms.feed;
+        self.feeds.iter().find(|feed| feed.from == *from && feed.to != *to).map(|feed| &feed.to[..])
     }
 
     /// Who else works with this ledger, where that was noticed.
@@ -198,9 +219,15 @@ impl Ledger {
             Known::Done => Advice::Done,
             // Another version may be a good one.
             Known::Troubled(entry) if entry.tag != tag => Advice::Read { attempts: 0 },
-            Known::Troubled(entry) if entry.next > self.clock.now() => Advice::Wait,
+            Known::Troubled(entry) if self.rests(&entry) => Advice::Wait,
             Known::Troubled(entry) => Advice::Read { attempts: entry.attempts },
         }
+    }
+
+    /// Whether it is too early to try again. Nothing rests for more than a day: who claims so had another clock.
+    fn rests(&self, entry: &Entry) -> bool {
+        let now = self.clock.now();
+        entry.next > now && entry.next - now <= DAY
     }
 
     /// What is known of an object that failed, in whatever version.
@@ -229,7 +256,7 @@ impl Ledger {
             dirty.map(|segment| (segment.number, Arc::new(segment.take_fresh()))).collect()
         };
         let saved = futures::stream::iter(dirty).map(|(number, fresh)| async move {
-            let merged = segment::merge(&self.store, number, &fresh, self.oldest).await;
+            let merged = segment::merge(&self.store, number, &fresh, self.terms.oldest).await;
             if merged.is_err()
                 && let Some(segment) = &mut self.lock()[usize::from(number)]
             {
@@ -241,24 +268,40 @@ impl Ledger {
         saved.into_iter().collect()
     }
 
+    /// The entries of these objects, as they stand in the store.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub(super) async fn recall(&self, objects: HashSet<String>) -> Result<HashMap<String, Entry>, Error> {
+        let segments: BTreeSet<u16> = objects.iter().map(|object| segment_of(object, self.count)).collect();
+        let objects = Arc::new(objects);
+        let found: Vec<Vec<Entry>> = futures::stream::iter(segments)
+            .map(|number| segment::find(&self.store, number, Arc::clone(&objects)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().map(|entry| (entry.object.clone(), entry)).collect())
+    }
+
     /// Holds on to the segments. Those that another run has taken over, because this one gave no sign of life for too
     /// long, are given up once what was marked in them is durable.
     ///
     /// # Errors
     /// Where the ledger cannot be reached; [`Error::Held`] where no segment is left.
     pub async fn renew(&self) -> Result<(), Error> {
-        let now = self.clock.now();
-        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.lease) };
+        let terms = self.lease_terms();
         for number in 0..usize::from(self.count) {
-            let lease = self.lock()[number].as_mut().and_then(|segment| segment.lease.take());
-            let Some(mut lease) = lease else { continue };
+            let Some(lease) = self.lock()[number].as_mut().map(|segment| segment.lease.take()) else {
+                continue;
+            };
+            // One without a lease has lost it before, and was kept for what was marked meanwhile.
+            let Some(mut lease) = lease else {
+                self.give_up(number).await?;
+                continue;
+            };
             let renewed = terms.renew(&mut lease).await;
             if let Ok(false) = renewed {
-                // Marks are facts, whoever holds the lease, and sources are removed on their word.
-                self.save().await?;
-                let mut segments = self.lock();
-                // What was marked meanwhile keeps it until that is saved, too.
-                segments[number] = segments[number].take().filter(Segment::is_dirty);
+                self.give_up(number).await?;
                 continue;
             }
             if let Some(segment) = &mut self.lock()[number] {
@@ -272,6 +315,16 @@ impl Ledger {
                 self.store.location()
             )));
         }
+        Ok(())
+    }
+
+    /// Lets go of a segment that is another run's now.
+    async fn give_up(&self, number: usize) -> Result<(), Error> {
+        // Marks are facts, whoever holds the lease, and sources are removed on their word.
+        self.save().await?;
+        let mut segments = self.lock();
+        // What was marked meanwhile keeps it until that is saved, too.
+        segments[number] = segments[number].take().filter(Segment::is_dirty);
         Ok(())
     }
 
@@ -308,7 +361,7 @@ impl Ledger {
             .map(|segment| segment.number)
             .collect();
         for number in stale {
-            segment::merge(&self.store, number, &Arc::default(), self.oldest).await?;
+            segment::merge(&self.store, number, &Arc::default(), self.terms.oldest).await?;
         }
         Ok(())
     }

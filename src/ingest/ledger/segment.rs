@@ -79,18 +79,16 @@ impl Segment {
         }
     }
 
-    /// Reads what the store knows. Entries of objects modified before `oldest` are not remembered.
-    pub(super) async fn load(&mut self, store: &Store, oldest: i64) -> Result<(), Error> {
-        let name = Self::name(self.number);
-        let Some((bytes, _)) = store.read(&name).await? else { return Ok(()) };
+    /// What the store knows. Entries of objects modified before `oldest` are not remembered.
+    pub(super) async fn load(store: &Store, number: u16, oldest: i64) -> Result<Self, Error> {
+        let name = Self::name(number);
+        let mut read = Self::empty(number, None);
+        let Some((bytes, _)) = store.read(&name).await? else { return Ok(read) };
         let url = store.location().url(&name);
-        let mut read = Self::empty(self.number, None);
         let loaded = tokio::task::spawn_blocking(move || {
             decode(&url, &bytes, &mut |brief| read.remember(brief, oldest)).map(|()| read)
         });
-        let read = loaded.await.unwrap_or_else(|error| failed(&error))?;
-        *self = Self { lease: self.lease.take(), ..read };
-        Ok(())
+        loaded.await.unwrap_or_else(|error| failed(&error))
     }
 
     fn remember(&mut self, brief: &Brief<'_>, oldest: i64) -> Result<(), serde_json::Error> {
@@ -148,6 +146,28 @@ impl Segment {
             self.fresh.entry(object).or_insert(entry);
         }
     }
+}
+
+/// The entries that the store has of some objects.
+pub(super) async fn find(
+    store: &Store,
+    number: u16,
+    objects: Arc<HashSet<String>>,
+) -> Result<Vec<Entry>, Error> {
+    let name = Segment::name(number);
+    let Some((bytes, _)) = store.read(&name).await? else { return Ok(Vec::new()) };
+    let url = store.location().url(&name);
+    let found = tokio::task::spawn_blocking(move || {
+        let mut found = Vec::new();
+        let mut each = |brief: &Brief<'_>| {
+            if objects.contains(&*brief.object) {
+                found.push(brief.whole()?);
+            }
+            Ok(())
+        };
+        decode(&url, &bytes, &mut each).map(|()| found)
+    });
+    found.await.unwrap_or_else(|error| failed(&error))
 }
 
 /// The thread that reads or writes a segment came to no end: that says nothing of the segment.

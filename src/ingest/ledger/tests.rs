@@ -66,7 +66,7 @@ async fn what_is_marked_and_saved_is_known_to_the_next_run() {
     let names = names(40);
     let ledger = open(&store, &terms()).await.unwrap();
     assert_eq!((ledger.segments(), ledger.others()), (16, None));
-    assert_eq!((ledger.location(), ledger.feeds()), ("memory://".into(), &[feed("gs://one/")][..]));
+    assert_eq!(ledger.feeds(), &[feed("gs://one/")][..]);
     for name in &names {
         assert_eq!(ledger.ask(name, "1"), Advice::Read { attempts: 0 });
         ledger.mark(done(name));
@@ -192,6 +192,34 @@ async fn a_run_holds_on_to_its_segments_and_gives_up_what_was_taken_over() {
     assert_eq!(ours, [15]);
     leased_by_another(&store, 15..16, NOW + 1_000_000).await;
     assert!(message(ledger.renew().await).contains("another run took over"));
+}
+
+#[tokio::test]
+async fn a_segment_that_was_kept_for_a_late_mark_is_given_up_with_the_next_renewal() {
+    let store = memory().await;
+    let ledger = open(&store, &terms()).await.unwrap();
+    let late = names(60).into_iter().find(|name| segment_of(name, 16) == 3).unwrap();
+    // As a renewal leaves it that lost the lease while something was marked.
+    ledger.lock()[3].as_mut().unwrap().lease = None;
+    assert!(ledger.mark(done(&late)));
+    ledger.renew().await.unwrap();
+    assert_eq!(all(&store).await.len(), 1);
+    assert_eq!((ledger.ask(&late, "1"), ledger.mark(done(&late))), (Advice::Elsewhere, false));
+}
+
+#[tokio::test]
+async fn times_that_no_clock_of_ours_could_have_set_are_not_believed() {
+    let store = memory().await;
+    leased_by_another(&store, 0..16, NOW + 2 * DAY).await;
+    let ledger = open(&store, &terms()).await.unwrap();
+    ledger.mark(troubled("far", 3, NOW + 2 * DAY));
+    ledger.mark(troubled("near", 3, NOW + DAY));
+    assert_eq!(ledger.ask("far", "1"), Advice::Read { attempts: 3 });
+    assert_eq!(ledger.ask("near", "1"), Advice::Wait);
+    ledger.close().await.unwrap();
+    leased_by_another(&store, 0..16, NOW + DAY).await;
+    let held = message(open(&store, &terms()).await);
+    assert!(held.contains("if you know that it is gone, remove memory://lease-*"), "{held}");
 }
 
 #[tokio::test]

@@ -1,0 +1,53 @@
+//! What there is to read: all that a source lists, or some names of it.
+
+use super::Error;
+use crate::store::{self, Fed, Listed, Store};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+
+/// What a listing tells of, as many at once as are known.
+pub(super) type Page = Vec<Result<Listed, store::Error>>;
+
+/// Lists on a task of its own, two pages ahead of who works on them.
+pub(super) fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -> Fed<Page> {
+    Fed::spawn(2, |to| async move {
+        let mut listing = listing.ready_chunks(1024);
+        while let Some(page) = listing.next().await {
+            if to.send(page).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// The next page; `None` behind the last. Nothing is lost where this is given up while it waits.
+pub(super) async fn next(pages: &mut Fed<Page>) -> Option<Result<Page, Error>> {
+    let page = pages.next().await?;
+    Some(page.map_err(|died| Error::Store(format!("listing the source failed: {died}"))))
+}
+
+/// A listing of these names alone; those that are not there are left out.
+pub(super) fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Result<Listed, store::Error>> {
+    let each = futures::stream::iter(names).map(move |name| {
+        let store = store.clone();
+        async move { store.find(&name).await.transpose() }
+    });
+    each.buffer_unordered(FOUND_AT_ONCE).filter_map(std::future::ready).boxed()
+}
+
+/// How many names are looked up at once.
+const FOUND_AT_ONCE: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::{ahead, next};
+    use futures::StreamExt as _;
+
+    #[tokio::test]
+    async fn a_listing_that_dies_is_no_end() {
+        let mut pages = ahead(futures::stream::poll_fn(|_| panic!("as asked")).boxed());
+        assert!(next(&mut pages).await.unwrap().is_err());
+        let mut none = ahead(futures::stream::empty().boxed());
+        assert!(next(&mut none).await.is_none());
+    }
+}

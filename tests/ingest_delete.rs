@@ -1,0 +1,158 @@
+//! `ingest --delete`: what is removed, and above all what is not.
+#![cfg(all(feature = "cli", feature = "gcs", unix))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use support::{files, ingest, outcome, program, records};
+
+/// A directory with a source of so many files.
+fn source(count: u64) -> tempfile::TempDir {
+    let at = tempfile::tempdir().unwrap();
+    fs::create_dir_all(at.path().join("src")).unwrap();
+    for number in 0..count {
+        fs::write(at.path().join(format!("src/{number}.json")), records(2, number)).unwrap();
+    }
+    at
+}
+
+/// Runs over `src` with arguments, of which those that begin with `@` are places beside it.
+fn run(at: &Path, arguments: &[&str]) -> (i32, Value) {
+    let place = |text: &str| at.join(text).display().to_string();
+    let arguments: Vec<_> = arguments
+        .iter()
+        .map(|argument| argument.strip_prefix('@').map_or_else(|| (*argument).to_owned(), place))
+        .collect();
+    let source = place("src");
+    let mut all = vec![&source[..], "--max-age", "none"];
+    all.extend(arguments.iter().map(String::as_str));
+    outcome(&ingest(None, &all))
+}
+
+fn sources(at: &Path) -> Vec<String> {
+    files(&at.join("src")).into_keys().collect()
+}
+
+#[test]
+fn outputs_within_the_source_are_own_by_whatever_name_they_go() {
+    for to in ["@other/../src/udm", "@link/udm", "@src/./udm", "@to-udm"] {
+        let at = source(2);
+        fs::create_dir_all(at.path().join("other")).unwrap();
+        fs::create_dir_all(at.path().join("src/udm")).unwrap();
+        std::os::unix::fs::symlink(at.path().join("src"), at.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(at.path().join("src/udm"), at.path().join("to-udm")).unwrap();
+        let places = ["--to", to, "--rejects", "@link/rejects", "--ledger", "@other/../link/ledger"];
+        let arguments = [&places[..], &["--delete", "transferred"]].concat();
+        let (code, summary) = run(at.path(), &arguments);
+        assert_eq!((code, &summary["deleted"]), (0, &2.into()), "{to}: {summary}");
+        let (code, summary) = run(at.path(), &arguments);
+        assert_eq!(
+            (code, &summary["done"], &summary["deleted"]),
+            (0, &0.into(), &0.into()),
+            "{to}: {summary}"
+        );
+        assert!(summary["skipped"]["own_output"].as_u64() > Some(2), "{to}: {summary}");
+        assert_eq!(files(&at.path().join("src/udm")).len(), 2, "{to}");
+    }
+}
+
+#[test]
+fn the_source_is_no_destination_by_another_name() {
+    let at = source(1);
+    std::os::unix::fs::symlink(at.path().join("src"), at.path().join("link")).unwrap();
+    assert_eq!(run(at.path(), &["--to", "@link"]).0, 2);
+    assert_eq!(run(at.path(), &["--to", "@src/../src"]).0, 2);
+    assert_eq!(run(at.path(), &["--to", "@out", "--rejects", "@link/.."]).0, 2);
+    // By that name it is as good a source as by its own.
+    let place = |name: &str| at.path().join(name).display().to_string();
+    let (code, summary) =
+        outcome(&ingest(None, &[&place("link"), "--to", &place("out"), "--max-age", "none"]));
+    assert_eq!((code, &summary["done"]), (0, &1.into()), "{summary}");
+}
+
+/// Two good files and one with a line that is no record.
+fn with_a_reject() -> tempfile::TempDir {
+    let at = source(2);
+    fs::write(at.path().join("src/bad.json"), format!("{}no record\n", records(1, 7))).unwrap();
+    at
+}
+
+#[test]
+fn what_holds_records_that_are_kept_nowhere_else_stays() {
+    let at = with_a_reject();
+    let delete = ["--to", "@out", "--delete", "transferred"];
+    for deleted in [2, 0] {
+        let (code, summary) = run(at.path(), &delete);
+        assert_eq!((code, &summary["deleted"]), (1, &deleted.into()), "{summary}");
+        assert_eq!(summary["left_without_rejects"], 1, "{summary}");
+        assert!(summary["left"].to_string().contains("src/bad.json"), "{summary}");
+        assert_eq!(sources(at.path()), ["bad.json"]);
+    }
+    // A place that they were not put to helps no more than none.
+    let rejects = [&delete[..], &["--rejects", "@rejects"]].concat();
+    let (code, summary) = run(at.path(), &rejects);
+    assert_eq!((code, &summary["left_without_rejects"]), (1, &1.into()), "{summary}");
+    let ledger = at.path().join("out.ledger").display().to_string();
+    let forgotten = program(None, &["ledger", "forget", &ledger, "**/bad.json"]).output().unwrap();
+    assert_eq!(forgotten.status.code(), Some(0));
+    let (code, summary) = run(at.path(), &rejects);
+    assert_eq!((code, &summary["deleted"], &summary["rejects"]), (1, &1.into(), &1.into()), "{summary}");
+    assert!(sources(at.path()).is_empty());
+    assert_eq!((files(&at.path().join("out")).len(), files(&at.path().join("rejects")).len()), (3, 1));
+}
+
+#[test]
+fn what_an_earlier_run_has_done_is_removed_where_all_it_became_stands() {
+    let at = with_a_reject();
+    fs::write(at.path().join("src/empty.json"), "\n").unwrap();
+    let places = ["--to", "@out", "--rejects", "@rejects"];
+    assert_eq!(run(at.path(), &places).0, 1);
+    let (code, summary) = run(at.path(), &[&places[..], &["--delete", "transferred"]].concat());
+    assert_eq!((code, &summary["deleted"], &summary["done"]), (0, &4.into(), &0.into()), "{summary}");
+    assert!(sources(at.path()).is_empty());
+}
+
+#[test]
+fn what_an_earlier_run_has_done_stays_where_its_output_is_not() {
+    let at = source(3);
+    fs::write(at.path().join("src/empty.json"), "\n").unwrap();
+    assert_eq!(run(at.path(), &["--to", "@out"]).0, 0);
+    fs::remove_dir_all(at.path().join("out")).unwrap();
+    let (code, summary) = run(at.path(), &["--to", "@out", "--delete", "transferred"]);
+    // What became no events has no output.
+    assert_eq!(
+        (code, &summary["deleted"], &summary["left_without_output"]),
+        (1, &1.into(), &3.into()),
+        "{summary}"
+    );
+    assert_eq!(sources(at.path()), ["0.json", "1.json", "2.json"]);
+}
+
+#[test]
+fn what_was_done_for_another_destination_stays_and_that_is_said() {
+    let at = source(3);
+    assert_eq!(run(at.path(), &["--to", "@one", "--ledger", "@ledger"]).0, 0);
+    for to in ["@two", "-"] {
+        let arguments = ["--to", to, "--ledger", "@ledger", "--delete", "transferred"];
+        let (code, summary) = run(at.path(), &arguments);
+        assert_eq!(
+            (code, &summary["deleted"], &summary["left_without_output"]),
+            (1, &0.into(), &3.into()),
+            "{summary}"
+        );
+    }
+    let place = |name: &str| at.path().join(name).display().to_string();
+    let (source, to, ledger) = (place("src"), place("two"), place("ledger"));
+    let arguments = ["ingest", &source, "--to", &to, "--ledger", &ledger, "--max-age", "none"];
+    let told = program(None, &arguments).env("ZOOM_UDM_LOG", "warn").output().unwrap();
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.contains(&format!("with --to file://{}/, too", place("one"))), "{told}");
+    // What went to a stream went to one like this.
+    let again = ["--to", "-", "--ledger", "@of-streams"];
+    assert_eq!(run(at.path(), &again).0, 0);
+    let (code, summary) = run(at.path(), &[&again[..], &["--delete", "transferred"]].concat());
+    assert_eq!((code, &summary["deleted"]), (0, &3.into()), "{summary}");
+}
