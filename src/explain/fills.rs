@@ -85,7 +85,7 @@ pub(super) fn fills(
     listener.options(text, options);
     let mut fills = listener.fills;
     if options.writer.shape() == Shape::Udm(Case::Snake) {
-        fills.iter_mut().for_each(|filled| filled.fill.path = snake(&filled.fill.path));
+        fills.iter_mut().for_each(|filled| filled.fill.path = Case::Snake.spelled(&filled.fill.path));
     }
     let order = leaves::order(event);
     fills.sort_by_key(|filled| order.get(&filled.fill.path).copied().unwrap_or(usize::MAX));
@@ -105,10 +105,6 @@ struct Listener<'s, 'r, 'a> {
     said: std::vec::IntoIter<Found>,
     default_time: bool,
 }
-
-/// Lists that the table's paths do not mark as such.
-const LISTS: [&str; 2] = ["target.user.department", "principal.user.emailAddresses"];
-const EMAILS: &str = "target.user.emailAddresses";
 
 impl Trace for Listener<'_, '_, '_> {
     fn filled(&mut self, row: &'static Row, value: &str) {
@@ -159,7 +155,7 @@ impl Listener<'_, '_, '_> {
     /// Where a row puts its next value: a label's ends in `.label`.
     fn path(&mut self, row: &Row) -> String {
         let path = row.path.replacen("about[]", &format!("about[{}]", self.entries.saturating_sub(1)), 1);
-        if LISTS.contains(&row.path) || row.path == EMAILS {
+        if row.is_element() {
             let index = self.next(&path);
             return format!("{path}[{index}]");
         }
@@ -232,16 +228,4 @@ impl Listener<'_, '_, '_> {
             self.push(format!("{noun}.namespace"), namespace, NAMESPACE, None, None);
         }
     }
-}
-
-/// A path with its names in snake_case.
-fn snake(path: &str) -> String {
-    let mut out = String::with_capacity(path.len() + 8);
-    for character in path.chars() {
-        if character.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(character.to_ascii_lowercase());
-    }
-    out
 }

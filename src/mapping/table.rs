@@ -24,6 +24,16 @@ pub struct Row {
     pub(super) put: Put,
 }
 
+/// UDM's lists of texts, which paths do not mark with `[]`.
+const LISTS: [&str; 2] = ["emailAddresses", "department"];
+
+impl Row {
+    /// Whether the path ends in one of UDM's lists of texts: the value is an element of it.
+    pub(crate) fn is_element(&self) -> bool {
+        self.path.rsplit('.').next().is_some_and(|name| LISTS.contains(&name))
+    }
+}
+
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
