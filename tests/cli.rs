@@ -445,6 +445,41 @@ fn the_help_of_each_verb_has_an_example() {
 }
 
 #[test]
+fn bash_completes_the_flags_of_each_verb() {
+    let script = String::from_utf8(ran(&["completions", "bash"], b"").out.events).expect("it is text");
+    let offered = |words: &[&str]| {
+        let [before, word] = [words[words.len() - 2], words[words.len() - 1]];
+        let line = format!(
+            "{script}\nCOMP_WORDS=({})\nCOMP_CWORD={}\n_zoom__udm zoom-udm '{word}' '{before}'\necho \"${{COMPREPLY[*]}}\"",
+            words.join(" "),
+            words.len() - 1
+        );
+        let output = std::process::Command::new("bash").args(["--norc", "-c", &line]).output();
+        String::from_utf8(output.expect("there is bash").stdout).expect("it is text").trim().to_owned()
+    };
+    assert_eq!(offered(&["zoom-udm", "norm"]), "normalize");
+    assert_eq!(offered(&["zoom-udm", "normalize", "--st"]), "--strict");
+    assert_eq!(offered(&["zoom-udm", "collect", "backfill", "--unt"]), "--until");
+    assert_eq!(offered(&["zoom-udm", "gen"]), "");
+}
+
+#[test]
+fn only_who_knows_of_it_can_make_records_up() {
+    for asked in [
+        &["man"][..],
+        &["--help"],
+        &["completions", "bash"],
+        &["completions", "zsh"],
+        &["completions", "fish"],
+    ] {
+        let told = String::from_utf8(ran(asked, b"").out.events).expect("it is text");
+        assert!(told.contains("normalize") && !told.contains("generate"), "{asked:?}");
+    }
+    assert_eq!(ran(&["generate", "--records", "3"], b"").out.events().len(), 3);
+    assert_eq!(ran(&["generate", "--records", "x"], b"").code, 2);
+}
+
+#[test]
 fn the_readme_names_every_flag() {
     let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
     let help = String::from_utf8(ran(&["normalize", "--help"], b"").out.events).expect("it is text");

@@ -5,6 +5,7 @@ mod check;
 mod clock;
 #[cfg(feature = "gcs")]
 mod collect;
+mod completions;
 #[cfg(feature = "gcs")]
 mod environment;
 mod explain;
@@ -26,7 +27,7 @@ mod report;
 mod serve;
 mod signal;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 #[cfg(feature = "gcs")]
 use std::io::IsTerminal as _;
@@ -80,8 +81,6 @@ enum Verb {
     /// Print the manual page
     #[command(after_help = "Example:\n  zoom-udm man > zoom-udm.1 && man ./zoom-udm.1")]
     Man,
-    #[command(hide = true)]
-    Generate(generate::Flags),
 }
 
 /// Print the mapping: every source, its UDM path, the rule, an example
@@ -157,7 +156,24 @@ impl From<crate::halt::Error> for Fault {
 /// Runs the verb that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().verb {
+    // Not among the verbs: what is printed of those does not name it.
+    let matches = Cli::command().subcommand(generate::command()).get_matches();
+    let outcome = match matches.subcommand_matches(generate::NAME) {
+        Some(given) => generate::run(given),
+        None => {
+            verb(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit()))
+        }
+    };
+    exit_code(outcome).into()
+}
+
+/// The command line as whoever asks may see it.
+fn command() -> Command {
+    Cli::command()
+}
+
+fn verb(cli: Cli) -> Result<Exit, Fault> {
+    match cli.verb {
         Verb::Normalize(flags) => normalize::run(&flags),
         Verb::Explain(flags) => explain::run(&flags),
         #[cfg(feature = "gcs")]
@@ -174,15 +190,9 @@ pub fn main() -> ExitCode {
             TableFormat::Markdown => crate::mapping::markdown(),
             TableFormat::Json => crate::mapping::json(),
         }),
-        Verb::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "zoom-udm", &mut script);
-            print(&String::from_utf8_lossy(&script))
-        }
+        Verb::Completions { shell } => print(&completions::script(shell, &mut command())),
         Verb::Man => manual(),
-        Verb::Generate(flags) => generate::run(&flags),
-    };
-    exit_code(outcome).into()
+    }
 }
 
 /// The one place where an error becomes an exit code.
