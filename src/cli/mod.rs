@@ -17,6 +17,7 @@ mod ingest;
 mod inputs;
 #[cfg(feature = "gcs")]
 mod ledger;
+mod manual;
 mod mapping;
 mod normalize;
 mod output;
@@ -191,7 +192,7 @@ fn verb(cli: Cli) -> Result<Exit, Fault> {
             TableFormat::Json => crate::mapping::json(),
         }),
         Verb::Completions { shell } => print(&completions::script(shell, &mut command())),
-        Verb::Man => manual(),
+        Verb::Man => print(&manual::page(command()).map_err(anyhow::Error::from)?),
     }
 }
 
@@ -234,24 +235,4 @@ fn print_json(text: &str) -> Result<Exit, Fault> {
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     Ok(runtime.map_err(anyhow::Error::from)?)
-}
-
-/// The manual page: the program, then every verb.
-fn manual() -> Result<Exit, Fault> {
-    let command = Cli::command();
-    let mut page = Vec::new();
-    let mut render = || -> io::Result<()> {
-        clap_mangen::Man::new(command.clone()).render(&mut page)?;
-        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            let verb = verb.clone().disable_help_flag(true);
-            writeln!(page, ".SH \"VERB: {}\"", verb.get_name())?;
-            let man = clap_mangen::Man::new(verb);
-            man.render_description_section(&mut page)?;
-            man.render_options_section(&mut page)?;
-            man.render_extra_section(&mut page)?;
-        }
-        Ok(())
-    };
-    render().map_err(anyhow::Error::from)?;
-    print(&String::from_utf8_lossy(&page))
 }
