@@ -39,12 +39,14 @@ use std::process::ExitCode;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   done, but some records were rejected, some objects failed, or some days are parked or lost
+  1   done, but some records were rejected, some objects failed, or some days
+      are parked or lost
   2   usage or missing settings
   3   input or output failed
   4   credentials are missing, or permission is refused
   5   another run holds the ledger or the state
-  75  stopped early (signal, deadline, budget or limit) with progress saved: run again";
+  75  stopped early (signal, deadline, budget or limit) with progress saved:
+      run again";
 
 /// The version, and of a release the commit: see `build.rs`.
 const VERSION: &str = env!("ZOOM_UDM_VERSION");
@@ -72,9 +74,7 @@ enum Verb {
     Serve(Box<serve::Flags>),
     Mapping(TableFlags),
     /// Print a completion script for a shell
-    #[command(
-        after_help = "Example:\n  zoom-udm completions bash > ~/.local/share/bash-completion/completions/zoom-udm"
-    )]
+    #[command(after_help = "Example:\n  zoom-udm completions bash > /etc/bash_completion.d/zoom-udm")]
     Completions {
         /// The shell
         shell: Shell,
@@ -235,4 +235,35 @@ fn print_json(text: &str) -> Result<Exit, Fault> {
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     Ok(runtime.map_err(anyhow::Error::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls `look` with each verb that is to be seen, by its path.
+    fn each(command: &Command, look: &mut dyn FnMut(&Command, &str)) {
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            look(verb, verb.get_bin_name().unwrap_or_default());
+            each(verb, look);
+        }
+    }
+
+    #[test]
+    fn the_help_of_each_verb_has_examples_that_a_terminal_does_not_break() {
+        let mut all = command().disable_help_subcommand(true);
+        all.build();
+        let mut verbs = Vec::new();
+        let mut check = |verb: &Command, path: &str| {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 78, "{path}: {line}");
+            }
+            verbs.push((path.to_owned(), help.contains("Example") && help.contains(&format!("  {path}"))));
+        };
+        check(&all, "zoom-udm");
+        each(&all, &mut check);
+        let without: Vec<_> = verbs[1..].iter().filter(|(_, has)| !has).collect();
+        assert!(without.is_empty() && verbs.len() > 5, "{without:?}");
+    }
 }
