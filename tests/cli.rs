@@ -460,6 +460,26 @@ fn the_help_says_the_exit_codes() {
 }
 
 #[test]
+fn what_no_flag_asks_for_is_refused() {
+    for (flags, message) in [
+        (&["--namespace="][..], "--namespace"),
+        (&["--format", "batch-create", "--customer-id="], "--customer-id"),
+        (&["--customer-id", "c"], "--customer-id means nothing without --format batch-create: "),
+        (&["--customer-id", "c", "--format", "import"], "--customer-id means nothing"),
+        (
+            &["--request-events", "5"],
+            "--request-events means nothing without --format import or batch-create: ",
+        ),
+        (&["--request-bytes", "2000000", "--format", "bigquery"], "--request-bytes means nothing"),
+    ] {
+        let refused = ran(&[&["normalize"], flags].concat(), FULL.as_bytes());
+        assert_eq!((refused.code, refused.out.events.len()), (2, 0), "{flags:?}");
+        assert!(refused.stderr.contains(message), "{flags:?}: {}", refused.stderr);
+    }
+    assert_eq!(ran(&["explain", "--namespace", ""], b"").code, 2);
+}
+
+#[test]
 fn the_readme_names_every_flag() {
     let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
     let help = String::from_utf8(ran(&["normalize", "--help"], b"").out.events).expect("it is text");
