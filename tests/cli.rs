@@ -480,6 +480,24 @@ fn what_no_flag_asks_for_is_refused() {
 }
 
 #[test]
+fn what_went_wrong_is_said_once() {
+    let full = ran(&["normalize", "--rejects", "/dev/full"], b"5\n");
+    assert_eq!(full.code, 3);
+    assert_eq!(full.stderr.matches("No space left").count(), 1, "{}", full.stderr);
+}
+
+#[test]
+fn a_file_s_name_stays_on_its_line() {
+    let files = directory(&[("a\nzoom-udm: all is well", b"5\n")]);
+    let name = files.path().join("a\nzoom-udm: all is well");
+    let missing = files.path().join("b\nzoom-udm: all is well");
+    for name in [name, missing] {
+        let said = ran(&["normalize", "--summary", "none", text(&name)], b"").stderr;
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn the_readme_names_every_flag() {
     let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
     let help = String::from_utf8(ran(&["normalize", "--help"], b"").out.events).expect("it is text");

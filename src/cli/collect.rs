@@ -227,7 +227,7 @@ fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
         SummaryFormat::Json => report::say_json(report),
-        SummaryFormat::Human => report::say(&as_text(report, dry_run)),
+        SummaryFormat::Human => report::say_lines(&as_text(report, dry_run)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::environment::{timeout, variable};
 use super::mapping::MappingFlags;
-use super::report::SummaryFormat;
+use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, clock, feed, runtime, signal};
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
 use crate::store::{Location, Settings};
@@ -183,7 +183,7 @@ async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<
             Ok(Exit::Stopped) if flags.follow => return Ok(Exit::Stopped),
             // What cannot be reached now may be reachable next time.
             Err(Fault::Io(error)) if flags.follow && !super::is_broken_pipe(&error) => {
-                voice.trouble(&format!("{error:#}"));
+                voice.trouble(&report::chain(&error));
             }
             Err(Fault::Held(message)) if flags.follow => voice.trouble(&message),
             outcome if !flags.follow => return outcome,

@@ -202,7 +202,7 @@ fn exit_code(outcome: Result<Exit, Fault>) -> Exit {
         Ok(exit) => exit,
         // Whoever read from us has what they wanted.
         Err(Fault::Io(error)) if is_broken_pipe(&error) => Exit::Done,
-        Err(Fault::Io(error)) => fail(&format!("{error:#}"), Exit::Io),
+        Err(Fault::Io(error)) => fail(&report::chain(&error), Exit::Io),
         Err(Fault::Usage(message)) => fail(&message, Exit::Usage),
         Err(Fault::Access(message)) => fail(&message, Exit::Access),
         Err(Fault::Held(message)) => fail(&message, Exit::Held),
