@@ -419,29 +419,82 @@ fn completions_are_printed_for_each_shell() {
 }
 
 #[test]
-fn the_manual_has_every_verb_and_flag() {
-    let manual = String::from_utf8(ran(&["man"], b"").out.events).expect("it is text").replace("\\-", "-");
-    for word in [
-        "VERB: normalize",
-        "VERB: mapping",
-        "VERB: completions",
-        "--event-id",
-        "--request-bytes",
-        "Exit codes",
-    ] {
-        assert!(manual.contains(word), "{word}");
-    }
-    assert!(!manual.contains("generate"));
+fn bash_completes_the_flags_of_each_verb() {
+    let script = String::from_utf8(ran(&["completions", "bash"], b"").out.events).expect("it is text");
+    let offered = |words: &[&str]| {
+        let [before, word] = [words[words.len() - 2], words[words.len() - 1]];
+        let line = format!(
+            "{script}\nCOMP_WORDS=({})\nCOMP_CWORD={}\n_zoom__udm zoom-udm '{word}' '{before}'\necho \"${{COMPREPLY[*]}}\"",
+            words.join(" "),
+            words.len() - 1
+        );
+        let output = std::process::Command::new("bash").args(["--norc", "-c", &line]).output();
+        String::from_utf8(output.expect("there is bash").stdout).expect("it is text").trim().to_owned()
+    };
+    assert_eq!(offered(&["zoom-udm", "norm"]), "normalize");
+    assert_eq!(offered(&["zoom-udm", "normalize", "--st"]), "--strict");
+    assert_eq!(offered(&["zoom-udm", "collect", "backfill", "--unt"]), "--until");
+    assert_eq!(offered(&["zoom-udm", "gen"]), "");
 }
 
 #[test]
-fn the_help_of_each_verb_has_an_example() {
-    for verb in ["normalize", "mapping", "completions", "man"] {
-        let help = String::from_utf8(ran(&[verb, "--help"], b"").out.events).expect("it is text");
-        assert!(help.contains("Example") && help.contains(&format!("  zoom-udm {verb}")), "{verb}: {help}");
+fn only_who_knows_of_it_can_make_records_up() {
+    for asked in [
+        &["man"][..],
+        &["--help"],
+        &["completions", "bash"],
+        &["completions", "zsh"],
+        &["completions", "fish"],
+    ] {
+        let told = String::from_utf8(ran(asked, b"").out.events).expect("it is text");
+        assert!(told.contains("normalize") && !told.contains("generate"), "{asked:?}");
     }
+    assert_eq!(ran(&["generate", "--records", "3"], b"").out.events().len(), 3);
+    assert_eq!(ran(&["generate", "--records", "x"], b"").code, 2);
+}
+
+#[test]
+fn the_help_says_the_exit_codes() {
     let all = String::from_utf8(ran(&["--help"], b"").out.events).expect("it is text");
-    assert!(all.contains("Exit codes") && all.contains("normalize") && !all.contains("generate"), "{all}");
+    assert!(all.contains("Exit codes"), "{all}");
+}
+
+#[test]
+fn what_no_flag_asks_for_is_refused() {
+    for (flags, message) in [
+        (&["--namespace="][..], "--namespace"),
+        (&["--format", "batch-create", "--customer-id="], "--customer-id"),
+        (&["--customer-id", "c"], "--customer-id means nothing without --format batch-create: "),
+        (&["--customer-id", "c", "--format", "import"], "--customer-id means nothing"),
+        (
+            &["--request-events", "5"],
+            "--request-events means nothing without --format import or batch-create: ",
+        ),
+        (&["--request-bytes", "2000000", "--format", "bigquery"], "--request-bytes means nothing"),
+    ] {
+        let refused = ran(&[&["normalize"], flags].concat(), FULL.as_bytes());
+        assert_eq!((refused.code, refused.out.events.len()), (2, 0), "{flags:?}");
+        assert!(refused.stderr.contains(message), "{flags:?}: {}", refused.stderr);
+    }
+    assert_eq!(ran(&["explain", "--namespace", ""], b"").code, 2);
+}
+
+#[test]
+fn what_went_wrong_is_said_once() {
+    let full = ran(&["normalize", "--rejects", "/dev/full"], b"5\n");
+    assert_eq!(full.code, 3);
+    assert_eq!(full.stderr.matches("No space left").count(), 1, "{}", full.stderr);
+}
+
+#[test]
+fn a_file_s_name_stays_on_its_line() {
+    let files = directory(&[("a\nzoom-udm: all is well", b"5\n")]);
+    let name = files.path().join("a\nzoom-udm: all is well");
+    let missing = files.path().join("b\nzoom-udm: all is well");
+    for name in [name, missing] {
+        let said = ran(&["normalize", "--summary", "none", text(&name)], b"").stderr;
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
 }
 
 #[test]

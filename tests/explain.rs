@@ -238,6 +238,69 @@ proptest! {
     }
 }
 
+/// A record that grows with `n`: by a name, how.
+fn grown(shape: &str, n: usize) -> Vec<u8> {
+    let many = |unit: fn(usize) -> String, between: &str| (0..n).map(unit).collect::<Vec<_>>().join(between);
+    let list = |n: usize| serde_json::to_string(&vec!["v"; n]).expect("it can be written");
+    let detail = match shape {
+        "a list" => format!(r#"x  - K: [{{"userId":"u","options":{}}}]"#, list(n)),
+        "a list of a further user" => format!(r#"x  - K: [{{}},{{"assistant":{}}}]"#, list(n)),
+        "a list of names" => format!(r#"x  - K: [{{"userId":{}}}]"#, list(n)),
+        "a list that no row asks for" => format!(r#"x  - K: [{{"userId":"u","other":{}}}]"#, list(n)),
+        "users" => format!("x  - K: [{}]", many(|n| format!(r#"{{"userId":"u{n}","options":"o"}}"#), ",")),
+        "elements" => format!(r#"x  - K: [{{}},{}]"#, many(|n| n.to_string(), ",")),
+        "members" => format!(r#"x  - K: [{{{}}}]"#, many(|n| format!(r#""m{n}":1"#), ",")),
+        "changes" => format!("x  - {}", many(|n| format!("K{n}: from A to B"), " - ")),
+        "changes of one field" => format!("x  - {}", many(|_| "Job Title: from A to B".to_owned(), " - ")),
+        "addresses" => many(|n| format!("a{n}@x.io"), " "),
+        "a value" => format!("x  - Job Title: {}", many(|_| "é".to_owned(), "")),
+        _ => panic!("{shape} is none"),
+    };
+    json!({"time": TIME, "operator": "a@x.io", "operation_detail": detail}).to_string().into_bytes()
+}
+
+#[test]
+fn what_is_told_grows_as_the_record_does() {
+    for shape in [
+        "a list",
+        "a list of a further user",
+        "a list of names",
+        "a list that no row asks for",
+        "users",
+        "elements",
+        "members",
+        "changes",
+        "changes of one field",
+        "addresses",
+        "a value",
+    ] {
+        let told = |n: usize| {
+            let told = explain::slice(&grown(shape, n), &Options::default());
+            serde_json::to_vec(&told[0]).expect("it can be written").len()
+        };
+        let (once, twice) = (told(1000), told(2000));
+        assert!(twice < once * 22 / 10, "{shape}: {once}, then {twice}");
+    }
+}
+
+#[test]
+fn of_a_list_each_element_is_its_own_source() {
+    let told = explain::slice(&grown("a list", 2), &Options::default());
+    let Outcome::Event(story) = &told[0].outcome else { panic!("it is an event") };
+    let sources: Vec<_> =
+        story.fills.iter().filter(|fill| fill.path.contains("labels")).map(|fill| &fill.source).collect();
+    let sources: Vec<_> =
+        sources.into_iter().flatten().map(|source| (&*source.text, &source.at, &source.taken)).collect();
+    let [first, second] =
+        [r#"x  - K: [{"userId":"u","options":["#, r#"x  - K: [{"userId":"u","options":["v","#].map(str::len);
+    let at = |start: usize| (vec![[start, start + 3]], vec![[start + 1, start + 2]]);
+    let [first, second] = [at(first), at(second)];
+    let of = |at: &(Vec<Span>, Vec<Span>)| (r#""v""#, at.0.clone(), at.1.clone());
+    let found: Vec<_> =
+        sources.into_iter().map(|(text, at, taken)| (text, at.clone(), taken.clone())).collect();
+    assert_eq!(found, [of(&first), of(&first), of(&second), of(&second)]);
+}
+
 /// A record with something of everything.
 const FULL: &str = r#"{"time":"2024-01-31T23:59:59Z","operator":" SCIM@Okta ","category_type":"User","action":"Update","event_type":"NONE","operation_detail":"Update User a@x.io  - Display Name: from Bo to Ann - Plan: Pro - User Type: Basic - K: [{\"userId\":\" u1 \",\"group\":7},{\"userId\":\"u2\",\"options\":[\"view\",\"edit\"]},5] ","ip":"192.0.2.1"}"#;
 

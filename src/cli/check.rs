@@ -10,10 +10,16 @@ use std::fmt::Write as _;
 /// Ask Zoom, the bucket and the state whether a run of collect would go well, each with what to do
 #[derive(Args)]
 #[command(after_help = "\
-Settings are those of collect: see `zoom-udm collect --help`. Nothing is collected; an empty object is written below
-the data and one below the state, and removed.
+Settings are those of collect: see `zoom-udm collect --help`. Nothing is
+collected; an empty object is written below the data and one below the state,
+and removed.
 
-Exit codes: 0 all is well, 2 missing settings, 3 something cannot be reached, 4 credentials, scopes, roles or permission")]
+Examples:
+  zoom-udm check
+  zoom-udm check --to gs://bucket/zoom/operationlogs/ --trace-http
+
+Exit codes: 0 all is well, 2 missing settings, 3 something cannot be reached,
+4 credentials, scopes, roles or permission")]
 pub(super) struct Flags {
     #[command(flatten)]
     settings: environment::SettingFlags,

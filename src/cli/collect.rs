@@ -18,19 +18,28 @@ use std::time::Duration;
 #[command(
     args_conflicts_with_subcommands = false,
     after_help = "\
-Each run reads what is new, and reads again the days within --look-back for records that appear late. What was written
-is remembered as hashes and counts, so a record that comes again is not written again, and true twins stay as many as
-they are. Objects are called PREFIX/YYYY/MM/DD/zoom-operationlogs-UUID.json.gz, by the day of their records. A run that
-was killed is simply run again.
+Each run reads what is new, and reads again the days within --look-back for
+records that appear late. What was written is remembered as hashes and counts,
+so a record that comes again is not written again, and true twins stay as many
+as they are. Objects are called by the day of their records:
+PREFIX/YYYY/MM/DD/zoom-operationlogs-UUID.json.gz. A run that was killed is
+simply run again.
 
 Environment:
-  ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET   the Server-to-Server OAuth app
-  ZOOM_CLIENT_SECRET_FILE                               a file with the secret instead
-  GCS_BUCKET, GCS_PREFIX [zoom/operationlogs/]          where objects go, unless --to says
-  STATE_KEY                                             where the state is in GCS_BUCKET, unless --state says
-  PAGE_SIZE [300], TIMEOUT [30]                         records on a page; seconds that Zoom or storage may be silent
-  ZOOM_API_BASE, ZOOM_TOKEN_URL                         other addresses, as for government accounts
-  HTTPS_PROXY, NO_PROXY, ZOOM_UDM_LOG                   as usual
+  ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID   the Server-to-Server OAuth app
+  ZOOM_CLIENT_SECRET                its secret
+  ZOOM_CLIENT_SECRET_FILE           a file with the secret instead
+  GCS_BUCKET                        where objects go, unless --to says
+  GCS_PREFIX                        below what there [zoom/operationlogs/]
+  STATE_KEY                         where the state is in GCS_BUCKET,
+                                    unless --state says
+  PAGE_SIZE                         records on a page [300]
+  TIMEOUT                           seconds that Zoom or storage may be
+                                    silent [30]
+  ZOOM_API_BASE, ZOOM_TOKEN_URL     other addresses, as for government
+                                    accounts
+  HTTPS_PROXY, NO_PROXY             as usual
+  ZOOM_UDM_LOG                      what is logged
 
 Examples:
   zoom-udm collect
@@ -38,8 +47,9 @@ Examples:
   zoom-udm collect backfill --from 2024-01-01 --until 2024-01-31
   zoom-udm collect status
 
-Exit codes: 0 done, 1 done but some days are parked or lost, 2 usage or missing settings, 3 input or output failed,
-4 credentials, scopes, roles or permission, 5 another run is at work, 75 stopped early with progress saved"
+Exit codes: 0 done, 1 done but some days are parked or lost, 2 usage or
+missing settings, 3 input or output failed, 4 credentials, scopes, roles or
+permission, 5 another run is at work, 75 stopped early with progress saved"
 )]
 pub(super) struct Flags {
     #[command(subcommand)]
@@ -72,6 +82,10 @@ pub(super) struct Flags {
 #[derive(Subcommand)]
 enum Deed {
     /// Collect days of the past, beside the live collection and never in its way
+    #[command(after_help = "\
+Examples:
+  zoom-udm collect backfill --from 2024-01-01 --until 2024-01-31
+  zoom-udm collect backfill --from 2024-01-01 --until 2024-03-31 --deadline 9m")]
     Backfill {
         /// The first day
         #[arg(long, value_name = "DATE")]
@@ -81,6 +95,10 @@ enum Deed {
         until: Date,
     },
     /// Say where collecting stands: cursor, lag, open and parked days, gaps, counts
+    #[command(after_help = "\
+Examples:
+  zoom-udm collect status
+  zoom-udm collect status --to /var/log/zoom/ --format json | jq .")]
     Status {
         /// As what to say it
         #[arg(long, value_enum, default_value_t)]
@@ -209,7 +227,7 @@ fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
         SummaryFormat::Json => report::say_json(report),
-        SummaryFormat::Human => report::say(&as_text(report, dry_run)),
+        SummaryFormat::Human => report::say_lines(&as_text(report, dry_run)),
     }
 }
 

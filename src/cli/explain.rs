@@ -16,17 +16,20 @@ use std::sync::atomic::Ordering;
 /// Show each record beside its event: which rule filled which field from what text, and what was not mapped
 #[derive(Args)]
 #[command(after_help = "\
-Input is told apart by looking, as normalize does: a record a line, arrays, API pages; plain or gzip. Records are shown
-one after the other as they are read. What control characters could do to a terminal is shown instead of done.
+Input is told apart by looking, as normalize does: a record a line, arrays,
+API pages; plain or gzip. Records are shown one after the other as they are
+read. What control characters could do to a terminal is shown instead of done.
 
 Examples:
   zoom-udm explain records.ndjson | less -R
   zoom-udm explain --color always records.json.gz | less -R
   pbpaste | zoom-udm explain
-  zoom-udm explain records.ndjson --format json | jq -r '.unmapped[]? | select(.kind == \"change\") | .text'
+  zoom-udm explain records.ndjson --format json |
+    jq -r '.unmapped[]? | select(.kind == \"change\") | .text'
   zoom-udm explain records.ndjson --format json | jq 'select(.reject)'
 
-Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output failed, 75 stopped by a signal")]
+Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
+failed, 75 stopped by a signal")]
 pub(super) struct Flags {
     /// A file; `-` or nothing for standard input
     input: Option<String>,

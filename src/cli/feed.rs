@@ -2,7 +2,7 @@
 
 use super::report::{self, SummaryFormat};
 use crate::ingest::{Observer, Report, Skip};
-use crate::log;
+use crate::{log, terminal};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -138,7 +138,7 @@ fn bar_of_bytes() -> ProgressBar {
 
 /// A line of a dry run, on standard output: that is what was asked for.
 fn tell(line: &str) {
-    let _ = writeln!(io::stdout().lock(), "{}", crate::terminal::line(line));
+    let _ = writeln!(io::stdout().lock(), "{}", terminal::line(line));
 }
 
 pub(super) fn log_as_json() {
@@ -152,7 +152,7 @@ pub(super) fn summary(summary: &Report, took: Duration, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
         SummaryFormat::Json => report::say_json(&as_json(summary, took)),
-        SummaryFormat::Human => report::say(&as_text(summary, took)),
+        SummaryFormat::Human => report::say_lines(&as_text(summary, took)),
     }
 }
 
@@ -222,10 +222,10 @@ fn as_text(report: &Report, took: Duration) -> String {
         report::per_second(report.summary.events, seconds),
     );
     for (object, reason) in report.failures.iter().take(10) {
-        let _ = write!(text, "\n  failed: {object}: {reason}");
+        let _ = write!(text, "\n  failed: {}", terminal::line(&format!("{object}: {reason}")));
     }
     for (object, reason) in report.left.iter().take(10) {
-        let _ = write!(text, "\n  not deleted: {object}: {reason}");
+        let _ = write!(text, "\n  not deleted: {}", terminal::line(&format!("{object}: {reason}")));
     }
     if report.failed > 10 {
         let _ = write!(text, "\n  and {} more: see zoom-udm ledger show", report.failed - 10);

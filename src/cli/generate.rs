@@ -1,13 +1,13 @@
-//! `zoom-udm generate` (hidden): made-up records, for tests and benches.
+//! `zoom-udm generate` (named nowhere): made-up records, for tests and benches.
 
 use super::{Exit, Fault};
 use crate::corpus::{self, Kind};
-use clap::{Args, ValueEnum};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _, ValueEnum};
 use std::io::{self, BufWriter, Write as _};
 
 /// Print made-up operation logs, the same for the same seed
 #[derive(Args)]
-pub(super) struct Flags {
+struct Flags {
     /// How many
     #[arg(long, default_value_t = 1000)]
     records: u64,
@@ -28,7 +28,16 @@ enum KindFlag {
     Hostile,
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+/// The verb's name.
+pub(super) const NAME: &str = "generate";
+
+/// The verb, which no other names.
+pub(super) fn command() -> Command {
+    Flags::augment_args(Command::new(NAME).hide(true))
+}
+
+pub(super) fn run(given: &ArgMatches) -> Result<Exit, Fault> {
+    let flags = Flags::from_arg_matches(given).map_err(|error| Fault::Usage(error.to_string()))?;
     let kind = match flags.kind {
         KindFlag::Realistic => Kind::Realistic,
         KindFlag::Plain => Kind::Plain,

@@ -2,7 +2,7 @@
 
 use super::environment::{timeout, variable};
 use super::mapping::MappingFlags;
-use super::report::SummaryFormat;
+use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, clock, feed, runtime, signal};
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
 use crate::store::{Location, Settings};
@@ -17,22 +17,26 @@ use tokio::sync::Notify;
 /// Read Zoom's objects from Cloud Storage or a directory, and write their events, each object exactly once
 #[derive(Args)]
 #[command(after_help = "\
-Into a directory or bucket every object is turned into events exactly once: outputs are named by object and
-generation and made only where there are none, so a run that was killed is simply run again. Into `-` it is at
-least once: nobody can tell what a killed run had written.
+Into a directory or bucket every object is turned into events exactly once:
+outputs are named by object and generation and made only where there are none,
+so a run that was killed is simply run again. Into `-` it is at least once:
+nobody can tell what a killed run had written.
 
-Credentials are Google's application default ones (GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default
-login`, or the metadata server). STORAGE_EMULATOR_HOST is respected. TIMEOUT says for how many seconds storage may be
-silent (30), ZOOM_UDM_LOG what is logged (info).
+Credentials are Google's application default ones
+(GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default login`, or
+the metadata server). STORAGE_EMULATOR_HOST is respected. TIMEOUT says for how
+many seconds storage may be silent (30), ZOOM_UDM_LOG what is logged (info).
 
 Examples:
-  zoom-udm ingest gs://bucket/zoom/operationlogs/ --to gs://bucket-udm/events/ --rejects gs://bucket-udm/rejects/
-  zoom-udm ingest file:///var/log/zoom/ --to /var/log/zoom-udm/ --follow --every 60s
+  zoom-udm ingest gs://bucket/zoom/operationlogs/ --to gs://bucket-udm/events/
+  zoom-udm ingest gs://bucket/zoom/ --to out/ --rejects rejects/
+  zoom-udm ingest /var/log/zoom/ --to /var/log/zoom-udm/ --follow --every 60s
   zoom-udm ingest logs/ --to - --no-ledger | jq .
   zoom-udm ingest gs://bucket/zoom/ --to out/ --dry-run
 
-Exit codes: 0 done, 1 some records were rejected or objects failed, 2 usage, 3 input or output failed,
-4 credentials or permission, 5 another run holds the ledger, 75 stopped by a signal with progress saved")]
+Exit codes: 0 done, 1 some records were rejected or objects failed, 2 usage,
+3 input or output failed, 4 credentials or permission, 5 another run holds the
+ledger, 75 stopped by a signal with progress saved")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Flags {
     /// Where objects are: gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory
@@ -197,7 +201,7 @@ async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<
             Ok(Exit::Stopped) if flags.follow => return Ok(Exit::Stopped),
             // What cannot be reached now may be reachable next time.
             Err(Fault::Io(error)) if flags.follow && !super::is_broken_pipe(&error) => {
-                voice.trouble(&format!("{error:#}"));
+                voice.trouble(&report::chain(&error));
             }
             Err(Fault::Held(message)) if flags.follow => voice.trouble(&message),
             outcome if !flags.follow => return outcome,

@@ -16,12 +16,13 @@ use std::time::Duration;
 #[command(after_help = "\
 Examples:
   zoom-udm ledger show /var/log/zoom-udm.ledger/ --state quarantined
-  zoom-udm ledger show gs://bucket/events.ledger/ --format json | jq -s 'map(.events) | add'
+  zoom-udm ledger show gs://bucket/events.ledger/ --format json |
+    jq -s 'map(.events) | add'
   zoom-udm ledger verify gs://bucket/events.ledger/
-  zoom-udm ledger forget gs://bucket/events.ledger/ 'gs://bucket/zoom/2024/01/**'
+  zoom-udm ledger forget gs://bucket/events.ledger/ 'gs://bucket/zoom/2024/**'
 
-Exit codes: 0 all is well, 1 verify found gaps or forget found nothing, 2 usage, 3 input or output failed,
-4 credentials or permission")]
+Exit codes: 0 all is well, 1 verify found gaps or forget found nothing,
+2 usage, 3 input or output failed, 4 credentials or permission")]
 pub(super) struct Flags {
     #[command(subcommand)]
     deed: Deed,
@@ -36,6 +37,11 @@ pub(super) struct Flags {
 #[derive(Subcommand)]
 enum Deed {
     /// Print the entries: object, state, counts, reason
+    #[command(after_help = "\
+Examples:
+  zoom-udm ledger show /var/log/zoom-udm.ledger/ --state quarantined
+  zoom-udm ledger show gs://bucket/events.ledger/ --format json |
+    jq -s 'map(.events) | add'")]
     Show {
         /// Where the ledger is
         #[arg(value_parser = place)]
@@ -48,6 +54,10 @@ enum Deed {
         format: Format,
     },
     /// List sources and outputs again, and print what is missing in the ledger or behind it
+    #[command(after_help = "\
+Examples:
+  zoom-udm ledger verify gs://bucket/events.ledger/
+  zoom-udm ledger verify /var/log/zoom-udm.ledger/ --max-age 30d")]
     Verify {
         /// Where the ledger is
         #[arg(value_parser = place)]
@@ -56,6 +66,10 @@ enum Deed {
         chosen: Chosen,
     },
     /// Forget objects, so that the next run reads them again
+    #[command(after_help = "\
+Examples:
+  zoom-udm ledger forget gs://bucket/events.ledger/ gs://bucket/zoom/a.json.gz
+  zoom-udm ledger forget gs://bucket/events.ledger/ 'gs://bucket/zoom/2024/**'")]
     Forget {
         /// Where the ledger is
         #[arg(value_parser = place)]

@@ -5,6 +5,7 @@ use crate::mapping::{Rules, Values};
 use crate::normalize::{DEFAULT_MAX_LINE_BYTES, Format, Limits, Options, Request};
 use crate::time::Timestamp;
 use crate::udm::{Case, Feed, Shape, Writer};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 /// How records become events, and what stands around those.
@@ -16,14 +17,14 @@ pub(super) struct MappingFlags {
     #[command(flatten)]
     rules: RuleFlags,
     /// With --format batch-create: the SecOps customer id
-    #[arg(long, value_name = "ID", required_if_eq("format", "batch-create"))]
+    #[arg(long, value_name = "ID", required_if_eq("format", "batch-create"), value_parser = NonEmptyStringValueParser::new())]
     customer_id: Option<String>,
-    /// With --format import or batch-create: the most events in a request
-    #[arg(long, value_name = "N", default_value_t = Limits::default().events as u64, value_parser = clap::value_parser!(u64).range(1..))]
-    request_events: u64,
-    /// With --format import or batch-create: the most bytes in a request
-    #[arg(long, value_name = "N", default_value_t = Limits::default().bytes as u64, value_parser = clap::value_parser!(u64).range(1..))]
-    request_bytes: u64,
+    /// With --format import or batch-create: the most events in a request [default: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    request_events: Option<u64>,
+    /// With --format import or batch-create: the most bytes in a request [default: 2000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    request_bytes: Option<u64>,
 }
 
 /// How records become events.
@@ -42,7 +43,7 @@ pub(super) struct RuleFlags {
     #[arg(long)]
     clip: bool,
     /// Set the namespace of every principal, target and about
-    #[arg(long, value_name = "NS")]
+    #[arg(long, value_name = "NS", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
     /// Add an ingestion label to every event (may be given again)
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
@@ -105,6 +106,7 @@ pub(super) fn label(text: &str) -> Result<(String, String), String> {
 impl MappingFlags {
     /// Normalize's options, as far as these flags decide them.
     pub(super) fn options(&self) -> Result<Options, Fault> {
+        self.fits()?;
         let case = self.rules.case();
         self.rules.shaped(match self.format {
             EventFormat::Udm | EventFormat::Import | EventFormat::BatchCreate => Shape::Udm(case),
@@ -113,10 +115,34 @@ impl MappingFlags {
         })
     }
 
+    /// Nothing is asked for that the format has no use for.
+    fn fits(&self) -> Result<(), Fault> {
+        let batches = self.format == EventFormat::BatchCreate;
+        let requests = batches || self.format == EventFormat::Import;
+        for (given, used, flag, formats) in [
+            (self.customer_id.is_some(), batches, "--customer-id", "batch-create"),
+            (self.request_events.is_some(), requests, "--request-events", "import or batch-create"),
+            (self.request_bytes.is_some(), requests, "--request-bytes", "import or batch-create"),
+        ] {
+            if given && !used {
+                return Err(Fault::Usage(format!(
+                    "{flag} means nothing without --format {formats}: give that, or leave it out"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// In what requests events are put together, if so.
     pub(super) fn requests(&self) -> Option<(Request, Limits)> {
-        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        let limits = Limits { events: size(self.request_events), bytes: size(self.request_bytes) };
+        let size = |limit: Option<u64>, usual| {
+            limit.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+        };
+        let usual = Limits::default();
+        let limits = Limits {
+            events: size(self.request_events, usual.events),
+            bytes: size(self.request_bytes, usual.bytes),
+        };
         match self.format {
             EventFormat::Import => Some((Request::Import, limits)),
             EventFormat::BatchCreate => Some((

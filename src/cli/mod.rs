@@ -5,6 +5,7 @@ mod check;
 mod clock;
 #[cfg(feature = "gcs")]
 mod collect;
+mod completions;
 #[cfg(feature = "gcs")]
 mod environment;
 mod explain;
@@ -16,6 +17,7 @@ mod ingest;
 mod inputs;
 #[cfg(feature = "gcs")]
 mod ledger;
+mod manual;
 mod mapping;
 mod normalize;
 mod output;
@@ -26,7 +28,7 @@ mod report;
 mod serve;
 mod signal;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 #[cfg(feature = "gcs")]
 use std::io::IsTerminal as _;
@@ -37,12 +39,14 @@ use std::process::ExitCode;
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
-  1   done, but some records were rejected, some objects failed, or some days are parked or lost
+  1   done, but some records were rejected, some objects failed, or some days
+      are parked or lost
   2   usage or missing settings
   3   input or output failed
   4   credentials are missing, or permission is refused
   5   another run holds the ledger or the state
-  75  stopped early (signal, deadline, budget or limit) with progress saved: run again";
+  75  stopped early (signal, deadline, budget or limit) with progress saved:
+      run again";
 
 /// The version, and of a release the commit: see `build.rs`.
 const VERSION: &str = env!("ZOOM_UDM_VERSION");
@@ -70,9 +74,7 @@ enum Verb {
     Serve(Box<serve::Flags>),
     Mapping(TableFlags),
     /// Print a completion script for a shell
-    #[command(
-        after_help = "Example:\n  zoom-udm completions bash > ~/.local/share/bash-completion/completions/zoom-udm"
-    )]
+    #[command(after_help = "Example:\n  zoom-udm completions bash > /etc/bash_completion.d/zoom-udm")]
     Completions {
         /// The shell
         shell: Shell,
@@ -80,8 +82,6 @@ enum Verb {
     /// Print the manual page
     #[command(after_help = "Example:\n  zoom-udm man > zoom-udm.1 && man ./zoom-udm.1")]
     Man,
-    #[command(hide = true)]
-    Generate(generate::Flags),
 }
 
 /// Print the mapping: every source, its UDM path, the rule, an example
@@ -157,7 +157,24 @@ impl From<crate::halt::Error> for Fault {
 /// Runs the verb that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().verb {
+    // Not among the verbs: what is printed of those does not name it.
+    let matches = Cli::command().subcommand(generate::command()).get_matches();
+    let outcome = match matches.subcommand_matches(generate::NAME) {
+        Some(given) => generate::run(given),
+        None => {
+            verb(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit()))
+        }
+    };
+    exit_code(outcome).into()
+}
+
+/// The command line as whoever asks may see it.
+fn command() -> Command {
+    Cli::command()
+}
+
+fn verb(cli: Cli) -> Result<Exit, Fault> {
+    match cli.verb {
         Verb::Normalize(flags) => normalize::run(&flags),
         Verb::Explain(flags) => explain::run(&flags),
         #[cfg(feature = "gcs")]
@@ -174,15 +191,9 @@ pub fn main() -> ExitCode {
             TableFormat::Markdown => crate::mapping::markdown(),
             TableFormat::Json => crate::mapping::json(),
         }),
-        Verb::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "zoom-udm", &mut script);
-            print(&String::from_utf8_lossy(&script))
-        }
-        Verb::Man => manual(),
-        Verb::Generate(flags) => generate::run(&flags),
-    };
-    exit_code(outcome).into()
+        Verb::Completions { shell } => print(&completions::script(shell, &mut command())),
+        Verb::Man => print(&manual::page(command()).map_err(anyhow::Error::from)?),
+    }
 }
 
 /// The one place where an error becomes an exit code.
@@ -191,7 +202,7 @@ fn exit_code(outcome: Result<Exit, Fault>) -> Exit {
         Ok(exit) => exit,
         // Whoever read from us has what they wanted.
         Err(Fault::Io(error)) if is_broken_pipe(&error) => Exit::Done,
-        Err(Fault::Io(error)) => fail(&format!("{error:#}"), Exit::Io),
+        Err(Fault::Io(error)) => fail(&report::chain(&error), Exit::Io),
         Err(Fault::Usage(message)) => fail(&message, Exit::Usage),
         Err(Fault::Access(message)) => fail(&message, Exit::Access),
         Err(Fault::Held(message)) => fail(&message, Exit::Held),
@@ -226,22 +237,33 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
     Ok(runtime.map_err(anyhow::Error::from)?)
 }
 
-/// The manual page: the program, then every verb.
-fn manual() -> Result<Exit, Fault> {
-    let command = Cli::command();
-    let mut page = Vec::new();
-    let mut render = || -> io::Result<()> {
-        clap_mangen::Man::new(command.clone()).render(&mut page)?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls `look` with each verb that is to be seen, by its path.
+    fn each(command: &Command, look: &mut dyn FnMut(&Command, &str)) {
         for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            let verb = verb.clone().disable_help_flag(true);
-            writeln!(page, ".SH \"VERB: {}\"", verb.get_name())?;
-            let man = clap_mangen::Man::new(verb);
-            man.render_description_section(&mut page)?;
-            man.render_options_section(&mut page)?;
-            man.render_extra_section(&mut page)?;
+            look(verb, verb.get_bin_name().unwrap_or_default());
+            each(verb, look);
         }
-        Ok(())
-    };
-    render().map_err(anyhow::Error::from)?;
-    print(&String::from_utf8_lossy(&page))
+    }
+
+    #[test]
+    fn the_help_of_each_verb_has_examples_that_a_terminal_does_not_break() {
+        let mut all = command().disable_help_subcommand(true);
+        all.build();
+        let mut verbs = Vec::new();
+        let mut check = |verb: &Command, path: &str| {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 78, "{path}: {line}");
+            }
+            verbs.push((path.to_owned(), help.contains("Example") && help.contains(&format!("  {path}"))));
+        };
+        check(&all, "zoom-udm");
+        each(&all, &mut check);
+        let without: Vec<_> = verbs[1..].iter().filter(|(_, has)| !has).collect();
+        assert!(without.is_empty() && verbs.len() > 5, "{without:?}");
+    }
 }

@@ -19,17 +19,20 @@ use std::time::Instant;
 /// Turn raw Zoom operation logs into UDM events, one a line, in order
 #[derive(Args)]
 #[command(after_help = "\
-Input is told apart by looking: one record a line, an array of records a line, API pages on one line or
-pretty-printed over many; plain or gzip. Every record comes out as an event or as a reject.
+Input is told apart by looking: one record a line, an array of records a line,
+API pages on one line or pretty-printed over many; plain or gzip. Every record
+comes out as an event or as a reject.
 
 Examples:
   zoom-udm normalize records.ndjson > events.ndjson
-  gsutil cat 'gs://bucket/zoom/**.json.gz' | zoom-udm normalize --rejects rejects.ndjson
+  gsutil cat 'gs://bucket/zoom/**.json.gz' |
+    zoom-udm normalize --rejects rejects.ndjson
   zoom-udm normalize logs/ 'more/*.json.gz' -o events.ndjson --summary json
   zoom-udm normalize records.ndjson --format import -o requests.ndjson
   zoom-udm normalize --from-rejects rejects.ndjson --default-time now
 
-Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output failed, 75 stopped by a signal")]
+Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
+failed, 75 stopped by a signal")]
 pub(super) struct Flags {
     /// Files, globs, directories; `-` or nothing for standard input
     inputs: Vec<String>,

@@ -19,10 +19,25 @@ pub(super) enum SummaryFormat {
     None,
 }
 
-/// Says one thing. Characters that steer, which may come from a file's name or a record, do not reach the terminal.
+/// Says one thing, on one line. Characters that steer, which may come from a file's name or a record, do not reach the
+/// terminal; nor does the end of a line, behind which a name could say anything.
 pub(super) fn say(message: &str) {
+    say_lines(&terminal::line(message));
+}
+
+/// Says what is on several lines: names in it are kept to theirs by whoever puts it together.
+pub(super) fn say_lines(message: &str) {
     // Nobody is left to be told that standard error is closed.
     let _ = writeln!(io::stderr().lock(), "zoom-udm: {}", terminal::text(message));
+}
+
+/// What went wrong, then what caused it, and so on; a cause that the words before it end with is not said again.
+pub(super) fn chain(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.is_empty() => cause,
+        cause if said.ends_with(&cause) => said,
+        cause => format!("{said}: {cause}"),
+    })
 }
 
 /// Says one JSON object, on a line of its own.

@@ -18,30 +18,42 @@ use tokio::sync::Notify;
 #[derive(Args)]
 #[command(after_help = "\
 Endpoints:
-  POST /collect     a Pub/Sub push, CloudEvent or Cloud Scheduler's request: one collect run (--collect)
-  POST /ingest      the same with a bucket's notification: that object; with nothing in it: one ingest run (--ingest)
-  POST /normalize   records in (plain or gzip), events out (--normalize)
-  GET  /            a page that explains records (--normalize)
+  POST /collect     with --collect: one run of collect, asked for by a Pub/Sub
+                    push, a CloudEvent or Cloud Scheduler's request
+  POST /ingest      with --ingest: the same with a bucket's notification: that
+                    object; with nothing in it: one run of ingest
+  POST /normalize   with --normalize: records in (plain or gzip), events out
+  GET  /            with --normalize: a page that explains records
   GET  /healthz, /readyz, /metrics
-Without --collect, --ingest and --normalize there is --normalize alone. A push is answered 2xx once its work is durable.
+Without --collect, --ingest and --normalize there is --normalize alone. A push
+is answered 2xx once its work is durable.
 
 Environment:
-  PORT                                where to listen on all addresses, as Cloud Run says it, without --listen
-  ZOOM_…, GCS_BUCKET, GCS_PREFIX, …   as of collect: see `zoom-udm collect --help`
-  COLLECT_FLAGS                       flags of collect, as on its command line: --look-back 3d --deadline 4m
-  INGEST_FROM                         what ingest reads [default: gs://GCS_BUCKET/GCS_PREFIX, if that ends in /]
-  INGEST_TO, INGEST_REJECTS, INGEST_LEDGER   where events, rejects and the ledger go
-  INGEST_FLAGS                        flags of ingest, as on its command line: --delete transferred --namespace zoom
-  GOOGLE_CLOUD_PROJECT                whose traces the log names
-  ZOOM_UDM_LOG                        what is logged (info)
+  PORT             where to listen on all addresses, as Cloud Run says it,
+                   without --listen
+  ZOOM_…, GCS_…    as of collect: see `zoom-udm collect --help`
+  COLLECT_FLAGS    flags of collect, as on its command line:
+                   --look-back 3d --deadline 4m
+  INGEST_FROM      what ingest reads
+                   [default: gs://GCS_BUCKET/GCS_PREFIX, if that ends in /]
+  INGEST_TO, INGEST_REJECTS, INGEST_LEDGER
+                   where events, rejects and the ledger go
+  INGEST_FLAGS     flags of ingest, as on its command line:
+                   --delete transferred --namespace zoom
+  GOOGLE_CLOUD_PROJECT
+                   whose traces the log names
+  ZOOM_UDM_LOG     what is logged (info)
 
 Examples:
   zoom-udm serve
-  zoom-udm serve --collect --ingest --allow-unauthenticated      # on Cloud Run, whose IAM asks who calls
-  zoom-udm serve --ingest --listen 0.0.0.0:8080 --require-oidc https://zoom.example.com \\
-      --allow pusher@project.iam.gserviceaccount.com
+  # on Cloud Run, whose IAM asks who calls
+  zoom-udm serve --collect --ingest --allow-unauthenticated
+  zoom-udm serve --ingest --listen 0.0.0.0:8080 \\
+    --require-oidc https://zoom.example.com \\
+    --allow pusher@project.iam.gserviceaccount.com
 
-Exit codes: 0 stopped by a signal, 2 usage or missing settings, 3 input or output failed")]
+Exit codes: 0 stopped by a signal, 2 usage or missing settings, 3 input or
+output failed")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Flags {
     /// Where to listen; port 0 is any that is free [default: 0.0.0.0:$PORT where PORT is set, or 127.0.0.1:8080]

@@ -17,7 +17,8 @@ use std::borrow::Cow;
 
 pub use grammar::{Change, new_value};
 pub(crate) use places::{Places, within};
-pub use users::{JsonUser, JsonUsers};
+pub(crate) use users::sayings;
+pub use users::{JsonUser, JsonUsers, Member};
 
 /// What an `operation_detail` says (mapping contract, section 3).
 #[derive(Debug, Clone, Default)]

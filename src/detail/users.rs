@@ -17,6 +17,32 @@ pub struct JsonUser<'a> {
     pub options: SmallVec<[Text<'a>; 1]>,
 }
 
+/// A member that is read of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Member {
+    /// `userId`.
+    UserId,
+    /// `assistant`.
+    Assistant,
+    /// `options`.
+    Options,
+}
+
+impl Member {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::UserId, Self::Assistant, Self::Options];
+
+    /// Its name in the JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UserId => "userId",
+            Self::Assistant => "assistant",
+            Self::Options => "options",
+        }
+    }
+}
+
 /// The objects of a JSON value, in order, read as they are asked for: a value may have more of them than should be held.
 /// A lone object counts as an array of one. The first is told even if it says nothing, a further one only if it does.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +127,15 @@ impl<'a> JsonUser<'a> {
         }
     }
 
+    /// Takes the texts of a member out.
+    pub(crate) fn take(&mut self, member: Member) -> SmallVec<[Text<'a>; 1]> {
+        match member {
+            Member::UserId => self.userid.take().into_iter().collect(),
+            Member::Assistant => std::mem::take(&mut self.assistant),
+            Member::Options => std::mem::take(&mut self.options),
+        }
+    }
+
     fn says_something(&self) -> bool {
         self.userid.is_some() || !self.assistant.is_empty() || !self.options.is_empty()
     }
@@ -113,6 +148,15 @@ fn texts(value: Option<&str>) -> SmallVec<[Text<'_>; 1]> {
         Some(list) if list.starts_with('[') => elements(list).filter_map(text).collect(),
         Some(value) => text(value).into_iter().collect(),
     }
+}
+
+/// The parts of a member's value that say something, as they stand there: one for each of the member's texts, but that of
+/// a `userId` only the first counts.
+pub(crate) fn sayings(value: &str) -> impl Iterator<Item = &str> {
+    let is_list = value.starts_with('[');
+    let list = is_list.then(|| elements(value)).into_iter().flatten();
+    let whole = (!is_list).then_some(value);
+    whole.into_iter().chain(list).filter(|part| text(part).is_some())
 }
 
 /// A string says its text, a number or boolean its JSON text, a list or object its compact text; `null` and what is

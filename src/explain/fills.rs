@@ -2,6 +2,7 @@
 
 use super::leaves;
 use super::sources::{Found, Origin, Sources};
+use crate::detail::Member;
 use crate::mapping::{self, Notes, ROWS, Row, Source, Trace};
 use crate::normalize::Options;
 use crate::record::{self, Field};
@@ -70,16 +71,21 @@ pub(super) fn fills(
     (text, event): (&str, &str),
     notes: &mut Notes,
 ) -> Vec<Filled> {
-    let mut listener =
-        Listener { sources, fills: Vec::new(), entries: 0, lengths: HashMap::new(), default_time: false };
-    let own_time = sources.record.get(Field::Time).and_then(Timestamp::parse);
-    listener.default_time = own_time.is_none();
+    let mut listener = Listener {
+        sources,
+        fills: Vec::new(),
+        entries: 0,
+        lengths: HashMap::new(),
+        member: None,
+        said: Vec::new().into_iter(),
+        default_time: sources.record.get(Field::Time).and_then(Timestamp::parse).is_none(),
+    };
     mapping::map(sources.record, sources.detail, time, options.rules, notes, &mut listener);
     listener.event_type();
     listener.options(text, options);
     let mut fills = listener.fills;
     if options.writer.shape() == Shape::Udm(Case::Snake) {
-        fills.iter_mut().for_each(|filled| filled.fill.path = snake(&filled.fill.path));
+        fills.iter_mut().for_each(|filled| filled.fill.path = Case::Snake.spelled(&filled.fill.path));
     }
     let order = leaves::order(event);
     fills.sort_by_key(|filled| order.get(&filled.fill.path).copied().unwrap_or(usize::MAX));
@@ -94,22 +100,25 @@ struct Listener<'s, 'r, 'a> {
     entries: usize,
     /// How long the list at each path is.
     lengths: HashMap<String, usize>,
+    /// The member that was asked for last, of the user of this entry, and where it goes on to say something.
+    member: Option<(usize, Member)>,
+    said: std::vec::IntoIter<Found>,
     default_time: bool,
 }
 
-/// Lists that the table's paths do not mark as such.
-const LISTS: [&str; 2] = ["target.user.department", "principal.user.emailAddresses"];
-const EMAILS: &str = "target.user.emailAddresses";
-
 impl Trace for Listener<'_, '_, '_> {
     fn filled(&mut self, row: &'static Row, value: &str) {
-        let found = self.sources.find(row, value, self.entries.saturating_sub(1));
+        let found = match row.source {
+            Source::FirstUser(member) | Source::FurtherUser(member) => self.said(member, value),
+            _ => self.sources.find(row, value),
+        };
         let path = self.path(row);
         let Some(label) = path.strip_suffix(".label") else {
             return self.push(path, value, Rule::of(row), Some(row), found);
         };
         let key = match row.source {
-            Source::Key(name) | Source::FirstUser(name) | Source::FurtherUser(name) => name,
+            Source::Key(name) => name,
+            Source::FirstUser(member) | Source::FurtherUser(member) => member.name(),
             Source::Constant | Source::Field(_) | Source::Detail(_) => "",
         };
         self.push(format!("{label}.key"), key, Rule::of(row), Some(row), found.clone());
@@ -125,17 +134,28 @@ impl Trace for Listener<'_, '_, '_> {
         let of_row = |filled: &&mut Filled| filled.row.is_some_and(|known| std::ptr::eq(known, row));
         for filled in self.fills.iter_mut().filter(of_row) {
             value.clone_into(&mut filled.fill.value);
-            filled.found = sources.find(row, value, 0);
+            filled.found = sources.find(row, value);
             filled.fill.source = filled.found.as_ref().map(|found| sources.origin(found));
         }
     }
 }
 
 impl Listener<'_, '_, '_> {
+    /// Where the user at hand says `value`, which comes next of its member. The member is looked for once: a list of it may
+    /// be as long as the record.
+    fn said(&mut self, member: Member, value: &str) -> Option<Found> {
+        // The first user goes before any entry: so many as began is its place among the users.
+        let asked = Some((self.entries, member));
+        if std::mem::replace(&mut self.member, asked) != asked {
+            self.said = self.sources.member(self.entries, member).into_iter();
+        }
+        self.said.next().map(|found| self.sources.taken(found, value))
+    }
+
     /// Where a row puts its next value: a label's ends in `.label`.
     fn path(&mut self, row: &Row) -> String {
         let path = row.path.replacen("about[]", &format!("about[{}]", self.entries.saturating_sub(1)), 1);
-        if LISTS.contains(&row.path) || row.path == EMAILS {
+        if row.is_element() {
             let index = self.next(&path);
             return format!("{path}[{index}]");
         }
@@ -208,16 +228,4 @@ impl Listener<'_, '_, '_> {
             self.push(format!("{noun}.namespace"), namespace, NAMESPACE, None, None);
         }
     }
-}
-
-/// A path with its names in snake_case.
-fn snake(path: &str) -> String {
-    let mut out = String::with_capacity(path.len() + 8);
-    for character in path.chars() {
-        if character.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(character.to_ascii_lowercase());
-    }
-    out
 }

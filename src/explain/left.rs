@@ -3,7 +3,7 @@
 use super::Span;
 use super::fills::Filled;
 use super::sources::{Sources, is_string};
-use crate::detail::{Change, new_value};
+use crate::detail::{Change, Member as UserMember, new_value};
 use crate::email;
 use crate::json::{decode, elements, members};
 use crate::mapping::{Source, row_of_key};
@@ -219,7 +219,7 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
                 if self.is_taken(&values) {
                     continue;
                 }
-                let read = ["userId", "assistant", "options"].iter().any(|name| is_string(key, name));
+                let read = UserMember::ALL.iter().any(|member| is_string(key, member.name()));
                 let why =
                     if read { "it says nothing, or is given again" } else { "no row asks for this member" };
                 let member = start.start.saturating_sub(1)..end.end;

@@ -1,7 +1,7 @@
 //! Where in a record the text stands that a row took.
 
 use super::Span;
-use crate::detail::{Change, Detail, JsonUser, Places, within};
+use crate::detail::{Change, Detail, Member, Places, sayings, within};
 use crate::json::members;
 use crate::mapping::{Row, Source};
 use crate::record::{Field, Record};
@@ -13,7 +13,8 @@ use std::ops::Range;
 pub struct Origin {
     /// The field.
     pub field: &'static str,
-    /// The text in which it was found: the whole field, a change with its key, a member of the detail's JSON.
+    /// The text in which it was found: the whole field, a change with its key, a member of the detail's JSON or, of
+    /// a list there, the element.
     pub text: String,
     /// Where that stands in the field's text. Two places where the detail's JSON stands in its middle.
     pub at: Vec<Span>,
@@ -34,32 +35,31 @@ pub(super) struct Sources<'r, 'a> {
     pub(super) record: &'r Record<'a>,
     pub(super) detail: &'r Detail<'a>,
     pub(super) places: &'r Places,
-    users: Vec<JsonUser<'a>>,
+    /// The users of the detail's JSON, each as it stands there.
+    users: Vec<&'a str>,
     characters: [Characters; Field::ALL.len()],
 }
 
 impl<'r, 'a> Sources<'r, 'a> {
     pub(super) fn new(record: &'r Record<'a>, detail: &'r Detail<'a>, places: &'r Places) -> Self {
         let characters = Field::ALL.map(|field| Characters::new(record.get(field).unwrap_or_default()));
-        Self { record, detail, places, users: detail.users().collect(), characters }
+        Self { record, detail, places, users: detail.users().map(|user| user.json).collect(), characters }
     }
 
     fn text(&self, field: Field) -> &'a str {
         self.record.get(field).unwrap_or_default()
     }
 
-    /// Where `value`, which `row` put, comes from; of a further user's, the entry of `about` must be known.
-    pub(super) fn find(&self, row: &Row, value: &str, entry: usize) -> Option<Found> {
+    /// Where `value`, which `row` put, comes from; what a user says is found by [`Sources::member`].
+    pub(super) fn find(&self, row: &Row, value: &str) -> Option<Found> {
         match row.source {
-            Source::Constant => None,
+            Source::Constant | Source::FirstUser(_) | Source::FurtherUser(_) => None,
             Source::Field(field) => Some(self.whole(field, value)),
             Source::Detail("role") | Source::Key(_) => self.change(value),
             Source::Detail(_) => {
                 let taken = self.places.find(value);
                 Some(Found { field: Field::OperationDetail, at: taken.clone(), taken })
             }
-            Source::FirstUser(member) => self.member(self.users.first()?, member, value),
-            Source::FurtherUser(member) => self.member(self.users.get(1 + entry)?, member, value),
         }
     }
 
@@ -89,18 +89,35 @@ impl<'r, 'a> Sources<'r, 'a> {
         }
     }
 
-    /// The member of a user in the detail's JSON.
-    fn member(&self, user: &JsonUser<'_>, name: &str, value: &str) -> Option<Found> {
+    /// Where a user in the detail's JSON, counted from 0, says something in a member: with its key, or an element of its
+    /// list each, in order.
+    pub(super) fn member(&self, user: usize, member: Member) -> Vec<Found> {
+        let of_name = |(key, _): &(&str, &str)| is_string(key, member.name());
         // Of a member given twice the last counts.
-        let (key, text) = members(user.json).filter(|(key, _)| is_string(key, name)).last()?;
-        let (key, whole) = (self.places.find(key).pop()?, self.places.find(text).pop()?);
-        let taken = self.places.find(value);
-        let inside = taken.len() == 1 && whole.start <= taken[0].start && taken[0].end <= whole.end;
-        Some(Found {
-            field: Field::OperationDetail,
-            at: std::iter::once(key.start.saturating_sub(1)..whole.end).collect(),
-            taken: if inside { taken } else { vec![whole] },
-        })
+        let Some((key, value)) = self.users.get(user).and_then(|json| members(json).filter(of_name).last())
+        else {
+            return Vec::new();
+        };
+        // A key is what stands between its quotes.
+        let key = self.places.find(key).pop().map(|key| key.start.saturating_sub(1));
+        let key = key.filter(|_| !value.starts_with('['));
+        let found = |part: &str| {
+            let place = self.places.find(part).pop()?;
+            let at = std::iter::once(key.unwrap_or(place.start)..place.end).collect();
+            Some(Found { field: Field::OperationDetail, at, taken: vec![place] })
+        };
+        sayings(value).filter_map(found).collect()
+    }
+
+    /// The same, where `value` alone was taken of it; all of it, where that had to be made.
+    pub(super) fn taken(&self, mut found: Found, value: &str) -> Found {
+        if let ([taken], [whole]) = (&self.places.find(value)[..], &mut found.taken[..])
+            && whole.start <= taken.start
+            && taken.end <= whole.end
+        {
+            *whole = taken.clone();
+        }
+        found
     }
 
     /// An origin as it is told: in characters, with its text.

@@ -17,8 +17,8 @@ impl Source {
             Self::Field(field) => ("field", field.name()),
             Self::Detail(name) => ("detail", name),
             Self::Key(key) => ("key", key),
-            Self::FirstUser(member) => ("json_data, first object", member),
-            Self::FurtherUser(member) => ("json_data, each further object", member),
+            Self::FirstUser(member) => ("json_data, first object", member.name()),
+            Self::FurtherUser(member) => ("json_data, each further object", member.name()),
         }
     }
 }

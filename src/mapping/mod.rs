@@ -10,7 +10,7 @@ pub(crate) mod properties;
 mod table;
 mod template;
 
-use crate::detail::{Detail, JsonUser, Text, new_value, same_ignoring_case};
+use crate::detail::{Detail, Text, new_value, same_ignoring_case};
 use crate::email;
 use crate::json::trim;
 use crate::record::{Field, Record};
@@ -288,7 +288,7 @@ fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, 
     if let Some(mut first) = users.next() {
         for row in &ROWS[row::FIRST_USER] {
             if let (Source::FirstUser(member), Put::First(put)) = (row.source, row.put) {
-                for text in take(&mut first, member) {
+                for text in first.take(member) {
                     trace.filled(row, &text);
                     put(event, text);
                 }
@@ -302,7 +302,7 @@ fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, 
         let mut about = About { labels, ..About::default() };
         for row in &ROWS[row::FURTHER_USER] {
             if let (Source::FurtherUser(member), Put::Further(put)) = (row.source, row.put) {
-                for text in take(&mut user, member) {
+                for text in user.take(member) {
                     trace.filled(row, &text);
                     put(&mut about, text);
                 }
@@ -311,15 +311,6 @@ fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, 
         event.about.push(about);
     }
     notes.add(Note::JsonSkipped, users.skipped());
-}
-
-/// The texts of one member of a user.
-fn take<'a>(user: &mut JsonUser<'a>, member: &str) -> smallvec::SmallVec<[Text<'a>; 1]> {
-    match member {
-        "userId" => user.userid.take().into_iter().collect(),
-        "assistant" => std::mem::take(&mut user.assistant),
-        _ => std::mem::take(&mut user.options),
-    }
 }
 
 /// Cuts what is longer than UDM documents.

@@ -4,7 +4,7 @@
 //! regenerated `mapping.md`.
 
 use super::push_label;
-use crate::detail::Text;
+use crate::detail::{Member, Text};
 use crate::record::Field;
 use crate::udm::{About, Event, Label};
 
@@ -24,6 +24,16 @@ pub struct Row {
     pub(super) put: Put,
 }
 
+/// UDM's lists of texts, which paths do not mark with `[]`.
+const LISTS: [&str; 2] = ["emailAddresses", "department"];
+
+impl Row {
+    /// Whether the path ends in one of UDM's lists of texts: the value is an element of it.
+    pub(crate) fn is_element(&self) -> bool {
+        self.path.rsplit('.').next().is_some_and(|name| LISTS.contains(&name))
+    }
+}
+
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -36,9 +46,9 @@ pub enum Source {
     /// The new value of the change with that key in `operation_detail`.
     Key(&'static str),
     /// A member of the first object of the JSON in `operation_detail`.
-    FirstUser(&'static str),
+    FirstUser(Member),
     /// A member of each further object.
-    FurtherUser(&'static str),
+    FurtherUser(Member),
 }
 
 /// Who says so.
@@ -279,7 +289,7 @@ const TABLE: [Row; COUNT] = [
         put: Put::Text(|event, value| event.target.location_name = Some(value)),
     },
     Row {
-        source: FirstUser("userId"),
+        source: FirstUser(Member::UserId),
         path: "target.user.userid",
         rule: "trimmed; a number or boolean as its JSON text; of a list the first that says something",
         example: (r#"x  - K: [{"userId":" u1 "}]"#, "u1"),
@@ -287,7 +297,7 @@ const TABLE: [Row; COUNT] = [
         put: Put::First(|event, value| event.target.user.userid = Some(value)),
     },
     Row {
-        source: FirstUser("assistant"),
+        source: FirstUser(Member::Assistant),
         path: "target.user.attribute.labels[]",
         rule: "with the key assistant, after the labels above; a list gives one for each element; an object, or a list within the list, its compact JSON text",
         example: (r#"x  - K: [{"assistant":"b@x.io"}]"#, "assistant=b@x.io"),
@@ -295,7 +305,7 @@ const TABLE: [Row; COUNT] = [
         put: Put::First(|event, value| push_label(event, "assistant", value)),
     },
     Row {
-        source: FirstUser("options"),
+        source: FirstUser(Member::Options),
         path: "target.user.attribute.labels[]",
         rule: "with the key options, after assistant; likewise",
         example: (r#"x  - K: [{"options":["view","edit"]}]"#, "options=view, options=edit"),
@@ -303,7 +313,7 @@ const TABLE: [Row; COUNT] = [
         put: Put::First(|event, value| push_label(event, "options", value)),
     },
     Row {
-        source: FurtherUser("userId"),
+        source: FurtherUser(Member::UserId),
         path: "about[].user.userid",
         rule: "trimmed; an object that says nothing of a user gives no entry",
         example: (r#"x  - K: [{"userId":"u1"},{"userId":"u2"}]"#, "u2"),
@@ -311,7 +321,7 @@ const TABLE: [Row; COUNT] = [
         put: Put::Further(|about, value| about.userid = Some(value)),
     },
     Row {
-        source: FurtherUser("assistant"),
+        source: FurtherUser(Member::Assistant),
         path: "about[].user.attribute.labels[]",
         rule: "with the key assistant, as for the first",
         example: (r#"x  - K: [{},{"assistant":"c@x.io"}]"#, "assistant=c@x.io"),
@@ -319,7 +329,7 @@ const TABLE: [Row; COUNT] = [
         put: Put::Further(|about, value| about.labels.push(Label { key: "assistant", value })),
     },
     Row {
-        source: FurtherUser("options"),
+        source: FurtherUser(Member::Options),
         path: "about[].user.attribute.labels[]",
         rule: "with the key options, after assistant; as for the first",
         example: (r#"x  - K: [{},{"options":true}]"#, "options=true"),

@@ -154,7 +154,7 @@ impl Template {
         let Shape::Udm(case) = writer.shape() else { return None };
         let paths: Vec<_> = ROWS.iter().map(|row| Path::of(row, case, writer)).collect();
         let [time, event_type] =
-            [0, 1].map(|row| spelled(ROWS[row].path.trim_start_matches("metadata."), case));
+            [0, 1].map(|row| case.spelled(ROWS[row].path.trim_start_matches("metadata.")));
         let head =
             [format!("{{{}\"{time}\":\"", paths[0].containers[0].0), format!("\",\"{event_type}\":\"")];
         let between = |from: usize, to: usize| {
@@ -196,7 +196,7 @@ impl Template {
 fn constants(case: Case) -> String {
     let members = ROWS[row::CONSTANTS].iter().map(|row| match row.put {
         Put::Constant(value, _) => {
-            format!("\",\"{}\":\"{value}", spelled(row.path.trim_start_matches("metadata."), case))
+            format!("\",\"{}\":\"{value}", case.spelled(row.path.trim_start_matches("metadata.")))
         }
         _ => String::new(),
     });
@@ -211,15 +211,12 @@ struct Path {
     leaf: String,
 }
 
-/// UDM's lists of texts: a path through one has an element, not a member, at its end.
-const LISTS: [&str; 2] = ["emailAddresses", "department"];
-
 impl Path {
     fn of(row: &Row, case: Case, writer: &Writer) -> Self {
         let mut path = Self { containers: Vec::new(), leaf: "\"".to_owned() };
         let mut names = row.path.split('.').peekable();
         while let Some(name) = names.next() {
-            let spelling = spelled(name.trim_end_matches("[]"), case);
+            let spelling = case.spelled(name.trim_end_matches("[]"));
             if name.ends_with("[]") {
                 path.open(format!("\"{spelling}\":["), "]", true);
                 let key = if let Source::Key(key) = row.source { key } else { "" };
@@ -229,7 +226,7 @@ impl Path {
                     format!("{{\"key\":\"{key}\",\"value\":")
                 };
                 path.open(element, "}", false);
-            } else if LISTS.contains(&name) {
+            } else if names.peek().is_none() && row.is_element() {
                 path.open(format!("\"{spelling}\":["), "]", true);
             } else if names.peek().is_some() {
                 let (inside, behind) = match name {
@@ -268,19 +265,5 @@ impl Path {
             Some(later) => format!("\"{closers},{openers}{}", later.leaf),
             None => format!("\"{closers}}}\n"),
         }
-    }
-}
-
-/// A name as a case spells it: the table has lowerCamelCase.
-fn spelled(name: &str, case: Case) -> String {
-    match case {
-        Case::Camel => name.to_owned(),
-        Case::Snake => name.chars().fold(String::new(), |mut snake, character| {
-            if character.is_ascii_uppercase() {
-                snake.push('_');
-            }
-            snake.push(character.to_ascii_lowercase());
-            snake
-        }),
     }
 }

@@ -4,6 +4,7 @@
 //! its length does not matter. So is one that is broken: what is whole in it survives, the rest is rejected.
 
 use super::frame::{BLOCK, Block, Content};
+use super::wait::{Until, read_on};
 use crate::json::{Stop, skip_space, walk};
 use memchr::{memchr, memchr_iter, memrchr};
 use std::io;
@@ -12,27 +13,29 @@ use std::ops::Range;
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Whether an input that begins with `bytes` is a document: its first line that is not blank is the beginning of a
-/// JSON value that later lines go on with. `None`: more must be seen.
-pub(super) fn look(bytes: &[u8], ended: bool, max: usize) -> Option<bool> {
+/// JSON value that later lines go on with. Or until what more must be seen.
+pub(super) fn look(bytes: &[u8], ended: bool, max: usize) -> Result<bool, Until> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let too_long = bytes.len() > max;
     // However much was read at once, no more than this is looked at.
     let bytes = &bytes[..bytes.len().min(max + 1)];
     let start = skip_space(bytes, 0);
-    let Some(line) = memchr(b'\n', &bytes[start..]) else { return (ended || too_long).then_some(false) };
+    let Some(line) = memchr(b'\n', &bytes[start..]) else {
+        return if ended || too_long { Ok(false) } else { Err(Until::Line) };
+    };
     let first = &bytes[..start + line];
     if !matches!(first.get(start), Some(b'{' | b'[')) || walk(first, start, &mut ()) != Err(Stop::Incomplete)
     {
-        return Some(false);
+        return Ok(false);
     }
     match walk(bytes, start, &mut ()) {
-        Ok(_) => Some(true),
-        Err(Stop::Invalid(fault)) => Some(goes_on(bytes, first.len(), fault)),
-        Err(Stop::Incomplete) if too_long => Some(skip_space(bytes, first.len()) < bytes.len()),
+        Ok(_) => Ok(true),
+        Err(Stop::Invalid(fault)) => Ok(goes_on(bytes, first.len(), fault)),
+        Err(Stop::Incomplete) if too_long => Ok(skip_space(bytes, first.len()) < bytes.len()),
         Err(Stop::Incomplete) if ended => {
-            Some(goes_on(bytes, first.len(), bytes.len()) || array_start(bytes, start).is_some())
+            Ok(goes_on(bytes, first.len(), bytes.len()) || array_start(bytes, start).is_some())
         }
-        Err(Stop::Incomplete) => None,
+        Err(Stop::Incomplete) => Err(Until::Value),
     }
 }
 
@@ -68,8 +71,8 @@ enum Step {
     Value(Range<usize>),
     /// Nothing to hand on up to there.
     Skip(usize),
-    /// More text could complete it.
-    More,
+    /// More text could complete it, once that has come.
+    More(Until),
     /// Longer than the limit, up to there.
     TooLong(usize),
 }
@@ -89,13 +92,13 @@ impl Document {
             let rest = &block.bytes()[at..];
             // A mark may have come in part.
             let step = if rest.is_empty() || !ended && self.place == Place::Top && BOM.starts_with(rest) {
-                Step::More
+                Step::More(Until::Nothing)
             } else {
                 self.step(block.bytes(), at, ended, max)
             };
             match step {
                 // What there is goes first.
-                Step::More if !values.is_empty() => break,
+                Step::More(_) if !values.is_empty() => break,
                 Step::TooLong(_) if at > 0 => break,
                 Step::Value(value) => {
                     at = value.end;
@@ -113,8 +116,8 @@ impl Document {
                     block.content = Content::TooLong { first: true, last: true };
                     return Ok(end);
                 }
-                Step::More if ended => break,
-                Step::More => ended = !more(block)?,
+                Step::More(_) if ended => break,
+                Step::More(until) => ended = read_on(block, at, max, until, more)?,
             }
         }
         block.content = Content::Values(values);
@@ -160,12 +163,12 @@ impl Document {
             Ok(end)
                 if end == bytes.len() && !ended && !full && !matches!(bytes[end - 1], b'}' | b']' | b'"') =>
             {
-                Step::More
+                Step::More(Until::Value)
             }
             Ok(end) if end - at > max => self.broken(bytes, at, Stop::Incomplete, full, ended),
             Ok(end) if self.place == Place::Page => Step::Skip(end),
             Ok(end) => Step::Value(at..end),
-            Err(Stop::Incomplete) if !ended && !full => Step::More,
+            Err(Stop::Incomplete) if !ended && !full => Step::More(Until::Value),
             Err(stop) => self.broken(bytes, at, stop, full, ended),
         }
     }
@@ -191,7 +194,7 @@ impl Document {
                 Step::TooLong(memrchr(b'\n', &bytes[at..]).map_or(bytes.len(), |line| at + line + 1))
             }
             None if ended => Step::Value(at..bytes.len()),
-            None => Step::More,
+            None => Step::More(Until::Nothing),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::document::{self, Document};
 use super::input::{Input, unpacked};
+use super::wait::read_on;
 use super::{Format, Options};
 use memchr::{memchr, memrchr};
 use std::io::{self, Read};
@@ -71,6 +72,11 @@ impl Block {
                 }
             }
         }
+    }
+
+    /// Reads up to as much again as is there, or a block; `false` at the end.
+    fn grow(&mut self, reader: &mut dyn Read) -> io::Result<bool> {
+        Ok(self.read(reader, self.length.max(BLOCK))? > 0)
     }
 
     fn append(&mut self, bytes: &[u8]) {
@@ -162,8 +168,7 @@ impl Framer {
             State::Document(document) => {
                 let (ended, reader) = (&mut self.ended, &mut *self.reader);
                 let end = document.next(block, self.max, &mut |block| {
-                    // Twice as much each time: what spans many reads is walked again from its start after each.
-                    *ended = *ended || block.read(reader, block.length.max(BLOCK))? == 0;
+                    *ended = *ended || !block.grow(reader)?;
                     Ok(!*ended)
                 })?;
                 block.cut(end, &mut self.rest);
@@ -178,10 +183,12 @@ impl Framer {
             Format::Ndjson => false,
             Format::Json => true,
             Format::Auto => loop {
-                match document::look(block.bytes(), self.ended, self.max) {
-                    Some(verdict) => break verdict,
-                    None => self.ended |= block.read(&mut *self.reader, block.length.max(BLOCK))? == 0,
-                }
+                let until = match document::look(block.bytes(), self.ended, self.max) {
+                    Ok(verdict) => break verdict,
+                    Err(until) => until,
+                };
+                let reader = &mut *self.reader;
+                self.ended |= read_on(block, 0, self.max, until, &mut |block| block.grow(reader))?;
             },
         };
         self.state = if is_document { State::Document(Document::default()) } else { State::Lines };

@@ -14,6 +14,7 @@ pub(crate) mod properties;
 mod reject;
 mod request;
 mod summary;
+mod wait;
 mod work;
 
 use crate::mapping::{Rules, Template};

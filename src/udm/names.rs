@@ -1,5 +1,23 @@
 //! The names of UDM's fields as JSON writes them, each with its colon and with what its value begins with.
 
+use super::Case;
+
+impl Case {
+    /// A name, or a path of them, in lowerCamelCase as this case spells it.
+    pub(crate) fn spelled(self, name: &str) -> String {
+        let mut spelled = String::with_capacity(name.len() + 8);
+        for character in name.chars() {
+            if self == Self::Snake && character.is_ascii_uppercase() {
+                spelled.push('_');
+                spelled.push(character.to_ascii_lowercase());
+            } else {
+                spelled.push(character);
+            }
+        }
+        spelled
+    }
+}
+
 /// Spells every name twice: as a constant of [`Names`] in lowerCamelCase for [`Camel`], in `snake_case` for [`Snake`].
 macro_rules! names {
     ($($constant:ident $camel:literal $snake:literal $opener:literal)*) => {

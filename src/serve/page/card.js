@@ -45,6 +45,8 @@ class Marked {
     const places = [...cuts].sort((one, other) => one - other);
     this.length = characters.length;
     this.stretches = [];
+    /** Of each place where a stretch begins, how many begin before it. */
+    this.begins = new Map(places.map((place, index) => [place, index]));
     for (let index = 0; index + 1 < places.length; index += 1) {
       const [start, end] = [places[index], places[index + 1]];
       const span = make("span", "", ...shown(characters.slice(start, end).join("")));
@@ -53,11 +55,18 @@ class Marked {
     }
   }
 
-  /** Gives a class to what is within some spans, and takes it from the rest. */
+  /** Gives a class to what is within some of the spans it was made with, and takes it from the rest. */
   mark(style, spans) {
-    for (const { start, end, span } of this.stretches) {
-      span.classList.toggle(style, spans.some(([from, to]) => from <= start && end <= to));
+    const changes = new Array(this.stretches.length + 1).fill(0);
+    for (const [from, to] of spans) {
+      changes[this.begins.get(Math.min(from, this.length))] += 1;
+      changes[this.begins.get(Math.min(to, this.length))] -= 1;
     }
+    let over = 0;
+    this.stretches.forEach(({ span }, index) => {
+      over += changes[index];
+      span.classList.toggle(style, over > 0);
+    });
   }
 }
 
@@ -135,14 +144,30 @@ function explained(told, place, article, tell) {
   return buttons.map(({ button }) => button);
 }
 
+/** Sources, or what was left, by the field they are of. */
+function byField(parts) {
+  const fields = new Map();
+  for (const part of parts) {
+    const known = fields.get(part.field);
+    if (known) {
+      known.push(part);
+    } else {
+      fields.set(part.field, [part]);
+    }
+  }
+  return fields;
+}
+
 /** The record, its texts cut where something was taken or left. */
 function recordSide(told, texts) {
   const list = make("dl", "record");
   const last = new Map(told.members.map((member, index) => [member.name, index]));
+  const taken = byField(told.fills.map((fill) => fill.source).filter(Boolean));
+  const unmapped = byField(told.unmapped);
   told.members.forEach((member, index) => {
-    const of = (field) => field === member.name && last.get(member.name) === index;
-    const sources = told.fills.map((fill) => fill.source).filter((source) => source && of(source.field));
-    const left = told.unmapped.filter((one) => of(one.field));
+    const of = (parts) => (last.get(member.name) === index && parts.get(member.name)) || [];
+    const sources = of(taken);
+    const left = of(unmapped);
     const spans = [...sources.flatMap(({ at, taken }) => [...at, ...taken]), ...left.flatMap(({ at }) => at)];
     const text = make("dd", "");
     const marked = new Marked(text, member.text, spans);
@@ -211,14 +236,15 @@ function rove(pressed, buttons) {
 function reverse(texts, buttons) {
   const width = (spans) => spans.reduce((sum, [start, end]) => sum + end - start, 0);
   for (const [name, marked] of texts) {
+    const of = buttons.filter(({ field }) => field.source?.field === name);
     for (const { start, end, span } of marked.stretches) {
       const within = ([from, to]) => from <= start && end <= to;
-      const takers = buttons
-        .filter(({ field }) => field.source?.field === name && field.source.at.some(within))
-        .sort((one, other) => width(one.field.source.at) - width(other.field.source.at));
-      if (takers.length > 0) {
-        span.addEventListener("pointerenter", () => takers[0].button.dispatchEvent(new Event("pointerenter")));
-      }
+      // Looked for when it is asked for: a record may have thousands of both.
+      span.addEventListener("pointerenter", () => {
+        const takers = of.filter(({ field }) => field.source.at.some(within));
+        const least = takers.reduce((one, other) => (width(other.field.source.at) < width(one.field.source.at) ? other : one), takers[0]);
+        least?.button.dispatchEvent(new Event("pointerenter"));
+      });
     }
   }
 }

@@ -1,0 +1,110 @@
+//! `zoom-udm man`: the manual, one page with a section for each verb.
+
+use clap::Command;
+use clap_mangen::Man;
+use std::io;
+
+/// The manual page of a command.
+pub(super) fn page(command: Command) -> io::Result<String> {
+    let mut command =
+        command.disable_help_subcommand(true).mut_subcommands(|verb| verb.disable_help_flag(true));
+    command.build();
+    let man = Man::new(command.clone());
+    let mut page = rendered(|page| man.render_title(page))?;
+    // No word is broken: it may be one to type.
+    page += ".nh\n";
+    page += &rendered(|page| man.render_name_section(page))?;
+    page += &parts(&command)?;
+    for verb in visible(&command) {
+        section(verb, verb.get_name(), &mut page)?;
+    }
+    Ok(page)
+}
+
+fn visible(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|verb| !verb.is_hide_set())
+}
+
+/// The section of a verb, then those of its own.
+fn section(verb: &Command, path: &str, page: &mut String) -> io::Result<()> {
+    *page += &format!(".SH \"VERB: {path}\"\n");
+    *page += &parts(verb)?.replace(".SH ", ".SS ");
+    for inner in visible(verb) {
+        section(inner, &format!("{path} {}", inner.get_name()), page)?;
+    }
+    Ok(())
+}
+
+/// What there is to say of a command itself.
+fn parts(command: &Command) -> io::Result<String> {
+    let man = Man::new(command.clone());
+    let mut parts = rendered(|page| {
+        man.render_synopsis_section(page)?;
+        man.render_description_section(page)?;
+        man.render_options_section(page)
+    })?;
+    if visible(command).next().is_some() {
+        parts += ".SH VERBS\n";
+    }
+    for verb in visible(command) {
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        parts += &format!(".TP\n\\fB{}\\fR\n{}\n", verb.get_name(), about.replace('-', "\\-"));
+    }
+    if command.get_after_help().is_some() {
+        let extra = rendered(|page| man.render_extra_section(page))?;
+        // As it stands, and from the left edge on: it is as wide as a page.
+        parts += &extra.replacen(".SH EXTRA\n", ".SH NOTES\n.nf\n.in 0\n", 1);
+        parts += ".in\n.fi\n";
+    }
+    Ok(parts)
+}
+
+/// What a part of the page is written as. What defines a quote for old programs stands at the start of each.
+fn rendered(render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<String> {
+    let mut page = Vec::new();
+    render(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every verb's section has each of its flags, its notes as they stand, and those of its verbs.
+    fn check(command: &Command, path: &str, page: &str) {
+        let heading = format!("\n.SH \"VERB: {path}\"\n");
+        let (_, section) = page.split_once(&heading).unwrap_or_else(|| panic!("{path} has no section"));
+        let section = section.split("\n.SH ").next().unwrap();
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let place =
+                argument.get_value_names().map_or(argument.get_id().as_str(), |names| names[0].as_str());
+            let name = argument.get_long().map_or_else(|| place.to_owned(), |long| format!("--{long}"));
+            assert!(section.contains(&name), "{path}: {name}");
+        }
+        assert!(section.contains(&format!("\\fBzoom-udm {path}\\fR")), "{path} has no synopsis:\n{section}");
+        for line in command.get_after_help().unwrap().to_string().lines() {
+            assert!(section.contains(line), "{path}: {line}");
+        }
+        for verb in visible(command) {
+            check(verb, &format!("{path} {}", verb.get_name()), page);
+        }
+    }
+
+    #[test]
+    fn the_manual_has_every_verb_and_flag() {
+        let mut command = super::super::command().disable_help_subcommand(true);
+        command = command.mut_subcommands(|verb| verb.disable_help_flag(true));
+        command.build();
+        let page = page(super::super::command())
+            .unwrap()
+            .replace("\\-", "-")
+            .replace("\\*(Aq", "'")
+            .replace("\\\\", "\\");
+        for verb in visible(&command) {
+            check(verb, verb.get_name(), &page);
+        }
+        assert!(page.contains("\n.SH VERBS\n") && page.contains("75  stopped early"), "{page}");
+        // The only page there is is this one.
+        assert!(!page.contains("(1)") && !page.contains("generate"), "{page}");
+    }
+}

@@ -1,0 +1,213 @@
+//! When to look again at JSON of which more has come: a look begins at its start each time.
+
+use super::frame::Block;
+use crate::json::skip_space;
+use memchr::{memchr, memchr2};
+use std::io;
+
+/// What may end what was looked at: worth a look as soon as it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// The end of the first line that is not blank.
+    Line,
+    /// That of a value.
+    Value,
+    /// Nothing that a few bytes could tell.
+    Nothing,
+}
+
+/// Reads `more` (`false` at the end) behind what begins at `start` and was looked at as far as it goes; says whether the
+/// end has come.
+///
+/// Returns when another look is worth it: at the end, with more than `max`, where what it waits for may have come, and
+/// with twice as much as there was. So the looks together see a few times what comes, in however small pieces.
+pub(super) fn read_on(
+    block: &mut Block,
+    start: usize,
+    max: usize,
+    until: Until,
+    more: &mut dyn FnMut(&mut Block) -> io::Result<bool>,
+) -> io::Result<bool> {
+    let seen = block.bytes().len();
+    #[cfg(test)]
+    tests::LOOKED.set(tests::LOOKED.get() + seen - start);
+    let (mut searched, mut sign) = (seen, None);
+    loop {
+        let ended = !more(block)?;
+        let length = block.bytes().len() - start;
+        if ended || length > max || length >= 2 * (seen - start) {
+            return Ok(ended);
+        }
+        let sign = sign.get_or_insert_with(|| Sign::behind(&block.bytes()[start..seen], until));
+        if sign.comes(&block.bytes()[searched..]) {
+            return Ok(false);
+        }
+        searched = start + length;
+    }
+}
+
+/// Goes through bytes once, piece by piece, for what may end them. It is no parser: of what is no JSON it may say too much
+/// or too little.
+struct Sign {
+    until: Until,
+    /// Whether there was more than white space.
+    begun: bool,
+    /// How many arrays and objects are open.
+    depth: usize,
+    in_string: bool,
+    /// Whether a backslash came last, in a string.
+    escaped: bool,
+}
+
+impl Sign {
+    /// For what comes behind these bytes.
+    fn behind(bytes: &[u8], until: Until) -> Self {
+        let mut sign = Self { until, begun: false, depth: 0, in_string: false, escaped: false };
+        sign.comes(bytes);
+        sign
+    }
+
+    /// Whether it comes in these bytes.
+    fn comes(&mut self, bytes: &[u8]) -> bool {
+        match self.until {
+            Until::Line => self.line(bytes),
+            Until::Value => self.value(bytes),
+            Until::Nothing => false,
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8]) -> bool {
+        let start = if self.begun { 0 } else { skip_space(bytes, 0) };
+        self.begun |= start < bytes.len();
+        memchr(b'\n', &bytes[start..]).is_some()
+    }
+
+    fn value(&mut self, mut bytes: &[u8]) -> bool {
+        let mut ended = false;
+        while let Some((&byte, rest)) = bytes.split_first() {
+            if self.in_string {
+                bytes = self.string(bytes);
+                ended |= !self.in_string && self.depth == 0;
+                continue;
+            }
+            bytes = rest;
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+            ended |= self.depth == 0 && matches!(byte, b'}' | b']' | b',');
+        }
+        ended
+    }
+
+    /// What is behind the next quote or backslash of a string; there is some of it.
+    fn string<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        if std::mem::take(&mut self.escaped) {
+            return &bytes[1..];
+        }
+        let Some(at) = memchr2(b'"', b'\\', bytes) else { return &[] };
+        self.escaped = bytes[at] == b'\\';
+        self.in_string = self.escaped;
+        &bytes[at + 1..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::{Content, Framer};
+    use super::super::{Input, Options};
+    use std::cell::Cell;
+    use std::io::{self, Read};
+
+    thread_local! {
+        /// How many bytes were looked at, to no end, on this thread.
+        pub(super) static LOOKED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Pieces, one a read; behind them an error, or the end.
+    struct Pieces(Vec<Vec<u8>>, bool);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return if self.1 { Err(io::Error::other("read on")) } else { Ok(0) };
+            }
+            let length = self.0[0].len().min(buffer.len());
+            buffer[..length].copy_from_slice(&self.0[0][..length]);
+            self.0[0].drain(..length);
+            self.0.retain(|piece| !piece.is_empty());
+            Ok(length)
+        }
+    }
+
+    /// How many bytes are looked at in vain where these come in pieces of a size, and how many values there are.
+    fn looked(bytes: &[u8], piece: usize, max: usize) -> (usize, usize) {
+        LOOKED.set(0);
+        let pieces = Pieces(bytes.chunks(piece).map(<[u8]>::to_vec).collect(), false);
+        let options = Options { max_line_bytes: max, ..Options::default() };
+        let mut framer = Framer::new(Input::new("in", pieces), &options).unwrap();
+        let (mut block, mut values) = (super::Block::default(), 0);
+        while framer.next(&mut block).unwrap() {
+            values += if let Content::Values(places) = &block.content { places.len() } else { 0 };
+        }
+        (LOOKED.get(), values)
+    }
+
+    #[test]
+    fn what_comes_in_small_pieces_is_looked_at_a_few_times() {
+        let record = "\n  {\n    \"time\": \"2024-01-31T23:59:59Z\",\n    \"action\": \"A \\\" [\"\n  }";
+        let array = format!("[{}\n]\n", vec![record; 4000].join(","));
+        let page = format!("{{\n \"operation_logs\": {array}, \"page_size\": 30\n}}\n");
+        for (text, max, values) in [
+            (array.clone(), 4 << 20, 1),
+            (page.clone(), 4 << 20, 1),
+            // Element by element.
+            (array.clone(), 10_000, 4000),
+            (page, 10_000, 4000),
+            // The beginning and the first element are rejects.
+            (array.replacen("\"time\":", "\"time\"", 1), 4 << 20, 4001),
+            // No value, and none that follows.
+            (format!("{{\n \"b\": 1,\n \"a\": x{}", "\n   {}, 1".repeat(40_000)), 4 << 20, 1),
+            (format!("{{\n \"b\": 1,\n \"a\": {}", "1".repeat(400_000)), 4 << 20, 1),
+            ("[".to_owned() + &"x".repeat(400_000), 4 << 20, 0),
+            (" \n".repeat(200_000) + &array, 4 << 20, 1),
+        ] {
+            for piece in [500, 7000] {
+                let (looked, found) = looked(text.as_bytes(), piece, max);
+                let start = &text[..30];
+                assert_eq!(found, values, "{start:?} of {}", text.len());
+                assert!(
+                    looked < 4 * text.len(),
+                    "{start:?}: {looked} of {} in pieces of {piece}",
+                    text.len()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_whole_is_handed_on_before_more_is_read() {
+        let long = "x".repeat(1000);
+        for pieces in [
+            vec![format!("{{\n\"a\": \"{long}"), "\"}".into()],
+            vec![format!("{{\n\"a\": [{{\"b\": \"{long}\\"), "\"".into(), "\"}]\n}".into()],
+            vec![format!("[\n{{\"a\": \"{long}"), "\"}".into(), "]".into()],
+            vec![format!("{{\n\"a\": 1}}\n{{\n\"a\": \"{long}"), "\\".into(), "\"\"}".into()],
+            vec![format!("\u{feff}\n{{\n\"a\": {{\"{long}"), "\": 1}".into(), "  }".into()],
+        ] {
+            let whole: String = pieces.concat();
+            let pieces = pieces.into_iter().map(String::into_bytes).collect();
+            let input = Input::new("in", Pieces(pieces, true));
+            let mut framer = Framer::new(input, &Options::default()).unwrap();
+            let (mut block, mut end) = (super::Block::default(), 0);
+            while end < whole.len() {
+                assert!(framer.next(&mut block).unwrap(), "{whole}");
+                assert!(matches!(&block.content, Content::Values(places) if places.len() == 1), "{whole}");
+                end += block.bytes().len();
+            }
+            assert!(framer.next(&mut block).is_err());
+        }
+    }
+}
