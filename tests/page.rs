@@ -119,6 +119,10 @@ fn what_cannot_be_explained_is_told() {
     assert!(bomb["failure"].is_string(), "{bomb}");
     let many = end("{}\n".repeat(20_001).as_bytes());
     assert_eq!((&many["records"], &many["more"]), (&json!(20_000), &json!(true)));
+    let line =
+        |length: usize| format!("{{\"time\":\"2024-01-31T00:00:00Z\",\"x\":\"{}\"}}", "x".repeat(length));
+    let lines = end(format!("{}\n{}\n", line(500 << 10), line(520 << 10)).as_bytes());
+    assert_eq!((&lines["events"], &lines["rejects"]), (&json!(1), &json!(1)), "{lines}");
     let (head, _) = ask(&service, "POST", "/explain", &vec![b' '; (16 << 20) + 1]);
     assert!(head.starts_with("http/1.1 413"), "{head}");
 }

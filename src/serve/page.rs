@@ -35,6 +35,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// What a body may have, packed or not; and what it may unpack to.
 const MOST_BYTES: u64 = 16 << 20;
 const MOST_UNPACKED: u64 = 64 << 20;
+/// The longest line. What explains a record of very many parts takes 250 times its size: so much as can be had, and more
+/// than anybody reads.
+const MOST_OF_A_LINE: usize = 512 << 10;
 /// How many records are explained of one body: what a page can hold.
 const MOST_RECORDS: u64 = 20_000;
 /// How many bodies are held at once, and how many of these are explained: each keeps a thread busy.
@@ -114,7 +117,8 @@ async fn explain(
 
 /// The mapping's options, as the flags of the command line call them.
 fn options(query: &[(String, String)]) -> Result<Options, String> {
-    let (mut options, mut feed, mut case) = (Options::default(), Feed::default(), Case::Camel);
+    let mut options = Options { max_line_bytes: MOST_OF_A_LINE, ..Options::default() };
+    let (mut feed, mut case) = (Feed::default(), Case::Camel);
     for (name, value) in query {
         match (name.as_str(), value.as_str()) {
             ("values", "new") | ("clip" | "event_id", "0") | ("case", "camel") | (_, "") => {}
