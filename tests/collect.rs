@@ -214,6 +214,92 @@ fn a_backfill_has_a_cursor_of_its_own_and_stands_in_nobodys_way() {
     }
 }
 
+/// Some records of each of the last days.
+fn world_of(days: i64) -> World {
+    let world = World::new(NOW).with("PAGE_SIZE", "20");
+    let now = world.now();
+    world.zoom.add(spread(0, days.unsigned_abs() * 6, now - days * DAY..now));
+    world
+}
+
+/// A backfill over days of the live collection leaves them alone and says so; none is lost, and none comes twice.
+#[test]
+fn a_backfill_over_days_of_an_outage_leaves_them_to_the_live_collection() {
+    let world = world_of(20);
+    world.set(at("2023-11-05T12:00:00Z"));
+    world.collect(&["--since", "3d"]).expect(0);
+    world.set(at(NOW));
+    let run = world.backfill(&["--from", "2023-10-27", "--until", "2023-11-15"]).expect(0);
+    let told = run.summary["notes"].to_string();
+    assert!(told.contains("ends with 2023-11-01") && told.contains("since 2023-11-02"), "{told}");
+    assert!(run.said.contains("instead of 2023-11-15"), "{}", run.said);
+    world.collect(&[]).expect(0);
+    world.even();
+    let nothing = world.backfill(&["--from", "2023-11-02", "--until", "2023-11-15"]);
+    nothing
+        .failed_saying(2, &["--from 2023-11-02", "nothing is left", "since 2023-11-02", "live collection"]);
+}
+
+#[test]
+fn a_backfill_behind_a_first_run_that_a_budget_ended_leaves_its_days_alone() {
+    let world = world_of(20);
+    assert_eq!(world.collect(&["--since", "8d", "--max-requests", "3"]).code, 75);
+    world.backfill(&["--from", "2023-10-27", "--until", "2023-11-15"]).expect(0);
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn a_backfill_over_days_that_are_parked_leaves_them_to_the_live_collection() {
+    let world = world_of(20);
+    world.zoom.rule(Only::touching("2023-11-06"), When::Always, Act::Answer(500, "{}".into()));
+    assert_eq!(world.collect(&["--since", "14d", "--retries", "1"]).code, 1);
+    world.heal();
+    world.backfill(&["--from", "2023-10-27", "--until", "2023-11-10"]).expect(0);
+    world.advance(3 * HOUR);
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn a_backfill_without_look_back_leaves_the_open_days_to_the_live_collection() {
+    let world = world_of(10);
+    world.collect(&["--since", "3d"]).expect(0);
+    // Late, of a day that the live collection has not sealed.
+    let (from, until) = (at("2023-11-15T10:00:00Z"), at("2023-11-15T11:00:00Z"));
+    world.zoom.add(spread(900, 5, from..until));
+    world.backfill(&["--from", "2023-11-06", "--until", "2023-11-15", "--look-back", "0d"]).expect(0);
+    world.advance(6 * HOUR);
+    world.collect(&["--full"]).expect(0);
+    world.even();
+}
+
+#[test]
+fn a_live_collection_leaves_days_to_a_backfill_that_was_there_before_and_says_which_are_unread() {
+    let world = world_of(40);
+    let days = ["--from", "2023-10-10", "--until", "2023-11-13"];
+    let cut = world.backfill(&[&days[..], &["--max-requests", "4"]].concat());
+    assert_eq!(cut.code, 75, "{}", cut.said);
+    let run = world.collect(&["--since", "20d"]).expect(0);
+    assert!(run.summary["notes"].to_string().contains("run collect backfill again"), "{}", run.summary);
+    assert!(run.count("lag_seconds") > 3 * 86_400, "what nobody has read yet is behind: {}", run.summary);
+    assert_eq!(world.balance(By::Ours).surplus, 0);
+    world.backfill(&days).expect(0);
+    let run = world.collect(&[]).expect(0);
+    assert_eq!((run.summary["notes"].to_string().as_str(), run.count("lag_seconds")), ("[]", 0));
+    let held = world.balance_since(By::Ours, at("2023-10-10T00:00:00Z"));
+    assert_eq!((held.missing, world.balance(By::Ours).surplus), (0, 0), "{held:?}");
+}
+
+#[test]
+fn a_backfill_of_days_that_zoom_has_no_more_says_so_and_exits_1() {
+    let world = world_of(5);
+    for _ in 0..2 {
+        let run = world.backfill(&["--from", "2023-01-01", "--until", "2023-02-01"]).expect(1);
+        assert!(run.summary["gaps"].to_string().contains("180 days"), "{}", run.summary);
+    }
+}
+
 #[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);

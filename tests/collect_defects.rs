@@ -546,7 +546,8 @@ fn defect_32_there_is_a_backfill_and_a_dry_run() {
     assert!(held.missing > 100 && held.surplus == 0, "{held:?}");
     // Up to the days of the live collection, and once more over them.
     world.backfill(&["--from", "2023-10-20", "--until", "2023-11-16"]).expect(0);
-    println!("{:?}", world.backfill(&["--from", "2023-11-10", "--until", "2023-11-16"]));
+    let over = world.backfill(&["--from", "2023-11-10", "--until", "2023-11-16"]).expect(0);
+    assert_eq!(over.count("records_written"), 0, "{}", over.said);
     world.even();
     world.collect(&[]).expect(0);
     world.even();

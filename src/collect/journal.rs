@@ -43,6 +43,8 @@ pub(crate) struct Journal {
     written: bool,
     /// Whether there was a state, of ours or of the recipe.
     pub(crate) existed: bool,
+    /// Whether the state begins with this run.
+    pub(crate) is_new: bool,
     pub(crate) state: State,
 }
 
@@ -82,6 +84,7 @@ impl Journal {
             standing: None,
             written: false,
             existed: false,
+            is_new: true,
             state: State::new(lineage(options, began), began),
             name,
             store,
@@ -108,7 +111,7 @@ impl Journal {
         };
         self.existed = found.is_some();
         match found {
-            Some(Standing::Ours(state)) => self.state = *state,
+            Some(Standing::Ours(state)) => (self.state, self.is_new) = (*state, false),
             Some(Standing::Recipe(recipe)) => self.take_over(recipe.cursor_date, options.look_back),
             None => {}
         }

@@ -102,22 +102,23 @@ impl Collector {
 
     fn note_tail(&mut self, window: Window, passed: &Passed) {
         let (today, began) = (self.today(), passed.began);
+        let (first, last) = plan::covered(window, today, self.journal.state.ahead);
+        let floor = self.journal.state.floor;
+        let since = floor.map(|floor| self.claimed(Date::of(floor), today)).unwrap_or_default();
+        let whole = self.claimed(first, last);
         let state = &mut self.journal.state;
-        let (first, last) = plan::covered(window, today, state.ahead);
         let unbroken = state.floor.is_some_and(|floor| !passed.whole || floor >= first.start());
         if passed.whole {
-            for day in first.max(state.cursor).to(last) {
-                state.days.entry(day).or_default().full_at.get_or_insert(began);
+            for day in whole {
+                state.days.entry(day).or_default().has_been_read(began);
             }
         }
-        if let Some(floor) = state.floor {
-            for day in Date::of(floor).max(state.cursor).to(today) {
-                let known = state.days.entry(day).or_default();
-                match (unbroken, passed.whole && day >= first) {
-                    (true, _) => drop(known.full_at.get_or_insert(began)),
-                    (false, false) if !known.sealed => known.full_at = None,
-                    _ => {}
-                }
+        for day in since {
+            let known = state.days.entry(day).or_default();
+            match (unbroken, passed.whole && day >= first) {
+                (true, _) => known.has_been_read(began),
+                (false, false) if !known.sealed => known.full_at = None,
+                _ => {}
             }
         }
         if state.floor.is_none() && passed.whole {
@@ -128,6 +129,13 @@ impl Collector {
         let floor = passed.newest.unwrap_or(i64::MIN).max(began - HOUR);
         state.floor = state.floor.max(Some(floor));
         state.tail_at = Some(began);
+    }
+
+    /// Those of some days that are this run's to see to, sealed or not.
+    fn claimed(&self, first: Date, last: Date) -> Vec<Date> {
+        let state = &self.journal.state;
+        let last = state.until.map_or(last, |until| until.min(last));
+        first.max(state.cursor).to(last).filter(|day| !self.is_elsewhere(*day)).collect()
     }
 
     /// The rest of a window that an earlier run began.
@@ -155,7 +163,8 @@ impl Collector {
             full: full && live,
             started: self.started,
         };
-        let days = plan::due(&self.journal.state, terms);
+        let mut days = plan::due(&self.journal.state, terms);
+        days.retain(|day| !self.is_elsewhere(*day));
         let before = self.zoom.counts.pages;
         let again = self.today().plus(-self.options.look_back);
         let mut todo: Vec<_> =
@@ -230,8 +239,8 @@ impl Collector {
         let closes = |day: Date| (first..=last).contains(&day) && began >= plan::seals_at(day, look_back);
         self.settle(ask, passed, &|slot| matches!(slot, Slot::Day(day) if closes(day))).await?;
         let past = last < today.plus(-look_back);
-        let state = &mut self.journal.state;
-        for day in first.max(state.cursor).to(state.until.map_or(last, |until| until.min(last))) {
+        for day in self.claimed(first, last) {
+            let state = &mut self.journal.state;
             let known = state.days.entry(day).or_default();
             if known.sealed {
                 continue;
@@ -243,7 +252,7 @@ impl Collector {
                 self.seen.remove(&Slot::Day(day));
             }
         }
-        state.advance();
+        self.journal.state.advance();
         if past {
             self.flush().await?;
             self.forget_old();

@@ -42,6 +42,10 @@ pub struct State {
     /// Days that an earlier backfill collected: first and last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collected: Vec<(Date, Date)>,
+    /// Of the live collection: days that backfills had claimed when it began, and see to. It claims all others from its
+    /// first on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub theirs: Vec<(Date, Date)>,
     /// Days that will never be collected.
     #[serde(default)]
     pub gaps: Vec<Gap>,
@@ -172,6 +176,14 @@ pub struct Totals {
     pub unsettled: u64,
 }
 
+impl Day {
+    /// All of it has been read, at this time or before.
+    pub(crate) fn has_been_read(&mut self, at: i64) {
+        self.full_at.get_or_insert(at);
+        self.parked = None;
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Envelope<'a> {
     format: String,
@@ -209,6 +221,7 @@ impl State {
             undated_before: None,
             undated_since: 0,
             collected: Vec::new(),
+            theirs: Vec::new(),
             gaps: Vec::new(),
             pending: Vec::new(),
             hours: Cadence::default(),
@@ -226,6 +239,19 @@ impl State {
         while self.days.get(&self.cursor).is_some_and(|known| known.sealed) {
             self.cursor = self.cursor.plus(1);
         }
+    }
+
+    /// Days that a state of backfills has claimed: first and last.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (Date, Date)> {
+        self.collected.iter().copied().chain(self.until.map(|until| (self.began, until)))
+    }
+
+    /// Whether such a state has read a day that it claims, and is done with it.
+    pub(crate) fn has_read(&self, day: Date) -> bool {
+        let within = |first: Date, last: Date| (first..=last).contains(&day);
+        let read = day < self.cursor || self.days.get(&day).is_some_and(|known| known.sealed);
+        self.collected.iter().any(|(first, last)| within(*first, *last))
+            || (read && self.until.is_some_and(|until| within(self.began, until)))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
