@@ -300,6 +300,54 @@ fn a_backfill_of_days_that_zoom_has_no_more_says_so_and_exits_1() {
     }
 }
 
+/// Puts what stands beside the state in its place, as the message about a torn one says.
+fn put_back(world: &World) {
+    let at = world.directory.as_ref().unwrap().path().join("state");
+    fs::copy(at.join("state.previous.json"), at.join("state.json")).unwrap();
+}
+
+/// So many records of the hour that begins now, which is over then.
+fn an_hour(world: &World, first: u64, count: u64) {
+    let now = world.now();
+    world.zoom.add(spread(first, count, now..now + HOUR));
+    world.advance(HOUR);
+}
+
+#[test]
+fn a_state_that_is_put_back_from_its_copy_goes_on_and_misses_nothing() {
+    for runs in [1, 2, 3] {
+        let world = World::of_files(NOW);
+        world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
+        world.collect(&["--since", "2d"]).expect(0);
+        for run in 0..runs {
+            an_hour(&world, 100 + run * 10, 5);
+            world.collect(&[]).expect(0);
+        }
+        put_back(&world);
+        an_hour(&world, 500, 5);
+        let (to, state) = (world.place("logs/"), world.place("state/"));
+        world.tell(&["check", "--to", &to, "--state", &state]).expect(0);
+        for _ in 0..2 {
+            world.collect(&[]).expect(0);
+        }
+        let balance = world.balance(By::Ours);
+        assert!(balance.missing == 0 && balance.surplus <= 5, "what came since the copy: {balance:?}");
+    }
+}
+
+#[test]
+fn without_its_state_a_collection_begins_anew_on_the_same_day() {
+    let world = World::of_files(NOW);
+    world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
+    world.collect(&["--since", "2d"]).expect(0);
+    fs::remove_file(world.directory.as_ref().unwrap().path().join("state/state.json")).unwrap();
+    an_hour(&world, 100, 5);
+    for _ in 0..2 {
+        world.collect(&["--since", "2d"]).expect(0);
+    }
+    assert_eq!(world.balance(By::Ours).missing, 0);
+}
+
 #[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);

@@ -18,6 +18,7 @@ use crate::store::{Payload, Put, Store, Version};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -290,11 +291,8 @@ impl Journal {
             return Ok(());
         }
         let sequence = self.state.sequence;
-        let day = Date::of(self.clock.now()).path();
-        let about = Object::manifest(
-            &format!("manifests/{}/{day}/{sequence:08}.json.gz", stem(&self.name)),
-            manifest,
-        );
+        let directory = format!("manifests/{}/{}", stem(&self.name), Date::of(self.clock.now()).path());
+        let about = Object::manifest(&format!("{directory}/{sequence:08}"), manifest);
         for (number, object) in objects.iter().chain([&about]).enumerate() {
             let pending = Pending {
                 name: object.name.clone(),
@@ -351,7 +349,14 @@ impl Journal {
             Err(crate::store::Error::NotFound { .. }) => return Ok(()),
             listed => listed?,
         };
-        for name in listed.iter().filter(|name| self.state.names().all(|known| known != name.as_str())) {
+        // Whoever puts the copy in the state's place needs what it names.
+        let before = match self.store.read(&self.previous()).await?.map(|(bytes, _)| decode(&bytes)) {
+            Some(Ok(Standing::Ours(before))) => Some(before),
+            _ => None,
+        };
+        let kept: HashSet<&str> =
+            self.state.names().chain(before.iter().flat_map(|before| before.names())).collect();
+        for name in listed.iter().filter(|name| !kept.contains(name.as_str())) {
             self.work.delete(name).await?;
         }
         Ok(())
