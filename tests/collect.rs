@@ -349,6 +349,45 @@ fn without_its_state_a_collection_begins_anew_on_the_same_day() {
 }
 
 #[test]
+fn a_first_day_that_is_to_come_is_refused() {
+    let world = world(10);
+    world.collect(&["--since", "2023-11-17"]).failed_saying(2, &["--since 2023-11-17", "2023-11-16", "UTC"]);
+    assert!(world.state().is_empty());
+    world.collect(&["--since", "2023-11-16"]).expect(0);
+}
+
+#[test]
+fn a_state_that_is_ahead_of_the_clock_ends_the_run_until_the_clock_is_right_again() {
+    let world = world(40);
+    world.collect(&["--since", "5d"]).expect(0);
+    let before = world.now();
+    world.advance(5 * DAY);
+    world.collect(&[]).expect(0);
+    let state = world.state();
+    world.set(before + HOUR);
+    let words = ["collector/state.json", "ahead of this machine's clock", "2023-11-21T12", "2023-11-16T13"];
+    world.collect(&[]).failed_saying(3, &words);
+    assert_eq!(world.state()[STATE_KEY], state[STATE_KEY]);
+    // The copy before it is of the time when the clock was right.
+    world.gcs.seed(BUCKET, STATE_KEY, state["collector/state.previous.json"].clone());
+    world.collect(&[]).expect(0);
+    world.even();
+    // An hour is what a clock may be put back by.
+    world.advance(-HOUR);
+    world.collect(&[]).expect(0);
+}
+
+#[test]
+fn a_cursor_of_the_recipe_that_is_to_come_ends_the_run() {
+    let world = world(10);
+    world.gcs.seed(BUCKET, STATE_KEY, r#"{"cursor_date": "2042-01-01", "next_page_token": null}"#);
+    world
+        .collect(&[])
+        .failed_saying(3, &["collector/state.json", "ahead of this machine's clock", "cursor_date"]);
+    assert!(world.objects().is_empty());
+}
+
+#[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);
     let none = world.tell(&["collect", "status"]);

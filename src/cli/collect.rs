@@ -194,15 +194,20 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
-/// A date, or a duration before now.
+/// A date up to today, or a duration before now.
 pub(super) fn since(text: &str) -> Result<Date, Fault> {
-    if let Ok(date) = text.parse() {
-        return Ok(date);
+    let today = Date::of(clock::now()?.timestamp_millis());
+    match text.parse::<Date>() {
+        Ok(date) if date > today => {
+            return Err(Fault::Usage(format!("--since {date} is to come: it is {today}, as days of UTC go")));
+        }
+        Ok(date) => return Ok(date),
+        Err(_) => {}
     }
     let ago = duration(text).map_err(|_| {
         Fault::Usage(format!("--since {text:?}: expected a date like 2024-01-31 or a time like 30d or 12h"))
     })?;
-    Ok(Date::of(clock::now()?.timestamp_millis()).plus(-days(ago)))
+    Ok(today.plus(-days(ago)))
 }
 
 fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {

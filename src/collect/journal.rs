@@ -104,7 +104,9 @@ impl Journal {
     async fn load(&mut self, options: &Options) -> Result<(), Error> {
         let found = match self.store.read(&self.name).await? {
             Some((bytes, version)) => {
-                let found = self.understood(&self.store.location().url(&self.name), &bytes)?;
+                let url = self.store.location().url(&self.name);
+                let found = self.understood(&url, &bytes)?;
+                self.not_ahead(&url, &found, options)?;
                 self.standing = Some((bytes, version));
                 Some(found)
             }
@@ -120,13 +122,34 @@ impl Journal {
     }
 
     fn understood(&self, url: &str, bytes: &[u8]) -> Result<Standing, Error> {
-        decode(bytes).map_err(|why| {
-            Error::Damaged(format!(
-                "{url}: {why}; it was left as it is, and nothing was collected. The copy before it is {}: put it in its \
-                 place, and at most what was written since then comes once more",
-                self.store.location().url(&self.previous())
-            ))
-        })
+        decode(bytes).map_err(|why| self.unusable(url, &why))
+    }
+
+    fn unusable(&self, url: &str, why: &str) -> Error {
+        Error::Damaged(format!(
+            "{url}: {why}; it was left as it is, and nothing was collected. The copy before it is {}: put it in its place, \
+             and at most what was written since then comes once more",
+            self.store.location().url(&self.previous())
+        ))
+    }
+
+    /// Refuses a state of the live collection that was written under a clock that was ahead, or this one is behind.
+    fn not_ahead(&self, url: &str, found: &Standing, options: &Options) -> Result<(), Error> {
+        let now = self.clock.now();
+        match (found, options.task) {
+            (Standing::Ours(state), Task::Live { .. }) => match state.ahead(now) {
+                Some(why) => Err(self.unusable(url, &format!("{why}; put the clock right if that is wrong"))),
+                None => Ok(()),
+            },
+            (Standing::Recipe(recipe), _) if recipe.cursor_date > Some(Date::of(now).plus(1)) => {
+                Err(Error::Damaged(format!(
+                    "{url}: the state of the recipe's collector is ahead of this machine's clock, which shows {}; put the \
+                     clock right, or mend cursor_date",
+                    instant(now)
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn previous(&self) -> String {
@@ -140,7 +163,11 @@ impl Journal {
         };
         let store = Store::open(location, &options.retry).await?;
         match store.read(name).await? {
-            Some((bytes, _)) => self.understood(&location.url(name), &bytes).map(Some),
+            Some((bytes, _)) => {
+                let (url, found) = (location.url(name), self.understood(&location.url(name), &bytes)?);
+                self.not_ahead(&url, &found, options)?;
+                Ok(Some(found))
+            }
             None => Ok(None),
         }
     }

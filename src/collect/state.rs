@@ -1,6 +1,6 @@
 //! What is remembered from run to run, and its form: JSON with a schema version and a checksum over all the rest.
 
-use super::date::Date;
+use super::date::{DAY, Date, instant};
 use super::report::Gap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -232,6 +232,22 @@ impl State {
             taken_over: None,
             totals: Totals::default(),
         }
+    }
+
+    /// What is wrong where the live collection's state tells of days that this machine's clock has not come to: it was
+    /// written under a clock that was ahead. Nothing would be asked for until then, and all would look well. A day is
+    /// allowed for, as zones have it.
+    pub(crate) fn ahead(&self, now: i64) -> Option<String> {
+        let read = self.tail_at.filter(|at| *at > now.saturating_add(DAY));
+        let what = match read {
+            Some(at) => format!("it was written at {}", instant(at)),
+            None if self.cursor > Date::of(now).plus(1) => format!("it stands at {}", self.cursor),
+            None => return None,
+        };
+        Some(format!(
+            "the state is ahead of this machine's clock: {what}, and the clock shows {}",
+            instant(now)
+        ))
     }
 
     /// Moves the cursor over the days that are sealed.
