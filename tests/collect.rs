@@ -388,6 +388,31 @@ fn a_cursor_of_the_recipe_that_is_to_come_ends_the_run() {
 }
 
 #[test]
+fn tokens_that_another_run_keeps_ending_are_renewed_as_long_as_pages_come() {
+    let world = world(200).with("PAGE_SIZE", "20");
+    for nth in [3, 4, 5] {
+        world.zoom.pages_fail(When::Nth(nth), Act::Unauthorized);
+    }
+    world.collect(&[]).expect(0);
+    world.even();
+    // Where it never ends the run does, with its progress saved; where none was ever good, the credentials are not.
+    an_hour(&world, 500, 100);
+    world.zoom.pages_fail(When::After(2), Act::Unauthorized);
+    let run = world.collect(&["--retries", "2"]).expect(75);
+    assert!(
+        run.summary["stopped"].to_string().contains("a new token may end the old one"),
+        "{}",
+        run.summary
+    );
+    assert_eq!(run.count("windows_parked"), 0);
+    world.zoom.pages_fail(When::Always, Act::Unauthorized);
+    world.collect(&[]).expect(4);
+    world.heal();
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);
     let none = world.tell(&["collect", "status"]);

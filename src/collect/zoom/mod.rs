@@ -111,10 +111,18 @@ impl Zoom {
                 Err(trouble) => trouble,
             };
             match trouble {
-                Trouble::Unauthorized(message) if renewed => return Err(Trouble::Access(message)),
-                Trouble::Unauthorized(_) => {
-                    renewed = true;
+                Trouble::Unauthorized(message) => {
                     self.token = None;
+                    if renewed && self.counts.pages == 0 {
+                        return Err(Trouble::Access(message));
+                    }
+                    // Tokens were good before: another program, such as a backfill beside this run, ends them.
+                    if renewed {
+                        let tried = self.before_another_try(passing(message), &mut pauses).await;
+                        // It is no fault of the window.
+                        tried.map_err(|trouble| stopped(trouble.message()))?;
+                    }
+                    renewed = true;
                 }
                 trouble => self.before_another_try(trouble, &mut pauses).await?,
             }
