@@ -413,6 +413,36 @@ fn tokens_that_another_run_keeps_ending_are_renewed_as_long_as_pages_come() {
 }
 
 #[test]
+fn a_today_that_cannot_be_read_keeps_no_other_day_waiting() {
+    let world = world_of(10);
+    let today = at("2023-11-16T00:00:00Z");
+    world.zoom.rule(Only::touching("2023-11-16"), When::Always, Act::Answer(500, "{}".into()));
+    let run = world.collect(&["--since", "10d", "--retries", "1"]).expect(75);
+    assert!(run.summary["stopped"].to_string().contains("HTTP 500"), "{}", run.summary);
+    let held = world.balance(By::Ours);
+    let of_today = world.balance_since(By::Ours, today).expected;
+    assert!(held.missing == of_today && of_today > 0, "{held:?} {of_today}");
+    world.heal();
+    world.advance(2 * HOUR);
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn one_day_that_cannot_be_read_costs_no_record_of_its_neighbours() {
+    let world = world_of(12);
+    world.zoom.rule(Only::touching("2023-11-10"), When::Always, Act::Answer(500, "{}".into()));
+    world.collect(&["--since", "11d", "--retries", "1"]).expect(1);
+    let held = world.balance_since(By::Ours, at("2023-11-05T00:00:00Z"));
+    assert!((1..=8).contains(&held.missing), "one day's: {held:?}");
+    world.heal();
+    world.advance(2 * HOUR);
+    world.collect(&[]).expect(0);
+    assert_eq!(world.balance_since(By::Ours, at("2023-11-05T00:00:00Z")).missing, 0);
+    assert_eq!(world.balance(By::Ours).surplus, 0);
+}
+
+#[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);
     let none = world.tell(&["collect", "status"]);

@@ -48,17 +48,47 @@ impl Collector {
             Some(resume) if resume.tail && live => (Some(resume), None),
             past => (None, past),
         };
-        if live {
-            self.tail(tail).await?;
-        }
+        let untold = if live { self.tail_if_it_can_be_read(tail).await? } else { None };
         if let Some(past) = past {
             self.go_on(past).await?;
         }
-        self.missing(live).await?;
-        if live {
-            self.last_hours().await?;
+        // Windows that reach up to today fail with it: once is enough.
+        self.missing(live, untold.is_some().then_some(1)).await?;
+        match untold {
+            Some(trouble) => return Err(Halt::Zoom(trouble)),
+            None if live => self.last_hours().await?,
+            None => {}
         }
         Ok(())
+    }
+
+    /// Trouble that is today's alone keeps no other day waiting: it is handed back, for the end of the run.
+    async fn tail_if_it_can_be_read(&mut self, resume: Option<Resume>) -> Result<Option<Trouble>, Halt> {
+        let trouble = match self.tail(resume).await {
+            Ok(()) => return Ok(None),
+            Err(Halt::Zoom(trouble)) if trouble.is_of_window() => trouble,
+            Err(halt) => return Err(halt),
+        };
+        let today = self.today();
+        if !self.answers_besides(plan::window(today, today, today, self.journal.state.ahead)).await {
+            return Err(Halt::Zoom(trouble));
+        }
+        self.journal.state.resume = None;
+        self.observer.warn(&format!("today cannot be read; going on with other days: {}", trouble.message()));
+        Ok(Some(trouble))
+    }
+
+    /// Whether Zoom answers for days outside of a window: is it this window, or all of Zoom?
+    async fn answers_besides(&mut self, window: Window) -> bool {
+        let today = self.today();
+        for day in
+            [today, window.from.plus(-1)].into_iter().filter(|day| !(window.from..=window.to).contains(day))
+        {
+            if self.zoom.page(Window { from: day, to: day }, None, Some(2)).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// The newest records, down to what is known.
@@ -155,7 +185,7 @@ impl Collector {
     }
 
     /// Days never read whole, days that can be sealed, and the look-back.
-    async fn missing(&mut self, live: bool) -> Result<(), Halt> {
+    async fn missing(&mut self, live: bool, tries: Option<usize>) -> Result<(), Halt> {
         let full = self.options.full || plan::is_due(self.journal.state.full, self.now());
         let terms = Terms {
             now: self.now(),
@@ -168,7 +198,7 @@ impl Collector {
         let before = self.zoom.counts.pages;
         let again = self.today().plus(-self.options.look_back);
         let mut todo: Vec<_> =
-            plan::runs(&days, self.journal.state.span).into_iter().map(|run| (run, None)).collect();
+            plan::runs(&days, self.journal.state.span).into_iter().map(|run| (run, tries)).collect();
         todo.reverse();
         while let Some(((first, last), tries)) = todo.pop() {
             let pieces = self.piece(first, last, tries).await;
@@ -206,14 +236,8 @@ impl Collector {
             Err(halt) => return Err(halt),
         };
         self.journal.state.resume = None;
-        if pages == self.zoom.counts.pages {
-            // Is it this window, or all of Zoom? A page of today tells.
-            let today = self.today();
-            let probe = plan::window(today, today, today, self.journal.state.ahead);
-            let probe = Window { from: today, ..probe };
-            if self.zoom.page(probe, None, Some(2)).await.is_err() {
-                return Err(Halt::Zoom(trouble));
-            }
+        if pages == self.zoom.counts.pages && !self.answers_besides(window).await {
+            return Err(Halt::Zoom(trouble));
         }
         if first < last {
             let middle = first.plus(last.since(first) / 2);
