@@ -30,7 +30,7 @@ Environment:
   STATE_KEY                                             where the state is in GCS_BUCKET, unless --state says
   PAGE_SIZE [300], TIMEOUT [30]                         records on a page; seconds that Zoom or storage may be silent
   ZOOM_API_BASE, ZOOM_TOKEN_URL                         other addresses, as for government accounts
-  HTTPS_PROXY, NO_PROXY, ZOOM_UDM_LOG                   as usual
+  HTTPS_PROXY, NO_PROXY, ZOOM_UDM_LOG                   as usual; no proxy for what is on this machine
 
 Examples:
   zoom-udm collect
