@@ -192,11 +192,7 @@ impl Journal {
         match terms.acquire(&self.lease_name()).await? {
             Asked::Got(held) => (self.lease, self.renewed) = (Some(held), now),
             Asked::Taken { by, until } => {
-                return Err(Error::Held(format!(
-                    "{}: another run is at work: {by}, until {} at least unless it ends before",
-                    self.store.location(),
-                    instant(until)
-                )));
+                return Err(Error::Held(format!("{}: {}", self.store.location(), at_work(&by, until))));
             }
         }
         Ok(())
@@ -346,16 +342,7 @@ impl Journal {
             return Ok(());
         }
         for pending in &self.state.pending {
-            let url = self.work.location().url(&pending.staged);
-            let lost = |why: &str| {
-                Error::Damaged(format!(
-                    "{url}: {why}, and a killed run meant to write it; restore it from a backup"
-                ))
-            };
-            let (bytes, _) = self.work.read(&pending.staged).await?.ok_or_else(|| lost("it is not there"))?;
-            if crate::store::hex(&Sha256::digest(&bytes)) != pending.sha256 {
-                return Err(lost("it is damaged"));
-            }
+            let bytes = self.staged(pending).await?;
             let place = if pending.beside_state { &self.store } else { &self.to };
             self.put(place, &pending.name, bytes).await?;
         }
@@ -364,8 +351,41 @@ impl Journal {
         self.save().await
     }
 
-    /// Removes what no state speaks of any more. Only behind a save: a run that was thought dead fails from then on, so
-    /// nothing here is anybody else's.
+    async fn staged(&self, pending: &Pending) -> Result<Bytes, Error> {
+        let url = self.work.location().url(&pending.staged);
+        let lost = |why: &str| {
+            Error::Damaged(format!(
+                "{url}: {why}, and a killed run meant to write it; restore it from a backup"
+            ))
+        };
+        let (bytes, _) = self.work.read(&pending.staged).await?.ok_or_else(|| lost("it is not there"))?;
+        if crate::store::hex(&Sha256::digest(&bytes)) == pending.sha256 {
+            Ok(bytes)
+        } else {
+            Err(lost("it is damaged"))
+        }
+    }
+
+    /// Reads all that the state names: for who only looks.
+    pub(crate) async fn verify(&self) -> Result<(), Error> {
+        for list in self.state.lists() {
+            self.seen(list).await?;
+        }
+        for pending in &self.state.pending {
+            self.staged(pending).await?;
+        }
+        Ok(())
+    }
+
+    /// Who is at work, where the lease is another run's.
+    pub(crate) async fn held_by_another(&self) -> Result<Option<String>, Error> {
+        let now = self.clock.now();
+        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now };
+        Ok(terms.holder_of(&self.lease_name()).await?.map(|(by, until)| at_work(&by, until)))
+    }
+
+    /// Removes what neither the state nor the copy before it speaks of any more. Only behind a save: a run that was thought
+    /// dead fails from then on, so nothing here is anybody else's.
     pub(crate) async fn sweep(&self) -> Result<(), Error> {
         if !self.written {
             return Ok(());
@@ -388,6 +408,10 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+fn at_work(by: &str, until: i64) -> String {
+    format!("another run is at work: {by}, until {} at least unless it ends before", instant(until))
 }
 
 /// What sets this collection's objects apart from any other's. A run that is killed before there is a state draws the

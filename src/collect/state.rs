@@ -281,7 +281,7 @@ impl State {
     }
 
     /// Lists of what was seen.
-    fn lists(&self) -> impl Iterator<Item = &SeenRef> {
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &SeenRef> {
         let days = self.days.values().filter_map(|day| day.seen.as_ref());
         days.chain(&self.undated).chain(&self.undated_before)
     }
