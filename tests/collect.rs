@@ -443,6 +443,31 @@ fn one_day_that_cannot_be_read_costs_no_record_of_its_neighbours() {
 }
 
 #[test]
+fn the_file_of_metrics_tells_of_a_run_that_failed_and_of_the_last_that_went_well() {
+    let world = world(30);
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("collect.prom");
+    let argument = format!("--metrics={}", file.display());
+    let told = || fs::read_to_string(&file).unwrap();
+    world.collect(&[&argument]).expect(0);
+    let well = told();
+    let success = format!("zoom_udm_collect_last_success_timestamp_seconds {}\n", world.now());
+    assert!(well.contains(&success) && well.contains("zoom_udm_collect_failed 0\n"), "{well}");
+    assert!(well.contains("zoom_udm_collect_records_written 30\n"), "{well}");
+    world.advance(DAY);
+    world.zoom.manners(|manners| manners.scope = false);
+    world.collect(&[&argument]).expect(4);
+    let failed = told();
+    assert!(failed.contains(&success) && failed.contains("zoom_udm_collect_failed 1\n"), "{failed}");
+    assert!(failed.contains("zoom_udm_collect_records_written 0\n"), "{failed}");
+    // A run that ends before it has counts leaves those of the one before.
+    world.gcs.seed(BUCKET, STATE_KEY, "torn");
+    world.collect(&[&argument]).expect(3);
+    assert_eq!(told(), failed);
+    assert_eq!(fs::read_dir(at.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);
     let none = world.tell(&["collect", "status"]);

@@ -3,14 +3,14 @@
 use super::environment::{self, Deed as Settings};
 use super::ingest::duration;
 use super::report::{self, SummaryFormat};
-use super::{Exit, Fault, clock, environment::days, feed, print, print_json, signal};
+use super::{Exit, Fault, clock, environment::days, feed, metrics, print, print_json, signal};
 use crate::collect::{Date, Observer, Options, Report, Status, Task};
 use crate::terminal;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Collect Zoom's operation logs into a bucket or directory, every record exactly once
@@ -99,6 +99,8 @@ enum Format {
 pub(super) struct Voice {
     trace: bool,
     terminal: bool,
+    /// What the run came to.
+    report: Mutex<Option<Report>>,
 }
 
 impl Voice {
@@ -107,7 +109,7 @@ impl Voice {
         if !terminal {
             feed::log_as_json();
         }
-        Arc::new(Self { trace, terminal })
+        Arc::new(Self { trace, terminal, report: Mutex::default() })
     }
 }
 
@@ -127,6 +129,10 @@ impl Observer for Voice {
             tracing::debug!("{message}");
         }
     }
+
+    fn ended(&self, report: &Report) {
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
+    }
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
@@ -140,16 +146,22 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     }
     let options = options(flags)?;
     let voice = Voice::new(flags.settings.trace_http);
+    let observer = Arc::clone(&voice) as Arc<dyn Observer>;
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         signal::stop_at_signals(&options.stop.notify, &options.stop.flag);
-        crate::collect::run(options, voice).await
+        crate::collect::run(options, observer).await
     });
     runtime.shutdown_background();
-    let report = outcome?;
     if let Some(path) = &flags.metrics {
-        write_metrics(path, &report)?;
+        let report = voice.report.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let written = metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp());
+        // What ended the run matters more.
+        if outcome.is_ok() {
+            written?;
+        }
     }
+    let report = outcome?;
     summary(&report, flags.dry_run, flags.summary);
     Ok(exit(&report))
 }
@@ -252,29 +264,16 @@ fn as_text(report: &Report, dry_run: bool) -> String {
     text
 }
 
-fn write_metrics(path: &Path, report: &Report) -> Result<(), Fault> {
-    let mut text = String::new();
-    let parked = report.windows_parked;
-    for (name, kind, value) in [
-        ("records_read", "counter", report.records_read),
-        ("records_written", "counter", report.records_written),
-        ("duplicates_suppressed", "counter", report.duplicates_suppressed),
-        ("late", "counter", report.late),
-        ("objects_written", "counter", report.objects_written),
-        ("requests", "counter", report.requests),
-        ("token_requests", "counter", report.token_requests),
-        ("throttled", "counter", report.throttled),
-        ("windows_parked", "gauge", parked),
-        ("gaps", "gauge", report.gaps.len() as u64),
-        ("state_bytes", "gauge", report.state_bytes),
-        ("lag_seconds", "gauge", u64::try_from(report.lag_seconds).unwrap_or(0)),
-        ("stopped", "gauge", u64::from(report.stopped.is_some())),
-    ] {
-        let _ = writeln!(text, "# TYPE zoom_udm_collect_{name} {kind}\nzoom_udm_collect_{name} {value}");
+impl Flags {
+    /// Refuses flags that were given and mean nothing to a deed.
+    fn refuse(deed: &str, flags: &[(&str, bool)]) -> Result<(), Fault> {
+        match flags.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                Err(Fault::Usage(format!("{flag} means nothing to collect {deed}; leave it out")))
+            }
+            None => Ok(()),
+        }
     }
-    let written = std::fs::write(path, text);
-    Ok(written
-        .map_err(|error| anyhow::Error::from(error).context(format!("--metrics {}", path.display())))?)
 }
 
 fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {

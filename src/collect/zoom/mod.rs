@@ -154,7 +154,7 @@ impl Zoom {
             _ => return Err(trouble),
         };
         if wait > LONGEST_PAUSE {
-            return Err(Trouble::Later(trouble.message().to_owned()));
+            return Err(stopped(trouble.message()));
         }
         let Some(pause) = pauses.next() else { return Err(trouble) };
         let pause = pause.max(wait);
