@@ -199,7 +199,7 @@ pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), Fault
 fn exit(report: &Report) -> Exit {
     if report.stopped.is_some() {
         Exit::Stopped
-    } else if report.windows_parked > 0 || report.lost {
+    } else if report.windows_parked > 0 || report.new_gap {
         Exit::Rejects
     } else {
         Exit::Done

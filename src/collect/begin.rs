@@ -152,9 +152,11 @@ impl Collector {
         let why = if free == Some(last) {
             format!("the days since {rest} are the live collection's")
         } else {
-            "later days may still get records within --look-back: they are the live collection's, or another backfill's \
-             when it is over"
-                .into()
+            format!(
+                "{rest} may still get records (--look-back {} days); ask for it again when that is over, unless the live \
+                 collection has it",
+                self.options.look_back
+            )
         };
         self.tell(format!("the backfill ends with {last} instead of {until}: {why}"));
     }
@@ -177,10 +179,10 @@ impl Collector {
             self.observer.warn(&format!("{from} to {until} is missing for good: {reason}"));
             state.gaps.push(Gap { from, until, reason });
             // Whoever begins with days that are long gone knows it; who lost them since then, or asks for them, does not.
-            self.report.lost = self.journal.existed;
+            self.report.new_gap = self.journal.existed;
         }
         if let Some((first, last)) = backfill {
-            self.report.lost |= state.gaps.iter().any(|gap| gap.from <= last && gap.until >= first);
+            self.report.new_gap |= state.gaps.iter().any(|gap| gap.from <= last && gap.until >= first);
         }
         if state.cursor <= until {
             state.cursor = until.plus(1);

@@ -41,7 +41,7 @@ pub struct Report {
     pub gaps: Vec<Gap>,
     /// Whether days are lost that this run was to collect: gaps found in it, and those of the days that a backfill is about.
     #[serde(skip)]
-    pub lost: bool,
+    pub new_gap: bool,
     /// Why the run ended early.
     pub stopped: Option<String>,
     /// Whether it ended early because its budget or Zoom's limit is used up: run again at once it would come no further.

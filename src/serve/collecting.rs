@@ -105,10 +105,10 @@ fn done(report: &Report) -> Answer {
     });
     let text = format!("collected {counts}");
     let done = Answer::done("what is new is collected", counts);
-    if report.windows_parked == 0 && !report.lost {
+    if report.windows_parked == 0 && !report.new_gap {
         return done.noted(Severity::Info, text);
     }
-    let days = report.parked.iter().chain(report.gaps.iter().filter(|_| report.lost));
+    let days = report.parked.iter().chain(report.gaps.iter().filter(|_| report.new_gap));
     let days: Vec<_> =
         days.take(10).map(|gap| format!("{} to {}: {}", gap.from, gap.until, gap.reason)).collect();
     done.noted(Severity::Warning, format!("{text}; parked or lost: {}", days.join("; ")))
