@@ -52,8 +52,7 @@ impl Collector {
         if let Some(past) = past {
             self.go_on(past).await?;
         }
-        // Windows that reach up to today fail with it: once is enough.
-        self.missing(live, untold.is_some().then_some(1)).await?;
+        self.missing(live, untold.is_some()).await?;
         match untold {
             Some(trouble) => return Err(Halt::Zoom(trouble)),
             None if live => self.last_hours().await?,
@@ -185,7 +184,8 @@ impl Collector {
     }
 
     /// Days never read whole, days that can be sealed, and the look-back.
-    async fn missing(&mut self, live: bool, tries: Option<usize>) -> Result<(), Halt> {
+    /// Where all is in `doubt`, since today cannot be read, each is asked for once, and none is parked.
+    async fn missing(&mut self, live: bool, doubt: bool) -> Result<(), Halt> {
         let full = self.options.full || plan::is_due(self.journal.state.full, self.now());
         let terms = Terms {
             now: self.now(),
@@ -195,13 +195,13 @@ impl Collector {
         };
         let mut days = plan::due(&self.journal.state, terms);
         days.retain(|day| !self.is_elsewhere(*day));
-        let before = self.zoom.counts.pages;
+        let (before, tries) = (self.zoom.counts.pages, doubt.then_some(1));
         let again = self.today().plus(-self.options.look_back);
         let mut todo: Vec<_> =
             plan::runs(&days, self.journal.state.span).into_iter().map(|run| (run, tries)).collect();
         todo.reverse();
         while let Some(((first, last), tries)) = todo.pop() {
-            let pieces = self.piece(first, last, tries).await;
+            let pieces = self.piece(first, last, tries, doubt).await;
             let outcome = pieces.map(|pieces| todo.extend(pieces.into_iter().map(|piece| (piece, Some(1)))));
             let left = todo.last().is_some_and(|((_, last), _)| *last >= again);
             // One that a budget ended counts too: the next run goes on with its window and does not begin it again.
@@ -223,6 +223,7 @@ impl Collector {
         first: Date,
         last: Date,
         tries: Option<usize>,
+        doubt: bool,
     ) -> Result<Vec<(Date, Date)>, Halt> {
         let window = plan::window(first, last, self.today(), self.journal.state.ahead);
         let ask = Ask { tries, ..Ask::of(window) };
@@ -243,7 +244,11 @@ impl Collector {
             let middle = first.plus(last.since(first) / 2);
             return Ok(vec![(first, middle), (middle.plus(1), last)]);
         }
-        self.park(first, trouble.message());
+        if doubt {
+            self.observer.detail(trouble.message());
+        } else {
+            self.park(first, trouble.message());
+        }
         Ok(Vec::new())
     }
 
