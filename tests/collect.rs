@@ -122,20 +122,24 @@ fn the_secret_may_lie_in_a_file() {
 
 #[test]
 fn the_recipes_state_is_taken_over_once() {
-    let world = world(100);
-    world.gcs.seed(
-        BUCKET,
-        STATE_KEY,
-        r#"{"cursor_date": "2023-11-15", "next_page_token": null, "updated_at": "2023-11-15T10:00:00"}"#,
-    );
-    world.collect(&[]).expect(0);
-    let since = at("2023-11-15T00:00:00Z");
-    assert_eq!(world.balance_since(By::Ours, since).missing, 0);
-    assert_eq!(world.balance(By::Ours).surplus, 0);
-    let objects = world.objects();
-    world.advance(15 * MINUTE);
-    world.collect(&[]).expect(0);
-    assert_eq!(world.objects(), objects);
+    // The function takes its key as it is.
+    for key in [STATE_KEY, "collector/cursor"] {
+        let world = world(100).with("STATE_KEY", key);
+        world.gcs.seed(
+            BUCKET,
+            key,
+            r#"{"cursor_date": "2023-11-15", "next_page_token": null, "updated_at": "2023-11-15T10:00:00"}"#,
+        );
+        let run = world.collect(&[]).expect(0);
+        assert!(run.said.contains("took over from the recipe's collector"), "{key}: {}", run.said);
+        let since = at("2023-11-15T00:00:00Z");
+        assert_eq!(world.balance_since(By::Ours, since).missing, 0);
+        assert_eq!(world.balance(By::Ours).surplus, 0);
+        let objects = world.objects();
+        world.advance(15 * MINUTE);
+        world.collect(&[]).expect(0);
+        assert_eq!(world.objects(), objects);
+    }
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
         }
         _ => None,
     };
-    let recipe = key.as_ref().and_then(|key| object(key).ok());
+    let recipe = key.as_ref().and_then(|key| exact(key));
     let chosen = match (&flags.state, &flags.to, &key) {
         (Some(url), ..) => Some(url),
         // Whoever says where to write does not mean the recipe's state elsewhere.
@@ -216,6 +216,12 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
         .or_else(|| Some((to.clone(), "state.json".to_owned())))
         .filter(|recipe| *recipe != (location.clone(), name.clone()));
     Some((to, name_prefix, StatePlace { location, name, recipe }))
+}
+
+/// The recipe's function takes its key as it is, whatever it ends in.
+fn exact(url: &str) -> Option<(Location, String)> {
+    let (directory, name) = url.rsplit_once('/')?;
+    Some((directory.parse().ok()?, name.to_owned())).filter(|(_, name)| !name.is_empty())
 }
 
 /// A place and the name of the state in it: `…/NAME.json`, or a directory.
