@@ -472,6 +472,27 @@ fn the_file_of_metrics_tells_of_a_run_that_failed_and_of_the_last_that_went_well
 }
 
 #[test]
+fn data_and_state_are_kept_apart_whichever_is_within_the_other() {
+    let world = World::of_files(NOW);
+    let root = world.directory.as_ref().unwrap().path();
+    fs::create_dir_all(root.join("logs")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(root.join("logs"), root.join("link")).unwrap();
+    let run = |to: &str, state: &str| {
+        let (to, state) = (world.place(to), world.place(state));
+        world.tell(&["collect", "--to", &to, "--state", &state])
+    };
+    run("logs/", "away/../logs/s.json").failed_saying(2, &["within the data", "logs/s.json"]);
+    #[cfg(unix)]
+    run("logs/", "link/s.json").failed_saying(2, &["within the data", "logs/s.json"]);
+    for within in ["state/state.work/", "state/manifests/a/", "state/backfill.work/"] {
+        run(within, "state/state.json").failed_saying(2, &["the state's own", "removed"]);
+    }
+    run("logs/manifests/", "logs/state.json").failed_saying(2, &["the state's own"]);
+    run("state/data/", "state/state.json").expect(0);
+}
+
+#[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);
     let none = world.tell(&["collect", "status"]);
