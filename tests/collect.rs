@@ -493,6 +493,26 @@ fn data_and_state_are_kept_apart_whichever_is_within_the_other() {
 }
 
 #[test]
+fn a_look_back_has_its_limit() {
+    world(10).collect(&["--look-back", "91d"]).failed_saying(2, &["--look-back", "90 days at most"]);
+    world(10).collect(&["--look-back", "90d"]).expect(0);
+}
+
+#[test]
+fn page_tokens_that_go_round_end_the_window() {
+    let world = world(10);
+    let page = |token: &str| {
+        let record = r#"{"time":"2023-11-16T11:00:00Z","operator":"a@duff.io","action":"Add"}"#;
+        Act::Answer(200, format!(r#"{{"next_page_token":"{token}","operation_logs":[{record}]}}"#))
+    };
+    for (nth, token) in [(3, "a"), (2, "b"), (1, "c")] {
+        world.zoom.rule(Only::pages(), When::Every(nth), page(token));
+    }
+    let run = world.collect(&["--since", "2d", "--deadline", "20s"]).expect(3);
+    assert!(run.said.contains("Zoom goes on without an end"), "{}", run.said);
+}
+
+#[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);
     let none = world.tell(&["collect", "status"]);
