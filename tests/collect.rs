@@ -513,6 +513,20 @@ fn page_tokens_that_go_round_end_the_window() {
 }
 
 #[test]
+fn flags_that_mean_nothing_are_refused() {
+    let world = world(10);
+    let days = ["backfill", "--from", "2023-10-01", "--until", "2023-10-02"];
+    for flag in ["--since=3d", "--full"] {
+        let run = world.tell(&[&["collect", flag], &days[..]].concat());
+        run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect backfill"]);
+    }
+    for flag in ["--dry-run", "--max-requests=3", "--deadline=3s", "--metrics=x"] {
+        let run = world.tell(&["collect", "status", flag]);
+        run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect status"]);
+    }
+}
+
+#[test]
 fn the_status_says_how_things_stand() {
     let world = world(100);
     let none = world.tell(&["collect", "status"]);

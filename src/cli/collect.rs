@@ -44,9 +44,9 @@ Exit codes: 0 done, 1 done but some days are parked or lost, 2 usage or missing 
 pub(super) struct Flags {
     #[command(subcommand)]
     deed: Option<Deed>,
-    /// Where a first run starts: a date, or so long ago
-    #[arg(long, value_name = "DATE|TIME", default_value = "30d")]
-    since: String,
+    /// Where a first run starts: a date, or so long ago [default: 30d]
+    #[arg(long, value_name = "DATE|TIME")]
+    since: Option<String>,
     /// Read all of the look-back again in this run, whatever it costs
     #[arg(long)]
     full: bool,
@@ -168,12 +168,15 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
 
 /// What a run is told by flags and the environment.
 fn options(flags: &Flags) -> Result<Options, Fault> {
+    if flags.deed.is_some() {
+        Flags::refuse("backfill", &[("--since", flags.since.is_some()), ("--full", flags.full)])?;
+    }
     let task = match &flags.deed {
         Some(Deed::Backfill { from, until }) if from > until => {
             return Err(Fault::Usage(format!("--from {from} is behind --until {until}")));
         }
         Some(Deed::Backfill { from, until }) => Task::Backfill { from: *from, until: *until },
-        _ => Task::Live { since: since(&flags.since)? },
+        _ => Task::Live { since: since(flags.since.as_deref().unwrap_or("30d"))? },
     };
     let settings = Settings {
         task: Some(task),
@@ -277,6 +280,17 @@ impl Flags {
 }
 
 fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
+    Flags::refuse(
+        "status",
+        &[
+            ("--since", flags.since.is_some()),
+            ("--full", flags.full),
+            ("--deadline", flags.deadline.is_some()),
+            ("--max-requests", flags.max_requests.is_some()),
+            ("--dry-run", flags.dry_run),
+            ("--metrics", flags.metrics.is_some()),
+        ],
+    )?;
     let (place, settings) = environment::state_place(&flags.settings)?;
     let now = clock::now()?.timestamp_millis();
     let found = runtime()?.block_on(crate::collect::status(&place, now, &settings))?;
