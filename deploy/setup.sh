@@ -113,6 +113,8 @@ fits --ingress "$ingress" 'internal|all' 'internal or all'
 fits --feed-service-account "$feed_service_account" '[^ ,:@]+@[^ ,:@]+' 'an address without serviceAccount:'
 # A feed that reads the data would take the state and the events for logs, and may delete them.
 case $state_key in "$prefix"*) trouble "--state-key $state_key lies within --prefix $prefix, where feeds read" ;; esac
+# Beside the state anything may be replaced or removed: no raw record may lie there.
+case $prefix in "${state_key%/*}/"*) trouble "--prefix $prefix lies within the directory of --state-key $state_key" ;; esac
 if [ "$output_bucket" = "$bucket" ]; then
     case $output_prefix in "$prefix"*) trouble "--output-prefix $output_prefix lies within --prefix $prefix" ;; esac
     case $prefix in "$output_prefix"*) trouble "--prefix $prefix lies within --output-prefix $output_prefix" ;; esac

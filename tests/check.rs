@@ -118,6 +118,33 @@ fn an_app_that_is_disabled_and_an_unknown_account_are_told() {
     fails(&account, 4, &["ZOOM_ACCOUNT_ID"]);
 }
 
+/// All that a run would end with, before it is run.
+#[test]
+fn what_the_state_names_is_looked_at_and_so_is_that_of_backfills() {
+    let world = world();
+    world.collect(&["--since", "2d"]).expect(0);
+    world.backfill(&["--from", "2023-11-01", "--until", "2023-11-10"]).expect(0);
+    let well = world.tell(&["check"]).expect(0);
+    assert!(well.said.contains("ok backfill state: "), "{}", well.said);
+    let whole = world.state();
+    let spoilt = |name: &str, part: &[&str]| {
+        world.gcs.seed(BUCKET, name, "torn");
+        fails(&world, 3, part);
+        world.gcs.seed(BUCKET, name, whole[name].clone());
+    };
+    spoilt("collector/backfill.json", &["backfill state", "collector/backfill.json"]);
+    spoilt("collector/state.lease", &["state: ", "collector/state.lease"]);
+    let list = whole.keys().find(|name| name.contains("state.work/seen/")).unwrap();
+    spoilt(list, &["state: ", list]);
+    let lease = r#"{"holder":{"run":"ff","pid":1,"place":"afar 1 2","started":"1"},"until":9000000000000}"#;
+    world.gcs.seed(BUCKET, "collector/state.lease", lease);
+    let held = world.tell(&["check"]).expect(0);
+    assert!(held.said.contains("another run is at work: process 1 on afar"), "{}", held.said);
+    world.gcs.seed(BUCKET, "collector/state.lease", whole["collector/state.lease"].clone());
+    world.advance(-3 * DAY);
+    fails(&world, 3, &["ahead of this machine's clock"]);
+}
+
 #[test]
 fn a_state_among_the_data_or_one_that_is_torn_is_told() {
     let among = world().with("STATE_KEY", "logs/state.json");

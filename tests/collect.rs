@@ -122,20 +122,24 @@ fn the_secret_may_lie_in_a_file() {
 
 #[test]
 fn the_recipes_state_is_taken_over_once() {
-    let world = world(100);
-    world.gcs.seed(
-        BUCKET,
-        STATE_KEY,
-        r#"{"cursor_date": "2023-11-15", "next_page_token": null, "updated_at": "2023-11-15T10:00:00"}"#,
-    );
-    world.collect(&[]).expect(0);
-    let since = at("2023-11-15T00:00:00Z");
-    assert_eq!(world.balance_since(By::Ours, since).missing, 0);
-    assert_eq!(world.balance(By::Ours).surplus, 0);
-    let objects = world.objects();
-    world.advance(15 * MINUTE);
-    world.collect(&[]).expect(0);
-    assert_eq!(world.objects(), objects);
+    // The function takes its key as it is.
+    for key in [STATE_KEY, "collector/cursor"] {
+        let world = world(100).with("STATE_KEY", key);
+        world.gcs.seed(
+            BUCKET,
+            key,
+            r#"{"cursor_date": "2023-11-15", "next_page_token": null, "updated_at": "2023-11-15T10:00:00"}"#,
+        );
+        let run = world.collect(&[]).expect(0);
+        assert!(run.said.contains("took over from the recipe's collector"), "{key}: {}", run.said);
+        let since = at("2023-11-15T00:00:00Z");
+        assert_eq!(world.balance_since(By::Ours, since).missing, 0);
+        assert_eq!(world.balance(By::Ours).surplus, 0);
+        let objects = world.objects();
+        world.advance(15 * MINUTE);
+        world.collect(&[]).expect(0);
+        assert_eq!(world.objects(), objects);
+    }
 }
 
 #[test]
@@ -211,6 +215,314 @@ fn a_backfill_has_a_cursor_of_its_own_and_stands_in_nobodys_way() {
         [["--from", "2023-11-10", "--until", "2023-11-09"], ["--from", "soon", "--until", "2023-11-09"]]
     {
         assert_eq!(world.backfill(&wrong).code, 2);
+    }
+}
+
+/// Some records of each of the last days.
+fn world_of(days: i64) -> World {
+    let world = World::new(NOW).with("PAGE_SIZE", "20");
+    let now = world.now();
+    world.zoom.add(spread(0, days.unsigned_abs() * 6, now - days * DAY..now));
+    world
+}
+
+/// A backfill over days of the live collection leaves them alone and says so; none is lost, and none comes twice.
+#[test]
+fn a_backfill_over_days_of_an_outage_leaves_them_to_the_live_collection() {
+    let world = world_of(20);
+    world.set(at("2023-11-05T12:00:00Z"));
+    world.collect(&["--since", "3d"]).expect(0);
+    world.set(at(NOW));
+    let run = world.backfill(&["--from", "2023-10-27", "--until", "2023-11-15"]).expect(0);
+    let told = run.summary["notes"].to_string();
+    assert!(told.contains("ends with 2023-11-01") && told.contains("since 2023-11-02"), "{told}");
+    assert!(run.said.contains("instead of 2023-11-15"), "{}", run.said);
+    world.collect(&[]).expect(0);
+    world.even();
+    let nothing = world.backfill(&["--from", "2023-11-02", "--until", "2023-11-15"]);
+    nothing
+        .failed_saying(2, &["--from 2023-11-02", "nothing is left", "since 2023-11-02", "live collection"]);
+}
+
+#[test]
+fn a_backfill_behind_a_first_run_that_a_budget_ended_leaves_its_days_alone() {
+    let world = world_of(20);
+    assert_eq!(world.collect(&["--since", "8d", "--max-requests", "3"]).code, 75);
+    world.backfill(&["--from", "2023-10-27", "--until", "2023-11-15"]).expect(0);
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn a_backfill_over_days_that_are_parked_leaves_them_to_the_live_collection() {
+    let world = world_of(20);
+    world.zoom.rule(Only::touching("2023-11-06"), When::Always, Act::Answer(500, "{}".into()));
+    assert_eq!(world.collect(&["--since", "14d", "--retries", "1"]).code, 1);
+    world.heal();
+    world.backfill(&["--from", "2023-10-27", "--until", "2023-11-10"]).expect(0);
+    world.advance(3 * HOUR);
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn a_backfill_without_look_back_leaves_the_open_days_to_the_live_collection() {
+    let world = world_of(10);
+    world.collect(&["--since", "3d"]).expect(0);
+    // Late, of a day that the live collection has not sealed.
+    let (from, until) = (at("2023-11-15T10:00:00Z"), at("2023-11-15T11:00:00Z"));
+    world.zoom.add(spread(900, 5, from..until));
+    world.backfill(&["--from", "2023-11-06", "--until", "2023-11-15", "--look-back", "0d"]).expect(0);
+    world.advance(6 * HOUR);
+    world.collect(&["--full"]).expect(0);
+    world.even();
+}
+
+#[test]
+fn a_live_collection_leaves_days_to_a_backfill_that_was_there_before_and_says_which_are_unread() {
+    let world = world_of(40);
+    let days = ["--from", "2023-10-10", "--until", "2023-11-13"];
+    let cut = world.backfill(&[&days[..], &["--max-requests", "4"]].concat());
+    assert_eq!(cut.code, 75, "{}", cut.said);
+    let run = world.collect(&["--since", "20d"]).expect(0);
+    assert!(run.summary["notes"].to_string().contains("run collect backfill again"), "{}", run.summary);
+    assert!(run.count("lag_seconds") > 3 * 86_400, "what nobody has read yet is behind: {}", run.summary);
+    assert_eq!(world.balance(By::Ours).surplus, 0);
+    world.backfill(&days).expect(0);
+    let run = world.collect(&[]).expect(0);
+    assert_eq!((run.summary["notes"].to_string().as_str(), run.count("lag_seconds")), ("[]", 0));
+    let held = world.balance_since(By::Ours, at("2023-10-10T00:00:00Z"));
+    assert_eq!((held.missing, world.balance(By::Ours).surplus), (0, 0), "{held:?}");
+}
+
+#[test]
+fn a_backfill_of_days_that_zoom_has_no_more_says_so_and_exits_1() {
+    let world = world_of(5);
+    for _ in 0..2 {
+        let run = world.backfill(&["--from", "2023-01-01", "--until", "2023-02-01"]).expect(1);
+        assert!(run.summary["gaps"].to_string().contains("180 days"), "{}", run.summary);
+    }
+}
+
+/// Puts what stands beside the state in its place, as the message about a torn one says.
+fn put_back(world: &World) {
+    let at = world.directory.as_ref().unwrap().path().join("state");
+    fs::copy(at.join("state.previous.json"), at.join("state.json")).unwrap();
+}
+
+/// So many records of the hour that begins now, which is over then.
+fn an_hour(world: &World, first: u64, count: u64) {
+    let now = world.now();
+    world.zoom.add(spread(first, count, now..now + HOUR));
+    world.advance(HOUR);
+}
+
+#[test]
+fn a_state_that_is_put_back_from_its_copy_goes_on_and_misses_nothing() {
+    for runs in [1, 2, 3] {
+        let world = World::of_files(NOW);
+        world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
+        world.collect(&["--since", "2d"]).expect(0);
+        for run in 0..runs {
+            an_hour(&world, 100 + run * 10, 5);
+            world.collect(&[]).expect(0);
+        }
+        put_back(&world);
+        an_hour(&world, 500, 5);
+        let (to, state) = (world.place("logs/"), world.place("state/"));
+        world.tell(&["check", "--to", &to, "--state", &state]).expect(0);
+        for _ in 0..2 {
+            world.collect(&[]).expect(0);
+        }
+        let balance = world.balance(By::Ours);
+        assert!(balance.missing == 0 && balance.surplus <= 5, "what came since the copy: {balance:?}");
+    }
+}
+
+#[test]
+fn without_its_state_a_collection_begins_anew_on_the_same_day() {
+    let world = World::of_files(NOW);
+    world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
+    world.collect(&["--since", "2d"]).expect(0);
+    fs::remove_file(world.directory.as_ref().unwrap().path().join("state/state.json")).unwrap();
+    an_hour(&world, 100, 5);
+    for _ in 0..2 {
+        world.collect(&["--since", "2d"]).expect(0);
+    }
+    assert_eq!(world.balance(By::Ours).missing, 0);
+}
+
+#[test]
+fn a_first_day_that_is_to_come_is_refused() {
+    let world = world(10);
+    world.collect(&["--since", "2023-11-17"]).failed_saying(2, &["--since 2023-11-17", "2023-11-16", "UTC"]);
+    assert!(world.state().is_empty());
+    world.collect(&["--since", "2023-11-16"]).expect(0);
+}
+
+#[test]
+fn a_state_that_is_ahead_of_the_clock_ends_the_run_until_the_clock_is_right_again() {
+    let world = world(40);
+    world.collect(&["--since", "5d"]).expect(0);
+    let before = world.now();
+    world.advance(5 * DAY);
+    world.collect(&[]).expect(0);
+    let state = world.state();
+    world.set(before + HOUR);
+    let words = ["collector/state.json", "ahead of this machine's clock", "2023-11-21T12", "2023-11-16T13"];
+    world.collect(&[]).failed_saying(3, &words);
+    assert_eq!(world.state()[STATE_KEY], state[STATE_KEY]);
+    // The copy before it is of the time when the clock was right.
+    world.gcs.seed(BUCKET, STATE_KEY, state["collector/state.previous.json"].clone());
+    world.collect(&[]).expect(0);
+    world.even();
+    // An hour is what a clock may be put back by.
+    world.advance(-HOUR);
+    world.collect(&[]).expect(0);
+}
+
+#[test]
+fn a_cursor_of_the_recipe_that_is_to_come_ends_the_run() {
+    let world = world(10);
+    world.gcs.seed(BUCKET, STATE_KEY, r#"{"cursor_date": "2042-01-01", "next_page_token": null}"#);
+    world
+        .collect(&[])
+        .failed_saying(3, &["collector/state.json", "ahead of this machine's clock", "cursor_date"]);
+    assert!(world.objects().is_empty());
+}
+
+#[test]
+fn tokens_that_another_run_keeps_ending_are_renewed_as_long_as_pages_come() {
+    let world = world(200).with("PAGE_SIZE", "20");
+    for nth in [3, 4, 5] {
+        world.zoom.pages_fail(When::Nth(nth), Act::Unauthorized);
+    }
+    world.collect(&[]).expect(0);
+    world.even();
+    // Where it never ends the run does, with its progress saved; where none was ever good, the credentials are not.
+    an_hour(&world, 500, 100);
+    world.zoom.pages_fail(When::After(2), Act::Unauthorized);
+    let run = world.collect(&["--retries", "2"]).expect(75);
+    assert!(
+        run.summary["stopped"].to_string().contains("a new token may end the old one"),
+        "{}",
+        run.summary
+    );
+    assert_eq!(run.count("windows_parked"), 0);
+    world.zoom.pages_fail(When::Always, Act::Unauthorized);
+    world.collect(&[]).expect(4);
+    world.heal();
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn a_today_that_cannot_be_read_keeps_no_other_day_waiting() {
+    let world = world_of(10);
+    let today = at("2023-11-16T00:00:00Z");
+    world.zoom.rule(Only::touching("2023-11-16"), When::Always, Act::Answer(500, "{}".into()));
+    let run = world.collect(&["--since", "10d", "--retries", "1"]).expect(75);
+    assert!(run.summary["stopped"].to_string().contains("HTTP 500"), "{}", run.summary);
+    assert_eq!(run.count("windows_parked"), 0, "it may be all of Zoom");
+    let held = world.balance(By::Ours);
+    let of_today = world.balance_since(By::Ours, today).expected;
+    assert!(held.missing == of_today && of_today > 0, "{held:?} {of_today}");
+    world.heal();
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn one_day_that_cannot_be_read_costs_no_record_of_its_neighbours() {
+    let world = world_of(12);
+    world.zoom.rule(Only::touching("2023-11-10"), When::Always, Act::Answer(500, "{}".into()));
+    world.collect(&["--since", "11d", "--retries", "1"]).expect(1);
+    let held = world.balance_since(By::Ours, at("2023-11-05T00:00:00Z"));
+    assert!((1..=8).contains(&held.missing), "one day's: {held:?}");
+    world.heal();
+    world.advance(2 * HOUR);
+    world.collect(&[]).expect(0);
+    assert_eq!(world.balance_since(By::Ours, at("2023-11-05T00:00:00Z")).missing, 0);
+    assert_eq!(world.balance(By::Ours).surplus, 0);
+}
+
+#[test]
+fn the_file_of_metrics_tells_of_a_run_that_failed_and_of_the_last_that_went_well() {
+    let world = world(30);
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("collect.prom");
+    let argument = format!("--metrics={}", file.display());
+    let told = || fs::read_to_string(&file).unwrap();
+    world.collect(&[&argument]).expect(0);
+    let well = told();
+    let success = format!("zoom_udm_collect_last_success_timestamp_seconds {}\n", world.now());
+    assert!(well.contains(&success) && well.contains("zoom_udm_collect_failed 0\n"), "{well}");
+    assert!(well.contains("zoom_udm_collect_records_written 30\n"), "{well}");
+    world.advance(DAY);
+    world.zoom.manners(|manners| manners.scope = false);
+    world.collect(&[&argument]).expect(4);
+    let failed = told();
+    assert!(failed.contains(&success) && failed.contains("zoom_udm_collect_failed 1\n"), "{failed}");
+    assert!(failed.contains("zoom_udm_collect_records_written 0\n"), "{failed}");
+    // A run that ends before it has counts leaves those of the one before.
+    world.gcs.seed(BUCKET, STATE_KEY, "torn");
+    world.collect(&[&argument]).expect(3);
+    assert_eq!(told(), failed);
+    assert_eq!(fs::read_dir(at.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn data_and_state_are_kept_apart_whichever_is_within_the_other() {
+    let world = World::of_files(NOW);
+    let root = world.directory.as_ref().unwrap().path();
+    fs::create_dir_all(root.join("logs")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(root.join("logs"), root.join("link")).unwrap();
+    let run = |to: &str, state: &str| {
+        let (to, state) = (world.place(to), world.place(state));
+        world.tell(&["collect", "--to", &to, "--state", &state])
+    };
+    run("logs/", "away/../logs/s.json").failed_saying(2, &["within the data", "logs/s.json"]);
+    #[cfg(unix)]
+    run("logs/", "link/s.json").failed_saying(2, &["within the data", "logs/s.json"]);
+    for within in ["state/state.work/", "state/manifests/a/", "state/backfill.work/"] {
+        run(within, "state/state.json").failed_saying(2, &["the state's own", "removed"]);
+    }
+    run("logs/manifests/", "logs/state.json").failed_saying(2, &["the state's own"]);
+    run("state/data/", "state/state.json").expect(0);
+}
+
+#[test]
+fn a_look_back_has_its_limit() {
+    world(10).collect(&["--look-back", "91d"]).failed_saying(2, &["--look-back", "90 days at most"]);
+    world(10).collect(&["--look-back", "90d"]).expect(0);
+}
+
+#[test]
+fn page_tokens_that_go_round_end_the_window() {
+    let world = world(10);
+    let page = |token: &str| {
+        let record = r#"{"time":"2023-11-16T11:00:00Z","operator":"a@duff.io","action":"Add"}"#;
+        Act::Answer(200, format!(r#"{{"next_page_token":"{token}","operation_logs":[{record}]}}"#))
+    };
+    for (nth, token) in [(3, "a"), (2, "b"), (1, "c")] {
+        world.zoom.rule(Only::pages(), When::Every(nth), page(token));
+    }
+    let run = world.collect(&["--since", "2d", "--deadline", "20s"]).expect(3);
+    assert!(run.said.contains("Zoom goes on without an end"), "{}", run.said);
+}
+
+#[test]
+fn flags_that_mean_nothing_are_refused() {
+    let world = world(10);
+    let days = ["backfill", "--from", "2023-10-01", "--until", "2023-10-02"];
+    for flag in ["--since=3d", "--full"] {
+        let run = world.tell(&[&["collect", flag], &days[..]].concat());
+        run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect backfill"]);
+    }
+    for flag in ["--dry-run", "--max-requests=3", "--deadline=3s", "--metrics=x"] {
+        let run = world.tell(&["collect", "status", flag]);
+        run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect status"]);
     }
 }
 

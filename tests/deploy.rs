@@ -220,6 +220,9 @@ fn all_that_is_missing_or_wrong_is_named_at_once() {
     }
     let wrong = [&NEEDED[..], &["--tasks=17", "--state-key=zoom/operationlogs/state.json", "--ingress=some"]]
         .concat();
+    let above = cloud.run(&[&NEEDED[..], &["--state-key=zoom/state.json"]].concat(), &[], "");
+    let told = "--prefix zoom/operationlogs/ lies within the directory of --state-key zoom/state.json";
+    assert!(above.code == 2 && above.stderr.contains(told), "{}", above.stderr);
     let ran = cloud.run(&wrong, &[("ZOOM_CLIENT_SECRET_FILE", "/nonexistent")], "");
     assert_eq!(ran.code, 2);
     for flag in [

@@ -224,6 +224,12 @@ fn a_budget_or_zoom_s_limit_is_no_reason_to_repeat_a_run_at_once() {
     assert!(server.metric("zoom_udm_zoom_throttled_total") > 0.0, "that limit counts, too");
     drop(server);
     world.heal();
+    // A Zoom that asks to be left alone for a while is passing trouble.
+    world.zoom.pages_fail(When::Always, Act::Busy(120));
+    let server = collector(&world, "");
+    server.push("/collect", &push).expect(503, "again");
+    drop(server);
+    world.heal();
     // A deadline is another matter: there may be time the next time.
     world.zoom.lock().manners.latency = Some(Duration::from_millis(100));
     let server = collector(&world, "--deadline 300ms");

@@ -45,6 +45,11 @@ variable "state_key" {
     condition     = !startswith(var.state_key, var.prefix)
     error_message = "The state must not lie where a feed reads, and may delete."
   }
+
+  validation {
+    condition     = !startswith(var.prefix, "${dirname(var.state_key)}/")
+    error_message = "The data must not lie within the state's directory: anything may be replaced or removed there."
+  }
 }
 
 variable "output_bucket" {

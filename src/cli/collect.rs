@@ -3,14 +3,14 @@
 use super::environment::{self, Deed as Settings};
 use super::ingest::duration;
 use super::report::{self, SummaryFormat};
-use super::{Exit, Fault, clock, environment::days, feed, print, print_json, signal};
+use super::{Exit, Fault, clock, environment::days, feed, metrics, print, print_json, signal};
 use crate::collect::{Date, Observer, Options, Report, Status, Task};
 use crate::terminal;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Collect Zoom's operation logs into a bucket or directory, every record exactly once
@@ -38,7 +38,8 @@ Environment:
                                     silent [30]
   ZOOM_API_BASE, ZOOM_TOKEN_URL     other addresses, as for government
                                     accounts
-  HTTPS_PROXY, NO_PROXY             as usual
+  HTTPS_PROXY, NO_PROXY             as usual; no proxy for what is on this
+                                    machine
   ZOOM_UDM_LOG                      what is logged
 
 Examples:
@@ -54,9 +55,9 @@ permission, 5 another run is at work, 75 stopped early with progress saved"
 pub(super) struct Flags {
     #[command(subcommand)]
     deed: Option<Deed>,
-    /// Where a first run starts: a date, or so long ago
-    #[arg(long, value_name = "DATE|TIME", default_value = "30d")]
-    since: String,
+    /// Where a first run starts: a date, or so long ago [default: 30d]
+    #[arg(long, value_name = "DATE|TIME")]
+    since: Option<String>,
     /// Read all of the look-back again in this run, whatever it costs
     #[arg(long)]
     full: bool,
@@ -117,6 +118,8 @@ enum Format {
 pub(super) struct Voice {
     trace: bool,
     terminal: bool,
+    /// What the run came to.
+    report: Mutex<Option<Report>>,
 }
 
 impl Voice {
@@ -125,7 +128,7 @@ impl Voice {
         if !terminal {
             feed::log_as_json();
         }
-        Arc::new(Self { trace, terminal })
+        Arc::new(Self { trace, terminal, report: Mutex::default() })
     }
 }
 
@@ -145,6 +148,10 @@ impl Observer for Voice {
             tracing::debug!("{message}");
         }
     }
+
+    fn ended(&self, report: &Report) {
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
+    }
 }
 
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
@@ -158,28 +165,37 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     }
     let options = options(flags)?;
     let voice = Voice::new(flags.settings.trace_http);
+    let observer = Arc::clone(&voice) as Arc<dyn Observer>;
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         signal::stop_at_signals(&options.stop.notify, &options.stop.flag);
-        crate::collect::run(options, voice).await
+        crate::collect::run(options, observer).await
     });
     runtime.shutdown_background();
-    let report = outcome?;
     if let Some(path) = &flags.metrics {
-        write_metrics(path, &report)?;
+        let report = voice.report.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let written = metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp());
+        // What ended the run matters more.
+        if outcome.is_ok() {
+            written?;
+        }
     }
+    let report = outcome?;
     summary(&report, flags.dry_run, flags.summary);
     Ok(exit(&report))
 }
 
 /// What a run is told by flags and the environment.
 fn options(flags: &Flags) -> Result<Options, Fault> {
+    if flags.deed.is_some() {
+        Flags::refuse("backfill", &[("--since", flags.since.is_some()), ("--full", flags.full)])?;
+    }
     let task = match &flags.deed {
         Some(Deed::Backfill { from, until }) if from > until => {
             return Err(Fault::Usage(format!("--from {from} is behind --until {until}")));
         }
         Some(Deed::Backfill { from, until }) => Task::Backfill { from: *from, until: *until },
-        _ => Task::Live { since: since(&flags.since)? },
+        _ => Task::Live { since: since(flags.since.as_deref().unwrap_or("30d"))? },
     };
     let settings = Settings {
         task: Some(task),
@@ -212,15 +228,20 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
-/// A date, or a duration before now.
+/// A date up to today, or a duration before now.
 pub(super) fn since(text: &str) -> Result<Date, Fault> {
-    if let Ok(date) = text.parse() {
-        return Ok(date);
+    let today = Date::of(clock::now()?.timestamp_millis());
+    match text.parse::<Date>() {
+        Ok(date) if date > today => {
+            return Err(Fault::Usage(format!("--since {date} is to come: it is {today}, as days of UTC go")));
+        }
+        Ok(date) => return Ok(date),
+        Err(_) => {}
     }
     let ago = duration(text).map_err(|_| {
         Fault::Usage(format!("--since {text:?}: expected a date like 2024-01-31 or a time like 30d or 12h"))
     })?;
-    Ok(Date::of(clock::now()?.timestamp_millis()).plus(-days(ago)))
+    Ok(today.plus(-days(ago)))
 }
 
 fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
@@ -265,32 +286,30 @@ fn as_text(report: &Report, dry_run: bool) -> String {
     text
 }
 
-fn write_metrics(path: &Path, report: &Report) -> Result<(), Fault> {
-    let mut text = String::new();
-    let parked = report.windows_parked;
-    for (name, kind, value) in [
-        ("records_read", "counter", report.records_read),
-        ("records_written", "counter", report.records_written),
-        ("duplicates_suppressed", "counter", report.duplicates_suppressed),
-        ("late", "counter", report.late),
-        ("objects_written", "counter", report.objects_written),
-        ("requests", "counter", report.requests),
-        ("token_requests", "counter", report.token_requests),
-        ("throttled", "counter", report.throttled),
-        ("windows_parked", "gauge", parked),
-        ("gaps", "gauge", report.gaps.len() as u64),
-        ("state_bytes", "gauge", report.state_bytes),
-        ("lag_seconds", "gauge", u64::try_from(report.lag_seconds).unwrap_or(0)),
-        ("stopped", "gauge", u64::from(report.stopped.is_some())),
-    ] {
-        let _ = writeln!(text, "# TYPE zoom_udm_collect_{name} {kind}\nzoom_udm_collect_{name} {value}");
+impl Flags {
+    /// Refuses flags that were given and mean nothing to a deed.
+    fn refuse(deed: &str, flags: &[(&str, bool)]) -> Result<(), Fault> {
+        match flags.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                Err(Fault::Usage(format!("{flag} means nothing to collect {deed}; leave it out")))
+            }
+            None => Ok(()),
+        }
     }
-    let written = std::fs::write(path, text);
-    Ok(written
-        .map_err(|error| anyhow::Error::from(error).context(format!("--metrics {}", path.display())))?)
 }
 
 fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
+    Flags::refuse(
+        "status",
+        &[
+            ("--since", flags.since.is_some()),
+            ("--full", flags.full),
+            ("--deadline", flags.deadline.is_some()),
+            ("--max-requests", flags.max_requests.is_some()),
+            ("--dry-run", flags.dry_run),
+            ("--metrics", flags.metrics.is_some()),
+        ],
+    )?;
     let (place, settings) = environment::state_place(&flags.settings)?;
     let now = clock::now()?.timestamp_millis();
     let found = runtime()?.block_on(crate::collect::status(&place, now, &settings))?;

@@ -10,7 +10,7 @@ use crate::host::is_here;
 use crate::store::{Location, Settings};
 use clap::Args;
 use reqwest::Url;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 /// Flags that every deed of the collector knows.
@@ -41,6 +41,9 @@ pub(super) struct SettingFlags {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = lease, global = true)]
     lease: Duration,
 }
+
+/// Zoom keeps 180 days: a day is to be sealed long before it is gone.
+const LONGEST_LOOK_BACK: i64 = 90;
 
 /// What a deed adds to the flags.
 pub(super) struct Deed {
@@ -98,8 +101,12 @@ pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Faul
     let (Some((to, name_prefix, state)), Some(account)) = (places, account) else {
         return Err(Fault::Usage("settings are missing".into()));
     };
-    if !flags.state_in_data_prefix {
-        apart(&to, &name_prefix, &state)?;
+    apart(&to, &name_prefix, &state, flags.state_in_data_prefix)?;
+    let look_back = days(flags.look_back);
+    if look_back > LONGEST_LOOK_BACK {
+        return Err(Fault::Usage(format!(
+            "--look-back of {look_back} days: expected {LONGEST_LOOK_BACK} days at most; each is read again and again"
+        )));
     }
     let today = Date::of(now.timestamp_millis());
     Ok(Options {
@@ -108,7 +115,7 @@ pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Faul
         state,
         account,
         task: deed.task.unwrap_or(Task::Live { since: today.plus(-30) }),
-        look_back: days(flags.look_back),
+        look_back,
         page_size,
         timeout,
         patience: Patience {
@@ -201,7 +208,7 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
         }
         _ => None,
     };
-    let recipe = key.as_ref().and_then(|key| object(key).ok());
+    let recipe = key.as_ref().and_then(|key| exact(key));
     let chosen = match (&flags.state, &flags.to, &key) {
         (Some(url), ..) => Some(url),
         // Whoever says where to write does not mean the recipe's state elsewhere.
@@ -218,6 +225,12 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
     Some((to, name_prefix, StatePlace { location, name, recipe }))
 }
 
+/// The recipe's function takes its key as it is, whatever it ends in.
+fn exact(url: &str) -> Option<(Location, String)> {
+    let (directory, name) = url.rsplit_once('/')?;
+    Some((directory.parse().ok()?, name.to_owned())).filter(|(_, name)| !name.is_empty())
+}
+
 /// A place and the name of the state in it: `…/NAME.json`, or a directory.
 pub(super) fn object(url: &str) -> Result<(Location, String), String> {
     let named = |name: &str| Path::new(name).extension().is_some_and(|end| end == "json");
@@ -227,18 +240,49 @@ pub(super) fn object(url: &str) -> Result<(Location, String), String> {
     }
 }
 
-/// The state must not lie where the feed reads.
-fn apart(to: &Location, name_prefix: &str, state: &StatePlace) -> Result<(), Fault> {
-    let (data, own) = (format!("{to}{name_prefix}"), state.location.url(&state.name));
-    if !own.starts_with(&data) {
-        return Ok(());
+/// What is the state's own must not lie where the feed reads, nor the data where the state's leftovers are swept away.
+fn apart(to: &Location, name_prefix: &str, state: &StatePlace, may_be_within: bool) -> Result<(), Fault> {
+    let (data, place) = (format!("{}{name_prefix}", cleaned(to)), cleaned(&state.location));
+    let stem = state.name.strip_suffix(".json").unwrap_or(&state.name);
+    let own: Vec<_> = [stem, "backfill"]
+        .into_iter()
+        .flat_map(|stem| [".json", ".previous.json", ".lease", ".work/"].map(|end| format!("{stem}{end}")))
+        .chain(["manifests/".to_owned()])
+        .map(|name| place.url(&name))
+        .collect();
+    if let Some(own) = own.iter().find(|own| own.ends_with('/') && data.starts_with(*own)) {
+        return Err(Fault::Usage(format!(
+            "the data {data} lie within {own}, which is the state's own: what the state does not know of is removed there. \
+             Set STATE_KEY or --state to another place (such as {}state.json)",
+            to.beside(".state")
+        )));
     }
+    let Some(own) = own.iter().find(|own| own.starts_with(&data)).filter(|_| !may_be_within) else {
+        return Ok(());
+    };
     Err(Fault::Usage(format!(
         "the state {own} lies within the data {data}: a feed that reads the data would take the state for logs each time \
          it changes, and with \"Delete transferred files\" remove it, and with it the memory of what was written. Set \
          STATE_KEY or --state to another place (such as {}state.json), or say --state-in-data-prefix",
         to.beside(".state")
     )))
+}
+
+/// A place by its one name: links followed as far as there is something, `..` resolved.
+fn cleaned(location: &Location) -> Location {
+    let Location::File(path) = location else { return location.clone() };
+    let real = path.ancestors().find_map(|known| {
+        let real = known.canonicalize().ok()?;
+        Some(real.join(path.strip_prefix(known).ok()?))
+    });
+    let mut clean = PathBuf::new();
+    for part in real.as_ref().unwrap_or(path).components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    Location::File(clean)
 }
 
 fn account(troubles: &mut Troubles) -> Option<Account> {

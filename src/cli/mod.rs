@@ -19,6 +19,8 @@ mod inputs;
 mod ledger;
 mod manual;
 mod mapping;
+#[cfg(feature = "gcs")]
+mod metrics;
 mod normalize;
 mod output;
 #[cfg(all(any(test, fuzzing), feature = "serve"))]
@@ -45,8 +47,8 @@ Exit codes:
   3   input or output failed
   4   credentials are missing, or permission is refused
   5   another run holds the ledger or the state
-  75  stopped early (signal, deadline, budget or limit) with progress saved:
-      run again";
+  75  stopped early (signal, deadline, budget, limit or passing trouble) with
+      progress saved: run again";
 
 /// The version, and of a release the commit: see `build.rs`.
 const VERSION: &str = env!("ZOOM_UDM_VERSION");

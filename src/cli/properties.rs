@@ -47,7 +47,10 @@ fn times(text: &str) {
     if let Ok(date) = text.parse::<Date>() {
         assert_eq!(date.to_string(), text);
         assert_eq!(date.to_string().parse(), Ok(date));
-        assert!(collect::since(text).is_ok());
+        match collect::since(text) {
+            Ok(since) => assert_eq!(since, date),
+            Err(fault) => usage(&fault, "is to come"),
+        }
     }
     if let Err(fault) = default_time(text) {
         usage(&fault, "--default-time");

@@ -62,11 +62,12 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// A manifest, to be written as objects are.
-    pub(crate) fn manifest(name: &str, bytes: Vec<u8>) -> Self {
+    /// A manifest, to be written as objects are. Its content is part of its name: a state that is put back counts anew from
+    /// where it was, and other manifests stand there.
+    pub(crate) fn manifest(stem: &str, bytes: Vec<u8>) -> Self {
         let sha256 = crate::store::hex(&Sha256::digest(&bytes));
         Self {
-            name: name.to_owned(),
+            name: format!("{stem}-{}.json.gz", &sha256[..16]),
             bytes: bytes.into(),
             sha256,
             records: 0,

@@ -1,11 +1,10 @@
 //! Whether everything is set up: each question on its own, with what to do where the answer is no.
 
-use super::journal::state_name;
-use super::options::Options;
+use super::journal::{BACKFILL, Journal, state_name};
+use super::options::{Options, Task};
 use super::plan;
-use super::state::decode;
 use super::zoom::{CLASSIC_SCOPE, SCOPE, Trouble, Window, Zoom, scope_cure};
-use super::{Date, Error, Observer};
+use super::{Date, Error, Observer, Quiet};
 use crate::store::{self, Payload, Store};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -36,7 +35,7 @@ pub struct Wrong {
 pub async fn check(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
     let mut findings = zoom(options, observer).await?;
     findings.extend(bucket(options).await);
-    findings.push(state(options).await);
+    findings.extend(state(options).await);
     Ok(findings)
 }
 
@@ -197,29 +196,55 @@ async fn swap(store: &Store) -> Result<bool, store::Error> {
     deleted.map(|()| swapped)
 }
 
-async fn state(options: &Options) -> Finding {
-    let name = "state";
+/// The state of the live collection, and that of backfills where there is one.
+async fn state(options: &Options) -> Vec<Finding> {
     let store = match Store::open(&options.state.location, &options.retry).await {
         Ok(store) => store,
-        Err(error) => return finding(name, Err(of_store(&error, WRITE))),
+        Err(error) => return vec![finding("state", Err(of_store(&error, WRITE)))],
     };
-    let object = state_name(options);
-    let url = store.location().url(&object);
-    finding(
-        name,
-        match store.read(&object).await {
-            Ok(None) => Ok(format!(
-                "{url} is made by the first run, which collects the last {} days at most",
-                plan::KEPT
-            )),
-            Ok(Some((bytes, _))) => match decode(&bytes) {
-                Ok(_) => Ok(format!("{url} can be read")),
-                Err(why) => Err(Wrong {
-                    text: format!("{url}: {why}; restore it from the copy beside it"),
-                    access: false,
-                }),
-            },
-            Err(error) => Err(of_store(&error, WRITE)),
-        },
-    )
+    let today = Date::of(options.clock.now());
+    let backfill = Options { task: Task::Backfill { from: today, until: today }, ..options.clone() };
+    let mut findings = vec![finding("state", look(options, &store).await.map_err(|error| of_run(&error)))];
+    match store.read(BACKFILL).await {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            let looked = look(&backfill, &store).await.map_err(|error| of_run(&error));
+            findings.push(finding("backfill state", looked));
+        }
+        Err(error) => findings.push(finding("backfill state", Err(of_store(&error, WRITE)))),
+    }
+    findings
+}
+
+/// Reads what a run of this task would read before it asks for pages, and what it might.
+async fn look(options: &Options, store: &Store) -> Result<String, Error> {
+    let options = Options { dry_run: true, ..options.clone() };
+    let today = Date::of(options.clock.now());
+    let stores = (store.clone(), store.clone());
+    let journal = Journal::open(&options, stores, Arc::new(Quiet), today).await?;
+    journal.verify().await?;
+    let url = store.location().url(&state_name(&options));
+    let mut text = match (journal.existed, journal.is_new) {
+        (true, true) => {
+            format!("{url} is made by the first run, which takes over from the recipe's collector")
+        }
+        (true, false) => format!("{url} and what it names can be read"),
+        _ => format!(
+            "{url} is made by the first run, which collects the last 30 days or what --since says; Zoom keeps {}",
+            plan::KEPT
+        ),
+    };
+    if let Some(held) = journal.held_by_another().await? {
+        text.push_str(&format!("; {held}"));
+    }
+    Ok(text)
+}
+
+fn of_run(error: &Error) -> Wrong {
+    let text = match error {
+        Error::Access(why) => format!("{why}; {WRITE}"),
+        Error::Store(why) => format!("{why}; check the network and STORAGE_EMULATOR_HOST, and try again"),
+        other => other.to_string(),
+    };
+    Wrong { text, access: matches!(error, Error::Access(_)) }
 }

@@ -58,7 +58,7 @@ pub(crate) struct Collector {
     pub(crate) pass: u32,
     pub(crate) seen: HashMap<Slot, Seen>,
     pub(crate) batch: Batch,
-    /// Days that the other kind of run sees to.
+    /// Days that backfills see to.
     pub(crate) elsewhere: Vec<(Date, Date)>,
     pub(crate) flushed: Instant,
     /// Up to this time everything had been read when the run began.
@@ -104,7 +104,12 @@ impl Collector {
         day >= state.cursor
             && state.until.is_none_or(|until| day <= until)
             && !state.days.get(&day).is_some_and(|known| known.sealed)
-            && !self.elsewhere.iter().any(|(first, last)| (*first..=*last).contains(&day))
+            && !self.is_elsewhere(day)
+    }
+
+    /// Whether a backfill sees to the day.
+    pub(crate) fn is_elsewhere(&self, day: Date) -> bool {
+        self.elsewhere.iter().any(|(first, last)| (*first..=*last).contains(&day))
     }
 
     /// Takes what is new of a page into the batch.

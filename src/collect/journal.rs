@@ -6,6 +6,8 @@
 //! happened. Killed behind it, the next run does (3) and (4): from the same bytes, under the same names. A run that was
 //! thought dead fails at (2), since the state is not the one that it read.
 
+mod left;
+
 use super::batch::Object;
 use super::date::{Date, instant};
 use super::options::{Options, Task};
@@ -16,7 +18,6 @@ use crate::clock::{Clock, millis};
 use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::{Payload, Put, Store, Version};
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub(crate) struct Journal {
     written: bool,
     /// Whether there was a state, of ours or of the recipe.
     pub(crate) existed: bool,
+    /// Whether the state begins with this run.
+    pub(crate) is_new: bool,
     pub(crate) state: State,
 }
 
@@ -82,6 +85,7 @@ impl Journal {
             standing: None,
             written: false,
             existed: false,
+            is_new: true,
             state: State::new(lineage(options, began), began),
             name,
             store,
@@ -100,7 +104,9 @@ impl Journal {
     async fn load(&mut self, options: &Options) -> Result<(), Error> {
         let found = match self.store.read(&self.name).await? {
             Some((bytes, version)) => {
-                let found = self.understood(&self.store.location().url(&self.name), &bytes)?;
+                let url = self.store.location().url(&self.name);
+                let found = self.understood(&url, &bytes)?;
+                self.not_ahead(&url, &found, options)?;
                 self.standing = Some((bytes, version));
                 Some(found)
             }
@@ -108,7 +114,7 @@ impl Journal {
         };
         self.existed = found.is_some();
         match found {
-            Some(Standing::Ours(state)) => self.state = *state,
+            Some(Standing::Ours(state)) => (self.state, self.is_new) = (*state, false),
             Some(Standing::Recipe(recipe)) => self.take_over(recipe.cursor_date, options.look_back),
             None => {}
         }
@@ -116,13 +122,34 @@ impl Journal {
     }
 
     fn understood(&self, url: &str, bytes: &[u8]) -> Result<Standing, Error> {
-        decode(bytes).map_err(|why| {
-            Error::Damaged(format!(
-                "{url}: {why}; it was left as it is, and nothing was collected. The copy before it is {}: put it in its \
-                 place, and at most what was written since then comes once more",
-                self.store.location().url(&self.previous())
-            ))
-        })
+        decode(bytes).map_err(|why| self.unusable(url, &why))
+    }
+
+    fn unusable(&self, url: &str, why: &str) -> Error {
+        Error::Damaged(format!(
+            "{url}: {why}; it was left as it is, and nothing was collected. The copy before it is {}: put it in its place, \
+             and at most what was written since then comes once more",
+            self.store.location().url(&self.previous())
+        ))
+    }
+
+    /// Refuses a state of the live collection that was written under a clock that was ahead, or this one is behind.
+    fn not_ahead(&self, url: &str, found: &Standing, options: &Options) -> Result<(), Error> {
+        let now = self.clock.now();
+        match (found, options.task) {
+            (Standing::Ours(state), Task::Live { .. }) => match state.ahead(now) {
+                Some(why) => Err(self.unusable(url, &format!("{why}; put the clock right if that is wrong"))),
+                None => Ok(()),
+            },
+            (Standing::Recipe(recipe), _) if recipe.cursor_date > Some(Date::of(now).plus(1)) => {
+                Err(Error::Damaged(format!(
+                    "{url}: the state of the recipe's collector is ahead of this machine's clock, which shows {}; put the \
+                     clock right, or mend cursor_date",
+                    instant(now)
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn previous(&self) -> String {
@@ -136,7 +163,11 @@ impl Journal {
         };
         let store = Store::open(location, &options.retry).await?;
         match store.read(name).await? {
-            Some((bytes, _)) => self.understood(&location.url(name), &bytes).map(Some),
+            Some((bytes, _)) => {
+                let (url, found) = (location.url(name), self.understood(&location.url(name), &bytes)?);
+                self.not_ahead(&url, &found, options)?;
+                Ok(Some(found))
+            }
             None => Ok(None),
         }
     }
@@ -161,11 +192,7 @@ impl Journal {
         match terms.acquire(&self.lease_name()).await? {
             Asked::Got(held) => (self.lease, self.renewed) = (Some(held), now),
             Asked::Taken { by, until } => {
-                return Err(Error::Held(format!(
-                    "{}: another run is at work: {by}, until {} at least unless it ends before",
-                    self.store.location(),
-                    instant(until)
-                )));
+                return Err(Error::Held(format!("{}: {}", self.store.location(), at_work(&by, until))));
             }
         }
         Ok(())
@@ -287,11 +314,8 @@ impl Journal {
             return Ok(());
         }
         let sequence = self.state.sequence;
-        let day = Date::of(self.clock.now()).path();
-        let about = Object::manifest(
-            &format!("manifests/{}/{day}/{sequence:08}.json.gz", stem(&self.name)),
-            manifest,
-        );
+        let directory = format!("manifests/{}/{}", stem(&self.name), Date::of(self.clock.now()).path());
+        let about = Object::manifest(&format!("{directory}/{sequence:08}"), manifest);
         for (number, object) in objects.iter().chain([&about]).enumerate() {
             let pending = Pending {
                 name: object.name.clone(),
@@ -312,47 +336,16 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes what a killed run meant to write.
-    async fn recover(&mut self) -> Result<(), Error> {
-        if self.dry_run || self.state.pending.is_empty() {
-            return Ok(());
-        }
-        for pending in &self.state.pending {
-            let url = self.work.location().url(&pending.staged);
-            let lost = |why: &str| {
-                Error::Damaged(format!(
-                    "{url}: {why}, and a killed run meant to write it; restore it from a backup"
-                ))
-            };
-            let (bytes, _) = self.work.read(&pending.staged).await?.ok_or_else(|| lost("it is not there"))?;
-            if crate::store::hex(&Sha256::digest(&bytes)) != pending.sha256 {
-                return Err(lost("it is damaged"));
-            }
-            let place = if pending.beside_state { &self.store } else { &self.to };
-            self.put(place, &pending.name, bytes).await?;
-        }
-        self.observer.detail("wrote what a run before had staged when it was ended");
-        self.state.pending.clear();
-        self.save().await
+    /// Who is at work, where the lease is another run's.
+    pub(crate) async fn held_by_another(&self) -> Result<Option<String>, Error> {
+        let now = self.clock.now();
+        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now };
+        Ok(terms.holder_of(&self.lease_name()).await?.map(|(by, until)| at_work(&by, until)))
     }
+}
 
-    /// Removes what no state speaks of any more. Only behind a save: a run that was thought dead fails from then on, so
-    /// nothing here is anybody else's.
-    pub(crate) async fn sweep(&self) -> Result<(), Error> {
-        if !self.written {
-            return Ok(());
-        }
-        let listed: Result<Vec<_>, _> = self.work.list().map_ok(|listed| listed.name).try_collect().await;
-        let listed = match listed {
-            // A directory that nothing was put into yet.
-            Err(crate::store::Error::NotFound { .. }) => return Ok(()),
-            listed => listed?,
-        };
-        for name in listed.iter().filter(|name| self.state.names().all(|known| known != name.as_str())) {
-            self.work.delete(name).await?;
-        }
-        Ok(())
-    }
+fn at_work(by: &str, until: i64) -> String {
+    format!("another run is at work: {by}, until {} at least unless it ends before", instant(until))
 }
 
 /// What sets this collection's objects apart from any other's. A run that is killed before there is a state draws the

@@ -4,7 +4,7 @@ use super::collector::{Collector, Halt, Slot};
 use super::state::Resume;
 use super::zoom::{Id, Page, Trouble, Window};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How often a window is begun again because the token of a page ran out.
 const RESTARTS: u32 = 2;
@@ -95,11 +95,12 @@ impl Collector {
         self.pass += 1;
         let mut passed = Passed { began: self.now(), ..Passed::default() };
         let mut order = Order { newest_first: true, last: i64::MAX };
-        let (mut next, mut empty) = (None, 0);
+        let (mut next, mut empty, mut met) = (None::<String>, 0, HashSet::new());
         if let Some(resume) = resume {
             self.prime(&resume).await?;
             (passed.began, passed.pages) = (resume.began, resume.pages);
             passed.prints = vec![Id::default(); usize::try_from(resume.pages).unwrap_or(0)];
+            met.insert(resume.token.clone());
             next = Some(resume.token);
         }
         loop {
@@ -121,7 +122,7 @@ impl Collector {
                 return Ok(passed);
             }
             empty = if page.items.is_empty() { empty + 1 } else { 0 };
-            if empty > EMPTY_PAGES || next.as_ref() == Some(&token) {
+            if empty > EMPTY_PAGES || !met.insert(token.clone()) {
                 let message = format!(
                     "operation logs from {} to {}: Zoom goes on without an end after page {}",
                     ask.window.from, ask.window.to, passed.pages

@@ -39,7 +39,7 @@ pub struct Report {
     pub parked: Vec<Gap>,
     /// Days that are missing for good.
     pub gaps: Vec<Gap>,
-    /// Whether a gap was found in this run.
+    /// Whether days are lost that this run was to collect: gaps found in it, and those of the days that a backfill is about.
     #[serde(skip)]
     pub new_gap: bool,
     /// Why the run ended early.

@@ -48,17 +48,46 @@ impl Collector {
             Some(resume) if resume.tail && live => (Some(resume), None),
             past => (None, past),
         };
-        if live {
-            self.tail(tail).await?;
-        }
+        let untold = if live { self.tail_if_it_can_be_read(tail).await? } else { None };
         if let Some(past) = past {
             self.go_on(past).await?;
         }
-        self.missing(live).await?;
-        if live {
-            self.last_hours().await?;
+        self.missing(live, untold.is_some()).await?;
+        match untold {
+            Some(trouble) => return Err(Halt::Zoom(trouble)),
+            None if live => self.last_hours().await?,
+            None => {}
         }
         Ok(())
+    }
+
+    /// Trouble that is today's alone keeps no other day waiting: it is handed back, for the end of the run.
+    async fn tail_if_it_can_be_read(&mut self, resume: Option<Resume>) -> Result<Option<Trouble>, Halt> {
+        let trouble = match self.tail(resume).await {
+            Ok(()) => return Ok(None),
+            Err(Halt::Zoom(trouble)) if trouble.is_of_window() => trouble,
+            Err(halt) => return Err(halt),
+        };
+        let today = self.today();
+        if !self.answers_besides(plan::window(today, today, today, self.journal.state.ahead)).await {
+            return Err(Halt::Zoom(trouble));
+        }
+        self.journal.state.resume = None;
+        self.observer.warn(&format!("today cannot be read; going on with other days: {}", trouble.message()));
+        Ok(Some(trouble))
+    }
+
+    /// Whether Zoom answers for days outside of a window: is it this window, or all of Zoom?
+    async fn answers_besides(&mut self, window: Window) -> bool {
+        let today = self.today();
+        for day in
+            [today, window.from.plus(-1)].into_iter().filter(|day| !(window.from..=window.to).contains(day))
+        {
+            if self.zoom.page(Window { from: day, to: day }, None, Some(2)).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// The newest records, down to what is known.
@@ -102,22 +131,23 @@ impl Collector {
 
     fn note_tail(&mut self, window: Window, passed: &Passed) {
         let (today, began) = (self.today(), passed.began);
+        let (first, last) = plan::covered(window, today, self.journal.state.ahead);
+        let floor = self.journal.state.floor;
+        let since = floor.map(|floor| self.claimed(Date::of(floor), today)).unwrap_or_default();
+        let whole = self.claimed(first, last);
         let state = &mut self.journal.state;
-        let (first, last) = plan::covered(window, today, state.ahead);
         let unbroken = state.floor.is_some_and(|floor| !passed.whole || floor >= first.start());
         if passed.whole {
-            for day in first.max(state.cursor).to(last) {
-                state.days.entry(day).or_default().full_at.get_or_insert(began);
+            for day in whole {
+                state.days.entry(day).or_default().has_been_read(began);
             }
         }
-        if let Some(floor) = state.floor {
-            for day in Date::of(floor).max(state.cursor).to(today) {
-                let known = state.days.entry(day).or_default();
-                match (unbroken, passed.whole && day >= first) {
-                    (true, _) => drop(known.full_at.get_or_insert(began)),
-                    (false, false) if !known.sealed => known.full_at = None,
-                    _ => {}
-                }
+        for day in since {
+            let known = state.days.entry(day).or_default();
+            match (unbroken, passed.whole && day >= first) {
+                (true, _) => known.has_been_read(began),
+                (false, false) if !known.sealed => known.full_at = None,
+                _ => {}
             }
         }
         if state.floor.is_none() && passed.whole {
@@ -128,6 +158,13 @@ impl Collector {
         let floor = passed.newest.unwrap_or(i64::MIN).max(began - HOUR);
         state.floor = state.floor.max(Some(floor));
         state.tail_at = Some(began);
+    }
+
+    /// Those of some days that are this run's to see to, sealed or not.
+    fn claimed(&self, first: Date, last: Date) -> Vec<Date> {
+        let state = &self.journal.state;
+        let last = state.until.map_or(last, |until| until.min(last));
+        first.max(state.cursor).to(last).filter(|day| !self.is_elsewhere(*day)).collect()
     }
 
     /// The rest of a window that an earlier run began.
@@ -147,7 +184,8 @@ impl Collector {
     }
 
     /// Days never read whole, days that can be sealed, and the look-back.
-    async fn missing(&mut self, live: bool) -> Result<(), Halt> {
+    /// Where all is in `doubt`, since today cannot be read, each is asked for once, and none is parked.
+    async fn missing(&mut self, live: bool, doubt: bool) -> Result<(), Halt> {
         let full = self.options.full || plan::is_due(self.journal.state.full, self.now());
         let terms = Terms {
             now: self.now(),
@@ -155,14 +193,15 @@ impl Collector {
             full: full && live,
             started: self.started,
         };
-        let days = plan::due(&self.journal.state, terms);
-        let before = self.zoom.counts.pages;
+        let mut days = plan::due(&self.journal.state, terms);
+        days.retain(|day| !self.is_elsewhere(*day));
+        let (before, tries) = (self.zoom.counts.pages, doubt.then_some(1));
         let again = self.today().plus(-self.options.look_back);
         let mut todo: Vec<_> =
-            plan::runs(&days, self.journal.state.span).into_iter().map(|run| (run, None)).collect();
+            plan::runs(&days, self.journal.state.span).into_iter().map(|run| (run, tries)).collect();
         todo.reverse();
         while let Some(((first, last), tries)) = todo.pop() {
-            let pieces = self.piece(first, last, tries).await;
+            let pieces = self.piece(first, last, tries, doubt).await;
             let outcome = pieces.map(|pieces| todo.extend(pieces.into_iter().map(|piece| (piece, Some(1)))));
             let left = todo.last().is_some_and(|((_, last), _)| *last >= again);
             // One that a budget ended counts too: the next run goes on with its window and does not begin it again.
@@ -184,6 +223,7 @@ impl Collector {
         first: Date,
         last: Date,
         tries: Option<usize>,
+        doubt: bool,
     ) -> Result<Vec<(Date, Date)>, Halt> {
         let window = plan::window(first, last, self.today(), self.journal.state.ahead);
         let ask = Ask { tries, ..Ask::of(window) };
@@ -197,20 +237,18 @@ impl Collector {
             Err(halt) => return Err(halt),
         };
         self.journal.state.resume = None;
-        if pages == self.zoom.counts.pages {
-            // Is it this window, or all of Zoom? A page of today tells.
-            let today = self.today();
-            let probe = plan::window(today, today, today, self.journal.state.ahead);
-            let probe = Window { from: today, ..probe };
-            if self.zoom.page(probe, None, Some(2)).await.is_err() {
-                return Err(Halt::Zoom(trouble));
-            }
+        if pages == self.zoom.counts.pages && !self.answers_besides(window).await {
+            return Err(Halt::Zoom(trouble));
         }
         if first < last {
             let middle = first.plus(last.since(first) / 2);
             return Ok(vec![(first, middle), (middle.plus(1), last)]);
         }
-        self.park(first, trouble.message());
+        if doubt {
+            self.observer.detail(trouble.message());
+        } else {
+            self.park(first, trouble.message());
+        }
         Ok(Vec::new())
     }
 
@@ -230,8 +268,8 @@ impl Collector {
         let closes = |day: Date| (first..=last).contains(&day) && began >= plan::seals_at(day, look_back);
         self.settle(ask, passed, &|slot| matches!(slot, Slot::Day(day) if closes(day))).await?;
         let past = last < today.plus(-look_back);
-        let state = &mut self.journal.state;
-        for day in first.max(state.cursor).to(state.until.map_or(last, |until| until.min(last))) {
+        for day in self.claimed(first, last) {
+            let state = &mut self.journal.state;
             let known = state.days.entry(day).or_default();
             if known.sealed {
                 continue;
@@ -243,7 +281,7 @@ impl Collector {
                 self.seen.remove(&Slot::Day(day));
             }
         }
-        state.advance();
+        self.journal.state.advance();
         if past {
             self.flush().await?;
             self.forget_old();

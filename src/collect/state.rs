@@ -1,6 +1,6 @@
 //! What is remembered from run to run, and its form: JSON with a schema version and a checksum over all the rest.
 
-use super::date::Date;
+use super::date::{DAY, Date, instant};
 use super::report::Gap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -42,6 +42,10 @@ pub struct State {
     /// Days that an earlier backfill collected: first and last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collected: Vec<(Date, Date)>,
+    /// Of the live collection: days that backfills had claimed when it began, and see to. It claims all others from its
+    /// first on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub theirs: Vec<(Date, Date)>,
     /// Days that will never be collected.
     #[serde(default)]
     pub gaps: Vec<Gap>,
@@ -172,6 +176,14 @@ pub struct Totals {
     pub unsettled: u64,
 }
 
+impl Day {
+    /// All of it has been read, at this time or before.
+    pub(crate) fn has_been_read(&mut self, at: i64) {
+        self.full_at.get_or_insert(at);
+        self.parked = None;
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Envelope<'a> {
     format: String,
@@ -209,6 +221,7 @@ impl State {
             undated_before: None,
             undated_since: 0,
             collected: Vec::new(),
+            theirs: Vec::new(),
             gaps: Vec::new(),
             pending: Vec::new(),
             hours: Cadence::default(),
@@ -221,11 +234,40 @@ impl State {
         }
     }
 
+    /// What is wrong where the live collection's state tells of days that this machine's clock has not come to: it was
+    /// written under a clock that was ahead. Nothing would be asked for until then, and all would look well. A day is
+    /// allowed for, as zones have it.
+    pub(crate) fn ahead(&self, now: i64) -> Option<String> {
+        let read = self.tail_at.filter(|at| *at > now.saturating_add(DAY));
+        let what = match read {
+            Some(at) => format!("it was written at {}", instant(at)),
+            None if self.cursor > Date::of(now).plus(1) => format!("it stands at {}", self.cursor),
+            None => return None,
+        };
+        Some(format!(
+            "the state is ahead of this machine's clock: {what}, and the clock shows {}",
+            instant(now)
+        ))
+    }
+
     /// Moves the cursor over the days that are sealed.
     pub(crate) fn advance(&mut self) {
         while self.days.get(&self.cursor).is_some_and(|known| known.sealed) {
             self.cursor = self.cursor.plus(1);
         }
+    }
+
+    /// Days that a state of backfills has claimed: first and last.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (Date, Date)> {
+        self.collected.iter().copied().chain(self.until.map(|until| (self.began, until)))
+    }
+
+    /// Whether such a state has read a day that it claims, and is done with it.
+    pub(crate) fn has_read(&self, day: Date) -> bool {
+        let within = |first: Date, last: Date| (first..=last).contains(&day);
+        let read = day < self.cursor || self.days.get(&day).is_some_and(|known| known.sealed);
+        self.collected.iter().any(|(first, last)| within(*first, *last))
+            || (read && self.until.is_some_and(|until| within(self.began, until)))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -239,7 +281,7 @@ impl State {
     }
 
     /// Lists of what was seen.
-    fn lists(&self) -> impl Iterator<Item = &SeenRef> {
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &SeenRef> {
         let days = self.days.values().filter_map(|day| day.seen.as_ref());
         days.chain(&self.undated).chain(&self.undated_before)
     }

@@ -10,7 +10,7 @@
 use super::collector::{Collector, Halt, Slot};
 use super::pass::{Ask, Passed, print};
 use super::zoom::Id;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// So many pages are worth reading again at once, where it is the newest records that are read, and where it is not.
 const FEW: usize = 12;
@@ -79,6 +79,7 @@ impl Collector {
         self.pass += 1;
         let deepest = open.values().max().copied().unwrap_or(0);
         let (mut prints, mut met, mut next) = (Vec::new(), Met::new(), None::<String>);
+        let mut tokens = HashSet::new();
         loop {
             let page = self.zoom.page(ask.window, next.as_deref(), ask.tries).await.map_err(Halt::Zoom)?;
             let index = prints.len();
@@ -97,7 +98,7 @@ impl Collector {
             let behind = index > deepest && !here && open.keys().all(|key| met.contains_key(key));
             self.flush_now_and_then().await?;
             match page.next {
-                Some(further) if !behind && next.as_ref() != Some(&further) => next = Some(further),
+                Some(further) if !behind && tokens.insert(further.clone()) => next = Some(further),
                 _ => return Ok((prints, met)),
             }
         }

@@ -56,17 +56,26 @@ impl Terms<'_> {
             None => (None, None),
             Some((bytes, version)) => (Some(self.parse(&name, &bytes)?), Some(version)),
         };
-        if let Some(Lease { holder: Some(holder), until }) = &standing
-            && (1..=LONGEST).contains(&until.saturating_sub(self.now))
-            && !holder.is(self.holder)
-            && !holder.is_gone()
-        {
-            return Ok(Asked::Taken { by: holder.describe(), until: *until });
+        if let Some((by, until)) = standing.and_then(|standing| self.others(standing)) {
+            return Ok(Asked::Taken { by, until });
         }
         match self.store.update(&name, self.bytes(self.until), version).await? {
             Some(version) => Ok(Asked::Got(Held { name, version })),
             None => Ok(Asked::Taken { by: "a run that started at the same time".into(), until: self.until }),
         }
+    }
+
+    /// Whose a lease is, and until when at least, where it is another's; nothing is asked for.
+    pub(crate) async fn holder_of(&self, name: &str) -> Result<Option<(String, i64)>, Error> {
+        let Some((bytes, _)) = self.store.read(name).await? else { return Ok(None) };
+        Ok(self.others(self.parse(name, &bytes)?))
+    }
+
+    fn others(&self, standing: Lease) -> Option<(String, i64)> {
+        let Lease { holder, until } = standing;
+        let lasts = (1..=LONGEST).contains(&until.saturating_sub(self.now));
+        let held = holder.filter(|holder| lasts && !holder.is(self.holder) && !holder.is_gone())?;
+        Some((held.describe(), until))
     }
 
     /// Extends a lease; `false` where another run has taken it over.

@@ -66,7 +66,7 @@ impl Callers {
     fn no_page_of_others(&self, headers: &HeaderMap) -> Result<(), Answer> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let host = text(HOST).unwrap_or_default();
-        if self.loopback && !is_here(host) {
+        if self.loopback && !names_here(host) {
             return Err(Answer::forbidden("the host that is asked for is not this machine"));
         }
         match headers.get(ORIGIN) {
@@ -131,7 +131,7 @@ impl Callers {
 }
 
 /// Whether a `Host`, with a port or without, is this machine.
-pub(super) fn is_here(host: &str) -> bool {
+pub(super) fn names_here(host: &str) -> bool {
     // Colons within brackets are an address's own.
     let port = host.rfind(':').filter(|at| !host[*at..].contains(']'));
     host::is_here(&host[..port.unwrap_or(host.len())])

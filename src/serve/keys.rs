@@ -119,12 +119,13 @@ impl Keys {
     pub(super) fn new(oidc: &Oidc, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
         // A second installation says that there is one already: as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let near = crate::host::is_near(oidc.keys.host_str().unwrap_or_default());
         let http = reqwest::Client::builder()
             .user_agent(concat!("zoom-udm/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+            .redirect(reqwest::redirect::Policy::none());
+        let http = if near { http.no_proxy() } else { http }.build()?;
         let (known, fetching) = (Mutex::default(), Arc::default());
         Ok(Self(Arc::new(Source {
             http,

@@ -164,7 +164,15 @@ fn form(request: &Request) -> Result<Form, Answer> {
         ));
     }
     let kind = |word: &str| word.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if words(ACCEPT).any(|word| kind(word) == "multipart/mixed") {
+    // `q=0` is how one says that one does not want it.
+    let is_wanted = |word: &str| {
+        let mut weights = word
+            .split(';')
+            .skip(1)
+            .filter_map(|part| part.trim().strip_prefix(['q', 'Q'])?.strip_prefix('='));
+        !weights.any(|weight| weight.trim().parse().is_ok_and(|weight: f32| weight <= 0.0))
+    };
+    if words(ACCEPT).any(|word| kind(word) == "multipart/mixed" && is_wanted(word)) {
         return Ok(Form::Multipart);
     }
     match request.uri().query().unwrap_or_default() {

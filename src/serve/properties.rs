@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::callers::is_here;
+use super::callers::names_here;
 use super::feeding::below;
 use super::observe::trace;
 use super::push::{Malformed, Named, Wish, read};
@@ -112,5 +112,5 @@ fn told(headers: &HeaderMap) {
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
     let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-    assert!(!is_here(host) || host.contains("127.") || host.contains(':') || host.len() >= 9, "{host:?}");
+    assert!(!names_here(host) || host.contains("127.") || host.contains(':') || host.len() >= 9, "{host:?}");
 }

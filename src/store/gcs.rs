@@ -1,7 +1,7 @@
 //! Cloud Storage: how it is reached, as whom, and what its XML interface needs mended on the way (the [`Mended`] client).
 
 use super::{Error, Settings, names};
-use crate::host::is_here;
+use crate::host::{self, is_here};
 use backon::Retryable as _;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, Uri};
@@ -209,8 +209,12 @@ struct MendedConnector {
 
 impl HttpConnector for MendedConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Mended { inner, tokens: self.tokens.clone() }))
+        let connect = |options: &ClientOptions| ReqwestConnector::default().connect(options);
+        // The library knows no client without a proxy, but one that is used for nothing.
+        let past =
+            || options.clone().with_proxy_url("http://localhost").with_proxy_excludes("*,0.0.0.0/0,::/0");
+        let direct = host::is_proxied().then(|| connect(&past())).transpose()?;
+        Ok(HttpClient::new(Mended { inner: connect(options)?, direct, tokens: self.tokens.clone() }))
     }
 }
 
@@ -219,6 +223,8 @@ impl HttpConnector for MendedConnector {
 #[derive(Debug)]
 struct Mended {
     inner: HttpClient,
+    /// Goes past the proxy, where there is one.
+    direct: Option<HttpClient>,
     tokens: Option<String>,
 }
 
@@ -235,7 +241,8 @@ impl HttpService for Mended {
         if reads && !lists {
             request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let mut response = self.inner.execute(request).await?;
+        let near = self.direct.as_ref().filter(|_| host::is_near(request.uri().host().unwrap_or_default()));
+        let mut response = near.unwrap_or(&self.inner).execute(request).await?;
         if lists && response.status().is_success() {
             return listing(response).await;
         }

@@ -198,6 +198,8 @@ fn codes(place: usize, trouble: &Trouble, lasting: bool) -> &'static [i32] {
         (0, "no list" | "ill typed" | "error" | "html", true) => &[3],
         (0, "scope" | "role" | "expired" | "401" | "403", _) => &[4],
         (_, "401" | "expired", false) => &[0],
+        // Tokens were good for the page before: something else ends them.
+        (2, "401", true) => &[75],
         (_, "daily" | "scope" | "role" | "403", _) | (.., true) => trouble.lasting,
         _ => &[0],
     }

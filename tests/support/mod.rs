@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 
 pub mod gcs;
+pub mod proxy;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -1,5 +1,6 @@
 //! Zoom's API: pages on request, with tokens, limits and passing trouble seen to.
 
+mod http;
 mod page;
 mod token;
 mod trouble;
@@ -16,6 +17,7 @@ use super::{Error, Observer};
 use crate::clock::Clock;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
+use http::Http;
 use page::Wrong;
 use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
@@ -55,7 +57,7 @@ pub struct Patience {
 }
 
 pub(crate) struct Zoom {
-    http: reqwest::Client,
+    http: Http,
     account: Account,
     patience: Patience,
     page_size: u16,
@@ -68,20 +70,8 @@ pub(crate) struct Zoom {
 
 impl Zoom {
     pub(crate) fn new(options: &super::Options, observer: Arc<dyn Observer>) -> Result<Self, Error> {
-        // A second installation says that there is one already: as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("zoom-udm/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.timeout.min(Duration::from_secs(5)))
-            .read_timeout(options.timeout)
-            .timeout(options.timeout * 4)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| {
-                Error::Usage(format!("no HTTP client can be made: {error}; check the proxy's variables"))
-            })?;
         Ok(Self {
-            http,
+            http: Http::new(options)?,
             account: options.account.clone(),
             patience: options.patience.clone(),
             page_size: options.page_size,
@@ -111,10 +101,18 @@ impl Zoom {
                 Err(trouble) => trouble,
             };
             match trouble {
-                Trouble::Unauthorized(message) if renewed => return Err(Trouble::Access(message)),
-                Trouble::Unauthorized(_) => {
-                    renewed = true;
+                Trouble::Unauthorized(message) => {
                     self.token = None;
+                    if renewed && self.counts.pages == 0 {
+                        return Err(Trouble::Access(message));
+                    }
+                    // Tokens were good before: another program, such as a backfill beside this run, ends them.
+                    if renewed {
+                        let tried = self.before_another_try(passing(message), &mut pauses).await;
+                        // It is no fault of the window.
+                        tried.map_err(|trouble| stopped(trouble.message()))?;
+                    }
+                    renewed = true;
                 }
                 trouble => self.before_another_try(trouble, &mut pauses).await?,
             }
@@ -156,7 +154,7 @@ impl Zoom {
             _ => return Err(trouble),
         };
         if wait > LONGEST_PAUSE {
-            return Err(Trouble::Later(trouble.message().to_owned()));
+            return Err(stopped(trouble.message()));
         }
         let Some(pause) = pauses.next() else { return Err(trouble) };
         let pause = pause.max(wait);
@@ -173,8 +171,8 @@ impl Zoom {
             return Err(Trouble::Broken("there is no access token".into()));
         };
         let url = self.address(token, window, next);
-        let request =
-            self.http.get(url.clone()).header(AUTHORIZATION, format!("Bearer {}", token.text.reveal()));
+        let bearer = format!("Bearer {}", token.text.reveal());
+        let request = self.http.to(&url).get(url.clone()).header(AUTHORIZATION, bearer);
         let (status, headers, body) = self.send(request, &trace_of(&url)).await?;
         if status.is_success() {
             let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());

@@ -51,6 +51,7 @@ impl Zoom {
             .append_pair("account_id", &self.account.account_id);
         let request = self
             .http
+            .to(&self.account.token_url)
             .post(self.account.token_url.clone())
             .header(AUTHORIZATION, format!("Basic {basic}"))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")

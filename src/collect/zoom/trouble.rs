@@ -105,7 +105,8 @@ impl Answer<'_> {
     }
 
     fn limit(&self, said: &str, with: &dyn Fn(&str) -> String) -> Trouble {
-        let daily = said.contains("daily") || self.header("x-ratelimit-type").starts_with("Daily");
+        let daily = said.to_ascii_lowercase().contains("daily")
+            || self.header("x-ratelimit-type").to_ascii_lowercase().starts_with("daily");
         if daily {
             let until = match self.header("retry-after") {
                 "" => "the next day of UTC".to_owned(),
@@ -116,7 +117,10 @@ impl Answer<'_> {
             )));
         }
         let message = with("too many requests a second; other programs of the account count too");
-        Trouble::Passing { message, wait: self.wait() }
+        match self.wait() {
+            Some(wait) if wait > super::LONGEST_PAUSE => Trouble::Later(message),
+            wait => Trouble::Passing { message, wait },
+        }
     }
 
     fn wait(&self) -> Option<Duration> {

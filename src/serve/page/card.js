@@ -11,7 +11,7 @@ export function make(name, style, ...inside) {
 }
 
 /** What cannot be seen, or turns the direction of text: shown as an escape. */
-const HIDDEN = /[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/u;
+const HIDDEN = /[\p{Cc}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/u;
 const HIDDEN_OR_NOT = new RegExp(`(${HIDDEN.source})`, "u");
 const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 

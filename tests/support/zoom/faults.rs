@@ -78,6 +78,8 @@ pub enum Act {
     Answer(u16, String),
     PerSecond(Wait),
     Daily(Wait),
+    /// 503, with the seconds that Zoom asks to be left alone for.
+    Busy(u64),
     /// The connection ends without an answer.
     Reset,
     /// Nothing comes for so long, then the connection ends.

@@ -232,6 +232,10 @@ impl State {
             Act::Answer(status, body) => well(Reply::json(*status, body.clone())),
             Act::PerSecond(wait) => well(self.too_many(false, *wait)),
             Act::Daily(wait) => well(self.too_many(true, *wait)),
+            Act::Busy(seconds) => {
+                let headers = vec![("retry-after", seconds.to_string())];
+                well(Reply { headers, ..Reply::json(503, "{}".into()) })
+            }
             Act::Reset => (reply, End::Reset),
             Act::Hang(time) => (reply, End::Hang(*time)),
             Act::Cut => (reply, End::Cut),

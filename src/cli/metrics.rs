@@ -1,0 +1,60 @@
+//! `--metrics FILE`: what a run of collect came to, as Prometheus reads it, also where it failed.
+
+use super::Fault;
+use super::output::{AtStop, Destination};
+use crate::collect::Report;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+const FAILED: &str = "zoom_udm_collect_failed";
+const SUCCESS: &str = "zoom_udm_collect_last_success_timestamp_seconds";
+
+/// Puts a new file in the old one's place. Where a run failed before it had counts, those of the run before stay; the time
+/// of the last success stays until there is another. `now` is in seconds since the epoch.
+pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64) -> Result<(), Fault> {
+    let before = std::fs::read_to_string(path).unwrap_or_default();
+    let of = |name: &str, line: &str| line.trim_start_matches("# TYPE ").split(' ').next() == Some(name);
+    let mut text = match report {
+        Some(report) => counts(report),
+        None => before
+            .lines()
+            .filter(|line| !of(FAILED, line) && !of(SUCCESS, line))
+            .flat_map(|line| [line, "\n"])
+            .collect(),
+    };
+    let _ = writeln!(text, "# TYPE {FAILED} gauge\n{FAILED} {}", u8::from(failed));
+    let last = before.lines().find_map(|line| line.strip_prefix(SUCCESS)?.trim().parse::<i64>().ok());
+    let done = !failed && report.is_some_and(|report| report.stopped.is_none());
+    if let Some(last) = if done { Some(now) } else { last } {
+        let _ = writeln!(text, "# TYPE {SUCCESS} gauge\n{SUCCESS} {last}");
+    }
+    let put = || -> anyhow::Result<()> {
+        let mut file = Destination::open(Some(path), AtStop::Remove)?;
+        file.write_all(text.as_bytes())?;
+        file.keep()
+    };
+    Ok(put().map_err(|error| error.context(format!("--metrics {}", path.display())))?)
+}
+
+fn counts(report: &Report) -> String {
+    let mut text = String::new();
+    for (name, kind, value) in [
+        ("records_read", "counter", report.records_read),
+        ("records_written", "counter", report.records_written),
+        ("duplicates_suppressed", "counter", report.duplicates_suppressed),
+        ("late", "counter", report.late),
+        ("objects_written", "counter", report.objects_written),
+        ("requests", "counter", report.requests),
+        ("token_requests", "counter", report.token_requests),
+        ("throttled", "counter", report.throttled),
+        ("windows_parked", "gauge", report.windows_parked),
+        ("gaps", "gauge", report.gaps.len() as u64),
+        ("state_bytes", "gauge", report.state_bytes),
+        ("lag_seconds", "gauge", u64::try_from(report.lag_seconds).unwrap_or(0)),
+        ("stopped", "gauge", u64::from(report.stopped.is_some())),
+    ] {
+        let _ = writeln!(text, "# TYPE zoom_udm_collect_{name} {kind}\nzoom_udm_collect_{name} {value}");
+    }
+    text
+}

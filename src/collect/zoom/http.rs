@@ -1,0 +1,41 @@
+//! Whom requests go through: a proxy as the environment has it, but for what stays on this machine.
+
+use crate::collect::{Error, Options};
+use crate::host;
+use reqwest::{Client, ClientBuilder, Url};
+use std::time::Duration;
+
+pub(super) struct Http {
+    usual: Client,
+    /// Where there is a proxy that it goes past.
+    direct: Option<Client>,
+}
+
+impl Http {
+    pub(super) fn new(options: &Options) -> Result<Self, Error> {
+        // A second installation says that there is one already: as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let made = |builder: ClientBuilder| {
+            builder.build().map_err(|error| {
+                Error::Usage(format!("no HTTP client can be made: {error}; check the proxy's variables"))
+            })
+        };
+        let usual = made(builder(options.timeout))?;
+        let direct = host::is_proxied().then(|| made(builder(options.timeout).no_proxy())).transpose()?;
+        Ok(Self { usual, direct })
+    }
+
+    pub(super) fn to(&self, url: &Url) -> &Client {
+        let direct = self.direct.as_ref();
+        direct.filter(|_| host::is_near(url.host_str().unwrap_or_default())).unwrap_or(&self.usual)
+    }
+}
+
+fn builder(timeout: Duration) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("zoom-udm/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(timeout.min(Duration::from_secs(5)))
+        .read_timeout(timeout)
+        .timeout(timeout * 4)
+        .redirect(reqwest::redirect::Policy::none())
+}
