@@ -513,6 +513,57 @@ fn a_file_that_holds_no_rejects_is_said() {
 }
 
 #[test]
+fn a_line_that_is_no_reject_costs_no_other_on_any_number_of_threads() {
+    let reject =
+        |detail: &str| json!({"input": "i", "line": 1, "offset": 0, "raw": record(detail)}).to_string();
+    let mut lines: Vec<String> = (0..20).map(|index| reject(&index.to_string())).collect();
+    lines.insert(10, "x".repeat(100_000));
+    lines.insert(5, "damaged".to_owned());
+    let files = directory(&[("rejects", lines.join("\n").as_bytes())]);
+    let rejects = files.path().join("rejects");
+    let expected: Vec<String> = (0..20).map(|index| index.to_string()).collect();
+    for threads in ["1", "8"] {
+        let flags =
+            ["normalize", "--from-rejects", text(&rejects), "--max-line-bytes", "1000", "--threads", threads];
+        let ran = ran(&flags, b"");
+        assert_eq!(
+            (descriptions(&ran.out.events()), ran.code),
+            (expected.iter().map(String::as_str).collect(), 3)
+        );
+        assert!(ran.stderr.contains("line 6 is no reject"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("line 12 is longer than"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_file_without_any_reject_is_said_in_a_few_lines_and_a_directory_once() {
+    let files = directory(&[("records", format!("{}\n", record("a")).repeat(100).as_bytes())]);
+    for (file, said) in [(files.path().join("records"), 11), (files.path().to_owned(), 1)] {
+        let ran = ran(&["normalize", "--from-rejects", text(&file), "--threads", "8"], b"");
+        assert_eq!((ran.code, ran.stderr.matches("reading failed").count()), (3, said), "{}", ran.stderr);
+        assert!(said == 1 || ran.stderr.contains("90 more like that; the last: line 100 is no reject"));
+    }
+}
+
+#[cfg(feature = "gcs")]
+#[test]
+fn rejects_of_ingest_are_read_back_from_a_file_and_from_standard_input() {
+    let files = directory(&[("in/a.json", b"{\"action\":\"one\"}\nbad\n")]);
+    let path = |name: &str| files.path().join(name);
+    let places = [path("in"), path("out"), path("rejects")];
+    let [from, to, rejects] = places.each_ref().map(|place| text(place));
+    zoom_udm().args(["ingest", from, "--to", to, "--rejects", rejects, "--max-age", "none"]).assert().code(1);
+    let packed = common::files(&places[2], "gz").remove(0);
+    let flags = ["--default-time", common::TIME, "--rejects", "REJECTS"];
+    let input = std::fs::read(&packed).expect("it is there");
+    for file in [text(&packed), "-"] {
+        let again = ran(&[&["normalize", "--from-rejects", file], &flags[..]].concat(), &input);
+        assert_eq!((again.out.events().len(), again.code), (1, 1), "{}", again.stderr);
+        assert_eq!(raw(&again.out.rejects()[0]), b"bad");
+    }
+}
+
+#[test]
 fn rejects_are_said_where_no_file_takes_them() {
     let ran = ran(&["normalize"], "5\n".repeat(12).as_bytes());
     assert_eq!(ran.stderr.matches("rejected: -, line ").count(), 10, "{}", ran.stderr);

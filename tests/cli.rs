@@ -375,6 +375,38 @@ fn inputs_are_read_in_the_order_they_are_named() {
 }
 
 #[test]
+fn a_glob_reads_each_file_once_and_hidden_ones_only_where_it_names_them() {
+    let names = ["x", "a/y", "a/b/z", ".f", ".h/q", "a/.g"];
+    let records: Vec<_> = names.iter().map(|name| (*name, record(name))).collect();
+    let files: Vec<_> = records.iter().map(|(name, record)| (*name, record.as_bytes())).collect();
+    let files = directory(&files);
+    for (glob, expected) in [
+        ("**/*", &["a/b/z", "a/y", "x"][..]),
+        ("**", &["a/b/z", "a/y", "x"]),
+        ("**/", &["a/b/z", "a/y", "x"]),
+        ("**/**/[yz]", &["a/b/z", "a/y"]),
+        ("*", &["a/b/z", "a/y", "x"]),
+        ("*/", &["a/b/z", "a/y"]),
+        ("*/?", &["a/b/z", "a/y"]),
+        ("a/*/z", &["a/b/z"]),
+        ("[!a]", &["x"]),
+        (".*", &[".f", ".h/q"]),
+        (".h/*", &[".h/q"]),
+        ("**/.g", &["a/.g"]),
+    ] {
+        let ran = ran(&["normalize", &format!("{}/{glob}", text(files.path()))], b"");
+        assert_eq!(
+            (descriptions(&ran.out.events()), ran.code),
+            (expected.to_vec(), 0),
+            "{glob}: {}",
+            ran.stderr
+        );
+        let below = zoom_udm().current_dir(files.path()).args(["normalize", glob]).output().expect("it runs");
+        assert_eq!(descriptions(&json_lines(&below.stdout)), expected, "{glob}");
+    }
+}
+
+#[test]
 fn a_glob_that_matches_nothing_is_said() {
     let files = directory(&[]);
     let none = ran(&["normalize", text(&files.path().join("*.json"))], b"");

@@ -7,6 +7,7 @@ mod common;
 use common::{directory, record, text, zoom_udm};
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -155,6 +156,236 @@ fn a_signal_on_an_idle_pipe_ends_it_and_leaves_nothing_but_rejects() {
         let said = stderr(&mut child);
         assert!(said.contains("stopped by a signal") || said.contains("left as it was"), "{said}");
         drop(stdin);
+    }
+}
+
+/// Runs what `sh` or `bash` reads, with the program as `$0`, in a directory: its code and what it said.
+fn shell(directory: &Path, script: &str) -> (i32, String) {
+    let mut command = Command::new("bash");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_zoom-udm")]).current_dir(directory).stdin(Stdio::null());
+    let output = command.env_remove("ZOOM_UDM_NOW").output().expect("it runs");
+    (output.status.code().expect("no signal ended it"), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn lines(path: &Path) -> usize {
+    std::fs::read_to_string(path).map_or(0, |text| text.lines().count())
+}
+
+#[test]
+fn rejects_take_the_place_of_those_read_back_only_where_all_were_read() {
+    let files = directory(&[("in", b"{\"action\":\"a\"}\nbad\nworse\n"), ("spoiled", b"")]);
+    let at = files.path();
+    let rejects = at.join("r");
+    assert_eq!(shell(at, "exec \"$0\" normalize in --rejects r").0, 1);
+    let strict = shell(at, "exec \"$0\" normalize --from-rejects r --rejects r --strict");
+    assert_eq!((strict.0, lines(&rejects)), (1, 3), "{}", strict.1);
+    assert!(strict.1.contains("r was left as it was, since not all of it was read"), "{}", strict.1);
+    let hung_up =
+        "ln -s r link; exec \"$0\" normalize --from-rejects r --rejects link --default-time now > /dev/full";
+    assert_eq!((shell(at, hung_up).0, lines(&rejects)), (3, 3));
+    let mended = shell(at, "exec \"$0\" normalize --from-rejects r --rejects r --default-time now");
+    assert_eq!((mended.0, lines(&rejects)), (1, 2), "{}", mended.1);
+    assert_eq!(shell(at, "(head -1 r; echo damaged; tail -1 r) > r2; mv r2 r").0, 0);
+    let damaged = shell(at, "exec \"$0\" normalize --from-rejects r --rejects r");
+    assert_eq!((damaged.0, lines(&rejects)), (3, 3), "{}", damaged.1);
+}
+
+#[test]
+fn a_signal_leaves_rejects_that_are_read_back_into_their_own_file() {
+    let files = directory(&[("in", "{\"action\":\"again and again\"}\n".repeat(5000).as_bytes())]);
+    let rejects = files.path().join("r");
+    assert_eq!(shell(files.path(), "exec \"$0\" normalize in --rejects r").0, 1);
+    let mut child = start(&[
+        "normalize",
+        "--from-rejects",
+        text(&rejects),
+        "--rejects",
+        text(&rejects),
+        "--default-time",
+        "now",
+    ]);
+    // Nobody reads its events: it waits once the pipe is full.
+    until(|| names(files.path()).len() == 3);
+    kill(&child, "TERM");
+    assert_eq!(code(&mut child), Some(75));
+    assert_eq!((names(files.path()).len(), lines(&rejects)), (2, 5000));
+}
+
+#[test]
+fn an_output_in_the_place_of_another_or_of_an_input_is_refused() {
+    let content = format!("{}\nbad\n", record("a"));
+    let files = directory(&[("f", content.as_bytes()), ("d/f", content.as_bytes()), ("old", b"old")]);
+    let at = files.path();
+    std::os::unix::fs::symlink("f", at.join("link")).expect("it can be made");
+    for arguments in [
+        "f -o X --rejects X",
+        "f -o X --rejects d/../X",
+        "f -o old --rejects old",
+        "f --rejects old > old",
+        "f -o old --rejects /dev/stdout >> old",
+        "f --rejects - | cat; exit ${PIPESTATUS[0]}",
+        "f --rejects f",
+        "link --rejects f",
+        "f --rejects link",
+        "--rejects f < f",
+        "d --rejects d/f",
+        "'d/*' --rejects d/f",
+    ] {
+        let (code, said) = shell(at, &format!("\"$0\" normalize {arguments}"));
+        assert_eq!(code, 2, "{arguments}: {said}");
+        assert!(said.contains("--rejects"), "{said}");
+    }
+    for file in ["f", "d/f"] {
+        assert_eq!(std::fs::read_to_string(at.join(file)).expect("it is there"), content);
+    }
+    assert_eq!(names(at), ["d", "f", "link", "old"]);
+    assert_eq!(shell(at, "exec \"$0\" normalize f -o /dev/null --rejects /dev/null").0, 1);
+}
+
+#[test]
+fn an_input_is_replaced_by_its_events_only_where_every_record_is_kept() {
+    let (good, mixed) = (record("a") + "\n", record("a") + "\nbad\n");
+    let files = directory(&[("good", good.as_bytes()), ("mixed", mixed.as_bytes())]);
+    let at = files.path();
+    let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("it is there");
+    assert_eq!(shell(at, "exec \"$0\" normalize good -o good").0, 0);
+    assert!(read("good").contains("eventTimestamp"));
+    let (code, said) = shell(at, "exec \"$0\" normalize mixed -o mixed");
+    assert_eq!((code, read("mixed")), (1, mixed), "{said}");
+    assert!(said.contains("mixed was left as it was") && said.contains("give --rejects FILE"), "{said}");
+    assert_eq!(shell(at, "exec \"$0\" normalize mixed -o mixed --rejects r").0, 1);
+    assert!(read("mixed").contains("eventTimestamp") && read("r").contains("\"raw\":\"bad\""));
+}
+
+#[test]
+fn rejects_whose_reader_hangs_up_have_failed() {
+    let files = directory(&[("many", "bad\n".repeat(20_000).as_bytes())]);
+    let (code, said) =
+        shell(files.path(), "exec \"$0\" normalize many -o out --rejects >(head -c 10 > /dev/null)");
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("writing rejects failed"), "{said}");
+    assert_eq!(names(files.path()), ["many"]);
+}
+
+#[test]
+fn rejects_are_kept_where_events_cannot_be_written_or_have_found_no_reader() {
+    let good = format!("{}\n", record("a"));
+    let many = format!("bad\n{}bad\n", good.repeat(20_000));
+    let files = directory(&[("mixed", format!("{good}bad\n").as_bytes()), ("many", many.as_bytes())]);
+    let full = shell(files.path(), "exec \"$0\" normalize mixed --rejects full > /dev/full");
+    assert_eq!((full.0, lines(&files.path().join("full"))), (3, 1), "{}", full.1);
+    let enough = shell(
+        files.path(),
+        "\"$0\" normalize many --rejects enough --threads 1 | head -c 10 > /dev/null; exit ${PIPESTATUS[0]}",
+    );
+    assert_eq!((enough.0, lines(&files.path().join("enough"))), (0, 1), "{}", enough.1);
+}
+
+#[test]
+fn a_long_reject_is_whole_or_not_there() {
+    let long = format!("{}\n{}\n", "x".repeat(3_000_000), record("a"));
+    let files = directory(&[("long", long.as_bytes())]);
+    let strict = "exec \"$0\" normalize long --max-line-bytes 1000 --strict --rejects r --threads ";
+    for threads in ["1", "4"] {
+        assert_eq!(shell(files.path(), &format!("{strict}{threads}")).0, 1);
+        let again = shell(files.path(), "exec \"$0\" normalize --from-rejects r --max-line-bytes 4000000");
+        assert_eq!(again.0, 1, "{}", again.1);
+    }
+}
+
+#[test]
+fn a_signal_cuts_rejects_behind_the_last_whole_one() {
+    let files = directory(&[]);
+    let rejects = files.path().join("r");
+    let mut child = start(&["normalize", "--max-line-bytes", "1000", "--rejects", text(&rejects)]);
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(b"bad\n").and_then(|()| stdin.write_all(&[b'x'; 100_000])).expect("it reads");
+    let long = |name: &String| files.path().join(name).metadata().is_ok_and(|meta| meta.len() > 50_000);
+    until(|| names(files.path()).iter().any(long));
+    kill(&child, "TERM");
+    assert_eq!(code(&mut child), Some(75));
+    let kept = std::fs::read_to_string(&rejects).expect("it is there");
+    assert!(kept.ends_with("\"raw\":\"bad\"}\n") && kept.lines().count() == 1, "{}", kept.len());
+    let said = stderr(&mut child);
+    assert!(said.contains("r: the last line was cut short"), "{said}");
+    drop(stdin);
+}
+
+#[test]
+fn a_stream_by_another_name_is_written_as_it_is() {
+    let files = directory(&[("f", format!("{}\nbad\n", record("a")).as_bytes())]);
+    let at = files.path();
+    std::fs::create_dir(at.join("d")).expect("it can be made");
+    for (name, number) in [("stdout", 1), ("stderr", 2)] {
+        std::os::unix::fs::symlink(format!("/proc/self/fd/{number}"), at.join("d").join(name))
+            .expect("so can it");
+    }
+    let script = "(echo before; \"$0\" normalize f -o d/stdout --rejects d/stderr --summary none; echo after) > out 2> err";
+    assert_eq!(shell(at, script).0, 0);
+    let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("it is there");
+    let out = read("out");
+    assert_eq!((out.lines().count(), out.lines().last()), (3, Some("after")), "{out}");
+    assert!(out.starts_with("before\n{\"metadata\"") && read("err").contains("\"raw\":\"bad\""), "{out}");
+    let piped = "\"$0\" normalize f -o d/stdout --summary none | grep -c eventTimestamp";
+    assert_eq!(shell(at, piped).0, 0);
+    for name in ["stdout", "stderr"] {
+        assert!(at.join("d").join(name).is_symlink(), "{name}");
+    }
+}
+
+#[test]
+fn a_link_stays_and_what_it_leads_to_is_written() {
+    let files = directory(&[("f", record("a").as_bytes())]);
+    let at = files.path();
+    std::fs::create_dir(at.join("d")).expect("it can be made");
+    std::os::unix::fs::symlink("d/target", at.join("link")).expect("it can be made");
+    // Once there is nothing there yet, once there is.
+    for _ in 0..2 {
+        assert_eq!(shell(at, "exec \"$0\" normalize f -o link").0, 0);
+        assert!(at.join("link").is_symlink());
+        assert_eq!((lines(&at.join("d/target")), names(&at.join("d")).len()), (1, 1));
+    }
+}
+
+#[test]
+fn a_pipe_in_a_directory_is_left_out_and_one_that_is_named_is_read() {
+    let files = directory(&[("d/f", record("a").as_bytes())]);
+    let script = "mkfifo d/pipe; \"$0\" normalize d 'd/*' -o out && (cat d/f > d/pipe & exec \"$0\" normalize d/pipe -o named)";
+    let (code, said) = shell(files.path(), script);
+    assert_eq!((code, lines(&files.path().join("out"))), (0, 2), "{said}");
+    assert_eq!(lines(&files.path().join("named")), 1);
+}
+
+#[test]
+fn a_name_that_is_no_text_is_a_name() {
+    let files = directory(&[]);
+    let name = std::ffi::OsStr::from_bytes(b"n\xff");
+    std::fs::write(files.path().join(name), record("a")).expect("it can be written");
+    for verb in ["normalize", "explain"] {
+        zoom_udm().current_dir(files.path()).arg(verb).arg(name).assert().code(0);
+    }
+    zoom_udm().current_dir(files.path()).args(["normalize", "n*"]).assert().code(0);
+}
+
+#[test]
+fn a_now_that_is_no_text_is_refused() {
+    let now = std::ffi::OsStr::from_bytes(b"\xff");
+    zoom_udm().args(["normalize", "--default-time", "now"]).env("ZOOM_UDM_NOW", now).assert().code(2);
+}
+
+#[test]
+fn a_record_is_explained_as_soon_as_its_line_comes() {
+    for arguments in [&["explain"][..], &["explain", "-"]] {
+        let mut child = start(arguments);
+        let mut stdin = child.stdin.take().expect("it is a pipe");
+        stdin.write_all(format!("{}\n", record("one")).as_bytes()).expect("it reads");
+        let mut first = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        stdout.read_line(&mut first).expect("it writes");
+        assert!(!first.is_empty());
+        drop(stdin);
+        std::io::copy(&mut stdout, &mut std::io::sink()).expect("it writes on");
+        assert_eq!(code(&mut child), Some(0));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::normalize::Error;
 use crate::terminal;
 use clap::{Args, ValueEnum};
 use human::Human;
+use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::sync::atomic::Ordering;
 
@@ -32,7 +33,7 @@ Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
 failed, 75 stopped by a signal")]
 pub(super) struct Flags {
     /// A file; `-` or nothing for standard input
-    input: Option<String>,
+    input: Option<OsString>,
     /// For people, or one JSON object a record
     #[arg(long, value_enum, default_value_t)]
     format: Form,
@@ -87,7 +88,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
             Form::Json => json(&told, terminal, &mut out)?,
         }
         // Who types records in, or looks on as they come, waits for each.
-        if terminal || arguments.is_empty() { out.flush() } else { Ok(()) }
+        if terminal || arguments.iter().all(|argument| argument == "-") { out.flush() } else { Ok(()) }
     });
     let finished = out.flush();
     let summary = outcome.map_err(|error| match error {

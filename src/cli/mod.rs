@@ -11,6 +11,7 @@ mod environment;
 mod explain;
 #[cfg(feature = "gcs")]
 mod feed;
+mod files;
 mod generate;
 #[cfg(feature = "gcs")]
 mod ingest;
@@ -23,6 +24,8 @@ mod mapping;
 mod metrics;
 mod normalize;
 mod output;
+mod outputs;
+mod place;
 #[cfg(all(any(test, fuzzing), feature = "serve"))]
 pub(crate) mod properties;
 mod report;
@@ -139,6 +142,17 @@ enum Fault {
 impl From<anyhow::Error> for Fault {
     fn from(error: anyhow::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+/// Only events have a reader that may have had enough: what else is cut off has failed.
+impl From<crate::normalize::Error> for Fault {
+    fn from(error: crate::normalize::Error) -> Self {
+        use crate::normalize::Error;
+        match error {
+            Error::Output(error) => Self::Io(anyhow::Error::from(error).context("writing events failed")),
+            error => Self::Io(anyhow::Error::msg(error.to_string())),
+        }
     }
 }
 

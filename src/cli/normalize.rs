@@ -2,16 +2,13 @@
 
 use super::inputs::{self, Progress};
 use super::mapping::MappingFlags;
-use super::output::{AtStop, Destination};
+use super::outputs::{Names, Outputs};
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, signal};
-use crate::normalize::{
-    Error, EventWriter, Options, RejectReader, RejectWriter, Rejected, Sink, Summary, run as run_inputs,
-    run_returned,
-};
-use anyhow::Context as _;
+use crate::normalize::{Error, Options, RejectReader, Summary, run as run_inputs, run_returned, unpacked};
 use clap::Args;
-use std::io::{self, BufReader};
+use std::ffi::OsString;
+use std::io::BufReader;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -35,7 +32,7 @@ Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
 failed, 75 stopped by a signal")]
 pub(super) struct Flags {
     /// Files, globs, directories; `-` or nothing for standard input
-    inputs: Vec<String>,
+    inputs: Vec<OsString>,
     /// Write events to FILE (written beside it and renamed when all is well); `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -44,10 +41,10 @@ pub(super) struct Flags {
     /// Write rejects to FILE, whole, as JSON lines: input, line, offset, reason, message, raw
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// Read what --rejects wrote instead of inputs
+    /// Read what --rejects wrote, plain or gzip, instead of inputs; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     from_rejects: Option<PathBuf>,
-    /// How many threads work [default: one a core]
+    /// How many threads work, 256 at most [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Stop at the first reject
@@ -62,38 +59,18 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let started = Instant::now();
     let options = options(flags)?;
     signal::stop_at(&options.stop);
-    let mut output = Destination::open(flags.output.as_deref(), AtStop::Remove)?;
-    let reject_file = |file| Destination::open(Some(file), AtStop::Keep);
-    let mut rejects = flags.rejects.as_deref().map(reject_file).transpose()?;
-    let mut sink = Streams {
-        events: EventWriter::new(&mut output, flags.mapping.requests().as_ref()),
-        rejects: match &mut rejects {
-            Some(file) => Rejects::File(RejectWriter::new(file)),
-            None => Rejects::Said(0),
-        },
+    let source: Vec<OsString> = flags.from_rejects.iter().map(OsString::from).collect();
+    let names = Names {
+        output: flags.output.as_deref(),
+        rejects: flags.rejects.as_deref(),
+        inputs: if source.is_empty() { &flags.inputs } else { &source },
+        again: flags.from_rejects.is_some(),
     };
-    let outcome = normalize(flags, &options, &mut sink);
-    let finished = sink.finish();
-    let summary = match outcome {
-        Ok(summary) => summary,
-        Err(Error::Output(error)) => {
-            return Err(anyhow::Error::from(error).context("writing events failed").into());
-        }
-        Err(error) => return Err(anyhow::Error::from(error).into()),
-    };
-    finished.context("writing the output failed")?;
-    let exit = exit(&summary, &options);
-    let whole = !(summary.stopped || matches!(exit, Exit::Io));
-    report::failures(&summary);
-    if whole {
-        output.keep()?;
-    } else if let Some(file) = flags.output.as_ref().filter(|_| output.is_replacing()) {
-        report::say(&format!("{} was left as it was, since not all of the input was read", file.display()));
-    }
-    // What was refused is worth keeping whatever else failed.
-    rejects.map(Destination::keep).transpose()?;
+    let mut outputs = Outputs::open(&names, flags.mapping.requests().as_ref())?;
+    let outcome = normalize(flags, &options, &mut outputs);
+    let summary = outputs.close(outcome)?;
     report::summary(&summary, started.elapsed(), flags.summary);
-    Ok(exit)
+    Ok(exit(&summary, &options))
 }
 
 fn exit(summary: &Summary, options: &Options) -> Exit {
@@ -108,66 +85,29 @@ fn exit(summary: &Summary, options: &Options) -> Exit {
     }
 }
 
-fn normalize(flags: &Flags, options: &Options, sink: &mut Streams<'_>) -> Result<Summary, Error> {
+fn normalize(flags: &Flags, options: &Options, outputs: &mut Outputs) -> Result<Summary, Error> {
     let Some(file) = &flags.from_rejects else {
         let progress = Progress::start(&flags.inputs, flags.output.is_some());
-        return run_inputs(inputs::open(&flags.inputs, &progress), options, sink);
+        return run_inputs(inputs::open(&flags.inputs, &progress), options, outputs);
     };
     let name = file.display().to_string();
-    let rejects: Box<dyn Iterator<Item = _> + Send> = match inputs::open_one(file) {
-        Ok(reader) => Box::new(RejectReader::new(BufReader::new(reader), options.max_line_bytes)),
-        Err(error) => Box::new(std::iter::once(Err(error))),
-    };
-    run_returned(&name, rejects, options, sink)
+    let rejects: Box<dyn Iterator<Item = _> + Send> =
+        match inputs::open_one_or_standard(file).and_then(unpacked) {
+            Ok(reader) => Box::new(RejectReader::new(BufReader::new(reader), options.max_line_bytes)),
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        };
+    run_returned(&name, rejects, options, outputs)
 }
+
+/// Beyond the cores of a large machine threads only wait, and each holds a block, its events and a stack.
+const MOST_THREADS: usize = 256;
 
 fn options(flags: &Flags) -> Result<Options, Fault> {
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let options = flags.mapping.options()?;
     Ok(Options {
-        threads: flags.threads.map_or_else(cores, NonZeroUsize::get),
+        threads: flags.threads.map_or_else(cores, NonZeroUsize::get).min(MOST_THREADS),
         strict: flags.strict,
         ..options
     })
-}
-
-enum Rejects<'a> {
-    /// Not buffered: what was refused is in the file before more is read.
-    File(RejectWriter<&'a mut Destination>),
-    /// How many were said on standard error.
-    Said(u64),
-}
-
-struct Streams<'a> {
-    events: EventWriter<&'a mut Destination>,
-    rejects: Rejects<'a>,
-}
-
-impl Streams<'_> {
-    fn finish(self) -> io::Result<()> {
-        self.events.finish()?;
-        match self.rejects {
-            Rejects::File(writer) => writer.finish().map(drop),
-            Rejects::Said(said) => {
-                report::more_rejects(said);
-                Ok(())
-            }
-        }
-    }
-}
-
-impl Sink for Streams<'_> {
-    fn events(&mut self, events: &[u8]) -> io::Result<()> {
-        self.events.write(events)
-    }
-
-    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
-        match &mut self.rejects {
-            Rejects::File(writer) => writer.write(reject),
-            Rejects::Said(said) => {
-                report::reject(reject, said);
-                Ok(())
-            }
-        }
-    }
 }

@@ -1,10 +1,13 @@
 //! Where output goes: a stream, or a file that is put in place only when all is well.
 
-use super::signal;
+use super::place::Place;
+use super::signal::{self, Kept};
 use anyhow::Context as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::NamedTempFile;
 
 /// What becomes of a file in the making when a signal ends the program.
@@ -12,7 +15,7 @@ use tempfile::NamedTempFile;
 pub(super) enum AtStop {
     /// It is removed: half of it is of no use.
     Remove,
-    /// It is put in place: each part of it is whole in itself.
+    /// It is put in place, as far as its lines are whole: each is of use by itself.
     Keep,
 }
 
@@ -20,64 +23,116 @@ pub(super) enum AtStop {
 pub(super) enum Destination {
     /// Standard output, a device or a pipe.
     Stream(File),
-    /// A file in the making, beside the one it will be.
-    File(NamedTempFile, PathBuf),
+    /// A file in the making.
+    File(Making),
+}
+
+/// A file in the making, beside the one it will be.
+pub(super) struct Making {
+    file: NamedTempFile,
+    place: PathBuf,
+    lines: Option<Lines>,
+}
+
+/// How much was written of a file whose whole lines are kept, and how much of that are whole lines.
+#[derive(Default)]
+struct Lines {
+    written: u64,
+    whole: Arc<AtomicU64>,
 }
 
 impl Destination {
-    /// Standard output for nothing or `-`; anything that is no regular file as it is; else a new file beside it.
-    /// `at_stop` says what a signal makes of what was written until then.
-    pub(super) fn open(path: Option<&Path>, at_stop: AtStop) -> anyhow::Result<Self> {
-        let Some(path) = path.filter(|path| *path != Path::new("-")) else { return Self::standard_output() };
-        let context =
-            || format!("{} cannot be written; check the directory and its permissions", path.display());
-        if path.metadata().is_ok_and(|meta| !meta.is_file()) {
-            return Ok(Self::Stream(File::options().write(true).open(path).with_context(context)?));
+    /// A stream as it is; of a file a new one beside it. `at_stop` says what a signal makes of what was written until
+    /// then.
+    pub(super) fn open(place: Place, at_stop: AtStop) -> anyhow::Result<Self> {
+        match place {
+            Place::Output => {
+                Ok(Self::Stream(standard(io::stdout()).context("standard output cannot be written")?))
+            }
+            Place::Error => {
+                Ok(Self::Stream(standard(io::stderr()).context("standard error cannot be written")?))
+            }
+            Place::Stream(path) => {
+                let stream = File::options().append(true).open(&path);
+                Ok(Self::Stream(stream.with_context(|| cannot_be_written(&path))?))
+            }
+            Place::File(path) => {
+                let context = cannot_be_written(&path);
+                Ok(Self::File(Making::beside(path, at_stop).context(context)?))
+            }
         }
-        let directory =
-            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".zoom-udm-").suffix(".part");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(directory).with_context(context)?;
-        // A file that is replaced keeps its mode: it may hold what not everybody is to read.
-        if let Ok(old) = path.metadata() {
-            file.as_file().set_permissions(old.permissions()).with_context(context)?;
+    }
+
+    /// The file that is to be replaced, or made, if it is one.
+    pub(super) fn place(&self) -> Option<&Path> {
+        match self {
+            Self::Stream(_) => None,
+            Self::File(making) => Some(&making.place),
         }
-        signal::unfinished(file.path(), (at_stop == AtStop::Keep).then_some(path));
-        Ok(Self::File(file, path.to_owned()))
-    }
-
-    /// The raw stream: blocks of events need no buffer and no search for line ends.
-    #[cfg(unix)]
-    fn standard_output() -> anyhow::Result<Self> {
-        use std::os::fd::AsFd as _;
-        let stream =
-            io::stdout().as_fd().try_clone_to_owned().context("standard output cannot be written")?;
-        Ok(Self::Stream(File::from(stream)))
-    }
-
-    #[cfg(windows)]
-    fn standard_output() -> anyhow::Result<Self> {
-        use std::os::windows::io::AsHandle as _;
-        let stream =
-            io::stdout().as_handle().try_clone_to_owned().context("standard output cannot be written")?;
-        Ok(Self::Stream(File::from(stream)))
-    }
-
-    /// Whether a file is to be replaced, or made.
-    pub(super) fn is_replacing(&self) -> bool {
-        matches!(self, Self::File(..))
     }
 
     /// Puts the file in its place, durably. Without this what was written is gone.
     pub(super) fn keep(self) -> anyhow::Result<()> {
-        if let Self::File(file, path) = self {
-            let context = || format!("{} cannot be put in place", path.display());
-            file.as_file().sync_all().with_context(context)?;
-            file.persist(&path).with_context(context)?;
+        match self {
+            Self::Stream(_) => Ok(()),
+            Self::File(making) => making.keep(),
         }
+    }
+}
+
+/// What is wrong where an output cannot be opened.
+pub(super) fn cannot_be_written(path: &Path) -> String {
+    format!("{} cannot be written; check the directory and its permissions", path.display())
+}
+
+/// The raw stream: blocks of events need no buffer and no search for line ends.
+#[cfg(unix)]
+fn standard(stream: impl std::os::fd::AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(windows)]
+fn standard(stream: impl std::os::windows::io::AsHandle) -> io::Result<File> {
+    stream.as_handle().try_clone_to_owned().map(File::from)
+}
+
+impl Making {
+    fn beside(place: PathBuf, at_stop: AtStop) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".zoom-udm-").suffix(".part");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(place.parent().unwrap_or(Path::new(".")))?;
+        // A file that is replaced keeps its mode: it may hold what not everybody is to read.
+        if let Ok(old) = place.metadata() {
+            file.as_file().set_permissions(old.permissions())?;
+        }
+        let lines = (at_stop == AtStop::Keep).then(Lines::default);
+        let kept = lines.as_ref().map(|lines| Kept { place: place.clone(), whole: Arc::clone(&lines.whole) });
+        signal::unfinished(file.path(), kept);
+        Ok(Self { file, place, lines })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(lines) = &mut self.lines else { return self.file.write(bytes) };
+        let _turn = signal::undisturbed();
+        let length = self.file.write(bytes)?;
+        lines.written += length as u64;
+        if bytes[..length].ends_with(b"\n") {
+            lines.whole.store(lines.written, Ordering::Relaxed);
+        }
+        Ok(length)
+    }
+
+    fn keep(self) -> anyhow::Result<()> {
+        let Self { file, place, lines } = self;
+        let _turn = signal::undisturbed();
+        let context = || format!("{} cannot be put in place", place.display());
+        if let Some(lines) = lines {
+            signal::cut(file.as_file(), lines.whole.load(Ordering::Relaxed), &place).with_context(context)?;
+        }
+        file.as_file().sync_all().with_context(context)?;
+        file.persist(&place).with_context(context)?;
         Ok(())
     }
 }
@@ -86,7 +141,7 @@ impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stream(stream) => stream.write(bytes),
-            Self::File(file, _) => file.write(bytes),
+            Self::File(making) => making.write(bytes),
         }
     }
 

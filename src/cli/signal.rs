@@ -1,13 +1,27 @@
 //! Ctrl-C and SIGTERM: stop after what is in hand, and leave nothing half behind.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Files in the making, with the place where what there is of one is put if the program must end; without a place it
-/// is removed.
-static UNFINISHED: Mutex<Vec<(PathBuf, Option<PathBuf>)>> = Mutex::new(Vec::new());
+/// A file in the making: what becomes of it if the program must end.
+pub(super) struct Unfinished {
+    path: PathBuf,
+    kept: Option<Kept>,
+}
+
+/// What there is of a file in the making that is worth something.
+pub(super) struct Kept {
+    /// Where it is put.
+    pub(super) place: PathBuf,
+    /// How many of its bytes are whole lines.
+    pub(super) whole: Arc<AtomicU64>,
+}
+
+static UNFINISHED: Mutex<Vec<Unfinished>> = Mutex::new(Vec::new());
 
 /// How long blocks in hand may take. They take milliseconds; a read from an idle pipe takes for ever.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -18,12 +32,10 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     let handler = move || {
         stop.store(true, Ordering::Relaxed);
         std::thread::sleep(PATIENCE);
-        for (path, place) in UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            // Gone already, or not ours to touch: either way nothing more can be done.
-            let _ = match place {
-                Some(place) => std::fs::rename(path, place),
-                None => std::fs::remove_file(path),
-            };
+        // Held to the end: what is put in place here is not written to any more.
+        let files = undisturbed();
+        for file in &*files {
+            file.end();
         }
         super::report::say(
             "stopped by a signal while waiting for input, or for who reads the output; run again",
@@ -32,6 +44,33 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     };
     // Without a handler a signal ends the program as it would any other.
     let _ = ctrlc::set_handler(handler);
+}
+
+impl Unfinished {
+    fn end(&self) {
+        // Gone already, or not ours to touch: either way nothing more can be done.
+        let _ = match &self.kept {
+            None => std::fs::remove_file(&self.path),
+            Some(Kept { place, whole }) => {
+                let whole = whole.load(Ordering::Relaxed);
+                let file = File::options().write(true).open(&self.path);
+                file.and_then(|file| cut(&file, whole, place))
+                    .and_then(|()| std::fs::rename(&self.path, place))
+            }
+        };
+    }
+}
+
+/// Cuts what goes to a place behind its last whole line, and says so.
+pub(super) fn cut(file: &File, whole: u64, place: &Path) -> io::Result<()> {
+    if file.metadata()?.len() > whole {
+        file.set_len(whole)?;
+        let place = place.display();
+        super::report::say(&format!(
+            "{place}: the last line was cut short, and is left out; run again for it"
+        ));
+    }
+    Ok(())
 }
 
 /// Has a first signal end the run with what is done kept, and a second one end the program: for work on a runtime.
@@ -64,8 +103,12 @@ async fn signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-/// Has a file in the making put in a place, or removed, if the program is ended by a signal.
-pub(super) fn unfinished(path: &Path, place: Option<&Path>) {
-    let entry = (path.to_owned(), place.map(Path::to_owned));
-    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+/// Has a file in the making removed, or what is whole of it put in a place, if the program is ended by a signal.
+pub(super) fn unfinished(path: &Path, kept: Option<Kept>) {
+    undisturbed().push(Unfinished { path: path.to_owned(), kept });
+}
+
+/// The list of files in the making. As long as it is held, no signal ends the program.
+pub(super) fn undisturbed() -> MutexGuard<'static, Vec<Unfinished>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }

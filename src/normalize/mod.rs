@@ -25,7 +25,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-#[cfg(feature = "gcs")]
+#[cfg(any(feature = "cli", feature = "gcs"))]
 pub(crate) use input::unpacked;
 pub use input::{Input, is_gzip};
 pub(crate) use look::{Looked, each};
@@ -212,7 +212,8 @@ pub fn run<S: Sink>(
 /// Normalizes rejects once more, each as the line, or record, that it was.
 ///
 /// # Errors
-/// As [`run`]; what cannot be read of the rejects is among the [`Summary::failures`].
+/// As [`run`]; what cannot be read of the rejects is among the [`Summary::failures`]: the first ten, and how many more.
+/// After an error the next reject is asked for.
 pub fn run_returned<S: Sink>(
     name: &str,
     rejects: impl Iterator<Item = io::Result<Returned>> + Send,

@@ -2,7 +2,7 @@
 
 use super::frame::{Block, Framer};
 use super::input::Input;
-use super::reject::{Rejected, Returned};
+use super::reject::{Part, Rejected, Returned};
 use super::summary::{Failure, Summary};
 use super::work::{Flow, Output, Worker};
 use super::{Error, Options, Sink};
@@ -57,7 +57,7 @@ pub(super) fn run_returned<S: Sink>(
     options: &Options,
     sink: &mut S,
 ) -> Result<Summary, Error> {
-    run_blocks(ReturnedRejects { name: name.into(), rejects }, options, sink)
+    run_blocks(ReturnedRejects { name: name.into(), rejects, faults: 0, last: None }, options, sink)
 }
 
 fn run_blocks<S: Sink>(blocks: impl Blocks, options: &Options, sink: &mut S) -> Result<Summary, Error> {
@@ -189,25 +189,38 @@ impl<I: Iterator<Item = Input> + Send> Blocks for Inputs<'_, I> {
     }
 }
 
+/// How many faults of a file of rejects are told one by one: what is no such file may have any number.
+const TOLD: u64 = 10;
+
 /// A block for each reject that is read back.
 struct ReturnedRejects<I> {
     name: Arc<str>,
     rejects: I,
+    /// How many there were.
+    faults: u64,
+    /// The last of those that were not told.
+    last: Option<io::Error>,
 }
 
 impl<I: Iterator<Item = io::Result<Returned>> + Send> Blocks for ReturnedRejects<I> {
     fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool {
-        match self.rejects.next() {
-            None => false,
-            Some(Ok(returned)) => {
-                *block = Block::returned(returned);
-                true
+        let failure = |error| Failure { input: Arc::clone(&self.name), offset: 0, error };
+        for returned in &mut self.rejects {
+            match returned {
+                Ok(returned) => {
+                    *block = Block::returned(returned);
+                    return true;
+                }
+                Err(error) if self.faults < TOLD => failures.push(failure(error)),
+                Err(error) => self.last = Some(error),
             }
-            Some(Err(error)) => {
-                failures.push(Failure { input: Arc::clone(&self.name), offset: 0, error });
-                false
-            }
+            self.faults += 1;
         }
+        if let Some(last) = self.last.take() {
+            let message = format!("{} more like that; the last: {last}", self.faults - TOLD);
+            failures.push(failure(io::Error::new(last.kind(), message)));
+        }
+        false
     }
 }
 
@@ -217,24 +230,27 @@ impl<S: Sink> Delivery<'_, S> {
         let tally = std::mem::take(&mut output.tally);
         self.line = start + tally.lines;
         self.summary.add(tally, output.events.as_bytes().len() as u64);
-        let written = self.sink.events(output.events.as_bytes()).map_err(Error::Output).and_then(|()| {
-            output.rejects.iter().try_for_each(|reject| {
-                let rejected = Rejected {
-                    input: &block.input,
-                    line: start + reject.line,
-                    offset: block.offset + reject.place.start as u64,
-                    refusal: &reject.refusal,
-                    raw: &block.bytes()[reject.place.clone()],
-                    part: reject.part,
-                };
-                self.sink.reject(&rejected).map_err(Error::Rejects)
-            })
+        let written = self.sink.events(output.events.as_bytes()).map_err(Error::Output);
+        // What was refused is worth handing over where events are not taken.
+        let refused = output.rejects.iter().try_for_each(|reject| {
+            let rejected = Rejected {
+                input: &block.input,
+                line: start + reject.line,
+                offset: block.offset + reject.place.start as u64,
+                refusal: &reject.refusal,
+                raw: &block.bytes()[reject.place.clone()],
+                part: reject.part,
+            };
+            self.sink.reject(&rejected).map_err(Error::Rejects)
         });
-        if let Err(error) = written {
+        if let Err(error) = written.and(refused) {
             self.error = Some(error);
             return Flow::Break(());
         }
-        if strict && !output.rejects.is_empty() {
+        // A reject that comes in parts is taken to its end: half of it could not be read again.
+        if strict
+            && output.rejects.last().is_some_and(|reject| matches!(reject.part, Part::Whole | Part::Last))
+        {
             self.summary.stopped = true;
             return Flow::Break(());
         }

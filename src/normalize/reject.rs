@@ -143,6 +143,8 @@ pub struct RejectReader<R> {
     max: u64,
     line: u64,
     buffer: Vec<u8>,
+    /// Nothing more can be read.
+    ended: bool,
 }
 
 impl<R: BufRead> RejectReader<R> {
@@ -150,32 +152,58 @@ impl<R: BufRead> RejectReader<R> {
     pub fn new(lines: R, max_line_bytes: usize) -> Self {
         // A byte may take six in JSON (\u0000); the rest is the input's name and the message.
         let max = (max_line_bytes as u64).saturating_mul(6).saturating_add(64 << 10);
-        Self { lines, max, line: 0, buffer: Vec::new() }
+        Self { lines, max, line: 0, buffer: Vec::new(), ended: false }
+    }
+
+    /// Reads a line, as far as the limit. `false` at the end.
+    fn read(&mut self) -> io::Result<bool> {
+        self.buffer.clear();
+        self.line += 1;
+        Ok((&mut self.lines).take(self.max).read_until(b'\n', &mut self.buffer)? > 0)
+    }
+
+    /// Passes over the rest of a line that is too long.
+    fn pass_over(&mut self) -> io::Result<()> {
+        while !self.buffer.ends_with(b"\n") {
+            self.buffer.clear();
+            if (&mut self.lines).take(self.max).read_until(b'\n', &mut self.buffer)? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a line that is too long.
+    fn too_long(&mut self) -> io::Error {
+        let message = format!("line {} is longer than {} bytes; raise --max-line-bytes", self.line, self.max);
+        self.pass_over()
+            .map_or_else(|error| self.end(error), |()| io::Error::new(io::ErrorKind::InvalidData, message))
+    }
+
+    fn end(&mut self, error: io::Error) -> io::Error {
+        self.ended = true;
+        error
     }
 }
 
 impl<R: BufRead> Iterator for RejectReader<R> {
     type Item = io::Result<Returned>;
 
-    /// The next reject; an error where the file cannot be read or a line of it is none.
+    /// The next reject; an error where a line is none, and then the line after it; an error where the file cannot be
+    /// read, and then nothing.
     fn next(&mut self) -> Option<io::Result<Returned>> {
-        loop {
-            self.buffer.clear();
-            self.line += 1;
-            match (&mut self.lines).take(self.max).read_until(b'\n', &mut self.buffer) {
-                Err(error) => return Some(Err(error)),
-                Ok(0) => return None,
-                Ok(read) if read as u64 == self.max && !self.buffer.ends_with(b"\n") => {
-                    let message = format!(
-                        "line {} is longer than {} bytes; raise --max-line-bytes",
-                        self.line, self.max
-                    );
-                    return Some(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+        while !self.ended {
+            match self.read() {
+                Err(error) => return Some(Err(self.end(error))),
+                Ok(false) => self.ended = true,
+                Ok(true) if self.buffer.len() as u64 == self.max && !self.buffer.ends_with(b"\n") => {
+                    return Some(Err(self.too_long()));
                 }
-                Ok(_) if self.buffer.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(returned(&self.buffer, self.line)),
+                Ok(true) if self.buffer.trim_ascii().is_empty() => {}
+                Ok(true) => return Some(returned(&self.buffer, self.line)),
             }
         }
+        None
     }
 }
 

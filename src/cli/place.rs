@@ -1,0 +1,121 @@
+//! What the name of an output stands for: a file, standard output or error, another stream.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where output goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Standard output, whatever it is called.
+    Output,
+    /// Standard error, whatever it is called.
+    Error,
+    /// A device, a pipe, or a file that only its number names: written to as it is.
+    Stream(PathBuf),
+    /// A file, there or not, that may be replaced: where links lead to.
+    File(PathBuf),
+}
+
+/// How many links lead to a file at most, as Linux has it.
+const MOST_LINKS: usize = 40;
+
+impl Place {
+    /// What a name stands for; nothing and `-` are standard output.
+    ///
+    /// # Errors
+    /// Its directory cannot be looked at.
+    pub(super) fn of(name: Option<&Path>) -> io::Result<Self> {
+        let Some(name) = name.filter(|name| *name != Path::new("-")) else { return Ok(Self::Output) };
+        let file = followed(name)?;
+        if !is_of_system(&file) && name.metadata().map_or(true, |meta| meta.is_file()) {
+            return Ok(Self::File(file));
+        }
+        // Opened once more it would have a position of its own, and what is written to both would be lost in part.
+        let is = |stream: Option<Identity>| stream.is_some() && stream == Identity::of(name);
+        Ok(match name {
+            _ if is(Identity::of_stream(io::stdout())) => Self::Output,
+            _ if is(Identity::of_stream(io::stderr())) => Self::Error,
+            name => Self::Stream(name.to_owned()),
+        })
+    }
+
+    /// Which file it is, if it is there.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Output => Identity::of_stream(io::stdout()),
+            Self::Error => Identity::of_stream(io::stderr()),
+            Self::Stream(path) | Self::File(path) => Identity::of(path),
+        }
+    }
+
+    /// Whether what is written to one is lost, or mixed with what is written to the other. A device takes all.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same = self.identity().is_some_and(|identity| other.identity() == Some(identity));
+        same || matches!((self, other), (Self::File(one), Self::File(two)) if one == two)
+    }
+}
+
+/// Where a name leads, link after link, up to what the system offers as files: those are links, too, to what is open.
+fn followed(name: &Path) -> io::Result<PathBuf> {
+    let mut path = name.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Some(last) = path.file_name() else { return Ok(path) };
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new(".")).canonicalize()?;
+        let here = directory.join(last);
+        match here.read_link() {
+            Ok(link) if !is_of_system(&here) => path = directory.join(link),
+            _ => return Ok(here),
+        }
+    }
+    Err(io::Error::other("too many links lead to one another"))
+}
+
+/// Whether a place is among the files that a system makes up: devices, and what is open. Shared memory is files like any.
+fn is_of_system(path: &Path) -> bool {
+    path.starts_with("/proc") || path.starts_with("/dev") && !path.starts_with("/dev/shm")
+}
+
+/// Which file or pipe it is, whatever it is called. Devices such as terminals have none: each takes whatever comes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// The device it is on and its number there.
+    #[cfg(unix)]
+    Node(u64, u64),
+    /// Its path, where it has no number.
+    #[cfg(not(unix))]
+    Path(PathBuf),
+}
+
+#[cfg(unix)]
+impl Identity {
+    /// The identity of what a path leads to.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        Self::new(&path.metadata().ok()?)
+    }
+
+    /// The identity of what a stream is.
+    pub(super) fn of_stream(stream: impl std::os::fd::AsFd) -> Option<Self> {
+        let file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
+        Self::new(&file.metadata().ok()?)
+    }
+
+    fn new(meta: &std::fs::Metadata) -> Option<Self> {
+        use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+        (!meta.file_type().is_char_device()).then(|| Self::Node(meta.dev(), meta.ino()))
+    }
+}
+
+#[cfg(not(unix))]
+impl Identity {
+    /// The identity of what a path leads to.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        path.canonicalize().ok().map(Self::Path)
+    }
+
+    /// Streams have none.
+    pub(super) fn of_stream<S>(_: S) -> Option<Self> {
+        None
+    }
+}
