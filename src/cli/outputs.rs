@@ -48,19 +48,16 @@ impl Outputs {
             Place::File(_) => place.identity().is_some_and(|file| inputs::are_of(names.inputs, &file)),
             _ => false,
         };
-        let rejects = match names.rejects {
-            None => Rejects::Said(0),
-            Some(file) => {
-                let rejects = place(Some(file))?;
-                let over_source = is_input(&rejects);
-                refuse_clash(file, rejects.is_same(&events), over_source && !names.again)?;
-                let at_stop = if over_source { AtStop::Remove } else { AtStop::Keep };
-                let writer = RejectWriter::new(Destination::open(rejects, at_stop)?);
-                Rejects::File { writer, over_source }
-            }
-        };
         let over_input = is_input(&events);
+        let checked = |file| -> Result<(Place, bool), Fault> {
+            let rejects = place(Some(file))?;
+            let over_source = is_input(&rejects);
+            refuse_clash(file, rejects.is_same(&events), over_source && !names.again)?;
+            Ok((rejects, over_source))
+        };
+        let rejects = names.rejects.map(checked).transpose()?;
         let events = EventWriter::new(Destination::open(events, AtStop::Remove)?, requests);
+        let rejects = rejects.map_or(Ok(Rejects::Said(0)), |(place, over)| Rejects::open(place, over))?;
         Ok(Self { events, over_input, rejects })
     }
 
@@ -110,6 +107,11 @@ fn keep(output: Destination, left: Option<&str>) -> Result<(), Fault> {
 }
 
 impl Rejects {
+    fn open(place: Place, over_source: bool) -> anyhow::Result<Self> {
+        let at_stop = if over_source { AtStop::Remove } else { AtStop::Keep };
+        Ok(Self::File { writer: RejectWriter::new(Destination::open(place, at_stop)?), over_source })
+    }
+
     /// Keeps what was refused; over the rejects that were read back only if all of them were.
     fn keep(self, whole: bool) -> Result<(), Fault> {
         match self {
