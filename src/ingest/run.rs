@@ -217,15 +217,12 @@ impl<'o> Run<'o> {
             Ok(listed) => self.consider(listed),
             Err(store::Error::Unlisted { name, url, message }) => {
                 self.report.listed += 1;
-                match self.selection.leaves(&name) {
-                    Some(skip) => {
-                        self.report.skip(skip);
-                        self.observer.skipped(&url, skip);
-                    }
-                    None => {
-                        self.report.fail(&url, &message);
-                        self.observer.failed(&url, 0, &message, false);
-                    }
+                if let Some(skip) = self.selection.leaves(&name) {
+                    self.report.skip(skip);
+                    self.observer.skipped(&url, skip);
+                } else {
+                    self.report.fail(&url, &message);
+                    self.observer.failed(&url, 0, &message, false);
                 }
             }
             Err(error) => return Err(error.into()),
