@@ -2,6 +2,7 @@
 
 use super::Fault;
 use super::output::{AtStop, Destination};
+use super::place::Place;
 use crate::collect::Report;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -30,7 +31,7 @@ pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64
         let _ = writeln!(text, "# TYPE {SUCCESS} gauge\n{SUCCESS} {last}");
     }
     let put = || -> anyhow::Result<()> {
-        let mut file = Destination::open(Some(path), AtStop::Remove)?;
+        let mut file = Destination::open(Place::of(Some(path))?, AtStop::Remove)?;
         file.write_all(text.as_bytes())?;
         file.keep()
     };
