@@ -15,7 +15,7 @@ const SUCCESS: &str = "zoom_udm_collect_last_success_timestamp_seconds";
 pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64) -> Result<(), Fault> {
     // A device or a pipe has nothing from before, or no end.
     let regular = path.metadata().is_ok_and(|meta| meta.is_file());
-    let before = regular.then(|| std::fs::read_to_string(path).unwrap_or_default()).unwrap_or_default();
+    let before = if regular { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
     let of = |name: &str, line: &str| line.trim_start_matches("# TYPE ").split(' ').next() == Some(name);
     let mut text = match report {
         Some(report) => counts(report),
