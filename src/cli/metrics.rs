@@ -14,7 +14,9 @@ const SUCCESS: &str = "zoom_udm_collect_last_success_timestamp_seconds";
 /// Puts a new file in the old one's place. Where a run failed before it had counts, those of the run before stay; the time
 /// of the last success stays until there is another. `now` is in seconds since the epoch.
 pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64) -> Result<(), Fault> {
-    let before = std::fs::read_to_string(path).unwrap_or_default();
+    // A device or a pipe has nothing from before, or no end.
+    let regular = path.metadata().is_ok_and(|meta| meta.is_file());
+    let before = if regular { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
     let of = |name: &str, line: &str| line.trim_start_matches("# TYPE ").split(' ').next() == Some(name);
     let mut text = match report {
         Some(report) => counts(report),

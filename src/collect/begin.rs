@@ -2,7 +2,7 @@
 
 use super::collector::{Collector, Slot};
 use super::date::Date;
-use super::journal::Journal;
+use super::journal::{Found, Journal};
 use super::options::{Options, Task};
 use super::plan;
 use super::report::{Gap, Report};
@@ -75,7 +75,7 @@ impl Collector {
     /// these it seals what has been read. Whether it begins now is returned.
     fn leave_to_backfills(&mut self, backfills: Option<&State>) -> bool {
         let claims: Vec<_> = backfills.map(|backfills| backfills.claims().collect()).unwrap_or_default();
-        let (new, state) = (self.journal.is_new, &mut self.journal.state);
+        let (new, state) = (self.journal.found != Found::Ours, &mut self.journal.state);
         if new {
             state.theirs = claims.iter().copied().filter(|(_, last)| *last >= state.began).collect();
         }
@@ -179,7 +179,7 @@ impl Collector {
             self.observer.warn(&format!("{from} to {until} is missing for good: {reason}"));
             state.gaps.push(Gap { from, until, reason });
             // Whoever begins with days that are long gone knows it; who lost them since then, or asks for them, does not.
-            self.report.new_gap = self.journal.existed;
+            self.report.new_gap = self.journal.found != Found::Nothing;
         }
         if let Some((first, last)) = backfill {
             self.report.new_gap |= state.gaps.iter().any(|gap| gap.from <= last && gap.until >= first);

@@ -1,6 +1,6 @@
 //! Whether everything is set up: each question on its own, with what to do where the answer is no.
 
-use super::journal::{BACKFILL, Journal, state_name};
+use super::journal::{BACKFILL, Found, Journal, state_name};
 use super::options::{Options, Task};
 use super::plan;
 use super::zoom::{CLASSIC_SCOPE, SCOPE, Trouble, Window, Zoom, scope_cure};
@@ -224,12 +224,12 @@ async fn look(options: &Options, store: &Store) -> Result<String, Error> {
     let journal = Journal::open(&options, stores, Arc::new(Quiet), today).await?;
     journal.verify().await?;
     let url = store.location().url(&state_name(&options));
-    let mut text = match (journal.existed, journal.is_new) {
-        (true, true) => {
+    let mut text = match journal.found {
+        Found::Recipe => {
             format!("{url} is made by the first run, which takes over from the recipe's collector")
         }
-        (true, false) => format!("{url} and what it names can be read"),
-        _ => format!(
+        Found::Ours => format!("{url} and what it names can be read"),
+        Found::Nothing => format!(
             "{url} is made by the first run, which collects the last 30 days or what --since says; Zoom keeps {}",
             plan::KEPT
         ),

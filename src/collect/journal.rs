@@ -25,6 +25,14 @@ use std::time::Duration;
 /// The state of backfills, beside that of the live collection.
 pub(crate) const BACKFILL: &str = "backfill.json";
 
+/// With what a run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    Recipe,
+    Ours,
+}
+
 pub(crate) struct Journal {
     store: Store,
     /// Staged objects and lists of what was seen; nothing else is in it.
@@ -42,10 +50,8 @@ pub(crate) struct Journal {
     standing: Option<(Bytes, Version)>,
     /// Whether this run has written the state, and kept the copy before that.
     written: bool,
-    /// Whether there was a state, of ours or of the recipe.
-    pub(crate) existed: bool,
-    /// Whether the state begins with this run.
-    pub(crate) is_new: bool,
+    /// What stood where the state is to be.
+    pub(crate) found: Found,
     pub(crate) state: State,
 }
 
@@ -84,8 +90,7 @@ impl Journal {
             observer,
             standing: None,
             written: false,
-            existed: false,
-            is_new: true,
+            found: Found::Nothing,
             state: State::new(lineage(options, began), began),
             name,
             store,
@@ -112,10 +117,12 @@ impl Journal {
             }
             None => self.recipe(options).await?,
         };
-        self.existed = found.is_some();
         match found {
-            Some(Standing::Ours(state)) => (self.state, self.is_new) = (*state, false),
-            Some(Standing::Recipe(recipe)) => self.take_over(recipe.cursor_date, options.look_back),
+            Some(Standing::Ours(state)) => (self.state, self.found) = (*state, Found::Ours),
+            Some(Standing::Recipe(recipe)) => {
+                self.found = Found::Recipe;
+                self.take_over(recipe.cursor_date, options.look_back);
+            }
             None => {}
         }
         self.recover().await

@@ -14,7 +14,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, heard) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<String>>>::default());
         let notes = Arc::clone(&heard);
-        std::thread::spawn(move || listener.incoming().flatten().for_each(|caller| refuse(caller, &notes)));
+        std::thread::spawn(move || listener.incoming().flatten().for_each(|caller| refuse(&caller, &notes)));
         Self { address, heard }
     }
 
@@ -29,10 +29,9 @@ impl Proxy {
     }
 }
 
-fn refuse(caller: TcpStream, notes: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(&caller).lines();
+fn refuse(mut caller: &TcpStream, notes: &Mutex<Vec<String>>) {
+    let mut lines = BufReader::new(caller).lines();
     let head: Vec<_> = lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
     notes.lock().unwrap().push(head.join("\n"));
-    let _ =
-        (&caller).write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let _ = caller.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }

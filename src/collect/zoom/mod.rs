@@ -108,9 +108,9 @@ impl Zoom {
                     }
                     // Tokens were good before: another program, such as a backfill beside this run, ends them.
                     if renewed {
-                        let tried = self.before_another_try(passing(message), &mut pauses).await;
+                        let waited = self.before_another_try(passing(message), &mut pauses).await;
                         // It is no fault of the window.
-                        tried.map_err(|trouble| stopped(trouble.message()))?;
+                        waited.map_err(|trouble| stopped(trouble.message()))?;
                     }
                     renewed = true;
                 }
