@@ -136,7 +136,8 @@ fn what_the_state_names_is_looked_at_and_so_is_that_of_backfills() {
     spoilt("collector/state.lease", &["state: ", "collector/state.lease"]);
     let list = whole.keys().find(|name| name.contains("state.work/seen/")).unwrap();
     spoilt(list, &["state: ", list]);
-    let lease = r#"{"holder":{"run":"ff","pid":1,"place":"afar 1 2","started":"1"},"until":9000000000000}"#;
+    let holder = r#"{"run":"ff","pid":1,"place":"afar 1 2","started":"1"}"#;
+    let lease = format!(r#"{{"holder":{holder},"until":{}}}"#, (world.now() + 60) * 1000);
     world.gcs.seed(BUCKET, "collector/state.lease", lease);
     let held = world.tell(&["check"]).expect(0);
     assert!(held.said.contains("another run is at work: process 1 on afar"), "{}", held.said);
