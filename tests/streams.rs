@@ -299,7 +299,7 @@ fn a_signal_cuts_rejects_behind_the_last_whole_one() {
     let rejects = files.path().join("r");
     let mut child = start(&["normalize", "--max-line-bytes", "1000", "--rejects", text(&rejects)]);
     let mut stdin = child.stdin.take().expect("it is piped");
-    stdin.write_all(b"bad\n").and_then(|()| stdin.write_all(&[b'x'; 100_000])).expect("it reads");
+    stdin.write_all(b"bad\n").and_then(|()| stdin.write_all(&vec![b'x'; 100_000])).expect("it reads");
     let long = |name: &String| files.path().join(name).metadata().is_ok_and(|meta| meta.len() > 50_000);
     until(|| names(files.path()).iter().any(long));
     kill(&child, "TERM");

@@ -51,6 +51,18 @@ fn every_row_that_a_plain_detail_fills_is_written_by_the_template() {
 }
 
 #[test]
+fn there_is_room_for_an_event_whatever_is_long_in_it() {
+    let long = "x".repeat(10_000);
+    let feed = Feed { namespace: Some(long.clone()), labels: vec![("k".to_owned(), long.clone())] };
+    for (feed, text) in [(Feed::default(), &*long), (feed.clone(), "x"), (feed, &long)] {
+        let line = format!(
+            r#"{{"operator":"o","action":"{text}","operation_detail":"Add a@x.io  - Type: {text}"}}"#
+        );
+        assert_eq!(compare(&line, &Writer::new(Shape::Udm(Case::Camel), &feed), Rules::default()), 1);
+    }
+}
+
+#[test]
 fn the_template_takes_no_detail_with_json() {
     let line = r#"{"operation_detail":"X  - Display Name: a [{}] b"}"#;
     assert_eq!(compare(line, &Writer::default(), Rules::default()), 0);
