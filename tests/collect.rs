@@ -599,3 +599,15 @@ fn the_line_of_the_readme_leads_from_zoom_to_events() {
     let event: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
     assert_eq!(event["metadata"]["logType"], "ZOOM_OPERATION_LOGS", "{said}");
 }
+
+#[test]
+fn a_place_that_is_gone_with_the_program_is_refused() {
+    let world = world_of(1);
+    for place in
+        [["--to", "memory://logs/"], ["--state", "memory://state/"], ["--state", "memory://a/s.json"]]
+    {
+        let run = world.collect(&place);
+        assert_eq!(run.code, 2, "{place:?}: {}", run.said);
+        assert!(run.said.contains("is gone with the program"), "{place:?}: {}", run.said);
+    }
+}

@@ -1,6 +1,6 @@
 //! The collector's settings: the variables of the recipe's function, and flags that go before them.
 
-use super::ingest::{duration, lease};
+use super::ingest::{duration, lease, place};
 use super::{Fault, clock};
 use crate::clock::Clock;
 use crate::collect::{
@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Args)]
 pub(super) struct SettingFlags {
     /// Where objects go: gs://BUCKET/PREFIX/ or a directory [default: GCS_BUCKET and GCS_PREFIX]
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, value_parser = place)]
     to: Option<Location>,
     /// Where the state is kept [default: STATE_KEY in GCS_BUCKET, or beside --to, with `.state` on its name]
     #[arg(long, value_name = "URL", global = true)]
@@ -235,8 +235,8 @@ fn exact(url: &str) -> Option<(Location, String)> {
 pub(super) fn object(url: &str) -> Result<(Location, String), String> {
     let named = |name: &str| Path::new(name).extension().is_some_and(|end| end == "json");
     match url.rsplit_once('/') {
-        Some((directory, name)) if named(name) => Ok((directory.parse()?, name.to_owned())),
-        _ => Ok((url.parse()?, "state.json".to_owned())),
+        Some((directory, name)) if named(name) => Ok((place(directory)?, name.to_owned())),
+        _ => Ok((place(url)?, "state.json".to_owned())),
     }
 }
 
