@@ -1,5 +1,6 @@
 //! Why a line is no record: the only five reasons there are.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Why a line, or a record within it, was refused (mapping contract, section 1).
@@ -48,12 +49,12 @@ pub struct Refusal {
     /// The kind of refusal.
     pub reason: Reason,
     /// For a person. Holds no more of the refused text than a token.
-    pub message: String,
+    pub message: Cow<'static, str>,
 }
 
 impl Refusal {
     /// A refusal with its sentence.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
         Self { reason, message: message.into() }
     }
 }

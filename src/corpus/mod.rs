@@ -4,9 +4,12 @@
 //! trailing space where there is none. The names are made up.
 
 mod hostile;
+mod long;
 
 use fastrand::Rng;
 use std::io::{self, Write};
+
+pub use long::{LONG, Long};
 
 /// What kind of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Where a JSON value stands in a text: the leftmost place where one parses, found in time linear in the text.
 
-use crate::json::{Trail, positions, skip_space, walk};
+use crate::json::{Levels, Trail, positions, skip_space, walk_along};
 use memchr::memchr2_iter;
 use std::ops::Range;
 use wide::u8x16;
@@ -10,7 +10,7 @@ use wide::u8x16;
 pub(super) fn find(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let start = memchr2_iter(b'[', b'{', bytes).find(|&at| looks_like_one(bytes, at))?;
-    match walk(bytes, start, &mut NoTrail) {
+    match walk_along(bytes, start, &mut Levels::<true>::new()) {
         Ok(end) => Some(start..end),
         Err(_) => find_among(bytes, start),
     }
@@ -24,54 +24,85 @@ fn looks_like_one(bytes: &[u8], at: usize) -> bool {
     }
 }
 
-/// Nobody asks where the walk came through.
-struct NoTrail;
-
-impl Trail for NoTrail {
-    const PAIRED: bool = true;
-    fn opened(&mut self, _: usize) {}
-    fn closed(&mut self, _: usize, _: usize) {}
-}
-
 /// The leftmost from `start` on, where the first that looked like one was none.
 ///
-/// Linear: an array or object that a failed walk came through needs no walk of its own: where it closed it is one,
-/// where it did not it fails as the walk did. Only what stood inside a string of one walk is walked again by another,
-/// and no byte is in the strings of more than two that way: what is a string for one is none for the other.
+/// Linear: an array or object that a failed walk came through needs no walk of its own, where the walk did not see it end:
+/// it fails as the walk did. Where it did, it is one. Only what stood inside a string of one walk is walked again by
+/// another, and no byte is in the strings of more than two that way: what is a string for one is none for the other.
 fn find_among(bytes: &[u8], start: usize) -> Option<Range<usize>> {
-    let mut ends = Ends(vec![UNKNOWN; bytes.len()]);
+    let mut seen = Seen { marks: vec![Mark::None; bytes.len()], levels: Levels::new(), last: start };
     // `[` and `{` differ in the bit that also makes letters small.
     let brackets = |step: u8x16| (step | u8x16::splat(0x20)).simd_eq(u8x16::splat(b'{'));
     positions(&bytes[start..], brackets).find_map(|at| {
         let at = start + at;
-        let end = match ends.0[at] {
-            OPEN => None,
-            UNKNOWN if !looks_like_one(bytes, at) => None,
-            UNKNOWN => walk(bytes, at, &mut ends).ok(),
-            end => Some(end as usize).filter(|_| looks_like_one(bytes, at)),
-        };
-        end.map(|end| at..end)
+        if seen.marks[at] == Mark::Open || !looks_like_one(bytes, at) {
+            return None;
+        }
+        seen.walk(bytes, at).map(|end| at..end)
     })
 }
 
-/// For each position, where the array or object that begins there ends.
-struct Ends(Vec<u32>);
+/// What walks saw of the brackets and braces of a text: a byte each, for a line may be nothing else.
+struct Seen {
+    marks: Vec<Mark>,
+    levels: Levels<true>,
+    /// The last that the walk at hand came by.
+    last: usize,
+}
 
-/// No walk came by.
-const UNKNOWN: u32 = 0;
-/// A walk came by and did not see it end.
-const OPEN: u32 = u32::MAX;
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// No walk came by.
+    None,
+    /// The walk at hand came by.
+    Walked,
+    /// It was closed, or closes one.
+    Closed,
+    /// A walk did not see it end.
+    Open,
+}
 
-impl Trail for Ends {
-    const PAIRED: bool = true;
-
-    fn opened(&mut self, start: usize) {
-        self.0[start] = OPEN;
+impl Seen {
+    /// Where the array or object that begins at `start` ends, if it does. Where not, what the walk was in is open.
+    fn walk(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
+        (self.levels, self.last) = (Levels::new(), start);
+        if let Ok(end) = walk_along(bytes, start, self) {
+            return Some(end);
+        }
+        let mut closers = 0_usize;
+        let walked = self.marks[start..=self.last].iter_mut().zip(&bytes[start..]).rev();
+        for (mark, byte) in walked.filter(|(mark, _)| **mark == Mark::Walked) {
+            *mark = Mark::Closed;
+            match byte {
+                b']' | b'}' => closers += 1,
+                _ if closers > 0 => closers -= 1,
+                _ => *mark = Mark::Open,
+            }
+        }
+        None
     }
 
-    fn closed(&mut self, start: usize, end: usize) {
-        // A text longer than 4 GiB cannot be: lines are limited to 1 GiB.
-        self.0[start] = u32::try_from(end).unwrap_or(OPEN);
+    fn mark(&mut self, at: usize) {
+        self.marks[at] = Mark::Walked;
+        self.last = at;
+    }
+}
+
+impl Trail for Seen {
+    const PAIRED: bool = true;
+
+    fn opened(&mut self, start: usize, opener: u8) {
+        self.mark(start);
+        self.levels.opened(start, opener);
+    }
+
+    fn innermost(&self) -> Option<u8> {
+        self.levels.innermost()
+    }
+
+    fn closed(&mut self, end: usize) {
+        self.mark(end - 1);
+        self.levels.closed(end);
     }
 }
 

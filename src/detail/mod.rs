@@ -15,9 +15,9 @@ use crate::json::trim;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
+pub use crate::json::Texts;
 pub use grammar::{Change, new_value};
 pub(crate) use places::{Places, within};
-pub(crate) use users::sayings;
 pub use users::{JsonUser, JsonUsers, Member};
 
 /// What an `operation_detail` says (mapping contract, section 3).

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::embedded::find;
-use super::{Cut, Detail, JsonUser, JsonUsers, Text, new_value, same_ignoring_case};
+use super::{Cut, Detail, JsonUser, JsonUsers, Text, Texts, new_value, same_ignoring_case};
 use crate::email;
 use crate::json::compact;
 use once_cell::sync::Lazy;
@@ -174,9 +174,8 @@ fn users(json: &str, mut users: JsonUsers<'_>) {
         (userid, says("assistant"), says("options"))
     });
     let known = |user: JsonUser<'_>| {
-        let texts =
-            |texts: &[Text<'_>]| texts.iter().map(|text| text.clone().into_owned()).collect::<Vec<_>>();
-        (user.userid.clone().map(Text::into_owned), texts(&user.assistant), texts(&user.options))
+        let texts = |texts: Texts<'_>| texts.map(Text::into_owned).collect::<Vec<_>>();
+        (user.userid.map(Text::into_owned), texts(user.assistant), texts(user.options))
     };
     assert_eq!(users.next().map(known), told.next(), "{json:?}");
     let further = told.filter(|(userid, assistant, options)| {

@@ -1,8 +1,7 @@
 //! The users in the JSON value of an `operation_detail`.
 
-use super::Text;
-use crate::json::{Cursor, compact, decode, elements, find_byte};
-use smallvec::SmallVec;
+use super::{Text, Texts};
+use crate::json::{Cursor, string};
 
 /// One object of the JSON value: what it says of a user. All is absent where it is `null`, empty or blank.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,10 +10,10 @@ pub struct JsonUser<'a> {
     pub json: &'a str,
     /// `userId`, trimmed; of a list the first that says something.
     pub userid: Option<Text<'a>>,
-    /// `assistant`: a list gives one text for each element.
-    pub assistant: SmallVec<[Text<'a>; 1]>,
-    /// `options`, likewise.
-    pub options: SmallVec<[Text<'a>; 1]>,
+    /// `assistant`.
+    pub assistant: Texts<'a>,
+    /// `options`.
+    pub options: Texts<'a>,
 }
 
 /// A member that is read of a user.
@@ -121,16 +120,16 @@ impl<'a> JsonUser<'a> {
         }
         Self {
             json: &object[..object.len() - cursor.rest().len()],
-            userid: texts(userid).into_iter().next().map(trimmed),
+            userid: texts(userid).next().map(trimmed),
             assistant: texts(assistant),
             options: texts(options),
         }
     }
 
     /// Takes the texts of a member out.
-    pub(crate) fn take(&mut self, member: Member) -> SmallVec<[Text<'a>; 1]> {
+    pub(crate) fn take(&mut self, member: Member) -> Texts<'a> {
         match member {
-            Member::UserId => self.userid.take().into_iter().collect(),
+            Member::UserId => self.userid.take().map(Texts::from).unwrap_or_default(),
             Member::Assistant => std::mem::take(&mut self.assistant),
             Member::Options => std::mem::take(&mut self.options),
         }
@@ -141,47 +140,8 @@ impl<'a> JsonUser<'a> {
     }
 }
 
-/// What a member says: each element of a list for itself, anything else as a whole.
-fn texts(value: Option<&str>) -> SmallVec<[Text<'_>; 1]> {
-    match value {
-        None => SmallVec::new(),
-        Some(list) if list.starts_with('[') => elements(list).filter_map(text).collect(),
-        Some(value) => text(value).into_iter().collect(),
-    }
-}
-
-/// The parts of a member's value that say something, as they stand there: one for each of the member's texts, but that of
-/// a `userId` only the first counts.
-pub(crate) fn sayings(value: &str) -> impl Iterator<Item = &str> {
-    let is_list = value.starts_with('[');
-    let list = is_list.then(|| elements(value)).into_iter().flatten();
-    let whole = (!is_list).then_some(value);
-    whole.into_iter().chain(list).filter(|part| text(part).is_some())
-}
-
-/// A string says its text, a number or boolean its JSON text, a list or object its compact text; `null` and what is
-/// empty or blank nothing.
-fn text(value: &str) -> Option<Text<'_>> {
-    let text = match value.as_bytes().first()? {
-        b'n' => return None,
-        b'"' => string(value.get(1..value.len() - 1)?),
-        b'[' | b'{' => {
-            let mut text = String::new();
-            compact(value, &mut text)?;
-            Text::Owned(text)
-        }
-        _ => Text::Borrowed(value),
-    };
-    Some(text).filter(|text| !text.trim_start().is_empty())
-}
-
-/// The text of a string, given what stands between its quotes, which is valid: the search for JSON saw to it.
-fn string(inside: &str) -> Text<'_> {
-    if find_byte(b'\\', inside.as_bytes()).is_none() {
-        return Text::Borrowed(inside);
-    }
-    let mut text = String::with_capacity(inside.len());
-    decode(inside, &mut text).map_or(Text::Borrowed(inside), |_| Text::Owned(text))
+fn texts(value: Option<&str>) -> Texts<'_> {
+    value.map(Texts::of).unwrap_or_default()
 }
 
 fn trimmed(text: Text<'_>) -> Text<'_> {

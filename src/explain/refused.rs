@@ -28,7 +28,7 @@ impl Refused {
         Self {
             reason: refusal.reason.name(),
             what: what.unwrap_or(&refusal.message).to_owned(),
-            message: refusal.message.clone(),
+            message: refusal.message.clone().into_owned(),
             expected,
             cure,
         }

@@ -1,8 +1,8 @@
 //! Where in a record the text stands that a row took.
 
 use super::Span;
-use crate::detail::{Change, Detail, Member, Places, sayings, within};
-use crate::json::members;
+use crate::detail::{Change, Detail, Member, Places, within};
+use crate::json::{members, sayings};
 use crate::mapping::{Row, Source};
 use crate::record::{Field, Record};
 use serde::Serialize;

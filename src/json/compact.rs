@@ -1,19 +1,19 @@
 //! A JSON value without the space that means nothing.
 
-use super::walk::string;
+use super::walk::{Levels, string};
 use super::{decode, escape_into};
 
 /// Appends the compact text of one valid JSON value to `out`: no space between tokens, numbers as they were written,
 /// members in their order, strings with only the escapes that JSON demands.
 ///
-/// `None` where a string holds half of a surrogate pair, which no text can hold.
+/// `None` where a string holds half of a surrogate pair, which no text can hold: then `out` is lost.
 pub(crate) fn compact(value: &str, out: &mut String) -> Option<()> {
     let bytes = value.as_bytes();
-    let (mut at, mut text, mut written) = (0, String::new(), Vec::new());
+    let (mut at, mut text, mut written) = (0, String::new(), std::mem::take(out).into_bytes());
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'"' => {
-                let end = string::<()>(bytes, at).ok()?;
+                let end = string::<Levels>(bytes, at).ok()?;
                 text.clear();
                 decode(&value[at + 1..end - 1], &mut text)?;
                 written.push(b'"');
@@ -28,7 +28,7 @@ pub(crate) fn compact(value: &str, out: &mut String) -> Option<()> {
             }
         }
     }
-    out.push_str(std::str::from_utf8(&written).ok()?);
+    *out = String::from_utf8(written).ok()?;
     Some(())
 }
 

@@ -1,7 +1,8 @@
 //! What a JSON array or object holds, each part as the text it is.
 
-use super::skip_space;
-use super::walk::{string, walk};
+use super::walk::{Levels, string};
+use super::{positions, skip_space};
+use wide::u8x16;
 
 /// The elements of `array`, which must be a valid JSON array; of anything else there are none, or fewer.
 pub(crate) fn elements(array: &str) -> impl Iterator<Item = &str> {
@@ -41,6 +42,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// On to the next item of the array or object, or behind its end: then there is none.
+    #[inline]
     pub(crate) fn item(&mut self) -> bool {
         let bytes = self.text.as_bytes();
         self.at = skip_space(bytes, self.at);
@@ -56,13 +58,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value that begins here, and behind it.
+    #[inline]
     pub(crate) fn value(&mut self) -> Option<&'a str> {
         let (bytes, start) = (self.text.as_bytes(), self.at);
-        let end = match bytes.get(start) {
-            Some(b'"') => string::<()>(bytes, start),
-            _ => walk(bytes, start, &mut ()),
+        self.at = match bytes.get(start)? {
+            b'[' | b'{' => container(bytes, start)?,
+            b'"' => string::<Levels>(bytes, start).ok()?,
+            _ => bare(bytes, start)?,
         };
-        self.at = end.ok()?;
         self.text.get(start..self.at)
     }
 
@@ -73,6 +76,36 @@ impl<'a> Cursor<'a> {
         self.at = skip_space(bytes, skip_space(bytes, self.at) + 1);
         Some((key.get(1..key.len() - 1)?, self.value()?))
     }
+}
+
+/// Behind the number, boolean or `null` that begins at `start` and is known to be valid: up to what stands behind a value.
+#[inline]
+fn bare(bytes: &[u8], start: usize) -> Option<usize> {
+    let goes_on = |byte: &&u8| **byte > b' ' && !matches!(**byte, b',' | b']' | b'}');
+    let length = bytes[start..].iter().take_while(goes_on).count();
+    (length > 0).then_some(start + length)
+}
+
+/// Behind the array or object that begins at `start` and is known to be valid: its closer is the one at its depth.
+fn container(bytes: &[u8], start: usize) -> Option<usize> {
+    let (mut depth, mut behind) = (0_usize, start);
+    // A bracket differs from its brace in the bit that also makes letters small.
+    let marks = |step: u8x16| {
+        let braces = step | u8x16::splat(0x20);
+        let [quote, open, close] = [b'"', b'{', b'}'].map(u8x16::splat);
+        step.simd_eq(quote) | braces.simd_eq(open) | braces.simd_eq(close)
+    };
+    for at in positions(&bytes[start..], marks) {
+        let at = start + at;
+        match bytes[at] {
+            _ if at < behind => {}
+            b'"' => behind = string::<Levels>(bytes, at).ok()?,
+            b'[' | b'{' => depth += 1,
+            _ if depth > 1 => depth -= 1,
+            _ => return Some(at + 1),
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ mod items;
 pub(crate) mod properties;
 mod scan;
 mod text;
+mod texts;
 mod walk;
 
 pub(crate) use compact::compact;
 pub(crate) use items::{Cursor, elements, members};
 pub(crate) use scan::{each_position, find_byte, plain_len, positions, skip_space, trim};
 pub(crate) use text::{decode, decode_to_quote, escape_into};
-pub(crate) use walk::{Stop, Trail, walk};
+pub use texts::Texts;
+pub(crate) use texts::{sayings, string};
+pub(crate) use walk::{Levels, Stop, Trail, scalar, walk, walk_along};

@@ -61,7 +61,7 @@ pub(crate) fn ends(text: &str) {
         Some(Err(error)) => Err(error.is_eof()),
         None => Err(true),
     };
-    let ours = walk(text.as_bytes(), 0, &mut ()).map_err(|stop| stop == Stop::Incomplete);
+    let ours = walk(text.as_bytes(), 0).map_err(|stop| stop == Stop::Incomplete);
     // serde_json's stream also wants a scalar to be followed by a delimiter, and calls a number that ends too early
     // with its text invalid, not cut short; of an escape it first asks whether all of it is there.
     let scalar = !text.trim_start().starts_with(['{', '[']);

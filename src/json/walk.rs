@@ -1,7 +1,6 @@
 //! Where a JSON value ends, in one pass and at any depth.
 
 use super::{plain_len, skip_space};
-use smallvec::SmallVec;
 
 /// Why a walk came to no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,37 +11,78 @@ pub(crate) enum Stop {
     Invalid(usize),
 }
 
-/// Hears of every array and object that a walk comes through.
+/// Knows which arrays and objects a walk is in.
 pub(crate) trait Trail {
     /// Whether a string with half of a surrogate pair ends the walk: no text can hold it, though the grammar allows it.
-    const PAIRED: bool = false;
-    /// One begins at `start`.
-    fn opened(&mut self, start: usize);
-    /// The one that began at `start` ends before `end`.
-    fn closed(&mut self, start: usize, end: usize);
+    const PAIRED: bool;
+    /// One begins at `start` with `opener`, `[` or `{`.
+    fn opened(&mut self, start: usize, opener: u8);
+    /// How the innermost that is open began.
+    fn innermost(&self) -> Option<u8>;
+    /// The innermost ends before `end`.
+    fn closed(&mut self, end: usize);
 }
 
-/// Nobody listens.
-impl Trail for () {
+/// What is open, and no more: a bit a level, for a line may be nothing but levels.
+#[derive(Debug)]
+pub(crate) struct Levels<const PAIRED: bool = false> {
+    /// The innermost 63 at most, last in the lowest bit, 1 for an object; above them a 1.
+    bits: u64,
+    /// Those around them, in words that are full.
+    around: Vec<u64>,
+}
+
+impl<const PAIRED: bool> Levels<PAIRED> {
+    pub(crate) const fn new() -> Self {
+        Self { bits: 1, around: Vec::new() }
+    }
+}
+
+impl<const PAIRED: bool> Trail for Levels<PAIRED> {
+    const PAIRED: bool = PAIRED;
+
     #[inline]
-    fn opened(&mut self, _: usize) {}
+    fn opened(&mut self, _: usize, opener: u8) {
+        if self.bits >> 63 == 1 {
+            self.around.push(std::mem::replace(&mut self.bits, 1));
+        }
+        self.bits = self.bits << 1 | u64::from(opener == b'{');
+    }
+
     #[inline]
-    fn closed(&mut self, _: usize, _: usize) {}
+    fn innermost(&self) -> Option<u8> {
+        (self.bits > 1).then_some(if self.bits & 1 == 1 { b'{' } else { b'[' })
+    }
+
+    #[inline]
+    fn closed(&mut self, _: usize) {
+        self.bits >>= 1;
+        if self.bits == 1
+            && let Some(around) = self.around.pop()
+        {
+            self.bits = around;
+        }
+    }
 }
 
 /// The position behind the JSON value that begins at `start` (space before it allowed).
 ///
-/// The grammar is RFC 8259's, to the letter; depth costs a word on the heap a level, never stack.
-pub(crate) fn walk<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> Result<usize, Stop> {
-    // Positions fit 32 bits: lines are limited to 1 GiB. At the deepest the stack is four times as long as the text.
-    let mut open: SmallVec<[u32; 32]> = SmallVec::new();
+/// The grammar is RFC 8259's, to the letter; depth costs no stack.
+#[inline]
+pub(crate) fn walk(text: &[u8], start: usize) -> Result<usize, Stop> {
+    walk_along(text, start, &mut Levels::<false>::new())
+}
+
+/// The same, with a trail of one's own, on which nothing is open.
+pub(crate) fn walk_along<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> Result<usize, Stop> {
     let mut at = start;
+    let mut innermost = None;
     loop {
         at = skip_space(text, at);
         at = match byte(text, at)? {
             opener @ (b'{' | b'[') => {
-                open.push(u32::try_from(at).map_err(|_| Stop::Invalid(at))?);
-                trail.opened(at);
+                trail.opened(at, opener);
+                innermost = Some(opener);
                 let inside = skip_space(text, at + 1);
                 let closes = byte(text, inside)? == opener + 2;
                 match (closes, opener) {
@@ -57,13 +97,12 @@ pub(crate) fn walk<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> Result
                     }
                 }
             }
-            _ => scalar::<T>(text, at)?,
+            _ => scalar_along::<T>(text, at)?,
         };
         // Behind a value (or on the end of an empty container): close what ends here, then on to the next value.
         loop {
-            let Some(container) = open.last().map(|&at| at as usize) else { return Ok(at) };
+            let Some(opener) = innermost else { return Ok(at) };
             at = skip_space(text, at);
-            let opener = text[container];
             match byte(text, at)? {
                 b',' if opener == b'[' => {
                     at += 1;
@@ -76,8 +115,8 @@ pub(crate) fn walk<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> Result
                 // `]` and `}` stand two behind their openers in ASCII.
                 closer if closer == opener + 2 => {
                     at += 1;
-                    open.pop();
-                    trail.closed(container, at);
+                    trail.closed(at);
+                    innermost = trail.innermost();
                 }
                 _ => return Err(Stop::Invalid(at)),
             }
@@ -98,7 +137,13 @@ fn key<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
     if byte(text, at)? == b':' { Ok(at + 1) } else { Err(Stop::Invalid(at)) }
 }
 
-fn scalar<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
+/// Behind the value that begins at `at` and is neither array nor object.
+pub(crate) fn scalar(text: &[u8], at: usize) -> Result<usize, Stop> {
+    scalar_along::<Levels>(text, at)
+}
+
+#[inline]
+fn scalar_along<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
     match text[at] {
         b'"' => string::<T>(text, at),
         b'-' | b'0'..=b'9' => number(text, at),
@@ -157,10 +202,24 @@ fn literal(text: &[u8], at: usize, word: &[u8]) -> Result<usize, Stop> {
     Ok(at + word.len())
 }
 
+#[inline]
 fn number(text: &[u8], start: usize) -> Result<usize, Stop> {
-    let mut at = start + usize::from(text[start] == b'-');
-    at = if byte(text, at)? == b'0' { at + 1 } else { digits(text, at)? };
-    if text.get(at) == Some(&b'.') {
+    let start = start + usize::from(text[start] == b'-');
+    let at = match byte(text, start)? {
+        b'0' => start + 1,
+        b'1'..=b'9' => digits_on(text, start + 1),
+        _ => return Err(Stop::Invalid(start)),
+    };
+    // Most are whole numbers.
+    match text.get(at) {
+        Some(b'.' | b'e' | b'E') => fraction(text, at),
+        _ => Ok(at),
+    }
+}
+
+/// Behind the fraction and exponent of a number, one of which begins at `at`.
+fn fraction(text: &[u8], mut at: usize) -> Result<usize, Stop> {
+    if text[at] == b'.' {
         at = digits(text, at + 1)?;
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
@@ -176,7 +235,16 @@ fn digits(text: &[u8], start: usize) -> Result<usize, Stop> {
     if !byte(text, start)?.is_ascii_digit() {
         return Err(Stop::Invalid(start));
     }
-    Ok(start + text[start..].iter().take_while(|digit| digit.is_ascii_digit()).count())
+    Ok(digits_on(text, start + 1))
+}
+
+/// Behind any digits.
+#[inline]
+fn digits_on(text: &[u8], mut at: usize) -> usize {
+    while text.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    at
 }
 
 #[cfg(test)]
@@ -237,7 +305,10 @@ pub(super) mod tests {
     #[test]
     fn depth_costs_no_stack() {
         let depth = 1_000_000;
-        let text = "[".repeat(depth) + &"]".repeat(depth);
-        assert_eq!(walk(text.as_bytes(), 0, &mut ()), Ok(text.len()));
+        // Of both kinds, in turns that fit no word.
+        let text = "[[{\"\":".repeat(depth) + "1" + &"}]]".repeat(depth);
+        assert_eq!(walk(text.as_bytes(), 0), Ok(text.len()));
+        let crossed = "[[{\"\":".repeat(depth) + "1" + &"}]]".repeat(depth - 1) + "}}]";
+        assert_eq!(walk(crossed.as_bytes(), 0), Err(Stop::Invalid(crossed.len() - 2)));
     }
 }

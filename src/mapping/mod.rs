@@ -10,7 +10,7 @@ pub(crate) mod properties;
 mod table;
 mod template;
 
-use crate::detail::{Detail, Text, new_value, same_ignoring_case};
+use crate::detail::{Detail, JsonUsers, Texts, new_value, same_ignoring_case};
 use crate::email;
 use crate::json::trim;
 use crate::record::{Field, Record};
@@ -46,6 +46,9 @@ pub enum Values {
 
 /// Hears which row filled the event with what.
 pub trait Trace {
+    /// Whether anybody listens.
+    const LISTENS: bool = true;
+
     /// `row` put `value` into the event: a part of the record or its detail wherever it did not have to be made.
     fn filled(&mut self, row: &'static Row, value: &str);
 
@@ -60,6 +63,8 @@ pub trait Trace {
 
 /// Nobody listens.
 impl Trace for () {
+    const LISTENS: bool = false;
+
     #[inline]
     fn filled(&mut self, _: &'static Row, _: &str) {}
 }
@@ -96,7 +101,6 @@ pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
 /// assert_eq!(json["target"]["user"]["attribute"]["roles"][0]["name"], "Admin");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[inline]
 pub fn map<'a>(
     record: &Record<'a>,
     detail: &Detail<'a>,
@@ -105,6 +109,22 @@ pub fn map<'a>(
     notes: &mut Notes,
     trace: &mut impl Trace,
 ) -> Event<'a> {
+    let (mut event, mut further) = begin(record, detail, time, rules, notes, trace);
+    event.about.extend(std::iter::from_fn(|| further.next(trace)));
+    notes.add(Note::JsonSkipped, further.skipped());
+    event
+}
+
+/// The same but for `about`, whose entries are made as they are asked for: there may be more than should be held.
+#[inline]
+pub(crate) fn begin<'a>(
+    record: &Record<'a>,
+    detail: &Detail<'a>,
+    time: Timestamp,
+    rules: Rules,
+    notes: &mut Notes,
+    trace: &mut impl Trace,
+) -> (Event<'a>, Further<'a>) {
     let mut found = Found::default();
     found.gather(record, detail, rules.values);
     let mut event = Event::new(time, event_type(record, found.names_user(), notes));
@@ -114,13 +134,12 @@ pub fn map<'a>(
     notes.add(Note::FieldNotText, record.not_text);
     put_constants(&mut event, trace);
     found.put(&mut event, trace);
-    if detail.has_json() {
-        put_users(detail, &mut event, notes, trace);
-    }
+    let mut users = detail.users();
+    put_first(&mut users, &mut event, trace);
     if rules.clip {
         clip(&mut event, notes, trace);
     }
-    event
+    (event, Further(users))
 }
 
 /// Writes the event of a record as [`map`] and a writer of the template's would, at less cost; `None` where that takes
@@ -281,36 +300,47 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Puts the users of the detail's JSON: the first into the target, each further one into an entry of about.
-#[cold]
-fn put_users<'a>(detail: &Detail<'a>, event: &mut Event<'a>, notes: &mut Notes, trace: &mut impl Trace) {
-    let mut users = detail.users();
-    if let Some(mut first) = users.next() {
-        for row in &ROWS[row::FIRST_USER] {
-            if let (Source::FirstUser(member), Put::First(put)) = (row.source, row.put) {
-                for text in first.take(member) {
-                    trace.filled(row, &text);
-                    put(event, text);
-                }
-            }
+/// Puts the first user of the detail's JSON, if there is one, into the target.
+fn put_first<'a>(users: &mut JsonUsers<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
+    let Some(mut first) = users.next() else { return };
+    for row in &ROWS[row::FIRST_USER] {
+        if let (Source::FirstUser(member), Put::First(put)) = (row.source, row.put) {
+            put_texts(row, first.take(member), trace, |texts| put(event, texts));
         }
     }
-    for mut user in users.by_ref() {
+}
+
+/// The entries of `about`: one for each further user of the detail's JSON.
+pub(crate) struct Further<'a>(JsonUsers<'a>);
+
+impl<'a> Further<'a> {
+    /// The next entry.
+    pub(crate) fn next(&mut self, trace: &mut impl Trace) -> Option<About<'a>> {
+        let mut user = self.0.next()?;
         trace.entry();
-        // Just as long as it becomes: there may be a hundred thousand of them.
-        let labels = Vec::with_capacity(user.assistant.len() + user.options.len());
-        let mut about = About { labels, ..About::default() };
+        let mut about = About::default();
         for row in &ROWS[row::FURTHER_USER] {
             if let (Source::FurtherUser(member), Put::Further(put)) = (row.source, row.put) {
-                for text in user.take(member) {
-                    trace.filled(row, &text);
-                    put(&mut about, text);
-                }
+                put_texts(row, user.take(member), trace, |texts| put(&mut about, texts));
             }
         }
-        event.about.push(about);
+        Some(about)
     }
-    notes.add(Note::JsonSkipped, users.skipped());
+
+    /// How many elements of the JSON were no objects: known behind the last entry.
+    pub(crate) fn skipped(&self) -> u32 {
+        self.0.skipped()
+    }
+}
+
+/// Has a row put what a user says in its member, if that is something.
+fn put_texts<'a, T: Trace>(row: &'static Row, texts: Texts<'a>, trace: &mut T, put: impl FnOnce(Texts<'a>)) {
+    if T::LISTENS {
+        texts.each().for_each(|text| trace.filled(row, &text));
+    }
+    if !texts.is_empty() {
+        put(texts);
+    }
 }
 
 /// Cuts what is longer than UDM documents.
@@ -328,9 +358,9 @@ fn clip(event: &mut Event<'_>, notes: &mut Notes, trace: &mut impl Trace) {
     }
 }
 
-/// Adds a label to the target.
-fn push_label<'a>(event: &mut Event<'a>, key: &'static str, value: Text<'a>) {
-    event.target.user.labels.push(Label { key, value });
+/// Adds labels to the target.
+fn push_labels<'a>(event: &mut Event<'a>, key: &'static str, values: Texts<'a>) {
+    event.target.user.labels.push(Label { key, values });
 }
 
 #[cfg(test)]

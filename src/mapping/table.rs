@@ -3,8 +3,8 @@
 //! The order of the rows is the order in which lists are filled. A new field is a row here, a fixture, and the
 //! regenerated `mapping.md`.
 
-use super::push_label;
-use crate::detail::{Member, Text};
+use super::push_labels;
+use crate::detail::{Member, Text, Texts};
 use crate::record::Field;
 use crate::udm::{About, Event, Label};
 
@@ -67,8 +67,8 @@ pub(super) enum Put {
     Made,
     Constant(&'static str, fn(&mut Event<'_>, &'static str)),
     Text(for<'a> fn(&mut Event<'a>, &'a str)),
-    First(for<'a> fn(&mut Event<'a>, Text<'a>)),
-    Further(for<'a> fn(&mut About<'a>, Text<'a>)),
+    First(for<'a> fn(&mut Event<'a>, Texts<'a>)),
+    Further(for<'a> fn(&mut About<'a>, Texts<'a>)),
 }
 
 use Basis::{Decided, Google};
@@ -262,7 +262,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value, with the key Room Name",
         example: ("Add Room  - Room Name: Atrium", "Room Name=Atrium"),
         basis: Decided,
-        put: Put::Text(|event, value| push_label(event, "Room Name", Text::Borrowed(value))),
+        put: Put::Text(|event, value| push_labels(event, "Room Name", value.into())),
     },
     Row {
         source: Key("Type"),
@@ -270,7 +270,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value, with the key Type",
         example: ("Add Room  - Type: Kiosk", "Type=Kiosk"),
         basis: Decided,
-        put: Put::Text(|event, value| push_label(event, "Type", Text::Borrowed(value))),
+        put: Put::Text(|event, value| push_labels(event, "Type", value.into())),
     },
     Row {
         source: Key("User Type"),
@@ -278,7 +278,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value, with the key User Type",
         example: ("Add User a@x.io  - User Type: Basic", "User Type=Basic"),
         basis: Decided,
-        put: Put::Text(|event, value| push_label(event, "User Type", Text::Borrowed(value))),
+        put: Put::Text(|event, value| push_labels(event, "User Type", value.into())),
     },
     Row {
         source: Key("Location"),
@@ -294,7 +294,7 @@ const TABLE: [Row; COUNT] = [
         rule: "trimmed; a number or boolean as its JSON text; of a list the first that says something",
         example: (r#"x  - K: [{"userId":" u1 "}]"#, "u1"),
         basis: Google,
-        put: Put::First(|event, value| event.target.user.userid = Some(value)),
+        put: Put::First(|event, mut values| event.target.user.userid = values.next()),
     },
     Row {
         source: FirstUser(Member::Assistant),
@@ -302,7 +302,7 @@ const TABLE: [Row; COUNT] = [
         rule: "with the key assistant, after the labels above; a list gives one for each element; an object, or a list within the list, its compact JSON text",
         example: (r#"x  - K: [{"assistant":"b@x.io"}]"#, "assistant=b@x.io"),
         basis: Decided,
-        put: Put::First(|event, value| push_label(event, "assistant", value)),
+        put: Put::First(|event, values| push_labels(event, "assistant", values)),
     },
     Row {
         source: FirstUser(Member::Options),
@@ -310,7 +310,7 @@ const TABLE: [Row; COUNT] = [
         rule: "with the key options, after assistant; likewise",
         example: (r#"x  - K: [{"options":["view","edit"]}]"#, "options=view, options=edit"),
         basis: Decided,
-        put: Put::First(|event, value| push_label(event, "options", value)),
+        put: Put::First(|event, values| push_labels(event, "options", values)),
     },
     Row {
         source: FurtherUser(Member::UserId),
@@ -318,7 +318,7 @@ const TABLE: [Row; COUNT] = [
         rule: "trimmed; an object that says nothing of a user gives no entry",
         example: (r#"x  - K: [{"userId":"u1"},{"userId":"u2"}]"#, "u2"),
         basis: Google,
-        put: Put::Further(|about, value| about.userid = Some(value)),
+        put: Put::Further(|about, mut values| about.userid = values.next()),
     },
     Row {
         source: FurtherUser(Member::Assistant),
@@ -326,7 +326,7 @@ const TABLE: [Row; COUNT] = [
         rule: "with the key assistant, as for the first",
         example: (r#"x  - K: [{},{"assistant":"c@x.io"}]"#, "assistant=c@x.io"),
         basis: Decided,
-        put: Put::Further(|about, value| about.labels.push(Label { key: "assistant", value })),
+        put: Put::Further(|about, values| about.labels.push(Label { key: "assistant", values })),
     },
     Row {
         source: FurtherUser(Member::Options),
@@ -334,7 +334,7 @@ const TABLE: [Row; COUNT] = [
         rule: "with the key options, after assistant; as for the first",
         example: (r#"x  - K: [{},{"options":true}]"#, "options=true"),
         basis: Decided,
-        put: Put::Further(|about, value| about.labels.push(Label { key: "options", value })),
+        put: Put::Further(|about, values| about.labels.push(Label { key: "options", values })),
     },
 ];
 

@@ -66,9 +66,6 @@ pub(crate) struct Events {
     spare: Vec<u8>,
 }
 
-/// From so many bytes on, a record's event is not held twice while it is appended.
-pub(super) const LONG: usize = 64 << 10;
-
 impl Events {
     /// All that was written.
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -80,19 +77,25 @@ impl Events {
         self.length = 0;
     }
 
-    /// Appends what a writer writes of a record of `length` bytes.
-    pub(crate) fn append(&mut self, length: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        if length < LONG {
-            self.spare.clear();
-            write(&mut self.spare);
-            self.reserve(self.spare.len());
-            self.bytes[self.length..self.length + self.spare.len()].copy_from_slice(&self.spare);
-            self.length += self.spare.len();
-        } else {
-            self.bytes.truncate(self.length);
-            write(&mut self.bytes);
-            self.length = self.bytes.len();
-        }
+    /// Appends what `write` writes.
+    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.spare.clear();
+        write(&mut self.spare);
+        self.reserve(self.spare.len());
+        self.bytes[self.length..self.length + self.spare.len()].copy_from_slice(&self.spare);
+        self.length += self.spare.len();
+    }
+
+    /// Takes all out: for whoever appends so much that it should not be there twice, and puts it back.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.bytes.truncate(std::mem::take(&mut self.length));
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Has these bytes, and no others.
+    pub(crate) fn put(&mut self, bytes: Vec<u8>) {
+        self.length = bytes.len();
+        self.bytes = bytes;
     }
 
     /// Makes room for so many bytes.

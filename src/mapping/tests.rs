@@ -186,10 +186,13 @@ fn notes_are_counted_and_put_together() {
 #[test]
 fn events_that_a_writer_writes_stand_one_behind_the_other() {
     let mut events = Events::default();
-    for (text, length) in
-        [("first", 5), ("", 0), ("2nd", template::LONG), ("3rd", 3), ("4th", template::LONG)]
-    {
-        events.append(length, |out| out.extend_from_slice(text.as_bytes()));
+    for text in ["first", "", "2nd"] {
+        events.append(|out| out.extend_from_slice(text.as_bytes()));
     }
+    let mut all = events.take();
+    assert_eq!(events.as_bytes(), b"");
+    all.extend_from_slice(b"3rd");
+    events.put(all);
+    events.append(|out| out.extend_from_slice(b"4th"));
     assert_eq!(events.as_bytes(), b"first2nd3rd4th");
 }

@@ -24,11 +24,10 @@ pub(super) fn look(bytes: &[u8], ended: bool, max: usize) -> Result<bool, Until>
         return if ended || too_long { Ok(false) } else { Err(Until::Line) };
     };
     let first = &bytes[..start + line];
-    if !matches!(first.get(start), Some(b'{' | b'[')) || walk(first, start, &mut ()) != Err(Stop::Incomplete)
-    {
+    if !matches!(first.get(start), Some(b'{' | b'[')) || walk(first, start) != Err(Stop::Incomplete) {
         return Ok(false);
     }
-    match walk(bytes, start, &mut ()) {
+    match walk(bytes, start) {
         Ok(_) => Ok(true),
         Err(Stop::Invalid(fault)) => Ok(goes_on(bytes, first.len(), fault)),
         Err(Stop::Incomplete) if too_long => Ok(skip_space(bytes, first.len()) < bytes.len()),
@@ -155,8 +154,8 @@ impl Document {
                 self.place = Place::Top;
                 return Step::Skip(at + 1);
             }
-            (Place::Page, _) => member_value(bytes, at).and_then(|value| walk(bytes, value, &mut ())),
-            _ => walk(bytes, at, &mut ()),
+            (Place::Page, _) => member_value(bytes, at).and_then(|value| walk(bytes, value)),
+            _ => walk(bytes, at),
         };
         match value {
             // A number may go on in what is not yet read.
@@ -225,7 +224,7 @@ fn array_start(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
         if bytes[at..].starts_with(b"\"operation_logs\"") && bytes.get(value) == Some(&b'[') {
             return Some((value + 1, true));
         }
-        at = skip_space(bytes, walk(bytes, value, &mut ()).ok()?);
+        at = skip_space(bytes, walk(bytes, value).ok()?);
         if bytes.get(at) != Some(&b',') {
             return None;
         }
@@ -238,7 +237,7 @@ fn member_value(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     if bytes.get(at) != Some(&b'"') {
         return Err(Stop::Invalid(at));
     }
-    let colon = skip_space(bytes, walk(bytes, at, &mut ())?);
+    let colon = skip_space(bytes, walk(bytes, at)?);
     match bytes.get(colon) {
         None => Err(Stop::Incomplete),
         Some(b':') => Ok(skip_space(bytes, colon + 1)),

@@ -34,6 +34,8 @@ pub(crate) struct Looked<'a> {
 struct Records(Vec<(Range<usize>, u64)>);
 
 impl Places for Records {
+    const WHOLE: bool = true;
+
     fn record(&mut self, place: Range<usize>, line: impl FnOnce() -> u64) {
         self.0.push((place, line()));
     }

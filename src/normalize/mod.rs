@@ -135,7 +135,8 @@ pub enum Format {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Sink: Send {
-    /// Takes whole events, each with its newline.
+    /// Takes events, each with its newline. One that is longer than 1 MiB may come in parts, one call after the other: only
+    /// the last of them ends in a newline.
     ///
     /// # Errors
     /// What is returned ends the run as [`Error::Output`].

@@ -49,7 +49,7 @@ impl<W: Write> EventWriter<W> {
         })
     }
 
-    /// Writes whole events, each with its newline.
+    /// Writes events, each up to its newline; one may come in several parts.
     ///
     /// # Errors
     /// Those of the underlying writer.
@@ -84,6 +84,10 @@ pub struct Requests<W> {
     /// The request at hand, without its tail.
     request: Vec<u8>,
     events: usize,
+    /// What has come of an event that comes in parts.
+    part: Vec<u8>,
+    /// Whether it is longer than any request, and went out, alone, as far as it came.
+    alone: bool,
 }
 
 impl<W: Write> Requests<W> {
@@ -96,20 +100,60 @@ impl<W: Write> Requests<W> {
                 (format!("{{\"customer_id\":{customer_id},\"events\":["), ("", ""), "]}\n")
             }
         };
-        Self { out, limits, head, around, tail, request: Vec::new(), events: 0 }
+        let (request, part) = Default::default();
+        Self { out, limits, head, around, tail, request, events: 0, part, alone: false }
     }
 
-    /// Adds whole events, each with its newline.
+    /// Adds events, each up to its newline; one may come in several parts.
     ///
     /// # Errors
     /// Those of the underlying writer.
     pub fn write_events(&mut self, events: &[u8]) -> io::Result<()> {
         let mut rest = events;
         while let Some(end) = memchr::memchr(b'\n', rest) {
-            self.push(&rest[..end])?;
+            self.end_event(&rest[..end])?;
             rest = &rest[end + 1..];
         }
+        self.part(rest)
+    }
+
+    /// Adds an event of which this is the end, or all.
+    fn end_event(&mut self, end: &[u8]) -> io::Result<()> {
+        if self.goes_alone(end.len())? {
+            self.alone = false;
+            return [end, self.around.1.as_bytes(), self.tail.as_bytes()]
+                .into_iter()
+                .try_for_each(|part| self.out.write_all(part));
+        }
+        if self.part.is_empty() {
+            return self.push(end);
+        }
+        let mut event = std::mem::take(&mut self.part);
+        event.extend_from_slice(end);
+        self.push(&event)
+    }
+
+    /// Takes what has come of an event.
+    fn part(&mut self, part: &[u8]) -> io::Result<()> {
+        if self.goes_alone(part.len())? {
+            return self.out.write_all(part);
+        }
+        self.part.extend_from_slice(part);
         Ok(())
+    }
+
+    /// Whether the event that so many more bytes have come of is longer than any request may be. Then it is not held: it
+    /// goes out, alone, as far as it came.
+    fn goes_alone(&mut self, more: usize) -> io::Result<bool> {
+        if self.alone || self.part.len() + more <= self.limits.bytes {
+            return Ok(self.alone);
+        }
+        self.send()?;
+        self.alone = true;
+        self.out.write_all(self.head.as_bytes())?;
+        self.out.write_all(self.around.0.as_bytes())?;
+        self.out.write_all(&std::mem::take(&mut self.part))?;
+        Ok(true)
     }
 
     fn push(&mut self, event: &[u8]) -> io::Result<()> {
@@ -117,7 +161,7 @@ impl<W: Write> Requests<W> {
         let more = 1 + before.len() + event.len() + after.len();
         // The limit is for the line without its newline.
         let full = self.request.len() + more + self.tail.len() - 1 > self.limits.bytes;
-        if self.events > 0 && (full || self.events >= self.limits.events) {
+        if full || self.events >= self.limits.events {
             self.send()?;
         }
         if self.events == 0 {
@@ -132,7 +176,11 @@ impl<W: Write> Requests<W> {
         Ok(())
     }
 
+    /// Writes the request at hand, if there is one.
     fn send(&mut self) -> io::Result<()> {
+        if self.events == 0 {
+            return Ok(());
+        }
         self.request.extend_from_slice(self.tail.as_bytes());
         self.out.write_all(&self.request)?;
         self.request.clear();
@@ -145,9 +193,7 @@ impl<W: Write> Requests<W> {
     /// # Errors
     /// Those of the underlying writer.
     pub fn finish(mut self) -> io::Result<W> {
-        if self.events > 0 {
-            self.send()?;
-        }
+        self.send()?;
         self.out.flush()?;
         Ok(self.out)
     }

@@ -6,13 +6,14 @@ use super::reject::Part;
 use super::summary::Tally;
 use crate::detail::{Cut, Detail};
 use crate::json::skip_space;
-use crate::mapping::{self, Events, Note, Notes, Sheet, Template};
+use crate::mapping::{self, Events, Note, Sheet, Template};
 use crate::record::{self, Field, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Timestamp;
-use crate::udm::EventType;
+use crate::udm::{MUCH, Parts};
 use memchr::memchr;
-use std::ops::Range;
+use std::borrow::Cow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 /// What a block, or a part of it, has become.
@@ -39,39 +40,87 @@ pub(super) struct Reject {
 
 /// Hears where the record of each event stands.
 pub(super) trait Places {
+    /// Whether events are asked for whole, however long they are.
+    const WHOLE: bool;
+
     /// It stands in the block at `place`, on a line counted from 0 at the start of the block.
     fn record(&mut self, place: Range<usize>, line: impl FnOnce() -> u64);
 }
 
 /// Nobody asks.
 impl Places for () {
+    const WHOLE: bool = false;
+
     #[inline]
     fn record(&mut self, _: Range<usize>, _: impl FnOnce() -> u64) {}
 }
 
-/// Events are handed on before the block's end once there are this many bytes of them: what a block can become is
-/// bounded by its own size only where every event is about as long as its record.
-const FLUSH: usize = 1 << 20;
+/// From so many bytes on, a record's event is not held twice while it is appended, and may come in parts: a shorter
+/// record's stays below [`MUCH`], but for a few bytes.
+const LONG: usize = 64 << 10;
 
 /// Rejects are handed on before the block's end once there are this many: their messages take room of their own.
 const FLUSH_REJECTS: usize = 1000;
 
 /// Whether to go on.
-pub(super) type Flow = std::ops::ControlFlow<()>;
+pub(super) type Flow = ControlFlow<()>;
+
+/// Is given what has come of a block, whenever that is much, and, with `true`, at the end. What a block can become is
+/// bounded by its own size only where every event is about as long as its record: so an event may come in parts.
+pub(super) type Flush<'f, P> = dyn FnMut(&mut Output<P>, bool) -> Flow + 'f;
+
+impl<P> Output<P> {
+    #[inline]
+    fn flush_if_much(&mut self, options: &Options, flush: &mut Flush<'_, P>) -> Flow {
+        let most_rejects = if options.strict { 0 } else { FLUSH_REJECTS };
+        let much = self.events.as_bytes().len() >= MUCH || self.rejects.len() > most_rejects;
+        if much { flush(self, false) } else { Flow::Continue(()) }
+    }
+}
 
 /// One thread's work: the rooms it keeps from block to block.
 pub(super) struct Worker<'o, P = ()> {
-    emitter: Emitter<'o, P>,
-    scratch: Scratch,
-}
-
-struct Emitter<'o, P> {
     options: &'o Options,
     /// The quick way to write events, where the options allow it.
     template: Option<Arc<Template>>,
+    scratch: Scratch,
     cut: Cut,
     output: Output<P>,
+}
+
+impl<'o, P: Places + Default> Worker<'o, P> {
+    pub(super) fn new(options: &'o Options) -> Self {
+        let template = options.compiled.template(&options.writer).filter(|_| !options.event_id);
+        let (scratch, cut, output) = Default::default();
+        Self { options, template, scratch, cut, output }
+    }
+
+    /// Reads a block; `flush` is given what comes of it.
+    pub(super) fn work(&mut self, block: &Block, flush: &mut Flush<'_, P>) -> Flow {
+        let Self { options, template, scratch, cut, output } = self;
+        let template = template.as_deref();
+        let (bytes, lines) = (block.bytes(), Lines::default());
+        let emitter = Emitter { options, template, bytes, cut, output, lines, flush };
+        Reader { emitter, scratch }.block(&block.content)
+    }
+}
+
+/// Finds the records of a block.
+struct Reader<'b, 'f, P> {
+    emitter: Emitter<'b, 'f, P>,
+    scratch: &'b mut Scratch,
+}
+
+/// Turns them into events and rejects.
+struct Emitter<'b, 'f, P> {
+    options: &'b Options,
+    template: Option<&'b Template>,
+    /// The block.
+    bytes: &'b [u8],
+    cut: &'b mut Cut,
+    output: &'b mut Output<P>,
     lines: Lines,
+    flush: &'b mut Flush<'f, P>,
 }
 
 /// Counts line ends up to a place, going forward only.
@@ -97,59 +146,26 @@ impl Lines {
     }
 }
 
-impl<'o, P: Places + Default> Worker<'o, P> {
-    pub(super) fn new(options: &'o Options) -> Self {
-        let template = options.compiled.template(&options.writer).filter(|_| !options.event_id);
-        let emitter = Emitter {
-            options,
-            template,
-            cut: Cut::default(),
-            output: Output::default(),
-            lines: Lines::default(),
-        };
-        Self { emitter, scratch: Scratch::default() }
-    }
-
-    /// Reads a block; `flush` is given what has come of it, whenever that is much, and at the end.
-    pub(super) fn work(
-        &mut self,
-        block: &Block,
-        flush: &mut dyn FnMut(&mut Output<P>, bool) -> Flow,
-    ) -> Flow {
-        self.emitter.lines = Lines::default();
-        let bytes = block.bytes();
-        match &block.content {
-            Content::Lines => self.lines(bytes, flush)?,
-            Content::Values(values) => {
-                for value in values {
-                    self.unit(bytes, value.clone());
-                    self.flush_if_much(flush)?;
-                }
-            }
-            Content::TooLong { first, last } => self.too_long(bytes, *first, *last),
+impl<P: Places> Reader<'_, '_, P> {
+    fn block(mut self, content: &Content) -> Flow {
+        match content {
+            Content::Lines => self.lines()?,
+            Content::Values(values) => values.iter().try_for_each(|value| self.unit(value.clone()))?,
+            Content::TooLong { first, last } => self.too_long(*first, *last),
         }
-        self.emitter.output.tally.lines = self.emitter.lines.up_to(bytes.len(), bytes);
-        flush(&mut self.emitter.output, true)
+        self.emitter.end()
     }
 
-    #[inline]
-    fn flush_if_much(&mut self, flush: &mut dyn FnMut(&mut Output<P>, bool) -> Flow) -> Flow {
-        let rejects = self.emitter.output.rejects.len();
-        let much = self.emitter.output.events.as_bytes().len() >= FLUSH
-            || rejects > if self.emitter.options.strict { 0 } else { FLUSH_REJECTS };
-        if much { flush(&mut self.emitter.output, false) } else { Flow::Continue(()) }
-    }
-
-    fn lines(&mut self, bytes: &[u8], flush: &mut dyn FnMut(&mut Output<P>, bool) -> Flow) -> Flow {
+    fn lines(&mut self) -> Flow {
+        let bytes = self.emitter.bytes;
         // Valid as a whole, it is valid line by line: no line needs a look of its own.
         let text = simdutf8::basic::from_utf8(bytes).ok();
         let mut at = 0;
         while at < bytes.len() {
-            let end = match text.and_then(|text| self.usual_line(bytes, text, at)) {
-                Some(end) => end,
-                None => self.any_line(bytes, text, at),
+            let end = match text.and_then(|text| self.usual_line(text, at)) {
+                Some(end) => end?,
+                None => self.any_line(text, at)?,
             };
-            self.flush_if_much(flush)?;
             at = end + 1;
             self.emitter.lines.passed(at.min(bytes.len()), u64::from(at <= bytes.len()));
         }
@@ -158,54 +174,53 @@ impl<'o, P: Places + Default> Worker<'o, P> {
 
     /// The line at `at`, if it is of the usual layout. The end of the line.
     #[inline]
-    fn usual_line(&mut self, bytes: &[u8], text: &str, at: usize) -> Option<usize> {
-        let (record, end) = Record::read_usual(text, at, &mut self.scratch)?;
+    fn usual_line(&mut self, text: &str, at: usize) -> Option<ControlFlow<(), usize>> {
+        let (record, end) = Record::read_usual(text, at, self.scratch)?;
         (end - at <= self.emitter.options.max_line_bytes).then_some(())?;
-        self.emitter.emit(bytes, &record, &text[at..end], at);
-        Some(end)
+        Some(self.emitter.emit(&record, &text[at..end], at).map_continue(|()| end))
     }
 
     /// The line at `at`, whatever it is. The end of the line.
-    fn any_line(&mut self, bytes: &[u8], text: Option<&str>, at: usize) -> usize {
+    fn any_line(&mut self, text: Option<&str>, at: usize) -> ControlFlow<(), usize> {
+        let bytes = self.emitter.bytes;
         let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
         match text {
-            Some(text) if end - at <= self.emitter.options.max_line_bytes => {
-                self.line(bytes, &text[at..end], at);
-            }
-            _ => self.unit(bytes, at..end),
+            Some(text) if end - at <= self.emitter.options.max_line_bytes => self.line(&text[at..end], at)?,
+            _ => self.unit(at..end)?,
         }
-        end
+        ControlFlow::Continue(end)
     }
 
     /// One line, or value, of which nothing is known.
-    fn unit(&mut self, bytes: &[u8], place: Range<usize>) {
-        let whole = &bytes[place.clone()];
+    fn unit(&mut self, place: Range<usize>) -> Flow {
+        let whole = &self.emitter.bytes[place.clone()];
         let unit = whole.strip_suffix(b"\r").unwrap_or(whole);
         let most = self.emitter.options.max_line_bytes;
         if unit.len() > most {
             // With its carriage return, as what comes in parts has it.
-            return self.emitter.refuse(bytes, place, too_long(most));
+            return self.emitter.refuse(place, too_long(most));
         }
-        let place = place.start..place.start + unit.len();
-        let refusal = match std::str::from_utf8(whole) {
-            Ok(text) => return self.line(bytes, text, place.start),
-            Err(error) => not_utf8(unit, error.valid_up_to()),
-        };
-        self.emitter.refuse(bytes, place, refusal);
+        match std::str::from_utf8(whole) {
+            Ok(text) => self.line(text, place.start),
+            Err(error) => {
+                let place = place.start..place.start + unit.len();
+                self.emitter.refuse(place, not_utf8(unit, error.valid_up_to()))
+            }
+        }
     }
 
     /// One line of text.
     #[inline]
-    fn line(&mut self, bytes: &[u8], line: &str, at: usize) {
-        match Record::read_ordinary(line, &mut self.scratch) {
-            Some(record) => self.emitter.emit(bytes, &record, line, at),
-            None => self.odd(bytes, line, at),
+    fn line(&mut self, line: &str, at: usize) -> Flow {
+        match Record::read_ordinary(line, self.scratch) {
+            Some(record) => self.emitter.emit(&record, line, at),
+            None => self.odd(line, at),
         }
     }
 
     /// A line that is no ordinary record: blank, an array, a page, or a record that takes a closer look.
     #[cold]
-    fn odd(&mut self, bytes: &[u8], line: &str, at: usize) {
+    fn odd(&mut self, line: &str, at: usize) -> Flow {
         let (line, at) = match line.strip_prefix('\u{feff}') {
             Some(rest) => (rest, at + line.len() - rest.len()),
             None => (line, at),
@@ -216,45 +231,49 @@ impl<'o, P: Places + Default> Worker<'o, P> {
         let start = skip_space(line.as_bytes(), 0);
         let value = &line[start..];
         match value.as_bytes().first() {
-            None => {}
+            None => Flow::Continue(()),
             Some(b'[') => match record::elements(value) {
-                Ok(elements) => elements
-                    .into_iter()
-                    .for_each(|element| self.object(bytes, element, at + offset(line, element), None)),
-                Err(refusal) => self.emitter.refuse(bytes, whole, refusal),
+                Ok(mut elements) => {
+                    elements.try_for_each(|element| self.line(element, at + offset(line, element)))
+                }
+                Err(refusal) => self.emitter.refuse(whole, refusal),
             },
-            Some(_) => self.object(bytes, value, at + start, Some(whole)),
+            Some(_) => self.object(value, at + start, whole),
         }
     }
 
-    /// One object: a record, or a page of them. `whole` is the line, where the object is all of it.
-    fn object(&mut self, bytes: &[u8], text: &str, at: usize, whole: Option<Range<usize>>) {
+    /// The one object of a line, `whole`: a record, or a page of them.
+    fn object(&mut self, text: &str, at: usize, whole: Range<usize>) -> Flow {
         let object = match record::object(text) {
             Ok(object) => object,
-            Err(refusal) => return self.emitter.refuse(bytes, whole.unwrap_or(at..at + text.len()), refusal),
+            Err(refusal) => return self.emitter.refuse(whole, refusal),
         };
         let text = text.trim_end();
         match object.logs.map(record::page) {
-            None => match object.record(&mut self.scratch) {
-                Ok(record) => self.emitter.emit(bytes, &record, text, at),
-                Err(refusal) => self.emitter.refuse(bytes, at..at + text.len(), refusal),
+            None => match object.record(self.scratch) {
+                Ok(record) => self.emitter.emit(&record, text, at),
+                Err(refusal) => self.emitter.refuse(at..at + text.len(), refusal),
             },
-            Some(Ok(elements)) => elements
-                .into_iter()
-                .for_each(|element| self.element(bytes, element, at + offset(text, element))),
-            Some(Err(refusal)) => self.emitter.refuse(bytes, at..at + text.len(), refusal),
+            Some(Ok(mut elements)) => {
+                elements.try_for_each(|element| self.element(element, at + offset(text, element)))
+            }
+            Some(Err(refusal)) => self.emitter.refuse(at..at + text.len(), refusal),
         }
     }
 
     /// One element of a page: a record, or refused for itself.
-    fn element(&mut self, bytes: &[u8], text: &str, at: usize) {
-        match Record::read(text, &mut self.scratch) {
-            Ok(record) => self.emitter.emit(bytes, &record, text, at),
-            Err(refusal) => self.emitter.refuse(bytes, at..at + text.len(), refusal),
+    fn element(&mut self, text: &str, at: usize) -> Flow {
+        if !text.starts_with('{') {
+            return self.emitter.refuse(at..at + text.len(), record::no_object(text));
+        }
+        match Record::read(text, self.scratch) {
+            Ok(record) => self.emitter.emit(&record, text, at),
+            Err(refusal) => self.emitter.refuse(at..at + text.len(), refusal),
         }
     }
 
-    fn too_long(&mut self, bytes: &[u8], first: bool, last: bool) {
+    fn too_long(&mut self, first: bool, last: bool) {
+        let Emitter { options, bytes, output, .. } = &mut self.emitter;
         let part = match (first, last) {
             (true, true) => Part::Whole,
             (true, false) => Part::First,
@@ -262,11 +281,18 @@ impl<'o, P: Places + Default> Worker<'o, P> {
             (false, true) => Part::Last,
         };
         let end = bytes.strip_suffix(b"\n").filter(|_| last).unwrap_or(bytes).len();
-        let refusal = too_long(self.emitter.options.max_line_bytes);
-        self.emitter.output.tally.records += u64::from(first);
-        self.emitter.output.tally.refused(refusal.reason, u64::from(first));
-        self.emitter.output.rejects.push(Reject { place: 0..end, line: 0, refusal, part });
+        let refusal = too_long(options.max_line_bytes);
+        output.tally.records += u64::from(first);
+        output.tally.refused(refusal.reason, u64::from(first));
+        output.rejects.push(Reject { place: 0..end, line: 0, refusal, part });
     }
+}
+
+/// What is expected of a time, and what to do.
+macro_rules! no_time {
+    () => {
+        "; expected RFC 3339 like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch; mend it, or give --default-time"
+    };
 }
 
 /// Where `part` begins in `whole`, which it is a part of.
@@ -274,29 +300,29 @@ fn offset(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
-impl<P: Places> Emitter<'_, P> {
+impl<P: Places> Emitter<'_, '_, P> {
     /// Writes the event of a record that stands at `at`.
     #[inline]
-    fn emit(&mut self, bytes: &[u8], record: &Record<'_>, text: &str, at: usize) {
+    fn emit(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
         let Some(time) = self.time(record) else {
-            return self.refuse_time(bytes, record, text, at);
+            return self.refuse_time(record, text, at);
         };
-        self.output.tally.records += 1;
+        let Self { options, template, bytes, cut, output, lines, flush } = self;
+        output.tally.records += 1;
         let detail = match record.get(Field::OperationDetail) {
-            Some(text) => Detail::parse(text, &mut self.cut),
+            Some(text) => Detail::parse(text, cut),
             None => Detail::default(),
         };
-        let Self { output: Output { events, tally, places, .. }, lines, .. } = self;
-        places.record(at..at + text.len(), || lines.up_to(at, bytes));
-        let written = self.template.as_ref().and_then(|template| {
-            let sheet = Sheet { template, source: bytes, events };
-            mapping::write(record, &detail, &time, self.options.rules, &mut tally.notes, sheet)
+        output.places.record(at..at + text.len(), || lines.up_to(at, bytes));
+        let written = template.and_then(|template| {
+            let sheet = Sheet { template, source: bytes, events: &mut output.events };
+            mapping::write(record, &detail, &time, options.rules, &mut output.tally.notes, sheet)
         });
-        let event_type = match written {
-            Some(event_type) => event_type,
-            None => write_typed(record, &detail, time, text, self.options, events, &mut tally.notes),
-        };
-        self.output.tally.event(event_type);
+        match written {
+            Some(event_type) => output.tally.event(event_type),
+            None => write_typed(record, &detail, time, text, options, output, *flush)?,
+        }
+        output.flush_if_much(options, *flush)
     }
 
     /// The record's time, or the default.
@@ -309,44 +335,86 @@ impl<P: Places> Emitter<'_, P> {
     }
 
     #[cold]
-    fn refuse_time(&mut self, bytes: &[u8], record: &Record<'_>, text: &str, at: usize) {
+    fn refuse_time(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
         let start = skip_space(text.as_bytes(), 0);
         let place = at + start..at + text.trim_end_matches([' ', '\t', '\n', '\r']).len();
-        let found = match record.get(Field::Time) {
-            None => "the record has no \"time\"".to_owned(),
-            Some(time) => format!("\"time\" is {:?}", time.chars().take(40).collect::<String>()),
+        let message = match record.get(Field::Time) {
+            None => Cow::Borrowed(concat!("the record has no \"time\"", no_time!())),
+            Some(time) => {
+                let time: String = time.chars().take(40).collect();
+                format!(concat!("\"time\" is {:?}", no_time!()), time).into()
+            }
         };
-        let message = format!(
-            "{found}; expected RFC 3339 like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch; mend it, or give --default-time"
-        );
-        self.refuse(bytes, place, Refusal::new(Reason::NoTime, message));
+        self.refuse(place, Refusal::new(Reason::NoTime, message))
     }
 
-    fn refuse(&mut self, bytes: &[u8], place: Range<usize>, refusal: Refusal) {
-        let line = self.lines.up_to(place.start, bytes);
+    fn refuse(&mut self, place: Range<usize>, refusal: Refusal) -> Flow {
+        let line = self.lines.up_to(place.start, self.bytes);
         self.output.tally.records += 1;
         self.output.tally.refused(refusal.reason, 1);
         self.output.rejects.push(Reject { place, line, refusal, part: Part::Whole });
+        self.output.flush_if_much(self.options, self.flush)
+    }
+
+    /// Hands on what is left.
+    fn end(mut self) -> Flow {
+        self.output.tally.lines = self.lines.up_to(self.bytes.len(), self.bytes);
+        (self.flush)(self.output, true)
     }
 }
 
 /// Writes the typed event of a record: what the template leaves to it.
 #[inline(never)]
-fn write_typed<'a>(
+fn write_typed<'a, P: Places>(
     record: &Record<'a>,
     detail: &Detail<'a>,
     time: Timestamp,
     text: &str,
     options: &Options,
-    events: &mut Events,
-    notes: &mut Notes,
-) -> EventType {
-    let mut event = mapping::map(record, detail, time, options.rules, notes, &mut ());
+    output: &mut Output<P>,
+    flush: &mut Flush<'_, P>,
+) -> Flow {
+    let notes = &mut output.tally.notes;
+    let (mut event, mut further) = mapping::begin(record, detail, time, options.rules, notes, &mut ());
     if options.event_id {
         event.metadata.product_log_id = record::id(text).ok();
     }
-    events.append(text.len(), |events| options.writer.write(&event, events));
-    event.metadata.event_type
+    let about = &mut std::iter::from_fn(|| further.next(&mut ()));
+    let flow = if text.len() < LONG || P::WHOLE {
+        let spill = &mut |_: &mut _| {};
+        output.events.append(|out| options.writer.write_in_parts(&event, Parts { about, out, spill }));
+        Flow::Continue(())
+    } else {
+        append_long(output, flush, |out, spill| {
+            options.writer.write_in_parts(&event, Parts { about, out, spill });
+        })
+    };
+    output.tally.notes.add(Note::JsonSkipped, further.skipped());
+    output.tally.event(event.metadata.event_type);
+    flow
+}
+
+/// Appends what `write` writes, and hands it on as it comes: what it has no room for it gives to its second argument.
+fn append_long<P>(
+    output: &mut Output<P>,
+    flush: &mut Flush<'_, P>,
+    write: impl for<'s> FnOnce(&'s mut Vec<u8>, &'s mut (dyn FnMut(&mut Vec<u8>) + 's)),
+) -> Flow {
+    // Nothing comes between the parts of an event.
+    let mut flow = if output.rejects.is_empty() { Flow::Continue(()) } else { flush(output, false) };
+    let mut out = output.events.take();
+    write(&mut out, &mut |out| {
+        let last = out.pop();
+        if flow.is_continue() {
+            output.events.put(std::mem::take(out));
+            flow = flush(output, false);
+            *out = output.events.take();
+        }
+        out.clear();
+        out.extend(last);
+    });
+    output.events.put(out);
+    flow
 }
 
 #[cold]

@@ -1,7 +1,7 @@
 //! The record that nearly every line is: one object, its fields strings. Sure of what it reads, or silent.
 
 use super::{Field, Found};
-use crate::json::{plain_len, skip_space, walk};
+use crate::json::{plain_len, scalar, skip_space, walk};
 
 /// Reads the fields of one object into `found`, or `None` where it is not sure: no object, text behind it, a field
 /// that is a number, boolean, array or object, a key with an escape, a page of records, anything that is not JSON.
@@ -9,13 +9,10 @@ use crate::json::{plain_len, skip_space, walk};
 pub(super) fn scan<'a>(text: &'a str, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
     let mut cursor = Cursor { text, at: 0 };
     cursor.token(b'{')?;
-    loop {
-        cursor.member(found, scratch)?;
-        match cursor.next()? {
-            b',' => {}
-            b'}' => break,
-            _ => return None,
-        }
+    if cursor.peek()? == b'}' {
+        cursor.at += 1;
+    } else {
+        cursor.members(found, scratch)?;
     }
     (skip_space(text.as_bytes(), cursor.at) == text.len()).then_some(())
 }
@@ -42,6 +39,26 @@ impl<'a> Cursor<'a> {
         Some(byte)
     }
 
+    /// The same, and not behind it.
+    fn peek(&mut self) -> Option<u8> {
+        let byte = self.next()?;
+        self.at -= 1;
+        Some(byte)
+    }
+
+    /// All members, and behind the end of the object.
+    #[inline]
+    fn members(&mut self, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
+        loop {
+            self.member(found, scratch)?;
+            match self.next()? {
+                b',' => {}
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
     #[inline]
     fn token(&mut self, token: u8) -> Option<()> {
         (self.next()? == token).then_some(())
@@ -53,7 +70,7 @@ impl<'a> Cursor<'a> {
             Key::Field(field) => self.field(field, found, scratch),
             Key::Page => None,
             Key::Other => {
-                self.at = walk(self.text.as_bytes(), self.at, &mut ()).ok()?;
+                self.at = walk(self.text.as_bytes(), self.at).ok()?;
                 Some(())
             }
         }
@@ -71,7 +88,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The value of a field: a string, or `null`.
+    /// The value of a field, but for lists and objects.
     fn field(&mut self, field: Field, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
         // Of two escaped texts the first was decoded to no end; that is rare enough to be left to the plain reading.
         if found.escaped & (1 << field as u8) != 0 {
@@ -82,12 +99,13 @@ impl<'a> Cursor<'a> {
                 let rest = found.string(field, self.text.get(self.at..)?, scratch)?;
                 self.at = self.text.len() - rest.len() + 1;
             }
-            b'n' => {
-                self.text.as_bytes()[self.at..].starts_with(b"ull").then_some(())?;
-                self.at += 3;
-                found.texts[field as usize] = None;
+            // Numbers and booleans count as their text; of lists and objects the plain reading knows more.
+            b'[' | b'{' => return None,
+            first => {
+                let start = self.at - 1;
+                self.at = scalar(self.text.as_bytes(), start).ok()?;
+                found.texts[field as usize] = self.text.get(start..self.at).filter(|_| first != b'n');
             }
-            _ => return None,
         }
         Some(())
     }

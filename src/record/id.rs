@@ -1,10 +1,9 @@
 //! A stable id for a record, which has none of its own: a hash of what it says.
 
-use crate::json::{compact, decode, escape_into, members};
+use crate::json::{compact, escape_into, members, string};
 use crate::refusal::Refusal;
 use arrayvec::ArrayString;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 
 /// The SHA-256, as 64 hexadecimal digits, of the canonical JSON of the object in `text`: members sorted by key, the
 /// last of equal ones, no space, only the escapes that JSON demands, numbers as they were written.
@@ -13,27 +12,29 @@ use std::collections::BTreeMap;
 /// The refusal of a text that is no JSON object.
 pub fn id(text: &str) -> Result<ArrayString<64>, Refusal> {
     super::object(text)?;
-    let members: BTreeMap<String, &str> =
-        members(text).map(|(key, value)| (as_text(key, decode), value)).collect();
-    let mut canonical = Vec::new();
-    for (key, value) in members {
-        canonical.extend_from_slice(if canonical.is_empty() { b"{\"" } else { b",\"" });
-        escape_into(&mut canonical, &key);
-        canonical.extend_from_slice(b"\":");
-        canonical.extend_from_slice(as_text(value, compact).as_bytes());
+    let mut members: Vec<_> = members(text).map(|(key, value)| (string(key), value)).collect();
+    // Of equal ones, as they stand in the text.
+    members.sort_unstable_by(|(one, value), (other, later)| {
+        one.cmp(other).then(value.as_ptr().cmp(&later.as_ptr()))
+    });
+    let (mut hash, mut escaped) = (Sha256::new(), Vec::new());
+    let mut before: &[u8] = b"{\"";
+    for equal in members.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((key, value)) = equal.last() else { continue };
+        escaped.clear();
+        escape_into(&mut escaped, key);
+        let value = as_text(value);
+        [before, &escaped, b"\":", value.as_bytes()].iter().for_each(|part| hash.update(part));
+        before = b",\"";
     }
-    canonical.extend_from_slice(if canonical.is_empty() { b"{}" } else { b"}" });
-    Ok(hexadecimal(&Sha256::digest(&canonical).into()))
+    hash.update(if members.is_empty() { &b"{}"[..] } else { b"}" });
+    Ok(hexadecimal(&hash.finalize().into()))
 }
 
-/// What `read` makes of `written`. What no text can hold stays as it was written: it is told apart from others all the
-/// same.
-fn as_text<T>(written: &str, read: impl Fn(&str, &mut String) -> Option<T>) -> String {
+/// The compact text of a value. What no text can hold stays as it was written: it is told apart from others all the same.
+fn as_text(value: &str) -> String {
     let mut text = String::new();
-    match read(written, &mut text) {
-        Some(_) => text,
-        None => written.to_owned(),
-    }
+    compact(value, &mut text).map_or_else(|| value.to_owned(), |()| text)
 }
 
 fn hexadecimal(digest: &[u8; 32]) -> ArrayString<64> {

@@ -14,7 +14,7 @@ use crate::json::{decode_to_quote, plain_len};
 use crate::refusal::Refusal;
 
 pub use id::id;
-pub(crate) use plain::{elements, object, page};
+pub(crate) use plain::{elements, no_object, object, page};
 
 /// The fields of a record that are read; all others are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The plain reading, by `serde_json`: the definition of what a record is.
 
 use super::{FIELDS, Field, Record, Scratch, is_blank};
-use crate::json::{compact, skip_space};
+use crate::json::{self, compact, skip_space};
 use crate::refusal::{Reason, Refusal};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -20,47 +20,56 @@ pub(crate) struct Object<'a> {
 /// # Errors
 /// `not_json`, or `not_object` for any other JSON value.
 pub(crate) fn object(text: &str) -> Result<Object<'_>, Refusal> {
-    serde_json::from_str(text).map_err(|error| refusal(text, &error))
+    let value = text.trim_ascii_start();
+    if !value.starts_with('{') && is_json(text) {
+        return Err(no_object(value));
+    }
+    serde_json::from_str(text).map_err(|error| refusal(&error))
 }
 
-/// The elements of the JSON array that `text` is, each as its text.
+fn is_json(text: &str) -> bool {
+    json::walk(text.as_bytes(), 0).is_ok_and(|end| skip_space(text.as_bytes(), end) == text.len())
+}
+
+/// The elements of the JSON array that `text` is, each as its text; read as they are asked for, all known to be valid.
 ///
 /// # Errors
 /// `not_json`, or `not_object` where an element is no object.
-pub(crate) fn elements(text: &str) -> Result<Vec<&str>, Refusal> {
+pub(crate) fn elements(text: &str) -> Result<impl Iterator<Item = &str>, Refusal> {
     let elements = page(text)?;
-    match elements.iter().position(|element| !element.starts_with('{')) {
+    match json::elements(text).enumerate().find(|(_, element)| !element.starts_with('{')) {
         None => Ok(elements),
-        Some(index) => Err(Refusal::new(
+        Some((index, element)) => Err(Refusal::new(
             Reason::NotObject,
             format!(
                 "element {} of the array is {}, a record is an object like {{\"time\":…}}; take it out and read the rest again",
                 index + 1,
-                kind(elements[index])
+                kind(element).0
             ),
         )),
     }
+}
+
+/// The refusal of a value that is valid JSON and no object, where one belongs.
+#[cold]
+pub(crate) fn no_object(value: &str) -> Refusal {
+    Refusal::new(Reason::NotObject, kind(value).1)
 }
 
 /// The elements of a page's array, whatever they are: each is a record of its own, or none.
 ///
 /// # Errors
 /// `not_json`.
-pub(crate) fn page(text: &str) -> Result<Vec<&str>, Refusal> {
-    let values: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| refusal(text, &error))?;
-    Ok(values.into_iter().map(RawValue::get).collect())
+pub(crate) fn page(text: &str) -> Result<impl Iterator<Item = &str>, Refusal> {
+    if !is_json(text) {
+        // It knows what to say, and has the last word.
+        serde_json::from_str::<Vec<IgnoredAny>>(text).map_err(|error| refusal(&error))?;
+    }
+    Ok(json::elements(text))
 }
 
 /// What `serde_json` objected to, in our terms.
-fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
-    // Valid JSON that could not be read is of another kind.
-    if serde_json::from_str::<IgnoredAny>(text).is_ok() {
-        let found = kind(text.trim_start());
-        let message = format!(
-            "found {found}, expected one JSON object a line (or an array of them): a record like {{\"time\":…}}"
-        );
-        return Refusal::new(Reason::NotObject, message);
-    }
+fn refusal(error: &serde_json::Error) -> Refusal {
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
     let message = format!(
@@ -71,14 +80,26 @@ fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
     Refusal::new(Reason::NotJson, message)
 }
 
-/// The kind, with its article, of a JSON value that is no object.
-fn kind(value: &str) -> &'static str {
+/// The kind, with its article, of a JSON value that is no object; and what is said where an object alone belongs.
+fn kind(value: &str) -> (&'static str, &'static str) {
+    macro_rules! kind {
+        ($kind:literal) => {
+            (
+                $kind,
+                concat!(
+                    "found ",
+                    $kind,
+                    ", expected one JSON object a line (or an array of them): a record like {\"time\":…}"
+                ),
+            )
+        };
+    }
     match value.as_bytes().first() {
-        Some(b'[') => "an array",
-        Some(b'"') => "a string",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        _ => "a number",
+        Some(b'[') => kind!("an array"),
+        Some(b'"') => kind!("a string"),
+        Some(b't' | b'f') => kind!("a boolean"),
+        Some(b'n') => kind!("null"),
+        _ => kind!("a number"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One event, typed as UDM is (`google.backstory.UDM`, proto of 2026-08), with the fields that the mapping fills.
 
-use super::EventType;
+use super::{EventType, Texts};
 use crate::time::Timestamp;
 use arrayvec::{ArrayString, ArrayVec};
 use smallvec::SmallVec;
@@ -78,13 +78,13 @@ pub struct User<'a> {
     pub labels: SmallVec<[Label<'a>; 3]>,
 }
 
-/// `google.backstory.Label`.
+/// `google.backstory.Label`, one for each of some values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label<'a> {
     /// `key`: the name of the field that the value comes from.
     pub key: &'static str,
-    /// `value`.
-    pub value: Cow<'a, str>,
+    /// `value`, of one label each.
+    pub values: Texts<'a>,
 }
 
 /// One further user: an entry of `about` with `user.userid` and `user.attribute.labels`.
@@ -93,7 +93,7 @@ pub struct About<'a> {
     /// `user.userid`.
     pub userid: Option<Cow<'a, str>>,
     /// `user.attribute.labels`.
-    pub labels: Vec<Label<'a>>,
+    pub labels: ArrayVec<Label<'a>, 2>,
 }
 
 impl Event<'_> {

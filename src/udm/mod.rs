@@ -5,6 +5,8 @@ mod event_type;
 mod names;
 mod write;
 
+pub use crate::json::Texts;
 pub use event::{About, Event, Label, Metadata, Noun, User};
 pub use event_type::EventType;
 pub use write::{Case, Feed, Shape, Writer};
+pub(crate) use write::{MUCH, Parts};

@@ -7,6 +7,7 @@ use super::names::{Camel, Names, Snake};
 use super::{About, Event, EventType, Label, Metadata, Noun, User};
 use crate::json::escape_into;
 use crate::time::Timestamp;
+use smallvec::SmallVec;
 use std::marker::PhantomData;
 
 /// How field names are spelled.
@@ -97,20 +98,34 @@ impl Writer {
     /// Appends one event and a newline to `out`.
     #[inline]
     pub fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+        self.write_in_parts(event, Parts { about: &mut std::iter::empty(), out, spill: &mut |_| {} });
+    }
+
+    /// The same of an event that is not whole yet, and may be longer than should be held.
+    #[inline]
+    pub(crate) fn write_in_parts(&self, event: &Event<'_>, parts: Parts<'_, '_>) {
         match (self.shape, event.verbatim) {
-            (Shape::Udm(Case::Camel), true) => Json::<Camel, true>::new(self, out).event(event),
-            (Shape::Udm(Case::Camel), false) => Json::<Camel, false>::new(self, out).event(event),
-            (Shape::Udm(Case::Snake), _) => Json::<Snake, false>::new(self, out).event(event),
-            (Shape::Parser(Case::Camel), _) => Json::<Camel, false>::new(self, out).parsed(event),
-            (Shape::Parser(Case::Snake), _) => Json::<Snake, false>::new(self, out).parsed(event),
-            (Shape::BigQuery, _) => Json::<BigQuery, false>::new(self, out).event(event),
-        }
-        // The comma behind the whole event.
-        if let Some(last) = out.last_mut() {
-            *last = b'\n';
+            (Shape::Udm(Case::Camel), true) => Json::<Camel, true>::new(self, parts).event(event),
+            (Shape::Udm(Case::Camel), false) => Json::<Camel, false>::new(self, parts).event(event),
+            (Shape::Udm(Case::Snake), _) => Json::<Snake, false>::new(self, parts).event(event),
+            (Shape::Parser(Case::Camel), _) => Json::<Camel, false>::new(self, parts).parsed(event),
+            (Shape::Parser(Case::Snake), _) => Json::<Snake, false>::new(self, parts).parsed(event),
+            (Shape::BigQuery, _) => Json::<BigQuery, false>::new(self, parts).event(event),
         }
     }
 }
+
+/// What an event is written to, and with.
+pub(crate) struct Parts<'p, 'a> {
+    /// Entries of `about` behind those that the event holds.
+    pub(crate) about: &'p mut dyn Iterator<Item = About<'a>>,
+    pub(crate) out: &'p mut Vec<u8>,
+    /// Takes out what is there, but for the last byte, whenever that is [`MUCH`].
+    pub(crate) spill: &'p mut dyn FnMut(&mut Vec<u8>),
+}
+
+/// So many bytes are handed on at once: more than shorter events come to, few enough to stay in the caches.
+pub(crate) const MUCH: usize = 1 << 20;
 
 fn escaped(text: &str) -> String {
     let mut out = Vec::new();
@@ -173,28 +188,39 @@ impl Dialect for BigQuery {
 }
 
 /// Writes one event. With `VERBATIM` no text needs an escape.
-struct Json<'a, D, const VERBATIM: bool> {
-    writer: &'a Writer,
-    out: &'a mut Vec<u8>,
+struct Json<'w, 'p, 'a, D, const VERBATIM: bool> {
+    writer: &'w Writer,
+    about: &'p mut dyn Iterator<Item = About<'a>>,
+    out: &'p mut Vec<u8>,
+    spill: &'p mut dyn FnMut(&mut Vec<u8>),
+    /// How many bytes were spilled.
+    spilled: usize,
     dialect: PhantomData<D>,
 }
 
-impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
-    fn new(writer: &'a Writer, out: &'a mut Vec<u8>) -> Self {
-        Self { writer, out, dialect: PhantomData }
+impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM> {
+    fn new(writer: &'w Writer, Parts { about, out, spill }: Parts<'p, 'a>) -> Self {
+        Self { writer, about, out, spill, spilled: 0, dialect: PhantomData }
     }
 
-    fn parsed(&mut self, event: &Event<'_>) {
+    fn parsed(mut self, event: &Event<'_>) {
         self.raw("{\"events\":[{\"event\":{\"timestamp\":\"");
         self.raw(event.metadata.event_timestamp.as_str());
         self.raw("\",\"idm\":{");
         self.raw(D::Names::READ_ONLY_UDM);
-        self.event(event);
-        self.close("}}}]},");
+        self.members(event);
+        self.close("}}}}]}\n");
     }
 
     #[inline]
-    fn event(&mut self, event: &Event<'_>) {
+    fn event(mut self, event: &Event<'_>) {
+        self.members(event);
+        self.close("}\n");
+    }
+
+    /// The inside of an event; behind its last member is a comma.
+    #[inline]
+    fn members(&mut self, event: &Event<'_>) {
         self.metadata(&event.metadata);
         if let Some(category) = event.category_type {
             self.raw(D::Names::ADDITIONAL);
@@ -204,12 +230,14 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
         }
         self.noun(D::Names::PRINCIPAL, &event.principal);
         self.noun(D::Names::TARGET, &event.target);
-        if !event.about.is_empty() {
-            self.raw(D::Names::ABOUT);
-            event.about.iter().for_each(|about| self.about(about));
-            self.close("],");
+        let before = self.position();
+        self.raw(D::Names::ABOUT);
+        let empty = self.position();
+        event.about.iter().for_each(|about| self.about(about));
+        while let Some(about) = self.about.next() {
+            self.about(&about);
         }
-        self.close("},");
+        self.close_unless(empty, before, "],");
     }
 
     #[inline]
@@ -231,24 +259,24 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
 
     #[inline]
     fn noun(&mut self, name: &str, noun: &Noun<'_>) {
-        let before = self.out.len();
+        let before = self.position();
         self.raw(name);
         self.raw(&self.writer.namespace);
-        let empty = self.out.len();
+        let empty = self.position();
         self.user(&noun.user);
         if let Some(location) = noun.location_name {
             self.raw(D::Names::LOCATION);
             self.text(D::Names::NAME, Some(location));
             self.close("},");
         }
-        self.close_unless(empty, before);
+        self.close_unless(empty, before, "},");
     }
 
     #[inline]
     fn user(&mut self, user: &User<'_>) {
-        let before = self.out.len();
+        let before = self.position();
         self.raw(D::Names::USER);
-        let empty = self.out.len();
+        let empty = self.position();
         self.text(D::Names::USERID, user.userid.as_deref());
         if let Some((first, further)) = user.email_addresses.split_first() {
             self.raw(D::Names::EMAIL_ADDRESSES);
@@ -270,7 +298,7 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
         }
         self.text(D::Names::ROLE_DESCRIPTION, user.role_description);
         self.attribute(&user.roles, &user.labels);
-        self.close_unless(empty, before);
+        self.close_unless(empty, before, "},");
     }
 
     #[inline]
@@ -278,7 +306,9 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
         if roles.is_empty() && labels.is_empty() {
             return;
         }
+        let before = self.position();
         self.raw(D::Names::ATTRIBUTE);
+        let empty = self.position();
         if !roles.is_empty() {
             self.raw(D::Names::ROLES);
             for role in roles {
@@ -288,18 +318,30 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
             }
             self.close("],");
         }
-        if !labels.is_empty() {
-            self.raw(D::Names::LABELS);
-            for label in labels {
-                self.raw("{\"key\":\"");
-                self.raw(label.key);
-                self.raw("\",\"value\":\"");
-                self.inside(&label.value);
-                self.raw("\"},");
-            }
-            self.close("],");
+        let before_labels = self.position();
+        self.raw(D::Names::LABELS);
+        let no_labels = self.position();
+        labels.iter().for_each(|label| self.label(label));
+        self.close_unless(no_labels, before_labels, "],");
+        self.close_unless(empty, before, "},");
+    }
+
+    fn label(&mut self, label: &Label<'_>) {
+        // Put together once: there may be a million values.
+        let mut between = SmallVec::<[u8; 64]>::new();
+        for part in ["\"},{\"key\":\"", label.key, "\",\"value\":\""] {
+            between.extend_from_slice(part.as_bytes());
         }
-        self.close("},");
+        let mut before = &between["\"},".len()..];
+        for value in label.values.each() {
+            self.out.extend_from_slice(before);
+            self.inside(&value);
+            self.spill_if_much();
+            before = &between;
+        }
+        if before.len() == between.len() {
+            self.raw("\"},");
+        }
     }
 
     fn about(&mut self, about: &About<'_>) {
@@ -309,6 +351,7 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
         self.text(D::Names::USERID, about.userid.as_deref());
         self.attribute(&[], &about.labels);
         self.close("}},");
+        self.spill_if_much();
     }
 
     /// One member whose value is a text, if it is there.
@@ -343,13 +386,29 @@ impl<'a, D: Dialect, const VERBATIM: bool> Json<'a, D, VERBATIM> {
         self.raw(end);
     }
 
-    /// Ends an object, or, where nothing was written since it was `empty`, takes it back to what was `before`.
+    /// Ends what was opened, or, where nothing was written since it was `empty`, takes it back to what was `before`.
     #[inline]
-    fn close_unless(&mut self, empty: usize, before: usize) {
-        if self.out.len() == empty {
-            self.out.truncate(before);
+    fn close_unless(&mut self, empty: usize, before: usize, end: &str) {
+        if self.position() == empty {
+            // Nothing was spilled since: that is done behind what was written.
+            self.out.truncate(before - self.spilled);
         } else {
-            self.close("},");
+            self.close(end);
+        }
+    }
+
+    /// How many bytes were written, since the event or what it is appended to began.
+    #[inline]
+    fn position(&self) -> usize {
+        self.spilled + self.out.len()
+    }
+
+    #[inline]
+    fn spill_if_much(&mut self) {
+        if self.out.len() >= MUCH {
+            let length = self.out.len();
+            (self.spill)(self.out);
+            self.spilled += length - self.out.len();
         }
     }
 }

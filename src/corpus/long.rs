@@ -1,0 +1,88 @@
+//! Lines of any length, of which one thing is nearly all: for what they cost, and what memory they take.
+
+/// A way for a line to grow.
+#[derive(Debug, Clone, Copy)]
+pub struct Long {
+    /// What there is more and more of.
+    pub name: &'static str,
+    /// What is repeated, and what stands before and behind.
+    parts: [&'static str; 3],
+    /// What closes each of them again, before what stands behind.
+    closer: &'static str,
+    /// Whether it is the line, or a detail in which `'` stands for the quotes of its JSON.
+    is_line: bool,
+}
+
+impl Long {
+    const fn detail(
+        name: &'static str,
+        before: &'static str,
+        unit: &'static str,
+        behind: &'static str,
+    ) -> Self {
+        Self { name, parts: [before, unit, behind], closer: "", is_line: false }
+    }
+
+    const fn line(
+        name: &'static str,
+        before: &'static str,
+        unit: &'static str,
+        behind: &'static str,
+    ) -> Self {
+        Self { name, parts: [before, unit, behind], closer: "", is_line: true }
+    }
+
+    const fn closed(self, closer: &'static str) -> Self {
+        Self { closer, ..self }
+    }
+
+    /// The line that is about `size` bytes long, without its end.
+    #[must_use]
+    pub fn of(&self, size: usize) -> String {
+        let text = |part: &str| if self.is_line { part.to_owned() } else { part.replace('\'', "\\\"") };
+        let ([before, unit, behind], closer) = (self.parts.map(text), text(self.closer));
+        let times = size / (unit.len() + closer.len());
+        let all = format!("{before}{}{}{behind}", unit.repeat(times), closer.repeat(times));
+        if self.is_line {
+            return all;
+        }
+        format!(r#"{{"time":"2024-01-01T00:00:00Z","operator":"a@x.io","operation_detail":"{all}"}}"#)
+    }
+}
+
+/// Every way that was thought of.
+pub const LONG: [Long; 33] = [
+    Long::detail("length of a word", "Update User a@x.io ", "x", ""),
+    Long::detail("changes that are mapped", "Update User a@x.io ", " - Job Title: from A to B", ""),
+    Long::detail("changes that are not", "Security ", " - Some setting: from On to Off", ""),
+    Long::detail("pieces that are no change", "Update  - Search: a", " - b", ""),
+    Long::detail("addresses", "", "a@x.io ", ""),
+    Long::detail("signs that are no address", "", "a@", ""),
+    Long::detail("letters beyond ASCII and signs", "", "é@é", ""),
+    Long::detail("dots and signs", "", ".@a.", ""),
+    Long::detail("changes of role", "Change Role ", " - a@x.io: from A to", ""),
+    Long::detail("words of to", "x  - Job Title: from ", "tox ", ""),
+    Long::detail("spaces", "a", "    ", "b"),
+    Long::detail("what needs an escape", "a", "\\n", ""),
+    Long::detail("elements of json_data", "x  - K: [{}", ",{'userId':'u','options':['a',1]}", "]"),
+    Long::detail("user ids", "x  - K: [{}", ",{'userId':1}", "]"),
+    Long::detail("users with options", "x  - K: [{}", ",{'options':1}", "]"),
+    Long::detail("elements that are no user", "x  - K: [{}", ",1", "]"),
+    Long::detail("options of the first user", "x  - K: [{'options':[0", ",1", "]}]"),
+    Long::detail("options of another user", "x  - K: [{},{'options':[0", ",1", "]}]"),
+    Long::detail("options that are texts", "x  - K: [{'options':['a'", ",'a'", "]}]"),
+    Long::detail("options that say nothing", "x  - K: [{'options':[0", ",''", "]}]"),
+    Long::detail("options within options", "x  - K: [{'options':", "[", "}]").closed("]"),
+    Long::detail("elements never closed", "x  - K: ", "[{'userId':'u'},", ""),
+    Long::detail("depth of json_data", "x  - K: [{'userId':", "[", ""),
+    Long::detail("hostile brackets", "", "[{", ""),
+    Long::detail("hostile braces", "", "{'a':", ""),
+    Long::detail("hostile braces and quotes", "", "{'[{':", ""),
+    Long::detail("hostile quotes", "", "[{'a':'\\u0022", ""),
+    Long::line("depth of a member", "{\"time\":1577836800,\"x\":", "[", "}").closed("]"),
+    Long::line("depth of a detail", "{\"time\":1577836800,\"operation_detail\":", "[", "}").closed("]"),
+    Long::line("records of an array", "[{\"time\":1577836800}", ",{\"time\":1577836800}", "]"),
+    Long::line("records of a page", "{\"operation_logs\":[0", ",{\"time\":1577836800}", "]}"),
+    Long::line("no records of an array", "[{}", ",{}", "]"),
+    Long::line("no records of a page", "{\"operation_logs\":[0", ",0", "]}"),
+];

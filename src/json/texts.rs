@@ -1,0 +1,120 @@
+//! What a JSON value says, as text.
+
+use super::items::Cursor;
+use super::{compact, decode, find_byte};
+use std::borrow::Cow;
+
+/// The texts that a JSON value says: a list one for each element, anything else one. A string says its text, a number or
+/// boolean its JSON text, an object, or a list within the list, its compact JSON text; `null` and what is empty or blank
+/// nothing.
+///
+/// They are read as they are asked for: a list may have more of them than should be held.
+#[derive(Debug, Clone, Default)]
+pub struct Texts<'a> {
+    /// The first, until it is taken.
+    first: Option<Cow<'a, str>>,
+    /// Behind the element that was read last, in a list.
+    rest: Option<Cursor<'a>>,
+}
+
+impl<'a> Texts<'a> {
+    /// What `value`, which must be valid JSON, says.
+    pub(crate) fn of(value: &'a str) -> Self {
+        if !value.starts_with('[') {
+            return Self { first: said(value), rest: None };
+        }
+        let mut list = Cursor::new(value);
+        list.enter();
+        let mut texts = Self { first: None, rest: Some(list) };
+        texts.first = texts.read();
+        texts
+    }
+
+    /// All that have not been taken, as often as they are asked for.
+    #[must_use]
+    pub fn each(&self) -> Texts<'_> {
+        Texts { first: self.first.as_deref().map(Cow::Borrowed), rest: self.rest.clone() }
+    }
+
+    /// Whether nothing is said: asked before any text is taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// The next text of the list.
+    fn read(&mut self) -> Option<Cow<'a, str>> {
+        let list = self.rest.as_mut()?;
+        while list.item() {
+            let text = said(list.value()?);
+            if text.is_some() {
+                return text;
+            }
+        }
+        self.rest = None;
+        None
+    }
+}
+
+impl<'a> Iterator for Texts<'a> {
+    type Item = Cow<'a, str>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Cow<'a, str>> {
+        self.first.take().or_else(|| self.read())
+    }
+}
+
+/// One text, as it is.
+impl<'a> From<&'a str> for Texts<'a> {
+    fn from(text: &'a str) -> Self {
+        Cow::Borrowed(text).into()
+    }
+}
+
+/// One text, as it is.
+impl<'a> From<Cow<'a, str>> for Texts<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self { first: Some(text), rest: None }
+    }
+}
+
+impl PartialEq for Texts<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.each().eq(other.each())
+    }
+}
+
+impl Eq for Texts<'_> {}
+
+/// The parts of a value that say something, as they stand there: one for each of its texts.
+pub(crate) fn sayings(value: &str) -> impl Iterator<Item = &str> {
+    let is_list = value.starts_with('[');
+    let list = is_list.then(|| super::elements(value)).into_iter().flatten();
+    let whole = (!is_list).then_some(value);
+    whole.into_iter().chain(list).filter(|part| said(part).is_some())
+}
+
+/// What a value that is no list, or an element of one, says.
+#[inline]
+fn said(value: &str) -> Option<Cow<'_, str>> {
+    let text = match value.as_bytes().first()? {
+        b'n' => return None,
+        b'"' => string(value.get(1..value.len() - 1)?),
+        b'[' | b'{' => {
+            let mut text = String::new();
+            compact(value, &mut text)?;
+            Cow::Owned(text)
+        }
+        _ => return Some(Cow::Borrowed(value)),
+    };
+    Some(text).filter(|text| !text.trim_start().is_empty())
+}
+
+/// The text of a string, given what stands between its quotes, which is valid: the search for JSON saw to it.
+pub(crate) fn string(inside: &str) -> Cow<'_, str> {
+    if find_byte(b'\\', inside.as_bytes()).is_none() {
+        return Cow::Borrowed(inside);
+    }
+    let mut text = String::with_capacity(inside.len());
+    decode(inside, &mut text).map_or(Cow::Borrowed(inside), |_| Cow::Owned(text))
+}

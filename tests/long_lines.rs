@@ -1,0 +1,146 @@
+//! Lines of 4 MiB: whatever they are of, and however much comes of them, memory stays bounded, and what comes in parts is
+//! what comes whole.
+
+mod common;
+
+use common::json_lines;
+use serde_json::value::RawValue;
+use std::io::{self, Cursor};
+use zoom_udm::corpus::LONG;
+use zoom_udm::detail::{Cut, Detail};
+use zoom_udm::mapping::{Notes, Rules, map};
+use zoom_udm::normalize::{self, EventWriter, Input, Limits, Options, Rejected, Request, Sink};
+use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::time::Timestamp;
+use zoom_udm::udm::Writer;
+
+const SHORT: &str = r#"{"time":"2024-01-31T23:59:59Z","action":"Add"}"#;
+
+/// What came, call by call.
+#[derive(Default)]
+struct Calls {
+    events: Vec<Vec<u8>>,
+    /// How many bytes of events had come when each reject came.
+    rejects: Vec<usize>,
+    length: usize,
+}
+
+impl Sink for Calls {
+    fn events(&mut self, events: &[u8]) -> io::Result<()> {
+        self.length += events.len();
+        self.events.push(events.to_vec());
+        Ok(())
+    }
+
+    fn reject(&mut self, _: &Rejected<'_>) -> io::Result<()> {
+        self.rejects.push(self.length);
+        Ok(())
+    }
+}
+
+fn called(input: &str, threads: usize) -> Calls {
+    let (mut calls, options) = (Calls::default(), Options { threads, ..Options::default() });
+    let input = Input::new("in", Cursor::new(input.to_owned()));
+    normalize::run(std::iter::once(input), &options, &mut calls).expect("a sink in memory takes all");
+    calls
+}
+
+/// The events of a line, each from the typed event as a whole.
+fn whole(line: &str) -> Vec<u8> {
+    #[derive(serde::Deserialize)]
+    struct Page<'a> {
+        #[serde(borrow)]
+        operation_logs: Vec<&'a RawValue>,
+    }
+    let elements = serde_json::from_str(line)
+        .or_else(|_| serde_json::from_str(line).map(|Page { operation_logs }| operation_logs));
+    let elements = elements.map_or(vec![line], |elements| elements.into_iter().map(RawValue::get).collect());
+    let mut out = Vec::new();
+    for element in elements {
+        let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
+        let Ok(record) = Record::read(element, &mut scratch) else { continue };
+        let Some(time) = record.get(Field::Time).and_then(Timestamp::parse) else { continue };
+        let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+        let event = map(&record, &detail, time, Rules::default(), &mut Notes::default(), &mut ());
+        Writer::default().write(&event, &mut out);
+    }
+    out
+}
+
+/// Requests of what comes in these calls.
+fn requests<'a>(calls: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut writer = EventWriter::new(Vec::new(), Some(&(Request::Import, Limits::default())));
+    calls.for_each(|call| writer.write(call).expect("memory takes all"));
+    writer.finish().expect("memory takes all")
+}
+
+#[test]
+fn an_event_in_parts_is_the_event() {
+    let mut in_parts = 0;
+    for long in &LONG {
+        let line = long.of(512 << 10);
+        let calls = called(&format!("{SHORT}\nno record\n{line}\n{SHORT}\n"), 1);
+        let events = calls.events.concat();
+        let expected = [whole(SHORT), whole(&line), whole(SHORT)].concat();
+        assert!(events == expected, "{}: {} bytes, not {}", long.name, events.len(), expected.len());
+        assert!(calls.events.iter().all(|call| call.len() < 3 << 20), "{}", long.name);
+        for at in calls.rejects {
+            assert!(at == 0 || events[at - 1] == b'\n', "{}: a reject within an event", long.name);
+        }
+        in_parts += usize::from(calls.events.iter().any(|call| !call.is_empty() && !call.ends_with(b"\n")));
+        let calls = called(&format!("{SHORT}\n{line}\n{line}\n{SHORT}\n"), 2);
+        let expected = [whole(SHORT), whole(&line), whole(&line), whole(SHORT)].concat();
+        assert!(calls.events.concat() == expected, "{}: on 2 threads", long.name);
+        let [parts, events] = [
+            requests(calls.events.iter().map(Vec::as_slice)),
+            requests(expected.split_inclusive(|&byte| byte == b'\n')),
+        ];
+        assert!(parts == events, "{}: in requests", long.name);
+        assert!(!json_lines(&parts).is_empty(), "{}", long.name);
+    }
+    assert!(in_parts >= 4, "{in_parts} ways gave an event in parts");
+}
+
+#[cfg(target_os = "linux")]
+mod memory {
+    use super::LONG;
+    use super::common::{directory, text};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    /// 64 MiB: what the program may take on two threads, whatever it reads.
+    const MOST_KIB: u64 = 64 << 10;
+
+    /// The most memory, in KiB, that a run over a file held until it ended.
+    fn peak(arguments: &[&str]) -> u64 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+        command.args(["normalize", "--threads", "2", "--summary", "none", "--rejects", "/dev/null"]);
+        command.args(arguments).stdout(Stdio::null());
+        let (mut child, mut peak) = (command.spawn().expect("it starts"), 0);
+        while child.try_wait().expect("it can be waited for").is_none() {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        peak
+    }
+
+    #[test]
+    fn no_line_takes_more_than_there_is() {
+        let mut over = Vec::new();
+        for long in &LONG {
+            let line = long.of((4 << 20) - 150);
+            let files = directory(&[("in", format!("{line}\n").repeat(5).as_bytes())]);
+            let input = files.path().join("in");
+            for format in ["udm", "import"] {
+                let peak = peak(&["--format", format, text(&input)]);
+                println!("{:32} {format:8} {peak:>8} KiB", long.name);
+                if !(1 << 10..MOST_KIB).contains(&peak) {
+                    over.push((long.name, format, peak));
+                }
+            }
+        }
+        assert!(over.is_empty(), "{over:?}");
+    }
+}
