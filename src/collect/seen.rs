@@ -192,6 +192,52 @@ mod tests {
         assert!(seen.dirty && seen.knows(&[1; 12]) && !seen.knows(&[2; 12]));
     }
 
+    #[test]
+    fn what_the_store_does_not_have_makes_it_dirty_and_nothing_else() {
+        let [ours, theirs] = [[1; 12], [2; 12]];
+        let mut other = Seen::default();
+        other.settle(theirs, 2);
+        let mut seen = Seen::default();
+        seen.hear(&other);
+        let mut wrote = |what: &dyn Fn(&mut Seen)| {
+            what(&mut seen);
+            // Whatever is written later, what was dirty stays so until then.
+            let dirty = seen.dirty;
+            seen.settle(ours, 0);
+            assert_eq!(seen.dirty, dirty);
+            std::mem::take(&mut seen.dirty)
+        };
+        assert!(wrote(&|seen| assert_eq!(seen.count(ours, 1, 1), (1, false))));
+        assert!(!wrote(&|seen| assert_eq!(seen.count(ours, 1, 2), (0, false))));
+        assert!(wrote(&|seen| assert_eq!(seen.settle(ours, 2), 1)));
+        assert!(!wrote(&|seen| assert_eq!(seen.settle(ours, 1), 0)));
+        // Believed, and so to be written, though nothing of it is new.
+        assert!(wrote(&|seen| assert_eq!(seen.count(theirs, 2, 2), (0, false))));
+        seen.hear(&other);
+        assert_eq!(seen.count(theirs, 2, 3), (0, false));
+        assert!(!seen.dirty);
+    }
+
+    #[test]
+    fn its_bytes_are_those_that_are_told_and_what_differs_is_named() {
+        let mut seen = Seen::default();
+        seen.settle([7; 12], 3);
+        seen.settle([6; 12], 300);
+        let body = [&[6; 12][..], &[0xAC, 0x02], &[7; 12], &[3]].concat();
+        // By another program's SHA-256.
+        let sum = "6d13975f01cd16698309c90815263ac088508788be183e275e10134bb00fc23d";
+        let bytes = [format!("zoom-udm-seen 1 {sum}\n").as_bytes(), &body].concat();
+        assert_eq!(seen.encode().escape_ascii().to_string(), bytes.escape_ascii().to_string());
+        for (wrong, told) in [
+            (bytes[..bytes.len() - 1].to_vec(), "its checksum differs"),
+            ([&b"zoom-udm-seen 2 "[..], &bytes[16..]].concat(), "a format that this program does not read"),
+            (b"zoom-udm-seen 1".to_vec(), "cut short"),
+        ] {
+            let why = Seen::decode(&wrong).unwrap_err();
+            assert!(why.contains(told), "{why}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_seen_reads_back(counts in proptest::collection::vec((any::<[u8; 12]>(), 1_u32..1 << 20), 0..50)) {
@@ -200,6 +246,7 @@ mod tests {
             let bytes = seen.encode();
             let read = Seen::decode(&bytes).unwrap();
             prop_assert_eq!(read.encode(), bytes.clone());
+            prop_assert!(seen.tallies.iter().all(|(id, tally)| read.tallies[id].count == tally.count));
             for cut in [0, 5, bytes.len() - 1] {
                 prop_assert!(Seen::decode(&bytes[..cut]).is_err());
             }

@@ -101,6 +101,7 @@ pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
 /// assert_eq!(json["target"]["user"]["attribute"]["roles"][0]["name"], "Admin");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[inline]
 pub fn map<'a>(
     record: &Record<'a>,
     detail: &Detail<'a>,
@@ -110,8 +111,10 @@ pub fn map<'a>(
     trace: &mut impl Trace,
 ) -> Event<'a> {
     let (mut event, mut further) = begin(record, detail, time, rules, notes, trace);
-    event.about.extend(std::iter::from_fn(|| further.next(trace)));
-    notes.add(Note::JsonSkipped, further.skipped());
+    if detail.has_json() {
+        event.about.extend(std::iter::from_fn(|| further.next(trace)));
+        notes.add(Note::JsonSkipped, further.skipped());
+    }
     event
 }
 
@@ -135,7 +138,9 @@ pub(crate) fn begin<'a>(
     put_constants(&mut event, trace);
     found.put(&mut event, trace);
     let mut users = detail.users();
-    put_first(&mut users, &mut event, trace);
+    if detail.has_json() {
+        put_first(&mut users, &mut event, trace);
+    }
     if rules.clip {
         clip(&mut event, notes, trace);
     }
@@ -301,6 +306,7 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
 }
 
 /// Puts the first user of the detail's JSON, if there is one, into the target.
+#[cold]
 fn put_first<'a>(users: &mut JsonUsers<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
     let Some(mut first) = users.next() else { return };
     for row in &ROWS[row::FIRST_USER] {

@@ -7,7 +7,7 @@ use super::names::{Camel, Names, Snake};
 use super::{About, Event, EventType, Label, Metadata, Noun, User};
 use crate::json::escape_into;
 use crate::time::Timestamp;
-use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 /// How field names are spelled.
@@ -230,14 +230,16 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
         }
         self.noun(D::Names::PRINCIPAL, &event.principal);
         self.noun(D::Names::TARGET, &event.target);
-        let before = self.position();
-        self.raw(D::Names::ABOUT);
-        let empty = self.position();
-        event.about.iter().for_each(|about| self.about(about));
-        while let Some(about) = self.about.next() {
-            self.about(&about);
+        let mut further = self.about.next();
+        if further.is_some() || !event.about.is_empty() {
+            self.raw(D::Names::ABOUT);
+            event.about.iter().for_each(|about| self.about(about));
+            while let Some(about) = further {
+                self.about(&about);
+                further = self.about.next();
+            }
+            self.close("],");
         }
-        self.close_unless(empty, before, "],");
     }
 
     #[inline]
@@ -326,21 +328,27 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
         self.close_unless(empty, before, "},");
     }
 
+    #[inline]
     fn label(&mut self, label: &Label<'_>) {
-        // Put together once: there may be a million values.
-        let mut between = SmallVec::<[u8; 64]>::new();
-        for part in ["\"},{\"key\":\"", label.key, "\",\"value\":\""] {
-            between.extend_from_slice(part.as_bytes());
+        let head = ["{\"key\":\"", label.key, "\",\"value\":\""];
+        let mut values = label.values.each();
+        let Some(first) = values.next() else { return };
+        head.iter().for_each(|part| self.raw(part));
+        self.inside(&first);
+        if let Some(second) = values.next() {
+            self.further_labels(&head, std::iter::once(second).chain(values));
         }
-        let mut before = &between["\"},".len()..];
-        for value in label.values.each() {
-            self.out.extend_from_slice(before);
+        self.raw("\"},");
+    }
+
+    /// What follows the first of some labels with one key; behind the value of the last.
+    fn further_labels<'t>(&mut self, head: &[&str; 3], values: impl Iterator<Item = Cow<'t, str>>) {
+        // Put together once: there may be a million values.
+        let between = format!("\"}},{}", head.concat());
+        for value in values {
+            self.raw(&between);
             self.inside(&value);
             self.spill_if_much();
-            before = &between;
-        }
-        if before.len() == between.len() {
-            self.raw("\"},");
         }
     }
 
