@@ -394,6 +394,23 @@ mod tests {
     }
 
     #[test]
+    fn a_day_that_a_backfill_claims_is_read_once_it_is_done_with_it() {
+        let day = |day: i64| "2024-02-10".parse::<Date>().unwrap().plus(day);
+        // Days -9 to -7 are another's, long done; of days 0 to 9 all before 3 are read, and day 5.
+        let mut state = State::new("x".into(), day(0));
+        state.collected = vec![(day(-9), day(-7))];
+        (state.until, state.cursor) = (Some(day(9)), day(3));
+        state.days.insert(day(5), Day { sealed: true, ..Day::default() });
+        state.days.insert(day(6), Day::default());
+        state.days.insert(day(11), Day { sealed: true, ..Day::default() });
+        let read: Vec<_> = (-12..14).filter(|number| state.has_read(day(*number))).collect();
+        assert_eq!(read, [-9, -8, -7, 0, 1, 2, 5]);
+        assert!(state.claims().eq([(day(-9), day(-7)), (day(0), day(9))]));
+        state.until = None;
+        assert!(!state.has_read(day(0)) && state.has_read(day(-8)));
+    }
+
+    #[test]
     fn another_format_is_not_read() {
         let text = String::from_utf8(State::new("x".into(), "2024-01-31".parse().unwrap()).encode()).unwrap();
         for (ours, other) in [("\"version\":1", "\"version\":2"), (FORMAT, "zoom-udm-other")] {
