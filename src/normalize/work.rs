@@ -57,10 +57,10 @@ impl Places for () {
 
 /// From so many bytes on, a record's event is not held twice while it is appended, and may come in parts: a shorter
 /// record's stays below [`MUCH`], but for a few bytes.
-const LONG: usize = 64 << 10;
+const LONG: usize = MUCH / 16;
 
 /// Rejects are handed on before the block's end once there are this many: their messages take room of their own.
-const FLUSH_REJECTS: usize = 1000;
+const FLUSH_REJECTS: usize = if cfg!(any(test, fuzzing)) { 1 } else { 1000 };
 
 /// Whether to go on.
 pub(super) type Flow = ControlFlow<()>;

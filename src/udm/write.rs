@@ -124,8 +124,9 @@ pub(crate) struct Parts<'p, 'a> {
     pub(crate) spill: &'p mut dyn FnMut(&mut Vec<u8>),
 }
 
-/// So many bytes are handed on at once: more than shorter events come to, few enough to stay in the caches.
-pub(crate) const MUCH: usize = 1 << 20;
+/// So many bytes are handed on at once: more than shorter events come to, few enough to stay in the caches. What is
+/// tested and fuzzed here is short.
+pub(crate) const MUCH: usize = if cfg!(any(test, fuzzing)) { 100 } else { 1 << 20 };
 
 fn escaped(text: &str) -> String {
     let mut out = Vec::new();
