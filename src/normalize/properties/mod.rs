@@ -13,9 +13,10 @@ use crate::json::skip_space;
 use crate::mapping::{self, Notes};
 use crate::record::{self, Field, Scratch};
 use crate::time::Timestamp;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, Cursor, Read};
 
 /// What came of a run.
@@ -246,10 +247,30 @@ fn records_on(line: &[u8], max: usize) -> Option<usize> {
 
 /// How many records an object is: those of its page, or itself.
 fn records_of(object: &str) -> Option<usize> {
-    let members: HashMap<String, &RawValue> = serde_json::from_str(object).ok()?;
-    match members.get("operation_logs").map(|logs| logs.get()) {
+    let members: HashMap<Key, &RawValue> = serde_json::from_str(object).ok()?;
+    match members.get(&Key(b"operation_logs".to_vec())).map(|logs| logs.get()) {
         Some(logs) if logs.starts_with('[') => Some(serde_json::from_str::<Vec<&RawValue>>(logs).ok()?.len()),
         _ => Some(1),
+    }
+}
+
+/// A key's bytes: with half of a surrogate pair it is no text, and no name that anybody asks for.
+#[derive(PartialEq, Eq, Hash)]
+struct Key(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Key, E> {
+                Ok(Key(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
