@@ -171,6 +171,19 @@ fn rows_are_known_by_their_keys_and_notes_by_their_words() {
 }
 
 #[test]
+fn elements_that_are_no_users_are_noted_and_the_others_are_there() {
+    let text = r#"{"time":"2024-01-01T00:00:00Z","operation_detail":"x [{\"userId\":1},5,{},[],{\"userId\":2},null]"}"#;
+    let (mut scratch, mut cut, mut notes) = <(Scratch, Cut, Notes)>::default();
+    let record = Record::read(text, &mut scratch).unwrap();
+    let detail = Detail::parse(record.get(Field::OperationDetail).unwrap(), &mut cut);
+    let time = record.get(Field::Time).and_then(Timestamp::parse).unwrap();
+    let event = map(&record, &detail, time, Rules::default(), &mut notes, &mut ());
+    assert_eq!(notes.count(Note::JsonSkipped), 3);
+    assert_eq!(event.target.user.userid.as_deref(), Some("1"));
+    assert!(event.about.iter().map(|about| about.userid.as_deref()).eq([Some("2")]));
+}
+
+#[test]
 fn notes_are_counted_and_put_together() {
     let (mut notes, mut others) = (Notes::default(), Notes::default());
     notes.add(Note::Clipped, 2);
