@@ -394,6 +394,40 @@ mod tests {
     }
 
     #[test]
+    fn a_state_ahead_of_the_clock_by_more_than_a_day_says_so() {
+        // Noon of 2024-01-31.
+        let now = 1_706_702_400_000;
+        let of = |cursor: &str, tail_at| {
+            let state = State { tail_at, ..State::new("x".into(), cursor.parse().unwrap()) };
+            state.ahead(now)
+        };
+        for (cursor, tail_at) in
+            [("2024-02-01", None), ("2024-01-01", Some(now + DAY)), ("2024-02-01", Some(now))]
+        {
+            assert_eq!(of(cursor, tail_at), None, "{cursor} {tail_at:?}");
+        }
+        for (cursor, tail_at, told) in [
+            ("2024-02-02", None, "it stands at 2024-02-02, and the clock shows 2024-01-31T12:00:00Z"),
+            ("2024-02-02", Some(now), "it stands at 2024-02-02, "),
+            ("2024-01-01", Some(now + DAY + 1000), "it was written at 2024-02-01T12:00:01Z, "),
+        ] {
+            let said = of(cursor, tail_at).unwrap();
+            assert!(said.contains(told), "{said}");
+        }
+        assert!(of("2024-01-01", Some(now + DAY + 1)).is_some());
+    }
+
+    #[test]
+    fn a_day_was_read_when_it_was_read_first_and_is_parked_no_more() {
+        let parked = Some(Parked { reason: "r".into(), attempts: 1, next: 9 });
+        let mut day = Day { parked, ..Day::default() };
+        day.has_been_read(5);
+        assert_eq!((day.full_at, &day.parked), (Some(5), &None));
+        day.has_been_read(7);
+        assert_eq!(day.full_at, Some(5));
+    }
+
+    #[test]
     fn a_day_that_a_backfill_claims_is_read_once_it_is_done_with_it() {
         let day = |day: i64| "2024-02-10".parse::<Date>().unwrap().plus(day);
         // Days -9 to -7 are another's, long done; of days 0 to 9 all before 3 are read, and day 5.
