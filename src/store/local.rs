@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
@@ -25,16 +25,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Local {
     root: PathBuf,
     patience: Duration,
+    /// Of this run one thread at a time asks for the lock: the patience is for others.
+    turn: Mutex<()>,
 }
 
 impl Local {
     pub(super) fn new(root: &Path, retry_for: Duration) -> Self {
-        Self { root: root.to_owned(), patience: PATIENCE.min(retry_for) }
+        Self { root: root.to_owned(), patience: PATIENCE.min(retry_for), turn: Mutex::default() }
     }
 
     /// The same with another root.
     pub(super) fn at(&self, root: &Path) -> Self {
-        Self { root: root.to_owned(), patience: self.patience }
+        Self { root: root.to_owned(), patience: self.patience, turn: Mutex::default() }
     }
 
     /// Runs blocking work where it blocks nobody.
@@ -191,6 +193,7 @@ impl Local {
         let path = self.path(name)?;
         let update = || -> io::Result<Option<Version>> {
             Self::make_directory(&self.root)?;
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             let lock = File::options().create(true).append(true).open(self.root.join(LOCK))?;
             self.take(&lock)?;
             let now = match fs::read(&path) {
