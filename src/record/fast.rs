@@ -1,10 +1,10 @@
-//! The record that nearly every line is: one object, its fields strings. Sure of what it reads, or silent.
+//! The record that nearly every line is: one object, its fields neither lists nor objects. Sure of what it reads, or silent.
 
 use super::{Field, Found};
 use crate::json::{plain_len, scalar, skip_space, walk};
 
-/// Reads the fields of one object into `found`, or `None` where it is not sure: no object, text behind it, a field
-/// that is a number, boolean, array or object, a key with an escape, a page of records, anything that is not JSON.
+/// Reads the fields of one object into `found`, or `None` where it is not sure: no object, text behind it, a field that is
+/// an array or object, a key with an escape, a page of records, anything that is not JSON.
 #[inline]
 pub(super) fn scan<'a>(text: &'a str, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
     let mut cursor = Cursor { text, at: 0 };

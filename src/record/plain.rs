@@ -24,7 +24,17 @@ pub(crate) fn object(text: &str) -> Result<Object<'_>, Refusal> {
     if !value.starts_with('{') && is_json(text) {
         return Err(no_object(value));
     }
-    serde_json::from_str(text).map_err(|error| refusal(&error))
+    let object = serde_json::from_str(text).map_err(|error| refusal(&error))?;
+    // It lets control characters pass in keys, for they are read as bytes.
+    must_be_json::<IgnoredAny>(text).map(|()| object)
+}
+
+/// Refuses what is no JSON, in the words of `serde_json`, which looks for a `T` and has the last word.
+fn must_be_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(), Refusal> {
+    if is_json(text) {
+        return Ok(());
+    }
+    serde_json::from_str::<T>(text).map(drop).map_err(|error| refusal(&error))
 }
 
 fn is_json(text: &str) -> bool {
@@ -61,11 +71,7 @@ pub(crate) fn no_object(value: &str) -> Refusal {
 /// # Errors
 /// `not_json`.
 pub(crate) fn page(text: &str) -> Result<impl Iterator<Item = &str>, Refusal> {
-    if !is_json(text) {
-        // It knows what to say, and has the last word.
-        serde_json::from_str::<Vec<IgnoredAny>>(text).map_err(|error| refusal(&error))?;
-    }
-    Ok(json::elements(text))
+    must_be_json::<Vec<IgnoredAny>>(text).map(|()| json::elements(text))
 }
 
 /// What `serde_json` objected to, in our terms.
@@ -81,6 +87,7 @@ fn refusal(error: &serde_json::Error) -> Refusal {
 }
 
 /// The kind, with its article, of a JSON value that is no object; and what is said where an object alone belongs.
+/// Made beforehand: a line may be nothing but such values.
 fn kind(value: &str) -> (&'static str, &'static str) {
     macro_rules! kind {
         ($kind:literal) => {

@@ -73,6 +73,28 @@ fn a_key_that_no_text_can_hold_is_ignored_like_any_other() {
     assert_eq!(plain::object(r#"{"\ud800":1,"operation_logs":[]}"#).unwrap().logs, Some("[]"));
 }
 
+#[test]
+fn a_key_that_is_no_json_is_refused_wherever_it_stands() {
+    for control in ['\0', '\t', '\n', '\x1f'] {
+        let member = format!("\"a{control}b\":1");
+        for object in [
+            format!("{{\"time\":\"t\",{member}}}"),
+            format!("{{{member},\"time\":\"t\"}}"),
+            format!("{{\"operation_logs\":[{{}}],{member}}}"),
+            format!("{{\"time\":\"t\",\"x\":{{{member}}}}}"),
+        ] {
+            let told = |refusal: Option<Refusal>| {
+                let refusal = refusal.unwrap_or_else(|| panic!("{object:?} was read"));
+                assert_eq!(refusal.reason, crate::Reason::NotJson);
+                assert!(refusal.message.contains("control character"), "{}", refusal.message);
+            };
+            told(Record::read(&object, &mut Scratch::default()).err());
+            told(id(&object).err());
+            told(elements(&format!("[{object}]")).err());
+        }
+    }
+}
+
 /// Lines as they usually are, or nearly.
 fn usualish() -> impl Strategy<Value = String> {
     let value = prop::sample::select(vec![

@@ -247,6 +247,7 @@ fn records_on(line: &[u8], max: usize) -> Option<usize> {
 
 /// How many records an object is: those of its page, or itself.
 fn records_of(object: &str) -> Option<usize> {
+    serde_json::from_str::<IgnoredAny>(object).ok()?;
     let members: HashMap<Key, &RawValue> = serde_json::from_str(object).ok()?;
     match members.get(&Key(b"operation_logs".to_vec())).map(|logs| logs.get()) {
         Some(logs) if logs.starts_with('[') => Some(serde_json::from_str::<Vec<&RawValue>>(logs).ok()?.len()),
