@@ -145,4 +145,13 @@ mod memory {
         }
         assert!(over.is_empty(), "{over:?}");
     }
+
+    #[test]
+    fn nor_does_a_namespace_that_every_entry_repeats() {
+        let users = LONG.iter().find(|long| long.name == "users with options").expect("it is there");
+        let (namespace, line) = ("n".repeat(20_000), users.of(65_000));
+        let files = directory(&[("in", format!("{line}\n").repeat(8).as_bytes())]);
+        let peak = peak(&["--namespace", &namespace, text(&files.path().join("in"))]);
+        assert!((1 << 10..MOST_KIB).contains(&peak), "{peak} KiB");
+    }
 }

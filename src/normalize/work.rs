@@ -10,7 +10,7 @@ use crate::mapping::{self, Events, Note, Sheet, Template};
 use crate::record::{self, Field, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Timestamp;
-use crate::udm::{MUCH, Parts};
+use crate::udm::{MUCH, Parts, Writer};
 use memchr::memchr;
 use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
@@ -54,10 +54,6 @@ impl Places for () {
     #[inline]
     fn record(&mut self, _: Range<usize>, _: impl FnOnce() -> u64) {}
 }
-
-/// From so many bytes on, a record's event is not held twice while it is appended, and may come in parts: a shorter
-/// record's stays below [`MUCH`], but for a few bytes.
-const LONG: usize = MUCH / 16;
 
 /// Rejects are handed on before the block's end once there are this many: their messages take room of their own.
 const FLUSH_REJECTS: usize = if cfg!(any(test, fuzzing)) { 1 } else { 1000 };
@@ -263,6 +259,7 @@ impl<P: Places> Reader<'_, '_, P> {
 
     /// One element of a page: a record, or refused for itself.
     fn element(&mut self, text: &str, at: usize) -> Flow {
+        // Known to be JSON: no need to read what can be no record.
         if !text.starts_with('{') {
             return self.emitter.refuse(at..at + text.len(), record::no_object(text));
         }
@@ -288,7 +285,7 @@ impl<P: Places> Reader<'_, '_, P> {
     }
 }
 
-/// What is expected of a time, and what to do.
+/// What is expected of a time, and what to do; for texts made beforehand: a line may be nothing but records without one.
 macro_rules! no_time {
     () => {
         "; expected RFC 3339 like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch; mend it, or give --default-time"
@@ -380,7 +377,7 @@ fn write_typed<'a, P: Places>(
         event.metadata.product_log_id = record::id(text).ok();
     }
     let about = &mut std::iter::from_fn(|| further.next(&mut ()));
-    let flow = if text.len() < LONG || P::WHOLE {
+    let flow = if P::WHOLE || is_short(text, &options.writer) {
         let spill = &mut |_: &mut _| {};
         output.events.append(|out| options.writer.write_in_parts(&event, Parts { about, out, spill }));
         Flow::Continue(())
@@ -392,6 +389,12 @@ fn write_typed<'a, P: Places>(
     output.tally.notes.add(Note::JsonSkipped, further.skipped());
     output.tally.event(event.metadata.event_type);
     flow
+}
+
+/// Whether the event of a record is no longer than [`MUCH`], but for a few bytes, and may be held twice while it is appended.
+/// Of two bytes 31 may come, a label; and of each 14 an entry of about, with the namespace.
+fn is_short(record: &str, writer: &Writer) -> bool {
+    record.len().saturating_mul(16 + writer.namespace().len()) < MUCH
 }
 
 /// Appends what `write` writes, and hands it on as it comes: what it has no room for it gives to its second argument.
