@@ -30,7 +30,7 @@
 //!
 //! | floor | room | its one job |
 //! |---|---|---|
-//! | 0 | `json` | JSON as bytes: where strings and values end, escapes both ways |
+//! | 0 | `json` | JSON as bytes: where strings and values end, what a value says, escapes both ways |
 //! | 0 | `corpus` | made-up records for tests and benches |
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |

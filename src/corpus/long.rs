@@ -29,7 +29,7 @@ impl Long {
         unit: &'static str,
         behind: &'static str,
     ) -> Self {
-        Self { name, parts: [before, unit, behind], closer: "", is_line: true }
+        Self { is_line: true, ..Self::detail(name, before, unit, behind) }
     }
 
     const fn closed(self, closer: &'static str) -> Self {

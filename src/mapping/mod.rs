@@ -46,7 +46,7 @@ pub enum Values {
 
 /// Hears which row filled the event with what.
 pub trait Trace {
-    /// Whether anybody listens.
+    /// Whether anybody listens: texts that are made for the event alone are not made twice where nobody does.
     const LISTENS: bool = true;
 
     /// `row` put `value` into the event: a part of the record or its detail wherever it did not have to be made.

@@ -188,7 +188,7 @@ impl<W: Write> Requests<W> {
         Ok(())
     }
 
-    /// Writes the last request and hands the underlying writer over.
+    /// Writes the last request and hands the underlying writer over. An event of which the end has not come is not in it.
     ///
     /// # Errors
     /// Those of the underlying writer.
