@@ -3,6 +3,8 @@
 mod event;
 mod event_type;
 mod names;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use crate::json::Texts;

@@ -231,16 +231,14 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
         }
         self.noun(D::Names::PRINCIPAL, &event.principal);
         self.noun(D::Names::TARGET, &event.target);
-        let mut further = self.about.next();
-        if further.is_some() || !event.about.is_empty() {
-            self.raw(D::Names::ABOUT);
-            event.about.iter().for_each(|about| self.about(about));
-            while let Some(about) = further {
-                self.about(&about);
-                further = self.about.next();
-            }
-            self.close("],");
+        let before = self.position();
+        self.raw(D::Names::ABOUT);
+        let empty = self.position();
+        event.about.iter().for_each(|about| self.about(about));
+        while let Some(about) = self.about.next() {
+            self.about(&about);
         }
+        self.close_unless(empty, before, "],");
     }
 
     #[inline]
@@ -354,12 +352,14 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
     }
 
     fn about(&mut self, about: &About<'_>) {
+        let before = self.position();
         self.raw("{");
         self.raw(&self.writer.namespace);
         self.raw(D::Names::USER);
+        let empty = self.position();
         self.text(D::Names::USERID, about.userid.as_deref());
         self.attribute(&[], &about.labels);
-        self.close("}},");
+        self.close_unless(empty, before, "}},");
         self.spill_if_much();
     }
 

@@ -1,0 +1,52 @@
+//! What a caller of the library may put together by hand, and the mapping never makes.
+
+use super::{About, Case, Event, EventType, Feed, Label, Shape, Writer};
+use crate::json::Texts;
+use crate::time::Timestamp;
+use serde_json::{Value, json};
+
+const SHAPES: [Shape; 5] = [
+    Shape::Udm(Case::Camel),
+    Shape::Udm(Case::Snake),
+    Shape::Parser(Case::Camel),
+    Shape::Parser(Case::Snake),
+    Shape::BigQuery,
+];
+
+fn written(shape: Shape, namespace: Option<&str>, about: Vec<About<'_>>) -> Value {
+    let time = Timestamp::parse("2024-01-02T03:04:05Z").unwrap();
+    let event = Event { about, ..Event::new(time, EventType::GENERIC_EVENT) };
+    let feed = Feed { namespace: namespace.map(Into::into), ..Feed::default() };
+    let mut out = Vec::new();
+    Writer::new(shape, &feed).write(&event, &mut out);
+    let value: Value = serde_json::from_slice(&out).unwrap_or_else(|why| panic!("{why}: {out:?}"));
+    value
+        .pointer("/events/0/event/idm/readOnlyUdm")
+        .or(value.pointer("/events/0/event/idm/read_only_udm"))
+        .unwrap_or(&value)
+        .clone()
+}
+
+#[test]
+fn entries_of_about_with_nothing_in_them_are_left_out() {
+    let empty = || About::default();
+    let unsaid = || {
+        let mut about = About::default();
+        about.labels.push(Label { key: "options", values: Texts::of("[null,\"\"]") });
+        about
+    };
+    let user = || About { userid: Some("u1".into()), ..About::default() };
+    for shape in SHAPES {
+        for namespace in [None, Some("zoom")] {
+            let bare = written(shape, namespace, Vec::new());
+            assert_eq!(written(shape, namespace, vec![empty(), unsaid()]), bare, "{shape:?}");
+            let one = written(shape, namespace, vec![user()]);
+            let user_alone = namespace.map_or(
+                json!({"user": {"userid": "u1"}}),
+                |namespace| json!({"namespace": namespace, "user": {"userid": "u1"}}),
+            );
+            assert_eq!(one["about"], json!([user_alone]), "{shape:?}");
+            assert_eq!(written(shape, namespace, vec![empty(), user(), unsaid()]), one, "{shape:?}");
+        }
+    }
+}
