@@ -17,6 +17,7 @@ mod name;
 mod object;
 mod observer;
 mod options;
+mod piped;
 mod removal;
 mod report;
 mod run;

@@ -1,26 +1,24 @@
 //! One object on its way: fetch, convert, put. Nothing of it stands before all of it is known to be good.
 
 use super::convert::{Converted, Failure, Recipe, Trouble, convert};
+use super::piped::piped;
 use super::select::{Skip, is_collector_state, may_be_collector_state};
 use super::{Destination, Error, Options, name};
 use crate::normalize::Summary;
-use crate::store::{self, Body, Fed, Fetched, Listed, Payload, Put, Store};
+use crate::store::{self, Body, Fetched, Listed, Payload, Put, Store};
 use crate::time::Timestamp;
 use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _};
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// Objects up to this size are fetched whole before a thread takes them: threads wait for no network then, and as many
 /// requests are in flight as objects are. Larger ones stream, a few at a time.
 const FETCH_WHOLE: u64 = 4 << 20;
-/// How many chunks of a stream wait for the thread that reads them.
-const CHUNKS: usize = 16;
 /// How much of an object's events stays in memory on the way to a stream.
 const STREAM_IN_MEMORY: usize = 64 << 20;
 
@@ -276,65 +274,6 @@ fn recipe(job: &Job, modified: i64) -> Recipe {
     }
 }
 
-/// A reader of what a stream brings, for a thread that may wait. What breaks it is noted beside.
-fn piped(
-    mut stream: BoxStream<'static, Result<Bytes, store::Error>>,
-    url: String,
-) -> (impl Read + Send + 'static, Failure) {
-    let failure = Failure::default();
-    let chunks = Fed::spawn(CHUNKS, |to| async move {
-        while let Some(chunk) = stream.next().await {
-            let last = chunk.is_err();
-            if to.send(chunk).await.is_err() || last {
-                return;
-            }
-        }
-    });
-    let runtime = Handle::current();
-    (Piped { chunks, runtime, url, failure: Arc::clone(&failure), chunk: Bytes::new() }, failure)
-}
-
-struct Piped {
-    chunks: Fed<Result<Bytes, store::Error>>,
-    runtime: Handle,
-    url: String,
-    failure: Failure,
-    chunk: Bytes,
-}
-
-impl Piped {
-    /// The next chunk; `None` only where the stream has come to its end.
-    fn next(&mut self) -> Result<Option<Bytes>, store::Error> {
-        match self.runtime.block_on(self.chunks.next()) {
-            None => Ok(None),
-            Some(Ok(chunk)) => chunk.map(Some),
-            Some(Err(died)) => Err(store::Error::Transient {
-                url: self.url.clone(),
-                message: format!("reading it failed: {died}"),
-            }),
-        }
-    }
-}
-
-impl Read for Piped {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() {
-            match self.next() {
-                Ok(None) => return Ok(0),
-                Ok(Some(chunk)) => self.chunk = chunk,
-                Err(error) => {
-                    let message = error.to_string();
-                    *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    return Err(io::Error::other(message));
-                }
-            }
-        }
-        let length = buffer.len().min(self.chunk.len());
-        buffer[..length].copy_from_slice(&self.chunk.split_to(length));
-        Ok(length)
-    }
-}
-
 /// Puts rejects, then events. Both names are the object's own, so this may be done again and again.
 async fn deliver(
     job: &Job,
@@ -377,10 +316,8 @@ fn differs(generation: &str, url: &str) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::{PIECE, piped, pour};
-    use bytes::Bytes;
-    use futures::StreamExt as _;
-    use std::io::{self, Read as _, Write};
+    use super::{PIECE, pour};
+    use std::io::{self, Write};
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// Takes everything, and wants an end after so many bytes.
@@ -411,16 +348,5 @@ mod tests {
         }
         let mut none = Vec::new();
         assert!(!pour(text.as_bytes(), &mut none, &AtomicBool::new(true)).unwrap() && none.is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_stream_that_dies_is_no_end() {
-        let part = futures::stream::once(async { Ok(Bytes::from_static(b"half")) });
-        let stream = part.chain(futures::stream::poll_fn(|_| panic!("as asked"))).boxed();
-        let (mut reader, failure) = piped(stream, "gs://b/x".into());
-        let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()).map_err(drop));
-        assert_eq!(read.await.unwrap(), Err(()));
-        let failure = failure.lock().unwrap().take().unwrap();
-        assert!(failure.is_transient() && failure.to_string().starts_with("gs://b/x: reading it failed"));
     }
 }

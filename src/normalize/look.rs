@@ -1,10 +1,11 @@
 //! One record after the other, each beside what it became: for whoever wants to see, not for speed.
 
+use super::emit::{Flow, Output, Places};
 use super::frame::Block;
 use super::order::{Blocks, Inputs};
 use super::reject::Part;
 use super::summary::Summary;
-use super::work::{Flow, Output, Places, Worker};
+use super::work::Worker;
 use super::{Error, Input, Options};
 use crate::refusal::Refusal;
 use memchr::memchr;

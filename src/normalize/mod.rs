@@ -5,6 +5,7 @@
 //! order by construction, and memory is bounded by a block and its events a thread.
 
 mod document;
+mod emit;
 mod frame;
 mod input;
 mod look;

@@ -1,10 +1,11 @@
 //! Threads that take blocks in turn and hand their events over in the same turn.
 
+use super::emit::{Flow, Output};
 use super::frame::{Block, Framer};
 use super::input::Input;
 use super::reject::{Part, Rejected, Returned};
 use super::summary::{Failure, Summary};
-use super::work::{Flow, Output, Worker};
+use super::work::Worker;
 use super::{Error, Options, Sink};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,78 +1,17 @@
-//! One block to events and rejects.
+//! Finds the records of a block, and what is none.
 
 use super::Options;
+use super::emit::{Emitter, Flow, Flush, Lines, Output, Places, Reject};
 use super::frame::{Block, Content};
 use super::reject::Part;
-use super::summary::Tally;
-use crate::detail::{Cut, Detail};
+use crate::detail::Cut;
 use crate::json::skip_space;
-use crate::mapping::{self, Events, Note, Sheet, Template};
-use crate::record::{self, Field, Record, Scratch};
+use crate::mapping::Template;
+use crate::record::{self, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
-use crate::time::Timestamp;
-use crate::udm::{MUCH, Parts, Writer};
 use memchr::memchr;
-use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
-
-/// What a block, or a part of it, has become.
-#[derive(Debug, Default)]
-pub(super) struct Output<P = ()> {
-    /// Events, each with its newline.
-    pub(super) events: Events,
-    /// Where the record of each event stands, for whoever asks.
-    pub(super) places: P,
-    /// Places in the block, in order.
-    pub(super) rejects: Vec<Reject>,
-    pub(super) tally: Tally,
-}
-
-/// A refused place in a block.
-#[derive(Debug)]
-pub(super) struct Reject {
-    pub(super) place: Range<usize>,
-    /// Its line, counted from 0 at the start of the block.
-    pub(super) line: u64,
-    pub(super) refusal: Refusal,
-    pub(super) part: Part,
-}
-
-/// Hears where the record of each event stands.
-pub(super) trait Places {
-    /// Whether events are asked for whole, however long they are.
-    const WHOLE: bool;
-
-    /// It stands in the block at `place`, on a line counted from 0 at the start of the block.
-    fn record(&mut self, place: Range<usize>, line: impl FnOnce() -> u64);
-}
-
-/// Nobody asks.
-impl Places for () {
-    const WHOLE: bool = false;
-
-    #[inline]
-    fn record(&mut self, _: Range<usize>, _: impl FnOnce() -> u64) {}
-}
-
-/// Rejects are handed on before the block's end once there are this many: their messages take room of their own.
-const FLUSH_REJECTS: usize = if cfg!(any(test, fuzzing)) { 1 } else { 1000 };
-
-/// Whether to go on.
-pub(super) type Flow = ControlFlow<()>;
-
-/// Is given what has come of a block, whenever that is much, and, with `true`, at the end. What a block can become is
-/// bounded by its own size only where every event is about as long as its record: so an event may come in parts.
-pub(super) type Flush<'f, P> = dyn FnMut(&mut Output<P>, bool) -> Flow + 'f;
-
-impl<P> Output<P> {
-    #[inline]
-    fn flush_if_much(&mut self, options: &Options, flush: &mut Flush<'_, P>) -> Flow {
-        let most_rejects = if options.strict { 0 } else { FLUSH_REJECTS };
-        let much = self.events.as_bytes().len() >= MUCH || self.rejects.len() > most_rejects;
-        if much { flush(self, false) } else { Flow::Continue(()) }
-    }
-}
 
 /// One thread's work: the rooms it keeps from block to block.
 pub(super) struct Worker<'o, P = ()> {
@@ -105,41 +44,6 @@ impl<'o, P: Places + Default> Worker<'o, P> {
 struct Reader<'b, 'f, P> {
     emitter: Emitter<'b, 'f, P>,
     scratch: &'b mut Scratch,
-}
-
-/// Turns them into events and rejects.
-struct Emitter<'b, 'f, P> {
-    options: &'b Options,
-    template: Option<&'b Template>,
-    /// The block.
-    bytes: &'b [u8],
-    cut: &'b mut Cut,
-    output: &'b mut Output<P>,
-    lines: Lines,
-    flush: &'b mut Flush<'f, P>,
-}
-
-/// Counts line ends up to a place, going forward only.
-#[derive(Debug, Default)]
-struct Lines {
-    at: usize,
-    count: u64,
-}
-
-impl Lines {
-    /// Goes on to a place that is known to be so many line ends further.
-    fn passed(&mut self, place: usize, ends: u64) {
-        self.count += ends;
-        self.at = place;
-    }
-
-    fn up_to(&mut self, place: usize, bytes: &[u8]) -> u64 {
-        if place > self.at {
-            self.count += memchr::memchr_iter(b'\n', &bytes[self.at..place]).count() as u64;
-            self.at = place;
-        }
-        self.count
-    }
 }
 
 impl<P: Places> Reader<'_, '_, P> {
@@ -285,139 +189,9 @@ impl<P: Places> Reader<'_, '_, P> {
     }
 }
 
-/// What is expected of a time, and what to do; for texts made beforehand: a line may be nothing but records without one.
-macro_rules! no_time {
-    () => {
-        "; expected RFC 3339 like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch; mend it, or give --default-time"
-    };
-}
-
 /// Where `part` begins in `whole`, which it is a part of.
 fn offset(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
-}
-
-impl<P: Places> Emitter<'_, '_, P> {
-    /// Writes the event of a record that stands at `at`.
-    #[inline]
-    fn emit(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
-        let Some(time) = self.time(record) else {
-            return self.refuse_time(record, text, at);
-        };
-        let Self { options, template, bytes, cut, output, lines, flush } = self;
-        output.tally.records += 1;
-        let detail = match record.get(Field::OperationDetail) {
-            Some(text) => Detail::parse(text, cut),
-            None => Detail::default(),
-        };
-        output.places.record(at..at + text.len(), || lines.up_to(at, bytes));
-        let written = template.and_then(|template| {
-            let sheet = Sheet { template, source: bytes, events: &mut output.events };
-            mapping::write(record, &detail, &time, options.rules, &mut output.tally.notes, sheet)
-        });
-        match written {
-            Some(event_type) => output.tally.event(event_type),
-            None => write_typed(record, &detail, time, text, options, output, *flush)?,
-        }
-        output.flush_if_much(options, *flush)
-    }
-
-    /// The record's time, or the default.
-    #[inline]
-    fn time(&mut self, record: &Record<'_>) -> Option<Timestamp> {
-        record.get(Field::Time).and_then(Timestamp::parse).or_else(|| {
-            self.output.tally.notes.add(Note::DefaultTime, u32::from(self.options.default_time.is_some()));
-            self.options.default_time
-        })
-    }
-
-    #[cold]
-    fn refuse_time(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
-        let start = skip_space(text.as_bytes(), 0);
-        let place = at + start..at + text.trim_end_matches([' ', '\t', '\n', '\r']).len();
-        let message = match record.get(Field::Time) {
-            None => Cow::Borrowed(concat!("the record has no \"time\"", no_time!())),
-            Some(time) => {
-                let time: String = time.chars().take(40).collect();
-                format!(concat!("\"time\" is {:?}", no_time!()), time).into()
-            }
-        };
-        self.refuse(place, Refusal::new(Reason::NoTime, message))
-    }
-
-    fn refuse(&mut self, place: Range<usize>, refusal: Refusal) -> Flow {
-        let line = self.lines.up_to(place.start, self.bytes);
-        self.output.tally.records += 1;
-        self.output.tally.refused(refusal.reason, 1);
-        self.output.rejects.push(Reject { place, line, refusal, part: Part::Whole });
-        self.output.flush_if_much(self.options, self.flush)
-    }
-
-    /// Hands on what is left.
-    fn end(mut self) -> Flow {
-        self.output.tally.lines = self.lines.up_to(self.bytes.len(), self.bytes);
-        (self.flush)(self.output, true)
-    }
-}
-
-/// Writes the typed event of a record: what the template leaves to it.
-#[inline(never)]
-fn write_typed<'a, P: Places>(
-    record: &Record<'a>,
-    detail: &Detail<'a>,
-    time: Timestamp,
-    text: &str,
-    options: &Options,
-    output: &mut Output<P>,
-    flush: &mut Flush<'_, P>,
-) -> Flow {
-    let notes = &mut output.tally.notes;
-    let (mut event, mut further) = mapping::begin(record, detail, time, options.rules, notes, &mut ());
-    if options.event_id {
-        event.metadata.product_log_id = record::id(text).ok();
-    }
-    let about = &mut std::iter::from_fn(|| further.next(&mut ()));
-    let flow = if P::WHOLE || is_short(text, &options.writer) {
-        let spill = &mut |_: &mut _| {};
-        output.events.append(|out| options.writer.write_in_parts(&event, Parts { about, out, spill }));
-        Flow::Continue(())
-    } else {
-        append_long(output, flush, |out, spill| {
-            options.writer.write_in_parts(&event, Parts { about, out, spill });
-        })
-    };
-    output.tally.notes.add(Note::JsonSkipped, further.skipped());
-    output.tally.event(event.metadata.event_type);
-    flow
-}
-
-/// Whether the event of a record is no longer than [`MUCH`], but for a few bytes, and may be held twice while it is appended.
-/// Of two bytes 31 may come, a label; and of each 14 an entry of about, with the namespace.
-fn is_short(record: &str, writer: &Writer) -> bool {
-    record.len().saturating_mul(16 + writer.namespace().len()) < MUCH
-}
-
-/// Appends what `write` writes, and hands it on as it comes: what it has no room for it gives to its second argument.
-fn append_long<P>(
-    output: &mut Output<P>,
-    flush: &mut Flush<'_, P>,
-    write: impl for<'s> FnOnce(&'s mut Vec<u8>, &'s mut (dyn FnMut(&mut Vec<u8>) + 's)),
-) -> Flow {
-    // Nothing comes between the parts of an event.
-    let mut flow = if output.rejects.is_empty() { Flow::Continue(()) } else { flush(output, false) };
-    let mut out = output.events.take();
-    write(&mut out, &mut |out| {
-        let last = out.pop();
-        if flow.is_continue() {
-            output.events.put(std::mem::take(out));
-            flow = flush(output, false);
-            *out = output.events.take();
-        }
-        out.clear();
-        out.extend(last);
-    });
-    output.events.put(out);
-    flow
 }
 
 #[cold]

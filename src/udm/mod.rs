@@ -1,5 +1,6 @@
 //! The part of `google.backstory.UDM` that a Zoom operation log fills, and the one writer of its JSON.
 
+mod dialect;
 mod event;
 mod event_type;
 mod names;

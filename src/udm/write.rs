@@ -3,10 +3,10 @@
 //! Every member is written with a comma behind it; what closes an object or array takes the last comma's place. So
 //! nobody asks whether something came before.
 
+use super::dialect::{BigQuery, Dialect};
 use super::names::{Camel, Names, Snake};
-use super::{About, Event, EventType, Label, Metadata, Noun, User};
+use super::{About, Event, Label, Metadata, Noun, User};
 use crate::json::escape_into;
-use crate::time::Timestamp;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
@@ -132,60 +132,6 @@ fn escaped(text: &str) -> String {
     let mut out = Vec::new();
     escape_into(&mut out, text);
     String::from_utf8(out).unwrap_or_default()
-}
-
-/// A spelling of names, and of what proto3 JSON and other readers of it write differently.
-trait Dialect {
-    type Names: Names;
-
-    /// What stands before the event's time, and between it and the event's type.
-    const TIMESTAMP: (&str, &str);
-
-    /// What stands behind the event's type.
-    const EVENT_TYPE_END: &str = "\",";
-
-    /// What stands before and behind the text of `additional.category_type`.
-    const CATEGORY: (&str, &str) = ("\"category_type\":\"", "\"},");
-
-    #[inline]
-    fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
-        out.extend_from_slice(time.as_bytes());
-    }
-
-    #[inline]
-    fn event_type(event_type: EventType, out: &mut Vec<u8>) {
-        out.extend_from_slice(event_type.name().as_bytes());
-    }
-}
-
-impl Dialect for Camel {
-    type Names = Self;
-    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"eventTimestamp\":\"", "\",\"eventType\":\"");
-}
-
-impl Dialect for Snake {
-    type Names = Self;
-    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":\"", "\",\"event_type\":\"");
-}
-
-/// The export to BigQuery.
-struct BigQuery;
-
-impl Dialect for BigQuery {
-    type Names = Snake;
-    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":{", "},\"event_type\":");
-    const EVENT_TYPE_END: &str = ",";
-    const CATEGORY: (&str, &str) =
-        ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
-
-    fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
-        let (seconds, nanos) = time.seconds_and_nanos();
-        out.extend_from_slice(format!("\"seconds\":{seconds},\"nanos\":{nanos}").as_bytes());
-    }
-
-    fn event_type(event_type: EventType, out: &mut Vec<u8>) {
-        out.extend_from_slice(event_type.number().to_string().as_bytes());
-    }
 }
 
 /// Writes one event. With `VERBATIM` no text needs an escape.

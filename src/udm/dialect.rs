@@ -1,0 +1,59 @@
+//! How a shape spells an event's names, times and types.
+
+use super::EventType;
+use super::names::{Camel, Names, Snake};
+use crate::time::Timestamp;
+
+/// A spelling of names, and of what proto3 JSON and other readers of it write differently.
+pub(super) trait Dialect {
+    type Names: Names;
+
+    /// What stands before the event's time, and between it and the event's type.
+    const TIMESTAMP: (&str, &str);
+
+    /// What stands behind the event's type.
+    const EVENT_TYPE_END: &str = "\",";
+
+    /// What stands before and behind the text of `additional.category_type`.
+    const CATEGORY: (&str, &str) = ("\"category_type\":\"", "\"},");
+
+    #[inline]
+    fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
+        out.extend_from_slice(time.as_bytes());
+    }
+
+    #[inline]
+    fn event_type(event_type: EventType, out: &mut Vec<u8>) {
+        out.extend_from_slice(event_type.name().as_bytes());
+    }
+}
+
+impl Dialect for Camel {
+    type Names = Self;
+    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"eventTimestamp\":\"", "\",\"eventType\":\"");
+}
+
+impl Dialect for Snake {
+    type Names = Self;
+    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":\"", "\",\"event_type\":\"");
+}
+
+/// The export to BigQuery.
+pub(super) struct BigQuery;
+
+impl Dialect for BigQuery {
+    type Names = Snake;
+    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":{", "},\"event_type\":");
+    const EVENT_TYPE_END: &str = ",";
+    const CATEGORY: (&str, &str) =
+        ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
+
+    fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
+        let (seconds, nanos) = time.seconds_and_nanos();
+        out.extend_from_slice(format!("\"seconds\":{seconds},\"nanos\":{nanos}").as_bytes());
+    }
+
+    fn event_type(event_type: EventType, out: &mut Vec<u8>) {
+        out.extend_from_slice(event_type.number().to_string().as_bytes());
+    }
+}
