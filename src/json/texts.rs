@@ -118,3 +118,31 @@ pub(crate) fn string(inside: &str) -> Cow<'_, str> {
     let mut text = String::with_capacity(inside.len());
     decode(inside, &mut text).map_or(Cow::Borrowed(inside), |_| Cow::Owned(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Texts, sayings};
+
+    #[test]
+    fn what_says_nothing_is_neither_a_text_nor_a_saying() {
+        let list = r#"["a",null," ",1,{"k": "v"},[2]]"#;
+        for (value, texts, parts) in [
+            (list, &["a", "1", r#"{"k":"v"}"#, "[2]"][..], &[r#""a""#, "1", r#"{"k": "v"}"#, "[2]"][..]),
+            (r#""a\u0062""#, &["ab"], &[r#""a\u0062""#]),
+            ("null", &[], &[]),
+            ("[]", &[], &[]),
+            (r#"" ""#, &[], &[]),
+        ] {
+            assert!(Texts::of(value).eq(texts.iter().copied()), "{value}");
+            assert!(sayings(value).eq(parts.iter().copied()), "{value}");
+        }
+    }
+
+    #[test]
+    fn texts_are_equal_where_they_say_the_same() {
+        assert_eq!(Texts::of("[1,2]"), Texts::of(r#"["1",null,"2"]"#));
+        for other in ["[1]", "[1,3]", "[1,2,3]", "1", "null"] {
+            assert_ne!(Texts::of("[1,2]"), Texts::of(other));
+        }
+    }
+}

@@ -50,3 +50,14 @@ fn entries_of_about_with_nothing_in_them_are_left_out() {
         }
     }
 }
+
+#[test]
+fn each_value_of_a_label_is_a_label_of_its_own() {
+    let mut about = About::default();
+    about.labels.push(Label { key: "options", values: Texts::of("[1,null,2,3]") });
+    let labels: Vec<_> = ["1", "2", "3"].map(|value| json!({"key": "options", "value": value})).into();
+    for shape in SHAPES {
+        let event = written(shape, None, vec![about.clone()]);
+        assert_eq!(event["about"], json!([{"user": {"attribute": {"labels": labels}}}]), "{shape:?}");
+    }
+}
