@@ -1,27 +1,15 @@
 //! Secrets with a mark in them, fed in wherever one goes in, through every verb, where all is well and where nothing is,
 //! with everything logged: the mark is nowhere in what is said, written, kept or measured.
-#![cfg(all(feature = "serve", target_os = "linux"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    clippy::similar_names,
-    reason = "a test that cannot go on fails, and a list is read in one piece"
-)]
 
-mod collecting;
-mod serving;
-
+use crate::collecting::support::gcs::Act as GcsAct;
+use crate::collecting::support::{files, gzip, program, records};
+use crate::collecting::*;
+use crate::serving::Server;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use collecting::support::gcs::Act as GcsAct;
-use collecting::support::{files, gzip, program, records};
-use collecting::*;
 use rsa::RsaPrivateKey;
 use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
 use serde_json::json;
-use serving::Server;
 use std::process::Command;
 use std::time::Duration;
 

@@ -1,18 +1,8 @@
 //! What the recipe's function does wrong, row by row: each test holds for the program, and each fails on the function's
 //! logic (`the_reference_fails_each`), so that it is known to see what it is about.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    reason = "a test that cannot go on fails"
-)]
 
-mod collecting;
-
-use collecting::support::proxy::Proxy;
-use collecting::*;
+use crate::collecting::support::proxy::Proxy;
+use crate::collecting::*;
 use std::time::Duration;
 
 /// Tests, each as a function of who collects.

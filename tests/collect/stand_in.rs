@@ -1,20 +1,9 @@
 //! The stand-in for Zoom, held against what Zoom's documents say: what the tests of `collect` stand on.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    reason = "a test that cannot go on fails"
-)]
 
-#[path = "support/zoom/mod.rs"]
-mod zoom;
-
+use crate::collecting::zoom::faults::{Act, Only, Wait, When};
+use crate::collecting::zoom::{ACCOUNT, CLIENT, Last, Paging, SECRET, Zoom, at, book};
 use serde_json::Value;
 use std::time::Duration;
-use zoom::faults::{Act, Only, Wait, When};
-use zoom::{ACCOUNT, CLIENT, Last, Paging, SECRET, Zoom, at, book};
 
 const NOW: &str = "2023-11-16T12:00:00Z";
 

@@ -1,17 +1,7 @@
 //! Weeks in the life of a collector, on clocks that the tests turn: polls at several paces, late records, outages, long
 //! histories, two at once. At the end the bucket holds each record exactly as often as Zoom has it.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    reason = "a test that cannot go on fails"
-)]
 
-mod collecting;
-
-use collecting::*;
+use crate::collecting::*;
 use std::time::Duration;
 
 /// Polls from now on, so far apart for so long; each run is well.

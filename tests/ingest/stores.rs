@@ -1,21 +1,10 @@
 //! What every store promises, asked of memory, of a directory and of the stand-in for Cloud Storage.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    clippy::naive_bytecount,
-    reason = "a test that cannot go on fails"
-)]
 
-mod support;
-
+use crate::support::gcs::Gcs;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
-use support::gcs::Gcs;
 use zoom_udm::store::{Body, Error, Payload, Put, Settings, Store};
 
 async fn read(store: &Store, name: &str) -> Result<Vec<u8>, Error> {

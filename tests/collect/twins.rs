@@ -1,16 +1,8 @@
 //! How often each record is written, whatever comes in while pages are read: held against what Zoom has, run by run.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::pedantic,
-    reason = "a test that cannot go on fails"
-)]
 
-#[path = "support/zoom/mod.rs"]
-mod zoom;
-
+use crate::collecting::zoom::book::Entry;
+use crate::collecting::zoom::faults::{Act, Only, Rule, When};
+use crate::collecting::zoom::{ACCOUNT, CLIENT, Paging, SECRET, Zoom, at, iso};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -18,9 +10,6 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use zoom::book::Entry;
-use zoom::faults::{Act, Only, Rule, When};
-use zoom::{ACCOUNT, CLIENT, Paging, SECRET, Zoom, at};
 use zoom_udm::collect::{Account, Options, Patience, Quiet, Report, Secret, StatePlace, Stop, Task, run};
 use zoom_udm::ingest::Clock;
 use zoom_udm::store::{Location, Settings};
@@ -76,7 +65,7 @@ fn written(root: &Path) -> HashMap<bytes::Bytes, u64> {
 
 /// A record of one of a few kinds, at one of a few times: twins are common.
 fn entry(kind: u8, time: i64) -> Entry {
-    let when = zoom::iso(time);
+    let when = iso(time);
     Entry::new(time, format!("{{\"time\":\"{when}\",\"action\":\"{kind}\"}}"))
 }
 
@@ -177,7 +166,7 @@ fn backfills_and_the_live_collection_share_the_days_whichever_comes_first() {
 #[test]
 fn small_budgets_get_everywhere_in_the_end() {
     let zoom = Zoom::start(NOW);
-    zoom.add((0..3000).map(|number| entry((number % 3) as u8, at(NOW) - number * 60)));
+    zoom.add((0..3000_u16).map(|number| entry((number % 3) as u8, at(NOW) - i64::from(number) * 60)));
     let root = tempfile::tempdir().unwrap();
     let mut stopped = 0;
     for _ in 0..60 {

@@ -1,17 +1,7 @@
 //! Kills, at every request to Zoom and to storage and at random moments: one more run, and the bucket holds each record
 //! exactly as often as Zoom has it.
-#![cfg(all(feature = "cli", feature = "gcs", unix))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    reason = "a test that cannot go on fails"
-)]
 
-mod collecting;
-
-use collecting::*;
+use crate::collecting::*;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

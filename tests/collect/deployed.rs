@@ -1,12 +1,8 @@
 //! What `deploy/setup.sh` tells the service and the job is enough for the program, and the roles that it gives allow
 //! every write that the program makes.
-#![cfg(all(feature = "cli", feature = "gcs", unix))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod collecting;
-mod deploying;
-
-use collecting::{DAY, World, spread, zoom};
+use crate::collecting::{DAY, World, spread, zoom};
+use crate::deploying;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

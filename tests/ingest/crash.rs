@@ -1,20 +1,9 @@
 //! Kills, at every request and at random moments: another run gives what a run never killed gives, byte for byte.
-#![cfg(all(feature = "cli", feature = "gcs", unix))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    clippy::naive_bytecount,
-    reason = "a test that cannot go on fails"
-)]
 
-mod support;
-
+use crate::support::gcs::{Faults, Gcs};
+use crate::support::{BRISK, files, gzip, ingest, outcome, program, records, start};
 use std::fs;
 use std::time::{Duration, Instant};
-use support::gcs::{Faults, Gcs};
-use support::{files, gzip, ingest, outcome, records, start};
 
 const OBJECTS: u64 = 6;
 
@@ -71,9 +60,8 @@ fn a_run_killed_at_any_request_is_made_good_by_the_next() {
             assert!(matches!(code, 0 | 1) && summary["failed"] == 0, "killed at {at}: {code} {summary}");
             assert_eq!(uploads.map(|prefix| server.all("udm", prefix)), expected, "killed at request {at}");
             assert_eq!(server.all("zoom", "").len(), 0, "killed at request {at}");
-            let ledger = support::program(Some(&server), &["ledger", "show", "gs://udm/out.ledger/"])
-                .output()
-                .unwrap();
+            let ledger =
+                program(Some(&server), &["ledger", "show", "gs://udm/out.ledger/"]).output().unwrap();
             assert_eq!(
                 String::from_utf8_lossy(&ledger.stdout).lines().count() as u64,
                 OBJECTS,
@@ -171,7 +159,7 @@ fn a_run_that_stands_still_is_taken_over_and_does_no_harm() {
         std::thread::sleep(Duration::from_millis(1));
     }
     // A run whose clock is an hour ahead sees leases that nobody renewed, or takes what is free.
-    let mut later = support::program(Some(&server), &[&["ingest"], &support::BRISK[..], &BUCKET].concat());
+    let mut later = program(Some(&server), &[&["ingest"], &BRISK[..], &BUCKET].concat());
     let later = outcome(&later.env("ZOOM_UDM_NOW", "2023-11-16T01:00:00Z").output().unwrap());
     let slow = outcome(&slow.wait_with_output().unwrap());
     assert!(matches!(later.0, 0 | 1 | 5) && matches!(slow.0, 0 | 1 | 5), "{slow:?} {later:?}");

@@ -1,22 +1,9 @@
 //! What comes from elsewhere and means harm: names that lead out of a directory, links, texts that steer a terminal,
-//! bodies too deep or too large. (Bombs and bad records: `bad_input`, `ingest`, `serve_normalize`.)
-#![cfg(all(feature = "serve", unix))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::too_many_lines,
-    clippy::similar_names,
-    clippy::case_sensitive_file_extension_comparisons,
-    reason = "a test that cannot go on fails, and a list is read in one piece"
-)]
+//! bodies too deep or too large. (Bombs and bad records: `bad_input`, `ingest`, `normalize`.)
 
-mod collecting;
-mod serving;
-
-use collecting::support::{BRISK, files, gzip, ingest, program, records};
-use collecting::*;
-use serving::Server;
+use crate::collecting::support::{BRISK, files, gzip, ingest, program, records};
+use crate::collecting::*;
+use crate::serving::Server;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;

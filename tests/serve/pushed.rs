@@ -1,16 +1,11 @@
 //! `zoom-udm serve --collect` and who pushes to it: Pub/Sub, Eventarc and Cloud Scheduler as they are documented;
 //! duplicates, faults, kills and signals; and what is told of it all.
-#![cfg(all(feature = "serve", unix))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod collecting;
-mod serving;
-
-use collecting::support::program;
-use collecting::*;
+use crate::collecting::support::program;
+use crate::collecting::*;
+use crate::serving::pushes::{envelope, notification, resource};
+use crate::serving::{Answer, Headers, Server};
 use serde_json::json;
-use serving::pushes::{envelope, notification, resource};
-use serving::{Answer, Headers, Server};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -75,8 +70,8 @@ fn a_schedule_collects_whatever_it_comes_in() {
     assert!(server.metric("zoom_udm_collect_records_written_total") > 30.0);
     assert!(server.metric("zoom_udm_zoom_requests_total") > 6.0);
     assert!(server.metric("zoom_udm_collect_duplicates_suppressed_total") > 6.0);
-    assert!(!server.said().contains(collecting::zoom::SECRET));
-    assert!(!server.said().contains(collecting::zoom::TOKEN_MARK));
+    assert!(!server.said().contains(zoom::SECRET));
+    assert!(!server.said().contains(zoom::TOKEN_MARK));
 }
 
 #[test]

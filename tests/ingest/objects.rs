@@ -1,20 +1,9 @@
 //! The feed, as its user sees it: the program against directories and the stand-in for Cloud Storage.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    clippy::naive_bytecount,
-    reason = "a test that cannot go on fails"
-)]
 
-mod support;
-
+use crate::support::gcs::Gcs;
+use crate::support::{BRISK, NOW, files, gunzip, gzip, ingest, outcome, program, records};
 use std::collections::BTreeMap;
 use std::fs;
-use support::gcs::Gcs;
-use support::{NOW, files, gunzip, gzip, ingest, outcome, program, records};
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -203,7 +192,7 @@ fn age_globs_and_shards_choose_objects() {
     );
     let mut done = 0;
     for index in 0..3 {
-        let mut command = program(Some(&server), &[&["ingest"], &support::BRISK[..], &base].concat());
+        let mut command = program(Some(&server), &[&["ingest"], &BRISK[..], &base].concat());
         command.env("CLOUD_RUN_TASK_INDEX", index.to_string()).env("CLOUD_RUN_TASK_COUNT", "3");
         let (code, summary) = outcome(&command.output().unwrap());
         assert_eq!((code, &summary["failed"]), (0, &0.into()), "{summary}");
@@ -285,10 +274,8 @@ fn credentials_are_asked_for_given_and_missed() {
     server.lock().bearer = Some("a-secret-token".into());
     server.seed("zoom", "a.json", records(2, 1));
     let run = |metadata: &str, key: Option<&str>| {
-        let mut command = program(
-            None,
-            &[&["ingest"], &support::BRISK[..], &["gs://zoom/", "--to", "-", "--no-ledger"]].concat(),
-        );
+        let mut command =
+            program(None, &[&["ingest"], &BRISK[..], &["gs://zoom/", "--to", "-", "--no-ledger"]].concat());
         command.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{}/", server.host()));
         command
             .env("GCE_METADATA_HOST", metadata)
@@ -368,7 +355,7 @@ fn old_entries_leave_the_ledger() {
         String::from_utf8_lossy(&show.stdout).lines().count()
     };
     assert_eq!(entries(), 20);
-    let mut later = program(Some(&server), &[&["ingest"], &support::BRISK[..], &arguments].concat());
+    let mut later = program(Some(&server), &[&["ingest"], &BRISK[..], &arguments].concat());
     let (code, summary) = outcome(&later.env("ZOOM_UDM_NOW", "2024-02-01T00:00:00Z").output().unwrap());
     assert_eq!((code, &summary["skipped"]["too_old"], entries()), (0, &20.into(), 0), "{summary}");
 }

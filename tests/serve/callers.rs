@@ -1,11 +1,7 @@
 //! Who may call `zoom-udm serve`: tokens good and bad in every way, Google's keys there and not, public addresses.
-#![cfg(all(feature = "serve", unix))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-#[path = "serving/mod.rs"]
-mod serving;
-mod support;
-
+use crate::collecting::support::program;
+use crate::serving::{Answer, PATIENCE, Server};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
@@ -13,12 +9,10 @@ use rsa::sha2::{Digest as _, Sha256};
 use rsa::traits::PublicKeyParts as _;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use serde_json::{Value, json};
-use serving::Server;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use support::program;
 
 const AUDIENCE: &str = "https://zoom.example.com";
 const EMAIL: &str = "pusher@project.iam.gserviceaccount.com";
@@ -243,7 +237,7 @@ fn keys_are_fetched_anew_for_a_new_one_but_not_for_every_made_up_one() {
     let answer = server.post("/normalize", &[("Authorization", &good)], b"");
     assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
     *certs.status.lock().unwrap() = 200;
-    let until = Instant::now() + serving::PATIENCE;
+    let until = Instant::now() + PATIENCE;
     while ask(&server, &good) != 200 {
         assert!(Instant::now() < until);
         std::thread::sleep(Duration::from_millis(100));
@@ -336,5 +330,5 @@ fn pages_of_other_sites_cannot_ask() {
     // A name that was made to point here.
     let mut stream = server.connect();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").unwrap();
-    assert_eq!(serving::Answer::read(&mut stream).status, 403);
+    assert_eq!(Answer::read(&mut stream).status, 403);
 }

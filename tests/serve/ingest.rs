@@ -1,16 +1,11 @@
 //! `zoom-udm serve --ingest` and what a bucket notifies it of: each object once, whatever it comes in and how often.
-#![cfg(all(feature = "serve", unix))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod collecting;
-mod serving;
-
-use collecting::support::gcs::Act;
-use collecting::support::{gzip, program, records, start};
-use collecting::{Faults, Gcs, Refusal, gunzip, wait_until};
+use crate::collecting::support::gcs::Act;
+use crate::collecting::support::{gzip, program, records, start};
+use crate::collecting::{Faults, Gcs, Refusal, gunzip, wait_until};
+use crate::serving::pushes::{envelope, notification, resource};
+use crate::serving::{Answer, Server};
 use serde_json::{Value, json};
-use serving::pushes::{envelope, notification, resource};
-use serving::{Answer, Server};
 use std::io::Write as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -277,7 +272,7 @@ fn a_service_killed_in_the_middle_of_ingest_is_made_good_by_the_next_push() {
 }
 
 /// Pushes nothing: one run over everything.
-fn whole(server: &Server) -> serving::Answer {
+fn whole(server: &Server) -> Answer {
     server.push("/ingest", &envelope(b"", &json!({})))
 }
 
@@ -418,7 +413,7 @@ fn pushes_that_are_slow_or_huge_are_let_go_and_others_served() {
     server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", name, 7)).expect(200, "done");
     assert_eq!(server.post("/normalize", &[], records(3, 1).as_bytes()).status, 200);
     for mut stream in slow {
-        assert_eq!(serving::Answer::read(&mut stream).expect(408, "again").header("retry-after"), None);
+        assert_eq!(Answer::read(&mut stream).expect(408, "again").header("retry-after"), None);
     }
     // More bytes than anybody who is documented to push sends, and what would take much room as it is read.
     let json = [("Content-Type", "application/json")];

@@ -1,16 +1,6 @@
 //! `check`: each thing that can be missing is told apart from the others, by name and by exit code.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    reason = "a test that cannot go on fails"
-)]
 
-mod collecting;
-
-use collecting::*;
+use crate::collecting::*;
 
 fn world() -> World {
     let world = World::new(NOW);

@@ -1,16 +1,6 @@
 //! `collect`, as its user sees it: what it writes, what it says, and what it never says.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::semicolon_if_nothing_returned,
-    reason = "a test that cannot go on fails"
-)]
 
-mod collecting;
-
-use collecting::*;
+use crate::collecting::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;

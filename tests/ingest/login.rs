@@ -1,17 +1,13 @@
 //! Who the feed is: each kind of Google's application default credentials, and that nothing of them is ever said.
-#![cfg(all(feature = "cli", feature = "gcs"))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod support;
-
+use crate::support::gcs::{Act, Gcs, Refusal};
+use crate::support::{BRISK, program, records};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
 use rsa::sha2::{Digest as _, Sha256};
 use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
-use support::gcs::{Act, Gcs, Refusal};
-use support::{program, records};
 
 /// Runs with a credentials file, all logs on; gives the code, how many events came, and all that was said.
 fn run(server: &Gcs, credentials: &Value) -> (Option<i32>, usize, String) {
@@ -23,7 +19,7 @@ fn run_feed(server: &Gcs, credentials: &Value, feed: &[&str]) -> (Option<i32>, u
     let file = at.path().join("credentials.json");
     std::fs::write(&file, credentials.to_string()).unwrap();
     let host = server.host();
-    let mut command = program(None, &[&["ingest"], &support::BRISK[..], feed].concat());
+    let mut command = program(None, &[&["ingest"], &BRISK[..], feed].concat());
     let output = command
         .env("GOOGLE_APPLICATION_CREDENTIALS", file)
         .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{host}/"))

@@ -1,14 +1,10 @@
 //! How runs of the feed get on with each other, with the time, with an object of any size, and with who they are.
-#![cfg(all(feature = "cli", feature = "gcs", unix))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod support;
-
+use crate::support::gcs::{Faults, Gcs};
+use crate::support::{gzip, ingest, outcome, program, records, start};
 use std::fs;
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
-use support::gcs::{Faults, Gcs};
-use support::{gzip, ingest, outcome, program, records, start};
 
 const FEED: [&str; 3] = ["gs://zoom/logs/", "--to", "gs://udm/out/"];
 

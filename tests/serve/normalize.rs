@@ -1,26 +1,13 @@
 //! `POST /normalize`: the command line's events, whoever sends and however; rejects that are never lost silently;
 //! callers that are slow, huge, many, or gone.
-#![cfg(all(feature = "serve", unix))]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::needless_pass_by_value,
-    reason = "a test that cannot go on fails"
-)]
 
-mod common;
-#[path = "serving/mod.rs"]
-mod serving;
-mod support;
-
-use common::{gzip, line_ends, ran};
-use serving::{Answer, Headers, Server};
+use crate::collecting::support::{self, program, records};
+use crate::common::{gzip, line_ends, ran};
+use crate::serving::{Answer, Headers, Server};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use support::{program, records};
 
 fn server(flags: &[&str]) -> Server {
     Server::start(program(None, &[&["serve"], flags].concat()))

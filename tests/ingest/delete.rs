@@ -1,13 +1,9 @@
 //! `ingest --delete`: what is removed, and above all what is not.
-#![cfg(all(feature = "cli", feature = "gcs", unix))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod support;
-
+use crate::support::{files, ingest, outcome, program, records};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use support::{files, ingest, outcome, program, records};
 
 /// A directory with a source of so many files.
 fn source(count: u64) -> tempfile::TempDir {

@@ -1,0 +1,25 @@
+//! `collect` and `check`, in a world of a Zoom, a bucket and a clock: one program, so that the world is compiled once.
+#![cfg(all(feature = "cli", feature = "gcs"))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    reason = "a test that cannot go on fails"
+)]
+
+mod acceptance;
+mod check;
+#[path = "../collecting/mod.rs"]
+mod collecting;
+#[cfg(unix)]
+mod crash;
+mod defects;
+#[cfg(unix)]
+mod deployed;
+#[cfg(unix)]
+#[path = "../deploying/mod.rs"]
+mod deploying;
+mod runs;
+mod stand_in;
+mod twins;

@@ -1,0 +1,22 @@
+//! `ingest`, against directories and the stand-in for Cloud Storage: one program, so that the stand-in is compiled once.
+#![cfg(all(feature = "cli", feature = "gcs"))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::naive_bytecount,
+    reason = "a test that cannot go on fails"
+)]
+
+#[cfg(unix)]
+mod crash;
+#[cfg(unix)]
+mod delete;
+mod login;
+mod objects;
+#[cfg(unix)]
+mod runs;
+mod stores;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,25 @@
+//! `serve`, and what is held against every verb at once: one program, so that the stand-ins are compiled once.
+#![cfg(all(feature = "serve", unix))]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "a test that cannot go on fails, and a list is read in one piece"
+)]
+
+mod callers;
+#[path = "../collecting/mod.rs"]
+mod collecting;
+#[path = "../common/mod.rs"]
+mod common;
+mod ingest;
+mod limits;
+mod normalize;
+mod pushed;
+#[cfg(target_os = "linux")]
+mod secrets;
+#[path = "../serving/mod.rs"]
+mod serving;
