@@ -33,25 +33,26 @@ pub(super) async fn collect(service: &Arc<Service>, message: push::Message) -> A
         let mut running = service.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         match running.as_ref().filter(|run| run.peek().is_none()) {
             Some(run) => run.clone(),
-            None => running.insert(begin(Arc::clone(service))).clone(),
+            None => running.insert(begin(service)).clone(),
         }
     };
     run.await
 }
 
 /// A run goes on though nobody waits for it any more: Pub/Sub may have given up, and will come again.
-fn begin(service: Arc<Service>) -> Shared<BoxFuture<'static, Answer>> {
+fn begin(service: &Arc<Service>) -> Shared<BoxFuture<'static, Answer>> {
+    let its = Arc::clone(service);
     // On a thread of its own: a run keeps things that stay on one.
     let run = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
-        let answer = tokio::runtime::Handle::current().block_on(run(&service));
-        service.metrics.run("collect", answer.outcome(), started.elapsed());
+        let answer = tokio::runtime::Handle::current().block_on(run(&its));
+        its.metrics.run("collect", answer.outcome(), started.elapsed());
         answer
     });
     let ended = run.map(|ended| ended.unwrap_or_else(|_| Answer::broken("the run failed; see the log")));
     let run = ended.boxed().shared();
     // Seen to its end whoever waits: a push that comes behind it is not to get its answer.
-    tokio::spawn(run.clone());
+    service.see_to(run.clone().map(drop));
     run
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn ingest(service: &Arc<Service>, message: push::Message) -> An
         return Answer::again("too many objects wait already; send it again", 30);
     };
     if begin {
-        tokio::spawn(work(Arc::clone(service)));
+        service.see_to(work(Arc::clone(service)));
     }
     answer.await.unwrap_or_else(|_| Answer::broken("the run failed; see the log"))
 }

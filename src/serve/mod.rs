@@ -52,11 +52,12 @@ use callers::Callers;
 use keys::Keys;
 use metrics::Metrics;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use stopping::Stopping;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 
 /// How to serve.
 #[derive(Debug, Clone)]
@@ -88,6 +89,8 @@ struct Service {
     stopping: Stopping,
     collecting: collecting::Running,
     queue: queue::Queue,
+    /// Runs at work, whether anybody waits for them or not.
+    runs: Mutex<JoinSet<()>>,
     /// When the ledger was weighed last.
     weighed: Mutex<Option<Instant>>,
     requests: Arc<Semaphore>,
@@ -120,6 +123,7 @@ impl Service {
             stopping: Stopping::new(),
             collecting: Mutex::default(),
             queue: queue::Queue::default(),
+            runs: Mutex::default(),
             weighed: Mutex::default(),
             requests: semaphore(limits.requests),
             pushes: semaphore(limits.requests),
@@ -128,6 +132,19 @@ impl Service {
             held_of_pushes: semaphore(router::PUSHES),
             options,
         })
+    }
+
+    /// Sees a run to its end, though nobody may wait for it any more.
+    fn see_to(&self, run: impl Future<Output = ()> + Send + 'static) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        while runs.try_join_next().is_some() {}
+        runs.spawn(run);
+    }
+
+    /// Returns once all runs have ended.
+    async fn runs_ended(&self) {
+        let mut runs = std::mem::take(&mut *self.runs.lock().unwrap_or_else(PoisonError::into_inner));
+        while runs.join_next().await.is_some() {}
     }
 
     /// The time for a run that begins now.

@@ -35,9 +35,15 @@ pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<S
     }
     drop(listener);
     service.stopping.set();
-    let all = async { while connections.join_next().await.is_some() {} };
+    let all = async {
+        while connections.join_next().await.is_some() {}
+        service.runs_ended().await;
+    };
     if tokio::time::timeout(service.options.limits.grace, all).await.is_err() {
-        tracing::warn!(connections = connections.len(), "not all requests ended in time; they are cut off");
+        tracing::warn!(
+            connections = connections.len(),
+            "not all requests and runs ended in time; they are cut off"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! `zoom-udm serve --ingest` and what a bucket notifies it of: each object once, whatever it comes in and how often.
 
 use crate::collecting::support::gcs::Act;
-use crate::collecting::support::{gzip, program, records, start};
+use crate::collecting::support::{gzip, ingest, outcome, program, records, start};
 use crate::collecting::{Faults, Gcs, Refusal, gunzip, wait_until};
 use crate::serving::pushes::{envelope, notification, resource};
 use crate::serving::{Answer, Server};
@@ -456,5 +456,36 @@ fn a_signal_ends_an_ingest_run_with_what_is_done_kept() {
     let json = answer.json();
     let anew = json["done"].as_u64().unwrap() - json["already_there"].as_u64().unwrap();
     assert_eq!(anew, 150 - done as u64, "{json}");
+    assert_eq!(events_in(&gcs), 150);
+}
+
+#[test]
+fn a_signal_ends_an_ingest_run_though_its_caller_has_gone() {
+    let gcs = Gcs::start();
+    for number in 0..150 {
+        gcs.seed("zoom", &format!("logs/{number:03}.json.gz"), gzip(records(1, number)));
+    }
+    gcs.lock().faults.latency = Some(Duration::from_millis(20));
+    let mut server = Server::start(feed(&gcs, "--concurrency 3"));
+    let push = server.begin("POST", "/ingest", envelope(b"", &json!({})).to_string().as_bytes());
+    wait_until("outputs", || gcs.all("udm", "out/").len() > 10);
+    drop(push);
+    server.signal("-TERM");
+    let (status, took) = server.ended();
+    assert!(status.code() == Some(0) && took < Duration::from_secs(10), "{status} {took:?}");
+    gcs.lock().faults = Faults::default();
+    let done = gcs.all("udm", "out/").len() as u64;
+    assert!(done < 150, "{done}");
+    let leases = gcs.all("udm", "out.ledger/lease");
+    assert!(
+        leases.len() == 16 && leases.values().all(|lease| lease == r#"{"holder":null,"until":0}"#),
+        "{leases:?}"
+    );
+    let output =
+        ingest(Some(&gcs), &["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"]);
+    let (code, summary) = outcome(&output);
+    assert_eq!(code, 0, "{summary}");
+    let anew = summary["done"].as_u64().unwrap() - summary["already_there"].as_u64().unwrap();
+    assert_eq!(anew, 150 - done, "{summary}");
     assert_eq!(events_in(&gcs), 150);
 }

@@ -314,6 +314,29 @@ fn a_signal_saves_what_a_run_has_and_has_it_repeated() {
 }
 
 #[test]
+fn a_signal_saves_what_a_run_has_though_its_caller_has_gone() {
+    let world = World::new(NOW).with("PAGE_SIZE", "10");
+    let now = world.now();
+    world.zoom.add(spread(0, 200, now - 20 * HOUR..now - HOUR));
+    world.zoom.lock().manners.latency = Some(Duration::from_millis(100));
+    let mut server = collector(&world, "");
+    let push = server.begin("POST", "/collect", envelope(b"", &json!({})).to_string().as_bytes());
+    wait_until("a page", || world.zoom.lock().page_requests > 3);
+    drop(push);
+    server.signal("-TERM");
+    let (status, took) = server.ended();
+    assert_eq!(status.code(), Some(0), "{}", server.said());
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let saved: u64 = world.held().values().sum();
+    assert!(saved > 0 && saved < 200, "{saved}");
+    // The next need not wait for its lease.
+    world.heal();
+    world.zoom.lock().manners.latency = None;
+    assert_eq!(world.collect(&[]).code, 0);
+    world.even();
+}
+
+#[test]
 fn a_service_killed_in_the_middle_of_a_collect_run_is_made_good_by_the_next() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();

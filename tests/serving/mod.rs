@@ -113,6 +113,14 @@ impl Server {
         Answer::read(&mut stream)
     }
 
+    /// A request whose answer nobody reads yet; dropped, its caller is gone.
+    pub fn begin(&self, method: &str, path: &str, body: &[u8]) -> TcpStream {
+        let mut stream = self.connect();
+        let head = self.head(method, path, &[], body.len());
+        stream.write_all(&head).and_then(|()| stream.write_all(body)).unwrap();
+        stream
+    }
+
     pub fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         for (name, value) in headers {
