@@ -35,6 +35,7 @@
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
 //! | 0 | `host` | whether a host is this very machine |
+//! | 0 | `kept` | what `collect` keeps for itself beside its logs: how it is named, how the feed knows it |
 //! | 0 | `log` | what is logged |
 //! | 1 | [`time`] | points in time: what a record may write, what an event carries |
 //! | 1 | `clock` | now, as runs see it; tests set it |
@@ -96,6 +97,8 @@ mod host;
 #[cfg(feature = "gcs")]
 pub mod ingest;
 mod json;
+#[cfg(feature = "gcs")]
+mod kept;
 #[cfg(feature = "gcs")]
 mod lease;
 #[cfg(all(feature = "cli", feature = "gcs"))]

@@ -7,10 +7,11 @@ use crate::collect::{
     API_BASE, Account, Date, MAX_PAGE, Options, Patience, Secret, StatePlace, Stop, TOKEN_URL, Task,
 };
 use crate::host::is_here;
+use crate::kept;
 use crate::store::{Location, Settings};
 use clap::Args;
 use reqwest::Url;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Flags that every deed of the collector knows.
@@ -242,12 +243,13 @@ pub(super) fn object(url: &str) -> Result<(Location, String), String> {
 
 /// What is the state's own must not lie where the feed reads, nor the data where the state's leftovers are swept away.
 fn apart(to: &Location, name_prefix: &str, state: &StatePlace, may_be_within: bool) -> Result<(), Fault> {
-    let (data, place) = (format!("{}{name_prefix}", cleaned(to)), cleaned(&state.location));
-    let stem = state.name.strip_suffix(".json").unwrap_or(&state.name);
-    let own: Vec<_> = [stem, "backfill"]
+    let (data, place) = (format!("{}{name_prefix}", to.resolved()), state.location.resolved());
+    let own: Vec<_> = [&*state.name, kept::BACKFILL]
         .into_iter()
-        .flat_map(|stem| [".json", ".previous.json", ".lease", ".work/"].map(|end| format!("{stem}{end}")))
-        .chain(["manifests/".to_owned()])
+        .flat_map(|name| {
+            [name.to_owned(), kept::previous(name), kept::lease(name), format!("{}/", kept::work(name))]
+        })
+        .chain([format!("{}/", kept::MANIFESTS)])
         .map(|name| place.url(&name))
         .collect();
     if let Some(own) = own.iter().find(|own| own.ends_with('/') && data.starts_with(*own)) {
@@ -266,23 +268,6 @@ fn apart(to: &Location, name_prefix: &str, state: &StatePlace, may_be_within: bo
          STATE_KEY or --state to another place (such as {}state.json), or say --state-in-data-prefix",
         to.beside(".state")
     )))
-}
-
-/// A place by its one name: links followed as far as there is something, `..` resolved.
-fn cleaned(location: &Location) -> Location {
-    let Location::File(path) = location else { return location.clone() };
-    let real = path.ancestors().find_map(|known| {
-        let real = known.canonicalize().ok()?;
-        Some(real.join(path.strip_prefix(known).ok()?))
-    });
-    let mut clean = PathBuf::new();
-    for part in real.as_ref().unwrap_or(path).components() {
-        match part {
-            Component::ParentDir => drop(clean.pop()),
-            part => clean.push(part),
-        }
-    }
-    Location::File(clean)
 }
 
 fn account(troubles: &mut Troubles) -> Option<Account> {

@@ -29,10 +29,10 @@ many seconds storage may be silent (30), ZOOM_UDM_LOG what is logged (info).
 
 Examples:
   zoom-udm ingest gs://bucket/zoom/operationlogs/ --to gs://bucket-udm/events/
-  zoom-udm ingest gs://bucket/zoom/ --to out/ --rejects rejects/
+  zoom-udm ingest gs://bucket/zoom/operationlogs/ --to out/ --rejects rejects/
   zoom-udm ingest /var/log/zoom/ --to /var/log/zoom-udm/ --follow --every 60s
   zoom-udm ingest logs/ --to - --no-ledger | jq .
-  zoom-udm ingest gs://bucket/zoom/ --to out/ --dry-run
+  zoom-udm ingest gs://bucket/zoom/operationlogs/ --to out/ --dry-run
 
 Exit codes: 0 done, 1 some records were rejected or objects failed, 2 usage,
 3 input or output failed, 4 credentials or permission, 5 another run holds the

@@ -1,9 +1,9 @@
 //! New records on their way into objects: gathered by day, with the page that each came from.
 
-use super::date::Date;
-use super::date::instant;
+use super::date::{Date, instant};
 use super::state::State;
 use super::zoom::Window;
+use crate::kept;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -62,12 +62,11 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// A manifest, to be written as objects are. Its content is part of its name: a state that is put back counts anew from
-    /// where it was, and other manifests stand there.
-    pub(crate) fn manifest(stem: &str, bytes: Vec<u8>) -> Self {
+    /// A manifest, to be written as objects are.
+    pub(crate) fn manifest(state: &str, day: Date, sequence: u64, bytes: Vec<u8>) -> Self {
         let sha256 = crate::store::hex(&Sha256::digest(&bytes));
         Self {
-            name: format!("{stem}-{}.json.gz", &sha256[..16]),
+            name: kept::manifest(state, &day.path(), sequence, &sha256),
             bytes: bytes.into(),
             sha256,
             records: 0,

@@ -1,10 +1,11 @@
 //! Whether everything is set up: each question on its own, with what to do where the answer is no.
 
-use super::journal::{BACKFILL, Found, Journal, state_name};
+use super::journal::{Found, Journal, state_name};
 use super::options::{Options, Task};
 use super::plan;
 use super::zoom::{CLASSIC_SCOPE, SCOPE, Trouble, Window, Zoom, scope_cure};
 use super::{Date, Error, Observer, Quiet};
+use crate::kept::BACKFILL;
 use crate::store::{self, Payload, Store};
 use bytes::Bytes;
 use futures::TryStreamExt as _;

@@ -15,15 +15,13 @@ use super::seen::Seen;
 use super::state::{Pending, SeenRef, Standing, State, decode};
 use super::{Error, Observer};
 use crate::clock::{Clock, millis};
+use crate::kept::{self, BACKFILL};
 use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::{Payload, Put, Store, Version};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The state of backfills, beside that of the live collection.
-pub(crate) const BACKFILL: &str = "backfill.json";
 
 /// With what a run began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +61,6 @@ pub(crate) fn state_name(options: &Options) -> String {
     }
 }
 
-fn stem(name: &str) -> &str {
-    name.strip_suffix(".json").unwrap_or(name)
-}
-
 impl Journal {
     /// Takes the lease, reads the state, and does what a killed run left to do. Without a state `begin` says how to begin.
     pub(crate) async fn open(
@@ -77,7 +71,7 @@ impl Journal {
     ) -> Result<Self, Error> {
         let (store, to) = stores;
         let name = state_name(options);
-        let work = store.below(&format!("{}.work", stem(&name)));
+        let work = store.below(&kept::work(&name));
         let mut journal = Self {
             work,
             to,
@@ -109,9 +103,8 @@ impl Journal {
     async fn load(&mut self, options: &Options) -> Result<(), Error> {
         let found = match self.store.read(&self.name).await? {
             Some((bytes, version)) => {
-                let url = self.store.location().url(&self.name);
-                let found = self.understood(&url, &bytes)?;
-                self.not_ahead(&url, &found, options)?;
+                let found = self.understood(&self.store, &self.name, &bytes).await?;
+                self.not_ahead(&self.store, &self.name, &found, options).await?;
                 self.standing = Some((bytes, version));
                 Some(found)
             }
@@ -128,39 +121,40 @@ impl Journal {
         self.recover().await
     }
 
-    fn understood(&self, url: &str, bytes: &[u8]) -> Result<Standing, Error> {
-        decode(bytes).map_err(|why| self.unusable(url, &why))
-    }
-
-    fn unusable(&self, url: &str, why: &str) -> Error {
-        Error::Damaged(format!(
-            "{url}: {why}; it was left as it is, and nothing was collected. The copy before it is {}: put it in its place, \
-             and at most what was written since then comes once more",
-            self.store.location().url(&self.previous())
-        ))
+    /// The state that stands in `store` under a name.
+    async fn understood(&self, store: &Store, name: &str, bytes: &[u8]) -> Result<Standing, Error> {
+        match decode(bytes) {
+            Ok(standing) => Ok(standing),
+            Err(why) => Err(unusable(store, name, &why).await),
+        }
     }
 
     /// Refuses a state of the live collection that was written under a clock that was ahead, or this one is behind.
-    fn not_ahead(&self, url: &str, found: &Standing, options: &Options) -> Result<(), Error> {
+    async fn not_ahead(
+        &self,
+        store: &Store,
+        name: &str,
+        found: &Standing,
+        options: &Options,
+    ) -> Result<(), Error> {
         let now = self.clock.now();
         match (found, options.task) {
             (Standing::Ours(state), Task::Live { .. }) => match state.ahead(now) {
-                Some(why) => Err(self.unusable(url, &format!("{why}; put the clock right if that is wrong"))),
+                Some(why) => {
+                    Err(unusable(store, name, &format!("{why}; put the clock right if that is wrong")).await)
+                }
                 None => Ok(()),
             },
             (Standing::Recipe(recipe), _) if recipe.cursor_date > Some(Date::of(now).plus(1)) => {
                 Err(Error::Damaged(format!(
-                    "{url}: the state of the recipe's collector is ahead of this machine's clock, which shows {}; put the \
+                    "{}: the state of the recipe's collector is ahead of this machine's clock, which shows {}; put the \
                      clock right, or mend cursor_date",
+                    store.location().url(name),
                     instant(now)
                 )))
             }
             _ => Ok(()),
         }
-    }
-
-    fn previous(&self) -> String {
-        format!("{}.previous.json", stem(&self.name))
     }
 
     /// The state of the recipe's collector, where that is another object.
@@ -171,8 +165,8 @@ impl Journal {
         let store = Store::open(location, &options.retry).await?;
         match store.read(name).await? {
             Some((bytes, _)) => {
-                let (url, found) = (location.url(name), self.understood(&location.url(name), &bytes)?);
-                self.not_ahead(&url, &found, options)?;
+                let found = self.understood(&store, name, &bytes).await?;
+                self.not_ahead(&store, name, &found, options).await?;
                 Ok(Some(found))
             }
             None => Ok(None),
@@ -196,17 +190,13 @@ impl Journal {
         }
         let now = self.clock.now();
         let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.ttl) };
-        match terms.acquire(&self.lease_name()).await? {
+        match terms.acquire(&kept::lease(&self.name)).await? {
             Asked::Got(held) => (self.lease, self.renewed) = (Some(held), now),
             Asked::Taken { by, until } => {
                 return Err(Error::Held(format!("{}: {}", self.store.location(), at_work(&by, until))));
             }
         }
         Ok(())
-    }
-
-    fn lease_name(&self) -> String {
-        format!("{}.lease", stem(&self.name))
     }
 
     /// Holds on to the lease; to be called now and then.
@@ -245,7 +235,7 @@ impl Journal {
         }
         if let Some((before, _)) = self.standing.as_ref().filter(|_| !self.written) {
             let before = before.clone();
-            self.overwrite(&self.previous(), before).await?;
+            self.overwrite(&kept::previous(&self.name), before).await?;
         }
         let read = self.standing.as_ref().map(|(_, version)| version.clone());
         match self.store.update(&self.name, bytes.clone(), read).await? {
@@ -267,7 +257,7 @@ impl Journal {
     /// Makes a list of what was seen durable, for the next state to name.
     pub(crate) async fn put_seen(&self, slot: &str, seen: &Seen) -> Result<SeenRef, Error> {
         let bytes = seen.encode();
-        let name = format!("seen/{slot}-{}", &crate::store::hex(&Sha256::digest(&bytes))[..16]);
+        let name = kept::seen(slot, &crate::store::hex(&Sha256::digest(&bytes)));
         let size = u64::try_from(bytes.len()).unwrap_or(0);
         if !self.dry_run {
             self.put(&self.work, &name, bytes.into()).await?;
@@ -294,10 +284,10 @@ impl Journal {
             Task::Backfill { .. } => &options.state.name,
         };
         let Some((bytes, _)) = self.store.read(name).await? else { return Ok(None) };
-        let Standing::Ours(state) = self.understood(&self.store.location().url(name), &bytes)? else {
+        let Standing::Ours(state) = self.understood(&self.store, name, &bytes).await? else {
             return Ok(None);
         };
-        let work = self.store.below(&format!("{}.work", stem(name)));
+        let work = self.store.below(&kept::work(name));
         let undated = match &state.undated {
             Some(seen) => work.read(&seen.name).await?.and_then(|(bytes, _)| Seen::decode(&bytes).ok()),
             None => None,
@@ -321,13 +311,12 @@ impl Journal {
             return Ok(());
         }
         let sequence = self.state.sequence;
-        let directory = format!("manifests/{}/{}", stem(&self.name), Date::of(self.clock.now()).path());
-        let about = Object::manifest(&format!("{directory}/{sequence:08}"), manifest);
+        let about = Object::manifest(&self.name, Date::of(self.clock.now()), sequence, manifest);
         for (number, object) in objects.iter().chain([&about]).enumerate() {
             let pending = Pending {
                 name: object.name.clone(),
                 beside_state: number == objects.len(),
-                staged: format!("staged/{sequence:08}-{}", &object.sha256[..16]),
+                staged: kept::staged(sequence, &object.sha256),
                 sha256: object.sha256.clone(),
             };
             self.put(&self.work, &pending.staged, object.bytes.clone()).await?;
@@ -347,8 +336,23 @@ impl Journal {
     pub(crate) async fn held_by_another(&self) -> Result<Option<String>, Error> {
         let now = self.clock.now();
         let terms = Terms { store: &self.store, holder: &self.holder, now, until: now };
-        Ok(terms.holder_of(&self.lease_name()).await?.map(|(by, until)| at_work(&by, until)))
+        Ok(terms.holder_of(&kept::lease(&self.name)).await?.map(|(by, until)| at_work(&by, until)))
     }
+}
+
+/// Says what is wrong with the state under a name, and what can take its place.
+async fn unusable(store: &Store, name: &str, why: &str) -> Error {
+    let previous = kept::previous(name);
+    let copy = store.read(&previous).await.ok().flatten();
+    let cure = match copy.map(|(bytes, _)| decode(&bytes)) {
+        Some(Ok(Standing::Ours(_))) => format!(
+            "The copy before it is {}: put it in its place, and at most what was written since then comes once more",
+            store.location().url(&previous)
+        ),
+        _ => "No copy that could take its place is beside it: restore it from a backup".to_owned(),
+    };
+    let url = store.location().url(name);
+    Error::Damaged(format!("{url}: {why}; it was left as it is, and nothing was collected. {cure}"))
 }
 
 fn at_work(by: &str, until: i64) -> String {

@@ -2,12 +2,12 @@
 
 use super::date::{DAY, Date, instant};
 use super::report::Gap;
+use crate::kept::FORMAT;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-const FORMAT: &str = "zoom-udm-collect";
 const VERSION: u32 = 1;
 
 /// What is remembered. Instants are in milliseconds since the epoch.
@@ -326,7 +326,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Standing, String> {
     };
     if envelope.format != FORMAT || envelope.version != VERSION {
         return Err(format!(
-            "the state has format {} {}, and this program reads {FORMAT} {VERSION}",
+            "the state has format {} {}, and this program reads {FORMAT} {VERSION}; use the zoom-udm that wrote it",
             envelope.format, envelope.version
         ));
     }

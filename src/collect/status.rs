@@ -2,10 +2,10 @@
 
 use super::Error;
 use super::date::{Date, instant};
-use super::journal::BACKFILL;
 use super::options::StatePlace;
 use super::report::Gap;
 use super::state::{Standing, State, Totals, decode};
+use crate::kept::BACKFILL;
 use crate::store::{Settings, Store};
 use serde::Serialize;
 

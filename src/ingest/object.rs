@@ -83,7 +83,7 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
     let converted = match body {
         Body::File(file) => convert_file(job, listed, &generation, recipe, file).await,
         Body::Stream(stream) if size <= FETCH_WHOLE => match whole(stream, size).await {
-            Ok(bytes) if may_be_collector_state(listed) && is_collector_state(&bytes) => {
+            Ok(bytes) if may_be_collector_state(listed) && is_collector_state(&listed.name, &bytes) => {
                 Err(Trouble::CollectorState)
             }
             Ok(bytes) => {
@@ -113,7 +113,9 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
 /// What a dry run looks into: whether an object is a log.
 pub(super) async fn look(job: &Job, listed: &Listed) -> Outcome {
     match job.from.read(&listed.name).await {
-        Ok(Some((bytes, _))) if is_collector_state(&bytes) => Outcome::Skipped(Skip::CollectorState),
+        Ok(Some((bytes, _))) if is_collector_state(&listed.name, &bytes) => {
+            Outcome::Skipped(Skip::CollectorState)
+        }
         Ok(Some(_)) => Outcome::Chosen,
         Ok(None) => Outcome::Skipped(Skip::Gone),
         Err(error) => not_fetched(listed, error),
@@ -162,7 +164,7 @@ async fn convert_file(
     let converted = if may_be_collector_state(listed) {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| Trouble::Content(error.to_string()))?;
-        if is_collector_state(&bytes) {
+        if is_collector_state(&listed.name, &bytes) {
             return Err(Trouble::CollectorState);
         }
         on_thread(job, listed, recipe, (io::Cursor::new(bytes), Failure::default())).await?

@@ -2,6 +2,7 @@
 
 use super::ledger::{Advice, Feed, Ledger, segment_of};
 use super::{Error, Options};
+use crate::kept;
 use crate::store::{Listed, Location};
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -22,7 +23,7 @@ pub enum Skip {
     NotIncluded,
     /// It is among what is excluded.
     Excluded,
-    /// It is the collector's own state, no log.
+    /// It is the collector's own, no log: its state, or what is kept beside it.
     CollectorState,
     /// It is an output, reject or ledger of this program.
     Own,
@@ -113,6 +114,9 @@ impl Selection {
         if self.own.iter().any(|own| listed.name.starts_with(own)) {
             return Err(Skip::Own);
         }
+        if kept::is_kept(&listed.name) {
+            return Err(Skip::CollectorState);
+        }
         if listed.size == 0 && listed.name.ends_with('/') {
             return Err(Skip::Placeholder);
         }
@@ -161,20 +165,35 @@ pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(text).literal_separator(true).build()
 }
 
-/// Whether an object is what a collector keeps for itself among its logs: called some `state.json`, and one JSON
-/// object with a cursor that is no record.
-pub(super) fn is_collector_state(bytes: &[u8]) -> bool {
+/// Whether an object is what a collector keeps for itself among its logs: a state of ours, a lease, or the state of the
+/// recipe's collector, one JSON object with a cursor that is no record.
+pub(super) fn is_collector_state(name: &str, bytes: &[u8]) -> bool {
+    if kept::is_state(bytes) {
+        return true;
+    }
+    if !is_named_as_state(name) {
+        return false;
+    }
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(bytes) else { return false };
-    members.contains_key("cursor_date")
-        && !members.contains_key("operation_detail")
-        && !members.contains_key("operation_logs")
+    let record = ["operation_detail", "operation_logs", "time"].iter().any(|key| members.contains_key(*key));
+    let lease = members.len() == 2 && members.contains_key("holder") && members.contains_key("until");
+    !record && (lease || members.contains_key("cursor_date"))
 }
 
-/// Whether the name is one that a collector's state has.
+/// Whether it may be one, going by what a listing tells.
 pub(super) fn may_be_collector_state(listed: &Listed) -> bool {
-    let name = listed.name.rsplit('/').next().unwrap_or_default();
-    listed.size <= 64 << 10
-        && name
-            .rsplit_once('.')
-            .is_some_and(|(stem, extension)| extension == "json" && stem.contains("state"))
+    listed.size <= 64 << 10 && matches!(parted(&listed.name), Some((_, "json" | "lease")))
+}
+
+/// Whether the name is one that a collector's state has, or its lease.
+pub(super) fn is_named_as_state(name: &str) -> bool {
+    parted(name).is_some_and(|(stem, extension)| match extension {
+        "json" => stem.contains("state") || stem == kept::stem(kept::BACKFILL) || stem.ends_with(".previous"),
+        extension => extension == "lease",
+    })
+}
+
+/// A name without its directories: what is before the last dot, and what behind.
+fn parted(name: &str) -> Option<(&str, &str)> {
+    name.rsplit('/').next().unwrap_or_default().rsplit_once('.')
 }

@@ -160,7 +160,7 @@ impl Source {
         }
         Ok(match self.store.read(&object.name).await? {
             None => Some(Skip::Gone),
-            Some((bytes, _)) => is_collector_state(&bytes).then_some(Skip::CollectorState),
+            Some((bytes, _)) => is_collector_state(&object.name, &bytes).then_some(Skip::CollectorState),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! `collect`, as its user sees it: what it writes, what it says, and what it never says.
 
 use crate::collecting::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -10,6 +10,64 @@ fn world(count: u64) -> World {
     let now = world.now();
     world.zoom.add(spread(0, count, now - 2 * DAY..now));
     world
+}
+
+#[test]
+fn what_is_kept_beside_the_state_is_no_log_for_a_feed_that_reads_it_too() {
+    let world = World::of_files(NOW).with("PAGE_SIZE", "10");
+    let now = world.now();
+    world.zoom.add(spread(0, 40, now - 2 * DAY..now));
+    world.collect(&[]).expect(0);
+    world.zoom.add(spread(50, 5, now..now + HOUR));
+    world.advance(HOUR);
+    world.collect(&[]).expect(0);
+    world.backfill(&["--from", "2023-10-01", "--until", "2023-10-02"]).expect(0);
+    let root = world.directory.as_ref().unwrap().path();
+    // As a killed run leaves it.
+    fs::write(root.join("state/state.work/staged/00000007-0123456789abcdef"), "what is to be written")
+        .unwrap();
+    let kept = files(&root.join("state"));
+    for part in [
+        "state.json",
+        "state.previous.json",
+        "state.lease",
+        "backfill.json",
+        "manifests/state/",
+        ".work/seen/",
+    ] {
+        assert!(kept.keys().any(|name| name.contains(part)), "{part}: {:?}", kept.keys());
+    }
+    let other = |name: &&String| !name.ends_with("lock");
+    assert_eq!(kept.keys().filter(other).count(), 12, "{:?}", kept.keys());
+    let (away, logs) = (tempfile::tempdir().unwrap(), files(&root.join("logs")).len());
+    let place = |name: &str| away.path().join(name).display().to_string();
+    let (from, to, rejects) = (root.display().to_string(), place("events"), place("rejects"));
+    let feed =
+        ["ingest", &from, "--to", &to, "--rejects", &rejects, "--max-age", "none", "--summary", "json"];
+    let dry = world.tell(&[&feed[..], &["--dry-run"]].concat());
+    let (_, dry) = (assert_eq!(dry.code, 0, "{}", dry.said), summary(&dry));
+    let run = world.tell(&[&feed[..], &["--delete", "transferred"]].concat());
+    let (_, run) = (assert_eq!(run.code, 0, "{}", run.said), summary(&run));
+    for told in [&dry, &run] {
+        // The store's own lock is not even listed.
+        assert_eq!(
+            (&told["listed"], &told["skipped"]),
+            (&16.into(), &json!({"collector_state": 12})),
+            "{told}"
+        );
+    }
+    assert_eq!(
+        (&dry["would_read"], &run["done"], &run["deleted"]),
+        (&logs.into(), &logs.into(), &logs.into())
+    );
+    assert_eq!(run["rejects"], 0, "{run}");
+    assert_eq!(files(&root.join("state")), kept);
+}
+
+/// The summary of a feed's run.
+fn summary(run: &Run) -> Value {
+    let line = run.said.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default();
+    serde_json::from_str(line).unwrap_or_else(|_| panic!("{}", run.said))
 }
 
 /// Row 34 of the defects: what is written here can be read here.
@@ -327,6 +385,41 @@ fn a_state_that_is_put_back_from_its_copy_goes_on_and_misses_nothing() {
         let balance = world.balance(By::Ours);
         assert!(balance.missing == 0 && balance.surplus <= 5, "what came since the copy: {balance:?}");
     }
+}
+
+#[test]
+fn what_is_said_of_a_torn_state_names_the_copy_that_is_its_own_if_there_is_one() {
+    let world = World::of_files(NOW);
+    world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
+    let at = world.directory.as_ref().unwrap().path().join("state");
+    let tear = |name: &str| {
+        let whole = fs::read(at.join(name)).unwrap();
+        fs::write(at.join(name), &whole[..whole.len() / 2]).unwrap();
+    };
+    world.collect(&["--since", "2d"]).expect(0);
+    fs::remove_file(at.join("state.previous.json")).ok();
+    tear("state.json");
+    let run = world.collect(&[]);
+    run.failed_saying(3, &["state.json", "No copy that could take its place"]);
+    assert!(!run.said.contains("previous"), "{}", run.said);
+    fs::remove_file(at.join("state.json")).unwrap();
+    for _ in 0..2 {
+        world.collect(&["--since", "2d"]).expect(0);
+        an_hour(&world, 100, 5);
+    }
+    for from in ["2023-10-01", "2023-10-03"] {
+        world.backfill(&["--from", from, "--until", from]).expect(0);
+    }
+    // A run of the one kind that meets a torn state of the other.
+    tear("backfill.json");
+    world.collect(&[]).failed_saying(3, &["backfill.json", "backfill.previous.json: put it in its place"]);
+    fs::copy(at.join("backfill.previous.json"), at.join("backfill.json")).unwrap();
+    tear("state.json");
+    let backfill = world.backfill(&["--from", "2023-10-05", "--until", "2023-10-05"]);
+    backfill.failed_saying(3, &["state.json", "state.previous.json: put it in its place"]);
+    put_back(&world);
+    world.collect(&[]).expect(0);
+    assert_eq!(world.balance(By::Ours).missing, 0);
 }
 
 #[test]

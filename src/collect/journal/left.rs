@@ -3,6 +3,7 @@
 use super::super::Error;
 use super::super::state::{Pending, Standing, decode};
 use super::Journal;
+use crate::kept;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
@@ -63,10 +64,11 @@ impl Journal {
             listed => listed?,
         };
         // Whoever puts the copy in the state's place needs what it names.
-        let before = match self.store.read(&self.previous()).await?.map(|(bytes, _)| decode(&bytes)) {
-            Some(Ok(Standing::Ours(before))) => Some(before),
-            _ => None,
-        };
+        let before =
+            match self.store.read(&kept::previous(&self.name)).await?.map(|(bytes, _)| decode(&bytes)) {
+                Some(Ok(Standing::Ours(before))) => Some(before),
+                _ => None,
+            };
         let kept: HashSet<&str> =
             self.state.names().chain(before.iter().flat_map(|before| before.names())).collect();
         for name in listed.iter().filter(|name| !kept.contains(name.as_str())) {

@@ -1,0 +1,65 @@
+//! What `collect` keeps for itself beside its logs: how it is named, and how the feed knows it, lest it take it for logs.
+
+use once_cell::sync::Lazy;
+use regex::Regex;
+
+/// What a state says that it is.
+pub(crate) const FORMAT: &str = "zoom-udm-collect";
+/// The state of backfills.
+pub(crate) const BACKFILL: &str = "backfill.json";
+/// Below it, by state, day and number: what each run wrote.
+pub(crate) const MANIFESTS: &str = "manifests";
+
+pub(crate) fn stem(state: &str) -> &str {
+    state.strip_suffix(".json").unwrap_or(state)
+}
+
+/// The copy of a state before it.
+pub(crate) fn previous(state: &str) -> String {
+    format!("{}.previous.json", stem(state))
+}
+
+/// Who works on a state.
+pub(crate) fn lease(state: &str) -> String {
+    format!("{}.lease", stem(state))
+}
+
+/// The directory of what a state speaks of.
+pub(crate) fn work(state: &str) -> String {
+    format!("{}.work", stem(state))
+}
+
+/// Within the work, what is to be written.
+pub(crate) fn staged(sequence: u64, sha256: &str) -> String {
+    format!("staged/{sequence:08}-{}", &sha256[..16])
+}
+
+/// Within the work, what was seen of a day, or without one.
+pub(crate) fn seen(slot: &str, sha256: &str) -> String {
+    format!("seen/{slot}-{}", &sha256[..16])
+}
+
+/// What one run wrote. Its content is part of its name: a state that is put back counts anew from where it was, and other
+/// manifests stand there.
+pub(crate) fn manifest(state: &str, day: &str, sequence: u64, sha256: &str) -> String {
+    format!("{MANIFESTS}/{}/{day}/{sequence:08}-{}.json.gz", stem(state), &sha256[..16])
+}
+
+/// Whether a name is one of these, whatever the state's is. A state and its copy are known by what they say.
+pub(crate) fn is_kept(name: &str) -> bool {
+    static KEPT: Lazy<Regex> = Lazy::new(compile);
+    KEPT.is_match(name)
+}
+
+#[expect(clippy::expect_used, reason = "the pattern is a constant that every test compiles")]
+fn compile() -> Regex {
+    let work = r"[^/]+\.work/(?:staged/[0-9]{8,}|seen/[^/]+)-[0-9a-f]{16}";
+    let manifest = r"manifests/[^/]+/[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{8,}-[0-9a-f]{16}\.json\.gz";
+    Regex::new(&format!("(?:^|/)(?:{work}|{manifest})$")).expect("the pattern is valid")
+}
+
+/// Whether the content is a state's.
+pub(crate) fn is_state(bytes: &[u8]) -> bool {
+    let head = bytes.strip_prefix(br#"{"format":""#).and_then(|rest| rest.strip_prefix(FORMAT.as_bytes()));
+    head.is_some_and(|rest| rest.starts_with(br#"","#))
+}
