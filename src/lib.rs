@@ -36,9 +36,9 @@
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
 //! | 0 | `host` | whether a host is this very machine |
 //! | 0 | `kept` | what `collect` keeps for itself beside its logs: how it is named, how the feed knows it |
-//! | 0 | `log` | what is logged |
 //! | 1 | [`time`] | points in time: what a record may write, what an event carries |
 //! | 1 | `clock` | now, as runs see it; tests set it |
+//! | 2 | `log` | what is logged: as Cloud Logging takes it, or for people |
 //! | 1 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
 //! | 2 | [`record`] | one raw record, borrowed from its line |
 //! | 2 | [`detail`] | `operation_detail`: head, changes, addresses, users in its JSON |

@@ -1,8 +1,124 @@
-//! What is logged.
+//! What is logged, on standard error: one line for each event, as Cloud Logging takes JSON or for people.
 
+use crate::clock::Clock;
+use chrono::{DateTime, SecondsFormat};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::io;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// The field with what is `httpRequest` in Cloud Logging, as JSON.
+pub(crate) const REQUEST: &str = "http_request";
+/// The field with the trace of a request.
+pub(crate) const TRACE: &str = "trace";
+
+/// How lines are written.
+#[derive(Debug)]
+struct Lines {
+    json: bool,
+    clock: Option<Clock>,
+}
 
 /// What `ZOOM_UDM_LOG` says, or how things go; without each request that storage is asked again.
-pub(crate) fn filter() -> EnvFilter {
+fn filter() -> EnvFilter {
     EnvFilter::try_from_env("ZOOM_UDM_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=error"))
+}
+
+/// Has everything that is logged from now on go to standard error; the time is the clock's, or the machine's.
+pub fn start(json: bool, clock: Option<Clock>) {
+    let logs = tracing_subscriber::fmt().event_format(Lines { json, clock }).with_env_filter(filter());
+    // Another subscriber stands already: then it is the one to hear.
+    let _ = logs.with_writer(io::stderr).try_init();
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields(Map::new());
+        event.record(&mut fields);
+        let Fields(mut fields) = fields;
+        let now = self.clock.as_ref().map_or_else(|| Clock::system().now(), Clock::now);
+        let time = DateTime::from_timestamp_millis(now).unwrap_or_default();
+        let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
+        if self.json {
+            let request = fields.remove(REQUEST);
+            if let Some(request) = request.as_ref().and_then(Value::as_str) {
+                fields.insert("httpRequest".into(), serde_json::from_str(request).unwrap_or_default());
+            }
+            if let Some(trace) = fields.remove(TRACE) {
+                fields.insert("logging.googleapis.com/trace".into(), trace);
+            }
+            fields.insert("severity".into(), severity(*event.metadata().level()).into());
+            fields.insert("time".into(), time.into());
+            return writeln!(writer, "{}", Value::Object(fields));
+        }
+        let message = fields.remove("message").unwrap_or_default();
+        let mut line = format!(
+            "{time} {:7} {}",
+            severity(*event.metadata().level()),
+            message.as_str().unwrap_or_default()
+        );
+        for (name, value) in fields.iter().filter(|(name, _)| *name != REQUEST && *name != TRACE) {
+            line.push_str(&format!(" {name}={value}"));
+        }
+        // What comes from a caller does not command a terminal.
+        writeln!(writer, "{}", crate::terminal::line(&line))
+    }
+}
+
+/// Cloud Logging's names.
+fn severity(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        _ => "DEBUG",
+    }
+}
+
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
 }

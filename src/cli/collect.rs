@@ -125,9 +125,7 @@ pub(super) struct Voice {
 impl Voice {
     pub(super) fn new(trace: bool) -> Arc<Self> {
         let terminal = io::stderr().is_terminal();
-        if !terminal {
-            feed::log_as_json();
-        }
+        feed::start_log();
         Arc::new(Self { trace, terminal, report: Mutex::default() })
     }
 }
@@ -138,7 +136,7 @@ impl Observer for Voice {
     }
 
     fn detail(&self, message: &str) {
-        tracing::info!("{message}");
+        if self.terminal { report::say(message) } else { tracing::info!("{message}") }
     }
 
     fn trace(&self, message: &str) {

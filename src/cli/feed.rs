@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// Speaks for a feed on standard error.
 pub(super) struct Voice {
+    terminal: bool,
     /// Only on a terminal.
     bar: Option<ProgressBar>,
     dry_run: bool,
@@ -27,11 +28,10 @@ const SAID: u64 = 10;
 impl Voice {
     pub(super) fn new(dry_run: bool, to_stdout: bool) -> Self {
         let terminal = io::stderr().is_terminal();
-        if !terminal {
-            log_as_json();
-        }
-        let bar = terminal && !dry_run && !(to_stdout && io::stdout().is_terminal());
+        let logs = start_log();
+        let bar = terminal && !logs && !dry_run && !(to_stdout && io::stdout().is_terminal());
         Self {
+            terminal,
             bar: bar.then(bar_of_bytes),
             dry_run,
             events: AtomicU64::new(0),
@@ -49,9 +49,8 @@ impl Voice {
     }
 
     /// Says what went wrong without ending the program.
-    #[expect(clippy::unused_self, reason = "a voice speaks")]
     pub(super) fn trouble(&self, message: &str) {
-        if io::stderr().is_terminal() {
+        if self.terminal {
             report::say(message);
         } else {
             tracing::warn!("{message}");
@@ -119,12 +118,10 @@ impl Observer for Voice {
 
     fn failed(&self, object: &str, size: u64, reason: &str, _passing: bool) {
         self.moved(size);
-        if self.bar.is_none() {
+        if !self.terminal {
             tracing::warn!(object, reason, "failed");
-        }
-        if let Some(bar) = self.bar.as_ref().filter(|_| self.failures.fetch_add(1, Ordering::Relaxed) < SAID)
-        {
-            bar.suspend(|| report::say(&format!("{object}: {reason}")));
+        } else if self.failures.fetch_add(1, Ordering::Relaxed) < SAID {
+            self.warned(&format!("{object}: {reason}"));
         }
     }
 }
@@ -141,10 +138,15 @@ fn tell(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{}", terminal::line(line));
 }
 
-pub(super) fn log_as_json() {
-    let logs = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(log::filter());
-    // Another subscriber stands already: then it is the one to hear.
-    let _ = logs.with_writer(io::stderr).try_init();
+/// Has what is logged go to standard error: on a terminal only where `ZOOM_UDM_LOG` asks for it, since what matters is said
+/// there anyway. Whether it goes there.
+pub(super) fn start_log() -> bool {
+    let terminal = io::stderr().is_terminal();
+    let logs = !terminal || std::env::var_os("ZOOM_UDM_LOG").is_some();
+    if logs {
+        log::start(!terminal, None);
+    }
+    logs
 }
 
 /// Says what was counted.

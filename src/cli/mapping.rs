@@ -9,7 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 /// How records become events, and what stands around those.
-#[derive(Args)]
+#[derive(Args, PartialEq)]
 pub(super) struct MappingFlags {
     /// What stands around each event
     #[arg(long, value_enum, default_value_t)]
@@ -28,7 +28,7 @@ pub(super) struct MappingFlags {
 }
 
 /// How records become events.
-#[derive(Args)]
+#[derive(Args, PartialEq)]
 pub(super) struct RuleFlags {
     /// How field names are spelled (bigquery is always snake)
     #[arg(long, value_enum, default_value_t)]
@@ -74,21 +74,21 @@ enum EventFormat {
     Bigquery,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum CaseFlag {
     #[default]
     Camel,
     Snake,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum ValuesFlag {
     #[default]
     New,
     Verbatim,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum InputFormat {
     #[default]
     Auto,

@@ -40,24 +40,25 @@ pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64
     Ok(put().map_err(|error| error.context(format!("--metrics {}", path.display())))?)
 }
 
+/// Each run tells of itself alone: nothing here adds up from run to run.
 fn counts(report: &Report) -> String {
     let mut text = String::new();
-    for (name, kind, value) in [
-        ("records_read", "counter", report.records_read),
-        ("records_written", "counter", report.records_written),
-        ("duplicates_suppressed", "counter", report.duplicates_suppressed),
-        ("late", "counter", report.late),
-        ("objects_written", "counter", report.objects_written),
-        ("requests", "counter", report.requests),
-        ("token_requests", "counter", report.token_requests),
-        ("throttled", "counter", report.throttled),
-        ("windows_parked", "gauge", report.windows_parked),
-        ("gaps", "gauge", report.gaps.len() as u64),
-        ("state_bytes", "gauge", report.state_bytes),
-        ("lag_seconds", "gauge", u64::try_from(report.lag_seconds).unwrap_or(0)),
-        ("stopped", "gauge", u64::from(report.stopped.is_some())),
+    for (name, value) in [
+        ("records_read", report.records_read),
+        ("records_written", report.records_written),
+        ("duplicates_suppressed", report.duplicates_suppressed),
+        ("late", report.late),
+        ("objects_written", report.objects_written),
+        ("requests", report.requests),
+        ("token_requests", report.token_requests),
+        ("throttled", report.throttled),
+        ("windows_parked", report.windows_parked),
+        ("gaps", report.gaps.len() as u64),
+        ("state_bytes", report.state_bytes),
+        ("lag_seconds", u64::try_from(report.lag_seconds).unwrap_or(0)),
+        ("stopped", u64::from(report.stopped.is_some())),
     ] {
-        let _ = writeln!(text, "# TYPE zoom_udm_collect_{name} {kind}\nzoom_udm_collect_{name} {value}");
+        let _ = writeln!(text, "# TYPE zoom_udm_collect_{name} gauge\nzoom_udm_collect_{name} {value}");
     }
     text
 }

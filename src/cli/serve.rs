@@ -191,6 +191,12 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
     }
     let alone = !(flags.collect || flags.ingest);
     let normalize = if flags.normalize || alone { Some(normalizing(flags)?) } else { None };
+    if normalize.is_none() && understood::<MappingFlags>("", std::iter::empty())? != flags.mapping {
+        return Err(Fault::Usage(
+            "flags about events mean nothing where /normalize is not served: give --normalize, or put them into INGEST_FLAGS"
+                .into(),
+        ));
+    }
     let clock = variable("ZOOM_UDM_NOW").map(|_| clock::now().map(Clock::at)).transpose()?;
     Ok(Options {
         listen,
@@ -238,27 +244,36 @@ fn oidc(flags: &Flags) -> Result<Option<Oidc>, String> {
 /// Whether the flags of the other verbs can be read: of collect, then of ingest.
 #[cfg(any(test, fuzzing))]
 pub(super) fn lines(more: &str) -> [Result<(), Fault>; 2] {
-    let given = vec!["gs://bucket/zoom/".into(), "--to".into(), "gs://bucket/udm/".into()];
-    let collect = understood::<collect::Flags>("COLLECT_FLAGS", Vec::new(), more).map(|_| ());
-    [collect, understood::<ingest::Flags>("INGEST_FLAGS", given, more).map(|_| ())]
+    let given = ["gs://bucket/zoom/", "--to", "gs://bucket/udm/"].map(str::to_owned);
+    let collect = words("COLLECT_FLAGS", more)
+        .and_then(|more| understood::<collect::Flags>("COLLECT_FLAGS", more.into_iter()))
+        .map(|_| ());
+    let ingest = words("INGEST_FLAGS", more)
+        .and_then(|more| understood::<ingest::Flags>("INGEST_FLAGS", given.into_iter().chain(more)))
+        .map(|_| ());
+    [collect, ingest]
 }
 
 /// The flags of another verb: given ones, then those of a variable. Some only mean something on its own command line.
 fn parsed<F: Args>(name: &str, given: Vec<String>, only_there: &[&str]) -> Result<F, Fault> {
-    let more = variable(name).unwrap_or_default();
-    let flag = |word: &str| word.split('=').next().is_some_and(|flag| only_there.contains(&flag));
-    let refused: Vec<_> = more.split_whitespace().filter(|word| flag(word)).collect();
+    let more = words(name, &variable(name).unwrap_or_default())?;
+    let flag = |word: &&str| word.split('=').next().is_some_and(|flag| only_there.contains(&flag));
+    let refused: Vec<_> = more.iter().map(String::as_str).filter(flag).collect();
     if !refused.is_empty() {
         return Err(Fault::Usage(format!(
             "{name}: {} is for the command line alone: a service has its log and /metrics",
             refused.join(", ")
         )));
     }
-    understood(name, given, &more)
+    understood(name, given.into_iter().chain(more))
 }
 
-fn understood<F: Args>(name: &str, given: Vec<String>, more: &str) -> Result<F, Fault> {
-    let words = given.into_iter().chain(more.split_whitespace().map(str::to_owned));
+/// The words of a variable, as a shell takes them.
+fn words(name: &str, text: &str) -> Result<Vec<String>, Fault> {
+    shlex::split(text).ok_or_else(|| Fault::Usage(format!("{name}: a quote in it is not closed")))
+}
+
+fn understood<F: Args>(name: &str, words: impl Iterator<Item = String>) -> Result<F, Fault> {
     let line = Line::<F>::try_parse_from(words);
     line.map(|line| line.flags).map_err(|error| {
         let text = error.render().to_string();

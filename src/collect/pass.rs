@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 /// How often a window is begun again because the token of a page ran out.
 const RESTARTS: u32 = 2;
 /// A server that says "go on" for ever is not believed.
-const EMPTY_PAGES: u32 = 100;
+pub(super) const EMPTY_PAGES: u32 = 100;
 
 /// What to read.
 #[derive(Debug, Clone)]

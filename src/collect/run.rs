@@ -257,7 +257,7 @@ impl Collector {
         let now = self.now();
         let known = self.journal.state.days.entry(day).or_default();
         let attempts = known.parked.as_ref().map_or(0, |parked| parked.attempts) + 1;
-        let wait = PARK_FIRST << attempts.min(5).saturating_sub(1);
+        let wait = PARK_FIRST << attempts.min(6).saturating_sub(1);
         known.parked = Some(Parked { reason: reason.to_owned(), attempts, next: now + wait.min(24 * HOUR) });
     }
 

@@ -8,7 +8,7 @@
 //! What stays open is counted too low rather than too high, and settled by a later run: pages lie otherwise then.
 
 use super::collector::{Collector, Halt, Slot};
-use super::pass::{Ask, Passed, print};
+use super::pass::{Ask, EMPTY_PAGES, Passed, print};
 use super::zoom::Id;
 use std::collections::{HashMap, HashSet};
 
@@ -79,12 +79,13 @@ impl Collector {
         self.pass += 1;
         let deepest = open.values().max().copied().unwrap_or(0);
         let (mut prints, mut met, mut next) = (Vec::new(), Met::new(), None::<String>);
-        let mut tokens = HashSet::new();
+        let (mut tokens, mut empty) = (HashSet::new(), 0);
         loop {
             let page = self.zoom.page(ask.window, next.as_deref(), ask.tries).await.map_err(Halt::Zoom)?;
             let index = prints.len();
             let taken = self.take(&page, ask.window, index as u64 + 1).await?;
             prints.push(print(&page));
+            empty = if page.items.is_empty() { empty + 1 } else { 0 };
             let mut here = false;
             for (key, places) in taken.groups.iter().filter(|(key, _)| open.contains_key(key)) {
                 here = true;
@@ -98,7 +99,9 @@ impl Collector {
             let behind = index > deepest && !here && open.keys().all(|key| met.contains_key(key));
             self.flush_now_and_then().await?;
             match page.next {
-                Some(further) if !behind && tokens.insert(further.clone()) => next = Some(further),
+                Some(further) if !behind && empty <= EMPTY_PAGES && tokens.insert(further.clone()) => {
+                    next = Some(further);
+                }
                 _ => return Ok((prints, met)),
             }
         }

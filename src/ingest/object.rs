@@ -311,7 +311,7 @@ async fn deliver(
 
 fn differs(generation: &str, url: &str) -> Outcome {
     let reason = format!(
-        "{url} stands already, with other content (other flags, another version of this program, or another source with the same names): remove it, or name another --to"
+        "{url} stands already, with other content (other flags, another version of this program, or another source with the same names): remove it, or name another place for it"
     );
     Outcome::failed(generation, reason)
 }

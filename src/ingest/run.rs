@@ -129,7 +129,8 @@ impl<'o> Run<'o> {
         if let Some(ledger) = &mut self.ledger {
             ledger.begin().await?;
             if let Some(others) = ledger.others() {
-                tracing::warn!(others, "another run holds a part of the ledger; its objects are left to it");
+                let left = "another run holds a part of the ledger; its objects are left to it";
+                self.observer.warned(&format!("{left}: {others}"));
             }
         }
         self.sweep().await
@@ -182,6 +183,10 @@ impl<'o> Run<'o> {
                     };
                     (listed, attempts, outcome)
                 });
+            }
+            // A listing may be all of what is to be removed: that is not let pile up.
+            if self.known.len() >= RECALLED {
+                self.keep_alive().await?;
             }
             let hungry = self.chosen.len() < CHOSEN_AHEAD && !listed_all;
             if !hungry && tasks.is_empty() {
@@ -246,7 +251,8 @@ impl<'o> Run<'o> {
                 {
                     self.observer.rests(&url, &entry.reason, entry.lasting);
                 }
-                if skip == Skip::Done && self.job.options.delete != Delete::Never {
+                let Options { delete, dry_run, .. } = &self.job.options;
+                if skip == Skip::Done && *delete != Delete::Never && !dry_run {
                     self.known.push(listed);
                 }
             }

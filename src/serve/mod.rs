@@ -7,7 +7,7 @@
 //!   `queue` is who waits for which run, `heard` what is answered when it ended.
 //! - `answer`: the table of answers, made for Pub/Sub.
 //! - `normalizing`, `thread`, `download`: records in, events out; `outlet`: pieces of answers from threads that work.
-//! - `metrics`, `log`: what is told of it all.
+//! - `metrics`: what is told of it all.
 //! - `page`: the page for people, and what it asks.
 //!
 //! A push is answered 2xx only once its work is durable. Whoever pushes again harms nothing: runs of collect and ingest
@@ -22,7 +22,6 @@ mod feeding;
 mod heard;
 mod keys;
 mod limits;
-mod log;
 mod metrics;
 mod normalizing;
 mod observe;
@@ -38,12 +37,12 @@ mod server;
 mod stopping;
 mod thread;
 
+pub use crate::log::start as start_log;
 pub use callers::Oidc;
 pub use collecting::Collecting;
 pub use feeding::Feeding;
 pub use keys::{APART as KEYS_APART, GOOGLE as GOOGLE_KEYS};
 pub use limits::Limits;
-pub use log::start as start_log;
 pub use normalizing::Normalizing;
 
 use crate::clock::Clock;

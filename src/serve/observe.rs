@@ -1,7 +1,8 @@
 //! A request from its head to the last byte of its answer: admitted or not, counted, and one line in the log.
 
 use super::answer::{Answer, Notes, Severity};
-use super::{Peer, Service, log};
+use super::{Peer, Service};
+use crate::log;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, USER_AGENT};

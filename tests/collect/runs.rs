@@ -596,6 +596,17 @@ fn page_tokens_that_go_round_end_the_window() {
 }
 
 #[test]
+fn an_answer_that_is_too_long_is_not_held() {
+    let world = world(10);
+    world.zoom.pages_fail(When::Always, Act::Answer(200, format!("[{}]", " ".repeat(70 << 20))));
+    let run = world.collect(&["--retries", "1"]).expect(3);
+    assert!(run.said.contains("the answer is longer than 67108864 bytes"), "{}", run.said);
+    world.heal();
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
 fn flags_that_mean_nothing_are_refused() {
     let world = world(10);
     let days = ["backfill", "--from", "2023-10-01", "--until", "2023-10-02"];

@@ -112,6 +112,22 @@ fn what_an_earlier_run_has_done_is_removed_where_all_it_became_stands() {
 }
 
 #[test]
+fn thousands_that_earlier_runs_have_done_are_removed_while_there_is_more_to_list() {
+    // More than one batch of them.
+    let at = source(4200);
+    assert_eq!(run(at.path(), &["--to", "@out"]).0, 0);
+    for number in 0..3 {
+        fs::write(at.path().join(format!("src/z{number}.json")), records(2, number)).unwrap();
+    }
+    let delete = ["--to", "@out", "--delete", "transferred"];
+    let (code, summary) = run(at.path(), &[&delete[..], &["--dry-run"]].concat());
+    assert_eq!((code, &summary["deleted"]), (0, &0.into()), "{summary}");
+    let (code, summary) = run(at.path(), &delete);
+    assert_eq!((code, &summary["deleted"], &summary["done"]), (0, &4203.into(), &3.into()), "{summary}");
+    assert!(sources(at.path()).is_empty());
+}
+
+#[test]
 fn what_an_earlier_run_has_done_stays_where_its_output_is_not() {
     let at = source(3);
     fs::write(at.path().join("src/empty.json"), "\n").unwrap();

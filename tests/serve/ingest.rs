@@ -26,6 +26,36 @@ fn events_in(gcs: &Gcs) -> usize {
 }
 
 #[test]
+fn flags_in_a_variable_are_read_as_a_shell_reads_them() {
+    let gcs = Gcs::start();
+    gcs.seed("zoom", "logs/a.json", records(3, 1));
+    let server = Server::start(feed(&gcs, r#"--namespace 'head office' --label env="prod""#));
+    server.push("/ingest", &envelope(b"", &json!({}))).expect(200, "done");
+    let events: String = gcs.all("udm", "out/").values().map(|bytes| gunzip(bytes)).collect();
+    for event in events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        assert_eq!(event["principal"]["namespace"], "head office", "{event}");
+        assert_eq!(event["metadata"]["ingestionLabels"], json!([{"key": "env", "value": "prod"}]), "{event}");
+    }
+    assert_eq!(events.lines().count(), 3);
+    let output = feed(&gcs, "--namespace 'open").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("INGEST_FLAGS: a quote"), "{said}");
+}
+
+#[test]
+fn flags_about_events_mean_nothing_to_a_service_that_only_runs_feeds() {
+    let gcs = Gcs::start();
+    for flags in [&["--namespace", "zoom"][..], &["--label", "a=b"], &["--format", "import"], &["--clip"]] {
+        let output = feed(&gcs, "").args(flags).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("INGEST_FLAGS"), "{flags:?}: {said}");
+    }
+    let mut both = feed(&gcs, "");
+    both.args(["--normalize", "--namespace", "zoom"]);
+    assert_eq!(Server::start(both).get("/healthz").status, 200);
+}
+
+#[test]
 fn a_notification_ingests_its_object_once() {
     let gcs = Gcs::start();
     let server = Server::start(feed(&gcs, ""));

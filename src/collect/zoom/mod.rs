@@ -16,17 +16,19 @@ use super::stop::Stop;
 use super::{Error, Observer};
 use crate::clock::Clock;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::Http;
 use page::Wrong;
 use reqwest::Url;
-use reqwest::header::AUTHORIZATION;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trouble::Answer;
 
 /// Who asks to wait longer than this is not waited for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// No answer of Zoom's is longer, in bytes: a page of 300 records has some hundred thousand.
+const LARGEST: usize = 64 << 20;
 
 /// A span of days as the API takes it; whether the last one is part of it nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,8 +173,7 @@ impl Zoom {
             return Err(Trouble::Broken("there is no access token".into()));
         };
         let url = self.address(token, window, next);
-        let bearer = format!("Bearer {}", token.text.reveal());
-        let request = self.http.to(&url).get(url.clone()).header(AUTHORIZATION, bearer);
+        let request = self.http.to(&url).get(url.clone()).bearer_auth(token.text.reveal());
         let (status, headers, body) = self.send(request, &trace_of(&url)).await?;
         if status.is_success() {
             let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
@@ -230,9 +231,15 @@ impl Zoom {
         }
         let started = Instant::now();
         let exchange = async {
-            let answer = request.send().await?;
+            let mut answer = request.send().await?;
             let (status, headers) = (answer.status(), answer.headers().clone());
-            Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
+            let mut body = BytesMut::new();
+            while let Some(chunk) = answer.chunk().await?
+                && body.len() <= LARGEST
+            {
+                body.extend_from_slice(&chunk);
+            }
+            Ok::<_, reqwest::Error>((status, headers, body.freeze()))
         };
         let done = tokio::select! {
             done = exchange => done,
@@ -240,6 +247,9 @@ impl Zoom {
         };
         let took = started.elapsed().as_millis();
         match done {
+            Ok((.., body)) if body.len() > LARGEST => Err(Trouble::Broken(
+                self.hide(&format!("{trace}: the answer is longer than {LARGEST} bytes")),
+            )),
             Ok((status, headers, body)) => {
                 self.counts.throttled += u64::from(status == reqwest::StatusCode::TOO_MANY_REQUESTS);
                 let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());

@@ -3,9 +3,8 @@
 use super::Zoom;
 use super::trouble::{Trouble, of_token};
 use crate::collect::secret::Secret;
-use base64::Engine as _;
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
 /// A token is not used in its last minute.
@@ -41,8 +40,6 @@ impl Zoom {
             return Ok(());
         }
         self.token = None;
-        let pair = format!("{}:{}", self.account.client_id, self.account.secret.reveal());
-        let basic = base64::engine::general_purpose::STANDARD.encode(pair);
         // The library encodes forms as it does queries.
         let mut form = self.account.token_url.clone();
         form.query_pairs_mut()
@@ -53,7 +50,7 @@ impl Zoom {
             .http
             .to(&self.account.token_url)
             .post(self.account.token_url.clone())
-            .header(AUTHORIZATION, format!("Basic {basic}"))
+            .basic_auth(&self.account.client_id, Some(self.account.secret.reveal()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.query().unwrap_or_default().to_owned());
         let mut shown = self.account.token_url.clone();

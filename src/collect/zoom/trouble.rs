@@ -184,6 +184,10 @@ pub(crate) fn of_token(status: StatusCode, headers: &HeaderMap, body: &[u8], now
             message: format!("Zoom gave no access token: HTTP {}; run again", status.as_u16()),
             wait: answer.wait(),
         },
+        300..=399 | 404 | 405 if error.is_null() => Trouble::Broken(format!(
+            "Zoom gave no access token: HTTP {}; nothing gives tokens there: check ZOOM_TOKEN_URL",
+            status.as_u16()
+        )),
         _ => Trouble::Access(message),
     }
 }
@@ -220,6 +224,14 @@ mod tests {
         assert!(matches!(met(400, r#"{"code":300}"#, &[], true), Trouble::Expired(_)));
         assert!(matches!(met(400, r#"{"code":300}"#, &[], false), Trouble::Dates(_)));
         assert!(matches!(met(404, "", &[], false), Trouble::Refused(_)));
+        let token = |status: u16, body: &str| {
+            of_token(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), 0)
+        };
+        for status in [301, 404, 405] {
+            let told = token(status, "<html>");
+            assert!(matches!(&told, Trouble::Broken(text) if text.contains("ZOOM_TOKEN_URL")), "{told:?}");
+        }
+        assert!(matches!(token(404, r#"{"error":"invalid_client"}"#), Trouble::Access(_)));
         assert!(matches!(met(502, "<html>", &[], false), Trouble::Passing { .. }));
     }
 

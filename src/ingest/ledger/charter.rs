@@ -83,7 +83,7 @@ pub(super) fn understood(url: &str, bytes: &[u8]) -> Result<Charter, Error> {
     match serde_json::from_slice::<Charter>(bytes) {
         Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
         Ok(charter) => Err(Error::Damaged(format!(
-            "{url}: format {} is not one this program reads ({FORMAT})",
+            "{url}: format {} is not one this program reads ({FORMAT}); use the zoom-udm that wrote it",
             charter.version
         ))),
         Err(error) => {

@@ -104,9 +104,9 @@ fn checked(bytes: &[u8]) -> Result<&[u8], String> {
     match head.split(' ').collect::<Vec<_>>()[..] {
         [MAGIC, VERSION, sum] if sum == hex(body) => Ok(body),
         [MAGIC, VERSION, _] => Err("the ledger is damaged (its checksum differs)".into()),
-        [MAGIC, version, _] => {
-            Err(format!("the ledger has format {version}, and this program reads {VERSION}"))
-        }
+        [MAGIC, version, _] => Err(format!(
+            "the ledger has format {version}, and this program reads {VERSION}; use the zoom-udm that wrote it"
+        )),
         _ => Err("this is no ledger".into()),
     }
 }
