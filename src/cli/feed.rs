@@ -29,7 +29,8 @@ impl Voice {
     pub(super) fn new(dry_run: bool, to_stdout: bool) -> Self {
         let terminal = io::stderr().is_terminal();
         let logs = start_log();
-        let bar = terminal && !logs && !dry_run && !(to_stdout && io::stdout().is_terminal());
+        let in_the_way = logs || dry_run || (to_stdout && io::stdout().is_terminal());
+        let bar = terminal && !in_the_way;
         Self {
             terminal,
             bar: bar.then(bar_of_bytes),

@@ -174,15 +174,7 @@ impl<'o> Run<'o> {
             while tasks.len() < concurrency
                 && let Some((listed, attempts)) = self.chosen.pop_front()
             {
-                let job = Arc::clone(&self.job);
-                tasks.spawn(async move {
-                    let outcome = if job.options.dry_run {
-                        look(&job, &listed).await
-                    } else {
-                        transfer(&job, &listed).await
-                    };
-                    (listed, attempts, outcome)
-                });
+                tasks.spawn(one(Arc::clone(&self.job), listed, attempts));
             }
             // A listing may be all of what is to be removed: that is not let pile up.
             if self.known.len() >= RECALLED {
@@ -392,6 +384,11 @@ impl<'o> Run<'o> {
         }
         Ok(())
     }
+}
+
+async fn one(job: Arc<Job>, listed: Listed, attempts: u64) -> (Listed, u64, Outcome) {
+    let outcome = if job.options.dry_run { look(&job, &listed).await } else { transfer(&job, &listed).await };
+    (listed, attempts, outcome)
 }
 
 /// So many entries are asked of the ledger at once: they come whole.
