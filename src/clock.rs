@@ -35,3 +35,9 @@ pub(crate) fn millis(duration: Duration) -> i64 {
     // However long: it can be added to any time there is.
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
+
+/// An instant in milliseconds since the epoch, to be read by people.
+pub(crate) fn instant(millis: i64) -> String {
+    let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -34,6 +34,7 @@
 //! | 0 | `corpus` | made-up records for tests and benches |
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
+//! | 0 | `client` | HTTP clients: their TLS, their name, answers of a bounded length |
 //! | 0 | `host` | whether a host is this very machine |
 //! | 0 | `kept` | what `collect` keeps for itself beside its logs: how it is named, how the feed knows it |
 //! | 1 | [`time`] | points in time: what a record may write, what an event carries |
@@ -77,6 +78,8 @@
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "gcs")]
+mod client;
 #[cfg(feature = "gcs")]
 mod clock;
 #[cfg(feature = "gcs")]

@@ -1,7 +1,7 @@
 //! `zoom-udm check`: is everything set up?
 
 use super::collect::{Voice, runtime};
-use super::environment::{self, Deed};
+use super::environment::{self, Terms};
 use super::{Exit, Fault, print};
 use crate::terminal;
 use clap::Args;
@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 #[command(after_help = "\
 Settings are those of collect: see `zoom-udm collect --help`. Nothing is
 collected; an empty object is written below the data and one below the state,
-and removed.
+and removed. Who may only create there (objectCreator) leaves it: no feed
+makes anything of an empty object.
 
 Examples:
   zoom-udm check
@@ -29,7 +30,7 @@ pub(super) struct Flags {
 const RETRIES: usize = 1;
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
-    let mut options = match environment::options(&flags.settings, &Deed::LOOK) {
+    let mut options = match environment::options(&flags.settings, &Terms::LOOK) {
         Err(Fault::Usage(message)) => {
             print(&format!("FAIL settings: {message} -> see zoom-udm collect --help\n"))?;
             return Ok(Exit::Usage);

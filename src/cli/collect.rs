@@ -1,6 +1,6 @@
 //! `zoom-udm collect`: Zoom's API in, objects of raw records out, every record once.
 
-use super::environment::{self, Deed as Settings};
+use super::environment::{self, Terms};
 use super::ingest::duration;
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, clock, environment::days, feed, metrics, print, print_json, signal};
@@ -15,9 +15,7 @@ use std::time::Duration;
 
 /// Collect Zoom's operation logs into a bucket or directory, every record exactly once
 #[derive(Args)]
-#[command(
-    args_conflicts_with_subcommands = false,
-    after_help = "\
+#[command(after_help = "\
 Each run reads what is new, and reads again the days within --look-back for
 records that appear late. What was written is remembered as hashes and counts,
 so a record that comes again is not written again, and true twins stay as many
@@ -50,8 +48,7 @@ Examples:
 
 Exit codes: 0 done, 1 done but some days are parked or lost, 2 usage or
 missing settings, 3 input or output failed, 4 credentials, scopes, roles or
-permission, 5 another run is at work, 75 stopped early with progress saved"
-)]
+permission, 5 another run is at work, 75 stopped early with progress saved")]
 pub(super) struct Flags {
     #[command(subcommand)]
     deed: Option<Deed>,
@@ -195,7 +192,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         Some(Deed::Backfill { from, until }) => Task::Backfill { from: *from, until: *until },
         _ => Task::Live { since: since(flags.since.as_deref().unwrap_or("30d"))? },
     };
-    let settings = Settings {
+    let settings = Terms {
         task: Some(task),
         deadline: flags.deadline,
         max_requests: flags.max_requests,

@@ -47,7 +47,7 @@ pub(super) struct SettingFlags {
 const LONGEST_LOOK_BACK: i64 = 90;
 
 /// What a deed adds to the flags.
-pub(super) struct Deed {
+pub(super) struct Terms {
     pub(super) task: Option<Task>,
     pub(super) deadline: Option<Duration>,
     pub(super) max_requests: Option<u64>,
@@ -55,7 +55,7 @@ pub(super) struct Deed {
     pub(super) full: bool,
 }
 
-impl Deed {
+impl Terms {
     /// Nothing but looking.
     pub(super) const LOOK: Self =
         Self { task: None, deadline: None, max_requests: None, dry_run: true, full: false };
@@ -91,7 +91,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
 }
 
 /// Everything a run is told; a usage error names all that is missing or wrong.
-pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Fault> {
+pub(super) fn options(flags: &SettingFlags, terms: &Terms) -> Result<Options, Fault> {
     let now = clock::now()?;
     let mut troubles = Troubles::default();
     let places = places(flags, &mut troubles);
@@ -115,18 +115,18 @@ pub(super) fn options(flags: &SettingFlags, deed: &Deed) -> Result<Options, Faul
         name_prefix,
         state,
         account,
-        task: deed.task.unwrap_or(Task::Live { since: today.plus(-30) }),
+        task: terms.task.unwrap_or(Task::Live { since: today.plus(-30) }),
         look_back,
         page_size,
         timeout,
         patience: Patience {
             retries: flags.retries,
             first_pause: flags.first_pause,
-            max_requests: deed.max_requests,
+            max_requests: terms.max_requests,
         },
-        stop: Stop::new(deed.deadline),
-        dry_run: deed.dry_run,
-        full: deed.full,
+        stop: Stop::new(terms.deadline),
+        dry_run: terms.dry_run,
+        full: terms.full,
         lease: flags.lease,
         retry: retry(flags, timeout),
         clock: Clock::at(now),

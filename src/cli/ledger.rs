@@ -3,6 +3,7 @@
 use super::environment::{timeout, variable};
 use super::ingest::{Age, age, duration, place};
 use super::{Exit, Fault, clock, print, print_json, runtime};
+use crate::clock::instant;
 use crate::ingest::ledger::{self, Entry, State};
 use crate::ingest::{Clock, Destination, Gap, Options, Verified, glob};
 use crate::store::{Location, Settings, Store};
@@ -154,21 +155,18 @@ async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result
 }
 
 fn line(entry: &Entry) -> String {
-    let time = |millis| {
-        chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ")
-    };
     let object = clean(&entry.object);
     match entry.state {
         State::Done => format!(
             "done         {object}  {} events, {} rejects, at {}",
             entry.events,
             entry.rejects,
-            time(entry.at)
+            instant(entry.at)
         ),
         State::Quarantined => format!(
             "quarantined  {object}  {} attempts, next after {}: {}",
             entry.attempts,
-            time(entry.next),
+            instant(entry.next),
             clean(&entry.reason)
         ),
     }

@@ -1,8 +1,9 @@
 //! New records on their way into objects: gathered by day, with the page that each came from.
 
-use super::date::{Date, instant};
+use super::date::Date;
 use super::state::State;
 use super::zoom::Window;
+use crate::clock::instant;
 use crate::kept;
 use bytes::Bytes;
 use flate2::Compression;

@@ -166,11 +166,11 @@ async fn bucket(options: &Options) -> Vec<Finding> {
 }
 
 fn passing_name() -> String {
-    format!(".zoom-udm-check-{:016x}", fastrand::Rng::new().u64(..))
+    format!("zoom-udm-check-{:016x}", fastrand::Rng::new().u64(..))
 }
 
 async fn write(store: &Store) -> Result<(), store::Error> {
-    let name = passing_name().trim_start_matches('.').to_owned();
+    let name = passing_name();
     let put = store.put_new(&name, Payload::Bytes(Bytes::new())).await;
     // It may stand though its answer was lost.
     let deleted = store.delete(&name).await;
@@ -184,7 +184,7 @@ async fn write(store: &Store) -> Result<(), store::Error> {
 
 /// Whether a swap against a version that has been replaced is refused.
 async fn swap(store: &Store) -> Result<bool, store::Error> {
-    let name = passing_name().trim_start_matches('.').to_owned();
+    let name = passing_name();
     let swapped = async {
         let first = store.update(&name, Bytes::from_static(b"1"), None).await?;
         let second = store.update(&name, Bytes::from_static(b"2"), first.clone()).await?;

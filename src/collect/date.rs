@@ -90,12 +90,6 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
-/// An instant in milliseconds since the epoch, to be read by people.
-pub(crate) fn instant(millis: i64) -> String {
-    let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,12 +9,12 @@
 mod left;
 
 use super::batch::Object;
-use super::date::{Date, instant};
+use super::date::Date;
 use super::options::{Options, Task};
 use super::seen::Seen;
 use super::state::{Pending, SeenRef, Standing, State, decode};
 use super::{Error, Observer};
-use crate::clock::{Clock, millis};
+use crate::clock::{Clock, instant, millis};
 use crate::kept::{self, BACKFILL};
 use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::{Payload, Put, Store, Version};
@@ -192,8 +192,8 @@ impl Journal {
         let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.ttl) };
         match terms.acquire(&kept::lease(&self.name)).await? {
             Asked::Got(held) => (self.lease, self.renewed) = (Some(held), now),
-            Asked::Taken { by, until } => {
-                return Err(Error::Held(format!("{}: {}", self.store.location(), at_work(&by, until))));
+            Asked::Taken(by) => {
+                return Err(Error::Held(format!("{}: {}", self.store.location(), at_work(&by))));
             }
         }
         Ok(())
@@ -336,7 +336,7 @@ impl Journal {
     pub(crate) async fn held_by_another(&self) -> Result<Option<String>, Error> {
         let now = self.clock.now();
         let terms = Terms { store: &self.store, holder: &self.holder, now, until: now };
-        Ok(terms.holder_of(&kept::lease(&self.name)).await?.map(|(by, until)| at_work(&by, until)))
+        Ok(terms.holder_of(&kept::lease(&self.name)).await?.map(|by| at_work(&by)))
     }
 }
 
@@ -355,8 +355,8 @@ async fn unusable(store: &Store, name: &str, why: &str) -> Error {
     Error::Damaged(format!("{url}: {why}; it was left as it is, and nothing was collected. {cure}"))
 }
 
-fn at_work(by: &str, until: i64) -> String {
-    format!("another run is at work: {by}, until {} at least unless it ends before", instant(until))
+fn at_work(by: &str) -> String {
+    format!("another run is at work: {by}")
 }
 
 /// What sets this collection's objects apart from any other's. A run that is killed before there is a state draws the

@@ -1,7 +1,8 @@
 //! What is remembered from run to run, and its form: JSON with a schema version and a checksum over all the rest.
 
-use super::date::{DAY, Date, instant};
+use super::date::{DAY, Date};
 use super::report::Gap;
+use crate::clock::instant;
 use crate::kept::FORMAT;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -1,10 +1,11 @@
 //! What the state says, for people and programs. Takes no lease and writes nothing.
 
 use super::Error;
-use super::date::{Date, instant};
+use super::date::Date;
 use super::options::StatePlace;
 use super::report::Gap;
 use super::state::{Standing, State, Totals, decode};
+use crate::clock::instant;
 use crate::kept::BACKFILL;
 use crate::store::{Settings, Store};
 use serde::Serialize;

@@ -3,6 +3,7 @@
 
 mod holder;
 
+use crate::clock::instant;
 use crate::halt::Error;
 use crate::store::{Store, Version};
 pub(crate) use holder::Holder;
@@ -25,11 +26,8 @@ pub(crate) struct Held {
 /// What asking for a lease came to.
 pub(crate) enum Asked {
     Got(Held),
-    /// Somebody else's: whose, and until when at least.
-    Taken {
-        by: String,
-        until: i64,
-    },
+    /// Somebody else's: whose, and until when at least, in words.
+    Taken(String),
 }
 
 /// Nobody takes a lease for longer, in milliseconds: one that claims to last longer is damaged, or its clock is wrong,
@@ -56,26 +54,26 @@ impl Terms<'_> {
             None => (None, None),
             Some((bytes, version)) => (Some(self.parse(&name, &bytes)?), Some(version)),
         };
-        if let Some((by, until)) = standing.and_then(|standing| self.others(standing)) {
-            return Ok(Asked::Taken { by, until });
+        if let Some(by) = standing.and_then(|standing| self.others(standing)) {
+            return Ok(Asked::Taken(by));
         }
         match self.store.update(&name, self.bytes(self.until), version).await? {
             Some(version) => Ok(Asked::Got(Held { name, version })),
-            None => Ok(Asked::Taken { by: "a run that started at the same time".into(), until: self.until }),
+            None => Ok(Asked::Taken(lasting("a run that started at the same time", self.until))),
         }
     }
 
     /// Whose a lease is, and until when at least, where it is another's; nothing is asked for.
-    pub(crate) async fn holder_of(&self, name: &str) -> Result<Option<(String, i64)>, Error> {
+    pub(crate) async fn holder_of(&self, name: &str) -> Result<Option<String>, Error> {
         let Some((bytes, _)) = self.store.read(name).await? else { return Ok(None) };
         Ok(self.others(self.parse(name, &bytes)?))
     }
 
-    fn others(&self, standing: Lease) -> Option<(String, i64)> {
+    fn others(&self, standing: Lease) -> Option<String> {
         let Lease { holder, until } = standing;
         let lasts = (1..=LONGEST).contains(&until.saturating_sub(self.now));
         let held = holder.filter(|holder| lasts && !holder.is(self.holder) && !holder.is_gone())?;
-        Some((held.describe(), until))
+        Some(lasting(&held.describe(), until))
     }
 
     /// Extends a lease; `false` where another run has taken it over.
@@ -98,6 +96,10 @@ impl Terms<'_> {
     fn parse(&self, name: &str, bytes: &[u8]) -> Result<Lease, Error> {
         understood(&self.store.location().url(name), bytes)
     }
+}
+
+fn lasting(by: &str, until: i64) -> String {
+    format!("{by}, until {} at least unless it ends before", instant(until))
 }
 
 fn understood(url: &str, bytes: &[u8]) -> Result<Lease, Error> {

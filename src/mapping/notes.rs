@@ -7,7 +7,7 @@ pub enum Note {
     EventTypeUnknown,
     /// A field held an object or array where text belongs and counts as absent.
     FieldNotText,
-    /// An element of a detail's JSON is no object, or a text in it could not be read.
+    /// An element of a detail's JSON is no object.
     JsonSkipped,
     /// A record without a usable time got the default.
     DefaultTime,

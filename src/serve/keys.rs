@@ -2,6 +2,7 @@
 
 use super::callers::Oidc;
 use super::metrics::Metrics;
+use crate::client;
 use jsonwebtoken::DecodingKey;
 use reqwest::header::CACHE_CONTROL;
 use serde::Deserialize;
@@ -117,14 +118,8 @@ struct Key {
 
 impl Keys {
     pub(super) fn new(oidc: &Oidc, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
-        // A second installation says that there is one already: as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let near = crate::host::is_near(oidc.keys.host_str().unwrap_or_default());
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("zoom-udm/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none());
+        let http = client::builder().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(10));
         let http = if near { http.no_proxy() } else { http }.build()?;
         let (known, fetching) = (Mutex::default(), Arc::default());
         Ok(Self(Arc::new(Source {
@@ -203,19 +198,13 @@ impl Source {
 
     async fn fetch(&self) -> Result<(HashMap<String, Arc<DecodingKey>>, Duration), String> {
         let plain = |error: reqwest::Error| error.without_url().to_string();
-        let mut response = self.http.get(self.url.clone()).send().await.map_err(plain)?;
+        let response = self.http.get(self.url.clone()).send().await.map_err(plain)?;
         if !response.status().is_success() {
             return Err(format!("the answer is {}", response.status()));
         }
         let cache = response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
         let fresh = cache.and_then(max_age).unwrap_or(FRESH);
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(plain)? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > LARGEST {
-                return Err("the answer is too long".into());
-            }
-        }
+        let bytes = client::body(response, LARGEST).await.map_err(plain)?.ok_or("the answer is too long")?;
         let document: Document =
             serde_json::from_slice(&bytes).map_err(|_| "the answer is no set of keys".to_owned())?;
         let keys: HashMap<_, _> = document.keys.into_iter().filter_map(usable).collect();

@@ -36,6 +36,7 @@ pub(super) struct Metrics {
     zoom_tokens: Counter,
     zoom_throttled: Counter,
     parked: Gauge,
+    gaps: Gauge,
     state: Gauge,
     pub(super) ledger: Gauge,
     requests: Family<[(&'static str, String); 2], Counter>,
@@ -69,6 +70,7 @@ impl Metrics {
             zoom_tokens: Counter::default(),
             zoom_throttled: Counter::default(),
             parked: Gauge::default(),
+            gaps: Gauge::default(),
             state: Gauge::default(),
             ledger: Gauge::default(),
             requests: Family::default(),
@@ -103,6 +105,7 @@ impl Metrics {
             self.zoom_throttled.clone(),
         );
         all.register("collect_days_parked", "Days that cannot be read for now", self.parked.clone());
+        all.register("collect_gaps", "Spans of days that Zoom has no more", self.gaps.clone());
         all.register_with_unit("collect_state", "What the state takes", Unit::Bytes, self.state.clone());
         all.register_with_unit("ledger", "What the ledger takes", Unit::Bytes, self.ledger.clone());
         all.register("http_requests", "Requests, by route and status", self.requests.clone());
@@ -156,6 +159,7 @@ impl Metrics {
         self.zoom_throttled.inc_by(report.throttled);
         *self.behind() = Some((report.lag_seconds, Instant::now()));
         self.parked.set(signed(report.windows_parked));
+        self.gaps.set(signed(report.gaps.len() as u64));
         self.state.set(signed(report.state_bytes));
     }
 

@@ -82,7 +82,6 @@ pub struct Options {
 /// What all requests share.
 struct Service {
     options: Options,
-    project: Option<String>,
     callers: Callers,
     metrics: Arc<Metrics>,
     stopping: Stopping,
@@ -116,7 +115,6 @@ impl Service {
         let limits = &options.limits;
         let semaphore = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
-            project: options.project.clone(),
             callers: Callers::new(options.listen.ip().is_loopback(), oidc, options.clock.clone()),
             metrics,
             stopping: Stopping::new(),

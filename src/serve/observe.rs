@@ -108,7 +108,7 @@ impl Seen {
             head: Head {
                 size: text(CONTENT_LENGTH).map(str::to_owned),
                 agent: text(USER_AGENT).map(|agent| agent.chars().take(200).collect()),
-                trace: trace(request.headers(), service.project.as_deref()),
+                trace: trace(request.headers(), service.options.project.as_deref()),
                 peer: request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string()),
                 protocol: format!("{:?}", request.version()),
             },

@@ -1,6 +1,7 @@
 //! Cloud Storage: how it is reached, as whom, and what its XML interface needs mended on the way (the [`Mended`] client).
 
 use super::{Error, Settings, names};
+use crate::client;
 use crate::host::{self, is_here};
 use backon::Retryable as _;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
@@ -31,17 +32,16 @@ const TOKEN_HOST: &str = "CLOUDSDK_AUTH_TOKEN_HOST";
 /// Opens a bucket with application default credentials, or the emulator that `STORAGE_EMULATOR_HOST` names without any.
 /// Credentials go over https only, but for this very machine and the metadata server.
 pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleCloudStorage, Error> {
-    // A second installation says that there is one already: as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    client::use_ring();
     let url = format!("gs://{bucket}/");
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     // Silence is what ends a request, not its length: a large object may take hours.
-    let client = ClientOptions::new()
+    let options = ClientOptions::new()
         .with_connect_timeout(settings.timeout.min(Duration::from_secs(10)))
         .with_read_timeout(settings.timeout)
         .with_timeout_disabled()
         .with_pool_max_idle_per_host(1024)
-        .with_user_agent(HeaderValue::from_static(concat!("zoom-udm/", env!("CARGO_PKG_VERSION"))));
+        .with_user_agent(HeaderValue::from_static(client::AGENT));
     let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retry(settings));
     let (mut anonymous, mut named) = (false, false);
     if let Some(host) = settings.emulator.clone().or_else(|| variable("STORAGE_EMULATOR_HOST")) {
@@ -65,7 +65,7 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
     }
     // The metadata server, the emulator and what stands in for Google on this machine speak plain HTTP.
     let builder = builder
-        .with_client_options(client.with_allow_http(true))
+        .with_client_options(options.with_allow_http(true))
         .with_http_connector(MendedConnector { tokens });
     let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
     if !anonymous {

@@ -1,7 +1,7 @@
 //! Whom requests go through: a proxy as the environment has it, but for what stays on this machine.
 
 use crate::collect::{Error, Options};
-use crate::host;
+use crate::{client, host};
 use reqwest::{Client, ClientBuilder, Url};
 use std::time::Duration;
 
@@ -13,8 +13,6 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(options: &Options) -> Result<Self, Error> {
-        // A second installation says that there is one already: as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let made = |builder: ClientBuilder| {
             builder.build().map_err(|error| {
                 Error::Usage(format!("no HTTP client can be made: {error}; check the proxy's variables"))
@@ -32,10 +30,8 @@ impl Http {
 }
 
 fn builder(timeout: Duration) -> ClientBuilder {
-    Client::builder()
-        .user_agent(concat!("zoom-udm/", env!("CARGO_PKG_VERSION")))
+    client::builder()
         .connect_timeout(timeout.min(Duration::from_secs(5)))
         .read_timeout(timeout)
         .timeout(timeout * 4)
-        .redirect(reqwest::redirect::Policy::none())
 }

@@ -14,9 +14,10 @@ use super::date::Date;
 use super::options::Account;
 use super::stop::Stop;
 use super::{Error, Observer};
+use crate::client;
 use crate::clock::Clock;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::Http;
 use page::Wrong;
 use reqwest::Url;
@@ -231,15 +232,9 @@ impl Zoom {
         }
         let started = Instant::now();
         let exchange = async {
-            let mut answer = request.send().await?;
+            let answer = request.send().await?;
             let (status, headers) = (answer.status(), answer.headers().clone());
-            let mut body = BytesMut::new();
-            while let Some(chunk) = answer.chunk().await?
-                && body.len() <= LARGEST
-            {
-                body.extend_from_slice(&chunk);
-            }
-            Ok::<_, reqwest::Error>((status, headers, body.freeze()))
+            Ok::<_, reqwest::Error>((status, headers, client::body(answer, LARGEST).await?))
         };
         let done = tokio::select! {
             done = exchange => done,
@@ -247,10 +242,10 @@ impl Zoom {
         };
         let took = started.elapsed().as_millis();
         match done {
-            Ok((.., body)) if body.len() > LARGEST => Err(Trouble::Broken(
+            Ok((.., None)) => Err(Trouble::Broken(
                 self.hide(&format!("{trace}: the answer is longer than {LARGEST} bytes")),
             )),
-            Ok((status, headers, body)) => {
+            Ok((status, headers, Some(body))) => {
                 self.counts.throttled += u64::from(status == reqwest::StatusCode::TOO_MANY_REQUESTS);
                 let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
                 let tracking = tracking.map(|id| format!(", x-zm-trackingid {id}")).unwrap_or_default();

@@ -152,7 +152,7 @@ impl Ledger {
         while let Some((number, asked)) = asking.next().await {
             match asked {
                 Ok(Asked::Got(lease)) => self.hold(number, Some(lease)),
-                Ok(Asked::Taken { by, until }) => others = Some(describe(&by, until)),
+                Ok(Asked::Taken(by)) => others = Some(by),
                 Err(error) => trouble = trouble.and(Err(error)),
             }
         }
@@ -365,11 +365,6 @@ impl Ledger {
         }
         Ok(())
     }
-}
-
-fn describe(by: &str, until: i64) -> String {
-    let until = chrono::DateTime::from_timestamp_millis(until).unwrap_or_default();
-    format!("{by}, until {} at least unless it ends before", until.format("%Y-%m-%dT%H:%M:%SZ"))
 }
 
 /// Which segment an address belongs to. Never changes: it decides where entries are found.
