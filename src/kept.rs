@@ -63,3 +63,50 @@ pub(crate) fn is_state(bytes: &[u8]) -> bool {
     let head = bytes.strip_prefix(br#"{"format":""#).and_then(|rest| rest.strip_prefix(FORMAT.as_bytes()));
     head.is_some_and(|rest| rest.starts_with(br#"","#))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_known_by_its_name_and_logs_are_not() {
+        let sha256 = "0123456789abcdef0123456789abcdef";
+        for state in ["state.json", "any name.json", "state"] {
+            let work = work(state);
+            for name in [
+                format!("{work}/{}", staged(7, sha256)),
+                format!("{work}/{}", staged(1_234_567_890, sha256)),
+                format!("{work}/{}", seen("2024-01-31", sha256)),
+                format!("{work}/{}", seen("undated", sha256)),
+                manifest(state, "2024/01/31", 7, sha256),
+            ] {
+                assert!(is_kept(&name) && is_kept(&format!("zoom/collector/{name}")), "{name}");
+                assert!(
+                    !is_kept(&format!("{name}.gz")) && !is_kept(&format!("x{name}").replace('/', "-")),
+                    "{name}"
+                );
+            }
+        }
+        for name in [
+            "zoom/operationlogs/2024/01/31/zoom-operationlogs-0123456789abcdef.json.gz",
+            "manifests/2024/01/31/00000007-0123456789abcdef.json.gz",
+            "manifests/state/2024/01/31/7-0123456789abcdef.json.gz",
+            "state.work/00000007-0123456789abcdef",
+            "state.works/staged/00000007-0123456789abcdef",
+            "state.json",
+        ] {
+            assert!(!is_kept(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_known_by_how_it_begins() {
+        let head = format!("{{\"format\":\"{FORMAT}\",\"version\":1");
+        assert!(is_state(head.as_bytes()));
+        for other in
+            ["", "{}", "{\"format\":\"zoom-udm\"", &head[..head.len() - 14], &head.replace("ct\"", "cts\"")]
+        {
+            assert!(!is_state(other.as_bytes()), "{other}");
+        }
+    }
+}
