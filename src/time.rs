@@ -141,10 +141,13 @@ fn parse_zone(text: &str) -> Option<i64> {
     if matches!(text, "" | "Z" | "z") {
         return Some(0);
     }
-    let (sign, offset) = text.split_at(1);
+    let (east, offset) = match text.split_at(1) {
+        ("+", offset) => (1, offset),
+        ("-", offset) => (-1, offset),
+        _ => return None,
+    };
     let [hours, minutes] = fields(offset, if offset.len() == 4 { "" } else { ":" }, [2, 2])?;
-    let seconds = i64::from(hours * 60 + minutes) * 60;
-    (hours < 24 && minutes < 60).then_some(if sign == "-" { -seconds } else { seconds })
+    (hours < 24 && minutes < 60).then_some(east * i64::from(hours * 60 + minutes) * 60)
 }
 
 /// Numbers of fixed widths with a separator between them.
@@ -173,11 +176,20 @@ fn digits(text: &str, widths: std::ops::RangeInclusive<usize>) -> Option<u32> {
 pub(crate) mod properties {
     use super::Timestamp;
     use chrono::{DateTime, Utc};
+    use once_cell::sync::Lazy;
+    use regex::Regex;
+
+    /// The forms of the contract, whatever their numbers are.
+    static FORMS: Lazy<Regex> = Lazy::new(|| {
+        let form = r"\A(?:[0-9]{10}|[0-9]{13}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?)\z";
+        Regex::new(form).unwrap()
+    });
 
     /// All of it holds of `text`.
     pub(crate) fn text(text: &str) {
         plain_layout(text);
         let Some(time) = Timestamp::parse(text) else { return };
+        assert!(FORMS.is_match(text), "{text:?}");
         assert_eq!(Timestamp::parse(time.as_str()), Some(time), "{text:?}");
         let (seconds, nanos) = time.seconds_and_nanos();
         let instant = DateTime::from_timestamp(seconds, nanos);
@@ -244,6 +256,8 @@ mod tests {
             "2019-08-20T19:09:01+0060",
             "2019-8-20T19:09:01Z",
             "2019-08-20T19:09:01ZZ",
+            "2019-08-20T19:09:01Z0530",
+            "2019-08-20 19:09:01.5z05:30",
             "123456789",
             "12345678901",
             "12345678901234",
