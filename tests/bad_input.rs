@@ -2,9 +2,12 @@
 
 mod common;
 
-use common::{Ran, descriptions, directory, gzip, json_lines, ran, raw, record, text, zoom_udm};
+use common::{
+    Ran, TIME, descriptions, directory, gzip, json_lines, ran, raw, record, run_pieces, text, zoom_udm,
+};
 use serde_json::{Value, json};
 use std::path::Path;
+use zoom_udm::normalize::Options;
 
 /// A line between two good ones, through the binary.
 fn between_good_ones(bad: &[u8]) -> Ran {
@@ -260,6 +263,53 @@ fn a_line_at_the_limit_is_read_and_one_byte_more_is_refused() {
         (rejects.len(), &rejects[0]["line"], raw(&rejects[0])),
         (1, &json!(2), format!("{line} ").into_bytes())
     );
+}
+
+/// A record whose `extra` holds what looks like records, of about so many bytes when printed.
+fn with_records_inside(name: &str, size: usize) -> Value {
+    let inside = json!({"time": TIME, "operation_detail": format!("within {name}"), "operation_logs": []});
+    let extra: Vec<_> = (0..size / 100).map(|_| inside.clone()).collect();
+    json!({"extra": extra, "operation_detail": name, "time": TIME})
+}
+
+#[test]
+fn what_is_inside_a_value_that_is_too_long_is_no_record_and_nothing_of_it_is_lost() {
+    let short = |name: &str| json!({"operation_detail": name, "time": TIME});
+    let long = |name: &str| with_records_inside(name, 2000);
+    let logs = vec![short("a"), long("b"), short("c"), long("d"), long("e"), short("f"), long("g")];
+    let page = json!({"from": "2024-01-01", "operation_logs": logs, "page_size": 30});
+    let values =
+        [page, Value::Array(logs.clone()), long("h"), short("i"), json!({"also": [long("j")]}), short("k")];
+    let input: String = values.iter().map(|value| format!("{value:#}\n")).collect();
+    for max in [150, 300, 1000] {
+        let options = Options { max_line_bytes: max, ..Options::default() };
+        let (whole, summary) = run_pieces("in", input.as_bytes(), usize::MAX, 1, &options);
+        // Behind the last element of an array nothing shows where it ends, but where the next value begins.
+        assert_eq!(descriptions(&whole.events()), ["a", "c", "f", "a", "c", "f", "i", "k"], "{max}");
+        assert_eq!(summary.rejects as usize, whole.rejects().len(), "{max}");
+        for name in ["b", "d", "e", "g", "h", "j"] {
+            let all: Vec<u8> = whole.rejects().iter().flat_map(raw).collect();
+            let all = String::from_utf8(all).expect("it is text");
+            let found = all.matches(&format!("\"operation_detail\": \"{name}\"")).count();
+            assert_eq!(
+                found,
+                input.matches(&format!("\"operation_detail\": \"{name}\"")).count(),
+                "{max} {name}"
+            );
+        }
+        for reject in whole.rejects() {
+            let at = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
+            assert!(input.as_bytes()[at..].starts_with(&raw(&reject)), "{max}: {reject}");
+            let line = input.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+            assert_eq!(reject["line"], line, "{max}");
+        }
+        for piece in [1, 7, 100, 4096] {
+            for threads in [1, 2] {
+                let (out, _) = run_pieces("in", input.as_bytes(), piece, threads, &options);
+                assert!(out == whole, "{max}: in pieces of {piece}, on {threads} threads");
+            }
+        }
+    }
 }
 
 #[test]

@@ -51,6 +51,19 @@ pub(super) struct Document {
     place: Place,
     /// How far the value at hand is indented, where it begins its line: what is broken ends where the next one does so.
     indent: Option<usize>,
+    rest: Rest,
+}
+
+/// Of a value that is too long and was handed on in part: what is inside is read as nothing else.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// There is no such value.
+    #[default]
+    None,
+    /// The rest begins with a line.
+    Lines,
+    /// It begins within one.
+    Line,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +87,8 @@ enum Step {
     More(Until),
     /// Longer than the limit, up to there.
     TooLong(usize),
+    /// What was too long ends here: a value begins.
+    Begins,
 }
 
 impl Document {
@@ -87,13 +102,17 @@ impl Document {
         let (mut at, mut values) = (0, Vec::new());
         let mut ended = false;
         loop {
-            at = self.skip_separators(block.bytes(), at);
+            if self.rest == Rest::None {
+                at = self.skip_separators(block.bytes(), at);
+            }
             let rest = &block.bytes()[at..];
             // A mark may have come in part.
             let step = if rest.is_empty() || !ended && self.place == Place::Top && BOM.starts_with(rest) {
                 Step::More(Until::Nothing)
-            } else {
+            } else if self.rest == Rest::None {
                 self.step(block.bytes(), at, ended, max)
+            } else {
+                self.rest(block.bytes(), ended, max)
             };
             match step {
                 // What there is goes first.
@@ -111,7 +130,9 @@ impl Document {
                     at = end;
                     self.indent = None;
                 }
+                Step::Begins => {}
                 Step::TooLong(end) => {
+                    self.rest = if block.bytes()[end - 1] == b'\n' { Rest::Lines } else { Rest::Line };
                     block.content = Content::TooLong { first: true, last: true };
                     return Ok(end);
                 }
@@ -189,13 +210,35 @@ impl Document {
                 self.place = if is_element { self.place } else { Place::Top };
                 Step::Value(at..line)
             }
-            None if full => {
-                Step::TooLong(memrchr(b'\n', &bytes[at..]).map_or(bytes.len(), |line| at + line + 1))
-            }
+            None if full => Step::TooLong(at + whole_lines(&bytes[at..])),
             None if ended => Step::Value(at..bytes.len()),
             None => Step::More(Until::Nothing),
         }
     }
+
+    /// The rest of what is too long, which `bytes` begin with: up to a line that can only be the next value's first.
+    fn rest(&mut self, bytes: &[u8], ended: bool, max: usize) -> Step {
+        let (window, full) = (&bytes[..bytes.len().min(max + 1)], bytes.len() > max);
+        let indent = self.indent.filter(|_| matches!(self.place, Place::Array { .. }));
+        let first = (self.rest == Rest::Lines).then_some(0);
+        let lines = first.into_iter().chain(memchr_iter(b'\n', window).map(|end| end + 1));
+        match value_line(window, lines, indent) {
+            Some((0, is_element)) => {
+                self.place = if is_element { self.place } else { Place::Top };
+                (self.rest, self.indent) = (Rest::None, Some(0));
+                Step::Begins
+            }
+            Some((line, _)) => Step::TooLong(line),
+            None if full => Step::TooLong(whole_lines(window)),
+            None if ended => Step::TooLong(bytes.len()),
+            None => Step::More(Until::Nothing),
+        }
+    }
+}
+
+/// How long the whole lines are that `bytes` begin with; all of it where no line ends.
+fn whole_lines(bytes: &[u8]) -> usize {
+    memrchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1)
 }
 
 /// The next line, not before the fault, that begins with an object or array, and whether it is indented as elements
@@ -203,7 +246,15 @@ impl Document {
 fn next_value_line(bytes: &[u8], at: usize, stop: Stop, indent: Option<usize>) -> Option<(usize, bool)> {
     let fault = if let Stop::Invalid(fault) = stop { fault } else { bytes.len() };
     let from = memrchr(b'\n', &bytes[at..fault]).map_or(at, |line| at + line);
-    let mut lines = memchr_iter(b'\n', &bytes[from..]).map(|line| from + line + 1);
+    value_line(bytes, memchr_iter(b'\n', &bytes[from..]).map(|line| from + line + 1), indent)
+}
+
+/// Of the lines that begin there, the first that begins a value so.
+fn value_line(
+    bytes: &[u8],
+    mut lines: impl Iterator<Item = usize>,
+    indent: Option<usize>,
+) -> Option<(usize, bool)> {
     lines.find_map(|line| {
         let value = line + bytes[line..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let is_element = indent == Some(value - line);
