@@ -23,6 +23,12 @@ impl Reason {
     pub const ALL: [Self; 5] =
         [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime];
 
+    /// The reason of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// The name that rejects and summaries carry.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -182,7 +182,7 @@ pub(crate) mod properties {
     /// The forms of the contract, whatever their numbers are.
     static FORMS: Lazy<Regex> = Lazy::new(|| {
         let form = r"\A(?:[0-9]{10}|[0-9]{13}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?)\z";
-        Regex::new(form).unwrap()
+        Regex::new(form).expect("it is a pattern")
     });
 
     /// All of it holds of `text`.

@@ -265,6 +265,21 @@ fn a_line_at_the_limit_is_read_and_one_byte_more_is_refused() {
     );
 }
 
+#[test]
+fn an_empty_array_that_was_refused_is_refused_as_often_as_it_is_read() {
+    let page = format!("{{\"operation_logs\":[[],[{}],5]}}\n", record("a"));
+    let first = ran(&["normalize", "--rejects", "REJECTS"], page.as_bytes());
+    assert_eq!((first.code, first.out.rejects().len()), (1, 3));
+    let rejects = directory(&[("r", &first.out.rejects)]);
+    let file = rejects.path().join("r");
+    let again = ran(&["normalize", "--from-rejects", text(&file), "--rejects", "REJECTS"], b"");
+    // An array of records is read where it stands alone.
+    assert_eq!(descriptions(&again.out.events()), ["a"]);
+    let kept = |index: usize| (first.out.rejects()[index].clone(), raw(&first.out.rejects()[index]));
+    let [one, other] = &again.out.rejects()[..] else { panic!("two are left: {:?}", again.out.rejects()) };
+    assert_eq!([(one.clone(), raw(one)), (other.clone(), raw(other))], [kept(0), kept(2)]);
+}
+
 /// A record whose `extra` holds what looks like records, of about so many bytes when printed.
 fn with_records_inside(name: &str, size: usize) -> Value {
     let inside = json!({"time": TIME, "operation_detail": format!("within {name}"), "operation_logs": []});

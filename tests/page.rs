@@ -311,6 +311,30 @@ async fn an_attack_in_every_field_stays_text() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver: see the head of this file"]
+async fn a_small_file_is_what_its_bytes_are_and_not_what_a_text_box_makes_of_them() {
+    let service = Service::start();
+    let browser = Browser::open(&service).await;
+    let good = "{\"time\":\"2024-01-31T23:59:59Z\",\"action\":\"Add\"}\n";
+    let latin = [b"{\"time\":\"2024-01-31T23:59:59Z\",\"action\":\"\xe9\"}\n", good.as_bytes()].concat();
+    for (bytes, expected) in [
+        (good.as_bytes().to_vec(), "1 record: 1 event, 0 rejected"),
+        (latin, "2 records: 1 event, 1 rejected"),
+        (gzip(good.repeat(3).as_bytes()), "3 records: 3 events, 0 rejected"),
+        (format!("5\r\n{good}").into_bytes(), "2 records: 1 event, 1 rejected"),
+    ] {
+        let drop = "const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(arguments[0])], 'records.json'));
+            document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));";
+        browser.client.execute(drop, vec![json!(bytes)]).await.unwrap();
+        let told = format!("return document.body.textContent.includes({})", json!(expected));
+        browser.until(&told).await;
+        assert_eq!(browser.status().await, expected);
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver: see the head of this file"]
 async fn five_thousand_records_do_not_freeze_the_page() {
     let service = Service::start();
     let browser = Browser::open(&service).await;

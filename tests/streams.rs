@@ -8,7 +8,7 @@ use common::{directory, record, text, zoom_udm};
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -98,6 +98,77 @@ fn a_new_file_has_the_mode_that_the_umask_leaves_and_an_old_one_keeps_its_own() 
             .code(0);
     }
     assert_eq!((mode(&old), mode(&new)), (0o600, 0o640));
+}
+
+#[test]
+fn a_file_that_is_replaced_keeps_its_owner() {
+    let files = directory(&[("old", b"old")]);
+    let old = files.path().join("old");
+    // Only root may give files away.
+    if std::os::unix::fs::chown(&old, Some(12345), Some(23456)).is_ok() {
+        zoom_udm().args(["normalize", "-o", text(&old)]).write_stdin(record("a")).assert().code(0);
+        let meta = old.metadata().expect("it is there");
+        assert_eq!((meta.uid(), meta.gid()), (12345, 23456));
+    }
+}
+
+#[test]
+fn a_name_that_is_a_directory_s_is_no_file() {
+    let files = directory(&[("old", b"old")]);
+    for name in ["new/", "old/"] {
+        let (code, said) = shell(files.path(), &format!("exec \"$0\" normalize -o {name}"));
+        assert!(code == 3 && said.contains(name) && said.contains("name a file"), "{said}");
+    }
+    assert_eq!(names(files.path()), ["old"]);
+}
+
+#[test]
+fn what_is_read_is_not_written_to_without_an_end() {
+    let line = record("a") + "\n";
+    for script in [
+        "normalize a b --default-time now >> a",
+        "normalize . > a",
+        "normalize b - < a >> a",
+        "normalize a b --rejects - -o ev >> a",
+        "explain a >> a",
+    ] {
+        let files = directory(&[("a", b"5\n"), ("b", line.as_bytes())]);
+        let (code, said) = shell(files.path(), &format!("ulimit -f 2000; exec \"$0\" {script}"));
+        assert_eq!(code, 3, "{script}: {said}");
+        assert!(said.contains("goes to this very file"), "{script}: {said}");
+        // The other input was read.
+        assert!(said.contains("1 records: 1 events") || script.starts_with("explain"), "{script}: {said}");
+    }
+}
+
+#[test]
+fn rejects_of_one_run_outlive_another_that_reads_nothing() {
+    let files = directory(&[("bad", b"5\n"), ("good", record("a").as_bytes())]);
+    let run = |arguments: &str| {
+        let (code, _) = shell(files.path(), &format!("exec \"$0\" normalize {arguments} --rejects r -o ev"));
+        (code, lines(&files.path().join("r")))
+    };
+    assert_eq!(run("bad"), (1, 1));
+    assert_eq!(run("nosuch"), (3, 1));
+    assert_eq!(run("nosuch good"), (3, 1));
+    assert_eq!(run("nosuch bad bad"), (3, 2));
+    // All of it was read, and nothing refused: that is what the file says then.
+    assert_eq!(run("good"), (0, 0));
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_a_failure_and_where_events_went_is_said() {
+    let files = directory(&[("a", record("a").as_bytes())]);
+    for (arguments, part) in [
+        ("--help > /dev/full", ""),
+        ("--version > /dev/full", ""),
+        ("normalize a > /dev/full", "standard output"),
+        ("normalize a -o /dev/full", "/dev/full"),
+    ] {
+        let (code, said) = shell(files.path(), &format!("exec \"$0\" {arguments}"));
+        assert_eq!(code, 3, "{arguments}: {said}");
+        assert!(said.contains("No space left") && said.contains(part), "{arguments}: {said}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod human;
 
 use super::inputs::{self, Progress};
 use super::mapping::RuleFlags;
+use super::normalize::exit;
 use super::{Exit, Fault, report, signal};
 use crate::explain::{self, Explained};
 use crate::normalize::Error;
@@ -12,7 +13,6 @@ use clap::{Args, ValueEnum};
 use human::Human;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::sync::atomic::Ordering;
 
 /// Show each record beside its event: which rule filled which field from what text, and what was not mapped
 #[derive(Args)]
@@ -97,15 +97,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     })?;
     finished.map_err(|error| anyhow::Error::from(error).context("writing failed"))?;
     report::failures(&summary);
-    Ok(if !summary.failures.is_empty() {
-        Exit::Io
-    } else if options.stop.load(Ordering::Relaxed) {
-        Exit::Stopped
-    } else if summary.rejects > 0 {
-        Exit::Rejects
-    } else {
-        Exit::Done
-    })
+    Ok(exit(&summary, &options))
 }
 
 /// One object and a newline. JSON lets some control characters stand in strings: not on a terminal.

@@ -40,7 +40,19 @@ pub(super) fn are_of(arguments: &[OsString], file: &Identity) -> bool {
 
 fn standard_input() -> Input {
     say_how_to_end();
-    Input::new("-", io::stdin()).prompt()
+    match no_output(Identity::of_file(io::stdin()).as_ref()) {
+        Ok(()) => Input::new("-", io::stdin()).prompt(),
+        Err(error) => Input::failed("-", error),
+    }
+}
+
+/// Refuses an input that is the file which standard output is: it would go on with what comes of it, without an end.
+fn no_output(input: Option<&Identity>) -> io::Result<()> {
+    if input.is_some() && input == Identity::of_file(io::stdout()).as_ref() {
+        let message = "standard output goes to this very file; send it elsewhere, or leave this input out";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(())
 }
 
 fn say_how_to_end() {
@@ -68,6 +80,7 @@ pub(super) fn open_one_or_standard(path: &Path) -> io::Result<Box<dyn Read + Sen
 
 /// Opens one file for reading, or says why not.
 fn open_one(path: &Path) -> io::Result<File> {
+    no_output(Identity::of(path).as_ref())?;
     File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::new(error.kind(), "there is no such file; check the path"),
         io::ErrorKind::PermissionDenied => {

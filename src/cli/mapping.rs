@@ -30,7 +30,7 @@ pub(super) struct MappingFlags {
 /// How records become events.
 #[derive(Args, PartialEq)]
 pub(super) struct RuleFlags {
-    /// How field names are spelled (bigquery is always snake)
+    /// How field names are spelled
     #[arg(long, value_enum, default_value_t)]
     case: CaseFlag,
     /// What a change becomes: the value that was set, or Zoom's phrase
@@ -70,7 +70,7 @@ enum EventFormat {
     BatchCreate,
     /// As Google's runParser answers, one a line
     Parser,
-    /// Rows like the export to BigQuery
+    /// Rows like the export to BigQuery, in snake case
     Bigquery,
 }
 
@@ -97,10 +97,7 @@ enum InputFormat {
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE, like env=prod".to_owned()),
-    }
+    Feed::label(text).ok_or_else(|| "expected KEY=VALUE, like env=prod".to_owned())
 }
 
 impl MappingFlags {

@@ -174,7 +174,11 @@ impl From<crate::halt::Error> for Fault {
 #[must_use]
 pub fn main() -> ExitCode {
     // Not among the verbs: what is printed of those does not name it.
-    let matches = Cli::command().subcommand(generate::command()).get_matches();
+    let matches = match Cli::command().subcommand(generate::command()).try_get_matches() {
+        Ok(matches) => matches,
+        Err(told) if told.use_stderr() => told.exit(),
+        Err(told) => return exit_code(help(&told)).into(),
+    };
     let outcome = match matches.subcommand_matches(generate::NAME) {
         Some(given) => generate::run(given),
         None => {
@@ -182,6 +186,12 @@ pub fn main() -> ExitCode {
         }
     };
     exit_code(outcome).into()
+}
+
+/// Prints what was asked for with `--help` or `--version`.
+fn help(told: &clap::Error) -> Result<Exit, Fault> {
+    told.print().and_then(|()| io::stdout().flush()).map_err(anyhow::Error::from)?;
+    Ok(Exit::Done)
 }
 
 /// The command line as whoever asks may see it.

@@ -38,7 +38,7 @@ pub(super) struct Flags {
     output: Option<PathBuf>,
     #[command(flatten)]
     mapping: MappingFlags,
-    /// Write rejects to FILE, whole, as JSON lines: input, line, offset, reason, message, raw
+    /// Write rejects to FILE, whole, as JSON lines: input, line, offset, reason, message, raw. They replace what it held
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Read what --rejects wrote, plain or gzip, instead of inputs; `-` is standard input
@@ -73,10 +73,11 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     Ok(exit(&summary, &options))
 }
 
-fn exit(summary: &Summary, options: &Options) -> Exit {
+/// How a run ends that came to this. One that nobody was left to read for, or that `--strict` ended, is stopped as well.
+pub(super) fn exit(summary: &Summary, options: &Options) -> Exit {
     if !summary.failures.is_empty() {
         Exit::Io
-    } else if options.stop.load(std::sync::atomic::Ordering::Relaxed) {
+    } else if summary.stopped && options.stop.load(std::sync::atomic::Ordering::Relaxed) {
         Exit::Stopped
     } else if summary.rejects > 0 {
         Exit::Rejects

@@ -3,6 +3,7 @@
 use super::place::Place;
 use super::signal::{self, Kept};
 use anyhow::Context as _;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,8 +22,8 @@ pub(super) enum AtStop {
 
 /// A place for output.
 pub(super) enum Destination {
-    /// Standard output, a device or a pipe.
-    Stream(File),
+    /// Standard output, a device or a pipe, by its name.
+    Stream(File, String),
     /// A file in the making.
     File(Making),
 }
@@ -47,14 +48,17 @@ impl Destination {
     pub(super) fn open(place: Place, at_stop: AtStop) -> anyhow::Result<Self> {
         match place {
             Place::Output => {
-                Ok(Self::Stream(standard(io::stdout()).context("standard output cannot be written")?))
+                let stream = standard(io::stdout()).context("standard output cannot be written")?;
+                Ok(Self::Stream(stream, "standard output".to_owned()))
             }
             Place::Error => {
-                Ok(Self::Stream(standard(io::stderr()).context("standard error cannot be written")?))
+                let stream = standard(io::stderr()).context("standard error cannot be written")?;
+                Ok(Self::Stream(stream, "standard error".to_owned()))
             }
             Place::Stream(path) => {
                 let stream = File::options().append(true).open(&path);
-                Ok(Self::Stream(stream.with_context(|| cannot_be_written(&path))?))
+                let stream = stream.with_context(|| cannot_be_written(&path))?;
+                Ok(Self::Stream(stream, path.display().to_string()))
             }
             Place::File(path) => {
                 let context = cannot_be_written(&path);
@@ -66,7 +70,7 @@ impl Destination {
     /// The file that is to be replaced, or made, if it is one.
     pub(super) fn place(&self) -> Option<&Path> {
         match self {
-            Self::Stream(_) => None,
+            Self::Stream(..) => None,
             Self::File(making) => Some(&making.place),
         }
     }
@@ -74,7 +78,7 @@ impl Destination {
     /// Puts the file in its place, durably. Without this what was written is gone.
     pub(super) fn keep(self) -> anyhow::Result<()> {
         match self {
-            Self::Stream(_) => Ok(()),
+            Self::Stream(..) => Ok(()),
             Self::File(making) => making.keep(),
         }
     }
@@ -103,8 +107,12 @@ impl Making {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(place.parent().unwrap_or(Path::new(".")))?;
-        // A file that is replaced keeps its mode: it may hold what not everybody is to read.
         if let Ok(old) = place.metadata() {
+            // Who may not write to a file does not replace it either.
+            File::options().append(true).open(&place)?;
+            #[cfg(unix)]
+            keep_owner(file.as_file(), &old);
+            // It keeps its mode: it may hold what not everybody is to read.
             file.as_file().set_permissions(old.permissions())?;
         }
         let lines = (at_stop == AtStop::Keep).then(Lines::default);
@@ -114,9 +122,9 @@ impl Making {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(lines) = &mut self.lines else { return self.file.write(bytes) };
+        let Some(lines) = &mut self.lines else { return self.file.as_file_mut().write(bytes) };
         let _turn = signal::undisturbed();
-        let length = self.file.write(bytes)?;
+        let length = self.file.as_file_mut().write(bytes)?;
         lines.written += length as u64;
         if bytes[..length].ends_with(b"\n") {
             lines.whole.store(lines.written, Ordering::Relaxed);
@@ -137,11 +145,20 @@ impl Making {
     }
 }
 
+/// Gives a file the owner and the group of the one that it replaces, as far as that is permitted.
+#[cfg(unix)]
+fn keep_owner(file: &File, old: &std::fs::Metadata) {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let _ = fchown(file, Some(old.uid()), Some(old.gid())).or_else(|_| fchown(file, None, Some(old.gid())));
+}
+
 impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let at =
+            |place: &dyn Display, error: io::Error| io::Error::new(error.kind(), format!("{place}: {error}"));
         match self {
-            Self::Stream(stream) => stream.write(bytes),
-            Self::File(making) => making.write(bytes),
+            Self::Stream(stream, name) => stream.write(bytes).map_err(|error| at(name, error)),
+            Self::File(making) => making.write(bytes).map_err(|error| at(&making.place.display(), error)),
         }
     }
 

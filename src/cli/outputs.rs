@@ -5,6 +5,7 @@ use super::inputs;
 use super::output::{AtStop, Destination, cannot_be_written};
 use super::place::Place;
 use super::report;
+use super::signal;
 use crate::normalize::{Error, EventWriter, Limits, RejectWriter, Rejected, Request, Sink, Summary};
 use anyhow::Context as _;
 use std::ffi::OsString;
@@ -35,6 +36,8 @@ enum Rejects {
         writer: RejectWriter<Destination>,
         /// They replace the rejects that are read back.
         over_source: bool,
+        /// How many there are.
+        written: u64,
     },
     /// How many were said on standard error.
     Said(u64),
@@ -61,8 +64,9 @@ impl Outputs {
         Ok(Self { events, over_input, rejects })
     }
 
-    /// Ends a run that came to this: puts in place what is to be kept of it.
+    /// Ends a run that came to this: puts in place what is to be kept of it, whatever signals come from now on.
     pub(super) fn close(self, outcome: Result<Summary, Error>) -> Result<Summary, Fault> {
+        signal::settle();
         let events = self.events.finish().map_err(Error::Output);
         let (summary, events) = match outcome.and_then(|summary| Ok((summary, events?))) {
             Ok(both) => both,
@@ -109,15 +113,22 @@ fn keep(output: Destination, left: Option<&str>) -> Result<(), Fault> {
 impl Rejects {
     fn open(place: Place, over_source: bool) -> anyhow::Result<Self> {
         let at_stop = if over_source { AtStop::Remove } else { AtStop::Keep };
-        Ok(Self::File { writer: RejectWriter::new(Destination::open(place, at_stop)?), over_source })
+        let writer = RejectWriter::new(Destination::open(place, at_stop)?);
+        Ok(Self::File { writer, over_source, written: 0 })
     }
 
-    /// Keeps what was refused; over the rejects that were read back only if all of them were.
+    /// Keeps what was refused; over the rejects that were read back only if all of them were, and over those of another run
+    /// only if there are any, or could have been.
     fn keep(self, whole: bool) -> Result<(), Fault> {
         match self {
             Self::Said(said) => report::more_rejects(said),
-            Self::File { writer, over_source } => {
-                let left = (over_source && !whole).then_some("not all of it was read");
+            Self::File { writer, over_source, written } => {
+                let left = match written {
+                    _ if whole => None,
+                    _ if over_source => Some("not all of it was read"),
+                    0 => Some("not all of the input was read, and nothing of that was rejected"),
+                    _ => None,
+                };
                 keep(writer.finish().context("writing rejects failed")?, left)?;
             }
         }
@@ -152,7 +163,10 @@ impl Sink for Outputs {
 
     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
         match &mut self.rejects {
-            Rejects::File { writer, .. } => writer.write(reject),
+            Rejects::File { writer, written, .. } => {
+                *written += 1;
+                writer.write(reject)
+            }
             Rejects::Said(said) => {
                 report::reject(reject, said);
                 Ok(())

@@ -27,6 +27,12 @@ impl Place {
     /// Its directory cannot be looked at.
     pub(super) fn of(name: Option<&Path>) -> io::Result<Self> {
         let Some(name) = name.filter(|name| *name != Path::new("-")) else { return Ok(Self::Output) };
+        if name.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "that is how a directory is named; name a file",
+            ));
+        }
         let file = followed(name)?;
         if !is_of_system(&file) && name.metadata().map_or(true, |meta| meta.is_file()) {
             return Ok(Self::File(file));
@@ -101,6 +107,12 @@ impl Identity {
         Self::new(&file.metadata().ok()?)
     }
 
+    /// The same of what is a regular file.
+    pub(super) fn of_file(stream: impl std::os::fd::AsFd) -> Option<Self> {
+        let file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
+        file.metadata().ok().filter(std::fs::Metadata::is_file).and_then(|meta| Self::new(&meta))
+    }
+
     fn new(meta: &std::fs::Metadata) -> Option<Self> {
         use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
         (!meta.file_type().is_char_device()).then(|| Self::Node(meta.dev(), meta.ino()))
@@ -116,6 +128,11 @@ impl Identity {
 
     /// Streams have none.
     pub(super) fn of_stream<S>(_: S) -> Option<Self> {
+        None
+    }
+
+    /// Streams have none.
+    pub(super) fn of_file<S>(_: S) -> Option<Self> {
         None
     }
 }

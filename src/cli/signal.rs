@@ -21,6 +21,9 @@ pub(super) struct Kept {
     pub(super) whole: Arc<AtomicU64>,
 }
 
+/// Whether a run has come to its end, and what it made is being put in place.
+static SETTLED: AtomicBool = AtomicBool::new(false);
+
 static UNFINISHED: Mutex<Vec<Unfinished>> = Mutex::new(Vec::new());
 
 /// How long blocks in hand may take. They take milliseconds; a read from an idle pipe takes for ever.
@@ -28,12 +31,16 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Sets `stop` at the first signal, and ends the program if that was not noticed in time: for work on threads.
 pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
-    let stop = Arc::clone(stop);
+    let (stop, mut again) = (Arc::clone(stop), false);
     let handler = move || {
         stop.store(true, Ordering::Relaxed);
         std::thread::sleep(PATIENCE);
         // Held to the end: what is put in place here is not written to any more.
         let files = undisturbed();
+        // Who asks twice does not want to wait for a slow disk.
+        if SETTLED.load(Ordering::Relaxed) && !std::mem::replace(&mut again, true) {
+            return;
+        }
         for file in &*files {
             file.end();
         }
@@ -46,10 +53,19 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     let _ = ctrlc::set_handler(handler);
 }
 
+/// Has the first signal from now on end nothing: the run is at its end, and says itself how it went.
+pub(super) fn settle() {
+    let _turn = undisturbed();
+    SETTLED.store(true, Ordering::Relaxed);
+}
+
 impl Unfinished {
     fn end(&self) {
         // Gone already, or not ours to touch: either way nothing more can be done.
         let _ = match &self.kept {
+            Some(Kept { whole, .. }) if whole.load(Ordering::Relaxed) == 0 => {
+                std::fs::remove_file(&self.path)
+            }
             None => std::fs::remove_file(&self.path),
             Some(Kept { place, whole }) => {
                 let whole = whole.load(Ordering::Relaxed);

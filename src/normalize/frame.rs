@@ -4,6 +4,7 @@ use super::document::{self, Document};
 use super::input::{Input, unpacked};
 use super::wait::read_on;
 use super::{Format, Options};
+use crate::refusal::Reason;
 use memchr::{memchr, memrchr};
 use std::io::{self, Read};
 use std::ops::Range;
@@ -35,6 +36,8 @@ pub(super) enum Content {
     Lines,
     /// JSON values that may span lines, each at its place.
     Values(Vec<Range<usize>>),
+    /// What was refused for being no object: nothing comes of an empty array, but that it is refused once more.
+    NoObject,
     /// Part of a line, or value, that is too long to be read.
     TooLong { first: bool, last: bool },
 }
@@ -43,13 +46,17 @@ impl Block {
     /// What a reject held, to be read once more as what it is.
     pub(super) fn returned(returned: super::Returned) -> Self {
         let length = returned.raw.len();
+        let content = match returned.reason {
+            Some(Reason::NotObject) => Content::NoObject,
+            _ => Content::Values(std::iter::once(0..length).collect()),
+        };
         Self {
             buffer: returned.raw,
             length,
             input: returned.input.into(),
             offset: returned.offset,
             line: Some(returned.line),
-            content: Content::Values(std::iter::once(0..length).collect()),
+            content,
         }
     }
 

@@ -118,6 +118,8 @@ pub struct Returned {
     pub line: u64,
     /// Its first byte there.
     pub offset: u64,
+    /// Why it was refused, where that is known.
+    pub reason: Option<Reason>,
     /// Its bytes.
     pub raw: Vec<u8>,
 }
@@ -129,6 +131,8 @@ struct Line<'a> {
     input: Cow<'a, str>,
     line: u64,
     offset: u64,
+    #[serde(borrow, default)]
+    reason: Cow<'a, str>,
     #[serde(borrow)]
     raw: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -212,11 +216,15 @@ fn returned(line: &[u8], number: u64) -> io::Result<Returned> {
         let message = format!("line {number} is no reject: {what}; expected a file that --rejects wrote");
         io::Error::new(io::ErrorKind::InvalidData, message)
     };
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| invalid(error.to_string()))?;
+    // Which line it is has been said.
+    let found = |error: serde_json::Error| error.to_string().split(" at line ").next().map(str::to_owned);
+    let line: Line<'_> =
+        serde_json::from_slice(line).map_err(|error| invalid(found(error).unwrap_or_default()))?;
     let raw = match (line.raw, line.raw_base64) {
         (Some(raw), None) => raw.into_owned().into_bytes(),
         (None, Some(raw)) => BASE64.decode(&*raw).map_err(|error| invalid(error.to_string()))?,
         _ => return Err(invalid("it needs either \"raw\" or \"raw_base64\"".to_owned())),
     };
-    Ok(Returned { input: line.input.into_owned(), line: line.line, offset: line.offset, raw })
+    let reason = Reason::named(&line.reason);
+    Ok(Returned { input: line.input.into_owned(), line: line.line, offset: line.offset, reason, raw })
 }

@@ -51,9 +51,21 @@ impl<P: Places> Reader<'_, '_, P> {
         match content {
             Content::Lines => self.lines()?,
             Content::Values(values) => values.iter().try_for_each(|value| self.unit(value.clone()))?,
+            Content::NoObject => self.no_object()?,
             Content::TooLong { first, last } => self.too_long(*first, *last),
         }
         self.emitter.end()
+    }
+
+    /// What was refused for being no object, maybe mended since.
+    fn no_object(&mut self) -> Flow {
+        let bytes = self.emitter.bytes;
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        if text.starts_with('[') && record::elements(text).is_ok_and(|mut elements| elements.next().is_none())
+        {
+            return self.emitter.refuse(0..bytes.len(), record::no_object(text));
+        }
+        self.unit(0..bytes.len())
     }
 
     fn lines(&mut self) -> Flow {

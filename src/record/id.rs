@@ -5,8 +5,9 @@ use crate::refusal::Refusal;
 use arrayvec::ArrayString;
 use sha2::{Digest, Sha256};
 
-/// The SHA-256, as 64 hexadecimal digits, of the canonical JSON of the object in `text`: members sorted by key, the
-/// last of equal ones, no space, only the escapes that JSON demands, numbers as they were written.
+/// The SHA-256, as 64 hexadecimal digits, of the canonical JSON of the object in `text`: its own members sorted by
+/// key, the last of equal ones, no space, only the escapes that JSON demands; members of what is nested in their order,
+/// numbers as they were written.
 ///
 /// # Errors
 /// The refusal of a text that is no JSON object.

@@ -79,7 +79,7 @@ fn refusal(error: &serde_json::Error) -> Refusal {
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
     // An input whose first line is whole is read by lines, whatever comes behind it.
-    let why = if error.is_eof() { ", or does it span lines (--input-format json)" } else { " or edited" };
+    let why = if error.is_eof() { ", or does it span lines (see --input-format)" } else { " or edited" };
     let message = format!(
         "not valid JSON at line {}, column {} of what was refused: {said}; expected one JSON object a line: was it cut short{why}?",
         error.line(),

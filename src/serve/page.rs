@@ -127,10 +127,9 @@ fn options(query: &[(String, String)]) -> Result<Options, String> {
             ("event_id", "1") => options.event_id = true,
             ("case", "snake") => case = Case::Snake,
             ("namespace", namespace) => feed.namespace = Some(namespace.to_owned()),
-            ("label", label) => match label.split_once('=').filter(|(key, _)| !key.is_empty()) {
-                Some((key, value)) => feed.labels.push((key.to_owned(), value.to_owned())),
-                None => return Err("a label is KEY=VALUE, like env=prod".to_owned()),
-            },
+            ("label", label) => {
+                feed.labels.push(Feed::label(label).ok_or("a label is KEY=VALUE, like env=prod")?);
+            }
             ("default_time", time) => {
                 let wrong = || "the default time is a time like 2024-01-31T00:00:00Z".to_owned();
                 options.default_time = Some(Timestamp::parse(time).ok_or_else(wrong)?);

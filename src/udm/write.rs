@@ -47,6 +47,16 @@ pub struct Feed {
     pub labels: Vec<(String, String)>,
 }
 
+impl Feed {
+    /// A label as `KEY=VALUE`; `None` without either.
+    #[must_use]
+    pub fn label(text: &str) -> Option<(String, String)> {
+        let (key, value) =
+            text.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty())?;
+        Some((key.to_owned(), value.to_owned()))
+    }
+}
+
 /// Writes events in one shape for one feed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Writer {

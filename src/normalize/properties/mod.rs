@@ -200,8 +200,13 @@ fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8>
 fn line_by_line(bytes: &[u8], options: &Options, out: &Out) {
     let mut offset = 0;
     let lines = bytes.split(|&byte| byte == b'\n').enumerate().map(|(index, line)| {
-        let returned =
-            Returned { input: "in".to_owned(), line: index as u64 + 1, offset, raw: line.to_owned() };
+        let returned = Returned {
+            input: "in".to_owned(),
+            line: index as u64 + 1,
+            offset,
+            reason: None,
+            raw: line.to_owned(),
+        };
         offset += line.len() as u64 + 1;
         Ok(returned)
     });

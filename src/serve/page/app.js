@@ -31,20 +31,28 @@ function takeFiles(list) {
   if (taken.length === 0) {
     return;
   }
-  const packed = (file) => /\.gz$/i.test(file.name) || file.size > IN_THE_BOX;
-  if (taken.length === 1 && !packed(taken[0])) {
-    taken[0].text().then((text) => {
-      files = [];
-      box.value = text;
-      showFiles();
-      run();
-    });
-    return;
+  const show = (text) => {
+    files = text === null ? taken : [];
+    box.value = text ?? "";
+    showFiles();
+    run();
+  };
+  if (taken.length === 1 && taken[0].size <= IN_THE_BOX) {
+    // Who cannot be read here is sent, and refused there.
+    taken[0].arrayBuffer().then(asText, () => null).then(show);
+  } else {
+    show(null);
   }
-  files = taken;
-  box.value = "";
-  showFiles();
-  run();
+}
+
+/** The text that bytes are; null where a text box would make other bytes of it. */
+function asText(bytes) {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return text.includes("\r") ? null : text;
+  } catch {
+    return null;
+  }
 }
 
 function showFiles() {
