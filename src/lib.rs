@@ -39,8 +39,8 @@
 //! | 0 | `kept` | what `collect` keeps for itself beside its logs: how it is named, how the feed knows it |
 //! | 1 | [`time`] | points in time: what a record may write, what an event carries |
 //! | 1 | `clock` | now, as runs see it; tests set it |
-//! | 2 | `log` | what is logged: as Cloud Logging takes it, or for people |
 //! | 1 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
+//! | 2 | `log` | what is logged: as Cloud Logging takes it, or for people |
 //! | 2 | [`record`] | one raw record, borrowed from its line |
 //! | 2 | [`detail`] | `operation_detail`: head, changes, addresses, users in its JSON |
 //! | 2 | [`udm`] | the typed part of UDM that is filled, its event types, the one JSON writer |

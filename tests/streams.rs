@@ -130,14 +130,18 @@ fn what_is_read_is_not_written_to_without_an_end() {
         "normalize . > a",
         "normalize b - < a >> a",
         "normalize a b --rejects - -o ev >> a",
+        "normalize --from-rejects - --rejects - -o ev < r >> r",
         "explain a >> a",
     ] {
-        let files = directory(&[("a", b"5\n"), ("b", line.as_bytes())]);
+        let reject = br#"{"input":"-","line":1,"offset":0,"reason":"not_object","message":"","raw":"5"}"#;
+        let files =
+            directory(&[("a", b"5\n"), ("b", line.as_bytes()), ("r", &[reject, &b"\n"[..]].concat())]);
         let (code, said) = shell(files.path(), &format!("ulimit -f 2000; exec \"$0\" {script}"));
         assert_eq!(code, 3, "{script}: {said}");
         assert!(said.contains("goes to this very file"), "{script}: {said}");
         // The other input was read.
-        assert!(said.contains("1 records: 1 events") || script.starts_with("explain"), "{script}: {said}");
+        let one = script.starts_with("explain") || script.contains("--from-rejects");
+        assert!(one || said.contains("1 records: 1 events"), "{script}: {said}");
     }
 }
 
@@ -228,6 +232,31 @@ fn a_signal_on_an_idle_pipe_ends_it_and_leaves_nothing_but_rejects() {
         assert!(said.contains("stopped by a signal") || said.contains("left as it was"), "{said}");
         drop(stdin);
     }
+}
+
+#[test]
+fn a_signal_before_anything_was_refused_leaves_the_rejects_of_the_run_before() {
+    let files = directory(&[("r", b"of before\n")]);
+    let rejects = files.path().join("r");
+    let mut child = start(&["normalize", "--rejects", text(&rejects)]);
+    until(|| names(files.path()).len() == 2);
+    kill(&child, "TERM");
+    assert_eq!(code(&mut child), Some(75));
+    assert_eq!(names(files.path()), ["r"]);
+    assert_eq!(std::fs::read(&rejects).expect("it is there"), b"of before\n");
+}
+
+#[test]
+fn who_may_not_write_to_a_file_does_not_replace_it() {
+    // Root may write to all.
+    if Path::new("/proc/self").metadata().is_ok_and(|meta| meta.uid() == 0) {
+        return;
+    }
+    let files = directory(&[("old", b"old")]);
+    let old = files.path().join("old");
+    std::fs::set_permissions(&old, Permissions::from_mode(0o444)).expect("it is ours");
+    zoom_udm().args(["normalize", "-o", text(&old)]).write_stdin(record("a")).assert().code(3);
+    assert_eq!(std::fs::read(&old).expect("it is there"), b"old");
 }
 
 /// Runs what `sh` or `bash` reads, with the program as `$0`, in a directory: its code and what it said.

@@ -1,5 +1,6 @@
 //! What is said while a feed runs: a bar on a terminal, one JSON object a line otherwise.
 
+use super::environment::variable;
 use super::report::{self, SummaryFormat};
 use crate::ingest::{Observer, Report, Skip};
 use crate::{log, terminal};
@@ -143,7 +144,7 @@ fn tell(line: &str) {
 /// there anyway. Whether it goes there.
 pub(super) fn start_log() -> bool {
     let terminal = io::stderr().is_terminal();
-    let logs = !terminal || std::env::var_os("ZOOM_UDM_LOG").is_some();
+    let logs = !terminal || variable("ZOOM_UDM_LOG").is_some();
     if logs {
         log::start(!terminal, None);
     }

@@ -39,11 +39,16 @@ pub(super) fn are_of(arguments: &[OsString], file: &Identity) -> bool {
 }
 
 fn standard_input() -> Input {
-    say_how_to_end();
-    match no_output(Identity::of_file(io::stdin()).as_ref()) {
-        Ok(()) => Input::new("-", io::stdin()).prompt(),
+    match standard() {
+        Ok(stdin) => Input::new("-", stdin).prompt(),
         Err(error) => Input::failed("-", error),
     }
+}
+
+fn standard() -> io::Result<io::Stdin> {
+    say_how_to_end();
+    no_output(Identity::of_file(io::stdin()).as_ref())?;
+    Ok(io::stdin())
 }
 
 /// Refuses an input that is the file which standard output is: it would go on with what comes of it, without an end.
@@ -72,8 +77,7 @@ fn file(path: &Path, found: io::Result<()>, progress: &Progress) -> Input {
 /// Opens one file, or standard input for `-`, or says why not.
 pub(super) fn open_one_or_standard(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     if path == Path::new("-") {
-        say_how_to_end();
-        return Ok(Box::new(io::stdin()));
+        return Ok(Box::new(standard()?));
     }
     Ok(Box::new(open_one(path)?))
 }

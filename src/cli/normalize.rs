@@ -38,7 +38,8 @@ pub(super) struct Flags {
     output: Option<PathBuf>,
     #[command(flatten)]
     mapping: MappingFlags,
-    /// Write rejects to FILE, whole, as JSON lines: input, line, offset, reason, message, raw. They replace what it held
+    /// Write rejects to FILE, whole, as JSON lines: input, line, offset, reason, message, raw. They replace what it held,
+    /// unless not all of the input was read and nothing of that refused
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Read what --rejects wrote, plain or gzip, instead of inputs; `-` is standard input

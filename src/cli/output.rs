@@ -134,12 +134,14 @@ impl Making {
 
     fn keep(self) -> anyhow::Result<()> {
         let Self { file, place, lines } = self;
-        let _turn = signal::undisturbed();
         let context = || format!("{} cannot be put in place", place.display());
         if let Some(lines) = lines {
+            let _turn = signal::undisturbed();
             signal::cut(file.as_file(), lines.whole.load(Ordering::Relaxed), &place).with_context(context)?;
         }
+        // This may take a while: who asks twice need not wait for it.
         file.as_file().sync_all().with_context(context)?;
+        let _turn = signal::undisturbed();
         file.persist(&place).with_context(context)?;
         Ok(())
     }

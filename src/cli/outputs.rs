@@ -66,8 +66,8 @@ impl Outputs {
 
     /// Ends a run that came to this: puts in place what is to be kept of it, whatever signals come from now on.
     pub(super) fn close(self, outcome: Result<Summary, Error>) -> Result<Summary, Fault> {
-        signal::settle();
         let events = self.events.finish().map_err(Error::Output);
+        signal::settle();
         let (summary, events) = match outcome.and_then(|summary| Ok((summary, events?))) {
             Ok(both) => both,
             Err(error) => {

@@ -270,7 +270,8 @@ fn parsed<F: Args>(name: &str, given: Vec<String>, only_there: &[&str]) -> Resul
 
 /// The words of a variable, as a shell takes them.
 fn words(name: &str, text: &str) -> Result<Vec<String>, Fault> {
-    shlex::split(text).ok_or_else(|| Fault::Usage(format!("{name}: a quote in it is not closed")))
+    shlex::split(text)
+        .ok_or_else(|| Fault::Usage(format!("{name}: a quote or a backslash in it is not closed")))
 }
 
 fn understood<F: Args>(name: &str, words: impl Iterator<Item = String>) -> Result<F, Fault> {

@@ -37,7 +37,7 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
         std::thread::sleep(PATIENCE);
         // Held to the end: what is put in place here is not written to any more.
         let files = undisturbed();
-        // Who asks twice does not want to wait for a slow disk.
+        // The run says itself how it went, unless somebody asks twice.
         if SETTLED.load(Ordering::Relaxed) && !std::mem::replace(&mut again, true) {
             return;
         }
@@ -63,16 +63,12 @@ impl Unfinished {
     fn end(&self) {
         // Gone already, or not ours to touch: either way nothing more can be done.
         let _ = match &self.kept {
-            Some(Kept { whole, .. }) if whole.load(Ordering::Relaxed) == 0 => {
-                std::fs::remove_file(&self.path)
-            }
-            None => std::fs::remove_file(&self.path),
-            Some(Kept { place, whole }) => {
-                let whole = whole.load(Ordering::Relaxed);
+            Some(Kept { place, whole }) if whole.load(Ordering::Relaxed) > 0 => {
                 let file = File::options().write(true).open(&self.path);
-                file.and_then(|file| cut(&file, whole, place))
+                file.and_then(|file| cut(&file, whole.load(Ordering::Relaxed), place))
                     .and_then(|()| std::fs::rename(&self.path, place))
             }
+            _ => std::fs::remove_file(&self.path),
         };
     }
 }

@@ -125,7 +125,7 @@ impl Journal {
     async fn understood(&self, store: &Store, name: &str, bytes: &[u8]) -> Result<Standing, Error> {
         match decode(bytes) {
             Ok(standing) => Ok(standing),
-            Err(why) => Err(unusable(store, name, &why).await),
+            Err(why) => Err(unusable(store, name, &why, self.clock.now()).await),
         }
     }
 
@@ -141,7 +141,8 @@ impl Journal {
         match (found, options.task) {
             (Standing::Ours(state), Task::Live { .. }) => match state.ahead(now) {
                 Some(why) => {
-                    Err(unusable(store, name, &format!("{why}; put the clock right if that is wrong")).await)
+                    Err(unusable(store, name, &format!("{why}; put the clock right if that is wrong"), now)
+                        .await)
                 }
                 None => Ok(()),
             },
@@ -341,15 +342,15 @@ impl Journal {
 }
 
 /// Says what is wrong with the state under a name, and what can take its place.
-async fn unusable(store: &Store, name: &str, why: &str) -> Error {
+async fn unusable(store: &Store, name: &str, why: &str, now: i64) -> Error {
     let previous = kept::previous(name);
     let copy = store.read(&previous).await.ok().flatten();
     let cure = match copy.map(|(bytes, _)| decode(&bytes)) {
-        Some(Ok(Standing::Ours(_))) => format!(
+        Some(Ok(Standing::Ours(copy))) if copy.ahead(now).is_none() => format!(
             "The copy before it is {}: put it in its place, and at most what was written since then comes once more",
             store.location().url(&previous)
         ),
-        _ => "No copy that could take its place is beside it: restore it from a backup".to_owned(),
+        _ => "No copy that could take its place is beside it; a backup of it could".to_owned(),
     };
     let url = store.location().url(name);
     Error::Damaged(format!("{url}: {why}; it was left as it is, and nothing was collected. {cure}"))

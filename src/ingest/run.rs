@@ -4,7 +4,7 @@ use super::ledger::{Entry, Ledger, State, rest};
 use super::listing::{ahead, found, next};
 use super::object::{Job, Outcome, look, settled, transfer};
 use super::removal::{Stay, recall, remove, say_what_stays};
-use super::select::{Selection, Skip, is_named_as_state};
+use super::select::{Selection, Skip, is_named_as_state, may_be_collector_state};
 use super::{Delete, Error, Observer, Options, Report};
 use crate::clock::millis;
 use crate::store::{self, Listed, Store};
@@ -251,7 +251,7 @@ impl<'o> Run<'o> {
             Ok(attempts) => {
                 let dry = self.job.options.dry_run;
                 // By its name alone a dry run cannot tell.
-                let unsure = dry && is_named_as_state(&listed.name);
+                let unsure = dry && may_be_collector_state(&listed) && is_named_as_state(&listed.name);
                 if !unsure {
                     self.choose(&url, listed.size);
                 }

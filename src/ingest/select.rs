@@ -180,9 +180,12 @@ pub(super) fn is_collector_state(name: &str, bytes: &[u8]) -> bool {
     !record && (lease || members.contains_key("cursor_date"))
 }
 
+/// No state is larger, in bytes: one of half a year of open days has some hundred thousand.
+const LARGEST_STATE: u64 = 1 << 20;
+
 /// Whether it may be one, going by what a listing tells.
 pub(super) fn may_be_collector_state(listed: &Listed) -> bool {
-    listed.size <= 64 << 10 && matches!(parted(&listed.name), Some((_, "json" | "lease")))
+    listed.size <= LARGEST_STATE && matches!(parted(&listed.name), Some((_, "json" | "lease")))
 }
 
 /// Whether the name is one that a collector's state has, or its lease.

@@ -69,9 +69,9 @@ impl Journal {
                 Some(Ok(Standing::Ours(before))) => Some(before),
                 _ => None,
             };
-        let kept: HashSet<&str> =
+        let named: HashSet<&str> =
             self.state.names().chain(before.iter().flat_map(|before| before.names())).collect();
-        for name in listed.iter().filter(|name| !kept.contains(name.as_str())) {
+        for name in listed.iter().filter(|name| !named.contains(name.as_str())) {
             self.work.delete(name).await?;
         }
         Ok(())

@@ -82,6 +82,9 @@ fn parse(store: &Store, bytes: &[u8]) -> Result<Charter, Error> {
 pub(super) fn understood(url: &str, bytes: &[u8]) -> Result<Charter, Error> {
     match serde_json::from_slice::<Charter>(bytes) {
         Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
+        Ok(charter) if charter.version == FORMAT => {
+            Err(Error::Damaged(format!("{url}: it names no segments; it was left as it is")))
+        }
         Ok(charter) => Err(Error::Damaged(format!(
             "{url}: format {} is not one this program reads ({FORMAT}); use the zoom-udm that wrote it",
             charter.version

@@ -38,7 +38,7 @@ function takeFiles(list) {
     run();
   };
   if (taken.length === 1 && taken[0].size <= IN_THE_BOX) {
-    // Who cannot be read here is sent, and refused there.
+    // What cannot be read here is sent, and refused there.
     taken[0].arrayBuffer().then(asText, () => null).then(show);
   } else {
     show(null);
