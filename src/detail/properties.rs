@@ -48,9 +48,10 @@ pub(crate) fn leftmost_of_usual(text: &str) {
 /// Whether `serde_json` reads into values all that the grammar of JSON allows in a text: neither deep nor huge.
 fn is_usual(text: &str) -> bool {
     let deep = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > 100;
-    let huge =
-        text.len() > 4096 || text.as_bytes().windows(2).any(|e| matches!(e, [b'0'..=b'9', b'e' | b'E']));
-    !deep && !huge
+    let exponent = text.as_bytes().windows(2).any(|e| matches!(e, [b'0'..=b'9', b'e' | b'E']));
+    // More than a floating-point number can be.
+    let digits = text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 300);
+    !deep && text.len() <= 4096 && !exponent && !digits
 }
 
 /// The JSON value that is found is the one that trying every place finds.
