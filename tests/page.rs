@@ -297,7 +297,7 @@ async fn an_attack_in_every_field_stays_text() {
     let named = "const data = new DataTransfer();
         data.items.add(new File([arguments[0]], '<img src=x onerror=alert(9)>.gz'));
         document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));";
-    browser.client.execute(named, vec![lines.join("\n").into()]).await.unwrap();
+    browser.client.execute(named, vec![lines.join("\r\n").into()]).await.unwrap();
     browser.until("return document.getElementById('files').textContent.includes('<img')").await;
     browser
         .until("return !document.querySelector('[aria-busy]') && document.querySelector('.card') !== null")
