@@ -428,7 +428,7 @@ async fn the_charter_names_every_feed_once_and_says_how_many_shards_it_serves() 
 
     for (text, expected) in [
         (r#"{"version":2,"segments":16,"feeds":[]}"#, "format 2 is not one this program reads (1)"),
-        (r#"{"version":1,"segments":0,"feeds":[]}"#, "is not one this program reads"),
+        (r#"{"version":1,"segments":0,"feeds":[]}"#, "it names no segments"),
         ("{", "this is no ledger"),
     ] {
         let (_, version) = store.read("ledger.json").await.unwrap().unwrap();
