@@ -247,6 +247,30 @@ fn a_signal_before_anything_was_refused_leaves_the_rejects_of_the_run_before() {
 }
 
 #[test]
+fn a_signal_at_the_end_of_a_run_does_not_change_how_it_ended() {
+    let files = directory(&[("a", record("a").as_bytes())]);
+    let out = files.path().join("out");
+    // Nobody reads what it says, and no more of that finds room: so it stands still when its output is in place. (That
+    // the handler lets it be is asked in its own tests: there both wait for the same pipe.)
+    let (mut said, mut full) = std::io::pipe().expect("there are pipes");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+    command.args(["normalize", text(&files.path().join("a")), "-o", text(&out)]);
+    let stderr = full.try_clone().expect("it can be shared");
+    let filling =
+        std::thread::spawn(move || std::io::copy(&mut std::io::repeat(b'.').take(4 << 20), &mut full));
+    std::thread::sleep(Duration::from_millis(100));
+    let mut child = command.stdin(Stdio::null()).stderr(stderr).spawn().expect("it starts");
+    drop(command);
+    until(|| out.exists());
+    kill(&child, "TERM");
+    // Longer than it is patient.
+    std::thread::sleep(Duration::from_millis(800));
+    std::io::copy(&mut said, &mut std::io::sink()).expect("it reads");
+    assert_eq!((code(&mut child), lines(&out)), (Some(0), 1));
+    assert_eq!(filling.join().expect("it ends").ok(), Some(4 << 20));
+}
+
+#[test]
 fn who_may_not_write_to_a_file_does_not_replace_it() {
     // Root may write to all.
     if Path::new("/proc/self").metadata().is_ok_and(|meta| meta.uid() == 0) {

@@ -37,8 +37,7 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
         std::thread::sleep(PATIENCE);
         // Held to the end: what is put in place here is not written to any more.
         let files = undisturbed();
-        // The run says itself how it went, unless somebody asks twice.
-        if SETTLED.load(Ordering::Relaxed) && !std::mem::replace(&mut again, true) {
+        if is_let_be(&mut again) {
             return;
         }
         for file in &*files {
@@ -51,6 +50,11 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     };
     // Without a handler a signal ends the program as it would any other.
     let _ = ctrlc::set_handler(handler);
+}
+
+/// Whether a signal ends nothing: a run at its end says itself how it went, unless somebody asks `again`.
+fn is_let_be(again: &mut bool) -> bool {
+    SETTLED.load(Ordering::Relaxed) && !std::mem::replace(again, true)
 }
 
 /// Has the first signal from now on end nothing: the run is at its end, and says itself how it went.
@@ -123,4 +127,17 @@ pub(super) fn unfinished(path: &Path, kept: Option<Kept>) {
 /// The list of files in the making. As long as it is held, no signal ends the program.
 pub(super) fn undisturbed() -> MutexGuard<'static, Vec<Unfinished>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_let_be, settle};
+
+    #[test]
+    fn a_run_at_its_end_is_let_be_once() {
+        let mut again = false;
+        assert!(!is_let_be(&mut again) && !is_let_be(&mut again), "before the end every signal counts");
+        settle();
+        assert_eq!([is_let_be(&mut again), is_let_be(&mut again)], [true, false]);
+    }
 }
