@@ -531,6 +531,21 @@ fn one_day_that_cannot_be_read_costs_no_record_of_its_neighbours() {
 }
 
 #[test]
+fn a_day_that_is_parked_waits_longer_each_time_up_to_a_day() {
+    let world = world_of(12);
+    world.zoom.rule(Only::touching("2023-11-10"), When::Always, Act::Answer(500, "{}".into()));
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        world.collect(&["--since", "11d", "--retries", "1"]).expect(1);
+        let status = world.tell(&["collect", "status", "--format", "json"]).expect(0);
+        let (_, rest) = status.said.split_once("next after ").expect("it says until when");
+        waits.push((at(&rest[..20]) - world.now()) / HOUR);
+        world.advance(25 * HOUR);
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 24, 24, 24]);
+}
+
+#[test]
 fn the_file_of_metrics_tells_of_a_run_that_failed_and_of_the_last_that_went_well() {
     let world = world(30);
     let at = tempfile::tempdir().unwrap();
