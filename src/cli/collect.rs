@@ -192,14 +192,14 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         Some(Deed::Backfill { from, until }) => Task::Backfill { from: *from, until: *until },
         _ => Task::Live { since: since(flags.since.as_deref().unwrap_or("30d"))? },
     };
-    let settings = Terms {
+    let terms = Terms {
         task: Some(task),
         deadline: flags.deadline,
         max_requests: flags.max_requests,
         dry_run: flags.dry_run,
         full: flags.full,
     };
-    environment::options(&flags.settings, &settings)
+    environment::options(&flags.settings, &terms)
 }
 
 /// The same for runs that a service begins, and how long each may take: only what is new is collected then.

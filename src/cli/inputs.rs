@@ -47,7 +47,7 @@ fn standard_input() -> Input {
 
 fn standard() -> io::Result<io::Stdin> {
     say_how_to_end();
-    no_output(Identity::of_file(io::stdin()).as_ref())?;
+    no_output(Identity::of_stream(io::stdin()).as_ref())?;
     Ok(io::stdin())
 }
 

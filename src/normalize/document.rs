@@ -112,7 +112,7 @@ impl Document {
             } else if self.rest == Rest::None {
                 self.step(block.bytes(), at, ended, max)
             } else {
-                self.rest(block.bytes(), ended, max)
+                self.rest_of_too_long(block.bytes(), ended, max)
             };
             match step {
                 // What there is goes first.
@@ -217,7 +217,7 @@ impl Document {
     }
 
     /// The rest of what is too long, which `bytes` begin with: up to a line that can only be the next value's first.
-    fn rest(&mut self, bytes: &[u8], ended: bool, max: usize) -> Step {
+    fn rest_of_too_long(&mut self, bytes: &[u8], ended: bool, max: usize) -> Step {
         let (window, full) = (&bytes[..bytes.len().min(max + 1)], bytes.len() > max);
         let indent = self.indent.filter(|_| matches!(self.place, Place::Array { .. }));
         let first = (self.rest == Rest::Lines).then_some(0);
