@@ -1,6 +1,6 @@
 //! What a caller of the library may put together by hand, and the mapping never makes.
 
-use super::{About, Case, Event, EventType, Feed, Label, Shape, Writer};
+use super::{About, Case, Event, EventType, Feed, Label, MUCH, Parts, Shape, Writer};
 use crate::json::Texts;
 use crate::time::Timestamp;
 use serde_json::{Value, json};
@@ -13,9 +13,13 @@ const SHAPES: [Shape; 5] = [
     Shape::BigQuery,
 ];
 
-fn written(shape: Shape, namespace: Option<&str>, about: Vec<About<'_>>) -> Value {
+fn event(about: Vec<About<'_>>) -> Event<'_> {
     let time = Timestamp::parse("2024-01-02T03:04:05Z").unwrap();
-    let event = Event { about, ..Event::new(time, EventType::GENERIC_EVENT) };
+    Event { about, ..Event::new(time, EventType::GENERIC_EVENT) }
+}
+
+fn written(shape: Shape, namespace: Option<&str>, about: Vec<About<'_>>) -> Value {
+    let event = event(about);
     let feed = Feed { namespace: namespace.map(Into::into), ..Feed::default() };
     let mut out = Vec::new();
     Writer::new(shape, &feed).write(&event, &mut out);
@@ -60,4 +64,37 @@ fn each_value_of_a_label_is_a_label_of_its_own() {
         let event = written(shape, None, vec![about.clone()]);
         assert_eq!(event["about"], json!([{"user": {"attribute": {"labels": labels}}}]), "{shape:?}");
     }
+}
+
+#[test]
+fn an_event_in_parts_is_the_event() {
+    let labelled = |values| {
+        let mut about = About { userid: Some("u1".into()), ..About::default() };
+        about.labels.push(Label { key: "options", values: Texts::of(values) });
+        about
+    };
+    let long = format!("[{}]", vec!["\"of twenty bytes or so\""; 20].join(","));
+    let further =
+        [About::default(), labelled(&long), About::default(), labelled("[null]"), labelled("[1,2]")];
+    for shape in SHAPES {
+        let writer = Writer::new(shape, &Feed { namespace: Some("zoom".into()), ..Feed::default() });
+        let mut whole = Vec::new();
+        writer.write(&event(further.to_vec()), &mut whole);
+        let (mut parts, mut out) = (Vec::new(), Vec::new());
+        let spill = &mut |out: &mut Vec<u8>| {
+            let last = out.pop();
+            parts.push(std::mem::take(out));
+            out.extend(last);
+        };
+        let about = &mut further.iter().cloned();
+        writer.write_in_parts(&event(Vec::new()), Parts { about, out: &mut out, spill });
+        assert!(parts.len() > 4 && parts.iter().all(|part| part.len() >= MUCH - 1), "{shape:?}: {parts:?}");
+        assert_eq!([parts.concat(), out].concat(), whole, "{shape:?}");
+    }
+}
+
+#[test]
+fn a_label_of_a_feed_is_a_key_and_a_value() {
+    assert_eq!(Feed::label("team=a=b"), Some(("team".into(), "a=b".into())));
+    assert_eq!(["team", "team=", "=a", "="].map(Feed::label), [const { None }; 4]);
 }
