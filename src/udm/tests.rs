@@ -68,28 +68,32 @@ fn each_value_of_a_label_is_a_label_of_its_own() {
 
 #[test]
 fn an_event_in_parts_is_the_event() {
-    let labelled = |values| {
-        let mut about = About { userid: Some("u1".into()), ..About::default() };
+    let labelled = |userid: &str, values| {
+        let mut about = About { userid: Some(userid.to_owned().into()), ..About::default() };
         about.labels.push(Label { key: "options", values: Texts::of(values) });
         about
     };
     let long = format!("[{}]", vec!["\"of twenty bytes or so\""; 20].join(","));
-    let further =
-        [About::default(), labelled(&long), About::default(), labelled("[null]"), labelled("[1,2]")];
-    for shape in SHAPES {
-        let writer = Writer::new(shape, &Feed { namespace: Some("zoom".into()), ..Feed::default() });
-        let mut whole = Vec::new();
-        writer.write(&event(further.to_vec()), &mut whole);
-        let (mut parts, mut out) = (Vec::new(), Vec::new());
-        let spill = &mut |out: &mut Vec<u8>| {
-            let last = out.pop();
-            parts.push(std::mem::take(out));
-            out.extend(last);
-        };
-        let about = &mut further.iter().cloned();
-        writer.write_in_parts(&event(Vec::new()), Parts { about, out: &mut out, spill });
-        assert!(parts.len() > 4 && parts.iter().all(|part| part.len() >= MUCH - 1), "{shape:?}: {parts:?}");
-        assert_eq!([parts.concat(), out].concat(), whole, "{shape:?}");
+    let nothing = About::default;
+    // What stays behind the last part has each length once, so also that of what stands before the first entry.
+    for length in 1..=MUCH {
+        let last = labelled(&"u".repeat(length), "[null]");
+        let further = [nothing(), labelled("u1", &long), nothing(), labelled("u2", "[1,2]"), last];
+        for shape in SHAPES {
+            let writer = Writer::new(shape, &Feed::default());
+            let mut whole = Vec::new();
+            writer.write(&event(further.to_vec()), &mut whole);
+            let (mut parts, mut out) = (Vec::new(), Vec::new());
+            let spill = &mut |out: &mut Vec<u8>| {
+                let last = out.pop();
+                parts.push(std::mem::take(out));
+                out.extend(last);
+            };
+            let about = &mut further.iter().cloned();
+            writer.write_in_parts(&event(Vec::new()), Parts { about, out: &mut out, spill });
+            assert!(parts.len() > 4 && parts.iter().all(|part| part.len() >= MUCH - 1), "{shape:?}");
+            assert_eq!([parts.concat(), out].concat(), whole, "{shape:?}, {length}");
+        }
     }
 }
 
