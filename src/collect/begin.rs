@@ -68,7 +68,28 @@ impl Collector {
         };
         self.clamp();
         self.journal.state.advance();
-        if claims { self.journal.save().await } else { Ok(()) }
+        if claims { self.claim(other.as_ref()).await } else { Ok(()) }
+    }
+
+    /// Makes durable what this run claims, where the other kind of run had left `before`. Both may begin at once, and neither
+    /// see the other: so each looks again behind its claim. What a backfill has claimed by then the live collection leaves
+    /// to it, and a backfill comes again when that is settled.
+    async fn claim(&mut self, before: Option<&State>) -> Result<(), Error> {
+        self.journal.save().await?;
+        let now = self.journal.other(&self.options).await?.map(|(state, _)| state);
+        let claims = |state: Option<&State>| state.map(|state| state.claims().collect::<Vec<_>>());
+        match self.options.task {
+            Task::Live { .. } if claims(now.as_ref()) != claims(before) => {
+                self.leave_to_backfills(now.as_ref());
+                self.journal.state.advance();
+                self.journal.save().await
+            }
+            Task::Backfill { .. } if before.is_none() && now.is_some() => Err(Error::Held(
+                "the live collection began at the same time, and some of these days may be its own; run the backfill again"
+                    .into(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Days from the first one on are the live collection's, but for those that backfills had claimed when it began. Of

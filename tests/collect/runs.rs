@@ -4,6 +4,7 @@ use crate::collecting::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 fn world(count: u64) -> World {
     let world = World::new(NOW);
@@ -342,6 +343,26 @@ fn a_live_collection_leaves_days_to_a_backfill_that_was_there_before_and_says_wh
     assert_eq!((run.summary["notes"].to_string().as_str(), run.count("lag_seconds")), ("[]", 0));
     let held = world.balance_since(By::Ours, at("2023-10-10T00:00:00Z"));
     assert_eq!((held.missing, world.balance(By::Ours).surplus), (0, 0), "{held:?}");
+}
+
+#[test]
+fn a_backfill_and_a_live_collection_that_begin_at_once_share_the_days() {
+    let world = world_of(40);
+    let days = ["--from", "2023-10-10", "--until", "2023-11-13"];
+    // So both look before either has written.
+    world.gcs.lock().faults.latency = Some(Duration::from_millis(200));
+    let (live, backfill) = std::thread::scope(|scope| {
+        let live = scope.spawn(|| world.collect(&["--since", "20d"]));
+        let backfill = scope.spawn(|| world.backfill(&days));
+        (live.join().unwrap(), backfill.join().unwrap())
+    });
+    world.gcs.lock().faults.latency = None;
+    live.expect(0);
+    backfill.failed_saying(5, &["began at the same time", "run the backfill again"]);
+    world.backfill(&days).expect(0);
+    world.collect(&[]).expect(0);
+    let held = world.balance_since(By::Ours, at("2023-10-10T00:00:00Z"));
+    assert_eq!((held.missing, held.surplus), (0, 0), "{held:?}");
 }
 
 #[test]
