@@ -236,6 +236,9 @@ fn exact(url: &str) -> Option<(Location, String)> {
 pub(super) fn object(url: &str) -> Result<(Location, String), String> {
     let named = |name: &str| Path::new(name).extension().is_some_and(|end| end == "json");
     match url.rsplit_once('/') {
+        Some((_, kept::BACKFILL)) => Err(format!(
+            "{url} is where the state of backfills is kept, beside the live collection's: name that, such as state.json"
+        )),
         Some((directory, name)) if named(name) => Ok((place(directory)?, name.to_owned())),
         _ => Ok((place(url)?, "state.json".to_owned())),
     }

@@ -9,6 +9,16 @@ use std::str::FromStr;
 /// A day in milliseconds.
 pub(crate) const DAY: i64 = 86_400_000;
 
+const FIRST: NaiveDate = day(0, 1, 1);
+const LAST: NaiveDate = day(9999, 12, 31);
+
+const fn day(year: i32, month: u32, day: u32) -> NaiveDate {
+    match NaiveDate::from_ymd_opt(year, month, day) {
+        Some(day) => day,
+        None => NaiveDate::MIN,
+    }
+}
+
 /// A day of UTC: `yyyy-mm-dd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(NaiveDate);
@@ -32,12 +42,16 @@ impl Date {
         self.start() + DAY
     }
 
-    /// So many days later, or earlier.
+    /// So many days later, or earlier, as far as years have four digits.
     #[must_use]
     pub fn plus(self, days: i64) -> Self {
         let number = Days::new(days.unsigned_abs());
-        let moved = if days < 0 { self.0.checked_sub_days(number) } else { self.0.checked_add_days(number) };
-        Self(moved.unwrap_or(self.0))
+        let (moved, end) = if days < 0 {
+            (self.0.checked_sub_days(number), FIRST)
+        } else {
+            (self.0.checked_add_days(number), LAST)
+        };
+        Self(moved.unwrap_or(end).clamp(FIRST, LAST))
     }
 
     /// How many days later this is than `other`.
@@ -99,6 +113,8 @@ mod tests {
         let date: Date = "2024-02-28".parse().unwrap();
         assert_eq!(date.plus(2).to_string(), "2024-03-01");
         assert_eq!(date.plus(-59).to_string(), "2023-12-31");
+        assert_eq!([i64::MIN, -800_000].map(|days| date.plus(days).to_string()), ["0000-01-01"; 2]);
+        assert_eq!([i64::MAX, 3_000_000].map(|days| date.plus(days).to_string()), ["9999-12-31"; 2]);
         assert_eq!(Date::of(date.end() - 1), date);
         assert_eq!(date.to(date.plus(2)).count(), 3);
         assert_eq!(date.to(date.plus(-1)).count(), 0);

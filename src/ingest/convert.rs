@@ -30,8 +30,10 @@ pub(super) struct Converted {
 pub(super) enum Trouble {
     /// Its bytes did not all arrive.
     Fetch(store::Error),
-    /// Its bytes are no good, or too many, or it changed while it was read.
+    /// Its bytes are no good, or too many.
     Content(String),
+    /// It changed while it was read.
+    Changed,
     /// There is no room to hold what it becomes.
     Disk(io::Error),
     /// The stream that takes events took no more.

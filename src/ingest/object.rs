@@ -1,7 +1,7 @@
 //! One object on its way: fetch, convert, put. Nothing of it stands before all of it is known to be good.
 
 use super::convert::{Converted, Failure, Recipe, Trouble, convert};
-use super::piped::piped;
+use super::piped::{filed, piped};
 use super::select::{Skip, is_collector_state, may_be_collector_state};
 use super::{Destination, Error, Options, name};
 use crate::normalize::Summary;
@@ -101,6 +101,12 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
         Ok(converted) => deliver(job, listed, generation, size, converted).await,
         Err(Trouble::Fetch(error)) => not_fetched(listed, error),
         Err(Trouble::Content(reason)) => Outcome::failed(&generation, reason),
+        Err(Trouble::Changed) => Outcome::Failed {
+            generation,
+            reason: "it changed while it was read".into(),
+            at_output: false,
+            passing: true,
+        },
         Err(Trouble::Disk(error)) => Outcome::Fatal(Error::Store(format!(
             "holding events back failed: {error}; set TMPDIR to a disk with room"
         ))),
@@ -161,20 +167,21 @@ async fn convert_file(
 ) -> Result<Converted, Trouble> {
     // Never closed.
     let _room = job.threads.acquire().await;
+    let url = job.from.location().url(&listed.name);
     let converted = if may_be_collector_state(listed) {
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|error| Trouble::Content(error.to_string()))?;
+        file.read_to_end(&mut bytes).map_err(|error| Trouble::Fetch(store::Error::io(url, &error)))?;
         if is_collector_state(&listed.name, &bytes) {
             return Err(Trouble::CollectorState);
         }
         on_thread(job, listed, recipe, (io::Cursor::new(bytes), Failure::default())).await?
     } else {
-        on_thread(job, listed, recipe, (file, Failure::default())).await?
+        on_thread(job, listed, recipe, filed(file, url)).await?
     };
     // A file that is written to while it is read is read again once it rests. Nothing of it is poured before.
     match job.from.get(&listed.name).await {
         Ok(now) if now.generation == generation => poured(job, converted).await,
-        Ok(_) => Err(Trouble::Content("it changed while it was read".into())),
+        Ok(_) => Err(Trouble::Changed),
         Err(error) => Err(Trouble::Fetch(error)),
     }
 }

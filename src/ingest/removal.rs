@@ -61,7 +61,11 @@ pub(super) async fn remove(
         return Ok(Some(Stay::Changed));
     }
     if job.options.delete == Delete::TransferredAndEmptyDirs {
-        job.from.delete_empty_above(&listed.name).await?;
+        // The source itself is gone, and counts as removed.
+        if let Err(error) = job.from.delete_empty_above(&listed.name).await {
+            let object = job.from.location().url(&listed.name);
+            tracing::warn!(object, %error, "it was removed; what was empty above it was not");
+        }
     }
     Ok(None)
 }

@@ -91,6 +91,7 @@ struct Service {
     runs: Mutex<JoinSet<()>>,
     /// When the ledger was weighed last.
     weighed: Mutex<Option<Instant>>,
+    connections: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     pushes: Arc<Semaphore>,
     normalizations: Arc<Semaphore>,
@@ -122,6 +123,7 @@ impl Service {
             queue: queue::Queue::default(),
             runs: Mutex::default(),
             weighed: Mutex::default(),
+            connections: semaphore(limits.connections),
             requests: semaphore(limits.requests),
             pushes: semaphore(limits.requests),
             normalizations: semaphore(limits.normalizations),

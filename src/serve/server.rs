@@ -17,13 +17,12 @@ use tokio::task::JoinSet;
 
 /// Serves until `stop` is notified; then takes no more and waits for what is under way, but no longer than the grace.
 pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<Service>, stop: &Notify) {
-    let places = Arc::new(Semaphore::new(service.options.limits.connections));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.notified() => break,
             Some(_) = connections.join_next() => {}
-            (place, accepted) = accept(&places, &listener) => match accepted {
+            (place, accepted) = accept(&service.connections, &listener) => match accepted {
                 Ok((stream, peer)) => {
                     let connection = connection(stream, peer, router.clone(), Arc::clone(service), place);
                     connections.spawn(connection);

@@ -92,7 +92,7 @@ impl Error {
         matches!(self, Self::Denied { .. } | Self::Credentials { .. })
     }
 
-    pub(super) fn io(url: impl Into<String>, error: &io::Error) -> Self {
+    pub(crate) fn io(url: impl Into<String>, error: &io::Error) -> Self {
         let url = url.into();
         match error.kind() {
             io::ErrorKind::NotFound => Self::NotFound { url },

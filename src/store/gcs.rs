@@ -254,14 +254,20 @@ impl HttpService for Mended {
     }
 }
 
-/// Takes the signs off a name, and turns a generation behind it into the condition that it stands for.
+/// Takes the signs off a name, and off that of a copy's source, and turns a generation behind it into the condition that it
+/// stands for.
 fn plain_address(request: &mut HttpRequest) -> Result<(), HttpError> {
+    const SOURCE: &str = "x-goog-copy-source";
     let wrong = |error: http::Error| HttpError::new(HttpErrorKind::Unknown, error);
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|error| wrong(error.into()));
+    let source = request.headers().get(SOURCE).and_then(|source| names::unmark_uri(source.to_str().ok()?));
+    if let Some((source, _)) = source {
+        request.headers_mut().insert(SOURCE, value(&source)?);
+    }
     let Some((uri, generation)) = names::unmark_uri(&request.uri().to_string()) else { return Ok(()) };
     *request.uri_mut() = Uri::try_from(uri).map_err(|error| wrong(error.into()))?;
     if let Some(generation) = generation {
-        let generation = HeaderValue::from_str(&generation).map_err(|error| wrong(error.into()))?;
-        request.headers_mut().insert("x-goog-if-generation-match", generation);
+        request.headers_mut().insert("x-goog-if-generation-match", value(&generation)?);
     }
     Ok(())
 }

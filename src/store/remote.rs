@@ -266,14 +266,21 @@ impl Remote {
         let upload =
             self.store.put_multipart_opts(to, PutMultipartOptions::default()).await.map_err(failed)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
-        loop {
-            let mut part = Vec::with_capacity(PART);
-            (&mut file).take(PART as u64).read_to_end(&mut part).map_err(|error| read(&error))?;
-            if part.is_empty() {
-                break;
+        let parts = async {
+            loop {
+                let mut part = Vec::with_capacity(PART);
+                (&mut file).take(PART as u64).read_to_end(&mut part).map_err(|error| read(&error))?;
+                if part.is_empty() {
+                    return Ok(());
+                }
+                upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(failed)?;
+                upload.put(part.into());
             }
-            upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(failed)?;
-            upload.put(part.into());
+        };
+        if let Err(error) = parts.await {
+            // Parts of what is never finished would be paid for.
+            let _ = upload.abort().await;
+            return Err(error);
         }
         upload.finish().await.map(drop).map_err(failed)
     }

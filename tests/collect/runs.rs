@@ -605,6 +605,7 @@ fn data_and_state_are_kept_apart_whichever_is_within_the_other() {
     run("logs/", "away/../logs/s.json").failed_saying(2, &["within the data", "logs/s.json"]);
     #[cfg(unix)]
     run("logs/", "link/s.json").failed_saying(2, &["within the data", "logs/s.json"]);
+    run("logs/", "state/backfill.json").failed_saying(2, &["the state of backfills", "such as state.json"]);
     for within in ["state/state.work/", "state/manifests/a/", "state/backfill.work/"] {
         run(within, "state/state.json").failed_saying(2, &["the state's own", "removed"]);
     }

@@ -106,6 +106,10 @@ async fn cloud_storage_keeps_the_contract() {
     server.lock().page = 2;
     keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, false).await;
     assert_eq!(server.all("bucket", "").len(), 1, "nothing passing is left");
+    let odd = open("gs://bucket/odd/", Some(&server)).await;
+    assert_eq!(odd.put_new("/../large\u{f8ff} ", file(LARGE, b'x')).await.unwrap(), Put::Created);
+    assert_eq!(server.get("bucket", "odd//../large\u{f8ff} ").unwrap().len(), LARGE);
+    assert_eq!(server.all("bucket", "odd/").len(), 1, "nothing passing is left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
