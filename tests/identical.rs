@@ -6,8 +6,9 @@ mod common;
 use common::{Out, directory, gzip, ran, run_pieces, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use zoom_udm::corpus::{self, Kind};
-use zoom_udm::normalize::{Format, Options, Summary};
+use zoom_udm::normalize::{self, Format, Input, Options, Rejected, Sink, Summary};
 
 /// How much is read at a time.
 const PIECES: [usize; 5] = [1, 7, 100, 4096, usize::MAX];
@@ -241,4 +242,31 @@ fn a_record_is_not_changed_by_its_neighbours() {
         .split_inclusive(|&byte| byte == b'\n')
         .flat_map(|line| plainly(line, &Options { format: Format::Ndjson, ..Options::default() }).0.events);
     assert!(whole.events == each.collect::<Vec<u8>>());
+}
+
+/// A sink that panics once it was given so many blocks.
+struct Panics(u32);
+
+impl Sink for Panics {
+    fn events(&mut self, _: &[u8]) -> std::io::Result<()> {
+        self.0 = self.0.checked_sub(1).expect("as asked");
+        Ok(())
+    }
+
+    fn reject(&mut self, _: &Rejected<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_that_panics_ends_the_run_on_any_number_of_threads() {
+    let input = lines(Kind::Realistic, 40_000, 3);
+    for threads in [1, 2, 8] {
+        let options = Options { threads, ..Options::default() };
+        for after in 0..4 {
+            let input = Input::new("in", std::io::Cursor::new(input.clone()));
+            let run = || normalize::run(std::iter::once(input), &options, &mut Panics(after));
+            assert!(catch_unwind(AssertUnwindSafe(run)).is_err(), "{threads} threads, {after} blocks");
+        }
+    }
 }

@@ -143,8 +143,17 @@ impl Making {
         file.as_file().sync_all().with_context(context)?;
         let _turn = signal::undisturbed();
         file.persist(&place).with_context(context)?;
+        sync_directory(&place);
         Ok(())
     }
+}
+
+/// Makes the name of a file durable, too: another one may be put in place only because this one is.
+fn sync_directory(file: &Path) {
+    let directory =
+        file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Who may not open the directory, or has a system that opens none, has the file in place all the same.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
 
 /// Gives a file the owner and the group of the one that it replaces, as far as that is permitted.

@@ -33,6 +33,8 @@ struct Delivery<'s, S> {
     line: u64,
     summary: Summary,
     error: Option<Error>,
+    /// A thread panicked, and its turn never comes.
+    died: bool,
 }
 
 struct Shared<'s, B, S> {
@@ -62,7 +64,7 @@ pub(super) fn run_returned<S: Sink>(
 }
 
 fn run_blocks<S: Sink>(blocks: impl Blocks, options: &Options, sink: &mut S) -> Result<Summary, Error> {
-    let delivery = Delivery { sink, turn: 0, line: 1, summary: Summary::default(), error: None };
+    let delivery = Delivery { sink, turn: 0, line: 1, summary: Summary::default(), error: None, died: false };
     let shared = Shared {
         source: Mutex::new(Source { blocks, turn: 0, failures: Vec::new(), bytes: 0 }),
         delivery: Mutex::new(delivery),
@@ -81,7 +83,8 @@ fn run_blocks<S: Sink>(blocks: impl Blocks, options: &Options, sink: &mut S) -> 
     shared.finish()
 }
 
-/// A lock whose holder panicked still guards what it guards; the panic itself is passed on by the pool.
+/// A lock whose holder panicked still guards what it guards; the panic itself is passed on by the pool, once the other
+/// threads have ended.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -89,6 +92,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<B: Blocks, S: Sink> Shared<'_, B, S> {
     /// Takes block after block until there is none.
     fn work(&self) {
+        let _end = End(self);
         let mut worker = Worker::<()>::new(self.options);
         let mut block = Block::default();
         while let Some(turn) = self.take(&mut block) {
@@ -116,10 +120,10 @@ impl<B: Blocks, S: Sink> Shared<'_, B, S> {
     /// Waits for the turn, then hands over what has come of a block. With the last of it the turn passes on.
     fn deliver(&self, turn: u64, block: &Block, output: &mut Output, last: bool) -> Flow {
         let mut delivery = lock(&self.delivery);
-        while delivery.turn != turn {
+        while delivery.turn != turn && !delivery.died {
             delivery = self.turned.wait(delivery).unwrap_or_else(PoisonError::into_inner);
         }
-        if delivery.error.is_some() || delivery.summary.stopped {
+        if delivery.died || delivery.error.is_some() || delivery.summary.stopped {
             return Flow::Break(());
         }
         let flow = delivery.take(block, output, self.options.strict);
@@ -150,6 +154,19 @@ impl<B: Blocks, S: Sink> Shared<'_, B, S> {
         summary.bytes_in = source.bytes;
         summary.stopped |= self.options.stop.load(Ordering::Relaxed);
         Ok(summary)
+    }
+}
+
+/// The end of a thread: where that is a panic, of a sink or our own, those that wait for its turn are told.
+struct End<'s, 'd, B, S>(&'s Shared<'d, B, S>);
+
+impl<B, S> Drop for End<'_, '_, B, S> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lock(&self.0.delivery).died = true;
+            self.0.over.store(true, Ordering::Relaxed);
+            self.0.turned.notify_all();
+        }
     }
 }
 
