@@ -11,6 +11,8 @@ use crate::kept;
 use crate::store::{Location, Settings};
 use clap::Args;
 use reqwest::Url;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -290,16 +292,31 @@ fn account(troubles: &mut Troubles) -> Option<Account> {
     })
 }
 
+/// In bytes; Zoom's have 32. A file may be a device that never ends.
+const LONGEST_SECRET: u64 = 64 << 10;
+
 fn secret() -> Result<Secret, String> {
-    if let Some(secret) = variable("ZOOM_CLIENT_SECRET") {
-        return Ok(Secret::new(&secret));
-    }
-    let Some(path) = variable("ZOOM_CLIENT_SECRET_FILE") else {
-        return Err("ZOOM_CLIENT_SECRET is not set (or name a file with ZOOM_CLIENT_SECRET_FILE)".into());
+    let path = match (variable("ZOOM_CLIENT_SECRET"), variable("ZOOM_CLIENT_SECRET_FILE")) {
+        (Some(secret), None) => return Ok(Secret::new(&secret)),
+        (None, Some(path)) => path,
+        (None, None) => {
+            return Err("ZOOM_CLIENT_SECRET is not set (or name a file with ZOOM_CLIENT_SECRET_FILE)".into());
+        }
+        (Some(_), Some(path)) => {
+            return Err(format!(
+                "ZOOM_CLIENT_SECRET is set, and ZOOM_CLIENT_SECRET_FILE names {path}: unset one of them"
+            ));
+        }
     };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| format!("ZOOM_CLIENT_SECRET_FILE {path} cannot be read: {error}"))?;
-    let secret = Secret::new(&text);
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| file.take(LONGEST_SECRET + 1).read_to_string(&mut text));
+    read.map_err(|error| format!("ZOOM_CLIENT_SECRET_FILE {path} cannot be read: {error}"))?;
+    if text.len() as u64 > LONGEST_SECRET {
+        return Err(format!(
+            "ZOOM_CLIENT_SECRET_FILE {path} is longer than {LONGEST_SECRET} bytes: that is no secret of Zoom's"
+        ));
+    }
+    let secret = Secret::new(text.trim_start_matches('\u{feff}'));
     if secret.is_empty() { Err(format!("ZOOM_CLIENT_SECRET_FILE {path} is empty")) } else { Ok(secret) }
 }
 

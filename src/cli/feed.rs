@@ -21,6 +21,7 @@ pub(super) struct Voice {
     objects: AtomicU64,
     chosen: AtomicU64,
     failures: AtomicU64,
+    rejects: AtomicU64,
 }
 
 /// How many failures are said one by one on a terminal.
@@ -40,6 +41,7 @@ impl Voice {
             objects: AtomicU64::new(0),
             chosen: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            rejects: AtomicU64::new(0),
         }
     }
 
@@ -116,6 +118,12 @@ impl Observer for Voice {
         self.events.fetch_add(events, Ordering::Relaxed);
         self.moved(size);
         tracing::debug!(object, size, events, "done");
+    }
+
+    fn rejected(&self, told: &str) {
+        if self.rejects.fetch_add(1, Ordering::Relaxed) < report::SAID {
+            self.warned(&format!("rejected: {told}"));
+        }
     }
 
     fn failed(&self, object: &str, size: u64, reason: &str, _passing: bool) {
@@ -225,6 +233,9 @@ fn as_text(report: &Report, took: Duration) -> String {
         HumanBytes(report.summary.bytes_in),
         report::per_second(report.summary.events, seconds),
     );
+    if report.stopped {
+        text.push_str("; stopped early with progress saved: run again");
+    }
     for (object, reason) in report.failures.iter().take(10) {
         let _ = write!(text, "\n  failed: {}", terminal::line(&format!("{object}: {reason}")));
     }

@@ -2,6 +2,7 @@
 
 use super::environment::{timeout, variable};
 use super::mapping::MappingFlags;
+use super::place::is_null;
 use super::report::{self, SummaryFormat};
 use super::{Exit, Fault, clock, feed, runtime, signal};
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
@@ -227,9 +228,17 @@ async fn once(flags: &Flags, options: Options, voice: &feed::Voice, stop: &Notif
     let report = outcome?;
     feed::summary(&report, started.elapsed(), flags.summary);
     if said && report.summary.rejects > 0 {
+        let again =
+            if flags.no_ledger { "" } else { ", once their objects are read again (zoom-udm ledger forget)" };
         voice.trouble(&format!(
-            "{} records were rejected; --rejects URL keeps them, whole",
+            "{} records were rejected, and are kept nowhere; --rejects URL keeps them, whole{again}",
             report.summary.rejects
+        ));
+    }
+    if report.listed == 0 && !report.stopped && !flags.follow {
+        voice.trouble(&format!(
+            "{} holds no object: name the directory, or what names begin with up to a /; a single object with --include",
+            flags.from
         ));
     }
     Ok(exit(&report))
@@ -281,6 +290,12 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
     if flags.no_ledger && !matches!(flags.delete, DeleteFlag::Never) {
         return Err(Fault::Usage(
             "--delete needs a ledger: objects are removed once it says that they are done".into(),
+        ));
+    }
+    if streams && !matches!(flags.delete, DeleteFlag::Never) && is_null(io::stdout()) {
+        return Err(Fault::Usage(
+            "standard output is closed, or the null device: --delete would remove objects whose events are nowhere"
+                .into(),
         ));
     }
     let base = Options::new(flags.from.clone(), to);

@@ -164,9 +164,9 @@ fn line(entry: &Entry) -> String {
             instant(entry.at)
         ),
         State::Quarantined => format!(
-            "quarantined  {object}  {} attempts, next after {}: {}",
+            "quarantined  {object}  {} attempts, next {}: {}",
             entry.attempts,
-            instant(entry.next),
+            if entry.next > 0 { format!("after {}", instant(entry.next)) } else { "in the next run".into() },
             clean(&entry.reason)
         ),
     }

@@ -83,6 +83,22 @@ fn is_of_system(path: &Path) -> bool {
     path.starts_with("/proc") || path.starts_with("/dev") && !path.starts_with("/dev/shm")
 }
 
+/// Whether a stream leads nowhere: to the null device, which also stands for one that was closed.
+#[cfg(unix)]
+pub(super) fn is_null(stream: impl std::os::fd::AsFd) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = |meta: std::fs::Metadata| meta.rdev();
+    let stream = stream.as_fd().try_clone_to_owned().map(File::from).and_then(|stream| stream.metadata());
+    let (stream, null) = (stream.map(device), Path::new("/dev/null").metadata().map(device));
+    stream.is_ok_and(|stream| stream != 0 && null.is_ok_and(|null| null == stream))
+}
+
+/// Whether a stream leads nowhere: nobody can tell.
+#[cfg(not(unix))]
+pub(super) fn is_null<S>(_: S) -> bool {
+    false
+}
+
 /// Which file or pipe it is, whatever it is called. Devices such as terminals have none: each takes whatever comes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Identity {

@@ -1,7 +1,7 @@
 //! What is said on standard error.
 
 use crate::mapping::Note;
-use crate::normalize::{Part, Rejected, Summary};
+use crate::normalize::{Rejected, Summary};
 use crate::refusal::Reason;
 use crate::terminal;
 use clap::ValueEnum;
@@ -48,21 +48,14 @@ pub(super) fn say_json(told: &impl Serialize) {
     let _ = writeln!(stream, "{told}");
 }
 
-/// How many rejects are said one by one where no file takes them.
-const SAID: u64 = 10;
+/// How many rejects are said one by one where nothing keeps them.
+pub(super) const SAID: u64 = 10;
 
 /// Says one reject, unless enough were said.
 pub(super) fn reject(reject: &Rejected<'_>, said: &mut u64) {
-    if matches!(reject.part, Part::Middle | Part::Last) {
-        return;
-    }
-    *said += 1;
-    if *said <= SAID {
-        let Rejected { input, line, offset, refusal, .. } = reject;
-        say(&format!(
-            "rejected: {input}, line {line} (byte {offset}): {}: {}",
-            refusal.reason, refusal.message
-        ));
+    *said += u64::from(reject.begins());
+    if *said <= SAID && reject.begins() {
+        say(&format!("rejected: {reject}"));
     }
 }
 
@@ -76,9 +69,11 @@ pub(super) fn more_rejects(said: u64) {
 /// Says which inputs failed.
 pub(super) fn failures(summary: &Summary) {
     for failure in &summary.failures {
-        let place =
-            if failure.offset > 0 { format!(" after byte {}", failure.offset) } else { String::new() };
-        say(&format!("{}: reading failed{place}: {}", failure.input, failure.error));
+        let (place, read) = match failure.offset {
+            0 => (String::new(), ""),
+            offset => (format!(" after byte {offset}"), "; what came before was read"),
+        };
+        say(&format!("{}: reading failed{place}: {}{read}", failure.input, failure.error));
     }
 }
 

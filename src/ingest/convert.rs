@@ -24,7 +24,12 @@ pub(super) struct Converted {
     pub(super) events: Option<Payload>,
     pub(super) rejects: Option<Payload>,
     pub(super) summary: Summary,
+    /// What was refused, told one by one: the first [`TOLD`], where nothing keeps them.
+    pub(super) refused: Vec<String>,
 }
+
+/// Of one object.
+const TOLD: usize = 10;
 
 /// Why an object became nothing.
 pub(super) enum Trouble {
@@ -73,6 +78,7 @@ pub(super) fn convert(
     let mut sink = Spools {
         events: EventWriter::new(events, recipe.requests.as_ref()),
         rejects: recipe.rejects.then(|| RejectWriter::new(Spool::packed())),
+        refused: Vec::new(),
     };
     let options = normalize::Options { threads: 1, ..recipe.options.clone() };
     let summary =
@@ -84,11 +90,12 @@ pub(super) fn convert(
         return Err(Trouble::Stopped);
     }
     let summary = Summary { failures: Vec::new(), ..summary };
+    let refused = std::mem::take(&mut sink.refused);
     let (events, rejects) = sink.finish().map_err(Trouble::Disk)?;
     let events = (summary.events > 0).then(|| events.finish()).transpose().map_err(Trouble::Disk)?;
     let rejects =
         rejects.filter(|_| summary.rejects > 0).map(Spool::finish).transpose().map_err(Trouble::Disk)?;
-    Ok(Converted { events, rejects, summary })
+    Ok(Converted { events, rejects, summary, refused })
 }
 
 fn disk(error: normalize::Error) -> Trouble {
@@ -166,6 +173,7 @@ impl Read for Limited {
 struct Spools {
     events: EventWriter<Spool>,
     rejects: Option<RejectWriter<Spool>>,
+    refused: Vec<String>,
 }
 
 impl Spools {
@@ -180,6 +188,11 @@ impl Sink for Spools {
     }
 
     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
-        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.write(reject))
+        match &mut self.rejects {
+            Some(rejects) => rejects.write(reject)?,
+            None if self.refused.len() < TOLD && reject.begins() => self.refused.push(reject.to_string()),
+            None => {}
+        }
+        Ok(())
     }
 }

@@ -41,7 +41,8 @@ pub(super) enum Outcome {
     Failed {
         generation: String,
         reason: String,
-        at_output: bool,
+        /// The source or the destination was: it may be nothing about this object.
+        out_of_reach: bool,
         /// It may go well another time, as it is.
         passing: bool,
     },
@@ -59,6 +60,8 @@ pub(super) struct Done {
     pub(super) output: String,
     pub(super) standing: bool,
     pub(super) summary: Summary,
+    /// What was refused, told one by one: some of it, and only where nothing keeps it.
+    pub(super) refused: Vec<String>,
 }
 
 impl Outcome {
@@ -66,7 +69,7 @@ impl Outcome {
         Self::Failed {
             generation: generation.into(),
             reason: reason.into(),
-            at_output: false,
+            out_of_reach: false,
             passing: false,
         }
     }
@@ -104,7 +107,7 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
         Err(Trouble::Changed) => Outcome::Failed {
             generation,
             reason: "it changed while it was read".into(),
-            at_output: false,
+            out_of_reach: false,
             passing: true,
         },
         Err(Trouble::Disk(error)) => Outcome::Fatal(Error::Store(format!(
@@ -136,7 +139,7 @@ fn not_fetched(listed: &Listed, error: store::Error) -> Outcome {
         error => Outcome::Failed {
             generation: String::new(),
             reason: error.to_string(),
-            at_output: false,
+            out_of_reach: error.is_transient(),
             passing: !matches!(error, store::Error::Invalid { .. }),
         },
     }
@@ -292,7 +295,7 @@ async fn deliver(
     converted: Converted,
 ) -> Outcome {
     let stem = name::stem(&listed.name, &generation);
-    let Converted { events, rejects, summary } = converted;
+    let Converted { events, rejects, summary, refused } = converted;
     let output = if events.is_some() { format!("{stem}{}", name::EVENTS) } else { String::new() };
     let puts =
         [(&job.rejects, format!("{stem}{}", name::REJECTS), rejects), (&job.to, output.clone(), events)];
@@ -309,11 +312,11 @@ async fn deliver(
             }
             Err(error) => {
                 let reason = error.to_string();
-                return Outcome::Failed { generation, reason, at_output: true, passing: true };
+                return Outcome::Failed { generation, reason, out_of_reach: true, passing: true };
             }
         }
     }
-    Outcome::Done(Box::new(Done { generation, stored, output, standing, summary }))
+    Outcome::Done(Box::new(Done { generation, stored, output, standing, summary, refused }))
 }
 
 fn differs(generation: &str, url: &str) -> Outcome {

@@ -16,6 +16,10 @@ pub trait Observer: Send + Sync {
     fn warned(&self, message: &str) {
         tracing::warn!("{message}");
     }
+    /// One of the first records of an object that were refused, with its place and why: nothing keeps it.
+    fn rejected(&self, told: &str) {
+        tracing::warn!("rejected: {told}");
+    }
     /// An object failed; `passing` where it may go well another time, as it is.
     fn failed(&self, _object: &str, _size: u64, _reason: &str, _passing: bool) {}
 }

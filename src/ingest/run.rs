@@ -16,7 +16,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// So many outputs that fail one after the other mean that the destination is out of order, not the objects.
+/// So many objects that fail one after the other to be read, or their outputs to be written, mean that the source or the
+/// destination is out of order, not the objects: each is tried for minutes.
 const OUT_OF_ORDER: u32 = 20;
 
 /// Runs once over what the source holds now. `stop` ends it early: what is done by then is kept. That of
@@ -60,7 +61,7 @@ struct Run<'o> {
     /// Done by an earlier run that was killed before it came to removing, or did not mean to.
     known: Vec<Listed>,
     observer: &'o dyn Observer,
-    bad_outputs: u32,
+    out_of_reach: u32,
     /// When the leases are to be renewed next.
     renewal: Instant,
 }
@@ -104,7 +105,7 @@ impl<'o> Run<'o> {
             removable: Vec::new(),
             known: Vec::new(),
             observer,
-            bad_outputs: 0,
+            out_of_reach: 0,
         })
     }
 
@@ -294,7 +295,8 @@ impl<'o> Run<'o> {
                 self.observer.skipped(&entry.object, skip);
             }
             Outcome::Done(done) => {
-                self.bad_outputs = 0;
+                self.out_of_reach = 0;
+                done.refused.iter().for_each(|told| self.observer.rejected(told));
                 self.report.add(done.stored, &done.summary);
                 self.report.standing += u64::from(done.standing);
                 self.observer.done(&entry.object, done.stored, done.summary.events);
@@ -308,11 +310,11 @@ impl<'o> Run<'o> {
                     }
                 }
             }
-            Outcome::Failed { generation, reason, at_output, passing } => {
+            Outcome::Failed { generation, reason, out_of_reach, passing } => {
                 self.report.fail(&entry.object, &reason);
                 self.observer.failed(&entry.object, listed.size, &reason, passing);
-                self.bad_outputs = if at_output { self.bad_outputs + 1 } else { self.bad_outputs };
-                let out_of_order = (self.bad_outputs >= OUT_OF_ORDER).then(|| reason.clone());
+                self.out_of_reach += u32::from(out_of_reach);
+                let out_of_order = (self.out_of_reach >= OUT_OF_ORDER).then(|| reason.clone());
                 entry.state = State::Quarantined;
                 entry.attempts = attempts + 1;
                 entry.next = rest(entry.attempts).map_or(0, |gap| entry.at + gap);
@@ -320,7 +322,8 @@ impl<'o> Run<'o> {
                 self.mark(entry);
                 if let Some(reason) = out_of_order {
                     return Err(Error::Store(format!(
-                        "{OUT_OF_ORDER} outputs failed one after the other; the last: {reason}"
+                        "{OUT_OF_ORDER} objects could not be read or their outputs not be written, one after the other: \
+                         run again when storage can be reached; the last: {reason}"
                     )));
                 }
             }

@@ -137,13 +137,9 @@ impl Gunzip {
 /// Says of a fault in gzip what it is and what to do.
 fn describe(error: &io::Error) -> io::Error {
     let message = match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            "the gzip data is cut short: fetch it again (what came before the cut was read)".to_owned()
-        }
+        io::ErrorKind::UnexpectedEof => "the gzip data is cut short: fetch it again".to_owned(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            format!(
-                "the gzip data is damaged ({error}): fetch it again (what came before the damage was read)"
-            )
+            format!("the gzip data is damaged ({error}): fetch it again")
         }
         _ => return io::Error::new(error.kind(), error.to_string()),
     };

@@ -5,6 +5,7 @@ use crate::refusal::{Reason, Refusal};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, BufRead, Read as _, Write};
 
 /// One refused line, or record within a line.
@@ -22,6 +23,22 @@ pub struct Rejected<'a> {
     pub raw: &'a [u8],
     /// Which part.
     pub part: Part,
+}
+
+impl Rejected<'_> {
+    /// Whether this is the whole reject, or its first part.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        matches!(self.part, Part::Whole | Part::First)
+    }
+}
+
+/// For people, without its bytes: `INPUT, line LINE (byte OFFSET): REASON: MESSAGE`.
+impl fmt::Display for Rejected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { input, line, offset, refusal, .. } = self;
+        write!(f, "{input}, line {line} (byte {offset}): {}: {}", refusal.reason, refusal.message)
+    }
 }
 
 /// Which part of a reject is handed over: what is too long to be held comes in several.
@@ -96,7 +113,7 @@ impl<W: Write> RejectWriter<W> {
     }
 
     fn base64(&mut self, reject: &Rejected<'_>) {
-        if matches!(reject.part, Part::Whole | Part::First) {
+        if reject.begins() {
             self.head(reject);
             self.buffer.extend_from_slice(b"\"raw_base64\":\"");
             self.waiting.clear();

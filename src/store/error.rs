@@ -105,6 +105,12 @@ impl Error {
         }
     }
 
+    /// Of what is longer than [`super::SMALL`].
+    pub(super) fn too_long(url: String) -> Self {
+        let message = format!("it is longer than {} bytes: nothing of this program's own is", super::SMALL);
+        Self::Invalid { url, message }
+    }
+
     /// Where a new object cannot be made because it is not there, it is the bucket that is not.
     pub(super) fn of_bucket(self) -> Self {
         let message = "there is no such bucket; make it, or check the address and the proxy's variables";

@@ -13,6 +13,8 @@ use object_store::client::{
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,16 +148,18 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
             None => return Ok(false),
         },
     };
-    let Ok(text) = std::fs::read_to_string(&path) else {
+    let mut text = String::new();
+    // No key is a thousandth of that: it may be a device that never ends.
+    if File::open(&path).and_then(|file| file.take(1 << 20).read_to_string(&mut text)).is_err() {
         return fault(format!("the credentials file {} cannot be read", path.display()));
-    };
+    }
     let json = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
     let fields: &[&str] = match json["type"].as_str() {
         Some("service_account") => &["client_email", "private_key", "private_key_id"],
         Some("authorized_user") => &["client_id", "client_secret", "refresh_token"],
-        Some("external_account") => {
+        Some(kind @ ("external_account" | "impersonated_service_account")) => {
             return fault(format!(
-                "{} holds external_account credentials (workload identity federation), which are not supported yet",
+                "{} holds {kind} credentials, which are not supported yet",
                 path.display()
             ));
         }

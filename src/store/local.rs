@@ -125,7 +125,11 @@ impl Local {
         let meta = match fs::metadata(path) {
             Ok(meta) if meta.is_file() => meta,
             Ok(_) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let message = "this link leads nowhere; mend or remove it".into();
+                return Err(Error::Invalid { url: url(), message });
+            }
             Err(error) => return Err(Error::io(url(), &error)),
         };
         // By a name that stands for it another file would be read, or none.
@@ -153,7 +157,13 @@ impl Local {
     }
 
     pub(super) fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
-        match fs::read(self.path(name)?) {
+        let path = self.path(name)?;
+        let read = || {
+            let mut bytes = Vec::new();
+            File::open(&path)?.take(super::SMALL + 1).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        match read() {
+            Ok(bytes) if bytes.len() as u64 > super::SMALL => Err(Error::too_long(self.url(name))),
             Ok(bytes) => {
                 let version = version(&bytes);
                 Ok(Some((bytes.into(), version)))

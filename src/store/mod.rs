@@ -29,6 +29,10 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Nothing that is read whole is longer, in bytes: lists of 20 million records of a day, segments of a ledger of a billion
+/// objects. What is would fill the memory, and is none of ours.
+pub const SMALL: u64 = 256 << 20;
+
 /// How often and how long a request is tried again.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -250,7 +254,7 @@ impl Store {
         }
     }
 
-    /// Reads a small object whole; `None` only where there truly is none.
+    /// Reads a small object whole: one of our own, of [`SMALL`] bytes at most; `None` only where there truly is none.
     ///
     /// # Errors
     /// Any failure to read but absence.

@@ -157,10 +157,12 @@ impl Remote {
         let read = || async {
             let got = self.store.get(&path).await?;
             let version = Version { tag: got.meta.e_tag.clone(), generation: got.meta.version.clone() };
-            Ok((got.bytes().await?, version))
+            let bytes = if got.meta.size > super::SMALL { None } else { Some(got.bytes().await?) };
+            Ok((bytes, version))
         };
         match self.again(name, read).await {
-            Ok(read) => Ok(Some(read)),
+            Ok((Some(bytes), version)) => Ok(Some((bytes, version))),
+            Ok((None, _)) => Err(Error::too_long(self.url(name))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }

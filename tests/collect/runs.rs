@@ -164,6 +164,13 @@ fn the_secret_may_lie_in_a_file() {
         world(20).with("ZOOM_CLIENT_SECRET", "").with("ZOOM_CLIENT_SECRET_FILE", &file.display().to_string());
     world.collect(&[]).expect(0);
     world.even();
+    fs::write(&file, "x".repeat(70_000)).unwrap();
+    world.collect(&[]).failed_saying(2, &["is longer than 65536 bytes"]);
+    fs::write(&file, format!("\u{feff}{}", zoom::SECRET)).unwrap();
+    world.collect(&[]).expect(0);
+    let world = world.with("ZOOM_CLIENT_SECRET", "another");
+    world.collect(&[]).failed_saying(2, &["ZOOM_CLIENT_SECRET is set", "unset one of them"]);
+    let world = world.with("ZOOM_CLIENT_SECRET", "");
     fs::remove_file(&file).unwrap();
     let run = world.collect(&[]);
     assert!(matches!(run.code, 2 | 3), "{}", run.said);

@@ -168,3 +168,17 @@ fn what_was_done_for_another_destination_stays_and_that_is_said() {
     let (code, summary) = run(at.path(), &[&again[..], &["--delete", "transferred"]].concat());
     assert_eq!((code, &summary["deleted"]), (0, &3.into()), "{summary}");
 }
+
+#[test]
+fn nothing_is_removed_whose_events_go_nowhere() {
+    let at = source(2);
+    let (from, ledger) = (at.path().join("src"), at.path().join("ledger"));
+    let arguments = ["ingest", from.to_str().unwrap(), "--to", "-", "--ledger", ledger.to_str().unwrap()];
+    let run = program(None, &[&arguments[..], &["--max-age", "none", "--delete", "transferred"]].concat())
+        .stdout(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("standard output is closed, or the null device"));
+    assert_eq!(sources(at.path()).len(), 2);
+}

@@ -1,6 +1,6 @@
 //! How runs of the feed get on with each other, with the time, with an object of any size, and with who they are.
 
-use crate::support::gcs::{Faults, Gcs};
+use crate::support::gcs::{Faults, Gcs, Refusal};
 use crate::support::{gzip, ingest, outcome, program, records, start};
 use std::fs;
 use std::process::{Child, Command, Output};
@@ -276,15 +276,15 @@ fn what_cannot_be_listed_is_told_and_ends_nothing() {
     for done in [2, 0] {
         let output = ingest(None, &arguments);
         let (code, summary) = outcome(&output);
-        assert_eq!((code, &summary["done"], &summary["failed"]), (1, &done.into(), &2.into()), "{summary}");
+        assert_eq!((code, &summary["done"], &summary["failed"]), (1, &done.into(), &3.into()), "{summary}");
         let failures = summary["failures"].to_string();
-        for told in ["c\u{fffd}.json", "its name is no UTF-8; rename it", "/src/loop"] {
+        for told in ["c\u{fffd}.json", "its name is no UTF-8; rename it", "/src/loop", "/src/dangling"] {
             assert!(failures.contains(told), "{told}: {failures}");
         }
     }
-    let left_out = ["--exclude", "loop", "--exclude", "c*"];
+    let left_out = ["--exclude", "loop", "--exclude", "dangling", "--exclude", "c*"];
     let (code, summary) = outcome(&ingest(None, &[&arguments[..], &left_out].concat()));
-    assert_eq!((code, &summary["skipped"]["excluded"]), (0, &3.into()), "{summary}");
+    assert_eq!((code, &summary["skipped"]["excluded"]), (0, &4.into()), "{summary}");
     let (code, told) = outcome(&ingest(None, &["/dev/null", "--to", &to]));
     assert!(code == 3 && told.to_string().contains("this is no directory"), "{told}");
 }
@@ -410,4 +410,62 @@ fn a_version_that_came_after_the_listing_has_its_own_time() {
     assert_eq!((code, &summary["done"]), (0, &1.into()), "{summary}");
     let (code, summary) = outcome(&ingest(Some(&server), &feed));
     assert_eq!((code, &summary["done"], &summary["already_there"]), (0, &1.into(), &1.into()), "{summary}");
+}
+
+#[test]
+fn a_source_that_cannot_be_reached_ends_the_run_and_costs_no_object() {
+    let server = Gcs::start();
+    for number in 0..100 {
+        server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(1, number)));
+    }
+    server.lock().faults.refusals.push(Refusal::always("GET", "logs/", 503));
+    let brisk = ["--first-pause", "1ms", "--retries", "1", "--summary", "json"];
+    let run = program(Some(&server), &[&["ingest"], &FEED[..], &brisk].concat()).output().unwrap();
+    assert_eq!(run.status.code(), Some(3), "{}", said(&run));
+    assert!(said(&run).contains("run again when storage can be reached"), "{}", said(&run));
+    assert!(server.lock().log.len() < 200, "not each object was tried");
+    server.lock().faults = Faults::default();
+    let (code, summary) = outcome(&ingest(Some(&server), &FEED));
+    assert_eq!((code, &summary["done"]), (0, &100.into()), "{summary}");
+}
+
+#[test]
+fn what_is_rejected_and_kept_nowhere_is_said_with_its_place() {
+    let at = tempfile::tempdir().unwrap();
+    let (source, to) = (at.path().join("src"), at.path().join("out").display().to_string());
+    fs::create_dir_all(&source).unwrap();
+    for number in 0..7 {
+        fs::write(source.join(format!("{number}.json")), "{\"time\":\"soon\"}\nno JSON\n").unwrap();
+    }
+    let source = source.to_str().unwrap();
+    let arguments = ["ingest", source, "--to", &to, "--max-age", "none", "--concurrency", "1"];
+    let run = program(None, &arguments).env("ZOOM_UDM_LOG", "warn").output().unwrap();
+    assert_eq!(run.status.code(), Some(1), "{}", said(&run));
+    for part in [
+        "rejected: file://",
+        "src/3.json, line 2 (byte 16): not_json: ",
+        "14 records were rejected",
+        "ledger forget",
+    ] {
+        assert!(said(&run).contains(part), "{part:?} in {}", said(&run));
+    }
+    assert_eq!(said(&run).matches("rejected: ").count(), 10, "{}", said(&run));
+    let (to, rejects) = (format!("{to}2"), format!("{to}-rejects"));
+    let arguments = ["ingest", source, "--to", &to, "--max-age", "none", "--rejects", &rejects];
+    let run = program(None, &arguments).env("ZOOM_UDM_LOG", "warn").output().unwrap();
+    assert!(!said(&run).contains("rejected:") && !said(&run).contains("ledger forget"), "{}", said(&run));
+}
+
+#[test]
+fn a_source_without_objects_is_no_success_without_a_word() {
+    let server = Gcs::start();
+    server.seed("zoom", "logs/a.json.gz", gzip(records(1, 1)));
+    for source in ["gs://zoom/log/", "gs://zoom/logs/a.json.gz"] {
+        let run = program(Some(&server), &["ingest", source, "--to", "gs://udm/out/"])
+            .env("ZOOM_UDM_LOG", "warn")
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+        assert!(said(&run).contains("holds no object") && said(&run).contains("--include"), "{}", said(&run));
+    }
 }

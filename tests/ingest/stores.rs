@@ -2,10 +2,10 @@
 
 use crate::support::gcs::Gcs;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
-use zoom_udm::store::{Body, Error, Payload, Put, Settings, Store};
+use zoom_udm::store::{Body, Error, Payload, Put, SMALL, Settings, Store};
 
 async fn read(store: &Store, name: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
@@ -188,6 +188,19 @@ async fn a_directory_gives_files_alone_and_sweeps_what_is_its_own() {
         (store.find("sub/file").await.unwrap().unwrap(), store.get("sub/file").await.unwrap());
     assert_eq!(got.modified, listed.modified);
     assert!(matches!(store.exists("sub/file/none").await, Ok(false) | Err(Error::Io { .. })));
+    std::os::unix::fs::symlink("nowhere", at.path().join("dangling")).unwrap();
+    let listed: Vec<_> = store.list().collect().await;
+    let told: Vec<_> =
+        listed.iter().filter_map(|item| item.as_ref().err().map(ToString::to_string)).collect();
+    assert!(
+        matches!(&told[..], [one] if one.ends_with("dangling: this link leads nowhere; mend or remove it")),
+        "{told:?}"
+    );
+    std::fs::remove_file(at.path().join("dangling")).unwrap();
+    std::fs::File::create(at.path().join("long")).unwrap().set_len(SMALL + 1).unwrap();
+    let long = store.read("long").await.unwrap_err().to_string();
+    assert!(long.contains("/long: it is longer than"), "{long}");
+    std::fs::remove_file(at.path().join("long")).unwrap();
     std::os::unix::fs::symlink("loop", at.path().join("loop")).unwrap();
     assert!(store.exists("loop").await.is_err(), "what cannot be looked at is not known to be absent");
     for name in ["sub/.zoom-udm-put-1.part", "sub/.zoom-udm-other"] {
