@@ -8,6 +8,7 @@ use std::io;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -25,15 +26,31 @@ struct Lines {
 }
 
 /// What `ZOOM_UDM_LOG` says, or how things go; without each request that storage is asked again.
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_env("ZOOM_UDM_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=error"))
+fn filter(said: &str) -> Result<EnvFilter, String> {
+    if said.trim().is_empty() {
+        return Ok(EnvFilter::new("info,object_store=error"));
+    }
+    let wrong = || {
+        format!(
+            "ZOOM_UDM_LOG is {said:?}; expected off, error, warn, info, debug or trace, or levels of parts like \
+             info,object_store=debug"
+        )
+    };
+    // A word alone that is no level would be a part of which all is logged, and of others nothing.
+    let understood = |part: &str| part.contains(['=', '[']) || part.trim().parse::<LevelFilter>().is_ok();
+    if said.split(',').all(understood) { EnvFilter::try_new(said).map_err(|_| wrong()) } else { Err(wrong()) }
 }
 
 /// Has everything that is logged from now on go to standard error; the time is the clock's, or the machine's.
-pub fn start(json: bool, clock: Option<Clock>) {
-    let logs = tracing_subscriber::fmt().event_format(Lines { json, clock }).with_env_filter(filter());
+///
+/// # Errors
+/// What is wrong with `ZOOM_UDM_LOG`.
+pub(crate) fn start(json: bool, clock: Option<Clock>) -> Result<(), String> {
+    let filter = filter(&std::env::var("ZOOM_UDM_LOG").unwrap_or_default())?;
+    let logs = tracing_subscriber::fmt().event_format(Lines { json, clock }).with_env_filter(filter);
     // Another subscriber stands already: then it is the one to hear.
     let _ = logs.with_writer(io::stderr).try_init();
+    Ok(())
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -120,5 +137,22 @@ impl Visit for Fields {
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.put(field, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+
+    #[test]
+    fn what_is_logged_is_a_level_or_levels_of_parts() {
+        for said in ["", " ", "off", "WARN", "trace", "info,object_store=error", "zoom_udm=debug,hyper=warn"]
+        {
+            assert!(filter(said).is_ok(), "{said:?}");
+        }
+        for said in ["inof", "banana", "zoom_udm", "info,inof", "a=b=c", "a=loud", "=["] {
+            let told = filter(said).err().unwrap_or_else(|| panic!("{said:?} is taken"));
+            assert!(told.contains("ZOOM_UDM_LOG") && told.contains("expected off, error"), "{told}");
+        }
     }
 }

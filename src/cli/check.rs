@@ -39,7 +39,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     };
     options.patience.retries = options.patience.retries.min(RETRIES);
     options.retry.retries = options.retry.retries.min(RETRIES);
-    let voice = Voice::new(flags.settings.trace_http);
+    let voice = Voice::new(flags.settings.trace_http)?;
     let findings = runtime()?.block_on(crate::collect::check(&options, voice))?;
     let mut text = String::from("ok settings: complete\n");
     let mut exit = Exit::Done;

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 
 /// Now, or what `ZOOM_UDM_NOW` says.
 pub(super) fn now() -> Result<DateTime<Utc>, Fault> {
-    let Some(text) = std::env::var_os("ZOOM_UDM_NOW") else { return Ok(Utc::now()) };
+    let text = std::env::var_os("ZOOM_UDM_NOW").filter(|text| !text.is_empty());
+    let Some(text) = text else { return Ok(Utc::now()) };
     let text = text.to_string_lossy();
     let instant = Timestamp::parse(&text).and_then(|time| {
         let (seconds, nanos) = time.seconds_and_nanos();

@@ -1,8 +1,8 @@
 //! `zoom-udm collect`: Zoom's API in, objects of raw records out, every record once.
 
 use super::environment::{self, Terms};
-use super::ingest::duration;
 use super::report::{self, SummaryFormat};
+use super::values::duration;
 use super::{Exit, Fault, clock, environment::days, feed, metrics, print, print_json, signal};
 use crate::collect::{Date, Observer, Options, Report, Status, Task};
 use crate::terminal;
@@ -120,10 +120,10 @@ pub(super) struct Voice {
 }
 
 impl Voice {
-    pub(super) fn new(trace: bool) -> Arc<Self> {
+    pub(super) fn new(trace: bool) -> Result<Arc<Self>, Fault> {
         let terminal = io::stderr().is_terminal();
-        feed::start_log();
-        Arc::new(Self { trace, terminal, report: Mutex::default() })
+        feed::start_log()?;
+        Ok(Arc::new(Self { trace, terminal, report: Mutex::default() }))
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         return status(flags, format);
     }
     let options = options(flags)?;
-    let voice = Voice::new(flags.settings.trace_http);
+    let voice = Voice::new(flags.settings.trace_http)?;
     let observer = Arc::clone(&voice) as Arc<dyn Observer>;
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
@@ -167,16 +167,14 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         crate::collect::run(options, observer).await
     });
     runtime.shutdown_background();
-    if let Some(path) = &flags.metrics {
+    let written = flags.metrics.as_ref().map(|path| {
         let report = voice.report.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let written = metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp());
-        // What ended the run matters more.
-        if outcome.is_ok() {
-            written?;
-        }
-    }
+        metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp())
+    });
+    // What ended the run matters more.
     let report = outcome?;
     summary(&report, flags.dry_run, flags.summary);
+    written.transpose()?;
     Ok(exit(&report))
 }
 
@@ -276,6 +274,7 @@ fn as_text(report: &Report, dry_run: bool) -> String {
         let _ = write!(text, "\n  {note}");
     }
     if let Some(reason) = &report.stopped {
+        let reason = reason.strip_suffix("; run again").unwrap_or(reason);
         let _ = write!(text, "\n  stopped early with progress saved: {reason}; run again");
     }
     text

@@ -1,6 +1,6 @@
 //! The collector's settings: the variables of the recipe's function, and flags that go before them.
 
-use super::ingest::{duration, lease, place};
+use super::values::{duration, lease, place, timeout, variable};
 use super::{Fault, clock};
 use crate::clock::Clock;
 use crate::collect::{
@@ -86,10 +86,6 @@ impl Troubles {
         }
         Err(Fault::Usage(format!("settings are missing or wrong: {}", self.0.join("; "))))
     }
-}
-
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// Everything a run is told; a usage error names all that is missing or wrong.
@@ -341,12 +337,4 @@ pub(super) fn page_size(text: Option<String>) -> Result<u16, String> {
     let Some(text) = text else { return Ok(MAX_PAGE) };
     let size = text.parse().ok().filter(|size| (1..=MAX_PAGE).contains(size));
     size.ok_or_else(|| format!("PAGE_SIZE is {text:?}; expected a number from 1 to {MAX_PAGE}"))
-}
-
-/// How long Zoom or storage may be silent.
-pub(super) fn timeout(text: Option<String>) -> Result<Duration, String> {
-    let Some(text) = text else { return Ok(Duration::from_secs(30)) };
-    let seconds = text.parse().ok().filter(|seconds| (1..=600).contains(seconds));
-    let wrong = || format!("TIMEOUT is {text:?}; expected a number of seconds from 1 to 600");
-    seconds.map(Duration::from_secs).ok_or_else(wrong)
 }

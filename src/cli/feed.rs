@@ -1,7 +1,8 @@
 //! What is said while a feed runs: a bar on a terminal, one JSON object a line otherwise.
 
-use super::environment::variable;
+use super::Fault;
 use super::report::{self, SummaryFormat};
+use super::values::variable;
 use crate::ingest::{Observer, Report, Skip};
 use crate::{log, terminal};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -28,12 +29,12 @@ pub(super) struct Voice {
 const SAID: u64 = 10;
 
 impl Voice {
-    pub(super) fn new(dry_run: bool, to_stdout: bool) -> Self {
+    pub(super) fn new(dry_run: bool, to_stdout: bool) -> Result<Self, Fault> {
         let terminal = io::stderr().is_terminal();
-        let logs = start_log();
+        let logs = start_log()?;
         let in_the_way = logs || dry_run || (to_stdout && io::stdout().is_terminal());
         let bar = terminal && !in_the_way;
-        Self {
+        Ok(Self {
             terminal,
             bar: bar.then(bar_of_bytes),
             dry_run,
@@ -42,7 +43,7 @@ impl Voice {
             chosen: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             rejects: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Takes the bar away: something else is said now.
@@ -150,13 +151,13 @@ fn tell(line: &str) {
 
 /// Has what is logged go to standard error: on a terminal only where `ZOOM_UDM_LOG` asks for it, since what matters is said
 /// there anyway. Whether it goes there.
-pub(super) fn start_log() -> bool {
+pub(super) fn start_log() -> Result<bool, Fault> {
     let terminal = io::stderr().is_terminal();
     let logs = !terminal || variable("ZOOM_UDM_LOG").is_some();
     if logs {
-        log::start(!terminal, None);
+        log::start(!terminal, None).map_err(Fault::Usage)?;
     }
-    logs
+    Ok(logs)
 }
 
 /// Says what was counted.

@@ -1,9 +1,9 @@
 //! `zoom-udm ingest`: objects in, events out, each object once.
 
-use super::environment::{timeout, variable};
 use super::mapping::MappingFlags;
 use super::place::is_null;
 use super::report::{self, SummaryFormat};
+use super::values::{Age, age, count, duration, lease, place, span, timeout, variable};
 use super::{Exit, Fault, clock, feed, runtime, signal};
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
 use crate::store::{Location, Settings};
@@ -74,10 +74,10 @@ pub(super) struct Flags {
     #[arg(long)]
     follow: bool,
     /// With --follow: from the start of one time to that of the next
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span, requires = "follow")]
     every: Duration,
     /// How many objects are under way at once
-    #[arg(long, value_name = "N", default_value = "16")]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = count)]
     concurrency: NonZeroUsize,
     /// Do the I-th of N parts, from 0 [default: CLOUD_RUN_TASK_INDEX/CLOUD_RUN_TASK_COUNT, or 0/1]
     #[arg(long, value_name = "I/N", value_parser = shard)]
@@ -121,61 +121,22 @@ enum DeleteFlag {
     TransferredAndEmptyDirs,
 }
 
-/// An age, or none at all.
-pub(super) type Age = Option<Duration>;
-
-/// Reads a time like 500ms, 60s, 15m, 12h or 180d.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let wrong = || format!("{text:?}: expected a number and a unit, like 60s, 15m, 12h or 180d");
-    let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| wrong())?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
-}
-
-/// How long a lease lasts: one for longer than a day is not believed.
-pub(super) fn lease(text: &str) -> Result<Duration, String> {
-    let lease = duration(text)?;
-    let day = Duration::from_secs(24 * 60 * 60);
-    if lease <= day { Ok(lease) } else { Err(format!("{text:?}: expected a day at most, like 2m or 24h")) }
-}
-
-/// A place that is there when the program has ended.
-pub(super) fn place(text: &str) -> Result<Location, String> {
-    match text.parse()? {
-        Location::Memory(_) => Err(format!(
-            "{text:?} is gone with the program; expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
-        )),
-        place => Ok(place),
-    }
-}
-
-pub(super) fn age(text: &str) -> Result<Age, String> {
-    if text == "none" { Ok(None) } else { duration(text).map(Some) }
-}
-
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
     let parts =
         text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
     match parts {
         Some((index, count)) if index < count => Ok(Shard { index, count }),
-        _ => Err(format!("{text:?}: expected I/N with I from 0 to N-1, like 0/4")),
+        _ => Err("expected I/N with I from 0 to N-1, like 0/4".into()),
     }
 }
 
 /// The shard that Cloud Run says, if it does.
 fn shard_of_task() -> Result<Shard, Fault> {
-    let variable = |name| std::env::var(name).ok();
     match (variable("CLOUD_RUN_TASK_INDEX"), variable("CLOUD_RUN_TASK_COUNT")) {
-        (Some(index), Some(count)) => shard(&format!("{index}/{count}"))
-            .map_err(|why| Fault::Usage(format!("CLOUD_RUN_TASK_INDEX and CLOUD_RUN_TASK_COUNT: {why}"))),
+        (Some(index), Some(count)) => shard(&format!("{index}/{count}")).map_err(|why| {
+            let given = format!("CLOUD_RUN_TASK_INDEX and CLOUD_RUN_TASK_COUNT are {index}/{count}");
+            Fault::Usage(format!("{given}; {why}"))
+        }),
         _ => Ok(Shard::default()),
     }
 }
@@ -183,7 +144,7 @@ fn shard_of_task() -> Result<Shard, Fault> {
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = options(flags)?;
     let runtime = runtime()?;
-    let voice = feed::Voice::new(flags.dry_run, flags.to == "-");
+    let voice = feed::Voice::new(flags.dry_run, flags.to == "-")?;
     let outcome = runtime.block_on(again(flags, &options, &voice));
     // Threads that wait for a network, or for who reads standard output, are not waited for.
     runtime.shutdown_background();

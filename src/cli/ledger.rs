@@ -1,7 +1,6 @@
 //! `zoom-udm ledger`: look into the record of what is done.
 
-use super::environment::{timeout, variable};
-use super::ingest::{Age, age, duration, place};
+use super::values::{Age, age, duration, place, timeout, variable};
 use super::{Exit, Fault, clock, print, print_json, runtime};
 use crate::clock::instant;
 use crate::ingest::ledger::{self, Entry, State};

@@ -32,7 +32,9 @@ mod report;
 #[cfg(feature = "serve")]
 mod serve;
 mod signal;
+mod values;
 
+use anyhow::Context as _;
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 #[cfg(feature = "gcs")]
@@ -188,9 +190,12 @@ pub fn main() -> ExitCode {
     exit_code(outcome).into()
 }
 
+/// What could not be written.
+const STANDARD_OUTPUT: &str = "standard output";
+
 /// Prints what was asked for with `--help` or `--version`.
 fn help(told: &clap::Error) -> Result<Exit, Fault> {
-    told.print().and_then(|()| io::stdout().flush()).map_err(anyhow::Error::from)?;
+    told.print().and_then(|()| io::stdout().flush()).context(STANDARD_OUTPUT)?;
     Ok(Exit::Done)
 }
 
@@ -246,7 +251,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn print(text: &str) -> Result<Exit, Fault> {
-    io::stdout().lock().write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
+    io::stdout().lock().write_all(text.as_bytes()).context(STANDARD_OUTPUT)?;
     Ok(Exit::Done)
 }
 

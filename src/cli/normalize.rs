@@ -4,6 +4,7 @@ use super::inputs::{self, Progress};
 use super::mapping::MappingFlags;
 use super::outputs::{Names, Outputs};
 use super::report::{self, SummaryFormat};
+use super::values::count;
 use super::{Exit, Fault, signal};
 use crate::normalize::{Error, Options, RejectReader, Summary, run as run_inputs, run_returned, unpacked};
 use clap::Args;
@@ -46,7 +47,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     from_rejects: Option<PathBuf>,
     /// How many threads work, 256 at most [default: one a core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// Stop at the first reject
     #[arg(long)]
@@ -104,11 +105,16 @@ fn normalize(flags: &Flags, options: &Options, outputs: &mut Outputs) -> Result<
 /// Beyond the cores of a large machine threads only wait, and each holds a block, its events and a stack.
 const MOST_THREADS: usize = 256;
 
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = count(text).ok().filter(|threads| threads.get() <= MOST_THREADS);
+    threads.ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
+}
+
 fn options(flags: &Flags) -> Result<Options, Fault> {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
     let options = flags.mapping.options()?;
     Ok(Options {
-        threads: flags.threads.map_or_else(cores, NonZeroUsize::get).min(MOST_THREADS),
+        threads: flags.threads.map_or_else(cores, NonZeroUsize::get),
         strict: flags.strict,
         ..options
     })

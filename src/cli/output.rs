@@ -106,7 +106,10 @@ impl Making {
         builder.prefix(".zoom-udm-").suffix(".part");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(place.parent().unwrap_or(Path::new(".")))?;
+        // The name that it cannot have is nobody's concern.
+        let file = builder
+            .tempfile_in(place.parent().unwrap_or(Path::new(".")))
+            .map_err(|error| io::Error::from(error.kind()))?;
         if let Ok(old) = place.metadata() {
             // Who may not write to a file does not replace it either.
             File::options().append(true).open(&place)?;

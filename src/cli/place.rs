@@ -84,7 +84,7 @@ fn is_of_system(path: &Path) -> bool {
 }
 
 /// Whether a stream leads nowhere: to the null device, which also stands for one that was closed.
-#[cfg(unix)]
+#[cfg(all(feature = "gcs", unix))]
 pub(super) fn is_null(stream: impl std::os::fd::AsFd) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let device = |meta: std::fs::Metadata| meta.rdev();
@@ -94,7 +94,7 @@ pub(super) fn is_null(stream: impl std::os::fd::AsFd) -> bool {
 }
 
 /// Whether a stream leads nowhere: nobody can tell.
-#[cfg(not(unix))]
+#[cfg(all(feature = "gcs", not(unix)))]
 pub(super) fn is_null<S>(_: S) -> bool {
     false
 }

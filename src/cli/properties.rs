@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::environment::{address, days, object, page_size, timeout};
-use super::ingest::{age, duration, shard};
+use super::environment::{address, days, object, page_size};
+use super::ingest::shard;
 use super::mapping::{default_time, label};
+use super::values::{age, duration, timeout};
 use super::{Fault, collect, serve};
 use crate::clock::millis;
 use crate::collect::{API_BASE, Date, MAX_PAGE, Secret};

@@ -1,14 +1,17 @@
 //! `zoom-udm serve`: collect, ingest and normalize behind HTTP.
 
-use super::environment::{address, collected, variable};
-use super::ingest::duration;
+use super::environment::{address, collected};
 use super::mapping::MappingFlags;
+use super::values::{count, duration, span, variable};
 use super::{Exit, Fault, clock, collect, ingest, runtime, signal};
 use crate::clock::Clock;
+use crate::log;
 use crate::serve::{Collecting, Feeding, GOOGLE_KEYS, KEYS_APART, Limits, Normalizing, Oidc, Options};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, ValueEnum};
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -69,38 +72,38 @@ pub(super) struct Flags {
     #[arg(long)]
     normalize: bool,
     /// Take only calls with a token that Google signed for this audience
-    #[arg(long, value_name = "AUDIENCE", requires = "allow")]
+    #[arg(long, value_name = "AUDIENCE", requires = "allow", value_parser = NonEmptyStringValueParser::new())]
     require_oidc: Option<String>,
     /// Whom the token may name (may be given again)
-    #[arg(long, value_name = "EMAIL", requires = "require_oidc")]
+    #[arg(long, value_name = "EMAIL", requires = "require_oidc", value_parser = NonEmptyStringValueParser::new())]
     allow: Vec<String>,
     /// Take calls of anybody on a public address: something in front asks who calls, such as Cloud Run's IAM
     #[arg(long, conflicts_with = "require_oidc")]
     allow_unauthenticated: bool,
     /// The longest body that is taken, in bytes as they are sent
-    #[arg(long, value_name = "N", default_value_t = Limits::default().body)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().body, value_parser = clap::value_parser!(u64).range(1..))]
     max_body: u64,
     /// What a body may unpack to
-    #[arg(long, value_name = "N", default_value_t = Limits::default().unpacked)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().unpacked, value_parser = clap::value_parser!(u64).range(1..))]
     max_unpacked: u64,
     /// Requests at once, and beside them as many pushes; more are answered 503
-    #[arg(long, value_name = "N", default_value_t = Limits::default().requests)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().requests, value_parser = some)]
     concurrency: usize,
     /// Connections at once; more wait
-    #[arg(long, value_name = "N", default_value_t = Limits::default().connections)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = some)]
     max_connections: usize,
     /// How long the body of a request may take, and the answer of /normalize with it
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = span)]
     request_timeout: Duration,
     /// How long a caller may neither send nor take a byte
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
     idle_timeout: Duration,
     /// How long a request's head may take, and a connection rest
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
     header_timeout: Duration,
     /// How long a push may wait for its runs: one of collect has all of it, one of ingest a third. What is not done by
     /// then is stopped with its progress saved, and answered 503
-    #[arg(long, value_name = "TIME", default_value = "9m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "9m", value_parser = span)]
     run_deadline: Duration,
     /// How lines of the log are written: as Cloud Logging takes them unless on a terminal
     #[arg(long, value_enum, default_value_t)]
@@ -138,7 +141,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         LogFormat::Json => true,
         LogFormat::Human => false,
     };
-    crate::serve::start_log(json, options.clock.clone());
+    log::start(json, options.clock.clone()).map_err(Fault::Usage)?;
     tell(flags, &options);
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
@@ -208,6 +211,10 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         clock,
         project: variable("GOOGLE_CLOUD_PROJECT"),
     })
+}
+
+fn some(text: &str) -> Result<usize, String> {
+    count(text).map(NonZeroUsize::get)
 }
 
 fn limits(flags: &Flags) -> Limits {

@@ -186,6 +186,7 @@ impl Day {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(expecting = "a state of this program")]
 struct Envelope<'a> {
     format: String,
     version: u32,

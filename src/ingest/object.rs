@@ -41,16 +41,24 @@ pub(super) enum Outcome {
     Failed {
         generation: String,
         reason: String,
-        /// The source or the destination was: it may be nothing about this object.
-        out_of_reach: bool,
-        /// It may go well another time, as it is.
-        passing: bool,
+        cause: Cause,
     },
     /// It would be read.
     Chosen,
     /// The run cannot go on.
     Fatal(Error),
     Stopped,
+}
+
+/// What a failure lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The object: as it is, it fails each time.
+    Object,
+    /// Something about it that may pass.
+    Passing,
+    /// The source or the destination, which was out of reach: it may be nothing about this object.
+    Reach,
 }
 
 /// An object that is done.
@@ -65,13 +73,8 @@ pub(super) struct Done {
 }
 
 impl Outcome {
-    fn failed(generation: &str, reason: impl Into<String>) -> Self {
-        Self::Failed {
-            generation: generation.into(),
-            reason: reason.into(),
-            out_of_reach: false,
-            passing: false,
-        }
+    fn failed(generation: impl Into<String>, reason: impl Into<String>, cause: Cause) -> Self {
+        Self::Failed { generation: generation.into(), reason: reason.into(), cause }
     }
 }
 
@@ -103,13 +106,8 @@ pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
     match converted {
         Ok(converted) => deliver(job, listed, generation, size, converted).await,
         Err(Trouble::Fetch(error)) => not_fetched(listed, error),
-        Err(Trouble::Content(reason)) => Outcome::failed(&generation, reason),
-        Err(Trouble::Changed) => Outcome::Failed {
-            generation,
-            reason: "it changed while it was read".into(),
-            out_of_reach: false,
-            passing: true,
-        },
+        Err(Trouble::Content(reason)) => Outcome::failed(generation, reason, Cause::Object),
+        Err(Trouble::Changed) => Outcome::failed(generation, "it changed while it was read", Cause::Passing),
         Err(Trouble::Disk(error)) => Outcome::Fatal(Error::Store(format!(
             "holding events back failed: {error}; set TMPDIR to a disk with room"
         ))),
@@ -136,12 +134,14 @@ fn not_fetched(listed: &Listed, error: store::Error) -> Outcome {
         store::Error::NotFound { .. } if listed.size == 0 => Outcome::Skipped(Skip::Placeholder),
         store::Error::NotFound { .. } => Outcome::Skipped(Skip::Gone),
         store::Error::Credentials { message } => Outcome::Fatal(Error::Access(message)),
-        error => Outcome::Failed {
-            generation: String::new(),
-            reason: error.to_string(),
-            out_of_reach: error.is_transient(),
-            passing: !matches!(error, store::Error::Invalid { .. }),
-        },
+        error => {
+            let cause = match error {
+                store::Error::Invalid { .. } => Cause::Object,
+                _ if error.is_transient() => Cause::Reach,
+                _ => Cause::Passing,
+            };
+            Outcome::failed("", error.to_string(), cause)
+        }
     }
 }
 
@@ -310,10 +310,7 @@ async fn deliver(
             Err(store::Error::Io { url, message, .. }) => {
                 return Outcome::Fatal(Error::Store(format!("{url}: {message}")));
             }
-            Err(error) => {
-                let reason = error.to_string();
-                return Outcome::Failed { generation, reason, out_of_reach: true, passing: true };
-            }
+            Err(error) => return Outcome::failed(generation, error.to_string(), Cause::Reach),
         }
     }
     Outcome::Done(Box::new(Done { generation, stored, output, standing, summary, refused }))
@@ -323,7 +320,7 @@ fn differs(generation: &str, url: &str) -> Outcome {
     let reason = format!(
         "{url} stands already, with other content (other flags, another version of this program, or another source with the same names): remove it, or name another place for it"
     );
-    Outcome::failed(generation, reason)
+    Outcome::failed(generation, reason, Cause::Object)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::ledger::{Entry, Ledger, State, rest};
 use super::listing::{ahead, found, next};
-use super::object::{Job, Outcome, look, settled, transfer};
+use super::object::{Cause, Job, Outcome, look, settled, transfer};
 use super::removal::{Stay, recall, remove, say_what_stays};
 use super::select::{Selection, Skip, is_named_as_state, may_be_collector_state};
 use super::{Delete, Error, Observer, Options, Report};
@@ -270,22 +270,7 @@ impl<'o> Run<'o> {
 
     fn note(&mut self, listed: Listed, attempts: u64, outcome: Outcome) -> Result<(), Error> {
         let url = self.job.from.location().url(&listed.name);
-        let mut entry = Entry {
-            object: url,
-            tag: listed.tag.clone(),
-            generation: String::new(),
-            size: listed.size,
-            modified: listed.modified,
-            state: State::Done,
-            at: self.job.options.clock.now(),
-            events: 0,
-            rejects: 0,
-            output: String::new(),
-            attempts: 0,
-            reason: String::new(),
-            lasting: false,
-            next: 0,
-        };
+        let mut entry = Entry::new(url, &listed, self.job.options.clock.now());
         match outcome {
             Outcome::Fatal(error) => return Err(error),
             Outcome::Stopped => self.report.stopped = true,
@@ -310,25 +295,33 @@ impl<'o> Run<'o> {
                     }
                 }
             }
-            Outcome::Failed { generation, reason, out_of_reach, passing } => {
-                self.report.fail(&entry.object, &reason);
-                self.observer.failed(&entry.object, listed.size, &reason, passing);
-                self.out_of_reach += u32::from(out_of_reach);
-                let out_of_order = (self.out_of_reach >= OUT_OF_ORDER).then(|| reason.clone());
-                entry.state = State::Quarantined;
-                entry.attempts = attempts + 1;
-                entry.next = rest(entry.attempts).map_or(0, |gap| entry.at + gap);
-                (entry.generation, entry.reason, entry.lasting) = (generation, reason, !passing);
-                self.mark(entry);
-                if let Some(reason) = out_of_order {
-                    return Err(Error::Store(format!(
-                        "{OUT_OF_ORDER} objects could not be read or their outputs not be written, one after the other: \
-                         run again when storage can be reached; the last: {reason}"
-                    )));
-                }
+            Outcome::Failed { generation, reason, cause } => {
+                (entry.generation, entry.attempts) = (generation, attempts + 1);
+                self.quarantine(entry, &reason, cause)?;
             }
         }
         Ok(())
+    }
+
+    /// Notes that an object failed, and has it rest. Where too many fail for what is out of reach, the run ends.
+    fn quarantine(&mut self, mut entry: Entry, reason: &str, cause: Cause) -> Result<(), Error> {
+        // It is told beside the object.
+        let about = format!("{}: ", entry.object);
+        reason.strip_prefix(&about).unwrap_or(reason).clone_into(&mut entry.reason);
+        entry.state = State::Quarantined;
+        entry.lasting = cause == Cause::Object;
+        entry.next = rest(entry.attempts).map_or(0, |gap| entry.at + gap);
+        self.report.fail(&entry.object, &entry.reason);
+        self.observer.failed(&entry.object, entry.size, &entry.reason, !entry.lasting);
+        self.mark(entry);
+        self.out_of_reach += u32::from(cause == Cause::Reach);
+        if self.out_of_reach < OUT_OF_ORDER {
+            return Ok(());
+        }
+        Err(Error::Store(format!(
+            "{OUT_OF_ORDER} objects could not be read or their outputs not be written, one after the other: run again when \
+             storage can be reached; the last: {reason}"
+        )))
     }
 
     /// Whether the ledger, if there is one, will say so.

@@ -143,6 +143,7 @@ pub struct Returned {
 
 /// One line of a rejects file.
 #[derive(serde::Deserialize)]
+#[serde(expecting = "a reject")]
 struct Line<'a> {
     #[serde(borrow)]
     input: Cow<'a, str>,

@@ -216,10 +216,14 @@ fn too_long(most: usize) -> Refusal {
 
 #[cold]
 fn not_utf8(unit: &[u8], valid: usize) -> Refusal {
-    let hint = if unit.starts_with(b"\xFF\xFE") || unit.starts_with(b"\xFE\xFF") {
-        " (this looks like UTF-16: save it as UTF-8)"
-    } else {
-        ""
+    let hint = match unit {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => " (this looks like UTF-16: save it as UTF-8)",
+        [0x1F, 0x8B, ..] => " (this looks like gzip within gzip: unpack it once before)",
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => " (this looks like zstd: unpack it before)",
+        [0xFD, b'7', b'z', b'X', b'Z', ..] => " (this looks like xz: unpack it before)",
+        [b'B', b'Z', b'h', ..] => " (this looks like bzip2: unpack it before)",
+        [b'P', b'K', 3, 4, ..] => " (this looks like zip: unpack it before)",
+        _ => "",
     };
     let message = format!(
         "byte {valid} of the line, 0x{:02x}, is not UTF-8{hint}; expected UTF-8 text: convert the file, or see where it was cut",

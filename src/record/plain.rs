@@ -77,7 +77,10 @@ pub(crate) fn page(text: &str) -> Result<impl Iterator<Item = &str>, Refusal> {
 /// What `serde_json` objected to, in our terms.
 fn refusal(error: &serde_json::Error) -> Refusal {
     let said = error.to_string();
-    let said = said.split(" at line ").next().unwrap_or_default();
+    let said = match said.split(" at line ").next().unwrap_or_default() {
+        "expected ident" => "no JSON value begins so",
+        said => said,
+    };
     // An input whose first line is whole is read by lines, whatever comes behind it.
     let why = if error.is_eof() { ", or does it span lines (see --input-format)" } else { " or edited" };
     let message = format!(

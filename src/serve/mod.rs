@@ -37,7 +37,6 @@ mod server;
 mod stopping;
 mod thread;
 
-pub use crate::log::start as start_log;
 pub use callers::Oidc;
 pub use collecting::Collecting;
 pub use feeding::Feeding;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the ledger is and what it is for: `ledger.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "what a ledger is and what it is for")]
 pub struct Charter {
     /// The format.
     pub version: u32,

@@ -1,5 +1,6 @@
 //! What the ledger says of one version of one object.
 
+use crate::store::Listed;
 use serde::{Deserialize, Serialize};
 
 /// What is known of one version of one object.
@@ -41,6 +42,28 @@ pub struct Entry {
     /// Before when it is not tried again, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "is_zero_time")]
     pub next: i64,
+}
+
+impl Entry {
+    /// An object of this address that is done at a time, with nothing counted yet.
+    pub(in super::super) fn new(object: String, listed: &Listed, at: i64) -> Self {
+        Self {
+            object,
+            tag: listed.tag.clone(),
+            generation: String::new(),
+            size: listed.size,
+            modified: listed.modified,
+            state: State::Done,
+            at,
+            events: 0,
+            rejects: 0,
+            output: String::new(),
+            attempts: 0,
+            reason: String::new(),
+            lasting: false,
+            next: 0,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]

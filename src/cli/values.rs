@@ -1,0 +1,78 @@
+//! Values of flags and of the environment, and what was expected where they are wrong.
+
+#[cfg(feature = "gcs")]
+use crate::store::Location;
+use std::num::NonZeroUsize;
+#[cfg(feature = "gcs")]
+use std::time::Duration;
+
+/// What the environment says, if it says something.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// How many of something there are.
+pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a number from 1 on".to_owned())
+}
+
+/// An age, or none at all.
+#[cfg(feature = "gcs")]
+pub(super) type Age = Option<Duration>;
+
+#[cfg(feature = "gcs")]
+pub(super) fn age(text: &str) -> Result<Age, String> {
+    if text == "none" { Ok(None) } else { duration(text).map(Some) }
+}
+
+/// Reads a time like 500ms, 60s, 15m, 12h or 180d.
+#[cfg(feature = "gcs")]
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let wrong = || "expected a number and a unit, like 60s, 15m, 12h or 180d".to_owned();
+    let number: u64 = text[..text.len() - unit.len()].parse().map_err(|_| wrong())?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// A time of some length.
+#[cfg(feature = "gcs")]
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let span = duration(text)?;
+    if span.is_zero() { Err("expected a time longer than that, like 60s".into()) } else { Ok(span) }
+}
+
+/// How long a lease lasts: one for longer than a day is not believed.
+#[cfg(feature = "gcs")]
+pub(super) fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    let day = Duration::from_secs(24 * 60 * 60);
+    if lease <= day { Ok(lease) } else { Err("expected a day at most, like 2m or 24h".into()) }
+}
+
+/// For how long Zoom or storage may be silent: what `TIMEOUT` says.
+#[cfg(feature = "gcs")]
+pub(super) fn timeout(text: Option<String>) -> Result<Duration, String> {
+    let Some(text) = text else { return Ok(Duration::from_secs(30)) };
+    let seconds = text.parse().ok().filter(|seconds| (1..=600).contains(seconds));
+    let wrong = || format!("TIMEOUT is {text:?}; expected a number of seconds from 1 to 600");
+    seconds.map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// A place that is there when the program has ended.
+#[cfg(feature = "gcs")]
+pub(super) fn place(text: &str) -> Result<Location, String> {
+    match text.parse()? {
+        Location::Memory(_) => Err(format!(
+            "{text:?} is gone with the program; expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
+        )),
+        place => Ok(place),
+    }
+}
