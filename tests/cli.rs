@@ -511,6 +511,60 @@ fn what_no_flag_asks_for_is_refused() {
 }
 
 #[test]
+#[cfg(feature = "serve")]
+fn values_that_make_no_sense_are_refused_with_what_was_expected() {
+    for (arguments, message) in [
+        (&["normalize", "--threads", "0"][..], "'0' for '--threads <N>': expected a number from 1 to 256"),
+        (&["normalize", "--threads", "257"], "expected a number from 1 to 256"),
+        (&["ingest", "in", "--to", "out", "--concurrency", "0"], "expected a number from 1 on"),
+        (&["ingest", "in", "--to", "out", "--every", "5s"], "--follow"),
+        (&["ingest", "in", "--to", "out", "--follow", "--every", "0s"], "expected a time longer than that"),
+        (
+            &["ingest", "in", "--to", "out", "--max-age", "9"],
+            "'9' for '--max-age <AGE>': expected a number and a unit",
+        ),
+        (&["ingest", "in", "--to", "out", "--lease", "25h"], "expected a day at most"),
+        (&["ingest", "in", "--to", "out", "--shard", "2/2"], "expected I/N with I from 0 to N-1"),
+        (&["serve", "--max-connections", "0"], "expected a number from 1 on"),
+        (&["serve", "--concurrency", "-"], "expected a number from 1 on"),
+        (&["serve", "--max-body", "0"], "0 is not in 1.."),
+        (&["serve", "--idle-timeout", "0s"], "expected a time longer than that"),
+        (&["serve", "--require-oidc", "", "--allow", "a@b"], "--require-oidc"),
+        (&["serve", "--require-oidc", "a", "--allow", ""], "--allow"),
+    ] {
+        let refused = ran(arguments, b"");
+        assert_eq!(refused.code, 2, "{arguments:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(message), "{arguments:?}: {}", refused.stderr);
+    }
+    for verb in [&["serve"][..], &["ingest", "in", "--to", "out"]] {
+        let refused = zoom_udm().args(verb).env("ZOOM_UDM_LOG", "inof").assert().code(2);
+        let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(said.contains("ZOOM_UDM_LOG is \"inof\"; expected off, error, warn"), "{said}");
+    }
+}
+
+#[test]
+fn what_looks_like_another_format_is_named() {
+    for (start, name) in [
+        (&b"\xFF\xFEt\0"[..], "UTF-16"),
+        (b"\x28\xB5\x2F\xFD\x04", "zstd"),
+        (b"\xFD7zXZ\0\x00\xFF", "xz"),
+        (b"BZh91AY&SY\xFF", "bzip2"),
+        (b"PK\x03\x04\x14\xFF", "zip"),
+        (&gzip(&gzip(FULL.as_bytes())), "gzip within gzip"),
+    ] {
+        let ran = ran(&["normalize"], start);
+        assert!(ran.code == 1 && ran.stderr.contains(&format!("this looks like {name}: ")), "{}", ran.stderr);
+    }
+    let error = ran(&["normalize"], br#"{"code":124,"message":"Invalid access token."}"#);
+    assert!(
+        error.stderr.contains("nothing of a record") && !error.stderr.contains("--default-time"),
+        "{}",
+        error.stderr
+    );
+}
+
+#[test]
 fn what_went_wrong_is_said_once() {
     let full = ran(&["normalize", "--rejects", "/dev/full"], b"5\n");
     assert_eq!(full.code, 3);

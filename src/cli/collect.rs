@@ -26,11 +26,12 @@ simply run again.
 Environment:
   ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID   the Server-to-Server OAuth app
   ZOOM_CLIENT_SECRET                its secret
-  ZOOM_CLIENT_SECRET_FILE           a file with the secret instead
+  ZOOM_CLIENT_SECRET_FILE           a file with the secret, instead
   GCS_BUCKET                        where objects go, unless --to says
-  GCS_PREFIX                        below what there [zoom/operationlogs/]
+  GCS_PREFIX                        what their names begin with there
+                                    [zoom/operationlogs/]
   STATE_KEY                         where the state is in GCS_BUCKET,
-                                    unless --state says
+                                    unless --to or --state says
   PAGE_SIZE                         records on a page [300]
   TIMEOUT                           seconds that Zoom or storage may be
                                     silent [30]
@@ -38,12 +39,13 @@ Environment:
                                     accounts
   HTTPS_PROXY, NO_PROXY             as usual; no proxy for what is on this
                                     machine
-  ZOOM_UDM_LOG                      what is logged
+  ZOOM_UDM_LOG                      what is logged: off, error, warn, info,
+                                    debug, trace [info]
 
 Examples:
   zoom-udm collect
   zoom-udm collect --to /var/log/zoom/ --since 7d --deadline 9m
-  zoom-udm collect backfill --from 2024-01-01 --until 2024-01-31
+  zoom-udm collect backfill --from YYYY-MM-DD --until YYYY-MM-DD
   zoom-udm collect status
 
 Exit codes: 0 done, 1 done but some days are parked or lost, 2 usage or
@@ -79,11 +81,12 @@ pub(super) struct Flags {
 
 #[derive(Subcommand)]
 enum Deed {
-    /// Collect days of the past, beside the live collection and never in its way
+    /// Collect days of the past, beside the live collection and never in its way; Zoom keeps 180
     #[command(after_help = "\
 Examples:
-  zoom-udm collect backfill --from 2024-01-01 --until 2024-01-31
-  zoom-udm collect backfill --from 2024-01-01 --until 2024-03-31 --deadline 9m")]
+  zoom-udm collect backfill --from YYYY-MM-DD --until YYYY-MM-DD
+  zoom-udm collect backfill --from \"$(date -d '-60 days' +%F)\" \\
+    --until \"$(date -d '-31 days' +%F)\" --deadline 9m")]
     Backfill {
         /// The first day
         #[arg(long, value_name = "DATE")]

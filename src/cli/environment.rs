@@ -34,7 +34,7 @@ pub(super) struct SettingFlags {
     /// Show each request on standard error, without secrets
     #[arg(long, global = true)]
     pub(super) trace_http: bool,
-    /// How often a request is tried again
+    /// How often a request is tried again; by `check` once at most
     #[arg(long, value_name = "N", default_value = "6", global = true)]
     retries: usize,
     /// The first pause before a request is tried again

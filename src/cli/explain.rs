@@ -32,7 +32,7 @@ Examples:
 Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
 failed, 75 stopped by a signal")]
 pub(super) struct Flags {
-    /// A file; `-` or nothing for standard input
+    /// A file, glob or directory; `-` or nothing for standard input
     input: Option<OsString>,
     /// For people, or one JSON object a record
     #[arg(long, value_enum, default_value_t)]

@@ -83,7 +83,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: Source::Field(Field::Time),
         path: "metadata.eventTimestamp",
-        rule: "RFC 3339, also with a space for the T, without a zone (UTC), with +hhmm; or 10 or 13 digits since the epoch",
+        rule: "RFC 3339 with at most 9 digits of a second, also with a space for the T, without a zone (UTC), with +hhmm; or 10 or 13 digits since the epoch",
         example: ("2022-12-16 18:15:38", "2022-12-16T18:15:38Z"),
         basis: Decided,
         put: Put::Made,
