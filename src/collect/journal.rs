@@ -164,14 +164,21 @@ impl Journal {
             return Ok(None);
         };
         let store = Store::open(location, &options.retry).await?;
-        match store.read(name).await? {
-            Some((bytes, _)) => {
-                let found = self.understood(&store, name, &bytes).await?;
-                self.not_ahead(&store, name, &found, options).await?;
-                Ok(Some(found))
-            }
-            None => Ok(None),
+        let Some((bytes, _)) = store.read(name).await? else { return Ok(None) };
+        let found = self.understood(&store, name, &bytes).await?;
+        if matches!(found, Standing::Ours(_)) {
+            // What it names is beside it, and not here.
+            let (there, here) = (store.location(), self.store.location());
+            return Err(Error::Usage(format!(
+                "{} is this program's own state, and was to be {}: name it with --state (where it lies among the data with \
+                 --state-in-data-prefix, too), or move it to {here}, with {there}{}",
+                there.url(name),
+                here.url(&self.name),
+                kept::work(name),
+            )));
         }
+        self.not_ahead(&store, name, &found, options).await?;
+        Ok(Some(found))
     }
 
     fn take_over(&mut self, cursor: Option<Date>, look_back: i64) {

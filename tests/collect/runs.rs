@@ -178,6 +178,26 @@ fn the_secret_may_lie_in_a_file() {
 }
 
 #[test]
+fn a_state_of_ours_in_another_place_is_named_and_not_taken_over() {
+    let world = World::of_files(NOW);
+    world.zoom.add(spread(0, 40, world.now() - 2 * DAY..world.now()));
+    let to = world.place("logs/");
+    let among = ["collect", "--to", &to, "--state", &to, "--state-in-data-prefix"];
+    assert_eq!(world.tell(&among).code, 0);
+    let elsewhere = world.tell(&["collect", "--to", &to]);
+    elsewhere.failed_saying(
+        2,
+        &["logs/state.json is this program's own state", "--state-in-data-prefix", "logs/state.work"],
+    );
+    let at = world.directory.as_ref().unwrap().path();
+    for name in ["state.json", "state.work"] {
+        fs::rename(at.join("logs").join(name), at.join("logs.state").join(name)).unwrap();
+    }
+    let moved = world.tell(&["collect", "--to", &to, "--summary", "json"]).expect(0);
+    assert_eq!(moved.count("records_written"), 0, "{}", moved.said);
+}
+
+#[test]
 fn the_recipes_state_is_taken_over_once() {
     // The function takes its key as it is.
     for key in [STATE_KEY, "collector/cursor"] {
