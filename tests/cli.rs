@@ -544,6 +544,16 @@ fn values_that_make_no_sense_are_refused_with_what_was_expected() {
 }
 
 #[test]
+fn what_is_no_file_but_looks_like_an_address_is_told_so() {
+    for (address, told) in
+        [("gs://b/x", "zoom-udm ingest reads"), ("file:///x", "without file://"), ("x/y", "no such file")]
+    {
+        let ran = ran(&["normalize", address], b"");
+        assert!(ran.code == 3 && ran.stderr.contains(told), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn what_looks_like_another_format_is_named() {
     for (start, name) in [
         (&b"\xFF\xFEt\0"[..], "UTF-16"),

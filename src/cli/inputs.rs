@@ -85,7 +85,15 @@ pub(super) fn open_one_or_standard(path: &Path) -> io::Result<Box<dyn Read + Sen
 /// Opens one file for reading, or says why not.
 fn open_one(path: &Path) -> io::Result<File> {
     no_output(Identity::of(path).as_ref())?;
+    let lies_elsewhere = |scheme: &str| path.as_os_str().as_encoded_bytes().starts_with(scheme.as_bytes());
     File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound if lies_elsewhere("gs://") => io::Error::new(
+            error.kind(),
+            "this is no file; zoom-udm ingest reads from Cloud Storage, or pipe `gcloud storage cat` into this",
+        ),
+        io::ErrorKind::NotFound if lies_elsewhere("file://") => {
+            io::Error::new(error.kind(), "this is no file; name it without file://")
+        }
         io::ErrorKind::NotFound => io::Error::new(error.kind(), "there is no such file; check the path"),
         io::ErrorKind::PermissionDenied => {
             io::Error::new(error.kind(), "reading it is not permitted; check its owner and mode")

@@ -85,8 +85,9 @@ impl Local {
                 }
                 Ok(entry) if entry.depth() == 0 => Err(Error::Invalid {
                     url: self.url("").trim_end_matches('/').to_owned(),
-                    message: "this is no directory; name the directory, and a file in it with --include"
-                        .into(),
+                    message:
+                        "this is no directory; name the directory (and, to ingest one file in it, --include)"
+                            .into(),
                 }),
                 Ok(entry) => self.listed(entry.path()).map_err(|error| self.unlisted(entry.path(), &error)),
                 Err(error) => {

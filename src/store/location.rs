@@ -33,7 +33,10 @@ impl FromStr for Location {
             let named =
                 |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
             if bucket.len() < 3 || !bucket.chars().all(named) {
-                return Err(format!("{text:?} names no bucket; expected gs://BUCKET/PREFIX/"));
+                return Err(format!(
+                    "{text:?} names no bucket; expected gs://BUCKET/PREFIX/, with 3 or more lower-case letters, digits, -, _ \
+                     and . for BUCKET"
+                ));
             }
             return Ok(Self::Gcs { bucket: bucket.into(), prefix: directory(prefix) });
         }
