@@ -108,7 +108,7 @@ grant() {
     # shellcheck disable=SC2086
     if look $group get-iam-policy "$thing" ${flags[@]+"${flags[@]}"} '--flatten=bindings[].members' \
         '--format=value[separator=" "](bindings.role,bindings.members,bindings.condition.expression)' &&
-        printf '%s\n' "$seen" | sed 's/ *$//' | grep -Fxq -- "$role $member${condition:+ $condition}"; then
+        grep -Fxq -- "$role $member${condition:+ $condition}" <<< "$(sed 's/ *$//' <<< "$seen")"; then
         there "$role on $thing: $member"
     else
         # shellcheck disable=SC2086

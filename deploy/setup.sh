@@ -160,7 +160,8 @@ enable_apis() {
     local api missing=()
     look services list '--format=value(config.name)' --enabled || seen=''
     for api in cloudscheduler iam pubsub run secretmanager storage; do
-        printf '%s\n' "$seen" | grep -Fxq "$api.googleapis.com" || missing+=("$api.googleapis.com")
+        # No pipe: it would fail where grep has seen enough before all is written.
+        grep -Fxq "$api.googleapis.com" <<< "$seen" || missing+=("$api.googleapis.com")
     done
     if [ ${#missing[@]} = 0 ]; then there 'all services are enabled'; else change services enable "${missing[@]}"; fi
 }
@@ -292,8 +293,8 @@ notify_of_objects() {
     [ -n "$dry_run" ] || look storage service-agent || failed storage service-agent
     grant "$storage_agent" roles/pubsub.publisher '' 'pubsub topics' "$name-objects"
     if look storage buckets notifications list "gs://$bucket" --format=json &&
-        printf '%s' "$seen" | grep -Fq "/projects/$project/topics/$name-objects\""; then
-        printf '%s' "$seen" | grep -Fq "\"$prefix\"" ||
+        grep -Fq "/projects/$project/topics/$name-objects\"" <<< "$seen"; then
+        grep -Fq "\"$prefix\"" <<< "$seen" ||
             die 2 "gs://$bucket notifies $name-objects of another prefix than $prefix: see gcloud storage buckets \
 notifications list gs://$bucket, delete that one, and run this again"
         there "notifications of gs://$bucket/$prefix"

@@ -37,6 +37,7 @@
 //! | 0 | `client` | HTTP clients: their TLS, their name, answers of a bounded length |
 //! | 0 | `host` | whether a host is this very machine |
 //! | 0 | `kept` | what `collect` keeps for itself beside its logs: how it is named, how the feed knows it |
+//! | 0 | `sealed` | hashes as texts; bytes under a head that says what they are and whether all are there |
 //! | 1 | [`time`] | points in time: what a record may write, what an event carries |
 //! | 1 | `clock` | now, as runs see it; tests set it |
 //! | 1 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
@@ -110,6 +111,8 @@ pub mod mapping;
 pub mod normalize;
 pub mod record;
 pub mod refusal;
+#[cfg(feature = "gcs")]
+mod sealed;
 #[cfg(feature = "serve")]
 pub mod serve;
 #[cfg(feature = "gcs")]

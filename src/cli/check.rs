@@ -1,8 +1,8 @@
 //! `zoom-udm check`: is everything set up?
 
-use super::collect::{Voice, runtime};
+use super::collect::Voice;
 use super::environment::{self, Terms};
-use super::{Exit, Fault, print};
+use super::{Exit, Fault, print, runtime_of_one};
 use crate::terminal;
 use clap::Args;
 use std::fmt::Write as _;
@@ -40,7 +40,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     options.patience.retries = options.patience.retries.min(RETRIES);
     options.retry.retries = options.retry.retries.min(RETRIES);
     let voice = Voice::new(flags.settings.trace_http)?;
-    let findings = runtime()?.block_on(crate::collect::check(&options, voice))?;
+    let findings = runtime_of_one()?.block_on(crate::collect::check(&options, voice))?;
     let mut text = String::from("ok settings: complete\n");
     let mut exit = Exit::Done;
     for finding in &findings {

@@ -3,7 +3,9 @@
 use super::environment::{self, Terms};
 use super::report::{self, SummaryFormat};
 use super::values::duration;
-use super::{Exit, Fault, clock, environment::days, feed, metrics, print, print_json, signal};
+use super::{
+    Exit, Fault, clock, environment::days, feed, metrics, print, print_json, runtime_of_one, signal,
+};
 use crate::collect::{Date, Observer, Options, Report, Status, Task};
 use crate::terminal;
 use clap::{Args, Subcommand, ValueEnum};
@@ -152,11 +154,6 @@ impl Observer for Voice {
     }
 }
 
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(anyhow::Error::from)?)
-}
-
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     if let Some(Deed::Status { format }) = flags.deed {
         return status(flags, format);
@@ -164,7 +161,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = options(flags)?;
     let voice = Voice::new(flags.settings.trace_http)?;
     let observer = Arc::clone(&voice) as Arc<dyn Observer>;
-    let runtime = runtime()?;
+    let runtime = runtime_of_one()?;
     let outcome = runtime.block_on(async {
         signal::stop_at_signals(&options.stop.notify, &options.stop.flag);
         crate::collect::run(options, observer).await
@@ -309,7 +306,7 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
     )?;
     let (place, settings) = environment::state_place(&flags.settings)?;
     let now = clock::now()?.timestamp_millis();
-    let found = runtime()?.block_on(crate::collect::status(&place, now, &settings))?;
+    let found = runtime_of_one()?.block_on(crate::collect::status(&place, now, &settings))?;
     if found.is_empty() {
         return Err(Fault::Io(anyhow::anyhow!(
             "{}: nothing was collected yet; run zoom-udm collect",

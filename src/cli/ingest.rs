@@ -4,7 +4,7 @@ use super::mapping::MappingFlags;
 use super::place::is_null;
 use super::report::{self, SummaryFormat};
 use super::values::{Age, age, count, duration, lease, place, span, timeout, variable};
-use super::{Exit, Fault, clock, feed, runtime, signal};
+use super::{Exit, Fault, clock, feed, runtime_of_many, signal};
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
 use crate::store::{Location, Settings};
 use clap::{Args, ValueEnum};
@@ -143,7 +143,7 @@ fn shard_of_task() -> Result<Shard, Fault> {
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = options(flags)?;
-    let runtime = runtime()?;
+    let runtime = runtime_of_many()?;
     let voice = feed::Voice::new(flags.dry_run, flags.to == "-")?;
     let outcome = runtime.block_on(again(flags, &options, &voice));
     // Threads that wait for a network, or for who reads standard output, are not waited for.

@@ -1,7 +1,7 @@
 //! `zoom-udm ledger`: look into the record of what is done.
 
 use super::values::{Age, age, duration, place, timeout, variable};
-use super::{Exit, Fault, clock, print, print_json, runtime};
+use super::{Exit, Fault, clock, print, print_json, runtime_of_many};
 use crate::clock::instant;
 use crate::ingest::ledger::{self, Entry, State};
 use crate::ingest::{Clock, Destination, Gap, Options, Verified, glob};
@@ -118,7 +118,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
             Deed::Forget { url, objects } => forget(&open(url, &settings).await?, objects).await,
         }
     };
-    runtime()?.block_on(deed)
+    runtime_of_many()?.block_on(deed)
 }
 
 async fn open(url: &Location, settings: &Settings) -> Result<Store, Fault> {

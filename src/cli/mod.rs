@@ -261,9 +261,16 @@ fn print_json(text: &str) -> Result<Exit, Fault> {
     if io::stdout().is_terminal() { print(&crate::terminal::json(text)) } else { print(text) }
 }
 
+/// A runtime for work that one thread does.
+#[cfg(feature = "gcs")]
+fn runtime_of_one() -> Result<tokio::runtime::Runtime, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(anyhow::Error::from)?)
+}
+
 /// A runtime for work that threads share.
 #[cfg(feature = "gcs")]
-fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+fn runtime_of_many() -> Result<tokio::runtime::Runtime, Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     Ok(runtime.map_err(anyhow::Error::from)?)
 }

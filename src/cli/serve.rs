@@ -3,7 +3,7 @@
 use super::environment::{address, collected};
 use super::mapping::MappingFlags;
 use super::values::{count, duration, span, variable};
-use super::{Exit, Fault, clock, collect, ingest, runtime, signal};
+use super::{Exit, Fault, clock, collect, ingest, runtime_of_many, signal};
 use crate::clock::Clock;
 use crate::log;
 use crate::serve::{Collecting, Feeding, GOOGLE_KEYS, KEYS_APART, Limits, Normalizing, Oidc, Options};
@@ -143,7 +143,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     };
     log::start(json, options.clock.clone()).map_err(Fault::Usage)?;
     tell(flags, &options);
-    let runtime = runtime()?;
+    let runtime = runtime_of_many()?;
     let outcome = runtime.block_on(async {
         let stop = Arc::new(Notify::new());
         signal::stop_at_signals(&stop, &Arc::new(AtomicBool::new(false)));

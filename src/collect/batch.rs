@@ -49,6 +49,8 @@ struct Lines {
 pub(crate) struct Batch {
     days: BTreeMap<Date, Lines>,
     sources: Vec<Source>,
+    /// The page that the next records are from, until there is one.
+    next: Option<Source>,
     bytes: usize,
 }
 
@@ -65,7 +67,7 @@ pub(crate) struct Object {
 impl Object {
     /// A manifest, to be written as objects are.
     pub(crate) fn manifest(state: &str, day: Date, sequence: u64, bytes: Vec<u8>) -> Self {
-        let sha256 = crate::store::hex(&Sha256::digest(&bytes));
+        let sha256 = crate::sealed::sha256(&bytes);
         Self {
             name: kept::manifest(state, &day.path(), sequence, &sha256),
             bytes: bytes.into(),
@@ -87,10 +89,11 @@ impl Batch {
 
     /// Names the page that the following records are from.
     pub(crate) fn source(&mut self, source: Source) {
-        self.sources.push(source);
+        self.next = Some(source);
     }
 
     pub(crate) fn add(&mut self, day: Date, raw: &str, time: Option<i64>) {
+        self.sources.extend(self.next.take());
         let lines = self.days.entry(day).or_default();
         lines.text.extend_from_slice(raw.as_bytes());
         lines.text.push(b'\n');
@@ -116,7 +119,7 @@ fn object(state: &State, name_prefix: &str, day: Date, lines: &Lines, sources: &
     let bytes = gzip(&lines.text);
     let uuid = uuid(&state.lineage, state.sequence, day, &lines.text);
     let name = format!("{name_prefix}{}/zoom-operationlogs-{uuid}.json.gz", day.path());
-    let sha256 = crate::store::hex(&Sha256::digest(&bytes));
+    let sha256 = crate::sealed::sha256(&bytes);
     let mut line = 1;
     let mut pages = Vec::new();
     for (source, count) in &lines.runs {
@@ -170,7 +173,7 @@ fn uuid(lineage: &str, sequence: u64, day: Date, text: &[u8]) -> String {
     let mut bytes: [u8; 16] = std::array::from_fn(|at| digest[at]);
     bytes[6] = bytes[6] & 0x0F | 0x80;
     bytes[8] = bytes[8] & 0x3F | 0x80;
-    let hex = crate::store::hex(&bytes);
+    let hex = crate::sealed::hex(&bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 

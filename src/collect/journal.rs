@@ -19,7 +19,6 @@ use crate::kept::{self, BACKFILL};
 use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::{Payload, Put, Store, Version};
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -265,7 +264,7 @@ impl Journal {
     /// Makes a list of what was seen durable, for the next state to name.
     pub(crate) async fn put_seen(&self, slot: &str, seen: &Seen) -> Result<SeenRef, Error> {
         let bytes = seen.encode();
-        let name = kept::seen(slot, &crate::store::hex(&Sha256::digest(&bytes)));
+        let name = kept::seen(slot, &crate::sealed::sha256(&bytes));
         let size = u64::try_from(bytes.len()).unwrap_or(0);
         if !self.dry_run {
             self.put(&self.work, &name, bytes.into()).await?;
@@ -371,5 +370,5 @@ fn at_work(by: &str) -> String {
 /// same again.
 fn lineage(options: &Options, began: Date) -> String {
     let text = format!("{}\n{}\n{}\n{began}", options.to, options.state.location, state_name(options));
-    crate::store::hex(&Sha256::digest(text))[..32].to_owned()
+    crate::sealed::sha256(text)[..32].to_owned()
 }

@@ -157,7 +157,7 @@ impl Collector {
             began: passed.began,
             tail: ask.tail,
             pages: passed.pages,
-            last: page.items.iter().map(|item| crate::store::hex(&item.id)).collect(),
+            last: page.items.iter().map(|item| crate::sealed::hex(&item.id)).collect(),
         }
     }
 

@@ -10,8 +10,10 @@ use super::zoom::Window;
 
 /// The most days of a window that are wanted, so that it spans no more than 28 with its neighbours: a month's least.
 pub(crate) const LONGEST_SPAN: i64 = 25;
-/// How many days beyond today are asked for.
+/// How many days beyond today are asked for at first; `State::ahead` is what Zoom takes.
 pub(crate) const AHEAD: i64 = 2;
+/// How many days behind the last wanted one a window of the past ends.
+const MARGIN: i64 = 2;
 /// How many days Zoom keeps: six months, which are 181 days at least.
 pub(crate) const KEPT: i64 = 180;
 /// What is read again takes this long to be due again for each page that it took: about 500 requests a day, for each of
@@ -20,13 +22,13 @@ const MILLIS_PER_PAGE: i64 = 172_800;
 
 /// The window that holds these days, whatever Zoom takes `to` and a day for.
 pub(crate) fn window(first: Date, last: Date, today: Date, ahead: i64) -> Window {
-    let to = last.plus(AHEAD).min(today.plus(ahead));
+    let to = last.plus(MARGIN).min(today.plus(ahead));
     Window { from: first.plus(-1), to: to.max(first) }
 }
 
 /// The days that are wholly in a window, whatever Zoom takes `to` and a day for.
 pub(crate) fn covered(window: Window, today: Date, ahead: i64) -> (Date, Date) {
-    let last = if window.to >= today.plus(ahead) { today } else { window.to.plus(-AHEAD) };
+    let last = if window.to >= today.plus(ahead) { today } else { window.to.plus(-MARGIN) };
     (window.from.plus(1), last)
 }
 

@@ -9,11 +9,10 @@
 //! As bytes: a line `zoom-udm-seen 1 SHA256-OF-THE-REST`, then 12 bytes and a count (LEB128) for each record, in order.
 
 use super::zoom::Id;
-use sha2::{Digest as _, Sha256};
+use crate::sealed::Kind;
 use std::collections::HashMap;
 
-const MAGIC: &str = "zoom-udm-seen";
-const VERSION: &str = "1";
+pub(super) const LIST: Kind = Kind { magic: "zoom-udm-seen", version: "1", noun: "list of what was seen" };
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
@@ -101,25 +100,19 @@ impl Seen {
             }
             body.push(u8::try_from(count).unwrap_or(0));
         }
-        sealed(&body)
+        LIST.seal(&body)
     }
 
     /// The error says what is wrong.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let end = memchr::memchr(b'\n', bytes).ok_or("it is no list of what was seen, or was cut short")?;
-        let (head, body) = (String::from_utf8_lossy(&bytes[..end]), &bytes[end + 1..]);
-        match head.split(' ').collect::<Vec<_>>()[..] {
-            [MAGIC, VERSION, sum] if sum == digest(body) => {}
-            [MAGIC, VERSION, _] => return Err("it is damaged (its checksum differs)".into()),
-            _ => return Err("it has a format that this program does not read".into()),
-        }
+        let body = LIST.open(bytes)?;
         let mut seen = Self::default();
         let mut rest = body;
         while !rest.is_empty() {
             let entry = rest.split_first_chunk::<12>();
             let (id, (count, behind)) = entry
                 .and_then(|(id, behind)| Some((id, leb128(behind)?)))
-                .ok_or("it is no list of what was seen: an entry of it is none")?;
+                .ok_or("this is no list of what was seen: an entry of it is none")?;
             seen.tallies.insert(*id, Tally { count, ..Tally::default() });
             rest = behind;
         }
@@ -134,17 +127,6 @@ fn leb128(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let count = digits.iter().rev().fold(0_u64, |count, digit| count << 7 | u64::from(digit & 0x7F));
     // Five digits are enough for any count.
     (digits.len() <= 5).then(|| u32::try_from(count).ok()).flatten().map(|count| (count, behind))
-}
-
-/// A list of a body: with its head.
-pub(super) fn sealed(body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{MAGIC} {VERSION} {}\n", digest(body)).into_bytes();
-    bytes.extend_from_slice(body);
-    bytes
-}
-
-fn digest(bytes: &[u8]) -> String {
-    crate::store::hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]
@@ -164,10 +146,10 @@ mod tests {
     #[test]
     fn what_is_no_list_is_refused_though_its_checksum_is_right() {
         let entry = [&[7; 12][..], &[3]].concat();
-        assert_eq!(Seen::decode(&sealed(&entry)).unwrap().tallies[&[7; 12]].count, 3);
+        assert_eq!(Seen::decode(&LIST.seal(&entry)).unwrap().tallies[&[7; 12]].count, 3);
         let long = [&[7; 12][..], &[0xFF, 0xFF, 0xFF, 0xFF, 0x1F]].concat();
         for body in [&entry[..5], &entry[..12], &[&entry[..], &[0]].concat(), &long] {
-            assert!(Seen::decode(&sealed(body)).is_err(), "{body:?}");
+            assert!(Seen::decode(&LIST.seal(body)).is_err(), "{body:?}");
         }
     }
 
@@ -230,7 +212,7 @@ mod tests {
         assert_eq!(seen.encode().escape_ascii().to_string(), bytes.escape_ascii().to_string());
         for (wrong, told) in [
             (bytes[..bytes.len() - 1].to_vec(), "its checksum differs"),
-            ([&b"zoom-udm-seen 2 "[..], &bytes[16..]].concat(), "a format that this program does not read"),
+            ([&b"zoom-udm-seen 2 "[..], &bytes[16..]].concat(), "has format 2, and this program reads 1"),
             (b"zoom-udm-seen 1".to_vec(), "cut short"),
         ] {
             let why = Seen::decode(&wrong).unwrap_err();

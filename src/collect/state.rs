@@ -6,7 +6,6 @@ use crate::clock::instant;
 use crate::kept::FORMAT;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
 const VERSION: u32 = 1;
@@ -25,7 +24,8 @@ pub struct State {
     pub until: Option<Date>,
     /// Everything before this day is sealed, or is a gap. Never moves back.
     pub cursor: Date,
-    /// Everything up to this time had been read when the newest page was last read down to it.
+    /// Nothing that Zoom had was unread up to this time, in milliseconds since the epoch, when the tail was read last: it ends
+    /// at the first page without news that reaches back to it. A record may tell a time that is to come, so may this.
     pub floor: Option<i64>,
     /// When that was.
     pub tail_at: Option<i64>,
@@ -307,7 +307,7 @@ impl State {
 
 /// A state's text with its schema version and checksum.
 pub(super) fn sealed(text: String) -> Vec<u8> {
-    let sha256 = crate::store::hex(&Sha256::digest(&text));
+    let sha256 = crate::sealed::sha256(&text);
     let state = RawValue::from_string(text).unwrap_or_default();
     let envelope = Envelope { format: FORMAT.into(), version: VERSION, sha256, state: &state };
     let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
@@ -332,7 +332,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Standing, String> {
             envelope.format, envelope.version
         ));
     }
-    if envelope.sha256 != crate::store::hex(&Sha256::digest(envelope.state.get())) {
+    if envelope.sha256 != crate::sealed::sha256(envelope.state.get()) {
         return Err("the state is damaged (its checksum differs)".into());
     }
     let state = serde_json::from_str(envelope.state.get())

@@ -47,9 +47,7 @@ impl Collector {
         let mut open: HashMap<(Slot, Id), usize> = passed.unsure.iter().filter_map(wanted).collect();
         let mut before = passed.prints.clone();
         for _ in 0..READINGS {
-            open.retain(|(slot, id), _| {
-                self.seen.get(slot).is_some_and(|seen| seen.is_unsure(id, self.pass))
-            });
+            open.retain(|key, _| self.is_open(key));
             if open.is_empty() {
                 return Ok(());
             }
@@ -65,9 +63,14 @@ impl Collector {
             open = met.iter().filter_map(|(key, meetings)| Some((*key, meetings.pages.last()?.0))).collect();
             before = prints;
         }
-        open.retain(|(slot, id), _| self.seen.get(slot).is_some_and(|seen| seen.is_unsure(id, self.pass)));
+        open.retain(|key, _| self.is_open(key));
         self.report.unsettled += u64::try_from(open.len()).unwrap_or(0);
         Ok(())
+    }
+
+    /// Whether there may be more of a record than are counted.
+    fn is_open(&self, (slot, id): &(Slot, Id)) -> bool {
+        self.seen.get(slot).is_some_and(|seen| seen.is_unsure(id, self.pass))
     }
 
     /// Reads as far as the records in question reach.

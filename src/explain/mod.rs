@@ -15,7 +15,6 @@ use crate::mapping::{Note, Notes};
 use crate::normalize::{Error, Input, Looked, Options, Part, Summary, each};
 use crate::record::{Field, Record, Scratch};
 use crate::time::Timestamp;
-use crate::udm::{Shape, Writer};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::io;
@@ -108,12 +107,7 @@ pub fn run(
     options: &Options,
     tell: &mut dyn FnMut(Explained) -> io::Result<()>,
 ) -> Result<Summary, Error> {
-    let mut options = options.clone();
-    if let Shape::Parser(case) = options.writer.shape() {
-        options.writer = Writer::new(Shape::Udm(case), options.writer.feed());
-    } else if options.writer.shape() == Shape::BigQuery {
-        options.writer = Writer::new(Shape::Udm(crate::udm::Case::Snake), options.writer.feed());
-    }
+    let options = Options { writer: options.writer.bare(), ..options.clone() };
     each(inputs, &options, &mut |looked| match looked.part {
         // How it begins was told.
         Part::Middle | Part::Last => Ok(()),

@@ -18,7 +18,7 @@ pub(super) fn stem(name: &str, generation: &str) -> String {
 }
 
 fn hash(text: &str) -> String {
-    crate::store::hex(&Sha256::digest(text)[..8])
+    crate::sealed::hex(&Sha256::digest(text)[..8])
 }
 
 /// A part of a name that every file system takes: not empty, `.` or `..`, no control characters, not too long with an

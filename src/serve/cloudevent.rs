@@ -12,7 +12,6 @@ use serde_json::value::RawValue;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CloudEvent {
     pub(super) kind: String,
-    pub(super) id: String,
     pub(super) data: Vec<u8>,
 }
 
@@ -46,7 +45,8 @@ fn binary(headers: &HeaderMap, body: &[u8]) -> Result<CloudEvent, Malformed> {
     };
     version(&attribute("specversion")?)?;
     attribute("source")?;
-    Ok(CloudEvent { kind: attribute("type")?, id: attribute("id")?, data: body.to_vec() })
+    attribute("id")?;
+    Ok(CloudEvent { kind: attribute("type")?, data: body.to_vec() })
 }
 
 /// One JSON object with all of it.
@@ -68,7 +68,8 @@ fn structured(event: Structured) -> Result<CloudEvent, Malformed> {
     };
     version(&attribute("specversion", event.specversion)?)?;
     attribute("source", event.source)?;
-    let (kind, id) = (attribute("type", event.r#type)?, attribute("id", event.id)?);
+    attribute("id", event.id)?;
+    let kind = attribute("type", event.r#type)?;
     let data = match (event.data, event.data_base64) {
         (Some(_), Some(_)) => return Err(Malformed("the CloudEvent has both data and data_base64".into())),
         (None, None) => Vec::new(),
@@ -81,7 +82,7 @@ fn structured(event: Structured) -> Result<CloudEvent, Malformed> {
             .decode(text)
             .map_err(|_| Malformed("the CloudEvent's data_base64 is no base64".into()))?,
     };
-    Ok(CloudEvent { kind, id, data })
+    Ok(CloudEvent { kind, data })
 }
 
 fn version(version: &str) -> Result<(), Malformed> {

@@ -20,8 +20,6 @@ pub(super) struct Malformed(pub(super) String);
 /// A push, out of whatever it came in.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Message {
-    /// What its sender calls it.
-    pub(super) id: Option<String>,
     /// The type of a CloudEvent that is no message of Pub/Sub.
     kind: Option<String>,
     /// The attributes that notifications of buckets have.
@@ -60,14 +58,15 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Message, Malforme
         return of_event(event);
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let id = text("x-goog-pubsub-message-id");
     if headers.contains_key("x-cloudscheduler") {
-        return Ok(Message { id, ..Message::default() });
+        return Ok(Message::default());
     }
-    if id.is_some() || headers.contains_key("x-goog-pubsub-subscription-name") {
+    if ["x-goog-pubsub-message-id", "x-goog-pubsub-subscription-name"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+    {
         // No envelope: attributes are headers, the body is the data.
         return Ok(Message {
-            id,
             kind: None,
             event: text("eventtype"),
             bucket: text("bucketid"),
@@ -88,10 +87,9 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Message, Malforme
 
 fn of_event(event: CloudEvent) -> Result<Message, Malformed> {
     if event.kind == MESSAGE_PUBLISHED {
-        let message = of_envelope(&event.data)?;
-        return Ok(Message { id: message.id.or(Some(event.id)), ..message });
+        return of_envelope(&event.data);
     }
-    Ok(Message { id: Some(event.id), kind: Some(event.kind), data: event.data, ..Message::default() })
+    Ok(Message { kind: Some(event.kind), data: event.data, ..Message::default() })
 }
 
 /// A JSON object: by itself a struct would be taken from an array, too.
@@ -146,10 +144,6 @@ struct Envelope {
 struct Enveloped {
     data: Option<String>,
     attributes: Option<HashMap<String, String>>,
-    /// Real pushes have both names.
-    #[serde(rename = "messageId")]
-    id: Option<String>,
-    message_id: Option<String>,
 }
 
 fn of_envelope(body: &[u8]) -> Result<Message, Malformed> {
@@ -157,7 +151,6 @@ fn of_envelope(body: &[u8]) -> Result<Message, Malformed> {
     let data = STANDARD.decode(message.data.unwrap_or_default());
     let mut attributes = message.attributes.unwrap_or_default();
     Ok(Message {
-        id: message.id.or(message.message_id),
         kind: None,
         event: attributes.remove("eventType"),
         bucket: attributes.remove("bucketId"),

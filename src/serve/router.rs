@@ -5,7 +5,7 @@ use super::limits::{Limits, Upload};
 use super::push::{self, Message};
 use super::{Service, collecting, feeding, normalizing, observe, page};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
@@ -37,9 +37,8 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
     if service.options.normalize.is_some() {
         router = router.route("/normalize", post(normalizing::normalize)).merge(page::routes());
     }
-    let most = usize::try_from(service.options.limits.body).unwrap_or(usize::MAX);
     let router = router.fallback(|| async { Answer::not_here() }).with_state(Arc::clone(service));
-    router.layer(DefaultBodyLimit::max(most)).layer(from_fn_with_state(Arc::clone(service), observe::pass))
+    router.layer(from_fn_with_state(Arc::clone(service), observe::pass))
 }
 
 async fn ready(State(service): State<Arc<Service>>) -> impl IntoResponse {

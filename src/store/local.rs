@@ -348,7 +348,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 fn version(bytes: &[u8]) -> Version {
     let digest = Sha256::digest(bytes);
-    Version { tag: Some(super::hex(&digest)), generation: None }
+    Version { tag: Some(crate::sealed::hex(&digest)), generation: None }
 }
 
 /// In nanoseconds since the epoch.

@@ -185,17 +185,6 @@ impl Store {
         Ok(Self { location: location.clone(), back })
     }
 
-    /// Another place in the same memory, for tests: memory ends with its store.
-    #[must_use]
-    pub fn beside(&self, location: &Location) -> Option<Self> {
-        match (&self.back, location) {
-            (Back::Remote(remote), Location::Memory(prefix)) => {
-                Some(Self { location: location.clone(), back: Back::Remote(Arc::new(remote.at(prefix))) })
-            }
-            _ => None,
-        }
-    }
-
     /// The part of this place below a directory of it.
     #[must_use]
     pub fn below(&self, directory: &str) -> Self {
@@ -323,8 +312,8 @@ impl Store {
     }
 
     /// Removes an object if it is still the version that was listed; `false` where it is not, or is gone. On Cloud Storage
-    /// and memory nothing can come between (but for memory, which is for tests); a file that is replaced in the
-    /// microseconds between looking and removing is removed.
+    /// nothing can come between; a file, or an object in memory, that is replaced in the microseconds between looking and
+    /// removing is removed.
     ///
     /// # Errors
     /// When it may still be there.
@@ -366,11 +355,4 @@ impl Store {
             Back::Remote(_) => Ok(()),
         }
     }
-}
-
-/// Bytes as hexadecimal text.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
 }

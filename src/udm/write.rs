@@ -95,6 +95,15 @@ impl Writer {
         &self.feed
     }
 
+    /// The same for bare events: of the shape only the case counts.
+    pub(crate) fn bare(&self) -> Self {
+        match self.shape {
+            Shape::Udm(_) => self.clone(),
+            Shape::Parser(case) => Self::new(Shape::Udm(case), &self.feed),
+            Shape::BigQuery => Self::new(Shape::Udm(Case::Snake), &self.feed),
+        }
+    }
+
     /// The member that every noun has, as JSON with its comma; empty where there is none.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace

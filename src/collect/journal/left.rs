@@ -6,7 +6,6 @@ use super::Journal;
 use crate::kept;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 
 impl Journal {
@@ -33,11 +32,7 @@ impl Journal {
             ))
         };
         let (bytes, _) = self.work.read(&pending.staged).await?.ok_or_else(|| lost("it is not there"))?;
-        if crate::store::hex(&Sha256::digest(&bytes)) == pending.sha256 {
-            Ok(bytes)
-        } else {
-            Err(lost("it is damaged"))
-        }
+        if crate::sealed::sha256(&bytes) == pending.sha256 { Ok(bytes) } else { Err(lost("it is damaged")) }
     }
 
     /// Reads all that the state names: for who only looks.

@@ -1,17 +1,15 @@
 //! A segment of the ledger as bytes: one line `zoom-udm-ledger 1 SHA256-OF-THE-REST`, then gzip of one JSON object a line.
 
 use super::{Entry, Error, State};
+use crate::sealed::Kind;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Write as _};
 
-const MAGIC: &str = "zoom-udm-ledger";
-/// Another number is another format, which this program would not understand.
-const VERSION: &str = "1";
+pub(super) const SEGMENT: Kind = Kind { magic: "zoom-udm-ledger", version: "1", noun: "ledger" };
 
 /// Writes entries, one after the other.
 pub(super) struct Encoder(GzEncoder<Vec<u8>>);
@@ -32,19 +30,8 @@ impl Encoder {
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
-        sealed(&self.0.finish().unwrap_or_default())
+        SEGMENT.seal(&self.0.finish().unwrap_or_default())
     }
-}
-
-/// A segment of a body: with its head.
-pub(super) fn sealed(body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{MAGIC} {VERSION} {}\n", hex(body)).into_bytes();
-    bytes.extend_from_slice(body);
-    bytes
-}
-
-fn hex(bytes: &[u8]) -> String {
-    crate::store::hex(&Sha256::digest(bytes))
 }
 
 /// What is asked of every entry, read without a copy: of a million of them few are asked for more.
@@ -78,7 +65,7 @@ pub(super) fn decode(url: &str, bytes: &[u8], each: Each<'_>) -> Result<(), Erro
              what it knew is then read again, and outputs that stand are recognised"
         ))
     };
-    let body = checked(bytes).map_err(|what| damaged(&what))?;
+    let body = SEGMENT.open(bytes).map_err(|what| damaged(&what))?;
     let mut lines = BufReader::with_capacity(256 << 10, MultiGzDecoder::new(body));
     let mut line = Vec::new();
     loop {
@@ -93,20 +80,5 @@ pub(super) fn decode(url: &str, bytes: &[u8], each: Each<'_>) -> Result<(), Erro
         brief
             .and_then(|brief| each(&Brief { line, ..brief }))
             .map_err(|error| damaged(&format!("the ledger is damaged ({error})")))?;
-    }
-}
-
-/// What is behind the head of a segment, if that is as the head says; what is wrong otherwise.
-fn checked(bytes: &[u8]) -> Result<&[u8], String> {
-    let end = memchr::memchr(b'\n', bytes).ok_or("this is no ledger, or was cut short")?;
-    let head = String::from_utf8_lossy(&bytes[..end]);
-    let body = &bytes[end + 1..];
-    match head.split(' ').collect::<Vec<_>>()[..] {
-        [MAGIC, VERSION, sum] if sum == hex(body) => Ok(body),
-        [MAGIC, VERSION, _] => Err("the ledger is damaged (its checksum differs)".into()),
-        [MAGIC, version, _] => Err(format!(
-            "the ledger has format {version}, and this program reads {VERSION}; use the zoom-udm that wrote it"
-        )),
-        _ => Err("this is no ledger".into()),
     }
 }

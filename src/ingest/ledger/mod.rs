@@ -63,7 +63,7 @@ pub struct Ledger {
     store: Store,
     clock: Clock,
     holder: Holder,
-    terms: Tenancy,
+    tenancy: Tenancy,
     feeds: Vec<Feed>,
     count: u16,
     /// By number; `None` for those of other runs and shards.
@@ -78,8 +78,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::Held`] where none is free; [`Error::Damaged`] where what stands cannot be read: it is left as it is.
-    pub async fn open(store: Store, clock: Clock, terms: &Tenancy) -> Result<Self, Error> {
-        let mut ledger = Self::sign(store, clock, terms).await?;
+    pub async fn open(store: Store, clock: Clock, tenancy: &Tenancy) -> Result<Self, Error> {
+        let mut ledger = Self::sign(store, clock, tenancy).await?;
         let begun = ledger.begin().await;
         if begun.is_err() {
             // Others need not wait for a run that comes to nothing; why it does says more than this could.
@@ -89,17 +89,17 @@ impl Ledger {
     }
 
     /// Opens the ledger, or begins one, and holds nothing of it yet.
-    pub(super) async fn sign(store: Store, clock: Clock, terms: &Tenancy) -> Result<Self, Error> {
-        let charter = if terms.look {
-            peek(&store, terms.shard.count).await?
+    pub(super) async fn sign(store: Store, clock: Clock, tenancy: &Tenancy) -> Result<Self, Error> {
+        let charter = if tenancy.look {
+            peek(&store, tenancy.shard.count).await?
         } else {
-            sign(&store, &terms.feed, terms.shard.count).await?
+            sign(&store, &tenancy.feed, tenancy.shard.count).await?
         };
         Ok(Self {
             store,
             clock,
             holder: Holder::this(),
-            terms: terms.clone(),
+            tenancy: tenancy.clone(),
             count: charter.segments,
             segments: Mutex::new((0..charter.segments).map(|_| None).collect()),
             feeds: charter.feeds,
@@ -111,8 +111,8 @@ impl Ledger {
     /// Takes the segments that are free and reads what they hold. Whatever ends it, what it has taken is in `self`, to be
     /// given back; where it is given up while it asks, up to [`AT_ONCE`] leases may lapse instead.
     pub(super) async fn begin(&mut self) -> Result<(), Error> {
-        let Tenancy { shard, look, .. } = self.terms;
-        let only = self.terms.only.as_ref();
+        let Tenancy { shard, look, .. } = self.tenancy;
+        let only = self.tenancy.only.as_ref();
         let only: Option<HashSet<u16>> =
             only.map(|urls| urls.iter().map(|url| segment_of(url, self.count)).collect());
         let ours: Vec<_> = (0..self.count)
@@ -126,7 +126,7 @@ impl Ledger {
         }
         let held: Vec<u16> = self.lock().iter().flatten().map(|segment| segment.number).collect();
         let mut loading = futures::stream::iter(held)
-            .map(async |number| (number, Segment::load(&self.store, number, self.terms.oldest).await))
+            .map(async |number| (number, Segment::load(&self.store, number, self.tenancy.oldest).await))
             .buffer_unordered(AT_ONCE);
         let mut loaded = Ok(());
         while let Some((number, segment)) = loading.next().await {
@@ -171,7 +171,7 @@ impl Ledger {
 
     fn lease_terms(&self) -> Terms<'_> {
         let now = self.clock.now();
-        Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.terms.lease) }
+        Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.tenancy.lease) }
     }
 
     fn hold(&self, number: u16, lease: Option<Held>) {
@@ -186,7 +186,7 @@ impl Ledger {
 
     /// Another destination that the feed's source was ever run for.
     pub(super) fn other_destination(&self) -> Option<&str> {
-        let Feed { from, to, .. } = &self.terms.feed;
+        let Feed { from, to, .. } = &self.tenancy.feed;
         self.feeds.iter().find(|feed| feed.from == *from && feed.to != *to).map(|feed| &feed.to[..])
     }
 
@@ -256,7 +256,7 @@ impl Ledger {
             dirty.map(|segment| (segment.number, Arc::new(segment.take_fresh()))).collect()
         };
         let saved = futures::stream::iter(dirty).map(|(number, fresh)| async move {
-            let merged = segment::merge(&self.store, number, &fresh, self.terms.oldest).await;
+            let merged = segment::merge(&self.store, number, &fresh, self.tenancy.oldest).await;
             if merged.is_err()
                 && let Some(segment) = &mut self.lock()[usize::from(number)]
             {
@@ -361,7 +361,7 @@ impl Ledger {
             .map(|segment| segment.number)
             .collect();
         for number in stale {
-            segment::merge(&self.store, number, &Arc::default(), self.terms.oldest).await?;
+            segment::merge(&self.store, number, &Arc::default(), self.tenancy.oldest).await?;
         }
         Ok(())
     }

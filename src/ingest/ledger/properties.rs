@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::codec::{Encoder, decode, sealed};
+use super::codec::{Encoder, SEGMENT, decode};
 use super::segment::rewritten;
 use super::{Entry, charter};
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ pub(crate) fn segment(bytes: &[u8]) {
 
 /// The same of a body whose checksum is right, as only a fault of ours could make it.
 pub(crate) fn body(body: &[u8]) {
-    segment(&sealed(body));
+    segment(&SEGMENT.seal(body));
 }
 
 /// A ledger's head: one that this program reads and that has segments, or damage.

@@ -383,7 +383,7 @@ async fn a_segment_that_is_damaged_is_told_and_left() {
     let name = format!("segment-{:04}", segment_of("a", 16));
     let (good, version) = store.read(&name).await.unwrap().unwrap();
     let head = |version: &str, body: &[u8]| {
-        let sum = crate::store::hex(&Sha256::digest(body));
+        let sum = crate::sealed::sha256(body);
         [format!("zoom-udm-ledger {version} {sum}\n").as_bytes(), body].concat()
     };
     let body = &good[memchr::memchr(b'\n', &good).unwrap() + 1..];

@@ -1,0 +1,82 @@
+//! Hashes as texts, and bytes under a head that says what they are and whether all of them are there.
+
+use sha2::{Digest as _, Sha256};
+
+/// Bytes as hexadecimal text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
+}
+
+/// The SHA-256 of bytes, as 64 hexadecimal digits.
+pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// A kind of sealed bytes: a line `MAGIC VERSION SHA256-OF-THE-REST`, then the body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) magic: &'static str,
+    /// Another one is another format, which this program would not understand.
+    pub(crate) version: &'static str,
+    /// What it is called in messages.
+    pub(crate) noun: &'static str,
+}
+
+impl Kind {
+    /// A body under its head.
+    pub(crate) fn seal(&self, body: &[u8]) -> Vec<u8> {
+        let mut bytes = format!("{} {} {}\n", self.magic, self.version, sha256(body)).into_bytes();
+        bytes.extend_from_slice(body);
+        bytes
+    }
+
+    /// The body, if it is as its head says; what is wrong otherwise.
+    pub(crate) fn open<'b>(&self, bytes: &'b [u8]) -> Result<&'b [u8], String> {
+        let Self { magic, version, noun } = self;
+        let end =
+            memchr::memchr(b'\n', bytes).ok_or_else(|| format!("this is no {noun}, or was cut short"))?;
+        let (head, body) = (String::from_utf8_lossy(&bytes[..end]), &bytes[end + 1..]);
+        match head.split(' ').collect::<Vec<_>>()[..] {
+            [found, format, sum] if (found, format) == (magic, version) => {
+                let whole = sum == sha256(body);
+                if whole { Ok(body) } else { Err(format!("the {noun} is damaged (its checksum differs)")) }
+            }
+            [found, format, _] if found == *magic => Err(format!(
+                "the {noun} has format {format}, and this program reads {version}; use the zoom-udm that wrote it"
+            )),
+            _ => Err(format!("this is no {noun}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, sha256};
+
+    #[test]
+    fn what_is_sealed_opens_unless_it_was_changed() {
+        let kind = Kind { magic: "zoom-udm-test", version: "2", noun: "test" };
+        assert_eq!(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        for body in [&b""[..], b"x", b"a\nb\n"] {
+            let sealed = kind.seal(body);
+            assert_eq!(kind.open(&sealed), Ok(body));
+            for length in 0..sealed.len() {
+                assert!(
+                    kind.open(&sealed[..length]).is_err() || length == sealed.len(),
+                    "{length} of {body:?}"
+                );
+            }
+        }
+        let sealed = String::from_utf8(kind.seal(b"body")).unwrap();
+        for (changed, told) in [
+            (sealed.replace("body", "bodi"), "damaged"),
+            (sealed.replace("test 2", "test 3"), "the test has format 3, and this program reads 2"),
+            (sealed.replace("test 2", "toast 2"), "this is no test"),
+            (sealed.replace('\n', ""), "cut short"),
+        ] {
+            assert!(kind.open(changed.as_bytes()).is_err_and(|why| why.contains(told)), "{changed}");
+        }
+    }
+}
