@@ -84,7 +84,7 @@ impl Troubles {
         if self.0.is_empty() {
             return Ok(());
         }
-        Err(Fault::Usage(format!("settings are missing or wrong: {}", self.0.join("; "))))
+        Err(Fault::Usage(self.0.join("; ")))
     }
 }
 

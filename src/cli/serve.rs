@@ -303,7 +303,7 @@ fn feeding(flags: &Flags) -> Result<Feeding, Fault> {
         (Ok(from), Ok(to)) => (from, to),
         (from, to) => {
             let wrong: Vec<_> = from.err().into_iter().chain(to.err()).collect();
-            return Err(Fault::Usage(format!("settings are missing or wrong: {}", wrong.join("; "))));
+            return Err(Fault::Usage(wrong.join("; ")));
         }
     };
     let mut given = vec![from, "--to".into(), to];
