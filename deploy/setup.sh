@@ -88,7 +88,7 @@ needs() { # FLAG VARIABLE VALUE
     [ -n "$3" ] || trouble "$1 is not given (nor $2 set)"
 }
 fits() { # FLAG VALUE PATTERN EXPECTED
-    [ -z "$2" ] || printf '%s' "$2" | LC_ALL=C grep -Exq -- "$3" || trouble "$1 is '$2'; expected $4"
+    [ -z "$2" ] || LC_ALL=C grep -Exq -- "$3" <<< "$2" || trouble "$1 is '$2'; expected $4"
 }
 needs --project GOOGLE_CLOUD_PROJECT "$project"
 needs --region GOOGLE_CLOUD_REGION "$region"

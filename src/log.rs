@@ -27,7 +27,8 @@ struct Lines {
 
 /// What `ZOOM_UDM_LOG` says, or how things go; without each request that storage is asked again.
 fn filter(said: &str) -> Result<EnvFilter, String> {
-    if said.trim().is_empty() {
+    let parts: Vec<_> = said.split(',').map(str::trim).collect();
+    if parts == [""] {
         return Ok(EnvFilter::new("info,object_store=error"));
     }
     let wrong = || {
@@ -37,8 +38,11 @@ fn filter(said: &str) -> Result<EnvFilter, String> {
         )
     };
     // A word alone that is no level would be a part of which all is logged, and of others nothing.
-    let understood = |part: &str| part.contains(['=', '[']) || part.trim().parse::<LevelFilter>().is_ok();
-    if said.split(',').all(understood) { EnvFilter::try_new(said).map_err(|_| wrong()) } else { Err(wrong()) }
+    let understood = |part: &&str| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
+    if !parts.iter().all(understood) {
+        return Err(wrong());
+    }
+    EnvFilter::try_new(parts.join(",")).map_err(|_| wrong())
 }
 
 /// Has everything that is logged from now on go to standard error; the time is the clock's, or the machine's.
@@ -146,9 +150,15 @@ mod tests {
 
     #[test]
     fn what_is_logged_is_a_level_or_levels_of_parts() {
-        for said in ["", " ", "off", "WARN", "trace", "info,object_store=error", "zoom_udm=debug,hyper=warn"]
-        {
-            assert!(filter(said).is_ok(), "{said:?}");
+        for (said, filters) in [
+            ("", "object_store=error,info"),
+            (" ", "object_store=error,info"),
+            ("off", "off"),
+            (" WARN\n", "warn"),
+            ("info, hyper=warn", "hyper=warn,info"),
+            ("zoom_udm=debug,hyper=warn", "zoom_udm=debug,hyper=warn"),
+        ] {
+            assert_eq!(filter(said).unwrap().to_string(), filters, "{said:?}");
         }
         for said in ["inof", "banana", "zoom_udm", "info,inof", "a=b=c", "a=loud", "=["] {
             let told = filter(said).err().unwrap_or_else(|| panic!("{said:?} is taken"));

@@ -201,20 +201,15 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
             return None;
         }
     };
-    let key = match (&data, variable("STATE_KEY")) {
-        (Some(Data { bucket, .. }), Some(key)) => {
+    // Whoever says where to write does not mean the recipe's state elsewhere.
+    let key = match (&data, &flags.to, variable("STATE_KEY")) {
+        (Some(Data { bucket, .. }), None, Some(key)) => {
             Some(format!("gs://{bucket}/{}", key.trim_start_matches('/')))
         }
         _ => None,
     };
     let recipe = key.as_ref().and_then(|key| exact(key));
-    let chosen = match (&flags.state, &flags.to, &key) {
-        (Some(url), ..) => Some(url),
-        // Whoever says where to write does not mean the recipe's state elsewhere.
-        (None, None, Some(key)) => Some(key),
-        _ => None,
-    };
-    let (location, name) = match chosen {
+    let (location, name) = match flags.state.as_ref().or(key.as_ref()) {
         Some(url) => troubles.note(object(url).map_err(|why| format!("--state or STATE_KEY: {why}")))?,
         None => (to.beside(".state"), "state.json".to_owned()),
     };

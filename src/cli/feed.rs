@@ -22,7 +22,6 @@ pub(super) struct Voice {
     objects: AtomicU64,
     chosen: AtomicU64,
     failures: AtomicU64,
-    rejects: AtomicU64,
 }
 
 /// How many failures are said one by one on a terminal.
@@ -42,7 +41,6 @@ impl Voice {
             objects: AtomicU64::new(0),
             chosen: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            rejects: AtomicU64::new(0),
         })
     }
 
@@ -122,9 +120,7 @@ impl Observer for Voice {
     }
 
     fn rejected(&self, told: &str) {
-        if self.rejects.fetch_add(1, Ordering::Relaxed) < report::SAID {
-            self.warned(&format!("rejected: {told}"));
-        }
+        self.warned(&format!("rejected: {told}"));
     }
 
     fn failed(&self, object: &str, size: u64, reason: &str, _passing: bool) {
@@ -235,7 +231,7 @@ fn as_text(report: &Report, took: Duration) -> String {
         report::per_second(report.summary.events, seconds),
     );
     if report.stopped {
-        text.push_str("; stopped early with progress saved: run again");
+        text.push_str("; stopped early: run again");
     }
     for (object, reason) in report.failures.iter().take(10) {
         let _ = write!(text, "\n  failed: {}", terminal::line(&format!("{object}: {reason}")));

@@ -196,7 +196,8 @@ async fn once(flags: &Flags, options: Options, voice: &feed::Voice, stop: &Notif
             report.summary.rejects
         ));
     }
-    if report.listed == 0 && !report.stopped && !flags.follow {
+    let emptied = flags.follow || !matches!(flags.delete, DeleteFlag::Never);
+    if report.listed == 0 && !report.stopped && !emptied {
         voice.trouble(&format!(
             "{} holds no object: name the directory, or what names begin with up to a /; a single object with --include",
             flags.from

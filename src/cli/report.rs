@@ -49,7 +49,7 @@ pub(super) fn say_json(told: &impl Serialize) {
 }
 
 /// How many rejects are said one by one where nothing keeps them.
-pub(super) const SAID: u64 = 10;
+const SAID: u64 = 10;
 
 /// Says one reject, unless enough were said.
 pub(super) fn reject(reject: &Rejected<'_>, said: &mut u64) {

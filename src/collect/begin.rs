@@ -93,10 +93,11 @@ impl Collector {
     }
 
     /// Days from the first one on are the live collection's, but for those that backfills had claimed when it began. Of
-    /// these it seals what has been read. Whether it begins now is returned.
+    /// these it seals what has been read. Whether it begins now, or began and wrote nothing, is returned.
     fn leave_to_backfills(&mut self, backfills: Option<&State>) -> bool {
         let claims: Vec<_> = backfills.map(|backfills| backfills.claims().collect()).unwrap_or_default();
-        let (new, state) = (self.journal.found != Found::Ours, &mut self.journal.state);
+        let state = &mut self.journal.state;
+        let new = self.journal.found != Found::Ours || state.sequence == 0;
         if new {
             state.theirs = claims.iter().copied().filter(|(_, last)| *last >= state.began).collect();
         }

@@ -169,7 +169,7 @@ impl Journal {
             // What it names is beside it, and not here.
             let (there, here) = (store.location(), self.store.location());
             return Err(Error::Usage(format!(
-                "{} is this program's own state, and was to be {}: name it with --state (where it lies among the data with \
+                "{} is this program's own state, and was to be {}: name it with --state or STATE_KEY (where it lies among the data with \
                  --state-in-data-prefix, too), or move it to {here}, with {there}{}",
                 there.url(name),
                 here.url(&self.name),

@@ -28,8 +28,8 @@ pub(super) struct Converted {
     pub(super) refused: Vec<String>,
 }
 
-/// Of one object.
-const TOLD: usize = 10;
+/// So many rejects are told one by one where nothing keeps them: of an object, and of a run.
+pub(super) const TOLD: usize = 10;
 
 /// Why an object became nothing.
 pub(super) enum Trouble {

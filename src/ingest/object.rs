@@ -57,8 +57,10 @@ pub(super) enum Cause {
     Object,
     /// Something about it that may pass.
     Passing,
-    /// The source or the destination, which was out of reach: it may be nothing about this object.
-    Reach,
+    /// The source was out of reach: it may be nothing about this object.
+    Source,
+    /// The destination was, likewise.
+    Destination,
 }
 
 /// An object that is done.
@@ -137,7 +139,7 @@ fn not_fetched(listed: &Listed, error: store::Error) -> Outcome {
         error => {
             let cause = match error {
                 store::Error::Invalid { .. } => Cause::Object,
-                _ if error.is_transient() => Cause::Reach,
+                _ if error.is_transient() => Cause::Source,
                 _ => Cause::Passing,
             };
             Outcome::failed("", error.to_string(), cause)
@@ -310,7 +312,7 @@ async fn deliver(
             Err(store::Error::Io { url, message, .. }) => {
                 return Outcome::Fatal(Error::Store(format!("{url}: {message}")));
             }
-            Err(error) => return Outcome::failed(generation, error.to_string(), Cause::Reach),
+            Err(error) => return Outcome::failed(generation, error.to_string(), Cause::Destination),
         }
     }
     Outcome::Done(Box::new(Done { generation, stored, output, standing, summary, refused }))

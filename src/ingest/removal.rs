@@ -4,6 +4,7 @@ use super::ledger::{Entry, Ledger};
 use super::object::Job;
 use super::{Delete, Error, Observer, Report, name};
 use crate::store::{self, Listed};
+use futures::StreamExt as _;
 
 /// Why a source stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) enum Stay {
     Rejects,
     /// An earlier run has done it, for another destination or one that was emptied.
     Output,
+    /// It does not: only what is empty above it does, for the removal of that failed.
+    Above,
 }
 
 impl Stay {
@@ -23,6 +26,7 @@ impl Stay {
             Self::Changed => "it has changed",
             Self::Rejects => "records of it were rejected, and are kept nowhere else",
             Self::Output => "what an earlier run made of it is not at --to",
+            Self::Above => "it was removed, but not what is empty above it",
         }
     }
 }
@@ -46,12 +50,32 @@ pub(super) async fn recall(
     Ok(known.collect())
 }
 
-/// Removes a source, or says why it stays. An entry is an earlier run's: what that made is looked for.
-pub(super) async fn remove(
+/// Removes sources, so many at once, and tells the report what became of each.
+pub(super) async fn remove_all(
     job: &Job,
-    listed: &Listed,
-    entry: Option<&Entry>,
-) -> Result<Option<Stay>, store::Error> {
+    report: &mut Report,
+    sources: impl Iterator<Item = (Listed, Option<Entry>)>,
+) {
+    let removed: Vec<_> = futures::stream::iter(sources)
+        .map(|(listed, entry)| async move { (remove(job, &listed, entry.as_ref()).await, listed) })
+        .buffer_unordered(job.options.concurrency.max(1))
+        .collect()
+        .await;
+    for (removed, listed) in removed {
+        let object = job.from.location().url(&listed.name);
+        match removed {
+            Ok(None) => report.deleted += 1,
+            Ok(Some(stay)) => report.stay(&object, stay),
+            Err(error) => {
+                tracing::warn!(object, %error, "not removed");
+                report.leave(&object, &error.to_string());
+            }
+        }
+    }
+}
+
+/// Removes a source, or says why it stays. An entry is an earlier run's: what that made is looked for.
+async fn remove(job: &Job, listed: &Listed, entry: Option<&Entry>) -> Result<Option<Stay>, store::Error> {
     if let Some(entry) = entry
         && let Some(stay) = lacks(job, listed, entry).await?
     {
@@ -60,12 +84,12 @@ pub(super) async fn remove(
     if !job.from.delete_version(listed).await? {
         return Ok(Some(Stay::Changed));
     }
-    if job.options.delete == Delete::TransferredAndEmptyDirs {
-        // The source itself is gone, and counts as removed.
-        if let Err(error) = job.from.delete_empty_above(&listed.name).await {
-            let object = job.from.location().url(&listed.name);
-            tracing::warn!(object, %error, "it was removed; what was empty above it was not");
-        }
+    if job.options.delete == Delete::TransferredAndEmptyDirs
+        && let Err(error) = job.from.delete_empty_above(&listed.name).await
+    {
+        let object = job.from.location().url(&listed.name);
+        tracing::warn!(object, %error, "what is empty above it was not removed");
+        return Ok(Some(Stay::Above));
     }
     Ok(None)
 }

@@ -68,6 +68,7 @@ impl Report {
             Stay::Changed => return,
             Stay::Rejects => self.without_rejects += 1,
             Stay::Output => self.without_output += 1,
+            Stay::Above => self.deleted += 1,
         }
         self.leave(object, stay.reason());
     }

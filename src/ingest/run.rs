@@ -1,14 +1,14 @@
 //! A run: many objects at once, the ledger written now and then, sources removed behind it.
 
+use super::convert::TOLD;
 use super::ledger::{Entry, Ledger, State, rest};
 use super::listing::{ahead, found, next};
 use super::object::{Cause, Job, Outcome, look, settled, transfer};
-use super::removal::{Stay, recall, remove, say_what_stays};
+use super::removal::{Stay, recall, remove_all, say_what_stays};
 use super::select::{Selection, Skip, is_named_as_state, may_be_collector_state};
 use super::{Delete, Error, Observer, Options, Report};
 use crate::clock::millis;
 use crate::store::{self, Listed, Store};
-use futures::StreamExt as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// So many objects that fail one after the other to be read, or their outputs to be written, mean that the source or the
 /// destination is out of order, not the objects: each is tried for minutes.
-const OUT_OF_ORDER: u32 = 20;
+const OUT_OF_ORDER: usize = 20;
 
 /// Runs once over what the source holds now. `stop` ends it early: what is done by then is kept. That of
 /// `options.normalize` is not asked: each run has one of its own.
@@ -61,7 +61,10 @@ struct Run<'o> {
     /// Done by an earlier run that was killed before it came to removing, or did not mean to.
     known: Vec<Listed>,
     observer: &'o dyn Observer,
-    out_of_reach: u32,
+    /// How many objects, one after the other, failed for the source and for the destination.
+    out_of_reach: [usize; 2],
+    /// How many rejects were told.
+    told: usize,
     /// When the leases are to be renewed next.
     renewal: Instant,
 }
@@ -105,7 +108,8 @@ impl<'o> Run<'o> {
             removable: Vec::new(),
             known: Vec::new(),
             observer,
-            out_of_reach: 0,
+            out_of_reach: [0; 2],
+            told: 0,
         })
     }
 
@@ -271,6 +275,16 @@ impl<'o> Run<'o> {
     fn note(&mut self, listed: Listed, attempts: u64, outcome: Outcome) -> Result<(), Error> {
         let url = self.job.from.location().url(&listed.name);
         let mut entry = Entry::new(url, &listed, self.job.options.clock.now());
+        // Whatever is known of an object, its source was within reach; its destination only where all of it is there.
+        let [source, destination] = &mut self.out_of_reach;
+        match &outcome {
+            Outcome::Failed { cause: Cause::Source, .. } => *source += 1,
+            Outcome::Failed { cause: Cause::Destination, .. } => {
+                (*source, *destination) = (0, *destination + 1);
+            }
+            Outcome::Done(_) => (*source, *destination) = (0, 0),
+            _ => *source = 0,
+        }
         match outcome {
             Outcome::Fatal(error) => return Err(error),
             Outcome::Stopped => self.report.stopped = true,
@@ -280,8 +294,8 @@ impl<'o> Run<'o> {
                 self.observer.skipped(&entry.object, skip);
             }
             Outcome::Done(done) => {
-                self.out_of_reach = 0;
-                done.refused.iter().for_each(|told| self.observer.rejected(told));
+                let told = done.refused.iter().take(TOLD - self.told);
+                self.told += told.map(|told| self.observer.rejected(told)).count();
                 self.report.add(done.stored, &done.summary);
                 self.report.standing += u64::from(done.standing);
                 self.observer.done(&entry.object, done.stored, done.summary.events);
@@ -314,8 +328,7 @@ impl<'o> Run<'o> {
         self.report.fail(&entry.object, &entry.reason);
         self.observer.failed(&entry.object, entry.size, &entry.reason, !entry.lasting);
         self.mark(entry);
-        self.out_of_reach += u32::from(cause == Cause::Reach);
-        if self.out_of_reach < OUT_OF_ORDER {
+        if !self.out_of_reach.contains(&OUT_OF_ORDER) {
             return Ok(());
         }
         Err(Error::Store(format!(
@@ -361,23 +374,7 @@ impl<'o> Run<'o> {
             Some(ledger) => recall(ledger, &self.root, some).await?,
             None => Vec::new(),
         };
-        let (job, concurrency) = (&self.job, self.job.options.concurrency.max(1));
-        let removed: Vec<_> = futures::stream::iter(fresh.chain(known))
-            .map(|(listed, entry)| async move { (remove(job, &listed, entry.as_ref()).await, listed) })
-            .buffer_unordered(concurrency)
-            .collect()
-            .await;
-        for (removed, listed) in removed {
-            let object = self.job.from.location().url(&listed.name);
-            match removed {
-                Ok(None) => self.report.deleted += 1,
-                Ok(Some(stay)) => self.report.stay(&object, stay),
-                Err(error) => {
-                    tracing::warn!(object, %error, "not removed");
-                    self.report.leave(&object, &error.to_string());
-                }
-            }
-        }
+        remove_all(&self.job, &mut self.report, fresh.chain(known)).await;
         Ok(())
     }
 }

@@ -152,7 +152,7 @@ impl<P: Places> Emitter<'_, '_, P> {
         let start = skip_space(text.as_bytes(), 0);
         let place = at + start..at + text.trim_end_matches([' ', '\t', '\n', '\r']).len();
         let message = match record.get(Field::Time) {
-            None if Field::ALL.iter().all(|field| record.get(*field).is_none()) => Cow::Borrowed(
+            None if !record::has_fields(text) => Cow::Borrowed(
                 "the object has nothing of a record; expected texts called time, operator, category_type, action and \
                  operation_detail: is it an answer that says what went wrong, or of another log?",
             ),

@@ -218,7 +218,7 @@ fn too_long(most: usize) -> Refusal {
 fn not_utf8(unit: &[u8], valid: usize) -> Refusal {
     let hint = match unit {
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => " (this looks like UTF-16: save it as UTF-8)",
-        [0x1F, 0x8B, ..] => " (this looks like gzip within gzip: unpack it once before)",
+        [0x1F, 0x8B, ..] => " (this looks like gzip within gzip, or behind plain text: unpack it before)",
         [0x28, 0xB5, 0x2F, 0xFD, ..] => " (this looks like zstd: unpack it before)",
         [0xFD, b'7', b'z', b'X', b'Z', ..] => " (this looks like xz: unpack it before)",
         [b'B', b'Z', b'h', ..] => " (this looks like bzip2: unpack it before)",

@@ -10,7 +10,7 @@ mod plain;
 pub(crate) mod properties;
 mod usual;
 
-use crate::json::{decode_to_quote, plain_len};
+use crate::json::{decode_to_quote, members, plain_len, string};
 use crate::refusal::Refusal;
 
 pub use id::id;
@@ -70,6 +70,11 @@ impl Field {
             _ => return None,
         })
     }
+}
+
+/// Whether an object, which is valid JSON, has a member that a record has, whatever that says.
+pub(crate) fn has_fields(object: &str) -> bool {
+    members(object).any(|(key, _)| Field::named(string(key).as_bytes()).is_some())
 }
 
 const FIELDS: usize = Field::ALL.len();

@@ -107,7 +107,7 @@ impl Error {
 
     /// Of what is longer than [`super::SMALL`].
     pub(super) fn too_long(url: String) -> Self {
-        let message = format!("it is longer than {} bytes: nothing of this program's own is", super::SMALL);
+        let message = format!("it is longer than {} bytes, the most that is read whole", super::SMALL);
         Self::Invalid { url, message }
     }
 

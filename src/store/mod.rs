@@ -29,7 +29,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Nothing that is read whole is longer, in bytes: lists of 20 million records of a day, segments of a ledger of a billion
+/// Nothing that is read whole is longer, in bytes: that is a list of 20 million records of a day, or a ledger of 60 million
 /// objects. What is would fill the memory, and is none of ours.
 pub const SMALL: u64 = 256 << 20;
 
@@ -254,11 +254,19 @@ impl Store {
         }
     }
 
+    /// What could not be read again is not written.
+    fn is_small(&self, name: &str, bytes: &Bytes) -> Result<(), Error> {
+        if bytes.len() as u64 > SMALL { Err(Error::too_long(self.location.url(name))) } else { Ok(()) }
+    }
+
     /// Makes an object, if there is none of that name; compares otherwise. What returns is durable.
     ///
     /// # Errors
     /// When it is not known to stand: try again, that is safe.
     pub async fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
+        if let Payload::Bytes(bytes) = &payload {
+            self.is_small(name, bytes)?;
+        }
         match &self.back {
             Back::Local(local) => {
                 local.clone().on_thread(name, move |local, name| local.put_new(name, payload)).await
@@ -278,6 +286,7 @@ impl Store {
         bytes: Bytes,
         read: Option<Version>,
     ) -> Result<Option<Version>, Error> {
+        self.is_small(name, &bytes)?;
         match &self.back {
             Back::Local(local) => {
                 local

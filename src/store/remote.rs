@@ -1,6 +1,7 @@
 //! Stores that `object_store` speaks to: Cloud Storage, and memory.
 
-use super::local::equal;
+mod large;
+
 use super::names::{mark, unmark, with_generation};
 use super::{Body, Error, Fetched, Listed, Payload, Put, Settings, Version};
 use backon::{ExponentialBuilder, Retryable as _};
@@ -9,19 +10,15 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error as Failure, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, UpdateVersion, WriteMultipart,
+    Error as Failure, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
+    PutPayload, UpdateVersion,
 };
-use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What is larger goes up in parts, under a passing name: one request would need it in memory whole.
 const ONE_REQUEST: u64 = 32 << 20;
-/// How large a part is, and how many are on their way at once.
-const PART: usize = 8 << 20;
-const PARTS_AT_ONCE: usize = 2;
 
 pub(super) struct Remote {
     store: Arc<dyn ObjectStore>,
@@ -224,80 +221,16 @@ impl Remote {
             return Ok(Put::Created);
         }
         // Another writer, or this one: a try whose answer was lost looks the same.
-        match self.read(name).await? {
-            Some((standing, _)) if standing == bytes => Ok(Put::Same),
-            Some(_) => Ok(Put::Other),
-            None => Err(Error::Transient {
+        match self.read(name).await {
+            Ok(Some((standing, _))) if standing == bytes => Ok(Put::Same),
+            // What is too long to be read is not this.
+            Ok(Some(_)) | Err(Error::Invalid { .. }) => Ok(Put::Other),
+            Err(error) => Err(error),
+            Ok(None) => Err(Error::Transient {
                 url: self.url(name),
                 message: "it was removed while it was being written".into(),
             }),
         }
-    }
-
-    /// Parts under a passing name, then one conditional copy: parts take no condition. The passing name is the same
-    /// each time, so that what a killed run left is overwritten and removed by the next.
-    async fn put_large(&self, name: &str, file: File) -> Result<Put, Error> {
-        let (path, passing_name) = (self.path(name)?, format!("{name}.part"));
-        let passing = self.path(&passing_name)?;
-        let failed = |error: Failure| Error::remote(self.url(name), &error);
-        let mut standing = self.exists(name).await?;
-        if !standing {
-            self.upload(&passing, file.try_clone().map_err(|error| Error::io("the temporary file", &error))?)
-                .await?;
-            let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
-            match self.store.copy_opts(&passing, &path, options).await {
-                Ok(()) => {}
-                Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => standing = true,
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        self.delete(&passing_name).await?;
-        if !standing {
-            Ok(Put::Created)
-        } else if self.same(name, file).await? {
-            Ok(Put::Same)
-        } else {
-            Ok(Put::Other)
-        }
-    }
-
-    async fn upload(&self, to: &Path, mut file: File) -> Result<(), Error> {
-        let failed = |error: Failure| Error::remote(format!("{}{to}", self.root), &error);
-        let read = |error: &std::io::Error| Error::io("the temporary file", error);
-        file.rewind().map_err(|error| read(&error))?;
-        let upload =
-            self.store.put_multipart_opts(to, PutMultipartOptions::default()).await.map_err(failed)?;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
-        let parts = async {
-            loop {
-                let mut part = Vec::with_capacity(PART);
-                (&mut file).take(PART as u64).read_to_end(&mut part).map_err(|error| read(&error))?;
-                if part.is_empty() {
-                    return Ok(());
-                }
-                upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(failed)?;
-                upload.put(part.into());
-            }
-        };
-        if let Err(error) = parts.await {
-            // Parts of what is never finished would be paid for.
-            let _ = upload.abort().await;
-            return Err(error);
-        }
-        upload.finish().await.map(drop).map_err(failed)
-    }
-
-    /// Holds an object against a file, chunk by chunk.
-    async fn same(&self, name: &str, mut file: File) -> Result<bool, Error> {
-        let read = |error: &std::io::Error| Error::io("the temporary file", error);
-        file.rewind().map_err(|error| read(&error))?;
-        let Body::Stream(mut standing) = self.get(name).await?.body else { return Ok(false) };
-        while let Some(chunk) = standing.try_next().await? {
-            if !equal((&mut file).take(chunk.len() as u64), &chunk[..]).map_err(|error| read(&error))? {
-                return Ok(false);
-            }
-        }
-        Ok(file.read(&mut [0]).map_err(|error| read(&error))? == 0)
     }
 
     pub(super) async fn update(

@@ -431,7 +431,8 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
         .into_iter()
         .find(|(kind, _)| object.contains(kind))
         .unwrap_or(("good", "never"));
-        assert!(reason.contains(part) && entry["attempts"] == 1, "{line}");
+        assert!(!reason.is_empty() && reason.contains(part) && entry["attempts"] == 1, "{line}");
+        assert_eq!(entry["lasting"] == true, ["cut-off", "damaged", "bomb"].contains(&kind), "{line}");
         *reasons.entry(kind).or_default() += 1;
     }
     assert!(reasons.len() == 5 && reasons.values().all(|&count| count == 100), "{reasons:?}");
