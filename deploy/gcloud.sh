@@ -108,7 +108,8 @@ grant() {
     # shellcheck disable=SC2086
     if look $group get-iam-policy "$thing" ${flags[@]+"${flags[@]}"} '--flatten=bindings[].members' \
         '--format=value[separator=" "](bindings.role,bindings.members,bindings.condition.expression)' &&
-        grep -Fxq -- "$role $member${condition:+ $condition}" <<< "$(sed 's/ *$//' <<< "$seen")"; then
+        seen=$(sed 's/ *$//' <<< "$seen") &&
+        grep -Fxq -- "$role $member${condition:+ $condition}" <<< "$seen"; then
         there "$role on $thing: $member"
     else
         # shellcheck disable=SC2086

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use zoom_udm::corpus::{self, Kind};
-use zoom_udm::normalize::{self, Format, Input, Options, Rejected, Sink, Summary};
+use zoom_udm::normalize::{self, Format, Input, Options, RejectWriter, Rejected, Sink, Summary};
 
 /// How much is read at a time.
 const PIECES: [usize; 5] = [1, 7, 100, 4096, usize::MAX];
@@ -268,5 +268,50 @@ fn a_sink_that_panics_ends_the_run_on_any_number_of_threads() {
             let run = || normalize::run(std::iter::once(input), &options, &mut Panics(after));
             assert!(catch_unwind(AssertUnwindSafe(run)).is_err(), "{threads} threads, {after} blocks");
         }
+    }
+}
+
+/// Bytes that come in pieces of a size, and then an error.
+struct Broken(std::io::Cursor<Vec<u8>>, usize);
+
+impl std::io::Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(self.1);
+        match self.0.read(&mut buffer[..most])? {
+            0 => Err(std::io::Error::other("as asked")),
+            read => Ok(read),
+        }
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_to_its_end_is_cut_up_as_any_however_it_arrives() {
+    let (head, record) = ("{\"operation_logs\": [", common::record("one"));
+    for whole in [0, 1, 2] {
+        let page = format!("{head}{}{}", format!("{record},\n").repeat(whole), &record[..record.len() - 1]);
+        let options = Options { format: Format::Json, max_line_bytes: record.len(), ..Options::default() };
+        for piece in 1..=page.len() {
+            let (mut events, mut rejects) = (Vec::new(), RejectWriter::new(Vec::new()));
+            let input = Input::new("in", Broken(std::io::Cursor::new(page.clone().into()), piece));
+            let mut sink = Both(&mut events, &mut rejects);
+            let summary = normalize::run(std::iter::once(input), &options, &mut sink).expect("it goes on");
+            assert_eq!((summary.events, summary.failures.len()), (whole as u64, 1), "in pieces of {piece}");
+            let rejects = common::json_lines(&rejects.finish().expect("memory takes all"));
+            let cut = page.len() - record.len() + 1;
+            assert!(rejects.len() == 1 && rejects[0]["offset"] == cut, "in pieces of {piece}: {rejects:?}");
+        }
+    }
+}
+
+struct Both<'o>(&'o mut Vec<u8>, &'o mut RejectWriter<Vec<u8>>);
+
+impl Sink for Both<'_> {
+    fn events(&mut self, events: &[u8]) -> std::io::Result<()> {
+        self.0.extend_from_slice(events);
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: &Rejected<'_>) -> std::io::Result<()> {
+        self.1.write(reject)
     }
 }

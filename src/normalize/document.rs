@@ -46,7 +46,7 @@ fn goes_on(bytes: &[u8], first: usize, fault: usize) -> bool {
 }
 
 /// A document on its way into blocks.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Document {
     place: Place,
     /// How far the value at hand is indented, where it begins its line: what is broken ends where the next one does so.

@@ -173,12 +173,14 @@ impl Framer {
             State::Start(_) | State::Lines => self.lines(block),
             State::TooLong => self.rest_of_line(block),
             State::Document(document) => {
-                let (ended, reader) = (&mut self.ended, &mut *self.reader);
-                let end = document.next(block, self.max, &mut |block| {
+                let (ended, reader, before) = (&mut self.ended, &mut *self.reader, *document);
+                let next = document.next(block, self.max, &mut |block| {
                     *ended = *ended || !block.grow(reader)?;
                     Ok(!*ended)
-                })?;
-                block.cut(end, &mut self.rest);
+                });
+                // After an error all of it comes once more.
+                *document = if next.is_ok() { *document } else { before };
+                block.cut(next?, &mut self.rest);
                 Ok(())
             }
         }
