@@ -97,6 +97,8 @@ follow() {
 # Gives a role on one thing alone: MEMBER ROLE CONDITION GROUP NAME
 grant() {
     local member=$1 role=$2 condition=$3 group=$4 thing=$5 flags=() extra=()
+    # As it is listed; without a condition a space stands where that would be.
+    local binding="$role $member${condition:+ $condition}"
     case $group in
     run*) flags=("--region=$region") ;;
     'storage buckets')
@@ -108,8 +110,7 @@ grant() {
     # shellcheck disable=SC2086
     if look $group get-iam-policy "$thing" ${flags[@]+"${flags[@]}"} '--flatten=bindings[].members' \
         '--format=value[separator=" "](bindings.role,bindings.members,bindings.condition.expression)' &&
-        seen=$(sed 's/ *$//' <<< "$seen") &&
-        grep -Fxq -- "$role $member${condition:+ $condition}" <<< "$seen"; then
+        grep -Fxq -e "$binding" -e "$binding " <<< "$seen"; then
         there "$role on $thing: $member"
     else
         # shellcheck disable=SC2086
