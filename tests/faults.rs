@@ -13,6 +13,8 @@
 
 mod collecting;
 mod faulting;
+#[path = "common/nobody.rs"]
+mod nobody;
 mod serving;
 
 use faulting::{collects, feed, files, service};

@@ -3,8 +3,11 @@
 #![cfg(unix)]
 
 mod common;
+#[path = "common/nobody.rs"]
+mod nobody;
 
 use common::{directory, record, text, zoom_udm};
+use nobody::{as_nobody, nobody_can_run};
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -272,15 +275,21 @@ fn a_signal_at_the_end_of_a_run_does_not_change_how_it_ended() {
 
 #[test]
 fn who_may_not_write_to_a_file_does_not_replace_it() {
-    // Root may write to all.
-    if Path::new("/proc/self").metadata().is_ok_and(|meta| meta.uid() == 0) {
+    if !nobody_can_run() {
         return;
     }
-    let files = directory(&[("old", b"old")]);
+    let files = directory(&[("old", b"old"), ("in", record("a").as_bytes())]);
     let old = files.path().join("old");
-    std::fs::set_permissions(&old, Permissions::from_mode(0o444)).expect("it is ours");
-    zoom_udm().args(["normalize", "-o", text(&old)]).write_stdin(record("a")).assert().code(3);
+    // The directory is open to all: what is refused is the file.
+    for (path, mode) in [(files.path(), 0o777), (&old, 0o444)] {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+    as_nobody(command.args(["normalize", "-o", "old", "in"]).current_dir(&files));
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(std::fs::read(&old).expect("it is there"), b"old");
+    assert_eq!(names(files.path()), ["in", "old"]);
 }
 
 /// Runs what `sh` or `bash` reads, with the program as `$0`, in a directory: its code and what it said.

@@ -124,6 +124,8 @@ impl Seen {
     fn watch(mut self, response: Response) -> Response {
         let (mut parts, inner) = response.into_parts();
         self.status = Some(parts.status.as_u16());
+        // There is nothing to send but the head.
+        self.whole = self.method == Method::HEAD;
         self.notes = parts.extensions.remove::<Notes>();
         Response::from_parts(parts, Body::new(Watched { inner, seen: self }))
     }

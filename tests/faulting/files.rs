@@ -4,9 +4,10 @@ use super::collects::{Days, lines};
 use super::{Cell, Seen};
 use crate::collecting::support::{binary, files, gunzip, gzip, program, records};
 use crate::collecting::{DAY, NOW, World, spread};
+use crate::nobody::{as_nobody, nobody_can_run};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -14,7 +15,6 @@ use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// One who may do little: where the tests run as root no permission stands in their way.
-const NOBODY: u32 = 65534;
 
 /// A verb at work in a directory of its own, and what is wrong with it.
 struct Case {
@@ -493,23 +493,9 @@ fn cases() -> Vec<Case> {
         ),
     ];
     if !nobody_can_run() {
-        println!("cells of permissions are left out: {} cannot be run by another user", binary().display());
         cases.retain(|case| !matches!(case.fault, "forbidden"));
     }
     cases
-}
-
-fn root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
-}
-
-fn as_nobody(command: &mut Command) -> &mut Command {
-    if root() { command.uid(NOBODY).gid(NOBODY) } else { command }
-}
-
-fn nobody_can_run() -> bool {
-    let mut command = Command::new(binary());
-    as_nobody(command.arg("--version").stdout(Stdio::null())).status().is_ok_and(|status| status.success())
 }
 
 /// What all work on.

@@ -102,12 +102,14 @@ fn a_run_killed_at_random_over_and_over_loses_and_doubles_nothing() {
     assert_eq!(expected.len(), 60);
     let random = fastrand::Rng::with_seed(11);
     let mut random = random;
+    let mut kills = 0;
     for round in 0..4 {
         let killed = whole(&format!("killed-{round}"));
         let arguments = killed.each_ref().map(String::as_str);
         for _ in 0..15 {
             let mut child = start(None, &arguments);
             std::thread::sleep(took.mul_f64(random.f64()));
+            kills += u32::from(child.try_wait().unwrap().is_none());
             child.kill().unwrap();
             child.wait().unwrap();
         }
@@ -115,6 +117,8 @@ fn a_run_killed_at_random_over_and_over_loses_and_doubles_nothing() {
         assert_eq!((code, &summary["failed"]), (0, &0.into()), "{summary}");
         assert_eq!(files(&at.path().join(format!("killed-{round}"))), expected);
     }
+    // Once there is no more to do, a run is over before it is killed.
+    assert!(kills >= 12, "{kills} of 60 runs were killed");
 }
 
 #[test]

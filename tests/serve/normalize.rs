@@ -4,6 +4,7 @@
 use crate::collecting::support::{self, program, records};
 use crate::common::{gzip, line_ends, ran};
 use crate::serving::{Answer, Headers, Server};
+use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -401,6 +402,21 @@ fn who_reads_an_explanation_slowly_does_not_keep_others_from_theirs() {
         enough.store(true, Ordering::Relaxed);
         assert!(statuses.last() == Some(&200) && statuses.len() <= 3, "{statuses:?}");
     });
+}
+
+#[test]
+fn an_answer_without_a_body_is_whole() {
+    let server = server(&[]);
+    for (path, status) in [("/", 200), ("/healthz", 200), ("/metrics", 200), ("/nothing", 404)] {
+        let answer = server.send("HEAD", path, &[], b"");
+        assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
+    }
+    server.wait_for("HEAD /nothing 404");
+    let log = server.log();
+    let lines = log.iter().filter(|line| line["httpRequest"]["requestMethod"] == "HEAD");
+    let text = |line: &Value, name| line[name].as_str().unwrap().to_owned();
+    let said: Vec<_> = lines.map(|line| text(line, "severity") + " " + &text(line, "message")).collect();
+    assert_eq!(said, ["INFO HEAD / 200", "INFO HEAD /nothing 404"]);
 }
 
 #[test]
