@@ -1,18 +1,13 @@
-//! Cloud Storage: how it is reached, as whom, and what its XML interface needs mended on the way (the [`Mended`] client).
+//! Cloud Storage: how it is reached, and as whom.
 
-use super::{Error, Settings, names};
+use super::mended::MendedConnector;
+use super::{Error, Settings};
 use crate::client;
-use crate::host::{self, is_here};
+use crate::host::is_here;
 use backon::Retryable as _;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
-use http::{HeaderValue, Method, Uri};
-use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
-    HttpService, ReqwestConnector,
-};
+use http::{HeaderValue, Uri};
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -200,110 +195,6 @@ async fn token_of_machine(url: &str, store: &GoogleCloudStorage) -> Result<(), E
 
 fn no_credentials(url: &str, why: &str) -> Error {
     Error::Credentials { message: format!("{url}: no credentials for Cloud Storage ({why}); {HELP}") }
-}
-
-/// Where `object_store` asks for the tokens of who logged in with gcloud.
-const TOKENS: &str = "https://accounts.google.com/o/oauth2/token";
-
-#[derive(Debug)]
-struct MendedConnector {
-    /// Where to ask instead, as gcloud's own setting says.
-    tokens: Option<String>,
-}
-
-impl HttpConnector for MendedConnector {
-    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let connect = |options: &ClientOptions| ReqwestConnector::default().connect(options);
-        // The library knows no client without a proxy, but one that is used for nothing.
-        let past =
-            || options.clone().with_proxy_url("http://localhost").with_proxy_excludes("*,0.0.0.0/0,::/0");
-        let direct = host::is_proxied().then(|| connect(&past())).transpose()?;
-        Ok(HttpClient::new(Mended { inner: connect(options)?, direct, tokens: self.tokens.clone() }))
-    }
-}
-
-/// A client that asks for objects as they are stored, which needs two headers filled in where they are gzip-encoded,
-/// and that lets odd names pass.
-#[derive(Debug)]
-struct Mended {
-    inner: HttpClient,
-    /// Goes past the proxy, where there is one.
-    direct: Option<HttpClient>,
-    tokens: Option<String>,
-}
-
-#[async_trait::async_trait]
-impl HttpService for Mended {
-    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        plain_address(&mut request)?;
-        if let Some(tokens) = self.tokens.as_ref().filter(|_| *request.uri() == TOKENS) {
-            let uri = Uri::try_from(tokens).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-            *request.uri_mut() = uri;
-        }
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let lists = reads && request.uri().query().is_some_and(|query| query.contains("list-type=2"));
-        if reads && !lists {
-            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        let near = self.direct.as_ref().filter(|_| host::is_near(request.uri().host().unwrap_or_default()));
-        let mut response = near.unwrap_or(&self.inner).execute(request).await?;
-        if lists && response.status().is_success() {
-            return listing(response).await;
-        }
-        if reads && response.status().is_success() {
-            fill(&mut response, CONTENT_LENGTH, "x-goog-stored-content-length");
-            fill(&mut response, ETAG, "x-goog-generation");
-        }
-        Ok(response)
-    }
-}
-
-/// Takes the signs off a name, and off that of a copy's source, and turns a generation behind it into the condition that it
-/// stands for.
-fn plain_address(request: &mut HttpRequest) -> Result<(), HttpError> {
-    const SOURCE: &str = "x-goog-copy-source";
-    let wrong = |error: http::Error| HttpError::new(HttpErrorKind::Unknown, error);
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|error| wrong(error.into()));
-    let source = request.headers().get(SOURCE).and_then(|source| names::unmark_uri(source.to_str().ok()?));
-    if let Some((source, _)) = source {
-        request.headers_mut().insert(SOURCE, value(&source)?);
-    }
-    let Some((uri, generation)) = names::unmark_uri(&request.uri().to_string()) else { return Ok(()) };
-    *request.uri_mut() = Uri::try_from(uri).map_err(|error| wrong(error.into()))?;
-    if let Some(generation) = generation {
-        request.headers_mut().insert("x-goog-if-generation-match", value(&generation)?);
-    }
-    Ok(())
-}
-
-fn fill(response: &mut HttpResponse, header: http::HeaderName, from: &str) {
-    if let Some(value) = response.headers().get(from).cloned() {
-        response.headers_mut().entry(header).or_insert(value);
-    }
-}
-
-/// Reads a page whole, so that one cut short counts as a request that failed, and marks the odd names in it.
-async fn listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
-    let (mut parts, body) = response.into_parts();
-    let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
-    let page =
-        simdutf8::basic::from_utf8(&body).map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
-    // A page of another kind would pass for a list of nothing.
-    if !page.contains("<ListBucketResult") {
-        return Err(HttpError::new(HttpErrorKind::Interrupted, std::io::Error::other(super::error::FOREIGN)));
-    }
-    if !page.trim_end().ends_with('>') {
-        return Err(HttpError::new(
-            HttpErrorKind::Interrupted,
-            std::io::Error::from(std::io::ErrorKind::UnexpectedEof),
-        ));
-    }
-    let body = match names::mark_keys(&page) {
-        Some(marked) => HttpResponseBody::from(marked),
-        None => HttpResponseBody::from(body.clone()),
-    };
-    parts.headers.remove(CONTENT_LENGTH);
-    Ok(HttpResponse::from_parts(parts, body))
 }
 
 #[cfg(test)]

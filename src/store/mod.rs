@@ -9,6 +9,7 @@ mod fed;
 mod gcs;
 mod local;
 mod location;
+mod mended;
 mod names;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;

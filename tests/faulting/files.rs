@@ -14,8 +14,6 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// One who may do little: where the tests run as root no permission stands in their way.
-
 /// A verb at work in a directory of its own, and what is wrong with it.
 struct Case {
     verb: &'static str,

@@ -30,7 +30,7 @@ const fn fault(name: &'static str, act: Act, kind: Kind, words: &'static [&'stat
 const ENDED: &[&str] = &["onnection", "ended", "reset", "closed", "before message completed", "cut"];
 const SILENT: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
 
-pub static FAULTS: [Fault; 12] = [
+pub static FAULTS: [Fault; 13] = [
     fault("reset", Act::Reset, Kind::Passing, ENDED),
     fault("lost", Act::ResetAfter, Kind::Passing, ENDED),
     fault("hang", Act::Hang, Kind::Passing, SILENT),
@@ -41,6 +41,7 @@ pub static FAULTS: [Fault; 12] = [
     fault("503", Act::Status(503), Kind::Passing, &["503"]),
     fault("401", Act::Status(401), Kind::Access, &["401", "credentials"]),
     fault("403", Act::Status(403), Kind::Access, &["403", "permission"]),
+    fault("garbled", Act::Garbled, Kind::Passing, &["damaged on the way"]),
     fault("html", Act::Body(200, PAGE), Kind::Passing, &["something else answers"]),
     fault("json", Act::Body(200, "{\"kind\":\"?\"}"), Kind::Passing, &["something else answers"]),
 ];
@@ -76,6 +77,8 @@ impl Place {
         match fault.name {
             "500" | "json" => self.method == "LIST",
             "lost" => !reads,
+            // What `check` writes among the data is empty.
+            "garbled" => self.method == "PUT" && self.name != "write the data",
             _ => !self.shrugs(fault),
         }
     }

@@ -1,6 +1,6 @@
 //! What every store promises, asked of memory, of a directory and of the stand-in for Cloud Storage.
 
-use crate::support::gcs::Gcs;
+use crate::support::gcs::{Act, Gcs, Refusal};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::io::{Read as _, Write as _};
@@ -104,7 +104,11 @@ async fn a_directory_keeps_the_contract() {
 async fn cloud_storage_keeps_the_contract() {
     let server = Gcs::start();
     server.lock().page = 2;
+    // Of an upload in parts one comes damaged; it alone is sent again.
+    let damaged = Refusal { times: 1, ..Refusal::acting("PUT", "large.part", Act::Garbled) };
+    server.lock().faults.refusals.push(damaged);
     keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, false).await;
+    assert_eq!(server.lock().struck, 1);
     assert_eq!(server.all("bucket", "").len(), 1, "nothing passing is left");
     let odd = open("gs://bucket/odd/", Some(&server)).await;
     assert_eq!(odd.put_new("/../large\u{f8ff} ", file(LARGE, b'x')).await.unwrap(), Put::Created);
@@ -124,6 +128,7 @@ async fn cloud_storage_keeps_the_contract_whatever_goes_wrong() {
             }
             let faults = &mut state.faults;
             (faults.too_many, faults.unavailable, faults.reset, faults.cut) = (0.05, 0.05, 0.05, 0.05);
+            faults.garbled = 0.15;
         }
         keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, true).await;
     }

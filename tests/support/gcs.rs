@@ -9,6 +9,8 @@
     reason = "each test uses its own part, and nobody else sees it"
 )]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
@@ -50,6 +52,11 @@ fn etag(bytes: &[u8]) -> String {
     format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
+/// As `x-goog-hash` has it.
+fn sum(bytes: &[u8]) -> String {
+    format!("crc32c={}", STANDARD.encode(crc32c::crc32c(bytes).to_be_bytes()))
+}
+
 /// What goes wrong, as shares of requests.
 #[derive(Clone, Default)]
 pub struct Faults {
@@ -59,6 +66,8 @@ pub struct Faults {
     pub reset: f64,
     /// The body ends in the middle.
     pub cut: f64,
+    /// A bit of what is sent comes as another.
+    pub garbled: f64,
     pub latency: Option<Duration>,
     /// Shares of `latency` that are paid: all where this is 0.
     pub slow: f64,
@@ -89,6 +98,8 @@ pub enum Act {
     Hang,
     /// Half of the answer, and then no more.
     Stall,
+    /// A bit of what is sent comes as another.
+    Garbled,
     /// The body comes in so many parts, with so much time before each.
     Trickle(u32, Duration),
 }
@@ -344,6 +355,13 @@ impl Gcs {
                 });
                 Ok(Response::from_parts(parts, StreamBody::new(frames).boxed_unsync()))
             }
+            Act::Garbled => {
+                let mut bytes = body.to_vec();
+                if let Some(byte) = bytes.last_mut() {
+                    *byte ^= 4;
+                }
+                Ok(self.handle(&parts, bytes.into()))
+            }
             Act::Well => Ok(self.handle(&parts, body)),
         }
     }
@@ -428,6 +446,10 @@ impl Gcs {
         if name.is_empty() {
             return state.list(&bucket, &query);
         }
+        if header("x-goog-hash").is_some_and(|told| told != sum(&body)) {
+            let body = "<Error><Code>BadDigest</Code><Message>The CRC32C you specified did not match what we received.</Message></Error>";
+            return answer(StatusCode::BAD_REQUEST, body.into());
+        }
         let key = (bucket, name);
         let now = state.objects.get(&key).map_or(0, |object| object.generation);
         if header("x-goog-if-generation-match").is_some_and(|wanted| wanted != now.to_string()) {
@@ -505,13 +527,14 @@ impl Gcs {
 impl State {
     fn draw(&mut self) -> Act {
         let drawn = self.random.f64();
-        let Faults { too_many, unavailable, reset, cut, .. } = self.faults;
+        let Faults { too_many, unavailable, reset, cut, garbled, .. } = self.faults;
         let edges = [
             (too_many, Act::Status(429)),
             (unavailable, Act::Status(503)),
             (reset / 2.0, Act::Reset),
             (reset / 2.0, Act::ResetAfter),
             (cut, Act::Cut),
+            (garbled, Act::Garbled),
         ];
         let mut edge = 0.0;
         for (share, fault) in edges {

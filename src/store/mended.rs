@@ -1,0 +1,151 @@
+//! The HTTP client under `object_store`: what Cloud Storage's XML interface needs mended on the way there and back.
+
+use super::{error, names};
+use crate::host;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
+use http::{HeaderValue, Method, StatusCode, Uri};
+use http_body_util::BodyExt as _;
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService, ReqwestConnector,
+};
+use std::borrow::Cow;
+use std::io;
+
+/// Where `object_store` asks for the tokens of who logged in with gcloud.
+const TOKENS: &str = "https://accounts.google.com/o/oauth2/token";
+
+/// Makes such clients.
+#[derive(Debug)]
+pub(super) struct MendedConnector {
+    /// Where to ask for tokens instead, as gcloud's own setting says.
+    pub(super) tokens: Option<String>,
+}
+
+impl HttpConnector for MendedConnector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let connect = |options: &ClientOptions| ReqwestConnector::default().connect(options);
+        // The library knows no client without a proxy, but one that is used for nothing.
+        let past =
+            || options.clone().with_proxy_url("http://localhost").with_proxy_excludes("*,0.0.0.0/0,::/0");
+        let direct = host::is_proxied().then(|| connect(&past())).transpose()?;
+        Ok(HttpClient::new(Mended { inner: connect(options)?, direct, tokens: self.tokens.clone() }))
+    }
+}
+
+/// A client that asks for objects as they are stored, which needs two headers filled in where they are gzip-encoded,
+/// that lets odd names pass, and that has uploads checked where they arrive.
+#[derive(Debug)]
+struct Mended {
+    inner: HttpClient,
+    /// Goes past the proxy, where there is one.
+    direct: Option<HttpClient>,
+    tokens: Option<String>,
+}
+
+#[async_trait::async_trait]
+impl HttpService for Mended {
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        plain_address(&mut request)?;
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| *request.uri() == TOKENS) {
+            let uri = Uri::try_from(tokens).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+            *request.uri_mut() = uri;
+        }
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let lists = reads && request.uri().query().is_some_and(|query| query.contains("list-type=2"));
+        if reads && !lists {
+            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let sends = *request.method() == Method::PUT && request.body().content_length() > 0;
+        if sends {
+            add_sum(&mut request).await?;
+        }
+        let near = self.direct.as_ref().filter(|_| host::is_near(request.uri().host().unwrap_or_default()));
+        let mut response = near.unwrap_or(&self.inner).execute(request).await?;
+        if lists && response.status().is_success() {
+            return listing(response).await;
+        }
+        if sends && response.status() == StatusCode::BAD_REQUEST {
+            return refusal(response).await;
+        }
+        if reads && response.status().is_success() {
+            fill(&mut response, CONTENT_LENGTH, "x-goog-stored-content-length");
+            fill(&mut response, ETAG, "x-goog-generation");
+        }
+        Ok(response)
+    }
+}
+
+/// Takes the signs off a name, and off that of a copy's source, and turns a generation behind it into the condition that it
+/// stands for.
+fn plain_address(request: &mut HttpRequest) -> Result<(), HttpError> {
+    const SOURCE: &str = "x-goog-copy-source";
+    let wrong = |error: http::Error| HttpError::new(HttpErrorKind::Unknown, error);
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|error| wrong(error.into()));
+    let source = request.headers().get(SOURCE).and_then(|source| names::unmark_uri(source.to_str().ok()?));
+    if let Some((source, _)) = source {
+        request.headers_mut().insert(SOURCE, value(&source)?);
+    }
+    let Some((uri, generation)) = names::unmark_uri(&request.uri().to_string()) else { return Ok(()) };
+    *request.uri_mut() = Uri::try_from(uri).map_err(|error| wrong(error.into()))?;
+    if let Some(generation) = generation {
+        request.headers_mut().insert("x-goog-if-generation-match", value(&generation)?);
+    }
+    Ok(())
+}
+
+/// Says what the bytes of an upload come to: Cloud Storage refuses what was damaged on the way.
+async fn add_sum(request: &mut HttpRequest) -> Result<(), HttpError> {
+    let (mut body, mut sum) = (request.body().clone(), 0);
+    while let Some(frame) = body.frame().await {
+        sum = frame?.data_ref().map_or(sum, |data| crc32c::crc32c_append(sum, data));
+    }
+    let value = HeaderValue::from_str(&format!("crc32c={}", STANDARD.encode(sum.to_be_bytes())));
+    let value = value.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+    request.headers_mut().insert("x-goog-hash", value);
+    Ok(())
+}
+
+/// An upload that was damaged on the way is as good as not sent, and is sent again. Other refusals stay what they are.
+async fn refusal(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let (parts, body) = response.into_parts();
+    let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
+    if memchr::memmem::find(&body, b"BadDigest").is_some() {
+        let damaged = io::Error::new(io::ErrorKind::InvalidData, "the upload was damaged on the way");
+        return Err(HttpError::new(HttpErrorKind::Request, damaged));
+    }
+    Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(body)))
+}
+
+fn fill(response: &mut HttpResponse, header: http::HeaderName, from: &str) {
+    if let Some(value) = response.headers().get(from).cloned() {
+        response.headers_mut().entry(header).or_insert(value);
+    }
+}
+
+/// Reads a page whole, so that one cut short counts as a request that failed, and marks the odd names in it.
+async fn listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let (mut parts, body) = response.into_parts();
+    let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
+    let page =
+        simdutf8::basic::from_utf8(&body).map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
+    // A page of another kind would pass for a list of nothing.
+    if !page.contains("<ListBucketResult") {
+        return Err(HttpError::new(HttpErrorKind::Interrupted, io::Error::other(error::FOREIGN)));
+    }
+    if !page.trim_end().ends_with('>') {
+        return Err(HttpError::new(
+            HttpErrorKind::Interrupted,
+            io::Error::from(io::ErrorKind::UnexpectedEof),
+        ));
+    }
+    let body = match names::mark_keys(&page) {
+        Some(marked) => HttpResponseBody::from(marked),
+        None => HttpResponseBody::from(body.clone()),
+    };
+    parts.headers.remove(CONTENT_LENGTH);
+    Ok(HttpResponse::from_parts(parts, body))
+}
