@@ -11,6 +11,7 @@ use crate::terminal;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -68,6 +69,9 @@ pub(super) struct Flags {
     /// Stop cleanly after so many requests to Zoom, with progress saved
     #[arg(long, value_name = "N", global = true)]
     max_requests: Option<u64>,
+    /// Send no more requests than that in a second: Zoom's limit is for all programs of the account
+    #[arg(long, value_name = "N", global = true)]
+    max_rate: Option<NonZeroU16>,
     /// Only say what would be written
     #[arg(long, global = true)]
     dry_run: bool,
@@ -194,6 +198,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         task: Some(task),
         deadline: flags.deadline,
         max_requests: flags.max_requests,
+        max_rate: flags.max_rate,
         dry_run: flags.dry_run,
         full: flags.full,
     };
@@ -300,6 +305,7 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
             ("--full", flags.full),
             ("--deadline", flags.deadline.is_some()),
             ("--max-requests", flags.max_requests.is_some()),
+            ("--max-rate", flags.max_rate.is_some()),
             ("--dry-run", flags.dry_run),
             ("--metrics", flags.metrics.is_some()),
         ],

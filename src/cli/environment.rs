@@ -13,6 +13,7 @@ use clap::Args;
 use reqwest::Url;
 use std::fs::File;
 use std::io::Read as _;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ pub(super) struct Terms {
     pub(super) task: Option<Task>,
     pub(super) deadline: Option<Duration>,
     pub(super) max_requests: Option<u64>,
+    pub(super) max_rate: Option<NonZeroU16>,
     pub(super) dry_run: bool,
     pub(super) full: bool,
 }
@@ -60,7 +62,7 @@ pub(super) struct Terms {
 impl Terms {
     /// Nothing but looking.
     pub(super) const LOOK: Self =
-        Self { task: None, deadline: None, max_requests: None, dry_run: true, full: false };
+        Self { task: None, deadline: None, max_requests: None, max_rate: None, dry_run: true, full: false };
 }
 
 /// Finds everything that is wrong before it says so.
@@ -121,6 +123,7 @@ pub(super) fn options(flags: &SettingFlags, terms: &Terms) -> Result<Options, Fa
             retries: flags.retries,
             first_pause: flags.first_pause,
             max_requests: terms.max_requests,
+            max_rate: terms.max_rate,
         },
         stop: Stop::new(terms.deadline),
         dry_run: terms.dry_run,

@@ -52,6 +52,7 @@ fn counts(report: &Report) -> String {
         ("requests", report.requests),
         ("token_requests", report.token_requests),
         ("throttled", report.throttled),
+        ("unknown_members", report.unknown_members),
         ("windows_parked", report.windows_parked),
         ("gaps", report.gaps.len() as u64),
         ("state_bytes", report.state_bytes),

@@ -33,6 +33,8 @@ pub struct Report {
     pub token_requests: u64,
     /// Answers that asked for patience.
     pub throttled: u64,
+    /// Members of pages that this program does not know, each time they came: Zoom's API may have changed.
+    pub unknown_members: u64,
     /// Days that are parked because they cannot be read.
     pub windows_parked: u64,
     /// Which days, and why.

@@ -353,6 +353,10 @@ impl Collector {
         let report = &mut self.report;
         (report.requests, report.token_requests, report.throttled) =
             (counts.requests, counts.tokens, counts.throttled);
+        report.unknown_members = counts.unknown;
+        report.notes.extend(self.zoom.unknown.iter().map(|name| {
+            format!("Zoom's pages have members that are not known here, {name:?} for one: its API may have changed")
+        }));
         let parked = state.days.iter().filter_map(|(day, known)| Some((*day, known.parked.as_ref()?)));
         report.parked =
             parked.map(|(day, why)| Gap { from: day, until: day, reason: why.reason.clone() }).collect();

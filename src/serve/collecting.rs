@@ -101,6 +101,7 @@ fn done(report: &Report) -> Answer {
         "objects_written": report.objects_written,
         "requests": report.requests,
         "throttled": report.throttled,
+        "unknown_members": report.unknown_members,
         "days_parked": report.windows_parked,
         "lag_seconds": report.lag_seconds,
     });

@@ -255,6 +255,18 @@ defects! {
         }
     }
 
+    fn defect_11_what_is_new_on_a_page_is_counted_and_told(by) {
+        let world = world_of_days(1, 20);
+        world.zoom.pages_fail(When::First(2), Act::NewMember);
+        let run = world.run(by).expect(0);
+        assert_eq!(run.count("unknown_members"), 2, "{}", run.summary);
+        assert!(run.summary["notes"].to_string().contains("archived_logs"), "{}", run.summary);
+        world.balance(by).even();
+        world.zoom.heal();
+        let run = world.run(by).expect(0);
+        assert_eq!((run.count("unknown_members"), &run.summary["notes"]), (0, &serde_json::json!([])));
+    }
+
     fn defect_12_a_state_among_the_data_is_refused(by) {
         let world = world_of_days(1, 20).with("STATE_KEY", "logs/state.json");
         let run = world.run(by);
@@ -302,6 +314,15 @@ defects! {
         world.balance(by).even();
     }
 
+    fn defect_16_an_upload_that_is_damaged_on_the_way_is_sent_again(by) {
+        let world = World::new(NOW);
+        cursor_at(&world, "2023-11-15");
+        world.zoom.add(spread(0, 250, day("2023-11-15")..day("2023-11-16")));
+        world.refuse(Refusal { times: 1, ..Refusal::acting("PUT", PREFIX, support::gcs::Act::Garbled) });
+        world.run(by).expect(0);
+        world.balance(by).even();
+    }
+
     fn defect_17_pages_that_shift_under_way_double_and_lose_nothing(by) {
         for (newest_first, paging) in
             [(true, Paging::Offset), (true, Paging::Anchor), (false, Paging::Offset), (false, Paging::Anchor)]
@@ -338,6 +359,23 @@ defects! {
         let (_, pages) = world.zoom.counts();
         println!("{pages} requests for pages in a day");
         assert!(pages < 3_000, "{pages}");
+    }
+
+    fn defect_18_no_more_requests_in_a_second_than_are_allowed(by) {
+        let world = World::new(NOW).with("PAGE_SIZE", "10");
+        cursor_at(&world, "2023-11-15");
+        world.zoom.add(spread(0, 200, day("2023-11-15")..day("2023-11-16")));
+        let began = std::time::Instant::now();
+        let run = match by {
+            By::Ours => world.collect(&["--max-rate", "40"]),
+            By::Reference => world.run(by),
+        };
+        let took = began.elapsed();
+        let (tokens, pages) = world.zoom.counts();
+        assert!(pages >= 20, "{pages}");
+        // So many spaces of 25 ms are between them.
+        assert!(took >= std::time::Duration::from_millis(25) * u32::try_from(tokens + pages - 1).unwrap(), "{took:?} {}", run.said);
+        world.balance(by).even();
     }
 
     fn defect_19_no_kind_of_window_loses_a_record(by) {

@@ -33,7 +33,12 @@ fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
         look_back: 2,
         page_size,
         timeout: Duration::from_secs(10),
-        patience: Patience { retries: 3, first_pause: Duration::from_millis(1), max_requests: None },
+        patience: Patience {
+            retries: 3,
+            first_pause: Duration::from_millis(1),
+            max_requests: None,
+            max_rate: None,
+        },
         stop: Stop::new(None),
         dry_run: false,
         full: false,

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use http::Http;
 use page::Wrong;
 use reqwest::Url;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trouble::Answer;
@@ -46,6 +47,8 @@ pub(crate) struct Counts {
     pub(crate) throttled: u64,
     /// Pages that came.
     pub(crate) pages: u64,
+    /// Members of pages that nobody told of, each time they came.
+    pub(crate) unknown: u64,
 }
 
 /// How stubbornly to ask.
@@ -57,6 +60,8 @@ pub struct Patience {
     pub first_pause: Duration,
     /// The most requests of a run.
     pub max_requests: Option<u64>,
+    /// The most requests in a second.
+    pub max_rate: Option<NonZeroU16>,
 }
 
 pub(crate) struct Zoom {
@@ -68,7 +73,11 @@ pub(crate) struct Zoom {
     stop: Stop,
     observer: Arc<dyn Observer>,
     token: Option<Token>,
+    /// When the next request may begin.
+    next: tokio::time::Instant,
     pub(crate) counts: Counts,
+    /// One of the members that nobody told of.
+    pub(crate) unknown: Option<String>,
 }
 
 impl Zoom {
@@ -82,7 +91,9 @@ impl Zoom {
             stop: options.stop.clone(),
             observer,
             token: None,
+            next: tokio::time::Instant::now(),
             counts: Counts::default(),
+            unknown: None,
         })
     }
 
@@ -97,8 +108,10 @@ impl Zoom {
         let mut renewed = false;
         loop {
             let trouble = match self.once(window, next).await {
-                Ok(page) => {
+                Ok(mut page) => {
                     self.counts.pages += 1;
+                    self.counts.unknown += page.unknown.len() as u64;
+                    self.unknown = page.unknown.pop().or(self.unknown.take());
                     return Ok(page);
                 }
                 Err(trouble) => trouble,
@@ -213,6 +226,17 @@ impl Zoom {
         url
     }
 
+    /// Waits until another request may begin: requests are one after the other, and `max_rate` keeps them apart.
+    async fn turn(&mut self) -> Result<(), Trouble> {
+        let Some(rate) = self.patience.max_rate else { return Ok(()) };
+        tokio::select! {
+            () = tokio::time::sleep_until(self.next) => {}
+            reason = self.stop.wait() => return Err(stopped(reason)),
+        }
+        self.next = tokio::time::Instant::now() + Duration::from_secs(1) / rate.get().into();
+        Ok(())
+    }
+
     /// Sends a request within the budget, and reads the whole answer.
     async fn send(
         &mut self,
@@ -225,6 +249,7 @@ impl Zoom {
         if self.patience.max_requests.is_some_and(|most| self.counts.requests >= most) {
             return Err(Trouble::Later("--max-requests".to_owned()));
         }
+        self.turn().await?;
         if trace.starts_with("POST") {
             self.counts.tokens += 1;
         } else {

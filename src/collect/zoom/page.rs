@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 
 /// What a record is told from others by: the first 12 bytes of a SHA-256. Among a hundred million records of one day two
 /// different ones are taken for equal once in 10^13.
@@ -54,7 +55,13 @@ pub(crate) struct Page {
     pub(crate) next: Option<String>,
     /// Zoom's name for the request.
     pub(crate) tracking: String,
+    /// Members of the page that nobody told of.
+    pub(crate) unknown: Vec<String>,
 }
+
+/// What a page may have, by Zoom's documentation; of errors, too.
+const MEMBERS: [&str; 7] =
+    ["from", "to", "page_size", "next_page_token", "operation_logs", "code", "message"];
 
 #[derive(Deserialize)]
 struct Reply<'a> {
@@ -100,7 +107,9 @@ pub(crate) fn parse(body: &[u8], tracking: String) -> Result<Page, Wrong> {
         Some(Value::String(token)) => Some(token).filter(|token| !token.is_empty()),
         Some(_) => return Err(Wrong::Shape(unreadable("`next_page_token` is no text"))),
     };
-    Ok(Page { items: logs.iter().map(|raw| Item::new(raw.get())).collect(), next, tracking })
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+    let unknown = members.into_keys().filter(|name| !MEMBERS.contains(&name.as_str())).collect();
+    Ok(Page { items: logs.iter().map(|raw| Item::new(raw.get())).collect(), next, tracking, unknown })
 }
 
 /// Where and why reading failed: the category only, since messages may repeat the body.
@@ -146,6 +155,17 @@ mod tests {
         }
         let page = parse(br#"{"next_page_token":"+/= &#%","operation_logs":[]}"#, String::new()).unwrap();
         assert_eq!(page.next.as_deref(), Some("+/= &#%"));
+    }
+
+    #[test]
+    fn members_that_nobody_told_of_are_named() {
+        let unknown = |members: &str| {
+            let body =
+                format!(r#"{{"from":"a","to":"b","page_size":1,"operation_logs":[{{"x":1}}]{members}}}"#);
+            parse(body.as_bytes(), String::new()).unwrap().unknown
+        };
+        assert!(unknown(r#","next_page_token":"t""#).is_empty());
+        assert_eq!(unknown(r#","new":{"inner":1},"more_logs":[1]"#), ["more_logs", "new"]);
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub enum Act {
     Html,
     /// A body without `operation_logs`.
     NoKey,
+    /// A page with a member that Zoom does not document.
+    NewMember,
     /// `operation_logs` that are no list.
     IllTyped,
     /// A list with something that is no object in it.

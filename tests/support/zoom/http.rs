@@ -244,6 +244,10 @@ impl State {
                 well(Reply { kind: "text/html", ..Reply::json(200, body.into()) })
             }
             Act::NoKey => json(r#"{"page_size":300,"next_page_token":"","operations":[{"time":"x"}]}"#),
+            Act::NewMember => {
+                let body = reply.body.replacen('{', r#"{"archived_logs":[],"#, 1);
+                well(Reply { body, ..reply })
+            }
             Act::IllTyped => json(r#"{"page_size":300,"next_page_token":"","operation_logs":{"time":"x"}}"#),
             Act::NoRecord => json(r#"{"page_size":300,"next_page_token":"","operation_logs":["a text",7]}"#),
             Act::ErrorObject => json(r#"{"code":5010,"message":"Report service is not available."}"#),
