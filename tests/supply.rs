@@ -159,3 +159,16 @@ fn the_version_is_told_and_has_its_place_in_the_changelog() {
         "CHANGELOG.md has no {version}"
     );
 }
+
+#[test]
+fn the_picture_of_the_stages_shows_the_stored_budget() {
+    let (stored, picture) = (content("benches/budget.tsv"), content("benches/stages.svg"));
+    let of = |stage: &str| between(&stored, &format!("{stage}\t"), "\n").to_owned();
+    for count in [of("whole run, realistic"), of("reading records")] {
+        let told = format!("{},{}", &count[..count.len() - 3], &count[count.len() - 3..]);
+        assert!(picture.contains(&format!(">{told}")), "{told}: see benches/budget.rs for how it is drawn");
+    }
+    let whole = of("whole run, realistic");
+    let told = format!("[{},{} a record](benches/stages.svg)", &whole[..1], &whole[1..]);
+    assert!(content("README.md").contains(&told), "README.md does not say {told}");
+}
