@@ -1,0 +1,142 @@
+//! What a person sees: bars, colours and hints where there is a terminal, and nothing of them where there is none.
+
+#![cfg(unix)]
+
+mod common;
+
+use common::{directory, gzip, record, text};
+use nix::pty::{OpenptyResult, Winsize, openpty};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+
+/// How a control sequence of a terminal begins.
+const ESCAPE: &str = "\u{1b}[";
+
+/// A terminal, and the program that is to run in it.
+struct Terminal {
+    pair: OpenptyResult,
+    command: Command,
+}
+
+impl Terminal {
+    fn new(arguments: &[&str]) -> Self {
+        let size = Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+        command.args(arguments).env("TERM", "xterm-256color");
+        for name in ["NO_COLOR", "ZOOM_UDM_NOW", "ZOOM_UDM_LOG", "STORAGE_EMULATOR_HOST"] {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self { pair: openpty(&size, None).expect("there are terminals"), command }
+    }
+
+    fn end(&self) -> Stdio {
+        self.pair.slave.try_clone().expect("it can be opened again").into()
+    }
+
+    fn stdin(mut self) -> Self {
+        let end = self.end();
+        self.command.stdin(end);
+        self
+    }
+
+    fn stdout(mut self) -> Self {
+        let end = self.end();
+        self.command.stdout(end);
+        self
+    }
+
+    fn stderr(mut self) -> Self {
+        let end = self.end();
+        self.command.stderr(end);
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Runs the program to its end, with what is typed: what the terminal shows.
+    fn shows(mut self, typed: &str) -> String {
+        let mut child = self.command.spawn().expect("it runs");
+        let mut screen = File::from(self.pair.master);
+        screen.write_all(typed.as_bytes()).expect("it can be typed at");
+        // The last one who holds the other end is the program.
+        drop((self.command, self.pair.slave));
+        let (mut shown, mut piece) = (Vec::new(), [0; 4096]);
+        // On Linux the end is an error.
+        while let Ok(read @ 1..) = screen.read(&mut piece) {
+            shown.extend_from_slice(&piece[..read]);
+        }
+        assert!(child.wait().expect("it ends").success(), "{}", String::from_utf8_lossy(&shown));
+        String::from_utf8(shown).expect("it is text")
+    }
+}
+
+/// Records enough for a bar to be seen.
+fn many() -> Vec<u8> {
+    (record("Add User a@b.example ") + "\n").repeat(20_000).into_bytes()
+}
+
+#[test]
+fn normalize_shows_how_far_it_is_and_takes_that_away() {
+    let files = directory(&[("in", &many())]);
+    let [input, output] = ["in", "out"].map(|name| files.path().join(name));
+    let arguments = ["normalize", text(&input), "-o", text(&output)];
+    let shown = Terminal::new(&arguments).stderr().shows("");
+    let (bars, said) = shown.rsplit_once("zoom-udm: 20000 records: ").expect("it says what it did");
+    assert!(bars.contains("MiB/") && bars.contains(ESCAPE), "{shown:?}");
+    assert!(!said.contains(ESCAPE), "{shown:?}");
+    // Nothing of it where events go to the same terminal, or where an input has no length.
+    let shown = Terminal::new(&arguments[..2]).stdout().stderr().shows("");
+    assert!(!shown.contains("MiB/"), "a bar among the events");
+    let shown = Terminal::new(&["normalize", "-"]).stderr().shows("");
+    assert!(!shown.contains(ESCAPE), "{shown:?}");
+}
+
+#[cfg(feature = "gcs")]
+#[test]
+fn ingest_shows_how_far_it_is_and_takes_that_away() {
+    let packed = gzip(&many());
+    let files = directory(&[("in/a.json.gz", &packed), ("in/b.json.gz", &packed)]);
+    let [source, to] = ["in", "out"].map(|name| files.path().join(name));
+    let shown = Terminal::new(&["ingest", text(&source), "--to", text(&to)]).stderr().shows("");
+    let (bars, said) = shown.rsplit_once("zoom-udm: ").expect("it says what it did");
+    assert!(bars.contains("2/2 objects, ") && bars.contains(ESCAPE), "{shown:?}");
+    assert!(said.contains("40000 events") && !said.contains(ESCAPE), "{shown:?}");
+    // Who asks for the log gets lines alone.
+    let other = files.path().join("other");
+    let arguments = ["ingest", text(&source), "--to", text(&other)];
+    let shown = Terminal::new(&arguments).stderr().env("ZOOM_UDM_LOG", "info").shows("");
+    assert!(!shown.contains("objects, "), "{shown:?}");
+}
+
+#[test]
+fn explain_is_coloured_on_a_terminal_unless_it_is_asked_not_to_be() {
+    let files = directory(&[("in", record("Add User a@b.example ").as_bytes())]);
+    let input = files.path().join("in");
+    let shown = |name: &str, value: &str| {
+        Terminal::new(&["explain", text(&input)]).stdout().env(name, value).shows("")
+    };
+    assert!(shown("LANG", "C").contains(ESCAPE));
+    assert!(!shown("NO_COLOR", "1").contains(ESCAPE));
+    assert!(!shown("TERM", "dumb").contains(ESCAPE));
+}
+
+#[test]
+fn who_is_to_type_records_in_is_told_how_to_end() {
+    let typed = record("typed") + "\n\u{4}";
+    let shown = Terminal::new(&["normalize"]).stdin().stdout().stderr().shows(&typed);
+    assert!(shown.contains("end with Ctrl-D"), "{shown:?}");
+    assert!(shown.contains(r#""description":"typed""#), "{shown:?}");
+}
+
+#[test]
+fn json_on_a_terminal_does_not_steer_it() {
+    let files = directory(&[("in", record("x\u{9b}31m\u{202e}").as_bytes())]);
+    let input = files.path().join("in");
+    let shown = Terminal::new(&["explain", "--format", "json", text(&input)]).stdout().shows("");
+    assert!(shown.contains("\\u009b31m\\u202e") && !shown.contains(['\u{9b}', '\u{202e}']), "{shown:?}");
+}
