@@ -43,3 +43,5 @@ pub use state::State;
 pub use status::{Status, status};
 pub use stop::Stop;
 pub use zoom::Patience;
+#[cfg(any(test, fuzzing))]
+pub(crate) use zoom::properties::answer;

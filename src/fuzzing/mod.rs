@@ -7,7 +7,7 @@ mod state;
 use crate::normalize::{Compiled, Format, Options};
 use crate::time::Timestamp;
 use crate::udm::{Case, Feed, Shape, Writer};
-use crate::{cli, detail, email, json, mapping, record, serve, store, time};
+use crate::{cli, collect, detail, email, json, mapping, record, serve, store, time};
 use arbitrary::Unstructured;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -18,7 +18,7 @@ use std::io::Write as _;
 pub type Target = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("normalize", normalize),
     ("records", records::records),
     ("detail", detail_),
@@ -26,6 +26,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("gzip", gzip),
     ("state", state::state),
     ("push", serve::properties::request),
+    ("answer", collect::answer),
     ("settings", settings),
 ];
 

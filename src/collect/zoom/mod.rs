@@ -2,6 +2,8 @@
 
 mod http;
 mod page;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod token;
 mod trouble;
 mod wait;

@@ -1,0 +1,54 @@
+//! What must hold of any answer that comes in Zoom's name: asked by the fuzzer.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+
+use super::page::{Item, Wrong, parse};
+use super::trouble::{Answer, of_token};
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue};
+use serde_json::Value;
+
+/// An answer as text: a line with its status and, behind a space, its `Retry-After`; then the body.
+pub(crate) fn answer(bytes: &[u8]) {
+    let (head, body) = bytes.split_at(memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1));
+    page(body);
+    let head = String::from_utf8_lossy(head);
+    let (status, wait) = head.trim_end().split_once(' ').unwrap_or((head.trim_end(), ""));
+    let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+    let wait = HeaderValue::from_str(wait).map(|wait| ("retry-after".parse().unwrap(), wait));
+    let headers: HeaderMap = wait.into_iter().collect();
+    let now = 1_706_745_600_000;
+    for paged in [false, true] {
+        let trouble = Answer { status, headers: &headers, body, now, paged, what: "asking" }.trouble();
+        let message = trouble.message();
+        assert!(message.starts_with("asking: HTTP "), "{message}");
+        // Of a message 300 characters are said, and of three errors 200 each.
+        assert!(message.chars().count() < 1500, "{message}");
+    }
+    let message = of_token(status, &headers, body, now).message().to_owned();
+    assert!(message.starts_with("Zoom gave no access token: HTTP ") && message.len() < 500, "{message}");
+}
+
+/// A page has each element of its list as the bytes that it is, on one line; what is no page says what was expected.
+fn page(body: &[u8]) {
+    let page = match parse(body, String::new()) {
+        Ok(page) => page,
+        Err(Wrong::Body(told) | Wrong::Shape(told)) => {
+            return assert!(told.contains("expected a JSON object with `operation_logs`"), "{told}");
+        }
+    };
+    assert!(page.next.is_none_or(|next| !next.is_empty()));
+    for item in &page.items {
+        assert!(!item.raw.contains(['\n', '\r']), "{:?}", item.raw);
+        assert_eq!(Item::new(&item.raw), *item);
+    }
+    // `Value` takes less than what is passed over whole: no numbers beyond floating point, no hundred levels.
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return };
+    let list = value["operation_logs"].as_array().unwrap();
+    assert_eq!(list.len(), page.items.len());
+    for (value, item) in list.iter().zip(&page.items) {
+        assert_eq!(serde_json::from_str::<Value>(&item.raw).unwrap(), *value);
+    }
+    assert!(page.unknown.iter().all(|name| value.get(name).is_some()), "{:?}", page.unknown);
+}
