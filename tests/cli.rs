@@ -526,6 +526,7 @@ fn values_that_make_no_sense_are_refused_with_what_was_expected() {
         (&["ingest", "in", "--to", "out", "--lease", "25h"], "expected a day at most"),
         (&["ingest", "in", "--to", "out", "--shard", "2/2"], "expected I/N with I from 0 to N-1"),
         (&["serve", "--max-connections", "0"], "expected a number from 1 on"),
+        (&["collect", "--max-rate", "0"], "expected a number from 1 on"),
         (&["serve", "--concurrency", "-"], "expected a number from 1 on"),
         (&["serve", "--max-body", "0"], "0 is not in 1.."),
         (&["serve", "--idle-timeout", "0s"], "expected a time longer than that"),

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{directory, gzip, record, text};
+use common::{directory, record, text};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -99,7 +99,7 @@ fn normalize_shows_how_far_it_is_and_takes_that_away() {
 #[cfg(feature = "gcs")]
 #[test]
 fn ingest_shows_how_far_it_is_and_takes_that_away() {
-    let packed = gzip(&many());
+    let packed = common::gzip(&many());
     let files = directory(&[("in/a.json.gz", &packed), ("in/b.json.gz", &packed)]);
     let [source, to] = ["in", "out"].map(|name| files.path().join(name));
     let shown = Terminal::new(&["ingest", text(&source), "--to", text(&to)]).stderr().shows("");

@@ -2,7 +2,7 @@
 
 use super::environment::{self, Terms};
 use super::report::{self, SummaryFormat};
-use super::values::duration;
+use super::values::{count, duration};
 use super::{
     Exit, Fault, clock, environment::days, feed, metrics, print, print_json, runtime_of_one, signal,
 };
@@ -11,7 +11,7 @@ use crate::terminal;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
-use std::num::NonZeroU16;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -69,9 +69,9 @@ pub(super) struct Flags {
     /// Stop cleanly after so many requests to Zoom, with progress saved
     #[arg(long, value_name = "N", global = true)]
     max_requests: Option<u64>,
-    /// Send no more requests than that in a second: Zoom's limit is for all programs of the account
-    #[arg(long, value_name = "N", global = true)]
-    max_rate: Option<NonZeroU16>,
+    /// Send no more requests than that in a second; Zoom counts those of all programs of an account
+    #[arg(long, value_name = "N", value_parser = count::<NonZeroU64>, global = true)]
+    max_rate: Option<NonZeroU64>,
     /// Only say what would be written
     #[arg(long, global = true)]
     dry_run: bool,

@@ -13,7 +13,7 @@ use clap::Args;
 use reqwest::Url;
 use std::fs::File;
 use std::io::Read as _;
-use std::num::NonZeroU16;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub(super) struct Terms {
     pub(super) task: Option<Task>,
     pub(super) deadline: Option<Duration>,
     pub(super) max_requests: Option<u64>,
-    pub(super) max_rate: Option<NonZeroU16>,
+    pub(super) max_rate: Option<NonZeroU64>,
     pub(super) dry_run: bool,
     pub(super) full: bool,
 }

@@ -77,7 +77,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span, requires = "follow")]
     every: Duration,
     /// How many objects are under way at once
-    #[arg(long, value_name = "N", default_value = "16", value_parser = count)]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = count::<NonZeroUsize>)]
     concurrency: NonZeroUsize,
     /// Do the I-th of N parts, from 0 [default: CLOUD_RUN_TASK_INDEX/CLOUD_RUN_TASK_COUNT, or 0/1]
     #[arg(long, value_name = "I/N", value_parser = shard)]

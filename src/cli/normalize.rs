@@ -106,7 +106,7 @@ fn normalize(flags: &Flags, options: &Options, outputs: &mut Outputs) -> Result<
 const MOST_THREADS: usize = 256;
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    let threads = count(text).ok().filter(|threads| threads.get() <= MOST_THREADS);
+    let threads = count(text).ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST_THREADS);
     threads.ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
 }
 

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "gcs")]
 use crate::store::Location;
-use std::num::NonZeroUsize;
+use std::str::FromStr;
 #[cfg(feature = "gcs")]
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
 }
 
 /// How many of something there are.
-pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
+pub(super) fn count<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "expected a number from 1 on".to_owned())
 }
 

@@ -43,5 +43,5 @@ pub use state::State;
 pub use status::{Status, status};
 pub use stop::Stop;
 pub use zoom::Patience;
-#[cfg(any(test, fuzzing))]
+#[cfg(all(any(test, fuzzing), feature = "serve"))]
 pub(crate) use zoom::properties::answer;

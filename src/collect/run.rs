@@ -355,7 +355,7 @@ impl Collector {
             (counts.requests, counts.tokens, counts.throttled);
         report.unknown_members = counts.unknown;
         report.notes.extend(self.zoom.unknown.iter().map(|name| {
-            format!("Zoom's pages have members that are not known here, {name:?} for one: its API may have changed")
+            format!("Zoom's pages have members that are not known here, {name:?} for one, {} in all: its API may have changed", counts.unknown)
         }));
         let parked = state.days.iter().filter_map(|(day, known)| Some((*day, known.parked.as_ref()?)));
         report.parked =

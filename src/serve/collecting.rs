@@ -72,7 +72,10 @@ async fn run(service: &Arc<Service>) -> Answer {
             run.await
         }
     };
-    outcome.map_or_else(Answer::from, |report| answer(&report))
+    outcome.map_or_else(Answer::from, |report| {
+        report.notes.iter().for_each(|note| tracing::info!("{note}"));
+        answer(&report)
+    })
 }
 
 fn answer(report: &Report) -> Answer {

@@ -698,7 +698,7 @@ fn flags_that_mean_nothing_are_refused() {
         let run = world.tell(&[&["collect", flag], &days[..]].concat());
         run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect backfill"]);
     }
-    for flag in ["--dry-run", "--max-requests=3", "--deadline=3s", "--metrics=x"] {
+    for flag in ["--dry-run", "--max-requests=3", "--max-rate=3", "--deadline=3s", "--metrics=x"] {
         let run = world.tell(&["collect", "status", flag]);
         run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect status"]);
     }

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http::Http;
 use page::Wrong;
 use reqwest::Url;
-use std::num::NonZeroU16;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trouble::Answer;
@@ -63,7 +63,7 @@ pub struct Patience {
     /// The most requests of a run.
     pub max_requests: Option<u64>,
     /// The most requests in a second.
-    pub max_rate: Option<NonZeroU16>,
+    pub max_rate: Option<NonZeroU64>,
 }
 
 pub(crate) struct Zoom {
@@ -113,7 +113,8 @@ impl Zoom {
                 Ok(mut page) => {
                     self.counts.pages += 1;
                     self.counts.unknown += page.unknown.len() as u64;
-                    self.unknown = page.unknown.pop().or(self.unknown.take());
+                    let named = page.unknown.pop().map(|name| name.chars().take(100).collect());
+                    self.unknown = named.or(self.unknown.take());
                     return Ok(page);
                 }
                 Err(trouble) => trouble,
@@ -235,7 +236,7 @@ impl Zoom {
             () = tokio::time::sleep_until(self.next) => {}
             reason = self.stop.wait() => return Err(stopped(reason)),
         }
-        self.next = tokio::time::Instant::now() + Duration::from_secs(1) / rate.get().into();
+        self.next = tokio::time::Instant::now() + Duration::from_nanos(1_000_000_000 / rate);
         Ok(())
     }
 
