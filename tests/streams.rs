@@ -242,9 +242,12 @@ fn a_signal_before_anything_was_refused_leaves_the_rejects_of_the_run_before() {
     let files = directory(&[("r", b"of before\n")]);
     let rejects = files.path().join("r");
     let mut child = start(&["normalize", "--rejects", text(&rejects)]);
+    // Held open: who waits for a child closes its input, and a run that has read all of it ends 0.
+    let stdin = child.stdin.take().expect("it is piped");
     until(|| names(files.path()).len() == 2);
     kill(&child, "TERM");
     assert_eq!(code(&mut child), Some(75));
+    drop(stdin);
     assert_eq!(names(files.path()), ["r"]);
     assert_eq!(std::fs::read(&rejects).expect("it is there"), b"of before\n");
 }
