@@ -200,6 +200,16 @@ fn slow_pushes_are_let_go() {
 }
 
 #[test]
+fn what_should_be_known_of_a_run_is_in_the_log() {
+    let world = World::new(NOW);
+    world.zoom.add(spread(0, 20, world.now() - HOUR..world.now()));
+    world.zoom.pages_fail(When::First(1), Act::NewMember);
+    let server = collector(&world, "");
+    server.push("/collect", &envelope(b"", &json!({}))).expect(200, "done");
+    assert_eq!(server.wait_for("archived_logs")["severity"], "INFO");
+}
+
+#[test]
 fn a_budget_or_zoom_s_limit_is_no_reason_to_repeat_a_run_at_once() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();

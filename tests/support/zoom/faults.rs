@@ -90,7 +90,7 @@ pub enum Act {
     Html,
     /// A body without `operation_logs`.
     NoKey,
-    /// A page with a member that Zoom does not document.
+    /// A page with a member that Zoom does not document, of a long name.
     NewMember,
     /// `operation_logs` that are no list.
     IllTyped,

@@ -245,7 +245,8 @@ impl State {
             }
             Act::NoKey => json(r#"{"page_size":300,"next_page_token":"","operations":[{"time":"x"}]}"#),
             Act::NewMember => {
-                let body = reply.body.replacen('{', r#"{"archived_logs":[],"#, 1);
+                let member = format!("{{\"archived_logs{}\":[],", "x".repeat(200));
+                let body = reply.body.replacen('{', &member, 1);
                 well(Reply { body, ..reply })
             }
             Act::IllTyped => json(r#"{"page_size":300,"next_page_token":"","operation_logs":{"time":"x"}}"#),
