@@ -594,12 +594,12 @@ fn a_file_s_name_stays_on_its_line() {
 }
 
 #[test]
-fn the_readme_names_every_flag() {
-    let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
+fn cli_docs_name_every_normalize_flag() {
+    let docs = std::fs::read_to_string(common::root().join("docs/cli.md")).expect("docs/cli.md exists");
     let help = String::from_utf8(ran(&["normalize", "--help"], b"").out.events).expect("it is text");
     let flags = regex::Regex::new(r"(?m)^\s+(?:-\w, )?(--[a-z-]+)").expect("it is a pattern");
     for flag in flags.captures_iter(&help).map(|found| found[1].to_owned()).filter(|flag| flag != "--help") {
-        assert!(readme.contains(&format!("`{flag}")), "{flag} is not in README.md");
+        assert!(docs.contains(&format!("`{flag}")), "{flag} is not in docs/cli.md");
     }
 }
 

@@ -1,5 +1,5 @@
 //! The fuzzer's targets: bytes to what must hold of any input, which the rooms themselves say. `fuzz/README.md` tells how
-//! to run them. What they found is in `fuzz/corpus`, and replayed by `cargo test`.
+//! to run them. `cargo test` replays `fuzz/seeds` and `fuzz/regressions`.
 
 mod records;
 mod state;
@@ -175,14 +175,14 @@ mod tests {
     #[test]
     fn what_the_fuzzer_found_holds() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-        // A package that is published has no corpus.
+        // The published package does not contain `fuzz/`.
         if !fuzz.exists() {
             return;
         }
         for (name, check) in TARGETS {
-            let mut seeds = files(&fuzz.join("corpus").join(name));
-            assert!(seeds.len() > 3, "{name} has no corpus");
-            seeds.extend(files(&fuzz.join("found").join(name)));
+            let mut seeds = files(&fuzz.join("seeds").join(name));
+            assert!(seeds.len() > 3, "{name} has no seeds");
+            seeds.extend(files(&fuzz.join("regressions").join(name)));
             for seed in seeds {
                 // What panics says which seed it was.
                 let bytes = fs::read(&seed).unwrap();
