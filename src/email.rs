@@ -1,8 +1,8 @@
-//! E-mail addresses: the pattern that defines them, and a test by hand that is proven equal to it.
+//! E-mail addresses: the pattern that defines them, and a fast matcher that tests hold equal to it.
 //!
-//! The pattern is the definition (mapping contract, section 2). Running it costs more than all else done to a record,
-//! so plain ASCII addresses are found around their `@` by a table; whatever has a letter beyond ASCII at its edge is
-//! left to the pattern.
+//! The pattern is the definition (docs/mapping-rules.md, section 2). Matching it costs more than all other work on a record, so plain ASCII
+//! addresses are found around their `@` with a table. Addresses that touch a character beyond ASCII are left to the
+//! pattern.
 
 use crate::json::find_byte;
 use once_cell::sync::Lazy;
@@ -11,7 +11,7 @@ use std::num::NonZero;
 use std::ops::Range;
 use wide::u8x16;
 
-/// `local @ label ( . label )+`: `\w` with Unicode's letters and digits; a label begins and ends with a letter or digit.
+/// `local @ label ( . label )+`: `\w` includes Unicode letters and digits; a label begins and ends with a letter or digit.
 pub const PATTERN: &str = r"[\w+%][\w.!#$%&'*+/=?^~-]*@[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+";
 
 static ANYWHERE: Lazy<Regex> = Lazy::new(|| compile(PATTERN));
@@ -22,7 +22,7 @@ fn compile(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the e-mail pattern is valid")
 }
 
-/// Whether the whole of `text` is one e-mail address.
+/// Returns whether the whole of `text` is one e-mail address.
 #[must_use]
 pub fn is_email(text: &str) -> bool {
     let signs = Signs::of(text.as_bytes());
@@ -34,7 +34,7 @@ pub fn is_email(text: &str) -> bool {
     }
 }
 
-/// The first e-mail address in `text` that begins at `from` or later: the leftmost match of [`PATTERN`].
+/// Returns the first e-mail address in `text` that begins at `from` or later: the leftmost match of [`PATTERN`].
 #[must_use]
 pub fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let signs = Signs::of(text.as_bytes());
@@ -49,15 +49,15 @@ pub fn find(text: &str, from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// What stands around one `@`.
+/// The result of matching around one `@`.
 enum Around {
     Email(Range<usize>),
     Nothing,
-    /// A letter beyond ASCII touches it: the pattern must say.
+    /// A character beyond ASCII touches the address; the pattern must decide.
     Unsure,
 }
 
-/// A text and its `@`s.
+/// A text and the positions of its `@` characters.
 struct Signs<'t> {
     bytes: &'t [u8],
     classes: Option<Classes>,
@@ -69,7 +69,7 @@ impl<'t> Signs<'t> {
         Self { bytes, classes: Classes::of(bytes) }
     }
 
-    /// The first `@` from a position on.
+    /// Returns the first `@` at or after a position.
     #[inline]
     fn next(&self, from: usize) -> Option<usize> {
         match &self.classes {
@@ -81,8 +81,8 @@ impl<'t> Signs<'t> {
         }
     }
 
-    /// The address around the `@` at `at`, of which nothing stands before `from`. A local part holds no `@`, so the
-    /// leftmost match is the longest run of local characters before the `@`, from the first that may lead.
+    /// Returns the address around the `@` at `at` that begins at or after `from`. A local part contains no `@`, so the leftmost match is
+    /// the longest run of local characters before the `@`, from the first character that may begin one.
     #[inline]
     fn around(&self, from: usize, at: usize) -> Around {
         match self.classes.as_ref().and_then(|classes| classes.around(self.bytes, from, at)) {
@@ -92,13 +92,13 @@ impl<'t> Signs<'t> {
     }
 }
 
-/// What each byte of a text of 16 to 64 bytes may be, a bit for each byte: enough for nearly every address.
+/// Character classes of each byte of a text of 16 to 64 bytes, one bit per byte; enough for nearly every address.
 #[derive(Default)]
 struct Classes {
     at: u64,
     alnum: u64,
     dot: u64,
-    /// Letters, digits, `_`, `-` and dots; and these and `+`.
+    /// Letters, digits, `_`, `-` and dots; and the same with `+`.
     domain: u64,
     local: u64,
 }
@@ -111,7 +111,7 @@ impl Classes {
         for (index, step) in bytes.as_chunks::<16>().0.iter().enumerate() {
             classes.add(*step, index * 16);
         }
-        // Some of the last bytes were looked at already: they say the same once more.
+        // Some of the last bytes are read twice; they give the same bits.
         classes.add(*last, bytes.len() - 16);
         Some(classes)
     }
@@ -134,7 +134,7 @@ impl Classes {
         self.local |= bits(domain | is(b'+'));
     }
 
-    /// The address around the `@` at `at`, if it is one of the plainest; `None` is no verdict.
+    /// Returns the address around the `@` at `at` if it is a simple one; `None` means undecided.
     #[inline]
     fn around(&self, bytes: &[u8], from: usize, at: usize) -> Option<Range<usize>> {
         if at <= from || at + 1 >= bytes.len() {
@@ -147,7 +147,7 @@ impl Classes {
         let end = at + 1 + run as usize;
         let within = (1_u64 << run.min(63)) - 1;
         let (alnum, dot) = (alnum & within, dot & within);
-        // Letters or digits begin and end the domain and stand on both sides of each dot, and there is a dot.
+        // Letters or digits begin and end the domain and surround each dot, and there is a dot.
         let both = (dot << 1 | 1) & !alnum == 0 && dot >> 1 & !alnum == 0 && alnum << 1 >> run & 1 == 1;
         let plain = start < at && self.alnum >> start & 1 == 1 && !edge && dot != 0 && both;
         (plain && bytes.get(end).is_none_or(u8::is_ascii)).then_some(start..end)
@@ -164,7 +164,7 @@ fn around_any(bytes: &[u8], from: usize, at: usize) -> Around {
         return Around::Unsure;
     }
     while !is(bytes[start], LEAD) {
-        // The `@` is no local character: no local part, no address.
+        // `@` is not a local character, so without a local part there is no address.
         if start == at {
             return Around::Nothing;
         }
@@ -177,8 +177,8 @@ fn around_any(bytes: &[u8], from: usize, at: usize) -> Around {
     }
 }
 
-/// The end of two or more labels from `start` on; 0 where there are none, `None` where it takes the pattern to say.
-/// A label ends at the last letter or digit of its run; only a run that ends with one can be followed by another.
+/// Returns the end of two or more labels from `start` on; 0 if there are none, `None` if the pattern must decide. A label ends at the last
+/// letter or digit of its run; only a run that ends with one can be followed by another label.
 fn domain_end(bytes: &[u8], start: usize) -> Option<usize> {
     let (mut at, mut end, mut labels) = (start, 0, 0);
     loop {
@@ -210,7 +210,7 @@ const LOCAL: u8 = 2;
 const LABEL: u8 = 4;
 const ALNUM: u8 = 8;
 
-/// What each ASCII byte may be in an address.
+/// The classes of each ASCII byte in an address.
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut byte = 0_u8;
@@ -248,12 +248,12 @@ fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }
 
-/// What is found by hand against what the pattern finds: asked by the property tests and by the fuzzer.
+/// Compares the fast matcher with the pattern; used by property tests and fuzz targets.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties {
     use super::{ANYWHERE, WHOLE, find, is_email};
 
-    /// The same addresses are found in `text`, and it is one or not.
+    /// Both find the same addresses in `text`, and agree whether it is one.
     pub(crate) fn text(text: &str) {
         let mut from = 0;
         let all = std::iter::from_fn(|| find(text, from).inspect(|found| from = found.end));
@@ -297,7 +297,7 @@ mod tests {
         }
     }
 
-    /// What the look at up to 64 bytes at once says of the first `@`.
+    /// What the vectorized matcher for up to 64 bytes says about the first `@`.
     fn quick(text: &str) -> Option<Range<usize>> {
         Classes::of(text.as_bytes())?.around(text.as_bytes(), 0, text.find('@')?)
     }

@@ -1,12 +1,12 @@
-//! A JSON value without the space that means nothing.
+//! Removes insignificant whitespace from a JSON value.
 
 use super::walk::{Levels, string};
 use super::{decode, escape_into};
 
-/// Appends the compact text of one valid JSON value to `out`: no space between tokens, numbers as they were written,
-/// members in their order, strings with only the escapes that JSON demands.
+/// Appends the compact form of one valid JSON value to `out`: no whitespace between tokens, numbers and member order as
+/// written, strings with only the escapes that JSON requires.
 ///
-/// `None` where a string holds half of a surrogate pair, which no text can hold: then `out` is lost.
+/// Returns `None` if a string contains half of a surrogate pair, which UTF-8 cannot hold; `out` is then incomplete.
 pub(crate) fn compact(value: &str, out: &mut String) -> Option<()> {
     let bytes = value.as_bytes();
     let (mut at, mut text, mut written) = (0, String::new(), std::mem::take(out).into_bytes());

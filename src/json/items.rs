@@ -1,24 +1,24 @@
-//! What a JSON array or object holds, each part as the text it is.
+//! Iterators over the elements of a JSON array and the members of a JSON object, as slices of the text.
 
 use super::walk::{Levels, string};
 use super::{positions, skip_space};
 use wide::u8x16;
 
-/// The elements of `array`, which must be a valid JSON array; of anything else there are none, or fewer.
+/// Returns the elements of `array`, which must be a valid JSON array; for other text, none or fewer.
 pub(crate) fn elements(array: &str) -> impl Iterator<Item = &str> {
     let mut cursor = Cursor::new(array);
     cursor.enter();
     std::iter::from_fn(move || if cursor.item() { cursor.value() } else { None })
 }
 
-/// The members of `object`, which must be a valid JSON object: what stands between a key's quotes, and the value.
+/// Returns the members of `object`, which must be a valid JSON object: the raw key without quotes, and the value.
 pub(crate) fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut cursor = Cursor::new(object);
     cursor.enter();
     std::iter::from_fn(move || if cursor.item() { cursor.member() } else { None })
 }
 
-/// A place in a text that is valid JSON. Where the text is not, there is less to be found in it.
+/// A position in valid JSON text. In invalid text it finds fewer items.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
@@ -26,22 +26,22 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Before the first value of `text`.
+    /// Creates a cursor before the first value of `text`.
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: skip_space(text.as_bytes(), 0) }
     }
 
-    /// What begins here.
+    /// Returns the byte at the cursor.
     pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Into the array or object that begins here.
+    /// Enters the array or object at the cursor.
     pub(crate) fn enter(&mut self) {
         self.at += 1;
     }
 
-    /// On to the next item of the array or object, or behind its end: then there is none.
+    /// Moves to the next item of the array or object, or past its end; returns `None` at the end.
     #[inline]
     pub(crate) fn item(&mut self) -> bool {
         let bytes = self.text.as_bytes();
@@ -57,7 +57,7 @@ impl<'a> Cursor<'a> {
         self.at < bytes.len()
     }
 
-    /// The value that begins here, and behind it.
+    /// Returns the value at the cursor, and moves past it.
     #[inline]
     pub(crate) fn value(&mut self) -> Option<&'a str> {
         let (bytes, start) = (self.text.as_bytes(), self.at);
@@ -69,7 +69,7 @@ impl<'a> Cursor<'a> {
         self.text.get(start..self.at)
     }
 
-    /// The key that begins here, without its quotes, and its value; and behind them.
+    /// Returns the key at the cursor without its quotes, and its value; moves past both.
     pub(crate) fn member(&mut self) -> Option<(&'a str, &'a str)> {
         let key = self.value()?;
         let bytes = self.text.as_bytes();
@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Behind the number, boolean or `null` that begins at `start` and is known to be valid: up to what stands behind a value.
+/// Returns the position after the valid number, boolean or `null` that begins at `start`.
 #[inline]
 fn bare(bytes: &[u8], start: usize) -> Option<usize> {
     let goes_on = |byte: &&u8| **byte > b' ' && !matches!(**byte, b',' | b']' | b'}');
@@ -86,10 +86,10 @@ fn bare(bytes: &[u8], start: usize) -> Option<usize> {
     (length > 0).then_some(start + length)
 }
 
-/// Behind the array or object that begins at `start` and is known to be valid: its closer is the one at its depth.
+/// Returns the position after the valid array or object that begins at `start`.
 fn container(bytes: &[u8], start: usize) -> Option<usize> {
     let (mut depth, mut behind) = (0_usize, start);
-    // A bracket differs from its brace in the bit that also makes letters small.
+    // A bracket differs from its brace only in bit 0x20, which is also the lower-case bit.
     let marks = |step: u8x16| {
         let braces = step | u8x16::splat(0x20);
         let [quote, open, close] = [b'"', b'{', b'}'].map(u8x16::splat);

@@ -1,7 +1,6 @@
-//! JSON as bytes: where a string ends, where a value ends, what a string says, how a string is written.
+//! JSON as bytes: where strings and values end, and how strings are unescaped and escaped.
 //!
-//! Everything here works on text that stays where it is; nothing builds a tree. `serde_json` is the plain twin that
-//! each function is held equal to in the tests.
+//! All functions work on borrowed text and build no tree. Tests hold each of them equal to `serde_json`.
 
 mod compact;
 mod items;

@@ -1,12 +1,12 @@
-//! The two loops that every byte of a record goes through: plain text inside a string, and space between tokens.
+//! The two loops that read every byte of a record: plain text inside a string, and whitespace between tokens.
 
 use wide::u8x16;
 
-/// How many bytes are looked at together: the widest vector that every 64-bit processor has.
+/// Bytes compared at a time: the widest vector that every 64-bit processor has.
 pub(super) const STEP: usize = 16;
 
-/// The length of the prefix of `bytes` that may stand between the quotes of a JSON string as it is: up to the first
-/// quote, backslash or control character (RFC 8259 section 7), or all of it.
+/// Returns the length of the prefix of `bytes` that may appear unescaped in a JSON string: up to the first quote, backslash or
+/// control character (RFC 8259 section 7), or all of it.
 #[inline]
 pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     for (index, step) in bytes.as_chunks::<STEP>().0.iter().enumerate() {
@@ -15,14 +15,14 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
             return index * STEP + special.trailing_zeros() as usize;
         }
     }
-    // What is left is looked at together with bytes before it that are known to be plain.
+    // The remainder is compared together with preceding bytes, which are known to be plain.
     match bytes.last_chunk::<STEP>() {
         Some(last) => bytes.len() - STEP + plain_len_of(last),
         None => short_plain_len(bytes),
     }
 }
 
-/// The same of less than a step: its first and its last bytes, which may be the same ones, side by side in one step.
+/// The same for fewer than [`STEP`] bytes: the first and the last half, which may overlap, are compared as one vector.
 #[inline]
 fn short_plain_len(bytes: &[u8]) -> usize {
     let mut step = [b' '; STEP];
@@ -44,25 +44,25 @@ fn short_plain_len(bytes: &[u8]) -> usize {
     }
 }
 
-/// The same of one step.
+/// The same for exactly [`STEP`] bytes.
 #[inline]
 pub(super) fn plain_len_of(step: &[u8; STEP]) -> usize {
     first(special(*step))
 }
 
-/// The index of the lowest bit set, [`STEP`] if none is.
+/// Returns the index of the lowest set bit, or [`STEP`] if there is none.
 #[inline]
 fn first(bits: u32) -> usize {
     (bits | 1 << STEP).trailing_zeros() as usize
 }
 
-/// Whether `byte` ends a run of plain text.
+/// Returns whether `byte` ends a run of plain text.
 #[inline]
 fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < b' '
 }
 
-/// A bit for each byte of a step that ends a run of plain text.
+/// Returns a bit mask of the bytes that end a run of plain text.
 #[inline]
 fn special(step: [u8; STEP]) -> u32 {
     let bytes = u8x16::new(step);
@@ -72,14 +72,14 @@ fn special(step: [u8; STEP]) -> u32 {
     (quote | backslash | control).to_bitmask()
 }
 
-/// The first position of `byte` in `bytes`. For the short texts of a record: a search that chooses among what the
-/// processor can do costs more than this one takes.
+/// Returns the first position of `byte` in `bytes`. For the short texts of a record this is faster than a search that first
+/// selects an implementation for the processor.
 #[inline]
 pub(crate) fn find_byte(byte: u8, bytes: &[u8]) -> Option<usize> {
     positions(bytes, |step| step.simd_eq(u8x16::splat(byte))).next()
 }
 
-/// The positions of the bytes that `select` marks, in order.
+/// Returns the positions of the bytes that `select` marks, in order.
 #[inline]
 pub(crate) fn positions(bytes: &[u8], select: impl Fn(u8x16) -> u8x16) -> impl Iterator<Item = usize> {
     let (mut start, mut marked) = (0, marks(bytes, 0, &select));
@@ -97,7 +97,7 @@ pub(crate) fn positions(bytes: &[u8], select: impl Fn(u8x16) -> u8x16) -> impl I
     })
 }
 
-/// Calls `hear` with each of these positions: cheaper where all are wanted.
+/// Calls `hear` with each of these positions. Faster than the iterator if all positions are needed.
 #[inline]
 pub(crate) fn each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut hear: impl FnMut(usize)) {
     let mut start = 0;
@@ -111,14 +111,14 @@ pub(crate) fn each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut h
     }
 }
 
-/// A bit for each byte that `select` marks of the step at `start`, which may be the last and short.
+/// Returns a bit mask of the bytes that `select` marks in the step at `start`; the last step may be short.
 #[inline]
 fn marks(bytes: &[u8], start: usize, select: &impl Fn(u8x16) -> u8x16) -> u32 {
     let rest = &bytes[start..];
     if let Some(step) = rest.first_chunk::<STEP>() {
         select(u8x16::new(*step)).to_bitmask()
     } else if let Some(last) = bytes.last_chunk::<STEP>() {
-        // What is left is looked at together with bytes before it.
+        // The remainder is compared together with preceding bytes.
         select(u8x16::new(*last)).to_bitmask() >> (STEP - rest.len())
     } else {
         let mut padded = [0; STEP];
@@ -127,7 +127,7 @@ fn marks(bytes: &[u8], start: usize, select: &impl Fn(u8x16) -> u8x16) -> u32 {
     }
 }
 
-/// The first position from `at` on that holds no JSON white space.
+/// Returns the first position at or after `at` that is not JSON whitespace.
 #[inline]
 pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while let Some(&byte) = bytes.get(at)
@@ -139,7 +139,7 @@ pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// `text` without Unicode's white space at both ends, as [`str::trim`]; quick where there is none.
+/// Trims Unicode whitespace like [`str::trim`], with a fast path for text without any.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
     match text.as_bytes() {
@@ -151,7 +151,7 @@ pub(crate) fn trim(text: &str) -> &str {
 
 #[inline(never)]
 fn trim_slowly(text: &str) -> &str {
-    // Most often a space or two at the end: HEAD has them before the dash.
+    // The common case is one or two spaces at the end: HEAD has them before the dash.
     let spaces = text.bytes().rev().take_while(|&byte| byte == b' ').count();
     let text = &text[..text.len() - spaces];
     match text.as_bytes() {

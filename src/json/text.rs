@@ -1,19 +1,19 @@
-//! The text of a JSON string, both ways: escapes to characters, characters to escapes.
+//! Unescapes and escapes JSON strings.
 
 use super::plain_len;
 use super::scan::{STEP, plain_len_of};
 
-/// Appends the text of a JSON string to `out`; `raw` is what stands between its quotes.
+/// Appends the unescaped text of a JSON string to `out`; `raw` is the text between its quotes.
 ///
-/// Says whether the text may stand in JSON as it is, which most do: what was escaped were letters beyond ASCII. `None`
-/// where `raw` is no string's inside: an unknown escape, a control character, or half of a surrogate pair, which no
-/// UTF-8 text can hold. What was appended by then is left in `out`.
+/// Returns whether the result may appear in JSON unescaped, which is common because most escapes are letters beyond ASCII. Returns `None` if
+/// `raw` is not the inside of a string: an unknown escape, a control character, or half of a surrogate pair. `out` then keeps what
+/// was appended so far.
 pub(crate) fn decode(raw: &str, out: &mut String) -> Option<bool> {
     let (plain, rest) = decode_to_quote(raw, out)?;
     rest.is_empty().then_some(plain)
 }
 
-/// The same up to the next quote, or the end; also what follows, from that quote on.
+/// The same up to the next quote or the end; also returns the rest, from that quote on.
 pub(crate) fn decode_to_quote<'r>(raw: &'r str, out: &mut String) -> Option<(bool, &'r str)> {
     let (mut rest, mut plain) = (raw, true);
     loop {
@@ -34,7 +34,7 @@ pub(crate) fn decode_to_quote<'r>(raw: &'r str, out: &mut String) -> Option<(boo
     }
 }
 
-/// The character that the escape at the start of `text` stands for, and the text behind it.
+/// Returns the character that the escape at the start of `text` encodes, and the text after it.
 #[inline]
 fn unescape(text: &str) -> Option<(char, &str)> {
     let simple = match *text.as_bytes().first_chunk::<2>()? {
@@ -50,7 +50,7 @@ fn unescape(text: &str) -> Option<(char, &str)> {
     Some((simple, &text[2..]))
 }
 
-/// `\uXXXX`, or two of them that make a pair.
+/// Decodes `\uXXXX`, or two of them that form a surrogate pair.
 #[inline]
 fn unescape_unicode(text: &str) -> Option<(char, &str)> {
     let unit = code_unit(text.as_bytes())?;
@@ -65,7 +65,7 @@ fn unescape_unicode(text: &str) -> Option<(char, &str)> {
     Some((character, &text[12..]))
 }
 
-/// The UTF-16 code unit that `\uXXXX` at the start of `bytes` names.
+/// Returns the UTF-16 code unit of the `\uXXXX` at the start of `bytes`.
 #[inline]
 fn code_unit(bytes: &[u8]) -> Option<u32> {
     let [b'\\', b'u', digits @ ..] = bytes.first_chunk::<6>()? else { return None };
@@ -73,7 +73,7 @@ fn code_unit(bytes: &[u8]) -> Option<u32> {
     (unit <= 0xFFFF).then_some(unit)
 }
 
-/// The value of each hexadecimal digit; for any other byte one that shows whatever is added to it.
+/// The value of each hexadecimal digit; for other bytes, a value that stays out of range after any addition.
 static HEXADECIMAL: [u32; 256] = {
     let mut values = [1 << 16; 256];
     let mut digit = 0_u8;
@@ -85,8 +85,8 @@ static HEXADECIMAL: [u32; 256] = {
     values
 };
 
-/// Appends `text` to `out` as it must stand between the quotes of a JSON string: quotes, backslashes and control
-/// characters escaped, all else as it is.
+/// Appends `text` to `out` as it must appear between the quotes of a JSON string: quotes, backslashes and control characters
+/// escaped, everything else unchanged.
 #[inline]
 pub(crate) fn escape_into(out: &mut Vec<u8>, text: &str) {
     let (plain, rest) = text.as_bytes().split_at(plain_len(text.as_bytes()));
@@ -96,14 +96,14 @@ pub(crate) fn escape_into(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// So much is made room for at once, twice over: a long text shall not take a buffer twice its length.
+/// Space is reserved for chunks of this length, times two, so that a long text does not need a buffer of twice its length.
 const PIECE: usize = 512;
 
-/// The same of a text in which much needs an escape.
+/// The same for text that needs many escapes.
 fn escape_piece(out: &mut Vec<u8>, piece: &[u8]) {
     let (mut rest, mut at) = (piece, out.len());
     out.resize(at + 2 * piece.len() + STEP, 0);
-    // A whole step is copied, and what follows its plain bytes overwritten: cheaper than to copy just so many.
+    // Copies a whole vector and overwrites the bytes after the plain prefix: faster than copying the exact length.
     while let Some(step) = rest.first_chunk::<STEP>() {
         let plain = plain_len_of(step);
         out[at..at + STEP].copy_from_slice(step);
@@ -121,7 +121,7 @@ fn escape_piece(out: &mut Vec<u8>, piece: &[u8]) {
         rest = &rest[1..];
     }
     out.truncate(at);
-    // The rest of less than a step, or from an escape on that has no letter.
+    // Handles the remainder shorter than a vector, or an escape without a short form.
     loop {
         let (plain, special) = rest.split_at(plain_len(rest));
         out.extend_from_slice(plain);
@@ -131,7 +131,7 @@ fn escape_piece(out: &mut Vec<u8>, piece: &[u8]) {
     }
 }
 
-/// One escape, the short form where JSON has one.
+/// Appends one escape, in its short form if JSON has one.
 #[inline]
 fn push_escape(out: &mut Vec<u8>, byte: u8) {
     let short = SHORT[usize::from(byte)];
@@ -143,7 +143,7 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
     }
 }
 
-/// The letter of each byte's short escape, 0 where it has none.
+/// The letter of each byte's short escape, or 0.
 static SHORT: [u8; 256] = {
     let mut letters = [0; 256];
     let pairs =

@@ -1,24 +1,23 @@
-//! What a JSON value says, as text.
+//! The text values of a JSON value.
 
 use super::items::Cursor;
 use super::{compact, decode, find_byte};
 use std::borrow::Cow;
 
-/// The texts that a JSON value says: a list one for each element, anything else one. A string says its text, a number or
-/// boolean its JSON text, an object, or a list within the list, its compact JSON text; `null` and what is empty or blank
-/// nothing.
+/// The texts of a JSON value: one per element for a list, otherwise one. A string gives its text, a number or boolean its JSON
+/// text, an object or a nested list its compact JSON text. `null`, empty and blank values give nothing.
 ///
-/// They are read as they are asked for: a list may have more of them than should be held.
+/// Texts are read lazily, because a list may hold more of them than should be in memory.
 #[derive(Debug, Clone, Default)]
 pub struct Texts<'a> {
-    /// The first, until it is taken.
+    /// The first text, until it is taken.
     first: Option<Cow<'a, str>>,
-    /// Behind the element that was read last, in a list.
+    /// For a list, the position after the last element that was read.
     rest: Option<Cursor<'a>>,
 }
 
 impl<'a> Texts<'a> {
-    /// What `value`, which must be valid JSON, says.
+    /// Reads the texts of `value`, which must be valid JSON.
     pub(crate) fn of(value: &'a str) -> Self {
         if !value.starts_with('[') {
             return Self { first: said(value), rest: None };
@@ -30,18 +29,18 @@ impl<'a> Texts<'a> {
         texts
     }
 
-    /// All that have not been taken, as often as they are asked for.
+    /// Iterates over the texts that have not been taken; can be called repeatedly.
     #[must_use]
     pub fn each(&self) -> Texts<'_> {
         Texts { first: self.first.as_deref().map(Cow::Borrowed), rest: self.rest.clone() }
     }
 
-    /// Whether nothing is said: asked before any text is taken.
+    /// Returns whether there are no texts. Call it before taking any.
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
-    /// The next text of the list.
+    /// Returns the next text of the list.
     fn read(&mut self) -> Option<Cow<'a, str>> {
         let list = self.rest.as_mut()?;
         while list.item() {
@@ -64,14 +63,14 @@ impl<'a> Iterator for Texts<'a> {
     }
 }
 
-/// One text, as it is.
+/// One text, as given.
 impl<'a> From<&'a str> for Texts<'a> {
     fn from(text: &'a str) -> Self {
         Cow::Borrowed(text).into()
     }
 }
 
-/// One text, as it is.
+/// One text, as given.
 impl<'a> From<Cow<'a, str>> for Texts<'a> {
     fn from(text: Cow<'a, str>) -> Self {
         Self { first: Some(text), rest: None }
@@ -86,7 +85,7 @@ impl PartialEq for Texts<'_> {
 
 impl Eq for Texts<'_> {}
 
-/// The parts of a value that say something, as they stand there: one for each of its texts.
+/// Returns the raw parts of a value that give a text, one per text.
 pub(crate) fn sayings(value: &str) -> impl Iterator<Item = &str> {
     let is_list = value.starts_with('[');
     let list = is_list.then(|| super::elements(value)).into_iter().flatten();
@@ -94,7 +93,7 @@ pub(crate) fn sayings(value: &str) -> impl Iterator<Item = &str> {
     whole.into_iter().chain(list).filter(|part| said(part).is_some())
 }
 
-/// What a value that is no list, or an element of one, says.
+/// Returns the text of a value that is not a list, or of a list element.
 #[inline]
 fn said(value: &str) -> Option<Cow<'_, str>> {
     let text = match value.as_bytes().first()? {
@@ -110,7 +109,7 @@ fn said(value: &str) -> Option<Cow<'_, str>> {
     Some(text).filter(|text| !text.trim_start().is_empty())
 }
 
-/// The text of a string, given what stands between its quotes, which is valid: the search for JSON saw to it.
+/// Returns the text of a string from the text between its quotes, which the search for JSON has validated.
 pub(crate) fn string(inside: &str) -> Cow<'_, str> {
     if find_byte(b'\\', inside.as_bytes()).is_none() {
         return Cow::Borrowed(inside);

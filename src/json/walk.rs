@@ -1,34 +1,34 @@
-//! Where a JSON value ends, in one pass and at any depth.
+//! Finds where a JSON value ends, in one pass and at any depth.
 
 use super::{plain_len, skip_space};
 
-/// Why a walk came to no end.
+/// Why no end of a value was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The text ended inside the value: more text could complete it.
+    /// The text ends inside the value; more text could complete it.
     Incomplete,
-    /// No value can go on as the text does at this position.
+    /// The text is invalid at this position.
     Invalid(usize),
 }
 
-/// Knows which arrays and objects a walk is in.
+/// Tracks which arrays and objects are open.
 pub(crate) trait Trail {
-    /// Whether a string with half of a surrogate pair ends the walk: no text can hold it, though the grammar allows it.
+    /// Whether half of a surrogate pair in a string is an error. The grammar allows it, but UTF-8 cannot hold it.
     const PAIRED: bool;
-    /// One begins at `start` with `opener`, `[` or `{`.
+    /// Called when an array or object begins at `start` with `opener`, `[` or `{`.
     fn opened(&mut self, start: usize, opener: u8);
-    /// How the innermost that is open began.
+    /// Returns the opener of the innermost open container.
     fn innermost(&self) -> Option<u8>;
-    /// The innermost ends before `end`.
+    /// Called when the innermost container ends before `end`.
     fn closed(&mut self, end: usize);
 }
 
-/// What is open, and no more: a bit a level, for a line may be nothing but levels.
+/// The stack of open containers, one bit per level, because a line may consist of nothing but brackets.
 #[derive(Debug)]
 pub(crate) struct Levels<const PAIRED: bool = false> {
-    /// The innermost 63 at most, last in the lowest bit, 1 for an object; above them a 1.
+    /// Up to 63 innermost levels, the last in the lowest bit, 1 for an object; above them a marker bit 1.
     bits: u64,
-    /// Those around them, in words that are full.
+    /// The outer levels, in full words.
     around: Vec<u64>,
 }
 
@@ -65,15 +65,15 @@ impl<const PAIRED: bool> Trail for Levels<PAIRED> {
     }
 }
 
-/// The position behind the JSON value that begins at `start` (space before it allowed).
+/// Returns the position after the JSON value that begins at `start`; whitespace before it is allowed.
 ///
-/// The grammar is RFC 8259's, to the letter; depth costs no stack.
+/// Follows the grammar of RFC 8259 exactly, without recursion.
 #[inline]
 pub(crate) fn walk(text: &[u8], start: usize) -> Result<usize, Stop> {
     walk_along(text, start, &mut Levels::<false>::new())
 }
 
-/// The same, with a trail of one's own, on which nothing is open.
+/// The same with a caller's tracker, on which nothing is open.
 pub(crate) fn walk_along<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> Result<usize, Stop> {
     let mut at = start;
     let mut innermost = None;
@@ -99,7 +99,7 @@ pub(crate) fn walk_along<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> 
             }
             _ => scalar_along::<T>(text, at)?,
         };
-        // Behind a value (or on the end of an empty container): close what ends here, then on to the next value.
+        // After a value, or at the end of an empty container: close what ends here, then go on to the next value.
         loop {
             let Some(opener) = innermost else { return Ok(at) };
             at = skip_space(text, at);
@@ -112,7 +112,7 @@ pub(crate) fn walk_along<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> 
                     at = key::<T>(text, skip_space(text, at + 1))?;
                     break;
                 }
-                // `]` and `}` stand two behind their openers in ASCII.
+                // In ASCII, `]` and `}` are two positions after their openers.
                 closer if closer == opener + 2 => {
                     at += 1;
                     trail.closed(at);
@@ -128,7 +128,7 @@ fn byte(text: &[u8], at: usize) -> Result<u8, Stop> {
     text.get(at).copied().ok_or(Stop::Incomplete)
 }
 
-/// Behind a key and its colon.
+/// Returns the position after a key and its colon.
 fn key<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
     if byte(text, at)? != b'"' {
         return Err(Stop::Invalid(at));
@@ -137,7 +137,7 @@ fn key<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
     if byte(text, at)? == b':' { Ok(at + 1) } else { Err(Stop::Invalid(at)) }
 }
 
-/// Behind the value that begins at `at` and is neither array nor object.
+/// Returns the position after the value at `at` that is neither array nor object.
 pub(crate) fn scalar(text: &[u8], at: usize) -> Result<usize, Stop> {
     scalar_along::<Levels>(text, at)
 }
@@ -154,7 +154,7 @@ fn scalar_along<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
     }
 }
 
-/// Behind the string whose first quote is at `at`.
+/// Returns the position after the string whose first quote is at `at`.
 pub(super) fn string<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
     let mut at = at + 1;
     loop {
@@ -182,7 +182,7 @@ fn escape<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
     }
 }
 
-/// The number in the `\uXXXX` at `at`.
+/// Returns the code unit of the `\uXXXX` at `at`.
 fn code_unit(text: &[u8], at: usize) -> Result<u32, Stop> {
     if byte(text, at)? != b'\\' || byte(text, at + 1)? != b'u' {
         return Err(Stop::Invalid(at));
@@ -210,14 +210,14 @@ fn number(text: &[u8], start: usize) -> Result<usize, Stop> {
         b'1'..=b'9' => digits_on(text, start + 1),
         _ => return Err(Stop::Invalid(start)),
     };
-    // Most are whole numbers.
+    // Most numbers are integers.
     match text.get(at) {
         Some(b'.' | b'e' | b'E') => fraction(text, at),
         _ => Ok(at),
     }
 }
 
-/// Behind the fraction and exponent of a number, one of which begins at `at`.
+/// Returns the position after the fraction and exponent of a number, one of which begins at `at`.
 fn fraction(text: &[u8], mut at: usize) -> Result<usize, Stop> {
     if text[at] == b'.' {
         at = digits(text, at + 1)?;
@@ -230,7 +230,7 @@ fn fraction(text: &[u8], mut at: usize) -> Result<usize, Stop> {
     Ok(at)
 }
 
-/// Behind at least one digit.
+/// Returns the position after at least one digit.
 fn digits(text: &[u8], start: usize) -> Result<usize, Stop> {
     if !byte(text, start)?.is_ascii_digit() {
         return Err(Stop::Invalid(start));
@@ -238,7 +238,7 @@ fn digits(text: &[u8], start: usize) -> Result<usize, Stop> {
     Ok(digits_on(text, start + 1))
 }
 
-/// Behind any digits.
+/// Returns the position after any digits.
 #[inline]
 fn digits_on(text: &[u8], mut at: usize) -> usize {
     while text.get(at).is_some_and(u8::is_ascii_digit) {
@@ -253,7 +253,7 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// JSON-like text: much of it valid, much of it nearly.
+    /// Text that resembles JSON, mostly valid.
     pub(in super::super) fn jsonish() -> impl Strategy<Value = String> {
         let token = prop::sample::select(vec![
             "{",
@@ -305,7 +305,7 @@ pub(super) mod tests {
     #[test]
     fn depth_costs_no_stack() {
         let depth = 1_000_000;
-        // Of both kinds, in turns that fit no word.
+        // Alternates both kinds in a period that does not divide the word size.
         let text = "[[{\"\":".repeat(depth) + "1" + &"}]]".repeat(depth);
         assert_eq!(walk(text.as_bytes(), 0), Ok(text.len()));
         let crossed = "[[{\"\":".repeat(depth) + "1" + &"}]]".repeat(depth - 1) + "}}]";

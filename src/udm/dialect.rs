@@ -1,20 +1,20 @@
-//! How a shape spells an event's names, times and types.
+//! How an output shape spells names, timestamps and event types.
 
 use super::EventType;
 use super::names::{Camel, Names, Snake};
 use crate::time::Timestamp;
 
-/// A spelling of names, and of what proto3 JSON and other readers of it write differently.
+/// A spelling of names, and of values that proto3 JSON and its other readers write differently.
 pub(super) trait Dialect {
     type Names: Names;
 
-    /// What stands before the event's time, and between it and the event's type.
+    /// The text before the event's time, and between the time and the event's type.
     const TIMESTAMP: (&str, &str);
 
-    /// What stands behind the event's type.
+    /// The text after the event's type.
     const EVENT_TYPE_END: &str = "\",";
 
-    /// What stands before and behind the text of `additional.category_type`.
+    /// The text before and after the value of `additional.category_type`.
     const CATEGORY: (&str, &str) = ("\"category_type\":\"", "\"},");
 
     #[inline]

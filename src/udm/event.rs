@@ -1,4 +1,4 @@
-//! One event, typed as UDM is (`google.backstory.UDM`, proto of 2026-08), with the fields that the mapping fills.
+//! One typed event: the fields of `google.backstory.UDM` (proto of 2026-08) that the mapping fills.
 
 use super::{EventType, Texts};
 use crate::time::Timestamp;
@@ -6,20 +6,20 @@ use arrayvec::{ArrayString, ArrayVec};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-/// A UDM event. What is absent is `None` or empty and is not written.
+/// A UDM event. Fields that are `None` or empty are not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// What happened when, and who says so.
+    /// When what happened, and which product reports it.
     pub metadata: Metadata<'a>,
-    /// Who did it.
+    /// Who performed the operation.
     pub principal: Noun<'a>,
-    /// Whom or what it was done to.
+    /// The user or object that the operation was performed on.
     pub target: Noun<'a>,
-    /// Who else it is about.
+    /// Other users that the event refers to.
     pub about: Vec<About<'a>>,
-    /// `additional.category_type`: UDM has no field of its own for Zoom's category.
+    /// `additional.category_type`: UDM has no field for Zoom's category.
     pub category_type: Option<&'a str>,
-    /// Whether every text is written as it is: none needs an escape in JSON.
+    /// Whether all texts can be written unescaped.
     pub verbatim: bool,
 }
 
@@ -44,7 +44,7 @@ pub struct Metadata<'a> {
     pub product_log_id: Option<ArrayString<64>>,
 }
 
-/// `google.backstory.Noun`: somebody or something that takes part.
+/// `google.backstory.Noun`: a participant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Noun<'a> {
     /// `user`.
@@ -68,7 +68,7 @@ pub struct User<'a> {
     pub last_name: Option<&'a str>,
     /// `title`.
     pub title: Option<&'a str>,
-    /// `department`: UDM has a list of them, Zoom one.
+    /// `department`: a list in UDM, a single value in Zoom.
     pub department: Option<&'a str>,
     /// `roleDescription`.
     pub role_description: Option<&'a str>,
@@ -78,12 +78,12 @@ pub struct User<'a> {
     pub labels: SmallVec<[Label<'a>; 3]>,
 }
 
-/// `google.backstory.Label`, one for each of some values.
+/// `google.backstory.Label`: one key with one or more values, each written as a label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label<'a> {
-    /// `key`: the name of the field that the value comes from.
+    /// `key`: the name of the source field.
     pub key: &'static str,
-    /// `value`, of one label each.
+    /// The values, each of which becomes one label.
     pub values: Texts<'a>,
 }
 
@@ -97,7 +97,7 @@ pub struct About<'a> {
 }
 
 impl Event<'_> {
-    /// An event of a time and a type, with nothing else in it yet.
+    /// Creates an event with a time and a type only.
     #[must_use]
     pub fn new(event_timestamp: Timestamp, event_type: EventType) -> Self {
         Self {

@@ -1,16 +1,16 @@
-//! The event types that `google.backstory.Metadata.EventType` knows.
+//! The event types of `google.backstory.Metadata.EventType`.
 
 use once_cell::sync::Lazy;
 use std::collections::HashMap;
 
-/// One of UDM's event types: its name and its number in the enum.
+/// A UDM event type: its name and its number in the enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventType {
     name: &'static str,
     number: u32,
 }
 
-/// `number<TAB>name<TAB>note` a line behind a heading, copied from Google's proto (2026-08).
+/// Google's list (proto of 2026-08): a heading, then `number<TAB>name<TAB>note` per line.
 static TABLE: &str = include_str!("event_types.tsv");
 
 static BY_NAME: Lazy<HashMap<&'static str, EventType>> = Lazy::new(|| {
@@ -24,29 +24,29 @@ static BY_NAME: Lazy<HashMap<&'static str, EventType>> = Lazy::new(|| {
 });
 
 impl EventType {
-    /// What somebody did to some user, or what a user did, and no finer type is known.
+    /// An operation by or on a user, without a more specific type.
     pub const USER_UNCATEGORIZED: Self = Self { name: "USER_UNCATEGORIZED", number: 15000 };
-    /// Anything: asks for nothing but a time.
+    /// Any event; requires only a time.
     pub const GENERIC_EVENT: Self = Self { name: "GENERIC_EVENT", number: 100_000 };
 
-    /// The event type of exactly that name.
+    /// Returns the event type with exactly this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         BY_NAME.get(name).copied()
     }
 
-    /// Every event type, in no order.
+    /// Returns every event type, in no particular order.
     pub fn all() -> impl Iterator<Item = Self> {
         BY_NAME.values().copied()
     }
 
-    /// The enum's name, as proto3 JSON writes it.
+    /// Returns the name of the enum value, as proto3 JSON writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.name
     }
 
-    /// The enum's number, as an export to BigQuery holds it.
+    /// Returns the number of the enum value, as BigQuery exports hold it.
     #[must_use]
     pub fn number(self) -> u32 {
         self.number

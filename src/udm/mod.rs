@@ -1,4 +1,4 @@
-//! The part of `google.backstory.UDM` that a Zoom operation log fills, and the one writer of its JSON.
+//! The part of `google.backstory.UDM` that a Zoom operation log fills, and the writer of its JSON.
 
 mod dialect;
 mod event;

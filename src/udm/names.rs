@@ -1,9 +1,9 @@
-//! The names of UDM's fields as JSON writes them, each with its colon and with what its value begins with.
+//! The names of UDM fields in JSON, each with its colon and the start of its value.
 
 use super::Case;
 
 impl Case {
-    /// A name, or a path of them, in lowerCamelCase as this case spells it.
+    /// A name, or a path of names, in lowerCamelCase as this case spells it.
     pub(crate) fn spelled(self, name: &str) -> String {
         let mut spelled = String::with_capacity(name.len() + 8);
         for character in name.chars() {
@@ -18,10 +18,10 @@ impl Case {
     }
 }
 
-/// Spells every name twice: as a constant of [`Names`] in lowerCamelCase for [`Camel`], in `snake_case` for [`Snake`].
+/// Declares every name twice: as a constant of [`Names`] in lowerCamelCase for [`Camel`] and in `snake_case` for [`Snake`].
 macro_rules! names {
     ($($constant:ident $camel:literal $snake:literal $opener:literal)*) => {
-        /// The names in one spelling.
+        /// The field names in one spelling.
         pub(super) trait Names {
             $(const $constant: &str;)*
         }
@@ -33,7 +33,7 @@ macro_rules! names {
             $(const $constant: &str = concat!("\"", $camel, "\":", $opener);)*
         }
 
-        /// `snake_case`, the proto's own.
+        /// `snake_case`, as in the proto definition.
         pub(super) struct Snake;
 
         impl Names for Snake {

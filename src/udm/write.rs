@@ -1,7 +1,7 @@
-//! The one writer of UDM's JSON: proto3 JSON of `google.backstory.UDM`, one event a line.
+//! The writer of UDM JSON: proto3 JSON of `google.backstory.UDM`, one event per line.
 //!
-//! Every member is written with a comma behind it; what closes an object or array takes the last comma's place. So
-//! nobody asks whether something came before.
+//! Every member is written with a trailing comma. Closing an object or array overwrites the last comma, so that no code needs to
+//! track whether a member came before.
 
 use super::dialect::{BigQuery, Dialect};
 use super::names::{Camel, Names, Snake};
@@ -10,25 +10,25 @@ use crate::json::escape_into;
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
-/// How field names are spelled.
+/// Spelling of field names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Case {
     /// lowerCamelCase, as Google's tools write it.
     #[default]
     Camel,
-    /// `snake_case`, the proto's own.
+    /// `snake_case`, as in the proto definition.
     Snake,
 }
 
-/// What stands around an event, and how it writes what JSON has no type for.
+/// The output shape: what surrounds an event, and how values are written that JSON has no type for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// One bare event.
+    /// One event per line, without a wrapper.
     Udm(Case),
-    /// `{"events":[{"event":{"timestamp":…,"idm":{"readOnlyUdm":…}}}]}`, as Google's own `runParser` answers.
+    /// `{"events":[{"event":{"timestamp":…,"idm":{"readOnlyUdm":…}}}]}`, as Google's `runParser` returns.
     Parser(Case),
-    /// A row like the export to BigQuery: `snake_case`, times as `{seconds,nanos}`, event types as numbers,
-    /// `additional` as a list of fields.
+    /// A row as exported to BigQuery: `snake_case`, times as `{seconds,nanos}`, event types as numbers, `additional` as a list of
+    /// fields.
     BigQuery,
 }
 
@@ -38,17 +38,17 @@ impl Default for Shape {
     }
 }
 
-/// What a feed adds to every event.
+/// Values that are added to every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Feed {
-    /// `namespace` of every noun that is there.
+    /// `namespace` of every noun that is present.
     pub namespace: Option<String>,
     /// `metadata.ingestionLabels`, in order.
     pub labels: Vec<(String, String)>,
 }
 
 impl Feed {
-    /// A label as `KEY=VALUE`; `None` without either.
+    /// Parses a label `KEY=VALUE`; returns `None` if key or value is empty.
     #[must_use]
     pub fn label(text: &str) -> Option<(String, String)> {
         let (key, value) =
@@ -57,19 +57,19 @@ impl Feed {
     }
 }
 
-/// Writes events in one shape for one feed.
+/// Writes events in one output shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Writer {
     shape: Shape,
     feed: Feed,
-    /// The member of every noun, as JSON with its comma; empty without a namespace.
+    /// The namespace member of every noun, as JSON with its comma; empty without a namespace.
     namespace: String,
-    /// The member of every metadata, likewise.
+    /// The labels member of every metadata, likewise.
     labels: String,
 }
 
 impl Writer {
-    /// A writer for a shape and a feed.
+    /// Creates a writer for a shape and added values.
     #[must_use]
     pub fn new(shape: Shape, feed: &Feed) -> Self {
         let snake = !matches!(shape, Shape::Udm(Case::Camel) | Shape::Parser(Case::Camel));
@@ -85,17 +85,17 @@ impl Writer {
         Self { shape, feed: feed.clone(), namespace: namespace.unwrap_or_default(), labels }
     }
 
-    /// The shape it writes.
+    /// Returns the output shape.
     pub(crate) fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// What it adds for a feed.
+    /// Returns the values that are added to every event.
     pub(crate) fn feed(&self) -> &Feed {
         &self.feed
     }
 
-    /// The same for bare events: of the shape only the case counts.
+    /// Returns a writer for events without a wrapper; only the case of the shape is kept.
     pub(crate) fn bare(&self) -> Self {
         match self.shape {
             Shape::Udm(_) => self.clone(),
@@ -104,12 +104,12 @@ impl Writer {
         }
     }
 
-    /// The member that every noun has, as JSON with its comma; empty where there is none.
+    /// Returns the member that every noun has, as JSON with its comma; may be empty.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The member that every metadata has, likewise.
+    /// Returns the member that every metadata has, as JSON with its comma; may be empty.
     pub(crate) fn labels(&self) -> &str {
         &self.labels
     }
@@ -120,7 +120,7 @@ impl Writer {
         self.write_in_parts(event, Parts { about: &mut std::iter::empty(), out, spill: &mut |_| {} });
     }
 
-    /// The same of an event that is not whole yet, and may be longer than should be held.
+    /// The same for an event that is still being built and may be too long for memory.
     #[inline]
     pub(crate) fn write_in_parts(&self, event: &Event<'_>, parts: Parts<'_, '_>) {
         match (self.shape, event.verbatim) {
@@ -134,17 +134,17 @@ impl Writer {
     }
 }
 
-/// What an event is written to, and with.
+/// The destination of an event.
 pub(crate) struct Parts<'p, 'a> {
-    /// Entries of `about` behind those that the event holds.
+    /// Further entries of `about`, after those that the event holds.
     pub(crate) about: &'p mut dyn Iterator<Item = About<'a>>,
     pub(crate) out: &'p mut Vec<u8>,
-    /// Takes out what is there, but for the last byte, whenever that is [`MUCH`].
+    /// Takes everything but the last byte whenever the buffer reaches [`MUCH`].
     pub(crate) spill: &'p mut dyn FnMut(&mut Vec<u8>),
 }
 
-/// So many bytes are handed on at once: more than shorter events come to, few enough to stay in the caches. What is
-/// tested and fuzzed here is short.
+/// Bytes to buffer before a flush: more than usual events need, and few enough to stay in the cache. Tests and fuzz targets use
+/// a small value.
 pub(crate) const MUCH: usize = if cfg!(any(test, fuzzing)) { 100 } else { 1 << 20 };
 
 fn escaped(text: &str) -> String {
@@ -153,13 +153,13 @@ fn escaped(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Writes one event. With `VERBATIM` no text needs an escape.
+/// Writes one event. If `VERBATIM`, no text needs an escape.
 struct Json<'w, 'p, 'a, D, const VERBATIM: bool> {
     writer: &'w Writer,
     about: &'p mut dyn Iterator<Item = About<'a>>,
     out: &'p mut Vec<u8>,
     spill: &'p mut dyn FnMut(&mut Vec<u8>),
-    /// How many bytes were spilled.
+    /// Bytes flushed so far.
     spilled: usize,
     dialect: PhantomData<D>,
 }
@@ -184,7 +184,7 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
         self.close("}\n");
     }
 
-    /// The inside of an event; behind its last member is a comma.
+    /// Writes the members of an event; the last one is followed by a comma.
     #[inline]
     fn members(&mut self, event: &Event<'_>) {
         self.metadata(&event.metadata);
@@ -305,9 +305,9 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
         self.raw("\"},");
     }
 
-    /// What follows the first of some labels with one key; behind the value of the last.
+    /// Writes the labels after the first of several with one key, up to the last value.
     fn further_labels<'t>(&mut self, head: &[&str; 3], values: impl Iterator<Item = Cow<'t, str>>) {
-        // Put together once: there may be a million values.
+        // The key is escaped once, because there may be a million values.
         let between = format!("\"}},{}", head.concat());
         for value in values {
             self.raw(&between);
@@ -328,7 +328,7 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
         self.spill_if_much();
     }
 
-    /// One member whose value is a text, if it is there.
+    /// Writes one string member, if it is present.
     #[inline]
     fn text(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
@@ -338,7 +338,7 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
         }
     }
 
-    /// The inside of a string.
+    /// Writes the contents of a string.
     #[inline]
     fn inside(&mut self, text: &str) {
         if VERBATIM {
@@ -353,25 +353,25 @@ impl<'w, 'p, 'a, D: Dialect, const VERBATIM: bool> Json<'w, 'p, 'a, D, VERBATIM>
         self.out.extend_from_slice(json.as_bytes());
     }
 
-    /// Ends what was opened: `end` takes the place of the comma behind its last member.
+    /// Closes a container: `end` replaces the comma after its last member.
     #[inline]
     fn close(&mut self, end: &str) {
         self.out.pop();
         self.raw(end);
     }
 
-    /// Ends what was opened, or, where nothing was written since it was `empty`, takes it back to what was `before`.
+    /// Closes a container, or restores `before` if nothing was written since `empty`.
     #[inline]
     fn close_unless(&mut self, empty: usize, before: usize, end: &str) {
         if self.position() == empty {
-            // Nothing was spilled since: that is done behind what was written.
+            // Nothing was flushed since: flushing happens only after a value.
             self.out.truncate(before - self.spilled);
         } else {
             self.close(end);
         }
     }
 
-    /// How many bytes were written, since the event or what it is appended to began.
+    /// Bytes written since the start of the event, or of the text that it is appended to.
     #[inline]
     fn position(&self) -> usize {
         self.spilled + self.out.len()
