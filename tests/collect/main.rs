@@ -20,6 +20,7 @@ mod deployed;
 #[cfg(unix)]
 #[path = "../deploying/mod.rs"]
 mod deploying;
+mod replies;
 mod runs;
 mod stand_in;
 mod twins;

@@ -39,6 +39,8 @@ const SCOPE: &str = "report:read:operation_logs:admin";
 fn troubles() -> Vec<Trouble> {
     let trouble = |name, act, lasting, words| Trouble { name, act, lasting, words };
     let answer = |status| Act::Answer(status, "{}".into());
+    let zooms = |status| Act::Answer(status, r#"{"code":1001,"message":"Not allowed."}"#.into());
+    let html = |status| Act::Answer(status, "<html>Access denied</html>".into());
     vec![
         trouble("reset", Act::Reset, &[75, 1], &["connection"]),
         trouble("hang", Act::Hang(Duration::from_secs(9)), &[75, 1], &["TIMEOUT"]),
@@ -51,8 +53,16 @@ fn troubles() -> Vec<Trouble> {
         trouble("no list", Act::NoKey, &[3, 1], &["operation_logs", "access token"]),
         trouble("ill typed", Act::IllTyped, &[3, 1], &["operation_logs", "access token"]),
         trouble("error", Act::ErrorObject, &[3, 1], &["operation_logs", "access token", "5010"]),
-        trouble("401", answer(401), &[4], &["401", "token"]),
-        trouble("403", answer(403), &[4], &["403"]),
+        trouble("401", zooms(401), &[4], &["401", "token"]),
+        trouble("403", zooms(403), &[4], &["403"]),
+        trouble("401 html", html(401), &[75, 1], &["in front of Zoom"]),
+        trouble("403 html", html(403), &[75, 1], &["in front of Zoom"]),
+        trouble(
+            "error with list",
+            Act::Answer(200, r#"{"code":3001,"message":"Internal error.","operation_logs":[]}"#.into()),
+            &[3, 1],
+            &["3001"],
+        ),
         trouble("scope", Act::Scope, &[4], &[SCOPE, "check ZOOM_ACCOUNT_ID"]),
         trouble("role", Act::Role, &[4], &["Role Management", "check ZOOM_ACCOUNT_ID"]),
         trouble(

@@ -1,5 +1,6 @@
 //! Zoom's API: pages on request, with tokens, limits and passing trouble seen to.
 
+mod error_body;
 mod http;
 mod page;
 #[cfg(any(test, fuzzing))]
@@ -192,26 +193,32 @@ impl Zoom {
         let url = self.address(token, window, next);
         let request = self.http.to(&url).get(url.clone()).bearer_auth(token.text.reveal());
         let (status, headers, body) = self.send(request, &trace_of(&url)).await?;
+        let asked = what(window, next);
         if status.is_success() {
             let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
             let tracking = tracking.unwrap_or_default().to_owned();
-            let said = what(window, next);
-            let tell = |wrong: &str| self.hide(&format!("{said}: {wrong} [x-zm-trackingid {tracking}]"));
-            return page::parse(&body, tracking.clone()).map_err(|wrong| match wrong {
-                Wrong::Body(wrong) => passing(tell(&wrong)),
-                Wrong::Shape(wrong) => Trouble::Broken(tell(&wrong)),
-            });
+            let tell = |wrong: &str| self.hide(&format!("{asked}: {wrong} [x-zm-trackingid {tracking}]"));
+            match page::parse(&body, tracking.clone()) {
+                Ok(page) => return Ok(page),
+                Err(Wrong::Body(wrong)) => return Err(passing(tell(&wrong))),
+                Err(Wrong::Shape(wrong)) => return Err(Trouble::Broken(tell(&wrong))),
+                Err(Wrong::Reported) => {}
+            }
         }
-        let what = what(window, next);
         let answer = Answer {
             status,
             headers: &headers,
             body: &body,
             now: self.clock.now(),
             paged: next.is_some(),
-            what: &what,
+            what: &asked,
         };
-        Err(self.hidden(answer.trouble()))
+        let trouble = self.hidden(answer.trouble());
+        // Whoever sent a 401, Zoom or something in front of it: the next try asks for a new token.
+        if status == reqwest::StatusCode::UNAUTHORIZED {
+            self.token = None;
+        }
+        Err(trouble)
     }
 
     /// Every parameter as the API wants it, encoded by the library: page tokens hold `+`, `/`, `=`, `&`.

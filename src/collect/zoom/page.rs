@@ -1,5 +1,6 @@
 //! A page of the API: records as the bytes that they are, and how it goes on.
 
+use super::error_body::ErrorBody;
 use crate::record::{Field, Record, Scratch, id};
 use crate::time::Timestamp;
 use serde::Deserialize;
@@ -68,8 +69,6 @@ struct Reply<'a> {
     #[serde(borrow)]
     operation_logs: Option<&'a RawValue>,
     next_page_token: Option<Value>,
-    code: Option<Value>,
-    message: Option<Value>,
 }
 
 /// Why a body is no page. What it says does not repeat the body.
@@ -79,6 +78,8 @@ pub(crate) enum Wrong {
     Body(String),
     /// JSON that holds no records where they belong.
     Shape(String),
+    /// An error of Zoom's, beside a list of records or without one: the list is not believed.
+    Reported,
 }
 
 /// Reads a body.
@@ -92,13 +93,15 @@ pub(crate) fn parse(body: &[u8], tracking: String) -> Result<Page, Wrong> {
         let said = unreadable(&format!("the body cannot be read: {}", place(&error)));
         if error.is_data() { Wrong::Shape(said) } else { Wrong::Body(said) }
     })?;
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+    let may_report = members.iter().filter(|(name, _)| ErrorBody::may_report(name));
+    let reported =
+        may_report.map(|(name, raw)| (name.clone(), serde_json::from_str(raw.get()).unwrap_or_default()));
+    if ErrorBody::of(&reported.collect()).is_reported() {
+        return Err(Wrong::Reported);
+    }
     let Some(logs) = reply.operation_logs else {
-        let says = |value: &Option<Value>| value.as_ref().map(Value::to_string).unwrap_or_default();
-        let what = match (&reply.code, &reply.message) {
-            (None, None) => "the body has no `operation_logs`".to_owned(),
-            (code, message) => format!("an error came with HTTP 200: code {}, {}", says(code), says(message)),
-        };
-        return Err(Wrong::Shape(unreadable(&what)));
+        return Err(Wrong::Shape(unreadable("the body has no `operation_logs`")));
     };
     let logs: Vec<&RawValue> = serde_json::from_str(logs.get())
         .map_err(|_| Wrong::Shape(unreadable("`operation_logs` is no list of records")))?;
@@ -107,7 +110,6 @@ pub(crate) fn parse(body: &[u8], tracking: String) -> Result<Page, Wrong> {
         Some(Value::String(token)) => Some(token).filter(|token| !token.is_empty()),
         Some(_) => return Err(Wrong::Shape(unreadable("`next_page_token` is no text"))),
     };
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
     let unknown = members.into_keys().filter(|name| !MEMBERS.contains(&name.as_str())).collect();
     Ok(Page { items: logs.iter().map(|raw| Item::new(raw.get())).collect(), next, tracking, unknown })
 }
@@ -180,12 +182,24 @@ mod tests {
             "[\"marked\"]",
             "",
         ] {
-            let (Wrong::Body(error) | Wrong::Shape(error)) =
-                parse(body.as_bytes(), String::new()).unwrap_err();
+            let Err(Wrong::Body(error) | Wrong::Shape(error)) = parse(body.as_bytes(), String::new()) else {
+                panic!("{body} is taken");
+            };
             assert!(error.contains("operation_logs") && !error.contains("marked"), "{error}");
         }
-        let error = parse(br#"{"code":300,"message":"why"}"#, String::new()).unwrap_err();
-        assert!(matches!(&error, Wrong::Shape(text) if text.contains("code 300, \"why\"")), "{error:?}");
+    }
+
+    #[test]
+    fn error_beside_a_list_is_an_error() {
+        for error in [r#""code":3001,"message":"Internal error.""#, r#""errors":[1]"#, r#""status":"failed""#]
+        {
+            for logs in ["", r#","operation_logs":[]"#, r#","operation_logs":[{"time":"t"}]"#] {
+                let body = format!("{{{error}{logs}}}");
+                assert_eq!(parse(body.as_bytes(), String::new()).unwrap_err(), Wrong::Reported, "{body}");
+            }
+        }
+        let page = parse(br#"{"code":0,"message":"OK","operation_logs":[{}]}"#, String::new()).unwrap();
+        assert_eq!(page.items.len(), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Access tokens: asked for when there is none that holds, never written anywhere.
 
 use super::Zoom;
+use super::error_body::ErrorBody;
 use super::trouble::{Trouble, of_token};
 use crate::collect::secret::Secret;
 use reqwest::Url;
@@ -62,8 +63,12 @@ impl Zoom {
         let unusable = |what: &str| {
             Trouble::Broken(format!("POST {shown}: {what} ({} bytes); check ZOOM_TOKEN_URL", body.len()))
         };
-        let reply: Reply = serde_json::from_slice(&body)
-            .map_err(|_| unusable("the answer is no JSON object with an access token"))?;
+        let reply =
+            serde_json::from_slice::<Reply>(&body).ok().filter(|reply| !reply.access_token.trim().is_empty());
+        let reply = reply.ok_or_else(|| match ErrorBody::read(&body).code {
+            0 => unusable("the answer is no JSON object with an access token"),
+            code => unusable(&format!("the answer reports an error, code {code}, and no access token")),
+        })?;
         if !reply.token_type.is_empty() && !reply.token_type.eq_ignore_ascii_case("bearer") {
             return Err(unusable("the token is not of the type bearer"));
         }

@@ -1,9 +1,9 @@
 //! What an answer that is no page means, in Zoom's terms: the cause and the cure.
 
+use super::error_body::ErrorBody;
 use super::wait::retry_after;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use serde_json::Value;
 use std::time::Duration;
 
 /// The scopes of which one is needed.
@@ -77,30 +77,49 @@ impl Answer<'_> {
 
     /// What it means for a request for a page.
     pub(crate) fn trouble(&self) -> Trouble {
-        let error: Value = serde_json::from_slice(self.body).unwrap_or_default();
-        let code = error["code"].as_i64().or_else(|| error["code"].as_str()?.parse().ok()).unwrap_or(0);
-        let said = error["message"].as_str().unwrap_or_default();
-        let with = |cure: &str| self.tell(code, said, &error, cure);
+        let error = ErrorBody::read(self.body);
+        let (code, said) = (error.code, error.message.as_str());
+        let with = |cure: &str| self.tell(&error, cure);
         match (self.status.as_u16(), code) {
-            (429, _) => self.limit(said, &with),
+            (429, _) | (200..=299, 429) => self.limit(said, &with),
             (408 | 500..=599, _) => {
                 Trouble::Passing { message: with("this is Zoom's trouble; run again"), wait: self.wait() }
             }
+            (400..=499, _) if !error.is_zooms => self.foreign(&with),
             (_, 4711) => Trouble::Access(with(&scope_cure())),
             (_, 4700 | 124) if said.contains("scope") => Trouble::Access(with(&scope_cure())),
             (401, _) | (_, 124) => Trouble::Unauthorized(with(
                 "check the app's credentials (ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET, ZOOM_ACCOUNT_ID), and that no other \
                  program keeps asking for tokens with them: a new token may end the old one",
             )),
-            (400 | 403, 200) => Trouble::Access(with(
+            (200 | 400 | 403, 200) => Trouble::Access(with(
                 "the role of the user who owns the app lacks the permission: in Zoom's Role Management give it \
                  \"Usage Reports\" and \"Operation Logs\" (view), or let an administrator own the app",
             )),
-            (400, 300) if self.paged => Trouble::Expired(with("the window is begun again")),
-            (400, 300) => Trouble::Dates(with("Zoom does not take these dates or this PAGE_SIZE")),
+            (200 | 400, 300) if self.paged => Trouble::Expired(with("the window is begun again")),
+            (200 | 400, 300) => Trouble::Dates(with("Zoom does not take these dates or this PAGE_SIZE")),
+            (200..=299, _) => Trouble::Broken(with("Zoom reported an error in place of records; run again")),
             (300..=399, _) => Trouble::Refused(with("check ZOOM_API_BASE: it leads elsewhere")),
             (403, _) => Trouble::Access(with("check the app's scopes and its owner's role")),
             _ => Trouble::Refused(with("see Zoom's API documentation for this code")),
+        }
+    }
+
+    /// An answer without Zoom's members comes from something in front of Zoom, which may let the next request pass. It
+    /// says nothing about the app's scopes or credentials.
+    fn foreign(&self, with: &dyn Fn(&str) -> String) -> Trouble {
+        match self.status.as_u16() {
+            407 => Trouble::Access(with("the proxy wants credentials; check HTTPS_PROXY")),
+            401 | 403 => Trouble::Passing {
+                message: with(
+                    "something in front of Zoom answered, such as a proxy or a firewall; check the proxy's variables \
+                     and ZOOM_API_BASE",
+                ),
+                wait: self.wait(),
+            },
+            _ => Trouble::Broken(with(
+                "something else answered in place of Zoom; check the proxy's variables and ZOOM_API_BASE",
+            )),
         }
     }
 
@@ -128,16 +147,16 @@ impl Answer<'_> {
         u64::try_from(wait).ok().map(Duration::from_millis)
     }
 
-    fn tell(&self, code: i64, said: &str, error: &Value, cure: &str) -> String {
+    fn tell(&self, error: &ErrorBody, cure: &str) -> String {
+        let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
         let mut text = format!("{}: HTTP {}", self.what, self.status.as_u16());
-        if code != 0 || !said.is_empty() {
-            text.push_str(&format!(", code {code}: {}", said.chars().take(300).collect::<String>()));
+        if error.code != 0 || !error.message.is_empty() {
+            text.push_str(&format!(", code {}: {}", error.code, cut(&error.message, 300)));
+        } else if !error.is_zooms && !self.body.is_empty() {
+            text.push_str(&format!(" with {}", self.kind()));
         }
-        for field in error["errors"].as_array().into_iter().flatten().take(3) {
-            let part = |name: &str| -> String {
-                field[name].as_str().unwrap_or_default().chars().take(100).collect()
-            };
-            text.push_str(&format!(" ({}: {})", part("field"), part("message")));
+        for (field, message) in error.details.iter().take(3) {
+            text.push_str(&format!(" ({}: {})", cut(field, 100), cut(message, 100)));
         }
         let tracking = self.header("x-zm-trackingid");
         if !tracking.is_empty() {
@@ -147,17 +166,47 @@ impl Answer<'_> {
     }
 }
 
+impl Answer<'_> {
+    /// What the body is, where it is not Zoom's.
+    fn kind(&self) -> &'static str {
+        match self.body.trim_ascii_start().first() {
+            Some(b'<') => "an HTML page",
+            Some(b'{') => "JSON that is not Zoom's",
+            _ => "a body that is not Zoom's",
+        }
+    }
+}
+
 pub(crate) fn scope_cure() -> String {
     format!(
         "add the scope {SCOPE} (classic: {CLASSIC_SCOPE}) to the Server-to-Server OAuth app, and activate it again"
     )
 }
 
+/// The parts of a refusal of a token that are read.
+#[derive(Default)]
+struct TokenError {
+    code: i64,
+    error: String,
+    message: String,
+    /// Whether the members are those of Zoom's refusals.
+    is_zooms: bool,
+}
+
+impl TokenError {
+    fn read(body: &[u8]) -> Self {
+        let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let error = body.as_object().map(ErrorBody::of).unwrap_or_default();
+        let is_zooms = error.is_zooms || body.get("error").is_some() || body.get("reason").is_some();
+        Self { code: error.code, error: text("error"), message: error.message, is_zooms }
+    }
+}
+
 /// What a refusal of a token means. Nothing of the body is repeated but its code: Zoom repeats what it was given.
 pub(crate) fn of_token(status: StatusCode, headers: &HeaderMap, body: &[u8], now: i64) -> Trouble {
-    let error: Value = serde_json::from_slice(body).unwrap_or_default();
-    let code = error["code"].as_i64().unwrap_or(0);
-    let named = error["error"].as_str().unwrap_or_default();
+    let error = TokenError::read(body);
+    let (code, named) = (error.code, error.error.as_str());
     let cause = match (code, named) {
         (4702 | 4704, _) | (_, "invalid_client") => {
             "the client id or the client secret is wrong: check ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET"
@@ -177,15 +226,25 @@ pub(crate) fn of_token(status: StatusCode, headers: &HeaderMap, body: &[u8], now
     let message = format!("Zoom gave no access token: HTTP {}{code}; {cause}", status.as_u16());
     let answer = Answer { status, headers, body, now, paged: false, what: "" };
     match status.as_u16() {
-        429 => answer.limit(error["message"].as_str().unwrap_or_default(), &|cure| {
-            format!("Zoom gave no access token: HTTP 429; {cure}")
-        }),
+        429 => answer.limit(&error.message, &|cure| format!("Zoom gave no access token: HTTP 429; {cure}")),
         408 | 500..=599 => Trouble::Passing {
             message: format!("Zoom gave no access token: HTTP {}; run again", status.as_u16()),
             wait: answer.wait(),
         },
-        300..=399 | 404 | 405 if error.is_null() => Trouble::Broken(format!(
-            "Zoom gave no access token: HTTP {}; nothing gives tokens there: check ZOOM_TOKEN_URL",
+        407 if !error.is_zooms => Trouble::Access(
+            "Zoom gave no access token: HTTP 407; the proxy wants credentials; check HTTPS_PROXY".into(),
+        ),
+        401 | 403 if !error.is_zooms => Trouble::Passing {
+            message: format!(
+                "Zoom gave no access token: HTTP {} with {}; something in front of Zoom answered, such as a proxy or a \
+                 firewall; check the proxy's variables and ZOOM_TOKEN_URL",
+                status.as_u16(),
+                answer.kind()
+            ),
+            wait: answer.wait(),
+        },
+        300..=499 if !error.is_zooms => Trouble::Broken(format!(
+            "Zoom gave no access token: HTTP {}; nothing gives tokens there: check ZOOM_TOKEN_URL and the proxy's variables",
             status.as_u16()
         )),
         _ => Trouble::Access(message),
@@ -223,7 +282,7 @@ mod tests {
         ));
         assert!(matches!(met(400, r#"{"code":300}"#, &[], true), Trouble::Expired(_)));
         assert!(matches!(met(400, r#"{"code":300}"#, &[], false), Trouble::Dates(_)));
-        assert!(matches!(met(404, "", &[], false), Trouble::Refused(_)));
+        assert!(matches!(met(404, r#"{"code":404,"message":"x"}"#, &[], false), Trouble::Refused(_)));
         let token = |status: u16, body: &str| {
             of_token(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), 0)
         };
@@ -233,6 +292,52 @@ mod tests {
         }
         assert!(matches!(token(404, r#"{"error":"invalid_client"}"#), Trouble::Access(_)));
         assert!(matches!(met(502, "<html>", &[], false), Trouble::Passing { .. }));
+    }
+
+    #[test]
+    fn error_with_status_200_is_sorted_by_its_code() {
+        let with = |code: i64, message: &str, paged| {
+            met(200, &format!(r#"{{"code":{code},"message":"{message}","operation_logs":[]}}"#), &[], paged)
+        };
+        let internal = with(3001, "Internal error.", false);
+        assert!(matches!(&internal, Trouble::Broken(text) if text.contains("code 3001: Internal error.")));
+        assert!(matches!(with(124, "Invalid access token.", false), Trouble::Unauthorized(_)));
+        assert!(matches!(with(4711, "x", false), Trouble::Access(text) if text.contains(SCOPE)));
+        assert!(matches!(with(200, "No permission.", false), Trouble::Access(text) if text.contains("Role")));
+        assert!(matches!(with(300, "x", true), Trouble::Expired(_)));
+        assert!(matches!(with(300, "x", false), Trouble::Dates(_)));
+        assert!(matches!(with(429, "daily", false), Trouble::Later(_)));
+    }
+
+    #[test]
+    fn html_errors_say_nothing_of_scopes() {
+        for body in ["<html>Access denied</html>", "", "denied", r#"{"error":"blocked by policy"}"#] {
+            for status in [401, 403] {
+                let trouble = met(status, body, &[], false);
+                assert!(
+                    matches!(&trouble, Trouble::Passing { message, .. } if message.contains("in front of Zoom")),
+                    "{trouble:?}"
+                );
+            }
+            for status in [400, 404, 405, 414] {
+                assert!(matches!(met(status, body, &[], false), Trouble::Broken(_)), "{status} {body}");
+            }
+            assert!(
+                matches!(met(407, body, &[], false), Trouble::Access(text) if text.contains("HTTPS_PROXY"))
+            );
+            let limit = met(429, body, &[("retry-after", "2")], false);
+            assert!(matches!(limit, Trouble::Passing { wait: Some(_), .. }), "{limit:?}");
+        }
+        for status in [401, 403] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let trouble = of_token(status, &HeaderMap::new(), b"<html>", 0);
+            assert!(
+                matches!(&trouble, Trouble::Passing { message, .. } if message.contains("HTML")),
+                "{trouble:?}"
+            );
+        }
+        let zooms = met(403, r#"{"code":5001,"message":"x"}"#, &[], false);
+        assert!(matches!(&zooms, Trouble::Access(text) if text.contains("scopes")), "{zooms:?}");
     }
 
     #[test]
