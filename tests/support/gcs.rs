@@ -26,6 +26,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -170,6 +171,32 @@ pub struct State {
     pub most_in_flight: u64,
     /// The buckets there are; where this says nothing, all.
     pub buckets: Option<Vec<String>>,
+    /// Requests, by number, that wait for a gate before they have an effect.
+    gates: BTreeMap<u64, Arc<Gate>>,
+}
+
+/// Holds one request of the stand-in until it is opened.
+#[derive(Default)]
+pub struct Gate {
+    reached: AtomicBool,
+    opened: tokio::sync::Notify,
+}
+
+impl Gate {
+    /// Returns once the gate is open.
+    pub async fn pass(&self) {
+        self.reached.store(true, Ordering::SeqCst);
+        self.opened.notified().await;
+    }
+
+    pub fn is_reached(&self) -> bool {
+        self.reached.load(Ordering::SeqCst)
+    }
+
+    /// Lets the request through, now or when it comes.
+    pub fn open(&self) {
+        self.opened.notify_one();
+    }
 }
 
 #[derive(Clone)]
@@ -263,13 +290,27 @@ impl Gcs {
         of.map(|((_, name), object)| (name.clone(), object.bytes.clone())).collect()
     }
 
+    /// Holds the `nth` request from now on until its gate is opened; the others pass.
+    pub fn hold(&self, nth: u64) -> Arc<Gate> {
+        let gate = Arc::<Gate>::default();
+        let mut state = self.lock();
+        let number = state.requests + nth;
+        state.gates.insert(number, Arc::clone(&gate));
+        gate
+    }
+
+    /// Holds no request that is still to come.
+    pub fn hold_none(&self) {
+        self.lock().gates.clear();
+    }
+
     /// Waits until the request came at which it was to die.
     pub async fn died(&self) {
         self.died.notified().await;
     }
 
     async fn answer(self, request: Request<Incoming>) -> io::Result<Answer> {
-        let (dead, fault, wait) = {
+        let (dead, fault, wait, gate) = {
             let mut state = self.lock();
             state.requests += 1;
             state.in_flight += 1;
@@ -284,8 +325,12 @@ impl Gcs {
                 .faults
                 .latency
                 .filter(|_| state.faults.slow == 0.0 || state.random.f64() < state.faults.slow);
-            (dead && !last, state.draw(), wait)
+            let number = state.requests;
+            (dead && !last, state.draw(), wait, state.gates.remove(&number))
         };
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
         if let Some(wait) = wait {
             tokio::time::sleep(wait).await;
         }

@@ -3,6 +3,7 @@
 
 pub mod gcs;
 pub mod proxy;
+pub mod stall;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;

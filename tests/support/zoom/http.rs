@@ -56,7 +56,9 @@ impl Zoom {
             tokio::spawn(async move {
                 let service = hyper::service::service_fn(move |request| zoom.clone().answer(request));
                 let io = hyper_util::rt::TokioIo::new(stream);
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+                // The header Date is of the stand-in's own clock.
+                let mut server = hyper::server::conn::http1::Builder::new();
+                let _ = server.auto_date_header(false).serve_connection(io, service).await;
             });
         }
     }
@@ -66,22 +68,23 @@ impl Zoom {
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         if parts.uri.path().starts_with("/stand-in/") {
             let query = pairs(parts.uri.query().unwrap_or_default());
-            return Ok(respond(self.lock().control(parts.uri.path(), &query, &body), 0, false));
+            return Ok(respond(self.lock().control(parts.uri.path(), &query, &body), 0, None, false));
         }
         let latency = self.lock().manners.latency;
         if let Some(latency) = latency {
             tokio::time::sleep(latency).await;
         }
         let base = self.base();
-        let (reply, end, serial) = {
+        let (reply, end, serial, date) = {
             let mut state = self.lock();
             let (reply, end) = state.hear(&parts, &body, &base);
-            (reply, end, state.requests)
+            let date = state.manners.date.then(|| http_date(state.clock.now()));
+            (reply, end, state.requests, date)
         };
         let reset = || Err(io::Error::from(io::ErrorKind::ConnectionReset));
         match end {
-            End::Well => Ok(respond(reply, serial, false)),
-            End::Cut => Ok(respond(reply, serial, true)),
+            End::Well => Ok(respond(reply, serial, date, false)),
+            End::Cut => Ok(respond(reply, serial, date, true)),
             End::Reset => reset(),
             End::Hang(time) => {
                 tokio::time::sleep(time).await;
@@ -92,12 +95,18 @@ impl Zoom {
     }
 }
 
-fn respond(reply: Reply, serial: u64, cut: bool) -> Response<Body> {
+/// A time as HTTP writes it.
+fn http_date(seconds: i64) -> String {
+    let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+fn respond(reply: Reply, serial: u64, date: Option<String>, cut: bool) -> Response<Body> {
     let mut response = Response::builder()
         .status(reply.status)
         .header("content-type", reply.kind)
         .header("x-zm-trackingid", format!("v=2.0;clid=us02;rid=WEB_{serial:08x}"));
-    for (name, value) in reply.headers {
+    for (name, value) in reply.headers.into_iter().chain(date.map(|date| ("date", date))) {
         response = response.header(name, value);
     }
     let bytes = Bytes::from(reply.body);
@@ -207,10 +216,7 @@ impl State {
         let after = match wait {
             Wait::Unsaid => None,
             Wait::Seconds(seconds) => Some(seconds.to_string()),
-            Wait::HttpDate(seconds) => {
-                let time = chrono::DateTime::from_timestamp(now + seconds, 0).unwrap_or_default();
-                Some(time.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
-            }
+            Wait::HttpDate(seconds) => Some(http_date(now + seconds)),
             Wait::Iso(seconds) => Some(iso(now + seconds)),
             Wait::IsoMidnight => Some(iso((now.div_euclid(86_400) + 1) * 86_400)),
         };

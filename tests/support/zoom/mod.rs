@@ -65,6 +65,8 @@ pub struct Manners {
     pub layout: Option<usize>,
     /// Whether `from`, `to` and `page_size` come back.
     pub echo: bool,
+    /// Whether answers have the header `Date`, of the stand-in's clock.
+    pub date: bool,
     pub token_type: &'static str,
     /// Whether the reply with the token says where the API is.
     pub api_url: bool,
@@ -98,6 +100,7 @@ impl Default for Manners {
             last: None,
             layout: None,
             echo: true,
+            date: true,
             token_type: "bearer",
             api_url: true,
             token_life: 3600,

@@ -1,0 +1,67 @@
+//! Stops a run (SIGSTOP) before one of its requests to storage has an effect, and resumes it later: what another run does
+//! meanwhile happens between two requests of the stopped one.
+
+use super::gcs::{Gate, Gcs};
+use std::process::{Child, Command, Output};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A run that is stopped. Dropped without [`Stalled::resume`], it is killed.
+pub struct Stalled {
+    child: Option<Child>,
+    gate: Arc<Gate>,
+}
+
+/// Starts a run and stops it before its `nth` request to storage has an effect, counted from 1. Returns its output instead
+/// where it ends with fewer requests. No other run may use the stand-in until this returns.
+pub fn stall(gcs: &Gcs, nth: u64, start: impl FnOnce() -> Child) -> Result<Stalled, Output> {
+    let gate = gcs.hold(nth);
+    let mut child = start();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !gate.is_reached() {
+        if child.try_wait().unwrap().is_some() {
+            gcs.hold_none();
+            return Err(child.wait_with_output().unwrap());
+        }
+        assert!(Instant::now() < patience, "request {nth} never came");
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    send(&child, "-STOP");
+    Ok(Stalled { child: Some(child), gate })
+}
+
+impl Stalled {
+    /// Lets the run go on from where it was stopped, and returns its output.
+    pub fn resume(mut self) -> Output {
+        let child = self.child.take().unwrap();
+        send(&child, "-CONT");
+        self.gate.open();
+        child.wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Stalled {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn send(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success(), "kill {signal} failed");
+}
+
+/// How many cases a test of stalled runs takes: `STALL_CASES`, or what the test takes by default.
+pub fn cases(default: u64) -> u64 {
+    let told = std::env::var("STALL_CASES").ok();
+    told.map_or(default, |told| told.parse().expect("STALL_CASES is a number"))
+}
+
+/// The seed of a test of stalled runs: `STALL_SEED`, or the same each time.
+pub fn seed() -> u64 {
+    let told = std::env::var("STALL_SEED").ok();
+    told.map_or(23, |told| told.parse().expect("STALL_SEED is a number"))
+}
