@@ -8,7 +8,6 @@ use zoom_udm::corpus::{self, Kind};
 use zoom_udm::detail::{Cut, Detail};
 use zoom_udm::mapping::{Notes, Rules, map};
 use zoom_udm::record::{Field, Record, Scratch};
-use zoom_udm::time::Timestamp;
 use zoom_udm::udm::{Event, Writer};
 
 const RECORDS: u64 = 2000;
@@ -34,7 +33,7 @@ impl Corpus {
         let (mut scratch, mut cut, mut notes) = (Scratch::default(), Cut::default(), Notes::default());
         for line in self.lines() {
             let record = Record::read(line, &mut scratch).expect("the corpus holds records");
-            let time = record.get(Field::Time).and_then(Timestamp::parse).expect("with times");
+            let time = record.time().expect("with times");
             let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
             look(&map(&record, &detail, time, Rules::default(), &mut notes, &mut ()));
         }

@@ -5,7 +5,6 @@ use zoom_udm::detail::{Cut, Detail};
 use zoom_udm::mapping::{Notes, Rules, map};
 use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, Scratch};
-use zoom_udm::time::Timestamp;
 use zoom_udm::udm::Writer;
 
 fn lines(kind: Kind, records: u64) -> Vec<u8> {
@@ -26,7 +25,7 @@ fn a_plain_record_becomes_an_event_without_an_allocation() {
         out.clear();
         for line in &text {
             let record = Record::read(line, &mut scratch).expect("it is a record");
-            let time = record.get(Field::Time).and_then(Timestamp::parse).expect("with a time");
+            let time = record.time().expect("with a time");
             let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
             writer.write(&map(&record, &detail, time, Rules::default(), &mut notes, &mut ()), &mut out);
         }

@@ -10,7 +10,6 @@ use zoom_udm::detail::{Cut, Detail};
 use zoom_udm::mapping::{self, ROWS, Row, Rules, Source, Trace};
 use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, Scratch};
-use zoom_udm::time::Timestamp;
 
 #[test]
 fn each_case_becomes_its_snapshot_whatever_the_threads_and_the_reads() {
@@ -94,7 +93,7 @@ fn records(bytes: &[u8]) -> Vec<Value> {
 fn fill(text: &str, filled: &mut BTreeSet<usize>) {
     let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
     let Ok(record) = Record::read(text, &mut scratch) else { return };
-    let Some(time) = record.get(Field::Time).and_then(Timestamp::parse) else { return };
+    let Some(time) = record.time() else { return };
     let detail =
         record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut)).unwrap_or_default();
     let mut rows = Filled(Vec::new());

@@ -11,7 +11,6 @@ use zoom_udm::detail::{Cut, Detail};
 use zoom_udm::mapping::{Notes, Rules, map};
 use zoom_udm::normalize::{self, EventWriter, Input, Limits, Options, Rejected, Request, Sink};
 use zoom_udm::record::{Field, Record, Scratch};
-use zoom_udm::time::Timestamp;
 use zoom_udm::udm::Writer;
 
 const SHORT: &str = r#"{"time":"2024-01-31T23:59:59Z","action":"Add"}"#;
@@ -59,7 +58,7 @@ fn whole(line: &str) -> Vec<u8> {
     for element in elements {
         let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
         let Ok(record) = Record::read(element, &mut scratch) else { continue };
-        let Some(time) = record.get(Field::Time).and_then(Timestamp::parse) else { continue };
+        let Some(time) = record.time() else { continue };
         let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
         let event = map(&record, &detail, time, Rules::default(), &mut Notes::default(), &mut ());
         Writer::default().write(&event, &mut out);

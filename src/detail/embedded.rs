@@ -1,26 +1,65 @@
-//! Where a JSON value stands in a text: the leftmost place where one parses, found in time linear in the text.
+//! Where a JSON value stands in a text: the leftmost place where one parses, found in time linear in the text. Of
+//! `from OLD to NEW` it is the second.
 
-use crate::json::{Levels, Trail, positions, skip_space, walk_along};
+use crate::json::{Levels, Trail, positions, skip_space, walk, walk_along};
 use memchr::memchr2_iter;
 use std::ops::Range;
 use wide::u8x16;
 
-/// The leftmost array that begins with an object, or object, that parses whole.
+/// Where the JSON value of a text stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Embedded {
+    pub(super) json: Range<usize>,
+    /// The value that it replaces: OLD of `from OLD to NEW`.
+    pub(super) old: Option<Range<usize>>,
+}
+
+impl Embedded {
+    /// The parts of a text of this length that remain when both values are cut out.
+    pub(super) fn kept(&self, length: usize) -> [Range<usize>; 3] {
+        let Range { start, end } = self.json;
+        let old = self.old.clone().unwrap_or(start..start);
+        [0..old.start, old.end..start, end..length]
+    }
+}
+
+/// The leftmost array that begins with an object, or object, that parses whole; where that is the old value of a change
+/// whose new value is one, too, the new one.
 #[inline]
-pub(super) fn find(text: &str) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
+pub(super) fn find(text: &str) -> Option<Embedded> {
+    let leftmost = leftmost(text.as_bytes())?;
+    Some(match new_value(text, &leftmost) {
+        Some(json) => Embedded { json, old: Some(leftmost) },
+        None => Embedded { json: leftmost, old: None },
+    })
+}
+
+#[inline]
+fn leftmost(bytes: &[u8]) -> Option<Range<usize>> {
     let start = memchr2_iter(b'[', b'{', bytes).find(|&at| looks_like_one(bytes, at))?;
-    match walk_along(bytes, start, &mut Levels::<true>::new()) {
+    match walk(bytes, start) {
         Ok(end) => Some(start..end),
         Err(_) => find_among(bytes, start),
     }
+}
+
+/// The value that replaces `old`, if the text says `from OLD to NEW`. One place is tried, so this is linear.
+fn new_value(text: &str, old: &Range<usize>) -> Option<Range<usize>> {
+    const TO: &str = " to ";
+    let start = old.end + TO.len();
+    let bytes = text.as_bytes();
+    let is_change = bytes[..old.start].ends_with(b"from ") && bytes[old.end..].starts_with(TO.as_bytes());
+    if !is_change || start >= bytes.len() || !looks_like_one(bytes, start) {
+        return None;
+    }
+    walk(bytes, start).ok().map(|end| start..end)
 }
 
 /// Whether what begins at `at` could be one: `[{`, white space allowed between; `{"`; `{}`.
 fn looks_like_one(bytes: &[u8], at: usize) -> bool {
     match bytes[at] {
         b'[' => bytes.get(skip_space(bytes, at + 1)) == Some(&b'{'),
-        _ => matches!(bytes.get(at + 1), Some(b'"' | b'}')),
+        byte => byte == b'{' && matches!(bytes.get(at + 1), Some(b'"' | b'}')),
     }
 }
 
@@ -45,7 +84,7 @@ fn find_among(bytes: &[u8], start: usize) -> Option<Range<usize>> {
 /// What walks saw of the brackets and braces of a text: a byte each, for a line may be nothing else.
 struct Seen {
     marks: Vec<Mark>,
-    levels: Levels<true>,
+    levels: Levels,
     /// The last that the walk at hand came by.
     last: usize,
 }
@@ -89,8 +128,6 @@ impl Seen {
 }
 
 impl Trail for Seen {
-    const PAIRED: bool = true;
-
     fn opened(&mut self, start: usize, opener: u8) {
         self.mark(start);
         self.levels.opened(start, opener);
@@ -123,18 +160,40 @@ mod tests {
             ("[{\"a: [{\"b\":1}]", Some("[{\"b\":1}]")),
             ("{} [{}]", Some("{}")),
             ("{ } { \"a\":1}", None),
-            ("[{\"\\ud800\":1}] {\"\\ud83d\\ude00\":1}", Some("{\"\\ud83d\\ude00\":1}")),
+            ("[{\"\\ud800\":1}] {\"\\ud83d\\ude00\":1}", Some("[{\"\\ud800\":1}]")),
             ("[] {x} [x] {'a':1} {\"a\"}", None),
             ("[{\"a\":01}]", None),
         ] {
-            assert_eq!(find(text).map(|place| &text[place]), json, "{text}");
+            assert_eq!(find(text).map(|found| &text[found.json]), json, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_new_value_of_a_change_is_found() {
+        for (text, json, old) in [
+            ("x - K: from [{\"a\":1}] to [{\"b\":2}] - L: y", "[{\"b\":2}]", Some("[{\"a\":1}]")),
+            ("from {} to {\"b\":2}", "{\"b\":2}", Some("{}")),
+            ("from [{}] to [ {}]", "[ {}]", Some("[{}]")),
+            ("from {} to {} to [{}]", "{}", Some("{}")),
+            // Not such a change, or no such value.
+            ("from [] to [{}]", "[{}]", None),
+            ("from [{\"a\":1}] to []", "[{\"a\":1}]", None),
+            ("from [{\"a\":1}] to [{\"b\":]", "[{\"a\":1}]", None),
+            ("from [{\"a\":1}]  to [{}]", "[{\"a\":1}]", None),
+            ("from  [{\"a\":1}] to  [{}]", "[{\"a\":1}]", None),
+            ("From [{\"a\":1}] to [{}]", "[{\"a\":1}]", None),
+            ("from [{\"a\":1}] to ", "[{\"a\":1}]", None),
+            ("[{\"a\":1}] to [{}]", "[{\"a\":1}]", None),
+        ] {
+            let found = find(text).unwrap();
+            assert_eq!((&text[found.json], found.old.map(|old| &text[old])), (json, old), "{text}");
         }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(3000))]
         #[test]
-        fn what_is_found_is_what_trying_every_place_finds(text in "([\\[{]{1,2}\"?|\"a\":|[\\]}]|\\{\\}|[\"\\\\, 1:]|\"b\"|\\{\"k\":1\\}){0,16}") {
+        fn what_is_found_is_what_trying_every_place_finds(text in "(from | to |[\\[{]{1,2}\"?|\"a\":|[\\]}]|\\{\\}|[\"\\\\, 1:]|\"b\"|\\{\"k\":1\\}){0,16}") {
             properties::leftmost(&text);
         }
     }

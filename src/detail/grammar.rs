@@ -20,13 +20,33 @@ pub struct Change<'a> {
     pub value: &'a str,
 }
 
+/// Where something was cut out of a text. Spaces on both sides of a seam are not two spaces.
+pub(super) trait Seams: Copy {
+    /// Whether something was cut out at this position.
+    fn part(self, at: usize) -> bool;
+}
+
+/// Nothing was.
+impl Seams for () {
+    #[inline]
+    fn part(self, _: usize) -> bool {
+        false
+    }
+}
+
+impl Seams for [usize; 2] {
+    fn part(self, at: usize) -> bool {
+        self.contains(&at)
+    }
+}
+
 /// Cuts a text, which is trimmed, into HEAD, what stands alone, and changes. Says whether there is a bracket or brace
 /// that a JSON value could begin with.
 #[inline]
-pub(super) fn read<'a>(text: &'a str, detail: &mut Detail<'a>) -> bool {
+pub(super) fn read<'a, S: Seams>(text: &'a str, detail: &mut Detail<'a>, seams: S) -> bool {
     let bytes = text.as_bytes();
     detail.head = text;
-    let mut pieces = Pieces { text, head: None, piece: 0, colon: None, start: 0, key: None, detail };
+    let mut pieces = Pieces { text, seams, head: None, piece: 0, colon: None, start: 0, key: None, detail };
     let mut brackets = false;
     each_position(bytes, turns, |at| match bytes[at] {
         b':' => pieces.colon = pieces.colon.or(Some(at)),
@@ -51,8 +71,9 @@ fn turns(step: u8x16) -> u8x16 {
 }
 
 /// A text on its way to HEAD and changes.
-struct Pieces<'a, 'd> {
+struct Pieces<'a, 'd, S> {
     text: &'a str,
+    seams: S,
     /// The dash that ends HEAD, once it is known.
     head: Option<usize>,
     /// Where the piece starts that is being looked at, and its first colon.
@@ -64,7 +85,7 @@ struct Pieces<'a, 'd> {
     detail: &'d mut Detail<'a>,
 }
 
-impl Pieces<'_, '_> {
+impl<S: Seams> Pieces<'_, '_, S> {
     /// Takes a dash that a space follows: one that a space also precedes stands between two pieces.
     #[inline]
     fn dash(&mut self, at: usize) {
@@ -82,7 +103,7 @@ impl Pieces<'_, '_> {
                 }
             }
             known => {
-                let head = known.unwrap_or_else(|| head_end(bytes, at));
+                let head = known.unwrap_or_else(|| head_end(bytes, at, self.seams));
                 self.head = Some(head);
                 if head == at {
                     self.detail.head = trim(&self.text[..at]);
@@ -132,16 +153,26 @@ impl Pieces<'_, '_> {
 /// The dash that ends HEAD, `dash` being the first with a space on both sides: one at the very start, else the first
 /// behind two spaces, else this one.
 #[inline]
-fn head_end(bytes: &[u8], dash: usize) -> usize {
+fn head_end(bytes: &[u8], dash: usize, seams: impl Seams) -> usize {
     match bytes[..dash] {
-        [] | [.., b' ', b' '] => dash,
-        _ => behind_two_spaces(bytes, dash).unwrap_or(dash),
+        [] => dash,
+        [.., b' ', b' '] if !seams.part(dash - 1) => dash,
+        _ => behind_two_spaces(bytes, dash, seams).unwrap_or(dash),
     }
 }
 
+/// The first dash from `from` on that stands after two spaces and before one.
 #[cold]
-fn behind_two_spaces(bytes: &[u8], from: usize) -> Option<usize> {
-    memchr::memmem::find(&bytes[from..], b"  - ").map(|length| from + length + 2)
+fn behind_two_spaces(bytes: &[u8], from: usize, seams: impl Seams) -> Option<usize> {
+    let mut at = from;
+    // Two spaces over a seam may overlap two that are not: the search goes on within them.
+    while let Some(length) = memchr::memmem::find(&bytes[at..], b"  - ") {
+        at += length + 1;
+        if !seams.part(at) {
+            return Some(at + 1);
+        }
+    }
+    None
 }
 
 /// What a change sets: `set to NEW` → NEW; `from OLD to NEW` → NEW, behind the first ` to `; anything else → itself.

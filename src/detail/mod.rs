@@ -12,6 +12,7 @@ mod users;
 
 use crate::email;
 use crate::json::trim;
+use embedded::Embedded;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -35,7 +36,7 @@ pub struct Detail<'a> {
     at_signs: u32,
 }
 
-/// Room for a text whose JSON value was cut out of its middle.
+/// Room for a text whose JSON values were cut out of its middle.
 #[derive(Debug, Default)]
 pub struct Cut(String);
 
@@ -46,11 +47,12 @@ impl<'a> Detail<'a> {
     pub fn parse(text: &'a str, cut: &'a mut Cut) -> Self {
         let mut detail = Self::default();
         let text = trim(text);
-        if grammar::read(text, &mut detail)
-            && let Some(place) = embedded::find(text)
+        if grammar::read(text, &mut detail, ())
+            && let Some(found) = embedded::find(text)
         {
-            detail = Self { json: Some(&text[place.clone()]), ..Self::default() };
-            grammar::read(trim(cut.without(text, place)), &mut detail);
+            detail = Self { json: Some(&text[found.json.clone()]), ..Self::default() };
+            let (rest, seams) = cut.without(text, &found);
+            grammar::read(trim(rest), &mut detail, seams);
         }
         detail
     }
@@ -107,16 +109,18 @@ impl<'a> Detail<'a> {
 }
 
 impl Cut {
-    /// `text` without `place`: a part of it where one is enough.
-    fn without<'a>(&'a mut self, text: &'a str, place: std::ops::Range<usize>) -> &'a str {
-        let (before, after) = (&text[..place.start], &text[place.end..]);
-        if trim(after).is_empty() {
-            return before;
+    /// `text` without its JSON values, a part of it where one is enough; and where they were cut out. What is kept begins
+    /// with no space, as `text` does, unless a seam is at its start.
+    fn without<'a>(&'a mut self, text: &'a str, found: &Embedded) -> (&'a str, [usize; 2]) {
+        let kept = found.kept(text.len());
+        let seams = [kept[0].len(), kept[0].len() + kept[1].len()];
+        let [before, between, after] = kept.map(|part| &text[part]);
+        if between.is_empty() && trim(after).is_empty() {
+            return (before, seams);
         }
         self.0.clear();
-        self.0.push_str(before);
-        self.0.push_str(after);
-        &self.0
+        [before, between, after].iter().for_each(|part| self.0.push_str(part));
+        (&self.0, seams)
     }
 }
 

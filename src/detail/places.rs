@@ -1,6 +1,6 @@
 //! Where in a text the parts of its [`Detail`] stand, for whoever explains them.
 
-use super::{Cut, Detail};
+use super::{Cut, Detail, embedded};
 use crate::json::trim;
 use std::ops::Range;
 
@@ -9,11 +9,13 @@ use std::ops::Range;
 pub(crate) struct Places {
     /// The addresses of the text.
     text: Range<usize>,
-    /// Where the text without its JSON value begins, if it had to be put together; and what was cut out of the trimmed
+    /// Where the text without its JSON values begins, if it had to be put together; and what was kept of the trimmed
     /// text, which itself begins so far into the text.
     cut: usize,
-    hole: Range<usize>,
+    kept: [Range<usize>; 3],
     before: usize,
+    /// Where in the text the JSON value stands that was replaced by another.
+    old: Option<Range<usize>>,
 }
 
 /// The addresses of a text's bytes.
@@ -38,32 +40,43 @@ impl<'a> Detail<'a> {
         let begins = cut.0.as_ptr() as usize;
         let detail = Self::parse(text, cut);
         let trimmed = trim(text);
-        let hole = detail.json.and_then(|json| within(trimmed, json)).unwrap_or(0..0);
         let before = within(text, trimmed).map_or(0, |place| place.start);
-        (detail, Places { text: addresses(text), cut: begins, hole, before })
+        let found = detail.json.and_then(|_| embedded::find(trimmed));
+        let kept =
+            found.as_ref().map_or_else(|| [0..trimmed.len(), 0..0, 0..0], |found| found.kept(trimmed.len()));
+        let old = found.and_then(|found| found.old).map(|old| old.start + before..old.end + before);
+        (detail, Places { text: addresses(text), cut: begins, kept, before, old })
     }
 }
 
 impl Places {
-    /// Where `part` stands in the text: in two places, where the JSON value was cut out of its middle; in none, where it
-    /// had to be made.
+    /// Where in the text the JSON value stands that the one that counts replaced.
+    pub(crate) fn old_json(&self) -> Option<Range<usize>> {
+        self.old.clone()
+    }
+
+    /// Where `part` stands in the text: in several places, where JSON was cut out of its middle; in none, where it had to
+    /// be made.
     pub(crate) fn find(&self, part: &str) -> Vec<Range<usize>> {
         let part = addresses(part);
         if self.text.start <= part.start && part.end <= self.text.end {
             return std::iter::once(part.start - self.text.start..part.end - self.text.start).collect();
         }
-        let length = (self.text.end - self.text.start).saturating_sub(self.hole.len());
+        let length: usize = self.kept.iter().map(Range::len).sum();
         if part.start < self.cut || part.end > self.cut + length {
             return Vec::new();
         }
         let (start, end) = (part.start - self.cut, part.end - self.cut);
-        let Range { start: hole, end: after } = self.hole;
-        let pieces = [start..end.min(hole), start.max(hole) - hole + after..end.max(hole) - hole + after];
-        pieces
-            .into_iter()
-            .filter(|piece| piece.start < piece.end)
-            .map(|piece| piece.start + self.before..piece.end + self.before)
-            .collect()
+        let (mut places, mut from) = (Vec::new(), 0);
+        for kept in &self.kept {
+            let to = from + kept.len();
+            if start.max(from) < end.min(to) {
+                let moved = |at: usize| at - from + kept.start + self.before;
+                places.push(moved(start.max(from))..moved(end.min(to)));
+            }
+            from = to;
+        }
+        places
     }
 }
 
@@ -88,5 +101,12 @@ mod tests {
         let found: Vec<_> =
             places.find(detail.changes[0].value).into_iter().map(|place| &text[place]).collect();
         assert_eq!(found, ["w"]);
+        let text = r#" Update  - K: a from [{"userId":"u"}] to {} b - L: x"#;
+        let mut cut = Cut::default();
+        let (detail, places) = Detail::placed(text, &mut cut);
+        let found: Vec<_> =
+            places.find(detail.changes[0].value).into_iter().map(|place| &text[place]).collect();
+        assert_eq!(found, ["a from ", " to ", " b"]);
+        assert_eq!(places.old_json().map(|place| &text[place]), Some(r#"[{"userId":"u"}]"#));
     }
 }

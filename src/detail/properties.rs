@@ -7,9 +7,10 @@ use super::embedded::find;
 use super::{Cut, Detail, JsonUser, JsonUsers, Text, Texts, new_value, same_ignoring_case};
 use crate::email;
 use crate::json::compact;
+use crate::json::properties::{Bytes, lossy_text};
 use once_cell::sync::Lazy;
 use regex::Regex;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,14 +22,17 @@ pub(crate) fn text(text: &str) {
     let (detail, places) = Detail::placed(text, &mut cut);
     let text = text.trim();
     // Where JSON was cut out of the middle, the rest reads as one text.
-    let rest = match detail.json {
-        Some(json) => {
-            let start = json.as_ptr() as usize - text.as_ptr() as usize;
-            [&text[..start], &text[start + json.len()..]].concat()
-        }
-        None => text.to_owned(),
-    };
-    grammar(rest.trim(), &detail);
+    let found = detail.json.map(|_| find(text).unwrap());
+    assert_eq!(detail.json, found.as_ref().map(|found| &text[found.json.clone()]));
+    let mut rest = text.to_owned();
+    let mut seams = Vec::new();
+    for hole in found.into_iter().flat_map(|found| [Some(found.json), found.old]).flatten() {
+        rest.replace_range(hole.clone(), "");
+        seams.iter_mut().for_each(|seam| *seam -= hole.len());
+        seams.push(hole.start);
+    }
+    // At the start of a text, where trimming moves it, a seam does not count.
+    grammar(rest.trim(), &seams, &detail);
     in_place(&detail, |part| places.find(part));
     addresses(&detail);
     if let Some(json) = detail.json {
@@ -56,14 +60,24 @@ fn is_usual(text: &str) -> bool {
 
 /// The JSON value that is found is the one that trying every place finds.
 pub(crate) fn leftmost(text: &str) {
-    assert_eq!(find(text), leftmost_twin(text), "{text:?}");
+    let leftmost = leftmost_twin(text, 0);
+    let new = leftmost.clone().filter(|old| text[..old.start].ends_with("from ")).and_then(|old| {
+        let start = old.end + text[old.end..].strip_prefix(" to ").map(|_| " to ".len())?;
+        leftmost_twin(text, start).filter(|new| new.start == start)
+    });
+    let told = find(text).map(|found| (found.json, found.old));
+    let twin = leftmost.map(|leftmost| match new {
+        Some(new) => (new, Some(leftmost)),
+        None => (leftmost, None),
+    });
+    assert_eq!(told, twin, "{text:?}");
 }
 
 /// By `serde_json`, from every place in turn.
-fn leftmost_twin(text: &str) -> Option<Range<usize>> {
-    (0..text.len()).filter(|&at| text.is_char_boundary(at) && text[at..].starts_with(['[', '{'])).find_map(
+fn leftmost_twin(text: &str, from: usize) -> Option<Range<usize>> {
+    (from..text.len()).filter(|&at| text.is_char_boundary(at) && text[at..].starts_with(['[', '{'])).find_map(
         |at| {
-            let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+            let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<IgnoredAny>();
             let read = values.next().is_some_and(|value| value.is_ok());
             let value = &text[at..at + if read { values.byte_offset() } else { 0 }];
             let object = value.starts_with("{\"") || value == "{}";
@@ -74,8 +88,8 @@ fn leftmost_twin(text: &str) -> Option<Range<usize>> {
 }
 
 /// HEAD, what stands alone and the changes are what cutting at every ` - ` gives.
-fn grammar(text: &str, detail: &Detail<'_>) {
-    let Some(dash) = head_end(text) else {
+fn grammar(text: &str, seams: &[usize], detail: &Detail<'_>) {
+    let Some(dash) = head_end(text, seams) else {
         assert_eq!((detail.head, detail.alone, detail.changes.len()), (text, None, 0));
         return;
     };
@@ -109,9 +123,12 @@ fn grammar(text: &str, detail: &Detail<'_>) {
 
 /// The dash that ends HEAD: the first that stands between spaces, or at the very start, but one behind two spaces goes
 /// before it.
-fn head_end(text: &str) -> Option<usize> {
+fn head_end(text: &str, seams: &[usize]) -> Option<usize> {
     let first = if text.starts_with("- ") { Some(0) } else { text.find(" - ").map(|at| at + 1) }?;
-    let two_spaces = || text.find("  - ").map(|at| at + 2);
+    let two_spaces = || {
+        let mut places = (0..text.len()).filter(|&at| text.as_bytes()[at..].starts_with(b"  - "));
+        places.find(|at| !seams.contains(&(at + 1))).map(|at| at + 2)
+    };
     Some(if first == 0 { 0 } else { two_spaces().unwrap_or(first) })
 }
 
@@ -169,8 +186,9 @@ fn users(json: &str, mut users: JsonUsers<'_>) {
     let (objects, others): (Vec<_>, Vec<_>) =
         elements.into_iter().partition(|element| element.starts_with('{'));
     let mut told = objects.into_iter().map(|object| {
-        let members: HashMap<String, &RawValue> = serde_json::from_str(object).unwrap();
-        let says = |name: &str| members.get(name).map_or(Vec::new(), |value| said(value.get()));
+        let members: HashMap<Bytes, &RawValue> = serde_json::from_str(object).unwrap();
+        let says =
+            |name: &str| members.get(&Bytes(name.into())).map_or(Vec::new(), |value| said(value.get()));
         let userid = says("userId").first().map(|userid| userid.trim().to_owned());
         (userid, says("assistant"), says("options"))
     });
@@ -197,10 +215,10 @@ fn said(value: &str) -> Vec<String> {
     let values = if value.starts_with('[') { raw(value) } else { vec![value] };
     let text = |value: &str| match value.as_bytes()[0] {
         b'n' => String::new(),
-        b'"' => serde_json::from_str(value).unwrap(),
+        b'"' => lossy_text(value),
         b'[' | b'{' => {
             let mut text = String::new();
-            compact(value, &mut text).unwrap();
+            compact(value, &mut text);
             text
         }
         _ => value.to_owned(),

@@ -110,6 +110,30 @@ fn json_is_cut_out_before_the_rest_is_read() {
 }
 
 #[test]
+fn of_json_that_replaces_json_the_new_one_counts() {
+    let text = "Update a@b.co  - K: from [{\"userId\":\"old\"}] to [{\"userId\":\"new\"}] - L: v";
+    parsed(text, |detail| {
+        assert_eq!((detail.head, changes(detail)), ("Update a@b.co", vec![("K", "from  to"), ("L", "v")]));
+        assert_eq!(detail.users().next().unwrap().userid.as_deref(), Some("new"));
+    });
+}
+
+#[test]
+fn spaces_around_cut_json_are_not_two_spaces() {
+    for (text, head) in [
+        ("x - K: [{}] - L: v", "x"),
+        ("x - K: from {} to {} - L: v", "x"),
+        ("x - K: [{}]  - L: v", "x - K:"),
+        ("x - K:  [{}]- L: v", "x - K:"),
+        ("x - K: [{}] - L: v  - M: w", "x - K:  - L: v"),
+        ("x [{}] - L: v", "x"),
+        ("[{}]  - L: v", ""),
+    ] {
+        parsed(text, |detail| assert_eq!(detail.head, head, "{text}"));
+    }
+}
+
+#[test]
 fn an_object_alone_is_json_and_a_user() {
     parsed("x {\"userId\":\"u\"}", |detail| {
         let users: Vec<_> = detail.users().collect();

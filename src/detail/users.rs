@@ -1,7 +1,7 @@
 //! The users in the JSON value of an `operation_detail`.
 
 use super::{Text, Texts};
-use crate::json::{Cursor, string};
+use crate::json::{Cursor, has_lone_surrogate, string};
 
 /// One object of the JSON value: what it says of a user. All is absent where it is `null`, empty or blank.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +51,7 @@ pub struct JsonUsers<'a> {
     is_lone: bool,
     has_first: bool,
     skipped: u32,
+    surrogates_replaced: u32,
 }
 
 impl<'a> JsonUsers<'a> {
@@ -70,15 +71,21 @@ impl<'a> JsonUsers<'a> {
         self.skipped
     }
 
+    /// How many members that are read held half of a surrogate pair, which became U+FFFD, of those read by now.
+    #[must_use]
+    pub fn surrogates_replaced(&self) -> u32 {
+        self.surrogates_replaced
+    }
+
     /// The next object, if there is one.
     fn object(&mut self) -> Option<JsonUser<'a>> {
         let mut cursor = self.rest.take()?;
         if self.is_lone {
-            return Some(JsonUser::read(&mut cursor));
+            return Some(JsonUser::read(&mut cursor, &mut self.surrogates_replaced));
         }
         while cursor.item() {
             if cursor.rest().starts_with('{') {
-                let user = JsonUser::read(&mut cursor);
+                let user = JsonUser::read(&mut cursor, &mut self.surrogates_replaced);
                 self.rest = Some(cursor);
                 return Some(user);
             }
@@ -103,8 +110,9 @@ impl<'a> Iterator for JsonUsers<'a> {
 }
 
 impl<'a> JsonUser<'a> {
-    /// Reads the object that begins at the cursor, and brings the cursor behind it.
-    fn read(cursor: &mut Cursor<'a>) -> Self {
+    /// Reads the object that begins at the cursor, and brings the cursor behind it. Counts the members that hold half of a
+    /// surrogate pair.
+    fn read(cursor: &mut Cursor<'a>, surrogates_replaced: &mut u32) -> Self {
         let object = cursor.rest();
         let [mut userid, mut assistant, mut options] = [None; 3];
         cursor.enter();
@@ -118,6 +126,8 @@ impl<'a> JsonUser<'a> {
                 _ => {}
             }
         }
+        let read = [userid, assistant, options].into_iter().flatten();
+        *surrogates_replaced += read.map(|value| u32::from(has_lone_surrogate(value))).sum::<u32>();
         Self {
             json: &object[..object.len() - cursor.rest().len()],
             userid: texts(userid).next().map(trimmed),
@@ -135,7 +145,9 @@ impl<'a> JsonUser<'a> {
         }
     }
 
-    fn says_something(&self) -> bool {
+    /// Whether any of it is there.
+    #[must_use]
+    pub fn says_something(&self) -> bool {
         self.userid.is_some() || !self.assistant.is_empty() || !self.options.is_empty()
     }
 }

@@ -3,11 +3,12 @@
 use super::leaves;
 use super::sources::{Found, Origin, Sources};
 use crate::detail::Member;
+use crate::json::trim;
 use crate::mapping::{self, Notes, ROWS, Row, Source, Trace};
 use crate::normalize::Options;
 use crate::record::{self, Field};
 use crate::time::Timestamp;
-use crate::udm::{Case, EventType, Shape};
+use crate::udm::{Case, Shape};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -63,6 +64,13 @@ pub(super) struct Filled {
     pub(super) found: Option<Found>,
 }
 
+/// The event's type.
+pub(super) fn event_type(fills: &[Filled]) -> Option<&str> {
+    let is_type =
+        |filled: &&Filled| filled.row.is_some_and(|row| row.source == Source::Field(Field::EventType));
+    fills.iter().find(is_type).map(|filled| filled.fill.value.as_str())
+}
+
 /// What fills the event that the record in `text` became.
 pub(super) fn fills(
     sources: &Sources<'_, '_>,
@@ -78,7 +86,7 @@ pub(super) fn fills(
         lengths: HashMap::new(),
         member: None,
         said: Vec::new().into_iter(),
-        default_time: sources.record.get(Field::Time).and_then(Timestamp::parse).is_none(),
+        default_time: sources.record.time().is_none(),
     };
     mapping::map(sources.record, sources.detail, time, options.rules, notes, &mut listener);
     listener.event_type();
@@ -189,11 +197,11 @@ impl Listener<'_, '_, '_> {
         self.fills.push(Filled { fill: Fill { path, value: value.to_owned(), rule, source }, row, found });
     }
 
-    /// What decided on the event type: the record's own where UDM knows it, otherwise who is named.
+    /// What decided on the event type: the record's own where it was taken, otherwise who is named.
     fn event_type(&mut self) {
-        let known =
-            self.sources.record.get(Field::EventType).is_some_and(|name| EventType::named(name).is_some());
-        let whole = Some(Field::EventType).filter(|_| known).map(|field| self.sources.whole(field, ""));
+        let own = self.sources.record.get(Field::EventType).map(trim);
+        let taken = own.filter(|own| Some(*own) == event_type(&self.fills));
+        let whole = taken.map(|own| self.sources.whole(Field::EventType, own));
         let names = |filled: &&Filled| {
             let source = filled.row.map(|row| row.source);
             matches!(source, Some(Source::Field(Field::Operator) | Source::Detail("email")))

@@ -1,14 +1,13 @@
 //! What of a record went into no field of the event but, as part of the whole detail, the description.
 
 use super::Span;
-use super::fills::Filled;
+use super::fills::{Filled, event_type};
 use super::sources::{Sources, is_string};
 use crate::detail::{Change, Member as UserMember, new_value};
 use crate::email;
-use crate::json::{decode, elements, members};
+use crate::json::{decode, elements, members, trim};
 use crate::mapping::{Source, row_of_key};
 use crate::record::Field;
-use crate::udm::EventType;
 use serde::Serialize;
 use std::ops::Range;
 
@@ -60,6 +59,9 @@ pub(super) fn left(
         let why = match field {
             None => Some(("unknown_field", "no field that is read")),
             Some(_) if !read => Some(("repeated", "of a field given twice the last counts")),
+            Some(Field::EventType) if text.is_some_and(|name| Some(trim(name)) != event_type(fills)) => {
+                Some(("event_type", WRONG_TYPE))
+            }
             Some(field) => why_not(field, value, text, default_time),
         };
         let text = text.map_or_else(|| value_text(value), str::to_owned);
@@ -72,6 +74,8 @@ pub(super) fn left(
     Pieces::new(sources, fills).each(&mut unmapped);
     (all, unmapped)
 }
+
+const WRONG_TYPE: &str = "not an event type of UDM, or one that needs what the event does not have: see metadata.eventType for what was taken";
 
 fn field(name: &str) -> Option<Field> {
     Field::ALL.into_iter().find(|field| field.name() == name)
@@ -90,9 +94,6 @@ fn why_not(
         }
         (_, None) => Some(("empty", "null, empty or blank counts as absent")),
         (Field::Time, Some(_)) if default_time => Some(("no_time", "no usable time: the default was taken")),
-        (Field::EventType, Some(name)) if EventType::named(name).is_none() => {
-            Some(("event_type", "no event type of UDM: see metadata.eventType for what was taken"))
-        }
         _ => None,
     }
 }
@@ -160,6 +161,10 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
         self.addresses(&addressed, unmapped);
         for (index, change) in detail.changes.iter().enumerate() {
             self.change(index, change, unmapped);
+        }
+        if let Some(old) = self.sources.places.old_json() {
+            const WHY: &str = "of JSON that is changed `from` one value `to` another the second counts";
+            self.push("json", std::slice::from_ref(&old), WHY, unmapped);
         }
         if let Some(json) = detail.json() {
             self.json(json, unmapped);

@@ -14,7 +14,6 @@ use crate::detail::{Cut, Detail};
 use crate::mapping::{Note, Notes};
 use crate::normalize::{Error, Input, Looked, Options, Part, Summary, each};
 use crate::record::{Field, Record, Scratch};
-use crate::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::io;
@@ -158,7 +157,7 @@ fn story(text: &str, event: &[u8], options: &Options) -> io::Result<Story> {
     let (mut scratch, mut cut, mut notes) = (Scratch::default(), Cut::default(), Notes::default());
     // What normalize read can be read again.
     let record = Record::read(text, &mut scratch).map_err(|refusal| io::Error::other(refusal.message))?;
-    let own_time = record.get(Field::Time).and_then(Timestamp::parse);
+    let own_time = record.time();
     let time =
         own_time.or(options.default_time).ok_or_else(|| io::Error::other("an event without a time"))?;
     notes.add(Note::DefaultTime, u32::from(own_time.is_none()));

@@ -1,21 +1,22 @@
 //! Removes insignificant whitespace from a JSON value.
 
-use super::walk::{Levels, string};
-use super::{decode, escape_into};
+use super::walk::string;
+use super::{decode_lossy, escape_into};
 
 /// Appends the compact form of one valid JSON value to `out`: no whitespace between tokens, numbers and member order as
 /// written, strings with only the escapes that JSON requires.
 ///
-/// Returns `None` if a string contains half of a surrogate pair, which UTF-8 cannot hold; `out` is then incomplete.
-pub(crate) fn compact(value: &str, out: &mut String) -> Option<()> {
+/// Returns how many halves of surrogate pairs were replaced, each by U+FFFD.
+pub(crate) fn compact(value: &str, out: &mut String) -> u32 {
     let bytes = value.as_bytes();
     let (mut at, mut text, mut written) = (0, String::new(), std::mem::take(out).into_bytes());
+    let mut replaced = 0;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'"' => {
-                let end = string::<Levels>(bytes, at).ok()?;
+                let Ok(end) = string(bytes, at) else { break };
                 text.clear();
-                decode(&value[at + 1..end - 1], &mut text)?;
+                replaced += decode_lossy(&value[at + 1..end - 1], &mut text);
                 written.push(b'"');
                 escape_into(&mut written, &text);
                 written.push(b'"');
@@ -28,8 +29,9 @@ pub(crate) fn compact(value: &str, out: &mut String) -> Option<()> {
             }
         }
     }
-    *out = String::from_utf8(written).ok()?;
-    Some(())
+    // Whole characters were copied, so this cannot fail.
+    *out = String::from_utf8(written).unwrap_or_default();
+    replaced
 }
 
 #[cfg(test)]
@@ -39,21 +41,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn compacted(value: &str) -> Option<String> {
+    fn compacted(value: &str) -> (String, u32) {
         let mut out = String::new();
-        compact(value, &mut out).map(|()| out)
+        let replaced = compact(value, &mut out);
+        (out, replaced)
     }
 
     #[test]
     fn numbers_and_order_stay_as_they_were_written() {
         let value = r#"{ "z" : 12345678901234567890, "a":[ 1.50 , 1E5 ] , "z":"\u00e9\/\u0001" }"#;
         let compact = "{\"z\":12345678901234567890,\"a\":[1.50,1E5],\"z\":\"é/\\u0001\"}";
-        assert_eq!(compacted(value).as_deref(), Some(compact));
+        assert_eq!(compacted(value), (compact.to_owned(), 0));
     }
 
     #[test]
-    fn half_a_surrogate_pair_has_no_compact_text() {
-        assert_eq!(compacted(r#"["\ud800"]"#), None);
+    fn half_a_surrogate_pair_is_replaced() {
+        let value = r#"["\ud800", {"\udc00": "\ud83d\ude00"}]"#;
+        assert_eq!(compacted(value), ("[\"\u{fffd}\",{\"\u{fffd}\":\"\u{1F600}\"}]".to_owned(), 2));
     }
 
     proptest! {

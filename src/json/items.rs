@@ -1,6 +1,6 @@
 //! Iterators over the elements of a JSON array and the members of a JSON object, as slices of the text.
 
-use super::walk::{Levels, string};
+use super::walk::string;
 use super::{positions, skip_space};
 use wide::u8x16;
 
@@ -63,7 +63,7 @@ impl<'a> Cursor<'a> {
         let (bytes, start) = (self.text.as_bytes(), self.at);
         self.at = match bytes.get(start)? {
             b'[' | b'{' => container(bytes, start)?,
-            b'"' => string::<Levels>(bytes, start).ok()?,
+            b'"' => string(bytes, start).ok()?,
             _ => bare(bytes, start)?,
         };
         self.text.get(start..self.at)
@@ -99,7 +99,7 @@ fn container(bytes: &[u8], start: usize) -> Option<usize> {
         let at = start + at;
         match bytes[at] {
             _ if at < behind => {}
-            b'"' => behind = string::<Levels>(bytes, at).ok()?,
+            b'"' => behind = string(bytes, at).ok()?,
             b'[' | b'{' => depth += 1,
             _ if depth > 1 => depth -= 1,
             _ => return Some(at + 1),

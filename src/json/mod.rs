@@ -14,7 +14,7 @@ mod walk;
 pub(crate) use compact::compact;
 pub(crate) use items::{Cursor, elements, members};
 pub(crate) use scan::{each_position, find_byte, plain_len, positions, skip_space, trim};
-pub(crate) use text::{decode, decode_to_quote, escape_into};
+pub(crate) use text::{decode, decode_lossy, decode_to_quote, escape_into, has_lone_surrogate};
 pub use texts::Texts;
 pub(crate) use texts::{sayings, string};
 pub(crate) use walk::{Levels, Stop, Trail, scalar, walk, walk_along};

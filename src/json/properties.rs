@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::{Stop, compact, decode, each_position, elements, escape_into, find_byte, members};
-use super::{plain_len, positions, trim, walk};
-use serde::de::IgnoredAny;
+use super::{Stop, compact, decode, decode_lossy, each_position, elements, escape_into, find_byte};
+use super::{has_lone_surrogate, members, plain_len, positions, trim, walk};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
+use std::fmt;
 use wide::u8x16;
 
 /// All of it holds of `text`.
@@ -14,6 +15,7 @@ pub(crate) fn text(text: &str) {
     marked(text.as_bytes(), b'"');
     assert_eq!(trim(text), text.trim());
     escapes(text);
+    replaced(text);
     unescaped(text);
     ends(text);
     parts(text);
@@ -43,6 +45,54 @@ pub(crate) fn escapes(raw: &str) {
     let plain = decode(raw, &mut out);
     assert!(plain.is_none_or(|plain| plain == (plain_len(out.as_bytes()) == out.len())), "{raw:?}");
     assert_eq!(plain.map(|_| out), serde_json::from_str::<String>(&format!("\"{raw}\"")).ok(), "{raw:?}");
+}
+
+/// Half of a surrogate pair is replaced where `serde_json` reads bytes that no text can hold.
+pub(crate) fn replaced(raw: &str) {
+    let json = format!("\"{raw}\"");
+    let whole = walk(json.as_bytes(), 0) == Ok(json.len());
+    let Some(Bytes(bytes)) = serde_json::from_str(&json).ok().filter(|_| whole) else { return };
+    let mut out = String::new();
+    let replaced = decode_lossy(raw, &mut out);
+    assert_eq!(out, lossy(&bytes), "{raw:?}");
+    let is_text = std::str::from_utf8(&bytes).is_ok();
+    assert_eq!((replaced == 0, has_lone_surrogate(raw)), (is_text, !is_text), "{raw:?}");
+}
+
+/// The text of a JSON string as `serde_json` reads it, with U+FFFD for half of a surrogate pair.
+pub(crate) fn lossy_text(json: &str) -> String {
+    lossy(&serde_json::from_str::<Bytes>(json).unwrap().0)
+}
+
+/// Text with U+FFFD for each half of a surrogate pair, which `serde_json` encodes in three bytes as other characters.
+fn lossy(bytes: &[u8]) -> String {
+    let mut replaced = bytes.to_vec();
+    for at in 0..bytes.len() {
+        if let [0xED, 0xA0..=0xBF, _, ..] = bytes[at..] {
+            replaced[at..at + 3].copy_from_slice("\u{FFFD}".as_bytes());
+        }
+    }
+    String::from_utf8(replaced).unwrap()
+}
+
+/// The bytes of a JSON string: with half of a surrogate pair they are no text.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Bytes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Any)
+    }
 }
 
 /// A text is escaped as `serde_json` does.
@@ -96,7 +146,7 @@ pub(crate) fn parts(text: &str) {
 pub(crate) fn same_value(text: &str) {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
         let mut short = String::new();
-        compact(text, &mut short).unwrap();
+        compact(text, &mut short);
         assert_eq!(serde_json::from_str::<Value>(&short).unwrap(), value);
         // A space may stand in a string, and nowhere else.
         assert!(text.contains('"') || !short.contains([' ', '\n']), "{text:?}");

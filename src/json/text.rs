@@ -1,7 +1,7 @@
 //! Unescapes and escapes JSON strings.
 
-use super::plain_len;
 use super::scan::{STEP, plain_len_of};
+use super::{find_byte, plain_len};
 
 /// Appends the unescaped text of a JSON string to `out`; `raw` is the text between its quotes.
 ///
@@ -13,7 +13,40 @@ pub(crate) fn decode(raw: &str, out: &mut String) -> Option<bool> {
     rest.is_empty().then_some(plain)
 }
 
-/// The same up to the next quote or the end; also returns the rest, from that quote on.
+/// Appends the unescaped text of a valid JSON string to `out`, with U+FFFD for each half of a surrogate pair.
+///
+/// Returns how many halves were replaced.
+pub(crate) fn decode_lossy(raw: &str, out: &mut String) -> u32 {
+    let (mut rest, mut replaced) = (raw, 0);
+    loop {
+        let (plain, special) = rest.split_at(plain_len(rest.as_bytes()));
+        out.push_str(plain);
+        if special.is_empty() {
+            return replaced;
+        }
+        let (character, after) = unescape(special).unwrap_or_else(|| {
+            replaced += 1;
+            (char::REPLACEMENT_CHARACTER, special.get(UNIT_LEN..).unwrap_or_default())
+        });
+        out.push(character);
+        rest = after;
+    }
+}
+
+/// Returns whether an escape in `json`, valid JSON or a part of it, is half of a surrogate pair.
+pub(crate) fn has_lone_surrogate(json: &str) -> bool {
+    let mut rest = json;
+    while let Some(escape) = find_byte(b'\\', rest.as_bytes()) {
+        let Some((_, after)) = unescape(&rest[escape..]) else { return true };
+        rest = after;
+    }
+    false
+}
+
+/// The length of `\uXXXX`.
+const UNIT_LEN: usize = 6;
+
+/// Unescapes like [`decode`], up to the next quote or the end; also returns the rest, from that quote on.
 pub(crate) fn decode_to_quote<'r>(raw: &'r str, out: &mut String) -> Option<(bool, &'r str)> {
     let (mut rest, mut plain) = (raw, true);
     loop {
@@ -55,14 +88,14 @@ fn unescape(text: &str) -> Option<(char, &str)> {
 fn unescape_unicode(text: &str) -> Option<(char, &str)> {
     let unit = code_unit(text.as_bytes())?;
     if let Some(character) = char::from_u32(unit) {
-        return Some((character, &text[6..]));
+        return Some((character, &text[UNIT_LEN..]));
     }
-    let low = code_unit(text.as_bytes().get(6..)?)?;
+    let low = code_unit(text.as_bytes().get(UNIT_LEN..)?)?;
     if unit >= 0xDC00 || !(0xDC00..0xE000).contains(&low) {
         return None;
     }
     let character = char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))?;
-    Some((character, &text[12..]))
+    Some((character, &text[2 * UNIT_LEN..]))
 }
 
 /// Returns the UTF-16 code unit of the `\uXXXX` at the start of `bytes`.
@@ -187,6 +220,7 @@ mod tests {
             )
         ) {
             properties::escapes(&parts.concat());
+            properties::replaced(&parts.concat());
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! The text values of a JSON value.
 
 use super::items::Cursor;
-use super::{compact, decode, find_byte};
+use super::{compact, decode_lossy, find_byte};
 use std::borrow::Cow;
 
 /// The texts of a JSON value: one per element for a list, otherwise one. A string gives its text, a number or boolean its JSON
@@ -101,7 +101,7 @@ fn said(value: &str) -> Option<Cow<'_, str>> {
         b'"' => string(value.get(1..value.len() - 1)?),
         b'[' | b'{' => {
             let mut text = String::new();
-            compact(value, &mut text)?;
+            compact(value, &mut text);
             Cow::Owned(text)
         }
         _ => return Some(Cow::Borrowed(value)),
@@ -109,13 +109,14 @@ fn said(value: &str) -> Option<Cow<'_, str>> {
     Some(text).filter(|text| !text.trim_start().is_empty())
 }
 
-/// Returns the text of a string from the text between its quotes, which the search for JSON has validated.
+/// Returns the text of a string from the valid text between its quotes. Half of a surrogate pair becomes U+FFFD.
 pub(crate) fn string(inside: &str) -> Cow<'_, str> {
     if find_byte(b'\\', inside.as_bytes()).is_none() {
         return Cow::Borrowed(inside);
     }
     let mut text = String::with_capacity(inside.len());
-    decode(inside, &mut text).map_or(Cow::Borrowed(inside), |_| Cow::Owned(text))
+    decode_lossy(inside, &mut text);
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

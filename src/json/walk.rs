@@ -13,8 +13,6 @@ pub(crate) enum Stop {
 
 /// Tracks which arrays and objects are open.
 pub(crate) trait Trail {
-    /// Whether half of a surrogate pair in a string is an error. The grammar allows it, but UTF-8 cannot hold it.
-    const PAIRED: bool;
     /// Called when an array or object begins at `start` with `opener`, `[` or `{`.
     fn opened(&mut self, start: usize, opener: u8);
     /// Returns the opener of the innermost open container.
@@ -25,22 +23,20 @@ pub(crate) trait Trail {
 
 /// The stack of open containers, one bit per level, because a line may consist of nothing but brackets.
 #[derive(Debug)]
-pub(crate) struct Levels<const PAIRED: bool = false> {
+pub(crate) struct Levels {
     /// Up to 63 innermost levels, the last in the lowest bit, 1 for an object; above them a marker bit 1.
     bits: u64,
     /// The outer levels, in full words.
     around: Vec<u64>,
 }
 
-impl<const PAIRED: bool> Levels<PAIRED> {
+impl Levels {
     pub(crate) const fn new() -> Self {
         Self { bits: 1, around: Vec::new() }
     }
 }
 
-impl<const PAIRED: bool> Trail for Levels<PAIRED> {
-    const PAIRED: bool = PAIRED;
-
+impl Trail for Levels {
     #[inline]
     fn opened(&mut self, _: usize, opener: u8) {
         if self.bits >> 63 == 1 {
@@ -70,7 +66,7 @@ impl<const PAIRED: bool> Trail for Levels<PAIRED> {
 /// Follows the grammar of RFC 8259 exactly, without recursion.
 #[inline]
 pub(crate) fn walk(text: &[u8], start: usize) -> Result<usize, Stop> {
-    walk_along(text, start, &mut Levels::<false>::new())
+    walk_along(text, start, &mut Levels::new())
 }
 
 /// The same with a caller's tracker, on which nothing is open.
@@ -88,7 +84,7 @@ pub(crate) fn walk_along<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> 
                 match (closes, opener) {
                     (true, _) => inside,
                     (false, b'{') => {
-                        at = key::<T>(text, inside)?;
+                        at = key(text, inside)?;
                         continue;
                     }
                     (false, _) => {
@@ -97,7 +93,7 @@ pub(crate) fn walk_along<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> 
                     }
                 }
             }
-            _ => scalar_along::<T>(text, at)?,
+            _ => scalar(text, at)?,
         };
         // After a value, or at the end of an empty container: close what ends here, then go on to the next value.
         loop {
@@ -109,7 +105,7 @@ pub(crate) fn walk_along<T: Trail>(text: &[u8], start: usize, trail: &mut T) -> 
                     break;
                 }
                 b',' => {
-                    at = key::<T>(text, skip_space(text, at + 1))?;
+                    at = key(text, skip_space(text, at + 1))?;
                     break;
                 }
                 // In ASCII, `]` and `}` are two positions after their openers.
@@ -129,23 +125,19 @@ fn byte(text: &[u8], at: usize) -> Result<u8, Stop> {
 }
 
 /// Returns the position after a key and its colon.
-fn key<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
+fn key(text: &[u8], at: usize) -> Result<usize, Stop> {
     if byte(text, at)? != b'"' {
         return Err(Stop::Invalid(at));
     }
-    let at = skip_space(text, string::<T>(text, at)?);
+    let at = skip_space(text, string(text, at)?);
     if byte(text, at)? == b':' { Ok(at + 1) } else { Err(Stop::Invalid(at)) }
 }
 
 /// Returns the position after the value at `at` that is neither array nor object.
-pub(crate) fn scalar(text: &[u8], at: usize) -> Result<usize, Stop> {
-    scalar_along::<Levels>(text, at)
-}
-
 #[inline]
-fn scalar_along<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
+pub(crate) fn scalar(text: &[u8], at: usize) -> Result<usize, Stop> {
     match text[at] {
-        b'"' => string::<T>(text, at),
+        b'"' => string(text, at),
         b'-' | b'0'..=b'9' => number(text, at),
         b't' => literal(text, at, b"true"),
         b'f' => literal(text, at, b"false"),
@@ -155,42 +147,34 @@ fn scalar_along<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
 }
 
 /// Returns the position after the string whose first quote is at `at`.
-pub(super) fn string<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
+pub(super) fn string(text: &[u8], at: usize) -> Result<usize, Stop> {
     let mut at = at + 1;
     loop {
         at += plain_len(&text[at..]);
         match byte(text, at)? {
             b'"' => return Ok(at + 1),
-            b'\\' => at = escape::<T>(text, at)?,
+            b'\\' => at = escape(text, at)?,
             _ => return Err(Stop::Invalid(at)),
         }
     }
 }
 
-fn escape<T: Trail>(text: &[u8], at: usize) -> Result<usize, Stop> {
+fn escape(text: &[u8], at: usize) -> Result<usize, Stop> {
     match byte(text, at + 1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 2),
-        b'u' => match code_unit(text, at)? {
-            0xD800..0xDC00 if T::PAIRED => match code_unit(text, at + 6)? {
-                0xDC00..0xE000 => Ok(at + 12),
-                _ => Err(Stop::Invalid(at)),
-            },
-            0xDC00..0xE000 if T::PAIRED => Err(Stop::Invalid(at)),
-            _ => Ok(at + 6),
-        },
+        b'u' => hexadecimal(text, at + 2),
         _ => Err(Stop::Invalid(at + 1)),
     }
 }
 
-/// Returns the code unit of the `\uXXXX` at `at`.
-fn code_unit(text: &[u8], at: usize) -> Result<u32, Stop> {
-    if byte(text, at)? != b'\\' || byte(text, at + 1)? != b'u' {
-        return Err(Stop::Invalid(at));
+/// Returns the position after the four hexadecimal digits at `at`.
+fn hexadecimal(text: &[u8], at: usize) -> Result<usize, Stop> {
+    for at in at..at + 4 {
+        if !byte(text, at)?.is_ascii_hexdigit() {
+            return Err(Stop::Invalid(at));
+        }
     }
-    (at + 2..at + 6).try_fold(0, |unit, at| {
-        let digit = char::from(byte(text, at)?).to_digit(16).ok_or(Stop::Invalid(at))?;
-        Ok(unit << 4 | digit)
-    })
+    Ok(at + 4)
 }
 
 fn literal(text: &[u8], at: usize, word: &[u8]) -> Result<usize, Stop> {

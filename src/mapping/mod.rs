@@ -10,12 +10,12 @@ pub(crate) mod properties;
 mod table;
 mod template;
 
-use crate::detail::{Detail, JsonUsers, Texts, new_value, same_ignoring_case};
+use crate::detail::{Detail, JsonUser, JsonUsers, Texts, new_value, same_ignoring_case};
 use crate::email;
 use crate::json::trim;
 use crate::record::{Field, Record};
 use crate::time::Timestamp;
-use crate::udm::{About, Event, EventType, Label};
+use crate::udm::{About, Event, EventType, Label, Needs};
 use std::num::NonZero;
 use table::{Put, row};
 
@@ -80,7 +80,6 @@ pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
 /// use zoom_udm::detail::Detail;
 /// use zoom_udm::mapping::{Notes, Rules, map};
 /// use zoom_udm::record::{Field, Record};
-/// use zoom_udm::time::Timestamp;
 /// use zoom_udm::udm::Writer;
 ///
 /// let text = r#"{"time":"2024-01-31 23:59:59","operator":"a@b.com","operation_detail":"Change Role  - x@y.com: from Member to Admin"}"#;
@@ -88,7 +87,7 @@ pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
 /// let (mut scratch, mut cut, mut notes) = Default::default();
 /// let record = Record::read(text, &mut scratch)?;
 /// let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-/// let time = record.get(Field::Time).and_then(Timestamp::parse).ok_or("no time")?;
+/// let time = record.time().ok_or("no time")?;
 ///
 /// // Who listens instead of `()` hears which row of the table filled what.
 /// let event = map(&record, &detail, time, Rules::default(), &mut notes, &mut ());
@@ -113,7 +112,7 @@ pub fn map<'a>(
     let (mut event, mut further) = begin(record, detail, time, rules, notes, trace);
     if detail.has_json() {
         event.about.extend(std::iter::from_fn(|| further.next(trace)));
-        notes.add(Note::JsonSkipped, further.skipped());
+        further.note(notes);
     }
     event
 }
@@ -130,16 +129,19 @@ pub(crate) fn begin<'a>(
 ) -> (Event<'a>, Further<'a>) {
     let mut found = Found::default();
     found.gather(record, detail, rules.values);
-    let mut event = Event::new(time, event_type(record, found.names_user(), notes));
+    let mut users = detail.users();
+    let first = if detail.has_json() { users.next() } else { None };
+    let told = first.as_ref().is_some_and(JsonUser::says_something);
+    let mut event = Event::new(time, event_type(record, &found, told, notes));
     event.verbatim = record.verbatim;
     trace.filled(&ROWS[row::TIME], event.metadata.event_timestamp.as_str());
     trace.filled(&ROWS[row::EVENT_TYPE], event.metadata.event_type.name());
     notes.add(Note::FieldNotText, record.not_text);
+    notes.add(Note::SurrogateReplaced, u32::from(record.surrogates_replaced));
     put_constants(&mut event, trace);
     found.put(&mut event, trace);
-    let mut users = detail.users();
-    if detail.has_json() {
-        put_first(&mut users, &mut event, trace);
+    if let Some(first) = first {
+        put_first(first, &mut event, trace);
     }
     if rules.clip {
         clip(&mut event, notes, trace);
@@ -163,22 +165,36 @@ pub(crate) fn write<'a>(
     }
     let mut found = Found::default();
     found.gather(record, detail, rules.values);
-    let event_type = event_type(record, found.names_user(), notes);
-    notes.add(Note::FieldNotText, record.not_text);
+    // A verbatim record has no field that was noted: see `Record`.
+    let event_type = event_type(record, &found, false, notes);
     Template::write(time, event_type, &found, sheet);
     Some(event_type)
 }
 
-/// The ladder: the record's own type if UDM knows it; a user's doing where a user is named; anything.
+/// The ladder: the record's own type if UDM knows it and the event has what it needs; a user's doing where a user is
+/// named; anything. `json_user` says whether the detail's JSON puts a user into the target.
 #[inline]
-fn event_type(record: &Record<'_>, names_user: bool, notes: &mut Notes) -> EventType {
+fn event_type(record: &Record<'_>, found: &Found<'_>, json_user: bool, notes: &mut Notes) -> EventType {
     if let Some(name) = record.get(Field::EventType) {
-        match EventType::named(name) {
-            Some(known) => return known,
-            None => notes.add(Note::EventTypeUnknown, 1),
+        match own_type(trim(name), found, json_user) {
+            Ok(known) => return known,
+            Err(note) => notes.add(note, 1),
         }
     }
-    if names_user { EventType::USER_UNCATEGORIZED } else { EventType::GENERIC_EVENT }
+    if found.names_user() { EventType::USER_UNCATEGORIZED } else { EventType::GENERIC_EVENT }
+}
+
+/// The type that a record asks for, or why it is passed over.
+fn own_type(name: &str, found: &Found<'_>, json_user: bool) -> Result<EventType, Note> {
+    let known = EventType::named(name).filter(|known| known.is_specified()).ok_or(Note::EventTypeUnknown)?;
+    let target = json_user || found.has_any(row::TARGET_USER);
+    let met = match known.needs() {
+        Needs::Nothing => true,
+        Needs::User => target || found.has_any(row::OPERATOR),
+        Needs::TargetUser => target,
+        Needs::Unavailable => false,
+    };
+    if met { Ok(known) } else { Err(Note::EventTypeUnmet) }
 }
 
 /// Puts what is the same for every record.
@@ -278,7 +294,13 @@ impl<'a> Found<'a> {
 
     /// Whether a user is named who did it or whom it was done to: `email2` is there only where `email` is.
     fn names_user(&self) -> bool {
-        self.rows & (1 << row::OPERATOR_EMAIL | 1 << row::OPERATOR_USERID | 1 << row::EMAIL) != 0
+        self.has_any(row::OPERATOR | 1 << row::EMAIL)
+    }
+
+    /// Whether one of these rows has a text: a bit for each.
+    #[inline]
+    fn has_any(&self, rows: u64) -> bool {
+        self.rows & rows != 0
     }
 
     /// Has every row that has a text put it, in the table's order.
@@ -305,10 +327,9 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Puts the first user of the detail's JSON, if there is one, into the target.
+/// Puts the first user of the detail's JSON into the target.
 #[cold]
-fn put_first<'a>(users: &mut JsonUsers<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
-    let Some(mut first) = users.next() else { return };
+fn put_first<'a>(mut first: JsonUser<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
     for row in &ROWS[row::FIRST_USER] {
         if let (Source::FirstUser(member), Put::First(put)) = (row.source, row.put) {
             put_texts(row, first.take(member), trace, |texts| put(event, texts));
@@ -333,9 +354,10 @@ impl<'a> Further<'a> {
         Some(about)
     }
 
-    /// How many elements of the JSON were no objects: known behind the last entry.
-    pub(crate) fn skipped(&self) -> u32 {
-        self.0.skipped()
+    /// Notes what was skipped or replaced in the JSON: known after the last entry.
+    pub(crate) fn note(&self, notes: &mut Notes) {
+        notes.add(Note::JsonSkipped, self.0.skipped());
+        notes.add(Note::SurrogateReplaced, self.0.surrogates_replaced());
     }
 }
 

@@ -83,7 +83,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: Source::Field(Field::Time),
         path: "metadata.eventTimestamp",
-        rule: "RFC 3339 with at most 9 digits of a second, also with a space for the T, without a zone (UTC), with +hhmm; or 10 or 13 digits since the epoch",
+        rule: "trimmed; RFC 3339 with at most 9 digits of a second, also with a space for the T, without a zone (UTC), with +hhmm; or 10 or 13 digits since the epoch",
         example: ("2022-12-16 18:15:38", "2022-12-16T18:15:38Z"),
         basis: Decided,
         put: Put::Made,
@@ -91,8 +91,8 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: Source::Field(Field::EventType),
         path: "metadata.eventType",
-        rule: "if it is exactly a UDM event type's name; otherwise USER_UNCATEGORIZED if operator, email or email2 is there; otherwise GENERIC_EVENT",
-        example: ("USER_CHANGE_PERMISSIONS", "USER_CHANGE_PERMISSIONS"),
+        rule: "trimmed, if it is exactly a UDM event type's name and the event has what the type needs; otherwise USER_UNCATEGORIZED if operator, email or email2 is there; otherwise GENERIC_EVENT",
+        example: (" STATUS_UPDATE ", "STATUS_UPDATE"),
         basis: Decided,
         put: Put::Made,
     },
@@ -383,6 +383,21 @@ pub(super) mod row {
         rows
     };
 
+    /// A bit for each row that puts the operator.
+    pub(in super::super) const OPERATOR: u64 = 1 << OPERATOR_EMAIL | 1 << OPERATOR_USERID;
+
+    /// A bit for each row that puts a text of the record into the target's user.
+    pub(in super::super) const TARGET_USER: u64 = {
+        let (mut rows, mut index) = (0, 0);
+        while index < COUNT {
+            if matches!(TABLE[index].put, Put::Text(_)) && starts(TABLE[index].path, "target.user.") {
+                rows |= 1 << index;
+            }
+            index += 1;
+        }
+        rows
+    };
+
     /// The rows whose value is the same for each record.
     pub(in super::super) const CONSTANTS: Range<usize> = together!(Put::Constant(..));
     /// The rows of the first object of a detail's JSON.
@@ -406,12 +421,16 @@ pub(super) mod row {
     }
 
     const fn same(one: &str, other: &str) -> bool {
-        let (one, other) = (one.as_bytes(), other.as_bytes());
+        one.len() == other.len() && starts(one, other)
+    }
+
+    const fn starts(text: &str, start: &str) -> bool {
+        let (text, start) = (text.as_bytes(), start.as_bytes());
         let mut index = 0;
-        while index < one.len() && index < other.len() && one[index] == other[index] {
+        while index < text.len() && index < start.len() && text[index] == start[index] {
             index += 1;
         }
-        index == one.len() && index == other.len()
+        index == start.len()
     }
 
     /// The row that the value of a change with this key goes to. Most keys are no source: their length tells.

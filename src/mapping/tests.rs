@@ -150,7 +150,8 @@ fn an_event_is_a_users_where_one_is_named() {
         (r#"{"operator":"SCIM"}"#, "USER_UNCATEGORIZED"),
         (r#"{"operation_detail":"Add a@x.io"}"#, "USER_UNCATEGORIZED"),
         (r#"{"operation_detail":"Add Group"}"#, "GENERIC_EVENT"),
-        (r#"{"operator":"o@x.io","event_type":"USER_LOGIN"}"#, "USER_LOGIN"),
+        (r#"{"operator":"o@x.io","event_type":"STATUS_UPDATE"}"#, "STATUS_UPDATE"),
+        (r#"{"operator":"o@x.io","event_type":"USER_LOGIN"}"#, "USER_UNCATEGORIZED"),
     ] {
         assert_eq!(event(record)["metadata"]["eventType"], expected, "{record}");
     }
@@ -176,7 +177,7 @@ fn elements_that_are_no_users_are_noted_and_the_others_are_there() {
     let (mut scratch, mut cut, mut notes) = <(Scratch, Cut, Notes)>::default();
     let record = Record::read(text, &mut scratch).unwrap();
     let detail = Detail::parse(record.get(Field::OperationDetail).unwrap(), &mut cut);
-    let time = record.get(Field::Time).and_then(Timestamp::parse).unwrap();
+    let time = record.time().unwrap();
     let event = map(&record, &detail, time, Rules::default(), &mut notes, &mut ());
     assert_eq!(notes.count(Note::JsonSkipped), 3);
     assert_eq!(event.target.user.userid.as_deref(), Some("1"));

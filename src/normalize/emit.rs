@@ -141,7 +141,7 @@ impl<P: Places> Emitter<'_, '_, P> {
     /// The record's time, or the default.
     #[inline]
     fn time(&mut self, record: &Record<'_>) -> Option<Timestamp> {
-        record.get(Field::Time).and_then(Timestamp::parse).or_else(|| {
+        record.time().or_else(|| {
             self.output.tally.notes.add(Note::DefaultTime, u32::from(self.options.default_time.is_some()));
             self.options.default_time
         })
@@ -206,7 +206,7 @@ fn write_typed<'a, P: Places>(
             options.writer.write_in_parts(&event, Parts { about, out, spill });
         })
     };
-    output.tally.notes.add(Note::JsonSkipped, further.skipped());
+    further.note(&mut output.tally.notes);
     output.tally.event(event.metadata.event_type);
     flow
 }

@@ -162,10 +162,7 @@ impl<P: Places> Reader<'_, '_, P> {
         };
         let text = text.trim_end();
         match object.logs.map(record::page) {
-            None => match object.record(self.scratch) {
-                Ok(record) => self.emitter.emit(&record, text, at),
-                Err(refusal) => self.emitter.refuse(at..at + text.len(), refusal),
-            },
+            None => self.emitter.emit(&object.record(self.scratch), text, at),
             Some(Ok(mut elements)) => {
                 elements.try_for_each(|element| self.element(element, at + offset(text, element)))
             }

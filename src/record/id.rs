@@ -1,9 +1,10 @@
 //! A stable id for a record, which has none of its own: a hash of what it says.
 
-use crate::json::{compact, escape_into, members, string};
+use crate::json::{compact, decode, escape_into, has_lone_surrogate, members};
 use crate::refusal::Refusal;
 use arrayvec::ArrayString;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// The SHA-256, as 64 hexadecimal digits, of the canonical JSON of the object in `text`: its own members sorted by
 /// key, the last of equal ones, no space, only the escapes that JSON demands; members of what is nested in their order,
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// The refusal of a text that is no JSON object.
 pub fn id(text: &str) -> Result<ArrayString<64>, Refusal> {
     super::object(text)?;
-    let mut members: Vec<_> = members(text).map(|(key, value)| (string(key), value)).collect();
+    let mut members: Vec<_> = members(text).map(|(key, value)| (exact(key), value)).collect();
     // Of equal ones, as they stand in the text.
     members.sort_unstable_by(|(one, value), (other, later)| {
         one.cmp(other).then(value.as_ptr().cmp(&later.as_ptr()))
@@ -32,10 +33,23 @@ pub fn id(text: &str) -> Result<ArrayString<64>, Refusal> {
     Ok(hexadecimal(&hash.finalize().into()))
 }
 
-/// The compact text of a value. What no text can hold stays as it was written: it is told apart from others all the same.
-fn as_text(value: &str) -> String {
+/// The text of a key. With half of a surrogate pair it stays as it was written, so that two such keys stay different.
+fn exact(key: &str) -> Cow<'_, str> {
     let mut text = String::new();
-    compact(value, &mut text).map_or_else(|| value.to_owned(), |()| text)
+    match decode(key, &mut text) {
+        Some(_) if text != key => text.into(),
+        _ => key.into(),
+    }
+}
+
+/// The compact text of a value; as it was written where that holds half of a surrogate pair.
+fn as_text(value: &str) -> String {
+    if has_lone_surrogate(value) {
+        return value.to_owned();
+    }
+    let mut text = String::new();
+    compact(value, &mut text);
+    text
 }
 
 fn hexadecimal(digest: &[u8; 32]) -> ArrayString<64> {

@@ -10,8 +10,9 @@ mod plain;
 pub(crate) mod properties;
 mod usual;
 
-use crate::json::{decode_to_quote, members, plain_len, string};
+use crate::json::{decode_to_quote, members, plain_len, string, trim};
 use crate::refusal::Refusal;
+use crate::time::Timestamp;
 
 pub use id::id;
 pub(crate) use plain::{elements, no_object, object, page};
@@ -87,6 +88,8 @@ pub struct Record<'a> {
     pub verbatim: bool,
     /// How many fields held an object or array where text belongs and count as absent.
     pub not_text: u32,
+    /// How many fields held half of a surrogate pair, which became U+FFFD.
+    pub surrogates_replaced: u16,
 }
 
 /// Room for texts that do not stand in the input as they are read. Keep one and lend it to every record: it grows to
@@ -115,7 +118,7 @@ impl<'a> Record<'a> {
         found = Found::default();
         match fast::scan(text, &mut found, scratch.cleared()) {
             Some(()) => Ok(found.record(&scratch.0)),
-            None => plain::object(text)?.record(scratch),
+            None => Ok(plain::object(text)?.record(scratch)),
         }
     }
 
@@ -134,6 +137,15 @@ impl<'a> Record<'a> {
         let mut found = Found::default();
         let end = usual::read(text, start, &mut found, scratch.cleared())?;
         Some((found.record(&scratch.0), end))
+    }
+
+    /// The record's time, white space around it aside, if it has one that can be read.
+    #[must_use]
+    #[inline]
+    pub fn time(&self) -> Option<Timestamp> {
+        let text = self.get(Field::Time)?;
+        // Nearly every time is without space: it is trimmed only where it is no time as it stands.
+        Timestamp::parse(text).or_else(|| Timestamp::parse(trim(text)))
     }
 
     /// The text of a field, if it is there.
@@ -217,7 +229,7 @@ impl<'a> Found<'a> {
         if self.maybe_blank {
             texts = texts.map(|text| text.filter(|text| !is_blank(text)));
         }
-        Record { texts, verbatim: !self.needs_escape, not_text: 0 }
+        Record { texts, verbatim: !self.needs_escape, not_text: 0, surrogates_replaced: 0 }
     }
 }
 

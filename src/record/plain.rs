@@ -1,7 +1,7 @@
 //! The plain reading, by `serde_json`: the definition of what a record is.
 
 use super::{FIELDS, Field, Record, Scratch, is_blank};
-use crate::json::{self, compact, skip_space};
+use crate::json::{self, compact, decode_lossy, skip_space};
 use crate::refusal::{Reason, Refusal};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -117,49 +117,37 @@ fn kind(value: &str) -> (&'static str, &'static str) {
 
 impl<'a> Object<'a> {
     /// The record that this object is.
-    ///
-    /// # Errors
-    /// `not_json` where a field's text holds half of a surrogate pair.
-    pub(crate) fn record(&self, scratch: &'a mut Scratch) -> Result<Record<'a>, Refusal> {
-        let (mut spans, mut not_text) = ([(0, 0); FIELDS], 0);
+    pub(crate) fn record(&self, scratch: &'a mut Scratch) -> Record<'a> {
+        let (mut spans, mut not_text, mut surrogates_replaced) = ([(0, 0); FIELDS], 0, 0);
         let Scratch(buffer) = scratch;
         buffer.clear();
         for (field, value) in Field::ALL.into_iter().zip(self.values) {
             let Some(value) = value else { continue };
             let start = buffer.len();
-            push_text(field, value.get(), buffer, &mut not_text)?;
+            let replaced = push_text(field, value.get(), buffer, &mut not_text);
+            surrogates_replaced += u16::from(replaced > 0);
             spans[field as usize] = (start, buffer.len());
         }
         let texts = spans.map(|(start, end)| Some(&buffer[start..end]).filter(|text| !is_blank(text)));
-        Ok(Record { texts, verbatim: false, not_text })
+        Record { texts, verbatim: false, not_text, surrogates_replaced }
     }
 }
 
-/// Appends what `value` counts as in a text field; nothing where it counts as absent.
-fn push_text(field: Field, value: &str, out: &mut String, not_text: &mut u32) -> Result<(), Refusal> {
+/// Appends what `value` counts as in a text field; nothing where it counts as absent. Returns how many halves of
+/// surrogate pairs were replaced.
+fn push_text(field: Field, value: &str, out: &mut String, not_text: &mut u32) -> u32 {
     match value.as_bytes().first() {
-        Some(b'"') => {
-            let text: String =
-                serde_json::from_str(value).map_err(|error| no_text(field, &error.to_string()))?;
-            out.push_str(&text);
-        }
-        Some(b'{' | b'[') if field == Field::OperationDetail => {
-            compact(value, out).ok_or_else(|| no_text(field, "half of a surrogate pair"))?;
-        }
+        Some(b'"') => match serde_json::from_str::<String>(value) {
+            Ok(text) => out.push_str(&text),
+            // Known to be JSON: it holds half of a surrogate pair, which a `String` cannot.
+            Err(_) => return decode_lossy(&value[1..value.len() - 1], out),
+        },
+        Some(b'{' | b'[') if field == Field::OperationDetail => return compact(value, out),
         Some(b'{' | b'[') => *not_text += 1,
         Some(b'n') | None => {}
         Some(_) => out.push_str(value),
     }
-    Ok(())
-}
-
-fn no_text(field: Field, found: &str) -> Refusal {
-    let found = found.split(" at line ").next().unwrap_or_default();
-    let message = format!(
-        "the text of \"{}\" cannot be read: {found}; expected escapes that make whole characters (\\ud83d\\ude00, not \\ud83d alone)",
-        field.name()
-    );
-    Refusal::new(Reason::NotJson, message)
+    0
 }
 
 /// The key of a member: a field's, a page's, or one that is ignored.

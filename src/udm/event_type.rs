@@ -23,6 +23,20 @@ static BY_NAME: Lazy<HashMap<&'static str, EventType>> = Lazy::new(|| {
     types.collect()
 });
 
+/// What an event of a type must contain besides its time, by Google's UDM usage guide. The API rejects a whole import
+/// if one event lacks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// A user in the principal or the target.
+    User,
+    /// A user in the target.
+    TargetUser,
+    /// Something that operation logs do not contain: a resource, a group, how somebody logged in.
+    Unavailable,
+}
+
 impl EventType {
     /// An operation by or on a user, without a more specific type.
     pub const USER_UNCATEGORIZED: Self = Self { name: "USER_UNCATEGORIZED", number: 15000 };
@@ -33,6 +47,27 @@ impl EventType {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         BY_NAME.get(name).copied()
+    }
+
+    /// Returns what an event of this type must contain.
+    #[must_use]
+    pub fn needs(self) -> Needs {
+        const RESOURCE_OR_GROUP: [&str; 3] = ["USER_RESOURCE_", "SETTING_", "GROUP_"];
+        match self.name {
+            "USER_UNCATEGORIZED" => Needs::User,
+            "USER_CREATION" | "USER_DELETION" | "USER_CHANGE_PASSWORD" | "USER_CHANGE_PERMISSIONS" => {
+                Needs::TargetUser
+            }
+            "USER_LOGIN" | "USER_LOGOUT" => Needs::Unavailable,
+            name if RESOURCE_OR_GROUP.iter().any(|start| name.starts_with(start)) => Needs::Unavailable,
+            _ => Needs::Nothing,
+        }
+    }
+
+    /// Returns whether it is a type: UDM also has a name for no type.
+    #[must_use]
+    pub fn is_specified(self) -> bool {
+        self.number != 0
     }
 
     /// Returns every event type, in no particular order.

@@ -10,6 +10,6 @@ mod write;
 
 pub use crate::json::Texts;
 pub use event::{About, Event, Label, Metadata, Noun, User};
-pub use event_type::EventType;
+pub use event_type::{EventType, Needs};
 pub use write::{Case, Feed, Shape, Writer};
 pub(crate) use write::{MUCH, Parts};

@@ -68,7 +68,7 @@ def trim(text):
 
 
 class NotJson(Exception):
-    """The text is not JSON, or holds a string that no text can stand for."""
+    """The text is not JSON."""
 
     def __init__(self, pos=0):
         super().__init__(pos)
@@ -101,7 +101,7 @@ ESCAPE = re.compile(
     r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))"
 )
 SHORT_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-SURROGATE = re.compile("[\ud800-\udfff]").search
+SURROGATE = re.compile("[\ud800-\udfff]")
 STRING_OR_SPACE = re.compile(rf"({STRING})|[ \t\n\r]++")
 
 TEXT, NUM, BOOL, NULL, ARRAY, OBJECT = "text", "number", "boolean", "null", "array", "object"
@@ -134,22 +134,14 @@ def unescape(token):
     """The text of a string token, quotes included in the token."""
     if "\\" not in token:
         return token[1:-1]
-    return ESCAPE.sub(unescape_one, token[1:-1])
+    return SURROGATE.sub("\ufffd", ESCAPE.sub(unescape_one, token[1:-1]))
 
 
-def read_value(text, pos, seen=None, strict=False):
+def read_value(text, pos, seen=None):
     """Reads the JSON value at `pos`: (Node, position after it), or NotJson.
 
     `seen` takes down every array and object met: start -> end, or -1 while it is not closed.
-    `strict` makes a lone surrogate escape in any string NotJson at once.
     """
-
-    def string(token):
-        result = unescape(token)
-        if strict and SURROGATE(result):
-            raise NotJson(pos)
-        return result
-
     stack = []
     while True:
         match = VALUE(text, pos)
@@ -161,7 +153,7 @@ def read_value(text, pos, seen=None, strict=False):
             token = match.group(group)
             node = Node(KIND_OF_GROUP[group], pos - len(token), pos, token)
             if group == 1:
-                node.value = string(token)
+                node.value = unescape(token)
         else:
             start = pos - 1
             if seen is not None:
@@ -173,7 +165,7 @@ def read_value(text, pos, seen=None, strict=False):
                     raise NotJson(pos)
                 pos = match.end()
                 if match.group(1) is None:
-                    node.key = string(match.group(2))
+                    node.key = unescape(match.group(2))
                     stack.append(node)
                     continue
             else:
@@ -206,7 +198,7 @@ def read_value(text, pos, seen=None, strict=False):
                     if match is None:
                         raise NotJson(pos)
                     pos = match.end()
-                    parent.key = string(match.group(1))
+                    parent.key = unescape(match.group(1))
                 break
             if (sign == "}") != (parent.kind is OBJECT):
                 raise NotJson(pos)
@@ -236,22 +228,6 @@ def compact(source, node):
     return STRING_OR_SPACE.sub(token, source[node.start : node.end])
 
 
-def holds_lone_surrogate(node):
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        if node.kind is TEXT:
-            if SURROGATE(node.value):
-                return True
-        elif node.kind is ARRAY:
-            waiting.extend(node.value)
-        elif node.kind is OBJECT:
-            if any(SURROGATE(key) for key in node.value):
-                return True
-            waiting.extend(node.value.values())
-    return False
-
-
 # ---------------------------------------------------------------------------------------------------
 # Section 1: the fields of a record, and time.
 
@@ -266,11 +242,7 @@ def field_text(record, source, name):
     if node.kind is OBJECT or node.kind is ARRAY:
         if name != "operation_detail":
             return None
-        if holds_lone_surrogate(node):
-            raise NotJson
         return compact(source, node)
-    if node.kind is TEXT and SURROGATE(node.value):
-        raise NotJson
     return node.value if trim(node.value) else None
 
 
@@ -298,6 +270,7 @@ def read_time(text):
     """Section 1, time: RFC 3339 in UTC, or None where the text is unusable."""
     if text is None:
         return None
+    text = trim(text)
     match = EPOCH.fullmatch(text)
     if match:
         moment = datetime(1970, 1, 1) + timedelta(seconds=int(match.group(1)))
@@ -406,10 +379,11 @@ def is_email(text):
 # Section 3: the grammar of operation_detail.
 
 JSON_DATA_START = re.compile(r'\[(?=[ \t\n\r]*+\{)|\{(?=["}])')
+JSON_CHANGE = re.compile(r' to (?:\[(?=[ \t\n\r]*+\{)|\{(?=["}]))').match
 
 
 def find_json_data(text):
-    """3.1: (start, end, elements) of the leftmost JSON that counts as json_data, or None.
+    """3.1: the places to cut out and the elements of the JSON that counts as json_data, or None.
 
     What one failed attempt learnt about the arrays and objects inside it holds for a later attempt at
     each of them, so no place is read more than twice before the answer.
@@ -420,19 +394,41 @@ def find_json_data(text):
         if seen.get(start) == -1:
             continue
         try:
-            node, end = read_value(text, start, seen, strict=True)
+            node, end = read_value(text, start, seen)
         except NotJson:
             continue
-        return start, end, (node.value if node.kind is ARRAY else [node])
+        cuts = [(start, end)]
+        if text[:start].endswith("from ") and JSON_CHANGE(text, end):
+            try:
+                node, stop = read_value(text, end + len(" to "))
+                cuts.append((node.start, stop))
+            except NotJson:
+                pass
+        return cuts, (node.value if node.kind is ARRAY else [node])
     return None
 
 
-def split_head(text):
-    """3.2: HEAD and the rest of the trimmed text; the rest is None where HEAD is everything."""
+def cut_out(text, cuts):
+    """The text without the places, trimmed, and where in it something was cut out."""
+    seams = []
+    for start, end in reversed(cuts):
+        text = text[:start] + text[end:]
+        seams = [seam - (end - start) for seam in seams] + [start]
+    lead = len(text) - len(text.lstrip(BLANKS))
+    return trim(text), {seam - lead for seam in seams}
+
+
+def split_head(text, seams=()):
+    """3.2: HEAD and the rest of the trimmed text; the rest is None where HEAD is everything.
+
+    Of 3.0: two spaces with a seam between them are not two spaces.
+    """
     text = trim(text)
     if text.startswith("- "):
         return "", text[2:]
     cut = text.find("  - ")  # the end of the first run of two or more spaces before `- `
+    while cut >= 0 and cut + 1 in seams:
+        cut = text.find("  - ", cut + 1)
     if cut >= 0:
         return trim(text[:cut]), text[cut + 4 :]
     cut = text.find(" - ")
@@ -484,11 +480,12 @@ class Detail:
     def __init__(self, text, verbatim):
         self.elements = []
         data = find_json_data(text)
+        seams = ()
         if data:
-            start, end, self.elements = data
+            cuts, self.elements = data
             self.source = text
-            text = text[:start] + text[end:]
-        self.head, rest = split_head(text)
+            text, seams = cut_out(text, cuts)
+        self.head, rest = split_head(text, seams)
         self.pieces = [] if rest is None else split_pieces(rest)
         if not verbatim:
             self.pieces = [(k, v if k is None else new_value(v)) for k, v in self.pieces]
@@ -600,8 +597,22 @@ def target_and_about(detail):
     return without_absent({"user": without_absent(user), "location": location}), about
 
 
-def event_type(given, has_user):
-    if given in EVENT_TYPES:
+TARGET_USER_TYPES = ("USER_CREATION", "USER_DELETION", "USER_CHANGE_PASSWORD", "USER_CHANGE_PERMISSIONS")
+# A resource, a group, or how somebody logged in: no event of this mapping has them.
+OTHER_NEEDS = re.compile("USER_RESOURCE_|SETTING_|GROUP_|USER_LOGIN$|USER_LOGOUT$").match
+
+
+def needs_are_met(name, principal, target):
+    if name in TARGET_USER_TYPES:
+        return "user" in target
+    if name == "USER_UNCATEGORIZED":
+        return "user" in target or "user" in principal
+    return not OTHER_NEEDS(name)
+
+
+def event_type(given, has_user, principal, target):
+    given = trim(given or "")
+    if given in EVENT_TYPES and given != "EVENTTYPE_UNSPECIFIED" and needs_are_met(given, principal, target):
         return given
     return "USER_UNCATEGORIZED" if has_user else "GENERIC_EVENT"
 
@@ -627,7 +638,7 @@ def map_record(record, source, options):
 
     metadata = {
         "eventTimestamp": stamp,
-        "eventType": event_type(text["event_type"], bool(principal or emails)),
+        "eventType": event_type(text["event_type"], bool(principal or emails), principal, target),
         "logType": "ZOOM_OPERATION_LOGS",
         "vendorName": "ZOOM",
         "productName": "ZOOM_OPERATION_LOGS",
@@ -712,8 +723,6 @@ def map_value(node, text, where, options, too_long=lambda start, end: False):
                 event = map_record(record, text, options)
             except Refused as refused:
                 reason = refused.reason
-            except NotJson:
-                reason = NOT_JSON
         line, offset = where.at(record.start)
         if too_long(offset, record):
             reason = LINE_TOO_LONG
@@ -809,7 +818,7 @@ def read_document(data, text, first, options):
             node, end = read_value(text, pos)
         except NotJson:
             node, end = None, len(text)
-        if SURROGATE(text[pos:end]):  # a byte that is no UTF-8 decodes to one
+        if SURROGATE.search(text[pos:end]):  # a byte that is no UTF-8 decodes to one
             yield None, refusal(line, offset, NOT_UTF8)
         elif node is None:
             yield None, refusal(line, offset, NOT_JSON)

@@ -180,10 +180,18 @@ class Input(unittest.TestCase):
         self.assertEqual(reasons(f"{self.RECORD}{self.RECORD}"), ["not_json"])
 
     def test_lone_surrogates(self):
-        self.assertEqual(reasons(f'{{"time":"{TIME}","operator":"\\ud800"}}'), ["not_json"])
-        self.assertEqual(reasons(f'{{"time":"{TIME}","other":"\\ud800"}}'), [])
-        events, _ = run(f'{{"time":"{TIME}","operator":"\\ud83d\\ude00"}}')
-        self.assertEqual(events[0]["principal"]["user"]["userid"], "\U0001f600")
+        for raw, expected in (
+            ("\\ud800", "\ufffd"),
+            ("\\ude00\\ud83d", "\ufffd\ufffd"),
+            ("\\ud83d\\ud83d\\ude00", "\ufffd\U0001f600"),
+            ("\\ud83d\\ude00", "\U0001f600"),
+        ):
+            events, _ = run(f'{{"time":"{TIME}","operator":"{raw}","other":"\\ud800"}}')
+            self.assertEqual(events[0]["principal"]["user"]["userid"], expected)
+        self.assertEqual(reasons(f'{{"time":"{TIME}\\ud800"}}'), ["no_time"])
+        self.assertEqual(user('x [{"userId":"u\\ud83d"}]'), {"userid": "u\ufffd"})
+        events, _ = run(f'{{"time":"{TIME}","operation_detail":["\\ud800"]}}')
+        self.assertEqual(events[0]["metadata"]["description"], '["\ufffd"]')
 
     def test_depth(self):
         deep = "[" * 100_000 + "]" * 100_000
@@ -328,7 +336,14 @@ class Grammar(unittest.TestCase):
 
     def test_event_type(self):
         kind = lambda **record: one(record)["metadata"]["eventType"]  # noqa: E731
-        self.assertEqual(kind(event_type="USER_LOGIN"), "USER_LOGIN")
+        self.assertEqual(kind(event_type=" STATUS_UPDATE "), "STATUS_UPDATE")
+        self.assertEqual(kind(event_type="EVENTTYPE_UNSPECIFIED"), "GENERIC_EVENT")
+        self.assertEqual(kind(event_type="USER_LOGIN", operator="x"), "USER_UNCATEGORIZED")
+        self.assertEqual(kind(event_type="SETTING_CREATION", operation_detail="x - a@b.io"), "USER_UNCATEGORIZED")
+        self.assertEqual(kind(event_type="USER_CREATION", operator="x"), "USER_UNCATEGORIZED")
+        self.assertEqual(kind(event_type="USER_CREATION", operation_detail="x - Type: y"), "USER_CREATION")
+        self.assertEqual(kind(event_type="USER_UNCATEGORIZED"), "GENERIC_EVENT")
+        self.assertEqual(kind(event_type="USER_UNCATEGORIZED", operation_detail='{"userId":1}'), "USER_UNCATEGORIZED")
         self.assertEqual(kind(event_type="user_login"), "GENERIC_EVENT")
         self.assertEqual(kind(event_type="operation_log", operator="x"), "USER_UNCATEGORIZED")
         self.assertEqual(kind(operation_detail="x - Email Address: a@b.io"), "GENERIC_EVENT")
@@ -355,7 +370,24 @@ class Grammar(unittest.TestCase):
             ('[{"a":01}]', None),
         ):
             found = reading.find_json_data(text)
-            self.assertEqual(found and found[:2], span, text)
+            self.assertEqual(found and found[0], span and [span], text)
+
+    def test_json_data_changed(self):
+        old, new = '[{"userId":"old"}]', '[{"userId":"new"}]'
+        self.assertEqual(
+            user(f"x a@b.io  - P: from {old} to {new} - Department: IT"),
+            {"emailAddresses": ["a@b.io"], "userid": "new", "department": ["IT"]},
+        )
+        for text in (f"from {old} to []", f"from {old}  to {new}", f"From {old} to {new}", f"from {old} to {new[:-1]}"):
+            self.assertEqual(user(text)["userid"], "old", text)
+
+    def test_two_spaces_around_json_data(self):
+        heads = lambda text: reading.Detail(text, False).head  # noqa: E731
+        self.assertEqual(heads("x - K: [{}] - L: v"), "x")
+        self.assertEqual(heads("x - K: from {} to {} - L: v"), "x")
+        self.assertEqual(heads("x - K: [{}]  - L: v"), "x - K:")
+        self.assertEqual(heads("x - K:  [{}]- L: v"), "x - K:")
+        self.assertEqual(heads("[{}]  - L: v"), "")
 
     def test_json_data_mapped(self):
         event = one(

@@ -1,8 +1,7 @@
 //! A page of the API: records as the bytes that they are, and how it goes on.
 
 use super::error_body::ErrorBody;
-use crate::record::{Field, Record, Scratch, id};
-use crate::time::Timestamp;
+use crate::record::{Record, Scratch, id};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -29,7 +28,7 @@ impl Item {
         let raw: String = raw.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
         let mut scratch = Scratch::default();
         let time = Record::read(&raw, &mut scratch).ok().and_then(|record| {
-            let (seconds, nanos) = Timestamp::parse(record.get(Field::Time)?)?.seconds_and_nanos();
+            let (seconds, nanos) = record.time()?.seconds_and_nanos();
             Some(seconds * 1000 + i64::from(nanos / 1_000_000))
         });
         Self { id: identity(&raw), raw, time }

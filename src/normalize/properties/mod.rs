@@ -12,7 +12,6 @@ use crate::detail::{Cut, Detail};
 use crate::json::skip_space;
 use crate::mapping::{self, Notes};
 use crate::record::{self, Field, Scratch};
-use crate::time::Timestamp;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -174,9 +173,9 @@ fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8>
     let text = std::str::from_utf8(looked.raw).unwrap();
     let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
     let object = record::object(text).unwrap();
-    let record = object.record(&mut scratch).unwrap();
+    let record = object.record(&mut scratch);
     let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
-    let time = record.get(Field::Time).and_then(Timestamp::parse).or(options.default_time).unwrap();
+    let time = record.time().or(options.default_time).unwrap();
     let mut made = mapping::map(
         &record,
         &detail.unwrap_or_default(),
