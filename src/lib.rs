@@ -35,6 +35,7 @@
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
 //! | 0 | `client` | HTTP clients: their TLS, their name, answers of a bounded length |
+//! | 0 | `globs` | sets of globs that select names |
 //! | 0 | `host` | whether a host is this very machine |
 //! | 0 | `kept` | what `collect` keeps for itself beside its logs: how it is named, how the feed knows it |
 //! | 0 | `sealed` | hashes as texts; bytes under a head that says what they are and whether all are there |
@@ -94,6 +95,8 @@ pub mod explain;
 #[cfg(all(any(test, fuzzing), feature = "serve"))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(feature = "cli", feature = "gcs"))]
+mod globs;
 #[cfg(feature = "gcs")]
 mod halt;
 #[cfg(feature = "gcs")]

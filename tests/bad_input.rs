@@ -497,8 +497,12 @@ fn a_damaged_gzip_is_said() {
 #[test]
 fn a_directory_is_walked_in_order_without_what_is_hidden() {
     let (a, b, c) = (record("a"), gzip(record("b").as_bytes()), record("c"));
-    let files =
-        directory(&[("1.json", a.as_bytes()), ("2/b", &b), ("3.json", c.as_bytes()), (".hidden", b"no")]);
+    let files = directory(&[
+        ("1.json", a.as_bytes()),
+        ("2/b.log.gz", &b),
+        ("3.json", c.as_bytes()),
+        (".hidden", b"no"),
+    ]);
     let ran = ran(&["normalize", text(files.path())], b"");
     assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["a", "b", "c"], 0));
 }

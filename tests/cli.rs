@@ -376,21 +376,24 @@ fn inputs_are_read_in_the_order_they_are_named() {
 #[test]
 fn a_glob_reads_each_file_once_and_hidden_ones_only_where_it_names_them() {
     let names = ["x", "a/y", "a/b/z", ".f", ".h/q", "a/.g"];
+    // In directories names are selected; a file that a glob matches is read whatever its name is.
+    let names = [&names[..], &["a/b/w.json", ".h/w.json"]].concat();
     let records: Vec<_> = names.iter().map(|name| (*name, record(name))).collect();
     let files: Vec<_> = records.iter().map(|(name, record)| (*name, record.as_bytes())).collect();
     let files = directory(&files);
     for (glob, expected) in [
-        ("**/*", &["a/b/z", "a/y", "x"][..]),
-        ("**", &["a/b/z", "a/y", "x"]),
-        ("**/", &["a/b/z", "a/y", "x"]),
+        ("**/*", &["a/b/w.json", "a/b/z", "a/y", "x"][..]),
+        ("**", &["a/b/w.json", "a/b/z", "a/y", "x"]),
+        ("**/", &["a/b/w.json"]),
+        ("**/**/", &["a/b/w.json"]),
         ("**/**/[yz]", &["a/b/z", "a/y"]),
-        ("*", &["a/b/z", "a/y", "x"]),
-        ("*/", &["a/b/z", "a/y"]),
-        ("*/?", &["a/b/z", "a/y"]),
+        ("*", &["a/b/w.json", "x"]),
+        ("*/", &["a/b/w.json"]),
+        ("*/?", &["a/b/w.json", "a/y"]),
         ("a/*/z", &["a/b/z"]),
         ("[!a]", &["x"]),
-        (".*", &[".f", ".h/q"]),
-        (".h/*", &[".h/q"]),
+        (".*", &[".f", ".h/w.json"]),
+        (".h/*", &[".h/q", ".h/w.json"]),
         ("**/.g", &["a/.g"]),
     ] {
         let ran = ran(&["normalize", &format!("{}/{glob}", text(files.path()))], b"");
@@ -403,6 +406,64 @@ fn a_glob_reads_each_file_once_and_hidden_ones_only_where_it_names_them() {
         let below = zoom_udm().current_dir(files.path()).args(["normalize", glob]).output().expect("it runs");
         assert_eq!(descriptions(&json_lines(&below.stdout)), expected, "{glob}");
     }
+}
+
+/// What a directory of files of many names gives under some flags: its events and what is printed.
+fn walked(flags: &[&str]) -> (Vec<String>, String) {
+    let names =
+        ["a.json", "b.NDJSON", "c.jsonl.gz", "d.log", "d/e.json", "f.txt", "g", "h.tar.gz", "i.json.bak"];
+    let records: Vec<_> = names.iter().map(|name| (*name, record(name))).collect();
+    let files: Vec<_> = records.iter().map(|(name, record)| (*name, record.as_bytes())).collect();
+    let files = directory(&files);
+    let mut read = Vec::new();
+    let mut said = String::new();
+    for verb in [&["normalize"][..], &["explain", "--format", "json"]] {
+        let output =
+            zoom_udm().current_dir(files.path()).args(verb).args(flags).arg(".").output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0));
+        let out = String::from_utf8(output.stdout).expect("it is text");
+        let is_read = |name: &&str| out.contains(&format!("\"description\":\"{name}\""));
+        read.push(names.into_iter().filter(is_read).map(str::to_owned).collect::<Vec<_>>());
+        said = String::from_utf8(output.stderr).expect("it is text");
+    }
+    assert_eq!(read[0], read[1], "explain reads what normalize reads");
+    (read.remove(0), said)
+}
+
+#[test]
+fn directory_gives_files_selected_by_name() {
+    let (read, said) = walked(&[]);
+    assert_eq!(read, ["a.json", "b.NDJSON", "c.jsonl.gz", "d.log", "d/e.json"]);
+    assert!(said.contains(".: skipped 4 files") && said.contains("--include '**'"), "{said}");
+    assert_eq!(walked(&["--include", "*.txt", "--include", "g"]).0, ["f.txt", "g"]);
+    assert_eq!(walked(&["--include", "**"]).0.len(), 9);
+    assert_eq!(walked(&["--exclude", "d/**", "--exclude", "*.gz"]).0, ["a.json", "b.NDJSON", "d.log"]);
+    let bad = ran(&["normalize", "--include", "a[", "."], b"");
+    assert!(bad.code == 2 && bad.stderr.contains("invalid glob"), "{}", bad.stderr);
+}
+
+#[test]
+fn directory_without_input_is_a_warning() {
+    let files = directory(&[("other/README.md", b"# no log"), ("empty/.hidden.json", b"{}")]);
+    for (name, said) in
+        [("empty", "no input found: it holds no files"), ("other", "none of its 1 files is selected")]
+    {
+        for verb in ["normalize", "explain"] {
+            let ran = ran(&[verb, text(&files.path().join(name))], b"");
+            assert_eq!((ran.code, ran.out.events.len()), (0, 0));
+            assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn explain_reads_several_inputs_in_order() {
+    let [a, b] = ["a", "b"].map(record);
+    let files = directory(&[("x", a.as_bytes()), ("y/b.json", b.as_bytes())]);
+    let [x, y] = ["x", "y"].map(|name| files.path().join(name));
+    let told = ran(&["explain", "--format", "json", text(&y), "-", text(&x)], record("in").as_bytes());
+    let events: Vec<Value> = told.out.events().iter().map(|told| told["event"].clone()).collect();
+    assert_eq!((descriptions(&events), told.code), (vec!["b", "in", "a"], 0));
 }
 
 #[test]

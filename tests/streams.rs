@@ -130,7 +130,7 @@ fn what_is_read_is_not_written_to_without_an_end() {
     let line = record("a") + "\n";
     for script in [
         "normalize a b --default-time now >> a",
-        "normalize . > a",
+        "normalize . --include '*' > a",
         "normalize b - < a >> a",
         "normalize a b --rejects - -o ev >> a",
         "normalize --from-rejects - --rejects - -o ev < r >> r",
@@ -350,7 +350,7 @@ fn a_signal_leaves_rejects_that_are_read_back_into_their_own_file() {
 #[test]
 fn an_output_in_the_place_of_another_or_of_an_input_is_refused() {
     let content = format!("{}\nbad\n", record("a"));
-    let files = directory(&[("f", content.as_bytes()), ("d/f", content.as_bytes()), ("old", b"old")]);
+    let files = directory(&[("f", content.as_bytes()), ("d/f.json", content.as_bytes()), ("old", b"old")]);
     let at = files.path();
     std::os::unix::fs::symlink("f", at.join("link")).expect("it can be made");
     for arguments in [
@@ -364,14 +364,14 @@ fn an_output_in_the_place_of_another_or_of_an_input_is_refused() {
         "link --rejects f",
         "f --rejects link",
         "--rejects f < f",
-        "d --rejects d/f",
-        "'d/*' --rejects d/f",
+        "d --rejects d/f.json",
+        "'d/*' --rejects d/f.json",
     ] {
         let (code, said) = shell(at, &format!("\"$0\" normalize {arguments}"));
         assert_eq!(code, 2, "{arguments}: {said}");
         assert!(said.contains("--rejects"), "{said}");
     }
-    for file in ["f", "d/f"] {
+    for file in ["f", "d/f.json"] {
         assert_eq!(std::fs::read_to_string(at.join(file)).expect("it is there"), content);
     }
     assert_eq!(names(at), ["d", "f", "link", "old"]);
@@ -379,18 +379,70 @@ fn an_output_in_the_place_of_another_or_of_an_input_is_refused() {
 }
 
 #[test]
-fn an_input_is_replaced_by_its_events_only_where_every_record_is_kept() {
-    let (good, mixed) = (record("a") + "\n", record("a") + "\nbad\n");
-    let files = directory(&[("good", good.as_bytes()), ("mixed", mixed.as_bytes())]);
+fn output_over_an_input_is_refused() {
+    let content = record("a") + "\n";
+    let files = directory(&[("f", content.as_bytes()), ("d/f.json", content.as_bytes()), ("d/e/x", b"")]);
     let at = files.path();
-    let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("it is there");
-    assert_eq!(shell(at, "exec \"$0\" normalize good -o good").0, 0);
-    assert!(read("good").contains("eventTimestamp"));
-    let (code, said) = shell(at, "exec \"$0\" normalize mixed -o mixed");
-    assert_eq!((code, read("mixed")), (1, mixed), "{said}");
-    assert!(said.contains("mixed was left as it was") && said.contains("give --rejects FILE"), "{said}");
-    assert_eq!(shell(at, "exec \"$0\" normalize mixed -o mixed --rejects r").0, 1);
-    assert!(read("mixed").contains("eventTimestamp") && read("r").contains("\"raw\":\"bad\""));
+    std::os::unix::fs::symlink("f", at.join("link")).expect("it can be made");
+    std::fs::hard_link(at.join("f"), at.join("hard")).expect("it can be made");
+    let reject = r#"{"input":"-","line":1,"offset":0,"reason":"not_json","message":"","raw":"5"}"#;
+    std::fs::write(at.join("rejects"), reject).expect("it can be written");
+    for (arguments, said) in [
+        ("f -o f", "is one of the inputs"),
+        ("f -o ./d/../f", "is one of the inputs"),
+        ("f -o link", "is one of the inputs"),
+        ("link -o f", "is one of the inputs"),
+        ("f -o hard", "is one of the inputs"),
+        ("f --rejects hard", "is one of the inputs"),
+        ("- -o f < f", "is one of the inputs"),
+        ("d -o d/f.json", "is one of the inputs"),
+        ("'*/*.json' -o d/f.json", "is one of the inputs"),
+        ("--from-rejects rejects -o rejects", "is one of the inputs"),
+        // Not there yet: the next run would read it.
+        ("d -o d/new.json", "would be an input of the next run"),
+        ("d --rejects d/e/new.json.gz", "would be an input of the next run"),
+        ("'d/*' -o d/new", "would be an input of the next run"),
+        ("'d/*' -o d/e/new.json", "would be an input of the next run"),
+        ("'d/**' -o d/e/new", "would be an input of the next run"),
+    ] {
+        let (code, told) = shell(at, &format!("\"$0\" normalize {arguments}"));
+        assert!(code == 2 && told.contains(said), "{arguments}: {code}, {told}");
+    }
+    for file in ["f", "d/f.json", "hard"] {
+        assert_eq!(std::fs::read_to_string(at.join(file)).expect("it is there"), content);
+    }
+    for allowed in [
+        "d -o d/new.udm",
+        "d -o d/.new.json",
+        "d --exclude new.json -o d/new.json",
+        "'d/f*.json' -o d/new.ndjson",
+        "f -o new.json",
+    ] {
+        let (code, told) = shell(at, &format!("\"$0\" normalize {allowed}"));
+        assert_eq!(code, 0, "{allowed}: {told}");
+    }
+}
+
+#[cfg(feature = "gcs")]
+#[test]
+fn output_of_ingest_or_collect_over_its_source_is_refused() {
+    let files = directory(&[("d/f.json", record("a").as_bytes()), ("d/old", b""), ("secret", b"s")]);
+    let at = files.path();
+    let zoom = "export ZOOM_ACCOUNT_ID=a ZOOM_CLIENT_ID=b ZOOM_CLIENT_SECRET_FILE=secret; ";
+    for (script, said) in [
+        ("\"$0\" ingest d --to - --no-ledger > d/new", "within the source"),
+        ("\"$0\" ingest d --to - --no-ledger >> d/old", "within the source"),
+        ("\"$0\" ingest d --to d", "holds the source"),
+        ("\"$0\" ingest d --to .", "holds the source"),
+        (&format!("{zoom} \"$0\" collect --to d --metrics d/m.prom"), "--metrics d/m.prom lies within"),
+        (&format!("{zoom} \"$0\" collect --to d --metrics d.state"), "--metrics d.state lies within"),
+        (&format!("{zoom} \"$0\" collect --to d --metrics secret"), "ZOOM_CLIENT_SECRET_FILE names"),
+    ] {
+        let (code, told) = shell(at, script);
+        assert!(code == 2 && told.contains(said), "{script}: {code}, {told}");
+    }
+    assert_eq!(std::fs::read(at.join("secret")).expect("it is there"), b"s");
+    assert_eq!(shell(at, "exec \"$0\" ingest d --to - --no-ledger --max-age none > out").0, 0);
 }
 
 #[test]
@@ -486,7 +538,7 @@ fn a_link_stays_and_what_it_leads_to_is_written() {
 #[test]
 fn a_pipe_in_a_directory_is_left_out_and_one_that_is_named_is_read() {
     let files = directory(&[("d/f", record("a").as_bytes())]);
-    let script = "mkfifo d/pipe; \"$0\" normalize d 'd/*' -o out && (cat d/f > d/pipe & exec \"$0\" normalize d/pipe -o named)";
+    let script = "mkfifo d/pipe; \"$0\" normalize d --include '*' 'd/*' -o out && (cat d/f > d/pipe & exec \"$0\" normalize d/pipe -o named)";
     let (code, said) = shell(files.path(), script);
     assert_eq!((code, lines(&files.path().join("out"))), (0, 2), "{said}");
     assert_eq!(lines(&files.path().join("named")), 1);

@@ -59,7 +59,14 @@ impl Terminal {
     }
 
     /// Runs the program to its end, with what is typed: what the terminal shows.
-    fn shows(mut self, typed: &str) -> String {
+    fn shows(self, typed: &str) -> String {
+        let (code, shown) = self.run(typed);
+        assert_eq!(code, Some(0), "{shown}");
+        shown
+    }
+
+    /// Runs the program to its end, with what is typed: its exit code, and what the terminal is sent.
+    fn run(mut self, typed: &str) -> (Option<i32>, String) {
         let mut child = self.command.spawn().expect("it runs");
         let mut screen = File::from(self.pair.master);
         screen.write_all(typed.as_bytes()).expect("it can be typed at");
@@ -70,9 +77,50 @@ impl Terminal {
         while let Ok(read @ 1..) = screen.read(&mut piece) {
             shown.extend_from_slice(&piece[..read]);
         }
-        assert!(child.wait().expect("it ends").success(), "{}", String::from_utf8_lossy(&shown));
-        String::from_utf8(shown).expect("it is text")
+        let code = child.wait().expect("it ends").code();
+        (code, String::from_utf8(shown).expect("it is text"))
     }
+}
+
+/// The columns of a terminal.
+const COLUMNS: usize = 100;
+
+/// The lines that stand on a screen, with those that scrolled off it, after a terminal is sent a text.
+fn on_screen(sent: &str) -> Vec<String> {
+    let (mut lines, mut row, mut column) = (vec![Vec::new()], 0, 0);
+    let mut characters = sent.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\u{1b}' => {
+                let mut number = String::new();
+                let end = characters.by_ref().skip(1).find(|c| {
+                    number.push(*c);
+                    c.is_ascii_alphabetic()
+                });
+                let count = number.trim_end_matches(char::is_alphabetic).parse().unwrap_or(1);
+                match end {
+                    Some('K') => lines[row].clear(),
+                    Some('A') => row = row.saturating_sub(count),
+                    Some('B') => row += count,
+                    _ => {}
+                }
+            }
+            character => {
+                if column == COLUMNS {
+                    (row, column) = (row + 1, 0);
+                }
+                lines.resize(lines.len().max(row + 1), Vec::new());
+                let line: &mut Vec<char> = &mut lines[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = character;
+                column += 1;
+            }
+        }
+        lines.resize(lines.len().max(row + 1), Vec::new());
+    }
+    lines.into_iter().map(|line| line.into_iter().collect()).collect()
 }
 
 /// Records enough for a bar to be seen.
@@ -94,6 +142,56 @@ fn normalize_shows_how_far_it_is_and_takes_that_away() {
     assert!(!shown.contains("MiB/"), "a bar among the events");
     let shown = Terminal::new(&["normalize", "-"]).stderr().shows("");
     assert!(!shown.contains(ESCAPE), "{shown:?}");
+}
+
+/// Records enough for a bar to be seen, with lines among them that are rejected.
+fn many_with_rejects() -> Vec<u8> {
+    let part = (record("Add User a@b.example ") + "\n").repeat(1000) + "bad\n";
+    part.repeat(20).into_bytes()
+}
+
+/// That a screen shows each message whole, and nothing of a bar.
+fn assert_messages_without_a_bar(screen: &[String], sent: usize) {
+    let text = screen.concat();
+    assert_eq!(text.matches("rejected: ").count(), sent, "{screen:#?}");
+    assert!(!text.contains("iB/"), "{screen:#?}");
+}
+
+#[test]
+fn normalize_prints_rejects_above_its_bar() {
+    let files = directory(&[("in", &many_with_rejects())]);
+    let [input, output] = ["in", "out"].map(|name| files.path().join(name));
+    let arguments = ["normalize", text(&input), "-o", text(&output), "--threads", "1"];
+    let (code, sent) = Terminal::new(&arguments).stderr().run("");
+    assert!(sent.contains("iB/"), "a bar is shown: {sent:?}");
+    assert_eq!(code, Some(1));
+    assert_messages_without_a_bar(&on_screen(&sent), 11);
+}
+
+#[test]
+fn bar_is_hidden_if_rejects_go_to_the_terminal() {
+    let files = directory(&[("in", &many_with_rejects())]);
+    let [input, output] = ["in", "out"].map(|name| files.path().join(name));
+    let arguments = ["normalize", text(&input), "-o", text(&output), "--rejects", "/dev/stderr"];
+    let (code, sent) = Terminal::new(&arguments).stderr().run("");
+    assert!(code == Some(1) && !sent.contains("iB/"), "{sent:?}");
+}
+
+#[cfg(feature = "gcs")]
+#[test]
+fn ingest_prints_rejects_above_its_bar() {
+    let packed = common::gzip(&many_with_rejects());
+    let names = ["a", "b", "c", "d"].map(|name| format!("in/{name}.json.gz"));
+    let mut files: Vec<_> = names.iter().map(|name| (&**name, &packed[..])).collect();
+    files.push(("in/damaged.json.gz", &packed[..1000]));
+    let files = directory(&files);
+    let [source, to] = ["in", "out"].map(|name| files.path().join(name));
+    let (code, sent) = Terminal::new(&["ingest", text(&source), "--to", text(&to)]).stderr().run("");
+    assert!(sent.contains("objects, "), "a bar is shown: {sent:?}");
+    assert_eq!(code, Some(1));
+    let screen = on_screen(&sent);
+    assert_messages_without_a_bar(&screen, 10);
+    assert!(!screen.concat().contains("objects, "), "{screen:#?}");
 }
 
 #[cfg(feature = "gcs")]

@@ -163,6 +163,9 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         return status(flags, format);
     }
     let options = options(flags)?;
+    if let Some(path) = &flags.metrics {
+        metrics::check(path, &options)?;
+    }
     let voice = Voice::new(flags.settings.trace_http)?;
     let observer = Arc::clone(&voice) as Arc<dyn Observer>;
     let runtime = runtime_of_one()?;

@@ -2,8 +2,9 @@
 
 mod human;
 
-use super::inputs::{self, Progress};
+use super::inputs::{Inputs, Progress};
 use super::mapping::RuleFlags;
+use super::name_filter::NameFlags;
 use super::normalize::exit;
 use super::{Exit, Fault, report, signal};
 use crate::explain::{self, Explained};
@@ -23,7 +24,7 @@ read. What control characters could do to a terminal is shown instead of done.
 
 Examples:
   zoom-udm explain records.ndjson | less -R
-  zoom-udm explain --color always records.json.gz | less -R
+  zoom-udm explain --color always logs/ more.json.gz | less -R
   pbpaste | zoom-udm explain
   zoom-udm explain records.ndjson --format json |
     jq -r '.unmapped[]? | select(.kind == \"change\") | .text'
@@ -32,8 +33,10 @@ Examples:
 Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
 failed, 75 stopped by a signal")]
 pub(super) struct Flags {
-    /// A file, glob or directory; `-` or nothing for standard input
-    input: Option<OsString>,
+    /// Files, globs, directories; `-` or nothing for standard input
+    inputs: Vec<OsString>,
+    #[command(flatten)]
+    names: NameFlags,
     /// For people, or one JSON object a record
     #[arg(long, value_enum, default_value_t)]
     format: Form,
@@ -79,16 +82,16 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let terminal = io::stdout().is_terminal();
     let mut out = BufWriter::new(io::stdout().lock());
     let mut human = Human::new(flags.color.holds(terminal));
-    let arguments: Vec<_> = flags.input.iter().cloned().collect();
+    let inputs = Inputs::find(&flags.inputs, flags.names.filter()?);
     // What is shown as it comes is progress enough.
-    let progress = Progress::start(&[], false);
-    let outcome = explain::run(inputs::open(&arguments, &progress), &options, &mut |told| {
+    let progress = Progress::hidden();
+    let outcome = explain::run(inputs.open(&progress), &options, &mut |told| {
         match flags.format {
             Form::Human => human.write(&told, &mut out)?,
             Form::Json => json(&told, terminal, &mut out)?,
         }
         // Who types records in, or looks on as they come, waits for each.
-        if terminal || arguments.iter().all(|argument| argument == "-") { out.flush() } else { Ok(()) }
+        if terminal || flags.inputs.iter().all(|argument| argument == "-") { out.flush() } else { Ok(()) }
     });
     let finished = out.flush();
     let summary = outcome.map_err(|error| match error {

@@ -1,11 +1,11 @@
 //! What is said while a feed runs: a bar on a terminal, one JSON object a line otherwise.
 
-use super::Fault;
 use super::report::{self, SummaryFormat};
 use super::values::variable;
+use super::{Fault, progress};
 use crate::ingest::{Observer, Report, Skip};
 use crate::{log, terminal};
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -35,7 +35,7 @@ impl Voice {
         let bar = terminal && !in_the_way;
         Ok(Self {
             terminal,
-            bar: bar.then(bar_of_bytes),
+            bar: bar.then(|| progress::show(0, "{wide_bar} {bytes}/{total_bytes} {msg} {eta}")),
             dry_run,
             events: AtomicU64::new(0),
             objects: AtomicU64::new(0),
@@ -46,9 +46,7 @@ impl Voice {
 
     /// Takes the bar away: something else is said now.
     pub(super) fn rest(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        progress::clear();
     }
 
     /// Says what went wrong without ending the program.
@@ -107,10 +105,7 @@ impl Observer for Voice {
     }
 
     fn warned(&self, message: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.trouble(message)),
-            None => self.trouble(message),
-        }
+        self.trouble(message);
     }
 
     fn done(&self, object: &str, size: u64, events: u64) {
@@ -131,13 +126,6 @@ impl Observer for Voice {
             self.warned(&format!("{object}: {reason}"));
         }
     }
-}
-
-fn bar_of_bytes() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let style = "{wide_bar} {bytes}/{total_bytes} {msg} {eta}";
-    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }
 
 /// A line of a dry run, on standard output: that is what was asked for.

@@ -1,27 +1,59 @@
 //! The files that an argument names: itself, those that match it as a glob, or those below a directory.
+//!
+//! A file that is named, or that a glob matches, is taken whatever its name is. In a directory a filter selects by name.
 
-use glob::{Pattern, PatternError};
-use std::collections::BTreeMap;
+use super::name_filter::NameFilter;
+use glob::{MatchOptions, Pattern, PatternError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Files by path, so that each is there once and in order; an error where one, or a directory, cannot be looked at.
-type Found = BTreeMap<PathBuf, io::Result<()>>;
+/// The files that an argument names.
+pub(super) struct Found<'f> {
+    filter: &'f NameFilter,
+    /// Files by path, so that each is there once and in order; an error where one, or a directory, cannot be looked at.
+    pub(super) files: BTreeMap<PathBuf, io::Result<()>>,
+    /// Files in directories that the filter did not select.
+    pub(super) skipped: BTreeSet<PathBuf>,
+}
+
+/// What an argument is.
+enum Kind<'a> {
+    Directory,
+    Glob(&'a str),
+    File,
+}
+
+/// What `argument` is: an existing path is itself, even if it looks like a glob.
+fn kind(argument: &OsStr) -> Kind<'_> {
+    let path = Path::new(argument);
+    match argument.to_str().filter(|text| text.contains(['*', '?', '['])) {
+        _ if path.is_dir() => Kind::Directory,
+        Some(pattern) if !path.exists() => Kind::Glob(pattern),
+        _ => Kind::File,
+    }
+}
 
 /// The files that an argument names, each once, sorted by path.
 ///
 /// # Errors
 /// A glob that is none, or that no file matches.
-pub(super) fn named(argument: &OsStr) -> io::Result<Vec<(PathBuf, io::Result<()>)>> {
+pub(super) fn named<'f>(argument: &OsStr, filter: &'f NameFilter) -> io::Result<Found<'f>> {
     let path = Path::new(argument);
-    let mut found = Found::new();
-    match argument.to_str().filter(|text| text.contains(['*', '?', '['])) {
-        _ if path.is_dir() => below(path, &mut found),
-        Some(pattern) if !path.exists() => matching(pattern, &mut found)?,
-        _ => drop(found.insert(path.to_owned(), Ok(()))),
+    let mut found = Found { filter, files: BTreeMap::new(), skipped: BTreeSet::new() };
+    match kind(argument) {
+        Kind::Directory => below(path, path, &mut found),
+        Kind::Glob(pattern) => matching(pattern, &mut found)?,
+        Kind::File => found.add(path, Ok(())),
     }
-    Ok(found.into_iter().collect())
+    Ok(found)
+}
+
+impl Found<'_> {
+    fn add(&mut self, path: &Path, outcome: io::Result<()>) {
+        self.files.insert(path.to_owned(), outcome);
+    }
 }
 
 /// One component of a glob.
@@ -33,6 +65,8 @@ enum Part<'p> {
     Like(Pattern),
     /// `**`: this directory and all below it.
     Below,
+    /// A slash at the end: a directory, and what the filter selects below it.
+    Directory,
 }
 
 impl<'p> Part<'p> {
@@ -45,17 +79,20 @@ impl<'p> Part<'p> {
     }
 }
 
-fn matching(pattern: &str, found: &mut Found) -> io::Result<()> {
+fn matching(pattern: &str, found: &mut Found<'_>) -> io::Result<()> {
     let parts: Result<Vec<_>, _> =
         pattern.split('/').filter(|text| !text.is_empty()).map(Part::new).collect();
     let mut parts =
         parts.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("no glob: {error}")))?;
-    // Only a directory has a slash behind it.
-    parts.extend(pattern.ends_with('/').then_some(Part::Below));
     parts.dedup_by(|one, other| *one == Part::Below && *other == Part::Below);
+    if pattern.ends_with('/') {
+        // A directory is walked to its end anyway.
+        parts.pop_if(|last| *last == Part::Below);
+        parts.push(Part::Directory);
+    }
     let root = if pattern.starts_with('/') { "/" } else { "" };
     descend(Path::new(root), &parts, found);
-    if found.is_empty() {
+    if found.files.is_empty() && found.skipped.is_empty() {
         let message = "no file matches; quote the glob, or check the path";
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
@@ -63,9 +100,9 @@ fn matching(pattern: &str, found: &mut Found) -> io::Result<()> {
 }
 
 /// Finds what matches the rest of a glob at a place that its start has led to.
-fn descend(at: &Path, parts: &[Part<'_>], found: &mut Found) {
+fn descend(at: &Path, parts: &[Part<'_>], found: &mut Found<'_>) {
     let Some((part, rest)) = parts.split_first() else {
-        return if at.is_dir() { below(at, found) } else { take(at, found) };
+        return if at.is_dir() { below(at, at, found) } else { take(at, found) };
     };
     match part {
         Part::Name(name) => {
@@ -74,13 +111,17 @@ fn descend(at: &Path, parts: &[Part<'_>], found: &mut Found) {
                 descend(&next, rest, found);
             }
         }
-        Part::Below if rest.is_empty() => below(at, found),
+        Part::Directory => below(at, at, found),
         Part::Below => {
-            descend(at, rest, found);
-            for child in
-                children(at, found).iter().filter(|child| !is_hidden(child) && is_own_directory(child))
-            {
-                descend(child, parts, found);
+            if !rest.is_empty() {
+                descend(at, rest, found);
+            }
+            for child in children(at, found).iter().filter(|child| !is_hidden(child)) {
+                if is_own_directory(child) {
+                    descend(child, parts, found);
+                } else if rest.is_empty() {
+                    take(child, found);
+                }
             }
         }
         Part::Like(pattern) => {
@@ -96,26 +137,66 @@ fn descend(at: &Path, parts: &[Part<'_>], found: &mut Found) {
     }
 }
 
-/// Every file below a directory; hidden ones and links to directories are left out.
-fn below(directory: &Path, found: &mut Found) {
+/// Every selected file below `root`, from `directory` on; hidden ones and links to directories are left out.
+fn below(root: &Path, directory: &Path, found: &mut Found<'_>) {
     for child in children(directory, found).iter().filter(|child| !is_hidden(child)) {
         if is_own_directory(child) {
-            below(child, found);
-        } else {
+            below(root, child, found);
+        } else if found.filter.selects(child.strip_prefix(root).unwrap_or(child)) {
             take(child, found);
+        } else {
+            found.skipped.insert(child.clone());
         }
     }
 }
 
+/// Whether an argument names a file, by its path without links, or would name it if it were there.
+pub(super) fn would_name(argument: &OsStr, file: &Path, filter: &NameFilter) -> bool {
+    match kind(argument) {
+        Kind::Directory => is_below(file, Path::new(argument), filter),
+        Kind::Glob(pattern) => {
+            let mut directories = file.ancestors().skip(1);
+            is_match(pattern, file)
+                || directories
+                    .any(|directory| is_match(pattern, directory) && is_below(file, directory, filter))
+        }
+        Kind::File => false,
+    }
+}
+
+/// Whether a directory gives the file, or would give it.
+fn is_below(file: &Path, directory: &Path, filter: &NameFilter) -> bool {
+    let Some(name) = directory.canonicalize().ok().and_then(|root| file.strip_prefix(root).ok()) else {
+        return false;
+    };
+    !name.iter().any(|part| is_hidden(Path::new(part))) && filter.selects(name)
+}
+
+/// Whether a glob matches a path that is absolute.
+fn is_match(pattern: &str, path: &Path) -> bool {
+    let options = MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    let escaped = Pattern::escape(&here.to_string_lossy());
+    let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("{escaped}/{pattern}") };
+    // `./` and a slash at the end say nothing here.
+    let parts: Vec<_> = pattern.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    Pattern::new(&format!("/{}", parts.join("/")))
+        .is_ok_and(|pattern| pattern.matches_path_with(path, options))
+}
+
 /// Takes what is a regular file, or cannot be looked at: opening it will say why. To read from a pipe could take for ever.
-fn take(path: &Path, found: &mut Found) {
+fn take(path: &Path, found: &mut Found<'_>) {
     if path.metadata().map_or(true, |meta| meta.is_file()) {
-        found.insert(path.to_owned(), Ok(()));
+        found.add(path, Ok(()));
     }
 }
 
 /// What is in a directory; nothing where it is none.
-fn children(directory: &Path, found: &mut Found) -> Vec<PathBuf> {
+fn children(directory: &Path, found: &mut Found<'_>) -> Vec<PathBuf> {
     let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let entries = here.read_dir().and_then(Iterator::collect::<io::Result<Vec<_>>>);
     match entries {
@@ -124,7 +205,7 @@ fn children(directory: &Path, found: &mut Found) -> Vec<PathBuf> {
             Vec::new()
         }
         Err(error) => {
-            found.insert(here.to_owned(), Err(error));
+            found.add(here, Err(error));
             Vec::new()
         }
     }

@@ -1,7 +1,7 @@
 //! `zoom-udm ingest`: objects in, events out, each object once.
 
 use super::mapping::MappingFlags;
-use super::place::is_null;
+use super::place::{holds_stream, is_null};
 use super::report::{self, SummaryFormat};
 use super::values::{Age, age, count, duration, lease, place, span, timeout, variable};
 use super::{Exit, Fault, clock, feed, runtime_of_many, signal};
@@ -259,6 +259,15 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
             "standard output is closed, or the null device: --delete would remove objects whose events are nowhere"
                 .into(),
         ));
+    }
+    if let Location::File(source) = flags.from.resolved()
+        && streams
+        && holds_stream(&source, io::stdout())
+    {
+        return Err(Fault::Usage(format!(
+            "standard output goes to a file within the source {}, which would be read as a log; send it elsewhere",
+            flags.from
+        )));
     }
     let base = Options::new(flags.from.clone(), to);
     Ok(Options {

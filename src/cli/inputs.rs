@@ -1,41 +1,115 @@
 //! Inputs as the command line names them: files, globs, directories, standard input.
 
-use super::files::named;
+use super::files::{named, would_name};
+use super::name_filter::NameFilter;
 use super::place::Identity;
+use super::{progress, report};
 use crate::normalize::Input;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
-/// Opens what the arguments name, each in its turn. What cannot be opened is an input that fails.
-pub(super) fn open<'a>(
+/// What the arguments of a run name, in order.
+pub(super) struct Inputs<'a> {
     arguments: &'a [OsString],
-    progress: &'a Progress,
-) -> Box<dyn Iterator<Item = Input> + Send + 'a> {
-    if arguments.is_empty() {
-        return Box::new(std::iter::once_with(standard_input));
-    }
-    Box::new(arguments.iter().flat_map(move |argument| -> Box<dyn Iterator<Item = Input> + Send + 'a> {
-        if argument == "-" {
-            return Box::new(std::iter::once_with(standard_input));
-        }
-        match named(argument) {
-            Ok(files) => Box::new(files.into_iter().map(move |(path, found)| file(&path, found, progress))),
-            Err(error) => Box::new(std::iter::once(Input::failed(argument.display().to_string(), error))),
-        }
-    }))
+    filter: NameFilter,
+    sources: Vec<Source>,
 }
 
-/// Whether a file is among those that the arguments name.
-pub(super) fn are_of(arguments: &[OsString], file: &Identity) -> bool {
-    let is = |identity: Option<Identity>| identity.is_some_and(|identity| identity == *file);
-    let names = |argument: &OsStr| {
-        argument == "-" && is(Identity::of_stream(io::stdin()))
-            || named(argument).is_ok_and(|files| files.iter().any(|(path, _)| is(Identity::of(path))))
+/// One input, not yet opened.
+enum Source {
+    Standard,
+    File(PathBuf),
+    /// What cannot be looked at, and why.
+    Failed(String, io::Error),
+}
+
+impl<'a> Inputs<'a> {
+    /// Finds what the arguments name; none is standard input. Prints which files of directories are skipped.
+    pub(super) fn find(arguments: &'a [OsString], filter: NameFilter) -> Self {
+        let mut sources = Vec::new();
+        for argument in arguments {
+            sources.extend(sources_of(argument, &filter));
+        }
+        if arguments.is_empty() {
+            sources.push(Source::Standard);
+        }
+        Self { arguments, filter, sources }
+    }
+
+    /// The one input that is a file, or standard input for `-`.
+    pub(super) fn of_file(file: &Path) -> Self {
+        let source = if file == Path::new("-") { Source::Standard } else { Source::File(file.to_owned()) };
+        Self { arguments: &[], filter: NameFilter::default(), sources: vec![source] }
+    }
+
+    /// Whether a file is one of the inputs.
+    pub(super) fn contain(&self, file: &Identity) -> bool {
+        self.sources.iter().any(|source| match source {
+            Source::Standard => Identity::of_stream(io::stdin()).as_ref() == Some(file),
+            Source::File(path) => Identity::of(path).as_ref() == Some(file),
+            Source::Failed(..) => false,
+        })
+    }
+
+    /// The argument that would name a file, by its path without links, in a later run.
+    pub(super) fn argument_for(&self, file: &Path) -> Option<&'a OsStr> {
+        self.arguments
+            .iter()
+            .map(OsString::as_os_str)
+            .find(|argument| would_name(argument, file, &self.filter))
+    }
+
+    /// How many bytes all inputs have, where all are files and there is one.
+    fn size(&self) -> Option<u64> {
+        if self.sources.is_empty() {
+            return None;
+        }
+        let sizes = self.sources.iter().map(|source| match source {
+            Source::Standard => None,
+            Source::File(path) => Some(path.metadata().map_or(0, |meta| meta.len())),
+            Source::Failed(..) => Some(0),
+        });
+        sizes.sum()
+    }
+
+    /// Opens each in its turn. What cannot be opened is an input that fails.
+    pub(super) fn open(self, progress: &Progress) -> impl Iterator<Item = Input> + Send {
+        self.sources.into_iter().map(|source| match source {
+            Source::Standard => standard_input(),
+            Source::File(path) => file(&path, progress),
+            Source::Failed(name, error) => Input::failed(name, error),
+        })
+    }
+}
+
+/// What one argument names.
+fn sources_of(argument: &OsStr, filter: &NameFilter) -> Vec<Source> {
+    if argument == "-" {
+        return vec![Source::Standard];
+    }
+    let found = match named(argument, filter) {
+        Ok(found) => found,
+        Err(error) => return vec![Source::Failed(argument.display().to_string(), error)],
     };
-    arguments.is_empty() && names(OsStr::new("-")) || arguments.iter().any(|argument| names(argument))
+    let name = argument.display();
+    match (found.files.len(), found.skipped.len()) {
+        (0, 0) => report::say(&format!("{name}: no input found: it holds no files")),
+        (_, 0) => {}
+        (0, skipped) => report::say(&format!(
+            "{name}: no input found: none of its {skipped} files is selected by name; to read them, name them or pass --include '**'"
+        )),
+        (_, skipped) => report::say(&format!(
+            "{name}: skipped {skipped} files that are not selected by name; to read them, name them or pass --include '**'"
+        )),
+    }
+    let source = |(path, outcome): (PathBuf, io::Result<()>)| match outcome {
+        Ok(()) => Source::File(path),
+        Err(error) => Source::Failed(path.display().to_string(), error),
+    };
+    found.files.into_iter().map(source).collect()
 }
 
 fn standard_input() -> Input {
@@ -62,13 +136,13 @@ fn no_output(input: Option<&Identity>) -> io::Result<()> {
 
 fn say_how_to_end() {
     if io::stdin().is_terminal() {
-        super::report::say("reading records from the terminal; end with Ctrl-D, or see --help");
+        report::say("reading records from the terminal; end with Ctrl-D, or see --help");
     }
 }
 
-fn file(path: &Path, found: io::Result<()>, progress: &Progress) -> Input {
+fn file(path: &Path, progress: &Progress) -> Input {
     let name = path.display().to_string();
-    match found.and_then(|()| open_one(path)) {
+    match open_one(path) {
         Ok(file) => Input::new(name, Counted { file, bar: progress.0.clone() }),
         Err(error) => Input::failed(name, error),
     }
@@ -106,26 +180,21 @@ fn open_one(path: &Path) -> io::Result<File> {
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Shown on a terminal, where every input is a file and events do not go to the same terminal.
-    pub(super) fn start(arguments: &[OsString], to_file: bool) -> Self {
-        let quiet = !io::stderr().is_terminal() || (!to_file && io::stdout().is_terminal());
-        if quiet || arguments.is_empty() {
-            return Self(ProgressBar::hidden());
+    /// Shown on a terminal where every input is a file, unless `output_on_terminal`: what else is written there would
+    /// run into the bar.
+    pub(super) fn start(inputs: &Inputs<'_>, output_on_terminal: bool) -> Self {
+        let quiet = !io::stderr().is_terminal() || output_on_terminal;
+        match inputs.size().filter(|_| !quiet) {
+            Some(size) => {
+                Self(progress::show(size, "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}"))
+            }
+            None => Self::hidden(),
         }
-        let Some(size) = arguments.iter().map(|argument| size(argument)).sum() else {
-            return Self(ProgressBar::hidden());
-        };
-        let bar = ProgressBar::new(size);
-        let style = "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self(bar)
     }
-}
 
-/// How many bytes the files that an argument names have, where it names files.
-fn size(argument: &OsStr) -> Option<u64> {
-    let length = |(path, _): &(PathBuf, io::Result<()>)| path.metadata().map_or(0, |meta| meta.len());
-    (argument != "-").then(|| named(argument).ok())?.map(|files| files.iter().map(length).sum())
+    pub(super) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
 }
 
 impl Drop for Progress {

@@ -3,8 +3,9 @@
 use super::values::{Age, age, duration, place, timeout, variable};
 use super::{Exit, Fault, clock, print, print_json, runtime_of_many};
 use crate::clock::instant;
+use crate::globs::glob;
 use crate::ingest::ledger::{self, Entry, State};
-use crate::ingest::{Clock, Destination, Gap, Options, Verified, glob};
+use crate::ingest::{Clock, Destination, Gap, Options, Verified};
 use crate::store::{Location, Settings, Store};
 use crate::terminal::line as clean;
 use clap::{Args, Subcommand, ValueEnum};

@@ -2,14 +2,39 @@
 
 use super::Fault;
 use super::output::{AtStop, Destination};
-use super::place::Place;
-use crate::collect::Report;
+use super::place::{Identity, Place};
+use super::values::variable;
+use crate::collect::{Options, Report};
+use crate::store::Location;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
 const FAILED: &str = "zoom_udm_collect_failed";
 const SUCCESS: &str = "zoom_udm_collect_last_success_timestamp_seconds";
+
+/// Refuses a file that `write` would replace although it is something else: an object, a state or a secret.
+pub(super) fn check(path: &Path, options: &Options) -> Result<(), Fault> {
+    // What cannot be looked at cannot be written either, and is reported then.
+    let Ok(Place::File(file)) = Place::of(Some(path)) else { return Ok(()) };
+    let path = path.display();
+    for place in [&options.to, &options.state.location] {
+        if matches!(place.resolved(), Location::File(directory) if file.starts_with(&directory)) {
+            return Err(Fault::Usage(format!(
+                "--metrics {path} lies within {place}, where what is collected or its state is kept; give a file elsewhere"
+            )));
+        }
+    }
+    for name in ["ZOOM_CLIENT_SECRET_FILE", "GOOGLE_APPLICATION_CREDENTIALS"] {
+        let secret = variable(name).and_then(|secret| Identity::of(Path::new(&secret)));
+        if secret.is_some() && secret == Identity::of(&file) {
+            return Err(Fault::Usage(format!(
+                "--metrics {path} is the file that {name} names, which it would replace; give another file"
+            )));
+        }
+    }
+    Ok(())
+}
 
 /// Puts a new file in the old one's place. Where a run failed before it had counts, those of the run before stay; the time
 /// of the last success stays until there is another. `now` is in seconds since the epoch.

@@ -22,10 +22,12 @@ mod manual;
 mod mapping;
 #[cfg(feature = "gcs")]
 mod metrics;
+mod name_filter;
 mod normalize;
 mod output;
 mod outputs;
 mod place;
+mod progress;
 #[cfg(all(any(test, fuzzing), feature = "serve"))]
 pub(crate) mod properties;
 mod report;

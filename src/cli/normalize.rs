@@ -1,7 +1,8 @@
 //! `zoom-udm normalize`: raw records in, UDM events out.
 
-use super::inputs::{self, Progress};
+use super::inputs::{self, Inputs, Progress};
 use super::mapping::MappingFlags;
+use super::name_filter::NameFlags;
 use super::outputs::{Names, Outputs};
 use super::report::{self, SummaryFormat};
 use super::values::count;
@@ -19,13 +20,16 @@ use std::time::Instant;
 #[command(after_help = "\
 Input is told apart by looking: one record a line, an array of records a line,
 API pages on one line or pretty-printed over many; plain or gzip. Every record
-comes out as an event or as a reject.
+comes out as an event or as a reject. A directory gives its *.json, *.ndjson,
+*.jsonl, *.log and *.csv files, each also .gz; a file that is named is read
+whatever its name is.
 
 Examples:
   zoom-udm normalize records.ndjson > events.ndjson
   gsutil cat 'gs://bucket/zoom/**.json.gz' |
     zoom-udm normalize --rejects rejects.ndjson
   zoom-udm normalize logs/ 'more/*.json.gz' -o events.ndjson --summary json
+  zoom-udm normalize logs/ --include '**/*.txt' --exclude 'old/**' > events.ndjson
   zoom-udm normalize records.ndjson --format import -o requests.ndjson
   zoom-udm normalize --from-rejects rejects.ndjson --default-time now
 
@@ -34,6 +38,8 @@ failed, 75 stopped by a signal")]
 pub(super) struct Flags {
     /// Files, globs, directories; `-` or nothing for standard input
     inputs: Vec<OsString>,
+    #[command(flatten)]
+    names: NameFlags,
     /// Write events to FILE (written beside it and renamed when all is well); `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -61,15 +67,18 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let started = Instant::now();
     let options = options(flags)?;
     signal::stop_at(&options.stop);
-    let source: Vec<OsString> = flags.from_rejects.iter().map(OsString::from).collect();
+    let inputs = match &flags.from_rejects {
+        Some(file) => Inputs::of_file(file),
+        None => Inputs::find(&flags.inputs, flags.names.filter()?),
+    };
     let names = Names {
         output: flags.output.as_deref(),
         rejects: flags.rejects.as_deref(),
-        inputs: if source.is_empty() { &flags.inputs } else { &source },
+        inputs: &inputs,
         again: flags.from_rejects.is_some(),
     };
     let mut outputs = Outputs::open(&names, flags.mapping.requests().as_ref())?;
-    let outcome = normalize(flags, &options, &mut outputs);
+    let outcome = normalize(flags, inputs, &options, &mut outputs);
     let summary = outputs.close(outcome)?;
     report::summary(&summary, started.elapsed(), flags.summary);
     Ok(exit(&summary, &options))
@@ -88,10 +97,15 @@ pub(super) fn exit(summary: &Summary, options: &Options) -> Exit {
     }
 }
 
-fn normalize(flags: &Flags, options: &Options, outputs: &mut Outputs) -> Result<Summary, Error> {
+fn normalize(
+    flags: &Flags,
+    inputs: Inputs<'_>,
+    options: &Options,
+    outputs: &mut Outputs,
+) -> Result<Summary, Error> {
     let Some(file) = &flags.from_rejects else {
-        let progress = Progress::start(&flags.inputs, flags.output.is_some());
-        return run_inputs(inputs::open(&flags.inputs, &progress), options, outputs);
+        let progress = Progress::start(&inputs, outputs.on_terminal());
+        return run_inputs(inputs.open(&progress), options, outputs);
     };
     let name = file.display().to_string();
     let rejects: Box<dyn Iterator<Item = _> + Send> =

@@ -5,7 +5,7 @@ use super::signal::{self, Kept};
 use anyhow::Context as _;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +65,10 @@ impl Destination {
                 Ok(Self::File(Making::beside(path, at_stop).context(context)?))
             }
         }
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Stream(stream, _) if stream.is_terminal())
     }
 
     /// The file that is to be replaced, or made, if it is one.

@@ -1,14 +1,13 @@
 //! Where events and rejects of a run go, and what is kept of them however it ends.
 
 use super::Fault;
-use super::inputs;
+use super::inputs::Inputs;
 use super::output::{AtStop, Destination, cannot_be_written};
 use super::place::Place;
 use super::report;
 use super::signal;
 use crate::normalize::{Error, EventWriter, Limits, RejectWriter, Rejected, Request, Sink, Summary};
 use anyhow::Context as _;
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
@@ -17,7 +16,7 @@ pub(super) struct Names<'a> {
     pub(super) output: Option<&'a Path>,
     pub(super) rejects: Option<&'a Path>,
     /// What is read.
-    pub(super) inputs: &'a [OsString],
+    pub(super) inputs: &'a Inputs<'a>,
     /// Whether that is rejects, read back.
     pub(super) again: bool,
 }
@@ -25,8 +24,7 @@ pub(super) struct Names<'a> {
 /// The two outputs of a run.
 pub(super) struct Outputs {
     events: EventWriter<Destination>,
-    /// Events replace one of the inputs: what is rejected of it would be nowhere, unless a file takes it.
-    over_input: bool,
+    on_terminal: bool,
     rejects: Rejects,
 }
 
@@ -47,21 +45,41 @@ impl Outputs {
     /// Opens both, unless one would take the other's place, or an input's.
     pub(super) fn open(names: &Names<'_>, requests: Option<&(Request, Limits)>) -> Result<Self, Fault> {
         let events = place(names.output)?;
-        let is_input = |place: &Place| match place {
-            Place::File(_) => place.identity().is_some_and(|file| inputs::are_of(names.inputs, &file)),
-            _ => false,
-        };
-        let over_input = is_input(&events);
+        refuse_input("--output", names.output, &events, names.inputs)?;
         let checked = |file| -> Result<(Place, bool), Fault> {
             let rejects = place(Some(file))?;
-            let over_source = is_input(&rejects);
-            refuse_clash(file, rejects.is_same(&events), over_source && !names.again)?;
+            if rejects.is_same(&events) {
+                let message = format!(
+                    "--rejects {} is where events go, too; give each a file of its own",
+                    file.display()
+                );
+                return Err(Fault::Usage(message));
+            }
+            let over_source = names.again && is_input(&rejects, names.inputs);
+            if !over_source {
+                refuse_input("--rejects", Some(file), &rejects, names.inputs)?;
+            }
             Ok((rejects, over_source))
         };
         let rejects = names.rejects.map(checked).transpose()?;
-        let events = EventWriter::new(Destination::open(events, AtStop::Remove)?, requests);
-        let rejects = rejects.map_or(Ok(Rejects::Said(0)), |(place, over)| Rejects::open(place, over))?;
-        Ok(Self { events, over_input, rejects })
+        let events = Destination::open(events, AtStop::Remove)?;
+        let rejects = rejects
+            .map(|(place, over)| Ok::<_, Fault>((Destination::open(place, at_stop(over))?, over)))
+            .transpose()?;
+        let on_terminal =
+            events.is_terminal() || rejects.as_ref().is_some_and(|(rejects, _)| rejects.is_terminal());
+        let events = EventWriter::new(events, requests);
+        let rejects = rejects.map_or(Rejects::Said(0), |(file, over_source)| Rejects::File {
+            writer: RejectWriter::new(file),
+            over_source,
+            written: 0,
+        });
+        Ok(Self { events, on_terminal, rejects })
+    }
+
+    /// Whether events or rejects go to a terminal.
+    pub(super) fn on_terminal(&self) -> bool {
+        self.on_terminal
     }
 
     /// Ends a run that came to this: puts in place what is to be kept of it, whatever signals come from now on.
@@ -81,14 +99,7 @@ impl Outputs {
         };
         report::failures(&summary);
         let whole = !summary.stopped && summary.failures.is_empty();
-        let unkept = summary.rejects > 0 && matches!(self.rejects, Rejects::Said(_));
-        let left = if !whole {
-            Some("not all of the input was read")
-        } else if self.over_input && unkept {
-            Some("its rejects would be nowhere: give --rejects FILE")
-        } else {
-            None
-        };
+        let left = (!whole).then_some("not all of the input was read");
         // What takes the place of a source comes last: until then nothing of it is lost.
         if matches!(self.rejects, Rejects::File { over_source: true, .. }) {
             keep(events, left)?;
@@ -111,12 +122,6 @@ fn keep(output: Destination, left: Option<&str>) -> Result<(), Fault> {
 }
 
 impl Rejects {
-    fn open(place: Place, over_source: bool) -> anyhow::Result<Self> {
-        let at_stop = if over_source { AtStop::Remove } else { AtStop::Keep };
-        let writer = RejectWriter::new(Destination::open(place, at_stop)?);
-        Ok(Self::File { writer, over_source, written: 0 })
-    }
-
     /// Keeps what was refused; over the rejects that were read back only if all of them were, and over those of another run
     /// only if there are any, or could have been.
     fn keep(self, whole: bool) -> Result<(), Fault> {
@@ -140,20 +145,31 @@ fn place(name: Option<&Path>) -> Result<Place, Fault> {
     Ok(Place::of(name).with_context(|| cannot_be_written(name.unwrap_or(Path::new("-"))))?)
 }
 
-/// Refuses a file for rejects that is something else already.
-fn refuse_clash(rejects: &Path, is_output: bool, is_input: bool) -> Result<(), Fault> {
-    let rejects = rejects.display();
-    if is_output {
-        let message = format!("--rejects {rejects} is where events go, too; give each a file of its own");
-        return Err(Fault::Usage(message));
+/// What a signal makes of rejects: half of those that were read back are of no use in their place.
+fn at_stop(over_source: bool) -> AtStop {
+    if over_source { AtStop::Remove } else { AtStop::Keep }
+}
+
+fn is_input(place: &Place, inputs: &Inputs<'_>) -> bool {
+    matches!(place, Place::File(_)) && place.identity().is_some_and(|file| inputs.contain(&file))
+}
+
+/// Refuses a file for output that is an input, or that the same arguments would name as one in the next run.
+fn refuse_input(flag: &str, name: Option<&Path>, place: &Place, inputs: &Inputs<'_>) -> Result<(), Fault> {
+    let (Some(name), Place::File(file)) = (name, place) else { return Ok(()) };
+    let name = name.display();
+    if is_input(place, inputs) {
+        return Err(Fault::Usage(format!(
+            "{flag} {name} is one of the inputs, which it would replace; give another file"
+        )));
     }
-    if is_input {
-        let message = format!(
-            "--rejects {rejects} is one of the inputs, and would take its place; give another file, or --from-rejects to read rejects back"
-        );
-        return Err(Fault::Usage(message));
+    match inputs.argument_for(file) {
+        None => Ok(()),
+        Some(argument) => Err(Fault::Usage(format!(
+            "{flag} {name} would be an input of the next run: {} selects it; give a file elsewhere, or --exclude it",
+            argument.display()
+        ))),
     }
-    Ok(())
 }
 
 impl Sink for Outputs {

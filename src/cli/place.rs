@@ -99,6 +99,20 @@ pub(super) fn is_null<S>(_: S) -> bool {
     false
 }
 
+/// Whether a stream is a file below a directory.
+#[cfg(all(feature = "gcs", unix))]
+pub(super) fn holds_stream(directory: &Path, stream: impl std::os::fd::AsFd) -> bool {
+    let Some(stream) = Identity::of_file(stream) else { return false };
+    let entries = walkdir::WalkDir::new(directory).into_iter().filter_map(Result::ok);
+    entries.into_iter().any(|entry| Identity::of(entry.path()).as_ref() == Some(&stream))
+}
+
+/// Whether a stream is a file below a directory: streams have no identity here.
+#[cfg(all(feature = "gcs", not(unix)))]
+pub(super) fn holds_stream<S>(_: &Path, _: S) -> bool {
+    false
+}
+
 /// Which file or pipe it is, whatever it is called. Devices such as terminals have none: each takes whatever comes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Identity {

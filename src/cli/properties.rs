@@ -20,7 +20,7 @@ pub(crate) fn setting(text: &str) {
     let secret = Secret::new(text);
     assert_eq!(format!("{secret:?}"), "Secret(…)");
     assert!(label(text).is_ok() == text.find('=').is_some_and(|at| at > 0 && at + 1 < text.len()));
-    if let Ok(glob) = crate::ingest::glob(text) {
+    if let Ok(glob) = crate::globs::glob(text) {
         let _ = glob.compile_matcher().is_match("zoom/2024/01/31/a.json.gz");
     }
 }

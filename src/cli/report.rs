@@ -1,5 +1,6 @@
 //! What is said on standard error.
 
+use super::progress;
 use crate::mapping::Note;
 use crate::normalize::{Rejected, Summary};
 use crate::refusal::Reason;
@@ -27,8 +28,9 @@ pub(super) fn say(message: &str) {
 
 /// Says what is on several lines: names in it are kept to theirs by whoever puts it together.
 pub(super) fn say_lines(message: &str) {
+    let line = format!("zoom-udm: {}\n", terminal::text(message));
     // Nobody is left to be told that standard error is closed.
-    let _ = writeln!(io::stderr().lock(), "zoom-udm: {}", terminal::text(message));
+    progress::above(|| drop(io::stderr().lock().write_all(line.as_bytes())));
 }
 
 /// What went wrong, then what caused it, and so on; a cause that the words before it end with is not said again.
@@ -43,9 +45,8 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
 /// Says one JSON object, on a line of its own.
 pub(super) fn say_json(told: &impl Serialize) {
     let told = serde_json::to_string(told).unwrap_or_default();
-    let mut stream = io::stderr().lock();
-    let told = if stream.is_terminal() { terminal::json(&told) } else { told };
-    let _ = writeln!(stream, "{told}");
+    let told = if io::stderr().is_terminal() { terminal::json(&told) } else { told };
+    progress::above(|| drop(writeln!(io::stderr().lock(), "{told}")));
 }
 
 /// How many rejects are said one by one where nothing keeps them.

@@ -43,6 +43,7 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
         for file in &*files {
             file.end();
         }
+        super::progress::clear();
         super::report::say(
             "stopped by a signal while waiting for input, or for who reads the output; run again",
         );
@@ -98,6 +99,7 @@ pub(super) fn stop_at_signals(stop: &Arc<tokio::sync::Notify>, flag: &Arc<Atomic
         flag.store(true, Ordering::Relaxed);
         stop.notify_one();
         signal().await;
+        super::progress::clear();
         std::process::exit(super::Exit::Stopped as i32);
     });
 }

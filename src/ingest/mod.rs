@@ -35,5 +35,4 @@ pub use report::Report;
 pub use run::run;
 pub use select::Skip;
 #[cfg(feature = "cli")]
-pub(crate) use select::glob;
 pub use verify::{Gap, Verified, verify};

@@ -2,9 +2,10 @@
 
 use super::ledger::{Advice, Feed, Ledger, segment_of};
 use super::{Error, Options};
+use crate::globs::globs;
 use crate::kept;
 use crate::store::{Listed, Location};
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 
 /// Why an object is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,8 +86,9 @@ impl Selection {
         for place in options.to.place().into_iter().chain(&options.rejects).chain(&options.ledger) {
             own.extend(own_part(&options.from, place)?);
         }
-        let include = if options.include.is_empty() { None } else { Some(globs(&options.include)?) };
-        Ok(Self { include, exclude: globs(&options.exclude)?, own, oldest, shard: options.shard })
+        let set = |texts: &[String]| globs(texts).map_err(Error::Usage);
+        let include = if options.include.is_empty() { None } else { Some(set(&options.include)?) };
+        Ok(Self { include, exclude: set(&options.exclude)?, own, oldest, shard: options.shard })
     }
 
     /// Takes the places of other feeds with the same ledger for our own too: what is there is no log for any of them.
@@ -150,19 +152,6 @@ fn own_part(from: &Location, place: &Location) -> Result<Option<String>, Error> 
         ))),
         part => Ok(part),
     }
-}
-
-fn globs(texts: &[String]) -> Result<GlobSet, Error> {
-    let mut set = GlobSetBuilder::new();
-    for text in texts {
-        set.add(glob(text).map_err(|error| Error::Usage(format!("{text:?} is no glob: {error}")))?);
-    }
-    set.build().map_err(|error| Error::Usage(error.to_string()))
-}
-
-/// A glob of whole names: `*` stays within a part, `**` crosses parts.
-pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(text).literal_separator(true).build()
 }
 
 /// Whether an object is what a collector keeps for itself among its logs: a state of ours, a lease, or the state of the
