@@ -36,6 +36,7 @@
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
 //! | 0 | `client` | HTTP clients: their TLS, their name, answers of a bounded length |
 //! | 0 | `globs` | sets of globs that select names |
+//! | 0 | `redact` | removes secrets from every text that leaves the process |
 //! | 0 | `host` | whether a host is this very machine |
 //! | 0 | `kept` | what `collect` keeps for itself beside its logs: how it is named, how the feed knows it |
 //! | 0 | `sealed` | hashes as texts; bytes under a head that says what they are and whether all are there |
@@ -113,6 +114,8 @@ mod log;
 pub mod mapping;
 pub mod normalize;
 pub mod record;
+#[cfg(any(feature = "cli", feature = "gcs"))]
+mod redact;
 pub mod refusal;
 #[cfg(feature = "gcs")]
 mod sealed;

@@ -1,6 +1,7 @@
 //! What is logged, on standard error: one line for each event, as Cloud Logging takes JSON or for people.
 
 use crate::clock::Clock;
+use crate::redact;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -120,11 +121,11 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        self.put(field, redact::text(&format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.put(field, redact::text(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {

@@ -253,14 +253,16 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn print(text: &str) -> Result<Exit, Fault> {
-    io::stdout().lock().write_all(text.as_bytes()).context(STANDARD_OUTPUT)?;
+    io::stdout().lock().write_all(crate::redact::text(text).as_bytes()).context(STANDARD_OUTPUT)?;
     Ok(Exit::Done)
 }
 
 /// The same of JSON: on a terminal with escapes in its texts for what could steer that.
 #[cfg(feature = "gcs")]
 fn print_json(text: &str) -> Result<Exit, Fault> {
-    if io::stdout().is_terminal() { print(&crate::terminal::json(text)) } else { print(text) }
+    let lines: Vec<_> = text.lines().map(crate::redact::json_text).collect();
+    let text = lines.join("\n") + "\n";
+    if io::stdout().is_terminal() { print(&crate::terminal::json(&text)) } else { print(&text) }
 }
 
 /// A runtime for work that one thread does.

@@ -3,6 +3,7 @@
 use super::progress;
 use crate::mapping::Note;
 use crate::normalize::{Rejected, Summary};
+use crate::redact;
 use crate::refusal::Reason;
 use crate::terminal;
 use clap::ValueEnum;
@@ -28,7 +29,7 @@ pub(super) fn say(message: &str) {
 
 /// Says what is on several lines: names in it are kept to theirs by whoever puts it together.
 pub(super) fn say_lines(message: &str) {
-    let line = format!("zoom-udm: {}\n", terminal::text(message));
+    let line = format!("zoom-udm: {}\n", terminal::text(&redact::text(message)));
     // Nobody is left to be told that standard error is closed.
     progress::above(|| drop(io::stderr().lock().write_all(line.as_bytes())));
 }
@@ -45,6 +46,7 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
 /// Says one JSON object, on a line of its own.
 pub(super) fn say_json(told: &impl Serialize) {
     let told = serde_json::to_string(told).unwrap_or_default();
+    let told = redact::json_text(&told).into_owned();
     let told = if io::stderr().is_terminal() { terminal::json(&told) } else { told };
     progress::above(|| drop(writeln!(io::stderr().lock(), "{told}")));
 }

@@ -253,12 +253,15 @@ impl Collector {
     }
 
     fn park(&mut self, day: Date, reason: &str) {
+        // The state keeps it, and every `collect status` prints it.
+        let reason = crate::redact::text(reason);
         self.observer.warn(&format!("{day} cannot be read and is parked: {reason}"));
         let now = self.now();
         let known = self.journal.state.days.entry(day).or_default();
         let attempts = known.parked.as_ref().map_or(0, |parked| parked.attempts) + 1;
         let wait = PARK_FIRST << attempts.min(6).saturating_sub(1);
-        known.parked = Some(Parked { reason: reason.to_owned(), attempts, next: now + wait.min(24 * HOUR) });
+        known.parked =
+            Some(Parked { reason: reason.into_owned(), attempts, next: now + wait.min(24 * HOUR) });
     }
 
     /// Notes what a whole reading says about its days.

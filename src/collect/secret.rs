@@ -1,6 +1,6 @@
 //! What must never be printed.
 
-use base64::Engine as _;
+use crate::redact;
 use std::fmt;
 
 /// A secret. Neither its `Debug` nor anything else prints it.
@@ -9,8 +9,16 @@ pub struct Secret(String);
 
 impl Secret {
     /// Wraps a secret; white space around it, such as the line end of a file, is no part of it.
+    /// From now on the process removes it from every text that it prints, logs or stores.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        redact::register(text);
+        Self(text.trim().to_owned())
+    }
+
+    /// The same for an access token, which another one replaces soon.
+    pub(crate) fn token(text: &str) -> Self {
+        redact::register_short_lived(text);
         Self(text.trim().to_owned())
     }
 
@@ -23,16 +31,6 @@ impl Secret {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// The text without the secret, however it may stand there.
-    pub(crate) fn hide_in(&self, text: &str) -> String {
-        // A shorter one could be any word.
-        if self.0.len() < 4 {
-            return text.to_owned();
-        }
-        let encoded = base64::engine::general_purpose::STANDARD.encode(&self.0);
-        text.replace(&self.0, "(secret)").replace(&encoded, "(secret)")
     }
 }
 
@@ -51,6 +49,6 @@ mod tests {
         let secret = Secret::new("marked-secret\n");
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         assert_eq!(secret.reveal(), "marked-secret");
-        assert_eq!(secret.hide_in("so marked-secret it is"), "so (secret) it is");
+        assert_eq!(crate::redact::text("so marked-secret it is"), "so (secret) it is");
     }
 }

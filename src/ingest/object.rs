@@ -76,7 +76,11 @@ pub(super) struct Done {
 
 impl Outcome {
     fn failed(generation: impl Into<String>, reason: impl Into<String>, cause: Cause) -> Self {
-        Self::Failed { generation: generation.into(), reason: reason.into(), cause }
+        Self::Failed {
+            generation: generation.into(),
+            reason: crate::redact::text(&reason.into()).into_owned(),
+            cause,
+        }
     }
 }
 

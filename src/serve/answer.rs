@@ -11,6 +11,7 @@
 //!
 //! What is told never holds a path, an address or a secret: that goes to the log.
 
+use crate::redact;
 use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -199,7 +200,7 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let mut body = self.counts;
         body.insert("outcome".into(), self.outcome.into());
-        body.insert("message".into(), self.message.into());
+        body.insert("message".into(), redact::text(&self.message).into());
         let mut response = (self.status, Json(Value::Object(body))).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());

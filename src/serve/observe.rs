@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Notes, Severity};
 use super::{Peer, Service};
-use crate::log;
+use crate::{log, redact};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
@@ -96,7 +96,7 @@ struct Head {
 
 impl Seen {
     fn new(service: &Arc<Service>, request: &Request) -> Self {
-        let path: String = request.uri().path().chars().take(200).collect();
+        let path = redact::cut(request.uri().path(), 200);
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let route = ROUTES.into_iter().find(|route| *route == path).unwrap_or("other");
         service.metrics.in_flight.inc();
@@ -107,7 +107,7 @@ impl Seen {
             path,
             head: Head {
                 size: text(CONTENT_LENGTH).map(str::to_owned),
-                agent: text(USER_AGENT).map(|agent| agent.chars().take(200).collect()),
+                agent: text(USER_AGENT).map(|agent| redact::cut(agent, 200)),
                 trace: trace(request.headers(), service.options.project.as_deref()),
                 peer: request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string()),
                 protocol: format!("{:?}", request.version()),

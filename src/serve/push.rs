@@ -242,5 +242,5 @@ impl Message {
 
 /// A name from outside, short and without anything odd.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().take(80).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
+    crate::redact::cut(text, 80).chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a store, sorted by what a caller can do about it.
 
+use crate::redact;
 use std::error::Error as _;
 use std::io;
 
@@ -172,7 +173,8 @@ fn causes(error: &object_store::Error) -> Vec<String> {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
-        causes.push(cause.to_string());
+        // A server may repeat what it was sent: redacted here, before anything is cut or compared.
+        causes.push(redact::text(&cause.to_string()).into_owned());
         next = cause.source();
     }
     causes
@@ -181,11 +183,34 @@ fn causes(error: &object_store::Error) -> Vec<String> {
 /// The cause at the bottom, with what the request came to just above it: the layers between repeat each other.
 fn innermost(error: &object_store::Error) -> String {
     let mut causes = causes(error);
-    let last = causes.pop().unwrap_or_else(|| error.to_string());
+    let last = causes.pop().unwrap_or_else(|| redact::text(&error.to_string()).into_owned());
     let text = match causes.last() {
         Some(above) if !above.contains(&last) => format!("{above}: {last}"),
         Some(above) if above.len() < 300 => above.clone(),
         _ => last,
     };
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(400).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+    use crate::redact::tests::{assert_silent, encoded, registered, secrets};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_error_of_storage_repeats_a_secret(secret in secrets(), way in 0_usize..9, pad in 0_usize..420) {
+            let _guard = registered(&secret);
+            let body = format!("{} {} end", "x".repeat(pad), encoded(&secret, way));
+            for text in [format!("status code: 403: {body}"), format!("HTTP error {body}"), format!("token re: {body}")] {
+                let source = std::io::Error::other(std::io::Error::other(text));
+                let error = object_store::Error::Generic { store: "GCS", source: Box::new(source) };
+                assert_silent(&Error::remote("gs://b/o", &error).to_string(), &secret);
+                assert_silent(&Error::of_token("gs://b/o", &error).to_string(), &secret);
+            }
+        }
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::mended::MendedConnector;
 use super::{Error, Settings};
-use crate::client;
 use crate::host::is_here;
+use crate::{client, redact};
 use backon::Retryable as _;
 use http::{HeaderValue, Uri};
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
@@ -165,6 +165,11 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
             ));
         }
     };
+    for secret in
+        ["client_secret", "refresh_token", "private_key"].iter().filter_map(|name| json[*name].as_str())
+    {
+        secret.lines().filter(|line| !line.starts_with("-----")).for_each(redact::register);
+    }
     match fields.iter().find(|field| !json[**field].is_string()) {
         Some(field) => fault(format!("{} has no text called {field}", path.display())),
         None => Ok(true),

@@ -1,10 +1,10 @@
 //! The HTTP client under `object_store`: what Cloud Storage's XML interface needs mended on the way there and back.
 
 use super::{error, names};
-use crate::host;
+use crate::{host, redact};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use object_store::ClientOptions;
@@ -49,6 +49,7 @@ struct Mended {
 #[async_trait::async_trait]
 impl HttpService for Mended {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        register_bearer(&request);
         plain_address(&mut request)?;
         if let Some(tokens) = self.tokens.as_ref().filter(|_| *request.uri() == TOKENS) {
             let uri = Uri::try_from(tokens).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
@@ -76,6 +77,14 @@ impl HttpService for Mended {
             fill(&mut response, ETAG, "x-goog-generation");
         }
         Ok(response)
+    }
+}
+
+/// Has the access token of a request removed from texts: a server may repeat it in an error.
+fn register_bearer(request: &HttpRequest) {
+    let value = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some((_, token)) = value.and_then(|value| value.split_once(' ')) {
+        redact::register_short_lived(token);
     }
 }
 

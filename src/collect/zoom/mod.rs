@@ -5,6 +5,8 @@ mod http;
 mod page;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+#[cfg(test)]
+mod redaction;
 mod token;
 mod trouble;
 mod wait;
@@ -17,13 +19,16 @@ use super::date::Date;
 use super::options::Account;
 use super::stop::Stop;
 use super::{Error, Observer};
-use crate::client;
 use crate::clock::Clock;
+use crate::{client, redact};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Http;
 use page::Wrong;
 use reqwest::Url;
+use reqwest::header::HeaderMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -85,6 +90,7 @@ pub(crate) struct Zoom {
 
 impl Zoom {
     pub(crate) fn new(options: &super::Options, observer: Arc<dyn Observer>) -> Result<Self, Error> {
+        register_basic_header(&options.account);
         Ok(Self {
             http: Http::new(options)?,
             account: options.account.clone(),
@@ -114,7 +120,7 @@ impl Zoom {
                 Ok(mut page) => {
                     self.counts.pages += 1;
                     self.counts.unknown += page.unknown.len() as u64;
-                    let named = page.unknown.pop().map(|name| name.chars().take(100).collect());
+                    let named = page.unknown.pop().map(|name| redact::cut(&name, 100));
                     self.unknown = named.or(self.unknown.take());
                     return Ok(page);
                 }
@@ -195,9 +201,8 @@ impl Zoom {
         let (status, headers, body) = self.send(request, &trace_of(&url)).await?;
         let asked = what(window, next);
         if status.is_success() {
-            let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
-            let tracking = tracking.unwrap_or_default().to_owned();
-            let tell = |wrong: &str| self.hide(&format!("{asked}: {wrong} [x-zm-trackingid {tracking}]"));
+            let tracking = tracking_id(&headers);
+            let tell = |wrong: &str| format!("{asked}: {wrong} [x-zm-trackingid {tracking}]");
             match page::parse(&body, tracking.clone()) {
                 Ok(page) => return Ok(page),
                 Err(Wrong::Body(wrong)) => return Err(passing(tell(&wrong))),
@@ -213,7 +218,7 @@ impl Zoom {
             paged: next.is_some(),
             what: &asked,
         };
-        let trouble = self.hidden(answer.trouble());
+        let trouble = answer.trouble();
         // Whoever sent a 401, Zoom or something in front of it: the next try asks for a new token.
         if status == reqwest::StatusCode::UNAUTHORIZED {
             self.token = None;
@@ -252,7 +257,7 @@ impl Zoom {
         &mut self,
         request: reqwest::RequestBuilder,
         trace: &str,
-    ) -> Result<(reqwest::StatusCode, reqwest::header::HeaderMap, Bytes), Trouble> {
+    ) -> Result<(reqwest::StatusCode, HeaderMap, Bytes), Trouble> {
         if let Some(reason) = self.stop.reason() {
             return Err(stopped(reason));
         }
@@ -277,49 +282,39 @@ impl Zoom {
         };
         let took = started.elapsed().as_millis();
         match done {
-            Ok((.., None)) => Err(Trouble::Broken(
-                self.hide(&format!("{trace}: the answer is longer than {LARGEST} bytes")),
-            )),
+            Ok((.., None)) => {
+                Err(Trouble::Broken(format!("{trace}: the answer is longer than {LARGEST} bytes")))
+            }
             Ok((status, headers, Some(body))) => {
                 self.counts.throttled += u64::from(status == reqwest::StatusCode::TOO_MANY_REQUESTS);
-                let tracking = headers.get("x-zm-trackingid").and_then(|value| value.to_str().ok());
-                let tracking = tracking.map(|id| format!(", x-zm-trackingid {id}")).unwrap_or_default();
+                let tracking = match tracking_id(&headers) {
+                    id if id.is_empty() => id,
+                    id => format!(", x-zm-trackingid {id}"),
+                };
                 let line =
                     format!("{trace} -> {}, {} bytes, {took} ms{tracking}", status.as_u16(), body.len());
-                self.observer.trace(&self.hide(&line));
+                self.observer.trace(&redact::text(&line));
                 Ok((status, headers, body))
             }
             Err(error) => {
-                let message = self.hide(&format!("{trace}: {}", reason(error)));
+                let message = redact::text(&format!("{trace}: {}", reason(error))).into_owned();
                 self.observer.trace(&format!("{message}, {took} ms"));
                 Err(passing(message))
             }
         }
     }
+}
 
-    /// The text without anything secret in it.
-    fn hide(&self, text: &str) -> String {
-        let text = self.account.secret.hide_in(text);
-        match &self.token {
-            Some(token) => token.text.hide_in(&text),
-            None => text,
-        }
-    }
+/// Has the Basic header of requests for tokens removed from texts, too.
+fn register_basic_header(account: &Account) {
+    let pair = format!("{}:{}", account.client_id, account.secret.reveal());
+    redact::register(&STANDARD.encode(pair));
+}
 
-    fn hidden(&self, mut trouble: Trouble) -> Trouble {
-        match &mut trouble {
-            Trouble::Stopped(message)
-            | Trouble::Later(message)
-            | Trouble::Access(message)
-            | Trouble::Unauthorized(message)
-            | Trouble::Expired(message)
-            | Trouble::Passing { message, .. }
-            | Trouble::Broken(message)
-            | Trouble::Dates(message)
-            | Trouble::Refused(message) => *message = self.hide(message),
-        }
-        trouble
-    }
+/// Zoom's name for a request, redacted and of a bounded length; empty if there is none.
+fn tracking_id(headers: &HeaderMap) -> String {
+    let id = headers.get("x-zm-trackingid").map(|value| String::from_utf8_lossy(value.as_bytes()));
+    redact::cut(&id.unwrap_or_default(), 200)
 }
 
 fn what(window: Window, next: Option<&str>) -> String {

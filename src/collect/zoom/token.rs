@@ -73,7 +73,7 @@ impl Zoom {
             return Err(unusable("the token is not of the type bearer"));
         }
         self.token = Some(Token {
-            text: Secret::new(&reply.access_token),
+            text: Secret::token(&reply.access_token),
             until: now + reply.expires_in.unwrap_or(3600).clamp(0, 86_400) * 1000 - MARGIN,
             scope: reply.scope.unwrap_or_default(),
             api: self.account.api(reply.api_url.as_deref()),

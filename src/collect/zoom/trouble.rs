@@ -1,7 +1,9 @@
 //! What an answer that is no page means, in Zoom's terms: the cause and the cure.
 
 use super::error_body::ErrorBody;
+use super::tracking_id;
 use super::wait::retry_after;
+use crate::redact;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
@@ -129,7 +131,7 @@ impl Answer<'_> {
         if daily {
             let until = match self.header("retry-after") {
                 "" => "the next day of UTC".to_owned(),
-                until => until.chars().take(40).collect(),
+                until => redact::cut(until, 40),
             };
             return Trouble::Later(with(&format!(
                 "the account's daily limit is used up until {until}; run again then, and see what else uses the limit"
@@ -148,17 +150,16 @@ impl Answer<'_> {
     }
 
     fn tell(&self, error: &ErrorBody, cure: &str) -> String {
-        let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
         let mut text = format!("{}: HTTP {}", self.what, self.status.as_u16());
         if error.code != 0 || !error.message.is_empty() {
-            text.push_str(&format!(", code {}: {}", error.code, cut(&error.message, 300)));
+            text.push_str(&format!(", code {}: {}", error.code, redact::cut(&error.message, 300)));
         } else if !error.is_zooms && !self.body.is_empty() {
             text.push_str(&format!(" with {}", self.kind()));
         }
         for (field, message) in error.details.iter().take(3) {
-            text.push_str(&format!(" ({}: {})", cut(field, 100), cut(message, 100)));
+            text.push_str(&format!(" ({}: {})", redact::cut(field, 100), redact::cut(message, 100)));
         }
-        let tracking = self.header("x-zm-trackingid");
+        let tracking = tracking_id(self.headers);
         if !tracking.is_empty() {
             text.push_str(&format!(" [x-zm-trackingid {tracking}]"));
         }

@@ -100,6 +100,10 @@ pub enum Act {
     ErrorObject,
     /// An error with this status that repeats the `Authorization` it was sent.
     Echo(u16),
+    /// The same after so many other characters: in the message, in `errors` and in headers.
+    EchoAfter(u16, usize),
+    /// A page with a member whose name repeats it after so many other characters.
+    EchoMember(usize),
     /// The access token is no longer good, nor any older one.
     Unauthorized,
     Scope,

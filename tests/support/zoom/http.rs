@@ -170,6 +170,11 @@ impl State {
                 let sent = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
                 (Reply::error(status, 5001, &format!("sent: {}", sent.unwrap_or_default())), End::Well)
             }
+            Some(Act::EchoAfter(status, pad)) => (echo(&parts.headers, status, pad), End::Well),
+            Some(Act::EchoMember(pad)) => {
+                let name = format!("{{\"{}{}\":1,", "x".repeat(pad), sent(&parts.headers));
+                (Reply { body: reply.body.replacen('{', &name, 1), ..reply }, End::Well)
+            }
             Some(act) => self.spoil(&act, reply),
         };
         if self.keeps_log {
@@ -271,7 +276,7 @@ impl State {
                 400,
                 r#"{"code":300,"message":"Validation Failed.","errors":[{"field":"next_page_token","message":"The next page token is invalid or expired."}]}"#.into(),
             )),
-            Act::Insert(_) | Act::Tick(_) | Act::Echo(_) => well(reply),
+            Act::Insert(_) | Act::Tick(_) | Act::Echo(_) | Act::EchoAfter(..) | Act::EchoMember(_) => well(reply),
         }
     }
 
@@ -314,6 +319,22 @@ impl State {
             ),
         }
     }
+}
+
+fn sent(headers: &HeaderMap) -> &str {
+    headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// An error that repeats what was sent, whole and percent-encoded, wherever a reader may look.
+fn echo(headers: &HeaderMap, status: u16, pad: usize) -> Reply {
+    let given = format!("{}{}", "x".repeat(pad), sent(headers).split(' ').next_back().unwrap_or_default());
+    let coded: String = given.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let body = format!(
+        "{{\"code\":5001,\"message\":\"{given}\",\"errors\":[{{\"field\":\"{given}\",\"message\":\"{coded}\"}}]}}"
+    );
+    let mut reply = Reply::json(status, body);
+    reply.headers.extend([("retry-after", given.clone()), ("x-ratelimit-type", "Daily-limit".into())]);
+    reply
 }
 
 fn named(headers: &HeaderMap) -> Vec<(String, String)> {
