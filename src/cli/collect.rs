@@ -222,7 +222,7 @@ pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), Fault
 fn exit(report: &Report) -> Exit {
     if report.stopped.is_some() {
         Exit::Stopped
-    } else if report.windows_parked > 0 || report.new_gap {
+    } else if report.windows_parked > 0 || report.new_gap || report.malformed_records > 0 {
         Exit::Rejects
     } else {
         Exit::Done
@@ -272,6 +272,10 @@ fn as_text(report: &Report, dry_run: bool) -> String {
         report.state_bytes,
         report.lag_seconds,
     );
+    if report.malformed_records > 0 {
+        let _ =
+            write!(text, "\n  malformed: {} records, kept in the run's manifest", report.malformed_records);
+    }
     for gap in &report.gaps {
         let _ = write!(text, "\n  missing for good: {} to {}: {}", gap.from, gap.until, gap.reason);
     }

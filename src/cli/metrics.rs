@@ -78,6 +78,7 @@ fn counts(report: &Report) -> String {
         ("token_requests", report.token_requests),
         ("throttled", report.throttled),
         ("unknown_members", report.unknown_members),
+        ("malformed_records", report.malformed_records),
         ("windows_parked", report.windows_parked),
         ("gaps", report.gaps.len() as u64),
         ("state_bytes", report.state_bytes),

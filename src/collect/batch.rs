@@ -51,6 +51,8 @@ pub(crate) struct Batch {
     sources: Vec<Source>,
     /// The page that the next records are from, until there is one.
     next: Option<Source>,
+    /// Records that are not valid, as rejects: the feed must not take them for logs, so the manifest keeps them.
+    malformed: Vec<String>,
     bytes: usize,
 }
 
@@ -80,7 +82,7 @@ impl Object {
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.days.is_empty()
+        self.days.is_empty() && self.malformed.is_empty()
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -106,6 +108,17 @@ impl Batch {
             Some((page, count)) if *page == source => *count += 1,
             _ => lines.runs.push((source, 1)),
         }
+    }
+
+    /// Adds a record that is not valid, as a reject.
+    pub(crate) fn add_malformed(&mut self, reject: &str) {
+        self.malformed.push(reject.to_owned());
+        self.bytes += reject.len();
+    }
+
+    /// Takes the records that are not valid.
+    pub(crate) fn take_malformed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.malformed)
     }
 
     /// Makes objects of what is gathered, and nothing is gathered any more.
@@ -143,8 +156,15 @@ fn object(state: &State, name_prefix: &str, day: Date, lines: &Lines, sources: &
 }
 
 /// What a run wrote and from which pages it came, as JSON in gzip.
-pub(crate) fn manifest(state: &State, task: &str, at: i64, to: &str, objects: &[Object]) -> Vec<u8> {
-    let manifest = serde_json::json!({
+pub(crate) fn manifest(
+    state: &State,
+    task: &str,
+    at: i64,
+    to: &str,
+    objects: &[Object],
+    malformed: &[String],
+) -> Vec<u8> {
+    let mut manifest = serde_json::json!({
         "task": task,
         "sequence": state.sequence,
         "written_at": instant(at),
@@ -152,6 +172,11 @@ pub(crate) fn manifest(state: &State, task: &str, at: i64, to: &str, objects: &[
         "records": objects.iter().map(|object| object.records).sum::<u64>(),
         "objects": objects.iter().map(|object| &object.entry).collect::<Vec<_>>(),
     });
+    if !malformed.is_empty() {
+        let rejects =
+            malformed.iter().filter_map(|reject| serde_json::from_str::<serde_json::Value>(reject).ok());
+        manifest["malformed"] = rejects.collect();
+    }
     let mut bytes = serde_json::to_vec(&manifest).unwrap_or_default();
     bytes.push(b'\n');
     gzip(&bytes)
@@ -207,7 +232,7 @@ mod tests {
             objects[0].name.starts_with("p/2024/01/31/zoom-operationlogs-")
                 && objects[0].name.ends_with(".json.gz")
         );
-        let manifest = manifest(&state, "collect", 0, "memory://", &objects);
+        let manifest = manifest(&state, "collect", 0, "memory://", &objects, &[]);
         let manifest: serde_json::Value =
             serde_json::from_reader(flate2::read::GzDecoder::new(&manifest[..])).unwrap();
         let pages = &manifest["objects"][0]["pages"];

@@ -66,7 +66,7 @@ pub(crate) struct Collector {
 }
 
 /// Equal records on a page: where they are counted, and where they stand.
-type Groups = HashMap<(Slot, Id), Vec<usize>>;
+pub(crate) type Groups = HashMap<(Slot, Id), Vec<usize>>;
 
 /// What was found on a page.
 pub(crate) struct Taken {
@@ -144,7 +144,7 @@ impl Collector {
             if let Slot::Day(date) = slot {
                 day = *date;
             }
-            self.add(*slot, day, &item.raw, item.time, 1);
+            self.add(*slot, day, item, 1);
         }
         let new = u64::try_from(fresh.len()).unwrap_or(0);
         self.report.records_read += u64::try_from(page.items.len()).unwrap_or(0);
@@ -154,7 +154,12 @@ impl Collector {
     }
 
     /// Adds copies of a new record; `day` is where one goes that has no day of its own.
-    pub(crate) fn add(&mut self, slot: Slot, day: Date, raw: &str, time: Option<i64>, copies: u32) {
+    pub(crate) fn add(&mut self, slot: Slot, day: Date, item: &Item, copies: u32) {
+        if item.malformed {
+            (0..copies).for_each(|_| self.batch.add_malformed(&item.raw));
+            return;
+        }
+        let time = item.time;
         let known = match slot {
             Slot::Day(date) => self.journal.state.days.entry(date).or_default(),
             Slot::Undated => &mut super::state::Day::default(),
@@ -166,7 +171,7 @@ impl Collector {
         }
         let day = if let Slot::Day(date) = slot { date } else { day };
         for _ in 0..copies {
-            self.batch.add(day, raw, time);
+            self.batch.add(day, &item.raw, time);
         }
     }
 
@@ -218,6 +223,7 @@ impl Collector {
         if self.batch.is_empty() {
             return self.journal.save().await;
         }
+        let malformed = self.batch.take_malformed();
         let objects = self.batch.take(&self.journal.state, &self.options.name_prefix);
         let (written, count) =
             (objects.iter().map(|object| object.records).sum::<u64>(), objects.len() as u64);
@@ -225,13 +231,33 @@ impl Collector {
             Task::Live { .. } => "collect",
             Task::Backfill { .. } => "collect backfill",
         };
-        let about = manifest(&self.journal.state, task, self.now(), &self.options.to.to_string(), &objects);
+        let about = manifest(
+            &self.journal.state,
+            task,
+            self.now(),
+            &self.options.to.to_string(),
+            &objects,
+            &malformed,
+        );
         self.journal.state.totals.records += written;
         self.journal.state.totals.objects += count;
         self.journal.commit(&objects, about).await?;
         self.report.records_written += written;
         self.report.objects_written += count;
+        self.report_malformed(malformed.len());
         Ok(())
+    }
+
+    fn report_malformed(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        self.report.malformed_records += u64::try_from(count).unwrap_or(0);
+        self.observer.warn(&format!(
+            "{count} records from Zoom are not valid UTF-8 or JSON: the manifest of this run keeps them byte for byte as \
+             `malformed`, see {}",
+            self.options.state.location.url(crate::kept::MANIFESTS)
+        ));
     }
 
     /// Lets go of what was seen of days that are not read in every run.

@@ -35,6 +35,8 @@ pub struct Report {
     pub throttled: u64,
     /// Members of pages that this program does not know, each time they came: Zoom's API may have changed.
     pub unknown_members: u64,
+    /// New records that are not valid UTF-8 or JSON: the manifest keeps them, and the feed does not see them.
+    pub malformed_records: u64,
     /// Days that are parked because they cannot be read.
     pub windows_parked: u64,
     /// Which days, and why.

@@ -56,6 +56,11 @@ impl Seen {
         self.tallies.get(id).is_some_and(|tally| tally.pass == pass && tally.sum > tally.count)
     }
 
+    /// How many of a record there are for certain.
+    pub(crate) fn certain(&self, id: &Id) -> u32 {
+        self.tallies.get(id).map_or(0, |tally| tally.count)
+    }
+
     pub(crate) fn knows(&self, id: &Id) -> bool {
         self.tallies.contains_key(id)
     }

@@ -1,32 +1,74 @@
-//! Twins on two pages, told from one record that moved from one page to the next while newer ones came in above.
+//! Identical records on two pages, told from one record that was on both.
 //!
-//! Within one page there is no doubt. Across pages a record that was met twice is met again in another reading: if it is
-//! on one page then, or met no more often than is counted, that settles it. Where it is still on several pages, and those
-//! pages are, record by record, what they were in the reading before, nothing moved between the first page's two
-//! readings; so the pages stood side by side when the last of them was read, and their records are all true.
+//! A page is one answer, so how often it has a record is certain. Records of equal time that lie on both sides of a page
+//! border (a tie) are not: while newer records come in, one moves to the next page; and a server may order a tie
+//! differently for each offset, so that one record is on two pages and another is on none.
 //!
-//! What stays open is counted too low rather than too high, and settled by a later run: pages lie otherwise then.
+//! The window is therefore read again with page sizes that put the borders elsewhere. A tie is settled
+//! - when one page has all of it: then its counts are certain;
+//! - when the certain counts of its records add up to its length;
+//! - when no page size can hold it, and several readings with different borders met the same records as often.
+//!
+//! What stays open is counted too low rather than too high, and a later run settles it.
 
-use super::collector::{Collector, Halt, Slot};
-use super::pass::{Ask, EMPTY_PAGES, Passed, print};
-use super::zoom::Id;
+use super::collector::{Collector, Groups, Halt, Slot};
+use super::options::MAX_PAGE;
+use super::pass::{Ask, EMPTY_PAGES, Passed};
+use super::zoom::{Id, Item, Page};
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 /// So many pages are worth reading again at once, where it is the newest records that are read, and where it is not.
 const FEW: usize = 12;
 const SOME: usize = 100;
 /// How often a window is read again.
-const READINGS: u32 = 3;
+const READINGS: u32 = 4;
+/// So many readings that met the same records settle a tie that no page holds.
+const AGREEING: u32 = 3;
+/// How far around a page border a tie may reach, as long as its length is not known.
+const GUESS: usize = 20;
+/// Records beyond the last record in question that are read at most: it may have moved down.
+const BEYOND: usize = 2 * MAX_PAGE as usize;
 
-/// Where a record in question was met in a reading: page, how often, the record.
-#[derive(Debug, Default)]
-struct Meetings {
-    pages: Vec<(usize, u32)>,
-    raw: String,
-    time: Option<i64>,
+type Key = (Slot, Id);
+
+/// A record of a tie: how often it was met, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Met {
+    count: u32,
+    item: Item,
 }
 
-type Met = HashMap<(Slot, Id), Meetings>;
+/// Records of equal time in a row in one reading.
+#[derive(Debug, Default)]
+struct Tie {
+    time: Option<i64>,
+    /// How many records of the reading come before it.
+    start: usize,
+    length: usize,
+    /// How many pages it is on.
+    pages: u32,
+    members: HashMap<Key, Met>,
+}
+
+impl Tie {
+    fn range(&self) -> Range<usize> {
+        self.start..self.start + self.length
+    }
+}
+
+/// What the readings came to.
+#[derive(Default)]
+struct Evidence {
+    /// All records of an open tie that any reading met, by their time.
+    members: HashMap<Option<i64>, HashSet<Key>>,
+    /// The records of a tie in the last reading, and in how many readings in a row they were the same.
+    agreeing: HashMap<Option<i64>, (HashMap<Key, u32>, u32)>,
+    /// Page sizes of the readings.
+    sizes: Vec<u16>,
+    /// Whether two readings of the same tie differed: then agreement proves nothing.
+    reordered: bool,
+}
 
 impl Collector {
     /// Settles what a reading left open, where that is cheap or where the record's day is about to be sealed.
@@ -42,81 +84,173 @@ impl Collector {
             (true, false) => FEW,
             (false, false) => SOME,
         };
-        let wanted =
-            |(key, page): (&(Slot, Id), &usize)| (deepest < few || sealing(key.0)).then_some((*key, *page));
-        let mut open: HashMap<(Slot, Id), usize> = passed.unsure.iter().filter_map(wanted).collect();
-        let mut before = passed.prints.clone();
+        let wanted = |key: &Key| (deepest < few || sealing(key.0)) && self.is_open(key);
+        let met = || passed.unsure.iter().filter(|(key, _)| wanted(key));
+        let mut open: HashSet<Key> = met().map(|(key, _)| *key).collect();
+        let size = self.zoom.page_size;
+        let border = |page: usize| page * usize::from(size);
+        let mut ranges: Vec<_> =
+            met().map(|(_, page)| border(*page).saturating_sub(GUESS)..border(*page) + GUESS).collect();
+        let mut evidence = Evidence { sizes: vec![size], ..Evidence::default() };
         for _ in 0..READINGS {
-            open.retain(|key, _| self.is_open(key));
             if open.is_empty() {
-                return Ok(());
+                break;
             }
-            let (prints, met) = self.read_again(ask, &open).await?;
-            for (key, meetings) in &met {
-                let stood = |page: usize| before.get(page).is_some() && before.get(page) == prints.get(page);
-                let pages = || meetings.pages.iter().map(|(page, _)| *page);
-                let (Some(first), Some(last)) = (pages().min(), pages().max()) else { continue };
-                if (first..=last).all(stood) {
-                    self.accept(*key, meetings);
+            let deepest = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+            self.zoom.page_size = page_size(&ranges, &evidence.sizes);
+            evidence.sizes.push(self.zoom.page_size);
+            let ties = self.read_again(ask, &open, deepest).await;
+            self.zoom.page_size = size;
+            let ties = ties?;
+            let mut places: HashMap<Key, u32> = HashMap::new();
+            ties.iter()
+                .flat_map(|tie| tie.members.keys())
+                .for_each(|key| *places.entry(*key).or_default() += 1);
+            ranges.clear();
+            for tie in &ties {
+                // A record in two ties moved in this reading.
+                let once = tie.members.keys().all(|key| places.get(key) == Some(&1));
+                if once && self.is_settled(tie, &mut evidence) {
+                    open.retain(|key| !tie.members.contains_key(key));
+                } else {
+                    ranges.push(tie.range());
                 }
             }
-            open = met.iter().filter_map(|(key, meetings)| Some((*key, meetings.pages.last()?.0))).collect();
-            before = prints;
         }
-        open.retain(|key, _| self.is_open(key));
         self.report.unsettled += u64::try_from(open.len()).unwrap_or(0);
         Ok(())
     }
 
     /// Whether there may be more of a record than are counted.
-    fn is_open(&self, (slot, id): &(Slot, Id)) -> bool {
+    fn is_open(&self, (slot, id): &Key) -> bool {
         self.seen.get(slot).is_some_and(|seen| seen.is_unsure(id, self.pass))
     }
 
-    /// Reads as far as the records in question reach.
-    async fn read_again(
-        &mut self,
-        ask: &Ask,
-        open: &HashMap<(Slot, Id), usize>,
-    ) -> Result<(Vec<Id>, Met), Halt> {
+    /// Reads as far as the records in question reach; returns the ties that they are in.
+    async fn read_again(&mut self, ask: &Ask, open: &HashSet<Key>, deepest: usize) -> Result<Vec<Tie>, Halt> {
         self.pass += 1;
-        let deepest = open.values().max().copied().unwrap_or(0);
-        let (mut prints, mut met, mut next) = (Vec::new(), Met::new(), None::<String>);
-        let (mut tokens, mut empty) = (HashSet::new(), 0);
-        loop {
+        let (mut ties, mut tie, mut next) = (Vec::new(), Tie::default(), None::<String>);
+        let (mut tokens, mut empty, mut missing) = (HashSet::new(), 0, open.clone());
+        let is_open = |tie: &Tie| tie.members.keys().any(|key| open.contains(key));
+        for number in 1.. {
             let page = self.zoom.page(ask.window, next.as_deref(), ask.tries).await.map_err(Halt::Zoom)?;
-            let index = prints.len();
-            let taken = self.take(&page, ask.window, index as u64 + 1).await?;
-            prints.push(print(&page));
+            let taken = self.take(&page, ask.window, number).await?;
+            missing.retain(|key| !taken.groups.contains_key(key));
+            ties.extend(extend(&mut tie, &page, &taken.groups).into_iter().filter(is_open));
             empty = if page.items.is_empty() { empty + 1 } else { 0 };
-            let mut here = false;
-            for (key, places) in taken.groups.iter().filter(|(key, _)| open.contains_key(key)) {
-                here = true;
-                let meetings = met.entry(*key).or_default();
-                meetings.pages.push((index, u32::try_from(places.len()).unwrap_or(u32::MAX)));
-                if let Some(item) = places.first().and_then(|place| page.items.get(*place)) {
-                    meetings.raw.clone_from(&item.raw);
-                    meetings.time = item.time;
-                }
-            }
-            let behind = index > deepest && !here && open.keys().all(|key| met.contains_key(key));
+            let read = tie.range().end;
+            let enough = read > deepest && (missing.is_empty() || read > deepest + BEYOND) && !is_open(&tie);
             self.flush_now_and_then().await?;
             match page.next {
-                Some(further) if !behind && empty <= EMPTY_PAGES && tokens.insert(further.clone()) => {
+                Some(further) if !enough && empty <= EMPTY_PAGES && tokens.insert(further.clone()) => {
                     next = Some(further);
                 }
-                _ => return Ok((prints, met)),
+                // Where the pages end the last tie ends, too.
+                None => {
+                    ties.extend(Some(tie).filter(is_open));
+                    break;
+                }
+                Some(_) => break,
             }
         }
+        Ok(ties)
     }
 
-    /// All that were met are true.
-    fn accept(&mut self, (slot, id): (Slot, Id), meetings: &Meetings) {
-        let count = meetings.pages.iter().map(|(_, count)| count).sum();
+    /// Whether the counts of a tie's records are certain now. See the module's documentation.
+    fn is_settled(&mut self, tie: &Tie, evidence: &mut Evidence) -> bool {
+        if tie.pages == 1 {
+            return true;
+        }
+        let members = evidence.members.entry(tie.time).or_default();
+        members.extend(tie.members.keys());
+        let certain = |(slot, id): &Key| self.seen.get(slot).map_or(0, |seen| u64::from(seen.certain(id)));
+        if members.iter().map(certain).sum::<u64>() >= tie.length as u64 {
+            return true;
+        }
+        let counts: HashMap<Key, u32> = tie.members.iter().map(|(key, met)| (*key, met.count)).collect();
+        let (before, times) = evidence.agreeing.entry(tie.time).or_default();
+        if *before == counts {
+            *times += 1;
+        } else {
+            evidence.reordered |= *times > 0;
+            (*before, *times) = (counts, 1);
+        }
+        if *times < AGREEING || evidence.reordered || sizes_for(&tie.range()).next().is_some() {
+            return false;
+        }
+        tie.members.iter().for_each(|(key, met)| self.accept(*key, met));
+        true
+    }
+
+    /// Counts a record as often as it was met.
+    fn accept(&mut self, (slot, id): Key, met: &Met) {
         let Some(seen) = self.seen.get_mut(&slot) else { return };
-        let new = seen.settle(id, count);
+        let new = seen.settle(id, met.count);
         let today = self.today();
         self.report.duplicates_suppressed = self.report.duplicates_suppressed.saturating_sub(u64::from(new));
-        self.add(slot, today, &meetings.raw, meetings.time, new);
+        self.add(slot, today, &met.item, new);
+    }
+}
+
+/// Goes on with the tie that the pages before ended in; returns those that end on this page, and leaves the last.
+fn extend(tie: &mut Tie, page: &Page, groups: &Groups) -> Vec<Tie> {
+    let mut keys = vec![None; page.items.len()];
+    for (key, places) in groups {
+        places.iter().for_each(|place| keys[*place] = Some(*key));
+    }
+    let (mut ended, mut fresh) = (Vec::new(), true);
+    for (item, key) in page.items.iter().zip(keys) {
+        if tie.length > 0 && tie.time != item.time {
+            let start = tie.range().end;
+            ended.push(std::mem::replace(tie, Tie { start, ..Tie::default() }));
+            fresh = true;
+        }
+        tie.time = item.time;
+        tie.length += 1;
+        tie.pages += u32::from(std::mem::take(&mut fresh));
+        if let Some(key) = key {
+            tie.members.entry(key).or_insert_with(|| Met { count: 0, item: item.clone() }).count += 1;
+        }
+    }
+    ended
+}
+
+/// Page sizes that put all of a range on one page, the largest first.
+fn sizes_for(range: &Range<usize>) -> impl Iterator<Item = u16> + use<> {
+    let (first, last) = (range.start, range.end.saturating_sub(1));
+    (1..=MAX_PAGE).rev().filter(move |size| first / usize::from(*size) == last / usize::from(*size))
+}
+
+/// The page size that puts most of the ranges on one page each; of those the largest that no reading had. Where none fits,
+/// any: another run then sees another order.
+fn page_size(ranges: &[Range<usize>], used: &[u16]) -> u16 {
+    let mut fitting = vec![0_u32; usize::from(MAX_PAGE) + 1];
+    for range in ranges {
+        sizes_for(range).for_each(|size| fitting[usize::from(size)] += 1);
+    }
+    let free = || (1..=MAX_PAGE).filter(|size| !used.contains(size));
+    match free().max_by_key(|size| (fitting[usize::from(*size)], *size)) {
+        Some(size) if fitting[usize::from(size)] > 0 => size,
+        _ => fastrand::u16(MAX_PAGE / 2..MAX_PAGE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_size_puts_ties_within_pages() {
+        for ranges in [vec![290..310], vec![299..301, 598..604, 880..930], vec![0..250], vec![300..302; 3]] {
+            let size = usize::from(page_size(&ranges, &[300]));
+            assert!(
+                ranges.iter().all(|range| range.start / size == (range.end - 1) / size),
+                "{ranges:?} {size}"
+            );
+        }
+        assert_eq!(page_size(&[2..5], &[1]), MAX_PAGE);
+        // Too long for a page at its place.
+        assert!(sizes_for(&(100..350)).next().is_none());
+        assert!((150..300).contains(&page_size(&[100..350], &[300])));
     }
 }

@@ -39,6 +39,38 @@ fn error_beside_a_list_is_retried() {
     }
 }
 
+/// Whatever a record on a page has in it, the others of its page and day come in, and it is kept once, byte for byte.
+#[test]
+fn malformed_record_is_kept_aside_once() {
+    for odd in [&b"x\xFFy"[..], b"x\x00y", b"x\x1b[31my", b"x\\qy", b"\xE2\x82"] {
+        let world = world();
+        let time = world.now() - HOUR;
+        let raw = [format!("{{\"time\":\"{}\",\"action\":\"", iso(time)).as_bytes(), odd, b"\"}"].concat();
+        world.zoom.add([Entry::new(time, raw.clone())]);
+        let run = world.collect(&[]).expect(1);
+        assert_eq!((run.count("records_written"), run.count("malformed_records")), (264, 1), "{}", run.said);
+        assert_eq!(world.balance(By::Ours).missing, 1, "all but the malformed one");
+        world.advance(3 * HOUR);
+        let again = world.collect(&["--full"]).expect(0);
+        assert_eq!((again.count("records_written"), again.count("malformed_records")), (0, 0));
+        let kept: Vec<_> =
+            world.state().into_iter().filter(|(name, _)| name.contains("manifests/")).collect();
+        let kept: Vec<Vec<u8>> = kept.iter().flat_map(|(_, bytes)| malformed(bytes)).collect();
+        assert_eq!(kept, [raw]);
+    }
+}
+
+/// The malformed records that a manifest keeps.
+fn malformed(manifest: &[u8]) -> Vec<Vec<u8>> {
+    use base64::Engine as _;
+    let manifest: serde_json::Value = serde_json::from_str(&gunzip(manifest)).unwrap();
+    let bytes = |reject: &serde_json::Value| match reject["raw"].as_str() {
+        Some(raw) => raw.as_bytes().to_vec(),
+        None => base64::prelude::BASE64_STANDARD.decode(reject["raw_base64"].as_str().unwrap()).unwrap(),
+    };
+    manifest["malformed"].as_array().into_iter().flatten().map(bytes).collect()
+}
+
 #[test]
 fn html_403_is_retried_and_blames_no_scope() {
     for status in [401, 403, 404] {

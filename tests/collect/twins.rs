@@ -89,7 +89,7 @@ proptest! {
         first in entries(),
         arriving in prop::collection::vec((1_u64..12, entries()), 0..4),
         page_size in 1_u16..6,
-        (inclusive, newest_first, anchored) in any::<(bool, bool, bool)>(),
+        (inclusive, newest_first, anchored, shuffled) in any::<(bool, bool, bool, bool)>(),
         zone in -12_i64..=14,
     ) {
         let zoom = Zoom::start(NOW);
@@ -100,6 +100,7 @@ proptest! {
             state.manners.inclusive = inclusive;
             state.manners.newest_first = newest_first;
             state.manners.zone = zone * 3600;
+            state.manners.shuffles_ties = shuffled;
             state.manners.paging = if anchored { Paging::Anchor } else { Paging::Offset };
             for (nth, list) in &arriving {
                 let visible = book(list).into_iter().map(|entry| Entry { visible_at: now, ..entry }).collect();
@@ -134,6 +135,51 @@ fn three_twins_on_three_pages_are_three_after_one_run() {
     let report = collect(options(&zoom, root.path(), 1));
     assert_eq!((report.records_written, report.unsettled), (3, 0));
     assert_eq!(collect(options(&zoom, root.path(), 2)).records_written, 0);
+}
+
+/// Records of which `tie` each have one time, some of them identical, on a server that orders ties by offset.
+fn world_of_ties(count: u64, tie: u64) -> Zoom {
+    let zoom = Zoom::start(NOW);
+    zoom.manners(|manners| manners.shuffles_ties = true);
+    let (now, apart) = (at(NOW), 3 * 86_400 / (count / tie) as i64);
+    zoom.add((0..count).map(|number| {
+        let time = now - 60 - (number / tie) as i64 * apart;
+        let same = if number % 7 == 1 { number - 1 } else { number };
+        Entry::new(time, format!("{{\"time\":\"{}\",\"action\":\"{same}\"}}", iso(time)))
+    }));
+    zoom
+}
+
+/// Collects until all is there; panics if anything is written too often on the way.
+fn ends_even(zoom: &Zoom, page_size: u16, runs: i64) {
+    let root = tempfile::tempdir().unwrap();
+    let there = zoom.lock().book.expected(0, i64::MAX);
+    for run in 0..runs {
+        zoom.set_clock(at(NOW) + run * 900);
+        collect(Options { full: run > 0, ..options(zoom, root.path(), page_size) });
+        let written = written(root.path());
+        for (line, count) in &written {
+            assert!(*count <= there.get(line).copied().unwrap_or(0), "{count} times {line:?} in run {run}");
+        }
+        if written == there {
+            return;
+        }
+    }
+    assert_eq!(written(root.path()), there, "after {runs} runs");
+}
+
+#[test]
+fn ties_in_another_order_at_each_offset_are_exact() {
+    for (tie, page_size) in [(2, 300), (2, 20), (40, 300), (40, 30), (7, 11), (140, 300)] {
+        ends_even(&world_of_ties(2100, tie), page_size, 2);
+    }
+}
+
+#[test]
+fn ties_longer_than_a_page_are_never_doubled() {
+    for (tie, page_size) in [(700, 300), (250, 300)] {
+        ends_even(&world_of_ties(2100, tie), page_size, 12);
+    }
 }
 
 #[test]

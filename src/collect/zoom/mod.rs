@@ -7,6 +7,7 @@ mod page;
 pub(crate) mod properties;
 #[cfg(test)]
 mod redaction;
+mod salvage;
 mod token;
 mod trouble;
 mod wait;
@@ -76,7 +77,8 @@ pub(crate) struct Zoom {
     http: Http,
     account: Account,
     patience: Patience,
-    page_size: u16,
+    /// Records on a page. The token of a page holds for the size that it came with.
+    pub(crate) page_size: u16,
     clock: Clock,
     stop: Stop,
     observer: Arc<dyn Observer>,

@@ -1,7 +1,10 @@
 //! A page of the API: records as the bytes that they are, and how it goes on.
 
 use super::error_body::ErrorBody;
+use super::salvage;
+use crate::normalize::{Part, RejectWriter, Rejected};
 use crate::record::{Record, Scratch, id};
+use crate::refusal::{Reason, Refusal};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,8 +18,10 @@ pub(crate) type Id = [u8; 12];
 /// One record of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
-    /// As Zoom wrote it, on one line.
+    /// As Zoom wrote it, on one line; of a malformed one, a reject as `normalize --from-rejects` reads it.
     pub(crate) raw: String,
+    /// Whether it is not valid UTF-8 or JSON.
+    pub(crate) malformed: bool,
     pub(crate) id: Id,
     /// Its time in milliseconds since the epoch, where it has one that can be read.
     pub(crate) time: Option<i64>,
@@ -26,13 +31,35 @@ impl Item {
     pub(crate) fn new(raw: &str) -> Self {
         // Line ends stand only between tokens: inside a string they would be escaped.
         let raw: String = raw.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
-        let mut scratch = Scratch::default();
-        let time = Record::read(&raw, &mut scratch).ok().and_then(|record| {
-            let (seconds, nanos) = record.time()?.seconds_and_nanos();
-            Some(seconds * 1000 + i64::from(nanos / 1_000_000))
-        });
-        Self { id: identity(&raw), raw, time }
+        Self { id: identity(&raw), time: time_of(&raw), raw, malformed: false }
     }
+
+    /// A record that is not valid: its bytes, and what they are like when repaired.
+    fn malformed(bytes: &[u8], repaired: &str, input: &str, number: usize, offset: usize) -> Self {
+        let is_text = std::str::from_utf8(bytes).is_ok();
+        let (reason, message) = match is_text {
+            true => (Reason::NotJson, "Zoom sent a control character or an escape that JSON does not have"),
+            false => (Reason::NotUtf8, "Zoom sent bytes that are not UTF-8"),
+        };
+        let refusal = Refusal { reason, message: message.into() };
+        let (line, offset) = (number as u64 + 1, offset as u64);
+        let mut reject = RejectWriter::new(Vec::new());
+        let rejected = Rejected { input, line, offset, refusal: &refusal, raw: bytes, part: Part::Whole };
+        // Memory takes all that is written to it.
+        let _ = reject.write(&rejected);
+        let raw = String::from_utf8(reject.finish().unwrap_or_default()).unwrap_or_default();
+        let digest = Sha256::digest([b"raw\n", bytes].concat());
+        let id = std::array::from_fn(|at| digest[at]);
+        Self { raw: raw.trim_end().to_owned(), id, time: time_of(repaired), malformed: true }
+    }
+}
+
+/// The time of a record in milliseconds since the epoch.
+fn time_of(raw: &str) -> Option<i64> {
+    let mut scratch = Scratch::default();
+    let record = Record::read(raw, &mut scratch).ok()?;
+    let (seconds, nanos) = record.time()?.seconds_and_nanos();
+    Some(seconds * 1000 + i64::from(nanos / 1_000_000))
 }
 
 /// The hash of what a record says rather than of its bytes: should Zoom write its members in another order, or escape
@@ -81,15 +108,31 @@ pub(crate) enum Wrong {
     Reported,
 }
 
-/// Reads a body.
+/// Reads a body. Where it is not valid because of what is within a record, the other records are taken, and that one is
+/// kept as it came.
 pub(crate) fn parse(body: &[u8], tracking: String) -> Result<Page, Wrong> {
-    let unreadable = |what: &str| {
-        let kind = if body.trim_ascii_start().starts_with(b"<") { ", which looks like HTML" } else { "" };
-        format!("{what} ({} bytes{kind}); expected a JSON object with `operation_logs`", body.len())
+    let wrong = match std::str::from_utf8(body) {
+        Ok(text) => match page_of(text, body, &tracking) {
+            Err(Wrong::Body(wrong)) => Wrong::Body(wrong),
+            outcome => return outcome,
+        },
+        Err(_) => Wrong::Body(unreadable("the body is no UTF-8 text", body)),
     };
-    let text = std::str::from_utf8(body).map_err(|_| Wrong::Body(unreadable("the body is no UTF-8 text")))?;
+    let repaired =
+        salvage::repair(body).ok_or(()).and_then(|text| page_of(&text, body, &tracking).map_err(drop));
+    repaired.map_err(|()| wrong)
+}
+
+fn unreadable(what: &str, body: &[u8]) -> String {
+    let kind = if body.trim_ascii_start().starts_with(b"<") { ", which looks like HTML" } else { "" };
+    format!("{what} ({} bytes{kind}); expected a JSON object with `operation_logs`", body.len())
+}
+
+/// Reads a text of the body's length; where the two differ, the body's bytes are what came.
+fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, Wrong> {
+    let shape = |what: &str| Wrong::Shape(unreadable(what, body));
     let reply: Reply<'_> = serde_json::from_str(text).map_err(|error| {
-        let said = unreadable(&format!("the body cannot be read: {}", place(&error)));
+        let said = unreadable(&format!("the body cannot be read: {}", place(&error)), body);
         if error.is_data() { Wrong::Shape(said) } else { Wrong::Body(said) }
     })?;
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
@@ -100,17 +143,30 @@ pub(crate) fn parse(body: &[u8], tracking: String) -> Result<Page, Wrong> {
         return Err(Wrong::Reported);
     }
     let Some(logs) = reply.operation_logs else {
-        return Err(Wrong::Shape(unreadable("the body has no `operation_logs`")));
+        return Err(shape("the body has no `operation_logs`"));
     };
-    let logs: Vec<&RawValue> = serde_json::from_str(logs.get())
-        .map_err(|_| Wrong::Shape(unreadable("`operation_logs` is no list of records")))?;
+    let logs: Vec<&RawValue> =
+        serde_json::from_str(logs.get()).map_err(|_| shape("`operation_logs` is no list of records"))?;
+    let came = |raw: &RawValue| {
+        let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
+        (start, body.get(start..start + raw.get().len()).unwrap_or_default())
+    };
     let next = match reply.next_page_token {
         None | Some(Value::Null) => None,
         Some(Value::String(token)) => Some(token).filter(|token| !token.is_empty()),
-        Some(_) => return Err(Wrong::Shape(unreadable("`next_page_token` is no text"))),
+        Some(_) => return Err(shape("`next_page_token` is no text")),
     };
+    if members.get("next_page_token").is_some_and(|raw| came(raw).1 != raw.get().as_bytes()) {
+        return Err(shape("`next_page_token` is no text"));
+    }
     let unknown = members.into_keys().filter(|name| !MEMBERS.contains(&name.as_str())).collect();
-    Ok(Page { items: logs.iter().map(|raw| Item::new(raw.get())).collect(), next, tracking, unknown })
+    let items = logs.iter().enumerate().map(|(number, raw)| match came(raw) {
+        (_, bytes) if bytes == raw.get().as_bytes() => Item::new(raw.get()),
+        (offset, bytes) => {
+            Item::malformed(bytes, raw.get(), &format!("operation logs {tracking}"), number, offset)
+        }
+    });
+    Ok(Page { items: items.collect(), next, tracking: tracking.to_owned(), unknown })
 }
 
 /// Where and why reading failed: the category only, since messages may repeat the body.
@@ -199,6 +255,48 @@ mod tests {
         }
         let page = parse(br#"{"code":0,"message":"OK","operation_logs":[{}]}"#, String::new()).unwrap();
         assert_eq!(page.items.len(), 1);
+    }
+
+    #[test]
+    fn malformed_record_leaves_the_others_whole() {
+        for odd in [
+            &b"{\"time\":\"2024-01-31T10:00:00Z\",\"a\":\"x\xFFy\"}"[..],
+            b"{\"time\":\"2024-01-31T10:00:00Z\",\"a\":\"x\x00y\"}",
+            b"{\"time\":\"2024-01-31T10:00:00Z\",\"a\":\"x\x1b[1m\ny\"}",
+            b"{\"time\":\"2024-01-31T10:00:00Z\"\x00,\"a\":\"\\q\"}",
+        ] {
+            let body = [
+                &b"{\"operation_logs\":[{\"b\":\"\xC3\xA9\"},"[..],
+                odd,
+                b",{\"c\":1}],\"next_page_token\":\"t\"}",
+            ];
+            let page = parse(&body.concat(), "T".into()).unwrap();
+            assert_eq!(
+                (page.items[0].raw.as_str(), page.items[2].raw.as_str()),
+                ("{\"b\":\"é\"}", "{\"c\":1}")
+            );
+            assert_eq!(
+                page.items.iter().map(|item| item.malformed).collect::<Vec<_>>(),
+                [false, true, false]
+            );
+            assert_eq!((page.items[1].time, page.next.as_deref()), (Some(1_706_695_200_000), Some("t")));
+            let kept: Value = serde_json::from_str(&page.items[1].raw).unwrap();
+            let bytes = match (kept["raw"].as_str(), kept["raw_base64"].as_str()) {
+                (Some(text), _) => text.as_bytes().to_vec(),
+                (_, coded) => {
+                    base64::Engine::decode(&base64::engine::general_purpose::STANDARD, coded.unwrap())
+                        .unwrap()
+                }
+            };
+            assert_eq!(bytes, odd);
+        }
+        // A token that is not text cannot be sent back, and a body that is cut is not repaired.
+        for body in [
+            &b"{\"operation_logs\":[],\"next_page_token\":\"\xFF\"}"[..],
+            b"{\"operation_logs\":[{\"a\":\"\xFF",
+        ] {
+            assert!(parse(body, String::new()).is_err());
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn page(body: &[u8]) {
     assert!(page.next.is_none_or(|next| !next.is_empty()));
     for item in &page.items {
         assert!(!item.raw.contains(['\n', '\r']), "{:?}", item.raw);
-        assert_eq!(Item::new(&item.raw), *item);
+        assert!(item.malformed || Item::new(&item.raw) == *item, "{item:?}");
     }
     // `Value` takes less than what is passed over whole: no numbers beyond floating point, no hundred levels.
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return };

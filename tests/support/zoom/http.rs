@@ -18,12 +18,22 @@ pub(super) struct Reply {
     status: u16,
     kind: &'static str,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl Reply {
     pub(super) fn json(status: u16, body: String) -> Self {
+        Self::bytes(status, body.into_bytes())
+    }
+
+    pub(super) fn bytes(status: u16, body: Vec<u8>) -> Self {
         Self { status, kind: "application/json;charset=UTF-8", headers: Vec::new(), body }
+    }
+
+    /// The same with a member more, at its beginning.
+    fn with_member(self, member: &str) -> Self {
+        let body = String::from_utf8_lossy(&self.body).replacen('{', &format!("{{{member},"), 1);
+        Self { body: body.into_bytes(), ..self }
     }
 
     pub(super) fn error(status: u16, code: u32, message: &str) -> Self {
@@ -172,8 +182,8 @@ impl State {
             }
             Some(Act::EchoAfter(status, pad)) => (echo(&parts.headers, status, pad), End::Well),
             Some(Act::EchoMember(pad)) => {
-                let name = format!("{{\"{}{}\":1,", "x".repeat(pad), sent(&parts.headers));
-                (Reply { body: reply.body.replacen('{', &name, 1), ..reply }, End::Well)
+                let name = format!("{}{}", "x".repeat(pad), sent(&parts.headers));
+                (reply.with_member(&format!("\"{name}\":1")), End::Well)
             }
             Some(act) => self.spoil(&act, reply),
         };
@@ -256,9 +266,7 @@ impl State {
             }
             Act::NoKey => json(r#"{"page_size":300,"next_page_token":"","operations":[{"time":"x"}]}"#),
             Act::NewMember => {
-                let member = format!("{{\"archived_logs{}\":[],", "x".repeat(200));
-                let body = reply.body.replacen('{', &member, 1);
-                well(Reply { body, ..reply })
+                well(reply.with_member(&format!("\"archived_logs{}\":[]", "x".repeat(200))))
             }
             Act::IllTyped => json(r#"{"page_size":300,"next_page_token":"","operation_logs":{"time":"x"}}"#),
             Act::NoRecord => json(r#"{"page_size":300,"next_page_token":"","operation_logs":["a text",7]}"#),

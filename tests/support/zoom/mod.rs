@@ -57,6 +57,8 @@ pub struct Manners {
     pub minutes: bool,
     pub newest_first: bool,
     pub paging: Paging,
+    /// Whether each offset has its own order of records of equal time, the same for each request, as databases do.
+    pub shuffles_ties: bool,
     /// Whether tokens of pages hold characters that URLs give a meaning to.
     pub hostile: bool,
     /// `None`: in turn.
@@ -96,6 +98,7 @@ impl Default for Manners {
             minutes: true,
             newest_first: true,
             paging: Paging::Offset,
+            shuffles_ties: false,
             hostile: true,
             last: None,
             layout: None,

@@ -47,7 +47,7 @@ impl State {
             self.next_token(page)
         });
         let body = self.body(query, size, &entries, next.as_deref());
-        Ok((Reply::json(200, body), entries.len()))
+        Ok((Reply::bytes(200, body), entries.len()))
     }
 
     /// The records of a page, and where the next one goes on, if there is more.
@@ -61,6 +61,9 @@ impl State {
         let newest = self.manners.newest_first;
         let seen = self.book.seen(window, self.clock.now());
         let ordered: Box<dyn Iterator<Item = _>> = if newest { Box::new(seen) } else { Box::new(seen.rev()) };
+        if self.manners.shuffles_ties {
+            return shuffled(ordered.collect(), given, size);
+        }
         let beyond =
             |key: &(i64, u64)| last.is_none_or(|last| if newest { *key < last } else { *key > last });
         let mut rest: Box<dyn Iterator<Item = _>> = match self.manners.paging {
@@ -130,15 +133,17 @@ impl State {
         token
     }
 
-    fn body(&self, query: &Query, size: usize, entries: &[Entry], next: Option<&str>) -> String {
+    fn body(&self, query: &Query, size: usize, entries: &[Entry], next: Option<&str>) -> Vec<u8> {
         let layout = self.manners.layout.unwrap_or(self.page_requests as usize) % 4;
         let (colon, comma, between) =
             [(":", ",", ","), (" : ", ", ", ", "), (":", ",", ",\n"), (": ", ",\n  ", ",\n    ")][layout];
         let member = |key: &str, value: String| format!("\"{key}\"{colon}{value}");
         let text = |key: &str| serde_json::Value::from(query.get(key).cloned()).to_string();
-        let list: Vec<_> = entries.iter().map(|entry| String::from_utf8_lossy(&entry.raw)).collect();
-        let list = member("operation_logs", format!("[{}]", list.join(between)));
-        let mut members = Vec::new();
+        // Bytes, since a record may hold what is not text.
+        let list: Vec<&[u8]> = entries.iter().map(|entry| &entry.raw[..]).collect();
+        let list =
+            [member("operation_logs", "[".into()).as_bytes(), &list.join(between.as_bytes()), b"]"].concat();
+        let mut members: Vec<String> = Vec::new();
         if self.manners.echo {
             members.extend([
                 member("from", text("from")),
@@ -155,9 +160,28 @@ impl State {
         };
         members.extend(token.map(|token| member("next_page_token", token)));
         let place = if layout.is_multiple_of(2) { members.len() } else { 0 };
+        let mut members: Vec<Vec<u8>> = members.into_iter().map(String::into_bytes).collect();
         members.insert(place, list);
-        format!("{{{}}}", members.join(comma))
+        [b"{", &members.join(comma.as_bytes())[..], b"}"].concat()
     }
+}
+
+/// The records at an offset where ties have an order of that offset.
+fn shuffled(
+    mut list: Vec<(&(i64, u64), &Entry)>,
+    given: usize,
+    size: usize,
+) -> (Vec<Entry>, Option<(i64, u64)>) {
+    let hash = |serial: u64| {
+        (serial ^ (given as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+            >> 20
+    };
+    for tie in list.chunk_by_mut(|(one, _), (other, _)| one.0 == other.0) {
+        tie.sort_by_key(|((_, serial), _)| hash(*serial));
+    }
+    let page: Vec<_> = list.iter().skip(given).take(size).collect();
+    let end = page.last().filter(|_| list.len() > given + size).map(|(key, _)| **key);
+    (page.into_iter().map(|(_, entry)| (*entry).clone()).collect(), end)
 }
 
 fn without_token(query: &Query) -> Query {
