@@ -1,15 +1,26 @@
 //! What there is to read: all that a source lists, or some names of it.
 
 use super::Error;
+use super::isolation::{PANICKED, isolated};
 use crate::store::{self, Fed, Listed, Store};
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 
-/// What a listing tells of, as many at once as are known.
-pub(super) type Page = Vec<Result<Listed, store::Error>>;
+/// An entry of a listing.
+pub(super) enum Entry {
+    Object(Listed),
+    /// One of the names could not be looked up. The others are not affected.
+    Failed {
+        name: String,
+        error: store::Error,
+    },
+}
+
+/// Entries, as many at once as are known.
+pub(super) type Page = Vec<Result<Entry, store::Error>>;
 
 /// Lists on a task of its own, two pages ahead of who works on them.
-pub(super) fn ahead(listing: BoxStream<'static, Result<Listed, store::Error>>) -> Fed<Page> {
+pub(super) fn ahead(listing: BoxStream<'static, Result<Entry, store::Error>>) -> Fed<Page> {
     Fed::spawn(2, |to| async move {
         let mut listing = listing.ready_chunks(1024);
         while let Some(page) = listing.next().await {
@@ -26,13 +37,31 @@ pub(super) async fn next(pages: &mut Fed<Page>) -> Option<Result<Page, Error>> {
     Some(page.map_err(|died| Error::Store(format!("listing the source failed: {died}"))))
 }
 
+/// A listing of all objects.
+pub(super) fn all(store: &Store) -> BoxStream<'static, Result<Entry, store::Error>> {
+    store.list().map_ok(Entry::Object).boxed()
+}
+
 /// A listing of these names alone; those that are not there are left out.
-pub(super) fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Result<Listed, store::Error>> {
+pub(super) fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Result<Entry, store::Error>> {
     let each = futures::stream::iter(names).map(move |name| {
         let store = store.clone();
-        async move { store.find(&name).await.transpose() }
+        async move { look_up(&store, name).await }
     });
     each.buffer_unordered(FOUND_AT_ONCE).filter_map(std::future::ready).boxed()
+}
+
+/// The entry of one name. Without usable credentials no other name could be looked up: that alone fails the listing.
+async fn look_up(store: &Store, name: String) -> Option<Result<Entry, store::Error>> {
+    let found = isolated(store.find(&name)).await.unwrap_or_else(|_| {
+        let url = store.location().url(&name);
+        Err(store::Error::Invalid { url, message: PANICKED.into() })
+    });
+    match found {
+        Ok(listed) => listed.map(|listed| Ok(Entry::Object(listed))),
+        Err(error @ store::Error::Credentials { .. }) => Some(Err(error)),
+        Err(error) => Some(Ok(Entry::Failed { name, error })),
+    }
 }
 
 /// How many names are looked up at once.

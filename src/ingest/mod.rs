@@ -11,6 +11,7 @@
 //! known.
 
 mod convert;
+mod isolation;
 pub mod ledger;
 mod listing;
 mod name;

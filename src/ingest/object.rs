@@ -75,7 +75,7 @@ pub(super) struct Done {
 }
 
 impl Outcome {
-    fn failed(generation: impl Into<String>, reason: impl Into<String>, cause: Cause) -> Self {
+    pub(super) fn failed(generation: impl Into<String>, reason: impl Into<String>, cause: Cause) -> Self {
         Self::Failed {
             generation: generation.into(),
             reason: crate::redact::text(&reason.into()).into_owned(),
@@ -313,6 +313,9 @@ async fn deliver(
             Ok(Put::Same) => standing = true,
             Ok(Put::Other) => return differs(&generation, &place.location().url(&name)),
             Err(error) if error.is_access() => return Outcome::Fatal(error.into()),
+            Err(error) if is_of_its_name(&error) => {
+                return Outcome::failed(generation, error.to_string(), Cause::Object);
+            }
             Err(store::Error::Io { url, message, .. }) => {
                 return Outcome::Fatal(Error::Store(format!("{url}: {message}")));
             }
@@ -320,6 +323,15 @@ async fn deliver(
         }
     }
     Outcome::Done(Box::new(Done { generation, stored, output, standing, summary, refused }))
+}
+
+/// Whether an output cannot be made because of what it is called: no other object is affected.
+fn is_of_its_name(error: &store::Error) -> bool {
+    match error {
+        store::Error::Invalid { .. } => true,
+        store::Error::Io { kind, .. } => *kind == io::ErrorKind::InvalidFilename,
+        _ => false,
+    }
 }
 
 fn differs(generation: &str, url: &str) -> Outcome {

@@ -1,9 +1,10 @@
 //! A run: many objects at once, the ledger written now and then, sources removed behind it.
 
 use super::convert::TOLD;
+use super::isolation::one;
 use super::ledger::{Entry, Ledger, State, rest};
-use super::listing::{ahead, found, next};
-use super::object::{Cause, Job, Outcome, look, settled, transfer};
+use super::listing::{self, Entry as Found, ahead, found, next};
+use super::object::{Cause, Job, Outcome, settled};
 use super::removal::{Stay, recall, remove_all, say_what_stays};
 use super::select::{Selection, Skip, is_named_as_state, may_be_collector_state};
 use super::{Delete, Error, Observer, Options, Report};
@@ -166,7 +167,7 @@ impl<'o> Run<'o> {
         }
         let concurrency = self.job.options.concurrency.max(1);
         let mut listing = ahead(match &self.job.options.only {
-            None => self.job.from.list(),
+            None => listing::all(&self.job.from),
             Some(names) => found(self.job.from.clone(), names.clone()),
         });
         let mut listed_all = false;
@@ -214,9 +215,18 @@ impl<'o> Run<'o> {
     }
 
     /// Considers what the listing tells of: an object, or why one cannot be listed.
-    fn meet(&mut self, item: Result<Listed, store::Error>) -> Result<(), Error> {
+    fn meet(&mut self, item: Result<Found, store::Error>) -> Result<(), Error> {
         match item {
-            Ok(listed) => self.consider(listed),
+            Ok(Found::Object(listed)) => self.consider(listed),
+            Ok(Found::Failed { name, error }) => {
+                let (url, passing) =
+                    (format!("{}{name}", self.root), !matches!(error, store::Error::Invalid { .. }));
+                self.out_of_reach[0] += usize::from(error.is_transient());
+                self.report.listed += 1;
+                self.report.fail(&url, &error.to_string());
+                self.observer.failed(&url, 0, &error.to_string(), passing);
+                return self.in_reach(&error.to_string());
+            }
             Err(store::Error::Unlisted { name, url, message }) => {
                 self.report.listed += 1;
                 if let Some(skip) = self.selection.leaves(&name) {
@@ -328,6 +338,11 @@ impl<'o> Run<'o> {
         self.report.fail(&entry.object, &entry.reason);
         self.observer.failed(&entry.object, entry.size, &entry.reason, !entry.lasting);
         self.mark(entry);
+        self.in_reach(reason)
+    }
+
+    /// Ends the run where too many objects in a row failed.
+    fn in_reach(&self, reason: &str) -> Result<(), Error> {
         if !self.out_of_reach.contains(&OUT_OF_ORDER) {
             return Ok(());
         }
@@ -377,11 +392,6 @@ impl<'o> Run<'o> {
         remove_all(&self.job, &mut self.report, fresh.chain(known)).await;
         Ok(())
     }
-}
-
-async fn one(job: Arc<Job>, listed: Listed, attempts: u64) -> (Listed, u64, Outcome) {
-    let outcome = if job.options.dry_run { look(&job, &listed).await } else { transfer(&job, &listed).await };
-    (listed, attempts, outcome)
 }
 
 /// So many entries are asked of the ledger at once: they come whole.

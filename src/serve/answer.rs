@@ -144,6 +144,12 @@ impl Answer {
         Self { retry_after: Some(300), ..answer }
     }
 
+    /// The work ended in a panic. What that said is on standard error alone.
+    pub(super) fn panicked() -> Self {
+        Self::broken("the request failed on an internal error; see the log")
+            .noted(Severity::Error, "broken: an internal error (panic); please report it")
+    }
+
     /// No proof, or none that holds, of who calls. The log says what was wrong with it; the caller is not helped.
     pub(super) fn who(why: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "refused", "a Google-signed token for this service is needed")

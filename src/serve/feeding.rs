@@ -68,8 +68,20 @@ pub(super) fn below(from: &Location, named: Named) -> Result<Named, Answer> {
     }
 }
 
+/// Lets the next push begin runs again if this one panics; those that wait are answered as for a failed run.
+struct Unwinding(Arc<Service>);
+
+impl Drop for Unwinding {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.queue.abandon();
+        }
+    }
+}
+
 /// Runs until nobody waits any more.
 async fn work(service: Arc<Service>) {
+    let _unwinding = Unwinding(Arc::clone(&service));
     while let Some(about) = service.queue.next() {
         let ended = begin(&service, about).await;
         let round = service.queue.ended();

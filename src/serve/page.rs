@@ -108,9 +108,16 @@ async fn explain(
     let turn = (held, share, turns.acquire_owned().await.ok());
     let (pieces, receiver) = mpsc::channel::<Bytes>(WAITING);
     let outlet = Outlet { pieces, runtime: Handle::current(), idle: limits.idle_time, until };
-    tokio::task::spawn_blocking(move || tell(body, &options, outlet, turn));
-    let chunks = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|chunk| (Ok::<_, io::Error>(chunk), receiver))
+    let task = tokio::task::spawn_blocking(move || tell(body, &options, outlet, turn));
+    let chunks = futures::stream::try_unfold((receiver, Some(task)), |(mut receiver, mut task)| async move {
+        if let Some(chunk) = receiver.recv().await {
+            return Ok(Some((chunk, (receiver, task))));
+        }
+        // Where the task panicked the answer ends broken: it would pass for all there is otherwise.
+        match task.take() {
+            Some(task) => task.await.map(|()| None).map_err(io::Error::other),
+            None => Ok(None),
+        }
     });
     answer("application/x-ndjson", Body::from_stream(chunks))
 }

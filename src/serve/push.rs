@@ -38,6 +38,28 @@ pub(super) struct Named {
     pub(super) generation: String,
 }
 
+/// The most bytes of an object's name in Cloud Storage.
+const MAX_NAME_BYTES: usize = 1024;
+
+impl Named {
+    /// An object that can exist in Cloud Storage. Names that its rules forbid are refused here, before they reach a run
+    /// that other pushes share.
+    fn new(bucket: String, object: String, generation: String) -> Result<Self, Malformed> {
+        let forbidden = if object.len() > MAX_NAME_BYTES {
+            format!("has {} bytes; object names have at most {MAX_NAME_BYTES}", object.len())
+        } else if object.contains(['\r', '\n']) {
+            "contains a line break; object names have none".to_owned()
+        } else if object == "." || object == ".." {
+            format!("is {object:?}, which object names cannot be")
+        } else if !generation.bytes().all(|byte| byte.is_ascii_digit()) || generation.len() > 20 {
+            return Err(Malformed("the object's generation is not a number".into()));
+        } else {
+            return Ok(Self { bucket, object, generation });
+        };
+        Err(Malformed(format!("the object's name {forbidden}")))
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -121,6 +143,13 @@ pub(super) fn json_object<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Resu
 
 fn is_json(bytes: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+}
+
+/// Whether the start of a body that is too long to be read shows a fault in its JSON, or deeper nesting than is taken.
+pub(super) fn is_malformed_start(start: &[u8]) -> bool {
+    let faulty = |error: serde_json::Error| !error.is_eof();
+    matches!(start.trim_ascii_start().first(), Some(b'{' | b'['))
+        && serde_json::from_slice::<serde_json::Value>(start).is_err_and(faulty)
 }
 
 /// Whether it looks like an envelope.
@@ -233,7 +262,7 @@ impl Message {
         let generation = told(&self.generation, generation.map(|generation| generation.to_string()));
         match (told(&self.bucket, bucket), told(&self.object, name)) {
             (Some(bucket), Some(object)) => {
-                Ok(Wish::Object(Named { bucket, object, generation: generation.unwrap_or_default() }))
+                Named::new(bucket, object, generation.unwrap_or_default()).map(Wish::Object)
             }
             _ => Err(Malformed("it names no object; expected a notification of a bucket, or nothing".into())),
         }

@@ -69,6 +69,11 @@ impl Queue {
         self.lock().next()
     }
 
+    /// Gives up all runs: whoever waits gets no answer from one, and the next to come begins.
+    pub(super) fn abandon(&self) {
+        *self.lock() = Rounds::default();
+    }
+
     /// Those who wait for the run that ended just now.
     pub(super) fn ended(&self) -> Round {
         std::mem::take(&mut self.lock().now)
@@ -111,6 +116,7 @@ impl Rounds {
 mod tests {
     use super::{About, MOST, Queue};
     use crate::serve::push::Named;
+    use tokio::sync::oneshot::error::TryRecvError;
 
     fn named(object: &str, generation: &str) -> Named {
         Named { bucket: "b".into(), object: object.into(), generation: generation.into() }
@@ -159,6 +165,16 @@ mod tests {
             turns.push(queue.next() == Some(About::Whole));
         }
         assert_eq!(turns, [false, true, false, true]);
+    }
+
+    #[test]
+    fn abandoned_waiters_are_released() {
+        let queue = Queue::default();
+        let (mut waiting, _) = queue.wait(Some(named("a", "1"))).unwrap();
+        assert_eq!(queue.next(), Some(objects(&["a"])));
+        queue.abandon();
+        assert!(waiting.try_recv().is_err_and(|error| error == TryRecvError::Closed));
+        assert!(queue.wait(None).unwrap().1, "the next to come begins");
     }
 
     #[test]

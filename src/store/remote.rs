@@ -20,6 +20,9 @@ use std::time::Duration;
 /// What is larger goes up in parts, under a passing name: one request would need it in memory whole.
 const ONE_REQUEST: u64 = 32 << 20;
 
+/// The most bytes of an object's name.
+const LONGEST_NAME: usize = 1024;
+
 pub(super) struct Remote {
     store: Arc<dyn ObjectStore>,
     /// What addresses begin with, up to the prefix.
@@ -55,8 +58,16 @@ impl Remote {
         format!("{}{}{name}", self.root, self.prefix)
     }
 
+    /// The name as `object_store` takes it. One that is too long for Cloud Storage is refused here, since the client
+    /// panics where an escaped name does not fit into an address.
     fn path(&self, name: &str) -> Result<Path, Error> {
-        let path = Path::parse(mark(&format!("{}{name}", self.prefix)));
+        let whole = format!("{}{name}", self.prefix);
+        if whole.len() > LONGEST_NAME {
+            let message =
+                format!("the name has {} bytes; Cloud Storage takes at most {LONGEST_NAME}", whole.len());
+            return Err(Error::Invalid { url: self.url(name), message });
+        }
+        let path = Path::parse(mark(&whole));
         path.map_err(|error| Error::Invalid { url: self.url(name), message: error.to_string() })
     }
 

@@ -211,6 +211,77 @@ fn what_asks_for_nothing_is_ignored_and_what_cannot_be_done_is_poison() {
     assert_eq!(events_in(&gcs), 3);
 }
 
+/// Names that pushes should not have, and what each is answered.
+fn bad_names() -> Vec<(String, u16)> {
+    let of_bytes = |length: usize| format!("logs/{}", "x".repeat(length - 5));
+    vec![
+        (format!("logs/{}", "\u{e9}".repeat(15_000)), 400),
+        (of_bytes(1025), 400),
+        (of_bytes(1024), 200),
+        ("logs/a\nb.json".into(), 400),
+        ("logs/a\r.json".into(), 400),
+        (".".into(), 400),
+        ("..".into(), 400),
+        (String::new(), 400),
+        ("logs/".into(), 200),
+        ("logs/..".into(), 200),
+        ("logs/../../a.json".into(), 200),
+        ("logs//a/./b.json".into(), 200),
+        ("logs/a\u{0}\u{1b}\u{7f}.json".into(), 200),
+        ("logs/a?b#c%zz%2F&d=e [x].json".into(), 200),
+        ("logs/\u{202e}\u{fffe}\u{10ffff}.json".into(), 200),
+        (format!("logs/{}", "\u{1}".repeat(1019)), 200),
+    ]
+}
+
+#[test]
+fn bad_names_do_not_fail_other_pushes() {
+    let gcs = Gcs::start();
+    for number in 0..30 {
+        gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(2, number)));
+    }
+    gcs.seed("zoom", "logs/\t\u{e9} ?#.json", records(2, 99));
+    gcs.seed("zoom", "logs/forbidden.json", records(2, 98));
+    gcs.seed("zoom", "logs/unavailable.json", records(2, 97));
+    let status = |part: &str, status| Refusal::always("", part, status);
+    gcs.lock().faults.refusals = vec![status("forbidden", 403), status("unavailable", 503)];
+    // The first run takes a while: all that comes meanwhile shares the next one.
+    gcs.lock().faults.latency = Some(Duration::from_millis(20));
+    let server = Server::start(feed(&gcs, ""));
+    let mut pushes: Vec<_> = (0..30).map(|number| (format!("logs/{number}.json.gz"), 200)).collect();
+    pushes.push(("logs/\t\u{e9} ?#.json".into(), 200));
+    pushes.extend([("logs/forbidden.json".into(), 503), ("logs/unavailable.json".into(), 503)]);
+    pushes.extend(bad_names());
+    std::thread::scope(|scope| {
+        for (name, expected) in &pushes {
+            let server = &server;
+            scope.spawn(move || {
+                let answer = server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", name, 7));
+                let name: String = name.chars().take(40).collect();
+                assert_eq!(answer.status, *expected, "{name:?}: {}", answer.text());
+            });
+        }
+    });
+    assert_eq!(events_in(&gcs), 62);
+    assert!(!server.said().contains("panicked"), "{}", server.said());
+    let mut odd = notification("OBJECT_FINALIZE", "zoom", "logs/0.json.gz", 7);
+    odd["message"]["attributes"]["objectGeneration"] = json!("7/../8");
+    server.push("/ingest", &odd).expect(400, "poison");
+}
+
+#[test]
+fn an_unusable_output_name_fails_its_object_only() {
+    let gcs = Gcs::start();
+    // The output's name is longer than the object's, by its generation and its ending.
+    let long = format!("logs/{}xyz", "abc/".repeat(253));
+    gcs.seed("zoom", &long, records(2, 1));
+    gcs.seed("zoom", "logs/good.json", records(2, 2));
+    let server = Server::start(feed(&gcs, ""));
+    server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", &long, 7)).expect(422, "poison");
+    let answer = server.push("/ingest", &envelope(b"", &json!({}))).expect(200, "done");
+    assert_eq!((answer.json()["done"].as_u64(), events_in(&gcs)), (Some(1), 2));
+}
+
 #[test]
 fn a_flood_of_pushes_does_each_object_once() {
     let gcs = Gcs::start();
