@@ -34,6 +34,7 @@
 //! | 0 | `corpus` | made-up records for tests and benches |
 //! | 0 | [`refusal`] | the five reasons why a line is no record |
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
+//! | 0 | `blocking` | standard streams that wait, whatever mode somebody has set them to |
 //! | 0 | `client` | HTTP clients: their TLS, their name, answers of a bounded length |
 //! | 0 | `globs` | sets of globs that select names |
 //! | 0 | `redact` | removes secrets from every text that leaves the process |
@@ -78,6 +79,8 @@
 // What must hold of a room stands whole in every test build; the fuzzer that asks for all of it needs `serve`.
 #![cfg_attr(all(test, not(feature = "serve")), allow(dead_code))]
 
+#[cfg(feature = "cli")]
+mod blocking;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -1,11 +1,11 @@
 //! What is logged, on standard error: one line for each event, as Cloud Logging takes JSON or for people.
 
+use crate::blocking;
 use crate::clock::Clock;
 use crate::redact;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::io;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -54,8 +54,21 @@ pub(crate) fn start(json: bool, clock: Option<Clock>) -> Result<(), String> {
     let filter = filter(&std::env::var("ZOOM_UDM_LOG").unwrap_or_default())?;
     let logs = tracing_subscriber::fmt().event_format(Lines { json, clock }).with_env_filter(filter);
     // Another subscriber stands already: then it is the one to hear.
-    let _ = logs.with_writer(io::stderr).try_init();
+    let _ = logs.with_writer(blocking::stderr).try_init();
+    log_panics();
     Ok(())
+}
+
+/// Has panics logged like anything else, so that a log of JSON lines stays one.
+fn log_panics() {
+    let unlogged = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if tracing::enabled!(Level::ERROR) {
+            tracing::error!("internal error: {panic}; please report it");
+        } else {
+            unlogged(panic);
+        }
+    }));
 }
 
 impl<S, N> FormatEvent<S, N> for Lines

@@ -7,6 +7,7 @@ use super::mapping::RuleFlags;
 use super::name_filter::NameFlags;
 use super::normalize::exit;
 use super::{Exit, Fault, report, signal};
+use crate::blocking::Blocking;
 use crate::explain::{self, Explained};
 use crate::normalize::Error;
 use crate::terminal;
@@ -80,9 +81,10 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = flags.rules.options()?;
     signal::stop_at(&options.stop);
     let terminal = io::stdout().is_terminal();
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(Blocking(io::stdout().lock()));
     let mut human = Human::new(flags.color.holds(terminal));
     let inputs = Inputs::find(&flags.inputs, flags.names.filter()?);
+    let live = inputs.are_live();
     // What is shown as it comes is progress enough.
     let progress = Progress::hidden();
     let outcome = explain::run(inputs.open(&progress), &options, &mut |told| {
@@ -91,7 +93,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
             Form::Json => json(&told, terminal, &mut out)?,
         }
         // Who types records in, or looks on as they come, waits for each.
-        if terminal || flags.inputs.iter().all(|argument| argument == "-") { out.flush() } else { Ok(()) }
+        if terminal || live { out.flush() } else { Ok(()) }
     });
     let finished = out.flush();
     let summary = outcome.map_err(|error| match error {

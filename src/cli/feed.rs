@@ -4,7 +4,7 @@ use super::report::{self, SummaryFormat};
 use super::values::variable;
 use super::{Fault, progress};
 use crate::ingest::{Observer, Report, Skip};
-use crate::{log, redact, terminal};
+use crate::{blocking, log, redact, terminal};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -130,7 +130,7 @@ impl Observer for Voice {
 
 /// A line of a dry run, on standard output: that is what was asked for.
 fn tell(line: &str) {
-    let _ = writeln!(io::stdout().lock(), "{}", terminal::line(&redact::text(line)));
+    let _ = writeln!(blocking::stdout(), "{}", terminal::line(&redact::text(line)));
 }
 
 /// Has what is logged go to standard error: on a terminal only where `ZOOM_UDM_LOG` asks for it, since what matters is said

@@ -1,6 +1,7 @@
 //! `zoom-udm generate` (named nowhere): made-up records, for tests and benches.
 
 use super::{Exit, Fault};
+use crate::blocking::Blocking;
 use crate::corpus::{self, Kind};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, ValueEnum};
 use std::io::{self, BufWriter, Write as _};
@@ -44,7 +45,7 @@ pub(super) fn run(given: &ArgMatches) -> Result<Exit, Fault> {
         KindFlag::Escaped => Kind::Escaped,
         KindFlag::Hostile => Kind::Hostile,
     };
-    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    let mut out = BufWriter::with_capacity(1 << 20, Blocking(io::stdout().lock()));
     let written = corpus::write(kind, flags.records, flags.seed, &mut out).and_then(|()| out.flush());
     written.map_err(anyhow::Error::from)?;
     Ok(Exit::Done)

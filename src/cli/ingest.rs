@@ -5,6 +5,7 @@ use super::place::{holds_stream, is_null};
 use super::report::{self, SummaryFormat};
 use super::values::{Age, age, count, duration, lease, place, span, timeout, variable};
 use super::{Exit, Fault, clock, feed, runtime_of_many, signal};
+use crate::blocking;
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
 use crate::store::{Location, Settings};
 use clap::{Args, ValueEnum};
@@ -234,7 +235,7 @@ fn clock() -> Result<Clock, Fault> {
 fn options(flags: &Flags) -> Result<Options, Fault> {
     let place = |text: &str| place(text).map_err(|why| Fault::Usage(format!("--to: {why}")));
     let to = match flags.to.as_str() {
-        "-" => Destination::Stream(Arc::new(Mutex::new(io::stdout()))),
+        "-" => Destination::Stream(Arc::new(Mutex::new(blocking::stdout()))),
         text => Destination::Place(place(text)?),
     };
     let streams = to.place().is_none();

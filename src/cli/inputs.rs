@@ -4,6 +4,7 @@ use super::files::{named, would_name};
 use super::name_filter::NameFilter;
 use super::place::Identity;
 use super::{progress, report};
+use crate::blocking::Blocking;
 use crate::normalize::Input;
 use indicatif::ProgressBar;
 use std::ffi::{OsStr, OsString};
@@ -43,6 +44,15 @@ impl<'a> Inputs<'a> {
     pub(super) fn of_file(file: &Path) -> Self {
         let source = if file == Path::new("-") { Source::Standard } else { Source::File(file.to_owned()) };
         Self { arguments: &[], filter: NameFilter::default(), sources: vec![source] }
+    }
+
+    /// Whether one of the inputs may come slowly: it is a pipe, a terminal, a socket.
+    pub(super) fn are_live(&self) -> bool {
+        self.sources.iter().any(|source| match source {
+            Source::Standard => Identity::of_file(io::stdin()).is_none(),
+            Source::File(path) => is_stream(path),
+            Source::Failed(..) => false,
+        })
     }
 
     /// Whether a file is one of the inputs.
@@ -112,6 +122,10 @@ fn sources_of(argument: &OsStr, filter: &NameFilter) -> Vec<Source> {
     found.files.into_iter().map(source).collect()
 }
 
+fn is_stream(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
 fn standard_input() -> Input {
     match standard() {
         Ok(stdin) => Input::new("-", stdin).prompt(),
@@ -119,10 +133,10 @@ fn standard_input() -> Input {
     }
 }
 
-fn standard() -> io::Result<io::Stdin> {
+fn standard() -> io::Result<Blocking<io::Stdin>> {
     say_how_to_end();
     no_output(Identity::of_stream(io::stdin()).as_ref())?;
-    Ok(io::stdin())
+    Ok(Blocking(io::stdin()))
 }
 
 /// Refuses an input that is the file which standard output is: it would go on with what comes of it, without an end.
@@ -143,7 +157,10 @@ fn say_how_to_end() {
 fn file(path: &Path, progress: &Progress) -> Input {
     let name = path.display().to_string();
     match open_one(path) {
-        Ok(file) => Input::new(name, Counted { file, bar: progress.0.clone() }),
+        Ok(file) => {
+            let input = Input::new(name, Counted { file: Blocking(file), bar: progress.0.clone() });
+            if is_stream(path) { input.prompt() } else { input }
+        }
         Err(error) => Input::failed(name, error),
     }
 }
@@ -153,7 +170,7 @@ pub(super) fn open_one_or_standard(path: &Path) -> io::Result<Box<dyn Read + Sen
     if path == Path::new("-") {
         return Ok(Box::new(standard()?));
     }
-    Ok(Box::new(open_one(path)?))
+    Ok(Box::new(Blocking(open_one(path)?)))
 }
 
 /// Opens one file for reading, or says why not.
@@ -205,7 +222,7 @@ impl Drop for Progress {
 
 /// A file that moves the bar on as it is read.
 struct Counted {
-    file: File,
+    file: Blocking<File>,
     bar: ProgressBar,
 }
 

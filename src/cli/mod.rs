@@ -18,6 +18,7 @@ mod ingest;
 mod inputs;
 #[cfg(feature = "gcs")]
 mod ledger;
+mod linger;
 mod manual;
 mod mapping;
 #[cfg(feature = "gcs")]
@@ -36,6 +37,7 @@ mod serve;
 mod signal;
 mod values;
 
+use crate::blocking;
 use anyhow::Context as _;
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -253,7 +255,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn print(text: &str) -> Result<Exit, Fault> {
-    io::stdout().lock().write_all(crate::redact::text(text).as_bytes()).context(STANDARD_OUTPUT)?;
+    let mut out = blocking::stdout();
+    let text = crate::redact::text(text);
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(STANDARD_OUTPUT)?;
     Ok(Exit::Done)
 }
 

@@ -45,8 +45,7 @@ pub(super) struct Flags {
     output: Option<PathBuf>,
     #[command(flatten)]
     mapping: MappingFlags,
-    /// Write rejects to FILE, whole, as JSON lines: input, line, offset, reason, message, raw. They replace what it held,
-    /// unless not all of the input was read and nothing of that refused
+    /// Write rejects to FILE as JSON lines (FILE.partial if interrupted)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Read what --rejects wrote, plain or gzip, instead of inputs; `-` is standard input

@@ -2,45 +2,56 @@
 
 use super::place::Place;
 use super::signal::{self, Kept};
+use crate::blocking::Blocking;
 use anyhow::Context as _;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 
 /// What becomes of a file in the making when a signal ends the program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AtStop {
     /// It is removed: half of it is of no use.
     Remove,
-    /// It is put in place, as far as its lines are whole: each is of use by itself.
-    Keep,
+    /// Its whole lines are kept: each is of use by itself. `live` shows the file from its first whole line on, for
+    /// whoever looks on.
+    Keep { live: bool },
 }
 
 /// A place for output.
 pub(super) enum Destination {
     /// Standard output, a device or a pipe, by its name.
-    Stream(File, String),
+    Stream(Blocking<File>, String),
     /// A file in the making.
     File(Making),
 }
 
 /// A file in the making, beside the one it will be.
 pub(super) struct Making {
-    file: NamedTempFile,
+    file: File,
+    /// Its passing name, until it has another. It is removed with this.
+    name: Option<TempPath>,
     place: PathBuf,
     lines: Option<Lines>,
 }
 
-/// How much was written of a file whose whole lines are kept, and how much of that are whole lines.
-#[derive(Default)]
+/// A file whose whole lines are kept, however the run ends.
 struct Lines {
     written: u64,
+    /// How much of that are whole lines.
     whole: Arc<AtomicU64>,
+    /// Where they are kept if the run ends early: the file's place, or beside it where that holds something.
+    part: PathBuf,
+    live: bool,
 }
+
+/// What is beside a file whose replacement is not complete.
+const PARTIAL: &str = ".partial";
 
 impl Destination {
     /// A stream as it is; of a file a new one beside it. `at_stop` says what a signal makes of what was written until
@@ -49,16 +60,16 @@ impl Destination {
         match place {
             Place::Output => {
                 let stream = standard(io::stdout()).context("standard output cannot be written")?;
-                Ok(Self::Stream(stream, "standard output".to_owned()))
+                Ok(Self::Stream(Blocking(stream), "standard output".to_owned()))
             }
             Place::Error => {
                 let stream = standard(io::stderr()).context("standard error cannot be written")?;
-                Ok(Self::Stream(stream, "standard error".to_owned()))
+                Ok(Self::Stream(Blocking(stream), "standard error".to_owned()))
             }
             Place::Stream(path) => {
                 let stream = File::options().append(true).open(&path);
                 let stream = stream.with_context(|| cannot_be_written(&path))?;
-                Ok(Self::Stream(stream, path.display().to_string()))
+                Ok(Self::Stream(Blocking(stream), path.display().to_string()))
             }
             Place::File(path) => {
                 let context = cannot_be_written(&path);
@@ -68,7 +79,7 @@ impl Destination {
     }
 
     pub(super) fn is_terminal(&self) -> bool {
-        matches!(self, Self::Stream(stream, _) if stream.is_terminal())
+        matches!(self, Self::Stream(stream, _) if stream.0.is_terminal())
     }
 
     /// The file that is to be replaced, or made, if it is one.
@@ -84,6 +95,15 @@ impl Destination {
         match self {
             Self::Stream(..) => Ok(()),
             Self::File(making) => making.keep(),
+        }
+    }
+
+    /// Keeps the whole lines of a file that is not complete, and returns where: in its place only if that held nothing.
+    /// `None` where there are no whole lines, or it is no such file.
+    pub(super) fn keep_part(self) -> anyhow::Result<Option<PathBuf>> {
+        match self {
+            Self::Stream(..) => Ok(None),
+            Self::File(making) => making.keep_part(),
         }
     }
 }
@@ -122,37 +142,79 @@ impl Making {
             // It keeps its mode: it may hold what not everybody is to read.
             file.as_file().set_permissions(old.permissions())?;
         }
-        let lines = (at_stop == AtStop::Keep).then(Lines::default);
-        let kept = lines.as_ref().map(|lines| Kept { place: place.clone(), whole: Arc::clone(&lines.whole) });
+        let lines = match at_stop {
+            AtStop::Remove => None,
+            AtStop::Keep { live } => {
+                Some(Lines { written: 0, whole: Arc::default(), part: part(&place), live })
+            }
+        };
+        let kept =
+            lines.as_ref().map(|lines| Kept { place: lines.part.clone(), whole: Arc::clone(&lines.whole) });
         signal::unfinished(file.path(), kept);
-        Ok(Self { file, place, lines })
+        let (file, name) = file.into_parts();
+        Ok(Self { file, name: Some(name), place, lines })
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(lines) = &mut self.lines else { return self.file.as_file_mut().write(bytes) };
-        let _turn = signal::undisturbed();
-        let length = self.file.as_file_mut().write(bytes)?;
+        let Some(lines) = &mut self.lines else { return self.file.write(bytes) };
+        let mut turn = signal::undisturbed();
+        let length = self.file.write(bytes)?;
         lines.written += length as u64;
         if bytes[..length].ends_with(b"\n") {
             lines.whole.store(lines.written, Ordering::Relaxed);
+            if let Some(name) = self.name.take_if(|_| lines.live) {
+                let before = name.to_path_buf();
+                name.persist(&lines.part)?;
+                signal::renamed(&mut turn, &before, &lines.part);
+            }
         }
         Ok(length)
     }
 
     fn keep(self) -> anyhow::Result<()> {
-        let Self { file, place, lines } = self;
+        let place = self.place.clone();
+        self.settle(place)
+    }
+
+    fn keep_part(self) -> anyhow::Result<Option<PathBuf>> {
+        let Some(lines) = &self.lines else { return Ok(None) };
+        if lines.whole.load(Ordering::Relaxed) == 0 {
+            return Ok(None);
+        }
+        let part = lines.part.clone();
+        self.settle(part.clone()).map(|()| Some(part))
+    }
+
+    /// Gives the file its last name, durably.
+    fn settle(self, place: PathBuf) -> anyhow::Result<()> {
+        let Self { file, name, lines, .. } = self;
         let context = || format!("{} cannot be put in place", place.display());
-        if let Some(lines) = lines {
+        if let Some(lines) = &lines {
             let _turn = signal::undisturbed();
-            signal::cut(file.as_file(), lines.whole.load(Ordering::Relaxed), &place).with_context(context)?;
+            signal::cut(&file, lines.whole.load(Ordering::Relaxed), &place).with_context(context)?;
         }
         // This may take a while: who asks twice need not wait for it.
-        file.as_file().sync_all().with_context(context)?;
+        file.sync_all().with_context(context)?;
         let _turn = signal::undisturbed();
-        file.persist(&place).with_context(context)?;
+        match (name, lines) {
+            (Some(name), _) => name.persist(&place).map_err(io::Error::from),
+            (None, Some(lines)) => std::fs::rename(lines.part, &place),
+            (None, None) => Ok(()),
+        }
+        .with_context(context)?;
         sync_directory(&place);
         Ok(())
     }
+}
+
+/// Where whole lines go before a file is complete: where they take the place of nothing.
+pub(super) fn part(place: &Path) -> PathBuf {
+    if place.metadata().map_or(true, |old| old.len() == 0) {
+        return place.to_owned();
+    }
+    let mut name: OsString = place.into();
+    name.push(PARTIAL);
+    name.into()
 }
 
 /// Makes the name of a file durable, too: another one may be put in place only because this one is.

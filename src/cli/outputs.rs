@@ -2,14 +2,15 @@
 
 use super::Fault;
 use super::inputs::Inputs;
-use super::output::{AtStop, Destination, cannot_be_written};
+use super::linger::Events;
+use super::output::{AtStop, Destination, cannot_be_written, part};
 use super::place::Place;
 use super::report;
 use super::signal;
-use crate::normalize::{Error, EventWriter, Limits, RejectWriter, Rejected, Request, Sink, Summary};
+use crate::normalize::{Error, Limits, RejectWriter, Rejected, Request, Sink, Summary};
 use anyhow::Context as _;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the command line says of a run's inputs and outputs.
 pub(super) struct Names<'a> {
@@ -23,7 +24,9 @@ pub(super) struct Names<'a> {
 
 /// The two outputs of a run.
 pub(super) struct Outputs {
-    events: EventWriter<Destination>,
+    events: Events,
+    /// The file that they replace, or make, if it is one.
+    file: Option<PathBuf>,
     on_terminal: bool,
     rejects: Rejects,
 }
@@ -59,22 +62,27 @@ impl Outputs {
             if !over_source {
                 refuse_input("--rejects", Some(file), &rejects, names.inputs)?;
             }
-            Ok((rejects, over_source))
+            // A part of them is kept beside the file, where another run's part may be what is read.
+            let beside =
+                matches!(&rejects, Place::File(file) if is_input(&Place::File(part(file)), names.inputs));
+            Ok((rejects, over_source || beside))
         };
         let rejects = names.rejects.map(checked).transpose()?;
+        let live = names.inputs.are_live();
         let events = Destination::open(events, AtStop::Remove)?;
+        let file = events.place().map(Path::to_owned);
         let rejects = rejects
-            .map(|(place, over)| Ok::<_, Fault>((Destination::open(place, at_stop(over))?, over)))
+            .map(|(place, over)| Ok::<_, Fault>((Destination::open(place, at_stop(over, live))?, over)))
             .transpose()?;
         let on_terminal =
             events.is_terminal() || rejects.as_ref().is_some_and(|(rejects, _)| rejects.is_terminal());
-        let events = EventWriter::new(events, requests);
+        let events = Events::new(events, requests, live);
         let rejects = rejects.map_or(Rejects::Said(0), |(file, over_source)| Rejects::File {
             writer: RejectWriter::new(file),
             over_source,
             written: 0,
         });
-        Ok(Self { events, on_terminal, rejects })
+        Ok(Self { events, file, on_terminal, rejects })
     }
 
     /// Whether events or rejects go to a terminal.
@@ -89,6 +97,9 @@ impl Outputs {
         let (summary, events) = match outcome.and_then(|summary| Ok((summary, events?))) {
             Ok(both) => both,
             Err(error) => {
+                if let Some(file) = &self.file {
+                    report::say(&format!("{} was left as it was, since the run failed", file.display()));
+                }
                 // What was refused is worth keeping whatever else failed.
                 if let Err(fault) = self.rejects.keep(false) {
                     report::say(&error.to_string());
@@ -121,20 +132,38 @@ fn keep(output: Destination, left: Option<&str>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Keeps the rejects of a run that has not read all of its input, and says where.
+fn keep_part(rejects: Destination) -> Result<(), Fault> {
+    let Some(file) = rejects.place().map(Path::to_owned) else { return Ok(()) };
+    let file = file.display();
+    match rejects.keep_part()?.map(|part| part.display().to_string()) {
+        None => report::say(&format!("{file} was left as it was, since not all of the input was read")),
+        Some(part) if part == file.to_string() => {
+            report::say(&format!(
+                "{file} has the rejects of only a part of the input: not all of it was read"
+            ));
+        }
+        Some(part) => report::say(&format!(
+            "{file} was left as it was, since not all of the input was read; the rejects of this run are in {part}"
+        )),
+    }
+    Ok(())
+}
+
 impl Rejects {
-    /// Keeps what was refused; over the rejects that were read back only if all of them were, and over those of another run
-    /// only if there are any, or could have been.
+    /// Keeps what was refused. It replaces an older file only where all of the input was read: otherwise the older one stays,
+    /// and the new one beside it, unless what was refused is still in the source.
     fn keep(self, whole: bool) -> Result<(), Fault> {
         match self {
             Self::Said(said) => report::more_rejects(said),
             Self::File { writer, over_source, written } => {
-                let left = match written {
-                    _ if whole => None,
-                    _ if over_source => Some("not all of it was read"),
-                    0 => Some("not all of the input was read, and nothing of that was rejected"),
-                    _ => None,
-                };
-                keep(writer.finish().context("writing rejects failed")?, left)?;
+                let file = writer.finish().context("writing rejects failed")?;
+                match written {
+                    _ if whole => keep(file, None)?,
+                    _ if over_source => keep(file, Some("not all of it was read"))?,
+                    0 => keep(file, Some("not all of the input was read, and nothing of that was rejected"))?,
+                    _ => keep_part(file)?,
+                }
             }
         }
         Ok(())
@@ -146,8 +175,8 @@ fn place(name: Option<&Path>) -> Result<Place, Fault> {
 }
 
 /// What a signal makes of rejects: half of those that were read back are of no use in their place.
-fn at_stop(over_source: bool) -> AtStop {
-    if over_source { AtStop::Remove } else { AtStop::Keep }
+fn at_stop(over_source: bool, live: bool) -> AtStop {
+    if over_source { AtStop::Remove } else { AtStop::Keep { live } }
 }
 
 fn is_input(place: &Place, inputs: &Inputs<'_>) -> bool {

@@ -1,6 +1,7 @@
 //! What is said on standard error.
 
 use super::progress;
+use crate::blocking;
 use crate::mapping::Note;
 use crate::normalize::{Rejected, Summary};
 use crate::redact;
@@ -31,7 +32,7 @@ pub(super) fn say(message: &str) {
 pub(super) fn say_lines(message: &str) {
     let line = format!("zoom-udm: {}\n", terminal::text(&redact::text(message)));
     // Nobody is left to be told that standard error is closed.
-    progress::above(|| drop(io::stderr().lock().write_all(line.as_bytes())));
+    progress::above(|| drop(blocking::stderr().write_all(line.as_bytes())));
 }
 
 /// What went wrong, then what caused it, and so on; a cause that the words before it end with is not said again.
@@ -48,7 +49,7 @@ pub(super) fn say_json(told: &impl Serialize) {
     let told = serde_json::to_string(told).unwrap_or_default();
     let told = redact::json_text(&told).into_owned();
     let told = if io::stderr().is_terminal() { terminal::json(&told) } else { told };
-    progress::above(|| drop(writeln!(io::stderr().lock(), "{told}")));
+    progress::above(|| drop(blocking::stderr().write_all(format!("{told}\n").as_bytes())));
 }
 
 /// How many rejects are said one by one where nothing keeps them.

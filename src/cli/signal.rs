@@ -126,6 +126,11 @@ pub(super) fn unfinished(path: &Path, kept: Option<Kept>) {
     undisturbed().push(Unfinished { path: path.to_owned(), kept });
 }
 
+/// Notes that a file in the making has another name.
+pub(super) fn renamed(files: &mut [Unfinished], from: &Path, to: &Path) {
+    files.iter_mut().filter(|file| file.path == from).for_each(|file| to.clone_into(&mut file.path));
+}
+
 /// The list of files in the making. As long as it is held, no signal ends the program.
 pub(super) fn undisturbed() -> MutexGuard<'static, Vec<Unfinished>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)

@@ -58,7 +58,7 @@ pub(crate) fn unpacked(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn R
         return Ok(Box::new(whole));
     }
     let packed = BufReader::with_capacity(PACKED_BLOCK, whole);
-    Ok(Box::new(Gunzip { packed, member: Some(member()), fault: None }))
+    Ok(Box::new(Gunzip { packed, member: Some(member()), filled: false, fault: None }))
 }
 
 type Whole = Chain<io::Take<Cursor<[u8; 3]>>, Box<dyn Read + Send>>;
@@ -71,6 +71,8 @@ struct Gunzip {
     packed: BufReader<Whole>,
     /// The member at hand; `None` between members.
     member: Option<Decompress>,
+    /// Whether the caller's buffer was filled: more may have been unpacked than there was room for.
+    filled: bool,
     /// Told once what came before it was taken.
     fault: Option<io::Error>,
 }
@@ -102,12 +104,15 @@ impl Gunzip {
     /// Unpacks what there is room for; how much that was.
     fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(member) = &mut self.member else { return Ok(0) };
-        let packed = self.packed.fill_buf().map_err(|error| describe(&error))?;
-        let (before, ended) = ((member.total_in(), member.total_out()), packed.is_empty());
+        // Reading may wait, so what is unpacked already comes first.
+        let held = std::mem::take(&mut self.filled) && self.packed.buffer().is_empty();
+        let packed = if held { &[] } else { self.packed.fill_buf().map_err(|error| describe(&error))? };
+        let (before, ended) = ((member.total_in(), member.total_out()), !held && packed.is_empty());
         let outcome = member.decompress(packed, buffer, FlushDecompress::None);
         let [taken, given] = [member.total_in() - before.0, member.total_out() - before.1]
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         self.packed.consume(taken);
+        self.filled = given == buffer.len();
         match outcome {
             Ok(Status::StreamEnd) => self.member = None,
             Ok(_) if ended && given == 0 => self.fault = Some(io::ErrorKind::UnexpectedEof.into()),
@@ -158,4 +163,41 @@ fn read_magic(reader: &mut dyn Read, start: &mut [u8; 3]) -> io::Result<usize> {
         }
     }
     Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unpacked;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::{self, Read, Write as _};
+
+    /// Packed bytes of which no more come.
+    struct Idle(io::Cursor<Vec<u8>>);
+
+    impl Read for Idle {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => Err(io::ErrorKind::TimedOut.into()),
+                read => Ok(read),
+            }
+        }
+    }
+
+    #[test]
+    fn live_gzip_gives_all_that_has_come() {
+        for length in 1..700 {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+            packer.write_all(&vec![b'x'; length]).and_then(|()| packer.flush()).unwrap();
+            let packed = packer.get_ref().clone();
+            let mut reader = unpacked(Box::new(Idle(io::Cursor::new(packed)))).unwrap();
+            let (mut buffer, mut came) = ([0; 64], 0);
+            let end = loop {
+                match reader.read(&mut buffer) {
+                    Ok(read) => came += read,
+                    Err(error) => break error.kind(),
+                }
+            };
+            assert_eq!((came, end), (length, io::ErrorKind::TimedOut));
+        }
+    }
 }

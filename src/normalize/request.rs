@@ -60,6 +60,26 @@ impl<W: Write> EventWriter<W> {
         }
     }
 
+    /// The number of the request at hand, counted from 0; `None` while it has no event, and for bare events.
+    #[must_use]
+    pub fn pending(&self) -> Option<u64> {
+        match &self.0 {
+            Events::Bare(_) => None,
+            Events::Requests(requests) => (requests.events > 0).then_some(requests.sent),
+        }
+    }
+
+    /// Writes the request at hand, full or not: for a live input, whose next event may be hours away.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Events::Bare(out) => out.flush(),
+            Events::Requests(requests) => requests.send().and_then(|()| requests.out.flush()),
+        }
+    }
+
     /// Writes what is held back, and hands the underlying writer over.
     ///
     /// # Errors
@@ -84,6 +104,8 @@ pub struct Requests<W> {
     /// The request at hand, without its tail.
     request: Vec<u8>,
     events: usize,
+    /// How many requests were written before it.
+    sent: u64,
     /// What has come of an event that comes in parts.
     part: Vec<u8>,
     /// Whether it is longer than any request, and went out, alone, as far as it came.
@@ -101,7 +123,7 @@ impl<W: Write> Requests<W> {
             }
         };
         let (request, part) = Default::default();
-        Self { out, limits, head, around, tail, request, events: 0, part, alone: false }
+        Self { out, limits, head, around, tail, request, events: 0, sent: 0, part, alone: false }
     }
 
     /// Adds events, each up to its newline; one may come in several parts.
@@ -185,6 +207,7 @@ impl<W: Write> Requests<W> {
         self.out.write_all(&self.request)?;
         self.request.clear();
         self.events = 0;
+        self.sent += 1;
         Ok(())
     }
 

@@ -1,0 +1,250 @@
+//! Inputs that come slowly, readers that leave early, and streams that somebody has made non-blocking.
+
+#![cfg(unix)]
+
+mod common;
+
+use common::{directory, record, text};
+use std::io::{BufReader, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// No wait takes longer in a test that passes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn start(arguments: &[&str]) -> Child {
+    program(arguments).spawn().expect("it starts")
+}
+
+/// Waits for something that another process is about to do.
+fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "it did not happen in time");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn content(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// The next line of a child that is killed if it keeps silent.
+fn line(child: &Child, out: &mut impl std::io::BufRead) -> String {
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let pid = child.id().to_string();
+    let watch = std::thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    });
+    let mut line = String::new();
+    out.read_line(&mut line).expect("it is text");
+    drop(done);
+    watch.join().expect("it ends");
+    line
+}
+
+#[test]
+fn live_requests_do_not_wait_to_be_full() {
+    for format in [&["--format", "import"][..], &["--format", "batch-create", "--customer-id", "c"]] {
+        let mut child = start(&[&["normalize", "--summary", "none"], format].concat());
+        let mut stdin = child.stdin.take().expect("it is piped");
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        for details in [&["one", "two"][..], &["three"]] {
+            let lines: String = details.iter().map(|detail| record(detail) + "\n").collect();
+            stdin.write_all(lines.as_bytes()).expect("it reads");
+            // The input stays open: no end of it brings the request.
+            let request = line(&child, &mut stdout);
+            assert!(details.iter().all(|detail| request.contains(detail)), "{format:?}: {request:?}");
+            assert_eq!(request.matches("eventTimestamp").count(), details.len(), "{request}");
+        }
+        drop(stdin);
+        assert_eq!(line(&child, &mut stdout), "");
+        assert!(child.wait().expect("it ends").success());
+    }
+}
+
+#[test]
+fn a_named_pipe_is_read_as_it_comes() {
+    let files = directory(&[]);
+    let pipe = files.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    let mut child = start(&["normalize", text(&pipe), "--format", "import"]);
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("it is read");
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    writer.write_all((record("one") + "\n").as_bytes()).expect("it reads");
+    assert!(line(&child, &mut stdout).contains("one"));
+    drop(writer);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn requests_of_a_file_are_full() {
+    let input = (record("x") + "\n").repeat(2500);
+    let files = directory(&[("in", input.as_bytes())]);
+    let file = std::fs::File::open(files.path().join("in")).expect("it is there");
+    let output = program(&["normalize", "--format", "import"]).stdin(file).output().expect("it runs");
+    let events = |line: &str| line.matches("eventTimestamp").count();
+    let requests: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(events).collect();
+    assert_eq!(requests, [1000, 1000, 500]);
+}
+
+#[test]
+fn live_rejects_are_visible_at_once() {
+    let files = directory(&[("old", b"of before\n"), ("empty", b"")]);
+    for (name, shown) in [("new", "new"), ("empty", "empty"), ("old", "old.partial")] {
+        let [rejects, shown] = [name, shown].map(|name| files.path().join(name));
+        let mut child = start(&["normalize", "--rejects", text(&rejects)]);
+        let mut stdin = child.stdin.take().expect("it is piped");
+        for raw in ["5", "6"] {
+            stdin.write_all(format!("{raw}\n").as_bytes()).expect("it reads");
+            until(|| content(&shown).contains(&format!("\"raw\":\"{raw}\"}}\n")));
+        }
+        assert_eq!(content(&files.path().join("old")), "of before\n");
+        drop(stdin);
+        assert_eq!(child.wait().expect("it ends").code(), Some(1));
+        assert_eq!(content(&rejects).lines().count(), 2, "{name}");
+        if name == "old" {
+            return assert!(!shown.exists());
+        }
+    }
+}
+
+#[test]
+fn rejects_of_a_part_replace_nothing() {
+    let good = (record("a") + "\n").repeat(20_000);
+    let many = format!("bad\n{good}bad\n");
+    for input in ["many", "< many", "- < many"] {
+        let files = directory(&[("many", many.as_bytes()), ("r", b"of before\n")]);
+        let script =
+            format!("\"$0\" normalize {input} --rejects r --threads 1 | head -n 1; exit ${{PIPESTATUS[0]}}");
+        let run = |script: &str| {
+            let mut command = Command::new("bash");
+            command.args(["-c", script, env!("CARGO_BIN_EXE_zoom-udm")]).current_dir(files.path());
+            command.stdin(Stdio::null()).output().expect("it runs")
+        };
+        let output = run(&script);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("r was left as it was") && said.contains("r.partial"), "{said}");
+        assert_eq!(content(&files.path().join("r")), "of before\n");
+        assert_eq!(content(&files.path().join("r.partial")).lines().count(), 1);
+        // All is read then.
+        assert_eq!(run(&format!("\"$0\" normalize {input} --rejects r > all")).status.code(), Some(1));
+        assert_eq!(content(&files.path().join("r")).lines().count(), 2);
+        // Without an older file there is nothing to keep.
+        let output = run(&script.replace("--rejects r", "--rejects new"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("new has the rejects of only a part of the input"), "{said}");
+        assert_eq!(content(&files.path().join("new")).lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_signal_keeps_old_rejects_and_the_new() {
+    let files = directory(&[("r", b"of before\n")]);
+    let [rejects, partial] = ["r", "r.partial"].map(|name| files.path().join(name));
+    let mut child = start(&["normalize", "--rejects", text(&rejects)]);
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(b"5\n").expect("it reads");
+    until(|| content(&partial).ends_with('\n'));
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    assert_eq!(content(&rejects), "of before\n");
+    assert!(content(&partial).contains("\"raw\":\"5\""));
+    drop(stdin);
+}
+
+#[test]
+fn a_failed_run_says_that_the_output_stays() {
+    let files = directory(&[("in", "bad\n".repeat(20_000).as_bytes()), ("out", b"of before\n")]);
+    let script = "exec \"$0\" normalize in -o out --rejects >(head -c 10 > /dev/null)";
+    let mut command = Command::new("bash");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_zoom-udm")]).current_dir(files.path());
+    let output = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("out was left as it was"), "{said}");
+    assert_eq!(content(&files.path().join("out")), "of before\n");
+}
+
+/// A stream whose one end, for a child, does not block.
+fn non_blocking() -> (UnixStream, Stdio) {
+    let (ours, its) = UnixStream::pair().expect("there are sockets");
+    its.set_nonblocking(true).expect("it can be set");
+    (ours, OwnedFd::from(its).into())
+}
+
+#[test]
+fn non_blocking_input_is_waited_for() {
+    let (mut ours, its) = non_blocking();
+    let mut command = program(&["normalize", "--summary", "none"]);
+    let mut child = command.stdin(its).spawn().expect("it starts");
+    drop(command);
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    for detail in ["one", "two"] {
+        std::thread::sleep(Duration::from_millis(200));
+        ours.write_all((record(detail) + "\n").as_bytes()).expect("it reads");
+        assert!(line(&child, &mut stdout).contains(detail));
+    }
+    drop(ours);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn non_blocking_output_is_waited_for() {
+    let records = (record("x") + "\n").repeat(5000);
+    let bad = format!("{}\n", "x".repeat(200)).repeat(5000);
+    let files = directory(&[("d/good.json", records.as_bytes()), ("bad", bad.as_bytes())]);
+    let [good, bad, out] = ["d/good.json", "bad", "out"].map(|name| files.path().join(name));
+    let source = files.path().join("d");
+    for (arguments, code) in [
+        (&["normalize", text(&good)][..], 0),
+        (&["normalize", text(&bad), "-o", text(&out), "--rejects", "-"], 1),
+        (&["explain", "--format", "json", text(&good)], 0),
+        (&["ingest", text(&source), "--to", "-", "--no-ledger", "--max-age", "none"], 0),
+    ] {
+        let (mut ours, its) = non_blocking();
+        let mut command = program(arguments);
+        let mut child =
+            command.stdin(Stdio::null()).stdout(its).stderr(Stdio::null()).spawn().expect("it starts");
+        drop(command);
+        // By now it has filled what fits between us.
+        std::thread::sleep(Duration::from_millis(500));
+        let mut all = String::new();
+        ours.read_to_string(&mut all).expect("it is text");
+        assert_eq!(
+            (child.wait().expect("it ends").code(), all.lines().count()),
+            (Some(code), 5000),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn non_blocking_stderr_is_waited_for() {
+    let bad = format!("{}\n", "x".repeat(200)).repeat(5000);
+    let files = directory(&[("bad", bad.as_bytes())]);
+    let bad = files.path().join("bad");
+    let (mut ours, its) = non_blocking();
+    let mut command = program(&["normalize", text(&bad), "--rejects", "/dev/stderr"]);
+    let mut child = command.stdin(Stdio::null()).stderr(its).spawn().expect("it starts");
+    drop(command);
+    std::thread::sleep(Duration::from_millis(500));
+    let mut all = String::new();
+    ours.read_to_string(&mut all).expect("it is text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    assert_eq!(all.matches("\"reason\":\"not_json\"").count(), 5000);
+    assert!(all.lines().last().is_some_and(|line| line.starts_with("zoom-udm: ")), "the summary is there");
+}
