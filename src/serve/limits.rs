@@ -146,7 +146,17 @@ impl Upload {
 
     /// All of it, with its share.
     pub(super) async fn whole(mut self) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Broken> {
-        let (mut all, mut share) = (Vec::new(), None::<OwnedSemaphorePermit>);
+        let mut all = Vec::new();
+        let share = self.read_to(&mut all).await?;
+        Ok((all, share))
+    }
+
+    /// Appends all of it to `all`, and returns its share. Of a body that is not taken, what came first is there.
+    pub(super) async fn read_to(
+        &mut self,
+        all: &mut Vec<u8>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Broken> {
+        let mut share = None::<OwnedSemaphorePermit>;
         while let Some(Held { bytes, share: more }) = self.next().await? {
             all.extend_from_slice(&bytes);
             match &mut share {
@@ -154,7 +164,7 @@ impl Upload {
                 None => share = Some(more),
             }
         }
-        Ok((all, share))
+        Ok(share)
     }
 }
 

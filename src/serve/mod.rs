@@ -1,6 +1,7 @@
 //! The service: collect, ingest and normalize behind HTTP, and the page that explains records.
 //!
 //! - `server`, `patience`: connections, their limits, and how all of it ends; `limits`: what they are.
+//! - `framing`: requests that a proxy could read in another way are refused.
 //! - `router`: which path goes where. `observe`: who is let in, what is counted, one line a request.
 //! - `callers`, `keys`: who may call.
 //! - `push`, `cloudevent`: what a push asks for. `collecting`, `feeding`: pushes to runs, the same wish once; of ingest,
@@ -19,6 +20,7 @@ mod cloudevent;
 mod collecting;
 mod download;
 mod feeding;
+mod framing;
 mod heard;
 mod keys;
 mod limits;

@@ -1,15 +1,18 @@
 //! A request from its head to the last byte of its answer: admitted or not, counted, and one line in the log.
 
 use super::answer::{Answer, Notes, Severity};
+use super::framing::Ambiguous;
 use super::{Peer, Service};
 use crate::{log, redact};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
-use axum::http::{HeaderMap, Method};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, USER_AGENT};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,10 +30,18 @@ const ROUTES: [&str; 8] =
 /// Admits a request or not, and sees it to its end.
 pub(super) async fn pass(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let mut seen = Seen::new(&service, &request);
+    if let Some(Ambiguous(why)) = request.extensions().get() {
+        let mut response = Answer::poison(*why).into_response();
+        // Where the next request begins is not known.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return seen.watch(response);
+    }
     let response = match admit(&service, request.uri().path(), request.headers()).await {
         Ok(permit) => {
             seen.permit = permit;
-            run(&service, seen.route, next.run(request)).await
+            // A panic is answered as an error of this request: the connection and the others go on.
+            let answer = AssertUnwindSafe(run(&service, seen.route, next.run(request))).catch_unwind().await;
+            answer.unwrap_or_else(|_| Answer::panicked().into_response())
         }
         Err(answer) => answer.into_response(),
     };

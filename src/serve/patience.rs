@@ -1,6 +1,7 @@
 //! A connection that ends when its other side takes nothing for too long: who reads slowly must not hold room for ever.
 //! And one that tells when all has gone out: hyper drops what it has not yet written when a body breaks off.
 
+use super::framing::Framing;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,13 +27,14 @@ pub(super) struct Patient {
     stream: TcpStream,
     patience: Duration,
     sent: Sent,
+    framing: Framing,
     /// Runs while something waits to be taken.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    pub(super) fn new(stream: TcpStream, patience: Duration, sent: Sent) -> Self {
-        Self { stream, patience, sent, waiting: None }
+    pub(super) fn new(stream: TcpStream, patience: Duration, sent: Sent, framing: Framing) -> Self {
+        Self { stream, patience, sent, framing, waiting: None }
     }
 
     fn watch<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -56,7 +58,10 @@ impl AsyncRead for Patient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.framing.feed(&buffer.filled()[before..]);
+        polled
     }
 }
 

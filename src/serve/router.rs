@@ -1,7 +1,7 @@
 //! Which path goes where.
 
 use super::answer::Answer;
-use super::limits::{Limits, Upload};
+use super::limits::{Broken, Limits, Upload};
 use super::push::{self, Message};
 use super::{Service, collecting, feeding, normalizing, observe, page};
 use axum::Router;
@@ -73,7 +73,15 @@ async fn message(service: &Service, request: Request) -> Result<(Message, OwnedS
         body_time: limits.body_time.min(PUSH_TIME),
         ..limits.clone()
     };
-    let (body, _share) = Upload::new(body, &limits, &service.held_of_pushes).whole().await?;
+    let mut upload = Upload::new(body, &limits, &service.held_of_pushes);
+    let mut body = Vec::new();
+    let _share = match upload.read_to(&mut body).await {
+        // The length is not what is wrong with it.
+        Err(Broken::TooLarge(_)) if push::is_malformed_start(&body) => {
+            return Err(Answer::poison("the body is malformed or nested too deeply"));
+        }
+        read => read?,
+    };
     let place = Arc::clone(&service.pushes).try_acquire_owned().map_err(|_| Answer::too_many(1))?;
     let message = push::read(&parts.headers, &body);
     message.map(|message| (message, place)).map_err(|push::Malformed(why)| Answer::poison(why))

@@ -1,5 +1,6 @@
 //! Connections, their limits, and how all of it ends.
 
+use super::framing::{Framing, Verdicts};
 use super::patience::{Patient, Sent};
 use super::{Peer, Service};
 use axum::Router;
@@ -66,9 +67,14 @@ async fn connection(
     let limits = &service.options.limits;
     let router = TowerToHyperService::new(router);
     let sent = Sent::default();
-    let stream = Patient::new(stream, limits.idle_time, sent.clone());
+    let verdicts = Verdicts::default();
+    let framing = Framing::new(limits.head, verdicts.clone());
+    let stream = Patient::new(stream, limits.idle_time, sent.clone(), framing);
     let handler = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        if let Err(ambiguous) = verdicts.next() {
+            request.extensions_mut().insert(ambiguous);
+        }
         request.extensions_mut().insert(sent.clone());
         router.call(request)
     });

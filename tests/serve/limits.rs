@@ -198,10 +198,23 @@ fn pushes_that_are_too_deep_or_too_large_are_refused_and_harm_nobody() {
         "[".repeat(256 << 10),
         "{\"message\":".repeat(20 << 10),
         format!("{{\"message\":{}1{}}}", "[".repeat(5000), "]".repeat(5000)),
+        // Longer than any push may be.
+        "[".repeat(2 << 20),
+        "{\"message\":".repeat(100_000),
+        format!("{{\"message\":{{\"data\":\"{}\"}}}}, 1", "A".repeat(100)) + &" ".repeat(300_000),
     ] {
-        let answer = server.post("/ingest", &json, deep.as_bytes());
-        assert_eq!(answer.status, 400, "{}", answer.text());
+        for headers in [&json[..], &[]] {
+            let answer = server.post("/ingest", headers, deep.as_bytes());
+            assert_eq!(answer.status, 400, "{}", answer.text());
+        }
     }
+    let long = format!("{{\"message\":{{\"data\":\"{}", "A".repeat(300_000));
+    assert_eq!(server.post("/ingest", &json, long.as_bytes()).status, 413);
+    let deep = "[{\"a\":".repeat(100_000) + "\n";
+    let answer = server.post("/normalize", &[], deep.as_bytes());
+    assert_eq!((answer.status, &answer.summary()["events"]), (200, &0.into()));
+    assert!(answer.summary()["rejects"].as_u64() > Some(0), "{}", answer.summary());
+    assert_eq!(server.post("/explain", &[], deep.as_bytes()).status, 200);
     let large = vec![b' '; 40 << 20];
     assert_eq!(server.post("/ingest", &json, &large).status, 413);
     assert_eq!(server.post("/normalize", &[], &large).status, 413);

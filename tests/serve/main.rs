@@ -15,6 +15,7 @@ mod callers;
 mod collecting;
 #[path = "../common/mod.rs"]
 mod common;
+mod framing;
 mod ingest;
 mod limits;
 mod normalize;
