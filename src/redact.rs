@@ -93,6 +93,11 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
+/// Whether there is a secret in the text.
+pub(crate) fn holds_secret(text: &str) -> bool {
+    !find(text).is_empty()
+}
+
 /// Returns the first `most` characters of the redacted text.
 pub(crate) fn cut(whole: &str, most: usize) -> String {
     text(whole).chars().take(most).collect()

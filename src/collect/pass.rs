@@ -75,6 +75,12 @@ pub(crate) fn print(page: &Page) -> Id {
     std::array::from_fn(|at| digest[at])
 }
 
+/// A hash of a page and of the token of the next: met twice, the pages go round. A token alone may come with each page.
+pub(super) fn step(page: &Page, token: &str) -> Id {
+    let digest = Sha256::new().chain_update(print(page)).chain_update(token).finalize();
+    std::array::from_fn(|at| digest[at])
+}
+
 impl Collector {
     /// Reads a window and takes what is new.
     pub(crate) async fn read(&mut self, ask: &Ask) -> Result<Passed, Halt> {
@@ -100,7 +106,7 @@ impl Collector {
             self.prime(&resume).await?;
             (passed.began, passed.pages) = (resume.began, resume.pages);
             passed.prints = vec![Id::default(); usize::try_from(resume.pages).unwrap_or(0)];
-            met.insert(resume.token.clone());
+            self.zoom.page_size = resume.page_size;
             next = Some(resume.token);
         }
         loop {
@@ -122,14 +128,18 @@ impl Collector {
                 return Ok(passed);
             }
             empty = if page.items.is_empty() { empty + 1 } else { 0 };
-            if empty > EMPTY_PAGES || !met.insert(token.clone()) {
+            if empty > EMPTY_PAGES || !met.insert(step(&page, &token)) {
                 let message = format!(
-                    "operation logs from {} to {}: Zoom goes on without an end after page {}",
+                    "operation logs from {} to {}: Zoom goes on without an end after page {}: the same page came with the \
+                     same token, or only empty ones; try another PAGE_SIZE",
                     ask.window.from, ask.window.to, passed.pages
                 );
                 return Err(Halt::Zoom(Trouble::Refused(message)));
             }
-            self.journal.state.resume = Some(self.resume(ask, &page, &passed, token.clone()));
+            // A token with a secret in it would bring that into the state.
+            let resume = self.resume(ask, &page, &passed, token.clone());
+            self.journal.state.resume =
+                Some(resume).filter(|resume| !crate::redact::holds_secret(&resume.token));
             self.flush_now_and_then().await?;
             next = Some(token);
         }
@@ -151,7 +161,7 @@ impl Collector {
         Resume {
             from: ask.window.from,
             to: ask.window.to,
-            page_size: self.options.page_size,
+            page_size: self.zoom.page_size,
             token,
             issued: self.now(),
             began: passed.began,

@@ -42,7 +42,7 @@ impl Collector {
     async fn work(&mut self) -> Result<(), Halt> {
         let live = matches!(self.options.task, Task::Live { .. });
         let resume = self.journal.state.resume.take().filter(|resume| {
-            self.now() - resume.issued < PAGE_LIFE && resume.page_size == self.options.page_size
+            self.now() - resume.issued < PAGE_LIFE && resume.page_size <= self.options.page_size
         });
         let (tail, past) = match resume {
             Some(resume) if resume.tail && live => (Some(resume), None),

@@ -13,8 +13,8 @@
 
 use super::collector::{Collector, Groups, Halt, Slot};
 use super::options::MAX_PAGE;
-use super::pass::{Ask, EMPTY_PAGES, Passed};
-use super::zoom::{Id, Item, Page};
+use super::pass::{Ask, EMPTY_PAGES, Passed, step};
+use super::zoom::{Id, Item, Page, Trouble};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -87,7 +87,7 @@ impl Collector {
         let wanted = |key: &Key| (deepest < few || sealing(key.0)) && self.is_open(key);
         let met = || passed.unsure.iter().filter(|(key, _)| wanted(key));
         let mut open: HashSet<Key> = met().map(|(key, _)| *key).collect();
-        let size = self.zoom.page_size;
+        let mut size = self.zoom.page_size;
         let border = |page: usize| page * usize::from(size);
         let mut ranges: Vec<_> =
             met().map(|(_, page)| border(*page).saturating_sub(GUESS)..border(*page) + GUESS).collect();
@@ -97,11 +97,17 @@ impl Collector {
                 break;
             }
             let deepest = ranges.iter().map(|range| range.end).max().unwrap_or(0);
-            self.zoom.page_size = page_size(&ranges, &evidence.sizes);
+            let limit = self.zoom.page_limit;
+            self.zoom.page_size = page_size(&ranges, &evidence.sizes, limit);
             evidence.sizes.push(self.zoom.page_size);
             let ties = self.read_again(ask, &open, deepest).await;
+            size = size.min(self.zoom.page_limit);
             self.zoom.page_size = size;
-            let ties = ties?;
+            let ties = match ties {
+                // A page was too long: the next reading has shorter ones.
+                Err(Halt::Zoom(Trouble::Expired(_))) if self.zoom.page_limit < limit => continue,
+                ties => ties?,
+            };
             let mut places: HashMap<Key, u32> = HashMap::new();
             ties.iter()
                 .flat_map(|tie| tie.members.keys())
@@ -142,7 +148,7 @@ impl Collector {
             let enough = read > deepest && (missing.is_empty() || read > deepest + BEYOND) && !is_open(&tie);
             self.flush_now_and_then().await?;
             match page.next {
-                Some(further) if !enough && empty <= EMPTY_PAGES && tokens.insert(further.clone()) => {
+                Some(further) if !enough && empty <= EMPTY_PAGES && tokens.insert(step(&page, &further)) => {
                     next = Some(further);
                 }
                 // Where the pages end the last tie ends, too.
@@ -175,7 +181,10 @@ impl Collector {
             evidence.reordered |= *times > 0;
             (*before, *times) = (counts, 1);
         }
-        if *times < AGREEING || evidence.reordered || sizes_for(&tie.range()).next().is_some() {
+        if *times < AGREEING
+            || evidence.reordered
+            || sizes_for(&tie.range(), self.zoom.page_limit).next().is_some()
+        {
             return false;
         }
         tie.members.iter().for_each(|(key, met)| self.accept(*key, met));
@@ -216,22 +225,22 @@ fn extend(tie: &mut Tie, page: &Page, groups: &Groups) -> Vec<Tie> {
 }
 
 /// Page sizes that put all of a range on one page, the largest first.
-fn sizes_for(range: &Range<usize>) -> impl Iterator<Item = u16> + use<> {
+fn sizes_for(range: &Range<usize>, limit: u16) -> impl Iterator<Item = u16> + use<> {
     let (first, last) = (range.start, range.end.saturating_sub(1));
-    (1..=MAX_PAGE).rev().filter(move |size| first / usize::from(*size) == last / usize::from(*size))
+    (1..=limit).rev().filter(move |size| first / usize::from(*size) == last / usize::from(*size))
 }
 
 /// The page size that puts most of the ranges on one page each; of those the largest that no reading had. Where none fits,
 /// any: another run then sees another order.
-fn page_size(ranges: &[Range<usize>], used: &[u16]) -> u16 {
+fn page_size(ranges: &[Range<usize>], used: &[u16], limit: u16) -> u16 {
     let mut fitting = vec![0_u32; usize::from(MAX_PAGE) + 1];
     for range in ranges {
-        sizes_for(range).for_each(|size| fitting[usize::from(size)] += 1);
+        sizes_for(range, limit).for_each(|size| fitting[usize::from(size)] += 1);
     }
-    let free = || (1..=MAX_PAGE).filter(|size| !used.contains(size));
+    let free = || (1..=limit).filter(|size| !used.contains(size));
     match free().max_by_key(|size| (fitting[usize::from(*size)], *size)) {
         Some(size) if fitting[usize::from(size)] > 0 => size,
-        _ => fastrand::u16(MAX_PAGE / 2..MAX_PAGE),
+        _ => fastrand::u16(limit / 2..limit).max(1),
     }
 }
 
@@ -242,15 +251,16 @@ mod tests {
     #[test]
     fn page_size_puts_ties_within_pages() {
         for ranges in [vec![290..310], vec![299..301, 598..604, 880..930], vec![0..250], vec![300..302; 3]] {
-            let size = usize::from(page_size(&ranges, &[300]));
+            let size = usize::from(page_size(&ranges, &[300], MAX_PAGE));
             assert!(
                 ranges.iter().all(|range| range.start / size == (range.end - 1) / size),
                 "{ranges:?} {size}"
             );
         }
-        assert_eq!(page_size(&[2..5], &[1]), MAX_PAGE);
+        assert_eq!(page_size(&[2..5], &[1], MAX_PAGE), MAX_PAGE);
+        assert_eq!((page_size(&[2..5], &[1], 7), page_size(&[0..5], &[1], 1)), (7, 1));
         // Too long for a page at its place.
-        assert!(sizes_for(&(100..350)).next().is_none());
-        assert!((150..300).contains(&page_size(&[100..350], &[300])));
+        assert!(sizes_for(&(100..350), MAX_PAGE).next().is_none());
+        assert!((150..300).contains(&page_size(&[100..350], &[300], MAX_PAGE)));
     }
 }

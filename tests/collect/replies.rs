@@ -72,6 +72,48 @@ fn malformed(manifest: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn page_that_is_too_long_is_read_in_smaller_ones() {
+    for records in [264, 20] {
+        let world = World::new(NOW).with("PAGE_SIZE", "20");
+        world.zoom.add(spread(0, records, world.now() - 20 * DAY..world.now()));
+        // One day has pages that are too long; with 264 records the first page is read before.
+        let busy = world.now() - 10 * DAY;
+        world.zoom.add(spread(1000, 20, busy..busy + HOUR));
+        world.zoom.manners(|manners| manners.heaviest = Some(6));
+        let run = world.collect(&[]).expect(0);
+        assert!(run.said.contains("PAGE_SIZE 5"), "{}", run.said);
+        world.even();
+    }
+}
+
+#[test]
+fn record_that_is_too_long_names_the_page_size() {
+    let world = World::new(NOW).with("PAGE_SIZE", "3");
+    world.zoom.add(spread(0, 1, world.now() - HOUR..world.now()));
+    world.zoom.manners(|manners| manners.heaviest = Some(0));
+    world
+        .collect(&["--retries", "1", "--since", "1d"])
+        .failed_saying(3, &["67108864 bytes", "PAGE_SIZE is 1"]);
+}
+
+#[test]
+fn one_token_for_all_pages_is_no_loop() {
+    let world = World::new(NOW).with("PAGE_SIZE", "10");
+    world.zoom.add(spread(0, 264, world.now() - 20 * DAY..world.now()));
+    world.zoom.manners(|manners| manners.one_token = true);
+    world.collect(&[]).expect(0);
+    world.even();
+}
+
+#[test]
+fn page_token_that_no_request_carries_ends_with_its_cause() {
+    let world = world();
+    let page = format!(r#"{{"next_page_token":"{}","operation_logs":[]}}"#, "t".repeat(65_534));
+    world.zoom.pages_fail(When::Always, Act::Answer(200, page));
+    world.collect(&["--since", "2d"]).failed_saying(3, &["page token is 65534 bytes", "PAGE_SIZE"]);
+}
+
+#[test]
 fn html_403_is_retried_and_blames_no_scope() {
     for status in [401, 403, 404] {
         let html = Act::Answer(status, "<html>Access denied by policy</html>".into());

@@ -17,7 +17,7 @@ pub(crate) use token::Token;
 pub(crate) use trouble::{CLASSIC_SCOPE, SCOPE, Trouble, scope_cure};
 
 use super::date::Date;
-use super::options::Account;
+use super::options::{Account, MAX_PAGE};
 use super::stop::Stop;
 use super::{Error, Observer};
 use crate::clock::Clock;
@@ -37,6 +37,9 @@ use trouble::Answer;
 
 /// Who asks to wait longer than this is not waited for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// No address is longer, in bytes: the HTTP library and most servers take no more.
+const LONGEST_ADDRESS: usize = 65_000;
 
 /// No answer of Zoom's is longer, in bytes: a page of 300 records has some hundred thousand.
 const LARGEST: usize = 64 << 20;
@@ -79,6 +82,8 @@ pub(crate) struct Zoom {
     patience: Patience,
     /// Records on a page. The token of a page holds for the size that it came with.
     pub(crate) page_size: u16,
+    /// The largest page size of which no page was too long.
+    pub(crate) page_limit: u16,
     clock: Clock,
     stop: Stop,
     observer: Arc<dyn Observer>,
@@ -98,6 +103,7 @@ impl Zoom {
             account: options.account.clone(),
             patience: options.patience.clone(),
             page_size: options.page_size,
+            page_limit: MAX_PAGE,
             clock: options.clock.clone(),
             stop: options.stop.clone(),
             observer,
@@ -142,8 +148,27 @@ impl Zoom {
                     }
                     renewed = true;
                 }
+                Trouble::TooLong(message) => self.shrink_page(message, next)?,
                 trouble => self.before_another_try(trouble, &mut pauses).await?,
             }
+        }
+    }
+
+    /// Has the pages from now on hold a quarter of the records. The token of a page holds for its size only: a window that
+    /// was begun is begun again.
+    fn shrink_page(&mut self, message: String, next: Option<&str>) -> Result<(), Trouble> {
+        if self.page_size <= 1 {
+            return Err(Trouble::Refused(format!(
+                "{message}, though PAGE_SIZE is 1; no page size can read it"
+            )));
+        }
+        self.page_limit = (self.page_size / 4).max(1);
+        self.page_size = self.page_limit;
+        let message = format!("{message}; reading on with PAGE_SIZE {}, which can be set", self.page_size);
+        self.observer.warn(&message);
+        match next {
+            Some(_) => Err(Trouble::Expired(message)),
+            None => Ok(()),
         }
     }
 
@@ -199,6 +224,14 @@ impl Zoom {
             return Err(Trouble::Broken("there is no access token".into()));
         };
         let url = self.address(token, window, next);
+        if url.as_str().len() > LONGEST_ADDRESS {
+            return Err(Trouble::Refused(format!(
+                "{}: the page token is {} bytes long, more than a request can carry; set PAGE_SIZE to {MAX_PAGE}, so that \
+                 fewer pages need one",
+                what(window, next),
+                next.unwrap_or_default().len()
+            )));
+        }
         let request = self.http.to(&url).get(url.clone()).bearer_auth(token.text.reveal());
         let (status, headers, body) = self.send(request, &trace_of(&url)).await?;
         let asked = what(window, next);
@@ -285,7 +318,7 @@ impl Zoom {
         let took = started.elapsed().as_millis();
         match done {
             Ok((.., None)) => {
-                Err(Trouble::Broken(format!("{trace}: the answer is longer than {LARGEST} bytes")))
+                Err(Trouble::TooLong(format!("{trace}: the answer is longer than {LARGEST} bytes")))
             }
             Ok((status, headers, Some(body))) => {
                 self.counts.throttled += u64::from(status == reqwest::StatusCode::TOO_MANY_REQUESTS);

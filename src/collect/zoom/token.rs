@@ -56,7 +56,12 @@ impl Zoom {
             .body(form.query().unwrap_or_default().to_owned());
         let mut shown = self.account.token_url.clone();
         shown.set_query(None);
-        let (status, headers, body) = self.send(request, &format!("POST {shown}")).await?;
+        let sent = self.send(request, &format!("POST {shown}")).await;
+        let (status, headers, body) = sent.map_err(|trouble| match trouble {
+            // No page size makes a token shorter.
+            Trouble::TooLong(message) => Trouble::Broken(message),
+            trouble => trouble,
+        })?;
         if !status.is_success() {
             return Err(of_token(status, &headers, &body, now));
         }

@@ -29,6 +29,8 @@ pub(crate) enum Trouble {
     Passing { message: String, wait: Option<Duration> },
     /// An answer of no use, which may be better in a moment.
     Broken(String),
+    /// The page has more bytes than are held: fewer records on it help.
+    TooLong(String),
     /// Zoom does not take the dates of the window.
     Dates(String),
     /// This request will not be answered.
@@ -45,6 +47,7 @@ impl Trouble {
             | Self::Expired(message)
             | Self::Passing { message, .. }
             | Self::Broken(message)
+            | Self::TooLong(message)
             | Self::Dates(message)
             | Self::Refused(message) => message,
         }
@@ -54,7 +57,12 @@ impl Trouble {
     pub(crate) fn is_of_window(&self) -> bool {
         matches!(
             self,
-            Self::Passing { .. } | Self::Broken(_) | Self::Dates(_) | Self::Refused(_) | Self::Expired(_)
+            Self::Passing { .. }
+                | Self::Broken(_)
+                | Self::TooLong(_)
+                | Self::Dates(_)
+                | Self::Refused(_)
+                | Self::Expired(_)
         )
     }
 }

@@ -59,6 +59,10 @@ pub struct Manners {
     pub paging: Paging,
     /// Whether each offset has its own order of records of equal time, the same for each request, as databases do.
     pub shuffles_ties: bool,
+    /// Pages of more records are longer than anybody holds.
+    pub heaviest: Option<usize>,
+    /// Whether all pages come with the same token.
+    pub one_token: bool,
     /// Whether tokens of pages hold characters that URLs give a meaning to.
     pub hostile: bool,
     /// `None`: in turn.
@@ -99,6 +103,8 @@ impl Default for Manners {
             newest_first: true,
             paging: Paging::Offset,
             shuffles_ties: false,
+            heaviest: None,
+            one_token: false,
             hostile: true,
             last: None,
             layout: None,

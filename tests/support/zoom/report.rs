@@ -46,7 +46,10 @@ impl State {
             };
             self.next_token(page)
         });
-        let body = self.body(query, size, &entries, next.as_deref());
+        let mut body = self.body(query, size, &entries, next.as_deref());
+        if self.manners.heaviest.is_some_and(|most| entries.len() > most) {
+            body.resize(65 << 20, b' ');
+        }
         Ok((Reply::bytes(200, body), entries.len()))
     }
 
@@ -129,6 +132,9 @@ impl State {
             token.push_str(draw(&mut self.random));
         }
         token.push_str(if self.manners.hostile { "+/==" } else { "" });
+        if self.manners.one_token {
+            token = "the-only-token".into();
+        }
         self.pages.insert(token.clone(), page);
         token
     }
