@@ -475,13 +475,29 @@ fn every_member_of_a_gzip_is_read() {
 }
 
 #[test]
-fn zero_bytes_behind_a_gzip_are_padding_and_anything_else_is_said() {
+fn bytes_after_gzip_data_are_ignored_with_a_warning() {
     let packed = gzip(format!("{}\n", record("a")).as_bytes());
     let padded = ran(&["normalize"], &[&packed[..], &[0; 1000]].concat());
     assert_eq!((descriptions(&padded.out.events()), padded.code), (vec!["a"], 0));
     let garbage = ran(&["normalize"], &[&packed[..], b"this is garbage"].concat());
-    assert_eq!((descriptions(&garbage.out.events()), garbage.code), (vec!["a"], 3));
-    assert!(garbage.stderr.contains("gzip data is damaged"), "{}", garbage.stderr);
+    assert_eq!((descriptions(&garbage.out.events()), garbage.code), (vec!["a"], 0));
+    assert!(garbage.stderr.contains("15 bytes after the gzip data are not gzip"), "{}", garbage.stderr);
+    let member = ran(&["normalize"], &[&packed[..], b"\x1f\x8bgarbage"].concat());
+    assert_eq!((descriptions(&member.out.events()), member.code), (vec!["a"], 3));
+    assert!(member.stderr.contains("gzip data is damaged"), "{}", member.stderr);
+    let explained = ran(&["explain"], &[&packed[..], b"this is garbage"].concat());
+    assert_eq!(explained.code, 0);
+    assert!(explained.stderr.contains("15 bytes after the gzip data"), "{}", explained.stderr);
+}
+
+#[test]
+fn gzip_within_gzip_is_read_and_a_third_level_refused() {
+    let twice = gzip(&gzip(format!("{}\n", record("a")).as_bytes()));
+    let read = ran(&["normalize"], &twice);
+    assert_eq!((descriptions(&read.out.events()), read.code), (vec!["a"], 0), "{}", read.stderr);
+    let third = ran(&["normalize"], &gzip(&twice));
+    assert_eq!(third.code, 3);
+    assert!(third.stderr.contains("gzip within gzip within gzip"), "{}", third.stderr);
 }
 
 #[test]

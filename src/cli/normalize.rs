@@ -107,11 +107,12 @@ fn normalize(
         return run_inputs(inputs.open(&progress), options, outputs);
     };
     let name = file.display().to_string();
-    let rejects: Box<dyn Iterator<Item = _> + Send> =
-        match inputs::open_one_or_standard(file).and_then(unpacked) {
-            Ok(reader) => Box::new(RejectReader::new(BufReader::new(reader), options.max_line_bytes)),
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        };
+    let rejects: Box<dyn Iterator<Item = _> + Send> = match inputs::open_one_or_standard(file)
+        .and_then(unpacked)
+    {
+        Ok(unpacked) => Box::new(RejectReader::new(BufReader::new(unpacked.reader), options.max_line_bytes)),
+        Err(error) => Box::new(std::iter::once(Err(error))),
+    };
     run_returned(&name, rejects, options, outputs)
 }
 

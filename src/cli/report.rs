@@ -70,7 +70,7 @@ pub(super) fn more_rejects(said: u64) {
     }
 }
 
-/// Says which inputs failed.
+/// Reports which inputs failed, and what to know of the others.
 pub(super) fn failures(summary: &Summary) {
     for failure in &summary.failures {
         let (place, read) = match failure.offset {
@@ -78,6 +78,9 @@ pub(super) fn failures(summary: &Summary) {
             offset => (format!(" after byte {offset}"), "; what came before was read"),
         };
         say(&format!("{}: reading failed{place}: {}{read}", failure.input, failure.error));
+    }
+    for warning in &summary.warnings {
+        say(&format!("{}: {}", warning.input, warning.message));
     }
 }
 
@@ -110,6 +113,9 @@ fn as_json(summary: &Summary, took: Duration) -> Value {
         "records_per_second": per_second(summary.records, seconds),
         "bytes_per_second": per_second(summary.bytes_in, seconds),
         "failures": failures,
+        "warnings": summary.warnings.iter().map(|warning| {
+            json!({"input": &*warning.input, "message": warning.message})
+        }).collect::<Vec<_>>(),
         "stopped": summary.stopped,
     })
 }

@@ -2,7 +2,9 @@
 
 use super::Limits;
 use super::spool::Spool;
-use crate::normalize::{self, EventWriter, Input, RejectWriter, Rejected, Sink, Summary, is_gzip, unpacked};
+use crate::normalize::{
+    self, EventWriter, Input, RejectWriter, Rejected, Sink, Summary, Unpacked, unpacked_within,
+};
 use crate::store::{self, Payload};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,7 +75,7 @@ pub(super) fn convert(
         Some(fetch) => Trouble::Fetch(fetch),
         None => Trouble::Content(told(&error)),
     };
-    let reader = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
+    let unpacked = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
     let events = recipe.plain.map_or_else(Spool::packed, Spool::plain);
     let mut sink = Spools {
         events: EventWriter::new(events, recipe.requests.as_ref()),
@@ -81,8 +83,8 @@ pub(super) fn convert(
         refused: Vec::new(),
     };
     let options = normalize::Options { threads: 1, ..recipe.options.clone() };
-    let summary =
-        normalize::run(std::iter::once(Input::new(name, reader)), &options, &mut sink).map_err(disk)?;
+    let summary = normalize::run(std::iter::once(Input::unpacked(name, unpacked)), &options, &mut sink)
+        .map_err(disk)?;
     if let Some(failure) = summary.failures.into_iter().next() {
         return Err(content(failure.error));
     }
@@ -105,28 +107,13 @@ fn disk(error: normalize::Error) -> Trouble {
     }
 }
 
-/// Unpacks twice at most (a `.gz` that was stored with `Content-Encoding: gzip` once more is met in practice), within
-/// the limits. What is gzip even then is refused. Who calls knows by which flags limits are set: messages name none.
-pub(crate) fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Box<dyn Read + Send>> {
+/// Unpacks what is gzip within the limits. The caller knows which flags set them: messages name none.
+pub(crate) fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Unpacked> {
     let packed = Arc::<AtomicU64>::default();
     let bytes = Counted { inner: bytes, count: Arc::clone(&packed) };
-    let once = Limited { inner: unpacked(Box::new(bytes))?, packed: Arc::clone(&packed), limits, count: 0 };
-    let mut twice = Limited { inner: unpacked(Box::new(once))?, packed, limits, count: 0 };
-    let mut start = [0; 3];
-    let mut length = 0;
-    while length < start.len() {
-        match twice.read(&mut start[length..])? {
-            0 => break,
-            more => length += more,
-        }
-    }
-    if is_gzip(&start[..length]) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is gzip within gzip within gzip; unpack it before it is stored",
-        ));
-    }
-    Ok(Box::new(io::Cursor::new(start).take(length as u64).chain(twice)))
+    unpacked_within(Box::new(bytes), &|inner| {
+        Box::new(Limited { inner, packed: Arc::clone(&packed), limits, count: 0 })
+    })
 }
 
 const TIMES: &str = "times its size";

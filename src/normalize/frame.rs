@@ -1,7 +1,8 @@
 //! Inputs cut into blocks of whole lines. JSON that spans lines is `document`'s.
 
 use super::document::{self, Document};
-use super::input::{Input, unpacked};
+use super::input::{Ignored, Input, unpacked};
+use super::summary::Warning;
 use super::wait::read_on;
 use super::{Format, Options};
 use crate::refusal::Reason;
@@ -9,6 +10,7 @@ use memchr::{memchr, memrchr};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// How much is read before a block is handed on. The block and its events (about twice its size) fit into a core's
 /// second-level cache; the `block` bench chose it among 64 KiB to 4 MiB.
@@ -114,6 +116,8 @@ pub(super) struct Framer {
     offset: u64,
     ended: bool,
     state: State,
+    /// Of the input as it was given, and of what was unpacked here.
+    ignored: [Ignored; 2],
 }
 
 enum State {
@@ -127,9 +131,11 @@ enum State {
 
 impl Framer {
     pub(super) fn new(input: Input, options: &Options) -> io::Result<Self> {
+        let unpacked = unpacked(input.reader?)?;
         Ok(Self {
             name: input.name,
-            reader: unpacked(input.reader?)?,
+            reader: unpacked.reader,
+            ignored: [input.ignored, unpacked.ignored],
             prompt: input.prompt,
             max: options.max_line_bytes,
             rest: Vec::new(),
@@ -137,6 +143,15 @@ impl Framer {
             ended: false,
             state: State::Start(options.format),
         })
+    }
+
+    /// What the reader of the input's events should know, once all of it was read.
+    pub(super) fn warning(&self) -> Option<Warning> {
+        let ignored = self.ignored.iter().map(|ignored| ignored.load(Ordering::Relaxed)).sum::<u64>();
+        let message = format!(
+            "{ignored} bytes after the gzip data are not gzip and were ignored; check whether the file was damaged"
+        );
+        (ignored > 0).then(|| Warning { input: Arc::clone(&self.name), message })
     }
 
     /// The input, and how much of it was read.

@@ -4,13 +4,19 @@ use flate2::{Decompress, FlushDecompress, Status};
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One input: bytes with the name that rejects and errors call it by.
 pub struct Input {
     pub(super) name: Arc<str>,
     pub(super) reader: io::Result<Box<dyn Read + Send>>,
     pub(super) prompt: bool,
+    /// Bytes after the last gzip member that were ignored, once all was read.
+    pub(super) ignored: Ignored,
 }
+
+/// How many bytes after the last gzip member were ignored.
+pub(crate) type Ignored = Arc<AtomicU64>;
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,12 +27,12 @@ impl fmt::Debug for Input {
 impl Input {
     /// An input of bytes, plain or gzip.
     pub fn new(name: impl Into<Arc<str>>, reader: impl Read + Send + 'static) -> Self {
-        Self { name: name.into(), reader: Ok(Box::new(reader)), prompt: false }
+        Self { name: name.into(), reader: Ok(Box::new(reader)), prompt: false, ignored: Arc::default() }
     }
 
     /// An input that could not be opened: it is reported in its turn.
     pub fn failed(name: impl Into<Arc<str>>, error: io::Error) -> Self {
-        Self { name: name.into(), reader: Err(error), prompt: false }
+        Self { name: name.into(), reader: Err(error), prompt: false, ignored: Arc::default() }
     }
 
     /// Passes lines on as they arrive instead of waiting for a block of them: for a pipe that somebody writes to
@@ -34,6 +40,14 @@ impl Input {
     #[must_use]
     pub fn prompt(self) -> Self {
         Self { prompt: true, ..self }
+    }
+}
+
+impl Input {
+    /// An input that was unpacked already.
+    #[cfg(feature = "gcs")]
+    pub(crate) fn unpacked(name: impl Into<Arc<str>>, unpacked: Unpacked) -> Self {
+        Self { ignored: unpacked.ignored, ..Self::new(name, unpacked.reader) }
     }
 }
 
@@ -49,19 +63,83 @@ pub fn is_gzip(start: &[u8]) -> bool {
 /// How much packed input is read at once: beyond this nothing was gained when unpacking 2 MB objects.
 const PACKED_BLOCK: usize = 128 << 10;
 
-/// The bytes of `reader`, unpacked if they are gzip: every member of it, and zero bytes behind the last (padding).
-pub(crate) fn unpacked(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
-    let mut start = [0; 3];
-    let length = read_magic(&mut reader, &mut start)?;
-    let whole = Cursor::new(start).take(length as u64).chain(reader);
-    if !is_gzip(&start[..length]) {
-        return Ok(Box::new(whole));
+/// Bytes that are not gzip, or not any more.
+pub(crate) struct Unpacked {
+    pub(crate) reader: Box<dyn Read + Send>,
+    /// Known once the reader has reached its end.
+    pub(crate) ignored: Ignored,
+}
+
+/// The bytes of `reader`, unpacked if they are gzip.
+pub(crate) fn unpacked(reader: Box<dyn Read + Send>) -> io::Result<Unpacked> {
+    unpacked_within(reader, &|reader| reader)
+}
+
+/// The same, where `limit` wraps what each level of gzip unpacks to.
+///
+/// Unpacks at most twice: files that were compressed again on upload (`gsutil cp -Z` of a `.gz`) are common. Three levels
+/// are an error, because nobody stores logs like that and each level multiplies what a bomb may unpack to.
+pub(crate) fn unpacked_within(
+    reader: Box<dyn Read + Send>,
+    limit: &dyn Fn(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
+) -> io::Result<Unpacked> {
+    let ignored = Ignored::default();
+    let (reader, packed) = unpacked_once(reader, &ignored)?;
+    let (reader, packed) =
+        if packed { unpacked_once(limit(reader), &ignored)? } else { (limit(reader), false) };
+    let reader = if packed { not_gzip(limit(reader))? } else { reader };
+    Ok(Unpacked { reader, ignored })
+}
+
+/// The reader unless it is gzip.
+fn not_gzip(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let (whole, packed) = begins_as_gzip(reader)?;
+    if packed {
+        let message = "it is gzip within gzip within gzip: unpack it once first";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(Box::new(whole))
+}
+
+/// Unpacks one level of gzip, and says whether there was one.
+pub(super) fn unpacked_once(
+    reader: Box<dyn Read + Send>,
+    ignored: &Ignored,
+) -> io::Result<(Box<dyn Read + Send>, bool)> {
+    let (whole, packed) = begins_as_gzip(reader)?;
+    if !packed {
+        return Ok((Box::new(whole), false));
     }
     let packed = BufReader::with_capacity(PACKED_BLOCK, whole);
-    Ok(Box::new(Gunzip { packed, member: Some(member()), filled: false, fault: None }))
+    let gunzip =
+        Gunzip { packed, member: Some(member()), filled: false, fault: None, ignored: Arc::clone(ignored) };
+    Ok((Box::new(gunzip), true))
 }
 
 type Whole = Chain<io::Take<Cursor<[u8; 3]>>, Box<dyn Read + Send>>;
+
+/// The reader from its first byte again, and whether it begins as gzip does.
+fn begins_as_gzip(mut reader: Box<dyn Read + Send>) -> io::Result<(Whole, bool)> {
+    let mut start = [0; 3];
+    let (length, fault) = read_magic(&mut reader, &mut start);
+    if let Some(fault) = fault {
+        if length == 0 {
+            return Err(fault);
+        }
+        // What came before the fault is handed on, then the fault.
+        reader = Box::new(Failing(Some(fault)));
+    }
+    Ok((Cursor::new(start).take(length as u64).chain(reader), is_gzip(&start[..length])))
+}
+
+/// A reader that fails once.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
 
 /// Unpacks member after member.
 ///
@@ -75,6 +153,7 @@ struct Gunzip {
     filled: bool,
     /// Told once what came before it was taken.
     fault: Option<io::Error>,
+    ignored: Ignored,
 }
 
 /// Unpacks one member, and checks its head, sum and length.
@@ -122,19 +201,55 @@ impl Gunzip {
         Ok(given)
     }
 
-    /// Goes on with the member behind the last one, if there is one. Zero bytes are padding, as tape blocks have it.
+    /// Goes on with the member after the last one, if there is one. Zero bytes are padding, as tape blocks have it. What
+    /// else does not begin as a member does is ignored to the end, as gzip(1) does, and counted.
     fn next_member(&mut self) -> io::Result<bool> {
         loop {
             let buffered = self.packed.fill_buf().map_err(|error| describe(&error))?;
             let (length, padding) = (buffered.len(), buffered.iter().take_while(|&&byte| byte == 0).count());
+            let first = buffered.get(padding).copied();
             self.packed.consume(padding);
-            if padding < length {
-                self.member = Some(member());
-                return Ok(true);
+            match first {
+                None if length == 0 => return Ok(false),
+                None => {}
+                Some(byte) if byte == MAGIC[0] => return self.begin_member(),
+                Some(_) => return self.ignore_rest().map(|()| false),
             }
-            if length == 0 {
+        }
+    }
+
+    /// Begins a member if the second byte is that of one. The first is taken alone, because a buffer may end after it and
+    /// the answer must not depend on how the bytes were read.
+    fn begin_member(&mut self) -> io::Result<bool> {
+        self.packed.consume(1);
+        match self.packed.fill_buf().map_err(|error| describe(&error))?.first() {
+            // A first byte alone is what is left of a member that was cut off.
+            None => self.fault = Some(io::ErrorKind::UnexpectedEof.into()),
+            Some(&byte) if byte == MAGIC[1] => {
+                let mut member = member();
+                if let Err(error) = member.decompress(&MAGIC[..1], &mut [0], FlushDecompress::None) {
+                    self.fault = Some(io::Error::new(io::ErrorKind::InvalidData, error));
+                }
+                self.member = Some(member);
+            }
+            Some(_) => {
+                self.ignored.fetch_add(1, Ordering::Relaxed);
+                self.ignore_rest()?;
                 return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Reads to the end all the same: only there is it known whether all bytes arrived.
+    fn ignore_rest(&mut self) -> io::Result<()> {
+        loop {
+            let length = self.packed.fill_buf().map_err(|error| describe(&error))?.len();
+            if length == 0 {
+                return Ok(());
+            }
+            self.packed.consume(length);
+            self.ignored.fetch_add(length as u64, Ordering::Relaxed);
         }
     }
 }
@@ -152,27 +267,92 @@ fn describe(error: &io::Error) -> io::Error {
 }
 
 /// Reads what there is of gzip's magic bytes: no more than it takes to tell, so that a short line need not wait.
-fn read_magic(reader: &mut dyn Read, start: &mut [u8; 3]) -> io::Result<usize> {
+fn read_magic(reader: &mut dyn Read, start: &mut [u8; 3]) -> (usize, Option<io::Error>) {
     let mut length = 0;
     while length < start.len() && MAGIC.starts_with(&start[..length]) {
         match reader.read(&mut start[length..]) {
             Ok(0) => break,
             Ok(more) => length += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return (length, Some(error)),
         }
     }
-    Ok(length)
+    (length, None)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::unpacked;
+    use super::{BufReader, Read, unpacked};
     use flate2::{Compression, write::GzEncoder};
-    use std::io::{self, Read, Write as _};
+    use std::io::{self, Cursor, Write as _};
+    use std::sync::atomic::Ordering;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// A reader that gives a byte at a time, or as much as is asked for.
+    struct Slow(Cursor<Vec<u8>>, bool);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = if self.1 { buffer.len().min(1) } else { buffer.len() };
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    /// What is unpacked, how many bytes were ignored, and whether there was an error, however it is read.
+    fn read(bytes: &[u8]) -> (Vec<u8>, u64, bool) {
+        let [one, other] = [true, false].map(|slow| {
+            let unpacked = match unpacked(Box::new(Slow(Cursor::new(bytes.to_vec()), slow))) {
+                Ok(unpacked) => unpacked,
+                Err(_) => return (Vec::new(), 0, true),
+            };
+            let mut all = Vec::new();
+            let failed = BufReader::new(unpacked.reader).read_to_end(&mut all).is_err();
+            (all, unpacked.ignored.load(Ordering::Relaxed), failed)
+        });
+        assert_eq!(one, other, "the answer depends on how the bytes are read");
+        one
+    }
+
+    #[test]
+    fn bytes_after_gzip_members_are_ignored() {
+        let members = [gzip(b"a\n"), gzip(b"b\n")].concat();
+        for (rest, ignored) in [
+            (&b"garbage"[..], 7),
+            (b"\0\0\0garbage \x1f\x8b", 10),
+            (b"\x1fgarbage", 8),
+            (b"\0\0\x1f\0", 2),
+            (b"\0\0\0", 0),
+        ] {
+            assert_eq!(read(&[&members, rest].concat()), (b"a\nb\n".to_vec(), ignored, false), "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn damaged_gzip_member_stays_an_error() {
+        let member = gzip(b"b\n");
+        for rest in [&b"\x1f"[..], b"\x1f\x8b", b"\x1f\x8bgarbage", &member[..member.len() - 1]] {
+            let (bytes, ignored, failed) = read(&[&gzip(b"a\n"), rest].concat());
+            assert!(bytes.starts_with(b"a\n") && ignored == 0 && failed, "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn gzip_within_gzip_is_unpacked_twice() {
+        let twice = gzip(&[gzip(b"a\n"), b"inner".to_vec()].concat());
+        assert_eq!(read(&[&twice[..], b"outer"].concat()), (b"a\n".to_vec(), 10, false));
+        assert!(read(&gzip(&twice)).2, "three levels are refused");
+        // What begins like gzip and ends with an error keeps what came before it.
+        let cut = gzip(b"\x1f");
+        assert_eq!(read(&cut[..cut.len() - 1]), (b"\x1f".to_vec(), 0, true));
+    }
 
     /// Packed bytes of which no more come.
-    struct Idle(io::Cursor<Vec<u8>>);
+    struct Idle(Cursor<Vec<u8>>);
 
     impl Read for Idle {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -189,7 +369,7 @@ mod tests {
             let mut packer = GzEncoder::new(Vec::new(), Compression::best());
             packer.write_all(&vec![b'x'; length]).and_then(|()| packer.flush()).unwrap();
             let packed = packer.get_ref().clone();
-            let mut reader = unpacked(Box::new(Idle(io::Cursor::new(packed)))).unwrap();
+            let mut reader = unpacked(Box::new(Idle(Cursor::new(packed)))).unwrap().reader;
             let (mut buffer, mut came) = ([0; 64], 0);
             let end = loop {
                 match reader.read(&mut buffer) {

@@ -76,6 +76,7 @@ pub(crate) fn each(
             break;
         }
     }
+    summary.warnings = blocks.warnings();
     summary.stopped = options.stop.load(Ordering::Relaxed);
     failed.map_or(Ok(summary), |error| Err(Error::Output(error)))
 }

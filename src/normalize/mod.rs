@@ -26,13 +26,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-#[cfg(any(feature = "cli", feature = "gcs"))]
-pub(crate) use input::unpacked;
+#[cfg(feature = "gcs")]
+pub(crate) use input::unpacked_within;
 pub use input::{Input, is_gzip};
+#[cfg(any(feature = "cli", feature = "gcs"))]
+pub(crate) use input::{Unpacked, unpacked};
 pub(crate) use look::{Looked, each};
 pub use reject::{Part, RejectReader, RejectWriter, Rejected, Returned};
 pub use request::{EventWriter, Limits, Request, Requests};
-pub use summary::{Failure, Summary};
+pub use summary::{Failure, Summary, Warning};
 
 /// How to normalize.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use super::emit::{Flow, Output};
 use super::frame::{Block, Framer};
 use super::input::Input;
 use super::reject::{Part, Rejected, Returned};
-use super::summary::{Failure, Summary};
+use super::summary::{Failure, Summary, Warning};
 use super::work::Worker;
 use super::{Error, Options, Sink};
 use std::io;
@@ -23,6 +23,11 @@ struct Source<B> {
 pub(super) trait Blocks: Send {
     /// Fills the block with the next bytes; `false` when there are none. What cannot be read goes to `failures`.
     fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool;
+
+    /// Warnings about the inputs that were read.
+    fn warnings(&mut self) -> Vec<Warning> {
+        Vec::new()
+    }
 }
 
 /// Where events go, in turns.
@@ -144,13 +149,14 @@ impl<B: Blocks, S: Sink> Shared<'_, B, S> {
     }
 
     fn finish(self) -> Result<Summary, Error> {
-        let source = self.source.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut source = self.source.into_inner().unwrap_or_else(PoisonError::into_inner);
         let delivery = self.delivery.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = delivery.error {
             return Err(error);
         }
         let mut summary = delivery.summary;
         summary.failures = source.failures;
+        summary.warnings = source.blocks.warnings();
         summary.bytes_in = source.bytes;
         summary.stopped |= self.options.stop.load(Ordering::Relaxed);
         Ok(summary)
@@ -175,11 +181,12 @@ pub(super) struct Inputs<'o, I> {
     inputs: I,
     current: Option<Framer>,
     options: &'o Options,
+    warnings: Vec<Warning>,
 }
 
 impl<'o, I> Inputs<'o, I> {
     pub(super) fn new(inputs: I, options: &'o Options) -> Self {
-        Self { inputs, current: None, options }
+        Self { inputs, current: None, options, warnings: Vec::new() }
     }
 }
 
@@ -197,13 +204,20 @@ impl<I: Iterator<Item = Input> + Send> Blocks for Inputs<'_, I> {
             };
             match framer.next(block) {
                 Ok(true) => return true,
-                Ok(false) => self.current = None,
+                Ok(false) => {
+                    self.warnings.extend(framer.warning());
+                    self.current = None;
+                }
                 Err(error) => {
                     let (input, offset) = framer.position();
                     failures.push(Failure { input, offset, error });
                 }
             }
         }
+    }
+
+    fn warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
     }
 }
 

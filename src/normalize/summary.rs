@@ -27,6 +27,8 @@ pub struct Summary {
     pub bytes_out: u64,
     /// Inputs that could not be read, or not to their end.
     pub failures: Vec<Failure>,
+    /// Inputs that were read to their end with something left out that was not gzip.
+    pub warnings: Vec<Warning>,
     /// Whether the run stopped before its inputs ended: at a reject that was not to be, or by a signal.
     pub stopped: bool,
 }
@@ -40,6 +42,15 @@ pub struct Failure {
     pub offset: u64,
     /// Why.
     pub error: io::Error,
+}
+
+/// What the owner of an input should know though all of it was read.
+#[derive(Debug)]
+pub struct Warning {
+    /// Its name.
+    pub input: Arc<str>,
+    /// What was found and done.
+    pub message: String,
 }
 
 /// What one block counted.

@@ -42,7 +42,7 @@ const MOST_OF_A_LINE: usize = 512 << 10;
 const MOST_RECORDS: u64 = 20_000;
 /// How many bodies are held at once, and how many of these are explained: each keeps a thread busy.
 const HELD: usize = 8;
-const AT_ONCE: usize = 2;
+pub(super) const AT_ONCE: usize = 2;
 /// How much of an answer goes out at once, and how many of these wait to be taken.
 const CHUNK: usize = 64 << 10;
 const WAITING: usize = 4;
@@ -159,7 +159,7 @@ type Turn = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>, Option<OwnedSem
 fn tell(body: Vec<u8>, options: &Options, outlet: Outlet<Bytes>, turn: Turn) {
     let limits = ingest::Limits { bytes: MOST_UNPACKED, ..ingest::Limits::default() };
     let input = match guarded(Box::new(io::Cursor::new(body)), limits) {
-        Ok(reader) => Input::new("input", reader),
+        Ok(unpacked) => Input::unpacked("input", unpacked),
         Err(error) => Input::failed("input", error),
     };
     let mut chunks = Chunks { outlet, chunk: Vec::with_capacity(CHUNK) };

@@ -55,11 +55,11 @@ impl Task {
         let to = |make| Stream { answers: answers.clone(), make };
         let broken = Arc::clone(&self.broken);
         let upload = Reader { upload: self.upload, piece: Bytes::new(), held: None, broken: self.broken };
-        let worked = guarded(Box::new(upload), self.limits).map_err(Trouble::Body).and_then(|reader| {
+        let worked = guarded(Box::new(upload), self.limits).map_err(Trouble::Body).and_then(|unpacked| {
             let events = EventWriter::new(to(Piece::Events), self.requests.as_ref());
             let rejects = self.rejects.then(|| RejectWriter::new(to(Piece::Rejects)));
             let mut sink = Streams { events, rejects };
-            let input = std::iter::once(Input::new("request", reader));
+            let input = std::iter::once(Input::unpacked("request", unpacked));
             let mut summary = normalize::run(input, &self.options, &mut sink).map_err(|_| Trouble::Gone)?;
             if let Some(failure) = summary.failures.pop() {
                 return Err(Trouble::Body(failure.error));

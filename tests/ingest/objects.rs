@@ -124,6 +124,23 @@ fn a_bomb_a_cut_and_a_damaged_object_are_quarantined_and_stop_nobody() {
 }
 
 #[test]
+fn bytes_after_gzip_data_do_not_fail_an_object() {
+    let server = Gcs::start();
+    server.seed("zoom", "a.json.gz", [&gzip(records(3, 1))[..], b"garbage trailing"].concat());
+    server.seed("zoom", "b.json.gz", gzip([&gzip(records(4, 2))[..], b"garbage"].concat()));
+    server.seed("zoom", "c.json.gz", [&gzip(records(5, 3))[..], b"\x1f\x8bgarbage"].concat());
+    let arguments = [&["ingest"], &BRISK[..], &["gs://zoom/", "--to", "gs://udm/out/"]].concat();
+    let output = program(Some(&server), &arguments).env("ZOOM_UDM_LOG", "warn").output().unwrap();
+    let (code, summary) = outcome(&output);
+    assert_eq!((code, &summary["events"], &summary["failed"]), (1, &7.into(), &1.into()), "{summary}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    for warning in ["gs://zoom/a.json.gz: 16 bytes after", "gs://zoom/b.json.gz: 7 bytes after"] {
+        assert!(said.contains(warning), "{warning}: {said}");
+    }
+    assert!(summary["failures"].to_string().contains("damaged"), "{summary}");
+}
+
+#[test]
 fn a_limit_on_the_whole_holds_too() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", records(100, 1));
