@@ -174,6 +174,7 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "not_deleted": report.not_deleted,
         "left": named(&report.left),
         "left_without_rejects": report.without_rejects,
+        "left_all_rejected": report.all_rejected,
         "left_without_output": report.without_output,
         "records": report.summary.records,
         "events": report.summary.events,
@@ -187,6 +188,7 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "seconds": seconds,
         "objects_per_second": report::per_second(report.done, seconds),
         "events_per_second": report::per_second(report.summary.events, seconds),
+        "unfinished": report.unfinished,
         "stopped": report.stopped,
     })
 }

@@ -6,7 +6,7 @@ use super::report::{self, SummaryFormat};
 use super::values::{Age, age, count, duration, lease, place, span, timeout, variable};
 use super::{Exit, Fault, clock, feed, runtime_of_many, signal};
 use crate::blocking;
-use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard};
+use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Settle, Shard};
 use crate::store::{Location, Settings};
 use clap::{Args, ValueEnum};
 use std::io;
@@ -77,6 +77,9 @@ pub(super) struct Flags {
     /// With --follow: from the start of one time to that of the next
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span, requires = "follow")]
     every: Duration,
+    /// How long a local file must be unchanged before it is read to its end
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    settle: Duration,
     /// How many objects are under way at once
     #[arg(long, value_name = "N", default_value = "16", value_parser = count::<NonZeroUsize>)]
     concurrency: NonZeroUsize,
@@ -144,7 +147,7 @@ fn shard_of_task() -> Result<Shard, Fault> {
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = options(flags)?;
-    let runtime = runtime_of_many()?;
+    let runtime = runtime_of_many(0)?;
     let voice = feed::Voice::new(flags.dry_run, flags.to == "-")?;
     let outcome = runtime.block_on(again(flags, &options, &voice));
     // Threads that wait for a network, or for who reads standard output, are not waited for.
@@ -282,6 +285,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         max_age: flags.max_age,
         include: flags.include.clone(),
         exclude: flags.exclude.clone(),
+        settle: if flags.follow { Settle::following(flags.settle) } else { Settle::once(flags.settle) },
         concurrency: flags.concurrency.get(),
         shard: flags.shard.map_or_else(shard_of_task, Ok)?,
         dry_run: flags.dry_run,

@@ -119,7 +119,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
             Deed::Forget { url, objects } => forget(&open(url, &settings).await?, objects).await,
         }
     };
-    runtime_of_many()?.block_on(deed)
+    runtime_of_many(0)?.block_on(deed)
 }
 
 async fn open(url: &Location, settings: &Settings) -> Result<Store, Fault> {
@@ -209,7 +209,8 @@ async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
         }
     }
     let chosen = |entry: &Entry| {
-        objects.contains(&entry.object) || globs.iter().any(|glob| glob.is_match(&entry.object))
+        let address = entry.address();
+        objects.iter().any(|object| object == address) || globs.iter().any(|glob| glob.is_match(address))
     };
     let forgotten = ledger::forget(store, &chosen).await?;
     let mut text = String::new();

@@ -75,6 +75,8 @@ fn entry(script: &mut Unstructured<'_>) -> Result<Entry> {
         reason: script.choose(&["", "why \"it\" failed\n"])?.to_string(),
         lasting: script.arbitrary()?,
         next: script.arbitrary()?,
+        content: None,
+        parts: Vec::new(),
     })
 }
 

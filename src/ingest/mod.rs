@@ -10,30 +10,38 @@
 //! stored, 8,192 names of objects that wait for their turn, and 16 bytes and the table's room for each object that is
 //! known.
 
+mod content;
 mod convert;
+mod growth;
 mod isolation;
 pub mod ledger;
 mod listing;
+mod local_file;
 mod name;
 mod object;
 mod observer;
 mod options;
 mod piped;
+mod recovery;
 mod removal;
 mod report;
 mod run;
 mod select;
+mod settle;
 mod spool;
 mod verify;
 
 pub use crate::clock::Clock;
 pub use crate::halt::Error;
+pub use content::Content;
 #[cfg(feature = "serve")]
 pub(crate) use convert::guarded;
+#[cfg(feature = "cli")]
+pub(crate) use object::blocking_threads;
 pub use observer::{Observer, Quiet};
 pub use options::{Delete, Destination, Limits, Options, Shard};
 pub use report::Report;
 pub use run::run;
 pub use select::Skip;
-#[cfg(feature = "cli")]
+pub use settle::Settle;
 pub use verify::{Gap, Verified, verify};

@@ -1,19 +1,40 @@
 //! What outputs are called: by their source's name and generation, so that each version has one name for ever.
 
+use super::content::Content;
 use sha2::{Digest as _, Sha256};
 
 /// What is behind the stem in an output's name, and in that of rejects.
 pub(super) const EVENTS: &str = ".ndjson.gz";
 pub(super) const REJECTS: &str = ".rejects.ndjson.gz";
 
+/// How many digits of a content's hash are in a name.
+pub(super) const HASH: usize = 32;
+
+/// The stem of what a local file became, the last part of which ends with `content`.
+pub(super) fn content_stem(name: &str, content: &Content) -> String {
+    versioned(name, &format!("{}-{}", content.length, &content.sha256[..HASH]))
+}
+
+/// Stem, length and hash in the name of an output that [`content_stem`] gave its name.
+pub(super) fn parse_content(output: &str) -> Option<(&str, u64, &str)> {
+    let stem = output.strip_suffix(REJECTS).or_else(|| output.strip_suffix(EVENTS))?;
+    let (rest, hash) = stem.rsplit_once('-')?;
+    let (_, length) = rest.rsplit_once('-')?;
+    (hash.len() == HASH).then_some((stem, length.parse().ok()?, hash))
+}
+
 /// The stem of an object's outputs, below their place. `NAME.json.gz` of generation 17 gives `NAME-17`. A generation
 /// that is no number stands as a hash of it and the name.
 pub(super) fn stem(name: &str, generation: &str) -> String {
-    let bare = name.strip_suffix(".gz").unwrap_or(name);
-    let bare = bare.strip_suffix(".ndjson").or_else(|| bare.strip_suffix(".json")).unwrap_or(bare);
     let number = !generation.is_empty() && generation.bytes().all(|byte| byte.is_ascii_digit());
     let generation = if number { generation.to_owned() } else { hash(&format!("{name}\0{generation}")) };
-    let parts: Vec<_> = format!("{bare}-{generation}").split('/').map(part).collect();
+    versioned(name, &generation)
+}
+
+fn versioned(name: &str, version: &str) -> String {
+    let bare = name.strip_suffix(".gz").unwrap_or(name);
+    let bare = bare.strip_suffix(".ndjson").or_else(|| bare.strip_suffix(".json")).unwrap_or(bare);
+    let parts: Vec<_> = format!("{bare}-{version}").split('/').map(part).collect();
     parts.join("/")
 }
 

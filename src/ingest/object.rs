@@ -1,7 +1,10 @@
 //! One object on its way: fetch, convert, put. Nothing of it stands before all of it is known to be good.
 
+use super::content::ContentIndex;
 use super::convert::{Converted, Failure, Recipe, Trouble, convert};
-use super::piped::{filed, piped};
+use super::local_file::{self, Base, LocalFile, ReadPart, Rest};
+use super::piped::piped;
+use super::recovery::Recovered;
 use super::select::{Skip, is_collector_state, may_be_collector_state};
 use super::{Destination, Error, Options, name};
 use crate::normalize::Summary;
@@ -12,7 +15,7 @@ use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -22,12 +25,32 @@ const FETCH_WHOLE: u64 = 4 << 20;
 /// How much of an object's events stays in memory on the way to a stream.
 const STREAM_IN_MEMORY: usize = 64 << 20;
 
+/// How many objects are converted at once that are in memory or files, and how many that are streamed.
+pub(super) fn conversions() -> [usize; 2] {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    [cores, cores.max(2)]
+}
+
+/// Blocking tasks that a run has beside its conversions: the walk of a directory, a stream that is waited for, segments of
+/// the ledger, and files and names that are looked up. Conversions may wait for the network, so they must never hold all
+/// threads: looking up a name needs one.
+const OTHER_BLOCKING: usize = 10;
+
+/// How many threads for blocking work a run needs at most.
+pub(crate) fn blocking_threads() -> usize {
+    conversions().iter().sum::<usize>() + OTHER_BLOCKING
+}
+
 /// What all objects of a run share.
 pub(super) struct Job {
     pub(super) from: Store,
     pub(super) to: Option<Store>,
     pub(super) rejects: Option<Store>,
     pub(super) options: Options,
+    /// What is done of local files; `None` without a ledger, and for other sources.
+    pub(super) contents: Option<Arc<ContentIndex>>,
+    /// What a killed run made of local files.
+    pub(super) recovered: OnceLock<Recovered>,
     /// As many as there are cores: objects that are in memory, and files.
     pub(super) threads: Semaphore,
     /// A few: objects that come as they are read.
@@ -38,6 +61,11 @@ pub(super) struct Job {
 pub(super) enum Outcome {
     Done(Box<Done>),
     Skipped(Skip),
+    /// All there is to read of a local file is done: by another name, or at another time of modification.
+    Known {
+        base: Base,
+        rest: Rest,
+    },
     Failed {
         generation: String,
         reason: String,
@@ -72,6 +100,10 @@ pub(super) struct Done {
     pub(super) summary: Summary,
     /// What was refused, told one by one: some of it, and only where nothing keeps it.
     pub(super) refused: Vec<String>,
+    /// Of a local file: what was read of it.
+    pub(super) part: Option<ReadPart>,
+    /// The stem of what it became.
+    pub(super) stem: String,
 }
 
 impl Outcome {
@@ -85,41 +117,51 @@ impl Outcome {
 }
 
 /// Takes one object from its source to its destination.
-pub(super) async fn transfer(job: &Job, listed: &Listed) -> Outcome {
+pub(super) async fn transfer(job: &Arc<Job>, listed: &Listed) -> Outcome {
     let fetched = match job.from.get(&listed.name).await {
         Ok(fetched) => fetched,
         Err(error) => return not_fetched(listed, error),
     };
     let Fetched { generation, size, modified, body } = fetched;
     let recipe = recipe(job, modified);
+    let url = job.from.location().url(&listed.name);
     let converted = match body {
-        Body::File(file) => convert_file(job, listed, &generation, recipe, file).await,
+        Body::File(file) => {
+            let opened = LocalFile { file, tag: generation, size, modified };
+            return local_file::transfer(job, listed, opened, recipe).await;
+        }
         Body::Stream(stream) if size <= FETCH_WHOLE => match whole(stream, size).await {
             Ok(bytes) if may_be_collector_state(listed) && is_collector_state(&listed.name, &bytes) => {
                 Err(Trouble::CollectorState)
             }
             Ok(bytes) => {
                 let source = (io::Cursor::new(bytes), Failure::default());
-                convert_stream(job, listed, recipe, source, &job.threads).await
+                convert_stream(job, url, recipe, source, &job.threads).await
             }
             Err(error) => return not_fetched(listed, error),
         },
         Body::Stream(stream) => {
-            let source = piped(stream, job.from.location().url(&listed.name));
-            convert_stream(job, listed, recipe, source, &job.streams).await
+            let source = piped(stream, url.clone());
+            convert_stream(job, url, recipe, source, &job.streams).await
         }
     };
     match converted {
-        Ok(converted) => deliver(job, listed, generation, size, converted).await,
-        Err(Trouble::Fetch(error)) => not_fetched(listed, error),
-        Err(Trouble::Content(reason)) => Outcome::failed(generation, reason, Cause::Object),
-        Err(Trouble::Changed) => Outcome::failed(generation, "it changed while it was read", Cause::Passing),
-        Err(Trouble::Disk(error)) => Outcome::Fatal(Error::Store(format!(
+        Ok(converted) => deliver(job, listed, generation, size, converted, None).await,
+        Err(trouble) => not_converted(listed, generation, trouble),
+    }
+}
+
+pub(super) fn not_converted(listed: &Listed, generation: String, trouble: Trouble) -> Outcome {
+    match trouble {
+        Trouble::Fetch(error) => not_fetched(listed, error),
+        Trouble::Content(reason) => Outcome::failed(generation, reason, Cause::Object),
+        Trouble::Changed => Outcome::failed(generation, "it changed while it was read", Cause::Passing),
+        Trouble::Disk(error) => Outcome::Fatal(Error::Store(format!(
             "holding events back failed: {error}; set TMPDIR to a disk with room"
         ))),
-        Err(Trouble::Output(error)) => Outcome::Fatal(Error::Output(error)),
-        Err(Trouble::CollectorState) => Outcome::Skipped(Skip::CollectorState),
-        Err(Trouble::Stopped) => Outcome::Stopped,
+        Trouble::Output(error) => Outcome::Fatal(Error::Output(error)),
+        Trouble::CollectorState => Outcome::Skipped(Skip::CollectorState),
+        Trouble::Stopped => Outcome::Stopped,
     }
 }
 
@@ -167,61 +209,31 @@ async fn whole(
     Ok(bytes.freeze())
 }
 
-async fn convert_file(
-    job: &Job,
-    listed: &Listed,
-    generation: &str,
-    recipe: Recipe,
-    mut file: std::fs::File,
-) -> Result<Converted, Trouble> {
-    // Never closed.
-    let _room = job.threads.acquire().await;
-    let url = job.from.location().url(&listed.name);
-    let converted = if may_be_collector_state(listed) {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|error| Trouble::Fetch(store::Error::io(url, &error)))?;
-        if is_collector_state(&listed.name, &bytes) {
-            return Err(Trouble::CollectorState);
-        }
-        on_thread(job, listed, recipe, (io::Cursor::new(bytes), Failure::default())).await?
-    } else {
-        on_thread(job, listed, recipe, filed(file, url)).await?
-    };
-    // A file that is written to while it is read is read again once it rests. Nothing of it is poured before.
-    match job.from.get(&listed.name).await {
-        Ok(now) if now.generation == generation => poured(job, converted).await,
-        Ok(_) => Err(Trouble::Changed),
-        Err(error) => Err(Trouble::Fetch(error)),
-    }
-}
-
 async fn convert_stream(
     job: &Job,
-    listed: &Listed,
+    name: String,
     recipe: Recipe,
     source: (impl Read + Send + 'static, Failure),
     room: &Semaphore,
 ) -> Result<Converted, Trouble> {
     // Never closed. Held until events are poured: they are what takes memory.
     let _room = room.acquire().await;
-    let converted = on_thread(job, listed, recipe, source).await?;
+    let converted = on_thread(name, recipe, source).await?;
     poured(job, converted).await
 }
 
-async fn on_thread(
-    job: &Job,
-    listed: &Listed,
+pub(super) async fn on_thread(
+    name: String,
     recipe: Recipe,
     (reader, failure): (impl Read + Send + 'static, Failure),
 ) -> Result<Converted, Trouble> {
-    let url = job.from.location().url(&listed.name);
-    tokio::task::spawn_blocking(move || convert(&url, reader, &failure, &recipe))
+    tokio::task::spawn_blocking(move || convert(&name, reader, &failure, &recipe))
         .await
         .unwrap_or_else(|error| Err(Trouble::Content(format!("reading it failed: {error}"))))
 }
 
 /// Sends events to the stream, where that is where they go.
-async fn poured(job: &Job, mut converted: Converted) -> Result<Converted, Trouble> {
+pub(super) async fn poured(job: &Job, mut converted: Converted) -> Result<Converted, Trouble> {
     let Destination::Stream(stream) = &job.options.to else { return Ok(converted) };
     let Some(events) = converted.events.take() else { return Ok(converted) };
     let (stream, stop) = (Arc::clone(stream), Arc::clone(&job.options.normalize.stop));
@@ -293,14 +305,18 @@ fn recipe(job: &Job, modified: i64) -> Recipe {
 }
 
 /// Puts rejects, then events. Both names are the object's own, so this may be done again and again.
-async fn deliver(
+pub(super) async fn deliver(
     job: &Job,
     listed: &Listed,
     generation: String,
     stored: u64,
     converted: Converted,
+    part: Option<ReadPart>,
 ) -> Outcome {
-    let stem = name::stem(&listed.name, &generation);
+    let stem = match &part {
+        Some(part) => part.stem.clone(),
+        None => name::stem(&listed.name, &generation),
+    };
     let Converted { events, rejects, summary, refused } = converted;
     let output = if events.is_some() { format!("{stem}{}", name::EVENTS) } else { String::new() };
     let puts =
@@ -322,7 +338,7 @@ async fn deliver(
             Err(error) => return Outcome::failed(generation, error.to_string(), Cause::Destination),
         }
     }
-    Outcome::Done(Box::new(Done { generation, stored, output, standing, summary, refused }))
+    Outcome::Done(Box::new(Done { generation, stored, output, standing, summary, refused, part, stem }))
 }
 
 /// Whether an output cannot be made because of what it is called: no other object is affected.

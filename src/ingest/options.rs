@@ -1,5 +1,6 @@
 //! What a run is to do.
 
+use super::Settle;
 use super::ledger::{Feed, Tenancy};
 use crate::clock::Clock;
 use crate::normalize;
@@ -30,6 +31,8 @@ pub struct Options {
     pub exclude: Vec<String>,
     /// Only these names below the source, instead of all that is listed.
     pub only: Option<Vec<String>>,
+    /// When a local file counts as finished.
+    pub settle: Settle,
     /// How many objects are under way at once: at least 1.
     pub concurrency: usize,
     /// Which part of the objects.
@@ -69,6 +72,7 @@ impl Options {
             include: Vec::new(),
             exclude: Vec::new(),
             only: None,
+            settle: Settle::default(),
             concurrency: 16,
             shard: Shard::default(),
             dry_run: false,

@@ -1,11 +1,10 @@
-//! A source as a reader for a thread that may wait: a stream or a file. What breaks it is noted beside.
+//! A stream as a reader for a thread that may wait. What breaks it is noted beside.
 
 use super::convert::Failure;
 use crate::store::{self, Fed};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle;
@@ -68,36 +67,15 @@ impl Read for Piped {
     }
 }
 
-fn noted(failure: &Failure, error: store::Error) -> io::Error {
+pub(super) fn noted(failure: &Failure, error: store::Error) -> io::Error {
     let message = error.to_string();
     *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     io::Error::other(message)
 }
 
-/// A reader of a file.
-pub(super) fn filed(file: File, url: String) -> (impl Read + Send + 'static, Failure) {
-    let failure = Failure::default();
-    (Filed { file, url, failure: Arc::clone(&failure) }, failure)
-}
-
-struct Filed {
-    file: File,
-    url: String,
-    failure: Failure,
-}
-
-impl Read for Filed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted => error,
-            _ => noted(&self.failure, store::Error::io(&*self.url, &error)),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{filed, piped};
+    use super::piped;
     use bytes::Bytes;
     use futures::StreamExt as _;
     use std::io::Read as _;
@@ -111,15 +89,5 @@ mod tests {
         assert_eq!(read.await.unwrap(), Err(()));
         let failure = failure.lock().unwrap().take().unwrap();
         assert!(failure.is_transient() && failure.to_string().starts_with("gs://b/x: reading it failed"));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_file_that_cannot_be_read_to_its_end_may_be_another_time() {
-        // A directory opens, and does not read.
-        let directory = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let (mut reader, failure) = filed(directory, "file:///x".into());
-        assert!(reader.read(&mut [0; 8]).is_err());
-        assert!(failure.lock().unwrap().take().unwrap().to_string().starts_with("file:///x: "));
     }
 }

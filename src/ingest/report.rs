@@ -30,12 +30,16 @@ pub struct Report {
     pub left: Vec<(String, String)>,
     /// Among them those that stay because records of them were rejected and are kept nowhere else.
     pub without_rejects: u64,
+    /// Among them those that stay because all of their records were rejected.
+    pub all_rejected: u64,
     /// Among them those that an earlier run has done and whose output is not at the destination.
     pub without_output: u64,
     /// Bytes read, as stored.
     pub bytes_stored: u64,
     /// What the records of these objects came to.
     pub summary: Summary,
+    /// Local files whose last line was left, because it has no end yet.
+    pub unfinished: u64,
     /// Whether the run was stopped before it was through.
     pub stopped: bool,
 }
@@ -67,6 +71,7 @@ impl Report {
         match stay {
             Stay::Changed => return,
             Stay::Rejects => self.without_rejects += 1,
+            Stay::NoEvents => self.all_rejected += 1,
             Stay::Output => self.without_output += 1,
             Stay::Above => self.deleted += 1,
         }

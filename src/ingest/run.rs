@@ -1,18 +1,21 @@
 //! A run: many objects at once, the ledger written now and then, sources removed behind it.
 
-use super::convert::TOLD;
+mod done;
+
 use super::isolation::one;
 use super::ledger::{Entry, Ledger, State, rest};
 use super::listing::{self, Entry as Found, ahead, found, next};
-use super::object::{Cause, Job, Outcome, settled};
-use super::removal::{Stay, recall, remove_all, say_what_stays};
+use super::local_file::Base;
+use super::object::{Cause, Job, Outcome, conversions, settled};
+use super::recovery::Recovered;
+use super::removal::{Source, recall, remove_all, say_what_stays};
 use super::select::{Selection, Skip, is_named_as_state, may_be_collector_state};
 use super::{Delete, Error, Observer, Options, Report};
 use crate::clock::millis;
-use crate::store::{self, Listed, Store};
+use crate::store::{self, Listed, Location, Store};
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -57,8 +60,10 @@ struct Run<'o> {
     report: Report,
     /// To be read, with how often they failed before.
     chosen: VecDeque<(Listed, u64)>,
-    /// Done, to be removed once the ledger says so durably.
-    removable: Vec<Listed>,
+    /// Done, to be removed once the ledger says so durably; local files if they are still what was read.
+    removable: Vec<(Listed, Entry)>,
+    /// Local files, or parts of them, that go on with a content that is done: to be marked with what is known of that.
+    following: Vec<(Entry, Base, Listed)>,
     /// Done by an earlier run that was killed before it came to removing, or did not mean to.
     known: Vec<Listed>,
     observer: &'o dyn Observer,
@@ -74,6 +79,7 @@ impl<'o> Run<'o> {
     /// Opens all places. It holds nothing of them yet.
     async fn open(mut options: Options, observer: &'o dyn Observer) -> Result<Self, Error> {
         options.normalize.stop = Arc::default();
+        options.settle.begin_run();
         let now = options.clock.now();
         let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
         let mut selection = Selection::new(&options, oldest)?;
@@ -89,13 +95,15 @@ impl<'o> Run<'o> {
                 options.from
             ));
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let [threads, streams] = conversions();
         let job = Job {
             from,
             to,
             rejects,
-            threads: Semaphore::new(cores),
-            streams: Semaphore::new(cores.max(2)),
+            contents: ledger.as_ref().and_then(Ledger::contents),
+            recovered: OnceLock::new(),
+            threads: Semaphore::new(threads),
+            streams: Semaphore::new(streams),
             options,
         };
         Ok(Self {
@@ -107,6 +115,7 @@ impl<'o> Run<'o> {
             report: Report::default(),
             chosen: VecDeque::new(),
             removable: Vec::new(),
+            following: Vec::new(),
             known: Vec::new(),
             observer,
             out_of_reach: [0; 2],
@@ -139,7 +148,19 @@ impl<'o> Run<'o> {
                 self.observer.warned(&format!("{left}: {others}"));
             }
         }
+        self.recover().await?;
         self.sweep().await
+    }
+
+    /// Finds out what a killed run made of local files, if there may have been one.
+    async fn recover(&self) -> Result<(), Error> {
+        let Job { to, rejects, recovered, options, .. } = &*self.job;
+        let abandoned = self.ledger.as_ref().filter(|ledger| ledger.was_abandoned());
+        let Some(ledger) = abandoned.filter(|_| self.is_local() && !options.dry_run) else { return Ok(()) };
+        let found = Recovered::list(to.iter().chain(rejects), &ledger.stems().await?).await?;
+        // Set once: a run begins once.
+        let _ = recovered.set(found);
+        Ok(())
     }
 
     /// Removes what killed runs left half made, where nobody else can be at work.
@@ -263,6 +284,10 @@ impl<'o> Run<'o> {
                     self.known.push(listed);
                 }
             }
+            Ok(_) if self.is_local() && self.is_left(&listed) => {
+                self.report.skip(Skip::Settling);
+                self.observer.skipped(&url, Skip::Settling);
+            }
             Ok(attempts) => {
                 let dry = self.job.options.dry_run;
                 // By its name alone a dry run cannot tell.
@@ -275,6 +300,15 @@ impl<'o> Run<'o> {
                 }
             }
         }
+    }
+
+    fn is_local(&self) -> bool {
+        matches!(self.job.options.from, Location::File(_))
+    }
+
+    /// Whether a local file is left for later.
+    fn is_left(&self, listed: &Listed) -> bool {
+        self.job.options.settle.is_left(listed, self.job.options.clock.now())
     }
 
     fn choose(&mut self, url: &str, size: u64) {
@@ -303,22 +337,13 @@ impl<'o> Run<'o> {
                 self.report.skip(skip);
                 self.observer.skipped(&entry.object, skip);
             }
-            Outcome::Done(done) => {
-                let told = done.refused.iter().take(TOLD - self.told);
-                self.told += told.map(|told| self.observer.rejected(told)).count();
-                self.report.add(done.stored, &done.summary);
-                self.report.standing += u64::from(done.standing);
-                self.observer.done(&entry.object, done.stored, done.summary.events);
-                (entry.events, entry.rejects) = (done.summary.events, done.summary.rejects);
-                (entry.generation, entry.output) = (done.generation, done.output);
-                let lost = (entry.rejects > 0 && self.job.rejects.is_none()).then(|| entry.object.clone());
-                if self.mark(entry) && self.job.options.delete != Delete::Never {
-                    match lost {
-                        Some(object) => self.report.stay(&object, Stay::Rejects),
-                        None => self.removable.push(listed),
-                    }
-                }
+            Outcome::Known { base, rest } => {
+                self.report.skip(Skip::Done);
+                self.observer.skipped(&entry.object, Skip::Done);
+                entry.content = Some(base.content.clone());
+                self.follow(entry, base, rest, listed);
             }
+            Outcome::Done(done) => self.done(entry, listed, *done),
             Outcome::Failed { generation, reason, cause } => {
                 (entry.generation, entry.attempts) = (generation, attempts + 1);
                 self.quarantine(entry, &reason, cause)?;
@@ -380,16 +405,20 @@ impl<'o> Run<'o> {
     /// Saves the ledger, and removes what it says is done: of what earlier runs have done only some each time, since the
     /// leases want to be renewed between.
     async fn checkpoint(&mut self) -> Result<(), Error> {
+        self.mark_following().await?;
         if let Some(ledger) = &self.ledger {
             ledger.save().await?;
         }
-        let fresh = std::mem::take(&mut self.removable).into_iter().map(|listed| (listed, None));
+        let fresh = std::mem::take(&mut self.removable).into_iter();
+        let fresh = fresh.map(|(listed, entry)| Source { listed, entry, is_earlier: false });
         let some = self.known.split_off(self.known.len().saturating_sub(RECALLED));
         let known = match &self.ledger {
             Some(ledger) => recall(ledger, &self.root, some).await?,
             None => Vec::new(),
         };
-        remove_all(&self.job, &mut self.report, fresh.chain(known)).await;
+        for entry in remove_all(&self.job, &mut self.report, fresh.chain(known)).await {
+            self.mark(entry);
+        }
         Ok(())
     }
 }

@@ -32,11 +32,13 @@ pub enum Skip {
     Placeholder,
     /// It was removed after it was listed.
     Gone,
+    /// A local file that somebody may still be writing.
+    Settling,
 }
 
 impl Skip {
     /// All of them, in the order of a summary.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Done,
         Self::Waiting,
         Self::Held,
@@ -48,6 +50,7 @@ impl Skip {
         Self::Own,
         Self::Placeholder,
         Self::Gone,
+        Self::Settling,
     ];
 
     /// Its name in a summary.
@@ -65,6 +68,7 @@ impl Skip {
             Self::Own => "own_output",
             Self::Placeholder => "directory_placeholder",
             Self::Gone => "gone",
+            Self::Settling => "settling",
         }
     }
 }

@@ -2,6 +2,7 @@
 //! output.
 
 use super::ledger::{self, Entry, Feed, State, fingerprint};
+use super::name;
 use super::select::{Selection, Skip, is_collector_state, may_be_collector_state};
 use super::{Destination, Error, Options};
 use crate::clock::millis;
@@ -189,9 +190,14 @@ impl Outputs {
 
     /// Whether an output is at none of the destinations that its source was ever run for.
     fn lack(&self, feeds: &[Feed], entry: &Entry) -> bool {
-        let mut its = feeds.iter().filter(|feed| entry.object.starts_with(&feed.from));
+        let its = feeds.iter().filter(|feed| entry.object.starts_with(&feed.from));
+        let stands = |output: &str| its.clone().any(|feed| self.0.contains(&fingerprint(&feed.to, output)));
         // What went to a stream has none.
-        !entry.output.is_empty() && !its.any(|feed| self.0.contains(&fingerprint(&feed.to, &entry.output)))
+        let mut parts = entry.parts.iter().filter(|part| part.events > 0 && !part.streamed);
+        if entry.parts.is_empty() {
+            return !entry.output.is_empty() && !stands(&entry.output);
+        }
+        parts.any(|part| !stands(&format!("{}{}", part.stem, name::EVENTS)))
     }
 }
 

@@ -21,6 +21,8 @@ struct Lease {
 pub(crate) struct Held {
     name: String,
     version: Version,
+    /// Whether the run that had it before gave it back. Otherwise that run was killed or stands still, or there was none.
+    pub(crate) was_released: bool,
 }
 
 /// What asking for a lease came to.
@@ -54,11 +56,12 @@ impl Terms<'_> {
             None => (None, None),
             Some((bytes, version)) => (Some(self.parse(&name, &bytes)?), Some(version)),
         };
+        let was_released = standing.as_ref().is_some_and(|standing| standing.holder.is_none());
         if let Some(by) = standing.and_then(|standing| self.others(standing)) {
             return Ok(Asked::Taken(by));
         }
         match self.store.update(&name, self.bytes(self.until), version).await? {
-            Some(version) => Ok(Asked::Got(Held { name, version })),
+            Some(version) => Ok(Asked::Got(Held { name, version, was_released })),
             None => Ok(Asked::Taken(lasting("a run that started at the same time", self.until))),
         }
     }

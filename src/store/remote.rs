@@ -326,18 +326,19 @@ impl Remote {
         while let Some((directory, _)) = above.trim_end_matches('/').rsplit_once('/') {
             let (placeholder, below) = (format!("{directory}/"), self.path(directory)?);
             let mut listing = self.store.list(Some(&below));
-            let mut found = false;
+            let mut found = None;
             while let Some(meta) =
                 listing.try_next().await.map_err(|error| Error::remote(self.url(directory), &error))?
             {
                 let listed = self.listed(&meta);
                 match listed {
-                    Some(listed) if listed.name == placeholder && listed.size == 0 => found = true,
+                    Some(listed) if listed.name == placeholder && listed.size == 0 => found = Some(listed),
                     _ => return Ok(()),
                 }
             }
-            if found {
-                self.delete(&placeholder).await?;
+            // Only that version: whoever stood still since the listing must not remove what was written after it.
+            if let Some(listed) = found {
+                self.delete_version(&listed).await?;
             }
             above = directory;
         }

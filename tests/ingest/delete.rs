@@ -101,6 +101,22 @@ fn what_holds_records_that_are_kept_nowhere_else_stays() {
 }
 
 #[test]
+fn source_without_any_event_is_kept() {
+    let at = source(1);
+    fs::write(at.path().join("src/other.json"), "no record\nnone either\n").unwrap();
+    let places = ["--to", "@out", "--rejects", "@rejects"];
+    let delete = [&places[..], &["--delete", "transferred"]].concat();
+    // The run that reads them, and a later one that knows them from the ledger.
+    for deleted in [1, 0] {
+        let (code, summary) = run(at.path(), &delete);
+        assert_eq!((code, &summary["deleted"]), (1, &deleted.into()), "{summary}");
+        assert_eq!(summary["left_all_rejected"], 1, "{summary}");
+        assert_eq!(sources(at.path()), ["other.json"]);
+    }
+    assert_eq!(files(&at.path().join("rejects")).len(), 1);
+}
+
+#[test]
 fn what_an_earlier_run_has_done_is_removed_where_all_it_became_stands() {
     let at = with_a_reject();
     fs::write(at.path().join("src/empty.json"), "\n").unwrap();

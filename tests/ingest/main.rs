@@ -13,10 +13,16 @@
 mod crash;
 #[cfg(unix)]
 mod delete;
+#[cfg(unix)]
+mod local;
 mod login;
 mod objects;
 #[cfg(unix)]
 mod runs;
+#[cfg(unix)]
+mod stalled;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(target_os = "linux")]
+mod threads;

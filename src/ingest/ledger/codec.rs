@@ -1,6 +1,7 @@
 //! A segment of the ledger as bytes: one line `zoom-udm-ledger 1 SHA256-OF-THE-REST`, then gzip of one JSON object a line.
 
 use super::{Entry, Error, State};
+use crate::ingest::content::Content;
 use crate::sealed::Kind;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
@@ -43,6 +44,8 @@ pub(super) struct Brief<'l> {
     pub(super) tag: Cow<'l, str>,
     pub(super) modified: i64,
     pub(super) state: State,
+    #[serde(default)]
+    pub(super) content: Option<Content>,
     #[serde(skip)]
     pub(super) line: &'l [u8],
 }

@@ -1,5 +1,6 @@
 //! What the ledger says of one version of one object.
 
+use crate::ingest::content::Content;
 use crate::store::Listed;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,34 @@ pub struct Entry {
     /// Before when it is not tried again, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "is_zero_time")]
     pub next: i64,
+    /// Of a local file: what is done of it. Entries of older versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    /// Of a local file: what each part that was read of it became, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<OutputPart>,
+}
+
+/// What one part of a local file became.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPart {
+    /// What the names of its outputs begin with.
+    pub stem: String,
+    /// Events it became.
+    pub events: u64,
+    /// Records it refused.
+    pub rejects: u64,
+    /// Whether its events went to a stream, so that there is no output.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub streamed: bool,
+}
+
+/// Stands between an address and the hash of a content that another one replaced at this address.
+const REPLACED: char = '#';
+
+/// What the entry of a content is called that another one replaced at an address.
+pub(in super::super) fn replaced_object(address: &str, content: &Content) -> String {
+    format!("{address}{REPLACED}{}", content.sha256)
 }
 
 impl Entry {
@@ -62,7 +91,48 @@ impl Entry {
             reason: String::new(),
             lasting: false,
             next: 0,
+            content: None,
+            parts: Vec::new(),
         }
+    }
+
+    /// Adds what is known of the content that this one is, or goes on with.
+    pub(in super::super) fn following(self, known: Self) -> Self {
+        let Self { object, tag, size, modified, at, .. } = self;
+        if self.content == known.content {
+            return Self { object, tag, size, modified, ..known };
+        }
+        Self {
+            object,
+            tag,
+            size,
+            modified,
+            at,
+            generation: self.generation,
+            output: self.output,
+            content: self.content,
+            events: known.events + self.events,
+            rejects: known.rejects + self.rejects,
+            parts: [known.parts, self.parts].concat(),
+            ..known
+        }
+    }
+
+    /// The entry to keep of a content that `newer` replaces: a file that is renamed leaves its address to another, and is
+    /// found done by its content all the same.
+    pub(super) fn replaced_by(self, newer: &Self) -> Option<Self> {
+        let content = self.content.as_ref().filter(|content| content.length > 0)?;
+        let goes_on = self.content == newer.content || newer.parts.starts_with(&self.parts);
+        let object = replaced_object(&self.object, content);
+        (!goes_on).then_some(Self { object, ..self })
+    }
+
+    /// The address of the object, also of one whose content was replaced.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        let Some(content) = &self.content else { return &self.object };
+        let address = self.object.strip_suffix(&content.sha256).and_then(|rest| rest.strip_suffix(REPLACED));
+        address.unwrap_or(&self.object)
     }
 }
 

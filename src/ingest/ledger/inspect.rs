@@ -3,7 +3,7 @@
 use super::segment::{self, Segment};
 use super::{Entry, Error, charter, codec};
 use crate::store::Store;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::ready;
 
 /// Hands over every entry, segment after segment. Takes no lease.
@@ -20,11 +20,16 @@ pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Res
     Ok(())
 }
 
-/// Forgets entries, so that their objects are read again; returns which.
+/// Forgets entries, so that their objects are read again, and those of local files with the same content: otherwise they
+/// would be found done by it. Returns which.
 ///
 /// # Errors
 /// As [`charter`].
 pub async fn forget(store: &Store, chosen: &(dyn Fn(&Entry) -> bool + Sync)) -> Result<Vec<String>, Error> {
+    let mut contents = HashSet::new();
+    let id = |entry: &Entry| entry.content.as_ref().map(|content| content.id());
+    entries(store, &mut |entry| contents.extend(id(&entry).filter(|_| chosen(&entry)))).await?;
+    let chosen = |entry: &Entry| chosen(entry) || id(entry).is_some_and(|id| contents.contains(&id));
     let mut forgotten = Vec::new();
     for number in 0..charter(store).await?.segments {
         let name = Segment::name(number);

@@ -9,6 +9,7 @@
 
 mod charter;
 mod codec;
+mod contents;
 mod entry;
 mod inspect;
 #[cfg(any(test, fuzzing))]
@@ -18,20 +19,21 @@ mod segment;
 mod tests;
 
 pub use charter::{Charter, Feed, charter};
-pub(super) use entry::rest;
-pub use entry::{Advice, Entry, State};
+pub use entry::{Advice, Entry, OutputPart, State};
+pub(super) use entry::{replaced_object, rest};
 pub use inspect::{entries, forget};
 
+use super::content::ContentIndex;
 use super::{Error, Shard};
 use crate::clock::{Clock, millis};
 use crate::lease::{Asked, Held, Holder, Terms};
 use crate::store::Store;
 use charter::{peek, sign};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 pub(super) use segment::fingerprint;
 use segment::{Known, Segment};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +72,8 @@ pub struct Ledger {
     segments: Mutex<Vec<Option<Segment>>>,
     /// Who else is at work, if so.
     others: Option<String>,
+    /// What is done of local files; `None` for other sources.
+    contents: Option<Arc<ContentIndex>>,
     saving: tokio::sync::Mutex<()>,
 }
 
@@ -104,6 +108,7 @@ impl Ledger {
             segments: Mutex::new((0..charter.segments).map(|_| None).collect()),
             feeds: charter.feeds,
             others: None,
+            contents: tenancy.feed.from.starts_with("file://").then(Arc::default),
             saving: tokio::sync::Mutex::default(),
         })
     }
@@ -125,16 +130,26 @@ impl Ledger {
             self.take(ours).await?;
         }
         let held: Vec<u16> = self.lock().iter().flatten().map(|segment| segment.number).collect();
-        let mut loading = futures::stream::iter(held)
-            .map(async |number| (number, Segment::load(&self.store, number, self.tenancy.oldest).await))
+        // A file may be known by its content in any segment: it may have had another name.
+        let load = if self.contents.is_some() { (0..self.count).collect() } else { held };
+        let from = self.contents.as_ref().map(|_| &self.tenancy.feed.from);
+        let oldest = self.tenancy.oldest;
+        let mut loading = futures::stream::iter(load)
+            .map(async |number| (number, Segment::load(&self.store, number, oldest, from.cloned()).await))
             .buffer_unordered(AT_ONCE);
         let mut loaded = Ok(());
         while let Some((number, segment)) = loading.next().await {
             match segment {
                 Ok(mut read) => {
-                    let held = &mut self.lock()[usize::from(number)];
-                    read.lease = held.take().and_then(|held| held.lease);
-                    *held = Some(read);
+                    if let Some(contents) = &self.contents {
+                        for (content, name) in std::mem::take(&mut read.contents) {
+                            contents.insert(&content, &name);
+                        }
+                    }
+                    if let Some(held) = &mut self.lock()[usize::from(number)] {
+                        read.lease = held.lease.take();
+                        *held = read;
+                    }
                 }
                 Err(error) => loaded = loaded.and(Err(error)),
             }
@@ -266,21 +281,6 @@ impl Ledger {
         });
         let saved: Vec<_> = saved.buffer_unordered(AT_ONCE).collect().await;
         saved.into_iter().collect()
-    }
-
-    /// The entries of these objects, as they stand in the store.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub(super) async fn recall(&self, objects: HashSet<String>) -> Result<HashMap<String, Entry>, Error> {
-        let segments: BTreeSet<u16> = objects.iter().map(|object| segment_of(object, self.count)).collect();
-        let objects = Arc::new(objects);
-        let found: Vec<Vec<Entry>> = futures::stream::iter(segments)
-            .map(|number| segment::find(&self.store, number, Arc::clone(&objects)))
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(found.into_iter().flatten().map(|entry| (entry.object.clone(), entry)).collect())
     }
 
     /// Holds on to the segments. Those that another run has taken over, because this one gave no sign of life for too

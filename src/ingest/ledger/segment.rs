@@ -2,6 +2,7 @@
 
 use super::codec::{Brief, Encoder, decode};
 use super::{Entry, Error, State};
+use crate::ingest::content::Content;
 use crate::lease::Held;
 use crate::store::Store;
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub(super) struct Segment {
     /// How many entries are older than anybody asks for.
     expired: u64,
     entries: u64,
+    /// What is done of local files, and their names.
+    pub(super) contents: Vec<(Content, String)>,
 }
 
 /// Fingerprints are hashes already: eight of their bytes place them in a table.
@@ -76,27 +79,45 @@ impl Segment {
             fresh: HashMap::new(),
             expired: 0,
             entries: 0,
+            contents: Vec::new(),
         }
     }
 
-    /// What the store knows. Entries of objects modified before `oldest` are not remembered.
-    pub(super) async fn load(store: &Store, number: u16, oldest: i64) -> Result<Self, Error> {
+    /// What the store knows. Entries of objects modified before `oldest` are not remembered, and contents only of files
+    /// whose address begins with `from`.
+    pub(super) async fn load(
+        store: &Store,
+        number: u16,
+        oldest: i64,
+        from: Option<String>,
+    ) -> Result<Self, Error> {
         let name = Self::name(number);
         let mut read = Self::empty(number, None);
         let Some((bytes, _)) = store.read(&name).await? else { return Ok(read) };
         let url = store.location().url(&name);
         let loaded = tokio::task::spawn_blocking(move || {
-            decode(&url, &bytes, &mut |brief| read.remember(brief, oldest)).map(|()| read)
+            decode(&url, &bytes, &mut |brief| read.remember(brief, oldest, from.as_deref())).map(|()| read)
         });
         loaded.await.unwrap_or_else(|error| failed(&error))
     }
 
-    fn remember(&mut self, brief: &Brief<'_>, oldest: i64) -> Result<(), serde_json::Error> {
+    fn remember(
+        &mut self,
+        brief: &Brief<'_>,
+        oldest: i64,
+        from: Option<&str>,
+    ) -> Result<(), serde_json::Error> {
         self.entries += 1;
         if brief.modified < oldest {
             self.expired += 1;
         } else if brief.state == State::Done {
             self.done.insert(fingerprint(&brief.object, &brief.tag));
+            // Another feed with the same ledger has a destination of its own.
+            if let Some(content) = &brief.content
+                && let Some(name) = from.and_then(|from| brief.object.strip_prefix(from))
+            {
+                self.contents.push((content.clone(), name.to_owned()));
+            }
         } else {
             self.troubled.insert(brief.object.clone().into_owned(), brief.whole()?);
         }
@@ -127,6 +148,11 @@ impl Segment {
         self.fresh.insert(entry.object.clone(), entry);
     }
 
+    /// What is marked and not saved yet.
+    pub(super) fn fresh(&self) -> impl Iterator<Item = &Entry> {
+        self.fresh.values()
+    }
+
     pub(super) fn is_dirty(&self) -> bool {
         !self.fresh.is_empty()
     }
@@ -148,19 +174,18 @@ impl Segment {
     }
 }
 
-/// The entries that the store has of some objects.
-pub(super) async fn find(
-    store: &Store,
-    number: u16,
-    objects: Arc<HashSet<String>>,
-) -> Result<Vec<Entry>, Error> {
+/// Which entries are looked for.
+pub(super) type Wanted = Arc<dyn Fn(&Brief<'_>) -> bool + Send + Sync>;
+
+/// The entries of a segment that the store has and that are wanted.
+pub(super) async fn find(store: &Store, number: u16, wanted: Wanted) -> Result<Vec<Entry>, Error> {
     let name = Segment::name(number);
     let Some((bytes, _)) = store.read(&name).await? else { return Ok(Vec::new()) };
     let url = store.location().url(&name);
     let found = tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();
         let mut each = |brief: &Brief<'_>| {
-            if objects.contains(&*brief.object) {
+            if wanted(brief) {
                 found.push(brief.whole()?);
             }
             Ok(())
@@ -234,6 +259,19 @@ pub(super) fn rewritten(
     let mut seen = HashSet::new();
     let mut each = |brief: &Brief<'_>| {
         if let Some((object, newer)) = more.get_key_value(&*brief.object) {
+            // A run that stood still may fail at what another has done: a success of the same version is a fact.
+            if brief.state == State::Done && newer.state == State::Quarantined && newer.tag == brief.tag {
+                if seen.insert(object.as_str()) {
+                    encoder.line(brief.line);
+                }
+                return Ok(());
+            }
+            if let Some(content) = &brief.content
+                && newer.content.as_ref() != Some(content)
+                && let Some(replaced) = brief.whole()?.replaced_by(newer)
+            {
+                encoder.entry(&replaced);
+            }
             if seen.insert(object.as_str()) {
                 encoder.entry(newer);
             }

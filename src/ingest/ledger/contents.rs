@@ -1,0 +1,86 @@
+//! Entries as they stand in the store, by address and by content.
+
+use super::{AT_ONCE, Entry, Error, Ledger, segment, segment_of};
+use crate::ingest::content::{Content, ContentIndex};
+use futures::{StreamExt as _, TryStreamExt as _};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+impl Ledger {
+    /// The entries of these objects, as they stand in the store.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub(in crate::ingest) async fn recall(
+        &self,
+        objects: HashSet<String>,
+    ) -> Result<HashMap<String, Entry>, Error> {
+        let segments: BTreeSet<u16> = objects.iter().map(|object| segment_of(object, self.count)).collect();
+        let wanted: segment::Wanted = Arc::new(move |brief| objects.contains(&*brief.object));
+        let found = self.find(segments, wanted).await?;
+        Ok(found.into_iter().map(|entry| (entry.object.clone(), entry)).collect())
+    }
+
+    async fn find(
+        &self,
+        segments: impl IntoIterator<Item = u16>,
+        wanted: segment::Wanted,
+    ) -> Result<Vec<Entry>, Error> {
+        let found: Vec<Vec<Entry>> = futures::stream::iter(segments)
+            .map(|number| segment::find(&self.store, number, Arc::clone(&wanted)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Whether another run ended without giving back a segment that this run holds now: outputs of it may be unknown.
+    pub(in crate::ingest) fn was_abandoned(&self) -> bool {
+        let segments = self.lock();
+        segments
+            .iter()
+            .flatten()
+            .filter_map(|segment| segment.lease.as_ref())
+            .any(|lease| !lease.was_released)
+    }
+
+    /// The stems of all that the feed's files became.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub(in crate::ingest) async fn stems(&self) -> Result<HashSet<String>, Error> {
+        let from = self.tenancy.feed.from.clone();
+        let wanted: segment::Wanted = Arc::new(move |brief| brief.object.starts_with(&from));
+        let entries = self.find(0..self.count, wanted).await?;
+        Ok(entries.into_iter().flat_map(|entry| entry.parts).map(|part| part.stem).collect())
+    }
+
+    /// What is done of local files; `None` for other sources.
+    pub(in crate::ingest) fn contents(&self) -> Option<Arc<ContentIndex>> {
+        self.contents.clone()
+    }
+
+    /// Entries with these contents, by the ids of these and their addresses: marked ones, and those in the store.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub(in crate::ingest) async fn with_contents(
+        &self,
+        ids: HashSet<u128>,
+    ) -> Result<HashMap<(u128, String), Entry>, Error> {
+        let ids = Arc::new(ids);
+        let is_wanted = |id: u128| ids.contains(&id);
+        let fresh: Vec<Entry> =
+            self.lock().iter().flatten().flat_map(|segment| segment.fresh().cloned()).collect();
+        let stored = Arc::clone(&ids);
+        let wanted: segment::Wanted = Arc::new(move |brief| {
+            brief.content.as_ref().is_some_and(|content| stored.contains(&content.id()))
+        });
+        let stored = self.find(0..self.count, wanted).await?;
+        let by_id = |entry: Entry| {
+            let id = entry.content.as_ref().map(Content::id).filter(|id| is_wanted(*id))?;
+            Some(((id, entry.object.clone()), entry))
+        };
+        Ok(stored.into_iter().chain(fresh).filter_map(by_id).collect())
+    }
+}

@@ -1,0 +1,68 @@
+//! What a killed run made of local files without noting it in the ledger. A file that has grown since is first read to
+//! where that run had read it, so that the same outputs come of it, and goes on from there.
+
+use super::content::Prefix;
+use super::name;
+use crate::store::{self, Store};
+use futures::TryStreamExt as _;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
+
+/// Stems of outputs that the ledger does not know, by the length and the hash of the contents that they end.
+#[derive(Debug, Default)]
+pub(super) struct Recovered(BTreeMap<u64, HashMap<String, String>>);
+
+impl Recovered {
+    /// Lists places where outputs are. `known` are the stems that the ledger has.
+    pub(super) async fn list(
+        places: impl Iterator<Item = &Store>,
+        known: &HashSet<String>,
+    ) -> Result<Self, store::Error> {
+        let mut found = Self::default();
+        for place in places {
+            let mut listing = place.list();
+            loop {
+                match listing.try_next().await {
+                    Ok(Some(object)) => found.add(&object.name, known),
+                    // Where nothing was put yet is nothing.
+                    Ok(None) | Err(store::Error::NotFound { .. }) => break,
+                    Err(store::Error::Unlisted { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, output: &str, known: &HashSet<String>) {
+        if let Some((stem, length, hash)) = name::parse_content(output)
+            && !known.contains(stem)
+        {
+            self.0.entry(length).or_default().insert(hash.to_owned(), stem.to_owned());
+        }
+    }
+
+    /// The shortest content that a file begins with, is longer than what is done of it, and was read by a killed run: its
+    /// length, and the stem of what it became.
+    pub(super) fn next_end(
+        &self,
+        file: &mut File,
+        done: Option<&Prefix>,
+        size: u64,
+    ) -> io::Result<Option<(u64, String)>> {
+        let mut at = done.map_or(0, |done| done.content.length);
+        let mut hasher = done.map_or_else(Sha256::new, |done| done.hasher.clone());
+        file.seek(SeekFrom::Start(at))?;
+        for (&end, contents) in self.0.range(at + 1..).take_while(|(end, _)| **end <= size) {
+            super::content::hash_up_to(file, end - at, &mut hasher)?;
+            at = end;
+            let hash = crate::sealed::hex(&hasher.clone().finalize());
+            if let Some(stem) = contents.get(&hash[..name::HASH]) {
+                return Ok(Some((end, stem.clone())));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,404 @@
+//! `ingest` from a directory: a file is done by its content, whatever becomes of its name, its time and its end.
+
+use crate::support::{BRISK, files, gunzip, gzip, ingest, outcome, program, records, start};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::{self, File, FileTimes, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+struct World {
+    at: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let at = tempfile::tempdir().unwrap();
+        fs::create_dir_all(at.path().join("src")).unwrap();
+        Self { at }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.at.path().join("src").join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let mut file = OpenOptions::new().append(true).open(self.path(name)).unwrap();
+        file.write_all(bytes.as_ref()).unwrap();
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    /// Sets the time of modification; it is another each time.
+    fn touch(&self, name: &str) {
+        let times = FileTimes::new().set_modified(SystemTime::now() + Duration::from_secs(3));
+        File::options().write(true).open(self.path(name)).unwrap().set_times(times).unwrap();
+    }
+
+    fn place(&self, name: &str) -> String {
+        self.at.path().join(name).display().to_string()
+    }
+
+    fn arguments(&self, more: &[&str]) -> Vec<String> {
+        let places = ["src", "--to", "out", "--rejects", "rejects", "--max-age", "none"];
+        let place = |text: &&str| {
+            if text.starts_with("--") || *text == "none" { (*text).into() } else { self.place(text) }
+        };
+        places.iter().map(place).chain(more.iter().map(|text| (*text).to_owned())).collect()
+    }
+
+    fn run(&self, more: &[&str]) -> (i32, Value) {
+        let arguments = self.arguments(more);
+        outcome(&ingest(None, &arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+    }
+
+    /// Runs, and expects so many events and nothing wrong.
+    #[track_caller]
+    fn gives(&self, events: u64) -> Value {
+        let (code, summary) = self.run(&[]);
+        assert_eq!(
+            (code, &summary["events"], &summary["rejects"]),
+            (0, &events.into(), &0.into()),
+            "{summary}"
+        );
+        summary
+    }
+
+    /// How often each event is in the outputs.
+    fn events(&self) -> BTreeMap<String, usize> {
+        let mut all = BTreeMap::new();
+        for bytes in files(&self.at.path().join("out")).values() {
+            gunzip(bytes).lines().for_each(|line| *all.entry(line.to_owned()).or_default() += 1);
+        }
+        all
+    }
+
+    /// Whether there are so many events, each once.
+    #[track_caller]
+    fn holds(&self, events: usize) {
+        let all = self.events();
+        assert_eq!((all.len(), all.values().sum::<usize>()), (events, events));
+        let verify = program(None, &["ledger", "verify", &self.place("out.ledger"), "--max-age", "none"]);
+        let verify = { verify }.output().unwrap();
+        let said = String::from_utf8_lossy(&verify.stdout).into_owned();
+        assert!(said.ends_with(" 0 gaps\n"), "{said}");
+    }
+}
+
+#[test]
+fn touched_and_renamed_files_are_done() {
+    let world = World::new();
+    world.write("a.json", records(5, 1));
+    world.write("b.json.gz", gzip(records(6, 2)));
+    world.gives(11);
+    let outputs = files(&world.at.path().join("out"));
+    for round in 0..3 {
+        world.touch("a.json");
+        world.rename(
+            if round % 2 == 0 { "b.json.gz" } else { "c.gz" },
+            if round % 2 == 0 { "c.gz" } else { "b.json.gz" },
+        );
+        let summary = world.gives(0);
+        assert_eq!(summary["skipped"]["done"], 2, "{summary}");
+        // The next run knows them without reading them.
+        assert_eq!(world.gives(0)["skipped"]["done"], 2);
+    }
+    assert_eq!(files(&world.at.path().join("out")), outputs);
+    world.holds(11);
+}
+
+#[test]
+fn copies_are_files_of_their_own() {
+    let world = World::new();
+    for name in ["b", "c"] {
+        world.write(name, records(5, 1));
+    }
+    world.gives(10);
+    fs::copy(world.path("b"), world.path("a")).unwrap();
+    world.gives(5);
+    // Which of them it was, and whether it grew, makes no difference.
+    world.rename("c", "d");
+    world.touch("a");
+    world.gives(0);
+    world.append("b", records(2, 2));
+    fs::copy(world.path("d"), world.path("e")).unwrap();
+    world.gives(7);
+    world.gives(0);
+    assert_eq!(files(&world.at.path().join("out")).len(), 5);
+}
+
+#[test]
+fn grown_file_gives_what_was_appended() {
+    let grow = || {
+        let world = World::new();
+        let lines: Vec<String> = records(60, 3).split_inclusive('\n').map(str::to_owned).collect();
+        world.write("log.json", lines[..10].concat());
+        world.gives(10);
+        for part in 1..6 {
+            world.append("log.json", lines[part * 10..(part + 1) * 10].concat());
+            world.gives(10);
+            world.gives(0);
+        }
+        world.holds(60);
+        files(&world.at.path().join("out"))
+    };
+    let outputs = grow();
+    assert_eq!(outputs.len(), 6);
+    assert_eq!(outputs, grow(), "names and bytes depend on the content alone");
+}
+
+#[test]
+fn record_that_was_cut_is_read_once_it_is_whole() {
+    let world = World::new();
+    let lines: Vec<String> = records(4, 3).split_inclusive('\n').map(str::to_owned).collect();
+    world.write("log.json", format!("{}{}", lines[0], &lines[1][..40]));
+    let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    // A clock that is right knows that somebody writes at this moment.
+    let arguments = world.arguments(&[]);
+    let run = || {
+        let mut program = program(None, &[&["ingest"], &BRISK[..]].concat());
+        outcome(&program.args(&arguments).env("ZOOM_UDM_NOW", &now).output().unwrap())
+    };
+    for events in [1, 0] {
+        let (code, summary) = run();
+        assert_eq!(
+            (code, &summary["events"], &summary["unfinished"]),
+            (0, &events.into(), &1.into()),
+            "{summary}"
+        );
+    }
+    world.append("log.json", &lines[1][40..]);
+    world.append("log.json", lines[2].trim_end());
+    let (code, summary) = run();
+    assert_eq!((code, &summary["events"], &summary["unfinished"]), (0, &2.into(), &0.into()), "{summary}");
+    world.append("log.json", format!("\n{}", lines[3]));
+    assert_eq!(run().1["events"], 1);
+    world.holds(4);
+}
+
+#[test]
+fn rotated_logs_are_read_once() {
+    let world = World::new();
+    let lines: Vec<String> = records(40, 5).split_inclusive('\n').map(str::to_owned).collect();
+    world.write("log", lines[..10].concat());
+    world.gives(10);
+    // Renamed and replaced by another, having grown meanwhile.
+    world.append("log", lines[10..15].concat());
+    world.rename("log", "log.1");
+    world.write("log", lines[15..20].concat());
+    world.gives(10);
+    // Copied and cut off.
+    world.rename("log.1", "log.2");
+    fs::copy(world.path("log"), world.path("log.1")).unwrap();
+    world.write("log", lines[20..30].concat());
+    world.gives(10);
+    world.rename("log.2", "log.3");
+    world.rename("log.1", "log.2");
+    world.rename("log", "log.1");
+    world.gives(0);
+    world.append("log.1", lines[30..].concat());
+    world.gives(10);
+    world.holds(40);
+}
+
+#[test]
+fn rewritten_file_is_another_version() {
+    let world = World::new();
+    world.write("a.json", records(5, 1));
+    world.gives(5);
+    world.write("a.json", records(3, 2));
+    world.gives(3);
+    // The first lines are the same, but not all of what was read.
+    world.write("a.json", records(2, 2));
+    world.gives(2);
+    assert_eq!(files(&world.at.path().join("out")).len(), 3);
+    // A document is not appended to.
+    world.write("d.json", "[\n{\"time\":\"2023-11-01T10:00:00Z\"}\n]");
+    assert_eq!(world.run(&[]).1["records"], 1);
+    world.write("d.json", "[\n{\"time\":\"2023-11-01T10:00:00Z\"},\n{\"time\":\"2023-11-02T10:00:00Z\"}\n]");
+    assert_eq!(world.run(&[]).1["records"], 2);
+}
+
+#[test]
+fn appended_gzip_members_are_read_alone() {
+    let world = World::new();
+    world.write("a.gz", gzip(records(5, 1)));
+    world.gives(5);
+    world.append("a.gz", gzip(records(6, 2)));
+    world.gives(6);
+    let member = gzip(records(7, 3));
+    world.append("a.gz", &member[..30]);
+    assert_eq!(world.run(&[]).1["failed"], 1);
+    world.append("a.gz", &member[30..]);
+    world.gives(7);
+    world.holds(18);
+}
+
+#[test]
+fn slowly_written_file_is_left_until_it_stood_still() {
+    let world = World::new();
+    let text = records(30, 4);
+    world.write("whole.json", records(2, 9));
+    world.write("log.json", "");
+    let arguments = world.arguments(&["--follow", "--every", "50ms", "--settle", "800ms"]);
+    let mut run = start(None, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    for piece in text.as_bytes().chunks(text.len() / 23 + 1) {
+        std::thread::sleep(Duration::from_millis(60));
+        world.append("log.json", piece);
+    }
+    let patience = Instant::now() + Duration::from_secs(30);
+    while world.events().len() < 32 {
+        assert!(Instant::now() < patience, "{} events", world.events().len());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(
+        std::process::Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success()
+    );
+    run.wait().unwrap();
+    assert!(files(&world.at.path().join("rejects")).is_empty());
+    world.gives(0);
+    world.holds(32);
+}
+
+#[test]
+fn only_what_was_read_is_removed() {
+    let world = World::new();
+    for name in ["same.json", "grown.json", "other.json"] {
+        world.write(name, records(5, name.len() as u64));
+    }
+    world.write("cut.json", format!("{}{{\"time\"", records(2, 77)));
+    assert_eq!(world.run(&[]).1["events"], 17);
+    // The same size and time, and other bytes.
+    let path = world.path("other.json");
+    let modified = path.metadata().unwrap().modified().unwrap();
+    let other = fs::read_to_string(&path).unwrap().replace("homer", "marge");
+    fs::write(&path, other).unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_times(FileTimes::new().set_modified(modified))
+        .unwrap();
+    world.append("grown.json", records(3, 50));
+    world.touch("same.json");
+    let (_, summary) = world.run(&["--delete", "transferred"]);
+    assert_eq!((&summary["events"], &summary["deleted"]), (&3.into(), &3.into()), "{summary}");
+    assert_eq!(files(&world.at.path().join("src")).into_keys().collect::<Vec<_>>(), ["other.json"]);
+}
+
+#[test]
+fn forgotten_file_is_read_again_by_any_name() {
+    let world = World::new();
+    world.write("a.json", records(5, 1));
+    world.gives(5);
+    world.rename("a.json", "b.json");
+    world.gives(0);
+    let forgotten =
+        program(None, &["ledger", "forget", &world.place("out.ledger"), "**/b.json"]).output().unwrap();
+    assert_eq!(forgotten.status.code(), Some(0));
+    world.gives(5);
+}
+
+#[test]
+fn killed_run_is_made_good_though_files_changed() {
+    let world = World::new();
+    let lines: Vec<String> = records(40, 6).split_inclusive('\n').map(str::to_owned).collect();
+    world.write("log", lines[..10].concat());
+    world.gives(10);
+    world.append("log", lines[10..20].concat());
+    world.gives(10);
+    // As if no run had come to saving the ledger.
+    fs::remove_dir_all(world.place("out.ledger")).unwrap();
+    world.append("log", lines[20..30].concat());
+    world.rename("log", "log.1");
+    let summary = world.gives(30);
+    assert_eq!(summary["already_there"], 2, "{summary}");
+    world.holds(30);
+    world.append("log.1", lines[30..].concat());
+    world.gives(10);
+    world.holds(40);
+}
+
+/// What may happen to a log, in a random order with kills between: each record comes once.
+#[test]
+fn random_changes_lose_and_double_nothing() {
+    let told = std::env::var("LOCAL_CASES").ok();
+    let cases: u64 = told.map_or(3, |told| told.parse().expect("LOCAL_CASES is a number"));
+    for case in 0..cases {
+        let (world, mut random) = (World::new(), fastrand::Rng::with_seed(case));
+        let (mut names, mut written, mut next) = (Vec::<String>::new(), 0, 0);
+        for step in 0..30 {
+            let lines = |written: &mut usize, random: &mut fastrand::Rng| {
+                let count = random.usize(1..5);
+                let all = records((*written + count) as u64, 100 + case);
+                let text: String = all.split_inclusive('\n').skip(*written).collect();
+                *written += count;
+                text
+            };
+            match random.u8(0..6) {
+                0 | 1 if !names.is_empty() => {
+                    let name = names[random.usize(..names.len())].clone();
+                    world.append(&name, lines(&mut written, &mut random));
+                }
+                2 if !names.is_empty() => world.touch(&names[random.usize(..names.len())]),
+                3 if !names.is_empty() => {
+                    let at = random.usize(..names.len());
+                    next += 1;
+                    let name = format!("log-{next}.json");
+                    world.rename(&names[at], &name);
+                    names[at] = name;
+                }
+                4 => {
+                    next += 1;
+                    let name = format!("log-{next}.json");
+                    world.write(&name, lines(&mut written, &mut random));
+                    names.push(name);
+                }
+                _ if random.bool() => {
+                    let arguments = world.arguments(&[]);
+                    let mut run = start(None, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+                    std::thread::sleep(Duration::from_millis(random.u64(..150)));
+                    run.kill().unwrap();
+                    run.wait().unwrap();
+                }
+                _ => {
+                    let (code, summary) = world.run(&[]);
+                    assert!(code == 0, "case {case}, step {step}: {code} {summary}");
+                }
+            }
+        }
+        world.run(&[]);
+        world.holds(written);
+    }
+}
+
+#[test]
+fn ledger_of_an_older_version_is_read() {
+    let world = World::new();
+    world.write("a.json", records(5, 1));
+    world.gives(5);
+    let ledger = Path::new(&world.place("out.ledger")).to_owned();
+    // As it was before contents were kept.
+    let show = program(None, &["ledger", "show", "--format", "json", &ledger.display().to_string()])
+        .output()
+        .unwrap();
+    let mut entry: Value = serde_json::from_slice(&show.stdout).unwrap();
+    let members = entry.as_object_mut().unwrap();
+    assert!(members.remove("content").is_some() && members.remove("parts").is_some());
+    let body = gzip(format!("{entry}\n"));
+    let segment = files(&ledger).into_keys().find(|name| name.starts_with("segment-")).unwrap();
+    let sum = <sha2::Sha256 as sha2::Digest>::digest(&body);
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    fs::write(ledger.join(segment), [format!("zoom-udm-ledger 1 {sum}\n").into_bytes(), body].concat())
+        .unwrap();
+    let summary = world.gives(0);
+    assert_eq!(summary["skipped"]["done"], 1, "{summary}");
+}

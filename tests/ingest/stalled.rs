@@ -1,0 +1,117 @@
+//! Runs that stand still (SIGSTOP) between two requests to storage, while another run takes over and finishes, and then go on.
+
+use crate::support::gcs::Gcs;
+use crate::support::stall::{cases, seed, stall};
+use crate::support::{BRISK, gunzip, gzip, ingest, outcome, program, records, start};
+use std::collections::BTreeMap;
+use std::process::Output;
+
+const OBJECTS: u64 = 4;
+const PLACES: [&str; 9] = [
+    "gs://zoom/logs/",
+    "--to",
+    "gs://udm/out/",
+    "--rejects",
+    "gs://udm/rejects/",
+    "--concurrency",
+    "2",
+    "--delete",
+    "transferred-and-empty-dirs",
+];
+
+fn text(number: u64) -> String {
+    let refused = if number % 2 == 0 { "no record\n" } else { "" };
+    format!("{}{refused}", records(3, number))
+}
+
+fn world() -> Gcs {
+    let server = Gcs::start();
+    server.seed("zoom", "logs/deep/", "");
+    for number in 0..OBJECTS {
+        server.seed("zoom", &format!("logs/deep/{number}.json.gz"), gzip(text(number)));
+    }
+    server
+}
+
+/// A run whose clock is an hour ahead, so that it takes over what another run holds.
+fn takes_over(server: &Gcs) -> Output {
+    let arguments = [&["ingest"], &BRISK[..], &PLACES].concat();
+    program(Some(server), &arguments).env("ZOOM_UDM_NOW", "2023-11-16T01:00:00Z").output().unwrap()
+}
+
+/// Every record of the source, as often as it is in one of the outputs.
+fn descriptions(server: &Gcs) -> BTreeMap<String, usize> {
+    let mut all = BTreeMap::new();
+    for bytes in server.all("udm", "out/").values().chain(server.all("udm", "rejects/").values()) {
+        for line in gunzip(bytes).lines() {
+            *all.entry(line.to_owned()).or_default() += 1;
+        }
+    }
+    all
+}
+
+fn ledger(server: &Gcs) -> (Option<i32>, String) {
+    let show = program(Some(server), &["ledger", "show", "gs://udm/out.ledger/"]).output().unwrap();
+    (show.status.code(), String::from_utf8_lossy(&show.stdout).into_owned())
+}
+
+/// Which request a case stops at: all of them in turn for many cases, otherwise evenly spread.
+fn stops(requests: u64, cases: u64) -> impl Iterator<Item = u64> {
+    let offset = seed() % requests.max(1);
+    let step = (requests / cases.max(1)).max(1);
+    (0..cases).map(move |case| 1 + (offset + case * step) % requests.max(1))
+}
+
+#[test]
+fn stalled_run_loses_and_doubles_nothing() {
+    let whole = world();
+    assert_eq!(outcome(&ingest(Some(&whole), &PLACES)).0, 1);
+    let (expected, requests) = (descriptions(&whole), whole.lock().requests);
+    assert_eq!(expected.len() as u64, OBJECTS * 3 + OBJECTS / 2);
+    let mut stalled = 0;
+    for nth in stops(requests, cases(20)) {
+        let server = world();
+        let Ok(run) = stall(&server, nth, || start(Some(&server), &PLACES)) else { continue };
+        stalled += 1;
+        let (code, summary) = outcome(&takes_over(&server));
+        assert!(matches!(code, 0 | 1), "request {nth}, takes over: {code} {summary}");
+        let (code, summary) = outcome(&run.resume());
+        assert!(matches!(code, 0 | 1 | 5), "request {nth}, resumed: {code} {summary}");
+        let (code, summary) = outcome(&takes_over(&server));
+        assert!(code == 0 && summary["done"] == 0, "request {nth}, last: {code} {summary}");
+        assert_eq!(descriptions(&server), expected, "request {nth}");
+        assert!(server.all("zoom", "").is_empty(), "request {nth}: {:?}", server.all("zoom", ""));
+        let (code, show) = ledger(&server);
+        let done = show.lines().filter(|line| line.starts_with("done")).count() as u64;
+        assert_eq!((code, done), (Some(0), OBJECTS), "request {nth}: {show}");
+    }
+    assert!(stalled > 0);
+    println!("{stalled} runs stalled at {requests} requests");
+}
+
+#[test]
+fn stalled_run_removes_no_newer_version() {
+    let requests = {
+        let whole = world();
+        ingest(Some(&whole), &PLACES);
+        whole.lock().requests
+    };
+    for nth in stops(requests, cases(12)) {
+        let server = world();
+        let Ok(run) = stall(&server, nth, || start(Some(&server), &PLACES)) else { continue };
+        // Each object has a newer version, which nobody takes until the stalled run has ended.
+        for number in 0..OBJECTS {
+            server.seed("zoom", &format!("logs/deep/{number}.json.gz"), gzip(records(2, 50 + number)));
+        }
+        let (code, summary) = outcome(&run.resume());
+        assert!(matches!(code, 0 | 1 | 5), "request {nth}, resumed: {code} {summary}");
+        outcome(&takes_over(&server));
+        let newer: Vec<_> = server.all("udm", "out/").values().map(|bytes| gunzip(bytes)).collect();
+        for number in 0..OBJECTS {
+            let operator = format!("admin{}@duff.io", 50 + number);
+            let found = newer.iter().filter(|events| events.contains(&operator)).count();
+            assert_eq!(found, 1, "request {nth}: {operator}");
+        }
+        assert!(server.all("zoom", "").is_empty(), "request {nth}");
+    }
+}
