@@ -9,7 +9,7 @@ def ceiling(value):
     return next(step * factor for factor in (1, 2, 5, 10) if step * factor >= value)
 
 
-def chart(name, unit, samples):
+def chart(name, unit, samples, what="memory, MB"):
     most, last = ceiling(max(size for _, size in samples)), max(at for at, _ in samples) or 1
     x = lambda at: LEFT + at / last * (WIDTH - LEFT - RIGHT)
     y = lambda size: HEIGHT - BOTTOM - size / most * (HEIGHT - BOTTOM - TOP)
@@ -23,7 +23,7 @@ def chart(name, unit, samples):
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11" fill="#444">'
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>{grid}'
         f'<polyline points="{line}" fill="none" stroke="#06c" stroke-width="1.5"/>'
-        + text(LEFT, 14, f"{name}: memory, MB", "start")
+        + text(LEFT, 14, f"{name}: {what}", "start")
         + "".join(text(LEFT - 6, y(size) + 4, f"{size:g}", "end") for size in (0, most / 2, most))
         + text(LEFT, HEIGHT - 10, "0", "middle")
         + text(WIDTH - RIGHT, HEIGHT - 10, f"{last:.0f} {unit}s", "end")

@@ -272,14 +272,23 @@ fn print_json(text: &str) -> Result<Exit, Fault> {
 /// A runtime for work that one thread does.
 #[cfg(feature = "gcs")]
 fn runtime_of_one() -> Result<tokio::runtime::Runtime, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(anyhow::Error::from)?)
+    build_runtime(tokio::runtime::Builder::new_current_thread(), 0)
 }
 
-/// A runtime for work that threads share.
+/// A runtime for work that threads share, with room for `held` blocking tasks that last, beside those of `ingest`.
 #[cfg(feature = "gcs")]
-fn runtime_of_many() -> Result<tokio::runtime::Runtime, Fault> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+fn runtime_of_many(held: usize) -> Result<tokio::runtime::Runtime, Fault> {
+    build_runtime(tokio::runtime::Builder::new_multi_thread(), held)
+}
+
+/// Builds a runtime whose number of threads has a limit. Tokio's default limit is 512, and it wakes idle threads in turn,
+/// so none of them is idle long enough to end: a process that runs for days keeps as many as it ever needed at once.
+#[cfg(feature = "gcs")]
+fn build_runtime(
+    mut builder: tokio::runtime::Builder,
+    held: usize,
+) -> Result<tokio::runtime::Runtime, Fault> {
+    let runtime = builder.enable_all().max_blocking_threads(crate::ingest::blocking_threads() + held).build();
     Ok(runtime.map_err(anyhow::Error::from)?)
 }
 

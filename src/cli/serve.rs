@@ -143,7 +143,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     };
     log::start(json, options.clock.clone()).map_err(Fault::Usage)?;
     tell(flags, &options);
-    let runtime = runtime_of_many()?;
+    let runtime = runtime_of_many(options.limits.blocking_tasks())?;
     let outcome = runtime.block_on(async {
         let stop = Arc::new(Notify::new());
         signal::stop_at_signals(&stop, &Arc::new(AtomicBool::new(false)));

@@ -37,6 +37,13 @@ pub struct Limits {
     pub grace: Duration,
 }
 
+impl Limits {
+    /// How many blocking tasks last as long as a request or a run: normalizations, explanations, a run of `collect`.
+    pub(crate) fn blocking_tasks(&self) -> usize {
+        self.normalizations + super::page::AT_ONCE + 1
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

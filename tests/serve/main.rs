@@ -24,3 +24,5 @@ mod pushed;
 mod secrets;
 #[path = "../serving/mod.rs"]
 mod serving;
+#[cfg(target_os = "linux")]
+mod threads;

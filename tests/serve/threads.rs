@@ -1,0 +1,49 @@
+//! How many threads a service takes, round after round.
+
+use crate::collecting::World;
+use crate::collecting::support::records;
+use crate::serving::Server;
+use std::fs;
+
+/// More rounds for a long look: `SERVE_ROUNDS=500`.
+fn rounds() -> u64 {
+    std::env::var("SERVE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
+}
+
+fn threads(server: &Server) -> usize {
+    fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count()
+}
+
+/// The main thread, one that waits for signals, one for each core, and those for blocking work: conversions, two for each
+/// core, ten others, sixteen normalizations, two explanations and a run of `collect`.
+fn most_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    2 + cores + cores + cores.max(2) + 10 + 16 + 2 + 1
+}
+
+#[test]
+fn service_keeps_threads_bounded() {
+    let world = World::new("2024-02-01T00:00:00Z").with("INGEST_TO", "gs://udm/out/");
+    let server = Server::start(world.program(&["serve", "--collect", "--ingest", "--normalize"]));
+    let body = records(200, 1).repeat(20);
+    let mut most = 0;
+    for round in 0..rounds() {
+        std::thread::scope(|scope| {
+            for path in ["/collect", "/ingest"] {
+                scope.spawn(|| server.post(path, &[], b"run"));
+            }
+            for number in 0..40 {
+                let (path, body) = (if number % 4 == 0 { "/explain" } else { "/normalize" }, &body);
+                let server = &server;
+                scope.spawn(move || server.post(path, &[], body.as_bytes()));
+            }
+            for _ in 0..20 {
+                most = most.max(threads(&server));
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        });
+        assert!(most <= most_threads(), "round {round}: {most} threads, not {} at most", most_threads());
+    }
+    println!("{most} threads at most");
+    assert!(server.get("/healthz").status == 200);
+}
