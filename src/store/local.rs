@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 
 /// What files of ours that are no objects begin with.
 const OURS: &str = ".zoom-udm-";
-/// And of them those in the making: others keep theirs in the same directories.
+/// And of them those in the making: others keep theirs in the same directories. Their writers hold a lock on them, which the
+/// system lets go of when a writer ends, however it ends.
 const IN_THE_MAKING: &str = ".zoom-udm-put-";
 /// Whoever holds its lock may replace files. The system lets go of it when its holder ends, however it ends.
 const LOCK: &str = ".zoom-udm-lock";
@@ -240,11 +241,7 @@ impl Local {
     fn written(&self, path: &Path, payload: &mut Payload) -> io::Result<NamedTempFile> {
         let directory = path.parent().unwrap_or(&self.root);
         Self::make_directory(directory)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(IN_THE_MAKING).suffix(".part");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(directory)?;
+        let mut file = in_the_making(directory)?;
         match payload {
             Payload::Bytes(bytes) => file.write_all(bytes)?,
             Payload::File(from, _) => {
@@ -298,13 +295,34 @@ impl Local {
     pub(super) fn sweep(&self, wanted: &Weak<()>) -> Result<(), Error> {
         let entries = walkdir::WalkDir::new(&self.root).into_iter().flatten();
         let part = |entry: &walkdir::DirEntry| {
-            entry.file_name().as_encoded_bytes().starts_with(IN_THE_MAKING.as_bytes())
+            entry.file_type().is_file()
+                && entry.file_name().as_encoded_bytes().starts_with(IN_THE_MAKING.as_bytes())
         };
         for entry in entries.take_while(|_| wanted.strong_count() > 0).filter(part) {
-            // What cannot be removed harms nobody: no listing shows it.
-            let _ = fs::remove_file(entry.path());
+            let Ok(file) = File::options().read(true).write(true).open(entry.path()) else { continue };
+            if file.try_lock().is_ok() {
+                // What cannot be removed harms nobody: no listing shows it.
+                let _ = fs::remove_file(entry.path());
+            }
         }
         Ok(())
+    }
+}
+
+/// A new file in the making, locked as long as it is open.
+fn in_the_making(directory: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(IN_THE_MAKING).suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    loop {
+        let file = builder.tempfile_in(directory)?;
+        // Without locks in the file system no sweep can lock a file either, and leaves all.
+        let _ = file.as_file().lock();
+        // A sweep may have come before the lock.
+        if file.path().exists() {
+            return Ok(file);
+        }
     }
 }
 

@@ -352,7 +352,7 @@ impl Store {
         }
     }
 
-    /// Removes what writers left half done that were killed. Only for whom no other writes to this place.
+    /// Removes what writers left half done that were killed. What a writer is still at work on stays, whoever's it is.
     ///
     /// # Errors
     /// When something half done may remain.
