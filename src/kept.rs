@@ -7,6 +7,8 @@ use regex::Regex;
 pub(crate) const FORMAT: &str = "zoom-udm-collect";
 /// The state of backfills.
 pub(crate) const BACKFILL: &str = "backfill.json";
+/// No state, but what the lease on records without a time is named after.
+pub(crate) const UNDATED: &str = "undated.json";
 /// Below it, by state, day and number: what each run wrote.
 pub(crate) const MANIFESTS: &str = "manifests";
 
@@ -29,14 +31,20 @@ pub(crate) fn work(state: &str) -> String {
     format!("{}.work", stem(state))
 }
 
-/// Within the work, what is to be written.
-pub(crate) fn staged(sequence: u64, sha256: &str) -> String {
-    format!("staged/{sequence:08}-{}", &sha256[..16])
+/// Within the work, what is to be written; `revision` is that of the state that names it first.
+pub(crate) fn staged(revision: u64, sha256: &str) -> String {
+    format!("staged/{revision:08}-{}", &sha256[..16])
 }
 
-/// Within the work, what was seen of a day, or without one.
-pub(crate) fn seen(slot: &str, sha256: &str) -> String {
-    format!("seen/{slot}-{}", &sha256[..16])
+/// Within the work, what was seen of a day, or without one; `revision` is that of the state that names it first.
+pub(crate) fn seen(slot: &str, revision: u64, sha256: &str) -> String {
+    format!("seen/{slot}-{revision:08}-{}", &sha256[..16])
+}
+
+/// The revision in the name of an object of the work; 0 in the names of lists that version 0.1 made, which had none.
+pub(crate) fn revision_of(name: &str) -> u64 {
+    let digits = name.rsplit(['-', '/']).nth(1).filter(|digits| digits.len() >= 8);
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 /// What one run wrote. Its content is part of its name: a state that is put back counts anew from where it was, and other
@@ -76,8 +84,9 @@ mod tests {
             for name in [
                 format!("{work}/{}", staged(7, sha256)),
                 format!("{work}/{}", staged(1_234_567_890, sha256)),
-                format!("{work}/{}", seen("2024-01-31", sha256)),
-                format!("{work}/{}", seen("undated", sha256)),
+                format!("{work}/{}", seen("2024-01-31", 7, sha256)),
+                format!("{work}/{}", seen("undated", 7, sha256)),
+                format!("{work}/seen/2024-01-31-0123456789abcdef"),
                 manifest(state, "2024/01/31", 7, sha256),
             ] {
                 assert!(is_kept(&name) && is_kept(&format!("zoom/collector/{name}")), "{name}");
@@ -96,6 +105,20 @@ mod tests {
             "state.json",
         ] {
             assert!(!is_kept(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn revision_is_read_back_from_names() {
+        let sha256 = "0123456789012345";
+        for revision in [0, 7, 99_999_999, 1_234_567_890] {
+            for name in [staged(revision, sha256), seen("2024-01-31", revision, sha256)] {
+                assert_eq!(revision_of(&name), revision, "{name}");
+            }
+            assert_eq!(revision_of(&seen("undated", revision, sha256)), revision);
+        }
+        for name in ["seen/2024-01-31-0123456789012345", "seen/undated-0123456789012345", "x", ""] {
+            assert_eq!(revision_of(name), 0, "{name}");
         }
     }
 

@@ -72,6 +72,9 @@ pub(super) struct Flags {
     /// Send no more requests than that in a second; Zoom counts those of all programs of an account
     #[arg(long, value_name = "N", value_parser = count::<NonZeroU64>, global = true)]
     max_rate: Option<NonZeroU64>,
+    /// Start over although an earlier state left traces
+    #[arg(long, global = true)]
+    new_state: bool,
     /// Only say what would be written
     #[arg(long, global = true)]
     dry_run: bool,
@@ -204,6 +207,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         max_rate: flags.max_rate,
         dry_run: flags.dry_run,
         full: flags.full,
+        new_state: flags.new_state,
     };
     environment::options(&flags.settings, &terms)
 }
@@ -211,9 +215,9 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
 /// The same for runs that a service begins, and how long each may take: only what is new is collected then.
 #[cfg(feature = "serve")]
 pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), Fault> {
-    if flags.deed.is_some() || flags.dry_run {
+    if flags.deed.is_some() || flags.dry_run || flags.new_state {
         return Err(Fault::Usage(
-            "COLLECT_FLAGS: backfill, status and --dry-run are for the command line".into(),
+            "COLLECT_FLAGS: backfill, status, --dry-run and --new-state are for the command line".into(),
         ));
     }
     Ok((options(flags)?, flags.deadline))
@@ -314,6 +318,7 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
             ("--max-requests", flags.max_requests.is_some()),
             ("--max-rate", flags.max_rate.is_some()),
             ("--dry-run", flags.dry_run),
+            ("--new-state", flags.new_state),
             ("--metrics", flags.metrics.is_some()),
         ],
     )?;

@@ -57,12 +57,20 @@ pub(super) struct Terms {
     pub(super) max_rate: Option<NonZeroU64>,
     pub(super) dry_run: bool,
     pub(super) full: bool,
+    pub(super) new_state: bool,
 }
 
 impl Terms {
     /// Nothing but looking.
-    pub(super) const LOOK: Self =
-        Self { task: None, deadline: None, max_requests: None, max_rate: None, dry_run: true, full: false };
+    pub(super) const LOOK: Self = Self {
+        task: None,
+        deadline: None,
+        max_requests: None,
+        max_rate: None,
+        dry_run: true,
+        full: false,
+        new_state: false,
+    };
 }
 
 /// Finds everything that is wrong before it says so.
@@ -128,6 +136,7 @@ pub(super) fn options(flags: &SettingFlags, terms: &Terms) -> Result<Options, Fa
         stop: Stop::new(terms.deadline),
         dry_run: terms.dry_run,
         full: terms.full,
+        new_state: terms.new_state,
         lease: flags.lease,
         retry: retry(flags, timeout),
         clock: Clock::at(now),

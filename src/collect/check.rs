@@ -1,10 +1,12 @@
 //! Whether everything is set up: each question on its own, with what to do where the answer is no.
 
-use super::journal::{Found, Journal, state_name};
+use super::journal::{Found, Journal, refuse_lost_state, state_name};
 use super::options::{Options, Task};
 use super::plan;
+use super::skew::clock_skew;
 use super::zoom::{CLASSIC_SCOPE, SCOPE, Trouble, Window, Zoom, scope_cure};
 use super::{Date, Error, Observer, Quiet};
+use crate::clock::{Clock, instant};
 use crate::kept::BACKFILL;
 use crate::store::{self, Payload, Store};
 use bytes::Bytes;
@@ -58,7 +60,7 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
     let token = match zoom.token().await {
         Ok(token) => token,
         Err(trouble) => {
-            let rest = ["scope", "permission", "page"];
+            let rest = ["clock", "scope", "permission", "page"];
             let rest = rest.map(|name| finding(name, unasked("the token")));
             return Ok([finding("token", Err(wrong(&trouble)))].into_iter().chain(rest).collect());
         }
@@ -94,10 +96,20 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
     let api = format!("Zoom gave an access token; the API is at {}", token.api);
     Ok(vec![
         finding("token", Ok(api)),
+        finding("clock", clock(token.date, options.clock.now())),
         finding("scope", scope),
         finding("permission", permission),
         finding("page", page),
     ])
+}
+
+/// Whether the clock is right, by Zoom's.
+fn clock(date: Option<i64>, now: i64) -> Result<String, Wrong> {
+    let Some(date) = date else { return Ok("not compared: Zoom's answer has no Date".into()) };
+    match clock_skew(date, now, Clock::machine()) {
+        Some(text) => Err(Wrong { text, access: false }),
+        None => Ok(format!("it shows {}, and Zoom's {}", instant(now), instant(date))),
+    }
 }
 
 fn of_store(error: &store::Error, cure: &str) -> Wrong {
@@ -207,7 +219,10 @@ async fn state(options: &Options) -> Vec<Finding> {
     let backfill = Options { task: Task::Backfill { from: today, until: today }, ..options.clone() };
     let mut findings = vec![finding("state", look(options, &store).await.map_err(|error| of_run(&error)))];
     match store.read(BACKFILL).await {
-        Ok(None) => {}
+        Ok(None) => {
+            let lost = refuse_lost_state(&store, BACKFILL, options.clock.now()).await;
+            findings.extend(lost.err().map(|error| finding("backfill state", Err(of_run(&error)))));
+        }
         Ok(Some(_)) => {
             let looked = look(&backfill, &store).await.map_err(|error| of_run(&error));
             findings.push(finding("backfill state", looked));

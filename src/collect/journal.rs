@@ -2,23 +2,38 @@
 //!
 //! A commit is: bytes of the new objects and the new lists of what was seen go below the state's location (1); the state
 //! is swapped for one that names them (2): from now on they are written; the objects are made in the bucket, each only
-//! if there is none of its name (3); the state is swapped for one with nothing pending (4). Killed before (2) nothing has
-//! happened. Killed behind it, the next run does (3) and (4): from the same bytes, under the same names. A run that was
-//! thought dead fails at (2), since the state is not the one that it read.
+//! if there is none of its name (3), and after each the state is swapped for one in which it is no longer pending (4).
+//! Killed before (2) nothing has happened. Killed after it, the next run does the rest of (3) and (4): from the same bytes,
+//! under the same names. A run that was thought dead fails at (2), since the state is not the one that it read.
+//!
+//! A run may stall before any request, and go on when others have taken over and ended. Nothing that it does then can hurt
+//! them:
+//! - The state, the copy before it and the lease are replaced by compare-and-swap against what the run read first.
+//! - Objects of the work have the revision of the state that first names them in their names. States follow one another by
+//!   compare-and-swap, and each names only what the one before it named or what has its own revision. So what has no later
+//!   revision than a saved state and is not named by it will never be named again: that alone is removed.
+//! - Objects of the data and manifests are made only where there are none. One that a feed took and removed is made again
+//!   only by a run that stalled between its last save of the state and the request that makes it.
 
+mod cure;
+mod hold;
 mod left;
+mod lists;
+
+pub(crate) use cure::{decoded, refuse_lost_state};
 
 use super::batch::Object;
 use super::date::Date;
 use super::options::{Options, Task};
-use super::seen::Seen;
-use super::state::{Pending, SeenRef, Standing, State, decode};
+use super::state::{Pending, Standing, State};
 use super::{Error, Observer};
-use crate::clock::{Clock, instant, millis};
+use crate::clock::{Clock, instant};
 use crate::kept::{self, BACKFILL};
-use crate::lease::{Asked, Held, Holder, Terms};
+use crate::lease::{Held, Holder};
 use crate::store::{Payload, Put, Store, Version};
 use bytes::Bytes;
+use futures::TryStreamExt as _;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,11 +55,15 @@ pub(crate) struct Journal {
     ttl: Duration,
     holder: Holder,
     lease: Option<Held>,
+    /// The lease on records without a time, which both kinds of run share.
+    undated_lease: Option<Held>,
     renewed: i64,
     dry_run: bool,
     observer: Arc<dyn Observer>,
     /// What was read or written last.
     standing: Option<(Bytes, Version)>,
+    /// The copy before the state as it was when the state was read.
+    previous: Option<(Bytes, Version)>,
     /// Whether this run has written the state, and kept the copy before that.
     written: bool,
     /// What stood where the state is to be.
@@ -78,10 +97,12 @@ impl Journal {
             ttl: options.lease,
             holder: Holder::this(),
             lease: None,
+            undated_lease: None,
             renewed: 0,
             dry_run: options.dry_run,
             observer,
             standing: None,
+            previous: None,
             written: false,
             found: Found::Nothing,
             state: State::new(lineage(options, began), began),
@@ -100,14 +121,22 @@ impl Journal {
     }
 
     async fn load(&mut self, options: &Options) -> Result<(), Error> {
+        // Read before the state: a copy that a run made which took over since is not replaced.
+        self.previous = self.store.read(&kept::previous(&self.name)).await?;
         let found = match self.store.read(&self.name).await? {
+            Some(_) if options.new_state => {
+                let url = self.store.location().url(&self.name);
+                return Err(Error::Usage(format!(
+                    "--new-state: {url} exists; omit the flag, or move that state away first"
+                )));
+            }
             Some((bytes, version)) => {
-                let found = self.understood(&self.store, &self.name, &bytes).await?;
+                let found = decoded(&self.store, &self.name, &bytes, self.clock.now()).await?;
                 self.not_ahead(&self.store, &self.name, &found, options).await?;
                 self.standing = Some((bytes, version));
                 Some(found)
             }
-            None => self.recipe(options).await?,
+            None => self.without_state(options).await?,
         };
         match found {
             Some(Standing::Ours(state)) => (self.state, self.found) = (*state, Found::Ours),
@@ -120,11 +149,24 @@ impl Journal {
         self.recover().await
     }
 
-    /// The state that stands in `store` under a name.
-    async fn understood(&self, store: &Store, name: &str, bytes: &[u8]) -> Result<Standing, Error> {
-        match decode(bytes) {
-            Ok(standing) => Ok(standing),
-            Err(why) => Err(unusable(store, name, &why, self.clock.now()).await),
+    /// What a run begins from where there is no state.
+    async fn without_state(&mut self, options: &Options) -> Result<Option<Standing>, Error> {
+        if !options.new_state {
+            refuse_lost_state(&self.store, &self.name, self.clock.now()).await?;
+            return self.recipe(options).await;
+        }
+        // What the lost state named is older than what this one will name, and is swept.
+        self.state.revision =
+            self.listed().await?.iter().map(|name| kept::revision_of(name)).max().unwrap_or(0);
+        Ok(None)
+    }
+
+    /// The names of all objects of the work.
+    async fn listed(&self) -> Result<Vec<String>, Error> {
+        match self.work.list().map_ok(|listed| listed.name).try_collect().await {
+            // A directory that nothing was put into yet.
+            Err(crate::store::Error::NotFound { .. }) => Ok(Vec::new()),
+            listed => Ok(listed?),
         }
     }
 
@@ -140,8 +182,8 @@ impl Journal {
         match (found, options.task) {
             (Standing::Ours(state), Task::Live { .. }) => match state.ahead(now) {
                 Some(why) => {
-                    Err(unusable(store, name, &format!("{why}; put the clock right if that is wrong"), now)
-                        .await)
+                    let why = format!("{why}; put the clock right if that is wrong");
+                    Err(cure::unusable(store, name, &why, now).await)
                 }
                 None => Ok(()),
             },
@@ -164,7 +206,7 @@ impl Journal {
         };
         let store = Store::open(location, &options.retry).await?;
         let Some((bytes, _)) = store.read(name).await? else { return Ok(None) };
-        let found = self.understood(&store, name, &bytes).await?;
+        let found = decoded(&store, name, &bytes, self.clock.now()).await?;
         if matches!(found, Standing::Ours(_)) {
             // What it names is beside it, and not here.
             let (there, here) = (store.location(), self.store.location());
@@ -191,59 +233,17 @@ impl Journal {
         (self.state.began, self.state.cursor, self.state.taken_over) = (began, began, Some(note));
     }
 
-    async fn acquire(&mut self) -> Result<(), Error> {
-        if self.dry_run {
-            return Ok(());
-        }
-        let now = self.clock.now();
-        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.ttl) };
-        match terms.acquire(&kept::lease(&self.name)).await? {
-            Asked::Got(held) => (self.lease, self.renewed) = (Some(held), now),
-            Asked::Taken(by) => {
-                return Err(Error::Held(format!("{}: {}", self.store.location(), at_work(&by))));
-            }
-        }
-        Ok(())
-    }
-
-    /// Holds on to the lease; to be called now and then.
-    pub(crate) async fn keep(&mut self) -> Result<(), Error> {
-        let now = self.clock.now();
-        let Some(held) = self.lease.as_mut().filter(|_| now - self.renewed > millis(self.ttl) / 3) else {
-            return Ok(());
-        };
-        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.ttl) };
-        if !terms.renew(held).await? {
-            return Err(self.overtaken());
-        }
-        self.renewed = now;
-        Ok(())
-    }
-
-    fn overtaken(&self) -> Error {
-        Error::Held(format!(
-            "{}: another run took over, since this one stood still; it has what this one had not written",
-            self.store.location()
-        ))
-    }
-
-    pub(crate) async fn release(&mut self) -> Result<(), Error> {
-        let Some(held) = self.lease.take() else { return Ok(()) };
-        let now = self.clock.now();
-        let terms = Terms { store: &self.store, holder: &self.holder, now, until: 0 };
-        terms.release(held).await
-    }
-
     /// Swaps the state for what it is now. Fails where another run has changed it.
     pub(crate) async fn save(&mut self) -> Result<(), Error> {
-        let bytes = Bytes::from(self.state.encode());
-        if self.dry_run || self.standing.as_ref().is_some_and(|(standing, _)| *standing == bytes) {
+        let saved = |(bytes, _): &(Bytes, Version)| *bytes == self.state.encode();
+        if self.dry_run || self.standing.as_ref().is_some_and(saved) {
             return Ok(());
         }
-        if let Some((before, _)) = self.standing.as_ref().filter(|_| !self.written) {
-            let before = before.clone();
-            self.overwrite(&kept::previous(&self.name), before).await?;
+        if !self.written {
+            self.keep_previous().await?;
         }
+        self.state.revision += 1;
+        let bytes = Bytes::from(self.state.encode());
         let read = self.standing.as_ref().map(|(_, version)| version.clone());
         match self.store.update(&self.name, bytes.clone(), read).await? {
             Some(version) => (self.standing, self.written) = (Some((bytes, version)), true),
@@ -252,54 +252,15 @@ impl Journal {
         Ok(())
     }
 
-    async fn overwrite(&self, name: &str, bytes: Bytes) -> Result<(), Error> {
-        let version = match self.store.read(name).await? {
-            Some((standing, _)) if standing == bytes => return Ok(()),
-            standing => standing.map(|(_, version)| version),
-        };
-        self.store.update(name, bytes, version).await?;
-        Ok(())
-    }
-
-    /// Makes a list of what was seen durable, for the next state to name.
-    pub(crate) async fn put_seen(&self, slot: &str, seen: &Seen) -> Result<SeenRef, Error> {
-        let bytes = seen.encode();
-        let name = kept::seen(slot, &crate::sealed::sha256(&bytes));
-        let size = u64::try_from(bytes.len()).unwrap_or(0);
-        if !self.dry_run {
-            self.put(&self.work, &name, bytes.into()).await?;
+    /// Makes the state that this run read the copy before the one that it is about to write.
+    async fn keep_previous(&mut self) -> Result<(), Error> {
+        let Some((before, _)) = &self.standing else { return Ok(()) };
+        let (copy, version) = self.previous.take().unzip();
+        if copy.as_ref() != Some(before) {
+            // Where another run has replaced it since, that run has the state, too: saving will tell.
+            self.store.update(&kept::previous(&self.name), before.clone(), version).await?;
         }
-        Ok(SeenRef { name, bytes: size })
-    }
-
-    /// Reads such a list.
-    pub(crate) async fn seen(&self, seen: &SeenRef) -> Result<Seen, Error> {
-        let url = self.work.location().url(&seen.name);
-        let damaged = |why: &str| {
-            Error::Damaged(format!(
-                "{url}: {why}; nothing was collected. The state names it: restore it from a backup"
-            ))
-        };
-        let (bytes, _) = self.work.read(&seen.name).await?.ok_or_else(|| damaged("it is not there"))?;
-        Seen::decode(&bytes).map_err(|why| damaged(&why))
-    }
-
-    /// What the other kind of run remembers, if there is such a state; it is only looked at.
-    pub(crate) async fn other(&self, options: &Options) -> Result<Option<(State, Option<Seen>)>, Error> {
-        let name = match options.task {
-            Task::Live { .. } => BACKFILL,
-            Task::Backfill { .. } => &options.state.name,
-        };
-        let Some((bytes, _)) = self.store.read(name).await? else { return Ok(None) };
-        let Standing::Ours(state) = self.understood(&self.store, name, &bytes).await? else {
-            return Ok(None);
-        };
-        let work = self.store.below(&kept::work(name));
-        let undated = match &state.undated {
-            Some(seen) => work.read(&seen.name).await?.and_then(|(bytes, _)| Seen::decode(&bytes).ok()),
-            None => None,
-        };
-        Ok(Some((*state, undated)))
+        Ok(())
     }
 
     async fn put(&self, store: &Store, name: &str, bytes: Bytes) -> Result<(), Error> {
@@ -317,53 +278,25 @@ impl Journal {
         if self.dry_run {
             return Ok(());
         }
-        let sequence = self.state.sequence;
+        let (sequence, revision) = (self.state.sequence, self.state.revision + 1);
         let about = Object::manifest(&self.name, Date::of(self.clock.now()), sequence, manifest);
-        for (number, object) in objects.iter().chain([&about]).enumerate() {
+        let mut ready = VecDeque::new();
+        // The manifest is the first: nothing is pending any more once the last object is made.
+        for (number, object) in [&about].into_iter().chain(objects).enumerate() {
             let pending = Pending {
                 name: object.name.clone(),
-                beside_state: number == objects.len(),
-                staged: kept::staged(sequence, &object.sha256),
+                beside_state: number == 0,
+                staged: kept::staged(revision, &object.sha256),
                 sha256: object.sha256.clone(),
             };
             self.put(&self.work, &pending.staged, object.bytes.clone()).await?;
             self.state.pending.push(pending);
+            ready.push_back(object.bytes.clone());
         }
         self.state.sequence += 1;
         self.save().await?;
-        for (number, object) in objects.iter().chain([&about]).enumerate() {
-            let place = if number == objects.len() { &self.store } else { &self.to };
-            self.put(place, &object.name, object.bytes.clone()).await?;
-        }
-        self.state.pending.clear();
-        Ok(())
+        self.write_pending(ready).await
     }
-
-    /// Who is at work, where the lease is another run's.
-    pub(crate) async fn held_by_another(&self) -> Result<Option<String>, Error> {
-        let now = self.clock.now();
-        let terms = Terms { store: &self.store, holder: &self.holder, now, until: now };
-        Ok(terms.holder_of(&kept::lease(&self.name)).await?.map(|by| at_work(&by)))
-    }
-}
-
-/// Says what is wrong with the state under a name, and what can take its place.
-async fn unusable(store: &Store, name: &str, why: &str, now: i64) -> Error {
-    let previous = kept::previous(name);
-    let copy = store.read(&previous).await.ok().flatten();
-    let cure = match copy.map(|(bytes, _)| decode(&bytes)) {
-        Some(Ok(Standing::Ours(copy))) if copy.ahead(now).is_none() => format!(
-            "The copy before it is {}: put it in its place, and at most what was written since then comes once more",
-            store.location().url(&previous)
-        ),
-        _ => "No copy that could take its place is beside it; a backup of it could".to_owned(),
-    };
-    let url = store.location().url(name);
-    Error::Damaged(format!("{url}: {why}; it was left as it is, and nothing was collected. {cure}"))
-}
-
-fn at_work(by: &str) -> String {
-    format!("another run is at work: {by}")
 }
 
 /// What sets this collection's objects apart from any other's. A run that is killed before there is a state draws the

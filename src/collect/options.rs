@@ -102,6 +102,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Whether to read all of the look-back again in this run, whatever it costs.
     pub full: bool,
+    /// Whether to begin with a new state though what is left of an earlier one is there.
+    pub new_state: bool,
     /// How long the lease lasts without a sign of life.
     pub lease: Duration,
     /// How the stores try again.

@@ -17,6 +17,9 @@ pub struct State {
     pub lineage: String,
     /// How often objects were written.
     pub sequence: u64,
+    /// How often the state was saved.
+    #[serde(default)]
+    pub revision: u64,
     /// The first day that this collection is about.
     pub began: Date,
     /// The last one, if it has one.
@@ -213,6 +216,7 @@ impl State {
         Self {
             lineage,
             sequence: 0,
+            revision: 0,
             began,
             until: None,
             cursor: began,

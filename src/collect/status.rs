@@ -2,9 +2,10 @@
 
 use super::Error;
 use super::date::Date;
+use super::journal::{decoded, refuse_lost_state};
 use super::options::StatePlace;
 use super::report::Gap;
-use super::state::{Standing, State, Totals, decode};
+use super::state::{Standing, State, Totals};
 use crate::clock::instant;
 use crate::kept::BACKFILL;
 use crate::store::{Settings, Store};
@@ -61,9 +62,12 @@ pub async fn status(place: &StatePlace, now: i64, settings: &Settings) -> Result
     let store = Store::open(&place.location, settings).await?;
     let mut found = Vec::new();
     for name in [&*place.name, BACKFILL] {
-        let Some((bytes, _)) = store.read(name).await? else { continue };
+        let Some((bytes, _)) = store.read(name).await? else {
+            refuse_lost_state(&store, name, now).await?;
+            continue;
+        };
         let url = store.location().url(name);
-        match decode(&bytes).map_err(|why| Error::Damaged(format!("{url}: {why}")))? {
+        match decoded(&store, name, &bytes, now).await? {
             Standing::Ours(state) => found.push(of(url, &state, now)),
             Standing::Recipe(_) => {
                 return Err(Error::Damaged(format!(

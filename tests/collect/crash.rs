@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A world in the middle of its life: records of before were collected, an hour of new ones, late ones and twins waits.
-struct Midlife {
-    world: World,
+pub(crate) struct Midlife {
+    pub(crate) world: World,
     start: i64,
     objects: BTreeMap<(String, String), support::gcs::Object>,
 }
 
-fn midlife() -> Midlife {
+pub(crate) fn midlife() -> Midlife {
     let world = World::new("2023-11-15T23:30:00Z").with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 30, now - 6 * HOUR..now));
@@ -27,7 +27,7 @@ fn midlife() -> Midlife {
 
 impl Midlife {
     /// As it was before the run that is to be killed.
-    fn rewind(&self) {
+    pub(crate) fn rewind(&self) {
         self.world.heal();
         self.world.set(self.start);
         self.world.gcs.lock().objects = self.objects.clone();
@@ -46,7 +46,7 @@ impl Midlife {
 }
 
 /// Lets a run be until `reached`, then kills it; whether it had ended by itself.
-fn kill_when(world: &World, mut reached: impl FnMut() -> bool) -> bool {
+pub(crate) fn kill_when(world: &World, mut reached: impl FnMut() -> bool) -> bool {
     let mut child = world.start(&[]);
     let patience = Instant::now() + Duration::from_secs(20);
     let ended = loop {

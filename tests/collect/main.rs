@@ -20,6 +20,8 @@ mod deployed;
 #[cfg(unix)]
 #[path = "../deploying/mod.rs"]
 mod deploying;
+#[cfg(unix)]
+mod fence;
 mod replies;
 mod runs;
 mod stand_in;

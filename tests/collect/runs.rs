@@ -2,7 +2,7 @@
 
 use crate::collecting::*;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
@@ -400,11 +400,15 @@ fn a_live_collection_that_died_before_it_looked_again_leaves_a_backfill_its_days
     let world = world_of(40);
     world.backfill(&["--from", "2023-10-10", "--until", "2023-11-13"]).expect(0);
     // It began without having seen the backfill, and read nothing.
-    world.gcs.lock().faults.refusals.push(Refusal::always("GET", "collector/backfill.json", 404));
+    type Objects = BTreeMap<(String, String), support::gcs::Object>;
+    let whole = std::mem::take(&mut world.gcs.lock().objects);
+    let (hidden, shown): (Objects, Objects) =
+        whole.into_iter().partition(|((_, name), _)| name.contains("backfill"));
+    world.gcs.lock().objects = shown;
     world.zoom.pages_fail(When::Always, Act::Answer(500, "{}".into()));
     let died = world.collect(&["--since", "20d", "--retries", "1"]);
     assert!(died.code != 0 && world.gcs.get(BUCKET, STATE_KEY).is_some(), "{}", died.said);
-    world.gcs.lock().faults.refusals.clear();
+    world.gcs.lock().objects.extend(hidden);
     world.zoom.heal();
     world.collect(&["--since", "20d"]).expect(0);
     let held = world.balance_since(By::Ours, at("2023-10-10T00:00:00Z"));
@@ -468,38 +472,39 @@ fn what_is_said_of_a_torn_state_names_the_copy_that_is_its_own_if_there_is_one()
     fs::remove_file(at.join("state.previous.json")).ok();
     tear("state.json");
     let run = world.collect(&[]);
-    run.failed_saying(3, &["state.json", "No copy that could take its place"]);
+    run.failed_saying(3, &["state.json", "no usable copy is next to it"]);
     assert!(!run.said.contains("previous"), "{}", run.said);
     fs::remove_file(at.join("state.json")).unwrap();
-    for _ in 0..2 {
-        world.collect(&["--since", "2d"]).expect(0);
-        an_hour(&world, 100, 5);
-    }
+    world.collect(&["--since", "2d", "--new-state"]).expect(0);
+    an_hour(&world, 100, 5);
+    world.collect(&["--since", "2d"]).expect(0);
+    an_hour(&world, 100, 5);
     for from in ["2023-10-01", "2023-10-03"] {
         world.backfill(&["--from", from, "--until", from]).expect(0);
     }
     // A run of the one kind that meets a torn state of the other.
     tear("backfill.json");
-    world.collect(&[]).failed_saying(3, &["backfill.json", "backfill.previous.json: put it in its place"]);
+    world
+        .collect(&[])
+        .failed_saying(3, &["backfill.json", "restore the previous copy", "backfill.previous.json"]);
     fs::copy(at.join("backfill.previous.json"), at.join("backfill.json")).unwrap();
     tear("state.json");
     let backfill = world.backfill(&["--from", "2023-10-05", "--until", "2023-10-05"]);
-    backfill.failed_saying(3, &["state.json", "state.previous.json: put it in its place"]);
+    backfill.failed_saying(3, &["state.json", "restore the previous copy", "state.previous.json"]);
     put_back(&world);
     world.collect(&[]).expect(0);
     assert_eq!(world.balance(By::Ours).missing, 0);
 }
 
 #[test]
-fn without_its_state_a_collection_begins_anew_on_the_same_day() {
+fn new_state_starts_over_on_the_same_day() {
     let world = World::of_files(NOW);
     world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
     world.collect(&["--since", "2d"]).expect(0);
     fs::remove_file(world.directory.as_ref().unwrap().path().join("state/state.json")).unwrap();
     an_hour(&world, 100, 5);
-    for _ in 0..2 {
-        world.collect(&["--since", "2d"]).expect(0);
-    }
+    world.collect(&["--since", "2d", "--new-state"]).expect(0);
+    world.collect(&["--since", "2d"]).expect(0);
     assert_eq!(world.balance(By::Ours).missing, 0);
 }
 
@@ -698,7 +703,9 @@ fn flags_that_mean_nothing_are_refused() {
         let run = world.tell(&[&["collect", flag], &days[..]].concat());
         run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect backfill"]);
     }
-    for flag in ["--dry-run", "--max-requests=3", "--max-rate=3", "--deadline=3s", "--metrics=x"] {
+    for flag in
+        ["--dry-run", "--new-state", "--max-requests=3", "--max-rate=3", "--deadline=3s", "--metrics=x"]
+    {
         let run = world.tell(&["collect", "status", flag]);
         run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect status"]);
     }

@@ -42,6 +42,7 @@ fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
         stop: Stop::new(None),
         dry_run: false,
         full: false,
+        new_state: false,
         lease: Duration::from_secs(300),
         retry: Settings::default(),
         clock: Clock::at(DateTime::<Utc>::from_timestamp(zoom.now(), 0).unwrap()),

@@ -5,8 +5,10 @@ use super::super::state::{Pending, Standing, decode};
 use super::Journal;
 use crate::kept;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+
+/// For so long, in milliseconds, a lease counts as just verified: Cloud Storage takes one write a second to an object.
+const VERIFIED_FOR: i64 = 1000;
 
 impl Journal {
     /// Writes what a killed run meant to write.
@@ -14,25 +16,42 @@ impl Journal {
         if self.dry_run || self.state.pending.is_empty() {
             return Ok(());
         }
-        for pending in &self.state.pending {
-            let bytes = self.staged(pending).await?;
-            let place = if pending.beside_state { &self.store } else { &self.to };
-            self.put(place, &pending.name, bytes).await?;
+        // No save of the state has shown yet that this run is not the one that stalled.
+        if !self.is_in_charge().await? {
+            return Err(self.overtaken());
         }
+        self.write_pending(VecDeque::new()).await?;
         self.observer.detail("wrote what a run before had staged when it was ended");
-        self.state.pending.clear();
         self.save().await
     }
 
+    /// Makes the objects that the state has announced, and saves the state after each: one that a feed has taken and removed
+    /// is made again only where the run is killed between these two requests. `ready` holds the bytes of the first ones;
+    /// those of the others are read from the work.
+    pub(super) async fn write_pending(&mut self, mut ready: VecDeque<Bytes>) -> Result<(), Error> {
+        while let Some(pending) = self.state.pending.first().cloned() {
+            let bytes = match ready.pop_front() {
+                Some(bytes) => bytes,
+                None => self.staged(&pending).await?,
+            };
+            let place = if pending.beside_state { &self.store } else { &self.to };
+            self.put(place, &pending.name, bytes).await?;
+            self.state.pending.remove(0);
+            // No feed takes manifests: that one stands may be forgotten.
+            if !pending.beside_state {
+                self.save().await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn staged(&self, pending: &Pending) -> Result<Bytes, Error> {
-        let url = self.work.location().url(&pending.staged);
-        let lost = |why: &str| {
-            Error::Damaged(format!(
-                "{url}: {why}, and a killed run meant to write it; restore it from a backup"
-            ))
+        let why = match self.work.read(&pending.staged).await? {
+            Some((bytes, _)) if crate::sealed::sha256(&bytes) == pending.sha256 => return Ok(bytes),
+            Some(_) => "it is damaged",
+            None => "it is missing",
         };
-        let (bytes, _) = self.work.read(&pending.staged).await?.ok_or_else(|| lost("it is not there"))?;
-        if crate::sealed::sha256(&bytes) == pending.sha256 { Ok(bytes) } else { Err(lost("it is damaged")) }
+        Err(self.broken(&pending.staged, why).await)
     }
 
     /// Reads all that the state names: for who only looks.
@@ -46,18 +65,29 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes what neither the state nor the copy before it speaks of any more. Only behind a save: a run that was thought
-    /// dead fails from then on, so nothing here is anybody else's.
-    pub(crate) async fn sweep(&self) -> Result<(), Error> {
+    /// Removes what neither the state nor the copy before it speaks of any more, and no later state can speak of. Ends where
+    /// another run has taken over: the rest is left to that one.
+    pub(crate) async fn sweep(&mut self) -> Result<(), Error> {
         if !self.written {
             return Ok(());
         }
-        let listed: Result<Vec<_>, _> = self.work.list().map_ok(|listed| listed.name).try_collect().await;
-        let listed = match listed {
-            // A directory that nothing was put into yet.
-            Err(crate::store::Error::NotFound { .. }) => return Ok(()),
-            listed => listed?,
-        };
+        let mut verified = None;
+        for name in self.stale().await? {
+            let now = self.clock.now();
+            if verified.is_none_or(|at| now - at > VERIFIED_FOR) {
+                if !self.is_in_charge().await? {
+                    self.observer.detail("another run took over; what is no longer needed is left to it");
+                    return Ok(());
+                }
+                verified = Some(now);
+            }
+            self.work.delete(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn stale(&self) -> Result<Vec<String>, Error> {
+        let mut stale = self.listed().await?;
         // Whoever puts the copy in the state's place needs what it names.
         let before =
             match self.store.read(&kept::previous(&self.name)).await?.map(|(bytes, _)| decode(&bytes)) {
@@ -66,9 +96,8 @@ impl Journal {
             };
         let named: HashSet<&str> =
             self.state.names().chain(before.iter().flat_map(|before| before.names())).collect();
-        for name in listed.iter().filter(|name| !named.contains(name.as_str())) {
-            self.work.delete(name).await?;
-        }
-        Ok(())
+        // A later revision is that of a run that has taken over and has not saved its state yet.
+        stale.retain(|name| !named.contains(name.as_str()) && kept::revision_of(name) <= self.state.revision);
+        Ok(stale)
     }
 }
