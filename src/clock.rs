@@ -23,6 +23,12 @@ impl Clock {
         Self::at(Utc::now())
     }
 
+    /// Milliseconds since the epoch, by the machine's clock.
+    #[must_use]
+    pub fn machine() -> i64 {
+        Utc::now().timestamp_millis()
+    }
+
     /// Milliseconds since the epoch.
     #[must_use]
     pub fn now(&self) -> i64 {

@@ -16,7 +16,7 @@ pub enum Error {
     /// Other runs hold all that this one would work on.
     #[error("{0}")]
     Held(String),
-    /// The ledger or the state cannot be understood. It is left as it is.
+    /// The ledger or the state cannot be understood, or the clock is wrong that it would be written under. It is left as it is.
     #[error("{0}")]
     Damaged(String),
     /// The bucket, the destination, the ledger or the state could not be reached, or the disk is full.

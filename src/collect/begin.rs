@@ -1,14 +1,16 @@
 //! How a run begins: the stores, the state, which days are whose, and what Zoom has no more.
 
-use super::collector::{Collector, Slot};
+use super::collector::{Collector, Halt, Slot};
 use super::date::Date;
 use super::journal::{Found, Journal};
 use super::options::{Options, Task};
 use super::plan;
 use super::report::{Gap, Report};
+use super::skew::clock_skew;
 use super::state::State;
 use super::zoom::Zoom;
 use super::{Error, Observer};
+use crate::clock::Clock;
 use crate::store::Store;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,9 +27,15 @@ pub(crate) async fn open(options: Options, observer: Arc<dyn Observer>) -> Resul
         Task::Live { since } => since,
         Task::Backfill { from, .. } => from,
     };
-    let journal = Journal::open(&options, (store, to), Arc::clone(&observer), began).await?;
+    let places = (store.clone(), to.clone());
+    let journal = Journal::open(&options, places, Arc::clone(&observer), began).await?;
+    if !options.dry_run {
+        for place in [store, to] {
+            place.sweep().await?;
+        }
+    }
     let started = options.clock.now();
-    let mut run = Collector {
+    Ok(Collector {
         known_until: journal.state.floor,
         options,
         zoom,
@@ -40,16 +48,21 @@ pub(crate) async fn open(options: Options, observer: Arc<dyn Observer>) -> Resul
         batch: super::batch::Batch::default(),
         elsewhere: Vec::new(),
         flushed: Instant::now(),
-    };
-    if let Err(error) = run.agree().await {
-        // What went wrong matters more than a lease that runs out by itself.
-        let _ = run.journal.release().await;
-        return Err(error);
-    }
-    Ok(run)
+    })
 }
 
 impl Collector {
+    /// Compares clocks with Zoom, and days with the other kind of run: all that comes before the first page. Nothing is
+    /// written under a clock that is wrong.
+    pub(crate) async fn begin(&mut self) -> Result<(), Halt> {
+        let token = self.zoom.token().await.map_err(Halt::Zoom)?;
+        let skew = token.date.and_then(|date| clock_skew(date, self.now(), Clock::machine()));
+        if let Some(why) = skew {
+            return Err(Halt::Here(Error::Damaged(why)));
+        }
+        Ok(self.agree().await?)
+    }
+
     /// Finds out what the other kind of run sees to, and which days a backfill is about. What this one claims is durable
     /// before the first page is asked for, so that the other kind sees it.
     async fn agree(&mut self) -> Result<(), Error> {

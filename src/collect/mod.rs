@@ -5,7 +5,7 @@
 //! - `seen`: what was written of a day, as a multiset of hashes. It decides what of a page is new.
 //! - `batch`: new records as objects, named by content, with the page that each came from.
 //! - `journal`: the state, swapped in one step; what is to be written is noted before it is written.
-//! - `begin`: the state, and which days are whose.
+//! - `begin`: the state, and which days are whose; `skew`: whether the clock is right.
 //! - `pass`: one reading of a window; `twins`: the readings that tell twins from records that moved.
 //! - `run`: the order of it all: the newest first, then what is missing, then what may have come late.
 //!
@@ -26,6 +26,7 @@ mod report;
 mod run;
 mod secret;
 mod seen;
+mod skew;
 mod state;
 mod status;
 mod stop;

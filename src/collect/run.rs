@@ -40,6 +40,7 @@ pub async fn run(options: Options, observer: Arc<dyn Observer>) -> Result<Report
 
 impl Collector {
     async fn work(&mut self) -> Result<(), Halt> {
+        self.begin().await?;
         let live = matches!(self.options.task, Task::Live { .. });
         let resume = self.journal.state.resume.take().filter(|resume| {
             self.now() - resume.issued < PAGE_LIFE && resume.page_size <= self.options.page_size

@@ -4,8 +4,9 @@ use super::Zoom;
 use super::error_body::ErrorBody;
 use super::trouble::{Trouble, of_token};
 use crate::collect::secret::Secret;
+use chrono::DateTime;
 use reqwest::Url;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, DATE};
 use serde::Deserialize;
 
 /// A token is not used in its last minute.
@@ -21,6 +22,8 @@ pub(crate) struct Token {
     pub(crate) scope: String,
     /// Where the API is.
     pub(crate) api: Url,
+    /// What Zoom's clock showed when it gave the token, in milliseconds since the epoch, if the answer says.
+    pub(crate) date: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -77,11 +80,13 @@ impl Zoom {
         if !reply.token_type.is_empty() && !reply.token_type.eq_ignore_ascii_case("bearer") {
             return Err(unusable("the token is not of the type bearer"));
         }
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         self.token = Some(Token {
             text: Secret::token(&reply.access_token),
             until: now + reply.expires_in.unwrap_or(3600).clamp(0, 86_400) * 1000 - MARGIN,
             scope: reply.scope.unwrap_or_default(),
             api: self.account.api(reply.api_url.as_deref()),
+            date: date.and_then(|date| Some(DateTime::parse_from_rfc2822(date).ok()?.timestamp_millis())),
         });
         Ok(())
     }
