@@ -15,6 +15,8 @@ use std::time::Instant;
 
 /// How often what was gathered is written, in seconds: this is what a kill can cost in requests.
 const FLUSH_EVERY: u64 = 60;
+/// The same while records without a time are among it: the other kind of run may be waiting for them.
+const FLUSH_UNDATED_EVERY: u64 = 5;
 
 /// Where a record is counted: under the day of its time, or with those that have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,7 +115,7 @@ impl Collector {
     }
 
     /// Takes what is new of a page into the batch.
-    pub(crate) async fn take(&mut self, page: &Page, window: Window, number: u64) -> Result<Taken, Error> {
+    pub(crate) async fn take(&mut self, page: &Page, window: Window, number: u64) -> Result<Taken, Halt> {
         let mut groups: Groups = HashMap::new();
         for (index, item) in page.items.iter().enumerate() {
             if let Some(slot) = self.slot(item, window) {
@@ -126,6 +128,7 @@ impl Collector {
         for slot in slots {
             self.load(slot).await?;
         }
+        self.own_undated(&groups).await?;
         let (mut fresh, mut unsure) = (Vec::new(), Vec::new());
         for (&(slot, id), places) in &groups {
             let Some(seen) = self.seen.get_mut(&slot) else { continue };
@@ -199,7 +202,8 @@ impl Collector {
     /// Writes what was gathered where there is much of it, or where it has waited for long.
     pub(crate) async fn flush_now_and_then(&mut self) -> Result<(), Error> {
         self.journal.keep().await?;
-        if self.batch.is_full() || self.flushed.elapsed().as_secs() >= FLUSH_EVERY {
+        let every = if self.journal.owns_undated() { FLUSH_UNDATED_EVERY } else { FLUSH_EVERY };
+        if self.batch.is_full() || self.flushed.elapsed().as_secs() >= every {
             self.flush().await?;
         }
         Ok(())
@@ -208,6 +212,12 @@ impl Collector {
     /// Makes what was gathered durable, with the state as it is now.
     pub(crate) async fn flush(&mut self) -> Result<(), Error> {
         self.flushed = Instant::now();
+        self.journal.verify_undated().await?;
+        self.write_gathered().await?;
+        self.journal.release_undated().await
+    }
+
+    async fn write_gathered(&mut self) -> Result<(), Error> {
         let mut slots: Vec<_> =
             self.seen.iter().filter(|(_, seen)| seen.dirty).map(|(slot, _)| *slot).collect();
         slots.sort_unstable();

@@ -7,6 +7,7 @@
 //! - `journal`: the state, swapped in one step; what is to be written is noted before it is written.
 //! - `begin`: the state, and which days are whose; `skew`: whether the clock is right.
 //! - `pass`: one reading of a window; `twins`: the readings that tell twins from records that moved.
+//! - `undated`: which kind of run writes a record without a time.
 //! - `run`: the order of it all: the newest first, then what is missing, then what may have come late.
 //!
 //! Memory is bounded by 32 MiB of new records and about 30 bytes for each record of the days that are open.
@@ -31,6 +32,7 @@ mod state;
 mod status;
 mod stop;
 mod twins;
+mod undated;
 mod zoom;
 
 pub use crate::halt::Error;

@@ -51,6 +51,13 @@ impl Seen {
         (new, unsure)
     }
 
+    /// Whether `on_page` equal records on one page are more than are known, from elsewhere too.
+    pub(crate) fn is_new(&self, id: &Id, on_page: usize) -> bool {
+        let known = self.tallies.get(id).map_or(0, |tally| tally.count);
+        let known = known.max(self.hearsay.get(id).copied().unwrap_or(0));
+        u32::try_from(on_page).is_ok_and(|on_page| on_page > known)
+    }
+
     /// Whether the pages of that pass had more together than are certain.
     pub(crate) fn is_unsure(&self, id: &Id, pass: u32) -> bool {
         self.tallies.get(id).is_some_and(|tally| tally.pass == pass && tally.sum > tally.count)
