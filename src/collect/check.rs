@@ -118,7 +118,7 @@ fn of_store(error: &store::Error, cure: &str) -> Wrong {
             .iter()
             .any(|mark| error.to_string().contains(mark));
     let text = if missing {
-        format!("{error}: there is no such bucket; create it, or mend GCS_BUCKET or --to")
+        format!("{error}: bucket not found; create it, or correct GCS_BUCKET or --to")
     } else if error.is_access() {
         format!("{error}; {cure}")
     } else {

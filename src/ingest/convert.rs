@@ -7,7 +7,7 @@ use crate::normalize::{
 };
 use crate::store::{self, Payload};
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How to convert.
@@ -65,16 +65,53 @@ fn told(error: &io::Error) -> String {
     format!("{text}; raise {flag} if that is right")
 }
 
+/// Converts an object. What went wrong on the way to its bytes counts before what is wrong with them: a bit that was
+/// damaged on the way may look like broken gzip, and only the end of the bytes says so.
 pub(super) fn convert(
     name: &str,
     bytes: impl Read + Send + 'static,
     failure: &Failure,
     recipe: &Recipe,
 ) -> Result<Converted, Trouble> {
-    let content = |error: io::Error| match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(fetch) => Trouble::Fetch(fetch),
-        None => Trouble::Content(told(&error)),
-    };
+    let source = Shared(Arc::new(Mutex::new(bytes)));
+    let converted = converted(name, source.clone(), recipe);
+    let unsure = matches!(converted, Ok(_) | Err(Trouble::Content(_)));
+    if unsure {
+        source.drain(&recipe.options.stop);
+    }
+    match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(fetch) => Err(Trouble::Fetch(fetch)),
+        None if unsure && recipe.options.stop.load(Ordering::Relaxed) => Err(Trouble::Stopped),
+        None => converted,
+    }
+}
+
+/// A reader that stays when the one that reads it is done.
+struct Shared<R>(Arc<Mutex<R>>);
+
+impl<R> Clone for Shared<R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<R: Read> Shared<R> {
+    /// Reads what was not read, because only at the end it is known whether all of the object arrived. A failure is where
+    /// failures wait.
+    fn drain(mut self, stop: &AtomicBool) {
+        let mut rest = vec![0; 64 << 10];
+        while !stop.load(Ordering::Relaxed) && self.read(&mut rest).is_ok_and(|length| length > 0) {}
+    }
+}
+
+impl<R: Read> Read for Shared<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).read(buffer)
+    }
+}
+
+fn converted(name: &str, bytes: impl Read + Send + 'static, recipe: &Recipe) -> Result<Converted, Trouble> {
+    let content = |error: io::Error| Trouble::Content(told(&error));
     let unpacked = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
     let events = recipe.plain.map_or_else(Spool::packed, Spool::plain);
     let mut sink = Spools {
@@ -87,9 +124,6 @@ pub(super) fn convert(
         .map_err(disk)?;
     if let Some(failure) = summary.failures.into_iter().next() {
         return Err(content(failure.error));
-    }
-    if recipe.options.stop.load(Ordering::Relaxed) {
-        return Err(Trouble::Stopped);
     }
     let summary = Summary { failures: Vec::new(), ..summary };
     let refused = std::mem::take(&mut sink.refused);

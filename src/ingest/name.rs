@@ -35,7 +35,27 @@ fn versioned(name: &str, version: &str) -> String {
     let bare = name.strip_suffix(".gz").unwrap_or(name);
     let bare = bare.strip_suffix(".ndjson").or_else(|| bare.strip_suffix(".json")).unwrap_or(bare);
     let parts: Vec<_> = format!("{bare}-{version}").split('/').map(part).collect();
-    parts.join("/")
+    short(parts.join("/"))
+}
+
+/// The longest stem, in bytes: Cloud Storage takes names of 1,024, and a place and an extension are parts of them.
+const LONGEST: usize = 960;
+
+/// A stem that is not too long. One that is cut gets a hash, so that two of them never become one.
+fn short(stem: String) -> String {
+    if stem.len() <= LONGEST {
+        return stem;
+    }
+    format!("{}~{}", start_of(&stem, LONGEST - 40), hash(&stem))
+}
+
+/// At most so many bytes of a text, in whole characters.
+fn start_of(text: &str, mut length: usize) -> &str {
+    length = length.min(text.len());
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    &text[..length]
 }
 
 fn hash(text: &str) -> String {
@@ -53,11 +73,7 @@ fn part(part: &str) -> String {
     }
     let plain: String = part.chars().filter(|c| !c.is_control()).collect();
     let plain = plain.trim_start_matches('.');
-    let mut end = plain.len().min(180);
-    while !plain.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("_{}~{}", &plain[..end], hash(part))
+    format!("_{}~{}", start_of(plain, 180), hash(part))
 }
 
 #[cfg(test)]
@@ -71,6 +87,14 @@ mod tests {
         assert_eq!(stem("a", "17"), "a-17");
         assert!(stem("a.json", "1f-2").starts_with("a-"));
         assert_ne!(stem("a.json", "1f-2"), stem("a.json.gz", "1f-2"));
+    }
+
+    #[test]
+    fn long_names_leave_room_for_place_and_extension() {
+        let long = "ü/".repeat(341);
+        let (one, other) = (stem(&format!("{long}a"), "17"), stem(&format!("{long}b"), "17"));
+        assert!(one != other && one.len() <= 960 && one.starts_with("ü/ü/"), "{one}");
+        assert_eq!(one, stem(&format!("{long}a"), "17"));
     }
 
     #[test]

@@ -8,11 +8,8 @@ use super::recovery::Recovered;
 use super::select::{Skip, is_collector_state, may_be_collector_state};
 use super::{Destination, Error, Options, name};
 use crate::normalize::Summary;
-use crate::store::{self, Body, Fetched, Listed, Payload, Put, Store};
+use crate::store::{self, Body, Fetched, Listed, Payload, Put, Store, collect};
 use crate::time::Timestamp;
-use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt as _;
-use futures::stream::BoxStream;
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -116,39 +113,42 @@ impl Outcome {
     }
 }
 
-/// Takes one object from its source to its destination.
+/// Takes one object from its source to its destination. One that did not arrive as it is stored is read again: nothing
+/// has been made of it, because only the end of its bytes says whether they are right.
 pub(super) async fn transfer(job: &Arc<Job>, listed: &Listed) -> Outcome {
-    let fetched = match job.from.get(&listed.name).await {
-        Ok(fetched) => fetched,
-        Err(error) => return not_fetched(listed, error),
-    };
-    let Fetched { generation, size, modified, body } = fetched;
+    let attempt = || attempt(job, listed);
+    let tried = job.options.retry.retry(attempt, store::Error::is_corrupt).await;
+    tried.unwrap_or_else(|error| not_fetched(listed, error))
+}
+
+async fn attempt(job: &Arc<Job>, listed: &Listed) -> Result<Outcome, store::Error> {
+    let Fetched { generation, size, modified, body } = job.from.get(&listed.name).await?;
     let recipe = recipe(job, modified);
     let url = job.from.location().url(&listed.name);
     let converted = match body {
         Body::File(file) => {
             let opened = LocalFile { file, tag: generation, size, modified };
-            return local_file::transfer(job, listed, opened, recipe).await;
+            return Ok(local_file::transfer(job, listed, opened, recipe).await);
         }
-        Body::Stream(stream) if size <= FETCH_WHOLE => match whole(stream, size).await {
-            Ok(bytes) if may_be_collector_state(listed) && is_collector_state(&listed.name, &bytes) => {
+        Body::Stream(stream) if size <= FETCH_WHOLE => {
+            let bytes = collect(stream).await?;
+            if may_be_collector_state(listed) && is_collector_state(&listed.name, &bytes) {
                 Err(Trouble::CollectorState)
-            }
-            Ok(bytes) => {
+            } else {
                 let source = (io::Cursor::new(bytes), Failure::default());
                 convert_stream(job, url, recipe, source, &job.threads).await
             }
-            Err(error) => return not_fetched(listed, error),
-        },
+        }
         Body::Stream(stream) => {
             let source = piped(stream, url.clone());
             convert_stream(job, url, recipe, source, &job.streams).await
         }
     };
-    match converted {
+    Ok(match converted {
         Ok(converted) => deliver(job, listed, generation, size, converted, None).await,
+        Err(Trouble::Fetch(error)) => return Err(error),
         Err(trouble) => not_converted(listed, generation, trouble),
-    }
+    })
 }
 
 pub(super) fn not_converted(listed: &Listed, generation: String, trouble: Trouble) -> Outcome {
@@ -191,22 +191,6 @@ fn not_fetched(listed: &Listed, error: store::Error) -> Outcome {
             Outcome::failed("", error.to_string(), cause)
         }
     }
-}
-
-async fn whole(
-    mut stream: BoxStream<'static, Result<Bytes, store::Error>>,
-    size: u64,
-) -> Result<Bytes, store::Error> {
-    let first = stream.try_next().await?.unwrap_or_default();
-    if first.len() as u64 == size {
-        return Ok(first);
-    }
-    let mut bytes = BytesMut::with_capacity(usize::try_from(size).unwrap_or(0));
-    bytes.extend_from_slice(&first);
-    while let Some(chunk) = stream.try_next().await? {
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.freeze())
 }
 
 async fn convert_stream(

@@ -8,8 +8,8 @@ use std::io;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such object.
-    #[error("{url}: there is no such object")]
+    /// There is no such object, directory or bucket.
+    #[error("{url}: {}", missing(.url))]
     NotFound {
         /// Which.
         url: String,
@@ -34,6 +34,14 @@ pub enum Error {
         /// What was asked for.
         url: String,
         /// What happened last.
+        message: String,
+    },
+    /// An object did not arrive as it is stored. It may another time.
+    #[error("{url}: {message}")]
+    Corrupt {
+        /// Which.
+        url: String,
+        /// What arrived instead.
         message: String,
     },
     /// The disk, or the directory tree.
@@ -84,7 +92,13 @@ impl Error {
     /// Whether the same request may go well another time.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient { .. })
+        matches!(self, Self::Transient { .. } | Self::Corrupt { .. })
+    }
+
+    /// Whether an object did not arrive as it is stored.
+    #[must_use]
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
     }
 
     /// Whether nothing at all will go well until somebody grants access.
@@ -102,8 +116,17 @@ impl Error {
                 message: "check the owner and mode of the file and its directories".into(),
             },
             io::ErrorKind::ResourceBusy => Self::Busy { url },
+            io::ErrorKind::InvalidFilename => {
+                let message = "the name is too long for this file system, or not one for it".into();
+                Self::Invalid { url, message }
+            }
             kind => Self::Io { url, kind, message: error.to_string() },
         }
+    }
+
+    /// What is said of an object of which a part is missing.
+    pub(crate) fn incomplete(read: u64, size: u64) -> String {
+        format!("only {read} of {size} bytes arrived")
     }
 
     /// Of what is longer than [`super::SMALL`].
@@ -112,11 +135,18 @@ impl Error {
         Self::Invalid { url, message }
     }
 
+    /// The same as an error of one name of a listing, which goes on after it.
+    pub(super) fn of_one(self, name: &str) -> Self {
+        match self {
+            Self::Invalid { url, message } => Self::Unlisted { name: name.to_owned(), url, message },
+            error => error,
+        }
+    }
+
     /// Where a new object cannot be made because it is not there, it is the bucket that is not.
     pub(super) fn of_bucket(self) -> Self {
-        let message = "there is no such bucket; make it, or check the address and the proxy's variables";
         match self {
-            Self::NotFound { url } => Self::Invalid { url, message: message.into() },
+            Self::NotFound { url } => Self::Invalid { url, message: NO_BUCKET.into() },
             error => error,
         }
     }
@@ -161,6 +191,18 @@ impl Error {
             }
             _ => Self::Transient { url, message },
         }
+    }
+}
+
+const NO_BUCKET: &str = "bucket not found; create it, or check the address and the proxy's variables";
+
+/// What is not there, going by its address: only places end with a slash.
+fn missing(url: &str) -> &'static str {
+    match (url.starts_with("gs://"), url.ends_with('/')) {
+        (true, true) => NO_BUCKET,
+        (false, true) => "directory not found; check the path",
+        (true, false) => "object not found",
+        (false, false) => "file not found",
     }
 }
 

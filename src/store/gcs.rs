@@ -4,7 +4,6 @@ use super::mended::MendedConnector;
 use super::{Error, Settings};
 use crate::host::is_here;
 use crate::{client, redact};
-use backon::Retryable as _;
 use http::{HeaderValue, Uri};
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
@@ -63,7 +62,7 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
     // The metadata server, the emulator and what stands in for Google on this machine speak plain HTTP.
     let builder = builder
         .with_client_options(options.with_allow_http(true))
-        .with_http_connector(MendedConnector { tokens });
+        .with_http_connector(MendedConnector { tokens, bucket: bucket.to_owned(), lenient: anonymous });
     let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
     if !anonymous {
         if named { token(&url, &store, settings).await? } else { token_of_machine(&url, &store).await? }
@@ -178,7 +177,6 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
 
 /// A first token for credentials that there are: who cannot be asked for one in passing is asked again.
 async fn token(url: &str, store: &GoogleCloudStorage, settings: &Settings) -> Result<(), Error> {
-    let until = tokio::time::Instant::now() + settings.retry_for;
     let ask = || async {
         let refused = |error| match Error::of_token(url, &error) {
             Error::Credentials { message } => no_credentials(url, &message),
@@ -186,8 +184,7 @@ async fn token(url: &str, store: &GoogleCloudStorage, settings: &Settings) -> Re
         };
         store.credentials().get_credential().await.map(drop).map_err(refused)
     };
-    let again = |error: &Error| error.is_transient() && tokio::time::Instant::now() < until;
-    ask.retry(settings.pauses()).when(again).await
+    settings.retry(ask, Error::is_transient).await
 }
 
 async fn token_of_machine(url: &str, store: &GoogleCloudStorage) -> Result<(), Error> {

@@ -61,7 +61,7 @@ impl Local {
         if name.split('/').all(fits) {
             return Ok(self.root.join(name));
         }
-        Err(Error::Invalid { url: self.url(name), message: "this is no name for a file".into() })
+        Err(Error::Invalid { url: self.url(name), message: "not a name of a file".into() })
     }
 
     pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<Listed, Error>> {
@@ -86,15 +86,13 @@ impl Local {
                 }
                 Ok(entry) if entry.depth() == 0 => Err(Error::Invalid {
                     url: self.url("").trim_end_matches('/').to_owned(),
-                    message:
-                        "this is no directory; name the directory (and, to ingest one file in it, --include)"
-                            .into(),
+                    message: "not a directory; name its directory, and the file with --include".into(),
                 }),
                 Ok(entry) => self.listed(entry.path()).map_err(|error| self.unlisted(entry.path(), &error)),
                 Err(error) => {
                     let (path, depth) = (error.path().unwrap_or(&self.root).to_owned(), error.depth());
-                    let error = Error::io(format!("file://{}", path.display()), &io::Error::from(error));
-                    match error {
+                    let url = if depth == 0 { self.url("") } else { format!("file://{}", path.display()) };
+                    match Error::io(url, &io::Error::from(error)) {
                         error if depth == 0 => Err(error),
                         // It went away meanwhile.
                         Error::NotFound { .. } => Ok(None),
@@ -117,8 +115,10 @@ impl Local {
         Error::Unlisted { name, url, message }
     }
 
+    /// What is wrong with one name says nothing of the others, as in a listing.
     pub(super) fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
-        self.listed(&self.path(name)?)
+        let found = self.path(name).and_then(|path| self.listed(&path));
+        found.map_err(|error| self.unlisted(&self.root.join(name), &error))
     }
 
     fn listed(&self, path: &Path) -> Result<Option<Listed>, Error> {
@@ -129,7 +129,7 @@ impl Local {
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let message = "this link leads nowhere; mend or remove it".into();
+                let message = "broken symbolic link; fix or remove it".into();
                 return Err(Error::Invalid { url: url(), message });
             }
             Err(error) => return Err(Error::io(url(), &error)),
@@ -137,7 +137,7 @@ impl Local {
         // By a name that stands for it another file would be read, or none.
         let name = name.to_str().map(str::to_owned).ok_or_else(|| Error::Invalid {
             url: url(),
-            message: "its name is no UTF-8; rename it".into(),
+            message: "the name is not UTF-8; rename it".into(),
         })?;
         let modified = modified(&meta);
         Ok(Some(Listed { name, size: meta.len(), modified: modified / 1_000_000, tag: tag(&meta) }))
@@ -147,7 +147,7 @@ impl Local {
         let (path, url) = (self.path(name)?, self.url(name));
         let failed = |error: io::Error| Error::io(&url, &error);
         let regular = |meta: Metadata| {
-            let message = "this is no regular file".into();
+            let message = "not a regular file".into();
             if meta.is_file() { Ok(meta) } else { Err(Error::Invalid { url: url.clone(), message }) }
         };
         // Opening a pipe would wait for who writes to it.
@@ -160,13 +160,18 @@ impl Local {
 
     pub(super) fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
         let path = self.path(name)?;
-        let read = || {
-            let mut bytes = Vec::new();
-            File::open(&path)?.take(super::SMALL + 1).read_to_end(&mut bytes).map(|_| bytes)
+        let read = || -> io::Result<(Vec<u8>, u64)> {
+            let (mut file, mut bytes) = (File::open(&path)?, Vec::new());
+            (&mut file).take(super::SMALL + 1).read_to_end(&mut bytes)?;
+            Ok((bytes, file.metadata()?.len()))
         };
         match read() {
-            Ok(bytes) if bytes.len() as u64 > super::SMALL => Err(Error::too_long(self.url(name))),
-            Ok(bytes) => {
+            Ok((bytes, _)) if bytes.len() as u64 > super::SMALL => Err(Error::too_long(self.url(name))),
+            Ok((bytes, size)) if bytes.len() as u64 != size => {
+                let message = Error::incomplete(bytes.len() as u64, size);
+                Err(Error::Corrupt { url: self.url(name), message })
+            }
+            Ok((bytes, _)) => {
                 let version = version(&bytes);
                 Ok(Some((bytes.into(), version)))
             }

@@ -4,6 +4,12 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
+/// The longest name of an object of Cloud Storage, in bytes.
+pub(super) const LONGEST_NAME: usize = 1024;
+
+/// The longest name of a bucket.
+const LONGEST_BUCKET: usize = 222;
+
 /// A place that holds objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
@@ -38,7 +44,14 @@ impl FromStr for Location {
                      and . for BUCKET"
                 ));
             }
-            return Ok(Self::Gcs { bucket: bucket.into(), prefix: directory(prefix) });
+            let prefix = directory(prefix);
+            if bucket.len() > LONGEST_BUCKET || prefix.len() > LONGEST_NAME {
+                return Err(format!(
+                    "gs://{:.40}… is too long; a bucket's name has at most {LONGEST_BUCKET} characters, a prefix {LONGEST_NAME} bytes",
+                    rest
+                ));
+            }
+            return Ok(Self::Gcs { bucket: bucket.into(), prefix });
         }
         if let Some(prefix) = text.strip_prefix("memory://") {
             return Ok(Self::Memory(directory(prefix)));
@@ -140,6 +153,9 @@ mod tests {
             ["gs://", "gs:///x", "s3://bucket/", "file://host/x", "gs://UPPER/", "gs:/b/x", "file:/x", "-"]
         {
             assert!(bad.parse::<Location>().is_err(), "{bad}");
+        }
+        for long in [format!("gs://bucket/{}", "ü".repeat(512)), format!("gs://{}/", "b".repeat(223))] {
+            assert!(long.parse::<Location>().unwrap_err().contains("is too long"), "{long}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! The HTTP client under `object_store`: what Cloud Storage's XML interface needs mended on the way there and back.
 
-use super::{error, names};
+use super::{listing, names, verify};
 use crate::{host, redact};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, ETAG};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, ETAG, RANGE};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use object_store::ClientOptions;
@@ -18,11 +18,20 @@ use std::io;
 /// Where `object_store` asks for the tokens of who logged in with gcloud.
 const TOKENS: &str = "https://accounts.google.com/o/oauth2/token";
 
+/// Of a request to copy, what to copy.
+const SOURCE: &str = "x-goog-copy-source";
+/// Where the metadata server has its answers: they are not objects.
+const METADATA: &str = "/computeMetadata/";
+
 /// Makes such clients.
 #[derive(Debug)]
 pub(super) struct MendedConnector {
     /// Where to ask for tokens instead, as gcloud's own setting says.
     pub(super) tokens: Option<String>,
+    /// The bucket that is listed.
+    pub(super) bucket: String,
+    /// Whether objects may come without a checksum: emulators have none.
+    pub(super) lenient: bool,
 }
 
 impl HttpConnector for MendedConnector {
@@ -32,18 +41,26 @@ impl HttpConnector for MendedConnector {
         let past =
             || options.clone().with_proxy_url("http://localhost").with_proxy_excludes("*,0.0.0.0/0,::/0");
         let direct = host::is_proxied().then(|| connect(&past())).transpose()?;
-        Ok(HttpClient::new(Mended { inner: connect(options)?, direct, tokens: self.tokens.clone() }))
+        Ok(HttpClient::new(Mended {
+            inner: connect(options)?,
+            direct,
+            tokens: self.tokens.clone(),
+            bucket: self.bucket.clone(),
+            lenient: self.lenient,
+        }))
     }
 }
 
 /// A client that asks for objects as they are stored, which needs two headers filled in where they are gzip-encoded,
-/// that lets odd names pass, and that has uploads checked where they arrive.
+/// that lets odd names pass, that has uploads checked where they arrive, and that notes what downloads have to be.
 #[derive(Debug)]
 struct Mended {
     inner: HttpClient,
     /// Goes past the proxy, where there is one.
     direct: Option<HttpClient>,
     tokens: Option<String>,
+    bucket: String,
+    lenient: bool,
 }
 
 #[async_trait::async_trait]
@@ -55,8 +72,10 @@ impl HttpService for Mended {
             let uri = Uri::try_from(tokens).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
             *request.uri_mut() = uri;
         }
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let lists = reads && request.uri().query().is_some_and(|query| query.contains("list-type=2"));
+        let uri = request.uri().clone();
+        let reads =
+            matches!(*request.method(), Method::GET | Method::HEAD) && !uri.path().starts_with(METADATA);
+        let lists = reads && uri.query().is_some_and(|query| query.contains("list-type=2"));
         if reads && !lists {
             request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
@@ -64,17 +83,32 @@ impl HttpService for Mended {
         if sends {
             add_sum(&mut request).await?;
         }
+        // A copy, or a part of an upload, is not an object of its own yet.
+        let creates = *request.method() == Method::PUT
+            && !uri.query().is_some_and(|query| query.contains("uploadId="))
+            && !request.headers().contains_key(SOURCE);
+        let ranged = request.headers().contains_key(RANGE);
+        let gets = *request.method() == Method::GET;
         let near = self.direct.as_ref().filter(|_| host::is_near(request.uri().host().unwrap_or_default()));
         let mut response = near.unwrap_or(&self.inner).execute(request).await?;
         if lists && response.status().is_success() {
-            return listing(response).await;
+            return list_page(response, &self.bucket, &uri).await;
         }
         if sends && response.status() == StatusCode::BAD_REQUEST {
             return refusal(response).await;
         }
+        if creates && response.status().is_success() {
+            verify::from_cloud_storage(response.headers()).map_err(interrupted)?;
+        }
         if reads && response.status().is_success() {
+            verify::from_cloud_storage(response.headers()).map_err(interrupted)?;
+            if gets {
+                let (status, headers) = (response.status(), response.headers());
+                let expected = verify::Expected::of(status, headers, ranged, self.lenient);
+                response.extensions_mut().insert(expected.map_err(interrupted)?);
+            }
             fill(&mut response, CONTENT_LENGTH, "x-goog-stored-content-length");
-            fill(&mut response, ETAG, "x-goog-generation");
+            fill(&mut response, ETAG, verify::GENERATION);
         }
         Ok(response)
     }
@@ -91,7 +125,6 @@ fn register_bearer(request: &HttpRequest) {
 /// Takes the signs off a name, and off that of a copy's source, and turns a generation behind it into the condition that it
 /// stands for.
 fn plain_address(request: &mut HttpRequest) -> Result<(), HttpError> {
-    const SOURCE: &str = "x-goog-copy-source";
     let wrong = |error: http::Error| HttpError::new(HttpErrorKind::Unknown, error);
     let value = |text: &str| HeaderValue::from_str(text).map_err(|error| wrong(error.into()));
     let source = request.headers().get(SOURCE).and_then(|source| names::unmark_uri(source.to_str().ok()?));
@@ -135,22 +168,18 @@ fn fill(response: &mut HttpResponse, header: http::HeaderName, from: &str) {
     }
 }
 
-/// Reads a page whole, so that one cut short counts as a request that failed, and marks the odd names in it.
-async fn listing(response: HttpResponse) -> Result<HttpResponse, HttpError> {
+/// A request that is to be made again, because its answer is not what was asked for.
+fn interrupted(why: String) -> HttpError {
+    HttpError::new(HttpErrorKind::Interrupted, io::Error::other(why))
+}
+
+/// Reads a page whole and checks it, so that a wrong one counts as a request that failed, and marks the odd names in it.
+async fn list_page(response: HttpResponse, bucket: &str, request: &Uri) -> Result<HttpResponse, HttpError> {
     let (mut parts, body) = response.into_parts();
     let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
     let page =
         simdutf8::basic::from_utf8(&body).map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
-    // A page of another kind would pass for a list of nothing.
-    if !page.contains("<ListBucketResult") {
-        return Err(HttpError::new(HttpErrorKind::Interrupted, io::Error::other(error::FOREIGN)));
-    }
-    if !page.trim_end().ends_with('>') {
-        return Err(HttpError::new(
-            HttpErrorKind::Interrupted,
-            io::Error::from(io::ErrorKind::UnexpectedEof),
-        ));
-    }
+    listing::check_page(&page, bucket, request).map_err(interrupted)?;
     let body = match names::mark_keys(&page) {
         Some(marked) => HttpResponseBody::from(marked),
         None => HttpResponseBody::from(body.clone()),

@@ -7,6 +7,7 @@
 mod error;
 mod fed;
 mod gcs;
+mod listing;
 mod local;
 mod location;
 mod mended;
@@ -14,12 +15,14 @@ mod names;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod remote;
+mod verify;
 
 pub use error::Error;
 pub(crate) use fed::Fed;
 pub use location::Location;
+pub(crate) use verify::collect;
 
-use backon::ExponentialBuilder;
+use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -58,6 +61,17 @@ impl Settings {
             .with_min_delay(self.first_pause)
             .with_max_delay(Duration::from_secs(60))
             .with_max_times(self.retries)
+    }
+
+    /// Makes a request, and makes it again while `again` holds for its error and the settings allow another try.
+    pub(crate) async fn retry<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        request: impl FnMut() -> F,
+        again: impl Fn(&Error) -> bool,
+    ) -> Result<T, Error> {
+        let until = tokio::time::Instant::now() + self.retry_for;
+        let again = |error: &Error| again(error) && tokio::time::Instant::now() < until;
+        request.retry(self.pauses()).when(again).await
     }
 }
 
@@ -111,7 +125,8 @@ impl fmt::Debug for Fetched {
 pub enum Body {
     /// A file at its beginning.
     File(File),
-    /// Chunks as they arrive. Broken connections are mended within.
+    /// Chunks as they arrive. Broken connections are resumed within. They end with [`Error::Corrupt`] unless all of the
+    /// object arrived as it is stored: nothing made of them counts before their end.
     Stream(BoxStream<'static, Result<Bytes, Error>>),
 }
 
@@ -213,7 +228,8 @@ impl Store {
         &self.location
     }
 
-    /// Every object, page by page; on Cloud Storage and memory in order of name. A page that breaks is asked for again.
+    /// Every object, page by page; on Cloud Storage and memory in order of name. A page that fails, or is not of this
+    /// bucket and prefix, is requested again. An error that ends the listing means that it is not complete.
     #[must_use]
     pub fn list(&self) -> BoxStream<'static, Result<Listed, Error>> {
         match &self.back {

@@ -138,7 +138,7 @@ pub(super) fn mark_keys(page: &str) -> Option<String> {
 }
 
 /// A text of XML with the references to control characters and spaces in it read (`&#9;`, `&#x1f;`): those to others stay.
-fn unreferenced(text: &str) -> Cow<'_, str> {
+pub(super) fn unreferenced(text: &str) -> Cow<'_, str> {
     if !text.contains("&#") {
         return text.into();
     }

@@ -2,11 +2,14 @@
 
 mod large;
 
+use super::location::LONGEST_NAME;
 use super::names::{mark, unmark, with_generation};
-use super::{Body, Error, Fetched, Listed, Payload, Put, Settings, Version};
-use backon::{ExponentialBuilder, Retryable as _};
+use super::verify::{Chunks, Expected, collect, verified};
+use super::{Body, Error, Fetched, Listed, Payload, Put, Settings, Version, listing};
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use object_store::list::PaginatedListStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -15,21 +18,18 @@ use object_store::{
 };
 use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What is larger goes up in parts, under a passing name: one request would need it in memory whole.
 const ONE_REQUEST: u64 = 32 << 20;
 
-/// The most bytes of an object's name.
-const LONGEST_NAME: usize = 1024;
-
 pub(super) struct Remote {
     store: Arc<dyn ObjectStore>,
+    /// Where listings come from page by page; memory has no pages.
+    pages: Option<Arc<dyn PaginatedListStore>>,
     /// What addresses begin with, up to the prefix.
     root: String,
     prefix: String,
-    retry: ExponentialBuilder,
-    retry_for: Duration,
+    settings: Settings,
 }
 
 impl Remote {
@@ -39,19 +39,19 @@ impl Remote {
         prefix: &str,
         settings: &Settings,
     ) -> Self {
-        Self::over(Arc::new(store), format!("gs://{bucket}/"), prefix, settings)
+        let pages = Some(Arc::new(store.clone()) as Arc<dyn PaginatedListStore>);
+        let (root, settings) = (format!("gs://{bucket}/"), settings.clone());
+        Self { store: Arc::new(store), pages, root, prefix: prefix.into(), settings }
     }
 
     pub(super) fn memory(prefix: &str, settings: &Settings) -> Self {
-        Self::over(Arc::new(InMemory::new()), "memory://".into(), prefix, settings)
+        let (root, settings) = ("memory://".into(), settings.clone());
+        Self { store: Arc::new(InMemory::new()), pages: None, root, prefix: prefix.into(), settings }
     }
 
     pub(super) fn at(&self, prefix: &str) -> Self {
-        Self { prefix: prefix.into(), root: self.root.clone(), store: Arc::clone(&self.store), ..*self }
-    }
-
-    fn over(store: Arc<dyn ObjectStore>, root: String, prefix: &str, settings: &Settings) -> Self {
-        Self { store, root, prefix: prefix.into(), retry: settings.pauses(), retry_for: settings.retry_for }
+        let (store, pages, root) = (Arc::clone(&self.store), self.pages.clone(), self.root.clone());
+        Self { store, pages, root, prefix: prefix.into(), settings: self.settings.clone() }
     }
 
     fn url(&self, name: &str) -> String {
@@ -71,44 +71,26 @@ impl Remote {
         path.map_err(|error| Error::Invalid { url: self.url(name), message: error.to_string() })
     }
 
-    /// The listing goes on behind the last name where it broke.
     #[expect(clippy::needless_pass_by_value, reason = "the stream outlives its maker")]
     pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<Listed, Error>> {
-        let state = (Arc::clone(&this), None::<Path>, 0, this.listing(None));
-        futures::stream::unfold(state, |(this, mut last, mut broken, mut listing)| async move {
-            loop {
-                match listing.next().await? {
-                    Ok(meta) => {
-                        (last, broken) = (Some(meta.location.clone()), 0);
-                        if let Some(listed) = this.listed(&meta) {
-                            return Some((Ok(listed), (this, last, broken, listing)));
-                        }
-                    }
-                    Err(error) => {
-                        let error = Error::remote(this.url(""), &error);
-                        if !error.is_transient() || broken > 2 {
-                            let end = futures::stream::empty().boxed();
-                            return Some((Err(error), (this, last, broken, end)));
-                        }
-                        broken += 1;
-                        tracing::debug!(%error, "listing goes on behind the last name");
-                        listing = this.listing(last.as_ref());
-                    }
-                }
-            }
-        })
+        let objects = this.listing(&this.prefix, None);
+        objects.try_filter_map(move |meta| std::future::ready(Ok(this.listed(&meta))))
     }
 
-    fn listing(
-        &self,
-        behind: Option<&Path>,
-    ) -> futures::stream::BoxStream<'static, Result<ObjectMeta, Failure>> {
-        let prefix = (!self.prefix.is_empty())
-            .then(|| Path::parse(mark(self.prefix.trim_end_matches('/'))).unwrap_or_default());
-        match behind {
-            None => self.store.list(prefix.as_ref()),
-            Some(last) => self.store.list_with_offset(prefix.as_ref(), last),
+    /// The objects below a prefix, after a name.
+    fn listing(&self, prefix: &str, after: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta, Error>> {
+        let url = format!("{}{prefix}", self.root);
+        if let Some(pages) = &self.pages {
+            let after = after.map(AsRef::as_ref);
+            return listing::objects(Arc::clone(pages), self.settings.clone(), url, prefix, after);
         }
+        let directory = prefix.trim_end_matches('/');
+        let directory = (!directory.is_empty()).then(|| Path::parse(mark(directory)).unwrap_or_default());
+        let listing = match after {
+            None => self.store.list(directory.as_ref()),
+            Some(after) => self.store.list_with_offset(directory.as_ref(), after),
+        };
+        listing.map_err(move |error| Error::remote(&*url, &error)).boxed()
     }
 
     fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {
@@ -122,21 +104,18 @@ impl Remote {
     /// From a list that begins just before the name: only a list tells the whole tag. Of names that a list cannot begin
     /// before, a HEAD tells nearly as much.
     pub(super) async fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
-        let path = self.path(name)?;
+        let path = self.path(name).map_err(|error| error.of_one(name))?;
         let mut before = path.as_ref().to_owned();
         before.pop();
         if let Ok(before) = Path::parse(&before) {
-            let look = || async {
-                let mut listing = self.listing(Some(&before));
-                while let Some(meta) = listing.try_next().await? {
-                    if meta.location >= path {
-                        return Ok(Some(meta).filter(|meta| meta.location == path));
-                    }
+            let mut listing = self.listing(&self.prefix, Some(&before));
+            while let Some(meta) = listing.try_next().await? {
+                if meta.location == path {
+                    return Ok(self.listed(&meta));
                 }
-                Ok(None)
-            };
-            if let Some(meta) = self.again(name, look).await? {
-                return Ok(self.listed(&meta));
+                if meta.location > path {
+                    break;
+                }
             }
         }
         match self.again(name, || self.store.head(&path)).await {
@@ -147,32 +126,35 @@ impl Remote {
     }
 
     pub(super) async fn get(&self, name: &str) -> Result<Fetched, Error> {
-        let (path, url) = (self.path(name)?, self.url(name));
-        let got = self
-            .store
-            .get_opts(&path, GetOptions::default())
-            .await
-            .map_err(|error| Error::remote(&url, &error))?;
-        let generation = got.meta.version.clone().or_else(|| got.meta.e_tag.clone());
-        let generation = generation.unwrap_or_default().trim_matches('"').to_owned();
-        let (size, modified) = (got.meta.size, got.meta.last_modified.timestamp_millis());
-        let body = got.into_stream().map_err(move |error| Error::remote(&url, &error)).boxed();
+        let (meta, body) = self.open(name).await?;
+        let generation = meta.version.or(meta.e_tag).unwrap_or_default().trim_matches('"').to_owned();
+        let (size, modified) = (meta.size, meta.last_modified.timestamp_millis());
         Ok(Fetched { generation, size, modified, body: Body::Stream(body) })
     }
 
+    /// An object and its bytes, which are verified on their way.
+    async fn open(&self, name: &str) -> Result<(ObjectMeta, Chunks), Error> {
+        let (path, url) = (self.path(name)?, self.url(name));
+        let got = self.store.get_opts(&path, GetOptions::default()).await;
+        let got = got.map_err(|error| Error::remote(&url, &error))?;
+        let expected = got.extensions.get::<Expected>().cloned();
+        let expected = expected.unwrap_or_else(|| Expected::length(got.meta.size));
+        let (meta, failed) = (got.meta.clone(), url.clone());
+        let chunks = got.into_stream().map_err(move |error| Error::remote(&failed, &error)).boxed();
+        Ok((meta, verified(chunks, expected, url)))
+    }
+
     pub(super) async fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
-        let path = self.path(name)?;
         let read = || async {
-            let got = self.store.get(&path).await?;
-            let version = Version { tag: got.meta.e_tag.clone(), generation: got.meta.version.clone() };
-            let bytes = if got.meta.size > super::SMALL { None } else { Some(got.bytes().await?) };
-            Ok((bytes, version))
+            let (meta, chunks) = self.open(name).await?;
+            if meta.size > super::SMALL {
+                return Err(Error::too_long(self.url(name)));
+            }
+            Ok((collect(chunks).await?, Version { tag: meta.e_tag, generation: meta.version }))
         };
-        match self.again(name, read).await {
-            Ok((Some(bytes), version)) => Ok(Some((bytes, version))),
-            Ok((None, _)) => Err(Error::too_long(self.url(name))),
+        match self.settings.retry(read, Error::is_transient).await {
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+            read => read.map(Some),
         }
     }
 
@@ -194,15 +176,11 @@ impl Remote {
     ) -> Result<T, Error> {
         let url = self.url(name);
         let mut request = request;
-        let until = tokio::time::Instant::now() + self.retry_for;
         let tried = || {
             let (request, url) = (request(), &url);
             async move { request.await.map_err(|error| Error::remote(url, &error)) }
         };
-        tried
-            .retry(self.retry)
-            .when(|error| error.is_transient() && tokio::time::Instant::now() < until)
-            .await
+        self.settings.retry(tried, Error::is_transient).await
     }
 
     pub(super) async fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
@@ -324,12 +302,10 @@ impl Remote {
     pub(super) async fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
         let mut above = name;
         while let Some((directory, _)) = above.trim_end_matches('/').rsplit_once('/') {
-            let (placeholder, below) = (format!("{directory}/"), self.path(directory)?);
-            let mut listing = self.store.list(Some(&below));
+            let placeholder = format!("{directory}/");
+            let mut listing = self.listing(&format!("{}{placeholder}", self.prefix), None);
             let mut found = None;
-            while let Some(meta) =
-                listing.try_next().await.map_err(|error| Error::remote(self.url(directory), &error))?
-            {
+            while let Some(meta) = listing.try_next().await? {
                 let listed = self.listed(&meta);
                 match listed {
                     Some(listed) if listed.name == placeholder && listed.size == 0 => found = Some(listed),

@@ -189,6 +189,7 @@ pub fn cells() -> Vec<Cell> {
         }
     }
     cells.extend(checks());
+    cells.extend(states());
     let run = Box::new(bucketless);
     cells.push(Cell { verb: "collect", place: "write the lease", fault: "no bucket", lasting: true, run });
     cells.extend(refusals());
@@ -320,12 +321,29 @@ fn checks() -> Vec<Cell> {
     cells
 }
 
+/// `collect status` reads the state and writes nothing.
+fn states() -> Vec<Cell> {
+    let place = Place::new("read the state", "GET", "state.json", "collector/state.json");
+    let cells = each(&[place]).map(|(place, fault, lasting)| {
+        let run = Box::new(move || {
+            let world = world();
+            place.spoil(&world.gcs, fault, lasting);
+            let status = world.tell(&["collect", "status", "--retries", "1"]);
+            let seen = seen(status).expect(storage_codes(&place, fault, lasting));
+            let struck = world.gcs.lock().struck > 0;
+            seen.naming(&[fault.words, &[place.at]]).and("the fault never struck", struck)
+        });
+        Cell { verb: "collect status", place: place.name, fault: fault.name, lasting, run }
+    });
+    cells.collect::<Vec<_>>()
+}
+
 /// The bucket is not there.
 fn bucketless() -> Seen {
     let world = world();
     world.gcs.lock().buckets = Some(Vec::new());
     let seen = seen(world.collect(&BRISK)).expect(&[3]);
-    let seen = seen.naming(&[&["no such bucket"], &["collector/state.lease"]]);
+    let seen = seen.naming(&[&["bucket not found"], &["collector/state.lease"]]);
     let mut state = world.gcs.lock();
     (state.buckets, state.struck) = (None, 1);
     drop(state);

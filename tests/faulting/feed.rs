@@ -169,7 +169,7 @@ fn bucketless() -> Seen {
     let gcs = world();
     gcs.lock().buckets = Some(vec!["zoom".into()]);
     let seen = Seen::of(&ingest(&gcs, &[])).expect(&[3]);
-    let seen = seen.naming(&[&["no such bucket"], &["gs://udm/out.ledger/"]]);
+    let seen = seen.naming(&[&["bucket not found"], &["gs://udm/out.ledger/"]]);
     let mut state = gcs.lock();
     (state.buckets, state.struck) = (None, 1);
     drop(state);

@@ -366,7 +366,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" ingest no/such --to out --max-age none",
             Script,
             3,
-            ["no such", "no/such"],
+            ["directory not found", "no/such"],
         ),
         case("ingest", "list a directory", "forbidden", INGEST, Put("in", closed), 4, ["permission", "/in"]),
         case(

@@ -30,7 +30,11 @@ const fn fault(name: &'static str, act: Act, kind: Kind, words: &'static [&'stat
 const ENDED: &[&str] = &["onnection", "ended", "reset", "closed", "before message completed", "cut"];
 const SILENT: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
 
-pub static FAULTS: [Fault; 13] = [
+/// What comes instead of the object.
+const DAMAGED: &[&str] = &["bytes arrived", "more arrived", "damaged on the way", "came instead"];
+const FOREIGN: &[&str] = &["something else answers"];
+
+pub static FAULTS: [Fault; 23] = [
     fault("reset", Act::Reset, Kind::Passing, ENDED),
     fault("lost", Act::ResetAfter, Kind::Passing, ENDED),
     fault("hang", Act::Hang, Kind::Passing, SILENT),
@@ -44,6 +48,16 @@ pub static FAULTS: [Fault; 13] = [
     fault("garbled", Act::Garbled, Kind::Passing, &["damaged on the way"]),
     fault("html", Act::Body(200, PAGE), Kind::Passing, &["something else answers"]),
     fault("json", Act::Body(200, "{\"kind\":\"?\"}"), Kind::Passing, &["something else answers"]),
+    fault("short", Act::Short, Kind::Passing, DAMAGED),
+    fault("long", Act::Long, Kind::Passing, DAMAGED),
+    fault("bit", Act::Flipped, Kind::Passing, DAMAGED),
+    fault("hash", Act::WrongHash, Kind::Passing, DAMAGED),
+    fault("part", Act::Partial, Kind::Passing, DAMAGED),
+    fault("headless", Act::NoHeaders, Kind::Passing, FOREIGN),
+    fault("no end", Act::Page("<IsTruncated>false", "<IsTruncated>true"), Kind::Passing, FOREIGN),
+    fault("other", Act::Page("<Name>", "<Name>other-"), Kind::Passing, FOREIGN),
+    fault("twice", Act::Twice, Kind::Passing, FOREIGN),
+    fault("bare", Act::Body(200, "<ListBucketResult/>"), Kind::Passing, FOREIGN),
 ];
 
 /// Requests that are spoiled.
@@ -75,7 +89,12 @@ impl Place {
     fn fits(&self, fault: &Fault) -> bool {
         let reads = matches!(self.method, "GET" | "LIST" | "HEAD");
         match fault.name {
-            "500" | "json" => self.method == "LIST",
+            "500" | "json" | "no end" | "other" | "twice" | "bare" => self.method == "LIST",
+            // The checksum that counts is that of the first answer.
+            "hash" if self.name == "get the rest" => false,
+            // Tokens are not objects.
+            "short" | "long" | "bit" | "hash" | "part" => self.method == "GET" && self.at != "token",
+            "headless" => matches!(self.method, "GET" | "HEAD") && self.at != "token",
             "lost" => !reads,
             // What `check` writes among the data is empty.
             "garbled" => self.method == "PUT" && self.name != "write the data",
@@ -100,4 +119,4 @@ pub fn each(places: &[Place]) -> impl Iterator<Item = (Place, &'static Fault, bo
 }
 
 /// What a service is tried with: it does as the verbs do, but for its answers.
-pub const SERVED: [&str; 4] = ["hang", "503", "401", "403"];
+pub const SERVED: [&str; 6] = ["hang", "503", "401", "403", "bit", "no end"];

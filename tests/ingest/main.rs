@@ -26,3 +26,4 @@ mod stores;
 mod support;
 #[cfg(target_os = "linux")]
 mod threads;
+mod verified;

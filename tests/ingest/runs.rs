@@ -278,7 +278,7 @@ fn what_cannot_be_listed_is_told_and_ends_nothing() {
         let (code, summary) = outcome(&output);
         assert_eq!((code, &summary["done"], &summary["failed"]), (1, &done.into(), &3.into()), "{summary}");
         let failures = summary["failures"].to_string();
-        for told in ["c\u{fffd}.json", "its name is no UTF-8; rename it", "/src/loop", "/src/dangling"] {
+        for told in ["c\u{fffd}.json", "the name is not UTF-8; rename it", "/src/loop", "/src/dangling"] {
             assert!(failures.contains(told), "{told}: {failures}");
         }
     }
@@ -286,7 +286,7 @@ fn what_cannot_be_listed_is_told_and_ends_nothing() {
     let (code, summary) = outcome(&ingest(None, &[&arguments[..], &left_out].concat()));
     assert_eq!((code, &summary["skipped"]["excluded"]), (0, &4.into()), "{summary}");
     let (code, told) = outcome(&ingest(None, &["/dev/null", "--to", &to]));
-    assert!(code == 3 && told.to_string().contains("this is no directory"), "{told}");
+    assert!(code == 3 && told.to_string().contains("not a directory"), "{told}");
 }
 
 #[test]

@@ -187,18 +187,21 @@ async fn a_directory_gives_files_alone_and_sweeps_what_is_its_own() {
     assert!(made.success());
     for name in ["pipe", "sub"] {
         let got = tokio::time::timeout(Duration::from_secs(10), store.get(name)).await.unwrap();
-        assert!(got.unwrap_err().to_string().ends_with("this is no regular file"), "{name}");
+        assert!(got.unwrap_err().to_string().ends_with("not a regular file"), "{name}");
     }
     let (listed, got) =
         (store.find("sub/file").await.unwrap().unwrap(), store.get("sub/file").await.unwrap());
     assert_eq!(got.modified, listed.modified);
     assert!(matches!(store.exists("sub/file/none").await, Ok(false) | Err(Error::Io { .. })));
     std::os::unix::fs::symlink("nowhere", at.path().join("dangling")).unwrap();
+    let long = "x".repeat(300);
+    assert!(matches!(store.find(&long).await, Err(Error::Unlisted { name, .. }) if name == long));
+    assert!(matches!(store.put_new(&long, bytes("1")).await, Err(Error::Invalid { .. })));
     let listed: Vec<_> = store.list().collect().await;
     let told: Vec<_> =
         listed.iter().filter_map(|item| item.as_ref().err().map(ToString::to_string)).collect();
     assert!(
-        matches!(&told[..], [one] if one.ends_with("dangling: this link leads nowhere; mend or remove it")),
+        matches!(&told[..], [one] if one.ends_with("dangling: broken symbolic link; fix or remove it")),
         "{told:?}"
     );
     std::fs::remove_file(at.path().join("dangling")).unwrap();

@@ -39,6 +39,8 @@ pub struct Object {
     pub modified: i64,
     pub encoding: Option<String>,
     etag: String,
+    /// What `x-goog-hash` says of it.
+    sum: String,
 }
 
 impl Object {
@@ -52,6 +54,8 @@ fn etag(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
 }
+
+const HASH: &str = "x-goog-hash";
 
 /// As `x-goog-hash` has it.
 fn sum(bytes: &[u8]) -> String {
@@ -101,6 +105,24 @@ pub enum Act {
     Stall,
     /// A bit of what is sent comes as another.
     Garbled,
+    /// A bit of what comes back is another.
+    Flipped,
+    /// The body ends early, and nothing says so: it is sent in chunks.
+    Short,
+    /// The body has a byte more.
+    Long,
+    /// The checksum is that of other bytes.
+    WrongHash,
+    /// There is no checksum.
+    NoHash,
+    /// There is no header that Cloud Storage alone sends.
+    NoHeaders,
+    /// A part of the object comes as if it had been asked for.
+    Partial,
+    /// A listing with members changed: a text and what stands in its place.
+    Page(&'static str, &'static str),
+    /// A listing whose last object comes twice.
+    Twice,
     /// The body comes in so many parts, with so much time before each.
     Trickle(u32, Duration),
 }
@@ -400,6 +422,26 @@ impl Gcs {
                 });
                 Ok(Response::from_parts(parts, StreamBody::new(frames).boxed_unsync()))
             }
+            Act::Flipped
+            | Act::Short
+            | Act::Long
+            | Act::WrongHash
+            | Act::NoHash
+            | Act::NoHeaders
+            | Act::Partial => {
+                let (mut parts, bytes) = announced(self.handle(&parts, body)).await?;
+                if !parts.status.is_success() {
+                    return Ok(Response::from_parts(parts, full(bytes)));
+                }
+                let body = misread(&fault, &mut parts, bytes);
+                Ok(Response::from_parts(parts, body))
+            }
+            Act::Page(..) | Act::Twice => {
+                let (mut parts, bytes) = announced(self.handle(&parts, body)).await?;
+                parts.headers.remove(CONTENT_LENGTH);
+                let page = String::from_utf8_lossy(&bytes).into_owned();
+                Ok(Response::from_parts(parts, full(mislisted(&fault, page).into())))
+            }
             Act::Garbled => {
                 let mut bytes = body.to_vec();
                 if let Some(byte) = bytes.last_mut() {
@@ -594,8 +636,8 @@ impl State {
     pub fn put(&mut self, bucket: &str, name: &str, bytes: Bytes, encoding: Option<String>) -> Object {
         self.generation += 1;
         self.clock += 1;
-        let etag = etag(&bytes);
-        let object = Object { bytes, generation: self.generation, modified: self.clock, encoding, etag };
+        let (etag, sum) = (etag(&bytes), sum(&bytes));
+        let object = Object { bytes, generation: self.generation, modified: self.clock, encoding, etag, sum };
         self.objects.insert((bucket.to_owned(), name.to_owned()), object.clone());
         object
     }
@@ -615,6 +657,9 @@ impl State {
         page.push_str(
             "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'>",
         );
+        let _ = write!(page, "<Name>{bucket}</Name><Prefix>");
+        escape(prefix, &mut page);
+        page.push_str("</Prefix>");
         let mut last = "";
         let (mut second, mut time) = (i64::MIN, String::new());
         for ((_, name), object) in found.by_ref().take(size) {
@@ -647,6 +692,57 @@ impl State {
     }
 }
 
+/// The body of an answer to a GET with a fault in it.
+fn misread(fault: &Act, parts: &mut hyper::http::response::Parts, bytes: Bytes) -> Body {
+    let headers = &mut parts.headers;
+    let chunked = |bytes: Vec<u8>| {
+        let frames = futures::stream::iter([Ok(Frame::data(Bytes::from(bytes)))]);
+        StreamBody::new(frames).boxed_unsync()
+    };
+    match fault {
+        Act::Short | Act::Long => {
+            headers.remove(CONTENT_LENGTH);
+            let mut bytes = bytes.to_vec();
+            bytes.push(b'\n');
+            bytes.truncate(if *fault == Act::Long { bytes.len() } else { (bytes.len() - 1) / 2 });
+            return chunked(bytes);
+        }
+        Act::Flipped => {
+            let mut bytes = bytes.to_vec();
+            if let Some(byte) = bytes.last_mut() {
+                *byte ^= 4;
+            }
+            return full(bytes.into());
+        }
+        Act::WrongHash => drop(headers.insert(HASH, sum(b"other bytes").parse().expect("a header"))),
+        Act::NoHash => drop(headers.remove(HASH)),
+        Act::NoHeaders => {
+            for name in [HASH, "x-goog-generation", "x-goog-stored-content-length"] {
+                headers.remove(name);
+            }
+        }
+        _ => {
+            parts.status = StatusCode::PARTIAL_CONTENT;
+            let half = bytes.slice(..bytes.len() / 2);
+            headers.insert(CONTENT_LENGTH, half.len().into());
+            return full(half);
+        }
+    }
+    full(bytes)
+}
+
+/// A page of a listing with a fault in it.
+fn mislisted(fault: &Act, page: String) -> String {
+    match fault {
+        Act::Page(text, other) => page.replace(text, other),
+        _ => {
+            let start = page.rfind("<Contents>").unwrap_or(0);
+            let end = page.rfind("</Contents>").map_or(start, |end| end + "</Contents>".len());
+            format!("{}{}", &page[..end], &page[start..])
+        }
+    }
+}
+
 /// As Cloud Storage does it: what is stored as gzip is unpacked on the way, without a length and a tag, for who does not
 /// say that they take gzip.
 fn read(object: &Object, parts: &hyper::http::request::Parts) -> Answer {
@@ -656,6 +752,7 @@ fn read(object: &Object, parts: &hyper::http::request::Parts) -> Answer {
     let mut headers = vec![
         (LAST_MODIFIED.as_str(), time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()),
         ("x-goog-generation", object.generation.to_string()),
+        (HASH, object.sum.clone()),
         ("x-goog-stored-content-length", object.bytes.len().to_string()),
         ("x-goog-stored-content-encoding", object.encoding.clone().unwrap_or_else(|| "identity".into())),
     ];

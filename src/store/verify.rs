@@ -1,0 +1,285 @@
+//! Checks that an object arrives as it is stored: its whole length, with the checksum that Cloud Storage keeps for it.
+//!
+//! The HTTP client reads what to expect from the headers of an answer ([`Expected::of`]); [`verified`] counts and sums
+//! the bytes on their way. Every read of an object passes through here, whatever it is read for.
+
+use super::Error;
+use super::error::FOREIGN;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt as _;
+use futures::stream::BoxStream;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, StatusCode};
+use md5::{Digest as _, Md5};
+
+const HASH: &str = "x-goog-hash";
+const STORED_LENGTH: &str = "x-goog-stored-content-length";
+const STORED_ENCODING: &str = "x-goog-stored-content-encoding";
+pub(super) const GENERATION: &str = "x-goog-generation";
+
+/// Bytes of an object on their way in.
+pub(super) type Chunks = BoxStream<'static, Result<Bytes, Error>>;
+
+/// The length of an object as stored and its checksum, where the store keeps one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expected {
+    length: u64,
+    checksum: Option<Checksum>,
+}
+
+/// CRC32C is what every object has; MD5 counts only where there is none, because it is ten times slower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checksum {
+    Crc32c([u8; 4]),
+    Md5([u8; 16]),
+}
+
+impl Expected {
+    /// An object of this length, of a store that keeps no checksums.
+    pub(super) fn length(length: u64) -> Self {
+        Self { length, checksum: None }
+    }
+
+    /// Reads the headers of a successful answer to a GET of a whole object, or of the rest of one (`ranged`). Emulators
+    /// may know no checksums (`lenient`): then the length alone is checked.
+    ///
+    /// # Errors
+    /// Why this is not an answer of Cloud Storage with the stored bytes.
+    pub(super) fn of(
+        status: StatusCode,
+        headers: &HeaderMap,
+        ranged: bool,
+        lenient: bool,
+    ) -> Result<Self, String> {
+        from_cloud_storage(headers)?;
+        if status == StatusCode::PARTIAL_CONTENT && !ranged {
+            return Err("a part of the object came instead of all of it (status 206)".into());
+        }
+        // The checksum is of the stored bytes: nothing on the way may pack or unpack them.
+        let gzip = |name: &str| text(headers, name).map(|value| value.contains("gzip"));
+        let packed = gzip(CONTENT_ENCODING.as_str()).unwrap_or(false);
+        if gzip(STORED_ENCODING).is_some_and(|stored| stored != packed) {
+            let what = if packed { "packed" } else { "unpacked" };
+            return Err(format!(
+                "the object was {what} on the way and cannot be verified; have the proxy leave gzip as it is"
+            ));
+        }
+        let [sent, stored] =
+            [CONTENT_LENGTH.as_str(), STORED_LENGTH].map(|name| text(headers, name)?.parse().ok());
+        if !ranged && sent.is_some() && stored.is_some() && sent != stored {
+            let (sent, stored): (u64, u64) = (sent.unwrap_or(0), stored.unwrap_or(0));
+            return Err(format!("{sent} bytes are announced of an object of {stored} bytes"));
+        }
+        let checksum = checksum(headers)?;
+        if checksum.is_none() && !lenient {
+            return Err(format!("the answer has no checksum ({HASH}): {FOREIGN}"));
+        }
+        Ok(Self { length: stored.or(sent).unwrap_or(0), checksum })
+    }
+}
+
+/// Whether an answer about an object is one of Cloud Storage: it says the object's generation.
+///
+/// # Errors
+/// Why it is not.
+pub(super) fn from_cloud_storage(headers: &HeaderMap) -> Result<(), String> {
+    let numbered = text(headers, GENERATION).is_some_and(|value| value.parse::<u64>().is_ok());
+    if numbered { Ok(()) } else { Err(format!("the answer has no generation ({GENERATION}): {FOREIGN}")) }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The checksum to hold an object against. There may be several headers, or several checksums in one.
+fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, String> {
+    let (mut crc32c, mut md5) = (None, None);
+    for value in headers.get_all(HASH) {
+        for part in value.to_str().unwrap_or_default().split(',') {
+            let wrong = || format!("the checksum is malformed ({HASH}: {part:?}): {FOREIGN}");
+            let (name, sum) = part.trim().split_once('=').ok_or_else(wrong)?;
+            let sum = STANDARD.decode(sum).map_err(|_| wrong())?;
+            match name {
+                "crc32c" => crc32c = Some(Checksum::Crc32c(sum.try_into().map_err(|_| wrong())?)),
+                "md5" => md5 = Some(Checksum::Md5(sum.try_into().map_err(|_| wrong())?)),
+                _ => {}
+            }
+        }
+    }
+    Ok(crc32c.or(md5))
+}
+
+/// A checksum in the making.
+enum Sum {
+    Crc32c(u32),
+    Md5(Box<Md5>),
+    None,
+}
+
+impl Sum {
+    fn of(expected: &Expected) -> Self {
+        match expected.checksum {
+            Some(Checksum::Crc32c(_)) => Self::Crc32c(0),
+            Some(Checksum::Md5(_)) => Self::Md5(Box::default()),
+            None => Self::None,
+        }
+    }
+
+    fn add(&mut self, chunk: &[u8]) {
+        match self {
+            Self::Crc32c(sum) => *sum = crc32c::crc32c_append(*sum, chunk),
+            Self::Md5(sum) => sum.update(chunk),
+            Self::None => {}
+        }
+    }
+
+    fn finish(self) -> Option<Checksum> {
+        match self {
+            Self::Crc32c(sum) => Some(Checksum::Crc32c(sum.to_be_bytes())),
+            Self::Md5(sum) => Some(Checksum::Md5(sum.finalize().into())),
+            Self::None => None,
+        }
+    }
+}
+
+/// The same bytes, with [`Error::Corrupt`] in the place of their end unless all of them arrived as they are stored.
+pub(super) fn verified(chunks: Chunks, expected: Expected, url: String) -> Chunks {
+    let state = (chunks, Sum::of(&expected), 0);
+    let next = move |(mut chunks, mut sum, mut length): (Chunks, Sum, u64)| {
+        let (expected, url) = (expected.clone(), url.clone());
+        async move {
+            let Some(chunk) = chunks.try_next().await? else {
+                check(&expected, length, sum.finish()).map_err(|message| Error::Corrupt { url, message })?;
+                return Ok(None);
+            };
+            length += chunk.len() as u64;
+            if length > expected.length {
+                let message = format!("more arrived than the {} bytes that are stored", expected.length);
+                return Err(Error::Corrupt { url, message });
+            }
+            sum.add(&chunk);
+            Ok(Some((chunk, (chunks, sum, length))))
+        }
+    };
+    Box::pin(futures::stream::try_unfold(state, next))
+}
+
+fn check(expected: &Expected, length: u64, sum: Option<Checksum>) -> Result<(), String> {
+    if length != expected.length {
+        return Err(Error::incomplete(length, expected.length));
+    }
+    match (expected.checksum, sum) {
+        (Some(stored), Some(arrived)) if stored != arrived => {
+            Err(format!("the object was damaged on the way ({arrived} arrived, {stored} is stored)"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl std::fmt::Display for Checksum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Crc32c(sum) => write!(f, "CRC32C {}", crate::sealed::hex(sum)),
+            Self::Md5(sum) => write!(f, "MD5 {}", crate::sealed::hex(sum)),
+        }
+    }
+}
+
+/// All of an object in memory: it is read to its end, because only there it is known to be whole.
+pub(crate) async fn collect(mut chunks: Chunks) -> Result<Bytes, Error> {
+    let first = chunks.try_next().await?.unwrap_or_default();
+    let Some(second) = chunks.try_next().await? else { return Ok(first) };
+    let mut bytes = BytesMut::from(first);
+    bytes.extend_from_slice(&second);
+    while let Some(chunk) = chunks.try_next().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Expected, collect, verified};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use bytes::Bytes;
+    use futures::StreamExt as _;
+    use http::{HeaderMap, HeaderName, StatusCode};
+    use md5::{Digest as _, Md5};
+
+    const BYTES: &[u8] = b"a record\nanother record\n";
+
+    fn crc32c(bytes: &[u8]) -> String {
+        format!("crc32c={}", STANDARD.encode(crc32c::crc32c(bytes).to_be_bytes()))
+    }
+
+    fn md5(bytes: &[u8]) -> String {
+        format!("md5={}", STANDARD.encode(Md5::digest(bytes)))
+    }
+
+    fn headers(more: &[(&'static str, &str)]) -> HeaderMap {
+        let length = BYTES.len().to_string();
+        let usual = [("x-goog-generation", "17"), ("x-goog-stored-content-length", &length)];
+        let name = HeaderName::from_static;
+        usual.iter().chain(more).map(|(key, value)| (name(key), value.parse().unwrap())).collect()
+    }
+
+    fn read(headers: &HeaderMap) -> Result<Expected, String> {
+        Expected::of(StatusCode::OK, headers, false, false)
+    }
+
+    async fn arrives(expected: &Expected, bytes: &[u8]) -> Result<Bytes, String> {
+        let chunks: Vec<_> = bytes.chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let chunks = verified(futures::stream::iter(chunks).boxed(), expected.clone(), "gs://b/x".into());
+        collect(chunks).await.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn only_the_stored_bytes_pass() {
+        for hash in [crc32c(BYTES), md5(BYTES), format!("{},{}", crc32c(BYTES), md5(b"other"))] {
+            let expected = read(&headers(&[("x-goog-hash", &hash)])).unwrap();
+            assert_eq!(arrives(&expected, BYTES).await.unwrap(), BYTES, "{hash}");
+            for length in 0..BYTES.len() {
+                let why = arrives(&expected, &BYTES[..length]).await.unwrap_err();
+                assert!(why.contains(&format!("{length} of {} bytes", BYTES.len())), "{why}");
+            }
+            let longer = [BYTES, b"x"].concat();
+            assert!(arrives(&expected, &longer).await.unwrap_err().contains("more arrived"));
+            for bit in 0..BYTES.len() * 8 {
+                let mut flipped = BYTES.to_vec();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let why = arrives(&expected, &flipped).await.unwrap_err();
+                assert!(why.starts_with("gs://b/x: the object was damaged on the way ("), "{why}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn without_checksum_the_length_is_checked() {
+        let expected = Expected::of(StatusCode::OK, &headers(&[]), false, true).unwrap();
+        assert_eq!(expected, Expected::length(BYTES.len() as u64));
+        assert!(arrives(&expected, &BYTES[1..]).await.is_err());
+        assert!(read(&headers(&[])).unwrap_err().contains("no checksum"));
+    }
+
+    #[test]
+    fn foreign_answers_are_refused() {
+        let hash = crc32c(BYTES);
+        let refused = |more: &[(&'static str, &str)]| {
+            read(&headers(&[&[("x-goog-hash", &hash[..])], more].concat())).unwrap_err()
+        };
+        assert!(refused(&[("content-length", "5")]).contains("5 bytes are announced"));
+        assert!(refused(&[("x-goog-stored-content-encoding", "gzip")]).contains("unpacked on the way"));
+        let packed = [("x-goog-stored-content-encoding", "identity"), ("content-encoding", "gzip")];
+        assert!(refused(&packed).contains("packed on the way"));
+        assert!(read(&HeaderMap::new()).unwrap_err().contains("no generation"));
+        for wrong in ["crc32c", "crc32c=", "crc32c=AAAA", "md5=AAAAAA==", "crc32c=*"] {
+            assert!(read(&headers(&[("x-goog-hash", wrong)])).unwrap_err().contains("malformed"), "{wrong}");
+        }
+        let part =
+            Expected::of(StatusCode::PARTIAL_CONTENT, &headers(&[("x-goog-hash", &hash)]), false, false);
+        assert!(part.unwrap_err().contains("206"));
+    }
+}

@@ -1,0 +1,161 @@
+//! What arrives from Cloud Storage is what is stored there, or is an error: objects and listings.
+
+use crate::support::gcs::{Act, Gcs, Refusal};
+use crate::support::{gzip, ingest, outcome, records};
+use futures::TryStreamExt as _;
+use std::time::Duration;
+use zoom_udm::store::{Body, Error, Settings, Store};
+
+async fn open(server: &Gcs, url: &str) -> Store {
+    let settings = Settings {
+        first_pause: Duration::from_millis(1),
+        retries: 1,
+        emulator: Some(server.host()),
+        ..Settings::default()
+    };
+    Store::open(&url.parse().unwrap(), &settings).await.unwrap()
+}
+
+fn spoil(server: &Gcs, method: &'static str, act: &Act, times: u32) {
+    let refusal = Refusal { times, ..Refusal::acting(method, "", act.clone()) };
+    server.lock().faults.refusals = vec![refusal];
+}
+
+const DAMAGES: [Act; 6] = [Act::Flipped, Act::Short, Act::Long, Act::WrongHash, Act::Partial, Act::NoHeaders];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn object_is_read_as_stored_or_not_at_all() {
+    let server = Gcs::start();
+    let object = records(50, 1);
+    server.seed("bucket", "in/plain", object.clone());
+    server.seed_encoded("bucket", "in/packed", gzip(&object), Some("gzip"));
+    let store = open(&server, "gs://bucket/in/").await;
+    for (name, stored) in [("plain", object.clone().into_bytes()), ("packed", gzip(&object))] {
+        for act in &DAMAGES {
+            spoil(&server, "GET", act, 1);
+            let (bytes, _) = store.read(name).await.unwrap().unwrap();
+            assert_eq!(bytes, stored, "{name}, {act:?} once");
+            spoil(&server, "GET", act, u32::MAX);
+            let error = store.read(name).await.unwrap_err();
+            assert!(error.is_transient(), "{name}, {act:?}: {error}");
+        }
+        // Emulators have no checksums; the length is checked all the same.
+        spoil(&server, "GET", &Act::NoHash, 1);
+        assert_eq!(store.read(name).await.unwrap().unwrap().0, stored);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streamed_object_ends_with_an_error_if_damaged() {
+    let server = Gcs::start();
+    server.seed("bucket", "in/x", records(50, 1));
+    let store = open(&server, "gs://bucket/in/").await;
+    for act in [Act::Flipped, Act::Short, Act::Long, Act::WrongHash] {
+        spoil(&server, "GET", &act, u32::MAX);
+        let Body::Stream(chunks) = store.get("x").await.unwrap().body else { panic!("a stream") };
+        let read: Result<Vec<_>, _> = chunks.try_collect().await;
+        assert!(matches!(read, Err(Error::Corrupt { .. })), "{act:?}: {read:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listing_is_complete_and_of_its_place_or_fails() {
+    let server = Gcs::start();
+    server.lock().page = 3;
+    for number in 0..9 {
+        server.seed("bucket", &format!("in/{number}"), "x");
+    }
+    let store = open(&server, "gs://bucket/in/").await;
+    let faults = [
+        Act::Page("NextContinuationToken>", "NextMarker>"),
+        Act::Page("<Name>bucket", "<Name>bucket2"),
+        Act::Page("<Prefix>in/", "<Prefix>"),
+        Act::Page("<Key>in/", "<Key>out/"),
+        Act::Page("in/2", "in/0"),
+        Act::Page("</ListBucketResult>", ""),
+        Act::Twice,
+        Act::Body(200, "<ListBucketResult/>"),
+        Act::Body(200, "<html><body>Please log in</body></html>"),
+    ];
+    for fault in &faults {
+        spoil(&server, "LIST", fault, 1);
+        let names: Vec<_> = store.list().map_ok(|listed| listed.name).try_collect().await.unwrap();
+        assert_eq!(names, ["0", "1", "2", "3", "4", "5", "6", "7", "8"], "{fault:?}");
+        spoil(&server, "LIST", fault, u32::MAX);
+        let error = store.list().try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(
+            error.is_transient() && error.to_string().contains("something else answers"),
+            "{fault:?}: {error}"
+        );
+        assert!(store.find("2").await.is_err(), "{fault:?}");
+    }
+    // The same token for ever, with pages that hold nothing.
+    let endless = "<ListBucketResult><Name>bucket</Name><Prefix>in/</Prefix><IsTruncated>true</IsTruncated>\
+                   <NextContinuationToken>again</NextContinuationToken></ListBucketResult>";
+    spoil(&server, "LIST", &Act::Body(200, endless), u32::MAX);
+    assert!(store.list().try_collect::<Vec<_>>().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_too_long_is_an_error_of_that_name() {
+    let server = Gcs::start();
+    let store = open(&server, "gs://bucket/in/").await;
+    for name in ["x".repeat(1025), "\u{fc}".repeat(30_000)] {
+        assert!(matches!(store.find(&name).await, Err(Error::Unlisted { .. })));
+        assert!(matches!(store.get(&name).await, Err(Error::Invalid { .. })));
+        assert!(matches!(store.update(&name, "x".into(), None).await, Err(Error::Invalid { .. })));
+    }
+    server.seed("bucket", &format!("in/{}", "\u{1}".repeat(1021)), "x");
+    assert_eq!(store.list().try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    assert!(store.read(&"\u{1}".repeat(1021)).await.unwrap().is_some());
+}
+
+/// Objects that are read whole, in memory, and as they arrive: nothing of a damaged one is written, or marked.
+#[test]
+fn damaged_object_leaves_nothing_and_is_read_later() {
+    let small = records(50, 1);
+    let large = records(30_000, 2);
+    assert!(large.len() > 5 << 20);
+    for (name, object) in [("small.json", small), ("large.json", large)] {
+        let lines = object.lines().count();
+        let server = Gcs::start();
+        server.seed("zoom", &format!("logs/{name}"), object);
+        for act in &DAMAGES {
+            spoil(&server, "GET", act, u32::MAX);
+            // What is spoiled is the object alone, not the ledger.
+            server.lock().faults.refusals[0].part = "logs/".into();
+            let run =
+                || ingest(Some(&server), &["gs://zoom/logs/", "--to", "-", "--ledger", "gs://udm/ledger/"]);
+            let output = run();
+            let (code, summary) = outcome(&output);
+            assert_eq!(
+                (code, &summary["failed"], &summary["done"]),
+                (1, &1.into(), &0.into()),
+                "{name}, {act:?}: {summary}"
+            );
+            assert!(output.stdout.is_empty(), "{name}, {act:?}");
+            server.lock().faults.refusals[0].times = 1;
+            let (code, summary) = outcome(&run());
+            assert_eq!((code, &summary["events"]), (0, &lines.into()), "{name}, {act:?} once: {summary}");
+            let state = &mut server.lock().objects;
+            state.retain(|(bucket, _), _| bucket == "zoom");
+        }
+    }
+}
+
+/// What is behind the bytes that are needed is verified, too.
+#[test]
+fn damage_that_looks_like_bad_content_is_transient() {
+    let server = Gcs::start();
+    server.seed("zoom", "logs/a.json.gz", gzip(records(100_000, 1)));
+    let mut refusal = Refusal::acting("GET", "logs/", Act::Short);
+    refusal.times = u32::MAX;
+    server.lock().faults.refusals.push(refusal);
+    let run = ["gs://zoom/logs/", "--to", "gs://udm/out/"];
+    let (code, summary) = outcome(&ingest(Some(&server), &run));
+    let failures = summary["failures"].to_string();
+    assert!(code == 1 && failures.contains("bytes arrived"), "{summary}");
+    server.lock().faults.refusals.clear();
+    let (code, summary) = outcome(&ingest(Some(&server), &run));
+    assert_eq!((code, &summary["events"]), (0, &100_000.into()), "{summary}");
+}
