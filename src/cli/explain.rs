@@ -6,6 +6,7 @@ use super::inputs::{Inputs, Progress};
 use super::mapping::RuleFlags;
 use super::name_filter::NameFlags;
 use super::normalize::exit;
+use super::place::output_is_closed;
 use super::{Exit, Fault, report, signal};
 use crate::blocking::Blocking;
 use crate::explain::{self, Explained};
@@ -80,6 +81,9 @@ impl When {
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let options = flags.rules.options()?;
     signal::stop_at(&options.stop);
+    if output_is_closed() {
+        report::say(report::OUTPUT_CLOSED);
+    }
     let terminal = io::stdout().is_terminal();
     let mut out = BufWriter::new(Blocking(io::stdout().lock()));
     let mut human = Human::new(flags.color.holds(terminal));

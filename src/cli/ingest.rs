@@ -1,7 +1,7 @@
 //! `zoom-udm ingest`: objects in, events out, each object once.
 
 use super::mapping::MappingFlags;
-use super::place::{holds_stream, is_null};
+use super::place::{holds_stream, is_null, output_is_closed};
 use super::report::{self, SummaryFormat};
 use super::values::{Age, age, count, duration, lease, place, span, timeout, variable};
 use super::{Exit, Fault, clock, feed, runtime_of_many, signal};
@@ -235,6 +235,21 @@ fn clock() -> Result<Clock, Fault> {
     clock::now().map(Clock::at)
 }
 
+/// Checks that what goes to standard output is not lost.
+fn check_output(flags: &Flags) -> Result<(), Fault> {
+    match (output_is_closed(), flags.no_ledger) {
+        (true, false) => Err(Fault::Io(anyhow::anyhow!(
+            "standard output is closed (or the null device, opened to read and write): the ledger would mark objects as done \
+             whose events are lost; redirect it to a file or a pipe"
+        ))),
+        (true, true) => {
+            report::say(report::OUTPUT_CLOSED);
+            Ok(())
+        }
+        (false, _) => Ok(()),
+    }
+}
+
 fn options(flags: &Flags) -> Result<Options, Fault> {
     let place = |text: &str| place(text).map_err(|why| Fault::Usage(format!("--to: {why}")));
     let to = match flags.to.as_str() {
@@ -272,6 +287,9 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
             "standard output goes to a file within the source {}, which would be read as a log; send it elsewhere",
             flags.from
         )));
+    }
+    if streams {
+        check_output(flags)?;
     }
     let base = Options::new(flags.from.clone(), to);
     Ok(Options {

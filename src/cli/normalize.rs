@@ -4,6 +4,7 @@ use super::inputs::{self, Inputs, Progress};
 use super::mapping::MappingFlags;
 use super::name_filter::NameFlags;
 use super::outputs::{Names, Outputs};
+use super::place::output_is_closed;
 use super::report::{self, SummaryFormat};
 use super::values::count;
 use super::{Exit, Fault, signal};
@@ -76,6 +77,9 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         inputs: &inputs,
         again: flags.from_rejects.is_some(),
     };
+    if flags.output.is_none() && output_is_closed() {
+        report::say(report::OUTPUT_CLOSED);
+    }
     let mut outputs = Outputs::open(&names, flags.mapping.requests().as_ref())?;
     let outcome = normalize(flags, inputs, &options, &mut outputs);
     let summary = outputs.close(outcome)?;

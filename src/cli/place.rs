@@ -84,7 +84,7 @@ fn is_of_system(path: &Path) -> bool {
 }
 
 /// Whether a stream leads nowhere: to the null device, which also stands for one that was closed.
-#[cfg(all(feature = "gcs", unix))]
+#[cfg(unix)]
 pub(super) fn is_null(stream: impl std::os::fd::AsFd) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let device = |meta: std::fs::Metadata| meta.rdev();
@@ -94,7 +94,7 @@ pub(super) fn is_null(stream: impl std::os::fd::AsFd) -> bool {
 }
 
 /// Whether a stream leads nowhere: nobody can tell.
-#[cfg(all(feature = "gcs", not(unix)))]
+#[cfg(not(unix))]
 pub(super) fn is_null<S>(_: S) -> bool {
     false
 }
@@ -110,6 +110,22 @@ pub(super) fn holds_stream(directory: &Path, stream: impl std::os::fd::AsFd) -> 
 /// Whether a stream is a file below a directory: streams have no identity here.
 #[cfg(all(feature = "gcs", not(unix)))]
 pub(super) fn holds_stream<S>(_: &Path, _: S) -> bool {
+    false
+}
+
+/// Whether standard output was closed when the program began (`>&-`), as far as that can be told. Rust's runtime then
+/// opens the null device in its place, to read and to write; a shell opens it to write only (`>/dev/null`). Some other
+/// programs that start this one open it to do both, such as Python's `subprocess.DEVNULL`.
+#[cfg(unix)]
+pub(super) fn output_is_closed() -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl};
+    is_null(io::stdout())
+        && fcntl_getfl(io::stdout()).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
+}
+
+/// Whether standard output was closed when the program began: nobody can tell.
+#[cfg(not(unix))]
+pub(super) fn output_is_closed() -> bool {
     false
 }
 

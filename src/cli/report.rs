@@ -28,6 +28,9 @@ pub(super) fn say(message: &str) {
     say_lines(&terminal::line(message));
 }
 
+/// Warns of standard output that was closed, where nothing else depends on what was written there.
+pub(super) const OUTPUT_CLOSED: &str = "warning: standard output is closed; the events are lost";
+
 /// Says what is on several lines: names in it are kept to theirs by whoever puts it together.
 pub(super) fn say_lines(message: &str) {
     let line = format!("zoom-udm: {}\n", terminal::text(&redact::text(message)));

@@ -198,3 +198,24 @@ fn nothing_is_removed_whose_events_go_nowhere() {
     assert!(String::from_utf8_lossy(&run.stderr).contains("standard output is closed, or the null device"));
     assert_eq!(sources(at.path()).len(), 2);
 }
+
+#[test]
+fn closed_output_marks_nothing_as_done() {
+    let at = source(2);
+    let arguments = |sink: &str| {
+        let (from, ledger) = (at.path().join("src"), at.path().join("ledger"));
+        let arguments = ["ingest", from.to_str().unwrap(), "--to", "-", "--ledger", ledger.to_str().unwrap()];
+        let mut shell = std::process::Command::new("sh");
+        let run = program(None, &[&arguments[..], &["--max-age", "none"]].concat());
+        shell.args(["-c", &format!("exec \"$0\" \"$@\" {sink}")]).arg(run.get_program()).args(run.get_args());
+        shell.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.output().unwrap()
+    };
+    let closed = arguments(">&-");
+    let told = String::from_utf8_lossy(&closed.stderr).into_owned();
+    assert!(closed.status.code() == Some(3) && told.contains("standard output is closed"), "{told}");
+    assert!(!at.path().join("ledger").exists());
+    // Whoever writes to the null device on purpose may.
+    assert_eq!(arguments(">/dev/null").status.code(), Some(0));
+    assert!(at.path().join("ledger").exists());
+}
