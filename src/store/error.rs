@@ -135,14 +135,6 @@ impl Error {
         Self::Invalid { url, message }
     }
 
-    /// The same as an error of one name of a listing, which goes on after it.
-    pub(super) fn of_one(self, name: &str) -> Self {
-        match self {
-            Self::Invalid { url, message } => Self::Unlisted { name: name.to_owned(), url, message },
-            error => error,
-        }
-    }
-
     /// Where a new object cannot be made because it is not there, it is the bucket that is not.
     pub(super) fn of_bucket(self) -> Self {
         match self {

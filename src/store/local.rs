@@ -115,10 +115,8 @@ impl Local {
         Error::Unlisted { name, url, message }
     }
 
-    /// What is wrong with one name says nothing of the others, as in a listing.
     pub(super) fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
-        let found = self.path(name).and_then(|path| self.listed(&path));
-        found.map_err(|error| self.unlisted(&self.root.join(name), &error))
+        self.listed(&self.path(name)?)
     }
 
     fn listed(&self, path: &Path) -> Result<Option<Listed>, Error> {

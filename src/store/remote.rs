@@ -104,7 +104,7 @@ impl Remote {
     /// From a list that begins just before the name: only a list tells the whole tag. Of names that a list cannot begin
     /// before, a HEAD tells nearly as much.
     pub(super) async fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
-        let path = self.path(name).map_err(|error| error.of_one(name))?;
+        let path = self.path(name)?;
         let mut before = path.as_ref().to_owned();
         before.pop();
         if let Ok(before) = Path::parse(&before) {

@@ -323,8 +323,8 @@ fn checks() -> Vec<Cell> {
 
 /// `collect status` reads the state and writes nothing.
 fn states() -> Vec<Cell> {
-    let place = Place::new("read the state", "GET", "state.json", "collector/state.json");
-    let cells = each(&[place]).map(|(place, fault, lasting)| {
+    let places = [Place::new("read the state", "GET", "state.json", "collector/state.json")];
+    let cells = each(&places).map(|(place, fault, lasting)| {
         let run = Box::new(move || {
             let world = world();
             place.spoil(&world.gcs, fault, lasting);

@@ -101,7 +101,7 @@ async fn name_too_long_is_an_error_of_that_name() {
     let server = Gcs::start();
     let store = open(&server, "gs://bucket/in/").await;
     for name in ["x".repeat(1025), "\u{fc}".repeat(30_000)] {
-        assert!(matches!(store.find(&name).await, Err(Error::Unlisted { .. })));
+        assert!(matches!(store.find(&name).await, Err(Error::Invalid { .. })));
         assert!(matches!(store.get(&name).await, Err(Error::Invalid { .. })));
         assert!(matches!(store.update(&name, "x".into(), None).await, Err(Error::Invalid { .. })));
     }
