@@ -74,8 +74,7 @@ fn prose_of(line: &str) -> String {
 /// Returns the refused words of a text, each with what to write instead.
 fn refused(text: &str) -> Vec<(String, &'static str)> {
     static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-        let pattern =
-            |word: &str| Regex::new(&format!(r"(?i)\b(?:{word})\b")).expect("the pattern is valid");
+        let pattern = |word: &str| Regex::new(&format!(r"(?i)\b(?:{word})\b")).expect("the pattern is valid");
         REFUSED.iter().map(|(word, better)| (pattern(word), *better)).collect()
     });
     let text = PLACE.replace_all(text, "");
