@@ -42,6 +42,11 @@ pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
 
+/// An instant in milliseconds since the epoch, to the minute: `yyyy-MM-dd HH:mm`.
+pub(crate) fn minute(millis: i64) -> String {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default().format("%Y-%m-%d %H:%M").to_string()
+}
+
 /// An instant in milliseconds since the epoch, to be read by people.
 pub(crate) fn instant(millis: i64) -> String {
     let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();

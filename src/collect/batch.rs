@@ -19,8 +19,8 @@ const ENOUGH: usize = 32 << 20;
 /// A page that records came from.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Source {
-    from: Date,
-    to: Date,
+    from: String,
+    to: String,
     page: u64,
     read_at: String,
     #[serde(rename = "x_zm_trackingid")]
@@ -29,7 +29,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(window: Window, page: u64, read_at: i64, tracking: &str) -> Self {
-        let Window { from, to } = window;
+        let (from, to) = window.bounds();
         Self { from, to, page, read_at: instant(read_at), tracking: tracking.to_owned() }
     }
 }
@@ -210,7 +210,7 @@ mod tests {
     fn objects_are_by_day_named_by_content_and_traceable_line_by_line() {
         let day: Date = "2024-01-31".parse().unwrap();
         let state = State::new("lineage".into(), day);
-        let window = Window { from: day, to: day.plus(1) };
+        let window = Window::days(day, day.plus(1));
         let made = || {
             let mut batch = Batch::default();
             batch.source(Source::new(window, 1, 0, "T1"));

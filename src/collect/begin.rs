@@ -48,6 +48,7 @@ pub(crate) async fn open(options: Options, observer: Arc<dyn Observer>) -> Resul
         batch: super::batch::Batch::default(),
         elsewhere: Vec::new(),
         flushed: Instant::now(),
+        pad: 0,
     })
 }
 

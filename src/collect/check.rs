@@ -77,7 +77,7 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
         }
     };
     let today = Date::of(options.clock.now());
-    let window = Window { from: today.plus(-1), to: today };
+    let window = Window::days(today.plus(-1), today);
     let page = zoom.page(window, None, None).await;
     let refused = |trouble: &Trouble| matches!(trouble, Trouble::Access(text) if text.contains("Role"));
     let scope = match &page {

@@ -65,6 +65,8 @@ pub(crate) struct Collector {
     pub(crate) flushed: Instant,
     /// Up to this time everything had been read when the run began.
     pub(crate) known_until: Option<i64>,
+    /// How many days windows end after what they have to reach, where that was not enough before.
+    pub(crate) pad: i64,
 }
 
 /// Equal records on a page: where they are counted, and where they stand.

@@ -21,8 +21,10 @@ mod journal;
 mod options;
 mod pass;
 mod plan;
+mod progress;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod recent;
 mod report;
 mod run;
 mod secret;

@@ -1,10 +1,13 @@
 //! One reading of a window, page after page.
 
 use super::collector::{Collector, Halt, Slot};
+use super::date::Date;
+use super::progress::window_of;
 use super::state::Resume;
 use super::zoom::{Id, Page, Trouble, Window};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
+use tokio::time::Instant;
 
 /// How often a window is begun again because the token of a page ran out.
 const RESTARTS: u32 = 2;
@@ -25,11 +28,58 @@ pub(crate) struct Ask {
     pub(crate) tail: bool,
     /// Where an earlier run stopped.
     pub(crate) resume: Option<Resume>,
+    /// The days that the scan completes: first and last.
+    pub(crate) days: Option<(Date, Date)>,
+    /// Enough is read where a page goes below this time.
+    pub(crate) bottom: Option<i64>,
+    /// A time that the first page reaches up to, where the window goes on from what was read before.
+    pub(crate) reach: Option<i64>,
+    /// After how much the scan leaves the rest of the budget to other days.
+    pub(crate) share: Option<Share>,
+}
+
+/// A part of a run's budget.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// Up to this number of the run's requests.
+    pub(crate) requests: Option<u64>,
+    pub(crate) until: Option<Instant>,
+}
+
+/// How a scan ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With the last page, or before.
+    #[default]
+    Whole,
+    /// With all that was asked for.
+    Enough,
+    /// With its share of the budget.
+    Cut,
+    /// At once: its window ends before what was read earlier.
+    Missed,
 }
 
 impl Ask {
     pub(crate) fn of(window: Window) -> Self {
-        Self { window, floor: None, oldest: None, tries: None, tail: false, resume: None }
+        Self {
+            window,
+            floor: None,
+            oldest: None,
+            tries: None,
+            tail: false,
+            resume: None,
+            days: None,
+            bottom: None,
+            reach: None,
+            share: None,
+        }
+    }
+
+    /// The rest of a scan that an earlier run began, by its token.
+    pub(crate) fn resumed(resume: Resume, days: (Date, Date)) -> Self {
+        let window = window_of(&resume);
+        Self { resume: Some(resume), days: Some(days), ..Self::of(window) }
     }
 }
 
@@ -39,12 +89,15 @@ pub(crate) struct Passed {
     /// When it began.
     pub(crate) began: i64,
     pub(crate) pages: u64,
-    /// Whether the window was read to its end, rather than as far as was asked for.
-    pub(crate) whole: bool,
+    pub(crate) end: End,
+    /// All records after this time have been read, as far as the window has them.
+    pub(crate) reached: Option<i64>,
     /// The newest time that was met.
     pub(crate) newest: Option<i64>,
     /// Records of which there may be more than are counted, with the last page that they were met on.
     pub(crate) unsure: HashMap<(Slot, Id), usize>,
+    /// The newest time of such a record, in this run or before.
+    pub(crate) ambiguous_at: Option<i64>,
     /// A hash of each page.
     pub(crate) prints: Vec<Id>,
 }
@@ -56,15 +109,31 @@ struct Order {
 }
 
 impl Order {
-    /// Takes note of a page; returns its newest and oldest time.
-    fn look(&mut self, page: &Page) -> Option<(i64, i64)> {
-        let times = || page.items.iter().filter_map(|item| item.time);
-        for time in times() {
-            self.newest_first &= time <= self.last;
-            self.last = time;
-        }
-        Some((times().max()?, times().min()?))
+    /// An order that no page contradicts yet, or the one that a scan had before.
+    fn after(resume: Option<&Resume>) -> Self {
+        let last = resume.map_or(Some(i64::MAX), |resume| resume.reached);
+        Self { newest_first: last.is_some(), last: last.unwrap_or(i64::MAX) }
     }
+
+    /// Takes note of the times on a page; returns the newest and the oldest.
+    fn look(&mut self, times: &[i64]) -> Option<(i64, i64)> {
+        for time in times {
+            self.newest_first &= *time <= self.last;
+            self.last = *time;
+        }
+        Some((times.iter().copied().max()?, times.iter().copied().min()?))
+    }
+
+    /// All records after this time have been read.
+    fn reached(&self) -> Option<i64> {
+        (self.newest_first && self.last != i64::MAX).then_some(self.last)
+    }
+}
+
+/// The times on a page, but for those that have nothing to do with the window.
+fn times(page: &Page, window: Window) -> Vec<i64> {
+    let (start, end) = (window.from.plus(-1).start(), window.to.plus(1).end());
+    page.items.iter().filter_map(|item| item.time).filter(|time| (start..end).contains(time)).collect()
 }
 
 /// A hash of the records of a page, in their order.
@@ -82,12 +151,14 @@ pub(super) fn step(page: &Page, token: &str) -> Id {
 }
 
 impl Collector {
-    /// Reads a window and takes what is new.
+    /// Reads a window and takes what is new. Where it fails, the state's resume token tells how far it came.
     pub(crate) async fn read(&mut self, ask: &Ask) -> Result<Passed, Halt> {
         let mut restarts = 0;
         let mut resume = ask.resume.clone();
         loop {
             match self.read_once(ask, resume.take()).await {
+                // What was read by then need not be read again.
+                Err(halt @ Halt::Zoom(Trouble::Expired(_))) if self.has_reached(ask) => return Err(halt),
                 Err(Halt::Zoom(Trouble::Expired(message))) if restarts < RESTARTS => {
                     restarts += 1;
                     self.observer.detail(&message);
@@ -97,14 +168,22 @@ impl Collector {
         }
     }
 
+    /// Whether a scan that can go on without its token has read a page.
+    fn has_reached(&self, ask: &Ask) -> bool {
+        let reached = self.journal.state.resume.as_ref().and_then(|resume| resume.reached);
+        reached.is_some() && (ask.tail || ask.days.is_some())
+    }
+
     async fn read_once(&mut self, ask: &Ask, resume: Option<Resume>) -> Result<Passed, Halt> {
         self.pass += 1;
         let mut passed = Passed { began: self.now(), ..Passed::default() };
-        let mut order = Order { newest_first: true, last: i64::MAX };
+        let mut order = Order::after(resume.as_ref());
+        let mut first = resume.is_none();
         let (mut next, mut empty, mut met) = (None::<String>, 0, HashSet::new());
         if let Some(resume) = resume {
             self.prime(&resume).await?;
             (passed.began, passed.pages) = (resume.began, resume.pages);
+            (passed.newest, passed.ambiguous_at) = (resume.newest, resume.ambiguous_at);
             passed.prints = vec![Id::default(); usize::try_from(resume.pages).unwrap_or(0)];
             self.zoom.page_size = resume.page_size;
             next = Some(resume.token);
@@ -115,34 +194,51 @@ impl Collector {
                 Err(trouble) => return Err(Halt::Zoom(trouble)),
             };
             let new = self.note(ask, &page, &mut passed).await?;
-            let span = order.look(&page);
-            let Some(token) = page.next.clone() else {
-                passed.whole = true;
+            let mut times = times(&page, ask.window);
+            let span = order.look(&times);
+            passed.reached = order.reached();
+            times.sort_unstable_by(|a, b| b.cmp(a));
+            if std::mem::take(&mut first) && !self.connects(ask, &times) {
+                passed.end = End::Missed;
                 return Ok(passed);
-            };
+            }
+            let Some(token) = page.next.clone() else { return Ok(passed) };
             let read_enough = |(newest, oldest): (i64, i64)| {
                 (new == 0 && ask.floor.is_some_and(|floor| oldest <= floor))
                     || ask.oldest.is_some_and(|limit| newest < limit)
+                    || ask.bottom.is_some_and(|bottom| oldest < bottom)
             };
             if order.newest_first && span.is_some_and(read_enough) {
+                passed.end = End::Enough;
                 return Ok(passed);
             }
             empty = if page.items.is_empty() { empty + 1 } else { 0 };
             if empty > EMPTY_PAGES || !met.insert(step(&page, &token)) {
+                let (from, to) = ask.window.bounds();
                 let message = format!(
-                    "operation logs from {} to {}: Zoom goes on without an end after page {}: the same page came with the \
-                     same token, or only empty ones; try another PAGE_SIZE",
-                    ask.window.from, ask.window.to, passed.pages
+                    "operation logs from {from} to {to}: Zoom goes on without an end after page {}: the same page came with \
+                     the same token, or only empty ones; try another PAGE_SIZE",
+                    passed.pages
                 );
                 return Err(Halt::Zoom(Trouble::Refused(message)));
             }
-            // A token with a secret in it would bring that into the state.
-            let resume = self.resume(ask, &page, &passed, token.clone());
-            self.journal.state.resume =
-                Some(resume).filter(|resume| !crate::redact::holds_secret(&resume.token));
+            if ask.tail || ask.days.is_some() {
+                self.journal.state.resume = Some(self.resume(ask, &page, &passed, token.clone()));
+            }
             self.flush_now_and_then().await?;
+            if passed.reached.is_some() && self.is_used_up(ask.share) {
+                passed.end = End::Cut;
+                return Ok(passed);
+            }
             next = Some(token);
         }
+    }
+
+    fn is_used_up(&self, share: Option<Share>) -> bool {
+        share.is_some_and(|share| {
+            share.requests.is_some_and(|most| self.zoom.counts.requests >= most)
+                || share.until.is_some_and(|until| Instant::now() >= until)
+        })
     }
 
     /// Takes a page, and notes what is to be known of it.
@@ -151,6 +247,9 @@ impl Collector {
         passed.pages += 1;
         let taken = self.take(page, ask.window, passed.pages).await?;
         passed.prints.push(print(page));
+        let places = taken.unsure.iter().filter_map(|key| taken.groups.get(key)?.first());
+        let ambiguous_at = places.filter_map(|place| page.items.get(*place)?.time).max();
+        passed.ambiguous_at = passed.ambiguous_at.max(ambiguous_at);
         passed.unsure.extend(taken.unsure.into_iter().map(|unsure| (unsure, index)));
         passed.newest = passed.newest.into_iter().chain(page.items.iter().filter_map(|item| item.time)).max();
         self.journal.state.resume = None;
@@ -158,16 +257,24 @@ impl Collector {
     }
 
     fn resume(&self, ask: &Ask, page: &Page, passed: &Passed, token: String) -> Resume {
+        // A token with a secret in it would bring that into the state: it is kept as one that has expired.
+        let secret = crate::redact::holds_secret(&token);
         Resume {
             from: ask.window.from,
             to: ask.window.to,
             page_size: self.zoom.page_size,
-            token,
-            issued: self.now(),
+            token: if secret { String::new() } else { token },
+            issued: if secret { 0 } else { self.now() },
             began: passed.began,
             tail: ask.tail,
             pages: passed.pages,
             last: page.items.iter().map(|item| crate::sealed::hex(&item.id)).collect(),
+            until: ask.window.until,
+            days: ask.days,
+            reached: passed.reached,
+            newest: passed.newest,
+            ambiguous_at: passed.ambiguous_at,
+            kept: false,
         }
     }
 
@@ -175,7 +282,7 @@ impl Collector {
     async fn prime(&mut self, resume: &Resume) -> Result<(), Halt> {
         let ids: Vec<Id> = resume.last.iter().filter_map(|hex| unhex(hex)).collect();
         let days: Vec<_> = self.journal.state.days.keys().copied().collect();
-        let window = Window { from: resume.from, to: resume.to };
+        let window = window_of(resume);
         for day in days.into_iter().filter(|day| (window.from..=window.to).contains(day)) {
             if self.is_ours(day) {
                 self.prime_slot(Slot::Day(day), &ids).await?;

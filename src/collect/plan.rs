@@ -3,6 +3,10 @@
 //! Nobody documents whether Zoom's `to` belongs to the window, nor in which zone its days begin. A window is therefore
 //! asked from the day before the first wanted one to two days behind the last: whatever a day's zone and whether or not
 //! `to` counts, the wanted days of UTC are in it. Records tell their own time, so what else comes does no harm.
+//!
+//! Once a run ended within a window, the padding costs too much: pages come newest first, so all of it is read before the
+//! wanted days are reached. From then on windows are narrow. They end with a minute, if Zoom honors it, and each scan
+//! stops at the first record that is older than what is wanted. See `progress`.
 
 use super::date::Date;
 use super::state::{Cadence, State};
@@ -13,17 +17,35 @@ pub(crate) const LONGEST_SPAN: i64 = 25;
 /// How many days beyond today are asked for at first; `State::ahead` is what Zoom takes.
 pub(crate) const AHEAD: i64 = 2;
 /// How many days behind the last wanted one a window of the past ends.
-const MARGIN: i64 = 2;
+pub(crate) const MARGIN: i64 = 2;
 /// How many days Zoom keeps: six months, which are 181 days at least.
 pub(crate) const KEPT: i64 = 180;
 /// What is read again takes this long to be due again for each page that it took: about 500 requests a day, for each of
 /// the two kinds (the last hours, the look-back). A small account is read again in every run.
 const MILLIS_PER_PAGE: i64 = 172_800;
+/// In milliseconds.
+pub(crate) const MINUTE: i64 = 60_000;
 
 /// The window that holds these days, whatever Zoom takes `to` and a day for.
 pub(crate) fn window(first: Date, last: Date, today: Date, ahead: i64) -> Window {
     let to = last.plus(MARGIN).min(today.plus(ahead));
-    Window { from: first.plus(-1), to: to.max(first) }
+    Window::days(first.plus(-1), to.max(first))
+}
+
+/// The window from the day before `first` up to `end` that reads as little as possible of what is newer. `pad` is how many
+/// days to add where Zoom takes whole days only; without it, as many as are needed for certain.
+pub(crate) fn narrow(state: &State, first: Date, end: i64, pad: Option<i64>, now: i64) -> Window {
+    let from = first.plus(-1);
+    let minute = end.saturating_add(MINUTE - 1).div_euclid(MINUTE) * MINUTE;
+    if state.time_of_day != Some(false) && minute <= now + MINUTE {
+        return Window::until(from, minute);
+    }
+    let last = Date::of(end - 1);
+    let ends_late_enough =
+        |pad: &i64| state.window_end.is_some_and(|after| last.plus(*pad).start() + after >= end);
+    let pad = (0..MARGIN).find(ends_late_enough).or(pad).unwrap_or(MARGIN);
+    let to = last.plus(pad).min(Date::of(now).plus(state.ahead));
+    Window::days(from, to.max(first))
 }
 
 /// The days that are wholly in a window, whatever Zoom takes `to` and a day for.
@@ -79,21 +101,40 @@ pub(crate) fn due(state: &State, terms: Terms) -> Vec<Date> {
 
 /// Days in a row, newest first, in pieces of `span` days at most.
 pub(crate) fn runs(days: &[Date], span: i64) -> Vec<(Date, Date)> {
-    let mut runs: Vec<(Date, Date)> = Vec::new();
+    split(days, span, |_, _| false)
+}
+
+/// The same in the order in which to read them. A day that was read in part is the last of its piece, since the scan goes on
+/// within it, and the first, where the scan ends within it. A day that does not get on comes after all others.
+pub(crate) fn pieces(state: &State, days: &[Date], span: i64) -> Vec<(Date, Date)> {
+    let unread = |day: Date| state.days.get(&day).and_then(|known| known.unread);
+    let apart = |above: Date, below: Date| {
+        unread(below).is_some_and(|part| part.reach().is_some())
+            || unread(above).is_some_and(|part| part.from > above.start() || part.stalls > 0)
+    };
+    let mut pieces = split(days, span, apart);
+    pieces.sort_by_key(|(_, last)| unread(*last).is_some_and(|part| part.stalls > 0));
+    pieces
+}
+
+fn split(days: &[Date], span: i64, apart: impl Fn(Date, Date) -> bool) -> Vec<(Date, Date)> {
+    let mut pieces: Vec<(Date, Date)> = Vec::new();
     for &day in days.iter().rev() {
-        match runs.last_mut() {
-            Some((first, last)) if first.plus(-1) == day && last.since(day) < span => *first = day,
-            _ => runs.push((day, day)),
+        match pieces.last_mut() {
+            Some((first, last)) if first.plus(-1) == day && last.since(day) < span && !apart(*first, day) => {
+                *first = day;
+            }
+            _ => pieces.push((day, day)),
         }
     }
-    runs
+    pieces
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::collect::date::DAY;
-    use crate::collect::state::{Day, Parked};
+    use crate::collect::state::{Day, Parked, Unread};
 
     fn date(text: &str) -> Date {
         text.parse().unwrap()
@@ -144,6 +185,51 @@ mod tests {
         assert_eq!(
             runs(&full, 3),
             [(date("2024-03-07"), date("2024-03-09")), (date("2024-03-06"), date("2024-03-06"))]
+        );
+    }
+
+    #[test]
+    fn day_read_in_part_begins_and_ends_a_piece() {
+        let day = |number: i64| date("2024-03-01").plus(number);
+        let mut state = State::new("x".into(), day(0));
+        let part = |from: i64, until: i64, stalls: u32| {
+            let unread = Some(Unread { from, until, began: 0, stalls, ambiguous: false });
+            Day { unread, ..Day::default() }
+        };
+        let days: Vec<_> = (0..9).map(day).collect();
+        assert_eq!(pieces(&state, &days, 25), [(day(0), day(8))]);
+        // Its upper part was read: the scan goes on within it.
+        state.days.insert(day(2), part(day(2).start(), day(2).start() + 5, 0));
+        // Its lower part was read: the scan ends within it.
+        state.days.insert(day(5), part(day(5).start() + 5, i64::MAX, 0));
+        assert_eq!(pieces(&state, &days, 25), [(day(5), day(8)), (day(3), day(4)), (day(0), day(2))]);
+        // It comes no further.
+        state.days.insert(day(7), part(day(7).start(), day(7).start() + 5, 1));
+        let others = [(day(8), day(8)), (day(5), day(6)), (day(3), day(4)), (day(0), day(2))];
+        assert_eq!(pieces(&state, &days, 25), [&others[..], &[(day(7), day(7))]].concat());
+    }
+
+    #[test]
+    fn narrow_window_ends_as_early_as_zoom_allows() {
+        let first = date("2024-03-01");
+        let now = date("2024-03-20").start();
+        let mut state = State::new("x".into(), first);
+        let (minute, second) = (first.start() + 600 * MINUTE, first.start() + 600 * MINUTE - 1000);
+        let bounds = |state: &State, end: i64, pad: Option<i64>| narrow(state, first, end, pad, now).bounds();
+        assert_eq!(bounds(&state, minute, None), ("2024-02-29 00:00".into(), "2024-03-01 10:00".into()));
+        assert_eq!(bounds(&state, second, None).1, "2024-03-01 10:00");
+        state.time_of_day = Some(false);
+        // How long a day of Zoom's lasts is not known, or what is known is not enough.
+        assert_eq!(
+            (bounds(&state, minute, None).1, bounds(&state, minute, Some(0)).1),
+            ("2024-03-03".into(), "2024-03-01".into())
+        );
+        state.window_end = Some(0);
+        assert_eq!(bounds(&state, minute, Some(0)).1, "2024-03-02");
+        state.window_end = Some(DAY);
+        assert_eq!(
+            (bounds(&state, minute, None).1, bounds(&state, first.end(), None).1),
+            ("2024-03-01".into(), "2024-03-01".into())
         );
     }
 

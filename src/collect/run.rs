@@ -4,23 +4,24 @@ use super::begin::open;
 use super::collector::{Collector, Halt, Slot};
 use super::date::Date;
 use super::options::{Options, Task};
-use super::pass::{Ask, Passed};
+use super::pass::{Ask, End, Passed};
 use super::plan::{self, Terms};
+use super::progress::Progress;
 use super::report::{Gap, Report};
-use super::state::{Cadence, Day, Parked, Resume};
-use super::zoom::{Trouble, Window};
+use super::state::{Cadence, Parked, Resume};
+use super::stop::DEADLINE;
+use super::zoom::Trouble;
 use super::{Error, Observer};
 use std::sync::Arc;
 
 const HOUR: i64 = 3_600_000;
-/// How far back the last hours go that are read again between two readings of the look-back.
-const HOURS: i64 = 8 * HOUR;
 /// The token of a page lives 15 minutes.
 const PAGE_LIFE: i64 = 14 * 60_000;
 /// A parked day is tried again after an hour, two, and so on up to a day.
 const PARK_FIRST: i64 = HOUR;
-/// Windows of the past are to have no more pages than this: what was seen of their days is held in memory.
-const PAGES_OF_A_WINDOW: u64 = 1500;
+
+/// Days to be read in one window, first and last, and tries after the first for each page.
+type Piece = ((Date, Date), Option<usize>);
 
 /// Collects what is new.
 ///
@@ -42,127 +43,50 @@ impl Collector {
     async fn work(&mut self) -> Result<(), Halt> {
         self.begin().await?;
         let live = matches!(self.options.task, Task::Live { .. });
-        let resume = self.journal.state.resume.take().filter(|resume| {
-            self.now() - resume.issued < PAGE_LIFE && resume.page_size <= self.options.page_size
-        });
-        let (tail, past) = match resume {
-            Some(resume) if resume.tail && live => (Some(resume), None),
+        let (tail, past) = match self.take_resume(live, PAGE_LIFE) {
+            Some(resume) if resume.tail => (Some(resume), None),
             past => (None, past),
         };
+        self.drop_stale();
         let untold = if live { self.tail_if_it_can_be_read(tail).await? } else { None };
         if let Some(past) = past {
             self.go_on(past).await?;
         }
-        self.missing(live, untold.is_some()).await?;
+        let late = self.missing(live, untold.is_some()).await?;
         match untold {
             Some(trouble) => return Err(Halt::Zoom(trouble)),
-            None if live => self.last_hours().await?,
+            None if live && late => {
+                let outcome = self.last_hours().await;
+                self.unless_spent(outcome)?;
+            }
             None => {}
         }
         Ok(())
     }
 
-    /// Trouble that is today's alone keeps no other day waiting: it is handed back, for the end of the run.
-    async fn tail_if_it_can_be_read(&mut self, resume: Option<Resume>) -> Result<Option<Trouble>, Halt> {
-        let trouble = match self.tail(resume).await {
-            Ok(()) => return Ok(None),
-            Err(Halt::Zoom(trouble)) if trouble.is_of_window() => trouble,
-            Err(halt) => return Err(halt),
+    /// Whether a run may go on to read again for late records. Where its budget ends only that, it ends well.
+    fn unless_spent(&mut self, outcome: Result<(), Halt>) -> Result<bool, Halt> {
+        let reason = match &outcome {
+            Ok(()) => return Ok(true),
+            Err(Halt::Zoom(Trouble::Later(reason))) => reason,
+            Err(Halt::Zoom(Trouble::Stopped(reason))) if reason == DEADLINE => reason,
+            Err(_) => return outcome.map(|()| false),
         };
-        let today = self.today();
-        if !self.answers_besides(plan::window(today, today, today, self.journal.state.ahead)).await {
-            return Err(Halt::Zoom(trouble));
+        if self.options.full || !self.journal.state.was_cut_short() {
+            return outcome.map(|()| false);
         }
-        self.journal.state.resume = None;
-        self.observer.warn(&format!("today cannot be read; going on with other days: {}", trouble.message()));
-        Ok(Some(trouble))
-    }
-
-    /// Whether Zoom answers for days outside of a window: is it this window, or all of Zoom?
-    async fn answers_besides(&mut self, window: Window) -> bool {
-        let today = self.today();
-        for day in
-            [today, window.from.plus(-1)].into_iter().filter(|day| !(window.from..=window.to).contains(day))
-        {
-            if self.zoom.page(Window { from: day, to: day }, None, Some(2)).await.is_ok() {
-                return true;
-            }
+        self.observer.detail(&format!(
+            "all days are read; reading them again for late records goes on in a later run ({reason})"
+        ));
+        // Its token would go before what is never read.
+        if let Some(resume) = self.journal.state.resume.take() {
+            self.keep_scan(&resume);
         }
-        false
-    }
-
-    /// The newest records, down to what is known.
-    async fn tail(&mut self, resume: Option<Resume>) -> Result<(), Halt> {
-        let today = self.today();
-        let mut window = plan::window(today, today, today, self.journal.state.ahead);
-        if let Some(resume) = &resume {
-            window = Window { from: resume.from, to: resume.to };
-        }
-        let floor = self.journal.state.floor;
-        let ask = Ask { floor, tail: true, resume, ..Ask::of(window) };
-        let (ask, passed) = self.read_tail(ask).await?;
-        self.settle(&ask, &passed, &|_| false).await?;
-        self.note_tail(ask.window, &passed);
-        Ok(())
-    }
-
-    /// The same with less where Zoom does not answer: no days to come, no yesterday.
-    async fn read_tail(&mut self, mut ask: Ask) -> Result<(Ask, Passed), Halt> {
-        let ahead = self.journal.state.ahead;
-        loop {
-            let message = match self.read(&ask).await {
-                Ok(passed) => return Ok((ask, passed)),
-                Err(Halt::Zoom(Trouble::Dates(message))) if self.journal.state.ahead > 0 => {
-                    self.journal.state.ahead -= 1;
-                    message
-                }
-                Err(Halt::Zoom(trouble)) if trouble.is_of_window() && ask.window.from < self.today() => {
-                    (ask.window.from, ask.tries) = (ask.window.from.plus(1), Some(1));
-                    trouble.message().to_owned()
-                }
-                Err(halt) => {
-                    self.journal.state.ahead = ahead;
-                    return Err(halt);
-                }
-            };
-            ask.window.to = ask.window.to.min(self.today().plus(self.journal.state.ahead));
-            self.observer.detail(&format!("{message}; asking for less"));
-        }
-    }
-
-    fn note_tail(&mut self, window: Window, passed: &Passed) {
-        let (today, began) = (self.today(), passed.began);
-        let (first, last) = plan::covered(window, today, self.journal.state.ahead);
-        let floor = self.journal.state.floor;
-        let since = floor.map(|floor| self.claimed(Date::of(floor), today)).unwrap_or_default();
-        let whole = self.claimed(first, last);
-        let state = &mut self.journal.state;
-        let unbroken = state.floor.is_some_and(|floor| !passed.whole || floor >= first.start());
-        if passed.whole {
-            for day in whole {
-                state.days.entry(day).or_default().has_been_read(began);
-            }
-        }
-        for day in since {
-            let known = state.days.entry(day).or_default();
-            match (unbroken, passed.whole && day >= first) {
-                (true, _) => known.has_been_read(began),
-                (false, false) if !known.sealed => known.full_at = None,
-                _ => {}
-            }
-        }
-        if state.floor.is_none() && passed.whole {
-            // Two days were read: so many pages a window of the past will have.
-            let days = PAGES_OF_A_WINDOW / (passed.pages / 2).max(1);
-            state.span = i64::try_from(days).unwrap_or(1).clamp(1, plan::LONGEST_SPAN);
-        }
-        let floor = passed.newest.unwrap_or(i64::MIN).max(began - HOUR);
-        state.floor = state.floor.max(Some(floor));
-        state.tail_at = Some(began);
+        Ok(false)
     }
 
     /// Those of some days that are this run's to see to, sealed or not.
-    fn claimed(&self, first: Date, last: Date) -> Vec<Date> {
+    pub(crate) fn claimed(&self, first: Date, last: Date) -> Vec<Date> {
         let state = &self.journal.state;
         let last = state.until.map_or(last, |until| until.min(last));
         first.max(state.cursor).to(last).filter(|day| !self.is_elsewhere(*day)).collect()
@@ -170,13 +94,18 @@ impl Collector {
 
     /// The rest of a window that an earlier run began.
     async fn go_on(&mut self, resume: Resume) -> Result<(), Halt> {
-        let window = Window { from: resume.from, to: resume.to };
-        let ask = Ask { resume: Some(resume), ..Ask::of(window) };
+        let (days, reached) = (self.days_of(&resume), resume.reached);
+        let ask = Ask::resumed(resume, days);
         match self.read(&ask).await {
             Ok(passed) => self.done(&ask, &passed).await,
             Err(Halt::Zoom(trouble)) if trouble.is_of_window() => {
-                // It did not fit into one run, nor into two.
-                self.journal.state.span = (self.journal.state.span / 2).max(1);
+                if let Some(resume) = self.journal.state.resume.take() {
+                    self.keep_scan(&resume);
+                }
+                if reached.is_none() {
+                    // It did not fit into one run, nor into two.
+                    self.journal.state.span = (self.journal.state.span / 2).max(1);
+                }
                 self.observer.detail(trouble.message());
                 Ok(())
             }
@@ -184,29 +113,36 @@ impl Collector {
         }
     }
 
-    /// Days never read whole, days that can be sealed, and the look-back.
+    /// Days never read whole, days that can be sealed, and the look-back. Whether there is budget left is returned.
     /// Where all is in `doubt`, since today cannot be read, each is asked for once, and none is parked.
-    async fn missing(&mut self, live: bool, doubt: bool) -> Result<(), Halt> {
-        let full = self.options.full || plan::is_due(self.journal.state.full, self.now());
-        let terms = Terms {
-            now: self.now(),
-            look_back: self.options.look_back,
-            full: full && live,
-            started: self.started,
-        };
+    async fn missing(&mut self, live: bool, doubt: bool) -> Result<bool, Halt> {
+        let full = live && (self.options.full || plan::is_due(self.journal.state.full, self.now()));
+        if !full || !self.journal.state.was_cut_short() {
+            self.read_due(full, doubt).await?;
+            return Ok(true);
+        }
+        // Where runs are cut short, what was never read must not wait for what is only read again.
+        self.read_due(false, doubt).await?;
+        let outcome = self.read_due(true, doubt).await;
+        self.unless_spent(outcome)
+    }
+
+    async fn read_due(&mut self, full: bool, doubt: bool) -> Result<(), Halt> {
+        let terms = Terms { now: self.now(), look_back: self.options.look_back, full, started: self.started };
         let mut days = plan::due(&self.journal.state, terms);
         days.retain(|day| !self.is_elsewhere(*day));
         let (before, tries) = (self.zoom.counts.pages, doubt.then_some(1));
         let again = self.today().plus(-self.options.look_back);
+        let state = &self.journal.state;
         let mut todo: Vec<_> =
-            plan::runs(&days, self.journal.state.span).into_iter().map(|run| (run, tries)).collect();
+            plan::pieces(state, &days, state.span).into_iter().map(|run| (run, tries)).collect();
         todo.reverse();
         while let Some(((first, last), tries)) = todo.pop() {
             let pieces = self.piece(first, last, tries, doubt).await;
-            let outcome = pieces.map(|pieces| todo.extend(pieces.into_iter().map(|piece| (piece, Some(1)))));
+            let outcome = pieces.map(|pieces| todo.extend(pieces));
             let left = todo.last().is_some_and(|((_, last), _)| *last >= again);
             // One that a budget ended counts too: the next run goes on with its window and does not begin it again.
-            if terms.full && (!left || outcome.is_err()) && self.journal.state.full.at != self.started {
+            if full && (!left || outcome.is_err()) && self.journal.state.full.at != self.started {
                 // What was read besides the look-back, its neighbours aside, will not be read next time.
                 let read = u64::try_from(self.today().since(first)).unwrap_or(0) + 3;
                 let wanted = u64::try_from(self.options.look_back).unwrap_or(0) + 3;
@@ -218,18 +154,19 @@ impl Collector {
         Ok(())
     }
 
-    /// Reads some days; returns what is to be tried instead, the newest last, where they cannot be read together.
+    /// Reads some days; returns what is to be read then, the newest last: the rest of them, or where they cannot be read
+    /// together, each half.
     async fn piece(
         &mut self,
         first: Date,
         last: Date,
         tries: Option<usize>,
         doubt: bool,
-    ) -> Result<Vec<(Date, Date)>, Halt> {
-        let window = plan::window(first, last, self.today(), self.journal.state.ahead);
-        let ask = Ask { tries, ..Ask::of(window) };
+    ) -> Result<Vec<Piece>, Halt> {
+        let ask = Ask { tries, ..self.scan_of(first, last) };
         let pages = self.zoom.counts.pages;
         let trouble = match self.read(&ask).await {
+            Ok(passed) if passed.end == End::Missed => return Ok(vec![((first, last), tries)]),
             Ok(passed) => {
                 self.done(&ask, &passed).await?;
                 return Ok(Vec::new());
@@ -237,13 +174,21 @@ impl Collector {
             Err(Halt::Zoom(trouble)) if trouble.is_of_window() => trouble,
             Err(halt) => return Err(halt),
         };
-        self.journal.state.resume = None;
-        if pages == self.zoom.counts.pages && !self.answers_besides(window).await {
+        if let Some(rest) = self.rest_of(&ask, first, last) {
+            self.observer.detail(trouble.message());
+            return Ok(rest.map(|rest| (rest, tries)).into_iter().collect());
+        }
+        let refused = matches!(trouble, Trouble::Dates(_) | Trouble::Refused(_) | Trouble::Broken(_));
+        if refused && ask.window.until.is_some() && pages == self.zoom.counts.pages {
+            self.dishonored();
+            return Ok(vec![((first, last), tries)]);
+        }
+        if pages == self.zoom.counts.pages && !self.answers_besides(ask.window).await {
             return Err(Halt::Zoom(trouble));
         }
         if first < last {
             let middle = first.plus(last.since(first) / 2);
-            return Ok(vec![(first, middle), (middle.plus(1), last)]);
+            return Ok([(first, middle), (middle.plus(1), last)].map(|half| (half, Some(1))).into());
         }
         if doubt {
             self.observer.detail(trouble.message());
@@ -251,6 +196,16 @@ impl Collector {
             self.park(first, trouble.message());
         }
         Ok(Vec::new())
+    }
+
+    /// What is left of some days where the scan of them broke off but read something.
+    fn rest_of(&mut self, ask: &Ask, first: Date, last: Date) -> Option<Option<(Date, Date)>> {
+        let resume = self.journal.state.resume.take()?;
+        self.keep_scan(&resume);
+        let reached = resume.reached.filter(|reached| ask.reach.is_none_or(|reach| *reached < reach))?;
+        let reached = reached.max(resume.ambiguous_at.unwrap_or(reached));
+        let last = last.min(Date::of(reached));
+        Some((first <= last).then_some((first, last)))
     }
 
     fn park(&mut self, day: Date, reason: &str) {
@@ -267,52 +222,22 @@ impl Collector {
 
     /// Notes what a whole reading says about its days.
     async fn done(&mut self, ask: &Ask, passed: &Passed) -> Result<(), Halt> {
-        let (today, look_back, began) = (self.today(), self.options.look_back, passed.began);
-        let (first, last) = plan::covered(ask.window, today, self.journal.state.ahead);
-        let closes = |day: Date| (first..=last).contains(&day) && began >= plan::seals_at(day, look_back);
-        self.settle(ask, passed, &|slot| matches!(slot, Slot::Day(day) if closes(day))).await?;
-        let past = last < today.plus(-look_back);
-        for day in self.claimed(first, last) {
-            let state = &mut self.journal.state;
-            let known = state.days.entry(day).or_default();
-            if known.sealed {
-                continue;
-            }
-            (known.full_at, known.parked) = (Some(began), None);
-            if closes(day) {
-                *known = Day { records: known.records, sealed: true, ..Day::default() };
-                state.totals.sealed += 1;
-                self.seen.remove(&Slot::Day(day));
-            }
-        }
-        self.journal.state.advance();
-        if past {
+        let (today, look_back) = (self.today(), self.options.look_back);
+        let covered = || plan::covered(ask.window, today, self.journal.state.ahead);
+        let (first, last) = ask.days.unwrap_or_else(covered);
+        let closes =
+            |day: Date| (first..=last).contains(&day) && passed.began >= plan::seals_at(day, look_back);
+        let settled = self.settle(ask, passed, &|slot| matches!(slot, Slot::Day(day) if closes(day))).await;
+        // What was read is read, also where the budget ends before all of it is settled.
+        let ambiguous_at = passed.ambiguous_at.filter(|_| settled.is_err());
+        let progress = Progress { began: passed.began, reached: i64::MIN, ambiguous_at };
+        self.keep((first, last), progress);
+        settled?;
+        if last < today.plus(-look_back) {
             self.flush().await?;
             self.forget_old();
         }
         Ok(())
-    }
-
-    /// The last hours, where late records are likeliest, unless all of today was read again anyway.
-    async fn last_hours(&mut self) -> Result<(), Halt> {
-        let (now, today) = (self.now(), self.today());
-        let read = self.journal.state.days.get(&today).and_then(|day| day.full_at);
-        if read.is_some_and(|read| read >= self.started) || !plan::is_due(self.journal.state.hours, now) {
-            return Ok(());
-        }
-        let window = plan::window(today, today, today, self.journal.state.ahead);
-        let ask = Ask { oldest: Some(now - HOURS), ..Ask::of(window) };
-        let before = self.zoom.counts.pages;
-        let outcome = self.read(&ask).await;
-        self.journal.state.hours = Cadence { at: now, pages: self.zoom.counts.pages - before };
-        match outcome {
-            Ok(passed) => self.settle(&ask, &passed, &|_| false).await,
-            Err(Halt::Zoom(trouble)) if trouble.is_of_window() => {
-                self.observer.detail(trouble.message());
-                Ok(())
-            }
-            Err(halt) => Err(halt),
-        }
     }
 
     /// Makes durable what there is, however the work ended, and says how it ended.
@@ -322,6 +247,7 @@ impl Collector {
             Err(Halt::Zoom(trouble)) => Some(trouble),
             Ok(()) => None,
         };
+        self.keep_resume();
         let state = &mut self.journal.state;
         state.totals.suppressed += self.report.duplicates_suppressed;
         state.totals.late += self.report.late;

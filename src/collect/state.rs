@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 
 const VERSION: u32 = 1;
 
+mod scan;
+
+pub(crate) use scan::{Resume, Unread};
+
 /// What is remembered. Instants are in milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -66,6 +70,12 @@ pub struct State {
     pub span: i64,
     /// How many days beyond today Zoom may be asked for.
     pub ahead: i64,
+    /// Whether Zoom honors a time of day in `to`; unknown until a window had to end within a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_of_day: Option<bool>,
+    /// A window of whole days ends at least so many milliseconds after its last day began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_end: Option<i64>,
     /// A window that a run did not get to the end of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Resume>,
@@ -94,6 +104,9 @@ pub struct Day {
     /// It cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked: Option<Parked>,
+    /// What the current reading of it has not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Unread>,
 }
 
 /// Where a list of what was seen is.
@@ -139,29 +152,6 @@ pub struct Pending {
     pub sha256: String,
 }
 
-/// How to go on in a window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resume {
-    /// Its first day.
-    pub from: Date,
-    /// Its last.
-    pub to: Date,
-    /// Records on a page, which must stay the same.
-    pub page_size: u16,
-    /// The token of the next page.
-    pub token: String,
-    /// When it was given.
-    pub issued: i64,
-    /// When the first page was read.
-    pub began: i64,
-    /// Whether it was the newest records that were read.
-    pub tail: bool,
-    /// Pages read.
-    pub pages: u64,
-    /// The ids of the records on the last page: a twin may be on the next.
-    pub last: Vec<String>,
-}
-
 /// Counts since the beginning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
@@ -181,10 +171,12 @@ pub struct Totals {
 }
 
 impl Day {
-    /// All of it has been read, at this time or before.
+    /// All of it has been read, at this time or before, but for a part that a run left unread.
     pub(crate) fn has_been_read(&mut self, at: i64) {
-        self.full_at.get_or_insert(at);
-        self.parked = None;
+        if self.full_at.is_some() || self.unread.is_none() {
+            self.full_at.get_or_insert(at);
+            self.parked = None;
+        }
     }
 }
 
@@ -234,6 +226,8 @@ impl State {
             full: Cadence::default(),
             span: super::plan::LONGEST_SPAN,
             ahead: super::plan::AHEAD,
+            time_of_day: None,
+            window_end: None,
             resume: None,
             taken_over: None,
             totals: Totals::default(),
@@ -254,6 +248,11 @@ impl State {
             "the state is ahead of this machine's clock: {what}, and the clock shows {}",
             instant(now)
         ))
+    }
+
+    /// Whether a run ended within a window before, so that budgets matter.
+    pub(crate) fn was_cut_short(&self) -> bool {
+        self.time_of_day.is_some() || self.days.values().any(|known| known.unread.is_some())
     }
 
     /// Moves the cursor over the days that are sealed.

@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// The reason where the time of a run is up.
+pub(crate) const DEADLINE: &str = "--deadline";
+
 /// Hears of signals and watches the deadline.
 #[derive(Debug, Clone)]
 pub struct Stop {
@@ -24,13 +27,19 @@ impl Stop {
         Self { flag: Arc::default(), notify: Arc::default(), deadline }
     }
 
+    /// The middle of the time that is left until the deadline.
+    pub(crate) fn half_way(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.deadline.map(|deadline| now + deadline.saturating_duration_since(now) / 2)
+    }
+
     /// Why the run is to end, if it is.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         if self.flag.load(Ordering::Relaxed) {
             return Some("a signal");
         }
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some("--deadline")
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(DEADLINE)
     }
 
     /// Returns when the run is to end, with the reason.

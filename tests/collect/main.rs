@@ -22,6 +22,7 @@ mod deployed;
 mod deploying;
 #[cfg(unix)]
 mod fence;
+mod progress;
 mod replies;
 mod runs;
 mod stand_in;

@@ -16,7 +16,7 @@ use zoom_udm::store::{Location, Settings};
 
 const NOW: &str = "2023-11-14T10:00:00Z";
 
-fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
+pub(crate) fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
     let place = |name: &str| Location::File(root.join(name));
     Options {
         to: place("out"),
@@ -49,13 +49,13 @@ fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
     }
 }
 
-fn collect(options: Options) -> Report {
+pub(crate) fn collect(options: Options) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run(options, Arc::new(Quiet))).unwrap()
 }
 
 /// Every line of every object, and how often it is there.
-fn written(root: &Path) -> HashMap<bytes::Bytes, u64> {
+pub(crate) fn written(root: &Path) -> HashMap<bytes::Bytes, u64> {
     let mut counts = HashMap::new();
     let files = walkdir::WalkDir::new(root.join("out")).into_iter().flatten();
     for file in files.filter(|file| file.path().extension().is_some_and(|end| end == "gz")) {

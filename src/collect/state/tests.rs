@@ -117,3 +117,16 @@ fn the_recipes_state_is_understood() {
     assert!(matches!(decode(bytes).unwrap(), Standing::Recipe(recipe) if recipe.cursor_date.is_some()));
     assert!(decode(b"{}").is_err() && decode(b"").is_err());
 }
+
+/// As version 0.3 wrote it, with a window that it did not get to the end of.
+#[test]
+fn state_of_an_earlier_version_is_read() {
+    let text = r#"{"lineage":"x","sequence":3,"began":"2024-01-01","cursor":"2024-01-05","floor":5,"tail_at":5,
+        "days":{"2024-01-05":{"records":7,"sealed":false}},"span":25,"ahead":2,"resume":{"from":"2024-01-04","to":"2024-01-09",
+        "page_size":300,"token":"t","issued":5,"began":4,"tail":false,"pages":2,"last":[]}}"#;
+    let bytes = sealed(text.replace('\n', ""));
+    let Ok(Standing::Ours(state)) = decode(&bytes) else { panic!("it is not read") };
+    let resume = state.resume.as_ref().unwrap();
+    assert_eq!((state.time_of_day, resume.reached, resume.days, resume.kept), (None, None, None, false));
+    assert_eq!(state.days[&state.cursor].unread, None);
+}

@@ -49,6 +49,28 @@ const LARGEST: usize = 64 << 20;
 pub(crate) struct Window {
     pub(crate) from: Date,
     pub(crate) to: Date,
+    /// The minute of the last day that the window ends with, in milliseconds since the epoch; otherwise it has all of it.
+    pub(crate) until: Option<i64>,
+}
+
+impl Window {
+    /// A window of whole days.
+    pub(crate) fn days(from: Date, to: Date) -> Self {
+        Self { from, to, until: None }
+    }
+
+    /// A window that ends with a minute of its last day.
+    pub(crate) fn until(from: Date, minute: i64) -> Self {
+        Self { from, to: Date::of(minute), until: Some(minute) }
+    }
+
+    /// `from` and `to` as the API takes them: both dates, or both with a time of day.
+    pub(crate) fn bounds(self) -> (String, String) {
+        match self.until {
+            None => (self.from.to_string(), self.to.to_string()),
+            Some(minute) => (format!("{} 00:00", self.from), crate::clock::minute(minute)),
+        }
+    }
 }
 
 /// What was asked of Zoom.
@@ -265,7 +287,7 @@ impl Zoom {
     fn address(&self, token: &Token, window: Window, next: Option<&str>) -> Url {
         let mut url = token.api.clone();
         url.set_path(&format!("{}/v2/report/operationlogs", url.path().trim_end_matches('/')));
-        let (from, to) = (window.from.to_string(), window.to.to_string());
+        let (from, to) = window.bounds();
         url.query_pairs_mut()
             .append_pair("from", &from)
             .append_pair("to", &to)
@@ -354,7 +376,8 @@ fn tracking_id(headers: &HeaderMap) -> String {
 
 fn what(window: Window, next: Option<&str>) -> String {
     let which = if next.is_some() { "a further page" } else { "the first page" };
-    format!("operation logs from {} to {}, {which}", window.from, window.to)
+    let (from, to) = window.bounds();
+    format!("operation logs from {from} to {to}, {which}")
 }
 
 fn passing(message: String) -> Trouble {

@@ -53,8 +53,10 @@ pub struct Manners {
     pub inclusive: bool,
     /// Seconds that the account's days begin before those of UTC.
     pub zone: i64,
-    /// Whether `yyyy-MM-dd HH:mm` is understood.
+    /// Whether `yyyy-MM-dd HH:mm` is understood; otherwise it is refused.
     pub minutes: bool,
+    /// Whether the time of day in `yyyy-MM-dd HH:mm` is ignored.
+    pub ignores_minutes: bool,
     pub newest_first: bool,
     pub paging: Paging,
     /// Whether each offset has its own order of records of equal time, the same for each request, as databases do.
@@ -100,6 +102,7 @@ impl Default for Manners {
             inclusive: true,
             zone: 0,
             minutes: true,
+            ignores_minutes: false,
             newest_first: true,
             paging: Paging::Offset,
             shuffles_ties: false,

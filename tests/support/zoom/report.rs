@@ -103,6 +103,9 @@ impl State {
             return Some((date.and_hms_opt(0, 0, 0)?, DAY));
         }
         let minute = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").ok()?;
+        if self.manners.ignores_minutes {
+            return Some((minute.date().and_hms_opt(0, 0, 0)?, DAY));
+        }
         self.manners.minutes.then_some((minute, 60))
     }
 

@@ -1,0 +1,277 @@
+//! What remains of a scan that ended early: by a budget, a deadline, a limit of Zoom's, or a kill.
+//!
+//! The token of a page lives 15 minutes, and a scan that starts over at its first page never ends where it has more pages
+//! than a run may read. But pages come newest first: all records after the oldest one on the pages read so far have been
+//! read. The state keeps that time with the scan's resume token. Once the token has expired, the days above that time are
+//! complete, and the rest of its own day is [`Unread`]. The next scan asks for a window that ends with that minute. It is
+//! known to go on without a gap where its first page has a record of that time or later.
+//!
+//! Zoom documents a time of day in `to`, but may ignore or refuse it. A page shows whether it was honored; if not, windows
+//! end with the day. Then a day with more pages than a run may read comes no further, and says so.
+
+use super::collector::{Collector, Slot};
+use super::date::{DAY, Date};
+use super::pass::Ask;
+use super::plan::{self, MINUTE};
+use super::state::{Day, Resume, Unread};
+use super::zoom::Window;
+
+/// Zones differ from UTC by multiples of this.
+const ZONE_STEP: i64 = 15 * MINUTE;
+/// So many runs without progress are no accident.
+const STALLS: u32 = 2;
+
+/// How far a scan came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Progress {
+    pub(crate) began: i64,
+    /// Records after this time have been read.
+    pub(crate) reached: i64,
+    /// The newest time of a record of which there may be more than are counted.
+    pub(crate) ambiguous_at: Option<i64>,
+}
+
+impl Progress {
+    /// The time after which nothing is left to read. A scan that goes on at an ambiguous record has all of its kind on one
+    /// page, which settles it. Where it went on there before to no avail, it leaves it.
+    fn certain_of(&self, part: &Unread) -> i64 {
+        let at = self.ambiguous_at.filter(|at| *at < part.until);
+        at.map_or(self.reached, |at| at.max(self.reached))
+    }
+}
+
+impl Collector {
+    /// What to ask for to complete some days, from where an earlier scan ended.
+    pub(crate) fn scan_of(&self, first: Date, last: Date) -> Ask {
+        let (state, today) = (&self.journal.state, self.today());
+        let unread = |day: Date| state.days.get(&day).and_then(|known| known.unread);
+        let reach = unread(last).and_then(|part| part.reach());
+        // Today's end is to come, and the margin above it is empty.
+        let window = if reach.is_none() && (state.time_of_day.is_none() || last >= today) {
+            plan::window(first, last, today, state.ahead)
+        } else {
+            let end = reach.map_or(last.end(), |reach| reach.saturating_add(1));
+            plan::narrow(state, first, end, reach.map(|_| self.pad), self.now())
+        };
+        let bottom = match unread(first) {
+            Some(part) => Some(part.from),
+            None => (reach.is_some() || state.time_of_day.is_some()).then_some(first.start()),
+        };
+        Ask { days: Some((first, last)), bottom, reach, ..Ask::of(window) }
+    }
+
+    /// Whether a scan's window goes on without a gap from what was read before, by the newest times on its first page. Takes
+    /// note of where Zoom's windows end.
+    pub(crate) fn connects(&mut self, ask: &Ask, newest: &[i64]) -> bool {
+        let (state, window) = (&mut self.journal.state, ask.window);
+        let first = newest.first().copied().unwrap_or(i64::MIN);
+        let reaches = ask.reach.is_none_or(|reach| first >= reach);
+        if let Some(minute) = window.until {
+            // `to` may count or not: so its own minute may be part of the window.
+            let honored = reaches && first < minute + 2 * MINUTE;
+            if honored && ask.reach.is_some() {
+                state.time_of_day = Some(true);
+            } else if !honored {
+                self.dishonored();
+            }
+        }
+        self.learn_end(ask, newest);
+        if reaches || (window.until.is_none() && self.pad >= plan::MARGIN) {
+            self.pad = 0;
+            return true;
+        }
+        self.pad += i64::from(window.until.is_none());
+        false
+    }
+
+    /// Notes that windows cannot end within a day.
+    pub(crate) fn dishonored(&mut self) {
+        self.journal.state.time_of_day = Some(false);
+        self.observer.detail("Zoom does not honor the time of day in `to`; windows end with whole days");
+    }
+
+    /// Learns from the newest times of a window of whole days how long after the start of its last day it ends at least.
+    fn learn_end(&mut self, ask: &Ask, newest: &[i64]) {
+        let (state, start) = (&mut self.journal.state, ask.window.to.start());
+        let known = |after: i64| {
+            ask.reach.is_some_and(|reach| start + after > reach && newest.first() < Some(&reach))
+        };
+        if state.window_end.is_some_and(known) {
+            state.window_end = None;
+            return;
+        }
+        if ask.window.until.is_some() && state.time_of_day != Some(false) {
+            return;
+        }
+        // One record may bear any time; two in order are taken at their word.
+        if let Some(second) = newest.get(1) {
+            let after = (second - start + ZONE_STEP - 1).div_euclid(ZONE_STEP) * ZONE_STEP;
+            state.window_end = state.window_end.max(Some(after.min(DAY)));
+        }
+    }
+
+    /// Takes what an earlier run did not get to the end of: its token if it still holds. How far it came is kept either way.
+    pub(crate) fn take_resume(&mut self, live: bool, life: i64) -> Option<Resume> {
+        let resume = self.journal.state.resume.take()?;
+        let holds = self.now() - resume.issued < life && resume.page_size <= self.options.page_size;
+        if resume.tail && holds && live {
+            // Until a page has come, it is all that is known of the earlier ones.
+            self.journal.state.resume = Some(resume.clone());
+            return Some(resume);
+        }
+        if resume.tail {
+            self.keep_tail(&resume);
+            return None;
+        }
+        self.keep_scan(&resume);
+        if !holds && resume.reached.is_none() {
+            // Pages in another order do not tell what is left: the scan starts over, with fewer days.
+            self.journal.state.span = (self.journal.state.span / 2).max(1);
+        }
+        holds.then_some(resume)
+    }
+
+    /// Keeps in the state how far a scan came, before the run ends.
+    pub(crate) fn keep_resume(&mut self) {
+        let Some(mut resume) = self.journal.state.resume.take() else { return };
+        if !resume.tail {
+            self.keep_scan(&resume);
+            resume.kept = true;
+        }
+        self.journal.state.resume = Some(resume);
+    }
+
+    /// Keeps what a scan of days has read: those above where it ended are complete.
+    pub(crate) fn keep_scan(&mut self, resume: &Resume) {
+        let Some(reached) = resume.reached.filter(|_| !resume.kept) else { return };
+        let progress = Progress { began: resume.began, reached, ambiguous_at: resume.ambiguous_at };
+        self.keep(self.days_of(resume), progress);
+    }
+
+    pub(crate) fn keep(&mut self, (first, last): (Date, Date), progress: Progress) {
+        for day in self.claimed(first, last) {
+            let known = self.journal.state.days.entry(day).or_default();
+            if known.sealed {
+                continue;
+            }
+            let new = Unread {
+                from: day.start(),
+                until: i64::MAX,
+                began: progress.began,
+                stalls: 0,
+                ambiguous: false,
+            };
+            let mut part = known.unread.unwrap_or(new);
+            part.began = part.began.min(progress.began);
+            let reached = progress.certain_of(&part);
+            part.ambiguous |= progress.ambiguous_at.is_some_and(|at| at > reached && Date::of(at) == day);
+            if reached < part.from {
+                self.complete(day, part.began, part.ambiguous);
+            } else if day != last && reached >= day.end() {
+                // Not reached yet.
+            } else if reached < part.until {
+                known.unread = Some(Unread { until: reached, stalls: 0, ..part });
+            } else if day == last {
+                part.stalls = part.stalls.saturating_add(1);
+                known.unread = Some(part);
+                let waits =
+                    known.full_at.is_none() || self.now() >= plan::seals_at(day, self.options.look_back);
+                if waits && part.stalls >= STALLS {
+                    self.tell_stall(day);
+                }
+            }
+        }
+        self.journal.state.advance();
+    }
+
+    /// Says that a day comes no further.
+    fn tell_stall(&mut self, day: Date) {
+        let why = if self.journal.state.time_of_day == Some(false) {
+            "Zoom does not honor a time of day in `to`, so the day cannot be read in parts"
+        } else {
+            "one minute of it has more pages than a run reads"
+        };
+        let text = format!(
+            "{day} has more pages than one run reads ({} requests in this one), and {why}; raise --max-requests or --deadline, \
+             or run at least every 10 minutes",
+            self.zoom.counts.requests
+        );
+        self.observer.warn(&text);
+        self.report.notes.push(text);
+    }
+
+    /// Notes that all of a day was read by readings that began at this time or later.
+    pub(crate) fn complete(&mut self, day: Date, began: i64, ambiguous: bool) {
+        let seals_at = plan::seals_at(day, self.options.look_back);
+        let state = &mut self.journal.state;
+        let known = state.days.entry(day).or_default();
+        // Identical records on two pages are counted for certain by another reading, if not by the one after that.
+        let certain = !ambiguous || known.full_at.is_some_and(|read| read >= seals_at);
+        if began >= seals_at && certain {
+            *known = Day { records: known.records, sealed: true, ..Day::default() };
+            state.totals.sealed += 1;
+            self.seen.remove(&Slot::Day(day));
+        } else {
+            (known.full_at, known.parked, known.unread) = (Some(began), None, None);
+        }
+    }
+
+    /// Keeps what a reading of the newest records has read: from now on these are the newest known ones, and what lies between
+    /// them and those of before is unread.
+    pub(crate) fn keep_tail(&mut self, resume: &Resume) {
+        let Some(reached) = resume.reached else { return };
+        let (began, today) = (resume.began, Date::of(resume.began));
+        let bottom = self.journal.state.floor.unwrap_or(today.start());
+        let unread =
+            if reached > bottom { self.claimed(Date::of(bottom), Date::of(reached)) } else { Vec::new() };
+        for day in unread {
+            let seals_at = plan::seals_at(day, self.options.look_back);
+            let known = self.journal.state.days.entry(day).or_default();
+            if known.sealed {
+                continue;
+            }
+            // A day that was complete until then lacks this part only, unless all of it has to be read once more anyway.
+            let lacks_part = known.full_at.is_some() && began < seals_at;
+            let mut part = Unread {
+                from: if lacks_part { bottom.max(day.start()) } else { day.start() },
+                until: if day == Date::of(reached) { reached } else { i64::MAX },
+                began,
+                stalls: 0,
+                ambiguous: false,
+            };
+            if let Some(before) = known.unread.filter(|_| known.full_at.is_none()) {
+                part.from = bottom.max(day.start()).min(before.from);
+                part.until = part.until.max(before.until);
+                part.began = began.min(before.began);
+            }
+            known.full_at = None;
+            known.unread = Some(part).filter(|part| part.from > day.start() || part.reach().is_some());
+        }
+        for day in self.claimed(Date::of(reached.max(bottom)), today) {
+            self.journal.state.days.entry(day).or_default().has_been_read(began);
+        }
+        self.raise_floor(resume.newest, began);
+    }
+
+    /// Lets go of readings that began before their day could be sealed, where it can be now: they would be for nothing.
+    pub(crate) fn drop_stale(&mut self) {
+        let (now, look_back) = (self.now(), self.options.look_back);
+        for (day, known) in &mut self.journal.state.days {
+            let seals_at = plan::seals_at(*day, look_back);
+            if known.unread.is_some_and(|part| part.began < seals_at && now >= seals_at) {
+                known.unread = None;
+            }
+        }
+    }
+
+    /// The days that a scan completes.
+    pub(crate) fn days_of(&self, resume: &Resume) -> (Date, Date) {
+        let window = window_of(resume);
+        resume.days.unwrap_or_else(|| plan::covered(window, self.today(), self.journal.state.ahead))
+    }
+}
+
+/// The window that a token belongs to.
+pub(crate) fn window_of(resume: &Resume) -> Window {
+    Window { from: resume.from, to: resume.to, until: resume.until }
+}

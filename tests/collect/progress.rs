@@ -1,0 +1,341 @@
+//! Backlogs larger than one run's budget: every run that reads a page makes lasting progress, whatever ends it.
+
+use crate::collecting::zoom::book::{self, Entry};
+use crate::collecting::zoom::{Manners, Zoom, at};
+use crate::twins::{collect, options, written};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+use zoom_udm::collect::{Date, Options, Report, Stop, Task};
+
+const NOW: &str = "2023-11-14T10:00:00Z";
+const MINUTE: i64 = 60;
+const HOUR: i64 = 3600;
+const DAY: i64 = 86_400;
+
+/// What ends each run.
+#[derive(Clone, Copy, Debug)]
+enum Budget {
+    Requests(u64),
+    /// In milliseconds, of which each page takes 20.
+    Deadline(u64),
+    /// Zoom's limit of requests a day.
+    Daily(u64),
+}
+
+/// A collection that is run until nothing is left.
+struct Collection {
+    zoom: Zoom,
+    root: tempfile::TempDir,
+    task: Task,
+    page_size: u16,
+    budget: Budget,
+    /// Seconds between runs.
+    every: i64,
+    runs: u64,
+}
+
+fn date(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+fn live(since: &str) -> Task {
+    Task::Live { since: date(since) }
+}
+
+fn backfill(from: &str, until: &str) -> Task {
+    Task::Backfill { from: date(from), until: date(until) }
+}
+
+impl Collection {
+    fn new(task: Task, page_size: u16, budget: Budget, every: i64) -> Self {
+        let zoom = Zoom::start(NOW);
+        match budget {
+            Budget::Requests(_) => {}
+            Budget::Deadline(_) => zoom.manners(|manners| manners.latency = Some(Duration::from_millis(20))),
+            Budget::Daily(most) => zoom.manners(|manners| manners.daily = Some(most)),
+        }
+        Self { zoom, root: tempfile::tempdir().unwrap(), task, page_size, budget, every, runs: 0 }
+    }
+
+    fn with(self, entries: impl IntoIterator<Item = Entry>) -> Self {
+        self.zoom.add(entries);
+        self
+    }
+
+    fn of(self, change: impl FnOnce(&mut Manners)) -> Self {
+        self.zoom.manners(change);
+        self
+    }
+
+    fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// One run, and the time until the next.
+    fn run(&mut self) -> Report {
+        let mut options = Options { task: self.task, ..options(&self.zoom, self.root(), self.page_size) };
+        match self.budget {
+            Budget::Requests(most) => options.patience.max_requests = Some(most),
+            Budget::Deadline(millis) => options.stop = Stop::new(Some(Duration::from_millis(millis))),
+            Budget::Daily(_) => {}
+        }
+        let report = collect(options);
+        self.runs += 1;
+        let mut next = self.zoom.now() + self.every;
+        if report.stopped.as_ref().is_some_and(|why| why.contains("daily limit")) {
+            // Every run until then ends the same way.
+            next = next.max((self.zoom.now().div_euclid(DAY) + 1) * DAY + MINUTE);
+        }
+        self.zoom.set_clock(next);
+        report
+    }
+
+    /// Runs until a run is not cut short, at most so many times.
+    fn run_to_the_end(&mut self, most: u64) -> Report {
+        loop {
+            let report = self.run();
+            if report.stopped.is_none() {
+                return report;
+            }
+            assert!(self.runs < most, "not done after {most} runs: {report:?}");
+        }
+    }
+
+    fn requests(&self) -> u64 {
+        self.zoom.counts().1
+    }
+
+    fn is_complete(&self) {
+        assert_eq!(written(self.root()), self.zoom.lock().book.expected(0, i64::MAX));
+    }
+}
+
+/// So many records on each day before today and as many today, evenly spread.
+fn days(count: i64, per_day: u64) -> Vec<Entry> {
+    let midnight = at(NOW).div_euclid(DAY) * DAY;
+    let mut entries = book::spread(0, per_day, midnight..at(NOW));
+    for day in 1..=count {
+        let start = midnight - day * DAY;
+        entries.extend(book::spread(day.unsigned_abs() * 100_000, per_day, start..start + DAY));
+    }
+    entries
+}
+
+#[test]
+fn backlog_larger_than_the_request_budget_ends() {
+    for every in [5 * MINUTE, 15 * MINUTE, HOUR] {
+        let mut runs =
+            Collection::new(live("2023-11-13"), 30, Budget::Requests(10), every).with(days(1, 510));
+        runs.run_to_the_end(12);
+        runs.is_complete();
+        assert!(runs.requests() <= 70, "34 pages: {}", runs.requests());
+    }
+}
+
+#[test]
+fn backlog_ends_with_two_requests_a_run() {
+    for task in [live("2023-11-11"), backfill("2023-11-05", "2023-11-11")] {
+        let mut runs = Collection::new(task, 30, Budget::Requests(2), HOUR);
+        let records = match task {
+            Task::Live { .. } => days(3, 90),
+            Task::Backfill { .. } => {
+                days(9, 90).into_iter().filter(|entry| entry.time < at(NOW) - 58 * HOUR).collect()
+            }
+        };
+        runs = runs.with(records);
+        runs.run_to_the_end(60);
+        runs.is_complete();
+    }
+}
+
+#[test]
+fn backlog_larger_than_the_deadline_ends() {
+    for task in [live("2023-10-25"), backfill("2023-10-25", "2023-11-11")] {
+        let mut runs = Collection::new(task, 30, Budget::Deadline(800), HOUR);
+        let last = if let Task::Live { .. } = task { i64::MAX } else { at("2023-11-12T00:00:00Z") };
+        runs = runs.with(days(20, 120).into_iter().filter(|entry| entry.time < last));
+        runs.run_to_the_end(40);
+        runs.is_complete();
+    }
+}
+
+#[test]
+fn backlog_larger_than_the_daily_limit_ends() {
+    let mut runs = Collection::new(live("2023-11-10"), 30, Budget::Daily(12), HOUR).with(days(4, 240));
+    runs.run_to_the_end(40);
+    runs.is_complete();
+}
+
+#[test]
+fn backlog_does_not_wait_for_new_records_nor_they_for_it() {
+    let mut runs = Collection::new(live("2023-11-05"), 30, Budget::Requests(6), HOUR).with(days(9, 120));
+    // A page an hour, for as long as the backlog may take.
+    let now = at(NOW);
+    runs.zoom.add(book::spread(9_000_000, 30 * 60, now..now + 60 * HOUR));
+    for _ in 0..60 {
+        runs.run();
+        let shown = runs.zoom.now() - runs.every;
+        let there = written(runs.root());
+        let newest = runs.zoom.lock().book.expected(shown - HOUR, shown - 1);
+        assert!(newest.keys().all(|line| there.contains_key(line)), "what is new comes in with each run");
+    }
+    let backlog: BTreeSet<_> = runs.zoom.lock().book.expected(0, now).into_keys().collect();
+    let there = written(runs.root());
+    assert!(backlog.iter().all(|line| there.contains_key(line)), "the backlog is complete");
+}
+
+#[test]
+fn burst_larger_than_a_run_comes_in_beside_new_records() {
+    let mut runs = Collection::new(live("2023-11-13"), 30, Budget::Requests(8), 15 * MINUTE);
+    runs.run_to_the_end(9);
+    let now = runs.zoom.now();
+    runs.zoom.add(book::spread(50_000, 900, now - 2 * HOUR..now));
+    runs.zoom.add(book::spread(60_000, 100, now..now + 5 * HOUR));
+    runs.runs = 0;
+    for _ in 0..20 {
+        runs.run();
+    }
+    runs.run_to_the_end(30);
+    runs.is_complete();
+    assert!(runs.requests() < 200, "{}", runs.requests());
+}
+
+/// A day of 20 pages among others of 2, where windows end with days only.
+fn long_day(change: impl FnOnce(&mut Manners)) -> Collection {
+    let long = book::spread(77_000, 600, at("2023-11-08T00:00:00Z")..at("2023-11-09T00:00:00Z"));
+    Collection::new(backfill("2023-11-01", "2023-11-11"), 30, Budget::Requests(8), HOUR)
+        .with(days(13, 60).into_iter().filter(|entry| entry.time < at("2023-11-12T00:00:00Z")))
+        .with(long)
+        .of(change)
+}
+
+#[test]
+fn long_day_without_time_of_day_comes_last_and_says_so() {
+    let refuses = |manners: &mut Manners| manners.minutes = false;
+    let ignores = |manners: &mut Manners| manners.ignores_minutes = true;
+    for change in [refuses, ignores] {
+        let mut runs = long_day(change);
+        let mut report = Report::default();
+        for _ in 0..25 {
+            report = runs.run();
+        }
+        let there = written(runs.root());
+        let others = runs
+            .zoom
+            .lock()
+            .book
+            .expected(0, i64::MAX)
+            .into_keys()
+            .filter(|line| !String::from_utf8_lossy(line).contains("2023-11-08T"));
+        assert_eq!(others.filter(|line| !there.contains_key(line)).count(), 0, "all other days are complete");
+        let notes = report.notes.join("\n");
+        for part in ["2023-11-08", "--max-requests", "--deadline", "time of day"] {
+            assert!(report.stopped.is_some() && notes.contains(part), "{part}: {report:?}");
+        }
+        runs.budget = Budget::Requests(30);
+        runs.run_to_the_end(40);
+        runs.is_complete();
+    }
+}
+
+#[test]
+fn long_day_without_time_of_day_ends_by_its_tokens() {
+    let mut runs = long_day(|manners| manners.ignores_minutes = true);
+    runs.every = 5 * MINUTE;
+    runs.run_to_the_end(20);
+    runs.is_complete();
+}
+
+#[test]
+fn narrow_windows_lose_nothing_in_any_zone() {
+    for (zone, inclusive, minutes) in [
+        (9, true, true),
+        (-8, true, true),
+        (14, false, true),
+        (-12, false, true),
+        (5, false, false),
+        (9, true, false),
+    ] {
+        let records = days(7, 90).into_iter().filter(|entry| entry.time < at("2023-11-12T00:00:00Z"));
+        let mut runs = Collection::new(backfill("2023-11-08", "2023-11-11"), 30, Budget::Requests(9), HOUR)
+            .with(records.filter(|entry| entry.time >= at("2023-11-08T00:00:00Z")))
+            .of(|manners| {
+                (manners.zone, manners.inclusive, manners.minutes) = (zone * HOUR, inclusive, minutes);
+            });
+        runs.run_to_the_end(40);
+        runs.is_complete();
+    }
+}
+
+fn budgets() -> impl Strategy<Value = Budget> {
+    prop_oneof![
+        6 => (2_u64..14).prop_map(Budget::Requests),
+        1 => (400_u64..900).prop_map(Budget::Deadline),
+        2 => (6_u64..20).prop_map(Budget::Daily),
+    ]
+}
+
+/// Distinct times within some days before now, in seconds before now, no more than a few in a minute.
+fn times() -> impl Strategy<Value = Vec<i64>> {
+    let within = (1_i64..12, 100_usize..900);
+    within.prop_flat_map(|(days, count)| prop::collection::vec(1..days * DAY / 40, count / 2..=count))
+}
+
+/// Requests of all runs, for each page that Zoom has: each is read once, and what is newer than a part of a day that a run
+/// goes on with shares its first page. Pages of days that can be sealed meanwhile are read again.
+const REQUESTS_PER_PAGE: u64 = 2;
+/// Requests of a run besides: the newest records, the page that the scan goes on with, and a window that was refused.
+const REQUESTS_PER_RUN: u64 = 3;
+
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_backlog_ends_with_each_record_once(
+        budget in budgets(),
+        ago in times(),
+        twins in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        page_size in 20_u16..60,
+        page_life in 30_i64..2000,
+        every in prop_oneof![Just(5 * MINUTE), Just(15 * MINUTE), Just(HOUR)],
+        tick in 0_i64..3,
+        (is_live, inclusive) in any::<(bool, bool)>(),
+        arriving in prop::collection::vec(1_i64..600, 0..20),
+    ) {
+        let now = at(NOW);
+        let task = if is_live { live("2023-11-02") } else { backfill("2023-10-30", "2023-11-11") };
+        let base = if is_live { now } else { at("2023-11-12T00:00:00Z") };
+        let record = |ago: &i64| book::record(ago.unsigned_abs(), base - ago * 40);
+        let mut entries: Vec<_> = ago.iter().collect::<BTreeSet<_>>().into_iter().map(record).collect();
+        let more: Vec<_> = twins.iter().map(|twin| entries[twin.index(entries.len())].clone()).collect();
+        entries.extend(more);
+        if is_live {
+            let times: BTreeSet<_> = arriving.iter().collect();
+            entries.extend(times.into_iter().map(|after| book::record(50_000 + after.unsigned_abs(), now + after * 60)));
+        }
+        let pages = (entries.len() as u64).div_ceil(u64::from(page_size));
+        let mut runs = Collection::new(task, page_size, budget, every).with(entries).of(|manners| {
+            (manners.page_life, manners.tick, manners.inclusive) = (page_life, tick, inclusive);
+        });
+        let most = 4 * pages + 30;
+        runs.run_to_the_end(most);
+        let (requests, count) = (runs.requests(), runs.runs);
+        println!("{budget:?} every {every} live {is_live}: {pages} pages, {count} runs, {requests} requests");
+        prop_assert!(
+            requests <= REQUESTS_PER_PAGE * pages + REQUESTS_PER_RUN * count + 20,
+            "{requests} requests in {count} runs for {pages} pages"
+        );
+        // What came meanwhile comes in with the runs that follow.
+        runs.zoom.set_clock(runs.zoom.now().max(now + 11 * HOUR));
+        runs.runs = 0;
+        runs.run_to_the_end(most);
+        let there = runs.zoom.lock().book.expected(0, i64::MAX);
+        prop_assert_eq!(written(runs.root()), there);
+    }
+}
