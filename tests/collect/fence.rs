@@ -4,7 +4,7 @@ use crate::collecting::support::stall::{Stalled, cases, seed, stall};
 use crate::collecting::*;
 use crate::crash::{Midlife, kill_when, midlife};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::process::Output;
 
@@ -286,14 +286,14 @@ fn wrong_clock_stops_a_run_before_it_writes() {
         assert!(world.objects().is_empty(), "{:?}", world.objects().keys());
         let kept = world.state().into_keys().filter(|name| !name.ends_with(".lease"));
         assert_eq!(kept.count(), 0, "{:?}", world.state().keys());
-        let world = World { environment: Default::default(), ..world };
+        let world = World { environment: BTreeMap::new(), ..world };
         world.collect(&[]).expect(0);
         world.even();
         let before = world.state();
         let world = world.with("ZOOM_UDM_NOW", &away);
         world.collect(&[]).failed_saying(3, &["clock"]);
         assert_eq!(world.state()[STATE_KEY], before[STATE_KEY]);
-        let world = World { environment: Default::default(), ..world };
+        let world = World { environment: BTreeMap::new(), ..world };
         world.collect(&[]).expect(0);
     }
 }

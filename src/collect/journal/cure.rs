@@ -12,10 +12,9 @@ pub(super) async fn unusable(store: &Store, name: &str, why: &str, now: i64) -> 
     let url = store.location().url(name);
     let cure = match previous_copy(store, name, now).await {
         Some(copy) => restore(store, &copy, name),
-        None => format!(
-            "no usable copy is next to it: restore a backup, or move it away and start over with --new-state, which collects \
-             again what it covers"
-        ),
+        None => "no usable copy is next to it: restore a backup, or move it away and start over with --new-state, which \
+                 collects again what it covers"
+            .into(),
     };
     Error::Damaged(format!("{url}: {why}; {cure}"))
 }
