@@ -556,11 +556,25 @@ fn a_file_that_may_not_be_read_is_said_and_the_others_are_read() {
 }
 
 #[test]
-fn utf_16_is_named_and_kept_byte_for_byte() {
+fn utf_16_is_one_failure_that_names_it() {
+    for mark in ["\u{feff}", ""] {
+        let lines = format!("{mark}{}\n{}\n", record("a"), record("b"));
+        for units in [u16::to_le_bytes, u16::to_be_bytes] {
+            let input = lines.encode_utf16().flat_map(units).collect::<Vec<u8>>();
+            let ran = ran(&["normalize", "--rejects", "REJECTS"], &input);
+            assert_eq!((ran.out.events.len(), ran.out.rejects.len(), ran.code), (0, 0, 3));
+            assert_eq!(ran.stderr.matches("reading failed: not text").count(), 1, "{}", ran.stderr);
+            assert!(ran.stderr.contains("this looks like UTF-16; convert it"), "{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn utf_16_read_as_lines_is_kept_byte_for_byte() {
     let mark = [0xff, 0xfe];
     let units = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let input = [&mark[..], &units(&format!("{}\n{}\n", record("a"), record("b")))].concat();
-    let ran = ran(&["normalize", "--rejects", "REJECTS"], &input);
+    let ran = ran(&["normalize", "--input-format", "ndjson", "--rejects", "REJECTS"], &input);
     assert_eq!((ran.out.events.len(), ran.code), (0, 1));
     let rejects = ran.out.rejects();
     assert!(rejects[0]["message"].as_str().expect("it has one").contains("UTF-16"), "{}", rejects[0]);
@@ -571,6 +585,39 @@ fn utf_16_is_named_and_kept_byte_for_byte() {
     let kept: usize = rejects.iter().map(|reject| raw(reject).len()).sum();
     let ends = common::line_ends(&input);
     assert_eq!(kept + ends, input.len());
+}
+
+#[test]
+fn file_that_is_not_text_is_one_failure() {
+    let noise = |seed: u64| {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..100_000).map(|_| random.u8(..)).collect::<Vec<u8>>()
+    };
+    let program = std::fs::read(env!("CARGO_BIN_EXE_zoom-udm")).expect("it is there");
+    let packed = gzip(&noise(2));
+    let good = record("good");
+    let files = directory(&[
+        ("1.json", good.as_bytes()),
+        ("2.json", &noise(1)),
+        ("3.json.gz", &packed),
+        ("4.log", &program[..100_000]),
+        ("5.json", good.as_bytes()),
+    ]);
+    let ran = ran(&["normalize", text(files.path()), "--rejects", "REJECTS"], b"");
+    assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["good"; 2], 3));
+    assert_eq!((ran.out.rejects.len(), ran.stderr.matches("reading failed: not text").count()), (0, 3));
+}
+
+#[test]
+fn log_that_begins_with_a_damaged_part_is_read() {
+    let good = record("good");
+    for damage in [&[0; 3000][..], b"\xff\xfe\xfd", b"PK\x03\x04", b"caf\xe9, or not", b"\x1f\x8b"] {
+        for name in ["damage\n", "\n"] {
+            let input = [damage, name.as_bytes(), good.as_bytes(), b"\n", good.as_bytes()].concat();
+            let ran = ran(&["normalize"], &input);
+            assert_eq!((ran.out.events().len(), ran.code), (2, 1), "{damage:?}: {}", ran.stderr);
+        }
+    }
 }
 
 #[cfg(target_os = "linux")]

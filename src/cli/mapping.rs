@@ -94,6 +94,8 @@ enum InputFormat {
     Auto,
     Ndjson,
     Json,
+    /// Zoom's export of operation logs
+    Csv,
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
@@ -185,6 +187,7 @@ impl RuleFlags {
                 InputFormat::Auto => Format::Auto,
                 InputFormat::Ndjson => Format::Ndjson,
                 InputFormat::Json => Format::Json,
+                InputFormat::Csv => Format::Csv,
             },
             max_line_bytes: usize::try_from(self.max_line_bytes).unwrap_or(usize::MAX),
             ..Options::default()

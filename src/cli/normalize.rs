@@ -20,10 +20,10 @@ use std::time::Instant;
 #[derive(Args)]
 #[command(after_help = "\
 Input is told apart by looking: one record a line, an array of records a line,
-API pages on one line or pretty-printed over many; plain or gzip. Every record
-comes out as an event or as a reject. A directory gives its *.json, *.ndjson,
-*.jsonl, *.log and *.csv files, each also .gz; a file that is named is read
-whatever its name is.
+API pages on one line or pretty-printed over many, the CSV export of Zoom's
+portal; plain or gzip. Every record comes out as an event or as a reject. A
+directory gives its *.json, *.ndjson, *.jsonl, *.log and *.csv files, each also
+.gz; a file that is named is read whatever its name is.
 
 Examples:
   zoom-udm normalize records.ndjson > events.ndjson

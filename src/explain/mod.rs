@@ -32,7 +32,10 @@ pub struct Explained {
     pub line: u64,
     /// The byte of the (unpacked) input it begins at, from 0.
     pub offset: u64,
-    /// Its text, as it came.
+    /// The header that it stands below, where it is a rejected row of CSV.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// Its text, as it came; of a row of CSV that became an event, the JSON object that it was converted to.
     #[serde(flatten)]
     pub record: Raw,
     /// What became of it.
@@ -149,7 +152,8 @@ fn explained(looked: &Looked<'_>, options: &Options) -> io::Result<Explained> {
         Err(refusal) => Outcome::Reject { reject: Refused::new(refusal) },
     };
     let record = refused::raw(raw, looked.outcome.err());
-    Ok(Explained { input: looked.input.to_owned(), line: looked.line, offset, record, outcome })
+    let header = looked.header.filter(|_| looked.outcome.is_err()).map(str::to_owned);
+    Ok(Explained { input: looked.input.to_owned(), line: looked.line, offset, header, record, outcome })
 }
 
 /// How the record in `text` became the event that normalize wrote.

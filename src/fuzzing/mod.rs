@@ -64,7 +64,7 @@ fn hold(input: &[u8], [how, more]: [u8; 2]) {
     const PIECES: [usize; 4] = [1, 2, 7, 64];
     let (format, shape) = (how & 3, how >> 2 & 3);
     let options = Options {
-        format: [Format::Auto, Format::Ndjson, Format::Json, Format::Ndjson][usize::from(format)],
+        format: [Format::Auto, Format::Ndjson, Format::Json, Format::Csv][usize::from(format)],
         event_id: how & 16 != 0,
         default_time: (how & 32 != 0).then(|| Timestamp::parse("2024-01-31T00:00:00Z")).flatten(),
         rules: mapping::Rules {

@@ -1,6 +1,8 @@
 //! Inputs cut into blocks of whole lines. JSON that spans lines is `document`'s.
 
-use super::document::{self, Document};
+use super::csv::{Csv, Header, LongRow, Rows};
+use super::detect::{self, Kind};
+use super::document::Document;
 use super::input::{Ignored, Input, unpacked};
 use super::summary::Warning;
 use super::wait::read_on;
@@ -31,7 +33,7 @@ pub(super) struct Block {
 }
 
 /// What is in a block.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Content {
     /// Whole lines.
     #[default]
@@ -42,12 +44,62 @@ pub(super) enum Content {
     NoObject,
     /// Part of a line, or value, that is too long to be read.
     TooLong { first: bool, last: bool },
+    /// Rows of CSV, converted to records.
+    Rows(Rows),
+    /// Part of a row that is too long to be read.
+    LongRow(LongRow),
+}
+
+impl Content {
+    /// Whether this is the end of what is too long, which may be empty.
+    fn is_end_of_long(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLong { first: false, last: true }
+                | Self::LongRow(LongRow { first: false, last: true, .. })
+        )
+    }
 }
 
 impl Block {
+    /// The text that records are read from: these bytes, or the records that rows were converted to.
+    pub(super) fn records(&self) -> &[u8] {
+        match &self.content {
+            Content::Rows(rows) => &rows.json,
+            _ => self.bytes(),
+        }
+    }
+
+    /// Where a record stands in the input that has a place in [`records`](Self::records) and a line counted from `start`:
+    /// its line, its offset, and its bytes.
+    pub(super) fn locate(&self, place: &Range<usize>, start: u64, line: u64) -> (u64, u64, &[u8]) {
+        let (line, place) = match &self.content {
+            Content::Rows(rows) => {
+                rows.at(place.start).map_or((start, 0..0), |row| (row.line, row.raw.clone()))
+            }
+            _ => (start + line, place.clone()),
+        };
+        (line, self.offset + place.start as u64, &self.bytes()[place])
+    }
+
+    /// The header that rows stand below, where they do.
+    pub(super) fn header(&self) -> Option<&str> {
+        match &self.content {
+            Content::Rows(rows) => Some(rows.header()),
+            Content::LongRow(row) => Some(row.header()),
+            _ => None,
+        }
+    }
+
     /// What a reject held, to be read once more as what it is.
-    pub(super) fn returned(returned: super::Returned) -> Self {
+    pub(super) fn returned(returned: super::Returned, max: usize) -> Self {
         let length = returned.raw.len();
+        if let Some(Ok(header)) = returned.header.as_deref().map(|header| Header::read(header.as_bytes())) {
+            let (input, offset) = (returned.input.into(), returned.offset);
+            let mut block = Self { buffer: returned.raw, length, input, offset, ..Self::default() };
+            block.content = Csv::returned(header, &mut block, returned.line, max);
+            return block;
+        }
         let content = match returned.reason {
             Some(Reason::NotObject) => Content::NoObject,
             _ => Content::Values(std::iter::once(0..length).collect()),
@@ -127,6 +179,9 @@ enum State {
     /// In a line that is too long.
     TooLong,
     Document(Document),
+    Csv(Box<Csv>),
+    /// Nothing of the input can be read.
+    Unreadable,
 }
 
 impl Framer {
@@ -172,11 +227,16 @@ impl Framer {
         if let Err(error) = filled {
             // Kept for the next call, which will find the end.
             self.ended = true;
+            match &mut self.state {
+                State::Unreadable => return Err(error),
+                State::Csv(csv) => csv.cut = true,
+                _ => {}
+            }
             block.cut(0, &mut self.rest);
             return Err(error);
         }
         self.offset += block.length as u64;
-        Ok(block.length > 0 || block.content == Content::TooLong { first: false, last: true })
+        Ok(block.length > 0 || block.content.is_end_of_long())
     }
 
     fn fill(&mut self, block: &mut Block) -> io::Result<()> {
@@ -198,24 +258,46 @@ impl Framer {
                 block.cut(next?, &mut self.rest);
                 Ok(())
             }
+            State::Csv(csv) => {
+                let (ended, reader) = (&mut self.ended, &mut *self.reader);
+                let (end, content) = csv.next(block, &mut |block| {
+                    *ended = *ended || !block.grow(reader)?;
+                    Ok(!*ended)
+                })?;
+                block.cut(end, &mut self.rest);
+                block.content = content;
+                Ok(())
+            }
+            State::Unreadable => {
+                block.length = 0;
+                Ok(())
+            }
         }
     }
 
-    /// Looks at the first line to tell lines from a document.
+    /// Looks at how the input begins to tell what it is.
     fn start(&mut self, format: Format, block: &mut Block) -> io::Result<()> {
-        let is_document = match format {
-            Format::Ndjson => false,
-            Format::Json => true,
-            Format::Auto => loop {
-                let until = match document::look(block.bytes(), self.ended, self.max) {
-                    Ok(verdict) => break verdict,
+        let kind = match format {
+            Format::Ndjson => Kind::Lines,
+            Format::Json => Kind::Document,
+            Format::Auto | Format::Csv => loop {
+                let until = match detect::kind(block.bytes(), self.ended, self.max, format == Format::Csv) {
+                    Ok(kind) => break kind,
                     Err(until) => until,
                 };
                 let reader = &mut *self.reader;
                 self.ended |= read_on(block, 0, self.max, until, &mut |block| block.grow(reader))?;
             },
         };
-        self.state = if is_document { State::Document(Document::default()) } else { State::Lines };
+        self.state = match kind {
+            Kind::Lines => State::Lines,
+            Kind::Document => State::Document(Document::default()),
+            Kind::Csv(header, begin) => State::Csv(Box::new(Csv::new(header, begin, self.max, self.prompt))),
+            Kind::Unreadable(why) => {
+                self.state = State::Unreadable;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+        };
         Ok(())
     }
 

@@ -22,8 +22,11 @@ pub(crate) struct Looked<'a> {
     pub(crate) line: u64,
     /// The byte of the (unpacked) input it begins at, from 0.
     pub(crate) offset: u64,
-    /// Its bytes: of an event's record those of the object, with white space around it perhaps.
+    /// Its bytes: of an event's record those of the object, with white space around it perhaps; where that was a row of CSV,
+    /// of the object that it was converted to.
     pub(crate) raw: &'a [u8],
+    /// The header that it stands below, where it is a row of CSV.
+    pub(crate) header: Option<&'a str>,
     /// Which part of it: rejects that are too long come in several.
     pub(crate) part: Part,
     /// The event, without its newline, as [`super::run`] writes it; or why there is none.
@@ -89,15 +92,10 @@ fn show(
     look: &mut dyn FnMut(&Looked<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
     let (mut events, mut rejects) = (output.events.as_bytes(), output.rejects.iter().peekable());
-    let mut see = |place: &Range<usize>, line: u64, part, outcome| {
-        look(&Looked {
-            input: &block.input,
-            line: start + line,
-            offset: block.offset + place.start as u64,
-            raw: &block.bytes()[place.clone()],
-            part,
-            outcome,
-        })
+    let mut see = |place: &Range<usize>, line: u64, part, outcome: Result<&[u8], &Refusal>| {
+        let (line, offset, raw) = block.locate(place, start, line);
+        let raw = if outcome.is_ok() { &block.records()[place.clone()] } else { raw };
+        look(&Looked { input: &block.input, line, offset, raw, header: block.header(), part, outcome })
     };
     for (place, line) in &output.places.0 {
         while let Some(reject) = rejects.next_if(|reject| reject.place.start < place.start) {

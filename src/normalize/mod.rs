@@ -1,9 +1,11 @@
 //! Bytes to bytes: raw records in any form they come in, UDM events out, in order, on any number of threads.
 //!
-//! An input is read in blocks of whole lines (`frame`, and `document` for JSON that spans lines). Each thread takes a
+//! An input is read in blocks of whole lines (`frame`, and `document` for JSON that spans lines, `csv` for rows). Each thread takes a
 //! block, turns it into events (`work`), waits for its turn and hands them to the sink (`order`). So the output is in
 //! order by construction, and memory is bounded by a block and its events a thread.
 
+mod csv;
+mod detect;
 mod document;
 mod emit;
 mod frame;
@@ -97,13 +99,16 @@ impl Default for Options {
 /// How an input is cut into records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// By how it begins: whole JSON on the first line means lines.
+    /// By how it begins: whole JSON on the first line means lines, the header of Zoom's export CSV. An input that is not
+    /// text, or is another CSV, is a [`Failure`].
     #[default]
     Auto,
     /// A line is a record, an array of records or an API page.
     Ndjson,
     /// JSON values that may span lines: pages, arrays or records, one after the other.
     Json,
+    /// Zoom's export of operation logs as CSV.
+    Csv,
 }
 
 /// Where events and rejects go. Called by one thread at a time, in the order of the input.

@@ -1,6 +1,6 @@
 //! Threads that take blocks in turn and hand their events over in the same turn.
 
-use super::emit::{Flow, Output};
+use super::emit::{Flow, Output, Reject};
 use super::frame::{Block, Framer};
 use super::input::Input;
 use super::reject::{Part, Rejected, Returned};
@@ -65,7 +65,11 @@ pub(super) fn run_returned<S: Sink>(
     options: &Options,
     sink: &mut S,
 ) -> Result<Summary, Error> {
-    run_blocks(ReturnedRejects { name: name.into(), rejects, faults: 0, last: None }, options, sink)
+    run_blocks(
+        ReturnedRejects { name: name.into(), rejects, max: options.max_line_bytes, faults: 0, last: None },
+        options,
+        sink,
+    )
 }
 
 fn run_blocks<S: Sink>(blocks: impl Blocks, options: &Options, sink: &mut S) -> Result<Summary, Error> {
@@ -228,6 +232,8 @@ const TOLD: u64 = 10;
 struct ReturnedRejects<I> {
     name: Arc<str>,
     rejects: I,
+    /// The longest line.
+    max: usize,
     /// How many there were.
     faults: u64,
     /// The last of those that were not told.
@@ -240,7 +246,7 @@ impl<I: Iterator<Item = io::Result<Returned>> + Send> Blocks for ReturnedRejects
         for returned in &mut self.rejects {
             match returned {
                 Ok(returned) => {
-                    *block = Block::returned(returned);
+                    *block = Block::returned(returned, self.max);
                     return true;
                 }
                 Err(error) if self.faults < TOLD => failures.push(failure(error)),
@@ -265,14 +271,10 @@ impl<S: Sink> Delivery<'_, S> {
         let written = self.sink.events(output.events.as_bytes()).map_err(Error::Output);
         // What was refused is worth handing over where events are not taken.
         let refused = output.rejects.iter().try_for_each(|reject| {
-            let rejected = Rejected {
-                input: &block.input,
-                line: start + reject.line,
-                offset: block.offset + reject.place.start as u64,
-                refusal: &reject.refusal,
-                raw: &block.bytes()[reject.place.clone()],
-                part: reject.part,
-            };
+            let (line, offset, raw) = block.locate(&reject.place, start, reject.line);
+            let Reject { refusal, part, .. } = reject;
+            let (input, header, part) = (&*block.input, block.header(), *part);
+            let rejected = Rejected { input, line, offset, header, refusal, raw, part };
             self.sink.reject(&rejected).map_err(Error::Rejects)
         });
         if let Err(error) = written.and(refused) {

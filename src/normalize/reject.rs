@@ -17,6 +17,8 @@ pub struct Rejected<'a> {
     pub line: u64,
     /// The byte of the (unpacked) input it begins at, from 0.
     pub offset: u64,
+    /// The header that it stands below, where it is a row of CSV.
+    pub header: Option<&'a str>,
     /// Why.
     pub refusal: &'a Refusal,
     /// Its bytes, or a part of them.
@@ -56,7 +58,7 @@ pub enum Part {
 
 /// Writes rejects as JSON lines:
 /// `{"input","line","offset","reason","message","raw"}`, with `raw_base64` for `raw` where the bytes are no UTF-8 or
-/// too long to tell.
+/// too long to tell. Of a row of CSV `header` is the line that it stands below, so that it can be read back by itself.
 #[derive(Debug)]
 pub struct RejectWriter<W> {
     out: W,
@@ -109,6 +111,10 @@ impl<W: Write> RejectWriter<W> {
         );
         self.buffer.extend_from_slice(place.as_bytes());
         escape_into(&mut self.buffer, &reject.refusal.message);
+        if let Some(header) = reject.header {
+            self.buffer.extend_from_slice(b"\",\"header\":\"");
+            escape_into(&mut self.buffer, header);
+        }
         self.buffer.extend_from_slice(b"\",");
     }
 
@@ -137,6 +143,8 @@ pub struct Returned {
     pub offset: u64,
     /// Why it was refused, where that is known.
     pub reason: Option<Reason>,
+    /// The header that it stood below, where it is a row of CSV.
+    pub header: Option<String>,
     /// Its bytes.
     pub raw: Vec<u8>,
 }
@@ -151,6 +159,8 @@ struct Line<'a> {
     offset: u64,
     #[serde(borrow, default)]
     reason: Cow<'a, str>,
+    #[serde(borrow)]
+    header: Option<Cow<'a, str>>,
     #[serde(borrow)]
     raw: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -244,5 +254,6 @@ fn returned(line: &[u8], number: u64) -> io::Result<Returned> {
         _ => return Err(invalid("it needs either \"raw\" or \"raw_base64\"".to_owned())),
     };
     let reason = Reason::named(&line.reason);
-    Ok(Returned { input: line.input.into_owned(), line: line.line, offset: line.offset, reason, raw })
+    let header = line.header.map(Cow::into_owned);
+    Ok(Returned { input: line.input.into_owned(), line: line.line, offset: line.offset, reason, header, raw })
 }

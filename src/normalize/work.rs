@@ -1,6 +1,8 @@
 //! Finds the records of a block, and what is none.
 
 use super::Options;
+use super::csv::Row;
+use super::detect::looks_like;
 use super::emit::{Emitter, Flow, Flush, Lines, Output, Places, Reject};
 use super::frame::{Block, Content};
 use super::reject::Part;
@@ -34,7 +36,7 @@ impl<'o, P: Places + Default> Worker<'o, P> {
     pub(super) fn work(&mut self, block: &Block, flush: &mut Flush<'_, P>) -> Flow {
         let Self { options, template, scratch, cut, output } = self;
         let template = template.as_deref();
-        let (bytes, lines) = (block.bytes(), Lines::default());
+        let (bytes, lines) = (block.records(), Lines::default());
         let emitter = Emitter { options, template, bytes, cut, output, lines, flush };
         Reader { emitter, scratch }.block(&block.content)
     }
@@ -52,7 +54,13 @@ impl<P: Places> Reader<'_, '_, P> {
             Content::Lines => self.lines()?,
             Content::Values(values) => values.iter().try_for_each(|value| self.unit(value.clone()))?,
             Content::NoObject => self.no_object()?,
-            Content::TooLong { first, last } => self.too_long(*first, *last),
+            Content::TooLong { first, last } => {
+                let bytes = self.emitter.bytes;
+                let end = bytes.strip_suffix(b"\n").filter(|_| *last).unwrap_or(bytes).len();
+                self.too_long(*first, *last, end);
+            }
+            Content::Rows(rows) => rows.rows.iter().try_for_each(|row| self.row(row))?,
+            Content::LongRow(row) => self.too_long(row.first, row.last, self.emitter.bytes.len()),
         }
         self.emitter.end()
     }
@@ -182,15 +190,27 @@ impl<P: Places> Reader<'_, '_, P> {
         }
     }
 
-    fn too_long(&mut self, first: bool, last: bool) {
-        let Emitter { options, bytes, output, .. } = &mut self.emitter;
+    /// A row of CSV: the record that it was converted to.
+    fn row(&mut self, row: &Row) -> Flow {
+        let bytes = self.emitter.bytes;
+        match (&row.fault, std::str::from_utf8(&bytes[row.json.clone()])) {
+            (None, Ok(record)) => self.line(record, row.json.start),
+            (fault, _) => {
+                let fault = fault.clone().unwrap_or_else(|| not_utf8(&bytes[row.json.clone()], 0));
+                self.emitter.refuse(row.json.clone(), fault)
+            }
+        }
+    }
+
+    /// Part of what is too long, up to `end`.
+    fn too_long(&mut self, first: bool, last: bool, end: usize) {
+        let Emitter { options, output, .. } = &mut self.emitter;
         let part = match (first, last) {
             (true, true) => Part::Whole,
             (true, false) => Part::First,
             (false, false) => Part::Middle,
             (false, true) => Part::Last,
         };
-        let end = bytes.strip_suffix(b"\n").filter(|_| last).unwrap_or(bytes).len();
         let refusal = too_long(options.max_line_bytes);
         output.tally.records += u64::from(first);
         output.tally.refused(refusal.reason, u64::from(first));
@@ -204,7 +224,7 @@ fn offset(whole: &str, part: &str) -> usize {
 }
 
 #[cold]
-fn too_long(most: usize) -> Refusal {
+pub(super) fn too_long(most: usize) -> Refusal {
     let message = format!(
         "longer than {most} bytes, the limit for a line; raise --max-line-bytes if it is a record, or look for a missing newline"
     );
@@ -212,19 +232,18 @@ fn too_long(most: usize) -> Refusal {
 }
 
 #[cold]
-fn not_utf8(unit: &[u8], valid: usize) -> Refusal {
-    let hint = match unit {
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => " (this looks like UTF-16: save it as UTF-8)",
-        [0x1F, 0x8B, ..] => " (this looks like gzip within gzip, or behind plain text: unpack it before)",
-        [0x28, 0xB5, 0x2F, 0xFD, ..] => " (this looks like zstd: unpack it before)",
-        [0xFD, b'7', b'z', b'X', b'Z', ..] => " (this looks like xz: unpack it before)",
-        [b'B', b'Z', b'h', ..] => " (this looks like bzip2: unpack it before)",
-        [b'P', b'K', 3, 4, ..] => " (this looks like zip: unpack it before)",
-        _ => "",
+pub(super) fn not_utf8(unit: &[u8], valid: usize) -> Refusal {
+    let hint = match looks_like(unit) {
+        Some("UTF-16") => " (this looks like UTF-16: save it as UTF-8)".to_owned(),
+        Some("gzip") => {
+            " (this looks like gzip within gzip, or after plain text: unpack it first)".to_owned()
+        }
+        Some(format) => format!(" (this looks like {format}: unpack it first)"),
+        None => String::new(),
     };
     let message = format!(
         "byte {valid} of the line, 0x{:02x}, is not UTF-8{hint}; expected UTF-8 text: convert the file, or see where it was cut",
-        unit[valid]
+        unit.get(valid).copied().unwrap_or_default()
     );
     Refusal::new(Reason::NotUtf8, message)
 }

@@ -44,7 +44,8 @@ impl Item {
         let refusal = Refusal { reason, message: message.into() };
         let (line, offset) = (number as u64 + 1, offset as u64);
         let mut reject = RejectWriter::new(Vec::new());
-        let rejected = Rejected { input, line, offset, refusal: &refusal, raw: bytes, part: Part::Whole };
+        let rejected =
+            Rejected { input, line, offset, header: None, refusal: &refusal, raw: bytes, part: Part::Whole };
         // Memory takes all that is written to it.
         let _ = reject.write(&rejected);
         let raw = String::from_utf8(reject.finish().unwrap_or_default()).unwrap_or_default();

@@ -99,7 +99,7 @@ pub(crate) fn input(bytes: &[u8], options: &Options, piece: usize) {
     for other in [pieces(), pieces().prompt()] {
         normalized(other, options).0.must_be(&out, &format!("in pieces of {piece}"), bytes);
     }
-    if is_gzip(bytes) {
+    if is_gzip(bytes) || is_unreadable(bytes, options, &summary) {
         return;
     }
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
@@ -110,7 +110,24 @@ pub(crate) fn input(bytes: &[u8], options: &Options, piece: usize) {
         line_by_line(bytes, options, &out);
         lines_counted(bytes, options.max_line_bytes, &records);
     }
-    nothing_lost(bytes, &records);
+    nothing_lost(bytes, options, &records);
+}
+
+/// Whether the input is not a log: then that is the one failure, and nothing comes of it.
+fn is_unreadable(bytes: &[u8], options: &Options, summary: &Summary) -> bool {
+    let looks = |format| matches!(format, Format::Auto | Format::Csv);
+    match &summary.failures[..] {
+        [failure] if looks(options.format) && failure.error.kind() == io::ErrorKind::InvalidData => {
+            assert_eq!(
+                (summary.records, summary.bytes_in, failure.offset),
+                (0, 0, 0),
+                "{}",
+                bytes.escape_ascii()
+            );
+            true
+        }
+        _ => false,
+    }
 }
 
 /// Everything is counted, and every line of what came out is JSON.
@@ -148,7 +165,9 @@ fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> 
     let looked = each(std::iter::once(input), options, &mut |looked| {
         let start = usize::try_from(looked.offset).unwrap();
         let end = start + looked.raw.len();
-        assert_eq!(&bytes[start..end], looked.raw);
+        // The record of a row stands nowhere in the input.
+        let end = if looked.header.is_some() && looked.outcome.is_ok() { start } else { end };
+        assert!(end == start || &bytes[start..end] == looked.raw);
         assert_eq!(looked.line, line_of(bytes, start));
         if matches!(looked.part, Part::Whole | Part::First) {
             assert!(places.last().is_none_or(|&(_, before)| before <= start), "{start} in {places:?}");
@@ -160,8 +179,8 @@ fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> 
             Ok(event) => return sink.events(&by_the_twins(looked, event, options)),
             Err(refusal) => refusal,
         };
-        let Looked { input, line, offset, raw, part, .. } = *looked;
-        sink.reject(&Rejected { input, line, offset, refusal, raw, part })
+        let Looked { input, line, offset, header, raw, part, .. } = *looked;
+        sink.reject(&Rejected { input, line, offset, header, refusal, raw, part })
     });
     looked.unwrap();
     sink.out().must_be(out, "looked at", bytes);
@@ -204,6 +223,7 @@ fn line_by_line(bytes: &[u8], options: &Options, out: &Out) {
             line: index as u64 + 1,
             offset,
             reason: None,
+            header: None,
             raw: line.to_owned(),
         };
         offset += line.len() as u64 + 1;
@@ -281,8 +301,12 @@ impl<'de> Deserialize<'de> for Key {
 
 /// What is no part of a record says nothing: space, marks, what stands between the elements of an array. Of pages, whose
 /// other members are let go, nothing is asked.
-fn nothing_lost(bytes: &[u8], records: &[(usize, usize)]) {
-    if bytes.contains(&b'\\') || memchr::memmem::find(bytes, b"operation_logs").is_some() {
+fn nothing_lost(bytes: &[u8], options: &Options, records: &[(usize, usize)]) {
+    // Of CSV the tests compare each row with another reader's.
+    if options.format == Format::Csv
+        || bytes.contains(&b'\\')
+        || memchr::memmem::find(bytes, b"operation_logs").is_some()
+    {
         return;
     }
     let mut from = 0;

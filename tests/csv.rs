@@ -1,0 +1,266 @@
+//! Zoom's export of operation logs as CSV.
+
+mod common;
+
+use common::{TIME, descriptions, directory, gzip, ran, raw, run_pieces, text};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use zoom_udm::normalize::{Format, Options};
+use zoom_udm::record::Field;
+use zoom_udm::time::Timestamp;
+
+const HEADER: &str = "Time,Operator,Category,Action,Operation Detail";
+
+/// An export whose details are these, one a row.
+fn export(details: &[&str]) -> String {
+    let rows: Vec<_> =
+        details.iter().map(|detail| format!("{TIME},o@x.com,User,Update,{detail}\n")).collect();
+    format!("{HEADER}\n{}", rows.concat())
+}
+
+/// The events of records that each have this detail.
+fn events_of(details: &[&str]) -> Vec<u8> {
+    let record = |detail: &&str| {
+        json!({
+            "time": TIME, "operator": "o@x.com", "category_type": "User", "action": "Update", "operation_detail": detail,
+        })
+    };
+    let lines: Vec<_> = details.iter().map(|detail| record(detail).to_string() + "\n").collect();
+    ran(&["normalize"], lines.concat().as_bytes()).out.events
+}
+
+#[test]
+fn rows_become_the_events_of_their_records() {
+    let details =
+        ["Add User a@b.example ", "", "x, y", "he said \"no\"", "two\nlines", "\u{e9}\u{1f600}\\ \t"];
+    let rows =
+        ["Add User a@b.example ", "", "\"x, y\"", "\"he said \"\"no\"\"\"", "\"two\nlines\"", details[5]];
+    let input = export(&rows);
+    for input in [
+        input.clone(),
+        format!("\u{feff}{input}"),
+        format!("\n\r\n{input}\n\n"),
+        input.trim_end_matches('\n').to_owned(),
+    ] {
+        for format in ["auto", "csv"] {
+            for bytes in [input.clone().into_bytes(), gzip(input.as_bytes())] {
+                let ran = ran(&["normalize", "--input-format", format], &bytes);
+                assert_eq!(
+                    (ran.code, ran.stderr.contains("rejected")),
+                    (0, false),
+                    "{input:?}: {}",
+                    ran.stderr
+                );
+                assert!(ran.out.events == events_of(&details), "{input:?}");
+            }
+        }
+    }
+    let crlf = ran(&["normalize"], export(&["a", "b"]).replace('\n', "\r\n").as_bytes());
+    assert!(crlf.out.events == events_of(&["a", "b"]) && crlf.code == 0, "{}", crlf.stderr);
+}
+
+#[test]
+fn header_is_found_in_any_case_and_order() {
+    for (header, row) in [
+        ("time,admin,category,action,operation detail", "T,o@x.com,User,Update,d"),
+        (
+            "\"TIME\",\"Admin\",\"Category Type\",\"Action Type\",\"Operation Details\"",
+            "\"T\",\"o@x.com\",\"User\",\"Update\",\"d\"",
+        ),
+        ("operation_detail, Action ,category_type,Operator,Time", "d,Update,User,o@x.com,T"),
+        ("No,Time,IP,Operator,Category,Action,Operation Detail,", "1,T,::1,o@x.com,User,Update,d,"),
+    ] {
+        let ran = ran(&["normalize"], format!("{header}\n{}\n", row.replace('T', TIME)).as_bytes());
+        assert!(ran.out.events == events_of(&["d"]) && ran.code == 0, "{header}: {}", ran.stderr);
+    }
+    assert_eq!(ran(&["normalize"], HEADER.as_bytes()).code, 0);
+    assert_eq!(ran(&["normalize", "--input-format", "csv"], b"").code, 0);
+}
+
+#[test]
+fn other_csv_is_one_failure_that_says_so() {
+    for (table, missing) in [
+        ("Name,Email,Department\nA,a@b.c,IT\nB,b@b.c,HR\n", "time, or operator, or category"),
+        ("Time,Operator,Category,Action\n1,2,3,4\n", "is called operation detail;"),
+    ] {
+        let files = directory(&[("a.csv", table.as_bytes()), ("b.csv", export(&["b"]).as_bytes())]);
+        let ran = ran(&["normalize", "--rejects", "REJECTS", text(files.path())], b"");
+        assert_eq!((descriptions(&ran.out.events()), ran.out.rejects.len(), ran.code), (vec!["b"], 0, 3));
+        assert_eq!(ran.stderr.matches("CSV, but not Zoom's export").count(), 1, "{}", ran.stderr);
+        assert!(ran.stderr.contains(missing), "{}", ran.stderr);
+    }
+    let forced = ran(&["normalize", "--input-format", "csv"], b"{}\n{}\n");
+    assert!(forced.code == 3 && forced.stderr.contains("CSV, but not"), "{}", forced.stderr);
+    // Lines that are not a table are rejected one by one, and records after them are read.
+    let record = common::record("x");
+    for lines in
+        [format!("a, b, c\n{record}\n"), format!("a, b, c\nd, e, f\n{record}\n"), format!("one\n{record}\n")]
+    {
+        let lines = ran(&["normalize"], lines.as_bytes());
+        assert_eq!((lines.out.events().len(), lines.code), (1, 1), "{}", lines.stderr);
+    }
+}
+
+/// What is rejected of an export below a header, as JSON lines; that reading it back gives the same.
+fn rejected(input: &[u8], flags: &[&str]) -> Vec<Value> {
+    let files = directory(&[("in.csv", input)]);
+    let [input_file, first, second] = ["in.csv", "first", "second"].map(|name| files.path().join(name));
+    let normalize = |arguments: &[&str]| {
+        ran(&[&["normalize"], arguments, flags].concat(), b"");
+    };
+    normalize(&[text(&input_file), "--rejects", text(&first)]);
+    normalize(&["--from-rejects", text(&first), "--rejects", text(&second)]);
+    let [first, second] = [first, second].map(|file| std::fs::read_to_string(file).expect("it is there"));
+    assert_eq!(first, second);
+    let rejects = common::json_lines(first.as_bytes());
+    for reject in &rejects {
+        let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
+        assert!(input[offset..].starts_with(&raw(reject)), "{reject}");
+        assert_eq!(reject["line"], 1 + common::line_ends(&input[..offset]), "{reject}");
+        assert_eq!(reject["header"], HEADER);
+    }
+    rejects
+}
+
+#[test]
+fn rejected_rows_keep_place_bytes_and_header() {
+    let long = "x".repeat(3000);
+    let rows = [
+        "soon,o,c,a,\"two\nlines\"\n",
+        "01/30/2024 10:00:00 AM,o,c,a,d\r\n",
+        "\n",
+        &format!("{TIME},o,c,a,good\n"),
+        &format!("{TIME},o,c,a\n"),
+        &format!("{TIME},o,c,a,b,c\n"),
+        &format!("{TIME},o,c,a,{long}\n"),
+        &format!("{TIME},o,c,a,\"not closed\n\n"),
+    ];
+    let mut input = format!("{HEADER}\n{}", rows[..6].concat()).into_bytes();
+    input.extend_from_slice(b"2024-01-31T00:00:00Z,o,c,a,caf\xe9\n");
+    input.extend_from_slice(rows[6..].concat().as_bytes());
+    let rejects = rejected(&input, &["--max-line-bytes", "1000"]);
+    let reasons: Vec<_> =
+        rejects.iter().map(|reject| reject["reason"].as_str().expect("it has one")).collect();
+    assert_eq!(
+        reasons,
+        ["no_time", "no_time", "not_object", "not_object", "not_utf8", "line_too_long", "not_object"]
+    );
+    assert_eq!(raw(&rejects[0]), b"soon,o,c,a,\"two\nlines\"");
+    assert_eq!(raw(&rejects[1]), b"01/30/2024 10:00:00 AM,o,c,a,d");
+    assert!(rejects[2]["message"].as_str().expect("it has one").contains("4 fields, expected 5"));
+    assert_eq!(raw(&rejects[5]), rows[6].trim_end().as_bytes());
+    assert_eq!(raw(&rejects[6]), rows[7].as_bytes());
+}
+
+#[test]
+fn rejected_row_becomes_its_event_once_fixed() {
+    let files = directory(&[("in", export(&[]).as_bytes())]);
+    let path = |name: &str| files.path().join(name);
+    std::fs::write(path("in"), format!("{HEADER}\nsoon,o@x.com,User,Update,\"d, e\"\n"))
+        .expect("it can be written");
+    assert_eq!(ran(&["normalize", text(&path("in")), "--rejects", text(&path("r"))], b"").code, 1);
+    let late = ran(&["normalize", "--from-rejects", text(&path("r")), "--default-time", TIME], b"");
+    assert_eq!((late.code, late.out.events == events_of(&["d, e"])), (0, true), "{}", late.stderr);
+    let fixed = std::fs::read_to_string(path("r"))
+        .expect("it is there")
+        .replace("\"raw\":\"soon", &format!("\"raw\":\"{TIME}"));
+    std::fs::write(path("r"), fixed).expect("it can be written");
+    let fixed = ran(&["normalize", "--from-rejects", text(&path("r"))], b"");
+    assert_eq!((fixed.code, fixed.out.events == events_of(&["d, e"])), (0, true), "{}", fixed.stderr);
+}
+
+#[test]
+fn explain_shows_rows_as_their_records() {
+    let input = export(&["Add User a@b.example "]) + "soon,o,c,a,d\n";
+    let told = ran(&["explain", "--format", "json"], input.as_bytes());
+    let told = told.out.events();
+    let record: Value =
+        serde_json::from_str(told[0]["record"].as_str().expect("a text")).expect("it is JSON");
+    assert_eq!((&record["operation_detail"], &told[0]["line"]), (&json!("Add User a@b.example "), &json!(2)));
+    assert_eq!(told[0]["event"]["target"]["user"]["emailAddresses"][0], "a@b.example");
+    assert_eq!((&told[1]["record"], &told[1]["header"]), (&json!("soon,o,c,a,d"), &json!(HEADER)));
+    assert_eq!(told[1]["reject"]["reason"], "no_time");
+}
+
+#[cfg(feature = "gcs")]
+#[test]
+fn ingest_reads_exports_and_quarantines_what_is_no_log() {
+    let packed = gzip(export(&["b"]).as_bytes());
+    let other = b"Name,Email,Department\nA,a@b.c,IT\n";
+    let files = directory(&[
+        ("in/a.csv", export(&["a"]).as_bytes()),
+        ("in/b.csv.gz", &packed),
+        ("in/other.csv", other),
+        ("in/noise.bin", &[0; 100]),
+    ]);
+    let [from, to] = ["in", "out"].map(|name| files.path().join(name));
+    let ran =
+        ran(&["ingest", text(&from), "--to", text(&to), "--max-age", "none", "--delete", "transferred"], b"");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("CSV, but not Zoom") && ran.stderr.contains("not text: "), "{}", ran.stderr);
+    assert_eq!(common::files(&to, "gz").len(), 2);
+    let left =
+        [common::files(&from, "csv"), common::files(&from, "bin"), common::files(&from, "gz")].concat();
+    assert_eq!(left.len(), 2, "what is no log is kept: {left:?}");
+}
+
+/// The rows that the `csv` crate finds, each as a line of JSON; those with another number of fields than five are none.
+fn by_another_reader(input: &[u8]) -> Vec<Option<String>> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+    let names = [Field::Time, Field::Operator, Field::CategoryType, Field::Action, Field::OperationDetail];
+    let record = |row: csv::StringRecord| {
+        let members = names.iter().map(|field| field.name().to_owned()).zip(row.iter().map(Value::from));
+        (row.len() == 5).then(|| Value::Object(members.collect()).to_string())
+    };
+    reader.records().map(|row| record(row.expect("it is UTF-8"))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rows_are_those_of_another_reader(
+        rows in proptest::collection::vec(proptest::array::uniform5("[a-z\",\r\n \u{e9}]{0,12}"), 0..12),
+        crlf in any::<bool>(), piece in 1..40_usize, threads in 1..4_usize,
+    ) {
+        let terminator = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+        let mut writer = csv::WriterBuilder::new().terminator(terminator).from_writer(Vec::new());
+        writer.write_record(HEADER.split(',')).expect("memory takes all");
+        for row in &rows {
+            writer.write_record(row).expect("memory takes all");
+        }
+        let input = writer.into_inner().expect("memory takes all");
+        let options = Options { default_time: Timestamp::parse(TIME), ..Options::default() };
+        let lines: Vec<_> = by_another_reader(&input).into_iter().map(|row| row.expect("five fields") + "\n").collect();
+        prop_assert_eq!(lines.len(), rows.len());
+        let (expected, _) = run_pieces("in", lines.concat().as_bytes(), usize::MAX, 1, &options);
+        let (out, summary) = run_pieces("in", &input, piece, threads, &options);
+        prop_assert_eq!((summary.failures.len(), summary.rejects), (0, 0));
+        prop_assert!(out.events == expected.events);
+    }
+
+    #[test]
+    fn any_text_below_a_header_is_read_alike_in_any_pieces(
+        text in "[a,\"\r\n]{0,200}", piece in 1..60_usize, max in 1..60_usize, threads in 1..4_usize,
+    ) {
+        let input = format!("{HEADER}\n{text}").into_bytes();
+        let options = Options {
+            default_time: Timestamp::parse(TIME), format: Format::Csv, max_line_bytes: max, ..Options::default()
+        };
+        let (whole, summary) = run_pieces("in", &input, usize::MAX, 1, &options);
+        let (pieces, _) = run_pieces("in", &input, piece, threads, &options);
+        prop_assert_eq!(&whole, &pieces);
+        let others = by_another_reader(&input);
+        prop_assert_eq!(summary.records, others.len() as u64);
+        for reject in whole.rejects() {
+            let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
+            prop_assert!(input[offset..].starts_with(&raw(&reject)), "{}", reject);
+            prop_assert_eq!(&reject["line"], &json!(1 + common::line_ends(&input[..offset])));
+        }
+        // Under a limit that none exceeds, only rows of another length, and one that is not closed, are rejected.
+        let wide = Options { max_line_bytes: 1000, ..options };
+        let (_, summary) = run_pieces("in", &input, piece, threads, &wide);
+        let odd = others.iter().filter(|row| row.is_none()).count() as u64;
+        prop_assert!((odd..=odd + 1).contains(&summary.rejects), "{} rejects, {} odd", summary.rejects, odd);
+    }
+}
