@@ -20,24 +20,16 @@ pub(super) fn resolve(units: &[Unit]) -> Option<Vec<Unit>> {
     let mut resolved = Vec::with_capacity(units.len());
     let mut at = 0;
     while let Some(unit) = units.get(at) {
-        match escape(&units[at..]) {
-            Some((value, length)) => {
-                let end = units[at + length - 1].end;
-                let bytes = value.encode_utf8(&mut [0; 4]).len();
-                let mut buffer = [0; 4];
-                value.encode_utf8(&mut buffer);
-                resolved.extend(buffer[..bytes].iter().map(|byte| Unit {
-                    byte: *byte,
-                    start: unit.start,
-                    end,
-                }));
-                at += length;
-            }
-            None => {
-                resolved.push(*unit);
-                at += 1;
-            }
-        }
+        let Some((value, length)) = escape(&units[at..]) else {
+            resolved.push(*unit);
+            at += 1;
+            continue;
+        };
+        let end = units[at + length - 1].end;
+        let mut buffer = [0; 4];
+        let bytes = value.encode_utf8(&mut buffer).bytes();
+        resolved.extend(bytes.map(|byte| Unit { byte, start: unit.start, end }));
+        at += length;
     }
     (resolved.len() != units.len()).then_some(resolved)
 }

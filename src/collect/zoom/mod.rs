@@ -170,7 +170,7 @@ impl Zoom {
                     }
                     renewed = true;
                 }
-                Trouble::TooLong(message) => self.shrink_page(message, next)?,
+                Trouble::TooLong(message) => self.shrink_page(&message, next)?,
                 trouble => self.before_another_try(trouble, &mut pauses).await?,
             }
         }
@@ -178,7 +178,7 @@ impl Zoom {
 
     /// Has the pages from now on hold a quarter of the records. The token of a page holds for its size only: a window that
     /// was begun is begun again.
-    fn shrink_page(&mut self, message: String, next: Option<&str>) -> Result<(), Trouble> {
+    fn shrink_page(&mut self, message: &str, next: Option<&str>) -> Result<(), Trouble> {
         if self.page_size <= 1 {
             return Err(Trouble::Refused(format!(
                 "{message}, though PAGE_SIZE is 1; no page size can read it"
@@ -260,7 +260,7 @@ impl Zoom {
         if status.is_success() {
             let tracking = tracking_id(&headers);
             let tell = |wrong: &str| format!("{asked}: {wrong} [x-zm-trackingid {tracking}]");
-            match page::parse(&body, tracking.clone()) {
+            match page::parse(&body, &tracking) {
                 Ok(page) => return Ok(page),
                 Err(Wrong::Body(wrong)) => return Err(passing(tell(&wrong))),
                 Err(Wrong::Shape(wrong)) => return Err(Trouble::Broken(tell(&wrong))),

@@ -36,10 +36,10 @@ impl Item {
 
     /// A record that is not valid: its bytes, and what they are like when repaired.
     fn malformed(bytes: &[u8], repaired: &str, input: &str, number: usize, offset: usize) -> Self {
-        let is_text = std::str::from_utf8(bytes).is_ok();
-        let (reason, message) = match is_text {
-            true => (Reason::NotJson, "Zoom sent a control character or an escape that JSON does not have"),
-            false => (Reason::NotUtf8, "Zoom sent bytes that are not UTF-8"),
+        let (reason, message) = if std::str::from_utf8(bytes).is_ok() {
+            (Reason::NotJson, "Zoom sent a control character or an escape that JSON does not have")
+        } else {
+            (Reason::NotUtf8, "Zoom sent bytes that are not UTF-8")
         };
         let refusal = Refusal { reason, message: message.into() };
         let (line, offset) = (number as u64 + 1, offset as u64);
@@ -111,16 +111,16 @@ pub(crate) enum Wrong {
 
 /// Reads a body. Where it is not valid because of what is within a record, the other records are taken, and that one is
 /// kept as it came.
-pub(crate) fn parse(body: &[u8], tracking: String) -> Result<Page, Wrong> {
+pub(crate) fn parse(body: &[u8], tracking: &str) -> Result<Page, Wrong> {
     let wrong = match std::str::from_utf8(body) {
-        Ok(text) => match page_of(text, body, &tracking) {
+        Ok(text) => match page_of(text, body, tracking) {
             Err(Wrong::Body(wrong)) => Wrong::Body(wrong),
             outcome => return outcome,
         },
         Err(_) => Wrong::Body(unreadable("the body is no UTF-8 text", body)),
     };
     let repaired =
-        salvage::repair(body).ok_or(()).and_then(|text| page_of(&text, body, &tracking).map_err(drop));
+        salvage::repair(body).ok_or(()).and_then(|text| page_of(&text, body, tracking).map_err(drop));
     repaired.map_err(|()| wrong)
 }
 
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn raws(body: &str) -> Vec<String> {
-        parse(body.as_bytes(), String::new()).unwrap().items.into_iter().map(|item| item.raw).collect()
+        parse(body.as_bytes(), "").unwrap().items.into_iter().map(|item| item.raw).collect()
     }
 
     #[test]
@@ -206,12 +206,9 @@ mod tests {
     #[test]
     fn the_end_is_told_in_three_ways() {
         for end in ["", r#","next_page_token":"""#, r#","next_page_token":null"#] {
-            assert_eq!(
-                parse(format!(r#"{{"operation_logs":[]{end}}}"#).as_bytes(), String::new()).unwrap().next,
-                None
-            );
+            assert_eq!(parse(format!(r#"{{"operation_logs":[]{end}}}"#).as_bytes(), "").unwrap().next, None);
         }
-        let page = parse(br#"{"next_page_token":"+/= &#%","operation_logs":[]}"#, String::new()).unwrap();
+        let page = parse(br#"{"next_page_token":"+/= &#%","operation_logs":[]}"#, "").unwrap();
         assert_eq!(page.next.as_deref(), Some("+/= &#%"));
     }
 
@@ -220,7 +217,7 @@ mod tests {
         let unknown = |members: &str| {
             let body =
                 format!(r#"{{"from":"a","to":"b","page_size":1,"operation_logs":[{{"x":1}}]{members}}}"#);
-            parse(body.as_bytes(), String::new()).unwrap().unknown
+            parse(body.as_bytes(), "").unwrap().unknown
         };
         assert!(unknown(r#","next_page_token":"t""#).is_empty());
         assert_eq!(unknown(r#","new":{"inner":1},"more_logs":[1]"#), ["more_logs", "new"]);
@@ -238,7 +235,7 @@ mod tests {
             "[\"marked\"]",
             "",
         ] {
-            let Err(Wrong::Body(error) | Wrong::Shape(error)) = parse(body.as_bytes(), String::new()) else {
+            let Err(Wrong::Body(error) | Wrong::Shape(error)) = parse(body.as_bytes(), "") else {
                 panic!("{body} is taken");
             };
             assert!(error.contains("operation_logs") && !error.contains("marked"), "{error}");
@@ -251,10 +248,10 @@ mod tests {
         {
             for logs in ["", r#","operation_logs":[]"#, r#","operation_logs":[{"time":"t"}]"#] {
                 let body = format!("{{{error}{logs}}}");
-                assert_eq!(parse(body.as_bytes(), String::new()).unwrap_err(), Wrong::Reported, "{body}");
+                assert_eq!(parse(body.as_bytes(), "").unwrap_err(), Wrong::Reported, "{body}");
             }
         }
-        let page = parse(br#"{"code":0,"message":"OK","operation_logs":[{}]}"#, String::new()).unwrap();
+        let page = parse(br#"{"code":0,"message":"OK","operation_logs":[{}]}"#, "").unwrap();
         assert_eq!(page.items.len(), 1);
     }
 
@@ -271,7 +268,7 @@ mod tests {
                 odd,
                 b",{\"c\":1}],\"next_page_token\":\"t\"}",
             ];
-            let page = parse(&body.concat(), "T".into()).unwrap();
+            let page = parse(&body.concat(), "T").unwrap();
             assert_eq!(
                 (page.items[0].raw.as_str(), page.items[2].raw.as_str()),
                 ("{\"b\":\"é\"}", "{\"c\":1}")
@@ -296,7 +293,7 @@ mod tests {
             &b"{\"operation_logs\":[],\"next_page_token\":\"\xFF\"}"[..],
             b"{\"operation_logs\":[{\"a\":\"\xFF",
         ] {
-            assert!(parse(body, String::new()).is_err());
+            assert!(parse(body, "").is_err());
         }
     }
 

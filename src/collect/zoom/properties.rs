@@ -32,7 +32,7 @@ pub(crate) fn answer(bytes: &[u8]) {
 
 /// A page has each element of its list as the bytes that it is, on one line; what is no page says what was expected.
 fn page(body: &[u8]) {
-    let page = match parse(body, String::new()) {
+    let page = match parse(body, "") {
         Ok(page) => page,
         Err(Wrong::Body(told) | Wrong::Shape(told)) => {
             return assert!(told.contains("expected a JSON object with `operation_logs`"), "{told}");

@@ -50,7 +50,7 @@ proptest! {
             let answer = Answer { status, headers: &headers, body, now: 0, paged, what: "asking" };
             assert_silent(answer.trouble().message(), &secret);
             assert_silent(of_token(status, &headers, body, 0).message(), &secret);
-            match parse(body, String::new()) {
+            match parse(body, "") {
                 Ok(page) => page.unknown.iter().for_each(|name| assert_silent(&cut(name, 100), &secret)),
                 Err(Wrong::Body(told) | Wrong::Shape(told)) => assert_silent(&told, &secret),
                 Err(Wrong::Reported) => {}
