@@ -3,11 +3,10 @@
 mod done;
 
 use super::isolation::one;
-use super::ledger::{Entry, Ledger, State, rest};
+use super::ledger::{Entry, Ledger};
 use super::listing::{self, Entry as Found, ahead, found, next};
 use super::local_file::Base;
 use super::object::{Cause, Job, Outcome, conversions, settled};
-use super::recovery::Recovered;
 use super::removal::{Source, recall, remove_all, say_what_stays};
 use super::select::{Selection, Skip, is_named_as_state, may_be_collector_state};
 use super::{Delete, Error, Observer, Options, Report};
@@ -150,17 +149,6 @@ impl<'o> Run<'o> {
         }
         self.recover().await?;
         self.sweep().await
-    }
-
-    /// Finds out what a killed run made of local files, if there may have been one.
-    async fn recover(&self) -> Result<(), Error> {
-        let Job { to, rejects, recovered, options, .. } = &*self.job;
-        let abandoned = self.ledger.as_ref().filter(|ledger| ledger.was_abandoned());
-        let Some(ledger) = abandoned.filter(|_| self.is_local() && !options.dry_run) else { return Ok(()) };
-        let found = Recovered::list(to.iter().chain(rejects), &ledger.stems().await?).await?;
-        // Set once: a run begins once.
-        let _ = recovered.set(found);
-        Ok(())
     }
 
     /// Removes what killed runs left half made, where nobody else can be at work.
@@ -350,31 +338,6 @@ impl<'o> Run<'o> {
             }
         }
         Ok(())
-    }
-
-    /// Notes that an object failed, and has it rest. Where too many fail for what is out of reach, the run ends.
-    fn quarantine(&mut self, mut entry: Entry, reason: &str, cause: Cause) -> Result<(), Error> {
-        // It is told beside the object.
-        let about = format!("{}: ", entry.object);
-        reason.strip_prefix(&about).unwrap_or(reason).clone_into(&mut entry.reason);
-        entry.state = State::Quarantined;
-        entry.lasting = cause == Cause::Object;
-        entry.next = rest(entry.attempts).map_or(0, |gap| entry.at + gap);
-        self.report.fail(&entry.object, &entry.reason);
-        self.observer.failed(&entry.object, entry.size, &entry.reason, !entry.lasting);
-        self.mark(entry);
-        self.in_reach(reason)
-    }
-
-    /// Ends the run where too many objects in a row failed.
-    fn in_reach(&self, reason: &str) -> Result<(), Error> {
-        if !self.out_of_reach.contains(&OUT_OF_ORDER) {
-            return Ok(());
-        }
-        Err(Error::Store(format!(
-            "{OUT_OF_ORDER} objects could not be read or their outputs not be written, one after the other: run again when \
-             storage can be reached; the last: {reason}"
-        )))
     }
 
     /// Whether the ledger, if there is one, will say so.

@@ -7,7 +7,7 @@ use std::fs;
 
 /// More rounds for a long look: `SERVE_ROUNDS=500`.
 fn rounds() -> u64 {
-    std::env::var("SERVE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
+    std::env::var("SERVE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6)
 }
 
 fn threads(server: &Server) -> usize {
@@ -25,7 +25,7 @@ fn most_threads() -> usize {
 fn service_keeps_threads_bounded() {
     let world = World::new("2024-02-01T00:00:00Z").with("INGEST_TO", "gs://udm/out/");
     let server = Server::start(world.program(&["serve", "--collect", "--ingest", "--normalize"]));
-    let body = records(200, 1).repeat(20);
+    let body = records(100, 1);
     let mut most = 0;
     for round in 0..rounds() {
         std::thread::scope(|scope| {

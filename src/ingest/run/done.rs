@@ -1,10 +1,11 @@
-//! What becomes of objects that are done: marked, kept or removed; and of local files that go on with what was done before.
+//! How an object ends: done and marked, kept or removed, going on with what was done of a local file before, or failed.
 
-use super::Run;
+use super::{OUT_OF_ORDER, Run};
 use crate::ingest::convert::TOLD;
-use crate::ingest::ledger::{Entry, OutputPart, replaced_object};
+use crate::ingest::ledger::{Entry, OutputPart, State, replaced_object, rest};
 use crate::ingest::local_file::{Base, ReadPart, Rest};
-use crate::ingest::object::Done;
+use crate::ingest::object::{Cause, Done, Job};
+use crate::ingest::recovery::Recovered;
 use crate::ingest::removal::{Stay, all_rejected};
 use crate::ingest::{Delete, Error};
 use crate::store::Listed;
@@ -108,5 +109,41 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Finds out what a killed run made of local files, if there may have been one.
+    pub(super) async fn recover(&self) -> Result<(), Error> {
+        let Job { to, rejects, recovered, options, .. } = &*self.job;
+        let abandoned = self.ledger.as_ref().filter(|ledger| ledger.was_abandoned());
+        let Some(ledger) = abandoned.filter(|_| self.is_local() && !options.dry_run) else { return Ok(()) };
+        let found = Recovered::list(to.iter().chain(rejects), &ledger.stems().await?).await?;
+        // Set once: a run begins once.
+        let _ = recovered.set(found);
+        Ok(())
+    }
+
+    /// Notes that an object failed, and has it rest. Where too many fail for what is out of reach, the run ends.
+    pub(super) fn quarantine(&mut self, mut entry: Entry, reason: &str, cause: Cause) -> Result<(), Error> {
+        // It is told beside the object.
+        let about = format!("{}: ", entry.object);
+        reason.strip_prefix(&about).unwrap_or(reason).clone_into(&mut entry.reason);
+        entry.state = State::Quarantined;
+        entry.lasting = cause == Cause::Object;
+        entry.next = rest(entry.attempts).map_or(0, |gap| entry.at + gap);
+        self.report.fail(&entry.object, &entry.reason);
+        self.observer.failed(&entry.object, entry.size, &entry.reason, !entry.lasting);
+        self.mark(entry);
+        self.in_reach(reason)
+    }
+
+    /// Ends the run where too many objects in a row failed.
+    pub(super) fn in_reach(&self, reason: &str) -> Result<(), Error> {
+        if !self.out_of_reach.contains(&OUT_OF_ORDER) {
+            return Ok(());
+        }
+        Err(Error::Store(format!(
+            "{OUT_OF_ORDER} objects could not be read or their outputs not be written, one after the other: run again when \
+             storage can be reached; the last: {reason}"
+        )))
     }
 }
