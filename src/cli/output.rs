@@ -99,7 +99,7 @@ impl Destination {
     }
 
     /// Keeps the whole lines of a file that is not complete, and returns where: in its place only if that held nothing.
-    /// `None` where there are no whole lines, or it is no such file.
+    /// `None` where there are no whole lines, or it is not such a file.
     pub(super) fn keep_part(self) -> anyhow::Result<Option<PathBuf>> {
         match self {
             Self::Stream(..) => Ok(None),

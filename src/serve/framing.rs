@@ -130,7 +130,7 @@ fn take_line(line: &mut Vec<u8>, bytes: &[u8]) -> usize {
     length
 }
 
-/// What [`take_trailer`] sets behind the empty line that ends trailers.
+/// What [`take_trailer`] sets after the empty line that ends trailers.
 const END_OF_TRAILERS: usize = usize::MAX;
 
 /// Passes over bytes of a line of trailers, up to its end; how many.
@@ -146,7 +146,7 @@ fn take_trailer(line: &mut usize, bytes: &[u8]) -> usize {
     length
 }
 
-/// The size that begins a chunk: hexadecimal digits, and extensions behind `;`.
+/// The size that begins a chunk: hexadecimal digits, and extensions after `;`.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix("\r\n")?;
     let digits = line.split(';').next()?.trim_end_matches([' ', '\t']);
@@ -154,7 +154,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok().filter(|_| sound)
 }
 
-/// The length of the body behind a head that can be read in one way alone.
+/// The length of the body after a head that can be read in only one way.
 fn check(head: &[u8]) -> Result<Length, Ambiguous> {
     let lines: Option<Vec<&[u8]>> =
         head.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r\n")).collect();
