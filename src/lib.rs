@@ -32,7 +32,7 @@
 //! |---|---|---|
 //! | 0 | `json` | JSON as bytes: where strings and values end, what a value says, escapes both ways |
 //! | 0 | `corpus` | made-up records for tests and benches |
-//! | 0 | [`refusal`] | the five reasons why a line is no record |
+//! | 0 | [`refusal`] | the reasons why a line or record is rejected |
 //! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
 //! | 0 | `blocking` | standard streams that wait, whatever mode somebody has set them to |
 //! | 0 | `client` | HTTP clients: their TLS, their name, answers of a bounded length |
@@ -66,7 +66,7 @@
 //! # What always holds
 //!
 //! - Every record comes out as an event or as a reject; nothing is dropped silently.
-//! - Mapping cannot fail. Only reading can refuse, for one of five reasons.
+//! - Mapping cannot fail. Only reading can reject a record, and writing one whose event is too large to import.
 //! - The output's bytes depend on the input's bytes and the options alone: not on threads, read sizes or gzip.
 //! - A raw record is in the bucket as often as Zoom has it: what is new is decided on one page, noted before it is
 //!   written, and written under a name that its content gives.

@@ -1,4 +1,4 @@
-//! Why a line is no record: the only five reasons there are.
+//! Why a line or a record was rejected.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,18 +10,20 @@ pub enum Reason {
     NotUtf8,
     /// Longer than the size limit.
     LineTooLong,
-    /// Not JSON, or JSON whose text no UTF-8 can hold (half of a surrogate pair).
+    /// Not JSON.
     NotJson,
     /// JSON, but neither an object nor an array of objects.
     NotObject,
     /// No usable `time`, and no default time given.
     NoTime,
+    /// The event is longer than Google's import methods accept. Only where events are put into requests.
+    EventTooLarge,
 }
 
 impl Reason {
     /// Every reason, in the order in which they are tried.
-    pub const ALL: [Self; 5] =
-        [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime];
+    pub const ALL: [Self; 6] =
+        [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime, Self::EventTooLarge];
 
     /// The reason of this name.
     #[must_use]
@@ -38,6 +40,7 @@ impl Reason {
             Self::NotJson => "not_json",
             Self::NotObject => "not_object",
             Self::NoTime => "no_time",
+            Self::EventTooLarge => "event_too_large",
         }
     }
 }

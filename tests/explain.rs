@@ -213,7 +213,7 @@ fn pieces() -> impl Strategy<Value = String> {
     let values = "(set to |from A to |from  to |)(Ann|Ä, é|b@x.io|x - y|\"q\"|\\\\|\u{1}|😀)?";
     let users = r#"(\[\{"userId":(" u1 "|7|\["a","b"\]|null|"\\u00e9")(,"assistant":(\["c","d"\]|"é"|\{"z": 1\}))?\}(,\{"userId":"u2"\}|,5|,\{\}|,\{"options":\["v", true\],"other":1\}){0,3}\])"#;
     proptest::string::string_regex(&format!(
-        "(Change Role|Update User|)( a@x\\.io)?( b@x\\.io| A@X\\.IO| c@x\\.io){{0,3}} ?( - {keys}: ?{values}( {users})?| - alone| - d@x\\.io| {users} tail){{0,5}} ?"
+        "(Change Role|Update User|)( a@x\\.io)?( b@x\\.io| A@X\\.IO| c@x\\.io){{0,3}} ?( - {keys}: ?{values}( {users}|from {users} to {users})?| - alone| - d@x\\.io| {users} tail){{0,5}} ?"
     ))
     .expect("it is a pattern")
 }
@@ -224,7 +224,7 @@ proptest! {
     fn the_list_rebuilds_every_event(
         detail in pieces(),
         operator in "(a@x\\.io| SCIM@Okta |\\PC{0,4})",
-        event_type in "(USER_LOGIN|NONE|)",
+        event_type in "(USER_LOGIN|NONE|| USER_CREATION |STATUS_UPDATE)",
         time in "(2024-01-31T23:59:59Z|1700000000|x)",
         more in "(,\"other\":\\{\"a\":\\[1\\]\\}|,\"operator\":\\[\\]|,\"action\":5|,\"time\":null|,\"t\\\\u0069me\":\"2024-01-01\"){0,3}",
     ) {

@@ -104,8 +104,9 @@ fn fill(text: &str, filled: &mut BTreeSet<usize>) {
     let of_field = |field| ROWS.iter().position(|row| row.source == Source::Field(field));
     filled.extend(of_field(Field::Time));
     filled.extend(
-        of_field(Field::EventType)
-            .filter(|_| record.get(Field::EventType) == Some(event.metadata.event_type.name())),
+        of_field(Field::EventType).filter(|_| {
+            record.get(Field::EventType).map(str::trim) == Some(event.metadata.event_type.name())
+        }),
     );
 }
 

@@ -53,7 +53,9 @@ fn whole(line: &str) -> Vec<u8> {
     }
     let elements = serde_json::from_str(line)
         .or_else(|_| serde_json::from_str(line).map(|Page { operation_logs }| operation_logs));
-    let elements = elements.map_or(vec![line], |elements| elements.into_iter().map(RawValue::get).collect());
+    let several = || serde_json::Deserializer::from_str(line).into_iter().map_while(Result::ok).collect();
+    let elements: Vec<&RawValue> = elements.unwrap_or_else(|_| several());
+    let elements = elements.into_iter().map(RawValue::get);
     let mut out = Vec::new();
     for element in elements {
         let (mut scratch, mut cut) = (Scratch::default(), Cut::default());

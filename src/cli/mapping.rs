@@ -107,11 +107,12 @@ impl MappingFlags {
     pub(super) fn options(&self) -> Result<Options, Fault> {
         self.fits()?;
         let case = self.rules.case();
-        self.rules.shaped(match self.format {
+        let options = self.rules.shaped(match self.format {
             EventFormat::Udm | EventFormat::Import | EventFormat::BatchCreate => Shape::Udm(case),
             EventFormat::Parser => Shape::Parser(case),
             EventFormat::Bigquery => Shape::BigQuery,
-        })
+        })?;
+        Ok(Options { reject_large_events: self.requests().is_some(), ..options })
     }
 
     /// Nothing is asked for that the format has no use for.

@@ -4,7 +4,7 @@ use fastrand::Rng;
 
 /// Appends one line without its end.
 pub(super) fn line(random: &mut Rng, out: &mut String) {
-    match random.u8(..40) {
+    match random.u8(..44) {
         0 => out.push_str(pick(random, &NO_RECORDS)),
         1 => {
             let records: Vec<_> = (0..random.usize(..4)).map(|_| record(random)).collect();
@@ -27,11 +27,41 @@ pub(super) fn line(random: &mut Rng, out: &mut String) {
             out.push_str(&record[..end]);
         }
         4 => out.push_str(&format!("{}\r", record(random))),
+        5 => {
+            for _ in 0..random.usize(2..4) {
+                out.push_str(&value(random, 0));
+                out.push_str(pick(random, &["", "", " ", "\t"]));
+            }
+        }
+        6..8 => out.push_str(&value(random, 0)),
         _ => out.push_str(&record(random)),
     }
 }
 
-const NO_RECORDS: [&str; 16] = [
+/// A record, a page or an array of them, in one another now and then.
+fn value(random: &mut Rng, depth: u8) -> String {
+    if depth > 3 || random.u8(..3) == 0 {
+        return record(random);
+    }
+    let elements: Vec<_> = (0..random.usize(..4))
+        .map(|_| {
+            if random.u8(..6) == 0 {
+                pick(random, &NO_RECORDS[3..11]).to_owned()
+            } else {
+                value(random, depth + 1)
+            }
+        })
+        .collect();
+    let elements = elements.join(pick(random, &[",", " , "]));
+    match random.u8(..6) {
+        0 => format!("[{elements}]"),
+        1 => format!(r#"{{"time":"2024-01-31T23:59:59Z","operation_logs":[{elements}],"action":"x"}}"#),
+        2 => format!(r#"{{"operation_logs":[{elements}],"operation_logs":{}}}"#, odd_value(random)),
+        _ => format!(r#"{{"page_size":300,"operation_logs":[{elements}]}}"#),
+    }
+}
+
+const NO_RECORDS: [&str; 18] = [
     "",
     " ",
     "\t\r",
@@ -48,6 +78,8 @@ const NO_RECORDS: [&str; 16] = [
     "NaN",
     "{'time':1}",
     "{\"time\":\"2024-01-01T00:00:00Z\"} x",
+    "{\"time\":\"2024-01-01T00:00:00Z\"}{\"time\"",
+    "{\"time\":\"2024-01-01T00:00:00Z\"} 5",
 ];
 
 fn pick<'a>(random: &mut Rng, from: &[&'a str]) -> &'a str {
@@ -86,7 +118,18 @@ fn record(random: &mut Rng) -> String {
         members.push(member(
             random,
             "event_type",
-            &["USER_LOGIN", "operation_log", "GENERIC_EVENT", "user_login", "", "SETTING_MODIFICATION"],
+            &[
+                "USER_LOGIN",
+                "operation_log",
+                "GENERIC_EVENT",
+                " USER_CREATION ",
+                "user_login",
+                "",
+                "SETTING_MODIFICATION",
+                "USER_UNCATEGORIZED",
+                "EVENTTYPE_UNSPECIFIED",
+                "STATUS_UPDATE",
+            ],
             12,
         ));
     }
@@ -131,13 +174,15 @@ const ODD_VALUES: [&str; 14] = [
     "{\"a\": [1, {\"b\" : null}]}",
     "\"\\ud800\"",
     "\"\\ud83d\\ude00\"",
-    "\"\"",
+    "\"a\\ud83d\\ud83d\\ude00\"",
     "\"\\u0000\"",
     "[1.0, \"x y\"]",
     "false",
 ];
 
-const TIMES: [&str; 24] = [
+const TIMES: [&str; 26] = [
+    " 2024-01-31T23:59:59Z ",
+    "\u{a0}1704067200\t",
     "2024-01-31T23:59:59Z",
     "2024-01-31 23:59:59",
     "2024-02-29T00:00:00+0530",
@@ -267,7 +312,11 @@ const VALUES: [&str; 24] = [
 ];
 const PIECES: [&str; 7] =
     [" - user2@example.com", " - no change", " - http://x", " - a:b", " - - ", " - :", " - K:v"];
-const JSON: [&str; 20] = [
+const JSON: [&str; 24] = [
+    "from [{\"userId\":\"old\"}] to [{\"userId\":\"new\"}]",
+    "K: from {\"userId\":\"old\"} to {}",
+    "from [{\"userId\":\"old\"}] to [{\"userId\"",
+    "[{\"userId\":\"\\udc00u\",\"options\":[\"\\ud83d\",{\"\\ud83d\":1}]}]",
     "[{\"userId\":\"u1\",\"assistant\":\"b@x.io\",\"options\":\"edit\"},{\"userId\":\"u2\"}]",
     "{\"userId\":\" u1 \"}",
     "{}",
@@ -298,6 +347,8 @@ fn text(text: &str, random: &mut Rng) -> String {
         match character {
             '"' | '\\' => out.extend(['\\', character]),
             '\t' => out.push_str("\\t"),
+            // What a collector makes of a character that it cuts.
+            '\u{1f600}' if random.u8(..4) == 0 => out.push_str("\\ud83d"),
             _ if character.is_control() || ascii && !character.is_ascii() || random.u16(..400) == 0 => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
                     out.push_str(&format!("\\u{unit:04x}"));

@@ -51,7 +51,7 @@ impl Long {
 }
 
 /// Every way that was thought of.
-pub const LONG: [Long; 33] = [
+pub const LONG: [Long; 37] = [
     Long::detail("length of a word", "Update User a@x.io ", "x", ""),
     Long::detail("changes that are mapped", "Update User a@x.io ", " - Job Title: from A to B", ""),
     Long::detail("changes that are not", "Security ", " - Some setting: from On to Off", ""),
@@ -84,5 +84,9 @@ pub const LONG: [Long; 33] = [
     Long::line("records of an array", "[{\"time\":1577836800}", ",{\"time\":1577836800}", "]"),
     Long::line("records of a page", "{\"operation_logs\":[0", ",{\"time\":1577836800}", "]}"),
     Long::line("no records of an array", "[{}", ",{}", "]"),
+    Long::detail("JSON that replaces JSON", "x  - K: ", "from [{}] to [{'a':", ""),
+    Long::line("depth of pages", "", "{\"operation_logs\":[", "").closed("]}"),
+    Long::line("values of a line", "", "{\"time\":1577836800}", ""),
+    Long::line("no records of a line", "", "{}", ""),
     Long::line("no records of a page", "{\"operation_logs\":[0", ",0", "]}"),
 ];

@@ -110,7 +110,7 @@ impl<'a> Iterator for JsonUsers<'a> {
 }
 
 impl<'a> JsonUser<'a> {
-    /// Reads the object that begins at the cursor, and brings the cursor behind it. Counts the members that hold half of a
+    /// Reads the object at the cursor and moves the cursor past it. Counts the members that hold half of a
     /// surrogate pair.
     fn read(cursor: &mut Cursor<'a>, surrogates_replaced: &mut u32) -> Self {
         let object = cursor.rest();

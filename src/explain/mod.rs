@@ -167,6 +167,7 @@ fn story(text: &str, event: &[u8], options: &Options) -> io::Result<Story> {
     notes.add(Note::DefaultTime, u32::from(own_time.is_none()));
     let (detail, places) = Detail::placed(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
     let sources = sources::Sources::new(&record, &detail, &places);
+    notes.add(Note::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
     let event = String::from_utf8_lossy(event).into_owned();
     let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);
     let (members, unmapped) = left::left(text, &sources, &fills, own_time.is_none());

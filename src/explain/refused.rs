@@ -63,6 +63,11 @@ fn words(reason: Reason) -> (&'static [&'static str], &'static str, &'static str
             "a \"time\" in RFC 3339, like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch",
             "mend the time, or choose a default time (--default-time)",
         ),
+        Reason::EventTooLarge => (
+            &["; shorten "],
+            "a record whose event fits into one request",
+            "shorten the record, or write events with --format udm",
+        ),
     }
 }
 

@@ -4,7 +4,7 @@
 mod records;
 mod state;
 
-use crate::normalize::{Compiled, Format, Options};
+use crate::normalize::{Compiled, Format, MAX_EVENT_BYTES, Options};
 use crate::time::Timestamp;
 use crate::udm::{Case, Feed, Shape, Writer};
 use crate::{cli, collect, detail, email, json, mapping, record, serve, store, time};
@@ -72,6 +72,8 @@ fn hold(input: &[u8], [how, more]: [u8; 2]) {
             clip: how & 128 != 0,
         },
         max_line_bytes: LONGEST[usize::from(more & 3)],
+        max_event_bytes: if more & 16 == 0 { MAX_EVENT_BYTES } else { 300 },
+        reject_large_events: more & 32 != 0,
         ..SHAPED[usize::from(shape)].clone()
     };
     crate::normalize::properties::input(input, &options, PIECES[usize::from(more >> 2 & 3)]);

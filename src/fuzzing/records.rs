@@ -24,11 +24,7 @@ fn line(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
         0..=3 => usual(script, out)?,
         4..=7 => record(script, out)?,
         8 => list(script, out)?,
-        _ => {
-            out.push_str("{\"operation_logs\":");
-            list(script, out)?;
-            out.push_str(",\"next_page_token\":\"\"}");
-        }
+        _ => page(script, out)?,
     }
     let ends = ["\n", "\n", "\n", "\r\n", " \n", "\n\n", "", ",\n", "}\n", "\u{feff}"];
     out.push_str(script.choose(&ends)?);
@@ -79,13 +75,22 @@ fn list(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
         if element > 0 {
             out.push_str(script.choose(&[",", ", ", ",\n", " , "])?);
         }
-        match script.int_in_range(0..=5)? {
+        match script.int_in_range(0..=6)? {
             0 => value(script, out, 2)?,
             1 => usual(script, out)?,
+            6 => page(script, out)?,
             _ => record(script, out)?,
         }
     }
     out.push_str(script.choose(&["]", "]", "]", "\n]", ""])?);
+    Ok(())
+}
+
+/// A page of them, with a record's own field now and then.
+fn page(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
+    out.push_str("{\"operation_logs\":");
+    list(script, out)?;
+    out.push_str(script.choose(&[",\"next_page_token\":\"\"}", "}", ",\"action\":\"\"}"])?);
     Ok(())
 }
 

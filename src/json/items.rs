@@ -31,6 +31,16 @@ impl<'a> Cursor<'a> {
         Self { text, at: skip_space(text.as_bytes(), 0) }
     }
 
+    /// At a position of `text`, which must be one where a value begins or ends.
+    pub(crate) fn at(text: &'a str, at: usize) -> Self {
+        Self { text, at }
+    }
+
+    /// Returns the position in the text.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     /// Returns the byte at the cursor.
     pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
@@ -69,12 +79,17 @@ impl<'a> Cursor<'a> {
         self.text.get(start..self.at)
     }
 
-    /// Returns the key at the cursor without its quotes, and its value; moves past both.
-    pub(crate) fn member(&mut self) -> Option<(&'a str, &'a str)> {
+    /// Returns the key at the cursor, without its quotes, and moves to its value.
+    pub(crate) fn key(&mut self) -> Option<&'a str> {
         let key = self.value()?;
         let bytes = self.text.as_bytes();
         self.at = skip_space(bytes, skip_space(bytes, self.at) + 1);
-        Some((key.get(1..key.len() - 1)?, self.value()?))
+        key.get(1..key.len() - 1)
+    }
+
+    /// Returns the key at the cursor without its quotes, and its value; moves past both.
+    pub(crate) fn member(&mut self) -> Option<(&'a str, &'a str)> {
+        Some((self.key()?, self.value()?))
     }
 }
 

@@ -72,6 +72,17 @@ impl Events {
         &self.bytes[..self.length]
     }
 
+    /// Returns the length of the last event, without its newline.
+    pub(crate) fn last_len(&self) -> usize {
+        let end = self.length.saturating_sub(1);
+        end - memchr::memrchr(b'\n', &self.bytes[..end]).map_or(0, |before| before + 1)
+    }
+
+    /// Removes the last event.
+    pub(crate) fn drop_last(&mut self) {
+        self.length = self.length.saturating_sub(self.last_len() + 1);
+    }
+
     /// Begins again.
     pub(crate) fn clear(&mut self) {
         self.length = 0;

@@ -3,7 +3,7 @@
 //! A value that fits the line limit is handed on whole. A longer array or page is handed on element by element, so
 //! its length does not matter. So is one that is broken: what is whole in it survives, the rest is rejected.
 
-use super::frame::{BLOCK, Block, Content};
+use super::frame::{BLOCK, Block, Content, Value};
 use super::wait::{Until, read_on};
 use crate::json::{Stop, skip_space, walk};
 use memchr::{memchr, memchr_iter, memrchr};
@@ -77,6 +77,17 @@ enum Place {
     Page,
 }
 
+/// How far a document is read.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// The longest value.
+    max: usize,
+    /// No more comes.
+    ended: bool,
+    /// And that is because reading failed.
+    cut: bool,
+}
+
 /// What to do about the text at a position.
 enum Step {
     /// A value to hand on, and where to go on.
@@ -97,6 +108,7 @@ impl Document {
         &mut self,
         block: &mut Block,
         max: usize,
+        cut: bool,
         more: &mut dyn FnMut(&mut Block) -> io::Result<bool>,
     ) -> io::Result<usize> {
         let (mut at, mut values) = (0, Vec::new());
@@ -110,7 +122,7 @@ impl Document {
             let step = if rest.is_empty() || !ended && self.place == Place::Top && BOM.starts_with(rest) {
                 Step::More(Until::Nothing)
             } else if self.rest == Rest::None {
-                self.step(block.bytes(), at, ended, max)
+                self.step(block.bytes(), at, Bounds { max, ended, cut })
             } else {
                 self.rest_of_too_long(block.bytes(), ended, max)
             };
@@ -118,10 +130,10 @@ impl Document {
                 // What there is goes first.
                 Step::More(_) if !values.is_empty() => break,
                 Step::TooLong(_) if at > 0 => break,
-                Step::Value(value) => {
-                    at = value.end;
+                Step::Value(place) => {
+                    at = place.end;
                     self.indent = None;
-                    values.push(value);
+                    values.push(Value { place, is_element: matches!(self.place, Place::Array { .. }) });
                     if at >= BLOCK {
                         break;
                     }
@@ -161,11 +173,13 @@ impl Document {
         at
     }
 
-    fn step(&mut self, bytes: &[u8], at: usize, ended: bool, max: usize) -> Step {
+    fn step(&mut self, bytes: &[u8], at: usize, bounds: Bounds) -> Step {
+        let Bounds { max, ended, cut } = bounds;
         // However much was read at once, no more than this is looked at.
         let full = bytes.len() - at > max;
         let bytes = &bytes[..bytes.len().min(at + max + 1)];
         let ended = ended && !full;
+        let bounds = Bounds { max, ended, cut };
         let value = match (self.place, bytes[at]) {
             (Place::Array { page }, b']') => {
                 self.place = if page { Place::Page } else { Place::Top };
@@ -185,20 +199,22 @@ impl Document {
             {
                 Step::More(Until::Value)
             }
-            Ok(end) if end - at > max => self.broken(bytes, at, Stop::Incomplete, full, ended),
+            Ok(end) if end - at > max => self.broken(bytes, at, Stop::Incomplete, full, bounds),
             Ok(end) if self.place == Place::Page => Step::Skip(end),
             Ok(end) => Step::Value(at..end),
             Err(Stop::Incomplete) if !ended && !full => Step::More(Until::Value),
-            Err(stop) => self.broken(bytes, at, stop, full, ended),
+            Err(stop) => self.broken(bytes, at, stop, full, bounds),
         }
     }
 
     /// What begins at `at` is too long to be seen whole (`full`: there is as much of it as may be), or no JSON.
-    fn broken(&mut self, bytes: &[u8], at: usize, stop: Stop, full: bool, ended: bool) -> Step {
+    fn broken(&mut self, bytes: &[u8], at: usize, stop: Stop, full: bool, bounds: Bounds) -> Step {
+        // The input's error reports the cut, so there is no reject for it.
+        let cut = bounds.cut && bounds.ended && stop == Stop::Incomplete;
         if let (Place::Top, Some((inside, page))) = (self.place, array_start(bytes, at)) {
             self.place = Place::Array { page };
             // The beginning of one that is broken is a reject of its own.
-            return if stop == Stop::Incomplete && full {
+            return if stop == Stop::Incomplete && full || cut {
                 Step::Skip(inside)
             } else {
                 Step::Value(at..inside)
@@ -211,7 +227,8 @@ impl Document {
                 Step::Value(at..line)
             }
             None if full => Step::TooLong(at + whole_lines(&bytes[at..])),
-            None if ended => Step::Value(at..bytes.len()),
+            None if cut => Step::Skip(bytes.len()),
+            None if bounds.ended => Step::Value(at..bytes.len()),
             None => Step::More(Until::Nothing),
         }
     }

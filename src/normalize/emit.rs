@@ -9,7 +9,7 @@ use crate::mapping::{self, Events, Note, Sheet, Template};
 use crate::record::{self, Field, Record};
 use crate::refusal::{Reason, Refusal};
 use crate::time::Timestamp;
-use crate::udm::{MUCH, Parts, Writer};
+use crate::udm::{EventType, MUCH, Parts, Writer};
 use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
 
@@ -64,10 +64,14 @@ pub(super) type Flush<'f, P> = dyn FnMut(&mut Output<P>, bool) -> Flow + 'f;
 
 impl<P> Output<P> {
     #[inline]
-    fn flush_if_much(&mut self, options: &Options, flush: &mut Flush<'_, P>) -> Flow {
+    fn is_much(&self, options: &Options) -> bool {
         let most_rejects = if options.strict { 0 } else { FLUSH_REJECTS };
-        let much = self.events.as_bytes().len() >= MUCH || self.rejects.len() > most_rejects;
-        if much { flush(self, false) } else { Flow::Continue(()) }
+        self.events.as_bytes().len() >= MUCH || self.rejects.len() > most_rejects
+    }
+
+    #[inline]
+    fn flush_if_much(&mut self, options: &Options, flush: &mut Flush<'_, P>) -> Flow {
+        if self.is_much(options) { flush(self, false) } else { Flow::Continue(()) }
     }
 }
 
@@ -126,16 +130,26 @@ impl<P: Places> Emitter<'_, '_, P> {
             Some(text) => Detail::parse(text, cut),
             None => Detail::default(),
         };
-        output.places.record(at..at + text.len(), || lines.up_to(at, bytes));
         let written = template.and_then(|template| {
             let sheet = Sheet { template, source: bytes, events: &mut output.events };
             mapping::write(record, &detail, &time, options.rules, &mut output.tally.notes, sheet)
         });
-        match written {
-            Some(event_type) => output.tally.event(event_type),
-            None => write_typed(record, &detail, time, text, options, output, *flush)?,
+        let place = at..at + text.len();
+        let Some(event_type) = written else {
+            let line = lines.up_to(at, bytes);
+            return emit_typed(
+                Typed { record, detail: &detail, time, text },
+                Rest { output, options, place, line },
+                *flush,
+            );
+        };
+        if output.is_much(options) {
+            let line = lines.up_to(at, bytes);
+            return Rest { output, options, place, line }.end(event_type, 0, *flush);
         }
-        output.flush_if_much(options, *flush)
+        output.tally.event(event_type);
+        output.places.record(place, || lines.up_to(at, bytes));
+        Flow::Continue(())
     }
 
     /// The record's time, or the default.
@@ -180,35 +194,87 @@ impl<P: Places> Emitter<'_, '_, P> {
     }
 }
 
-/// Writes the typed event of a record: what the template leaves to it.
-#[inline(never)]
-fn write_typed<'a, P: Places>(
-    record: &Record<'a>,
-    detail: &Detail<'a>,
+/// A record to write as a typed event.
+struct Typed<'t, 'a> {
+    record: &'t Record<'a>,
+    detail: &'t Detail<'a>,
     time: Timestamp,
-    text: &str,
-    options: &Options,
-    output: &mut Output<P>,
-    flush: &mut Flush<'_, P>,
-) -> Flow {
+    text: &'t str,
+}
+
+/// The output of an event, and where its record is.
+struct Rest<'o, P> {
+    output: &'o mut Output<P>,
+    options: &'o Options,
+    /// Where its record stands in the block.
+    place: Range<usize>,
+    line: u64,
+}
+
+impl<P: Places> Rest<'_, P> {
+    /// Counts an event that was appended without its first `dropped` bytes. Notes or rejects one that is too large.
+    #[cold]
+    fn end(self, event_type: EventType, dropped: usize, flush: &mut Flush<'_, P>) -> Flow {
+        let Self { output, options, place, line } = self;
+        let length = dropped + output.events.last_len();
+        let is_large = length > options.max_event_bytes;
+        if is_large && options.reject_large_events {
+            output.events.drop_last();
+            output.tally.refused(Reason::EventTooLarge, 1);
+            let refusal = too_large(length, options.max_event_bytes);
+            output.rejects.push(Reject { place, line, refusal, part: Part::Whole });
+        } else {
+            output.tally.notes.add(Note::EventTooLarge, u32::from(is_large));
+            output.tally.event(event_type);
+            output.places.record(place, || line);
+        }
+        output.flush_if_much(options, flush)
+    }
+}
+
+fn too_large(length: usize, most: usize) -> Refusal {
+    let message = format!(
+        "the event is too large to import: {length} bytes, more than {most}; shorten the record, or write it with --format udm"
+    );
+    Refusal::new(Reason::EventTooLarge, message)
+}
+
+/// Writes the event of a record that the template cannot write.
+#[inline(never)]
+fn emit_typed<P: Places>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &mut Flush<'_, P>) -> Flow {
+    let Typed { record, detail, time, text } = typed;
+    let (output, options) = (&mut *rest.output, rest.options);
     let notes = &mut output.tally.notes;
     let (mut event, mut further) = mapping::begin(record, detail, time, options.rules, notes, &mut ());
     if options.event_id {
         event.metadata.product_log_id = record::id(text).ok();
     }
     let about = &mut std::iter::from_fn(|| further.next(&mut ()));
-    let flow = if P::WHOLE || is_short(text, &options.writer) {
-        let spill = &mut |_: &mut _| {};
+    let event_type = event.metadata.event_type;
+    if P::WHOLE || options.reject_large_events || is_short(text, &options.writer) {
+        let most = if options.reject_large_events { options.max_event_bytes } else { usize::MAX };
+        let mut dropped = 0;
+        // An event that will be rejected for its length is not held in memory, only counted.
+        let spill = &mut |out: &mut Vec<u8>| {
+            if dropped > 0 || out.len() > most {
+                let last = out.pop();
+                dropped += out.len();
+                out.clear();
+                out.extend(last);
+            }
+        };
         output.events.append(|out| options.writer.write_in_parts(&event, Parts { about, out, spill }));
-        Flow::Continue(())
-    } else {
-        append_long(output, flush, |out, spill| {
-            options.writer.write_in_parts(&event, Parts { about, out, spill });
-        })
-    };
+        further.note(&mut output.tally.notes);
+        return rest.end(event_type, dropped, flush);
+    }
+    let (flow, length) = append_long(output, flush, |out, spill| {
+        options.writer.write_in_parts(&event, Parts { about, out, spill });
+    });
     further.note(&mut output.tally.notes);
-    output.tally.event(event.metadata.event_type);
-    flow
+    output.tally.notes.add(Note::EventTooLarge, u32::from(length > options.max_event_bytes));
+    output.tally.event(event_type);
+    flow?;
+    output.flush_if_much(options, flush)
 }
 
 /// Whether the event of a record is no longer than [`MUCH`], but for a few bytes, and may be held twice while it is appended.
@@ -218,16 +284,19 @@ fn is_short(record: &str, writer: &Writer) -> bool {
 }
 
 /// Appends what `write` writes, and hands it on as it comes: what it has no room for it gives to its second argument.
+/// Returns how long it was, without its newline.
 fn append_long<P>(
     output: &mut Output<P>,
     flush: &mut Flush<'_, P>,
     write: impl for<'s> FnOnce(&'s mut Vec<u8>, &'s mut (dyn FnMut(&mut Vec<u8>) + 's)),
-) -> Flow {
+) -> (Flow, usize) {
     // Nothing comes between the parts of an event.
     let mut flow = if output.rejects.is_empty() { Flow::Continue(()) } else { flush(output, false) };
     let mut out = output.events.take();
+    let (before, mut handed_on) = (out.len(), 0);
     write(&mut out, &mut |out| {
         let last = out.pop();
+        handed_on += out.len();
         if flow.is_continue() {
             output.events.put(std::mem::take(out));
             flow = flush(output, false);
@@ -236,6 +305,7 @@ fn append_long<P>(
         out.clear();
         out.extend(last);
     });
+    let length = (handed_on + out.len()).saturating_sub(before + 1);
     output.events.put(out);
-    flow
+    (flow, length)
 }

@@ -7,7 +7,6 @@ use super::input::{Ignored, Input, unpacked};
 use super::summary::Warning;
 use super::wait::read_on;
 use super::{Format, Options};
-use crate::refusal::Reason;
 use memchr::{memchr, memrchr};
 use std::io::{self, Read};
 use std::ops::Range;
@@ -39,9 +38,11 @@ pub(super) enum Content {
     #[default]
     Lines,
     /// JSON values that may span lines, each at its place.
-    Values(Vec<Range<usize>>),
-    /// What was refused for being no object: nothing comes of an empty array, but that it is refused once more.
-    NoObject,
+    Values(Vec<Value>),
+    /// A reject that was read back, with the message it had.
+    Returned { message: String },
+    /// The last line of an input that could not be read to its end.
+    Cut,
     /// Part of a line, or value, that is too long to be read.
     TooLong { first: bool, last: bool },
     /// Rows of CSV, converted to records.
@@ -59,6 +60,14 @@ impl Content {
                 | Self::LongRow(LongRow { first: false, last: true, .. })
         )
     }
+}
+
+/// The place of a JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Value {
+    pub(super) place: Range<usize>,
+    /// Whether it stands in a list that is handed on element by element.
+    pub(super) is_element: bool,
 }
 
 impl Block {
@@ -100,17 +109,13 @@ impl Block {
             block.content = Csv::returned(header, &mut block, returned.line, max);
             return block;
         }
-        let content = match returned.reason {
-            Some(Reason::NotObject) => Content::NoObject,
-            _ => Content::Values(std::iter::once(0..length).collect()),
-        };
         Self {
             buffer: returned.raw,
             length,
             input: returned.input.into(),
             offset: returned.offset,
             line: Some(returned.line),
-            content,
+            content: Content::Returned { message: returned.message },
         }
     }
 
@@ -167,6 +172,8 @@ pub(super) struct Framer {
     /// Where in the input `rest` begins.
     offset: u64,
     ended: bool,
+    /// Reading failed: the last line or value may be cut short, and the error reports that.
+    failed: bool,
     state: State,
     /// Of the input as it was given, and of what was unpacked here.
     ignored: [Ignored; 2],
@@ -196,6 +203,7 @@ impl Framer {
             rest: Vec::new(),
             offset: 0,
             ended: false,
+            failed: false,
             state: State::Start(options.format),
         })
     }
@@ -226,7 +234,7 @@ impl Framer {
         let filled = self.fill(block);
         if let Err(error) = filled {
             // Kept for the next call, which will find the end.
-            self.ended = true;
+            (self.ended, self.failed) = (true, true);
             match &mut self.state {
                 State::Unreadable => return Err(error),
                 State::Csv(csv) => csv.cut = true,
@@ -249,7 +257,7 @@ impl Framer {
             State::TooLong => self.rest_of_line(block),
             State::Document(document) => {
                 let (ended, reader, before) = (&mut self.ended, &mut *self.reader, *document);
-                let next = document.next(block, self.max, &mut |block| {
+                let next = document.next(block, self.max, self.failed, &mut |block| {
                     *ended = *ended || !block.grow(reader)?;
                     Ok(!*ended)
                 });
@@ -311,6 +319,14 @@ impl Framer {
             searched = block.length;
             let enough = block.length >= BLOCK || self.prompt && searched > 0;
             match end {
+                Some(end) if self.failed && end < block.length => {
+                    block.cut(end, &mut self.rest);
+                    return Ok(());
+                }
+                None if self.failed && block.length <= self.max => {
+                    block.content = Content::Cut;
+                    return Ok(());
+                }
                 // The last line needs no end.
                 _ if self.ended => return Ok(()),
                 Some(end) if enough => {

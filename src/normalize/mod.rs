@@ -53,6 +53,10 @@ pub struct Options {
     pub format: Format,
     /// The longest line, in bytes without its end, that is read: 1 to 1 GiB.
     pub max_line_bytes: usize,
+    /// The longest event, in bytes without its newline, that is not noted as too large.
+    pub max_event_bytes: usize,
+    /// Whether a longer event is rejected instead: for events that are put into requests.
+    pub reject_large_events: bool,
     /// How many threads work: at least 1.
     pub threads: usize,
     /// Whether to stop at the first reject.
@@ -79,6 +83,9 @@ impl Compiled {
 /// 4 MiB: what a SecOps feed reads as one line.
 pub const DEFAULT_MAX_LINE_BYTES: usize = 4 << 20;
 
+/// The longest event that Google's import methods accept: 4 MB a request, less what stands around the event in it.
+pub const MAX_EVENT_BYTES: usize = 4_000_000 - 1_000;
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -88,6 +95,8 @@ impl Default for Options {
             event_id: false,
             format: Format::Auto,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+            max_event_bytes: MAX_EVENT_BYTES,
+            reject_large_events: false,
             threads: 1,
             strict: false,
             stop: Arc::default(),

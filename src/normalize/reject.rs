@@ -145,6 +145,8 @@ pub struct Returned {
     pub reason: Option<Reason>,
     /// The header that it stood below, where it is a row of CSV.
     pub header: Option<String>,
+    /// The message it was refused with, or an empty text.
+    pub message: String,
     /// Its bytes.
     pub raw: Vec<u8>,
 }
@@ -159,6 +161,8 @@ struct Line<'a> {
     offset: u64,
     #[serde(borrow, default)]
     reason: Cow<'a, str>,
+    #[serde(borrow, default)]
+    message: Cow<'a, str>,
     #[serde(borrow)]
     header: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -166,6 +170,9 @@ struct Line<'a> {
     #[serde(borrow)]
     raw_base64: Option<Cow<'a, str>>,
 }
+
+/// A byte-order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Reads rejects back that a [`RejectWriter`] wrote.
 #[derive(Debug)]
@@ -231,8 +238,13 @@ impl<R: BufRead> Iterator for RejectReader<R> {
                 Ok(true) if self.buffer.len() as u64 == self.max && !self.buffer.ends_with(b"\n") => {
                     return Some(Err(self.too_long()));
                 }
-                Ok(true) if self.buffer.trim_ascii().is_empty() => {}
-                Ok(true) => return Some(returned(&self.buffer, self.line)),
+                Ok(true) => {
+                    // Concatenated files may each begin with a byte-order mark.
+                    let line = self.buffer.strip_prefix(MARK).unwrap_or(&self.buffer);
+                    if !line.trim_ascii().is_empty() {
+                        return Some(returned(line, self.line));
+                    }
+                }
             }
         }
         None
@@ -254,6 +266,13 @@ fn returned(line: &[u8], number: u64) -> io::Result<Returned> {
         _ => return Err(invalid("it needs either \"raw\" or \"raw_base64\"".to_owned())),
     };
     let reason = Reason::named(&line.reason);
-    let header = line.header.map(Cow::into_owned);
-    Ok(Returned { input: line.input.into_owned(), line: line.line, offset: line.offset, reason, header, raw })
+    Ok(Returned {
+        input: line.input.into_owned(),
+        line: line.line,
+        offset: line.offset,
+        reason,
+        header: line.header.map(Cow::into_owned),
+        message: line.message.into_owned(),
+        raw,
+    })
 }

@@ -4,16 +4,19 @@ use super::Options;
 use super::csv::Row;
 use super::detect::looks_like;
 use super::emit::{Emitter, Flow, Flush, Lines, Output, Places, Reject};
-use super::frame::{Block, Content};
+use super::frame::{Block, Content, Value};
 use super::reject::Part;
 use crate::detail::Cut;
-use crate::json::skip_space;
-use crate::mapping::Template;
-use crate::record::{self, Record, Scratch};
+use crate::json::{elements, skip_space};
+use crate::mapping::{Note, Template};
+use crate::record::{self, Elements, Object, Record, Scratch};
 use crate::refusal::{Reason, Refusal};
 use memchr::memchr;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
+
+/// A byte-order mark.
+const MARK: char = '\u{feff}';
 
 /// One thread's work: the rooms it keeps from block to block.
 pub(super) struct Worker<'o, P = ()> {
@@ -52,8 +55,9 @@ impl<P: Places> Reader<'_, '_, P> {
     fn block(mut self, content: &Content) -> Flow {
         match content {
             Content::Lines => self.lines()?,
-            Content::Values(values) => values.iter().try_for_each(|value| self.unit(value.clone()))?,
-            Content::NoObject => self.no_object()?,
+            Content::Values(values) => values.iter().try_for_each(|value| self.value_of_document(value))?,
+            Content::Returned { message } => self.returned(message)?,
+            Content::Cut => self.cut_short()?,
             Content::TooLong { first, last } => {
                 let bytes = self.emitter.bytes;
                 let end = bytes.strip_suffix(b"\n").filter(|_| *last).unwrap_or(bytes).len();
@@ -65,15 +69,43 @@ impl<P: Places> Reader<'_, '_, P> {
         self.emitter.end()
     }
 
-    /// What was refused for being no object, maybe mended since.
-    fn no_object(&mut self) -> Flow {
+    /// Reads a value of a document. An element of a long list is read as in a list that is read whole.
+    fn value_of_document(&mut self, value: &Value) -> Flow {
+        let bytes = &self.emitter.bytes[value.place.clone()];
+        let is_array = value.is_element && bytes.first() == Some(&b'[');
+        match std::str::from_utf8(bytes) {
+            Ok(text) if is_array && record::is_whole(text) => self.element(text, value.place.start),
+            _ => self.unit(value.place.clone()),
+        }
+    }
+
+    /// Reads a reject back. If the reason was in what surrounded it, it is rejected again, unless it was fixed or the limit
+    /// was raised since.
+    fn returned(&mut self, message: &str) -> Flow {
+        let bytes = self.emitter.bytes;
+        let whole = 0..bytes.len();
+        let part_of_long = too_long(self.emitter.options.max_line_bytes);
+        if message == part_of_long.message {
+            return self.emitter.refuse(whole, part_of_long);
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) if text.starts_with('[') && is_element(text, message) => {
+                self.emitter.refuse(whole, record::no_object(text))
+            }
+            _ => self.unit(whole),
+        }
+    }
+
+    /// Reads the last line of an input that could not be read to its end, if the line is complete. Otherwise the input's
+    /// error covers it.
+    fn cut_short(&mut self) -> Flow {
         let bytes = self.emitter.bytes;
         let text = std::str::from_utf8(bytes).unwrap_or_default();
-        if text.starts_with('[') && record::elements(text).is_ok_and(|mut elements| elements.next().is_none())
-        {
-            return self.emitter.refuse(0..bytes.len(), record::no_object(text));
+        if record::is_whole(text.trim_start_matches('\u{feff}')) {
+            self.unit(0..bytes.len())
+        } else {
+            Flow::Continue(())
         }
-        self.unit(0..bytes.len())
     }
 
     fn lines(&mut self) -> Flow {
@@ -123,6 +155,8 @@ impl<P: Places> Reader<'_, '_, P> {
         match std::str::from_utf8(whole) {
             Ok(text) => self.line(text, place.start),
             Err(error) => {
+                let end = whole.iter().rposition(|&byte| byte != b'\r').map_or(0, |last| last + 1);
+                let unit = &whole[..end];
                 let place = place.start..place.start + unit.len();
                 self.emitter.refuse(place, not_utf8(unit, error.valid_up_to()))
             }
@@ -138,49 +172,94 @@ impl<P: Places> Reader<'_, '_, P> {
         }
     }
 
-    /// A line that is no ordinary record: blank, an array, a page, or a record that takes a closer look.
+    /// Reads a line that the quick reading is not sure of: blank, an array, a page, several values, or an unusual record.
     #[cold]
     fn odd(&mut self, line: &str, at: usize) -> Flow {
-        let (line, at) = match line.strip_prefix('\u{feff}') {
-            Some(rest) => (rest, at + line.len() - rest.len()),
-            None => (line, at),
+        let (line, at) = match line.strip_prefix(MARK) {
+            // A line with two marks is rejected with both, so that reading the reject back gives the same.
+            Some(rest) if !rest.starts_with(MARK) => (rest, at + MARK.len_utf8()),
+            _ => (line, at),
         };
         // As what is not known to be text has it: what is said of a line is not its block's to change.
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        let whole = at..at + line.len();
+        // All of them, or a reject that is read back would lose one more each time.
+        let line = line.trim_end_matches('\r');
         let start = skip_space(line.as_bytes(), 0);
         let value = &line[start..];
-        match value.as_bytes().first() {
-            None => Flow::Continue(()),
-            Some(b'[') => match record::elements(value) {
-                Ok(mut elements) => {
-                    elements.try_for_each(|element| self.line(element, at + offset(line, element)))
-                }
-                Err(refusal) => self.emitter.refuse(whole, refusal),
-            },
-            Some(_) => self.object(value, at + start, whole),
+        if value.is_empty() {
+            return Flow::Continue(());
+        }
+        match self.value(value, at + start) {
+            Ok(flow) => flow,
+            Err(refusal) if refusal.reason == Reason::NotJson => {
+                self.several(value, at + start, at..at + line.len(), refusal)
+            }
+            Err(refusal) => self.emitter.refuse(at..at + line.len(), refusal),
         }
     }
 
-    /// The one object of a line, `whole`: a record, or a page of them.
-    fn object(&mut self, text: &str, at: usize, whole: Range<usize>) -> Flow {
-        let object = match record::object(text) {
-            Ok(object) => object,
+    /// Reads one value: an array of records, a page, or a record.
+    fn value(&mut self, text: &str, at: usize) -> Result<Flow, Refusal> {
+        if text.starts_with('[') {
+            let mut elements = record::elements(text)?;
+            return Ok(elements.try_for_each(|element| self.element(element, at + offset(text, element))));
+        }
+        record::object(text).map(|object| self.object(&object, text.trim_end(), at))
+    }
+
+    /// Reads several values on one line, as concatenated files without a last newline have them. Rejects `whole`, which is
+    /// not one value as `refusal` says, unless all of it is objects and arrays.
+    fn several(&mut self, text: &str, at: usize, whole: Range<usize>, refusal: Refusal) -> Flow {
+        let mut values = match record::values(text, refusal) {
+            Ok(values) => values,
             Err(refusal) => return self.emitter.refuse(whole, refusal),
         };
-        let text = text.trim_end();
-        match object.logs.map(record::page) {
-            None => self.emitter.emit(&object.record(self.scratch), text, at),
-            Some(Ok(mut elements)) => {
-                elements.try_for_each(|element| self.element(element, at + offset(text, element)))
+        values.try_for_each(|value| {
+            let at = at + offset(text, value);
+            if value.starts_with('{') {
+                return self.element(value, at);
             }
-            Some(Err(refusal)) => self.emitter.refuse(at..at + text.len(), refusal),
+            match self.value(value, at) {
+                Ok(flow) => flow,
+                Err(refusal) => self.emitter.refuse(at..at + value.len(), refusal),
+            }
+        })
+    }
+
+    /// Reads an element of a list of records: a record, a page, or a reject of its own.
+    fn element(&mut self, text: &str, at: usize) -> Flow {
+        // Known to be JSON, so only objects need to be read.
+        if !text.starts_with('{') {
+            return self.emitter.refuse(at..at + text.len(), record::no_object(text));
+        }
+        match Record::read_quickly(text, self.scratch) {
+            Some(record) => self.emitter.emit(&record, text, at),
+            None => match record::object(text) {
+                Ok(object) if object.logs.is_some() => self.nested(text, at),
+                Ok(object) => self.emitter.emit(&object.record(self.scratch), text, at),
+                Err(refusal) => self.emitter.refuse(at..at + text.len(), refusal),
+            },
         }
     }
 
-    /// One element of a page: a record, or refused for itself.
-    fn element(&mut self, text: &str, at: usize) -> Flow {
-        // Known to be JSON: no need to read what can be no record.
+    /// Reads an object that is a line or a value of a document: a record or a page.
+    fn object(&mut self, object: &Object<'_>, text: &str, at: usize) -> Flow {
+        let Some(logs) = object.logs else {
+            return self.emitter.emit(&object.record(self.scratch), text, at);
+        };
+        self.note_fields(u32::from(object.has_fields()));
+        elements(logs).try_for_each(|element| self.element(element, at + offset(text, element)))
+    }
+
+    /// Reads a page within a list: its records and those of the pages in it.
+    fn nested(&mut self, text: &str, at: usize) -> Flow {
+        let mut elements = Elements::of(text);
+        let flow = elements.by_ref().try_for_each(|element| self.leaf(element, at + offset(text, element)));
+        self.note_fields(elements.pages_with_fields());
+        flow
+    }
+
+    /// Reads an element of a list of records that is not a page.
+    fn leaf(&mut self, text: &str, at: usize) -> Flow {
         if !text.starts_with('{') {
             return self.emitter.refuse(at..at + text.len(), record::no_object(text));
         }
@@ -188,6 +267,10 @@ impl<P: Places> Reader<'_, '_, P> {
             Ok(record) => self.emitter.emit(&record, text, at),
             Err(refusal) => self.emitter.refuse(at..at + text.len(), refusal),
         }
+    }
+
+    fn note_fields(&mut self, pages: u32) {
+        self.emitter.output.tally.notes.add(Note::PageHasFields, pages);
     }
 
     /// A row of CSV: the record that it was converted to.
@@ -216,6 +299,13 @@ impl<P: Places> Reader<'_, '_, P> {
         output.tally.refused(refusal.reason, u64::from(first));
         output.rejects.push(Reject { place: 0..end, line: 0, refusal, part });
     }
+}
+
+/// Returns whether a rejected array was an element of a list of records, where arrays are not allowed. An empty array always
+/// was: alone on a line it is not rejected.
+fn is_element(array: &str, message: &str) -> bool {
+    let is_empty = record::elements(array).is_ok_and(|mut elements| elements.next().is_none());
+    is_empty || message == record::no_object(array).message && record::is_whole(array)
 }
 
 /// Where `part` begins in `whole`, which it is a part of.

@@ -5,6 +5,7 @@
 
 mod fast;
 mod id;
+mod pages;
 mod plain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
@@ -15,7 +16,8 @@ use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
 pub use id::id;
-pub(crate) use plain::{elements, no_object, object, page};
+pub(crate) use pages::Elements;
+pub(crate) use plain::{Object, elements, is_whole, no_object, object, values};
 
 /// The fields of a record that are read; all others are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,14 +114,16 @@ impl<'a> Record<'a> {
     /// a usable time is refused later, where it is known whether a default is to be used.
     pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Refusal> {
         let mut found = Found::default();
-        if usual::read(text, 0, &mut found, scratch.cleared()) == Some(text.len()) {
+        if found.read_quickly(text, scratch) {
             return Ok(found.record(&scratch.0));
         }
-        found = Found::default();
-        match fast::scan(text, &mut found, scratch.cleared()) {
-            Some(()) => Ok(found.record(&scratch.0)),
-            None => Ok(plain::object(text)?.record(scratch)),
-        }
+        Ok(plain::object(text)?.record(scratch))
+    }
+
+    /// The same if the text is sure to be a record and no page, and `None` otherwise.
+    pub(crate) fn read_quickly(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
+        let mut found = Found::default();
+        found.read_quickly(text, scratch).then(|| found.record(&scratch.0))
     }
 
     /// The same where the text is sure to be an ordinary record; `None` where it is for [`object`] or [`elements`].
@@ -144,7 +148,7 @@ impl<'a> Record<'a> {
     #[inline]
     pub fn time(&self) -> Option<Timestamp> {
         let text = self.get(Field::Time)?;
-        // Nearly every time is without space: it is trimmed only where it is no time as it stands.
+        // Trimmed only if it cannot be read as it is, because nearly every time has no space around it.
         Timestamp::parse(text).or_else(|| Timestamp::parse(trim(text)))
     }
 
@@ -177,6 +181,15 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
+    /// Reads a record by one of the quick readings; `false` where neither is sure.
+    fn read_quickly(&mut self, text: &'a str, scratch: &mut Scratch) -> bool {
+        if usual::read(text, 0, self, scratch.cleared()) == Some(text.len()) {
+            return true;
+        }
+        *self = Self::default();
+        fast::scan(text, self, scratch.cleared()).is_some()
+    }
+
     /// Takes for a field the string whose inside begins `text`, and decodes it into `scratch` if it must be. What
     /// follows, from the quote at its end on; `None` where it is no string.
     #[expect(clippy::inline_always, reason = "a call a string costs a tenth of reading a record")]

@@ -6,6 +6,10 @@ use crate::refusal::{Reason, Refusal};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
+use std::ops::Range;
+
+/// The name of a page's list of records.
+pub(super) const LIST: &[u8] = b"operation_logs";
 
 /// One JSON object: the values of the fields that are read, as they stand in the text.
 #[derive(Debug, Default)]
@@ -46,9 +50,9 @@ fn is_json(text: &str) -> bool {
 /// # Errors
 /// `not_json`, or `not_object` where an element is no object.
 pub(crate) fn elements(text: &str) -> Result<impl Iterator<Item = &str>, Refusal> {
-    let elements = page(text)?;
+    must_be_json::<Vec<IgnoredAny>>(text)?;
     match json::elements(text).enumerate().find(|(_, element)| !element.starts_with('{')) {
-        None => Ok(elements),
+        None => Ok(json::elements(text)),
         Some((index, element)) => Err(Refusal::new(
             Reason::NotObject,
             format!(
@@ -66,12 +70,51 @@ pub(crate) fn no_object(value: &str) -> Refusal {
     Refusal::new(Reason::NotObject, kind(value).1)
 }
 
-/// The elements of a page's array, whatever they are: each is a record of its own, or none.
+/// Returns the values of a text that holds several objects and arrays, one after the other, all of them valid.
 ///
 /// # Errors
-/// `not_json`.
-pub(crate) fn page(text: &str) -> Result<impl Iterator<Item = &str>, Refusal> {
-    must_be_json::<Vec<IgnoredAny>>(text).map(|()| json::elements(text))
+/// `refusal`, for which the text was refused as one value; where a later value is wrong, one that says so.
+pub(crate) fn values(text: &str, refusal: Refusal) -> Result<impl Iterator<Item = &str>, Refusal> {
+    if text.is_empty() {
+        return Err(refusal);
+    }
+    let mut at = 0;
+    while at < text.len() {
+        match value_at(text, at) {
+            Some(value) => at = skip_space(text.as_bytes(), value.end),
+            None if at > 0 && text[at..].starts_with(['{', '[']) => return Err(later_value(text, refusal)),
+            None => return Err(refusal),
+        }
+    }
+    let mut at = 0;
+    Ok(std::iter::from_fn(move || {
+        let value = value_at(text, at)?;
+        at = value.end;
+        text.get(value)
+    }))
+}
+
+/// Returns whether a text is one value, or several objects and arrays.
+pub(crate) fn is_whole(text: &str) -> bool {
+    let nothing = Refusal::new(Reason::NotJson, "");
+    is_json(text) || values(text.trim_ascii_start(), nothing).is_ok()
+}
+
+/// Returns where the object or array stands that begins at `at`, after any space.
+fn value_at(text: &str, at: usize) -> Option<Range<usize>> {
+    let start = skip_space(text.as_bytes(), at);
+    text.get(start..)?
+        .starts_with(['{', '['])
+        .then(|| json::walk(text.as_bytes(), start).ok())
+        .flatten()
+        .map(|end| start..end)
+}
+
+/// Returns the refusal of the first broken value of several, in the words of `serde_json`.
+#[cold]
+fn later_value(text: &str, first: Refusal) -> Refusal {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.find_map(Result::err).map_or(first, |error| refusal(&error))
 }
 
 /// What `serde_json` objected to, in our terms.
@@ -116,6 +159,11 @@ fn kind(value: &str) -> (&'static str, &'static str) {
 }
 
 impl<'a> Object<'a> {
+    /// Returns whether the object has a record's own fields, whatever their values.
+    pub(crate) fn has_fields(&self) -> bool {
+        self.values.iter().any(Option::is_some)
+    }
+
     /// The record that this object is.
     pub(crate) fn record(&self, scratch: &'a mut Scratch) -> Record<'a> {
         let (mut spans, mut not_text, mut surrogates_replaced) = ([(0, 0); FIELDS], 0, 0);
@@ -168,7 +216,7 @@ impl<'de> Deserialize<'de> for Key {
             fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Key, E> {
                 Ok(match Field::named(name) {
                     Some(field) => Key::Field(field),
-                    None if name == b"operation_logs" => Key::Logs,
+                    None if name == LIST => Key::Logs,
                     None => Key::Other,
                 })
             }

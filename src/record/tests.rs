@@ -222,7 +222,6 @@ fn a_page_is_known_by_its_array_of_logs() {
 #[test]
 fn an_array_is_taken_apart_and_a_wrong_element_is_named() {
     assert!(elements(r#"[{"a":1}, {}]"#).unwrap().eq([r#"{"a":1}"#, "{}"]));
-    assert!(page(" [{}, 1] ").unwrap().eq(["{}", "1"]));
     assert!(elements("[]").unwrap().eq([""; 0]));
     for (element, kind) in [
         ("[]", "an array"),
@@ -240,6 +239,32 @@ fn an_array_is_taken_apart_and_a_wrong_element_is_named() {
         );
     }
     assert_eq!(elements("[{}").err().unwrap().reason, crate::Reason::NotJson);
+}
+
+#[test]
+fn several_values_are_objects_and_arrays() {
+    let refused = || Refusal::new(crate::Reason::NotJson, "as one value");
+    for (text, expected) in [
+        ("{}{}", &["{}", "{}"][..]),
+        ("{\"a\":[1]} [{}]\t{}\r", &["{\"a\":[1]}", "[{}]", "{}"]),
+        ("[]", &["[]"]),
+    ] {
+        assert!(values(text, refused()).unwrap().eq(expected.iter().copied()), "{text}");
+        assert!(is_whole(text), "{text}");
+    }
+    for (text, message) in [
+        ("", "as one value"),
+        ("{} x", "as one value"),
+        ("{}1", "as one value"),
+        ("1 {}", "as one value"),
+        ("{}\u{feff}{}", "as one value"),
+        ("{} {\"a\" 1}", "column 9"),
+        ("{}[1,", "column 5"),
+    ] {
+        let refusal = values(text, refused()).err().unwrap();
+        assert!(refusal.message.contains(message), "{text}: {}", refusal.message);
+        assert!(!is_whole(text), "{text}");
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ ENTITY_RISK_CHANGE TRIAGE_AGENT_UPDATE_INVESTIGATION
 """.split()
 )
 
+MARK = "\ufeff"
 DEFAULT_MAX_LINE_BYTES = 4 * 1024 * 1024
 
 NOT_UTF8 = "not_utf8"
@@ -215,6 +216,18 @@ def read_whole(text):
     if SPACE(text, pos).end() != len(text):
         raise NotJson
     return node
+
+
+def read_values(text):
+    """The one JSON value that a line is, or several, one after the other: then objects and arrays."""
+    nodes, pos = [], 0
+    while pos < len(text):
+        node, pos = read_value(text, pos)
+        nodes.append(node)
+        pos = SPACE(text, pos).end()
+    if len(nodes) > 1 and any(node.kind not in (ARRAY, OBJECT) for node in nodes):
+        raise NotJson
+    return nodes
 
 
 def compact(source, node):
@@ -702,13 +715,20 @@ class Where:
 
 
 def records_of(node):
-    """The elements that should be records: of an envelope, of an array, or the object itself."""
+    """The elements that should be records: of an array, of an envelope wherever it stands, or the object itself."""
     if node.kind is OBJECT:
-        logs = node.value.get("operation_logs")
-        return logs.value if logs is not None and logs.kind is ARRAY else [node]
-    if node.kind is ARRAY and all(element.kind is OBJECT for element in node.value):
-        return node.value
-    raise Refused(NOT_OBJECT)
+        waiting = [node]
+    elif node.kind is ARRAY and all(element.kind is OBJECT for element in node.value):
+        waiting = node.value[::-1]
+    else:
+        raise Refused(NOT_OBJECT)
+    while waiting:
+        node = waiting.pop()
+        logs = node.value.get("operation_logs") if node.kind is OBJECT else None
+        if logs is not None and logs.kind is ARRAY:
+            waiting.extend(reversed(logs.value))
+        else:
+            yield node
 
 
 def map_value(node, text, where, options, too_long=lambda start, end: False):
@@ -730,9 +750,9 @@ def map_value(node, text, where, options, too_long=lambda start, end: False):
     return results
 
 
-def read_lines(data, first, options):
-    """One JSON value a line."""
-    offset, line = first, 0
+def read_lines(data, options):
+    """One JSON value a line, or several."""
+    offset, line = 0, 0
     while offset < len(data):
         line += 1
         stop = data.find(b"\n", offset)
@@ -747,18 +767,29 @@ def read_lines(data, first, options):
 def read_line(raw, line, offset, options):
     if len(raw) > options.max_line_bytes:
         return [(None, refusal(line, offset, LINE_TOO_LONG))]
-    if not raw.strip(b" \t\r"):
-        return []
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         return [(None, refusal(line, offset, NOT_UTF8))]
+    if text[:1] == MARK and text[1:2] != MARK:  # a byte-order mark; two are not JSON
+        text = text[1:]
+        offset += len(MARK.encode("utf-8"))
+    if SPACE(text, 0).end() == len(text):
+        return []
     try:
-        return map_value(read_whole(text), text, Where(text, line, offset), options)
+        values = read_values(text)
     except NotJson:
         return [(None, refusal(line, offset, NOT_JSON))]
-    except Refused as refused:
-        return [(None, refusal(line, offset, refused.reason))]
+    where = Where(text, line, offset)
+    results = []
+    for value in values:
+        try:
+            results += map_value(value, text, where, options)
+        except Refused as refused:
+            # The line's only value is refused as the line that it is.
+            place = where.at(value.start) if len(values) > 1 else (line, offset)
+            results.append((None, refusal(*place, refused.reason)))
+    return results
 
 
 def is_document(text):
@@ -834,12 +865,13 @@ def read_document(data, text, first, options):
 
 def read_input(data, options):
     """(event, None) or (None, refusal) for everything in the decompressed input, in order."""
-    first = 3 if data.startswith(b"\xef\xbb\xbf") else 0  # a byte-order mark
+    mark = MARK.encode("utf-8")
+    first = len(mark) if data.startswith(mark) else 0
     text = data[first:].decode("utf-8", "surrogateescape")
     if is_document(text):
         return read_document(data, text, first, options)
     del text
-    return read_lines(data, first, options)
+    return read_lines(data, options)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -854,6 +886,18 @@ def default_time(text):
     if stamp is None:
         raise argparse.ArgumentTypeError(f"no usable time: {text!r}")
     return stamp
+
+
+def whole_of(results, data, sound):
+    """What an input gives; of one that is cut short without the line that the cut left: the error says so."""
+    last = None
+    for result in results:
+        if last is not None:
+            yield last
+        last = result
+    broken = last is not None and last[0] is None and last[1]["reason"] in (NOT_JSON, NOT_UTF8)
+    if last is not None and (sound or not broken or data.endswith(b"\n")):
+        yield last
 
 
 def main(arguments=None):
@@ -873,7 +917,7 @@ def main(arguments=None):
     data, sound = gunzip_if_needed(data)
     options = Options(args.values, args.default_time, args.max_line_bytes)
     rejects = open(args.rejects, "w", encoding="utf-8") if args.rejects else None
-    for event, refused in read_input(data, options):
+    for event, refused in whole_of(read_input(data, options), data, sound):
         if event is not None:
             line = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
             sys.stdout.buffer.write(line.encode("utf-8") + b"\n")

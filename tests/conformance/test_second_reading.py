@@ -177,7 +177,37 @@ class Input(unittest.TestCase):
     def test_strict_json(self):
         for text in ("NaN", "Infinity", "01", "1.", ".5", "+1", "'a'", '"\t"', '"\\x"', "[1,]", "tRue", "\u00a0"):
             self.assertEqual(reasons(f'{{"time":"{TIME}","x":{text}}}'), ["not_json"], text)
-        self.assertEqual(reasons(f"{self.RECORD}{self.RECORD}"), ["not_json"])
+
+    def test_several_values_on_a_line(self):
+        record = self.RECORD
+        page = f'{{"operation_logs":[{record}]}}'
+        events, refused = run(f"{record}{record} [{record},{record}]{page}\n{record}{record}")
+        self.assertEqual((len(events), refused), (7, []))
+        events, refused = run(f"\ufeff{record} [5]{record}{{}}")
+        places = [(r["offset"], r["reason"]) for r in refused]
+        self.assertEqual(
+            (len(events), places),
+            (2, [(3 + len(record) + 1, "not_object"), (3 + 2 * len(record) + 4, "no_time")]),
+        )
+        for tail in ("5", " null", "{", '{"a" 1}', "x", "\ufeff{}"):
+            self.assertEqual(run(f" {record}{tail}"), ([], [{"line": 1, "offset": 0, "reason": "not_json"}]), tail)
+        self.assertEqual(reasons("\ufeff\ufeff" + record), ["not_json"])
+
+    def test_pages_in_pages_and_arrays(self):
+        record = self.RECORD
+        inner = f'{{"time":"{TIME}","operation_logs":[{record}]}}'
+        for data, count in (
+            (inner, 1),
+            (f"[{inner},{record}]", 2),
+            (f'{{"operation_logs":[{inner},{record}]}}', 2),
+            (f'{{"operation_logs":[{{"operation_logs":[{inner}]}}]}}', 1),
+            (f'{{"operation_logs":[{{"time":"{TIME}","operation_logs":[],"operation_logs":5}}]}}', 1),
+        ):
+            events, refused = run(data)
+            self.assertEqual((len(events), refused), (count, []), data)
+        self.assertEqual(reasons(f'{{"operation_logs":[[{record}],{{"operation_logs":[[]]}}]}}'), ["not_object"] * 2)
+        deep = '{"operation_logs":[' * 50_000 + record + "]}" * 50_000
+        self.assertEqual(len(run(deep)[0]), 1)
 
     def test_lone_surrogates(self):
         for raw, expected in (
@@ -421,6 +451,11 @@ class Command(unittest.TestCase):
             self.assertIn('"productEventType":"é"', done.stdout.decode("utf-8"))
             with open(rejects, encoding="utf-8") as file:
                 self.assertEqual(file.read(), '{"line":2,"offset":34,"reason":"not_json"}\n')
+            cut = gzip.compress(b'{"time":1566328141}\n{"time')[:-9]
+            done = subprocess.run([sys.executable, script, "--rejects", rejects], input=cut, stdout=subprocess.PIPE)
+            self.assertEqual((done.returncode, done.stdout.count(b"\n")), (1, 1))
+            with open(rejects, encoding="utf-8") as file:
+                self.assertEqual(file.read(), "")
 
 
 if __name__ == "__main__":

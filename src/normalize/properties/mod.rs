@@ -9,13 +9,13 @@ use super::{
     each, is_gzip, run, run_returned,
 };
 use crate::detail::{Cut, Detail};
+use crate::json::properties::Bytes;
 use crate::json::skip_space;
 use crate::mapping::{self, Notes};
 use crate::record::{self, Field, Scratch};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
-use std::fmt;
 use std::io::{self, Cursor, Read};
 
 /// What came of a run.
@@ -105,6 +105,7 @@ pub(crate) fn input(bytes: &[u8], options: &Options, piece: usize) {
     assert!(summary.failures.is_empty(), "{:?}", summary.failures);
     assert_eq!(summary.bytes_in, bytes.len() as u64);
     placed(bytes, &out);
+    returned_alike(bytes, options, &out);
     let records = looked_at(bytes, options, &out);
     if options.format == Format::Ndjson {
         line_by_line(bytes, options, &out);
@@ -152,6 +153,15 @@ fn placed(bytes: &[u8], out: &Out) {
         assert!(bytes[offset..].starts_with(&reject.raw), "{reject:?}");
         assert_eq!(reject.line, line_of(bytes, offset), "{reject:?}");
     }
+}
+
+/// Rejects read back without a change are the same rejects.
+fn returned_alike(bytes: &[u8], options: &Options, out: &Out) {
+    let rejects: Vec<_> = RejectReader::new(&out.rejects[..], bytes.len()).collect();
+    let mut sink = Memory::new();
+    run_returned("in", rejects.into_iter(), options, &mut sink).unwrap();
+    let again = sink.out();
+    Out { events: Vec::new(), rejects: out.rejects.clone() }.must_be(&again, "read back", bytes);
 }
 
 fn line_of(bytes: &[u8], offset: usize) -> u64 {
@@ -224,6 +234,7 @@ fn line_by_line(bytes: &[u8], options: &Options, out: &Out) {
             offset,
             reason: None,
             header: None,
+            message: String::new(),
             raw: line.to_owned(),
         };
         offset += line.len() as u64 + 1;
@@ -256,46 +267,38 @@ fn records_on(line: &[u8], max: usize) -> Option<usize> {
     let line = std::str::from_utf8(line).ok()?;
     let line = line.strip_prefix('\u{feff}').unwrap_or(line);
     let line = &line[skip_space(line.as_bytes(), 0)..];
-    if line.is_empty() {
-        return Some(0);
-    }
-    if !line.starts_with('[') {
-        return records_of(line);
-    }
-    let elements: Vec<&RawValue> = serde_json::from_str(line).ok()?;
-    if elements.iter().any(|element| !element.get().starts_with('{')) {
-        return None;
-    }
-    Some(elements.iter().map(|element| records_of(element.get()).unwrap_or(1)).sum())
-}
-
-/// How many records an object is: those of its page, or itself.
-fn records_of(object: &str) -> Option<usize> {
-    serde_json::from_str::<IgnoredAny>(object).ok()?;
-    let members: HashMap<Key, &RawValue> = serde_json::from_str(object).ok()?;
-    match members.get(&Key(b"operation_logs".to_vec())).map(|logs| logs.get()) {
-        Some(logs) if logs.starts_with('[') => Some(serde_json::from_str::<Vec<&RawValue>>(logs).ok()?.len()),
-        _ => Some(1),
+    let values: Result<Vec<&RawValue>, _> = serde_json::Deserializer::from_str(line).into_iter().collect();
+    let values: Vec<_> = values.ok()?.into_iter().map(RawValue::get).collect();
+    match values[..] {
+        [one] => records_of_line(one),
+        _ if values.iter().any(|value| !value.starts_with(['{', '['])) => None,
+        _ => Some(values.iter().map(|value| records_of_line(value).unwrap_or(1)).sum()),
     }
 }
 
-/// A key's bytes: with half of a surrogate pair it is no text, and no name that anybody asks for.
-#[derive(PartialEq, Eq, Hash)]
-struct Key(Vec<u8>);
+/// How many records a value is that stands on a line.
+fn records_of_line(value: &str) -> Option<usize> {
+    serde_json::from_str::<IgnoredAny>(value).ok()?;
+    if !value.starts_with('[') {
+        return Some(records_of(value));
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(value).ok()?;
+    let objects = elements.iter().all(|element| element.get().starts_with('{'));
+    objects.then(|| elements.iter().map(|element| records_of(element.get())).sum())
+}
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Key;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Key, E> {
-                Ok(Key(bytes.to_vec()))
-            }
+/// How many records a value is: those of its page, or itself.
+fn records_of(value: &str) -> usize {
+    if !value.starts_with('{') {
+        return 1;
+    }
+    let members: HashMap<Bytes, &RawValue> = serde_json::from_str(value).unwrap();
+    match members.get(&Bytes(b"operation_logs".to_vec())).map(|logs| logs.get()) {
+        Some(logs) if logs.starts_with('[') => {
+            let elements: Vec<&RawValue> = serde_json::from_str(logs).unwrap();
+            elements.iter().map(|element| records_of(element.get())).sum()
         }
-        deserializer.deserialize_bytes(Bytes)
+        _ => 1,
     }
 }
 
