@@ -7,6 +7,7 @@ use super::input::{Ignored, Input, unpacked};
 use super::summary::Warning;
 use super::wait::read_on;
 use super::{Format, Options};
+use crate::refusal::Reason;
 use memchr::{memchr, memrchr};
 use std::io::{self, Read};
 use std::ops::Range;
@@ -39,7 +40,7 @@ pub(super) enum Content {
     Lines,
     /// JSON values that may span lines, each at its place.
     Values(Vec<Value>),
-    /// A reject that was read back, with the message it had.
+    /// A reject that was read back, with the message it had: its reason may be in what surrounded it.
     Returned { message: String },
     /// The last line of an input that could not be read to its end.
     Cut,
@@ -109,13 +110,17 @@ impl Block {
             block.content = Csv::returned(header, &mut block, returned.line, max);
             return block;
         }
+        let content = match returned.reason {
+            Some(Reason::NotObject | Reason::LineTooLong) => Content::Returned { message: returned.message },
+            _ => Content::Values(vec![Value { place: 0..length, is_element: false }]),
+        };
         Self {
             buffer: returned.raw,
             length,
             input: returned.input.into(),
             offset: returned.offset,
             line: Some(returned.line),
-            content: Content::Returned { message: returned.message },
+            content,
         }
     }
 

@@ -5,7 +5,7 @@ use super::{assert_read, assert_refused};
 use serde_json::{Value, json};
 
 /// What is noted of an input.
-pub fn notes(input: &str) -> Value {
+pub(crate) fn notes(input: &str) -> Value {
     let ran = ran(&["normalize", "--summary", "json"], input.as_bytes());
     json_lines(ran.stderr.as_bytes()).remove(0)["notes"].clone()
 }

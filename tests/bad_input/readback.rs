@@ -4,7 +4,7 @@ use super::common::{Ran, descriptions, gzip, ran, record};
 use serde_json::json;
 
 /// The rejects of an input, which are the same, byte for byte, when they are read back.
-pub fn rejects_twice(input: &[u8], flags: &[&str]) -> Ran {
+pub(crate) fn rejects_twice(input: &[u8], flags: &[&str]) -> Ran {
     let run = |source: &[&str], input: &[u8]| {
         ran(&[&["normalize", "--rejects", "REJECTS", "--summary", "none"], source, flags].concat(), input)
     };
