@@ -158,7 +158,9 @@ impl Collector {
         loop {
             match self.read_once(ask, resume.take()).await {
                 // What was read by then need not be read again.
-                Err(halt @ Halt::Zoom(Trouble::Expired(_))) if self.has_reached(ask) => return Err(halt),
+                Err(halt @ Halt::Zoom(Trouble::Expired(_))) if self.goes_on_without_token(ask) => {
+                    return Err(halt);
+                }
                 Err(Halt::Zoom(Trouble::Expired(message))) if restarts < RESTARTS => {
                     restarts += 1;
                     self.observer.detail(&message);
@@ -168,10 +170,14 @@ impl Collector {
         }
     }
 
-    /// Whether a scan that can go on without its token has read a page.
-    fn has_reached(&self, ask: &Ask) -> bool {
+    /// Whether another scan can go on where this one came to. One that began in an earlier run is not begun again: its window
+    /// starts above what that run has read.
+    fn goes_on_without_token(&self, ask: &Ask) -> bool {
         let reached = self.journal.state.resume.as_ref().and_then(|resume| resume.reached);
-        reached.is_some() && (ask.tail || ask.days.is_some())
+        match ask.days {
+            Some(_) => reached.is_some() || ask.resume.is_some(),
+            None => reached.is_some() && ask.tail,
+        }
     }
 
     async fn read_once(&mut self, ask: &Ask, resume: Option<Resume>) -> Result<Passed, Halt> {

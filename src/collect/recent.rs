@@ -3,7 +3,7 @@
 use super::collector::{Collector, Halt};
 use super::date::Date;
 use super::pass::{Ask, End, Passed, Share};
-use super::plan::{self, Terms};
+use super::plan;
 use super::progress::window_of;
 use super::state::{Cadence, Resume};
 use super::zoom::{Trouble, Window};
@@ -77,11 +77,9 @@ impl Collector {
     /// Half of what a run may use, where other days wait: neither they nor the newest records keep the other waiting.
     fn share_of_tail(&self) -> Option<Share> {
         let (state, today) = (&self.journal.state, self.today());
-        let terms =
-            Terms { now: self.now(), look_back: self.options.look_back, full: false, started: self.started };
         let waits =
             |day: &Date| *day != today || state.days.get(day).is_some_and(|known| known.unread.is_some());
-        if !plan::due(state, terms).iter().any(|day| waits(day) && !self.is_elsewhere(*day)) {
+        if !self.unread_days().iter().any(waits) {
             return None;
         }
         let used = self.zoom.counts.requests;

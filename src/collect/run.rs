@@ -49,19 +49,25 @@ impl Collector {
         };
         self.drop_stale();
         let untold = if live { self.tail_if_it_can_be_read(tail).await? } else { None };
-        if let Some(past) = past {
-            self.go_on(past).await?;
-        }
-        let late = self.missing(live, untold.is_some()).await?;
+        let outcome = self.other_days(live, past, untold.is_some()).await;
+        let budget_is_left = self.unless_spent(outcome)?;
         match untold {
             Some(trouble) => return Err(Halt::Zoom(trouble)),
-            None if live && late => {
+            None if live && budget_is_left => {
                 let outcome = self.last_hours().await;
                 self.unless_spent(outcome)?;
             }
             None => {}
         }
         Ok(())
+    }
+
+    /// The rest of an earlier run's window, then all days that are due.
+    async fn other_days(&mut self, live: bool, past: Option<Resume>, doubt: bool) -> Result<(), Halt> {
+        if let Some(past) = past {
+            self.go_on(past).await?;
+        }
+        self.missing(live, doubt).await
     }
 
     /// Whether a run may go on to read again for late records. Where its budget ends only that, it ends well.
@@ -72,7 +78,8 @@ impl Collector {
             Err(Halt::Zoom(Trouble::Stopped(reason))) if reason == DEADLINE => reason,
             Err(_) => return outcome.map(|()| false),
         };
-        if self.options.full || !self.journal.state.was_cut_short() {
+        let live = matches!(self.options.task, Task::Live { .. });
+        if !live || self.options.full || !self.unread_days().is_empty() {
             return outcome.map(|()| false);
         }
         self.observer.detail(&format!(
@@ -113,18 +120,27 @@ impl Collector {
         }
     }
 
-    /// Days never read whole, days that can be sealed, and the look-back. Whether there is budget left is returned.
+    /// Days never read whole, days that can be sealed, and the look-back.
     /// Where all is in `doubt`, since today cannot be read, each is asked for once, and none is parked.
-    async fn missing(&mut self, live: bool, doubt: bool) -> Result<bool, Halt> {
+    async fn missing(&mut self, live: bool, doubt: bool) -> Result<(), Halt> {
         let full = live && (self.options.full || plan::is_due(self.journal.state.full, self.now()));
-        if !full || !self.journal.state.was_cut_short() {
-            self.read_due(full, doubt).await?;
-            return Ok(true);
+        if full && self.journal.state.was_cut_short() {
+            // Where runs are cut short, what was never read must not wait for what is only read again.
+            self.read_due(false, doubt).await?;
         }
-        // Where runs are cut short, what was never read must not wait for what is only read again.
-        self.read_due(false, doubt).await?;
-        let outcome = self.read_due(true, doubt).await;
-        self.unless_spent(outcome)
+        self.read_due(full, doubt).await
+    }
+
+    /// Days that wait to be read or sealed, but for those that are only read again.
+    pub(crate) fn unread_days(&self) -> Vec<Date> {
+        self.due_days(false)
+    }
+
+    fn due_days(&self, full: bool) -> Vec<Date> {
+        let terms = Terms { now: self.now(), look_back: self.options.look_back, full, started: self.started };
+        let mut days = plan::due(&self.journal.state, terms);
+        days.retain(|day| !self.is_elsewhere(*day));
+        days
     }
 
     async fn read_due(&mut self, full: bool, doubt: bool) -> Result<(), Halt> {

@@ -202,6 +202,24 @@ fn burst_larger_than_a_run_comes_in_beside_new_records() {
     assert!(runs.requests() < 200, "{}", runs.requests());
 }
 
+#[test]
+fn token_shorter_than_the_schedule_costs_no_progress() {
+    for task in [live("2023-11-11"), backfill("2023-11-05", "2023-11-11")] {
+        let records = days(9, 90).into_iter();
+        let records = records.filter(|entry| match task {
+            Task::Live { .. } => entry.time >= at("2023-11-11T00:00:00Z"),
+            Task::Backfill { .. } => {
+                (at("2023-11-05T00:00:00Z")..at("2023-11-12T00:00:00Z")).contains(&entry.time)
+            }
+        });
+        let mut runs = Collection::new(task, 30, Budget::Requests(2), 5 * MINUTE)
+            .with(records)
+            .of(|manners| manners.page_life = 2 * MINUTE);
+        runs.run_to_the_end(90);
+        runs.is_complete();
+    }
+}
+
 /// A day of 20 pages among others of 2, where windows end with days only.
 fn long_day(change: impl FnOnce(&mut Manners)) -> Collection {
     let long = book::spread(77_000, 600, at("2023-11-08T00:00:00Z")..at("2023-11-09T00:00:00Z"));
@@ -283,9 +301,9 @@ fn times() -> impl Strategy<Value = Vec<i64>> {
     within.prop_flat_map(|(days, count)| prop::collection::vec(1..days * DAY / 40, count / 2..=count))
 }
 
-/// Requests of all runs, for each page that Zoom has: each is read once, and what is newer than a part of a day that a run
-/// goes on with shares its first page. Pages of days that can be sealed meanwhile are read again.
-const REQUESTS_PER_PAGE: u64 = 2;
+/// Requests of all runs, for each page that Zoom has. Each is read once; pages of days that can be sealed meanwhile, or that
+/// the first window has as its margin, are read again, and so are those around identical records on two pages.
+const REQUESTS_PER_PAGE: u64 = 3;
 /// Requests of a run besides: the newest records, the page that the scan goes on with, and a window that was refused.
 const REQUESTS_PER_RUN: u64 = 3;
 
