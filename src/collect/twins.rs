@@ -23,6 +23,9 @@ const FEW: usize = 12;
 const SOME: usize = 100;
 /// How often a window is read again.
 const READINGS: u32 = 4;
+/// The same where it is now or never, or where a run is to read all. Both copies of a record are on one page of a tie of 700
+/// in one reading out of eight or so.
+const MOST_READINGS: u32 = 12;
 /// So many readings that met the same records settle a tie that no page holds.
 const AGREEING: u32 = 3;
 /// How far around a page border a tie may reach, as long as its length is not known.
@@ -92,7 +95,9 @@ impl Collector {
         let mut ranges: Vec<_> =
             met().map(|(_, page)| border(*page).saturating_sub(GUESS)..border(*page) + GUESS).collect();
         let mut evidence = Evidence { sizes: vec![size], ..Evidence::default() };
-        for _ in 0..READINGS {
+        let last_chance = deepest < SOME && open.iter().any(|key| sealing(key.0));
+        let readings = if self.options.full || last_chance { MOST_READINGS } else { READINGS };
+        for _ in 0..readings {
             if open.is_empty() {
                 break;
             }
