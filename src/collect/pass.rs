@@ -78,8 +78,8 @@ impl Ask {
 
     /// The rest of a scan that an earlier run began, by its token.
     pub(crate) fn resumed(resume: Resume, days: (Date, Date)) -> Self {
-        let window = window_of(&resume);
-        Self { resume: Some(resume), days: Some(days), ..Self::of(window) }
+        let (window, reach) = (window_of(&resume), resume.reach);
+        Self { resume: Some(resume), days: Some(days), reach, ..Self::of(window) }
     }
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct Passed {
     pub(crate) newest: Option<i64>,
     /// Records of which there may be more than are counted, with the last page that they were met on.
     pub(crate) unsure: HashMap<(Slot, Id), usize>,
-    /// The newest time of such a record, in this run or before.
+    /// The newest time of such a record that the next scan can go back to, in this run or before.
     pub(crate) ambiguous_at: Option<i64>,
     /// A hash of each page.
     pub(crate) prints: Vec<Id>,
@@ -254,8 +254,9 @@ impl Collector {
         let taken = self.take(page, ask.window, passed.pages).await?;
         passed.prints.push(print(page));
         let places = taken.unsure.iter().filter_map(|key| taken.groups.get(key)?.first());
-        let ambiguous_at = places.filter_map(|place| page.items.get(*place)?.time).max();
-        passed.ambiguous_at = passed.ambiguous_at.max(ambiguous_at);
+        for time in places.filter_map(|place| page.items.get(*place)?.time) {
+            self.note_ambiguous(ask, time, passed);
+        }
         passed.unsure.extend(taken.unsure.into_iter().map(|unsure| (unsure, index)));
         passed.newest = passed.newest.into_iter().chain(page.items.iter().filter_map(|item| item.time)).max();
         self.journal.state.resume = None;
@@ -277,6 +278,7 @@ impl Collector {
             last: page.items.iter().map(|item| crate::sealed::hex(&item.id)).collect(),
             until: ask.window.until,
             days: ask.days,
+            reach: ask.reach,
             reached: passed.reached,
             newest: passed.newest,
             ambiguous_at: passed.ambiguous_at,

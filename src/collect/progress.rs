@@ -8,10 +8,14 @@
 //!
 //! Zoom documents a time of day in `to`, but may ignore or refuse it. A page shows whether it was honored; if not, windows
 //! end with the day. Then a day with more pages than a run may read comes no further, and says so.
+//!
+//! Where two pages have a record in common, there may be one or two of it ([`super::twins`] settles that once a scan is whole). A
+//! scan that a run cuts goes back to that record: the next window ends with its minute, so one page has all of its kind. The token
+//! would continue below it and is dropped. A scan that began there does not go back once more.
 
 use super::collector::{Collector, Slot};
 use super::date::{DAY, Date};
-use super::pass::Ask;
+use super::pass::{Ask, Passed};
 use super::plan::{self, MINUTE};
 use super::state::{Day, Resume, Unread};
 use super::zoom::Window;
@@ -27,17 +31,8 @@ pub(crate) struct Progress {
     pub(crate) began: i64,
     /// Records after this time have been read.
     pub(crate) reached: i64,
-    /// The newest time of a record of which there may be more than are counted.
+    /// The newest time of a record of which there may be more than are counted, before the scan's `reach`.
     pub(crate) ambiguous_at: Option<i64>,
-}
-
-impl Progress {
-    /// The time after which nothing is left to read. A scan that goes on at an ambiguous record has all of its kind on one
-    /// page, which settles it. Where it went on there before to no avail, it leaves it.
-    fn certain_of(&self, part: &Unread) -> i64 {
-        let at = self.ambiguous_at.filter(|at| *at < part.until);
-        at.map_or(self.reached, |at| at.max(self.reached))
-    }
 }
 
 impl Collector {
@@ -123,22 +118,57 @@ impl Collector {
             self.keep_tail(&resume);
             return None;
         }
-        self.keep_scan(&resume);
+        let resume = self.kept(resume);
         if !holds && resume.reached.is_none() {
             // Pages in another order do not tell what is left: the scan starts over, with fewer days.
             self.journal.state.span = (self.journal.state.span / 2).max(1);
         }
-        holds.then_some(resume)
+        let goes_back = resume.reached.is_some() && self.back_to(resume.ambiguous_at, resume.began).is_some();
+        (holds && !goes_back).then_some(resume)
     }
 
     /// Keeps in the state how far a scan came, before the run ends.
     pub(crate) fn keep_resume(&mut self) {
-        let Some(mut resume) = self.journal.state.resume.take() else { return };
-        if !resume.tail {
-            self.keep_scan(&resume);
-            resume.kept = true;
+        let Some(resume) = self.journal.state.resume.take() else { return };
+        self.journal.state.resume = Some(if resume.tail { resume } else { self.kept(resume) });
+    }
+
+    /// A scan whose days know how far it came. It completes only those that it has not passed: whatever is noted of the
+    /// others from now on stays.
+    fn kept(&mut self, mut resume: Resume) -> Resume {
+        self.keep_scan(&resume);
+        if let Some(reached) = resume.reached {
+            let (first, last) = self.days_of(&resume);
+            (resume.days, resume.kept) = (Some((first, last.min(Date::of(reached)))), true);
         }
-        self.journal.state.resume = Some(resume);
+        resume
+    }
+
+    /// Takes note of the time of a record of which there may be more than are counted.
+    pub(crate) fn note_ambiguous(&mut self, ask: &Ask, time: i64, passed: &mut Passed) {
+        if ask.days.is_some_and(|(_, last)| time >= last.end()) {
+            return;
+        }
+        if ask.reach.is_none_or(|reach| time < reach) {
+            passed.ambiguous_at = passed.ambiguous_at.max(Some(time));
+        } else if let Some(known) = self.journal.state.days.get_mut(&Date::of(time))
+            && let Some(part) = &mut known.unread
+        {
+            // The scan began there to no avail. The day is read once more before it is sealed.
+            part.ambiguous = true;
+        }
+    }
+
+    /// The time of an ambiguous record if the next scan is to go back to it. Windows of whole days would have the same pages
+    /// again, and a day that is only read again before it can be sealed has another reading to come.
+    pub(crate) fn back_to(&self, ambiguous_at: Option<i64>, began: i64) -> Option<i64> {
+        let state = &self.journal.state;
+        ambiguous_at.filter(|at| {
+            let day = Date::of(*at);
+            let was_read = state.days.get(&day).is_some_and(|known| known.full_at.is_some());
+            let is_last = began >= plan::seals_at(day, self.options.look_back);
+            state.time_of_day != Some(false) && (is_last || !was_read)
+        })
     }
 
     /// Keeps what a scan of days has read: those above where it ended are complete.
@@ -149,6 +179,7 @@ impl Collector {
     }
 
     pub(crate) fn keep(&mut self, (first, last): (Date, Date), progress: Progress) {
+        let back_to = self.back_to(progress.ambiguous_at, progress.began);
         for day in self.claimed(first, last) {
             let known = self.journal.state.days.entry(day).or_default();
             if known.sealed {
@@ -163,13 +194,13 @@ impl Collector {
             };
             let mut part = known.unread.unwrap_or(new);
             part.began = part.began.min(progress.began);
-            let reached = progress.certain_of(&part);
+            let reached = back_to.map_or(progress.reached, |at| at.min(part.until).max(progress.reached));
             part.ambiguous |= progress.ambiguous_at.is_some_and(|at| at > reached && Date::of(at) == day);
             if reached < part.from {
                 self.complete(day, part.began, part.ambiguous);
             } else if day != last && reached >= day.end() {
                 // Not reached yet.
-            } else if reached < part.until {
+            } else if reached < part.until || (reached == part.until && back_to.is_some()) {
                 known.unread = Some(Unread { until: reached, stalls: 0, ..part });
             } else if day == last {
                 part.stalls = part.stalls.saturating_add(1);
@@ -208,6 +239,7 @@ impl Collector {
         // Identical records on two pages are counted for certain by another reading, if not by the one after that.
         let certain = !ambiguous || known.full_at.is_some_and(|read| read >= seals_at);
         if began >= seals_at && certain {
+            self.report.unsettled += u64::from(ambiguous);
             *known = Day { records: known.records, sealed: true, ..Day::default() };
             state.totals.sealed += 1;
             self.seen.remove(&Slot::Day(day));
@@ -237,12 +269,13 @@ impl Collector {
                 until: if day == Date::of(reached) { reached } else { i64::MAX },
                 began,
                 stalls: 0,
-                ambiguous: false,
+                ambiguous: resume.ambiguous_at.is_some_and(|at| Date::of(at) == day),
             };
             if let Some(before) = known.unread.filter(|_| known.full_at.is_none()) {
                 part.from = bottom.max(day.start()).min(before.from);
                 part.until = part.until.max(before.until);
                 part.began = began.min(before.began);
+                part.ambiguous |= before.ambiguous;
             }
             known.full_at = None;
             known.unread = Some(part).filter(|part| part.from > day.start() || part.reach().is_some());

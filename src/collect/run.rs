@@ -219,7 +219,7 @@ impl Collector {
         let resume = self.journal.state.resume.take()?;
         self.keep_scan(&resume);
         let reached = resume.reached.filter(|reached| ask.reach.is_none_or(|reach| *reached < reach))?;
-        let reached = reached.max(resume.ambiguous_at.unwrap_or(reached));
+        let reached = reached.max(self.back_to(resume.ambiguous_at, resume.began).unwrap_or(reached));
         let last = last.min(Date::of(reached));
         Some((first <= last).then_some((first, last)))
     }
@@ -244,8 +244,10 @@ impl Collector {
         let closes =
             |day: Date| (first..=last).contains(&day) && passed.began >= plan::seals_at(day, look_back);
         let settled = self.settle(ask, passed, &|slot| matches!(slot, Slot::Day(day) if closes(day))).await;
-        // What was read is read, also where the budget ends before all of it is settled.
-        let ambiguous_at = passed.ambiguous_at.filter(|_| settled.is_err());
+        // What was read is read, also where the budget ends before all of it is settled. Of the pages that an earlier run
+        // read, nothing is settled.
+        let before = ask.resume.as_ref().and_then(|resume| resume.ambiguous_at);
+        let ambiguous_at = if settled.is_err() { passed.ambiguous_at } else { before };
         let progress = Progress { began: passed.began, reached: i64::MIN, ambiguous_at };
         self.keep((first, last), progress);
         settled?;

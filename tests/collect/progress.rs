@@ -220,6 +220,50 @@ fn token_shorter_than_the_schedule_costs_no_progress() {
     }
 }
 
+/// The same records, each page of which begins with a copy of the last record of the page before.
+fn copied_at_borders(mut entries: Vec<Entry>, page_size: usize) -> Vec<Entry> {
+    entries.sort_by_key(|entry| -entry.time);
+    let mut list = Vec::new();
+    for entry in entries {
+        if list.len() % page_size == page_size - 1 {
+            list.push(entry.clone());
+        }
+        list.push(entry);
+    }
+    list
+}
+
+#[test]
+fn identical_records_of_two_runs_are_both_written() {
+    for (since, until) in [(0, i64::MAX), (at("2023-11-08T00:00:00Z"), at("2023-11-12T00:00:00Z"))] {
+        let is_live = until == i64::MAX;
+        let task = if is_live { live("2023-11-10") } else { backfill("2023-11-08", "2023-11-11") };
+        for budget in 2..6 {
+            let records = days(6, 90).into_iter().filter(|entry| (since..until).contains(&entry.time));
+            let records = copied_at_borders(records.collect(), 30);
+            let mut runs =
+                Collection::new(task, 30, Budget::Requests(budget), 5 * MINUTE).with(records.clone());
+            runs.run_to_the_end(90);
+            if is_live {
+                // The days that were not over yet are read for the last time.
+                runs.zoom.set_clock(at(NOW) + 4 * DAY);
+                runs.run_to_the_end(180);
+            }
+            let there = written(runs.root());
+            let first = if is_live { at("2023-11-10T00:00:00Z") } else { since };
+            let lost: Vec<_> = runs
+                .zoom
+                .lock()
+                .book
+                .expected(first, i64::MAX)
+                .into_iter()
+                .filter(|(line, count)| there.get(line) != Some(count))
+                .collect();
+            assert!(lost.is_empty(), "live {is_live}, {budget} requests a run: {lost:?}");
+        }
+    }
+}
+
 /// A day of 20 pages among others of 2, where windows end with days only.
 fn long_day(change: impl FnOnce(&mut Manners)) -> Collection {
     let long = book::spread(77_000, 600, at("2023-11-08T00:00:00Z")..at("2023-11-09T00:00:00Z"));

@@ -54,13 +54,16 @@ pub struct Resume {
     /// The days that the scan completes: first and last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<(Date, Date)>,
+    /// A time that the scan's first page reached up to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<i64>,
     /// Records after this time have been read. None where pages do not come newest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<i64>,
     /// The newest time on the pages read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<i64>,
-    /// The newest time of a record of which there may be more than are counted.
+    /// The newest time of a record of which there may be more than are counted, before `reach`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ambiguous_at: Option<i64>,
     /// Whether the days know how far the scan came.
