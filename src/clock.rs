@@ -1,9 +1,9 @@
-//! The time, which tests may set.
+//! The clock, which tests can set.
 
 use chrono::{DateTime, Utc};
 use std::time::{Duration, Instant};
 
-/// A clock that was set once and goes on from there.
+/// A clock that was set once and runs on from there.
 #[derive(Debug, Clone)]
 pub struct Clock {
     start: DateTime<Utc>,
@@ -11,13 +11,13 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows `start` now.
+    /// Creates a clock that shows `start` now.
     #[must_use]
     pub fn at(start: DateTime<Utc>) -> Self {
         Self { start, since: Instant::now() }
     }
 
-    /// The machine's clock.
+    /// Returns the system clock.
     #[must_use]
     pub fn system() -> Self {
         Self::at(Utc::now())
@@ -29,16 +29,16 @@ impl Clock {
         Utc::now().timestamp_millis()
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns milliseconds since the epoch.
     #[must_use]
     pub fn now(&self) -> i64 {
         self.start.timestamp_millis() + millis(self.since.elapsed())
     }
 }
 
-/// A duration in milliseconds.
+/// Converts a duration to milliseconds.
 pub(crate) fn millis(duration: Duration) -> i64 {
-    // However long: it can be added to any time there is.
+    // Capped, so that it can be added to any time.
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn minute(millis: i64) -> String {
     DateTime::from_timestamp_millis(millis).unwrap_or_default().format("%Y-%m-%d %H:%M").to_string()
 }
 
-/// An instant in milliseconds since the epoch, to be read by people.
+/// Formats milliseconds since the epoch for people.
 pub(crate) fn instant(millis: i64) -> String {
     let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()

@@ -1,31 +1,31 @@
-//! Why a run ended before its work did. What one object or one window did wrong is no such reason: it is in the ledger or
+//! Why a run ended early. Failures of single objects or windows do not end a run: they are recorded in the ledger or
 //! the state, and in the report.
 
 use crate::store;
 
-/// The reasons, sorted by what a caller can do.
+/// Errors by what the caller can do about them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Settings that do not fit together.
     #[error("{0}")]
     Usage(String),
-    /// Credentials are missing, or not good for this: scopes, roles or permissions.
+    /// Missing credentials, scopes, roles or permissions.
     #[error("{0}")]
     Access(String),
-    /// Other runs hold all that this one would work on.
+    /// Other runs hold everything that this run would work on.
     #[error("{0}")]
     Held(String),
     /// The ledger or the state cannot be understood, or the clock is wrong that it would be written under. It is left as it is.
     #[error("{0}")]
     Damaged(String),
-    /// The bucket, the destination, the ledger or the state could not be reached, or the disk is full.
+    /// The bucket, destination, ledger or state is unreachable, or the disk is full.
     #[error("{0}")]
     Store(String),
-    /// Zoom's answers are none that records can be taken from.
+    /// Zoom's responses contain no usable records.
     #[error("{0}")]
     Zoom(String),
-    /// Standard output was closed, or cannot be written.
+    /// Standard output was closed or cannot be written.
     #[error("writing events failed: {0}")]
     Output(#[source] std::io::Error),
 }

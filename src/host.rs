@@ -1,18 +1,19 @@
-//! Whether a host is this very machine: what goes there crosses no network, and no proxy.
+//! Recognizes hosts that are reached without a network or a proxy.
 
 use std::net::IpAddr;
 
 /// Google's metadata server, by name and by address.
 const METADATA: [&str; 2] = ["metadata.google.internal", "169.254.169.254"];
 
-/// By its name or address without a port; an address, not a name that begins like one.
+/// Returns whether a host name or address without a port is this machine; a name that only begins like a loopback
+/// address is not.
 pub(crate) fn is_here(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.eq_ignore_ascii_case("localhost")
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether no proxy is asked for a host: this machine, and what gives tokens to whoever runs on it.
+/// Returns whether requests to a host never use a proxy: this machine and the metadata server.
 pub(crate) fn is_near(host: &str) -> bool {
     let named = ["GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP"]
         .into_iter()
@@ -21,7 +22,7 @@ pub(crate) fn is_near(host: &str) -> bool {
     named || METADATA.contains(&host) || is_here(host)
 }
 
-/// Whether the environment names a proxy.
+/// Returns whether the environment configures a proxy.
 pub(crate) fn is_proxied() -> bool {
     ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].into_iter().any(|name| {
         [name.to_owned(), name.to_lowercase()].iter().any(|name| std::env::var_os(name).is_some())

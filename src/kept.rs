@@ -1,32 +1,33 @@
-//! What `collect` keeps for itself beside its logs: how it is named, and how the feed knows it, lest it take it for logs.
+//! Names of the files that `collect` stores next to its data (state, lease, counts, manifests), and how `ingest`
+//! recognizes them.
 
 use once_cell::sync::Lazy;
 use regex::Regex;
 
-/// What a state says that it is.
+/// The value of `format` in a state.
 pub(crate) const FORMAT: &str = "zoom-udm-collect";
-/// The state of backfills.
+/// The name of the backfill state.
 pub(crate) const BACKFILL: &str = "backfill.json";
 /// No state, but what the lease on records without a time is named after.
 pub(crate) const UNDATED: &str = "undated.json";
-/// Below it, by state, day and number: what each run wrote.
+/// The directory of manifests: what each run wrote, by state, day and number.
 pub(crate) const MANIFESTS: &str = "manifests";
 
 pub(crate) fn stem(state: &str) -> &str {
     state.strip_suffix(".json").unwrap_or(state)
 }
 
-/// The copy of a state before it.
+/// Returns the name of the previous copy of a state.
 pub(crate) fn previous(state: &str) -> String {
     format!("{}.previous.json", stem(state))
 }
 
-/// Who works on a state.
+/// Returns the name of the lease on a state.
 pub(crate) fn lease(state: &str) -> String {
     format!("{}.lease", stem(state))
 }
 
-/// The directory of what a state speaks of.
+/// Returns the directory of the objects that a state names.
 pub(crate) fn work(state: &str) -> String {
     format!("{}.work", stem(state))
 }
@@ -47,13 +48,13 @@ pub(crate) fn revision_of(name: &str) -> u64 {
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
-/// What one run wrote. Its content is part of its name: a state that is put back counts anew from where it was, and other
-/// manifests stand there.
+/// Returns the name of a manifest. It contains a hash of the content, because a restored state reuses sequence numbers
+/// for other manifests.
 pub(crate) fn manifest(state: &str, day: &str, sequence: u64, sha256: &str) -> String {
     format!("{MANIFESTS}/{}/{day}/{sequence:08}-{}.json.gz", stem(state), &sha256[..16])
 }
 
-/// Whether a name is one of these, whatever the state's is. A state and its copy are known by what they say.
+/// Returns whether a name is one of these, for any state. A state and its copy are recognized by content instead.
 pub(crate) fn is_kept(name: &str) -> bool {
     static KEPT: Lazy<Regex> = Lazy::new(compile);
     KEPT.is_match(name)
@@ -66,7 +67,7 @@ fn compile() -> Regex {
     Regex::new(&format!("(?:^|/)(?:{work}|{manifest})$")).expect("the pattern is valid")
 }
 
-/// Whether the content is a state's.
+/// Returns whether the content is that of a state.
 pub(crate) fn is_state(bytes: &[u8]) -> bool {
     let head = bytes.strip_prefix(br#"{"format":""#).and_then(|rest| rest.strip_prefix(FORMAT.as_bytes()));
     head.is_some_and(|rest| rest.starts_with(br#"","#))

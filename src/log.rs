@@ -1,4 +1,4 @@
-//! What is logged, on standard error: one line for each event, as Cloud Logging takes JSON or for people.
+//! Logging to standard error: one line per event, as Cloud Logging JSON or for people.
 
 use crate::blocking;
 use crate::clock::Clock;
@@ -14,19 +14,19 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The field with what is `httpRequest` in Cloud Logging, as JSON.
+/// The field that becomes `httpRequest` in Cloud Logging, as JSON.
 pub(crate) const REQUEST: &str = "http_request";
 /// The field with the trace of a request.
 pub(crate) const TRACE: &str = "trace";
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Debug)]
 struct Lines {
     json: bool,
     clock: Option<Clock>,
 }
 
-/// What `ZOOM_UDM_LOG` says, or how things go; without each request that storage is asked again.
+/// The filter from `ZOOM_UDM_LOG`; by default it omits retries of storage requests.
 fn filter(said: &str) -> Result<EnvFilter, String> {
     let parts: Vec<_> = said.split(',').map(str::trim).collect();
     if parts == [""] {
@@ -38,7 +38,7 @@ fn filter(said: &str) -> Result<EnvFilter, String> {
              info,object_store=debug"
         )
     };
-    // A word alone that is no level would be a part of which all is logged, and of others nothing.
+    // A single word that is not a level would enable one target and silence all others.
     let understood = |part: &&str| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
     if !parts.iter().all(understood) {
         return Err(wrong());
@@ -46,14 +46,14 @@ fn filter(said: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(parts.join(",")).map_err(|_| wrong())
 }
 
-/// Has everything that is logged from now on go to standard error; the time is the clock's, or the machine's.
+/// Sends all log events to standard error from now on, with times from `clock` or the system clock.
 ///
 /// # Errors
 /// What is wrong with `ZOOM_UDM_LOG`.
 pub(crate) fn start(json: bool, clock: Option<Clock>) -> Result<(), String> {
     let filter = filter(&std::env::var("ZOOM_UDM_LOG").unwrap_or_default())?;
     let logs = tracing_subscriber::fmt().event_format(Lines { json, clock }).with_env_filter(filter);
-    // Another subscriber stands already: then it is the one to hear.
+    // If another subscriber is installed already, it receives the events.
     let _ = logs.with_writer(blocking::stderr).try_init();
     log_panics();
     Ok(())
@@ -109,12 +109,12 @@ where
         for (name, value) in fields.iter().filter(|(name, _)| *name != REQUEST && *name != TRACE) {
             line.push_str(&format!(" {name}={value}"));
         }
-        // What comes from a caller does not command a terminal.
+        // Text from outside must not control the terminal.
         writeln!(writer, "{}", crate::terminal::line(&line))
     }
 }
 
-/// Cloud Logging's names.
+/// The severity names of Cloud Logging.
 fn severity(level: Level) -> &'static str {
     match level {
         Level::ERROR => "ERROR",

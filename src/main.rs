@@ -1,4 +1,4 @@
-//! `zoom-udm`: arguments, run, exit code.
+//! The binary: passes the arguments to the library, and exits with its code.
 
 use std::process::ExitCode;
 

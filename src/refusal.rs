@@ -3,35 +3,35 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why a line, or a record within it, was refused (mapping contract, section 1).
+/// Why a line, or a record in it, was rejected (docs/mapping-rules.md, section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// Not UTF-8 text.
+    /// Not UTF-8.
     NotUtf8,
-    /// Longer than the size limit.
+    /// Longer than the line limit.
     LineTooLong,
     /// Not JSON.
     NotJson,
     /// JSON, but neither an object nor an array of objects.
     NotObject,
-    /// No usable `time`, and no default time given.
+    /// No usable `time`, and no default time.
     NoTime,
     /// The event is longer than Google's import methods accept. Only where events are put into requests.
     EventTooLarge,
 }
 
 impl Reason {
-    /// Every reason, in the order in which they are tried.
+    /// All reasons, in the order in which they are checked.
     pub const ALL: [Self; 6] =
         [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime, Self::EventTooLarge];
 
-    /// The reason of this name.
+    /// Returns the reason with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 
-    /// The name that rejects and summaries carry.
+    /// Returns the name in rejects and summaries.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -51,18 +51,18 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A refusal: the reason, and a sentence that says what was found where, what was expected and what to do.
+/// A rejection: the reason, and a message that says what was found where, what was expected, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// The kind of refusal.
+    /// The reason.
     pub reason: Reason,
-    /// For a person. Holds no more of the refused text than a token.
+    /// The message for people. Contains at most one token of the rejected text.
     pub message: Cow<'static, str>,
 }
 
 impl Refusal {
-    /// A refusal with its sentence.
+    /// Creates a rejection.
     pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
         Self { reason, message: message.into() }
     }

@@ -1,52 +1,51 @@
-//! Hashes as texts, and bytes under a head that says what they are and whether all of them are there.
+//! SHA-256 as text, and a checksummed envelope for stored bytes.
 
 use sha2::{Digest as _, Sha256};
 
-/// Bytes as hexadecimal text.
+/// Returns bytes as hexadecimal text.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
 }
 
-/// The SHA-256 of bytes, as 64 hexadecimal digits.
+/// Returns the SHA-256 of bytes as 64 hexadecimal digits.
 pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// A kind of sealed bytes: a line `MAGIC VERSION SHA256-OF-THE-REST`, then the body.
+/// A type of envelope: a line `MAGIC VERSION SHA256-OF-THE-BODY`, then the body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) magic: &'static str,
-    /// Another one is another format, which this program would not understand.
+    /// The version of the format; other versions are refused.
     pub(crate) version: &'static str,
-    /// What it is called in messages.
+    /// The name of the content in messages.
     pub(crate) noun: &'static str,
 }
 
 impl Kind {
-    /// A body under its head.
+    /// Wraps a body.
     pub(crate) fn seal(&self, body: &[u8]) -> Vec<u8> {
         let mut bytes = format!("{} {} {}\n", self.magic, self.version, sha256(body)).into_bytes();
         bytes.extend_from_slice(body);
         bytes
     }
 
-    /// The body, if it is as its head says; what is wrong otherwise.
+    /// Returns the body if the checksum matches, otherwise what is wrong.
     pub(crate) fn open<'b>(&self, bytes: &'b [u8]) -> Result<&'b [u8], String> {
         let Self { magic, version, noun } = self;
-        let end =
-            memchr::memchr(b'\n', bytes).ok_or_else(|| format!("this is no {noun}, or was cut short"))?;
+        let end = memchr::memchr(b'\n', bytes).ok_or_else(|| format!("not a {noun}, or truncated"))?;
         let (head, body) = (String::from_utf8_lossy(&bytes[..end]), &bytes[end + 1..]);
         match head.split(' ').collect::<Vec<_>>()[..] {
             [found, format, sum] if (found, format) == (magic, version) => {
                 let whole = sum == sha256(body);
-                if whole { Ok(body) } else { Err(format!("the {noun} is damaged (its checksum differs)")) }
+                if whole { Ok(body) } else { Err(format!("the {noun} is corrupt (checksum mismatch)")) }
             }
             [found, format, _] if found == *magic => Err(format!(
-                "the {noun} has format {format}, and this program reads {version}; use the zoom-udm that wrote it"
+                "the {noun} has format {format}, but this program reads {version}; use the zoom-udm that wrote it"
             )),
-            _ => Err(format!("this is no {noun}")),
+            _ => Err(format!("not a {noun}")),
         }
     }
 }

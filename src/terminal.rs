@@ -1,6 +1,6 @@
-//! Texts from elsewhere on a terminal: names of objects, records, what a server said. None of them steers it.
+//! Makes text from outside (object names, records, server messages) safe to show on a terminal.
 
-/// Whether a character steers a terminal or the direction of its text, or cannot be seen; the end of a line does not.
+/// Returns whether a character controls a terminal or the text direction, or is invisible; line ends are not.
 pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control() && character != '\n'
         || matches!(
@@ -10,17 +10,17 @@ pub(crate) fn is_hidden(character: char) -> bool {
         )
 }
 
-/// The text with a sign in the place of what is hidden.
+/// Replaces unsafe characters in text of several lines.
 pub(crate) fn text(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// The same on one line.
+/// Replaces unsafe characters and line ends.
 pub(crate) fn line(line: &str) -> String {
     text(line).replace('\n', "\u{fffd}")
 }
 
-/// JSON with escapes for what is hidden: it says the same. All of that is in strings: elsewhere JSON is ASCII.
+/// Escapes unsafe characters in JSON without changing its meaning; they can only occur in strings.
 pub(crate) fn json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {

@@ -1,4 +1,4 @@
-//! Points in time: what a record may write, and the one form that an event carries.
+//! Timestamps: the forms that a record may use, and the one form that an event carries.
 
 use chrono::{
     DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Utc,
@@ -6,26 +6,26 @@ use chrono::{
 use std::fmt;
 use wide::u8x16;
 
-/// A point in time as UDM writes it: RFC 3339 in UTC with `Z` and 0, 3, 6 or 9 fraction digits, the fewest that lose
+/// A point in time as UDM writes it: RFC 3339 in UTC with `Z` and 0, 3, 6 or 9 fractional digits, the fewest that lose
 /// nothing; years 0001 to 9999 (`google.protobuf.Timestamp`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp {
-    /// Its text, and zeros.
+    /// The text, padded with zeros.
     text: [u8; 30],
     length: u8,
 }
 
 impl Timestamp {
-    /// Reads what a record's `time` may hold (mapping contract, section 1): RFC 3339; the same with a space for the
-    /// `T`, with no zone (then UTC), with `+hhmm`, with up to 9 fraction digits; 10 digits (seconds since the epoch)
-    /// or 13 (milliseconds). `None` for anything else and for dates that no calendar has.
+    /// Parses the `time` of a record (docs/mapping-rules.md, section 1): RFC 3339; the same with a space for the `T`,
+    /// without a zone (then UTC), with `+hhmm`, with up to 9 fractional digits; or 10 digits (seconds since the epoch)
+    /// or 13 (milliseconds). Returns `None` for anything else and for impossible dates.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::parse_plain_layout(text).or_else(|| Self::parse_any(text))
     }
 
-    /// The layout that nearly every record has, `YYYY-MM-DD?hh:mm:ss` with or without `Z`: checked and copied.
-    /// `None` is no verdict, only "not sure".
+    /// Parses the layout that nearly every record has, `YYYY-MM-DD?hh:mm:ss` with or without `Z`, by checking and
+    /// copying. `None` means undecided.
     fn parse_plain_layout(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let (layout, zone) = bytes.split_first_chunk::<19>()?;
@@ -38,7 +38,7 @@ impl Timestamp {
         Some(Self { text: out, length: 20 })
     }
 
-    /// Every form, by the calendar of `chrono`: the twin that [`Self::parse_plain_layout`] is held equal to.
+    /// Parses every form with `chrono`; defines the result of [`Self::parse_plain_layout`].
     fn parse_any(text: &str) -> Option<Self> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             let number: i64 = text.parse().ok()?;
@@ -56,7 +56,7 @@ impl Timestamp {
         Self::from_chrono(utc.and_utc())
     }
 
-    /// The timestamp of a `chrono` instant; `None` outside the years 0001 to 9999.
+    /// Converts a `chrono` instant; returns `None` outside the years 0001 to 9999.
     #[must_use]
     pub fn from_chrono(instant: DateTime<Utc>) -> Option<Self> {
         if !(1..=9999).contains(&instant.year()) {
@@ -68,25 +68,25 @@ impl Timestamp {
         Some(Self { text, length: u8::try_from(written.len()).ok()? })
     }
 
-    /// RFC 3339 text, 20 to 30 bytes of ASCII.
+    /// Returns the RFC 3339 text, 20 to 30 bytes of ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    /// The same with zeros behind it, and how long it is.
+    /// Returns the text padded with zeros, and its length.
     #[inline]
     pub(crate) fn padded(&self) -> (&[u8; 30], usize) {
         (&self.text, usize::from(self.length))
     }
 
-    /// The same as bytes.
+    /// Returns the text as bytes.
     #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.text.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// Seconds since the epoch, and nanoseconds within the second.
+    /// Returns seconds since the epoch, and nanoseconds within the second.
     #[must_use]
     pub fn seconds_and_nanos(&self) -> (i64, u32) {
         let instant = DateTime::<FixedOffset>::parse_from_rfc3339(self.as_str()).unwrap_or_default();
@@ -100,13 +100,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Whether a `YYYY-MM-DD?hh:mm:ss` is a time beyond doubt. Leap days and the year 0 are left to the
+/// Returns whether a `YYYY-MM-DD?hh:mm:ss` is certainly a valid time. Leap days and the year 0 are left to the
 /// calendar.
 fn is_sure(layout: &[u8; 19]) -> bool {
-    // The least and the most that each byte may be.
+    // The minimum and maximum of each byte.
     const LEAST: [u8; 16] = *b"0000-00-00 00:00";
     const MOST: [u8; 16] = *b"9999-19-39T29:59";
-    // The days of each month, from 1, that every year has.
+    // The days that each month, from 1, has in every year.
     const DAYS: [u8; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let [minutes @ .., colon, tens, ones] = layout;
     let Some(minutes) = minutes.first_chunk::<16>() else { return false };
@@ -122,13 +122,13 @@ fn is_sure(layout: &[u8; 19]) -> bool {
         && DAYS.get(usize::from(number(5))).is_some_and(|&days| (1..=days).contains(&number(8)))
 }
 
-/// `YYYY-MM-DD`.
+/// Parses `YYYY-MM-DD`.
 fn parse_date(text: &str) -> Option<NaiveDate> {
     let [year, month, day] = fields(text, "-", [4, 2, 2])?;
     NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)
 }
 
-/// `hh:mm:ss` with up to 9 fraction digits. A leap second is no time here: UDM has none.
+/// Parses `hh:mm:ss` with up to 9 fractional digits. Leap seconds are invalid, because UDM has none.
 fn parse_clock(text: &str) -> Option<NaiveTime> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let [hour, minute, second] = fields(whole, ":", [2, 2, 2])?;
@@ -136,7 +136,7 @@ fn parse_clock(text: &str) -> Option<NaiveTime> {
     NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)
 }
 
-/// Seconds east of UTC: nothing, `Z`, `+hh:mm` or `+hhmm`.
+/// Parses a zone as seconds east of UTC: nothing, `Z`, `+hh:mm` or `+hhmm`.
 fn parse_zone(text: &str) -> Option<i64> {
     if matches!(text, "" | "Z" | "z") {
         return Some(0);
@@ -150,7 +150,7 @@ fn parse_zone(text: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(east * i64::from(hours * 60 + minutes) * 60)
 }
 
-/// Numbers of fixed widths with a separator between them.
+/// Parses numbers of fixed widths with a separator between them.
 fn fields<const N: usize>(mut text: &str, separator: &str, widths: [usize; N]) -> Option<[u32; N]> {
     let mut numbers = [0; N];
     for (index, width) in widths.into_iter().enumerate() {
@@ -164,14 +164,13 @@ fn fields<const N: usize>(mut text: &str, separator: &str, widths: [usize; N]) -
     text.is_empty().then_some(numbers)
 }
 
-/// A number of so many ASCII digits and nothing else.
+/// Parses exactly this many ASCII digits.
 fn digits(text: &str, widths: std::ops::RangeInclusive<usize>) -> Option<u32> {
     let fits = widths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     fits.then(|| text.parse().ok()).flatten()
 }
 
-/// The plain layout against the calendar, and the calendar's text against `chrono`'s own reading: asked by the property
-/// tests and by the fuzzer.
+/// Properties of the fast parser against `chrono`; used by property tests and fuzz targets.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties {
     use super::Timestamp;
@@ -179,13 +178,13 @@ pub(crate) mod properties {
     use once_cell::sync::Lazy;
     use regex::Regex;
 
-    /// The forms of the contract, whatever their numbers are.
+    /// The accepted forms, with any digits.
     static FORMS: Lazy<Regex> = Lazy::new(|| {
         let form = r"\A(?:[0-9]{10}|[0-9]{13}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?)\z";
         Regex::new(form).expect("it is a pattern")
     });
 
-    /// All of it holds of `text`.
+    /// Checks all properties for `text`.
     pub(crate) fn text(text: &str) {
         plain_layout(text);
         let Some(time) = Timestamp::parse(text) else { return };
@@ -194,13 +193,13 @@ pub(crate) mod properties {
         let (seconds, nanos) = time.seconds_and_nanos();
         let instant = DateTime::from_timestamp(seconds, nanos);
         assert_eq!(instant.and_then(Timestamp::from_chrono), Some(time), "{text:?}");
-        // What is RFC 3339 is the instant that `chrono` reads.
+        // RFC 3339 text gives the instant that `chrono` reads.
         if let Ok(twin) = DateTime::parse_from_rfc3339(text) {
             assert_eq!(instant, Some(twin.with_timezone(&Utc)), "{text:?}");
         }
     }
 
-    /// The plain layout is never sure of what the calendar denies.
+    /// The fast parser never accepts what the calendar rejects.
     pub(crate) fn plain_layout(text: &str) {
         if let Some(time) = Timestamp::parse_plain_layout(text) {
             assert_eq!(Timestamp::parse_any(text), Some(time), "{text:?}");

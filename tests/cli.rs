@@ -584,7 +584,7 @@ fn values_that_make_no_sense_are_refused_with_what_was_expected() {
     for (arguments, message) in [
         (&["normalize", "--threads", "0"][..], "'0' for '--threads <N>': expected a number from 1 to 256"),
         (&["normalize", "--threads", "257"], "expected a number from 1 to 256"),
-        (&["ingest", "in", "--to", "out", "--concurrency", "0"], "expected a number from 1 on"),
+        (&["ingest", "in", "--to", "out", "--concurrency", "0"], "expected a number of at least 1"),
         (&["ingest", "in", "--to", "out", "--every", "5s"], "--follow"),
         (&["ingest", "in", "--to", "out", "--follow", "--every", "0s"], "expected a time longer than that"),
         (
@@ -593,9 +593,9 @@ fn values_that_make_no_sense_are_refused_with_what_was_expected() {
         ),
         (&["ingest", "in", "--to", "out", "--lease", "25h"], "expected a day at most"),
         (&["ingest", "in", "--to", "out", "--shard", "2/2"], "expected I/N with I from 0 to N-1"),
-        (&["serve", "--max-connections", "0"], "expected a number from 1 on"),
-        (&["collect", "--max-rate", "0"], "expected a number from 1 on"),
-        (&["serve", "--concurrency", "-"], "expected a number from 1 on"),
+        (&["serve", "--max-connections", "0"], "expected a number of at least 1"),
+        (&["collect", "--max-rate", "0"], "expected a number of at least 1"),
+        (&["serve", "--concurrency", "-"], "expected a number of at least 1"),
         (&["serve", "--max-body", "0"], "0 is not in 1.."),
         (&["serve", "--idle-timeout", "0s"], "expected a time longer than that"),
         (&["serve", "--require-oidc", "", "--allow", "a@b"], "--require-oidc"),

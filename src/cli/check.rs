@@ -1,4 +1,4 @@
-//! `zoom-udm check`: is everything set up?
+//! `zoom-udm check`: checks the set-up.
 
 use super::collect::Voice;
 use super::environment::{self, Terms};
@@ -7,26 +7,26 @@ use crate::terminal;
 use clap::Args;
 use std::fmt::Write as _;
 
-/// Ask Zoom, the bucket and the state whether a run of collect would go well, each with what to do
+/// Check Zoom credentials, the bucket and the stored state before running `collect`
 #[derive(Args)]
 #[command(after_help = "\
 Settings are those of collect: see `zoom-udm collect --help`. Nothing is
-collected; an empty object is written below the data and one below the state,
-and removed. Who may only create there (objectCreator) leaves it: no feed
-makes anything of an empty object.
+collected. The check writes an empty object next to the data and one next to
+the state, and deletes them. An account that may only create objects
+(objectCreator) leaves them; feeds ignore empty objects.
 
 Examples:
   zoom-udm check
   zoom-udm check --to gs://bucket/zoom/operationlogs/ --trace-http
 
-Exit codes: 0 all is well, 2 missing settings, 3 something cannot be reached,
-4 credentials, scopes, roles or permission")]
+Exit codes: 0 all checks passed, 2 missing settings, 3 unreachable service or
+bad state, 4 credentials, scopes, roles or permission")]
 pub(super) struct Flags {
     #[command(flatten)]
     settings: environment::SettingFlags,
 }
 
-/// Tries after the first: who looks waits for the answer, and a network that is not there is one.
+/// Attempts after the first; the user waits for the result.
 const RETRIES: usize = 1;
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
@@ -56,7 +56,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
             }
         };
     }
-    // Zoom and storage are quoted.
+    // Contains text from Zoom and storage.
     print(&terminal::text(&text))?;
     Ok(exit)
 }

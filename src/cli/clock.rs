@@ -1,10 +1,10 @@
-//! The time, which `ZOOM_UDM_NOW` may set.
+//! The clock, which `ZOOM_UDM_NOW` can set.
 
 use super::Fault;
 use crate::time::Timestamp;
 use chrono::{DateTime, Utc};
 
-/// Now, or what `ZOOM_UDM_NOW` says.
+/// Returns the clock, set to `ZOOM_UDM_NOW` if given.
 pub(super) fn now() -> Result<DateTime<Utc>, Fault> {
     let text = std::env::var_os("ZOOM_UDM_NOW").filter(|text| !text.is_empty());
     let Some(text) = text else { return Ok(Utc::now()) };

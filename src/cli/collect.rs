@@ -1,4 +1,4 @@
-//! `zoom-udm collect`: Zoom's API in, objects of raw records out, every record once.
+//! `zoom-udm collect`: Zoom's API to objects of raw records, each record once.
 
 use super::environment::{self, Terms};
 use super::report::{self, SummaryFormat};
@@ -16,33 +16,32 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Collect Zoom's operation logs into a bucket or directory, every record exactly once
+/// Collect Zoom operation logs into a bucket or directory, each record exactly once
 #[derive(Args)]
 #[command(after_help = "\
-Each run reads what is new, and reads again the days within --look-back for
-records that appear late. What was written is remembered as hashes and counts,
-so a record that comes again is not written again, and true twins stay as many
-as they are. Objects are called by the day of their records:
-PREFIX/YYYY/MM/DD/zoom-operationlogs-UUID.json.gz. A run that was killed is
-simply run again.
+Each run fetches what is new, and reads the days within --look-back again for
+records that appear late. Written records are remembered as hashes and counts,
+so repeated records are not written again, and identical records are stored as
+often as Zoom returns them. Objects are named by the day of their records:
+PREFIX/YYYY/MM/DD/zoom-operationlogs-UUID.json.gz. After a kill, run it again.
 
 Environment:
   ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID   the Server-to-Server OAuth app
   ZOOM_CLIENT_SECRET                its secret
   ZOOM_CLIENT_SECRET_FILE           a file with the secret, instead
-  GCS_BUCKET                        where objects go, unless --to says
-  GCS_PREFIX                        what their names begin with there
+  GCS_BUCKET                        destination bucket, without --to
+  GCS_PREFIX                        prefix of object names
                                     [zoom/operationlogs/]
-  STATE_KEY                         where the state is in GCS_BUCKET,
-                                    unless --to or --state says
-  PAGE_SIZE                         records on a page [300]
-  TIMEOUT                           seconds that Zoom or storage may be
-                                    silent [30]
-  ZOOM_API_BASE, ZOOM_TOKEN_URL     other addresses, as for government
-                                    accounts
-  HTTPS_PROXY, NO_PROXY             as usual; no proxy for what is on this
-                                    machine
-  ZOOM_UDM_LOG                      what is logged: off, error, warn, info,
+  STATE_KEY                         state object in GCS_BUCKET, without
+                                    --to or --state
+  PAGE_SIZE                         records per page [300]
+  TIMEOUT                           seconds without a byte before a
+                                    request fails [30]
+  ZOOM_API_BASE, ZOOM_TOKEN_URL     other endpoints, such as those of
+                                    government accounts
+  HTTPS_PROXY, NO_PROXY             as usual; never used for loopback
+                                    hosts
+  ZOOM_UDM_LOG                      log level: off, error, warn, info,
                                     debug, trace [info]
 
 Examples:
@@ -51,37 +50,37 @@ Examples:
   zoom-udm collect backfill --from YYYY-MM-DD --until YYYY-MM-DD
   zoom-udm collect status
 
-Exit codes: 0 done, 1 done but some days are parked or lost, 2 usage or
+Exit codes: 0 done, 1 done but some days are deferred or lost, 2 usage or
 missing settings, 3 input or output failed, 4 credentials, scopes, roles or
-permission, 5 another run is at work, 75 stopped early with progress saved")]
+permission, 5 another run is active, 75 stopped early with progress saved")]
 pub(super) struct Flags {
     #[command(subcommand)]
     deed: Option<Deed>,
-    /// Where a first run starts: a date, or so long ago [default: 30d]
+    /// Where a first run starts: a date, or a duration before now [default: 30d]
     #[arg(long, value_name = "DATE|TIME")]
     since: Option<String>,
-    /// Read all of the look-back again in this run, whatever it costs
+    /// Read the whole look-back in this run
     #[arg(long)]
     full: bool,
-    /// Stop cleanly after that long, with progress saved
+    /// Stop cleanly after this time, with progress saved
     #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
     deadline: Option<Duration>,
-    /// Stop cleanly after so many requests to Zoom, with progress saved
+    /// Stop cleanly after N requests to Zoom, with progress saved
     #[arg(long, value_name = "N", global = true)]
     max_requests: Option<u64>,
-    /// Send no more requests than that in a second; Zoom counts those of all programs of an account
+    /// Maximum requests per second; Zoom's limits apply to the account
     #[arg(long, value_name = "N", value_parser = count::<NonZeroU64>, global = true)]
     max_rate: Option<NonZeroU64>,
     /// Start over although an earlier state left traces
     #[arg(long, global = true)]
     new_state: bool,
-    /// Only say what would be written
+    /// Report what would be written, and write nothing
     #[arg(long, global = true)]
     dry_run: bool,
-    /// What to say at the end, on standard error
+    /// Summary format on standard error
     #[arg(long, value_enum, default_value_t, global = true)]
     summary: SummaryFormat,
-    /// Write counts to FILE, as Prometheus reads them
+    /// Write counts to FILE in Prometheus text format
     #[arg(long, value_name = "FILE", global = true)]
     metrics: Option<PathBuf>,
     #[command(flatten)]
@@ -90,27 +89,27 @@ pub(super) struct Flags {
 
 #[derive(Subcommand)]
 enum Deed {
-    /// Collect days of the past, beside the live collection and never in its way; Zoom keeps 180
+    /// Collect past days, independent of the live collection; Zoom keeps 180
     #[command(after_help = "\
 Examples:
   zoom-udm collect backfill --from YYYY-MM-DD --until YYYY-MM-DD
   zoom-udm collect backfill --from \"$(date -d '-60 days' +%F)\" \\
     --until \"$(date -d '-31 days' +%F)\" --deadline 9m")]
     Backfill {
-        /// The first day
+        /// First day
         #[arg(long, value_name = "DATE")]
         from: Date,
-        /// The last day
+        /// Last day
         #[arg(long, value_name = "DATE")]
         until: Date,
     },
-    /// Say where collecting stands: cursor, lag, open and parked days, gaps, counts
+    /// Show cursor, lag, open and deferred days, gaps and counts
     #[command(after_help = "\
 Examples:
   zoom-udm collect status
   zoom-udm collect status --to /var/log/zoom/ --format json | jq .")]
     Status {
-        /// As what to say it
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -123,11 +122,11 @@ enum Format {
     Json,
 }
 
-/// Speaks for a run on standard error.
+/// Reports a run on standard error.
 pub(super) struct Voice {
     trace: bool,
     terminal: bool,
-    /// What the run came to.
+    /// The report, once known.
     report: Mutex<Option<Report>>,
 }
 
@@ -181,21 +180,21 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         let report = voice.report.lock().unwrap_or_else(PoisonError::into_inner).take();
         metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp())
     });
-    // What ended the run matters more.
+    // The error of the run matters more.
     let report = outcome?;
     summary(&report, flags.dry_run, flags.summary);
     written.transpose()?;
     Ok(exit(&report))
 }
 
-/// What a run is told by flags and the environment.
+/// Returns the options of a run from flags and environment.
 fn options(flags: &Flags) -> Result<Options, Fault> {
     if flags.deed.is_some() {
         Flags::refuse("backfill", &[("--since", flags.since.is_some()), ("--full", flags.full)])?;
     }
     let task = match &flags.deed {
         Some(Deed::Backfill { from, until }) if from > until => {
-            return Err(Fault::Usage(format!("--from {from} is behind --until {until}")));
+            return Err(Fault::Usage(format!("--from {from} is after --until {until}")));
         }
         Some(Deed::Backfill { from, until }) => Task::Backfill { from: *from, until: *until },
         _ => Task::Live { since: since(flags.since.as_deref().unwrap_or("30d"))? },
@@ -212,7 +211,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
     environment::options(&flags.settings, &terms)
 }
 
-/// The same for runs that a service begins, and how long each may take: only what is new is collected then.
+/// The same for runs of a service, with the maximum duration of each; these runs only collect what is new.
 #[cfg(feature = "serve")]
 pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), Fault> {
     if flags.deed.is_some() || flags.dry_run || flags.new_state {
@@ -233,12 +232,12 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
-/// A date up to today, or a duration before now.
+/// Parses a date up to today, or a duration before now.
 pub(super) fn since(text: &str) -> Result<Date, Fault> {
     let today = Date::of(clock::now()?.timestamp_millis());
     match text.parse::<Date>() {
         Ok(date) if date > today => {
-            return Err(Fault::Usage(format!("--since {date} is to come: it is {today}, as days of UTC go")));
+            return Err(Fault::Usage(format!("--since {date} is in the future: today is {today} in UTC")));
         }
         Ok(date) => return Ok(date),
         Err(_) => {}
@@ -259,8 +258,7 @@ fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
 
 fn as_text(report: &Report, dry_run: bool) -> String {
     let mut text = format!(
-        "{} records read, {} new {} ({} of them late), {} known already; {} requests and {} for tokens, {} throttled; \
-         state {} bytes, {} s behind",
+        "{} records read, {} new {} ({} of them late), {} already stored; {} requests and {} for tokens, {} throttled; state {} bytes, lag {} s",
         report.records_read,
         report.records_written,
         if dry_run {
@@ -281,7 +279,7 @@ fn as_text(report: &Report, dry_run: bool) -> String {
             write!(text, "\n  malformed: {} records, kept in the run's manifest", report.malformed_records);
     }
     for gap in &report.gaps {
-        let _ = write!(text, "\n  missing for good: {} to {}: {}", gap.from, gap.until, gap.reason);
+        let _ = write!(text, "\n  lost: {} to {}: {}", gap.from, gap.until, gap.reason);
     }
     for day in &report.parked {
         let _ = write!(text, "\n  parked: {}: {}", day.from, day.reason);
@@ -297,12 +295,10 @@ fn as_text(report: &Report, dry_run: bool) -> String {
 }
 
 impl Flags {
-    /// Refuses flags that were given and mean nothing to a deed.
+    /// Refuses flags that an action does not use.
     fn refuse(deed: &str, flags: &[(&str, bool)]) -> Result<(), Fault> {
         match flags.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => {
-                Err(Fault::Usage(format!("{flag} means nothing to collect {deed}; leave it out")))
-            }
+            Some((flag, _)) => Err(Fault::Usage(format!("{flag} does not apply to collect {deed}; omit it"))),
             None => Ok(()),
         }
     }
@@ -327,7 +323,7 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
     let found = runtime_of_one()?.block_on(crate::collect::status(&place, now, &settings))?;
     if found.is_empty() {
         return Err(Fault::Io(anyhow::anyhow!(
-            "{}: nothing was collected yet; run zoom-udm collect",
+            "{}: nothing collected yet; run zoom-udm collect",
             place.location.url(&place.name)
         )));
     }
@@ -345,7 +341,7 @@ fn status_text(status: &Status) -> String {
     let mut text = format!("{}\n", status.state);
     let until = status.until.map(|until| format!(" to {until}")).unwrap_or_default();
     let _ = writeln!(text, "  about       {}{until}", status.began);
-    let _ = writeln!(text, "  cursor      {} (everything before it is sealed)", status.cursor);
+    let _ = writeln!(text, "  cursor      {} (all earlier days are finalized)", status.cursor);
     let _ = writeln!(
         text,
         "  read        {}\n  lag         {} s",
@@ -356,7 +352,7 @@ fn status_text(status: &Status) -> String {
     let _ = writeln!(text, "  written     {} records in {} objects", totals.records, totals.objects);
     let _ =
         writeln!(text, "  suppressed  {} duplicates; {} records came late", totals.suppressed, totals.late);
-    let _ = writeln!(text, "  sealed      {} days; {} records unsettled", totals.sealed, totals.unsettled);
+    let _ = writeln!(text, "  finalized   {} days; {} records ambiguous", totals.sealed, totals.unsettled);
     for (day, records) in &status.open {
         let _ = writeln!(text, "  open        {day}: {records} records");
     }
@@ -372,7 +368,7 @@ fn status_text(status: &Status) -> String {
         let _ = writeln!(text, "  gap         {} to {}: {}", gap.from, gap.until, gap.reason);
     }
     if status.pending > 0 {
-        let _ = writeln!(text, "  pending     {} objects, written by the next run", status.pending);
+        let _ = writeln!(text, "  pending     {} objects, to be written by the next run", status.pending);
     }
     if let Some(note) = &status.taken_over {
         let _ = writeln!(text, "  note        {note}");

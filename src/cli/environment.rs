@@ -1,4 +1,4 @@
-//! The collector's settings: the variables of the recipe's function, and flags that go before them.
+//! The settings of the collector: environment variables of Google's reference collector, and flags that override them.
 
 use super::values::{duration, lease, place, timeout, variable};
 use super::{Fault, clock};
@@ -17,39 +17,39 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
-/// Flags that every deed of the collector knows.
+/// Flags of all commands of the collector.
 #[derive(Args)]
 pub(super) struct SettingFlags {
-    /// Where objects go: gs://BUCKET/PREFIX/ or a directory [default: GCS_BUCKET and GCS_PREFIX]
+    /// Destination: gs://BUCKET/PREFIX/ or a directory [default: GCS_BUCKET and GCS_PREFIX]
     #[arg(long, value_name = "URL", global = true, value_parser = place)]
     to: Option<Location>,
-    /// Where the state is kept [default: STATE_KEY in GCS_BUCKET, or beside --to, with `.state` on its name]
+    /// State object [default: STATE_KEY in GCS_BUCKET, or next to --to with `.state` appended]
     #[arg(long, value_name = "URL", global = true)]
     state: Option<String>,
-    /// Allow the state among the data, where a feed may read and delete it
+    /// Allow the state below the data prefix, where a feed may read and delete it
     #[arg(long, global = true)]
     state_in_data_prefix: bool,
     /// How long a day is read again for records that appear late
     #[arg(long, value_name = "TIME", default_value = "2d", value_parser = duration, global = true)]
     look_back: Duration,
-    /// Show each request on standard error, without secrets
+    /// Log each request on standard error, without secrets
     #[arg(long, global = true)]
     pub(super) trace_http: bool,
-    /// How often a request is tried again; by `check` once at most
+    /// Attempts for each request after the first; at most one for `check`
     #[arg(long, value_name = "N", default_value = "6", global = true)]
     retries: usize,
-    /// The first pause before a request is tried again
+    /// Delay before the second attempt
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, global = true, hide = true)]
     first_pause: Duration,
-    /// How long other runs keep off when this one gives no sign of life
+    /// Lease duration: another run may take over once it expires
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = lease, global = true)]
     lease: Duration,
 }
 
-/// Zoom keeps 180 days: a day is to be sealed long before it is gone.
+/// Zoom keeps 180 days, and a day must be finalized long before it is gone.
 const LONGEST_LOOK_BACK: i64 = 90;
 
-/// What a deed adds to the flags.
+/// The mode-specific settings.
 pub(super) struct Terms {
     pub(super) task: Option<Task>,
     pub(super) deadline: Option<Duration>,
@@ -61,7 +61,7 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Nothing but looking.
+    /// Only inspects.
     pub(super) const LOOK: Self = Self {
         task: None,
         deadline: None,
@@ -73,7 +73,7 @@ impl Terms {
     };
 }
 
-/// Finds everything that is wrong before it says so.
+/// Collects all errors before reporting them.
 #[derive(Default)]
 struct Troubles(Vec<String>);
 
@@ -98,7 +98,7 @@ impl Troubles {
     }
 }
 
-/// Everything a run is told; a usage error names all that is missing or wrong.
+/// Returns all options of a run, or one usage error that names everything missing or wrong.
 pub(super) fn options(flags: &SettingFlags, terms: &Terms) -> Result<Options, Fault> {
     let now = clock::now()?;
     let mut troubles = Troubles::default();
@@ -143,7 +143,7 @@ pub(super) fn options(flags: &SettingFlags, terms: &Terms) -> Result<Options, Fa
     })
 }
 
-/// Where the state is, for who only looks at it.
+/// Returns where the state is, for commands that only read it.
 pub(super) fn state_place(flags: &SettingFlags) -> Result<(StatePlace, Settings), Fault> {
     if let Some(url) = &flags.state {
         let (location, name) = object(url).map_err(|why| Fault::Usage(format!("--state: {why}")))?;
@@ -167,15 +167,15 @@ fn retry(flags: &SettingFlags, timeout: Duration) -> Settings {
     }
 }
 
-/// A duration in days, a part of one counting as a whole.
+/// Parses a duration in days, rounded up.
 pub(super) fn days(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs().div_ceil(86_400)).unwrap_or(i64::MAX)
 }
 
-/// Where the recipe's variables say that objects are.
+/// Returns where the reference collector's variables say that objects are.
 struct Data {
     bucket: String,
-    /// What names begin with: a directory, or with no `/` at its end also a part of a name.
+    /// The prefix of names: a directory, or, without a `/` at its end, also part of a name.
     prefix: String,
 }
 
@@ -184,7 +184,7 @@ fn data() -> Option<Data> {
     Some(Data { bucket, prefix: variable("GCS_PREFIX").unwrap_or_else(|| "zoom/operationlogs/".into()) })
 }
 
-/// The same for who reads what was collected: below a directory.
+/// The same for readers of collected objects: a directory.
 #[cfg(feature = "serve")]
 pub(super) fn collected() -> Result<String, String> {
     let Data { bucket, prefix } = data().ok_or("INGEST_FROM is not set (nor GCS_BUCKET)")?;
@@ -192,8 +192,7 @@ pub(super) fn collected() -> Result<String, String> {
         return Ok(format!("gs://{bucket}/{prefix}"));
     }
     Err(format!(
-        "GCS_PREFIX {prefix:?} does not end in /: objects are called {prefix}YYYY/MM/DD/… and lie in no directory of \
-         that name; end it in /, or set INGEST_FROM"
+        "GCS_PREFIX {prefix:?} does not end in /: objects are named {prefix}YYYY/MM/DD/… and are not below a directory of that name; end it in /, or set INGEST_FROM"
     ))
 }
 
@@ -213,7 +212,7 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
             return None;
         }
     };
-    // Whoever says where to write does not mean the recipe's state elsewhere.
+    // Users who name a destination do not mean the reference collector's state.
     let key = match (&data, &flags.to, variable("STATE_KEY")) {
         (Some(Data { bucket, .. }), None, Some(key)) => {
             Some(format!("gs://{bucket}/{}", key.trim_start_matches('/')))
@@ -231,25 +230,26 @@ fn places(flags: &SettingFlags, troubles: &mut Troubles) -> Option<Places> {
     Some((to, name_prefix, StatePlace { location, name, recipe }))
 }
 
-/// The recipe's function takes its key as it is, whatever it ends in.
+/// The reference collector uses its key as it is, whatever it ends in.
 fn exact(url: &str) -> Option<(Location, String)> {
     let (directory, name) = url.rsplit_once('/')?;
     Some((directory.parse().ok()?, name.to_owned())).filter(|(_, name)| !name.is_empty())
 }
 
-/// A place and the name of the state in it: `…/NAME.json`, or a directory.
+/// Parses a location and the name of the state in it: `…/NAME.json`, or a directory.
 pub(super) fn object(url: &str) -> Result<(Location, String), String> {
     let named = |name: &str| Path::new(name).extension().is_some_and(|end| end == "json");
     match url.rsplit_once('/') {
         Some((_, kept::BACKFILL)) => Err(format!(
-            "{url} is where the state of backfills is kept, beside the live collection's: name that, such as state.json"
+            "{url} is reserved for the state of backfills, next to the live collection's; choose another name, such as state.json"
         )),
         Some((directory, name)) if named(name) => Ok((place(directory)?, name.to_owned())),
         _ => Ok((place(url)?, "state.json".to_owned())),
     }
 }
 
-/// What is the state's own must not lie where the feed reads, nor the data where the state's leftovers are swept away.
+/// Checks that the state's files are outside the feed's prefix, and the data outside the directory that the state
+/// cleans up.
 fn apart(to: &Location, name_prefix: &str, state: &StatePlace, may_be_within: bool) -> Result<(), Fault> {
     let (data, place) = (format!("{}{name_prefix}", to.resolved()), state.location.resolved());
     let own: Vec<_> = [&*state.name, kept::BACKFILL]
@@ -262,8 +262,7 @@ fn apart(to: &Location, name_prefix: &str, state: &StatePlace, may_be_within: bo
         .collect();
     if let Some(own) = own.iter().find(|own| own.ends_with('/') && data.starts_with(*own)) {
         return Err(Fault::Usage(format!(
-            "the data {data} lie within {own}, which is the state's own: what the state does not know of is removed there. \
-             Set STATE_KEY or --state to another place (such as {}state.json)",
+            "the data prefix {data} is inside {own}, where collect deletes files that the state does not name; set STATE_KEY or --state to another location (such as {}state.json)",
             to.beside(".state")
         )));
     }
@@ -271,9 +270,7 @@ fn apart(to: &Location, name_prefix: &str, state: &StatePlace, may_be_within: bo
         return Ok(());
     };
     Err(Fault::Usage(format!(
-        "the state {own} lies within the data {data}: a feed that reads the data would take the state for logs each time \
-         it changes, and with \"Delete transferred files\" remove it, and with it the memory of what was written. Set \
-         STATE_KEY or --state to another place (such as {}state.json), or say --state-in-data-prefix",
+        "the state {own} is inside the data prefix {data}: a feed would read it as a log whenever it changes, and delete it with \"Delete transferred files\", so that everything is collected again; set STATE_KEY or --state to another location (such as {}state.json), or pass --state-in-data-prefix",
         to.beside(".state")
     )))
 }
@@ -295,7 +292,7 @@ fn account(troubles: &mut Troubles) -> Option<Account> {
     })
 }
 
-/// In bytes; Zoom's have 32. A file may be a device that never ends.
+/// In bytes; Zoom's secrets have 32. A file may be an endless device.
 const LONGEST_SECRET: u64 = 64 << 10;
 
 fn secret() -> Result<Secret, String> {
@@ -316,27 +313,27 @@ fn secret() -> Result<Secret, String> {
     read.map_err(|error| format!("ZOOM_CLIENT_SECRET_FILE {path} cannot be read: {error}"))?;
     if text.len() as u64 > LONGEST_SECRET {
         return Err(format!(
-            "ZOOM_CLIENT_SECRET_FILE {path} is longer than {LONGEST_SECRET} bytes: that is no secret of Zoom's"
+            "ZOOM_CLIENT_SECRET_FILE {path} is longer than {LONGEST_SECRET} bytes, which is not a Zoom client secret"
         ));
     }
     let secret = Secret::new(text.trim_start_matches('\u{feff}'));
     if secret.is_empty() { Err(format!("ZOOM_CLIENT_SECRET_FILE {path} is empty")) } else { Ok(secret) }
 }
 
-/// Secrets go over https only, but for this very machine.
+/// Secrets are sent over https only, except to loopback hosts.
 pub(super) fn address(name: &str, text: &str, example: &str) -> Result<Url, String> {
-    // What is before an `@`, or behind a `?`, may be a secret.
+    // The text before an `@` or after a `?` may be a secret.
     let shown = if text.contains(['@', '?']) { "not shown here".into() } else { format!("{text:?}") };
-    let wrong = |why: &str| format!("{name} is {shown}, {why}; expected an address like {example}");
-    let url: Url = text.parse().map_err(|_| wrong("which is no address"))?;
+    let wrong = |why: &str| format!("{name} is {shown}, {why}; expected a URL like {example}");
+    let url: Url = text.parse().map_err(|_| wrong("which is not a URL"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("which holds a user or a password that nobody asks for"));
+        return Err(wrong("which contains a user or password"));
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_here(url.host_str().unwrap_or_default()) => Ok(url),
-        "http" => Err(wrong("which would carry the secret in clear")),
-        _ => Err(wrong("which is no address")),
+        "http" => Err(wrong("which would send the secret unencrypted")),
+        _ => Err(wrong("which is not a URL")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `zoom-udm explain`: each record, its event, and which rule filled each field from what text.
+//! `zoom-udm explain`: each record, its event, and which rule filled each field from which text.
 
 mod human;
 
@@ -17,12 +17,12 @@ use human::Human;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
-/// Show each record beside its event: which rule filled which field from what text, and what was not mapped
+/// Show which rule filled each field of an event, and what was not mapped
 #[derive(Args)]
 #[command(after_help = "\
-Input is told apart by looking, as normalize does: a record a line, arrays,
-API pages; plain or gzip. Records are shown one after the other as they are
-read. What control characters could do to a terminal is shown instead of done.
+Formats are detected from the content, as by normalize: one record per line,
+arrays, API pages; plain or gzip. Records are shown as they are read. Control
+characters are escaped.
 
 Examples:
   zoom-udm explain records.ndjson | less -R
@@ -39,10 +39,10 @@ pub(super) struct Flags {
     inputs: Vec<OsString>,
     #[command(flatten)]
     names: NameFlags,
-    /// For people, or one JSON object a record
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Form,
-    /// Whether to colour what is for people: auto is on a terminal, unless NO_COLOR is set
+    /// When to use color
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     color: When,
     #[command(flatten)]
@@ -89,14 +89,14 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let mut human = Human::new(flags.color.holds(terminal));
     let inputs = Inputs::find(&flags.inputs, flags.names.filter()?);
     let live = inputs.are_live();
-    // What is shown as it comes is progress enough.
+    // The output itself shows the progress.
     let progress = Progress::hidden();
     let outcome = explain::run(inputs.open(&progress), &options, &mut |told| {
         match flags.format {
             Form::Human => human.write(&told, &mut out)?,
             Form::Json => json(&told, terminal, &mut out)?,
         }
-        // Who types records in, or looks on as they come, waits for each.
+        // Users who type records or follow a pipe expect each result at once.
         if terminal || live { out.flush() } else { Ok(()) }
     });
     let finished = out.flush();
@@ -109,7 +109,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     Ok(exit(&summary, &options))
 }
 
-/// One object and a newline. JSON lets some control characters stand in strings: not on a terminal.
+/// Prints one object and a newline; on a terminal, control characters in its strings are escaped.
 fn json(told: &Explained, on_terminal: bool, out: &mut impl Write) -> io::Result<()> {
     if !on_terminal {
         serde_json::to_writer(&mut *out, told)?;

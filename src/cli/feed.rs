@@ -1,4 +1,4 @@
-//! What is said while a feed runs: a bar on a terminal, one JSON object a line otherwise.
+//! Reports the progress of `ingest`: a bar on a terminal, otherwise one JSON object per line.
 
 use super::report::{self, SummaryFormat};
 use super::values::variable;
@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Speaks for a feed on standard error.
+/// Reports a run on standard error.
 pub(super) struct Voice {
     terminal: bool,
     /// Only on a terminal.
@@ -24,7 +24,7 @@ pub(super) struct Voice {
     failures: AtomicU64,
 }
 
-/// How many failures are said one by one on a terminal.
+/// The number of failures reported one by one on a terminal.
 const SAID: u64 = 10;
 
 impl Voice {
@@ -44,12 +44,12 @@ impl Voice {
         })
     }
 
-    /// Takes the bar away: something else is said now.
+    /// Clears the bar before other output.
     pub(super) fn rest(&self) {
         progress::clear();
     }
 
-    /// Says what went wrong without ending the program.
+    /// Reports an error without ending the program.
     pub(super) fn trouble(&self, message: &str) {
         if self.terminal {
             report::say(message);
@@ -58,7 +58,7 @@ impl Voice {
         }
     }
 
-    /// Begins the bar anew in another round of a feed that follows.
+    /// Restarts the bar for another round of `--follow`.
     fn wake(&self, bar: &ProgressBar) {
         if bar.is_finished() {
             bar.set_length(0);
@@ -128,13 +128,13 @@ impl Observer for Voice {
     }
 }
 
-/// A line of a dry run, on standard output: that is what was asked for.
+/// Prints a line of a dry run on standard output.
 fn tell(line: &str) {
     let _ = writeln!(blocking::stdout(), "{}", terminal::line(&redact::text(line)));
 }
 
-/// Has what is logged go to standard error: on a terminal only where `ZOOM_UDM_LOG` asks for it, since what matters is said
-/// there anyway. Whether it goes there.
+/// Starts logging to standard error; on a terminal only if `ZOOM_UDM_LOG` is set, because important messages are
+/// printed there anyway. Returns whether it logs.
 pub(super) fn start_log() -> Result<bool, Fault> {
     let terminal = io::stderr().is_terminal();
     let logs = !terminal || variable("ZOOM_UDM_LOG").is_some();
@@ -144,7 +144,7 @@ pub(super) fn start_log() -> Result<bool, Fault> {
     Ok(logs)
 }
 
-/// Says what was counted.
+/// Prints the summary.
 pub(super) fn summary(summary: &Report, took: Duration, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
@@ -202,12 +202,12 @@ fn as_text(report: &Report, took: Duration) -> String {
     let deleted = match (report.deleted, report.not_deleted) {
         (0, 0) => String::new(),
         (deleted, 0) => format!(", {deleted} deleted"),
-        (deleted, left) => format!(", {deleted} deleted, {left} not"),
+        (deleted, left) => format!(", {deleted} deleted, {left} kept"),
     };
     let read =
         if report.would_read > 0 { format!("{} would be read, ", report.would_read) } else { String::new() };
     let mut text = format!(
-        "{} objects listed: {read}{} done ({} stood already), {} failed, {total} skipped{list}{deleted}; {} records: {} events, {} rejects; \
+        "{} objects listed: {read}{} done ({} already present), {} failed, {total} skipped{list}{deleted}; {} records: {} events, {} rejects; \
          {} read, {} unpacked, in {seconds:.2} s, {} events/s",
         report.listed,
         report.done,

@@ -1,4 +1,4 @@
-//! The files that an argument names: itself, those that match it as a glob, or those below a directory.
+//! Expands an argument to files: the file itself, the matches of a glob, or the files below a directory.
 //!
 //! A file that is named, or that a glob matches, is taken whatever its name is. In a directory a filter selects by name.
 
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The files that an argument names.
 pub(super) struct Found<'f> {
     filter: &'f NameFilter,
-    /// Files by path, so that each is there once and in order; an error where one, or a directory, cannot be looked at.
+    /// Files by path, so that each occurs once and in order; an error for a path that cannot be inspected.
     pub(super) files: BTreeMap<PathBuf, io::Result<()>>,
     /// Files in directories that the filter did not select.
     pub(super) skipped: BTreeSet<PathBuf>,
@@ -35,10 +35,10 @@ fn kind(argument: &OsStr) -> Kind<'_> {
     }
 }
 
-/// The files that an argument names, each once, sorted by path.
+/// Returns the files that an argument names, each once, sorted by path.
 ///
 /// # Errors
-/// A glob that is none, or that no file matches.
+/// An invalid glob, or one without matches.
 pub(super) fn named<'f>(argument: &OsStr, filter: &'f NameFilter) -> io::Result<Found<'f>> {
     let path = Path::new(argument);
     let mut found = Found { filter, files: BTreeMap::new(), skipped: BTreeSet::new() };
@@ -56,14 +56,14 @@ impl Found<'_> {
     }
 }
 
-/// One component of a glob.
+/// A component of a glob.
 #[derive(PartialEq, Eq)]
 enum Part<'p> {
-    /// A name as it is.
+    /// A literal name.
     Name(&'p str),
-    /// Names that match. Hidden ones only where the pattern begins with the dot, too.
+    /// A pattern for names; it matches hidden files only if it begins with a dot.
     Like(Pattern),
-    /// `**`: this directory and all below it.
+    /// `**`: this directory and everything below it.
     Below,
     /// A slash at the end: a directory, and what the filter selects below it.
     Directory,
@@ -82,8 +82,8 @@ impl<'p> Part<'p> {
 fn matching(pattern: &str, found: &mut Found<'_>) -> io::Result<()> {
     let parts: Result<Vec<_>, _> =
         pattern.split('/').filter(|text| !text.is_empty()).map(Part::new).collect();
-    let mut parts =
-        parts.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("no glob: {error}")))?;
+    let mut parts = parts
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("invalid glob: {error}")))?;
     parts.dedup_by(|one, other| *one == Part::Below && *other == Part::Below);
     if pattern.ends_with('/') {
         // A directory is walked to its end anyway.
@@ -99,7 +99,7 @@ fn matching(pattern: &str, found: &mut Found<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Finds what matches the rest of a glob at a place that its start has led to.
+/// Finds what the rest of a glob matches below a path.
 fn descend(at: &Path, parts: &[Part<'_>], found: &mut Found<'_>) {
     let Some((part, rest)) = parts.split_first() else {
         return if at.is_dir() { below(at, at, found) } else { take(at, found) };
@@ -188,14 +188,15 @@ fn is_match(pattern: &str, path: &Path) -> bool {
         .is_ok_and(|pattern| pattern.matches_path_with(path, options))
 }
 
-/// Takes what is a regular file, or cannot be looked at: opening it will say why. To read from a pipe could take for ever.
+/// Adds a regular file, or a path that cannot be inspected, because opening it will give the error. Reading a named
+/// pipe could block forever.
 fn take(path: &Path, found: &mut Found<'_>) {
     if path.metadata().map_or(true, |meta| meta.is_file()) {
         found.add(path, Ok(()));
     }
 }
 
-/// What is in a directory; nothing where it is none.
+/// Returns the entries of a directory; none if it is not one.
 fn children(directory: &Path, found: &mut Found<'_>) -> Vec<PathBuf> {
     let here = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let entries = here.read_dir().and_then(Iterator::collect::<io::Result<Vec<_>>>);
@@ -215,7 +216,7 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// Whether it is a directory, and no link to one: links could lead round in circles.
+/// Returns whether it is a directory and not a link to one, because links could form a loop.
 fn is_own_directory(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }

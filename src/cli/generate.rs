@@ -1,4 +1,4 @@
-//! `zoom-udm generate` (named nowhere): made-up records, for tests and benches.
+//! `zoom-udm generate` (hidden): generates records for tests and benchmarks.
 
 use super::{Exit, Fault};
 use crate::blocking::Blocking;
@@ -6,16 +6,16 @@ use crate::corpus::{self, Kind};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, ValueEnum};
 use std::io::{self, BufWriter, Write as _};
 
-/// Print made-up operation logs, the same for the same seed
+/// Generate operation logs, the same for the same seed
 #[derive(Args)]
 struct Flags {
-    /// How many
+    /// Number of records
     #[arg(long, default_value_t = 1000)]
     records: u64,
-    /// Which of them
+    /// Seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What kind
+    /// Kind of records
     #[arg(long, value_enum, default_value_t)]
     kind: KindFlag,
 }
@@ -29,10 +29,10 @@ enum KindFlag {
     Hostile,
 }
 
-/// The verb's name.
+/// The name of the command.
 pub(super) const NAME: &str = "generate";
 
-/// The verb, which no other names.
+/// Returns the command, which is hidden from help.
 pub(super) fn command() -> Command {
     Flags::augment_args(Command::new(NAME).hide(true))
 }

@@ -16,18 +16,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Read Zoom's objects from Cloud Storage or a directory, and write their events, each object exactly once
+/// Convert Zoom's objects in Cloud Storage or a directory to events, each object exactly once
 #[derive(Args)]
 #[command(after_help = "\
-Into a directory or bucket every object is turned into events exactly once:
-outputs are named by object and generation and made only where there are none,
-so a run that was killed is simply run again. Into `-` it is at least once:
-nobody can tell what a killed run had written.
+With a directory or bucket as destination, each object becomes events exactly
+once: outputs are named by object and generation and created only if absent,
+so after a kill, run it again. With `-` it is at least once, because nobody
+can know what a killed run had written.
 
 Credentials are Google's application default ones
 (GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default login`, or
-the metadata server). STORAGE_EMULATOR_HOST is respected. TIMEOUT says for how
-many seconds storage may be silent (30), ZOOM_UDM_LOG what is logged (info).
+the metadata server). STORAGE_EMULATOR_HOST is respected. TIMEOUT is the
+number of seconds without a byte before a request fails (30); ZOOM_UDM_LOG is
+the log level (info).
 
 Examples:
   zoom-udm ingest gs://bucket/zoom/operationlogs/ --to gs://bucket-udm/events/
@@ -39,78 +40,78 @@ Examples:
 Exit codes: 0 done, 1 some records were rejected or objects failed, 2 usage,
 3 input or output failed, 4 credentials or permission, 5 another run holds the
 ledger, 75 stopped by a signal with progress saved")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Flags {
-    /// Where objects are: gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory
+    /// Source: gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory
     #[arg(value_name = "SOURCE", value_parser = place)]
     from: Location,
-    /// Where events go: gs://BUCKET/PREFIX/, a directory, or `-` for standard output
+    /// Destination of events: gs://BUCKET/PREFIX/, a directory, or `-` for standard output
     #[arg(long, value_name = "DEST")]
     to: String,
-    /// Where the record of what is done is kept [default: beside DEST, with `.ledger` on its name]
+    /// Ledger of processed objects [default: next to DEST with `.ledger` appended]
     #[arg(long, value_name = "URL", value_parser = place)]
     ledger: Option<Location>,
-    /// Keep no record: only with `--to -`
+    /// Keep no ledger; requires `--to -`
     #[arg(long, conflicts_with = "ledger")]
     no_ledger: bool,
-    /// Write rejects there, an object for each source object that has some
+    /// Destination of rejects, one object per source object
     #[arg(long, value_name = "URL", value_parser = place)]
     rejects: Option<Location>,
-    /// Remove source objects once their events and the ledger are durable
+    /// Delete source objects after their events and the ledger are durable
     #[arg(long, value_enum, default_value_t)]
     delete: DeleteFlag,
-    /// Leave objects that were modified longer ago than that (30m, 12h, 180d, or `none`)
+    /// Skip objects modified longer ago (30m, 12h, 180d, or `none`)
     #[arg(long, value_name = "AGE", default_value = "180d", value_parser = age)]
     max_age: Age,
-    /// Read only objects whose name below SOURCE matches (may be given again); `**` crosses directories
+    /// Read only objects whose name below SOURCE matches; repeatable; `**` crosses directories
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
-    /// Do not read objects whose name below SOURCE matches (may be given again)
+    /// Skip objects whose name below SOURCE matches; repeatable
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
-    /// Go over the source once [default]
+    /// Process the source once [default]
     #[arg(long, conflicts_with = "follow")]
     once: bool,
-    /// Go over the source again and again, until a signal
+    /// Process the source repeatedly, until a signal
     #[arg(long)]
     follow: bool,
-    /// With --follow: from the start of one time to that of the next
+    /// With --follow: interval between run starts
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span, requires = "follow")]
     every: Duration,
     /// How long a local file must be unchanged before it is read to its end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     settle: Duration,
-    /// How many objects are under way at once
+    /// Objects processed at the same time
     #[arg(long, value_name = "N", default_value = "16", value_parser = count::<NonZeroUsize>)]
     concurrency: NonZeroUsize,
-    /// Do the I-th of N parts, from 0 [default: CLOUD_RUN_TASK_INDEX/CLOUD_RUN_TASK_COUNT, or 0/1]
+    /// Process the I-th of N parts, from 0 [default: CLOUD_RUN_TASK_INDEX/CLOUD_RUN_TASK_COUNT, or 0/1]
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<Shard>,
-    /// Only say what would be read, and what would be skipped and why
+    /// Report what would be read or skipped, and why
     #[arg(long)]
     dry_run: bool,
-    /// What to say at the end, on standard error
+    /// Summary format on standard error
     #[arg(long, value_enum, default_value_t)]
     summary: SummaryFormat,
-    /// Refuse an object that unpacks to more than so many times its size
+    /// Refuse objects that decompress to more than N times their size
     #[arg(long, value_name = "N", default_value_t = Limits::default().ratio, value_parser = clap::value_parser!(u64).range(1..))]
     max_ratio: u64,
-    /// Refuse an object that unpacks to more bytes
+    /// Refuse objects that decompress to more bytes
     #[arg(long, value_name = "N", default_value_t = Limits::default().bytes, value_parser = clap::value_parser!(u64).range(1..))]
     max_object_bytes: u64,
-    /// How often a request is tried again
+    /// Attempts for each request after the first
     #[arg(long, value_name = "N", default_value_t = Settings::default().retries)]
     retries: usize,
-    /// How long a request is tried again
+    /// Total time for the attempts of a request
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = duration)]
     retry_for: Duration,
-    /// How long other runs keep off when this one gives no sign of life
+    /// Lease duration: another run may take over once it expires
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = lease)]
     lease: Duration,
-    /// How often the ledger is written
+    /// Interval between saves of the ledger
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, hide = true)]
     checkpoint: Duration,
-    /// The first pause before a request is tried again
+    /// Delay before the second attempt
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration, hide = true)]
     first_pause: Duration,
     #[command(flatten)]
@@ -134,7 +135,7 @@ pub(super) fn shard(text: &str) -> Result<Shard, String> {
     }
 }
 
-/// The shard that Cloud Run says, if it does.
+/// Returns the shard from Cloud Run's variables.
 fn shard_of_task() -> Result<Shard, Fault> {
     match (variable("CLOUD_RUN_TASK_INDEX"), variable("CLOUD_RUN_TASK_COUNT")) {
         (Some(index), Some(count)) => shard(&format!("{index}/{count}")).map_err(|why| {
@@ -150,12 +151,12 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let runtime = runtime_of_many(0)?;
     let voice = feed::Voice::new(flags.dry_run, flags.to == "-")?;
     let outcome = runtime.block_on(again(flags, &options, &voice));
-    // Threads that wait for a network, or for who reads standard output, are not waited for.
+    // Threads that wait for the network or for standard output are abandoned.
     runtime.shutdown_background();
     outcome
 }
 
-/// Runs once, or again and again.
+/// Runs once or repeatedly.
 async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<Exit, Fault> {
     let (stop, asked) = (Arc::new(Notify::new()), Arc::<AtomicBool>::default());
     signal::stop_at_signals(&stop, &asked);
@@ -165,16 +166,16 @@ async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<
         let outcome = once(flags, Options { clock, ..options.clone() }, voice, &stop).await;
         match outcome {
             Ok(Exit::Stopped) if flags.follow => return Ok(Exit::Stopped),
-            // What cannot be reached now may be reachable next time.
+            // An unreachable source may be reachable in the next round.
             Err(Fault::Io(error)) if flags.follow && !super::is_broken_pipe(&error) => {
                 voice.trouble(&report::chain(&error));
             }
             Err(Fault::Held(message)) if flags.follow => voice.trouble(&message),
             outcome if !flags.follow => return outcome,
-            // What was rejected or failed is in its summary.
+            // The summary reports rejects and failures.
             outcome => drop(outcome?),
         }
-        // A round that was stopped may have ended with an error.
+        // A stopped round may have ended with an error.
         if asked.load(Ordering::Relaxed) {
             return Ok(Exit::Stopped);
         }
@@ -194,16 +195,16 @@ async fn once(flags: &Flags, options: Options, voice: &feed::Voice, stop: &Notif
     feed::summary(&report, started.elapsed(), flags.summary);
     if said && report.summary.rejects > 0 {
         let again =
-            if flags.no_ledger { "" } else { ", once their objects are read again (zoom-udm ledger forget)" };
+            if flags.no_ledger { "" } else { " after their objects are read again (zoom-udm ledger forget)" };
         voice.trouble(&format!(
-            "{} records were rejected, and are kept nowhere; --rejects URL keeps them, whole{again}",
+            "{} records were rejected and stored nowhere; --rejects URL stores them{again}",
             report.summary.rejects
         ));
     }
     let emptied = flags.follow || !matches!(flags.delete, DeleteFlag::Never);
     if report.listed == 0 && !report.stopped && !emptied {
         voice.trouble(&format!(
-            "{} holds no object: name the directory, or what names begin with up to a /; a single object with --include",
+            "{} contains no objects: name the directory, or a prefix that ends in /; select a single object with --include",
             flags.from
         ));
     }
@@ -220,12 +221,12 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
-/// What runs are told that a service begins.
+/// Returns the options for runs of a service.
 #[cfg(feature = "serve")]
 pub(super) fn served(flags: &Flags) -> Result<Options, Fault> {
     if flags.follow || flags.dry_run || flags.shard.is_some() || flags.to == "-" {
         return Err(Fault::Usage(
-            "INGEST_FLAGS: --follow, --dry-run, --shard and --to - are for the command line".into(),
+            "INGEST_FLAGS: --follow, --dry-run, --shard and --to - are valid on the command line only".into(),
         ));
     }
     options(flags)
@@ -259,23 +260,22 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
     let streams = to.place().is_none();
     if flags.no_ledger && !streams {
         return Err(Fault::Usage(
-            "--no-ledger goes only with --to -: elsewhere the ledger says what is done".into(),
+            "--no-ledger requires --to -: for other destinations the ledger records what is done".into(),
         ));
     }
     if streams && flags.ledger.is_none() && !flags.no_ledger {
         return Err(Fault::Usage(
-            "--to - has nothing to keep a ledger beside: name one with --ledger URL, or say --no-ledger"
-                .into(),
+            "--to - has no default ledger: name one with --ledger URL, or pass --no-ledger".into(),
         ));
     }
     if flags.no_ledger && !matches!(flags.delete, DeleteFlag::Never) {
         return Err(Fault::Usage(
-            "--delete needs a ledger: objects are removed once it says that they are done".into(),
+            "--delete requires a ledger, which records the objects that are done".into(),
         ));
     }
     if streams && !matches!(flags.delete, DeleteFlag::Never) && is_null(io::stdout()) {
         return Err(Fault::Usage(
-            "standard output is closed, or the null device: --delete would remove objects whose events are nowhere"
+            "standard output is closed or the null device: --delete would delete objects whose events are stored nowhere"
                 .into(),
         ));
     }
@@ -309,7 +309,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         dry_run: flags.dry_run,
         limits: Limits { ratio: flags.max_ratio, bytes: flags.max_object_bytes },
         normalize: flags.mapping.options()?,
-        // The same object gives the same bytes whenever it is read.
+        // The same object must give the same bytes in every run.
         time_of_object: flags.mapping.defaults_to_now(),
         requests: flags.mapping.requests(),
         clock: clock()?,

@@ -1,4 +1,4 @@
-//! Inputs as the command line names them: files, globs, directories, standard input.
+//! Opens the inputs of a command: files, globs, directories, standard input.
 
 use super::files::{named, would_name};
 use super::name_filter::NameFilter;
@@ -139,10 +139,10 @@ fn standard() -> io::Result<Blocking<io::Stdin>> {
     Ok(Blocking(io::stdin()))
 }
 
-/// Refuses an input that is the file which standard output is: it would go on with what comes of it, without an end.
+/// Refuses an input that is also standard output, because the run would read its own output forever.
 fn no_output(input: Option<&Identity>) -> io::Result<()> {
     if input.is_some() && input == Identity::of_file(io::stdout()).as_ref() {
-        let message = "standard output goes to this very file; send it elsewhere, or leave this input out";
+        let message = "this file is also standard output; redirect the output elsewhere, or omit this input";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     Ok(())
@@ -165,7 +165,7 @@ fn file(path: &Path, progress: &Progress) -> Input {
     }
 }
 
-/// Opens one file, or standard input for `-`, or says why not.
+/// Opens one file, or standard input for `-`.
 pub(super) fn open_one_or_standard(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     if path == Path::new("-") {
         return Ok(Box::new(standard()?));
@@ -173,27 +173,27 @@ pub(super) fn open_one_or_standard(path: &Path) -> io::Result<Box<dyn Read + Sen
     Ok(Box::new(Blocking(open_one(path)?)))
 }
 
-/// Opens one file for reading, or says why not.
+/// Opens one file for reading.
 fn open_one(path: &Path) -> io::Result<File> {
     no_output(Identity::of(path).as_ref())?;
     let lies_elsewhere = |scheme: &str| path.as_os_str().as_encoded_bytes().starts_with(scheme.as_bytes());
     File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound if lies_elsewhere("gs://") => io::Error::new(
             error.kind(),
-            "this is no file; zoom-udm ingest reads from Cloud Storage, or pipe `gcloud storage cat` into this",
+            "not a local file; use zoom-udm ingest to read from Cloud Storage, or pipe `gcloud storage cat` into this command",
         ),
         io::ErrorKind::NotFound if lies_elsewhere("file://") => {
-            io::Error::new(error.kind(), "this is no file; name it without file://")
+            io::Error::new(error.kind(), "not a path; name the file without file://")
         }
-        io::ErrorKind::NotFound => io::Error::new(error.kind(), "there is no such file; check the path"),
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), "file not found; check the path"),
         io::ErrorKind::PermissionDenied => {
-            io::Error::new(error.kind(), "reading it is not permitted; check its owner and mode")
+            io::Error::new(error.kind(), "permission denied; check its owner and mode")
         }
         _ => error,
     })
 }
 
-/// A bar on the terminal for the bytes of files that were read.
+/// A progress bar for the bytes of input files.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
@@ -220,7 +220,7 @@ impl Drop for Progress {
     }
 }
 
-/// A file that moves the bar on as it is read.
+/// A file that advances the bar while it is read.
 struct Counted {
     file: Blocking<File>,
     bar: ProgressBar,

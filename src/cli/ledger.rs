@@ -1,4 +1,4 @@
-//! `zoom-udm ledger`: look into the record of what is done.
+//! `zoom-udm ledger`: inspects and edits a ledger.
 
 use super::values::{Age, age, duration, place, timeout, variable};
 use super::{Exit, Fault, clock, print, print_json, runtime_of_many};
@@ -12,7 +12,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Look into an ingest ledger, hold it against the source, or have objects read again
+/// Inspect an ingest ledger, verify it against the source, or have objects read again
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -22,15 +22,15 @@ Examples:
   zoom-udm ledger verify gs://bucket/events.ledger/
   zoom-udm ledger forget gs://bucket/events.ledger/ 'gs://bucket/zoom/2024/**'
 
-Exit codes: 0 all is well, 1 verify found gaps or forget found nothing,
+Exit codes: 0 done, 1 verify found discrepancies or forget found nothing,
 2 usage, 3 input or output failed, 4 credentials or permission")]
 pub(super) struct Flags {
     #[command(subcommand)]
     deed: Deed,
-    /// How often a request is tried again
+    /// Attempts for each request after the first
     #[arg(long, value_name = "N", default_value_t = Settings::default().retries, global = true)]
     retries: usize,
-    /// The first pause before a request is tried again
+    /// Delay before the second attempt
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration, global = true, hide = true)]
     first_pause: Duration,
 }
@@ -44,23 +44,23 @@ Examples:
   zoom-udm ledger show gs://bucket/events.ledger/ --format json |
     jq -s 'map(.events) | add'")]
     Show {
-        /// Where the ledger is
+        /// Ledger
         #[arg(value_parser = place)]
         url: Location,
         /// Only entries in this state
         #[arg(long, value_enum)]
         state: Option<StateFlag>,
-        /// As what to print them
+        /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// List sources and outputs again, and print what is missing in the ledger or behind it
+    /// List source and outputs again, and report discrepancies with the ledger
     #[command(after_help = "\
 Examples:
   zoom-udm ledger verify gs://bucket/events.ledger/
   zoom-udm ledger verify /var/log/zoom-udm.ledger/ --max-age 30d")]
     Verify {
-        /// Where the ledger is
+        /// Ledger
         #[arg(value_parser = place)]
         url: Location,
         #[command(flatten)]
@@ -72,25 +72,25 @@ Examples:
   zoom-udm ledger forget gs://bucket/events.ledger/ gs://bucket/zoom/a.json.gz
   zoom-udm ledger forget gs://bucket/events.ledger/ 'gs://bucket/zoom/2024/**'")]
     Forget {
-        /// Where the ledger is
+        /// Ledger
         #[arg(value_parser = place)]
         url: Location,
-        /// Addresses of objects, or globs of them
+        /// URLs of objects, or globs for them
         #[arg(required = true)]
         objects: Vec<String>,
     },
 }
 
-/// Which objects are to be known, as `ingest` was told.
+/// Which objects are expected, as given to `ingest`.
 #[derive(Args)]
 struct Chosen {
-    /// Expect no objects that were modified longer ago than that (30m, 12h, 180d, or `none`)
+    /// Expect no objects modified longer ago (30m, 12h, 180d, or `none`)
     #[arg(long, value_name = "AGE", default_value = "180d", value_parser = age)]
     max_age: Age,
-    /// Expect only objects whose name below the source matches (may be given again)
+    /// Expect only objects whose name below the source matches; repeatable
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
-    /// Expect no objects whose name below the source matches (may be given again)
+    /// Expect no objects whose name below the source matches; repeatable
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
 }
@@ -172,9 +172,9 @@ fn line(entry: &Entry) -> String {
     }
 }
 
-/// What is listed and not done, and what is done and has no output.
+/// Reports listed objects that are not done, and done objects without output.
 async fn verify(store: &Store, settings: &Settings, chosen: &Chosen) -> Result<Exit, Fault> {
-    // From where to where the ledger says.
+    // The ledger names source and destination.
     let nowhere = Options::new(store.location().clone(), Destination::Place(store.location().clone()));
     let options = Options {
         max_age: chosen.max_age,
@@ -196,7 +196,7 @@ async fn verify(store: &Store, settings: &Settings, chosen: &Chosen) -> Result<E
     let skipped =
         if skipped.is_empty() { String::new() } else { format!(" (no logs: {})", skipped.join(", ")) };
     let Verified { listed, entries, gaps, .. } = verified;
-    print(&format!("{listed} objects listed{skipped}, {entries} entries, {gaps} gaps\n"))?;
+    print(&format!("{listed} objects listed{skipped}, {entries} entries, {gaps} discrepancies\n"))?;
     Ok(if gaps == 0 { Exit::Done } else { Exit::Rejects })
 }
 
@@ -219,9 +219,11 @@ async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
     }
     let _ = writeln!(text, "{} entries forgotten", forgotten.len());
     print(&text)?;
-    // What is no glob may be an address all the same.
+    // An invalid glob may still be a URL.
     if let Some((object, error)) = bad.iter().find(|(object, _)| !forgotten.contains(*object)) {
-        return Err(Fault::Usage(format!("{object:?} is no object of the ledger, and no glob: {error}")));
+        return Err(Fault::Usage(format!(
+            "{object:?} is neither an object in the ledger nor a valid glob: {error}"
+        )));
     }
     Ok(if forgotten.is_empty() { Exit::Rejects } else { Exit::Done })
 }

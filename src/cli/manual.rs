@@ -1,17 +1,17 @@
-//! `zoom-udm man`: the manual, one page with a section for each verb.
+//! `zoom-udm man`: the manual page, with a section for each command.
 
 use clap::Command;
 use clap_mangen::Man;
 use std::io;
 
-/// The manual page of a command.
+/// Returns the manual page of a command.
 pub(super) fn page(command: Command) -> io::Result<String> {
     let mut command =
         command.disable_help_subcommand(true).mut_subcommands(|verb| verb.disable_help_flag(true));
     command.build();
     let man = Man::new(command.clone());
     let mut page = rendered(|page| man.render_title(page))?;
-    // No word is broken: it may be one to type.
+    // Words are not hyphenated, because users may type them.
     page += ".nh\n";
     page += &rendered(|page| man.render_name_section(page))?;
     page += &parts(&command)?;
@@ -25,7 +25,7 @@ fn visible(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|verb| !verb.is_hide_set())
 }
 
-/// The section of a verb, then those of its own.
+/// Returns the section of a command, then those of its subcommands.
 fn section(verb: &Command, path: &str, page: &mut String) -> io::Result<()> {
     *page += &format!(".SH \"VERB: {path}\"\n");
     *page += &parts(verb)?.replace(".SH ", ".SS ");
@@ -35,7 +35,7 @@ fn section(verb: &Command, path: &str, page: &mut String) -> io::Result<()> {
     Ok(())
 }
 
-/// What there is to say of a command itself.
+/// Returns the description of one command.
 fn parts(command: &Command) -> io::Result<String> {
     let man = Man::new(command.clone());
     let mut parts = rendered(|page| {
@@ -52,14 +52,14 @@ fn parts(command: &Command) -> io::Result<String> {
     }
     if command.get_after_help().is_some() {
         let extra = rendered(|page| man.render_extra_section(page))?;
-        // As it stands, and from the left edge on: it is as wide as a page.
+        // Unindented and preformatted, because it is as wide as a page.
         parts += &extra.replacen(".SH EXTRA\n", ".SH NOTES\n.nf\n.in 0\n", 1);
         parts += ".in\n.fi\n";
     }
     Ok(parts)
 }
 
-/// What a part of the page is written as. What defines a quote for old programs stands at the start of each.
+/// Renders a part of the page. Each part begins with a quote definition for old programs.
 fn rendered(render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<String> {
     let mut page = Vec::new();
     render(&mut page)?;
@@ -70,7 +70,7 @@ fn rendered(render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<S
 mod tests {
     use super::*;
 
-    /// Every verb's section has each of its flags, its notes as they stand, and those of its verbs.
+    /// Every command's section has its flags, its notes, and its subcommands.
     fn check(command: &Command, path: &str, page: &str) {
         let heading = format!("\n.SH \"VERB: {path}\"\n");
         let (_, section) = page.split_once(&heading).unwrap_or_else(|| panic!("{path} has no section"));
@@ -104,7 +104,7 @@ mod tests {
             check(verb, verb.get_name(), &page);
         }
         assert!(page.contains("\n.SH VERBS\n") && page.contains("75  stopped early"), "{page}");
-        // The only page there is is this one.
+        // There is only this page.
         assert!(!page.contains("(1)") && !page.contains("generate"), "{page}");
     }
 }

@@ -1,4 +1,4 @@
-//! The flags that say how records become events: the same for every verb that makes events.
+//! The mapping flags, shared by all commands that produce events.
 
 use super::{Fault, clock};
 use crate::mapping::{Rules, Values};
@@ -8,21 +8,21 @@ use crate::udm::{Case, Feed, Shape, Writer};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
-/// How records become events, and what stands around those.
+/// How records become events, and the output format.
 #[derive(Args, PartialEq)]
 pub(super) struct MappingFlags {
-    /// What stands around each event
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: EventFormat,
     #[command(flatten)]
     rules: RuleFlags,
-    /// With --format batch-create: the SecOps customer id
+    /// With --format batch-create: SecOps customer ID
     #[arg(long, value_name = "ID", required_if_eq("format", "batch-create"), value_parser = NonEmptyStringValueParser::new())]
     customer_id: Option<String>,
-    /// With --format import or batch-create: the most events in a request [default: 1000]
+    /// With --format import or batch-create: maximum events per request [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     request_events: Option<u64>,
-    /// With --format import or batch-create: the most bytes in a request [default: 2000000]
+    /// With --format import or batch-create: maximum bytes per request [default: 2000000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     request_bytes: Option<u64>,
 }
@@ -30,47 +30,47 @@ pub(super) struct MappingFlags {
 /// How records become events.
 #[derive(Args, PartialEq)]
 pub(super) struct RuleFlags {
-    /// How field names are spelled
+    /// Spelling of field names
     #[arg(long, value_enum, default_value_t)]
     case: CaseFlag,
-    /// What a change becomes: the value that was set, or Zoom's phrase
+    /// Value of a change: the new value, or Zoom's whole phrase
     #[arg(long, value_enum, default_value_t)]
     values: ValuesFlag,
-    /// What a record without a usable time gets, instead of being rejected: `now` or a time like 2024-01-31T00:00:00Z
+    /// Timestamp for records without a usable time: `now` or a time like 2024-01-31T00:00:00Z
     #[arg(long, value_name = "now|TIME")]
     default_time: Option<String>,
-    /// Cut texts to UDM's documented maxima, never within a character
+    /// Cut texts to UDM's documented maximum lengths
     #[arg(long)]
     clip: bool,
-    /// Set the namespace of every principal, target and about
+    /// Namespace of every principal, target and about
     #[arg(long, value_name = "NS", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
-    /// Add an ingestion label to every event (may be given again)
+    /// Ingestion label for every event; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
-    /// Set metadata.productLogId to a stable id of the record
+    /// Set metadata.productLogId to a stable ID of the record
     #[arg(long)]
     event_id: bool,
-    /// How inputs are cut into records
+    /// How inputs are split into records
     #[arg(long, value_enum, default_value_t)]
     input_format: InputFormat,
-    /// The longest line that is read
+    /// Longest accepted line in bytes
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_LINE_BYTES as u64, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     max_line_bytes: u64,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum EventFormat {
-    /// One bare event a line
+    /// One event per line
     #[default]
     Udm,
-    /// Requests for events:import, one a line
+    /// One events:import request per line
     Import,
-    /// Requests for udmevents:batchCreate, one a line
+    /// One udmevents:batchCreate request per line
     BatchCreate,
-    /// As Google's runParser answers, one a line
+    /// The shape that Google's runParser returns
     Parser,
-    /// Rows like the export to BigQuery, in snake case
+    /// Rows as exported to BigQuery, in snake case
     Bigquery,
 }
 
@@ -103,7 +103,7 @@ pub(super) fn label(text: &str) -> Result<(String, String), String> {
 }
 
 impl MappingFlags {
-    /// Normalize's options, as far as these flags decide them.
+    /// Returns the options of normalize that these flags determine.
     pub(super) fn options(&self) -> Result<Options, Fault> {
         self.fits()?;
         let case = self.rules.case();
@@ -115,7 +115,7 @@ impl MappingFlags {
         Ok(Options { reject_large_events: self.requests().is_some(), ..options })
     }
 
-    /// Nothing is asked for that the format has no use for.
+    /// Refuses flags that the format does not use.
     fn fits(&self) -> Result<(), Fault> {
         let batches = self.format == EventFormat::BatchCreate;
         let requests = batches || self.format == EventFormat::Import;
@@ -126,14 +126,14 @@ impl MappingFlags {
         ] {
             if given && !used {
                 return Err(Fault::Usage(format!(
-                    "{flag} means nothing without --format {formats}: give that, or leave it out"
+                    "{flag} requires --format {formats}; pass that, or omit the flag"
                 )));
             }
         }
         Ok(())
     }
 
-    /// In what requests events are put together, if so.
+    /// Returns the format and size of requests, if events are grouped.
     pub(super) fn requests(&self) -> Option<(Request, Limits)> {
         let size = |limit: Option<u64>, usual| {
             limit.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
@@ -154,14 +154,14 @@ impl MappingFlags {
     }
 
     #[cfg(feature = "gcs")]
-    /// Whether a record without a usable time gets the time at which it is read.
+    /// Whether records without a usable time get the current time.
     pub(super) fn defaults_to_now(&self) -> bool {
         self.rules.default_time.as_deref() == Some("now")
     }
 }
 
 impl RuleFlags {
-    /// Normalize's options for bare events.
+    /// Returns the options of normalize for events without a wrapper.
     pub(super) fn options(&self) -> Result<Options, Fault> {
         self.shaped(Shape::Udm(self.case()))
     }

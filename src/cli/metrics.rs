@@ -1,4 +1,4 @@
-//! `--metrics FILE`: what a run of collect came to, as Prometheus reads it, also where it failed.
+//! `--metrics FILE`: the counts of a run of collect in Prometheus text format, also after a failure.
 
 use super::Fault;
 use super::output::{AtStop, Destination};
@@ -36,10 +36,10 @@ pub(super) fn check(path: &Path, options: &Options) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Puts a new file in the old one's place. Where a run failed before it had counts, those of the run before stay; the time
-/// of the last success stays until there is another. `now` is in seconds since the epoch.
+/// Replaces the file. If a run failed before it had counts, those of the previous run stay; the time of the last
+/// success stays until the next one. `now` is in seconds since the epoch.
 pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64) -> Result<(), Fault> {
-    // A device or a pipe has nothing from before, or no end.
+    // A device or pipe has no previous contents, or no end.
     let regular = path.metadata().is_ok_and(|meta| meta.is_file());
     let before = if regular { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
     let of = |name: &str, line: &str| line.trim_start_matches("# TYPE ").split(' ').next() == Some(name);
@@ -65,7 +65,7 @@ pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64
     Ok(put().map_err(|error| error.context(format!("--metrics {}", path.display())))?)
 }
 
-/// Each run tells of itself alone: nothing here adds up from run to run.
+/// Each file describes one run; nothing is accumulated.
 fn counts(report: &Report) -> String {
     let mut text = String::new();
     for (name, value) in [

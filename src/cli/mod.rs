@@ -1,4 +1,4 @@
-//! The command line: one file a verb, each from flags to options to one library call to an exit code.
+//! The command line: one file per command, from arguments to one library call to an exit code.
 
 #[cfg(feature = "gcs")]
 mod check;
@@ -46,20 +46,20 @@ use std::io::IsTerminal as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Exit codes, the same for every verb.
+/// The exit codes, the same for all commands.
 const EXIT_CODES: &str = "\
 Exit codes:
   0   done
   1   done, but some records were rejected, some objects failed, or some days
-      are parked or lost
+      are deferred or lost
   2   usage or missing settings
   3   input or output failed
-  4   credentials are missing, or permission is refused
+  4   credentials are missing, or permission is denied
   5   another run holds the ledger or the state
-  75  stopped early (signal, deadline, budget, limit or passing trouble) with
+  75  stopped early (signal, deadline, budget, limit or transient error) with
       progress saved: run again";
 
-/// The version, and of a release the commit: see `build.rs`.
+/// The version, with the commit for releases; see `build.rs`.
 const VERSION: &str = env!("ZOOM_UDM_VERSION");
 
 #[derive(Parser)]
@@ -84,10 +84,10 @@ enum Verb {
     #[cfg(feature = "serve")]
     Serve(Box<serve::Flags>),
     Mapping(TableFlags),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     #[command(after_help = "Example:\n  zoom-udm completions bash > /etc/bash_completion.d/zoom-udm")]
     Completions {
-        /// The shell
+        /// Shell
         shell: Shell,
     },
     /// Print the manual page
@@ -95,13 +95,13 @@ enum Verb {
     Man,
 }
 
-/// Print the mapping: every source, its UDM path, the rule, an example
+/// Print the mapping table: source, UDM path, rule, example
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  zoom-udm mapping | less\n  zoom-udm mapping --format json | jq -r '.[].path' | sort -u"
 )]
 struct TableFlags {
-    /// As what to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: TableFormat,
 }
@@ -113,7 +113,7 @@ enum TableFormat {
     Json,
 }
 
-/// What a run came to.
+/// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Exit {
     Done = 0,
@@ -131,17 +131,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What went wrong before or while a verb ran, by what it exits with.
+/// Why a command failed, by exit code.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "gcs"), allow(dead_code, reason = "only the feed meets some"))]
 enum Fault {
-    /// Flags that do not fit together: what is wrong, what to do.
+    /// Invalid usage: what is wrong, and what to do.
     Usage(String),
-    /// Input or output.
+    /// Input or output failed.
     Io(anyhow::Error),
-    /// Credentials or permission: what for, what to do.
+    /// Credentials or permission: what for, and what to do.
     Access(String),
-    /// Another run is at work.
+    /// Another run is active.
     Held(String),
 }
 
@@ -151,7 +151,7 @@ impl From<anyhow::Error> for Fault {
     }
 }
 
-/// Only events have a reader that may have had enough: what else is cut off has failed.
+/// Only readers of events may close standard output early; for other output it is an error.
 impl From<crate::normalize::Error> for Fault {
     fn from(error: crate::normalize::Error) -> Self {
         use crate::normalize::Error;
@@ -176,10 +176,10 @@ impl From<crate::halt::Error> for Fault {
     }
 }
 
-/// Runs the verb that the arguments name.
+/// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Not among the verbs: what is printed of those does not name it.
+    // A hidden command, so that help does not name it.
     let matches = match Cli::command().subcommand(generate::command()).try_get_matches() {
         Ok(matches) => matches,
         Err(told) if told.use_stderr() => told.exit(),
@@ -194,16 +194,16 @@ pub fn main() -> ExitCode {
     exit_code(outcome).into()
 }
 
-/// What could not be written.
+/// Returns the error for output that could not be written.
 const STANDARD_OUTPUT: &str = "standard output";
 
-/// Prints what was asked for with `--help` or `--version`.
+/// Prints the text for `--help` or `--version`.
 fn help(told: &clap::Error) -> Result<Exit, Fault> {
     told.print().and_then(|()| io::stdout().flush()).context(STANDARD_OUTPUT)?;
     Ok(Exit::Done)
 }
 
-/// The command line as whoever asks may see it.
+/// Returns the command line as shown to users.
 fn command() -> Command {
     Cli::command()
 }
@@ -231,11 +231,11 @@ fn verb(cli: Cli) -> Result<Exit, Fault> {
     }
 }
 
-/// The one place where an error becomes an exit code.
+/// Converts every error to its exit code.
 fn exit_code(outcome: Result<Exit, Fault>) -> Exit {
     match outcome {
         Ok(exit) => exit,
-        // Whoever read from us has what they wanted.
+        // The reader has what it wanted.
         Err(Fault::Io(error)) if is_broken_pipe(&error) => Exit::Done,
         Err(Fault::Io(error)) => fail(&report::chain(&error), Exit::Io),
         Err(Fault::Usage(message)) => fail(&message, Exit::Usage),
@@ -261,7 +261,7 @@ fn print(text: &str) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-/// The same of JSON: on a terminal with escapes in its texts for what could steer that.
+/// The same for JSON; on a terminal, control characters in its strings are escaped.
 #[cfg(feature = "gcs")]
 fn print_json(text: &str) -> Result<Exit, Fault> {
     let lines: Vec<_> = text.lines().map(crate::redact::json_text).collect();
@@ -269,7 +269,7 @@ fn print_json(text: &str) -> Result<Exit, Fault> {
     if io::stdout().is_terminal() { print(&crate::terminal::json(&text)) } else { print(&text) }
 }
 
-/// A runtime for work that one thread does.
+/// Returns a runtime for work on one thread.
 #[cfg(feature = "gcs")]
 fn runtime_of_one() -> Result<tokio::runtime::Runtime, Fault> {
     build_runtime(tokio::runtime::Builder::new_current_thread(), 0)
@@ -296,7 +296,7 @@ fn build_runtime(
 mod tests {
     use super::*;
 
-    /// Calls `look` with each verb that is to be seen, by its path.
+    /// Calls `look` with each visible command and its path.
     fn each(command: &Command, look: &mut dyn FnMut(&Command, &str)) {
         for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
             look(verb, verb.get_bin_name().unwrap_or_default());

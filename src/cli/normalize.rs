@@ -16,7 +16,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Turn raw Zoom operation logs into UDM events, one a line, in order
+/// Convert raw Zoom operation logs to UDM events, one per line, in input order
 #[derive(Args)]
 #[command(after_help = "\
 Input is told apart by looking: one record a line, an array of records a line,
@@ -37,11 +37,11 @@ Examples:
 Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
 failed, 75 stopped by a signal")]
 pub(super) struct Flags {
-    /// Files, globs, directories; `-` or nothing for standard input
+    /// Files, globs or directories; `-` or nothing for standard input
     inputs: Vec<OsString>,
     #[command(flatten)]
     names: NameFlags,
-    /// Write events to FILE (written beside it and renamed when all is well); `-` is standard output
+    /// Write events to FILE, replaced only on success; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -52,13 +52,13 @@ pub(super) struct Flags {
     /// Read what --rejects wrote, plain or gzip, instead of inputs; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     from_rejects: Option<PathBuf>,
-    /// How many threads work, 256 at most [default: one a core]
+    /// Worker threads, at most 256 [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// Stop at the first reject
     #[arg(long)]
     strict: bool,
-    /// What to say at the end, on standard error
+    /// Summary format on standard error
     #[arg(long, value_enum, default_value_t)]
     summary: SummaryFormat,
 }
@@ -87,7 +87,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     Ok(exit(&summary, &options))
 }
 
-/// How a run ends that came to this. One that nobody was left to read for, or that `--strict` ended, is stopped as well.
+/// Returns how a run with this summary ended. A closed output and a reject under `--strict` count as stopped.
 pub(super) fn exit(summary: &Summary, options: &Options) -> Exit {
     if !summary.failures.is_empty() {
         Exit::Io
@@ -120,7 +120,7 @@ fn normalize(
     run_returned(&name, rejects, options, outputs)
 }
 
-/// Beyond the cores of a large machine threads only wait, and each holds a block, its events and a stack.
+/// Threads beyond the cores only wait, and each of them needs memory.
 const MOST_THREADS: usize = 256;
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {

@@ -1,4 +1,4 @@
-//! Where output goes: a stream, or a file that is put in place only when all is well.
+//! Output to a stream, or to a file that is put in place only on success.
 
 use super::place::Place;
 use super::signal::{self, Kept};
@@ -13,25 +13,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempPath;
 
-/// What becomes of a file in the making when a signal ends the program.
+/// What to do with an incomplete file when a signal ends the program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AtStop {
-    /// It is removed: half of it is of no use.
+    /// Delete it, because half of it is useless.
     Remove,
     /// Its whole lines are kept: each is of use by itself. `live` shows the file from its first whole line on, for
     /// whoever looks on.
     Keep { live: bool },
 }
 
-/// A place for output.
+/// An output.
 pub(super) enum Destination {
-    /// Standard output, a device or a pipe, by its name.
+    /// Standard output, a device or a pipe, with its name.
     Stream(Blocking<File>, String),
-    /// A file in the making.
+    /// An incomplete file.
     File(Making),
 }
 
-/// A file in the making, beside the one it will be.
+/// An incomplete file next to its destination.
 pub(super) struct Making {
     file: File,
     /// Its passing name, until it has another. It is removed with this.
@@ -54,8 +54,8 @@ struct Lines {
 const PARTIAL: &str = ".partial";
 
 impl Destination {
-    /// A stream as it is; of a file a new one beside it. `at_stop` says what a signal makes of what was written until
-    /// then.
+    /// Opens a stream, or creates a file next to the destination. `at_stop` says what a signal does with the bytes
+    /// written until then.
     pub(super) fn open(place: Place, at_stop: AtStop) -> anyhow::Result<Self> {
         match place {
             Place::Output => {
@@ -82,7 +82,7 @@ impl Destination {
         matches!(self, Self::Stream(stream, _) if stream.0.is_terminal())
     }
 
-    /// The file that is to be replaced, or made, if it is one.
+    /// Returns the destination, if it is a file.
     pub(super) fn place(&self) -> Option<&Path> {
         match self {
             Self::Stream(..) => None,
@@ -90,7 +90,7 @@ impl Destination {
         }
     }
 
-    /// Puts the file in its place, durably. Without this what was written is gone.
+    /// Puts the file in place durably. Without this call, what was written is deleted.
     pub(super) fn keep(self) -> anyhow::Result<()> {
         match self {
             Self::Stream(..) => Ok(()),
@@ -108,12 +108,12 @@ impl Destination {
     }
 }
 
-/// What is wrong where an output cannot be opened.
+/// Describes why an output cannot be opened.
 pub(super) fn cannot_be_written(path: &Path) -> String {
-    format!("{} cannot be written; check the directory and its permissions", path.display())
+    format!("cannot write {}; check the directory and its permissions", path.display())
 }
 
-/// The raw stream: blocks of events need no buffer and no search for line ends.
+/// Unbuffered, because blocks of events need no buffer.
 #[cfg(unix)]
 fn standard(stream: impl std::os::fd::AsFd) -> io::Result<File> {
     stream.as_fd().try_clone_to_owned().map(File::from)
@@ -130,16 +130,16 @@ impl Making {
         builder.prefix(".zoom-udm-").suffix(".part");
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        // The name that it cannot have is nobody's concern.
+        // The temporary name does not matter to the user.
         let file = builder
             .tempfile_in(place.parent().unwrap_or(Path::new(".")))
             .map_err(|error| io::Error::from(error.kind()))?;
         if let Ok(old) = place.metadata() {
-            // Who may not write to a file does not replace it either.
+            // A file that the user may not write is not replaced either.
             File::options().append(true).open(&place)?;
             #[cfg(unix)]
             keep_owner(file.as_file(), &old);
-            // It keeps its mode: it may hold what not everybody is to read.
+            // Keeps the mode, because the file may be private.
             file.as_file().set_permissions(old.permissions())?;
         }
         let lines = match at_stop {
@@ -188,12 +188,12 @@ impl Making {
     /// Gives the file its last name, durably.
     fn settle(self, place: PathBuf) -> anyhow::Result<()> {
         let Self { file, name, lines, .. } = self;
-        let context = || format!("{} cannot be put in place", place.display());
+        let context = || format!("cannot rename the output to {}", place.display());
         if let Some(lines) = &lines {
             let _turn = signal::undisturbed();
             signal::cut(&file, lines.whole.load(Ordering::Relaxed), &place).with_context(context)?;
         }
-        // This may take a while: who asks twice need not wait for it.
+        // This may take long, so a second signal ends the program.
         file.sync_all().with_context(context)?;
         let _turn = signal::undisturbed();
         match (name, lines) {
@@ -217,15 +217,15 @@ pub(super) fn part(place: &Path) -> PathBuf {
     name.into()
 }
 
-/// Makes the name of a file durable, too: another one may be put in place only because this one is.
+/// Syncs the directory, so that the name is durable before anything that depends on it.
 fn sync_directory(file: &Path) {
     let directory =
         file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Who may not open the directory, or has a system that opens none, has the file in place all the same.
+    // If the directory cannot be opened or synced, the file is in place nevertheless.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
 
-/// Gives a file the owner and the group of the one that it replaces, as far as that is permitted.
+/// Gives a file the owner and group of the one that it replaces, as far as permitted.
 #[cfg(unix)]
 fn keep_owner(file: &File, old: &std::fs::Metadata) {
     use std::os::unix::fs::{MetadataExt as _, fchown};

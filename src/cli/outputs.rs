@@ -1,4 +1,4 @@
-//! Where events and rejects of a run go, and what is kept of them however it ends.
+//! Writes the events and rejects of a run, and decides which files are kept when it ends.
 
 use super::Fault;
 use super::inputs::Inputs;
@@ -12,13 +12,13 @@ use anyhow::Context as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the command line says of a run's inputs and outputs.
+/// The inputs and outputs on the command line.
 pub(super) struct Names<'a> {
     pub(super) output: Option<&'a Path>,
     pub(super) rejects: Option<&'a Path>,
-    /// What is read.
+    /// The inputs.
     pub(super) inputs: &'a Inputs<'a>,
-    /// Whether that is rejects, read back.
+    /// Whether the inputs are stored rejects.
     pub(super) again: bool,
 }
 
@@ -32,20 +32,20 @@ pub(super) struct Outputs {
 }
 
 enum Rejects {
-    /// Not buffered: what was refused is in the file before more is read.
+    /// Unbuffered, so that rejects are stored before more is read.
     File {
         writer: RejectWriter<Destination>,
-        /// They replace the rejects that are read back.
+        /// The rejects replace those that are read.
         over_source: bool,
-        /// How many there are.
+        /// The number of rejects.
         written: u64,
     },
-    /// How many were said on standard error.
+    /// The number of rejects reported on standard error.
     Said(u64),
 }
 
 impl Outputs {
-    /// Opens both, unless one would take the other's place, or an input's.
+    /// Opens both outputs, unless one would replace the other or an input.
     pub(super) fn open(names: &Names<'_>, requests: Option<&(Request, Limits)>) -> Result<Self, Fault> {
         let events = place(names.output)?;
         refuse_input("--output", names.output, &events, names.inputs)?;
@@ -90,7 +90,7 @@ impl Outputs {
         self.on_terminal
     }
 
-    /// Ends a run that came to this: puts in place what is to be kept of it, whatever signals come from now on.
+    /// Ends a run: puts the files to keep in place, whatever signals arrive from now on.
     pub(super) fn close(self, outcome: Result<Summary, Error>) -> Result<Summary, Fault> {
         let events = self.events.finish().map_err(Error::Output);
         signal::settle();
@@ -100,7 +100,7 @@ impl Outputs {
                 if let Some(file) = &self.file {
                     report::say(&format!("{} was left as it was, since the run failed", file.display()));
                 }
-                // What was refused is worth keeping whatever else failed.
+                // Rejects are kept whatever else failed.
                 if let Err(fault) = self.rejects.keep(false) {
                     report::say(&error.to_string());
                     return Err(fault);
@@ -110,8 +110,8 @@ impl Outputs {
         };
         report::failures(&summary);
         let whole = !summary.stopped && summary.failures.is_empty();
-        let left = (!whole).then_some("not all of the input was read");
-        // What takes the place of a source comes last: until then nothing of it is lost.
+        let left = (!whole).then_some("the input was not read completely");
+        // A file that replaces an input is put in place last, so that nothing of it is lost before.
         if matches!(self.rejects, Rejects::File { over_source: true, .. }) {
             keep(events, left)?;
             self.rejects.keep(whole)?;
@@ -123,11 +123,11 @@ impl Outputs {
     }
 }
 
-/// Puts a file in place, unless there is a reason to leave the one that is there.
+/// Puts a file in place, unless the existing one must be kept.
 fn keep(output: Destination, left: Option<&str>) -> Result<(), Fault> {
     let Some(reason) = left else { return Ok(output.keep()?) };
     if let Some(file) = output.place() {
-        report::say(&format!("{} was left as it was, since {reason}", file.display()));
+        report::say(&format!("{} was left unchanged, because {reason}", file.display()));
     }
     Ok(())
 }
@@ -137,14 +137,14 @@ fn keep_part(rejects: Destination) -> Result<(), Fault> {
     let Some(file) = rejects.place().map(Path::to_owned) else { return Ok(()) };
     let file = file.display();
     match rejects.keep_part()?.map(|part| part.display().to_string()) {
-        None => report::say(&format!("{file} was left as it was, since not all of the input was read")),
+        None => report::say(&format!("{file} was left as it was, since the input was not read completely")),
         Some(part) if part == file.to_string() => {
             report::say(&format!(
-                "{file} has the rejects of only a part of the input: not all of it was read"
+                "{file} has the rejects of only a part of the input: it was not read completely"
             ));
         }
         Some(part) => report::say(&format!(
-            "{file} was left as it was, since not all of the input was read; the rejects of this run are in {part}"
+            "{file} was left as it was, since the input was not read completely; the rejects of this run are in {part}"
         )),
     }
     Ok(())
@@ -160,8 +160,8 @@ impl Rejects {
                 let file = writer.finish().context("writing rejects failed")?;
                 match written {
                     _ if whole => keep(file, None)?,
-                    _ if over_source => keep(file, Some("not all of it was read"))?,
-                    0 => keep(file, Some("not all of the input was read, and nothing of that was rejected"))?,
+                    _ if over_source => keep(file, Some("it was not read completely"))?,
+                    0 => keep(file, Some("the input was not read completely, and nothing was rejected"))?,
                     _ => keep_part(file)?,
                 }
             }

@@ -1,43 +1,40 @@
-//! What the name of an output stands for: a file, standard output or error, another stream.
+//! Resolves the name of an output to a file, standard output or error, or another stream.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where output goes.
+/// An output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Standard output, whatever it is called.
+    /// Standard output, under any name.
     Output,
-    /// Standard error, whatever it is called.
+    /// Standard error, under any name.
     Error,
-    /// A device, a pipe, or a file that only its number names: written to as it is.
+    /// A device, a pipe or an open file descriptor: written as it is.
     Stream(PathBuf),
-    /// A file, there or not, that may be replaced: where links lead to.
+    /// A file that may be replaced, whether or not it exists, with links resolved.
     File(PathBuf),
 }
 
-/// How many links lead to a file at most, as Linux has it.
+/// The maximum number of links to follow, as in Linux.
 const MOST_LINKS: usize = 40;
 
 impl Place {
-    /// What a name stands for; nothing and `-` are standard output.
+    /// Resolves a name; nothing and `-` are standard output.
     ///
     /// # Errors
-    /// Its directory cannot be looked at.
+    /// If its directory cannot be inspected.
     pub(super) fn of(name: Option<&Path>) -> io::Result<Self> {
         let Some(name) = name.filter(|name| *name != Path::new("-")) else { return Ok(Self::Output) };
         if name.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            return Err(io::Error::new(
-                io::ErrorKind::IsADirectory,
-                "that is how a directory is named; name a file",
-            ));
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "this names a directory; name a file"));
         }
         let file = followed(name)?;
         if !is_of_system(&file) && name.metadata().map_or(true, |meta| meta.is_file()) {
             return Ok(Self::File(file));
         }
-        // Opened once more it would have a position of its own, and what is written to both would be lost in part.
+        // Opening it again would give it a position of its own, and both would overwrite each other.
         let is = |stream: Option<Identity>| stream.is_some() && stream == Identity::of(name);
         Ok(match name {
             _ if is(Identity::of_stream(io::stdout())) => Self::Output,
@@ -46,7 +43,7 @@ impl Place {
         })
     }
 
-    /// Which file it is, if it is there.
+    /// Returns the identity of the file, if it exists.
     pub(super) fn identity(&self) -> Option<Identity> {
         match self {
             Self::Output => Identity::of_stream(io::stdout()),
@@ -55,14 +52,14 @@ impl Place {
         }
     }
 
-    /// Whether what is written to one is lost, or mixed with what is written to the other. A device takes all.
+    /// Returns whether writing to one would overwrite or mix with the other. Devices accept everything.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let same = self.identity().is_some_and(|identity| other.identity() == Some(identity));
         same || matches!((self, other), (Self::File(one), Self::File(two)) if one == two)
     }
 }
 
-/// Where a name leads, link after link, up to what the system offers as files: those are links, too, to what is open.
+/// Follows links up to a pseudo file, which is a link to an open file too.
 fn followed(name: &Path) -> io::Result<PathBuf> {
     let mut path = name.to_owned();
     for _ in 0..MOST_LINKS {
@@ -75,15 +72,16 @@ fn followed(name: &Path) -> io::Result<PathBuf> {
             _ => return Ok(here),
         }
     }
-    Err(io::Error::other("too many links lead to one another"))
+    Err(io::Error::other("too many levels of symbolic links"))
 }
 
-/// Whether a place is among the files that a system makes up: devices, and what is open. Shared memory is files like any.
+/// Returns whether a path is a pseudo file of the system: a device or an open file. Shared memory consists of ordinary
+/// files.
 fn is_of_system(path: &Path) -> bool {
     path.starts_with("/proc") || path.starts_with("/dev") && !path.starts_with("/dev/shm")
 }
 
-/// Whether a stream leads nowhere: to the null device, which also stands for one that was closed.
+/// Returns whether a stream is the null device, which also stands for a closed one.
 #[cfg(unix)]
 pub(super) fn is_null(stream: impl std::os::fd::AsFd) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -93,7 +91,7 @@ pub(super) fn is_null(stream: impl std::os::fd::AsFd) -> bool {
     stream.is_ok_and(|stream| stream != 0 && null.is_ok_and(|null| null == stream))
 }
 
-/// Whether a stream leads nowhere: nobody can tell.
+/// Not detectable on this system.
 #[cfg(not(unix))]
 pub(super) fn is_null<S>(_: S) -> bool {
     false
@@ -129,31 +127,32 @@ pub(super) fn output_is_closed() -> bool {
     false
 }
 
-/// Which file or pipe it is, whatever it is called. Devices such as terminals have none: each takes whatever comes.
+/// Identifies a file or pipe under any name. Terminals and other devices have no identity, because each accepts
+/// everything.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Identity {
-    /// The device it is on and its number there.
+    /// The device and inode number.
     #[cfg(unix)]
     Node(u64, u64),
-    /// Its path, where it has no number.
+    /// The path, on systems without inode numbers.
     #[cfg(not(unix))]
     Path(PathBuf),
 }
 
 #[cfg(unix)]
 impl Identity {
-    /// The identity of what a path leads to.
+    /// Returns the identity of a path.
     pub(super) fn of(path: &Path) -> Option<Self> {
         Self::new(&path.metadata().ok()?)
     }
 
-    /// The identity of what a stream is.
+    /// Returns the identity of a stream.
     pub(super) fn of_stream(stream: impl std::os::fd::AsFd) -> Option<Self> {
         let file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
         Self::new(&file.metadata().ok()?)
     }
 
-    /// The same of what is a regular file.
+    /// Returns the identity of a regular file.
     pub(super) fn of_file(stream: impl std::os::fd::AsFd) -> Option<Self> {
         let file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
         file.metadata().ok().filter(std::fs::Metadata::is_file).and_then(|meta| Self::new(&meta))
@@ -167,17 +166,17 @@ impl Identity {
 
 #[cfg(not(unix))]
 impl Identity {
-    /// The identity of what a path leads to.
+    /// Returns the identity of a path.
     pub(super) fn of(path: &Path) -> Option<Self> {
         path.canonicalize().ok().map(Self::Path)
     }
 
-    /// Streams have none.
+    /// Streams have no identity.
     pub(super) fn of_stream<S>(_: S) -> Option<Self> {
         None
     }
 
-    /// Streams have none.
+    /// Streams have no identity.
     pub(super) fn of_file<S>(_: S) -> Option<Self> {
         None
     }

@@ -1,4 +1,4 @@
-//! What must hold of settings, wherever they come from: asked by the fuzzer.
+//! Properties of settings; used by fuzz targets.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -12,7 +12,7 @@ use crate::collect::{API_BASE, Date, MAX_PAGE, Secret};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A value of every setting: it is understood, or what was expected is said.
+/// Every setting accepts a value, or says what was expected.
 pub(crate) fn setting(text: &str) {
     times(text);
     numbers(text);
@@ -25,7 +25,7 @@ pub(crate) fn setting(text: &str) {
     }
 }
 
-/// Flags as a variable of the environment holds them.
+/// Flags in an environment variable.
 pub(crate) fn flags(text: &str) {
     for outcome in serve::lines(text) {
         if let Err(fault) = outcome {
@@ -38,7 +38,7 @@ fn times(text: &str) {
     if let Ok(time) = duration(text) {
         assert_eq!(age(text), Ok(Some(time)));
         assert_eq!(duration(&format!("{}ms", time.as_millis())), Ok(time));
-        // However long, it can be added to now.
+        // However long, it can be added to the current time.
         assert!(i64::MAX / 2 > millis(time), "{text:?}");
         let before = Date::of(0).plus(-days(time));
         assert!(days(time) >= 0 && before <= Date::of(0) && before.to_string().parse() == Ok(before));
@@ -91,7 +91,7 @@ fn urls(text: &str) {
     }
 }
 
-/// It is a fault of usage that names the setting.
+/// The error is a usage error that names the setting.
 fn usage(fault: &Fault, name: &str) {
     assert!(matches!(fault, Fault::Usage(message) if message.contains(name)), "{fault:?}");
 }

@@ -1,4 +1,4 @@
-//! What is said on standard error.
+//! Messages on standard error.
 
 use super::progress;
 use crate::blocking;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-/// In what form a summary is said.
+/// The format of a summary.
 #[derive(Clone, Copy, Default, ValueEnum)]
 pub(super) enum SummaryFormat {
     #[default]
@@ -22,8 +22,8 @@ pub(super) enum SummaryFormat {
     None,
 }
 
-/// Says one thing, on one line. Characters that steer, which may come from a file's name or a record, do not reach the
-/// terminal; nor does the end of a line, behind which a name could say anything.
+/// Prints one message on one line. Control characters and line ends, which may come from file names or records, are
+/// escaped.
 pub(super) fn say(message: &str) {
     say_lines(&terminal::line(message));
 }
@@ -31,14 +31,14 @@ pub(super) fn say(message: &str) {
 /// Warns of standard output that was closed, where nothing else depends on what was written there.
 pub(super) const OUTPUT_CLOSED: &str = "warning: standard output is closed; the events are lost";
 
-/// Says what is on several lines: names in it are kept to theirs by whoever puts it together.
+/// Prints a message of several lines; the caller has escaped line ends in names.
 pub(super) fn say_lines(message: &str) {
     let line = format!("zoom-udm: {}\n", terminal::text(&redact::text(message)));
-    // Nobody is left to be told that standard error is closed.
+    // If standard error is closed, nobody can be told.
     progress::above(|| drop(blocking::stderr().write_all(line.as_bytes())));
 }
 
-/// What went wrong, then what caused it, and so on; a cause that the words before it end with is not said again.
+/// Formats an error with its causes, omitting a cause whose text the previous one already ends with.
 pub(super) fn chain(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |said, cause| match cause.to_string() {
         cause if said.is_empty() => cause,
@@ -47,7 +47,7 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
     })
 }
 
-/// Says one JSON object, on a line of its own.
+/// Prints one JSON object on a line.
 pub(super) fn say_json(told: &impl Serialize) {
     let told = serde_json::to_string(told).unwrap_or_default();
     let told = redact::json_text(&told).into_owned();
@@ -55,10 +55,10 @@ pub(super) fn say_json(told: &impl Serialize) {
     progress::above(|| drop(blocking::stderr().write_all(format!("{told}\n").as_bytes())));
 }
 
-/// How many rejects are said one by one where nothing keeps them.
+/// The number of rejects reported one by one if nothing stores them.
 const SAID: u64 = 10;
 
-/// Says one reject, unless enough were said.
+/// Reports one reject, up to the maximum.
 pub(super) fn reject(reject: &Rejected<'_>, said: &mut u64) {
     *said += u64::from(reject.begins());
     if *said <= SAID && reject.begins() {
@@ -66,10 +66,10 @@ pub(super) fn reject(reject: &Rejected<'_>, said: &mut u64) {
     }
 }
 
-/// Says how many rejects were not said.
+/// Reports how many rejects were not reported.
 pub(super) fn more_rejects(said: u64) {
     if said > SAID {
-        say(&format!("rejected: {} more; --rejects FILE keeps them all, whole", said - SAID));
+        say(&format!("{} more rejects; --rejects FILE stores them all", said - SAID));
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) fn failures(summary: &Summary) {
     for failure in &summary.failures {
         let (place, read) = match failure.offset {
             0 => (String::new(), ""),
-            offset => (format!(" after byte {offset}"), "; what came before was read"),
+            offset => (format!(" after byte {offset}"), "; everything before it was read"),
         };
         say(&format!("{}: reading failed{place}: {}{read}", failure.input, failure.error));
     }
@@ -87,7 +87,7 @@ pub(super) fn failures(summary: &Summary) {
     }
 }
 
-/// Says what was counted.
+/// Prints the summary.
 pub(super) fn summary(summary: &Summary, took: Duration, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
@@ -123,7 +123,7 @@ fn as_json(summary: &Summary, took: Duration) -> Value {
     })
 }
 
-/// Counts by their names, as JSON.
+/// Returns counts by name, as JSON.
 pub(super) fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<String, Value> {
     counts.map(|(name, count)| (name.to_owned(), count.into())).collect()
 }

@@ -1,4 +1,4 @@
-//! `zoom-udm serve`: collect, ingest and normalize behind HTTP.
+//! `zoom-udm serve`: collect, ingest and normalize over HTTP.
 
 use super::environment::{address, collected};
 use super::mapping::MappingFlags;
@@ -21,35 +21,35 @@ use tokio::sync::Notify;
 #[derive(Args)]
 #[command(after_help = "\
 Endpoints:
-  POST /collect     with --collect: one run of collect, asked for by a Pub/Sub
-                    push, a CloudEvent or Cloud Scheduler's request
-  POST /ingest      with --ingest: the same with a bucket's notification: that
-                    object; with nothing in it: one run of ingest
+  POST /collect     with --collect: one run of collect, for a Pub/Sub push, a
+                    CloudEvent or a request of Cloud Scheduler
+  POST /ingest      with --ingest: for a bucket notification, ingest that
+                    object; for an empty request, one run of ingest
   POST /normalize   with --normalize: records in (plain or gzip), events out
   GET  /            with --normalize: a page that explains records
   GET  /healthz, /readyz, /metrics
-Without --collect, --ingest and --normalize there is --normalize alone. A push
-is answered 2xx once its work is durable.
+The default is --normalize alone. A push is answered 2xx after its work is
+durable.
 
 Environment:
-  PORT             where to listen on all addresses, as Cloud Run says it,
-                   without --listen
-  ZOOM_…, GCS_…    as of collect: see `zoom-udm collect --help`
-  COLLECT_FLAGS    flags of collect, as on its command line:
+  PORT             port to listen on, on all addresses, without --listen;
+                   set by Cloud Run
+  ZOOM_…, GCS_…    see `zoom-udm collect --help`
+  COLLECT_FLAGS    flags for collect:
                    --look-back 3d --deadline 4m
-  INGEST_FROM      what ingest reads
+  INGEST_FROM      source of ingest
                    [default: gs://GCS_BUCKET/GCS_PREFIX, if that ends in /]
   INGEST_TO, INGEST_REJECTS, INGEST_LEDGER
-                   where events, rejects and the ledger go
-  INGEST_FLAGS     flags of ingest, as on its command line:
+                   destinations of events, rejects and ledger
+  INGEST_FLAGS     flags for ingest:
                    --delete transferred --namespace zoom
   GOOGLE_CLOUD_PROJECT
-                   whose traces the log names
-  ZOOM_UDM_LOG     what is logged (info)
+                   project of the traces in the log
+  ZOOM_UDM_LOG     log level (info)
 
 Examples:
   zoom-udm serve
-  # on Cloud Run, whose IAM asks who calls
+  # on Cloud Run, whose IAM authenticates callers
   zoom-udm serve --collect --ingest --allow-unauthenticated
   zoom-udm serve --ingest --listen 0.0.0.0:8080 \\
     --require-oidc https://zoom.example.com \\
@@ -57,9 +57,9 @@ Examples:
 
 Exit codes: 0 stopped by a signal, 2 usage or missing settings, 3 input or
 output failed")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Flags {
-    /// Where to listen; port 0 is any that is free [default: 0.0.0.0:$PORT where PORT is set, or 127.0.0.1:8080]
+    /// Address to listen on; port 0 selects a free one [default: 0.0.0.0:$PORT if PORT is set, or 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
     /// Serve POST /collect
@@ -71,47 +71,47 @@ pub(super) struct Flags {
     /// Serve POST /normalize and the page
     #[arg(long)]
     normalize: bool,
-    /// Take only calls with a token that Google signed for this audience
+    /// Require an ID token from Google for this audience
     #[arg(long, value_name = "AUDIENCE", requires = "allow", value_parser = NonEmptyStringValueParser::new())]
     require_oidc: Option<String>,
-    /// Whom the token may name (may be given again)
+    /// Accepted e-mail address in the token; repeatable
     #[arg(long, value_name = "EMAIL", requires = "require_oidc", value_parser = NonEmptyStringValueParser::new())]
     allow: Vec<String>,
-    /// Take calls of anybody on a public address: something in front asks who calls, such as Cloud Run's IAM
+    /// Accept unauthenticated requests on a public address (use only behind an authenticating proxy such as Cloud Run
+    /// IAM)
     #[arg(long, conflicts_with = "require_oidc")]
     allow_unauthenticated: bool,
-    /// The longest body that is taken, in bytes as they are sent
+    /// Maximum request body size, before decompression
     #[arg(long, value_name = "N", default_value_t = Limits::default().body, value_parser = clap::value_parser!(u64).range(1..))]
     max_body: u64,
-    /// What a body may unpack to
+    /// Maximum request body size, decompressed
     #[arg(long, value_name = "N", default_value_t = Limits::default().unpacked, value_parser = clap::value_parser!(u64).range(1..))]
     max_unpacked: u64,
-    /// Requests at once, and beside them as many pushes; more are answered 503
+    /// Concurrent requests, and as many pushes; further ones get 503
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests, value_parser = some)]
     concurrency: usize,
-    /// Connections at once; more wait
+    /// Concurrent connections; further ones wait
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = some)]
     max_connections: usize,
-    /// How long the body of a request may take, and the answer of /normalize with it
+    /// Time limit for a request body, and for the response of /normalize
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = span)]
     request_timeout: Duration,
-    /// How long a caller may neither send nor take a byte
+    /// Time limit without a byte sent or received
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
     idle_timeout: Duration,
-    /// How long a request's head may take, and a connection rest
+    /// Time limit for a request head and for idle connections
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
     header_timeout: Duration,
-    /// How long a push may wait for its runs: one of collect has all of it, one of ingest a third. What is not done by
-    /// then is stopped with its progress saved, and answered 503
+    /// How long a push may wait; a collect run gets all of it, an ingest run a third
     #[arg(long, value_name = "TIME", default_value = "9m", value_parser = span)]
     run_deadline: Duration,
-    /// How lines of the log are written: as Cloud Logging takes them unless on a terminal
+    /// Log format [default: Cloud Logging JSON, or text on a terminal]
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// How long requests may take to end after a signal
+    /// Time for active requests to finish after a signal
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = duration, hide = true)]
     grace: Duration,
-    /// How long after Google's keys came they are asked for again because of one that is not among them [default: 60s]
+    /// Minimum time between fetches of Google's keys [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = duration, hide = true)]
     keys_apart: Option<Duration>,
     #[command(flatten)]
@@ -126,7 +126,7 @@ enum LogFormat {
     Human,
 }
 
-/// Flags of another verb, as a text of the environment holds them.
+/// Flags of another command in an environment variable.
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
 struct Line<F: Args> {
@@ -149,19 +149,23 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         signal::stop_at_signals(&stop, &Arc::new(AtomicBool::new(false)));
         crate::serve::run(options, stop).await
     });
-    // What was cut off is not waited for.
+    // Interrupted work is not awaited.
     runtime.shutdown_background();
     outcome?;
     Ok(Exit::Done)
 }
 
-/// Says what is served, and what one might not expect.
+/// Logs what is served, with warnings about surprising settings.
 fn tell(flags: &Flags, options: &Options) {
     if !(flags.collect || flags.ingest || flags.normalize) {
-        tracing::info!("only /normalize and the page are served: --collect and --ingest add the others");
+        tracing::info!(
+            "serving /normalize and the page only; --collect and --ingest enable the other endpoints"
+        );
     }
     if flags.allow_unauthenticated && !options.listen.ip().is_loopback() {
-        tracing::warn!("calls of anybody are taken: make sure that something in front asks who calls");
+        tracing::warn!(
+            "accepting unauthenticated requests; make sure that an authenticating proxy is in front"
+        );
     }
 }
 
@@ -177,8 +181,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
     };
     if !listen.ip().is_loopback() && flags.require_oidc.is_none() && !flags.allow_unauthenticated {
         note(Fault::Usage(format!(
-            "{listen} can be reached from elsewhere and nobody asks who calls: give --require-oidc AUDIENCE --allow EMAIL, \
-             or --allow-unauthenticated where something in front asks, such as Cloud Run's IAM"
+            "refusing to listen on public address {listen} without authentication; pass --require-oidc AUDIENCE --allow EMAIL, or --allow-unauthenticated if a proxy such as Cloud Run IAM authenticates callers"
         )))?;
     }
     let oidc = match oidc(flags) {
@@ -196,8 +199,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
     let normalize = if flags.normalize || alone { Some(normalizing(flags)?) } else { None };
     if normalize.is_none() && understood::<MappingFlags>("", std::iter::empty())? != flags.mapping {
         return Err(Fault::Usage(
-            "flags about events mean nothing where /normalize is not served: give --normalize, or put them into INGEST_FLAGS"
-                .into(),
+            "mapping flags require /normalize: pass --normalize, or put them into INGEST_FLAGS".into(),
         ));
     }
     let clock = variable("ZOOM_UDM_NOW").map(|_| clock::now().map(Clock::at)).transpose()?;
@@ -248,7 +250,7 @@ fn oidc(flags: &Flags) -> Result<Option<Oidc>, String> {
     Ok(Some(Oidc { audience: audience.clone(), emails: flags.allow.clone(), keys, keys_apart }))
 }
 
-/// Whether the flags of the other verbs can be read: of collect, then of ingest.
+/// Checks the flags of `collect` and `ingest` in the environment.
 #[cfg(any(test, fuzzing))]
 pub(super) fn lines(more: &str) -> [Result<(), Fault>; 2] {
     let given = ["gs://bucket/zoom/", "--to", "gs://bucket/udm/"].map(str::to_owned);
@@ -261,24 +263,24 @@ pub(super) fn lines(more: &str) -> [Result<(), Fault>; 2] {
     [collect, ingest]
 }
 
-/// The flags of another verb: given ones, then those of a variable. Some only mean something on its own command line.
+/// Parses the flags of another command: given ones, then those of a variable. Some are valid only on that command's own
+/// command line.
 fn parsed<F: Args>(name: &str, given: Vec<String>, only_there: &[&str]) -> Result<F, Fault> {
     let more = words(name, &variable(name).unwrap_or_default())?;
     let flag = |word: &&str| word.split('=').next().is_some_and(|flag| only_there.contains(&flag));
     let refused: Vec<_> = more.iter().map(String::as_str).filter(flag).collect();
     if !refused.is_empty() {
         return Err(Fault::Usage(format!(
-            "{name}: {} is for the command line alone: a service has its log and /metrics",
+            "{name}: {} is valid on the command line only; a service has its log and /metrics",
             refused.join(", ")
         )));
     }
     understood(name, given.into_iter().chain(more))
 }
 
-/// The words of a variable, as a shell takes them.
+/// Splits a variable into words as a shell does.
 fn words(name: &str, text: &str) -> Result<Vec<String>, Fault> {
-    shlex::split(text)
-        .ok_or_else(|| Fault::Usage(format!("{name}: a quote or a backslash in it is not closed")))
+    shlex::split(text).ok_or_else(|| Fault::Usage(format!("{name}: unclosed quote or trailing backslash")))
 }
 
 fn understood<F: Args>(name: &str, words: impl Iterator<Item = String>) -> Result<F, Fault> {
@@ -314,7 +316,7 @@ fn feeding(flags: &Flags) -> Result<Feeding, Fault> {
     Ok(Feeding { options, deadline: flags.run_deadline })
 }
 
-/// Cloud Run says with PORT where it expects the service.
+/// Cloud Run sets PORT.
 pub(super) fn listen(flag: Option<SocketAddr>, port: Option<String>) -> Result<SocketAddr, Fault> {
     if let Some(address) = flag {
         return Ok(address);

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: stop after what is in hand, and leave nothing half behind.
+//! Ctrl-C and SIGTERM: finish current work, and leave no incomplete files.
 
 use std::fs::File;
 use std::io;
@@ -7,35 +7,35 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A file in the making: what becomes of it if the program must end.
+/// An incomplete file, and what to do with it if the program must end.
 pub(super) struct Unfinished {
     path: PathBuf,
     kept: Option<Kept>,
 }
 
-/// What there is of a file in the making that is worth something.
+/// The useful part of an incomplete file.
 pub(super) struct Kept {
-    /// Where it is put.
+    /// Its destination.
     pub(super) place: PathBuf,
-    /// How many of its bytes are whole lines.
+    /// How many of its bytes are complete lines.
     pub(super) whole: Arc<AtomicU64>,
 }
 
-/// Whether a run has come to its end, and what it made is being put in place.
+/// Whether the run has ended and its outputs are being put in place.
 static SETTLED: AtomicBool = AtomicBool::new(false);
 
 static UNFINISHED: Mutex<Vec<Unfinished>> = Mutex::new(Vec::new());
 
-/// How long blocks in hand may take. They take milliseconds; a read from an idle pipe takes for ever.
+/// How long current blocks may take. They take milliseconds, but a read from an idle pipe takes forever.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Sets `stop` at the first signal, and ends the program if that was not noticed in time: for work on threads.
+/// Sets `stop` at the first signal, and ends the program if the threads do not react in time.
 pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
     let (stop, mut again) = (Arc::clone(stop), false);
     let handler = move || {
         stop.store(true, Ordering::Relaxed);
         std::thread::sleep(PATIENCE);
-        // Held to the end: what is put in place here is not written to any more.
+        // Held to the end, because files that are put in place here must not be written any more.
         let files = undisturbed();
         if is_let_be(&mut again) {
             return;
@@ -45,20 +45,20 @@ pub(super) fn stop_at(stop: &Arc<AtomicBool>) {
         }
         super::progress::clear();
         super::report::say(
-            "stopped by a signal while waiting for input, or for who reads the output; run again",
+            "stopped by a signal while waiting for input or for the reader of the output; run again",
         );
         std::process::exit(super::Exit::Stopped as i32);
     };
-    // Without a handler a signal ends the program as it would any other.
+    // Without a handler, a signal ends the program as usual.
     let _ = ctrlc::set_handler(handler);
 }
 
-/// Whether a signal ends nothing: a run at its end says itself how it went, unless somebody asks `again`.
+/// Returns whether a signal is ignored: a run at its end reports its own result, unless there is a second signal.
 fn is_let_be(again: &mut bool) -> bool {
     SETTLED.load(Ordering::Relaxed) && !std::mem::replace(again, true)
 }
 
-/// Has the first signal from now on end nothing: the run is at its end, and says itself how it went.
+/// Ignores the first signal from now on, because the run is at its end and reports its own result.
 pub(super) fn settle() {
     let _turn = undisturbed();
     SETTLED.store(true, Ordering::Relaxed);
@@ -66,7 +66,7 @@ pub(super) fn settle() {
 
 impl Unfinished {
     fn end(&self) {
-        // Gone already, or not ours to touch: either way nothing more can be done.
+        // Nothing more can be done if this fails.
         let _ = match &self.kept {
             Some(Kept { place, whole }) if whole.load(Ordering::Relaxed) > 0 => {
                 let file = File::options().write(true).open(&self.path);
@@ -78,19 +78,17 @@ impl Unfinished {
     }
 }
 
-/// Cuts what goes to a place behind its last whole line, and says so.
+/// Truncates a file after its last complete line, and reports it.
 pub(super) fn cut(file: &File, whole: u64, place: &Path) -> io::Result<()> {
     if file.metadata()?.len() > whole {
         file.set_len(whole)?;
         let place = place.display();
-        super::report::say(&format!(
-            "{place}: the last line was cut short, and is left out; run again for it"
-        ));
+        super::report::say(&format!("{place}: dropped the incomplete last line; run again to get it"));
     }
     Ok(())
 }
 
-/// Has a first signal end the run with what is done kept, and a second one end the program: for work on a runtime.
+/// Ends the run with progress saved at the first signal, and the program at the second; for asynchronous work.
 #[cfg(feature = "gcs")]
 pub(super) fn stop_at_signals(stop: &Arc<tokio::sync::Notify>, flag: &Arc<AtomicBool>) {
     let (stop, flag) = (Arc::clone(stop), Arc::clone(flag));
@@ -121,7 +119,7 @@ async fn signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-/// Has a file in the making removed, or what is whole of it put in a place, if the program is ended by a signal.
+/// Registers an incomplete file, to be deleted or put in place if a signal ends the program.
 pub(super) fn unfinished(path: &Path, kept: Option<Kept>) {
     undisturbed().push(Unfinished { path: path.to_owned(), kept });
 }
@@ -131,7 +129,7 @@ pub(super) fn renamed(files: &mut [Unfinished], from: &Path, to: &Path) {
     files.iter_mut().filter(|file| file.path == from).for_each(|file| to.clone_into(&mut file.path));
 }
 
-/// The list of files in the making. As long as it is held, no signal ends the program.
+/// The list of incomplete files. While it is locked, no signal ends the program.
 pub(super) fn undisturbed() -> MutexGuard<'static, Vec<Unfinished>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Values of flags and of the environment, and what was expected where they are wrong.
+//! Parsers for values of flags and variables, with errors that say what was expected.
 
 #[cfg(feature = "gcs")]
 use crate::store::Location;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 #[cfg(feature = "gcs")]
 use std::time::Duration;
 
-/// What the environment says, if it says something.
+/// Returns a variable of the environment, unless it is empty.
 #[cfg(feature = "gcs")]
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// How many of something there are.
+/// Parses a positive number.
 pub(super) fn count<N: FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| "expected a number from 1 on".to_owned())
+    text.parse().map_err(|_| "expected a number of at least 1".to_owned())
 }
 
-/// An age, or none at all.
+/// An age, or none.
 #[cfg(feature = "gcs")]
 pub(super) type Age = Option<Duration>;
 
@@ -26,7 +26,7 @@ pub(super) fn age(text: &str) -> Result<Age, String> {
     if text == "none" { Ok(None) } else { duration(text).map(Some) }
 }
 
-/// Reads a time like 500ms, 60s, 15m, 12h or 180d.
+/// Parses a duration like 500ms, 60s, 15m, 12h or 180d.
 #[cfg(feature = "gcs")]
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -43,22 +43,22 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
-/// A time of some length.
+/// Parses a duration greater than zero.
 #[cfg(feature = "gcs")]
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let span = duration(text)?;
-    if span.is_zero() { Err("expected a time longer than that, like 60s".into()) } else { Ok(span) }
+    if span.is_zero() { Err("expected a duration greater than zero, like 60s".into()) } else { Ok(span) }
 }
 
-/// How long a lease lasts: one for longer than a day is not believed.
+/// Parses a lease duration of at most one day.
 #[cfg(feature = "gcs")]
 pub(super) fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
     let day = Duration::from_secs(24 * 60 * 60);
-    if lease <= day { Ok(lease) } else { Err("expected a day at most, like 2m or 24h".into()) }
+    if lease <= day { Ok(lease) } else { Err("expected at most one day, like 2m or 24h".into()) }
 }
 
-/// For how long Zoom or storage may be silent: what `TIMEOUT` says.
+/// Parses `TIMEOUT`: how long Zoom or storage may be silent.
 #[cfg(feature = "gcs")]
 pub(super) fn timeout(text: Option<String>) -> Result<Duration, String> {
     let Some(text) = text else { return Ok(Duration::from_secs(30)) };
@@ -67,12 +67,12 @@ pub(super) fn timeout(text: Option<String>) -> Result<Duration, String> {
     seconds.map(Duration::from_secs).ok_or_else(wrong)
 }
 
-/// A place that is there when the program has ended.
+/// Parses a location that outlives the program.
 #[cfg(feature = "gcs")]
 pub(super) fn place(text: &str) -> Result<Location, String> {
     match text.parse()? {
         Location::Memory(_) => Err(format!(
-            "{text:?} is gone with the program; expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
+            "{text:?} does not outlive the program; expected gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory"
         )),
         place => Ok(place),
     }

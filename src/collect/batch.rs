@@ -1,4 +1,4 @@
-//! New records on their way into objects: gathered by day, with the page that each came from.
+//! Groups new records into objects by day, and remembers which page each record came from.
 
 use super::date::Date;
 use super::state::State;
@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-/// Objects are made when so many bytes of records are gathered: no object unpacks to more than this and a page.
+/// Objects are made once this many bytes of records are collected, so no object decompresses to more than this plus a
+/// page.
 const ENOUGH: usize = 32 << 20;
 
 /// A page that records came from.
@@ -40,25 +41,25 @@ struct Lines {
     records: u64,
     first: Option<i64>,
     last: Option<i64>,
-    /// Which page, by number, and how many lines in a row are from it.
+    /// The index of the page, and the number of consecutive lines from it.
     runs: Vec<(usize, u64)>,
 }
 
-/// Records that no object holds yet.
+/// Records that are not in an object yet.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     days: BTreeMap<Date, Lines>,
     sources: Vec<Source>,
-    /// The page that the next records are from, until there is one.
+    /// The page of the next records, once known.
     next: Option<Source>,
     /// Records that are not valid, as rejects: the feed must not take them for logs, so the manifest keeps them.
     malformed: Vec<String>,
     bytes: usize,
 }
 
-/// An object that is to be written.
+/// An object to be written.
 pub(crate) struct Object {
-    /// Below the location of the data.
+    /// The name below the data location.
     pub(crate) name: String,
     pub(crate) bytes: Bytes,
     pub(crate) sha256: String,
@@ -67,7 +68,7 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// A manifest, to be written as objects are.
+    /// Creates a manifest, which is written like an object.
     pub(crate) fn manifest(state: &str, day: Date, sequence: u64, bytes: Vec<u8>) -> Self {
         let sha256 = crate::sealed::sha256(&bytes);
         Self {
@@ -89,7 +90,7 @@ impl Batch {
         self.bytes >= ENOUGH
     }
 
-    /// Names the page that the following records are from.
+    /// Sets the page of the records that follow.
     pub(crate) fn source(&mut self, source: Source) {
         self.next = Some(source);
     }
@@ -121,7 +122,7 @@ impl Batch {
         std::mem::take(&mut self.malformed)
     }
 
-    /// Makes objects of what is gathered, and nothing is gathered any more.
+    /// Turns the collected records into objects, and empties the batch.
     pub(crate) fn take(&mut self, state: &State, name_prefix: &str) -> Vec<Object> {
         let Self { days, sources, .. } = std::mem::take(self);
         days.into_iter().map(|(day, lines)| object(state, name_prefix, day, &lines, &sources)).collect()
@@ -155,7 +156,7 @@ fn object(state: &State, name_prefix: &str, day: Date, lines: &Lines, sources: &
     Object { name, bytes: bytes.into(), sha256, records: lines.records, entry }
 }
 
-/// What a run wrote and from which pages it came, as JSON in gzip.
+/// Returns the manifest: what a run wrote and from which pages, as JSON in gzip.
 pub(crate) fn manifest(
     state: &State,
     task: &str,
@@ -182,16 +183,16 @@ pub(crate) fn manifest(
     gzip(&bytes)
 }
 
-/// The header tells no time: the same text gives the same bytes.
+/// The header contains no time, so that the same text gives the same bytes.
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // Memory takes all that is written to it.
+    // Writing to memory cannot fail.
     let _ = encoder.write_all(text);
     encoder.finish().unwrap_or_default()
 }
 
-/// A UUID of version 8 (RFC 9562) from what the object holds and when in this collection's life: made again after a kill
-/// it is the same, and a twin that comes later makes another object than the first.
+/// Returns a UUID of version 8 (RFC 9562) derived from the content and its sequence number. After a kill it is the same
+/// again; an identical record that comes later gets another object.
 fn uuid(lineage: &str, sequence: u64, day: Date, text: &[u8]) -> String {
     let head = format!("{lineage}\n{sequence}\n{day}\n");
     let digest = Sha256::new().chain_update(head).chain_update(text).finalize();

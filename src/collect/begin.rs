@@ -1,4 +1,5 @@
-//! How a run begins: the stores, the state, which days are whose, and what Zoom has no more.
+//! Starts a run: stores, state, the division of days between live collection and backfill, and days that Zoom no longer
+//! has.
 
 use super::collector::{Collector, Halt, Slot};
 use super::date::Date;
@@ -16,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// No window is read any more whose records without a time were last met longer ago.
+/// No window is read any more that can contain records without a time that were last seen longer ago.
 const UNDATED_AGE: i64 = 40 * super::date::DAY;
 
 pub(crate) async fn open(options: Options, observer: Arc<dyn Observer>) -> Result<Collector, Error> {
@@ -64,8 +65,8 @@ impl Collector {
         Ok(self.agree().await?)
     }
 
-    /// Finds out what the other kind of run sees to, and which days a backfill is about. What this one claims is durable
-    /// before the first page is asked for, so that the other kind sees it.
+    /// Coordinates with the other kind of run, and selects the days of a backfill. The days that this run claims are
+    /// durable before it requests the first page, so that the other kind sees them.
     async fn agree(&mut self) -> Result<(), Error> {
         let other = self.journal.other(&self.options).await?;
         self.journal.state.turn_undated(self.started, UNDATED_AGE);
@@ -85,9 +86,9 @@ impl Collector {
         if claims { self.claim(other.as_ref()).await } else { Ok(()) }
     }
 
-    /// Makes durable what this run claims, where the other kind of run had left `before`. Both may begin at once, and neither
-    /// see the other: so each looks again behind its claim. What a backfill has claimed by then the live collection leaves
-    /// to it, and a backfill comes again when that is settled.
+    /// Makes the claimed days durable; `before` is what the other kind of run had left. Two runs may start at once
+    /// without seeing each other, so each looks again after its claim. The live collection then leaves days that a
+    /// backfill has claimed to it, and a backfill must be run again.
     async fn claim(&mut self, before: Option<&State>) -> Result<(), Error> {
         self.journal.save().await?;
         let now = self.journal.other(&self.options).await?.map(|(state, _)| state);
@@ -99,15 +100,16 @@ impl Collector {
                 self.journal.save().await
             }
             Task::Backfill { .. } if before.is_none() && now.is_some() => Err(Error::Held(
-                "the live collection began at the same time, and some of these days may be its own; run the backfill again"
+                "the live collection started at the same time and may have claimed some of these days; run the backfill again"
                     .into(),
             )),
             _ => Ok(()),
         }
     }
 
-    /// Days from the first one on are the live collection's, but for those that backfills had claimed when it began. Of
-    /// these it seals what has been read. Whether it begins now, or began and wrote nothing, is returned.
+    /// Assigns all days from the first one on to the live collection, except those that backfills had claimed before it
+    /// started. Finalizes those of them that were read. Returns whether the collection is new, or has written nothing
+    /// yet.
     fn leave_to_backfills(&mut self, backfills: Option<&State>) -> bool {
         let claims: Vec<_> = backfills.map(|backfills| backfills.claims().collect()).unwrap_or_default();
         let state = &mut self.journal.state;
@@ -115,7 +117,7 @@ impl Collector {
         if new {
             state.theirs = claims.iter().copied().filter(|(_, last)| *last >= state.began).collect();
         }
-        // Without the state of backfills nobody else reads them.
+        // Without a backfill state, nobody else reads these days.
         self.elsewhere = state.theirs.iter().copied().filter(|range| claims.contains(range)).collect();
         let mut unread = Vec::new();
         for day in self.elsewhere.iter().flat_map(|(first, last)| (*first).max(state.cursor).to(*last)) {
@@ -127,13 +129,13 @@ impl Collector {
         }
         for (from, until) in plan::runs(&unread, i64::MAX) {
             self.tell(format!(
-                "{from} to {until} is a backfill's that is not finished: run collect backfill again"
+                "{from} to {until} belong to an unfinished backfill: run collect backfill again"
             ));
         }
         new
     }
 
-    /// Goes on with the backfill that is not finished, or claims days for a new one: returned is which.
+    /// Continues an unfinished backfill, or claims days for a new one; returns whether it is new.
     fn begin_backfill(&mut self, from: Date, until: Date, live: Option<&State>) -> Result<bool, Error> {
         let complete = self.today().plus(-self.options.look_back - 1);
         let free = live.map(|live| live.began.plus(-1));
@@ -152,7 +154,7 @@ impl Collector {
                     return Ok(false);
                 }
                 return Err(Error::Usage(format!(
-                    "a backfill of {} to {last} is not finished; finish it first: collect backfill --from {} --until {last}",
+                    "the backfill of {} to {last} is unfinished; finish it first: collect backfill --from {} --until {last}",
                     state.began, state.began
                 )));
             }
@@ -166,7 +168,7 @@ impl Collector {
         }
         if most < from {
             return Err(Error::Usage(format!(
-                "--from {from} --until {until}: nothing is left of it; the days since {} are the live collection's",
+                "--from {from} --until {until}: no days remain; the days from {} on belong to the live collection",
                 free.map_or(complete, |free| free.min(complete)).plus(1)
             )));
         }
@@ -179,22 +181,21 @@ impl Collector {
         Ok(true)
     }
 
-    /// Says that a backfill ends earlier than it was asked to.
+    /// Reports that a backfill ends earlier than requested.
     fn tell_cut(&mut self, last: Date, until: Date, free: Option<Date>) {
         if last >= until {
             return;
         }
         let rest = last.plus(1);
         let why = if free == Some(last) {
-            format!("the days since {rest} are the live collection's")
+            format!("the days from {rest} on belong to the live collection")
         } else {
             format!(
-                "{rest} may still get records (--look-back {} days); ask for it again when that is over, unless the live \
-                 collection has it",
+                "{rest} may still get records (--look-back {} days); run a backfill for it later, unless the live collection covers it",
                 self.options.look_back
             )
         };
-        self.tell(format!("the backfill ends with {last} instead of {until}: {why}"));
+        self.tell(format!("the backfill ends on {last} instead of {until}: {why}"));
     }
 
     fn tell(&mut self, text: String) {
@@ -202,7 +203,7 @@ impl Collector {
         self.report.notes.push(text);
     }
 
-    /// Gives up what Zoom has no more.
+    /// Records the days that Zoom no longer has as gaps.
     fn clamp(&mut self) {
         let oldest = plan::oldest(self.today());
         let state = &mut self.journal.state;
@@ -212,9 +213,9 @@ impl Collector {
         let missing: Vec<_> = state.cursor.to(until).filter(lost).collect();
         for (from, until) in plan::runs(&missing, i64::MAX).into_iter().rev() {
             let reason = format!("Zoom keeps operation logs for {} days", plan::KEPT);
-            self.observer.warn(&format!("{from} to {until} is missing for good: {reason}"));
+            self.observer.warn(&format!("{from} to {until} are lost: {reason}"));
             state.gaps.push(Gap { from, until, reason });
-            // Whoever begins with days that are long gone knows it; who lost them since then, or asks for them, does not.
+            // A first run with old days expects the gap; a run that lost days since, or was asked for them, does not.
             self.report.new_gap = self.journal.found != Found::Nothing;
         }
         if let Some((first, last)) = backfill {

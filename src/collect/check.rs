@@ -1,4 +1,4 @@
-//! Whether everything is set up: each question on its own, with what to do where the answer is no.
+//! Checks the set-up: each check stands alone and says what to do if it fails.
 
 use super::journal::{Found, Journal, refuse_lost_state, state_name};
 use super::options::{Options, Task};
@@ -13,28 +13,29 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use std::sync::Arc;
 
-/// An answer.
+/// The result of a check.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// What was asked.
+    /// What was checked.
     pub name: &'static str,
     /// What was found, or what is wrong and what to do.
     pub outcome: Result<String, Wrong>,
 }
 
-/// What is wrong.
+/// A failed check.
 #[derive(Debug, Clone)]
 pub struct Wrong {
-    /// What was found, and what to do.
+    /// What is wrong, and what to do.
     pub text: String,
-    /// Whether it is for want of credentials or permission.
+    /// Whether credentials or permissions are missing.
     pub access: bool,
 }
 
-/// Asks Zoom, the bucket and the state whether a run would go well. Writes a passing object or two, and removes them.
+/// Checks whether a run would succeed with Zoom, the bucket and the state. Writes one or two probe objects and deletes
+/// them.
 ///
 /// # Errors
-/// Only where no HTTP client can be made: everything else is a finding.
+/// Only if no HTTP client can be created; everything else is a result.
 pub async fn check(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
     let mut findings = zoom(options, observer).await?;
     findings.extend(bucket(options).await);
@@ -52,7 +53,7 @@ fn wrong(trouble: &Trouble) -> Wrong {
 }
 
 fn unasked(because: &str) -> Result<String, Wrong> {
-    Err(Wrong { text: format!("not asked; mend {because} first"), access: false })
+    Err(Wrong { text: format!("skipped; fix {because} first"), access: false })
 }
 
 async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
@@ -71,7 +72,7 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
     };
     let scope = match (scopes().next(), scopes().find(granted)) {
         (_, Some(scope)) => Ok(format!("the app has {scope}")),
-        (None, _) => Ok("Zoom does not list the app's scopes; the page tells".into()),
+        (None, _) => Ok("Zoom does not list the app's scopes; see the page check".into()),
         (Some(_), None) => {
             Err(Wrong { text: format!("the app lacks the scope; {}", scope_cure()), access: true })
         }
@@ -86,7 +87,7 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
     };
     let (permission, page) = match &page {
         Ok(page) => (
-            Ok("the app's owner may see operation logs".into()),
+            Ok("the app's owner may read operation logs".into()),
             Ok(format!("{} records of {} to {today} on the first page", page.items.len(), window.from)),
         ),
         Err(trouble) if refused(trouble) => (Err(wrong(trouble)), unasked("the permission")),
@@ -127,9 +128,8 @@ fn of_store(error: &store::Error, cure: &str) -> Wrong {
     Wrong { text, access: error.is_access() }
 }
 
-const LIST: &str = "it needs storage.objects.list: grant roles/storage.objectViewer on the bucket to the account that this runs as";
-const WRITE: &str = "it needs storage.objects.create, and where the state is storage.objects.get and .delete too: grant \
-                     roles/storage.objectUser on the bucket to the account that this runs as";
+const LIST: &str = "missing storage.objects.list: grant roles/storage.objectViewer on the bucket to the account of this process";
+const WRITE: &str = "missing storage.objects.create, or, for the state, storage.objects.get or .delete: grant roles/storage.objectUser on the bucket to the account of this process";
 
 async fn bucket(options: &Options) -> Vec<Finding> {
     let names = ["bucket list", "bucket write", "conditional write"];
@@ -147,9 +147,9 @@ async fn bucket(options: &Options) -> Vec<Finding> {
     };
     let list = match place.list().try_next().await {
         Ok(_) => Ok(format!("{} can be listed", options.to)),
-        // A directory that is not there yet is made by the first run.
+        // The first run creates a missing directory.
         Err(store::Error::NotFound { .. }) if matches!(options.to, store::Location::File(_)) => {
-            Ok(format!("{} is made by the first run", options.to))
+            Ok(format!("{} will be created by the first run", options.to))
         }
         Err(error) => Err(of_store(&error, LIST)),
     };
@@ -160,13 +160,10 @@ async fn bucket(options: &Options) -> Vec<Finding> {
     let conditional = match Store::open(&options.state.location, &options.retry).await {
         Err(error) => Err(of_store(&error, WRITE)),
         Ok(store) => match swap(&store).await {
-            Ok(true) => {
-                Ok(format!("below {} only the version that was read is replaced", options.state.location))
-            }
+            Ok(true) => Ok(format!("conditional writes below {} are enforced", options.state.location)),
             Ok(false) => Err(Wrong {
                 text: format!(
-                    "{}: a write that should have been refused was done: this store cannot keep two runs apart; use \
-                     Cloud Storage itself or a local directory",
+                    "{}: a conditional write that should have failed succeeded, so this store cannot separate two runs; use Cloud Storage itself or a local directory",
                     options.state.location
                 ),
                 access: false,
@@ -184,17 +181,17 @@ fn passing_name() -> String {
 async fn write(store: &Store) -> Result<(), store::Error> {
     let name = passing_name();
     let put = store.put_new(&name, Payload::Bytes(Bytes::new())).await;
-    // It may stand though its answer was lost.
+    // The object may exist although the response was lost.
     let deleted = store.delete(&name).await;
     put?;
     match deleted {
-        // Whoever may only create leaves an empty object, which no feed makes anything of.
+        // An account that may only create leaves an empty object, which feeds ignore.
         Err(error) if error.is_access() => Ok(()),
         deleted => deleted,
     }
 }
 
-/// Whether a swap against a version that has been replaced is refused.
+/// Checks that a compare-and-swap against a replaced version is refused.
 async fn swap(store: &Store) -> Result<bool, store::Error> {
     let name = passing_name();
     let swapped = async {
@@ -209,7 +206,7 @@ async fn swap(store: &Store) -> Result<bool, store::Error> {
     deleted.map(|()| swapped)
 }
 
-/// The state of the live collection, and that of backfills where there is one.
+/// Checks the state of the live collection, and that of backfills if there is one.
 async fn state(options: &Options) -> Vec<Finding> {
     let store = match Store::open(&options.state.location, &options.retry).await {
         Ok(store) => store,
@@ -232,7 +229,7 @@ async fn state(options: &Options) -> Vec<Finding> {
     findings
 }
 
-/// Reads what a run of this task would read before it asks for pages, and what it might.
+/// Reads what a run of this kind reads before it requests pages, and what it may need later.
 async fn look(options: &Options, store: &Store) -> Result<String, Error> {
     let options = Options { dry_run: true, ..options.clone() };
     let today = Date::of(options.clock.now());
@@ -242,11 +239,13 @@ async fn look(options: &Options, store: &Store) -> Result<String, Error> {
     let url = store.location().url(&state_name(&options));
     let mut text = match journal.found {
         Found::Recipe => {
-            format!("{url} is made by the first run, which takes over from the recipe's collector")
+            format!(
+                "{url} will be created by the first run, which imports the state of Google's reference collector"
+            )
         }
-        Found::Ours => format!("{url} and what it names can be read"),
+        Found::Ours => format!("{url} and the objects that it names can be read"),
         Found::Nothing => format!(
-            "{url} is made by the first run, which collects the last 30 days or what --since says; Zoom keeps {}",
+            "{url} will be created by the first run, which collects the last 30 days or from --since; Zoom keeps {}",
             plan::KEPT
         ),
     };

@@ -1,4 +1,4 @@
-//! What a run holds, and what becomes of each page: what of it is new goes into the batch, and the batch into objects.
+//! The data of a run, and what happens to each page: new records go to the batch, and the batch becomes objects.
 
 use super::batch::{Batch, Source, manifest};
 use super::date::Date;
@@ -13,12 +13,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// How often what was gathered is written, in seconds: this is what a kill can cost in requests.
+/// Seconds between writes of collected records: the work that a kill can cost.
 const FLUSH_EVERY: u64 = 60;
 /// The same while records without a time are among it: the other kind of run may be waiting for them.
 const FLUSH_UNDATED_EVERY: u64 = 5;
 
-/// Where a record is counted: under the day of its time, or with those that have none.
+/// The list that counts a record: that of its day, or that of records without a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Slot {
     Day(Date),
@@ -34,7 +34,7 @@ impl fmt::Display for Slot {
     }
 }
 
-/// Why a run goes no further.
+/// Why a run cannot continue.
 #[derive(Debug)]
 pub(crate) enum Halt {
     Zoom(Trouble),
@@ -54,31 +54,31 @@ pub(crate) struct Collector {
     pub(crate) journal: Journal,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) report: Report,
-    /// When it began, in milliseconds since the epoch.
+    /// When it started, in milliseconds since the epoch.
     pub(crate) started: i64,
-    /// The number of the pass that goes on.
+    /// The number of the current scan.
     pub(crate) pass: u32,
     pub(crate) seen: HashMap<Slot, Seen>,
     pub(crate) batch: Batch,
-    /// Days that backfills see to.
+    /// Days that backfills are responsible for.
     pub(crate) elsewhere: Vec<(Date, Date)>,
     pub(crate) flushed: Instant,
-    /// Up to this time everything had been read when the run began.
+    /// Everything up to this time had been read when the run started.
     pub(crate) known_until: Option<i64>,
     /// How many days windows end after what they have to reach, where that was not enough before.
     pub(crate) pad: i64,
 }
 
-/// Equal records on a page: where they are counted, and where they stand.
+/// Identical records of a page: the list that counts them, and their positions.
 pub(crate) type Groups = HashMap<(Slot, Id), Vec<usize>>;
 
-/// What was found on a page.
+/// The result of a page.
 pub(crate) struct Taken {
-    /// How many records were new.
+    /// The number of new records.
     pub(crate) new: u64,
-    /// Those of which there may be more than are counted.
+    /// Ambiguous records: there may be more than are counted.
     pub(crate) unsure: Vec<(Slot, Id)>,
-    /// Where each group stands.
+    /// The positions of each group of identical records.
     pub(crate) groups: Groups,
 }
 
@@ -91,18 +91,18 @@ impl Collector {
         Date::of(self.now())
     }
 
-    /// Where a record is counted; nowhere if its day is not this run's business.
+    /// Returns the list that counts a record; `None` if this run is not responsible for its day.
     fn slot(&self, item: &Item, window: Window) -> Option<Slot> {
         let Some(time) = item.time else { return Some(Slot::Undated) };
         let day = Date::of(time);
-        // A time that has nothing to do with the window is no time to go by: it may be anything tomorrow.
+        // A time far outside the window is not trusted, because the record may have another one tomorrow.
         if day < window.from.plus(-1) || day > window.to.plus(1) {
             return Some(Slot::Undated);
         }
         self.is_ours(day).then_some(Slot::Day(day))
     }
 
-    /// Whether the day is one that this run may still write.
+    /// Returns whether this run may still write records of the day.
     pub(crate) fn is_ours(&self, day: Date) -> bool {
         let state = &self.journal.state;
         day >= state.cursor
@@ -111,12 +111,12 @@ impl Collector {
             && !self.is_elsewhere(day)
     }
 
-    /// Whether a backfill sees to the day.
+    /// Returns whether a backfill is responsible for the day.
     pub(crate) fn is_elsewhere(&self, day: Date) -> bool {
         self.elsewhere.iter().any(|(first, last)| (*first..=*last).contains(&day))
     }
 
-    /// Takes what is new of a page into the batch.
+    /// Adds the new records of a page to the batch.
     pub(crate) async fn take(&mut self, page: &Page, window: Window, number: u64) -> Result<Taken, Halt> {
         let mut groups: Groups = HashMap::new();
         for (index, item) in page.items.iter().enumerate() {
@@ -158,7 +158,7 @@ impl Collector {
         Ok(Taken { new, unsure, groups })
     }
 
-    /// Adds copies of a new record; `day` is where one goes that has no day of its own.
+    /// Adds copies of a new record; records without a time are stored under `day`.
     pub(crate) fn add(&mut self, slot: Slot, day: Date, item: &Item, copies: u32) {
         if item.malformed {
             (0..copies).for_each(|_| self.batch.add_malformed(&item.raw));
@@ -180,7 +180,7 @@ impl Collector {
         }
     }
 
-    /// Sees to it that what was seen of a day is known.
+    /// Loads the counts of a day.
     pub(crate) async fn load(&mut self, slot: Slot) -> Result<(), Error> {
         if self.seen.contains_key(&slot) {
             return Ok(());
@@ -201,7 +201,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Writes what was gathered where there is much of it, or where it has waited for long.
+    /// Writes the collected records if there are many, or if they have waited for long.
     pub(crate) async fn flush_now_and_then(&mut self) -> Result<(), Error> {
         self.journal.keep().await?;
         let every = if self.journal.owns_undated() { FLUSH_UNDATED_EVERY } else { FLUSH_EVERY };
@@ -211,7 +211,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Makes what was gathered durable, with the state as it is now.
+    /// Makes the collected records durable, together with the current state.
     pub(crate) async fn flush(&mut self) -> Result<(), Error> {
         self.flushed = Instant::now();
         self.journal.verify_undated().await?;
@@ -272,7 +272,7 @@ impl Collector {
         ));
     }
 
-    /// Lets go of what was seen of days that are not read in every run.
+    /// Frees the counts of days that are not read in every run.
     pub(crate) fn forget_old(&mut self) {
         let recent = self.today().plus(-1);
         self.seen.retain(|slot, seen| seen.dirty || !matches!(slot, Slot::Day(day) if *day < recent));

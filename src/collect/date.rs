@@ -1,4 +1,4 @@
-//! Days of UTC, as windows and states name them.
+//! Days in UTC, as used in windows and states.
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta};
 use serde::de::Error as _;
@@ -19,30 +19,30 @@ const fn day(year: i32, month: u32, day: u32) -> NaiveDate {
     }
 }
 
-/// A day of UTC: `yyyy-mm-dd`.
+/// A day in UTC: `yyyy-mm-dd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(NaiveDate);
 
 impl Date {
-    /// The day of an instant in milliseconds since the epoch.
+    /// Returns the day of an instant in milliseconds since the epoch.
     #[must_use]
     pub fn of(millis: i64) -> Self {
         Self(DateTime::from_timestamp_millis(millis).unwrap_or_default().date_naive())
     }
 
-    /// When it begins, in milliseconds since the epoch.
+    /// Returns when it begins, in milliseconds since the epoch.
     #[must_use]
     pub fn start(self) -> i64 {
         self.0.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
     }
 
-    /// When the next one begins.
+    /// Returns when the next day begins.
     #[must_use]
     pub fn end(self) -> i64 {
         self.start() + DAY
     }
 
-    /// So many days later, or earlier, as far as years have four digits.
+    /// Returns the day this many days later (or earlier), limited to years of four digits.
     #[must_use]
     pub fn plus(self, days: i64) -> Self {
         let number = Days::new(days.unsigned_abs());
@@ -54,19 +54,19 @@ impl Date {
         Self(moved.unwrap_or(end).clamp(FIRST, LAST))
     }
 
-    /// How many days later this is than `other`.
+    /// Returns how many days this is after `other`.
     #[must_use]
     pub fn since(self, other: Self) -> i64 {
         self.0.signed_duration_since(other.0).num_days()
     }
 
-    /// As directories name it: `yyyy/mm/dd`.
+    /// Returns the day as a directory name: `yyyy/mm/dd`.
     #[must_use]
     pub fn path(self) -> String {
         self.0.format("%Y/%m/%d").to_string()
     }
 
-    /// The days from this one up to and with `last`.
+    /// Returns the days from this one to `last`, inclusive.
     #[must_use]
     pub fn to(self, last: Self) -> impl DoubleEndedIterator<Item = Self> {
         let count = if last < self { 0 } else { last.since(self) + 1 };
@@ -84,7 +84,7 @@ impl FromStr for Date {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // chrono also takes signs and numbers of fewer digits, which would not read back as they print.
+        // chrono also accepts signs and fewer digits, which would not read back as they print.
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Self);
         date.filter(|date| date.to_string() == text)
             .ok_or_else(|| format!("{text:?}: expected a date like 2024-01-31"))

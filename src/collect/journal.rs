@@ -37,7 +37,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// With what a run began.
+/// The state that a run started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Nothing,
@@ -47,7 +47,7 @@ pub(crate) enum Found {
 
 pub(crate) struct Journal {
     store: Store,
-    /// Staged objects and lists of what was seen; nothing else is in it.
+    /// Staged objects and counts; nothing else is stored here.
     work: Store,
     to: Store,
     name: String,
@@ -60,18 +60,18 @@ pub(crate) struct Journal {
     renewed: i64,
     dry_run: bool,
     observer: Arc<dyn Observer>,
-    /// What was read or written last.
+    /// The state that was last read or written.
     standing: Option<(Bytes, Version)>,
     /// The copy before the state as it was when the state was read.
     previous: Option<(Bytes, Version)>,
-    /// Whether this run has written the state, and kept the copy before that.
+    /// Whether this run has written the state, and with it the previous copy.
     written: bool,
-    /// What stood where the state is to be.
+    /// What was found at the location of the state.
     pub(crate) found: Found,
     pub(crate) state: State,
 }
 
-/// The name of the state that a task has.
+/// Returns the name of the state for a task.
 pub(crate) fn state_name(options: &Options) -> String {
     match options.task {
         Task::Live { .. } => options.state.name.clone(),
@@ -80,7 +80,8 @@ pub(crate) fn state_name(options: &Options) -> String {
 }
 
 impl Journal {
-    /// Takes the lease, reads the state, and does what a killed run left to do. Without a state `begin` says how to begin.
+    /// Acquires the lease, reads the state, and completes the work of a killed run. Without a state, the collection
+    /// starts at `began`.
     pub(crate) async fn open(
         options: &Options,
         stores: (Store, Store),
@@ -113,7 +114,7 @@ impl Journal {
         match journal.load(options).await {
             Ok(()) => Ok(journal),
             Err(error) => {
-                // What went wrong matters more than a lease that runs out by itself.
+                // The first error matters more than a lease that expires by itself.
                 let _ = journal.release().await;
                 Err(error)
             }
@@ -170,7 +171,7 @@ impl Journal {
         }
     }
 
-    /// Refuses a state of the live collection that was written under a clock that was ahead, or this one is behind.
+    /// Refuses a state of the live collection that was written under a clock ahead of this one.
     async fn not_ahead(
         &self,
         store: &Store,
@@ -182,15 +183,14 @@ impl Journal {
         match (found, options.task) {
             (Standing::Ours(state), Task::Live { .. }) => match state.ahead(now) {
                 Some(why) => {
-                    let why = format!("{why}; put the clock right if that is wrong");
+                    let why = format!("{why}; correct the clock if it is wrong");
                     Err(cure::unusable(store, name, &why, now).await)
                 }
                 None => Ok(()),
             },
             (Standing::Recipe(recipe), _) if recipe.cursor_date > Some(Date::of(now).plus(1)) => {
                 Err(Error::Damaged(format!(
-                    "{}: the state of the recipe's collector is ahead of this machine's clock, which shows {}; put the \
-                     clock right, or mend cursor_date",
+                    "{}: the state of Google's reference collector is ahead of this machine's clock, which shows {}; correct the clock, or fix cursor_date",
                     store.location().url(name),
                     instant(now)
                 )))
@@ -199,7 +199,7 @@ impl Journal {
         }
     }
 
-    /// The state of the recipe's collector, where that is another object.
+    /// Reads the state of Google's reference collector, if it is a separate object.
     async fn recipe(&self, options: &Options) -> Result<Option<Standing>, Error> {
         let (Some((location, name)), Task::Live { .. }) = (&options.state.recipe, options.task) else {
             return Ok(None);
@@ -208,11 +208,10 @@ impl Journal {
         let Some((bytes, _)) = store.read(name).await? else { return Ok(None) };
         let found = decoded(&store, name, &bytes, self.clock.now()).await?;
         if matches!(found, Standing::Ours(_)) {
-            // What it names is beside it, and not here.
+            // The objects that it names are next to it, not here.
             let (there, here) = (store.location(), self.store.location());
             return Err(Error::Usage(format!(
-                "{} is this program's own state, and was to be {}: name it with --state or STATE_KEY (where it lies among the data with \
-                 --state-in-data-prefix, too), or move it to {here}, with {there}{}",
+                "{} is a state of zoom-udm, but the configured state is {}: name it with --state or STATE_KEY (inside the data prefix also pass --state-in-data-prefix), or move it to {here} together with {there}{}",
                 there.url(name),
                 here.url(&self.name),
                 kept::work(name),
@@ -226,14 +225,13 @@ impl Journal {
         let Some(cursor) = cursor else { return };
         let began = cursor.plus(-look_back);
         let note = format!(
-            "took over from the recipe's collector, which stood at {cursor}: collecting from {began}. It kept no record of \
-             what it wrote, so records of {began} to {cursor} may be in the bucket once more"
+            "imported the state of Google's reference collector at {cursor}: collecting from {began}. It does not record what it wrote, so records of {began} to {cursor} may be stored a second time"
         );
         self.observer.warn(&note);
         (self.state.began, self.state.cursor, self.state.taken_over) = (began, began, Some(note));
     }
 
-    /// Swaps the state for what it is now. Fails where another run has changed it.
+    /// Replaces the stored state with the current one. Fails if another run has changed it.
     pub(crate) async fn save(&mut self) -> Result<(), Error> {
         let saved = |(bytes, _): &(Bytes, Version)| *bytes == self.state.encode();
         if self.dry_run || self.standing.as_ref().is_some_and(saved) {
@@ -267,13 +265,13 @@ impl Journal {
         match store.put_new(name, Payload::Bytes(bytes)).await? {
             Put::Created | Put::Same => Ok(()),
             Put::Other => Err(Error::Store(format!(
-                "{}: something else stands there, which this program did not write; move it away and run again",
+                "{}: another object exists that zoom-udm did not write; move it away and run again",
                 store.location().url(name)
             ))),
         }
     }
 
-    /// Writes objects and their manifest as one: all of them, or none.
+    /// Writes objects and their manifest atomically.
     pub(crate) async fn commit(&mut self, objects: &[Object], manifest: Vec<u8>) -> Result<(), Error> {
         if self.dry_run {
             return Ok(());
@@ -299,7 +297,8 @@ impl Journal {
     }
 }
 
-/// What sets this collection's objects apart from any other's. A run that is killed before there is a state draws the
+/// Returns what makes this collection's object names unique. A run that is killed before there is a state derives the
+/// same value again.
 /// same again.
 fn lineage(options: &Options, began: Date) -> String {
     let text = format!("{}\n{}\n{}\n{began}", options.to, options.state.location, state_name(options));

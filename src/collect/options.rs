@@ -1,4 +1,4 @@
-//! What a run is told.
+//! The configuration of a run.
 
 use super::date::Date;
 use super::secret::Secret;
@@ -9,37 +9,38 @@ use crate::store::{Location, Settings};
 use reqwest::Url;
 use std::time::Duration;
 
-/// Where Zoom's API is unless something else is said.
+/// The default URL of Zoom's API.
 pub const API_BASE: &str = "https://api.zoom.us";
-/// Where Zoom gives out access tokens.
+/// The default URL for access tokens.
 pub const TOKEN_URL: &str = "https://zoom.us/oauth/token";
-/// The most records on a page that Zoom gives.
+/// The maximum page size of Zoom's API.
 pub const MAX_PAGE: u16 = 300;
 
-/// As whom to ask Zoom, and where.
+/// The Zoom account and its endpoints.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// The account's id.
+    /// The account ID.
     pub account_id: String,
-    /// The id of the Server-to-Server OAuth app.
+    /// The client ID of the Server-to-Server OAuth app.
     pub client_id: String,
-    /// Its secret.
+    /// The client secret.
     pub secret: Secret,
-    /// Where the API is; by default where the answer with the token says.
+    /// The URL of the API; by default the one in the token response.
     pub api_base: Option<Url>,
-    /// Where tokens are given out.
+    /// The URL for access tokens.
     pub token_url: Url,
 }
 
 impl Account {
-    /// Where the API is, given what came with the token. A token is not sent over plain HTTP to who was not asked for it.
+    /// Returns the URL of the API, given the token response. Tokens are not sent over plain HTTP to a host that was not
+    /// configured.
     pub(crate) fn api(&self, named: Option<&str>) -> Url {
         let trusted = |url: &Url| url.scheme() == "https" || url.scheme() == self.token_url.scheme();
         let named = named.and_then(|url| url.parse::<Url>().ok()).filter(trusted);
         let default = || API_BASE.parse().unwrap_or_else(|_| self.token_url.clone());
         let mut url = self.api_base.clone().or(named).unwrap_or_else(default);
         url.set_query(None);
-        // Shown in messages; such an address takes the bearer token and no other proof.
+        // The URL appears in messages, and must not contain credentials of its own.
         let _ = (url.set_username(""), url.set_password(None));
         let path = url.path().trim_end_matches('/').trim_end_matches("/v2").to_owned();
         url.set_path(&path);
@@ -47,15 +48,15 @@ impl Account {
     }
 }
 
-/// Which days a run is about.
+/// Which days a run fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
-    /// From where the state stands up to now.
+    /// From the stored state to now.
     Live {
         /// Where a first run starts.
         since: Date,
     },
-    /// Days of the past, beside the live collection.
+    /// Past days, independent of the live collection.
     Backfill {
         /// The first day.
         from: Date,
@@ -64,50 +65,50 @@ pub enum Task {
     },
 }
 
-/// Where the state is.
+/// The location of the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatePlace {
-    /// Everything the program remembers is below this.
+    /// All stored state is below this location.
     pub location: Location,
-    /// The name of the state's object there.
+    /// The name of the state object.
     pub name: String,
-    /// The object of the recipe's collector to take over from, where it is not that one.
+    /// The state of Google's reference collector to import from, if it is another object.
     pub recipe: Option<(Location, String)>,
 }
 
-/// What a run is told.
+/// The configuration of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where objects go.
+    /// The destination of objects.
     pub to: Location,
-    /// What their names begin with there.
+    /// The prefix of their names.
     pub name_prefix: String,
-    /// Where the state is.
+    /// The location of the state.
     pub state: StatePlace,
-    /// As whom to ask Zoom.
+    /// The Zoom account.
     pub account: Account,
-    /// Which days.
+    /// Which days to fetch.
     pub task: Task,
-    /// How long a day is read again for records that appear late, in days.
+    /// How many days a day is read again for late records.
     pub look_back: i64,
-    /// Records on a page.
+    /// Records per page.
     pub page_size: u16,
     /// How long Zoom may be silent.
     pub timeout: Duration,
-    /// How stubbornly to ask Zoom.
+    /// Retry and rate limits for Zoom.
     pub patience: Patience,
-    /// When to end early.
+    /// When to stop early.
     pub stop: Stop,
-    /// Whether only to look: nothing is written.
+    /// Whether to write nothing.
     pub dry_run: bool,
-    /// Whether to read all of the look-back again in this run, whatever it costs.
+    /// Whether to read the whole look-back in this run, whatever it costs.
     pub full: bool,
     /// Whether to begin with a new state though what is left of an earlier one is there.
     pub new_state: bool,
-    /// How long the lease lasts without a sign of life.
+    /// The lease duration.
     pub lease: Duration,
-    /// How the stores try again.
+    /// Retry settings of the stores.
     pub retry: Settings,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }

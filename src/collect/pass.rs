@@ -1,4 +1,4 @@
-//! One reading of a window, page after page.
+//! Scans a window once, page after page.
 
 use super::collector::{Collector, Halt, Slot};
 use super::date::Date;
@@ -9,22 +9,22 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use tokio::time::Instant;
 
-/// How often a window is begun again because the token of a page ran out.
+/// How often a window is restarted because a page token expired.
 const RESTARTS: u32 = 2;
-/// A server that says "go on" for ever is not believed.
+/// Ends a scan if the server returns empty pages forever.
 pub(super) const EMPTY_PAGES: u32 = 100;
 
-/// What to read.
+/// What to scan.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     pub(crate) window: Window,
-    /// Enough is read where a page holds nothing new and reaches back to this time.
+    /// Stop at a page without new records that reaches back to this time.
     pub(crate) floor: Option<i64>,
-    /// Enough is read where a page is older than this time.
+    /// Stop at a page older than this time.
     pub(crate) oldest: Option<i64>,
-    /// Tries after the first for each page.
+    /// Attempts for each page after the first.
     pub(crate) tries: Option<usize>,
-    /// Whether it is the newest records that are wanted.
+    /// Whether the newest records are wanted.
     pub(crate) tail: bool,
     /// Where an earlier run stopped.
     pub(crate) resume: Option<Resume>,
@@ -83,18 +83,18 @@ impl Ask {
     }
 }
 
-/// What a reading came to.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
-    /// When it began.
+    /// When it started.
     pub(crate) began: i64,
     pub(crate) pages: u64,
     pub(crate) end: End,
     /// All records after this time have been read, as far as the window has them.
     pub(crate) reached: Option<i64>,
-    /// The newest time that was met.
+    /// The newest time of a record.
     pub(crate) newest: Option<i64>,
-    /// Records of which there may be more than are counted, with the last page that they were met on.
+    /// Ambiguous records, with the last page on which each was found.
     pub(crate) unsure: HashMap<(Slot, Id), usize>,
     /// The newest time of such a record that the next scan can go back to, in this run or before.
     pub(crate) ambiguous_at: Option<i64>,
@@ -102,7 +102,8 @@ pub(crate) struct Passed {
     pub(crate) prints: Vec<Id>,
 }
 
-/// Whether pages come newest first, as they do in practice: only then is it known what a page without news means.
+/// Tracks whether records arrive newest first, as they do in practice; only then does a page without new records allow
+/// a stop.
 struct Order {
     newest_first: bool,
     last: i64,
@@ -136,7 +137,7 @@ fn times(page: &Page, window: Window) -> Vec<i64> {
     page.items.iter().filter_map(|item| item.time).filter(|time| (start..end).contains(time)).collect()
 }
 
-/// A hash of the records of a page, in their order.
+/// Returns a hash of the records of a page, in their order.
 pub(crate) fn print(page: &Page) -> Id {
     let mut hash = Sha256::new();
     page.items.iter().for_each(|item| hash.update(item.id));
@@ -222,7 +223,7 @@ impl Collector {
             if empty > EMPTY_PAGES || !met.insert(step(&page, &token)) {
                 let (from, to) = ask.window.bounds();
                 let message = format!(
-                    "operation logs from {from} to {to}: Zoom goes on without an end after page {}: the same page came with \
+                    "operation logs from {from} to {to}: Zoom returns pages without an end after page {}: the same page came with \
                      the same token, or only empty ones; try another PAGE_SIZE",
                     passed.pages
                 );
@@ -247,7 +248,7 @@ impl Collector {
         })
     }
 
-    /// Takes a page, and notes what is to be known of it.
+    /// Processes a page, and records what later steps need.
     async fn note(&mut self, ask: &Ask, page: &Page, passed: &mut Passed) -> Result<u64, Halt> {
         let index = passed.prints.len();
         passed.pages += 1;
@@ -286,7 +287,8 @@ impl Collector {
         }
     }
 
-    /// Counts the records of the last page before a break as met in this pass: a twin may be on the next page.
+    /// Counts the records of the last page before an interruption in this scan, because an identical record may be on
+    /// the next page.
     async fn prime(&mut self, resume: &Resume) -> Result<(), Halt> {
         let ids: Vec<Id> = resume.last.iter().filter_map(|hex| unhex(hex)).collect();
         let days: Vec<_> = self.journal.state.days.keys().copied().collect();

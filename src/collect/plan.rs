@@ -1,8 +1,8 @@
-//! Which days to ask for, and what an answer says about them.
+//! Schedules which days to fetch, and interprets what a window covers.
 //!
-//! Nobody documents whether Zoom's `to` belongs to the window, nor in which zone its days begin. A window is therefore
-//! asked from the day before the first wanted one to two days behind the last: whatever a day's zone and whether or not
-//! `to` counts, the wanted days of UTC are in it. Records tell their own time, so what else comes does no harm.
+//! Zoom documents neither whether `to` is inclusive nor in which time zone its days begin. So each window starts one
+//! day before the first wanted day and ends two days after the last: it contains the wanted days in any time zone, with
+//! either meaning of `to`. Records carry their own time, so additional records do no harm.
 //!
 //! Once a run ended within a window, the padding costs too much: pages come newest first, so all of it is read before the
 //! wanted days are reached. From then on windows are narrow. They end with a minute, if Zoom honors it, and each scan
@@ -12,21 +12,22 @@ use super::date::Date;
 use super::state::{Cadence, State};
 use super::zoom::Window;
 
-/// The most days of a window that are wanted, so that it spans no more than 28 with its neighbours: a month's least.
+/// The maximum number of wanted days in a window, so that it spans at most 28 days with its margins: the shortest
+/// month.
 pub(crate) const LONGEST_SPAN: i64 = 25;
-/// How many days beyond today are asked for at first; `State::ahead` is what Zoom takes.
+/// How many days after today are requested at first; `State::ahead` is what Zoom accepts.
 pub(crate) const AHEAD: i64 = 2;
-/// How many days behind the last wanted one a window of the past ends.
+/// How many days after the last wanted one a window of the past ends.
 pub(crate) const MARGIN: i64 = 2;
-/// How many days Zoom keeps: six months, which are 181 days at least.
+/// How many days Zoom keeps: six months, at least 181 days.
 pub(crate) const KEPT: i64 = 180;
-/// What is read again takes this long to be due again for each page that it took: about 500 requests a day, for each of
-/// the two kinds (the last hours, the look-back). A small account is read again in every run.
+/// The delay per page before something is read again: about 500 requests a day for each of the two kinds (recent hours,
+/// look-back). Small accounts are read again in every run.
 const MILLIS_PER_PAGE: i64 = 172_800;
 /// In milliseconds.
 pub(crate) const MINUTE: i64 = 60_000;
 
-/// The window that holds these days, whatever Zoom takes `to` and a day for.
+/// Returns the window that contains these days under any interpretation.
 pub(crate) fn window(first: Date, last: Date, today: Date, ahead: i64) -> Window {
     let to = last.plus(MARGIN).min(today.plus(ahead));
     Window::days(first.plus(-1), to.max(first))
@@ -48,41 +49,41 @@ pub(crate) fn narrow(state: &State, first: Date, end: i64, pad: Option<i64>, now
     Window::days(from, to.max(first))
 }
 
-/// The days that are wholly in a window, whatever Zoom takes `to` and a day for.
+/// Returns the days that a window contains completely under any interpretation.
 pub(crate) fn covered(window: Window, today: Date, ahead: i64) -> (Date, Date) {
     let last = if window.to >= today.plus(ahead) { today } else { window.to.plus(-MARGIN) };
     (window.from.plus(1), last)
 }
 
-/// The oldest day that Zoom has all of.
+/// Returns the oldest day that Zoom has completely.
 pub(crate) fn oldest(today: Date) -> Date {
     today.plus(1 - KEPT)
 }
 
-/// Whether something is due to be read again.
+/// Returns whether something is due to be read again.
 pub(crate) fn is_due(cadence: Cadence, now: i64) -> bool {
     let pages = i64::try_from(cadence.pages).unwrap_or(i64::MAX / MILLIS_PER_PAGE);
     now >= cadence.at.saturating_add(pages.saturating_mul(MILLIS_PER_PAGE))
 }
 
-/// What a plan is made for.
+/// The input of the schedule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) now: i64,
     /// In days.
     pub(crate) look_back: i64,
-    /// Whether the days of the look-back are to be read again.
+    /// Whether to read the look-back again.
     pub(crate) full: bool,
-    /// When the run began: what was read since then is not read again.
+    /// When the run started; what was read since is not read again.
     pub(crate) started: i64,
 }
 
-/// When nothing more is expected of a day.
+/// Returns when a day is finalized.
 pub(crate) fn seals_at(day: Date, look_back: i64) -> i64 {
     day.plus(look_back).end()
 }
 
-/// The days that must be read: those never read whole, those that can be sealed now, and those of the look-back.
+/// Returns the days to read: days that were never read completely, days that can be finalized, and the look-back.
 pub(crate) fn due(state: &State, terms: Terms) -> Vec<Date> {
     let today = Date::of(terms.now);
     let last = state.until.map_or(today, |until| until.min(today));
@@ -99,7 +100,7 @@ pub(crate) fn due(state: &State, terms: Terms) -> Vec<Date> {
     state.cursor.to(last).filter(is_due).collect()
 }
 
-/// Days in a row, newest first, in pieces of `span` days at most.
+/// Groups consecutive days, newest first, into ranges of at most `span` days.
 pub(crate) fn runs(days: &[Date], span: i64) -> Vec<(Date, Date)> {
     split(days, span, |_, _| false)
 }
@@ -148,7 +149,7 @@ mod tests {
             let window = window(first, last, today, AHEAD);
             assert_eq!(covered(window, today, AHEAD), (first, last));
             for zone in [-12, 0, 14] {
-                // Days begin `zone` hours earlier than those of UTC; `to` does not count.
+                // Days begin `zone` hours before those in UTC; `to` is exclusive.
                 let starts = window.from.start() - zone * 3_600_000;
                 let ends = window.to.start() - zone * 3_600_000;
                 assert!(starts <= first.start() && ends >= last.end(), "{zone}");
@@ -176,7 +177,7 @@ mod tests {
         state.days.insert(date("2024-03-09"), read("2024-03-10"));
         let parked = Parked { reason: String::new(), attempts: 1, next: now + 1 };
         state.days.insert(date("2024-03-10"), Day { parked: Some(parked), ..Day::default() });
-        // The 6th can be sealed since the 9th; the 7th was never read.
+        // The 6th can be finalized since the 9th; the 7th was never read.
         assert_eq!(due(&state, terms), [date("2024-03-06"), date("2024-03-07")]);
         let full = due(&state, Terms { full: true, ..terms });
         assert_eq!(full.len(), 4);

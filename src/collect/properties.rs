@@ -1,4 +1,4 @@
-//! What must hold of the bytes of a state and of a list of what was seen, whatever became of them: asked by the fuzzer.
+//! Properties of the bytes of states and counts; used by fuzz targets.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -6,7 +6,7 @@ use super::date::Date;
 use super::seen::{self, Seen};
 use super::state::{self, Day, SeenRef, Standing, State, decode};
 
-/// Any bytes are a state, one of the recipe's with a cursor, or damage: never nothing.
+/// Any bytes are a state, a legacy state with a cursor, or damaged; never an absent state.
 pub(crate) fn state(bytes: &[u8]) {
     match decode(bytes) {
         Ok(Standing::Ours(state)) => {
@@ -18,9 +18,9 @@ pub(crate) fn state(bytes: &[u8]) {
     }
 }
 
-/// The same of a text whose checksum is right, as only a fault of ours could make it.
+/// The same for text with a valid checksum.
 pub(crate) fn state_of(text: &str) {
-    // Only JSON can stand in the envelope.
+    // The envelope can only hold JSON.
     if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
         state(&state::sealed(text.trim().to_owned()));
     }
@@ -31,7 +31,7 @@ fn reads_back(state: &State) {
     assert!(matches!(&again, Ok(Standing::Ours(again)) if **again == *state), "{state:?} {again:?}");
 }
 
-/// What runs do with a state ends, whatever is in it.
+/// The operations of a run on any state terminate.
 fn used(mut state: State) {
     assert!(state.names().all(|name| name.len() < state.encode().len()));
     state.turn_undated(1_700_000_000_000, 86_400_000);
@@ -39,19 +39,19 @@ fn used(mut state: State) {
     assert!(state.cursor >= state.began || !state.days.contains_key(&state.cursor) || state.size() > 0);
 }
 
-/// A state reads back as it is written; changed in any way it is refused, or read back all the same.
+/// A state reads back as written; a changed one is refused, or reads back the same.
 pub(crate) fn changed_state(written: &State, change: impl FnOnce(&mut Vec<u8>)) {
     reads_back(written);
     let mut bytes = written.encode();
     change(&mut bytes);
     match decode(&bytes) {
         Ok(Standing::Ours(read)) => assert_eq!(*read, *written),
-        // It has no cursor of the recipe's.
+        // It has no cursor of the reference collector.
         taken => assert!(taken.is_err(), "{:?}", String::from_utf8_lossy(&bytes)),
     }
 }
 
-/// A state of some days: how many after its first, how many records, whether sealed.
+/// A state of some days: offset, number of records, whether finalized.
 pub(crate) fn state_with(days: impl Iterator<Item = (i64, u64, bool)>) -> State {
     let began = Date::of(1_700_000_000_000);
     let mut state = State::new("lineage".into(), began);
@@ -62,7 +62,7 @@ pub(crate) fn state_with(days: impl Iterator<Item = (i64, u64, bool)>) -> State 
     state
 }
 
-/// Any bytes are a list of what was seen that reads back as it is written, or damage.
+/// Any bytes are counts that read back as written, or damaged.
 pub(crate) fn seen(bytes: &[u8]) {
     if let Ok(seen) = Seen::decode(bytes) {
         let written = seen.encode();
@@ -70,17 +70,17 @@ pub(crate) fn seen(bytes: &[u8]) {
     }
 }
 
-/// The same of a body whose checksum is right: what is no list is refused, and nothing of one is let go.
+/// The same for a body with a valid checksum: it is refused, or nothing of it is dropped.
 pub(crate) fn seen_of(body: &[u8]) {
     let bytes = seen::LIST.seal(body);
     seen(&bytes);
     if let Ok(seen) = Seen::decode(&bytes) {
-        // No two entries take less room than one each.
+        // Each entry takes at least as much space as one entry.
         assert_eq!(body.is_empty(), seen.encode() == seen::LIST.seal(b""), "{body:?}");
     }
 }
 
-/// A list reads back as it is written; changed in any way it is refused, or read back all the same.
+/// Counts read back as written; changed ones are refused, or read back the same.
 pub(crate) fn changed_seen(counts: impl Iterator<Item = ([u8; 12], u32)>, change: impl FnOnce(&mut Vec<u8>)) {
     let mut seen = Seen::default();
     counts.for_each(|(id, count)| {

@@ -30,7 +30,8 @@ impl Collector {
             return Err(Halt::Zoom(trouble));
         }
         self.journal.state.resume = None;
-        self.observer.warn(&format!("today cannot be read; going on with other days: {}", trouble.message()));
+        self.observer
+            .warn(&format!("today cannot be read; continuing with other days: {}", trouble.message()));
         Ok(Some(trouble))
     }
 
@@ -112,7 +113,7 @@ impl Collector {
                 }
             };
             ask.window.to = ask.window.to.min(self.today().plus(self.journal.state.ahead));
-            self.observer.detail(&format!("{message}; asking for less"));
+            self.observer.detail(&format!("{message}; retrying with a smaller window"));
         }
     }
 

@@ -1,83 +1,84 @@
-//! What a run did.
+//! The report of a run.
 
 use super::date::Date;
 use serde::{Deserialize, Serialize};
 
-/// Days that were not collected and never will be, or that nobody asked for in time.
+/// Days that were not collected and never will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The first day.
     pub from: Date,
     /// The last day.
     pub until: Date,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
 /// The counts of a run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
-    /// Records that came in pages, each time they came.
+    /// Records received, including repeated ones.
     pub records_read: u64,
-    /// Records that were new and are in the bucket now.
+    /// New records, stored in the bucket.
     pub records_written: u64,
     /// Records that were known already.
     pub duplicates_suppressed: u64,
-    /// New records of a time that had been read before.
+    /// New records with a time that had been read before.
     pub late: u64,
-    /// Objects made.
+    /// Objects created.
     pub objects_written: u64,
-    /// Requests for pages, repeated ones too.
+    /// Requests for pages, including retries.
     pub requests: u64,
     /// Requests for access tokens.
     pub token_requests: u64,
-    /// Answers that asked for patience.
+    /// Responses that asked to slow down.
     pub throttled: u64,
-    /// Members of pages that this program does not know, each time they came: Zoom's API may have changed.
+    /// Unknown members of pages, counted each time; Zoom's API may have changed.
     pub unknown_members: u64,
     /// New records that are not valid UTF-8 or JSON: the manifest keeps them, and the feed does not see them.
     pub malformed_records: u64,
-    /// Days that are parked because they cannot be read.
+    /// Days that are deferred because they cannot be read.
     pub windows_parked: u64,
     /// Which days, and why.
     pub parked: Vec<Gap>,
-    /// Days that are missing for good.
+    /// Days that are lost.
     pub gaps: Vec<Gap>,
-    /// Whether days are lost that this run was to collect: gaps found in it, and those of the days that a backfill is about.
+    /// Whether days are lost that this run was to collect: new gaps, and gaps in the days of a backfill.
     #[serde(skip)]
     pub new_gap: bool,
     /// Why the run ended early.
     pub stopped: Option<String>,
-    /// Whether it ended early because its budget or Zoom's limit is used up: run again at once it would come no further.
+    /// Whether it ended early because its budget or Zoom's limit is used up, so that running again at once would
+    /// achieve nothing.
     #[serde(skip)]
     pub spent: bool,
-    /// What the state takes, with the sets of what was seen.
+    /// The size of the state, including counts.
     pub state_bytes: u64,
-    /// How far collecting is behind now.
+    /// The current lag of the collection.
     pub lag_seconds: i64,
-    /// The first day that is not sealed.
+    /// The first day that is not finalized.
     pub cursor: Option<Date>,
-    /// Days that are sealed.
+    /// The number of finalized days.
     pub sealed_days: u64,
-    /// Records that may have twins which could not be told apart.
+    /// Ambiguous records: it is not known whether they are identical records.
     pub unsettled: u64,
-    /// What should be known besides.
+    /// Further remarks.
     pub notes: Vec<String>,
 }
 
-/// Hears of a run while it goes on. Must not block.
+/// Observes a run. Must not block.
 pub trait Observer: Send + Sync {
     /// Something the user should know.
     fn warn(&self, _message: &str) {}
-    /// What happens.
+    /// An event of interest.
     fn detail(&self, _message: &str) {}
-    /// A request and its answer, without secrets.
+    /// A request and its response, without secrets.
     fn trace(&self, _message: &str) {}
-    /// How it ended, in counts: also where it ends with an error.
+    /// How the run ended, in counts; also called after an error.
     fn ended(&self, _report: &Report) {}
 }
 
-/// Says nothing.
+/// Observes nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 

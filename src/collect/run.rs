@@ -1,4 +1,4 @@
-//! A run: the newest first, then what is missing, then what may have come late; and how it ends.
+//! The phases of a run: newest records, missing days, days with possible late records; and its end.
 
 use super::begin::open;
 use super::collector::{Collector, Halt, Slot};
@@ -15,9 +15,9 @@ use super::{Error, Observer};
 use std::sync::Arc;
 
 const HOUR: i64 = 3_600_000;
-/// The token of a page lives 15 minutes.
+/// Page tokens expire after 15 minutes.
 const PAGE_LIFE: i64 = 14 * 60_000;
-/// A parked day is tried again after an hour, two, and so on up to a day.
+/// A deferred day is retried after an hour, two hours, and so on up to a day.
 const PARK_FIRST: i64 = HOUR;
 
 /// Days to be read in one window, first and last, and tries after the first for each page.
@@ -26,7 +26,7 @@ type Piece = ((Date, Date), Option<usize>);
 /// Collects what is new.
 ///
 /// # Errors
-/// What ended the run; what was new until then is written all the same, if it can be.
+/// What ended the run; new records are still written if possible.
 pub async fn run(options: Options, observer: Arc<dyn Observer>) -> Result<Report, Error> {
     let mut run = open(options, observer).await?;
     let outcome = run.work().await;
@@ -92,14 +92,14 @@ impl Collector {
         Ok(false)
     }
 
-    /// Those of some days that are this run's to see to, sealed or not.
+    /// Returns those of some days that this run is responsible for, finalized or not.
     pub(crate) fn claimed(&self, first: Date, last: Date) -> Vec<Date> {
         let state = &self.journal.state;
         let last = state.until.map_or(last, |until| until.min(last));
         first.max(state.cursor).to(last).filter(|day| !self.is_elsewhere(*day)).collect()
     }
 
-    /// The rest of a window that an earlier run began.
+    /// Fetches the rest of a window that an earlier run started.
     async fn go_on(&mut self, resume: Resume) -> Result<(), Halt> {
         let (days, reached) = (self.days_of(&resume), resume.reached);
         let ask = Ask::resumed(resume, days);
@@ -157,9 +157,9 @@ impl Collector {
             let pieces = self.piece(first, last, tries, doubt).await;
             let outcome = pieces.map(|pieces| todo.extend(pieces));
             let left = todo.last().is_some_and(|((_, last), _)| *last >= again);
-            // One that a budget ended counts too: the next run goes on with its window and does not begin it again.
+            // A scan that a budget ended counts too, because the next run resumes its window.
             if full && (!left || outcome.is_err()) && self.journal.state.full.at != self.started {
-                // What was read besides the look-back, its neighbours aside, will not be read next time.
+                // Days outside the look-back and its margins will not be read next time.
                 let read = u64::try_from(self.today().since(first)).unwrap_or(0) + 3;
                 let wanted = u64::try_from(self.options.look_back).unwrap_or(0) + 3;
                 let pages = (self.zoom.counts.pages - before) * wanted.min(read) / read;
@@ -227,7 +227,7 @@ impl Collector {
     fn park(&mut self, day: Date, reason: &str) {
         // The state keeps it, and every `collect status` prints it.
         let reason = crate::redact::text(reason);
-        self.observer.warn(&format!("{day} cannot be read and is parked: {reason}"));
+        self.observer.warn(&format!("{day} cannot be read and is deferred: {reason}"));
         let now = self.now();
         let known = self.journal.state.days.entry(day).or_default();
         let attempts = known.parked.as_ref().map_or(0, |parked| parked.attempts) + 1;
@@ -236,7 +236,7 @@ impl Collector {
             Some(Parked { reason: reason.into_owned(), attempts, next: now + wait.min(24 * HOUR) });
     }
 
-    /// Notes what a whole reading says about its days.
+    /// Records what a complete scan says about its days.
     async fn done(&mut self, ask: &Ask, passed: &Passed) -> Result<(), Halt> {
         let (today, look_back) = (self.today(), self.options.look_back);
         let covered = || plan::covered(ask.window, today, self.journal.state.ahead);
@@ -258,7 +258,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Makes durable what there is, however the work ended, and says how it ended.
+    /// Makes the results durable, however the run ended, and reports how it ended.
     async fn finish(&mut self, outcome: Result<(), Halt>) -> Result<(), Error> {
         let trouble = match outcome {
             Err(Halt::Here(error)) => return Err(error),
@@ -294,7 +294,7 @@ impl Collector {
         }
     }
 
-    /// What the report says of the state.
+    /// Fills the parts of the report that describe the state.
     fn count(&mut self) {
         let state = &self.journal.state;
         let counts = self.zoom.counts;
@@ -303,7 +303,10 @@ impl Collector {
             (counts.requests, counts.tokens, counts.throttled);
         report.unknown_members = counts.unknown;
         report.notes.extend(self.zoom.unknown.iter().map(|name| {
-            format!("Zoom's pages have members that are not known here, {name:?} for one, {} in all: its API may have changed", counts.unknown)
+            format!(
+                "Zoom's pages have unknown members such as {name:?}, {} in total: its API may have changed",
+                counts.unknown
+            )
         }));
         let parked = state.days.iter().filter_map(|(day, known)| Some((*day, known.parked.as_ref()?)));
         report.parked =

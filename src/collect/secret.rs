@@ -1,14 +1,14 @@
-//! What must never be printed.
+//! Values that must never be printed.
 
 use crate::redact;
 use std::fmt;
 
-/// A secret. Neither its `Debug` nor anything else prints it.
+/// A secret. Nothing prints it, including its `Debug` implementation.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret; white space around it, such as the line end of a file, is no part of it.
+    /// Wraps a secret; surrounding whitespace, such as the line end of a file, is removed.
     /// From now on the process removes it from every text that it prints, logs or stores.
     #[must_use]
     pub fn new(text: &str) -> Self {
@@ -22,12 +22,12 @@ impl Secret {
         Self(text.trim().to_owned())
     }
 
-    /// The secret itself, for a request.
+    /// Returns the secret, for use in a request.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is none.
+    /// Returns whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,42 +1,42 @@
-//! What was seen of a day: how often each record, so that it is written as often as Zoom has it and no more.
+//! Counts each record of a day, so that identical records are written exactly as often as Zoom returns them. The
+//! reasoning is in docs/design/identical-records.md.
 //!
-//! Records have no id, and true twins exist: three equal records in one second are three. A page is one answer, so equal
-//! records on one page are twins beyond doubt: what a page holds more of than was ever counted is new ([`Seen::count`]).
-//! Equal records on different pages are twins, or one record that moved down while newer ones came in above. Which of
-//! the two it is, another reading tells: see `twins`. Counts only ever grow to what is certain, so nothing is written
-//! twice.
+//! Records have no ID, and three identical records in one second are three operations. A page is one response, so
+//! identical records on one page are certainly several: whatever a page holds beyond the count is new
+//! ([`Seen::count`]). Identical records on different pages are either several, or one that moved while newer records
+//! arrived; `twins` scans again to decide. Counts grow only to what is certain, so no record is written twice.
 //!
-//! As bytes: a line `zoom-udm-seen 1 SHA256-OF-THE-REST`, then 12 bytes and a count (LEB128) for each record, in order.
+//! Stored as a line `zoom-udm-seen 1 SHA256-OF-THE-REST`, then 12 bytes and a count (LEB128) per record, sorted.
 
 use super::zoom::Id;
 use crate::sealed::Kind;
 use std::collections::HashMap;
 
-pub(super) const LIST: Kind = Kind { magic: "zoom-udm-seen", version: "1", noun: "list of what was seen" };
+pub(super) const LIST: Kind = Kind { magic: "zoom-udm-seen", version: "1", noun: "list of record counts" };
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
-    /// How many there are for certain.
+    /// How many there certainly are.
     count: u32,
-    /// How many the pages of one pass had together.
+    /// How many the pages of one scan contained together.
     sum: u32,
-    /// Which pass.
+    /// The scan.
     pass: u32,
 }
 
-/// The records of a day.
+/// The counts of a day.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     tallies: HashMap<Id, Tally>,
-    /// Known from elsewhere; taken in when it is met, forgotten otherwise.
+    /// Counts from elsewhere, adopted when the record is seen here and dropped otherwise.
     hearsay: HashMap<Id, u32>,
-    /// Whether it holds what the store does not.
+    /// Whether it differs from what is stored.
     pub(crate) dirty: bool,
 }
 
 impl Seen {
-    /// Takes note of `on_page` equal records on one page of a pass. Returns how many of them are new, and whether there
-    /// may be more than are counted now.
+    /// Adds `on_page` identical records on one page of a scan. Returns how many of them are new, and whether the record
+    /// is ambiguous: there may be more than are counted.
     pub(crate) fn count(&mut self, id: Id, on_page: u32, pass: u32) -> (u32, bool) {
         self.believe(id);
         let tally = self.tallies.entry(id).or_default();
@@ -58,7 +58,7 @@ impl Seen {
         u32::try_from(on_page).is_ok_and(|on_page| on_page > known)
     }
 
-    /// Whether the pages of that pass had more together than are certain.
+    /// Returns whether the pages of that scan contained more than are certain.
     pub(crate) fn is_unsure(&self, id: &Id, pass: u32) -> bool {
         self.tallies.get(id).is_some_and(|tally| tally.pass == pass && tally.sum > tally.count)
     }
@@ -72,7 +72,7 @@ impl Seen {
         self.tallies.contains_key(id)
     }
 
-    /// It is known by now that there are `count`: returns how many of them are new.
+    /// Raises the count to `count`, which is now certain; returns how many of them are new.
     pub(crate) fn settle(&mut self, id: Id, count: u32) -> u32 {
         let tally = self.tallies.entry(id).or_default();
         let new = count.saturating_sub(tally.count);
@@ -81,7 +81,7 @@ impl Seen {
         new
     }
 
-    /// Takes what another list knows as seen; what is not met does not become part of this one.
+    /// Uses the counts of another list as hints; hints for records that are not seen here are not stored.
     pub(crate) fn hear(&mut self, other: &Self) {
         for (id, tally) in &other.tallies {
             let known = self.hearsay.entry(*id).or_default();
@@ -124,7 +124,7 @@ impl Seen {
             let entry = rest.split_first_chunk::<12>();
             let (id, (count, behind)) = entry
                 .and_then(|(id, behind)| Some((id, leb128(behind)?)))
-                .ok_or("this is no list of what was seen: an entry of it is none")?;
+                .ok_or("not a list of record counts: invalid entry")?;
             seen.tallies.insert(*id, Tally { count, ..Tally::default() });
             rest = behind;
         }
@@ -132,7 +132,7 @@ impl Seen {
     }
 }
 
-/// A count, and what is behind it.
+/// Decodes a count; returns it with the rest.
 fn leb128(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let end = bytes.iter().position(|byte| byte & 0x80 == 0)?;
     let (digits, behind) = bytes.split_at(end + 1);
@@ -195,7 +195,7 @@ mod tests {
         seen.hear(&other);
         let mut wrote = |what: &dyn Fn(&mut Seen)| {
             what(&mut seen);
-            // Whatever is written later, what was dirty stays so until then.
+            // It stays dirty until it is stored.
             let dirty = seen.dirty;
             seen.settle(ours, 0);
             assert_eq!(seen.dirty, dirty);
@@ -205,7 +205,7 @@ mod tests {
         assert!(!wrote(&|seen| assert_eq!(seen.count(ours, 1, 2), (0, false))));
         assert!(wrote(&|seen| assert_eq!(seen.settle(ours, 2), 1)));
         assert!(!wrote(&|seen| assert_eq!(seen.settle(ours, 1), 0)));
-        // Believed, and so to be written, though nothing of it is new.
+        // Adopted, so it must be stored, although no record of it is new.
         assert!(wrote(&|seen| assert_eq!(seen.count(theirs, 2, 2), (0, false))));
         seen.hear(&other);
         assert_eq!(seen.count(theirs, 2, 3), (0, false));
@@ -218,7 +218,7 @@ mod tests {
         seen.settle([7; 12], 3);
         seen.settle([6; 12], 300);
         let body = [&[6; 12][..], &[0xAC, 0x02], &[7; 12], &[3]].concat();
-        // By another program's SHA-256.
+        // Computed with another implementation of SHA-256.
         let sum = "6d13975f01cd16698309c90815263ac088508788be183e275e10134bb00fc23d";
         let bytes = [format!("zoom-udm-seen 1 {sum}\n").as_bytes(), &body].concat();
         assert_eq!(seen.encode().escape_ascii().to_string(), bytes.escape_ascii().to_string());

@@ -1,4 +1,4 @@
-//! What is remembered from run to run, and its form: JSON with a schema version and a checksum over all the rest.
+//! The state between runs, stored as JSON with a format version and a checksum.
 
 use super::date::{DAY, Date};
 use super::report::Gap;
@@ -14,61 +14,62 @@ mod scan;
 
 pub(crate) use scan::{Resume, Unread};
 
-/// What is remembered. Instants are in milliseconds since the epoch.
+/// The state between runs. Instants are in milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// Drawn once: no two collections name their objects alike.
+    /// Created once, so that no two collections use the same object names.
     pub lineage: String,
     /// How often objects were written.
     pub sequence: u64,
     /// How often the state was saved.
     #[serde(default)]
     pub revision: u64,
-    /// The first day that this collection is about.
+    /// The first day of this collection.
     pub began: Date,
-    /// The last one, if it has one.
+    /// The last day, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Date>,
-    /// Everything before this day is sealed, or is a gap. Never moves back.
+    /// All earlier days are finalized or gaps. Never moves back.
     pub cursor: Date,
-    /// Nothing that Zoom had was unread up to this time, in milliseconds since the epoch, when the tail was read last: it ends
-    /// at the first page without news that reaches back to it. A record may tell a time that is to come, so may this.
+    /// Everything that Zoom had up to this time was read when the newest records were fetched last, because that scan
+    /// ends at the first page without new records that reaches back to it. May be in the future, if a record says so.
     pub floor: Option<i64>,
     /// When that was.
     pub tail_at: Option<i64>,
-    /// From the cursor on, by day.
+    /// Days from the cursor on.
     pub days: BTreeMap<Date, Day>,
-    /// Records without a time of their own.
+    /// The counts of records without a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undated: Option<SeenRef>,
-    /// Those of the time before: forgotten when this list is old, but for those that were met again.
+    /// The previous counts of records without a time; dropped when the list is old, except for records that were seen
+    /// again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undated_before: Option<SeenRef>,
-    /// When the list of records without a time was begun.
+    /// When the list of records without a time was started.
     #[serde(default)]
     pub undated_since: i64,
-    /// Days that an earlier backfill collected: first and last.
+    /// Days that earlier backfills collected: first and last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collected: Vec<(Date, Date)>,
-    /// Of the live collection: days that backfills had claimed when it began, and see to. It claims all others from its
-    /// first on.
+    /// For the live collection: days that backfills had claimed before it started, and are responsible for. It claims
+    /// all others from its first day on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub theirs: Vec<(Date, Date)>,
     /// Days that will never be collected.
     #[serde(default)]
     pub gaps: Vec<Gap>,
-    /// Objects on their way into the bucket.
+    /// Objects that are being written to the bucket.
     #[serde(default)]
     pub pending: Vec<Pending>,
-    /// When the last hours were read again, and what it took.
+    /// When the recent hours were last read again, and how many pages they took.
     #[serde(default)]
     pub hours: Cadence,
-    /// When the look-back was read again, and what it took.
+    /// When the look-back was last read again, and how many pages it took.
     #[serde(default)]
     pub full: Cadence,
-    /// How many days a window of the past spans.
+    /// The number of days that a past window spans.
     pub span: i64,
-    /// How many days beyond today Zoom may be asked for.
+    /// How many days after today Zoom accepts in a request.
     pub ahead: i64,
     /// Whether Zoom honors a time of day in `to`; unknown until a window had to end within a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,32 +77,32 @@ pub struct State {
     /// A window of whole days ends at least so many milliseconds after its last day began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_end: Option<i64>,
-    /// A window that a run did not get to the end of.
+    /// A window that a run did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Resume>,
-    /// What was taken over from the recipe's collector.
+    /// What was imported from Google's reference collector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_over: Option<String>,
-    /// Since the beginning.
+    /// Totals since the beginning.
     #[serde(default)]
     pub totals: Totals,
 }
 
-/// A day that the state knows of.
+/// What is known of a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Day {
     /// Records written.
     pub records: u64,
-    /// Nothing more is expected of it.
+    /// Whether the day is finalized.
     #[serde(default)]
     pub sealed: bool,
-    /// When a reading of all of it began last.
+    /// When the last complete scan of the day started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_at: Option<i64>,
-    /// What was seen of it.
+    /// The counts of its records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<SeenRef>,
-    /// It cannot be read.
+    /// Present if the day could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked: Option<Parked>,
     /// What the current reading of it has not reached.
@@ -109,63 +110,63 @@ pub struct Day {
     pub unread: Option<Unread>,
 }
 
-/// Where a list of what was seen is.
+/// A reference to stored counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenRef {
-    /// Its object.
+    /// The name of the object.
     pub name: String,
     /// Its size.
     pub bytes: u64,
 }
 
-/// Why a day is left alone for now.
+/// Why a day is deferred.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
-    /// What went wrong.
+    /// The error.
     pub reason: String,
-    /// How often.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When it is tried again.
+    /// When it is retried.
     pub next: i64,
 }
 
-/// When something was done, and how many pages it took.
+/// When something was last done, and how many pages it took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cadence {
-    /// When it began.
+    /// When it started.
     pub at: i64,
-    /// Pages.
+    /// The number of pages.
     pub pages: u64,
 }
 
-/// An object that is to be written, and whose bytes wait below the state's location.
+/// An object that is to be written, and is staged next to the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// What it is called in the bucket.
+    /// Its name in the bucket.
     pub name: String,
-    /// Whether it goes below the state's location instead.
+    /// Whether it is written next to the state instead.
     #[serde(default)]
     pub beside_state: bool,
-    /// Where its bytes wait.
+    /// The name of the staged object.
     pub staged: String,
     /// The SHA-256 of its bytes.
     pub sha256: String,
 }
 
-/// Counts since the beginning.
+/// Totals since the beginning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Records written.
     pub records: u64,
     /// Objects written.
     pub objects: u64,
-    /// Records that came again and were not written again.
+    /// Repeated records that were not written again.
     pub suppressed: u64,
-    /// Records that came late.
+    /// Records that appeared late.
     pub late: u64,
-    /// Days sealed.
+    /// Days finalized.
     pub sealed: u64,
-    /// Records that may have twins which could not be told apart when their day was sealed.
+    /// Records that were ambiguous when their day was finalized.
     #[serde(default)]
     pub unsettled: u64,
 }
@@ -190,13 +191,13 @@ struct Envelope<'a> {
     state: &'a RawValue,
 }
 
-/// The state of the recipe's collector.
+/// The state of Google's reference collector.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Recipe {
     pub(crate) cursor_date: Option<Date>,
 }
 
-/// What stands where the state is.
+/// What is stored at the location of the state.
 #[derive(Debug)]
 pub(crate) enum Standing {
     Ours(Box<State>),
@@ -234,14 +235,14 @@ impl State {
         }
     }
 
-    /// What is wrong where the live collection's state tells of days that this machine's clock has not come to: it was
-    /// written under a clock that was ahead. Nothing would be asked for until then, and all would look well. A day is
-    /// allowed for, as zones have it.
+    /// Returns what is wrong if the live collection's state is ahead of this machine's clock, because it was written
+    /// under a clock that was ahead. Otherwise nothing would be fetched until then, without an error. One day is
+    /// tolerated, because of time zones.
     pub(crate) fn ahead(&self, now: i64) -> Option<String> {
         let read = self.tail_at.filter(|at| *at > now.saturating_add(DAY));
         let what = match read {
             Some(at) => format!("it was written at {}", instant(at)),
-            None if self.cursor > Date::of(now).plus(1) => format!("it stands at {}", self.cursor),
+            None if self.cursor > Date::of(now).plus(1) => format!("its cursor is at {}", self.cursor),
             None => return None,
         };
         Some(format!(
@@ -255,19 +256,19 @@ impl State {
         self.time_of_day.is_some() || self.days.values().any(|known| known.unread.is_some())
     }
 
-    /// Moves the cursor over the days that are sealed.
+    /// Moves the cursor past finalized days.
     pub(crate) fn advance(&mut self) {
         while self.days.get(&self.cursor).is_some_and(|known| known.sealed) {
             self.cursor = self.cursor.plus(1);
         }
     }
 
-    /// Days that a state of backfills has claimed: first and last.
+    /// Returns the days that backfills have claimed: first and last.
     pub(crate) fn claims(&self) -> impl Iterator<Item = (Date, Date)> {
         self.collected.iter().copied().chain(self.until.map(|until| (self.began, until)))
     }
 
-    /// Whether such a state has read a day that it claims, and is done with it.
+    /// Returns whether a backfill has claimed a day and finished it.
     pub(crate) fn has_read(&self, day: Date) -> bool {
         let within = |first: Date, last: Date| (first..=last).contains(&day);
         let read = day < self.cursor || self.days.get(&day).is_some_and(|known| known.sealed);
@@ -279,19 +280,19 @@ impl State {
         sealed(serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// The bytes of what was seen, with those of the state itself.
+    /// Returns the size of the state and all counts, in bytes.
     pub(crate) fn size(&self) -> u64 {
         let seen: u64 = self.lists().map(|seen| seen.bytes).sum();
         seen + u64::try_from(self.encode().len()).unwrap_or(0)
     }
 
-    /// Lists of what was seen.
+    /// Returns the references to counts.
     pub(crate) fn lists(&self) -> impl Iterator<Item = &SeenRef> {
         let days = self.days.values().filter_map(|day| day.seen.as_ref());
         days.chain(&self.undated).chain(&self.undated_before)
     }
 
-    /// Begins a new list of records without a time where the old one is so many milliseconds old.
+    /// Starts a new list of records without a time if the current one is older than `age` milliseconds.
     pub(crate) fn turn_undated(&mut self, now: i64, age: i64) {
         if self.undated.is_none() && self.undated_before.is_none() {
             self.undated_since = now;
@@ -300,7 +301,7 @@ impl State {
         }
     }
 
-    /// Objects below the state's location that the state speaks of.
+    /// Returns the names of all objects that the state refers to.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.lists()
             .map(|seen| seen.name.as_str())
@@ -308,7 +309,7 @@ impl State {
     }
 }
 
-/// A state's text with its schema version and checksum.
+/// Wraps the text of a state with its format version and checksum.
 pub(super) fn sealed(text: String) -> Vec<u8> {
     let sha256 = crate::sealed::sha256(&text);
     let state = RawValue::from_string(text).unwrap_or_default();
@@ -318,14 +319,14 @@ pub(super) fn sealed(text: String) -> Vec<u8> {
     bytes
 }
 
-/// Reads what stands there. The error says what is wrong.
+/// Decodes a stored state. The error says what is wrong.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Standing, String> {
     let envelope: Envelope<'_> = match serde_json::from_slice(bytes) {
         Ok(envelope) => envelope,
         Err(error) => {
             return match serde_json::from_slice::<Recipe>(bytes) {
                 Ok(recipe) if recipe.cursor_date.is_some() => Ok(Standing::Recipe(recipe)),
-                _ => Err(format!("this is no state, or it was cut short ({error})")),
+                _ => Err(format!("not a state, or truncated ({error})")),
             };
         }
     };
@@ -336,10 +337,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Standing, String> {
         ));
     }
     if envelope.sha256 != crate::sealed::sha256(envelope.state.get()) {
-        return Err("the state is damaged (its checksum differs)".into());
+        return Err("the state is corrupt (checksum mismatch)".into());
     }
     let state = serde_json::from_str(envelope.state.get())
-        .map_err(|error| format!("the state cannot be understood ({error})"))?;
+        .map_err(|error| format!("the state cannot be parsed ({error})"))?;
     Ok(Standing::Ours(Box::new(state)))
 }
 

@@ -1,4 +1,4 @@
-//! What the state says, for people and programs. Takes no lease and writes nothing.
+//! Reports the stored state. Takes no lease and writes nothing.
 
 use super::Error;
 use super::date::Date;
@@ -11,38 +11,38 @@ use crate::kept::BACKFILL;
 use crate::store::{Settings, Store};
 use serde::Serialize;
 
-/// Where a collection stands.
+/// The progress of a collection.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
-    /// The object that holds the state.
+    /// The state object.
     pub state: String,
-    /// The first day that it is about.
+    /// The first day.
     pub began: Date,
-    /// The last one, of a backfill.
+    /// The last day, for a backfill.
     pub until: Option<Date>,
-    /// The first day that is not sealed.
+    /// The first day that is not finalized.
     pub cursor: Date,
-    /// When the newest records were read last.
+    /// When the newest records were last read.
     pub read_at: Option<String>,
-    /// How far collecting is behind.
+    /// The lag.
     pub lag_seconds: i64,
-    /// Days that are not sealed, with what was written of each.
+    /// Days that are not finalized, with the number of records written.
     pub open: Vec<(Date, u64)>,
-    /// Days that cannot be read for now.
+    /// Deferred days.
     pub parked: Vec<Gap>,
-    /// Days that are missing for good.
+    /// Lost days.
     pub gaps: Vec<Gap>,
     /// Objects that a killed run has left to write.
     pub pending: usize,
-    /// Counts since the beginning.
+    /// Totals since the beginning.
     pub totals: Totals,
-    /// What the state takes.
+    /// The size of the state.
     pub state_bytes: u64,
-    /// What was taken over from the recipe's collector.
+    /// What was imported from Google's reference collector.
     pub taken_over: Option<String>,
 }
 
-/// Seconds since the time up to which everything was asked for.
+/// Seconds since the time up to which everything was fetched.
 pub(crate) fn lag(state: &State, now: i64) -> i64 {
     let last = state.until.map_or_else(|| Date::of(now), |until| until.min(Date::of(now)));
     let never = state
@@ -54,10 +54,10 @@ pub(crate) fn lag(state: &State, now: i64) -> i64 {
     ((now - since) / 1000).max(0)
 }
 
-/// Where the live collection and the backfill stand, whichever there are.
+/// Returns the status of the live collection and of backfills, as far as they exist.
 ///
 /// # Errors
-/// Where a state cannot be read or understood.
+/// If a state cannot be read.
 pub async fn status(place: &StatePlace, now: i64, settings: &Settings) -> Result<Vec<Status>, Error> {
     let store = Store::open(&place.location, settings).await?;
     let mut found = Vec::new();
@@ -71,7 +71,7 @@ pub async fn status(place: &StatePlace, now: i64, settings: &Settings) -> Result
             Standing::Ours(state) => found.push(of(url, &state, now)),
             Standing::Recipe(_) => {
                 return Err(Error::Damaged(format!(
-                    "{url}: this is the state of the recipe's collector; the next run of collect takes over from it"
+                    "{url}: the state of Google's reference collector; the next run of collect imports it"
                 )));
             }
         }

@@ -1,4 +1,4 @@
-//! When a run is to end early: at a signal, at its deadline.
+//! Stops a run early: on a signal, or at its deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,18 @@ use tokio::time::Instant;
 /// The reason where the time of a run is up.
 pub(crate) const DEADLINE: &str = "--deadline";
 
-/// Hears of signals and watches the deadline.
+/// A stop flag with a deadline.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// Set, and then [`Self::notify`] called, when the run is to end.
+    /// Set this, then notify [`Self::notify`], to stop the run.
     pub flag: Arc<AtomicBool>,
-    /// Wakes whoever waits.
+    /// Wakes waiting tasks.
     pub notify: Arc<Notify>,
     deadline: Option<Instant>,
 }
 
 impl Stop {
-    /// Nothing but the deadline ends the run until the flag is set.
+    /// Creates a flag that is not set, with an optional deadline.
     #[must_use]
     pub fn new(deadline: Option<Duration>) -> Self {
         let deadline = deadline.map(|after| Instant::now() + after);
@@ -33,7 +33,7 @@ impl Stop {
         self.deadline.map(|deadline| now + deadline.saturating_duration_since(now) / 2)
     }
 
-    /// Why the run is to end, if it is.
+    /// Returns why the run should stop, if it should.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         if self.flag.load(Ordering::Relaxed) {
@@ -42,7 +42,7 @@ impl Stop {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(DEADLINE)
     }
 
-    /// Returns when the run is to end, with the reason.
+    /// Waits until the run should stop; returns the reason.
     pub(crate) async fn wait(&self) -> &'static str {
         loop {
             if let Some(reason) = self.reason() {

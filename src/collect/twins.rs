@@ -18,10 +18,10 @@ use super::zoom::{Id, Item, Page, Trouble};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-/// So many pages are worth reading again at once, where it is the newest records that are read, and where it is not.
+/// The maximum number of pages that are scanned again at once, for the newest records and otherwise.
 const FEW: usize = 12;
 const SOME: usize = 100;
-/// How often a window is read again.
+/// How often a window is scanned again.
 const READINGS: u32 = 4;
 /// The same where it is now or never, or where a run is to read all. Both copies of a record are on one page of a tie of 700
 /// in one reading out of eight or so.
@@ -74,7 +74,7 @@ struct Evidence {
 }
 
 impl Collector {
-    /// Settles what a reading left open, where that is cheap or where the record's day is about to be sealed.
+    /// Settles ambiguous records, if that is cheap or if their day is about to be finalized.
     pub(crate) async fn settle(
         &mut self,
         ask: &Ask,
@@ -132,7 +132,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Whether there may be more of a record than are counted.
+    /// Returns whether a record is still ambiguous.
     fn is_open(&self, (slot, id): &Key) -> bool {
         self.seen.get(slot).is_some_and(|seen| seen.is_unsure(id, self.pass))
     }

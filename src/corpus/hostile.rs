@@ -1,4 +1,4 @@
-//! Lines that try what could go wrong: for the second reading of the rules, and for whoever fuzzes.
+//! Adversarial lines, for the second implementation of the rules and for fuzzing.
 
 use fastrand::Rng;
 
@@ -141,7 +141,7 @@ fn record(random: &mut Rng) -> String {
     format!("{{{}}}", members.join(separator))
 }
 
-/// One member; once in `odd` times its value is no text.
+/// Appends one member; once in `odd` times its value is not a string.
 fn member(random: &mut Rng, key: &str, values: &[&str], odd: u8) -> String {
     let value = if odd > 0 && random.u8(..odd) == 0 {
         odd_value(random).to_owned()
@@ -228,7 +228,7 @@ const OPERATORS: [&str; 16] = [
     "\u{a0}",
 ];
 
-/// A detail: parts of the grammar, in any order.
+/// Appends a detail: parts of the grammar in any order.
 fn detail(random: &mut Rng) -> String {
     let mut detail = String::new();
     for _ in 0..random.usize(1..8) {
@@ -339,7 +339,7 @@ const JSON: [&str; 24] = [
     "[{\"userId\":\"- u - \", \"k\":\" - Job Title: X\"}]",
 ];
 
-/// A JSON string of a text, written one way or another.
+/// Appends a JSON string with its text escaped in one way or another.
 fn text(text: &str, random: &mut Rng) -> String {
     let ascii = random.bool();
     let mut out = String::from('"');

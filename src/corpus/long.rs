@@ -1,15 +1,15 @@
-//! Lines of any length, of which one thing is nearly all: for what they cost, and what memory they take.
+//! Lines of any length that repeat one thing, to measure time and memory.
 
 /// A way for a line to grow.
 #[derive(Debug, Clone, Copy)]
 pub struct Long {
-    /// What there is more and more of.
+    /// What is repeated, in words.
     pub name: &'static str,
-    /// What is repeated, and what stands before and behind.
+    /// The repeated text, and the text before and after.
     parts: [&'static str; 3],
-    /// What closes each of them again, before what stands behind.
+    /// The text that closes each repetition, before the text after.
     closer: &'static str,
-    /// Whether it is the line, or a detail in which `'` stands for the quotes of its JSON.
+    /// Whether it is the whole line, or a detail in which `'` stands for the quotes of its JSON.
     is_line: bool,
 }
 
@@ -36,7 +36,7 @@ impl Long {
         Self { closer, ..self }
     }
 
-    /// The line that is about `size` bytes long, without its end.
+    /// Returns a line of about `size` bytes, without its end.
     #[must_use]
     pub fn of(&self, size: usize) -> String {
         let text = |part: &str| if self.is_line { part.to_owned() } else { part.replace('\'', "\\\"") };
@@ -50,7 +50,7 @@ impl Long {
     }
 }
 
-/// Every way that was thought of.
+/// All families of long lines.
 pub const LONG: [Long; 37] = [
     Long::detail("length of a word", "Update User a@x.io ", "x", ""),
     Long::detail("changes that are mapped", "Update User a@x.io ", " - Job Title: from A to B", ""),

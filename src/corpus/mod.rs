@@ -1,7 +1,7 @@
-//! Made-up operation logs for tests and benches: the same bytes for the same seed.
+//! Generated operation logs for tests and benchmarks: the same bytes for the same seed.
 //!
-//! The shapes, and how often each comes, follow the real samples in `fixtures/real`: HEAD, two spaces, changes; a
-//! trailing space where there is none. The names are made up.
+//! Forms and their frequencies follow the real samples in `fixtures/real`: HEAD, two spaces, changes; a trailing space
+//! if there are none. Names are invented.
 
 mod hostile;
 mod long;
@@ -11,24 +11,24 @@ use std::io::{self, Write};
 
 pub use long::{LONG, Long};
 
-/// What kind of records.
+/// The kind of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// As a bucket holds them: half of the lines as the reference collector writes them, with a space behind each
-    /// separator, text beyond ASCII in them and escaped; the other half as Zoom sends them.
+    /// As stored in a bucket: half of the lines as Google's reference collector writes them, with a space after each
+    /// separator and escaped text beyond ASCII; the other half as Zoom sends them.
     Realistic,
-    /// As Zoom sends them, no line with an escape.
+    /// As Zoom sends them, without escapes.
     Plain,
-    /// As the reference collector writes them, every line with an escape.
+    /// As Google's reference collector writes them, with an escape in every line.
     Escaped,
-    /// Whatever could go wrong in a record, in lines of all the forms there are.
+    /// Adversarial records in all framings.
     Hostile,
 }
 
 /// Writes `records` lines of a kind.
 ///
 /// # Errors
-/// Those of the writer.
+/// The errors of the writer.
 pub fn write(kind: Kind, records: u64, seed: u64, out: &mut impl Write) -> io::Result<()> {
     let mut corpus = Corpus { random: Rng::with_seed(seed), clock: 1_704_067_200 };
     let mut line = String::new();
@@ -49,7 +49,7 @@ pub fn write(kind: Kind, records: u64, seed: u64, out: &mut impl Write) -> io::R
 
 struct Corpus {
     random: Rng,
-    /// Seconds since the epoch: records come a few a minute.
+    /// Seconds since the epoch: a few records per minute.
     clock: i64,
 }
 
@@ -112,7 +112,7 @@ impl Corpus {
         Record { time: time.format("%Y-%m-%dT%H:%M:%SZ").to_string(), operator, category, action, detail }
     }
 
-    /// What was done: `name` is in it where people are.
+    /// The operation; `name` is inserted where people are named.
     #[expect(clippy::too_many_lines, reason = "one arm for each kind of operation is one list")]
     fn operation(&mut self, name: &str) -> (&'static str, &'static str, String) {
         let email = self.email();
@@ -197,7 +197,7 @@ impl Corpus {
         }
     }
 
-    /// One line as Zoom sends it.
+    /// Appends one line as Zoom sends it.
     fn sent(&mut self, line: &mut String, beyond_ascii: bool) {
         let odd = beyond_ascii && self.random.u8(..4) == 0;
         let name = if odd { self.pick(&BEYOND_ASCII) } else { self.pick(&NAMES) };
@@ -210,7 +210,7 @@ impl Corpus {
         write_record(&record, line, ("", ""), false);
     }
 
-    /// One line as Python's `json.dumps` writes it.
+    /// Appends one line as Python's `json.dumps` writes it.
     fn collected(&mut self, line: &mut String) {
         let name = self.pick(&BEYOND_ASCII);
         let record = self.record(name);

@@ -55,7 +55,7 @@ fn new_value(text: &str, old: &Range<usize>) -> Option<Range<usize>> {
     walk(bytes, start).ok().map(|end| start..end)
 }
 
-/// Whether what begins at `at` could be one: `[{`, white space allowed between; `{"`; `{}`.
+/// Returns whether a value could begin at `at`: `[{`, with optional whitespace between; `{"`; `{}`.
 fn looks_like_one(bytes: &[u8], at: usize) -> bool {
     match bytes[at] {
         b'[' => bytes.get(skip_space(bytes, at + 1)) == Some(&b'{'),
@@ -63,14 +63,14 @@ fn looks_like_one(bytes: &[u8], at: usize) -> bool {
     }
 }
 
-/// The leftmost from `start` on, where the first that looked like one was none.
+/// Returns the leftmost value from `start` on, after the first candidate failed.
 ///
-/// Linear: an array or object that a failed walk came through needs no walk of its own, where the walk did not see it end:
-/// it fails as the walk did. Where it did, it is one. Only what stood inside a string of one walk is walked again by
-/// another, and no byte is in the strings of more than two that way: what is a string for one is none for the other.
+/// Linear: an array or object that a failed scan passed through needs no scan of its own. If that scan did not see its
+/// end, it fails too; if it did, it is a value. Only the inside of one scan's strings is scanned again, and no byte is
+/// in the strings of more than two scans: what is a string for one is not for the other.
 fn find_among(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     let mut seen = Seen { marks: vec![Mark::None; bytes.len()], levels: Levels::new(), last: start };
-    // `[` and `{` differ in the bit that also makes letters small.
+    // `[` and `{` differ only in bit 0x20, which is also the lower-case bit.
     let brackets = |step: u8x16| (step | u8x16::splat(0x20)).simd_eq(u8x16::splat(b'{'));
     positions(&bytes[start..], brackets).find_map(|at| {
         let at = start + at;
@@ -81,28 +81,30 @@ fn find_among(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     })
 }
 
-/// What walks saw of the brackets and braces of a text: a byte each, for a line may be nothing else.
+/// What scans found out about each bracket and brace of a text, one byte each, because a text may consist of nothing
+/// else.
 struct Seen {
     marks: Vec<Mark>,
     levels: Levels,
-    /// The last that the walk at hand came by.
+    /// The last position that the current scan passed.
     last: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
-    /// No walk came by.
+    /// Not scanned.
     None,
-    /// The walk at hand came by.
+    /// Passed by the current scan.
     Walked,
-    /// It was closed, or closes one.
+    /// Closed, or the closer.
     Closed,
-    /// A walk did not see it end.
+    /// A scan did not find its end.
     Open,
 }
 
 impl Seen {
-    /// Where the array or object that begins at `start` ends, if it does. Where not, what the walk was in is open.
+    /// Returns where the array or object that begins at `start` ends. If it does not, marks the containers that the
+    /// scan was in as open.
     fn walk(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
         (self.levels, self.last) = (Levels::new(), start);
         if let Ok(end) = walk_along(bytes, start, self) {

@@ -1,6 +1,6 @@
 //! The grammar of `operation_detail`: HEAD, a space, then ` - CHANGE` for each change.
 //!
-//! One look over the text finds every byte that the grammar turns on; the rules go from one to the next.
+//! One scan finds every byte that matters to the grammar; the rules work on these positions.
 
 use super::Detail;
 use crate::json::{each_position, positions, trim};
@@ -11,12 +11,12 @@ use nom::sequence::preceded;
 use nom::{IResult, Parser};
 use wide::u8x16;
 
-/// One change: what was changed, and how.
+/// One change: a key and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// What was changed: never empty; may hold spaces, brackets, an e-mail address.
+    /// What was changed; never empty. May contain spaces, brackets and an e-mail address.
     pub key: &'a str,
-    /// How, in Zoom's words: `set to …`, `from … to …` or a bare value; may be empty.
+    /// The change in Zoom's words: `set to …`, `from … to …` or a bare value. May be empty.
     pub value: &'a str,
 }
 
@@ -40,8 +40,8 @@ impl Seams for [usize; 2] {
     }
 }
 
-/// Cuts a text, which is trimmed, into HEAD, what stands alone, and changes. Says whether there is a bracket or brace
-/// that a JSON value could begin with.
+/// Splits a trimmed text into HEAD, unkeyed piece and changes. Returns whether it contains a bracket or brace that
+/// could begin a JSON value.
 #[inline]
 pub(super) fn read<'a, S: Seams>(text: &'a str, detail: &mut Detail<'a>, seams: S) -> bool {
     let bytes = text.as_bytes();
@@ -59,10 +59,10 @@ pub(super) fn read<'a, S: Seams>(text: &'a str, detail: &mut Detail<'a>, seams: 
     brackets
 }
 
-/// Marks the bytes that the grammar turns on.
+/// Returns whether the grammar depends on this byte.
 #[inline]
 fn turns(step: u8x16) -> u8x16 {
-    // `[` and `{` differ in the bit that also makes letters small.
+    // `[` and `{` differ only in bit 0x20, which is also the lower-case bit.
     let brackets = (step | u8x16::splat(0x20)).simd_eq(u8x16::splat(b'{'));
     step.simd_eq(u8x16::splat(b'-'))
         | step.simd_eq(u8x16::splat(b':'))
@@ -70,23 +70,23 @@ fn turns(step: u8x16) -> u8x16 {
         | brackets
 }
 
-/// A text on its way to HEAD and changes.
+/// The state of splitting a text.
 struct Pieces<'a, 'd, S> {
     text: &'a str,
     seams: S,
-    /// The dash that ends HEAD, once it is known.
+    /// The dash that ends HEAD, once known.
     head: Option<usize>,
-    /// Where the piece starts that is being looked at, and its first colon.
+    /// The start of the current piece, and its first colon.
     piece: usize,
     colon: Option<usize>,
-    /// Where what is being gathered starts: the value of `key`, or what stands alone.
+    /// The start of the text that is being collected: the value of `key`, or the unkeyed piece.
     start: usize,
     key: Option<&'a str>,
     detail: &'d mut Detail<'a>,
 }
 
 impl<S: Seams> Pieces<'_, '_, S> {
-    /// Takes a dash that a space follows: one that a space also precedes stands between two pieces.
+    /// Handles a dash followed by a space: if a space also precedes it, it separates two pieces.
     #[inline]
     fn dash(&mut self, at: usize) {
         let bytes = self.text.as_bytes();
@@ -96,7 +96,7 @@ impl<S: Seams> Pieces<'_, '_, S> {
         }
         match self.head {
             Some(head) if head < at => {
-                // A space that belongs to the dash before does not count again.
+                // A space that belongs to the previous dash does not count again.
                 if at > self.piece {
                     self.close_piece(at - 1);
                     (self.piece, self.colon) = (at + 2, None);
@@ -113,8 +113,8 @@ impl<S: Seams> Pieces<'_, '_, S> {
         }
     }
 
-    /// Takes the piece that ends at `end`: if it is `KEY: VALUE` or `KEY:` it begins a change, otherwise it belongs to
-    /// what is being gathered.
+    /// Handles the piece that ends at `end`: `KEY: VALUE` or `KEY:` begins a change; any other piece belongs to the
+    /// text that is being collected.
     #[inline]
     fn close_piece(&mut self, end: usize) {
         let Some(colon) = self.colon else { return };
@@ -123,13 +123,13 @@ impl<S: Seams> Pieces<'_, '_, S> {
         if key.is_empty() || colon + 1 < end && self.text.as_bytes()[colon + 1] != b' ' {
             return;
         }
-        // The dash and the spaces around it stand before the piece.
+        // The dash and its spaces precede the piece.
         self.close(self.piece.saturating_sub(" - ".len()));
-        // Nearly always one space, and nothing to trim behind it.
+        // Nearly always one space, and nothing to trim after it.
         (self.start, self.key) = ((colon + 2).min(end), Some(key));
     }
 
-    /// Ends what is being gathered.
+    /// Ends the text that is being collected.
     #[inline]
     fn close(&mut self, end: usize) {
         let text = trim(self.text.get(self.start..end).unwrap_or_default());
@@ -140,7 +140,7 @@ impl<S: Seams> Pieces<'_, '_, S> {
         }
     }
 
-    /// Ends the text.
+    /// Ends the whole text.
     #[inline]
     fn end(mut self) {
         if self.head.is_some() {
@@ -150,8 +150,8 @@ impl<S: Seams> Pieces<'_, '_, S> {
     }
 }
 
-/// The dash that ends HEAD, `dash` being the first with a space on both sides: one at the very start, else the first
-/// behind two spaces, else this one.
+/// Returns the dash that ends HEAD, given the first dash with a space on both sides: a dash at the very start,
+/// otherwise the first one after two spaces, otherwise the given one.
 #[inline]
 fn head_end(bytes: &[u8], dash: usize, seams: impl Seams) -> usize {
     match bytes[..dash] {
@@ -175,8 +175,8 @@ fn behind_two_spaces(bytes: &[u8], from: usize, seams: impl Seams) -> Option<usi
     None
 }
 
-/// What a change sets: `set to NEW` → NEW; `from OLD to NEW` → NEW, behind the first ` to `; anything else → itself.
-/// `None` where that is empty. `value` is trimmed.
+/// Returns the new value of a change: `set to NEW` → NEW; `from OLD to NEW` → NEW, split at the first ` to `; anything
+/// else → itself. `None` if it is empty. `value` must be trimmed.
 #[must_use]
 #[inline]
 pub fn new_value(value: &str) -> Option<&str> {
@@ -196,7 +196,7 @@ fn from_to(value: &str) -> IResult<&str, &str, ()> {
     preceded((tag("from "), until_to), alt((preceded(tag(" "), rest), eof))).parse(value)
 }
 
-/// Behind the first ` to` that a space or the end follows.
+/// Returns the text after the first ` to` that is followed by a space or the end.
 fn until_to(text: &str) -> IResult<&str, &str, ()> {
     let bytes = text.as_bytes();
     let ends = |space: usize| {

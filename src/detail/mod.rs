@@ -1,7 +1,7 @@
-//! `operation_detail`: from Zoom's text to its head, its changes, the addresses it names and the users in its JSON.
+//! Parses `operation_detail`: head, changes, e-mail addresses, and the users in its embedded JSON.
 //!
-//! What the text looks like is in `grammar` (nom), where a JSON value stands in it in `embedded`, what that value
-//! says in `users`. What any of it means for an event is the mapping's to say.
+//! `grammar` (nom) splits the text, `embedded` finds the JSON value, and `users` reads it. `mapping` decides what the
+//! parts mean for an event.
 
 mod embedded;
 mod grammar;
@@ -21,18 +21,18 @@ pub use grammar::{Change, new_value};
 pub(crate) use places::{Places, within};
 pub use users::{JsonUser, JsonUsers, Member};
 
-/// What an `operation_detail` says (mapping contract, section 3).
+/// A parsed `operation_detail` (docs/mapping-rules.md, section 3).
 #[derive(Debug, Clone, Default)]
 pub struct Detail<'a> {
-    /// The text before the first change, trimmed; all of it where there is none.
+    /// The text before the first change, trimmed; the whole text if there is none.
     pub head: &'a str,
-    /// What stands where the first change would, but is none.
+    /// The first piece, if it is not a change.
     pub alone: Option<&'a str>,
     /// The changes, in order.
     pub changes: SmallVec<[Change<'a>; 6]>,
-    /// The JSON value in the text, as it stands there.
+    /// The embedded JSON value, as written.
     json: Option<&'a str>,
-    /// How many `@` there are: there are no more addresses.
+    /// The number of `@` characters, an upper bound for the number of addresses.
     at_signs: u32,
 }
 
@@ -41,7 +41,7 @@ pub struct Detail<'a> {
 pub struct Cut(String);
 
 impl<'a> Detail<'a> {
-    /// Reads a whole `operation_detail`. Every text is one: what fits no rule is head.
+    /// Parses an `operation_detail`. Every text is valid: what matches no rule is head.
     #[must_use]
     #[inline]
     pub fn parse(text: &'a str, cut: &'a mut Cut) -> Self {
@@ -57,7 +57,7 @@ impl<'a> Detail<'a> {
         detail
     }
 
-    /// The first two e-mail addresses, distinct whatever their case, in HEAD, in what stands alone and in KEYs.
+    /// Returns the first two e-mail addresses, distinct ignoring case, in HEAD, the unkeyed piece and KEYs.
     #[must_use]
     #[inline]
     pub fn emails(&self) -> [Option<&'a str>; 2] {
@@ -83,25 +83,25 @@ impl<'a> Detail<'a> {
         [first, None]
     }
 
-    /// Whether the text is about a change of role: HEAD starts with `Change Role`, in any case.
+    /// Returns whether HEAD starts with `Change Role`, in any case.
     #[must_use]
     pub fn is_change_of_role(&self) -> bool {
         const CHANGE_ROLE: &str = "Change Role";
         self.head.get(..CHANGE_ROLE.len()).is_some_and(|start| start.eq_ignore_ascii_case(CHANGE_ROLE))
     }
 
-    /// Whether a JSON value stands in the text.
+    /// Returns whether the text contains a JSON value.
     #[must_use]
     pub fn has_json(&self) -> bool {
         self.json.is_some()
     }
 
-    /// The JSON value in the text, as it stands there.
+    /// Returns the embedded JSON value, as written.
     pub(crate) fn json(&self) -> Option<&'a str> {
         self.json
     }
 
-    /// The users that the JSON value in the text names.
+    /// Returns the users that the JSON value names.
     #[must_use]
     pub fn users(&self) -> JsonUsers<'a> {
         self.json.map(JsonUsers::of).unwrap_or_default()
@@ -124,7 +124,7 @@ impl Cut {
     }
 }
 
-/// Whether two texts are the same but for the case of their letters (Unicode's lower case).
+/// Returns whether two texts are equal ignoring case (Unicode lower case).
 #[must_use]
 pub fn same_ignoring_case(one: &str, other: &str) -> bool {
     fn lower(text: &str) -> impl Iterator<Item = char> {
@@ -133,7 +133,7 @@ pub fn same_ignoring_case(one: &str, other: &str) -> bool {
     one == other || lower(one).eq(lower(other))
 }
 
-/// A text that may have had to be made.
+/// A text that is borrowed unless it had to be built.
 pub type Text<'a> = Cow<'a, str>;
 
 #[cfg(test)]

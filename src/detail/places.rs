@@ -1,13 +1,13 @@
-//! Where in a text the parts of its [`Detail`] stand, for whoever explains them.
+//! Maps the parts of a [`Detail`] back to their positions in the text, for `explain`.
 
 use super::{Cut, Detail, embedded};
 use crate::json::trim;
 use std::ops::Range;
 
-/// Finds the parts of one detail in its text.
+/// Finds the positions of the parts of one detail.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
-    /// The addresses of the text.
+    /// The address range of the text.
     text: Range<usize>,
     /// Where the text without its JSON values begins, if it had to be put together; and what was kept of the trimmed
     /// text, which itself begins so far into the text.
@@ -18,13 +18,13 @@ pub(crate) struct Places {
     old: Option<Range<usize>>,
 }
 
-/// The addresses of a text's bytes.
+/// Returns the address range of a text.
 fn addresses(text: &str) -> Range<usize> {
     let start = text.as_ptr() as usize;
     start..start + text.len()
 }
 
-/// Where `part` stands in `whole`, if it is a part of it.
+/// Returns the position of `part` in `whole`, if it is a slice of it.
 pub(crate) fn within(whole: &str, part: &str) -> Option<Range<usize>> {
     let (whole, part) = (addresses(whole), addresses(part));
     (whole.start <= part.start && part.end <= whole.end)
@@ -32,9 +32,9 @@ pub(crate) fn within(whole: &str, part: &str) -> Option<Range<usize>> {
 }
 
 impl<'a> Detail<'a> {
-    /// As [`Detail::parse`], with the places of its parts.
+    /// Parses like [`Detail::parse`], and keeps the positions.
     pub(crate) fn placed(text: &'a str, cut: &'a mut Cut) -> (Self, Places) {
-        // With room for all of it, it stays where it is.
+        // Reserves enough space that the buffer never moves.
         cut.0.clear();
         cut.0.reserve(text.len());
         let begins = cut.0.as_ptr() as usize;

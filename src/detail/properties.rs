@@ -1,5 +1,5 @@
-//! What a detail says, against plain twins that go by the contract's words: asked by the property tests and by the
-//! fuzzer.
+//! Properties of [`Detail`] against simple implementations of docs/mapping-rules.md; used by property tests and fuzz
+//! targets.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -15,13 +15,13 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// All of it holds of `text`.
+/// Checks all properties for `text`.
 pub(crate) fn text(text: &str) {
     leftmost_of_usual(text);
     let (mut cut, mut room) = (Cut::default(), Cut::default());
     let (detail, places) = Detail::placed(text, &mut cut);
     let text = text.trim();
-    // Where JSON was cut out of the middle, the rest reads as one text.
+    // If JSON was cut out of the middle, the rest is parsed as one text.
     let found = detail.json.map(|_| find(text).unwrap());
     assert_eq!(detail.json, found.as_ref().map(|found| &text[found.json.clone()]));
     let mut rest = text.to_owned();
@@ -42,23 +42,23 @@ pub(crate) fn text(text: &str) {
     assert_eq!((again.head, again.alone, &again.changes), (detail.head, detail.alone, &detail.changes));
 }
 
-/// The JSON value that is found is the right one, where `serde_json` can tell.
+/// The JSON value is the right one, where `serde_json` can decide.
 pub(crate) fn leftmost_of_usual(text: &str) {
     if is_usual(text) {
         leftmost(text);
     }
 }
 
-/// Whether `serde_json` reads into values all that the grammar of JSON allows in a text: neither deep nor huge.
+/// Returns whether `serde_json` accepts all valid JSON in a text: no deep nesting and no huge numbers.
 fn is_usual(text: &str) -> bool {
     let deep = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > 100;
     let exponent = text.as_bytes().windows(2).any(|e| matches!(e, [b'0'..=b'9', b'e' | b'E']));
-    // More than a floating-point number can be.
+    // Exceeds the range of a floating-point number.
     let digits = text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 300);
     !deep && text.len() <= 4096 && !exponent && !digits
 }
 
-/// The JSON value that is found is the one that trying every place finds.
+/// The JSON value is the one that trying every position finds.
 pub(crate) fn leftmost(text: &str) {
     let leftmost = leftmost_twin(text, 0);
     let new = leftmost.clone().filter(|old| text[..old.start].ends_with("from ")).and_then(|old| {
@@ -73,7 +73,7 @@ pub(crate) fn leftmost(text: &str) {
     assert_eq!(told, twin, "{text:?}");
 }
 
-/// By `serde_json`, from every place in turn.
+/// Finds the JSON value with `serde_json`, trying every position.
 fn leftmost_twin(text: &str, from: usize) -> Option<Range<usize>> {
     (from..text.len()).filter(|&at| text.is_char_boundary(at) && text[at..].starts_with(['[', '{'])).find_map(
         |at| {
@@ -87,7 +87,7 @@ fn leftmost_twin(text: &str, from: usize) -> Option<Range<usize>> {
     )
 }
 
-/// HEAD, what stands alone and the changes are what cutting at every ` - ` gives.
+/// HEAD, unkeyed piece and changes are those that splitting at every ` - ` gives.
 fn grammar(text: &str, seams: &[usize], detail: &Detail<'_>) {
     let Some(dash) = head_end(text, seams) else {
         assert_eq!((detail.head, detail.alone, detail.changes.len()), (text, None, 0));
@@ -121,8 +121,7 @@ fn grammar(text: &str, seams: &[usize], detail: &Detail<'_>) {
     twin.iter().for_each(|(_, value)| assert_eq!(new_value(value), new_value_twin(value), "{value:?}"));
 }
 
-/// The dash that ends HEAD: the first that stands between spaces, or at the very start, but one behind two spaces goes
-/// before it.
+/// Returns the dash that ends HEAD: the first one between spaces, or at the very start, unless one follows two spaces.
 fn head_end(text: &str, seams: &[usize]) -> Option<usize> {
     let first = if text.starts_with("- ") { Some(0) } else { text.find(" - ").map(|at| at + 1) }?;
     let two_spaces = || {
@@ -132,7 +131,7 @@ fn head_end(text: &str, seams: &[usize]) -> Option<usize> {
     Some(if first == 0 { 0 } else { two_spaces().unwrap_or(first) })
 }
 
-/// `KEY: VALUE` or `KEY:`, cut at the first colon.
+/// Splits `KEY: VALUE` or `KEY:` at the first colon.
 fn change(piece: &str) -> Option<(&str, &str)> {
     let (key, value) = piece.split_once(':')?;
     let key = key.trim();
@@ -155,7 +154,7 @@ fn new_value_twin(value: &str) -> Option<&str> {
     Some(new.trim()).filter(|new| !new.is_empty())
 }
 
-/// Every part stands in the text, in order, where it is said to stand.
+/// Every part is at its stated position, in order.
 fn in_place(detail: &Detail<'_>, find: impl Fn(&str) -> Vec<Range<usize>>) {
     let changes = detail.changes.iter().flat_map(|change| [change.key, change.value]);
     let mut end = 0;
@@ -204,13 +203,13 @@ fn users(json: &str, mut users: JsonUsers<'_>) {
     assert_eq!(users.skipped() as usize, others.len(), "{json:?}");
 }
 
-/// The elements of an array, each as its text.
+/// Returns the elements of an array, each as its text.
 fn raw(array: &str) -> Vec<&str> {
     let values: Vec<&RawValue> = serde_json::from_str(array).unwrap();
     values.into_iter().map(RawValue::get).collect()
 }
 
-/// What a member says: its texts that are not blank.
+/// Returns the texts of a member that are not blank.
 fn said(value: &str) -> Vec<String> {
     let values = if value.starts_with('[') { raw(value) } else { vec![value] };
     let text = |value: &str| match value.as_bytes()[0] {

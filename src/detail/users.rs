@@ -1,14 +1,14 @@
-//! The users in the JSON value of an `operation_detail`.
+//! The users in the embedded JSON value of an `operation_detail`.
 
 use super::{Text, Texts};
 use crate::json::{Cursor, has_lone_surrogate, string};
 
-/// One object of the JSON value: what it says of a user. All is absent where it is `null`, empty or blank.
+/// One user: the members of one object. A member that is `null`, empty or blank is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JsonUser<'a> {
-    /// The object, as it stands in the detail.
+    /// The object, as written.
     pub json: &'a str,
-    /// `userId`, trimmed; of a list the first that says something.
+    /// `userId`, trimmed; for a list, its first non-empty element.
     pub userid: Option<Text<'a>>,
     /// `assistant`.
     pub assistant: Texts<'a>,
@@ -16,7 +16,7 @@ pub struct JsonUser<'a> {
     pub options: Texts<'a>,
 }
 
-/// A member that is read of a user.
+/// The members that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Member {
     /// `userId`.
@@ -28,10 +28,10 @@ pub enum Member {
 }
 
 impl Member {
-    /// All of them.
+    /// All members.
     pub const ALL: [Self; 3] = [Self::UserId, Self::Assistant, Self::Options];
 
-    /// Its name in the JSON.
+    /// Returns the name of the member in the JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,11 +42,12 @@ impl Member {
     }
 }
 
-/// The objects of a JSON value, in order, read as they are asked for: a value may have more of them than should be held.
-/// A lone object counts as an array of one. The first is told even if it says nothing, a further one only if it does.
+/// Iterates over the objects of a JSON value, lazily, because a value may hold more of them than should be in memory. A
+/// single object counts as an array of one. The first object is returned even if it is empty, further ones only if they
+/// are not.
 #[derive(Debug, Clone, Default)]
 pub struct JsonUsers<'a> {
-    /// Before the next element of the array, or the lone object; nothing when all is read.
+    /// The position before the next element of the array, or the single object; `None` at the end.
     rest: Option<Cursor<'a>>,
     is_lone: bool,
     has_first: bool,
@@ -55,7 +56,7 @@ pub struct JsonUsers<'a> {
 }
 
 impl<'a> JsonUsers<'a> {
-    /// The users of `json`, a whole JSON value that is an array or an object.
+    /// Returns the users of `json`, a complete JSON array or object.
     pub(super) fn of(json: &'a str) -> Self {
         let mut cursor = Cursor::new(json);
         let is_lone = json.starts_with('{');
@@ -65,7 +66,7 @@ impl<'a> JsonUsers<'a> {
         Self { rest: Some(cursor), is_lone, ..Self::default() }
     }
 
-    /// How many elements were no objects, of those read by now.
+    /// Returns how many of the elements read so far were not objects.
     #[must_use]
     pub fn skipped(&self) -> u32 {
         self.skipped
@@ -77,7 +78,7 @@ impl<'a> JsonUsers<'a> {
         self.surrogates_replaced
     }
 
-    /// The next object, if there is one.
+    /// Returns the next object.
     fn object(&mut self) -> Option<JsonUser<'a>> {
         let mut cursor = self.rest.take()?;
         if self.is_lone {
@@ -116,7 +117,7 @@ impl<'a> JsonUser<'a> {
         let object = cursor.rest();
         let [mut userid, mut assistant, mut options] = [None; 3];
         cursor.enter();
-        // Of a member given twice the last counts.
+        // If a member is given twice, the last one counts.
         while cursor.item() {
             let Some((key, value)) = cursor.member() else { break };
             match &*string(key) {
@@ -136,7 +137,7 @@ impl<'a> JsonUser<'a> {
         }
     }
 
-    /// Takes the texts of a member out.
+    /// Moves the texts of a member out.
     pub(crate) fn take(&mut self, member: Member) -> Texts<'a> {
         match member {
             Member::UserId => self.userid.take().map(Texts::from).unwrap_or_default(),

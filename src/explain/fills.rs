@@ -1,4 +1,4 @@
-//! What fills each field of an event: told by the mapping, brought into the event's order.
+//! Records what fills each field of an event, in the order of the event.
 
 use super::leaves;
 use super::sources::{Found, Origin, Sources};
@@ -17,26 +17,26 @@ use std::collections::HashMap;
 pub struct Fill {
     /// Its path in the event: `target.user.emailAddresses[0]`.
     pub path: String,
-    /// Its text.
+    /// Its value.
     pub value: String,
-    /// Which rule filled it.
+    /// The rule that filled it.
     pub rule: Rule,
-    /// From what text; nothing where it is the same for every record.
+    /// The source text; `None` if the value is the same for every record.
     pub source: Option<Origin>,
 }
 
 /// What filled a field: a row of the table, or an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// The row's place in the table, from 0, as `zoom-udm mapping --format json` has it; none for an option.
+    /// The index of the row, from 0, as in `zoom-udm mapping --format json`; `None` for an option.
     pub row: Option<usize>,
     /// The kind of source: `field`, `detail`, `key`, …, `option`.
     pub source: &'static str,
-    /// The source's name.
+    /// The name of the source.
     pub name: &'static str,
-    /// The rule in words.
+    /// The rule, in words.
     pub words: &'static str,
-    /// Who says so: `Google`, `decided`, or `option`.
+    /// Who defined the rule: `Google`, `decided`, or `option`.
     pub basis: &'static str,
 }
 
@@ -57,7 +57,7 @@ const NAMESPACE: Rule = Rule::option("--namespace", "in every principal, target 
 const LABEL: Rule = Rule::option("--label", "in every event, in the order given");
 const EVENT_ID: Rule = Rule::option("--event-id", "the SHA-256 of the record's canonical JSON");
 
-/// A field of the event, with its origin in bytes.
+/// A field of the event, with its source as byte ranges.
 pub(super) struct Filled {
     pub(super) fill: Fill,
     pub(super) row: Option<&'static Row>,
@@ -71,7 +71,7 @@ pub(super) fn event_type(fills: &[Filled]) -> Option<&str> {
     fills.iter().find(is_type).map(|filled| filled.fill.value.as_str())
 }
 
-/// What fills the event that the record in `text` became.
+/// Returns what fills the event of the record in `text`.
 pub(super) fn fills(
     sources: &Sources<'_, '_>,
     time: Timestamp,
@@ -100,15 +100,15 @@ pub(super) fn fills(
     fills
 }
 
-/// Hears what the mapping puts where.
+/// Observes what the mapping writes where.
 struct Listener<'s, 'r, 'a> {
     sources: &'s Sources<'r, 'a>,
     fills: Vec<Filled>,
-    /// How many entries of `about` began.
+    /// The number of entries of `about` so far.
     entries: usize,
-    /// How long the list at each path is.
+    /// The length of the list at each path.
     lengths: HashMap<String, usize>,
-    /// The member that was asked for last, of the user of this entry, and where it goes on to say something.
+    /// The member that was searched last, of the user of this entry, and where its next value is.
     member: Option<(usize, Member)>,
     said: std::vec::IntoIter<Found>,
     default_time: bool,
@@ -149,10 +149,10 @@ impl Trace for Listener<'_, '_, '_> {
 }
 
 impl Listener<'_, '_, '_> {
-    /// Where the user at hand says `value`, which comes next of its member. The member is looked for once: a list of it may
-    /// be as long as the record.
+    /// Returns where the current user's member holds `value`. Searches each member once, because its list may be as
+    /// long as the record.
     fn said(&mut self, member: Member, value: &str) -> Option<Found> {
-        // The first user goes before any entry: so many as began is its place among the users.
+        // The first user precedes the entries, so their number is the index of the user.
         let asked = Some((self.entries, member));
         if std::mem::replace(&mut self.member, asked) != asked {
             self.said = self.sources.member(self.entries, member).into_iter();
@@ -160,7 +160,7 @@ impl Listener<'_, '_, '_> {
         self.said.next().map(|found| self.sources.taken(found, value))
     }
 
-    /// Where a row puts its next value: a label's ends in `.label`.
+    /// Returns the path that a row writes its next value to; for a label, it ends in `.label`.
     fn path(&mut self, row: &Row) -> String {
         let path = row.path.replacen("about[]", &format!("about[{}]", self.entries.saturating_sub(1)), 1);
         if row.is_element() {
@@ -176,7 +176,7 @@ impl Listener<'_, '_, '_> {
         }
     }
 
-    /// The place of the next element of a list.
+    /// Returns the path of the next element of a list.
     fn next(&mut self, list: &str) -> usize {
         let length = self.lengths.entry(list.to_owned()).or_default();
         *length += 1;
@@ -217,7 +217,7 @@ impl Listener<'_, '_, '_> {
         }
     }
 
-    /// What options add.
+    /// Returns what options add.
     fn options(&mut self, text: &str, options: &Options) {
         if let Some(id) = Some(text).filter(|_| options.event_id).and_then(|text| record::id(text).ok()) {
             self.push("metadata.productLogId".to_owned(), &id, EVENT_ID, None, None);

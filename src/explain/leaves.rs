@@ -1,16 +1,16 @@
-//! The leaves of an event's JSON, each by its path.
+//! The paths of all values in an event's JSON.
 
 use crate::json::{elements, members};
 use std::collections::HashMap;
 
-/// Where in the event each path stands: `target.user.emailAddresses[0]`, …, counted from 0.
+/// Returns the position of each path in the event, such as `target.user.emailAddresses[0]`, from 0.
 pub(super) fn order(event: &str) -> HashMap<String, usize> {
     let mut order = HashMap::new();
     walk(event, &mut String::new(), &mut order);
     order
 }
 
-/// Events are seven levels deep at the most: what the writer writes bounds the recursion.
+/// Recursion is bounded, because the writer nests at most seven levels.
 fn walk(value: &str, path: &mut String, order: &mut HashMap<String, usize>) {
     let length = path.len();
     match value.as_bytes().first() {
@@ -18,7 +18,7 @@ fn walk(value: &str, path: &mut String, order: &mut HashMap<String, usize>) {
             if length > 0 {
                 path.push('.');
             }
-            // The names of UDM need no escape.
+            // Names of UDM fields need no unescaping.
             path.push_str(name);
             walk(value, path, order);
             path.truncate(length);

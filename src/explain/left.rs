@@ -1,4 +1,4 @@
-//! What of a record went into no field of the event but, as part of the whole detail, the description.
+//! Finds the parts of a record that reached no field of the event except the description.
 
 use super::Span;
 use super::fills::{Filled, event_type};
@@ -16,28 +16,28 @@ use std::ops::Range;
 pub struct Member {
     /// Its name.
     pub name: String,
-    /// What it says: a string its text, anything else its JSON. Of a field that is read, the text that is read.
+    /// Its value: the text of a string, otherwise the JSON. For a field that is read, the text that is read.
     pub text: String,
-    /// Whether it is a field that is read, and no later member takes its place.
+    /// Whether it is a field that is read, and no later member replaces it.
     pub read: bool,
 }
 
-/// Something that was not mapped.
+/// A part of the record that was not mapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Left {
-    /// What kind of thing: `unknown_field`, `not_text`, `change`, `head`, ….
+    /// The kind: `unknown_field`, `not_text`, `change`, `head`, ….
     pub kind: &'static str,
-    /// The member of the record that it is, or is a part of.
+    /// The member of the record that contains it.
     pub field: String,
     /// Its text.
     pub text: String,
-    /// Where that stands in the member's text; nothing where it is all of it.
+    /// The range in the member's text; `None` for the whole text.
     pub at: Vec<Span>,
     /// Why it was not mapped.
     pub why: &'static str,
 }
 
-/// The members of the record in `text`, and what was not mapped.
+/// Returns the members of the record in `text`, and what was not mapped.
 pub(super) fn left(
     text: &str,
     sources: &Sources<'_, '_>,
@@ -57,8 +57,8 @@ pub(super) fn left(
         let read = field.is_some_and(|field| last[field as usize] == index);
         let text = field.filter(|_| read).and_then(|field| sources.record.get(field));
         let why = match field {
-            None => Some(("unknown_field", "no field that is read")),
-            Some(_) if !read => Some(("repeated", "of a field given twice the last counts")),
+            None => Some(("unknown_field", "not a field that is read")),
+            Some(_) if !read => Some(("repeated", "of repeated fields, the last one counts")),
             Some(Field::EventType) if text.is_some_and(|name| Some(trim(name)) != event_type(fills)) => {
                 Some(("event_type", WRONG_TYPE))
             }
@@ -81,7 +81,7 @@ fn field(name: &str) -> Option<Field> {
     Field::ALL.into_iter().find(|field| field.name() == name)
 }
 
-/// Why the member that counts for a field fills nothing.
+/// Returns why a member that counts for a field fills nothing.
 fn why_not(
     field: Field,
     value: &str,
@@ -90,15 +90,15 @@ fn why_not(
 ) -> Option<(&'static str, &'static str)> {
     match (field, text) {
         (_, None) if value.starts_with(['{', '[']) && field != Field::OperationDetail => {
-            Some(("not_text", "an object or array where text belongs counts as absent"))
+            Some(("not_text", "an object or array instead of text counts as absent"))
         }
         (_, None) => Some(("empty", "null, empty or blank counts as absent")),
-        (Field::Time, Some(_)) if default_time => Some(("no_time", "no usable time: the default was taken")),
+        (Field::Time, Some(_)) if default_time => Some(("no_time", "no usable time: the default was used")),
         _ => None,
     }
 }
 
-/// What stands between the quotes of a JSON string, decoded; as it is where no text can hold it.
+/// Returns the unescaped contents of a JSON string; as written if UTF-8 cannot hold it.
 fn string(inside: &str) -> String {
     let mut text = String::new();
     decode(inside, &mut text).map_or_else(|| inside.to_owned(), |_| text)
@@ -109,10 +109,10 @@ fn value_text(value: &str) -> String {
     inside.map_or_else(|| value.to_owned(), string)
 }
 
-/// The pieces of a detail that nothing was taken from.
+/// Finds the parts of a detail that no row used.
 struct Pieces<'s, 'r, 'a> {
     sources: &'s Sources<'r, 'a>,
-    /// What was taken of the detail, the description aside: sorted, none over another.
+    /// The ranges that rows used, except for the description; sorted, without overlaps.
     taken: Vec<Range<usize>>,
     /// Whether a role was taken because HEAD says `Change Role`.
     role: bool,
@@ -135,7 +135,7 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
         Self { sources, taken, role: fills.iter().any(is_role) && sources.detail.is_change_of_role() }
     }
 
-    /// Whether something was taken from some place.
+    /// Returns whether a row used some part of a range.
     fn is_taken(&self, places: &[Range<usize>]) -> bool {
         places.iter().any(|place| {
             let behind = self.taken.partition_point(|taken| taken.end <= place.start);
@@ -146,15 +146,10 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
     fn each(&self, unmapped: &mut Vec<Left>) {
         let detail = self.sources.detail;
         if !self.role {
-            self.part("head", detail.head, "of HEAD only e-mail addresses are taken", unmapped);
+            self.part("head", detail.head, "only e-mail addresses are taken from HEAD", unmapped);
         }
         if let Some(alone) = detail.alone {
-            self.part(
-                "alone",
-                alone,
-                "of a piece that is no change only e-mail addresses are taken",
-                unmapped,
-            );
+            self.part("alone", alone, "only e-mail addresses are taken from an unkeyed piece", unmapped);
         }
         let keys = detail.changes.iter().map(|change| change.key);
         let addressed: Vec<_> = std::iter::once(detail.head).chain(detail.alone).chain(keys).collect();
@@ -171,7 +166,7 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
         }
     }
 
-    /// A part of the detail, unless it is empty or something was taken from it.
+    /// Adds a part of the detail, unless it is empty or was used.
     fn part(&self, kind: &'static str, part: &str, why: &'static str, unmapped: &mut Vec<Left>) {
         let places = self.sources.places.find(part);
         if !part.is_empty() && !self.is_taken(&places) {
@@ -179,9 +174,9 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
         }
     }
 
-    /// Addresses beside the two that are taken, in places of which something was taken.
+    /// Adds addresses other than the two that are used, in ranges of which something was used.
     fn addresses(&self, places: &[&str], unmapped: &mut Vec<Left>) {
-        const WHY: &str = "of e-mail addresses the first two that differ are taken";
+        const WHY: &str = "only the first two distinct e-mail addresses are taken";
         for place in places.iter().filter(|place| self.is_taken(&self.sources.places.find(place))) {
             let mut from = 0;
             while let Some(found) = email::find(place, from) {
@@ -201,21 +196,21 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
             rest.any(|other| row_of_key(other.key).is_some_and(|known| std::ptr::eq(known, row)))
         };
         let why = match row_of_key(change.key) {
-            None => "no row asks for this key",
-            Some(row) if later(row) => "of a key given twice the last counts",
-            Some(_) if new_value(change.value).is_none() => "an empty value is no value",
-            Some(_) => "the list has it already, or another text goes first",
+            None => "no row uses this key",
+            Some(row) if later(row) => "of repeated keys, the last one counts",
+            Some(_) if new_value(change.value).is_none() => "an empty value counts as absent",
+            Some(_) => "the list already contains it, or another value takes precedence",
         };
         self.push("change", &self.sources.piece(change), why, unmapped);
     }
 
-    /// The members of the JSON's objects, and its elements that are none.
+    /// Adds members of the JSON's objects, and elements that are not objects.
     fn json(&self, json: &str, unmapped: &mut Vec<Left>) {
         let lone = json.starts_with('{').then_some(json);
         let list = json.starts_with('[').then(|| elements(json)).into_iter().flatten();
         for element in lone.into_iter().chain(list) {
             if !element.starts_with('{') {
-                self.part("json", element, "an element of the JSON that is no object", unmapped);
+                self.part("json", element, "an element of the JSON that is not an object", unmapped);
                 continue;
             }
             for (key, value) in members(element) {
@@ -225,8 +220,7 @@ impl<'s, 'r, 'a> Pieces<'s, 'r, 'a> {
                     continue;
                 }
                 let read = UserMember::ALL.iter().any(|member| is_string(key, member.name()));
-                let why =
-                    if read { "it says nothing, or is given again" } else { "no row asks for this member" };
+                let why = if read { "it is empty, or repeated later" } else { "no row uses this member" };
                 let member = start.start.saturating_sub(1)..end.end;
                 self.push("json", std::slice::from_ref(&member), why, unmapped);
             }

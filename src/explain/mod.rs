@@ -1,8 +1,8 @@
-//! One raw record explained: its event, which rule filled each field from which text, and what was not mapped.
+//! Explains one raw record: its event, which rule filled each field from which text, and what was not mapped.
 //!
-//! Records are read, and events written, by [`normalize`](crate::normalize) itself. The mapping then tells (`fills`)
-//! which row puts what where; `sources` finds where that stands in the record, `left` what nothing was taken from. The
-//! list is complete: put together again, it is the event.
+//! [`normalize`](crate::normalize) itself reads the record and writes the event. The mapping then reports which row
+//! writes what (`fills`); `sources` finds that text in the record, and `left` finds what no row used. The list is
+//! complete: its values put together are the event.
 
 mod fills;
 mod leaves;
@@ -23,14 +23,14 @@ pub use left::{Left, Member};
 pub use refused::Refused;
 pub use sources::Origin;
 
-/// One record, and what became of it. As JSON, one object.
+/// One record and its result. Serializes to one JSON object.
 #[derive(Debug, Serialize)]
 pub struct Explained {
-    /// The name of its input.
+    /// The name of the input.
     pub input: String,
-    /// The line of the input it begins on, from 1.
+    /// The line on which the record begins, from 1.
     pub line: u64,
-    /// The byte of the (unpacked) input it begins at, from 0.
+    /// The offset in the (decompressed) input, from 0.
     pub offset: u64,
     /// The header that it stands below, where it is a rejected row of CSV.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,26 +38,26 @@ pub struct Explained {
     /// Its text, as it came; of a row of CSV that became an event, the JSON object that it was converted to.
     #[serde(flatten)]
     pub record: Raw,
-    /// What became of it.
+    /// The result.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// A record as it came.
+/// The bytes of a record as received.
 #[derive(Debug, Serialize)]
 pub enum Raw {
-    /// The text.
+    /// Text.
     #[serde(rename = "record")]
     Text(String),
-    /// Bytes that are no UTF-8, as base64.
+    /// Bytes that are not UTF-8, in base64.
     #[serde(rename = "record_base64")]
     Base64(String),
-    /// How what is longer than the limit for a line begins, as base64.
+    /// The beginning of a record that exceeds the line limit, in base64.
     #[serde(rename = "record_start_base64")]
     Start(String),
 }
 
-/// What became of a record.
+/// The result of a record.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
@@ -65,7 +65,7 @@ pub enum Outcome {
     Event(Box<Story>),
     /// A reject.
     Reject {
-        /// Why, and what to do.
+        /// Why it was rejected, and what to do.
         reject: Refused,
     },
 }
@@ -77,33 +77,33 @@ pub struct Story {
     pub members: Vec<Member>,
     /// The event, byte for byte as normalize writes it.
     pub event: Box<RawValue>,
-    /// What fills each of its fields, in the event's order.
+    /// What fills each field, in the order of the event.
     pub fills: Vec<Fill>,
-    /// What of the record went into no field but, as part of the whole detail, the description.
+    /// The parts of the record that reached no field except the description.
     pub unmapped: Vec<Left>,
-    /// What the mapping noted.
+    /// The notes of the mapping.
     pub notes: Vec<Noted>,
 }
 
 /// One kind of note.
 #[derive(Debug, Serialize)]
 pub struct Noted {
-    /// The name that summaries carry.
+    /// The name in summaries.
     pub note: &'static str,
-    /// How often.
+    /// How often it occurred.
     pub times: u64,
-    /// What it says.
+    /// The message.
     pub words: &'static str,
 }
 
-/// Where a text stands, in characters from 0: where it begins and where it ends.
+/// A range in characters from 0: start and end.
 pub type Span = [usize; 2];
 
-/// Explains every record of the inputs, in order, to `tell`. Events are bare: of the writer's shape only its case
-/// counts. Reads on one thread, a block at a time.
+/// Explains every record of the inputs, in order, and passes it to `tell`. Events have no wrapper: only the case of the
+/// writer's shape counts. Reads on one thread, one block at a time.
 ///
 /// # Errors
-/// [`Error::Output`] with what `tell` returned. What cannot be read is among the [`Summary::failures`].
+/// [`Error::Output`] with the error of `tell`. Read errors are listed in [`Summary::failures`].
 pub fn run(
     inputs: impl Iterator<Item = Input> + Send,
     options: &Options,
@@ -111,7 +111,7 @@ pub fn run(
 ) -> Result<Summary, Error> {
     let options = Options { writer: options.writer.bare(), ..options.clone() };
     each(inputs, &options, &mut |looked| match looked.part {
-        // How it begins was told.
+        // The first part was already reported.
         Part::Middle | Part::Last => Ok(()),
         Part::Whole | Part::First => tell(explained(looked, &options)?),
     })
@@ -133,7 +133,7 @@ pub fn run(
 pub fn slice(bytes: &[u8], options: &Options) -> Vec<Explained> {
     let mut all = Vec::new();
     let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
-    // Memory takes all.
+    // A sink in memory never fails.
     let _ = run(std::iter::once(input), options, &mut |told| {
         all.push(told);
         Ok(())
@@ -156,10 +156,10 @@ fn explained(looked: &Looked<'_>, options: &Options) -> io::Result<Explained> {
     Ok(Explained { input: looked.input.to_owned(), line: looked.line, offset, header, record, outcome })
 }
 
-/// How the record in `text` became the event that normalize wrote.
+/// Explains how the record in `text` became the event that normalize wrote.
 fn story(text: &str, event: &[u8], options: &Options) -> io::Result<Story> {
     let (mut scratch, mut cut, mut notes) = (Scratch::default(), Cut::default(), Notes::default());
-    // What normalize read can be read again.
+    // What normalize has read can be read again.
     let record = Record::read(text, &mut scratch).map_err(|refusal| io::Error::other(refusal.message))?;
     let own_time = record.time();
     let time =

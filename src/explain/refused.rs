@@ -1,4 +1,4 @@
-//! A reject explained: what is wrong, what was expected, what to do.
+//! Explains a reject: what was found, what was expected, what to do.
 
 use super::Raw;
 use crate::refusal::{Reason, Refusal};
@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
-/// Why a record was refused.
+/// Why a record was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// The reason's name, as rejects carry it.
+    /// The name of the reason, as in rejects.
     pub reason: &'static str,
-    /// The whole sentence, as rejects carry it.
+    /// The whole message, as in rejects.
     pub message: String,
     /// What was found.
     pub what: String,
@@ -35,33 +35,33 @@ impl Refused {
     }
 }
 
-/// What ends what was found in a reason's sentence; what is expected; what to do.
+/// Returns the text that ends the finding in a reason's message, what is expected, and what to do.
 fn words(reason: Reason) -> (&'static [&'static str], &'static str, &'static str) {
     match reason {
         Reason::NotUtf8 => (
             &["; expected "],
-            "text in UTF-8",
-            "convert the file to UTF-8, or see where it was cut or what else was mixed into it",
+            "UTF-8 text",
+            "convert the file to UTF-8, or find where it was cut or what was mixed into it",
         ),
         Reason::LineTooLong => (
             &["; raise "],
-            "one record a line, no longer than the limit",
+            "one record per line, within the limit",
             "raise --max-line-bytes if it is a record; otherwise look for a missing newline",
         ),
         Reason::NotJson => (
             &["; expected "],
-            "valid JSON: one object a line, an array of objects, or a page of Zoom's API",
-            "look whether the text was cut short or edited on its way, and fetch it again",
+            "valid JSON: one object per line, an array of objects, or a page of Zoom's API",
+            "check whether the text was truncated or edited, and fetch it again",
         ),
         Reason::NotObject => (
             &[", expected ", ", a record is "],
-            "one JSON object a record, like {\"time\":…,\"operator\":…}",
-            "take it out, or hand over the records and not what they are wrapped in",
+            "one JSON object per record, like {\"time\":…,\"operator\":…}",
+            "remove it, or pass the records without their wrapper",
         ),
         Reason::NoTime => (
             &["; expected "],
             "a \"time\" in RFC 3339, like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch",
-            "mend the time, or choose a default time (--default-time)",
+            "fix the time, or pass --default-time",
         ),
         Reason::EventTooLarge => (
             &["; shorten "],
@@ -71,10 +71,10 @@ fn words(reason: Reason) -> (&'static [&'static str], &'static str, &'static str
     }
 }
 
-/// How much is shown of what is longer than the limit for a line.
+/// The number of bytes shown of a record that exceeds the line limit.
 const START: usize = 1024;
 
-/// A record's bytes, as they can be shown.
+/// Returns the bytes of a record in a form that can be shown.
 pub(super) fn raw(bytes: &[u8], refusal: Option<&Refusal>) -> Raw {
     if refusal.is_some_and(|refusal| refusal.reason == Reason::LineTooLong) {
         return Raw::Start(BASE64.encode(&bytes[..bytes.len().min(START)]));

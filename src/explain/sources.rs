@@ -1,4 +1,4 @@
-//! Where in a record the text stands that a row took.
+//! Finds the text in a record that a row used.
 
 use super::Span;
 use crate::detail::{Change, Detail, Member, Places, within};
@@ -8,21 +8,21 @@ use crate::record::{Field, Record};
 use serde::Serialize;
 use std::ops::Range;
 
-/// Where a value comes from: a field of the record, or a part of one.
+/// The source of a value: a field of the record, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// The field.
     pub field: &'static str,
-    /// The text in which it was found: the whole field, a change with its key, a member of the detail's JSON or, of
-    /// a list there, the element.
+    /// The text that contains the value: the whole field, a change with its key, a member of the embedded JSON, or an
+    /// element of a list there.
     pub text: String,
-    /// Where that stands in the field's text. Two places where the detail's JSON stands in its middle.
+    /// The ranges of that text in the field; two if embedded JSON is in its middle.
     pub at: Vec<Span>,
-    /// What of it was taken, likewise.
+    /// The ranges of the part that was used.
     pub taken: Vec<Span>,
 }
 
-/// An origin in bytes of a field's text.
+/// A source as byte ranges of a field's text.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) field: Field,
@@ -30,12 +30,12 @@ pub(super) struct Found {
     pub(super) taken: Vec<Range<usize>>,
 }
 
-/// A record that was read, with what finds the places in it.
+/// A parsed record, with what is needed to find positions in it.
 pub(super) struct Sources<'r, 'a> {
     pub(super) record: &'r Record<'a>,
     pub(super) detail: &'r Detail<'a>,
     pub(super) places: &'r Places,
-    /// The users of the detail's JSON, each as it stands there.
+    /// The users in the embedded JSON, each as written.
     users: Vec<&'a str>,
     characters: [Characters; Field::ALL.len()],
 }
@@ -50,7 +50,7 @@ impl<'r, 'a> Sources<'r, 'a> {
         self.record.get(field).unwrap_or_default()
     }
 
-    /// Where `value`, which `row` put, comes from; what a user says is found by [`Sources::member`].
+    /// Returns the source of `value`, which `row` wrote. [`Sources::member`] finds values of users.
     pub(super) fn find(&self, row: &Row, value: &str) -> Option<Found> {
         match row.source {
             Source::Constant | Source::FirstUser(_) | Source::FurtherUser(_) => None,
@@ -63,20 +63,20 @@ impl<'r, 'a> Sources<'r, 'a> {
         }
     }
 
-    /// All of a field, of which `value` was taken; all of it, where that had to be made.
+    /// Returns a whole field as the source, of which `value` was used; all of it if `value` had to be built.
     pub(super) fn whole(&self, field: Field, value: &str) -> Found {
         let text = self.text(field);
         let whole = 0..text.len();
         Found { field, at: vec![whole.clone()], taken: vec![within(text, value).unwrap_or(whole)] }
     }
 
-    /// The change whose value `value` is of.
+    /// Returns the change whose value contains `value`.
     fn change(&self, value: &str) -> Option<Found> {
         let change = self.detail.changes.iter().find(|change| within(change.value, value).is_some())?;
         Some(Found { field: Field::OperationDetail, at: self.piece(change), taken: self.places.find(value) })
     }
 
-    /// Where a change stands: from its key to the end of its value.
+    /// Returns the ranges of a change: from its key to the end of its value.
     pub(super) fn piece(&self, change: &Change<'_>) -> Vec<Range<usize>> {
         let (mut key, value) = (self.places.find(change.key), self.places.find(change.value));
         match (key.pop(), value.split_first()) {
@@ -89,16 +89,16 @@ impl<'r, 'a> Sources<'r, 'a> {
         }
     }
 
-    /// Where a user in the detail's JSON, counted from 0, says something in a member: with its key, or an element of its
-    /// list each, in order.
+    /// Returns where a user in the embedded JSON, counted from 0, holds the values of a member: with its key, or one
+    /// source for each list element, in order.
     pub(super) fn member(&self, user: usize, member: Member) -> Vec<Found> {
         let of_name = |(key, _): &(&str, &str)| is_string(key, member.name());
-        // Of a member given twice the last counts.
+        // If a member is given twice, the last one counts.
         let Some((key, value)) = self.users.get(user).and_then(|json| members(json).filter(of_name).last())
         else {
             return Vec::new();
         };
-        // A key is what stands between its quotes.
+        // A key is the text between its quotes.
         let key = self.places.find(key).pop().map(|key| key.start.saturating_sub(1));
         let key = key.filter(|_| !value.starts_with('['));
         let found = |part: &str| {
@@ -109,7 +109,7 @@ impl<'r, 'a> Sources<'r, 'a> {
         sayings(value).filter_map(found).collect()
     }
 
-    /// The same, where `value` alone was taken of it; all of it, where that had to be made.
+    /// The same if only `value` was used; all of it if `value` had to be built.
     pub(super) fn taken(&self, mut found: Found, value: &str) -> Found {
         if let ([taken], [whole]) = (&self.places.find(value)[..], &mut found.taken[..])
             && whole.start <= taken.start
@@ -120,7 +120,7 @@ impl<'r, 'a> Sources<'r, 'a> {
         found
     }
 
-    /// An origin as it is told: in characters, with its text.
+    /// Converts a source to character ranges, with its text.
     pub(super) fn origin(&self, found: &Found) -> Origin {
         Origin {
             field: found.field.name(),
@@ -130,19 +130,19 @@ impl<'r, 'a> Sources<'r, 'a> {
         }
     }
 
-    /// The text in some places of a field.
+    /// Returns the text in some ranges of a field.
     pub(super) fn said(&self, field: Field, places: &[Range<usize>]) -> String {
         places.iter().filter_map(|place| self.text(field).get(place.clone())).collect()
     }
 
-    /// Places of a field, in characters.
+    /// Converts ranges of a field to characters.
     pub(super) fn spans(&self, field: Field, places: &[Range<usize>]) -> Vec<Span> {
         let (text, characters) = (self.text(field), &self.characters[field as usize]);
         places.iter().map(|place| [place.start, place.end].map(|at| characters.before(text, at))).collect()
     }
 }
 
-/// Whether the inside of a JSON string says `name`.
+/// Returns whether the inside of a JSON string equals `name` after unescaping.
 pub(super) fn is_string(inside: &str, name: &str) -> bool {
     if !inside.contains('\\') {
         return inside == name;
@@ -150,9 +150,9 @@ pub(super) fn is_string(inside: &str, name: &str) -> bool {
     serde_json::from_str::<String>(&format!("\"{inside}\"")).is_ok_and(|text| text == name)
 }
 
-/// Counts the characters of a text up to any byte of it, without going through all of it each time.
+/// Counts the characters of a text up to any byte, without scanning all of it each time.
 struct Characters {
-    /// How many characters begin before each step; none where each byte is one.
+    /// The number of characters before each step; empty if every character is one byte.
     steps: Vec<usize>,
 }
 
@@ -183,7 +183,7 @@ impl Characters {
     }
 }
 
-/// Whether a byte of UTF-8 begins a character.
+/// Returns whether a byte of UTF-8 begins a character.
 fn begins(byte: u8) -> bool {
     byte & 0xC0 != 0x80
 }

@@ -1,5 +1,5 @@
-//! The fuzzer's targets: bytes to what must hold of any input, which the rooms themselves say. `fuzz/README.md` tells how
-//! to run them. `cargo test` replays `fuzz/seeds` and `fuzz/regressions`.
+//! The fuzz targets: they decode bytes into inputs for the properties of each module. `fuzz/README.md` explains how to
+//! run them. `cargo test` replays `fuzz/seeds` and `fuzz/regressions`.
 
 mod records;
 mod state;
@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use once_cell::sync::Lazy;
 use std::io::Write as _;
 
-/// A target takes any bytes, and panics where something does not hold.
+/// A target accepts any bytes, and panics if a property is violated.
 pub type Target = fn(&[u8]);
 
 /// Every target, by name.
@@ -39,14 +39,14 @@ pub fn run(target: &str, bytes: &[u8]) {
     }
 }
 
-/// Normalizes: the last two bytes say how, the rest is the input.
+/// Normalizes: the last two bytes select options, the rest is the input.
 fn normalize(bytes: &[u8]) {
     if let Some((input, how)) = bytes.split_last_chunk::<2>() {
         hold(input, *how);
     }
 }
 
-/// Options for each shape: what is compiled for one is kept.
+/// Options for each output shape, compiled once.
 static SHAPED: Lazy<[Options; 4]> = Lazy::new(|| {
     let feed = Feed { namespace: Some("n\"".to_owned()), labels: vec![("k".to_owned(), "v".to_owned())] };
     let writers = [
@@ -58,7 +58,7 @@ static SHAPED: Lazy<[Options; 4]> = Lazy::new(|| {
     writers.map(|writer| Options { writer, compiled: Compiled::default(), ..Options::default() })
 });
 
-/// What must hold of an input that is normalized in one of many ways.
+/// Checks the properties of one input normalized in one of many ways.
 fn hold(input: &[u8], [how, more]: [u8; 2]) {
     const LONGEST: [usize; 4] = [4 << 20, 200, 40, 1];
     const PIECES: [usize; 4] = [1, 2, 7, 64];
@@ -86,7 +86,7 @@ fn detail_(bytes: &[u8]) {
     }
 }
 
-/// Every fast path against its twin.
+/// Every fast path against its reference.
 fn fast(bytes: &[u8]) {
     json::properties::plain(bytes);
     bytes.first().iter().for_each(|byte| json::properties::marked(bytes, **byte));
@@ -101,7 +101,7 @@ fn fast(bytes: &[u8]) {
     }
 }
 
-/// Packed bytes as they are; or, behind an even byte, made from a script: members, zeros, bytes of any kind, a cut.
+/// Compressed bytes as they are; or, after an even byte, a script of members, zeros, other bytes and a cut.
 fn gzip(bytes: &[u8]) {
     match bytes.split_first() {
         Some((first, script)) if first % 2 == 0 && !bytes.starts_with(&[0x1f]) => {
@@ -119,7 +119,7 @@ fn packed(script: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
             0 => packed.extend(vec![0; script.int_in_range(1..=600)?]),
             1 => packed.extend_from_slice(script.bytes(script.len().min(3))?),
             2 => {
-                // Much from little, and more than is ever held.
+                // Highly compressible, and more than is ever held in memory.
                 let length = script.int_in_range(0..=3 << 20)?;
                 packed.extend(member(&vec![b'{'; length], 9));
             }
@@ -141,12 +141,12 @@ fn packed(script: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
 
 fn member(bytes: &[u8], level: u32) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level.min(9)));
-    // Memory takes all.
+    // Writing to memory cannot fail.
     let _ = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
 }
 
-/// Settings: each line is a value, all of it a page of a listing, and flags where it begins with `--`.
+/// Settings: each line is a value, the whole text is a listing page, and it is flags if it begins with `--`.
 fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if text.starts_with("--") {
@@ -186,7 +186,7 @@ mod tests {
             assert!(seeds.len() > 3, "{name} has no seeds");
             seeds.extend(files(&fuzz.join("regressions").join(name)));
             for seed in seeds {
-                // What panics says which seed it was.
+                // The panic message names the seed.
                 let bytes = fs::read(&seed).unwrap();
                 let held = std::panic::catch_unwind(|| check(&bytes));
                 assert!(held.is_ok(), "{name} does not hold of {}", seed.display());

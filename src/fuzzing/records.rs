@@ -1,14 +1,14 @@
-//! Records made from bytes: right, wrong, and all that lies between.
+//! Records generated from bytes: valid, invalid, and everything in between.
 
 use super::hold;
 use arbitrary::{Result, Unstructured};
 
-/// Lines of records, normalized in one of many ways, and each fast path against its twin on them.
+/// Lines of records, normalized in one of many ways, and each fast path against its reference on them.
 pub(super) fn records(bytes: &[u8]) {
     let mut script = Unstructured::new(bytes);
     let how = script.arbitrary().unwrap_or_default();
     let mut lines = String::new();
-    // A script that ends early has said enough.
+    // A script that ends early is valid.
     while !script.is_empty() && lines.len() < 4096 && line(&mut script, &mut lines).is_ok() {}
     hold(lines.as_bytes(), how);
     crate::record::properties::text(&lines);
@@ -18,7 +18,7 @@ pub(super) fn records(bytes: &[u8]) {
 
 const FIELDS: [&str; 5] = ["time", "operator", "category_type", "action", "operation_detail"];
 
-/// One line: a record in the usual layout, one in any, a page or array of them; its end.
+/// One line: a record in Zoom's layout or another, a page or an array; with its end.
 fn line(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
     match script.int_in_range(0..=9)? {
         0..=3 => usual(script, out)?,
@@ -45,7 +45,7 @@ fn usual(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// Members in any order, twice or not at all, with others between.
+/// Members in any order, repeated or missing, with others in between.
 fn record(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
     out.push('{');
     for member in 0..script.int_in_range(0..=8)? {
@@ -94,7 +94,7 @@ fn page(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// JSON of any kind, nearly.
+/// JSON of any kind, mostly valid.
 fn value(script: &mut Unstructured<'_>, out: &mut String, depth: u8) -> Result<()> {
     let leaves = [
         "null",
@@ -143,7 +143,7 @@ const TIMES: [&str; 8] = [
     "now",
 ];
 
-/// What details are made of, as it stands in JSON.
+/// The parts of details, as written in JSON.
 const PARTS: [&str; 40] = [
     "Update User ",
     "Add ",
@@ -187,7 +187,7 @@ const PARTS: [&str; 40] = [
     "x",
 ];
 
-/// The inside of the string of a field.
+/// The inside of a field's string.
 fn content(script: &mut Unstructured<'_>, field: usize, out: &mut String) -> Result<()> {
     if field == 0 && script.ratio(7, 8)? {
         out.push_str(script.choose(&TIMES)?);

@@ -1,11 +1,11 @@
-//! What is kept from run to run: bytes of any kind, and what was written and then changed.
+//! Stored data: arbitrary bytes, and valid data with changes.
 
 use crate::collect::properties as collect;
 use crate::ingest::ledger::{Entry, State, properties as ledger};
 use crate::lease;
 use arbitrary::{Result, Unstructured};
 
-/// The first byte says what the rest is.
+/// The first byte selects the kind of data.
 pub(super) fn state(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     match kind % 12 {
@@ -19,13 +19,13 @@ pub(super) fn state(bytes: &[u8]) {
         7 => collect::seen(rest),
         8 => collect::seen_of(rest),
         kind => {
-            // A script that ends early has said enough.
+            // A script that ends early is valid.
             let _ = written(kind, &mut Unstructured::new(rest));
         }
     }
 }
 
-/// What is written from a script, and then changed as it says.
+/// Data generated from a script, with a change that the script selects.
 fn written(kind: u8, script: &mut Unstructured<'_>) -> Result<()> {
     let changes = changes(script)?;
     let change = |bytes: &mut Vec<u8>| changes.iter().for_each(|change| change.apply(bytes));
@@ -34,7 +34,7 @@ fn written(kind: u8, script: &mut Unstructured<'_>) -> Result<()> {
             let mut entries = Vec::new();
             while !script.is_empty() && entries.len() < 20 {
                 let entry = entry(script)?;
-                // An object has one entry.
+                // Each object has one entry.
                 if entries.iter().all(|known: &Entry| known.object != entry.object) {
                     entries.push(entry);
                 }
@@ -80,7 +80,7 @@ fn entry(script: &mut Unstructured<'_>) -> Result<Entry> {
     })
 }
 
-/// One change of bytes.
+/// A change of bytes.
 enum Change {
     Cut(usize),
     Flip(usize, u8),
@@ -107,7 +107,7 @@ fn changes(script: &mut Unstructured<'_>) -> Result<Vec<Change>> {
 }
 
 impl Change {
-    /// Applies it; places are counted round the end.
+    /// Applies it; positions wrap around.
     fn apply(&self, bytes: &mut Vec<u8>) {
         let length = bytes.len().max(1);
         match *self {

@@ -1,4 +1,4 @@
-//! One object's bytes to events and rejects on hold. Blocking: runs on a thread that may wait.
+//! Converts the bytes of one object to events and rejects, held until the whole object is known to be valid. Blocking.
 
 use super::Limits;
 use super::spool::Spool;
@@ -10,59 +10,59 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How to convert.
+/// Options of the conversion.
 pub(super) struct Recipe {
     pub(super) options: normalize::Options,
     pub(super) requests: Option<(normalize::Request, normalize::Limits)>,
     pub(super) limits: Limits,
-    /// How much of plain events stays in memory; `None` packs them.
+    /// The number of bytes of plain events to hold in memory; `None` compresses them.
     pub(super) plain: Option<usize>,
     pub(super) rejects: bool,
 }
 
-/// What an object became.
+/// The result of a conversion.
 pub(super) struct Converted {
-    /// `None` where there are none.
+    /// `None` if there are no events.
     pub(super) events: Option<Payload>,
     pub(super) rejects: Option<Payload>,
     pub(super) summary: Summary,
-    /// What was refused, told one by one: the first [`TOLD`], where nothing keeps them.
+    /// The first [`TOLD`] rejects, formatted for the log, if no `--rejects` stores them.
     pub(super) refused: Vec<String>,
 }
 
-/// So many rejects are told one by one where nothing keeps them: of an object, and of a run.
+/// The maximum number of rejects logged per object and per run if no `--rejects` stores them.
 pub(super) const TOLD: usize = 10;
 
-/// Why an object became nothing.
+/// Why an object could not be converted.
 pub(super) enum Trouble {
-    /// Its bytes did not all arrive.
+    /// Not all of its bytes arrived.
     Fetch(store::Error),
-    /// Its bytes are no good, or too many.
+    /// Its content is damaged or exceeds a limit.
     Content(String),
     /// It changed while it was read.
     Changed,
-    /// There is no room to hold what it becomes.
+    /// There is no space for its events.
     Disk(io::Error),
-    /// The stream that takes events took no more.
+    /// The output stream failed.
     Output(io::Error),
-    /// It is no log but a collector's own.
+    /// It is a file of a collector, not a log.
     CollectorState,
     /// The run is being stopped.
     Stopped,
 }
 
-/// Where a failure to fetch waits while an `io::Error` passes through readers that keep only its text.
+/// Keeps a fetch error while an `io::Error` passes through readers that keep only its text.
 pub(super) type Failure = Arc<Mutex<Option<store::Error>>>;
 
-/// Why an object is no good, and what its owner can do.
+/// Explains why the content is damaged, and what its owner can do.
 fn told(error: &io::Error) -> String {
     let text = error.to_string();
     if error.kind() != io::ErrorKind::FileTooLarge {
         return text;
     }
-    // Readers between here and there keep a text and a kind, and nothing else.
+    // Readers in between keep only text and kind.
     let flag = if text.contains(TIMES) { "--max-ratio" } else { "--max-object-bytes" };
-    format!("{text}; raise {flag} if that is right")
+    format!("{text}; raise {flag} if that is expected")
 }
 
 /// Converts an object. What went wrong on the way to its bytes counts before what is wrong with them: a bit that was
@@ -172,7 +172,7 @@ struct Limited {
     count: u64,
 }
 
-/// Below this much no ratio is held against an object: a few megabytes of repetition harm nobody.
+/// Below this size no ratio is enforced, because a few megabytes do no harm.
 const HARMLESS: u64 = 4 << 20;
 
 impl Read for Limited {
@@ -181,11 +181,11 @@ impl Read for Limited {
         self.count += read as u64;
         let too_much = |message| Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         if self.count > self.limits.bytes {
-            return too_much(format!("it unpacks to more than {} bytes", self.limits.bytes));
+            return too_much(format!("it decompresses to more than {} bytes", self.limits.bytes));
         }
         let packed = self.packed.load(Ordering::Relaxed).max(1);
         if self.count > HARMLESS && self.count > packed.saturating_mul(self.limits.ratio) {
-            return too_much(format!("it unpacks to more than {} {TIMES}", self.limits.ratio));
+            return too_much(format!("it decompresses to more than {} {TIMES}", self.limits.ratio));
         }
         Ok(read)
     }

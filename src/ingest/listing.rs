@@ -1,4 +1,4 @@
-//! What there is to read: all that a source lists, or some names of it.
+//! Lists what to read: everything in a source, or some names.
 
 use super::Error;
 use super::isolation::{PANICKED, isolated};
@@ -19,7 +19,7 @@ pub(super) enum Entry {
 /// Entries, as many at once as are known.
 pub(super) type Page = Vec<Result<Entry, store::Error>>;
 
-/// Lists on a task of its own, two pages ahead of who works on them.
+/// Lists in a background task, two pages ahead of the consumer.
 pub(super) fn ahead(listing: BoxStream<'static, Result<Entry, store::Error>>) -> Fed<Page> {
     Fed::spawn(2, |to| async move {
         let mut listing = listing.ready_chunks(1024);
@@ -31,7 +31,7 @@ pub(super) fn ahead(listing: BoxStream<'static, Result<Entry, store::Error>>) ->
     })
 }
 
-/// The next page; `None` behind the last. Nothing is lost where this is given up while it waits.
+/// Returns the next page; `None` after the last one. Cancel-safe.
 pub(super) async fn next(pages: &mut Fed<Page>) -> Option<Result<Page, Error>> {
     let page = pages.next().await?;
     Some(page.map_err(|died| Error::Store(format!("listing the source failed: {died}"))))
@@ -42,7 +42,7 @@ pub(super) fn all(store: &Store) -> BoxStream<'static, Result<Entry, store::Erro
     store.list().map_ok(Entry::Object).boxed()
 }
 
-/// A listing of these names alone; those that are not there are left out.
+/// Lists only these names; those that do not exist are omitted.
 pub(super) fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Result<Entry, store::Error>> {
     let each = futures::stream::iter(names).map(move |name| {
         let store = store.clone();
@@ -64,7 +64,7 @@ async fn look_up(store: &Store, name: String) -> Option<Result<Entry, store::Err
     }
 }
 
-/// How many names are looked up at once.
+/// The number of names that are looked up at once.
 const FOUND_AT_ONCE: usize = 8;
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
-//! The feed: list objects, ask the ledger, normalize, put, mark, and only then delete.
+//! Ingests objects: list, look up in the ledger, normalize, upload, record, and only then delete.
 //!
-//! Exactly once rests on three things, none of which needs a run to end well. An output's name says which version of
-//! which object it holds; its bytes depend on that version and the options alone; it is made whole and only where there
-//! is none. So whoever does an object again, after a kill or at the same time, finds it done. The [`ledger`] saves
-//! that work, knows the counts, and keeps what failed apart from what is to do.
+//! Exactly-once processing does not require that a run ends well (docs/design/exactly-once.md). The name of an output
+//! identifies the version of its object; its bytes depend on that version and the options only; it is created whole and
+//! only if absent. The [`ledger`] saves work, keeps counts, and separates failed objects from pending ones.
 //!
-//! Memory is bounded by objects in flight (4 MiB of input and twice 8 MiB of output each), cores (64 MiB of events
-//! each on the way to a stream, an 8 MiB part each on the way to Cloud Storage), four segments of the ledger as they are
-//! stored, 8,192 names of objects that wait for their turn, and 16 bytes and the table's room for each object that is
-//! known.
+//! Memory is bounded by objects in flight (4 MiB of input and twice 8 MiB of output each), cores (64 MiB of events each
+//! for a stream, an 8 MiB part each for Cloud Storage), four stored segments of the ledger, 8,192 queued names, and 16
+//! bytes plus table space for each known object.
 
 mod content;
 mod convert;

@@ -1,9 +1,9 @@
-//! What outputs are called: by their source's name and generation, so that each version has one name for ever.
+//! Names of outputs: derived from the source's name and generation, so that each version has one name forever.
 
 use super::content::Content;
 use sha2::{Digest as _, Sha256};
 
-/// What is behind the stem in an output's name, and in that of rejects.
+/// The suffixes of outputs and of rejects.
 pub(super) const EVENTS: &str = ".ndjson.gz";
 pub(super) const REJECTS: &str = ".rejects.ndjson.gz";
 
@@ -23,8 +23,8 @@ pub(super) fn parse_content(output: &str) -> Option<(&str, u64, &str)> {
     (hash.len() == HASH).then_some((stem, length.parse().ok()?, hash))
 }
 
-/// The stem of an object's outputs, below their place. `NAME.json.gz` of generation 17 gives `NAME-17`. A generation
-/// that is no number stands as a hash of it and the name.
+/// Returns the common stem of an object's outputs. `NAME.json.gz` of generation 17 gives `NAME-17`. A generation that
+/// is not a number is replaced by a hash of itself and the name.
 pub(super) fn stem(name: &str, generation: &str) -> String {
     let number = !generation.is_empty() && generation.bytes().all(|byte| byte.is_ascii_digit());
     let generation = if number { generation.to_owned() } else { hash(&format!("{name}\0{generation}")) };
@@ -62,8 +62,8 @@ fn hash(text: &str) -> String {
     crate::sealed::hex(&Sha256::digest(text)[..8])
 }
 
-/// A part of a name that every file system takes: not empty, `.` or `..`, no control characters, not too long with an
-/// extension behind it. Parts that are odd get a hash, so that two of them never become one.
+/// Returns a part of a name in a form that every file system accepts: not empty, `.` or `..`, no control characters,
+/// short enough for an extension. Changed parts get a hash, so that two of them never collide.
 fn part(part: &str) -> String {
     let odd = matches!(part, "" | "." | "..")
         || part.chars().any(char::is_control)

@@ -1,4 +1,4 @@
-//! One object on its way: fetch, convert, put. Nothing of it stands before all of it is known to be good.
+//! Transfers one object: fetch, convert, upload. Nothing becomes visible before the whole object is known to be valid.
 
 use super::content::ContentIndex;
 use super::convert::{Converted, Failure, Recipe, Trouble, convert};
@@ -16,10 +16,10 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Objects up to this size are fetched whole before a thread takes them: threads wait for no network then, and as many
-/// requests are in flight as objects are. Larger ones stream, a few at a time.
+/// Objects up to this size are fetched whole before a thread converts them, so that threads never wait for the network
+/// and all objects in flight have open requests. Larger ones are streamed, a few at a time.
 const FETCH_WHOLE: u64 = 4 << 20;
-/// How much of an object's events stays in memory on the way to a stream.
+/// Bytes of an object's events that are held in memory for a stream.
 const STREAM_IN_MEMORY: usize = 64 << 20;
 
 /// How many objects are converted at once that are in memory or files, and how many that are streamed.
@@ -48,13 +48,13 @@ pub(super) struct Job {
     pub(super) contents: Option<Arc<ContentIndex>>,
     /// What a killed run made of local files.
     pub(super) recovered: OnceLock<Recovered>,
-    /// As many as there are cores: objects that are in memory, and files.
+    /// One permit per core: for objects in memory and files.
     pub(super) threads: Semaphore,
-    /// A few: objects that come as they are read.
+    /// A few permits: for objects that are converted while they are fetched.
     pub(super) streams: Semaphore,
 }
 
-/// How an object ended.
+/// The outcome of an object.
 pub(super) enum Outcome {
     Done(Box<Done>),
     Skipped(Skip),
@@ -70,32 +70,32 @@ pub(super) enum Outcome {
     },
     /// It would be read.
     Chosen,
-    /// The run cannot go on.
+    /// The run cannot continue.
     Fatal(Error),
     Stopped,
 }
 
-/// What a failure lies in.
+/// Where the cause of a failure lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The object: as it is, it fails each time.
+    /// In the object: it fails every time.
     Object,
-    /// Something about it that may pass.
+    /// In something transient.
     Passing,
-    /// The source was out of reach: it may be nothing about this object.
+    /// The source is unreachable; the object may be fine.
     Source,
-    /// The destination was, likewise.
+    /// The destination is unreachable.
     Destination,
 }
 
-/// An object that is done.
+/// A processed object.
 pub(super) struct Done {
     pub(super) generation: String,
     pub(super) stored: u64,
     pub(super) output: String,
     pub(super) standing: bool,
     pub(super) summary: Summary,
-    /// What was refused, told one by one: some of it, and only where nothing keeps it.
+    /// Some rejects, formatted for the log, if nothing stores them.
     pub(super) refused: Vec<String>,
     /// Of a local file: what was read of it.
     pub(super) part: Option<ReadPart>,
@@ -157,7 +157,7 @@ pub(super) fn not_converted(listed: &Listed, generation: String, trouble: Troubl
         Trouble::Content(reason) => Outcome::failed(generation, reason, Cause::Object),
         Trouble::Changed => Outcome::failed(generation, "it changed while it was read", Cause::Passing),
         Trouble::Disk(error) => Outcome::Fatal(Error::Store(format!(
-            "holding events back failed: {error}; set TMPDIR to a disk with room"
+            "writing a temporary file failed: {error}; set TMPDIR to a disk with free space"
         ))),
         Trouble::Output(error) => Outcome::Fatal(Error::Output(error)),
         Trouble::CollectorState => Outcome::Skipped(Skip::CollectorState),
@@ -165,7 +165,7 @@ pub(super) fn not_converted(listed: &Listed, generation: String, trouble: Troubl
     }
 }
 
-/// What a dry run looks into: whether an object is a log.
+/// In a dry run: checks whether an object is a log.
 pub(super) async fn look(job: &Job, listed: &Listed) -> Outcome {
     match job.from.read(&listed.name).await {
         Ok(Some((bytes, _))) if is_collector_state(&listed.name, &bytes) => {
@@ -200,7 +200,7 @@ async fn convert_stream(
     source: (impl Read + Send + 'static, Failure),
     room: &Semaphore,
 ) -> Result<Converted, Trouble> {
-    // Never closed. Held until events are poured: they are what takes memory.
+    // The semaphore is never closed. Held until the events are sent, because they take the memory.
     let _room = room.acquire().await;
     let converted = on_thread(name, recipe, source).await?;
     poured(job, converted).await
@@ -216,7 +216,7 @@ pub(super) async fn on_thread(
         .unwrap_or_else(|error| Err(Trouble::Content(format!("reading it failed: {error}"))))
 }
 
-/// Sends events to the stream, where that is where they go.
+/// Sends the events to the stream, if that is the destination.
 pub(super) async fn poured(job: &Job, mut converted: Converted) -> Result<Converted, Trouble> {
     let Destination::Stream(stream) = &job.options.to else { return Ok(converted) };
     let Some(events) = converted.events.take() else { return Ok(converted) };
@@ -233,10 +233,10 @@ pub(super) async fn poured(job: &Job, mut converted: Converted) -> Result<Conver
     poured.unwrap_or_else(|died| Err(Trouble::Output(io::Error::other(died)))).map(|()| converted)
 }
 
-/// How much is poured before it is asked whether to stop.
+/// Bytes that are sent between checks for a stop.
 const PIECE: usize = 64 << 10;
 
-/// Pours lines; where it is to stop, to the end of one. Whether it has poured all.
+/// Sends lines; after a stop, up to the end of a line. Returns whether everything was sent.
 fn pour(
     mut events: impl BufRead,
     stream: &mut (dyn io::Write + Send),
@@ -260,7 +260,7 @@ fn pour(
     }
 }
 
-/// Waits, not for long, until a line that is being poured is whole: who reads may have stopped reading.
+/// Waits briefly for the current line to be sent completely; the reader may have stopped reading.
 pub(super) async fn settled(job: &Job) {
     let Destination::Stream(stream) = &job.options.to else { return };
     let stream = Arc::clone(stream);
@@ -268,10 +268,10 @@ pub(super) async fn settled(job: &Job) {
     let _ = tokio::time::timeout(PATIENCE, free).await;
 }
 
-/// How long that may take.
+/// How long to wait for that.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How an object is converted that was modified then, in milliseconds since the epoch.
+/// Returns the options for an object with this modification time, in milliseconds since the epoch.
 fn recipe(job: &Job, modified: i64) -> Recipe {
     let options = &job.options;
     let mut normalize = options.normalize.clone();
@@ -288,7 +288,7 @@ fn recipe(job: &Job, modified: i64) -> Recipe {
     }
 }
 
-/// Puts rejects, then events. Both names are the object's own, so this may be done again and again.
+/// Uploads the rejects, then the events. Both names belong to this object only, so this can be repeated.
 pub(super) async fn deliver(
     job: &Job,
     listed: &Listed,
@@ -336,7 +336,7 @@ fn is_of_its_name(error: &store::Error) -> bool {
 
 fn differs(generation: &str, url: &str) -> Outcome {
     let reason = format!(
-        "{url} stands already, with other content (other flags, another version of this program, or another source with the same names): remove it, or name another place for it"
+        "{url} already exists with different content (other flags, another version of zoom-udm, or another source with the same names); delete it, or choose another destination"
     );
     Outcome::failed(generation, reason, Cause::Object)
 }
@@ -347,7 +347,7 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Takes everything, and wants an end after so many bytes.
+    /// A writer that requests a stop after this many bytes.
     struct Enough<'s>(Vec<u8>, usize, &'s AtomicBool);
 
     impl Write for Enough<'_> {

@@ -1,4 +1,4 @@
-//! What a run is to do.
+//! Options of a run.
 
 use super::Settle;
 use super::ledger::{Feed, Tenancy};
@@ -10,55 +10,55 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How to ingest.
+/// Options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where objects come from.
+    /// The source.
     pub from: Location,
-    /// Where events go.
+    /// The destination of events.
     pub to: Destination,
-    /// Where rejects go; `None` counts and drops them.
+    /// The destination of rejects; `None` counts and drops them.
     pub rejects: Option<Location>,
-    /// Where the ledger is; `None` keeps none.
+    /// The ledger; `None` keeps none.
     pub ledger: Option<Location>,
-    /// What becomes of objects that are done.
+    /// What to do with processed objects.
     pub delete: Delete,
-    /// How old an object may be, by its time of modification.
+    /// The maximum age of an object, by its modification time.
     pub max_age: Option<Duration>,
-    /// Globs of names below the source: an object matches one of them, if there are any.
+    /// Globs of names below the source; if there are any, an object must match one of them.
     pub include: Vec<String>,
-    /// Globs of names below the source: an object matches none of them.
+    /// Globs of names below the source; an object must match none of them.
     pub exclude: Vec<String>,
-    /// Only these names below the source, instead of all that is listed.
+    /// Only these names below the source, instead of a listing.
     pub only: Option<Vec<String>>,
     /// When a local file counts as finished.
     pub settle: Settle,
-    /// How many objects are under way at once: at least 1.
+    /// The number of objects in flight, at least 1.
     pub concurrency: usize,
-    /// Which part of the objects.
+    /// The part of the objects that this run processes.
     pub shard: Shard,
-    /// Whether only to tell what would be done.
+    /// Whether to only report what would be done.
     pub dry_run: bool,
-    /// How large an object may become when it is unpacked.
+    /// Limits for decompressed objects.
     pub limits: Limits,
-    /// How records become events. One thread works on an object, whatever `threads` says.
+    /// How records become events. Each object is converted by one thread, whatever `threads` says.
     pub normalize: normalize::Options,
-    /// Whether a record without a usable time gets its object's time of modification.
+    /// Whether records without a usable time get the modification time of their object.
     pub time_of_object: bool,
-    /// In what requests events are put together, if so.
+    /// The format and size of requests, if events are grouped.
     pub requests: Option<(normalize::Request, normalize::Limits)>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// How requests are tried again.
+    /// Retry settings for requests.
     pub retry: Settings,
-    /// How long other runs keep off without a sign of life of this one.
+    /// The lease duration; other runs may take over once it expires.
     pub lease: Duration,
-    /// How often the ledger is written while at work.
+    /// How often the ledger is saved during a run.
     pub checkpoint: Duration,
 }
 
 impl Options {
-    /// From one place to another, with the ledger beside it and all else as it is by default.
+    /// Options for a source and a destination, with the ledger next to the destination and defaults otherwise.
     #[must_use]
     pub fn new(from: Location, to: Destination) -> Self {
         let ledger = to.ledger();
@@ -87,7 +87,7 @@ impl Options {
         }
     }
 
-    /// How to open the ledger for this, with entries of objects modified before `oldest` let go.
+    /// Returns the options for opening the ledger; entries of objects modified before `oldest` are dropped.
     pub(super) fn tenancy(&self, oldest: i64) -> Tenancy {
         let feed = Feed {
             from: self.from.to_string(),
@@ -106,17 +106,17 @@ impl Options {
     }
 }
 
-/// Where events go.
+/// The destination of events.
 #[derive(Clone)]
 pub enum Destination {
-    /// One object of events for each source object, made only where there is none: exactly once.
+    /// One output object per source object, created only if absent: exactly once.
     Place(Location),
-    /// One after the other into a stream: at least once, since nobody can tell what a killed run had written.
+    /// A stream: at least once, because nobody can know what a killed run had written.
     Stream(Arc<Mutex<dyn Write + Send>>),
 }
 
 impl Destination {
-    /// Where its ledger is unless another place is named: beside it; nowhere for a stream.
+    /// Returns the default location of the ledger: next to the destination; none for a stream.
     #[must_use]
     pub fn ledger(&self) -> Option<Location> {
         match self {
@@ -125,7 +125,7 @@ impl Destination {
         }
     }
 
-    /// The place, if it is one.
+    /// Returns the location, if the destination is one.
     #[must_use]
     pub fn place(&self) -> Option<&Location> {
         match self {
@@ -150,19 +150,19 @@ impl fmt::Debug for Destination {
     }
 }
 
-/// What becomes of source objects that are done and whose mark in the ledger is durable.
+/// What to do with source objects that are done and recorded durably.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Delete {
-    /// They stay.
+    /// Keep them.
     #[default]
     Never,
-    /// They are removed.
+    /// Delete them.
     Transferred,
-    /// They are removed, and the directories that are empty after that.
+    /// Delete them, and the directories that become empty.
     TransferredAndEmptyDirs,
 }
 
-/// A part of the objects: those of which a stable hash, modulo `count`, is `index`.
+/// A part of the objects: those whose stable hash, modulo `count`, is `index`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     /// From 0.
@@ -177,17 +177,17 @@ impl Default for Shard {
     }
 }
 
-/// How large an object may become when it is unpacked: a few kilobytes of gzip can hold gigabytes.
+/// Limits for decompressed objects: a few kilobytes of gzip can hold gigabytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes unpacked for each byte packed, once there are 4 MiB.
+    /// Maximum ratio of decompressed to compressed bytes, enforced after 4 MiB.
     pub ratio: u64,
-    /// Bytes unpacked in all.
+    /// Maximum number of decompressed bytes.
     pub bytes: u64,
 }
 
 impl Default for Limits {
-    /// 300 times, and 64 GiB. Logs shrink to a tenth or, where they repeat themselves, a hundredth; gzip's limit is 1032.
+    /// 300 times, and 64 GiB. Logs compress to a tenth or, if repetitive, a hundredth; the maximum of gzip is 1032.
     fn default() -> Self {
         Self { ratio: 300, bytes: 64 << 30 }
     }

@@ -9,10 +9,10 @@ use std::io::{self, Read};
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle;
 
-/// How many chunks of a stream wait for the thread that reads them.
+/// The number of chunks that wait for the reading thread.
 const CHUNKS: usize = 16;
 
-/// A reader of what a stream brings.
+/// Reads the chunks of a stream.
 pub(super) fn piped(
     mut stream: BoxStream<'static, Result<Bytes, store::Error>>,
     url: String,
@@ -39,7 +39,7 @@ struct Piped {
 }
 
 impl Piped {
-    /// The next chunk; `None` only where the stream has come to its end.
+    /// Returns the next chunk; `None` only at the end of the stream.
     fn next(&mut self) -> Result<Option<Bytes>, store::Error> {
         match self.runtime.block_on(self.chunks.next()) {
             None => Ok(None),

@@ -1,4 +1,4 @@
-//! What becomes of sources that are done: one is removed where all that it became stands where this run keeps it.
+//! Deletes processed sources, if everything that they became is stored.
 
 use super::content::{Content, is_all_of};
 use super::ledger::{Entry, Ledger, OutputPart};
@@ -8,30 +8,30 @@ use crate::store::{self, Body, Fetched, Listed};
 use futures::StreamExt as _;
 use std::io;
 
-/// Why a source stays.
+/// Why a source is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stay {
-    /// It is another version by now, or gone.
+    /// It has another version by now, or is gone.
     Changed,
-    /// Records of it were rejected and kept nowhere: they are nowhere else.
+    /// Some of its records were rejected, and the rejects are stored nowhere.
     Rejects,
     /// All records of it were rejected: it may be another log, or flags may be wrong.
     NoEvents,
-    /// An earlier run has done it, for another destination or one that was emptied.
+    /// An earlier run processed it for another destination, or one that was emptied since.
     Output,
-    /// It does not: only what is empty above it does, for the removal of that failed.
+    /// It was deleted, but an empty directory above it could not be.
     Above,
 }
 
 impl Stay {
-    /// What is said of it.
+    /// Returns the message.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Changed => "it has changed",
-            Self::Rejects => "records of it were rejected, and are kept nowhere else",
+            Self::Rejects => "some of its records were rejected and stored nowhere else",
             Self::NoEvents => "all records of it were rejected",
-            Self::Output => "what an earlier run made of it is not at --to",
-            Self::Above => "it was removed, but not what is empty above it",
+            Self::Output => "the output of an earlier run is not at --to",
+            Self::Above => "it was deleted, but its empty parent directory was not",
         }
     }
 }
@@ -44,8 +44,8 @@ pub(super) struct Source {
     pub(super) is_earlier: bool,
 }
 
-/// The entries of sources that an earlier run has done, as the ledger has them. One that it has not any more is left out:
-/// somebody had it forgotten, to be read again.
+/// Returns the ledger entries of sources that an earlier run processed. A source without an entry is omitted, because
+/// somebody had it forgotten to be read again.
 pub(super) async fn recall(ledger: &Ledger, root: &str, known: Vec<Listed>) -> Result<Vec<Source>, Error> {
     if known.is_empty() {
         return Ok(Vec::new());
@@ -190,7 +190,7 @@ async fn lacks(job: &Job, listed: &Listed, entry: &Entry) -> Result<Option<Stay>
     Ok((!kept).then_some(Stay::Rejects))
 }
 
-/// Says how many sources stay, and what to do about it.
+/// Warns about sources that were kept, and says what to do.
 pub(super) fn say_what_stays(report: &Report, observer: &dyn Observer) {
     if report.all_rejected > 0 {
         observer.warned(&format!(
@@ -206,13 +206,13 @@ pub(super) fn say_what_stays(report: &Report, observer: &dyn Observer) {
             report.unfinished
         ));
     }
-    let again = "have them read again (zoom-udm ledger forget)";
+    let again = "have them read again with zoom-udm ledger forget";
     for (count, stay, cure) in [
         (report.without_rejects, Stay::Rejects, "with --rejects URL"),
-        (report.without_output, Stay::Output, "or name the --to that it went to"),
+        (report.without_output, Stay::Output, "or name the --to of that run"),
     ] {
         if count > 0 {
-            observer.warned(&format!("{count} sources stay: {}; {again}, {cure}", stay.reason()));
+            observer.warned(&format!("{count} sources kept: {}; {again}, {cure}", stay.reason()));
         }
     }
 }

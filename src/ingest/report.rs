@@ -1,4 +1,4 @@
-//! What a run did.
+//! The report of a run.
 
 use super::removal::Stay;
 use super::select::Skip;
@@ -10,42 +10,42 @@ use std::collections::BTreeMap;
 pub struct Report {
     /// Objects listed.
     pub listed: u64,
-    /// Objects not read, by reason.
+    /// Objects skipped, by reason.
     pub skipped: BTreeMap<Skip, u64>,
-    /// Objects that would be read: in a dry run alone.
+    /// Objects that would be read, in a dry run.
     pub would_read: u64,
     /// Objects whose events and rejects are durable.
     pub done: u64,
-    /// Among them those whose output stood already, with the same bytes.
+    /// Of these, objects whose output already existed with the same bytes.
     pub standing: u64,
-    /// Objects that failed, in this run.
+    /// Objects that failed in this run.
     pub failed: u64,
     /// Some of them, with their reasons: at most [`Report::NAMED`].
     pub failures: Vec<(String, String)>,
-    /// Source objects removed.
+    /// Source objects deleted.
     pub deleted: u64,
-    /// Source objects that were to be removed and stay.
+    /// Source objects that were to be deleted but were kept.
     pub not_deleted: u64,
     /// Some of them, with their reasons: at most [`Report::NAMED`].
     pub left: Vec<(String, String)>,
-    /// Among them those that stay because records of them were rejected and are kept nowhere else.
+    /// Of these, objects with rejected records that are stored nowhere else.
     pub without_rejects: u64,
     /// Among them those that stay because all of their records were rejected.
     pub all_rejected: u64,
-    /// Among them those that an earlier run has done and whose output is not at the destination.
+    /// Of these, objects that an earlier run processed and whose output is not at the destination.
     pub without_output: u64,
     /// Bytes read, as stored.
     pub bytes_stored: u64,
-    /// What the records of these objects came to.
+    /// The counts of all records in these objects.
     pub summary: Summary,
     /// Local files whose last line was left, because it has no end yet.
     pub unfinished: u64,
-    /// Whether the run was stopped before it was through.
+    /// Whether the run was stopped early.
     pub stopped: bool,
 }
 
 impl Report {
-    /// How many failures are named.
+    /// The number of failures that are listed.
     pub const NAMED: usize = 100;
 
     pub(super) fn skip(&mut self, skip: Skip) {
@@ -66,7 +66,7 @@ impl Report {
         }
     }
 
-    /// Notes a source object that was to be removed and stays.
+    /// Adds a source object that was to be deleted but was kept.
     pub(super) fn stay(&mut self, object: &str, stay: Stay) {
         match stay {
             Stay::Changed => return,
@@ -84,7 +84,7 @@ impl Report {
         self.summary.merge(summary);
     }
 
-    /// How many objects were skipped for a reason.
+    /// Returns how many objects were skipped for a reason.
     #[must_use]
     pub fn skipped_for(&self, skip: Skip) -> u64 {
         self.skipped.get(&skip).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! A run: many objects at once, the ledger written now and then, sources removed behind it.
+//! A run: many objects at once, with regular checkpoints of the ledger, followed by deletion of sources.
 
 mod done;
 
@@ -19,22 +19,22 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// So many objects that fail one after the other to be read, or their outputs to be written, mean that the source or the
-/// destination is out of order, not the objects: each is tried for minutes.
+/// After this many consecutive failures to read or to write, the source or destination is considered unreachable; each
+/// of the objects was retried for minutes.
 const OUT_OF_ORDER: usize = 20;
 
-/// Runs once over what the source holds now. `stop` ends it early: what is done by then is kept. That of
-/// `options.normalize` is not asked: each run has one of its own.
+/// Processes everything that the source holds now. `stop` ends the run early; what is done by then is kept.
+/// `options.normalize.stop` is ignored, because each run has its own.
 ///
 /// # Errors
-/// [`Error`]; what was done before is in the ledger all the same, unless the ledger is what failed.
+/// [`Error`]; what was done before is recorded in the ledger, unless the ledger failed.
 pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Result<Report, Error> {
     let opened = tokio::select! {
         biased;
         () = stop.notified() => return Ok(Report { stopped: true, ..Report::default() }),
         opened = Run::open(options, observer) => opened?,
     };
-    // From here on the run holds leases: whatever ends it passes through `go`, which gives them back.
+    // From here on the run holds leases. Every path leads through `go`, which releases them.
     opened.go(stop).await
 }
 
@@ -52,30 +52,30 @@ async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, E
 
 struct Run<'o> {
     job: Arc<Job>,
-    /// What addresses of objects begin with.
+    /// The start of the URLs of objects.
     root: String,
     ledger: Option<Ledger>,
     selection: Selection,
     report: Report,
-    /// To be read, with how often they failed before.
+    /// Objects to read, with the number of earlier failures.
     chosen: VecDeque<(Listed, u64)>,
     /// Done, to be removed once the ledger says so durably; local files if they are still what was read.
     removable: Vec<(Listed, Entry)>,
     /// Local files, or parts of them, that go on with a content that is done: to be marked with what is known of that.
     following: Vec<(Entry, Base, Listed)>,
-    /// Done by an earlier run that was killed before it came to removing, or did not mean to.
+    /// Objects that an earlier run processed but did not delete.
     known: Vec<Listed>,
     observer: &'o dyn Observer,
-    /// How many objects, one after the other, failed for the source and for the destination.
+    /// The number of consecutive failures of the source and of the destination.
     out_of_reach: [usize; 2],
-    /// How many rejects were told.
+    /// The number of rejects that were logged.
     told: usize,
-    /// When the leases are to be renewed next.
+    /// When to renew the leases.
     renewal: Instant,
 }
 
 impl<'o> Run<'o> {
-    /// Opens all places. It holds nothing of them yet.
+    /// Opens all stores, without acquiring leases.
     async fn open(mut options: Options, observer: &'o dyn Observer) -> Result<Self, Error> {
         options.normalize.stop = Arc::default();
         options.settle.begin_run();
@@ -89,8 +89,7 @@ impl<'o> Run<'o> {
         selection.keep_off(&options.from, ledger.as_ref().map_or(&[], Ledger::feeds));
         if let Some(to) = ledger.as_ref().and_then(Ledger::other_destination) {
             observer.warned(&format!(
-                "the ledger knows {} with --to {to}, too: what is done for the one is not done again for the other; \
-                 give each a ledger of its own (--ledger URL)",
+                "the ledger also has {} with --to {to}: objects done for one destination are not processed for the other; use a separate ledger for each (--ledger URL)",
                 options.from
             ));
         }
@@ -128,7 +127,7 @@ impl<'o> Run<'o> {
             self.job.options.normalize.stop.store(true, Ordering::Relaxed);
             settled(&self.job).await;
         }
-        // Whatever happened, what is done is worth keeping.
+        // Whatever happened, completed work is recorded.
         let kept = if self.job.options.dry_run { Ok(()) } else { self.finish(worked.is_ok()).await };
         let closed = match self.ledger.take() {
             Some(ledger) if !self.job.options.dry_run => ledger.close().await,
@@ -138,12 +137,12 @@ impl<'o> Run<'o> {
         worked.and(kept).and(closed).map(|()| self.report)
     }
 
-    /// Takes what is free of the ledger, and makes room.
+    /// Acquires the free segments of the ledger, and cleans up after killed runs.
     async fn begin(&mut self) -> Result<(), Error> {
         if let Some(ledger) = &mut self.ledger {
             ledger.begin().await?;
             if let Some(others) = ledger.others() {
-                let left = "another run holds a part of the ledger; its objects are left to it";
+                let left = "another run holds part of the ledger; leaving its objects to it";
                 self.observer.warned(&format!("{left}: {others}"));
             }
         }
@@ -151,7 +150,7 @@ impl<'o> Run<'o> {
         self.sweep().await
     }
 
-    /// Removes what killed runs left half made, where nobody else can be at work.
+    /// Deletes incomplete files of killed runs, if no other run can be active.
     async fn sweep(&self) -> Result<(), Error> {
         let Job { options, to, rejects, .. } = &*self.job;
         let alone = self.ledger.as_ref().is_some_and(|ledger| ledger.others().is_none())
@@ -191,7 +190,7 @@ impl<'o> Run<'o> {
             {
                 tasks.spawn(one(Arc::clone(&self.job), listed, attempts));
             }
-            // A listing may be all of what is to be removed: that is not let pile up.
+            // A listing may consist of deletable objects only; their number is kept small.
             if self.known.len() >= RECALLED {
                 self.keep_alive().await?;
             }
@@ -212,7 +211,7 @@ impl<'o> Run<'o> {
                 _ = ticks.tick() => {
                     let began = Instant::now();
                     self.keep_alive().await?;
-                    // A large ledger takes a while to write: that is to stay a tenth of the time.
+                    // Saving a large ledger takes long; limit it to a tenth of the time.
                     ticks.reset_after((began.elapsed() * 10).min(self.job.options.lease / 4).max(every));
                 }
                 more = next(&mut listing), if hungry => match more {
@@ -223,7 +222,7 @@ impl<'o> Run<'o> {
         }
     }
 
-    /// Considers what the listing tells of: an object, or why one cannot be listed.
+    /// Handles an entry of the listing: an object, or an entry that cannot be listed.
     fn meet(&mut self, item: Result<Found, store::Error>) -> Result<(), Error> {
         match item {
             Ok(Found::Object(listed)) => self.consider(listed),
@@ -251,7 +250,7 @@ impl<'o> Run<'o> {
         Ok(())
     }
 
-    /// Chooses an object, or says why not.
+    /// Selects an object, or reports why it is skipped.
     fn consider(&mut self, listed: Listed) {
         self.report.listed += 1;
         let url = format!("{}{}", self.root, listed.name);
@@ -278,7 +277,7 @@ impl<'o> Run<'o> {
             }
             Ok(attempts) => {
                 let dry = self.job.options.dry_run;
-                // By its name alone a dry run cannot tell.
+                // A dry run must inspect the object, because its name alone is not enough.
                 let unsure = dry && may_be_collector_state(&listed) && is_named_as_state(&listed.name);
                 if !unsure {
                     self.choose(&url, listed.size);
@@ -307,7 +306,8 @@ impl<'o> Run<'o> {
     fn note(&mut self, listed: Listed, attempts: u64, outcome: Outcome) -> Result<(), Error> {
         let url = self.job.from.location().url(&listed.name);
         let mut entry = Entry::new(url, &listed, self.job.options.clock.now());
-        // Whatever is known of an object, its source was within reach; its destination only where all of it is there.
+        // Any result of an object shows that the source is reachable; only a processed one shows that the destination
+        // is.
         let [source, destination] = &mut self.out_of_reach;
         match &outcome {
             Outcome::Failed { cause: Cause::Source, .. } => *source += 1,
@@ -340,7 +340,7 @@ impl<'o> Run<'o> {
         Ok(())
     }
 
-    /// Whether the ledger, if there is one, will say so.
+    /// Records an entry; returns whether the ledger, if there is one, accepted it.
     fn mark(&self, entry: Entry) -> bool {
         self.ledger.as_ref().is_none_or(|ledger| ledger.mark(entry))
     }
@@ -356,7 +356,7 @@ impl<'o> Run<'o> {
         self.checkpoint().await
     }
 
-    /// The last checkpoint; where nothing is amiss, with all that is still to be removed.
+    /// Saves the last checkpoint; if all went well, deletes the remaining sources.
     async fn finish(&mut self, well: bool) -> Result<(), Error> {
         self.checkpoint().await?;
         while well && !self.report.stopped && !self.known.is_empty() {
@@ -365,8 +365,8 @@ impl<'o> Run<'o> {
         Ok(())
     }
 
-    /// Saves the ledger, and removes what it says is done: of what earlier runs have done only some each time, since the
-    /// leases want to be renewed between.
+    /// Saves the ledger, and deletes the sources that it records as done. Sources of earlier runs are deleted in
+    /// batches, because leases must be renewed in between.
     async fn checkpoint(&mut self) -> Result<(), Error> {
         self.mark_following().await?;
         if let Some(ledger) = &self.ledger {
@@ -386,8 +386,8 @@ impl<'o> Run<'o> {
     }
 }
 
-/// So many entries are asked of the ledger at once: they come whole.
+/// The number of ledger entries that are fetched at once.
 const RECALLED: usize = 4096;
 
-/// So many objects are chosen before their turn: what is left to do can be told then, and listings take time.
+/// The number of objects that are queued in advance, so that progress can be estimated while listing goes on.
 const CHOSEN_AHEAD: usize = 8192;

@@ -1,4 +1,4 @@
-//! Which objects are read, and why others are not.
+//! Selects the objects to read, and says why others are skipped.
 
 use super::ledger::{Advice, Feed, Ledger, segment_of};
 use super::{Error, Options};
@@ -7,37 +7,37 @@ use crate::kept;
 use crate::store::{Listed, Location};
 use globset::GlobSet;
 
-/// Why an object is not read.
+/// Why an object is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Skip {
-    /// The ledger says that this version is done.
+    /// The ledger records this version as done.
     Done,
-    /// It failed before and is not to be tried yet.
+    /// It failed and is in backoff.
     Waiting,
-    /// Another run holds its part of the ledger.
+    /// Another run holds its segment of the ledger.
     Held,
     /// It belongs to another shard.
     OtherShard,
-    /// It was modified before the oldest that is asked for.
+    /// It is older than the maximum age.
     TooOld,
-    /// It is not among what is included.
+    /// It matches no `--include`.
     NotIncluded,
-    /// It is among what is excluded.
+    /// It matches an `--exclude`.
     Excluded,
-    /// It is the collector's own, no log: its state, or what is kept beside it.
+    /// It is a file of a collector: its state, or a file next to it.
     CollectorState,
-    /// It is an output, reject or ledger of this program.
+    /// It is an output, a reject file or a ledger of this program.
     Own,
-    /// It stands for a directory.
+    /// It is a placeholder for a directory.
     Placeholder,
-    /// It was removed after it was listed.
+    /// It was deleted after it was listed.
     Gone,
     /// A local file that somebody may still be writing.
     Settling,
 }
 
 impl Skip {
-    /// All of them, in the order of a summary.
+    /// All reasons, in the order of a summary.
     pub const ALL: [Self; 12] = [
         Self::Done,
         Self::Waiting,
@@ -53,7 +53,7 @@ impl Skip {
         Self::Settling,
     ];
 
-    /// Its name in a summary.
+    /// Returns the name in summaries.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -73,12 +73,12 @@ impl Skip {
     }
 }
 
-/// Decides on objects by what a listing tells.
+/// Decides on objects from their metadata.
 #[derive(Debug)]
 pub(super) struct Selection {
     include: Option<GlobSet>,
     exclude: GlobSet,
-    /// What names begin with that are our own.
+    /// The prefixes of names that are ours.
     own: Vec<String>,
     oldest: i64,
     shard: super::Shard,
@@ -95,7 +95,7 @@ impl Selection {
         Ok(Self { include, exclude: set(&options.exclude)?, own, oldest, shard: options.shard })
     }
 
-    /// Takes the places of other feeds with the same ledger for our own too: what is there is no log for any of them.
+    /// Also excludes the outputs of other feeds with the same ledger: they are logs for none of them.
     pub(super) fn keep_off(&mut self, from: &Location, feeds: &[Feed]) {
         let places = feeds.iter().flat_map(|feed| feed.rejects.iter().chain([&feed.to]));
         let places = places.filter(|place| *place != "-").filter_map(|place| place.parse::<Location>().ok());
@@ -107,7 +107,7 @@ impl Selection {
         self.own.dedup();
     }
 
-    /// Why something is left of which only the name is known, if so.
+    /// Returns why an entry of which only the name is known is skipped.
     pub(super) fn leaves(&self, name: &str) -> Option<Skip> {
         if self.own.iter().any(|own| name.starts_with(own)) {
             return Some(Skip::Own);
@@ -115,7 +115,7 @@ impl Selection {
         self.exclude.is_match(name).then_some(Skip::Excluded)
     }
 
-    /// Whether to read an object, and how often it failed before.
+    /// Returns how often the object failed before, or why it is skipped.
     pub(super) fn decide(&self, listed: &Listed, url: &str, ledger: Option<&Ledger>) -> Result<u64, Skip> {
         if self.own.iter().any(|own| listed.name.starts_with(own)) {
             return Err(Skip::Own);
@@ -148,18 +148,19 @@ impl Selection {
     }
 }
 
-/// What names of the source lie in a place of ours. A place that holds all of the source cannot be told from it.
+/// Returns the prefix of source names that are inside a location of ours; `None` if that location contains the whole
+/// source.
 fn own_part(from: &Location, place: &Location) -> Result<Option<String>, Error> {
     match from.resolved().part_in(&place.resolved()) {
         Some(part) if part.is_empty() => Err(Error::Usage(format!(
-            "{place} holds the source {from}: what is written there would be read as logs; name a place beside the source, or below it"
+            "{place} contains the source {from}: what is written there would be read as logs; name a location next to the source, or below it"
         ))),
         part => Ok(part),
     }
 }
 
-/// Whether an object is what a collector keeps for itself among its logs: a state of ours, a lease, or the state of the
-/// recipe's collector, one JSON object with a cursor that is no record.
+/// Returns whether an object is a file that a collector stores among its logs: a state of ours, a lease, or the state
+/// of Google's reference collector (one JSON object with a cursor that is not a record).
 pub(super) fn is_collector_state(name: &str, bytes: &[u8]) -> bool {
     if kept::is_state(bytes) {
         return true;
@@ -173,15 +174,15 @@ pub(super) fn is_collector_state(name: &str, bytes: &[u8]) -> bool {
     !record && (lease || members.contains_key("cursor_date"))
 }
 
-/// No state is larger, in bytes: one of half a year of open days has some hundred thousand.
+/// The maximum size of a state in bytes; one of half a year of open days has some hundred thousand.
 const LARGEST_STATE: u64 = 1 << 20;
 
-/// Whether it may be one, going by what a listing tells.
+/// Returns whether an object may be a state, according to its metadata.
 pub(super) fn may_be_collector_state(listed: &Listed) -> bool {
     listed.size <= LARGEST_STATE && matches!(parted(&listed.name), Some((_, "json" | "lease")))
 }
 
-/// Whether the name is one that a collector's state has, or its lease.
+/// Returns whether the name is that of a collector's state or lease.
 pub(super) fn is_named_as_state(name: &str) -> bool {
     parted(name).is_some_and(|(stem, extension)| match extension {
         "json" => stem.contains("state") || stem == kept::stem(kept::BACKFILL) || stem.ends_with(".previous"),
@@ -189,7 +190,7 @@ pub(super) fn is_named_as_state(name: &str) -> bool {
     })
 }
 
-/// A name without its directories: what is before the last dot, and what behind.
+/// Splits a name without its directories into stem and extension.
 fn parted(name: &str) -> Option<(&str, &str)> {
     name.rsplit('/').next().unwrap_or_default().rsplit_once('.')
 }

@@ -1,4 +1,4 @@
-//! What an object becomes, held back until all of it is known to be good: in memory up to a bound, then in a file.
+//! Holds the output of an object until the whole object is known to be valid: in memory up to a limit, then in a file.
 
 use crate::store::Payload;
 use flate2::Compression;
@@ -6,13 +6,13 @@ use flate2::write::GzEncoder;
 use std::io::{self, Write};
 use tempfile::{SpooledData, SpooledTempFile};
 
-/// How much of an object's output stays in memory.
+/// Bytes of an object's output that stay in memory.
 pub(super) const IN_MEMORY: usize = 8 << 20;
 
-/// The encoder is fed pieces of this size, whatever size they come in: so its bytes depend on the content alone.
+/// The encoder is fed chunks of this size, so that its bytes depend only on the content.
 const PIECE: usize = 64 << 10;
 
-/// Output on hold: plain, or gzip whose bytes are the same each time (no time of day, one level, even pieces).
+/// Held output: plain, or reproducible gzip (no timestamp, one level, chunks of equal size).
 pub(super) enum Spool {
     Plain(SpooledTempFile),
     Packed { encoder: Box<GzEncoder<SpooledTempFile>>, piece: Vec<u8> },
@@ -28,7 +28,7 @@ impl Spool {
         Self::Packed { encoder: Box::new(encoder), piece: Vec::with_capacity(PIECE) }
     }
 
-    /// What was written, from its beginning.
+    /// Returns the output, from its beginning.
     pub(super) fn finish(self) -> io::Result<Payload> {
         let spooled = match self {
             Self::Plain(spooled) => spooled,

@@ -1,5 +1,5 @@
-//! The ledger held against what is listed now: what a run would have read and is not done, and what is done and has no
-//! output.
+//! Compares the ledger with what is listed now: objects that a run would read but that are not done, and entries whose
+//! output is missing.
 
 use super::ledger::{self, Entry, Feed, State, fingerprint};
 use super::name;
@@ -11,25 +11,25 @@ use futures::TryStreamExt as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-/// What is not as it should be.
+/// A discrepancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gap {
-    /// The ledger does not know the object.
+    /// The ledger does not contain the object.
     Unknown,
-    /// The ledger knows another version of the object.
+    /// The ledger contains another version of the object.
     Newer,
     /// The object failed.
     Quarantined,
-    /// The object is done, and the output that it became is not there.
+    /// The object is done, but its output is missing.
     NoOutput,
-    /// It cannot be listed.
+    /// The entry cannot be listed.
     Unlisted,
-    /// A source that the ledger names is not there.
+    /// A source that the ledger names does not exist.
     NoSource,
 }
 
 impl Gap {
-    /// How it is called where it is told.
+    /// Returns the name in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -43,22 +43,22 @@ impl Gap {
     }
 }
 
-/// What was counted.
+/// The counts of a verification.
 #[derive(Debug, Default)]
 pub struct Verified {
     /// Objects listed in all sources.
     pub listed: u64,
     /// Entries of the ledger.
     pub entries: u64,
-    /// Gaps found.
+    /// Discrepancies found.
     pub gaps: u64,
     /// Objects that no run would read, by reason.
     pub skipped: BTreeMap<Skip, u64>,
 }
 
-/// Lists the sources and destinations of a ledger's feeds and tells every gap with its object. Of `options` it takes
-/// what chooses objects (age, globs), the clock and the retries: name there what the runs were given.
-/// Memory grows with the number of entries and outputs, 16 bytes and the table's room for each.
+/// Lists the sources and destinations of all feeds of a ledger, and reports every discrepancy with its object. Uses the
+/// options that select objects (age, globs), the clock and the retry settings; pass what the runs were given. Memory
+/// grows with the number of entries and outputs, by 16 bytes plus table space for each.
 ///
 /// # Errors
 /// As [`super::run`].
@@ -116,10 +116,10 @@ pub async fn verify(
     Ok(verified)
 }
 
-/// Versions of objects by their addresses, as fingerprints.
+/// Versions of objects by their URLs, as fingerprints.
 type Entries = HashMap<u128, (u128, State)>;
 
-/// What is amiss with an object that is listed.
+/// Returns the discrepancy of a listed object.
 fn gap(known: &Entries, object: &Listed, url: &str) -> Option<Gap> {
     match known.get(&fingerprint(url, "")) {
         Some((_, State::Quarantined)) => Some(Gap::Quarantined),
@@ -129,7 +129,7 @@ fn gap(known: &Entries, object: &Listed, url: &str) -> Option<Gap> {
     }
 }
 
-/// A source of objects, and what of it runs would read.
+/// A source, and which of its objects runs would read.
 struct Source {
     store: Store,
     selection: Selection,
@@ -151,7 +151,7 @@ impl Source {
         Ok(Self { store: Store::open(&options.from, &chosen.retry).await?, selection })
     }
 
-    /// Why no run would read an object, if so.
+    /// Returns why no run would read an object.
     async fn skips(&self, object: &Listed, url: &str) -> Result<Option<Skip>, Error> {
         if let Err(skip) = self.selection.decide(object, url, None) {
             return Ok(Some(skip));
@@ -166,7 +166,7 @@ impl Source {
     }
 }
 
-/// What stands at the destinations: each place with each name.
+/// The objects at the destinations.
 struct Outputs(HashSet<u128>);
 
 impl Outputs {
@@ -178,7 +178,7 @@ impl Outputs {
             loop {
                 match listing.try_next().await {
                     Ok(Some(object)) => names.insert(fingerprint(to, &object.name)),
-                    // Where nothing was put yet is nothing.
+                    // A destination that does not exist yet is empty.
                     Ok(None) | Err(store::Error::NotFound { .. }) => break,
                     Err(store::Error::Unlisted { .. }) => continue,
                     Err(error) => return Err(error.into()),
@@ -188,11 +188,11 @@ impl Outputs {
         Ok(Self(names))
     }
 
-    /// Whether an output is at none of the destinations that its source was ever run for.
+    /// Returns whether an output is missing at all destinations of its source.
     fn lack(&self, feeds: &[Feed], entry: &Entry) -> bool {
         let its = feeds.iter().filter(|feed| entry.object.starts_with(&feed.from));
         let stands = |output: &str| its.clone().any(|feed| self.0.contains(&fingerprint(&feed.to, output)));
-        // What went to a stream has none.
+        // Output to a stream cannot be checked.
         let mut parts = entry.parts.iter().filter(|part| part.events > 0 && !part.streamed);
         if entry.parts.is_empty() {
             return !entry.output.is_empty() && !stands(&entry.output);

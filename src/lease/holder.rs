@@ -1,18 +1,18 @@
-//! Who holds a lease, and whether they can be known to be gone.
+//! The owner of a lease, and whether its run is known to have died.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The runs of this process that are under way: a service has one after the other.
+/// The active runs of this process; a service has one after the other.
 static AT_WORK: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn at_work() -> MutexGuard<'static, BTreeSet<String>> {
     AT_WORK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A run is under way as long as this is there.
+/// Marks a run as active until dropped.
 #[derive(Debug, PartialEq, Eq)]
 struct AtWork(String);
 
@@ -25,19 +25,19 @@ impl Drop for AtWork {
 /// A run of this program. Two runs are never equal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Holder {
-    /// Drawn at random.
+    /// A random value.
     run: String,
     pid: u32,
-    /// Where the process id means something: host, boot and process namespace. Empty where that cannot be told.
+    /// The scope in which a process ID is valid: host, boot and process namespace. Empty if unknown.
     place: String,
-    /// When the process started, in the system's ticks.
+    /// The start time of the process, in the system's ticks.
     started: String,
     #[serde(skip)]
     at_work: Option<Arc<AtWork>>,
 }
 
 impl Holder {
-    /// This process.
+    /// Returns the owner for this process.
     pub(crate) fn this() -> Self {
         let pid = std::process::id();
         let run = format!("{:016x}", fastrand::Rng::new().u64(..) ^ u64::from(pid));
@@ -51,8 +51,8 @@ impl Holder {
         }
     }
 
-    /// Whether it is known that this run has ended without saying so. Being wrong here costs double work, no more:
-    /// writes to the ledger are compare-and-swap, and outputs are made only where there are none.
+    /// Returns whether this run is known to have ended without releasing its lease. A wrong answer costs double work
+    /// only, because the ledger is written by compare-and-swap and outputs are created only if absent.
     pub(crate) fn is_gone(&self) -> bool {
         !self.place.is_empty()
             && place().as_deref() == Some(&self.place)
@@ -77,8 +77,8 @@ fn place() -> Option<String> {
     Some(format!("{} {} {}", host.trim(), boot.trim(), namespace.display()))
 }
 
-/// The 22nd field of the process's status; the second, its name, may hold spaces and ends with the last `)`. A process
-/// that has ended and was not yet waited for has ended.
+/// The 22nd field of the process status; the second one, its name, may contain spaces and ends at the last `)`. A
+/// zombie process counts as ended.
 fn started(pid: u32) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = status.rsplit_once(") ")?.1.split(' ');

@@ -1,5 +1,5 @@
-//! Leases: which run works on what. They keep two runs from doing the same work; that nothing is written twice rests on
-//! compare-and-swap and put-if-absent, not on them.
+//! Leases: which run works on what. They prevent double work. That nothing is written twice rests on compare-and-swap
+//! and put-if-absent, not on leases.
 
 mod holder;
 
@@ -16,7 +16,7 @@ struct Lease {
     until: i64,
 }
 
-/// A lease that is held.
+/// A lease that this run holds.
 #[derive(Debug)]
 pub(crate) struct Held {
     name: String,
@@ -25,18 +25,18 @@ pub(crate) struct Held {
     pub(crate) was_released: bool,
 }
 
-/// What asking for a lease came to.
+/// The result of asking for a lease.
 pub(crate) enum Asked {
     Got(Held),
-    /// Somebody else's: whose, and until when at least, in words.
+    /// Held by another run: its owner, and the earliest end, in words.
     Taken(String),
 }
 
-/// Nobody takes a lease for longer, in milliseconds: one that claims to last longer is damaged, or its clock is wrong,
-/// and would keep all others off for good.
+/// The maximum duration of a lease in milliseconds. One that claims to last longer is damaged or was written under a
+/// wrong clock, and would lock out all other runs.
 const LONGEST: i64 = 24 * 60 * 60 * 1000;
 
-/// How a lease is asked for.
+/// A request for a lease.
 pub(crate) struct Terms<'a> {
     pub(crate) store: &'a Store,
     pub(crate) holder: &'a Holder,
@@ -66,7 +66,7 @@ impl Terms<'_> {
         }
     }
 
-    /// Whose a lease is, and until when at least, where it is another's; nothing is asked for.
+    /// Returns the owner and the earliest end of another run's lease, without acquiring it.
     pub(crate) async fn holder_of(&self, name: &str) -> Result<Option<String>, Error> {
         let Some((bytes, _)) = self.store.read(name).await? else { return Ok(None) };
         Ok(self.others(self.parse(name, &bytes)?))
@@ -79,7 +79,7 @@ impl Terms<'_> {
         Some(lasting(&held.describe(), until))
     }
 
-    /// Extends a lease; `false` where another run has taken it over.
+    /// Extends a lease; returns `false` if another run has taken it over.
     pub(crate) async fn renew(&self, held: &mut Held) -> Result<bool, Error> {
         match self.store.update(&held.name, self.bytes(self.until), Some(held.version.clone())).await? {
             Some(version) => {
@@ -91,7 +91,7 @@ impl Terms<'_> {
     }
 
     pub(crate) async fn release(&self, held: Held) -> Result<(), Error> {
-        // Where another run has taken it over there is nothing to give back.
+        // If another run has taken it over, there is nothing to release.
         self.store.update(&held.name, self.bytes(0), Some(held.version)).await?;
         Ok(())
     }
@@ -102,21 +102,21 @@ impl Terms<'_> {
 }
 
 fn lasting(by: &str, until: i64) -> String {
-    format!("{by}, until {} at least unless it ends before", instant(until))
+    format!("{by}, until at least {} unless it ends earlier", instant(until))
 }
 
 fn understood(url: &str, bytes: &[u8]) -> Result<Lease, Error> {
     serde_json::from_slice(bytes).map_err(|error| {
-        Error::Damaged(format!("{url}: this is no lease ({error}); remove it if no run is at work"))
+        Error::Damaged(format!("{url}: not a lease ({error}); delete it if no run is active"))
     })
 }
 
-/// What must hold of the bytes of a lease: asked by the fuzzer.
+/// Properties of the bytes of a lease; used by the fuzz target.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties {
     use super::understood;
 
-    /// They are a lease that reads back as it is written, or damage that is told: never no lease.
+    /// The bytes are a lease that reads back as written, or are reported as damaged; never as an absent lease.
     pub(crate) fn bytes(bytes: &[u8]) {
         match understood("memory://", bytes) {
             Err(error) => assert!(error.to_string().contains("no lease")),

@@ -1,16 +1,16 @@
-//! The mapping as a document: `mapping.md` and its JSON twin, printed from the table.
+//! Renders the mapping table as Markdown (`mapping.md`) and as JSON.
 
 use super::{Basis, ROWS, Source};
 use crate::json::escape_into;
 use std::fmt::Write as _;
 
-/// What stands before the table.
+/// The text before the table.
 static BEFORE: &str = include_str!("before.md");
-/// What stands behind it.
+/// The text after the table.
 static AFTER: &str = include_str!("after.md");
 
 impl Source {
-    /// The kind of source, and its name there.
+    /// Returns the kind of source and its name.
     pub(crate) fn parts(self) -> (&'static str, &'static str) {
         match self {
             Self::Constant => ("constant", ""),
@@ -32,7 +32,7 @@ impl Basis {
     }
 }
 
-/// The mapping as Markdown: the text of `mapping.md`.
+/// Returns the mapping as Markdown: the text of `mapping.md`.
 #[must_use]
 pub fn markdown() -> String {
     let mut out = String::from(BEFORE);
@@ -50,7 +50,7 @@ pub fn markdown() -> String {
     out
 }
 
-/// The table as JSON: an array of `{"source","name","path","rule","example":{"text","value"},"basis"}`.
+/// Returns the table as JSON: an array of `{"source","name","path","rule","example":{"text","value"},"basis"}`.
 #[must_use]
 pub fn json() -> String {
     let rows: Vec<_> = ROWS

@@ -1,7 +1,8 @@
-//! From a record and its detail to an event. Cannot fail: what does not fit is noted, and stays in the description.
+//! Maps a record and its detail to an event. Mapping cannot fail: what does not fit is noted, and stays in the
+//! description.
 //!
-//! What goes where is the table's to say ([`ROWS`]); this file only gathers the texts that the rows ask for, and
-//! climbs the ladder of event types.
+//! The table ([`ROWS`]) defines which value goes where. This file collects the values that the rows need, and selects
+//! the event type.
 
 mod document;
 mod notes;
@@ -24,44 +25,44 @@ pub use notes::{Note, Notes};
 pub use table::{Basis, ROWS, Row, Source};
 pub(crate) use template::{Events, Sheet, Template};
 
-/// What of the mapping can be chosen.
+/// Options of the mapping.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// What a change's value becomes.
+    /// How the value of a change is mapped.
     pub values: Values,
-    /// Whether texts are cut to the lengths that UDM documents: 1024 bytes for the description, 64 for the product's
-    /// event type, never within a character.
+    /// Whether texts are cut to UDM's documented maximum lengths: 1,024 bytes for the description, 64 for the product
+    /// event type. Characters are never split.
     pub clip: bool,
 }
 
-/// What a change's value becomes.
+/// How the value of a change is mapped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Values {
-    /// What was set: of `from Member to Admin`, `Admin`.
+    /// The new value: for `from Member to Admin`, `Admin`.
     #[default]
     New,
     /// The phrase as Zoom wrote it.
     Verbatim,
 }
 
-/// Hears which row filled the event with what.
+/// Observes which row filled the event with which value.
 pub trait Trace {
-    /// Whether anybody listens: texts that are made for the event alone are not made twice where nobody does.
+    /// Whether the observer is active; if not, texts that only it needs are not built.
     const LISTENS: bool = true;
 
-    /// `row` put `value` into the event: a part of the record or its detail wherever it did not have to be made.
+    /// `row` wrote `value` to the event. The value is a slice of the record or its detail unless it had to be built.
     fn filled(&mut self, row: &'static Row, value: &str);
 
-    /// What follows goes into the next entry of `about`.
+    /// The following values go to the next entry of `about`.
     #[inline]
     fn entry(&mut self) {}
 
-    /// What `row` put was cut to `value`.
+    /// The value that `row` wrote was cut to `value`.
     #[inline]
     fn clipped(&mut self, _row: &'static Row, _value: &str) {}
 }
 
-/// Nobody listens.
+/// Observes nothing.
 impl Trace for () {
     const LISTENS: bool = false;
 
@@ -69,12 +70,12 @@ impl Trace for () {
     fn filled(&mut self, _: &'static Row, _: &str) {}
 }
 
-/// The row that the value of a change with this key goes to.
+/// Returns the row that takes the value of a change with this key.
 pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
     row::of_key(key).map(|index| &ROWS[index])
 }
 
-/// The event of a record (mapping contract, section 4): `detail` is that of its `operation_detail`, `time` its time.
+/// Returns the event of a record (docs/mapping-rules.md, section 4), given its parsed `operation_detail` and its time.
 ///
 /// ```
 /// use zoom_udm::detail::Detail;
@@ -83,13 +84,13 @@ pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
 /// use zoom_udm::udm::Writer;
 ///
 /// let text = r#"{"time":"2024-01-31 23:59:59","operator":"a@b.com","operation_detail":"Change Role  - x@y.com: from Member to Admin"}"#;
-/// // What cannot be borrowed from the text is kept here.
+/// // Buffers for what cannot be borrowed from the text.
 /// let (mut scratch, mut cut, mut notes) = Default::default();
 /// let record = Record::read(text, &mut scratch)?;
 /// let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
 /// let time = record.time().ok_or("no time")?;
 ///
-/// // Who listens instead of `()` hears which row of the table filled what.
+/// // Pass an observer instead of `()` to learn which row filled which field.
 /// let event = map(&record, &detail, time, Rules::default(), &mut notes, &mut ());
 /// assert_eq!(event.metadata.event_type.name(), "USER_UNCATEGORIZED");
 /// assert_eq!(notes, Notes::default());
@@ -117,7 +118,8 @@ pub fn map<'a>(
     event
 }
 
-/// The same but for `about`, whose entries are made as they are asked for: there may be more than should be held.
+/// The same without `about`, whose entries are built on demand, because there may be more of them than should be in
+/// memory.
 #[inline]
 pub(crate) fn begin<'a>(
     record: &Record<'a>,
@@ -149,8 +151,8 @@ pub(crate) fn begin<'a>(
     (event, Further(users))
 }
 
-/// Writes the event of a record as [`map`] and a writer of the template's would, at less cost; `None` where that takes
-/// the typed event: where the detail holds JSON, a text needs an escape, or texts are to be cut.
+/// Writes the event of a record as [`map`] and the typed writer would, but faster. Returns `None` if the typed event is
+/// needed: the detail contains JSON, a text needs an escape, or texts are to be cut.
 #[inline]
 pub(crate) fn write<'a>(
     record: &Record<'a>,
@@ -197,7 +199,7 @@ fn own_type(name: &str, found: &Found<'_>, json_user: bool) -> Result<EventType,
     if met { Ok(known) } else { Err(Note::EventTypeUnmet) }
 }
 
-/// Puts what is the same for every record.
+/// Sets the values that are the same for every record.
 #[inline]
 fn put_constants(event: &mut Event<'_>, trace: &mut impl Trace) {
     for index in row::CONSTANTS {
@@ -209,13 +211,13 @@ fn put_constants(event: &mut Event<'_>, trace: &mut impl Trace) {
     }
 }
 
-/// The texts that rows ask for.
+/// The values that rows need.
 #[derive(Default)]
 struct Found<'a> {
     texts: [&'a str; ROWS.len()],
-    /// A bit for each row that has a text.
+    /// One bit for each row that has a value.
     rows: u64,
-    /// The length of all texts that were set, in bytes.
+    /// The total length of all values that were set, in bytes.
     length: usize,
 }
 
@@ -258,7 +260,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Drops what its list holds already: addresses that differ in case at most, roles that do not differ.
+    /// Drops values that their list already contains: addresses that differ only in case, and equal roles.
     fn drop_repeated(&mut self) {
         for row in bits(self.rows & row::MAY_REPEAT) {
             let (path, text) = (ROWS[row].path, self.texts[row]);
@@ -273,7 +275,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Sets or, with nothing, clears the text of a row: of several the last counts.
+    /// Sets the value of a row, or clears it; the last value counts.
     #[inline]
     fn set(&mut self, row: usize, text: Option<&'a str>) {
         match text {
@@ -286,13 +288,13 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The rows that have a text, each with it, in the table's order.
+    /// Returns the rows that have a value, with it, in table order.
     #[inline]
     fn each(&self) -> impl Iterator<Item = (usize, &'a str)> {
         bits(self.rows).map(|row| (row, self.texts[row]))
     }
 
-    /// Whether a user is named who did it or whom it was done to: `email2` is there only where `email` is.
+    /// Returns whether the operator or a target is named; `email2` is only present with `email`.
     fn names_user(&self) -> bool {
         self.has_any(row::OPERATOR | 1 << row::EMAIL)
     }
@@ -303,7 +305,7 @@ impl<'a> Found<'a> {
         self.rows & rows != 0
     }
 
-    /// Has every row that has a text put it, in the table's order.
+    /// Writes the values of all rows, in table order.
     #[inline]
     fn put(&self, event: &mut Event<'a>, trace: &mut impl Trace) {
         for (index, text) in self.each() {
@@ -316,11 +318,11 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The places of the bits that are set, lowest first.
+/// Returns the positions of the set bits, lowest first.
 #[inline]
 fn bits(mut set: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        // Known not to be 0, its lowest bit takes one instruction to find on every processor.
+        // The compiler uses one instruction for this because the value cannot be 0.
         let lowest = NonZero::new(set)?.trailing_zeros();
         set &= set - 1;
         Some(lowest as usize)
@@ -337,11 +339,11 @@ fn put_first<'a>(mut first: JsonUser<'a>, event: &mut Event<'a>, trace: &mut imp
     }
 }
 
-/// The entries of `about`: one for each further user of the detail's JSON.
+/// Iterates over the entries of `about`: one for each further user of the embedded JSON.
 pub(crate) struct Further<'a>(JsonUsers<'a>);
 
 impl<'a> Further<'a> {
-    /// The next entry.
+    /// Returns the next entry.
     pub(crate) fn next(&mut self, trace: &mut impl Trace) -> Option<About<'a>> {
         let mut user = self.0.next()?;
         trace.entry();
@@ -361,7 +363,7 @@ impl<'a> Further<'a> {
     }
 }
 
-/// Has a row put what a user says in its member, if that is something.
+/// Writes the value of a user's member, if it is not empty.
 fn put_texts<'a, T: Trace>(row: &'static Row, texts: Texts<'a>, trace: &mut T, put: impl FnOnce(Texts<'a>)) {
     if T::LISTENS {
         texts.each().for_each(|text| trace.filled(row, &text));
@@ -371,7 +373,7 @@ fn put_texts<'a, T: Trace>(row: &'static Row, texts: Texts<'a>, trace: &mut T, p
     }
 }
 
-/// Cuts what is longer than UDM documents.
+/// Cuts values that exceed UDM's documented lengths.
 fn clip(event: &mut Event<'_>, notes: &mut Notes, trace: &mut impl Trace) {
     for (row, text, most) in [
         (row::DESCRIPTION, &mut event.metadata.description, 1024),

@@ -1,21 +1,21 @@
-//! What a mapping did that its user may want to know.
+//! Notes about an event that a user may want to know.
 
-/// A kind of note. None of them loses anything: the description holds the whole detail, the input the whole record.
+/// A kind of note. No data is lost: the description holds the whole detail, and the input holds the whole record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
-    /// The record's `event_type` is none of UDM's and was passed over.
+    /// The record's `event_type` is not a UDM event type, and was ignored.
     EventTypeUnknown,
     /// The record's `event_type` needs what the event does not have, and was passed over.
     EventTypeUnmet,
-    /// A field held an object or array where text belongs and counts as absent.
+    /// A field held an object or array instead of text, and counts as absent.
     FieldNotText,
     /// A text that is read held half of a surrogate pair, which became U+FFFD.
     SurrogateReplaced,
-    /// An element of a detail's JSON is no object.
+    /// An element of the embedded JSON is not an object.
     JsonSkipped,
-    /// A record without a usable time got the default.
+    /// A record without a usable time received the default time.
     DefaultTime,
-    /// A text was cut to the length that UDM documents.
+    /// A text was cut to UDM's documented length.
     Clipped,
     /// An object is a page and also has a record's own fields, which were ignored.
     PageHasFields,
@@ -24,7 +24,7 @@ pub enum Note {
 }
 
 impl Note {
-    /// Every kind, in the order of their discriminants.
+    /// All kinds, in the order of their discriminants.
     pub const ALL: [Self; 9] = [
         Self::EventTypeUnknown,
         Self::EventTypeUnmet,
@@ -37,7 +37,7 @@ impl Note {
         Self::EventTooLarge,
     ];
 
-    /// The name that summaries carry.
+    /// Returns the name in summaries.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -53,19 +53,19 @@ impl Note {
         }
     }
 
-    /// What it says, for a person.
+    /// Returns the message for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::EventTypeUnknown => "the record's event_type is none of UDM's and was passed over",
+            Self::EventTypeUnknown => "the record's event_type is not a UDM event type and was ignored",
             Self::EventTypeUnmet => {
                 "the record's event_type needs what the event does not have and was passed over"
             }
             Self::SurrogateReplaced => "a text holds half of a surrogate pair, which became U+FFFD",
-            Self::FieldNotText => "a field holds an object or array where text belongs and counts as absent",
-            Self::JsonSkipped => "an element of the detail's JSON is no object and was passed over",
-            Self::DefaultTime => "the record has no usable time and got the default",
-            Self::Clipped => "a text was cut to the length that UDM documents",
+            Self::FieldNotText => "a field holds an object or array instead of text and counts as absent",
+            Self::JsonSkipped => "an element of the embedded JSON is not an object and was skipped",
+            Self::DefaultTime => "the record has no usable time and received the default",
+            Self::Clipped => "a text was cut to UDM's documented length",
             Self::PageHasFields => {
                 "an object is a page and also has a record's own fields, which were ignored"
             }
@@ -74,24 +74,24 @@ impl Note {
     }
 }
 
-/// How often each kind of note was made.
+/// How often each kind of note occurred.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Notes([u64; Note::ALL.len()]);
 
 impl Notes {
-    /// Counts `times` more of a kind.
+    /// Adds `times` occurrences of a kind.
     #[inline]
     pub fn add(&mut self, note: Note, times: u32) {
         self.0[note as usize] += u64::from(times);
     }
 
-    /// How often a kind was noted.
+    /// Returns how often a kind occurred.
     #[must_use]
     pub fn count(&self, note: Note) -> u64 {
         self.0[note as usize]
     }
 
-    /// Adds another's counts to these.
+    /// Adds the counts of another.
     pub fn merge(&mut self, other: &Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;

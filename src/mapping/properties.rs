@@ -1,5 +1,4 @@
-//! The template against the typed event and its writer, which define what must come out: asked by the tests and by the
-//! fuzzer.
+//! Properties of the template against the typed event and its writer; used by tests and fuzz targets.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -10,7 +9,7 @@ use crate::time::Timestamp;
 use crate::udm::{Case, Feed, Shape, Writer};
 use once_cell::sync::Lazy;
 
-/// Two writers that differ in all that a template knows of one, with their templates.
+/// Two writers that differ in everything that a template depends on, with their templates.
 static WRITERS: Lazy<[(Writer, Template); 2]> = Lazy::new(|| {
     let feed =
         Feed { namespace: Some("a\"b".to_owned()), labels: vec![("k".to_owned(), "v\\".to_owned()); 2] };
@@ -20,14 +19,14 @@ static WRITERS: Lazy<[(Writer, Template); 2]> = Lazy::new(|| {
     })
 });
 
-/// Every line of `text` is written alike, however values and names are.
+/// Both ways write every line of `text` alike, with any values and names.
 pub(crate) fn text(text: &str) {
     for ((writer, template), values) in WRITERS.iter().zip([Values::New, Values::Verbatim]) {
         compare(text, writer, template, Rules { values, clip: false });
     }
 }
 
-/// Both ways of writing the event of each record, wherever the template takes it; how many it took.
+/// Compares both ways for each record that the template accepts, and returns how many it accepted.
 pub(super) fn compare(text: &str, writer: &Writer, template: &Template, rules: Rules) -> usize {
     let time = Timestamp::parse("2024-01-31T12:00:00.5Z").unwrap();
     let (mut scratch, mut cut, mut taken) = (Scratch::default(), Cut::default(), 0);

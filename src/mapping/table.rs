@@ -1,7 +1,7 @@
-//! The table: one row for each mapped field. Code, `mapping.md`, `zoom-udm mapping` and the coverage test read it.
+//! The mapping table: one row per mapped field. The code, `mapping.md`, `zoom-udm mapping` and the coverage test use
+//! it.
 //!
-//! The order of the rows is the order in which lists are filled. A new field is a row here, a fixture, and the
-//! regenerated `mapping.md`.
+//! Lists are filled in the order of the rows. CONTRIBUTING.md shows how to add a field.
 
 use super::push_labels;
 use crate::detail::{Member, Text, Texts};
@@ -11,59 +11,59 @@ use crate::udm::{About, Event, Label};
 /// One mapped field.
 #[derive(Debug)]
 pub struct Row {
-    /// Where the value comes from.
+    /// The source of the value.
     pub source: Source,
-    /// Where it goes: UDM's JSON path.
+    /// The destination: a JSON path in UDM.
     pub path: &'static str,
-    /// How, in words.
+    /// The rule, in words.
     pub rule: &'static str,
-    /// A source text, and what it becomes.
+    /// A source text and the value that it gives.
     pub example: (&'static str, &'static str),
-    /// Who says so.
+    /// Whether Google or this project defined the row.
     pub basis: Basis,
     pub(super) put: Put,
 }
 
-/// UDM's lists of texts, which paths do not mark with `[]`.
+/// UDM fields that are lists of strings; paths do not mark them with `[]`.
 const LISTS: [&str; 2] = ["emailAddresses", "department"];
 
 impl Row {
-    /// Whether the path ends in one of UDM's lists of texts: the value is an element of it.
+    /// Returns whether the path ends in a list of strings, to which the value is appended.
     pub(crate) fn is_element(&self) -> bool {
         self.path.rsplit('.').next().is_some_and(|name| LISTS.contains(&name))
     }
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The same for every record.
     Constant,
     /// A field of the record.
     Field(Field),
-    /// Read out of `operation_detail` as a whole: `email`, `email2`, `role`.
+    /// Derived from the whole `operation_detail`: `email`, `email2` or `role`.
     Detail(&'static str),
-    /// The new value of the change with that key in `operation_detail`.
+    /// The new value of the change with this key in `operation_detail`.
     Key(&'static str),
-    /// A member of the first object of the JSON in `operation_detail`.
+    /// A member of the first object of the embedded JSON.
     FirstUser(Member),
     /// A member of each further object.
     FurtherUser(Member),
 }
 
-/// Who says so.
+/// Who defined a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
-    /// Google's published mapping of Zoom operation logs has the row.
+    /// Google's published mapping of Zoom operation logs.
     Google,
-    /// Google's table has the row but leaves open how; this project decided.
+    /// This project, where Google's table names the fields but not the conversion.
     Decided,
 }
 
-/// How a value gets into the event.
+/// How a value is written to the event.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Put {
-    /// The event is made with it.
+    /// The event is created with it.
     Made,
     Constant(&'static str, fn(&mut Event<'_>, &'static str)),
     Text(for<'a> fn(&mut Event<'a>, &'a str)),
@@ -74,7 +74,7 @@ pub(super) enum Put {
 use Basis::{Decided, Google};
 use Source::{Constant, Detail, FirstUser, FurtherUser, Key};
 
-/// The mapping, complete.
+/// The complete mapping.
 pub static ROWS: [Row; COUNT] = TABLE;
 
 const COUNT: usize = 32;
@@ -83,7 +83,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: Source::Field(Field::Time),
         path: "metadata.eventTimestamp",
-        rule: "trimmed; RFC 3339 with at most 9 digits of a second, also with a space for the T, without a zone (UTC), with +hhmm; or 10 or 13 digits since the epoch",
+        rule: "trimmed; RFC 3339 with up to 9 fractional digits, also with a space for the T, without a zone (UTC) or with +hhmm; or 10 or 13 digits since the epoch",
         example: ("2022-12-16 18:15:38", "2022-12-16T18:15:38Z"),
         basis: Decided,
         put: Put::Made,
@@ -131,7 +131,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: Source::Field(Field::OperationDetail),
         path: "metadata.description",
-        rule: "verbatim, trailing spaces and all",
+        rule: "verbatim, including trailing spaces",
         example: ("Edit Group Recruiting ", "Edit Group Recruiting "),
         basis: Google,
         put: Put::Text(|event, value| event.metadata.description = Some(value)),
@@ -147,7 +147,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: Source::Field(Field::Operator),
         path: "principal.user.emailAddresses",
-        rule: "trimmed, if all of it is an e-mail address",
+        rule: "trimmed, if it is an e-mail address as a whole",
         example: ("admin-test%1223+123@duff.dev.co", "admin-test%1223+123@duff.dev.co"),
         basis: Decided,
         put: Put::Text(|event, value| event.principal.user.email_addresses.push(value)),
@@ -155,7 +155,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: Source::Field(Field::Operator),
         path: "principal.user.userid",
-        rule: "trimmed, if it is no e-mail address",
+        rule: "trimmed, if it is not an e-mail address",
         example: ("SCIM@Okta", "SCIM@Okta"),
         basis: Decided,
         put: Put::Text(|event, value| event.principal.user.userid = Some(Text::Borrowed(value))),
@@ -163,7 +163,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: Detail("email"),
         path: "target.user.emailAddresses",
-        rule: "the first e-mail address in HEAD, in a piece that stands alone, or in a KEY",
+        rule: "the first e-mail address in HEAD, in an unkeyed piece, or in a KEY",
         example: ("Add User homer@simpson.io  - User Type: Basic", "homer@simpson.io"),
         basis: Decided,
         put: Put::Text(|event, value| event.target.user.email_addresses.push(value)),
@@ -291,7 +291,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: FirstUser(Member::UserId),
         path: "target.user.userid",
-        rule: "trimmed; a number or boolean as its JSON text; of a list the first that says something",
+        rule: "trimmed; a number or boolean as its JSON text; for a list its first non-empty element",
         example: (r#"x  - K: [{"userId":" u1 "}]"#, "u1"),
         basis: Google,
         put: Put::First(|event, mut values| event.target.user.userid = values.next()),
@@ -299,7 +299,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: FirstUser(Member::Assistant),
         path: "target.user.attribute.labels[]",
-        rule: "with the key assistant, after the labels above; a list gives one for each element; an object, or a list within the list, its compact JSON text",
+        rule: "with the key assistant, after the labels above; a list gives one per element; an object or a nested list its compact JSON text",
         example: (r#"x  - K: [{"assistant":"b@x.io"}]"#, "assistant=b@x.io"),
         basis: Decided,
         put: Put::First(|event, values| push_labels(event, "assistant", values)),
@@ -307,7 +307,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: FirstUser(Member::Options),
         path: "target.user.attribute.labels[]",
-        rule: "with the key options, after assistant; likewise",
+        rule: "with the key options, after assistant; the same rules",
         example: (r#"x  - K: [{"options":["view","edit"]}]"#, "options=view, options=edit"),
         basis: Decided,
         put: Put::First(|event, values| push_labels(event, "options", values)),
@@ -315,7 +315,7 @@ const TABLE: [Row; COUNT] = [
     Row {
         source: FurtherUser(Member::UserId),
         path: "about[].user.userid",
-        rule: "trimmed; an object that says nothing of a user gives no entry",
+        rule: "trimmed; an object without user data gives no entry",
         example: (r#"x  - K: [{"userId":"u1"},{"userId":"u2"}]"#, "u2"),
         basis: Google,
         put: Put::Further(|about, mut values| about.userid = values.next()),
@@ -338,12 +338,12 @@ const TABLE: [Row; COUNT] = [
     },
 ];
 
-/// Rows by their index.
+/// The indices of rows.
 pub(super) mod row {
     use super::{COUNT, Put, Source, TABLE};
     use std::ops::Range;
 
-    /// The rows that are put in one way: they stand together.
+    /// The range of rows that are written in one way; they must be adjacent.
     macro_rules! together {
         ($put:pat) => {{
             let (mut start, mut end, mut index) = (COUNT, 0, 0);
@@ -371,7 +371,7 @@ pub(super) mod row {
     pub(in super::super) const ROLES_PATH: &str = "target.user.attribute.roles[].name";
     pub(in super::super) const ROLE: usize = at(ROLES_PATH, 2);
 
-    /// A bit for each row of a list that several rows fill: only they can repeat what is there.
+    /// One bit for each row of a list that several rows fill; only these can repeat a value.
     pub(in super::super) const MAY_REPEAT: u64 = {
         let (mut rows, mut index) = (0, 0);
         while index < COUNT {
@@ -398,17 +398,17 @@ pub(super) mod row {
         rows
     };
 
-    /// The rows whose value is the same for each record.
+    /// The rows whose value is the same for every record.
     pub(in super::super) const CONSTANTS: Range<usize> = together!(Put::Constant(..));
-    /// The rows of the first object of a detail's JSON.
+    /// The rows for the first object of the embedded JSON.
     pub(in super::super) const FIRST_USER: Range<usize> = together!(Put::First(_));
-    /// The rows of a further one.
+    /// The rows for further objects.
     pub(in super::super) const FURTHER_USER: Range<usize> = together!(Put::Further(_));
 
-    /// The row that is the `nth` (from 0) to fill `path`.
+    /// Returns the `nth` row (from 0) that fills `path`.
     const fn at(path: &str, nth: usize) -> usize {
         let (mut seen, mut index) = (0, 0);
-        // Past the last row there is none of that path: then this is no constant, and nothing is built.
+        // If there is no such row, constant evaluation fails, and so does the build.
         loop {
             if same(TABLE[index].path, path) {
                 if seen == nth {
@@ -433,7 +433,8 @@ pub(super) mod row {
         index == start.len()
     }
 
-    /// The row that the value of a change with this key goes to. Most keys are no source: their length tells.
+    /// Returns the row that takes the value of a change with this key. For most keys the length alone decides that
+    /// there is none.
     #[inline]
     pub(in super::super) fn of_key(key: &str) -> Option<usize> {
         let rows = BY_LENGTH.get(key.len())?;
@@ -441,7 +442,7 @@ pub(super) mod row {
         row.map(|&row| usize::from(row)).or_else(|| matches!(key, "Role" | "role").then_some(ROLE))
     }
 
-    /// The key that each row asks for; empty for those that ask for none.
+    /// The key of each row; empty for rows without one.
     static KEYS: [&str; COUNT] = KEYS_OF_TABLE;
 
     const KEYS_OF_TABLE: [&str; COUNT] = {
@@ -458,7 +459,7 @@ pub(super) mod row {
     /// No row.
     const NONE: u8 = u8::MAX;
 
-    /// For each length of a key the rows that ask for one so long.
+    /// For each length of a key, the rows whose keys have that length.
     static BY_LENGTH: [[u8; 8]; 16] = {
         let (mut rows, mut counts, mut index) = ([[NONE; 8]; 16], [0; 16], 0_u8);
         while (index as usize) < COUNT {

@@ -1,36 +1,35 @@
-//! The table compiled to text: an event's JSON as what stands between its values.
+//! The table compiled to text: the JSON of an event as fragments between its values.
 //!
-//! Rows fill an event in the table's order, and their paths never change. So what stands between the value of one row
-//! and that of another (quotes, closers, openers, names) is known before any record is read: writing an event is
-//! copying a piece and a value in turn. The typed [`Event`](crate::udm::Event) and its writer are the twin that
-//! defines what must come out.
+//! Rows fill an event in table order, and their paths never change. So the text between the value of one row and the
+//! value of a later one (quotes, closers, openers, names) is known in advance, and writing an event alternates between
+//! copying a fragment and a value. The typed [`Event`](crate::udm::Event) and its writer define the result.
 
 use super::table::{Put, row};
 use super::{Found, ROWS, Row, Source};
 use crate::time::Timestamp;
 use crate::udm::{Case, EventType, Shape, Writer};
 
-/// The pieces between values, for one spelling of names and one feed.
+/// The fragments between values, for one spelling of names and one set of added values.
 #[derive(Debug)]
 pub(crate) struct Template {
-    /// What stands before the time, between it and the type.
+    /// The text before the time, and between the time and the event type.
     head: [Piece; 2],
-    /// What stands between the value of a row and that of a later one: at `[from][to]`. From [`FIRST`]: between the
-    /// event's type and the first value. To [`END`]: the event's end.
+    /// The text between the value of row `from` and that of a later row `to`, at `[from][to]`. From [`FIRST`]: after
+    /// the event type. To [`END`]: the end of the event.
     between: Vec<[Piece; END + 1]>,
-    /// The room that an event takes at most, but for its texts: each text and each piece may be copied as a whole block.
+    /// The maximum size of an event without its texts: each text and each fragment may be copied as a whole block.
     room: usize,
 }
 
-/// A piece of text. Nearly all are short: those are kept where copying them takes no call, as a block of a fixed size
-/// of which only the start counts.
+/// A fragment of text. Short fragments, which are the rule, are stored in a block of fixed size, so that copying one
+/// needs no function call.
 #[derive(Debug, Clone)]
 enum Piece {
     Short(u8, [u8; SHORT]),
     Long(Box<str>),
 }
 
-/// The length of a short piece at most: four vectors. An event type's name is shorter.
+/// The maximum length of a short fragment: four vectors. The names of event types are shorter.
 const SHORT: usize = 64;
 
 impl Piece {
@@ -53,21 +52,21 @@ impl Piece {
     }
 }
 
-/// Events as JSON, each with its newline.
+/// Events as JSON lines.
 ///
-/// Behind the last there is room that is there already: bytes of a known size are written there in a few instructions,
-/// where a vector would first have to grow.
+/// The buffer always has initialized bytes after the last event, so that blocks of a fixed size can be written with a
+/// few instructions, where a vector would first have to grow.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     bytes: Vec<u8>,
-    /// How many of the bytes are written.
+    /// The number of bytes written.
     length: usize,
-    /// Where a writer writes that knows vectors only.
+    /// A vector for writers that need one.
     spare: Vec<u8>,
 }
 
 impl Events {
-    /// All that was written.
+    /// Returns everything that was written.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
@@ -83,7 +82,7 @@ impl Events {
         self.length = self.length.saturating_sub(self.last_len() + 1);
     }
 
-    /// Begins again.
+    /// Empties the buffer.
     pub(crate) fn clear(&mut self) {
         self.length = 0;
     }
@@ -97,19 +96,19 @@ impl Events {
         self.length += self.spare.len();
     }
 
-    /// Takes all out: for whoever appends so much that it should not be there twice, and puts it back.
+    /// Moves the contents out, for callers that append so much that it should not be copied; they put it back.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         self.bytes.truncate(std::mem::take(&mut self.length));
         std::mem::take(&mut self.bytes)
     }
 
-    /// Has these bytes, and no others.
+    /// Replaces the contents.
     pub(crate) fn put(&mut self, bytes: Vec<u8>) {
         self.length = bytes.len();
         self.bytes = bytes;
     }
 
-    /// Makes room for so many bytes.
+    /// Reserves space for additional bytes.
     #[inline]
     fn reserve(&mut self, room: usize) {
         if self.bytes.len() - self.length < room {
@@ -117,7 +116,7 @@ impl Events {
         }
     }
 
-    /// Appends the first bytes of a block, at the cost of all.
+    /// Appends the first bytes of a block, by copying all of it.
     #[inline]
     fn block<const N: usize>(&mut self, block: &[u8; N], length: usize) {
         self.bytes[self.length..self.length + N].copy_from_slice(block);
@@ -138,7 +137,7 @@ impl Events {
         self.length += text.len();
     }
 
-    /// Appends a text that is most likely a short part of `source`: then it is the start of a block of it.
+    /// Appends a text that is probably a short slice of `source`: then a whole block that starts with it is copied.
     #[inline]
     fn text_of(&mut self, source: &[u8], text: &str) {
         let start = text.as_ptr().addr().wrapping_sub(source.as_ptr().addr());
@@ -149,21 +148,21 @@ impl Events {
     }
 }
 
-/// Where an event is written by a template: behind what is there already.
+/// Writes an event with a template, after the previous contents.
 pub(crate) struct Sheet<'s> {
     pub(crate) template: &'s Template,
-    /// What the record was read from: most of its texts are parts of it.
+    /// The text that the record was read from; most values are slices of it.
     pub(crate) source: &'s [u8],
     pub(crate) events: &'s mut Events,
 }
 
-/// One past the last row: the end of the event.
+/// The index after the last row: the end of the event.
 const END: usize = ROWS.len();
-/// The row whose value is the last that every event has.
+/// The last row whose value every event has.
 const FIRST: usize = row::CONSTANTS.end - 1;
 
 impl Template {
-    /// The template of a writer, if its shape is one that a template can have: a bare event.
+    /// Compiles the template of a writer, if its output shape allows one: events without a wrapper.
     pub(crate) fn new(writer: &Writer) -> Option<Self> {
         let Shape::Udm(case) = writer.shape() else { return None };
         let paths: Vec<_> = ROWS.iter().map(|row| Path::of(row, case, writer)).collect();
@@ -186,7 +185,8 @@ impl Template {
         Some(Self { head, between, room })
     }
 
-    /// Appends the event of what was found, and a newline. No text may need an escape; most are parts of `source`.
+    /// Appends the event of the collected values, and a newline. No text may need an escape; most are slices of
+    /// `source`.
     #[inline]
     pub(super) fn write(time: &Timestamp, event_type: EventType, found: &Found<'_>, sheet: Sheet<'_>) {
         let Sheet { template, source, events } = sheet;
@@ -206,7 +206,8 @@ impl Template {
     }
 }
 
-/// The members whose values are the same for each record, from the end of the event's type on, but for the last quote.
+/// Returns the members that are the same for every record, from the end of the event type on, except for the last
+/// quote.
 fn constants(case: Case) -> String {
     let members = ROWS[row::CONSTANTS].iter().map(|row| match row.put {
         Put::Constant(value, _) => {
@@ -217,11 +218,11 @@ fn constants(case: Case) -> String {
     members.collect()
 }
 
-/// A row's path as JSON opens and closes it.
+/// The path of a row as JSON openers and closers.
 struct Path {
-    /// Objects and lists, outermost first: what opens each, what closes it, and whether it may hold more than one row.
+    /// Objects and lists, outermost first: opener, closer, and whether several rows may fill it.
     containers: Vec<(String, String, bool)>,
-    /// What stands before the value, up to its first quote.
+    /// The text before the value, up to its first quote.
     leaf: String,
 }
 
@@ -267,7 +268,7 @@ impl Path {
         self.containers.push((opener, closer.to_owned(), shared));
     }
 
-    /// What stands between the text of this row and that of a later one, or the end of the event.
+    /// Returns the text between the value of this row and that of a later one, or the end of the event.
     fn to(&self, later: Option<&Self>) -> String {
         let later_containers = later.map_or(&[][..], |later| &later.containers);
         let both = self.containers.iter().zip(later_containers);

@@ -1,7 +1,7 @@
-//! JSON that spans lines: pages, arrays and records as a pretty-printer writes them, one value after the other.
+//! Reads JSON that spans lines: pretty-printed pages, arrays and records, one value after the other.
 //!
-//! A value that fits the line limit is handed on whole. A longer array or page is handed on element by element, so
-//! its length does not matter. So is one that is broken: what is whole in it survives, the rest is rejected.
+//! A value that fits the line limit is passed on whole. A longer array or page is passed on element by element, so its
+//! length does not matter. The same happens to a broken one: its complete elements survive, the rest is rejected.
 
 use super::frame::{BLOCK, Block, Content, Value};
 use super::wait::{Until, read_on};
@@ -12,12 +12,12 @@ use std::ops::Range;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// Whether an input that begins with `bytes` is a document: its first line that is not blank is the beginning of a
-/// JSON value that later lines go on with. Or until what more must be seen.
+/// Returns whether an input that begins with `bytes` is multi-line: its first non-blank line begins a JSON value that
+/// later lines continue. Otherwise returns what else must be read to decide.
 pub(super) fn look(bytes: &[u8], ended: bool, max: usize) -> Result<bool, Until> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     let too_long = bytes.len() > max;
-    // However much was read at once, no more than this is looked at.
+    // The decision does not depend on how much was read at once.
     let bytes = &bytes[..bytes.len().min(max + 1)];
     let start = skip_space(bytes, 0);
     let Some(line) = memchr(b'\n', &bytes[start..]) else {
@@ -38,31 +38,32 @@ pub(super) fn look(bytes: &[u8], ended: bool, max: usize) -> Result<bool, Until>
     }
 }
 
-/// Whether the line behind the first, which ends at `first`, is indented, and whole before the fault: then it goes on
-/// with what the first began, and a document is broken. Otherwise the first line is.
+/// Returns whether the line after the first, which ends at `first`, is indented and complete before the error. If so,
+/// it continues the first line and a multi-line value is broken; otherwise the first line is broken.
 fn goes_on(bytes: &[u8], first: usize, fault: usize) -> bool {
     let second = skip_space(bytes, first);
     matches!(bytes[second - 1], b' ' | b'\t') && memchr(b'\n', &bytes[second..fault.max(second)]).is_some()
 }
 
-/// A document on its way into blocks.
+/// The state of splitting a multi-line input into blocks.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Document {
     place: Place,
-    /// How far the value at hand is indented, where it begins its line: what is broken ends where the next one does so.
+    /// The indentation of the current value, if it begins its line; a broken value ends where the next one begins with
+    /// the same indentation.
     indent: Option<usize>,
     rest: Rest,
 }
 
-/// Of a value that is too long and was handed on in part: what is inside is read as nothing else.
+/// The rest of a value that is too long and was passed on in part; nothing in it is read as a record.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Rest {
-    /// There is no such value.
+    /// No such value.
     #[default]
     None,
     /// The rest begins with a line.
     Lines,
-    /// It begins within one.
+    /// The rest begins within a line.
     Line,
 }
 
@@ -71,9 +72,9 @@ enum Place {
     /// Between values.
     #[default]
     Top,
-    /// In an array of records whose elements are handed on one by one; in a page's, if so.
+    /// In an array of records whose elements are passed on one by one; or in the array of a page.
     Array { page: bool },
-    /// Behind the array of a page.
+    /// After the array of a page.
     Page,
 }
 
@@ -88,17 +89,17 @@ struct Bounds {
     cut: bool,
 }
 
-/// What to do about the text at a position.
+/// What to do with the text at a position.
 enum Step {
-    /// A value to hand on, and where to go on.
+    /// Pass on a value, and continue after it.
     Value(Range<usize>),
-    /// Nothing to hand on up to there.
+    /// Skip to this position.
     Skip(usize),
-    /// More text could complete it, once that has come.
+    /// Read more, because more text could complete the value.
     More(Until),
-    /// Longer than the limit, up to there.
+    /// The value exceeds the limit up to this position.
     TooLong(usize),
-    /// What was too long ends here: a value begins.
+    /// The over-long value ends here, and a new value begins.
     Begins,
 }
 
@@ -118,7 +119,7 @@ impl Document {
                 at = self.skip_separators(block.bytes(), at);
             }
             let rest = &block.bytes()[at..];
-            // A mark may have come in part.
+            // A byte-order mark may have arrived in part.
             let step = if rest.is_empty() || !ended && self.place == Place::Top && BOM.starts_with(rest) {
                 Step::More(Until::Nothing)
             } else if self.rest == Rest::None {
@@ -127,7 +128,7 @@ impl Document {
                 self.rest_of_too_long(block.bytes(), ended, max)
             };
             match step {
-                // What there is goes first.
+                // Pass on what is complete first.
                 Step::More(_) if !values.is_empty() => break,
                 Step::TooLong(_) if at > 0 => break,
                 Step::Value(place) => {
@@ -158,7 +159,7 @@ impl Document {
 
     fn skip_separators(&mut self, bytes: &[u8], from: usize) -> usize {
         let mut at = skip_space(bytes, from);
-        // Documents may have been put together from files that each had its mark.
+        // Concatenated files may each begin with a byte-order mark.
         while self.place == Place::Top && bytes[at..].starts_with(BOM) {
             at = skip_space(bytes, at + BOM.len());
         }
@@ -167,7 +168,7 @@ impl Document {
         }
         self.indent = match memrchr(b'\n', &bytes[from..at]) {
             Some(line) => Some(at - from - line - 1),
-            // What stood before may have been handed on already.
+            // The preceding text may have been passed on already.
             None => self.indent.map(|indent| indent + at - from),
         };
         at
@@ -175,7 +176,7 @@ impl Document {
 
     fn step(&mut self, bytes: &[u8], at: usize, bounds: Bounds) -> Step {
         let Bounds { max, ended, cut } = bounds;
-        // However much was read at once, no more than this is looked at.
+        // The decision does not depend on how much was read at once.
         let full = bytes.len() - at > max;
         let bytes = &bytes[..bytes.len().min(at + max + 1)];
         let ended = ended && !full;
@@ -193,7 +194,7 @@ impl Document {
             _ => walk(bytes, at),
         };
         match value {
-            // A number may go on in what is not yet read.
+            // A number may continue in text that was not read yet.
             Ok(end)
                 if end == bytes.len() && !ended && !full && !matches!(bytes[end - 1], b'}' | b']' | b'"') =>
             {
@@ -207,13 +208,14 @@ impl Document {
         }
     }
 
-    /// What begins at `at` is too long to be seen whole (`full`: there is as much of it as may be), or no JSON.
+    /// Handles a value at `at` that is either too long to be read whole (`full`: the buffer is at its limit) or
+    /// invalid.
     fn broken(&mut self, bytes: &[u8], at: usize, stop: Stop, full: bool, bounds: Bounds) -> Step {
         // The input's error reports the cut, so there is no reject for it.
         let cut = bounds.cut && bounds.ended && stop == Stop::Incomplete;
         if let (Place::Top, Some((inside, page))) = (self.place, array_start(bytes, at)) {
             self.place = Place::Array { page };
-            // The beginning of one that is broken is a reject of its own.
+            // The beginning of a broken value is a reject of its own.
             return if stop == Stop::Incomplete && full || cut {
                 Step::Skip(inside)
             } else {
@@ -233,7 +235,8 @@ impl Document {
         }
     }
 
-    /// The rest of what is too long, which `bytes` begin with: up to a line that can only be the next value's first.
+    /// Returns the length of the rest of an over-long value at the start of `bytes`: up to a line that can only begin
+    /// the next value.
     fn rest_of_too_long(&mut self, bytes: &[u8], ended: bool, max: usize) -> Step {
         let (window, full) = (&bytes[..bytes.len().min(max + 1)], bytes.len() > max);
         let indent = self.indent.filter(|_| matches!(self.place, Place::Array { .. }));
@@ -253,20 +256,20 @@ impl Document {
     }
 }
 
-/// How long the whole lines are that `bytes` begin with; all of it where no line ends.
+/// Returns the length of the complete lines at the start of `bytes`, or of all of it if no line ends.
 fn whole_lines(bytes: &[u8]) -> usize {
     memrchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1)
 }
 
-/// The next line, not before the fault, that begins with an object or array, and whether it is indented as elements
-/// are: pretty-printers indent all but the first line of a value and the closing one, and elements all alike.
+/// Returns the next line at or after the error that begins with an object or array, and whether it is indented like an
+/// element: pretty-printers indent all lines of a value except the first and the last one, and all elements alike.
 fn next_value_line(bytes: &[u8], at: usize, stop: Stop, indent: Option<usize>) -> Option<(usize, bool)> {
     let fault = if let Stop::Invalid(fault) = stop { fault } else { bytes.len() };
     let from = memrchr(b'\n', &bytes[at..fault]).map_or(at, |line| at + line);
     value_line(bytes, memchr_iter(b'\n', &bytes[from..]).map(|line| from + line + 1), indent)
 }
 
-/// Of the lines that begin there, the first that begins a value so.
+/// Returns the first of these lines that begins a value.
 fn value_line(
     bytes: &[u8],
     mut lines: impl Iterator<Item = usize>,
@@ -280,7 +283,7 @@ fn value_line(
     })
 }
 
-/// Where the first element of an array is, or of the array of a page; and whether it is a page.
+/// Returns the position of the first element of an array, or of the array of a page; and whether it is a page.
 fn array_start(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     if bytes[at] != b'{' {
         return (bytes[at] == b'[').then_some((at + 1, false));
@@ -300,7 +303,7 @@ fn array_start(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// Where the value of the member at `at` begins.
+/// Returns the position of the value of the member at `at`.
 fn member_value(bytes: &[u8], at: usize) -> Result<usize, Stop> {
     if bytes.get(at) != Some(&b'"') {
         return Err(Stop::Invalid(at));

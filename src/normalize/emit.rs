@@ -1,4 +1,4 @@
-//! What becomes of a block's records: events and rejects, handed on before they take much room.
+//! Collects the events and rejects of a block, and passes them on before they take much memory.
 
 use super::Options;
 use super::reject::Part;
@@ -13,38 +13,38 @@ use crate::udm::{EventType, MUCH, Parts, Writer};
 use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
 
-/// What a block, or a part of it, has become.
+/// The results of a block, or of a part of it.
 #[derive(Debug, Default)]
 pub(super) struct Output<P = ()> {
     /// Events, each with its newline.
     pub(super) events: Events,
-    /// Where the record of each event stands, for whoever asks.
+    /// The position of the record of each event, for callers that need it.
     pub(super) places: P,
-    /// Places in the block, in order.
+    /// Rejects, in order.
     pub(super) rejects: Vec<Reject>,
     pub(super) tally: Tally,
 }
 
-/// A refused place in a block.
+/// A rejected range of the block.
 #[derive(Debug)]
 pub(super) struct Reject {
     pub(super) place: Range<usize>,
-    /// Its line, counted from 0 at the start of the block.
+    /// Its line, from 0 at the start of the block.
     pub(super) line: u64,
     pub(super) refusal: Refusal,
     pub(super) part: Part,
 }
 
-/// Hears where the record of each event stands.
+/// Observes the position of the record of each event.
 pub(super) trait Places {
-    /// Whether events are asked for whole, however long they are.
+    /// Whether events must be passed on whole, however long they are.
     const WHOLE: bool;
 
-    /// It stands in the block at `place`, on a line counted from 0 at the start of the block.
+    /// The record is in the block at `place`, on a line counted from 0 at the start of the block.
     fn record(&mut self, place: Range<usize>, line: impl FnOnce() -> u64);
 }
 
-/// Nobody asks.
+/// Observes nothing.
 impl Places for () {
     const WHOLE: bool = false;
 
@@ -52,14 +52,14 @@ impl Places for () {
     fn record(&mut self, _: Range<usize>, _: impl FnOnce() -> u64) {}
 }
 
-/// Rejects are handed on before the block's end once there are this many: their messages take room of their own.
+/// The number of rejects that are passed on before the end of the block, because their messages need memory.
 const FLUSH_REJECTS: usize = if cfg!(any(test, fuzzing)) { 1 } else { 1000 };
 
-/// Whether to go on.
+/// Whether to continue.
 pub(super) type Flow = ControlFlow<()>;
 
-/// Is given what has come of a block, whenever that is much, and, with `true`, at the end. What a block can become is
-/// bounded by its own size only where every event is about as long as its record: so an event may come in parts.
+/// Receives the results of a block whenever they are large, and at the end, with `true`. The size of a block bounds the
+/// size of its results only if events are about as long as their records; that is why an event may arrive in parts.
 pub(super) type Flush<'f, P> = dyn FnMut(&mut Output<P>, bool) -> Flow + 'f;
 
 impl<P> Output<P> {
@@ -87,7 +87,7 @@ pub(super) struct Emitter<'b, 'f, P> {
     pub(super) flush: &'b mut Flush<'f, P>,
 }
 
-/// Counts line ends up to a place, going forward only.
+/// Counts line ends up to a position, moving forward only.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     at: usize,
@@ -95,7 +95,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Goes on to a place that is known to be so many line ends further.
+    /// Moves to a position that is known to be this many line ends further.
     pub(super) fn passed(&mut self, place: usize, ends: u64) {
         self.count += ends;
         self.at = place;
@@ -110,15 +110,16 @@ impl Lines {
     }
 }
 
-/// What is expected of a time, and what to do; for texts made beforehand: a line may be nothing but records without one.
+/// What a valid time looks like, and what to do. Precomputed, because a line may consist of nothing but records without
+/// a time.
 macro_rules! no_time {
     () => {
-        "; expected RFC 3339 like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch; mend it, or give --default-time"
+        "; expected RFC 3339 like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch; fix it, or pass --default-time"
     };
 }
 
 impl<P: Places> Emitter<'_, '_, P> {
-    /// Writes the event of a record that stands at `at`.
+    /// Writes the event of the record at `at`.
     #[inline]
     pub(super) fn emit(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
         let Some(time) = self.time(record) else {
@@ -152,7 +153,7 @@ impl<P: Places> Emitter<'_, '_, P> {
         Flow::Continue(())
     }
 
-    /// The record's time, or the default.
+    /// Returns the time of the record, or the default time.
     #[inline]
     fn time(&mut self, record: &Record<'_>) -> Option<Timestamp> {
         record.time().or_else(|| {
@@ -167,8 +168,7 @@ impl<P: Places> Emitter<'_, '_, P> {
         let place = at + start..at + text.trim_end_matches([' ', '\t', '\n', '\r']).len();
         let message = match record.get(Field::Time) {
             None if !record::has_fields(text) => Cow::Borrowed(
-                "the object has nothing of a record; expected texts called time, operator, category_type, action and \
-                 operation_detail: is it an answer that says what went wrong, or of another log?",
+                "not an operation-log record; expected at least one of time, operator, category_type, action and operation_detail (is this an API error response or another log type?)",
             ),
             None => Cow::Borrowed(concat!("the record has no \"time\"", no_time!())),
             Some(time) => {
@@ -187,7 +187,7 @@ impl<P: Places> Emitter<'_, '_, P> {
         self.output.flush_if_much(self.options, self.flush)
     }
 
-    /// Hands on what is left.
+    /// Passes on the remaining results.
     pub(super) fn end(mut self) -> Flow {
         self.output.tally.lines = self.lines.up_to(self.bytes.len(), self.bytes);
         (self.flush)(self.output, true)
@@ -277,20 +277,21 @@ fn emit_typed<P: Places>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &mut Fl
     output.flush_if_much(options, flush)
 }
 
-/// Whether the event of a record is no longer than [`MUCH`], but for a few bytes, and may be held twice while it is appended.
-/// Of two bytes 31 may come, a label; and of each 14 an entry of about, with the namespace.
+/// Returns whether the event of a record is at most about [`MUCH`] bytes long, so that a copy of it may be held while
+/// it is appended. Two bytes can give 31 (a label), and each 14 bytes an entry of `about` with the namespace.
 fn is_short(record: &str, writer: &Writer) -> bool {
     record.len().saturating_mul(16 + writer.namespace().len()) < MUCH
 }
 
-/// Appends what `write` writes, and hands it on as it comes: what it has no room for it gives to its second argument.
+/// Appends what `write` writes, and passes it on as it grows; `write` gives to its second argument what the buffer
+/// cannot hold.
 /// Returns how long it was, without its newline.
 fn append_long<P>(
     output: &mut Output<P>,
     flush: &mut Flush<'_, P>,
     write: impl for<'s> FnOnce(&'s mut Vec<u8>, &'s mut (dyn FnMut(&mut Vec<u8>) + 's)),
 ) -> (Flow, usize) {
-    // Nothing comes between the parts of an event.
+    // Nothing is passed on between the parts of an event.
     let mut flow = if output.rejects.is_empty() { Flow::Continue(()) } else { flush(output, false) };
     let mut out = output.events.take();
     let (before, mut handed_on) = (out.len(), 0);

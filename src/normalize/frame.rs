@@ -1,4 +1,4 @@
-//! Inputs cut into blocks of whole lines. JSON that spans lines is `document`'s.
+//! Cuts inputs into blocks of whole lines. `document` does so for JSON that spans lines.
 
 use super::csv::{Csv, Header, LongRow, Rows};
 use super::detect::{self, Kind};
@@ -14,37 +14,37 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// How much is read before a block is handed on. The block and its events (about twice its size) fit into a core's
-/// second-level cache; the `block` bench chose it among 64 KiB to 4 MiB.
+/// Bytes to read before a block is passed on. A block and its events (about twice its size) fit into the second-level
+/// cache of a core; chosen by benchmark among 64 KiB to 4 MiB.
 pub(super) const BLOCK: usize = 256 << 10;
 
-/// Bytes of one input, cut where records end.
+/// A part of one input, cut at the ends of records.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     buffer: Vec<u8>,
     length: usize,
-    /// The input they are of.
+    /// The input.
     pub(super) input: Arc<str>,
-    /// Where in the input they begin.
+    /// The offset in the input.
     pub(super) offset: u64,
-    /// The line of the input they begin on, where it is not the one that the block before ended on.
+    /// The line in the input, if it is not the one on which the previous block ended.
     pub(super) line: Option<u64>,
     pub(super) content: Content,
 }
 
-/// What is in a block.
+/// The kind of content of a block.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Content {
     /// Whole lines.
     #[default]
     Lines,
-    /// JSON values that may span lines, each at its place.
+    /// JSON values that may span lines, each with its range.
     Values(Vec<Value>),
     /// A reject that was read back, with the message it had: its reason may be in what surrounded it.
     Returned { message: String },
     /// The last line of an input that could not be read to its end.
     Cut,
-    /// Part of a line, or value, that is too long to be read.
+    /// A part of a line or value that exceeds the limit.
     TooLong { first: bool, last: bool },
     /// Rows of CSV, converted to records.
     Rows(Rows),
@@ -101,7 +101,7 @@ impl Block {
         }
     }
 
-    /// What a reject held, to be read once more as what it is.
+    /// The content of a reject, to be read again.
     pub(super) fn returned(returned: super::Returned, max: usize) -> Self {
         let length = returned.raw.len();
         if let Some(Ok(header)) = returned.header.as_deref().map(|header| Header::read(header.as_bytes())) {
@@ -128,7 +128,7 @@ impl Block {
         &self.buffer[..self.length]
     }
 
-    /// Reads once into the room behind what is there, making room for `more` bytes first.
+    /// Reads once, after reserving space for `more` bytes.
     fn read(&mut self, reader: &mut dyn Read, more: usize) -> io::Result<usize> {
         if self.buffer.len() < self.length + more {
             self.buffer.resize(self.length + more, 0);
@@ -145,7 +145,7 @@ impl Block {
         }
     }
 
-    /// Reads up to as much again as is there, or a block; `false` at the end.
+    /// Reads up to as much as the block already holds, or one block; returns `false` at the end.
     fn grow(&mut self, reader: &mut dyn Read) -> io::Result<bool> {
         Ok(self.read(reader, self.length.max(BLOCK))? > 0)
     }
@@ -159,22 +159,22 @@ impl Block {
         self.length = end;
     }
 
-    /// Takes what is behind `end` out into `rest`.
+    /// Moves everything after `end` to `rest`.
     fn cut(&mut self, end: usize, rest: &mut Vec<u8>) {
         rest.extend_from_slice(&self.buffer[end..self.length]);
         self.length = end;
     }
 }
 
-/// One input on its way into blocks.
+/// The state of cutting one input into blocks.
 pub(super) struct Framer {
     name: Arc<str>,
     reader: Box<dyn Read + Send>,
     prompt: bool,
     max: usize,
-    /// What was read and not yet handed on.
+    /// Bytes that were read but not passed on.
     rest: Vec<u8>,
-    /// Where in the input `rest` begins.
+    /// The offset of `rest` in the input.
     offset: u64,
     ended: bool,
     /// Reading failed: the last line or value may be cut short, and the error reports that.
@@ -185,10 +185,10 @@ pub(super) struct Framer {
 }
 
 enum State {
-    /// Nothing was handed on yet.
+    /// At the start of the input.
     Start(Format),
     Lines,
-    /// In a line that is too long.
+    /// In a line that exceeds the limit.
     TooLong,
     Document(Document),
     Csv(Box<Csv>),
@@ -227,8 +227,8 @@ impl Framer {
         (Arc::clone(&self.name), self.offset + self.rest.len() as u64)
     }
 
-    /// Fills `block` with what comes next; `false` at the end. After an error what had been read comes once more,
-    /// then the end.
+    /// Fills `block` with what comes next; returns `false` at the end. After an error, first passes on what had been
+    /// read, then ends.
     pub(super) fn next(&mut self, block: &mut Block) -> io::Result<bool> {
         block.input = Arc::clone(&self.name);
         block.offset = self.offset;
@@ -238,7 +238,7 @@ impl Framer {
         self.rest.clear();
         let filled = self.fill(block);
         if let Err(error) = filled {
-            // Kept for the next call, which will find the end.
+            // Kept for the next call, which reports the end.
             (self.ended, self.failed) = (true, true);
             match &mut self.state {
                 State::Unreadable => return Err(error),
@@ -266,7 +266,7 @@ impl Framer {
                     *ended = *ended || !block.grow(reader)?;
                     Ok(!*ended)
                 });
-                // After an error all of it comes once more.
+                // After an error, everything that was read is passed on once more.
                 *document = if next.is_ok() { *document } else { before };
                 block.cut(next?, &mut self.rest);
                 Ok(())
@@ -316,7 +316,7 @@ impl Framer {
 
     /// Reads whole lines: a block of them, or what has arrived.
     fn lines(&mut self, block: &mut Block) -> io::Result<()> {
-        // Everything before is known to hold no end of a line.
+        // Everything before this position is known to contain no line end.
         let mut searched = 0;
         let mut end = None;
         loop {
@@ -332,13 +332,13 @@ impl Framer {
                     block.content = Content::Cut;
                     return Ok(());
                 }
-                // The last line needs no end.
+                // The last line needs no line end.
                 _ if self.ended => return Ok(()),
                 Some(end) if enough => {
                     block.cut(end, &mut self.rest);
                     return Ok(());
                 }
-                // Two bytes more than a line may have: one for a carriage return, one that proves it too long.
+                // Two bytes more than the limit: one for a carriage return, one that proves the line too long.
                 None if block.length >= self.max + 2 => {
                     block.content = Content::TooLong { first: true, last: false };
                     self.state = State::TooLong;
@@ -350,7 +350,7 @@ impl Framer {
         }
     }
 
-    /// Goes on with a line that is too long, up to its end.
+    /// Continues with a line that exceeds the limit, up to its end.
     fn rest_of_line(&mut self, block: &mut Block) -> io::Result<()> {
         if block.length == 0 && !self.ended {
             self.ended |= block.read(&mut *self.reader, BLOCK)? == 0;

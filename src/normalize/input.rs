@@ -1,4 +1,4 @@
-//! Inputs: a name and bytes, unpacked where they are gzip.
+//! Inputs: named readers, decompressed if they are gzip.
 
 use flate2::{Decompress, FlushDecompress, Status};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// One input: bytes with the name that rejects and errors call it by.
+/// One input: a reader with the name that rejects and errors use.
 pub struct Input {
     pub(super) name: Arc<str>,
     pub(super) reader: io::Result<Box<dyn Read + Send>>,
@@ -25,18 +25,17 @@ impl fmt::Debug for Input {
 }
 
 impl Input {
-    /// An input of bytes, plain or gzip.
+    /// Creates an input from a reader, plain or gzip.
     pub fn new(name: impl Into<Arc<str>>, reader: impl Read + Send + 'static) -> Self {
         Self { name: name.into(), reader: Ok(Box::new(reader)), prompt: false, ignored: Arc::default() }
     }
 
-    /// An input that could not be opened: it is reported in its turn.
+    /// Creates an input that could not be opened; the error is reported in its turn.
     pub fn failed(name: impl Into<Arc<str>>, error: io::Error) -> Self {
         Self { name: name.into(), reader: Err(error), prompt: false, ignored: Arc::default() }
     }
 
-    /// Passes lines on as they arrive instead of waiting for a block of them: for a pipe that somebody writes to
-    /// slowly.
+    /// Passes lines on as they arrive instead of waiting for a block of them, for pipes that are written slowly.
     #[must_use]
     pub fn prompt(self) -> Self {
         Self { prompt: true, ..self }
@@ -51,16 +50,16 @@ impl Input {
     }
 }
 
-/// How gzip begins (RFC 1952): two magic bytes, and deflate, the one method there is.
+/// The start of gzip data (RFC 1952): two magic bytes, and deflate, its only method.
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 
-/// Whether bytes begin as gzip does.
+/// Returns whether bytes begin like gzip data.
 #[must_use]
 pub fn is_gzip(start: &[u8]) -> bool {
     start.starts_with(&MAGIC)
 }
 
-/// How much packed input is read at once: beyond this nothing was gained when unpacking 2 MB objects.
+/// Compressed bytes to read at once; larger values gave no speed-up for objects of 2 MB.
 const PACKED_BLOCK: usize = 128 << 10;
 
 /// Bytes that are not gzip, or not any more.
@@ -141,22 +140,22 @@ impl Read for Failing {
     }
 }
 
-/// Unpacks member after member.
+/// Decompresses member after member.
 ///
-/// Not by flate2's readers: what one of them unpacks in a call that meets damage is lost, so how much comes before the
-/// damage would be the caller's buffer's to say.
+/// The readers of flate2 lose what they decompressed in the call that finds damage, so how much precedes the damage
+/// would depend on the buffer of the caller.
 struct Gunzip {
     packed: BufReader<Whole>,
-    /// The member at hand; `None` between members.
+    /// The current member; `None` between members.
     member: Option<Decompress>,
     /// Whether the caller's buffer was filled: more may have been unpacked than there was room for.
     filled: bool,
-    /// Told once what came before it was taken.
+    /// An error to report after the preceding bytes were taken.
     fault: Option<io::Error>,
     ignored: Ignored,
 }
 
-/// Unpacks one member, and checks its head, sum and length.
+/// Decompresses one member, and checks its header, checksum and length.
 fn member() -> Decompress {
     Decompress::new_gzip(15)
 }
@@ -180,7 +179,7 @@ impl Read for Gunzip {
 }
 
 impl Gunzip {
-    /// Unpacks what there is room for; how much that was.
+    /// Decompresses as much as fits; returns how much that was.
     fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(member) = &mut self.member else { return Ok(0) };
         // Reading may wait, so what is unpacked already comes first.
@@ -254,10 +253,10 @@ impl Gunzip {
     }
 }
 
-/// Says of a fault in gzip what it is and what to do.
+/// Describes an error in gzip data and what to do.
 fn describe(error: &io::Error) -> io::Error {
     let message = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the gzip data is cut short: fetch it again".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the gzip data is truncated: fetch it again".to_owned(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
             format!("the gzip data is damaged ({error}): fetch it again")
         }
@@ -266,7 +265,7 @@ fn describe(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), message)
 }
 
-/// Reads what there is of gzip's magic bytes: no more than it takes to tell, so that a short line need not wait.
+/// Reads as many of gzip's magic bytes as are needed to decide, so that a short line need not wait.
 fn read_magic(reader: &mut dyn Read, start: &mut [u8; 3]) -> (usize, Option<io::Error>) {
     let mut length = 0;
     while length < start.len() && MAGIC.starts_with(&start[..length]) {

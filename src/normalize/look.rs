@@ -1,4 +1,4 @@
-//! One record after the other, each beside what it became: for whoever wants to see, not for speed.
+//! Iterates over single records with their results, for inspection rather than speed.
 
 use super::emit::{Flow, Output, Places};
 use super::frame::Block;
@@ -13,23 +13,23 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// One record, and what became of it.
+/// One record and its result.
 #[derive(Debug)]
 pub(crate) struct Looked<'a> {
     /// The name of the input.
     pub(crate) input: &'a str,
-    /// The line it begins on, from 1.
+    /// The line on which it begins, from 1.
     pub(crate) line: u64,
-    /// The byte of the (unpacked) input it begins at, from 0.
+    /// The offset in the (decompressed) input, from 0.
     pub(crate) offset: u64,
     /// Its bytes: of an event's record those of the object, with white space around it perhaps; where that was a row of CSV,
     /// of the object that it was converted to.
     pub(crate) raw: &'a [u8],
     /// The header that it stands below, where it is a row of CSV.
     pub(crate) header: Option<&'a str>,
-    /// Which part of it: rejects that are too long come in several.
+    /// Which part of the record this is: rejects that are too long come in several.
     pub(crate) part: Part,
-    /// The event, without its newline, as [`super::run`] writes it; or why there is none.
+    /// The event without its newline, as [`super::run`] writes it, or the rejection.
     pub(crate) outcome: Result<&'a [u8], &'a Refusal>,
 }
 
@@ -45,10 +45,10 @@ impl Places for Records {
     }
 }
 
-/// Normalizes every input on this thread and shows each record, in order, to `look`; an error of its own ends the run.
+/// Normalizes all inputs on this thread and passes each record, in order, to `look`; an error of `look` ends the run.
 ///
 /// # Errors
-/// [`Error::Output`] with what `look` returned.
+/// [`Error::Output`] with the error of `look`.
 pub(crate) fn each(
     inputs: impl Iterator<Item = Input> + Send,
     options: &Options,
@@ -84,7 +84,7 @@ pub(crate) fn each(
     failed.map_or(Ok(summary), |error| Err(Error::Output(error)))
 }
 
-/// Shows the records of a block, or of a part of it: events and rejects each are in order, and stand at different places.
+/// Passes on the records of a block, or of a part of it, by merging events and rejects by position.
 fn show(
     block: &Block,
     start: u64,

@@ -38,36 +38,37 @@ pub use reject::{Part, RejectReader, RejectWriter, Rejected, Returned};
 pub use request::{EventWriter, Limits, Request, Requests};
 pub use summary::{Failure, Summary, Warning};
 
-/// How to normalize.
+/// Options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The choices that the mapping leaves.
+    /// The options of the mapping.
     pub rules: Rules,
-    /// The shape of the events, and what a feed adds to them.
+    /// The output shape, and the values that are added to every event.
     pub writer: Writer,
-    /// What a record without a usable time gets; `None` refuses it.
+    /// The time of records without a usable time; `None` rejects them.
     pub default_time: Option<Timestamp>,
-    /// Whether `metadata.productLogId` is set to the record's [`id`](crate::record::id).
+    /// Whether to set `metadata.productLogId` to the record's [`id`](crate::record::id).
     pub event_id: bool,
-    /// How inputs are cut into records.
+    /// The input format.
     pub format: Format,
-    /// The longest line, in bytes without its end, that is read: 1 to 1 GiB.
+    /// The maximum length of a line in bytes, without its end: 1 to 1 GiB.
     pub max_line_bytes: usize,
     /// The longest event, in bytes without its newline, that is not noted as too large.
     pub max_event_bytes: usize,
     /// Whether a longer event is rejected instead: for events that are put into requests.
     pub reject_large_events: bool,
-    /// How many threads work: at least 1.
+    /// The number of worker threads, at least 1.
     pub threads: usize,
     /// Whether to stop at the first reject.
     pub strict: bool,
-    /// Set from elsewhere (a signal) to stop after the blocks in hand.
+    /// Set by others, such as a signal handler, to stop after the current blocks.
     pub stop: Arc<AtomicBool>,
-    /// What was compiled from the writer.
+    /// The template compiled from the writer.
     pub compiled: Compiled,
 }
 
-/// What is compiled from a [`Writer`] when it is first used: kept by all clones, for it takes longer than a small object.
+/// A template that is compiled from a [`Writer`] on first use. All clones share it, because compiling takes longer than
+/// a small object.
 #[derive(Debug, Clone, Default)]
 pub struct Compiled(Arc<OnceCell<(Writer, Option<Arc<Template>>)>>);
 
@@ -75,12 +76,12 @@ impl Compiled {
     fn template(&self, writer: &Writer) -> Option<Arc<Template>> {
         let compile = || Template::new(writer).map(Arc::new);
         let (known, template) = self.0.get_or_init(|| (writer.clone(), compile()));
-        // Options are anybody's to change.
+        // The options may have changed since the template was compiled.
         if known == writer { template.clone() } else { compile() }
     }
 }
 
-/// 4 MiB: what a SecOps feed reads as one line.
+/// 4 MiB: the maximum line length of a SecOps feed.
 pub const DEFAULT_MAX_LINE_BYTES: usize = 4 << 20;
 
 /// The longest event that Google's import methods accept: 4 MB a request, less what stands around the event in it.
@@ -105,14 +106,14 @@ impl Default for Options {
     }
 }
 
-/// How an input is cut into records.
+/// How an input is split into records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     /// By how it begins: whole JSON on the first line means lines, the header of Zoom's export CSV. An input that is not
     /// text, or is another CSV, is a [`Failure`].
     #[default]
     Auto,
-    /// A line is a record, an array of records or an API page.
+    /// Each line is a record, an array of records or an API page.
     Ndjson,
     /// JSON values that may span lines: pages, arrays or records, one after the other.
     Json,
@@ -120,9 +121,9 @@ pub enum Format {
     Csv,
 }
 
-/// Where events and rejects go. Called by one thread at a time, in the order of the input.
+/// Receives events and rejects. Called by one thread at a time, in input order.
 ///
-/// A sink of one's own takes both as they come, here into files that anything else may stand for:
+/// A sink of your own receives both as they are produced:
 ///
 /// ```
 /// use std::io::{self, Write};
@@ -152,42 +153,42 @@ pub enum Format {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Sink: Send {
-    /// Takes events, each with its newline. One that is longer than 1 MiB may come in parts, one call after the other: only
-    /// the last of them ends in a newline.
+    /// Receives events, each with its newline. An event over 1 MiB may arrive in parts, in consecutive calls; only the
+    /// last part ends in a newline.
     ///
     /// # Errors
-    /// What is returned ends the run as [`Error::Output`].
+    /// An error ends the run as [`Error::Output`].
     fn events(&mut self, events: &[u8]) -> io::Result<()>;
 
-    /// Takes one reject, or a part of one that is too long to be held whole.
+    /// Receives one reject, or a part of one that is too long to be held whole.
     ///
     /// # Errors
-    /// What is returned ends the run as [`Error::Rejects`].
+    /// An error ends the run as [`Error::Rejects`].
     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()>;
 }
 
-/// Why a run ended before its inputs did. An input that cannot be read is no such reason: it is among the
-/// [`Summary::failures`] and the others are read all the same.
+/// Why a run ended early. An input that cannot be read does not end the run: it is listed in [`Summary::failures`], and
+/// the other inputs are read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The sink took no more events.
+    /// The sink failed to take events.
     #[error("writing events failed: {0}")]
     Output(#[source] io::Error),
-    /// The sink took no more rejects.
+    /// The sink failed to take rejects.
     #[error("writing rejects failed: {0}")]
     Rejects(#[source] io::Error),
     /// The threads could not be started.
     #[error("starting {threads} threads failed: {message}")]
     Threads {
-        /// How many were asked for.
+        /// The requested number of threads.
         threads: usize,
-        /// What the system said.
+        /// The error of the operating system.
         message: String,
     },
 }
 
-/// Normalizes every input, in order, into the sink.
+/// Normalizes all inputs, in order, into the sink.
 ///
 /// ```
 /// use std::io;
@@ -212,13 +213,13 @@ pub enum Error {
 /// let options = Options { threads: 2, ..Options::default() };
 /// let summary = normalize::run(std::iter::once(Input::new("logs", reader)), &options, &mut bytes)?;
 /// assert_eq!((summary.records, summary.events), (1000, 1000));
-/// // An input that breaks off is told here: the others were read all the same.
+/// // Inputs that could not be read are listed here; all others were read.
 /// assert!(summary.failures.is_empty() && bytes.0 > 100_000);
 /// # Ok::<(), normalize::Error>(())
 /// ```
 ///
 /// # Errors
-/// [`Error`], with what was counted until then lost; the sink has all that came before.
+/// [`Error`]; the counts so far are lost, but the sink has received everything that came before.
 pub fn run<S: Sink>(
     inputs: impl Iterator<Item = Input> + Send,
     options: &Options,
@@ -227,11 +228,11 @@ pub fn run<S: Sink>(
     order::run(inputs, options, sink)
 }
 
-/// Normalizes rejects once more, each as the line, or record, that it was.
+/// Normalizes stored rejects again, each as the line or record that it was.
 ///
 /// # Errors
-/// As [`run`]; what cannot be read of the rejects is among the [`Summary::failures`]: the first ten, and how many more.
-/// After an error the next reject is asked for.
+/// As [`run`]. Errors in reading the rejects are listed in [`Summary::failures`]: the first ten, and the number of
+/// further ones. Reading continues with the next reject.
 pub fn run_returned<S: Sink>(
     name: &str,
     rejects: impl Iterator<Item = io::Result<Returned>> + Send,
@@ -241,7 +242,7 @@ pub fn run_returned<S: Sink>(
     order::run_returned(name, rejects, options, sink)
 }
 
-/// Normalizes bytes in memory: the events, one a line, and the summary. Rejects are counted and dropped.
+/// Normalizes bytes in memory. Returns the events, one per line, and the summary. Rejects are counted and dropped.
 ///
 /// ```
 /// let record = br#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","operation_detail":"Add User x@y.com "}"#;

@@ -1,4 +1,4 @@
-//! Threads that take blocks in turn and hand their events over in the same turn.
+//! Worker threads that take blocks in turn, and deliver their results in the same order.
 
 use super::emit::{Flow, Output, Reject};
 use super::frame::{Block, Framer};
@@ -11,7 +11,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Where blocks come from. Whoever takes one also draws the number of its turn.
+/// The source of blocks. Taking a block also assigns its sequence number.
 struct Source<B> {
     blocks: B,
     turn: u64,
@@ -19,9 +19,9 @@ struct Source<B> {
     bytes: u64,
 }
 
-/// Blocks in order.
+/// Produces blocks in order.
 pub(super) trait Blocks: Send {
-    /// Fills the block with the next bytes; `false` when there are none. What cannot be read goes to `failures`.
+    /// Fills the block with the next bytes; returns `false` at the end. Read errors are added to `failures`.
     fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool;
 
     /// Warnings about the inputs that were read.
@@ -30,7 +30,7 @@ pub(super) trait Blocks: Send {
     }
 }
 
-/// Where events go, in turns.
+/// The output, which is written in sequence.
 struct Delivery<'s, S> {
     sink: &'s mut S,
     turn: u64,
@@ -38,7 +38,7 @@ struct Delivery<'s, S> {
     line: u64,
     summary: Summary,
     error: Option<Error>,
-    /// A thread panicked, and its turn never comes.
+    /// A thread panicked, so its turn will never come.
     died: bool,
 }
 
@@ -47,7 +47,7 @@ struct Shared<'s, B, S> {
     delivery: Mutex<Delivery<'s, S>>,
     turned: Condvar,
     options: &'s Options,
-    /// Somebody ended the run: an error, a strict reject, a signal.
+    /// The run was ended: by an error, a reject under `strict`, or a signal.
     over: AtomicBool,
 }
 
@@ -92,14 +92,14 @@ fn run_blocks<S: Sink>(blocks: impl Blocks, options: &Options, sink: &mut S) -> 
     shared.finish()
 }
 
-/// A lock whose holder panicked still guards what it guards; the panic itself is passed on by the pool, once the other
-/// threads have ended.
+/// Locks even if another thread panicked while holding the lock: the data is still consistent, and the pool propagates
+/// the panic after all threads have ended.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<B: Blocks, S: Sink> Shared<'_, B, S> {
-    /// Takes block after block until there is none.
+    /// Processes blocks until there are none left.
     fn work(&self) {
         let _end = End(self);
         let mut worker = Worker::<()>::new(self.options);
@@ -126,7 +126,7 @@ impl<B: Blocks, S: Sink> Shared<'_, B, S> {
         Some(source.turn - 1)
     }
 
-    /// Waits for the turn, then hands over what has come of a block. With the last of it the turn passes on.
+    /// Waits for its turn, then writes the results of a block. The last part of them passes the turn on.
     fn deliver(&self, turn: u64, block: &Block, output: &mut Output, last: bool) -> Flow {
         let mut delivery = lock(&self.delivery);
         while delivery.turn != turn && !delivery.died {
@@ -146,7 +146,7 @@ impl<B: Blocks, S: Sink> Shared<'_, B, S> {
         flow
     }
 
-    /// Ends a turn that was broken off.
+    /// Ends a turn after an error.
     fn pass_on(&self, turn: u64) {
         lock(&self.delivery).turn = turn + 1;
         self.turned.notify_all();
@@ -167,7 +167,7 @@ impl<B: Blocks, S: Sink> Shared<'_, B, S> {
     }
 }
 
-/// The end of a thread: where that is a panic, of a sink or our own, those that wait for its turn are told.
+/// Runs when a thread ends; after a panic, it wakes the threads that wait for its turn.
 struct End<'s, 'd, B, S>(&'s Shared<'d, B, S>);
 
 impl<B, S> Drop for End<'_, '_, B, S> {
@@ -180,7 +180,7 @@ impl<B, S> Drop for End<'_, '_, B, S> {
     }
 }
 
-/// The blocks of inputs, one input after the other.
+/// Blocks of several inputs, one input after the other.
 pub(super) struct Inputs<'o, I> {
     inputs: I,
     current: Option<Framer>,
@@ -225,18 +225,18 @@ impl<I: Iterator<Item = Input> + Send> Blocks for Inputs<'_, I> {
     }
 }
 
-/// How many faults of a file of rejects are told one by one: what is no such file may have any number.
+/// How many errors in a rejects file are reported one by one; a file of another kind may have any number.
 const TOLD: u64 = 10;
 
-/// A block for each reject that is read back.
+/// Produces a block for each stored reject.
 struct ReturnedRejects<I> {
     name: Arc<str>,
     rejects: I,
     /// The longest line.
     max: usize,
-    /// How many there were.
+    /// How many errors there were.
     faults: u64,
-    /// The last of those that were not told.
+    /// The last of the errors that were not reported.
     last: Option<io::Error>,
 }
 
@@ -269,7 +269,7 @@ impl<S: Sink> Delivery<'_, S> {
         self.line = start + tally.lines;
         self.summary.add(tally, output.events.as_bytes().len() as u64);
         let written = self.sink.events(output.events.as_bytes()).map_err(Error::Output);
-        // What was refused is worth handing over where events are not taken.
+        // Rejects are still written if events cannot be.
         let refused = output.rejects.iter().try_for_each(|reject| {
             let (line, offset, raw) = block.locate(&reject.place, start, reject.line);
             let Reject { refusal, part, .. } = reject;
@@ -281,7 +281,7 @@ impl<S: Sink> Delivery<'_, S> {
             self.error = Some(error);
             return Flow::Break(());
         }
-        // A reject that comes in parts is taken to its end: half of it could not be read again.
+        // A reject that arrives in parts is read to its end, because half of it could not be replayed.
         if strict
             && output.rejects.last().is_some_and(|reject| matches!(reject.part, Part::Whole | Part::Last))
         {

@@ -1,4 +1,4 @@
-//! Rejects: what was refused, whole, so that it can be mended and read again.
+//! Rejects: records that could not be converted, kept in full so that they can be fixed and replayed.
 
 use crate::json::escape_into;
 use crate::refusal::{Reason, Refusal};
@@ -8,34 +8,34 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufRead, Read as _, Write};
 
-/// One refused line, or record within a line.
+/// One rejected line, or record in a line.
 #[derive(Debug, Clone)]
 pub struct Rejected<'a> {
     /// The name of the input.
     pub input: &'a str,
-    /// The line of the input it begins on, from 1.
+    /// The line on which it begins, from 1.
     pub line: u64,
-    /// The byte of the (unpacked) input it begins at, from 0.
+    /// The offset in the (decompressed) input, from 0.
     pub offset: u64,
     /// The header that it stands below, where it is a row of CSV.
     pub header: Option<&'a str>,
-    /// Why.
+    /// The reason.
     pub refusal: &'a Refusal,
-    /// Its bytes, or a part of them.
+    /// The bytes of the record, or a part of them.
     pub raw: &'a [u8],
     /// Which part.
     pub part: Part,
 }
 
 impl Rejected<'_> {
-    /// Whether this is the whole reject, or its first part.
+    /// Returns whether this is the whole reject, or its first part.
     #[must_use]
     pub fn begins(&self) -> bool {
         matches!(self.part, Part::Whole | Part::First)
     }
 }
 
-/// For people, without its bytes: `INPUT, line LINE (byte OFFSET): REASON: MESSAGE`.
+/// Formats for people, without the bytes: `INPUT, line LINE (byte OFFSET): REASON: MESSAGE`.
 impl fmt::Display for Rejected<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { input, line, offset, refusal, .. } = self;
@@ -43,16 +43,16 @@ impl fmt::Display for Rejected<'_> {
     }
 }
 
-/// Which part of a reject is handed over: what is too long to be held comes in several.
+/// Which part of a reject this is; rejects that are too long arrive in several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// All of it.
+    /// The whole reject.
     Whole,
-    /// The first of several.
+    /// The first of several parts.
     First,
-    /// One between.
+    /// A part in the middle.
     Middle,
-    /// The last, maybe empty.
+    /// The last part; may be empty.
     Last,
 }
 
@@ -63,12 +63,12 @@ pub enum Part {
 pub struct RejectWriter<W> {
     out: W,
     buffer: Vec<u8>,
-    /// Up to two bytes that wait for a third: base64 writes three at a time.
+    /// Up to two bytes that wait for a third, because base64 encodes three at a time.
     waiting: Vec<u8>,
 }
 
 impl<W: Write> RejectWriter<W> {
-    /// A writer of rejects to `out`, each in one write.
+    /// Creates a writer that writes each reject to `out` in one call.
     pub fn new(out: W) -> Self {
         Self { out, buffer: Vec::new(), waiting: Vec::new() }
     }
@@ -76,7 +76,7 @@ impl<W: Write> RejectWriter<W> {
     /// Writes one reject, or a part of one.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     pub fn write(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
         self.buffer.clear();
         match (reject.part, std::str::from_utf8(reject.raw)) {
@@ -93,10 +93,10 @@ impl<W: Write> RejectWriter<W> {
         self.out.write_all(&self.buffer)
     }
 
-    /// Writes out what the underlying writer holds back, and hands it over.
+    /// Writes what is buffered, and returns the underlying writer.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)
@@ -132,16 +132,16 @@ impl<W: Write> RejectWriter<W> {
     }
 }
 
-/// A reject that was read back.
+/// A reject that was read from a rejects file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Returned {
-    /// The input it was refused in.
+    /// The name of its input.
     pub input: String,
-    /// Its line there.
+    /// Its line in the input.
     pub line: u64,
-    /// Its first byte there.
+    /// Its offset in the input.
     pub offset: u64,
-    /// Why it was refused, where that is known.
+    /// Why it was rejected, if known.
     pub reason: Option<Reason>,
     /// The header that it stood below, where it is a row of CSV.
     pub header: Option<String>,
@@ -174,11 +174,11 @@ struct Line<'a> {
 /// A byte-order mark.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Reads rejects back that a [`RejectWriter`] wrote.
+/// Reads the rejects that a [`RejectWriter`] wrote.
 #[derive(Debug)]
 pub struct RejectReader<R> {
     lines: R,
-    /// The longest line that is read, in bytes.
+    /// The maximum line length, in bytes.
     max: u64,
     line: u64,
     buffer: Vec<u8>,
@@ -187,21 +187,21 @@ pub struct RejectReader<R> {
 }
 
 impl<R: BufRead> RejectReader<R> {
-    /// A reader of rejects from `lines`, each of what was no longer than `max_line_bytes`.
+    /// Creates a reader for rejects whose records are at most `max_line_bytes` long.
     pub fn new(lines: R, max_line_bytes: usize) -> Self {
-        // A byte may take six in JSON (\u0000); the rest is the input's name and the message.
+        // JSON may use six bytes for one (\u0000); the rest is for the input's name and the message.
         let max = (max_line_bytes as u64).saturating_mul(6).saturating_add(64 << 10);
         Self { lines, max, line: 0, buffer: Vec::new(), ended: false }
     }
 
-    /// Reads a line, as far as the limit. `false` at the end.
+    /// Reads a line up to the limit; returns `false` at the end.
     fn read(&mut self) -> io::Result<bool> {
         self.buffer.clear();
         self.line += 1;
         Ok((&mut self.lines).take(self.max).read_until(b'\n', &mut self.buffer)? > 0)
     }
 
-    /// Passes over the rest of a line that is too long.
+    /// Skips the rest of a line that is too long.
     fn pass_over(&mut self) -> io::Result<()> {
         while !self.buffer.ends_with(b"\n") {
             self.buffer.clear();
@@ -212,7 +212,7 @@ impl<R: BufRead> RejectReader<R> {
         Ok(())
     }
 
-    /// What is wrong with a line that is too long.
+    /// Describes what is wrong with a line that is too long.
     fn too_long(&mut self) -> io::Error {
         let message = format!("line {} is longer than {} bytes; raise --max-line-bytes", self.line, self.max);
         self.pass_over()
@@ -228,8 +228,8 @@ impl<R: BufRead> RejectReader<R> {
 impl<R: BufRead> Iterator for RejectReader<R> {
     type Item = io::Result<Returned>;
 
-    /// The next reject; an error where a line is none, and then the line after it; an error where the file cannot be
-    /// read, and then nothing.
+    /// Returns the next reject. After an error in one line, continues with the next line; after an error in reading the
+    /// file, ends.
     fn next(&mut self) -> Option<io::Result<Returned>> {
         while !self.ended {
             match self.read() {
@@ -256,7 +256,7 @@ fn returned(line: &[u8], number: u64) -> io::Result<Returned> {
         let message = format!("line {number} is no reject: {what}; expected a file that --rejects wrote");
         io::Error::new(io::ErrorKind::InvalidData, message)
     };
-    // Which line it is has been said.
+    // The line number is already part of the message.
     let found = |error: serde_json::Error| error.to_string().split(" at line ").next().map(str::to_owned);
     let line: Line<'_> =
         serde_json::from_slice(line).map_err(|error| invalid(found(error).unwrap_or_default()))?;

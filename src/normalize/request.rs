@@ -1,36 +1,36 @@
-//! Requests: events put together as Google's import endpoints take them.
+//! Groups events into requests for Google's import endpoints.
 
 use std::io::{self, Write};
 
-/// What a request looks like.
+/// The format of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// `{"inlineSource":{"events":[{"udm":…}]}}`, for `events:import`.
     Import,
     /// `{"customer_id":"…","events":[…]}`, for `udmevents:batchCreate`.
     BatchCreate {
-        /// The SecOps customer's id.
+        /// The SecOps customer ID.
         customer_id: String,
     },
 }
 
-/// How much goes into one request.
+/// The maximum size of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Events: 1 or more.
+    /// The number of events, at least 1.
     pub events: usize,
-    /// Bytes of the request's line. An event that is longer goes alone.
+    /// The bytes of the request. A larger event gets a request of its own.
     pub bytes: usize,
 }
 
 impl Default for Limits {
-    /// 1,000 events and 2,000,000 bytes: the size advised for `events:import`, which refuses more than 4 MB.
+    /// 1,000 events and 2,000,000 bytes: the recommended size for `events:import`, which refuses more than 4 MB.
     fn default() -> Self {
         Self { events: 1000, bytes: 2_000_000 }
     }
 }
 
-/// Writes events as they are, or put together in requests.
+/// Writes events alone, or grouped into requests.
 #[derive(Debug)]
 pub struct EventWriter<W>(Events<W>);
 
@@ -41,7 +41,7 @@ enum Events<W> {
 }
 
 impl<W: Write> EventWriter<W> {
-    /// To `out`, in requests of this kind and size, if any.
+    /// Creates a writer to `out`, with requests of this format and size, if any.
     pub fn new(out: W, requests: Option<&(Request, Limits)>) -> Self {
         Self(match requests {
             None => Events::Bare(out),
@@ -49,10 +49,10 @@ impl<W: Write> EventWriter<W> {
         })
     }
 
-    /// Writes events, each up to its newline; one may come in several parts.
+    /// Writes events, each up to its newline; an event may arrive in several parts.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     pub fn write(&mut self, events: &[u8]) -> io::Result<()> {
         match &mut self.0 {
             Events::Bare(out) => out.write_all(events),
@@ -72,7 +72,7 @@ impl<W: Write> EventWriter<W> {
     /// Writes the request at hand, full or not: for a live input, whose next event may be hours away.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Events::Bare(out) => out.flush(),
@@ -80,7 +80,7 @@ impl<W: Write> EventWriter<W> {
         }
     }
 
-    /// Writes what is held back, and hands the underlying writer over.
+    /// Writes what is buffered, and returns the underlying writer.
     ///
     /// # Errors
     /// Those of the underlying writer.
@@ -92,28 +92,28 @@ impl<W: Write> EventWriter<W> {
     }
 }
 
-/// Writes requests, one a line, of the events that are written to it.
+/// Groups the events that are written to it into requests, one per line.
 #[derive(Debug)]
 pub struct Requests<W> {
     out: W,
     limits: Limits,
-    /// What stands before the first event, around each, and behind the last.
+    /// The text before the first event, around each event, and after the last one.
     head: String,
     around: (&'static str, &'static str),
     tail: &'static str,
-    /// The request at hand, without its tail.
+    /// The current request, without its end.
     request: Vec<u8>,
     events: usize,
     /// How many requests were written before it.
     sent: u64,
-    /// What has come of an event that comes in parts.
+    /// The received parts of an incomplete event.
     part: Vec<u8>,
-    /// Whether it is longer than any request, and went out, alone, as far as it came.
+    /// Whether the incomplete event exceeds the limit, so that its parts were written in a request of their own.
     alone: bool,
 }
 
 impl<W: Write> Requests<W> {
-    /// Requests of one kind to `out`.
+    /// Creates a writer of requests of one format to `out`.
     pub fn new(out: W, kind: &Request, limits: Limits) -> Self {
         let (head, around, tail) = match kind {
             Request::Import => ("{\"inlineSource\":{\"events\":[".to_owned(), ("{\"udm\":", "}"), "]}}\n"),
@@ -126,10 +126,10 @@ impl<W: Write> Requests<W> {
         Self { out, limits, head, around, tail, request, events: 0, sent: 0, part, alone: false }
     }
 
-    /// Adds events, each up to its newline; one may come in several parts.
+    /// Adds events, each up to its newline; an event may arrive in several parts.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     pub fn write_events(&mut self, events: &[u8]) -> io::Result<()> {
         let mut rest = events;
         while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -139,7 +139,7 @@ impl<W: Write> Requests<W> {
         self.part(rest)
     }
 
-    /// Adds an event of which this is the end, or all.
+    /// Adds the end of an event, or a whole event.
     fn end_event(&mut self, end: &[u8]) -> io::Result<()> {
         if self.goes_alone(end.len())? {
             self.alone = false;
@@ -155,7 +155,7 @@ impl<W: Write> Requests<W> {
         self.push(&event)
     }
 
-    /// Takes what has come of an event.
+    /// Adds a part of an event.
     fn part(&mut self, part: &[u8]) -> io::Result<()> {
         if self.goes_alone(part.len())? {
             return self.out.write_all(part);
@@ -164,8 +164,8 @@ impl<W: Write> Requests<W> {
         Ok(())
     }
 
-    /// Whether the event that so many more bytes have come of is longer than any request may be. Then it is not held: it
-    /// goes out, alone, as far as it came.
+    /// Returns whether the incomplete event would exceed the limit with this many more bytes. If so, it is not
+    /// buffered: its parts are written in a request of their own.
     fn goes_alone(&mut self, more: usize) -> io::Result<bool> {
         if self.alone || self.part.len() + more <= self.limits.bytes {
             return Ok(self.alone);
@@ -181,7 +181,7 @@ impl<W: Write> Requests<W> {
     fn push(&mut self, event: &[u8]) -> io::Result<()> {
         let (before, after) = self.around;
         let more = 1 + before.len() + event.len() + after.len();
-        // The limit is for the line without its newline.
+        // The limit excludes the newline.
         let full = self.request.len() + more + self.tail.len() - 1 > self.limits.bytes;
         if full || self.events >= self.limits.events {
             self.send()?;
@@ -198,7 +198,7 @@ impl<W: Write> Requests<W> {
         Ok(())
     }
 
-    /// Writes the request at hand, if there is one.
+    /// Writes the current request, if there is one.
     fn send(&mut self) -> io::Result<()> {
         if self.events == 0 {
             return Ok(());
@@ -211,10 +211,10 @@ impl<W: Write> Requests<W> {
         Ok(())
     }
 
-    /// Writes the last request and hands the underlying writer over. An event of which the end has not come is not in it.
+    /// Writes the last request and returns the underlying writer. An incomplete event is dropped.
     ///
     /// # Errors
-    /// Those of the underlying writer.
+    /// The errors of the underlying writer.
     pub fn finish(mut self) -> io::Result<W> {
         self.send()?;
         self.out.flush()?;

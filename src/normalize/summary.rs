@@ -1,4 +1,4 @@
-//! What a run counted.
+//! The counts of a run.
 
 use crate::mapping::{Note, Notes};
 use crate::refusal::Reason;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 /// The counts of one run.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Records read: each became an event or a reject.
+    /// Records read; each became an event or a reject.
     pub records: u64,
     /// Events written.
     pub events: u64,
-    /// Events by type, by name.
+    /// Events by the name of their type.
     pub events_by_type: Vec<(EventType, u64)>,
     /// Rejects.
     pub rejects: u64,
@@ -21,7 +21,7 @@ pub struct Summary {
     pub rejects_by_reason: [u64; Reason::ALL.len()],
     /// Notes by kind.
     pub notes: Notes,
-    /// Bytes read, unpacked.
+    /// Bytes read, decompressed.
     pub bytes_in: u64,
     /// Bytes of events.
     pub bytes_out: u64,
@@ -29,7 +29,7 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// Inputs that were read to their end with something left out that was not gzip.
     pub warnings: Vec<Warning>,
-    /// Whether the run stopped before its inputs ended: at a reject that was not to be, or by a signal.
+    /// Whether the run stopped early: at a reject under `strict`, or by a signal.
     pub stopped: bool,
 }
 
@@ -38,9 +38,9 @@ pub struct Summary {
 pub struct Failure {
     /// Its name.
     pub input: Arc<str>,
-    /// How many of its bytes, unpacked, were read.
+    /// How many of its bytes, decompressed, were read.
     pub offset: u64,
-    /// Why.
+    /// The error.
     pub error: io::Error,
 }
 
@@ -53,7 +53,7 @@ pub struct Warning {
     pub message: String,
 }
 
-/// What one block counted.
+/// The counts of one block.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) records: u64,
@@ -84,7 +84,7 @@ fn add(counts: &mut Vec<(EventType, u64)>, event_type: EventType, more: u64) {
 }
 
 impl Summary {
-    /// Adds the counts of another run over other inputs; failures stay with it.
+    /// Adds the counts of another run over other inputs, except its failures.
     pub fn merge(&mut self, other: &Self) {
         self.records += other.records;
         self.events += other.events;
@@ -101,19 +101,19 @@ impl Summary {
         self.events_by_type.sort_by_key(|(event_type, _)| event_type.name());
     }
 
-    /// How many rejects there were for a reason.
+    /// Returns the number of rejects with this reason.
     #[must_use]
     pub fn rejects_for(&self, reason: Reason) -> u64 {
         self.rejects_by_reason[reason as usize]
     }
 
-    /// How often a kind of note was made.
+    /// Returns the number of notes of this kind.
     #[must_use]
     pub fn notes_of(&self, note: Note) -> u64 {
         self.notes.count(note)
     }
 
-    /// Adds what one block counted, and the bytes of its events.
+    /// Adds the counts of one block, and the bytes of its events.
     pub(super) fn add(&mut self, tally: Tally, bytes_out: u64) {
         self.records += tally.records;
         self.bytes_out += bytes_out;

@@ -1,26 +1,25 @@
-//! When to look again at JSON of which more has come: a look begins at its start each time.
+//! Decides when to retry parsing an incomplete JSON value: each attempt rescans from its start, so retries are spaced.
 
 use super::frame::Block;
 use crate::json::skip_space;
 use memchr::{memchr, memchr2};
 use std::io;
 
-/// What may end what was looked at: worth a look as soon as it comes.
+/// What may complete the value, so that a retry is worthwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Until {
-    /// The end of the first line that is not blank.
+    /// The end of the first non-blank line.
     Line,
-    /// That of a value.
+    /// The end of a value.
     Value,
-    /// Nothing that a few bytes could tell.
+    /// Nothing that a few bytes could show.
     Nothing,
 }
 
-/// Reads `more` (`false` at the end) behind what begins at `start` and was looked at as far as it goes; says whether the
-/// end has come.
+/// Reads `more` (`false` at the end) after the incomplete value at `start`; returns whether the input has ended.
 ///
-/// Returns when another look is worth it: at the end, with more than `max`, where what it waits for may have come, and
-/// with twice as much as there was. So the looks together see a few times what comes, in however small pieces.
+/// Returns when a retry is worthwhile: at the end, at more than `max` bytes, when the awaited byte may have arrived, or
+/// when the length has doubled. So all retries together scan a few times what arrives, however small the pieces.
 pub(super) fn read_on(
     block: &mut Block,
     start: usize,
@@ -46,28 +45,28 @@ pub(super) fn read_on(
     }
 }
 
-/// Goes through bytes once, piece by piece, for what may end them. It is no parser: of what is no JSON it may say too much
-/// or too little.
+/// Scans bytes once, piece by piece, for what may end a value. This is not a parser: for invalid JSON it may report too
+/// many or too few ends.
 struct Sign {
     until: Until,
-    /// Whether there was more than white space.
+    /// Whether anything but whitespace was seen.
     begun: bool,
-    /// How many arrays and objects are open.
+    /// The number of open arrays and objects.
     depth: usize,
     in_string: bool,
-    /// Whether a backslash came last, in a string.
+    /// Whether the previous byte was a backslash in a string.
     escaped: bool,
 }
 
 impl Sign {
-    /// For what comes behind these bytes.
+    /// Starts after the given bytes.
     fn behind(bytes: &[u8], until: Until) -> Self {
         let mut sign = Self { until, begun: false, depth: 0, in_string: false, escaped: false };
         sign.comes(bytes);
         sign
     }
 
-    /// Whether it comes in these bytes.
+    /// Returns whether the end may be in these bytes.
     fn comes(&mut self, bytes: &[u8]) -> bool {
         match self.until {
             Until::Line => self.line(bytes),
@@ -102,7 +101,7 @@ impl Sign {
         ended
     }
 
-    /// What is behind the next quote or backslash of a string; there is some of it.
+    /// Returns the rest after the next quote or backslash of a string; not empty.
     fn string<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         if std::mem::take(&mut self.escaped) {
             return &bytes[1..];
@@ -122,11 +121,11 @@ mod tests {
     use std::io::{self, Read};
 
     thread_local! {
-        /// How many bytes were looked at, to no end, on this thread.
+        /// Bytes scanned in vain on this thread.
         pub(super) static LOOKED: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// Pieces, one a read; behind them an error, or the end.
+    /// Pieces, one per read, followed by an error or the end.
     struct Pieces(Vec<Vec<u8>>, bool);
 
     impl Read for Pieces {
@@ -142,7 +141,8 @@ mod tests {
         }
     }
 
-    /// How many bytes are looked at in vain where these come in pieces of a size, and how many values there are.
+    /// Returns how many bytes are scanned in vain if the input arrives in pieces of a size, and how many values there
+    /// are.
     fn looked(bytes: &[u8], piece: usize, max: usize) -> (usize, usize) {
         LOOKED.set(0);
         let pieces = Pieces(bytes.chunks(piece).map(<[u8]>::to_vec).collect(), false);
@@ -168,7 +168,7 @@ mod tests {
             (page, 10_000, 4000),
             // The beginning and the first element are rejects.
             (array.replacen("\"time\":", "\"time\"", 1), 4 << 20, 4001),
-            // No value, and none that follows.
+            // Not a value, and none follows.
             (format!("{{\n \"b\": 1,\n \"a\": x{}", "\n   {}, 1".repeat(40_000)), 4 << 20, 1),
             (format!("{{\n \"b\": 1,\n \"a\": {}", "1".repeat(400_000)), 4 << 20, 1),
             ("[".to_owned() + &"x".repeat(400_000), 4 << 20, 0),

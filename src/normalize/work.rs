@@ -1,4 +1,4 @@
-//! Finds the records of a block, and what is none.
+//! Finds the records of a block, and rejects everything else.
 
 use super::Options;
 use super::csv::Row;
@@ -18,10 +18,10 @@ use std::sync::Arc;
 /// A byte-order mark.
 const MARK: char = '\u{feff}';
 
-/// One thread's work: the rooms it keeps from block to block.
+/// The state of one worker thread, with buffers that it reuses for all blocks.
 pub(super) struct Worker<'o, P = ()> {
     options: &'o Options,
-    /// The quick way to write events, where the options allow it.
+    /// The fast way to write events, if the options allow it.
     template: Option<Arc<Template>>,
     scratch: Scratch,
     cut: Cut,
@@ -35,7 +35,7 @@ impl<'o, P: Places + Default> Worker<'o, P> {
         Self { options, template, scratch, cut, output }
     }
 
-    /// Reads a block; `flush` is given what comes of it.
+    /// Reads a block, and passes its results to `flush`.
     pub(super) fn work(&mut self, block: &Block, flush: &mut Flush<'_, P>) -> Flow {
         let Self { options, template, scratch, cut, output } = self;
         let template = template.as_deref();
@@ -110,7 +110,7 @@ impl<P: Places> Reader<'_, '_, P> {
 
     fn lines(&mut self) -> Flow {
         let bytes = self.emitter.bytes;
-        // Valid as a whole, it is valid line by line: no line needs a look of its own.
+        // If the block is valid UTF-8, every line is, and needs no check of its own.
         let text = simdutf8::basic::from_utf8(bytes).ok();
         let mut at = 0;
         while at < bytes.len() {
@@ -124,7 +124,7 @@ impl<P: Places> Reader<'_, '_, P> {
         Flow::Continue(())
     }
 
-    /// The line at `at`, if it is of the usual layout. The end of the line.
+    /// Reads the line at `at` if it has Zoom's exact layout; returns the end of the line.
     #[inline]
     fn usual_line(&mut self, text: &str, at: usize) -> Option<ControlFlow<(), usize>> {
         let (record, end) = Record::read_usual(text, at, self.scratch)?;
@@ -132,7 +132,7 @@ impl<P: Places> Reader<'_, '_, P> {
         Some(self.emitter.emit(&record, &text[at..end], at).map_continue(|()| end))
     }
 
-    /// The line at `at`, whatever it is. The end of the line.
+    /// Reads the line at `at`, whatever it is; returns the end of the line.
     fn any_line(&mut self, text: Option<&str>, at: usize) -> ControlFlow<(), usize> {
         let bytes = self.emitter.bytes;
         let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
@@ -143,13 +143,13 @@ impl<P: Places> Reader<'_, '_, P> {
         ControlFlow::Continue(end)
     }
 
-    /// One line, or value, of which nothing is known.
+    /// Reads one line or value about which nothing is known.
     fn unit(&mut self, place: Range<usize>) -> Flow {
         let whole = &self.emitter.bytes[place.clone()];
         let unit = whole.strip_suffix(b"\r").unwrap_or(whole);
         let most = self.emitter.options.max_line_bytes;
         if unit.len() > most {
-            // With its carriage return, as what comes in parts has it.
+            // Includes the carriage return, as parts of over-long lines do.
             return self.emitter.refuse(place, too_long(most));
         }
         match std::str::from_utf8(whole) {
@@ -163,7 +163,7 @@ impl<P: Places> Reader<'_, '_, P> {
         }
     }
 
-    /// One line of text.
+    /// Reads one line of text.
     #[inline]
     fn line(&mut self, line: &str, at: usize) -> Flow {
         match Record::read_ordinary(line, self.scratch) {
@@ -180,7 +180,7 @@ impl<P: Places> Reader<'_, '_, P> {
             Some(rest) if !rest.starts_with(MARK) => (rest, at + MARK.len_utf8()),
             _ => (line, at),
         };
-        // As what is not known to be text has it: what is said of a line is not its block's to change.
+        // As for lines that may not be UTF-8: the message must not depend on the other lines of the block.
         // All of them, or a reject that is read back would lose one more each time.
         let line = line.trim_end_matches('\r');
         let start = skip_space(line.as_bytes(), 0);
@@ -308,7 +308,7 @@ fn is_element(array: &str, message: &str) -> bool {
     is_empty || message == record::no_object(array).message && record::is_whole(array)
 }
 
-/// Where `part` begins in `whole`, which it is a part of.
+/// Returns the offset of `part` in `whole`, which contains it.
 fn offset(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
 }

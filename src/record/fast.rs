@@ -1,10 +1,12 @@
-//! The record that nearly every line is: one object, its fields neither lists nor objects. Sure of what it reads, or silent.
+//! The fast reader for ordinary records: one object whose fields are neither lists nor objects.
+//!
+//! Returns `None` if the text is anything else; the caller then falls back to the reference reader.
 
 use super::{Field, Found};
 use crate::json::{plain_len, scalar, skip_space, walk};
 
-/// Reads the fields of one object into `found`, or `None` where it is not sure: no object, text behind it, a field that is
-/// an array or object, a key with an escape, a page of records, anything that is not JSON.
+/// Reads the fields of one object into `found`. Returns `None` if undecided: not an object, text after it, a field that
+/// is an array or object, a key with an escape, a page of records, or invalid JSON.
 #[inline]
 pub(super) fn scan<'a>(text: &'a str, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
     let mut cursor = Cursor { text, at: 0 };
@@ -29,7 +31,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The next byte that is not space.
+    /// Moves past the next byte that is not whitespace, and returns it.
     #[inline]
     fn next(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
@@ -39,14 +41,14 @@ impl<'a> Cursor<'a> {
         Some(byte)
     }
 
-    /// The same, and not behind it.
+    /// Returns the next byte that is not whitespace, without moving past it.
     fn peek(&mut self) -> Option<u8> {
         let byte = self.next()?;
         self.at -= 1;
         Some(byte)
     }
 
-    /// All members, and behind the end of the object.
+    /// Reads all members and the end of the object.
     #[inline]
     fn members(&mut self, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
         loop {
@@ -64,7 +66,7 @@ impl<'a> Cursor<'a> {
         (self.next()? == token).then_some(())
     }
 
-    /// One member into `found`.
+    /// Reads one member into `found`.
     fn member(&mut self, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
         match self.key()? {
             Key::Field(field) => self.field(field, found, scratch),
@@ -88,9 +90,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The value of a field, but for lists and objects.
+    /// Reads the value of a field, unless it is a list or object.
     fn field(&mut self, field: Field, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
-        // Of two escaped texts the first was decoded to no end; that is rare enough to be left to the plain reading.
+        // If a field is given twice with escapes, its first text was decoded in vain; rare enough to leave to the
+        // reference reader.
         if found.escaped & (1 << field as u8) != 0 {
             return None;
         }
@@ -99,7 +102,7 @@ impl<'a> Cursor<'a> {
                 let rest = found.string(field, self.text.get(self.at..)?, scratch)?;
                 self.at = self.text.len() - rest.len() + 1;
             }
-            // Numbers and booleans count as their text; of lists and objects the plain reading knows more.
+            // Numbers and booleans count as their text. Lists and objects are left to the reference reader.
             b'[' | b'{' => return None,
             first => {
                 let start = self.at - 1;
@@ -110,7 +113,7 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
-    /// The inside of the string whose first quote was just read, and whether it has an escape.
+    /// Returns the inside of the string whose first quote was just read, and whether it contains an escape.
     #[inline]
     fn string(&mut self) -> Option<(&'a str, bool)> {
         let bytes = self.text.as_bytes();

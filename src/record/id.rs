@@ -1,4 +1,4 @@
-//! A stable id for a record, which has none of its own: a hash of what it says.
+//! A stable ID for a record, which has none of its own: a hash of its content.
 
 use crate::json::{compact, decode, escape_into, has_lone_surrogate, members};
 use crate::refusal::Refusal;
@@ -6,16 +6,16 @@ use arrayvec::ArrayString;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
-/// The SHA-256, as 64 hexadecimal digits, of the canonical JSON of the object in `text`: its own members sorted by
-/// key, the last of equal ones, no space, only the escapes that JSON demands; members of what is nested in their order,
-/// numbers as they were written.
+/// Returns the SHA-256, as 64 hexadecimal digits, of the canonical JSON of the object in `text`: its own members sorted
+/// by key, the last of equal ones, no whitespace, only the escapes that JSON requires; nested members in their order,
+/// numbers as written.
 ///
 /// # Errors
-/// The refusal of a text that is no JSON object.
+/// Rejects text that is not a JSON object.
 pub fn id(text: &str) -> Result<ArrayString<64>, Refusal> {
     super::object(text)?;
     let mut members: Vec<_> = members(text).map(|(key, value)| (exact(key), value)).collect();
-    // Of equal ones, as they stand in the text.
+    // Equal keys keep their order in the text.
     members.sort_unstable_by(|(one, value), (other, later)| {
         one.cmp(other).then(value.as_ptr().cmp(&later.as_ptr()))
     });

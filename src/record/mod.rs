@@ -1,7 +1,7 @@
 //! One raw record, borrowed from its text.
 //!
-//! `usual` reads the layout that nearly every line has, `fast` the shape that nearly every record has; whatever they are
-//! not sure of goes to `plain`, which reads with `serde_json` and is the definition. Property tests hold them equal.
+//! Three readers, each falling back to the next: `usual` reads Zoom's exact layout, `fast` reads ordinary records in
+//! any layout, and `plain` reads everything with `serde_json` and defines the result. Property tests hold them equal.
 
 mod fast;
 mod id;
@@ -19,25 +19,25 @@ pub use id::id;
 pub(crate) use pages::Elements;
 pub(crate) use plain::{Object, elements, is_whole, no_object, object, values};
 
-/// The fields of a record that are read; all others are ignored.
+/// The fields of a record that are read; others are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
-    /// When it happened.
+    /// When the operation happened.
     Time,
-    /// Who did it: an e-mail address or a name.
+    /// Who performed it: an e-mail address or a name.
     Operator,
-    /// What was done to: `User`, `Account`, ….
+    /// The kind of object: `User`, `Account`, ….
     CategoryType,
-    /// `Add`, `Update`, `Delete`, ….
+    /// The operation: `Add`, `Update`, `Delete`, ….
     Action,
-    /// What was done, in Zoom's own grammar: see [`crate::detail`].
+    /// What was done, in Zoom's own notation: see [`crate::detail`].
     OperationDetail,
-    /// A UDM event type that a collector added.
+    /// A UDM event type, if a collector added one.
     EventType,
 }
 
 impl Field {
-    /// Every field, in the order of their discriminants.
+    /// All fields, in the order of their discriminants.
     pub const ALL: [Self; 6] = [
         Self::Time,
         Self::Operator,
@@ -47,7 +47,7 @@ impl Field {
         Self::EventType,
     ];
 
-    /// The field's name in the record.
+    /// Returns the name of the field in the record.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Field {
         }
     }
 
-    /// The field of that name, if it is one that is read.
+    /// Returns the field with this name.
     #[inline]
     fn named(name: &[u8]) -> Option<Self> {
         Some(match name {
@@ -75,27 +75,27 @@ impl Field {
     }
 }
 
-/// Whether an object, which is valid JSON, has a member that a record has, whatever that says.
+/// Returns whether an object, which must be valid JSON, has a member with the name of a field.
 pub(crate) fn has_fields(object: &str) -> bool {
     members(object).any(|(key, _)| Field::named(string(key).as_bytes()).is_some())
 }
 
 const FIELDS: usize = Field::ALL.len();
 
-/// One record: the text of each field that is there. A field that is missing, `null`, empty or blank is absent.
+/// One record: the text of each field. A field that is missing, `null`, empty or blank is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
     texts: [Option<&'a str>; FIELDS],
-    /// Whether every text may stand in JSON as it is, with nothing to escape.
+    /// Whether all texts can be written to JSON unescaped.
     pub verbatim: bool,
-    /// How many fields held an object or array where text belongs and count as absent.
+    /// The number of fields that held an object or array instead of text, and count as absent.
     pub not_text: u32,
     /// How many fields held half of a surrogate pair, which became U+FFFD.
     pub surrogates_replaced: u16,
 }
 
-/// Room for texts that do not stand in the input as they are read. Keep one and lend it to every record: it grows to
-/// the longest and then allocates no more.
+/// A buffer for decoded texts. Reuse one for all records: it grows to the size of the longest and then allocates no
+/// more.
 #[derive(Debug, Default)]
 pub struct Scratch(String);
 
@@ -111,7 +111,7 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// [`Reason::NotJson`](crate::Reason::NotJson) or [`Reason::NotObject`](crate::Reason::NotObject). A record without
-    /// a usable time is refused later, where it is known whether a default is to be used.
+    /// a usable time is rejected later, where the default time is known.
     pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Refusal> {
         let mut found = Found::default();
         if found.read_quickly(text, scratch) {
@@ -126,15 +126,15 @@ impl<'a> Record<'a> {
         found.read_quickly(text, scratch).then(|| found.record(&scratch.0))
     }
 
-    /// The same where the text is sure to be an ordinary record; `None` where it is for [`object`] or [`elements`].
+    /// The same for ordinary records; returns `None` for those that [`object`] or [`elements`] must read.
     pub(crate) fn read_ordinary(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
         let mut found = Found::default();
         fast::scan(text, &mut found, scratch.cleared())?;
         Some(found.record(&scratch.0))
     }
 
-    /// Reads the record that is the line at `start`, and says where the line ends; `None` where the line is not of the
-    /// usual layout.
+    /// Reads the record on the line that begins at `start`, and returns where the line ends; returns `None` for any
+    /// other layout.
     #[expect(clippy::inline_always, reason = "moving a record from call to call costs as much as reading it")]
     #[inline(always)]
     pub(crate) fn read_usual(text: &'a str, start: usize, scratch: &'a mut Scratch) -> Option<(Self, usize)> {
@@ -152,7 +152,7 @@ impl<'a> Record<'a> {
         Timestamp::parse(text).or_else(|| Timestamp::parse(trim(text)))
     }
 
-    /// The text of a field, if it is there.
+    /// Returns the text of a field.
     #[must_use]
     #[inline]
     pub fn get(&self, field: Field) -> Option<&'a str> {
@@ -160,23 +160,23 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Whether a text counts as absent: nothing but white space (Unicode's `White_Space`).
+/// Returns whether a text counts as absent: only whitespace (Unicode's `White_Space`).
 #[inline]
 fn is_blank(text: &str) -> bool {
     !text.bytes().next().is_some_and(|first| first.is_ascii_graphic()) && text.trim_start().is_empty()
 }
 
-/// What was found: of each field that is there the last value.
+/// The values that a reader found, the last one for each field.
 #[derive(Debug, Default)]
 struct Found<'a> {
-    /// As they stand in the text, but for those that have an escape.
+    /// Slices of the text, except for values with escapes.
     texts: [Option<&'a str>; FIELDS],
-    /// Whether some text is nothing but white space, perhaps.
+    /// Whether some text may consist of whitespace only.
     maybe_blank: bool,
-    /// A bit for each field whose text has an escape, and where in the scratch the decoded text is.
+    /// For each field with an escape, a bit, and the range of the decoded text in the scratch buffer.
     escaped: u8,
     decoded: [(usize, usize); FIELDS],
-    /// Whether a decoded text must be escaped to stand in JSON.
+    /// Whether a decoded text must be escaped again to be written as JSON.
     needs_escape: bool,
 }
 
@@ -190,8 +190,8 @@ impl<'a> Found<'a> {
         fast::scan(text, self, scratch.cleared()).is_some()
     }
 
-    /// Takes for a field the string whose inside begins `text`, and decodes it into `scratch` if it must be. What
-    /// follows, from the quote at its end on; `None` where it is no string.
+    /// Sets a field to the string whose inside begins `text`, decoding it into `scratch` if necessary. Returns the rest
+    /// from the closing quote on, or `None` if it is not a string.
     #[expect(clippy::inline_always, reason = "a call a string costs a tenth of reading a record")]
     #[inline(always)]
     fn string(&mut self, field: Field, text: &'a str, scratch: &mut String) -> Option<&'a str> {
@@ -208,7 +208,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// The same where the first escape is at `escape`.
+    /// The same if the first escape is at `escape`.
     fn escaped_string(
         &mut self,
         field: Field,
@@ -227,7 +227,7 @@ impl<'a> Found<'a> {
         (!rest.is_empty()).then_some(rest)
     }
 
-    /// The record: what was decoded is in `scratch`.
+    /// Returns the record; decoded texts are in `scratch`.
     #[inline]
     fn record(&self, scratch: &'a str) -> Record<'a> {
         let mut texts = self.texts;

@@ -1,4 +1,4 @@
-//! The plain reading, by `serde_json`: the definition of what a record is.
+//! The reference reader, built on `serde_json`. It defines what a record is.
 
 use super::{FIELDS, Field, Record, Scratch, is_blank};
 use crate::json::{self, compact, decode_lossy, skip_space};
@@ -11,15 +11,15 @@ use std::ops::Range;
 /// The name of a page's list of records.
 pub(super) const LIST: &[u8] = b"operation_logs";
 
-/// One JSON object: the values of the fields that are read, as they stand in the text.
+/// One JSON object: the values of the fields that are read, as slices of the text.
 #[derive(Debug, Default)]
 pub(crate) struct Object<'a> {
     values: [Option<&'a RawValue>; FIELDS],
-    /// The array of an API page's `operation_logs`: then this is a page of records and no record.
+    /// The array `operation_logs` of an API page; if present, this is a page and not a record.
     pub(crate) logs: Option<&'a str>,
 }
 
-/// Reads the one JSON object that `text` is.
+/// Reads `text` as one JSON object.
 ///
 /// # Errors
 /// `not_json`, or `not_object` for any other JSON value.
@@ -29,11 +29,11 @@ pub(crate) fn object(text: &str) -> Result<Object<'_>, Refusal> {
         return Err(no_object(value));
     }
     let object = serde_json::from_str(text).map_err(|error| refusal(&error))?;
-    // It lets control characters pass in keys, for they are read as bytes.
+    // Rejects control characters in keys, which `serde_json` accepts because keys are read as bytes.
     must_be_json::<IgnoredAny>(text).map(|()| object)
 }
 
-/// Refuses what is no JSON, in the words of `serde_json`, which looks for a `T` and has the last word.
+/// Rejects invalid JSON with the message of `serde_json`, which has the last word.
 fn must_be_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(), Refusal> {
     if is_json(text) {
         return Ok(());
@@ -45,10 +45,10 @@ fn is_json(text: &str) -> bool {
     json::walk(text.as_bytes(), 0).is_ok_and(|end| skip_space(text.as_bytes(), end) == text.len())
 }
 
-/// The elements of the JSON array that `text` is, each as its text; read as they are asked for, all known to be valid.
+/// Returns the elements of the JSON array `text`, each as its text. They are read lazily, and are known to be valid.
 ///
 /// # Errors
-/// `not_json`, or `not_object` where an element is no object.
+/// `not_json`, or `not_object` if an element is not an object.
 pub(crate) fn elements(text: &str) -> Result<impl Iterator<Item = &str>, Refusal> {
     must_be_json::<Vec<IgnoredAny>>(text)?;
     match json::elements(text).enumerate().find(|(_, element)| !element.starts_with('{')) {
@@ -56,7 +56,7 @@ pub(crate) fn elements(text: &str) -> Result<impl Iterator<Item = &str>, Refusal
         Some((index, element)) => Err(Refusal::new(
             Reason::NotObject,
             format!(
-                "element {} of the array is {}, a record is an object like {{\"time\":…}}; take it out and read the rest again",
+                "element {} of the array is {}, a record is an object like {{\"time\":…}}; remove it and read the rest again",
                 index + 1,
                 kind(element).0
             ),
@@ -64,7 +64,7 @@ pub(crate) fn elements(text: &str) -> Result<impl Iterator<Item = &str>, Refusal
     }
 }
 
-/// The refusal of a value that is valid JSON and no object, where one belongs.
+/// Returns the rejection of a valid JSON value that is not an object.
 #[cold]
 pub(crate) fn no_object(value: &str) -> Refusal {
     Refusal::new(Reason::NotObject, kind(value).1)
@@ -117,25 +117,25 @@ fn later_value(text: &str, first: Refusal) -> Refusal {
     values.find_map(Result::err).map_or(first, |error| refusal(&error))
 }
 
-/// What `serde_json` objected to, in our terms.
+/// Converts an error of `serde_json` to a rejection.
 fn refusal(error: &serde_json::Error) -> Refusal {
     let said = error.to_string();
     let said = match said.split(" at line ").next().unwrap_or_default() {
-        "expected ident" => "no JSON value begins so",
+        "expected ident" => "not the start of a JSON value",
         said => said,
     };
-    // An input whose first line is whole is read by lines, whatever comes behind it.
+    // Input whose first line is a complete value is read line by line, whatever follows.
     let why = if error.is_eof() { ", or does it span lines (see --input-format)" } else { " or edited" };
     let message = format!(
-        "not valid JSON at line {}, column {} of what was refused: {said}; expected one JSON object a line: was it cut short{why}?",
+        "invalid JSON at line {}, column {} of the rejected text: {said}; expected one JSON object per line (was it truncated{why}?)",
         error.line(),
         error.column()
     );
     Refusal::new(Reason::NotJson, message)
 }
 
-/// The kind, with its article, of a JSON value that is no object; and what is said where an object alone belongs.
-/// Made beforehand: a line may be nothing but such values.
+/// The kind of a JSON value that is not an object, with its article, and the complete message. Precomputed, because a
+/// line may consist of nothing but such values.
 fn kind(value: &str) -> (&'static str, &'static str) {
     macro_rules! kind {
         ($kind:literal) => {
@@ -144,7 +144,7 @@ fn kind(value: &str) -> (&'static str, &'static str) {
                 concat!(
                     "found ",
                     $kind,
-                    ", expected one JSON object a line (or an array of them): a record like {\"time\":…}"
+                    ", expected one JSON object per line (or an array of them): a record like {\"time\":…}"
                 ),
             )
         };
@@ -164,7 +164,7 @@ impl<'a> Object<'a> {
         self.values.iter().any(Option::is_some)
     }
 
-    /// The record that this object is.
+    /// Returns the record that this object holds.
     pub(crate) fn record(&self, scratch: &'a mut Scratch) -> Record<'a> {
         let (mut spans, mut not_text, mut surrogates_replaced) = ([(0, 0); FIELDS], 0, 0);
         let Scratch(buffer) = scratch;
@@ -198,7 +198,7 @@ fn push_text(field: Field, value: &str, out: &mut String, not_text: &mut u32) ->
     0
 }
 
-/// The key of a member: a field's, a page's, or one that is ignored.
+/// The key of a member: a field, a page's list, or any other.
 enum Key {
     Field(Field),
     Logs,
@@ -221,7 +221,8 @@ impl<'de> Deserialize<'de> for Key {
                 })
             }
         }
-        // As bytes: a key with half of a surrogate pair is no text, but it is nobody's name either.
+        // Keys are read as bytes, because a key with half of a surrogate pair is not text, but does not name a field
+        // either.
         deserializer.deserialize_bytes(Names)
     }
 }
@@ -250,7 +251,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// A value if it is an array.
+/// Returns a value if it is an array.
 fn array(value: &RawValue) -> Option<&str> {
     let text = value.get();
     text[skip_space(text.as_bytes(), 0)..].starts_with('[').then_some(text)

@@ -1,36 +1,35 @@
-//! The quick readings against the plain one, which defines what a record is: asked by the property tests and by the
-//! fuzzer.
+//! Properties of the fast readers against the reference reader; used by property tests and fuzz targets.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::{Field, Record, Scratch, id, plain};
 use crate::json::{compact, plain_len};
 
-/// What a reading found, as something that can be compared.
+/// What a reader found, in comparable form.
 type Found = Option<Vec<Option<String>>>;
 
-/// All of it holds of `text`, and of each line of it.
+/// Checks all properties for `text` and for each line of it.
 pub(crate) fn text(text: &str) {
     read_alike(text);
     text.split('\n').for_each(usual_alike);
     same_id(text);
 }
 
-/// The fast reading is the plain reading, or silent.
+/// The fast reader equals the reference reader, or returns nothing.
 pub(crate) fn read_alike(text: &str) {
     if let Some(fast) = fast(text) {
         assert_eq!(Some(fast), plain(text), "{text:?}");
     }
 }
 
-/// The reading of usual lines is the plain reading, or silent.
+/// The reader of Zoom's exact layout equals the reference reader, or returns nothing.
 pub(crate) fn usual_alike(line: &str) {
     if let Some(usual) = usual(line) {
         assert_eq!(Some(usual), plain(line), "{line:?}");
     }
 }
 
-/// A record has an id, and the same one without the space that means nothing.
+/// A record has an ID, which does not depend on insignificant whitespace.
 pub(crate) fn same_id(text: &str) {
     let (Ok(told), mut short) = (id(text), String::new()) else { return };
     if compact(text, &mut short) == 0 {
@@ -48,7 +47,7 @@ pub(super) fn fast(text: &str) -> Found {
     Some(owned(&Record::read_ordinary(text, &mut Scratch::default())?))
 }
 
-/// What the reading of usual lines makes of the line in the middle of a text.
+/// Returns what the reader of Zoom's exact layout makes of a line in the middle of a text.
 pub(super) fn usual(line: &str) -> Found {
     let mut scratch = Scratch::default();
     let text = format!("{{}}\n{line}\n{{\"time\":\"\"}}");

@@ -1,10 +1,10 @@
-//! The line that nearly every line is: Zoom's five fields in Zoom's order, laid out as JSON's writers do. It is read in
-//! one go from the block it stands in, and its end is found on the way. Sure of what it reads, or silent.
+//! The reader for nearly every line: Zoom's five fields in Zoom's order, formatted as JSON writers do. It reads the
+//! line in one pass from its block and finds its end on the way. Returns `None` for any other layout.
 
 use super::{Field, Found};
 
-/// Reads the line that begins at `start` into `found`, and says where it ends: at its newline, or at the text's end.
-/// `None` for any other layout.
+/// Reads the line that begins at `start` into `found`, and returns where it ends: at its newline, or at the end of the
+/// text. Returns `None` for any other layout.
 #[expect(clippy::inline_always, reason = "as with its caller")]
 #[inline(always)]
 pub(super) fn read<'a>(
@@ -14,8 +14,8 @@ pub(super) fn read<'a>(
     scratch: &mut String,
 ) -> Option<usize> {
     let mut rest = text.get(start..)?;
-    // What stands before each text, as writers without spaces have it and as Python's has it. Spelled out, for then the
-    // compiler compares each in a few instructions.
+    // The text before each value, without spaces and as Python writes it. Spelled out, so that the compiler compares
+    // each with a few instructions.
     macro_rules! fields {
         ($($field:ident: $compact:literal $spaced:literal),*) => {$(
             rest = rest.strip_prefix($compact).or_else(|| rest.strip_prefix($spaced))?;

@@ -1,15 +1,15 @@
-//! The table of answers: what a caller is told, so that Pub/Sub repeats what is to be repeated and nothing else.
+//! Responses to pushes, chosen so that Pub/Sub repeats what should be repeated and nothing else.
 //!
 //! | status | outcome | what Pub/Sub does |
 //! |---|---|---|
-//! | 200 | `done`: the work is durable | forgets the message |
-//! | 200 | `ignored`: nothing to do, and it is said why | forgets the message |
-//! | 400, 413, 415, 422 | `poison`: will never go well as it is | repeats it until the dead-letter topic takes it |
-//! | 401, 403 | `refused`: the caller may not call | the same |
-//! | 408, 409, 503 | `again`: may go well another time, after `Retry-After` | repeats it |
-//! | 500 | `broken`: somebody has to mend settings, access or the state | repeats it |
+//! | 200 | `done`: the work is durable | acknowledges |
+//! | 200 | `ignored`: nothing to do, with the reason | acknowledges |
+//! | 400, 413, 415, 422 | `poison`: will never succeed | repeats until the dead-letter topic receives it |
+//! | 401, 403 | `refused`: the caller is not authorized | the same |
+//! | 408, 409, 503 | `again`: may succeed later, after `Retry-After` | repeats |
+//! | 500 | `broken`: settings, access or the state need an operator | repeats |
 //!
-//! What is told never holds a path, an address or a secret: that goes to the log.
+//! Responses never contain a path, a URL or a secret; those go to the log.
 
 use crate::redact;
 use axum::Json;
@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How grave it is.
+/// The severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
     Info,
@@ -27,14 +27,14 @@ pub(super) enum Severity {
     Error,
 }
 
-/// What the log says of a request, beside what the caller is told.
+/// What the log says about a request, beyond the response.
 #[derive(Debug, Clone)]
 pub(super) struct Note {
     pub(super) severity: Severity,
     pub(super) text: String,
 }
 
-/// Where the log's line of a request looks for what to say: it is written when the answer has been sent, and may be told
+/// The notes for the log line of a request. The line is written after the response was sent, and notes can be added
 /// until then.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Notes(Arc<Mutex<Option<Note>>>);
@@ -44,7 +44,7 @@ impl Notes {
         Self(Arc::new(Mutex::new(Some(Note { severity, text: text.into() }))))
     }
 
-    /// The graver of two things stays, with both texts.
+    /// Keeps the higher severity of two notes, with both texts.
     pub(super) fn add(&self, severity: Severity, text: &str) {
         let mut note = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *note = Some(match note.take() {
@@ -60,12 +60,12 @@ impl Notes {
     }
 }
 
-/// What a caller is told, and what the log is.
+/// The response, and the note for the log.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     status: StatusCode,
     outcome: &'static str,
-    /// For the caller.
+    /// The body for the caller.
     message: String,
     counts: Map<String, Value>,
     retry_after: Option<u32>,
@@ -91,12 +91,12 @@ impl Answer {
         answer.noted(Severity::Info, format!("ignored: {said}"))
     }
 
-    /// It makes no sense, and never will.
+    /// The request is malformed.
     pub(super) fn poison(why: impl Into<String>) -> Self {
         Self::refused_body(StatusCode::BAD_REQUEST, why)
     }
 
-    /// It makes sense and cannot be done, now or later.
+    /// The request is valid but cannot succeed.
     pub(super) fn cannot(why: impl Into<String>) -> Self {
         Self::refused_body(StatusCode::UNPROCESSABLE_ENTITY, why)
     }
@@ -116,10 +116,10 @@ impl Answer {
     }
 
     pub(super) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "again", "the body did not come in time; send it again")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "again", "the body did not arrive in time; send it again")
     }
 
-    /// It may go well another time.
+    /// The request may succeed later.
     pub(super) fn again(why: impl Into<String>, seconds: u32) -> Self {
         let answer = Self::new(StatusCode::SERVICE_UNAVAILABLE, "again", why);
         Self { retry_after: Some(seconds), ..answer }
@@ -129,16 +129,16 @@ impl Answer {
         Self::again("too many requests at once; send it again", seconds)
     }
 
-    /// Another process is at work on the same.
+    /// Another process works on the same.
     pub(super) fn held(why: impl Into<String>) -> Self {
         Self { status: StatusCode::CONFLICT, ..Self::again(why, 60) }
     }
 
     pub(super) fn stopping() -> Self {
-        Self::again("the service is being stopped; send it again", 1)
+        Self::again("the service is shutting down; send it again", 1)
     }
 
-    /// Somebody has to mend something.
+    /// An operator must act.
     pub(super) fn broken(why: impl Into<String>) -> Self {
         let answer = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", why);
         Self { retry_after: Some(300), ..answer }
@@ -150,9 +150,9 @@ impl Answer {
             .noted(Severity::Error, "broken: an internal error (panic); please report it")
     }
 
-    /// No proof, or none that holds, of who calls. The log says what was wrong with it; the caller is not helped.
+    /// The caller is not authenticated. Only the log says why.
     pub(super) fn who(why: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "refused", "a Google-signed token for this service is needed")
+        Self::new(StatusCode::UNAUTHORIZED, "refused", "a Google-signed token for this service is required")
             .noted(Severity::Warning, format!("refused: {why}"))
     }
 
@@ -162,15 +162,15 @@ impl Answer {
     }
 
     pub(super) fn not_here() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "refused", "there is no such endpoint, or it is not enabled")
+        Self::new(StatusCode::NOT_FOUND, "refused", "unknown or disabled endpoint")
     }
 
-    /// What the log is told and the caller is not.
+    /// Adds a note that only the log shows.
     pub(super) fn noted(self, severity: Severity, text: impl Into<String>) -> Self {
         Self { note: Some(Note { severity, text: text.into() }), ..self }
     }
 
-    /// What the caller is told.
+    /// Returns the message for the caller.
     pub(super) fn message(&self) -> &str {
         &self.message
     }
@@ -186,17 +186,17 @@ impl From<crate::halt::Error> for Answer {
         let text = error.to_string();
         match error {
             Error::Held(_) => {
-                Self::held("another process is at work on the same").noted(Severity::Warning, text)
+                Self::held("another process is working on the same data").noted(Severity::Warning, text)
             }
-            Error::Access(_) => Self::broken("access is refused; see the log").noted(Severity::Error, text),
-            Error::Usage(_) => Self::broken("settings are wrong; see the log").noted(Severity::Error, text),
+            Error::Access(_) => Self::broken("access denied; see the log").noted(Severity::Error, text),
+            Error::Usage(_) => Self::broken("invalid settings; see the log").noted(Severity::Error, text),
             Error::Damaged(_) => Self::broken("the ledger or the state cannot be read; see the log")
                 .noted(Severity::Error, text),
             Error::Zoom(_) => {
-                Self::again("Zoom gives no usable answers; see the log", 60).noted(Severity::Error, text)
+                Self::again("Zoom returns no usable responses; see the log", 60).noted(Severity::Error, text)
             }
             Error::Store(_) | Error::Output(_) => {
-                Self::again("storage cannot be reached; see the log", 30).noted(Severity::Error, text)
+                Self::again("storage is unreachable; see the log", 30).noted(Severity::Error, text)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Who may call: callers with a token that Google signed for them and for this service, or anybody, where that was said.
+//! Authenticates callers: by ID tokens that Google signed for them and this service, or not at all if configured so.
 
 use super::answer::{Answer, Severity};
 use super::keys::{Keys, Missing};
@@ -10,27 +10,27 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// Who signs.
+/// The accepted issuers.
 const ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
-/// Seconds that two clocks may differ.
+/// The tolerated clock difference in seconds.
 const LEEWAY: i64 = 60;
 
-/// Whose tokens are good, and for what.
+/// Which tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct Oidc {
-    /// What tokens are to be made for.
+    /// The expected audiences.
     pub audience: String,
-    /// Whom they are to name.
+    /// The accepted e-mail addresses.
     pub emails: Vec<String>,
-    /// Where the keys are that signatures are checked with.
+    /// The URL of the public keys.
     pub keys: reqwest::Url,
-    /// How long after keys came they are asked for again because of a name that is not among them.
+    /// The minimum time between two fetches of the keys because of an unknown key ID.
     pub keys_apart: Duration,
 }
 
-/// Decides on callers.
+/// Authorizes callers.
 pub(super) struct Callers {
-    /// Only this machine can call.
+    /// Only this machine can connect.
     loopback: bool,
     oidc: Option<(Oidc, Keys)>,
     clock: Option<Clock>,
@@ -62,12 +62,12 @@ impl Callers {
         self.check(oidc, keys, token).await
     }
 
-    /// A page of another site, open in somebody's browser, can send requests to this machine too.
+    /// A page of another site in somebody's browser can send requests to this machine too.
     fn no_page_of_others(&self, headers: &HeaderMap) -> Result<(), Answer> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let host = text(HOST).unwrap_or_default();
         if self.loopback && !names_here(host) {
-            return Err(Answer::forbidden("the host that is asked for is not this machine"));
+            return Err(Answer::forbidden("the Host header does not name this machine"));
         }
         match headers.get(ORIGIN) {
             None => Ok(()),
@@ -78,43 +78,46 @@ impl Callers {
             {
                 Ok(())
             }
-            Some(_) => Err(Answer::forbidden("a page of another site asks")),
+            Some(_) => Err(Answer::forbidden("cross-origin request")),
         }
     }
 
     async fn check(&self, oidc: &Oidc, keys: &Keys, token: &str) -> Result<(), Answer> {
         if token.ends_with(".SIGNATURE_REMOVED_BY_GOOGLE") {
             return Err(Answer::who(
-                "Cloud Run has checked the token and taken its signature away; with its IAM in front, start with \
-                 --allow-unauthenticated instead of --require-oidc",
+                "Cloud Run has checked the token and removed its signature; with Cloud Run IAM, start with --allow-unauthenticated instead of --require-oidc",
             ));
         }
-        let header = decode_header(token).map_err(|_| Answer::who("the token is no JWT of a known kind"))?;
+        let header =
+            decode_header(token).map_err(|_| Answer::who("the token is not a JWT of a known type"))?;
         if header.alg != Algorithm::RS256 {
             return Err(Answer::who("the token is not signed with RS256"));
         }
-        let kid = header.kid.ok_or_else(|| Answer::who("the token names no key"))?;
+        let kid = header.kid.ok_or_else(|| Answer::who("the token has no key ID"))?;
         let key = keys.get(&kid).await.map_err(|missing| match missing {
             Missing::Unknown => Answer::who("the token is signed with a key that is not Google's"),
-            Missing::Unreachable(why) => Answer::again("the caller cannot be checked now; send it again", 10)
-                .noted(Severity::Error, format!("Google's keys cannot be fetched: {why}")),
+            Missing::Unreachable(why) => {
+                Answer::again("the caller cannot be authenticated now; send it again", 10)
+                    .noted(Severity::Error, format!("Google's keys cannot be fetched: {why}"))
+            }
         })?;
         let mut rules = Validation::new(Algorithm::RS256);
         rules.set_audience(&[&oidc.audience]);
         rules.set_issuer(&ISSUERS);
         rules.set_required_spec_claims(&["exp", "aud", "iss"]);
-        // By our clock, below.
+        // Checked against our own clock, below.
         (rules.validate_exp, rules.validate_nbf) = (false, false);
         let claims = decode::<Claims>(token, &key, &rules)
-            .map_err(|error| Answer::who(&format!("the token is not good: {error}")))?
+            .map_err(|error| Answer::who(&format!("invalid token: {error}")))?
             .claims;
         self.in_time(&claims)?;
         let named = claims.email.filter(|_| claims.email_verified == Some(true));
-        let named = named.ok_or_else(|| Answer::forbidden("the token names no verified e-mail"))?;
+        let named =
+            named.ok_or_else(|| Answer::forbidden("the token contains no verified e-mail address"))?;
         if oidc.emails.iter().any(|email| email.eq_ignore_ascii_case(&named)) {
             return Ok(());
         }
-        Err(Answer::forbidden("the token is of somebody who is not among --allow"))
+        Err(Answer::forbidden("the token's e-mail address is not in --allow"))
     }
 
     fn in_time(&self, claims: &Claims) -> Result<(), Answer> {
@@ -124,15 +127,15 @@ impl Callers {
         }
         let begins = claims.nbf.into_iter().chain(claims.iat).max();
         if begins.is_some_and(|begins| begins.saturating_sub(LEEWAY) > now) {
-            return Err(Answer::who("the token is of a time to come"));
+            return Err(Answer::who("the token is not valid yet (`nbf` or `iat` in the future)"));
         }
         Ok(())
     }
 }
 
-/// Whether a `Host`, with a port or without, is this machine.
+/// Returns whether a `Host`, with or without a port, is a loopback address.
 pub(super) fn names_here(host: &str) -> bool {
-    // Colons within brackets are an address's own.
+    // Colons inside brackets belong to the address.
     let port = host.rfind(':').filter(|at| !host[*at..].contains(']'));
     host::is_here(&host[..port.unwrap_or(host.len())])
 }

@@ -1,4 +1,4 @@
-//! CloudEvents over HTTP, version 1.0: binary (`ce-` headers) and structured (one JSON object).
+//! CloudEvents 1.0 over HTTP: binary (`ce-` headers) and structured (one JSON object).
 
 use super::push::{Malformed, json_object, plain};
 use axum::http::HeaderMap;
@@ -8,14 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// An event, whatever it came in.
+/// An event in either mode.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CloudEvent {
     pub(super) kind: String,
     pub(super) data: Vec<u8>,
 }
 
-/// The event that a request is, if it is one.
+/// Returns the event that a request contains, if it is one.
 pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Option<CloudEvent>, Malformed> {
     let content = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content = content.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -24,7 +24,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Option<CloudEvent
     }
     if content.starts_with("application/cloudevents") {
         return Err(Malformed(format!(
-            "{} is not understood; send application/cloudevents+json",
+            "unsupported content type {}; send application/cloudevents+json",
             plain(&content)
         )));
     }
@@ -49,7 +49,7 @@ fn binary(headers: &HeaderMap, body: &[u8]) -> Result<CloudEvent, Malformed> {
     Ok(CloudEvent { kind: attribute("type")?, data: body.to_vec() })
 }
 
-/// One JSON object with all of it.
+/// An event as one JSON object.
 #[derive(Deserialize)]
 struct Structured {
     specversion: Option<String>,
@@ -73,14 +73,14 @@ fn structured(event: Structured) -> Result<CloudEvent, Malformed> {
     let data = match (event.data, event.data_base64) {
         (Some(_), Some(_)) => return Err(Malformed("the CloudEvent has both data and data_base64".into())),
         (None, None) => Vec::new(),
-        // Text that is no JSON stands as a string.
+        // Text that is not JSON is kept as a string.
         (Some(data), None) => match serde_json::from_str::<String>(data.get()) {
             Ok(text) => text.into_bytes(),
             Err(_) => data.get().as_bytes().to_vec(),
         },
         (None, Some(text)) => STANDARD
             .decode(text)
-            .map_err(|_| Malformed("the CloudEvent's data_base64 is no base64".into()))?,
+            .map_err(|_| Malformed("the CloudEvent's data_base64 is not valid base64".into()))?,
     };
     Ok(CloudEvent { kind, data })
 }

@@ -1,6 +1,6 @@
-//! Pushes to runs of collect: one at a time. Who comes while one goes on gets its answer, though it may have looked
-//! already where something came since: a push says no more than that it is time, and Zoom's limits are no place for a
-//! second run. 200 promises that what Zoom showed to the run is durable; the next push of the schedule sees the rest.
+//! Handles pushes to `/collect`: one run at a time. A push that arrives during a run gets that run's response, because
+//! a push only says that it is time, and Zoom's rate limits leave no room for a second run. 200 means that everything
+//! Zoom showed to the run is durable; the next scheduled push fetches the rest.
 
 use super::answer::{Answer, Severity};
 use super::{Service, push};
@@ -14,19 +14,19 @@ use std::time::{Duration, Instant};
 /// How to collect.
 #[derive(Debug, Clone)]
 pub struct Collecting {
-    /// What each run is told; when to stop and the time are set anew for each.
+    /// The options of each run; stop flag and clock are replaced.
     pub options: collect::Options,
-    /// How long a run may take.
+    /// The maximum duration of a run.
     pub deadline: Duration,
 }
 
-/// The run that goes on, if one does.
+/// The current run, if there is one.
 pub(super) type Running = Mutex<Option<Shared<BoxFuture<'static, Answer>>>>;
 
-/// Answers a push.
+/// Handles a push.
 pub(super) async fn collect(service: &Arc<Service>, message: push::Message) -> Answer {
     if message.is_of_a_bucket() {
-        return Answer::cannot("a notification of a bucket asks for no collect run; push it to /ingest");
+        return Answer::cannot("a bucket notification does not start a collect run; push it to /ingest");
     }
     drop(message);
     let run = {
@@ -39,10 +39,10 @@ pub(super) async fn collect(service: &Arc<Service>, message: push::Message) -> A
     run.await
 }
 
-/// A run goes on though nobody waits for it any more: Pub/Sub may have given up, and will come again.
+/// A run continues even if nobody waits for it: Pub/Sub may have given up, and will push again.
 fn begin(service: &Arc<Service>) -> Shared<BoxFuture<'static, Answer>> {
     let its = Arc::clone(service);
-    // On a thread of its own: a run keeps things that stay on one.
+    // On a thread of its own, because a run is not `Send`.
     let run = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
         let answer = tokio::runtime::Handle::current().block_on(run(&its));
@@ -51,7 +51,7 @@ fn begin(service: &Arc<Service>) -> Shared<BoxFuture<'static, Answer>> {
     });
     let ended = run.map(|ended| ended.unwrap_or_else(|_| Answer::broken("the run failed; see the log")));
     let run = ended.boxed().shared();
-    // Seen to its end whoever waits: a push that comes behind it is not to get its answer.
+    // The run is awaited whoever waits, so that a later push does not get its response.
     service.see_to(run.clone().map(drop));
     run
 }
@@ -81,14 +81,14 @@ async fn run(service: &Arc<Service>) -> Answer {
 fn answer(report: &Report) -> Answer {
     match &report.stopped {
         None => done(report),
-        // Repeated at once it would spend what is left on the same pages: the schedule comes again.
+        // An immediate repetition would spend the remaining budget on the same pages; the schedule comes again.
         Some(reason) if report.spent => Answer::done(
-            "a budget or Zoom's limit is used up; progress is saved, and the next run goes on",
+            "a budget or Zoom's limit is used up; progress is saved, and the next run continues",
             json!({"stopped_early": true, "records_written": report.records_written}),
         )
         .noted(
             Severity::Warning,
-            format!("stopped early with progress saved, the next run goes on: {reason}"),
+            format!("stopped early with progress saved, the next run continues: {reason}"),
         ),
         Some(reason) => Answer::again("the run stopped early with its progress saved; run it again", 30)
             .noted(Severity::Warning, format!("stopped early with progress saved: {reason}")),
@@ -109,14 +109,14 @@ fn done(report: &Report) -> Answer {
         "lag_seconds": report.lag_seconds,
     });
     let text = format!("collected {counts}");
-    let done = Answer::done("what is new is collected", counts);
+    let done = Answer::done("all new records are collected", counts);
     if report.windows_parked == 0 && !report.new_gap {
         return done.noted(Severity::Info, text);
     }
     let days = report.parked.iter().chain(report.gaps.iter().filter(|_| report.new_gap));
     let days: Vec<_> =
         days.take(10).map(|gap| format!("{} to {}: {}", gap.from, gap.until, gap.reason)).collect();
-    done.noted(Severity::Warning, format!("{text}; parked or lost: {}", days.join("; ")))
+    done.noted(Severity::Warning, format!("{text}; deferred or lost: {}", days.join("; ")))
 }
 
 struct Voice(Arc<Service>);

@@ -1,4 +1,4 @@
-//! The answer to `POST /normalize`: events as they come, with rejects beside them or counted.
+//! The response to `POST /normalize`: a stream of events, with rejects in parts or counted.
 
 use super::Service;
 use super::answer::{Notes, Severity};
@@ -21,23 +21,23 @@ use std::io;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// What an answer consists of.
+/// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// Parts of events, parts of rejects, and the summary as the last part.
+    /// Parts of events, parts of rejects, and a summary as the last part.
     Multipart,
-    /// Events, and the summary behind them.
+    /// Events, and the summary as a trailer.
     Trailers,
-    /// Events; with rejects a long answer ends broken.
+    /// Events; a long response with rejects is aborted.
     Plain,
-    /// Events; the caller wants to hear no more.
+    /// Events; the caller accepts losing rejects.
     Omit,
 }
 
 const SUMMARY: HeaderName = HeaderName::from_static("zoom-udm-summary");
 const NDJSON: &str = "application/x-ndjson";
 
-/// The counts, on one line.
+/// Returns the counts on one line.
 fn counts(summary: &Summary) -> Value {
     let reasons = Reason::ALL.into_iter().map(|reason| (reason.name(), summary.rejects_for(reason)));
     let reasons: Map<_, _> = reasons
@@ -53,16 +53,16 @@ fn counts(summary: &Summary) -> Value {
 }
 
 fn header(summary: &Summary) -> HeaderValue {
-    // Names and numbers: no value that a header cannot hold.
+    // Names and numbers are always valid header values.
     HeaderValue::from_str(&counts(summary).to_string()).unwrap_or(HeaderValue::from_static("{}"))
 }
 
-/// What the log says of rejects.
+/// Returns the log note about rejects.
 fn rejected(summary: &Summary) -> String {
     format!("{} of {} records were rejected", summary.rejects, summary.records)
 }
 
-/// A whole answer.
+/// Builds a complete response.
 pub(super) fn short(form: Form, pieces: Vec<Piece>, summary: &Summary) -> Response {
     let mut parts = Parts::new(form);
     let mut body = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn short(form: Form, pieces: Vec<Piece>, summary: &Summary) -> Respon
     response
 }
 
-/// An answer that is sent while it is made.
+/// A response that is sent while it is produced.
 pub(super) fn long(
     service: &Arc<Service>,
     form: Form,
@@ -104,7 +104,7 @@ pub(super) fn long(
     let frames = stream::try_unfold(state, |mut state| async move {
         let frame = state.next().await;
         if frame.is_err() {
-            // What came before the end is the caller's.
+            // Everything before the end is still sent.
             state.sent.all().await;
         }
         Ok::<_, io::Error>(frame?.map(|frame| (frame, state)))
@@ -120,7 +120,7 @@ pub(super) fn long(
 
 struct Sending {
     service: Arc<Service>,
-    /// For the one line that the log has of the request.
+    /// Adds a note to the request's log line.
     notes: Notes,
     ready: VecDeque<Piece>,
     answers: mpsc::Receiver<Piece>,
@@ -156,10 +156,10 @@ impl Sending {
         }
     }
 
-    /// It is too late to tell the caller: the log says why.
+    /// The status was already sent, so only the log says why.
     fn break_off(&self, why: &str) -> io::Error {
-        self.notes.add(Severity::Warning, &format!("the answer is broken off: {why}"));
-        io::Error::other("the answer is broken off")
+        self.notes.add(Severity::Warning, &format!("the response is aborted: {why}"));
+        io::Error::other("the response is aborted")
     }
 
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
@@ -178,7 +178,7 @@ impl Sending {
                 Ok(())
             }
             Form::Plain if summary.rejects > 0 => {
-                let why = "the answer ends broken: its caller would not hear of them otherwise";
+                let why = "the response is aborted, because the caller would not notice them otherwise";
                 self.notes.add(Severity::Warning, why);
                 Err(io::Error::other("records were rejected"))
             }
@@ -187,11 +187,11 @@ impl Sending {
     }
 }
 
-/// Bytes put together as the form asks.
+/// Assembles the body in a format.
 struct Parts {
     form: Form,
     boundary: String,
-    /// The name of the part that is open.
+    /// The name of the open part.
     open: Option<&'static str>,
 }
 

@@ -1,8 +1,8 @@
-//! Pushes to runs of ingest, and back to answers.
+//! Handles pushes to `/ingest`.
 //!
-//! Each push waits for one run that began after it came (`queue`: who waits for which, and who may join). 200 promises
-//! that events, rejects and the ledger's marks are durable: of the object that was named, or of all that the source held
-//! when the run began. 409 and 503 say that the same push may get there later, 422 that it never will (`heard`).
+//! Each push waits for a run that started after it arrived (`queue` decides which). 200 means that events, rejects and
+//! ledger entries are durable: of the named object, or of everything that the source held when the run started. 409 and
+//! 503 mean that the same push may succeed later, 422 that it never will (`heard`).
 
 use super::answer::Answer;
 use super::heard::{Ears, Ended};
@@ -17,20 +17,20 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// How many runs a push waits for at most: the one at hand, one of the other kind, its own. Together they have to end
-/// before Pub/Sub takes its message for lost, so each has this part of the deadline; what is left is for a push to come.
+/// A push waits for at most this many runs: the current one, one of the other kind, and its own. Together they must end
+/// before Pub/Sub's acknowledgement deadline, so each gets this part of it, and the rest is for the upload.
 const RUNS: u32 = 3;
 
 /// How to ingest.
 #[derive(Debug, Clone)]
 pub struct Feeding {
-    /// What each run is told; the time, and when to stop, are set anew for each.
+    /// The options of each run; clock and stop flag are replaced.
     pub options: ingest::Options,
-    /// How long a push may wait for its answer; a run has a third of it.
+    /// How long a push may wait for its response; a run gets a third of it.
     pub deadline: Duration,
 }
 
-/// Answers a push.
+/// Handles a push.
 pub(super) async fn ingest(service: &Arc<Service>, message: push::Message) -> Answer {
     let Some(feeding) = &service.options.ingest else { return Answer::not_here() };
     let wish = match message.wish() {
@@ -42,10 +42,10 @@ pub(super) async fn ingest(service: &Arc<Service>, message: push::Message) -> An
             Err(answer) => return answer,
         },
     };
-    // It may be a while.
+    // This may take long.
     drop(message);
     let Ok((answer, begin)) = service.queue.wait(wish) else {
-        return Answer::again("too many objects wait already; send it again", 30);
+        return Answer::again("too many objects are waiting; send it again", 30);
     };
     if begin {
         service.see_to(work(Arc::clone(service)));
@@ -53,18 +53,18 @@ pub(super) async fn ingest(service: &Arc<Service>, message: push::Message) -> An
     answer.await.unwrap_or_else(|_| Answer::broken("the run failed; see the log"))
 }
 
-/// The object by its name below the source.
+/// Returns the object's name below the source.
 pub(super) fn below(from: &Location, named: Named) -> Result<Named, Answer> {
     let Location::Gcs { bucket, prefix } = from else {
-        return Err(Answer::cannot("the source is no bucket: no object of one can be read from it"));
+        return Err(Answer::cannot("the source is not a bucket"));
     };
     if *bucket != named.bucket {
-        return Err(Answer::cannot("the object is of another bucket than the one that is read"));
+        return Err(Answer::cannot("the object is in another bucket"));
     }
     match named.object.strip_prefix(prefix) {
         Some(object) if !object.is_empty() => Ok(Named { object: object.to_owned(), ..named }),
-        // A bucket notifies of all that is written to it: outputs and states too.
-        _ => Err(Answer::ignored("the object is not below the prefix that is read")),
+        // A bucket also notifies about outputs and states.
+        _ => Err(Answer::ignored("the object is not below the source prefix")),
     }
 }
 
@@ -79,7 +79,7 @@ impl Drop for Unwinding {
     }
 }
 
-/// Runs until nobody waits any more.
+/// Starts runs until nobody waits any more.
 async fn work(service: Arc<Service>) {
     let _unwinding = Unwinding(Arc::clone(&service));
     while let Some(about) = service.queue.next() {
@@ -95,7 +95,7 @@ async fn work(service: Arc<Service>) {
 
 fn tell(waiting: Waiting, answer: &Answer) {
     for sender in waiting {
-        // Who does not wait any more comes again.
+        // Callers that have disconnected will push again.
         let _ = sender.send(answer.clone());
     }
 }
@@ -108,7 +108,7 @@ async fn begin(service: &Arc<Service>, about: About) -> Ended {
         let (verb, outcome) =
             if whole { ("ingest", ended.whole().outcome()) } else { ("ingest_objects", ended.outcome()) };
         service.metrics.run(verb, outcome, started.elapsed());
-        // Their work is durable: nobody waits for a figure.
+        // Their work is durable, so nobody waits for the measurement.
         tokio::spawn(async move { weigh_ledger(&service).await });
         ended
     });
@@ -155,10 +155,10 @@ fn count(service: &Service, report: &Report) {
     service.metrics.objects("already_done", report.skipped_for(Skip::Done));
 }
 
-/// How often the ledger is weighed at most.
+/// The minimum interval between measurements of the ledger.
 const WEIGHED: Duration = Duration::from_secs(60);
 
-/// What the ledger takes, for the metrics.
+/// Measures the size of the ledger for the metrics.
 async fn weigh_ledger(service: &Service) {
     {
         let mut weighed = service.weighed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! How a run of ingest ended, as it is answered to those who waited.
+//! Collects the outcomes of a run of ingest, and turns them into responses.
 
 use super::answer::{Answer, Severity};
 use crate::ingest::{Observer, Report, Skip};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How an object ended.
+/// The outcome of an object.
 #[derive(Debug, Clone)]
 enum Heard {
     Done(u64),
@@ -15,16 +15,16 @@ enum Heard {
         passing: bool,
         reason: String,
     },
-    /// It failed before and is not to be tried yet.
+    /// It failed earlier and is in backoff.
     Rests {
         lasting: bool,
         reason: String,
     },
 }
 
-/// Hears a run.
+/// Observes a run.
 pub(super) struct Ears {
-    /// Whether single objects are asked for: of the whole source there may be any number.
+    /// Whether outcomes of single objects are needed; a run over the whole source may have any number.
     named: bool,
     heard: Mutex<All>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Ears {
 #[derive(Default)]
 struct All {
     objects: HashMap<String, Heard>,
-    /// How many may go well another time.
+    /// The number of objects that may succeed later.
     passing: u64,
 }
 
@@ -56,7 +56,7 @@ impl Ears {
         }
     }
 
-    /// With how the run ended.
+    /// Combines the outcomes with the result of the run.
     pub(super) fn ended(self, run: Result<Report, Answer>) -> Ended {
         let All { objects, passing } = self.heard.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ended { run, objects, passing }
@@ -81,7 +81,7 @@ impl Observer for Ears {
     }
 }
 
-/// A run that ended.
+/// The outcome of a run.
 pub(super) struct Ended {
     run: Result<Report, Answer>,
     objects: HashMap<String, Heard>,
@@ -89,7 +89,7 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// One that did not come to anything.
+    /// Creates the outcome of a run that failed to start.
     pub(super) fn with(answer: Answer) -> Self {
         Ears::new(true).ended(Err(answer))
     }
@@ -98,41 +98,42 @@ impl Ended {
         self.run.as_ref().ok()
     }
 
-    /// How it ended, whatever became of single objects.
+    /// How the run ended, regardless of single objects.
     pub(super) fn outcome(&self) -> &'static str {
         self.run.as_ref().map_or_else(Answer::outcome, |report| if report.stopped { "again" } else { "done" })
     }
 
-    /// What is answered for one object, by its address.
+    /// Returns the response for one object, by its URL.
     pub(super) fn object(&self, url: &str) -> Answer {
         let heard = self.objects.get(url);
         match (heard, &self.run) {
-            // Poison it is however the run ended.
+            // A permanent failure does not depend on how the run ended.
             (Some(Heard::Failed { passing: false, reason } | Heard::Rests { lasting: true, reason }), _) => {
-                Answer::cannot("the object cannot be read as logs; it is in the ledger with the reason")
+                Answer::cannot("the object cannot be read as logs; see the ledger for the reason")
                     .noted(Severity::Warning, format!("quarantined: {reason}"))
             }
-            // The marks of what is done may not be durable.
+            // The ledger entries may not be durable.
             (_, Err(answer)) => answer.clone(),
             (_, Ok(report)) if report.stopped => stopped(report),
             (Some(Heard::Done(events)), _) => {
                 Answer::done("the object is ingested", json!({"events": events}))
             }
-            (Some(Heard::Failed { reason, .. }), _) => {
-                Answer::again("the object could not be read or its events not be written; see the log", 30)
-                    .noted(Severity::Warning, reason.clone())
-            }
+            (Some(Heard::Failed { reason, .. }), _) => Answer::again(
+                "the object could not be read, or its events could not be written; see the log",
+                30,
+            )
+            .noted(Severity::Warning, reason.clone()),
             (Some(Heard::Rests { reason, .. }), _) => {
-                Answer::again("the object failed before and rests; see the ledger", 600)
+                Answer::again("the object failed earlier and is in backoff; see `ledger show`", 600)
                     .noted(Severity::Warning, format!("rests: {reason}"))
             }
             (Some(Heard::Skipped(skip)), _) => skipped(*skip),
-            (None, _) => Answer::ignored("the object is gone"),
+            (None, _) => Answer::ignored("the object no longer exists"),
         }
     }
 
-    /// What is answered for the whole source: that all of it is durable, or who has to come again for the rest. What is
-    /// damaged for good is in the ledger, and repeating the run would not mend it.
+    /// Returns the response for the whole source: everything is durable, or the caller must push again. Permanently
+    /// damaged objects are recorded in the ledger, and repeating the run would not help.
     pub(super) fn whole(&self) -> Answer {
         let report = match &self.run {
             Ok(report) => report,
@@ -143,16 +144,16 @@ impl Ended {
         }
         let text = text(report);
         if report.skipped_for(Skip::Held) > 0 {
-            return Answer::held("another process is at work on a part of it; run it again")
+            return Answer::held("another process is working on part of it; run it again")
                 .noted(Severity::Warning, format!("a part is held by another process; {text}"));
         }
         if self.passing > 0 {
-            let why = "some objects could not be read or their events not be written; run it again";
+            let why = "some objects could not be read, or their events could not be written; run it again";
             return Answer::again(why, 30)
-                .noted(Severity::Warning, format!("{} objects to be tried again; {text}", self.passing));
+                .noted(Severity::Warning, format!("{} objects to be retried; {text}", self.passing));
         }
         let grave = report.failed > 0 || report.summary.rejects > 0 || report.not_deleted > 0;
-        Answer::done("what is new is ingested", counts(report))
+        Answer::done("all new objects are ingested", counts(report))
             .noted(if grave { Severity::Warning } else { Severity::Info }, text)
     }
 }
@@ -160,8 +161,8 @@ impl Ended {
 fn skipped(skip: Skip) -> Answer {
     match skip {
         Skip::Done => Answer::done("the object was ingested before", json!({})),
-        Skip::Held => Answer::held("another process is at work on the object"),
-        skip => Answer::ignored(format!("the object is not read: {}", skip.name())),
+        Skip::Held => Answer::held("another process is working on the object"),
+        skip => Answer::ignored(format!("the object is skipped: {}", skip.name())),
     }
 }
 
@@ -183,7 +184,7 @@ fn counts(report: &Report) -> Value {
     })
 }
 
-/// For the log: what was done, and some of what failed.
+/// Returns the log text: what was done, and some of the failures.
 fn text(report: &Report) -> String {
     let failures = report.failures.iter().take(10).chain(report.left.iter().take(10));
     let failures = failures.fold(String::new(), |all, (object, reason)| all + "; " + object + ": " + reason);

@@ -1,4 +1,4 @@
-//! The public keys that Google signs tokens with: fetched, kept as long as Google says, fetched anew for a new one.
+//! Google's public keys for ID tokens: fetched, cached as long as Google allows, and refreshed for unknown key IDs.
 
 use super::callers::Oidc;
 use super::metrics::Metrics;
@@ -12,21 +12,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 
-/// Where Google's keys are.
+/// The URL of Google's keys.
 pub const GOOGLE: &str = "https://www.googleapis.com/oauth2/v3/certs";
 
-/// A key that is not among those known is asked for no more often than this: anybody can make one up.
+/// The minimum time between fetches for unknown key IDs, because anybody can invent one.
 pub const APART: Duration = Duration::from_secs(60);
-/// The same where no key is good at all.
+/// The same if no key is valid.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
-/// How long keys are good where nobody says.
+/// How long keys are fresh if the response does not say.
 const FRESH: Duration = Duration::from_secs(3600);
-/// How long keys stay good that cannot be fetched anew: Google gives new ones out a day before they are used.
+/// How long keys remain valid if they cannot be refreshed; Google publishes new keys a day before using them.
 const STALE: Duration = Duration::from_secs(12 * 3600);
-/// More than any such document has.
+/// Larger than any such document.
 const LARGEST: usize = 1 << 20;
 
-/// Keys by name.
+/// Keys by ID.
 pub(super) struct Keys(Arc<Source>);
 
 struct Source {
@@ -36,24 +36,24 @@ struct Source {
     apart: Duration,
     metrics: Arc<Metrics>,
     known: Mutex<Known>,
-    /// Held by the one that fetches.
+    /// Held by the task that fetches.
     fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
 struct Known {
     keys: HashMap<String, Arc<DecodingKey>>,
-    /// When they came, and how long they are fresh.
+    /// When the keys were fetched, and how long they are fresh.
     came: Option<(Instant, Duration)>,
-    /// Before when they are not asked for again.
+    /// No fetch before this time.
     next: Option<Instant>,
 }
 
-/// What is known of a name.
+/// The result of looking up a key ID.
 enum Look {
     Found(Arc<DecodingKey>),
     Missing(Missing),
-    /// It is to be asked for; `old` is good where no answer comes.
+    /// The keys must be refreshed; `old` is used if that fails.
     Fetch {
         old: Option<Arc<DecodingKey>>,
     },
@@ -74,7 +74,7 @@ impl Known {
         match old {
             Some(old) => Look::Found(old),
             None if is_fresh => Look::Missing(Missing::Unknown),
-            None => Look::Missing(Missing::Unreachable("the last try failed just now".into())),
+            None => Look::Missing(Missing::Unreachable("the last attempt just failed".into())),
         }
     }
 
@@ -89,16 +89,16 @@ impl Known {
     }
 
     fn failed(&mut self, now: Instant, apart: Duration) {
-        // Where nobody can be let in before it goes well it is tried again soon.
+        // If nobody can be authenticated, retry soon.
         let usable = self.came.is_some_and(|(came, _)| now.saturating_duration_since(came) < STALE);
         self.next = Some(now + if usable { apart } else { AFTER_FAILURE });
     }
 }
 
 pub(super) enum Missing {
-    /// There is no key of that name.
+    /// No key has this ID.
     Unknown,
-    /// Nobody can tell.
+    /// The keys are unavailable.
     Unreachable(String),
 }
 
@@ -132,7 +132,7 @@ impl Keys {
         })))
     }
 
-    /// The key of a name. Only who has no key that is good waits while keys are fetched, which is done once for all.
+    /// Returns the key with an ID. Only callers without a valid key wait for a fetch, which is shared.
     pub(super) async fn get(&self, kid: &str) -> Result<Arc<DecodingKey>, Missing> {
         let Look::Fetch { old } = self.0.look(kid) else { return self.0.found(kid) };
         if let Some(old) = old {
@@ -142,7 +142,7 @@ impl Keys {
             return Ok(old);
         }
         let turn = Arc::clone(&self.0.fetching).lock_owned().await;
-        // Who had the turn before may have fetched it.
+        // The previous task may have fetched it.
         if matches!(self.0.look(kid), Look::Fetch { .. }) {
             let fetched = self.begin(turn).await;
             fetched.unwrap_or_else(|_| Err("fetching them failed".into())).map_err(Missing::Unreachable)?;
@@ -150,7 +150,7 @@ impl Keys {
         self.0.found(kid)
     }
 
-    /// Fetches on a task of its own: it is not given up with the caller who was first to want it.
+    /// Fetches in a separate task, so that it does not end with the first caller that wanted it.
     fn begin(&self, turn: OwnedMutexGuard<()>) -> JoinHandle<Result<(), String>> {
         let source = Arc::clone(&self.0);
         tokio::spawn(async move {
@@ -161,7 +161,7 @@ impl Keys {
 }
 
 impl Source {
-    /// Never held for longer than a look.
+    /// Held only for a lookup.
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,7 +170,7 @@ impl Source {
         self.known().look(kid, Instant::now())
     }
 
-    /// What is known of a name without asking.
+    /// Looks up an ID without a fetch.
     fn found(&self, kid: &str) -> Result<Arc<DecodingKey>, Missing> {
         match self.look(kid) {
             Look::Found(key) | Look::Fetch { old: Some(key) } => Ok(key),
@@ -200,16 +200,17 @@ impl Source {
         let plain = |error: reqwest::Error| error.without_url().to_string();
         let response = self.http.get(self.url.clone()).send().await.map_err(plain)?;
         if !response.status().is_success() {
-            return Err(format!("the answer is {}", response.status()));
+            return Err(format!("the response is {}", response.status()));
         }
         let cache = response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
         let fresh = cache.and_then(max_age).unwrap_or(FRESH);
-        let bytes = client::body(response, LARGEST).await.map_err(plain)?.ok_or("the answer is too long")?;
+        let bytes =
+            client::body(response, LARGEST).await.map_err(plain)?.ok_or("the response is too long")?;
         let document: Document =
-            serde_json::from_slice(&bytes).map_err(|_| "the answer is no set of keys".to_owned())?;
+            serde_json::from_slice(&bytes).map_err(|_| "the response is not a key set".to_owned())?;
         let keys: HashMap<_, _> = document.keys.into_iter().filter_map(usable).collect();
         if keys.is_empty() {
-            return Err("the answer holds no RSA key".into());
+            return Err("the response contains no RSA key".into());
         }
         Ok((keys, fresh))
     }
@@ -223,7 +224,7 @@ fn usable(key: Key) -> Option<(String, Arc<DecodingKey>)> {
     Some((key.kid?, Arc::new(decoding)))
 }
 
-/// `public, max-age=19845, must-revalidate`: between a minute and a day.
+/// Parses `public, max-age=19845, must-revalidate`: between a minute and a day.
 fn max_age(cache: &str) -> Option<Duration> {
     let age = cache.split(',').find_map(|part| part.trim().strip_prefix("max-age="))?;
     let seconds: u64 = age.trim_matches('"').parse().ok()?;
@@ -239,7 +240,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// With one key, `a`, that came at the second time.
+    /// With one key, `a`, which was fetched at the second time.
     fn known() -> (Known, Instant) {
         let start = Instant::now();
         let mut known = Known::default();
@@ -295,7 +296,7 @@ mod tests {
         assert!(matches!(known.look("made up", first + APART), Look::Fetch { old: None }));
     }
 
-    /// Keys at an address that takes calls and never answers.
+    /// Returns keys at a URL that accepts connections and never responds.
     fn stuck() -> (Keys, std::net::TcpListener) {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap();
@@ -313,7 +314,7 @@ mod tests {
         let soon = Duration::from_millis(200);
         assert!(tokio::time::timeout(soon, made_up.as_mut()).await.is_err(), "it is being asked for");
         assert!(matches!(tokio::time::timeout(soon, keys.get("a")).await, Ok(Ok(_))));
-        // No longer fresh, and still good: one of them asks for it, and none of them waits.
+        // Stale but valid: one caller starts a refresh, and none of them waits.
         keys.0.known().fetched(good(), Duration::ZERO, Instant::now(), Duration::ZERO);
         assert!(matches!(tokio::time::timeout(soon, keys.get("a")).await, Ok(Ok(_))));
     }

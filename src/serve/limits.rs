@@ -1,4 +1,4 @@
-//! How much a caller may send, at once and in time.
+//! Limits on what a caller may send, in size and time.
 
 use super::answer::Answer;
 use axum::body::{Body, Bytes};
@@ -8,32 +8,32 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// The most that is taken.
+/// The limits of the service.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once; more wait to be taken.
+    /// Concurrent connections; further ones wait.
     pub connections: usize,
-    /// Requests at once, and beside them as many pushes that wait for their runs; more are answered 503.
+    /// Concurrent requests, and as many waiting pushes; further ones get 503.
     pub requests: usize,
-    /// Normalizations at once; more wait their turn.
+    /// Concurrent normalizations; further ones wait.
     pub normalizations: usize,
-    /// Bytes of a body as they are sent.
+    /// Bytes of a body as sent.
     pub body: u64,
-    /// Bytes of a body unpacked.
+    /// Bytes of a body, decompressed.
     pub unpacked: u64,
-    /// Bytes of bodies that are held at once, over all requests but pushes.
+    /// Bytes of all bodies in memory, except those of pushes.
     pub held: usize,
     /// Bytes of a request's head.
     pub head: usize,
-    /// Lines of a request's head.
+    /// Header lines of a request.
     pub headers: usize,
-    /// How long a head may take; also how long a connection may rest between requests.
+    /// How long a head may take, and how long a connection may be idle.
     pub head_time: Duration,
-    /// How long a caller may neither send nor take a byte.
+    /// How long a caller may neither send nor receive a byte.
     pub idle_time: Duration,
-    /// How long a body may take in all, and what is answered to it.
+    /// How long a body and its response may take in total.
     pub body_time: Duration,
-    /// How long requests under way may take to end once the service is told to.
+    /// How long requests may take to finish after a shutdown signal.
     pub grace: Duration,
 }
 
@@ -63,18 +63,18 @@ impl Default for Limits {
     }
 }
 
-/// Bytes a second that a body has to come with, pauses of `idle_time` aside: a line of 64 kbit/s has as much. Who sends
-/// less holds room that others could use, and most likely means to.
+/// The minimum speed of a body in bytes per second, apart from pauses of `idle_time`; a line of 64 kbit/s achieves it.
+/// Slower callers occupy memory that others need.
 const RATE: u64 = 8 << 10;
 
-/// Why a body did not come whole.
+/// Why a body did not arrive completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// It has more bytes than so many.
+    /// It exceeds this many bytes.
     TooLarge(u64),
     TooSlow,
     Gone,
-    /// Too much is held of others.
+    /// Other bodies occupy the memory.
     NoRoom,
 }
 
@@ -82,35 +82,35 @@ impl From<Broken> for Answer {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::TooLarge(most) => {
-                Self::too_large(format!("the body is longer than the {most} bytes that are taken here"))
+                Self::too_large(format!("the body exceeds the maximum of {most} bytes"))
             }
             Broken::TooSlow => Self::too_slow(),
-            Broken::Gone => Self::poison("the body ended before it was whole"),
+            Broken::Gone => Self::poison("the body ended early"),
             Broken::NoRoom => Self::too_many(2),
         }
     }
 }
 
-/// Bytes of a body, with their share of what may be held of all bodies.
+/// Bytes of a body, with their share of the memory budget.
 pub(super) struct Held {
     pub(super) bytes: Bytes,
     share: OwnedSemaphorePermit,
 }
 
-/// A body that comes in pieces, held to the limits.
+/// A body that is read in chunks within the limits.
 pub(super) struct Upload {
     body: Body,
     most: u64,
     left: u64,
     until: Instant,
-    /// How long it may rest: what comes adds to it, up to the time that it began with.
+    /// The remaining time budget: each chunk adds to it, up to its initial value.
     patience: Duration,
     idle: Duration,
     room: Arc<Semaphore>,
 }
 
 impl Upload {
-    /// `room` is what may be held of all bodies.
+    /// `room` is the memory budget of all bodies.
     pub(super) fn new(body: Body, limits: &Limits, room: &Arc<Semaphore>) -> Self {
         Self {
             body,
@@ -123,24 +123,24 @@ impl Upload {
         }
     }
 
-    /// When all is to be done.
+    /// The deadline of the request.
     pub(super) fn until(&self) -> Instant {
         self.until
     }
 
-    /// The next piece; `None` behind the last.
+    /// Returns the next chunk; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Held>, Broken> {
         loop {
             let began = Instant::now();
             let frame = timeout_at(self.until.min(began + self.patience), self.body.frame()).await;
             let Some(frame) = frame.map_err(|_| Broken::TooSlow)? else { return Ok(None) };
-            // Trailers are nothing to us.
+            // Trailers are ignored.
             let Ok(bytes) = frame.map_err(|_| Broken::Gone)?.into_data() else { continue };
             self.earn(began.elapsed(), bytes.len() as u64);
             self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Broken::TooLarge(self.most))?;
             let share = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             let share = timeout_at(self.until, Arc::clone(&self.room).acquire_many_owned(share)).await;
-            // Never closed.
+            // The semaphore is never closed.
             let share = share.ok().and_then(Result::ok).ok_or(Broken::NoRoom)?;
             return Ok(Some(Held { bytes, share }));
         }
@@ -151,7 +151,7 @@ impl Upload {
         self.patience = (self.patience.saturating_sub(waited) + earned).min(self.idle);
     }
 
-    /// All of it, with its share.
+    /// Reads the whole body, with its share of the budget.
     pub(super) async fn whole(mut self) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Broken> {
         let mut all = Vec::new();
         let share = self.read_to(&mut all).await?;
@@ -180,7 +180,7 @@ mod tests {
     use super::{Body, Broken, Duration, Limits, Semaphore, Upload};
     use std::sync::Arc;
 
-    /// A body of so many pieces of a size, so many milliseconds apart.
+    /// A body of this many chunks of a size, this many milliseconds apart.
     fn body(pieces: usize, size: usize, apart: u64) -> Body {
         let piece = move |number| async move {
             if number == pieces {

@@ -1,4 +1,4 @@
-//! What Prometheus reads.
+//! The metrics for Prometheus.
 
 use crate::collect;
 use crate::normalize::Summary;
@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// One label with its value.
+/// A label with its value.
 type By = [(&'static str, &'static str); 1];
 type Counts = Family<By, Counter>;
 type Times = Family<By, Histogram, fn() -> Histogram>;
@@ -27,7 +27,7 @@ pub(super) struct Metrics {
     runs: Family<[(&'static str, &'static str); 2], Counter>,
     run_time: Times,
     lag: Gauge,
-    /// How far collecting was behind, and when that was known; `None` where nothing is collected.
+    /// The lag of collecting, and when it was measured; `None` if nothing is collected.
     behind: Mutex<Option<(i64, Instant)>>,
     collected: Counter,
     suppressed: Counter,
@@ -45,7 +45,7 @@ pub(super) struct Metrics {
     pub(super) key_fetches: Counts,
 }
 
-/// From a millisecond to a minute and more.
+/// From a millisecond to more than a minute.
 fn times() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.5, 14))
 }
@@ -61,7 +61,7 @@ impl Metrics {
             runs: Family::default(),
             run_time: Family::new_with_constructor(times),
             lag: Gauge::default(),
-            // Until a run has said it: since the start at least.
+            // Until a run reports it, the lag is at least the time since the start.
             behind: Mutex::new(collects.then(|| (0, Instant::now()))),
             collected: Counter::default(),
             suppressed: Counter::default(),
@@ -84,34 +84,38 @@ impl Metrics {
 
     fn register(&mut self) {
         let Self { registry: all, .. } = self;
-        all.register("records", "Records read to be normalized, by who asked", self.records.clone());
-        all.register("events", "Events made, by type", self.events.clone());
-        all.register("rejects", "Records refused, by reason", self.rejects.clone());
-        all.register("objects", "Objects of the feed, by what became of them", self.objects.clone());
-        all.register("runs", "Runs of collect and ingest, by how they ended", self.runs.clone());
-        let time = "How long runs and normalizations took";
+        all.register("records", "Records read for normalization, by caller", self.records.clone());
+        all.register("events", "Events written, by type", self.events.clone());
+        all.register("rejects", "Records rejected, by reason", self.rejects.clone());
+        all.register("objects", "Objects listed by ingest, by outcome", self.objects.clone());
+        all.register("runs", "Runs of collect and ingest, by outcome", self.runs.clone());
+        let time = "Duration of runs and normalizations";
         all.register_with_unit("run_duration", time, Unit::Seconds, self.run_time.clone());
-        let lag = "How far collecting is behind; before the first run, since the start of the service";
+        let lag = "Lag of collecting; before the first run, the time since the service started";
         all.register_with_unit("collect_lag", lag, Unit::Seconds, self.lag.clone());
-        all.register("collect_records_written", "Records that were new", self.collected.clone());
-        let text = "Records that came again and were not written again";
+        all.register("collect_records_written", "New records", self.collected.clone());
+        let text = "Repeated records that were not written again";
         all.register("collect_duplicates_suppressed", text, self.suppressed.clone());
-        all.register("collect_late_records", "New records of a time read before", self.late.clone());
+        all.register(
+            "collect_late_records",
+            "New records with a time that had been read before",
+            self.late.clone(),
+        );
         all.register("zoom_requests", "Requests to Zoom for pages", self.zoom_requests.clone());
         all.register("zoom_token_requests", "Requests to Zoom for tokens", self.zoom_tokens.clone());
         all.register(
             "zoom_throttled",
-            "Answers of Zoom that asked for patience (429)",
+            "Responses of Zoom that asked to slow down (429)",
             self.zoom_throttled.clone(),
         );
-        all.register("collect_days_parked", "Days that cannot be read for now", self.parked.clone());
-        all.register("collect_gaps", "Spans of days that Zoom has no more", self.gaps.clone());
-        all.register_with_unit("collect_state", "What the state takes", Unit::Bytes, self.state.clone());
-        all.register_with_unit("ledger", "What the ledger takes", Unit::Bytes, self.ledger.clone());
+        all.register("collect_days_parked", "Deferred days", self.parked.clone());
+        all.register("collect_gaps", "Ranges of lost days", self.gaps.clone());
+        all.register_with_unit("collect_state", "Size of the state", Unit::Bytes, self.state.clone());
+        all.register_with_unit("ledger", "Size of the ledger", Unit::Bytes, self.ledger.clone());
         all.register("http_requests", "Requests, by route and status", self.requests.clone());
-        let time = "From a request's head to the end of its answer";
+        let time = "From a request's head to the end of its response";
         all.register_with_unit("http_request_duration", time, Unit::Seconds, self.request_time.clone());
-        all.register("http_requests_in_flight", "Requests under way", self.in_flight.clone());
+        all.register("http_requests_in_flight", "Active requests", self.in_flight.clone());
         all.register("oidc_key_fetches", "Fetches of Google's keys, by outcome", self.key_fetches.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         all.register("build", "The program", build);
@@ -122,7 +126,7 @@ impl Metrics {
             self.lag.set(lag.saturating_add(signed(known.elapsed().as_secs())));
         }
         let mut text = String::new();
-        // Texts take all that is written to them.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
@@ -131,7 +135,7 @@ impl Metrics {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What records came to.
+    /// Adds the counts of a normalization.
     pub(super) fn normalized(&self, by: &'static str, summary: &Summary) {
         self.records.get_or_create(&[("by", by)]).inc_by(summary.records);
         for (event_type, count) in &summary.events_by_type {
@@ -149,7 +153,7 @@ impl Metrics {
         self.objects.get_or_create(&[("outcome", outcome)]).inc_by(count);
     }
 
-    /// A run of collect, however it ended.
+    /// Adds a run of collect, however it ended.
     pub(super) fn collected(&self, report: &collect::Report) {
         self.collected.inc_by(report.records_written);
         self.suppressed.inc_by(report.duplicates_suppressed);
@@ -163,7 +167,7 @@ impl Metrics {
         self.state.set(signed(report.state_bytes));
     }
 
-    /// A run of a verb, and how it ended.
+    /// Adds a run of a command, and how it ended.
     pub(super) fn run(&self, verb: &'static str, outcome: &'static str, took: Duration) {
         self.runs.get_or_create(&[("verb", verb), ("outcome", outcome)]).inc();
         self.run_time.get_or_create(&[("verb", verb)]).observe(took.as_secs_f64());

@@ -59,28 +59,28 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
-/// How to serve.
+/// Options of the service.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen; port 0 is any that is free.
+    /// The address to listen on; port 0 selects a free one.
     pub listen: SocketAddr,
-    /// Whether there is `POST /collect`, and how it collects.
+    /// How to collect; enables `POST /collect`.
     pub collect: Option<Collecting>,
-    /// Whether there is `POST /ingest`, and how it ingests.
+    /// How to ingest; enables `POST /ingest`.
     pub ingest: Option<Feeding>,
-    /// Whether there is `POST /normalize` and the page, and how records become events.
+    /// How to normalize; enables `POST /normalize` and the page.
     pub normalize: Option<Normalizing>,
-    /// Whose calls are taken; `None` takes all.
+    /// Which callers are accepted; `None` accepts all.
     pub oidc: Option<Oidc>,
-    /// The most that is taken.
+    /// The limits.
     pub limits: Limits,
-    /// The time, where it is not the machine's.
+    /// The clock, if not the system clock.
     pub clock: Option<Clock>,
-    /// The project in Google Cloud that traces belong to.
+    /// The Google Cloud project that traces belong to.
     pub project: Option<String>,
 }
 
-/// What all requests share.
+/// State that all requests share.
 struct Service {
     options: Options,
     callers: Callers,
@@ -88,17 +88,17 @@ struct Service {
     stopping: Stopping,
     collecting: collecting::Running,
     queue: queue::Queue,
-    /// Runs at work, whether anybody waits for them or not.
+    /// Active runs, whether or not anybody waits for them.
     runs: Mutex<JoinSet<()>>,
-    /// When the ledger was weighed last.
+    /// When the ledger was last measured.
     weighed: Mutex<Option<Instant>>,
     connections: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     pushes: Arc<Semaphore>,
     normalizations: Arc<Semaphore>,
-    /// Bytes of bodies that may be held yet.
+    /// The remaining memory budget for bodies.
     held: Arc<Semaphore>,
-    /// The same of pushes: what others send keeps none of them waiting.
+    /// The same for pushes, so that other bodies never delay them.
     held_of_pushes: Arc<Semaphore>,
 }
 
@@ -110,7 +110,7 @@ impl Service {
             Some(oidc) => {
                 let keys = Keys::new(&oidc, Arc::clone(&metrics));
                 let keys =
-                    keys.map_err(|error| Error::Usage(format!("no HTTP client can be made: {error}")))?;
+                    keys.map_err(|error| Error::Usage(format!("cannot create an HTTP client: {error}")))?;
                 Some((oidc, keys))
             }
         };
@@ -134,33 +134,33 @@ impl Service {
         })
     }
 
-    /// Sees a run to its end, though nobody may wait for it any more.
+    /// Keeps a run going to its end, even if nobody waits for it.
     fn see_to(&self, run: impl Future<Output = ()> + Send + 'static) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         while runs.try_join_next().is_some() {}
         runs.spawn(run);
     }
 
-    /// Returns once all runs have ended.
+    /// Waits until all runs have ended.
     async fn runs_ended(&self) {
         let mut runs = std::mem::take(&mut *self.runs.lock().unwrap_or_else(PoisonError::into_inner));
         while runs.join_next().await.is_some() {}
     }
 
-    /// The time for a run that begins now.
+    /// Returns the clock for a new run.
     fn clock(&self) -> Clock {
         self.options.clock.clone().unwrap_or_else(Clock::system)
     }
 }
 
-/// Who is at the other end of a connection.
+/// The address of the client.
 #[derive(Debug, Clone, Copy)]
 struct Peer(SocketAddr);
 
-/// Serves until `stop` is notified, and ends what is under way.
+/// Serves until `stop` is notified, and then finishes active requests.
 ///
 /// # Errors
-/// [`Error::Usage`] where it cannot listen.
+/// [`Error::Usage`] if it cannot listen.
 pub async fn run(options: Options, stop: Arc<Notify>) -> Result<(), Error> {
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
         Error::Usage(format!("--listen {}: {error}; name another address", options.listen))

@@ -1,9 +1,9 @@
-//! `POST /normalize`: raw records in, events out, as they come. A thread of its own does the work; pieces go to it and
-//! come from it in bounded numbers.
+//! `POST /normalize`: raw records in, events out, as a stream. A separate thread does the work, and exchanges bounded
+//! numbers of chunks.
 //!
-//! Nothing is lost silently. What is refused comes whole with `Accept: multipart/mixed`. Otherwise it is counted in
-//! `Zoom-Udm-Summary`: in the head of a short answer, behind a long one where the caller takes trailers (`TE: trailers`).
-//! Where a caller would hear nothing of rejects, a long answer ends broken, unless `?rejects=omit` says that this is well.
+//! Nothing is lost silently. `Accept: multipart/mixed` returns rejects in full. Otherwise they are counted in
+//! `Zoom-Udm-Summary`: in a header of short responses, or in a trailer if the client accepts trailers (`TE: trailers`).
+//! If a client could overlook rejects, a long response is aborted, unless `?rejects=omit` accepts that.
 
 use super::Service;
 use super::answer::{Answer, Severity};
@@ -31,14 +31,14 @@ use tokio::time::timeout;
 pub struct Normalizing {
     /// How records become events.
     pub options: crate::normalize::Options,
-    /// In what requests events are put together, if so.
+    /// The format and size of requests, if events are grouped.
     pub requests: Option<(crate::normalize::Request, crate::normalize::Limits)>,
-    /// Whether a record without a usable time gets the time at which its request came.
+    /// Whether records without a usable time get the time of their request.
     pub default_to_now: bool,
 }
 
 impl Normalizing {
-    /// How the records of a request that came at this time become events.
+    /// Returns the options for a request that arrived at this time.
     fn at(&self, now: i64) -> crate::normalize::Options {
         let mut options = self.options.clone();
         if self.default_to_now {
@@ -49,16 +49,16 @@ impl Normalizing {
     }
 }
 
-/// How many pieces of events wait to be sent. One is what a block of records becomes: about a megabyte.
+/// The number of event chunks that wait to be sent. One is the result of a block, about a megabyte.
 const PIECES: usize = 2;
-/// An answer up to this size has its summary in the head.
+/// Responses up to this size have their summary in a header.
 const SHORT: usize = 512 << 10;
-/// A request has its turn once so much of its body is there, or all of it: who sends slowly waits alone. A block of
-/// records, as they are worked on.
+/// A request is scheduled after this much of its body has arrived, or all of it, so that slow senders do not delay
+/// others. One block of records.
 const BEGUN: usize = 256 << 10;
-/// What is known of work that ends without a last word.
-pub(super) const NO_END: &str = "what came of it was not taken in time, or the work itself failed";
-/// How long a request waits for its turn.
+/// The error for work that ended without a result.
+pub(super) const NO_END: &str = "the result was not read in time, or the work itself failed";
+/// How long a request waits to be scheduled.
 const TURN: Duration = Duration::from_secs(20);
 
 pub(super) async fn normalize(
@@ -72,7 +72,7 @@ pub(super) async fn normalize(
     }
 }
 
-/// Ends the work when the answer is not wanted any more.
+/// Cancels the work when the response is dropped.
 pub(super) struct Wanted(Arc<AtomicBool>);
 
 impl Drop for Wanted {
@@ -93,7 +93,7 @@ async fn begin(service: &Arc<Service>, sent: Sent, request: Request) -> Result<R
     }
     let (pieces, upload) = mpsc::unbounded_channel();
     let (sender, mut answers) = mpsc::channel(PIECES);
-    // Until it is known that all of it came.
+    // Until the whole body has arrived.
     let broken = Arc::new(Mutex::new(Some(Broken::Gone)));
     let (until, begun) = pump(service, request.into_body(), pieces, &broken);
     if let Ok(Some(broken)) = begun.await {
@@ -148,7 +148,7 @@ fn no_end() -> Answer {
 
 async fn turn(service: &Service) -> Result<OwnedSemaphorePermit, Answer> {
     let turn = timeout(TURN, Arc::clone(&service.normalizations).acquire_owned()).await;
-    // Never closed.
+    // The semaphore is never closed.
     turn.ok().and_then(Result::ok).ok_or_else(|| Answer::too_many(2))
 }
 
@@ -160,11 +160,11 @@ fn form(request: &Request) -> Result<Form, Answer> {
     encoding(request.headers())?;
     if request.version() < Version::HTTP_11 {
         return Err(Answer::poison(
-            "HTTP/1.1 is needed: before it, nobody could tell a whole answer from a broken one",
+            "HTTP/1.1 is required, because earlier versions cannot signal an aborted response",
         ));
     }
     let kind = |word: &str| word.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    // `q=0` is how one says that one does not want it.
+    // `q=0` means that the client does not accept it.
     let is_wanted = |word: &str| {
         let mut weights = word
             .split(';')
@@ -179,11 +179,11 @@ fn form(request: &Request) -> Result<Form, Answer> {
         "rejects=omit" => Ok(Form::Omit),
         "" if words(TE).any(|word| word.eq_ignore_ascii_case("trailers")) => Ok(Form::Trailers),
         "" => Ok(Form::Plain),
-        _ => Err(Answer::poison("the only thing that can be asked for is ?rejects=omit")),
+        _ => Err(Answer::poison("the only supported value is ?rejects=omit")),
     }
 }
 
-/// Whether it is gzip is seen by its first bytes; anything else has to be plain.
+/// Gzip is detected from the first bytes; any other encoding is refused.
 fn encoding(headers: &HeaderMap) -> Result<(), Answer> {
     let known = ["gzip", "x-gzip", "identity", ""];
     let all = headers.get_all(CONTENT_ENCODING).iter();
@@ -196,9 +196,8 @@ fn encoding(headers: &HeaderMap) -> Result<(), Answer> {
     Ok(())
 }
 
-/// Takes the body as fast as it comes, within what may be held: a caller that sends all before it reads anything must
-/// not be left waiting for room in the answer. Returns when all is to be done, and what is told once the body has begun, or
-/// that it never will and why.
+/// Reads the body as fast as it arrives, within the memory budget, because a client that sends everything before it
+/// reads must not deadlock. Returns the deadline, and a channel that reports the start of the body or why it failed.
 fn pump(
     service: &Arc<Service>,
     body: Body,
@@ -239,14 +238,14 @@ fn pump(
     (until, begun)
 }
 
-/// What went wrong with a body, for the caller.
+/// Returns the response to a body error.
 pub(super) fn unreadable(broken: Option<Broken>, error: &std::io::Error) -> Answer {
     match broken {
         Some(broken) => broken.into(),
-        None if error.kind() == std::io::ErrorKind::FileTooLarge => {
-            Answer::too_large("the body unpacks to more than --max-unpacked, or 300 times its size")
-                .noted(Severity::Warning, error.to_string())
-        }
+        None if error.kind() == std::io::ErrorKind::FileTooLarge => Answer::too_large(
+            "the body decompresses to more than --max-unpacked, or to more than 300 times its size",
+        )
+        .noted(Severity::Warning, error.to_string()),
         None => Answer::poison(error.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! A request from its head to the last byte of its answer: admitted or not, counted, and one line in the log.
+//! Follows a request from its head to the last byte of its response: admission, counts, and one log line.
 
 use super::answer::{Answer, Notes, Severity};
 use super::framing::Ambiguous;
@@ -19,15 +19,15 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// What is open to all: it tells nothing.
+/// Paths without authentication; they reveal nothing.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
-/// What is pushed to. They have places of their own: other requests cannot take these, nor they theirs.
+/// Paths of pushes, which have capacity of their own.
 const PUSHES: [&str; 2] = ["/collect", "/ingest"];
-/// What is counted by its name; the rest is `other`.
+/// Paths that are counted by name; all others count as `other`.
 const ROUTES: [&str; 8] =
     ["/", "/healthz", "/readyz", "/metrics", "/collect", "/ingest", "/normalize", "/explain"];
 
-/// Admits a request or not, and sees it to its end.
+/// Admits or refuses a request, and follows it to its end.
 pub(super) async fn pass(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let mut seen = Seen::new(&service, &request);
     if let Some(Ambiguous(why)) = request.extensions().get() {
@@ -48,7 +48,7 @@ pub(super) async fn pass(State(service): State<Arc<Service>>, request: Request, 
     seen.watch(response)
 }
 
-/// A request to where it belongs. What holds no times itself is held to that of a body.
+/// Routes a request; requests without their own time limits get that of a body.
 async fn run(service: &Service, route: &str, answer: impl Future<Output = Response>) -> Response {
     if PUSHES.contains(&route) || route == "/normalize" {
         return answer.await;
@@ -72,7 +72,7 @@ async fn admit(
     if service.stopping.is_set() {
         return Err(Answer::stopping());
     }
-    // They are counted once they are there: see the router.
+    // They are counted when their body is complete; see the router.
     if PUSHES.contains(&path) {
         return Ok(None);
     }
@@ -80,7 +80,7 @@ async fn admit(
     permit.map(Some).map_err(|_| Answer::too_many(1))
 }
 
-/// A request that is under way. Its line is written when it is dropped.
+/// An active request. Dropping it writes its log line.
 struct Seen {
     service: Arc<Service>,
     method: Method,
@@ -88,7 +88,7 @@ struct Seen {
     route: &'static str,
     head: Head,
     started: Instant,
-    /// None where nobody waited for an answer.
+    /// `None` if the client disconnected before the response.
     status: Option<u16>,
     sent: u64,
     whole: bool,
@@ -96,7 +96,7 @@ struct Seen {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// What the head says that the log tells.
+/// The parts of the head that are logged.
 struct Head {
     size: Option<String>,
     agent: Option<String>,
@@ -135,7 +135,7 @@ impl Seen {
     fn watch(mut self, response: Response) -> Response {
         let (mut parts, inner) = response.into_parts();
         self.status = Some(parts.status.as_u16());
-        // There is nothing to send but the head.
+        // There is nothing to send except the head.
         self.whole = self.method == Method::HEAD;
         self.notes = parts.extensions.remove::<Notes>();
         Response::from_parts(parts, Body::new(Watched { inner, seen: self }))
@@ -169,7 +169,7 @@ impl Drop for Seen {
         self.permit = None;
         let metrics = &self.service.metrics;
         metrics.in_flight.dec();
-        // As nginx counts a caller that did not wait.
+        // nginx's status for clients that disconnected.
         let status = self.status.unwrap_or(499);
         metrics.request(self.route, status, self.started.elapsed());
         let mut severity = if status >= 500 { Severity::Warning } else { Severity::Info };
@@ -180,7 +180,7 @@ impl Drop for Seen {
         }
         if !self.whole {
             severity = severity.max(Severity::Warning);
-            text.push_str(": the answer was not sent whole");
+            text.push_str(": the response was not sent completely");
         }
         let quiet = self.whole && status < 400 && matches!(self.route, "/healthz" | "/readyz" | "/metrics");
         let (request, trace) = (self.line(status), self.head.trace.as_deref());
@@ -193,7 +193,7 @@ impl Drop for Seen {
     }
 }
 
-/// `X-Cloud-Trace-Context: TRACE/SPAN;o=1`, as the name of a trace of this project.
+/// Converts `X-Cloud-Trace-Context: TRACE/SPAN;o=1` to the name of a trace in this project.
 pub(super) fn trace(headers: &HeaderMap, project: Option<&str>) -> Option<String> {
     let context = headers.get("x-cloud-trace-context")?.to_str().ok()?;
     let id = context.split('/').next()?;
@@ -222,7 +222,7 @@ impl HttpBody for Watched {
             Poll::Ready(None) => self.seen.whole = true,
             _ => {}
         }
-        // What knows its end is not asked once more.
+        // A body that knows its end is not polled again.
         self.seen.whole |= self.inner.is_end_stream();
         polled
     }

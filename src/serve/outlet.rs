@@ -1,4 +1,4 @@
-//! Hands pieces of an answer from a thread that works to who sends them, and waits for no caller for ever.
+//! Passes chunks of a response from a worker thread to the connection, with a time limit.
 
 use std::io;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Where a thread puts pieces.
+/// The sending side.
 pub(super) struct Outlet<T> {
     pub(super) pieces: mpsc::Sender<T>,
     pub(super) runtime: Handle,
-    /// How long a piece may wait to be taken.
+    /// How long a chunk may wait.
     pub(super) idle: Duration,
-    /// When all of them have to be taken.
+    /// When all chunks must have been taken.
     pub(super) until: Instant,
 }
 
@@ -23,10 +23,10 @@ impl<T> Clone for Outlet<T> {
 }
 
 impl<T> Outlet<T> {
-    /// Waits until there is room for a piece. Not to be called where nothing may wait.
+    /// Waits until there is space for a chunk. Blocking.
     pub(super) fn send(&self, piece: T) -> io::Result<()> {
         let left = self.until.saturating_duration_since(Instant::now());
         let sent = self.runtime.block_on(self.pieces.send_timeout(piece, self.idle.min(left)));
-        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the answer is not taken"))
+        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the response is not being read"))
     }
 }

@@ -1,7 +1,7 @@
-//! The page for people: raw records beside their events, and what filled each field.
+//! The page for people: raw records next to their events, and what filled each field.
 //!
-//! The page is three modules of plain JavaScript, a style and a document, all in the binary: it works offline and has
-//! no build step. It posts what it is given to `/explain` and shows what comes back, as text and nothing else.
+//! The page consists of three plain JavaScript modules, a style sheet and a document, embedded in the binary: it works
+//! offline and has no build step. It posts to `/explain`, and shows the response as text only.
 
 use super::Service;
 use super::answer::Answer;
@@ -29,27 +29,26 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// Nothing from elsewhere, nothing inline, nothing that frames or is framed.
+/// Nothing external, nothing inline, no framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What a body may have, packed or not; and what it may unpack to.
+/// The maximum size of a body as sent, and decompressed.
 const MOST_BYTES: u64 = 16 << 20;
 const MOST_UNPACKED: u64 = 64 << 20;
-/// The longest line. What explains a record of very many parts takes 250 times its size: so much as can be had, and more
-/// than anybody reads.
+/// The maximum length of a line. Explaining a record with very many parts takes 250 times its size in memory.
 const MOST_OF_A_LINE: usize = 512 << 10;
-/// How many records are explained of one body: what a page can hold.
+/// The maximum number of records that are explained, which a page can hold.
 const MOST_RECORDS: u64 = 20_000;
-/// How many bodies are held at once, and how many of these are explained: each keeps a thread busy.
+/// The number of bodies in memory, and the number that are explained at once, each on a thread.
 const HELD: usize = 8;
 pub(super) const AT_ONCE: usize = 2;
-/// How much of an answer goes out at once, and how many of these wait to be taken.
+/// The size of response chunks, and the number of them that wait to be sent.
 const CHUNK: usize = 64 << 10;
 const WAITING: usize = 4;
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page at `/`, what it is made of below `/page/`, and `POST /explain`.
+/// Routes for the page at `/`, its files below `/page/`, and `POST /explain`.
 pub(super) fn routes() -> Router<Arc<Service>> {
     let asset = |kind: &'static str, text: &'static str| get(move || async move { answer(kind, text) });
     let [held, turns] = [HELD, AT_ONCE].map(|most| Arc::new(Semaphore::new(most)));
@@ -77,7 +76,7 @@ fn answer(kind: &'static str, body: impl Into<Body>) -> Response {
     (headers, body.into()).into_response()
 }
 
-/// Answers one JSON object a record, as `zoom-udm explain --format json` does; then, last, one that counts:
+/// Returns one JSON object per record, as `zoom-udm explain --format json`, and then a line of totals:
 /// `{"end":{"records","events","rejects","more","failure"}}`.
 async fn explain(
     [held, turns]: [Arc<Semaphore>; 2],
@@ -104,7 +103,7 @@ async fn explain(
         Ok(all) => all,
         Err(broken) => return Answer::from(broken).into_response(),
     };
-    // Never closed.
+    // The semaphore is never closed.
     let turn = (held, share, turns.acquire_owned().await.ok());
     let (pieces, receiver) = mpsc::channel::<Bytes>(WAITING);
     let outlet = Outlet { pieces, runtime: Handle::current(), idle: limits.idle_time, until };
@@ -122,7 +121,7 @@ async fn explain(
     answer("application/x-ndjson", Body::from_stream(chunks))
 }
 
-/// The mapping's options, as the flags of the command line call them.
+/// Parses the mapping options, which are named like the flags.
 fn options(query: &[(String, String)]) -> Result<Options, String> {
     let mut options = Options { max_line_bytes: MOST_OF_A_LINE, ..Options::default() };
     let (mut feed, mut case) = (Feed::default(), Case::Camel);
@@ -152,10 +151,11 @@ fn options(query: &[(String, String)]) -> Result<Options, String> {
     Ok(options)
 }
 
-/// A place among the bodies that are held, the body's share of all of them, and the turn to be explained.
+/// The permits of a request: a place among the bodies in memory, its share of the memory budget, and the turn to be
+/// explained.
 type Turn = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
 
-/// Explains a body into chunks, until all is told or nobody listens any more.
+/// Explains a body into chunks, until the end or until the client disconnects.
 fn tell(body: Vec<u8>, options: &Options, outlet: Outlet<Bytes>, turn: Turn) {
     let limits = ingest::Limits { bytes: MOST_UNPACKED, ..ingest::Limits::default() };
     let input = match guarded(Box::new(io::Cursor::new(body)), limits) {
@@ -179,12 +179,12 @@ fn tell(body: Vec<u8>, options: &Options, outlet: Outlet<Bytes>, turn: Turn) {
         "records": records, "events": records - rejects, "rejects": rejects, "more": more, "failure": failure,
     }});
     chunks.chunk.extend_from_slice(end.to_string().as_bytes());
-    // If nobody listens any more, nobody is to be told.
+    // If the client disconnected, nobody needs the totals.
     let _ = chunks.end_line().and_then(|()| chunks.send());
     drop(turn);
 }
 
-/// Why a body could not be read to its end.
+/// Describes why a body could not be read to its end.
 fn failure(outcome: &Result<Summary, Error>) -> Option<String> {
     outcome.as_ref().ok()?.failures.first().map(|failure| failure.error.to_string())
 }

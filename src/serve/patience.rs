@@ -1,5 +1,5 @@
-//! A connection that ends when its other side takes nothing for too long: who reads slowly must not hold room for ever.
-//! And one that tells when all has gone out: hyper drops what it has not yet written when a body breaks off.
+//! A connection with a write timeout, so that slow readers cannot hold memory forever. It also reports when everything
+//! was sent, because hyper drops unsent bytes when a body is aborted.
 
 use super::framing::Framing;
 use std::io;
@@ -12,12 +12,12 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Tells of a connection that nothing is left to be written.
+/// Reports that a connection has nothing left to send.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sent(Arc<Notify>);
 
 impl Sent {
-    /// Waits until all that an answer has said so far has gone out.
+    /// Waits until everything that the response has produced so far was sent.
     pub(super) async fn all(&self) {
         self.0.notified().await;
     }
@@ -28,7 +28,7 @@ pub(super) struct Patient {
     patience: Duration,
     sent: Sent,
     framing: Framing,
-    /// Runs while something waits to be taken.
+    /// Runs while bytes wait to be sent.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -48,7 +48,7 @@ impl Patient {
             return Poll::Pending;
         }
         waiting.as_mut().reset(Instant::now() + patience);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing is taken")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer is not reading")))
     }
 }
 
@@ -89,7 +89,7 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Asked for only when everything was written.
+        // hyper calls this only after it has written everything.
         self.sent.0.notify_waiters();
         Pin::new(&mut self.stream).poll_flush(context)
     }

@@ -1,4 +1,4 @@
-//! What must hold of what a caller sends: asked by the fuzzer.
+//! Properties of what callers send; used by the fuzz target.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -30,7 +30,7 @@ pub(crate) fn request(bytes: &[u8]) {
     told(&headers);
 }
 
-/// A push asks for a run, an object or nothing, or what is wrong is said, plainly.
+/// A push asks for a run, an object or nothing, or gets a plain error message.
 fn push(headers: &HeaderMap, body: &[u8]) {
     let message = match read(headers, body) {
         Ok(message) => message,
@@ -43,7 +43,7 @@ fn push(headers: &HeaderMap, body: &[u8]) {
             sayable(&what);
             assert!(what.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{what:?}");
         }
-        // What is told of a bucket never asks for all there is.
+        // A bucket notification never asks for a run over everything.
         Ok(Wish::Run) => assert!(!of_a_bucket, "{message:?}"),
         Ok(Wish::Object(named)) => {
             assert!(!named.bucket.is_empty() && !named.object.is_empty());
@@ -53,12 +53,12 @@ fn push(headers: &HeaderMap, body: &[u8]) {
     }
 }
 
-/// Short, and nothing in it that a terminal or a log would take for its own.
+/// The text is short and contains no control characters.
 fn sayable(text: &str) {
     assert!(text.len() < 400 && !text.contains(char::is_control), "{text:?}");
 }
 
-/// An object is the same whether an envelope, no envelope or an event names it.
+/// An object is the same whether an envelope, a plain push or an event names it.
 fn however_it_comes(named: &Named) {
     let Named { bucket, object, generation } = named;
     let resource = json!({"bucket": bucket, "name": object, "generation": generation}).to_string();
@@ -93,7 +93,7 @@ fn however_it_comes(named: &Named) {
     }
 }
 
-/// Only what lies below the source is read, by what its name is there.
+/// Only objects below the source are read, by their names there.
 fn within(named: Named) {
     let object = named.object.clone();
     let from = Location::Gcs { bucket: named.bucket.clone(), prefix: "zoom/".into() };
@@ -105,7 +105,7 @@ fn within(named: Named) {
     }
 }
 
-/// What else of a head is read.
+/// Checks the other headers that are read.
 fn told(headers: &HeaderMap) {
     if let Some(trace) = trace(headers, Some("project")) {
         let id = trace.strip_prefix("projects/project/traces/").unwrap();

@@ -1,4 +1,4 @@
-//! What a push asks for: Pub/Sub's envelope, a push without one, a CloudEvent, or Cloud Scheduler itself.
+//! Parses what a push asks for: Pub/Sub's envelope, a push without one, a CloudEvent, or Cloud Scheduler.
 
 use super::cloudevent::{self, CloudEvent};
 use axum::http::HeaderMap;
@@ -13,16 +13,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Why a push makes no sense.
+/// Why a push is malformed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed(pub(super) String);
 
-/// A push, out of whatever it came in.
+/// A push in any format.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Message {
-    /// The type of a CloudEvent that is no message of Pub/Sub.
+    /// The type of a CloudEvent that does not wrap a Pub/Sub message.
     kind: Option<String>,
-    /// The attributes that notifications of buckets have.
+    /// The attributes of bucket notifications.
     event: Option<String>,
     bucket: Option<String>,
     object: Option<String>,
@@ -60,21 +60,21 @@ impl Named {
     }
 }
 
-/// What is asked for.
+/// What a push asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// A run over everything.
+    /// A run over the whole source.
     Run,
     /// This object.
     Object(Named),
-    /// Nothing: an event that asks for no work, and which.
+    /// Nothing, because the event asks for no work.
     Nothing(String),
 }
 
 const MESSAGE_PUBLISHED: &str = "google.cloud.pubsub.topic.v1.messagePublished";
 const STORAGE: &str = "google.cloud.storage.object.v1.";
 
-/// Reads a push.
+/// Parses a push.
 pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Message, Malformed> {
     if let Some(event) = cloudevent::read(headers, body)? {
         return of_event(event);
@@ -87,7 +87,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Message, Malforme
         .iter()
         .any(|name| headers.contains_key(*name))
     {
-        // No envelope: attributes are headers, the body is the data.
+        // Without an envelope, attributes are headers, and the body is the data.
         return Ok(Message {
             kind: None,
             event: text("eventtype"),
@@ -101,7 +101,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Message, Malforme
     match serde_json::from_slice::<Object<Probe>>(body) {
         Ok(Object(Probe { message: true })) => of_envelope(body),
         Err(_) if json && !body.trim_ascii().is_empty() && !is_json(body) => {
-            Err(Malformed("the body is no JSON".into()))
+            Err(Malformed("the body is not JSON".into()))
         }
         _ => Ok(Message { data: body.to_vec(), ..Message::default() }),
     }
@@ -114,7 +114,7 @@ fn of_event(event: CloudEvent) -> Result<Message, Malformed> {
     Ok(Message { kind: Some(event.kind), data: event.data, ..Message::default() })
 }
 
-/// A JSON object: by itself a struct would be taken from an array, too.
+/// Accepts JSON objects only; serde would also accept an array for a struct.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -135,10 +135,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A JSON object with members as they are meant to be; what else it has is passed over and takes no room.
+/// Deserializes known members, and skips others without allocating.
 pub(super) fn json_object<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Malformed> {
     let object = serde_json::from_slice::<Object<T>>(bytes);
-    object.map(|Object(object)| object).map_err(|_| Malformed(format!("{what} is none as it is documented")))
+    object.map(|Object(object)| object).map_err(|_| Malformed(format!("malformed {what}")))
 }
 
 fn is_json(bytes: &[u8]) -> bool {
@@ -152,7 +152,7 @@ pub(super) fn is_malformed_start(start: &[u8]) -> bool {
         && serde_json::from_slice::<serde_json::Value>(start).is_err_and(faulty)
 }
 
-/// Whether it looks like an envelope.
+/// Returns whether the body looks like an envelope.
 #[derive(Deserialize)]
 struct Probe {
     #[serde(default, deserialize_with = "present")]
@@ -185,7 +185,7 @@ fn of_envelope(body: &[u8]) -> Result<Message, Malformed> {
         bucket: attributes.remove("bucketId"),
         object: attributes.remove("objectId"),
         generation: attributes.remove("objectGeneration"),
-        data: data.map_err(|_| Malformed("the message's data is no base64".into()))?,
+        data: data.map_err(|_| Malformed("the message's data is not valid base64".into()))?,
     })
 }
 
@@ -198,7 +198,7 @@ struct Resource {
     generation: Option<Generation>,
 }
 
-/// Text, as all numbers of 64 bits are in Google's JSON; or one anyway.
+/// A string, as for all 64-bit numbers in Google's JSON; or a number.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Generation {
@@ -215,16 +215,16 @@ impl fmt::Display for Generation {
     }
 }
 
-/// Words that ask for a run where a publisher has to send something.
+/// Bodies that ask for a run, for publishers that must send something.
 const RUN: [&[u8]; 5] = [b"", b"{}", b"run", b"ingest", b"null"];
 
 impl Message {
-    /// What it asks the feed for.
+    /// Returns what the push asks for.
     pub(super) fn wish(&self) -> Result<Wish, Malformed> {
         if let Some(kind) = &self.kind {
             return match kind.strip_prefix(STORAGE) {
                 Some("finalized") => self.object(),
-                // The schedule, or somebody's own event.
+                // From a schedule, or an event of the user's own.
                 None if kind.starts_with("google.cloud.scheduler.") || self.asks_for_a_run() => Ok(Wish::Run),
                 _ => Ok(Wish::Nothing(format!("an event of type {}", plain(kind)))),
             };
@@ -237,14 +237,14 @@ impl Message {
         }
     }
 
-    /// Whether it is about an object in a bucket.
+    /// Returns whether it is about an object in a bucket.
     pub(super) fn is_of_a_bucket(&self) -> bool {
         self.event.is_some()
             || self.kind.as_deref().is_some_and(|kind| kind.starts_with(STORAGE))
             || self.resource().kind.as_deref() == Some("storage#object")
     }
 
-    /// What its data says of an object, if it does.
+    /// Returns the object resource in the data, if there is one.
     fn resource(&self) -> Resource {
         json_object(&self.data, "").unwrap_or_default()
     }
@@ -253,7 +253,7 @@ impl Message {
         RUN.contains(&self.data.trim_ascii())
     }
 
-    /// The object that it names: by its attributes, or by the resource of Cloud Storage in its data.
+    /// Returns the object that the push names: by attributes, or by the resource in its data.
     fn object(&self) -> Result<Wish, Malformed> {
         let Resource { bucket, name, generation, .. } = self.resource();
         let told = |attribute: &Option<String>, text: Option<String>| {
@@ -264,12 +264,12 @@ impl Message {
             (Some(bucket), Some(object)) => {
                 Named::new(bucket, object, generation.unwrap_or_default()).map(Wish::Object)
             }
-            _ => Err(Malformed("it names no object; expected a notification of a bucket, or nothing".into())),
+            _ => Err(Malformed("it names no object; expected a bucket notification or an empty body".into())),
         }
     }
 }
 
-/// A name from outside, short and without anything odd.
+/// Returns a name from outside, shortened and without control characters.
 pub(super) fn plain(text: &str) -> String {
     crate::redact::cut(text, 80).chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }

@@ -1,8 +1,8 @@
-//! Who waits for which run of ingest.
+//! Decides which push waits for which run of ingest.
 //!
-//! One run goes on at a time, about objects that were named or about the whole source, and the two kinds take turns. A
-//! push waits for a run that begins after it came; it joins the one that goes on only where that reads the very version
-//! of an object that it names. Pushes that wait for the same are one wish, and all of them get the answer of its run.
+//! There is one run at a time, for named objects or for the whole source, and the two kinds take turns. A push waits
+//! for a run that starts after it arrived. It joins the current run only if that processes exactly the version that it
+//! names. Pushes for the same thing share one entry, and all of them get the response of its run.
 
 use super::answer::Answer;
 use super::push::Named;
@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// How many objects a run is about at most. Callers that give up leave their wishes behind, and an answer for each is
-/// kept until its run ends.
+/// The maximum number of objects per run. Callers that disconnect leave their entries in the queue, and each response
+/// is kept until its run ends.
 const MOST: usize = 1000;
 
-/// Those who wait for one thing.
+/// The callers that wait for one thing.
 pub(super) type Waiting = Vec<oneshot::Sender<Answer>>;
 
-/// What a run is about.
+/// The scope of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum About {
     /// These names.
@@ -25,7 +25,7 @@ pub(super) enum About {
     Whole,
 }
 
-/// Those who wait for one run.
+/// The callers that wait for one run.
 #[derive(Default)]
 pub(super) struct Round {
     pub(super) objects: BTreeMap<Named, Waiting>,
@@ -36,17 +36,17 @@ pub(super) struct Round {
 #[derive(Debug)]
 pub(super) struct Full;
 
-/// Who waits.
+/// The queue.
 #[derive(Default)]
 pub(super) struct Queue(Mutex<Rounds>);
 
 #[derive(Default)]
 struct Rounds {
-    /// Whether runs are begun as long as somebody waits.
+    /// Whether a task is starting runs.
     working: bool,
-    /// Whether the last run was about objects.
+    /// Whether the last run was for named objects.
     objects_last: bool,
-    /// For the run at hand, and for those to come.
+    /// For the current run, and for later ones.
     now: Round,
     next: Round,
 }
@@ -56,7 +56,7 @@ impl Queue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for an object, or for the whole. The second is whether the caller is to begin the runs.
+    /// Waits for an object, or for the whole source. Also returns whether the caller must start the runs.
     pub(super) fn wait(&self, wish: Option<Named>) -> Result<(oneshot::Receiver<Answer>, bool), Full> {
         let (sender, receiver) = oneshot::channel();
         let mut rounds = self.lock();
@@ -64,7 +64,7 @@ impl Queue {
         Ok((receiver, !std::mem::replace(&mut rounds.working, true)))
     }
 
-    /// What the next run is about. Where nobody waits there is none, and whoever comes begins anew.
+    /// Returns the scope of the next run, or `None` if nobody waits; the next caller then starts runs again.
     pub(super) fn next(&self) -> Option<About> {
         self.lock().next()
     }
@@ -74,7 +74,7 @@ impl Queue {
         *self.lock() = Rounds::default();
     }
 
-    /// Those who wait for the run that ended just now.
+    /// Returns the callers that waited for the run that just ended.
     pub(super) fn ended(&self) -> Round {
         std::mem::take(&mut self.lock().now)
     }
@@ -83,7 +83,7 @@ impl Queue {
 impl Rounds {
     fn add(&mut self, wish: Option<Named>) -> Result<&mut Waiting, Full> {
         let Some(named) = wish else { return Ok(&mut self.next.whole) };
-        // Without a generation nobody knows which version was meant: there may be a newer one than was read.
+        // Without a generation, the caller may mean a newer version than the one that was read.
         let joins = !named.generation.is_empty() && self.now.objects.contains_key(&named);
         let round = if joins { &mut self.now } else { &mut self.next };
         if round.objects.len() >= MOST && !round.objects.contains_key(&named) {
@@ -106,7 +106,7 @@ impl Rounds {
         self.objects_last = true;
         self.now = Round { objects: std::mem::take(&mut self.next.objects), ..Round::default() };
         let mut names: Vec<_> = self.now.objects.keys().map(|named| named.object.clone()).collect();
-        // Sorted by name: versions of one object lie beside each other.
+        // Sorted by name, so that the versions of an object are adjacent.
         names.dedup();
         Some(About::Objects(names))
     }

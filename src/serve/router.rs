@@ -1,4 +1,4 @@
-//! Which path goes where.
+//! The routes.
 
 use super::answer::Answer;
 use super::limits::{Broken, Limits, Upload};
@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The most bytes of a push. Who is documented to push sends far less: a notification of a bucket holds an object's
-/// resource (a name of up to 1 KiB, metadata of up to 8 KiB) twice at most, once as base64; a schedule sends a word.
+/// The maximum size of a push. Documented senders stay far below it: a notification contains an object resource (a name
+/// of up to 1 KiB, metadata of up to 8 KiB) at most twice, once in base64.
 const LONGEST_PUSH: u64 = 256 << 10;
-/// The most bytes of pushes that are held at once, half sent ones too: thousands of those that are documented, and room
-/// for so many of the longest that they do not come to wait for each other.
+/// The maximum size of all pushes in memory: thousands of typical ones, and enough large ones that they do not wait for
+/// each other.
 pub(super) const PUSHES: usize = 32 << 20;
-/// How long a push may take to come.
+/// How long the body of a push may take.
 const PUSH_TIME: Duration = Duration::from_secs(10);
 
 pub(super) fn router(service: &Arc<Service>) -> Router {
@@ -64,7 +64,7 @@ async fn ingest(State(service): State<Arc<Service>>, request: Request) -> Answer
     }
 }
 
-/// A push that is there, and its place among those that wait: who is slow to send has none.
+/// A complete push and its place in the queue; incomplete ones have none.
 async fn message(service: &Service, request: Request) -> Result<(Message, OwnedSemaphorePermit), Answer> {
     let (parts, body) = request.into_parts();
     let limits = &service.options.limits;

@@ -1,4 +1,4 @@
-//! Connections, their limits, and how all of it ends.
+//! Accepts connections, enforces their limits, and shuts down.
 
 use super::framing::{Framing, Verdicts};
 use super::patience::{Patient, Sent};
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-/// Serves until `stop` is notified; then takes no more and waits for what is under way, but no longer than the grace.
+/// Serves until `stop` is notified; then accepts no more and waits for active requests, up to the grace period.
 pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<Service>, stop: &Notify) {
     let mut connections = JoinSet::new();
     loop {
@@ -28,7 +28,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<S
                     let connection = connection(stream, peer, router.clone(), Arc::clone(service), place);
                     connections.spawn(connection);
                 }
-                // Out of file handles, most likely: some will be given back.
+                // Probably out of file handles; some will be released.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
@@ -42,16 +42,16 @@ pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<S
     if tokio::time::timeout(service.options.limits.grace, all).await.is_err() {
         tracing::warn!(
             connections = connections.len(),
-            "not all requests and runs ended in time; they are cut off"
+            "some requests and runs did not end in time and are aborted"
         );
     }
 }
 
 type Accepted = (Option<OwnedSemaphorePermit>, std::io::Result<(TcpStream, SocketAddr)>);
 
-/// A connection, once there is a place for it.
+/// Accepts a connection when there is capacity.
 async fn accept(places: &Arc<Semaphore>, listener: &TcpListener) -> Accepted {
-    // Never closed.
+    // The semaphore is never closed.
     let place = Arc::clone(places).acquire_owned().await.ok();
     (place, listener.accept().await)
 }

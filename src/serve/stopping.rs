@@ -1,4 +1,4 @@
-//! Says once that the service is to end.
+//! Signals shutdown once.
 
 use tokio::sync::watch;
 
@@ -18,9 +18,9 @@ impl Stopping {
         *self.0.borrow()
     }
 
-    /// Returns once it is set.
+    /// Waits until it is set.
     pub(super) async fn wait(&self) {
-        // The sender is here: it cannot be gone.
+        // The sender is owned by `self`, so it cannot be dropped.
         let _ = self.0.subscribe().wait_for(|set| *set).await;
     }
 }

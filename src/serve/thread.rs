@@ -1,4 +1,4 @@
-//! The work of one `POST /normalize`, on a thread that may wait.
+//! The work of one `POST /normalize`, on a blocking thread.
 
 use super::answer::Answer;
 use super::limits::{Broken, Held};
@@ -11,13 +11,13 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
-/// What comes of the work, in order.
+/// The results, in order.
 pub(super) enum Piece {
     Events(Bytes),
     Rejects(Bytes),
-    /// All of it came.
+    /// The whole body arrived.
     End(Box<Summary>),
-    /// No more will come, and why.
+    /// No more of the body will arrive, and why.
     Failed(Box<Answer>),
 }
 
@@ -30,21 +30,21 @@ impl Piece {
     }
 }
 
-/// Whether all went well.
+/// Returns whether everything succeeded.
 pub(super) enum Outcome {
     Whole,
     Broken,
 }
 
-/// The work.
+/// One request's work.
 pub(super) struct Task {
     pub(super) options: Options,
     pub(super) requests: Option<(Request, normalize::Limits)>,
     pub(super) limits: Limits,
-    /// Whether rejects are wanted whole.
+    /// Whether rejects are returned in full.
     pub(super) rejects: bool,
     pub(super) upload: mpsc::UnboundedReceiver<Held>,
-    /// Why the upload ended, if not well. Known once it has ended.
+    /// Why the upload ended early; set when it has ended.
     pub(super) broken: Arc<Mutex<Option<Broken>>>,
     pub(super) answers: Outlet<Piece>,
 }
@@ -80,17 +80,17 @@ impl Task {
 }
 
 enum Trouble {
-    /// The body is no good, or did not come whole.
+    /// The body is invalid or incomplete.
     Body(io::Error),
-    /// Nobody wants the answer, or it is not taken.
+    /// The client disconnected or does not read.
     Gone,
 }
 
-/// The pieces of a body, one after the other.
+/// Reads the chunks of a body.
 struct Reader {
     upload: mpsc::UnboundedReceiver<Held>,
     piece: Bytes,
-    /// The share of what is held goes back with the last byte.
+    /// The share of the memory budget is returned with the last byte.
     held: Option<Held>,
     broken: Arc<Mutex<Option<Broken>>>,
 }
@@ -101,7 +101,7 @@ impl Read for Reader {
             self.held = None;
             let Some(held) = self.upload.blocking_recv() else {
                 let broken = self.broken.lock().ok().and_then(|broken| *broken);
-                return broken.map_or(Ok(0), |_| Err(io::Error::other("the body did not come whole")));
+                return broken.map_or(Ok(0), |_| Err(io::Error::other("the body is incomplete")));
             };
             self.piece = held.bytes.clone();
             self.held = Some(held);
@@ -112,7 +112,7 @@ impl Read for Reader {
     }
 }
 
-/// Where pieces of one kind go.
+/// Writes chunks of one kind.
 struct Stream {
     answers: Outlet<Piece>,
     make: fn(Bytes) -> Piece,

@@ -1,39 +1,39 @@
-//! What can go wrong with a store, sorted by what a caller can do about it.
+//! Errors of a store, by what the caller can do about them.
 
 use crate::redact;
 use std::error::Error as _;
 use std::io;
 
-/// A failure of a store. Messages hold neither tokens nor signed addresses.
+/// A failure of a store. Messages contain neither tokens nor signed URLs.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no such object, directory or bucket.
     #[error("{url}: {}", missing(.url))]
     NotFound {
-        /// Which.
+        /// The URL of the object.
         url: String,
     },
-    /// The credentials are good, but not for this.
+    /// The credentials are valid, but lack a permission.
     #[error("{url}: permission refused: {message}")]
     Denied {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What the store said.
+        /// The server's message.
         message: String,
     },
     /// There are no usable credentials.
     #[error("{message}")]
     Credentials {
-        /// What was looked for, and what to do.
+        /// Where credentials were searched, and what to do.
         message: String,
     },
-    /// It may go well another time; it was tried as often as the settings say.
+    /// A transient failure, after all configured retries.
     #[error("{url}: {message}")]
     Transient {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What happened last.
+        /// The last error.
         message: String,
     },
     /// An object did not arrive as it is stored. It may another time.
@@ -44,44 +44,44 @@ pub enum Error {
         /// What arrived instead.
         message: String,
     },
-    /// The disk, or the directory tree.
+    /// A failure of the local file system.
     #[error("{url}: {message}")]
     Io {
-        /// Which file.
+        /// The file.
         url: String,
-        /// What kind of failure.
+        /// The kind of error.
         kind: io::ErrorKind,
-        /// What the system said.
+        /// The error of the operating system.
         message: String,
     },
-    /// Another process holds on to it.
-    #[error("{url}: another process holds the lock of this directory; wait for it to end, or end it")]
+    /// Another process holds the lock.
+    #[error("{url}: another process holds the lock of this directory; wait for it, or stop it")]
     Busy {
-        /// What was to be written.
+        /// The object to be written.
         url: String,
     },
-    /// A setting from the environment makes no sense. What it holds may be a secret: that is not repeated.
+    /// An invalid environment variable. Its value may be a secret and is not repeated.
     #[error("{name}: {message}")]
     Settings {
         /// The variable.
         name: String,
-        /// Why not, and what is expected.
+        /// Why it is invalid, and what is expected.
         message: String,
     },
-    /// Something below the place cannot be listed. The listing goes on behind it.
+    /// An entry cannot be listed. The listing continues after it.
     #[error("{url}: {message}")]
     Unlisted {
-        /// Its name below the place, as far as that is text.
+        /// Its name below the location, as far as it is text.
         name: String,
-        /// Which.
+        /// Its URL.
         url: String,
         /// Why not, and what to do.
         message: String,
     },
-    /// Asked for something that no store can do.
+    /// A request that no store can satisfy.
     #[error("{url}: {message}")]
     Invalid {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// Why not.
         message: String,
@@ -89,7 +89,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same request may go well another time.
+    /// Returns whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Transient { .. } | Self::Corrupt { .. })
@@ -101,7 +101,7 @@ impl Error {
         matches!(self, Self::Corrupt { .. })
     }
 
-    /// Whether nothing at all will go well until somebody grants access.
+    /// Returns whether nothing can succeed until someone grants access.
     #[must_use]
     pub fn is_access(&self) -> bool {
         matches!(self, Self::Denied { .. } | Self::Credentials { .. })
@@ -129,13 +129,14 @@ impl Error {
         format!("only {read} of {size} bytes arrived")
     }
 
-    /// Of what is longer than [`super::SMALL`].
+    /// Returns the error for an object that exceeds [`super::SMALL`].
     pub(super) fn too_long(url: String) -> Self {
-        let message = format!("it is longer than {} bytes, the most that is read whole", super::SMALL);
+        let message =
+            format!("it exceeds {} bytes, the maximum for an object that is read whole", super::SMALL);
         Self::Invalid { url, message }
     }
 
-    /// Where a new object cannot be made because it is not there, it is the bucket that is not.
+    /// Converts "not found" on creation, which means that the bucket does not exist.
     pub(super) fn of_bucket(self) -> Self {
         match self {
             Self::NotFound { url } => Self::Invalid { url, message: NO_BUCKET.into() },
@@ -143,10 +144,10 @@ impl Error {
         }
     }
 
-    /// Why no token came: credentials that are refused, or a passing trouble on the way to who would say.
+    /// Classifies a failure to get a token: refused credentials, or a transient error.
     pub(super) fn of_token(url: &str, error: &object_store::Error) -> Self {
         let asked = causes(error).iter().any(|text| text.contains("token re"));
-        // What is behind the status is not repeated: it may hold what was sent.
+        // The response body is not repeated, because it may contain the request.
         let mut message = format!("asking for a token: {}", innermost(error));
         if let Some((status, _)) =
             message.split_once("status code: ").and_then(|(_, end)| end.split_once(':'))
@@ -171,7 +172,7 @@ impl Error {
         }
         match error {
             E::NotFound { .. } => Self::NotFound { url },
-            // A listing that is refused comes as a failure of no kind.
+            // A forbidden listing arrives as an error without a kind.
             E::Generic { .. } if message.contains("status code: 403") => Self::Denied { url, message },
             E::PermissionDenied { .. } => Self::Denied { url, message },
             E::Generic { .. } if !message.contains("status code: 401") => Self::Transient { url, message },
@@ -198,11 +199,11 @@ fn missing(url: &str) -> &'static str {
     }
 }
 
-/// What came is nothing that Cloud Storage says.
+/// The response did not come from Cloud Storage.
 pub(super) const FOREIGN: &str =
-    "something else answers in the place of Cloud Storage; check the proxy's variables and the endpoint";
+    "the response is not from Cloud Storage; check the proxy variables and the endpoint";
 
-/// What lies below an error, from the top.
+/// Returns the causes of an error, outermost first.
 fn causes(error: &object_store::Error) -> Vec<String> {
     let mut causes = Vec::new();
     let mut next = error.source();
@@ -214,7 +215,7 @@ fn causes(error: &object_store::Error) -> Vec<String> {
     causes
 }
 
-/// The cause at the bottom, with what the request came to just above it: the layers between repeat each other.
+/// Returns the root cause together with the request just above it; the layers in between repeat each other.
 fn innermost(error: &object_store::Error) -> String {
     let mut causes = causes(error);
     let last = causes.pop().unwrap_or_else(|| redact::text(&error.to_string()).into_owned());

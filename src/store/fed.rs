@@ -1,19 +1,19 @@
-//! What a task of its own brings, item by item. Its end is told from its death: a task that panics takes its end of a
-//! channel with it, and what came until then would pass for all there is.
+//! Items produced by a background task. Distinguishes completion from a panic: a panicking producer closes its channel,
+//! which would otherwise look like a normal end of stream.
 
 use tokio::sync::mpsc::{self, Sender};
 use tokio::task::{JoinError, JoinHandle};
 
-/// Items of a task that goes a few ahead of who takes them.
+/// The items of a task that runs a few items ahead of its consumer.
 #[derive(Debug)]
 pub(crate) struct Fed<T> {
     items: mpsc::Receiver<T>,
-    /// Until it is known how it ended.
+    /// Present until the task's result is known.
     task: Option<JoinHandle<()>>,
 }
 
 impl<T: Send + 'static> Fed<T> {
-    /// Starts the task, which may go so many items ahead. It is to end where nobody takes them any more.
+    /// Starts the task, which may run this many items ahead. It must end when the receiver is gone.
     pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(
         ahead: usize,
         feed: impl FnOnce(Sender<T>) -> F,
@@ -22,14 +22,14 @@ impl<T: Send + 'static> Fed<T> {
         Self { items, task: Some(tokio::spawn(feed(sender))) }
     }
 
-    /// The same of work that blocks.
+    /// The same for a blocking task.
     pub(crate) fn spawn_blocking(ahead: usize, feed: impl FnOnce(Sender<T>) + Send + 'static) -> Self {
         let (sender, items) = mpsc::channel(ahead);
         Self { items, task: Some(tokio::task::spawn_blocking(move || feed(sender))) }
     }
 
-    /// The next item, `None` behind the last; an error, once, where the task came to no end. Nothing is lost where this
-    /// is given up while it waits.
+    /// Returns the next item; `None` after the last one; an error, once, if the task panicked. Cancel-safe: no item is
+    /// lost if the future is dropped.
     pub(crate) async fn next(&mut self) -> Option<Result<T, JoinError>> {
         if let Some(item) = self.items.recv().await {
             return Some(Ok(item));

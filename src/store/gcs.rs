@@ -1,4 +1,4 @@
-//! Cloud Storage: how it is reached, and as whom.
+//! Connects to Cloud Storage: endpoint and credentials.
 
 use super::mended::MendedConnector;
 use super::{Error, Settings};
@@ -13,25 +13,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What to do where credentials are missing or refused.
+/// What to do if credentials are missing or refused.
 pub(super) const HELP: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, run `gcloud auth application-default login`, \
      or run where Google's metadata server answers (a service account attached to the job or machine)";
 
-/// How long the metadata server may take for a first token: where there is none nobody wants to wait for it.
+/// How long to wait for the first token of the metadata server; on other machines it never answers.
 const FIRST_TOKEN: Duration = Duration::from_secs(10);
 
-/// Names another endpoint for storage (a private one), which wants credentials.
+/// Overrides the storage endpoint; requests to it carry credentials.
 const ENDPOINT: &str = "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE";
-/// Names another one that gives tokens to who logged in with gcloud.
+/// Overrides the token endpoint for users who logged in with gcloud.
 const TOKEN_HOST: &str = "CLOUDSDK_AUTH_TOKEN_HOST";
 
-/// Opens a bucket with application default credentials, or the emulator that `STORAGE_EMULATOR_HOST` names without any.
-/// Credentials go over https only, but for this very machine and the metadata server.
+/// Opens a bucket with application default credentials, or without credentials if `STORAGE_EMULATOR_HOST` names an
+/// emulator. Credentials are sent only over https, to loopback hosts and to the metadata server.
 pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleCloudStorage, Error> {
     client::use_ring();
     let url = format!("gs://{bucket}/");
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    // Silence is what ends a request, not its length: a large object may take hours.
+    // Requests end after silence, not after a total time, because a large object may take hours.
     let options = ClientOptions::new()
         .with_connect_timeout(settings.timeout.min(Duration::from_secs(10)))
         .with_read_timeout(settings.timeout)
@@ -59,7 +59,7 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
             builder = builder.with_application_credentials(path);
         }
     }
-    // The metadata server, the emulator and what stands in for Google on this machine speak plain HTTP.
+    // The metadata server, emulators and local stand-ins speak plain HTTP.
     let builder = builder
         .with_client_options(options.with_allow_http(true))
         .with_http_connector(MendedConnector { tokens, bucket: bucket.to_owned(), lenient: anonymous });
@@ -82,7 +82,7 @@ pub(super) fn retry(settings: &Settings) -> RetryConfig {
     }
 }
 
-/// An address as Google's clients take it: with a scheme or without, which means `scheme`, and whatever path is behind.
+/// Parses an endpoint as Google's clients do: a missing scheme means `scheme`, and the path is ignored.
 pub(super) fn base(name: &str, host: &str, scheme: &str) -> Result<String, Error> {
     let host = host.trim();
     let host = if host.contains("://") { host.to_owned() } else { format!("{scheme}://{host}") };
@@ -90,17 +90,17 @@ pub(super) fn base(name: &str, host: &str, scheme: &str) -> Result<String, Error
     let end = host[origin_end..].find('/').map_or(host.len(), |slash| origin_end + slash);
     let origin = &host[..end];
     if origin.contains('@') {
-        return Err(invalid(name, "it holds a user or a password that nobody asks for; name the host alone"));
+        return Err(invalid(name, "it contains a user or password; name the host only"));
     }
     let wrong =
-        || invalid(name, "it is no address; expected one like localhost:4443 or https://storage.example.com");
+        || invalid(name, "not a URL; expected one like localhost:4443 or https://storage.example.com");
     if usable(origin).is_none() || origin.contains(['?', '#']) {
         return Err(wrong());
     }
     Ok(origin.to_owned())
 }
 
-/// An address as both who makes requests and who sends them read it: who does not refuse it panics.
+/// Parses a URL with both parsers that will read it later; one of them panics on invalid URLs.
 fn usable(address: &str) -> Option<Uri> {
     let url: reqwest::Url = address.parse().ok()?;
     let uri: Uri = address.parse().ok()?;
@@ -108,26 +108,24 @@ fn usable(address: &str) -> Option<Uri> {
     (named && matches!(url.scheme(), "http" | "https")).then_some(uri)
 }
 
-/// Refuses an address that would carry credentials in clear.
+/// Refuses a URL that would carry credentials unencrypted.
 fn trusted(name: &str, address: &str) -> Result<(), Error> {
-    let wrong = "it is no address; expected one like https://storage.example.com";
+    let wrong = "not a URL; expected one like https://storage.example.com";
     let address = usable(address).ok_or_else(|| invalid(name, wrong))?;
     match address.scheme_str() {
         Some("https") => Ok(()),
         Some("http") if is_here(address.host().unwrap_or_default()) => Ok(()),
-        Some("http") => {
-            Err(invalid(name, "it would carry credentials in clear; name an address with https://"))
-        }
+        Some("http") => Err(invalid(name, "it would send credentials unencrypted; use an https:// URL")),
         _ => Err(invalid(name, wrong)),
     }
 }
 
-/// What a variable says may be a secret: it is not repeated.
+/// Reports an invalid variable without its value, which may be a secret.
 fn invalid(name: &str, message: &str) -> Error {
     Error::Settings { name: name.to_owned(), message: message.to_owned() }
 }
 
-/// Says early, and in words, what is wrong with a key file; or whether there is one. Nothing of its content is said.
+/// Checks a credentials file early and with a clear message; returns whether there is one. Never repeats its contents.
 fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
     let fault = |message: String| Err(Error::Credentials { message: format!("{url}: {message}; {HELP}") });
     let usual = || {
@@ -143,7 +141,7 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
         },
     };
     let mut text = String::new();
-    // No key is a thousandth of that: it may be a device that never ends.
+    // Key files are far smaller; a larger one may be an endless device.
     if File::open(&path).and_then(|file| file.take(1 << 20).read_to_string(&mut text)).is_err() {
         return fault(format!("the credentials file {} cannot be read", path.display()));
     }
@@ -159,7 +157,7 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
         }
         _ => {
             return fault(format!(
-                "{} is no service account key and no application default credentials",
+                "{} is neither a service account key nor application default credentials",
                 path.display()
             ));
         }
@@ -170,12 +168,12 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
         secret.lines().filter(|line| !line.starts_with("-----")).for_each(redact::register);
     }
     match fields.iter().find(|field| !json[**field].is_string()) {
-        Some(field) => fault(format!("{} has no text called {field}", path.display())),
+        Some(field) => fault(format!("{} has no string {field}", path.display())),
         None => Ok(true),
     }
 }
 
-/// A first token for credentials that there are: who cannot be asked for one in passing is asked again.
+/// Gets a first token, retrying transient failures.
 async fn token(url: &str, store: &GoogleCloudStorage, settings: &Settings) -> Result<(), Error> {
     let ask = || async {
         let refused = |error| match Error::of_token(url, &error) {

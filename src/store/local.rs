@@ -1,5 +1,5 @@
-//! A directory tree as a store: what is written is synced to the disk before it is said to stand, and only whole files
-//! appear under their names. Files in the making are called `.zoom-udm-put-….part`.
+//! A directory tree as a store. Files are synced before they are reported as written, and appear under their names only
+//! when complete. Incomplete files are named `.zoom-udm-put-….part`.
 
 use super::{Body, Error, Fed, Fetched, Listed, Payload, Put, Version};
 use bytes::Bytes;
@@ -13,20 +13,20 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
-/// What files of ours that are no objects begin with.
+/// The prefix of our files that are not objects.
 const OURS: &str = ".zoom-udm-";
 /// And of them those in the making: others keep theirs in the same directories. Their writers hold a lock on them, which the
 /// system lets go of when a writer ends, however it ends.
 const IN_THE_MAKING: &str = ".zoom-udm-put-";
-/// Whoever holds its lock may replace files. The system lets go of it when its holder ends, however it ends.
+/// Whoever holds this file's lock may replace files. The operating system releases it when the process ends.
 const LOCK: &str = ".zoom-udm-lock";
-/// It is held for the time of one small write: whoever holds it longer hangs.
+/// The lock is held during one small write, so a longer wait means that its owner hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Local {
     root: PathBuf,
     patience: Duration,
-    /// Of this run one thread at a time asks for the lock: the patience is for others.
+    /// Only one thread of this process waits for the lock at a time; the timeout is for other processes.
     turn: Mutex<()>,
 }
 
@@ -40,7 +40,7 @@ impl Local {
         Self { root: root.to_owned(), patience: self.patience, turn: Mutex::default() }
     }
 
-    /// Runs blocking work where it blocks nobody.
+    /// Runs blocking work on a thread for it.
     pub(super) async fn on_thread<T: Send + 'static>(
         self: Arc<Self>,
         name: &str,
@@ -55,7 +55,7 @@ impl Local {
         format!("file://{}/{name}", self.root.display())
     }
 
-    /// The file of a name, which must stay below the root.
+    /// Returns the path of an object, which must stay below the root.
     fn path(&self, name: &str) -> Result<PathBuf, Error> {
         let fits = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
         if name.split('/').all(fits) {
@@ -94,7 +94,7 @@ impl Local {
                     let url = if depth == 0 { self.url("") } else { format!("file://{}", path.display()) };
                     match Error::io(url, &io::Error::from(error)) {
                         error if depth == 0 => Err(error),
-                        // It went away meanwhile.
+                        // It was deleted meanwhile.
                         Error::NotFound { .. } => Ok(None),
                         error => Err(self.unlisted(&path, &error)),
                     }
@@ -106,7 +106,7 @@ impl Local {
         }
     }
 
-    /// What one path below the root did wrong is no end of the listing.
+    /// An error at one path does not end the listing.
     fn unlisted(&self, path: &Path, error: &Error) -> Error {
         let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
         let url = self.url(&name);
@@ -132,7 +132,7 @@ impl Local {
             }
             Err(error) => return Err(Error::io(url(), &error)),
         };
-        // By a name that stands for it another file would be read, or none.
+        // A lossy name would name another file, or none.
         let name = name.to_str().map(str::to_owned).ok_or_else(|| Error::Invalid {
             url: url(),
             message: "the name is not UTF-8; rename it".into(),
@@ -148,7 +148,7 @@ impl Local {
             let message = "not a regular file".into();
             if meta.is_file() { Ok(meta) } else { Err(Error::Invalid { url: url.clone(), message }) }
         };
-        // Opening a pipe would wait for who writes to it.
+        // Opening a named pipe would block until someone writes to it.
         fs::metadata(&path).map_err(failed).and_then(regular)?;
         let file = File::open(&path).map_err(failed)?;
         let meta = file.metadata().map_err(failed).and_then(regular)?;
@@ -240,7 +240,7 @@ impl Local {
         }
     }
 
-    /// The payload in a file in the making, on the disk.
+    /// Writes the payload to an incomplete file and syncs it.
     fn written(&self, path: &Path, payload: &mut Payload) -> io::Result<NamedTempFile> {
         let directory = path.parent().unwrap_or(&self.root);
         Self::make_directory(directory)?;
@@ -256,7 +256,7 @@ impl Local {
         Ok(file)
     }
 
-    /// Makes a directory and those above it, each durably in the one above.
+    /// Creates a directory and its parents, each synced in its parent.
     fn make_directory(directory: &Path) -> io::Result<()> {
         if directory.is_dir() {
             return Ok(());
@@ -289,7 +289,7 @@ impl Local {
     pub(super) fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
         let path = self.path(name)?;
         let above = path.ancestors().skip(1).take_while(|above| *above != self.root);
-        // The system refuses to remove one that holds something: that ends the way up.
+        // The operating system refuses to delete a non-empty directory; that ends the loop.
         let _ = above.map(fs::remove_dir).find(Result::is_err);
         Ok(())
     }
@@ -304,7 +304,7 @@ impl Local {
         for entry in entries.take_while(|_| wanted.strong_count() > 0).filter(part) {
             let Ok(file) = File::options().read(true).write(true).open(entry.path()) else { continue };
             if file.try_lock().is_ok() {
-                // What cannot be removed harms nobody: no listing shows it.
+                // A leftover file does no harm, because listings skip it.
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -329,8 +329,8 @@ fn in_the_making(directory: &Path) -> io::Result<NamedTempFile> {
     }
 }
 
-/// Holds what stands under a name against what was to be put there. What stands may not be on the disk yet, if its
-/// writer was killed between naming and syncing.
+/// Compares an existing object with the payload. Syncs it first, because its writer may have been killed between
+/// linking and syncing.
 fn compare(path: &Path, payload: Payload) -> io::Result<Put> {
     let standing = File::open(path)?;
     standing.sync_all()?;
@@ -345,7 +345,7 @@ fn compare(path: &Path, payload: Payload) -> io::Result<Put> {
     Ok(if same { Put::Same } else { Put::Other })
 }
 
-/// Whether two readers give the same bytes.
+/// Returns whether two readers give the same bytes.
 pub(super) fn equal(mut one: impl Read, mut other: impl Read) -> io::Result<bool> {
     let (mut a, mut b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
@@ -361,7 +361,7 @@ pub(super) fn equal(mut one: impl Read, mut other: impl Read) -> io::Result<bool
     }
 }
 
-/// Makes a name in a directory durable.
+/// Syncs a directory, so that names in it are durable.
 fn sync_directory(path: &Path) -> io::Result<()> {
     let Some(directory) = path.parent() else { return Ok(()) };
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
@@ -372,13 +372,13 @@ fn version(bytes: &[u8]) -> Version {
     Version { tag: Some(crate::sealed::hex(&digest)), generation: None }
 }
 
-/// In nanoseconds since the epoch.
+/// Returns nanoseconds since the epoch.
 fn modified(meta: &Metadata) -> i64 {
     let since = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
-/// A file's version: when it was last written, and its size.
+/// Returns the version of a file: its modification time and size.
 fn tag(meta: &Metadata) -> String {
     format!("{:x}-{:x}", modified(meta), meta.len())
 }

@@ -1,4 +1,4 @@
-//! Where objects are: `gs://bucket/prefix/`, `file:///directory/` or a plain path, `memory://prefix/`.
+//! The location of objects: `gs://bucket/prefix/`, `file:///directory/` or a path, `memory://prefix/`.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -13,16 +13,16 @@ const LONGEST_BUCKET: usize = 222;
 /// A place that holds objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// Below a prefix of a bucket in Cloud Storage.
+    /// A prefix in a Cloud Storage bucket.
     Gcs {
-        /// The bucket's name.
+        /// The name of the bucket.
         bucket: String,
-        /// Empty, or ending with `/`.
+        /// Empty, or ending in `/`.
         prefix: String,
     },
-    /// Below a directory.
+    /// A directory.
     File(PathBuf),
-    /// Below a prefix (empty, or ending with `/`) in this process; for tests.
+    /// A prefix (empty, or ending in `/`) in the memory of this process; for tests.
     Memory(String),
 }
 
@@ -60,7 +60,7 @@ impl FromStr for Location {
             Some(path) if path.starts_with('/') => path,
             Some(_) => return Err(format!("{text:?} is not absolute; expected file:///DIRECTORY/")),
             None if text == "-" => {
-                return Err("\"-\" is no place here; name a directory (./- for one of that name)".into());
+                return Err("\"-\" is not a location; name a directory (./- for one of that name)".into());
             }
             None if ["gs:", "file:"].iter().any(|scheme| text.starts_with(scheme)) => {
                 return Err(format!(
@@ -74,7 +74,8 @@ impl FromStr for Location {
             }
             None => text,
         };
-        let absolute = std::path::absolute(path).map_err(|error| format!("{text:?} is no path: {error}"))?;
+        let absolute =
+            std::path::absolute(path).map_err(|error| format!("{text:?} is not a valid path: {error}"))?;
         Ok(Self::File(absolute.components().collect()))
     }
 }
@@ -90,13 +91,13 @@ impl fmt::Display for Location {
 }
 
 impl Location {
-    /// The address of an object here.
+    /// Returns the URL of an object.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("{self}{name}")
     }
 
-    /// The place beside this one with `suffix` on its name; within it where it has no name of its own (a whole bucket).
+    /// Returns the location next to this one, with `suffix` appended to its name; inside it if it is a whole bucket.
     #[must_use]
     pub fn beside(&self, suffix: &str) -> Self {
         let named = |prefix: &str| format!("{}{suffix}/", prefix.trim_end_matches('/'));
@@ -111,8 +112,8 @@ impl Location {
         }
     }
 
-    /// The same place by the one name that the file system has for it, links and `..` followed as far as there is
-    /// something to follow. Whether one place lies in another only such names tell.
+    /// Returns the location with links and `..` resolved as far as the path exists. Only such paths can show whether
+    /// one location is inside another.
     #[must_use]
     pub fn resolved(&self) -> Self {
         let Self::File(path) = self else { return self.clone() };
@@ -126,8 +127,8 @@ impl Location {
         Self::File(path.components().fold(PathBuf::new(), step))
     }
 
-    /// What names below `self` begin with that lie in `other`, as the two are written: `None` where `other` lies
-    /// elsewhere, the empty text where all of `self` lies in it.
+    /// Returns the prefix of names below `self` that are inside `other`, as both are written: `None` if `other` is
+    /// elsewhere, empty if all of `self` is inside it.
     #[must_use]
     pub fn part_in(&self, other: &Self) -> Option<String> {
         let (here, there) = (self.to_string(), other.to_string());

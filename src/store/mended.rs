@@ -1,4 +1,4 @@
-//! The HTTP client under `object_store`: what Cloud Storage's XML interface needs mended on the way there and back.
+//! The HTTP client below `object_store`: works around limitations in its use of Cloud Storage's XML API.
 
 use super::{listing, names, verify};
 use crate::{host, redact};
@@ -15,7 +15,7 @@ use object_store::client::{
 use std::borrow::Cow;
 use std::io;
 
-/// Where `object_store` asks for the tokens of who logged in with gcloud.
+/// Where `object_store` requests tokens for users who logged in with gcloud.
 const TOKENS: &str = "https://accounts.google.com/o/oauth2/token";
 
 /// Of a request to copy, what to copy.
@@ -23,10 +23,10 @@ const SOURCE: &str = "x-goog-copy-source";
 /// Where the metadata server has its answers: they are not objects.
 const METADATA: &str = "/computeMetadata/";
 
-/// Makes such clients.
+/// Creates these clients.
 #[derive(Debug)]
 pub(super) struct MendedConnector {
-    /// Where to ask for tokens instead, as gcloud's own setting says.
+    /// A replacement for the token endpoint, from gcloud's own setting.
     pub(super) tokens: Option<String>,
     /// The bucket that is listed.
     pub(super) bucket: String,
@@ -37,7 +37,7 @@ pub(super) struct MendedConnector {
 impl HttpConnector for MendedConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let connect = |options: &ClientOptions| ReqwestConnector::default().connect(options);
-        // The library knows no client without a proxy, but one that is used for nothing.
+        // `object_store` offers no way to disable proxies except a proxy that matches nothing.
         let past =
             || options.clone().with_proxy_url("http://localhost").with_proxy_excludes("*,0.0.0.0/0,::/0");
         let direct = host::is_proxied().then(|| connect(&past())).transpose()?;
@@ -56,7 +56,7 @@ impl HttpConnector for MendedConnector {
 #[derive(Debug)]
 struct Mended {
     inner: HttpClient,
-    /// Goes past the proxy, where there is one.
+    /// For requests that must not use a proxy.
     direct: Option<HttpClient>,
     tokens: Option<String>,
     bucket: String,
@@ -122,8 +122,8 @@ fn register_bearer(request: &HttpRequest) {
     }
 }
 
-/// Takes the signs off a name, and off that of a copy's source, and turns a generation behind it into the condition that it
-/// stands for.
+/// Unescapes the name in the URL, and that of a copy's source, and converts a generation tag after it to the
+/// precondition that it stands for.
 fn plain_address(request: &mut HttpRequest) -> Result<(), HttpError> {
     let wrong = |error: http::Error| HttpError::new(HttpErrorKind::Unknown, error);
     let value = |text: &str| HeaderValue::from_str(text).map_err(|error| wrong(error.into()));
@@ -139,7 +139,7 @@ fn plain_address(request: &mut HttpRequest) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// Says what the bytes of an upload come to: Cloud Storage refuses what was damaged on the way.
+/// Adds the CRC32C of an upload; Cloud Storage refuses corrupted uploads.
 async fn add_sum(request: &mut HttpRequest) -> Result<(), HttpError> {
     let (mut body, mut sum) = (request.body().clone(), 0);
     while let Some(frame) = body.frame().await {
@@ -151,12 +151,13 @@ async fn add_sum(request: &mut HttpRequest) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// An upload that was damaged on the way is as good as not sent, and is sent again. Other refusals stay what they are.
+/// Converts a refusal of a corrupted upload to a transient error, so that it is retried. Other refusals stay as they
+/// are.
 async fn refusal(response: HttpResponse) -> Result<HttpResponse, HttpError> {
     let (parts, body) = response.into_parts();
     let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
     if memchr::memmem::find(&body, b"BadDigest").is_some() {
-        let damaged = io::Error::new(io::ErrorKind::InvalidData, "the upload was damaged on the way");
+        let damaged = io::Error::new(io::ErrorKind::InvalidData, "the upload was corrupted in transit");
         return Err(HttpError::new(HttpErrorKind::Request, damaged));
     }
     Ok(HttpResponse::from_parts(parts, HttpResponseBody::from(body)))

@@ -1,8 +1,8 @@
-//! Objects by name, whatever keeps them: Cloud Storage, a directory tree, memory. Knows bytes, never events.
+//! Objects by name in Cloud Storage, a directory tree or memory. Handles bytes only.
 //!
-//! Beyond reading it promises two things that every caller builds on, on each kind of store:
-//! - [`Store::put_new`] makes an object whole, durably and only if there is none, or says what stands there.
-//! - [`Store::update`] replaces an object only if it is the version that was read (compare and swap).
+//! All backends guarantee, beyond reading:
+//! - [`Store::put_new`] creates an object whole, durably and only if it is absent, or reports what is there.
+//! - [`Store::update`] replaces an object only if it is the version that was read (compare-and-swap).
 
 mod error;
 mod fed;
@@ -33,28 +33,27 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Nothing that is read whole is longer, in bytes: that is a list of 20 million records of a day, or a ledger of 60 million
-/// objects. What is would fill the memory, and is none of ours.
+/// The maximum size in bytes of an object that is read whole: enough for counts of 20 million records of a day, or a
+/// ledger of 60 million objects. Larger ones would fill the memory, and are not ours.
 pub const SMALL: u64 = 256 << 20;
 
-/// How often and how long a request is tried again.
+/// Retry settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Tries after the first.
+    /// Attempts after the first.
     pub retries: usize,
-    /// How long in all, from the first try on.
+    /// The total time of all attempts.
     pub retry_for: Duration,
-    /// The pause before the second try; it grows twofold, with jitter, to a minute at most.
+    /// The delay before the second attempt; it doubles, with jitter, up to a minute.
     pub first_pause: Duration,
-    /// How long a store may be silent, in the middle of an answer too.
+    /// How long a server may be silent, also within a response.
     pub timeout: Duration,
-    /// Where an emulator of Cloud Storage listens that asks for no credentials; by default as `STORAGE_EMULATOR_HOST`
-    /// says, if it does.
+    /// The address of a Cloud Storage emulator, which gets no credentials; by default from `STORAGE_EMULATOR_HOST`.
     pub emulator: Option<String>,
 }
 
 impl Settings {
-    /// The pauses between tries.
+    /// Returns the delays between attempts.
     fn pauses(&self) -> ExponentialBuilder {
         ExponentialBuilder::new()
             .with_jitter()
@@ -87,28 +86,28 @@ impl Default for Settings {
     }
 }
 
-/// An object as a listing tells of it.
+/// The metadata of an object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name below the location, with `/` between parts.
+    /// The name below the location, with `/` between its parts.
     pub name: String,
-    /// Bytes as stored.
+    /// The size in bytes, as stored.
     pub size: u64,
-    /// When it was last modified, in milliseconds since the epoch.
+    /// The modification time in milliseconds since the epoch.
     pub modified: i64,
-    /// What a listing knows of its version: another tag is another version, or the same one touched.
+    /// The version as far as a listing shows it: another tag is another version, or the same one touched.
     pub tag: String,
 }
 
-/// An object on its way in.
+/// An object that is being read.
 pub struct Fetched {
-    /// Its generation: the same name and generation are the same bytes for ever.
+    /// The generation: the same name and generation always have the same bytes.
     pub generation: String,
-    /// Bytes as stored.
+    /// The size in bytes, as stored.
     pub size: u64,
-    /// When this version was last modified, in milliseconds since the epoch; on Cloud Storage in whole seconds.
+    /// The modification time of this version in milliseconds since the epoch; on Cloud Storage in whole seconds.
     pub modified: i64,
-    /// The bytes.
+    /// The contents.
     pub body: Body,
 }
 
@@ -121,9 +120,9 @@ impl fmt::Debug for Fetched {
     }
 }
 
-/// Bytes of an object as stored: never unpacked on the way.
+/// The bytes of an object as stored, without decompression.
 pub enum Body {
-    /// A file at its beginning.
+    /// A file, at its beginning.
     File(File),
     /// Chunks as they arrive. Broken connections are resumed within. They end with [`Error::Corrupt`] unless all of the
     /// object arrived as it is stored: nothing made of them counts before their end.
@@ -136,34 +135,34 @@ impl fmt::Debug for Body {
     }
 }
 
-/// Bytes on their way out.
+/// Bytes to be written.
 #[derive(Debug)]
 pub enum Payload {
     /// In memory.
     Bytes(Bytes),
-    /// In a file, from its beginning: it never comes to memory whole.
+    /// In a file, read from its beginning and never held in memory whole.
     File(File, u64),
 }
 
-/// What [`Store::put_new`] found.
+/// The result of [`Store::put_new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
-    /// The object is there now and was not before.
+    /// The object was created.
     Created,
-    /// It was there, with the same bytes: an earlier try, or an earlier run, has done it.
+    /// The object exists with the same bytes, from an earlier attempt or run.
     Same,
-    /// It was there, with other bytes; they were left.
+    /// The object exists with other bytes, which were kept.
     Other,
 }
 
-/// Which version of an object was read, for [`Store::update`].
+/// The version of an object that was read, for [`Store::update`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     tag: Option<String>,
     generation: Option<String>,
 }
 
-/// A place for objects: everything below one [`Location`].
+/// A store: all objects below one [`Location`].
 #[derive(Clone)]
 pub struct Store {
     location: Location,
@@ -183,10 +182,10 @@ enum Back {
 }
 
 impl Store {
-    /// Opens the place. For Cloud Storage this finds credentials and asks for a first token.
+    /// Opens the store. For Cloud Storage, this finds credentials and requests a first token.
     ///
     /// # Errors
-    /// [`Error::Credentials`] where there are none; [`Error::Invalid`] for settings that make no sense.
+    /// [`Error::Credentials`] if there are none; [`Error::Invalid`] for invalid settings.
     pub async fn open(location: &Location, settings: &Settings) -> Result<Self, Error> {
         let back = match location {
             Location::File(root) => Back::Local(Arc::new(Local::new(root, settings.retry_for))),
@@ -201,7 +200,7 @@ impl Store {
         Ok(Self { location: location.clone(), back })
     }
 
-    /// The part of this place below a directory of it.
+    /// Returns the part of this store below a directory.
     #[must_use]
     pub fn below(&self, directory: &str) -> Self {
         let directory = directory.trim_matches('/');
@@ -222,7 +221,7 @@ impl Store {
         Self { location, back }
     }
 
-    /// Where this is.
+    /// Returns the location.
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.location
@@ -238,10 +237,10 @@ impl Store {
         }
     }
 
-    /// An object as the listing tells of it; `None` where there is none.
+    /// Returns the metadata of an object as in a listing; `None` if it does not exist.
     ///
     /// # Errors
-    /// Any failure but absence.
+    /// Any failure except absence.
     pub async fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
         match &self.back {
             Back::Local(local) => local.clone().on_thread(name, Local::find).await,
@@ -249,10 +248,10 @@ impl Store {
         }
     }
 
-    /// Begins to read an object.
+    /// Starts reading an object.
     ///
     /// # Errors
-    /// [`Error::NotFound`] and the others; what breaks later is in the body's stream.
+    /// [`Error::NotFound`] and others; later failures appear in the body's stream.
     pub async fn get(&self, name: &str) -> Result<Fetched, Error> {
         match &self.back {
             Back::Local(local) => local.clone().on_thread(name, Local::get).await,
@@ -260,10 +259,10 @@ impl Store {
         }
     }
 
-    /// Reads a small object whole: one of our own, of [`SMALL`] bytes at most; `None` only where there truly is none.
+    /// Reads a small object of ours whole, at most [`SMALL`] bytes; `None` only if it certainly does not exist.
     ///
     /// # Errors
-    /// Any failure to read but absence.
+    /// Any failure to read, except absence.
     pub async fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
         match &self.back {
             Back::Local(local) => local.clone().on_thread(name, Local::read).await,
@@ -271,15 +270,15 @@ impl Store {
         }
     }
 
-    /// What could not be read again is not written.
+    /// Refuses to write what could not be read again.
     fn is_small(&self, name: &str, bytes: &Bytes) -> Result<(), Error> {
         if bytes.len() as u64 > SMALL { Err(Error::too_long(self.location.url(name))) } else { Ok(()) }
     }
 
-    /// Makes an object, if there is none of that name; compares otherwise. What returns is durable.
+    /// Creates an object if it is absent, and compares its content otherwise. Durable when it returns.
     ///
     /// # Errors
-    /// When it is not known to stand: try again, that is safe.
+    /// If it is not certain that the object exists; retrying is safe.
     pub async fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
         if let Payload::Bytes(bytes) = &payload {
             self.is_small(name, bytes)?;
@@ -292,11 +291,11 @@ impl Store {
         }
     }
 
-    /// Replaces an object if it is still the version that was read, `None` for "there was none"; makes it durable.
-    /// Returns the new version, or `None` where another writer came first.
+    /// Replaces an object if it is still the version that was read; `None` stands for absent. Durable when it returns.
+    /// Returns the new version, or `None` if another writer came first.
     ///
     /// # Errors
-    /// When neither is known.
+    /// If neither is certain.
     pub async fn update(
         &self,
         name: &str,
@@ -315,10 +314,10 @@ impl Store {
         }
     }
 
-    /// Whether there is an object, without reading it.
+    /// Returns whether an object exists, without reading it.
     ///
     /// # Errors
-    /// Any failure but absence.
+    /// Any failure except absence.
     pub async fn exists(&self, name: &str) -> Result<bool, Error> {
         match &self.back {
             Back::Local(local) => local.clone().on_thread(name, Local::exists).await,
@@ -326,10 +325,10 @@ impl Store {
         }
     }
 
-    /// Removes an object; one that is gone already is removed.
+    /// Deletes an object; succeeds if it does not exist.
     ///
     /// # Errors
-    /// When it may still be there.
+    /// If the object may still exist.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         match &self.back {
             Back::Local(local) => local.clone().on_thread(name, Local::delete).await,
@@ -337,12 +336,12 @@ impl Store {
         }
     }
 
-    /// Removes an object if it is still the version that was listed; `false` where it is not, or is gone. On Cloud Storage
-    /// nothing can come between; a file, or an object in memory, that is replaced in the microseconds between looking and
-    /// removing is removed.
+    /// Deletes an object if it is still the version that was listed; returns `false` if it is not, or is gone. Atomic
+    /// on Cloud Storage. In a directory and in memory, a version that is written in the microseconds between check and
+    /// deletion is deleted.
     ///
     /// # Errors
-    /// When it may still be there.
+    /// If the object may still exist.
     pub async fn delete_version(&self, listed: &Listed) -> Result<bool, Error> {
         match &self.back {
             Back::Local(local) => {
@@ -356,11 +355,11 @@ impl Store {
         }
     }
 
-    /// Removes the directories above a removed object that hold nothing any more, up to the location itself. Where
-    /// directories are placeholder objects these are removed, if nothing else is below them.
+    /// Deletes the empty directories above a deleted object, up to the location itself. Directories that are
+    /// placeholder objects are deleted if nothing else is below them.
     ///
     /// # Errors
-    /// When one that is empty could not be removed.
+    /// If an empty one could not be deleted.
     pub async fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
         match &self.back {
             Back::Local(local) => local.clone().on_thread(name, Local::delete_empty_above).await,
@@ -371,9 +370,9 @@ impl Store {
     /// Removes what writers left half done that were killed. What a writer is still at work on stays, whoever's it is.
     ///
     /// # Errors
-    /// When something half done may remain.
+    /// If something incomplete may remain.
     pub async fn sweep(&self) -> Result<(), Error> {
-        // Where this is given up it ends: it is not to remove what a next writer makes.
+        // Runs to its end even if the caller gives up, because a later writer's files must not be deleted.
         let wanted = Arc::new(());
         let asked = Arc::downgrade(&wanted);
         match &self.back {

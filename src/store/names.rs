@@ -1,18 +1,20 @@
-//! Names that Cloud Storage allows and what speaks to it here does not: one of them would end a whole listing. Between
-//! here and the wire they stand with signs in them that the client takes away from requests and puts into listings.
+//! Escapes object names that Cloud Storage allows but `object_store` does not, because one of them would fail a whole
+//! listing. Escaped names are used between this crate and the HTTP client, which unescapes requests and escapes
+//! listings.
 //!
-//! A private-use character goes before an empty part (`a//b`, `directory/`), before one that is `.` or `..`, before a
-//! control character or a space at an end (as private-use characters themselves), and before itself.
+//! A private-use character is inserted before an empty part (`a//b`, `directory/`), before a part `.` or `..`, before a
+//! control character or a space at either end (which become private-use characters), and before itself.
 
 use memchr::memmem;
 use std::borrow::Cow;
 
 const SIGN: char = '\u{F8FF}';
 const SIGN_IN_URI: &str = "%EF%A3%BF";
-/// A last part of a name, behind a sign, begins with it: the generation that a DELETE is meant for. `object_store` knows no conditional one.
+/// Marks a last part of a name that holds the generation a DELETE is meant for, because `object_store` has no
+/// conditional DELETE.
 const GENERATION: char = '\u{F8FE}';
 const GENERATION_IN_URI: &str = "%EF%A3%BE";
-/// What a control character or space is added to behind a sign.
+/// Added to a control character or space after the escape character.
 const SHIFT: u32 = 0xF600;
 
 fn shifted(c: char) -> char {
@@ -28,7 +30,7 @@ fn is_odd(part: &str) -> bool {
     matches!(part, "" | "." | "..")
 }
 
-/// Puts signs where a name needs them: most need none.
+/// Escapes a name if necessary; most names are returned unchanged.
 pub(super) fn mark(name: &str) -> Cow<'_, str> {
     let start = name.len() - name.trim_start_matches(' ').len();
     let end = name.trim_end_matches(' ').len();
@@ -56,7 +58,7 @@ pub(super) fn mark(name: &str) -> Cow<'_, str> {
     marked.into()
 }
 
-/// A name without its signs.
+/// Unescapes a name.
 pub(super) fn unmark(marked: &str) -> Cow<'_, str> {
     if !marked.contains(SIGN) {
         return marked.into();
@@ -73,12 +75,12 @@ pub(super) fn unmark(marked: &str) -> Cow<'_, str> {
     name.into()
 }
 
-/// A marked name with a generation behind it, for a DELETE of no other.
+/// Returns an escaped name with a generation tag, for a DELETE of exactly that generation.
 pub(super) fn with_generation(marked: &str, generation: &str) -> String {
     format!("{marked}/{SIGN}{GENERATION}{generation}")
 }
 
-/// The address of a request without signs, and the generation that was behind its name.
+/// Unescapes the URL of a request; returns it with the generation that was tagged to its name.
 pub(super) fn unmark_uri(uri: &str) -> Option<(String, Option<String>)> {
     let mut plain = String::with_capacity(uri.len());
     let (before, mut rest) = uri.split_once(SIGN_IN_URI)?;
@@ -103,7 +105,7 @@ pub(super) fn unmark_uri(uri: &str) -> Option<(String, Option<String>)> {
     Some((plain, None))
 }
 
-/// The character that three escaped bytes are shifted from.
+/// Decodes the character from which three percent-encoded bytes were shifted.
 fn shifted_in_uri(uri: &str) -> Option<(u32, &str)> {
     let (escaped, behind) = uri.split_at_checked(9)?;
     let bytes: Option<Vec<u8>> =
@@ -113,7 +115,7 @@ fn shifted_in_uri(uri: &str) -> Option<(u32, &str)> {
     unshifted(c).map(|c| (u32::from(c), behind))
 }
 
-/// A page of a listing with its names marked; `None` where none needs it.
+/// Escapes the names in a listing page; returns `None` if none needs it.
 pub(super) fn mark_keys(page: &str) -> Option<String> {
     const KEY: &str = "<Key>";
     let mut marked: Option<String> = None;
@@ -137,7 +139,7 @@ pub(super) fn mark_keys(page: &str) -> Option<String> {
     })
 }
 
-/// A text of XML with the references to control characters and spaces in it read (`&#9;`, `&#x1f;`): those to others stay.
+/// Decodes XML character references to control characters and spaces (`&#9;`, `&#x1f;`); keeps others.
 pub(super) fn unreferenced(text: &str) -> Cow<'_, str> {
     if !text.contains("&#") {
         return text.into();

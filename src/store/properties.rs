@@ -1,4 +1,4 @@
-//! What must hold of addresses and names from outside: asked by the property tests and by the fuzzer.
+//! Properties of locations and names from outside; used by property tests and fuzz targets.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -7,7 +7,7 @@ use super::gcs::base;
 use super::names::{mark, mark_keys, unmark, unmark_uri, with_generation};
 use object_store::path::Path;
 
-/// An address is a place that reads back as it prints, or is refused.
+/// A location reads back as it prints, or is refused.
 pub(crate) fn location(text: &str) {
     let Ok(place) = text.parse::<Location>() else { return };
     let printed = place.to_string();
@@ -19,7 +19,7 @@ pub(crate) fn location(text: &str) {
     let beside = place.beside(".ledger");
     assert_eq!(beside.to_string().parse(), Ok(beside.clone()), "{text:?}");
     assert_ne!(beside, place);
-    // The places apart: neither is within the other, but for a whole bucket, which has nothing beside it.
+    // Sibling locations do not contain each other, except for a whole bucket, which has no sibling.
     let within = beside.part_in(&place).is_some_and(|part| part.is_empty());
     let all = matches!(&place, Location::Gcs { prefix, .. } | Location::Memory(prefix) if prefix.is_empty());
     assert!(!within || all || printed == "file:///", "{printed:?} {beside}");
@@ -27,8 +27,7 @@ pub(crate) fn location(text: &str) {
     assert_eq!(place.url("x"), format!("{printed}x"));
 }
 
-/// The address of an emulator is an origin: a scheme, a host, no path; and is its own. What a client could not use is
-/// refused.
+/// The address of an emulator is an origin (scheme, host, no path), or is refused.
 pub(crate) fn emulator(host: &str) {
     let origin = match base("HOST", host, "http") {
         Ok(origin) => origin,
@@ -41,11 +40,11 @@ pub(crate) fn emulator(host: &str) {
     assert_eq!(base("HOST", &origin, "http").unwrap(), origin);
 }
 
-/// A name passes what would not let it pass, and comes back.
+/// An escaped name passes `object_store` and unescapes to itself.
 pub(crate) fn name(name: &str) {
     let marked = mark(name);
     assert_eq!(&*unmark(&marked), name);
-    // What XML calls white space is trimmed on the way, nothing else.
+    // XML trims whitespace on the way, and nothing else.
     assert_eq!(marked.trim_matches([' ', '\t', '\r', '\n']), &*marked);
     if !name.is_empty() {
         let path = Path::parse(&*marked).unwrap();
@@ -59,7 +58,7 @@ pub(crate) fn name(name: &str) {
     assert_eq!(deleted, Some((escaped(name), Some(escaped("17")))), "{name:?}");
 }
 
-/// A page of a listing keeps its keys, each marked as it is.
+/// A listing page keeps its keys, each escaped like a single name.
 pub(crate) fn listing(page: &str) {
     let keys = |page: &str| page.split("<Key>").count();
     if let Some(marked) = mark_keys(page) {

@@ -1,4 +1,4 @@
-//! Stores that `object_store` speaks to: Cloud Storage, and memory.
+//! The backends of `object_store`: Cloud Storage and memory.
 
 mod large;
 
@@ -19,14 +19,14 @@ use object_store::{
 use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
 
-/// What is larger goes up in parts, under a passing name: one request would need it in memory whole.
+/// Larger objects are uploaded in parts under a temporary name, because one request would hold them in memory whole.
 const ONE_REQUEST: u64 = 32 << 20;
 
 pub(super) struct Remote {
     store: Arc<dyn ObjectStore>,
     /// Where listings come from page by page; memory has no pages.
     pages: Option<Arc<dyn PaginatedListStore>>,
-    /// What addresses begin with, up to the prefix.
+    /// The start of URLs, up to the prefix.
     root: String,
     prefix: String,
     settings: Settings,
@@ -101,8 +101,8 @@ impl Remote {
         Some(Listed { name, size: meta.size, modified, tag: format!("{tag}-{modified:x}-{:x}", meta.size) })
     }
 
-    /// From a list that begins just before the name: only a list tells the whole tag. Of names that a list cannot begin
-    /// before, a HEAD tells nearly as much.
+    /// Lists from just before the name, because only a listing gives the complete tag. For names that a listing cannot
+    /// start before, a HEAD request gives nearly as much.
     pub(super) async fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
         let path = self.path(name)?;
         let mut before = path.as_ref().to_owned();
@@ -167,8 +167,8 @@ impl Remote {
         }
     }
 
-    /// A request once more where it failed in passing: `object_store` does not repeat a conditional PUT whose answer
-    /// was lost. Only for requests that find out what an earlier try has done.
+    /// Retries a request after a transient failure. `object_store` does not retry a conditional PUT whose response was
+    /// lost. Only for requests that detect what an earlier attempt did.
     async fn again<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         name: &str,
@@ -209,10 +209,10 @@ impl Remote {
         if put.await? {
             return Ok(Put::Created);
         }
-        // Another writer, or this one: a try whose answer was lost looks the same.
+        // Another writer, or an earlier attempt of ours whose response was lost.
         match self.read(name).await {
             Ok(Some((standing, _))) if standing == bytes => Ok(Put::Same),
-            // What is too long to be read is not this.
+            // An object that is too long to be read differs.
             Ok(Some(_)) | Err(Error::Invalid { .. }) => Ok(Put::Other),
             Err(error) => Err(error),
             Ok(None) => Err(Error::Transient {
@@ -240,7 +240,7 @@ impl Remote {
             let options = PutOptions { mode, ..PutOptions::default() };
             match self.store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options).await {
                 Ok(put) => Ok(Some(Version { tag: put.e_tag, generation: put.version })),
-                // Where nothing was to be replaced there is no other writer to wait for.
+                // If no version was expected, there is no other writer to wait for.
                 Err(error @ Failure::NotFound { .. }) if read.is_none() => Err(error),
                 Err(
                     Failure::AlreadyExists { .. } | Failure::Precondition { .. } | Failure::NotFound { .. },
@@ -250,7 +250,7 @@ impl Remote {
         });
         match put.await.map_err(Error::of_bucket)? {
             Some(version) => Ok(Some(version)),
-            // The answer to an earlier try may have been lost: then what stands is what was written.
+            // If the response to an earlier attempt was lost, the object already has these bytes.
             None => Ok(self
                 .read(name)
                 .await?
@@ -266,14 +266,14 @@ impl Remote {
         }
     }
 
-    /// The generation that is looked at is the one that is removed: the store is told its number.
+    /// Passes the generation to the store, so that exactly the version that was checked is deleted.
     pub(super) async fn delete_version(&self, listed: &Listed) -> Result<bool, Error> {
         let path = self.path(&listed.name)?;
         let now = match self.again(&listed.name, || self.store.head(&path)).await {
             Err(Error::NotFound { .. }) => return Ok(false),
             now => now?,
         };
-        // A HEAD tells whole seconds.
+        // HEAD reports whole seconds.
         let same_time = now.last_modified.timestamp() == listed.modified.div_euclid(1000);
         let tag = now.e_tag.as_deref().unwrap_or_default().trim_matches('"');
         if !same_time || now.size != listed.size || !listed.tag.starts_with(tag) {
@@ -292,13 +292,13 @@ impl Remote {
             }
         });
         match deleted.await {
-            // An earlier try whose answer was lost.
+            // An earlier attempt succeeded, but its response was lost.
             Err(Error::NotFound { .. }) => Ok(true),
             done => done,
         }
     }
 
-    /// Placeholders are objects of no bytes whose name ends with `/`.
+    /// Placeholders are empty objects whose name ends in `/`.
     pub(super) async fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
         let mut above = name;
         while let Some((directory, _)) = above.trim_end_matches('/').rsplit_once('/') {

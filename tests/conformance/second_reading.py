@@ -185,7 +185,7 @@ def read_value(text, pos, seen=None):
                 return node, pos
             parent = stack[-1]
             if parent.kind is OBJECT:
-                parent.value[parent.key] = node  # section 1: of a field given twice the last counts
+                parent.value[parent.key] = node  # section 1: of repeated fields, the last one counts
             else:
                 parent.value.append(node)
             match = AFTER(text, pos)
@@ -502,7 +502,7 @@ class Detail:
         self.pieces = [] if rest is None else split_pieces(rest)
         if not verbatim:
             self.pieces = [(k, v if k is None else new_value(v)) for k, v in self.pieces]
-        # 3.6: of a key given twice the last counts.
+        # 3.6: of repeated keys, the last one counts.
         self.values = {key: value for key, value in self.pieces if key is not None}
 
     def value(self, key):

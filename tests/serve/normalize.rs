@@ -312,7 +312,7 @@ fn an_answer_that_is_not_taken_in_time_is_told_from_a_damaged_body() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let _ = stream.read_to_end(&mut Vec::new());
-    server.wait_for("the answer is broken off: what came of it was not taken in time");
+    server.wait_for("the response is aborted: what came of it was not taken in time");
 }
 
 /// Sends a byte now and then on each stream, until told to stop.
@@ -444,7 +444,7 @@ fn each_request_is_one_line_of_the_log_whatever_becomes_of_it() {
         "1 of 20001 records were rejected; the answer ends broken",
         "1 of 20001 records were rejected",
         "1 of 1 records were rejected",
-        "the answer is broken off: the gzip data is cut short",
+        "the response is aborted: the gzip data is cut short",
         "poison: ",
     ]) {
         assert!(line["message"].as_str().unwrap().contains(part), "{part}: {line}");

@@ -1,4 +1,4 @@
-//! What is explained, for people at a terminal.
+//! Formats explanations for people on a terminal.
 
 use crate::explain::{Explained, Fill, Origin, Outcome, Raw, Refused, Story};
 use crate::terminal::is_hidden;
@@ -19,16 +19,16 @@ const TAKEN: Style = colour(AnsiColor::Green).underline();
 const LEFT: Style = colour(AnsiColor::Yellow);
 const REJECT: Style = colour(AnsiColor::Red).bold();
 
-/// How much of a text is shown.
+/// The maximum length of a text that is shown.
 const MOST: usize = 2000;
 
-/// Writes what is explained for people.
+/// Writes explanations for people.
 pub(super) struct Human {
     colours: bool,
     first: bool,
 }
 
-/// A text that is to be shown in a style: escaped, and not too long.
+/// A text in a style, escaped and shortened.
 struct Shown<'a>(Style, &'a str);
 
 impl Human {
@@ -90,10 +90,10 @@ impl Human {
         Ok(())
     }
 
-    /// Field ← rule ← source text.
+    /// Writes field ← rule ← source text.
     fn fill(&self, fill: &Fill, out: &mut impl Write) -> io::Result<()> {
         self.line(out, "  ", &[Shown(PATH, &fill.path), Shown(PLAIN, "  "), Shown(HEAD, &fill.value)])?;
-        // The value of a label comes next, with the same rule.
+        // The value of a label follows, with the same rule.
         if fill.rule.row.is_some() && fill.path.rsplit('.').next() == Some("key") {
             return Ok(());
         }
@@ -139,7 +139,7 @@ impl Human {
     }
 }
 
-/// The text of a source before, in and behind what was taken; all of it is taken where it stands in several places.
+/// Returns the source text before, in and after the used part; all of it counts as used if that has several ranges.
 fn split(source: &Origin) -> [String; 3] {
     let ([[at, _]], [[start, end]]) = (&source.at[..], &source.taken[..]) else {
         return [String::new(), source.text.clone(), String::new()];
@@ -164,8 +164,7 @@ fn raw(record: &Raw) -> String {
     }
 }
 
-/// A text that does nothing to a terminal: what it could be steered with is shown as escapes. The rest of one that is
-/// too long is counted.
+/// Escapes a text for a terminal, and replaces the rest of a long one by its length.
 fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars();

@@ -105,5 +105,5 @@ impl Journal {
 }
 
 fn at_work(by: &str) -> String {
-    format!("another run is at work: {by}")
+    format!("another run is active: {by}")
 }

@@ -1,4 +1,4 @@
-//! What runs before this one left: to be written, to be read, to be removed.
+//! Completes and cleans up after killed runs.
 
 use super::super::Error;
 use super::super::state::{Pending, Standing, decode};
@@ -11,7 +11,7 @@ use std::collections::{HashSet, VecDeque};
 const VERIFIED_FOR: i64 = 1000;
 
 impl Journal {
-    /// Writes what a killed run meant to write.
+    /// Writes what a killed run had recorded in the state.
     pub(super) async fn recover(&mut self) -> Result<(), Error> {
         if self.dry_run || self.state.pending.is_empty() {
             return Ok(());
@@ -21,7 +21,7 @@ impl Journal {
             return Err(self.overtaken());
         }
         self.write_pending(VecDeque::new()).await?;
-        self.observer.detail("wrote what a run before had staged when it was ended");
+        self.observer.detail("completed the writes that an interrupted run had staged");
         self.save().await
     }
 
@@ -54,7 +54,7 @@ impl Journal {
         Err(self.broken(&pending.staged, why).await)
     }
 
-    /// Reads all that the state names: for who only looks.
+    /// Reads everything that the state refers to, for callers that only check.
     pub(crate) async fn verify(&self) -> Result<(), Error> {
         for list in self.state.lists() {
             self.seen(list).await?;
@@ -88,7 +88,7 @@ impl Journal {
 
     async fn stale(&self) -> Result<Vec<String>, Error> {
         let mut stale = self.listed().await?;
-        // Whoever puts the copy in the state's place needs what it names.
+        // Whoever restores the previous copy needs what it refers to.
         let before =
             match self.store.read(&kept::previous(&self.name)).await?.map(|(bytes, _)| decode(&bytes)) {
                 Some(Ok(Standing::Ours(before))) => Some(before),

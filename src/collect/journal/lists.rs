@@ -11,7 +11,7 @@ use crate::kept::{self, BACKFILL};
 const LOOKS: usize = 4;
 
 impl Journal {
-    /// Makes a list of what was seen durable, for the next state to name.
+    /// Makes a list of record counts durable, for the next state to name.
     pub(crate) async fn put_seen(&self, slot: &str, seen: &Seen) -> Result<SeenRef, Error> {
         let bytes = seen.encode();
         let name = kept::seen(slot, self.state.revision + 1, &crate::sealed::sha256(&bytes));

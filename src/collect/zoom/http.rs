@@ -1,4 +1,4 @@
-//! Whom requests go through: a proxy as the environment has it, but for what stays on this machine.
+//! HTTP clients: one that uses the configured proxy, one for loopback hosts.
 
 use crate::collect::{Error, Options};
 use crate::{client, host};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub(super) struct Http {
     usual: Client,
-    /// Where there is a proxy that it goes past.
+    /// Present if there is a proxy to bypass.
     direct: Option<Client>,
 }
 
@@ -15,7 +15,7 @@ impl Http {
     pub(super) fn new(options: &Options) -> Result<Self, Error> {
         let made = |builder: ClientBuilder| {
             builder.build().map_err(|error| {
-                Error::Usage(format!("no HTTP client can be made: {error}; check the proxy's variables"))
+                Error::Usage(format!("cannot create an HTTP client: {error}; check the proxy's variables"))
             })
         };
         let usual = made(builder(options.timeout))?;

@@ -1,4 +1,4 @@
-//! Zoom's API: pages on request, with tokens, limits and passing trouble seen to.
+//! The client of Zoom's API: fetches pages; handles tokens, rate limits and transient errors.
 
 mod error_body;
 mod http;
@@ -35,16 +35,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trouble::Answer;
 
-/// Who asks to wait longer than this is not waited for.
+/// The maximum pause; if Zoom asks for a longer one, the run ends.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// No address is longer, in bytes: the HTTP library and most servers take no more.
 const LONGEST_ADDRESS: usize = 65_000;
 
-/// No answer of Zoom's is longer, in bytes: a page of 300 records has some hundred thousand.
+/// The maximum size of a response in bytes; a page of 300 records has some hundred thousand.
 const LARGEST: usize = 64 << 20;
 
-/// A span of days as the API takes it; whether the last one is part of it nobody knows.
+/// A range of days as the API takes it; whether the last one is inclusive is not documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
     pub(crate) from: Date,
@@ -73,28 +73,28 @@ impl Window {
     }
 }
 
-/// What was asked of Zoom.
+/// Statistics of requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) requests: u64,
     pub(crate) tokens: u64,
     pub(crate) throttled: u64,
-    /// Pages that came.
+    /// Pages received.
     pub(crate) pages: u64,
-    /// Members of pages that nobody told of, each time they came.
+    /// Unknown members of pages, counted each time.
     pub(crate) unknown: u64,
 }
 
-/// How stubbornly to ask.
+/// Retry and rate limits.
 #[derive(Debug, Clone)]
 pub struct Patience {
-    /// Tries after the first.
+    /// Attempts after the first.
     pub retries: usize,
-    /// The pause before the second try; it grows twofold, with jitter, to a minute at most.
+    /// The delay before the second attempt; it doubles, with jitter, up to a minute.
     pub first_pause: Duration,
-    /// The most requests of a run.
+    /// The maximum number of requests of a run.
     pub max_requests: Option<u64>,
-    /// The most requests in a second.
+    /// The maximum number of requests per second.
     pub max_rate: Option<NonZeroU64>,
 }
 
@@ -110,10 +110,10 @@ pub(crate) struct Zoom {
     stop: Stop,
     observer: Arc<dyn Observer>,
     token: Option<Token>,
-    /// When the next request may begin.
+    /// When the next request may start.
     next: tokio::time::Instant,
     pub(crate) counts: Counts,
-    /// One of the members that nobody told of.
+    /// One of the unknown members.
     pub(crate) unknown: Option<String>,
 }
 
@@ -136,7 +136,7 @@ impl Zoom {
         })
     }
 
-    /// One page, tried as often as it makes sense, but `tries` times at most where given.
+    /// Fetches a page, with retries; at most `tries` of them, if given.
     pub(crate) async fn page(
         &mut self,
         window: Window,
@@ -162,10 +162,11 @@ impl Zoom {
                     if renewed && self.counts.pages == 0 {
                         return Err(Trouble::Access(message));
                     }
-                    // Tokens were good before: another program, such as a backfill beside this run, ends them.
+                    // Earlier tokens were valid: another program, such as a concurrent backfill, has invalidated this
+                    // one.
                     if renewed {
                         let waited = self.before_another_try(passing(message), &mut pauses).await;
-                        // It is no fault of the window.
+                        // The window is not at fault.
                         waited.map_err(|trouble| stopped(trouble.message()))?;
                     }
                     renewed = true;
@@ -194,7 +195,7 @@ impl Zoom {
         }
     }
 
-    /// A token that holds, for `check`.
+    /// Gets a valid token, for `check`.
     pub(crate) async fn token(&mut self) -> Result<Token, Trouble> {
         let mut pauses = self.pauses(None);
         loop {
@@ -217,7 +218,7 @@ impl Zoom {
             .build()
     }
 
-    /// Waits where another try makes sense; hands the trouble back where none does.
+    /// Waits before another attempt; returns the error if there is none.
     async fn before_another_try(
         &mut self,
         trouble: Trouble,
@@ -233,7 +234,7 @@ impl Zoom {
         }
         let Some(pause) = pauses.next() else { return Err(trouble) };
         let pause = pause.max(wait);
-        self.observer.detail(&format!("{}; trying again in {} ms", trouble.message(), pause.as_millis()));
+        self.observer.detail(&format!("{}; retrying in {} ms", trouble.message(), pause.as_millis()));
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             reason = self.stop.wait() => Err(stopped(reason)),
@@ -243,7 +244,7 @@ impl Zoom {
     async fn once(&mut self, window: Window, next: Option<&str>) -> Result<Page, Trouble> {
         self.fresh_token().await?;
         let Some(token) = &self.token else {
-            return Err(Trouble::Broken("there is no access token".into()));
+            return Err(Trouble::Broken("no access token".into()));
         };
         let url = self.address(token, window, next);
         if url.as_str().len() > LONGEST_ADDRESS {
@@ -283,7 +284,8 @@ impl Zoom {
         Err(trouble)
     }
 
-    /// Every parameter as the API wants it, encoded by the library: page tokens hold `+`, `/`, `=`, `&`.
+    /// Returns the URL of a page; the library encodes all parameters, because page tokens contain `+`, `/`, `=` and
+    /// `&`.
     fn address(&self, token: &Token, window: Window, next: Option<&str>) -> Url {
         let mut url = token.api.clone();
         url.set_path(&format!("{}/v2/report/operationlogs", url.path().trim_end_matches('/')));
@@ -298,7 +300,7 @@ impl Zoom {
         url
     }
 
-    /// Waits until another request may begin: requests are one after the other, and `max_rate` keeps them apart.
+    /// Waits until another request may start: requests are sequential, and `max_rate` spaces them.
     async fn turn(&mut self) -> Result<(), Trouble> {
         let Some(rate) = self.patience.max_rate else { return Ok(()) };
         tokio::select! {
@@ -309,7 +311,7 @@ impl Zoom {
         Ok(())
     }
 
-    /// Sends a request within the budget, and reads the whole answer.
+    /// Sends a request within the budget, and reads the whole response.
     async fn send(
         &mut self,
         request: reqwest::RequestBuilder,
@@ -339,9 +341,7 @@ impl Zoom {
         };
         let took = started.elapsed().as_millis();
         match done {
-            Ok((.., None)) => {
-                Err(Trouble::TooLong(format!("{trace}: the answer is longer than {LARGEST} bytes")))
-            }
+            Ok((.., None)) => Err(Trouble::TooLong(format!("{trace}: the response exceeds {LARGEST} bytes"))),
             Ok((status, headers, Some(body))) => {
                 self.counts.throttled += u64::from(status == reqwest::StatusCode::TOO_MANY_REQUESTS);
                 let tracking = match tracking_id(&headers) {
@@ -388,7 +388,7 @@ fn stopped(reason: &str) -> Trouble {
     Trouble::Stopped(reason.to_owned())
 }
 
-/// A request as it may be shown: the token of a page is nobody's business.
+/// Describes a request without its page token.
 fn trace_of(url: &Url) -> String {
     let mut shown = url.clone();
     shown.query_pairs_mut().clear();
@@ -399,14 +399,14 @@ fn trace_of(url: &Url) -> String {
     format!("GET {shown}")
 }
 
-/// The cause at the bottom, in the words of who found it, and what to do.
+/// Returns the root cause of an error, and what to do.
 fn reason(error: reqwest::Error) -> String {
     let what = if error.is_timeout() {
-        "no answer within TIMEOUT"
+        "no response within TIMEOUT"
     } else if error.is_connect() {
         "no connection; check the network, the proxy's variables, ZOOM_API_BASE and ZOOM_TOKEN_URL"
     } else {
-        "the connection ended before the answer did"
+        "the connection closed before the end of the response"
     };
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;

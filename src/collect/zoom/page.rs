@@ -1,4 +1,4 @@
-//! A page of the API: records as the bytes that they are, and how it goes on.
+//! Parses a page of the API; records keep their bytes.
 
 use super::error_body::ErrorBody;
 use super::salvage;
@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-/// What a record is told from others by: the first 12 bytes of a SHA-256. Among a hundred million records of one day two
-/// different ones are taken for equal once in 10^13.
+/// Identifies a record: the first 12 bytes of a SHA-256. Among a hundred million records of one day, a collision of two
+/// different ones occurs once in 10^13.
 pub(crate) type Id = [u8; 12];
 
 /// One record of a page.
@@ -23,13 +23,13 @@ pub(crate) struct Item {
     /// Whether it is not valid UTF-8 or JSON.
     pub(crate) malformed: bool,
     pub(crate) id: Id,
-    /// Its time in milliseconds since the epoch, where it has one that can be read.
+    /// Its time in milliseconds since the epoch, if it is usable.
     pub(crate) time: Option<i64>,
 }
 
 impl Item {
     pub(crate) fn new(raw: &str) -> Self {
-        // Line ends stand only between tokens: inside a string they would be escaped.
+        // Line ends can only be between tokens, because strings escape them.
         let raw: String = raw.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
         Self { id: identity(&raw), time: time_of(&raw), raw, malformed: false }
     }
@@ -63,31 +63,31 @@ fn time_of(raw: &str) -> Option<i64> {
     Some(seconds * 1000 + i64::from(nanos / 1_000_000))
 }
 
-/// The hash of what a record says rather than of its bytes: should Zoom write its members in another order, or escape
-/// otherwise, from one day to the next, everything within the look-back would come once more. What is written is the
-/// bytes as they came, and equal ones are counted, so nothing is lost by it.
+/// Hashes the content of a record rather than its bytes. If Zoom changed the order of members or the escapes from one
+/// day to the next, everything in the look-back would otherwise be new. The stored record keeps its bytes, and
+/// identical ones are counted, so nothing is lost.
 fn identity(raw: &str) -> Id {
     let digest = match id(raw) {
         Ok(hex) => Sha256::digest(hex.as_bytes()),
-        // No object, or one that no text can hold: nothing but its bytes.
+        // Not an object, or not representable in UTF-8: hashes the bytes.
         Err(_) => Sha256::digest([b"raw\n", raw.as_bytes()].concat()),
     };
     std::array::from_fn(|at| digest[at])
 }
 
-/// A page as it came.
+/// A page as received.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) items: Vec<Item>,
     /// Empty on the last page.
     pub(crate) next: Option<String>,
-    /// Zoom's name for the request.
+    /// Zoom's ID for the request.
     pub(crate) tracking: String,
-    /// Members of the page that nobody told of.
+    /// Unknown members of the page.
     pub(crate) unknown: Vec<String>,
 }
 
-/// What a page may have, by Zoom's documentation; of errors, too.
+/// The documented members of a page and of an error.
 const MEMBERS: [&str; 7] =
     ["from", "to", "page_size", "next_page_token", "operation_logs", "code", "message"];
 
@@ -98,12 +98,12 @@ struct Reply<'a> {
     next_page_token: Option<Value>,
 }
 
-/// Why a body is no page. What it says does not repeat the body.
+/// Why a body is not a page. Never repeats the body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// No JSON at all: something between Zoom and here spoke, or the connection ended.
+    /// Not JSON: sent by something in front of Zoom, or truncated.
     Body(String),
-    /// JSON that holds no records where they belong.
+    /// JSON without a list of records.
     Shape(String),
     /// An error of Zoom's, beside a list of records or without one: the list is not believed.
     Reported,
@@ -117,7 +117,7 @@ pub(crate) fn parse(body: &[u8], tracking: &str) -> Result<Page, Wrong> {
             Err(Wrong::Body(wrong)) => Wrong::Body(wrong),
             outcome => return outcome,
         },
-        Err(_) => Wrong::Body(unreadable("the body is no UTF-8 text", body)),
+        Err(_) => Wrong::Body(unreadable("the body is not UTF-8", body)),
     };
     let repaired =
         salvage::repair(body).ok_or(()).and_then(|text| page_of(&text, body, tracking).map_err(drop));
@@ -147,7 +147,7 @@ fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, Wrong> {
         return Err(shape("the body has no `operation_logs`"));
     };
     let logs: Vec<&RawValue> =
-        serde_json::from_str(logs.get()).map_err(|_| shape("`operation_logs` is no list of records"))?;
+        serde_json::from_str(logs.get()).map_err(|_| shape("`operation_logs` is not a list of records"))?;
     let came = |raw: &RawValue| {
         let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
         (start, body.get(start..start + raw.get().len()).unwrap_or_default())
@@ -155,10 +155,10 @@ fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, Wrong> {
     let next = match reply.next_page_token {
         None | Some(Value::Null) => None,
         Some(Value::String(token)) => Some(token).filter(|token| !token.is_empty()),
-        Some(_) => return Err(shape("`next_page_token` is no text")),
+        Some(_) => return Err(shape("`next_page_token` is not a string")),
     };
     if members.get("next_page_token").is_some_and(|raw| came(raw).1 != raw.get().as_bytes()) {
-        return Err(shape("`next_page_token` is no text"));
+        return Err(shape("`next_page_token` is not a string"));
     }
     let unknown = members.into_keys().filter(|name| !MEMBERS.contains(&name.as_str())).collect();
     let items = logs.iter().enumerate().map(|(number, raw)| match came(raw) {
@@ -170,13 +170,13 @@ fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, Wrong> {
     Ok(Page { items: items.collect(), next, tracking: tracking.to_owned(), unknown })
 }
 
-/// Where and why reading failed: the category only, since messages may repeat the body.
+/// Returns where and why parsing failed: only the category, because messages may repeat the body.
 fn place(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     let what = match error.classify() {
         Category::Eof => "it ends too early",
-        Category::Syntax => "it is no JSON",
-        Category::Data | Category::Io => "it is JSON of another kind",
+        Category::Syntax => "invalid JSON",
+        Category::Data | Category::Io => "JSON of an unexpected type",
     };
     format!("{what}, at line {} column {}", error.line(), error.column())
 }

@@ -1,4 +1,4 @@
-//! What must hold of any answer that comes in Zoom's name: asked by the fuzzer.
+//! Properties of any response in Zoom's name; used by the fuzz target.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
-/// An answer as text: a line with its status and, behind a space, its `Retry-After`; then the body.
+/// A response as text: a line with its status and, after a space, its `Retry-After`; then the body.
 pub(crate) fn answer(bytes: &[u8]) {
     let (head, body) = bytes.split_at(memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1));
     page(body);
@@ -23,14 +23,14 @@ pub(crate) fn answer(bytes: &[u8]) {
         let trouble = Answer { status, headers: &headers, body, now, paged, what: "asking" }.trouble();
         let message = trouble.message();
         assert!(message.starts_with("asking: HTTP "), "{message}");
-        // Of a message 300 characters are said, and of three errors 200 each.
+        // Messages are cut to 300 characters, and each of three errors to 200.
         assert!(message.chars().count() < 1500, "{message}");
     }
     let message = of_token(status, &headers, body, now).message().to_owned();
     assert!(message.starts_with("Zoom gave no access token: HTTP ") && message.len() < 500, "{message}");
 }
 
-/// A page has each element of its list as the bytes that it is, on one line; what is no page says what was expected.
+/// A page keeps each element of its list as received, on one line; any other body is reported with what was expected.
 fn page(body: &[u8]) {
     let page = match parse(body, "") {
         Ok(page) => page,
@@ -44,7 +44,7 @@ fn page(body: &[u8]) {
         assert!(!item.raw.contains(['\n', '\r']), "{:?}", item.raw);
         assert!(item.malformed || Item::new(&item.raw) == *item, "{item:?}");
     }
-    // `Value` takes less than what is passed over whole: no numbers beyond floating point, no hundred levels.
+    // `Value` accepts less than the parser skips: no huge numbers, and no deep nesting.
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return };
     let list = value["operation_logs"].as_array().unwrap();
     assert_eq!(list.len(), page.items.len());

@@ -1,4 +1,4 @@
-//! Access tokens: asked for when there is none that holds, never written anywhere.
+//! Access tokens: requested when there is no valid one, and never stored.
 
 use super::Zoom;
 use super::error_body::ErrorBody;
@@ -18,9 +18,9 @@ pub(crate) struct Token {
     pub(crate) text: Secret,
     /// In milliseconds since the epoch.
     until: i64,
-    /// Scopes as Zoom lists them, if it does.
+    /// The scopes, if Zoom lists them.
     pub(crate) scope: String,
-    /// Where the API is.
+    /// The URL of the API.
     pub(crate) api: Url,
     /// What Zoom's clock showed when it gave the token, in milliseconds since the epoch, if the answer says.
     pub(crate) date: Option<i64>,
@@ -37,14 +37,14 @@ struct Reply {
 }
 
 impl Zoom {
-    /// Sees to it that there is a token that holds.
+    /// Gets a new token if there is no valid one.
     pub(super) async fn fresh_token(&mut self) -> Result<(), Trouble> {
         let now = self.clock.now();
         if self.token.as_ref().is_some_and(|token| now < token.until) {
             return Ok(());
         }
         self.token = None;
-        // The library encodes forms as it does queries.
+        // The library encodes forms like queries.
         let mut form = self.account.token_url.clone();
         form.query_pairs_mut()
             .clear()
@@ -74,7 +74,7 @@ impl Zoom {
         let reply =
             serde_json::from_slice::<Reply>(&body).ok().filter(|reply| !reply.access_token.trim().is_empty());
         let reply = reply.ok_or_else(|| match ErrorBody::read(&body).code {
-            0 => unusable("the answer is no JSON object with an access token"),
+            0 => unusable("the response is not a JSON object with an access token"),
             code => unusable(&format!("the answer reports an error, code {code}, and no access token")),
         })?;
         if !reply.token_type.is_empty() && !reply.token_type.eq_ignore_ascii_case("bearer") {

@@ -1,4 +1,4 @@
-//! What an answer that is no page means, in Zoom's terms: the cause and the cure.
+//! Interprets responses that are not pages: the cause, and what to do.
 
 use super::error_body::ErrorBody;
 use super::tracking_id;
@@ -8,32 +8,32 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
 
-/// The scopes of which one is needed.
+/// The scopes, one of which is required.
 pub(crate) const SCOPE: &str = "report:read:operation_logs:admin";
 pub(crate) const CLASSIC_SCOPE: &str = "report:read:admin";
 
 /// Why there is no page.
 #[derive(Debug, Clone)]
 pub(crate) enum Trouble {
-    /// The run is to end: a signal, its deadline.
+    /// The run must stop: signal or deadline.
     Stopped(String),
-    /// Nothing more is to be asked for a long while: Zoom's daily limit, or the budget of the run.
+    /// No more requests are possible for a long time: Zoom's daily limit, or the request budget.
     Later(String),
-    /// Credentials, scopes, roles: nothing will go well until somebody grants them.
+    /// Credentials, scopes or roles are missing.
     Access(String),
-    /// The access token does not hold, or no longer.
+    /// The access token is invalid or has expired.
     Unauthorized(String),
-    /// The token of the page does not hold any more: the window must be begun again.
+    /// The page token has expired; the window must be restarted.
     Expired(String),
-    /// May go well in a moment.
+    /// A transient error.
     Passing { message: String, wait: Option<Duration> },
-    /// An answer of no use, which may be better in a moment.
+    /// An invalid response; may be transient.
     Broken(String),
     /// The page has more bytes than are held: fewer records on it help.
     TooLong(String),
-    /// Zoom does not take the dates of the window.
+    /// Zoom does not accept the dates of the window.
     Dates(String),
-    /// This request will not be answered.
+    /// Zoom rejects this request permanently.
     Refused(String),
 }
 
@@ -53,7 +53,7 @@ impl Trouble {
         }
     }
 
-    /// Whether the run can go on with other windows.
+    /// Returns whether the run can continue with other windows.
     pub(crate) fn is_of_window(&self) -> bool {
         matches!(
             self,
@@ -67,16 +67,16 @@ impl Trouble {
     }
 }
 
-/// An answer that is no success.
+/// An error response.
 pub(crate) struct Answer<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
     /// In milliseconds since the epoch.
     pub(crate) now: i64,
-    /// Whether the token of a page was sent.
+    /// Whether the request had a page token.
     pub(crate) paged: bool,
-    /// What was asked for.
+    /// The description of the request.
     pub(crate) what: &'a str,
 }
 
@@ -85,7 +85,7 @@ impl Answer<'_> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// What it means for a request for a page.
+    /// Classifies the response to a request for a page.
     pub(crate) fn trouble(&self) -> Trouble {
         let error = ErrorBody::read(self.body);
         let (code, said) = (error.code, error.message.as_str());
@@ -93,23 +93,21 @@ impl Answer<'_> {
         match (self.status.as_u16(), code) {
             (429, _) | (200..=299, 429) => self.limit(said, &with),
             (408 | 500..=599, _) => {
-                Trouble::Passing { message: with("this is Zoom's trouble; run again"), wait: self.wait() }
+                Trouble::Passing { message: with("Zoom has a problem; run again"), wait: self.wait() }
             }
             (400..=499, _) if !error.is_zooms => self.foreign(&with),
             (_, 4711) => Trouble::Access(with(&scope_cure())),
             (_, 4700 | 124) if said.contains("scope") => Trouble::Access(with(&scope_cure())),
             (401, _) | (_, 124) => Trouble::Unauthorized(with(
-                "check the app's credentials (ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET, ZOOM_ACCOUNT_ID), and that no other \
-                 program keeps asking for tokens with them: a new token may end the old one",
+                "check the app's credentials (ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET, ZOOM_ACCOUNT_ID), and that no other program requests tokens with them, because a new token may invalidate the old one",
             )),
             (200 | 400 | 403, 200) => Trouble::Access(with(
-                "the role of the user who owns the app lacks the permission: in Zoom's Role Management give it \
-                 \"Usage Reports\" and \"Operation Logs\" (view), or let an administrator own the app",
+                "the role of the user who owns the app lacks the permission: grant it \"Usage Reports\" and \"Operation Logs\" (view) in Zoom's Role Management, or let an administrator own the app",
             )),
-            (200 | 400, 300) if self.paged => Trouble::Expired(with("the window is begun again")),
+            (200 | 400, 300) if self.paged => Trouble::Expired(with("restarting the window")),
             (200 | 400, 300) => Trouble::Dates(with("Zoom does not take these dates or this PAGE_SIZE")),
             (200..=299, _) => Trouble::Broken(with("Zoom reported an error in place of records; run again")),
-            (300..=399, _) => Trouble::Refused(with("check ZOOM_API_BASE: it leads elsewhere")),
+            (300..=399, _) => Trouble::Refused(with("check ZOOM_API_BASE, which redirects")),
             (403, _) => Trouble::Access(with("check the app's scopes and its owner's role")),
             _ => Trouble::Refused(with("see Zoom's API documentation for this code")),
         }
@@ -142,10 +140,10 @@ impl Answer<'_> {
                 until => redact::cut(until, 40),
             };
             return Trouble::Later(with(&format!(
-                "the account's daily limit is used up until {until}; run again then, and see what else uses the limit"
+                "the account's daily limit is used up until {until}; run again then, and check what else uses the limit"
             )));
         }
-        let message = with("too many requests a second; other programs of the account count too");
+        let message = with("too many requests per second; other programs of the account count too");
         match self.wait() {
             Some(wait) if wait > super::LONGEST_PAUSE => Trouble::Later(message),
             wait => Trouble::Passing { message, wait },
@@ -212,7 +210,7 @@ impl TokenError {
     }
 }
 
-/// What a refusal of a token means. Nothing of the body is repeated but its code: Zoom repeats what it was given.
+/// Classifies a refused token request. Only the code of the body is repeated, because Zoom repeats what it received.
 pub(crate) fn of_token(status: StatusCode, headers: &HeaderMap, body: &[u8], now: i64) -> Trouble {
     let error = TokenError::read(body);
     let (code, named) = (error.code, error.error.as_str());
@@ -221,13 +219,13 @@ pub(crate) fn of_token(status: StatusCode, headers: &HeaderMap, body: &[u8], now
             "the client id or the client secret is wrong: check ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET"
         }
         (4705, _) | (_, "unsupported_grant_type") => {
-            "the app is not of the kind Server-to-Server OAuth: make one of that kind"
+            "the app is not a Server-to-Server OAuth app: create one"
         }
         (4717 | 4738 | 4741, _) => {
             "the app is disabled or not activated: activate it in Zoom's App Marketplace"
         }
         (_, "invalid_request") => {
-            "the account is not the app's: check ZOOM_ACCOUNT_ID (government accounts: ZOOM_TOKEN_URL at zoomgov.com)"
+            "the account does not own the app: check ZOOM_ACCOUNT_ID (government accounts: ZOOM_TOKEN_URL at zoomgov.com)"
         }
         _ => "check ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET, and that the app is activated",
     };
@@ -253,7 +251,7 @@ pub(crate) fn of_token(status: StatusCode, headers: &HeaderMap, body: &[u8], now
             wait: answer.wait(),
         },
         300..=499 if !error.is_zooms => Trouble::Broken(format!(
-            "Zoom gave no access token: HTTP {}; nothing gives tokens there: check ZOOM_TOKEN_URL and the proxy's variables",
+            "Zoom gave no access token: HTTP {}; not a token endpoint: check ZOOM_TOKEN_URL and the proxy's variables",
             status.as_u16()
         )),
         _ => Trouble::Access(message),

@@ -1,13 +1,13 @@
-//! How long Zoom asks to wait: `Retry-After` in seconds, as an HTTP date or as ISO 8601.
+//! Parses `Retry-After`: seconds, an HTTP date, or ISO 8601.
 
 use crate::time::Timestamp;
 use chrono::{DateTime, NaiveDateTime};
 
-/// Milliseconds to wait from `now` (milliseconds since the epoch); what lies in the past is no wait.
+/// Returns the milliseconds to wait from `now` (milliseconds since the epoch); 0 for a time in the past.
 pub(crate) fn retry_after(text: &str, now: i64) -> Option<i64> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
-        // Nobody waits for more than a day.
+        // Capped at one day.
         #[expect(clippy::cast_possible_truncation, reason = "it is within the range")]
         return seconds.is_finite().then(|| (seconds.clamp(0.0, 86_400.0) * 1000.0) as i64);
     }

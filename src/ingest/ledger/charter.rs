@@ -1,39 +1,39 @@
-//! `ledger.json`: what the ledger is and which feeds were run with it. Its number of segments never changes.
+//! The manifest of the ledger, `ledger.json`: its format, its fixed number of segments, and its feeds.
 
 use super::Error;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 
-/// What the ledger is and what it is for: `ledger.json`.
+/// The manifest of the ledger: `ledger.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(expecting = "what a ledger is and what it is for")]
 pub struct Charter {
-    /// The format.
+    /// The version of the format.
     pub version: u32,
-    /// How many segments there are; never changes.
+    /// The number of segments; never changes.
     pub segments: u16,
-    /// Which feeds were run with it.
+    /// The feeds that were run with this ledger.
     pub feeds: Vec<Feed>,
 }
 
-/// From where to where.
+/// A source and its destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feed {
     /// The source.
     pub from: String,
     /// The destination; `-` for standard output.
     pub to: String,
-    /// Where rejects go, if they are kept.
+    /// The destination of rejects, if they are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects: Option<String>,
 }
 
 const CHARTER: &str = "ledger.json";
 const FORMAT: u32 = 1;
-/// Enough for so many tasks at once, and few enough that a small feed pays for few requests.
+/// Enough for that many parallel tasks, and few enough that a small feed needs few requests.
 const SEGMENTS: u16 = 16;
 
-/// The charter, or the one that a first run would write.
+/// Reads the manifest, or returns the one that a first run would write.
 pub(super) async fn peek(store: &Store, shards: u16) -> Result<Charter, Error> {
     match store.read(CHARTER).await? {
         Some((bytes, _)) => enough(store, parse(store, &bytes)?, shards),
@@ -45,11 +45,11 @@ fn first(shards: u16) -> Charter {
     Charter { version: FORMAT, segments: SEGMENTS.max(shards), feeds: Vec::new() }
 }
 
-/// A charter, if its segments are enough for so many shards.
+/// Returns the manifest if it has enough segments for this many shards.
 fn enough(store: &Store, charter: Charter, shards: u16) -> Result<Charter, Error> {
     if charter.segments < shards {
         return Err(Error::Usage(format!(
-            "{}: this ledger has {} segments, which is the most shards it can serve; use fewer shards or another ledger",
+            "{}: this ledger has {} segments, the maximum number of shards; use fewer shards or another ledger",
             store.location(),
             charter.segments
         )));
@@ -57,7 +57,7 @@ fn enough(store: &Store, charter: Charter, shards: u16) -> Result<Charter, Error
     Ok(charter)
 }
 
-/// Reads the charter, or writes the first one, and adds the feed to it.
+/// Reads the manifest, or writes the first one, and adds the feed to it.
 pub(super) async fn sign(store: &Store, feed: &Feed, shards: u16) -> Result<Charter, Error> {
     loop {
         let standing = store.read(CHARTER).await?;
@@ -84,27 +84,23 @@ pub(super) fn understood(url: &str, bytes: &[u8]) -> Result<Charter, Error> {
     match serde_json::from_slice::<Charter>(bytes) {
         Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
         Ok(charter) if charter.version == FORMAT => {
-            Err(Error::Damaged(format!("{url}: it names no segments; it was left as it is")))
+            Err(Error::Damaged(format!("{url}: no segments; the ledger was left untouched")))
         }
         Ok(charter) => Err(Error::Damaged(format!(
-            "{url}: format {} is not one this program reads ({FORMAT}); use the zoom-udm that wrote it",
+            "{url}: format {} is not supported (expected {FORMAT}); use the zoom-udm that wrote it",
             charter.version
         ))),
-        Err(error) => {
-            Err(Error::Damaged(format!("{url}: this is no ledger ({error}); it was left as it is")))
-        }
+        Err(error) => Err(Error::Damaged(format!("{url}: not a ledger ({error}); it was left untouched"))),
     }
 }
 
-/// Reads the charter of a ledger that must be there.
+/// Reads the manifest of a ledger that must exist.
 ///
 /// # Errors
-/// [`Error::Damaged`] where there is none, or none that can be read.
+/// [`Error::Damaged`] if there is none, or none that can be read.
 pub async fn charter(store: &Store) -> Result<Charter, Error> {
     match store.read(CHARTER).await? {
         Some((bytes, _)) => parse(store, &bytes),
-        None => {
-            Err(Error::Damaged(format!("{}: there is no ledger here; check the address", store.location())))
-        }
+        None => Err(Error::Damaged(format!("{}: ledger not found; check the URL", store.location()))),
     }
 }

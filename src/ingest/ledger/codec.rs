@@ -1,4 +1,4 @@
-//! A segment of the ledger as bytes: one line `zoom-udm-ledger 1 SHA256-OF-THE-REST`, then gzip of one JSON object a line.
+//! The format of a segment: one line `zoom-udm-ledger 1 SHA256-OF-THE-REST`, then gzip of one JSON object per line.
 
 use super::{Entry, Error, State};
 use crate::ingest::content::Content;
@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 
 pub(super) const SEGMENT: Kind = Kind { magic: "zoom-udm-ledger", version: "1", noun: "ledger" };
 
-/// Writes entries, one after the other.
+/// Writes entries one after the other.
 pub(super) struct Encoder(GzEncoder<Vec<u8>>);
 
 impl Encoder {
@@ -22,7 +22,7 @@ impl Encoder {
 
     /// Adds an entry, or the line that one was read from.
     pub(super) fn line(&mut self, line: &[u8]) {
-        // Memory takes all that is written to it.
+        // Writing to memory cannot fail.
         let _ = self.0.write_all(line).and_then(|()| self.0.write_all(b"\n"));
     }
 
@@ -35,7 +35,7 @@ impl Encoder {
     }
 }
 
-/// What is asked of every entry, read without a copy: of a million of them few are asked for more.
+/// The borrowed fields that are needed of every entry; few of a million entries are needed in full.
 #[derive(Deserialize)]
 pub(super) struct Brief<'l> {
     #[serde(borrow)]
@@ -51,21 +51,20 @@ pub(super) struct Brief<'l> {
 }
 
 impl Brief<'_> {
-    /// All of the entry.
+    /// Parses the whole entry.
     pub(super) fn whole(&self) -> Result<Entry, serde_json::Error> {
         serde_json::from_slice(self.line)
     }
 }
 
-/// Takes entries one by one; what it cannot read of one is damage.
+/// Receives entries one by one; an entry that it cannot read is damage.
 pub(super) type Each<'e> = &'e mut dyn FnMut(&Brief<'_>) -> Result<(), serde_json::Error>;
 
-/// Checks a segment and hands its entries over. Nothing is handed over of one whose checksum differs.
+/// Verifies a segment and passes its entries on; nothing is passed on if the checksum differs.
 pub(super) fn decode(url: &str, bytes: &[u8], each: Each<'_>) -> Result<(), Error> {
     let damaged = |what: &str| {
         Error::Damaged(format!(
-            "{url}: {what}; it was left as it is. Put a good copy of it in its place, or remove it: \
-             what it knew is then read again, and outputs that stand are recognised"
+            "{url}: {what}; it was left untouched. Restore a good copy, or delete it: its objects are then read again, and existing outputs are recognized"
         ))
     };
     let body = SEGMENT.open(bytes).map_err(|what| damaged(&what))?;
@@ -76,12 +75,12 @@ pub(super) fn decode(url: &str, bytes: &[u8], each: Each<'_>) -> Result<(), Erro
         match lines.read_until(b'\n', &mut line) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
-            Err(error) => return Err(damaged(&format!("the ledger is damaged ({error})"))),
+            Err(error) => return Err(damaged(&format!("the ledger is corrupt ({error})"))),
         }
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         let brief = serde_json::from_slice::<Brief<'_>>(line);
         brief
             .and_then(|brief| each(&Brief { line, ..brief }))
-            .map_err(|error| damaged(&format!("the ledger is damaged ({error})")))?;
+            .map_err(|error| damaged(&format!("the ledger is corrupt ({error})")))?;
     }
 }

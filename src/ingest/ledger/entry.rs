@@ -1,46 +1,46 @@
-//! What the ledger says of one version of one object.
+//! A ledger entry: what is recorded of one version of one object.
 
 use crate::ingest::content::Content;
 use crate::store::Listed;
 use serde::{Deserialize, Serialize};
 
-/// What is known of one version of one object.
+/// What is recorded of one version of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its address.
+    /// The URL of the object.
     pub object: String,
-    /// Its version as a listing tells it.
+    /// The version as a listing shows it.
     pub tag: String,
-    /// Its generation; empty where it was never read.
+    /// The generation; empty if the object was never read.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub generation: String,
-    /// Bytes as stored.
+    /// The size in bytes, as stored.
     pub size: u64,
-    /// When it was last modified, in milliseconds since the epoch.
+    /// The modification time in milliseconds since the epoch.
     pub modified: i64,
-    /// How it ended.
+    /// The result.
     pub state: State,
-    /// When that was, in milliseconds since the epoch.
+    /// When the result was recorded, in milliseconds since the epoch.
     pub at: i64,
-    /// Events it became.
+    /// The number of events.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events: u64,
-    /// Records it refused.
+    /// The number of rejects.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rejects: u64,
-    /// The name of its output, where it has one.
+    /// The name of the output, if there is one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
-    /// How often it failed.
+    /// The number of earlier failures.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts: u64,
-    /// Why it failed the last time.
+    /// The reason of the last failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Whether that will not pass while it is as it is. Entries of older versions do not say.
+    /// Whether the failure is permanent for this version. Missing in entries of older versions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lasting: bool,
-    /// Before when it is not tried again, in milliseconds since the epoch.
+    /// When the next attempt is allowed, in milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "is_zero_time")]
     pub next: i64,
     /// Of a local file: what is done of it. Entries of older versions do not say.
@@ -74,7 +74,7 @@ pub(in super::super) fn replaced_object(address: &str, content: &Content) -> Str
 }
 
 impl Entry {
-    /// An object of this address that is done at a time, with nothing counted yet.
+    /// Creates the entry of an object that was processed at this time, with all counts zero.
     pub(in super::super) fn new(object: String, listed: &Listed, at: i64) -> Self {
         Self {
             object,
@@ -146,34 +146,34 @@ fn is_zero_time(time: &i64) -> bool {
     *time == 0
 }
 
-/// How an object ended.
+/// The result of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// All of its events and rejects are durable.
     Done,
-    /// It failed: it is tried again in the next run, and then after growing gaps.
+    /// It failed: it is retried in the next run, and then with exponential backoff.
     Quarantined,
 }
 
-/// What the ledger says about an object.
+/// What to do with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advice {
-    /// Read it; it failed so many times before.
+    /// Process it.
     Read {
-        /// How often it failed.
+        /// The number of failures.
         attempts: u64,
     },
     /// It is done.
     Done,
-    /// It gave trouble and is not to be tried yet.
+    /// It failed and is in backoff.
     Wait,
-    /// Another run, or another shard, sees to it.
+    /// Another run or shard is responsible for it.
     Elsewhere,
 }
 
-/// How long an object rests that failed so many times: not at all after the first time, then a quarter of an hour,
-/// twice as long each time, a day at most.
+/// Returns the backoff in milliseconds after this many failures: none after the first, then 15 minutes, doubling up to
+/// a day.
 pub(in super::super) fn rest(attempts: u64) -> Option<i64> {
     const QUARTER: i64 = 15 * 60 * 1000;
     let doubled = attempts.checked_sub(2)?;

@@ -1,4 +1,4 @@
-//! The ledger from without: its entries, and how they are forgotten. Takes no lease.
+//! Reads and edits a ledger without a lease.
 
 use super::segment::{self, Segment};
 use super::{Entry, Error, charter, codec};
@@ -6,7 +6,7 @@ use crate::store::Store;
 use std::collections::{HashMap, HashSet};
 use std::future::ready;
 
-/// Hands over every entry, segment after segment. Takes no lease.
+/// Passes on every entry, segment after segment, without a lease.
 ///
 /// # Errors
 /// As [`charter`].

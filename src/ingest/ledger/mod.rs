@@ -1,11 +1,11 @@
-//! The ledger: which versions of which objects are done, with counts, and which gave trouble, with reasons.
+//! The ledger: which versions of which objects are done, with counts, and which failed, with reasons.
 //!
-//! It is a few objects of its own in a store: `ledger.json` (format, number of segments, feeds), and for each segment
-//! `segment-NNNN` (entries, checksummed) and `lease-NNNN` (who works on it). An object belongs to the segment that a
-//! stable hash of its address names; a shard works on the segments that are its number modulo the number of shards.
+//! It consists of `ledger.json` (format, number of segments, feeds) and, for each segment, `segment-NNNN` (entries,
+//! checksummed) and `lease-NNNN` (the run that works on it). An object belongs to the segment that a stable hash of its
+//! URL selects; a shard works on the segments whose number modulo the number of shards is its index.
 //!
-//! What is done is a fact, so the same mark may be written twice and by anyone: writers read, merge and swap. Losing
-//! marks loses no event and doubles none, since outputs are made only where there are none. It costs work.
+//! Entries are facts, so the same entry may be written twice and by anyone: writers read, merge and swap. A lost entry
+//! loses no event and duplicates none, because outputs are created only if absent; it costs work.
 
 mod charter;
 mod codec;
@@ -39,27 +39,27 @@ use std::time::Duration;
 
 /// In milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
-/// How many segments are read or written at once.
+/// The number of segments that are read or written at once.
 const AT_ONCE: usize = 4;
 
 /// How to open a ledger.
 #[derive(Debug, Clone)]
 pub struct Tenancy {
-    /// Which part of the objects.
+    /// The part of the objects.
     pub shard: Shard,
-    /// How long the segments stay ours without a sign of life.
+    /// The lease duration.
     pub lease: Duration,
-    /// Entries of objects modified before this, in milliseconds since the epoch, are let go.
+    /// Entries of objects modified before this time, in milliseconds since the epoch, are dropped.
     pub oldest: i64,
-    /// From where to where.
+    /// The source and the destination.
     pub feed: Feed,
-    /// Whether only to look: nothing is written, and what other runs hold is looked at too.
+    /// Whether to open it read-only: nothing is written, and segments of other runs are read too.
     pub look: bool,
-    /// Addresses of the only objects that will be asked for: no other segments are taken.
+    /// The URLs of the only objects that will be looked up; other segments are not acquired.
     pub only: Option<Vec<String>>,
 }
 
-/// A ledger with the segments that this run holds.
+/// A ledger, with the segments that this run holds.
 #[derive(Debug)]
 pub struct Ledger {
     store: Store,
@@ -68,9 +68,9 @@ pub struct Ledger {
     tenancy: Tenancy,
     feeds: Vec<Feed>,
     count: u16,
-    /// By number; `None` for those of other runs and shards.
+    /// By number; `None` for segments of other runs and shards.
     segments: Mutex<Vec<Option<Segment>>>,
-    /// Who else is at work, if so.
+    /// Another run that works with the ledger, if there is one.
     others: Option<String>,
     /// What is done of local files; `None` for other sources.
     contents: Option<Arc<ContentIndex>>,
@@ -78,21 +78,22 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger, or begins one where there truly is none, and takes the segments of the shard that are free.
+    /// Opens or creates the ledger, and acquires the free segments of the shard.
     ///
     /// # Errors
-    /// [`Error::Held`] where none is free; [`Error::Damaged`] where what stands cannot be read: it is left as it is.
+    /// [`Error::Held`] if no segment is free; [`Error::Damaged`] if the ledger cannot be read; it is left untouched.
     pub async fn open(store: Store, clock: Clock, tenancy: &Tenancy) -> Result<Self, Error> {
         let mut ledger = Self::sign(store, clock, tenancy).await?;
         let begun = ledger.begin().await;
         if begun.is_err() {
-            // Others need not wait for a run that comes to nothing; why it does says more than this could.
+            // Releases the leases, so that other runs need not wait; the first error says more than one from here
+            // could.
             let _ = ledger.give_back().await;
         }
         begun.map(|()| ledger)
     }
 
-    /// Opens the ledger, or begins one, and holds nothing of it yet.
+    /// Opens or creates the ledger, without acquiring segments.
     pub(super) async fn sign(store: Store, clock: Clock, tenancy: &Tenancy) -> Result<Self, Error> {
         let charter = if tenancy.look {
             peek(&store, tenancy.shard.count).await?
@@ -113,8 +114,8 @@ impl Ledger {
         })
     }
 
-    /// Takes the segments that are free and reads what they hold. Whatever ends it, what it has taken is in `self`, to be
-    /// given back; where it is given up while it asks, up to [`AT_ONCE`] leases may lapse instead.
+    /// Acquires the free segments and reads them. Whatever ends it, acquired leases are in `self` and can be released;
+    /// if the future is dropped, up to [`AT_ONCE`] leases may have to expire instead.
     pub(super) async fn begin(&mut self) -> Result<(), Error> {
         let Tenancy { shard, look, .. } = self.tenancy;
         let only = self.tenancy.only.as_ref();
@@ -157,7 +158,7 @@ impl Ledger {
         loaded
     }
 
-    /// Asks for segments; holds those that are free, and notes who has others.
+    /// Acquires those of the segments that are free, and remembers who holds the others.
     async fn take(&mut self, segments: Vec<u16>) -> Result<(), Error> {
         let (mut trouble, mut others) = (Ok(()), None);
         let terms = self.lease_terms();
@@ -178,7 +179,7 @@ impl Ledger {
             let by = self.others.as_deref().unwrap_or_default();
             let place = self.store.location();
             return Err(Error::Held(format!(
-                "{place}: another run is at work: {by}; if you know that it is gone, remove {place}lease-*"
+                "{place}: another run is active: {by}; if you are sure that it is dead, delete {place}lease-*"
             )));
         }
         Ok(())
@@ -193,36 +194,36 @@ impl Ledger {
         self.lock()[usize::from(number)] = Some(Segment::empty(number, lease));
     }
 
-    /// The feeds that were ever run with it.
+    /// Returns all feeds that were ever run with this ledger.
     #[must_use]
     pub fn feeds(&self) -> &[Feed] {
         &self.feeds
     }
 
-    /// Another destination that the feed's source was ever run for.
+    /// Returns another destination of the feed's source, if there is one.
     pub(super) fn other_destination(&self) -> Option<&str> {
         let Feed { from, to, .. } = &self.tenancy.feed;
         self.feeds.iter().find(|feed| feed.from == *from && feed.to != *to).map(|feed| &feed.to[..])
     }
 
-    /// Who else works with this ledger, where that was noticed.
+    /// Returns another run that works with this ledger, if one was seen.
     #[must_use]
     pub fn others(&self) -> Option<&str> {
         self.others.as_deref()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Option<Segment>>> {
-        // A panic elsewhere leaves nothing half changed: every change is one insertion.
+        // A panic of another thread leaves the data consistent, because every change is a single insertion.
         self.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many segments there are.
+    /// Returns the number of segments.
     #[must_use]
     pub fn segments(&self) -> u16 {
         self.count
     }
 
-    /// What to do about a version of an object.
+    /// Returns what to do with a version of an object.
     #[must_use]
     pub fn ask(&self, object: &str, tag: &str) -> Advice {
         let segments = self.lock();
@@ -232,37 +233,38 @@ impl Ledger {
         match segment.ask(object, tag) {
             Known::New => Advice::Read { attempts: 0 },
             Known::Done => Advice::Done,
-            // Another version may be a good one.
+            // Another version may be valid.
             Known::Troubled(entry) if entry.tag != tag => Advice::Read { attempts: 0 },
             Known::Troubled(entry) if self.rests(&entry) => Advice::Wait,
             Known::Troubled(entry) => Advice::Read { attempts: entry.attempts },
         }
     }
 
-    /// Whether it is too early to try again. Nothing rests for more than a day: who claims so had another clock.
+    /// Returns whether it is too early to retry. Backoff never exceeds a day; a later time was written under another
+    /// clock.
     fn rests(&self, entry: &Entry) -> bool {
         let now = self.clock.now();
         entry.next > now && entry.next - now <= DAY
     }
 
-    /// What is known of an object that failed, in whatever version.
+    /// Returns the entry of an object that failed, in any version.
     #[must_use]
     pub fn trouble(&self, object: &str) -> Option<Entry> {
         self.lock()[usize::from(segment_of(object, self.count))].as_ref()?.trouble(object).cloned()
     }
 
-    /// Notes how an object ended; durable with the next [`Self::save`]. `false` where that is another run's to note: then
-    /// it never will be.
+    /// Records the result of an object; durable after the next [`Self::save`]. Returns `false` if another run is
+    /// responsible for the object; it is then not recorded.
     pub fn mark(&self, entry: Entry) -> bool {
         let number = usize::from(segment_of(&entry.object, self.count));
         let mut segments = self.lock();
         segments[number].as_mut().map(|segment| segment.mark(entry)).is_some()
     }
 
-    /// Makes every mark durable that was made before the call.
+    /// Makes all entries durable that were recorded before the call.
     ///
     /// # Errors
-    /// Where that may not be so. Call it again: nothing is forgotten.
+    /// If they may not be durable. Call it again: no entry is forgotten.
     pub async fn save(&self) -> Result<(), Error> {
         let _one_at_a_time = self.saving.lock().await;
         let dirty: Vec<_> = {
@@ -283,18 +285,18 @@ impl Ledger {
         saved.into_iter().collect()
     }
 
-    /// Holds on to the segments. Those that another run has taken over, because this one gave no sign of life for too
-    /// long, are given up once what was marked in them is durable.
+    /// Renews the leases of all segments. Segments that another run took over because this one was silent for too long
+    /// are given up, after their recorded entries are durable.
     ///
     /// # Errors
-    /// Where the ledger cannot be reached; [`Error::Held`] where no segment is left.
+    /// If the ledger is unreachable; [`Error::Held`] if no segment is left.
     pub async fn renew(&self) -> Result<(), Error> {
         let terms = self.lease_terms();
         for number in 0..usize::from(self.count) {
             let Some(lease) = self.lock()[number].as_mut().map(|segment| segment.lease.take()) else {
                 continue;
             };
-            // One without a lease has lost it before, and was kept for what was marked meanwhile.
+            // A segment without a lease was lost before, and is kept only until its entries are saved.
             let Some(mut lease) = lease else {
                 self.give_up(number).await?;
                 continue;
@@ -311,30 +313,30 @@ impl Ledger {
         }
         if self.lock().iter().all(Option::is_none) {
             return Err(Error::Held(format!(
-                "{}: another run took over, since this one stood still",
+                "{}: another run took over because this one stalled",
                 self.store.location()
             )));
         }
         Ok(())
     }
 
-    /// Lets go of a segment that is another run's now.
+    /// Gives up a segment that another run holds now.
     async fn give_up(&self, number: usize) -> Result<(), Error> {
-        // Marks are facts, whoever holds the lease, and sources are removed on their word.
+        // Entries are valid whoever holds the lease, and sources are deleted because of them.
         self.save().await?;
         let mut segments = self.lock();
-        // What was marked meanwhile keeps it until that is saved, too.
+        // Entries recorded meanwhile keep the segment until they are saved, too.
         segments[number] = segments[number].take().filter(Segment::is_dirty);
         Ok(())
     }
 
-    /// Saves, lets old entries go where they are many, and gives the segments back.
+    /// Saves, drops old entries if there are many, and releases the leases.
     ///
     /// # Errors
-    /// Where marks may not be durable.
+    /// If entries may not be durable.
     pub async fn close(self) -> Result<(), Error> {
         let saved = self.tidy().await;
-        // Whatever became of it: others need not wait.
+        // Releases the leases in any case, so that other runs need not wait.
         let released = self.give_back().await;
         saved.and(released)
     }
@@ -367,7 +369,7 @@ impl Ledger {
     }
 }
 
-/// Which segment an address belongs to. Never changes: it decides where entries are found.
+/// Returns the segment of a URL. The formula never changes, because it decides where entries are found.
 pub(super) fn segment_of(object: &str, segments: u16) -> u16 {
     let digest = Sha256::digest(object);
     let hash = u64::from_be_bytes(std::array::from_fn(|at| digest[at]));

@@ -1,4 +1,4 @@
-//! What must hold of the bytes of a ledger, whatever became of them: asked by the fuzzer.
+//! Properties of the bytes of a ledger; used by the fuzz target.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -7,7 +7,7 @@ use super::segment::rewritten;
 use super::{Entry, State, charter};
 use std::collections::HashMap;
 
-/// The entries of a segment; `None` where it is refused.
+/// Returns the entries of a segment; `None` if it is refused.
 fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     let mut all = Vec::new();
     let decoded = decode("memory://", bytes, &mut |brief| {
@@ -32,7 +32,7 @@ fn encoded(entries: &[Entry]) -> Vec<u8> {
     encoder.finish()
 }
 
-/// Any bytes are a segment that reads back as it is written, or damage: an empty one is written, not what is left.
+/// Any bytes are a segment that reads back as written, or damaged; never an empty segment.
 pub(crate) fn segment(bytes: &[u8]) {
     if let Some(all) = entries(bytes) {
         assert!(!bytes.is_empty());
@@ -40,12 +40,12 @@ pub(crate) fn segment(bytes: &[u8]) {
     }
 }
 
-/// The same of a body whose checksum is right, as only a fault of ours could make it.
+/// The same for a body with a valid checksum.
 pub(crate) fn body(body: &[u8]) {
     segment(&SEGMENT.seal(body));
 }
 
-/// A ledger's head: one that this program reads and that has segments, or damage.
+/// The manifest of a ledger is valid and has segments, or is damaged.
 pub(crate) fn head(bytes: &[u8]) {
     match charter::understood("memory://", bytes) {
         Ok(charter) => {
@@ -57,7 +57,7 @@ pub(crate) fn head(bytes: &[u8]) {
     }
 }
 
-/// What is written is read back; changed in any way it is refused, or read back all the same.
+/// A segment reads back as written; a changed one is refused, or reads back the same.
 pub(crate) fn changed(written: &[Entry], change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = encoded(written);
     assert_eq!(entries(&bytes).as_deref(), Some(written));
@@ -68,7 +68,7 @@ pub(crate) fn changed(written: &[Entry], change: impl FnOnce(&mut Vec<u8>)) {
     }
 }
 
-/// A merge keeps what it is told to keep, replaces what is newer and adds what is new, once.
+/// A merge keeps what it should keep, replaces what is newer, and adds what is new once.
 fn merged(standing: &[u8], written: &[Entry]) {
     let newer =
         written.iter().step_by(2).map(|entry| Entry { at: entry.at.wrapping_add(1), ..entry.clone() });

@@ -1,4 +1,4 @@
-//! A segment: the part of the ledger that one hash of names falls into.
+//! A segment: the entries of the objects that one hash value selects.
 
 use super::codec::{Brief, Encoder, decode};
 use super::{Entry, Error, State};
@@ -12,24 +12,24 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use tokio::task::JoinError;
 
-/// What a run remembers of a segment. Of an object that is done only sixteen bytes, whatever its name: a million are
-/// 16 MB and the table's room.
+/// The entries of a segment in memory. A processed object takes sixteen bytes, whatever its name: a million take 16 MB
+/// plus table space.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u16,
     pub(super) lease: Option<Held>,
     done: Fingerprints,
     troubled: HashMap<String, Entry>,
-    /// What the store does not know yet.
+    /// Entries that are not stored yet.
     fresh: HashMap<String, Entry>,
-    /// How many entries are older than anybody asks for.
+    /// The number of entries that are old enough to be dropped.
     expired: u64,
     entries: u64,
     /// What is done of local files, and their names.
     pub(super) contents: Vec<(Content, String)>,
 }
 
-/// Fingerprints are hashes already: eight of their bytes place them in a table.
+/// Fingerprints are hashes already, so eight of their bytes select the place in a table.
 pub(in super::super) type Fingerprints = HashSet<u128, BuildHasherDefault<AsItIs>>;
 
 #[derive(Debug, Default)]
@@ -52,13 +52,13 @@ impl Hasher for AsItIs {
     }
 }
 
-/// Sixteen bytes for an object's version as a listing tells it.
+/// Returns sixteen bytes that identify a version of an object.
 pub(in super::super) fn fingerprint(object: &str, tag: &str) -> u128 {
     let digest = Sha256::new().chain_update(object).chain_update([0]).chain_update(tag).finalize();
     u128::from_le_bytes(std::array::from_fn(|at| digest[at]))
 }
 
-/// What a segment says about an object.
+/// What a segment knows about an object.
 pub(super) enum Known {
     New,
     Done,
@@ -157,7 +157,7 @@ impl Segment {
         !self.fresh.is_empty()
     }
 
-    /// Whether it is worth writing only to let old entries go.
+    /// Returns whether a rewrite is worthwhile just to drop old entries.
     pub(super) fn is_stale(&self) -> bool {
         self.expired > 0 && self.expired * 8 >= self.entries
     }
@@ -166,7 +166,7 @@ impl Segment {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Takes back what could not be written, but for what has been marked since.
+    /// Takes back entries that could not be saved, except for objects recorded since.
     pub(super) fn put_back(&mut self, fresh: HashMap<String, Entry>) {
         for (object, entry) in fresh {
             self.fresh.entry(object).or_insert(entry);
@@ -195,18 +195,18 @@ pub(super) async fn find(store: &Store, number: u16, wanted: Wanted) -> Result<V
     found.await.unwrap_or_else(|error| failed(&error))
 }
 
-/// The thread that reads or writes a segment came to no end: that says nothing of the segment.
+/// The thread that reads or writes a segment panicked; the segment may be fine.
 fn failed<T>(error: &JoinError) -> Result<T, Error> {
     Err(Error::Store(format!("a task failed: {error}")))
 }
 
-/// How often another writer may come first. Each time means that somebody got on.
+/// How often a compare-and-swap may lose. Each loss means that another writer made progress.
 const COLLISIONS: u32 = 20;
-/// Milliseconds of the first pause behind one, at most. Tests have no time.
+/// The maximum of the first delay after a loss, in milliseconds. Short in tests.
 const PAUSE: u64 = if cfg!(test) { 1 } else { 50 };
 
-/// Writes entries into a segment as it stands in the store, over what it says of the same objects. What was modified
-/// before `oldest` leaves.
+/// Merges entries into the stored segment, replacing those of the same objects. Entries of objects modified before
+/// `oldest` are dropped.
 pub(super) async fn merge(
     store: &Store,
     number: u16,
@@ -216,7 +216,7 @@ pub(super) async fn merge(
     let url = store.location().url(&Segment::name(number));
     swap(store, number, |standing| {
         let (url, fresh) = (url.clone(), Arc::clone(fresh));
-        // A large segment takes a while: other work goes on.
+        // Rewriting a large segment takes long, so it runs on a blocking thread.
         let merged = tokio::task::spawn_blocking(move || {
             rewritten(&url, standing.as_deref(), &|brief| Ok(brief.modified >= oldest), &fresh)
         });
@@ -225,7 +225,7 @@ pub(super) async fn merge(
     .await
 }
 
-/// Replaces a segment by what `make` makes of it as it stands, again where another writer comes between.
+/// Replaces a segment by what `make` returns for its stored content; repeats if another writer comes first.
 pub(super) async fn swap<F: Future<Output = Result<Vec<u8>, Error>>>(
     store: &Store,
     number: u16,
@@ -242,13 +242,14 @@ pub(super) async fn swap<F: Future<Output = Result<Vec<u8>, Error>>>(
             .await;
     }
     let url = store.location().url(&name);
-    Err(Error::Store(format!("{url}: other runs kept changing it; run again")))
+    Err(Error::Store(format!("{url}: other runs keep changing it; run again")))
 }
 
-/// Which entries stay.
+/// Decides which entries stay.
 type Keep<'k> = &'k dyn Fn(&Brief<'_>) -> Result<bool, serde_json::Error>;
 
-/// A segment anew: the entries that stay, each replaced by that of `more` for the same object, and the rest of `more`.
+/// Rewrites a segment: entries that stay, each replaced by the one of `more` for the same object, and the rest of
+/// `more`.
 pub(super) fn rewritten(
     url: &str,
     standing: Option<&[u8]>,

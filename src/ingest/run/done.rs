@@ -142,8 +142,7 @@ impl Run<'_> {
             return Ok(());
         }
         Err(Error::Store(format!(
-            "{OUT_OF_ORDER} objects could not be read or their outputs not be written, one after the other: run again when \
-             storage can be reached; the last: {reason}"
+            "{OUT_OF_ORDER} consecutive objects could not be read or written: run again when storage is reachable; the last error: {reason}"
         )))
     }
 }

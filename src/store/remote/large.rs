@@ -1,4 +1,4 @@
-//! Objects that are too large for one request.
+//! Uploads objects that are too large for one request.
 
 use super::super::local::equal;
 use super::super::{Body, Error, Put};
@@ -9,13 +9,13 @@ use object_store::{CopyMode, CopyOptions, Error as Failure, PutMultipartOptions,
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 
-/// How large a part is, and how many are on their way at once.
+/// The size of a part, and the number of parts uploaded at once.
 const PART: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 2;
 
 impl Remote {
-    /// Parts under a passing name, then one conditional copy: parts take no condition. The passing name is the same
-    /// each time, so that what a killed run left is overwritten and removed by the next.
+    /// Uploads parts under a temporary name, then copies the result with a precondition, which parts cannot have. The
+    /// temporary name is deterministic, so that the next attempt overwrites and deletes what a killed run left.
     pub(super) async fn put_large(&self, name: &str, file: File) -> Result<Put, Error> {
         let (path, passing_name) = (self.path(name)?, format!("{name}.part"));
         let passing = self.path(&passing_name)?;
@@ -60,14 +60,14 @@ impl Remote {
             }
         };
         if let Err(error) = parts.await {
-            // Parts of what is never finished would be paid for.
+            // Aborts the upload, because stored parts of incomplete uploads cost money.
             let _ = upload.abort().await;
             return Err(error);
         }
         upload.finish().await.map(drop).map_err(failed)
     }
 
-    /// Holds an object against a file, chunk by chunk.
+    /// Compares an object with a file, chunk by chunk.
     async fn same(&self, name: &str, mut file: File) -> Result<bool, Error> {
         let read = |error: &std::io::Error| Error::io("the temporary file", error);
         file.rewind().map_err(|error| read(&error))?;
