@@ -311,6 +311,8 @@ async fn fill(server: &Gcs) {
             reason: String::new(),
             lasting: false,
             next: 0,
+            content: None,
+            parts: Vec::new(),
         });
     }
     ledger.close().await.expect("a ledger that can be written");

@@ -1,8 +1,8 @@
-//! Turns Zoom operation logs into events of Google SecOps' Unified Data Model (UDM).
+//! Converts Zoom operation logs to events of Google SecOps' Unified Data Model (UDM).
 //!
-//! # Where to begin
+//! # Getting started
 //!
-//! Bytes in memory, in any form that Zoom's logs come in, become events, one a line:
+//! Normalize bytes in memory, in any supported format, to events, one per line:
 //!
 //! ```
 //! let records = br#"[{"time":"2024-01-31T23:59:59Z","operator":"a@b.com","operation_detail":"Add User x@y.com "}]"#;
@@ -15,68 +15,68 @@
 //!
 //! | to … | see |
 //! |---|---|
-//! | normalize a reader, plain or gzip, on several threads | [`normalize::run`] |
-//! | take events and rejects elsewhere: a sink of your own | [`normalize::Sink`] |
-//! | have another shape of events, labels, a namespace | [`normalize::Options`], [`udm::Writer`] |
-//! | map one record, to look at the typed event | [`mapping::map`] |
+//! | normalize readers, plain or gzip, on several threads | [`normalize::run`] |
+//! | send events and rejects to a sink of your own | [`normalize::Sink`] |
+//! | choose the output format, labels or a namespace | [`normalize::Options`], [`udm::Writer`] |
+//! | map one record to a typed event | [`mapping::map`] |
 //! | learn where each field of an event comes from | [`explain::slice`] |
-//! | run the feed, the collector or the service from a program | `ingest::run`, `collect::run` (feature `gcs`), `serve::run` (`serve`) |
+//! | run the feed, the collector or the service from a program | `ingest::run`, `collect::run` (feature `gcs`), `serve::run` (feature `serve`) |
 //!
-//! Without features the library links neither a runtime nor TLS: `default-features = false`.
+//! Without features (`default-features = false`), the library needs neither an async runtime nor TLS.
 //!
-//! # The house
+//! # Layers
 //!
-//! Bytes enter at the bottom, events leave at the top, nothing flows back. A file uses only the floors below its own.
+//! Bytes enter at the bottom, events leave at the top, and nothing flows back. A file uses only layers below its own.
 //!
-//! | floor | room | its one job |
+//! | layer | module | purpose |
 //! |---|---|---|
-//! | 0 | `json` | JSON as bytes: where strings and values end, what a value says, escapes both ways |
-//! | 0 | `corpus` | made-up records for tests and benches |
+//! | 0 | `json` | JSON as bytes: where strings and values end, text values, escaping and unescaping |
+//! | 0 | `corpus` | generated records for tests and benchmarks |
 //! | 0 | [`refusal`] | the reasons why a line or record is rejected |
-//! | 0 | `terminal` | what a terminal may be shown of texts from elsewhere |
-//! | 0 | `blocking` | standard streams that wait, whatever mode somebody has set them to |
-//! | 0 | `client` | HTTP clients: their TLS, their name, answers of a bounded length |
+//! | 0 | `terminal` | makes text from outside safe to show on a terminal |
+//! | 0 | `blocking` | standard streams that wait, even if they are non-blocking |
+//! | 0 | `client` | HTTP clients: TLS, user agent, responses of bounded length |
 //! | 0 | `globs` | sets of globs that select names |
 //! | 0 | `redact` | removes secrets from every text that leaves the process |
-//! | 0 | `host` | whether a host is this very machine |
-//! | 0 | `kept` | what `collect` keeps for itself beside its logs: how it is named, how the feed knows it |
-//! | 0 | `sealed` | hashes as texts; bytes under a head that says what they are and whether all are there |
-//! | 1 | [`time`] | points in time: what a record may write, what an event carries |
-//! | 1 | `clock` | now, as runs see it; tests set it |
-//! | 1 | [`email`] | what an e-mail address is, and a fast test that is proven equal |
-//! | 2 | `log` | what is logged: as Cloud Logging takes it, or for people |
+//! | 0 | `host` | recognizes loopback hosts and proxies |
+//! | 0 | `kept` | names of the files that `collect` stores next to its data, and how `ingest` recognizes them |
+//! | 0 | `sealed` | SHA-256 as text, and a checksummed envelope for stored bytes |
+//! | 1 | [`time`] | timestamps: the forms that a record may use, and the form that an event carries |
+//! | 1 | `clock` | the clock, which tests can set |
+//! | 1 | [`email`] | e-mail addresses: the defining pattern, and a fast matcher that equals it |
+//! | 2 | `log` | logging: Cloud Logging JSON, or text for people |
 //! | 2 | [`record`] | one raw record, borrowed from its line |
-//! | 2 | [`detail`] | `operation_detail`: head, changes, addresses, users in its JSON |
-//! | 2 | [`udm`] | the typed part of UDM that is filled, its event types, the one JSON writer |
-//! | 3 | [`mapping`] | record and detail to event: the table, what it compiles to, the ladder of event types, `mapping.md` |
-//! | 4 | [`normalize`] | bytes to bytes: input forms, gzip, threads in order, rejects, shapes, summary |
-//! | 5 | [`explain`] | one record explained: which rule filled which field of its event from what text, what was not mapped |
-//! | 5 | `store` | objects by name in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap |
-//! | 6 | `halt` | why a run ended before its work did, sorted by what a caller can do |
-//! | 7 | `lease` | which run works on what, for how long |
-//! | 8 | `ingest` | the feed: list, ledger, normalize, put, mark, delete |
-//! | 8 | `collect` | Zoom's API to objects in the bucket: windows, pages, what was seen, state |
-//! | 9 | `serve` | HTTP in front of it all: pushes to runs, records to events, who may call, what it comes to |
-//! | 10 | `cli` | one file a verb: flags to options to one library call to an exit code |
-//! | 11 | `fuzzing` | bytes to what must hold of any input: for the fuzzer and for tests, in no other build |
+//! | 2 | [`detail`] | `operation_detail`: head, changes, addresses, users in embedded JSON |
+//! | 2 | [`udm`] | the fields of UDM that are filled, event types, and the JSON writer |
+//! | 3 | [`mapping`] | record and detail to event: the table, its compiled template, event types, `mapping.md` |
+//! | 4 | [`normalize`] | raw records to events: input formats, gzip, threads, rejects, output formats, summary |
+//! | 5 | [`explain`] | explains a record: which rule filled which field from which text, and what was not mapped |
+//! | 5 | `store` | objects in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap, verified reads |
+//! | 6 | `halt` | why a run ended early, by what the caller can do |
+//! | 7 | `lease` | which run works on what, and for how long |
+//! | 8 | `ingest` | the feed: list, look up, normalize, upload, record, delete |
+//! | 8 | `collect` | Zoom's API to objects in the bucket: windows, pages, record counts, state |
+//! | 9 | `serve` | the HTTP service: pushes, normalization, the page, authentication, metrics |
+//! | 10 | `cli` | the command line: one file per command |
+//! | 11 | `fuzzing` | fuzz targets; only in test and fuzz builds |
 //!
-//! `record`, `detail` and `udm` do not know each other; `mapping` introduces them. Nothing below `normalize` does any
-//! input or output. A test reads the `use crate::` lines and fails on one that points up.
+//! `record`, `detail` and `udm` are independent of each other; `mapping` connects them. Nothing below `normalize`
+//! performs input or output. `tests/layers.rs` checks the `use crate::` lines.
 //!
-//! # What always holds
+//! # Invariants
 //!
-//! - Every record comes out as an event or as a reject; nothing is dropped silently.
+//! - Every record becomes an event or a reject.
 //! - Mapping cannot fail. Only reading can reject a record, and writing one whose event is too large to import.
-//! - The output's bytes depend on the input's bytes and the options alone: not on threads, read sizes or gzip.
-//! - A raw record is in the bucket as often as Zoom has it: what is new is decided on one page, noted before it is
-//!   written, and written under a name that its content gives.
-//! - Every fast path has a plain twin that defines it (`serde_json`, `chrono`, the regular expression, the typed event
-//!   and its writer), and a property test that holds the two equal. A fast path that is not sure says so and the twin
-//!   decides.
-//! - What must hold of any input to a room stands in its `properties`, once: property tests and the fuzzer ask it.
+//! - The output depends only on the input and the options, not on threads, read sizes or compression.
+//! - A raw record is stored as often as Zoom has it: new records are detected per page, recorded in the state before
+//!   they are written, and written under names that depend on their content.
+//! - Every fast path has a simple reference that defines its result (`serde_json`, `chrono`, the regular expression, the
+//!   typed event and its writer), and a property test that holds the two equal. A fast path that is undecided falls
+//!   back to the reference.
+//! - The properties of a module are defined once, in its `properties`; property tests and fuzz targets use them.
 //! - Memory is bounded by threads × (line limit + a few blocks), whatever comes in.
 
-// What must hold of a room stands whole in every test build; the fuzzer that asks for all of it needs `serve`.
+// Every test build contains all properties; the fuzz targets that use all of them need `serve`.
 #![cfg_attr(all(test, not(feature = "serve")), allow(dead_code))]
 
 #[cfg(feature = "cli")]

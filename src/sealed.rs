@@ -67,10 +67,10 @@ mod tests {
         }
         let sealed = String::from_utf8(kind.seal(b"body")).unwrap();
         for (changed, told) in [
-            (sealed.replace("body", "bodi"), "damaged"),
-            (sealed.replace("test 2", "test 3"), "the test has format 3, and this program reads 2"),
-            (sealed.replace("test 2", "toast 2"), "this is no test"),
-            (sealed.replace('\n', ""), "cut short"),
+            (sealed.replace("body", "bodi"), "corrupt"),
+            (sealed.replace("test 2", "test 3"), "the test has format 3, but this program reads 2"),
+            (sealed.replace("test 2", "toast 2"), "not a test"),
+            (sealed.replace('\n', ""), "truncated"),
         ] {
             assert!(kind.open(changed.as_bytes()).is_err_and(|why| why.contains(told)), "{changed}");
         }

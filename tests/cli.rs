@@ -563,13 +563,13 @@ fn what_no_flag_asks_for_is_refused() {
     for (flags, message) in [
         (&["--namespace="][..], "--namespace"),
         (&["--format", "batch-create", "--customer-id="], "--customer-id"),
-        (&["--customer-id", "c"], "--customer-id means nothing without --format batch-create: "),
-        (&["--customer-id", "c", "--format", "import"], "--customer-id means nothing"),
+        (&["--customer-id", "c"], "--customer-id requires --format batch-create; "),
+        (&["--customer-id", "c", "--format", "import"], "--customer-id requires --format batch-create"),
+        (&["--request-events", "5"], "--request-events requires --format import or batch-create; "),
         (
-            &["--request-events", "5"],
-            "--request-events means nothing without --format import or batch-create: ",
+            &["--request-bytes", "2000000", "--format", "bigquery"],
+            "--request-bytes requires --format import or batch-create",
         ),
-        (&["--request-bytes", "2000000", "--format", "bigquery"], "--request-bytes means nothing"),
     ] {
         let refused = ran(&[&["normalize"], flags].concat(), FULL.as_bytes());
         assert_eq!((refused.code, refused.out.events.len()), (2, 0), "{flags:?}");
@@ -586,18 +586,21 @@ fn values_that_make_no_sense_are_refused_with_what_was_expected() {
         (&["normalize", "--threads", "257"], "expected a number from 1 to 256"),
         (&["ingest", "in", "--to", "out", "--concurrency", "0"], "expected a number of at least 1"),
         (&["ingest", "in", "--to", "out", "--every", "5s"], "--follow"),
-        (&["ingest", "in", "--to", "out", "--follow", "--every", "0s"], "expected a time longer than that"),
+        (
+            &["ingest", "in", "--to", "out", "--follow", "--every", "0s"],
+            "expected a duration greater than zero",
+        ),
         (
             &["ingest", "in", "--to", "out", "--max-age", "9"],
             "'9' for '--max-age <AGE>': expected a number and a unit",
         ),
-        (&["ingest", "in", "--to", "out", "--lease", "25h"], "expected a day at most"),
+        (&["ingest", "in", "--to", "out", "--lease", "25h"], "expected at most one day"),
         (&["ingest", "in", "--to", "out", "--shard", "2/2"], "expected I/N with I from 0 to N-1"),
         (&["serve", "--max-connections", "0"], "expected a number of at least 1"),
         (&["collect", "--max-rate", "0"], "expected a number of at least 1"),
         (&["serve", "--concurrency", "-"], "expected a number of at least 1"),
         (&["serve", "--max-body", "0"], "0 is not in 1.."),
-        (&["serve", "--idle-timeout", "0s"], "expected a time longer than that"),
+        (&["serve", "--idle-timeout", "0s"], "expected a duration greater than zero"),
         (&["serve", "--require-oidc", "", "--allow", "a@b"], "--require-oidc"),
         (&["serve", "--require-oidc", "a", "--allow", ""], "--allow"),
     ] {
@@ -615,7 +618,7 @@ fn values_that_make_no_sense_are_refused_with_what_was_expected() {
 #[test]
 fn what_is_no_file_but_looks_like_an_address_is_told_so() {
     for (address, told) in
-        [("gs://b/x", "zoom-udm ingest reads"), ("file:///x", "without file://"), ("x/y", "no such file")]
+        [("gs://b/x", "use zoom-udm ingest"), ("file:///x", "without file://"), ("x/y", "file not found")]
     {
         let ran = ran(&["normalize", address], b"");
         assert!(ran.code == 3 && ran.stderr.contains(told), "{}", ran.stderr);
@@ -636,7 +639,7 @@ fn what_looks_like_another_format_is_named() {
     }
     let error = ran(&["normalize"], br#"{"code":124,"message":"Invalid access token."}"#);
     assert!(
-        error.stderr.contains("nothing of a record") && !error.stderr.contains("--default-time"),
+        error.stderr.contains("not an operation-log record") && !error.stderr.contains("--default-time"),
         "{}",
         error.stderr
     );

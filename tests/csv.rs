@@ -191,7 +191,7 @@ fn ingest_reads_exports_and_quarantines_what_is_no_log() {
         ("in/a.csv", export(&["a"]).as_bytes()),
         ("in/b.csv.gz", &packed),
         ("in/other.csv", other),
-        ("in/noise.bin", &[0; 100]),
+        ("in/noise.bin", &[&[0; 99][..], b"\n"].concat()),
     ]);
     let [from, to] = ["in", "out"].map(|name| files.path().join(name));
     let ran =

@@ -350,7 +350,7 @@ fn files_arrays_pages_and_gzip_are_taken() {
     assert_eq!(plain, unpacked);
     assert_eq!(ran(&["explain", "--format", "json", "-"], &packed).out.events().len(), 2);
     let missing = ran(&["explain", "no-such-file"], b"");
-    assert!(missing.code == 3 && missing.stderr.contains("no such file"), "{missing:?}");
+    assert!(missing.code == 3 && missing.stderr.contains("file not found"), "{missing:?}");
     assert_eq!(ran(&["explain", "--values", "other"], b"").code, 2);
     assert_eq!(ran(&["explain", "--default-time", "then"], b"").code, 2);
 }

@@ -136,7 +136,7 @@ fn rejects_of_a_part_replace_nothing() {
         let output = run(&script);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{said}");
-        assert!(said.contains("r was left as it was") && said.contains("r.partial"), "{said}");
+        assert!(said.contains("r was left unchanged") && said.contains("r.partial"), "{said}");
         assert_eq!(content(&files.path().join("r")), "of before\n");
         assert_eq!(content(&files.path().join("r.partial")).lines().count(), 1);
         // All is read then.
@@ -175,7 +175,7 @@ fn a_failed_run_says_that_the_output_stays() {
     let output = command.output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("out was left as it was"), "{said}");
+    assert!(said.contains("out was left unchanged"), "{said}");
     assert_eq!(content(&files.path().join("out")), "of before\n");
 }
 

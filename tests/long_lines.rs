@@ -139,7 +139,9 @@ mod memory {
             for format in formats {
                 let peak = peak(&["--format", format, text(&input)]);
                 println!("{:32} {format:8} {peak:>8} KiB", long.name);
-                if !(1 << 10..MOST_KIB).contains(&peak) {
+                // An event is held up to the import limit of 4 MB, on each thread, before it is written or rejected.
+                let most = if *format == "import" { MOST_KIB + (16 << 10) } else { MOST_KIB };
+                if !(1 << 10..most).contains(&peak) {
                     over.push((long.name, *format, peak));
                 }
             }

@@ -8,26 +8,24 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// Words and phrases, each with what to write instead.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 12] = [
     (r"mend(s|ed|ing)?", "fix"),
     ("lest", "so that … not"),
     ("anew", "again"),
     ("told apart", "distinguished, detected"),
     ("twins?", "identical records"),
-    ("of itself", "name the actor"),
+    (r"of itself\.?$", "name the actor"),
     ("is no", "is not a"),
     ("there is no such", "name what is missing"),
     ("comes? to nothing", "say what happens"),
     ("what it comes to", "the result"),
     ("behind", "after"),
     ("a passing trouble|passing trouble", "a transient error"),
-    ("so many words", "say it"),
-    ("likewise", "the same"),
 ];
 
-/// A place, unlike a time, may be behind something.
-static PLACE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"behind (an? |the )?(authenticating |Cloud Run |load )?(proxy|IAM|HTTP|balancer|gateway)")
+/// Ordinary uses of refused words: a place may be behind something, and something may be missing.
+static ALLOWED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)behind (an? |the )?(authenticating |Cloud Run )?(proxy|IAM)|there is no (?-i:[^s]|s[^u])|is no longer|\{behind\}|`twins`|is no (user|value)")
         .expect("the pattern is valid")
 });
 
@@ -77,7 +75,7 @@ fn refused(text: &str) -> Vec<(String, &'static str)> {
         let pattern = |word: &str| Regex::new(&format!(r"(?i)\b(?:{word})\b")).expect("the pattern is valid");
         REFUSED.iter().map(|(word, better)| (pattern(word), *better)).collect()
     });
-    let text = PLACE.replace_all(text, "");
+    let text = ALLOWED.replace_all(text, "");
     let matches = |(pattern, better): &(Regex, &'static str)| {
         pattern.find(&text).map(|found| (found.as_str().to_owned(), *better))
     };

@@ -282,7 +282,7 @@ fn as_text(report: &Report, dry_run: bool) -> String {
         let _ = write!(text, "\n  lost: {} to {}: {}", gap.from, gap.until, gap.reason);
     }
     for day in &report.parked {
-        let _ = write!(text, "\n  parked: {}: {}", day.from, day.reason);
+        let _ = write!(text, "\n  deferred: {}: {}", day.from, day.reason);
     }
     for note in &report.notes {
         let _ = write!(text, "\n  {note}");
@@ -356,13 +356,13 @@ fn status_text(status: &Status) -> String {
     for (day, records) in &status.open {
         let _ = writeln!(text, "  open        {day}: {records} records");
     }
-    for (name, list) in [("parked", &status.parked), ("gaps", &status.gaps)] {
+    for (name, list) in [("deferred", &status.parked), ("gaps", &status.gaps)] {
         if list.is_empty() {
             let _ = writeln!(text, "  {name:11} none");
         }
     }
     for day in &status.parked {
-        let _ = writeln!(text, "  parked      {}: {}", day.from, day.reason);
+        let _ = writeln!(text, "  deferred    {}: {}", day.from, day.reason);
     }
     for gap in &status.gaps {
         let _ = writeln!(text, "  gap         {} to {}: {}", gap.from, gap.until, gap.reason);

@@ -6,7 +6,7 @@ use clap::Args;
 use globset::GlobSet;
 use std::path::Path;
 
-/// What names in a directory end in that are read unless `--include` is given; with `.gz` behind it as well.
+/// The endings of names that are read in a directory unless `--include` is given; also with `.gz`.
 const EXTENSIONS: [&str; 5] = ["json", "ndjson", "jsonl", "log", "csv"];
 
 #[derive(Args)]

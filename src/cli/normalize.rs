@@ -19,18 +19,18 @@ use std::time::Instant;
 /// Convert raw Zoom operation logs to UDM events, one per line, in input order
 #[derive(Args)]
 #[command(after_help = "\
-Input is told apart by looking: one record a line, an array of records a line,
-API pages on one line or pretty-printed over many, the CSV export of Zoom's
-portal; plain or gzip. Every record comes out as an event or as a reject. A
-directory gives its *.json, *.ndjson, *.jsonl, *.log and *.csv files, each also
-.gz; a file that is named is read whatever its name is.
+Formats are detected from the content: one record per line, an array of records
+per line, API pages on one line or pretty-printed, the CSV export of Zoom's
+portal; plain or gzip. Every record becomes an event or a reject. A directory
+gives its *.json, *.ndjson, *.jsonl, *.log and *.csv files, each also .gz; a
+file that is named is read whatever its name is.
 
 Examples:
   zoom-udm normalize records.ndjson > events.ndjson
-  gsutil cat 'gs://bucket/zoom/**.json.gz' |
+  gcloud storage cat 'gs://bucket/zoom/**.json.gz' |
     zoom-udm normalize --rejects rejects.ndjson
   zoom-udm normalize logs/ 'more/*.json.gz' -o events.ndjson --summary json
-  zoom-udm normalize logs/ --include '**/*.txt' --exclude 'old/**' > events.ndjson
+  zoom-udm normalize logs/ --include '**/*.txt' --exclude 'old/**'
   zoom-udm normalize records.ndjson --format import -o requests.ndjson
   zoom-udm normalize --from-rejects rejects.ndjson --default-time now
 

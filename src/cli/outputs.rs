@@ -98,7 +98,7 @@ impl Outputs {
             Ok(both) => both,
             Err(error) => {
                 if let Some(file) = &self.file {
-                    report::say(&format!("{} was left as it was, since the run failed", file.display()));
+                    report::say(&format!("{} was left unchanged, because the run failed", file.display()));
                 }
                 // Rejects are kept whatever else failed.
                 if let Err(fault) = self.rejects.keep(false) {
@@ -137,14 +137,14 @@ fn keep_part(rejects: Destination) -> Result<(), Fault> {
     let Some(file) = rejects.place().map(Path::to_owned) else { return Ok(()) };
     let file = file.display();
     match rejects.keep_part()?.map(|part| part.display().to_string()) {
-        None => report::say(&format!("{file} was left as it was, since the input was not read completely")),
+        None => report::say(&format!("{file} was left unchanged, because the input was not read completely")),
         Some(part) if part == file.to_string() => {
             report::say(&format!(
                 "{file} has the rejects of only a part of the input: it was not read completely"
             ));
         }
         Some(part) => report::say(&format!(
-            "{file} was left as it was, since the input was not read completely; the rejects of this run are in {part}"
+            "{file} was left unchanged, because the input was not read completely; the rejects of this run are in {part}"
         )),
     }
     Ok(())

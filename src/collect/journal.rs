@@ -1,19 +1,19 @@
-//! The state in its place: who may write it, how a change of it becomes durable, and what a killed run left to do.
+//! The stored state: who may write it, how a change becomes durable, and how an interrupted run's work is completed.
+//! The protocol and its reasons are in docs/design/collect-commit-protocol.md.
 //!
-//! A commit is: bytes of the new objects and the new lists of what was seen go below the state's location (1); the state
-//! is swapped for one that names them (2): from now on they are written; the objects are made in the bucket, each only
-//! if there is none of its name (3), and after each the state is swapped for one in which it is no longer pending (4).
-//! Killed before (2) nothing has happened. Killed after it, the next run does the rest of (3) and (4): from the same bytes,
-//! under the same names. A run that was thought dead fails at (2), since the state is not the one that it read.
+//! A commit (1) stages new objects and counts next to the state, (2) swaps the state for one that names them, which is
+//! the moment from which they count as written, (3) creates the objects in the bucket if absent, and (4) after each of
+//! them swaps the state for one in which it is no longer pending. Killed before (2), nothing has happened. Killed
+//! later, the next run repeats the rest of (3) and (4) with the same bytes and names. A run that was overtaken fails at
+//! (2), because the state is not the one it read.
 //!
-//! A run may stall before any request, and go on when others have taken over and ended. Nothing that it does then can hurt
-//! them:
-//! - The state, the copy before it and the lease are replaced by compare-and-swap against what the run read first.
-//! - Objects of the work have the revision of the state that first names them in their names. States follow one another by
-//!   compare-and-swap, and each names only what the one before it named or what has its own revision. So what has no later
-//!   revision than a saved state and is not named by it will never be named again: that alone is removed.
-//! - Objects of the data and manifests are made only where there are none. One that a feed took and removed is made again
-//!   only by a run that stalled between its last save of the state and the request that makes it.
+//! A run may stall before any request and resume after others have taken over and ended. It cannot hurt them:
+//! - The state, its previous copy and the lease are replaced by compare-and-swap against what the run read first.
+//! - Names of staged objects and counts contain the revision of the state that first names them. Each state names only
+//!   what the previous one named or what has its own revision. So an object whose revision is not later than a saved
+//!   state, and which that state does not name, will never be named again; only such objects are deleted.
+//! - Objects of the data and manifests are created only if absent. One that a feed took and deleted is created again
+//!   only by a run that stalled between its last save of the state and the request that creates it.
 
 mod cure;
 mod hold;

@@ -1,16 +1,17 @@
-//! The collector: Zoom's API to objects of raw records in a bucket or directory, every record once and none missed.
+//! The collector: fetches raw records from Zoom's API and stores each of them exactly once in a bucket or directory.
 //!
-//! - `zoom`: one page on request. Tokens, limits, passing trouble and what Zoom's errors mean.
-//! - `plan`: which days to ask for. Windows overlap, since nobody says where Zoom's days begin and end.
-//! - `seen`: what was written of a day, as a multiset of hashes. It decides what of a page is new.
-//! - `batch`: new records as objects, named by content, with the page that each came from.
-//! - `journal`: the state, swapped in one step; what is to be written is noted before it is written.
-//! - `begin`: the state, and which days are whose; `skew`: whether the clock is right.
-//! - `pass`: one reading of a window; `twins`: the readings that tell twins from records that moved.
-//! - `undated`: which kind of run writes a record without a time.
-//! - `run`: the order of it all: the newest first, then what is missing, then what may have come late.
+//! - `zoom`: fetches a page; handles tokens, rate limits, transient errors, and the meaning of Zoom's errors.
+//! - `plan`: schedules which days to fetch. Windows overlap, because Zoom does not document where its days begin and
+//!   end.
+//! - `seen`: counts each record of a day, and so decides what on a page is new.
+//! - `batch`: groups new records into objects named by content.
+//! - `journal`: the state, replaced atomically; writes are recorded in it before they happen.
+//! - `begin`: starts a run, and divides days between live collection and backfill; `skew`: checks the clock.
+//! - `pass`: one scan of a window. `twins`: repeated scans that distinguish identical records from records that moved.
+//! - `undated`: decides which kind of run writes a record without a time.
+//! - `run`: the phases of a run: newest records, then missing days, then days with possible late records.
 //!
-//! Memory is bounded by 32 MiB of new records and about 30 bytes for each record of the days that are open.
+//! Memory is bounded by 32 MiB of new records and about 30 bytes per record of the open days.
 
 mod batch;
 mod begin;

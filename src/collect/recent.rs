@@ -9,13 +9,13 @@ use super::state::{Cadence, Resume};
 use super::zoom::{Trouble, Window};
 
 const HOUR: i64 = 3_600_000;
-/// How far back the last hours go that are read again between two readings of the look-back.
+/// How far back the recent hours reach that are read again between two scans of the look-back.
 const HOURS: i64 = 8 * HOUR;
-/// Windows of the past are to have no more pages than this: what was seen of their days is held in memory.
+/// The target for the pages of a past window, because the counts of its days are held in memory.
 const PAGES_OF_A_WINDOW: u64 = 1500;
 
 impl Collector {
-    /// Trouble that is today's alone keeps no other day waiting: it is handed back, for the end of the run.
+    /// An error that affects only today does not delay other days; it is returned at the end of the run.
     pub(crate) async fn tail_if_it_can_be_read(
         &mut self,
         resume: Option<Resume>,
@@ -35,7 +35,7 @@ impl Collector {
         Ok(Some(trouble))
     }
 
-    /// Whether Zoom answers for days outside of a window: is it this window, or all of Zoom?
+    /// Returns whether Zoom answers for days outside a window, to distinguish a bad window from an outage.
     pub(crate) async fn answers_besides(&mut self, window: Window) -> bool {
         let today = self.today();
         for day in
@@ -89,7 +89,7 @@ impl Collector {
         Some(Share { requests, until: self.options.stop.half_way() })
     }
 
-    /// The same with less where Zoom does not answer: no days to come, no yesterday.
+    /// The same with a smaller window if Zoom refuses it: no future days, no yesterday.
     async fn read_tail(&mut self, mut ask: Ask) -> Result<(Ask, Passed), Halt> {
         let ahead = self.journal.state.ahead;
         loop {
@@ -142,7 +142,7 @@ impl Collector {
             }
         }
         if state.floor.is_none() && whole {
-            // Two days were read: so many pages a window of the past will have.
+            // Two days were read, which predicts the pages of past windows.
             let days = PAGES_OF_A_WINDOW / (passed.pages / 2).max(1);
             state.span = i64::try_from(days).unwrap_or(1).clamp(1, plan::LONGEST_SPAN);
         }
@@ -156,7 +156,7 @@ impl Collector {
         state.tail_at = Some(began);
     }
 
-    /// The last hours, where late records are likeliest, unless all of today was read again anyway.
+    /// Fetches the recent hours again, where late records are most likely, unless all of today was just read again.
     pub(crate) async fn last_hours(&mut self) -> Result<(), Halt> {
         let (now, today) = (self.now(), self.today());
         let read = self.journal.state.days.get(&today).and_then(|day| day.full_at);

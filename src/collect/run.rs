@@ -120,8 +120,8 @@ impl Collector {
         }
     }
 
-    /// Days never read whole, days that can be sealed, and the look-back.
-    /// Where all is in `doubt`, since today cannot be read, each is asked for once, and none is parked.
+    /// Fetches days that were never read completely, days that can be finalized, and the look-back. In `doubt`, because
+    /// today cannot be read, requests each of them once and defers none.
     async fn missing(&mut self, live: bool, doubt: bool) -> Result<(), Halt> {
         let full = live && (self.options.full || plan::is_due(self.journal.state.full, self.now()));
         if full && self.journal.state.was_cut_short() {

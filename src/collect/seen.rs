@@ -223,9 +223,9 @@ mod tests {
         let bytes = [format!("zoom-udm-seen 1 {sum}\n").as_bytes(), &body].concat();
         assert_eq!(seen.encode().escape_ascii().to_string(), bytes.escape_ascii().to_string());
         for (wrong, told) in [
-            (bytes[..bytes.len() - 1].to_vec(), "its checksum differs"),
-            ([&b"zoom-udm-seen 2 "[..], &bytes[16..]].concat(), "has format 2, and this program reads 1"),
-            (b"zoom-udm-seen 1".to_vec(), "cut short"),
+            (bytes[..bytes.len() - 1].to_vec(), "checksum mismatch"),
+            ([&b"zoom-udm-seen 2 "[..], &bytes[16..]].concat(), "has format 2, but this program reads 1"),
+            (b"zoom-udm-seen 1".to_vec(), "truncated"),
         ] {
             let why = Seen::decode(&wrong).unwrap_err();
             assert!(why.contains(told), "{why}");

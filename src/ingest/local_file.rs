@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// An open file, as it was when it was opened.
 pub(super) struct LocalFile {
     pub(super) file: File,
-    /// Its version as a listing tells it.
+    /// The version as a listing shows it.
     pub(super) tag: String,
     pub(super) size: u64,
     pub(super) modified: i64,
@@ -71,7 +71,7 @@ struct Reading {
 
 /// Takes a file to the destination, or what of it is not done.
 pub(super) async fn transfer(job: &Arc<Job>, listed: &Listed, opened: LocalFile, recipe: Recipe) -> Outcome {
-    // Never closed. Held until events are poured: they are what takes memory.
+    // The semaphore is never closed. Held until the events are sent, because they take the memory.
     let _room = job.threads.acquire().await;
     match read(job, listed, opened, recipe).await {
         Ok(outcome) => outcome,
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn file_that_cannot_be_read_is_a_failure_to_fetch() {
-        // A directory opens, and does not read.
+        // A directory can be opened, but not read.
         let directory = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
         let part = HashedPart::new(directory, None, 0, 0, 8).unwrap();
         let failure = Failure::default();

@@ -26,7 +26,7 @@ impl Recovered {
             loop {
                 match listing.try_next().await {
                     Ok(Some(object)) => found.add(&object.name, known),
-                    // Where nothing was put yet is nothing.
+                    // A destination that does not exist yet is empty.
                     Ok(None) | Err(store::Error::NotFound { .. }) => break,
                     Err(store::Error::Unlisted { .. }) => {}
                     Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! What is found in a text, against the plain twins: asked by the property tests and by the fuzzer.
+//! Properties of the JSON functions against `serde_json`; used by property tests and fuzz targets.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -28,7 +28,7 @@ pub(crate) fn plain(bytes: &[u8]) {
     assert_eq!(plain_len(bytes), bytes.iter().position(special).unwrap_or(bytes.len()));
 }
 
-/// Every `byte` is told of, in order.
+/// Every position of `byte` is reported, in order.
 pub(crate) fn marked(bytes: &[u8], byte: u8) {
     let select = |step: u8x16| step.simd_eq(u8x16::splat(byte));
     let marked: Vec<_> = (0..bytes.len()).filter(|&at| bytes[at] == byte).collect();
@@ -39,7 +39,7 @@ pub(crate) fn marked(bytes: &[u8], byte: u8) {
     assert_eq!(find_byte(byte, bytes), marked.first().copied());
 }
 
-/// The inside of a string says what `serde_json` reads.
+/// Unescaping gives what `serde_json` reads.
 pub(crate) fn escapes(raw: &str) {
     let mut out = String::new();
     let plain = decode(raw, &mut out);
@@ -95,7 +95,7 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// A text is escaped as `serde_json` does.
+/// Escaping gives what `serde_json` writes.
 pub(crate) fn unescaped(text: &str) {
     let mut out = Vec::new();
     escape_into(&mut out, text);
@@ -106,25 +106,25 @@ pub(crate) fn unescaped(text: &str) {
 /// A value ends where `serde_json` says.
 pub(crate) fn ends(text: &str) {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
-    let twin = match values.next() {
+    let reference = match values.next() {
         Some(Ok(_)) => Ok(values.byte_offset()),
         Some(Err(error)) => Err(error.is_eof()),
         None => Err(true),
     };
     let ours = walk(text.as_bytes(), 0).map_err(|stop| stop == Stop::Incomplete);
-    // serde_json's stream also wants a scalar to be followed by a delimiter, and calls a number that ends too early
-    // with its text invalid, not cut short; of an escape it first asks whether all of it is there.
+    // serde_json's stream also requires a delimiter after a scalar, reports a number that ends too early as invalid
+    // instead of truncated, and checks first whether an escape is complete.
     let scalar = !text.trim_start().starts_with(['{', '[']);
     let in_number = text.ends_with(['.', '-', 'e', 'E', '+']);
     let last = &text.as_bytes()[text.len().saturating_sub(6)..];
     let in_escape = last.windows(2).any(|escape| escape == b"\\u");
-    let excused = twin.is_err() && scalar
-        || twin == Err(false) && ours == Err(true) && in_number
-        || twin.is_err() && ours.is_err() && in_escape;
-    assert!(excused || ours == twin, "{text:?}: {ours:?} {twin:?}");
+    let excused = reference.is_err() && scalar
+        || reference == Err(false) && ours == Err(true) && in_number
+        || reference.is_err() && ours.is_err() && in_escape;
+    assert!(excused || ours == reference, "{text:?}: {ours:?} {reference:?}");
 }
 
-/// An array or object has the parts that `serde_json` reads.
+/// An array or object has the elements that `serde_json` reads.
 pub(crate) fn parts(text: &str) {
     match serde_json::from_str::<Value>(text.trim()) {
         Ok(Value::Array(values)) => {
@@ -148,7 +148,7 @@ pub(crate) fn same_value(text: &str) {
         let mut short = String::new();
         compact(text, &mut short);
         assert_eq!(serde_json::from_str::<Value>(&short).unwrap(), value);
-        // A space may stand in a string, and nowhere else.
+        // A space may occur in a string, and nowhere else.
         assert!(text.contains('"') || !short.contains([' ', '\n']), "{text:?}");
     }
 }

@@ -408,7 +408,7 @@ pub(super) mod row {
     /// Returns the `nth` row (from 0) that fills `path`.
     const fn at(path: &str, nth: usize) -> usize {
         let (mut seen, mut index) = (0, 0);
-        // If there is no such row, constant evaluation fails, and so does the build.
+        // If no row matches, constant evaluation fails, and so does the build.
         loop {
             if same(TABLE[index].path, path) {
                 if seen == nth {

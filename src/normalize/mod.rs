@@ -1,8 +1,8 @@
-//! Bytes to bytes: raw records in any form they come in, UDM events out, in order, on any number of threads.
+//! Normalizes raw records to UDM events: any input format, output in input order, any number of threads.
 //!
-//! An input is read in blocks of whole lines (`frame`, and `document` for JSON that spans lines, `csv` for rows). Each thread takes a
-//! block, turns it into events (`work`), waits for its turn and hands them to the sink (`order`). So the output is in
-//! order by construction, and memory is bounded by a block and its events a thread.
+//! An input is read in blocks of whole lines (`frame`; `document` for JSON that spans lines, `csv` for rows). Each
+//! thread takes a block, converts it (`work`), waits for its turn, and passes the events to the sink (`order`). So the
+//! output is in order by construction, and memory is bounded by one block and its events per thread.
 
 mod csv;
 mod detect;

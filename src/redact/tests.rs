@@ -118,7 +118,7 @@ proptest! {
 fn ordinary_texts_stay_as_they_are() {
     for plain in [
         "",
-        "gs://bucket/a%20b@c: there is no such object",
+        "gs://bucket/a%20b@c: object not found",
         "operation logs from 2024-01-31 to 2024-02-01, the first page: HTTP 403, code 200: No permission.",
         "basic authentication and bearer authentication are not supported",
         "check ZOOM_CLIENT_SECRET: it is empty; access_token= is missing",

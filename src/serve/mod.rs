@@ -1,18 +1,18 @@
-//! The service: collect, ingest and normalize behind HTTP, and the page that explains records.
+//! The service: collect, ingest and normalize over HTTP, and the page that explains records.
 //!
-//! - `server`, `patience`: connections, their limits, and how all of it ends; `limits`: what they are.
-//! - `framing`: requests that a proxy could read in another way are refused.
-//! - `router`: which path goes where. `observe`: who is let in, what is counted, one line a request.
-//! - `callers`, `keys`: who may call.
-//! - `push`, `cloudevent`: what a push asks for. `collecting`, `feeding`: pushes to runs, the same wish once; of ingest,
-//!   `queue` is who waits for which run, `heard` what is answered when it ended.
-//! - `answer`: the table of answers, made for Pub/Sub.
-//! - `normalizing`, `thread`, `download`: records in, events out; `outlet`: pieces of answers from threads that work.
-//! - `metrics`: what is told of it all.
-//! - `page`: the page for people, and what it asks.
+//! - `server`, `patience`: connections, timeouts and shutdown; `limits`: the limits.
+//! - `framing`: refuses requests that a proxy could read differently.
+//! - `router`: routes. `observe`: admission, counts, and one log line per request.
+//! - `callers`, `keys`: authentication.
+//! - `push`, `cloudevent`: what a push asks for. `collecting`, `feeding`: pushes to runs. `queue`: which push waits for
+//!   which run of ingest. `heard`: the outcome of a run.
+//! - `answer`: responses, designed for Pub/Sub.
+//! - `normalizing`, `thread`, `download`: `POST /normalize`; `outlet`: passes chunks from worker threads to responses.
+//! - `metrics`: metrics.
+//! - `page`: the page, and its data.
 //!
-//! A push is answered 2xx only once its work is durable. Whoever pushes again harms nothing: runs of collect and ingest
-//! do what is not done yet, whoever asks and how often.
+//! A push gets 2xx only after its work is durable. Repeated pushes are harmless, because runs do only what is not done
+//! yet.
 
 mod answer;
 mod callers;

@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(queue.ended().whole.len(), 1);
         assert_eq!(queue.next(), Some(About::Whole));
         assert_eq!((queue.ended().whole.len(), queue.next()), (5, None));
-        assert!(queue.wait(None).unwrap().1, "who comes then begins anew");
+        assert!(queue.wait(None).unwrap().1, "the next caller starts runs again");
     }
 
     #[test]

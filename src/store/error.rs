@@ -8,7 +8,7 @@ use std::io;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such object, directory or bucket.
+    /// The object, directory or bucket does not exist.
     #[error("{url}: {}", missing(.url))]
     NotFound {
         /// The URL of the object.

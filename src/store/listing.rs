@@ -18,7 +18,7 @@ const LONGEST_TOKEN: usize = 8 << 10;
 /// The most pages in a row without an object.
 const EMPTY_PAGES: usize = 10_000;
 
-/// What a page says of itself.
+/// The header of a listing page.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Head {
@@ -41,7 +41,7 @@ pub(super) fn check_page(page: &str, bucket: &str, request: &Uri) -> Result<(), 
     if !page.contains("<ListBucketResult") {
         return Err(foreign("the answer is not a listing"));
     }
-    let head = head(page).ok_or_else(|| foreign("the listing is malformed or cut short"))?;
+    let head = head(page).ok_or_else(|| foreign("the listing is malformed or truncated"))?;
     match &head.name {
         Some(name) if name == bucket => {}
         Some(name) => return Err(foreign(&format!("the listing is of another bucket ({name:?})"))),
@@ -249,7 +249,7 @@ mod tests {
             ),
         ] {
             let told = checked(&page, query).unwrap_err();
-            assert!(told.contains(why) && told.contains("something else answers"), "{page}: {told}");
+            assert!(told.contains(why) && told.contains("not from Cloud Storage"), "{page}: {told}");
         }
         for length in 0..whole.len() {
             assert!(checked(&whole[..length], "").is_err(), "{}", &whole[..length]);

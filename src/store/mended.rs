@@ -51,8 +51,8 @@ impl HttpConnector for MendedConnector {
     }
 }
 
-/// A client that asks for objects as they are stored, which needs two headers filled in where they are gzip-encoded,
-/// that lets odd names pass, that has uploads checked where they arrive, and that notes what downloads have to be.
+/// An HTTP client that requests objects as stored (filling in two headers if they are gzip-encoded), passes unusual
+/// names through, checksums uploads, and records what downloads must match.
 #[derive(Debug)]
 struct Mended {
     inner: HttpClient,

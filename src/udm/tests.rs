@@ -75,7 +75,7 @@ fn an_event_in_parts_is_the_event() {
     };
     let long = format!("[{}]", vec!["\"of twenty bytes or so\""; 20].join(","));
     let nothing = About::default;
-    // What stays behind the last part has each length once, so also that of what stands before the first entry.
+    // What remains after the last part has each length once, so also that of what stands before the first entry.
     for length in 1..=MUCH {
         let last = labelled(&"u".repeat(length), "[null]");
         let further = [nothing(), labelled("u1", &long), nothing(), labelled("u2", "[1,2]"), last];

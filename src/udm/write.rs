@@ -64,7 +64,7 @@ pub struct Writer {
     feed: Feed,
     /// The namespace member of every noun, as JSON with its comma; empty without a namespace.
     namespace: String,
-    /// The labels member of every metadata, likewise.
+    /// The labels member of every metadata, the same.
     labels: String,
 }
 

@@ -128,7 +128,7 @@ fn what_the_state_names_is_looked_at_and_so_is_that_of_backfills() {
     let lease = format!(r#"{{"holder":{holder},"until":{}}}"#, (world.now() + 60) * 1000);
     world.gcs.seed(BUCKET, "collector/state.lease", lease);
     let held = world.tell(&["check"]).expect(0);
-    assert!(held.said.contains("another run is at work: process 1 on afar"), "{}", held.said);
+    assert!(held.said.contains("another run is active: process 1 on afar"), "{}", held.said);
     world.gcs.seed(BUCKET, "collector/state.lease", whole["collector/state.lease"].clone());
     world.advance(-3 * DAY);
     fails(&world, 3, &["ahead of this machine's clock"]);

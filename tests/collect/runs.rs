@@ -208,7 +208,11 @@ fn the_recipes_state_is_taken_over_once() {
             r#"{"cursor_date": "2023-11-15", "next_page_token": null, "updated_at": "2023-11-15T10:00:00"}"#,
         );
         let run = world.collect(&[]).expect(0);
-        assert!(run.said.contains("took over from the recipe's collector"), "{key}: {}", run.said);
+        assert!(
+            run.said.contains("imported the state of Google's reference collector"),
+            "{key}: {}",
+            run.said
+        );
         let since = at("2023-11-15T00:00:00Z");
         assert_eq!(world.balance_since(By::Ours, since).missing, 0);
         assert_eq!(world.balance(By::Ours).surplus, 0);
@@ -715,13 +719,13 @@ fn flags_that_mean_nothing_are_refused() {
 fn the_status_says_how_things_stand() {
     let world = world(100);
     let none = world.tell(&["collect", "status"]);
-    none.failed_saying(3, &["nothing was collected yet"]);
+    none.failed_saying(3, &["nothing collected yet"]);
     world.collect(&[]).expect(0);
     world.advance(15 * MINUTE);
     world.collect(&[]).expect(0);
     let status = world.tell(&["collect", "status"]);
     assert_eq!(status.code, 0, "{}", status.said);
-    for part in ["cursor", "lag", "sealed", "parked", "gap"] {
+    for part in ["cursor", "lag", "finalized", "deferred", "gap"] {
         assert!(status.said.to_lowercase().contains(part), "{part}: {}", status.said);
     }
 }

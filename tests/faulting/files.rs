@@ -137,7 +137,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" normalize in/c.json.gz",
             Put("in/c.json.gz", cut),
             3,
-            ["cut short", "in/c.json.gz"],
+            ["truncated", "in/c.json.gz"],
         ),
         case(
             "normalize",
@@ -310,7 +310,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" explain in/c.json.gz",
             Put("in/c.json.gz", cut),
             3,
-            ["cut short", "in/c.json.gz"],
+            ["truncated", "in/c.json.gz"],
         ),
         case(
             "explain",
@@ -403,7 +403,7 @@ fn cases() -> Vec<Case> {
             INGEST,
             Put("in/c.json.gz", cut),
             1,
-            ["cut short", "in/c.json.gz"],
+            ["truncated", "in/c.json.gz"],
         ),
         case(
             "ingest",

@@ -100,7 +100,7 @@ fn a_bomb_a_cut_and_a_damaged_object_are_quarantined_and_stop_nobody() {
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
     assert_eq!((code, &summary["failed"], &summary["done"]), (1, &3.into(), &2.into()), "{summary}");
     let reasons = summary["failures"].to_string();
-    for part in ["300 times its size", "cut short", "damaged"] {
+    for part in ["300 times its size", "truncated", "damaged"] {
         assert!(reasons.contains(part), "{reasons}");
     }
     assert_eq!(server.all("udm", "out/").len(), 2);
@@ -438,7 +438,7 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap();
         let (object, reason) = (entry["object"].as_str().unwrap(), entry["reason"].as_str().unwrap());
         let (kind, part) = [
-            ("cut-off", "cut short"),
+            ("cut-off", "truncated"),
             ("damaged", "damaged"),
             ("bomb", "--max-object-bytes"),
             ("forbidden", "permission refused"),

@@ -84,7 +84,7 @@ async fn listing_is_complete_and_of_its_place_or_fails() {
         spoil(&server, "LIST", fault, u32::MAX);
         let error = store.list().try_collect::<Vec<_>>().await.unwrap_err();
         assert!(
-            error.is_transient() && error.to_string().contains("something else answers"),
+            error.is_transient() && error.to_string().contains("not from Cloud Storage"),
             "{fault:?}: {error}"
         );
         assert!(store.find("2").await.is_err(), "{fault:?}");

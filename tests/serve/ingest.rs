@@ -201,7 +201,7 @@ fn what_asks_for_nothing_is_ignored_and_what_cannot_be_done_is_poison() {
     gcs.seed("zoom", "logs/cut.json.gz", whole[..whole.len() - 9].to_vec());
     let answer = push("OBJECT_FINALIZE", "zoom", "logs/cut.json.gz").expect(422, "poison");
     assert!(!answer.text().contains("logs/cut"), "{}", answer.text());
-    server.wait_for("the gzip data is cut short");
+    server.wait_for("the gzip data is truncated");
     // Out of order for now: again.
     gcs.lock().faults.always_unavailable = Some("logs%2Fa.json.gz".into());
     gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/a.json.gz", 503));

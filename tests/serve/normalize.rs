@@ -444,7 +444,7 @@ fn each_request_is_one_line_of_the_log_whatever_becomes_of_it() {
         "1 of 20001 records were rejected; the answer ends broken",
         "1 of 20001 records were rejected",
         "1 of 1 records were rejected",
-        "the response is aborted: the gzip data is cut short",
+        "the response is aborted: the gzip data is truncated",
         "poison: ",
     ]) {
         assert!(line["message"].as_str().unwrap().contains(part), "{part}: {line}");

@@ -26,7 +26,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Holds on to the lease; to be called now and then.
+    /// Renews the lease if it is due; call it regularly.
     pub(crate) async fn keep(&mut self) -> Result<(), Error> {
         if self.clock.now() - self.renewed <= millis(self.ttl) / 3 || self.renew().await? {
             return Ok(());
@@ -97,7 +97,7 @@ impl Journal {
         self.terms(0).release(held).await
     }
 
-    /// Who is at work, where the lease is another run's.
+    /// Describes the run that holds the lease.
     pub(crate) async fn held_by_another(&self) -> Result<Option<String>, Error> {
         let terms = self.terms(self.clock.now());
         Ok(terms.holder_of(&kept::lease(&self.name)).await?.map(|by| at_work(&by)))

@@ -48,7 +48,7 @@ impl Journal {
     async fn staged(&self, pending: &Pending) -> Result<Bytes, Error> {
         let why = match self.work.read(&pending.staged).await? {
             Some((bytes, _)) if crate::sealed::sha256(&bytes) == pending.sha256 => return Ok(bytes),
-            Some(_) => "it is damaged",
+            Some(_) => "it is corrupt",
             None => "it is missing",
         };
         Err(self.broken(&pending.staged, why).await)

@@ -44,7 +44,7 @@ impl Journal {
         cure::unusable(&self.store, &self.name, &why, self.clock.now()).await
     }
 
-    /// What the other kind of run remembers, if there is such a state; it is only looked at.
+    /// Reads the state of the other kind of run, if there is one.
     pub(crate) async fn other(&self, options: &Options) -> Result<Option<(State, Option<Seen>)>, Error> {
         let name = match options.task {
             Task::Live { .. } => BACKFILL,

@@ -34,7 +34,7 @@ pub struct Resume {
     pub from: Date,
     /// Its last.
     pub to: Date,
-    /// Records on a page, which must stay the same.
+    /// Records per page, which must stay the same.
     pub page_size: u16,
     /// The token of the next page.
     pub token: String,
@@ -42,11 +42,11 @@ pub struct Resume {
     pub issued: i64,
     /// When the first page was read.
     pub began: i64,
-    /// Whether it was the newest records that were read.
+    /// Whether the scan fetches the newest records.
     pub tail: bool,
-    /// Pages read.
+    /// The number of pages read.
     pub pages: u64,
-    /// The ids of the records on the last page: a twin may be on the next.
+    /// The hashes of the records on the last page, because an identical record may be on the next one.
     pub last: Vec<String>,
     /// The minute within the last day that the window ends with.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -65,8 +65,8 @@ fn a_state_ahead_of_the_clock_by_more_than_a_day_says_so() {
         assert_eq!(of(cursor, tail_at), None, "{cursor} {tail_at:?}");
     }
     for (cursor, tail_at, told) in [
-        ("2024-02-02", None, "it stands at 2024-02-02, and the clock shows 2024-01-31T12:00:00Z"),
-        ("2024-02-02", Some(now), "it stands at 2024-02-02, "),
+        ("2024-02-02", None, "its cursor is at 2024-02-02, and the clock shows 2024-01-31T12:00:00Z"),
+        ("2024-02-02", Some(now), "its cursor is at 2024-02-02, "),
         ("2024-01-01", Some(now + DAY + 1000), "it was written at 2024-02-01T12:00:01Z, "),
     ] {
         let said = of(cursor, tail_at).unwrap();

@@ -7,10 +7,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 impl Ledger {
-    /// The entries of these objects, as they stand in the store.
+    /// Returns the stored entries of these objects.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub(in crate::ingest) async fn recall(
         &self,
         objects: HashSet<String>,
@@ -47,7 +47,7 @@ impl Ledger {
     /// The stems of all that the feed's files became.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub(in crate::ingest) async fn stems(&self) -> Result<HashSet<String>, Error> {
         let from = self.tenancy.feed.from.clone();
         let wanted: segment::Wanted = Arc::new(move |brief| brief.object.starts_with(&from));
@@ -63,7 +63,7 @@ impl Ledger {
     /// Entries with these contents, by the ids of these and their addresses: marked ones, and those in the store.
     ///
     /// # Errors
-    /// Where the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub(in crate::ingest) async fn with_contents(
         &self,
         ids: HashSet<u128>,

@@ -122,9 +122,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Notes that an object failed, and has it rest. Where too many fail for what is out of reach, the run ends.
+    /// Records that an object failed, with its backoff. Ends the run after too many failures of an unreachable place.
     pub(super) fn quarantine(&mut self, mut entry: Entry, reason: &str, cause: Cause) -> Result<(), Error> {
-        // It is told beside the object.
+        // The URL is printed next to the reason.
         let about = format!("{}: ", entry.object);
         reason.strip_prefix(&about).unwrap_or(reason).clone_into(&mut entry.reason);
         entry.state = State::Quarantined;

@@ -1,4 +1,4 @@
-//! What must hold of gzip, whole, cut or damaged: `flate2`'s own readers are the twins.
+//! Properties of gzip input, whole, truncated or damaged, against the readers of `flate2`.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -8,16 +8,16 @@ use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use once_cell::sync::Lazy;
 use std::io::{self, Cursor, Read};
 
-/// No more than this is unpacked: bombs go on for long.
+/// The maximum that is decompressed, because bombs go on for long.
 const MOST: usize = 32 << 10;
 
 /// Compiled once.
 static OPTIONS: Lazy<Options> = Lazy::new(Options::default);
 
-/// What was unpacked, and whether there was a fault before its end or what is looked at of it.
+/// The decompressed bytes, and whether there was an error before their end or before the limit.
 type Unpacked = (Vec<u8>, Option<io::ErrorKind>);
 
-/// All of it holds of packed bytes.
+/// Checks all properties for compressed bytes.
 pub(crate) fn bytes(packed: &[u8]) {
     let ours = |piece| {
         let reader = Box::new(Cursor::new(packed.to_vec()));
@@ -30,7 +30,7 @@ pub(crate) fn bytes(packed: &[u8]) {
     }
     assert!(ours(7) == (bytes.clone(), fault), "what comes before a fault is the buffer's to say");
     let (twin, twin_fault, padded) = by_members(packed);
-    // Given room for a byte at a time flate2's readers lose one at most where they meet damage.
+    // With a buffer of one byte, flate2's readers lose at most one byte when they meet damage.
     let alike = |twin: &[u8], twin_fault: bool| {
         bytes.starts_with(twin)
             && bytes.len() - twin.len() <= usize::from(twin_fault)
@@ -47,10 +47,10 @@ pub(crate) fn bytes(packed: &[u8]) {
     }
 }
 
-/// What came before the fault is normalized as it would be without it, and the fault is told.
+/// What precedes the error is normalized as it would be without it, and the error is reported.
 fn read_up_to_the_fault(packed: &[u8], ours: &[u8], fault: Option<io::ErrorKind>) {
     let options = &*OPTIONS;
-    // Bytes that are gzip themselves would be unpacked once more.
+    // Bytes that are gzip themselves would be decompressed once more.
     if is_gzip(ours) {
         return;
     }

@@ -1,4 +1,4 @@
-//! What must hold of any input: asked by the fuzzer and by tests.
+//! Properties of any input; used by fuzz targets and tests.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
@@ -25,7 +25,7 @@ struct Out {
 }
 
 impl Out {
-    /// Both came of `bytes`, and are the same; where they differ is said otherwise.
+    /// Both are results of `bytes` and must be equal; the panic message shows the first difference.
     fn must_be(&self, other: &Self, how: &str, bytes: &[u8]) {
         for (one, other) in [(&self.events, &other.events), (&self.rejects, &other.rejects)] {
             let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
@@ -71,7 +71,7 @@ impl Sink for Memory {
     }
 }
 
-/// Bytes that come in pieces of a size at most.
+/// Returns bytes in chunks of a maximum size.
 struct Pieces(Cursor<Vec<u8>>, usize);
 
 impl Read for Pieces {
@@ -91,7 +91,7 @@ fn whole(bytes: &[u8], options: &Options) -> (Out, Summary) {
     normalized(Input::new("in", Cursor::new(bytes.to_vec())), options)
 }
 
-/// All of it holds of an input, which is read whole and in pieces of a size at most.
+/// Checks all properties for an input that is read whole and in chunks of a maximum size.
 pub(crate) fn input(bytes: &[u8], options: &Options, piece: usize) {
     let (out, summary) = whole(bytes, options);
     reconciled(&out, &summary);
@@ -131,7 +131,7 @@ fn is_unreadable(bytes: &[u8], options: &Options, summary: &Summary) -> bool {
     }
 }
 
-/// Everything is counted, and every line of what came out is JSON.
+/// Everything is counted, and every line of output is JSON.
 fn reconciled(out: &Out, summary: &Summary) {
     let lines = |bytes: &[u8]| {
         assert!(bytes.is_empty() || bytes.ends_with(b"\n"));
@@ -145,7 +145,7 @@ fn reconciled(out: &Out, summary: &Summary) {
     assert_eq!(summary.bytes_out, out.events.len() as u64);
 }
 
-/// Every reject holds the bytes that stand at its place, and the line is theirs.
+/// Every reject holds the bytes at its position, and names their line.
 fn placed(bytes: &[u8], out: &Out) {
     for reject in RejectReader::new(&out.rejects[..], bytes.len()) {
         let reject = reject.unwrap();
@@ -168,7 +168,7 @@ fn line_of(bytes: &[u8], offset: usize) -> u64 {
     1 + memchr::memchr_iter(b'\n', &bytes[..offset]).count() as u64
 }
 
-/// Where each record stands: first byte and the one behind its last, in order, none in another.
+/// The range of each record, in order and without overlaps.
 fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> {
     let (mut places, mut sink) = (Vec::new(), Memory::new());
     let input = Input::new("in", Cursor::new(bytes.to_vec()));
@@ -197,7 +197,7 @@ fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> 
     places
 }
 
-/// The event as the plain reading, the typed event and its writer make it, which must be `event`.
+/// `event` is what the reference reader, the typed event and its writer produce.
 fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8> {
     let text = std::str::from_utf8(looked.raw).unwrap();
     let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
@@ -213,7 +213,7 @@ fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8>
         &mut Notes::default(),
         &mut (),
     );
-    // Written with every text looked at for what needs an escape.
+    // Written with the check for escapes in every text.
     made.verbatim = false;
     if options.event_id {
         made.metadata.product_log_id = record::id(text).ok();
@@ -224,7 +224,7 @@ fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8>
     twin
 }
 
-/// Every line becomes what it becomes alone.
+/// Every line gives the same result as on its own.
 fn line_by_line(bytes: &[u8], options: &Options, out: &Out) {
     let mut offset = 0;
     let lines = bytes.split(|&byte| byte == b'\n').enumerate().map(|(index, line)| {
@@ -247,7 +247,7 @@ fn line_by_line(bytes: &[u8], options: &Options, out: &Out) {
     sink.out().must_be(out, "line by line", bytes);
 }
 
-/// There are as many records on each line as `serde_json` finds there, or one reject.
+/// Each line has as many records as `serde_json` finds, or one reject.
 fn lines_counted(bytes: &[u8], max: usize, records: &[(usize, usize)]) {
     let mut start = 0;
     for line in bytes.split(|&byte| byte == b'\n') {
@@ -258,7 +258,7 @@ fn lines_counted(bytes: &[u8], max: usize, records: &[(usize, usize)]) {
     }
 }
 
-/// How many records are on a line; `None` where it is refused as a whole.
+/// Returns the number of records on a line; `None` if it is rejected as a whole.
 fn records_on(line: &[u8], max: usize) -> Option<usize> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > max {
@@ -302,8 +302,8 @@ fn records_of(value: &str) -> usize {
     }
 }
 
-/// What is no part of a record says nothing: space, marks, what stands between the elements of an array. Of pages, whose
-/// other members are let go, nothing is asked.
+/// Text outside records is meaningless: whitespace, byte-order marks, separators between elements of an array. Pages
+/// are exempt, because their other members are dropped.
 fn nothing_lost(bytes: &[u8], options: &Options, records: &[(usize, usize)]) {
     // Of CSV the tests compare each row with another reader's.
     if options.format == Format::Csv
