@@ -627,7 +627,7 @@ fn a_file_that_holds_no_rejects_is_said() {
     let files = directory(&[("in.ndjson", record("a").as_bytes())]);
     let ran = ran(&["normalize", "--from-rejects", text(&files.path().join("in.ndjson"))], b"");
     assert_eq!(ran.code, 3);
-    assert!(ran.stderr.contains("line 1 is no reject"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("line 1 is not a reject"), "{}", ran.stderr);
 }
 
 #[test]
@@ -648,7 +648,7 @@ fn a_line_that_is_no_reject_costs_no_other_on_any_number_of_threads() {
             (descriptions(&ran.out.events()), ran.code),
             (expected.iter().map(String::as_str).collect(), 3)
         );
-        assert!(ran.stderr.contains("line 6 is no reject"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("line 6 is not a reject"), "{}", ran.stderr);
         assert!(ran.stderr.contains("line 12 is longer than"), "{}", ran.stderr);
     }
 }
@@ -659,7 +659,7 @@ fn a_file_without_any_reject_is_said_in_a_few_lines_and_a_directory_once() {
     for (file, said) in [(files.path().join("records"), 11), (files.path().to_owned(), 1)] {
         let ran = ran(&["normalize", "--from-rejects", text(&file), "--threads", "8"], b"");
         assert_eq!((ran.code, ran.stderr.matches("reading failed").count()), (3, said), "{}", ran.stderr);
-        assert!(said == 1 || ran.stderr.contains("90 more like that; the last: line 100 is no reject"));
+        assert!(said == 1 || ran.stderr.contains("90 more like that; the last: line 100 is not a reject"));
     }
 }
 

@@ -165,7 +165,7 @@ fn normalize_prints_rejects_above_its_bar() {
     let (code, sent) = Terminal::new(&arguments).stderr().run("");
     assert!(sent.contains("iB/"), "a bar is shown: {sent:?}");
     assert_eq!(code, Some(1));
-    assert_messages_without_a_bar(&on_screen(&sent), 11);
+    assert_messages_without_a_bar(&on_screen(&sent), 10);
 }
 
 #[test]

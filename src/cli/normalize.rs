@@ -19,11 +19,11 @@ use std::time::Instant;
 /// Convert raw Zoom operation logs to UDM events, one per line, in input order
 #[derive(Args)]
 #[command(after_help = "\
-Formats are detected from the content: one record per line, an array of records
-per line, API pages on one line or pretty-printed, the CSV export of Zoom's
-portal; plain or gzip. Every record becomes an event or a reject. A directory
-gives its *.json, *.ndjson, *.jsonl, *.log and *.csv files, each also .gz; a
-file that is named is read whatever its name is.
+Formats are detected from the content: one record per line, an array of
+records per line, API pages on one line or pretty-printed, the CSV export of
+Zoom's portal; plain or gzip. Every record becomes an event or a reject. A
+directory gives its *.json, *.ndjson, *.jsonl, *.log and *.csv files, each
+also .gz; a file that is named is read whatever its name is.
 
 Examples:
   zoom-udm normalize records.ndjson > events.ndjson

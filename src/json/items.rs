@@ -103,7 +103,7 @@ fn bare(bytes: &[u8], start: usize) -> Option<usize> {
 
 /// Returns the position after the valid array or object that begins at `start`.
 fn container(bytes: &[u8], start: usize) -> Option<usize> {
-    let (mut depth, mut behind) = (0_usize, start);
+    let (mut depth, mut end) = (0_usize, start);
     // A bracket differs from its brace only in bit 0x20, which is also the lower-case bit.
     let marks = |step: u8x16| {
         let braces = step | u8x16::splat(0x20);
@@ -113,8 +113,8 @@ fn container(bytes: &[u8], start: usize) -> Option<usize> {
     for at in positions(&bytes[start..], marks) {
         let at = start + at;
         match bytes[at] {
-            _ if at < behind => {}
-            b'"' => behind = string(bytes, at).ok()?,
+            _ if at < end => {}
+            b'"' => end = string(bytes, at).ok()?,
             b'[' | b'{' => depth += 1,
             _ if depth > 1 => depth -= 1,
             _ => return Some(at + 1),

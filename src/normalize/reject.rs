@@ -253,7 +253,7 @@ impl<R: BufRead> Iterator for RejectReader<R> {
 
 fn returned(line: &[u8], number: u64) -> io::Result<Returned> {
     let invalid = |what: String| {
-        let message = format!("line {number} is no reject: {what}; expected a file that --rejects wrote");
+        let message = format!("line {number} is not a reject: {what}; expected a file that --rejects wrote");
         io::Error::new(io::ErrorKind::InvalidData, message)
     };
     // The line number is already part of the message.

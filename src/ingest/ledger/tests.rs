@@ -428,8 +428,8 @@ async fn the_charter_names_every_feed_once_and_says_how_many_shards_it_serves() 
     assert_eq!(open(&wide, &of(20)).await.unwrap().segments(), 20);
 
     for (text, expected) in [
-        (r#"{"version":2,"segments":16,"feeds":[]}"#, "format 2 is not one this program reads (1)"),
-        (r#"{"version":1,"segments":0,"feeds":[]}"#, "it names no segments"),
+        (r#"{"version":2,"segments":16,"feeds":[]}"#, "format 2 is not supported (expected 1)"),
+        (r#"{"version":1,"segments":0,"feeds":[]}"#, "no segments"),
         ("{", "not a ledger"),
     ] {
         let (_, version) = store.read("ledger.json").await.unwrap().unwrap();
