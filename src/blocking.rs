@@ -27,6 +27,7 @@ pub(crate) fn stderr() -> Blocking<io::Stderr> {
     Blocking(io::stderr())
 }
 
+#[derive(Clone, Copy)]
 enum Until {
     Readable,
     Writable,
@@ -41,7 +42,7 @@ impl<T: Pollable> Blocking<T> {
     ) -> io::Result<R> {
         loop {
             match operation(&mut self.0) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(&self.0, &until, error)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(&self.0, until, error)?,
                 done => return done,
             }
         }
@@ -49,7 +50,7 @@ impl<T: Pollable> Blocking<T> {
 }
 
 #[cfg(unix)]
-fn wait(stream: &impl Pollable, until: &Until, _: io::Error) -> io::Result<()> {
+fn wait(stream: &impl Pollable, until: Until, _: io::Error) -> io::Result<()> {
     use nix::errno::Errno;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let flags = match until {

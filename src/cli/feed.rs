@@ -45,6 +45,7 @@ impl Voice {
     }
 
     /// Clears the bar before other output.
+    #[expect(clippy::unused_self, reason = "there is one bar, and this reporter owns it")]
     pub(super) fn rest(&self) {
         progress::clear();
     }

@@ -251,13 +251,8 @@ fn check_output(flags: &Flags) -> Result<(), Fault> {
     }
 }
 
-fn options(flags: &Flags) -> Result<Options, Fault> {
-    let place = |text: &str| place(text).map_err(|why| Fault::Usage(format!("--to: {why}")));
-    let to = match flags.to.as_str() {
-        "-" => Destination::Stream(Arc::new(Mutex::new(blocking::stdout()))),
-        text => Destination::Place(place(text)?),
-    };
-    let streams = to.place().is_none();
+/// Refuses flags that contradict each other; `streams` says whether events go to standard output.
+fn refuse_contradictions(flags: &Flags, streams: bool) -> Result<(), Fault> {
     if flags.no_ledger && !streams {
         return Err(Fault::Usage(
             "--no-ledger requires --to -: for other destinations the ledger records what is done".into(),
@@ -288,7 +283,17 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
             flags.from
         )));
     }
-    if streams {
+    Ok(())
+}
+
+fn options(flags: &Flags) -> Result<Options, Fault> {
+    let place = |text: &str| place(text).map_err(|why| Fault::Usage(format!("--to: {why}")));
+    let to = match flags.to.as_str() {
+        "-" => Destination::Stream(Arc::new(Mutex::new(blocking::stdout()))),
+        text => Destination::Place(place(text)?),
+    };
+    refuse_contradictions(flags, to.place().is_none())?;
+    if to.place().is_none() {
         check_output(flags)?;
     }
     let base = Options::new(flags.from.clone(), to);

@@ -12,7 +12,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Where a run's events go.
 pub(super) enum Events {
     /// Events, or full requests: what is written depends on the input alone.
-    Direct(EventWriter<Destination>),
+    Direct(Box<EventWriter<Destination>>),
     /// Requests that a timer sends before they are full.
     Timed(Arc<Timed>),
 }
@@ -39,7 +39,7 @@ impl Events {
     pub(super) fn new(out: Destination, requests: Option<&(Request, Limits)>, live: bool) -> Self {
         let writer = EventWriter::new(out, requests);
         if requests.is_none() || !live {
-            return Self::Direct(writer);
+            return Self::Direct(Box::new(writer));
         }
         let state = State { writer: Some(writer), ..State::default() };
         let timed = Arc::new(Timed { state: Mutex::new(state), ..Timed::default() });

@@ -173,7 +173,7 @@ impl Making {
 
     fn keep(self) -> anyhow::Result<()> {
         let place = self.place.clone();
-        self.settle(place)
+        self.settle(&place)
     }
 
     fn keep_part(self) -> anyhow::Result<Option<PathBuf>> {
@@ -182,27 +182,27 @@ impl Making {
             return Ok(None);
         }
         let part = lines.part.clone();
-        self.settle(part.clone()).map(|()| Some(part))
+        self.settle(&part).map(|()| Some(part))
     }
 
     /// Gives the file its last name, durably.
-    fn settle(self, place: PathBuf) -> anyhow::Result<()> {
+    fn settle(self, place: &Path) -> anyhow::Result<()> {
         let Self { file, name, lines, .. } = self;
         let context = || format!("cannot rename the output to {}", place.display());
         if let Some(lines) = &lines {
             let _turn = signal::undisturbed();
-            signal::cut(&file, lines.whole.load(Ordering::Relaxed), &place).with_context(context)?;
+            signal::cut(&file, lines.whole.load(Ordering::Relaxed), place).with_context(context)?;
         }
         // This may take long, so a second signal ends the program.
         file.sync_all().with_context(context)?;
         let _turn = signal::undisturbed();
         match (name, lines) {
-            (Some(name), _) => name.persist(&place).map_err(io::Error::from),
-            (None, Some(lines)) => std::fs::rename(lines.part, &place),
+            (Some(name), _) => name.persist(place).map_err(io::Error::from),
+            (None, Some(lines)) => std::fs::rename(lines.part, place),
             (None, None) => Ok(()),
         }
         .with_context(context)?;
-        sync_directory(&place);
+        sync_directory(place);
         Ok(())
     }
 }

@@ -254,6 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "lists of ranges are the input")]
     fn page_size_puts_ties_within_pages() {
         for ranges in [vec![290..310], vec![299..301, 598..604, 880..930], vec![0..250], vec![300..302; 3]] {
             let size = usize::from(page_size(&ranges, &[300], MAX_PAGE));

@@ -154,9 +154,10 @@ fn plan(
         _ => (None, 0),
     };
     let length = done.as_ref().map_or(0, |done| done.content.length);
-    let Extent { start, end, unfinished } = match length == size && done.is_some() {
-        true => Extent { start: size, end: size, unfinished: false },
-        false => extent(&mut file, length)?,
+    let Extent { start, end, unfinished } = if length == size && done.is_some() {
+        Extent { start: size, end: size, unfinished: false }
+    } else {
+        extent(&mut file, length)?
     };
     // What does not go on where it is done is another version: all of it.
     let done = done.filter(|_| start > 0 || size == 0);

@@ -241,6 +241,7 @@ fn too_large(length: usize, most: usize) -> Refusal {
 
 /// Writes the event of a record that the template cannot write.
 #[inline(never)]
+#[expect(clippy::needless_pass_by_value, reason = "it is built for this call")]
 fn emit_typed<P: Places>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &mut Flush<'_, P>) -> Flow {
     let Typed { record, detail, time, text } = typed;
     let (output, options) = (&mut *rest.output, rest.options);

@@ -367,8 +367,8 @@ mod tests {
         for length in 1..700 {
             let mut packer = GzEncoder::new(Vec::new(), Compression::best());
             packer.write_all(&vec![b'x'; length]).and_then(|()| packer.flush()).unwrap();
-            let packed = packer.get_ref().clone();
-            let mut reader = unpacked(Box::new(Idle(Cursor::new(packed)))).unwrap().reader;
+            let flushed = packer.get_ref().clone();
+            let mut reader = unpacked(Box::new(Idle(Cursor::new(flushed)))).unwrap().reader;
             let (mut buffer, mut came) = ([0; 64], 0);
             let end = loop {
                 match reader.read(&mut buffer) {

@@ -80,7 +80,7 @@ impl Framing {
     /// Goes on to the next state where one is complete.
     fn step(&mut self) {
         match &self.state {
-            State::Body(0) => self.state = State::Head(Vec::new()),
+            State::Body(0) | State::Trailers(END_OF_TRAILERS) => self.state = State::Head(Vec::new()),
             State::Chunk(0) => self.state = State::ChunkSize(Vec::new()),
             State::ChunkSize(line) if line.ends_with(b"\n") => {
                 self.state = match chunk_size(line) {
@@ -90,7 +90,6 @@ impl Framing {
                 };
             }
             State::ChunkSize(line) if line.len() > MAX_SIZE_LINE => self.state = State::Lost,
-            State::Trailers(END_OF_TRAILERS) => self.state = State::Head(Vec::new()),
             // Empty lines before a request are skipped.
             State::Head(head) if head == b"\r\n" || head == b"\n" => self.state = State::Head(Vec::new()),
             State::Head(head) if head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n") => {

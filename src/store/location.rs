@@ -47,8 +47,7 @@ impl FromStr for Location {
             let prefix = directory(prefix);
             if bucket.len() > LONGEST_BUCKET || prefix.len() > LONGEST_NAME {
                 return Err(format!(
-                    "gs://{:.40}… is too long; a bucket's name has at most {LONGEST_BUCKET} characters, a prefix {LONGEST_NAME} bytes",
-                    rest
+                    "gs://{rest:.40}… is too long; a bucket's name has at most {LONGEST_BUCKET} characters, a prefix {LONGEST_NAME} bytes"
                 ));
             }
             return Ok(Self::Gcs { bucket: bucket.into(), prefix });

@@ -71,7 +71,6 @@ impl Remote {
         path.map_err(|error| Error::Invalid { url: self.url(name), message: error.to_string() })
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the stream outlives its maker")]
     pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<Listed, Error>> {
         let objects = this.listing(&this.prefix, None);
         objects.try_filter_map(move |meta| std::future::ready(Ok(this.listed(&meta))))

@@ -187,7 +187,7 @@ fn a_state_of_ours_in_another_place_is_named_and_not_taken_over() {
     let elsewhere = world.tell(&["collect", "--to", &to]);
     elsewhere.failed_saying(
         2,
-        &["logs/state.json is this program's own state", "--state-in-data-prefix", "logs/state.work"],
+        &["logs/state.json is a state of zoom-udm", "--state-in-data-prefix", "logs/state.work"],
     );
     let at = world.directory.as_ref().unwrap().path();
     for name in ["state.json", "state.work"] {
@@ -316,7 +316,7 @@ fn a_backfill_over_days_of_an_outage_leaves_them_to_the_live_collection() {
     world.set(at(NOW));
     let run = world.backfill(&["--from", "2023-10-27", "--until", "2023-11-15"]).expect(0);
     let told = run.summary["notes"].to_string();
-    assert!(told.contains("ends with 2023-11-01") && told.contains("since 2023-11-02"), "{told}");
+    assert!(told.contains("ends on 2023-11-01") && told.contains("from 2023-11-02 on"), "{told}");
     assert!(run.said.contains("instead of 2023-11-15"), "{}", run.said);
     world.collect(&[]).expect(0);
     world.even();
@@ -391,7 +391,7 @@ fn a_backfill_and_a_live_collection_that_begin_at_once_share_the_days() {
     live.expect(0);
     // Where it was a little later than that, it saw the other one at once.
     if backfill.code != 0 {
-        backfill.failed_saying(5, &["began at the same time", "run the backfill again"]);
+        backfill.failed_saying(5, &["started at the same time", "run the backfill again"]);
     }
     world.backfill(&days).expect(0);
     world.collect(&[]).expect(0);
@@ -564,7 +564,7 @@ fn tokens_that_another_run_keeps_ending_are_renewed_as_long_as_pages_come() {
     world.zoom.pages_fail(When::After(2), Act::Unauthorized);
     let run = world.collect(&["--retries", "2"]).expect(75);
     assert!(
-        run.summary["stopped"].to_string().contains("a new token may end the old one"),
+        run.summary["stopped"].to_string().contains("a new token may invalidate the old one"),
         "{}",
         run.summary
     );
@@ -657,12 +657,12 @@ fn data_and_state_are_kept_apart_whichever_is_within_the_other() {
         let (to, state) = (world.place(to), world.place(state));
         world.tell(&["collect", "--to", &to, "--state", &state])
     };
-    run("logs/", "away/../logs/s.json").failed_saying(2, &["within the data", "logs/s.json"]);
+    run("logs/", "away/../logs/s.json").failed_saying(2, &["inside the data prefix", "logs/s.json"]);
     #[cfg(unix)]
-    run("logs/", "link/s.json").failed_saying(2, &["within the data", "logs/s.json"]);
+    run("logs/", "link/s.json").failed_saying(2, &["inside the data prefix", "logs/s.json"]);
     run("logs/", "state/backfill.json").failed_saying(2, &["the state of backfills", "such as state.json"]);
     for within in ["state/state.work/", "state/manifests/a/", "state/backfill.work/"] {
-        run(within, "state/state.json").failed_saying(2, &["the state's own", "removed"]);
+        run(within, "state/state.json").failed_saying(2, &["where collect deletes files"]);
     }
     run("logs/manifests/", "logs/state.json").failed_saying(2, &["the state's own"]);
     run("state/data/", "state/state.json").expect(0);
@@ -685,7 +685,7 @@ fn page_tokens_that_go_round_end_the_window() {
         world.zoom.rule(Only::pages(), When::Every(nth), page(token));
     }
     let run = world.collect(&["--since", "2d", "--deadline", "20s"]).expect(3);
-    assert!(run.said.contains("Zoom goes on without an end"), "{}", run.said);
+    assert!(run.said.contains("Zoom returns pages without an end"), "{}", run.said);
 }
 
 #[test]
@@ -693,7 +693,7 @@ fn an_answer_that_is_too_long_is_not_held() {
     let world = world(10);
     world.zoom.pages_fail(When::Always, Act::Answer(200, format!("[{}]", " ".repeat(70 << 20))));
     let run = world.collect(&["--retries", "1"]).expect(3);
-    assert!(run.said.contains("the answer is longer than 67108864 bytes"), "{}", run.said);
+    assert!(run.said.contains("the response exceeds 67108864 bytes"), "{}", run.said);
     world.heal();
     world.collect(&[]).expect(0);
     world.even();
@@ -797,6 +797,6 @@ fn a_place_that_is_gone_with_the_program_is_refused() {
     {
         let run = world.collect(&place);
         assert_eq!(run.code, 2, "{place:?}: {}", run.said);
-        assert!(run.said.contains("is gone with the program"), "{place:?}: {}", run.said);
+        assert!(run.said.contains("does not outlive the program"), "{place:?}: {}", run.said);
     }
 }

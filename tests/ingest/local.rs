@@ -88,7 +88,7 @@ impl World {
         let verify = program(None, &["ledger", "verify", &self.place("out.ledger"), "--max-age", "none"]);
         let verify = { verify }.output().unwrap();
         let said = String::from_utf8_lossy(&verify.stdout).into_owned();
-        assert!(said.ends_with(" 0 gaps\n"), "{said}");
+        assert!(said.ends_with(" 0 discrepancies\n"), "{said}");
     }
 }
 

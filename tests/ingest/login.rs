@@ -58,10 +58,7 @@ fn who_logged_in_with_gcloud_is_let_in() {
     let mut lacking = credentials("refresh-hush");
     lacking["client_secret"] = json!({"hush": 1});
     let (code, _, said) = run(&server, &lacking);
-    assert!(
-        code == Some(4) && said.contains("no text called client_secret") && !said.contains("hush"),
-        "{said}"
-    );
+    assert!(code == Some(4) && said.contains("no string client_secret") && !said.contains("hush"), "{said}");
 }
 
 /// Whether a token is one that the key has signed for the account, for Cloud Storage.
@@ -125,7 +122,7 @@ fn credentials_go_to_no_other_machine_in_clear() {
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(&format!("{named}: it would carry credentials in clear")), "{said}");
+        assert!(said.contains(&format!("{named}: it would send credentials unencrypted")), "{said}");
     }
     assert_eq!(server.lock().requests, 0);
 }

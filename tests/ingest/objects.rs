@@ -388,7 +388,7 @@ fn an_output_with_other_content_is_left_and_said() {
         &["gs://zoom/", "--to", "gs://udm/o/", "--ledger", "gs://udm/other/", "--case", "snake"],
     );
     let (code, summary) = outcome(&output);
-    assert!(code == 1 && summary["failures"].to_string().contains("other content"), "{summary}");
+    assert!(code == 1 && summary["failures"].to_string().contains("different content"), "{summary}");
     assert_eq!(server.all("udm", "o/"), before);
 }
 

@@ -150,7 +150,7 @@ fn verify_tells_gaps_and_no_skips() {
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output))
     };
     let (code, told) = verify(&[]);
-    assert!(code == Some(0) && told.contains("2 entries, 0 gaps"), "{told}");
+    assert!(code == Some(0) && told.contains("2 entries, 0 discrepancies"), "{told}");
     for kind in ["collector_state 1", "directory_placeholder 1", "too_old 1", "own_output"] {
         assert!(told.contains(kind), "{kind}: {told}");
     }
@@ -165,11 +165,11 @@ fn verify_tells_gaps_and_no_skips() {
         "unknown      gs://zoom/new.json",
         "newer        gs://zoom/a.json",
         "no output    gs://zoom/bell\u{fffd}.json",
-        "3 gaps",
+        "3 discrepancies",
     ] {
         assert!(told.contains(gap), "{gap}: {told}");
     }
-    assert!(verify(&["--exclude", "new.*"]).1.contains("2 gaps"));
+    assert!(verify(&["--exclude", "new.*"]).1.contains("2 discrepancies"));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn verify_goes_on_past_places_that_are_not_there() {
     assert_eq!(run("one", &place("out")), 0);
     let (code, told) = verify();
     assert!(
-        code == Some(0) && told.contains("1 objects listed, 1 entries, 0 gaps"),
+        code == Some(0) && told.contains("1 objects listed, 1 entries, 0 discrepancies"),
         "nothing to put: {told}"
     );
     fs::write(at.path().join("two/a.json"), records(1, 1)).unwrap();
@@ -204,7 +204,7 @@ fn verify_goes_on_past_places_that_are_not_there() {
     let gaps = [
         format!("no source    file://{}/", place("one")),
         format!("no output    file://{}/a.json", place("two")),
-        "2 gaps".into(),
+        "2 discrepancies".into(),
     ];
     assert!(code == Some(1) && gaps.iter().all(|gap| told.contains(gap)), "{told}");
     let forgotten = program(None, &["ledger", "forget", &place("ledger"), "file:///[x"]).output().unwrap();
@@ -422,7 +422,7 @@ fn a_source_that_cannot_be_reached_ends_the_run_and_costs_no_object() {
     let brisk = ["--first-pause", "1ms", "--retries", "1", "--summary", "json"];
     let run = program(Some(&server), &[&["ingest"], &FEED[..], &brisk].concat()).output().unwrap();
     assert_eq!(run.status.code(), Some(3), "{}", said(&run));
-    assert!(said(&run).contains("run again when storage can be reached"), "{}", said(&run));
+    assert!(said(&run).contains("run again when storage is reachable"), "{}", said(&run));
     assert!(server.lock().log.len() < 200, "not each object was tried");
     server.lock().faults = Faults::default();
     let (code, summary) = outcome(&ingest(Some(&server), &FEED));
@@ -466,6 +466,10 @@ fn a_source_without_objects_is_no_success_without_a_word() {
             .output()
             .unwrap();
         assert_eq!(run.status.code(), Some(0), "{}", said(&run));
-        assert!(said(&run).contains("holds no object") && said(&run).contains("--include"), "{}", said(&run));
+        assert!(
+            said(&run).contains("contains no objects") && said(&run).contains("--include"),
+            "{}",
+            said(&run)
+        );
     }
 }

@@ -315,7 +315,7 @@ fn a_public_address_needs_a_check_or_a_word() {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("calls of anybody are taken") && said.contains("\"severity\":\"WARNING\""),
+        said.contains("accepting unauthenticated requests") && said.contains("\"severity\":\"WARNING\""),
         "{said}"
     );
 }

@@ -148,7 +148,7 @@ fn a_damaged_body_is_no_whole_answer() {
     let small = gzip(records(50, 1).as_bytes());
     let answer = server.post("/normalize", &[], &small[..small.len() - 9]);
     assert_eq!(answer.status, 400);
-    assert!(answer.text().contains("cut short"), "{}", answer.text());
+    assert!(answer.text().contains("truncated"), "{}", answer.text());
     let large = gzip(&megabytes(6));
     let answer = server.post("/normalize", &[], &large[..large.len() - 9]);
     assert_eq!((answer.status, answer.whole), (200, false), "too late to say it otherwise");
@@ -293,7 +293,7 @@ fn slow_callers_are_let_go_and_others_served() {
     let body = megabytes(30);
     stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
     stream.write_all(&body).unwrap();
-    server.wait_for("the answer was not sent whole");
+    server.wait_for("the response was not sent completely");
     drop(stream);
     assert!(server.metric("zoom_udm_http_requests_in_flight") <= 1.0);
 }
@@ -312,7 +312,7 @@ fn an_answer_that_is_not_taken_in_time_is_told_from_a_damaged_body() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let _ = stream.read_to_end(&mut Vec::new());
-    server.wait_for("the response is aborted: what came of it was not taken in time");
+    server.wait_for("the response is aborted: the result was not read in time");
 }
 
 /// Sends a byte now and then on each stream, until told to stop.
@@ -437,11 +437,11 @@ fn each_request_is_one_line_of_the_log_whatever_becomes_of_it() {
         server.log().into_iter().filter(|line| line["message"].as_str() != Some("listening")).collect();
     let lines: Vec<_> = lines
         .iter()
-        .filter(|line| !line["message"].as_str().unwrap().starts_with("only /normalize"))
+        .filter(|line| !line["message"].as_str().unwrap().starts_with("serving /normalize"))
         .collect();
     assert_eq!(lines.len(), 5, "{}", server.said());
     for (line, part) in lines.iter().zip([
-        "1 of 20001 records were rejected; the answer ends broken",
+        "1 of 20001 records were rejected; the response is aborted",
         "1 of 20001 records were rejected",
         "1 of 1 records were rejected",
         "the response is aborted: the gzip data is truncated",

@@ -60,8 +60,8 @@ impl Journal {
             let Standing::Ours(state) = decoded(&self.store, name, &bytes, self.clock.now()).await? else {
                 return Ok(None);
             };
-            let Some(list) = &state.undated else { return Ok(Some((*state, None))) };
-            match work.read(&list.name).await?.map(|(bytes, _)| Seen::decode(&bytes)) {
+            let Some(undated) = &state.undated else { return Ok(Some((*state, None))) };
+            match work.read(&undated.name).await?.map(|(bytes, _)| Seen::decode(&bytes)) {
                 Some(Ok(seen)) => return Ok(Some((*state, Some(seen)))),
                 // The other run may have replaced both since.
                 None if last.as_ref() != Some(&bytes) => last = Some(bytes),
@@ -69,7 +69,7 @@ impl Journal {
                     self.observer.warn(&format!(
                         "{}: this list of records without a time cannot be used, and {name} names it; such records may be \
                          collected again",
-                        work.location().url(&list.name)
+                        work.location().url(&undated.name)
                     ));
                     return Ok(Some((*state, None)));
                 }

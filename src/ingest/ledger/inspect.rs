@@ -27,7 +27,7 @@ pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Res
 /// As [`charter`].
 pub async fn forget(store: &Store, chosen: &(dyn Fn(&Entry) -> bool + Sync)) -> Result<Vec<String>, Error> {
     let mut contents = HashSet::new();
-    let id = |entry: &Entry| entry.content.as_ref().map(|content| content.id());
+    let id = |entry: &Entry| entry.content.as_ref().map(crate::ingest::content::Content::id);
     entries(store, &mut |entry| contents.extend(id(&entry).filter(|_| chosen(&entry)))).await?;
     let chosen = |entry: &Entry| chosen(entry) || id(entry).is_some_and(|id| contents.contains(&id));
     let mut forgotten = Vec::new();

@@ -62,7 +62,7 @@ pub(in super::super) fn fingerprint(object: &str, tag: &str) -> u128 {
 pub(super) enum Known {
     New,
     Done,
-    Troubled(Entry),
+    Troubled(Box<Entry>),
 }
 
 impl Segment {
@@ -129,7 +129,7 @@ impl Segment {
             return Known::Done;
         }
         match self.troubled.get(object) {
-            Some(entry) => Known::Troubled(entry.clone()),
+            Some(entry) => Known::Troubled(Box::new(entry.clone())),
             None => Known::New,
         }
     }
