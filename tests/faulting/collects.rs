@@ -44,7 +44,7 @@ fn troubles() -> Vec<Trouble> {
     vec![
         trouble("reset", Act::Reset, &[75, 1], &["connection"]),
         trouble("hang", Act::Hang(Duration::from_secs(9)), &[75, 1], &["TIMEOUT"]),
-        trouble("cut", Act::Cut, &[75, 1], &["connection ended"]),
+        trouble("cut", Act::Cut, &[75, 1], &["connection closed"]),
         trouble("429", Act::PerSecond(Wait::Seconds(0)), &[75, 1], &["429"]),
         trouble("daily", Act::Daily(Wait::IsoMidnight), &[75], &["daily limit"]),
         trouble("500", answer(500), &[75, 1], &["500"]),
@@ -68,8 +68,9 @@ fn troubles() -> Vec<Trouble> {
         trouble(
             "expired",
             Act::PageExpired,
-            &[1, 3, 4],
-            &["expired", "begun again", "check ZOOM_ACCOUNT_ID", "PAGE_SIZE"],
+            // 0: windows shrink until a page holds each of them.
+            &[0, 1, 3, 4],
+            &["expired", "restarting", "check ZOOM_ACCOUNT_ID", "PAGE_SIZE"],
         ),
     ]
 }

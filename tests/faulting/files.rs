@@ -92,7 +92,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" normalize in/a.json no/such",
             Script,
             3,
-            ["no such file", "no/such"],
+            ["file not found", "no/such"],
         ),
         case(
             "normalize",
@@ -101,7 +101,7 @@ fn cases() -> Vec<Case> {
             SAVE,
             Put("in/a.json", closed),
             3,
-            ["not permitted", "in/a.json"],
+            ["permission denied", "in/a.json"],
         ),
         case(
             "normalize",
@@ -265,7 +265,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" normalize --from-rejects no/such",
             Script,
             3,
-            ["no such file", "no/such"],
+            ["file not found", "no/such"],
         ),
         case(
             "normalize",
@@ -283,7 +283,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" explain no/such",
             Script,
             3,
-            ["no such file", "no/such"],
+            ["file not found", "no/such"],
         ),
         case(
             "explain",
@@ -292,7 +292,7 @@ fn cases() -> Vec<Case> {
             EXPLAIN,
             Put("in/a.json", closed),
             3,
-            ["not permitted", "in/a.json"],
+            ["permission denied", "in/a.json"],
         ),
         case(
             "explain",
@@ -416,7 +416,7 @@ fn cases() -> Vec<Case> {
         ),
         case("ingest", "write events", "forbidden", INGEST, Forbid("out"), 4, ["permission", "/out/"]),
         case("ingest", "write events", "limit", INGEST, Limit(2), 3, ["File too large", "/out/"]),
-        case("ingest", "write events", "in the way", INGEST, Put("out", a_file), 3, ["directory", "/out/"]),
+        case("ingest", "write events", "in the way", INGEST, Put("out", a_file), 3, ["directory", "/out"]),
         case(
             "ingest",
             "write rejects",
@@ -433,7 +433,7 @@ fn cases() -> Vec<Case> {
             INGEST,
             Put("rejects", a_file),
             3,
-            ["directory", "/rejects/"],
+            ["directory", "/rejects"],
         ),
         case(
             "ingest",

@@ -31,8 +31,8 @@ const ENDED: &[&str] = &["onnection", "ended", "reset", "closed", "before messag
 const SILENT: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
 
 /// What comes instead of the object.
-const DAMAGED: &[&str] = &["bytes arrived", "more arrived", "damaged on the way", "came instead"];
-const FOREIGN: &[&str] = &["something else answers"];
+const DAMAGED: &[&str] = &["bytes arrived", "more arrived", "corrupted in transit", "came instead"];
+const FOREIGN: &[&str] = &["not from Cloud Storage"];
 
 pub static FAULTS: [Fault; 23] = [
     fault("reset", Act::Reset, Kind::Passing, ENDED),
@@ -45,9 +45,9 @@ pub static FAULTS: [Fault; 23] = [
     fault("503", Act::Status(503), Kind::Passing, &["503"]),
     fault("401", Act::Status(401), Kind::Access, &["401", "credentials"]),
     fault("403", Act::Status(403), Kind::Access, &["403", "permission"]),
-    fault("garbled", Act::Garbled, Kind::Passing, &["damaged on the way"]),
-    fault("html", Act::Body(200, PAGE), Kind::Passing, &["something else answers"]),
-    fault("json", Act::Body(200, "{\"kind\":\"?\"}"), Kind::Passing, &["something else answers"]),
+    fault("garbled", Act::Garbled, Kind::Passing, &["corrupted in transit"]),
+    fault("html", Act::Body(200, PAGE), Kind::Passing, &["not from Cloud Storage"]),
+    fault("json", Act::Body(200, "{\"kind\":\"?\"}"), Kind::Passing, &["not from Cloud Storage"]),
     fault("short", Act::Short, Kind::Passing, DAMAGED),
     fault("long", Act::Long, Kind::Passing, DAMAGED),
     fault("bit", Act::Flipped, Kind::Passing, DAMAGED),
