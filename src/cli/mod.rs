@@ -264,8 +264,7 @@ fn print(text: &str) -> Result<Exit, Fault> {
 /// The same for JSON; on a terminal, control characters in its strings are escaped.
 #[cfg(feature = "gcs")]
 fn print_json(text: &str) -> Result<Exit, Fault> {
-    let lines: Vec<_> = text.lines().map(crate::redact::json_text).collect();
-    let text = lines.join("\n") + "\n";
+    let text: String = text.lines().map(|line| crate::redact::json_text(line).into_owned() + "\n").collect();
     if io::stdout().is_terminal() { print(&crate::terminal::json(&text)) } else { print(&text) }
 }
 
