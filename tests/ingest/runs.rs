@@ -209,7 +209,7 @@ fn verify_goes_on_past_places_that_are_not_there() {
     assert!(code == Some(1) && gaps.iter().all(|gap| told.contains(gap)), "{told}");
     let forgotten = program(None, &["ledger", "forget", &place("ledger"), "file:///[x"]).output().unwrap();
     assert!(
-        forgotten.status.code() == Some(2) && said(&forgotten).contains("no glob"),
+        forgotten.status.code() == Some(2) && said(&forgotten).contains("nor a valid glob"),
         "{}",
         said(&forgotten)
     );
