@@ -111,9 +111,10 @@ fn bigquery_s_event_types_are_udm_s_numbers() {
     let unmet =
         ["USER_LOGIN", "USER_LOGOUT", "USER_RESOURCE_", "SETTING_", "GROUP_", "EVENTTYPE_UNSPECIFIED"];
     for ((number, name), (row, event)) in types.iter().zip(rows.iter().zip(&events)) {
-        let (number, name) = match unmet.iter().any(|start| name.starts_with(start)) {
-            true => (&15000, "USER_UNCATEGORIZED"),
-            false => (number, name.as_str()),
+        let (number, name) = if unmet.iter().any(|start| name.starts_with(start)) {
+            (&15000, "USER_UNCATEGORIZED")
+        } else {
+            (number, name.as_str())
         };
         assert_eq!(
             (&row["metadata"]["event_type"], &event["metadata"]["eventType"]),

@@ -89,7 +89,7 @@ fn documents() -> Vec<PathBuf> {
         let first = inside.iter().next().unwrap_or_default();
         ["fixtures", "target", "try", ".git"].iter().any(|name| first == *name)
     };
-    files(&root(), "md").into_iter().filter(|path| !skipped(path)).collect()
+    files(root(), "md").into_iter().filter(|path| !skipped(path)).collect()
 }
 
 /// Returns all sources of the program and its page.

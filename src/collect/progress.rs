@@ -106,9 +106,9 @@ impl Collector {
     }
 
     /// Takes what an earlier run did not get to the end of: its token if it still holds. How far it came is kept either way.
-    pub(crate) fn take_resume(&mut self, live: bool, life: i64) -> Option<Resume> {
+    pub(crate) fn take_resume(&mut self, live: bool, token_life: i64) -> Option<Resume> {
         let resume = self.journal.state.resume.take()?;
-        let holds = self.now() - resume.issued < life && resume.page_size <= self.options.page_size;
+        let holds = self.now() - resume.issued < token_life && resume.page_size <= self.options.page_size;
         if resume.tail && holds && live {
             // Until a page has come, it is all that is known of the earlier ones.
             self.journal.state.resume = Some(resume.clone());

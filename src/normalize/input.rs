@@ -305,9 +305,8 @@ mod tests {
     /// What is unpacked, how many bytes were ignored, and whether there was an error, however it is read.
     fn read(bytes: &[u8]) -> (Vec<u8>, u64, bool) {
         let [one, other] = [true, false].map(|slow| {
-            let unpacked = match unpacked(Box::new(Slow(Cursor::new(bytes.to_vec()), slow))) {
-                Ok(unpacked) => unpacked,
-                Err(_) => return (Vec::new(), 0, true),
+            let Ok(unpacked) = unpacked(Box::new(Slow(Cursor::new(bytes.to_vec()), slow))) else {
+                return (Vec::new(), 0, true);
             };
             let mut all = Vec::new();
             let failed = BufReader::new(unpacked.reader).read_to_end(&mut all).is_err();

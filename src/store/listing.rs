@@ -30,6 +30,8 @@ struct Head {
     is_truncated: bool,
     #[serde(default)]
     next_continuation_token: String,
+    /// The number of objects on the page; not every emulator tells it.
+    key_count: Option<usize>,
 }
 
 /// Checks that a page is the one that was asked for, and says where the listing goes on if it does.
@@ -50,6 +52,10 @@ pub(super) fn check_page(page: &str, bucket: &str, request: &Uri) -> Result<(), 
     let (prefix, token) = asked(request);
     if folded(&head.prefix) != folded(&prefix) {
         return Err(foreign(&format!("the listing is of another prefix ({:?})", head.prefix)));
+    }
+    let keys = page.matches("<Contents>").count() + page.matches("<CommonPrefixes>").count();
+    if let Some(told) = head.key_count.filter(|told| keys < *told) {
+        return Err(foreign(&format!("the listing has {keys} entries, but its KeyCount is {told}")));
     }
     let next = head.next_continuation_token;
     if head.is_truncated && next.is_empty() {
@@ -238,6 +244,7 @@ mod tests {
             (page("<Name>logs</Name><Prefix>a/</Prefix>"), "&prefix=zoom%2F", "another prefix (\"a/\")"),
             (page("<Name>logs</Name><IsTruncated>true</IsTruncated>"), "", "incomplete"),
             (page("<Name>logs</Name><IsTruncated>perhaps</IsTruncated>"), "", "malformed"),
+            (page("<Name>logs</Name><KeyCount>9</KeyCount>"), "", "its KeyCount is 9"),
             (page(&format!("<Name>logs</Name>{token}")), "&continuation-token=t", "repeats a page token"),
             (
                 page(&format!(

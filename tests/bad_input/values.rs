@@ -5,6 +5,7 @@ use super::{assert_read, assert_refused, between_good_ones};
 use serde_json::json;
 
 #[test]
+#[expect(clippy::many_single_char_names, reason = "records are named by letters")]
 fn several_values_on_a_line_are_each_read() {
     let names = ["a", "b", "c", "d", "e", "f"];
     let [a, b, c, d, e, f] = names.map(record);

@@ -284,7 +284,7 @@ fn wrong_clock_stops_a_run_before_it_writes() {
         world.collect(&[]).failed_saying(3, &words);
         world.tell(&["check"]).failed_saying(3, &words);
         assert!(world.objects().is_empty(), "{:?}", world.objects().keys());
-        let kept = world.state().into_keys().filter(|name| !name.ends_with(".lease"));
+        let kept = world.state().into_keys().filter(|name| !name.contains(".lease"));
         assert_eq!(kept.count(), 0, "{:?}", world.state().keys());
         let world = World { environment: BTreeMap::new(), ..world };
         world.collect(&[]).expect(0);

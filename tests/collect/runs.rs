@@ -321,8 +321,7 @@ fn a_backfill_over_days_of_an_outage_leaves_them_to_the_live_collection() {
     world.collect(&[]).expect(0);
     world.even();
     let nothing = world.backfill(&["--from", "2023-11-02", "--until", "2023-11-15"]);
-    nothing
-        .failed_saying(2, &["--from 2023-11-02", "no days remain", "since 2023-11-02", "live collection"]);
+    nothing.failed_saying(2, &["--from 2023-11-02", "no days remain", "since 2023-11-02", "live collection"]);
 }
 
 #[test]
@@ -401,10 +400,10 @@ fn a_backfill_and_a_live_collection_that_begin_at_once_share_the_days() {
 
 #[test]
 fn a_live_collection_that_died_before_it_looked_again_leaves_a_backfill_its_days() {
+    type Objects = BTreeMap<(String, String), support::gcs::Object>;
     let world = world_of(40);
     world.backfill(&["--from", "2023-10-10", "--until", "2023-11-13"]).expect(0);
     // It began without having seen the backfill, and read nothing.
-    type Objects = BTreeMap<(String, String), support::gcs::Object>;
     let whole = std::mem::take(&mut world.gcs.lock().objects);
     let (hidden, shown): (Objects, Objects) =
         whole.into_iter().partition(|((_, name), _)| name.contains("backfill"));

@@ -142,11 +142,11 @@ fn three_twins_on_three_pages_are_three_after_one_run() {
 fn world_of_ties(count: u64, tie: u64) -> Zoom {
     let zoom = Zoom::start(NOW);
     zoom.manners(|manners| manners.shuffles_ties = true);
-    let (now, apart) = (at(NOW), 3 * 86_400 / (count / tie) as i64);
+    let (now, apart) = (at(NOW), 3 * 86_400 / (count / tie).cast_signed());
     zoom.add((0..count).map(|number| {
-        let time = now - 60 - (number / tie) as i64 * apart;
+        let seconds = now - 60 - (number / tie).cast_signed() * apart;
         let same = if number % 7 == 1 { number - 1 } else { number };
-        Entry::new(time, format!("{{\"time\":\"{}\",\"action\":\"{same}\"}}", iso(time)))
+        Entry::new(seconds, format!("{{\"time\":\"{}\",\"action\":\"{same}\"}}", iso(seconds)))
     }));
     zoom
 }

@@ -396,8 +396,7 @@ fn ledger_of_an_older_version_is_read() {
     let body = gzip(format!("{entry}\n"));
     let segment = files(&ledger).into_keys().find(|name| name.starts_with("segment-")).unwrap();
     let sum = <sha2::Sha256 as sha2::Digest>::digest(&body);
-    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    fs::write(ledger.join(segment), [format!("zoom-udm-ledger 1 {sum}\n").into_bytes(), body].concat())
+    fs::write(ledger.join(segment), [format!("zoom-udm-ledger 1 {sum:x}\n").into_bytes(), body].concat())
         .unwrap();
     let summary = world.gives(0);
     assert_eq!(summary["skipped"]["done"], 1, "{summary}");

@@ -20,7 +20,7 @@ const PLACES: [&str; 9] = [
 ];
 
 fn text(number: u64) -> String {
-    let refused = if number % 2 == 0 { "no record\n" } else { "" };
+    let refused = if number.is_multiple_of(2) { "no record\n" } else { "" };
     format!("{}{refused}", records(3, number))
 }
 
