@@ -18,7 +18,7 @@ pub struct Content {
     pub length: u64,
     /// Their SHA-256, in hexadecimal.
     pub sha256: String,
-    /// A hash of the first [`HEAD`] bytes; 0 for a shorter content.
+    /// A hash of the first 256 bytes; 0 for a shorter content.
     pub head: u64,
 }
 
