@@ -25,7 +25,7 @@ const REFUSED: [(&str, &str); 12] = [
 
 /// Ordinary uses of refused words: a place may be behind something, and something may be missing.
 static ALLOWED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)behind (an? |the )?(authenticating |Cloud Run )?(proxy|IAM)|there is no (?-i:[^s]|s[^u])|is no longer|\{behind\}|`twins`|is no (user|value)")
+    Regex::new(r"(?i)behind (an? |the )?(authenticating |Cloud Run )?(proxy|IAM)|there is no (?-i:[^s]|s[^u])|is no longer|\{behind\}|`(super::)?twins`|is no (user|value)")
         .expect("the pattern is valid")
 });
 

@@ -66,7 +66,7 @@ fn told(error: &io::Error) -> String {
 }
 
 /// Converts an object. What went wrong on the way to its bytes counts before what is wrong with them: a bit that was
-/// damaged on the way may look like broken gzip, and only the end of the bytes says so.
+/// corrupted in transit may look like broken gzip, and only the end of the bytes says so.
 pub(super) fn convert(
     name: &str,
     bytes: impl Read + Send + 'static,

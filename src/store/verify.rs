@@ -172,7 +172,7 @@ fn check(expected: &Expected, length: u64, sum: Option<Checksum>) -> Result<(), 
     }
     match (expected.checksum, sum) {
         (Some(stored), Some(arrived)) if stored != arrived => {
-            Err(format!("the object was damaged on the way ({arrived} arrived, {stored} is stored)"))
+            Err(format!("the object was corrupted in transit ({arrived} arrived, {stored} is stored)"))
         }
         _ => Ok(()),
     }
@@ -251,7 +251,7 @@ mod tests {
                 let mut flipped = BYTES.to_vec();
                 flipped[bit / 8] ^= 1 << (bit % 8);
                 let why = arrives(&expected, &flipped).await.unwrap_err();
-                assert!(why.starts_with("gs://b/x: the object was damaged on the way ("), "{why}");
+                assert!(why.starts_with("gs://b/x: the object was corrupted in transit ("), "{why}");
             }
         }
     }

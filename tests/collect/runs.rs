@@ -321,7 +321,8 @@ fn a_backfill_over_days_of_an_outage_leaves_them_to_the_live_collection() {
     world.collect(&[]).expect(0);
     world.even();
     let nothing = world.backfill(&["--from", "2023-11-02", "--until", "2023-11-15"]);
-    nothing.failed_saying(2, &["--from 2023-11-02", "no days remain", "since 2023-11-02", "live collection"]);
+    nothing
+        .failed_saying(2, &["--from 2023-11-02", "no days remain", "from 2023-11-02 on", "live collection"]);
 }
 
 #[test]

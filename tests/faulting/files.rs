@@ -274,7 +274,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" normalize --from-rejects in/a.json",
             Script,
             3,
-            ["no reject", "in/a.json"],
+            ["not a reject", "in/a.json"],
         ),
         case(
             "explain",

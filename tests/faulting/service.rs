@@ -55,8 +55,8 @@ fn callers() -> [Caller; 9] {
             body[middle..middle + 40].fill(0x55);
             posted(server, &body)
         }),
-        caller("too large", 413, "longer", |server| posted(server, &vec![b' '; 1 << 20])),
-        caller("unpacks", 413, "unpacks", |server| posted(server, &gzip(vec![b'\n'; 8 << 20]))),
+        caller("too large", 413, "exceeds", |server| posted(server, &vec![b' '; 1 << 20])),
+        caller("unpacks", 413, "decompresses", |server| posted(server, &gzip(vec![b'\n'; 8 << 20]))),
         caller("html", 200, "", |server| posted(server, b"<!doctype html><p>no record</p>\n")),
         caller("chunks", 400, "", |server| {
             let mut stream = server.connect();
