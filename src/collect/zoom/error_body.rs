@@ -44,7 +44,7 @@ impl ErrorBody {
         let name = normalized(name);
         is_code(&name)
             || is_message(&name)
-            || ["errors", "error", "reason", "status", "success"].contains(&name.as_str())
+            || ["errors", "error", "reason", "result", "status", "success"].contains(&name.as_str())
     }
 
     fn add(&mut self, name: &str, value: &Value) {
@@ -66,7 +66,7 @@ impl ErrorBody {
             "errors" => self.add_details(value),
             "error" | "reason" => self.flag(!is_empty(value), value),
             "success" => self.flag(*value == Value::Bool(false), &Value::Null),
-            "status" => {
+            "result" | "status" => {
                 let failed = match value {
                     Value::Number(number) => {
                         number.as_i64().is_none_or(|n| n != 0 && !(200..300).contains(&n))
@@ -143,7 +143,7 @@ mod tests {
             "{}",
             r#"{"code":0}"#,
             r#"{"code":200,"message":"Success."}"#,
-            r#"{"code":"200","message":"","errors":[],"error":null,"reason":"","status":"success"}"#,
+            r#"{"code":"200","message":"","errors":[],"error":null,"reason":"","result":"ok","status":"success"}"#,
             r#"{"status":200,"success":true,"error":false,"message":null}"#,
         ] {
             assert!(!ErrorBody::read(body.as_bytes()).is_reported(), "{body}");
@@ -163,6 +163,7 @@ mod tests {
             r#"{"error":{"code":1}}"#,
             r#"{"reason":"Bad Request"}"#,
             r#"{"status":"error"}"#,
+            r#"{"result":"error"}"#,
             r#"{"status":500}"#,
             r#"{"status":false}"#,
             r#"{"success":false}"#,
