@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --locked --bench budget --no-default-features --features cli
 //!     UPDATE_BUDGET=1 cargo bench --locked --bench budget --no-default-features --features cli
-//!     python3 benches/peers/chart.py benches/budget.tsv benches/stages.svg
+//!     python3 benches/comparison/chart.py benches/budget.tsv benches/stages.svg
 //!
 //! Instructions do not depend on what else the machine does, as times do: so this can be a gate. Needs valgrind. Each
 //! stage runs once and twice over its corpus, in processes of their own under valgrind; the difference is what one run

@@ -2,7 +2,7 @@
 //! every write that the program makes.
 
 use crate::collecting::{DAY, World, spread, zoom};
-use crate::deploying;
+use crate::fake_gcloud;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -35,13 +35,13 @@ fn told(what: &str) -> Told {
     let secret = format!("--zoom-client-secret-file={}", at.path().join("secret").display());
     let account = format!("--zoom-account-id={}", zoom::ACCOUNT);
     let client = format!("--zoom-client-id={}", zoom::CLIENT);
-    let done = deploying::setup(at.path())
+    let done = fake_gcloud::setup(at.path())
         .args(["--project=my-project", "--region=us-central1", "--image=x/y:1", "--bucket=my-logs"])
         .args([&account, &client, &secret])
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let calls = deploying::calls(at.path());
+    let calls = fake_gcloud::calls(at.path());
     let flag =
         |call: &[String], name: &str| call.iter().find_map(|flag| flag.strip_prefix(name).map(String::from));
     let call = calls.iter().find(|call| call.join(" ").starts_with(what)).unwrap();

@@ -18,8 +18,8 @@ mod defects;
 #[cfg(unix)]
 mod deployed;
 #[cfg(unix)]
-#[path = "../deploying/mod.rs"]
-mod deploying;
+#[path = "../deploy/fake_gcloud.rs"]
+mod fake_gcloud;
 #[cfg(unix)]
 mod fence;
 mod progress;

@@ -53,13 +53,13 @@ def peers_of(args):
         return lambda file: [str(args.peers / name), *before, file]
 
     jq = ["jq", "-n", "-c", "--rawfile", "types", str(ROOT / "src/udm/event_types.tsv"), "-f", str(HERE / "mapping.jq")]
-    reading = [sys.executable, str(ROOT / "tests/conformance/second_reading.py")]
+    reading = [sys.executable, str(ROOT / "tests/conformance/reference_impl.py")]
     return [
         Peer("ours-2", "zoom-udm, 2 threads", normalize(2), "big", ALL_CORES),
         Peer("ours", "zoom-udm, 1 thread", normalize(1), "big"),
-        Peer("floor", "only parsing: `serde_json::from_slice`", built("floor"), "big"),
-        Peer("floor-str", "only parsing: `serde_json::from_str`", built("floor", "--str"), "big"),
-        Peer("value", "Rust, `serde_json::Value` and `regex`", built("value"), "middle"),
+        Peer("floor", "only parsing: `serde_json::from_slice`", built("parse_only"), "big"),
+        Peer("floor-str", "only parsing: `serde_json::from_str`", built("parse_only", "--str"), "big"),
+        Peer("value", "Rust, `serde_json::Value` and `regex`", built("serde_value"), "middle"),
         Peer("vrl", "VRL, crate `vrl`", built("vrl", str(HERE / "mapping.vrl")), "small"),
         Peer("python", "Python, the second reading", lambda file: [*reading, file], "small"),
         Peer("jq", "jq", lambda file: [*jq, file], "least"),

@@ -19,7 +19,7 @@ pub fn setup(directory: &Path) -> Command {
         let named =
             Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
         let python = String::from_utf8(named.stdout).unwrap();
-        let stand_in = root().join("tests/deploying/gcloud");
+        let stand_in = root().join("tests/deploy/fake_gcloud.py");
         let script = format!("#!/bin/sh\nexec '{}' -S '{}' \"$@\"\n", python.trim(), stand_in.display());
         fs::write(&gcloud, script).unwrap();
         fs::set_permissions(&gcloud, fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,7 +1,7 @@
 """Holds deploy/setup.sh and deploy/terraform to the same things, settings and roles, and setup.sh's calls to gcloud's
 own reading of them where a gcloud is installed.
 
-    agree.py WORK-DIRECTORY
+    compare.py WORK-DIRECTORY
 """
 
 import json
@@ -35,7 +35,7 @@ def recorded(work, settings):
     """The calls of a first run of setup.sh that change something."""
     shutil.rmtree(work, ignore_errors=True)
     (work / "bin").mkdir(parents=True)
-    (work / "bin/gcloud").write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'tests/deploying/gcloud'))} \"$@\"\n")
+    (work / "bin/gcloud").write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'tests/deploy/fake_gcloud.py'))} \"$@\"\n")
     (work / "bin/gcloud").chmod(0o755)
     flags = [f"--{name.replace('_', '-')}" if value is True else f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     environment = {"PATH": f"{work}/bin:{os.environ['PATH']}", "GCLOUD_STATE": str(work), "SETUP_PAUSE": "0"}

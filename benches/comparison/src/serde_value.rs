@@ -1,6 +1,6 @@
 //! The mapping as one would write it first: `serde_json::Value` in, `Value` out, regular expressions, `chrono`.
 //!
-//! `value FILE` prints one event a line; what is no record is counted on standard error. Reads one JSON value a line,
+//! `serde_value FILE` prints one event a line; what is no record is counted on standard error. Reads one JSON value a line,
 //! not those that span lines, and no gzip.
 
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ const EMAIL: &str = r"[\w+%][\w.!#$%&'*+/=?^~-]*@[^\W_](?:[\w-]*[^\W_])?(?:\.[^\
 const EVENT_TYPES: &str = include_str!("../../../src/udm/event_types.tsv");
 
 fn main() -> Result<()> {
-    let path = std::env::args().nth(1).context("usage: value FILE")?;
+    let path = std::env::args().nth(1).context("usage: serde_value FILE")?;
     let mapper = Mapper::new()?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut refused = 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A second, independent reading of the mapping contract: Zoom operation logs in, UDM events out.
 
-    second_reading.py [FILE] [--rejects FILE] [--values new|verbatim] [--default-time TIME]
+    reference_impl.py [FILE] [--rejects FILE] [--values new|verbatim] [--default-time TIME]
                       [--max-line-bytes N]
 
 Reads FILE (or standard input), plain or gzipped, and writes one UDM event a line. It exists to be held

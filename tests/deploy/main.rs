@@ -2,7 +2,7 @@
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod deploying;
+mod fake_gcloud;
 
 use std::fs;
 use std::io::Write as _;
@@ -43,7 +43,7 @@ impl Cloud {
     }
 
     fn run(&self, arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> Ran {
-        let mut command = deploying::setup(self.0.path());
+        let mut command = fake_gcloud::setup(self.0.path());
         command.args(arguments).envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -68,7 +68,7 @@ impl Cloud {
 
     /// All calls since the last time this was asked, words and flags.
     fn calls(&self) -> Vec<Vec<String>> {
-        let calls = deploying::calls(self.0.path());
+        let calls = fake_gcloud::calls(self.0.path());
         let _ = fs::remove_file(self.path("calls"));
         calls
     }

@@ -12,7 +12,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-import second_reading as reading  # noqa: E402
+import reference_impl as reference  # noqa: E402
 
 TIME = "2019-08-20T19:09:01Z"
 
@@ -21,7 +21,7 @@ def run(data, **options):
     """(events, refusals) of raw input."""
     if isinstance(data, str):
         data = data.encode("utf-8")
-    results = list(reading.read_input(data, reading.Options(**options)))
+    results = list(reference.read_input(data, reference.Options(**options)))
     return [e for e, _ in results if e is not None], [r for _, r in results if r is not None]
 
 
@@ -40,7 +40,7 @@ def user(detail, **options):
 
 
 def stamp(text):
-    return reading.read_time(text)
+    return reference.read_time(text)
 
 
 class WorkedExamples(unittest.TestCase):
@@ -309,16 +309,16 @@ class Emails(unittest.TestCase):
 
     def test_whole(self):
         for text in ("admin-test%1223+123@duff.dev.co", "müller@bücher.example", "x@y.com", "+a@1.2", "_@a_b.c"):
-            self.assertTrue(reading.is_email(text), text)
+            self.assertTrue(reference.is_email(text), text)
         for text in ("SCIM@Okta", "a@b", "John Smith", ".a@b.io", "a@-b.io", "a@b.io.", "a@b.io-", "a@b@c.io", "@b.io"):
-            self.assertFalse(reading.is_email(text), text)
+            self.assertFalse(reference.is_email(text), text)
 
     def test_operator(self):
         self.assertEqual(one({"operator": " a@b.io\n"})["principal"]["user"], {"emailAddresses": ["a@b.io"]})
         self.assertEqual(one({"operator": " SCIM@Okta "})["principal"]["user"], {"userid": "SCIM@Okta"})
 
     def test_found_in_text(self):
-        found = list(reading.find_emails("<a.b@c.io>, '.d@e.io. f@g@h.io-x (i@j)"))
+        found = list(reference.find_emails("<a.b@c.io>, '.d@e.io. f@g@h.io-x (i@j)"))
         self.assertEqual(found, ["a.b@c.io", "d@e.io", "g@h.io-x"])
 
 
@@ -331,9 +331,9 @@ class Grammar(unittest.TestCase):
         self.assertEqual(user("x - Job Title:y"), {})
 
     def test_head(self):
-        self.assertEqual(reading.split_head(" A - B: c   - D: e "), ("A - B: c", "D: e"))
-        self.assertEqual(reading.split_head("- D: e"), ("", "D: e"))
-        self.assertEqual(reading.split_head("Co-Owner  -x"), ("Co-Owner  -x", None))
+        self.assertEqual(reference.split_head(" A - B: c   - D: e "), ("A - B: c", "D: e"))
+        self.assertEqual(reference.split_head("- D: e"), ("", "D: e"))
+        self.assertEqual(reference.split_head("Co-Owner  -x"), ("Co-Owner  -x", None))
 
     def test_values(self):
         for value, expected in (
@@ -346,7 +346,7 @@ class Grammar(unittest.TestCase):
             ("from X", "from X"),
             ("From A to B", "From A to B"),
         ):
-            self.assertEqual(reading.new_value(value), expected, value)
+            self.assertEqual(reference.new_value(value), expected, value)
 
     def test_last_key_counts_and_case(self):
         self.assertEqual(user("x  - Job Title: A - job title: C - Job Title: B"), {"title": "B"})
@@ -399,7 +399,7 @@ class Grammar(unittest.TestCase):
             ("[]", None),
             ('[{"a":01}]', None),
         ):
-            found = reading.find_json_data(text)
+            found = reference.find_json_data(text)
             self.assertEqual(found and found[0], span and [span], text)
 
     def test_json_data_changed(self):
@@ -412,7 +412,7 @@ class Grammar(unittest.TestCase):
             self.assertEqual(user(text)["userid"], "old", text)
 
     def test_two_spaces_around_json_data(self):
-        heads = lambda text: reading.Detail(text, False).head  # noqa: E731
+        heads = lambda text: reference.Detail(text, False).head  # noqa: E731
         self.assertEqual(heads("x - K: [{}] - L: v"), "x")
         self.assertEqual(heads("x - K: from {} to {} - L: v"), "x")
         self.assertEqual(heads("x - K: [{}]  - L: v"), "x - K:")
@@ -441,7 +441,7 @@ class Grammar(unittest.TestCase):
 
 class Command(unittest.TestCase):
     def test_gzip_and_rejects(self):
-        script = os.path.join(HERE, "second_reading.py")
+        script = os.path.join(HERE, "reference_impl.py")
         with tempfile.TemporaryDirectory() as folder:
             rejects = os.path.join(folder, "rejects")
             data = gzip.compress(b'{"time":1566328141,"action":"\xc3\xa9"}\n') + gzip.compress(b"{\n")

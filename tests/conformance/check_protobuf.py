@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds UDM events against Google's own message: every event must come back as it went in.
 
-    google_message.py [FILE] [--shape udm|import|batch-create] [--snake]
+    check_protobuf.py [FILE] [--shape udm|import|batch-create] [--snake]
 
 Reads FILE (or standard input), one JSON object a line. Each event is parsed as google.backstory.UDM with
 no unknown field allowed, turned back into JSON and compared. Prints a count and exits 0; or prints the

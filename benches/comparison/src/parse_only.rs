@@ -1,6 +1,6 @@
-//! The floor: only parses each line with `serde_json` into five borrowed fields, and counts.
+//! The lower bound: only parses each line with `serde_json` into five borrowed fields, and counts.
 //!
-//! `floor FILE` takes each line as bytes (`from_slice`); `floor --str FILE` checks a block's UTF-8 at once and takes
+//! `parse_only FILE` takes each line as bytes (`from_slice`); `parse_only --str FILE` checks a block's UTF-8 at once and takes
 //! each line as text (`from_str`), which is the faster way that `serde_json` knows.
 
 use anyhow::{Context, Result};
@@ -29,7 +29,7 @@ const BLOCK: usize = 1 << 20;
 
 fn main() -> Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let path = arguments.pop().context("usage: floor [--str] FILE")?;
+    let path = arguments.pop().context("usage: parse_only [--str] FILE")?;
     let as_text = arguments.first().is_some_and(|flag| flag == "--str");
 
     let mut file = File::open(path)?;

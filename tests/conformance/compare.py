@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the program's events and rejects against the second reading and against Google's own message.
 
-    agree.py BINARY DIRECTORY
+    compare.py BINARY DIRECTORY
 
 Generates records with BINARY into DIRECTORY, normalizes them and every fixture, and fails at the first
 difference. Prints what was held against what, with counts.
@@ -79,7 +79,7 @@ class Program:
 
 
 def second_reading(path, flags, events, rejects):
-    command = [sys.executable, HERE / "second_reading.py", path, "--rejects", rejects, *flags]
+    command = [sys.executable, HERE / "reference_impl.py", path, "--rejects", rejects, *flags]
     with open(events, "wb") as out:
         if run(command, stdout=out).returncode != 0:
             raise Differs(f"the second reading of {path} failed")
@@ -133,7 +133,7 @@ def readings_agree(program, path, flags, tag):
 def google_reads(program, inputs, flags, look, tag):
     events = program.directory / f"{tag}.google"
     program.normalize(inputs, flags, events)
-    found = run([sys.executable, HERE / "google_message.py", events, *look], stdout=subprocess.PIPE, text=True)
+    found = run([sys.executable, HERE / "check_protobuf.py", events, *look], stdout=subprocess.PIPE, text=True)
     if found.returncode != 0:
         raise Differs(f"Google's message, {' '.join(flags)}: {found.stdout}")
     events.unlink()
