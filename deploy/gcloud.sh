@@ -1,120 +1,125 @@
 #!/usr/bin/env bash
-# How setup.sh talks to gcloud: looking and changing are two things, and a thing is only made or changed where looking
-# says so. Sourced by setup.sh, which sets project, region and dry_run.
-# shellcheck disable=SC2154 # set by who sources this
+# Functions that setup.sh uses to call gcloud. Queries and changes are separate: a resource is created or changed only if
+# a query shows that this is necessary. Sourced by setup.sh, which sets project, region and dry_run.
+# shellcheck disable=SC2154 # set by setup.sh
 
-command -v gcloud >/dev/null || die 3 'there is no gcloud here: https://cloud.google.com/sdk/docs/install'
-errors=$(mktemp)
-trap 'rm -f "$errors"' EXIT
-refused='PERMISSION_DENIED|does not have .*(permission|access)|\b40[13]\b|active account|[Rr]eauthentication|credentials'
-absent='NOT_FOUND|not found|[Cc]annot find|does not exist|could not be found'
-unborn='SERVICE_DISABLED|has not been used in project|API \[[a-z.]*\] not enabled'
+command -v gcloud >/dev/null || die 3 'gcloud is not installed: see https://cloud.google.com/sdk/docs/install'
+gcloud_stderr=$(mktemp)
+trap 'rm -f "$gcloud_stderr"' EXIT
+denied_pattern='PERMISSION_DENIED|does not have .*(permission|access)|\b40[13]\b|active account|[Rr]eauthentication|credentials'
+not_found_pattern='NOT_FOUND|not found|[Cc]annot find|does not exist|could not be found'
+api_disabled_pattern='SERVICE_DISABLED|has not been used in project|API \[[a-z.]*\] not enabled'
 
-failed() { # COMMAND…
-    printf '%s\n' "$(<"$errors")" >&2
-    if grep -Eq "$refused" "$errors"; then
-        die 4 "refused: gcloud $*. Log in (gcloud auth login) as an owner of $project, and run this again."
+# Exits with the error of the last gcloud command: COMMAND…
+fail() {
+    printf '%s\n' "$(<"$gcloud_stderr")" >&2
+    if grep -Eq "$denied_pattern" "$gcloud_stderr"; then
+        die 4 "permission denied: gcloud $*; log in (gcloud auth login) as an owner of $project and run setup.sh again"
     fi
-    die 3 "failed: gcloud $*. What was made until here stays; run this again."
+    die 3 "command failed: gcloud $*; fix the cause and run setup.sh again, which keeps the resources created so far"
 }
 
-# Asks. 0: it is there, as $seen says; 1: it is not. Any other answer ends the run: unreadable is not absent.
-look() {
-    seen=''
-    if seen=$(gcloud "$@" --project="$project" --quiet 2>"$errors" </dev/null); then return 0; fi
-    # Where an API is not on yet there is nothing.
-    if grep -Eq "$unborn" "$errors"; then return 1; fi
-    if grep -Eq "$absent" "$errors" && ! grep -Eq "$refused" "$errors"; then return 1; fi
-    failed "$@"
+# Queries a resource: returns 0 and sets $result if it exists, returns 1 if it does not. Exits on any other error,
+# because a resource that cannot be read may still exist: COMMAND…
+query() {
+    result=''
+    if result=$(gcloud "$@" --project="$project" --quiet 2>"$gcloud_stderr" </dev/null); then return 0; fi
+    # No resources exist while the API is disabled.
+    if grep -Eq "$api_disabled_pattern" "$gcloud_stderr"; then return 1; fi
+    if grep -Eq "$not_found_pattern" "$gcloud_stderr" && ! grep -Eq "$denied_pattern" "$gcloud_stderr"; then return 1; fi
+    fail "$@"
 }
 
-show() {
+# Prints a command as it could be pasted into a shell: COMMAND…
+print_command() {
     printf '+ gcloud'
     printf ' %q' "$@" --project="$project"
     printf '\n'
 }
 
-# Changes something, or only says how. What was made or switched on seconds ago is not known everywhere yet: grants to
-# it, and calls of a new service, are tried again.
-change() {
-    show "$@"
+# Prints a command and, unless this is a dry run, executes it. New accounts and newly enabled APIs take some seconds to
+# propagate, so grants to them and calls of them are retried: COMMAND…
+apply() {
+    print_command "$@"
     [ -z "$dry_run" ] || return 0
     local attempt
     for attempt in 1 2 3 4 5 6; do
-        if gcloud "$@" --project="$project" --quiet >/dev/null 2>"$errors" </dev/null; then return 0; fi
+        if gcloud "$@" --project="$project" --quiet >/dev/null 2>"$gcloud_stderr" </dev/null; then return 0; fi
         case " $* " in
-        *' add-iam-policy-binding '*) grep -Eq "$absent|$unborn" "$errors" || break ;;
-        *) grep -Eq "$unborn" "$errors" || break ;;
+        *' add-iam-policy-binding '*) grep -Eq "$not_found_pattern|$api_disabled_pattern" "$gcloud_stderr" || break ;;
+        *) grep -Eq "$api_disabled_pattern" "$gcloud_stderr" || break ;;
         esac
         [ "$attempt" = 6 ] || sleep "${SETUP_PAUSE:-5}"
     done
-    failed "$@"
+    fail "$@"
 }
 
-there() { printf '= %s\n' "$*"; }
+# Reports a resource that needs no change: DESCRIPTION
+unchanged() { printf '= %s\n' "$*"; }
 
-# Makes what knows no change: GROUP NAME FLAGS-OF-CREATE…
-ensure() {
-    local group=$1 thing=$2
+# Creates a resource that is never updated: GROUP NAME CREATE-FLAGS…
+create_if_missing() {
+    local group=$1 resource=$2
     shift 2
-    # shellcheck disable=SC2086 # a group is several words
-    if look $group describe "$thing" '--format=value(name)'; then
-        there "$group $thing"
+    # shellcheck disable=SC2086 # a group consists of several words
+    if query $group describe "$resource" '--format=value(name)'; then
+        unchanged "$group $resource"
     else
         # shellcheck disable=SC2086
-        change $group create "$thing" "$@"
+        apply $group create "$resource" "$@"
     fi
 }
 
-# Makes it, or sets it anew when a label says that it was set otherwise: GROUP NAME FLAGS… -- FLAGS-OF-CREATE…
-follow() {
-    local group=$1 thing=$2 where='' create=create update=update again=--update-labels label=labels flags=() first=()
+# Creates a resource, or updates it if its label shows that the flags have changed: GROUP NAME FLAGS… -- CREATE-FLAGS…
+create_or_update() {
+    local group=$1 resource=$2 region_flag='' action=update labels_flag=--update-labels label=labels flags=() create_flags=()
     shift 2
     while [ $# -gt 0 ] && [ "$1" != -- ]; do
         flags+=("$1")
         shift
     done
-    [ $# -lt 2 ] || first=("${@:2}")
-    local stamp
-    stamp=$(printf '%s\n' "${flags[@]}" | cksum | tr ' ' -)
-    case $group in run*) where=--region=$region again=--labels label=metadata.labels ;; esac
+    [ $# -lt 2 ] || create_flags=("${@:2}")
+    local checksum
+    checksum=$(printf '%s\n' "${flags[@]}" | cksum | tr ' ' -)
+    case $group in run*) region_flag=--region=$region labels_flag=--labels label=metadata.labels ;; esac
     # shellcheck disable=SC2086
-    if look $group describe "$thing" ${where:+"$where"} "--format=value($label.setup)"; then
-        if [ "$seen" = "$stamp" ]; then
-            there "$group $thing"
+    if query $group describe "$resource" ${region_flag:+"$region_flag"} "--format=value($label.setup)"; then
+        if [ "$result" = "$checksum" ]; then
+            unchanged "$group $resource"
             return
         fi
-        first=()
+        create_flags=()
     else
-        update=$create again=--labels
+        action=create labels_flag=--labels
     fi
-    # A service is deployed, whether it is there or not.
-    if [ "$group" = 'run services' ]; then group=run update=deploy; fi
+    # `run deploy` both creates and updates a service.
+    if [ "$group" = 'run services' ]; then group=run action=deploy; fi
     # shellcheck disable=SC2086
-    change $group $update "$thing" ${where:+"$where"} "${flags[@]}" ${first[@]+"${first[@]}"} "$again=setup=$stamp"
+    apply $group $action "$resource" ${region_flag:+"$region_flag"} "${flags[@]}" \
+        ${create_flags[@]+"${create_flags[@]}"} "$labels_flag=setup=$checksum"
 }
 
-# Gives a role on one thing alone: MEMBER ROLE CONDITION GROUP NAME
+# Grants a role on a single resource: MEMBER ROLE CONDITION GROUP NAME
 grant() {
-    local member=$1 role=$2 condition=$3 group=$4 thing=$5 flags=() extra=()
-    # As it is listed; without a condition a space stands where that would be.
+    local member=$1 role=$2 condition=$3 group=$4 resource=$5 flags=() extra=()
+    # The format of the policy listing, which ends in a space if there is no condition.
     local binding="$role $member${condition:+ $condition}"
     case $group in
     run*) flags=("--region=$region") ;;
     'storage buckets')
-        # Beside others with a condition, one without has to say so.
+        # gcloud requires --condition=None if the policy contains conditional bindings.
         extra=(--condition=None)
         [ -z "$condition" ] || extra=("--condition=title=zoom-udm,expression=$condition")
         ;;
     esac
     # shellcheck disable=SC2086
-    if look $group get-iam-policy "$thing" ${flags[@]+"${flags[@]}"} '--flatten=bindings[].members' \
+    if query $group get-iam-policy "$resource" ${flags[@]+"${flags[@]}"} '--flatten=bindings[].members' \
         '--format=value[separator=" "](bindings.role,bindings.members,bindings.condition.expression)' &&
-        grep -Fxq -e "$binding" -e "$binding " <<< "$seen"; then
-        there "$role on $thing: $member"
+        grep -Fxq -e "$binding" -e "$binding " <<< "$result"; then
+        unchanged "$role on $resource: $member"
     else
         # shellcheck disable=SC2086
-        change $group add-iam-policy-binding "$thing" ${flags[@]+"${flags[@]}"} "--member=$member" \
+        apply $group add-iam-policy-binding "$resource" ${flags[@]+"${flags[@]}"} "--member=$member" \
             "--role=$role" ${extra[@]+"${extra[@]}"}
     fi
 }

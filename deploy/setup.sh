@@ -1,43 +1,44 @@
 #!/usr/bin/env bash
-# Sets up collecting and ingesting on Google Cloud, as deploy/README.md describes it. May be run again at any time: what
-# is there is left, what is missing is made, what was set otherwise is set anew.
+# Sets up collection and ingestion on Google Cloud, as described in deploy/README.md. Safe to re-run: existing resources
+# are kept, missing ones are created, and changed settings are updated.
 set -euo pipefail
 
 usage() {
     cat <<'END'
 Usage: deploy/setup.sh [--dry-run] FLAGS
 
-Needed (a flag, or the variable behind it):
+Required (as a flag or as the variable next to it):
   --project ID                      GOOGLE_CLOUD_PROJECT
   --region REGION                   GOOGLE_CLOUD_REGION
   --image IMAGE                     IMAGE           by digest (…@sha256:…) or tag
-  --bucket BUCKET                   GCS_BUCKET      made if there is none
+  --bucket BUCKET                   GCS_BUCKET      created if missing
   --zoom-account-id ID              ZOOM_ACCOUNT_ID
   --zoom-client-id ID               ZOOM_CLIENT_ID
-  --zoom-client-secret-file FILE|-  ZOOM_CLIENT_SECRET_FILE   until Secret Manager has a value; `-` is standard input
+  --zoom-client-secret-file FILE|-  ZOOM_CLIENT_SECRET_FILE   required until stored; `-`: standard input
 
-May be given:
+Optional:                                                                    [default]
   --prefix PREFIX/                  GCS_PREFIX      raw records               [zoom/operationlogs/]
-  --state-key KEY                   STATE_KEY       outside of PREFIX         [zoom/collector/state.json]
-  --output-bucket BUCKET            events          [the same]
-  --output-prefix PREFIX/           events; rejects and ledger lie beside it  [zoom/udm/]
-  --location LOCATION               of buckets that are made                  [REGION]
-  --name NAME                       what all names begin with                 [zoom-udm]
-  --schedule CRON                   when to collect, UTC                      [*/15 * * * *]
-  --notify                          each new object is ingested at once; hourly, what was missed
+  --state-key KEY                   STATE_KEY       outside PREFIX            [zoom/collector/state.json]
+  --output-bucket BUCKET            bucket of the events                      [BUCKET]
+  --output-prefix PREFIX/           events; rejects and ledger next to it     [zoom/udm/]
+  --location LOCATION               location of created buckets               [REGION]
+  --name NAME                       prefix of all resource names              [zoom-udm]
+  --schedule CRON                   collection schedule, UTC                  [*/15 * * * *]
+  --notify                          ingest new objects immediately, and missed ones hourly
   --tasks N                         tasks of the backfill job, 1 to 16        [4]
-  --ingress internal|all            from where the service can be reached     [internal]
-  --feed-service-account EMAIL      SecOps' account may read the bucket
-  --rotate-secret                   store the secret again, as a new version
-  --dry-run                         look, and print the commands that would change something
+  --ingress internal|all            ingress setting of the service            [internal]
+  --feed-service-account EMAIL      grant this SecOps service account read access
+  --rotate-secret                   store the secret as a new version
+  --dry-run                         print the commands without running them
   --help
 
-The secret is read from a file or standard input; it is on no command line and is never printed.
-Exit codes: 0 done, 2 usage or missing settings, 3 gcloud failed, 4 credentials or permission
+The secret is read from a file or standard input. It never appears on a command line or in output.
+Exit codes: 0 success, 2 usage or missing settings, 3 gcloud failed, 4 credentials or permission
 END
 }
 
-die() { # CODE MESSAGE
+# Prints an error and exits: CODE MESSAGE
+die() {
     printf 'setup.sh: %s\n' "$2" >&2
     exit "$1"
 }
@@ -67,7 +68,7 @@ while [ $# -gt 0 ]; do
         case $1 in
         *=*) value=${1#*=} ;;
         *)
-            [ $# -gt 1 ] || die 2 "$flag needs a value"
+            [ $# -gt 1 ] || die 2 "$flag requires a value"
             value=$2
             shift
             ;;
@@ -75,49 +76,52 @@ while [ $# -gt 0 ]; do
         variable=${flag#--}
         printf -v "${variable//-/_}" %s "$value"
         ;;
-    *) die 2 "$1 is no flag of this; see --help" ;;
+    *) die 2 "unknown argument $1; see --help" ;;
     esac
     shift
 done
 bucket=${bucket#gs://} output_bucket=${output_bucket#gs://}
 output_bucket=${output_bucket:-$bucket} location=${location:-$region}
 
-troubles=''
-trouble() { troubles="$troubles${troubles:+; }$1"; }
-needs() { # FLAG VARIABLE VALUE
-    [ -n "$3" ] || trouble "$1 is not given (nor $2 set)"
+# All invalid settings are collected and reported together.
+invalid=''
+report() { invalid="$invalid${invalid:+; }$1"; }
+# Checks that a setting has a value: FLAG VARIABLE VALUE
+require() {
+    [ -n "$3" ] || report "$1 or $2 is required"
 }
-fits() { # FLAG VALUE PATTERN EXPECTED
-    [ -z "$2" ] || LC_ALL=C grep -Exq -- "$3" <<< "$2" || trouble "$1 is '$2'; expected $4"
+# Checks the format of a setting, unless it is empty: FLAG VALUE PATTERN EXPECTED
+validate() {
+    [ -z "$2" ] || LC_ALL=C grep -Exq -- "$3" <<< "$2" || report "$1 is '$2'; expected $4"
 }
-needs --project GOOGLE_CLOUD_PROJECT "$project"
-needs --region GOOGLE_CLOUD_REGION "$region"
-needs --image IMAGE "$image"
-needs --bucket GCS_BUCKET "$bucket"
-needs --zoom-account-id ZOOM_ACCOUNT_ID "$zoom_account_id"
-needs --zoom-client-id ZOOM_CLIENT_ID "$zoom_client_id"
-fits --project "$project" '[a-z][a-z0-9-]{4,28}[a-z0-9]' 'a project id'
-fits --region "$region" '[a-z]+-[a-z]+[0-9]+' 'a region like us-central1'
-fits --image "$image" '[^ ,|]+[@:][^ ,|/]+' 'an image with a digest or a tag'
-fits --bucket "$bucket" '[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]' "a bucket's name"
-fits --output-bucket "$output_bucket" '[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]' "a bucket's name"
-fits --prefix "$prefix" '([A-Za-z0-9._=-]+/)+' 'directories like zoom/operationlogs/'
-fits --output-prefix "$output_prefix" '([A-Za-z0-9._=-]+/)+' 'directories like zoom/udm/'
-fits --state-key "$state_key" '([A-Za-z0-9._=-]+/)+[A-Za-z0-9._=-]+[.]json' 'a place like zoom/collector/state.json'
-fits --zoom-account-id "$zoom_account_id" '[A-Za-z0-9_-]+' "an id of Zoom's"
-fits --zoom-client-id "$zoom_client_id" '[A-Za-z0-9_-]+' "an id of Zoom's"
-fits --name "$name" '[a-z][a-z0-9-]{0,18}[a-z0-9]' 'up to 20 small letters, digits and dashes'
-# The service's first run makes a ledger of 16 parts, and tasks share it by parts.
-fits --tasks "$tasks" '[1-9]|1[0-6]' 'a number from 1 to 16'
-fits --ingress "$ingress" 'internal|all' 'internal or all'
-fits --feed-service-account "$feed_service_account" '[^ ,:@]+@[^ ,:@]+' 'an address without serviceAccount:'
-# A feed that reads the data would take the state and the events for logs, and may delete them.
-case $state_key in "$prefix"*) trouble "--state-key $state_key lies within --prefix $prefix, where feeds read" ;; esac
-# Beside the state anything may be replaced or removed: no raw record may lie there.
-case $prefix in "${state_key%/*}/"*) trouble "--prefix $prefix lies within the directory of --state-key $state_key" ;; esac
+require --project GOOGLE_CLOUD_PROJECT "$project"
+require --region GOOGLE_CLOUD_REGION "$region"
+require --image IMAGE "$image"
+require --bucket GCS_BUCKET "$bucket"
+require --zoom-account-id ZOOM_ACCOUNT_ID "$zoom_account_id"
+require --zoom-client-id ZOOM_CLIENT_ID "$zoom_client_id"
+validate --project "$project" '[a-z][a-z0-9-]{4,28}[a-z0-9]' 'a project ID'
+validate --region "$region" '[a-z]+-[a-z]+[0-9]+' 'a region like us-central1'
+validate --image "$image" '[^ ,|]+[@:][^ ,|/]+' 'an image with a digest or a tag'
+validate --bucket "$bucket" '[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]' "a bucket's name"
+validate --output-bucket "$output_bucket" '[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]' "a bucket's name"
+validate --prefix "$prefix" '([A-Za-z0-9._=-]+/)+' 'directories like zoom/operationlogs/'
+validate --output-prefix "$output_prefix" '([A-Za-z0-9._=-]+/)+' 'directories like zoom/udm/'
+validate --state-key "$state_key" '([A-Za-z0-9._=-]+/)+[A-Za-z0-9._=-]+[.]json' 'an object name like zoom/collector/state.json'
+validate --zoom-account-id "$zoom_account_id" '[A-Za-z0-9_-]+' "a Zoom ID"
+validate --zoom-client-id "$zoom_client_id" '[A-Za-z0-9_-]+' "a Zoom ID"
+validate --name "$name" '[a-z][a-z0-9-]{0,18}[a-z0-9]' 'up to 20 lower-case letters, digits and hyphens'
+# The service's first run creates a ledger of 16 partitions, which is the maximum number of tasks that can share it.
+validate --tasks "$tasks" '[1-9]|1[0-6]' 'a number from 1 to 16'
+validate --ingress "$ingress" 'internal|all' 'internal or all'
+validate --feed-service-account "$feed_service_account" '[^ ,:@]+@[^ ,:@]+' 'an e-mail address without serviceAccount:'
+# A feed that reads the prefix would ingest the state and the events as logs, and could delete them.
+case $state_key in "$prefix"*) report "--state-key $state_key is inside --prefix $prefix, which feeds read" ;; esac
+# The program may replace or delete any object next to the state, so raw records must not be stored there.
+case $prefix in "${state_key%/*}/"*) report "--prefix $prefix is inside the directory of --state-key $state_key" ;; esac
 if [ "$output_bucket" = "$bucket" ]; then
-    case $output_prefix in "$prefix"*) trouble "--output-prefix $output_prefix lies within --prefix $prefix" ;; esac
-    case $prefix in "$output_prefix"*) trouble "--prefix $prefix lies within --output-prefix $output_prefix" ;; esac
+    case $output_prefix in "$prefix"*) report "--output-prefix $output_prefix is inside --prefix $prefix" ;; esac
+    case $prefix in "$output_prefix"*) report "--prefix $prefix is inside --output-prefix $output_prefix" ;; esac
 fi
 secret_value=''
 if [ -n "$zoom_client_secret_file" ]; then
@@ -126,107 +130,109 @@ if [ -n "$zoom_client_secret_file" ]; then
     elif [ -r "$zoom_client_secret_file" ]; then
         secret_value=$(cat -- "$zoom_client_secret_file")
     fi
-    [ -n "$secret_value" ] || trouble "--zoom-client-secret-file $zoom_client_secret_file cannot be read or is empty"
-elif [ -n "$troubles$rotate_secret" ]; then
-    needs --zoom-client-secret-file ZOOM_CLIENT_SECRET_FILE ''
+    [ -n "$secret_value" ] || report "--zoom-client-secret-file $zoom_client_secret_file cannot be read or is empty"
+elif [ -n "$invalid$rotate_secret" ]; then
+    require --zoom-client-secret-file ZOOM_CLIENT_SECRET_FILE ''
 fi
-[ -z "$troubles" ] || die 2 "settings are missing or wrong: $troubles. See --help."
+[ -z "$invalid" ] || die 2 "missing or invalid settings: $invalid; see --help"
 
 # shellcheck source=deploy/gcloud.sh
 . "$(dirname "$0")/gcloud.sh"
 
-# --- the steps ------------------------------------------------------------------------------------------------------
+# --- steps ----------------------------------------------------------------------------------------------------------
 
 secret=$name-client-secret run_account=$name-run@$project.iam.gserviceaccount.com
 push_account=$name-push@$project.iam.gserviceaccount.com
 run_member=serviceAccount:$run_account push_member=serviceAccount:$push_account
 
-look projects describe "$project" '--format=value(projectNumber)' || failed projects describe "$project"
-number=$seen
+query projects describe "$project" '--format=value(projectNumber)' || fail projects describe "$project"
+number=$result
 pubsub_agent=serviceAccount:service-$number@gcp-sa-pubsub.iam.gserviceaccount.com
 storage_agent=serviceAccount:service-$number@gs-project-accounts.iam.gserviceaccount.com
-# Cloud Run's address of a service, known before there is one.
+# The URL that Cloud Run will give the service; it is known before the service exists.
 url=https://$name-$number.$region.run.app
 
-# Before anything is made: whether the secret will be there.
+# Check that a secret value is available before creating anything.
 secret_stored=''
-if look secrets versions list "$secret" --filter=state=enabled --limit=1 '--format=value(name)' && [ -n "$seen" ]; then
+if query secrets versions list "$secret" --filter=state=enabled --limit=1 '--format=value(name)' && [ -n "$result" ]; then
     secret_stored=yes
 elif [ -z "$secret_value" ]; then
-    die 2 "Secret Manager has no value of $secret yet: give --zoom-client-secret-file FILE, or - for standard input"
+    die 2 "Secret Manager has no value for $secret; pass --zoom-client-secret-file FILE, or - for standard input"
 fi
 
 enable_apis() {
     local api missing=()
-    look services list '--format=value(config.name)' --enabled || seen=''
+    query services list '--format=value(config.name)' --enabled || result=''
     for api in cloudscheduler iam pubsub run secretmanager storage; do
-        # No pipe: it would fail where grep has seen enough before all is written.
-        grep -Fxq "$api.googleapis.com" <<< "$seen" || missing+=("$api.googleapis.com")
+        # Not a pipe, because with pipefail it fails when grep exits before reading all input.
+        grep -Fxq "$api.googleapis.com" <<< "$result" || missing+=("$api.googleapis.com")
     done
-    if [ ${#missing[@]} = 0 ]; then there 'all services are enabled'; else change services enable "${missing[@]}"; fi
+    if [ ${#missing[@]} = 0 ]; then unchanged 'all APIs are enabled'; else apply services enable "${missing[@]}"; fi
 }
 
-make_bucket() { # BUCKET
-    if ! look storage buckets describe "gs://$1" '--format=value(uniform_bucket_level_access,public_access_prevention)'; then
-        change storage buckets create "gs://$1" "--location=$location" --uniform-bucket-level-access \
+# Creates a bucket, or checks the settings of an existing one: BUCKET
+create_bucket() {
+    if ! query storage buckets describe "gs://$1" '--format=value(uniform_bucket_level_access,public_access_prevention)'; then
+        apply storage buckets create "gs://$1" "--location=$location" --uniform-bucket-level-access \
             --public-access-prevention
         return
     fi
-    # Others may rely on how it is set: not changed behind their back.
-    [ "$seen" = "True	enforced" ] ||
-        die 2 "gs://$1 is there, without uniform access or public access prevention. Whoever relies on its ACLs would \
-lose access. If nobody does: gcloud storage buckets update gs://$1 --uniform-bucket-level-access --public-access-prevention"
-    there "bucket gs://$1"
+    # Other users of the bucket may rely on its settings, so an existing bucket is not changed.
+    [ "$result" = "True	enforced" ] ||
+        die 2 "gs://$1 exists without uniform access or public access prevention. Users who rely on its ACLs would \
+lose access. If there are none, run: gcloud storage buckets update gs://$1 --uniform-bucket-level-access --public-access-prevention"
+    unchanged "bucket gs://$1"
 }
 
-make_account() { # NAME WHAT-FOR
-    if look iam service-accounts describe "$name-$1@$project.iam.gserviceaccount.com" '--format=value(email)'; then
-        there "account $name-$1"
+# Creates a service account: SUFFIX DISPLAY-NAME
+create_account() {
+    if query iam service-accounts describe "$name-$1@$project.iam.gserviceaccount.com" '--format=value(email)'; then
+        unchanged "service account $name-$1"
     else
-        change iam service-accounts create "$name-$1" "--display-name=$2"
+        apply iam service-accounts create "$name-$1" "--display-name=$2"
     fi
 }
 
-# Names of objects below any of the given beginnings.
-below() { # BUCKET BEGINNING…
-    local of=$1 beginning all=''
+# Prints an IAM condition that matches object names with any of the prefixes: BUCKET PREFIX…
+prefix_condition() {
+    local in_bucket=$1 object_prefix expression=''
     shift
-    for beginning; do
-        all="$all${all:+ || }resource.name.startsWith(\"projects/_/buckets/$of/objects/$beginning\")"
+    for object_prefix; do
+        expression="$expression${expression:+ || }resource.name.startsWith(\"projects/_/buckets/$in_bucket/objects/$object_prefix\")"
     done
-    printf '%s' "$all"
+    printf '%s' "$expression"
 }
 
-# What lies in the data is listed, read and added; only beside it may anything be replaced or removed.
+# The program can list, read and create raw records, but can replace or delete only its state and outputs.
 grant_buckets() {
-    local own=("${state_key%/*}/")
+    local writable=("${state_key%/*}/")
     grant "$run_member" roles/storage.objectViewer '' 'storage buckets' "gs://$bucket"
     grant "$run_member" roles/storage.objectCreator '' 'storage buckets' "gs://$bucket"
     if [ "$output_bucket" = "$bucket" ]; then
-        own+=("$output_prefix" "${output_prefix%/}.")
+        writable+=("$output_prefix" "${output_prefix%/}.")
     else
         grant "$run_member" roles/storage.objectUser '' 'storage buckets' "gs://$output_bucket"
     fi
-    grant "$run_member" roles/storage.objectUser "$(below "$bucket" "${own[@]}")" 'storage buckets' "gs://$bucket"
+    grant "$run_member" roles/storage.objectUser "$(prefix_condition "$bucket" "${writable[@]}")" 'storage buckets' "gs://$bucket"
     if [ -n "$feed_service_account" ]; then
         grant "serviceAccount:$feed_service_account" roles/storage.objectViewer '' 'storage buckets' "gs://$bucket"
     fi
 }
 
 store_secret() {
-    ensure secrets "$secret" --replication-policy=automatic
+    create_if_missing secrets "$secret" --replication-policy=automatic
     if [ -n "$secret_stored" ] && [ -z "$rotate_secret" ]; then
-        there "$secret has a value (--rotate-secret stores another)"
+        unchanged "secret $secret has a value (--rotate-secret adds a new version)"
     else
-        show secrets versions add "$secret" --data-file=-
-        # printf is the shell's own: the value is on no command line.
+        print_command secrets versions add "$secret" --data-file=-
+        # printf is a shell builtin, so the value does not appear on a command line.
         [ -n "$dry_run" ] || printf '%s' "$secret_value" | gcloud secrets versions add "$secret" --data-file=- \
-            --project="$project" --quiet >/dev/null 2>"$errors" || failed secrets versions add "$secret"
+            --project="$project" --quiet >/dev/null 2>"$gcloud_stderr" || fail secrets versions add "$secret"
     fi
     grant "$run_member" roles/secretmanager.secretAccessor '' secrets "$secret"
 }
 
-# What service and job are told alike.
+# Settings that the service and the job share.
 from=gs://$bucket/$prefix to=gs://$output_bucket/$output_prefix rejects=gs://$output_bucket/${output_prefix%/}.rejects/
 variables="GOOGLE_CLOUD_PROJECT=$project|GCS_BUCKET=$bucket|GCS_PREFIX=$prefix|STATE_KEY=$state_key"
 variables="$variables|ZOOM_ACCOUNT_ID=$zoom_account_id|ZOOM_CLIENT_ID=$zoom_client_id"
@@ -236,11 +242,11 @@ settings=(
     "--set-secrets=/secrets/zoom-client-secret=$secret:latest"
 )
 
-# One instance: pushes that come while a run goes on join it or wait for the next, which elsewhere they could not. Its
-# processor is not taken away between requests: a run goes on when its caller has given up. Cloud Run checks who calls and
-# then takes the signature off the token, so the program cannot check it again.
+# One instance, because pushes that arrive during a run join it or wait for the next run of the same instance. The CPU
+# is not throttled between requests, because a run continues when its caller disconnects. The program accepts
+# unauthenticated requests because Cloud Run checks the token and strips its signature.
 deploy_service() {
-    follow 'run services' "$name" "${settings[@]}" \
+    create_or_update 'run services' "$name" "${settings[@]}" \
         --args=serve,--collect,--ingest,--allow-unauthenticated \
         --no-allow-unauthenticated "--ingress=$ingress" --concurrency=80 --max-instances=1 --timeout=600 \
         --no-cpu-throttling
@@ -248,80 +254,82 @@ deploy_service() {
     grant "$pubsub_agent" roles/iam.serviceAccountOpenIdTokenCreator '' 'iam service-accounts' "$push_account"
 }
 
-# A task that is killed leaves its lease behind, and its next try elsewhere ends at once while that lasts: the lease is
-# short, and the tries are enough to outlast it.
+# A killed task leaves a lease, and its next attempt exits at once until the lease expires. The lease is therefore short,
+# and the number of retries is high enough to outlast it.
 deploy_job() {
-    follow 'run jobs' "$name-backfill" "${settings[@]}" \
+    create_or_update 'run jobs' "$name-backfill" "${settings[@]}" \
         "--args=ingest,$from,--to=$to,--rejects=$rejects,--max-age=none,--lease=30s" \
         "--tasks=$tasks" "--parallelism=$tasks" --max-retries=10 --task-timeout=3600
 }
 
-# A topic, and its messages pushed to a path of the service; what fails often enough goes to the dead letters.
-push() { # NAME PATH ATTEMPTS
-    ensure 'pubsub topics' "$name-$1"
-    follow 'pubsub subscriptions' "$name-$1" "--push-endpoint=$url$2" "--push-auth-service-account=$push_account" \
+# Creates a topic and a push subscription to a path of the service; messages that fail repeatedly go to the dead-letter
+# topic: NAME PATH ATTEMPTS
+push_topic() {
+    create_if_missing 'pubsub topics' "$name-$1"
+    create_or_update 'pubsub subscriptions' "$name-$1" "--push-endpoint=$url$2" "--push-auth-service-account=$push_account" \
         "--push-auth-token-audience=$url" --ack-deadline=600 --min-retry-delay=10s --max-retry-delay=600s \
         "--dead-letter-topic=$name-dead-letter" "--max-delivery-attempts=$3" --expiration-period=never \
         --message-retention-duration=7d -- "--topic=$name-$1"
     grant "$pubsub_agent" roles/pubsub.subscriber '' 'pubsub subscriptions' "$name-$1"
 }
 
-dead_letters() {
-    ensure 'pubsub topics' "$name-dead-letter"
-    ensure 'pubsub subscriptions' "$name-dead-letter" "--topic=$name-dead-letter" --expiration-period=never \
+dead_letter_topic() {
+    create_if_missing 'pubsub topics' "$name-dead-letter"
+    create_if_missing 'pubsub subscriptions' "$name-dead-letter" "--topic=$name-dead-letter" --expiration-period=never \
         --message-retention-duration=31d
     grant "$pubsub_agent" roles/pubsub.publisher '' 'pubsub topics' "$name-dead-letter"
 }
 
-schedule() { # NAME CRON
-    local verb=update attributes=--update-attributes wanted
-    wanted=$(printf '%s\tEtc/UTC\tprojects/%s/topics/%s' "$2" "$project" "$1")
-    if ! look scheduler jobs describe "$1" "--location=$region" \
+# Creates or updates a schedule that publishes to the topic of the same name: NAME CRON
+create_schedule() {
+    local action=update attributes=--update-attributes expected
+    expected=$(printf '%s\tEtc/UTC\tprojects/%s/topics/%s' "$2" "$project" "$1")
+    if ! query scheduler jobs describe "$1" "--location=$region" \
         '--format=value(schedule,timeZone,pubsubTarget.topicName)'; then
-        verb=create attributes=--attributes
-    elif [ "$seen" = "$wanted" ]; then
-        there "schedule $1"
+        action=create attributes=--attributes
+    elif [ "$result" = "$expected" ]; then
+        unchanged "schedule $1"
         return
     fi
-    # Without data, but a message has to hold something.
-    change scheduler jobs "$verb" pubsub "$1" "--location=$region" "--schedule=$2" --time-zone=Etc/UTC \
+    # The attribute is needed because Pub/Sub rejects an empty message.
+    apply scheduler jobs "$action" pubsub "$1" "--location=$region" "--schedule=$2" --time-zone=Etc/UTC \
         "--topic=projects/$project/topics/$1" "$attributes=run=all"
 }
 
-notify_of_objects() {
-    # Cloud Storage's agent is made when it is first asked for: until then nothing can be granted to it.
-    [ -n "$dry_run" ] || look storage service-agent || failed storage service-agent
+notify_on_new_objects() {
+    # Cloud Storage's service agent is created on the first query; a grant to it fails before that.
+    [ -n "$dry_run" ] || query storage service-agent || fail storage service-agent
     grant "$storage_agent" roles/pubsub.publisher '' 'pubsub topics' "$name-objects"
-    if look storage buckets notifications list "gs://$bucket" --format=json &&
-        grep -Fq "/projects/$project/topics/$name-objects\"" <<< "$seen"; then
-        grep -Fq "\"$prefix\"" <<< "$seen" ||
-            die 2 "gs://$bucket notifies $name-objects of another prefix than $prefix: see gcloud storage buckets \
-notifications list gs://$bucket, delete that one, and run this again"
-        there "notifications of gs://$bucket/$prefix"
+    if query storage buckets notifications list "gs://$bucket" --format=json &&
+        grep -Fq "/projects/$project/topics/$name-objects\"" <<< "$result"; then
+        grep -Fq "\"$prefix\"" <<< "$result" ||
+            die 2 "gs://$bucket notifies topic $name-objects about a prefix other than $prefix; find it with gcloud storage \
+buckets notifications list gs://$bucket, delete it, and run setup.sh again"
+        unchanged "notifications of gs://$bucket/$prefix"
     else
-        change storage buckets notifications create "gs://$bucket" "--topic=projects/$project/topics/$name-objects" \
+        apply storage buckets notifications create "gs://$bucket" "--topic=projects/$project/topics/$name-objects" \
             --event-types=OBJECT_FINALIZE "--object-prefix=$prefix" --payload-format=json --skip-topic-setup
     fi
 }
 
 enable_apis
-make_bucket "$bucket"
-[ "$output_bucket" = "$bucket" ] || make_bucket "$output_bucket"
-make_account run 'Zoom operation logs: collects and ingests'
-make_account push 'Zoom operation logs: pushes messages'
+create_bucket "$bucket"
+[ "$output_bucket" = "$bucket" ] || create_bucket "$output_bucket"
+create_account run 'Zoom operation logs: collection and ingestion'
+create_account push 'Zoom operation logs: push subscriptions'
 grant_buckets
 store_secret
 deploy_service
-dead_letters
-push collect /collect 10
+dead_letter_topic
+push_topic collect /collect 10
 if [ -n "$notify" ]; then
-    push objects /ingest 20
-    notify_of_objects
-    schedule "$name-objects" '7 * * * *'
+    push_topic objects /ingest 20
+    notify_on_new_objects
+    create_schedule "$name-objects" '7 * * * *'
 fi
-schedule "$name-collect" "$schedule"
+create_schedule "$name-collect" "$schedule"
 deploy_job
 
-printf '%s\n' "" "The service: $url" \
-    "Collect now:  gcloud scheduler jobs run $name-collect --location=$region --project=$project" \
-    "Old objects:  gcloud run jobs execute $name-backfill --region=$region --project=$project"
+printf '%s\n' "" "Service URL: $url" \
+    "Collect now: gcloud scheduler jobs run $name-collect --location=$region --project=$project" \
+    "Ingest existing objects: gcloud run jobs execute $name-backfill --region=$region --project=$project"

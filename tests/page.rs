@@ -181,7 +181,8 @@ async fn pasted_records_are_seen_as_the_events_that_normalize_writes() {
         .await;
     assert_eq!(rejects.as_array().unwrap().len(), 3);
     assert!(
-        rejects[0].as_str().unwrap().contains("no_time") && rejects[0].as_str().unwrap().contains("To do")
+        rejects[0].as_str().unwrap().contains("no_time")
+            && rejects[0].as_str().unwrap().contains("What to do")
     );
     browser.click("#filter label:nth-of-type(3)").await;
     assert_eq!(browser.run("return document.querySelectorAll('.card').length").await, 3);
@@ -281,7 +282,7 @@ async fn an_attack_in_every_field_stays_text() {
     browser.paste(&lines.join("\n")).await;
     assert_eq!(browser.status().await, "4 records: 1 event, 3 rejected");
     // Each field is pointed at, so that the panel shows all of it too.
-    browser.run("document.querySelectorAll('.as-it-came').forEach((one) => { one.open = true; })").await;
+    browser.run("document.querySelectorAll('.raw-record').forEach((one) => { one.open = true; })").await;
     let fields = browser.run("return document.querySelectorAll('.field').length").await.as_u64().unwrap();
     assert!(fields > 15, "{fields}");
     for field in 0..fields {

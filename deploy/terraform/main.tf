@@ -1,5 +1,5 @@
 terraform {
-  # Conditions that name other variables.
+  # 1.9: validation conditions can refer to other variables.
   required_version = ">= 1.9"
   required_providers {
     google = {
@@ -18,7 +18,7 @@ data "google_project" "this" {
   project_id = var.project
 }
 
-# Makes Cloud Storage's agent where there is none yet: until then nothing can be granted to it.
+# Creates Cloud Storage's service agent if it does not exist; a grant to it fails before that.
 data "google_storage_project_service_account" "agent" {
   count      = var.notify ? 1 : 0
   depends_on = [google_project_service.needed]
@@ -28,19 +28,23 @@ locals {
   number        = data.google_project.this.number
   location      = var.location != "" ? var.location : var.region
   output_bucket = var.output_bucket != "" ? var.output_bucket : var.bucket
-  apart         = local.output_bucket != var.bucket
+
+  # Whether events go to a bucket of their own.
+  separate_output = local.output_bucket != var.bucket
 
   pubsub_agent = "serviceAccount:service-${local.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  # Cloud Run's address of a service, known before there is one.
+  # The URL that Cloud Run will give the service; it is known before the service exists.
   url = "https://${var.name}-${local.number}.${var.region}.run.app"
 
-  from     = "gs://${var.bucket}/${var.prefix}"
-  to       = "gs://${local.output_bucket}/${var.output_prefix}"
-  beside   = trimsuffix(var.output_prefix, "/")
-  rejects  = "gs://${local.output_bucket}/${local.beside}.rejects/"
-  in_state = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${dirname(var.state_key)}/\")"
-  in_udm   = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${var.output_prefix}\")"
-  near_udm = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${local.beside}.\")"
+  from        = "gs://${var.bucket}/${var.prefix}"
+  to          = "gs://${local.output_bucket}/${var.output_prefix}"
+  output_base = trimsuffix(var.output_prefix, "/")
+  rejects     = "gs://${local.output_bucket}/${local.output_base}.rejects/"
+
+  # IAM conditions: objects next to the state, events, and objects next to the events (rejects, ledger).
+  is_state          = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${dirname(var.state_key)}/\")"
+  is_output         = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${var.output_prefix}\")"
+  is_next_to_output = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${local.output_base}.\")"
 
   environment = {
     GOOGLE_CLOUD_PROJECT    = var.project
@@ -63,17 +67,17 @@ resource "google_project_service" "needed" {
 
 resource "google_service_account" "run" {
   account_id   = "${var.name}-run"
-  display_name = "Zoom operation logs: collects and ingests"
+  display_name = "Zoom operation logs: collection and ingestion"
   depends_on   = [google_project_service.needed]
 }
 
 resource "google_service_account" "push" {
   account_id   = "${var.name}-push"
-  display_name = "Zoom operation logs: pushes messages"
+  display_name = "Zoom operation logs: push subscriptions"
   depends_on   = [google_project_service.needed]
 }
 
-# The secret's value is stored by hand, so that it is in no state of Terraform:
+# The secret's value is stored by hand, so that it never enters Terraform's state:
 #     gcloud secrets versions add NAME-client-secret --data-file=-
 resource "google_secret_manager_secret" "client" {
   secret_id = "${var.name}-client-secret"

@@ -1,6 +1,6 @@
-# One instance: pushes that come while a run goes on join it or wait for the next, which elsewhere they could not. Its
-# processor is not taken away between requests: a run goes on when its caller has given up. Cloud Run checks who calls and
-# then takes the signature off the token, so the program cannot check it again.
+# One instance, because pushes that arrive during a run join it or wait for the next run of the same instance. The CPU
+# is not throttled between requests, because a run continues when its caller disconnects. The program accepts
+# unauthenticated requests because Cloud Run checks the token and strips its signature.
 resource "google_cloud_run_v2_service" "this" {
   name                = var.name
   location            = var.region
@@ -54,8 +54,8 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
   member   = google_service_account.push.member
 }
 
-# A task that is killed leaves its lease behind, and its next try elsewhere ends at once while that lasts: the lease is
-# short, and the tries are enough to outlast it.
+# A killed task leaves a lease, and its next attempt exits at once until the lease expires. The lease is therefore short,
+# and the number of retries is high enough to outlast it.
 resource "google_cloud_run_v2_job" "backfill" {
   name                = "${var.name}-backfill"
   location            = var.region

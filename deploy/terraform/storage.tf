@@ -7,7 +7,7 @@ resource "google_storage_bucket" "data" {
 }
 
 resource "google_storage_bucket" "output" {
-  count                       = local.apart ? 1 : 0
+  count                       = local.separate_output ? 1 : 0
   name                        = local.output_bucket
   location                    = local.location
   uniform_bucket_level_access = true
@@ -15,7 +15,7 @@ resource "google_storage_bucket" "output" {
   depends_on                  = [google_project_service.needed]
 }
 
-# What lies in the data is listed, read and added; only beside it may anything be replaced or removed.
+# The program can list, read and create raw records, but can replace or delete only its state and outputs.
 
 resource "google_storage_bucket_iam_member" "read" {
   bucket = google_storage_bucket.data.name
@@ -35,12 +35,12 @@ resource "google_storage_bucket_iam_member" "own" {
   member = google_service_account.run.member
   condition {
     title      = "zoom-udm"
-    expression = local.apart ? local.in_state : "${local.in_state} || ${local.in_udm} || ${local.near_udm}"
+    expression = local.separate_output ? local.is_state : "${local.is_state} || ${local.is_output} || ${local.is_next_to_output}"
   }
 }
 
 resource "google_storage_bucket_iam_member" "output" {
-  count  = local.apart ? 1 : 0
+  count  = local.separate_output ? 1 : 0
   bucket = google_storage_bucket.output[0].name
   role   = "roles/storage.objectUser"
   member = google_service_account.run.member

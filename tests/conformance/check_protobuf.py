@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Holds UDM events against Google's own message: every event must come back as it went in.
+"""Checks UDM events with Google's UDM protobuf message: each event must survive a round trip unchanged.
 
     check_protobuf.py [FILE] [--shape udm|import|batch-create] [--snake]
 
-Reads FILE (or standard input), one JSON object a line. Each event is parsed as google.backstory.UDM with
-no unknown field allowed, turned back into JSON and compared. Prints a count and exits 0; or prints the
-line number, the event and the first differences and exits 1. No event at all is a failure too. Needs
-the packages in requirements.txt.
+Reads FILE (or standard input), one JSON object per line. Each event is parsed as google.backstory.UDM
+without unknown fields, converted back to JSON and compared. Prints a count and exits 0; or prints the
+line number, the event and the first differences and exits 1. Input without events is a failure too.
+Requires the packages in requirements.txt.
 """
 
 import argparse
@@ -20,69 +20,69 @@ MESSAGE = UDM.pb(UDM()).__class__
 
 
 class Failure(Exception):
-    """What is wrong with a line, and the event it is about."""
+    """An error message and the event that it is about."""
 
-    def __init__(self, what, event):
-        super().__init__(what)
+    def __init__(self, message, event):
+        super().__init__(message)
         self.event = event
 
 
-def no_key_twice(pairs):
+def reject_duplicate_keys(pairs):
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a key is given twice: " + ", ".join(key for key, _ in pairs))
+        raise ValueError("duplicate key among: " + ", ".join(key for key, _ in pairs))
     return result
 
 
-def no_constant(name):
-    raise ValueError(f"{name} is no JSON")
+def reject_constant(name):
+    raise ValueError(f"{name} is not JSON")
 
 
-def must_be(holds, what, value):
-    if not holds:
-        raise Failure(what, value)
+def check(condition, message, event):
+    if not condition:
+        raise Failure(message, event)
 
 
 def events_of(value, shape):
-    """The bare events in one line's value."""
-    must_be(isinstance(value, dict), "not an object", value)
+    """Returns the UDM events in the JSON value of a line."""
+    check(isinstance(value, dict), "not an object", value)
     if shape == "udm":
         return [value]
     if shape == "import":
-        must_be(list(value) == ["inlineSource"], "not exactly the one member inlineSource", value)
+        check(list(value) == ["inlineSource"], "expected inlineSource as the only member", value)
         source = value["inlineSource"]
-        must_be(isinstance(source, dict) and list(source) == ["events"], "inlineSource is not {events}", value)
+        check(isinstance(source, dict) and list(source) == ["events"], "expected events as the only member of inlineSource", value)
         events = source["events"]
-        must_be(isinstance(events, list) and events, "events is no array with something in it", value)
+        check(isinstance(events, list) and events, "expected events to be a non-empty array", value)
         for event in events:
-            must_be(isinstance(event, dict) and list(event) == ["udm"], "an event is not {udm}", event)
+            check(isinstance(event, dict) and list(event) == ["udm"], "expected udm as the only member of an event", event)
         return [event["udm"] for event in events]
-    must_be(set(value) == {"customer_id", "events"}, "not exactly customer_id and events", value)
+    check(set(value) == {"customer_id", "events"}, "expected exactly customer_id and events", value)
     customer = value["customer_id"]
-    must_be(isinstance(customer, str) and customer, "customer_id is no text", value)
-    must_be(isinstance(value["events"], list) and value["events"], "events is no array with something in it", value)
+    check(isinstance(customer, str) and customer, "expected customer_id to be a non-empty string", value)
+    check(isinstance(value["events"], list) and value["events"], "expected events to be a non-empty array", value)
     return value["events"]
 
 
 def differences(before, after, path="$"):
-    """Where two JSON values differ, types included; members in any order."""
+    """Yields the differences between two JSON values; types count, the order of members does not."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             if key not in after:
-                yield f"{path}.{key}: went in as {before[key]!r}, did not come back"
+                yield f"{path}.{key}: {before[key]!r} was lost"
             elif key not in before:
-                yield f"{path}.{key}: came back as {after[key]!r}, did not go in"
+                yield f"{path}.{key}: {after[key]!r} was added"
             else:
                 yield from differences(before[key], after[key], f"{path}.{key}")
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (one, other) in enumerate(zip(before, after)):
             yield from differences(one, other, f"{path}[{index}]")
     elif before != after or isinstance(before, bool) != isinstance(after, bool):
-        yield f"{path}: went in as {before!r}, came back as {after!r}"
+        yield f"{path}: {before!r} became {after!r}"
 
 
-def without_zero_type(event, snake):
-    """The enum's zero value is not printed on the way back."""
+def omit_default_type(event, snake):
+    """Removes EVENTTYPE_UNSPECIFIED, which MessageToDict omits because it is the default value."""
     name = "event_type" if snake else "eventType"
     metadata = event.get("metadata")
     if isinstance(metadata, dict) and metadata.get(name) == "EVENTTYPE_UNSPECIFIED":
@@ -92,20 +92,20 @@ def without_zero_type(event, snake):
 
 
 def check_event(event, snake):
-    must_be(isinstance(event, dict), "an event is no object", event)
+    check(isinstance(event, dict), "the event is not an object", event)
     try:
         message = ParseDict(event, MESSAGE(), ignore_unknown_fields=False)
     except ParseError as error:
-        raise Failure(f"Google's message refuses it: {error}", event) from error
-    back = MessageToDict(message, preserving_proto_field_name=snake)
-    found = list(differences(without_zero_type(event, snake), back))
-    must_be(not found, "\n".join(found[:20]), event)
+        raise Failure(f"protobuf parser: {error}", event) from error
+    round_trip = MessageToDict(message, preserving_proto_field_name=snake)
+    found = list(differences(omit_default_type(event, snake), round_trip))
+    check(not found, "\n".join(found[:20]), event)
 
 
 def check_line(line, shape, snake):
-    """How many events the line holds."""
+    """Checks the events of a line; returns their number."""
     try:
-        value = json.loads(line.decode("utf-8"), object_pairs_hook=no_key_twice, parse_constant=no_constant)
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=reject_duplicate_keys, parse_constant=reject_constant)
     except (ValueError, RecursionError) as error:
         raise Failure(f"not JSON: {error}", line.decode("utf-8", "replace")) from error
     events = events_of(value, shape)
@@ -115,10 +115,10 @@ def check_line(line, shape, snake):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Holds UDM events against Google's own message.")
-    parser.add_argument("file", nargs="?", help="events, one a line; standard input without it")
+    parser = argparse.ArgumentParser(description="Checks UDM events with Google's UDM protobuf message.")
+    parser.add_argument("file", nargs="?", help="events, one per line [default: standard input]")
     parser.add_argument("--shape", choices=("udm", "import", "batch-create"), default="udm")
-    parser.add_argument("--snake", action="store_true", help="the field names are in snake_case")
+    parser.add_argument("--snake", action="store_true", help="field names are in snake_case")
     args = parser.parse_args(arguments)
 
     source = sys.stdin.buffer if args.file in (None, "-") else open(args.file, "rb")
@@ -134,9 +134,9 @@ def main(arguments=None):
                 print(failure)
                 return 1
     if count == 0:
-        print("no event was read")
+        print("no events in the input")
         return 1
-    print(f"{count} events on {number} lines came back as they went in")
+    print(f"{count} events on {number} lines are unchanged after a round trip")
     return 0
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Holds the program's events and rejects against the second reading and against Google's own message.
+"""Compares events and rejects of the program with those of reference_impl.py, and parses its events as Google's
+UDM protobuf message.
 
     compare.py BINARY DIRECTORY
 
-Generates records with BINARY into DIRECTORY, normalizes them and every fixture, and fails at the first
-difference. Prints what was held against what, with counts.
+BINARY generates records into DIRECTORY and normalizes them and all fixtures. Prints each comparison with
+counts; exits 1 at the first difference.
 """
 
 import argparse
@@ -18,15 +19,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FIXTURES = HERE.parent.parent / "fixtures"
 
-# Name of the corpus, kind, how many records, seed.
+# Name of the corpus, kind, number of records, seed.
 CORPORA = (
     ("hostile", "hostile", 100_000, 20240131),
     ("small", "hostile", 10_000, 7),
     ("realistic", "realistic", 10_000, 1),
 )
 
-# What both readings are asked for: corpus and flags that both know.
-READINGS = (
+# Comparisons with the reference implementation: corpus, and flags that both implementations support.
+REFERENCE_CASES = (
     ("hostile", ()),
     ("small", ("--values", "verbatim")),
     ("small", ("--default-time", "2020-02-29T12:00:00.5Z")),
@@ -34,20 +35,20 @@ READINGS = (
     ("realistic", ()),
 )
 
-FEED = ("--event-id", "--clip", "--namespace", "corp", "--label", "env=prod", "--label", "team=a=b")
+EVENT_FLAGS = ("--event-id", "--clip", "--namespace", "corp", "--label", "env=prod", "--label", "team=a=b")
 
-# What Google's message is asked to read: our flags, and how it is told to look at them.
-SHAPES = (
+# Comparisons with the protobuf message: flags of the program, and the matching flags of check_protobuf.py.
+PROTOBUF_CASES = (
     ((), ()),
     (("--case", "snake"), ("--snake",)),
     (("--format", "import"), ("--shape", "import")),
     (("--format", "batch-create", "--customer-id", "c1"), ("--shape", "batch-create")),
-    (FEED, ()),
+    (EVENT_FLAGS, ()),
 )
 
 
-class Differs(Exception):
-    """Two readings of one input are not the same."""
+class Mismatch(Exception):
+    """The program's output differs from the expected output, or a command failed."""
 
 
 def run(command, **options):
@@ -55,7 +56,7 @@ def run(command, **options):
 
 
 class Program:
-    """The program under test, and where it may write."""
+    """The binary under test and its output directory."""
 
     def __init__(self, binary, directory):
         self.binary = binary
@@ -66,117 +67,120 @@ class Program:
         with open(path, "wb") as out:
             command = [self.binary, "generate", "--kind", kind, "--records", records, "--seed", seed]
             if run(command, stdout=out).returncode != 0:
-                raise Differs(f"{name} could not be generated")
+                raise Mismatch(f"cannot generate corpus {name}")
         return path
 
     def normalize(self, inputs, flags, events, rejects=None):
         command = [self.binary, "normalize", "--summary", "none", *flags, *inputs, "--rejects", rejects or "/dev/null"]
         with open(events, "wb") as out:
             code = run(command, stdout=out).returncode
-        # Rejects are no failure here: they are compared as well.
+        # Exit code 1 means rejects, which are compared like events.
         if code not in (0, 1):
-            raise Differs(f"normalize {' '.join(map(str, flags))} exited with {code}")
+            raise Mismatch(f"normalize {' '.join(map(str, flags))} exited with {code}")
 
 
-def second_reading(path, flags, events, rejects):
+def run_reference(path, flags, events, rejects):
     command = [sys.executable, HERE / "reference_impl.py", path, "--rejects", rejects, *flags]
     with open(events, "wb") as out:
         if run(command, stdout=out).returncode != 0:
-            raise Differs(f"the second reading of {path} failed")
+            raise Mismatch(f"reference_impl.py failed on {path}")
 
 
-def values(path):
+def json_lines(path):
     with open(path, encoding="utf-8") as file:
         yield from (json.loads(line) for line in file)
 
 
-def place(reject):
+def position(reject):
     return {name: reject[name] for name in ("line", "offset", "reason")}
 
 
-def compare(what, ours, theirs):
-    """How many values two files hold, all the same."""
+def compare(what, actual, expected):
+    """Returns the number of values in two sequences, or raises Mismatch if they differ."""
     count = 0
-    for count, (one, other) in enumerate(zip_longest(ours, theirs), 1):
-        # As text, since Python holds 1, 1.0 and True equal.
+    for count, (one, other) in enumerate(zip_longest(actual, expected), 1):
+        # Compared as text because 1, 1.0 and True are equal in Python.
         if json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True):
-            ours, theirs = (json.dumps(value, ensure_ascii=False) for value in (one, other))
-            raise Differs(f"{what}, number {count}:\n  program        {ours}\n  second reading {theirs}")
+            found, wanted = (json.dumps(value, ensure_ascii=False) for value in (one, other))
+            raise Mismatch(f"{what}, number {count}:\n  program   {found}\n  reference {wanted}")
     return count
 
 
-def held_against_input(path, rejects):
-    """Every reject of plain input holds the bytes that stand at its offset."""
+def check_raw(path, rejects):
+    """Checks that each reject of uncompressed input contains the bytes at its offset."""
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
         return
     for reject in rejects:
         raw = reject["raw"].encode("utf-8") if "raw" in reject else None
         if raw is not None and data[reject["offset"]:reject["offset"] + len(raw)] != raw:
-            raise Differs(f"{path}: the reject at byte {reject['offset']} holds other bytes")
+            raise Mismatch(f"{path}: the reject at byte {reject['offset']} does not contain the input bytes")
 
 
-def readings_agree(program, path, flags, tag):
-    names = [program.directory / f"{tag}.{which}" for which in ("ours", "ours.rejects", "theirs", "theirs.rejects")]
-    ours, our_rejects, theirs, their_rejects = names
-    program.normalize([path], flags, ours, our_rejects)
-    second_reading(path, flags, theirs, their_rejects)
+def compare_with_reference(program, path, flags, tag):
+    """Compares events and rejects of an input; returns their numbers."""
+    outputs = [program.directory / f"{tag}.{suffix}" for suffix in ("actual", "actual.rejects", "expected", "expected.rejects")]
+    actual, actual_rejects, expected, expected_rejects = outputs
+    program.normalize([path], flags, actual, actual_rejects)
+    run_reference(path, flags, expected, expected_rejects)
     what = f"{path.name} {' '.join(flags)}".strip()
-    events = compare(f"{what}: events", values(ours), values(theirs))
-    rejects = compare(f"{what}: rejects", map(place, values(our_rejects)), map(place, values(their_rejects)))
-    held_against_input(path, values(our_rejects))
-    for name in names:
-        name.unlink()
+    events = compare(f"{what}: events", json_lines(actual), json_lines(expected))
+    rejects = compare(f"{what}: rejects", map(position, json_lines(actual_rejects)), map(position, json_lines(expected_rejects)))
+    check_raw(path, json_lines(actual_rejects))
+    for output in outputs:
+        output.unlink()
     return events, rejects
 
 
-def google_reads(program, inputs, flags, look, tag):
-    events = program.directory / f"{tag}.google"
+def check_with_protobuf(program, inputs, flags, check_flags, tag):
+    """Parses the events of the inputs as protobuf messages; returns the report of check_protobuf.py."""
+    events = program.directory / f"{tag}.protobuf"
     program.normalize(inputs, flags, events)
-    found = run([sys.executable, HERE / "check_protobuf.py", events, *look], stdout=subprocess.PIPE, text=True)
-    if found.returncode != 0:
-        raise Differs(f"Google's message, {' '.join(flags)}: {found.stdout}")
+    result = run([sys.executable, HERE / "check_protobuf.py", events, *check_flags], stdout=subprocess.PIPE, text=True)
+    if result.returncode != 0:
+        raise Mismatch(f"protobuf, {' '.join(flags)}: {result.stdout}")
     events.unlink()
-    return found.stdout.strip()
+    return result.stdout.strip()
 
 
 def tasks(program):
-    """What is to be done: each a function that says what it found."""
+    """Yields the comparisons, each as a function that returns a report line."""
     corpora = {name: program.generate(name, kind, records, seed) for name, kind, records, seed in CORPORA}
     fixtures = sorted(path for path in FIXTURES.rglob("*") if path.suffix in (".json", ".ndjson"))
 
-    def reading(index, corpus, flags):
-        events, rejects = readings_agree(program, corpora[corpus], flags, f"reading-{index}")
-        return f"second reading, {corpus} {' '.join(flags)}: {events} events and {rejects} rejects are the same"
+    def reference(index, corpus, flags):
+        events, rejects = compare_with_reference(program, corpora[corpus], flags, f"reference-{index}")
+        return f"reference, {corpus} {' '.join(flags)}: {events} events and {rejects} rejects are equal"
 
-    def fixture_readings():
-        found = [readings_agree(program, path, (), "fixture") for path in fixtures]
-        events, rejects = (sum(counts) for counts in zip(*found))
-        return f"second reading, {len(fixtures)} fixtures: {events} events and {rejects} rejects are the same"
+    def reference_fixtures():
+        counts = [compare_with_reference(program, path, (), "fixture") for path in fixtures]
+        events, rejects = (sum(column) for column in zip(*counts))
+        return f"reference, {len(fixtures)} fixtures: {events} events and {rejects} rejects are equal"
 
-    def google(index, inputs, flags, look, name):
-        return f"Google's message, {name} {' '.join(flags)}: {google_reads(program, inputs, flags, look, f'google-{index}')}"
+    def protobuf(index, inputs, flags, check_flags, name):
+        report = check_with_protobuf(program, inputs, flags, check_flags, f"protobuf-{index}")
+        return f"protobuf, {name} {' '.join(flags)}: {report}"
 
-    yield lambda: google("all", [corpora["hostile"]], (), (), "hostile")
-    yield from ((lambda i=i, r=r: reading(i, *r)) for i, r in enumerate(READINGS))
-    yield fixture_readings
-    for index, (flags, look) in enumerate(SHAPES):
-        yield lambda i=index, f=flags, k=look: google(f"f{i}", fixtures, f, k, "fixtures")
-        yield lambda i=index, f=flags, k=look: google(f"c{i}", [corpora["small"], corpora["realistic"]], f, k, "corpora")
+    yield lambda: protobuf("all", [corpora["hostile"]], (), (), "hostile")
+    yield from ((lambda i=i, r=r: reference(i, *r)) for i, r in enumerate(REFERENCE_CASES))
+    yield reference_fixtures
+    for index, (flags, check_flags) in enumerate(PROTOBUF_CASES):
+        yield lambda i=index, f=flags, c=check_flags: protobuf(f"f{i}", fixtures, f, c, "fixtures")
+        yield lambda i=index, f=flags, c=check_flags: protobuf(f"c{i}", [corpora["small"], corpora["realistic"]], f, c, "corpora")
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Holds the program against two other readings.")
+    parser = argparse.ArgumentParser(description="Compares the program with the reference implementation and the protobuf message.")
     parser.add_argument("binary", type=Path)
     parser.add_argument("directory", type=Path)
     args = parser.parse_args()
     program = Program(args.binary, args.directory)
     try:
         with ThreadPoolExecutor(max_workers=2) as pool:
-            for said in pool.map(lambda task: task(), list(tasks(program))):
-                print(said, flush=True)
-    except Differs as difference:
-        print(difference)
+            for report in pool.map(lambda task: task(), list(tasks(program))):
+                print(report, flush=True)
+    except Mismatch as mismatch:
+        print(mismatch)
         return 1
     return 0
 

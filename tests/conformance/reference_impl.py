@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A second, independent reading of the mapping contract: Zoom operation logs in, UDM events out.
+"""Reference implementation of docs/mapping-rules.md: reads Zoom operation logs, writes UDM events.
 
     reference_impl.py [FILE] [--rejects FILE] [--values new|verbatim] [--default-time TIME]
                       [--max-line-bytes N]
 
-Reads FILE (or standard input), plain or gzipped, and writes one UDM event a line. It exists to be held
-field for field against the program it checks, so it follows the contract's text sentence by sentence
-and shares nothing with that program. Section numbers in the comments are the contract's. Standard
-library only; Python 3.11 or later (possessive quantifiers).
+Reads FILE (or standard input), plain or gzip-compressed, and writes one UDM event per line. compare.py
+compares its output with that of the program. To be independent, it follows the text of the rules
+sentence by sentence and shares no code with the program. Section numbers in comments refer to
+docs/mapping-rules.md. Standard library only; requires Python 3.11 or later (possessive quantifiers).
 """
 
 import argparse
@@ -20,7 +20,7 @@ from bisect import bisect_right
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
-# Section 4, metadata.eventType: the names of UDM's event types.
+# Section 4, metadata.eventType: the names of all UDM event types.
 EVENT_TYPES = frozenset(
     """
 EVENTTYPE_UNSPECIFIED PROCESS_UNCATEGORIZED PROCESS_LAUNCH PROCESS_INJECTION
@@ -48,7 +48,7 @@ ENTITY_RISK_CHANGE TRIAGE_AGENT_UPDATE_INVESTIGATION
 """.split()
 )
 
-MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 DEFAULT_MAX_LINE_BYTES = 4 * 1024 * 1024
 
 NOT_UTF8 = "not_utf8"
@@ -57,27 +57,27 @@ NOT_JSON = "not_json"
 NOT_OBJECT = "not_object"
 NO_TIME = "no_time"
 
-# Unicode's White_Space, written out: str.strip() alone also strips U+001C to U+001F.
-BLANKS = (
+# Unicode's White_Space property. str.strip() cannot be used because it also strips U+001C to U+001F.
+WHITESPACE = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
 
 def trim(text):
-    return text.strip(BLANKS)
+    return text.strip(WHITESPACE)
 
 
 class NotJson(Exception):
-    """The text is not JSON."""
+    """The text is not valid JSON; `pos` is how far it could be parsed."""
 
     def __init__(self, pos=0):
         super().__init__(pos)
-        self.pos = pos  # how far the text could be read
+        self.pos = pos
 
 
-class Refused(Exception):
-    """Section 1, the refusals."""
+class Rejected(Exception):
+    """A value must not become an event (section 1, Rejects); `reason` is the name of the reason."""
 
     def __init__(self, reason):
         super().__init__(reason)
@@ -85,7 +85,7 @@ class Refused(Exception):
 
 
 # ---------------------------------------------------------------------------------------------------
-# JSON as RFC 8259 has it. Iterative, so that depth costs no stack; number tokens stay as written.
+# JSON (RFC 8259). The parser is iterative, so nesting depth is unlimited, and keeps numbers as written.
 
 WS = r"[ \t\n\r]*+"
 STRING = r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"'
@@ -95,7 +95,7 @@ VALUE = re.compile(rf"{WS}(?:({STRING})|({NUMBER})|(true|false)|(null)|([\[{{]))
 FIRST_KEY = re.compile(rf"{WS}(?:(\}})|({STRING}){WS}:)").match
 NEXT_KEY = re.compile(rf"{WS}({STRING}){WS}:").match
 ARRAY_END = re.compile(rf"{WS}\]").match
-AFTER = re.compile(rf"{WS}([,\]}}])").match
+SEPARATOR = re.compile(rf"{WS}([,\]}}])").match
 SPACE = re.compile(WS).match
 
 ESCAPE = re.compile(
@@ -110,7 +110,7 @@ KIND_OF_GROUP = (None, TEXT, NUM, BOOL, NULL)
 
 
 class Node:
-    """One JSON value: `value` is the text of a scalar, a list of Nodes, or a dict of Nodes."""
+    """A JSON value at text[start:end]. `value` is the text of a scalar, a list of Nodes, or a dict of Nodes."""
 
     __slots__ = ("kind", "start", "end", "value", "key")
 
@@ -119,10 +119,10 @@ class Node:
         self.start = start
         self.end = end
         self.value = value
-        self.key = None  # while an object is being read: the key whose value comes next
+        self.key = None  # while an object is being parsed: the key of the next value
 
 
-def unescape_one(match):
+def replace_escape(match):
     high, low, single, short = match.groups()
     if high:
         return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + (int(low, 16) - 0xDC00))
@@ -132,16 +132,16 @@ def unescape_one(match):
 
 
 def unescape(token):
-    """The text of a string token, quotes included in the token."""
+    """Returns the text of a string token, which includes the quotes."""
     if "\\" not in token:
         return token[1:-1]
-    return SURROGATE.sub("\ufffd", ESCAPE.sub(unescape_one, token[1:-1]))
+    return SURROGATE.sub("\ufffd", ESCAPE.sub(replace_escape, token[1:-1]))
 
 
-def read_value(text, pos, seen=None):
-    """Reads the JSON value at `pos`: (Node, position after it), or NotJson.
+def parse_value(text, pos, containers=None):
+    """Parses the JSON value at `pos`; returns (Node, position after it) or raises NotJson.
 
-    `seen` takes down every array and object met: start -> end, or -1 while it is not closed.
+    Records every array and object in `containers`: start -> end, or -1 if it is not closed.
     """
     stack = []
     while True:
@@ -157,8 +157,8 @@ def read_value(text, pos, seen=None):
                 node.value = unescape(token)
         else:
             start = pos - 1
-            if seen is not None:
-                seen[start] = -1
+            if containers is not None:
+                containers[start] = -1
             if text[start] == "{":
                 node = Node(OBJECT, start, None, {})
                 match = FIRST_KEY(text, pos)
@@ -177,23 +177,23 @@ def read_value(text, pos, seen=None):
                     continue
                 pos = match.end()
             node.end = pos
-            if seen is not None:
-                seen[start] = pos
-        # `node` is whole: hang it into its parent, and close what closes after it.
+            if containers is not None:
+                containers[start] = pos
+        # `node` is complete: add it to its parent, and close the parents that end here.
         while True:
             if not stack:
                 return node, pos
             parent = stack[-1]
             if parent.kind is OBJECT:
-                parent.value[parent.key] = node  # section 1: of repeated fields, the last one counts
+                parent.value[parent.key] = node  # section 1: the last of repeated fields counts
             else:
                 parent.value.append(node)
-            match = AFTER(text, pos)
+            match = SEPARATOR(text, pos)
             if match is None:
                 raise NotJson(pos)
             pos = match.end()
-            sign = match.group(1)
-            if sign == ",":
+            delimiter = match.group(1)
+            if delimiter == ",":
                 if parent.kind is OBJECT:
                     match = NEXT_KEY(text, pos)
                     if match is None:
@@ -201,28 +201,28 @@ def read_value(text, pos, seen=None):
                     pos = match.end()
                     parent.key = unescape(match.group(1))
                 break
-            if (sign == "}") != (parent.kind is OBJECT):
+            if (delimiter == "}") != (parent.kind is OBJECT):
                 raise NotJson(pos)
             stack.pop()
             parent.end = pos
-            if seen is not None:
-                seen[parent.start] = pos
+            if containers is not None:
+                containers[parent.start] = pos
             node = parent
 
 
-def read_whole(text):
-    """The one JSON value that `text` is, blanks around it allowed."""
-    node, pos = read_value(text, 0)
+def parse_single(text):
+    """Parses a text that consists of one JSON value and optional whitespace around it."""
+    node, pos = parse_value(text, 0)
     if SPACE(text, pos).end() != len(text):
         raise NotJson
     return node
 
 
-def read_values(text):
-    """The one JSON value that a line is, or several, one after the other: then objects and arrays."""
+def parse_values(text):
+    """Parses a line of one JSON value, or of several objects and arrays; returns a list of Nodes."""
     nodes, pos = [], 0
     while pos < len(text):
-        node, pos = read_value(text, pos)
+        node, pos = parse_value(text, pos)
         nodes.append(node)
         pos = SPACE(text, pos).end()
     if len(nodes) > 1 and any(node.kind not in (ARRAY, OBJECT) for node in nodes):
@@ -231,8 +231,8 @@ def read_values(text):
 
 
 def compact(source, node):
-    """Section 1: compact JSON text: no blanks between tokens, numbers as written, strings with only
-    the escapes that JSON demands."""
+    """Section 1: returns compact JSON text: no whitespace between tokens, numbers as written, strings
+    with only the escapes that JSON requires."""
 
     def token(match):
         string = match.group(1)
@@ -248,7 +248,7 @@ FIELDS = ("time", "operator", "category_type", "action", "operation_detail", "ev
 
 
 def field_text(record, source, name):
-    """The text of a field, or None where it is absent."""
+    """Returns the text of a field, or None if it is absent."""
     node = record.value.get(name)
     if node is None or node.kind is NULL:
         return None
@@ -268,7 +268,7 @@ EPOCH = re.compile(r"([0-9]{10})([0-9]{3})?")
 
 
 def rfc3339(moment, nanos):
-    """UTC with Z and 0, 3, 6 or 9 fraction digits, the fewest that lose nothing."""
+    """Formats a UTC time with Z and the fewest fractional digits (0, 3, 6 or 9) that lose nothing."""
     fraction = f"{nanos:09d}"
     while fraction.endswith("000"):
         fraction = fraction[:-3]
@@ -280,7 +280,7 @@ def rfc3339(moment, nanos):
 
 
 def read_time(text):
-    """Section 1, time: RFC 3339 in UTC, or None where the text is unusable."""
+    """Section 1, time: returns RFC 3339 in UTC, or None if the text is unusable."""
     if text is None:
         return None
     text = trim(text)
@@ -292,23 +292,23 @@ def read_time(text):
     if not match:
         return None
     *parts, fraction, sign, hours, minutes = match.groups()
-    shift = timedelta()
+    utc_offset = timedelta()
     if sign:
         if int(hours) > 23 or int(minutes) > 59:
             return None
-        shift = timedelta(hours=int(hours), minutes=int(minutes)) * (1 if sign == "+" else -1)
+        utc_offset = timedelta(hours=int(hours), minutes=int(minutes)) * (1 if sign == "+" else -1)
     try:
-        moment = datetime(*map(int, parts)) - shift
-    except (ValueError, OverflowError):  # an impossible date, or one outside the years 1 to 9999
+        moment = datetime(*map(int, parts)) - utc_offset
+    except (ValueError, OverflowError):  # impossible date, or year outside 1 to 9999
         return None
     return rfc3339(moment, int((fraction or "").ljust(9, "0")))
 
 
 # ---------------------------------------------------------------------------------------------------
-# Section 2: the e-mail pattern.
+# Section 2: e-mail addresses.
 
-LOCAL_SIGNS = frozenset(".!#$%&'*+/=?^~-")
-# Alphabetic but of category So: the circled and squared Latin letters.
+LOCAL_PUNCTUATION = frozenset(".!#$%&'*+/=?^~-")
+# Alphabetic characters of category So: circled and squared Latin letters.
 OTHER_LETTERS = ((0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189))
 
 
@@ -322,47 +322,47 @@ def is_word(char):
 
 
 @lru_cache(maxsize=None)
-def starts_local(char):
+def can_start_local(char):
     return char in "+%" or is_word(char)
 
 
 @lru_cache(maxsize=None)
-def in_local(char):
-    return char in LOCAL_SIGNS or is_word(char)
+def is_local(char):
+    return char in LOCAL_PUNCTUATION or is_word(char)
 
 
 @lru_cache(maxsize=None)
-def bounds_label(char):
-    """A letter or digit: \\w without the underscore."""
+def is_alphanumeric(char):
+    """A letter or digit: \\w without the underscore. Labels start and end with one."""
     return char != "_" and is_word(char)
 
 
 @lru_cache(maxsize=None)
-def in_label(char):
-    return char in "_-" or bounds_label(char)
+def is_label(char):
+    return char in "_-" or is_alphanumeric(char)
 
 
-def local_start(text, at, floor):
-    """Where the local part that ends before `at` starts, not before `floor`; None without one."""
+def local_start(text, at, min_start):
+    """Returns the start, at least `min_start`, of the longest local part that ends before `at`, or None."""
     start = None
     pos = at - 1
-    while pos >= floor and in_local(text[pos]):
-        if starts_local(text[pos]):
+    while pos >= min_start and is_local(text[pos]):
+        if can_start_local(text[pos]):
             start = pos
         pos -= 1
     return start
 
 
 def domain_end(text, pos):
-    """Where the longest label ( . label )+ from `pos` ends; None without one."""
+    """Returns the end of the longest domain, label ( . label )+, at `pos`, or None."""
     labels = 0
     end = None
-    while pos < len(text) and bounds_label(text[pos]):
+    while pos < len(text) and is_alphanumeric(text[pos]):
         stop = pos
-        while stop < len(text) and in_label(text[stop]):
+        while stop < len(text) and is_label(text[stop]):
             stop += 1
         end = stop
-        while not bounds_label(text[end - 1]):
+        while not is_alphanumeric(text[end - 1]):
             end -= 1
         labels += 1
         if end != stop or stop == len(text) or text[stop] != ".":
@@ -372,15 +372,15 @@ def domain_end(text, pos):
 
 
 def find_emails(text):
-    """The e-mails in `text`, leftmost first, none overlapping. Each holds exactly one @."""
-    floor = 0
+    """Yields the addresses in `text` from left to right without overlaps."""
+    min_start = 0
     at = text.find("@")
     while at >= 0:
-        start = local_start(text, at, floor)
+        start = local_start(text, at, min_start)
         end = domain_end(text, at + 1) if start is not None else None
         if end is not None:
             yield text[start:end]
-            floor = end
+            min_start = end
         at = text.find("@", at + 1)
 
 
@@ -396,24 +396,24 @@ JSON_CHANGE = re.compile(r' to (?:\[(?=[ \t\n\r]*+\{)|\{(?=["}]))').match
 
 
 def find_json_data(text):
-    """3.1: the places to cut out and the elements of the JSON that counts as json_data, or None.
+    """3.1: returns the spans to cut out and the elements of json_data, or None.
 
-    What one failed attempt learnt about the arrays and objects inside it holds for a later attempt at
-    each of them, so no place is read more than twice before the answer.
+    A failed attempt records which arrays and objects inside it are not closed, and later attempts skip
+    them. No character is therefore parsed more than twice.
     """
-    seen = {}
+    containers = {}
     for match in JSON_DATA_START.finditer(text):
         start = match.start()
-        if seen.get(start) == -1:
+        if containers.get(start) == -1:
             continue
         try:
-            node, end = read_value(text, start, seen)
+            node, end = parse_value(text, start, containers)
         except NotJson:
             continue
         cuts = [(start, end)]
         if text[:start].endswith("from ") and JSON_CHANGE(text, end):
             try:
-                node, stop = read_value(text, end + len(" to "))
+                node, stop = parse_value(text, end + len(" to "))
                 cuts.append((node.start, stop))
             except NotJson:
                 pass
@@ -422,19 +422,19 @@ def find_json_data(text):
 
 
 def cut_out(text, cuts):
-    """The text without the places, trimmed, and where in it something was cut out."""
+    """Returns the trimmed text without the spans, and the positions (seams) where they were removed."""
     seams = []
     for start, end in reversed(cuts):
         text = text[:start] + text[end:]
         seams = [seam - (end - start) for seam in seams] + [start]
-    lead = len(text) - len(text.lstrip(BLANKS))
+    lead = len(text) - len(text.lstrip(WHITESPACE))
     return trim(text), {seam - lead for seam in seams}
 
 
 def split_head(text, seams=()):
-    """3.2: HEAD and the rest of the trimmed text; the rest is None where HEAD is everything.
+    """3.2: returns HEAD and the rest of the trimmed text; the rest is None if HEAD is the whole text.
 
-    Of 3.0: two spaces with a seam between them are not two spaces.
+    Two spaces with a seam between them do not end HEAD.
     """
     text = trim(text)
     if text.startswith("- "):
@@ -451,13 +451,13 @@ def split_head(text, seams=()):
 
 
 def is_change(piece):
-    """3.3 and 3.4: is the piece `KEY: VALUE` or `KEY:`?"""
+    """3.3 and 3.4: returns whether the piece is `KEY: VALUE` or `KEY:`."""
     key, colon, value = piece.partition(":")
     return bool(colon) and bool(trim(key)) and (value == "" or value[0] == " ")
 
 
 def split_pieces(rest):
-    """3.3: [(key, value)] in order; key is None for a piece that stands alone."""
+    """3.3: returns [(key, value)] in order; key is None for an unkeyed piece."""
     pieces = []
     for part in rest.split(" - "):
         if not pieces or is_change(part):
@@ -476,8 +476,8 @@ def split_pieces(rest):
 
 
 def new_value(value):
-    """3.5: what a trimmed VALUE becomes; empty is no value."""
-    padded = value + " "  # so that a phrase cut off after its last word still reads as one
+    """3.5: returns the new value of a trimmed VALUE; an empty result means no value."""
+    padded = value + " "  # so that `set to` and `from OLD to` match if nothing follows
     if padded.startswith("set to "):
         return trim(padded[len("set to ") :])
     if padded.startswith("from "):
@@ -488,7 +488,7 @@ def new_value(value):
 
 
 class Detail:
-    """What section 3 reads out of one operation_detail."""
+    """The parts of an operation_detail (section 3)."""
 
     def __init__(self, text, verbatim):
         self.elements = []
@@ -502,27 +502,27 @@ class Detail:
         self.pieces = [] if rest is None else split_pieces(rest)
         if not verbatim:
             self.pieces = [(k, v if k is None else new_value(v)) for k, v in self.pieces]
-        # 3.6: of repeated keys, the last one counts.
+        # 3.6: the last of repeated keys counts.
         self.values = {key: value for key, value in self.pieces if key is not None}
 
     def value(self, key):
-        """The key's value, or None where there is none or it is empty."""
+        """Returns the value of a key, or None if it is missing or empty."""
         return self.values.get(key) or None
 
     def emails(self):
-        """3.7: email and email2."""
+        """3.7: returns email and email2, as far as they are present."""
         found = {}
-        places = [self.head]
-        places += [text if key is None else key for key, text in self.pieces]
-        for place in places:
-            for email in find_emails(place):
+        texts = [self.head]
+        texts += [text if key is None else key for key, text in self.pieces]
+        for text in texts:
+            for email in find_emails(text):
                 found.setdefault(email.lower(), email)
                 if len(found) == 2:
                     return list(found.values())
         return list(found.values())
 
     def role(self):
-        """3.8."""
+        """3.8: returns the role, or None."""
         if self.head.lower().startswith("change role"):
             for key, value in self.pieces:
                 if key is not None and value and is_email(key):
@@ -538,8 +538,8 @@ class Detail:
 # Section 4: the event.
 
 
-def texts_of(source, node):
-    """The texts that userId, assistant or options stand for."""
+def scalar_texts(source, node):
+    """Returns the texts of userId, assistant or options."""
     if node is None:
         return []
     elements = node.value if node.kind is ARRAY else [node]
@@ -553,22 +553,23 @@ def texts_of(source, node):
 
 
 def user_of(source, element):
-    """userid and labels of one object of json_data."""
-    ids = texts_of(source, element.value.get("userId"))
+    """Returns userid and labels of an object of json_data."""
+    ids = scalar_texts(source, element.value.get("userId"))
     labels = [
         {"key": key, "value": text}
         for key in ("assistant", "options")
-        for text in texts_of(source, element.value.get(key))
+        for text in scalar_texts(source, element.value.get(key))
     ]
     return (trim(ids[0]) if ids else None), labels
 
 
-def without_absent(mapping):
-    """Absent means absent: no empty strings, no empty objects or arrays."""
+def omit_empty(mapping):
+    """Section 4: omits empty strings, lists and objects."""
     return {key: value for key, value in mapping.items() if value}
 
 
 def distinct(texts, key=lambda text: text):
+    """Returns the non-empty texts in order, without those whose key occurred before."""
     result = {}
     for text in texts:
         if text:
@@ -577,7 +578,7 @@ def distinct(texts, key=lambda text: text):
 
 
 def target_and_about(detail):
-    """The rows of the table from `email` to `Location`."""
+    """Section 4, the rows from `email` to `Location`: returns `target` and `about`."""
     userid, data_labels, about = None, [], []
     objects = [e for e in detail.elements if e.kind is OBJECT]
     for index, element in enumerate(objects):
@@ -585,7 +586,7 @@ def target_and_about(detail):
         if index == 0:
             userid, data_labels = ident, labels
         elif ident or labels:
-            user = without_absent({"userid": ident, "attribute": without_absent({"labels": labels})})
+            user = omit_empty({"userid": ident, "attribute": omit_empty({"labels": labels})})
             about.append({"user": user})
 
     value = detail.value
@@ -604,38 +605,40 @@ def target_and_about(detail):
         "title": value("Job Title"),
         "department": [value("Department")] if value("Department") else [],
         "roleDescription": value("Description"),
-        "attribute": without_absent(attribute),
+        "attribute": omit_empty(attribute),
     }
-    location = without_absent({"name": value("Location")})
-    return without_absent({"user": without_absent(user), "location": location}), about
+    location = omit_empty({"name": value("Location")})
+    return omit_empty({"user": omit_empty(user), "location": location}), about
 
 
 TARGET_USER_TYPES = ("USER_CREATION", "USER_DELETION", "USER_CHANGE_PASSWORD", "USER_CHANGE_PERMISSIONS")
-# A resource, a group, or how somebody logged in: no event of this mapping has them.
-OTHER_NEEDS = re.compile("USER_RESOURCE_|SETTING_|GROUP_|USER_LOGIN$|USER_LOGOUT$").match
+# These types require a resource, a group or a login mechanism, which this mapping never sets.
+UNSUPPORTED_TYPES = re.compile("USER_RESOURCE_|SETTING_|GROUP_|USER_LOGIN$|USER_LOGOUT$").match
 
 
-def needs_are_met(name, principal, target):
+def meets_requirements(name, principal, target):
+    """Returns whether the event has what an event type requires."""
     if name in TARGET_USER_TYPES:
         return "user" in target
     if name == "USER_UNCATEGORIZED":
         return "user" in target or "user" in principal
-    return not OTHER_NEEDS(name)
+    return not UNSUPPORTED_TYPES(name)
 
 
 def event_type(given, has_user, principal, target):
+    """Section 4: returns metadata.eventType."""
     given = trim(given or "")
-    if given in EVENT_TYPES and given != "EVENTTYPE_UNSPECIFIED" and needs_are_met(given, principal, target):
+    if given in EVENT_TYPES and given != "EVENTTYPE_UNSPECIFIED" and meets_requirements(given, principal, target):
         return given
     return "USER_UNCATEGORIZED" if has_user else "GENERIC_EVENT"
 
 
 def map_record(record, source, options):
-    """One record to one event. NotJson or Refused where it must not become one."""
+    """Maps a record to an event; raises Rejected if it has no usable time."""
     text = {name: field_text(record, source, name) for name in FIELDS}
     stamp = read_time(text["time"]) or options.default_time
     if stamp is None:
-        raise Refused(NO_TIME)
+        raise Rejected(NO_TIME)
 
     principal, target, about, emails = {}, {}, [], []
     if text["operator"]:
@@ -659,17 +662,17 @@ def map_record(record, source, options):
         "description": text["operation_detail"],
     }
     event = {
-        "metadata": without_absent(metadata),
-        "additional": without_absent({"category_type": text["category_type"]}),
+        "metadata": omit_empty(metadata),
+        "additional": omit_empty({"category_type": text["category_type"]}),
         "principal": principal,
         "target": target,
         "about": about,
     }
-    return without_absent(event)
+    return omit_empty(event)
 
 
 # ---------------------------------------------------------------------------------------------------
-# Section 1: what stands around the records.
+# Section 1: framing of records.
 
 
 class Options:
@@ -679,12 +682,12 @@ class Options:
         self.max_line_bytes = max_line_bytes
 
 
-def refusal(line, offset, reason):
+def reject(line, offset, reason):
     return {"line": line, "offset": offset, "reason": reason}
 
 
 def gunzip_if_needed(data):
-    """Looked at by content. Returns the bytes and whether the gzip data was sound to its end."""
+    """Decompresses gzip data, detected from the content; returns the bytes and whether they are complete."""
     if data[:2] != b"\x1f\x8b":
         return data, True
     parts = []
@@ -700,13 +703,13 @@ def gunzip_if_needed(data):
     return b"".join(parts), True
 
 
-class Where:
-    """Line and byte offset of places in one decoded text; places are asked for in order."""
+class PositionTracker:
+    """Converts ascending character positions in a decoded text to line and byte offset."""
 
     def __init__(self, text, line, offset):
         self.text, self.pos, self.line, self.offset = text, 0, line, offset
 
-    def at(self, pos):
+    def position(self, pos):
         between = self.text[self.pos : pos]
         self.line += between.count("\n")
         self.offset += len(between.encode("utf-8", "surrogateescape"))
@@ -715,24 +718,24 @@ class Where:
 
 
 def records_of(node):
-    """The elements that should be records: of an array, of an envelope wherever it stands, or the object itself."""
+    """Yields the elements that should be records: those of arrays and pages, at any depth, or the object itself."""
     if node.kind is OBJECT:
-        waiting = [node]
+        pending = [node]
     elif node.kind is ARRAY and all(element.kind is OBJECT for element in node.value):
-        waiting = node.value[::-1]
+        pending = node.value[::-1]
     else:
-        raise Refused(NOT_OBJECT)
-    while waiting:
-        node = waiting.pop()
+        raise Rejected(NOT_OBJECT)
+    while pending:
+        node = pending.pop()
         logs = node.value.get("operation_logs") if node.kind is OBJECT else None
         if logs is not None and logs.kind is ARRAY:
-            waiting.extend(reversed(logs.value))
+            pending.extend(reversed(logs.value))
         else:
             yield node
 
 
-def map_value(node, text, where, options, too_long=lambda start, end: False):
-    """Everything one JSON value gives: events and refusals, in order. NotJson refuses it whole."""
+def map_value(node, text, tracker, options, too_long=lambda start, end: False):
+    """Maps a JSON value; returns a list of (event, None) and (None, reject) in order."""
     results = []
     for record in records_of(node):
         reason = None
@@ -741,81 +744,81 @@ def map_value(node, text, where, options, too_long=lambda start, end: False):
         else:
             try:
                 event = map_record(record, text, options)
-            except Refused as refused:
-                reason = refused.reason
-        line, offset = where.at(record.start)
+            except Rejected as rejection:
+                reason = rejection.reason
+        line, offset = tracker.position(record.start)
         if too_long(offset, record):
             reason = LINE_TOO_LONG
-        results.append((None, refusal(line, offset, reason)) if reason else (event, None))
+        results.append((None, reject(line, offset, reason)) if reason else (event, None))
     return results
 
 
 def read_lines(data, options):
-    """One JSON value a line, or several."""
+    """Reads input with one or more JSON values per line."""
     offset, line = 0, 0
     while offset < len(data):
         line += 1
         stop = data.find(b"\n", offset)
-        after = len(data) if stop < 0 else stop + 1
+        next_offset = len(data) if stop < 0 else stop + 1
         raw = data[offset : len(data) if stop < 0 else stop]
         if raw.endswith(b"\r"):
             raw = raw[:-1]
         yield from read_line(raw, line, offset, options)
-        offset = after
+        offset = next_offset
 
 
 def read_line(raw, line, offset, options):
     if len(raw) > options.max_line_bytes:
-        return [(None, refusal(line, offset, LINE_TOO_LONG))]
+        return [(None, reject(line, offset, LINE_TOO_LONG))]
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        return [(None, refusal(line, offset, NOT_UTF8))]
-    if text[:1] == MARK and text[1:2] != MARK:  # a byte-order mark; two are not JSON
+        return [(None, reject(line, offset, NOT_UTF8))]
+    if text[:1] == BYTE_ORDER_MARK and text[1:2] != BYTE_ORDER_MARK:  # one mark is skipped; a second one is not JSON
         text = text[1:]
-        offset += len(MARK.encode("utf-8"))
+        offset += len(BYTE_ORDER_MARK.encode("utf-8"))
     if SPACE(text, 0).end() == len(text):
         return []
     try:
-        values = read_values(text)
+        values = parse_values(text)
     except NotJson:
-        return [(None, refusal(line, offset, NOT_JSON))]
-    where = Where(text, line, offset)
+        return [(None, reject(line, offset, NOT_JSON))]
+    tracker = PositionTracker(text, line, offset)
     results = []
     for value in values:
         try:
-            results += map_value(value, text, where, options)
-        except Refused as refused:
-            # The line's only value is refused as the line that it is.
-            place = where.at(value.start) if len(values) > 1 else (line, offset)
-            results.append((None, refusal(*place, refused.reason)))
+            results += map_value(value, text, tracker, options)
+        except Rejected as rejection:
+            # If the line has a single value, the reject is at the start of the line.
+            position = tracker.position(value.start) if len(values) > 1 else (line, offset)
+            results.append((None, reject(*position, rejection.reason)))
     return results
 
 
-def is_document(text):
-    """Does the input start with a JSON value that spans lines?
+def is_multiline(text):
+    """Returns whether the input starts with a JSON value that spans several lines.
 
-    It does where the first line is no JSON by itself and the value that it begins ends on a later
-    line, or can at least be read beyond the second line (of those that are not blank).
+    This is the case if the first line is not valid JSON by itself and its value ends on a later line or
+    at least parses beyond the second non-blank line.
     """
     start = SPACE(text, 0).end()
     first_end = text.find("\n", start)
     if text[start : start + 1] not in ("{", "[") or first_end < 0:
         return False
     try:
-        read_whole(text[start:first_end])
+        parse_single(text[start:first_end])
         return False
     except NotJson:
         pass
     try:
-        return read_value(text, start)[1] > first_end
+        return parse_value(text, start)[1] > first_end
     except NotJson as error:
         second_end = text.find("\n", SPACE(text, first_end).end())
         return 0 <= second_end < error.pos
 
 
 class LongLines:
-    """The lines of a pretty-printed input that are over the size limit."""
+    """The lines of a multi-line input that exceed the size limit."""
 
     def __init__(self, data, limit):
         self.starts, self.ends = [], []
@@ -826,56 +829,56 @@ class LongLines:
                 self.ends.append(start + len(raw))
             start += len(raw) + 1
 
-    def touch(self, start, end):
+    def overlap(self, start, end):
         index = bisect_right(self.starts, end - 1) - 1
         return index >= 0 and self.ends[index] > start
 
 
-def read_document(data, text, first, options):
-    """JSON values, each over as many lines as it likes, blanks between them."""
+def read_multiline(data, text, text_offset, options):
+    """Reads input with JSON values that may span lines, with whitespace between them."""
     long_lines = LongLines(data, options.max_line_bytes)
-    where = Where(text, 1, first)
+    tracker = PositionTracker(text, 1, text_offset)
 
     def too_long(offset, record):
         if not long_lines.starts:
             return False
         size = len(text[record.start : record.end].encode("utf-8", "surrogateescape"))
-        return long_lines.touch(offset, offset + size)
+        return long_lines.overlap(offset, offset + size)
 
     pos = SPACE(text, 0).end()
     while pos < len(text):
-        line, offset = where.at(pos)
+        line, offset = tracker.position(pos)
         try:
-            node, end = read_value(text, pos)
+            node, end = parse_value(text, pos)
         except NotJson:
             node, end = None, len(text)
-        if SURROGATE.search(text[pos:end]):  # a byte that is no UTF-8 decodes to one
-            yield None, refusal(line, offset, NOT_UTF8)
+        if SURROGATE.search(text[pos:end]):  # surrogateescape decodes an invalid byte to one
+            yield None, reject(line, offset, NOT_UTF8)
         elif node is None:
-            yield None, refusal(line, offset, NOT_JSON)
+            yield None, reject(line, offset, NOT_JSON)
         else:
             try:
-                yield from map_value(node, text, where, options, too_long)
+                yield from map_value(node, text, tracker, options, too_long)
             except NotJson:
-                yield None, refusal(line, offset, NOT_JSON)
-            except Refused as refused:
-                yield None, refusal(line, offset, refused.reason)
+                yield None, reject(line, offset, NOT_JSON)
+            except Rejected as rejection:
+                yield None, reject(line, offset, rejection.reason)
         pos = SPACE(text, end).end()
 
 
 def read_input(data, options):
-    """(event, None) or (None, refusal) for everything in the decompressed input, in order."""
-    mark = MARK.encode("utf-8")
-    first = len(mark) if data.startswith(mark) else 0
-    text = data[first:].decode("utf-8", "surrogateescape")
-    if is_document(text):
-        return read_document(data, text, first, options)
+    """Returns an iterator of (event, None) and (None, reject) for the decompressed input, in order."""
+    mark = BYTE_ORDER_MARK.encode("utf-8")
+    text_offset = len(mark) if data.startswith(mark) else 0
+    text = data[text_offset:].decode("utf-8", "surrogateescape")
+    if is_multiline(text):
+        return read_multiline(data, text, text_offset, options)
     del text
     return read_lines(data, options)
 
 
 # ---------------------------------------------------------------------------------------------------
-# The command.
+# Command line.
 
 
 def default_time(text):
@@ -884,26 +887,26 @@ def default_time(text):
         return rfc3339(now, now.microsecond * 1000)
     stamp = read_time(text)
     if stamp is None:
-        raise argparse.ArgumentTypeError(f"no usable time: {text!r}")
+        raise argparse.ArgumentTypeError(f"unusable time: {text!r}")
     return stamp
 
 
-def whole_of(results, data, sound):
-    """What an input gives; of one that is cut short without the line that the cut left: the error says so."""
+def drop_truncated_line(results, data, complete):
+    """Yields the results, except the reject of a last line that was cut by truncated gzip data."""
     last = None
     for result in results:
         if last is not None:
             yield last
         last = result
-    broken = last is not None and last[0] is None and last[1]["reason"] in (NOT_JSON, NOT_UTF8)
-    if last is not None and (sound or not broken or data.endswith(b"\n")):
+    is_truncated = last is not None and last[0] is None and last[1]["reason"] in (NOT_JSON, NOT_UTF8)
+    if last is not None and (complete or not is_truncated or data.endswith(b"\n")):
         yield last
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Zoom operation logs to UDM events, read a second time.")
-    parser.add_argument("file", nargs="?", help="plain or gzipped input; standard input without it")
-    parser.add_argument("--rejects", help="where refusals go, one JSON object a line")
+    parser = argparse.ArgumentParser(description="Converts Zoom operation logs to UDM events.")
+    parser.add_argument("file", nargs="?", help="plain or gzip-compressed input [default: standard input]")
+    parser.add_argument("--rejects", help="output file for rejects, one JSON object per line")
     parser.add_argument("--values", choices=("new", "verbatim"), default="new")
     parser.add_argument("--default-time", type=default_time, metavar="RFC3339")
     parser.add_argument("--max-line-bytes", type=int, default=DEFAULT_MAX_LINE_BYTES, metavar="N")
@@ -914,20 +917,20 @@ def main(arguments=None):
     else:
         with open(args.file, "rb") as file:
             data = file.read()
-    data, sound = gunzip_if_needed(data)
+    data, complete = gunzip_if_needed(data)
     options = Options(args.values, args.default_time, args.max_line_bytes)
     rejects = open(args.rejects, "w", encoding="utf-8") if args.rejects else None
-    for event, refused in whole_of(read_input(data, options), data, sound):
+    for event, rejected in drop_truncated_line(read_input(data, options), data, complete):
         if event is not None:
             line = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
             sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
         elif rejects:
-            rejects.write(json.dumps(refused, separators=(",", ":")) + "\n")
+            rejects.write(json.dumps(rejected, separators=(",", ":")) + "\n")
     sys.stdout.buffer.flush()
     if rejects:
         rejects.close()
-    if not sound:
-        print("the gzip data is damaged or ends early", file=sys.stderr)
+    if not complete:
+        print("gzip data is corrupt or truncated", file=sys.stderr)
         return 1
     return 0
 

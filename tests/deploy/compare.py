@@ -1,7 +1,10 @@
-"""Holds deploy/setup.sh and deploy/terraform to the same things, settings and roles, and setup.sh's calls to gcloud's
-own reading of them where a gcloud is installed.
+"""Checks that deploy/setup.sh and deploy/terraform create the same resources, settings and role grants, and, if gcloud is
+installed, that it accepts the commands of setup.sh.
 
     compare.py WORK-DIRECTORY
+
+setup.sh runs with the fake gcloud, which records its calls. Both sides are reduced to a map, from (kind, name) to settings,
+and a set of grants (role, member, resource kind, resource name, condition).
 """
 
 import json
@@ -15,7 +18,7 @@ import sys
 import terraform
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NEEDED = {
+REQUIRED = {
     "project": "my-project",
     "region": "us-central1",
     "image": "us-docker.pkg.dev/p/r/zoom-udm@sha256:00",
@@ -31,8 +34,8 @@ CASES = [
 ]
 
 
-def recorded(work, settings):
-    """The calls of a first run of setup.sh that change something."""
+def run_setup(work, settings):
+    """Runs setup.sh for the first time with the settings; returns its gcloud calls as lists of arguments."""
     shutil.rmtree(work, ignore_errors=True)
     (work / "bin").mkdir(parents=True)
     (work / "bin/gcloud").write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'tests/deploy/fake_gcloud.py'))} \"$@\"\n")
@@ -44,17 +47,18 @@ def recorded(work, settings):
     return [json.loads(line) for line in (work / "calls").read_text().splitlines()]
 
 
-def parts(listed, separator=","):
-    return dict(part.split("=", 1) for part in listed.split(separator))
+def parse_pairs(text, separator=","):
+    return dict(pair.split("=", 1) for pair in text.split(separator))
 
 
 def container(get, environment, mount):
+    """Returns the settings that a service and a job have in common."""
     return {"image": get("image"), "environment": environment, "secret": mount, "cpu": get("cpu"), "memory": get("memory"), "args": get("args")}
 
 
-def of_setup(calls):
-    """Things by kind and name, and grants."""
-    things, grants = {}, set()
+def resources_of_setup(calls):
+    """Returns the resources and grants that the calls of setup.sh create."""
+    resources, grants = {}, set()
     for call in calls:
         words = " ".join(word for word in call if not word.startswith("--"))
         flag = dict((word.removeprefix("--").split("=", 1) + [""])[:2] for word in call if word.startswith("--"))
@@ -63,45 +67,45 @@ def of_setup(calls):
             condition = flag.get("condition", "None").partition("expression=")[2]
             grants.add((flag["role"], flag["member"], words.split(" add-")[0], name, condition))
         elif words.startswith("services enable"):
-            things.update({("service of Google", api): {} for api in words.split()[2:]})
+            resources.update({("API", api): {} for api in words.split()[2:]})
         elif words.startswith("storage buckets create"):
-            things["bucket", name] = {"location": flag["location"], "guarded": {"uniform-bucket-level-access", "public-access-prevention"} <= set(flag)}
+            resources["bucket", name] = {"location": flag["location"], "private": {"uniform-bucket-level-access", "public-access-prevention"} <= set(flag)}
         elif words.startswith("iam service-accounts create"):
-            things["account", name] = {"for": flag["display-name"]}
+            resources["service account", name] = {"display name": flag["display-name"]}
         elif words.startswith("secrets create"):
-            things["secret", name] = {"replication": flag["replication-policy"]}
+            resources["secret", name] = {"replication": flag["replication-policy"]}
         elif words.startswith("pubsub topics create"):
-            things["topic", name] = {}
+            resources["topic", name] = {}
         elif words.startswith("pubsub subscriptions create"):
-            things["subscription", name] = {
+            resources["subscription", name] = {
                 "topic": flag["topic"], "endpoint": flag.get("push-endpoint"), "account": flag.get("push-auth-service-account"),
-                "audience": flag.get("push-auth-token-audience"), "ack": flag.get("ack-deadline"), "dead": flag.get("dead-letter-topic"),
-                "attempts": flag.get("max-delivery-attempts"), "pauses": [flag.get("min-retry-delay"), flag.get("max-retry-delay")],
-                "kept": f"{int(flag['message-retention-duration'][:-1]) * 86400}s", "ends": flag["expiration-period"] != "never",
+                "audience": flag.get("push-auth-token-audience"), "ack": flag.get("ack-deadline"), "dead letter": flag.get("dead-letter-topic"),
+                "attempts": flag.get("max-delivery-attempts"), "backoff": [flag.get("min-retry-delay"), flag.get("max-retry-delay")],
+                "retention": f"{int(flag['message-retention-duration'][:-1]) * 86400}s", "expires": flag["expiration-period"] != "never",
             }
         elif words.startswith(("run deploy", "run jobs create")):
             get = lambda key, flag=flag: flag[key].split(",") if key == "args" else flag[key]
             path, _, secret = flag["set-secrets"].partition("=")
-            told = container(get, parts(flag["set-env-vars"].removeprefix("^|^"), "|"), [path, secret])
-            told["account"] = flag["service-account"]
+            settings = container(get, parse_pairs(flag["set-env-vars"].removeprefix("^|^"), "|"), [path, secret])
+            settings["account"] = flag["service-account"]
             if "jobs" in words:
-                told |= {key: flag[key] for key in ("tasks", "parallelism", "max-retries")} | {"timeout": flag["task-timeout"]}
+                settings |= {key: flag[key] for key in ("tasks", "parallelism", "max-retries")} | {"timeout": flag["task-timeout"]}
             else:
-                told |= {key: flag[key] for key in ("concurrency", "max-instances", "timeout", "ingress")}
-                told["throttled"] = "no-cpu-throttling" not in flag
+                settings |= {key: flag[key] for key in ("concurrency", "max-instances", "timeout", "ingress")}
+                settings["throttled"] = "no-cpu-throttling" not in flag
                 assert "no-allow-unauthenticated" in flag
-            things["job" if "jobs" in words else "service", name] = told
+            resources["job" if "jobs" in words else "service", name] = settings
         elif words.startswith("scheduler jobs create"):
-            things["schedule", name] = {"when": [flag["schedule"], flag["time-zone"]], "topic": flag["topic"].split("/")[-1], "attributes": parts(flag["attributes"])}
+            resources["schedule", name] = {"schedule": [flag["schedule"], flag["time-zone"]], "topic": flag["topic"].split("/")[-1], "attributes": parse_pairs(flag["attributes"])}
         elif words.startswith("storage buckets notifications create"):
-            things["notification", name] = {"topic": flag["topic"].split("/")[-1], "of": flag["event-types"], "prefix": flag["object-prefix"]}
+            resources["notification", name] = {"topic": flag["topic"].split("/")[-1], "events": flag["event-types"], "prefix": flag["object-prefix"]}
         else:
-            verbs = ("describe", "get-iam-policy", "list", "secrets versions add", "storage service-agent")
-            assert any(verb in words for verb in verbs), f"a call that nothing is held against: {call}"
-    return things, grants
+            ignored = ("describe", "get-iam-policy", "list", "secrets versions add", "storage service-agent")
+            assert any(action in words for action in ignored), f"compare.py does not handle this call: {call}"
+    return resources, grants
 
 
-# Kind of Terraform's grant: the commands of gcloud, and which attribute says on what.
+# From the Terraform kind of a grant to the gcloud command group and the attribute that names the resource.
 GRANTS = {
     "google_storage_bucket_iam_member": ("storage buckets", "bucket"),
     "google_secret_manager_secret_iam_member": ("secrets", "secret_id"),
@@ -112,67 +116,71 @@ GRANTS = {
 }
 
 
-def of_terraform(module):
-    things, grants = {}, set()
-    for kind, _, body in module.made():
-        block = lambda *path, body=body: step(body, path)
+def resources_of_terraform(module):
+    """Returns the resources and grants that a Terraform module creates."""
+    resources, grants = {}, set()
+    for kind, _, body in module.instances():
+        block = lambda *path, body=body: nested(body, path)
         if kind in GRANTS:
-            group, on = GRANTS[kind]
-            grants.add((body["role"], body["member"], group, body[on], block("condition", "expression") or ""))
+            group, attribute = GRANTS[kind]
+            grants.add((body["role"], body["member"], group, body[attribute], block("condition", "expression") or ""))
         elif kind == "google_project_service":
-            things["service of Google", body["service"]] = {}
+            resources["API", body["service"]] = {}
         elif kind == "google_storage_bucket":
-            things["bucket", body["name"]] = {"location": body["location"], "guarded": body["uniform_bucket_level_access"] and body["public_access_prevention"] == "enforced"}
+            resources["bucket", body["name"]] = {"location": body["location"], "private": body["uniform_bucket_level_access"] and body["public_access_prevention"] == "enforced"}
         elif kind == "google_service_account":
-            things["account", body["account_id"]] = {"for": body["display_name"]}
+            resources["service account", body["account_id"]] = {"display name": body["display_name"]}
         elif kind == "google_secret_manager_secret":
-            things["secret", body["secret_id"]] = {"replication": "automatic" if "auto" in body["replication"][0] else "?"}
+            resources["secret", body["secret_id"]] = {"replication": "automatic" if "auto" in body["replication"][0] else "?"}
         elif kind == "google_pubsub_topic":
-            things["topic", body["name"]] = {}
+            resources["topic", body["name"]] = {}
         elif kind == "google_pubsub_subscription":
             text = lambda value: None if value is None else str(value)
-            things["subscription", body["name"]] = {
+            resources["subscription", body["name"]] = {
                 "topic": body["topic"], "endpoint": block("push_config", "push_endpoint"), "account": block("push_config", "oidc_token", "service_account_email"),
-                "audience": block("push_config", "oidc_token", "audience"), "ack": text(body.get("ack_deadline_seconds")), "dead": block("dead_letter_policy", "dead_letter_topic"),
-                "attempts": text(block("dead_letter_policy", "max_delivery_attempts")), "pauses": [block("retry_policy", "minimum_backoff"), block("retry_policy", "maximum_backoff")],
-                "kept": body["message_retention_duration"], "ends": block("expiration_policy", "ttl") != "",
+                "audience": block("push_config", "oidc_token", "audience"), "ack": text(body.get("ack_deadline_seconds")), "dead letter": block("dead_letter_policy", "dead_letter_topic"),
+                "attempts": text(block("dead_letter_policy", "max_delivery_attempts")), "backoff": [block("retry_policy", "minimum_backoff"), block("retry_policy", "maximum_backoff")],
+                "retention": body["message_retention_duration"], "expires": block("expiration_policy", "ttl") != "",
             }
         elif kind in ("google_cloud_run_v2_service", "google_cloud_run_v2_job"):
             job = kind.endswith("job")
             outer = body["template"][0]
             inner = outer["template"][0] if job else outer
-            held = inner["containers"][0]
-            get = lambda key, held=held: held["resources"][0]["limits"][key] if key in ("cpu", "memory") else held[key]
+            spec = inner["containers"][0]
+            get = lambda key, spec=spec: spec["resources"][0]["limits"][key] if key in ("cpu", "memory") else spec[key]
             volume, item = inner["volumes"][0]["secret"][0], inner["volumes"][0]["secret"][0]["items"][0]
-            mount = [f"{held['volume_mounts'][0]['mount_path']}/{item['path']}", f"{volume['secret']}:{item['version']}"]
-            told = container(get, held["env"], mount) | {"account": inner["service_account"], "timeout": inner["timeout"].removesuffix("s")}
+            mount = [f"{spec['volume_mounts'][0]['mount_path']}/{item['path']}", f"{volume['secret']}:{item['version']}"]
+            settings = container(get, spec["env"], mount) | {"account": inner["service_account"], "timeout": inner["timeout"].removesuffix("s")}
             if job:
-                told |= {"tasks": str(outer["task_count"]), "parallelism": str(outer["parallelism"]), "max-retries": str(inner["max_retries"])}
+                settings |= {"tasks": str(outer["task_count"]), "parallelism": str(outer["parallelism"]), "max-retries": str(inner["max_retries"])}
             else:
                 ingress = {"INGRESS_TRAFFIC_INTERNAL_ONLY": "internal", "INGRESS_TRAFFIC_ALL": "all"}[body["ingress"]]
-                told["throttled"] = held["resources"][0].get("cpu_idle", True)
-                told |= {"concurrency": str(inner["max_instance_request_concurrency"]), "max-instances": str(inner["scaling"][0]["max_instance_count"]), "ingress": ingress}
-            things["job" if job else "service", body["name"]] = told
+                settings["throttled"] = spec["resources"][0].get("cpu_idle", True)
+                settings |= {"concurrency": str(inner["max_instance_request_concurrency"]), "max-instances": str(inner["scaling"][0]["max_instance_count"]), "ingress": ingress}
+            resources["job" if job else "service", body["name"]] = settings
         elif kind == "google_cloud_scheduler_job":
-            things["schedule", body["name"]] = {
-                "when": [body["schedule"], body["time_zone"]], "topic": block("pubsub_target", "topic_name"), "attributes": block("pubsub_target", "attributes"),
+            resources["schedule", body["name"]] = {
+                "schedule": [body["schedule"], body["time_zone"]], "topic": block("pubsub_target", "topic_name"), "attributes": block("pubsub_target", "attributes"),
             }
         elif kind == "google_storage_notification":
-            things["notification", body["bucket"]] = {"topic": body["topic"], "of": ",".join(body["event_types"]), "prefix": body["object_name_prefix"]}
+            resources["notification", body["bucket"]] = {"topic": body["topic"], "events": ",".join(body["event_types"]), "prefix": body["object_name_prefix"]}
         else:
-            sys.exit(f"Terraform makes a {kind}, which nothing is held against")
-    return things, grants
+            sys.exit(f"compare.py does not handle this Terraform resource: {kind}")
+    return resources, grants
 
 
-def step(body, path):
+def nested(body, path):
+    """Returns the attribute at a path of nested blocks, or None."""
     for key in path:
         body = body[0] if isinstance(body, list) else body
         body = (body or {}).get(key)
     return body
 
 
-def differences(case, ours, theirs):
-    for kind, left, right in (("things", ours[0], theirs[0]), ("grants", dict.fromkeys(ours[1]), dict.fromkeys(theirs[1]))):
+def differences(case, setup, terraform):
+    """Yields a message for each difference between two pairs of resources and grants."""
+    sections = (("resources", setup[0], terraform[0]), ("grants", dict.fromkeys(setup[1]), dict.fromkeys(terraform[1])))
+    for kind, left, right in sections:
         for key in sorted(left.keys() | right.keys(), key=str):
             if key not in left or key not in right:
                 yield f"{case}: {kind}: {key} only in {'setup.sh' if key in left else 'Terraform'}"
@@ -180,40 +188,40 @@ def differences(case, ours, theirs):
                 yield f"{case}: {key}: setup.sh {left[key]}, Terraform {right[key]}"
 
 
-def read_by_gcloud(calls, work):
-    """gcloud reads commands without running them; it needs no login and no network for that."""
+def lint_with_gcloud(calls, work):
+    """Lets gcloud parse the commands without running them, which needs neither a login nor a network."""
     if not shutil.which("gcloud"):
-        print("not read by gcloud itself: it is not installed here")
+        print("skipped: gcloud lint (gcloud is not installed)")
         return
     commands = sorted({shlex.join(["gcloud", *call]) for call in calls})
     (work / "commands.json").write_text(json.dumps([{"command_string": command} for command in commands]))
     environment = os.environ | {"CLOUDSDK_CONFIG": str(work / "config"), "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true"}
     command = ["gcloud", "meta", "lint-gcloud-commands", f"--commands-file={work}/commands.json"]
-    read = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    linted = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     try:
-        answers = json.loads(read.stdout)
+        results = json.loads(linted.stdout)
     except ValueError:
-        print(f"not read by gcloud itself: this one cannot ({(read.stderr or read.stdout).strip()[:200]})")
+        print(f"skipped: gcloud lint (not supported by this version: {(linted.stderr or linted.stdout).strip()[:200]})")
         return
-    wrong = [f"{answer['command_string']}\n    {answer.get('error_message')}" for answer in answers if not answer["success"]]
-    if wrong or len(answers) != len(commands):
-        sys.exit("gcloud does not understand:\n" + "\n".join(wrong))
-    print(f"gcloud understands all {len(commands)} commands")
+    errors = [f"{result['command_string']}\n    {result.get('error_message')}" for result in results if not result["success"]]
+    if errors or len(results) != len(commands):
+        sys.exit("gcloud rejects these commands:\n" + "\n".join(errors))
+    print(f"gcloud accepts all {len(commands)} commands")
 
 
 def main():
     work = pathlib.Path(sys.argv[1]).resolve()
-    calls, troubles = [], []
+    calls, found = [], []
     for number, case in enumerate(CASES):
-        of_case = recorded(work / f"case{number}", NEEDED | case)
-        calls += of_case
-        ours, theirs = of_setup(of_case), of_terraform(terraform.Module(ROOT / "deploy/terraform", NEEDED | case))
-        troubles += differences(case, ours, theirs)
-        print(f"{case or 'defaults'}: {len(ours[0])} things, {len(ours[1])} grants")
-    if troubles:
-        sys.exit("\n".join(troubles))
-    print("setup.sh and Terraform agree")
-    read_by_gcloud(calls, work)
+        case_calls = run_setup(work / f"case{number}", REQUIRED | case)
+        calls += case_calls
+        from_setup, from_terraform = resources_of_setup(case_calls), resources_of_terraform(terraform.Module(ROOT / "deploy/terraform", REQUIRED | case))
+        found += differences(case, from_setup, from_terraform)
+        print(f"{case or 'defaults'}: {len(from_setup[0])} resources, {len(from_setup[1])} grants")
+    if found:
+        sys.exit("\n".join(found))
+    print("setup.sh and Terraform create the same resources")
+    lint_with_gcloud(calls, work)
 
 
 main()

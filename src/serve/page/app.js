@@ -1,11 +1,12 @@
-// The page: what is put in, what comes back, page by page.
+// The page: reads input, posts it to /explain, and renders the results page by page.
 
-import { card, make, reasons } from "./card.js";
+import { createCard, createElement, fieldReasons } from "./card.js";
 import { Records } from "./records.js";
 
-const PAGE = 25;
-/** Texts longer than this are not put into the text box, which they would slow down. */
-const IN_THE_BOX = 256 * 1024;
+/** Records per page. */
+const PAGE_SIZE = 25;
+/** Inputs of more bytes are kept as files because they would slow down the text box. */
+const MAX_TEXTAREA_BYTES = 256 * 1024;
 
 const SAMPLES = [
   '{"time":"2024-01-31T09:15:02Z","operator":"ada@duff.example","category_type":"User","action":"Update","operation_detail":"Update User bo@duff.example  - Department: from IT - Helpdesk to Sales - Display Name: set to Bo Lee - Plan: from Basic to Pro"}',
@@ -13,40 +14,42 @@ const SAMPLES = [
   '{"operator":"ada@duff.example","category_type":"Account","action":"Update","operation_detail":"Security  - Personal Meeting ID (PMI) Passcode: from Off to On"}',
 ].join("\n");
 
-const at = (id) => document.getElementById(id);
-const box = at("records");
+const byId = (id) => document.getElementById(id);
+const textarea = byId("records");
 
 let files = [];
 let records = new Records();
 let filter = "all";
 let page = 0;
-let under = null;
-let shownPlaces = [];
-let unmark = () => {};
+/** Aborts the running request. */
+let controller = null;
+/** Indexes of the records on the current page. */
+let visibleIndexes = [];
+let clearHighlight = () => {};
 
-// What is put in.
+// Input.
 
-function takeFiles(list) {
-  const taken = Array.from(list);
-  if (taken.length === 0) {
+function loadFiles(list) {
+  const selected = Array.from(list);
+  if (selected.length === 0) {
     return;
   }
   const show = (text) => {
-    files = text === null ? taken : [];
-    box.value = text ?? "";
+    files = text === null ? selected : [];
+    textarea.value = text ?? "";
     showFiles();
     run();
   };
-  if (taken.length === 1 && taken[0].size <= IN_THE_BOX) {
-    // What cannot be read here is sent, and refused there.
-    taken[0].arrayBuffer().then(asText, () => null).then(show);
+  if (selected.length === 1 && selected[0].size <= MAX_TEXTAREA_BYTES) {
+    // A file that the browser cannot read is posted anyway, so that the failure is reported.
+    selected[0].arrayBuffer().then(decodeText, () => null).then(show);
   } else {
     show(null);
   }
 }
 
-/** The text that bytes are; null where a text box would make other bytes of it. */
-function asText(bytes) {
+/** Returns the decoded text, or null if a text box would not preserve the bytes. */
+function decodeText(bytes) {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     return text.includes("\r") ? null : text;
@@ -56,84 +59,84 @@ function asText(bytes) {
 }
 
 function showFiles() {
-  at("files").hidden = files.length === 0;
-  box.hidden = files.length > 0;
-  at("files").replaceChildren(...files.map((file) => {
-    const remove = make("button", "", "Remove");
+  byId("files").hidden = files.length === 0;
+  textarea.hidden = files.length > 0;
+  byId("files").replaceChildren(...files.map((file) => {
+    const remove = createElement("button", "", "Remove");
     remove.type = "button";
     remove.setAttribute("aria-label", `Remove ${file.name}`);
     remove.addEventListener("click", () => {
       files = files.filter((other) => other !== file);
       showFiles();
-      (files.length > 0 ? at("files").querySelector("button") : box).focus();
+      (files.length > 0 ? byId("files").querySelector("button") : textarea).focus();
     });
     const size = file.size < 10_000 ? `${file.size} bytes` : `${Math.round(file.size / 1024).toLocaleString("en")} KiB`;
-    return make("li", "", make("b", "", file.name), make("span", "quiet", size), remove);
+    return createElement("li", "", createElement("b", "", file.name), createElement("span", "quiet", size), remove);
   }));
 }
 
-function options() {
-  const chosen = new URLSearchParams();
+function readOptions() {
+  const params = new URLSearchParams();
   for (const name of ["values", "case", "namespace"]) {
-    chosen.set(name, at(name).value);
+    params.set(name, byId(name).value);
   }
   for (const name of ["clip", "event_id"]) {
-    chosen.set(name, at(name).checked ? "1" : "0");
+    params.set(name, byId(name).checked ? "1" : "0");
   }
-  const time = at("default_time").value.trim();
-  chosen.set("default_time", time === "now" ? new Date().toISOString() : time);
-  for (const label of at("label").value.split(",")) {
-    chosen.append("label", label.trim());
+  const time = byId("default_time").value.trim();
+  params.set("default_time", time === "now" ? new Date().toISOString() : time);
+  for (const label of byId("label").value.split(",")) {
+    params.append("label", label.trim());
   }
-  return chosen;
+  return params;
 }
 
-// What comes back.
+// Results.
 
-function say(text, bad = false) {
-  at("status").textContent = text;
-  at("status").classList.toggle("bad", bad);
+function setStatus(text, isError = false) {
+  byId("status").textContent = text;
+  byId("status").classList.toggle("bad", isError);
 }
 
 async function run() {
-  const inputs = files.length > 0 ? files.map((file) => [file.name, file]) : [["input", box.value]];
-  if (files.length === 0 && box.value.trim() === "") {
-    say("There is nothing to explain: paste records, open a file, or try the samples.", true);
-    box.focus();
+  const inputs = files.length > 0 ? files.map((file) => [file.name, file]) : [["input", textarea.value]];
+  if (files.length === 0 && textarea.value.trim() === "") {
+    setStatus("No records to explain. Paste records, open a file, or use the sample records.", true);
+    textarea.focus();
     return;
   }
-  under?.abort();
-  under = new AbortController();
-  const { signal } = under;
+  controller?.abort();
+  controller = new AbortController();
+  const { signal } = controller;
   records = new Records();
-  const mine = records;
+  const current = records;
   page = 0;
   setFilter("all");
   render();
-  say("Reading…");
-  at("results").setAttribute("aria-busy", "true");
+  setStatus("Processing…");
+  byId("results").setAttribute("aria-busy", "true");
   try {
-    const chosen = options();
+    const options = readOptions();
     for (const [name, body] of inputs) {
-      await mine.ask(name, body, chosen, () => mine === records && progress(), signal);
+      await current.fetch(name, body, options, () => current === records && showProgress(), signal);
     }
-    say(summary(), mine.failures.length > 0);
+    setStatus(summary(), current.failures.length > 0);
   } catch (error) {
     if (signal.aborted) {
       return;
     }
-    say(`That did not work: ${error.message}`, true);
+    setStatus(`Request failed: ${error.message}`, true);
   }
-  at("results").removeAttribute("aria-busy");
+  byId("results").removeAttribute("aria-busy");
   render();
 }
 
-/** Shows the first page as soon as it is full; the rest is counted. */
-function progress() {
-  if (shownPlaces.length < PAGE && page === 0) {
+/** Renders the first page until it is full, then only updates the counts. */
+function showProgress() {
+  if (visibleIndexes.length < PAGE_SIZE && page === 0) {
     render();
   } else {
-    counts();
+    updateCounts();
   }
 }
 
@@ -142,9 +145,9 @@ function plural(count, word) {
 }
 
 function summary() {
-  const parts = [`${plural(records.all.length, "record")}: ${plural(records.events, "event")}, ${records.reject.length.toLocaleString("en")} rejected`];
+  const parts = [`${plural(records.all.length, "record")}: ${plural(records.events, "event")}, ${records.rejected.length.toLocaleString("en")} rejected`];
   if (records.more) {
-    parts.push("there are more than the page takes; use zoom-udm explain for the rest");
+    parts.push("more records than the page can show; use zoom-udm explain for the rest");
   }
   return [...parts, ...records.failures].join("; ");
 }
@@ -154,150 +157,152 @@ function setFilter(name) {
   document.querySelector(`input[name=show][value=${name}]`).checked = true;
 }
 
-function counts() {
-  const numbers = { all: records.all.length, left: records.left.length, reject: records.reject.length };
+/** Updates counts, pagination and visibility; returns the number of pages. */
+function updateCounts() {
+  const counts = { all: records.all.length, unmapped: records.unmapped.length, rejected: records.rejected.length };
   for (const choice of document.querySelectorAll("input[name=show]")) {
-    choice.parentElement.querySelector("b").textContent = numbers[choice.value].toLocaleString("en");
+    choice.parentElement.querySelector("b").textContent = counts[choice.value].toLocaleString("en");
   }
-  const pages = Math.max(1, Math.ceil(numbers[filter] / PAGE));
-  at("pages").textContent = pages.toLocaleString("en");
-  at("page").value = String(page + 1);
-  at("pager").hidden = pages === 1;
-  at("previous").disabled = page === 0;
-  at("next").disabled = page + 1 >= pages;
-  at("more").hidden = page + 1 >= pages;
-  at("tools").hidden = numbers.all === 0;
-  at("hint").hidden = records.events === 0;
-  at("download").hidden = records.events === 0;
+  const pages = Math.max(1, Math.ceil(counts[filter] / PAGE_SIZE));
+  byId("pages").textContent = pages.toLocaleString("en");
+  byId("page").value = String(page + 1);
+  byId("pager").hidden = pages === 1;
+  byId("previous").disabled = page === 0;
+  byId("next").disabled = page + 1 >= pages;
+  byId("bottom-pager").hidden = page + 1 >= pages;
+  byId("tools").hidden = counts.all === 0;
+  byId("hint").hidden = records.events === 0;
+  byId("download").hidden = records.events === 0;
   return pages;
 }
 
 function render() {
-  page = Math.min(page, counts() - 1);
-  at("page").value = String(page + 1);
-  const places = records.places(filter) ?? records.all.keys();
-  shownPlaces = Array.from(places).slice(page * PAGE, (page + 1) * PAGE);
-  closeWhy();
-  const cards = shownPlaces.map((place) => card(records.read(place), place, tell));
-  cards.forEach(({ item, fields }, index) => item.addEventListener("keydown", (pressed) => {
-    const step = { PageDown: 1, PageUp: -1 }[pressed.key];
+  page = Math.min(page, updateCounts() - 1);
+  byId("page").value = String(page + 1);
+  const indexes = records.indexes(filter) ?? records.all.keys();
+  visibleIndexes = Array.from(indexes).slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+  closeReasons();
+  const cards = visibleIndexes.map((index) => createCard(records.parse(index), index, showReasons));
+  cards.forEach(({ item, fields }, index) => item.addEventListener("keydown", (event) => {
+    const step = { PageDown: 1, PageUp: -1 }[event.key];
     if (!step || !fields.includes(document.activeElement)) {
       return;
     }
-    pressed.preventDefault();
+    event.preventDefault();
     const rest = step > 0 ? cards.slice(index + 1) : cards.slice(0, index).reverse();
     rest.find((other) => other.fields.length > 0)?.fields.find((field) => field.tabIndex === 0)?.focus();
   }));
-  at("cards").replaceChildren(...cards.map(({ item }) => item));
+  byId("cards").replaceChildren(...cards.map(({ item }) => item));
 }
 
-function turn(to) {
-  page = Math.max(0, to);
+function goToPage(index) {
+  page = Math.max(0, index);
   render();
-  at("results").focus({ preventScroll: true });
-  at("results").scrollIntoView();
+  byId("results").focus({ preventScroll: true });
+  byId("results").scrollIntoView();
 }
 
-// Why a field has its value.
+// The rule and source of a field.
 
-function tell(field, button, mark, undo) {
-  unmark();
-  mark();
+function showReasons(field, button, highlight, undo) {
+  clearHighlight();
+  highlight();
   document.querySelector(".field.pointed")?.classList.remove("pointed");
   button.classList.add("pointed");
-  unmark = () => {
+  clearHighlight = () => {
     undo();
-    unmark = () => {};
+    clearHighlight = () => {};
   };
-  const { what, rule, source } = reasons(field);
-  at("why-field").replaceChildren(...what);
-  at("why-rule").replaceChildren(...rule);
-  at("why-source").replaceChildren(...source);
-  at("why").hidden = false;
+  const { value, rule, source } = fieldReasons(field);
+  byId("why-field").replaceChildren(...value);
+  byId("why-rule").replaceChildren(...rule);
+  byId("why-source").replaceChildren(...source);
+  byId("why").hidden = false;
 }
 
-function closeWhy() {
-  unmark();
+function closeReasons() {
+  clearHighlight();
   document.querySelector(".field.pointed")?.classList.remove("pointed");
-  at("why").hidden = true;
+  byId("why").hidden = true;
 }
 
-// The wiring.
+// Event listeners.
 
-at("explain").addEventListener("click", run);
-at("open").addEventListener("click", () => at("pick").click());
-at("pick").addEventListener("change", () => {
-  takeFiles(at("pick").files);
-  at("pick").value = "";
+byId("explain").addEventListener("click", run);
+byId("open").addEventListener("click", () => byId("file-input").click());
+byId("file-input").addEventListener("change", () => {
+  loadFiles(byId("file-input").files);
+  byId("file-input").value = "";
 });
-at("samples").addEventListener("click", () => {
+byId("samples").addEventListener("click", () => {
   files = [];
   showFiles();
-  box.value = SAMPLES;
+  textarea.value = SAMPLES;
   run();
 });
-at("clear").addEventListener("click", () => {
-  under?.abort();
+byId("clear").addEventListener("click", () => {
+  controller?.abort();
   files = [];
   showFiles();
-  box.value = "";
+  textarea.value = "";
   records = new Records();
   page = 0;
   setFilter("all");
   render();
-  at("results").removeAttribute("aria-busy");
-  say("Nothing yet: paste records, or try the samples.");
-  box.focus();
+  byId("results").removeAttribute("aria-busy");
+  setStatus("No records yet. Paste records or use the sample records.");
+  textarea.focus();
 });
-at("download").addEventListener("click", () => {
-  const link = make("a", "");
+byId("download").addEventListener("click", () => {
+  const link = createElement("a", "");
   link.href = URL.createObjectURL(records.download());
   link.download = "events.ndjson";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  say(`${plural(records.events, "event")} downloaded as events.ndjson`);
+  setStatus(`Downloaded ${plural(records.events, "event")} as events.ndjson`);
 });
-at("filter").addEventListener("change", (change) => {
-  filter = change.target.value;
+byId("filter").addEventListener("change", (event) => {
+  filter = event.target.value;
   page = 0;
   render();
 });
-at("previous").addEventListener("click", () => turn(page - 1));
-at("next").addEventListener("click", () => turn(page + 1));
-at("next-too").addEventListener("click", () => turn(page + 1));
-at("page").addEventListener("change", () => turn((Number.parseInt(at("page").value, 10) || 1) - 1));
-at("why-close").addEventListener("click", closeWhy);
-document.addEventListener("keydown", (pressed) => {
-  if (pressed.key === "Escape" && !at("why").hidden) {
-    closeWhy();
-  } else if (pressed.key === "Enter" && (pressed.ctrlKey || pressed.metaKey)) {
-    pressed.preventDefault();
+byId("previous").addEventListener("click", () => goToPage(page - 1));
+byId("next").addEventListener("click", () => goToPage(page + 1));
+byId("next-bottom").addEventListener("click", () => goToPage(page + 1));
+byId("page").addEventListener("change", () => goToPage((Number.parseInt(byId("page").value, 10) || 1) - 1));
+byId("why-close").addEventListener("click", closeReasons);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !byId("why").hidden) {
+    closeReasons();
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
     run();
   }
 });
-box.addEventListener("paste", (event) => {
+textarea.addEventListener("paste", (event) => {
   const text = event.clipboardData.getData("text/plain");
-  if (text.length > IN_THE_BOX) {
+  if (text.length > MAX_TEXTAREA_BYTES) {
     event.preventDefault();
-    takeFiles([new File([text], "pasted records")]);
+    loadFiles([new File([text], "pasted records")]);
   }
 });
-let over = 0;
+/** Nesting depth of dragenter events; zero outside the page. */
+let dragDepth = 0;
 const hasFiles = (event) => Array.from(event.dataTransfer?.types ?? []).includes("Files");
 document.addEventListener("dragenter", (event) => {
-  over += hasFiles(event) ? 1 : 0;
-  at("drop").classList.toggle("over", over > 0);
+  dragDepth += hasFiles(event) ? 1 : 0;
+  byId("drop").classList.toggle("over", dragDepth > 0);
 });
 document.addEventListener("dragleave", (event) => {
-  over -= hasFiles(event) ? 1 : 0;
-  at("drop").classList.toggle("over", over > 0);
+  dragDepth -= hasFiles(event) ? 1 : 0;
+  byId("drop").classList.toggle("over", dragDepth > 0);
 });
 document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
 document.addEventListener("drop", (event) => {
-  over = 0;
-  at("drop").classList.remove("over");
+  dragDepth = 0;
+  byId("drop").classList.remove("over");
   if (hasFiles(event)) {
     event.preventDefault();
-    takeFiles(event.dataTransfer.files);
+    loadFiles(event.dataTransfer.files);
   }
 });

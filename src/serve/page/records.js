@@ -1,36 +1,36 @@
-// What the service tells of the records: kept as the lines it sends, and read where they are shown.
+// The responses of /explain: stored as the lines that the service sends, and parsed when they are shown.
 
-/** In a line, a quote within a text has a backslash before it: these can only be names. */
+/** Quotes inside strings are escaped, so these markers match only member names. */
 const EVENT = ',"event":';
 const FILLS = ',"fills":[';
-const LEFT = ',"unmapped":[{';
-const REJECT = ',"reject":{"reason":';
+const UNMAPPED = ',"unmapped":[{';
+const REJECTED = ',"reject":{"reason":';
 
 /** The records of one run, in order. */
 export class Records {
   constructor() {
-    /** Of each record its line, and the name of its input. */
+    /** The response line and input name of each record. */
     this.all = [];
-    /** The places in `all` of what can be shown alone. */
-    this.left = [];
-    this.reject = [];
-    /** What went wrong with inputs. */
+    /** Indexes into `all` for each filter. */
+    this.unmapped = [];
+    this.rejected = [];
+    /** Errors of inputs that could not be read to the end. */
     this.failures = [];
     this.more = false;
   }
 
-  /** Asks the service to explain some bytes; calls `seen` as records come. */
-  async ask(name, body, options, seen, signal) {
-    const answer = await fetch(`/explain?${options}`, {
+  /** Posts an input to /explain and stores the response; calls `onProgress` after each chunk. */
+  async fetch(name, body, options, onProgress, signal) {
+    const response = await fetch(`/explain?${options}`, {
       method: "POST",
       headers: { "content-type": "application/octet-stream" },
       body,
       signal,
     });
-    if (!answer.ok) {
-      throw new Error(await refusal(answer));
+    if (!response.ok) {
+      throw new Error(await errorMessage(response));
     }
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     let ended = false;
     for (;;) {
@@ -43,14 +43,14 @@ export class Records {
       for (const line of lines) {
         ended = this.add(name, line) || ended;
       }
-      seen();
+      onProgress();
     }
     if (!ended) {
-      throw new Error("the answer was cut short: is the service still there? Try again.");
+      throw new Error("the response ended early; check that the service is running and try again");
     }
   }
 
-  /** Takes one line; whether it is the last. */
+  /** Stores one line; returns whether it is the last one. */
   add(name, line) {
     if (line.startsWith('{"end":')) {
       const { end } = JSON.parse(line);
@@ -60,36 +60,36 @@ export class Records {
       }
       return true;
     }
-    if (line.includes(REJECT)) {
-      this.reject.push(this.all.length);
-    } else if (line.includes(LEFT)) {
-      this.left.push(this.all.length);
+    if (line.includes(REJECTED)) {
+      this.rejected.push(this.all.length);
+    } else if (line.includes(UNMAPPED)) {
+      this.unmapped.push(this.all.length);
     }
     this.all.push({ name, line });
     return false;
   }
 
-  /** The places of what a filter lets through; nothing for all. */
-  places(filter) {
+  /** Returns the indexes of the records that match a filter, or null for all records. */
+  indexes(filter) {
     return filter === "all" ? null : this[filter];
   }
 
-  /** One record, read. */
-  read(place) {
-    const { name, line } = this.all[place];
+  /** Returns the parsed explanation of one record. */
+  parse(index) {
+    const { name, line } = this.all[index];
     return { ...JSON.parse(line), name };
   }
 
   get events() {
-    return this.all.length - this.reject.length;
+    return this.all.length - this.rejected.length;
   }
 
-  /** The events, one a line: the very bytes that normalize writes. */
+  /** Returns the events as NDJSON, byte for byte as `zoom-udm normalize` writes them. */
   download() {
     const events = [];
     for (const { line } of this.all) {
       const start = line.indexOf(EVENT);
-      if (start >= 0 && !line.includes(REJECT)) {
+      if (start >= 0 && !line.includes(REJECTED)) {
         events.push(line.slice(start + EVENT.length, line.indexOf(FILLS, start)), "\n");
       }
     }
@@ -97,10 +97,10 @@ export class Records {
   }
 }
 
-async function refusal(answer) {
-  if (answer.status === 413) {
-    return "that is more than the page takes (16 MiB): use zoom-udm explain or normalize, or less of it";
+async function errorMessage(response) {
+  if (response.status === 413) {
+    return "the input exceeds 16 MiB; use zoom-udm explain or normalize, or a smaller input";
   }
-  const text = (await answer.text()).slice(0, 300);
-  return answer.status === 400 ? text : `the service answered ${answer.status}; try again`;
+  const text = (await response.text()).slice(0, 300);
+  return response.status === 400 ? text : `the service responded with HTTP ${response.status}; try again`;
 }
