@@ -1,21 +1,20 @@
-# The mapping in jq (1.6 and later): records in, events out; a record without a usable time is left out.
+# The mapping in jq (1.6 and later): reads records, writes events; skips records without a usable time.
 #
 #     jq -n -c --rawfile types src/udm/event_types.tsv -f mapping.jq records.ndjson
 #
-# What jq cannot do: go on behind a line that is no JSON; keep numbers as they were written; compare letters beyond
-# ASCII whatever their case.
+# Limitations of jq: stops at a line that is not JSON; reformats numbers; ignores case only in ASCII.
 
 def email: "[\\w+%][\\w.!#$%&'*+/=?^~-]*@[^\\W_](?:[\\w-]*[^\\W_])?(?:\\.[^\\W_](?:[\\w-]*[^\\W_])?)+";
 def is_email: index("@") != null and test("\\A(?:" + email + ")\\z");
-# Regular expressions are compiled anew each time they are used: where a look at the edges tells, none is.
-def edges_are_plain: [.[:1], .[-1:]] | all(. >= "!" and . <= "~");
-def trim: if edges_are_plain then . elif test("\\A\\s|\\s\\z") then sub("\\A\\s+"; "") | sub("\\s+\\z"; "") else . end;
+# Checks the first and last character, to avoid regular expressions, which jq compiles on every use.
+def has_plain_ends: [.[:1], .[-1:]] | all(. >= "!" and . <= "~");
+def trim: if has_plain_ends then . elif test("\\A\\s|\\s\\z") then sub("\\A\\s+"; "") | sub("\\s+\\z"; "") else . end;
 def present: select(. != null and . != "");
-def text: if type == "string" then . elif . == null then "" else tojson end | if edges_are_plain or test("\\S") then . else "" end;
+def text: if type == "string" then . elif . == null then "" else tojson end | if has_plain_ends or test("\\S") then . else "" end;
 def field: if type == "object" or type == "array" then "" else text end;
 def distinct(by): reduce .[] as $one ([]; if any(.[]; by == ($one | by)) then . else . + [$one] end);
 
-# Absent means absent.
+# Removes empty values.
 def prune:
   if type == "object" then map_values(prune | select(length > 0))
   elif type == "array" then map(prune | select(length > 0))
@@ -24,7 +23,7 @@ def prune:
 def fraction: if . == null then "" else . + "000000000" | .[:9] | sub("000$"; "") | sub("000$"; "") | sub("000$"; "")
   | if . == "" then "" else "." + . end end;
 
-# RFC 3339 in UTC; nothing where the text is no time.
+# Converts a time to RFC 3339 in UTC; empty if the text is not a time.
 def timestamp:
   if length == 20 and .[10:11] == "T" and .[19:] == "Z" and ([fromdate? | todate] | first) == . then .
   elif test("\\A[0-9]{10}\\z") then tonumber | todate
@@ -40,7 +39,7 @@ def timestamp:
       end | rtrimstr("Z")) + (.part | fraction) + "Z"
   end;
 
-# {text, users}: the JSON in the text, which is cut out; from the leftmost start to the end at which it can be read.
+# Returns {text, users}: the elements of the leftmost valid JSON in the text, and the text without that JSON.
 def cut_json:
   . as $text
   | if index("{") == null then {text: $text, users: []} else
@@ -52,24 +51,24 @@ def cut_json:
       ) // {text: $text, users: []}
     end;
 
-# What stands before the first `by`, and what behind it: null where it is nowhere.
-def halves(by): split(by) | [.[0] // "", if length > 1 then .[1:] | join(by) else null end];
+# Splits at the first separator; the second part is null if there is none.
+def split_once(separator): split(separator) | [.[0] // "", if length > 1 then .[1:] | join(separator) else null end];
 
-# HEAD and what is behind it.
+# Returns HEAD and the rest.
 def split_head:
   trim
   | if startswith("- ") then ["", .[2:]]
-    else halves("  - ") as [$head, $rest]
-      | (if $rest == null then halves(" - ") else [$head, $rest] end)
+    else split_once("  - ") as [$head, $rest]
+      | (if $rest == null then split_once(" - ") else [$head, $rest] end)
       | .[0] |= trim
     end;
 
-def change: halves(":") as [$key, $value]
+def change: split_once(":") as [$key, $value]
   | select($value != null and ($value | . == "" or startswith(" ")))
   | {key: ($key | trim), value: $value}
   | select(.key != "");
 
-# The changes; one without a key is what stands alone.
+# Returns the changes; an unkeyed piece has no key.
 def pieces:
   reduce (split(" - ")[]) as $part ([];
     ($part | first(change) // null) as $change
@@ -82,11 +81,11 @@ def new_value:
   | if . == "set to" then ""
     elif startswith("set to ") then .[7:] | trim
     elif startswith("from ") then
-      (.[5:] + " " | halves(" to ")[1]) as $new
+      (.[5:] + " " | split_once(" to ")[1]) as $new
       | if $new == null then . else $new | trim end
     else . end;
 
-# What one object of the JSON says of a user.
+# Returns userid and labels of an object of the JSON.
 def user:
   def texts: if type == "array" then .[] else . end | text | present;
   {

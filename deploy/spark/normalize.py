@@ -1,10 +1,10 @@
-"""Normalizes a directory of raw records on Spark: the same program, a share of the files to each task.
+"""Normalizes a directory of raw records on Spark: each task runs zoom-udm on a subset of the files.
 
     normalize.py BINARY INPUT OUTPUT REJECTS
 
-INPUT is where every executor finds it under the same name: a mounted share or bucket, or this machine. Only names go
-through Spark, so the program reads each file itself, byte for byte; events come back as lines. The rejects of each task
-are a file in REJECTS, which is there already; a task that Spark runs again leaves its rejects again.
+All executors must be able to read INPUT under the same path, for example on a mounted share or bucket. Spark passes only
+file names; zoom-udm reads the files itself and returns the events as lines. Each task writes its rejects to a new file in
+the existing directory REJECTS. If Spark repeats a task, its rejects are written again.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ import sys
 
 from pyspark import SparkContext
 
-# Exit code 1: done, with rejects. Any other fails the task, and Spark tries it again.
+# Exit code 1 means success with rejects. Any other non-zero code fails the task, and Spark retries it.
 TASK = '"$0" normalize --summary none --rejects "$(mktemp "$1/XXXXXXXXXX.ndjson")" "${@:2}" || [ $? -eq 1 ]'
 
 
