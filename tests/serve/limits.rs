@@ -1,5 +1,5 @@
 //! What comes from elsewhere and means harm: names that lead out of a directory, links, texts that steer a terminal,
-//! bodies too deep or too large. (Bombs and bad records: `bad_input`, `ingest`, `normalize`.)
+//! bodies too deep or too large. (Bombs and bad records: `rejects`, `ingest`, `normalize`.)
 
 use crate::collecting::support::{BRISK, files, gzip, ingest, program, records};
 use crate::collecting::*;

@@ -1,18 +1,18 @@
 //! Input as it should not be: its neighbours survive, and what is refused says what, where and why, and is kept whole.
 
 mod common;
-#[path = "bad_input/cut.rs"]
+#[path = "rejects/cut.rs"]
 mod cut;
-#[path = "bad_input/fields.rs"]
+#[path = "rejects/fields.rs"]
 mod fields;
-#[path = "bad_input/large.rs"]
+#[path = "rejects/large.rs"]
 mod large;
 #[cfg(unix)]
 #[path = "common/nobody.rs"]
 mod nobody;
-#[path = "bad_input/readback.rs"]
+#[path = "rejects/readback.rs"]
 mod readback;
-#[path = "bad_input/values.rs"]
+#[path = "rejects/values.rs"]
 mod values;
 
 use common::{

@@ -1,7 +1,7 @@
 //! The page for people: what it serves, and how it looks from a browser.
 //!
 //! The tests in a browser need Chromium and its driver (Debian: `apt-get install chromium chromium-driver`) and are
-//! ignored unless asked for: `cargo test --locked --test page -- --ignored`. With ZOOM_UDM_PICTURES=DIRECTORY they leave pictures.
+//! ignored unless asked for: `cargo test --locked --test explain_page -- --ignored`. With ZOOM_UDM_PICTURES=DIRECTORY they leave pictures.
 #![cfg(feature = "serve")]
 #![allow(
     clippy::unwrap_used,
