@@ -8,11 +8,12 @@ fn world() -> World {
     world
 }
 
-const ERRORS: [&str; 4] = [
+const ERRORS: [&str; 5] = [
     r#"{"code":3001,"message":"Internal error.","operation_logs":[]}"#,
     r#"{"operation_logs":[],"errors":[{"field":"x","message":"Internal error."}]}"#,
     r#"{"operation_logs":[],"status":"error","reason":"Internal error."}"#,
     r#"{"operation_logs":[],"next_page_token":"","error":{"message":"Internal error."}}"#,
+    r#"{"data":{"code":3001,"message":"Internal error."},"operation_logs":[]}"#,
 ];
 
 #[test]

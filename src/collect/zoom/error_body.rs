@@ -1,11 +1,17 @@
 //! The error that a JSON body reports, whatever its HTTP status.
 
 use serde_json::{Map, Value};
+use std::slice;
 
 /// Values of `code` that mean success.
 const SUCCESS_CODES: [i64; 2] = [0, 200];
 /// Texts of `message` and `status` that mean success, in lower case.
 const SUCCESS_TEXTS: [&str; 6] = ["", "0", "200", "ok", "success", "succeeded"];
+
+/// Members that may wrap an error. Never `operation_logs`: records have members of these names too.
+const WRAPPERS: [&str; 8] = ["data", "response", "result", "error", "status", "body", "payload", "meta"];
+/// Levels of wrappers that are searched.
+const DEEPEST_WRAPPER: usize = 3;
 
 /// What a body says about an error. The texts are as the server wrote them: redact them before use.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,11 +38,39 @@ impl ErrorBody {
 
     /// Returns what the members of a body report.
     pub(super) fn of(members: &Map<String, Value>) -> Self {
+        Self::within(members, 0)
+    }
+
+    /// The same for members inside so many wrappers.
+    fn within(members: &Map<String, Value>, wrappers: usize) -> Self {
         let mut error = Self::default();
         for (name, value) in members {
-            error.add(&normalized(name), value);
+            let name = normalized(name);
+            if WRAPPERS.contains(&name.as_str()) && wrappers < DEEPEST_WRAPPER {
+                error.add_wrapped(value, wrappers + 1);
+            }
+            error.add(&name, value);
         }
         error
+    }
+
+    /// Adds the errors that an object, or each object of a list, reports. They do not make the body Zoom's.
+    fn add_wrapped(&mut self, value: &Value, wrappers: usize) {
+        let list = value.as_array().map_or(slice::from_ref(value), Vec::as_slice);
+        for members in list.iter().filter_map(Value::as_object) {
+            let wrapped = Self::within(members, wrappers);
+            if !wrapped.is_reported() {
+                continue;
+            }
+            self.flagged = true;
+            if SUCCESS_CODES.contains(&self.code) {
+                self.code = wrapped.code;
+            }
+            if is_success(&self.message) {
+                self.message = wrapped.message;
+            }
+            self.details.extend(wrapped.details);
+        }
     }
 
     /// Whether a member of this name may report an error.
@@ -44,7 +78,8 @@ impl ErrorBody {
         let name = normalized(name);
         is_code(&name)
             || is_message(&name)
-            || ["errors", "error", "reason", "result", "status", "success"].contains(&name.as_str())
+            || ["errors", "reason", "success"].contains(&name.as_str())
+            || WRAPPERS.contains(&name.as_str())
     }
 
     fn add(&mut self, name: &str, value: &Value) {
@@ -145,9 +180,21 @@ mod tests {
             r#"{"code":200,"message":"Success."}"#,
             r#"{"code":"200","message":"","errors":[],"error":null,"reason":"","result":"ok","status":"success"}"#,
             r#"{"status":200,"success":true,"error":false,"message":null}"#,
+            r#"{"data":{"code":0,"message":"OK"},"meta":{"status":"success"},"result":{},"response":[]}"#,
+            r#"{"data":{"operation_logs":[{"code":3001,"message":"x","result":{"status":"failed"}}]}}"#,
         ] {
             assert!(!ErrorBody::read(body.as_bytes()).is_reported(), "{body}");
         }
+    }
+
+    #[test]
+    fn wrapped_error_keeps_code_message_and_details() {
+        let body =
+            br#"{"code":200,"data":{"code":3001,"message":"x","errors":[{"field":"f","message":"m"}]}}"#;
+        let error = ErrorBody::read(body);
+        assert_eq!((error.code, error.message.as_str()), (3001, "x"));
+        assert_eq!(error.details, [("f".to_owned(), "m".to_owned())]);
+        assert!(!ErrorBody::read(br#"{"error":{"code":403,"message":"denied"}}"#).is_zooms);
     }
 
     #[test]
@@ -169,6 +216,14 @@ mod tests {
             r#"{"success":false}"#,
             r#"{"errorCode":3001}"#,
             r#"{"error_message":"x"}"#,
+            r#"{"data":{"code":3001,"message":"Internal error."}}"#,
+            r#"{"Response":{"error_code":"3001"}}"#,
+            r#"{"result":{"success":false}}"#,
+            r#"{"error":{"error":{"message":"Internal error."}}}"#,
+            r#"{"status":{"code":3001}}"#,
+            r#"{"data":{"response":{"result":{"status":"failed"}}}}"#,
+            r#"{"data":[{},{"message":"Internal error."}]}"#,
+            r#"{"message":"","code":0,"body":{"errors":[{"message":"Internal error."}]}}"#,
         ] {
             assert!(ErrorBody::read(body.as_bytes()).is_reported(), "{body}");
         }

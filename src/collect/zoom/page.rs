@@ -244,15 +244,22 @@ mod tests {
 
     #[test]
     fn error_beside_a_list_is_an_error() {
-        for error in [r#""code":3001,"message":"Internal error.""#, r#""errors":[1]"#, r#""status":"failed""#]
-        {
+        for error in [
+            r#""code":3001,"message":"Internal error.""#,
+            r#""errors":[1]"#,
+            r#""status":"failed""#,
+            r#""data":{"code":3001,"message":"Internal error."}"#,
+            r#""response":{"result":{"success":false}}"#,
+        ] {
             for logs in ["", r#","operation_logs":[]"#, r#","operation_logs":[{"time":"t"}]"#] {
                 let body = format!("{{{error}{logs}}}");
                 assert_eq!(parse(body.as_bytes(), "").unwrap_err(), Wrong::Reported, "{body}");
             }
         }
-        let page = parse(br#"{"code":0,"message":"OK","operation_logs":[{}]}"#, "").unwrap();
-        assert_eq!(page.items.len(), 1);
+        for logs in ["{}", r#"{"code":3001,"error":"x","data":{"code":3001},"result":{"success":false}}"#] {
+            let body = format!(r#"{{"code":0,"message":"OK","operation_logs":[{logs}]}}"#);
+            assert_eq!(parse(body.as_bytes(), "").unwrap().items.len(), 1, "{logs}");
+        }
     }
 
     #[test]
