@@ -1,9 +1,10 @@
 //! Removes secrets from texts that leave the process: messages, logs, traces, the state, the ledger, HTTP answers.
 //!
 //! Clients register the secrets that they use. A text is searched as it is and with its escapes resolved, so that a secret
-//! is found percent-encoded, escaped as in JSON or HTML, and as Base64 in any alignment, such as in a Basic header. Any 8
-//! bytes in a row of a secret are removed, so that a secret that somebody else has cut is found too. Shapes of secrets
-//! that nobody registered, such as JWTs and Bearer headers, are removed as well.
+//! is found percent-encoded, escaped as in JSON or HTML, in hexadecimal, and as Base64 in any alignment, such as in a Basic
+//! header. Any 8 bytes in a row of a secret, or 8 digits of its Base64 or hexadecimal form, are removed, so that a secret
+//! that somebody else has cut is found too. Shapes of secrets that nobody registered, such as JWTs and Bearer headers,
+//! are removed as well.
 //!
 //! Redact before cutting a text: what is left of a secret after a cut may be too short to be found.
 
@@ -177,10 +178,14 @@ impl Registry {
 }
 
 impl Needles {
-    /// Adds a secret as it is and as Base64 of it.
+    /// Adds a secret as it is, in hexadecimal and as Base64.
     fn add(&mut self, secret: &str) {
         let secret = &secret.as_bytes()[..secret.len().min(LONGEST)];
         self.add_bytes(secret);
+        let digits = secret.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let hexadecimal: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+        self.add_bytes(hexadecimal.as_bytes());
+        self.add_bytes(hexadecimal.to_ascii_uppercase().as_bytes());
         // What stands before a secret decides which 6 bits make a character: three alignments.
         for skip in 0..3 {
             let shifted = [&b"   "[..skip], secret].concat();

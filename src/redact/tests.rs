@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// Ways in which a server writes what it was sent.
-const ENCODINGS: usize = 9;
+pub(crate) const ENCODINGS: usize = 12;
 
 /// Returns the secret as a server may write it.
 pub(crate) fn encoded(secret: &str, way: usize) -> String {
@@ -21,6 +21,10 @@ pub(crate) fn encoded(secret: &str, way: usize) -> String {
             format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("client:{secret}")))
         }
         7 => format!("Bearer {secret}"),
+        8 => each(&|byte| format!("{byte:02x}")),
+        9 => each(&|byte| format!("{byte:02X}")),
+        // In hexadecimal, as a server cuts it that writes so many digits.
+        10 => format!("0x{:.40}", each(&|byte| format!("{byte:02x}"))),
         _ => each(&|byte| {
             if special(byte) { format!("%25{byte:02X}&#{byte};") } else { char::from(byte).into() }
         }),
@@ -35,9 +39,14 @@ pub(crate) fn registered(secret: &str) -> std::sync::MutexGuard<'static, ()> {
     guard
 }
 
-/// Panics if eight bytes in a row of the secret are in the text, plain or as Base64, in whatever escapes.
+/// Panics if eight bytes in a row of the secret, or of its hexadecimal or Base64 form, are in the text, in whatever
+/// escapes.
 pub(crate) fn assert_silent(text: &str, secret: &str) {
     let mut signs: Vec<Vec<u8>> = secret.as_bytes().windows(8).map(<[u8]>::to_vec).collect();
+    let lower: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for digits in [lower.to_ascii_uppercase(), lower] {
+        signs.extend(digits.as_bytes().windows(8).map(<[u8]>::to_vec));
+    }
     for prefix in ["", "x", "xy", "client:"] {
         let whole = base64::engine::general_purpose::STANDARD.encode(format!("{prefix}{secret}"));
         let own = (prefix.len() * 4).div_ceil(3)..(prefix.len() + secret.len()) * 4 / 3;

@@ -3,7 +3,7 @@
 use super::page::{Wrong, parse};
 use super::trouble::{Answer, of_token};
 use crate::redact::cut;
-use crate::redact::tests::{assert_silent, encoded, registered, secrets};
+use crate::redact::tests::{ENCODINGS, assert_silent, encoded, registered, secrets};
 use proptest::prelude::*;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -37,7 +37,7 @@ proptest! {
     #[test]
     fn no_answer_brings_a_secret_into_a_message(
         secret in secrets(),
-        way in 0_usize..9,
+        way in 0..ENCODINGS,
         pad in 0_usize..320,
         status in prop::sample::select(vec![200_u16, 302, 400, 401, 403, 404, 407, 429, 500]),
         paged in any::<bool>(),
