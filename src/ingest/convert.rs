@@ -18,6 +18,8 @@ pub(super) struct Recipe {
     /// The number of bytes of plain events to hold in memory; `None` compresses them.
     pub(super) plain: Option<usize>,
     pub(super) rejects: bool,
+    /// How many of the first unpacked bytes are not read.
+    pub(super) skip: u64,
 }
 
 /// The result of a conversion.
@@ -112,7 +114,8 @@ impl<R: Read> Read for Shared<R> {
 
 fn converted(name: &str, bytes: impl Read + Send + 'static, recipe: &Recipe) -> Result<Converted, Trouble> {
     let content = |error: io::Error| Trouble::Content(told(&error));
-    let unpacked = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
+    let mut unpacked = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
+    io::copy(&mut unpacked.reader.by_ref().take(recipe.skip), &mut io::sink()).map_err(content)?;
     let events = recipe.plain.map_or_else(Spool::packed, Spool::plain);
     let mut sink = Spools {
         events: EventWriter::new(events, recipe.requests.as_ref()),

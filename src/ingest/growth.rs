@@ -1,12 +1,13 @@
 //! Where to begin and to end in a local file, part of which may be done: at lines, so that no record is read in halves.
 
+use super::members;
 use crate::normalize::{Format, is_gzip};
 use serde::de::IgnoredAny;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 
 /// No line is longer that is looked at, in bytes: beyond it a file is taken as it is.
-const LONGEST: u64 = 4 << 20;
+pub(super) const LONGEST: u64 = 4 << 20;
 
 /// How a file may grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ enum Framing {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) start: u64,
+    /// Of gzip members: how many unpacked bytes after `start` are done.
+    pub(super) skip: u64,
     pub(super) end: u64,
     /// Whether an unfinished line after `end` is left for later.
     pub(super) unfinished: bool,
@@ -38,20 +41,26 @@ pub(super) fn extent(
     settled: bool,
 ) -> io::Result<Extent> {
     if done == 0 && settled {
-        return Ok(Extent { start: 0, end: size, unfinished: false });
+        return Ok(Extent { start: 0, skip: 0, end: size, unfinished: false });
     }
     let framing = framing(file, size, format)?;
     let start = match framing {
         Framing::Whole => 0,
-        Framing::Members => done,
+        Framing::Members => return members::extent(file, size, done, format, settled),
         Framing::Lines => start_of_rest(file, done)?,
     };
-    let all = Extent { start, end: size, unfinished: false };
-    if settled || framing == Framing::Members {
+    let all = Extent { start, skip: 0, end: size, unfinished: false };
+    if settled {
         return Ok(all);
     }
-    Ok(match unfinished_line(file, size)? {
-        Some(line) => Extent { start: start.min(line), end: line, unfinished: true },
+    let unfinished = unfinished_line(file, size)?;
+    if framing == Framing::Whole {
+        // A document is read in one piece, or later.
+        let whole = size > LONGEST || is_whole_document(&read_range(file, 0, size)?, unfinished.is_none());
+        return Ok(if whole { all } else { Extent { start: 0, skip: 0, end: 0, unfinished: true } });
+    }
+    Ok(match unfinished {
+        Some(line) => Extent { start: start.min(line), skip: 0, end: line, unfinished: true },
         None => all,
     })
 }
@@ -90,12 +99,24 @@ fn unfinished_line(file: &mut File, end: u64) -> io::Result<Option<u64>> {
         None => return Ok(None),
     };
     let line = &tail[begin..];
-    let whole = line.iter().all(u8::is_ascii_whitespace) || is_whole_json(line);
+    let whole = is_blank(line) || is_whole_json(line);
     Ok((!whole).then_some(from + begin as u64))
 }
 
+/// Whether nothing is missing at the end of a document. JSON needs no last newline; other documents do.
+fn is_whole_document(document: &[u8], ends_with_line: bool) -> bool {
+    match document.trim_ascii_start().first() {
+        Some(b'[' | b'{') => is_whole_json(document),
+        _ => ends_with_line,
+    }
+}
+
+pub(super) fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(u8::is_ascii_whitespace)
+}
+
 /// Whether a line holds one JSON value or more, and nothing else.
-fn is_whole_json(line: &[u8]) -> bool {
+pub(super) fn is_whole_json(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
     let mut values = serde_json::Deserializer::from_slice(line).into_iter::<IgnoredAny>().peekable();
     values.peek().is_some() && values.all(|value| value.is_ok())
@@ -116,7 +137,7 @@ mod tests {
     fn read(bytes: &[u8], done: u64, settled: bool) -> (u64, u64, bool) {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let Extent { start, end, unfinished } =
+        let Extent { start, end, unfinished, .. } =
             extent(&mut file, bytes.len() as u64, done, Format::Auto, settled).unwrap();
         (start, end, unfinished)
     }
@@ -148,5 +169,17 @@ mod tests {
         assert_eq!(read(b"[\n{},\n{}\n]", 6, true), (0, 10, false));
         assert_eq!(read(b"no record\n{}\n", 10, true), (0, 13, false));
         assert_eq!(read(&[0x1f, 0x8b, 8, 0, 0x1f, 0x8b, 8], 4, true), (4, 7, false));
+    }
+
+    #[test]
+    fn unsettled_document_is_read_whole_or_not_at_all() {
+        for whole in [&b"[\n{},\n{}\n]"[..], b"{\n\"a\":1}", b"time,action\na,b\n"] {
+            assert_eq!(read(whole, 0, false), (0, whole.len() as u64, false));
+        }
+        for part in [&b"[\n{},\n{}"[..], b"time,action\na,b\nc"] {
+            assert_eq!(read(part, 0, false), (0, 0, true));
+            assert_eq!(read(part, 5, false), (0, 0, true));
+            assert_eq!(read(part, 5, true), (0, part.len() as u64, false));
+        }
     }
 }

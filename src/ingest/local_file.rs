@@ -63,6 +63,8 @@ enum Plan {
 struct Reading {
     part: HashedPart,
     start: u64,
+    /// How many unpacked bytes from there are done.
+    skip: u64,
     base: Option<Base>,
     /// The stem that a killed run gave its outputs.
     stem: Option<String>,
@@ -86,14 +88,19 @@ async fn read(
     recipe: Recipe,
 ) -> Result<Outcome, Trouble> {
     let (tag, size) = (opened.tag.clone(), opened.size);
-    let Reading { part, start, base, stem, rest } = match planned(job, listed, opened).await? {
+    let Reading { part, start, skip, base, stem, rest } = match planned(job, listed, opened).await? {
         Plan::Skip(skip) => return Ok(Outcome::Skipped(skip)),
         Plan::Known { base, rest } => return Ok(Outcome::Known { base, rest }),
         Plan::Read(reading) => *reading,
     };
     let url = job.from.location().url(&listed.name);
     // Positions in rejects count from the beginning of the part.
-    let name = if start == 0 { url.clone() } else { format!("{url} (from byte {start})") };
+    let name = match (start, skip) {
+        (0, 0) => url.clone(),
+        (_, 0) => format!("{url} (from byte {start})"),
+        _ => format!("{url} (from byte {start}, unpacked byte {skip} after it)"),
+    };
+    let recipe = Recipe { skip, ..recipe };
     let failed = |error: &io::Error| Trouble::Fetch(store::Error::io(&*url, error));
     let part = Arc::new(Mutex::new(Some(part)));
     let source = Shared { part: Arc::clone(&part), url: url.clone(), failure: Failure::default() };
@@ -154,13 +161,13 @@ fn plan(
         _ => (None, 0),
     };
     let length = done.as_ref().map_or(0, |done| done.content.length);
-    let Extent { start, end, unfinished } = if length == size && done.is_some() {
-        Extent { start: size, end: size, unfinished: false }
+    let Extent { start, skip, end, unfinished } = if length == size && done.is_some() {
+        Extent { start: size, skip: 0, end: size, unfinished: false }
     } else {
         extent(&mut file, length)?
     };
     // What does not go on where it is done is another version: all of it.
-    let done = done.filter(|_| start > 0 || size == 0);
+    let done = done.filter(|_| start > 0 || skip > 0 || size == 0);
     let killed =
         job.recovered.get().map(|killed| killed.next_end(&mut file, done.as_ref(), size)).transpose()?;
     let (end, stem, rest) = match killed.flatten() {
@@ -182,7 +189,7 @@ fn plan(
         None if end == 0 && unfinished => Ok(Plan::Skip(Skip::Settling)),
         base => {
             let part = HashedPart::new(file, done, head, start, end)?;
-            Ok(Plan::Read(Box::new(Reading { part, start, base, stem, rest })))
+            Ok(Plan::Read(Box::new(Reading { part, start, skip, base, stem, rest })))
         }
     }
 }

@@ -15,6 +15,7 @@ mod isolation;
 pub mod ledger;
 mod listing;
 mod local_file;
+mod members;
 mod name;
 mod object;
 mod observer;

@@ -285,6 +285,7 @@ fn recipe(job: &Job, modified: i64) -> Recipe {
         limits: options.limits,
         plain: options.to.place().is_none().then_some(STREAM_IN_MEMORY),
         rejects: options.rejects.is_some(),
+        skip: 0,
     }
 }
 

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 struct World {
     at: tempfile::TempDir,
+    began: String,
 }
 
 impl World {
     fn new() -> Self {
         let at = tempfile::tempdir().unwrap();
         fs::create_dir_all(at.path().join("src")).unwrap();
-        Self { at }
+        Self { at, began: chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -57,6 +58,12 @@ impl World {
     fn run(&self, more: &[&str]) -> (i32, Value) {
         let arguments = self.arguments(more);
         outcome(&ingest(None, &arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+    }
+
+    /// Runs by a clock that is right, for which files of this test are not settled.
+    fn run_now(&self) -> (i32, Value) {
+        let mut program = program(None, &[&["ingest"], &BRISK[..]].concat());
+        outcome(&program.args(self.arguments(&[])).env("ZOOM_UDM_NOW", &self.began).output().unwrap())
     }
 
     /// Runs, and expects so many events and nothing wrong.
@@ -159,15 +166,8 @@ fn record_that_was_cut_is_read_once_it_is_whole() {
     let world = World::new();
     let lines: Vec<String> = records(4, 3).split_inclusive('\n').map(str::to_owned).collect();
     world.write("log.json", format!("{}{}", lines[0], &lines[1][..40]));
-    let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string();
-    // A clock that is right knows that somebody writes at this moment.
-    let arguments = world.arguments(&[]);
-    let run = || {
-        let mut program = program(None, &[&["ingest"], &BRISK[..]].concat());
-        outcome(&program.args(&arguments).env("ZOOM_UDM_NOW", &now).output().unwrap())
-    };
     for events in [1, 0] {
-        let (code, summary) = run();
+        let (code, summary) = world.run_now();
         assert_eq!(
             (code, &summary["events"], &summary["unfinished"]),
             (0, &events.into(), &1.into()),
@@ -176,10 +176,10 @@ fn record_that_was_cut_is_read_once_it_is_whole() {
     }
     world.append("log.json", &lines[1][40..]);
     world.append("log.json", lines[2].trim_end());
-    let (code, summary) = run();
+    let (code, summary) = world.run_now();
     assert_eq!((code, &summary["events"], &summary["unfinished"]), (0, &2.into(), &0.into()), "{summary}");
     world.append("log.json", format!("\n{}", lines[3]));
-    assert_eq!(run().1["events"], 1);
+    assert_eq!(world.run_now().1["events"], 1);
     world.holds(4);
 }
 
@@ -224,6 +224,45 @@ fn rewritten_file_is_another_version() {
     assert_eq!(world.run(&[]).1["records"], 1);
     world.write("d.json", "[\n{\"time\":\"2023-11-01T10:00:00Z\"},\n{\"time\":\"2023-11-02T10:00:00Z\"}\n]");
     assert_eq!(world.run(&[]).1["records"], 2);
+}
+
+/// A writer that flushes by size ends members anywhere.
+#[test]
+fn line_cut_between_gzip_members_gives_one_event() {
+    // The first member is left if it was written just now. Otherwise the part of a line is rejected at first.
+    for (settled, rejects) in [(false, 1), (true, 2)] {
+        let world = World::new();
+        let text = records(30, 1);
+        let (first, rest) = text.as_bytes().split_at(text.len() / 2 + 7);
+        let (second, third) = rest.split_at(rest.len() / 2 + 7);
+        world.write("a.log.gz", gzip(first));
+        let (mut events, mut rejected) = (0, 0);
+        for next in [second, third, b""] {
+            let (_, summary) = if settled { world.run(&[]) } else { world.run_now() };
+            events += summary["events"].as_u64().unwrap();
+            rejected += summary["rejects"].as_u64().unwrap();
+            if !next.is_empty() {
+                world.append("a.log.gz", gzip(next));
+            }
+        }
+        assert_eq!((events, rejected), (30, rejects), "{settled}");
+        world.gives(0);
+        world.holds(30);
+    }
+}
+
+#[test]
+fn new_document_without_last_newline_is_read_once() {
+    let world = World::new();
+    let lines = records(5, 1);
+    world.write("a.json", format!("[\n{}\n]", lines.trim_end().replace('\n', ",\n")));
+    world.write("b.json", "[\n{\"time\":\"2024-01-31T10:00:00Z\"");
+    let (code, summary) = world.run_now();
+    assert_eq!((code, &summary["events"], &summary["rejects"]), (0, &5.into(), &0.into()), "{summary}");
+    assert_eq!(summary["skipped"]["settling"], 1, "{summary}");
+    world.append("b.json", ",\"operator\":\"b@x.io\"}\n]");
+    world.gives(1);
+    world.holds(6);
 }
 
 #[test]
