@@ -206,7 +206,12 @@ impl<'a> Found<'a> {
         };
         // Of the characters that RFC 3986 allows in names, proxies take a comma for the start of another host.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%:[]".contains(&byte);
-        if host.parse::<axum::http::uri::Authority>().is_err() || !host.bytes().all(plain) {
+        let is_port = |host: &str| match host.rsplit_once(':') {
+            // What stands after a colon within brackets is a part of an address.
+            Some((_, port)) => port.is_empty() || port.ends_with(']') || port.parse::<u16>().is_ok(),
+            None => true,
+        };
+        if host.parse::<axum::http::uri::Authority>().is_err() || !host.bytes().all(plain) || !is_port(host) {
             return Err(Ambiguous("the Host header is not a host and port"));
         }
         let target = request.split(|&byte| byte == b' ').nth(1).unwrap_or_default();

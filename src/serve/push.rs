@@ -135,10 +135,33 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// Levels of nesting that are read, as `serde_json` reads of members that it does not skip.
+const DEEPEST: usize = 128;
+
 /// Deserializes known members, and skips others without allocating.
 pub(super) fn json_object<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Malformed> {
+    // serde_json skips members at any depth, so a message that is nothing but nesting would pass for an empty one.
+    if is_too_deep(bytes) {
+        return Err(Malformed(format!("malformed {what}: nested deeper than {DEEPEST} levels")));
+    }
     let object = serde_json::from_slice::<Object<T>>(bytes);
     object.map(|Object(object)| object).map_err(|_| Malformed(format!("malformed {what}")))
+}
+
+/// Whether arrays and objects are nested deeper than [`DEEPEST`].
+fn is_too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    json.iter().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST
+    })
 }
 
 fn is_json(bytes: &[u8]) -> bool {

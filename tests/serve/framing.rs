@@ -48,6 +48,8 @@ fn bad_heads() -> Vec<String> {
         "Host: HOST\r\nhost: evil.example",
         "Host: 127.0.0.1 evil",
         "Host: 127.0.0.1,evil",
+        "Host: 127.0.0.1:99999x",
+        "Host: 127.0.0.1:99999",
         "Host: user@127.0.0.1",
         "Host: 127.0.0.1/evil",
         "Host:",

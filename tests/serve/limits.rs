@@ -198,6 +198,9 @@ fn pushes_that_are_too_deep_or_too_large_are_refused_and_harm_nobody() {
         "[".repeat(256 << 10),
         "{\"message\":".repeat(20 << 10),
         format!("{{\"message\":{}1{}}}", "[".repeat(5000), "]".repeat(5000)),
+        // Valid, with an empty message but for what is nested.
+        "{\"message\":".repeat(3000) + "1" + &"}".repeat(3000),
+        format!("{{\"message\":{{}},\"x\":{}1{}}}", "[".repeat(5000), "]".repeat(5000)),
         // Longer than any push may be.
         "[".repeat(2 << 20),
         "{\"message\":".repeat(100_000),
