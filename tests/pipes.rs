@@ -126,7 +126,7 @@ fn a_name_that_is_a_directory_s_is_no_file() {
 }
 
 #[test]
-fn what_is_read_is_not_written_to_without_an_end() {
+fn standard_output_that_is_an_input_is_refused() {
     let line = record("a") + "\n";
     for script in [
         "normalize a b --default-time now >> a",
@@ -135,16 +135,20 @@ fn what_is_read_is_not_written_to_without_an_end() {
         "normalize a b --rejects - -o ev >> a",
         "normalize --from-rejects - --rejects - -o ev < r >> r",
         "explain a >> a",
+        "explain - < a 1<> a",
+        "normalize a -o /dev/stdout 1<> a",
+        "normalize a -o /proc/self/fd/5 5<> a",
+        "normalize a --rejects /dev/stderr -o ev 2>> a",
+        "normalize b --rejects /dev/fd/5 -o ev 5<> b",
     ] {
         let reject = br#"{"input":"-","line":1,"offset":0,"reason":"not_object","message":"","raw":"5"}"#;
         let files =
             directory(&[("a", b"5\n"), ("b", line.as_bytes()), ("r", &[reject, &b"\n"[..]].concat())]);
         let (code, said) = shell(files.path(), &format!("ulimit -f 2000; exec \"$0\" {script}"));
-        assert_eq!(code, 3, "{script}: {said}");
-        assert!(said.contains("this file is also standard output"), "{script}: {said}");
-        // The other input was read.
-        let one = script.starts_with("explain") || script.contains("--from-rejects");
-        assert!(one || said.contains(": 1 events ("), "{script}: {said}");
+        assert_eq!(code, 2, "{script}: {said}");
+        assert!(said.contains("is one of the inputs") || script.contains("2>>"), "{script}: {said}");
+        assert!(!files.path().join("ev").exists(), "{script}: nothing is read");
+        assert_eq!(lines(&files.path().join("b")), 1, "{script}");
     }
 }
 

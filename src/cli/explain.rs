@@ -6,7 +6,7 @@ use super::inputs::{Inputs, Progress};
 use super::mapping::RuleFlags;
 use super::name_filter::NameFlags;
 use super::normalize::exit;
-use super::place::output_is_closed;
+use super::place::{Place, output_is_closed};
 use super::{Exit, Fault, report, signal};
 use crate::blocking::Blocking;
 use crate::explain::{self, Explained};
@@ -88,6 +88,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     let mut out = BufWriter::new(Blocking(io::stdout().lock()));
     let mut human = Human::new(flags.color.holds(terminal));
     let inputs = Inputs::find(&flags.inputs, flags.names.filter()?);
+    inputs.refuse_output(&Place::Output, "standard output")?;
     let live = inputs.are_live();
     // The output itself shows the progress.
     let progress = Progress::hidden();

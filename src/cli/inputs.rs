@@ -2,8 +2,8 @@
 
 use super::files::{named, would_name};
 use super::name_filter::NameFilter;
-use super::place::Identity;
-use super::{progress, report};
+use super::place::{Identity, Place};
+use super::{Fault, progress, report};
 use crate::blocking::Blocking;
 use crate::normalize::Input;
 use indicatif::ProgressBar;
@@ -64,6 +64,16 @@ impl<'a> Inputs<'a> {
         })
     }
 
+    /// Refuses an output that is one of the inputs: it would be overwritten, or grow while it is read.
+    pub(super) fn refuse_output(&self, output: &Place, name: &str) -> Result<(), Fault> {
+        if output.file_identity().is_some_and(|file| self.contain(&file)) {
+            return Err(Fault::Usage(format!(
+                "{name} is one of the inputs, which it would overwrite; give another file"
+            )));
+        }
+        Ok(())
+    }
+
     /// The argument that would name a file, by its path without links, in a later run.
     pub(super) fn argument_for(&self, file: &Path) -> Option<&'a OsStr> {
         self.arguments
@@ -88,7 +98,7 @@ impl<'a> Inputs<'a> {
     /// Opens each in its turn. What cannot be opened is an input that fails.
     pub(super) fn open(self, progress: &Progress) -> impl Iterator<Item = Input> + Send {
         self.sources.into_iter().map(|source| match source {
-            Source::Standard => standard_input(),
+            Source::Standard => Input::new("-", standard()).prompt(),
             Source::File(path) => file(&path, progress),
             Source::Failed(name, error) => Input::failed(name, error),
         })
@@ -126,26 +136,9 @@ fn is_stream(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-fn standard_input() -> Input {
-    match standard() {
-        Ok(stdin) => Input::new("-", stdin).prompt(),
-        Err(error) => Input::failed("-", error),
-    }
-}
-
-fn standard() -> io::Result<Blocking<io::Stdin>> {
+fn standard() -> Blocking<io::Stdin> {
     say_how_to_end();
-    no_output(Identity::of_stream(io::stdin()).as_ref())?;
-    Ok(Blocking(io::stdin()))
-}
-
-/// Refuses an input that is also standard output, because the run would read its own output forever.
-fn no_output(input: Option<&Identity>) -> io::Result<()> {
-    if input.is_some() && input == Identity::of_file(io::stdout()).as_ref() {
-        let message = "this file is also standard output; redirect the output elsewhere, or omit this input";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
-    Ok(())
+    Blocking(io::stdin())
 }
 
 fn say_how_to_end() {
@@ -168,14 +161,13 @@ fn file(path: &Path, progress: &Progress) -> Input {
 /// Opens one file, or standard input for `-`.
 pub(super) fn open_one_or_standard(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     if path == Path::new("-") {
-        return Ok(Box::new(standard()?));
+        return Ok(Box::new(standard()));
     }
     Ok(Box::new(Blocking(open_one(path)?)))
 }
 
 /// Opens one file for reading.
 fn open_one(path: &Path) -> io::Result<File> {
-    no_output(Identity::of(path).as_ref())?;
     let lies_elsewhere = |scheme: &str| path.as_os_str().as_encoded_bytes().starts_with(scheme.as_bytes());
     File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound if lies_elsewhere("gs://") => io::Error::new(

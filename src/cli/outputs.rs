@@ -185,17 +185,16 @@ fn is_input(place: &Place, inputs: &Inputs<'_>) -> bool {
 
 /// Refuses a file for output that is an input, or that the same arguments would name as one in the next run.
 fn refuse_input(flag: &str, name: Option<&Path>, place: &Place, inputs: &Inputs<'_>) -> Result<(), Fault> {
-    let (Some(name), Place::File(file)) = (name, place) else { return Ok(()) };
-    let name = name.display();
-    if is_input(place, inputs) {
-        return Err(Fault::Usage(format!(
-            "{flag} {name} is one of the inputs, which it would replace; give another file"
-        )));
-    }
+    let shown = match name {
+        Some(name) => format!("{flag} {}", name.display()),
+        None => "standard output".to_owned(),
+    };
+    inputs.refuse_output(place, &shown)?;
+    let Place::File(file) = place else { return Ok(()) };
     match inputs.argument_for(file) {
         None => Ok(()),
         Some(argument) => Err(Fault::Usage(format!(
-            "{flag} {name} would be an input of the next run: {} selects it; give a file elsewhere, or --exclude it",
+            "{shown} would be an input of the next run: {} selects it; give a file elsewhere, or --exclude it",
             argument.display()
         ))),
     }

@@ -52,6 +52,16 @@ impl Place {
         }
     }
 
+    /// Returns the identity of what it is, if that is a regular file.
+    pub(super) fn file_identity(&self) -> Option<Identity> {
+        match self {
+            Self::Output => Identity::of_file(io::stdout()),
+            Self::Error => Identity::of_file(io::stderr()),
+            Self::Stream(path) | Self::File(path) if path.is_file() => Identity::of(path),
+            Self::Stream(_) | Self::File(_) => None,
+        }
+    }
+
     /// Returns whether writing to one would overwrite or mix with the other. Devices accept everything.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let same = self.identity().is_some_and(|identity| other.identity() == Some(identity));
