@@ -17,12 +17,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
-use zoom_udm::corpus::{self, Kind};
-use zoom_udm::detail::{Cut, Detail};
-use zoom_udm::mapping::{Notes, Rules, map};
+use zoom_udm::detail::{Detail, SpliceBuf};
+use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
 use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, Scratch};
-use zoom_udm::time::Timestamp;
+use zoom_udm::testdata::{self, Kind};
+use zoom_udm::timestamp::Timestamp;
 use zoom_udm::udm::Writer;
 use zoom_udm::{detail, email};
 
@@ -51,18 +51,19 @@ const STAGES: [Stage; 9] = [
         });
     }),
     Stage("and details", Kind::Realistic, |text| {
-        let mut cut = Cut::default();
+        let mut cut = SpliceBuf::default();
         each_record(text, |record| {
             black_box(detail_of(record, &mut cut));
         });
     }),
     Stage("and typed events, written", Kind::Realistic, |text| {
-        let (mut cut, mut notes, mut out) = (Cut::default(), Notes::default(), Vec::new());
+        let (mut cut, mut notes, mut out) = (SpliceBuf::default(), DiagnosticCounts::default(), Vec::new());
         let (writer, time) = (Writer::default(), Timestamp::parse("2024-01-31T12:00:00Z"));
         each_record(text, |record| {
             let (Some(time), detail) = (time, detail_of(record, &mut cut)) else { return };
             out.clear();
-            writer.write(&map(record, &detail, time, Rules::default(), &mut notes, &mut ()), &mut out);
+            writer
+                .write(&map(record, &detail, time, MappingOptions::default(), &mut notes, &mut ()), &mut out);
             black_box(&out);
         });
     }),
@@ -83,14 +84,14 @@ fn each_record(text: &str, mut look: impl FnMut(&Record<'_>)) {
     }
 }
 
-fn detail_of<'a>(record: &Record<'a>, cut: &'a mut Cut) -> detail::Detail<'a> {
+fn detail_of<'a>(record: &Record<'a>, cut: &'a mut SpliceBuf) -> detail::Detail<'a> {
     Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), cut)
 }
 
 /// What runs under valgrind: one stage, so many times over its corpus.
 fn run(stage: &Stage, runs: u32) -> Result<()> {
     let mut bytes = Vec::new();
-    corpus::write(stage.1, RECORDS, 1, &mut bytes)?;
+    testdata::write(stage.1, RECORDS, 1, &mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     (0..runs).for_each(|_| stage.2(&text));
     Ok(())

@@ -15,8 +15,8 @@ use std::hint::black_box;
 use std::io::{self, Cursor};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use zoom_udm::corpus::{self, Kind, LONG};
-use zoom_udm::normalize::{DEFAULT_MAX_LINE_BYTES, Input, Options, Rejected, Sink, Summary, run};
+use zoom_udm::normalize::{DEFAULT_MAX_LINE_BYTES, Input, Options, Reject, Sink, Summary, run};
+use zoom_udm::testdata::{self, Kind, LONG};
 
 const LARGEST: usize = DEFAULT_MAX_LINE_BYTES - 200;
 
@@ -29,7 +29,7 @@ impl Sink for Nowhere {
         Ok(())
     }
 
-    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+    fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
         black_box(reject);
         Ok(())
     }
@@ -63,7 +63,7 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 
 fn main() -> ExitCode {
     let mut ordinary = Vec::new();
-    corpus::write(Kind::Realistic, 16_000, 1, &mut ordinary).expect("a Vec takes all");
+    testdata::write(Kind::Realistic, 16_000, 1, &mut ordinary).expect("a Vec takes all");
     let plain = time(&ordinary).as_secs_f64() / ordinary.len() as f64 * 1e9;
     println!("{:32} {:>6}  {:>9}  {:>9}", "what grows", "slope", "ns a byte", "× ordinary");
     println!("{:32} {:>6}  {plain:9.3}  {:9.2}", "ordinary records", "", 1.0);

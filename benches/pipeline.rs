@@ -8,8 +8,8 @@ use flate2::read::{GzDecoder, GzEncoder};
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::io::{self, Cursor, Read};
-use zoom_udm::corpus::{self, Kind};
-use zoom_udm::normalize::{Input, Options, Rejected, Sink, run};
+use zoom_udm::normalize::{Input, Options, Reject, Sink, run};
+use zoom_udm::testdata::{self, Kind};
 
 const RECORDS: u64 = 20_000;
 
@@ -20,7 +20,7 @@ impl Sink for Nowhere {
         self.0 += events.len() as u64;
         Ok(())
     }
-    fn reject(&mut self, _: &Rejected<'_>) -> io::Result<()> {
+    fn reject(&mut self, _: &Reject<'_>) -> io::Result<()> {
         Ok(())
     }
 }
@@ -70,7 +70,7 @@ fn unpack_alone(packed: &[u8]) -> u64 {
 
 fn corpus(group: &mut BenchmarkGroup<'_, criterion::measurement::WallTime>, name: &str, kind: Kind) {
     let mut bytes = Vec::new();
-    corpus::write(kind, RECORDS, 1, &mut bytes).expect("a Vec takes all");
+    testdata::write(kind, RECORDS, 1, &mut bytes).expect("a Vec takes all");
     let mut packed = Vec::new();
     GzEncoder::new(&bytes[..], Compression::default()).read_to_end(&mut packed).expect("a Vec takes all");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

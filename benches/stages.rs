@@ -4,10 +4,10 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use zoom_udm::corpus::{self, Kind};
-use zoom_udm::detail::{Cut, Detail};
-use zoom_udm::mapping::{Notes, Rules, map};
+use zoom_udm::detail::{Detail, SpliceBuf};
+use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
 use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::testdata::{self, Kind};
 use zoom_udm::udm::{Event, Writer};
 
 const RECORDS: u64 = 2000;
@@ -20,7 +20,7 @@ struct Corpus {
 impl Corpus {
     fn new(kind: Kind) -> Self {
         let mut bytes = Vec::new();
-        corpus::write(kind, RECORDS, 1, &mut bytes).expect("a Vec takes all");
+        testdata::write(kind, RECORDS, 1, &mut bytes).expect("a Vec takes all");
         Self { text: String::from_utf8(bytes).expect("the corpus is UTF-8") }
     }
 
@@ -30,12 +30,13 @@ impl Corpus {
 
     /// What `look` makes of each record's event.
     fn each_event(&self, mut look: impl FnMut(&Event<'_>)) {
-        let (mut scratch, mut cut, mut notes) = (Scratch::default(), Cut::default(), Notes::default());
+        let (mut scratch, mut cut, mut notes) =
+            (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
         for line in self.lines() {
             let record = Record::read(line, &mut scratch).expect("the corpus holds records");
             let time = record.time().expect("with times");
             let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-            look(&map(&record, &detail, time, Rules::default(), &mut notes, &mut ()));
+            look(&map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ()));
         }
     }
 
@@ -74,7 +75,7 @@ fn record(c: &mut Criterion) {
 
 fn detail(c: &mut Criterion) {
     let details = Corpus::new(Kind::Realistic).details();
-    let mut cut = Cut::default();
+    let mut cut = SpliceBuf::default();
     for text in &details {
         let detail = Detail::parse(text, &mut cut);
         assert!(text.contains(detail.head), "HEAD is a part of the text");

@@ -14,10 +14,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use zoom_udm::corpus::{self, Kind};
-use zoom_udm::ingest::ledger::{Entry, Feed, Ledger, State, Tenancy};
+use zoom_udm::ingest::ledger::{Entry, Feed, Ledger, LedgerOptions, State};
 use zoom_udm::ingest::{Clock, Shard};
-use zoom_udm::store::{Body, Settings, Store};
+use zoom_udm::store::{Body, Store, StoreConfig};
+use zoom_udm::testdata::{self, Kind};
 
 /// A day after the stand-in's objects were made.
 const NOW: &str = "2023-11-16T00:00:00Z";
@@ -42,7 +42,7 @@ fn binary() -> PathBuf {
 
 fn packed(records: u64, seed: u64) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    let _ = corpus::write(Kind::Realistic, records, seed, &mut encoder);
+    let _ = testdata::write(Kind::Realistic, records, seed, &mut encoder);
     encoder.finish().unwrap_or_default()
 }
 
@@ -181,8 +181,8 @@ fn requests() {
     }
 }
 
-fn settings(server: &Gcs) -> Settings {
-    Settings { emulator: Some(server.host()), ..Settings::default() }
+fn settings(server: &Gcs) -> StoreConfig {
+    StoreConfig { emulator: Some(server.host()), ..StoreConfig::default() }
 }
 
 /// The same client without anything around it: list, get, drop.
@@ -279,13 +279,13 @@ async fn fill(server: &Gcs) {
     let store = Store::open(&"gs://ledger/l/".parse().expect("an address"), &settings(server))
         .await
         .expect("a store");
-    let tenancy = Tenancy {
-        only: None,
+    let tenancy = LedgerOptions {
+        objects: None,
         shard: Shard::default(),
         lease: Duration::from_secs(600),
         oldest: 0,
         feed: Feed { from: "gs://zoom/".into(), to: "gs://out/e/".into(), rejects: None },
-        look: false,
+        read_only: false,
     };
     let ledger = Ledger::open(store, Clock::system(), &tenancy).await.expect("a ledger");
     let mut listing = from.list();
@@ -296,7 +296,7 @@ async fn fill(server: &Gcs) {
         if number % 1000 == 0 {
             continue;
         }
-        ledger.mark(Entry {
+        ledger.record(Entry {
             object: from.location().url(&listed.name),
             tag: listed.tag,
             generation: "1700000000000000".into(),

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use zoom_udm::corpus::{self, Kind};
 use zoom_udm::normalize::{self, Options};
+use zoom_udm::testdata::{self, Kind};
 
 const MEGABYTE: usize = 1_000_000;
 
@@ -50,7 +50,7 @@ fn main() {
 /// A megabyte of records as they are usual, the last one whole.
 fn body() -> Vec<u8> {
     let mut bytes = Vec::new();
-    let _ = corpus::write(Kind::Realistic, 10_000, 1, &mut bytes);
+    let _ = testdata::write(Kind::Realistic, 10_000, 1, &mut bytes);
     let end = bytes.iter().take(MEGABYTE).rposition(|byte| *byte == b'\n').unwrap_or(0);
     bytes.truncate(end + 1);
     bytes

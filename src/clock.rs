@@ -32,12 +32,12 @@ impl Clock {
     /// Returns milliseconds since the epoch.
     #[must_use]
     pub fn now(&self) -> i64 {
-        self.start.timestamp_millis() + millis(self.since.elapsed())
+        self.start.timestamp_millis() + duration_millis(self.since.elapsed())
     }
 }
 
 /// Converts a duration to milliseconds.
-pub(crate) fn millis(duration: Duration) -> i64 {
+pub(crate) fn duration_millis(duration: Duration) -> i64 {
     // Capped, so that it can be added to any time.
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
@@ -48,7 +48,7 @@ pub(crate) fn minute(millis: i64) -> String {
 }
 
 /// Formats milliseconds since the epoch for people.
-pub(crate) fn instant(millis: i64) -> String {
+pub(crate) fn format_utc(millis: i64) -> String {
     let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

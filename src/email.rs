@@ -25,32 +25,32 @@ fn compile(pattern: &str) -> Regex {
 /// Returns whether the whole of `text` is one e-mail address.
 #[must_use]
 pub fn is_email(text: &str) -> bool {
-    let signs = Signs::of(text.as_bytes());
+    let signs = AtSigns::of(text.as_bytes());
     let Some(at) = signs.next(0) else { return false };
     match signs.around(0, at) {
-        Around::Email(found) => found == (0..text.len()),
-        Around::Nothing => false,
-        Around::Unsure => WHOLE.is_match(text),
+        AddressMatch::Email(found) => found == (0..text.len()),
+        AddressMatch::Nothing => false,
+        AddressMatch::Unsure => WHOLE.is_match(text),
     }
 }
 
 /// Returns the first e-mail address in `text` that begins at `from` or later: the leftmost match of [`PATTERN`].
 #[must_use]
 pub fn find(text: &str, from: usize) -> Option<Range<usize>> {
-    let signs = Signs::of(text.as_bytes());
+    let signs = AtSigns::of(text.as_bytes());
     let mut at = from;
     loop {
         at = signs.next(at)?;
         match signs.around(from, at) {
-            Around::Email(found) => return Some(found),
-            Around::Nothing => at += 1,
-            Around::Unsure => return ANYWHERE.find_at(text, from).map(|found| found.range()),
+            AddressMatch::Email(found) => return Some(found),
+            AddressMatch::Nothing => at += 1,
+            AddressMatch::Unsure => return ANYWHERE.find_at(text, from).map(|found| found.range()),
         }
     }
 }
 
 /// The result of matching around one `@`.
-enum Around {
+enum AddressMatch {
     Email(Range<usize>),
     Nothing,
     /// A character beyond ASCII touches the address; the pattern must decide.
@@ -58,15 +58,15 @@ enum Around {
 }
 
 /// A text and the positions of its `@` characters.
-struct Signs<'t> {
+struct AtSigns<'t> {
     bytes: &'t [u8],
-    classes: Option<Classes>,
+    classes: Option<CharClasses>,
 }
 
-impl<'t> Signs<'t> {
+impl<'t> AtSigns<'t> {
     #[inline]
     fn of(bytes: &'t [u8]) -> Self {
-        Self { bytes, classes: Classes::of(bytes) }
+        Self { bytes, classes: CharClasses::of(bytes) }
     }
 
     /// Returns the first `@` at or after a position.
@@ -84,17 +84,17 @@ impl<'t> Signs<'t> {
     /// Returns the address around the `@` at `at` that begins at or after `from`. A local part contains no `@`, so the leftmost match is
     /// the longest run of local characters before the `@`, from the first character that may begin one.
     #[inline]
-    fn around(&self, from: usize, at: usize) -> Around {
+    fn around(&self, from: usize, at: usize) -> AddressMatch {
         match self.classes.as_ref().and_then(|classes| classes.around(self.bytes, from, at)) {
-            Some(found) => Around::Email(found),
-            None => around_any(self.bytes, from, at),
+            Some(found) => AddressMatch::Email(found),
+            None => match_at_bytewise(self.bytes, from, at),
         }
     }
 }
 
 /// Character classes of each byte of a text of 16 to 64 bytes, one bit per byte; enough for nearly every address.
 #[derive(Default)]
-struct Classes {
+struct CharClasses {
     at: u64,
     alnum: u64,
     dot: u64,
@@ -103,7 +103,7 @@ struct Classes {
     local: u64,
 }
 
-impl Classes {
+impl CharClasses {
     #[inline]
     fn of(bytes: &[u8]) -> Option<Self> {
         let mut classes = Self::default();
@@ -155,25 +155,25 @@ impl Classes {
 }
 
 /// The same, byte by byte.
-fn around_any(bytes: &[u8], from: usize, at: usize) -> Around {
+fn match_at_bytewise(bytes: &[u8], from: usize, at: usize) -> AddressMatch {
     let mut start = at;
     while start > from && is(bytes[start - 1], LOCAL) {
         start -= 1;
     }
     if start > from && !bytes[start - 1].is_ascii() {
-        return Around::Unsure;
+        return AddressMatch::Unsure;
     }
     while !is(bytes[start], LEAD) {
         // `@` is not a local character, so without a local part there is no address.
         if start == at {
-            return Around::Nothing;
+            return AddressMatch::Nothing;
         }
         start += 1;
     }
     match domain_end(bytes, at + 1) {
-        Some(0) => Around::Nothing,
-        Some(end) => Around::Email(start..end),
-        None => Around::Unsure,
+        Some(0) => AddressMatch::Nothing,
+        Some(end) => AddressMatch::Email(start..end),
+        None => AddressMatch::Unsure,
     }
 }
 
@@ -299,7 +299,7 @@ mod tests {
 
     /// What the vectorized matcher for up to 64 bytes says about the first `@`.
     fn quick(text: &str) -> Option<Range<usize>> {
-        Classes::of(text.as_bytes())?.around(text.as_bytes(), 0, text.find('@')?)
+        CharClasses::of(text.as_bytes())?.around(text.as_bytes(), 0, text.find('@')?)
     }
 
     #[test]
@@ -315,7 +315,10 @@ mod tests {
             assert!(expected.is_some());
             assert_eq!(quick(text), expected, "{text}");
             assert!(
-                matches!(around_any(text.as_bytes(), 0, text.find('@').unwrap()), Around::Email(_)),
+                matches!(
+                    match_at_bytewise(text.as_bytes(), 0, text.find('@').unwrap()),
+                    AddressMatch::Email(_)
+                ),
                 "{text}"
             );
         }

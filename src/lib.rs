@@ -31,20 +31,20 @@
 //! | layer | module | purpose |
 //! |---|---|---|
 //! | 0 | `json` | JSON as bytes: where strings and values end, text values, escaping and unescaping |
-//! | 0 | `corpus` | generated records for tests and benchmarks |
-//! | 0 | [`refusal`] | the reasons why a line or record is rejected |
-//! | 0 | `terminal` | makes text from outside safe to show on a terminal |
-//! | 0 | `blocking` | standard streams that wait, even if they are non-blocking |
-//! | 0 | `client` | HTTP clients: TLS, user agent, responses of bounded length |
+//! | 0 | `testdata` | generated records for tests and benchmarks |
+//! | 0 | [`reject`] | the reasons why a line or record is rejected |
+//! | 0 | `sanitize` | makes text from outside safe to show on a terminal |
+//! | 0 | `blocking_io` | standard streams that wait, even if they are non-blocking |
+//! | 0 | `http_client` | HTTP clients: TLS, user agent, responses of bounded length |
 //! | 0 | `globs` | sets of globs that select names |
 //! | 0 | `redact` | removes secrets from every text that leaves the process |
-//! | 0 | `host` | recognizes loopback hosts and proxies |
-//! | 0 | `kept` | names of the files that `collect` stores next to its data, and how `ingest` recognizes them |
-//! | 0 | `sealed` | SHA-256 as text, and a checksummed envelope for stored bytes |
-//! | 1 | [`time`] | timestamps: the forms that a record may use, and the form that an event carries |
+//! | 0 | `net` | recognizes loopback hosts and proxies |
+//! | 0 | `collector_files` | names of the files that `collect` stores next to its data, and how `ingest` recognizes them |
+//! | 0 | `envelope` | SHA-256 as text, and a checksummed envelope for stored bytes |
+//! | 1 | [`timestamp`] | timestamps: the forms that a record may use, and the form that an event carries |
 //! | 1 | `clock` | the clock, which tests can set |
 //! | 1 | [`email`] | e-mail addresses: the defining pattern, and a fast matcher that equals it |
-//! | 2 | `log` | logging: Cloud Logging JSON, or text for people |
+//! | 2 | `logging` | logging: Cloud Logging JSON, or text for people |
 //! | 2 | [`record`] | one raw record, borrowed from its line |
 //! | 2 | [`detail`] | `operation_detail`: head, changes, addresses, users in embedded JSON |
 //! | 2 | [`udm`] | the fields of UDM that are filled, event types, and the JSON writer |
@@ -52,7 +52,7 @@
 //! | 4 | [`normalize`] | raw records to events: input formats, gzip, threads, rejects, output formats, summary |
 //! | 5 | [`explain`] | explains a record: which rule filled which field from which text, and what was not mapped |
 //! | 5 | `store` | objects in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap, verified reads |
-//! | 6 | `halt` | why a run ended early, by what the caller can do |
+//! | 6 | `error` | why a run ended early, by what the caller can do |
 //! | 7 | `lease` | which run works on what, and for how long |
 //! | 8 | `ingest` | the feed: list, look up, normalize, upload, record, delete |
 //! | 8 | `collect` | Zoom's API to objects in the bucket: windows, pages, record counts, state |
@@ -80,21 +80,22 @@
 #![cfg_attr(all(test, not(feature = "serve")), allow(dead_code))]
 
 #[cfg(feature = "cli")]
-mod blocking;
+mod blocking_io;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "gcs")]
-mod client;
-#[cfg(feature = "gcs")]
 mod clock;
 #[cfg(feature = "gcs")]
 pub mod collect;
-#[cfg(any(feature = "cli", test))]
-#[doc(hidden)]
-pub mod corpus;
+#[cfg(feature = "gcs")]
+mod collector_files;
 pub mod detail;
 pub mod email;
+#[cfg(feature = "gcs")]
+mod envelope;
+#[cfg(feature = "gcs")]
+mod error;
 pub mod explain;
 #[cfg(all(any(test, fuzzing), feature = "serve"))]
 #[doc(hidden)]
@@ -102,33 +103,32 @@ pub mod fuzzing;
 #[cfg(any(feature = "cli", feature = "gcs"))]
 mod globs;
 #[cfg(feature = "gcs")]
-mod halt;
-#[cfg(feature = "gcs")]
-mod host;
+mod http_client;
 #[cfg(feature = "gcs")]
 pub mod ingest;
 mod json;
 #[cfg(feature = "gcs")]
-mod kept;
-#[cfg(feature = "gcs")]
 mod lease;
 #[cfg(all(feature = "cli", feature = "gcs"))]
-mod log;
+mod logging;
 pub mod mapping;
+#[cfg(feature = "gcs")]
+mod net;
 pub mod normalize;
 pub mod record;
 #[cfg(any(feature = "cli", feature = "gcs"))]
 mod redact;
-pub mod refusal;
-#[cfg(feature = "gcs")]
-mod sealed;
+pub mod reject;
+#[cfg(feature = "cli")]
+mod sanitize;
 #[cfg(feature = "serve")]
 pub mod serve;
 #[cfg(feature = "gcs")]
 pub mod store;
-#[cfg(feature = "cli")]
-mod terminal;
-pub mod time;
+#[cfg(any(feature = "cli", test))]
+#[doc(hidden)]
+pub mod testdata;
+pub mod timestamp;
 pub mod udm;
 
-pub use refusal::{Reason, Refusal};
+pub use reject::{RejectReason, Rejection};

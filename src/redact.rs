@@ -20,17 +20,17 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// Replaces a secret.
-pub(crate) const MARK: &str = "(secret)";
+pub(crate) const PLACEHOLDER: &str = "(secret)";
 /// Length in bytes of the shortest part of a secret that is removed.
 const WINDOW: usize = 8;
 /// Secrets shorter than this are not registered: they could be part of any word.
-const SHORTEST: usize = 4;
+const MIN_SECRET: usize = 4;
 /// Bytes of a secret that are searched for, so that a long one takes little memory.
-const LONGEST: usize = 16 << 10;
+const MAX_SECRET: usize = 16 << 10;
 /// Number of short-lived secrets that are kept: access tokens live an hour, and a service runs for months.
-const SHORT_LIVED: usize = 16;
+const MAX_SHORT_LIVED: usize = 16;
 /// Number of escapings on top of each other that are resolved.
-const LEVELS: usize = 3;
+const MAX_ESCAPE_LEVELS: usize = 3;
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry { lasting: None, short_lived: VecDeque::new() });
 
@@ -51,7 +51,7 @@ struct Registry {
 /// Has a secret removed from all texts from now on.
 pub(crate) fn register(secret: &str) {
     let secret = secret.trim();
-    if secret.len() >= SHORTEST {
+    if secret.len() >= MIN_SECRET {
         registry(|registry| registry.lasting.get_or_insert_default().add(secret));
     }
 }
@@ -61,13 +61,13 @@ pub(crate) fn register_short_lived(secret: &str) {
     let secret = secret.trim();
     registry(|registry| {
         let known = registry.short_lived.iter().any(|(known, _)| known == secret);
-        if known || secret.len() < SHORTEST {
+        if known || secret.len() < MIN_SECRET {
             return;
         }
         let mut needles = Needles::default();
         needles.add(secret);
         registry.short_lived.push_back((secret.to_owned(), needles));
-        if registry.short_lived.len() > SHORT_LIVED {
+        if registry.short_lived.len() > MAX_SHORT_LIVED {
             registry.short_lived.pop_front();
         }
     });
@@ -77,8 +77,8 @@ fn registry<T>(use_it: impl FnOnce(&mut Registry) -> T) -> T {
     use_it(&mut REGISTRY.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Returns the text with [`MARK`] in place of each secret.
-pub(crate) fn text(text: &str) -> Cow<'_, str> {
+/// Returns the text with [`PLACEHOLDER`] in place of each secret.
+pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     let found = find(text);
     if found.is_empty() {
         return Cow::Borrowed(text);
@@ -87,7 +87,7 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
     let mut at = 0;
     for range in found {
         clean.push_str(&text[at..range.start]);
-        clean.push_str(MARK);
+        clean.push_str(PLACEHOLDER);
         at = range.end;
     }
     clean.push_str(&text[at..]);
@@ -100,31 +100,32 @@ pub(crate) fn holds_secret(text: &str) -> bool {
 }
 
 /// Returns the first `most` characters of the redacted text.
-pub(crate) fn cut(whole: &str, most: usize) -> String {
-    text(whole).chars().take(most).collect()
+pub(crate) fn redact_and_truncate(whole: &str, most: usize) -> String {
+    redact(whole).chars().take(most).collect()
 }
 
 /// Redacts every text in a JSON value, names of members too.
-pub(crate) fn json(value: serde_json::Value) -> serde_json::Value {
+pub(crate) fn redact_json(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {
-        Value::String(string) => text(&string).into_owned().into(),
-        Value::Array(list) => list.into_iter().map(json).collect(),
-        Value::Object(members) => {
-            members.into_iter().map(|(name, value)| (text(&name).into_owned(), json(value))).collect()
-        }
+        Value::String(string) => redact(&string).into_owned().into(),
+        Value::Array(list) => list.into_iter().map(redact_json).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (redact(&name).into_owned(), redact_json(value)))
+            .collect(),
         value => value,
     }
 }
 
 /// Returns JSON with each of its texts redacted; as it is, member by member, if there is no secret in it.
-pub(crate) fn json_text(whole: &str) -> Cow<'_, str> {
+pub(crate) fn redact_json_text(whole: &str) -> Cow<'_, str> {
     if find(whole).is_empty() {
         return Cow::Borrowed(whole);
     }
     match serde_json::from_str(whole) {
-        Ok(value) => Cow::Owned(json(value).to_string()),
-        Err(_) => text(whole),
+        Ok(value) => Cow::Owned(redact_json(value).to_string()),
+        Err(_) => redact(whole),
     }
 }
 
@@ -132,7 +133,7 @@ pub(crate) fn json_text(whole: &str) -> Cow<'_, str> {
 fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut units: Vec<Unit> = escapes::units(text);
-    for level in 0..=LEVELS {
+    for level in 0..=MAX_ESCAPE_LEVELS {
         let bytes: Vec<u8> = units.iter().map(|unit| unit.byte).collect();
         let mut mark = |range: Range<usize>| {
             if let (Some(first), Some(last)) = (units.get(range.start), units.get(range.end - 1)) {
@@ -142,7 +143,7 @@ fn find(text: &str) -> Vec<Range<usize>> {
         registry(|registry| registry.search(&bytes, &mut mark));
         shapes::search(&bytes, &mut mark);
         match escapes::resolve(&units) {
-            Some(resolved) if level < LEVELS => units = resolved,
+            Some(resolved) if level < MAX_ESCAPE_LEVELS => units = resolved,
             _ => break,
         }
     }
@@ -180,7 +181,7 @@ impl Registry {
 impl Needles {
     /// Adds a secret as it is, in hexadecimal and as Base64.
     fn add(&mut self, secret: &str) {
-        let secret = &secret.as_bytes()[..secret.len().min(LONGEST)];
+        let secret = &secret.as_bytes()[..secret.len().min(MAX_SECRET)];
         self.add_bytes(secret);
         let digits = secret.iter().flat_map(|byte| [byte >> 4, byte & 15]);
         let hexadecimal: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
@@ -199,8 +200,8 @@ impl Needles {
 
     fn add_bytes(&mut self, secret: &[u8]) {
         match secret.len() {
-            0..SHORTEST => {}
-            SHORTEST..WINDOW => _ = self.short.insert(secret.to_vec()),
+            0..MIN_SECRET => {}
+            MIN_SECRET..WINDOW => _ = self.short.insert(secret.to_vec()),
             _ => self.windows.extend(secret.windows(WINDOW).filter_map(|part| part.first_chunk().copied())),
         }
     }

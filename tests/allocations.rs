@@ -1,15 +1,15 @@
 //! Memory is asked for at the start, not for each record.
 
-use zoom_udm::corpus::{self, Kind};
-use zoom_udm::detail::{Cut, Detail};
-use zoom_udm::mapping::{Notes, Rules, map};
+use zoom_udm::detail::{Detail, SpliceBuf};
+use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
 use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::testdata::{self, Kind};
 use zoom_udm::udm::Writer;
 
 fn lines(kind: Kind, records: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    corpus::write(kind, records, 1, &mut bytes).expect("a Vec takes all");
+    testdata::write(kind, records, 1, &mut bytes).expect("a Vec takes all");
     bytes
 }
 
@@ -19,7 +19,8 @@ fn a_plain_record_becomes_an_event_without_an_allocation() {
     let text = String::from_utf8(bytes).expect("the corpus is UTF-8");
     let text: Vec<&str> = text.lines().filter(|line| !line.contains('[')).collect();
     assert!(text.len() > 1500, "most records hold no JSON");
-    let (mut scratch, mut cut, mut notes) = (Scratch::default(), Cut::default(), Notes::default());
+    let (mut scratch, mut cut, mut notes) =
+        (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
     let (writer, mut out) = (Writer::default(), Vec::with_capacity(4 << 20));
     let mut all = || {
         out.clear();
@@ -27,7 +28,10 @@ fn a_plain_record_becomes_an_event_without_an_allocation() {
             let record = Record::read(line, &mut scratch).expect("it is a record");
             let time = record.time().expect("with a time");
             let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-            writer.write(&map(&record, &detail, time, Rules::default(), &mut notes, &mut ()), &mut out);
+            writer.write(
+                &map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ()),
+                &mut out,
+            );
         }
     };
     // What is made once is made now.

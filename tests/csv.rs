@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use zoom_udm::normalize::{Format, Options};
 use zoom_udm::record::Field;
-use zoom_udm::time::Timestamp;
+use zoom_udm::timestamp::Timestamp;
 
 const HEADER: &str = "Time,Operator,Category,Action,Operation Detail";
 

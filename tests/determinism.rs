@@ -7,8 +7,8 @@ use common::{Out, directory, gzip, ran, run_pieces, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use zoom_udm::corpus::{self, Kind};
-use zoom_udm::normalize::{self, Format, Input, Options, RejectWriter, Rejected, Sink, Summary};
+use zoom_udm::normalize::{self, Format, Input, Options, Reject, RejectWriter, Sink, Summary};
+use zoom_udm::testdata::{self, Kind};
 
 /// How much is read at a time.
 const PIECES: [usize; 5] = [1, 7, 100, 4096, usize::MAX];
@@ -16,7 +16,7 @@ const PIECES: [usize; 5] = [1, 7, 100, 4096, usize::MAX];
 /// Generated lines of a kind.
 fn lines(kind: Kind, records: u64, seed: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    corpus::write(kind, records, seed, &mut out).expect("memory takes all");
+    testdata::write(kind, records, seed, &mut out).expect("memory takes all");
     out
 }
 
@@ -259,7 +259,7 @@ impl Sink for Panics {
         Ok(())
     }
 
-    fn reject(&mut self, _: &Rejected<'_>) -> std::io::Result<()> {
+    fn reject(&mut self, _: &Reject<'_>) -> std::io::Result<()> {
         Ok(())
     }
 }
@@ -317,7 +317,7 @@ impl Sink for Both<'_> {
         Ok(())
     }
 
-    fn reject(&mut self, reject: &Rejected<'_>) -> std::io::Result<()> {
+    fn reject(&mut self, reject: &Reject<'_>) -> std::io::Result<()> {
         self.1.write(reject)
     }
 }

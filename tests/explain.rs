@@ -7,12 +7,12 @@ use common::{TIME, directory, files, gzip, json_lines, ran, root, run_pieces, te
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use zoom_udm::corpus::{self, Kind};
-use zoom_udm::explain::{self, Explained, Outcome, Raw, Span, Story};
-use zoom_udm::mapping::{Rules, Values};
+use zoom_udm::explain::{self, EventExplanation, Explanation, Outcome, Raw, Span};
+use zoom_udm::mapping::{MappingOptions, Values};
 use zoom_udm::normalize::{Options, is_gzip};
-use zoom_udm::time::Timestamp;
-use zoom_udm::udm::{Case, Feed, Shape, Writer};
+use zoom_udm::testdata::{self, Kind};
+use zoom_udm::timestamp::Timestamp;
+use zoom_udm::udm::{Case, IngestionMetadata, OutputShape, Writer};
 
 /// An event put together from what fills it, members in the order in which they come.
 enum Tree {
@@ -80,7 +80,7 @@ impl Tree {
     }
 }
 
-fn rebuilt(story: &Story) -> String {
+fn rebuilt(story: &EventExplanation) -> String {
     let mut tree = Tree::Object(vec![]);
     story.fills.iter().for_each(|fill| tree.put(&fill.path, &fill.value));
     let mut out = String::new();
@@ -95,7 +95,7 @@ fn at(whole: &str, spans: &[Span]) -> String {
 }
 
 /// Every source stands where it is said to stand, and says what it is said to say.
-fn check_places(story: &Story) {
+fn check_places(story: &EventExplanation) {
     let member = |name: &str| {
         let found = story.members.iter().rfind(|member| member.name == name);
         found.unwrap_or_else(|| panic!("{name} is no member")).text.as_str()
@@ -126,7 +126,7 @@ fn check_places(story: &Story) {
 }
 
 fn variants() -> Vec<Options> {
-    let feed = Feed {
+    let feed = IngestionMetadata {
         namespace: Some("n\"s".to_owned()),
         labels: vec![("k".to_owned(), "v\\\u{1}".to_owned()), ("l".to_owned(), String::new())],
     };
@@ -134,14 +134,14 @@ fn variants() -> Vec<Options> {
     vec![
         Options::default(),
         Options {
-            rules: Rules { values: Values::Verbatim, clip: true },
-            writer: Writer::new(Shape::Udm(Case::Camel), &feed),
+            rules: MappingOptions { values: Values::Verbatim, clip: true },
+            writer: Writer::new(OutputShape::Udm(Case::Camel), &feed),
             default_time: Some(time),
             event_id: true,
             ..Options::default()
         },
         Options {
-            writer: Writer::new(Shape::Udm(Case::Snake), &feed),
+            writer: Writer::new(OutputShape::Udm(Case::Snake), &feed),
             default_time: Some(time),
             ..Options::default()
         },
@@ -163,14 +163,14 @@ fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
             }
             Outcome::Reject { reject } => {
                 rejects.push(json!([one.line, one.offset, reject.reason, reject.message]));
-                assert!(!reject.what.is_empty() && !reject.what.contains("; expected"), "{reject:?}");
+                assert!(!reject.found.is_empty() && !reject.found.contains("; expected"), "{reject:?}");
             }
         }
     }
     assert_eq!(events.as_bytes(), out.events);
     let pick = |reject: &Value| ["line", "offset", "reason", "message"].map(|name| reject[name].clone());
     assert_eq!(rejects, out.rejects().iter().map(|reject| json!(pick(reject))).collect::<Vec<_>>());
-    let in_order = told.is_sorted_by_key(|one: &Explained| (one.offset, one.line));
+    let in_order = told.is_sorted_by_key(|one: &Explanation| (one.offset, one.line));
     assert!(in_order, "records come in order");
     for one in told.iter().filter(|_| !is_gzip(bytes)) {
         if let Raw::Text(record) = &one.record {
@@ -200,7 +200,7 @@ fn the_list_rebuilds_the_events_of_all_fixtures() {
 fn the_list_rebuilds_the_events_of_made_up_records() {
     for (kind, records) in [(Kind::Hostile, 6000), (Kind::Realistic, 1500)] {
         let mut bytes = Vec::new();
-        corpus::write(kind, records, 7, &mut bytes).expect("memory takes all");
+        testdata::write(kind, records, 7, &mut bytes).expect("memory takes all");
         for options in variants() {
             let (events, rejects) = check(&bytes, &options);
             assert!(events > 1000, "{events} events, {rejects} rejects");

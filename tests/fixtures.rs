@@ -6,8 +6,8 @@ use common::{Out, files, json_lines, root, run_pieces};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
-use zoom_udm::detail::{Cut, Detail};
-use zoom_udm::mapping::{self, ROWS, Row, Rules, Source, Trace};
+use zoom_udm::detail::{Detail, SpliceBuf};
+use zoom_udm::mapping::{self, MappingOptions, ROWS, Row, Source, Trace};
 use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, Scratch};
 
@@ -91,14 +91,20 @@ fn records(bytes: &[u8]) -> Vec<Value> {
 
 /// Which rows fill the event of a record.
 fn fill(text: &str, filled: &mut BTreeSet<usize>) {
-    let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
+    let (mut scratch, mut cut) = (Scratch::default(), SpliceBuf::default());
     let Ok(record) = Record::read(text, &mut scratch) else { return };
     let Some(time) = record.time() else { return };
     let detail =
         record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut)).unwrap_or_default();
     let mut rows = Filled(Vec::new());
-    let event =
-        mapping::map(&record, &detail, time, Rules::default(), &mut mapping::Notes::default(), &mut rows);
+    let event = mapping::map(
+        &record,
+        &detail,
+        time,
+        MappingOptions::default(),
+        &mut mapping::DiagnosticCounts::default(),
+        &mut rows,
+    );
     filled.extend(rows.0.iter().map(|(row, _)| *row));
     // The event is made with these two, so no row puts them.
     let of_field = |field| ROWS.iter().position(|row| row.source == Source::Field(field));
@@ -114,7 +120,7 @@ fn fill(text: &str, filled: &mut BTreeSet<usize>) {
 struct Filled(Vec<(usize, String)>);
 
 impl Trace for Filled {
-    fn filled(&mut self, row: &'static Row, value: &str) {
+    fn on_fill(&mut self, row: &'static Row, value: &str) {
         let index =
             ROWS.iter().position(|known| std::ptr::eq(known, row)).expect("a row is one of the table");
         self.0.push((index, value.to_owned()));

@@ -6,11 +6,11 @@ mod common;
 use common::json_lines;
 use serde_json::value::RawValue;
 use std::io::{self, Cursor};
-use zoom_udm::corpus::LONG;
-use zoom_udm::detail::{Cut, Detail};
-use zoom_udm::mapping::{Notes, Rules, map};
-use zoom_udm::normalize::{self, EventWriter, Input, Limits, Options, Rejected, Request, Sink};
+use zoom_udm::detail::{Detail, SpliceBuf};
+use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
+use zoom_udm::normalize::{self, EventWriter, Input, Limits, Options, Reject, RequestFormat, Sink};
 use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::testdata::LONG;
 use zoom_udm::udm::Writer;
 
 const SHORT: &str = r#"{"time":"2024-01-31T23:59:59Z","action":"Add"}"#;
@@ -31,7 +31,7 @@ impl Sink for Calls {
         Ok(())
     }
 
-    fn reject(&mut self, _: &Rejected<'_>) -> io::Result<()> {
+    fn reject(&mut self, _: &Reject<'_>) -> io::Result<()> {
         self.rejects.push(self.length);
         Ok(())
     }
@@ -58,11 +58,12 @@ fn whole(line: &str) -> Vec<u8> {
     let elements = elements.into_iter().map(RawValue::get);
     let mut out = Vec::new();
     for element in elements {
-        let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
+        let (mut scratch, mut cut) = (Scratch::default(), SpliceBuf::default());
         let Ok(record) = Record::read(element, &mut scratch) else { continue };
         let Some(time) = record.time() else { continue };
         let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-        let event = map(&record, &detail, time, Rules::default(), &mut Notes::default(), &mut ());
+        let event =
+            map(&record, &detail, time, MappingOptions::default(), &mut DiagnosticCounts::default(), &mut ());
         Writer::default().write(&event, &mut out);
     }
     out
@@ -70,7 +71,7 @@ fn whole(line: &str) -> Vec<u8> {
 
 /// Requests of what comes in these calls.
 fn requests<'a>(calls: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut writer = EventWriter::new(Vec::new(), Some(&(Request::Import, Limits::default())));
+    let mut writer = EventWriter::new(Vec::new(), Some(&(RequestFormat::Import, Limits::default())));
     calls.for_each(|call| writer.write(call).expect("memory takes all"));
     writer.finish().expect("memory takes all")
 }

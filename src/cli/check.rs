@@ -1,9 +1,9 @@
 //! `zoom-udm check`: checks the set-up.
 
-use super::collect::Voice;
-use super::environment::{self, Terms};
-use super::{Exit, Fault, print, runtime_of_one};
-use crate::terminal;
+use super::collect::CollectReporter;
+use super::collect_config::{self, RunMode};
+use super::{CliError, Exit, current_thread_runtime, print};
+use crate::sanitize;
 use clap::Args;
 use std::fmt::Write as _;
 
@@ -23,24 +23,24 @@ Exit codes: 0 all checks passed, 2 missing settings, 3 unreachable service or
 bad state, 4 credentials, scopes, roles or permission")]
 pub(super) struct Flags {
     #[command(flatten)]
-    settings: environment::SettingFlags,
+    settings: collect_config::CollectArgs,
 }
 
 /// Attempts after the first; the user waits for the result.
 const RETRIES: usize = 1;
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
-    let mut options = match environment::options(&flags.settings, &Terms::LOOK) {
-        Err(Fault::Usage(message)) => {
+pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
+    let mut options = match collect_config::options(&flags.settings, &RunMode::LOOK) {
+        Err(CliError::Usage(message)) => {
             print(&format!("FAIL settings: {message} -> see zoom-udm collect --help\n"))?;
             return Ok(Exit::Usage);
         }
         options => options?,
     };
-    options.patience.retries = options.patience.retries.min(RETRIES);
+    options.zoom_retry.retries = options.zoom_retry.retries.min(RETRIES);
     options.retry.retries = options.retry.retries.min(RETRIES);
-    let voice = Voice::new(flags.settings.trace_http)?;
-    let findings = runtime_of_one()?.block_on(crate::collect::check(&options, voice))?;
+    let voice = CollectReporter::new(flags.settings.trace_http)?;
+    let findings = current_thread_runtime()?.block_on(crate::collect::check(&options, voice))?;
     let mut text = String::from("ok settings: complete\n");
     let mut exit = Exit::Done;
     for finding in &findings {
@@ -57,6 +57,6 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         };
     }
     // Contains text from Zoom and storage.
-    print(&terminal::text(&text))?;
+    print(&sanitize::multiline(&text))?;
     Ok(exit)
 }

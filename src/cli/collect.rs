@@ -1,13 +1,14 @@
 //! `zoom-udm collect`: Zoom's API to objects of raw records, each record once.
 
-use super::environment::{self, Terms};
-use super::report::{self, SummaryFormat};
-use super::values::{count, duration};
+use super::collect_config::{self, RunMode};
+use super::messages::{self, SummaryFormat};
+use super::parsers::{count, duration};
 use super::{
-    Exit, Fault, clock, environment::days, feed, metrics, print, print_json, runtime_of_one, signal,
+    CliError, Exit, clock, collect_config::days, current_thread_runtime, ingest_progress, print, print_json,
+    signal, textfile_metrics,
 };
-use crate::collect::{Date, Observer, Options, Report, Status, Task};
-use crate::terminal;
+use crate::collect::{Date, Mode, Observer, Options, Report, Status};
+use crate::sanitize;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -55,7 +56,7 @@ missing settings, 3 input or output failed, 4 credentials, scopes, roles or
 permission, 5 another run is active, 75 stopped early with progress saved")]
 pub(super) struct Flags {
     #[command(subcommand)]
-    deed: Option<Deed>,
+    deed: Option<CollectAction>,
     /// Where a first run starts: a date, or a duration before now [default: 30d]
     #[arg(long, value_name = "DATE|TIME")]
     since: Option<String>,
@@ -84,11 +85,11 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE", global = true)]
     metrics: Option<PathBuf>,
     #[command(flatten)]
-    settings: environment::SettingFlags,
+    settings: collect_config::CollectArgs,
 }
 
 #[derive(Subcommand)]
-enum Deed {
+enum CollectAction {
     /// Collect past days, independent of the live collection; Zoom keeps 180
     #[command(after_help = "\
 Examples:
@@ -123,33 +124,33 @@ enum Format {
 }
 
 /// Reports a run on standard error.
-pub(super) struct Voice {
+pub(super) struct CollectReporter {
     trace: bool,
     terminal: bool,
     /// The report, once known.
     report: Mutex<Option<Report>>,
 }
 
-impl Voice {
-    pub(super) fn new(trace: bool) -> Result<Arc<Self>, Fault> {
+impl CollectReporter {
+    pub(super) fn new(trace: bool) -> Result<Arc<Self>, CliError> {
         let terminal = io::stderr().is_terminal();
-        feed::start_log()?;
+        ingest_progress::start_log()?;
         Ok(Arc::new(Self { trace, terminal, report: Mutex::default() }))
     }
 }
 
-impl Observer for Voice {
+impl Observer for CollectReporter {
     fn warn(&self, message: &str) {
-        if self.terminal { report::say(message) } else { tracing::warn!("{message}") }
+        if self.terminal { messages::eprint_line(message) } else { tracing::warn!("{message}") }
     }
 
-    fn detail(&self, message: &str) {
-        if self.terminal { report::say(message) } else { tracing::info!("{message}") }
+    fn info(&self, message: &str) {
+        if self.terminal { messages::eprint_line(message) } else { tracing::info!("{message}") }
     }
 
     fn trace(&self, message: &str) {
         if self.trace {
-            report::say(message);
+            messages::eprint_line(message);
         } else {
             tracing::debug!("{message}");
         }
@@ -160,17 +161,17 @@ impl Observer for Voice {
     }
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
-    if let Some(Deed::Status { format }) = flags.deed {
+pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
+    if let Some(CollectAction::Status { format }) = flags.deed {
         return status(flags, format);
     }
     let options = options(flags)?;
     if let Some(path) = &flags.metrics {
-        metrics::check(path, &options)?;
+        textfile_metrics::check(path, &options)?;
     }
-    let voice = Voice::new(flags.settings.trace_http)?;
+    let voice = CollectReporter::new(flags.settings.trace_http)?;
     let observer = Arc::clone(&voice) as Arc<dyn Observer>;
-    let runtime = runtime_of_one()?;
+    let runtime = current_thread_runtime()?;
     let outcome = runtime.block_on(async {
         signal::stop_at_signals(&options.stop.notify, &options.stop.flag);
         crate::collect::run(options, observer).await
@@ -178,7 +179,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
     runtime.shutdown_background();
     let written = flags.metrics.as_ref().map(|path| {
         let report = voice.report.lock().unwrap_or_else(PoisonError::into_inner).take();
-        metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp())
+        textfile_metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp())
     });
     // The error of the run matters more.
     let report = outcome?;
@@ -188,18 +189,18 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
 }
 
 /// Returns the options of a run from flags and environment.
-fn options(flags: &Flags) -> Result<Options, Fault> {
+fn options(flags: &Flags) -> Result<Options, CliError> {
     if flags.deed.is_some() {
         Flags::refuse("backfill", &[("--since", flags.since.is_some()), ("--full", flags.full)])?;
     }
     let task = match &flags.deed {
-        Some(Deed::Backfill { from, until }) if from > until => {
-            return Err(Fault::Usage(format!("--from {from} is after --until {until}")));
+        Some(CollectAction::Backfill { from, until }) if from > until => {
+            return Err(CliError::Usage(format!("--from {from} is after --until {until}")));
         }
-        Some(Deed::Backfill { from, until }) => Task::Backfill { from: *from, until: *until },
-        _ => Task::Live { since: since(flags.since.as_deref().unwrap_or("30d"))? },
+        Some(CollectAction::Backfill { from, until }) => Mode::Backfill { from: *from, until: *until },
+        _ => Mode::Live { since: since(flags.since.as_deref().unwrap_or("30d"))? },
     };
-    let terms = Terms {
+    let terms = RunMode {
         task: Some(task),
         deadline: flags.deadline,
         max_requests: flags.max_requests,
@@ -208,14 +209,14 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         full: flags.full,
         new_state: flags.new_state,
     };
-    environment::options(&flags.settings, &terms)
+    collect_config::options(&flags.settings, &terms)
 }
 
 /// The same for runs of a service, with the maximum duration of each; these runs only collect what is new.
 #[cfg(feature = "serve")]
-pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), Fault> {
+pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), CliError> {
     if flags.deed.is_some() || flags.dry_run || flags.new_state {
-        return Err(Fault::Usage(
+        return Err(CliError::Usage(
             "COLLECT_FLAGS: backfill, status, --dry-run and --new-state are for the command line".into(),
         ));
     }
@@ -225,7 +226,7 @@ pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), Fault
 fn exit(report: &Report) -> Exit {
     if report.stopped.is_some() {
         Exit::Stopped
-    } else if report.windows_parked > 0 || report.new_gap || report.malformed_records > 0 {
+    } else if report.days_deferred > 0 || report.new_gap || report.malformed_records > 0 {
         Exit::Rejects
     } else {
         Exit::Done
@@ -233,26 +234,28 @@ fn exit(report: &Report) -> Exit {
 }
 
 /// Parses a date up to today, or a duration before now.
-pub(super) fn since(text: &str) -> Result<Date, Fault> {
-    let today = Date::of(clock::now()?.timestamp_millis());
+pub(super) fn since(text: &str) -> Result<Date, CliError> {
+    let today = Date::from_millis(clock::now()?.timestamp_millis());
     match text.parse::<Date>() {
         Ok(date) if date > today => {
-            return Err(Fault::Usage(format!("--since {date} is in the future: today is {today} in UTC")));
+            return Err(CliError::Usage(format!("--since {date} is in the future: today is {today} in UTC")));
         }
         Ok(date) => return Ok(date),
         Err(_) => {}
     }
     let ago = duration(text).map_err(|_| {
-        Fault::Usage(format!("--since {text:?}: expected a date like 2024-01-31 or a time like 30d or 12h"))
+        CliError::Usage(format!(
+            "--since {text:?}: expected a date like 2024-01-31 or a time like 30d or 12h"
+        ))
     })?;
-    Ok(today.plus(-days(ago)))
+    Ok(today.add_days(-days(ago)))
 }
 
 fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
-        SummaryFormat::Json => report::say_json(report),
-        SummaryFormat::Human => report::say_lines(&as_text(report, dry_run)),
+        SummaryFormat::Json => messages::say_json(report),
+        SummaryFormat::Human => messages::eprint_lines(&as_text(report, dry_run)),
     }
 }
 
@@ -296,15 +299,17 @@ fn as_text(report: &Report, dry_run: bool) -> String {
 
 impl Flags {
     /// Refuses flags that an action does not use.
-    fn refuse(deed: &str, flags: &[(&str, bool)]) -> Result<(), Fault> {
+    fn refuse(deed: &str, flags: &[(&str, bool)]) -> Result<(), CliError> {
         match flags.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(Fault::Usage(format!("{flag} does not apply to collect {deed}; omit it"))),
+            Some((flag, _)) => {
+                Err(CliError::Usage(format!("{flag} does not apply to collect {deed}; omit it")))
+            }
             None => Ok(()),
         }
     }
 }
 
-fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
+fn status(flags: &Flags, format: Format) -> Result<Exit, CliError> {
     Flags::refuse(
         "status",
         &[
@@ -318,11 +323,11 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
             ("--metrics", flags.metrics.is_some()),
         ],
     )?;
-    let (place, settings) = environment::state_place(&flags.settings)?;
+    let (place, settings) = collect_config::state_place(&flags.settings)?;
     let now = clock::now()?.timestamp_millis();
-    let found = runtime_of_one()?.block_on(crate::collect::status(&place, now, &settings))?;
+    let found = current_thread_runtime()?.block_on(crate::collect::status(&place, now, &settings))?;
     if found.is_empty() {
-        return Err(Fault::Io(anyhow::anyhow!(
+        return Err(CliError::Io(anyhow::anyhow!(
             "{}: nothing collected yet; run zoom-udm collect",
             place.location.url(&place.name)
         )));
@@ -333,7 +338,7 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, Fault> {
                 found.iter().map(|status| serde_json::to_string(status).unwrap_or_default()).collect();
             print_json(&(lines.join("\n") + "\n"))
         }
-        Format::Human => print(&terminal::text(&found.iter().map(status_text).collect::<String>())),
+        Format::Human => print(&sanitize::multiline(&found.iter().map(status_text).collect::<String>())),
     }
 }
 

@@ -2,16 +2,16 @@
 
 mod human;
 
+use super::event_args::MappingArgs;
 use super::inputs::{Inputs, Progress};
-use super::mapping::RuleFlags;
-use super::name_filter::NameFlags;
+use super::name_filter::NameFilterArgs;
 use super::normalize::exit;
-use super::place::{Place, output_is_closed};
-use super::{Exit, Fault, report, signal};
-use crate::blocking::Blocking;
-use crate::explain::{self, Explained};
+use super::output_target::{OutputTarget, output_is_closed};
+use super::{CliError, Exit, messages, signal};
+use crate::blocking_io::Blocking;
+use crate::explain::{self, Explanation};
 use crate::normalize::Error;
-use crate::terminal;
+use crate::sanitize;
 use clap::{Args, ValueEnum};
 use human::Human;
 use std::ffi::OsString;
@@ -38,33 +38,33 @@ pub(super) struct Flags {
     /// Files, globs, directories; `-` or nothing for standard input
     inputs: Vec<OsString>,
     #[command(flatten)]
-    names: NameFlags,
+    names: NameFilterArgs,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    format: Form,
+    format: ExplainFormat,
     /// When to use color
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: When,
+    color: ColorChoice,
     #[command(flatten)]
-    rules: RuleFlags,
+    rules: MappingArgs,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum ExplainFormat {
     #[default]
     Human,
     Json,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum When {
+enum ColorChoice {
     #[default]
     Auto,
     Always,
     Never,
 }
 
-impl When {
+impl ColorChoice {
     fn holds(self, terminal: bool) -> bool {
         let says = |name: &str, wanted: &str| std::env::var(name).is_ok_and(|value| value == wanted);
         match self {
@@ -78,24 +78,24 @@ impl When {
     }
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
     let options = flags.rules.options()?;
-    signal::stop_at(&options.stop);
+    signal::stop_on_interrupt(&options.stop);
     if output_is_closed() {
-        report::say(report::OUTPUT_CLOSED);
+        messages::eprint_line(messages::OUTPUT_CLOSED);
     }
     let terminal = io::stdout().is_terminal();
     let mut out = BufWriter::new(Blocking(io::stdout().lock()));
     let mut human = Human::new(flags.color.holds(terminal));
     let inputs = Inputs::find(&flags.inputs, flags.names.filter()?);
-    inputs.refuse_output(&Place::Output, "standard output")?;
-    let live = inputs.are_live();
+    inputs.refuse_output(&OutputTarget::Output, "standard output")?;
+    let live = inputs.is_live();
     // The output itself shows the progress.
     let progress = Progress::hidden();
     let outcome = explain::run(inputs.open(&progress), &options, &mut |told| {
         match flags.format {
-            Form::Human => human.write(&told, &mut out)?,
-            Form::Json => json(&told, terminal, &mut out)?,
+            ExplainFormat::Human => human.write(&told, &mut out)?,
+            ExplainFormat::Json => json(&told, terminal, &mut out)?,
         }
         // Users who type records or follow a pipe expect each result at once.
         if terminal || live { out.flush() } else { Ok(()) }
@@ -106,15 +106,15 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
         error => error.into(),
     })?;
     finished.map_err(|error| anyhow::Error::from(error).context("writing failed"))?;
-    report::failures(&summary);
+    messages::failures(&summary);
     Ok(exit(&summary, &options))
 }
 
 /// Prints one object and a newline; on a terminal, control characters in its strings are escaped.
-fn json(told: &Explained, on_terminal: bool, out: &mut impl Write) -> io::Result<()> {
+fn json(told: &Explanation, on_terminal: bool, out: &mut impl Write) -> io::Result<()> {
     if !on_terminal {
         serde_json::to_writer(&mut *out, told)?;
         return out.write_all(b"\n");
     }
-    writeln!(out, "{}", terminal::json(&serde_json::to_string(told)?))
+    writeln!(out, "{}", sanitize::escape_json(&serde_json::to_string(told)?))
 }

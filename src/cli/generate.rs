@@ -1,8 +1,8 @@
 //! `zoom-udm generate` (hidden): generates records for tests and benchmarks.
 
-use super::{Exit, Fault};
-use crate::blocking::Blocking;
-use crate::corpus::{self, Kind};
+use super::{CliError, Exit};
+use crate::blocking_io::Blocking;
+use crate::testdata::{self, Kind};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, ValueEnum};
 use std::io::{self, BufWriter, Write as _};
 
@@ -37,8 +37,8 @@ pub(super) fn command() -> Command {
     Flags::augment_args(Command::new(NAME).hide(true))
 }
 
-pub(super) fn run(given: &ArgMatches) -> Result<Exit, Fault> {
-    let flags = Flags::from_arg_matches(given).map_err(|error| Fault::Usage(error.to_string()))?;
+pub(super) fn run(given: &ArgMatches) -> Result<Exit, CliError> {
+    let flags = Flags::from_arg_matches(given).map_err(|error| CliError::Usage(error.to_string()))?;
     let kind = match flags.kind {
         KindFlag::Realistic => Kind::Realistic,
         KindFlag::Plain => Kind::Plain,
@@ -46,7 +46,7 @@ pub(super) fn run(given: &ArgMatches) -> Result<Exit, Fault> {
         KindFlag::Hostile => Kind::Hostile,
     };
     let mut out = BufWriter::with_capacity(1 << 20, Blocking(io::stdout().lock()));
-    let written = corpus::write(kind, flags.records, flags.seed, &mut out).and_then(|()| out.flush());
+    let written = testdata::write(kind, flags.records, flags.seed, &mut out).and_then(|()| out.flush());
     written.map_err(anyhow::Error::from)?;
     Ok(Exit::Done)
 }

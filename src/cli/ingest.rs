@@ -1,13 +1,13 @@
 //! `zoom-udm ingest`: objects in, events out, each object once.
 
-use super::mapping::MappingFlags;
-use super::place::{holds_stream, is_null, output_is_closed};
-use super::report::{self, SummaryFormat};
-use super::values::{Age, age, count, duration, lease, place, span, timeout, variable};
-use super::{Exit, Fault, clock, feed, runtime_of_many, signal};
-use crate::blocking;
-use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Settle, Shard};
-use crate::store::{Location, Settings};
+use super::event_args::EventArgs;
+use super::messages::{self, SummaryFormat};
+use super::output_target::{holds_stream, is_null, output_is_closed};
+use super::parsers::{MaxAge, age, count, duration, env_var, lease, location, nonzero_duration, timeout};
+use super::{CliError, Exit, clock, ingest_progress, multi_thread_runtime, signal};
+use crate::blocking_io;
+use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard, WriteSettling};
+use crate::store::{Location, StoreConfig};
 use clap::{Args, ValueEnum};
 use std::io;
 use std::num::NonZeroUsize;
@@ -43,26 +43,26 @@ ledger, 75 stopped by a signal with progress saved")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Flags {
     /// Source: gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory
-    #[arg(value_name = "SOURCE", value_parser = place)]
+    #[arg(value_name = "SOURCE", value_parser = location)]
     from: Location,
     /// Destination of events: gs://BUCKET/PREFIX/, a directory, or `-` for standard output
     #[arg(long, value_name = "DEST")]
     to: String,
     /// Ledger of processed objects [default: next to DEST with `.ledger` appended]
-    #[arg(long, value_name = "URL", value_parser = place)]
+    #[arg(long, value_name = "URL", value_parser = location)]
     ledger: Option<Location>,
     /// Keep no ledger; requires `--to -`
     #[arg(long, conflicts_with = "ledger")]
     no_ledger: bool,
     /// Destination of rejects, one object per source object
-    #[arg(long, value_name = "URL", value_parser = place)]
+    #[arg(long, value_name = "URL", value_parser = location)]
     rejects: Option<Location>,
     /// Delete source objects after their events and the ledger are durable
     #[arg(long, value_enum, default_value_t)]
     delete: DeleteFlag,
     /// Skip objects modified longer ago (30m, 12h, 180d, or `none`)
     #[arg(long, value_name = "AGE", default_value = "180d", value_parser = age)]
-    max_age: Age,
+    max_age: MaxAge,
     /// Read only objects whose name below SOURCE matches; repeatable; `**` crosses directories
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -76,7 +76,7 @@ pub(super) struct Flags {
     #[arg(long)]
     follow: bool,
     /// With --follow: interval between run starts
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span, requires = "follow")]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nonzero_duration, requires = "follow")]
     every: Duration,
     /// How long a local file must be unchanged before it is read to its end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
@@ -100,7 +100,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "N", default_value_t = Limits::default().bytes, value_parser = clap::value_parser!(u64).range(1..))]
     max_object_bytes: u64,
     /// Attempts for each request after the first
-    #[arg(long, value_name = "N", default_value_t = Settings::default().retries)]
+    #[arg(long, value_name = "N", default_value_t = StoreConfig::default().retries)]
     retries: usize,
     /// Total time for the attempts of a request
     #[arg(long, value_name = "TIME", default_value = "3m", value_parser = duration)]
@@ -115,7 +115,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration, hide = true)]
     first_pause: Duration,
     #[command(flatten)]
-    mapping: MappingFlags,
+    mapping: EventArgs,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -136,20 +136,20 @@ pub(super) fn shard(text: &str) -> Result<Shard, String> {
 }
 
 /// Returns the shard from Cloud Run's variables.
-fn shard_of_task() -> Result<Shard, Fault> {
-    match (variable("CLOUD_RUN_TASK_INDEX"), variable("CLOUD_RUN_TASK_COUNT")) {
+fn shard_of_task() -> Result<Shard, CliError> {
+    match (env_var("CLOUD_RUN_TASK_INDEX"), env_var("CLOUD_RUN_TASK_COUNT")) {
         (Some(index), Some(count)) => shard(&format!("{index}/{count}")).map_err(|why| {
             let given = format!("CLOUD_RUN_TASK_INDEX and CLOUD_RUN_TASK_COUNT are {index}/{count}");
-            Fault::Usage(format!("{given}; {why}"))
+            CliError::Usage(format!("{given}; {why}"))
         }),
         _ => Ok(Shard::default()),
     }
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
     let options = options(flags)?;
-    let runtime = runtime_of_many(0)?;
-    let voice = feed::Voice::new(flags.dry_run, flags.to == "-")?;
+    let runtime = multi_thread_runtime(0)?;
+    let voice = ingest_progress::IngestReporter::new(flags.dry_run, flags.to == "-")?;
     let outcome = runtime.block_on(again(flags, &options, &voice));
     // Threads that wait for the network or for standard output are abandoned.
     runtime.shutdown_background();
@@ -157,7 +157,11 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
 }
 
 /// Runs once or repeatedly.
-async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<Exit, Fault> {
+async fn again(
+    flags: &Flags,
+    options: &Options,
+    voice: &ingest_progress::IngestReporter,
+) -> Result<Exit, CliError> {
     let (stop, asked) = (Arc::new(Notify::new()), Arc::<AtomicBool>::default());
     signal::stop_at_signals(&stop, &asked);
     loop {
@@ -167,10 +171,10 @@ async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<
         match outcome {
             Ok(Exit::Stopped) if flags.follow => return Ok(Exit::Stopped),
             // An unreachable source may be reachable in the next round.
-            Err(Fault::Io(error)) if flags.follow && !super::is_broken_pipe(&error) => {
-                voice.trouble(&report::chain(&error));
+            Err(CliError::Io(error)) if flags.follow && !super::is_broken_pipe(&error) => {
+                voice.warn_counted(&messages::format_chain(&error));
             }
-            Err(Fault::Held(message)) if flags.follow => voice.trouble(&message),
+            Err(CliError::Locked(message)) if flags.follow => voice.warn_counted(&message),
             outcome if !flags.follow => return outcome,
             // The summary reports rejects and failures.
             outcome => drop(outcome?),
@@ -186,24 +190,29 @@ async fn again(flags: &Flags, options: &Options, voice: &feed::Voice) -> Result<
     }
 }
 
-async fn once(flags: &Flags, options: Options, voice: &feed::Voice, stop: &Notify) -> Result<Exit, Fault> {
+async fn once(
+    flags: &Flags,
+    options: Options,
+    voice: &ingest_progress::IngestReporter,
+    stop: &Notify,
+) -> Result<Exit, CliError> {
     let started = std::time::Instant::now();
     let said = options.rejects.is_none();
     let outcome = crate::ingest::run(options, voice, stop).await;
-    voice.rest();
+    voice.clear();
     let report = outcome?;
-    feed::summary(&report, started.elapsed(), flags.summary);
+    ingest_progress::summary(&report, started.elapsed(), flags.summary);
     if said && report.summary.rejects > 0 {
         let again =
             if flags.no_ledger { "" } else { " after their objects are read again (zoom-udm ledger forget)" };
-        voice.trouble(&format!(
+        voice.warn_counted(&format!(
             "{} records were rejected and stored nowhere; --rejects URL stores them{again}",
             report.summary.rejects
         ));
     }
     let emptied = flags.follow || !matches!(flags.delete, DeleteFlag::Never);
     if report.listed == 0 && !report.stopped && !emptied {
-        voice.trouble(&format!(
+        voice.warn_counted(&format!(
             "{} contains no objects: name the directory, or a prefix that ends in /; select a single object with --include",
             flags.from
         ));
@@ -223,28 +232,28 @@ fn exit(report: &Report) -> Exit {
 
 /// Returns the options for runs of a service.
 #[cfg(feature = "serve")]
-pub(super) fn served(flags: &Flags) -> Result<Options, Fault> {
+pub(super) fn served(flags: &Flags) -> Result<Options, CliError> {
     if flags.follow || flags.dry_run || flags.shard.is_some() || flags.to == "-" {
-        return Err(Fault::Usage(
+        return Err(CliError::Usage(
             "INGEST_FLAGS: --follow, --dry-run, --shard and --to - are valid on the command line only".into(),
         ));
     }
     options(flags)
 }
 
-fn clock() -> Result<Clock, Fault> {
+fn clock() -> Result<Clock, CliError> {
     clock::now().map(Clock::at)
 }
 
 /// Checks that what goes to standard output is not lost.
-fn check_output(flags: &Flags) -> Result<(), Fault> {
+fn check_output(flags: &Flags) -> Result<(), CliError> {
     match (output_is_closed(), flags.no_ledger) {
-        (true, false) => Err(Fault::Io(anyhow::anyhow!(
+        (true, false) => Err(CliError::Io(anyhow::anyhow!(
             "standard output is closed (or the null device, opened to read and write): the ledger would mark objects as done \
              whose events are lost; redirect it to a file or a pipe"
         ))),
         (true, true) => {
-            report::say(report::OUTPUT_CLOSED);
+            messages::eprint_line(messages::OUTPUT_CLOSED);
             Ok(())
         }
         (false, _) => Ok(()),
@@ -252,33 +261,33 @@ fn check_output(flags: &Flags) -> Result<(), Fault> {
 }
 
 /// Refuses flags that contradict each other; `streams` says whether events go to standard output.
-fn refuse_contradictions(flags: &Flags, streams: bool) -> Result<(), Fault> {
+fn refuse_contradictions(flags: &Flags, streams: bool) -> Result<(), CliError> {
     if flags.no_ledger && !streams {
-        return Err(Fault::Usage(
+        return Err(CliError::Usage(
             "--no-ledger requires --to -: for other destinations the ledger records what is done".into(),
         ));
     }
     if streams && flags.ledger.is_none() && !flags.no_ledger {
-        return Err(Fault::Usage(
+        return Err(CliError::Usage(
             "--to - has no default ledger: name one with --ledger URL, or pass --no-ledger".into(),
         ));
     }
     if flags.no_ledger && !matches!(flags.delete, DeleteFlag::Never) {
-        return Err(Fault::Usage(
+        return Err(CliError::Usage(
             "--delete requires a ledger, which records the objects that are done".into(),
         ));
     }
     if streams && !matches!(flags.delete, DeleteFlag::Never) && is_null(io::stdout()) {
-        return Err(Fault::Usage(
+        return Err(CliError::Usage(
             "standard output is closed or the null device: --delete would delete objects whose events are stored nowhere"
                 .into(),
         ));
     }
-    if let Location::File(source) = flags.from.resolved()
+    if let Location::File(source) = flags.from.canonicalized()
         && streams
         && holds_stream(&source, io::stdout())
     {
-        return Err(Fault::Usage(format!(
+        return Err(CliError::Usage(format!(
             "standard output goes to a file within the source {}, which would be read as a log; send it elsewhere",
             flags.from
         )));
@@ -286,11 +295,11 @@ fn refuse_contradictions(flags: &Flags, streams: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn options(flags: &Flags) -> Result<Options, Fault> {
-    let place = |text: &str| place(text).map_err(|why| Fault::Usage(format!("--to: {why}")));
+fn options(flags: &Flags) -> Result<Options, CliError> {
+    let place = |text: &str| location(text).map_err(|why| CliError::Usage(format!("--to: {why}")));
     let to = match flags.to.as_str() {
-        "-" => Destination::Stream(Arc::new(Mutex::new(blocking::stdout()))),
-        text => Destination::Place(place(text)?),
+        "-" => Destination::Stream(Arc::new(Mutex::new(blocking_io::stdout()))),
+        text => Destination::Objects(place(text)?),
     };
     refuse_contradictions(flags, to.place().is_none())?;
     if to.place().is_none() {
@@ -308,21 +317,25 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         max_age: flags.max_age,
         include: flags.include.clone(),
         exclude: flags.exclude.clone(),
-        settle: if flags.follow { Settle::following(flags.settle) } else { Settle::once(flags.settle) },
+        settle: if flags.follow {
+            WriteSettling::following(flags.settle)
+        } else {
+            WriteSettling::once(flags.settle)
+        },
         concurrency: flags.concurrency.get(),
         shard: flags.shard.map_or_else(shard_of_task, Ok)?,
         dry_run: flags.dry_run,
         limits: Limits { ratio: flags.max_ratio, bytes: flags.max_object_bytes },
         normalize: flags.mapping.options()?,
         // The same object must give the same bytes in every run.
-        time_of_object: flags.mapping.defaults_to_now(),
+        default_time_from_mtime: flags.mapping.defaults_to_now(),
         requests: flags.mapping.requests(),
         clock: clock()?,
-        retry: Settings {
+        retry: StoreConfig {
             retries: flags.retries,
             retry_for: flags.retry_for,
             first_pause: flags.first_pause,
-            timeout: timeout(variable("TIMEOUT")).map_err(Fault::Usage)?,
+            timeout: timeout(env_var("TIMEOUT")).map_err(CliError::Usage)?,
             emulator: None,
         },
         lease: flags.lease,

@@ -1,10 +1,10 @@
 //! Opens the inputs of a command: files, globs, directories, standard input.
 
-use super::files::{named, would_name};
+use super::expand::{expand_argument, would_name};
 use super::name_filter::NameFilter;
-use super::place::{Identity, Place};
-use super::{Fault, progress, report};
-use crate::blocking::Blocking;
+use super::output_target::{Identity, OutputTarget};
+use super::{CliError, messages, progress};
+use crate::blocking_io::Blocking;
 use crate::normalize::Input;
 use indicatif::ProgressBar;
 use std::ffi::{OsStr, OsString};
@@ -47,7 +47,7 @@ impl<'a> Inputs<'a> {
     }
 
     /// Whether one of the inputs may come slowly: it is a pipe, a terminal, a socket.
-    pub(super) fn are_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.sources.iter().any(|source| match source {
             Source::Standard => Identity::of_file(io::stdin()).is_none(),
             Source::File(path) => is_stream(path),
@@ -65,9 +65,9 @@ impl<'a> Inputs<'a> {
     }
 
     /// Refuses an output that is one of the inputs: it would be overwritten, or grow while it is read.
-    pub(super) fn refuse_output(&self, output: &Place, name: &str) -> Result<(), Fault> {
+    pub(super) fn refuse_output(&self, output: &OutputTarget, name: &str) -> Result<(), CliError> {
         if output.file_identity().is_some_and(|file| self.contain(&file)) {
-            return Err(Fault::Usage(format!(
+            return Err(CliError::Usage(format!(
                 "{name} is one of the inputs, which it would overwrite; give another file"
             )));
         }
@@ -98,7 +98,7 @@ impl<'a> Inputs<'a> {
     /// Opens each in its turn. What cannot be opened is an input that fails.
     pub(super) fn open(self, progress: &Progress) -> impl Iterator<Item = Input> + Send {
         self.sources.into_iter().map(|source| match source {
-            Source::Standard => Input::new("-", standard()).prompt(),
+            Source::Standard => Input::new("-", standard()).line_buffered(),
             Source::File(path) => file(&path, progress),
             Source::Failed(name, error) => Input::failed(name, error),
         })
@@ -110,18 +110,18 @@ fn sources_of(argument: &OsStr, filter: &NameFilter) -> Vec<Source> {
     if argument == "-" {
         return vec![Source::Standard];
     }
-    let found = match named(argument, filter) {
+    let found = match expand_argument(argument, filter) {
         Ok(found) => found,
         Err(error) => return vec![Source::Failed(argument.display().to_string(), error)],
     };
     let name = argument.display();
     match (found.files.len(), found.skipped.len()) {
-        (0, 0) => report::say(&format!("{name}: no input found: it holds no files")),
+        (0, 0) => messages::eprint_line(&format!("{name}: no input found: it holds no files")),
         (_, 0) => {}
-        (0, skipped) => report::say(&format!(
+        (0, skipped) => messages::eprint_line(&format!(
             "{name}: no input found: none of its {skipped} files is selected by name; to read them, name them or pass --include '**'"
         )),
-        (_, skipped) => report::say(&format!(
+        (_, skipped) => messages::eprint_line(&format!(
             "{name}: skipped {skipped} files that are not selected by name; to read them, name them or pass --include '**'"
         )),
     }
@@ -137,13 +137,13 @@ fn is_stream(path: &Path) -> bool {
 }
 
 fn standard() -> Blocking<io::Stdin> {
-    say_how_to_end();
+    print_stdin_hint();
     Blocking(io::stdin())
 }
 
-fn say_how_to_end() {
+fn print_stdin_hint() {
     if io::stdin().is_terminal() {
-        report::say("reading records from the terminal; end with Ctrl-D, or see --help");
+        messages::eprint_line("reading records from the terminal; end with Ctrl-D, or see --help");
     }
 }
 
@@ -152,7 +152,7 @@ fn file(path: &Path, progress: &Progress) -> Input {
     match open_one(path) {
         Ok(file) => {
             let input = Input::new(name, Counted { file: Blocking(file), bar: progress.0.clone() });
-            if is_stream(path) { input.prompt() } else { input }
+            if is_stream(path) { input.line_buffered() } else { input }
         }
         Err(error) => Input::failed(name, error),
     }

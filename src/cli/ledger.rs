@@ -1,13 +1,13 @@
 //! `zoom-udm ledger`: inspects and edits a ledger.
 
-use super::values::{Age, age, duration, place, timeout, variable};
-use super::{Exit, Fault, clock, print, print_json, runtime_of_many};
-use crate::clock::instant;
-use crate::globs::glob;
+use super::parsers::{MaxAge, age, duration, env_var, location, timeout};
+use super::{CliError, Exit, clock, multi_thread_runtime, print, print_json};
+use crate::clock::format_utc;
+use crate::globs::compile_glob;
 use crate::ingest::ledger::{self, Entry, State};
-use crate::ingest::{Clock, Destination, Gap, Options, Verified};
-use crate::store::{Location, Settings, Store};
-use crate::terminal::line as clean;
+use crate::ingest::{Clock, Destination, Discrepancy, Options, VerifyReport};
+use crate::sanitize::single_line as clean;
+use crate::store::{Location, Store, StoreConfig};
 use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -26,9 +26,9 @@ Exit codes: 0 done, 1 verify found discrepancies or forget found nothing,
 2 usage, 3 input or output failed, 4 credentials or permission")]
 pub(super) struct Flags {
     #[command(subcommand)]
-    deed: Deed,
+    deed: LedgerAction,
     /// Attempts for each request after the first
-    #[arg(long, value_name = "N", default_value_t = Settings::default().retries, global = true)]
+    #[arg(long, value_name = "N", default_value_t = StoreConfig::default().retries, global = true)]
     retries: usize,
     /// Delay before the second attempt
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration, global = true, hide = true)]
@@ -36,7 +36,7 @@ pub(super) struct Flags {
 }
 
 #[derive(Subcommand)]
-enum Deed {
+enum LedgerAction {
     /// Print the entries: object, state, counts, reason
     #[command(after_help = "\
 Examples:
@@ -45,11 +45,11 @@ Examples:
     jq -s 'map(.events) | add'")]
     Show {
         /// Ledger
-        #[arg(value_parser = place)]
+        #[arg(value_parser = location)]
         url: Location,
         /// Only entries in this state
         #[arg(long, value_enum)]
-        state: Option<StateFlag>,
+        state: Option<StateArg>,
         /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -61,10 +61,10 @@ Examples:
   zoom-udm ledger verify /var/log/zoom-udm.ledger/ --max-age 30d")]
     Verify {
         /// Ledger
-        #[arg(value_parser = place)]
+        #[arg(value_parser = location)]
         url: Location,
         #[command(flatten)]
-        chosen: Chosen,
+        chosen: FilterArgs,
     },
     /// Forget objects, so that the next run reads them again
     #[command(after_help = "\
@@ -73,7 +73,7 @@ Examples:
   zoom-udm ledger forget gs://bucket/events.ledger/ 'gs://bucket/zoom/2024/**'")]
     Forget {
         /// Ledger
-        #[arg(value_parser = place)]
+        #[arg(value_parser = location)]
         url: Location,
         /// URLs of objects, or globs for them
         #[arg(required = true)]
@@ -83,10 +83,10 @@ Examples:
 
 /// Which objects are expected, as given to `ingest`.
 #[derive(Args)]
-struct Chosen {
+struct FilterArgs {
     /// Expect no objects modified longer ago (30m, 12h, 180d, or `none`)
     #[arg(long, value_name = "AGE", default_value = "180d", value_parser = age)]
-    max_age: Age,
+    max_age: MaxAge,
     /// Expect only objects whose name below the source matches; repeatable
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -96,7 +96,7 @@ struct Chosen {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum StateFlag {
+enum StateArg {
     Done,
     Quarantined,
 }
@@ -108,29 +108,37 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
-    let timeout = timeout(variable("TIMEOUT")).map_err(Fault::Usage)?;
-    let settings =
-        Settings { retries: flags.retries, first_pause: flags.first_pause, timeout, ..Settings::default() };
+pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
+    let timeout = timeout(env_var("TIMEOUT")).map_err(CliError::Usage)?;
+    let settings = StoreConfig {
+        retries: flags.retries,
+        first_pause: flags.first_pause,
+        timeout,
+        ..StoreConfig::default()
+    };
     let deed = async {
         match &flags.deed {
-            Deed::Show { url, state, format } => show(&open(url, &settings).await?, *state, *format).await,
-            Deed::Verify { url, chosen } => verify(&open(url, &settings).await?, &settings, chosen).await,
-            Deed::Forget { url, objects } => forget(&open(url, &settings).await?, objects).await,
+            LedgerAction::Show { url, state, format } => {
+                show(&open(url, &settings).await?, *state, *format).await
+            }
+            LedgerAction::Verify { url, chosen } => {
+                verify(&open(url, &settings).await?, &settings, chosen).await
+            }
+            LedgerAction::Forget { url, objects } => forget(&open(url, &settings).await?, objects).await,
         }
     };
-    runtime_of_many(0)?.block_on(deed)
+    multi_thread_runtime(0)?.block_on(deed)
 }
 
-async fn open(url: &Location, settings: &Settings) -> Result<Store, Fault> {
-    Ok(Store::open(url, settings).await.map_err(crate::ingest::Error::from)?)
+async fn open(url: &Location, settings: &StoreConfig) -> Result<Store, CliError> {
+    Ok(Store::open(url, settings).await.map_err(crate::ingest::RunError::from)?)
 }
 
-async fn show(store: &Store, state: Option<StateFlag>, format: Format) -> Result<Exit, Fault> {
+async fn show(store: &Store, state: Option<StateArg>, format: Format) -> Result<Exit, CliError> {
     let wanted = |entry: &Entry| match state {
         None => true,
-        Some(StateFlag::Done) => entry.state == State::Done,
-        Some(StateFlag::Quarantined) => entry.state == State::Quarantined,
+        Some(StateArg::Done) => entry.state == State::Done,
+        Some(StateArg::Quarantined) => entry.state == State::Quarantined,
     };
     let print = match format {
         Format::Json => print_json,
@@ -161,21 +169,25 @@ fn line(entry: &Entry) -> String {
             "done         {object}  {} events, {} rejects, at {}",
             entry.events,
             entry.rejects,
-            instant(entry.at)
+            format_utc(entry.at)
         ),
         State::Quarantined => format!(
             "quarantined  {object}  {} attempts, next {}: {}",
             entry.attempts,
-            if entry.next > 0 { format!("after {}", instant(entry.next)) } else { "in the next run".into() },
+            if entry.next > 0 {
+                format!("after {}", format_utc(entry.next))
+            } else {
+                "in the next run".into()
+            },
             clean(&entry.reason)
         ),
     }
 }
 
 /// Reports listed objects that are not done, and done objects without output.
-async fn verify(store: &Store, settings: &Settings, chosen: &Chosen) -> Result<Exit, Fault> {
+async fn verify(store: &Store, settings: &StoreConfig, chosen: &FilterArgs) -> Result<Exit, CliError> {
     // The ledger names source and destination.
-    let nowhere = Options::new(store.location().clone(), Destination::Place(store.location().clone()));
+    let nowhere = Options::new(store.location().clone(), Destination::Objects(store.location().clone()));
     let options = Options {
         max_age: chosen.max_age,
         include: chosen.include.clone(),
@@ -185,7 +197,7 @@ async fn verify(store: &Store, settings: &Settings, chosen: &Chosen) -> Result<E
         ..nowhere
     };
     let mut failed = None;
-    let mut found = |gap: Gap, url: &str| {
+    let mut found = |gap: Discrepancy, url: &str| {
         let told = print(&format!("{:12} {}\n", gap.name(), clean(url)));
         failed = failed.take().or_else(|| told.err());
     };
@@ -195,15 +207,15 @@ async fn verify(store: &Store, settings: &Settings, chosen: &Chosen) -> Result<E
         verified.skipped.iter().map(|(skip, count)| format!("{} {count}", skip.name())).collect();
     let skipped =
         if skipped.is_empty() { String::new() } else { format!(" (no logs: {})", skipped.join(", ")) };
-    let Verified { listed, entries, gaps, .. } = verified;
+    let VerifyReport { listed, entries, gaps, .. } = verified;
     print(&format!("{listed} objects listed{skipped}, {entries} entries, {gaps} discrepancies\n"))?;
     Ok(if gaps == 0 { Exit::Done } else { Exit::Rejects })
 }
 
-async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
+async fn forget(store: &Store, objects: &[String]) -> Result<Exit, CliError> {
     let (mut globs, mut bad) = (Vec::new(), Vec::new());
     for object in objects {
-        match glob(object) {
+        match compile_glob(object) {
             Ok(glob) => globs.push(glob.compile_matcher()),
             Err(error) => bad.push((object, error)),
         }
@@ -221,7 +233,7 @@ async fn forget(store: &Store, objects: &[String]) -> Result<Exit, Fault> {
     print(&text)?;
     // An invalid glob may still be a URL.
     if let Some((object, error)) = bad.iter().find(|(object, _)| !forgotten.contains(*object)) {
-        return Err(Fault::Usage(format!(
+        return Err(CliError::Usage(format!(
             "{object:?} is neither an object in the ledger nor a valid glob: {error}"
         )));
     }

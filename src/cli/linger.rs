@@ -1,7 +1,7 @@
 //! Events of a live input on their way into requests: none waits long for a request to become full.
 
-use super::output::Destination;
-use crate::normalize::{EventWriter, Limits, Request};
+use super::atomic_file::Destination;
+use crate::normalize::{EventWriter, Limits, RequestFormat};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Where a run's events go.
-pub(super) enum Events {
+pub(super) enum EventSink {
     /// Events, or full requests: what is written depends on the input alone.
     Direct(Box<EventWriter<Destination>>),
     /// Requests that a timer sends before they are full.
-    Timed(Arc<Timed>),
+    LingerSink(Arc<LingerSink>),
 }
 
 /// A writer that a timer shares.
 #[derive(Default)]
-pub(super) struct Timed {
+pub(super) struct LingerSink {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -34,25 +34,25 @@ struct State {
     failure: Option<io::Error>,
 }
 
-impl Events {
+impl EventSink {
     /// Events to `out`. Of a live input no request waits longer than [`LINGER`] for more events.
-    pub(super) fn new(out: Destination, requests: Option<&(Request, Limits)>, live: bool) -> Self {
+    pub(super) fn new(out: Destination, requests: Option<&(RequestFormat, Limits)>, live: bool) -> Self {
         let writer = EventWriter::new(out, requests);
         if requests.is_none() || !live {
             return Self::Direct(Box::new(writer));
         }
         let state = State { writer: Some(writer), ..State::default() };
-        let timed = Arc::new(Timed { state: Mutex::new(state), ..Timed::default() });
+        let timed = Arc::new(LingerSink { state: Mutex::new(state), ..LingerSink::default() });
         let its = Arc::clone(&timed);
         std::thread::spawn(move || its.send_when_due());
-        Self::Timed(timed)
+        Self::LingerSink(timed)
     }
 
     /// Writes events, each up to its newline; one may come in several parts.
     pub(super) fn write(&mut self, events: &[u8]) -> io::Result<()> {
         match self {
             Self::Direct(writer) => writer.write(events),
-            Self::Timed(timed) => timed.write(events),
+            Self::LingerSink(timed) => timed.write(events),
         }
     }
 
@@ -60,12 +60,12 @@ impl Events {
     pub(super) fn finish(self) -> io::Result<Destination> {
         match self {
             Self::Direct(writer) => writer.finish(),
-            Self::Timed(timed) => timed.finish(),
+            Self::LingerSink(timed) => timed.finish(),
         }
     }
 }
 
-impl Timed {
+impl LingerSink {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,43 +1,43 @@
 //! The command line: one file per command, from arguments to one library call to an exit code.
 
+mod atomic_file;
 #[cfg(feature = "gcs")]
 mod check;
 mod clock;
 #[cfg(feature = "gcs")]
 mod collect;
+#[cfg(feature = "gcs")]
+mod collect_config;
 mod completions;
-#[cfg(feature = "gcs")]
-mod environment;
+mod event_args;
+mod expand;
 mod explain;
-#[cfg(feature = "gcs")]
-mod feed;
-mod files;
 mod generate;
 #[cfg(feature = "gcs")]
 mod ingest;
+#[cfg(feature = "gcs")]
+mod ingest_progress;
 mod inputs;
 #[cfg(feature = "gcs")]
 mod ledger;
 mod linger;
-mod manual;
-mod mapping;
-#[cfg(feature = "gcs")]
-mod metrics;
+mod man;
+mod messages;
 mod name_filter;
 mod normalize;
-mod output;
-mod outputs;
-mod place;
+mod normalize_output;
+mod output_target;
+mod parsers;
 mod progress;
 #[cfg(all(any(test, fuzzing), feature = "serve"))]
 pub(crate) mod properties;
-mod report;
 #[cfg(feature = "serve")]
 mod serve;
 mod signal;
-mod values;
+#[cfg(feature = "gcs")]
+mod textfile_metrics;
 
-use crate::blocking;
+use crate::blocking_io;
 use anyhow::Context as _;
 use clap::{Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -66,11 +66,11 @@ const VERSION: &str = env!("ZOOM_UDM_VERSION");
 #[command(name = "zoom-udm", version = VERSION, about, after_help = EXIT_CODES, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    verb: CliCommand,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum CliCommand {
     Normalize(Box<normalize::Flags>),
     Explain(Box<explain::Flags>),
     #[cfg(feature = "gcs")]
@@ -121,7 +121,7 @@ enum Exit {
     Usage = 2,
     Io = 3,
     Access = 4,
-    Held = 5,
+    Locked = 5,
     Stopped = 75,
 }
 
@@ -134,7 +134,7 @@ impl From<Exit> for ExitCode {
 /// Why a command failed, by exit code.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "gcs"), allow(dead_code, reason = "only the feed meets some"))]
-enum Fault {
+enum CliError {
     /// Invalid usage: what is wrong, and what to do.
     Usage(String),
     /// Input or output failed.
@@ -142,17 +142,17 @@ enum Fault {
     /// Credentials or permission: what for, and what to do.
     Access(String),
     /// Another run is active.
-    Held(String),
+    Locked(String),
 }
 
-impl From<anyhow::Error> for Fault {
+impl From<anyhow::Error> for CliError {
     fn from(error: anyhow::Error) -> Self {
         Self::Io(error)
     }
 }
 
 /// Only readers of events may close standard output early; for other output it is an error.
-impl From<crate::normalize::Error> for Fault {
+impl From<crate::normalize::Error> for CliError {
     fn from(error: crate::normalize::Error) -> Self {
         use crate::normalize::Error;
         match error {
@@ -163,14 +163,14 @@ impl From<crate::normalize::Error> for Fault {
 }
 
 #[cfg(feature = "gcs")]
-impl From<crate::halt::Error> for Fault {
-    fn from(error: crate::halt::Error) -> Self {
-        use crate::halt::Error;
+impl From<crate::error::RunError> for CliError {
+    fn from(error: crate::error::RunError) -> Self {
+        use crate::error::RunError;
         match error {
-            Error::Usage(message) => Self::Usage(message),
-            Error::Access(message) => Self::Access(message),
-            Error::Held(message) => Self::Held(message),
-            Error::Output(error) => Self::Io(anyhow::Error::from(error).context("writing events failed")),
+            RunError::Usage(message) => Self::Usage(message),
+            RunError::Access(message) => Self::Access(message),
+            RunError::Locked(message) => Self::Locked(message),
+            RunError::Output(error) => Self::Io(anyhow::Error::from(error).context("writing events failed")),
             error => Self::Io(anyhow::Error::msg(error.to_string())),
         }
     }
@@ -187,9 +187,9 @@ pub fn main() -> ExitCode {
     };
     let outcome = match matches.subcommand_matches(generate::NAME) {
         Some(given) => generate::run(given),
-        None => {
-            verb(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit()))
-        }
+        None => dispatch(
+            Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit()),
+        ),
     };
     exit_code(outcome).into()
 }
@@ -198,7 +198,7 @@ pub fn main() -> ExitCode {
 const STANDARD_OUTPUT: &str = "standard output";
 
 /// Prints the text for `--help` or `--version`.
-fn help(told: &clap::Error) -> Result<Exit, Fault> {
+fn help(told: &clap::Error) -> Result<Exit, CliError> {
     told.print().and_then(|()| io::stdout().flush()).context(STANDARD_OUTPUT)?;
     Ok(Exit::Done)
 }
@@ -208,44 +208,44 @@ fn command() -> Command {
     Cli::command()
 }
 
-fn verb(cli: Cli) -> Result<Exit, Fault> {
+fn dispatch(cli: Cli) -> Result<Exit, CliError> {
     match cli.verb {
-        Verb::Normalize(flags) => normalize::run(&flags),
-        Verb::Explain(flags) => explain::run(&flags),
+        CliCommand::Normalize(flags) => normalize::run(&flags),
+        CliCommand::Explain(flags) => explain::run(&flags),
         #[cfg(feature = "gcs")]
-        Verb::Collect(flags) => collect::run(&flags),
+        CliCommand::Collect(flags) => collect::run(&flags),
         #[cfg(feature = "gcs")]
-        Verb::Check(flags) => check::run(&flags),
+        CliCommand::Check(flags) => check::run(&flags),
         #[cfg(feature = "gcs")]
-        Verb::Ingest(flags) => ingest::run(&flags),
+        CliCommand::Ingest(flags) => ingest::run(&flags),
         #[cfg(feature = "gcs")]
-        Verb::Ledger(flags) => ledger::run(&flags),
+        CliCommand::Ledger(flags) => ledger::run(&flags),
         #[cfg(feature = "serve")]
-        Verb::Serve(flags) => serve::run(&flags),
-        Verb::Mapping(flags) => print(&match flags.format {
+        CliCommand::Serve(flags) => serve::run(&flags),
+        CliCommand::Mapping(flags) => print(&match flags.format {
             TableFormat::Markdown => crate::mapping::markdown(),
             TableFormat::Json => crate::mapping::json(),
         }),
-        Verb::Completions { shell } => print(&completions::script(shell, &mut command())),
-        Verb::Man => print(&manual::page(command()).map_err(anyhow::Error::from)?),
+        CliCommand::Completions { shell } => print(&completions::script(shell, &mut command())),
+        CliCommand::Man => print(&man::page(command()).map_err(anyhow::Error::from)?),
     }
 }
 
 /// Converts every error to its exit code.
-fn exit_code(outcome: Result<Exit, Fault>) -> Exit {
+fn exit_code(outcome: Result<Exit, CliError>) -> Exit {
     match outcome {
         Ok(exit) => exit,
         // The reader has what it wanted.
-        Err(Fault::Io(error)) if is_broken_pipe(&error) => Exit::Done,
-        Err(Fault::Io(error)) => fail(&report::chain(&error), Exit::Io),
-        Err(Fault::Usage(message)) => fail(&message, Exit::Usage),
-        Err(Fault::Access(message)) => fail(&message, Exit::Access),
-        Err(Fault::Held(message)) => fail(&message, Exit::Held),
+        Err(CliError::Io(error)) if is_broken_pipe(&error) => Exit::Done,
+        Err(CliError::Io(error)) => fail(&messages::format_chain(&error), Exit::Io),
+        Err(CliError::Usage(message)) => fail(&message, Exit::Usage),
+        Err(CliError::Access(message)) => fail(&message, Exit::Access),
+        Err(CliError::Locked(message)) => fail(&message, Exit::Locked),
     }
 }
 
 fn fail(message: &str, exit: Exit) -> Exit {
-    report::say(message);
+    messages::eprint_line(message);
     exit
 }
 
@@ -254,29 +254,30 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     kinds.into_iter().any(|kind| kind == io::ErrorKind::BrokenPipe)
 }
 
-fn print(text: &str) -> Result<Exit, Fault> {
-    let mut out = blocking::stdout();
-    let text = crate::redact::text(text);
+fn print(text: &str) -> Result<Exit, CliError> {
+    let mut out = blocking_io::stdout();
+    let text = crate::redact::redact(text);
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(STANDARD_OUTPUT)?;
     Ok(Exit::Done)
 }
 
 /// The same for JSON; on a terminal, control characters in its strings are escaped.
 #[cfg(feature = "gcs")]
-fn print_json(text: &str) -> Result<Exit, Fault> {
-    let text: String = text.lines().map(|line| crate::redact::json_text(line).into_owned() + "\n").collect();
-    if io::stdout().is_terminal() { print(&crate::terminal::json(&text)) } else { print(&text) }
+fn print_json(text: &str) -> Result<Exit, CliError> {
+    let text: String =
+        text.lines().map(|line| crate::redact::redact_json_text(line).into_owned() + "\n").collect();
+    if io::stdout().is_terminal() { print(&crate::sanitize::escape_json(&text)) } else { print(&text) }
 }
 
 /// Returns a runtime for work on one thread.
 #[cfg(feature = "gcs")]
-fn runtime_of_one() -> Result<tokio::runtime::Runtime, Fault> {
+fn current_thread_runtime() -> Result<tokio::runtime::Runtime, CliError> {
     build_runtime(tokio::runtime::Builder::new_current_thread(), 0)
 }
 
 /// A runtime for work that threads share, with room for `held` blocking tasks that last, beside those of `ingest`.
 #[cfg(feature = "gcs")]
-fn runtime_of_many(held: usize) -> Result<tokio::runtime::Runtime, Fault> {
+fn multi_thread_runtime(held: usize) -> Result<tokio::runtime::Runtime, CliError> {
     build_runtime(tokio::runtime::Builder::new_multi_thread(), held)
 }
 
@@ -286,7 +287,7 @@ fn runtime_of_many(held: usize) -> Result<tokio::runtime::Runtime, Fault> {
 fn build_runtime(
     mut builder: tokio::runtime::Builder,
     held: usize,
-) -> Result<tokio::runtime::Runtime, Fault> {
+) -> Result<tokio::runtime::Runtime, CliError> {
     let runtime = builder.enable_all().max_blocking_threads(crate::ingest::blocking_threads() + held).build();
     Ok(runtime.map_err(anyhow::Error::from)?)
 }
@@ -296,10 +297,10 @@ mod tests {
     use super::*;
 
     /// Calls `look` with each visible command and its path.
-    fn each(command: &Command, look: &mut dyn FnMut(&Command, &str)) {
+    fn each(command: &Command, visit: &mut dyn FnMut(&Command, &str)) {
         for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            look(verb, verb.get_bin_name().unwrap_or_default());
-            each(verb, look);
+            visit(verb, verb.get_bin_name().unwrap_or_default());
+            each(verb, visit);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which files of a directory are read: `--include` and `--exclude`.
 
-use super::Fault;
-use crate::globs::globs;
+use super::CliError;
+use crate::globs::compile_globs;
 use clap::Args;
 use globset::GlobSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::path::Path;
 const EXTENSIONS: [&str; 5] = ["json", "ndjson", "jsonl", "log", "csv"];
 
 #[derive(Args)]
-pub(super) struct NameFlags {
+pub(super) struct NameFilterArgs {
     /// In directories, read only matching names [default: *.json, *.ndjson, *.jsonl, *.log, *.csv, each also .gz]
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -27,9 +27,9 @@ pub(super) struct NameFilter {
     exclude: GlobSet,
 }
 
-impl NameFlags {
-    pub(super) fn filter(&self) -> Result<NameFilter, Fault> {
-        let set = |texts: &[String]| globs(texts).map_err(Fault::Usage);
+impl NameFilterArgs {
+    pub(super) fn filter(&self) -> Result<NameFilter, CliError> {
+        let set = |texts: &[String]| compile_globs(texts).map_err(CliError::Usage);
         let include = if self.include.is_empty() { None } else { Some(set(&self.include)?) };
         Ok(NameFilter { include, exclude: set(&self.exclude)? })
     }
@@ -54,14 +54,14 @@ fn has_extension(name: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::NameFlags;
+    use super::NameFilterArgs;
     use std::path::Path;
 
     #[test]
     fn names_are_selected_by_extension_or_by_globs() {
         let selected = |include: &[&str], exclude: &[&str], name: &str| {
             let [include, exclude] = [include, exclude].map(|globs| globs.iter().map(ToString::to_string));
-            let flags = NameFlags { include: include.collect(), exclude: exclude.collect() };
+            let flags = NameFilterArgs { include: include.collect(), exclude: exclude.collect() };
             flags.filter().expect("the globs are valid").selects(Path::new(name))
         };
         for name in ["a.json", "a/b.ndjson", "c.JSONL", "x.log.gz", "x.csv", "2024/01/x.json.GZ", ".json"] {

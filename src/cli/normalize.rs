@@ -1,14 +1,14 @@
 //! `zoom-udm normalize`: raw records in, UDM events out.
 
+use super::event_args::EventArgs;
 use super::inputs::{self, Inputs, Progress};
-use super::mapping::MappingFlags;
-use super::name_filter::NameFlags;
-use super::outputs::{Names, Outputs};
-use super::place::output_is_closed;
-use super::report::{self, SummaryFormat};
-use super::values::count;
-use super::{Exit, Fault, signal};
-use crate::normalize::{Error, Options, RejectReader, Summary, run as run_inputs, run_returned, unpacked};
+use super::messages::{self, SummaryFormat};
+use super::name_filter::NameFilterArgs;
+use super::normalize_output::{IoPaths, NormalizeSink};
+use super::output_target::output_is_closed;
+use super::parsers::count;
+use super::{CliError, Exit, signal};
+use crate::normalize::{Error, Options, RejectReader, Summary, replay_rejects, run as run_inputs, unpacked};
 use clap::Args;
 use std::ffi::OsString;
 use std::io::BufReader;
@@ -40,12 +40,12 @@ pub(super) struct Flags {
     /// Files, globs or directories; `-` or nothing for standard input
     inputs: Vec<OsString>,
     #[command(flatten)]
-    names: NameFlags,
+    names: NameFilterArgs,
     /// Write events to FILE, replaced only on success; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    mapping: MappingFlags,
+    mapping: EventArgs,
     /// Write rejects to FILE as JSON lines (FILE.partial if interrupted)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -63,27 +63,27 @@ pub(super) struct Flags {
     summary: SummaryFormat,
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
     let started = Instant::now();
     let options = options(flags)?;
-    signal::stop_at(&options.stop);
+    signal::stop_on_interrupt(&options.stop);
     let inputs = match &flags.from_rejects {
         Some(file) => Inputs::of_file(file),
         None => Inputs::find(&flags.inputs, flags.names.filter()?),
     };
-    let names = Names {
+    let names = IoPaths {
         output: flags.output.as_deref(),
         rejects: flags.rejects.as_deref(),
         inputs: &inputs,
         again: flags.from_rejects.is_some(),
     };
     if flags.output.is_none() && output_is_closed() {
-        report::say(report::OUTPUT_CLOSED);
+        messages::eprint_line(messages::OUTPUT_CLOSED);
     }
-    let mut outputs = Outputs::open(&names, flags.mapping.requests().as_ref())?;
+    let mut outputs = NormalizeSink::open(&names, flags.mapping.requests().as_ref())?;
     let outcome = normalize(flags, inputs, &options, &mut outputs);
     let summary = outputs.close(outcome)?;
-    report::summary(&summary, started.elapsed(), flags.summary);
+    messages::summary(&summary, started.elapsed(), flags.summary);
     Ok(exit(&summary, &options))
 }
 
@@ -104,7 +104,7 @@ fn normalize(
     flags: &Flags,
     inputs: Inputs<'_>,
     options: &Options,
-    outputs: &mut Outputs,
+    outputs: &mut NormalizeSink,
 ) -> Result<Summary, Error> {
     let Some(file) = &flags.from_rejects else {
         let progress = Progress::start(&inputs, outputs.on_terminal());
@@ -117,7 +117,7 @@ fn normalize(
         Ok(unpacked) => Box::new(RejectReader::new(BufReader::new(unpacked.reader), options.max_line_bytes)),
         Err(error) => Box::new(std::iter::once(Err(error))),
     };
-    run_returned(&name, rejects, options, outputs)
+    replay_rejects(&name, rejects, options, outputs)
 }
 
 /// Threads beyond the cores only wait, and each of them needs memory.
@@ -128,7 +128,7 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
     threads.ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
 }
 
-fn options(flags: &Flags) -> Result<Options, Fault> {
+fn options(flags: &Flags) -> Result<Options, CliError> {
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
     let options = flags.mapping.options()?;
     Ok(Options {

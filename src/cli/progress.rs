@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 /// The bar that is shown, if any. A message that is written past it would leave a copy of it on the terminal.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-fn shown() -> Option<ProgressBar> {
+fn current_bar() -> Option<ProgressBar> {
     SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
@@ -20,7 +20,7 @@ pub(super) fn show(length: u64, style: &str) -> ProgressBar {
 
 /// Removes the bar from the terminal, if one is shown.
 pub(super) fn clear() {
-    if let Some(bar) = shown() {
+    if let Some(bar) = current_bar() {
         bar.finish_and_clear();
     }
 }
@@ -28,8 +28,8 @@ pub(super) fn clear() {
 /// Runs `print`, which writes whole lines to standard error, above the bar.
 ///
 /// `print` must not print through this again: the bar is locked.
-pub(super) fn above(print: impl FnOnce()) {
-    match shown() {
+pub(super) fn print_above(print: impl FnOnce()) {
+    match current_bar() {
         Some(bar) => bar.suspend(print),
         None => print(),
     }

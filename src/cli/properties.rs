@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::environment::{address, days, object, page_size};
+use super::collect_config::{address, days, page_size, parse_state_url};
+use super::event_args::{default_time, label};
 use super::ingest::shard;
-use super::mapping::{default_time, label};
-use super::values::{age, duration, timeout};
-use super::{Fault, collect, serve};
-use crate::clock::millis;
+use super::parsers::{age, duration, timeout};
+use super::{CliError, collect, serve};
+use crate::clock::duration_millis;
 use crate::collect::{API_BASE, Date, MAX_PAGE, Secret};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) fn setting(text: &str) {
     let secret = Secret::new(text);
     assert_eq!(format!("{secret:?}"), "Secret(…)");
     assert!(label(text).is_ok() == text.find('=').is_some_and(|at| at > 0 && at + 1 < text.len()));
-    if let Ok(glob) = crate::globs::glob(text) {
+    if let Ok(glob) = crate::globs::compile_glob(text) {
         let _ = glob.compile_matcher().is_match("zoom/2024/01/31/a.json.gz");
     }
 }
@@ -39,9 +39,11 @@ fn times(text: &str) {
         assert_eq!(age(text), Ok(Some(time)));
         assert_eq!(duration(&format!("{}ms", time.as_millis())), Ok(time));
         // However long, it can be added to the current time.
-        assert!(i64::MAX / 2 > millis(time), "{text:?}");
-        let before = Date::of(0).plus(-days(time));
-        assert!(days(time) >= 0 && before <= Date::of(0) && before.to_string().parse() == Ok(before));
+        assert!(i64::MAX / 2 > duration_millis(time), "{text:?}");
+        let before = Date::from_millis(0).add_days(-days(time));
+        assert!(
+            days(time) >= 0 && before <= Date::from_millis(0) && before.to_string().parse() == Ok(before)
+        );
         assert!(collect::since(text).is_ok());
     } else {
         assert!(age(text).is_ok() == (text == "none"));
@@ -79,7 +81,7 @@ fn numbers(text: &str) {
 }
 
 fn urls(text: &str) {
-    if let Ok((location, name)) = object(text) {
+    if let Ok((location, name)) = parse_state_url(text) {
         assert!(!name.is_empty() && !name.contains('/'), "{text:?}");
         assert_eq!(location.to_string().parse(), Ok(location.clone()), "{text:?}");
     }
@@ -92,6 +94,6 @@ fn urls(text: &str) {
 }
 
 /// The error is a usage error that names the setting.
-fn usage(fault: &Fault, name: &str) {
-    assert!(matches!(fault, Fault::Usage(message) if message.contains(name)), "{fault:?}");
+fn usage(fault: &CliError, name: &str) {
+    assert!(matches!(fault, CliError::Usage(message) if message.contains(name)), "{fault:?}");
 }

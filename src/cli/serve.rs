@@ -1,12 +1,14 @@
 //! `zoom-udm serve`: collect, ingest and normalize over HTTP.
 
-use super::environment::{address, collected};
-use super::mapping::MappingFlags;
-use super::values::{count, duration, span, variable};
-use super::{Exit, Fault, clock, collect, ingest, runtime_of_many, signal};
+use super::collect_config::{address, collected_prefix};
+use super::event_args::EventArgs;
+use super::parsers::{count, duration, env_var, nonzero_duration};
+use super::{CliError, Exit, clock, collect, ingest, multi_thread_runtime, signal};
 use crate::clock::Clock;
-use crate::log;
-use crate::serve::{Collecting, Feeding, GOOGLE_KEYS, KEYS_APART, Limits, Normalizing, Oidc, Options};
+use crate::logging;
+use crate::serve::{
+    CollectConfig, GOOGLE_KEYS, IngestConfig, KEYS_APART, Limits, NormalizeConfig, OidcConfig, Options,
+};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, ValueEnum};
 use std::io::{self, IsTerminal as _};
@@ -94,16 +96,16 @@ pub(super) struct Flags {
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = some)]
     max_connections: usize,
     /// Time limit for a request body, and for the response of /normalize
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = nonzero_duration)]
     request_timeout: Duration,
     /// Time limit without a byte sent or received
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration)]
     idle_timeout: Duration,
     /// Time limit for a request head and for idle connections
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration)]
     header_timeout: Duration,
     /// How long a push may wait; a collect run gets all of it, an ingest run a third
-    #[arg(long, value_name = "TIME", default_value = "9m", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "9m", value_parser = nonzero_duration)]
     run_deadline: Duration,
     /// Log format [default: Cloud Logging JSON, or text on a terminal]
     #[arg(long, value_enum, default_value_t)]
@@ -115,7 +117,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "TIME", value_parser = duration, hide = true)]
     keys_apart: Option<Duration>,
     #[command(flatten)]
-    mapping: MappingFlags,
+    mapping: EventArgs,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -129,21 +131,21 @@ enum LogFormat {
 /// Flags of another command in an environment variable.
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
-struct Line<F: Args> {
+struct EmbeddedArgs<F: Args> {
     #[command(flatten)]
     flags: F,
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, Fault> {
+pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
     let options = options(flags)?;
     let json = match flags.log_format {
         LogFormat::Auto => !io::stderr().is_terminal(),
         LogFormat::Json => true,
         LogFormat::Human => false,
     };
-    log::start(json, options.clock.clone()).map_err(Fault::Usage)?;
+    logging::init(json, options.clock.clone()).map_err(CliError::Usage)?;
     tell(flags, &options);
-    let runtime = runtime_of_many(options.limits.blocking_tasks())?;
+    let runtime = multi_thread_runtime(options.limits.blocking_tasks())?;
     let outcome = runtime.block_on(async {
         let stop = Arc::new(Notify::new());
         signal::stop_at_signals(&stop, &Arc::new(AtomicBool::new(false)));
@@ -169,40 +171,40 @@ fn tell(flags: &Flags, options: &Options) {
     }
 }
 
-fn options(flags: &Flags) -> Result<Options, Fault> {
-    let listen = listen(flags.listen, variable("PORT"))?;
+fn options(flags: &Flags) -> Result<Options, CliError> {
+    let listen = listen(flags.listen, env_var("PORT"))?;
     let mut troubles = Vec::new();
-    let mut note = |fault: Fault| match fault {
-        Fault::Usage(message) => {
+    let mut note = |fault: CliError| match fault {
+        CliError::Usage(message) => {
             troubles.push(message);
             Ok(())
         }
         fault => Err(fault),
     };
     if !listen.ip().is_loopback() && flags.require_oidc.is_none() && !flags.allow_unauthenticated {
-        note(Fault::Usage(format!(
+        note(CliError::Usage(format!(
             "refusing to listen on public address {listen} without authentication; pass --require-oidc AUDIENCE --allow EMAIL, or --allow-unauthenticated if a proxy such as Cloud Run IAM authenticates callers"
         )))?;
     }
     let oidc = match oidc(flags) {
         Ok(oidc) => oidc,
-        Err(why) => note(Fault::Usage(why)).map(|()| None)?,
+        Err(why) => note(CliError::Usage(why)).map(|()| None)?,
     };
     let collect = if flags.collect { Some(collecting(flags)) } else { None };
     let collect = collect.transpose().or_else(|fault| note(fault).map(|()| None))?;
     let ingest = if flags.ingest { Some(feeding(flags)) } else { None };
     let ingest = ingest.transpose().or_else(|fault| note(fault).map(|()| None))?;
     if !troubles.is_empty() {
-        return Err(Fault::Usage(troubles.join("; ")));
+        return Err(CliError::Usage(troubles.join("; ")));
     }
     let alone = !(flags.collect || flags.ingest);
     let normalize = if flags.normalize || alone { Some(normalizing(flags)?) } else { None };
-    if normalize.is_none() && understood::<MappingFlags>("", std::iter::empty())? != flags.mapping {
-        return Err(Fault::Usage(
+    if normalize.is_none() && understood::<EventArgs>("", std::iter::empty())? != flags.mapping {
+        return Err(CliError::Usage(
             "mapping flags require /normalize: pass --normalize, or put them into INGEST_FLAGS".into(),
         ));
     }
-    let clock = variable("ZOOM_UDM_NOW").map(|_| clock::now().map(Clock::at)).transpose()?;
+    let clock = env_var("ZOOM_UDM_NOW").map(|_| clock::now().map(Clock::at)).transpose()?;
     Ok(Options {
         listen,
         collect,
@@ -211,7 +213,7 @@ fn options(flags: &Flags) -> Result<Options, Fault> {
         oidc,
         limits: limits(flags),
         clock,
-        project: variable("GOOGLE_CLOUD_PROJECT"),
+        project: env_var("GOOGLE_CLOUD_PROJECT"),
     })
 }
 
@@ -233,26 +235,26 @@ fn limits(flags: &Flags) -> Limits {
     }
 }
 
-fn normalizing(flags: &Flags) -> Result<Normalizing, Fault> {
-    Ok(Normalizing {
+fn normalizing(flags: &Flags) -> Result<NormalizeConfig, CliError> {
+    Ok(NormalizeConfig {
         options: flags.mapping.options()?,
         requests: flags.mapping.requests(),
         default_to_now: flags.mapping.defaults_to_now(),
     })
 }
 
-fn oidc(flags: &Flags) -> Result<Option<Oidc>, String> {
+fn oidc(flags: &Flags) -> Result<Option<OidcConfig>, String> {
     let Some(audience) = &flags.require_oidc else { return Ok(None) };
     // For tests.
-    let keys = variable("ZOOM_UDM_JWKS_URL").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
+    let keys = env_var("ZOOM_UDM_JWKS_URL").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
     let keys = address("ZOOM_UDM_JWKS_URL", &keys, GOOGLE_KEYS)?;
     let keys_apart = flags.keys_apart.unwrap_or(KEYS_APART);
-    Ok(Some(Oidc { audience: audience.clone(), emails: flags.allow.clone(), keys, keys_apart }))
+    Ok(Some(OidcConfig { audience: audience.clone(), emails: flags.allow.clone(), keys, keys_apart }))
 }
 
 /// Checks the flags of `collect` and `ingest` in the environment.
 #[cfg(any(test, fuzzing))]
-pub(super) fn lines(more: &str) -> [Result<(), Fault>; 2] {
+pub(super) fn lines(more: &str) -> [Result<(), CliError>; 2] {
     let given = ["gs://bucket/zoom/", "--to", "gs://bucket/udm/"].map(str::to_owned);
     let collect = words("COLLECT_FLAGS", more)
         .and_then(|more| understood::<collect::Flags>("COLLECT_FLAGS", more.into_iter()))
@@ -265,12 +267,12 @@ pub(super) fn lines(more: &str) -> [Result<(), Fault>; 2] {
 
 /// Parses the flags of another command: given ones, then those of a variable. Some are valid only on that command's own
 /// command line.
-fn parsed<F: Args>(name: &str, given: Vec<String>, only_there: &[&str]) -> Result<F, Fault> {
-    let more = words(name, &variable(name).unwrap_or_default())?;
+fn parsed<F: Args>(name: &str, given: Vec<String>, only_there: &[&str]) -> Result<F, CliError> {
+    let more = words(name, &env_var(name).unwrap_or_default())?;
     let flag = |word: &&str| word.split('=').next().is_some_and(|flag| only_there.contains(&flag));
     let refused: Vec<_> = more.iter().map(String::as_str).filter(flag).collect();
     if !refused.is_empty() {
-        return Err(Fault::Usage(format!(
+        return Err(CliError::Usage(format!(
             "{name}: {} is valid on the command line only; a service has its log and /metrics",
             refused.join(", ")
         )));
@@ -279,45 +281,45 @@ fn parsed<F: Args>(name: &str, given: Vec<String>, only_there: &[&str]) -> Resul
 }
 
 /// Splits a variable into words as a shell does.
-fn words(name: &str, text: &str) -> Result<Vec<String>, Fault> {
-    shlex::split(text).ok_or_else(|| Fault::Usage(format!("{name}: unclosed quote or trailing backslash")))
+fn words(name: &str, text: &str) -> Result<Vec<String>, CliError> {
+    shlex::split(text).ok_or_else(|| CliError::Usage(format!("{name}: unclosed quote or trailing backslash")))
 }
 
-fn understood<F: Args>(name: &str, words: impl Iterator<Item = String>) -> Result<F, Fault> {
-    let line = Line::<F>::try_parse_from(words);
+fn understood<F: Args>(name: &str, words: impl Iterator<Item = String>) -> Result<F, CliError> {
+    let line = EmbeddedArgs::<F>::try_parse_from(words);
     line.map(|line| line.flags).map_err(|error| {
         let text = error.render().to_string();
         let text = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-        Fault::Usage(format!("{name}: {}", text.split_whitespace().collect::<Vec<_>>().join(" ")))
+        CliError::Usage(format!("{name}: {}", text.split_whitespace().collect::<Vec<_>>().join(" ")))
     })
 }
 
-fn collecting(flags: &Flags) -> Result<Collecting, Fault> {
+fn collecting(flags: &Flags) -> Result<CollectConfig, CliError> {
     let (options, deadline) =
         collect::served(&parsed("COLLECT_FLAGS", Vec::new(), &["--summary", "--metrics", "--trace-http"])?)?;
-    Ok(Collecting { options, deadline: deadline.unwrap_or(flags.run_deadline) })
+    Ok(CollectConfig { options, deadline: deadline.unwrap_or(flags.run_deadline) })
 }
 
-fn feeding(flags: &Flags) -> Result<Feeding, Fault> {
-    let from = variable("INGEST_FROM").map_or_else(collected, Ok);
-    let to = variable("INGEST_TO").ok_or_else(|| "INGEST_TO is not set".to_owned());
+fn feeding(flags: &Flags) -> Result<IngestConfig, CliError> {
+    let from = env_var("INGEST_FROM").map_or_else(collected_prefix, Ok);
+    let to = env_var("INGEST_TO").ok_or_else(|| "INGEST_TO is not set".to_owned());
     let (from, to) = match (from, to) {
         (Ok(from), Ok(to)) => (from, to),
         (from, to) => {
             let wrong: Vec<_> = from.err().into_iter().chain(to.err()).collect();
-            return Err(Fault::Usage(wrong.join("; ")));
+            return Err(CliError::Usage(wrong.join("; ")));
         }
     };
     let mut given = vec![from, "--to".into(), to];
     for (flag, name) in [("--rejects", "INGEST_REJECTS"), ("--ledger", "INGEST_LEDGER")] {
-        given.extend(variable(name).into_iter().flat_map(|value| [flag.to_owned(), value]));
+        given.extend(env_var(name).into_iter().flat_map(|value| [flag.to_owned(), value]));
     }
     let options = ingest::served(&parsed("INGEST_FLAGS", given, &["--summary", "--every"])?)?;
-    Ok(Feeding { options, deadline: flags.run_deadline })
+    Ok(IngestConfig { options, deadline: flags.run_deadline })
 }
 
 /// Cloud Run sets PORT.
-pub(super) fn listen(flag: Option<SocketAddr>, port: Option<String>) -> Result<SocketAddr, Fault> {
+pub(super) fn listen(flag: Option<SocketAddr>, port: Option<String>) -> Result<SocketAddr, CliError> {
     if let Some(address) = flag {
         return Ok(address);
     }
@@ -325,5 +327,5 @@ pub(super) fn listen(flag: Option<SocketAddr>, port: Option<String>) -> Result<S
     let number: Result<u16, _> = port.parse();
     number
         .map(|port| ([0, 0, 0, 0], port).into())
-        .map_err(|_| Fault::Usage(format!("PORT is {port:?}; expected a number from 0 to 65535")))
+        .map_err(|_| CliError::Usage(format!("PORT is {port:?}; expected a number from 0 to 65535")))
 }

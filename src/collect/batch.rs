@@ -1,10 +1,10 @@
 //! Groups new records into objects by day, and remembers which page each record came from.
 
 use super::date::Date;
-use super::state::State;
+use super::state::CollectorState;
 use super::zoom::Window;
-use crate::clock::instant;
-use crate::kept;
+use crate::clock::format_utc;
+use crate::collector_files;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -15,11 +15,11 @@ use std::io::Write as _;
 
 /// Objects are made once this many bytes of records are collected, so no object decompresses to more than this plus a
 /// page.
-const ENOUGH: usize = 32 << 20;
+const FLUSH_BYTES: usize = 32 << 20;
 
 /// A page that records came from.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Source {
+pub(crate) struct PageRef {
     from: String,
     to: String,
     page: u64,
@@ -28,15 +28,15 @@ pub(crate) struct Source {
     tracking: String,
 }
 
-impl Source {
+impl PageRef {
     pub(crate) fn new(window: Window, page: u64, read_at: i64, tracking: &str) -> Self {
         let (from, to) = window.bounds();
-        Self { from, to, page, read_at: instant(read_at), tracking: tracking.to_owned() }
+        Self { from, to, page, read_at: format_utc(read_at), tracking: tracking.to_owned() }
     }
 }
 
 #[derive(Debug, Default)]
-struct Lines {
+struct DayBuffer {
     text: Vec<u8>,
     records: u64,
     first: Option<i64>,
@@ -48,10 +48,10 @@ struct Lines {
 /// Records that are not in an object yet.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    days: BTreeMap<Date, Lines>,
-    sources: Vec<Source>,
+    days: BTreeMap<Date, DayBuffer>,
+    sources: Vec<PageRef>,
     /// The page of the next records, once known.
-    next: Option<Source>,
+    next: Option<PageRef>,
     /// Records that are not valid, as rejects: the feed must not take them for logs, so the manifest keeps them.
     malformed: Vec<String>,
     bytes: usize,
@@ -70,9 +70,9 @@ pub(crate) struct Object {
 impl Object {
     /// Creates a manifest, which is written like an object.
     pub(crate) fn manifest(state: &str, day: Date, sequence: u64, bytes: Vec<u8>) -> Self {
-        let sha256 = crate::sealed::sha256(&bytes);
+        let sha256 = crate::envelope::sha256(&bytes);
         Self {
-            name: kept::manifest(state, &day.path(), sequence, &sha256),
+            name: collector_files::manifest_name(state, &day.path(), sequence, &sha256),
             bytes: bytes.into(),
             sha256,
             records: 0,
@@ -87,11 +87,11 @@ impl Batch {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes >= ENOUGH
+        self.bytes >= FLUSH_BYTES
     }
 
     /// Sets the page of the records that follow.
-    pub(crate) fn source(&mut self, source: Source) {
+    pub(crate) fn source(&mut self, source: PageRef) {
         self.next = Some(source);
     }
 
@@ -123,17 +123,23 @@ impl Batch {
     }
 
     /// Turns the collected records into objects, and empties the batch.
-    pub(crate) fn take(&mut self, state: &State, name_prefix: &str) -> Vec<Object> {
+    pub(crate) fn drain_objects(&mut self, state: &CollectorState, name_prefix: &str) -> Vec<Object> {
         let Self { days, sources, .. } = std::mem::take(self);
         days.into_iter().map(|(day, lines)| object(state, name_prefix, day, &lines, &sources)).collect()
     }
 }
 
-fn object(state: &State, name_prefix: &str, day: Date, lines: &Lines, sources: &[Source]) -> Object {
+fn object(
+    state: &CollectorState,
+    name_prefix: &str,
+    day: Date,
+    lines: &DayBuffer,
+    sources: &[PageRef],
+) -> Object {
     let bytes = gzip(&lines.text);
     let uuid = uuid(&state.lineage, state.sequence, day, &lines.text);
     let name = format!("{name_prefix}{}/zoom-operationlogs-{uuid}.json.gz", day.path());
-    let sha256 = crate::sealed::sha256(&bytes);
+    let sha256 = crate::envelope::sha256(&bytes);
     let mut line = 1;
     let mut pages = Vec::new();
     for (source, count) in &lines.runs {
@@ -149,8 +155,8 @@ fn object(state: &State, name_prefix: &str, day: Date, lines: &Lines, sources: &
         "records": lines.records,
         "bytes": bytes.len(),
         "sha256": sha256,
-        "first": lines.first.map(instant),
-        "last": lines.last.map(instant),
+        "first": lines.first.map(format_utc),
+        "last": lines.last.map(format_utc),
         "pages": pages,
     });
     Object { name, bytes: bytes.into(), sha256, records: lines.records, entry }
@@ -158,7 +164,7 @@ fn object(state: &State, name_prefix: &str, day: Date, lines: &Lines, sources: &
 
 /// Returns the manifest: what a run wrote and from which pages, as JSON in gzip.
 pub(crate) fn manifest(
-    state: &State,
+    state: &CollectorState,
     task: &str,
     at: i64,
     to: &str,
@@ -168,7 +174,7 @@ pub(crate) fn manifest(
     let mut manifest = serde_json::json!({
         "task": task,
         "sequence": state.sequence,
-        "written_at": instant(at),
+        "written_at": format_utc(at),
         "to": to,
         "records": objects.iter().map(|object| object.records).sum::<u64>(),
         "objects": objects.iter().map(|object| &object.entry).collect::<Vec<_>>(),
@@ -199,7 +205,7 @@ fn uuid(lineage: &str, sequence: u64, day: Date, text: &[u8]) -> String {
     let mut bytes: [u8; 16] = std::array::from_fn(|at| digest[at]);
     bytes[6] = bytes[6] & 0x0F | 0x80;
     bytes[8] = bytes[8] & 0x3F | 0x80;
-    let hex = crate::sealed::hex(&bytes);
+    let hex = crate::envelope::hex(&bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
@@ -210,16 +216,16 @@ mod tests {
     #[test]
     fn objects_are_by_day_named_by_content_and_traceable_line_by_line() {
         let day: Date = "2024-01-31".parse().unwrap();
-        let state = State::new("lineage".into(), day);
-        let window = Window::days(day, day.plus(1));
+        let state = CollectorState::new("lineage".into(), day);
+        let window = Window::days(day, day.add_days(1));
         let made = || {
             let mut batch = Batch::default();
-            batch.source(Source::new(window, 1, 0, "T1"));
+            batch.source(PageRef::new(window, 1, 0, "T1"));
             batch.add(day, "{\"a\":1}", Some(day.start()));
-            batch.add(day.plus(1), "{\"b\":1}", None);
-            batch.source(Source::new(window, 2, 0, "T2"));
+            batch.add(day.add_days(1), "{\"b\":1}", None);
+            batch.source(PageRef::new(window, 2, 0, "T2"));
             batch.add(day, "{\"a\":2}", Some(day.start() + 1000));
-            let objects = batch.take(&state, "p/");
+            let objects = batch.drain_objects(&state, "p/");
             assert!(batch.is_empty());
             objects
         };

@@ -1,13 +1,13 @@
 //! Checks the set-up: each check stands alone and says what to do if it fails.
 
-use super::journal::{Found, Journal, refuse_lost_state, state_name};
-use super::options::{Options, Task};
-use super::plan;
-use super::skew::clock_skew;
-use super::zoom::{CLASSIC_SCOPE, SCOPE, Trouble, Window, Zoom, scope_cure};
-use super::{Date, Error, Observer, Quiet};
-use crate::clock::{Clock, instant};
-use crate::kept::BACKFILL;
+use super::clock_skew::clock_skew;
+use super::config::{Mode, Options};
+use super::schedule;
+use super::state_store::{InitialState, StateStore, refuse_lost_state, state_name};
+use super::zoom::{CLASSIC_SCOPE, SCOPE, Window, ZoomClient, ZoomError, scope_hint};
+use super::{Date, NoopObserver, Observer, RunError};
+use crate::clock::{Clock, format_utc};
+use crate::collector_files::BACKFILL;
 use crate::store::{self, Payload, Store};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -15,16 +15,16 @@ use std::sync::Arc;
 
 /// The result of a check.
 #[derive(Debug, Clone)]
-pub struct Finding {
+pub struct CheckResult {
     /// What was checked.
     pub name: &'static str,
     /// What was found, or what is wrong and what to do.
-    pub outcome: Result<String, Wrong>,
+    pub outcome: Result<String, CheckFailure>,
 }
 
 /// A failed check.
 #[derive(Debug, Clone)]
-pub struct Wrong {
+pub struct CheckFailure {
     /// What is wrong, and what to do.
     pub text: String,
     /// Whether credentials or permissions are missing.
@@ -36,33 +36,33 @@ pub struct Wrong {
 ///
 /// # Errors
 /// Only if no HTTP client can be created; everything else is a result.
-pub async fn check(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
+pub async fn check(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<CheckResult>, RunError> {
     let mut findings = zoom(options, observer).await?;
     findings.extend(bucket(options).await);
     findings.extend(state(options).await);
     Ok(findings)
 }
 
-fn finding(name: &'static str, outcome: Result<String, Wrong>) -> Finding {
-    Finding { name, outcome }
+fn finding(name: &'static str, outcome: Result<String, CheckFailure>) -> CheckResult {
+    CheckResult { name, outcome }
 }
 
-fn wrong(trouble: &Trouble) -> Wrong {
-    let access = matches!(trouble, Trouble::Access(_) | Trouble::Unauthorized(_));
-    Wrong { text: trouble.message().to_owned(), access }
+fn wrong(trouble: &ZoomError) -> CheckFailure {
+    let access = matches!(trouble, ZoomError::PermissionDenied(_) | ZoomError::Unauthorized(_));
+    CheckFailure { text: trouble.message().to_owned(), access }
 }
 
-fn unasked(because: &str) -> Result<String, Wrong> {
-    Err(Wrong { text: format!("skipped; fix {because} first"), access: false })
+fn skipped(because: &str) -> Result<String, CheckFailure> {
+    Err(CheckFailure { text: format!("skipped; fix {because} first"), access: false })
 }
 
-async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
-    let mut zoom = Zoom::new(options, observer)?;
+async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<CheckResult>, RunError> {
+    let mut zoom = ZoomClient::new(options, observer)?;
     let token = match zoom.token().await {
         Ok(token) => token,
         Err(trouble) => {
             let rest = ["clock", "scope", "permission", "page"];
-            let rest = rest.map(|name| finding(name, unasked("the token")));
+            let rest = rest.map(|name| finding(name, skipped("the token")));
             return Ok([finding("token", Err(wrong(&trouble)))].into_iter().chain(rest).collect());
         }
     };
@@ -74,15 +74,18 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
         (_, Some(scope)) => Ok(format!("the app has {scope}")),
         (None, _) => Ok("Zoom does not list the app's scopes; see the page check".into()),
         (Some(_), None) => {
-            Err(Wrong { text: format!("the app lacks the scope; {}", scope_cure()), access: true })
+            Err(CheckFailure { text: format!("the app lacks the scope; {}", scope_hint()), access: true })
         }
     };
-    let today = Date::of(options.clock.now());
-    let window = Window::days(today.plus(-1), today);
+    let today = Date::from_millis(options.clock.now());
+    let window = Window::days(today.add_days(-1), today);
     let page = zoom.page(window, None, None).await;
-    let refused = |trouble: &Trouble| matches!(trouble, Trouble::Access(text) if text.contains("Role"));
+    let refused =
+        |trouble: &ZoomError| matches!(trouble, ZoomError::PermissionDenied(text) if text.contains("Role"));
     let scope = match &page {
-        Err(trouble @ Trouble::Access(text)) if scope.is_ok() && text.contains(SCOPE) => Err(wrong(trouble)),
+        Err(trouble @ ZoomError::PermissionDenied(text)) if scope.is_ok() && text.contains(SCOPE) => {
+            Err(wrong(trouble))
+        }
         _ => scope,
     };
     let (permission, page) = match &page {
@@ -90,9 +93,9 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
             Ok("the app's owner may read operation logs".into()),
             Ok(format!("{} records of {} to {today} on the first page", page.items.len(), window.from)),
         ),
-        Err(trouble) if refused(trouble) => (Err(wrong(trouble)), unasked("the permission")),
-        Err(_) if scope.is_err() => (unasked("the scope"), unasked("the scope")),
-        Err(trouble) => (unasked("the page"), Err(wrong(trouble))),
+        Err(trouble) if refused(trouble) => (Err(wrong(trouble)), skipped("the permission")),
+        Err(_) if scope.is_err() => (skipped("the scope"), skipped("the scope")),
+        Err(trouble) => (skipped("the page"), Err(wrong(trouble))),
     };
     let api = format!("Zoom gave an access token; the API is at {}", token.api);
     Ok(vec![
@@ -105,15 +108,15 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Find
 }
 
 /// Whether the clock is right, by Zoom's.
-fn clock(date: Option<i64>, now: i64) -> Result<String, Wrong> {
+fn clock(date: Option<i64>, now: i64) -> Result<String, CheckFailure> {
     let Some(date) = date else { return Ok("not compared: Zoom's answer has no Date".into()) };
     match clock_skew(date, now, Clock::machine()) {
-        Some(text) => Err(Wrong { text, access: false }),
-        None => Ok(format!("it shows {}, and Zoom's {}", instant(now), instant(date))),
+        Some(text) => Err(CheckFailure { text, access: false }),
+        None => Ok(format!("it shows {}, and Zoom's {}", format_utc(now), format_utc(date))),
     }
 }
 
-fn of_store(error: &store::Error, cure: &str) -> Wrong {
+fn of_store(error: &store::Error, cure: &str) -> CheckFailure {
     let missing = matches!(error, store::Error::NotFound { .. })
         || ["status code: 404", "NoSuchBucket", "404 Not Found"]
             .iter()
@@ -125,13 +128,13 @@ fn of_store(error: &store::Error, cure: &str) -> Wrong {
     } else {
         format!("{error}; check the network and STORAGE_EMULATOR_HOST, and try again")
     };
-    Wrong { text, access: error.is_access() }
+    CheckFailure { text, access: error.is_access() }
 }
 
 const LIST: &str = "missing storage.objects.list: grant roles/storage.objectViewer on the bucket to the account of this process";
 const WRITE: &str = "missing storage.objects.create, or, for the state, storage.objects.get or .delete: grant roles/storage.objectUser on the bucket to the account of this process";
 
-async fn bucket(options: &Options) -> Vec<Finding> {
+async fn bucket(options: &Options) -> Vec<CheckResult> {
     let names = ["bucket list", "bucket write", "conditional write"];
     let place = match Store::open(&options.to, &options.retry).await {
         Ok(place) => place,
@@ -139,8 +142,8 @@ async fn bucket(options: &Options) -> Vec<Finding> {
             let first = finding(names[0], Err(of_store(&error, LIST)));
             return [
                 first,
-                finding(names[1], unasked("the bucket")),
-                finding(names[2], unasked("the bucket")),
+                finding(names[1], skipped("the bucket")),
+                finding(names[2], skipped("the bucket")),
             ]
             .into();
         }
@@ -159,9 +162,9 @@ async fn bucket(options: &Options) -> Vec<Finding> {
     };
     let conditional = match Store::open(&options.state.location, &options.retry).await {
         Err(error) => Err(of_store(&error, WRITE)),
-        Ok(store) => match swap(&store).await {
+        Ok(store) => match probe_cas(&store).await {
             Ok(true) => Ok(format!("conditional writes below {} are enforced", options.state.location)),
-            Ok(false) => Err(Wrong {
+            Ok(false) => Err(CheckFailure {
                 text: format!(
                     "{}: a conditional write that should have failed succeeded, so this store cannot separate two runs; use Cloud Storage itself or a local directory",
                     options.state.location
@@ -174,13 +177,13 @@ async fn bucket(options: &Options) -> Vec<Finding> {
     vec![finding(names[0], list), finding(names[1], write), finding(names[2], conditional)]
 }
 
-fn passing_name() -> String {
+fn probe_name() -> String {
     format!("zoom-udm-check-{:016x}", fastrand::Rng::new().u64(..))
 }
 
 async fn write(store: &Store) -> Result<(), store::Error> {
-    let name = passing_name();
-    let put = store.put_new(&name, Payload::Bytes(Bytes::new())).await;
+    let name = probe_name();
+    let put = store.put_if_absent(&name, Payload::Bytes(Bytes::new())).await;
     // The object may exist although the response was lost.
     let deleted = store.delete(&name).await;
     put?;
@@ -192,12 +195,12 @@ async fn write(store: &Store) -> Result<(), store::Error> {
 }
 
 /// Checks that a compare-and-swap against a replaced version is refused.
-async fn swap(store: &Store) -> Result<bool, store::Error> {
-    let name = passing_name();
+async fn probe_cas(store: &Store) -> Result<bool, store::Error> {
+    let name = probe_name();
     let swapped = async {
-        let first = store.update(&name, Bytes::from_static(b"1"), None).await?;
-        let second = store.update(&name, Bytes::from_static(b"2"), first.clone()).await?;
-        let third = store.update(&name, Bytes::from_static(b"3"), first).await?;
+        let first = store.compare_and_swap(&name, Bytes::from_static(b"1"), None).await?;
+        let second = store.compare_and_swap(&name, Bytes::from_static(b"2"), first.clone()).await?;
+        let third = store.compare_and_swap(&name, Bytes::from_static(b"3"), first).await?;
         Ok(second.is_some() && third.is_none())
     };
     let swapped = swapped.await;
@@ -207,21 +210,22 @@ async fn swap(store: &Store) -> Result<bool, store::Error> {
 }
 
 /// Checks the state of the live collection, and that of backfills if there is one.
-async fn state(options: &Options) -> Vec<Finding> {
+async fn state(options: &Options) -> Vec<CheckResult> {
     let store = match Store::open(&options.state.location, &options.retry).await {
         Ok(store) => store,
         Err(error) => return vec![finding("state", Err(of_store(&error, WRITE)))],
     };
-    let today = Date::of(options.clock.now());
-    let backfill = Options { task: Task::Backfill { from: today, until: today }, ..options.clone() };
-    let mut findings = vec![finding("state", look(options, &store).await.map_err(|error| of_run(&error)))];
+    let today = Date::from_millis(options.clock.now());
+    let backfill = Options { task: Mode::Backfill { from: today, until: today }, ..options.clone() };
+    let mut findings =
+        vec![finding("state", inspect_state(options, &store).await.map_err(|error| of_run(&error)))];
     match store.read(BACKFILL).await {
         Ok(None) => {
             let lost = refuse_lost_state(&store, BACKFILL, options.clock.now()).await;
             findings.extend(lost.err().map(|error| finding("backfill state", Err(of_run(&error)))));
         }
         Ok(Some(_)) => {
-            let looked = look(&backfill, &store).await.map_err(|error| of_run(&error));
+            let looked = inspect_state(&backfill, &store).await.map_err(|error| of_run(&error));
             findings.push(finding("backfill state", looked));
         }
         Err(error) => findings.push(finding("backfill state", Err(of_store(&error, WRITE)))),
@@ -230,23 +234,23 @@ async fn state(options: &Options) -> Vec<Finding> {
 }
 
 /// Reads what a run of this kind reads before it requests pages, and what it may need later.
-async fn look(options: &Options, store: &Store) -> Result<String, Error> {
+async fn inspect_state(options: &Options, store: &Store) -> Result<String, RunError> {
     let options = Options { dry_run: true, ..options.clone() };
-    let today = Date::of(options.clock.now());
+    let today = Date::from_millis(options.clock.now());
     let stores = (store.clone(), store.clone());
-    let journal = Journal::open(&options, stores, Arc::new(Quiet), today).await?;
+    let journal = StateStore::open(&options, stores, Arc::new(NoopObserver), today).await?;
     journal.verify().await?;
     let url = store.location().url(&state_name(&options));
     let mut text = match journal.found {
-        Found::Recipe => {
+        InitialState::Legacy => {
             format!(
                 "{url} will be created by the first run, which imports the state of Google's reference collector"
             )
         }
-        Found::Ours => format!("{url} and the objects that it names can be read"),
-        Found::Nothing => format!(
+        InitialState::Existing => format!("{url} and the objects that it names can be read"),
+        InitialState::Absent => format!(
             "{url} will be created by the first run, which collects the last 30 days or from --since; Zoom keeps {}",
-            plan::KEPT
+            schedule::RETENTION_DAYS
         ),
     };
     if let Some(held) = journal.held_by_another().await? {
@@ -255,11 +259,11 @@ async fn look(options: &Options, store: &Store) -> Result<String, Error> {
     Ok(text)
 }
 
-fn of_run(error: &Error) -> Wrong {
+fn of_run(error: &RunError) -> CheckFailure {
     let text = match error {
-        Error::Access(why) => format!("{why}; {WRITE}"),
-        Error::Store(why) => format!("{why}; check the network and STORAGE_EMULATOR_HOST, and try again"),
+        RunError::Access(why) => format!("{why}; {WRITE}"),
+        RunError::Store(why) => format!("{why}; check the network and STORAGE_EMULATOR_HOST, and try again"),
         other => other.to_string(),
     };
-    Wrong { text, access: matches!(error, Error::Access(_)) }
+    CheckFailure { text, access: matches!(error, RunError::Access(_)) }
 }

@@ -1,13 +1,13 @@
 //! The data of a run, and what happens to each page: new records go to the batch, and the batch becomes objects.
 
-use super::batch::{Batch, Source, manifest};
+use super::batch::{Batch, PageRef, manifest};
+use super::config::{Mode, Options};
 use super::date::Date;
-use super::journal::Journal;
-use super::options::{Options, Task};
+use super::dedup::RecordCounts;
 use super::report::Report;
-use super::seen::Seen;
-use super::zoom::{Id, Item, Page, Trouble, Window, Zoom};
-use super::{Error, Observer};
+use super::state_store::StateStore;
+use super::zoom::{Page, PageRecord, RecordHash, Window, ZoomClient, ZoomError};
+use super::{Observer, RunError};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ const FLUSH_UNDATED_EVERY: u64 = 5;
 
 /// The list that counts a record: that of its day, or that of records without a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Slot {
+pub(crate) enum DayKey {
     Day(Date),
     Undated,
 }
 
-impl fmt::Display for Slot {
+impl fmt::Display for DayKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Day(date) => date.fmt(f),
@@ -36,50 +36,50 @@ impl fmt::Display for Slot {
 
 /// Why a run cannot continue.
 #[derive(Debug)]
-pub(crate) enum Halt {
-    Zoom(Trouble),
-    Here(Error),
+pub(crate) enum CollectError {
+    Zoom(ZoomError),
+    Local(RunError),
 }
 
-impl<E: Into<Error>> From<E> for Halt {
+impl<E: Into<RunError>> From<E> for CollectError {
     fn from(error: E) -> Self {
-        Self::Here(error.into())
+        Self::Local(error.into())
     }
 }
 
 /// A run.
 pub(crate) struct Collector {
     pub(crate) options: Options,
-    pub(crate) zoom: Zoom,
-    pub(crate) journal: Journal,
+    pub(crate) zoom: ZoomClient,
+    pub(crate) journal: StateStore,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) report: Report,
     /// When it started, in milliseconds since the epoch.
     pub(crate) started: i64,
     /// The number of the current scan.
     pub(crate) pass: u32,
-    pub(crate) seen: HashMap<Slot, Seen>,
+    pub(crate) seen: HashMap<DayKey, RecordCounts>,
     pub(crate) batch: Batch,
     /// Days that backfills are responsible for.
-    pub(crate) elsewhere: Vec<(Date, Date)>,
+    pub(crate) excluded_ranges: Vec<(Date, Date)>,
     pub(crate) flushed: Instant,
     /// Everything up to this time had been read when the run started.
-    pub(crate) known_until: Option<i64>,
+    pub(crate) complete_until: Option<i64>,
     /// How many days windows end after what they have to reach, where that was not enough before.
     pub(crate) pad: i64,
 }
 
 /// Identical records of a page: the list that counts them, and their positions.
-pub(crate) type Groups = HashMap<(Slot, Id), Vec<usize>>;
+pub(crate) type PositionsByRecord = HashMap<(DayKey, RecordHash), Vec<usize>>;
 
 /// The result of a page.
-pub(crate) struct Taken {
+pub(crate) struct PageResult {
     /// The number of new records.
     pub(crate) new: u64,
     /// Ambiguous records: there may be more than are counted.
-    pub(crate) unsure: Vec<(Slot, Id)>,
+    pub(crate) unsure: Vec<(DayKey, RecordHash)>,
     /// The positions of each group of identical records.
-    pub(crate) groups: Groups,
+    pub(crate) groups: PositionsByRecord,
 }
 
 impl Collector {
@@ -88,18 +88,18 @@ impl Collector {
     }
 
     pub(crate) fn today(&self) -> Date {
-        Date::of(self.now())
+        Date::from_millis(self.now())
     }
 
     /// Returns the list that counts a record; `None` if this run is not responsible for its day.
-    fn slot(&self, item: &Item, window: Window) -> Option<Slot> {
-        let Some(time) = item.time else { return Some(Slot::Undated) };
-        let day = Date::of(time);
+    fn slot(&self, item: &PageRecord, window: Window) -> Option<DayKey> {
+        let Some(time) = item.time else { return Some(DayKey::Undated) };
+        let day = Date::from_millis(time);
         // A time far outside the window is not trusted, because the record may have another one tomorrow.
-        if day < window.from.plus(-1) || day > window.to.plus(1) {
-            return Some(Slot::Undated);
+        if day < window.from.add_days(-1) || day > window.to.add_days(1) {
+            return Some(DayKey::Undated);
         }
-        self.is_ours(day).then_some(Slot::Day(day))
+        self.is_ours(day).then_some(DayKey::Day(day))
     }
 
     /// Returns whether this run may still write records of the day.
@@ -113,12 +113,17 @@ impl Collector {
 
     /// Returns whether a backfill is responsible for the day.
     pub(crate) fn is_elsewhere(&self, day: Date) -> bool {
-        self.elsewhere.iter().any(|(first, last)| (*first..=*last).contains(&day))
+        self.excluded_ranges.iter().any(|(first, last)| (*first..=*last).contains(&day))
     }
 
     /// Adds the new records of a page to the batch.
-    pub(crate) async fn take(&mut self, page: &Page, window: Window, number: u64) -> Result<Taken, Halt> {
-        let mut groups: Groups = HashMap::new();
+    pub(crate) async fn ingest_page(
+        &mut self,
+        page: &Page,
+        window: Window,
+        number: u64,
+    ) -> Result<PageResult, CollectError> {
+        let mut groups: PositionsByRecord = HashMap::new();
         for (index, item) in page.items.iter().enumerate() {
             if let Some(slot) = self.slot(item, window) {
                 groups.entry((slot, item.id)).or_default().push(index);
@@ -128,82 +133,82 @@ impl Collector {
         slots.sort_unstable();
         slots.dedup();
         for slot in slots {
-            self.load(slot).await?;
+            self.load_counts(slot).await?;
         }
-        self.own_undated(&groups).await?;
+        self.claim_undated(&groups).await?;
         let (mut fresh, mut unsure) = (Vec::new(), Vec::new());
         for (&(slot, id), places) in &groups {
             let Some(seen) = self.seen.get_mut(&slot) else { continue };
             let on_page = u32::try_from(places.len()).unwrap_or(u32::MAX);
-            let (new, open) = seen.count(id, on_page, self.pass);
+            let (new, open) = seen.observe(id, on_page, self.pass);
             fresh.extend(places.iter().take(usize::try_from(new).unwrap_or(0)).map(|index| (*index, slot)));
             if open {
                 unsure.push((slot, id));
             }
         }
         fresh.sort_unstable();
-        self.batch.source(Source::new(window, number, self.now(), &page.tracking));
-        let mut day = window.from.plus(1);
+        self.batch.source(PageRef::new(window, number, self.now(), &page.tracking));
+        let mut day = window.from.add_days(1);
         for (index, slot) in &fresh {
             let item = &page.items[*index];
-            if let Slot::Day(date) = slot {
+            if let DayKey::Day(date) = slot {
                 day = *date;
             }
-            self.add(*slot, day, item, 1);
+            self.enqueue(*slot, day, item, 1);
         }
         let new = u64::try_from(fresh.len()).unwrap_or(0);
         self.report.records_read += u64::try_from(page.items.len()).unwrap_or(0);
         let counted: usize = groups.values().map(Vec::len).sum();
         self.report.duplicates_suppressed += u64::try_from(counted).unwrap_or(0) - new;
-        Ok(Taken { new, unsure, groups })
+        Ok(PageResult { new, unsure, groups })
     }
 
     /// Adds copies of a new record; records without a time are stored under `day`.
-    pub(crate) fn add(&mut self, slot: Slot, day: Date, item: &Item, copies: u32) {
+    pub(crate) fn enqueue(&mut self, slot: DayKey, day: Date, item: &PageRecord, copies: u32) {
         if item.malformed {
             (0..copies).for_each(|_| self.batch.add_malformed(&item.raw));
             return;
         }
         let time = item.time;
         let known = match slot {
-            Slot::Day(date) => self.journal.state.days.entry(date).or_default(),
-            Slot::Undated => &mut super::state::Day::default(),
+            DayKey::Day(date) => self.journal.state.days.entry(date).or_default(),
+            DayKey::Undated => &mut super::state::DayState::default(),
         };
         known.records += u64::from(copies);
         let read_before = known.full_at.is_some_and(|read| time.is_some_and(|time| time < read));
-        if read_before && time < self.known_until {
+        if read_before && time < self.complete_until {
             self.report.late += u64::from(copies);
         }
-        let day = if let Slot::Day(date) = slot { date } else { day };
+        let day = if let DayKey::Day(date) = slot { date } else { day };
         for _ in 0..copies {
             self.batch.add(day, &item.raw, time);
         }
     }
 
     /// Loads the counts of a day.
-    pub(crate) async fn load(&mut self, slot: Slot) -> Result<(), Error> {
+    pub(crate) async fn load_counts(&mut self, slot: DayKey) -> Result<(), RunError> {
         if self.seen.contains_key(&slot) {
             return Ok(());
         }
         let state = &self.journal.state;
         let known = match slot {
-            Slot::Day(date) => state.days.get(&date).and_then(|day| day.seen.as_ref()),
-            Slot::Undated => state.undated.as_ref(),
+            DayKey::Day(date) => state.days.get(&date).and_then(|day| day.seen.as_ref()),
+            DayKey::Undated => state.undated.as_ref(),
         };
         let mut seen = match known {
-            Some(known) => self.journal.seen(known).await?,
-            None => Seen::default(),
+            Some(known) => self.journal.read_counts(known).await?,
+            None => RecordCounts::default(),
         };
-        if let (Slot::Undated, Some(before)) = (slot, &state.undated_before) {
-            seen.hear(&self.journal.seen(before).await?);
+        if let (DayKey::Undated, Some(before)) = (slot, &state.undated_before) {
+            seen.merge_hints(&self.journal.read_counts(before).await?);
         }
         self.seen.insert(slot, seen);
         Ok(())
     }
 
     /// Writes the collected records if there are many, or if they have waited for long.
-    pub(crate) async fn flush_now_and_then(&mut self) -> Result<(), Error> {
-        self.journal.keep().await?;
+    pub(crate) async fn flush_if_due(&mut self) -> Result<(), RunError> {
+        self.journal.renew_lease().await?;
         let every = if self.journal.owns_undated() { FLUSH_UNDATED_EVERY } else { FLUSH_EVERY };
         if self.batch.is_full() || self.flushed.elapsed().as_secs() >= every {
             self.flush().await?;
@@ -212,36 +217,36 @@ impl Collector {
     }
 
     /// Makes the collected records durable, together with the current state.
-    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+    pub(crate) async fn flush(&mut self) -> Result<(), RunError> {
         self.flushed = Instant::now();
         self.journal.verify_undated().await?;
         self.write_gathered().await?;
         self.journal.release_undated().await
     }
 
-    async fn write_gathered(&mut self) -> Result<(), Error> {
+    async fn write_gathered(&mut self) -> Result<(), RunError> {
         let mut slots: Vec<_> =
             self.seen.iter().filter(|(_, seen)| seen.dirty).map(|(slot, _)| *slot).collect();
         slots.sort_unstable();
         for slot in slots {
             let Some(seen) = self.seen.get_mut(&slot) else { continue };
-            let known = self.journal.put_seen(&slot.to_string(), seen).await?;
+            let known = self.journal.put_counts(&slot.to_string(), seen).await?;
             seen.dirty = false;
             match slot {
-                Slot::Day(date) => self.journal.state.days.entry(date).or_default().seen = Some(known),
-                Slot::Undated => self.journal.state.undated = Some(known),
+                DayKey::Day(date) => self.journal.state.days.entry(date).or_default().seen = Some(known),
+                DayKey::Undated => self.journal.state.undated = Some(known),
             }
         }
         if self.batch.is_empty() {
             return self.journal.save().await;
         }
         let malformed = self.batch.take_malformed();
-        let objects = self.batch.take(&self.journal.state, &self.options.name_prefix);
+        let objects = self.batch.drain_objects(&self.journal.state, &self.options.name_prefix);
         let (written, count) =
             (objects.iter().map(|object| object.records).sum::<u64>(), objects.len() as u64);
         let task = match self.options.task {
-            Task::Live { .. } => "collect",
-            Task::Backfill { .. } => "collect backfill",
+            Mode::Live { .. } => "collect",
+            Mode::Backfill { .. } => "collect backfill",
         };
         let about = manifest(
             &self.journal.state,
@@ -268,13 +273,13 @@ impl Collector {
         self.observer.warn(&format!(
             "{count} records from Zoom are not valid UTF-8 or JSON: the manifest of this run keeps them byte for byte as \
              `malformed`, see {}",
-            self.options.state.location.url(crate::kept::MANIFESTS)
+            self.options.state.location.url(crate::collector_files::MANIFESTS)
         ));
     }
 
     /// Frees the counts of days that are not read in every run.
-    pub(crate) fn forget_old(&mut self) {
-        let recent = self.today().plus(-1);
-        self.seen.retain(|slot, seen| seen.dirty || !matches!(slot, Slot::Day(day) if *day < recent));
+    pub(crate) fn evict_old(&mut self) {
+        let recent = self.today().add_days(-1);
+        self.seen.retain(|slot, seen| seen.dirty || !matches!(slot, DayKey::Day(day) if *day < recent));
     }
 }

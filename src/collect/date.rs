@@ -26,7 +26,7 @@ pub struct Date(NaiveDate);
 impl Date {
     /// Returns the day of an instant in milliseconds since the epoch.
     #[must_use]
-    pub fn of(millis: i64) -> Self {
+    pub fn from_millis(millis: i64) -> Self {
         Self(DateTime::from_timestamp_millis(millis).unwrap_or_default().date_naive())
     }
 
@@ -44,7 +44,7 @@ impl Date {
 
     /// Returns the day this many days later (or earlier), limited to years of four digits.
     #[must_use]
-    pub fn plus(self, days: i64) -> Self {
+    pub fn add_days(self, days: i64) -> Self {
         let number = Days::new(days.unsigned_abs());
         let (moved, end) = if days < 0 {
             (self.0.checked_sub_days(number), FIRST)
@@ -56,7 +56,7 @@ impl Date {
 
     /// Returns how many days this is after `other`.
     #[must_use]
-    pub fn since(self, other: Self) -> i64 {
+    pub fn days_since(self, other: Self) -> i64 {
         self.0.signed_duration_since(other.0).num_days()
     }
 
@@ -68,8 +68,8 @@ impl Date {
 
     /// Returns the days from this one to `last`, inclusive.
     #[must_use]
-    pub fn to(self, last: Self) -> impl DoubleEndedIterator<Item = Self> {
-        let count = if last < self { 0 } else { last.since(self) + 1 };
+    pub fn range_to(self, last: Self) -> impl DoubleEndedIterator<Item = Self> {
+        let count = if last < self { 0 } else { last.days_since(self) + 1 };
         (0..count).map(move |days| Self(self.0 + TimeDelta::days(days)))
     }
 }
@@ -111,13 +111,13 @@ mod tests {
     #[test]
     fn a_date_reads_back_as_it_prints_and_knows_its_neighbours() {
         let date: Date = "2024-02-28".parse().unwrap();
-        assert_eq!(date.plus(2).to_string(), "2024-03-01");
-        assert_eq!(date.plus(-59).to_string(), "2023-12-31");
-        assert_eq!([i64::MIN, -800_000].map(|days| date.plus(days).to_string()), ["0000-01-01"; 2]);
-        assert_eq!([i64::MAX, 3_000_000].map(|days| date.plus(days).to_string()), ["9999-12-31"; 2]);
-        assert_eq!(Date::of(date.end() - 1), date);
-        assert_eq!(date.to(date.plus(2)).count(), 3);
-        assert_eq!(date.to(date.plus(-1)).count(), 0);
+        assert_eq!(date.add_days(2).to_string(), "2024-03-01");
+        assert_eq!(date.add_days(-59).to_string(), "2023-12-31");
+        assert_eq!([i64::MIN, -800_000].map(|days| date.add_days(days).to_string()), ["0000-01-01"; 2]);
+        assert_eq!([i64::MAX, 3_000_000].map(|days| date.add_days(days).to_string()), ["9999-12-31"; 2]);
+        assert_eq!(Date::from_millis(date.end() - 1), date);
+        assert_eq!(date.range_to(date.add_days(2)).count(), 3);
+        assert_eq!(date.range_to(date.add_days(-1)).count(), 0);
         assert_eq!(date.path(), "2024/02/28");
         for bad in ["2024-2-28", "2024-02-30", "", "today", "+2024-1-01", "-001-01-01", " 2024-1-1"] {
             assert!(bad.parse::<Date>().is_err(), "{bad}");

@@ -14,40 +14,40 @@
 //! Memory is bounded by 32 MiB of new records and about 30 bytes per record of the open days.
 
 mod batch;
-mod begin;
 mod check;
+mod clock_skew;
 mod collector;
+mod config;
 mod date;
-mod journal;
-mod options;
-mod pass;
-mod plan;
-mod progress;
+mod dedup;
+mod disambiguate;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod recent;
 mod report;
 mod run;
+mod scan_progress;
+mod schedule;
 mod secret;
-mod seen;
-mod skew;
+mod startup;
 mod state;
+mod state_store;
 mod status;
 mod stop;
-mod twins;
-mod undated;
+mod undated_records;
+mod window_scan;
 mod zoom;
 
-pub use crate::halt::Error;
-pub use check::{Finding, check};
+pub use crate::error::RunError;
+pub use check::{CheckResult, check};
+pub use config::{API_BASE, Account, MAX_PAGE, Mode, Options, StateLocation, TOKEN_URL};
 pub use date::Date;
-pub use options::{API_BASE, Account, MAX_PAGE, Options, StatePlace, TOKEN_URL, Task};
-pub use report::{Gap, Observer, Quiet, Report};
+pub use report::{MissingDays, NoopObserver, Observer, Report};
 pub use run::run;
 pub use secret::Secret;
-pub use state::State;
+pub use state::CollectorState;
 pub use status::{Status, status};
 pub use stop::Stop;
-pub use zoom::Patience;
+pub use zoom::RetryPolicy;
 #[cfg(all(any(test, fuzzing), feature = "serve"))]
 pub(crate) use zoom::properties::answer;

@@ -3,17 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::date::Date;
-use super::seen::{self, Seen};
-use super::state::{self, Day, SeenRef, Standing, State, decode};
+use super::dedup::{self, RecordCounts};
+use super::state::{self, CollectorState, CountsRef, DayState, StoredState, decode};
 
 /// Any bytes are a state, a legacy state with a cursor, or damaged; never an absent state.
 pub(crate) fn state(bytes: &[u8]) {
     match decode(bytes) {
-        Ok(Standing::Ours(state)) => {
+        Ok(StoredState::Ours(state)) => {
             reads_back(&state);
             used(*state);
         }
-        Ok(Standing::Recipe(recipe)) => assert!(recipe.cursor_date.is_some()),
+        Ok(StoredState::Recipe(recipe)) => assert!(recipe.cursor_date.is_some()),
         Err(why) => assert!(why.contains("state"), "{why}"),
     }
 }
@@ -22,75 +22,75 @@ pub(crate) fn state(bytes: &[u8]) {
 pub(crate) fn state_of(text: &str) {
     // The envelope can only hold JSON.
     if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
-        state(&state::sealed(text.trim().to_owned()));
+        state(&state::encode_envelope(text.trim().to_owned()));
     }
 }
 
-fn reads_back(state: &State) {
+fn reads_back(state: &CollectorState) {
     let again = decode(&state.encode());
-    assert!(matches!(&again, Ok(Standing::Ours(again)) if **again == *state), "{state:?} {again:?}");
+    assert!(matches!(&again, Ok(StoredState::Ours(again)) if **again == *state), "{state:?} {again:?}");
 }
 
 /// The operations of a run on any state terminate.
-fn used(mut state: State) {
-    assert!(state.names().all(|name| name.len() < state.encode().len()));
-    state.turn_undated(1_700_000_000_000, 86_400_000);
-    state.advance();
+fn used(mut state: CollectorState) {
+    assert!(state.referenced_objects().all(|name| name.len() < state.encode().len()));
+    state.rotate_undated(1_700_000_000_000, 86_400_000);
+    state.advance_cursor();
     assert!(state.cursor >= state.began || !state.days.contains_key(&state.cursor) || state.size() > 0);
 }
 
 /// A state reads back as written; a changed one is refused, or reads back the same.
-pub(crate) fn changed_state(written: &State, change: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn changed_state(written: &CollectorState, change: impl FnOnce(&mut Vec<u8>)) {
     reads_back(written);
     let mut bytes = written.encode();
     change(&mut bytes);
     match decode(&bytes) {
-        Ok(Standing::Ours(read)) => assert_eq!(*read, *written),
+        Ok(StoredState::Ours(read)) => assert_eq!(*read, *written),
         // It has no cursor of the reference collector.
         taken => assert!(taken.is_err(), "{:?}", String::from_utf8_lossy(&bytes)),
     }
 }
 
 /// A state of some days: offset, number of records, whether finalized.
-pub(crate) fn state_with(days: impl Iterator<Item = (i64, u64, bool)>) -> State {
-    let began = Date::of(1_700_000_000_000);
-    let mut state = State::new("lineage".into(), began);
+pub(crate) fn state_with(days: impl Iterator<Item = (i64, u64, bool)>) -> CollectorState {
+    let began = Date::from_millis(1_700_000_000_000);
+    let mut state = CollectorState::new("lineage".into(), began);
     state.days.extend(days.map(|(after, records, sealed)| {
-        let seen = (records % 2 == 1).then(|| SeenRef { name: format!("seen/{records}"), bytes: 24 });
-        (began.plus(after), Day { records, sealed, seen, ..Day::default() })
+        let seen = (records % 2 == 1).then(|| CountsRef { name: format!("seen/{records}"), bytes: 24 });
+        (began.add_days(after), DayState { records, sealed, seen, ..DayState::default() })
     }));
     state
 }
 
 /// Any bytes are counts that read back as written, or damaged.
 pub(crate) fn seen(bytes: &[u8]) {
-    if let Ok(seen) = Seen::decode(bytes) {
+    if let Ok(seen) = RecordCounts::decode(bytes) {
         let written = seen.encode();
-        assert_eq!(Seen::decode(&written).map(|again| again.encode()), Ok(written));
+        assert_eq!(RecordCounts::decode(&written).map(|again| again.encode()), Ok(written));
     }
 }
 
 /// The same for a body with a valid checksum: it is refused, or nothing of it is dropped.
 pub(crate) fn seen_of(body: &[u8]) {
-    let bytes = seen::LIST.seal(body);
+    let bytes = dedup::FORMAT.encode(body);
     seen(&bytes);
-    if let Ok(seen) = Seen::decode(&bytes) {
+    if let Ok(seen) = RecordCounts::decode(&bytes) {
         // Each entry takes at least as much space as one entry.
-        assert_eq!(body.is_empty(), seen.encode() == seen::LIST.seal(b""), "{body:?}");
+        assert_eq!(body.is_empty(), seen.encode() == dedup::FORMAT.encode(b""), "{body:?}");
     }
 }
 
 /// Counts read back as written; changed ones are refused, or read back the same.
 pub(crate) fn changed_seen(counts: impl Iterator<Item = ([u8; 12], u32)>, change: impl FnOnce(&mut Vec<u8>)) {
-    let mut seen = Seen::default();
+    let mut seen = RecordCounts::default();
     counts.for_each(|(id, count)| {
-        seen.settle(id, count);
+        seen.confirm(id, count);
     });
     let written = seen.encode();
     let mut bytes = written.clone();
-    assert_eq!(Seen::decode(&bytes).map(|read| read.encode()), Ok(written.clone()));
+    assert_eq!(RecordCounts::decode(&bytes).map(|read| read.encode()), Ok(written.clone()));
     change(&mut bytes);
-    if let Ok(read) = Seen::decode(&bytes) {
+    if let Ok(read) = RecordCounts::decode(&bytes) {
         assert_eq!(read.encode(), written);
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Days that were not collected and never will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
+pub struct MissingDays {
     /// The first day.
     pub from: Date,
     /// The last day.
@@ -38,11 +38,11 @@ pub struct Report {
     /// New records that are not valid UTF-8 or JSON: the manifest keeps them, and the feed does not see them.
     pub malformed_records: u64,
     /// Days that are deferred because they cannot be read.
-    pub windows_parked: u64,
+    pub days_deferred: u64,
     /// Which days, and why.
-    pub parked: Vec<Gap>,
+    pub parked: Vec<MissingDays>,
     /// Days that are lost.
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<MissingDays>,
     /// Whether days are lost that this run was to collect: new gaps, and gaps in the days of a backfill.
     #[serde(skip)]
     pub new_gap: bool,
@@ -51,7 +51,7 @@ pub struct Report {
     /// Whether it ended early because its budget or Zoom's limit is used up, so that running again at once would
     /// achieve nothing.
     #[serde(skip)]
-    pub spent: bool,
+    pub budget_exhausted: bool,
     /// The size of the state, including counts.
     pub state_bytes: u64,
     /// The current lag of the collection.
@@ -61,7 +61,7 @@ pub struct Report {
     /// The number of finalized days.
     pub sealed_days: u64,
     /// Ambiguous records: it is not known whether they are identical records.
-    pub unsettled: u64,
+    pub ambiguous_records: u64,
     /// Further remarks.
     pub notes: Vec<String>,
 }
@@ -71,7 +71,7 @@ pub trait Observer: Send + Sync {
     /// Something the user should know.
     fn warn(&self, _message: &str) {}
     /// An event of interest.
-    fn detail(&self, _message: &str) {}
+    fn info(&self, _message: &str) {}
     /// A request and its response, without secrets.
     fn trace(&self, _message: &str) {}
     /// How the run ended, in counts; also called after an error.
@@ -80,6 +80,6 @@ pub trait Observer: Send + Sync {
 
 /// Observes nothing.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Quiet;
+pub struct NoopObserver;
 
-impl Observer for Quiet {}
+impl Observer for NoopObserver {}

@@ -23,7 +23,7 @@ impl Secret {
     }
 
     /// Returns the secret, for use in a request.
-    pub(crate) fn reveal(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
@@ -48,7 +48,7 @@ mod tests {
     fn a_secret_is_never_printed() {
         let secret = Secret::new("marked-secret\n");
         assert_eq!(format!("{secret:?}"), "Secret(…)");
-        assert_eq!(secret.reveal(), "marked-secret");
-        assert_eq!(crate::redact::text("so marked-secret it is"), "so (secret) it is");
+        assert_eq!(secret.expose(), "marked-secret");
+        assert_eq!(crate::redact::redact("so marked-secret it is"), "so (secret) it is");
     }
 }

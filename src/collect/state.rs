@@ -1,22 +1,22 @@
 //! The state between runs, stored as JSON with a format version and a checksum.
 
 use super::date::{DAY, Date};
-use super::report::Gap;
-use crate::clock::instant;
-use crate::kept::FORMAT;
+use super::report::MissingDays;
+use crate::clock::format_utc;
+use crate::collector_files::STATE_FORMAT;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 const VERSION: u32 = 1;
 
-mod scan;
+mod cursor;
 
-pub(crate) use scan::{Resume, Unread};
+pub(crate) use cursor::{PageCursor, UnreadRange};
 
 /// The state between runs. Instants are in milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub struct CollectorState {
     /// Created once, so that no two collections use the same object names.
     pub lineage: String,
     /// How often objects were written.
@@ -37,14 +37,14 @@ pub struct State {
     /// When that was.
     pub tail_at: Option<i64>,
     /// Days from the cursor on.
-    pub days: BTreeMap<Date, Day>,
+    pub days: BTreeMap<Date, DayState>,
     /// The counts of records without a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undated: Option<SeenRef>,
+    pub undated: Option<CountsRef>,
     /// The previous counts of records without a time; dropped when the list is old, except for records that were seen
     /// again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undated_before: Option<SeenRef>,
+    pub undated_before: Option<CountsRef>,
     /// When the list of records without a time was started.
     #[serde(default)]
     pub undated_since: i64,
@@ -57,16 +57,16 @@ pub struct State {
     pub theirs: Vec<(Date, Date)>,
     /// Days that will never be collected.
     #[serde(default)]
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<MissingDays>,
     /// Objects that are being written to the bucket.
     #[serde(default)]
-    pub pending: Vec<Pending>,
+    pub pending: Vec<PendingWrite>,
     /// When the recent hours were last read again, and how many pages they took.
     #[serde(default)]
-    pub hours: Cadence,
+    pub hours: LastRun,
     /// When the look-back was last read again, and how many pages it took.
     #[serde(default)]
-    pub full: Cadence,
+    pub full: LastRun,
     /// The number of days that a past window spans.
     pub span: i64,
     /// How many days after today Zoom accepts in a request.
@@ -79,7 +79,7 @@ pub struct State {
     pub window_end: Option<i64>,
     /// A window that a run did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resume: Option<Resume>,
+    pub resume: Option<PageCursor>,
     /// What was imported from Google's reference collector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_over: Option<String>,
@@ -90,7 +90,7 @@ pub struct State {
 
 /// What is known of a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Day {
+pub struct DayState {
     /// Records written.
     pub records: u64,
     /// Whether the day is finalized.
@@ -101,18 +101,18 @@ pub struct Day {
     pub full_at: Option<i64>,
     /// The counts of its records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<SeenRef>,
+    pub seen: Option<CountsRef>,
     /// Present if the day could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parked: Option<Parked>,
+    pub parked: Option<Deferred>,
     /// What the current reading of it has not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unread: Option<Unread>,
+    pub unread: Option<UnreadRange>,
 }
 
 /// A reference to stored counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenRef {
+pub struct CountsRef {
     /// The name of the object.
     pub name: String,
     /// Its size.
@@ -121,7 +121,7 @@ pub struct SeenRef {
 
 /// Why a day is deferred.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parked {
+pub struct Deferred {
     /// The error.
     pub reason: String,
     /// The number of attempts.
@@ -132,7 +132,7 @@ pub struct Parked {
 
 /// When something was last done, and how many pages it took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cadence {
+pub struct LastRun {
     /// When it started.
     pub at: i64,
     /// The number of pages.
@@ -141,7 +141,7 @@ pub struct Cadence {
 
 /// An object that is to be written, and is staged next to the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pending {
+pub struct PendingWrite {
     /// Its name in the bucket.
     pub name: String,
     /// Whether it is written next to the state instead.
@@ -171,7 +171,7 @@ pub struct Totals {
     pub unsettled: u64,
 }
 
-impl Day {
+impl DayState {
     /// All of it has been read, at this time or before, but for a part that a run left unread.
     pub(crate) fn has_been_read(&mut self, at: i64) {
         if self.full_at.is_some() || self.unread.is_none() {
@@ -193,18 +193,18 @@ struct Envelope<'a> {
 
 /// The state of Google's reference collector.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Recipe {
+pub(crate) struct LegacyState {
     pub(crate) cursor_date: Option<Date>,
 }
 
 /// What is stored at the location of the state.
 #[derive(Debug)]
-pub(crate) enum Standing {
-    Ours(Box<State>),
-    Recipe(Recipe),
+pub(crate) enum StoredState {
+    Ours(Box<CollectorState>),
+    Recipe(LegacyState),
 }
 
-impl State {
+impl CollectorState {
     pub(crate) fn new(lineage: String, began: Date) -> Self {
         Self {
             lineage,
@@ -223,10 +223,10 @@ impl State {
             theirs: Vec::new(),
             gaps: Vec::new(),
             pending: Vec::new(),
-            hours: Cadence::default(),
-            full: Cadence::default(),
-            span: super::plan::LONGEST_SPAN,
-            ahead: super::plan::AHEAD,
+            hours: LastRun::default(),
+            full: LastRun::default(),
+            span: super::schedule::LONGEST_SPAN,
+            ahead: super::schedule::DAYS_AHEAD,
             time_of_day: None,
             window_end: None,
             resume: None,
@@ -241,13 +241,15 @@ impl State {
     pub(crate) fn ahead(&self, now: i64) -> Option<String> {
         let read = self.tail_at.filter(|at| *at > now.saturating_add(DAY));
         let what = match read {
-            Some(at) => format!("it was written at {}", instant(at)),
-            None if self.cursor > Date::of(now).plus(1) => format!("its cursor is at {}", self.cursor),
+            Some(at) => format!("it was written at {}", format_utc(at)),
+            None if self.cursor > Date::from_millis(now).add_days(1) => {
+                format!("its cursor is at {}", self.cursor)
+            }
             None => return None,
         };
         Some(format!(
             "the state is ahead of this machine's clock: {what}, and the clock shows {}",
-            instant(now)
+            format_utc(now)
         ))
     }
 
@@ -257,19 +259,19 @@ impl State {
     }
 
     /// Moves the cursor past finalized days.
-    pub(crate) fn advance(&mut self) {
+    pub(crate) fn advance_cursor(&mut self) {
         while self.days.get(&self.cursor).is_some_and(|known| known.sealed) {
-            self.cursor = self.cursor.plus(1);
+            self.cursor = self.cursor.add_days(1);
         }
     }
 
     /// Returns the days that backfills have claimed: first and last.
-    pub(crate) fn claims(&self) -> impl Iterator<Item = (Date, Date)> {
+    pub(crate) fn claimed_ranges(&self) -> impl Iterator<Item = (Date, Date)> {
         self.collected.iter().copied().chain(self.until.map(|until| (self.began, until)))
     }
 
     /// Returns whether a backfill has claimed a day and finished it.
-    pub(crate) fn has_read(&self, day: Date) -> bool {
+    pub(crate) fn is_done(&self, day: Date) -> bool {
         let within = |first: Date, last: Date| (first..=last).contains(&day);
         let read = day < self.cursor || self.days.get(&day).is_some_and(|known| known.sealed);
         self.collected.iter().any(|(first, last)| within(*first, *last))
@@ -277,23 +279,23 @@ impl State {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        sealed(serde_json::to_string(self).unwrap_or_default())
+        encode_envelope(serde_json::to_string(self).unwrap_or_default())
     }
 
     /// Returns the size of the state and all counts, in bytes.
     pub(crate) fn size(&self) -> u64 {
-        let seen: u64 = self.lists().map(|seen| seen.bytes).sum();
+        let seen: u64 = self.count_refs().map(|seen| seen.bytes).sum();
         seen + u64::try_from(self.encode().len()).unwrap_or(0)
     }
 
     /// Returns the references to counts.
-    pub(crate) fn lists(&self) -> impl Iterator<Item = &SeenRef> {
+    pub(crate) fn count_refs(&self) -> impl Iterator<Item = &CountsRef> {
         let days = self.days.values().filter_map(|day| day.seen.as_ref());
         days.chain(&self.undated).chain(&self.undated_before)
     }
 
     /// Starts a new list of records without a time if the current one is older than `age` milliseconds.
-    pub(crate) fn turn_undated(&mut self, now: i64, age: i64) {
+    pub(crate) fn rotate_undated(&mut self, now: i64, age: i64) {
         if self.undated.is_none() && self.undated_before.is_none() {
             self.undated_since = now;
         } else if now - self.undated_since > age {
@@ -302,46 +304,46 @@ impl State {
     }
 
     /// Returns the names of all objects that the state refers to.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.lists()
+    pub(crate) fn referenced_objects(&self) -> impl Iterator<Item = &str> {
+        self.count_refs()
             .map(|seen| seen.name.as_str())
             .chain(self.pending.iter().map(|pending| pending.staged.as_str()))
     }
 }
 
 /// Wraps the text of a state with its format version and checksum.
-pub(super) fn sealed(text: String) -> Vec<u8> {
-    let sha256 = crate::sealed::sha256(&text);
+pub(super) fn encode_envelope(text: String) -> Vec<u8> {
+    let sha256 = crate::envelope::sha256(&text);
     let state = RawValue::from_string(text).unwrap_or_default();
-    let envelope = Envelope { format: FORMAT.into(), version: VERSION, sha256, state: &state };
+    let envelope = Envelope { format: STATE_FORMAT.into(), version: VERSION, sha256, state: &state };
     let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
     bytes.push(b'\n');
     bytes
 }
 
 /// Decodes a stored state. The error says what is wrong.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Standing, String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<StoredState, String> {
     let envelope: Envelope<'_> = match serde_json::from_slice(bytes) {
         Ok(envelope) => envelope,
         Err(error) => {
-            return match serde_json::from_slice::<Recipe>(bytes) {
-                Ok(recipe) if recipe.cursor_date.is_some() => Ok(Standing::Recipe(recipe)),
+            return match serde_json::from_slice::<LegacyState>(bytes) {
+                Ok(recipe) if recipe.cursor_date.is_some() => Ok(StoredState::Recipe(recipe)),
                 _ => Err(format!("not a state, or truncated ({error})")),
             };
         }
     };
-    if envelope.format != FORMAT || envelope.version != VERSION {
+    if envelope.format != STATE_FORMAT || envelope.version != VERSION {
         return Err(format!(
-            "the state has format {} {}, and this program reads {FORMAT} {VERSION}; use the zoom-udm that wrote it",
+            "the state has format {} {}, and this program reads {STATE_FORMAT} {VERSION}; use the zoom-udm that wrote it",
             envelope.format, envelope.version
         ));
     }
-    if envelope.sha256 != crate::sealed::sha256(envelope.state.get()) {
+    if envelope.sha256 != crate::envelope::sha256(envelope.state.get()) {
         return Err("the state is corrupt (checksum mismatch)".into());
     }
     let state = serde_json::from_str(envelope.state.get())
         .map_err(|error| format!("the state cannot be parsed ({error})"))?;
-    Ok(Standing::Ours(Box::new(state)))
+    Ok(StoredState::Ours(Box::new(state)))
 }
 
 #[cfg(test)]

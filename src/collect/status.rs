@@ -1,14 +1,14 @@
 //! Reports the stored state. Takes no lease and writes nothing.
 
-use super::Error;
+use super::RunError;
+use super::config::StateLocation;
 use super::date::Date;
-use super::journal::{decoded, refuse_lost_state};
-use super::options::StatePlace;
-use super::report::Gap;
-use super::state::{Standing, State, Totals};
-use crate::clock::instant;
-use crate::kept::BACKFILL;
-use crate::store::{Settings, Store};
+use super::report::MissingDays;
+use super::state::{CollectorState, StoredState, Totals};
+use super::state_store::{decode_or_explain, refuse_lost_state};
+use crate::clock::format_utc;
+use crate::collector_files::BACKFILL;
+use crate::store::{Store, StoreConfig};
 use serde::Serialize;
 
 /// The progress of a collection.
@@ -29,9 +29,9 @@ pub struct Status {
     /// Days that are not finalized, with the number of records written.
     pub open: Vec<(Date, u64)>,
     /// Deferred days.
-    pub parked: Vec<Gap>,
+    pub parked: Vec<MissingDays>,
     /// Lost days.
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<MissingDays>,
     /// Objects that a killed run has left to write.
     pub pending: usize,
     /// Totals since the beginning.
@@ -43,11 +43,11 @@ pub struct Status {
 }
 
 /// Seconds since the time up to which everything was fetched.
-pub(crate) fn lag(state: &State, now: i64) -> i64 {
-    let last = state.until.map_or_else(|| Date::of(now), |until| until.min(Date::of(now)));
+pub(crate) fn lag(state: &CollectorState, now: i64) -> i64 {
+    let last = state.until.map_or_else(|| Date::from_millis(now), |until| until.min(Date::from_millis(now)));
     let never = state
         .cursor
-        .to(last)
+        .range_to(last)
         .find(|day| state.days.get(day).is_none_or(|known| !known.sealed && known.full_at.is_none()));
     let tail = if state.until.is_some() { None } else { state.tail_at };
     let since = never.map(Date::start).into_iter().chain(tail).min().unwrap_or(now);
@@ -58,7 +58,11 @@ pub(crate) fn lag(state: &State, now: i64) -> i64 {
 ///
 /// # Errors
 /// If a state cannot be read.
-pub async fn status(place: &StatePlace, now: i64, settings: &Settings) -> Result<Vec<Status>, Error> {
+pub async fn status(
+    place: &StateLocation,
+    now: i64,
+    settings: &StoreConfig,
+) -> Result<Vec<Status>, RunError> {
     let store = Store::open(&place.location, settings).await?;
     let mut found = Vec::new();
     for name in [&*place.name, BACKFILL] {
@@ -67,10 +71,10 @@ pub async fn status(place: &StatePlace, now: i64, settings: &Settings) -> Result
             continue;
         };
         let url = store.location().url(name);
-        match decoded(&store, name, &bytes, now).await? {
-            Standing::Ours(state) => found.push(of(url, &state, now)),
-            Standing::Recipe(_) => {
-                return Err(Error::Damaged(format!(
+        match decode_or_explain(&store, name, &bytes, now).await? {
+            StoredState::Ours(state) => found.push(of(url, &state, now)),
+            StoredState::Recipe(_) => {
+                return Err(RunError::Damaged(format!(
                     "{url}: the state of Google's reference collector; the next run of collect imports it"
                 )));
             }
@@ -79,18 +83,19 @@ pub async fn status(place: &StatePlace, now: i64, settings: &Settings) -> Result
     Ok(found)
 }
 
-fn of(url: String, state: &State, now: i64) -> Status {
+fn of(url: String, state: &CollectorState, now: i64) -> Status {
     let parked = state.days.iter().filter_map(|(day, known)| {
         let why = known.parked.as_ref()?;
-        let reason = format!("{} ({} attempts, next after {})", why.reason, why.attempts, instant(why.next));
-        Some(Gap { from: *day, until: *day, reason })
+        let reason =
+            format!("{} ({} attempts, next after {})", why.reason, why.attempts, format_utc(why.next));
+        Some(MissingDays { from: *day, until: *day, reason })
     });
     Status {
         state: url,
         began: state.began,
         until: state.until,
         cursor: state.cursor,
-        read_at: state.tail_at.map(instant),
+        read_at: state.tail_at.map(format_utc),
         lag_seconds: lag(state, now),
         open: state
             .days

@@ -3,23 +3,23 @@
 //! `grammar` (nom) splits the text, `embedded` finds the JSON value, and `users` reads it. `mapping` decides what the
 //! parts mean for an event.
 
-mod embedded;
-mod grammar;
-mod places;
+mod embedded_json;
+mod json_users;
+mod parser;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-mod users;
+mod spans;
 
 use crate::email;
 use crate::json::trim;
-use embedded::Embedded;
+use embedded_json::Embedded;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-pub use crate::json::Texts;
-pub use grammar::{Change, new_value};
-pub(crate) use places::{Places, within};
-pub use users::{JsonUser, JsonUsers, Member};
+pub use crate::json::TextValues;
+pub use json_users::{JsonUser, JsonUsers, Member};
+pub use parser::{Change, new_value};
+pub(crate) use spans::{SpanMap, span_within};
 
 /// A parsed `operation_detail` (docs/mapping-rules.md, section 3).
 #[derive(Debug, Clone, Default)]
@@ -27,7 +27,7 @@ pub struct Detail<'a> {
     /// The text before the first change, trimmed; the whole text if there is none.
     pub head: &'a str,
     /// The first piece, if it is not a change.
-    pub alone: Option<&'a str>,
+    pub unkeyed: Option<&'a str>,
     /// The changes, in order.
     pub changes: SmallVec<[Change<'a>; 6]>,
     /// The embedded JSON value, as written.
@@ -38,21 +38,21 @@ pub struct Detail<'a> {
 
 /// Room for a text whose JSON values were cut out of its middle.
 #[derive(Debug, Default)]
-pub struct Cut(String);
+pub struct SpliceBuf(String);
 
 impl<'a> Detail<'a> {
     /// Parses an `operation_detail`. Every text is valid: what matches no rule is head.
     #[must_use]
     #[inline]
-    pub fn parse(text: &'a str, cut: &'a mut Cut) -> Self {
+    pub fn parse(text: &'a str, cut: &'a mut SpliceBuf) -> Self {
         let mut detail = Self::default();
         let text = trim(text);
-        if grammar::read(text, &mut detail, ())
-            && let Some(found) = embedded::find(text)
+        if parser::read(text, &mut detail, ())
+            && let Some(found) = embedded_json::find(text)
         {
             detail = Self { json: Some(&text[found.json.clone()]), ..Self::default() };
             let (rest, seams) = cut.without(text, &found);
-            grammar::read(trim(rest), &mut detail, seams);
+            parser::read(trim(rest), &mut detail, seams);
         }
         detail
     }
@@ -65,7 +65,7 @@ impl<'a> Detail<'a> {
             return [None, None];
         }
         let keys = self.changes.iter().map(|change| change.key);
-        let places = std::iter::once(self.head).chain(self.alone).chain(keys);
+        let places = std::iter::once(self.head).chain(self.unkeyed).chain(keys);
         let mut first = None;
         for place in places {
             let mut from = 0;
@@ -75,7 +75,7 @@ impl<'a> Detail<'a> {
                 match first {
                     None if self.at_signs == 1 => return [Some(found), None],
                     None => first = Some(found),
-                    Some(first) if same_ignoring_case(first, found) => {}
+                    Some(first) if eq_ignore_case(first, found) => {}
                     Some(_) => return [first, Some(found)],
                 }
             }
@@ -108,7 +108,7 @@ impl<'a> Detail<'a> {
     }
 }
 
-impl Cut {
+impl SpliceBuf {
     /// `text` without its JSON values, a part of it where one is enough; and where they were cut out. What is kept begins
     /// with no space, as `text` does, unless a seam is at its start.
     fn without<'a>(&'a mut self, text: &'a str, found: &Embedded) -> (&'a str, [usize; 2]) {
@@ -126,7 +126,7 @@ impl Cut {
 
 /// Returns whether two texts are equal ignoring case (Unicode lower case).
 #[must_use]
-pub fn same_ignoring_case(one: &str, other: &str) -> bool {
+pub fn eq_ignore_case(one: &str, other: &str) -> bool {
     fn lower(text: &str) -> impl Iterator<Item = char> {
         text.chars().flat_map(char::to_lowercase)
     }

@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::embedded::find;
-use super::{Cut, Detail, JsonUser, JsonUsers, Text, Texts, new_value, same_ignoring_case};
+use super::embedded_json::find;
+use super::{Detail, JsonUser, JsonUsers, SpliceBuf, Text, TextValues, eq_ignore_case, new_value};
 use crate::email;
-use crate::json::compact;
+use crate::json::minify;
 use crate::json::properties::{Bytes, lossy_text};
 use once_cell::sync::Lazy;
 use regex::Regex;
@@ -18,8 +18,8 @@ use std::ops::Range;
 /// Checks all properties for `text`.
 pub(crate) fn text(text: &str) {
     leftmost_of_usual(text);
-    let (mut cut, mut room) = (Cut::default(), Cut::default());
-    let (detail, places) = Detail::placed(text, &mut cut);
+    let (mut cut, mut room) = (SpliceBuf::default(), SpliceBuf::default());
+    let (detail, places) = Detail::parse_with_spans(text, &mut cut);
     let text = text.trim();
     // If JSON was cut out of the middle, the rest is parsed as one text.
     let found = detail.json.map(|_| find(text).unwrap());
@@ -39,7 +39,7 @@ pub(crate) fn text(text: &str) {
         users(json, detail.users());
     }
     let again = Detail::parse(text, &mut room);
-    assert_eq!((again.head, again.alone, &again.changes), (detail.head, detail.alone, &detail.changes));
+    assert_eq!((again.head, again.unkeyed, &again.changes), (detail.head, detail.unkeyed, &detail.changes));
 }
 
 /// The JSON value is the right one, where `serde_json` can decide.
@@ -90,7 +90,7 @@ fn leftmost_twin(text: &str, from: usize) -> Option<Range<usize>> {
 /// HEAD, unkeyed piece and changes are those that splitting at every ` - ` gives.
 fn grammar(text: &str, seams: &[usize], detail: &Detail<'_>) {
     let Some(dash) = head_end(text, seams) else {
-        assert_eq!((detail.head, detail.alone, detail.changes.len()), (text, None, 0));
+        assert_eq!((detail.head, detail.unkeyed, detail.changes.len()), (text, None, 0));
         return;
     };
     assert_eq!(detail.head, text[..dash].trim(), "{text:?}");
@@ -114,7 +114,7 @@ fn grammar(text: &str, seams: &[usize], detail: &Detail<'_>) {
         }
     }
     let alone = alone.map(|alone| alone.trim().to_owned()).filter(|alone| !alone.is_empty());
-    assert_eq!(detail.alone, alone.as_deref(), "{text:?}");
+    assert_eq!(detail.unkeyed, alone.as_deref(), "{text:?}");
     let told: Vec<_> = detail.changes.iter().map(|change| (change.key, change.value)).collect();
     let twin: Vec<_> = changes.iter().map(|(key, value)| (*key, value.trim())).collect();
     assert_eq!(told, twin, "{text:?}");
@@ -158,7 +158,7 @@ fn new_value_twin(value: &str) -> Option<&str> {
 fn in_place(detail: &Detail<'_>, find: impl Fn(&str) -> Vec<Range<usize>>) {
     let changes = detail.changes.iter().flat_map(|change| [change.key, change.value]);
     let mut end = 0;
-    for part in std::iter::once(detail.head).chain(detail.alone).chain(changes) {
+    for part in std::iter::once(detail.head).chain(detail.unkeyed).chain(changes) {
         let places = find(part);
         assert_eq!(places.iter().map(Range::len).sum::<usize>(), part.len(), "{part:?}");
         for place in places.iter().filter(|place| !place.is_empty()) {
@@ -172,10 +172,10 @@ fn in_place(detail: &Detail<'_>, find: impl Fn(&str) -> Vec<Range<usize>>) {
 fn addresses(detail: &Detail<'_>) {
     static PATTERN: Lazy<Regex> = Lazy::new(|| Regex::new(email::PATTERN).unwrap());
     let keys = detail.changes.iter().map(|change| change.key);
-    let places = std::iter::once(detail.head).chain(detail.alone).chain(keys);
+    let places = std::iter::once(detail.head).chain(detail.unkeyed).chain(keys);
     let mut all = places.flat_map(|place| PATTERN.find_iter(place).map(|found| found.as_str()));
     let first = all.next();
-    let second = all.find(|second| !same_ignoring_case(first.unwrap_or_default(), second));
+    let second = all.find(|second| !eq_ignore_case(first.unwrap_or_default(), second));
     assert_eq!(detail.emails(), [first, second], "{detail:?}");
 }
 
@@ -192,7 +192,7 @@ fn users(json: &str, mut users: JsonUsers<'_>) {
         (userid, says("assistant"), says("options"))
     });
     let known = |user: JsonUser<'_>| {
-        let texts = |texts: Texts<'_>| texts.map(Text::into_owned).collect::<Vec<_>>();
+        let texts = |texts: TextValues<'_>| texts.map(Text::into_owned).collect::<Vec<_>>();
         (user.userid.map(Text::into_owned), texts(user.assistant), texts(user.options))
     };
     assert_eq!(users.next().map(known), told.next(), "{json:?}");
@@ -217,7 +217,7 @@ fn said(value: &str) -> Vec<String> {
         b'"' => lossy_text(value),
         b'[' | b'{' => {
             let mut text = String::new();
-            compact(value, &mut text);
+            minify(value, &mut text);
             text
         }
         _ => value.to_owned(),

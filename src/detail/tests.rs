@@ -1,8 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
-fn parsed<T>(text: &str, look: impl FnOnce(&Detail<'_>) -> T) -> T {
-    look(&Detail::parse(text, &mut Cut::default()))
+fn parsed<T>(text: &str, visit: impl FnOnce(&Detail<'_>) -> T) -> T {
+    visit(&Detail::parse(text, &mut SpliceBuf::default()))
 }
 
 fn changes<'a>(detail: &Detail<'a>) -> Vec<(&'a str, &'a str)> {
@@ -48,7 +48,9 @@ fn a_piece_that_is_no_change_belongs_to_the_one_before() {
         ("X  - K: a - - b", None, &[("K", "a - - b")]),
         ("X  - K: v - - L: w", None, &[("K", "v"), ("- L", "w")]),
     ] {
-        parsed(text, |detail| assert_eq!((detail.alone, &changes(detail)[..]), (alone, expected), "{text}"));
+        parsed(text, |detail| {
+            assert_eq!((detail.unkeyed, &changes(detail)[..]), (alone, expected), "{text}")
+        });
     }
 }
 
@@ -160,7 +162,10 @@ fn users_say_what_the_contract_lets_them() {
         assert!(further[0].options.each().eq(["[1]", "2"]));
         assert_eq!(further[1].userid.as_deref(), Some("w"));
         assert!(further[1].options.each().eq(["false"]));
-        assert_eq!((further[2].json, &further[2].assistant), (r#"{"assistant":"b"}"#, &Texts::from("b")));
+        assert_eq!(
+            (further[2].json, &further[2].assistant),
+            (r#"{"assistant":"b"}"#, &TextValues::from("b"))
+        );
     });
 }
 
@@ -177,9 +182,9 @@ fn escapes_in_json_are_read() {
 #[test]
 fn a_part_stands_where_all_of_it_is_within() {
     let text = "abcdef";
-    assert_eq!(within(&text[1..5], &text[2..5]), Some(1..4));
-    assert_eq!(within(&text[1..3], &text[2..5]), None);
-    assert_eq!(within(&text[2..4], &text[1..3]), None);
+    assert_eq!(span_within(&text[1..5], &text[2..5]), Some(1..4));
+    assert_eq!(span_within(&text[1..3], &text[2..5]), None);
+    assert_eq!(span_within(&text[2..4], &text[1..3]), None);
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Records what fills each field of an event, in the order of the event.
 
-use super::leaves;
-use super::sources::{Found, Origin, Sources};
+use super::paths;
+use super::sources::{Origin, SourceSpan, Sources};
 use crate::detail::Member;
 use crate::json::trim;
-use crate::mapping::{self, Notes, ROWS, Row, Source, Trace};
+use crate::mapping::{self, DiagnosticCounts, ROWS, Row, Source, Trace};
 use crate::normalize::Options;
 use crate::record::{self, Field};
-use crate::time::Timestamp;
-use crate::udm::{Case, Shape};
+use crate::timestamp::Timestamp;
+use crate::udm::{Case, OutputShape};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -58,16 +58,16 @@ const LABEL: Rule = Rule::option("--label", "in every event, in the order given"
 const EVENT_ID: Rule = Rule::option("--event-id", "the SHA-256 of the record's canonical JSON");
 
 /// A field of the event, with its source as byte ranges.
-pub(super) struct Filled {
+pub(super) struct FillWithSpan {
     pub(super) fill: Fill,
     pub(super) row: Option<&'static Row>,
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<SourceSpan>,
 }
 
 /// The event's type.
-pub(super) fn event_type(fills: &[Filled]) -> Option<&str> {
+pub(super) fn event_type(fills: &[FillWithSpan]) -> Option<&str> {
     let is_type =
-        |filled: &&Filled| filled.row.is_some_and(|row| row.source == Source::Field(Field::EventType));
+        |filled: &&FillWithSpan| filled.row.is_some_and(|row| row.source == Source::Field(Field::EventType));
     fills.iter().find(is_type).map(|filled| filled.fill.value.as_str())
 }
 
@@ -77,9 +77,9 @@ pub(super) fn fills(
     time: Timestamp,
     options: &Options,
     (text, event): (&str, &str),
-    notes: &mut Notes,
-) -> Vec<Filled> {
-    let mut listener = Listener {
+    notes: &mut DiagnosticCounts,
+) -> Vec<FillWithSpan> {
+    let mut listener = FillRecorder {
         sources,
         fills: Vec::new(),
         entries: 0,
@@ -92,32 +92,32 @@ pub(super) fn fills(
     listener.event_type();
     listener.options(text, options);
     let mut fills = listener.fills;
-    if options.writer.shape() == Shape::Udm(Case::Snake) {
+    if options.writer.shape() == OutputShape::Udm(Case::Snake) {
         fills.iter_mut().for_each(|filled| filled.fill.path = Case::Snake.spelled(&filled.fill.path));
     }
-    let order = leaves::order(event);
+    let order = paths::path_order(event);
     fills.sort_by_key(|filled| order.get(&filled.fill.path).copied().unwrap_or(usize::MAX));
     fills
 }
 
 /// Observes what the mapping writes where.
-struct Listener<'s, 'r, 'a> {
+struct FillRecorder<'s, 'r, 'a> {
     sources: &'s Sources<'r, 'a>,
-    fills: Vec<Filled>,
+    fills: Vec<FillWithSpan>,
     /// The number of entries of `about` so far.
     entries: usize,
     /// The length of the list at each path.
     lengths: HashMap<String, usize>,
     /// The member that was searched last, of the user of this entry, and where its next value is.
     member: Option<(usize, Member)>,
-    said: std::vec::IntoIter<Found>,
+    said: std::vec::IntoIter<SourceSpan>,
     default_time: bool,
 }
 
-impl Trace for Listener<'_, '_, '_> {
-    fn filled(&mut self, row: &'static Row, value: &str) {
+impl Trace for FillRecorder<'_, '_, '_> {
+    fn on_fill(&mut self, row: &'static Row, value: &str) {
         let found = match row.source {
-            Source::FirstUser(member) | Source::FurtherUser(member) => self.said(member, value),
+            Source::FirstUser(member) | Source::FurtherUser(member) => self.next_value_span(member, value),
             _ => self.sources.find(row, value),
         };
         let path = self.path(row);
@@ -133,13 +133,13 @@ impl Trace for Listener<'_, '_, '_> {
         self.push(format!("{label}.value"), value, Rule::of(row), Some(row), found);
     }
 
-    fn entry(&mut self) {
+    fn on_about_entry(&mut self) {
         self.entries += 1;
     }
 
-    fn clipped(&mut self, row: &'static Row, value: &str) {
+    fn on_clip(&mut self, row: &'static Row, value: &str) {
         let sources = self.sources;
-        let of_row = |filled: &&mut Filled| filled.row.is_some_and(|known| std::ptr::eq(known, row));
+        let of_row = |filled: &&mut FillWithSpan| filled.row.is_some_and(|known| std::ptr::eq(known, row));
         for filled in self.fills.iter_mut().filter(of_row) {
             value.clone_into(&mut filled.fill.value);
             filled.found = sources.find(row, value);
@@ -148,16 +148,16 @@ impl Trace for Listener<'_, '_, '_> {
     }
 }
 
-impl Listener<'_, '_, '_> {
+impl FillRecorder<'_, '_, '_> {
     /// Returns where the current user's member holds `value`. Searches each member once, because its list may be as
     /// long as the record.
-    fn said(&mut self, member: Member, value: &str) -> Option<Found> {
+    fn next_value_span(&mut self, member: Member, value: &str) -> Option<SourceSpan> {
         // The first user precedes the entries, so their number is the index of the user.
         let asked = Some((self.entries, member));
         if std::mem::replace(&mut self.member, asked) != asked {
             self.said = self.sources.member(self.entries, member).into_iter();
         }
-        self.said.next().map(|found| self.sources.taken(found, value))
+        self.said.next().map(|found| self.sources.narrow_to(found, value))
     }
 
     /// Returns the path that a row writes its next value to; for a label, it ends in `.label`.
@@ -189,12 +189,16 @@ impl Listener<'_, '_, '_> {
         value: &str,
         rule: Rule,
         row: Option<&'static Row>,
-        found: Option<Found>,
+        found: Option<SourceSpan>,
     ) {
         let is_time = row.is_some_and(|row| row.source == Source::Field(Field::Time));
         let (rule, found) = if is_time && self.default_time { (DEFAULT_TIME, None) } else { (rule, found) };
         let source = found.as_ref().map(|found| self.sources.origin(found));
-        self.fills.push(Filled { fill: Fill { path, value: value.to_owned(), rule, source }, row, found });
+        self.fills.push(FillWithSpan {
+            fill: Fill { path, value: value.to_owned(), rule, source },
+            row,
+            found,
+        });
     }
 
     /// What decided on the event type: the record's own where it was taken, otherwise who is named.
@@ -202,12 +206,12 @@ impl Listener<'_, '_, '_> {
         let own = self.sources.record.get(Field::EventType).map(trim);
         let taken = own.filter(|own| Some(*own) == event_type(&self.fills));
         let whole = taken.map(|own| self.sources.whole(Field::EventType, own));
-        let names = |filled: &&Filled| {
+        let names = |filled: &&FillWithSpan| {
             let source = filled.row.map(|row| row.source);
             matches!(source, Some(Source::Field(Field::Operator) | Source::Detail("email")))
         };
         let found = whole.or_else(|| self.fills.iter().find(names).and_then(|filled| filled.found.clone()));
-        let is_type = |filled: &&mut Filled| {
+        let is_type = |filled: &&mut FillWithSpan| {
             filled.row.is_some_and(|row| row.source == Source::Field(Field::EventType))
         };
         let sources = self.sources;
@@ -219,15 +223,17 @@ impl Listener<'_, '_, '_> {
 
     /// Returns what options add.
     fn options(&mut self, text: &str, options: &Options) {
-        if let Some(id) = Some(text).filter(|_| options.event_id).and_then(|text| record::id(text).ok()) {
+        if let Some(id) =
+            Some(text).filter(|_| options.event_id).and_then(|text| record::fingerprint(text).ok())
+        {
             self.push("metadata.productLogId".to_owned(), &id, EVENT_ID, None, None);
         }
-        for (index, (key, value)) in options.writer.feed().labels.iter().enumerate() {
+        for (index, (key, value)) in options.writer.ingestion_metadata().labels.iter().enumerate() {
             for (name, text) in [("key", key), ("value", value)] {
                 self.push(format!("metadata.ingestionLabels[{index}].{name}"), text, LABEL, None, None);
             }
         }
-        let Some(namespace) = &options.writer.feed().namespace else { return };
+        let Some(namespace) = &options.writer.ingestion_metadata().namespace else { return };
         let there = |noun: &str| self.fills.iter().any(|filled| filled.fill.path.starts_with(noun));
         let mut nouns: Vec<_> =
             ["principal", "target"].into_iter().filter(|noun| there(noun)).map(str::to_owned).collect();

@@ -5,27 +5,27 @@
 //! complete: its values put together are the event.
 
 mod fills;
-mod leaves;
-mod left;
-mod refused;
+mod paths;
+mod reject;
 mod sources;
+mod unmapped;
 
-use crate::detail::{Cut, Detail};
-use crate::mapping::{Note, Notes};
-use crate::normalize::{Error, Input, Looked, Options, Part, Summary, each};
+use crate::detail::{Detail, SpliceBuf};
+use crate::mapping::{Diagnostic, DiagnosticCounts};
+use crate::normalize::{Error, Input, InspectedRecord, Options, Part, Summary, inspect_each};
 use crate::record::{Field, Record, Scratch};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::io;
 
 pub use fills::{Fill, Rule};
-pub use left::{Left, Member};
-pub use refused::Refused;
+pub use reject::RejectExplanation;
 pub use sources::Origin;
+pub use unmapped::{Member, Unmapped};
 
 /// One record and its result. Serializes to one JSON object.
 #[derive(Debug, Serialize)]
-pub struct Explained {
+pub struct Explanation {
     /// The name of the input.
     pub input: String,
     /// The line on which the record begins, from 1.
@@ -62,17 +62,17 @@ pub enum Raw {
 #[serde(untagged)]
 pub enum Outcome {
     /// An event.
-    Event(Box<Story>),
+    Event(Box<EventExplanation>),
     /// A reject.
     Reject {
         /// Why it was rejected, and what to do.
-        reject: Refused,
+        reject: RejectExplanation,
     },
 }
 
 /// How a record became its event.
 #[derive(Debug, Serialize)]
-pub struct Story {
+pub struct EventExplanation {
     /// The members of the record, in order.
     pub members: Vec<Member>,
     /// The event, byte for byte as normalize writes it.
@@ -80,14 +80,14 @@ pub struct Story {
     /// What fills each field, in the order of the event.
     pub fills: Vec<Fill>,
     /// The parts of the record that reached no field except the description.
-    pub unmapped: Vec<Left>,
+    pub unmapped: Vec<Unmapped>,
     /// The notes of the mapping.
-    pub notes: Vec<Noted>,
+    pub notes: Vec<DiagnosticCount>,
 }
 
 /// One kind of note.
 #[derive(Debug, Serialize)]
-pub struct Noted {
+pub struct DiagnosticCount {
     /// The name in summaries.
     pub note: &'static str,
     /// How often it occurred.
@@ -107,13 +107,13 @@ pub type Span = [usize; 2];
 pub fn run(
     inputs: impl Iterator<Item = Input> + Send,
     options: &Options,
-    tell: &mut dyn FnMut(Explained) -> io::Result<()>,
+    tell: &mut dyn FnMut(Explanation) -> io::Result<()>,
 ) -> Result<Summary, Error> {
     let options = Options { writer: options.writer.bare(), ..options.clone() };
-    each(inputs, &options, &mut |looked| match looked.part {
+    inspect_each(inputs, &options, &mut |looked| match looked.part {
         // The first part was already reported.
         Part::Middle | Part::Last => Ok(()),
-        Part::Whole | Part::First => tell(explained(looked, &options)?),
+        Part::Whole | Part::First => tell(explanation(looked, &options)?),
     })
 }
 
@@ -130,7 +130,7 @@ pub fn run(
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[must_use]
-pub fn slice(bytes: &[u8], options: &Options) -> Vec<Explained> {
+pub fn slice(bytes: &[u8], options: &Options) -> Vec<Explanation> {
     let mut all = Vec::new();
     let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
     // A sink in memory never fails.
@@ -141,38 +141,48 @@ pub fn slice(bytes: &[u8], options: &Options) -> Vec<Explained> {
     all
 }
 
-fn explained(looked: &Looked<'_>, options: &Options) -> io::Result<Explained> {
+fn explanation(looked: &InspectedRecord<'_>, options: &Options) -> io::Result<Explanation> {
     let (mut raw, mut offset) = (looked.raw, looked.offset);
     let outcome = match looked.outcome {
         Ok(event) => {
             let start = raw.len() - raw.trim_ascii_start().len();
             (raw, offset) = (raw.trim_ascii(), offset + start as u64);
-            Outcome::Event(Box::new(story(std::str::from_utf8(raw).unwrap_or_default(), event, options)?))
+            Outcome::Event(Box::new(event_explanation(
+                std::str::from_utf8(raw).unwrap_or_default(),
+                event,
+                options,
+            )?))
         }
-        Err(refusal) => Outcome::Reject { reject: Refused::new(refusal) },
+        Err(refusal) => Outcome::Reject { reject: RejectExplanation::new(refusal) },
     };
-    let record = refused::raw(raw, looked.outcome.err());
+    let record = reject::raw(raw, looked.outcome.err());
     let header = looked.header.filter(|_| looked.outcome.is_err()).map(str::to_owned);
-    Ok(Explained { input: looked.input.to_owned(), line: looked.line, offset, header, record, outcome })
+    Ok(Explanation { input: looked.input.to_owned(), line: looked.line, offset, header, record, outcome })
 }
 
 /// Explains how the record in `text` became the event that normalize wrote.
-fn story(text: &str, event: &[u8], options: &Options) -> io::Result<Story> {
-    let (mut scratch, mut cut, mut notes) = (Scratch::default(), Cut::default(), Notes::default());
+fn event_explanation(text: &str, event: &[u8], options: &Options) -> io::Result<EventExplanation> {
+    let (mut scratch, mut cut, mut notes) =
+        (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
     // What normalize has read can be read again.
     let record = Record::read(text, &mut scratch).map_err(|refusal| io::Error::other(refusal.message))?;
     let own_time = record.time();
     let time =
         own_time.or(options.default_time).ok_or_else(|| io::Error::other("an event without a time"))?;
-    notes.add(Note::DefaultTime, u32::from(own_time.is_none()));
-    let (detail, places) = Detail::placed(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+    notes.add(Diagnostic::DefaultTime, u32::from(own_time.is_none()));
+    let (detail, places) =
+        Detail::parse_with_spans(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
     let sources = sources::Sources::new(&record, &detail, &places);
-    notes.add(Note::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
+    notes.add(Diagnostic::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
     let event = String::from_utf8_lossy(event).into_owned();
     let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);
-    let (members, unmapped) = left::left(text, &sources, &fills, own_time.is_none());
+    let (members, unmapped) = unmapped::left(text, &sources, &fills, own_time.is_none());
     let fills = fills.into_iter().map(|filled| filled.fill).collect();
-    let told = |note: Note| Noted { note: note.name(), times: notes.count(note), words: note.words() };
-    let notes = Note::ALL.map(told).into_iter().filter(|noted| noted.times > 0).collect();
-    Ok(Story { members, event: RawValue::from_string(event)?, fills, unmapped, notes })
+    let told = |note: Diagnostic| DiagnosticCount {
+        note: note.name(),
+        times: notes.count(note),
+        words: note.message(),
+    };
+    let notes = Diagnostic::ALL.map(told).into_iter().filter(|noted| noted.times > 0).collect();
+    Ok(EventExplanation { members, event: RawValue::from_string(event)?, fills, unmapped, notes })
 }

@@ -1,8 +1,8 @@
 //! Finds the text in a record that a row used.
 
 use super::Span;
-use crate::detail::{Change, Detail, Member, Places, within};
-use crate::json::{members, sayings};
+use crate::detail::{Change, Detail, Member, SpanMap, span_within};
+use crate::json::{members, non_empty_elements};
 use crate::mapping::{Row, Source};
 use crate::record::{Field, Record};
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub struct Origin {
 
 /// A source as byte ranges of a field's text.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct SourceSpan {
     pub(super) field: Field,
     pub(super) at: Vec<Range<usize>>,
     pub(super) taken: Vec<Range<usize>>,
@@ -34,15 +34,15 @@ pub(super) struct Found {
 pub(super) struct Sources<'r, 'a> {
     pub(super) record: &'r Record<'a>,
     pub(super) detail: &'r Detail<'a>,
-    pub(super) places: &'r Places,
+    pub(super) places: &'r SpanMap,
     /// The users in the embedded JSON, each as written.
     users: Vec<&'a str>,
-    characters: [Characters; Field::ALL.len()],
+    characters: [CharIndex; Field::ALL.len()],
 }
 
 impl<'r, 'a> Sources<'r, 'a> {
-    pub(super) fn new(record: &'r Record<'a>, detail: &'r Detail<'a>, places: &'r Places) -> Self {
-        let characters = Field::ALL.map(|field| Characters::new(record.get(field).unwrap_or_default()));
+    pub(super) fn new(record: &'r Record<'a>, detail: &'r Detail<'a>, places: &'r SpanMap) -> Self {
+        let characters = Field::ALL.map(|field| CharIndex::new(record.get(field).unwrap_or_default()));
         Self { record, detail, places, users: detail.users().map(|user| user.json).collect(), characters }
     }
 
@@ -51,29 +51,33 @@ impl<'r, 'a> Sources<'r, 'a> {
     }
 
     /// Returns the source of `value`, which `row` wrote. [`Sources::member`] finds values of users.
-    pub(super) fn find(&self, row: &Row, value: &str) -> Option<Found> {
+    pub(super) fn find(&self, row: &Row, value: &str) -> Option<SourceSpan> {
         match row.source {
             Source::Constant | Source::FirstUser(_) | Source::FurtherUser(_) => None,
             Source::Field(field) => Some(self.whole(field, value)),
             Source::Detail("role") | Source::Key(_) => self.change(value),
             Source::Detail(_) => {
                 let taken = self.places.find(value);
-                Some(Found { field: Field::OperationDetail, at: taken.clone(), taken })
+                Some(SourceSpan { field: Field::OperationDetail, at: taken.clone(), taken })
             }
         }
     }
 
     /// Returns a whole field as the source, of which `value` was used; all of it if `value` had to be built.
-    pub(super) fn whole(&self, field: Field, value: &str) -> Found {
+    pub(super) fn whole(&self, field: Field, value: &str) -> SourceSpan {
         let text = self.text(field);
         let whole = 0..text.len();
-        Found { field, at: vec![whole.clone()], taken: vec![within(text, value).unwrap_or(whole)] }
+        SourceSpan { field, at: vec![whole.clone()], taken: vec![span_within(text, value).unwrap_or(whole)] }
     }
 
     /// Returns the change whose value contains `value`.
-    fn change(&self, value: &str) -> Option<Found> {
-        let change = self.detail.changes.iter().find(|change| within(change.value, value).is_some())?;
-        Some(Found { field: Field::OperationDetail, at: self.piece(change), taken: self.places.find(value) })
+    fn change(&self, value: &str) -> Option<SourceSpan> {
+        let change = self.detail.changes.iter().find(|change| span_within(change.value, value).is_some())?;
+        Some(SourceSpan {
+            field: Field::OperationDetail,
+            at: self.piece(change),
+            taken: self.places.find(value),
+        })
     }
 
     /// Returns the ranges of a change: from its key to the end of its value.
@@ -91,7 +95,7 @@ impl<'r, 'a> Sources<'r, 'a> {
 
     /// Returns where a user in the embedded JSON, counted from 0, holds the values of a member: with its key, or one
     /// source for each list element, in order.
-    pub(super) fn member(&self, user: usize, member: Member) -> Vec<Found> {
+    pub(super) fn member(&self, user: usize, member: Member) -> Vec<SourceSpan> {
         let of_name = |(key, _): &(&str, &str)| is_string(key, member.name());
         // If a member is given twice, the last one counts.
         let Some((key, value)) = self.users.get(user).and_then(|json| members(json).filter(of_name).last())
@@ -104,13 +108,13 @@ impl<'r, 'a> Sources<'r, 'a> {
         let found = |part: &str| {
             let place = self.places.find(part).pop()?;
             let at = std::iter::once(key.unwrap_or(place.start)..place.end).collect();
-            Some(Found { field: Field::OperationDetail, at, taken: vec![place] })
+            Some(SourceSpan { field: Field::OperationDetail, at, taken: vec![place] })
         };
-        sayings(value).filter_map(found).collect()
+        non_empty_elements(value).filter_map(found).collect()
     }
 
     /// The same if only `value` was used; all of it if `value` had to be built.
-    pub(super) fn taken(&self, mut found: Found, value: &str) -> Found {
+    pub(super) fn narrow_to(&self, mut found: SourceSpan, value: &str) -> SourceSpan {
         if let ([taken], [whole]) = (&self.places.find(value)[..], &mut found.taken[..])
             && whole.start <= taken.start
             && taken.end <= whole.end
@@ -121,17 +125,17 @@ impl<'r, 'a> Sources<'r, 'a> {
     }
 
     /// Converts a source to character ranges, with its text.
-    pub(super) fn origin(&self, found: &Found) -> Origin {
+    pub(super) fn origin(&self, found: &SourceSpan) -> Origin {
         Origin {
             field: found.field.name(),
-            text: self.said(found.field, &found.at),
+            text: self.text_at(found.field, &found.at),
             at: self.spans(found.field, &found.at),
             taken: self.spans(found.field, &found.taken),
         }
     }
 
     /// Returns the text in some ranges of a field.
-    pub(super) fn said(&self, field: Field, places: &[Range<usize>]) -> String {
+    pub(super) fn text_at(&self, field: Field, places: &[Range<usize>]) -> String {
         places.iter().filter_map(|place| self.text(field).get(place.clone())).collect()
     }
 
@@ -151,14 +155,14 @@ pub(super) fn is_string(inside: &str, name: &str) -> bool {
 }
 
 /// Counts the characters of a text up to any byte, without scanning all of it each time.
-struct Characters {
+struct CharIndex {
     /// The number of characters before each step; empty if every character is one byte.
     steps: Vec<usize>,
 }
 
 const STEP: usize = 256;
 
-impl Characters {
+impl CharIndex {
     fn new(text: &str) -> Self {
         if text.is_ascii() {
             return Self { steps: Vec::new() };
@@ -195,7 +199,7 @@ mod tests {
     #[test]
     fn characters_are_counted_up_to_any_byte() {
         let text = "aé北🙂".repeat(300);
-        let characters = Characters::new(&text);
+        let characters = CharIndex::new(&text);
         for (count, (at, _)) in text.char_indices().enumerate() {
             assert_eq!(characters.before(&text, at), count);
         }

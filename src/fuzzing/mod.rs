@@ -4,10 +4,10 @@
 mod records;
 mod state;
 
-use crate::normalize::{Compiled, Format, MAX_EVENT_BYTES, Options};
-use crate::time::Timestamp;
-use crate::udm::{Case, Feed, Shape, Writer};
-use crate::{cli, collect, detail, email, json, mapping, record, serve, store, time};
+use crate::normalize::{Format, MAX_EVENT_BYTES, Options, TemplateCache};
+use crate::timestamp::Timestamp;
+use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
+use crate::{cli, collect, detail, email, json, mapping, record, serve, store, timestamp};
 use arbitrary::Unstructured;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -48,14 +48,17 @@ fn normalize(bytes: &[u8]) {
 
 /// Options for each output shape, compiled once.
 static SHAPED: Lazy<[Options; 4]> = Lazy::new(|| {
-    let feed = Feed { namespace: Some("n\"".to_owned()), labels: vec![("k".to_owned(), "v".to_owned())] };
+    let feed = IngestionMetadata {
+        namespace: Some("n\"".to_owned()),
+        labels: vec![("k".to_owned(), "v".to_owned())],
+    };
     let writers = [
         Writer::default(),
-        Writer::new(Shape::Udm(Case::Snake), &feed),
-        Writer::new(Shape::Parser(Case::Camel), &feed),
-        Writer::new(Shape::BigQuery, &Feed::default()),
+        Writer::new(OutputShape::Udm(Case::Snake), &feed),
+        Writer::new(OutputShape::Parser(Case::Camel), &feed),
+        Writer::new(OutputShape::BigQuery, &IngestionMetadata::default()),
     ];
-    writers.map(|writer| Options { writer, compiled: Compiled::default(), ..Options::default() })
+    writers.map(|writer| Options { writer, compiled: TemplateCache::default(), ..Options::default() })
 });
 
 /// Checks the properties of one input normalized in one of many ways.
@@ -67,7 +70,7 @@ fn hold(input: &[u8], [how, more]: [u8; 2]) {
         format: [Format::Auto, Format::Ndjson, Format::Json, Format::Csv][usize::from(format)],
         event_id: how & 16 != 0,
         default_time: (how & 32 != 0).then(|| Timestamp::parse("2024-01-31T00:00:00Z")).flatten(),
-        rules: mapping::Rules {
+        rules: mapping::MappingOptions {
             values: if how & 64 == 0 { mapping::Values::New } else { mapping::Values::Verbatim },
             clip: how & 128 != 0,
         },
@@ -94,7 +97,7 @@ fn fast(bytes: &[u8]) {
     json::properties::text(text);
     record::properties::text(text);
     mapping::properties::text(text);
-    text.split(['"', '\n']).for_each(time::properties::text);
+    text.split(['"', '\n']).for_each(timestamp::properties::text);
     email::properties::text(text);
     if text.len() < 200 {
         detail::properties::leftmost_of_usual(text);

@@ -3,7 +3,7 @@
 use super::Limits;
 use super::spool::Spool;
 use crate::normalize::{
-    self, EventWriter, Input, RejectWriter, Rejected, Sink, Summary, Unpacked, unpacked_within,
+    self, EventWriter, Input, Reject, RejectWriter, Sink, Summary, Unpacked, unpacked_within,
 };
 use crate::store::{self, Payload};
 use std::io::{self, Read};
@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Options of the conversion.
-pub(super) struct Recipe {
+pub(super) struct ConvertOptions {
     pub(super) options: normalize::Options,
-    pub(super) requests: Option<(normalize::Request, normalize::Limits)>,
+    pub(super) requests: Option<(normalize::RequestFormat, normalize::Limits)>,
     pub(super) limits: Limits,
     /// The number of bytes of plain events to hold in memory; `None` compresses them.
     pub(super) plain: Option<usize>,
@@ -33,10 +33,10 @@ pub(super) struct Converted {
 }
 
 /// The maximum number of rejects logged per object and per run if no `--rejects` stores them.
-pub(super) const TOLD: usize = 10;
+pub(super) const MAX_LOGGED_REJECTS: usize = 10;
 
 /// Why an object could not be converted.
-pub(super) enum Trouble {
+pub(super) enum ConvertError {
     /// Not all of its bytes arrived.
     Fetch(store::Error),
     /// Its content is damaged or exceeds a limit.
@@ -73,17 +73,17 @@ pub(super) fn convert(
     name: &str,
     bytes: impl Read + Send + 'static,
     failure: &Failure,
-    recipe: &Recipe,
-) -> Result<Converted, Trouble> {
+    recipe: &ConvertOptions,
+) -> Result<Converted, ConvertError> {
     let source = Shared(Arc::new(Mutex::new(bytes)));
     let converted = converted(name, source.clone(), recipe);
-    let unsure = matches!(converted, Ok(_) | Err(Trouble::Content(_)));
+    let unsure = matches!(converted, Ok(_) | Err(ConvertError::Content(_)));
     if unsure {
         source.drain(&recipe.options.stop);
     }
     match failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(fetch) => Err(Trouble::Fetch(fetch)),
-        None if unsure && recipe.options.stop.load(Ordering::Relaxed) => Err(Trouble::Stopped),
+        Some(fetch) => Err(ConvertError::Fetch(fetch)),
+        None if unsure && recipe.options.stop.load(Ordering::Relaxed) => Err(ConvertError::Stopped),
         None => converted,
     }
 }
@@ -112,55 +112,59 @@ impl<R: Read> Read for Shared<R> {
     }
 }
 
-fn converted(name: &str, bytes: impl Read + Send + 'static, recipe: &Recipe) -> Result<Converted, Trouble> {
-    let content = |error: io::Error| Trouble::Content(told(&error));
-    let mut unpacked = guarded(Box::new(bytes), recipe.limits).map_err(content)?;
+fn converted(
+    name: &str,
+    bytes: impl Read + Send + 'static,
+    recipe: &ConvertOptions,
+) -> Result<Converted, ConvertError> {
+    let content = |error: io::Error| ConvertError::Content(told(&error));
+    let mut unpacked = decompress_limited(Box::new(bytes), recipe.limits).map_err(content)?;
     io::copy(&mut unpacked.reader.by_ref().take(recipe.skip), &mut io::sink()).map_err(content)?;
     let events = recipe.plain.map_or_else(Spool::packed, Spool::plain);
-    let mut sink = Spools {
+    let mut sink = SpoolSink {
         events: EventWriter::new(events, recipe.requests.as_ref()),
         rejects: recipe.rejects.then(|| RejectWriter::new(Spool::packed())),
         refused: Vec::new(),
     };
     let options = normalize::Options { threads: 1, ..recipe.options.clone() };
-    let summary = normalize::run(std::iter::once(Input::unpacked(name, unpacked)), &options, &mut sink)
+    let summary = normalize::run(std::iter::once(Input::decompress(name, unpacked)), &options, &mut sink)
         .map_err(disk)?;
     if let Some(failure) = summary.failures.into_iter().next() {
         return Err(content(failure.error));
     }
     let summary = Summary { failures: Vec::new(), ..summary };
     let refused = std::mem::take(&mut sink.refused);
-    let (events, rejects) = sink.finish().map_err(Trouble::Disk)?;
-    let events = (summary.events > 0).then(|| events.finish()).transpose().map_err(Trouble::Disk)?;
+    let (events, rejects) = sink.finish().map_err(ConvertError::Disk)?;
+    let events = (summary.events > 0).then(|| events.finish()).transpose().map_err(ConvertError::Disk)?;
     let rejects =
-        rejects.filter(|_| summary.rejects > 0).map(Spool::finish).transpose().map_err(Trouble::Disk)?;
+        rejects.filter(|_| summary.rejects > 0).map(Spool::finish).transpose().map_err(ConvertError::Disk)?;
     Ok(Converted { events, rejects, summary, refused })
 }
 
-fn disk(error: normalize::Error) -> Trouble {
+fn disk(error: normalize::Error) -> ConvertError {
     match error {
-        normalize::Error::Output(error) | normalize::Error::Rejects(error) => Trouble::Disk(error),
-        error => Trouble::Disk(io::Error::other(error)),
+        normalize::Error::Output(error) | normalize::Error::Rejects(error) => ConvertError::Disk(error),
+        error => ConvertError::Disk(io::Error::other(error)),
     }
 }
 
 /// Unpacks what is gzip within the limits. The caller knows which flags set them: messages name none.
-pub(crate) fn guarded(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Unpacked> {
+pub(crate) fn decompress_limited(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Unpacked> {
     let packed = Arc::<AtomicU64>::default();
-    let bytes = Counted { inner: bytes, count: Arc::clone(&packed) };
+    let bytes = CountingReader { inner: bytes, count: Arc::clone(&packed) };
     unpacked_within(Box::new(bytes), &|inner| {
-        Box::new(Limited { inner, packed: Arc::clone(&packed), limits, count: 0 })
+        Box::new(RatioLimitedReader { inner, packed: Arc::clone(&packed), limits, count: 0 })
     })
 }
 
 const TIMES: &str = "times its size";
 
-struct Counted {
+struct CountingReader {
     inner: Box<dyn Read + Send>,
     count: Arc<AtomicU64>,
 }
 
-impl Read for Counted {
+impl Read for CountingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.count.fetch_add(read as u64, Ordering::Relaxed);
@@ -168,7 +172,7 @@ impl Read for Counted {
     }
 }
 
-struct Limited {
+struct RatioLimitedReader {
     inner: Box<dyn Read + Send>,
     packed: Arc<AtomicU64>,
     limits: Limits,
@@ -176,9 +180,9 @@ struct Limited {
 }
 
 /// Below this size no ratio is enforced, because a few megabytes do no harm.
-const HARMLESS: u64 = 4 << 20;
+const RATIO_GRACE_BYTES: u64 = 4 << 20;
 
-impl Read for Limited {
+impl Read for RatioLimitedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.count += read as u64;
@@ -187,34 +191,36 @@ impl Read for Limited {
             return too_much(format!("it decompresses to more than {} bytes", self.limits.bytes));
         }
         let packed = self.packed.load(Ordering::Relaxed).max(1);
-        if self.count > HARMLESS && self.count > packed.saturating_mul(self.limits.ratio) {
+        if self.count > RATIO_GRACE_BYTES && self.count > packed.saturating_mul(self.limits.ratio) {
             return too_much(format!("it decompresses to more than {} {TIMES}", self.limits.ratio));
         }
         Ok(read)
     }
 }
 
-struct Spools {
+struct SpoolSink {
     events: EventWriter<Spool>,
     rejects: Option<RejectWriter<Spool>>,
     refused: Vec<String>,
 }
 
-impl Spools {
+impl SpoolSink {
     fn finish(self) -> io::Result<(Spool, Option<Spool>)> {
         Ok((self.events.finish()?, self.rejects.map(RejectWriter::finish).transpose()?))
     }
 }
 
-impl Sink for Spools {
+impl Sink for SpoolSink {
     fn events(&mut self, events: &[u8]) -> io::Result<()> {
         self.events.write(events)
     }
 
-    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+    fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
         match &mut self.rejects {
             Some(rejects) => rejects.write(reject)?,
-            None if self.refused.len() < TOLD && reject.begins() => self.refused.push(reject.to_string()),
+            None if self.refused.len() < MAX_LOGGED_REJECTS && reject.is_first_part() => {
+                self.refused.push(reject.to_string())
+            }
             None => {}
         }
         Ok(())

@@ -1,14 +1,14 @@
 //! Lists what to read: everything in a source, or some names.
 
-use super::Error;
-use super::isolation::{PANICKED, isolated};
-use crate::store::{self, Fed, Listed, Store};
+use super::RunError;
+use super::panic_guard::{PANICKED, catch_panic};
+use crate::store::{self, ObjectMeta, Store, TaskStream};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 /// An entry of a listing.
 pub(super) enum Entry {
-    Object(Listed),
+    Object(ObjectMeta),
     /// One of the names could not be looked up. The others are not affected.
     Failed {
         name: String,
@@ -20,8 +20,8 @@ pub(super) enum Entry {
 pub(super) type Page = Vec<Result<Entry, store::Error>>;
 
 /// Lists in a background task, two pages ahead of the consumer.
-pub(super) fn ahead(listing: BoxStream<'static, Result<Entry, store::Error>>) -> Fed<Page> {
-    Fed::spawn(2, |to| async move {
+pub(super) fn prefetch(listing: BoxStream<'static, Result<Entry, store::Error>>) -> TaskStream<Page> {
+    TaskStream::spawn(2, |to| async move {
         let mut listing = listing.ready_chunks(1024);
         while let Some(page) = listing.next().await {
             if to.send(page).await.is_err() {
@@ -32,9 +32,9 @@ pub(super) fn ahead(listing: BoxStream<'static, Result<Entry, store::Error>>) ->
 }
 
 /// Returns the next page; `None` after the last one. Cancel-safe.
-pub(super) async fn next(pages: &mut Fed<Page>) -> Option<Result<Page, Error>> {
+pub(super) async fn next(pages: &mut TaskStream<Page>) -> Option<Result<Page, RunError>> {
     let page = pages.next().await?;
-    Some(page.map_err(|died| Error::Store(format!("listing the source failed: {died}"))))
+    Some(page.map_err(|died| RunError::Store(format!("listing the source failed: {died}"))))
 }
 
 /// A listing of all objects.
@@ -43,7 +43,10 @@ pub(super) fn all(store: &Store) -> BoxStream<'static, Result<Entry, store::Erro
 }
 
 /// Lists only these names; those that do not exist are omitted.
-pub(super) fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Result<Entry, store::Error>> {
+pub(super) fn list_named(
+    store: Store,
+    names: Vec<String>,
+) -> BoxStream<'static, Result<Entry, store::Error>> {
     let each = futures::stream::iter(names).map(move |name| {
         let store = store.clone();
         async move { look_up(&store, name).await }
@@ -53,7 +56,7 @@ pub(super) fn found(store: Store, names: Vec<String>) -> BoxStream<'static, Resu
 
 /// The entry of one name. Without usable credentials no other name could be looked up: that alone fails the listing.
 async fn look_up(store: &Store, name: String) -> Option<Result<Entry, store::Error>> {
-    let found = isolated(store.find(&name)).await.unwrap_or_else(|_| {
+    let found = catch_panic(store.head(&name)).await.unwrap_or_else(|_| {
         let url = store.location().url(&name);
         Err(store::Error::Invalid { url, message: PANICKED.into() })
     });
@@ -69,14 +72,14 @@ const FOUND_AT_ONCE: usize = 8;
 
 #[cfg(test)]
 mod tests {
-    use super::{ahead, next};
+    use super::{next, prefetch};
     use futures::StreamExt as _;
 
     #[tokio::test]
     async fn a_listing_that_dies_is_no_end() {
-        let mut pages = ahead(futures::stream::poll_fn(|_| panic!("as asked")).boxed());
+        let mut pages = prefetch(futures::stream::poll_fn(|_| panic!("as asked")).boxed());
         assert!(next(&mut pages).await.unwrap().is_err());
-        let mut none = ahead(futures::stream::empty().boxed());
+        let mut none = prefetch(futures::stream::empty().boxed());
         assert!(next(&mut none).await.is_none());
     }
 }

@@ -1,12 +1,12 @@
 //! One local file on its way: found done by its content, or read from where it is done.
 
-use super::content::{Content, HashedPart, Prefix, longest_done};
-use super::convert::{Failure, Recipe, Trouble};
-use super::growth::{Extent, extent};
-use super::name;
-use super::object::{Job, Outcome, deliver, not_converted, on_thread, poured};
-use super::select::{Skip, is_collector_state, may_be_collector_state};
-use crate::store::{self, Listed, Location};
+use super::content_id::{ContentId, HashedPart, Prefix, longest_done_prefix};
+use super::convert::{ConvertError, ConvertOptions, Failure};
+use super::extent::{Extent, extent};
+use super::filter::{Skip, is_collector_state, may_be_collector_state};
+use super::output_name;
+use super::transfer::{IngestContext, Outcome, not_converted, on_thread, stream_events, upload};
+use crate::store::{self, Location, ObjectMeta};
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,26 +21,26 @@ pub(super) struct LocalFile {
 }
 
 /// What was done of a local file before: a content, and the name of the file that had it.
-pub(super) struct Base {
-    pub(super) content: Content,
+pub(super) struct DonePart {
+    pub(super) content: ContentId,
     pub(super) name: String,
 }
 
 /// What was read of a local file.
 pub(super) struct ReadPart {
     /// All of the file up to the end of the part.
-    pub(super) content: Content,
+    pub(super) content: ContentId,
     /// What was done before.
-    pub(super) base: Option<Base>,
+    pub(super) base: Option<DonePart>,
     /// What names of its outputs begin with.
     pub(super) stem: String,
     /// What was left of the file.
-    pub(super) rest: Rest,
+    pub(super) rest: Remainder,
 }
 
 /// What was left of a local file that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum Remainder {
     None,
     /// A line that has no end yet.
     UnfinishedLine,
@@ -53,26 +53,31 @@ enum Plan {
     Skip(Skip),
     /// All there is to read of it is done.
     Known {
-        base: Base,
-        rest: Rest,
+        base: DonePart,
+        rest: Remainder,
     },
-    Read(Box<Reading>),
+    Read(Box<PartReader>),
 }
 
 /// A part of a file that is to be read.
-struct Reading {
+struct PartReader {
     part: HashedPart,
     start: u64,
     /// How many unpacked bytes from there are done.
     skip: u64,
-    base: Option<Base>,
+    base: Option<DonePart>,
     /// The stem that a killed run gave its outputs.
     stem: Option<String>,
-    rest: Rest,
+    rest: Remainder,
 }
 
 /// Takes a file to the destination, or what of it is not done.
-pub(super) async fn transfer(job: &Arc<Job>, listed: &Listed, opened: LocalFile, recipe: Recipe) -> Outcome {
+pub(super) async fn transfer(
+    job: &Arc<IngestContext>,
+    listed: &ObjectMeta,
+    opened: LocalFile,
+    recipe: ConvertOptions,
+) -> Outcome {
     // The semaphore is never closed. Held until the events are sent, because they take the memory.
     let _room = job.threads.acquire().await;
     match read(job, listed, opened, recipe).await {
@@ -82,13 +87,13 @@ pub(super) async fn transfer(job: &Arc<Job>, listed: &Listed, opened: LocalFile,
 }
 
 async fn read(
-    job: &Arc<Job>,
-    listed: &Listed,
+    job: &Arc<IngestContext>,
+    listed: &ObjectMeta,
     opened: LocalFile,
-    recipe: Recipe,
-) -> Result<Outcome, Trouble> {
+    recipe: ConvertOptions,
+) -> Result<Outcome, ConvertError> {
     let (tag, size) = (opened.tag.clone(), opened.size);
-    let Reading { part, start, skip, base, stem, rest } = match planned(job, listed, opened).await? {
+    let PartReader { part, start, skip, base, stem, rest } = match open_and_plan(job, listed, opened).await? {
         Plan::Skip(skip) => return Ok(Outcome::Skipped(skip)),
         Plan::Known { base, rest } => return Ok(Outcome::Known { base, rest }),
         Plan::Read(reading) => *reading,
@@ -100,8 +105,8 @@ async fn read(
         (_, 0) => format!("{url} (from byte {start})"),
         _ => format!("{url} (from byte {start}, unpacked byte {skip} after it)"),
     };
-    let recipe = Recipe { skip, ..recipe };
-    let failed = |error: &io::Error| Trouble::Fetch(store::Error::io(&*url, error));
+    let recipe = ConvertOptions { skip, ..recipe };
+    let failed = |error: &io::Error| ConvertError::Fetch(store::Error::io(&*url, error));
     let part = Arc::new(Mutex::new(Some(part)));
     let source = Shared { part: Arc::clone(&part), url: url.clone(), failure: Failure::default() };
     let failure = Arc::clone(&source.failure);
@@ -111,25 +116,29 @@ async fn read(
     let content =
         finished.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| failed(&error))?;
     // A file that is written to while it is read is read again once it rests. Nothing of it is put or poured before.
-    match job.from.find(&listed.name).await {
+    match job.from.head(&listed.name).await {
         Ok(Some(now)) if now.tag == tag => {}
-        Ok(_) => return Err(Trouble::Changed),
-        Err(error) => return Err(Trouble::Fetch(error)),
+        Ok(_) => return Err(ConvertError::Changed),
+        Err(error) => return Err(ConvertError::Fetch(error)),
     }
-    let Some(content) = content else { return Err(Trouble::Changed) };
-    let converted = poured(job, converted).await?;
+    let Some(content) = content else { return Err(ConvertError::Changed) };
+    let converted = stream_events(job, converted).await?;
     let generation = content.sha256.clone();
-    let stem = stem.unwrap_or_else(|| name::content_stem(&listed.name, &content));
-    if rest == Rest::More
+    let stem = stem.unwrap_or_else(|| output_name::content_stem(&listed.name, &content));
+    if rest == Remainder::More
         && let Some(contents) = &job.contents
     {
         contents.insert(&content, &listed.name);
     }
     let part = ReadPart { content, base, stem, rest };
-    Ok(deliver(job, listed, generation, size, converted, Some(part)).await)
+    Ok(upload(job, listed, generation, size, converted, Some(part)).await)
 }
 
-async fn planned(job: &Arc<Job>, listed: &Listed, opened: LocalFile) -> Result<Plan, Trouble> {
+async fn open_and_plan(
+    job: &Arc<IngestContext>,
+    listed: &ObjectMeta,
+    opened: LocalFile,
+) -> Result<Plan, ConvertError> {
     let url = job.from.location().url(&listed.name);
     let settled = job.options.settle.is_settled(opened.modified, job.options.clock.now());
     let (name, may_be_state) = (listed.name.clone(), may_be_collector_state(listed));
@@ -147,17 +156,17 @@ async fn planned(job: &Arc<Job>, listed: &Listed, opened: LocalFile) -> Result<P
         plan(&job, (file, size), &name, &|file, done| extent(file, size, done, format, settled))
     };
     let planned = tokio::task::spawn_blocking(plan).await.unwrap_or_else(|died| Err(io::Error::other(died)));
-    planned.map_err(|error| Trouble::Fetch(store::Error::io(url, &error)))
+    planned.map_err(|error| ConvertError::Fetch(store::Error::io(url, &error)))
 }
 
 fn plan(
-    job: &Job,
+    job: &IngestContext,
     (mut file, size): (File, u64),
     name: &str,
     extent: &dyn Fn(&mut File, u64) -> io::Result<Extent>,
 ) -> io::Result<Plan> {
     let (done, head) = match (&job.contents, &job.options.from) {
-        (Some(contents), Location::File(root)) => longest_done(&mut file, size, contents, name, root)?,
+        (Some(contents), Location::File(root)) => longest_done_prefix(&mut file, size, contents, name, root)?,
         _ => (None, 0),
     };
     let length = done.as_ref().map_or(0, |done| done.content.length);
@@ -169,14 +178,14 @@ fn plan(
     // What does not go on where it is done is another version: all of it.
     let done = done.filter(|_| start > 0 || skip > 0 || size == 0);
     let killed =
-        job.recovered.get().map(|killed| killed.next_end(&mut file, done.as_ref(), size)).transpose()?;
+        job.recovered.get().map(|killed| killed.next_part_end(&mut file, done.as_ref(), size)).transpose()?;
     let (end, stem, rest) = match killed.flatten() {
-        Some((end, stem)) => (end, Some(stem), if end < size { Rest::More } else { Rest::None }),
-        None => (end, None, if unfinished { Rest::UnfinishedLine } else { Rest::None }),
+        Some((end, stem)) => (end, Some(stem), if end < size { Remainder::More } else { Remainder::None }),
+        None => (end, None, if unfinished { Remainder::UnfinishedLine } else { Remainder::None }),
     };
     let base = done
         .as_ref()
-        .map(|Prefix { content, origin, .. }| Base { content: content.clone(), name: origin.clone() });
+        .map(|Prefix { content, origin, .. }| DonePart { content: content.clone(), name: origin.clone() });
     if let (Some(base), Some(contents)) = (&base, &job.contents)
         && base.name != name
     {
@@ -189,7 +198,7 @@ fn plan(
         None if end == 0 && unfinished => Ok(Plan::Skip(Skip::Settling)),
         base => {
             let part = HashedPart::new(file, done, head, start, end)?;
-            Ok(Plan::Read(Box::new(Reading { part, start, skip, base, stem, rest })))
+            Ok(Plan::Read(Box::new(PartReader { part, start, skip, base, stem, rest })))
         }
     }
 }
@@ -207,7 +216,7 @@ impl Read for Shared {
         let Some(part) = &mut *part else { return Ok(0) };
         part.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            _ => super::piped::noted(&self.failure, store::Error::io(&*self.url, &error)),
+            _ => super::source_reader::noted(&self.failure, store::Error::io(&*self.url, &error)),
         })
     }
 }

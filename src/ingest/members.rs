@@ -3,7 +3,7 @@
 //! Writers that flush by size end a member in the middle of a line. What was read up to there is done, so the line is
 //! read again, from its beginning in the unpacked bytes, once its rest is appended.
 
-use super::growth::{Extent, LONGEST, is_blank, is_whole_json};
+use super::extent::{Extent, MAX_LINE, is_blank, is_complete_json};
 use crate::normalize::Format;
 use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use std::fs::File;
@@ -46,8 +46,8 @@ fn begins_with_record(file: &mut File, start: u64) -> io::Result<bool> {
     let unpacked = MultiGzDecoder::new(BufReader::new(file));
     let mut line = Vec::new();
     // Damaged bytes are reported by the conversion.
-    let read = BufReader::new(unpacked).take(LONGEST).read_until(b'\n', &mut line);
-    Ok(read.is_ok() && (is_blank(&line) || is_whole_json(&line)))
+    let read = BufReader::new(unpacked).take(MAX_LINE).read_until(b'\n', &mut line);
+    Ok(read.is_ok() && (is_blank(&line) || is_complete_json(&line)))
 }
 
 /// Returns the open line after the members before `end`; `None` if there is none, if it is too long to look at, or if the
@@ -74,7 +74,7 @@ fn open_line(file: &mut File, end: u64, format: Format) -> io::Result<Option<Ope
         }
         at = packed.stream_position()?;
     }
-    if at != end || is_blank(&lines.line) || is_whole_json(&lines.line) {
+    if at != end || is_blank(&lines.line) || is_complete_json(&lines.line) {
         return Ok(None);
     }
     let (member, skip) = lines.begin;
@@ -98,7 +98,7 @@ impl Lines {
             self.line.extend_from_slice(&piece[..end]);
             let lines = match format {
                 Format::Ndjson => true,
-                Format::Auto => is_whole_json(&self.line),
+                Format::Auto => is_complete_json(&self.line),
                 _ => false,
             };
             if !lines {
@@ -117,7 +117,7 @@ impl Lines {
             self.begin = (member, at + (piece.len() - rest.len()) as u64);
         }
         self.line.extend_from_slice(rest);
-        self.line.len() as u64 <= LONGEST
+        self.line.len() as u64 <= MAX_LINE
     }
 }
 

@@ -8,39 +8,39 @@
 //! for a stream, an 8 MiB part each for Cloud Storage), four stored segments of the ledger, 8,192 queued names, and 16
 //! bytes plus table space for each known object.
 
-mod content;
+mod content_id;
 mod convert;
-mod growth;
-mod isolation;
+mod deletion;
+mod extent;
+mod filter;
 pub mod ledger;
 mod listing;
 mod local_file;
 mod members;
-mod name;
-mod object;
-mod observer;
 mod options;
-mod piped;
+mod output_name;
+mod panic_guard;
+mod progress;
 mod recovery;
-mod removal;
 mod report;
 mod run;
-mod select;
-mod settle;
+mod settling;
+mod source_reader;
 mod spool;
+mod transfer;
 mod verify;
 
 pub use crate::clock::Clock;
-pub use crate::halt::Error;
-pub use content::Content;
+pub use crate::error::RunError;
+pub use content_id::ContentId;
 #[cfg(feature = "serve")]
-pub(crate) use convert::guarded;
-#[cfg(feature = "cli")]
-pub(crate) use object::blocking_threads;
-pub use observer::{Observer, Quiet};
+pub(crate) use convert::decompress_limited;
+pub use filter::Skip;
 pub use options::{Delete, Destination, Limits, Options, Shard};
+pub use progress::{NoopObserver, Observer};
 pub use report::Report;
 pub use run::run;
-pub use select::Skip;
-pub use settle::Settle;
-pub use verify::{Gap, Verified, verify};
+pub use settling::WriteSettling;
+#[cfg(feature = "cli")]
+pub(crate) use transfer::blocking_threads;
+pub use verify::{Discrepancy, VerifyReport, verify};

@@ -1,10 +1,10 @@
 //! Options of a run.
 
-use super::Settle;
-use super::ledger::{Feed, Tenancy};
+use super::WriteSettling;
+use super::ledger::{Feed, LedgerOptions};
 use crate::clock::Clock;
 use crate::normalize;
-use crate::store::{Location, Settings};
+use crate::store::{Location, StoreConfig};
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -30,9 +30,9 @@ pub struct Options {
     /// Globs of names below the source; an object must match none of them.
     pub exclude: Vec<String>,
     /// Only these names below the source, instead of a listing.
-    pub only: Option<Vec<String>>,
+    pub objects: Option<Vec<String>>,
     /// When a local file counts as finished.
-    pub settle: Settle,
+    pub settle: WriteSettling,
     /// The number of objects in flight, at least 1.
     pub concurrency: usize,
     /// The part of the objects that this run processes.
@@ -44,13 +44,13 @@ pub struct Options {
     /// How records become events. Each object is converted by one thread, whatever `threads` says.
     pub normalize: normalize::Options,
     /// Whether records without a usable time get the modification time of their object.
-    pub time_of_object: bool,
+    pub default_time_from_mtime: bool,
     /// The format and size of requests, if events are grouped.
-    pub requests: Option<(normalize::Request, normalize::Limits)>,
+    pub requests: Option<(normalize::RequestFormat, normalize::Limits)>,
     /// The clock.
     pub clock: Clock,
     /// Retry settings for requests.
-    pub retry: Settings,
+    pub retry: StoreConfig,
     /// The lease duration; other runs may take over once it expires.
     pub lease: Duration,
     /// How often the ledger is saved during a run.
@@ -71,37 +71,37 @@ impl Options {
             max_age: Some(Duration::from_secs(180 * 86400)),
             include: Vec::new(),
             exclude: Vec::new(),
-            only: None,
-            settle: Settle::default(),
+            objects: None,
+            settle: WriteSettling::default(),
             concurrency: 16,
             shard: Shard::default(),
             dry_run: false,
             limits: Limits::default(),
             normalize: normalize::Options::default(),
-            time_of_object: false,
+            default_time_from_mtime: false,
             requests: None,
             clock: Clock::system(),
-            retry: Settings::default(),
+            retry: StoreConfig::default(),
             lease: Duration::from_secs(120),
             checkpoint: Duration::from_secs(10),
         }
     }
 
     /// Returns the options for opening the ledger; entries of objects modified before `oldest` are dropped.
-    pub(super) fn tenancy(&self, oldest: i64) -> Tenancy {
+    pub(super) fn ledger_options(&self, oldest: i64) -> LedgerOptions {
         let feed = Feed {
             from: self.from.to_string(),
             to: self.to.to_string(),
             rejects: self.rejects.as_ref().map(ToString::to_string),
         };
         let urls = |names: &Vec<String>| names.iter().map(|name| self.from.url(name)).collect();
-        Tenancy {
+        LedgerOptions {
             shard: self.shard,
             lease: self.lease,
             oldest,
             feed,
-            look: self.dry_run,
-            only: self.only.as_ref().map(urls),
+            read_only: self.dry_run,
+            objects: self.objects.as_ref().map(urls),
         }
     }
 }
@@ -110,7 +110,7 @@ impl Options {
 #[derive(Clone)]
 pub enum Destination {
     /// One output object per source object, created only if absent: exactly once.
-    Place(Location),
+    Objects(Location),
     /// A stream: at least once, because nobody can know what a killed run had written.
     Stream(Arc<Mutex<dyn Write + Send>>),
 }
@@ -120,7 +120,7 @@ impl Destination {
     #[must_use]
     pub fn ledger(&self) -> Option<Location> {
         match self {
-            Self::Place(location) => Some(location.beside(".ledger")),
+            Self::Objects(location) => Some(location.sibling(".ledger")),
             Self::Stream(_) => None,
         }
     }
@@ -129,7 +129,7 @@ impl Destination {
     #[must_use]
     pub fn place(&self) -> Option<&Location> {
         match self {
-            Self::Place(location) => Some(location),
+            Self::Objects(location) => Some(location),
             Self::Stream(_) => None,
         }
     }
@@ -138,7 +138,7 @@ impl Destination {
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Place(location) => location.fmt(f),
+            Self::Objects(location) => location.fmt(f),
             Self::Stream(_) => f.write_str("-"),
         }
     }

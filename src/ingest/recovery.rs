@@ -1,8 +1,8 @@
 //! What a killed run made of local files without noting it in the ledger. A file that has grown since is first read to
 //! where that run had read it, so that the same outputs come of it, and goes on from there.
 
-use super::content::Prefix;
-use super::name;
+use super::content_id::Prefix;
+use super::output_name;
 use crate::store::{self, Store};
 use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
@@ -12,11 +12,11 @@ use std::io::{self, Seek as _, SeekFrom};
 
 /// Stems of outputs that the ledger does not know, by the length and the hash of the contents that they end.
 #[derive(Debug, Default)]
-pub(super) struct Recovered(BTreeMap<u64, HashMap<String, String>>);
+pub(super) struct OrphanOutputs(BTreeMap<u64, HashMap<String, String>>);
 
-impl Recovered {
+impl OrphanOutputs {
     /// Lists places where outputs are. `known` are the stems that the ledger has.
-    pub(super) async fn list(
+    pub(super) async fn list_orphans(
         places: impl Iterator<Item = &Store>,
         known: &HashSet<String>,
     ) -> Result<Self, store::Error> {
@@ -28,7 +28,7 @@ impl Recovered {
                     Ok(Some(object)) => found.add(&object.name, known),
                     // A destination that does not exist yet is empty.
                     Ok(None) | Err(store::Error::NotFound { .. }) => break,
-                    Err(store::Error::Unlisted { .. }) => {}
+                    Err(store::Error::UnlistableEntry { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -37,7 +37,7 @@ impl Recovered {
     }
 
     fn add(&mut self, output: &str, known: &HashSet<String>) {
-        if let Some((stem, length, hash)) = name::parse_content(output)
+        if let Some((stem, length, hash)) = output_name::parse_content(output)
             && !known.contains(stem)
         {
             self.0.entry(length).or_default().insert(hash.to_owned(), stem.to_owned());
@@ -46,7 +46,7 @@ impl Recovered {
 
     /// The shortest content that a file begins with, is longer than what is done of it, and was read by a killed run: its
     /// length, and the stem of what it became.
-    pub(super) fn next_end(
+    pub(super) fn next_part_end(
         &self,
         file: &mut File,
         done: Option<&Prefix>,
@@ -56,10 +56,10 @@ impl Recovered {
         let mut hasher = done.map_or_else(Sha256::new, |done| done.hasher.clone());
         file.seek(SeekFrom::Start(at))?;
         for (&end, contents) in self.0.range(at + 1..).take_while(|(end, _)| **end <= size) {
-            super::content::hash_up_to(file, end - at, &mut hasher)?;
+            super::content_id::hash_up_to(file, end - at, &mut hasher)?;
             at = end;
-            let hash = crate::sealed::hex(&hasher.clone().finalize());
-            if let Some(stem) = contents.get(&hash[..name::HASH]) {
+            let hash = crate::envelope::hex(&hasher.clone().finalize());
+            if let Some(stem) = contents.get(&hash[..output_name::HASH]) {
                 return Ok(Some((end, stem.clone())));
             }
         }

@@ -1,7 +1,7 @@
 //! The report of a run.
 
-use super::removal::Stay;
-use super::select::Skip;
+use super::deletion::KeepReason;
+use super::filter::Skip;
 use crate::normalize::Summary;
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ impl Report {
         }
     }
 
-    pub(super) fn leave(&mut self, object: &str, reason: &str) {
+    pub(super) fn record_undeleted(&mut self, object: &str, reason: &str) {
         self.not_deleted += 1;
         if self.left.len() < Self::NAMED {
             self.left.push((object.to_owned(), reason.to_owned()));
@@ -67,15 +67,15 @@ impl Report {
     }
 
     /// Adds a source object that was to be deleted but was kept.
-    pub(super) fn stay(&mut self, object: &str, stay: Stay) {
+    pub(super) fn record_kept(&mut self, object: &str, stay: KeepReason) {
         match stay {
-            Stay::Changed => return,
-            Stay::Rejects => self.without_rejects += 1,
-            Stay::NoEvents => self.all_rejected += 1,
-            Stay::Output => self.without_output += 1,
-            Stay::Above => self.deleted += 1,
+            KeepReason::Changed => return,
+            KeepReason::Rejects => self.without_rejects += 1,
+            KeepReason::NoEvents => self.all_rejected += 1,
+            KeepReason::Output => self.without_output += 1,
+            KeepReason::Above => self.deleted += 1,
         }
-        self.leave(object, stay.reason());
+        self.record_undeleted(object, stay.reason());
     }
 
     pub(super) fn add(&mut self, stored: u64, summary: &Summary) {

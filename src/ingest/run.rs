@@ -1,17 +1,17 @@
 //! A run: many objects at once, with regular checkpoints of the ledger, followed by deletion of sources.
 
-mod done;
+mod outcome;
 
-use super::isolation::one;
+use super::deletion::{Source, delete_sources, fetch_entries, warn_undeleted};
+use super::filter::{ObjectFilter, Skip, is_named_as_state, may_be_collector_state};
 use super::ledger::{Entry, Ledger};
-use super::listing::{self, Entry as Found, ahead, found, next};
-use super::local_file::Base;
-use super::object::{Cause, Job, Outcome, conversions, settled};
-use super::removal::{Source, recall, remove_all, say_what_stays};
-use super::select::{Selection, Skip, is_named_as_state, may_be_collector_state};
-use super::{Delete, Error, Observer, Options, Report};
-use crate::clock::millis;
-use crate::store::{self, Listed, Location, Store};
+use super::listing::{self, Entry as Found, list_named, next, prefetch};
+use super::local_file::DonePart;
+use super::panic_guard::process_object;
+use super::transfer::{FailureCause, IngestContext, Outcome, conversions, wait_for_line_end};
+use super::{Delete, Observer, Options, Report, RunError};
+use crate::clock::duration_millis;
+use crate::store::{self, Location, ObjectMeta, Store};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -21,72 +21,75 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// After this many consecutive failures to read or to write, the source or destination is considered unreachable; each
 /// of the objects was retried for minutes.
-const OUT_OF_ORDER: usize = 20;
+const MAX_CONSECUTIVE_FAILURES: usize = 20;
 
 /// Processes everything that the source holds now. `stop` ends the run early; what is done by then is kept.
 /// `options.normalize.stop` is ignored, because each run has its own.
 ///
 /// # Errors
-/// [`Error`]; what was done before is recorded in the ledger, unless the ledger failed.
-pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Result<Report, Error> {
+/// [`RunError`]; what was done before is recorded in the ledger, unless the ledger failed.
+pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Result<Report, RunError> {
     let opened = tokio::select! {
         biased;
         () = stop.notified() => return Ok(Report { stopped: true, ..Report::default() }),
         opened = Run::open(options, observer) => opened?,
     };
     // From here on the run holds leases. Every path leads through `go`, which releases them.
-    opened.go(stop).await
+    opened.run_to_end(stop).await
 }
 
-async fn open(location: Option<&crate::store::Location>, options: &Options) -> Result<Option<Store>, Error> {
+async fn open(
+    location: Option<&crate::store::Location>,
+    options: &Options,
+) -> Result<Option<Store>, RunError> {
     match location {
         Some(location) => Ok(Some(Store::open(location, &options.retry).await?)),
         None => Ok(None),
     }
 }
 
-async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, Error> {
+async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, RunError> {
     let Some(store) = open(options.ledger.as_ref(), options).await? else { return Ok(None) };
-    Ledger::sign(store, options.clock.clone(), &options.tenancy(oldest)).await.map(Some)
+    Ledger::open_unlocked(store, options.clock.clone(), &options.ledger_options(oldest)).await.map(Some)
 }
 
 struct Run<'o> {
-    job: Arc<Job>,
+    job: Arc<IngestContext>,
     /// The start of the URLs of objects.
     root: String,
     ledger: Option<Ledger>,
-    selection: Selection,
+    selection: ObjectFilter,
     report: Report,
     /// Objects to read, with the number of earlier failures.
-    chosen: VecDeque<(Listed, u64)>,
+    queued: VecDeque<(ObjectMeta, u64)>,
     /// Done, to be removed once the ledger says so durably; local files if they are still what was read.
-    removable: Vec<(Listed, Entry)>,
+    deletable: Vec<(ObjectMeta, Entry)>,
     /// Local files, or parts of them, that go on with a content that is done: to be marked with what is known of that.
-    following: Vec<(Entry, Base, Listed)>,
+    following: Vec<(Entry, DonePart, ObjectMeta)>,
     /// Objects that an earlier run processed but did not delete.
-    known: Vec<Listed>,
+    already_done: Vec<ObjectMeta>,
     observer: &'o dyn Observer,
     /// The number of consecutive failures of the source and of the destination.
-    out_of_reach: [usize; 2],
+    consecutive_failures: [usize; 2],
     /// The number of rejects that were logged.
-    told: usize,
+    rejects_logged: usize,
     /// When to renew the leases.
     renewal: Instant,
 }
 
 impl<'o> Run<'o> {
     /// Opens all stores, without acquiring leases.
-    async fn open(mut options: Options, observer: &'o dyn Observer) -> Result<Self, Error> {
+    async fn open(mut options: Options, observer: &'o dyn Observer) -> Result<Self, RunError> {
         options.normalize.stop = Arc::default();
         options.settle.begin_run();
         let now = options.clock.now();
-        let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
-        let mut selection = Selection::new(&options, oldest)?;
+        let oldest = options.max_age.map_or(i64::MIN, |age| now.saturating_sub(duration_millis(age)));
+        let mut selection = ObjectFilter::new(&options, oldest)?;
         let from = Store::open(&options.from, &options.retry).await?;
         let to = open(options.to.place(), &options).await?;
         let rejects = open(options.rejects.as_ref(), &options).await?;
         let ledger = open_ledger(&options, oldest).await?;
-        selection.keep_off(&options.from, ledger.as_ref().map_or(&[], Ledger::feeds));
+        selection.exclude_feeds(&options.from, ledger.as_ref().map_or(&[], Ledger::feeds));
         if let Some(to) = ledger.as_ref().and_then(Ledger::other_destination) {
             observer.warned(&format!(
                 "the ledger also has {} with --to {to}: objects done for one destination are not processed for the other; use a separate ledger for each (--ledger URL)",
@@ -94,7 +97,7 @@ impl<'o> Run<'o> {
             ));
         }
         let [threads, streams] = conversions();
-        let job = Job {
+        let job = IngestContext {
             from,
             to,
             rejects,
@@ -111,21 +114,21 @@ impl<'o> Run<'o> {
             ledger,
             selection,
             report: Report::default(),
-            chosen: VecDeque::new(),
-            removable: Vec::new(),
+            queued: VecDeque::new(),
+            deletable: Vec::new(),
             following: Vec::new(),
-            known: Vec::new(),
+            already_done: Vec::new(),
             observer,
-            out_of_reach: [0; 2],
-            told: 0,
+            consecutive_failures: [0; 2],
+            rejects_logged: 0,
         })
     }
 
-    async fn go(mut self, stop: &Notify) -> Result<Report, Error> {
-        let worked = self.work(stop).await;
+    async fn run_to_end(mut self, stop: &Notify) -> Result<Report, RunError> {
+        let worked = self.event_loop(stop).await;
         if worked.is_err() || self.report.stopped {
             self.job.options.normalize.stop.store(true, Ordering::Relaxed);
-            settled(&self.job).await;
+            wait_for_line_end(&self.job).await;
         }
         // Whatever happened, completed work is recorded.
         let kept = if self.job.options.dry_run { Ok(()) } else { self.finish(worked.is_ok()).await };
@@ -133,50 +136,50 @@ impl<'o> Run<'o> {
             Some(ledger) if !self.job.options.dry_run => ledger.close().await,
             _ => Ok(()),
         };
-        say_what_stays(&self.report, self.observer);
+        warn_undeleted(&self.report, self.observer);
         worked.and(kept).and(closed).map(|()| self.report)
     }
 
     /// Acquires the free segments of the ledger, and cleans up after killed runs.
-    async fn begin(&mut self) -> Result<(), Error> {
+    async fn acquire_segments(&mut self) -> Result<(), RunError> {
         if let Some(ledger) = &mut self.ledger {
-            ledger.begin().await?;
+            ledger.acquire_segments().await?;
             if let Some(others) = ledger.others() {
                 let left = "another run holds part of the ledger; leaving its objects to it";
                 self.observer.warned(&format!("{left}: {others}"));
             }
         }
-        self.recover().await?;
+        self.recover_outputs().await?;
         self.sweep().await
     }
 
     /// Deletes incomplete files of killed runs, if no other run can be active.
-    async fn sweep(&self) -> Result<(), Error> {
-        let Job { options, to, rejects, .. } = &*self.job;
+    async fn sweep(&self) -> Result<(), RunError> {
+        let IngestContext { options, to, rejects, .. } = &*self.job;
         let alone = self.ledger.as_ref().is_some_and(|ledger| ledger.others().is_none())
             && options.shard.count == 1
-            && options.only.is_none();
+            && options.objects.is_none();
         if alone && !options.dry_run {
             for place in to.iter().chain(rejects) {
-                place.sweep().await?;
+                place.remove_stale_temp_files().await?;
             }
         }
         Ok(())
     }
 
-    async fn work(&mut self, stop: &Notify) -> Result<(), Error> {
+    async fn event_loop(&mut self, stop: &Notify) -> Result<(), RunError> {
         tokio::select! {
             biased;
             () = stop.notified() => {
                 self.report.stopped = true;
                 return Ok(());
             }
-            begun = self.begin() => begun?,
+            begun = self.acquire_segments() => begun?,
         }
         let concurrency = self.job.options.concurrency.max(1);
-        let mut listing = ahead(match &self.job.options.only {
+        let mut listing = prefetch(match &self.job.options.objects {
             None => listing::all(&self.job.from),
-            Some(names) => found(self.job.from.clone(), names.clone()),
+            Some(names) => list_named(self.job.from.clone(), names.clone()),
         });
         let mut listed_all = false;
         let mut tasks = tokio::task::JoinSet::new();
@@ -186,15 +189,15 @@ impl<'o> Run<'o> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while tasks.len() < concurrency
-                && let Some((listed, attempts)) = self.chosen.pop_front()
+                && let Some((listed, attempts)) = self.queued.pop_front()
             {
-                tasks.spawn(one(Arc::clone(&self.job), listed, attempts));
+                tasks.spawn(process_object(Arc::clone(&self.job), listed, attempts));
             }
             // A listing may consist of deletable objects only; their number is kept small.
-            if self.known.len() >= RECALLED {
-                self.keep_alive().await?;
+            if self.already_done.len() >= DELETE_BATCH {
+                self.renew_and_checkpoint().await?;
             }
-            let hungry = self.chosen.len() < CHOSEN_AHEAD && !listed_all;
+            let hungry = self.queued.len() < MAX_QUEUED && !listed_all;
             if !hungry && tasks.is_empty() {
                 return Ok(());
             }
@@ -205,39 +208,39 @@ impl<'o> Run<'o> {
                     return Ok(());
                 }
                 Some(finished) = tasks.join_next() => {
-                    let (listed, attempts, outcome) = finished.map_err(|error| Error::Store(format!("a task failed: {error}")))?;
-                    self.note(listed, attempts, outcome)?;
+                    let (listed, attempts, outcome) = finished.map_err(|error| RunError::Store(format!("a task failed: {error}")))?;
+                    self.on_outcome(listed, attempts, outcome)?;
                 }
                 _ = ticks.tick() => {
                     let began = Instant::now();
-                    self.keep_alive().await?;
+                    self.renew_and_checkpoint().await?;
                     // Saving a large ledger takes long; limit it to a tenth of the time.
                     ticks.reset_after((began.elapsed() * 10).min(self.job.options.lease / 4).max(every));
                 }
                 more = next(&mut listing), if hungry => match more {
                     None => listed_all = true,
-                    Some(page) => page?.into_iter().try_for_each(|item| self.meet(item))?,
+                    Some(page) => page?.into_iter().try_for_each(|item| self.on_listed(item))?,
                 },
             }
         }
     }
 
     /// Handles an entry of the listing: an object, or an entry that cannot be listed.
-    fn meet(&mut self, item: Result<Found, store::Error>) -> Result<(), Error> {
+    fn on_listed(&mut self, item: Result<Found, store::Error>) -> Result<(), RunError> {
         match item {
-            Ok(Found::Object(listed)) => self.consider(listed),
+            Ok(Found::Object(listed)) => self.select_or_skip(listed),
             Ok(Found::Failed { name, error }) => {
                 let (url, passing) =
                     (format!("{}{name}", self.root), !matches!(error, store::Error::Invalid { .. }));
-                self.out_of_reach[0] += usize::from(error.is_transient());
+                self.consecutive_failures[0] += usize::from(error.is_transient());
                 self.report.listed += 1;
                 self.report.fail(&url, &error.to_string());
                 self.observer.failed(&url, 0, &error.to_string(), passing);
-                return self.in_reach(&error.to_string());
+                return self.note_unreachable(&error.to_string());
             }
-            Err(store::Error::Unlisted { name, url, message }) => {
+            Err(store::Error::UnlistableEntry { name, url, message }) => {
                 self.report.listed += 1;
-                if let Some(skip) = self.selection.leaves(&name) {
+                if let Some(skip) = self.selection.excluded_by_name(&name) {
                     self.report.skip(skip);
                     self.observer.skipped(&url, skip);
                 } else {
@@ -251,7 +254,7 @@ impl<'o> Run<'o> {
     }
 
     /// Selects an object, or reports why it is skipped.
-    fn consider(&mut self, listed: Listed) {
+    fn select_or_skip(&mut self, listed: ObjectMeta) {
         self.report.listed += 1;
         let url = format!("{}{}", self.root, listed.name);
         match self.selection.decide(&listed, &url, self.ledger.as_ref()) {
@@ -262,16 +265,16 @@ impl<'o> Run<'o> {
                     .ledger
                     .as_ref()
                     .filter(|_| skip == Skip::Waiting)
-                    .and_then(|ledger| ledger.trouble(&url))
+                    .and_then(|ledger| ledger.failure_of(&url))
                 {
-                    self.observer.rests(&url, &entry.reason, entry.lasting);
+                    self.observer.on_backoff(&url, &entry.reason, entry.lasting);
                 }
                 let Options { delete, dry_run, .. } = &self.job.options;
                 if skip == Skip::Done && *delete != Delete::Never && !dry_run {
-                    self.known.push(listed);
+                    self.already_done.push(listed);
                 }
             }
-            Ok(_) if self.is_local() && self.is_left(&listed) => {
+            Ok(_) if self.is_local() && self.still_being_written(&listed) => {
                 self.report.skip(Skip::Settling);
                 self.observer.skipped(&url, Skip::Settling);
             }
@@ -280,10 +283,10 @@ impl<'o> Run<'o> {
                 // A dry run must inspect the object, because its name alone is not enough.
                 let unsure = dry && may_be_collector_state(&listed) && is_named_as_state(&listed.name);
                 if !unsure {
-                    self.choose(&url, listed.size);
+                    self.report_selected(&url, listed.size);
                 }
                 if unsure || !dry {
-                    self.chosen.push_back((listed, attempts));
+                    self.queued.push_back((listed, attempts));
                 }
             }
         }
@@ -294,24 +297,24 @@ impl<'o> Run<'o> {
     }
 
     /// Whether a local file is left for later.
-    fn is_left(&self, listed: &Listed) -> bool {
-        self.job.options.settle.is_left(listed, self.job.options.clock.now())
+    fn still_being_written(&self, listed: &ObjectMeta) -> bool {
+        self.job.options.settle.still_being_written(listed, self.job.options.clock.now())
     }
 
-    fn choose(&mut self, url: &str, size: u64) {
+    fn report_selected(&mut self, url: &str, size: u64) {
         self.report.would_read += u64::from(self.job.options.dry_run);
         self.observer.chosen(url, size);
     }
 
-    fn note(&mut self, listed: Listed, attempts: u64, outcome: Outcome) -> Result<(), Error> {
+    fn on_outcome(&mut self, listed: ObjectMeta, attempts: u64, outcome: Outcome) -> Result<(), RunError> {
         let url = self.job.from.location().url(&listed.name);
         let mut entry = Entry::new(url, &listed, self.job.options.clock.now());
         // Any result of an object shows that the source is reachable; only a processed one shows that the destination
         // is.
-        let [source, destination] = &mut self.out_of_reach;
+        let [source, destination] = &mut self.consecutive_failures;
         match &outcome {
-            Outcome::Failed { cause: Cause::Source, .. } => *source += 1,
-            Outcome::Failed { cause: Cause::Destination, .. } => {
+            Outcome::Failed { cause: FailureCause::Source, .. } => *source += 1,
+            Outcome::Failed { cause: FailureCause::Destination, .. } => {
                 (*source, *destination) = (0, *destination + 1);
             }
             Outcome::Done(_) => (*source, *destination) = (0, 0),
@@ -320,7 +323,7 @@ impl<'o> Run<'o> {
         match outcome {
             Outcome::Fatal(error) => return Err(error),
             Outcome::Stopped => self.report.stopped = true,
-            Outcome::Chosen => self.choose(&entry.object, entry.size),
+            Outcome::Chosen => self.report_selected(&entry.object, entry.size),
             Outcome::Skipped(skip) => {
                 self.report.skip(skip);
                 self.observer.skipped(&entry.object, skip);
@@ -329,9 +332,9 @@ impl<'o> Run<'o> {
                 self.report.skip(Skip::Done);
                 self.observer.skipped(&entry.object, Skip::Done);
                 entry.content = Some(base.content.clone());
-                self.follow(entry, base, rest, listed);
+                self.on_part_ingested(entry, base, rest, listed);
             }
-            Outcome::Done(done) => self.done(entry, listed, *done),
+            Outcome::Done(done) => self.on_ingested(entry, listed, *done),
             Outcome::Failed { generation, reason, cause } => {
                 (entry.generation, entry.attempts) = (generation, attempts + 1);
                 self.quarantine(entry, &reason, cause)?;
@@ -341,11 +344,11 @@ impl<'o> Run<'o> {
     }
 
     /// Records an entry; returns whether the ledger, if there is one, accepted it.
-    fn mark(&self, entry: Entry) -> bool {
-        self.ledger.as_ref().is_none_or(|ledger| ledger.mark(entry))
+    fn record(&self, entry: Entry) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| ledger.record(entry))
     }
 
-    async fn keep_alive(&mut self) -> Result<(), Error> {
+    async fn renew_and_checkpoint(&mut self) -> Result<(), RunError> {
         if self.job.options.dry_run {
             return Ok(());
         }
@@ -357,37 +360,37 @@ impl<'o> Run<'o> {
     }
 
     /// Saves the last checkpoint; if all went well, deletes the remaining sources.
-    async fn finish(&mut self, well: bool) -> Result<(), Error> {
+    async fn finish(&mut self, well: bool) -> Result<(), RunError> {
         self.checkpoint().await?;
-        while well && !self.report.stopped && !self.known.is_empty() {
-            self.keep_alive().await?;
+        while well && !self.report.stopped && !self.already_done.is_empty() {
+            self.renew_and_checkpoint().await?;
         }
         Ok(())
     }
 
     /// Saves the ledger, and deletes the sources that it records as done. Sources of earlier runs are deleted in
     /// batches, because leases must be renewed in between.
-    async fn checkpoint(&mut self) -> Result<(), Error> {
-        self.mark_following().await?;
+    async fn checkpoint(&mut self) -> Result<(), RunError> {
+        self.record_parts().await?;
         if let Some(ledger) = &self.ledger {
             ledger.save().await?;
         }
-        let fresh = std::mem::take(&mut self.removable).into_iter();
+        let fresh = std::mem::take(&mut self.deletable).into_iter();
         let fresh = fresh.map(|(listed, entry)| Source { listed, entry, is_earlier: false });
-        let some = self.known.split_off(self.known.len().saturating_sub(RECALLED));
+        let some = self.already_done.split_off(self.already_done.len().saturating_sub(DELETE_BATCH));
         let known = match &self.ledger {
-            Some(ledger) => recall(ledger, &self.root, some).await?,
+            Some(ledger) => fetch_entries(ledger, &self.root, some).await?,
             None => Vec::new(),
         };
-        for entry in remove_all(&self.job, &mut self.report, fresh.chain(known)).await {
-            self.mark(entry);
+        for entry in delete_sources(&self.job, &mut self.report, fresh.chain(known)).await {
+            self.record(entry);
         }
         Ok(())
     }
 }
 
 /// The number of ledger entries that are fetched at once.
-const RECALLED: usize = 4096;
+const DELETE_BATCH: usize = 4096;
 
 /// The number of objects that are queued in advance, so that progress can be estimated while listing goes on.
-const CHOSEN_AHEAD: usize = 8192;
+const MAX_QUEUED: usize = 8192;

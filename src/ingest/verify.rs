@@ -1,19 +1,19 @@
 //! Compares the ledger with what is listed now: objects that a run would read but that are not done, and entries whose
 //! output is missing.
 
+use super::filter::{ObjectFilter, Skip, is_collector_state, may_be_collector_state};
 use super::ledger::{self, Entry, Feed, State, fingerprint};
-use super::name;
-use super::select::{Selection, Skip, is_collector_state, may_be_collector_state};
-use super::{Destination, Error, Options};
-use crate::clock::millis;
-use crate::store::{self, Listed, Location, Settings, Store};
+use super::output_name;
+use super::{Destination, Options, RunError};
+use crate::clock::duration_millis;
+use crate::store::{self, Location, ObjectMeta, Store, StoreConfig};
 use futures::TryStreamExt as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 /// A discrepancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gap {
+pub enum Discrepancy {
     /// The ledger does not contain the object.
     Unknown,
     /// The ledger contains another version of the object.
@@ -28,7 +28,7 @@ pub enum Gap {
     NoSource,
 }
 
-impl Gap {
+impl Discrepancy {
     /// Returns the name in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -45,7 +45,7 @@ impl Gap {
 
 /// The counts of a verification.
 #[derive(Debug, Default)]
-pub struct Verified {
+pub struct VerifyReport {
     /// Objects listed in all sources.
     pub listed: u64,
     /// Entries of the ledger.
@@ -65,10 +65,10 @@ pub struct Verified {
 pub async fn verify(
     store: &Store,
     options: &Options,
-    found: &mut (dyn FnMut(Gap, &str) + Send),
-) -> Result<Verified, Error> {
-    let charter = ledger::charter(store).await?;
-    let mut verified = Verified::default();
+    found: &mut (dyn FnMut(Discrepancy, &str) + Send),
+) -> Result<VerifyReport, RunError> {
+    let charter = ledger::manifest(store).await?;
+    let mut verified = VerifyReport::default();
     let mut known = HashMap::new();
     let mut each = |entry: Entry| {
         verified.entries += 1;
@@ -90,10 +90,10 @@ pub async fn verify(
                         None => continue,
                     }
                 }
-                Err(store::Error::Unlisted { name, url, .. }) => {
-                    source.selection.leaves(&name).map_or(Ok((Gap::Unlisted, url)), Err)
+                Err(store::Error::UnlistableEntry { name, url, .. }) => {
+                    source.selection.excluded_by_name(&name).map_or(Ok((Discrepancy::Unlisted, url)), Err)
                 }
-                Err(store::Error::NotFound { .. }) => Ok((Gap::NoSource, from.to_owned())),
+                Err(store::Error::NotFound { .. }) => Ok((Discrepancy::NoSource, from.to_owned())),
                 Err(error) => return Err(error.into()),
             };
             match gap {
@@ -105,11 +105,11 @@ pub async fn verify(
             }
         }
     }
-    let outputs = Outputs::list(&charter.feeds, &options.retry).await?;
+    let outputs = Outputs::list_orphans(&charter.feeds, &options.retry).await?;
     let mut each = |entry: Entry| {
-        if outputs.lack(&charter.feeds, &entry) {
+        if outputs.is_missing(&charter.feeds, &entry) {
             verified.gaps += 1;
-            found(Gap::NoOutput, &entry.object);
+            found(Discrepancy::NoOutput, &entry.object);
         }
     };
     ledger::entries(store, &mut each).await?;
@@ -120,23 +120,23 @@ pub async fn verify(
 type Entries = HashMap<u128, (u128, State)>;
 
 /// Returns the discrepancy of a listed object.
-fn gap(known: &Entries, object: &Listed, url: &str) -> Option<Gap> {
+fn gap(known: &Entries, object: &ObjectMeta, url: &str) -> Option<Discrepancy> {
     match known.get(&fingerprint(url, "")) {
-        Some((_, State::Quarantined)) => Some(Gap::Quarantined),
+        Some((_, State::Quarantined)) => Some(Discrepancy::Quarantined),
         Some((version, _)) if *version == fingerprint(url, &object.tag) => None,
-        Some(_) => Some(Gap::Newer),
-        None => Some(Gap::Unknown),
+        Some(_) => Some(Discrepancy::Newer),
+        None => Some(Discrepancy::Unknown),
     }
 }
 
 /// A source, and which of its objects runs would read.
 struct Source {
     store: Store,
-    selection: Selection,
+    selection: ObjectFilter,
 }
 
 impl Source {
-    async fn open(from: &str, feeds: &[Feed], ledger: &Location, chosen: &Options) -> Result<Self, Error> {
+    async fn open(from: &str, feeds: &[Feed], ledger: &Location, chosen: &Options) -> Result<Self, RunError> {
         let nowhere = Destination::Stream(Arc::new(Mutex::new(std::io::sink())));
         let options = Options {
             ledger: Some(ledger.clone()),
@@ -145,14 +145,14 @@ impl Source {
             ..Options::new(address(from)?, nowhere)
         };
         let now = chosen.clock.now();
-        let oldest = chosen.max_age.map_or(i64::MIN, |age| now.saturating_sub(millis(age)));
-        let mut selection = Selection::new(&options, oldest)?;
-        selection.keep_off(&options.from, feeds);
+        let oldest = chosen.max_age.map_or(i64::MIN, |age| now.saturating_sub(duration_millis(age)));
+        let mut selection = ObjectFilter::new(&options, oldest)?;
+        selection.exclude_feeds(&options.from, feeds);
         Ok(Self { store: Store::open(&options.from, &chosen.retry).await?, selection })
     }
 
     /// Returns why no run would read an object.
-    async fn skips(&self, object: &Listed, url: &str) -> Result<Option<Skip>, Error> {
+    async fn skips(&self, object: &ObjectMeta, url: &str) -> Result<Option<Skip>, RunError> {
         if let Err(skip) = self.selection.decide(object, url, None) {
             return Ok(Some(skip));
         }
@@ -170,7 +170,7 @@ impl Source {
 struct Outputs(HashSet<u128>);
 
 impl Outputs {
-    async fn list(feeds: &[Feed], retry: &Settings) -> Result<Self, Error> {
+    async fn list_orphans(feeds: &[Feed], retry: &StoreConfig) -> Result<Self, RunError> {
         let places: BTreeSet<_> = feeds.iter().map(|feed| &feed.to[..]).filter(|to| *to != "-").collect();
         let mut names = HashSet::new();
         for to in places {
@@ -180,7 +180,7 @@ impl Outputs {
                     Ok(Some(object)) => names.insert(fingerprint(to, &object.name)),
                     // A destination that does not exist yet is empty.
                     Ok(None) | Err(store::Error::NotFound { .. }) => break,
-                    Err(store::Error::Unlisted { .. }) => continue,
+                    Err(store::Error::UnlistableEntry { .. }) => continue,
                     Err(error) => return Err(error.into()),
                 };
             }
@@ -189,7 +189,7 @@ impl Outputs {
     }
 
     /// Returns whether an output is missing at all destinations of its source.
-    fn lack(&self, feeds: &[Feed], entry: &Entry) -> bool {
+    fn is_missing(&self, feeds: &[Feed], entry: &Entry) -> bool {
         let its = feeds.iter().filter(|feed| entry.object.starts_with(&feed.from));
         let stands = |output: &str| its.clone().any(|feed| self.0.contains(&fingerprint(&feed.to, output)));
         // Output to a stream cannot be checked.
@@ -197,10 +197,10 @@ impl Outputs {
         if entry.parts.is_empty() {
             return !entry.output.is_empty() && !stands(&entry.output);
         }
-        parts.any(|part| !stands(&format!("{}{}", part.stem, name::EVENTS)))
+        parts.any(|part| !stands(&format!("{}{}", part.stem, output_name::EVENTS)))
     }
 }
 
-fn address(text: &str) -> Result<Location, Error> {
-    text.parse().map_err(Error::Damaged)
+fn address(text: &str) -> Result<Location, RunError> {
+    text.parse().map_err(RunError::Damaged)
 }

@@ -2,19 +2,19 @@
 //!
 //! All functions work on borrowed text and build no tree. Tests hold each of them equal to `serde_json`.
 
-mod compact;
-mod items;
+mod iter;
+mod minify;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod scan;
-mod text;
-mod texts;
-mod walk;
+mod skip;
+mod string;
+mod text_values;
 
-pub(crate) use compact::compact;
-pub(crate) use items::{Cursor, elements, members};
-pub(crate) use scan::{each_position, find_byte, plain_len, positions, skip_space, trim};
-pub(crate) use text::{decode, decode_lossy, decode_to_quote, escape_into, has_lone_surrogate};
-pub use texts::Texts;
-pub(crate) use texts::{sayings, string};
-pub(crate) use walk::{Levels, Stop, Trail, scalar, walk, walk_along};
+pub(crate) use iter::{Cursor, elements, members};
+pub(crate) use minify::minify;
+pub(crate) use scan::{find_byte, for_each_position, positions, skip_space, trim, unescaped_prefix_len};
+pub(crate) use skip::{NestingStack, NestingTracker, SkipError, scalar, skip_value, skip_value_with};
+pub(crate) use string::{decode, decode_lossy, escape_into, has_lone_surrogate, unescape_until_quote};
+pub use text_values::TextValues;
+pub(crate) use text_values::{non_empty_elements, string};

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::{Stop, compact, decode, decode_lossy, each_position, elements, escape_into, find_byte};
-use super::{has_lone_surrogate, members, plain_len, positions, trim, walk};
+use super::{SkipError, decode, decode_lossy, elements, escape_into, find_byte, for_each_position, minify};
+use super::{has_lone_surrogate, members, positions, skip_value, trim, unescaped_prefix_len};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
 use std::fmt;
@@ -25,7 +25,7 @@ pub(crate) fn text(text: &str) {
 /// A run of plain text ends at the first byte that ends one.
 pub(crate) fn plain(bytes: &[u8]) {
     let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    assert_eq!(plain_len(bytes), bytes.iter().position(special).unwrap_or(bytes.len()));
+    assert_eq!(unescaped_prefix_len(bytes), bytes.iter().position(special).unwrap_or(bytes.len()));
 }
 
 /// Every position of `byte` is reported, in order.
@@ -34,7 +34,7 @@ pub(crate) fn marked(bytes: &[u8], byte: u8) {
     let marked: Vec<_> = (0..bytes.len()).filter(|&at| bytes[at] == byte).collect();
     assert_eq!(positions(bytes, select).collect::<Vec<_>>(), marked);
     let mut heard = Vec::new();
-    each_position(bytes, select, |at| heard.push(at));
+    for_each_position(bytes, select, |at| heard.push(at));
     assert_eq!(heard, marked);
     assert_eq!(find_byte(byte, bytes), marked.first().copied());
 }
@@ -43,14 +43,17 @@ pub(crate) fn marked(bytes: &[u8], byte: u8) {
 pub(crate) fn escapes(raw: &str) {
     let mut out = String::new();
     let plain = decode(raw, &mut out);
-    assert!(plain.is_none_or(|plain| plain == (plain_len(out.as_bytes()) == out.len())), "{raw:?}");
+    assert!(
+        plain.is_none_or(|plain| plain == (unescaped_prefix_len(out.as_bytes()) == out.len())),
+        "{raw:?}"
+    );
     assert_eq!(plain.map(|_| out), serde_json::from_str::<String>(&format!("\"{raw}\"")).ok(), "{raw:?}");
 }
 
 /// Half of a surrogate pair is replaced where `serde_json` reads bytes that no text can hold.
 pub(crate) fn replaced(raw: &str) {
     let json = format!("\"{raw}\"");
-    let whole = walk(json.as_bytes(), 0) == Ok(json.len());
+    let whole = skip_value(json.as_bytes(), 0) == Ok(json.len());
     let Some(Bytes(bytes)) = serde_json::from_str(&json).ok().filter(|_| whole) else { return };
     let mut out = String::new();
     let replaced = decode_lossy(raw, &mut out);
@@ -111,7 +114,7 @@ pub(crate) fn ends(text: &str) {
         Some(Err(error)) => Err(error.is_eof()),
         None => Err(true),
     };
-    let ours = walk(text.as_bytes(), 0).map_err(|stop| stop == Stop::Incomplete);
+    let ours = skip_value(text.as_bytes(), 0).map_err(|stop| stop == SkipError::Incomplete);
     // serde_json's stream also requires a delimiter after a scalar, reports a number that ends too early as invalid
     // instead of truncated, and checks first whether an escape is complete.
     let scalar = !text.trim_start().starts_with(['{', '[']);
@@ -146,7 +149,7 @@ pub(crate) fn parts(text: &str) {
 pub(crate) fn same_value(text: &str) {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
         let mut short = String::new();
-        compact(text, &mut short);
+        minify(text, &mut short);
         assert_eq!(serde_json::from_str::<Value>(&short).unwrap(), value);
         // A space may occur in a string, and nowhere else.
         assert!(text.contains('"') || !short.contains([' ', '\n']), "{text:?}");

@@ -3,29 +3,29 @@
 use wide::u8x16;
 
 /// Bytes compared at a time: the widest vector that every 64-bit processor has.
-pub(super) const STEP: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Returns the length of the prefix of `bytes` that may appear unescaped in a JSON string: up to the first quote, backslash or
 /// control character (RFC 8259 section 7), or all of it.
 #[inline]
-pub(crate) fn plain_len(bytes: &[u8]) -> usize {
-    for (index, step) in bytes.as_chunks::<STEP>().0.iter().enumerate() {
+pub(crate) fn unescaped_prefix_len(bytes: &[u8]) -> usize {
+    for (index, step) in bytes.as_chunks::<LANES>().0.iter().enumerate() {
         let special = special(*step);
         if special != 0 {
-            return index * STEP + special.trailing_zeros() as usize;
+            return index * LANES + special.trailing_zeros() as usize;
         }
     }
     // The remainder is compared together with preceding bytes, which are known to be plain.
-    match bytes.last_chunk::<STEP>() {
-        Some(last) => bytes.len() - STEP + plain_len_of(last),
-        None => short_plain_len(bytes),
+    match bytes.last_chunk::<LANES>() {
+        Some(last) => bytes.len() - LANES + plain_len_of(last),
+        None => short_unescaped_prefix_len(bytes),
     }
 }
 
 /// The same for fewer than [`STEP`] bytes: the first and the last half, which may overlap, are compared as one vector.
 #[inline]
-fn short_plain_len(bytes: &[u8]) -> usize {
-    let mut step = [b' '; STEP];
+fn short_unescaped_prefix_len(bytes: &[u8]) -> usize {
+    let mut step = [b' '; LANES];
     let half = if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         step[..8].copy_from_slice(first);
         step[8..].copy_from_slice(last);
@@ -38,7 +38,7 @@ fn short_plain_len(bytes: &[u8]) -> usize {
         return bytes.iter().position(|&byte| is_special(byte)).unwrap_or(bytes.len());
     };
     match plain_len_of(&step) {
-        STEP => bytes.len(),
+        LANES => bytes.len(),
         plain if plain < half => plain,
         plain => bytes.len() + plain - 2 * half,
     }
@@ -46,14 +46,14 @@ fn short_plain_len(bytes: &[u8]) -> usize {
 
 /// The same for exactly [`STEP`] bytes.
 #[inline]
-pub(super) fn plain_len_of(step: &[u8; STEP]) -> usize {
+pub(super) fn plain_len_of(step: &[u8; LANES]) -> usize {
     first(special(*step))
 }
 
 /// Returns the index of the lowest set bit, or [`STEP`] if there is none.
 #[inline]
 fn first(bits: u32) -> usize {
-    (bits | 1 << STEP).trailing_zeros() as usize
+    (bits | 1 << LANES).trailing_zeros() as usize
 }
 
 /// Returns whether `byte` ends a run of plain text.
@@ -64,7 +64,7 @@ fn is_special(byte: u8) -> bool {
 
 /// Returns a bit mask of the bytes that end a run of plain text.
 #[inline]
-fn special(step: [u8; STEP]) -> u32 {
+fn special(step: [u8; LANES]) -> u32 {
     let bytes = u8x16::new(step);
     let quote = bytes.simd_eq(u8x16::splat(b'"'));
     let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
@@ -85,7 +85,7 @@ pub(crate) fn positions(bytes: &[u8], select: impl Fn(u8x16) -> u8x16) -> impl I
     let (mut start, mut marked) = (0, marks(bytes, 0, &select));
     std::iter::from_fn(move || {
         while marked == 0 {
-            start += STEP;
+            start += LANES;
             if start >= bytes.len() {
                 return None;
             }
@@ -99,7 +99,7 @@ pub(crate) fn positions(bytes: &[u8], select: impl Fn(u8x16) -> u8x16) -> impl I
 
 /// Calls `hear` with each of these positions. Faster than the iterator if all positions are needed.
 #[inline]
-pub(crate) fn each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut hear: impl FnMut(usize)) {
+pub(crate) fn for_each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut hear: impl FnMut(usize)) {
     let mut start = 0;
     while start < bytes.len() {
         let mut marked = marks(bytes, start, &select);
@@ -107,7 +107,7 @@ pub(crate) fn each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut h
             hear(start + marked.trailing_zeros() as usize);
             marked &= marked - 1;
         }
-        start += STEP;
+        start += LANES;
     }
 }
 
@@ -115,13 +115,13 @@ pub(crate) fn each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut h
 #[inline]
 fn marks(bytes: &[u8], start: usize, select: &impl Fn(u8x16) -> u8x16) -> u32 {
     let rest = &bytes[start..];
-    if let Some(step) = rest.first_chunk::<STEP>() {
+    if let Some(step) = rest.first_chunk::<LANES>() {
         select(u8x16::new(*step)).to_bitmask()
-    } else if let Some(last) = bytes.last_chunk::<STEP>() {
+    } else if let Some(last) = bytes.last_chunk::<LANES>() {
         // The remainder is compared together with preceding bytes.
-        select(u8x16::new(*last)).to_bitmask() >> (STEP - rest.len())
+        select(u8x16::new(*last)).to_bitmask() >> (LANES - rest.len())
     } else {
-        let mut padded = [0; STEP];
+        let mut padded = [0; LANES];
         padded[..rest.len()].copy_from_slice(rest);
         select(u8x16::new(padded)).to_bitmask() & ((1 << rest.len()) - 1)
     }
@@ -178,7 +178,7 @@ mod tests {
         ) {
             let mut bytes = [b'\x7f'; 70];
             bytes[at] = special;
-            prop_assert_eq!(plain_len(&bytes[..length]), at.min(length));
+            prop_assert_eq!(unescaped_prefix_len(&bytes[..length]), at.min(length));
         }
 
         #[test]

@@ -4,30 +4,30 @@
 //! The table ([`ROWS`]) defines which value goes where. This file collects the values that the rows need, and selects
 //! the event type.
 
-mod document;
-mod notes;
+mod diagnostics;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod render;
 mod table;
 mod template;
 
-use crate::detail::{Detail, JsonUser, JsonUsers, Texts, new_value, same_ignoring_case};
+use crate::detail::{Detail, JsonUser, JsonUsers, TextValues, eq_ignore_case, new_value};
 use crate::email;
 use crate::json::trim;
 use crate::record::{Field, Record};
-use crate::time::Timestamp;
+use crate::timestamp::Timestamp;
 use crate::udm::{About, Event, EventType, Label, Needs};
 use std::num::NonZero;
-use table::{Put, row};
+use table::{Setter, row};
 
-pub use document::{json, markdown};
-pub use notes::{Note, Notes};
-pub use table::{Basis, ROWS, Row, Source};
-pub(crate) use template::{Events, Sheet, Template};
+pub use diagnostics::{Diagnostic, DiagnosticCounts};
+pub use render::{json, markdown};
+pub use table::{Provenance, ROWS, Row, Source};
+pub(crate) use template::{EventBuffer, Template, TemplateOutput};
 
 /// Options of the mapping.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rules {
+pub struct MappingOptions {
     /// How the value of a change is mapped.
     pub values: Values,
     /// Whether texts are cut to UDM's documented maximum lengths: 1,024 bytes for the description, 64 for the product
@@ -48,26 +48,26 @@ pub enum Values {
 /// Observes which row filled the event with which value.
 pub trait Trace {
     /// Whether the observer is active; if not, texts that only it needs are not built.
-    const LISTENS: bool = true;
+    const ENABLED: bool = true;
 
     /// `row` wrote `value` to the event. The value is a slice of the record or its detail unless it had to be built.
-    fn filled(&mut self, row: &'static Row, value: &str);
+    fn on_fill(&mut self, row: &'static Row, value: &str);
 
     /// The following values go to the next entry of `about`.
     #[inline]
-    fn entry(&mut self) {}
+    fn on_about_entry(&mut self) {}
 
     /// The value that `row` wrote was cut to `value`.
     #[inline]
-    fn clipped(&mut self, _row: &'static Row, _value: &str) {}
+    fn on_clip(&mut self, _row: &'static Row, _value: &str) {}
 }
 
 /// Observes nothing.
 impl Trace for () {
-    const LISTENS: bool = false;
+    const ENABLED: bool = false;
 
     #[inline]
-    fn filled(&mut self, _: &'static Row, _: &str) {}
+    fn on_fill(&mut self, _: &'static Row, _: &str) {}
 }
 
 /// Returns the row that takes the value of a change with this key.
@@ -106,11 +106,11 @@ pub fn map<'a>(
     record: &Record<'a>,
     detail: &Detail<'a>,
     time: Timestamp,
-    rules: Rules,
-    notes: &mut Notes,
+    rules: MappingOptions,
+    notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
 ) -> Event<'a> {
-    let (mut event, mut further) = begin(record, detail, time, rules, notes, trace);
+    let (mut event, mut further) = map_all_but_about(record, detail, time, rules, notes, trace);
     if detail.has_json() {
         event.about.extend(std::iter::from_fn(|| further.next(trace)));
         further.note(notes);
@@ -121,25 +121,25 @@ pub fn map<'a>(
 /// The same without `about`, whose entries are built on demand, because there may be more of them than should be in
 /// memory.
 #[inline]
-pub(crate) fn begin<'a>(
+pub(crate) fn map_all_but_about<'a>(
     record: &Record<'a>,
     detail: &Detail<'a>,
     time: Timestamp,
-    rules: Rules,
-    notes: &mut Notes,
+    rules: MappingOptions,
+    notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
-) -> (Event<'a>, Further<'a>) {
-    let mut found = Found::default();
+) -> (Event<'a>, RemainingUsers<'a>) {
+    let mut found = RowValues::default();
     found.gather(record, detail, rules.values);
     let mut users = detail.users();
     let first = if detail.has_json() { users.next() } else { None };
-    let told = first.as_ref().is_some_and(JsonUser::says_something);
+    let told = first.as_ref().is_some_and(JsonUser::has_data);
     let mut event = Event::new(time, event_type(record, &found, told, notes));
     event.verbatim = record.verbatim;
-    trace.filled(&ROWS[row::TIME], event.metadata.event_timestamp.as_str());
-    trace.filled(&ROWS[row::EVENT_TYPE], event.metadata.event_type.name());
-    notes.add(Note::FieldNotText, record.not_text);
-    notes.add(Note::SurrogateReplaced, u32::from(record.surrogates_replaced));
+    trace.on_fill(&ROWS[row::TIME], event.metadata.event_timestamp.as_str());
+    trace.on_fill(&ROWS[row::EVENT_TYPE], event.metadata.event_type.name());
+    notes.add(Diagnostic::FieldNotText, record.non_text_fields);
+    notes.add(Diagnostic::SurrogateReplaced, u32::from(record.surrogates_replaced));
     put_constants(&mut event, trace);
     found.put(&mut event, trace);
     if let Some(first) = first {
@@ -148,24 +148,24 @@ pub(crate) fn begin<'a>(
     if rules.clip {
         clip(&mut event, notes, trace);
     }
-    (event, Further(users))
+    (event, RemainingUsers(users))
 }
 
 /// Writes the event of a record as [`map`] and the typed writer would, but faster. Returns `None` if the typed event is
 /// needed: the detail contains JSON, a text needs an escape, or texts are to be cut.
 #[inline]
-pub(crate) fn write<'a>(
+pub(crate) fn write_from_template<'a>(
     record: &Record<'a>,
     detail: &Detail<'a>,
     time: &Timestamp,
-    rules: Rules,
-    notes: &mut Notes,
-    sheet: Sheet<'_>,
+    rules: MappingOptions,
+    notes: &mut DiagnosticCounts,
+    sheet: TemplateOutput<'_>,
 ) -> Option<EventType> {
     if detail.has_json() || rules.clip || !record.verbatim {
         return None;
     }
-    let mut found = Found::default();
+    let mut found = RowValues::default();
     found.gather(record, detail, rules.values);
     // A verbatim record has no field that was noted: see `Record`.
     let event_type = event_type(record, &found, false, notes);
@@ -176,7 +176,12 @@ pub(crate) fn write<'a>(
 /// The ladder: the record's own type if UDM knows it and the event has what it needs; a user's doing where a user is
 /// named; anything. `json_user` says whether the detail's JSON puts a user into the target.
 #[inline]
-fn event_type(record: &Record<'_>, found: &Found<'_>, json_user: bool, notes: &mut Notes) -> EventType {
+fn event_type(
+    record: &Record<'_>,
+    found: &RowValues<'_>,
+    json_user: bool,
+    notes: &mut DiagnosticCounts,
+) -> EventType {
     if let Some(name) = record.get(Field::EventType) {
         match own_type(trim(name), found, json_user) {
             Ok(known) => return known,
@@ -187,8 +192,9 @@ fn event_type(record: &Record<'_>, found: &Found<'_>, json_user: bool, notes: &m
 }
 
 /// The type that a record asks for, or why it is passed over.
-fn own_type(name: &str, found: &Found<'_>, json_user: bool) -> Result<EventType, Note> {
-    let known = EventType::named(name).filter(|known| known.is_specified()).ok_or(Note::EventTypeUnknown)?;
+fn own_type(name: &str, found: &RowValues<'_>, json_user: bool) -> Result<EventType, Diagnostic> {
+    let known =
+        EventType::named(name).filter(|known| known.is_specified()).ok_or(Diagnostic::EventTypeUnknown)?;
     let target = json_user || found.has_any(row::TARGET_USER);
     let met = match known.needs() {
         Needs::Nothing => true,
@@ -196,7 +202,7 @@ fn own_type(name: &str, found: &Found<'_>, json_user: bool) -> Result<EventType,
         Needs::TargetUser => target,
         Needs::Unavailable => false,
     };
-    if met { Ok(known) } else { Err(Note::EventTypeUnmet) }
+    if met { Ok(known) } else { Err(Diagnostic::EventTypeUnmet) }
 }
 
 /// Sets the values that are the same for every record.
@@ -204,16 +210,16 @@ fn own_type(name: &str, found: &Found<'_>, json_user: bool) -> Result<EventType,
 fn put_constants(event: &mut Event<'_>, trace: &mut impl Trace) {
     for index in row::CONSTANTS {
         let row = &ROWS[index];
-        if let Put::Constant(value, put) = row.put {
+        if let Setter::Constant(value, put) = row.put {
             put(event, value);
-            trace.filled(row, value);
+            trace.on_fill(row, value);
         }
     }
 }
 
 /// The values that rows need.
 #[derive(Default)]
-struct Found<'a> {
+struct RowValues<'a> {
     texts: [&'a str; ROWS.len()],
     /// One bit for each row that has a value.
     rows: u64,
@@ -221,7 +227,7 @@ struct Found<'a> {
     length: usize,
 }
 
-impl<'a> Found<'a> {
+impl<'a> RowValues<'a> {
     #[inline]
     fn gather(&mut self, record: &Record<'a>, detail: &Detail<'a>, values: Values) {
         self.set(row::ACTION, record.get(Field::Action));
@@ -266,7 +272,7 @@ impl<'a> Found<'a> {
             let (path, text) = (ROWS[row].path, self.texts[row]);
             let mut before = bits(self.rows & ((1 << row) - 1)).filter(|&known| ROWS[known].path == path);
             let repeated = match path {
-                row::EMAILS_PATH => before.any(|known| same_ignoring_case(self.texts[known], text)),
+                row::EMAILS_PATH => before.any(|known| eq_ignore_case(self.texts[known], text)),
                 _ => before.any(|known| self.texts[known] == text),
             };
             if repeated {
@@ -310,9 +316,9 @@ impl<'a> Found<'a> {
     fn put(&self, event: &mut Event<'a>, trace: &mut impl Trace) {
         for (index, text) in self.each() {
             let row = &ROWS[index];
-            if let Put::Text(put) = row.put {
+            if let Setter::Text(put) = row.put {
                 put(event, text);
-                trace.filled(row, text);
+                trace.on_fill(row, text);
             }
         }
     }
@@ -333,23 +339,23 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
 #[cold]
 fn put_first<'a>(mut first: JsonUser<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
     for row in &ROWS[row::FIRST_USER] {
-        if let (Source::FirstUser(member), Put::First(put)) = (row.source, row.put) {
+        if let (Source::FirstUser(member), Setter::First(put)) = (row.source, row.put) {
             put_texts(row, first.take(member), trace, |texts| put(event, texts));
         }
     }
 }
 
 /// Iterates over the entries of `about`: one for each further user of the embedded JSON.
-pub(crate) struct Further<'a>(JsonUsers<'a>);
+pub(crate) struct RemainingUsers<'a>(JsonUsers<'a>);
 
-impl<'a> Further<'a> {
+impl<'a> RemainingUsers<'a> {
     /// Returns the next entry.
     pub(crate) fn next(&mut self, trace: &mut impl Trace) -> Option<About<'a>> {
         let mut user = self.0.next()?;
-        trace.entry();
+        trace.on_about_entry();
         let mut about = About::default();
         for row in &ROWS[row::FURTHER_USER] {
-            if let (Source::FurtherUser(member), Put::Further(put)) = (row.source, row.put) {
+            if let (Source::FurtherUser(member), Setter::Further(put)) = (row.source, row.put) {
                 put_texts(row, user.take(member), trace, |texts| put(&mut about, texts));
             }
         }
@@ -357,16 +363,21 @@ impl<'a> Further<'a> {
     }
 
     /// Notes what was skipped or replaced in the JSON: known after the last entry.
-    pub(crate) fn note(&self, notes: &mut Notes) {
-        notes.add(Note::JsonSkipped, self.0.skipped());
-        notes.add(Note::SurrogateReplaced, self.0.surrogates_replaced());
+    pub(crate) fn note(&self, notes: &mut DiagnosticCounts) {
+        notes.add(Diagnostic::JsonSkipped, self.0.skipped());
+        notes.add(Diagnostic::SurrogateReplaced, self.0.surrogates_replaced());
     }
 }
 
 /// Writes the value of a user's member, if it is not empty.
-fn put_texts<'a, T: Trace>(row: &'static Row, texts: Texts<'a>, trace: &mut T, put: impl FnOnce(Texts<'a>)) {
-    if T::LISTENS {
-        texts.each().for_each(|text| trace.filled(row, &text));
+fn put_texts<'a, T: Trace>(
+    row: &'static Row,
+    texts: TextValues<'a>,
+    trace: &mut T,
+    put: impl FnOnce(TextValues<'a>),
+) {
+    if T::ENABLED {
+        texts.each().for_each(|text| trace.on_fill(row, &text));
     }
     if !texts.is_empty() {
         put(texts);
@@ -374,7 +385,7 @@ fn put_texts<'a, T: Trace>(row: &'static Row, texts: Texts<'a>, trace: &mut T, p
 }
 
 /// Cuts values that exceed UDM's documented lengths.
-fn clip(event: &mut Event<'_>, notes: &mut Notes, trace: &mut impl Trace) {
+fn clip(event: &mut Event<'_>, notes: &mut DiagnosticCounts, trace: &mut impl Trace) {
     for (row, text, most) in [
         (row::DESCRIPTION, &mut event.metadata.description, 1024),
         (row::ACTION, &mut event.metadata.product_event_type, 64),
@@ -382,14 +393,14 @@ fn clip(event: &mut Event<'_>, notes: &mut Notes, trace: &mut impl Trace) {
         if let Some(long) = text.filter(|text| text.len() > most) {
             let end = (0..=most).rev().find(|&end| long.is_char_boundary(end)).unwrap_or(0);
             *text = Some(&long[..end]);
-            trace.clipped(&ROWS[row], &long[..end]);
-            notes.add(Note::Clipped, 1);
+            trace.on_clip(&ROWS[row], &long[..end]);
+            notes.add(Diagnostic::Clipped, 1);
         }
     }
 }
 
 /// Adds labels to the target.
-fn push_labels<'a>(event: &mut Event<'a>, key: &'static str, values: Texts<'a>) {
+fn push_labels<'a>(event: &mut Event<'a>, key: &'static str, values: TextValues<'a>) {
     event.target.user.labels.push(Label { key, values });
 }
 

@@ -2,18 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::{Events, Notes, Rules, Sheet, Template, Values, map, write};
-use crate::detail::{Cut, Detail};
+use super::{
+    DiagnosticCounts, EventBuffer, MappingOptions, Template, TemplateOutput, Values, map, write_from_template,
+};
+use crate::detail::{Detail, SpliceBuf};
 use crate::record::{Field, Record, Scratch};
-use crate::time::Timestamp;
-use crate::udm::{Case, Feed, Shape, Writer};
+use crate::timestamp::Timestamp;
+use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
 use once_cell::sync::Lazy;
 
 /// Two writers that differ in everything that a template depends on, with their templates.
 static WRITERS: Lazy<[(Writer, Template); 2]> = Lazy::new(|| {
-    let feed =
-        Feed { namespace: Some("a\"b".to_owned()), labels: vec![("k".to_owned(), "v\\".to_owned()); 2] };
-    [Writer::default(), Writer::new(Shape::Udm(Case::Snake), &feed)].map(|writer| {
+    let feed = IngestionMetadata {
+        namespace: Some("a\"b".to_owned()),
+        labels: vec![("k".to_owned(), "v\\".to_owned()); 2],
+    };
+    [Writer::default(), Writer::new(OutputShape::Udm(Case::Snake), &feed)].map(|writer| {
         let template = Template::new(&writer).unwrap();
         (writer, template)
     })
@@ -22,24 +26,24 @@ static WRITERS: Lazy<[(Writer, Template); 2]> = Lazy::new(|| {
 /// Both ways write every line of `text` alike, with any values and names.
 pub(crate) fn text(text: &str) {
     for ((writer, template), values) in WRITERS.iter().zip([Values::New, Values::Verbatim]) {
-        compare(text, writer, template, Rules { values, clip: false });
+        compare(text, writer, template, MappingOptions { values, clip: false });
     }
 }
 
 /// Compares both ways for each record that the template accepts, and returns how many it accepted.
-pub(super) fn compare(text: &str, writer: &Writer, template: &Template, rules: Rules) -> usize {
+pub(super) fn compare(text: &str, writer: &Writer, template: &Template, rules: MappingOptions) -> usize {
     let time = Timestamp::parse("2024-01-31T12:00:00.5Z").unwrap();
-    let (mut scratch, mut cut, mut taken) = (Scratch::default(), Cut::default(), 0);
+    let (mut scratch, mut cut, mut taken) = (Scratch::default(), SpliceBuf::default(), 0);
     for line in text.lines() {
         let Ok(record) = Record::read(line, &mut scratch) else { continue };
         let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
         let detail = detail.unwrap_or_default();
-        let (mut notes, mut twin_notes) = (Notes::default(), Notes::default());
-        let (mut out, mut twin) = (Events::default(), Vec::new());
+        let (mut notes, mut twin_notes) = (DiagnosticCounts::default(), DiagnosticCounts::default());
+        let (mut out, mut twin) = (EventBuffer::default(), Vec::new());
         let event = map(&record, &detail, time, rules, &mut twin_notes, &mut ());
         writer.write(&event, &mut twin);
-        let sheet = Sheet { template, source: text.as_bytes(), events: &mut out };
-        if let Some(event_type) = write(&record, &detail, &time, rules, &mut notes, sheet) {
+        let sheet = TemplateOutput { template, source: text.as_bytes(), events: &mut out };
+        if let Some(event_type) = write_from_template(&record, &detail, &time, rules, &mut notes, sheet) {
             assert_eq!(
                 std::str::from_utf8(out.as_bytes()).unwrap(),
                 std::str::from_utf8(&twin).unwrap(),

@@ -4,7 +4,7 @@
 //! Lists are filled in the order of the rows. CONTRIBUTING.md shows how to add a field.
 
 use super::push_labels;
-use crate::detail::{Member, Text, Texts};
+use crate::detail::{Member, Text, TextValues};
 use crate::record::Field;
 use crate::udm::{About, Event, Label};
 
@@ -20,8 +20,8 @@ pub struct Row {
     /// A source text and the value that it gives.
     pub example: (&'static str, &'static str),
     /// Whether Google or this project defined the row.
-    pub basis: Basis,
-    pub(super) put: Put,
+    pub basis: Provenance,
+    pub(super) put: Setter,
 }
 
 /// UDM fields that are lists of strings; paths do not mark them with `[]`.
@@ -53,25 +53,25 @@ pub enum Source {
 
 /// Who defined a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Basis {
+pub enum Provenance {
     /// Google's published mapping of Zoom operation logs.
     Google,
     /// This project, where Google's table names the fields but not the conversion.
-    Decided,
+    Project,
 }
 
 /// How a value is written to the event.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Put {
+pub(super) enum Setter {
     /// The event is created with it.
-    Made,
+    Preset,
     Constant(&'static str, fn(&mut Event<'_>, &'static str)),
     Text(for<'a> fn(&mut Event<'a>, &'a str)),
-    First(for<'a> fn(&mut Event<'a>, Texts<'a>)),
-    Further(for<'a> fn(&mut About<'a>, Texts<'a>)),
+    First(for<'a> fn(&mut Event<'a>, TextValues<'a>)),
+    Further(for<'a> fn(&mut About<'a>, TextValues<'a>)),
 }
 
-use Basis::{Decided, Google};
+use Provenance::{Google, Project};
 use Source::{Constant, Detail, FirstUser, FurtherUser, Key};
 
 /// The complete mapping.
@@ -85,16 +85,16 @@ const TABLE: [Row; COUNT] = [
         path: "metadata.eventTimestamp",
         rule: "trimmed; RFC 3339 with up to 9 fractional digits, also with a space for the T, without a zone (UTC) or with +hhmm; or 10 or 13 digits since the epoch",
         example: ("2022-12-16 18:15:38", "2022-12-16T18:15:38Z"),
-        basis: Decided,
-        put: Put::Made,
+        basis: Project,
+        put: Setter::Preset,
     },
     Row {
         source: Source::Field(Field::EventType),
         path: "metadata.eventType",
         rule: "trimmed, if it is exactly a UDM event type's name and the event has what the type needs; otherwise USER_UNCATEGORIZED if operator, email or email2 is there; otherwise GENERIC_EVENT",
         example: (" STATUS_UPDATE ", "STATUS_UPDATE"),
-        basis: Decided,
-        put: Put::Made,
+        basis: Project,
+        put: Setter::Preset,
     },
     Row {
         source: Constant,
@@ -102,7 +102,7 @@ const TABLE: [Row; COUNT] = [
         rule: "constant",
         example: ("", "ZOOM_OPERATION_LOGS"),
         basis: Google,
-        put: Put::Constant("ZOOM_OPERATION_LOGS", |event, value| event.metadata.log_type = Some(value)),
+        put: Setter::Constant("ZOOM_OPERATION_LOGS", |event, value| event.metadata.log_type = Some(value)),
     },
     Row {
         source: Constant,
@@ -110,7 +110,9 @@ const TABLE: [Row; COUNT] = [
         rule: "constant",
         example: ("", "ZOOM_OPERATION_LOGS"),
         basis: Google,
-        put: Put::Constant("ZOOM_OPERATION_LOGS", |event, value| event.metadata.product_name = Some(value)),
+        put: Setter::Constant("ZOOM_OPERATION_LOGS", |event, value| {
+            event.metadata.product_name = Some(value)
+        }),
     },
     Row {
         source: Constant,
@@ -118,7 +120,7 @@ const TABLE: [Row; COUNT] = [
         rule: "constant",
         example: ("", "ZOOM"),
         basis: Google,
-        put: Put::Constant("ZOOM", |event, value| event.metadata.vendor_name = Some(value)),
+        put: Setter::Constant("ZOOM", |event, value| event.metadata.vendor_name = Some(value)),
     },
     Row {
         source: Source::Field(Field::Action),
@@ -126,7 +128,7 @@ const TABLE: [Row; COUNT] = [
         rule: "verbatim",
         example: ("Batch Update", "Batch Update"),
         basis: Google,
-        put: Put::Text(|event, value| event.metadata.product_event_type = Some(value)),
+        put: Setter::Text(|event, value| event.metadata.product_event_type = Some(value)),
     },
     Row {
         source: Source::Field(Field::OperationDetail),
@@ -134,7 +136,7 @@ const TABLE: [Row; COUNT] = [
         rule: "verbatim, including trailing spaces",
         example: ("Edit Group Recruiting ", "Edit Group Recruiting "),
         basis: Google,
-        put: Put::Text(|event, value| event.metadata.description = Some(value)),
+        put: Setter::Text(|event, value| event.metadata.description = Some(value)),
     },
     Row {
         source: Source::Field(Field::CategoryType),
@@ -142,39 +144,39 @@ const TABLE: [Row; COUNT] = [
         rule: "verbatim",
         example: ("User Group", "User Group"),
         basis: Google,
-        put: Put::Text(|event, value| event.category_type = Some(value)),
+        put: Setter::Text(|event, value| event.category_type = Some(value)),
     },
     Row {
         source: Source::Field(Field::Operator),
         path: "principal.user.emailAddresses",
         rule: "trimmed, if it is an e-mail address as a whole",
         example: ("admin-test%1223+123@duff.dev.co", "admin-test%1223+123@duff.dev.co"),
-        basis: Decided,
-        put: Put::Text(|event, value| event.principal.user.email_addresses.push(value)),
+        basis: Project,
+        put: Setter::Text(|event, value| event.principal.user.email_addresses.push(value)),
     },
     Row {
         source: Source::Field(Field::Operator),
         path: "principal.user.userid",
         rule: "trimmed, if it is not an e-mail address",
         example: ("SCIM@Okta", "SCIM@Okta"),
-        basis: Decided,
-        put: Put::Text(|event, value| event.principal.user.userid = Some(Text::Borrowed(value))),
+        basis: Project,
+        put: Setter::Text(|event, value| event.principal.user.userid = Some(Text::Borrowed(value))),
     },
     Row {
         source: Detail("email"),
         path: "target.user.emailAddresses",
         rule: "the first e-mail address in HEAD, in an unkeyed piece, or in a KEY",
         example: ("Add User homer@simpson.io  - User Type: Basic", "homer@simpson.io"),
-        basis: Decided,
-        put: Put::Text(|event, value| event.target.user.email_addresses.push(value)),
+        basis: Project,
+        put: Setter::Text(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Detail("email2"),
         path: "target.user.emailAddresses",
         rule: "the second such address, distinct ignoring case",
         example: ("Transfer a@x.io to b@x.io ", "b@x.io"),
-        basis: Decided,
-        put: Put::Text(|event, value| event.target.user.email_addresses.push(value)),
+        basis: Project,
+        put: Setter::Text(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Key("Email Address"),
@@ -182,7 +184,7 @@ const TABLE: [Row; COUNT] = [
         rule: "after email and email2, distinct ignoring case",
         example: ("Add Contact  - Email Address: c@x.io", "c@x.io"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.email_addresses.push(value)),
+        put: Setter::Text(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Key("Display Name"),
@@ -190,7 +192,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Update User a@x.io  - Display Name: from A to Ann", "Ann"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.user_display_name = Some(value)),
+        put: Setter::Text(|event, value| event.target.user.user_display_name = Some(value)),
     },
     Row {
         source: Key("First Name"),
@@ -198,7 +200,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Update User a@x.io  - First Name: set to Ann", "Ann"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.first_name = Some(value)),
+        put: Setter::Text(|event, value| event.target.user.first_name = Some(value)),
     },
     Row {
         source: Key("Last Name"),
@@ -206,7 +208,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Update User a@x.io  - Last Name: from  to Lee", "Lee"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.last_name = Some(value)),
+        put: Setter::Text(|event, value| event.target.user.last_name = Some(value)),
     },
     Row {
         source: Key("Job Title"),
@@ -214,7 +216,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("x  - Job Title: from A to B to C", "B to C"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.title = Some(value)),
+        put: Setter::Text(|event, value| event.target.user.title = Some(value)),
     },
     Row {
         source: Key("Department"),
@@ -222,7 +224,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value, as a list of one",
         example: ("Update User a@x.io  - Department: from IT - Helpdesk to Sales", "Sales"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.department = Some(value)),
+        put: Setter::Text(|event, value| event.target.user.department = Some(value)),
     },
     Row {
         source: Key("Description"),
@@ -230,7 +232,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Add Role Auditor  - Description: reads all", "reads all"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.role_description = Some(value)),
+        put: Setter::Text(|event, value| event.target.user.role_description = Some(value)),
     },
     Row {
         source: Key("Role Name"),
@@ -238,7 +240,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value; distinct",
         example: ("Update Role  - Role Name: from A to Auditor", "Auditor"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.roles.push(value)),
+        put: Setter::Text(|event, value| event.target.user.roles.push(value)),
     },
     Row {
         source: Key("User Role"),
@@ -246,39 +248,39 @@ const TABLE: [Row; COUNT] = [
         rule: "new value, after Role Name; distinct",
         example: ("Update User b@x.io  - User Role: from Member to Admin", "Admin"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.user.roles.push(value)),
+        put: Setter::Text(|event, value| event.target.user.roles.push(value)),
     },
     Row {
         source: Detail("role"),
         path: "target.user.attribute.roles[].name",
         rule: "where HEAD starts with Change Role (any case): the first new value of a change whose KEY is an e-mail address; otherwise the value of Role or role, whichever is last; after the others, distinct",
         example: ("Change Role  - h.s@duff.io: from User to Co-Owner", "Co-Owner"),
-        basis: Decided,
-        put: Put::Text(|event, value| event.target.user.roles.push(value)),
+        basis: Project,
+        put: Setter::Text(|event, value| event.target.user.roles.push(value)),
     },
     Row {
         source: Key("Room Name"),
         path: "target.user.attribute.labels[]",
         rule: "new value, with the key Room Name",
         example: ("Add Room  - Room Name: Atrium", "Room Name=Atrium"),
-        basis: Decided,
-        put: Put::Text(|event, value| push_labels(event, "Room Name", value.into())),
+        basis: Project,
+        put: Setter::Text(|event, value| push_labels(event, "Room Name", value.into())),
     },
     Row {
         source: Key("Type"),
         path: "target.user.attribute.labels[]",
         rule: "new value, with the key Type",
         example: ("Add Room  - Type: Kiosk", "Type=Kiosk"),
-        basis: Decided,
-        put: Put::Text(|event, value| push_labels(event, "Type", value.into())),
+        basis: Project,
+        put: Setter::Text(|event, value| push_labels(event, "Type", value.into())),
     },
     Row {
         source: Key("User Type"),
         path: "target.user.attribute.labels[]",
         rule: "new value, with the key User Type",
         example: ("Add User a@x.io  - User Type: Basic", "User Type=Basic"),
-        basis: Decided,
-        put: Put::Text(|event, value| push_labels(event, "User Type", value.into())),
+        basis: Project,
+        put: Setter::Text(|event, value| push_labels(event, "User Type", value.into())),
     },
     Row {
         source: Key("Location"),
@@ -286,7 +288,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Update Room  - Location: set to Oslo", "Oslo"),
         basis: Google,
-        put: Put::Text(|event, value| event.target.location_name = Some(value)),
+        put: Setter::Text(|event, value| event.target.location_name = Some(value)),
     },
     Row {
         source: FirstUser(Member::UserId),
@@ -294,23 +296,23 @@ const TABLE: [Row; COUNT] = [
         rule: "trimmed; a number or boolean as its JSON text; for a list its first non-empty element",
         example: (r#"x  - K: [{"userId":" u1 "}]"#, "u1"),
         basis: Google,
-        put: Put::First(|event, mut values| event.target.user.userid = values.next()),
+        put: Setter::First(|event, mut values| event.target.user.userid = values.next()),
     },
     Row {
         source: FirstUser(Member::Assistant),
         path: "target.user.attribute.labels[]",
         rule: "with the key assistant, after the labels above; a list gives one per element; an object or a nested list its compact JSON text",
         example: (r#"x  - K: [{"assistant":"b@x.io"}]"#, "assistant=b@x.io"),
-        basis: Decided,
-        put: Put::First(|event, values| push_labels(event, "assistant", values)),
+        basis: Project,
+        put: Setter::First(|event, values| push_labels(event, "assistant", values)),
     },
     Row {
         source: FirstUser(Member::Options),
         path: "target.user.attribute.labels[]",
         rule: "with the key options, after assistant; the same rules",
         example: (r#"x  - K: [{"options":["view","edit"]}]"#, "options=view, options=edit"),
-        basis: Decided,
-        put: Put::First(|event, values| push_labels(event, "options", values)),
+        basis: Project,
+        put: Setter::First(|event, values| push_labels(event, "options", values)),
     },
     Row {
         source: FurtherUser(Member::UserId),
@@ -318,29 +320,29 @@ const TABLE: [Row; COUNT] = [
         rule: "trimmed; an object without user data gives no entry",
         example: (r#"x  - K: [{"userId":"u1"},{"userId":"u2"}]"#, "u2"),
         basis: Google,
-        put: Put::Further(|about, mut values| about.userid = values.next()),
+        put: Setter::Further(|about, mut values| about.userid = values.next()),
     },
     Row {
         source: FurtherUser(Member::Assistant),
         path: "about[].user.attribute.labels[]",
         rule: "with the key assistant, as for the first",
         example: (r#"x  - K: [{},{"assistant":"c@x.io"}]"#, "assistant=c@x.io"),
-        basis: Decided,
-        put: Put::Further(|about, values| about.labels.push(Label { key: "assistant", values })),
+        basis: Project,
+        put: Setter::Further(|about, values| about.labels.push(Label { key: "assistant", values })),
     },
     Row {
         source: FurtherUser(Member::Options),
         path: "about[].user.attribute.labels[]",
         rule: "with the key options, after assistant; as for the first",
         example: (r#"x  - K: [{},{"options":true}]"#, "options=true"),
-        basis: Decided,
-        put: Put::Further(|about, values| about.labels.push(Label { key: "options", values })),
+        basis: Project,
+        put: Setter::Further(|about, values| about.labels.push(Label { key: "options", values })),
     },
 ];
 
 /// The indices of rows.
 pub(super) mod row {
-    use super::{COUNT, Put, Source, TABLE};
+    use super::{COUNT, Setter, Source, TABLE};
     use std::ops::Range;
 
     /// The range of rows that are written in one way; they must be adjacent.
@@ -390,7 +392,7 @@ pub(super) mod row {
     pub(in super::super) const TARGET_USER: u64 = {
         let (mut rows, mut index) = (0, 0);
         while index < COUNT {
-            if matches!(TABLE[index].put, Put::Text(_)) && starts(TABLE[index].path, "target.user.") {
+            if matches!(TABLE[index].put, Setter::Text(_)) && starts(TABLE[index].path, "target.user.") {
                 rows |= 1 << index;
             }
             index += 1;
@@ -399,11 +401,11 @@ pub(super) mod row {
     };
 
     /// The rows whose value is the same for every record.
-    pub(in super::super) const CONSTANTS: Range<usize> = together!(Put::Constant(..));
+    pub(in super::super) const CONSTANTS: Range<usize> = together!(Setter::Constant(..));
     /// The rows for the first object of the embedded JSON.
-    pub(in super::super) const FIRST_USER: Range<usize> = together!(Put::First(_));
+    pub(in super::super) const FIRST_USER: Range<usize> = together!(Setter::First(_));
     /// The rows for further objects.
-    pub(in super::super) const FURTHER_USER: Range<usize> = together!(Put::Further(_));
+    pub(in super::super) const FURTHER_USER: Range<usize> = together!(Setter::Further(_));
 
     /// Returns the `nth` row (from 0) that fills `path`.
     const fn at(path: &str, nth: usize) -> usize {

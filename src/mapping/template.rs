@@ -4,19 +4,19 @@
 //! value of a later one (quotes, closers, openers, names) is known in advance, and writing an event alternates between
 //! copying a fragment and a value. The typed [`Event`](crate::udm::Event) and its writer define the result.
 
-use super::table::{Put, row};
-use super::{Found, ROWS, Row, Source};
-use crate::time::Timestamp;
-use crate::udm::{Case, EventType, Shape, Writer};
+use super::table::{Setter, row};
+use super::{ROWS, Row, RowValues, Source};
+use crate::timestamp::Timestamp;
+use crate::udm::{Case, EventType, OutputShape, Writer};
 
 /// The fragments between values, for one spelling of names and one set of added values.
 #[derive(Debug)]
 pub(crate) struct Template {
     /// The text before the time, and between the time and the event type.
-    head: [Piece; 2],
+    head: [Fragment; 2],
     /// The text between the value of row `from` and that of a later row `to`, at `[from][to]`. From [`FIRST`]: after
     /// the event type. To [`END`]: the end of the event.
-    between: Vec<[Piece; END + 1]>,
+    between: Vec<[Fragment; END + 1]>,
     /// The maximum size of an event without its texts: each text and each fragment may be copied as a whole block.
     room: usize,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Template {
 /// A fragment of text. Short fragments, which are the rule, are stored in a block of fixed size, so that copying one
 /// needs no function call.
 #[derive(Debug, Clone)]
-enum Piece {
+enum Fragment {
     Short(u8, [u8; SHORT]),
     Long(Box<str>),
 }
@@ -32,7 +32,7 @@ enum Piece {
 /// The maximum length of a short fragment: four vectors. The names of event types are shorter.
 const SHORT: usize = 64;
 
-impl Piece {
+impl Fragment {
     fn new(text: &str) -> Self {
         let mut block = [0; SHORT];
         match (u8::try_from(text.len()), block.get_mut(..text.len())) {
@@ -57,7 +57,7 @@ impl Piece {
 /// The buffer always has initialized bytes after the last event, so that blocks of a fixed size can be written with a
 /// few instructions, where a vector would first have to grow.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
+pub(crate) struct EventBuffer {
     bytes: Vec<u8>,
     /// The number of bytes written.
     length: usize,
@@ -65,7 +65,7 @@ pub(crate) struct Events {
     spare: Vec<u8>,
 }
 
-impl Events {
+impl EventBuffer {
     /// Returns everything that was written.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
@@ -124,10 +124,10 @@ impl Events {
     }
 
     #[inline]
-    fn piece(&mut self, piece: &Piece) {
+    fn piece(&mut self, piece: &Fragment) {
         match piece {
-            Piece::Short(length, block) => self.block(block, usize::from(*length)),
-            Piece::Long(text) => self.text(text),
+            Fragment::Short(length, block) => self.block(block, usize::from(*length)),
+            Fragment::Long(text) => self.text(text),
         }
     }
 
@@ -149,11 +149,11 @@ impl Events {
 }
 
 /// Writes an event with a template, after the previous contents.
-pub(crate) struct Sheet<'s> {
+pub(crate) struct TemplateOutput<'s> {
     pub(crate) template: &'s Template,
     /// The text that the record was read from; most values are slices of it.
     pub(crate) source: &'s [u8],
-    pub(crate) events: &'s mut Events,
+    pub(crate) events: &'s mut EventBuffer,
 }
 
 /// The index after the last row: the end of the event.
@@ -164,8 +164,8 @@ const FIRST: usize = row::CONSTANTS.end - 1;
 impl Template {
     /// Compiles the template of a writer, if its output shape allows one: events without a wrapper.
     pub(crate) fn new(writer: &Writer) -> Option<Self> {
-        let Shape::Udm(case) = writer.shape() else { return None };
-        let paths: Vec<_> = ROWS.iter().map(|row| Path::of(row, case, writer)).collect();
+        let OutputShape::Udm(case) = writer.shape() else { return None };
+        let paths: Vec<_> = ROWS.iter().map(|row| JsonPath::of(row, case, writer)).collect();
         let [time, event_type] =
             [0, 1].map(|row| case.spelled(ROWS[row].path.trim_start_matches("metadata.")));
         let head =
@@ -178,9 +178,10 @@ impl Template {
                 String::new()
             }
         };
-        let between = (0..END).map(|from| std::array::from_fn(|to| Piece::new(&between(from, to))));
-        let (head, between): (_, Vec<[_; _]>) = (head.map(|text| Piece::new(&text)), between.collect());
-        let behind = |pieces: &[Piece; END + 1]| pieces.iter().map(Piece::len).max().unwrap_or(0) + SHORT;
+        let between = (0..END).map(|from| std::array::from_fn(|to| Fragment::new(&between(from, to))));
+        let (head, between): (_, Vec<[_; _]>) = (head.map(|text| Fragment::new(&text)), between.collect());
+        let behind =
+            |pieces: &[Fragment; END + 1]| pieces.iter().map(Fragment::len).max().unwrap_or(0) + SHORT;
         let room = head.iter().map(|piece| piece.len() + SHORT).chain(between.iter().map(behind)).sum();
         Some(Self { head, between, room })
     }
@@ -188,8 +189,13 @@ impl Template {
     /// Appends the event of the collected values, and a newline. No text may need an escape; most are slices of
     /// `source`.
     #[inline]
-    pub(super) fn write(time: &Timestamp, event_type: EventType, found: &Found<'_>, sheet: Sheet<'_>) {
-        let Sheet { template, source, events } = sheet;
+    pub(super) fn write(
+        time: &Timestamp,
+        event_type: EventType,
+        found: &RowValues<'_>,
+        sheet: TemplateOutput<'_>,
+    ) {
+        let TemplateOutput { template, source, events } = sheet;
         events.reserve(template.room + found.length);
         events.piece(&template.head[0]);
         let (time, length) = time.padded();
@@ -210,7 +216,7 @@ impl Template {
 /// quote.
 fn constants(case: Case) -> String {
     let members = ROWS[row::CONSTANTS].iter().map(|row| match row.put {
-        Put::Constant(value, _) => {
+        Setter::Constant(value, _) => {
             format!("\",\"{}\":\"{value}", case.spelled(row.path.trim_start_matches("metadata.")))
         }
         _ => String::new(),
@@ -219,14 +225,14 @@ fn constants(case: Case) -> String {
 }
 
 /// The path of a row as JSON openers and closers.
-struct Path {
+struct JsonPath {
     /// Objects and lists, outermost first: opener, closer, and whether several rows may fill it.
     containers: Vec<(String, String, bool)>,
     /// The text before the value, up to its first quote.
     leaf: String,
 }
 
-impl Path {
+impl JsonPath {
     fn of(row: &Row, case: Case, writer: &Writer) -> Self {
         let mut path = Self { containers: Vec::new(), leaf: "\"".to_owned() };
         let mut names = row.path.split('.').peekable();

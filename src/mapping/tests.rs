@@ -1,27 +1,30 @@
 //! The template against the typed event and its writer, which define what must come out.
 
 use super::*;
-use crate::corpus::{self, Kind};
-use crate::detail::Cut;
+use crate::detail::SpliceBuf;
 use crate::record::Scratch;
-use crate::udm::{Case, Feed, Shape, Writer};
+use crate::testdata::{self, Kind};
+use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
 
-fn compare(text: &str, writer: &Writer, rules: Rules) -> usize {
+fn compare(text: &str, writer: &Writer, rules: MappingOptions) -> usize {
     properties::compare(text, writer, &Template::new(writer).unwrap(), rules)
 }
 
 /// The lines of a corpus that are records.
 fn corpus(kind: Kind) -> String {
     let mut bytes = Vec::new();
-    corpus::write(kind, 20_000, 3, &mut bytes).unwrap();
+    testdata::write(kind, 20_000, 3, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
 #[test]
 fn the_template_writes_what_the_typed_event_writes() {
     let feeds = [
-        Feed::default(),
-        Feed { namespace: Some("a\"b".to_owned()), labels: vec![("k".to_owned(), "v\\".to_owned()); 2] },
+        IngestionMetadata::default(),
+        IngestionMetadata {
+            namespace: Some("a\"b".to_owned()),
+            labels: vec![("k".to_owned(), "v\\".to_owned()); 2],
+        },
     ];
     for kind in [Kind::Hostile, Kind::Realistic] {
         let text = corpus(kind);
@@ -31,8 +34,8 @@ fn the_template_writes_what_the_typed_event_writes() {
             (Case::Camel, &feeds[1], Values::Verbatim),
             (Case::Snake, &feeds[1], Values::Verbatim),
         ] {
-            let rules = Rules { values, clip: false };
-            let taken = compare(&text, &Writer::new(Shape::Udm(case), feed), rules);
+            let rules = MappingOptions { values, clip: false };
+            let taken = compare(&text, &Writer::new(OutputShape::Udm(case), feed), rules);
             assert!(taken > 8_000, "{taken} of 20,000 took the template");
         }
     }
@@ -45,41 +48,45 @@ fn every_row_that_a_plain_detail_fills_is_written_by_the_template() {
     let line = format!(
         r#"{{"time":"x","operator":"o@x.io","category_type":"c","action":"a","operation_detail":"Change Role a@x.io B@X.io  - c@x.io: x{changes} - Email Address: A@x.io"}}"#
     );
-    assert_eq!(compare(&line, &Writer::default(), Rules::default()), 1);
+    assert_eq!(compare(&line, &Writer::default(), MappingOptions::default()), 1);
     let other = line.replace("o@x.io", "SCIM");
-    assert_eq!(compare(&other, &Writer::default(), Rules::default()), 1);
+    assert_eq!(compare(&other, &Writer::default(), MappingOptions::default()), 1);
 }
 
 #[test]
 fn there_is_room_for_an_event_whatever_is_long_in_it() {
     let long = "x".repeat(10_000);
-    let feed = Feed { namespace: Some(long.clone()), labels: vec![("k".to_owned(), long.clone())] };
-    for (feed, text) in [(Feed::default(), &*long), (feed.clone(), "x"), (feed, &long)] {
+    let feed =
+        IngestionMetadata { namespace: Some(long.clone()), labels: vec![("k".to_owned(), long.clone())] };
+    for (feed, text) in [(IngestionMetadata::default(), &*long), (feed.clone(), "x"), (feed, &long)] {
         let line = format!(
             r#"{{"operator":"o","action":"{text}","operation_detail":"Add a@x.io  - Type: {text}"}}"#
         );
-        assert_eq!(compare(&line, &Writer::new(Shape::Udm(Case::Camel), &feed), Rules::default()), 1);
+        assert_eq!(
+            compare(&line, &Writer::new(OutputShape::Udm(Case::Camel), &feed), MappingOptions::default()),
+            1
+        );
     }
 }
 
 #[test]
 fn the_template_takes_no_detail_with_json() {
     let line = r#"{"operation_detail":"X  - Display Name: a [{}] b"}"#;
-    assert_eq!(compare(line, &Writer::default(), Rules::default()), 0);
+    assert_eq!(compare(line, &Writer::default(), MappingOptions::default()), 0);
 }
 
 fn event(record: &str) -> serde_json::Value {
-    event_by(Rules::default(), record)
+    event_by(MappingOptions::default(), record)
 }
 
-fn event_by(rules: Rules, record: &str) -> serde_json::Value {
+fn event_by(rules: MappingOptions, record: &str) -> serde_json::Value {
     event_and_notes(rules, record).0
 }
 
 /// The event of a record, as the typed event's writer has it, and what was noted.
-fn event_and_notes(rules: Rules, record: &str) -> (serde_json::Value, Notes) {
-    let (mut scratch, mut cut, mut line) = (Scratch::default(), Cut::default(), Vec::new());
-    let mut notes = Notes::default();
+fn event_and_notes(rules: MappingOptions, record: &str) -> (serde_json::Value, DiagnosticCounts) {
+    let (mut scratch, mut cut, mut line) = (Scratch::default(), SpliceBuf::default(), Vec::new());
+    let mut notes = DiagnosticCounts::default();
     let record = Record::read(record, &mut scratch).unwrap();
     let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
     let time = Timestamp::parse("2024-01-31T12:00:00Z").unwrap();
@@ -90,14 +97,14 @@ fn event_and_notes(rules: Rules, record: &str) -> (serde_json::Value, Notes) {
 
 #[test]
 fn what_is_longer_than_udm_documents_is_cut_and_noted_and_nothing_else() {
-    let rules = Rules { values: Values::New, clip: true };
+    let rules = MappingOptions { values: Values::New, clip: true };
     for (of_action, of_detail, cut) in [(64, 1024, 0), (65, 1024, 1), (64, 1025, 1), (100, 2000, 2)] {
         let (action, detail) = ("a".repeat(of_action), "d".repeat(of_detail));
         let record = serde_json::json!({"action": action, "operation_detail": detail}).to_string();
         let (event, notes) = event_and_notes(rules, &record);
         assert_eq!(event["metadata"]["productEventType"], action[..64]);
         assert_eq!(event["metadata"]["description"], detail[..1024]);
-        assert_eq!(notes.count(Note::Clipped), cut, "{of_action}, {of_detail}");
+        assert_eq!(notes.count(Diagnostic::Clipped), cut, "{of_action}, {of_detail}");
     }
 }
 
@@ -124,7 +131,7 @@ fn the_typed_event_has_what_the_record_says() {
 fn a_value_that_is_empty_fills_nothing_and_clears_what_came_before() {
     for values in [Values::New, Values::Verbatim] {
         let event = event_by(
-            Rules { values, clip: false },
+            MappingOptions { values, clip: false },
             r#"{"operation_detail":"Update a@x.io  - First Name: - Display Name: Ann - Display Name:"}"#,
         );
         assert_eq!(event["target"]["user"], serde_json::json!({"emailAddresses": ["a@x.io"]}));
@@ -161,12 +168,12 @@ fn an_event_is_a_users_where_one_is_named() {
 fn rows_are_known_by_their_keys_and_notes_by_their_words() {
     assert!(matches!(row_of_key("Display Name").unwrap().source, Source::Key("Display Name")));
     assert!(row_of_key("Passcode").is_none());
-    for (index, note) in Note::ALL.into_iter().enumerate() {
-        assert!(note.words().len() > 20);
+    for (index, note) in Diagnostic::ALL.into_iter().enumerate() {
+        assert!(note.message().len() > 20);
         assert!(
-            Note::ALL[..index]
+            Diagnostic::ALL[..index]
                 .iter()
-                .all(|other| other.words() != note.words() && other.name() != note.name())
+                .all(|other| other.message() != note.message() && other.name() != note.name())
         );
     }
 }
@@ -174,32 +181,33 @@ fn rows_are_known_by_their_keys_and_notes_by_their_words() {
 #[test]
 fn elements_that_are_no_users_are_noted_and_the_others_are_there() {
     let text = r#"{"time":"2024-01-01T00:00:00Z","operation_detail":"x [{\"userId\":1},5,{},[],{\"userId\":2},null]"}"#;
-    let (mut scratch, mut cut, mut notes) = <(Scratch, Cut, Notes)>::default();
+    let (mut scratch, mut cut, mut notes) = <(Scratch, SpliceBuf, DiagnosticCounts)>::default();
     let record = Record::read(text, &mut scratch).unwrap();
     let detail = Detail::parse(record.get(Field::OperationDetail).unwrap(), &mut cut);
     let time = record.time().unwrap();
-    let event = map(&record, &detail, time, Rules::default(), &mut notes, &mut ());
-    assert_eq!(notes.count(Note::JsonSkipped), 3);
+    let event = map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ());
+    assert_eq!(notes.count(Diagnostic::JsonSkipped), 3);
     assert_eq!(event.target.user.userid.as_deref(), Some("1"));
     assert!(event.about.iter().map(|about| about.userid.as_deref()).eq([Some("2")]));
 }
 
 #[test]
 fn notes_are_counted_and_put_together() {
-    let (mut notes, mut others) = (Notes::default(), Notes::default());
-    notes.add(Note::Clipped, 2);
-    notes.add(Note::Clipped, 3);
-    notes.add(Note::DefaultTime, 0);
-    others.add(Note::Clipped, 4);
-    others.add(Note::JsonSkipped, 1);
+    let (mut notes, mut others) = (DiagnosticCounts::default(), DiagnosticCounts::default());
+    notes.add(Diagnostic::Clipped, 2);
+    notes.add(Diagnostic::Clipped, 3);
+    notes.add(Diagnostic::DefaultTime, 0);
+    others.add(Diagnostic::Clipped, 4);
+    others.add(Diagnostic::JsonSkipped, 1);
     notes.merge(&others);
-    let counts = [Note::Clipped, Note::DefaultTime, Note::JsonSkipped].map(|note| notes.count(note));
+    let counts =
+        [Diagnostic::Clipped, Diagnostic::DefaultTime, Diagnostic::JsonSkipped].map(|note| notes.count(note));
     assert_eq!(counts, [9, 0, 1]);
 }
 
 #[test]
 fn events_that_a_writer_writes_stand_one_behind_the_other() {
-    let mut events = Events::default();
+    let mut events = EventBuffer::default();
     for text in ["first", "", "2nd"] {
         events.append(|out| out.extend_from_slice(text.as_bytes()));
     }

@@ -3,11 +3,11 @@
 //! A row is converted to the JSON object that Zoom's API gives, so that everything after this reads one form. Its place
 //! in the input and its bytes are kept, because rejects carry those.
 
-use super::frame::{BLOCK, Block, Content};
-use super::work::{not_utf8, too_long};
+use super::framer::{BLOCK, Block, Content};
+use super::worker::{not_utf8, too_long};
 use crate::json::escape_into;
 use crate::record::Field;
-use crate::refusal::{Reason, Refusal};
+use crate::reject::{RejectReason, Rejection};
 use csv_core::{ReadRecordResult, Reader};
 use memchr::memchr_iter;
 use std::io;
@@ -97,7 +97,7 @@ pub(super) struct Row {
     /// The line of the input it begins on.
     pub(super) line: u64,
     /// Why it does not make a record.
-    pub(super) fault: Option<Refusal>,
+    pub(super) fault: Option<Rejection>,
 }
 
 impl Rows {
@@ -220,7 +220,7 @@ impl Csv {
     }
 
     /// The rows that a reject holds, which was read back from a line of its input.
-    pub(super) fn returned(header: Header, block: &mut Block, line: u64, max: usize) -> Content {
+    pub(super) fn from_reject(header: Header, block: &mut Block, line: u64, max: usize) -> Content {
         let csv = Self::new(header, 0, max, false);
         let mut csv = Self { enough: usize::MAX, split: usize::MAX, line, ..csv };
         // All of it is there: nothing is read.
@@ -246,13 +246,13 @@ impl Csv {
         block: &mut Block,
         more: &mut dyn FnMut(&mut Block) -> io::Result<bool>,
     ) -> io::Result<(usize, Content)> {
-        let mut found = Found::new(self);
+        let mut found = ParsedRows::new(self);
         let (mut at, mut start) = (self.begin, self.begin);
         self.parser.begin();
         loop {
             let (is_row, length) = self.parser.parse(&block.bytes()[at..]);
             at += length;
-            start += blank(&block.bytes()[start..at]);
+            start += blank_prefix_len(&block.bytes()[start..at]);
             if is_row {
                 found.push(self, block.bytes(), start..at - 1, true);
                 start = at;
@@ -280,7 +280,7 @@ impl Csv {
                 break;
             }
         }
-        let Found { json, rows, .. } = found;
+        let ParsedRows { json, rows, .. } = found;
         Ok((start, Content::Rows(Rows { header: Arc::clone(&self.header), json, rows })))
     }
 
@@ -304,12 +304,12 @@ impl Csv {
 }
 
 /// How many line ends bytes begin with.
-fn blank(bytes: &[u8]) -> usize {
+fn blank_prefix_len(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 
 /// The rows that were found in a block.
-struct Found {
+struct ParsedRows {
     json: Vec<u8>,
     rows: Vec<Row>,
     /// A place in the block, and its line.
@@ -317,7 +317,7 @@ struct Found {
     line: u64,
 }
 
-impl Found {
+impl ParsedRows {
     fn new(csv: &Csv) -> Self {
         Self { json: Vec::new(), rows: Vec::new(), at: 0, line: csv.line }
     }
@@ -326,7 +326,7 @@ impl Found {
     fn push(&mut self, csv: &Csv, bytes: &[u8], raw: Range<usize>, is_closed: bool) {
         self.line += memchr_iter(b'\n', &bytes[self.at..raw.start]).count() as u64;
         self.at = raw.start;
-        let fault = fault(csv, &bytes[raw.clone()], is_closed);
+        let fault = row_error(csv, &bytes[raw.clone()], is_closed);
         let start = self.json.len();
         if fault.is_none() {
             csv.header.write_record(&csv.parser, &mut self.json);
@@ -337,7 +337,7 @@ impl Found {
 }
 
 /// Why the row that was parsed last does not make a record.
-fn fault(csv: &Csv, raw: &[u8], is_closed: bool) -> Option<Refusal> {
+fn row_error(csv: &Csv, raw: &[u8], is_closed: bool) -> Option<Rejection> {
     if raw.len() > csv.max {
         return Some(too_long(csv.max));
     }
@@ -347,13 +347,13 @@ fn fault(csv: &Csv, raw: &[u8], is_closed: bool) -> Option<Refusal> {
     if !is_closed {
         let message =
             "a quoted field of the row is not closed, expected a quote at its end; was the file cut short?";
-        return Some(Refusal::new(Reason::NotObject, message));
+        return Some(Rejection::new(RejectReason::NotObject, message));
     }
     let (fields, columns) = (csv.parser.count, csv.header.fields.len());
     (fields != columns).then(|| {
         let message = format!(
             "the row has {fields} fields, expected {columns} as in the header; put fields with commas in quotes, or add what is missing"
         );
-        Refusal::new(Reason::NotObject, message)
+        Rejection::new(RejectReason::NotObject, message)
     })
 }

@@ -1,19 +1,19 @@
 //! What an input is, by how it begins: lines, a document, CSV, or not a log at all.
 
 use super::csv::{self, Header};
-use super::document;
-use super::wait::Until;
+use super::multiline;
+use super::read_more::RescanTrigger;
 use crate::json::skip_space;
 use memchr::{memchr, memmem};
 
 /// How much is looked at of what does not begin as JSON does, in bytes.
 const SAMPLE: usize = 8 << 10;
 
-const MARK: &[u8] = b"\xEF\xBB\xBF";
+const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// What an input is.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum InputKind {
     Lines,
     Document,
     /// Zoom's export, and where its rows begin.
@@ -26,28 +26,28 @@ pub(super) enum Kind {
 ///
 /// The answer depends on the input alone, not on how much of it was read: a first line that is text is enough; otherwise
 /// the first 8 KiB are looked at.
-pub(super) fn kind(bytes: &[u8], ended: bool, max: usize, csv: bool) -> Result<Kind, Until> {
-    let text = bytes.strip_prefix(MARK).unwrap_or(bytes);
+pub(super) fn detect(bytes: &[u8], ended: bool, max: usize, csv: bool) -> Result<InputKind, RescanTrigger> {
+    let text = bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes);
     let start = bytes.len() - text.len() + skip_space(text, 0);
     // With a NUL after it the brace is the first half of a UTF-16 unit.
     let begins_as_json = matches!(bytes.get(start), Some(b'{' | b'[')) && bytes.get(start + 1) != Some(&0);
     if !csv && (begins_as_json || start == bytes.len()) {
-        let is_document = document::look(bytes, ended, max)?;
-        return Ok(if is_document { Kind::Document } else { Kind::Lines });
+        let is_document = multiline::is_multiline(bytes, ended, max)?;
+        return Ok(if is_document { InputKind::Document } else { InputKind::Lines });
     }
     let sample = &bytes[..bytes.len().min(SAMPLE)];
     let all = ended || bytes.len() >= SAMPLE;
     let end = memchr(b'\n', &sample[start.min(sample.len())..]).map(|length| start + length);
     if end.is_none() && !all {
-        return Err(Until::Line);
+        return Err(RescanTrigger::Line);
     }
     let line = &sample[start.min(sample.len())..end.unwrap_or(sample.len())];
     if !is_text(line) {
         if !all {
-            return Err(Until::Nothing);
+            return Err(RescanTrigger::Nothing);
         }
         if let Some(why) = not_text(sample) {
-            return Ok(Kind::Unreadable(why));
+            return Ok(InputKind::Unreadable(why));
         }
     }
     let begin = end.map_or(bytes.len(), |end| end + 1);
@@ -55,21 +55,21 @@ pub(super) fn kind(bytes: &[u8], ended: bool, max: usize, csv: bool) -> Result<K
     let is_whole = end.is_some() || ended && bytes.len() < SAMPLE;
     let header = if is_whole { line.strip_suffix(b"\r").unwrap_or(line) } else { b"" };
     match Header::read(header) {
-        Ok(header) => Ok(Kind::Csv(header, begin)),
+        Ok(header) => Ok(InputKind::Csv(header, begin)),
         // An input without a line has no rows either.
-        Err(_) if csv && line.is_empty() => Ok(Kind::Lines),
-        Err(missing) if csv => Ok(Kind::Unreadable(other_csv(&missing))),
+        Err(_) if csv && line.is_empty() => Ok(InputKind::Lines),
+        Err(missing) if csv => Ok(InputKind::Unreadable(other_csv(&missing))),
         Err(missing) if is_other_csv(line, &sample[begin.min(sample.len())..], all)? => {
-            Ok(Kind::Unreadable(other_csv(&missing)))
+            Ok(InputKind::Unreadable(other_csv(&missing)))
         }
-        Err(_) => Ok(Kind::Lines),
+        Err(_) => Ok(InputKind::Lines),
     }
 }
 
 /// Whether a line is UTF-8 without NUL, but for a character that is cut off at its end.
 fn is_text(line: &[u8]) -> bool {
     let whole = std::str::from_utf8(line).map_or_else(|error| error.error_len().is_none(), |_| true);
-    whole && memchr(0, line).is_none() && looks_like(line).is_none()
+    whole && memchr(0, line).is_none() && known_binary_format(line).is_none()
 }
 
 /// Why a sample is not text: it begins as a known format does, holds NUL, or more than a tenth of it is not UTF-8. A sample
@@ -80,7 +80,7 @@ fn not_text(sample: &[u8]) -> Option<String> {
     }
     let nul = memchr::memchr_iter(0, sample).count();
     let invalid: usize = sample.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
-    let (format, length) = (looks_like(sample), sample.len());
+    let (format, length) = (known_binary_format(sample), sample.len());
     if nul == 0 && invalid * 10 <= length && format.is_none() {
         return None;
     }
@@ -98,7 +98,7 @@ fn not_text(sample: &[u8]) -> Option<String> {
 }
 
 /// The format that bytes begin as.
-pub(super) fn looks_like(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn known_binary_format(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("UTF-16"),
         [0x1F, 0x8B, ..] => Some("gzip"),
@@ -112,7 +112,7 @@ pub(super) fn looks_like(bytes: &[u8]) -> Option<&'static str> {
 
 /// Whether a line that is not the header of an export is that of another table: three or more names, and as many fields in
 /// the line after it.
-fn is_other_csv(line: &[u8], rest: &[u8], all: bool) -> Result<bool, Until> {
+fn is_other_csv(line: &[u8], rest: &[u8], all: bool) -> Result<bool, RescanTrigger> {
     let Ok(line) = std::str::from_utf8(line) else { return Ok(false) };
     let names = csv::names(line);
     if names.len() < 3 || !names.iter().all(|name| is_name(name)) {
@@ -123,7 +123,7 @@ fn is_other_csv(line: &[u8], rest: &[u8], all: bool) -> Result<bool, Until> {
         return Ok(false);
     }
     if !all {
-        return Err(Until::Nothing);
+        return Err(RescanTrigger::Nothing);
     }
     let second = memchr(b'\n', rest).map_or(rest, |end| &rest[..end]);
     let fields = csv::names(&String::from_utf8_lossy(second)).len();

@@ -37,7 +37,7 @@ impl Input {
 
     /// Passes lines on as they arrive instead of waiting for a block of them, for pipes that are written slowly.
     #[must_use]
-    pub fn prompt(self) -> Self {
+    pub fn line_buffered(self) -> Self {
         Self { prompt: true, ..self }
     }
 }
@@ -45,7 +45,7 @@ impl Input {
 impl Input {
     /// An input that was unpacked already.
     #[cfg(feature = "gcs")]
-    pub(crate) fn unpacked(name: impl Into<Arc<str>>, unpacked: Unpacked) -> Self {
+    pub(crate) fn decompress(name: impl Into<Arc<str>>, unpacked: Unpacked) -> Self {
         Self { ignored: unpacked.ignored, ..Self::new(name, unpacked.reader) }
     }
 }
@@ -110,15 +110,20 @@ pub(super) fn unpacked_once(
         return Ok((Box::new(whole), false));
     }
     let packed = BufReader::with_capacity(PACKED_BLOCK, whole);
-    let gunzip =
-        Gunzip { packed, member: Some(member()), filled: false, fault: None, ignored: Arc::clone(ignored) };
+    let gunzip = MultiGzReader {
+        packed,
+        member: Some(member()),
+        filled: false,
+        fault: None,
+        ignored: Arc::clone(ignored),
+    };
     Ok((Box::new(gunzip), true))
 }
 
-type Whole = Chain<io::Take<Cursor<[u8; 3]>>, Box<dyn Read + Send>>;
+type CompleteReads = Chain<io::Take<Cursor<[u8; 3]>>, Box<dyn Read + Send>>;
 
 /// The reader from its first byte again, and whether it begins as gzip does.
-fn begins_as_gzip(mut reader: Box<dyn Read + Send>) -> io::Result<(Whole, bool)> {
+fn begins_as_gzip(mut reader: Box<dyn Read + Send>) -> io::Result<(CompleteReads, bool)> {
     let mut start = [0; 3];
     let (length, fault) = read_magic(&mut reader, &mut start);
     if let Some(fault) = fault {
@@ -144,8 +149,8 @@ impl Read for Failing {
 ///
 /// The readers of flate2 lose what they decompressed in the call that finds damage, so how much precedes the damage
 /// would depend on the buffer of the caller.
-struct Gunzip {
-    packed: BufReader<Whole>,
+struct MultiGzReader {
+    packed: BufReader<CompleteReads>,
     /// The current member; `None` between members.
     member: Option<Decompress>,
     /// Whether the caller's buffer was filled: more may have been unpacked than there was room for.
@@ -160,7 +165,7 @@ fn member() -> Decompress {
     Decompress::new_gzip(15)
 }
 
-impl Read for Gunzip {
+impl Read for MultiGzReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !buffer.is_empty() {
             if let Some(fault) = self.fault.take() {
@@ -178,7 +183,7 @@ impl Read for Gunzip {
     }
 }
 
-impl Gunzip {
+impl MultiGzReader {
     /// Decompresses as much as fits; returns how much that was.
     fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(member) = &mut self.member else { return Ok(0) };

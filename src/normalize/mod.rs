@@ -6,48 +6,48 @@
 
 mod csv;
 mod detect;
-mod document;
-mod emit;
-mod frame;
+mod emitter;
+mod framer;
+mod import_request;
 mod input;
-mod look;
-mod order;
+mod inspect;
+mod multiline;
+mod pipeline;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod read_more;
 mod reject;
-mod request;
 mod summary;
-mod wait;
-mod work;
+mod worker;
 
-use crate::mapping::{Rules, Template};
-use crate::time::Timestamp;
+use crate::mapping::{MappingOptions, Template};
+use crate::timestamp::Timestamp;
 use crate::udm::Writer;
 use once_cell::sync::OnceCell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+pub use import_request::{EventWriter, Limits, RequestFormat, RequestWriter};
 #[cfg(feature = "gcs")]
 pub(crate) use input::unpacked_within;
 pub use input::{Input, is_gzip};
 #[cfg(any(feature = "cli", feature = "gcs"))]
 pub(crate) use input::{Unpacked, unpacked};
-pub(crate) use look::{Looked, each};
-pub use reject::{Part, RejectReader, RejectWriter, Rejected, Returned};
-pub use request::{EventWriter, Limits, Request, Requests};
+pub(crate) use inspect::{InspectedRecord, inspect_each};
+pub use reject::{Part, Reject, RejectReader, RejectWriter, StoredReject};
 pub use summary::{Failure, Summary, Warning};
 
 /// Options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The options of the mapping.
-    pub rules: Rules,
+    pub rules: MappingOptions,
     /// The output shape, and the values that are added to every event.
     pub writer: Writer,
     /// The time of records without a usable time; `None` rejects them.
     pub default_time: Option<Timestamp>,
-    /// Whether to set `metadata.productLogId` to the record's [`id`](crate::record::id).
+    /// Whether to set `metadata.productLogId` to the record's [`id`](crate::record::fingerprint).
     pub event_id: bool,
     /// The input format.
     pub format: Format,
@@ -64,15 +64,15 @@ pub struct Options {
     /// Set by others, such as a signal handler, to stop after the current blocks.
     pub stop: Arc<AtomicBool>,
     /// The template compiled from the writer.
-    pub compiled: Compiled,
+    pub compiled: TemplateCache,
 }
 
 /// A template that is compiled from a [`Writer`] on first use. All clones share it, because compiling takes longer than
 /// a small object.
 #[derive(Debug, Clone, Default)]
-pub struct Compiled(Arc<OnceCell<(Writer, Option<Arc<Template>>)>>);
+pub struct TemplateCache(Arc<OnceCell<(Writer, Option<Arc<Template>>)>>);
 
-impl Compiled {
+impl TemplateCache {
     fn template(&self, writer: &Writer) -> Option<Arc<Template>> {
         let compile = || Template::new(writer).map(Arc::new);
         let (known, template) = self.0.get_or_init(|| (writer.clone(), compile()));
@@ -90,7 +90,7 @@ pub const MAX_EVENT_BYTES: usize = 4_000_000 - 1_000;
 impl Default for Options {
     fn default() -> Self {
         Self {
-            rules: Rules::default(),
+            rules: MappingOptions::default(),
             writer: Writer::default(),
             default_time: None,
             event_id: false,
@@ -101,7 +101,7 @@ impl Default for Options {
             threads: 1,
             strict: false,
             stop: Arc::default(),
-            compiled: Compiled::default(),
+            compiled: TemplateCache::default(),
         }
     }
 }
@@ -164,7 +164,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// An error ends the run as [`Error::Rejects`].
-    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()>;
+    fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()>;
 }
 
 /// Why a run ended early. An input that cannot be read does not end the run: it is listed in [`Summary::failures`], and
@@ -225,7 +225,7 @@ pub fn run<S: Sink>(
     options: &Options,
     sink: &mut S,
 ) -> Result<Summary, Error> {
-    order::run(inputs, options, sink)
+    pipeline::run(inputs, options, sink)
 }
 
 /// Normalizes stored rejects again, each as the line or record that it was.
@@ -233,13 +233,13 @@ pub fn run<S: Sink>(
 /// # Errors
 /// As [`run`]. Errors in reading the rejects are listed in [`Summary::failures`]: the first ten, and the number of
 /// further ones. Reading continues with the next reject.
-pub fn run_returned<S: Sink>(
+pub fn replay_rejects<S: Sink>(
     name: &str,
-    rejects: impl Iterator<Item = io::Result<Returned>> + Send,
+    rejects: impl Iterator<Item = io::Result<StoredReject>> + Send,
     options: &Options,
     sink: &mut S,
 ) -> Result<Summary, Error> {
-    order::run_returned(name, rejects, options, sink)
+    pipeline::replay_rejects(name, rejects, options, sink)
 }
 
 /// Normalizes bytes in memory. Returns the events, one per line, and the summary. Rejects are counted and dropped.
@@ -259,7 +259,7 @@ pub fn slice(bytes: &[u8], options: &Options) -> (Vec<u8>, Summary) {
             self.0.extend_from_slice(events);
             Ok(())
         }
-        fn reject(&mut self, _: &Rejected<'_>) -> io::Result<()> {
+        fn reject(&mut self, _: &Reject<'_>) -> io::Result<()> {
             Ok(())
         }
     }

@@ -1,7 +1,7 @@
 //! Rejects: records that could not be converted, kept in full so that they can be fixed and replayed.
 
 use crate::json::escape_into;
-use crate::refusal::{Reason, Refusal};
+use crate::reject::{RejectReason, Rejection};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use std::io::{self, BufRead, Read as _, Write};
 
 /// One rejected line, or record in a line.
 #[derive(Debug, Clone)]
-pub struct Rejected<'a> {
+pub struct Reject<'a> {
     /// The name of the input.
     pub input: &'a str,
     /// The line on which it begins, from 1.
@@ -20,23 +20,23 @@ pub struct Rejected<'a> {
     /// The header that it stands below, where it is a row of CSV.
     pub header: Option<&'a str>,
     /// The reason.
-    pub refusal: &'a Refusal,
+    pub refusal: &'a Rejection,
     /// The bytes of the record, or a part of them.
     pub raw: &'a [u8],
     /// Which part.
     pub part: Part,
 }
 
-impl Rejected<'_> {
+impl Reject<'_> {
     /// Returns whether this is the whole reject, or its first part.
     #[must_use]
-    pub fn begins(&self) -> bool {
+    pub fn is_first_part(&self) -> bool {
         matches!(self.part, Part::Whole | Part::First)
     }
 }
 
 /// Formats for people, without the bytes: `INPUT, line LINE (byte OFFSET): REASON: MESSAGE`.
-impl fmt::Display for Rejected<'_> {
+impl fmt::Display for Reject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { input, line, offset, refusal, .. } = self;
         write!(f, "{input}, line {line} (byte {offset}): {}: {}", refusal.reason, refusal.message)
@@ -77,10 +77,10 @@ impl<W: Write> RejectWriter<W> {
     ///
     /// # Errors
     /// The errors of the underlying writer.
-    pub fn write(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+    pub fn write(&mut self, reject: &Reject<'_>) -> io::Result<()> {
         self.buffer.clear();
         match (reject.part, std::str::from_utf8(reject.raw)) {
-            (Part::Whole, Ok(text)) if reject.refusal.reason != Reason::LineTooLong => {
+            (Part::Whole, Ok(text)) if reject.refusal.reason != RejectReason::LineTooLong => {
                 self.head(reject);
                 self.buffer.extend_from_slice(b"\"raw\":\"");
                 escape_into(&mut self.buffer, text);
@@ -102,7 +102,7 @@ impl<W: Write> RejectWriter<W> {
         Ok(self.out)
     }
 
-    fn head(&mut self, reject: &Rejected<'_>) {
+    fn head(&mut self, reject: &Reject<'_>) {
         self.buffer.extend_from_slice(b"{\"input\":\"");
         escape_into(&mut self.buffer, reject.input);
         let place = format!(
@@ -118,8 +118,8 @@ impl<W: Write> RejectWriter<W> {
         self.buffer.extend_from_slice(b"\",");
     }
 
-    fn base64(&mut self, reject: &Rejected<'_>) {
-        if reject.begins() {
+    fn base64(&mut self, reject: &Reject<'_>) {
+        if reject.is_first_part() {
             self.head(reject);
             self.buffer.extend_from_slice(b"\"raw_base64\":\"");
             self.waiting.clear();
@@ -134,7 +134,7 @@ impl<W: Write> RejectWriter<W> {
 
 /// A reject that was read from a rejects file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Returned {
+pub struct StoredReject {
     /// The name of its input.
     pub input: String,
     /// Its line in the input.
@@ -142,7 +142,7 @@ pub struct Returned {
     /// Its offset in the input.
     pub offset: u64,
     /// Why it was rejected, if known.
-    pub reason: Option<Reason>,
+    pub reason: Option<RejectReason>,
     /// The header that it stood below, where it is a row of CSV.
     pub header: Option<String>,
     /// The message it was refused with, or an empty text.
@@ -172,7 +172,7 @@ struct Line<'a> {
 }
 
 /// A byte-order mark.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
+const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Reads the rejects that a [`RejectWriter`] wrote.
 #[derive(Debug)]
@@ -226,11 +226,11 @@ impl<R: BufRead> RejectReader<R> {
 }
 
 impl<R: BufRead> Iterator for RejectReader<R> {
-    type Item = io::Result<Returned>;
+    type Item = io::Result<StoredReject>;
 
     /// Returns the next reject. After an error in one line, continues with the next line; after an error in reading the
     /// file, ends.
-    fn next(&mut self) -> Option<io::Result<Returned>> {
+    fn next(&mut self) -> Option<io::Result<StoredReject>> {
         while !self.ended {
             match self.read() {
                 Err(error) => return Some(Err(self.end(error))),
@@ -240,9 +240,9 @@ impl<R: BufRead> Iterator for RejectReader<R> {
                 }
                 Ok(true) => {
                     // Concatenated files may each begin with a byte-order mark.
-                    let line = self.buffer.strip_prefix(MARK).unwrap_or(&self.buffer);
+                    let line = self.buffer.strip_prefix(UTF8_BOM).unwrap_or(&self.buffer);
                     if !line.trim_ascii().is_empty() {
-                        return Some(returned(line, self.line));
+                        return Some(stored_reject(line, self.line));
                     }
                 }
             }
@@ -251,7 +251,7 @@ impl<R: BufRead> Iterator for RejectReader<R> {
     }
 }
 
-fn returned(line: &[u8], number: u64) -> io::Result<Returned> {
+fn stored_reject(line: &[u8], number: u64) -> io::Result<StoredReject> {
     let invalid = |what: String| {
         let message = format!("line {number} is not a reject: {what}; expected a file that --rejects wrote");
         io::Error::new(io::ErrorKind::InvalidData, message)
@@ -265,8 +265,8 @@ fn returned(line: &[u8], number: u64) -> io::Result<Returned> {
         (None, Some(raw)) => BASE64.decode(&*raw).map_err(|error| invalid(error.to_string()))?,
         _ => return Err(invalid("it needs either \"raw\" or \"raw_base64\"".to_owned())),
     };
-    let reason = Reason::named(&line.reason);
-    Ok(Returned {
+    let reason = RejectReason::named(&line.reason);
+    Ok(StoredReject {
         input: line.input.into_owned(),
         line: line.line,
         offset: line.offset,

@@ -1,7 +1,7 @@
 //! The counts of a run.
 
-use crate::mapping::{Note, Notes};
-use crate::refusal::Reason;
+use crate::mapping::{Diagnostic, DiagnosticCounts};
+use crate::reject::RejectReason;
 use crate::udm::EventType;
 use std::io;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ pub struct Summary {
     /// Rejects.
     pub rejects: u64,
     /// Rejects by reason, in the order of [`Reason::ALL`].
-    pub rejects_by_reason: [u64; Reason::ALL.len()],
+    pub rejects_by_reason: [u64; RejectReason::ALL.len()],
     /// Notes by kind.
-    pub notes: Notes,
+    pub notes: DiagnosticCounts,
     /// Bytes read, decompressed.
     pub bytes_in: u64,
     /// Bytes of events.
@@ -55,22 +55,22 @@ pub struct Warning {
 
 /// The counts of one block.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct BlockCounts {
     pub(super) records: u64,
-    pub(super) notes: Notes,
+    pub(super) notes: DiagnosticCounts,
     /// Line ends.
     pub(super) lines: u64,
     events: Vec<(EventType, u64)>,
-    refused: [u64; Reason::ALL.len()],
+    refused: [u64; RejectReason::ALL.len()],
 }
 
-impl Tally {
+impl BlockCounts {
     #[inline]
     pub(super) fn event(&mut self, event_type: EventType) {
         add(&mut self.events, event_type, 1);
     }
 
-    pub(super) fn refused(&mut self, reason: Reason, times: u64) {
+    pub(super) fn refused(&mut self, reason: RejectReason, times: u64) {
         self.refused[reason as usize] += times;
     }
 }
@@ -103,18 +103,18 @@ impl Summary {
 
     /// Returns the number of rejects with this reason.
     #[must_use]
-    pub fn rejects_for(&self, reason: Reason) -> u64 {
+    pub fn rejects_for(&self, reason: RejectReason) -> u64 {
         self.rejects_by_reason[reason as usize]
     }
 
     /// Returns the number of notes of this kind.
     #[must_use]
-    pub fn notes_of(&self, note: Note) -> u64 {
+    pub fn notes_of(&self, note: Diagnostic) -> u64 {
         self.notes.count(note)
     }
 
     /// Adds the counts of one block, and the bytes of its events.
-    pub(super) fn add(&mut self, tally: Tally, bytes_out: u64) {
+    pub(super) fn add(&mut self, tally: BlockCounts, bytes_out: u64) {
         self.records += tally.records;
         self.bytes_out += bytes_out;
         self.notes.merge(&tally.notes);

@@ -2,13 +2,13 @@
 //!
 //! Returns `None` if the text is anything else; the caller then falls back to the reference reader.
 
-use super::{Field, Found};
-use crate::json::{plain_len, scalar, skip_space, walk};
+use super::{Field, FieldSpans};
+use crate::json::{scalar, skip_space, skip_value, unescaped_prefix_len};
 
 /// Reads the fields of one object into `found`. Returns `None` if undecided: not an object, text after it, a field that
 /// is an array or object, a key with an escape, a page of records, or invalid JSON.
 #[inline]
-pub(super) fn scan<'a>(text: &'a str, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
+pub(super) fn scan<'a>(text: &'a str, found: &mut FieldSpans<'a>, scratch: &mut String) -> Option<()> {
     let mut cursor = Cursor { text, at: 0 };
     cursor.token(b'{')?;
     if cursor.peek()? == b'}' {
@@ -50,7 +50,7 @@ impl<'a> Cursor<'a> {
 
     /// Reads all members and the end of the object.
     #[inline]
-    fn members(&mut self, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
+    fn members(&mut self, found: &mut FieldSpans<'a>, scratch: &mut String) -> Option<()> {
         loop {
             self.member(found, scratch)?;
             match self.next()? {
@@ -67,12 +67,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads one member into `found`.
-    fn member(&mut self, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
+    fn member(&mut self, found: &mut FieldSpans<'a>, scratch: &mut String) -> Option<()> {
         match self.key()? {
             Key::Field(field) => self.field(field, found, scratch),
             Key::Page => None,
             Key::Other => {
-                self.at = walk(self.text.as_bytes(), self.at).ok()?;
+                self.at = skip_value(self.text.as_bytes(), self.at).ok()?;
                 Some(())
             }
         }
@@ -91,7 +91,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the value of a field, unless it is a list or object.
-    fn field(&mut self, field: Field, found: &mut Found<'a>, scratch: &mut String) -> Option<()> {
+    fn field(&mut self, field: Field, found: &mut FieldSpans<'a>, scratch: &mut String) -> Option<()> {
         // If a field is given twice with escapes, its first text was decoded in vain; rare enough to leave to the
         // reference reader.
         if found.escaped & (1 << field as u8) != 0 {
@@ -120,7 +120,7 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at += plain_len(&bytes[self.at..]);
+            self.at += unescaped_prefix_len(&bytes[self.at..]);
             match *bytes.get(self.at)? {
                 b'"' => break,
                 b'\\' => {

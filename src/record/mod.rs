@@ -3,21 +3,21 @@
 //! Three readers, each falling back to the next: `usual` reads Zoom's exact layout, `fast` reads ordinary records in
 //! any layout, and `plain` reads everything with `serde_json` and defines the result. Property tests hold them equal.
 
+mod canonical;
 mod fast;
-mod id;
+mod fingerprint;
 mod pages;
-mod plain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-mod usual;
+mod reference;
 
-use crate::json::{decode_to_quote, members, plain_len, string, trim};
-use crate::refusal::Refusal;
-use crate::time::Timestamp;
+use crate::json::{members, string, trim, unescape_until_quote, unescaped_prefix_len};
+use crate::reject::Rejection;
+use crate::timestamp::Timestamp;
 
-pub use id::id;
+pub use fingerprint::fingerprint;
 pub(crate) use pages::Elements;
-pub(crate) use plain::{Object, elements, is_whole, no_object, object, values};
+pub(crate) use reference::{Object, elements, is_whole, not_an_object, object, values};
 
 /// The fields of a record that are read; others are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub struct Record<'a> {
     /// Whether all texts can be written to JSON unescaped.
     pub verbatim: bool,
     /// The number of fields that held an object or array instead of text, and count as absent.
-    pub not_text: u32,
+    pub non_text_fields: u32,
     /// How many fields held half of a surrogate pair, which became U+FFFD.
     pub surrogates_replaced: u16,
 }
@@ -112,23 +112,23 @@ impl<'a> Record<'a> {
     /// # Errors
     /// [`Reason::NotJson`](crate::Reason::NotJson) or [`Reason::NotObject`](crate::Reason::NotObject). A record without
     /// a usable time is rejected later, where the default time is known.
-    pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Refusal> {
-        let mut found = Found::default();
+    pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Rejection> {
+        let mut found = FieldSpans::default();
         if found.read_quickly(text, scratch) {
             return Ok(found.record(&scratch.0));
         }
-        Ok(plain::object(text)?.record(scratch))
+        Ok(reference::object(text)?.record(scratch))
     }
 
     /// The same if the text is sure to be a record and no page, and `None` otherwise.
     pub(crate) fn read_quickly(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
-        let mut found = Found::default();
+        let mut found = FieldSpans::default();
         found.read_quickly(text, scratch).then(|| found.record(&scratch.0))
     }
 
     /// The same for ordinary records; returns `None` for those that [`object`] or [`elements`] must read.
-    pub(crate) fn read_ordinary(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
-        let mut found = Found::default();
+    pub(crate) fn read_fast(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
+        let mut found = FieldSpans::default();
         fast::scan(text, &mut found, scratch.cleared())?;
         Some(found.record(&scratch.0))
     }
@@ -137,9 +137,13 @@ impl<'a> Record<'a> {
     /// other layout.
     #[expect(clippy::inline_always, reason = "moving a record from call to call costs as much as reading it")]
     #[inline(always)]
-    pub(crate) fn read_usual(text: &'a str, start: usize, scratch: &'a mut Scratch) -> Option<(Self, usize)> {
-        let mut found = Found::default();
-        let end = usual::read(text, start, &mut found, scratch.cleared())?;
+    pub(crate) fn read_canonical(
+        text: &'a str,
+        start: usize,
+        scratch: &'a mut Scratch,
+    ) -> Option<(Self, usize)> {
+        let mut found = FieldSpans::default();
+        let end = canonical::read(text, start, &mut found, scratch.cleared())?;
         Some((found.record(&scratch.0), end))
     }
 
@@ -168,7 +172,7 @@ fn is_blank(text: &str) -> bool {
 
 /// The values that a reader found, the last one for each field.
 #[derive(Debug, Default)]
-struct Found<'a> {
+struct FieldSpans<'a> {
     /// Slices of the text, except for values with escapes.
     texts: [Option<&'a str>; FIELDS],
     /// Whether some text may consist of whitespace only.
@@ -180,10 +184,10 @@ struct Found<'a> {
     needs_escape: bool,
 }
 
-impl<'a> Found<'a> {
+impl<'a> FieldSpans<'a> {
     /// Reads a record by one of the quick readings; `false` where neither is sure.
     fn read_quickly(&mut self, text: &'a str, scratch: &mut Scratch) -> bool {
-        if usual::read(text, 0, self, scratch.cleared()) == Some(text.len()) {
+        if canonical::read(text, 0, self, scratch.cleared()) == Some(text.len()) {
             return true;
         }
         *self = Self::default();
@@ -195,7 +199,7 @@ impl<'a> Found<'a> {
     #[expect(clippy::inline_always, reason = "a call a string costs a tenth of reading a record")]
     #[inline(always)]
     fn string(&mut self, field: Field, text: &'a str, scratch: &mut String) -> Option<&'a str> {
-        let plain = plain_len(text.as_bytes());
+        let plain = unescaped_prefix_len(text.as_bytes());
         match *text.as_bytes().get(plain)? {
             b'"' => {
                 let (inside, rest) = text.split_at_checked(plain)?;
@@ -219,7 +223,7 @@ impl<'a> Found<'a> {
         let start = scratch.len();
         let (plain, escaped) = text.split_at_checked(escape)?;
         scratch.push_str(plain);
-        let (verbatim, rest) = decode_to_quote(escaped, scratch)?;
+        let (verbatim, rest) = unescape_until_quote(escaped, scratch)?;
         self.needs_escape |= !verbatim;
         self.maybe_blank |= !scratch.as_bytes().get(start).is_some_and(u8::is_ascii_graphic);
         self.escaped |= 1 << field as u8;
@@ -242,7 +246,7 @@ impl<'a> Found<'a> {
         if self.maybe_blank {
             texts = texts.map(|text| text.filter(|text| !is_blank(text)));
         }
-        Record { texts, verbatim: !self.needs_escape, not_text: 0, surrogates_replaced: 0 }
+        Record { texts, verbatim: !self.needs_escape, non_text_fields: 0, surrogates_replaced: 0 }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Pages may be nested as deep as a line is long, so this reads the text once and uses no stack.
 
 use super::Field;
-use super::plain::LIST;
+use super::reference::LIST;
 use crate::json::{Cursor, string};
 
 /// An object with a list of records.
@@ -57,7 +57,7 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<&'a str> {
         loop {
             let list = self.open.last_mut()?;
-            if !list.item() {
+            if !list.next_item() {
                 self.open.pop();
                 continue;
             }
@@ -72,7 +72,7 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 /// An object that may be a page, while it is read.
-struct Open {
+struct OpenObject {
     start: usize,
     list: Option<usize>,
     in_list: bool,
@@ -86,17 +86,17 @@ fn scan(text: &str) -> Vec<Page> {
     let begin = |cursor: &mut Cursor<'_>| {
         let start = cursor.position();
         cursor.enter();
-        Open { start, list: None, in_list: false, has_fields: false }
+        OpenObject { start, list: None, in_list: false, has_fields: false }
     };
     open.push(begin(&mut cursor));
     while let Some(object) = open.last_mut() {
-        match (cursor.item(), object.in_list) {
+        match (cursor.next_item(), object.in_list) {
             (true, true) if cursor.rest().starts_with('{') => open.push(begin(&mut cursor)),
             (true, true) => _ = cursor.value(),
             (true, false) => member(&mut cursor, object),
             (false, true) => object.in_list = false,
             (false, false) => {
-                let Some(Open { start, list, has_fields, .. }) = open.pop() else { break };
+                let Some(OpenObject { start, list, has_fields, .. }) = open.pop() else { break };
                 pages.extend(list.map(|list| Page { start, end: cursor.position(), list, has_fields }));
             }
         }
@@ -105,7 +105,7 @@ fn scan(text: &str) -> Vec<Page> {
 }
 
 /// Reads the key of a member of `object`, and its value unless that is a list of records. The last of equal keys counts.
-fn member(cursor: &mut Cursor<'_>, object: &mut Open) {
+fn member(cursor: &mut Cursor<'_>, object: &mut OpenObject) {
     let key = string(cursor.key().unwrap_or_default());
     object.has_fields |= Field::named(key.as_bytes()).is_some();
     if key.as_bytes() == LIST {

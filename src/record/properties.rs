@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::{Field, Record, Scratch, id, plain};
-use crate::json::{compact, plain_len};
+use super::{Field, Record, Scratch, fingerprint, reference};
+use crate::json::{minify, unescaped_prefix_len};
 
 /// What a reader found, in comparable form.
 type Found = Option<Vec<Option<String>>>;
@@ -31,35 +31,37 @@ pub(crate) fn usual_alike(line: &str) {
 
 /// A record has an ID, which does not depend on insignificant whitespace.
 pub(crate) fn same_id(text: &str) {
-    let (Ok(told), mut short) = (id(text), String::new()) else { return };
-    if compact(text, &mut short) == 0 {
-        assert_eq!(id(&short), Ok(told), "{text:?}");
+    let (Ok(told), mut short) = (fingerprint(text), String::new()) else { return };
+    if minify(text, &mut short) == 0 {
+        assert_eq!(fingerprint(&short), Ok(told), "{text:?}");
     }
 }
 
 pub(super) fn plain(text: &str) -> Found {
     let mut scratch = Scratch::default();
-    let object = plain::object(text).ok()?;
+    let object = reference::object(text).ok()?;
     Some(owned(&object.record(&mut scratch)))
 }
 
 pub(super) fn fast(text: &str) -> Found {
-    Some(owned(&Record::read_ordinary(text, &mut Scratch::default())?))
+    Some(owned(&Record::read_fast(text, &mut Scratch::default())?))
 }
 
 /// Returns what the reader of Zoom's exact layout makes of a line in the middle of a text.
 pub(super) fn usual(line: &str) -> Found {
     let mut scratch = Scratch::default();
     let text = format!("{{}}\n{line}\n{{\"time\":\"\"}}");
-    let (record, end) = Record::read_usual(&text, 3, &mut scratch)?;
+    let (record, end) = Record::read_canonical(&text, 3, &mut scratch)?;
     assert_eq!(end, 3 + line.len());
-    assert!(Record::read_usual(line, 0, &mut Scratch::default()).is_some_and(|(_, end)| end == line.len()));
+    assert!(
+        Record::read_canonical(line, 0, &mut Scratch::default()).is_some_and(|(_, end)| end == line.len())
+    );
     Some(owned(&record))
 }
 
 fn owned(record: &Record<'_>) -> Vec<Option<String>> {
     let texts = Field::ALL.map(|field| record.get(field));
-    let plain = texts.iter().flatten().all(|text| plain_len(text.as_bytes()) == text.len());
+    let plain = texts.iter().flatten().all(|text| unescaped_prefix_len(text.as_bytes()) == text.len());
     assert!(plain || !record.verbatim, "{record:?}");
     texts.into_iter().map(|text| text.map(str::to_owned)).collect()
 }

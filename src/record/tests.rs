@@ -70,7 +70,7 @@ fn a_key_that_no_text_can_hold_is_ignored_like_any_other() {
     for text in [r#"{"time":"t","\ud800":1}"#, r#"{"\udc00":"","time":"t"}"#] {
         assert_eq!(plain(text).unwrap()[Field::Time as usize].as_deref(), Some("t"), "{text}");
     }
-    assert_eq!(plain::object(r#"{"\ud800":1,"operation_logs":[]}"#).unwrap().logs, Some("[]"));
+    assert_eq!(reference::object(r#"{"\ud800":1,"operation_logs":[]}"#).unwrap().logs, Some("[]"));
 }
 
 #[test]
@@ -83,13 +83,13 @@ fn a_key_that_is_no_json_is_refused_wherever_it_stands() {
             format!("{{\"operation_logs\":[{{}}],{member}}}"),
             format!("{{\"time\":\"t\",\"x\":{{{member}}}}}"),
         ] {
-            let told = |refusal: Option<Refusal>| {
+            let told = |refusal: Option<Rejection>| {
                 let refusal = refusal.unwrap_or_else(|| panic!("{object:?} was read"));
-                assert_eq!(refusal.reason, crate::Reason::NotJson);
+                assert_eq!(refusal.reason, crate::RejectReason::NotJson);
                 assert!(refusal.message.contains("control character"), "{}", refusal.message);
             };
             told(Record::read(&object, &mut Scratch::default()).err());
-            told(id(&object).err());
+            told(fingerprint(&object).err());
             told(elements(&format!("[{object}]")).err());
         }
     }
@@ -170,7 +170,7 @@ fn fields_are_text_as_the_contract_says() {
     assert_eq!(record.get(Field::Action), Some("true"));
     assert_eq!(record.get(Field::OperationDetail), Some(r#"{"a":[1.50]}"#));
     assert_eq!(record.get(Field::EventType), None);
-    assert_eq!(record.not_text, 1);
+    assert_eq!(record.non_text_fields, 1);
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_page_is_known_by_its_array_of_logs() {
         (r#"{"logs": [{}]}"#, None),
         (r#"{"time": "x"}"#, None),
     ] {
-        assert_eq!(plain::object(text).unwrap().logs, logs, "{text}");
+        assert_eq!(reference::object(text).unwrap().logs, logs, "{text}");
         assert_eq!(fast(text).is_none(), text.contains("operation_logs"), "{text}");
     }
 }
@@ -231,19 +231,19 @@ fn an_array_is_taken_apart_and_a_wrong_element_is_named() {
         ("1", "a number"),
     ] {
         let refusal = elements(&format!("[{{}},{element}]")).err().unwrap();
-        assert_eq!(refusal.reason, crate::Reason::NotObject);
+        assert_eq!(refusal.reason, crate::RejectReason::NotObject);
         assert!(
             refusal.message.contains(&format!("element 2 of the array is {kind},")),
             "{}",
             refusal.message
         );
     }
-    assert_eq!(elements("[{}").err().unwrap().reason, crate::Reason::NotJson);
+    assert_eq!(elements("[{}").err().unwrap().reason, crate::RejectReason::NotJson);
 }
 
 #[test]
 fn several_values_are_objects_and_arrays() {
-    let refused = || Refusal::new(crate::Reason::NotJson, "as one value");
+    let refused = || Rejection::new(crate::RejectReason::NotJson, "as one value");
     for (text, expected) in [
         ("{}{}", &["{}", "{}"][..]),
         ("{\"a\":[1]} [{}]\t{}\r", &["{\"a\":[1]}", "[{}]", "{}"]),
@@ -277,17 +277,17 @@ fn a_record_knows_whether_its_texts_may_stand_in_json_as_they_are() {
     ] {
         let text = format!("{{\"operator\":\"{}\",\"action\":\"{}\"}}", values[0], values[1]);
         let mut scratch = Scratch::default();
-        assert_eq!(Record::read_ordinary(&text, &mut scratch).unwrap().verbatim, verbatim, "{text}");
+        assert_eq!(Record::read_fast(&text, &mut scratch).unwrap().verbatim, verbatim, "{text}");
     }
 }
 
 #[test]
 fn refusals_say_what_was_found_where_and_what_was_expected() {
     for (text, reason, needle) in [
-        (r#"{"time":"x""#, crate::Reason::NotJson, "column 11"),
-        ("[1", crate::Reason::NotJson, "line 1"),
-        ("12", crate::Reason::NotObject, "found a number"),
-        ("null", crate::Reason::NotObject, "found null"),
+        (r#"{"time":"x""#, crate::RejectReason::NotJson, "column 11"),
+        ("[1", crate::RejectReason::NotJson, "line 1"),
+        ("12", crate::RejectReason::NotObject, "found a number"),
+        ("null", crate::RejectReason::NotObject, "found null"),
     ] {
         let refusal = Record::read(text, &mut Scratch::default()).unwrap_err();
         assert_eq!(refusal.reason, reason, "{text}");

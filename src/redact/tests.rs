@@ -96,10 +96,10 @@ proptest! {
     ) {
         let _guard = registered(&secret);
         let shown = encoded(&secret, way);
-        let clean = text(&format!("{before}{shown}{after}")).into_owned();
+        let clean = redact(&format!("{before}{shown}{after}")).into_owned();
         assert_silent(&clean, &secret);
-        prop_assert_eq!(text(&clean), clean.as_str(), "redacting twice changes nothing");
-        let value = json(serde_json::json!({"a": [format!("{before}{shown}")], shown: 1}));
+        prop_assert_eq!(redact(&clean), clean.as_str(), "redacting twice changes nothing");
+        let value = redact_json(serde_json::json!({"a": [format!("{before}{shown}")], shown: 1}));
         assert_silent(&value.to_string(), &secret);
     }
 
@@ -111,7 +111,7 @@ proptest! {
         most in 0_usize..120,
     ) {
         let _guard = registered(&secret);
-        assert_silent(&cut(&format!("{}{} and more", "é".repeat(pad), encoded(&secret, way)), most), &secret);
+        assert_silent(&redact_and_truncate(&format!("{}{} and more", "é".repeat(pad), encoded(&secret, way)), most), &secret);
     }
 
     #[test]
@@ -119,7 +119,7 @@ proptest! {
         let _guard = registered(&secret);
         let end = (from + length).min(secret.len());
         let part = &secret[from.min(end)..end];
-        assert_silent(&text(&format!("given: {part}... is wrong")), &secret);
+        assert_silent(&redact(&format!("given: {part}... is wrong")), &secret);
     }
 }
 
@@ -133,7 +133,7 @@ fn ordinary_texts_stay_as_they_are() {
         "check ZOOM_CLIENT_SECRET: it is empty; access_token= is missing",
         "é\u{202e}%zz \\u12 &nosuch; &#; &#x; \\",
     ] {
-        assert_eq!(text(plain), plain);
+        assert_eq!(redact(plain), plain);
     }
 }
 
@@ -151,8 +151,8 @@ fn shapes_of_unknown_secrets_are_removed() {
         ("https://host/o?X-Goog-Signature=0123456789abcdef&b", "0123456789"),
         ("ya29.a0Ahush-hush", "a0Ahush"),
     ] {
-        let clean = text(text_with);
-        assert!(!clean.contains(secret) && clean.contains(MARK), "{clean}");
+        let clean = redact(text_with);
+        assert!(!clean.contains(secret) && clean.contains(PLACEHOLDER), "{clean}");
     }
 }
 
@@ -161,8 +161,8 @@ fn only_the_latest_short_lived_secrets_are_kept() {
     let secret = |number: usize| format!("short-lived-{}", "x".repeat(40 + number));
     let _guard = registered(&secret(0));
     (1..100).for_each(|number| register_short_lived(&secret(number)));
-    assert!(registry(|registry| registry.short_lived.len()) <= SHORT_LIVED);
+    assert!(registry(|registry| registry.short_lived.len()) <= MAX_SHORT_LIVED);
     register("lasting-secret-of-a-test");
     (1..100).for_each(|number| register_short_lived(&secret(number)));
-    assert_silent(&text("so lasting-secret-of-a-test it is"), "lasting-secret-of-a-test");
+    assert_silent(&redact("so lasting-secret-of-a-test it is"), "lasting-secret-of-a-test");
 }

@@ -1,6 +1,6 @@
 //! CloudEvents 1.0 over HTTP: binary (`ce-` headers) and structured (one JSON object).
 
-use super::push::{Malformed, json_object, plain};
+use super::pubsub::{Malformed, json_object, sanitize};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;
@@ -25,7 +25,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Option<CloudEvent
     if content.starts_with("application/cloudevents") {
         return Err(Malformed(format!(
             "unsupported content type {}; send application/cloudevents+json",
-            plain(&content)
+            sanitize(&content)
         )));
     }
     if ["ce-specversion", "ce-type", "ce-id"].iter().any(|name| headers.contains_key(*name)) {

@@ -9,31 +9,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a request is refused, for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ambiguous(pub(super) &'static str);
+pub(super) struct FramingError(pub(super) &'static str);
 
 /// What was found of the requests of a connection that were not handled yet, in order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Verdicts(Arc<Mutex<VecDeque<Result<(), Ambiguous>>>>);
+pub(super) struct FramingResults(Arc<Mutex<VecDeque<Result<(), FramingError>>>>);
 
-impl Verdicts {
+impl FramingResults {
     /// The verdict on the next request.
-    pub(super) fn next(&self) -> Result<(), Ambiguous> {
+    pub(super) fn next(&self) -> Result<(), FramingError> {
         let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        next.unwrap_or(Err(Ambiguous("the request follows one that cannot be read")))
+        next.unwrap_or(Err(FramingError("the request follows one that cannot be read")))
     }
 
-    fn add(&self, verdict: Result<(), Ambiguous>) {
+    fn add(&self, verdict: Result<(), FramingError>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(verdict);
     }
 }
 
 /// Follows the requests of one connection.
 #[derive(Debug)]
-pub(super) struct Framing {
+pub(super) struct FramingParser {
     state: State,
     /// The most bytes of a head.
     max_head: usize,
-    verdicts: Verdicts,
+    verdicts: FramingResults,
 }
 
 #[derive(Debug)]
@@ -54,8 +54,8 @@ enum State {
 /// The most bytes of a line with the size of a chunk. hyper takes longer ones; nobody sends them.
 const MAX_SIZE_LINE: usize = 1024;
 
-impl Framing {
-    pub(super) fn new(max_head: usize, verdicts: Verdicts) -> Self {
+impl FramingParser {
+    pub(super) fn new(max_head: usize, verdicts: FramingResults) -> Self {
         Self { state: State::Head(Vec::new()), max_head, verdicts }
     }
 
@@ -95,7 +95,7 @@ impl Framing {
             State::Head(head) if head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n") => {
                 let checked = check(head);
                 self.verdicts.add(checked.map(drop));
-                self.state = checked.unwrap_or(Length::Unknown).into();
+                self.state = checked.unwrap_or(BodyLength::Unknown).into();
             }
             State::Head(head) if head.len() > self.max_head => self.state = State::Lost,
             _ => {}
@@ -105,19 +105,19 @@ impl Framing {
 
 /// How long a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Length {
+enum BodyLength {
     Known(u64),
     Chunked,
     Unknown,
 }
 
-impl From<Length> for State {
-    fn from(length: Length) -> Self {
+impl From<BodyLength> for State {
+    fn from(length: BodyLength) -> Self {
         match length {
-            Length::Known(0) => Self::Head(Vec::new()),
-            Length::Known(length) => Self::Body(length),
-            Length::Chunked => Self::ChunkSize(Vec::new()),
-            Length::Unknown => Self::Lost,
+            BodyLength::Known(0) => Self::Head(Vec::new()),
+            BodyLength::Known(length) => Self::Body(length),
+            BodyLength::Chunked => Self::ChunkSize(Vec::new()),
+            BodyLength::Unknown => Self::Lost,
         }
     }
 }
@@ -154,12 +154,12 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 }
 
 /// The length of the body after a head that can be read in only one way.
-fn check(head: &[u8]) -> Result<Length, Ambiguous> {
+fn check(head: &[u8]) -> Result<BodyLength, FramingError> {
     let lines: Option<Vec<&[u8]>> =
         head.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r\n")).collect();
-    let lines = lines.ok_or(Ambiguous("a line of the head does not end with CR LF"))?;
-    let [request, fields @ .., _] = &lines[..] else { return Err(Ambiguous("the head is empty")) };
-    let mut found = Found::default();
+    let lines = lines.ok_or(FramingError("a line of the head does not end with CR LF"))?;
+    let [request, fields @ .., _] = &lines[..] else { return Err(FramingError("the head is empty")) };
+    let mut found = FramingHeaders::default();
     for field in fields {
         found.add(field)?;
     }
@@ -169,40 +169,40 @@ fn check(head: &[u8]) -> Result<Length, Ambiguous> {
 
 /// The fields that decide where a request ends and whom it is for.
 #[derive(Default)]
-struct Found<'a> {
+struct FramingHeaders<'a> {
     hosts: Vec<&'a str>,
     lengths: Vec<&'a str>,
     encodings: Vec<&'a str>,
 }
 
-impl<'a> Found<'a> {
-    fn add(&mut self, field: &'a [u8]) -> Result<(), Ambiguous> {
+impl<'a> FramingHeaders<'a> {
+    fn add(&mut self, field: &'a [u8]) -> Result<(), FramingError> {
         if field.starts_with(b" ") || field.starts_with(b"\t") {
-            return Err(Ambiguous("a header goes on in the next line; send it on one"));
+            return Err(FramingError("a header goes on in the next line; send it on one"));
         }
-        let colon = memchr::memchr(b':', field).ok_or(Ambiguous("a header has no colon"))?;
+        let colon = memchr::memchr(b':', field).ok_or(FramingError("a header has no colon"))?;
         let (name, value) = (&field[..colon], std::str::from_utf8(&field[colon + 1..]));
         let list = match name {
             name if name.eq_ignore_ascii_case(b"host") => &mut self.hosts,
             name if name.eq_ignore_ascii_case(b"content-length") => &mut self.lengths,
             name if name.eq_ignore_ascii_case(b"transfer-encoding") => &mut self.encodings,
             name if name.iter().any(u8::is_ascii_whitespace) => {
-                return Err(Ambiguous("there is a space before the colon of a header"));
+                return Err(FramingError("there is a space before the colon of a header"));
             }
             _ => return Ok(()),
         };
-        let value = value.map_err(|_| Ambiguous("a header is not UTF-8"))?;
+        let value = value.map_err(|_| FramingError("a header is not UTF-8"))?;
         list.push(value.trim_matches([' ', '\t']));
         Ok(())
     }
 
     /// One host, which can be one, and no other in the target.
-    fn check_host(&self, request: &[u8]) -> Result<(), Ambiguous> {
+    fn check_host(&self, request: &[u8]) -> Result<(), FramingError> {
         let host = match self.hosts[..] {
             [host] => host,
             [] if request.ends_with(b" HTTP/1.0") => return Ok(()),
-            [] => return Err(Ambiguous("the Host header is missing")),
-            _ => return Err(Ambiguous("there is more than one Host header")),
+            [] => return Err(FramingError("the Host header is missing")),
+            _ => return Err(FramingError("there is more than one Host header")),
         };
         // Of the characters that RFC 3986 allows in names, proxies take a comma for the start of another host.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%:[]".contains(&byte);
@@ -212,7 +212,7 @@ impl<'a> Found<'a> {
             None => true,
         };
         if host.parse::<axum::http::uri::Authority>().is_err() || !host.bytes().all(plain) || !is_port(host) {
-            return Err(Ambiguous("the Host header is not a host and port"));
+            return Err(FramingError("the Host header is not a host and port"));
         }
         let target = request.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
         let Some(scheme) = memchr::memmem::find(target, b"://") else { return Ok(()) };
@@ -220,36 +220,37 @@ impl<'a> Found<'a> {
         if target.starts_with(b"/") || elsewhere.eq_ignore_ascii_case(host.as_bytes()) {
             return Ok(());
         }
-        Err(Ambiguous("the target names another host than the Host header"))
+        Err(FramingError("the target names another host than the Host header"))
     }
 
-    fn length(&self) -> Result<Length, Ambiguous> {
+    fn length(&self) -> Result<BodyLength, FramingError> {
         match (&self.lengths[..], &self.encodings[..]) {
-            ([], []) => Ok(Length::Known(0)),
-            ([length], []) if length.bytes().all(|byte| byte.is_ascii_digit()) => {
-                length.parse().map(Length::Known).map_err(|_| Ambiguous("Content-Length is not a number"))
-            }
-            ([_], []) => Err(Ambiguous("Content-Length is not a number")),
-            ([], [encoding]) if encoding.eq_ignore_ascii_case("chunked") => Ok(Length::Chunked),
-            ([], [_]) => Err(Ambiguous("Transfer-Encoding is not chunked, the only one that is taken")),
-            ([..], []) => Err(Ambiguous("there is more than one Content-Length")),
-            ([], [..]) => Err(Ambiguous("there is more than one Transfer-Encoding")),
-            _ => Err(Ambiguous("there are both Content-Length and Transfer-Encoding")),
+            ([], []) => Ok(BodyLength::Known(0)),
+            ([length], []) if length.bytes().all(|byte| byte.is_ascii_digit()) => length
+                .parse()
+                .map(BodyLength::Known)
+                .map_err(|_| FramingError("Content-Length is not a number")),
+            ([_], []) => Err(FramingError("Content-Length is not a number")),
+            ([], [encoding]) if encoding.eq_ignore_ascii_case("chunked") => Ok(BodyLength::Chunked),
+            ([], [_]) => Err(FramingError("Transfer-Encoding is not chunked, the only one that is taken")),
+            ([..], []) => Err(FramingError("there is more than one Content-Length")),
+            ([], [..]) => Err(FramingError("there is more than one Transfer-Encoding")),
+            _ => Err(FramingError("there are both Content-Length and Transfer-Encoding")),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Ambiguous, Framing, Verdicts};
+    use super::{FramingError, FramingParser, FramingResults};
 
     /// The verdicts on what comes in pieces of a size.
     fn verdicts(bytes: &[u8], piece: usize) -> Vec<Option<&'static str>> {
-        let verdicts = Verdicts::default();
-        let mut framing = Framing::new(1000, verdicts.clone());
+        let verdicts = FramingResults::default();
+        let mut framing = FramingParser::new(1000, verdicts.clone());
         bytes.chunks(piece).for_each(|piece| framing.feed(piece));
         let all = std::mem::take(&mut *verdicts.0.lock().unwrap());
-        all.into_iter().map(|verdict| verdict.err().map(|Ambiguous(why)| why)).collect()
+        all.into_iter().map(|verdict| verdict.err().map(|FramingError(why)| why)).collect()
     }
 
     #[test]
@@ -275,6 +276,6 @@ mod tests {
         }
         let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(2000));
         assert_eq!(verdicts(long.as_bytes(), 100), []);
-        assert!(Verdicts::default().next().is_err());
+        assert!(FramingResults::default().next().is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Limits on what a caller may send, in size and time.
 
-use super::answer::Answer;
+use super::response::ApiResponse;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub struct Limits {
 impl Limits {
     /// How many blocking tasks last as long as a request or a run: normalizations, explanations, a run of `collect`.
     pub(crate) fn blocking_tasks(&self) -> usize {
-        self.normalizations + super::page::AT_ONCE + 1
+        self.normalizations + super::explain_page::AT_ONCE + 1
     }
 }
 
@@ -65,7 +65,7 @@ impl Default for Limits {
 
 /// The minimum speed of a body in bytes per second, apart from pauses of `idle_time`; a line of 64 kbit/s achieves it.
 /// Slower callers occupy memory that others need.
-const RATE: u64 = 8 << 10;
+const MIN_BYTES_PER_SECOND: u64 = 8 << 10;
 
 /// Why a body did not arrive completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,27 +78,27 @@ pub(super) enum Broken {
     NoRoom,
 }
 
-impl From<Broken> for Answer {
+impl From<Broken> for ApiResponse {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::TooLarge(most) => {
                 Self::too_large(format!("the body exceeds the maximum of {most} bytes"))
             }
             Broken::TooSlow => Self::too_slow(),
-            Broken::Gone => Self::poison("the body ended early"),
+            Broken::Gone => Self::bad_request("the body ended early"),
             Broken::NoRoom => Self::too_many(2),
         }
     }
 }
 
 /// Bytes of a body, with their share of the memory budget.
-pub(super) struct Held {
+pub(super) struct BodyChunk {
     pub(super) bytes: Bytes,
     share: OwnedSemaphorePermit,
 }
 
 /// A body that is read in chunks within the limits.
-pub(super) struct Upload {
+pub(super) struct LimitedBody {
     body: Body,
     most: u64,
     left: u64,
@@ -109,7 +109,7 @@ pub(super) struct Upload {
     room: Arc<Semaphore>,
 }
 
-impl Upload {
+impl LimitedBody {
     /// `room` is the memory budget of all bodies.
     pub(super) fn new(body: Body, limits: &Limits, room: &Arc<Semaphore>) -> Self {
         Self {
@@ -129,30 +129,30 @@ impl Upload {
     }
 
     /// Returns the next chunk; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Held>, Broken> {
+    pub(super) async fn next(&mut self) -> Result<Option<BodyChunk>, Broken> {
         loop {
             let began = Instant::now();
             let frame = timeout_at(self.until.min(began + self.patience), self.body.frame()).await;
             let Some(frame) = frame.map_err(|_| Broken::TooSlow)? else { return Ok(None) };
             // Trailers are ignored.
             let Ok(bytes) = frame.map_err(|_| Broken::Gone)?.into_data() else { continue };
-            self.earn(began.elapsed(), bytes.len() as u64);
+            self.credit(began.elapsed(), bytes.len() as u64);
             self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Broken::TooLarge(self.most))?;
             let share = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             let share = timeout_at(self.until, Arc::clone(&self.room).acquire_many_owned(share)).await;
             // The semaphore is never closed.
             let share = share.ok().and_then(Result::ok).ok_or(Broken::NoRoom)?;
-            return Ok(Some(Held { bytes, share }));
+            return Ok(Some(BodyChunk { bytes, share }));
         }
     }
 
-    fn earn(&mut self, waited: Duration, bytes: u64) {
-        let earned = Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / RATE);
+    fn credit(&mut self, waited: Duration, bytes: u64) {
+        let earned = Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / MIN_BYTES_PER_SECOND);
         self.patience = (self.patience.saturating_sub(waited) + earned).min(self.idle);
     }
 
     /// Reads the whole body, with its share of the budget.
-    pub(super) async fn whole(mut self) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Broken> {
+    pub(super) async fn read_to_end(mut self) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Broken> {
         let mut all = Vec::new();
         let share = self.read_to(&mut all).await?;
         Ok((all, share))
@@ -164,7 +164,7 @@ impl Upload {
         all: &mut Vec<u8>,
     ) -> Result<Option<OwnedSemaphorePermit>, Broken> {
         let mut share = None::<OwnedSemaphorePermit>;
-        while let Some(Held { bytes, share: more }) = self.next().await? {
+        while let Some(BodyChunk { bytes, share: more }) = self.next().await? {
             all.extend_from_slice(&bytes);
             match &mut share {
                 Some(share) => share.merge(more),
@@ -177,7 +177,7 @@ impl Upload {
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, Broken, Duration, Limits, Semaphore, Upload};
+    use super::{Body, Broken, Duration, LimitedBody, Limits, Semaphore};
     use std::sync::Arc;
 
     /// A body of this many chunks of a size, this many milliseconds apart.
@@ -192,9 +192,9 @@ mod tests {
         Body::from_stream(futures::stream::unfold(0, piece))
     }
 
-    fn upload(body: Body, room: &Arc<Semaphore>) -> Upload {
+    fn upload(body: Body, room: &Arc<Semaphore>) -> LimitedBody {
         let [idle_time, body_time] = [400, 4000].map(Duration::from_millis);
-        Upload::new(body, &Limits { idle_time, body_time, ..Limits::default() }, room)
+        LimitedBody::new(body, &Limits { idle_time, body_time, ..Limits::default() }, room)
     }
 
     #[tokio::test]
@@ -202,7 +202,7 @@ mod tests {
         let room = Arc::new(Semaphore::new(1 << 20));
         let took = async |pieces, size, apart| {
             let began = std::time::Instant::now();
-            let whole = upload(body(pieces, size, apart), &room).whole().await;
+            let whole = upload(body(pieces, size, apart), &room).read_to_end().await;
             (whole.map(|(bytes, _)| bytes.len()), began.elapsed().as_millis())
         };
         let (trickled, after) = took(100, 1, 50).await;
@@ -214,10 +214,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_held_of_all_bodies_is_bounded() {
         let room = Arc::new(Semaphore::new(1000));
-        let held = upload(body(3, 300, 0), &room).whole().await;
+        let held = upload(body(3, 300, 0), &room).read_to_end().await;
         assert!(held.is_ok() && room.available_permits() == 100);
         let limits = Limits { body_time: Duration::from_millis(200), ..Limits::default() };
-        let refused = Upload::new(body(1, 300, 0), &limits, &room).whole().await;
+        let refused = LimitedBody::new(body(1, 300, 0), &limits, &room).read_to_end().await;
         assert_eq!(refused.err(), Some(Broken::NoRoom));
         drop(held);
         assert_eq!(room.available_permits(), 1000, "all of it goes back");

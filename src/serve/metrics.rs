@@ -2,7 +2,7 @@
 
 use crate::collect;
 use crate::normalize::Summary;
-use crate::refusal::Reason;
+use crate::reject::RejectReason;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,9 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A label with its value.
-type By = [(&'static str, &'static str); 1];
-type Counts = Family<By, Counter>;
-type Times = Family<By, Histogram, fn() -> Histogram>;
+type Label = [(&'static str, &'static str); 1];
+type Counts = Family<Label, Counter>;
+type DurationHistograms = Family<Label, Histogram, fn() -> Histogram>;
 
 pub(super) struct Metrics {
     registry: Registry,
@@ -25,7 +25,7 @@ pub(super) struct Metrics {
     rejects: Counts,
     objects: Counts,
     runs: Family<[(&'static str, &'static str); 2], Counter>,
-    run_time: Times,
+    run_time: DurationHistograms,
     lag: Gauge,
     /// The lag of collecting, and when it was measured; `None` if nothing is collected.
     behind: Mutex<Option<(i64, Instant)>>,
@@ -40,7 +40,7 @@ pub(super) struct Metrics {
     state: Gauge,
     pub(super) ledger: Gauge,
     requests: Family<[(&'static str, String); 2], Counter>,
-    request_time: Times,
+    request_time: DurationHistograms,
     pub(super) in_flight: Gauge,
     pub(super) key_fetches: Counts,
 }
@@ -122,8 +122,8 @@ impl Metrics {
     }
 
     pub(super) fn text(&self) -> String {
-        if let Some((lag, known)) = *self.behind() {
-            self.lag.set(lag.saturating_add(signed(known.elapsed().as_secs())));
+        if let Some((lag, known)) = *self.lag() {
+            self.lag.set(lag.saturating_add(saturating_i64(known.elapsed().as_secs())));
         }
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -131,7 +131,7 @@ impl Metrics {
         text
     }
 
-    fn behind(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
+    fn lag(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,7 +141,7 @@ impl Metrics {
         for (event_type, count) in &summary.events_by_type {
             self.events.get_or_create(&[("type", event_type.name())]).inc_by(*count);
         }
-        for reason in Reason::ALL {
+        for reason in RejectReason::ALL {
             let count = summary.rejects_for(reason);
             if count > 0 {
                 self.rejects.get_or_create(&[("reason", reason.name())]).inc_by(count);
@@ -161,10 +161,10 @@ impl Metrics {
         self.zoom_requests.inc_by(report.requests);
         self.zoom_tokens.inc_by(report.token_requests);
         self.zoom_throttled.inc_by(report.throttled);
-        *self.behind() = Some((report.lag_seconds, Instant::now()));
-        self.parked.set(signed(report.windows_parked));
-        self.gaps.set(signed(report.gaps.len() as u64));
-        self.state.set(signed(report.state_bytes));
+        *self.lag() = Some((report.lag_seconds, Instant::now()));
+        self.parked.set(saturating_i64(report.days_deferred));
+        self.gaps.set(saturating_i64(report.gaps.len() as u64));
+        self.state.set(saturating_i64(report.state_bytes));
     }
 
     /// Adds a run of a command, and how it ended.
@@ -179,6 +179,6 @@ impl Metrics {
     }
 }
 
-pub(super) fn signed(number: u64) -> i64 {
+pub(super) fn saturating_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

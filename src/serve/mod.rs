@@ -14,42 +14,42 @@
 //! A push gets 2xx only after its work is durable. Repeated pushes are harmless, because runs do only what is not done
 //! yet.
 
-mod answer;
-mod callers;
+mod access_log;
+mod auth;
+mod chunk_sender;
 mod cloudevent;
-mod collecting;
-mod download;
-mod feeding;
+mod collect_handler;
+mod explain_page;
 mod framing;
-mod heard;
-mod keys;
+mod ingest_handler;
+mod ingest_outcome;
+mod ingest_queue;
+mod jwks;
 mod limits;
 mod metrics;
-mod normalizing;
-mod observe;
-mod outlet;
-mod page;
-mod patience;
+mod normalize_handler;
+mod normalize_response;
+mod normalize_worker;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-mod push;
-mod queue;
+mod pubsub;
+mod response;
 mod router;
 mod server;
 mod stopping;
-mod thread;
+mod write_timeout;
 
-pub use callers::Oidc;
-pub use collecting::Collecting;
-pub use feeding::Feeding;
-pub use keys::{APART as KEYS_APART, GOOGLE as GOOGLE_KEYS};
+pub use auth::OidcConfig;
+pub use collect_handler::CollectConfig;
+pub use ingest_handler::IngestConfig;
+pub use jwks::{GOOGLE as GOOGLE_KEYS, MIN_REFRESH_INTERVAL as KEYS_APART};
 pub use limits::Limits;
-pub use normalizing::Normalizing;
+pub use normalize_handler::NormalizeConfig;
 
 use crate::clock::Clock;
-use crate::halt::Error;
-use callers::Callers;
-use keys::Keys;
+use crate::error::RunError;
+use auth::Authenticator;
+use jwks::JwksCache;
 use metrics::Metrics;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,13 +65,13 @@ pub struct Options {
     /// The address to listen on; port 0 selects a free one.
     pub listen: SocketAddr,
     /// How to collect; enables `POST /collect`.
-    pub collect: Option<Collecting>,
+    pub collect: Option<CollectConfig>,
     /// How to ingest; enables `POST /ingest`.
-    pub ingest: Option<Feeding>,
+    pub ingest: Option<IngestConfig>,
     /// How to normalize; enables `POST /normalize` and the page.
-    pub normalize: Option<Normalizing>,
+    pub normalize: Option<NormalizeConfig>,
     /// Which callers are accepted; `None` accepts all.
-    pub oidc: Option<Oidc>,
+    pub oidc: Option<OidcConfig>,
     /// The limits.
     pub limits: Limits,
     /// The clock, if not the system clock.
@@ -81,17 +81,17 @@ pub struct Options {
 }
 
 /// State that all requests share.
-struct Service {
+struct AppState {
     options: Options,
-    callers: Callers,
+    callers: Authenticator,
     metrics: Arc<Metrics>,
     stopping: Stopping,
-    collecting: collecting::Running,
-    queue: queue::Queue,
+    collecting: collect_handler::CurrentRun,
+    queue: ingest_queue::Queue,
     /// Active runs, whether or not anybody waits for them.
     runs: Mutex<JoinSet<()>>,
     /// When the ledger was last measured.
-    weighed: Mutex<Option<Instant>>,
+    ledger_measured_at: Mutex<Option<Instant>>,
     connections: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     pushes: Arc<Semaphore>,
@@ -102,28 +102,28 @@ struct Service {
     held_of_pushes: Arc<Semaphore>,
 }
 
-impl Service {
-    fn new(options: Options) -> Result<Self, Error> {
+impl AppState {
+    fn new(options: Options) -> Result<Self, RunError> {
         let metrics = Arc::new(Metrics::new(options.collect.is_some()));
         let oidc = match options.oidc.clone() {
             None => None,
             Some(oidc) => {
-                let keys = Keys::new(&oidc, Arc::clone(&metrics));
+                let keys = JwksCache::new(&oidc, Arc::clone(&metrics));
                 let keys =
-                    keys.map_err(|error| Error::Usage(format!("cannot create an HTTP client: {error}")))?;
+                    keys.map_err(|error| RunError::Usage(format!("cannot create an HTTP client: {error}")))?;
                 Some((oidc, keys))
             }
         };
         let limits = &options.limits;
         let semaphore = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
-            callers: Callers::new(options.listen.ip().is_loopback(), oidc, options.clock.clone()),
+            callers: Authenticator::new(options.listen.ip().is_loopback(), oidc, options.clock.clone()),
             metrics,
             stopping: Stopping::new(),
             collecting: Mutex::default(),
-            queue: queue::Queue::default(),
+            queue: ingest_queue::Queue::default(),
             runs: Mutex::default(),
-            weighed: Mutex::default(),
+            ledger_measured_at: Mutex::default(),
             connections: semaphore(limits.connections),
             requests: semaphore(limits.requests),
             pushes: semaphore(limits.requests),
@@ -135,7 +135,7 @@ impl Service {
     }
 
     /// Keeps a run going to its end, even if nobody waits for it.
-    fn see_to(&self, run: impl Future<Output = ()> + Send + 'static) {
+    fn track_run(&self, run: impl Future<Output = ()> + Send + 'static) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         while runs.try_join_next().is_some() {}
         runs.spawn(run);
@@ -155,18 +155,18 @@ impl Service {
 
 /// The address of the client.
 #[derive(Debug, Clone, Copy)]
-struct Peer(SocketAddr);
+struct ClientAddr(SocketAddr);
 
 /// Serves until `stop` is notified, and then finishes active requests.
 ///
 /// # Errors
-/// [`Error::Usage`] if it cannot listen.
-pub async fn run(options: Options, stop: Arc<Notify>) -> Result<(), Error> {
+/// [`RunError::Usage`] if it cannot listen.
+pub async fn run(options: Options, stop: Arc<Notify>) -> Result<(), RunError> {
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        Error::Usage(format!("--listen {}: {error}; name another address", options.listen))
+        RunError::Usage(format!("--listen {}: {error}; name another address", options.listen))
     })?;
     let address = listener.local_addr().unwrap_or(options.listen);
-    let service = Arc::new(Service::new(options)?);
+    let service = Arc::new(AppState::new(options)?);
     tracing::info!(address = %address, "listening");
     server::serve(listener, router::router(&service), &service, &stop).await;
     tracing::info!("stopped");

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::callers::names_here;
-use super::feeding::below;
-use super::observe::trace;
-use super::push::{Malformed, Named, Wish, read};
+use super::access_log::trace;
+use super::auth::is_loopback_host;
+use super::ingest_handler::object_below_source;
+use super::pubsub::{Malformed, ObjectRef, Work, read};
 use crate::store::Location;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
@@ -37,15 +37,15 @@ fn push(headers: &HeaderMap, body: &[u8]) {
         Err(Malformed(why)) => return sayable(&why),
     };
     let of_a_bucket = message.is_of_a_bucket();
-    match message.wish() {
+    match message.requested_work() {
         Err(Malformed(why)) => sayable(&why),
-        Ok(Wish::Nothing(what)) => {
+        Ok(Work::Nothing(what)) => {
             sayable(&what);
             assert!(what.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{what:?}");
         }
         // A bucket notification never asks for a run over everything.
-        Ok(Wish::Run) => assert!(!of_a_bucket, "{message:?}"),
-        Ok(Wish::Object(named)) => {
+        Ok(Work::Run) => assert!(!of_a_bucket, "{message:?}"),
+        Ok(Work::Object(named)) => {
             assert!(!named.bucket.is_empty() && !named.object.is_empty());
             however_it_comes(&named);
             within(named);
@@ -59,8 +59,8 @@ fn sayable(text: &str) {
 }
 
 /// An object is the same whether an envelope, a plain push or an event names it.
-fn however_it_comes(named: &Named) {
-    let Named { bucket, object, generation } = named;
+fn however_it_comes(named: &ObjectRef) {
+    let ObjectRef { bucket, object, generation } = named;
     let resource = json!({"bucket": bucket, "name": object, "generation": generation}).to_string();
     let attributes = json!({
         "eventType": "OBJECT_FINALIZE", "bucketId": bucket, "objectId": object, "objectGeneration": generation
@@ -89,17 +89,17 @@ fn however_it_comes(named: &Named) {
             (HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap())
         });
         let message = read(&pairs.collect(), body.as_bytes()).unwrap();
-        assert_eq!(message.wish(), Ok(Wish::Object(named.clone())), "{body}");
+        assert_eq!(message.requested_work(), Ok(Work::Object(named.clone())), "{body}");
     }
 }
 
 /// Only objects below the source are read, by their names there.
-fn within(named: Named) {
+fn within(named: ObjectRef) {
     let object = named.object.clone();
     let from = Location::Gcs { bucket: named.bucket.clone(), prefix: "zoom/".into() };
     let elsewhere = Location::Gcs { bucket: format!("{}x", named.bucket), prefix: String::new() };
-    assert!(below(&elsewhere, named.clone()).is_err());
-    match below(&from, named) {
+    assert!(object_below_source(&elsewhere, named.clone()).is_err());
+    match object_below_source(&from, named) {
         Ok(named) => assert_eq!(format!("zoom/{}", named.object), object),
         Err(_) => assert!(object.strip_prefix("zoom/").is_none_or(str::is_empty), "{object:?}"),
     }
@@ -112,5 +112,8 @@ fn told(headers: &HeaderMap) {
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
     let host = headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-    assert!(!names_here(host) || host.contains("127.") || host.contains(':') || host.len() >= 9, "{host:?}");
+    assert!(
+        !is_loopback_host(host) || host.contains("127.") || host.contains(':') || host.len() >= 9,
+        "{host:?}"
+    );
 }

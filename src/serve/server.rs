@@ -1,8 +1,8 @@
 //! Accepts connections, enforces their limits, and shuts down.
 
-use super::framing::{Framing, Verdicts};
-use super::patience::{Patient, Sent};
-use super::{Peer, Service};
+use super::framing::{FramingParser, FramingResults};
+use super::write_timeout::{FlushNotifier, WriteTimeoutStream};
+use super::{AppState, ClientAddr};
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 /// Serves until `stop` is notified; then accepts no more and waits for active requests, up to the grace period.
-pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<Service>, stop: &Notify) {
+pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<AppState>, stop: &Notify) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -47,10 +47,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<S
     }
 }
 
-type Accepted = (Option<OwnedSemaphorePermit>, std::io::Result<(TcpStream, SocketAddr)>);
+type AcceptResult = (Option<OwnedSemaphorePermit>, std::io::Result<(TcpStream, SocketAddr)>);
 
 /// Accepts a connection when there is capacity.
-async fn accept(places: &Arc<Semaphore>, listener: &TcpListener) -> Accepted {
+async fn accept(places: &Arc<Semaphore>, listener: &TcpListener) -> AcceptResult {
     // The semaphore is never closed.
     let place = Arc::clone(places).acquire_owned().await.ok();
     (place, listener.accept().await)
@@ -60,18 +60,18 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    service: Arc<Service>,
+    service: Arc<AppState>,
     _place: Option<OwnedSemaphorePermit>,
 ) {
     let _ = stream.set_nodelay(true);
     let limits = &service.options.limits;
     let router = TowerToHyperService::new(router);
-    let sent = Sent::default();
-    let verdicts = Verdicts::default();
-    let framing = Framing::new(limits.head, verdicts.clone());
-    let stream = Patient::new(stream, limits.idle_time, sent.clone(), framing);
+    let sent = FlushNotifier::default();
+    let verdicts = FramingResults::default();
+    let framing = FramingParser::new(limits.head, verdicts.clone());
+    let stream = WriteTimeoutStream::new(stream, limits.idle_time, sent.clone(), framing);
     let handler = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(ClientAddr(peer));
         if let Err(ambiguous) = verdicts.next() {
             request.extensions_mut().insert(ambiguous);
         }

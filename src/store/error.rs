@@ -70,7 +70,7 @@ pub enum Error {
     },
     /// An entry cannot be listed. The listing continues after it.
     #[error("{url}: {message}")]
-    Unlisted {
+    UnlistableEntry {
         /// Its name below the location, as far as it is text.
         name: String,
         /// Its URL.
@@ -130,14 +130,16 @@ impl Error {
     }
 
     /// Returns the error for an object that exceeds [`super::SMALL`].
-    pub(super) fn too_long(url: String) -> Self {
-        let message =
-            format!("it exceeds {} bytes, the maximum for an object that is read whole", super::SMALL);
+    pub(super) fn too_large(url: String) -> Self {
+        let message = format!(
+            "it exceeds {} bytes, the maximum for an object that is read whole",
+            super::MAX_BUFFERED_BYTES
+        );
         Self::Invalid { url, message }
     }
 
     /// Converts "not found" on creation, which means that the bucket does not exist.
-    pub(super) fn of_bucket(self) -> Self {
+    pub(super) fn as_missing_bucket(self) -> Self {
         match self {
             Self::NotFound { url } => Self::Invalid { url, message: NO_BUCKET.into() },
             error => error,
@@ -145,17 +147,17 @@ impl Error {
     }
 
     /// Classifies a failure to get a token: refused credentials, or a transient error.
-    pub(super) fn of_token(url: &str, error: &object_store::Error) -> Self {
+    pub(super) fn from_token(url: &str, error: &object_store::Error) -> Self {
         let asked = causes(error).iter().any(|text| text.contains("token re"));
         // The response body is not repeated, because it may contain the request.
-        let mut message = format!("asking for a token: {}", innermost(error));
+        let mut message = format!("asking for a token: {}", root_cause(error));
         if let Some((status, _)) =
             message.split_once("status code: ").and_then(|(_, end)| end.split_once(':'))
         {
             message = format!("asking for a token: status code: {status}");
         }
         if message.contains("HTTP error") {
-            message = format!("{message}: {FOREIGN}");
+            message = format!("{message}: {UNEXPECTED_SERVER_HINT}");
         }
         let answers = |status: &str| message.contains(&format!("status code: {status}"));
         if asked && (!answers("4") || answers("408") || answers("429")) {
@@ -164,11 +166,11 @@ impl Error {
         Self::Credentials { message }
     }
 
-    pub(super) fn remote(url: impl Into<String>, error: &object_store::Error) -> Self {
+    pub(super) fn from_object_store(url: impl Into<String>, error: &object_store::Error) -> Self {
         use object_store::Error as E;
-        let (url, mut message) = (url.into(), innermost(error));
+        let (url, mut message) = (url.into(), root_cause(error));
         if message.ends_with("missing from response") {
-            message = format!("{message}: {FOREIGN}");
+            message = format!("{message}: {UNEXPECTED_SERVER_HINT}");
         }
         match error {
             E::NotFound { .. } => Self::NotFound { url },
@@ -177,7 +179,10 @@ impl Error {
             E::PermissionDenied { .. } => Self::Denied { url, message },
             E::Generic { .. } if !message.contains("status code: 401") => Self::Transient { url, message },
             E::Unauthenticated { .. } | E::Generic { .. } => Self::Credentials {
-                message: format!("{url}: the credentials were refused: {message}; {}", super::gcs::HELP),
+                message: format!(
+                    "{url}: the credentials were refused: {message}; {}",
+                    super::gcs::CREDENTIALS_HINT
+                ),
             },
             E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => {
                 Self::Invalid { url, message }
@@ -200,7 +205,7 @@ fn missing(url: &str) -> &'static str {
 }
 
 /// The response did not come from Cloud Storage.
-pub(super) const FOREIGN: &str =
+pub(super) const UNEXPECTED_SERVER_HINT: &str =
     "the response is not from Cloud Storage; check the proxy variables and the endpoint";
 
 /// Returns the causes of an error, outermost first.
@@ -209,16 +214,16 @@ fn causes(error: &object_store::Error) -> Vec<String> {
     let mut next = error.source();
     while let Some(cause) = next {
         // A server may repeat what it was sent: redacted here, before anything is cut or compared.
-        causes.push(redact::text(&cause.to_string()).into_owned());
+        causes.push(redact::redact(&cause.to_string()).into_owned());
         next = cause.source();
     }
     causes
 }
 
 /// Returns the root cause together with the request just above it; the layers in between repeat each other.
-fn innermost(error: &object_store::Error) -> String {
+fn root_cause(error: &object_store::Error) -> String {
     let mut causes = causes(error);
-    let last = causes.pop().unwrap_or_else(|| redact::text(&error.to_string()).into_owned());
+    let last = causes.pop().unwrap_or_else(|| redact::redact(&error.to_string()).into_owned());
     let text = match causes.last() {
         Some(above) if !above.contains(&last) => format!("{above}: {last}"),
         Some(above) if above.len() < 300 => above.clone(),
@@ -243,8 +248,8 @@ mod tests {
             for text in [format!("status code: 403: {body}"), format!("HTTP error {body}"), format!("token re: {body}")] {
                 let source = std::io::Error::other(std::io::Error::other(text));
                 let error = object_store::Error::Generic { store: "GCS", source: Box::new(source) };
-                assert_silent(&Error::remote("gs://b/o", &error).to_string(), &secret);
-                assert_silent(&Error::of_token("gs://b/o", &error).to_string(), &secret);
+                assert_silent(&Error::from_object_store("gs://b/o", &error).to_string(), &secret);
+                assert_silent(&Error::from_token("gs://b/o", &error).to_string(), &secret);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Connects to Cloud Storage: endpoint and credentials.
 
-use super::mended::MendedConnector;
-use super::{Error, Settings};
-use crate::host::is_here;
-use crate::{client, redact};
+use super::gcs_http::GcsHttpConnector;
+use super::{Error, StoreConfig};
+use crate::net::is_loopback_host;
+use crate::{http_client, redact};
 use http::{HeaderValue, Uri};
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig, StaticCredentialProvider};
@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What to do if credentials are missing or refused.
-pub(super) const HELP: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, run `gcloud auth application-default login`, \
+pub(super) const CREDENTIALS_HINT: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, run `gcloud auth application-default login`, \
      or run where Google's metadata server answers (a service account attached to the job or machine)";
 
 /// How long to wait for the first token of the metadata server; on other machines it never answers.
-const FIRST_TOKEN: Duration = Duration::from_secs(10);
+const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Overrides the storage endpoint; requests to it carry credentials.
 const ENDPOINT: &str = "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE";
@@ -27,8 +27,8 @@ const TOKEN_HOST: &str = "CLOUDSDK_AUTH_TOKEN_HOST";
 
 /// Opens a bucket with application default credentials, or without credentials if `STORAGE_EMULATOR_HOST` names an
 /// emulator. Credentials are sent only over https, to loopback hosts and to the metadata server.
-pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleCloudStorage, Error> {
-    client::use_ring();
+pub(super) async fn connect(bucket: &str, settings: &StoreConfig) -> Result<GoogleCloudStorage, Error> {
+    http_client::install_crypto_provider();
     let url = format!("gs://{bucket}/");
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     // Requests end after silence, not after a total time, because a large object may take hours.
@@ -37,7 +37,7 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
         .with_read_timeout(settings.timeout)
         .with_timeout_disabled()
         .with_pool_max_idle_per_host(1024)
-        .with_user_agent(HeaderValue::from_static(client::AGENT));
+        .with_user_agent(HeaderValue::from_static(http_client::USER_AGENT));
     let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retry(settings));
     let (mut anonymous, mut named) = (false, false);
     if let Some(host) = settings.emulator.clone().or_else(|| variable("STORAGE_EMULATOR_HOST")) {
@@ -45,15 +45,15 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
         let nobody = GcpCredential { bearer: String::new() };
         builder = builder
             .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
-            .with_base_url(&base("STORAGE_EMULATOR_HOST", &host, "http")?);
+            .with_base_url(&parse_endpoint("STORAGE_EMULATOR_HOST", &host, "http")?);
     } else if let Some(endpoint) = variable(ENDPOINT) {
-        let endpoint = base(ENDPOINT, &endpoint, "https")?;
-        trusted(ENDPOINT, &endpoint)?;
+        let endpoint = parse_endpoint(ENDPOINT, &endpoint, "https")?;
+        require_secure(ENDPOINT, &endpoint)?;
         builder = builder.with_base_url(&endpoint);
     }
     let tokens = variable(TOKEN_HOST).map(|tokens| tokens.trim().to_owned());
     if !anonymous {
-        tokens.as_deref().map_or(Ok(()), |tokens| trusted(TOKEN_HOST, tokens))?;
+        tokens.as_deref().map_or(Ok(()), |tokens| require_secure(TOKEN_HOST, tokens))?;
         named = check_key_file(&url, variable("GOOGLE_APPLICATION_CREDENTIALS"))?;
         if let Some(path) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
             builder = builder.with_application_credentials(path);
@@ -62,15 +62,19 @@ pub(super) async fn connect(bucket: &str, settings: &Settings) -> Result<GoogleC
     // The metadata server, emulators and local stand-ins speak plain HTTP.
     let builder = builder
         .with_client_options(options.with_allow_http(true))
-        .with_http_connector(MendedConnector { tokens, bucket: bucket.to_owned(), lenient: anonymous });
+        .with_http_connector(GcsHttpConnector { tokens, bucket: bucket.to_owned(), lenient: anonymous });
     let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
     if !anonymous {
-        if named { token(&url, &store, settings).await? } else { token_of_machine(&url, &store).await? }
+        if named {
+            fetch_token(&url, &store, settings).await?
+        } else {
+            fetch_metadata_token(&url, &store).await?
+        }
     }
     Ok(store)
 }
 
-pub(super) fn retry(settings: &Settings) -> RetryConfig {
+pub(super) fn retry(settings: &StoreConfig) -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: settings.first_pause,
@@ -83,7 +87,7 @@ pub(super) fn retry(settings: &Settings) -> RetryConfig {
 }
 
 /// Parses an endpoint as Google's clients do: a missing scheme means `scheme`, and the path is ignored.
-pub(super) fn base(name: &str, host: &str, scheme: &str) -> Result<String, Error> {
+pub(super) fn parse_endpoint(name: &str, host: &str, scheme: &str) -> Result<String, Error> {
     let host = host.trim();
     let host = if host.contains("://") { host.to_owned() } else { format!("{scheme}://{host}") };
     let origin_end = host.find("://").map_or(0, |at| at + 3);
@@ -94,14 +98,14 @@ pub(super) fn base(name: &str, host: &str, scheme: &str) -> Result<String, Error
     }
     let wrong =
         || invalid(name, "not a URL; expected one like localhost:4443 or https://storage.example.com");
-    if usable(origin).is_none() || origin.contains(['?', '#']) {
+    if parse_http_uri(origin).is_none() || origin.contains(['?', '#']) {
         return Err(wrong());
     }
     Ok(origin.to_owned())
 }
 
 /// Parses a URL with both parsers that will read it later; one of them panics on invalid URLs.
-fn usable(address: &str) -> Option<Uri> {
+fn parse_http_uri(address: &str) -> Option<Uri> {
     let url: reqwest::Url = address.parse().ok()?;
     let uri: Uri = address.parse().ok()?;
     let named = url.host_str().is_some_and(|host| !host.is_empty()) && uri.host().is_some();
@@ -109,12 +113,12 @@ fn usable(address: &str) -> Option<Uri> {
 }
 
 /// Refuses a URL that would carry credentials unencrypted.
-fn trusted(name: &str, address: &str) -> Result<(), Error> {
+fn require_secure(name: &str, address: &str) -> Result<(), Error> {
     let wrong = "not a URL; expected one like https://storage.example.com";
-    let address = usable(address).ok_or_else(|| invalid(name, wrong))?;
+    let address = parse_http_uri(address).ok_or_else(|| invalid(name, wrong))?;
     match address.scheme_str() {
         Some("https") => Ok(()),
-        Some("http") if is_here(address.host().unwrap_or_default()) => Ok(()),
+        Some("http") if is_loopback_host(address.host().unwrap_or_default()) => Ok(()),
         Some("http") => Err(invalid(name, "it would send credentials unencrypted; use an https:// URL")),
         _ => Err(invalid(name, wrong)),
     }
@@ -127,7 +131,9 @@ fn invalid(name: &str, message: &str) -> Error {
 
 /// Checks a credentials file early and with a clear message; returns whether there is one. Never repeats its contents.
 fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
-    let fault = |message: String| Err(Error::Credentials { message: format!("{url}: {message}; {HELP}") });
+    let fault = |message: String| {
+        Err(Error::Credentials { message: format!("{url}: {message}; {CREDENTIALS_HINT}") })
+    };
     let usual = || {
         std::env::var("HOME")
             .ok()
@@ -174,9 +180,9 @@ fn check_key_file(url: &str, named: Option<String>) -> Result<bool, Error> {
 }
 
 /// Gets a first token, retrying transient failures.
-async fn token(url: &str, store: &GoogleCloudStorage, settings: &Settings) -> Result<(), Error> {
+async fn fetch_token(url: &str, store: &GoogleCloudStorage, settings: &StoreConfig) -> Result<(), Error> {
     let ask = || async {
-        let refused = |error| match Error::of_token(url, &error) {
+        let refused = |error| match Error::from_token(url, &error) {
             Error::Credentials { message } => no_credentials(url, &message),
             error => error,
         };
@@ -185,38 +191,43 @@ async fn token(url: &str, store: &GoogleCloudStorage, settings: &Settings) -> Re
     settings.retry(ask, Error::is_transient).await
 }
 
-async fn token_of_machine(url: &str, store: &GoogleCloudStorage) -> Result<(), Error> {
-    match tokio::time::timeout(FIRST_TOKEN, store.credentials().get_credential()).await {
+async fn fetch_metadata_token(url: &str, store: &GoogleCloudStorage) -> Result<(), Error> {
+    match tokio::time::timeout(METADATA_TIMEOUT, store.credentials().get_credential()).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(no_credentials(url, &Error::of_token(url, &error).to_string())),
+        Ok(Err(error)) => Err(no_credentials(url, &Error::from_token(url, &error).to_string())),
         Err(_) => Err(no_credentials(url, "the metadata server did not answer")),
     }
 }
 
 fn no_credentials(url: &str, why: &str) -> Error {
-    Error::Credentials { message: format!("{url}: no credentials for Cloud Storage ({why}); {HELP}") }
+    Error::Credentials {
+        message: format!("{url}: no credentials for Cloud Storage ({why}); {CREDENTIALS_HINT}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{base, trusted};
+    use super::{parse_endpoint, require_secure};
 
     #[test]
     fn an_emulator_is_named_with_or_without_scheme_and_path() {
         for host in
             ["127.0.0.1:9", "http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/storage/v1/"]
         {
-            assert_eq!(base("A", host, "http").unwrap(), "http://127.0.0.1:9");
+            assert_eq!(parse_endpoint("A", host, "http").unwrap(), "http://127.0.0.1:9");
         }
-        assert_eq!(base("A", "private.example.com/", "https").unwrap(), "https://private.example.com");
-        assert_eq!(base("A", " [::1]:9\n", "http").unwrap(), "http://[::1]:9");
+        assert_eq!(
+            parse_endpoint("A", "private.example.com/", "https").unwrap(),
+            "https://private.example.com"
+        );
+        assert_eq!(parse_endpoint("A", " [::1]:9\n", "http").unwrap(), "http://[::1]:9");
         for host in
             ["", "/", "http://", "://x", "h:99999", "h:x", "[::1", "a b", "h\nx", "ftp://h", "h?x", "h#x"]
         {
-            let refused = base("A", host, "http").map_err(|error| error.to_string());
+            let refused = parse_endpoint("A", host, "http").map_err(|error| error.to_string());
             assert!(refused.as_ref().is_err_and(|told| told.starts_with("A: ")), "{host:?}: {refused:?}");
         }
-        let refused = base("A", "http://u:hush@127.0.0.1:9/", "http").unwrap_err().to_string();
+        let refused = parse_endpoint("A", "http://u:hush@127.0.0.1:9/", "http").unwrap_err().to_string();
         assert!(refused.starts_with("A: ") && !refused.contains("hush"));
     }
 
@@ -229,7 +240,7 @@ mod tests {
             "http://[::1]:9",
             "http://localhost",
         ] {
-            assert!(trusted("A", address).is_ok(), "{address}");
+            assert!(require_secure("A", address).is_ok(), "{address}");
         }
         for address in [
             "http://a.example",
@@ -240,7 +251,7 @@ mod tests {
             "/",
             "hush hush",
         ] {
-            let refused = trusted("A", address).unwrap_err().to_string();
+            let refused = require_secure("A", address).unwrap_err().to_string();
             assert!(refused.starts_with("A: ") && !refused.contains("hush"), "{address}: {refused}");
         }
     }

@@ -1,9 +1,9 @@
 //! Listings of Cloud Storage, page by page. A listing decides what is read and what is not there, so each page must be of
 //! this bucket and prefix, and the pages must be complete, in order and without repetition.
 
-use super::error::FOREIGN;
-use super::names::{mark, unmark, unreferenced};
-use super::{Error, Settings};
+use super::error::UNEXPECTED_SERVER_HINT;
+use super::name_escape::{decode_char_refs, escape, unescape};
+use super::{Error, StoreConfig};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::Uri;
@@ -14,9 +14,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The longest page token, in bytes. Cloud Storage's are a few hundred; an address of 64 KiB could not be asked for.
-const LONGEST_TOKEN: usize = 8 << 10;
+const MAX_TOKEN_LENGTH: usize = 8 << 10;
 /// The most pages in a row without an object.
-const EMPTY_PAGES: usize = 10_000;
+const MAX_EMPTY_PAGES: usize = 10_000;
 
 /// The header of a listing page.
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Head {
 /// # Errors
 /// Why it is not.
 pub(super) fn check_page(page: &str, bucket: &str, request: &Uri) -> Result<(), String> {
-    let foreign = |why: &str| format!("{why}: {FOREIGN}");
+    let foreign = |why: &str| format!("{why}: {UNEXPECTED_SERVER_HINT}");
     if !page.contains("<ListBucketResult") {
         return Err(foreign("the answer is not a listing"));
     }
@@ -49,8 +49,8 @@ pub(super) fn check_page(page: &str, bucket: &str, request: &Uri) -> Result<(), 
         Some(name) => return Err(foreign(&format!("the listing is of another bucket ({name:?})"))),
         None => return Err(foreign("the listing names no bucket")),
     }
-    let (prefix, token) = asked(request);
-    if folded(&head.prefix) != folded(&prefix) {
+    let (prefix, token) = requested(request);
+    if fold_prefix(&head.prefix) != fold_prefix(&prefix) {
         return Err(foreign(&format!("the listing is of another prefix ({:?})", head.prefix)));
     }
     let keys = page.matches("<Contents>").count() + page.matches("<CommonPrefixes>").count();
@@ -64,7 +64,7 @@ pub(super) fn check_page(page: &str, bucket: &str, request: &Uri) -> Result<(), 
     if !next.is_empty() && next == token {
         return Err(foreign("the listing repeats a page token"));
     }
-    if next.len() > LONGEST_TOKEN {
+    if next.len() > MAX_TOKEN_LENGTH {
         return Err(foreign(&format!("the listing has a page token of {} bytes", next.len())));
     }
     Ok(())
@@ -78,11 +78,11 @@ fn head(page: &str) -> Option<Head> {
         (None, None) => page.to_owned(),
         _ => return None,
     };
-    quick_xml::de::from_str(&unreferenced(&head)).ok()
+    quick_xml::de::from_str(&decode_char_refs(&head)).ok()
 }
 
 /// The prefix and the page token that a request asks for.
-fn asked(request: &Uri) -> (String, String) {
+fn requested(request: &Uri) -> (String, String) {
     let (mut prefix, mut token) = (String::new(), String::new());
     if let Ok(url) = reqwest::Url::parse(&request.to_string()) {
         for (key, value) in url.query_pairs() {
@@ -97,14 +97,14 @@ fn asked(request: &Uri) -> (String, String) {
 }
 
 /// A prefix as XML may return it: white space at its ends is lost, and control characters may be changed.
-fn folded(prefix: &str) -> String {
+fn fold_prefix(prefix: &str) -> String {
     prefix.replace(char::is_control, " ").trim().to_owned()
 }
 
 /// A listing on its way.
 struct Listing {
     pages: Arc<dyn PaginatedListStore>,
-    settings: Settings,
+    settings: StoreConfig,
     url: String,
     prefix: String,
     /// A marked name after which the listing begins.
@@ -120,7 +120,7 @@ struct Listing {
 /// Lists the objects below a prefix, after a marked name. A page that fails is requested again as the settings allow.
 pub(super) fn objects(
     pages: Arc<dyn PaginatedListStore>,
-    settings: Settings,
+    settings: StoreConfig,
     url: String,
     prefix: &str,
     after: Option<&str>,
@@ -154,7 +154,7 @@ impl Listing {
         let page = this.settings.retry(request, Error::is_transient).await?;
         self.next = page.page_token.filter(|token| !token.is_empty()).map(Some);
         if let Some(last) = page.result.objects.last() {
-            self.last = Some(unmark(last.location.as_ref()).into_owned());
+            self.last = Some(unescape(last.location.as_ref()).into_owned());
             self.tokens.clear();
         }
         self.tokens.extend(self.next.clone().flatten());
@@ -164,14 +164,14 @@ impl Listing {
     async fn request(&self, token: Option<String>) -> Result<PaginatedListResult, Error> {
         // As object_store's own listings do: a prefix is a directory.
         let directory = self.prefix.trim_end_matches('/');
-        let prefix = (!directory.is_empty()).then(|| format!("{}/", mark(directory)));
+        let prefix = (!directory.is_empty()).then(|| format!("{}/", escape(directory)));
         let options =
             PaginatedListOptions { offset: self.after.clone(), page_token: token, ..Default::default() };
         let page = self.pages.list_paginated(prefix.as_deref(), options).await;
-        let page = page.map_err(|error| Error::remote(&*self.url, &error))?;
+        let page = page.map_err(|error| Error::from_object_store(&*self.url, &error))?;
         self.check(&page).map_err(|why| Error::Transient {
             url: self.url.clone(),
-            message: format!("{why}: {FOREIGN}"),
+            message: format!("{why}: {UNEXPECTED_SERVER_HINT}"),
         })?;
         Ok(page)
     }
@@ -180,7 +180,7 @@ impl Listing {
     fn check(&self, page: &PaginatedListResult) -> Result<(), String> {
         let mut last = self.last.as_deref().map(Into::into);
         for object in &page.result.objects {
-            let name = unmark(object.location.as_ref());
+            let name = unescape(object.location.as_ref());
             if !name.starts_with(&self.prefix) {
                 return Err(format!("the listing has an object outside its prefix ({name:?})"));
             }
@@ -193,7 +193,7 @@ impl Listing {
             && page
                 .page_token
                 .as_ref()
-                .is_some_and(|token| self.tokens.contains(token) || self.tokens.len() >= EMPTY_PAGES);
+                .is_some_and(|token| self.tokens.contains(token) || self.tokens.len() >= MAX_EMPTY_PAGES);
         if loops { Err("the listing has pages without end".into()) } else { Ok(()) }
     }
 }

@@ -98,7 +98,7 @@ impl Location {
 
     /// Returns the location next to this one, with `suffix` appended to its name; inside it if it is a whole bucket.
     #[must_use]
-    pub fn beside(&self, suffix: &str) -> Self {
+    pub fn sibling(&self, suffix: &str) -> Self {
         let named = |prefix: &str| format!("{}{suffix}/", prefix.trim_end_matches('/'));
         match self {
             Self::Gcs { bucket, prefix } => Self::Gcs { bucket: bucket.clone(), prefix: named(prefix) },
@@ -114,7 +114,7 @@ impl Location {
     /// Returns the location with links and `..` resolved as far as the path exists. Only such paths can show whether
     /// one location is inside another.
     #[must_use]
-    pub fn resolved(&self) -> Self {
+    pub fn canonicalized(&self) -> Self {
         let Self::File(path) = self else { return self.clone() };
         let step = |above: PathBuf, part: Component<'_>| {
             if part == Component::ParentDir {
@@ -129,7 +129,7 @@ impl Location {
     /// Returns the prefix of names below `self` that are inside `other`, as both are written: `None` if `other` is
     /// elsewhere, empty if all of `self` is inside it.
     #[must_use]
-    pub fn part_in(&self, other: &Self) -> Option<String> {
+    pub fn relative_prefix(&self, other: &Self) -> Option<String> {
         let (here, there) = (self.to_string(), other.to_string());
         if here.starts_with(&there) {
             return Some(String::new());
@@ -162,11 +162,14 @@ mod tests {
     #[test]
     fn a_place_knows_which_of_its_names_lie_in_another() {
         let at = |url: &str| url.parse::<Location>().unwrap();
-        assert_eq!(at("gs://bucket/zoom/").part_in(&at("gs://bucket/zoom/udm/")), Some("udm/".into()));
-        assert_eq!(at("gs://bucket/zoom/").part_in(&at("gs://bucket/")), Some(String::new()));
-        assert_eq!(at("gs://bucket/zoom/").part_in(&at("gs://bucket/zoom-udm/")), None);
-        assert_eq!(at("gs://bucket/zoom/").beside(".ledger").to_string(), "gs://bucket/zoom.ledger/");
-        assert_eq!(at("gs://bucket/").beside(".ledger").to_string(), "gs://bucket/.ledger/");
-        assert_eq!(at("/data/out").beside(".ledger").to_string(), "file:///data/out.ledger/");
+        assert_eq!(
+            at("gs://bucket/zoom/").relative_prefix(&at("gs://bucket/zoom/udm/")),
+            Some("udm/".into())
+        );
+        assert_eq!(at("gs://bucket/zoom/").relative_prefix(&at("gs://bucket/")), Some(String::new()));
+        assert_eq!(at("gs://bucket/zoom/").relative_prefix(&at("gs://bucket/zoom-udm/")), None);
+        assert_eq!(at("gs://bucket/zoom/").sibling(".ledger").to_string(), "gs://bucket/zoom.ledger/");
+        assert_eq!(at("gs://bucket/").sibling(".ledger").to_string(), "gs://bucket/.ledger/");
+        assert_eq!(at("/data/out").sibling(".ledger").to_string(), "file:///data/out.ledger/");
     }
 }

@@ -4,30 +4,30 @@
 //! - [`Store::put_new`] creates an object whole, durably and only if it is absent, or reports what is there.
 //! - [`Store::update`] replaces an object only if it is the version that was read (compare-and-swap).
 
+mod cloud;
 mod error;
-mod fed;
 mod gcs;
+mod gcs_http;
 mod listing;
-mod local;
+mod local_fs;
 mod location;
-mod mended;
-mod names;
+mod name_escape;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-mod remote;
+mod task_stream;
 mod verify;
 
 pub use error::Error;
-pub(crate) use fed::Fed;
 pub use location::Location;
+pub(crate) use task_stream::TaskStream;
 pub(crate) use verify::collect;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
+use cloud::CloudBackend;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use local::Local;
-use remote::Remote;
+use local_fs::LocalFs;
 use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
@@ -35,11 +35,11 @@ use std::time::Duration;
 
 /// The maximum size in bytes of an object that is read whole: enough for counts of 20 million records of a day, or a
 /// ledger of 60 million objects. Larger ones would fill the memory, and are not ours.
-pub const SMALL: u64 = 256 << 20;
+pub const MAX_BUFFERED_BYTES: u64 = 256 << 20;
 
 /// Retry settings.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct StoreConfig {
     /// Attempts after the first.
     pub retries: usize,
     /// The total time of all attempts.
@@ -52,7 +52,7 @@ pub struct Settings {
     pub emulator: Option<String>,
 }
 
-impl Settings {
+impl StoreConfig {
     /// Returns the delays between attempts.
     fn pauses(&self) -> ExponentialBuilder {
         ExponentialBuilder::new()
@@ -74,7 +74,7 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
+impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             retries: 8,
@@ -88,7 +88,7 @@ impl Default for Settings {
 
 /// The metadata of an object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ObjectMeta {
     /// The name below the location, with `/` between its parts.
     pub name: String,
     /// The size in bytes, as stored.
@@ -100,7 +100,7 @@ pub struct Listed {
 }
 
 /// An object that is being read.
-pub struct Fetched {
+pub struct GetResult {
     /// The generation: the same name and generation always have the same bytes.
     pub generation: String,
     /// The size in bytes, as stored.
@@ -111,7 +111,7 @@ pub struct Fetched {
     pub body: Body,
 }
 
-impl fmt::Debug for Fetched {
+impl fmt::Debug for GetResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetched")
             .field("generation", &self.generation)
@@ -146,13 +146,13 @@ pub enum Payload {
 
 /// The result of [`Store::put_new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Put {
+pub enum PutOutcome {
     /// The object was created.
     Created,
     /// The object exists with the same bytes, from an earlier attempt or run.
-    Same,
+    AlreadyIdentical,
     /// The object exists with other bytes, which were kept.
-    Other,
+    Conflict,
 }
 
 /// The version of an object that was read, for [`Store::update`].
@@ -166,7 +166,7 @@ pub struct Version {
 #[derive(Clone)]
 pub struct Store {
     location: Location,
-    back: Back,
+    back: Backend,
 }
 
 impl fmt::Debug for Store {
@@ -176,9 +176,9 @@ impl fmt::Debug for Store {
 }
 
 #[derive(Clone)]
-enum Back {
-    Local(Arc<Local>),
-    Remote(Arc<Remote>),
+enum Backend {
+    Local(Arc<LocalFs>),
+    Remote(Arc<CloudBackend>),
 }
 
 impl Store {
@@ -186,11 +186,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Credentials`] if there are none; [`Error::Invalid`] for invalid settings.
-    pub async fn open(location: &Location, settings: &Settings) -> Result<Self, Error> {
+    pub async fn open(location: &Location, settings: &StoreConfig) -> Result<Self, Error> {
         let back = match location {
-            Location::File(root) => Back::Local(Arc::new(Local::new(root, settings.retry_for))),
-            Location::Memory(prefix) => Back::Remote(Arc::new(Remote::memory(prefix, settings))),
-            Location::Gcs { bucket, prefix } => Back::Remote(Arc::new(Remote::gcs(
+            Location::File(root) => Backend::Local(Arc::new(LocalFs::new(root, settings.retry_for))),
+            Location::Memory(prefix) => Backend::Remote(Arc::new(CloudBackend::memory(prefix, settings))),
+            Location::Gcs { bucket, prefix } => Backend::Remote(Arc::new(CloudBackend::gcs(
                 gcs::connect(bucket, settings).await?,
                 bucket,
                 prefix,
@@ -202,7 +202,7 @@ impl Store {
 
     /// Returns the part of this store below a directory.
     #[must_use]
-    pub fn below(&self, directory: &str) -> Self {
+    pub fn subdir(&self, directory: &str) -> Self {
         let directory = directory.trim_matches('/');
         let location = match &self.location {
             Location::Gcs { bucket, prefix } => {
@@ -212,10 +212,10 @@ impl Store {
             Location::File(root) => Location::File(root.join(directory)),
         };
         let back = match (&self.back, &location) {
-            (Back::Remote(remote), Location::Gcs { prefix, .. } | Location::Memory(prefix)) => {
-                Back::Remote(Arc::new(remote.at(prefix)))
+            (Backend::Remote(remote), Location::Gcs { prefix, .. } | Location::Memory(prefix)) => {
+                Backend::Remote(Arc::new(remote.at(prefix)))
             }
-            (Back::Local(local), Location::File(root)) => Back::Local(Arc::new(local.at(root))),
+            (Backend::Local(local), Location::File(root)) => Backend::Local(Arc::new(local.at(root))),
             (back, _) => back.clone(),
         };
         Self { location, back }
@@ -230,10 +230,10 @@ impl Store {
     /// Every object, page by page; on Cloud Storage and memory in order of name. A page that fails, or is not of this
     /// bucket and prefix, is requested again. An error that ends the listing means that it is not complete.
     #[must_use]
-    pub fn list(&self) -> BoxStream<'static, Result<Listed, Error>> {
+    pub fn list(&self) -> BoxStream<'static, Result<ObjectMeta, Error>> {
         match &self.back {
-            Back::Local(local) => Local::list(Arc::clone(local)).boxed(),
-            Back::Remote(remote) => Remote::list(Arc::clone(remote)).boxed(),
+            Backend::Local(local) => LocalFs::list(Arc::clone(local)).boxed(),
+            Backend::Remote(remote) => CloudBackend::list(Arc::clone(remote)).boxed(),
         }
     }
 
@@ -241,10 +241,10 @@ impl Store {
     ///
     /// # Errors
     /// Any failure except absence.
-    pub async fn find(&self, name: &str) -> Result<Option<Listed>, Error> {
+    pub async fn head(&self, name: &str) -> Result<Option<ObjectMeta>, Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, Local::find).await,
-            Back::Remote(remote) => remote.find(name).await,
+            Backend::Local(local) => local.clone().blocking(name, LocalFs::find).await,
+            Backend::Remote(remote) => remote.find(name).await,
         }
     }
 
@@ -252,10 +252,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] and others; later failures appear in the body's stream.
-    pub async fn get(&self, name: &str) -> Result<Fetched, Error> {
+    pub async fn get(&self, name: &str) -> Result<GetResult, Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, Local::get).await,
-            Back::Remote(remote) => remote.get(name).await,
+            Backend::Local(local) => local.clone().blocking(name, LocalFs::get).await,
+            Backend::Remote(remote) => remote.get(name).await,
         }
     }
 
@@ -265,29 +265,33 @@ impl Store {
     /// Any failure to read, except absence.
     pub async fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, Local::read).await,
-            Back::Remote(remote) => remote.read(name).await,
+            Backend::Local(local) => local.clone().blocking(name, LocalFs::read).await,
+            Backend::Remote(remote) => remote.read(name).await,
         }
     }
 
     /// Refuses to write what could not be read again.
     fn is_small(&self, name: &str, bytes: &Bytes) -> Result<(), Error> {
-        if bytes.len() as u64 > SMALL { Err(Error::too_long(self.location.url(name))) } else { Ok(()) }
+        if bytes.len() as u64 > MAX_BUFFERED_BYTES {
+            Err(Error::too_large(self.location.url(name)))
+        } else {
+            Ok(())
+        }
     }
 
     /// Creates an object if it is absent, and compares its content otherwise. Durable when it returns.
     ///
     /// # Errors
     /// If it is not certain that the object exists; retrying is safe.
-    pub async fn put_new(&self, name: &str, payload: Payload) -> Result<Put, Error> {
+    pub async fn put_if_absent(&self, name: &str, payload: Payload) -> Result<PutOutcome, Error> {
         if let Payload::Bytes(bytes) = &payload {
             self.is_small(name, bytes)?;
         }
         match &self.back {
-            Back::Local(local) => {
-                local.clone().on_thread(name, move |local, name| local.put_new(name, payload)).await
+            Backend::Local(local) => {
+                local.clone().blocking(name, move |local, name| local.put_new(name, payload)).await
             }
-            Back::Remote(remote) => remote.put_new(name, payload).await,
+            Backend::Remote(remote) => remote.put_new(name, payload).await,
         }
     }
 
@@ -296,7 +300,7 @@ impl Store {
     ///
     /// # Errors
     /// If neither is certain.
-    pub async fn update(
+    pub async fn compare_and_swap(
         &self,
         name: &str,
         bytes: Bytes,
@@ -304,13 +308,13 @@ impl Store {
     ) -> Result<Option<Version>, Error> {
         self.is_small(name, &bytes)?;
         match &self.back {
-            Back::Local(local) => {
+            Backend::Local(local) => {
                 local
                     .clone()
-                    .on_thread(name, move |local, name| local.update(name, &bytes, read.as_ref()))
+                    .blocking(name, move |local, name| local.update(name, &bytes, read.as_ref()))
                     .await
             }
-            Back::Remote(remote) => remote.update(name, bytes, read).await,
+            Backend::Remote(remote) => remote.update(name, bytes, read).await,
         }
     }
 
@@ -320,8 +324,8 @@ impl Store {
     /// Any failure except absence.
     pub async fn exists(&self, name: &str) -> Result<bool, Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, Local::exists).await,
-            Back::Remote(remote) => remote.exists(name).await,
+            Backend::Local(local) => local.clone().blocking(name, LocalFs::exists).await,
+            Backend::Remote(remote) => remote.exists(name).await,
         }
     }
 
@@ -331,8 +335,8 @@ impl Store {
     /// If the object may still exist.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, Local::delete).await,
-            Back::Remote(remote) => remote.delete(name).await,
+            Backend::Local(local) => local.clone().blocking(name, LocalFs::delete).await,
+            Backend::Remote(remote) => remote.delete(name).await,
         }
     }
 
@@ -342,16 +346,16 @@ impl Store {
     ///
     /// # Errors
     /// If the object may still exist.
-    pub async fn delete_version(&self, listed: &Listed) -> Result<bool, Error> {
+    pub async fn delete_version(&self, listed: &ObjectMeta) -> Result<bool, Error> {
         match &self.back {
-            Back::Local(local) => {
+            Backend::Local(local) => {
                 let tag = listed.tag.clone();
                 local
                     .clone()
-                    .on_thread(&listed.name, move |local, name| local.delete_version(name, &tag))
+                    .blocking(&listed.name, move |local, name| local.delete_version(name, &tag))
                     .await
             }
-            Back::Remote(remote) => remote.delete_version(listed).await,
+            Backend::Remote(remote) => remote.delete_version(listed).await,
         }
     }
 
@@ -360,10 +364,10 @@ impl Store {
     ///
     /// # Errors
     /// If an empty one could not be deleted.
-    pub async fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
+    pub async fn prune_empty_parents(&self, name: &str) -> Result<(), Error> {
         match &self.back {
-            Back::Local(local) => local.clone().on_thread(name, Local::delete_empty_above).await,
-            Back::Remote(remote) => remote.delete_empty_above(name).await,
+            Backend::Local(local) => local.clone().blocking(name, LocalFs::delete_empty_above).await,
+            Backend::Remote(remote) => remote.delete_empty_above(name).await,
         }
     }
 
@@ -371,13 +375,13 @@ impl Store {
     ///
     /// # Errors
     /// If something incomplete may remain.
-    pub async fn sweep(&self) -> Result<(), Error> {
+    pub async fn remove_stale_temp_files(&self) -> Result<(), Error> {
         // Runs to its end even if the caller gives up, because a later writer's files must not be deleted.
         let wanted = Arc::new(());
         let asked = Arc::downgrade(&wanted);
         match &self.back {
-            Back::Local(local) => local.clone().on_thread("", move |local, _| local.sweep(&asked)).await,
-            Back::Remote(_) => Ok(()),
+            Backend::Local(local) => local.clone().blocking("", move |local, _| local.sweep(&asked)).await,
+            Backend::Remote(_) => Ok(()),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Checks that an object arrives as it is stored: its whole length, with the checksum that Cloud Storage keeps for it.
 //!
-//! The HTTP client reads what to expect from the headers of an answer ([`Expected::of`]); [`verified`] counts and sums
+//! The HTTP client reads what to expect from the headers of an answer ([`Expected::from_metadata`]); [`verified`] counts and sums
 //! the bytes on their way. Every read of an object passes through here, whatever it is read for.
 
 use super::Error;
-use super::error::FOREIGN;
+use super::error::UNEXPECTED_SERVER_HINT;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -47,7 +47,7 @@ impl Expected {
     ///
     /// # Errors
     /// Why this is not an answer of Cloud Storage with the stored bytes.
-    pub(super) fn of(
+    pub(super) fn from_metadata(
         status: StatusCode,
         headers: &HeaderMap,
         ranged: bool,
@@ -74,7 +74,7 @@ impl Expected {
         }
         let checksum = checksum(headers)?;
         if checksum.is_none() && !lenient {
-            return Err(format!("the answer has no checksum ({HASH}): {FOREIGN}"));
+            return Err(format!("the answer has no checksum ({HASH}): {UNEXPECTED_SERVER_HINT}"));
         }
         Ok(Self { length: stored.or(sent).unwrap_or(0), checksum })
     }
@@ -86,7 +86,11 @@ impl Expected {
 /// Why it is not.
 pub(super) fn from_cloud_storage(headers: &HeaderMap) -> Result<(), String> {
     let numbered = text(headers, GENERATION).is_some_and(|value| value.parse::<u64>().is_ok());
-    if numbered { Ok(()) } else { Err(format!("the answer has no generation ({GENERATION}): {FOREIGN}")) }
+    if numbered {
+        Ok(())
+    } else {
+        Err(format!("the answer has no generation ({GENERATION}): {UNEXPECTED_SERVER_HINT}"))
+    }
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -98,7 +102,7 @@ fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, String> {
     let (mut crc32c, mut md5) = (None, None);
     for value in headers.get_all(HASH) {
         for part in value.to_str().unwrap_or_default().split(',') {
-            let wrong = || format!("the checksum is malformed ({HASH}: {part:?}): {FOREIGN}");
+            let wrong = || format!("the checksum is malformed ({HASH}: {part:?}): {UNEXPECTED_SERVER_HINT}");
             let (name, sum) = part.trim().split_once('=').ok_or_else(wrong)?;
             let sum = STANDARD.decode(sum).map_err(|_| wrong())?;
             match name {
@@ -119,7 +123,7 @@ enum Sum {
 }
 
 impl Sum {
-    fn of(expected: &Expected) -> Self {
+    fn from_metadata(expected: &Expected) -> Self {
         match expected.checksum {
             Some(Checksum::Crc32c(_)) => Self::Crc32c(0),
             Some(Checksum::Md5(_)) => Self::Md5(Box::default()),
@@ -145,8 +149,8 @@ impl Sum {
 }
 
 /// The same bytes, with [`Error::Corrupt`] in the place of their end unless all of them arrived as they are stored.
-pub(super) fn verified(chunks: Chunks, expected: Expected, url: String) -> Chunks {
-    let state = (chunks, Sum::of(&expected), 0);
+pub(super) fn verify_chunks(chunks: Chunks, expected: Expected, url: String) -> Chunks {
+    let state = (chunks, Sum::from_metadata(&expected), 0);
     let next = move |(mut chunks, mut sum, mut length): (Chunks, Sum, u64)| {
         let (expected, url) = (expected.clone(), url.clone());
         async move {
@@ -181,8 +185,8 @@ fn check(expected: &Expected, length: u64, sum: Option<Checksum>) -> Result<(), 
 impl std::fmt::Display for Checksum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Crc32c(sum) => write!(f, "CRC32C {}", crate::sealed::hex(sum)),
-            Self::Md5(sum) => write!(f, "MD5 {}", crate::sealed::hex(sum)),
+            Self::Crc32c(sum) => write!(f, "CRC32C {}", crate::envelope::hex(sum)),
+            Self::Md5(sum) => write!(f, "MD5 {}", crate::envelope::hex(sum)),
         }
     }
 }
@@ -201,7 +205,7 @@ pub(crate) async fn collect(mut chunks: Chunks) -> Result<Bytes, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Expected, collect, verified};
+    use super::{Expected, collect, verify_chunks};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use bytes::Bytes;
@@ -227,12 +231,13 @@ mod tests {
     }
 
     fn read(headers: &HeaderMap) -> Result<Expected, String> {
-        Expected::of(StatusCode::OK, headers, false, false)
+        Expected::from_metadata(StatusCode::OK, headers, false, false)
     }
 
     async fn arrives(expected: &Expected, bytes: &[u8]) -> Result<Bytes, String> {
         let chunks: Vec<_> = bytes.chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-        let chunks = verified(futures::stream::iter(chunks).boxed(), expected.clone(), "gs://b/x".into());
+        let chunks =
+            verify_chunks(futures::stream::iter(chunks).boxed(), expected.clone(), "gs://b/x".into());
         collect(chunks).await.map_err(|error| error.to_string())
     }
 
@@ -258,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_checksum_the_length_is_checked() {
-        let expected = Expected::of(StatusCode::OK, &headers(&[]), false, true).unwrap();
+        let expected = Expected::from_metadata(StatusCode::OK, &headers(&[]), false, true).unwrap();
         assert_eq!(expected, Expected::length(BYTES.len() as u64));
         assert!(arrives(&expected, &BYTES[1..]).await.is_err());
         assert!(read(&headers(&[])).unwrap_err().contains("no checksum"));
@@ -278,8 +283,12 @@ mod tests {
         for wrong in ["crc32c", "crc32c=", "crc32c=AAAA", "md5=AAAAAA==", "crc32c=*"] {
             assert!(read(&headers(&[("x-goog-hash", wrong)])).unwrap_err().contains("malformed"), "{wrong}");
         }
-        let part =
-            Expected::of(StatusCode::PARTIAL_CONTENT, &headers(&[("x-goog-hash", &hash)]), false, false);
+        let part = Expected::from_metadata(
+            StatusCode::PARTIAL_CONTENT,
+            &headers(&[("x-goog-hash", &hash)]),
+            false,
+            false,
+        );
         assert!(part.unwrap_err().contains("206"));
     }
 }

@@ -1,7 +1,7 @@
 //! One typed event: the fields of `google.backstory.UDM` (proto of 2026-08) that the mapping fills.
 
-use super::{EventType, Texts};
-use crate::time::Timestamp;
+use super::{EventType, TextValues};
+use crate::timestamp::Timestamp;
 use arrayvec::{ArrayString, ArrayVec};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -84,7 +84,7 @@ pub struct Label<'a> {
     /// `key`: the name of the source field.
     pub key: &'static str,
     /// The values, each of which becomes one label.
-    pub values: Texts<'a>,
+    pub values: TextValues<'a>,
 }
 
 /// One further user: an entry of `about` with `user.userid` and `user.attribute.labels`.

@@ -1,15 +1,15 @@
 //! The part of `google.backstory.UDM` that a Zoom operation log fills, and the writer of its JSON.
 
-mod dialect;
 mod event;
 mod event_type;
-mod names;
+mod field_names;
+mod flavor;
 #[cfg(test)]
 mod tests;
-mod write;
+mod writer;
 
-pub use crate::json::Texts;
+pub use crate::json::TextValues;
 pub use event::{About, Event, Label, Metadata, Noun, User};
 pub use event_type::{EventType, Needs};
-pub use write::{Case, Feed, Shape, Writer};
-pub(crate) use write::{MUCH, Parts};
+pub use writer::{Case, IngestionMetadata, OutputShape, Writer};
+pub(crate) use writer::{FLUSH_THRESHOLD, StreamTarget};

@@ -1,16 +1,19 @@
 //! What a caller of the library may put together by hand, and the mapping never makes.
 
-use super::{About, Case, Event, EventType, Feed, Label, MUCH, Parts, Shape, Writer};
-use crate::json::Texts;
-use crate::time::Timestamp;
+use super::{
+    About, Case, Event, EventType, FLUSH_THRESHOLD, IngestionMetadata, Label, OutputShape, StreamTarget,
+    Writer,
+};
+use crate::json::TextValues;
+use crate::timestamp::Timestamp;
 use serde_json::{Value, json};
 
-const SHAPES: [Shape; 5] = [
-    Shape::Udm(Case::Camel),
-    Shape::Udm(Case::Snake),
-    Shape::Parser(Case::Camel),
-    Shape::Parser(Case::Snake),
-    Shape::BigQuery,
+const SHAPES: [OutputShape; 5] = [
+    OutputShape::Udm(Case::Camel),
+    OutputShape::Udm(Case::Snake),
+    OutputShape::Parser(Case::Camel),
+    OutputShape::Parser(Case::Snake),
+    OutputShape::BigQuery,
 ];
 
 fn event(about: Vec<About<'_>>) -> Event<'_> {
@@ -18,9 +21,9 @@ fn event(about: Vec<About<'_>>) -> Event<'_> {
     Event { about, ..Event::new(time, EventType::GENERIC_EVENT) }
 }
 
-fn written(shape: Shape, namespace: Option<&str>, about: Vec<About<'_>>) -> Value {
+fn written(shape: OutputShape, namespace: Option<&str>, about: Vec<About<'_>>) -> Value {
     let event = event(about);
-    let feed = Feed { namespace: namespace.map(Into::into), ..Feed::default() };
+    let feed = IngestionMetadata { namespace: namespace.map(Into::into), ..IngestionMetadata::default() };
     let mut out = Vec::new();
     Writer::new(shape, &feed).write(&event, &mut out);
     let value: Value = serde_json::from_slice(&out).unwrap_or_else(|why| panic!("{why}: {out:?}"));
@@ -36,7 +39,7 @@ fn entries_of_about_with_nothing_in_them_are_left_out() {
     let empty = || About::default();
     let unsaid = || {
         let mut about = About::default();
-        about.labels.push(Label { key: "options", values: Texts::of("[null,\"\"]") });
+        about.labels.push(Label { key: "options", values: TextValues::of("[null,\"\"]") });
         about
     };
     let user = || About { userid: Some("u1".into()), ..About::default() };
@@ -58,7 +61,7 @@ fn entries_of_about_with_nothing_in_them_are_left_out() {
 #[test]
 fn each_value_of_a_label_is_a_label_of_its_own() {
     let mut about = About::default();
-    about.labels.push(Label { key: "options", values: Texts::of("[1,null,2,3]") });
+    about.labels.push(Label { key: "options", values: TextValues::of("[1,null,2,3]") });
     let labels: Vec<_> = ["1", "2", "3"].map(|value| json!({"key": "options", "value": value})).into();
     for shape in SHAPES {
         let event = written(shape, None, vec![about.clone()]);
@@ -70,17 +73,17 @@ fn each_value_of_a_label_is_a_label_of_its_own() {
 fn an_event_in_parts_is_the_event() {
     let labelled = |userid: &str, values| {
         let mut about = About { userid: Some(userid.to_owned().into()), ..About::default() };
-        about.labels.push(Label { key: "options", values: Texts::of(values) });
+        about.labels.push(Label { key: "options", values: TextValues::of(values) });
         about
     };
     let long = format!("[{}]", vec!["\"of twenty bytes or so\""; 20].join(","));
     let nothing = About::default;
     // What remains after the last part has each length once, so also that of what stands before the first entry.
-    for length in 1..=MUCH {
+    for length in 1..=FLUSH_THRESHOLD {
         let last = labelled(&"u".repeat(length), "[null]");
         let further = [nothing(), labelled("u1", &long), nothing(), labelled("u2", "[1,2]"), last];
         for shape in SHAPES {
-            let writer = Writer::new(shape, &Feed::default());
+            let writer = Writer::new(shape, &IngestionMetadata::default());
             let mut whole = Vec::new();
             writer.write(&event(further.to_vec()), &mut whole);
             let (mut parts, mut out) = (Vec::new(), Vec::new());
@@ -90,8 +93,11 @@ fn an_event_in_parts_is_the_event() {
                 out.extend(last);
             };
             let about = &mut further.iter().cloned();
-            writer.write_in_parts(&event(Vec::new()), Parts { about, out: &mut out, spill });
-            assert!(parts.len() > 4 && parts.iter().all(|part| part.len() >= MUCH - 1), "{shape:?}");
+            writer.write_in_parts(&event(Vec::new()), StreamTarget { about, out: &mut out, spill });
+            assert!(
+                parts.len() > 4 && parts.iter().all(|part| part.len() >= FLUSH_THRESHOLD - 1),
+                "{shape:?}"
+            );
             assert_eq!([parts.concat(), out].concat(), whole, "{shape:?}, {length}");
         }
     }
@@ -99,6 +105,6 @@ fn an_event_in_parts_is_the_event() {
 
 #[test]
 fn a_label_of_a_feed_is_a_key_and_a_value() {
-    assert_eq!(Feed::label("team=a=b"), Some(("team".into(), "a=b".into())));
-    assert_eq!(["team", "team=", "=a", "="].map(Feed::label), [const { None }; 4]);
+    assert_eq!(IngestionMetadata::label("team=a=b"), Some(("team".into(), "a=b".into())));
+    assert_eq!(["team", "team=", "=a", "="].map(IngestionMetadata::label), [const { None }; 4]);
 }

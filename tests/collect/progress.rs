@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
-use zoom_udm::collect::{Date, Options, Report, Stop, Task};
+use zoom_udm::collect::{Date, Mode, Options, Report, Stop};
 
 const NOW: &str = "2023-11-14T10:00:00Z";
 const MINUTE: i64 = 60;
@@ -28,7 +28,7 @@ enum Budget {
 struct Collection {
     zoom: Zoom,
     root: tempfile::TempDir,
-    task: Task,
+    task: Mode,
     page_size: u16,
     budget: Budget,
     /// Seconds between runs.
@@ -40,16 +40,16 @@ fn date(text: &str) -> Date {
     text.parse().unwrap()
 }
 
-fn live(since: &str) -> Task {
-    Task::Live { since: date(since) }
+fn live(since: &str) -> Mode {
+    Mode::Live { since: date(since) }
 }
 
-fn backfill(from: &str, until: &str) -> Task {
-    Task::Backfill { from: date(from), until: date(until) }
+fn backfill(from: &str, until: &str) -> Mode {
+    Mode::Backfill { from: date(from), until: date(until) }
 }
 
 impl Collection {
-    fn new(task: Task, page_size: u16, budget: Budget, every: i64) -> Self {
+    fn new(task: Mode, page_size: u16, budget: Budget, every: i64) -> Self {
         let zoom = Zoom::start(NOW);
         match budget {
             Budget::Requests(_) => {}
@@ -77,7 +77,7 @@ impl Collection {
     fn run(&mut self) -> Report {
         let mut options = Options { task: self.task, ..options(&self.zoom, self.root(), self.page_size) };
         match self.budget {
-            Budget::Requests(most) => options.patience.max_requests = Some(most),
+            Budget::Requests(most) => options.zoom_retry.max_requests = Some(most),
             Budget::Deadline(millis) => options.stop = Stop::new(Some(Duration::from_millis(millis))),
             Budget::Daily(_) => {}
         }
@@ -139,8 +139,8 @@ fn backlog_ends_with_two_requests_a_run() {
     for task in [live("2023-11-11"), backfill("2023-11-05", "2023-11-11")] {
         let mut runs = Collection::new(task, 30, Budget::Requests(2), HOUR);
         let records = match task {
-            Task::Live { .. } => days(3, 90),
-            Task::Backfill { .. } => {
+            Mode::Live { .. } => days(3, 90),
+            Mode::Backfill { .. } => {
                 days(9, 90).into_iter().filter(|entry| entry.time < at(NOW) - 58 * HOUR).collect()
             }
         };
@@ -154,7 +154,7 @@ fn backlog_ends_with_two_requests_a_run() {
 fn backlog_larger_than_the_deadline_ends() {
     for task in [live("2023-10-25"), backfill("2023-10-25", "2023-11-11")] {
         let mut runs = Collection::new(task, 30, Budget::Deadline(800), HOUR);
-        let last = if let Task::Live { .. } = task { i64::MAX } else { at("2023-11-12T00:00:00Z") };
+        let last = if let Mode::Live { .. } = task { i64::MAX } else { at("2023-11-12T00:00:00Z") };
         runs = runs.with(days(20, 120).into_iter().filter(|entry| entry.time < last));
         runs.run_to_the_end(40);
         runs.is_complete();
@@ -207,8 +207,8 @@ fn token_shorter_than_the_schedule_costs_no_progress() {
     for task in [live("2023-11-11"), backfill("2023-11-05", "2023-11-11")] {
         let records = days(9, 90).into_iter();
         let records = records.filter(|entry| match task {
-            Task::Live { .. } => entry.time >= at("2023-11-11T00:00:00Z"),
-            Task::Backfill { .. } => {
+            Mode::Live { .. } => entry.time >= at("2023-11-11T00:00:00Z"),
+            Mode::Backfill { .. } => {
                 (at("2023-11-05T00:00:00Z")..at("2023-11-12T00:00:00Z")).contains(&entry.time)
             }
         });

@@ -10,9 +10,11 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use zoom_udm::collect::{Account, Options, Patience, Quiet, Report, Secret, StatePlace, Stop, Task, run};
+use zoom_udm::collect::{
+    Account, Mode, NoopObserver, Options, Report, RetryPolicy, Secret, StateLocation, Stop, run,
+};
 use zoom_udm::ingest::Clock;
-use zoom_udm::store::{Location, Settings};
+use zoom_udm::store::{Location, StoreConfig};
 
 const NOW: &str = "2023-11-14T10:00:00Z";
 
@@ -21,7 +23,7 @@ pub(crate) fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
     Options {
         to: place("out"),
         name_prefix: String::new(),
-        state: StatePlace { location: place("state"), name: "state.json".into(), recipe: None },
+        state: StateLocation { location: place("state"), name: "state.json".into(), recipe: None },
         account: Account {
             account_id: ACCOUNT.into(),
             client_id: CLIENT.into(),
@@ -29,11 +31,11 @@ pub(crate) fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
             api_base: Some(zoom.base().parse().unwrap()),
             token_url: zoom.token_url().parse().unwrap(),
         },
-        task: Task::Live { since: "2023-11-10".parse().unwrap() },
+        task: Mode::Live { since: "2023-11-10".parse().unwrap() },
         look_back: 2,
         page_size,
         timeout: Duration::from_secs(10),
-        patience: Patience {
+        zoom_retry: RetryPolicy {
             retries: 3,
             first_pause: Duration::from_millis(1),
             max_requests: None,
@@ -44,14 +46,14 @@ pub(crate) fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
         full: false,
         new_state: false,
         lease: Duration::from_secs(300),
-        retry: Settings::default(),
+        retry: StoreConfig::default(),
         clock: Clock::at(DateTime::<Utc>::from_timestamp(zoom.now(), 0).unwrap()),
     }
 }
 
 pub(crate) fn collect(options: Options) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(run(options, Arc::new(Quiet))).unwrap()
+    runtime.block_on(run(options, Arc::new(NoopObserver))).unwrap()
 }
 
 /// Every line of every object, and how often it is there.
@@ -134,7 +136,7 @@ fn three_twins_on_three_pages_are_three_after_one_run() {
     zoom.add((0..3).map(|_| entry(1, at(NOW) - 60)));
     let root = tempfile::tempdir().unwrap();
     let report = collect(options(&zoom, root.path(), 1));
-    assert_eq!((report.records_written, report.unsettled), (3, 0));
+    assert_eq!((report.records_written, report.ambiguous_records), (3, 0));
     assert_eq!(collect(options(&zoom, root.path(), 2)).records_written, 0);
 }
 
@@ -205,8 +207,8 @@ fn more_twins_than_a_page_holds_are_all_written() {
 #[test]
 fn backfills_and_the_live_collection_share_the_days_whichever_comes_first() {
     let day = |date: &str| date.parse::<zoom_udm::collect::Date>().unwrap();
-    let backfill = |from: &str, until: &str| Task::Backfill { from: day(from), until: day(until) };
-    let live = Task::Live { since: day("2023-11-02") };
+    let backfill = |from: &str, until: &str| Mode::Backfill { from: day(from), until: day(until) };
+    let live = Mode::Live { since: day("2023-11-02") };
     let early = backfill("2023-10-30", "2023-11-05");
     let overlapping = backfill("2023-10-25", "2023-11-13");
     for tasks in [[early, live, overlapping], [live, early, overlapping], [early, overlapping, live]] {
@@ -233,7 +235,7 @@ fn small_budgets_get_everywhere_in_the_end() {
     let mut stopped = 0;
     for _ in 0..60 {
         let mut options = options(&zoom, root.path(), 50);
-        options.patience.max_requests = Some(12);
+        options.zoom_retry.max_requests = Some(12);
         let report = collect(options);
         assert!(report.requests <= 12);
         stopped += u64::from(report.stopped.is_some());

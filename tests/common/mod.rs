@@ -17,7 +17,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::io::{self, Cursor, Read, Write as _};
 use std::path::{Path, PathBuf};
-use zoom_udm::normalize::{self, Input, Options, RejectWriter, Rejected, Sink, Summary};
+use zoom_udm::normalize::{self, Input, Options, Reject, RejectWriter, Sink, Summary};
 
 /// A time for records that are about something else.
 pub const TIME: &str = "2024-01-31T23:59:59Z";
@@ -62,7 +62,7 @@ impl Sink for Memory {
         Ok(())
     }
 
-    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+    fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
         self.rejects.write(reject)
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
-use zoom_udm::store::{Body, Error, Payload, Put, SMALL, Settings, Store};
+use zoom_udm::store::{Body, Error, MAX_BUFFERED_BYTES, Payload, PutOutcome, Store, StoreConfig};
 
 async fn read(store: &Store, name: &str) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
@@ -35,54 +35,57 @@ const LARGE: usize = 33 << 20;
 
 /// Where answers get lost, what an earlier try has put is found standing.
 async fn keeps_the_contract(store: &Store, lossy: bool) {
-    let made = |put: Put| put == Put::Created || (lossy && put == Put::Same);
-    let names = |listed: Vec<zoom_udm::store::Listed>| {
+    let made = |put: PutOutcome| put == PutOutcome::Created || (lossy && put == PutOutcome::AlreadyIdentical);
+    let names = |listed: Vec<zoom_udm::store::ObjectMeta>| {
         listed.into_iter().map(|object| object.name).collect::<Vec<_>>()
     };
     assert!(matches!(store.get("a/none").await, Err(Error::NotFound { .. })));
     assert!(store.read("a/none").await.unwrap().is_none());
     assert!(!store.exists("a/none").await.unwrap());
 
-    assert!(made(store.put_new("a/one", bytes("1")).await.unwrap()));
-    assert_eq!(store.put_new("a/one", bytes("1")).await.unwrap(), Put::Same);
-    assert_eq!(store.put_new("a/one", bytes("2")).await.unwrap(), Put::Other);
+    assert!(made(store.put_if_absent("a/one", bytes("1")).await.unwrap()));
+    assert_eq!(store.put_if_absent("a/one", bytes("1")).await.unwrap(), PutOutcome::AlreadyIdentical);
+    assert_eq!(store.put_if_absent("a/one", bytes("2")).await.unwrap(), PutOutcome::Conflict);
     assert_eq!(read(store, "a/one").await.unwrap(), b"1");
     let generation = store.get("a/one").await.unwrap().generation;
     assert_eq!(store.get("a/one").await.unwrap().generation, generation);
 
-    assert!(made(store.put_new("large", file(LARGE, b'x')).await.unwrap()));
-    assert_eq!(store.put_new("large", file(LARGE, b'x')).await.unwrap(), Put::Same);
-    assert_eq!(store.put_new("large", file(LARGE, b'y')).await.unwrap(), Put::Other);
-    assert_eq!(store.put_new("large", file(LARGE + 1, b'x')).await.unwrap(), Put::Other);
+    assert!(made(store.put_if_absent("large", file(LARGE, b'x')).await.unwrap()));
+    assert_eq!(store.put_if_absent("large", file(LARGE, b'x')).await.unwrap(), PutOutcome::AlreadyIdentical);
+    assert_eq!(store.put_if_absent("large", file(LARGE, b'y')).await.unwrap(), PutOutcome::Conflict);
+    assert_eq!(store.put_if_absent("large", file(LARGE + 1, b'x')).await.unwrap(), PutOutcome::Conflict);
     assert_eq!(store.get("large").await.unwrap().size, LARGE as u64);
 
-    let first = store.update("state", "1".into(), None).await.unwrap().unwrap();
-    assert!(store.update("state", "x".into(), None).await.unwrap().is_none(), "somebody was first");
-    let second = store.update("state", "2".into(), Some(first.clone())).await.unwrap().unwrap();
-    assert!(store.update("state", "3".into(), Some(first)).await.unwrap().is_none(), "somebody came between");
+    let first = store.compare_and_swap("state", "1".into(), None).await.unwrap().unwrap();
+    assert!(store.compare_and_swap("state", "x".into(), None).await.unwrap().is_none(), "somebody was first");
+    let second = store.compare_and_swap("state", "2".into(), Some(first.clone())).await.unwrap().unwrap();
+    assert!(
+        store.compare_and_swap("state", "3".into(), Some(first)).await.unwrap().is_none(),
+        "somebody came between"
+    );
     let (text, version) = store.read("state").await.unwrap().unwrap();
     assert_eq!((&text[..], version), (&b"2"[..], second.clone()));
-    assert!(store.update("state", "3".into(), Some(second)).await.unwrap().is_some());
+    assert!(store.compare_and_swap("state", "3".into(), Some(second)).await.unwrap().is_some());
 
     let listed: Vec<_> = store.list().try_collect().await.unwrap();
     assert_eq!(names(listed.clone()), ["a/one", "large", "state"]);
     assert_eq!(listed, store.list().try_collect::<Vec<_>>().await.unwrap(), "tags rest while objects do");
     let one = listed[0].clone();
-    let other = zoom_udm::store::Listed { tag: "another".into(), ..one.clone() };
+    let other = zoom_udm::store::ObjectMeta { tag: "another".into(), ..one.clone() };
     assert!(!store.delete_version(&other).await.unwrap(), "another version stays");
     assert!(store.delete_version(&one).await.unwrap());
     assert!(!store.delete_version(&one).await.unwrap());
-    store.delete_empty_above("a/one").await.unwrap();
+    store.prune_empty_parents("a/one").await.unwrap();
     store.delete("large").await.unwrap();
     store.delete("large").await.unwrap();
-    store.sweep().await.unwrap();
+    store.remove_stale_temp_files().await.unwrap();
     let left: Vec<_> = store.list().try_collect().await.unwrap();
     assert_eq!(names(left), ["state"]);
 }
 
-fn settings(server: Option<&Gcs>) -> Settings {
+fn settings(server: Option<&Gcs>) -> StoreConfig {
     let brisk = Duration::from_millis(1);
-    Settings { first_pause: brisk, retries: 12, emulator: server.map(Gcs::host), ..Settings::default() }
+    StoreConfig { first_pause: brisk, retries: 12, emulator: server.map(Gcs::host), ..StoreConfig::default() }
 }
 
 async fn open(url: &str, server: Option<&Gcs>) -> Store {
@@ -111,7 +114,10 @@ async fn cloud_storage_keeps_the_contract() {
     assert_eq!(server.lock().struck, 1);
     assert_eq!(server.all("bucket", "").len(), 1, "nothing passing is left");
     let odd = open("gs://bucket/odd/", Some(&server)).await;
-    assert_eq!(odd.put_new("/../large\u{f8ff} ", file(LARGE, b'x')).await.unwrap(), Put::Created);
+    assert_eq!(
+        odd.put_if_absent("/../large\u{f8ff} ", file(LARGE, b'x')).await.unwrap(),
+        PutOutcome::Created
+    );
     assert_eq!(server.get("bucket", "odd//../large\u{f8ff} ").unwrap().len(), LARGE);
     assert_eq!(server.all("bucket", "odd/").len(), 1, "nothing passing is left");
 }
@@ -172,7 +178,7 @@ async fn a_listing_goes_over_all_pages_and_odd_names() {
     assert!(server.all("bucket", "").is_empty());
     // A place may be called so as well.
     let store = open("gs://bucket/\u{1}/..//", Some(&server)).await;
-    assert_eq!(store.put_new("\u{2} ", bytes("x")).await.unwrap(), Put::Created);
+    assert_eq!(store.put_if_absent("\u{2} ", bytes("x")).await.unwrap(), PutOutcome::Created);
     let listed: Vec<_> = store.list().try_collect().await.unwrap();
     assert_eq!(listed[0].name, "\u{2} ");
 }
@@ -182,7 +188,7 @@ async fn a_listing_goes_over_all_pages_and_odd_names() {
 async fn a_directory_gives_files_alone_and_sweeps_what_is_its_own() {
     let at = tempfile::tempdir().unwrap();
     let store = open(&at.path().display().to_string(), None).await;
-    assert_eq!(store.put_new("sub/file", bytes("1")).await.unwrap(), Put::Created);
+    assert_eq!(store.put_if_absent("sub/file", bytes("1")).await.unwrap(), PutOutcome::Created);
     let made = std::process::Command::new("mkfifo").arg(at.path().join("pipe")).status().unwrap();
     assert!(made.success());
     for name in ["pipe", "sub"] {
@@ -190,13 +196,13 @@ async fn a_directory_gives_files_alone_and_sweeps_what_is_its_own() {
         assert!(got.unwrap_err().to_string().ends_with("not a regular file"), "{name}");
     }
     let (listed, got) =
-        (store.find("sub/file").await.unwrap().unwrap(), store.get("sub/file").await.unwrap());
+        (store.head("sub/file").await.unwrap().unwrap(), store.get("sub/file").await.unwrap());
     assert_eq!(got.modified, listed.modified);
     assert!(matches!(store.exists("sub/file/none").await, Ok(false) | Err(Error::Io { .. })));
     std::os::unix::fs::symlink("nowhere", at.path().join("dangling")).unwrap();
     let long = "x".repeat(300);
-    assert!(matches!(store.find(&long).await, Err(Error::Invalid { .. })));
-    assert!(matches!(store.put_new(&long, bytes("1")).await, Err(Error::Invalid { .. })));
+    assert!(matches!(store.head(&long).await, Err(Error::Invalid { .. })));
+    assert!(matches!(store.put_if_absent(&long, bytes("1")).await, Err(Error::Invalid { .. })));
     let listed: Vec<_> = store.list().collect().await;
     let told: Vec<_> =
         listed.iter().filter_map(|item| item.as_ref().err().map(ToString::to_string)).collect();
@@ -205,7 +211,7 @@ async fn a_directory_gives_files_alone_and_sweeps_what_is_its_own() {
         "{told:?}"
     );
     std::fs::remove_file(at.path().join("dangling")).unwrap();
-    std::fs::File::create(at.path().join("long")).unwrap().set_len(SMALL + 1).unwrap();
+    std::fs::File::create(at.path().join("long")).unwrap().set_len(MAX_BUFFERED_BYTES + 1).unwrap();
     let long = store.read("long").await.unwrap_err().to_string();
     assert!(long.contains("/long: it exceeds"), "{long}");
     std::fs::remove_file(at.path().join("long")).unwrap();
@@ -214,7 +220,7 @@ async fn a_directory_gives_files_alone_and_sweeps_what_is_its_own() {
     for name in ["sub/.zoom-udm-put-1.part", "sub/.zoom-udm-other"] {
         std::fs::write(at.path().join(name), "x").unwrap();
     }
-    store.sweep().await.unwrap();
+    store.remove_stale_temp_files().await.unwrap();
     assert!(!at.path().join("sub/.zoom-udm-put-1.part").exists());
     assert!(at.path().join("sub/.zoom-udm-other").exists(), "another part of the program is at work there");
 }

@@ -4,14 +4,14 @@ use crate::support::gcs::{Act, Gcs, Refusal};
 use crate::support::{gzip, ingest, outcome, records};
 use futures::TryStreamExt as _;
 use std::time::Duration;
-use zoom_udm::store::{Body, Error, Settings, Store};
+use zoom_udm::store::{Body, Error, Store, StoreConfig};
 
 async fn open(server: &Gcs, url: &str) -> Store {
-    let settings = Settings {
+    let settings = StoreConfig {
         first_pause: Duration::from_millis(1),
         retries: 1,
         emulator: Some(server.host()),
-        ..Settings::default()
+        ..StoreConfig::default()
     };
     Store::open(&url.parse().unwrap(), &settings).await.unwrap()
 }
@@ -87,7 +87,7 @@ async fn listing_is_complete_and_of_its_place_or_fails() {
             error.is_transient() && error.to_string().contains("not from Cloud Storage"),
             "{fault:?}: {error}"
         );
-        assert!(store.find("2").await.is_err(), "{fault:?}");
+        assert!(store.head("2").await.is_err(), "{fault:?}");
     }
     // The same token for ever, with pages that hold nothing.
     let endless = "<ListBucketResult><Name>bucket</Name><Prefix>in/</Prefix><IsTruncated>true</IsTruncated>\
@@ -101,9 +101,9 @@ async fn name_too_long_is_an_error_of_that_name() {
     let server = Gcs::start();
     let store = open(&server, "gs://bucket/in/").await;
     for name in ["x".repeat(1025), "\u{fc}".repeat(30_000)] {
-        assert!(matches!(store.find(&name).await, Err(Error::Invalid { .. })));
+        assert!(matches!(store.head(&name).await, Err(Error::Invalid { .. })));
         assert!(matches!(store.get(&name).await, Err(Error::Invalid { .. })));
-        assert!(matches!(store.update(&name, "x".into(), None).await, Err(Error::Invalid { .. })));
+        assert!(matches!(store.compare_and_swap(&name, "x".into(), None).await, Err(Error::Invalid { .. })));
     }
     server.seed("bucket", &format!("in/{}", "\u{1}".repeat(1021)), "x");
     assert_eq!(store.list().try_collect::<Vec<_>>().await.unwrap().len(), 1);

@@ -1,7 +1,7 @@
 //! Formats explanations for people on a terminal.
 
-use crate::explain::{Explained, Fill, Origin, Outcome, Raw, Refused, Story};
-use crate::terminal::is_hidden;
+use crate::explain::{EventExplanation, Explanation, Fill, Origin, Outcome, Raw, RejectExplanation};
+use crate::sanitize::is_unsafe_char;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::builder::styling::{AnsiColor, Color, Style};
@@ -29,7 +29,7 @@ pub(super) struct Human {
 }
 
 /// A text in a style, escaped and shortened.
-struct Shown<'a>(Style, &'a str);
+struct Span<'a>(Style, &'a str);
 
 impl Human {
     pub(super) fn new(colours: bool) -> Self {
@@ -37,35 +37,35 @@ impl Human {
     }
 
     /// Writes one record.
-    pub(super) fn write(&mut self, told: &Explained, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&mut self, told: &Explanation, out: &mut impl Write) -> io::Result<()> {
         if !std::mem::take(&mut self.first) {
             out.write_all(b"\n")?;
         }
         let place = format!("{}, line {} (byte {})", told.input, told.line, told.offset);
-        self.line(out, "", &[Shown(HEAD, &place)])?;
+        self.line(out, "", &[Span(HEAD, &place)])?;
         match &told.outcome {
             Outcome::Event(story) => self.story(story, out),
             Outcome::Reject { reject } => {
-                self.line(out, "  ", &[Shown(PLAIN, &raw(&told.record))])?;
+                self.line(out, "  ", &[Span(PLAIN, &raw(&told.record))])?;
                 self.reject(reject, out)
             }
         }
     }
 
-    fn line(&self, out: &mut impl Write, indent: &str, parts: &[Shown<'_>]) -> io::Result<()> {
+    fn line(&self, out: &mut impl Write, indent: &str, parts: &[Span<'_>]) -> io::Result<()> {
         out.write_all(indent.as_bytes())?;
-        for Shown(style, text) in parts {
+        for Span(style, text) in parts {
             let text = safe(text);
             if self.colours { write!(out, "{style}{text}{style:#}")? } else { write!(out, "{text}")? }
         }
         out.write_all(b"\n")
     }
 
-    fn story(&self, story: &Story, out: &mut impl Write) -> io::Result<()> {
+    fn story(&self, story: &EventExplanation, out: &mut impl Write) -> io::Result<()> {
         let width = story.members.iter().map(|member| member.name.chars().count()).max().unwrap_or(0).min(20);
         for member in &story.members {
             let name = format!("{:width$}  ", member.name);
-            self.line(out, "  ", &[Shown(DIM, &name), Shown(PLAIN, &member.text)])?;
+            self.line(out, "  ", &[Span(DIM, &name), Span(PLAIN, &member.text)])?;
         }
         out.write_all(b"\n")?;
         for fill in &story.fills {
@@ -73,26 +73,22 @@ impl Human {
         }
         if !story.unmapped.is_empty() {
             out.write_all(b"\n")?;
-            self.line(out, "  ", &[Shown(LEFT, "not mapped")])?;
+            self.line(out, "  ", &[Span(LEFT, "not mapped")])?;
         }
         for left in &story.unmapped {
             let (field, why) = (format!("{}: ", left.field), format!(" ({})", left.why));
-            self.line(
-                out,
-                "    ",
-                &[Shown(PLAIN, &field), Shown(LEFT, &quoted(&left.text)), Shown(DIM, &why)],
-            )?;
+            self.line(out, "    ", &[Span(PLAIN, &field), Span(LEFT, &quoted(&left.text)), Span(DIM, &why)])?;
         }
         for noted in &story.notes {
             let times = if noted.times > 1 { format!(", {} times", noted.times) } else { String::new() };
-            self.line(out, "  ", &[Shown(LEFT, "note: "), Shown(PLAIN, &format!("{}{times}", noted.words))])?;
+            self.line(out, "  ", &[Span(LEFT, "note: "), Span(PLAIN, &format!("{}{times}", noted.words))])?;
         }
         Ok(())
     }
 
     /// Writes field ← rule ← source text.
     fn fill(&self, fill: &Fill, out: &mut impl Write) -> io::Result<()> {
-        self.line(out, "  ", &[Shown(PATH, &fill.path), Shown(PLAIN, "  "), Shown(HEAD, &fill.value)])?;
+        self.line(out, "  ", &[Span(PATH, &fill.path), Span(PLAIN, "  "), Span(HEAD, &fill.value)])?;
         // The value of a label follows, with the same rule.
         if fill.rule.row.is_some() && fill.path.rsplit('.').next() == Some("key") {
             return Ok(());
@@ -105,9 +101,9 @@ impl Human {
             name => format!("[{} {name}, {}]", rule.source, rule.basis),
         };
         if rule.source == "constant" {
-            return self.line(out, "      ", &[Shown(DIM, "← constant")]);
+            return self.line(out, "      ", &[Span(DIM, "← constant")]);
         }
-        self.line(out, "      ", &[Shown(DIM, "← "), Shown(PLAIN, &words), Shown(DIM, &from)])?;
+        self.line(out, "      ", &[Span(DIM, "← "), Span(PLAIN, &words), Span(DIM, &from)])?;
         match &fill.source {
             None => Ok(()),
             Some(source) => self.source(source, rule.source == "field" && source.text == fill.value, out),
@@ -116,26 +112,26 @@ impl Human {
 
     fn source(&self, source: &Origin, as_it_is: bool, out: &mut impl Write) -> io::Result<()> {
         let field = format!("{}  ", source.field);
-        let start = [Shown(DIM, "← "), Shown(PLAIN, &field)];
+        let start = [Span(DIM, "← "), Span(PLAIN, &field)];
         let mut parts = Vec::from(start);
         let [before, taken, after] = split(source);
         if as_it_is {
-            parts.push(Shown(DIM, "all of it, as it is"));
+            parts.push(Span(DIM, "all of it, as it is"));
         } else {
-            parts.extend([Shown(PLAIN, &before), Shown(TAKEN, &taken), Shown(PLAIN, &after)]);
+            parts.extend([Span(PLAIN, &before), Span(TAKEN, &taken), Span(PLAIN, &after)]);
         }
         self.line(out, "      ", &parts)
     }
 
-    fn reject(&self, reject: &Refused, out: &mut impl Write) -> io::Result<()> {
+    fn reject(&self, reject: &RejectExplanation, out: &mut impl Write) -> io::Result<()> {
         let found = format!("{}: ", reject.reason);
         self.line(
             out,
             "  ",
-            &[Shown(REJECT, "rejected, "), Shown(REJECT, &found), Shown(PLAIN, &reject.what)],
+            &[Span(REJECT, "rejected, "), Span(REJECT, &found), Span(PLAIN, &reject.found)],
         )?;
-        self.line(out, "  ", &[Shown(DIM, "expected: "), Shown(PLAIN, reject.expected)])?;
-        self.line(out, "  ", &[Shown(DIM, "to do:    "), Shown(PLAIN, reject.cure)])
+        self.line(out, "  ", &[Span(DIM, "expected: "), Span(PLAIN, reject.expected)])?;
+        self.line(out, "  ", &[Span(DIM, "to do:    "), Span(PLAIN, reject.hint)])
     }
 }
 
@@ -173,7 +169,7 @@ fn safe(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            hidden if is_hidden(hidden) => out.push_str(&format!("\\u{{{:x}}}", u32::from(hidden))),
+            hidden if is_unsafe_char(hidden) => out.push_str(&format!("\\u{{{:x}}}", u32::from(hidden))),
             other => out.push(other),
         }
     }

@@ -2,10 +2,10 @@ use super::*;
 
 #[test]
 fn a_state_reads_back_and_a_torn_or_changed_one_does_not() {
-    let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
-    state.days.insert(state.began, Day { records: 7, ..Day::default() });
+    let mut state = CollectorState::new("x".into(), "2024-01-31".parse().unwrap());
+    state.days.insert(state.began, DayState { records: 7, ..DayState::default() });
     let bytes = state.encode();
-    assert!(matches!(decode(&bytes).unwrap(), Standing::Ours(read) if *read == state));
+    assert!(matches!(decode(&bytes).unwrap(), StoredState::Ours(read) if *read == state));
     for cut in 0..bytes.len() - 1 {
         assert!(decode(&bytes[..cut]).is_err(), "{cut}");
     }
@@ -15,40 +15,40 @@ fn a_state_reads_back_and_a_torn_or_changed_one_does_not() {
 
 #[test]
 fn records_without_a_time_are_remembered_for_one_to_two_ages() {
-    let list = |name: &str| Some(SeenRef { name: name.into(), bytes: 0 });
-    let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
-    state.turn_undated(5, 10);
+    let list = |name: &str| Some(CountsRef { name: name.into(), bytes: 0 });
+    let mut state = CollectorState::new("x".into(), "2024-01-31".parse().unwrap());
+    state.rotate_undated(5, 10);
     state.undated = list("a");
-    state.turn_undated(15, 10);
+    state.rotate_undated(15, 10);
     assert_eq!(state.undated, list("a"));
-    state.turn_undated(16, 10);
+    state.rotate_undated(16, 10);
     assert_eq!((&state.undated, &state.undated_before), (&None, &list("a")));
     state.undated = list("b");
-    state.turn_undated(27, 10);
+    state.rotate_undated(27, 10);
     assert_eq!((&state.undated, &state.undated_before), (&None, &list("b")));
 }
 
 #[test]
 fn a_state_names_what_belongs_to_it_and_knows_how_much_that_is() {
-    let list = |name: &str, bytes| Some(SeenRef { name: name.into(), bytes });
-    let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
-    state.days.insert(state.began, Day { seen: list("a", 1000), ..Day::default() });
+    let list = |name: &str, bytes| Some(CountsRef { name: name.into(), bytes });
+    let mut state = CollectorState::new("x".into(), "2024-01-31".parse().unwrap());
+    state.days.insert(state.began, DayState { seen: list("a", 1000), ..DayState::default() });
     (state.undated, state.undated_before) = (list("b", 200), list("c", 30));
     let pending =
-        Pending { name: "d".into(), beside_state: false, staged: "e".into(), sha256: String::new() };
+        PendingWrite { name: "d".into(), beside_state: false, staged: "e".into(), sha256: String::new() };
     state.pending.push(pending);
-    assert_eq!(state.names().collect::<Vec<_>>(), ["a", "b", "c", "e"]);
+    assert_eq!(state.referenced_objects().collect::<Vec<_>>(), ["a", "b", "c", "e"]);
     assert_eq!(state.size(), 1230 + state.encode().len() as u64);
 }
 
 #[test]
 fn the_cursor_moves_over_sealed_days_and_no_further() {
-    let mut state = State::new("x".into(), "2024-01-31".parse().unwrap());
+    let mut state = CollectorState::new("x".into(), "2024-01-31".parse().unwrap());
     for (day, sealed) in [(0, true), (1, true), (2, false), (3, true)] {
-        state.days.insert(state.began.plus(day), Day { sealed, ..Day::default() });
+        state.days.insert(state.began.add_days(day), DayState { sealed, ..DayState::default() });
     }
-    state.advance();
-    assert_eq!(state.cursor, state.began.plus(2));
+    state.advance_cursor();
+    assert_eq!(state.cursor, state.began.add_days(2));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_state_ahead_of_the_clock_by_more_than_a_day_says_so() {
     // Noon of 2024-01-31.
     let now = 1_706_702_400_000;
     let of = |cursor: &str, tail_at| {
-        let state = State { tail_at, ..State::new("x".into(), cursor.parse().unwrap()) };
+        let state = CollectorState { tail_at, ..CollectorState::new("x".into(), cursor.parse().unwrap()) };
         state.ahead(now)
     };
     for (cursor, tail_at) in
@@ -77,8 +77,8 @@ fn a_state_ahead_of_the_clock_by_more_than_a_day_says_so() {
 
 #[test]
 fn a_day_was_read_when_it_was_read_first_and_is_parked_no_more() {
-    let parked = Some(Parked { reason: "r".into(), attempts: 1, next: 9 });
-    let mut day = Day { parked, ..Day::default() };
+    let parked = Some(Deferred { reason: "r".into(), attempts: 1, next: 9 });
+    let mut day = DayState { parked, ..DayState::default() };
     day.has_been_read(5);
     assert_eq!((day.full_at, &day.parked), (Some(5), &None));
     day.has_been_read(7);
@@ -87,25 +87,26 @@ fn a_day_was_read_when_it_was_read_first_and_is_parked_no_more() {
 
 #[test]
 fn a_day_that_a_backfill_claims_is_read_once_it_is_done_with_it() {
-    let day = |day: i64| "2024-02-10".parse::<Date>().unwrap().plus(day);
+    let day = |day: i64| "2024-02-10".parse::<Date>().unwrap().add_days(day);
     // Days -9 to -7 are another's, long done; of days 0 to 9 all before 3 are read, and day 5.
-    let mut state = State::new("x".into(), day(0));
+    let mut state = CollectorState::new("x".into(), day(0));
     state.collected = vec![(day(-9), day(-7))];
     (state.until, state.cursor) = (Some(day(9)), day(3));
-    state.days.insert(day(5), Day { sealed: true, ..Day::default() });
-    state.days.insert(day(6), Day::default());
-    state.days.insert(day(11), Day { sealed: true, ..Day::default() });
-    let read: Vec<_> = (-12..14).filter(|number| state.has_read(day(*number))).collect();
+    state.days.insert(day(5), DayState { sealed: true, ..DayState::default() });
+    state.days.insert(day(6), DayState::default());
+    state.days.insert(day(11), DayState { sealed: true, ..DayState::default() });
+    let read: Vec<_> = (-12..14).filter(|number| state.is_done(day(*number))).collect();
     assert_eq!(read, [-9, -8, -7, 0, 1, 2, 5]);
-    assert!(state.claims().eq([(day(-9), day(-7)), (day(0), day(9))]));
+    assert!(state.claimed_ranges().eq([(day(-9), day(-7)), (day(0), day(9))]));
     state.until = None;
-    assert!(!state.has_read(day(0)) && state.has_read(day(-8)));
+    assert!(!state.is_done(day(0)) && state.is_done(day(-8)));
 }
 
 #[test]
 fn another_format_is_not_read() {
-    let text = String::from_utf8(State::new("x".into(), "2024-01-31".parse().unwrap()).encode()).unwrap();
-    for (ours, other) in [("\"version\":1", "\"version\":2"), (FORMAT, "zoom-udm-other")] {
+    let text =
+        String::from_utf8(CollectorState::new("x".into(), "2024-01-31".parse().unwrap()).encode()).unwrap();
+    for (ours, other) in [("\"version\":1", "\"version\":2"), (STATE_FORMAT, "zoom-udm-other")] {
         let told = decode(text.replacen(ours, other, 1).as_bytes()).unwrap_err();
         assert!(told.contains("and this program reads zoom-udm-collect 1"), "{told}");
     }
@@ -114,7 +115,7 @@ fn another_format_is_not_read() {
 #[test]
 fn the_recipes_state_is_understood() {
     let bytes = br#"{"cursor_date": "2024-01-31", "next_page_token": null, "updated_at": "x"}"#;
-    assert!(matches!(decode(bytes).unwrap(), Standing::Recipe(recipe) if recipe.cursor_date.is_some()));
+    assert!(matches!(decode(bytes).unwrap(), StoredState::Recipe(recipe) if recipe.cursor_date.is_some()));
     assert!(decode(b"{}").is_err() && decode(b"").is_err());
 }
 
@@ -124,8 +125,8 @@ fn state_of_an_earlier_version_is_read() {
     let text = r#"{"lineage":"x","sequence":3,"began":"2024-01-01","cursor":"2024-01-05","floor":5,"tail_at":5,
         "days":{"2024-01-05":{"records":7,"sealed":false}},"span":25,"ahead":2,"resume":{"from":"2024-01-04","to":"2024-01-09",
         "page_size":300,"token":"t","issued":5,"began":4,"tail":false,"pages":2,"last":[]}}"#;
-    let bytes = sealed(text.replace('\n', ""));
-    let Ok(Standing::Ours(state)) = decode(&bytes) else { panic!("it is not read") };
+    let bytes = encode_envelope(text.replace('\n', ""));
+    let Ok(StoredState::Ours(state)) = decode(&bytes) else { panic!("it is not read") };
     let resume = state.resume.as_ref().unwrap();
     assert_eq!((state.time_of_day, resume.reached, resume.days, resume.kept), (None, None, None, false));
     assert_eq!(state.days[&state.cursor].unread, None);

@@ -31,13 +31,13 @@ impl ErrorBody {
     /// Returns what a body reports; nothing if it is not a JSON object.
     pub(super) fn read(body: &[u8]) -> Self {
         match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => Self::of(&members),
+            Ok(Value::Object(members)) => Self::from_members(&members),
             _ => Self::default(),
         }
     }
 
     /// Returns what the members of a body report.
-    pub(super) fn of(members: &Map<String, Value>) -> Self {
+    pub(super) fn from_members(members: &Map<String, Value>) -> Self {
         Self::within(members, 0)
     }
 
@@ -89,7 +89,7 @@ impl ErrorBody {
                 let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
                 match number {
                     Some(code) => self.code = code,
-                    None => self.flag(!is_empty(value), value),
+                    None => self.set_failed(!is_empty(value), value),
                 }
             }
             name if is_message(name) => {
@@ -99,8 +99,8 @@ impl ErrorBody {
                 }
             }
             "errors" => self.add_details(value),
-            "error" | "reason" => self.flag(!is_empty(value), value),
-            "success" => self.flag(*value == Value::Bool(false), &Value::Null),
+            "error" | "reason" => self.set_failed(!is_empty(value), value),
+            "success" => self.set_failed(*value == Value::Bool(false), &Value::Null),
             "result" | "status" => {
                 let failed = match value {
                     Value::Number(number) => {
@@ -109,13 +109,13 @@ impl ErrorBody {
                     Value::String(text) => !is_success(text),
                     value => *value == Value::Bool(false),
                 };
-                self.flag(failed, value);
+                self.set_failed(failed, value);
             }
             _ => {}
         }
     }
 
-    fn flag(&mut self, failed: bool, why: &Value) {
+    fn set_failed(&mut self, failed: bool, why: &Value) {
         self.flagged |= failed;
         if failed && self.message.is_empty() && !is_empty(why) {
             self.message = text(why);

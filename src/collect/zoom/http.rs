@@ -1,36 +1,37 @@
 //! HTTP clients: one that uses the configured proxy, one for loopback hosts.
 
-use crate::collect::{Error, Options};
-use crate::{client, host};
+use crate::collect::{Options, RunError};
+use crate::{http_client, net};
 use reqwest::{Client, ClientBuilder, Url};
 use std::time::Duration;
 
-pub(super) struct Http {
+pub(super) struct HttpClients {
     usual: Client,
     /// Present if there is a proxy to bypass.
     direct: Option<Client>,
 }
 
-impl Http {
-    pub(super) fn new(options: &Options) -> Result<Self, Error> {
+impl HttpClients {
+    pub(super) fn new(options: &Options) -> Result<Self, RunError> {
         let made = |builder: ClientBuilder| {
             builder.build().map_err(|error| {
-                Error::Usage(format!("cannot create an HTTP client: {error}; check the proxy's variables"))
+                RunError::Usage(format!("cannot create an HTTP client: {error}; check the proxy's variables"))
             })
         };
         let usual = made(builder(options.timeout))?;
-        let direct = host::is_proxied().then(|| made(builder(options.timeout).no_proxy())).transpose()?;
+        let direct =
+            net::proxy_configured().then(|| made(builder(options.timeout).no_proxy())).transpose()?;
         Ok(Self { usual, direct })
     }
 
     pub(super) fn to(&self, url: &Url) -> &Client {
         let direct = self.direct.as_ref();
-        direct.filter(|_| host::is_near(url.host_str().unwrap_or_default())).unwrap_or(&self.usual)
+        direct.filter(|_| net::bypasses_proxy(url.host_str().unwrap_or_default())).unwrap_or(&self.usual)
     }
 }
 
 fn builder(timeout: Duration) -> ClientBuilder {
-    client::builder()
+    http_client::builder()
         .connect_timeout(timeout.min(Duration::from_secs(5)))
         .read_timeout(timeout)
         .timeout(timeout * 4)

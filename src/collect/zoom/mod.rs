@@ -1,5 +1,6 @@
 //! The client of Zoom's API: fetches pages; handles tokens, rate limits and transient errors.
 
+mod error;
 mod error_body;
 mod http;
 mod page;
@@ -7,33 +8,32 @@ mod page;
 pub(crate) mod properties;
 #[cfg(test)]
 mod redaction;
+mod retry_after;
 mod salvage;
 mod token;
-mod trouble;
-mod wait;
 
-pub(crate) use page::{Id, Item, Page};
+pub(crate) use error::{CLASSIC_SCOPE, SCOPE, ZoomError, scope_hint};
+pub(crate) use page::{Page, PageRecord, RecordHash};
 pub(crate) use token::Token;
-pub(crate) use trouble::{CLASSIC_SCOPE, SCOPE, Trouble, scope_cure};
 
+use super::config::{Account, MAX_PAGE};
 use super::date::Date;
-use super::options::{Account, MAX_PAGE};
 use super::stop::Stop;
-use super::{Error, Observer};
+use super::{Observer, RunError};
 use crate::clock::Clock;
-use crate::{client, redact};
+use crate::{http_client, redact};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::Http;
-use page::Wrong;
+use error::ErrorResponse;
+use http::HttpClients;
+use page::PageError;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trouble::Answer;
 
 /// The maximum pause; if Zoom asks for a longer one, the run ends.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ impl Window {
 
     /// A window that ends with a minute of its last day.
     pub(crate) fn until(from: Date, minute: i64) -> Self {
-        Self { from, to: Date::of(minute), until: Some(minute) }
+        Self { from, to: Date::from_millis(minute), until: Some(minute) }
     }
 
     /// `from` and `to` as the API takes them: both dates, or both with a time of day.
@@ -75,7 +75,7 @@ impl Window {
 
 /// Statistics of requests.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts {
+pub(crate) struct RequestStats {
     pub(crate) requests: u64,
     pub(crate) tokens: u64,
     pub(crate) throttled: u64,
@@ -87,7 +87,7 @@ pub(crate) struct Counts {
 
 /// Retry and rate limits.
 #[derive(Debug, Clone)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Attempts after the first.
     pub retries: usize,
     /// The delay before the second attempt; it doubles, with jitter, up to a minute.
@@ -98,10 +98,10 @@ pub struct Patience {
     pub max_rate: Option<NonZeroU64>,
 }
 
-pub(crate) struct Zoom {
-    http: Http,
+pub(crate) struct ZoomClient {
+    http: HttpClients,
     account: Account,
-    patience: Patience,
+    patience: RetryPolicy,
     /// Records on a page. The token of a page holds for the size that it came with.
     pub(crate) page_size: u16,
     /// The largest page size of which no page was too long.
@@ -112,18 +112,18 @@ pub(crate) struct Zoom {
     token: Option<Token>,
     /// When the next request may start.
     next: tokio::time::Instant,
-    pub(crate) counts: Counts,
+    pub(crate) counts: RequestStats,
     /// One of the unknown members.
     pub(crate) unknown: Option<String>,
 }
 
-impl Zoom {
-    pub(crate) fn new(options: &super::Options, observer: Arc<dyn Observer>) -> Result<Self, Error> {
+impl ZoomClient {
+    pub(crate) fn new(options: &super::Options, observer: Arc<dyn Observer>) -> Result<Self, RunError> {
         register_basic_header(&options.account);
         Ok(Self {
-            http: Http::new(options)?,
+            http: HttpClients::new(options)?,
             account: options.account.clone(),
-            patience: options.patience.clone(),
+            patience: options.zoom_retry.clone(),
             page_size: options.page_size,
             page_limit: MAX_PAGE,
             clock: options.clock.clone(),
@@ -131,7 +131,7 @@ impl Zoom {
             observer,
             token: None,
             next: tokio::time::Instant::now(),
-            counts: Counts::default(),
+            counts: RequestStats::default(),
             unknown: None,
         })
     }
@@ -142,46 +142,46 @@ impl Zoom {
         window: Window,
         next: Option<&str>,
         tries: Option<usize>,
-    ) -> Result<Page, Trouble> {
-        let mut pauses = self.pauses(tries);
+    ) -> Result<Page, ZoomError> {
+        let mut pauses = self.backoff(tries);
         let mut renewed = false;
         loop {
-            let trouble = match self.once(window, next).await {
+            let trouble = match self.try_fetch_page(window, next).await {
                 Ok(mut page) => {
                     self.counts.pages += 1;
                     self.counts.unknown += page.unknown.len() as u64;
-                    let named = page.unknown.pop().map(|name| redact::cut(&name, 100));
+                    let named = page.unknown.pop().map(|name| redact::redact_and_truncate(&name, 100));
                     self.unknown = named.or(self.unknown.take());
                     return Ok(page);
                 }
                 Err(trouble) => trouble,
             };
             match trouble {
-                Trouble::Unauthorized(message) => {
+                ZoomError::Unauthorized(message) => {
                     self.token = None;
                     if renewed && self.counts.pages == 0 {
-                        return Err(Trouble::Access(message));
+                        return Err(ZoomError::PermissionDenied(message));
                     }
                     // Earlier tokens were valid: another program, such as a concurrent backfill, has invalidated this
                     // one.
                     if renewed {
-                        let waited = self.before_another_try(passing(message), &mut pauses).await;
+                        let waited = self.backoff_or_fail(transient(message), &mut pauses).await;
                         // The window is not at fault.
                         waited.map_err(|trouble| stopped(trouble.message()))?;
                     }
                     renewed = true;
                 }
-                Trouble::TooLong(message) => self.shrink_page(&message, next)?,
-                trouble => self.before_another_try(trouble, &mut pauses).await?,
+                ZoomError::TooLong(message) => self.shrink_page(&message, next)?,
+                trouble => self.backoff_or_fail(trouble, &mut pauses).await?,
             }
         }
     }
 
     /// Has the pages from now on hold a quarter of the records. The token of a page holds for its size only: a window that
     /// was begun is begun again.
-    fn shrink_page(&mut self, message: &str, next: Option<&str>) -> Result<(), Trouble> {
+    fn shrink_page(&mut self, message: &str, next: Option<&str>) -> Result<(), ZoomError> {
         if self.page_size <= 1 {
-            return Err(Trouble::Refused(format!(
+            return Err(ZoomError::Rejected(format!(
                 "{message}, though PAGE_SIZE is 1; no page size can read it"
             )));
         }
@@ -190,18 +190,18 @@ impl Zoom {
         let message = format!("{message}; reading on with PAGE_SIZE {}, which can be set", self.page_size);
         self.observer.warn(&message);
         match next {
-            Some(_) => Err(Trouble::Expired(message)),
+            Some(_) => Err(ZoomError::PageTokenExpired(message)),
             None => Ok(()),
         }
     }
 
     /// Gets a valid token, for `check`.
-    pub(crate) async fn token(&mut self) -> Result<Token, Trouble> {
-        let mut pauses = self.pauses(None);
+    pub(crate) async fn token(&mut self) -> Result<Token, ZoomError> {
+        let mut pauses = self.backoff(None);
         loop {
             match self.fresh_token().await {
                 Ok(()) => {}
-                Err(trouble) => self.before_another_try(trouble, &mut pauses).await?,
+                Err(trouble) => self.backoff_or_fail(trouble, &mut pauses).await?,
             }
             if let Some(token) = &self.token {
                 return Ok(token.clone());
@@ -209,7 +209,7 @@ impl Zoom {
         }
     }
 
-    fn pauses(&self, tries: Option<usize>) -> impl Iterator<Item = Duration> + Send + use<> {
+    fn backoff(&self, tries: Option<usize>) -> impl Iterator<Item = Duration> + Send + use<> {
         ExponentialBuilder::new()
             .with_jitter()
             .with_min_delay(self.patience.first_pause)
@@ -219,14 +219,14 @@ impl Zoom {
     }
 
     /// Waits before another attempt; returns the error if there is none.
-    async fn before_another_try(
+    async fn backoff_or_fail(
         &mut self,
-        trouble: Trouble,
+        trouble: ZoomError,
         pauses: &mut (dyn Iterator<Item = Duration> + Send),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ZoomError> {
         let wait = match &trouble {
-            Trouble::Passing { wait, .. } => wait.unwrap_or_default(),
-            Trouble::Broken(_) => Duration::ZERO,
+            ZoomError::Transient { wait, .. } => wait.unwrap_or_default(),
+            ZoomError::InvalidResponse(_) => Duration::ZERO,
             _ => return Err(trouble),
         };
         if wait > LONGEST_PAUSE {
@@ -234,41 +234,41 @@ impl Zoom {
         }
         let Some(pause) = pauses.next() else { return Err(trouble) };
         let pause = pause.max(wait);
-        self.observer.detail(&format!("{}; retrying in {} ms", trouble.message(), pause.as_millis()));
+        self.observer.info(&format!("{}; retrying in {} ms", trouble.message(), pause.as_millis()));
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             reason = self.stop.wait() => Err(stopped(reason)),
         }
     }
 
-    async fn once(&mut self, window: Window, next: Option<&str>) -> Result<Page, Trouble> {
+    async fn try_fetch_page(&mut self, window: Window, next: Option<&str>) -> Result<Page, ZoomError> {
         self.fresh_token().await?;
         let Some(token) = &self.token else {
-            return Err(Trouble::Broken("no access token".into()));
+            return Err(ZoomError::InvalidResponse("no access token".into()));
         };
-        let url = self.address(token, window, next);
+        let url = self.page_url(token, window, next);
         if url.as_str().len() > LONGEST_ADDRESS {
-            return Err(Trouble::Refused(format!(
+            return Err(ZoomError::Rejected(format!(
                 "{}: the page token is {} bytes long, more than a request can carry; set PAGE_SIZE to {MAX_PAGE}, so that \
                  fewer pages need one",
                 what(window, next),
                 next.unwrap_or_default().len()
             )));
         }
-        let request = self.http.to(&url).get(url.clone()).bearer_auth(token.text.reveal());
-        let (status, headers, body) = self.send(request, &trace_of(&url)).await?;
+        let request = self.http.to(&url).get(url.clone()).bearer_auth(token.text.expose());
+        let (status, headers, body) = self.send(request, &redacted_url(&url)).await?;
         let asked = what(window, next);
         if status.is_success() {
             let tracking = tracking_id(&headers);
             let tell = |wrong: &str| format!("{asked}: {wrong} [x-zm-trackingid {tracking}]");
             match page::parse(&body, &tracking) {
                 Ok(page) => return Ok(page),
-                Err(Wrong::Body(wrong)) => return Err(passing(tell(&wrong))),
-                Err(Wrong::Shape(wrong)) => return Err(Trouble::Broken(tell(&wrong))),
-                Err(Wrong::Reported) => {}
+                Err(PageError::Body(wrong)) => return Err(transient(tell(&wrong))),
+                Err(PageError::Shape(wrong)) => return Err(ZoomError::InvalidResponse(tell(&wrong))),
+                Err(PageError::Reported) => {}
             }
         }
-        let answer = Answer {
+        let answer = ErrorResponse {
             status,
             headers: &headers,
             body: &body,
@@ -286,7 +286,7 @@ impl Zoom {
 
     /// Returns the URL of a page; the library encodes all parameters, because page tokens contain `+`, `/`, `=` and
     /// `&`.
-    fn address(&self, token: &Token, window: Window, next: Option<&str>) -> Url {
+    fn page_url(&self, token: &Token, window: Window, next: Option<&str>) -> Url {
         let mut url = token.api.clone();
         url.set_path(&format!("{}/v2/report/operationlogs", url.path().trim_end_matches('/')));
         let (from, to) = window.bounds();
@@ -301,7 +301,7 @@ impl Zoom {
     }
 
     /// Waits until another request may start: requests are sequential, and `max_rate` spaces them.
-    async fn turn(&mut self) -> Result<(), Trouble> {
+    async fn rate_limit(&mut self) -> Result<(), ZoomError> {
         let Some(rate) = self.patience.max_rate else { return Ok(()) };
         tokio::select! {
             () = tokio::time::sleep_until(self.next) => {}
@@ -316,14 +316,14 @@ impl Zoom {
         &mut self,
         request: reqwest::RequestBuilder,
         trace: &str,
-    ) -> Result<(reqwest::StatusCode, HeaderMap, Bytes), Trouble> {
+    ) -> Result<(reqwest::StatusCode, HeaderMap, Bytes), ZoomError> {
         if let Some(reason) = self.stop.reason() {
             return Err(stopped(reason));
         }
         if self.patience.max_requests.is_some_and(|most| self.counts.requests >= most) {
-            return Err(Trouble::Later("--max-requests".to_owned()));
+            return Err(ZoomError::QuotaExhausted("--max-requests".to_owned()));
         }
-        self.turn().await?;
+        self.rate_limit().await?;
         if trace.starts_with("POST") {
             self.counts.tokens += 1;
         } else {
@@ -333,7 +333,7 @@ impl Zoom {
         let exchange = async {
             let answer = request.send().await?;
             let (status, headers) = (answer.status(), answer.headers().clone());
-            Ok::<_, reqwest::Error>((status, headers, client::body(answer, LARGEST).await?))
+            Ok::<_, reqwest::Error>((status, headers, http_client::read_body_limited(answer, LARGEST).await?))
         };
         let done = tokio::select! {
             done = exchange => done,
@@ -341,7 +341,9 @@ impl Zoom {
         };
         let took = started.elapsed().as_millis();
         match done {
-            Ok((.., None)) => Err(Trouble::TooLong(format!("{trace}: the response exceeds {LARGEST} bytes"))),
+            Ok((.., None)) => {
+                Err(ZoomError::TooLong(format!("{trace}: the response exceeds {LARGEST} bytes")))
+            }
             Ok((status, headers, Some(body))) => {
                 self.counts.throttled += u64::from(status == reqwest::StatusCode::TOO_MANY_REQUESTS);
                 let tracking = match tracking_id(&headers) {
@@ -350,13 +352,13 @@ impl Zoom {
                 };
                 let line =
                     format!("{trace} -> {}, {} bytes, {took} ms{tracking}", status.as_u16(), body.len());
-                self.observer.trace(&redact::text(&line));
+                self.observer.trace(&redact::redact(&line));
                 Ok((status, headers, body))
             }
             Err(error) => {
-                let message = redact::text(&format!("{trace}: {}", reason(error))).into_owned();
+                let message = redact::redact(&format!("{trace}: {}", reason(error))).into_owned();
                 self.observer.trace(&format!("{message}, {took} ms"));
-                Err(passing(message))
+                Err(transient(message))
             }
         }
     }
@@ -364,14 +366,14 @@ impl Zoom {
 
 /// Has the Basic header of requests for tokens removed from texts, too.
 fn register_basic_header(account: &Account) {
-    let pair = format!("{}:{}", account.client_id, account.secret.reveal());
+    let pair = format!("{}:{}", account.client_id, account.secret.expose());
     redact::register(&STANDARD.encode(pair));
 }
 
 /// Zoom's name for a request, redacted and of a bounded length; empty if there is none.
 fn tracking_id(headers: &HeaderMap) -> String {
     let id = headers.get("x-zm-trackingid").map(|value| String::from_utf8_lossy(value.as_bytes()));
-    redact::cut(&id.unwrap_or_default(), 200)
+    redact::redact_and_truncate(&id.unwrap_or_default(), 200)
 }
 
 fn what(window: Window, next: Option<&str>) -> String {
@@ -380,16 +382,16 @@ fn what(window: Window, next: Option<&str>) -> String {
     format!("operation logs from {from} to {to}, {which}")
 }
 
-fn passing(message: String) -> Trouble {
-    Trouble::Passing { message, wait: None }
+fn transient(message: String) -> ZoomError {
+    ZoomError::Transient { message, wait: None }
 }
 
-fn stopped(reason: &str) -> Trouble {
-    Trouble::Stopped(reason.to_owned())
+fn stopped(reason: &str) -> ZoomError {
+    ZoomError::Stopped(reason.to_owned())
 }
 
 /// Describes a request without its page token.
-fn trace_of(url: &Url) -> String {
+fn redacted_url(url: &Url) -> String {
     let mut shown = url.clone();
     shown.query_pairs_mut().clear();
     for (key, value) in url.query_pairs() {

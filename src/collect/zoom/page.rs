@@ -2,9 +2,9 @@
 
 use super::error_body::ErrorBody;
 use super::salvage;
-use crate::normalize::{Part, RejectWriter, Rejected};
-use crate::record::{Record, Scratch, id};
-use crate::refusal::{Reason, Refusal};
+use crate::normalize::{Part, Reject, RejectWriter};
+use crate::record::{Record, Scratch, fingerprint};
+use crate::reject::{RejectReason, Rejection};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -13,39 +13,39 @@ use std::collections::BTreeMap;
 
 /// Identifies a record: the first 12 bytes of a SHA-256. Among a hundred million records of one day, a collision of two
 /// different ones occurs once in 10^13.
-pub(crate) type Id = [u8; 12];
+pub(crate) type RecordHash = [u8; 12];
 
 /// One record of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Item {
+pub(crate) struct PageRecord {
     /// As Zoom wrote it, on one line; of a malformed one, a reject as `normalize --from-rejects` reads it.
     pub(crate) raw: String,
     /// Whether it is not valid UTF-8 or JSON.
     pub(crate) malformed: bool,
-    pub(crate) id: Id,
+    pub(crate) id: RecordHash,
     /// Its time in milliseconds since the epoch, if it is usable.
     pub(crate) time: Option<i64>,
 }
 
-impl Item {
+impl PageRecord {
     pub(crate) fn new(raw: &str) -> Self {
         // Line ends can only be between tokens, because strings escape them.
         let raw: String = raw.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
-        Self { id: identity(&raw), time: time_of(&raw), raw, malformed: false }
+        Self { id: record_hash(&raw), time: time_of(&raw), raw, malformed: false }
     }
 
     /// A record that is not valid: its bytes, and what they are like when repaired.
     fn malformed(bytes: &[u8], repaired: &str, input: &str, number: usize, offset: usize) -> Self {
         let (reason, message) = if std::str::from_utf8(bytes).is_ok() {
-            (Reason::NotJson, "Zoom sent a control character or an escape that JSON does not have")
+            (RejectReason::NotJson, "Zoom sent a control character or an escape that JSON does not have")
         } else {
-            (Reason::NotUtf8, "Zoom sent bytes that are not UTF-8")
+            (RejectReason::NotUtf8, "Zoom sent bytes that are not UTF-8")
         };
-        let refusal = Refusal { reason, message: message.into() };
+        let refusal = Rejection { reason, message: message.into() };
         let (line, offset) = (number as u64 + 1, offset as u64);
         let mut reject = RejectWriter::new(Vec::new());
         let rejected =
-            Rejected { input, line, offset, header: None, refusal: &refusal, raw: bytes, part: Part::Whole };
+            Reject { input, line, offset, header: None, refusal: &refusal, raw: bytes, part: Part::Whole };
         // Memory takes all that is written to it.
         let _ = reject.write(&rejected);
         let raw = String::from_utf8(reject.finish().unwrap_or_default()).unwrap_or_default();
@@ -66,8 +66,8 @@ fn time_of(raw: &str) -> Option<i64> {
 /// Hashes the content of a record rather than its bytes. If Zoom changed the order of members or the escapes from one
 /// day to the next, everything in the look-back would otherwise be new. The stored record keeps its bytes, and
 /// identical ones are counted, so nothing is lost.
-fn identity(raw: &str) -> Id {
-    let digest = match id(raw) {
+fn record_hash(raw: &str) -> RecordHash {
+    let digest = match fingerprint(raw) {
         Ok(hex) => Sha256::digest(hex.as_bytes()),
         // Not an object, or not representable in UTF-8: hashes the bytes.
         Err(_) => Sha256::digest([b"raw\n", raw.as_bytes()].concat()),
@@ -78,7 +78,7 @@ fn identity(raw: &str) -> Id {
 /// A page as received.
 #[derive(Debug)]
 pub(crate) struct Page {
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<PageRecord>,
     /// Empty on the last page.
     pub(crate) next: Option<String>,
     /// Zoom's ID for the request.
@@ -92,7 +92,7 @@ const MEMBERS: [&str; 7] =
     ["from", "to", "page_size", "next_page_token", "operation_logs", "code", "message"];
 
 #[derive(Deserialize)]
-struct Reply<'a> {
+struct PageResponse<'a> {
     #[serde(borrow)]
     operation_logs: Option<&'a RawValue>,
     next_page_token: Option<Value>,
@@ -100,7 +100,7 @@ struct Reply<'a> {
 
 /// Why a body is not a page. Never repeats the body.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Wrong {
+pub(crate) enum PageError {
     /// Not JSON: sent by something in front of Zoom, or truncated.
     Body(String),
     /// JSON without a list of records.
@@ -111,13 +111,13 @@ pub(crate) enum Wrong {
 
 /// Reads a body. Where it is not valid because of what is within a record, the other records are taken, and that one is
 /// kept as it came.
-pub(crate) fn parse(body: &[u8], tracking: &str) -> Result<Page, Wrong> {
+pub(crate) fn parse(body: &[u8], tracking: &str) -> Result<Page, PageError> {
     let wrong = match std::str::from_utf8(body) {
         Ok(text) => match page_of(text, body, tracking) {
-            Err(Wrong::Body(wrong)) => Wrong::Body(wrong),
+            Err(PageError::Body(wrong)) => PageError::Body(wrong),
             outcome => return outcome,
         },
-        Err(_) => Wrong::Body(unreadable("the body is not UTF-8", body)),
+        Err(_) => PageError::Body(unreadable("the body is not UTF-8", body)),
     };
     let repaired =
         salvage::repair(body).ok_or(()).and_then(|text| page_of(&text, body, tracking).map_err(drop));
@@ -130,18 +130,18 @@ fn unreadable(what: &str, body: &[u8]) -> String {
 }
 
 /// Reads a text of the body's length; where the two differ, the body's bytes are what came.
-fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, Wrong> {
-    let shape = |what: &str| Wrong::Shape(unreadable(what, body));
-    let reply: Reply<'_> = serde_json::from_str(text).map_err(|error| {
-        let said = unreadable(&format!("the body cannot be read: {}", place(&error)), body);
-        if error.is_data() { Wrong::Shape(said) } else { Wrong::Body(said) }
+fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, PageError> {
+    let shape = |what: &str| PageError::Shape(unreadable(what, body));
+    let reply: PageResponse<'_> = serde_json::from_str(text).map_err(|error| {
+        let said = unreadable(&format!("the body cannot be read: {}", error_position(&error)), body);
+        if error.is_data() { PageError::Shape(said) } else { PageError::Body(said) }
     })?;
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
     let may_report = members.iter().filter(|(name, _)| ErrorBody::may_report(name));
     let reported =
         may_report.map(|(name, raw)| (name.clone(), serde_json::from_str(raw.get()).unwrap_or_default()));
-    if ErrorBody::of(&reported.collect()).is_reported() {
-        return Err(Wrong::Reported);
+    if ErrorBody::from_members(&reported.collect()).is_reported() {
+        return Err(PageError::Reported);
     }
     let Some(logs) = reply.operation_logs else {
         return Err(shape("the body has no `operation_logs`"));
@@ -162,16 +162,16 @@ fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, Wrong> {
     }
     let unknown = members.into_keys().filter(|name| !MEMBERS.contains(&name.as_str())).collect();
     let items = logs.iter().enumerate().map(|(number, raw)| match came(raw) {
-        (_, bytes) if bytes == raw.get().as_bytes() => Item::new(raw.get()),
+        (_, bytes) if bytes == raw.get().as_bytes() => PageRecord::new(raw.get()),
         (offset, bytes) => {
-            Item::malformed(bytes, raw.get(), &format!("operation logs {tracking}"), number, offset)
+            PageRecord::malformed(bytes, raw.get(), &format!("operation logs {tracking}"), number, offset)
         }
     });
     Ok(Page { items: items.collect(), next, tracking: tracking.to_owned(), unknown })
 }
 
 /// Returns where and why parsing failed: only the category, because messages may repeat the body.
-fn place(error: &serde_json::Error) -> String {
+fn error_position(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     let what = match error.classify() {
         Category::Eof => "it ends too early",
@@ -235,7 +235,7 @@ mod tests {
             "[\"marked\"]",
             "",
         ] {
-            let Err(Wrong::Body(error) | Wrong::Shape(error)) = parse(body.as_bytes(), "") else {
+            let Err(PageError::Body(error) | PageError::Shape(error)) = parse(body.as_bytes(), "") else {
                 panic!("{body} is taken");
             };
             assert!(error.contains("operation_logs") && !error.contains("marked"), "{error}");
@@ -253,7 +253,7 @@ mod tests {
         ] {
             for logs in ["", r#","operation_logs":[]"#, r#","operation_logs":[{"time":"t"}]"#] {
                 let body = format!("{{{error}{logs}}}");
-                assert_eq!(parse(body.as_bytes(), "").unwrap_err(), Wrong::Reported, "{body}");
+                assert_eq!(parse(body.as_bytes(), "").unwrap_err(), PageError::Reported, "{body}");
             }
         }
         for logs in ["{}", r#"{"code":3001,"error":"x","data":{"code":3001},"result":{"success":false}}"#] {
@@ -306,11 +306,11 @@ mod tests {
 
     #[test]
     fn identity_is_what_a_record_says() {
-        let id = |raw| Item::new(raw).id;
+        let id = |raw| PageRecord::new(raw).id;
         assert_eq!(id(r#"{"time":"t","a":"é"}"#), id(r#"{ "a":"\u00e9", "time":"t"}"#));
         assert_ne!(id(r#"{"time":"t"}"#), id(r#"{"time":"u"}"#));
         assert_ne!(id("7"), id("\"7\""));
-        assert_eq!(Item::new(r#"{"time":"1970-01-01 00:00:01.5Z"}"#).time, Some(1500));
-        assert_eq!(Item::new("[]").time, None);
+        assert_eq!(PageRecord::new(r#"{"time":"1970-01-01 00:00:01.5Z"}"#).time, Some(1500));
+        assert_eq!(PageRecord::new("[]").time, None);
     }
 }

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::page::{Item, Wrong, parse};
-use super::trouble::{Answer, of_token};
+use super::error::{ErrorResponse, classify_token_error};
+use super::page::{PageError, PageRecord, parse};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
@@ -20,13 +20,13 @@ pub(crate) fn answer(bytes: &[u8]) {
     let headers: HeaderMap = wait.into_iter().collect();
     let now = 1_706_745_600_000;
     for paged in [false, true] {
-        let trouble = Answer { status, headers: &headers, body, now, paged, what: "asking" }.trouble();
+        let trouble = ErrorResponse { status, headers: &headers, body, now, paged, what: "asking" }.trouble();
         let message = trouble.message();
         assert!(message.starts_with("asking: HTTP "), "{message}");
         // Messages are cut to 300 characters, and each of three errors to 200.
         assert!(message.chars().count() < 1500, "{message}");
     }
-    let message = of_token(status, &headers, body, now).message().to_owned();
+    let message = classify_token_error(status, &headers, body, now).message().to_owned();
     assert!(message.starts_with("Zoom gave no access token: HTTP ") && message.len() < 500, "{message}");
 }
 
@@ -34,15 +34,15 @@ pub(crate) fn answer(bytes: &[u8]) {
 fn page(body: &[u8]) {
     let page = match parse(body, "") {
         Ok(page) => page,
-        Err(Wrong::Body(told) | Wrong::Shape(told)) => {
+        Err(PageError::Body(told) | PageError::Shape(told)) => {
             return assert!(told.contains("expected a JSON object with `operation_logs`"), "{told}");
         }
-        Err(Wrong::Reported) => return,
+        Err(PageError::Reported) => return,
     };
     assert!(page.next.is_none_or(|next| !next.is_empty()));
     for item in &page.items {
         assert!(!item.raw.contains(['\n', '\r']), "{:?}", item.raw);
-        assert!(item.malformed || Item::new(&item.raw) == *item, "{item:?}");
+        assert!(item.malformed || PageRecord::new(&item.raw) == *item, "{item:?}");
     }
     // `Value` accepts less than the parser skips: no huge numbers, and no deep nesting.
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return };

@@ -1,8 +1,8 @@
 //! A property: nothing that a server writes brings a secret into a message, wherever and however it writes it.
 
-use super::page::{Wrong, parse};
-use super::trouble::{Answer, of_token};
-use crate::redact::cut;
+use super::error::{ErrorResponse, classify_token_error};
+use super::page::{PageError, parse};
+use crate::redact::redact_and_truncate;
 use crate::redact::tests::{ENCODINGS, assert_silent, encoded, registered, secrets};
 use proptest::prelude::*;
 use reqwest::StatusCode;
@@ -47,13 +47,13 @@ proptest! {
         let (headers, status) = (headers(&text), StatusCode::from_u16(status).unwrap());
         for body in bodies(&text) {
             let body = body.as_bytes();
-            let answer = Answer { status, headers: &headers, body, now: 0, paged, what: "asking" };
+            let answer = ErrorResponse { status, headers: &headers, body, now: 0, paged, what: "asking" };
             assert_silent(answer.trouble().message(), &secret);
-            assert_silent(of_token(status, &headers, body, 0).message(), &secret);
+            assert_silent(classify_token_error(status, &headers, body, 0).message(), &secret);
             match parse(body, "") {
-                Ok(page) => page.unknown.iter().for_each(|name| assert_silent(&cut(name, 100), &secret)),
-                Err(Wrong::Body(told) | Wrong::Shape(told)) => assert_silent(&told, &secret),
-                Err(Wrong::Reported) => {}
+                Ok(page) => page.unknown.iter().for_each(|name| assert_silent(&redact_and_truncate(name, 100), &secret)),
+                Err(PageError::Body(told) | PageError::Shape(told)) => assert_silent(&told, &secret),
+                Err(PageError::Reported) => {}
             }
         }
     }

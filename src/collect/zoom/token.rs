@@ -1,8 +1,8 @@
 //! Access tokens: requested when there is no valid one, and never stored.
 
-use super::Zoom;
+use super::ZoomClient;
+use super::error::{ZoomError, classify_token_error};
 use super::error_body::ErrorBody;
-use super::trouble::{Trouble, of_token};
 use crate::collect::secret::Secret;
 use chrono::DateTime;
 use reqwest::Url;
@@ -17,7 +17,7 @@ const MARGIN: i64 = 60_000;
 pub(crate) struct Token {
     pub(crate) text: Secret,
     /// In milliseconds since the epoch.
-    until: i64,
+    expires_at: i64,
     /// The scopes, if Zoom lists them.
     pub(crate) scope: String,
     /// The URL of the API.
@@ -27,7 +27,7 @@ pub(crate) struct Token {
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct TokenResponse {
     access_token: String,
     #[serde(default)]
     token_type: String,
@@ -36,11 +36,11 @@ struct Reply {
     api_url: Option<String>,
 }
 
-impl Zoom {
+impl ZoomClient {
     /// Gets a new token if there is no valid one.
-    pub(super) async fn fresh_token(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn fresh_token(&mut self) -> Result<(), ZoomError> {
         let now = self.clock.now();
-        if self.token.as_ref().is_some_and(|token| now < token.until) {
+        if self.token.as_ref().is_some_and(|token| now < token.expires_at) {
             return Ok(());
         }
         self.token = None;
@@ -54,7 +54,7 @@ impl Zoom {
             .http
             .to(&self.account.token_url)
             .post(self.account.token_url.clone())
-            .basic_auth(&self.account.client_id, Some(self.account.secret.reveal()))
+            .basic_auth(&self.account.client_id, Some(self.account.secret.expose()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.query().unwrap_or_default().to_owned());
         let mut shown = self.account.token_url.clone();
@@ -62,17 +62,21 @@ impl Zoom {
         let sent = self.send(request, &format!("POST {shown}")).await;
         let (status, headers, body) = sent.map_err(|trouble| match trouble {
             // No page size makes a token shorter.
-            Trouble::TooLong(message) => Trouble::Broken(message),
+            ZoomError::TooLong(message) => ZoomError::InvalidResponse(message),
             trouble => trouble,
         })?;
         if !status.is_success() {
-            return Err(of_token(status, &headers, &body, now));
+            return Err(classify_token_error(status, &headers, &body, now));
         }
         let unusable = |what: &str| {
-            Trouble::Broken(format!("POST {shown}: {what} ({} bytes); check ZOOM_TOKEN_URL", body.len()))
+            ZoomError::InvalidResponse(format!(
+                "POST {shown}: {what} ({} bytes); check ZOOM_TOKEN_URL",
+                body.len()
+            ))
         };
-        let reply =
-            serde_json::from_slice::<Reply>(&body).ok().filter(|reply| !reply.access_token.trim().is_empty());
+        let reply = serde_json::from_slice::<TokenResponse>(&body)
+            .ok()
+            .filter(|reply| !reply.access_token.trim().is_empty());
         let reply = reply.ok_or_else(|| match ErrorBody::read(&body).code {
             0 => unusable("the response is not a JSON object with an access token"),
             code => unusable(&format!("the answer reports an error, code {code}, and no access token")),
@@ -83,7 +87,7 @@ impl Zoom {
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         self.token = Some(Token {
             text: Secret::token(&reply.access_token),
-            until: now + reply.expires_in.unwrap_or(3600).clamp(0, 86_400) * 1000 - MARGIN,
+            expires_at: now + reply.expires_in.unwrap_or(3600).clamp(0, 86_400) * 1000 - MARGIN,
             scope: reply.scope.unwrap_or_default(),
             api: self.account.api(reply.api_url.as_deref()),
             date: date.and_then(|date| Some(DateTime::parse_from_rfc2822(date).ok()?.timestamp_millis())),

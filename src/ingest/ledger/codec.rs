@@ -1,8 +1,8 @@
 //! The format of a segment: one line `zoom-udm-ledger 1 SHA256-OF-THE-REST`, then gzip of one JSON object per line.
 
-use super::{Entry, Error, State};
-use crate::ingest::content::Content;
-use crate::sealed::Kind;
+use super::{Entry, RunError, State};
+use crate::envelope::Envelope;
+use crate::ingest::content_id::ContentId;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -10,12 +10,12 @@ use serde::Deserialize;
 use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Write as _};
 
-pub(super) const SEGMENT: Kind = Kind { magic: "zoom-udm-ledger", version: "1", noun: "ledger" };
+pub(super) const SEGMENT: Envelope = Envelope { magic: "zoom-udm-ledger", version: "1", label: "ledger" };
 
 /// Writes entries one after the other.
-pub(super) struct Encoder(GzEncoder<Vec<u8>>);
+pub(super) struct EntryEncoder(GzEncoder<Vec<u8>>);
 
-impl Encoder {
+impl EntryEncoder {
     pub(super) fn new() -> Self {
         Self(GzEncoder::new(Vec::new(), Compression::fast()))
     }
@@ -31,13 +31,13 @@ impl Encoder {
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
-        SEGMENT.seal(&self.0.finish().unwrap_or_default())
+        SEGMENT.encode(&self.0.finish().unwrap_or_default())
     }
 }
 
 /// The borrowed fields that are needed of every entry; few of a million entries are needed in full.
 #[derive(Deserialize)]
-pub(super) struct Brief<'l> {
+pub(super) struct EntryHeader<'l> {
     #[serde(borrow)]
     pub(super) object: Cow<'l, str>,
     #[serde(borrow)]
@@ -45,29 +45,29 @@ pub(super) struct Brief<'l> {
     pub(super) modified: i64,
     pub(super) state: State,
     #[serde(default)]
-    pub(super) content: Option<Content>,
+    pub(super) content: Option<ContentId>,
     #[serde(skip)]
     pub(super) line: &'l [u8],
 }
 
-impl Brief<'_> {
+impl EntryHeader<'_> {
     /// Parses the whole entry.
-    pub(super) fn whole(&self) -> Result<Entry, serde_json::Error> {
+    pub(super) fn parse_full(&self) -> Result<Entry, serde_json::Error> {
         serde_json::from_slice(self.line)
     }
 }
 
 /// Receives entries one by one; an entry that it cannot read is damage.
-pub(super) type Each<'e> = &'e mut dyn FnMut(&Brief<'_>) -> Result<(), serde_json::Error>;
+pub(super) type EntryVisitor<'e> = &'e mut dyn FnMut(&EntryHeader<'_>) -> Result<(), serde_json::Error>;
 
 /// Verifies a segment and passes its entries on; nothing is passed on if the checksum differs.
-pub(super) fn decode(url: &str, bytes: &[u8], each: Each<'_>) -> Result<(), Error> {
+pub(super) fn decode(url: &str, bytes: &[u8], each: EntryVisitor<'_>) -> Result<(), RunError> {
     let damaged = |what: &str| {
-        Error::Damaged(format!(
+        RunError::Damaged(format!(
             "{url}: {what}; it was left untouched. Restore a good copy, or delete it: its objects are then read again, and existing outputs are recognized"
         ))
     };
-    let body = SEGMENT.open(bytes).map_err(|what| damaged(&what))?;
+    let body = SEGMENT.decode(bytes).map_err(|what| damaged(&what))?;
     let mut lines = BufReader::with_capacity(256 << 10, MultiGzDecoder::new(body));
     let mut line = Vec::new();
     loop {
@@ -78,9 +78,9 @@ pub(super) fn decode(url: &str, bytes: &[u8], each: Each<'_>) -> Result<(), Erro
             Err(error) => return Err(damaged(&format!("the ledger is corrupt ({error})"))),
         }
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
-        let brief = serde_json::from_slice::<Brief<'_>>(line);
+        let brief = serde_json::from_slice::<EntryHeader<'_>>(line);
         brief
-            .and_then(|brief| each(&Brief { line, ..brief }))
+            .and_then(|brief| each(&EntryHeader { line, ..brief }))
             .map_err(|error| damaged(&format!("the ledger is corrupt ({error})")))?;
     }
 }

@@ -1,7 +1,7 @@
 //! Entries as they stand in the store, by address and by content.
 
-use super::{AT_ONCE, Entry, Error, Ledger, segment, segment_of};
-use crate::ingest::content::{Content, ContentIndex};
+use super::{AT_ONCE, Entry, Ledger, RunError, segment, segment_of};
+use crate::ingest::content_id::{ContentId, ContentIndex};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,21 +11,21 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub(in crate::ingest) async fn recall(
+    pub(in crate::ingest) async fn fetch_entries(
         &self,
         objects: HashSet<String>,
-    ) -> Result<HashMap<String, Entry>, Error> {
+    ) -> Result<HashMap<String, Entry>, RunError> {
         let segments: BTreeSet<u16> = objects.iter().map(|object| segment_of(object, self.count)).collect();
         let wanted: segment::Wanted = Arc::new(move |brief| objects.contains(&*brief.object));
-        let found = self.find(segments, wanted).await?;
+        let found = self.scan_entries(segments, wanted).await?;
         Ok(found.into_iter().map(|entry| (entry.object.clone(), entry)).collect())
     }
 
-    async fn find(
+    async fn scan_entries(
         &self,
         segments: impl IntoIterator<Item = u16>,
         wanted: segment::Wanted,
-    ) -> Result<Vec<Entry>, Error> {
+    ) -> Result<Vec<Entry>, RunError> {
         let found: Vec<Vec<Entry>> = futures::stream::iter(segments)
             .map(|number| segment::find(&self.store, number, Arc::clone(&wanted)))
             .buffer_unordered(AT_ONCE)
@@ -48,10 +48,10 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub(in crate::ingest) async fn stems(&self) -> Result<HashSet<String>, Error> {
+    pub(in crate::ingest) async fn output_stems(&self) -> Result<HashSet<String>, RunError> {
         let from = self.tenancy.feed.from.clone();
         let wanted: segment::Wanted = Arc::new(move |brief| brief.object.starts_with(&from));
-        let entries = self.find(0..self.count, wanted).await?;
+        let entries = self.scan_entries(0..self.count, wanted).await?;
         Ok(entries.into_iter().flat_map(|entry| entry.parts).map(|part| part.stem).collect())
     }
 
@@ -64,10 +64,10 @@ impl Ledger {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub(in crate::ingest) async fn with_contents(
+    pub(in crate::ingest) async fn index_contents(
         &self,
         ids: HashSet<u128>,
-    ) -> Result<HashMap<(u128, String), Entry>, Error> {
+    ) -> Result<HashMap<(u128, String), Entry>, RunError> {
         let ids = Arc::new(ids);
         let is_wanted = |id: u128| ids.contains(&id);
         let fresh: Vec<Entry> =
@@ -76,9 +76,9 @@ impl Ledger {
         let wanted: segment::Wanted = Arc::new(move |brief| {
             brief.content.as_ref().is_some_and(|content| stored.contains(&content.id()))
         });
-        let stored = self.find(0..self.count, wanted).await?;
+        let stored = self.scan_entries(0..self.count, wanted).await?;
         let by_id = |entry: Entry| {
-            let id = entry.content.as_ref().map(Content::id).filter(|id| is_wanted(*id))?;
+            let id = entry.content.as_ref().map(ContentId::id).filter(|id| is_wanted(*id))?;
             Some(((id, entry.object.clone()), entry))
         };
         Ok(stored.into_iter().chain(fresh).filter_map(by_id).collect())

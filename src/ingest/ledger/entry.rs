@@ -1,7 +1,7 @@
 //! A ledger entry: what is recorded of one version of one object.
 
-use crate::ingest::content::Content;
-use crate::store::Listed;
+use crate::ingest::content_id::ContentId;
+use crate::store::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 /// What is recorded of one version of one object.
@@ -45,7 +45,7 @@ pub struct Entry {
     pub next: i64,
     /// Of a local file: what is done of it. Entries of older versions do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<Content>,
+    pub content: Option<ContentId>,
     /// Of a local file: what each part that was read of it became, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<OutputPart>,
@@ -69,13 +69,13 @@ pub struct OutputPart {
 const REPLACED: char = '#';
 
 /// What the entry of a content is called that another one replaced at an address.
-pub(in super::super) fn replaced_object(address: &str, content: &Content) -> String {
+pub(in super::super) fn replaced_object(address: &str, content: &ContentId) -> String {
     format!("{address}{REPLACED}{}", content.sha256)
 }
 
 impl Entry {
     /// Creates the entry of an object that was processed at this time, with all counts zero.
-    pub(in super::super) fn new(object: String, listed: &Listed, at: i64) -> Self {
+    pub(in super::super) fn new(object: String, listed: &ObjectMeta, at: i64) -> Self {
         Self {
             object,
             tag: listed.tag.clone(),
@@ -158,23 +158,23 @@ pub enum State {
 
 /// What to do with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Advice {
+pub enum Decision {
     /// Process it.
-    Read {
+    Process {
         /// The number of failures.
         attempts: u64,
     },
     /// It is done.
     Done,
     /// It failed and is in backoff.
-    Wait,
+    Backoff,
     /// Another run or shard is responsible for it.
     Elsewhere,
 }
 
 /// Returns the backoff in milliseconds after this many failures: none after the first, then 15 minutes, doubling up to
 /// a day.
-pub(in super::super) fn rest(attempts: u64) -> Option<i64> {
+pub(in super::super) fn backoff(attempts: u64) -> Option<i64> {
     const QUARTER: i64 = 15 * 60 * 1000;
     let doubled = attempts.checked_sub(2)?;
     Some((QUARTER << doubled.min(10)).min(24 * 60 * 60 * 1000))

@@ -1,7 +1,7 @@
 //! Reads and edits a ledger without a lease.
 
 use super::segment::{self, Segment};
-use super::{Entry, Error, charter, codec};
+use super::{Entry, RunError, codec, manifest};
 use crate::store::Store;
 use std::collections::{HashMap, HashSet};
 use std::future::ready;
@@ -9,12 +9,14 @@ use std::future::ready;
 /// Passes on every entry, segment after segment, without a lease.
 ///
 /// # Errors
-/// As [`charter`].
-pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Result<(), Error> {
-    for number in 0..charter(store).await?.segments {
+/// As [`manifest`].
+pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Result<(), RunError> {
+    for number in 0..manifest(store).await?.segments {
         let name = Segment::name(number);
         if let Some((bytes, _)) = store.read(&name).await? {
-            codec::decode(&store.location().url(&name), &bytes, &mut |brief| brief.whole().map(&mut *each))?;
+            codec::decode(&store.location().url(&name), &bytes, &mut |brief| {
+                brief.parse_full().map(&mut *each)
+            })?;
         }
     }
     Ok(())
@@ -24,29 +26,32 @@ pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Res
 /// would be found done by it. Returns which.
 ///
 /// # Errors
-/// As [`charter`].
-pub async fn forget(store: &Store, chosen: &(dyn Fn(&Entry) -> bool + Sync)) -> Result<Vec<String>, Error> {
+/// As [`manifest`].
+pub async fn forget(
+    store: &Store,
+    chosen: &(dyn Fn(&Entry) -> bool + Sync),
+) -> Result<Vec<String>, RunError> {
     let mut contents = HashSet::new();
-    let id = |entry: &Entry| entry.content.as_ref().map(crate::ingest::content::Content::id);
+    let id = |entry: &Entry| entry.content.as_ref().map(crate::ingest::content_id::ContentId::id);
     entries(store, &mut |entry| contents.extend(id(&entry).filter(|_| chosen(&entry)))).await?;
     let chosen = |entry: &Entry| chosen(entry) || id(entry).is_some_and(|id| contents.contains(&id));
     let mut forgotten = Vec::new();
-    for number in 0..charter(store).await?.segments {
+    for number in 0..manifest(store).await?.segments {
         let name = Segment::name(number);
         let url = store.location().url(&name);
         let Some((bytes, _)) = store.read(&name).await? else { continue };
         let before = forgotten.len();
         codec::decode(&url, &bytes, &mut |brief| {
-            let entry = brief.whole()?;
+            let entry = brief.parse_full()?;
             if chosen(&entry) {
                 forgotten.push(entry.object);
             }
             Ok(())
         })?;
         if forgotten.len() > before {
-            let keep = |brief: &codec::Brief<'_>| brief.whole().map(|entry| !chosen(&entry));
-            segment::swap(store, number, |standing| {
-                ready(segment::rewritten(&url, standing.as_deref(), &keep, &HashMap::new()))
+            let keep = |brief: &codec::EntryHeader<'_>| brief.parse_full().map(|entry| !chosen(&entry));
+            segment::cas_loop(store, number, |standing| {
+                ready(segment::rewrite(&url, standing.as_deref(), &keep, &HashMap::new()))
             })
             .await?;
         }

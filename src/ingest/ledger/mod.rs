@@ -7,31 +7,31 @@
 //! Entries are facts, so the same entry may be written twice and by anyone: writers read, merge and swap. A lost entry
 //! loses no event and duplicates none, because outputs are created only if absent; it costs work.
 
-mod charter;
 mod codec;
 mod contents;
 mod entry;
 mod inspect;
+mod manifest;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use charter::{Charter, Feed, charter};
-pub use entry::{Advice, Entry, OutputPart, State};
-pub(super) use entry::{replaced_object, rest};
+pub use entry::{Decision, Entry, OutputPart, State};
+pub(super) use entry::{backoff, replaced_object};
 pub use inspect::{entries, forget};
+pub use manifest::{Feed, LedgerManifest, manifest};
 
-use super::content::ContentIndex;
-use super::{Error, Shard};
-use crate::clock::{Clock, millis};
-use crate::lease::{Asked, Held, Holder, Terms};
+use super::content_id::ContentIndex;
+use super::{RunError, Shard};
+use crate::clock::{Clock, duration_millis};
+use crate::lease::{Acquire, LeaseHandle, LeaseOwner, LeaseRequest};
 use crate::store::Store;
-use charter::{peek, sign};
 use futures::StreamExt as _;
+use manifest::{read, register_feed};
 pub(super) use segment::fingerprint;
-use segment::{Known, Segment};
+use segment::{EntryStatus, Segment};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,7 +44,7 @@ const AT_ONCE: usize = 4;
 
 /// How to open a ledger.
 #[derive(Debug, Clone)]
-pub struct Tenancy {
+pub struct LedgerOptions {
     /// The part of the objects.
     pub shard: Shard,
     /// The lease duration.
@@ -54,9 +54,9 @@ pub struct Tenancy {
     /// The source and the destination.
     pub feed: Feed,
     /// Whether to open it read-only: nothing is written, and segments of other runs are read too.
-    pub look: bool,
+    pub read_only: bool,
     /// The URLs of the only objects that will be looked up; other segments are not acquired.
-    pub only: Option<Vec<String>>,
+    pub objects: Option<Vec<String>>,
 }
 
 /// A ledger, with the segments that this run holds.
@@ -64,14 +64,14 @@ pub struct Tenancy {
 pub struct Ledger {
     store: Store,
     clock: Clock,
-    holder: Holder,
-    tenancy: Tenancy,
+    holder: LeaseOwner,
+    tenancy: LedgerOptions,
     feeds: Vec<Feed>,
     count: u16,
     /// By number; `None` for segments of other runs and shards.
     segments: Mutex<Vec<Option<Segment>>>,
     /// Another run that works with the ledger, if there is one.
-    others: Option<String>,
+    other_holder: Option<String>,
     /// What is done of local files; `None` for other sources.
     contents: Option<Arc<ContentIndex>>,
     saving: tokio::sync::Mutex<()>,
@@ -81,34 +81,38 @@ impl Ledger {
     /// Opens or creates the ledger, and acquires the free segments of the shard.
     ///
     /// # Errors
-    /// [`Error::Held`] if no segment is free; [`Error::Damaged`] if the ledger cannot be read; it is left untouched.
-    pub async fn open(store: Store, clock: Clock, tenancy: &Tenancy) -> Result<Self, Error> {
-        let mut ledger = Self::sign(store, clock, tenancy).await?;
-        let begun = ledger.begin().await;
+    /// [`RunError::Locked`] if no segment is free; [`RunError::Damaged`] if the ledger cannot be read; it is left untouched.
+    pub async fn open(store: Store, clock: Clock, tenancy: &LedgerOptions) -> Result<Self, RunError> {
+        let mut ledger = Self::open_unlocked(store, clock, tenancy).await?;
+        let begun = ledger.acquire_segments().await;
         if begun.is_err() {
             // Releases the leases, so that other runs need not wait; the first error says more than one from here
             // could.
-            let _ = ledger.give_back().await;
+            let _ = ledger.release_all().await;
         }
         begun.map(|()| ledger)
     }
 
     /// Opens or creates the ledger, without acquiring segments.
-    pub(super) async fn sign(store: Store, clock: Clock, tenancy: &Tenancy) -> Result<Self, Error> {
-        let charter = if tenancy.look {
-            peek(&store, tenancy.shard.count).await?
+    pub(super) async fn open_unlocked(
+        store: Store,
+        clock: Clock,
+        tenancy: &LedgerOptions,
+    ) -> Result<Self, RunError> {
+        let charter = if tenancy.read_only {
+            read(&store, tenancy.shard.count).await?
         } else {
-            sign(&store, &tenancy.feed, tenancy.shard.count).await?
+            register_feed(&store, &tenancy.feed, tenancy.shard.count).await?
         };
         Ok(Self {
             store,
             clock,
-            holder: Holder::this(),
+            holder: LeaseOwner::current(),
             tenancy: tenancy.clone(),
             count: charter.segments,
             segments: Mutex::new((0..charter.segments).map(|_| None).collect()),
             feeds: charter.feeds,
-            others: None,
+            other_holder: None,
             contents: tenancy.feed.from.starts_with("file://").then(Arc::default),
             saving: tokio::sync::Mutex::default(),
         })
@@ -116,19 +120,19 @@ impl Ledger {
 
     /// Acquires the free segments and reads them. Whatever ends it, acquired leases are in `self` and can be released;
     /// if the future is dropped, up to [`AT_ONCE`] leases may have to expire instead.
-    pub(super) async fn begin(&mut self) -> Result<(), Error> {
-        let Tenancy { shard, look, .. } = self.tenancy;
-        let only = self.tenancy.only.as_ref();
+    pub(super) async fn acquire_segments(&mut self) -> Result<(), RunError> {
+        let LedgerOptions { shard, read_only, .. } = self.tenancy;
+        let only = self.tenancy.objects.as_ref();
         let only: Option<HashSet<u16>> =
             only.map(|urls| urls.iter().map(|url| segment_of(url, self.count)).collect());
         let ours: Vec<_> = (0..self.count)
             .filter(|segment| segment % shard.count == shard.index)
             .filter(|segment| only.as_ref().is_none_or(|only| only.contains(segment)))
             .collect();
-        if look {
+        if read_only {
             ours.into_iter().for_each(|number| self.hold(number, None));
         } else {
-            self.take(ours).await?;
+            self.acquire(ours).await?;
         }
         let held: Vec<u16> = self.lock().iter().flatten().map(|segment| segment.number).collect();
         // A file may be known by its content in any segment: it may have had another name.
@@ -159,7 +163,7 @@ impl Ledger {
     }
 
     /// Acquires those of the segments that are free, and remembers who holds the others.
-    async fn take(&mut self, segments: Vec<u16>) -> Result<(), Error> {
+    async fn acquire(&mut self, segments: Vec<u16>) -> Result<(), RunError> {
         let (mut trouble, mut others) = (Ok(()), None);
         let terms = self.lease_terms();
         let mut asking = futures::stream::iter(segments)
@@ -167,30 +171,35 @@ impl Ledger {
             .buffer_unordered(AT_ONCE);
         while let Some((number, asked)) = asking.next().await {
             match asked {
-                Ok(Asked::Got(lease)) => self.hold(number, Some(lease)),
-                Ok(Asked::Taken(by)) => others = Some(by),
+                Ok(Acquire::Acquired(lease)) => self.hold(number, Some(lease)),
+                Ok(Acquire::HeldByOther(by)) => others = Some(by),
                 Err(error) => trouble = trouble.and(Err(error)),
             }
         }
         drop(asking);
-        self.others = others;
+        self.other_holder = others;
         trouble?;
         if self.lock().iter().all(Option::is_none) {
-            let by = self.others.as_deref().unwrap_or_default();
+            let by = self.other_holder.as_deref().unwrap_or_default();
             let place = self.store.location();
-            return Err(Error::Held(format!(
+            return Err(RunError::Locked(format!(
                 "{place}: another run is active: {by}; if you are sure that it is dead, delete {place}lease-*"
             )));
         }
         Ok(())
     }
 
-    fn lease_terms(&self) -> Terms<'_> {
+    fn lease_terms(&self) -> LeaseRequest<'_> {
         let now = self.clock.now();
-        Terms { store: &self.store, holder: &self.holder, now, until: now + millis(self.tenancy.lease) }
+        LeaseRequest {
+            store: &self.store,
+            holder: &self.holder,
+            now,
+            until: now + duration_millis(self.tenancy.lease),
+        }
     }
 
-    fn hold(&self, number: u16, lease: Option<Held>) {
+    fn hold(&self, number: u16, lease: Option<LeaseHandle>) {
         self.lock()[usize::from(number)] = Some(Segment::empty(number, lease));
     }
 
@@ -209,7 +218,7 @@ impl Ledger {
     /// Returns another run that works with this ledger, if one was seen.
     #[must_use]
     pub fn others(&self) -> Option<&str> {
-        self.others.as_deref()
+        self.other_holder.as_deref()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Option<Segment>>> {
@@ -225,37 +234,37 @@ impl Ledger {
 
     /// Returns what to do with a version of an object.
     #[must_use]
-    pub fn ask(&self, object: &str, tag: &str) -> Advice {
+    pub fn lookup(&self, object: &str, tag: &str) -> Decision {
         let segments = self.lock();
         let Some(segment) = &segments[usize::from(segment_of(object, self.count))] else {
-            return Advice::Elsewhere;
+            return Decision::Elsewhere;
         };
-        match segment.ask(object, tag) {
-            Known::New => Advice::Read { attempts: 0 },
-            Known::Done => Advice::Done,
+        match segment.lookup(object, tag) {
+            EntryStatus::New => Decision::Process { attempts: 0 },
+            EntryStatus::Done => Decision::Done,
             // Another version may be valid.
-            Known::Troubled(entry) if entry.tag != tag => Advice::Read { attempts: 0 },
-            Known::Troubled(entry) if self.rests(&entry) => Advice::Wait,
-            Known::Troubled(entry) => Advice::Read { attempts: entry.attempts },
+            EntryStatus::Troubled(entry) if entry.tag != tag => Decision::Process { attempts: 0 },
+            EntryStatus::Troubled(entry) if self.in_backoff(&entry) => Decision::Backoff,
+            EntryStatus::Troubled(entry) => Decision::Process { attempts: entry.attempts },
         }
     }
 
     /// Returns whether it is too early to retry. Backoff never exceeds a day; a later time was written under another
     /// clock.
-    fn rests(&self, entry: &Entry) -> bool {
+    fn in_backoff(&self, entry: &Entry) -> bool {
         let now = self.clock.now();
         entry.next > now && entry.next - now <= DAY
     }
 
     /// Returns the entry of an object that failed, in any version.
     #[must_use]
-    pub fn trouble(&self, object: &str) -> Option<Entry> {
-        self.lock()[usize::from(segment_of(object, self.count))].as_ref()?.trouble(object).cloned()
+    pub fn failure_of(&self, object: &str) -> Option<Entry> {
+        self.lock()[usize::from(segment_of(object, self.count))].as_ref()?.failure_of(object).cloned()
     }
 
     /// Records the result of an object; durable after the next [`Self::save`]. Returns `false` if another run is
     /// responsible for the object; it is then not recorded.
-    pub fn mark(&self, entry: Entry) -> bool {
+    pub fn record(&self, entry: Entry) -> bool {
         let number = usize::from(segment_of(&entry.object, self.count));
         let mut segments = self.lock();
         segments[number].as_mut().map(|segment| segment.mark(entry)).is_some()
@@ -265,19 +274,19 @@ impl Ledger {
     ///
     /// # Errors
     /// If they may not be durable. Call it again: no entry is forgotten.
-    pub async fn save(&self) -> Result<(), Error> {
+    pub async fn save(&self) -> Result<(), RunError> {
         let _one_at_a_time = self.saving.lock().await;
         let dirty: Vec<_> = {
             let mut segments = self.lock();
             let dirty = segments.iter_mut().flatten().filter(|segment| segment.is_dirty());
-            dirty.map(|segment| (segment.number, Arc::new(segment.take_fresh()))).collect()
+            dirty.map(|segment| (segment.number, Arc::new(segment.drain_pending()))).collect()
         };
         let saved = futures::stream::iter(dirty).map(|(number, fresh)| async move {
             let merged = segment::merge(&self.store, number, &fresh, self.tenancy.oldest).await;
             if merged.is_err()
                 && let Some(segment) = &mut self.lock()[usize::from(number)]
             {
-                segment.put_back(Arc::unwrap_or_clone(fresh));
+                segment.requeue(Arc::unwrap_or_clone(fresh));
             }
             merged
         });
@@ -289,8 +298,8 @@ impl Ledger {
     /// are given up, after their recorded entries are durable.
     ///
     /// # Errors
-    /// If the ledger is unreachable; [`Error::Held`] if no segment is left.
-    pub async fn renew(&self) -> Result<(), Error> {
+    /// If the ledger is unreachable; [`RunError::Locked`] if no segment is left.
+    pub async fn renew(&self) -> Result<(), RunError> {
         let terms = self.lease_terms();
         for number in 0..usize::from(self.count) {
             let Some(lease) = self.lock()[number].as_mut().map(|segment| segment.lease.take()) else {
@@ -298,12 +307,12 @@ impl Ledger {
             };
             // A segment without a lease was lost before, and is kept only until its entries are saved.
             let Some(mut lease) = lease else {
-                self.give_up(number).await?;
+                self.relinquish(number).await?;
                 continue;
             };
             let renewed = terms.renew(&mut lease).await;
             if let Ok(false) = renewed {
-                self.give_up(number).await?;
+                self.relinquish(number).await?;
                 continue;
             }
             if let Some(segment) = &mut self.lock()[number] {
@@ -312,7 +321,7 @@ impl Ledger {
             renewed?;
         }
         if self.lock().iter().all(Option::is_none) {
-            return Err(Error::Held(format!(
+            return Err(RunError::Locked(format!(
                 "{}: another run took over because this one stalled",
                 self.store.location()
             )));
@@ -321,7 +330,7 @@ impl Ledger {
     }
 
     /// Gives up a segment that another run holds now.
-    async fn give_up(&self, number: usize) -> Result<(), Error> {
+    async fn relinquish(&self, number: usize) -> Result<(), RunError> {
         // Entries are valid whoever holds the lease, and sources are deleted because of them.
         self.save().await?;
         let mut segments = self.lock();
@@ -334,17 +343,18 @@ impl Ledger {
     ///
     /// # Errors
     /// If entries may not be durable.
-    pub async fn close(self) -> Result<(), Error> {
-        let saved = self.tidy().await;
+    pub async fn close(self) -> Result<(), RunError> {
+        let saved = self.compact().await;
         // Releases the leases in any case, so that other runs need not wait.
-        let released = self.give_back().await;
+        let released = self.release_all().await;
         saved.and(released)
     }
 
-    async fn give_back(&self) -> Result<(), Error> {
+    async fn release_all(&self) -> Result<(), RunError> {
         let leases: Vec<_> =
             self.lock().iter_mut().flatten().filter_map(|segment| segment.lease.take()).collect();
-        let terms = Terms { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
+        let terms =
+            LeaseRequest { store: &self.store, holder: &self.holder, now: self.clock.now(), until: 0 };
         let released: Vec<_> = futures::stream::iter(leases)
             .map(|lease| terms.release(lease))
             .buffer_unordered(AT_ONCE)
@@ -353,13 +363,13 @@ impl Ledger {
         released.into_iter().collect()
     }
 
-    async fn tidy(&self) -> Result<(), Error> {
+    async fn compact(&self) -> Result<(), RunError> {
         self.save().await?;
         let stale: Vec<_> = self
             .lock()
             .iter()
             .flatten()
-            .filter(|segment| segment.is_stale())
+            .filter(|segment| segment.needs_compaction())
             .map(|segment| segment.number)
             .collect();
         for number in stale {

@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::codec::{Encoder, SEGMENT, decode};
-use super::segment::rewritten;
-use super::{Entry, State, charter};
+use super::codec::{EntryEncoder, SEGMENT, decode};
+use super::segment::rewrite;
+use super::{Entry, State, manifest};
 use std::collections::HashMap;
 
 /// Returns the entries of a segment; `None` if it is refused.
 fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     let mut all = Vec::new();
     let decoded = decode("memory://", bytes, &mut |brief| {
-        let entry = brief.whole()?;
+        let entry = brief.parse_full()?;
         assert_eq!((&*brief.object, &*brief.tag), (&*entry.object, &*entry.tag));
         assert_eq!((brief.modified, brief.state), (entry.modified, entry.state));
         all.push(entry);
@@ -27,7 +27,7 @@ fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
 }
 
 fn encoded(entries: &[Entry]) -> Vec<u8> {
-    let mut encoder = Encoder::new();
+    let mut encoder = EntryEncoder::new();
     entries.iter().for_each(|entry| encoder.entry(entry));
     encoder.finish()
 }
@@ -42,16 +42,16 @@ pub(crate) fn segment(bytes: &[u8]) {
 
 /// The same for a body with a valid checksum.
 pub(crate) fn body(body: &[u8]) {
-    segment(&SEGMENT.seal(body));
+    segment(&SEGMENT.encode(body));
 }
 
 /// The manifest of a ledger is valid and has segments, or is damaged.
 pub(crate) fn head(bytes: &[u8]) {
-    match charter::understood("memory://", bytes) {
+    match manifest::decode("memory://", bytes) {
         Ok(charter) => {
             assert!(charter.version == 1 && charter.segments > 0);
             let written = serde_json::to_vec(&charter).unwrap();
-            assert_eq!(charter::understood("memory://", &written).unwrap(), charter);
+            assert_eq!(manifest::decode("memory://", &written).unwrap(), charter);
         }
         Err(error) => assert!(error.to_string().starts_with("memory://"), "{error}"),
     }
@@ -73,7 +73,7 @@ fn merged(standing: &[u8], written: &[Entry]) {
     let newer =
         written.iter().step_by(2).map(|entry| Entry { at: entry.at.wrapping_add(1), ..entry.clone() });
     let more: HashMap<_, _> = newer.map(|entry| (entry.object.clone(), entry)).collect();
-    let all = rewritten("memory://", Some(standing), &|brief| Ok(brief.modified >= 0), &more).unwrap();
+    let all = rewrite("memory://", Some(standing), &|brief| Ok(brief.modified >= 0), &more).unwrap();
     let all = entries(&all).unwrap();
     for entry in more.values() {
         let found: Vec<_> = all.iter().filter(|one| one.object == entry.object).collect();

@@ -1,9 +1,9 @@
 //! A segment: the entries of the objects that one hash value selects.
 
-use super::codec::{Brief, Encoder, decode};
-use super::{Entry, Error, State};
-use crate::ingest::content::Content;
-use crate::lease::Held;
+use super::codec::{EntryEncoder, EntryHeader, decode};
+use super::{Entry, RunError, State};
+use crate::ingest::content_id::ContentId;
+use crate::lease::LeaseHandle;
 use crate::store::Store;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -17,7 +17,7 @@ use tokio::task::JoinError;
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u16,
-    pub(super) lease: Option<Held>,
+    pub(super) lease: Option<LeaseHandle>,
     done: Fingerprints,
     troubled: HashMap<String, Entry>,
     /// Entries that are not stored yet.
@@ -26,16 +26,16 @@ pub(super) struct Segment {
     expired: u64,
     entries: u64,
     /// What is done of local files, and their names.
-    pub(super) contents: Vec<(Content, String)>,
+    pub(super) contents: Vec<(ContentId, String)>,
 }
 
 /// Fingerprints are hashes already, so eight of their bytes select the place in a table.
-pub(in super::super) type Fingerprints = HashSet<u128, BuildHasherDefault<AsItIs>>;
+pub(in super::super) type Fingerprints = HashSet<u128, BuildHasherDefault<IdentityHasher>>;
 
 #[derive(Debug, Default)]
-pub(in super::super) struct AsItIs(u64);
+pub(in super::super) struct IdentityHasher(u64);
 
-impl Hasher for AsItIs {
+impl Hasher for IdentityHasher {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
@@ -59,7 +59,7 @@ pub(in super::super) fn fingerprint(object: &str, tag: &str) -> u128 {
 }
 
 /// What a segment knows about an object.
-pub(super) enum Known {
+pub(super) enum EntryStatus {
     New,
     Done,
     Troubled(Box<Entry>),
@@ -70,7 +70,7 @@ impl Segment {
         format!("segment-{number:04}")
     }
 
-    pub(super) fn empty(number: u16, lease: Option<Held>) -> Self {
+    pub(super) fn empty(number: u16, lease: Option<LeaseHandle>) -> Self {
         Self {
             number,
             lease,
@@ -90,20 +90,20 @@ impl Segment {
         number: u16,
         oldest: i64,
         from: Option<String>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, RunError> {
         let name = Self::name(number);
         let mut read = Self::empty(number, None);
         let Some((bytes, _)) = store.read(&name).await? else { return Ok(read) };
         let url = store.location().url(&name);
         let loaded = tokio::task::spawn_blocking(move || {
-            decode(&url, &bytes, &mut |brief| read.remember(brief, oldest, from.as_deref())).map(|()| read)
+            decode(&url, &bytes, &mut |brief| read.index(brief, oldest, from.as_deref())).map(|()| read)
         });
         loaded.await.unwrap_or_else(|error| failed(&error))
     }
 
-    fn remember(
+    fn index(
         &mut self,
-        brief: &Brief<'_>,
+        brief: &EntryHeader<'_>,
         oldest: i64,
         from: Option<&str>,
     ) -> Result<(), serde_json::Error> {
@@ -119,22 +119,22 @@ impl Segment {
                 self.contents.push((content.clone(), name.to_owned()));
             }
         } else {
-            self.troubled.insert(brief.object.clone().into_owned(), brief.whole()?);
+            self.troubled.insert(brief.object.clone().into_owned(), brief.parse_full()?);
         }
         Ok(())
     }
 
-    pub(super) fn ask(&self, object: &str, tag: &str) -> Known {
+    pub(super) fn lookup(&self, object: &str, tag: &str) -> EntryStatus {
         if self.done.contains(&fingerprint(object, tag)) {
-            return Known::Done;
+            return EntryStatus::Done;
         }
         match self.troubled.get(object) {
-            Some(entry) => Known::Troubled(Box::new(entry.clone())),
-            None => Known::New,
+            Some(entry) => EntryStatus::Troubled(Box::new(entry.clone())),
+            None => EntryStatus::New,
         }
     }
 
-    pub(super) fn trouble(&self, object: &str) -> Option<&Entry> {
+    pub(super) fn failure_of(&self, object: &str) -> Option<&Entry> {
         self.troubled.get(object)
     }
 
@@ -158,16 +158,16 @@ impl Segment {
     }
 
     /// Returns whether a rewrite is worthwhile just to drop old entries.
-    pub(super) fn is_stale(&self) -> bool {
+    pub(super) fn needs_compaction(&self) -> bool {
         self.expired > 0 && self.expired * 8 >= self.entries
     }
 
-    pub(super) fn take_fresh(&mut self) -> HashMap<String, Entry> {
+    pub(super) fn drain_pending(&mut self) -> HashMap<String, Entry> {
         std::mem::take(&mut self.fresh)
     }
 
     /// Takes back entries that could not be saved, except for objects recorded since.
-    pub(super) fn put_back(&mut self, fresh: HashMap<String, Entry>) {
+    pub(super) fn requeue(&mut self, fresh: HashMap<String, Entry>) {
         for (object, entry) in fresh {
             self.fresh.entry(object).or_insert(entry);
         }
@@ -175,18 +175,18 @@ impl Segment {
 }
 
 /// Which entries are looked for.
-pub(super) type Wanted = Arc<dyn Fn(&Brief<'_>) -> bool + Send + Sync>;
+pub(super) type Wanted = Arc<dyn Fn(&EntryHeader<'_>) -> bool + Send + Sync>;
 
 /// The entries of a segment that the store has and that are wanted.
-pub(super) async fn find(store: &Store, number: u16, wanted: Wanted) -> Result<Vec<Entry>, Error> {
+pub(super) async fn find(store: &Store, number: u16, wanted: Wanted) -> Result<Vec<Entry>, RunError> {
     let name = Segment::name(number);
     let Some((bytes, _)) = store.read(&name).await? else { return Ok(Vec::new()) };
     let url = store.location().url(&name);
     let found = tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();
-        let mut each = |brief: &Brief<'_>| {
+        let mut each = |brief: &EntryHeader<'_>| {
             if wanted(brief) {
-                found.push(brief.whole()?);
+                found.push(brief.parse_full()?);
             }
             Ok(())
         };
@@ -196,12 +196,12 @@ pub(super) async fn find(store: &Store, number: u16, wanted: Wanted) -> Result<V
 }
 
 /// The thread that reads or writes a segment panicked; the segment may be fine.
-fn failed<T>(error: &JoinError) -> Result<T, Error> {
-    Err(Error::Store(format!("a task failed: {error}")))
+fn failed<T>(error: &JoinError) -> Result<T, RunError> {
+    Err(RunError::Store(format!("a task failed: {error}")))
 }
 
 /// How often a compare-and-swap may lose. Each loss means that another writer made progress.
-const COLLISIONS: u32 = 20;
+const MAX_CAS_RETRIES: u32 = 20;
 /// The maximum of the first delay after a loss, in milliseconds. Short in tests.
 const PAUSE: u64 = if cfg!(test) { 1 } else { 50 };
 
@@ -212,13 +212,13 @@ pub(super) async fn merge(
     number: u16,
     fresh: &Arc<HashMap<String, Entry>>,
     oldest: i64,
-) -> Result<(), Error> {
+) -> Result<(), RunError> {
     let url = store.location().url(&Segment::name(number));
-    swap(store, number, |standing| {
+    cas_loop(store, number, |standing| {
         let (url, fresh) = (url.clone(), Arc::clone(fresh));
         // Rewriting a large segment takes long, so it runs on a blocking thread.
         let merged = tokio::task::spawn_blocking(move || {
-            rewritten(&url, standing.as_deref(), &|brief| Ok(brief.modified >= oldest), &fresh)
+            rewrite(&url, standing.as_deref(), &|brief| Ok(brief.modified >= oldest), &fresh)
         });
         async move { merged.await.unwrap_or_else(|error| failed(&error)) }
     })
@@ -226,39 +226,39 @@ pub(super) async fn merge(
 }
 
 /// Replaces a segment by what `make` returns for its stored content; repeats if another writer comes first.
-pub(super) async fn swap<F: Future<Output = Result<Vec<u8>, Error>>>(
+pub(super) async fn cas_loop<F: Future<Output = Result<Vec<u8>, RunError>>>(
     store: &Store,
     number: u16,
     make: impl Fn(Option<Bytes>) -> F,
-) -> Result<(), Error> {
+) -> Result<(), RunError> {
     let name = Segment::name(number);
-    for collision in 0..COLLISIONS {
+    for collision in 0..MAX_CAS_RETRIES {
         let (standing, version) = store.read(&name).await?.unzip();
         let anew = make(standing).await?;
-        if store.update(&name, anew.into(), version).await?.is_some() {
+        if store.compare_and_swap(&name, anew.into(), version).await?.is_some() {
             return Ok(());
         }
         tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..PAUSE << collision.min(6))))
             .await;
     }
     let url = store.location().url(&name);
-    Err(Error::Store(format!("{url}: other runs keep changing it; run again")))
+    Err(RunError::Store(format!("{url}: other runs keep changing it; run again")))
 }
 
 /// Decides which entries stay.
-type Keep<'k> = &'k dyn Fn(&Brief<'_>) -> Result<bool, serde_json::Error>;
+type KeepFn<'k> = &'k dyn Fn(&EntryHeader<'_>) -> Result<bool, serde_json::Error>;
 
 /// Rewrites a segment: entries that stay, each replaced by the one of `more` for the same object, and the rest of
 /// `more`.
-pub(super) fn rewritten(
+pub(super) fn rewrite(
     url: &str,
     standing: Option<&[u8]>,
-    keep: Keep<'_>,
+    keep: KeepFn<'_>,
     more: &HashMap<String, Entry>,
-) -> Result<Vec<u8>, Error> {
-    let mut encoder = Encoder::new();
+) -> Result<Vec<u8>, RunError> {
+    let mut encoder = EntryEncoder::new();
     let mut seen = HashSet::new();
-    let mut each = |brief: &Brief<'_>| {
+    let mut each = |brief: &EntryHeader<'_>| {
         if let Some((object, newer)) = more.get_key_value(&*brief.object) {
             // A run that stood still may fail at what another has done: a success of the same version is a fact.
             if brief.state == State::Done && newer.state == State::Quarantined && newer.tag == brief.tag {
@@ -269,7 +269,7 @@ pub(super) fn rewritten(
             }
             if let Some(content) = &brief.content
                 && newer.content.as_ref() != Some(content)
-                && let Some(replaced) = brief.whole()?.replaced_by(newer)
+                && let Some(replaced) = brief.parse_full()?.replaced_by(newer)
             {
                 encoder.entry(&replaced);
             }

@@ -1,31 +1,31 @@
-use super::segment::{merge, rewritten};
+use super::segment::{merge, rewrite};
 use super::*;
-use crate::store::{Location, Settings};
+use crate::store::{Location, StoreConfig};
 use chrono::DateTime;
 use std::collections::HashMap;
 
 const NOW: i64 = 1_706_745_599_000;
 
 async fn memory() -> Store {
-    Store::open(&Location::Memory(String::new()), &Settings::default()).await.unwrap()
+    Store::open(&Location::Memory(String::new()), &StoreConfig::default()).await.unwrap()
 }
 
 fn feed(from: &str) -> Feed {
     Feed { from: from.into(), to: "-".into(), rejects: None }
 }
 
-fn terms() -> Tenancy {
-    Tenancy {
+fn terms() -> LedgerOptions {
+    LedgerOptions {
         shard: Shard::default(),
         lease: Duration::from_secs(120),
         oldest: 0,
         feed: feed("gs://one/"),
-        look: false,
-        only: None,
+        read_only: false,
+        objects: None,
     }
 }
 
-async fn open(store: &Store, terms: &Tenancy) -> Result<Ledger, Error> {
+async fn open(store: &Store, terms: &LedgerOptions) -> Result<Ledger, RunError> {
     let clock = Clock::at(DateTime::from_timestamp_millis(NOW).unwrap());
     Ledger::open(store.clone(), clock, terms).await
 }
@@ -56,7 +56,7 @@ async fn all(store: &Store) -> Vec<Entry> {
     found
 }
 
-fn message<T>(outcome: Result<T, Error>) -> String {
+fn message<T>(outcome: Result<T, RunError>) -> String {
     outcome.err().unwrap().to_string()
 }
 
@@ -68,10 +68,10 @@ async fn what_is_marked_and_saved_is_known_to_the_next_run() {
     assert_eq!((ledger.segments(), ledger.others()), (16, None));
     assert_eq!(ledger.feeds(), &[feed("gs://one/")][..]);
     for name in &names {
-        assert_eq!(ledger.ask(name, "1"), Advice::Read { attempts: 0 });
-        ledger.mark(done(name));
-        assert_eq!(ledger.ask(name, "1"), Advice::Done);
-        assert_eq!(ledger.ask(name, "2"), Advice::Read { attempts: 0 });
+        assert_eq!(ledger.lookup(name, "1"), Decision::Process { attempts: 0 });
+        ledger.record(done(name));
+        assert_eq!(ledger.lookup(name, "1"), Decision::Done);
+        assert_eq!(ledger.lookup(name, "2"), Decision::Process { attempts: 0 });
     }
     assert!(all(&store).await.is_empty());
     ledger.save().await.unwrap();
@@ -79,32 +79,32 @@ async fn what_is_marked_and_saved_is_known_to_the_next_run() {
     ledger.close().await.unwrap();
 
     let next = open(&store, &terms()).await.unwrap();
-    assert!(names.iter().all(|name| next.ask(name, "1") == Advice::Done));
-    assert_eq!(next.ask("gs://one/other", "1"), Advice::Read { attempts: 0 });
+    assert!(names.iter().all(|name| next.lookup(name, "1") == Decision::Done));
+    assert_eq!(next.lookup("gs://one/other", "1"), Decision::Process { attempts: 0 });
 }
 
 #[tokio::test]
 async fn trouble_waits_for_its_time_and_a_new_version_does_not() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
-    ledger.mark(troubled("later", 3, NOW + 60_000));
-    ledger.mark(troubled("now", 2, NOW - 1));
-    ledger.mark(troubled("fixed", 2, NOW + 60_000));
-    ledger.mark(done("fixed"));
+    ledger.record(troubled("later", 3, NOW + 60_000));
+    ledger.record(troubled("now", 2, NOW - 1));
+    ledger.record(troubled("fixed", 2, NOW + 60_000));
+    ledger.record(done("fixed"));
     ledger.close().await.unwrap();
     let ledger = open(&store, &terms()).await.unwrap();
-    assert_eq!(ledger.ask("later", "1"), Advice::Wait);
-    assert_eq!(ledger.ask("later", "2"), Advice::Read { attempts: 0 });
-    assert_eq!(ledger.ask("now", "1"), Advice::Read { attempts: 2 });
-    assert_eq!(ledger.ask("fixed", "1"), Advice::Done);
-    assert_eq!(ledger.trouble("later"), Some(troubled("later", 3, NOW + 60_000)));
-    assert_eq!((ledger.trouble("fixed"), ledger.trouble("unknown")), (None, None));
+    assert_eq!(ledger.lookup("later", "1"), Decision::Backoff);
+    assert_eq!(ledger.lookup("later", "2"), Decision::Process { attempts: 0 });
+    assert_eq!(ledger.lookup("now", "1"), Decision::Process { attempts: 2 });
+    assert_eq!(ledger.lookup("fixed", "1"), Decision::Done);
+    assert_eq!(ledger.failure_of("later"), Some(troubled("later", 3, NOW + 60_000)));
+    assert_eq!((ledger.failure_of("fixed"), ledger.failure_of("unknown")), (None, None));
     assert_eq!(all(&store).await.len(), 3);
 }
 
 #[test]
 fn an_object_rests_twice_as_long_each_time_and_a_day_at_most() {
-    let minutes = |attempts| entry::rest(attempts).map(|rest| rest / 60_000);
+    let minutes = |attempts| entry::backoff(attempts).map(|rest| rest / 60_000);
     assert_eq!([0, 1].map(minutes), [None, None]);
     assert_eq!([2, 3, 4, 8].map(minutes), [15, 30, 60, 960].map(Some));
     assert_eq!([9, 10, 12, 13, u64::MAX].map(minutes), [Some(1440); 5]);
@@ -113,7 +113,7 @@ fn an_object_rests_twice_as_long_each_time_and_a_day_at_most() {
 #[tokio::test]
 async fn another_destination_of_the_same_source_is_known() {
     let store = memory().await;
-    let to = |from: &str, to: &str| Tenancy { feed: Feed { to: to.into(), ..feed(from) }, ..terms() };
+    let to = |from: &str, to: &str| LedgerOptions { feed: Feed { to: to.into(), ..feed(from) }, ..terms() };
     for terms in [to("gs://one/", "a"), to("gs://two/", "b"), to("gs://one/", "c")] {
         open(&store, &terms).await.unwrap().close().await.unwrap();
     }
@@ -131,11 +131,11 @@ async fn what_stands_of_some_objects_is_recalled() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     let names = names(40);
-    assert!(names.iter().all(|name| ledger.mark(done(name))));
+    assert!(names.iter().all(|name| ledger.record(done(name))));
     let asked = || names[..7].iter().cloned().chain(["unknown".to_owned()]).collect();
-    assert!(ledger.recall(asked()).await.unwrap().is_empty(), "what is not saved does not stand");
+    assert!(ledger.fetch_entries(asked()).await.unwrap().is_empty(), "what is not saved does not stand");
     ledger.save().await.unwrap();
-    let recalled = ledger.recall(asked()).await.unwrap();
+    let recalled = ledger.fetch_entries(asked()).await.unwrap();
     assert_eq!(recalled, names[..7].iter().map(|name| (name.clone(), done(name))).collect());
 }
 
@@ -143,15 +143,15 @@ async fn what_stands_of_some_objects_is_recalled() {
 async fn a_shard_has_its_segments_and_leaves_the_others() {
     let store = memory().await;
     let names = names(60);
-    let half = |index| Tenancy { shard: Shard { index, count: 2 }, ..terms() };
+    let half = |index| LedgerOptions { shard: Shard { index, count: 2 }, ..terms() };
     let (one, two) = (open(&store, &half(0)).await.unwrap(), open(&store, &half(1)).await.unwrap());
     for name in &names {
-        let asked = [one.ask(name, "1"), two.ask(name, "1")];
+        let asked = [one.lookup(name, "1"), two.lookup(name, "1")];
         let ours = usize::from(segment_of(name, 16) % 2);
-        assert_eq!(asked[ours], Advice::Read { attempts: 0 });
-        assert_eq!(asked[1 - ours], Advice::Elsewhere);
+        assert_eq!(asked[ours], Decision::Process { attempts: 0 });
+        assert_eq!(asked[1 - ours], Decision::Elsewhere);
         // What is another's is not taken note of.
-        one.mark(done(name));
+        one.record(done(name));
     }
     one.close().await.unwrap();
     let of_one = names.iter().filter(|name| segment_of(name, 16).is_multiple_of(2)).count();
@@ -162,7 +162,7 @@ async fn a_shard_has_its_segments_and_leaves_the_others() {
 #[tokio::test]
 async fn only_the_segments_of_what_is_asked_for_are_taken() {
     let store = memory().await;
-    let ledger = open(&store, &Tenancy { only: Some(vec!["a".into()]), ..terms() }).await.unwrap();
+    let ledger = open(&store, &LedgerOptions { objects: Some(vec!["a".into()]), ..terms() }).await.unwrap();
     let there: Vec<_> = (0..16).filter(|number| ledger.lock()[usize::from(*number)].is_some()).collect();
     assert_eq!(there, [segment_of("a", 16)]);
 }
@@ -178,9 +178,9 @@ fn the_segment_of_an_address_never_changes() {
 #[tokio::test]
 async fn who_only_looks_leaves_nothing_behind() {
     let store = memory().await;
-    let ledger = open(&store, &Tenancy { look: true, ..terms() }).await.unwrap();
+    let ledger = open(&store, &LedgerOptions { read_only: true, ..terms() }).await.unwrap();
     assert_eq!((ledger.segments(), ledger.feeds().len()), (16, 0));
-    assert_eq!(ledger.ask("a", "1"), Advice::Read { attempts: 0 });
+    assert_eq!(ledger.lookup("a", "1"), Decision::Process { attempts: 0 });
     let listed: Vec<_> = store.list().collect().await;
     assert!(listed.is_empty());
 }
@@ -192,7 +192,7 @@ async fn leased_by_another(store: &Store, segments: impl Iterator<Item = u16>, u
         let lease = serde_json::json!({"holder": holder, "until": until}).to_string();
         let name = format!("lease-{number:04}");
         let version = store.read(&name).await.unwrap().map(|(_, version)| version);
-        store.update(&name, lease.into_bytes().into(), version).await.unwrap().unwrap();
+        store.compare_and_swap(&name, lease.into_bytes().into(), version).await.unwrap().unwrap();
     }
 }
 
@@ -204,7 +204,7 @@ async fn what_others_hold_is_left_to_them_until_their_time_is_over() {
     let others = ledger.others().unwrap().to_owned();
     assert!(others.contains("process 7 on elsewhere, until at least 2024-02-01T00:16:39Z"), "{others}");
     let name = names(60).into_iter().find(|name| segment_of(name, 16) < 8).unwrap();
-    assert_eq!(ledger.ask(&name, "1"), Advice::Elsewhere);
+    assert_eq!(ledger.lookup(&name, "1"), Decision::Elsewhere);
     ledger.close().await.unwrap();
 
     leased_by_another(&store, 0..16, NOW + 1_000_000).await;
@@ -216,7 +216,7 @@ async fn what_others_hold_is_left_to_them_until_their_time_is_over() {
 #[tokio::test]
 async fn a_run_holds_on_to_its_segments_and_gives_up_what_was_taken_over() {
     let store = memory().await;
-    let ledger = open(&store, &Tenancy { lease: Duration::from_secs(1000), ..terms() }).await.unwrap();
+    let ledger = open(&store, &LedgerOptions { lease: Duration::from_secs(1000), ..terms() }).await.unwrap();
     let until = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["until"].as_i64();
     let (before, _) = store.read("lease-0003").await.unwrap().unwrap();
     // The clock goes on meanwhile, a little.
@@ -241,10 +241,10 @@ async fn a_segment_that_was_kept_for_a_late_mark_is_given_up_with_the_next_renew
     let late = names(60).into_iter().find(|name| segment_of(name, 16) == 3).unwrap();
     // As a renewal leaves it that lost the lease while something was marked.
     ledger.lock()[3].as_mut().unwrap().lease = None;
-    assert!(ledger.mark(done(&late)));
+    assert!(ledger.record(done(&late)));
     ledger.renew().await.unwrap();
     assert_eq!(all(&store).await.len(), 1);
-    assert_eq!((ledger.ask(&late, "1"), ledger.mark(done(&late))), (Advice::Elsewhere, false));
+    assert_eq!((ledger.lookup(&late, "1"), ledger.record(done(&late))), (Decision::Elsewhere, false));
 }
 
 #[tokio::test]
@@ -252,10 +252,10 @@ async fn times_that_no_clock_of_ours_could_have_set_are_not_believed() {
     let store = memory().await;
     leased_by_another(&store, 0..16, NOW + 2 * DAY).await;
     let ledger = open(&store, &terms()).await.unwrap();
-    ledger.mark(troubled("far", 3, NOW + 2 * DAY));
-    ledger.mark(troubled("near", 3, NOW + DAY));
-    assert_eq!(ledger.ask("far", "1"), Advice::Read { attempts: 3 });
-    assert_eq!(ledger.ask("near", "1"), Advice::Wait);
+    ledger.record(troubled("far", 3, NOW + 2 * DAY));
+    ledger.record(troubled("near", 3, NOW + DAY));
+    assert_eq!(ledger.lookup("far", "1"), Decision::Process { attempts: 3 });
+    assert_eq!(ledger.lookup("near", "1"), Decision::Backoff);
     ledger.close().await.unwrap();
     leased_by_another(&store, 0..16, NOW + DAY).await;
     let held = message(open(&store, &terms()).await);
@@ -267,13 +267,13 @@ async fn what_was_marked_before_another_run_took_over_is_saved_and_nothing_after
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     let names = names(60);
-    assert!(names.iter().all(|name| ledger.mark(done(name))));
+    assert!(names.iter().all(|name| ledger.record(done(name))));
     leased_by_another(&store, 0..8, NOW + 1_000_000).await;
     ledger.renew().await.unwrap();
     assert_eq!(all(&store).await.len(), 60);
     let ours = |name: &str| segment_of(name, 16) >= 8;
     let newer = |name: &str| Entry { tag: "2".into(), ..troubled(name, 1, 0) };
-    assert!(names.iter().all(|name| ledger.mark(newer(name)) == ours(name)));
+    assert!(names.iter().all(|name| ledger.record(newer(name)) == ours(name)));
     ledger.close().await.unwrap();
     let all = all(&store).await;
     assert!(all.iter().all(|entry| (entry.state == State::Quarantined) == ours(&entry.object)));
@@ -283,13 +283,13 @@ async fn what_was_marked_before_another_run_took_over_is_saved_and_nothing_after
 #[tokio::test]
 async fn a_segment_that_others_keep_changing_is_not_damaged() {
     let store = memory().await;
-    let contended = segment::swap(&store, 0, |_| async {
+    let contended = segment::cas_loop(&store, 0, |_| async {
         let version = store.read("segment-0000").await?.map(|(_, version)| version);
-        store.update("segment-0000", "theirs".into(), version).await?;
+        store.compare_and_swap("segment-0000", "theirs".into(), version).await?;
         Ok(b"ours".to_vec())
     });
     let contended = contended.await;
-    assert!(matches!(&contended, Err(Error::Store(why)) if why.contains("run again")), "{contended:?}");
+    assert!(matches!(&contended, Err(RunError::Store(why)) if why.contains("run again")), "{contended:?}");
 }
 
 /// How many of the leases that stand are nobody's, and how many there are.
@@ -318,7 +318,7 @@ async fn who_cannot_begin_gives_back_every_lease_that_was_taken() {
     // Whether it is a segment or a lease that cannot be read, the first or the last.
     for damaged in ["segment-0000", "segment-0015", "lease-0000", "lease-0015"] {
         let store = memory().await;
-        store.update(damaged, "no such thing".into(), None).await.unwrap();
+        store.compare_and_swap(damaged, "no such thing".into(), None).await.unwrap();
         let told = message(open(&store, &terms()).await);
         assert!(told.contains(&format!("memory://{damaged}")), "{told}");
         let leases = 16 - usize::from(damaged.contains("lease"));
@@ -336,13 +336,13 @@ async fn old_entries_leave_once_they_are_many() {
             names(400).into_iter().filter(|name| segment_of(name, 16) == 5).take(old + fresh).collect();
         let ledger = open(&store, &terms()).await.unwrap();
         for (number, name) in names.iter().enumerate() {
-            ledger.mark(aged(name, if number < old { 49 } else { 50 }));
+            ledger.record(aged(name, if number < old { 49 } else { 50 }));
         }
         ledger.close().await.unwrap();
-        let ledger = open(&store, &Tenancy { oldest: 50, ..terms() }).await.unwrap();
+        let ledger = open(&store, &LedgerOptions { oldest: 50, ..terms() }).await.unwrap();
         for (number, name) in names.iter().enumerate() {
-            let known = if number < old { Advice::Read { attempts: 0 } } else { Advice::Done };
-            assert_eq!(ledger.ask(name, "1"), known);
+            let known = if number < old { Decision::Process { attempts: 0 } } else { Decision::Done };
+            assert_eq!(ledger.lookup(name, "1"), known);
         }
         let before = segments(&store).await;
         ledger.close().await.unwrap();
@@ -370,7 +370,7 @@ async fn an_entry_reads_back_whole_and_says_no_more_than_it_has_to() {
     assert_eq!(short, r#"{"object":"short","tag":"1","size":7,"modified":100,"state":"done","at":200}"#);
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
-    ledger.mark(full.clone());
+    ledger.record(full.clone());
     ledger.close().await.unwrap();
     assert_eq!(all(&store).await, [full]);
 }
@@ -379,12 +379,12 @@ async fn an_entry_reads_back_whole_and_says_no_more_than_it_has_to() {
 async fn a_segment_that_is_damaged_is_told_and_left() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
-    ledger.mark(done("a"));
+    ledger.record(done("a"));
     ledger.close().await.unwrap();
     let name = format!("segment-{:04}", segment_of("a", 16));
     let (good, version) = store.read(&name).await.unwrap().unwrap();
     let head = |version: &str, body: &[u8]| {
-        let sum = crate::sealed::sha256(body);
+        let sum = crate::envelope::sha256(body);
         [format!("zoom-udm-ledger {version} {sum}\n").as_bytes(), body].concat()
     };
     let body = &good[memchr::memchr(b'\n', &good).unwrap() + 1..];
@@ -399,29 +399,29 @@ async fn a_segment_that_is_damaged_is_told_and_left() {
     ];
     let mut version = Some(version);
     for (bytes, expected) in cases {
-        version = store.update(&name, bytes.clone().into(), version).await.unwrap();
+        version = store.compare_and_swap(&name, bytes.clone().into(), version).await.unwrap();
         // A run that only looks leaves no lease.
-        let told = message(open(&store, &Tenancy { look: true, ..terms() }).await);
+        let told = message(open(&store, &LedgerOptions { read_only: true, ..terms() }).await);
         assert!(told.contains(expected) && told.contains(&format!("memory://{name}")), "{told}");
         assert!(message(entries(&store, &mut |_| ()).await).contains(expected));
         assert_eq!(store.read(&name).await.unwrap().unwrap().0, bytes);
     }
-    store.update(&name, head("1", body).into(), version).await.unwrap();
+    store.compare_and_swap(&name, head("1", body).into(), version).await.unwrap();
     assert_eq!(all(&store).await.len(), 1);
 }
 
 #[tokio::test]
 async fn the_charter_names_every_feed_once_and_says_how_many_shards_it_serves() {
     let store = memory().await;
-    assert!(message(charter(&store).await).contains("memory://: ledger not found"));
-    let other = Tenancy { feed: feed("gs://two/"), ..terms() };
+    assert!(message(manifest(&store).await).contains("memory://: ledger not found"));
+    let other = LedgerOptions { feed: feed("gs://two/"), ..terms() };
     for terms in [&terms(), &other, &terms()] {
         open(&store, terms).await.unwrap().close().await.unwrap();
     }
-    let found = charter(&store).await.unwrap();
+    let found = manifest(&store).await.unwrap();
     assert_eq!((found.version, found.segments), (1, 16));
     assert_eq!(found.feeds, [feed("gs://one/"), feed("gs://two/")]);
-    let of = |count| Tenancy { shard: Shard { index: 0, count }, ..terms() };
+    let of = |count| LedgerOptions { shard: Shard { index: 0, count }, ..terms() };
     assert!(message(open(&store, &of(17)).await).contains("this ledger has 16 segments"));
     open(&store, &of(16)).await.unwrap();
     let wide = memory().await;
@@ -433,9 +433,11 @@ async fn the_charter_names_every_feed_once_and_says_how_many_shards_it_serves() 
         ("{", "not a ledger"),
     ] {
         let (_, version) = store.read("ledger.json").await.unwrap().unwrap();
-        store.update("ledger.json", text.into(), Some(version)).await.unwrap().unwrap();
-        assert!(message(charter(&store).await).contains(expected));
-        assert!(message(open(&store, &Tenancy { look: true, ..terms() }).await).contains(expected));
+        store.compare_and_swap("ledger.json", text.into(), Some(version)).await.unwrap().unwrap();
+        assert!(message(manifest(&store).await).contains(expected));
+        assert!(
+            message(open(&store, &LedgerOptions { read_only: true, ..terms() }).await).contains(expected)
+        );
     }
 }
 
@@ -444,7 +446,7 @@ async fn what_is_chosen_is_forgotten_and_nothing_else() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     for name in names(30) {
-        ledger.mark(done(&name));
+        ledger.record(done(&name));
     }
     ledger.close().await.unwrap();
     let before = segments(&store).await;
@@ -484,13 +486,13 @@ async fn merging_replaces_adds_in_order_and_lets_the_old_go() {
     // An entry that stands twice is written once.
     let twice = codec_of(&[done("x"), done("x")]);
     let more = by_name(&[troubled("x", 1, 0)]);
-    let again = rewritten("url", Some(&twice), &|_| Ok(true), &more).unwrap();
+    let again = rewrite("url", Some(&twice), &|_| Ok(true), &more).unwrap();
     // A success of the same version is a fact, which a later failure does not replace.
     assert_eq!(again, codec_of(&[done("x")]));
 }
 
 fn codec_of(entries: &[Entry]) -> Vec<u8> {
-    let mut encoder = codec::Encoder::new();
+    let mut encoder = codec::EntryEncoder::new();
     entries.iter().for_each(|entry| encoder.entry(entry));
     encoder.finish()
 }
@@ -500,11 +502,11 @@ fn what_could_not_be_written_comes_back_but_for_what_is_newer() {
     let mut segment = Segment::empty(0, None);
     segment.mark(troubled("a", 1, 0));
     segment.mark(troubled("b", 1, 0));
-    let fresh = segment.take_fresh();
+    let fresh = segment.drain_pending();
     assert!(!segment.is_dirty() && fresh.len() == 2);
     segment.mark(done("a"));
-    segment.put_back(fresh);
-    let fresh = segment.take_fresh();
+    segment.requeue(fresh);
+    let fresh = segment.drain_pending();
     assert_eq!((fresh["a"].state, fresh["b"].state), (State::Done, State::Quarantined));
 }
 

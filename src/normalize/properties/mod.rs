@@ -5,13 +5,13 @@
 pub(crate) mod gzip;
 
 use super::{
-    Format, Input, Looked, Options, Part, RejectReader, RejectWriter, Rejected, Returned, Sink, Summary,
-    each, is_gzip, run, run_returned,
+    Format, Input, InspectedRecord, Options, Part, Reject, RejectReader, RejectWriter, Sink, StoredReject,
+    Summary, inspect_each, is_gzip, replay_rejects, run,
 };
-use crate::detail::{Cut, Detail};
+use crate::detail::{Detail, SpliceBuf};
 use crate::json::properties::Bytes;
 use crate::json::skip_space;
-use crate::mapping::{self, Notes};
+use crate::mapping::{self, DiagnosticCounts};
 use crate::record::{self, Field, Scratch};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -66,7 +66,7 @@ impl Sink for Memory {
         Ok(())
     }
 
-    fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+    fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
         self.rejects.write(reject)
     }
 }
@@ -96,7 +96,7 @@ pub(crate) fn input(bytes: &[u8], options: &Options, piece: usize) {
     let (out, summary) = whole(bytes, options);
     reconciled(&out, &summary);
     let pieces = || Input::new("in", Pieces(Cursor::new(bytes.to_vec()), piece.max(1)));
-    for other in [pieces(), pieces().prompt()] {
+    for other in [pieces(), pieces().line_buffered()] {
         normalized(other, options).0.must_be(&out, &format!("in pieces of {piece}"), bytes);
     }
     if is_gzip(bytes) || is_unreadable(bytes, options, &summary) {
@@ -159,7 +159,7 @@ fn placed(bytes: &[u8], out: &Out) {
 fn returned_alike(bytes: &[u8], options: &Options, out: &Out) {
     let rejects: Vec<_> = RejectReader::new(&out.rejects[..], bytes.len()).collect();
     let mut sink = Memory::new();
-    run_returned("in", rejects.into_iter(), options, &mut sink).unwrap();
+    replay_rejects("in", rejects.into_iter(), options, &mut sink).unwrap();
     let again = sink.out();
     Out { events: Vec::new(), rejects: out.rejects.clone() }.must_be(&again, "read back", bytes);
 }
@@ -172,7 +172,7 @@ fn line_of(bytes: &[u8], offset: usize) -> u64 {
 fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> {
     let (mut places, mut sink) = (Vec::new(), Memory::new());
     let input = Input::new("in", Cursor::new(bytes.to_vec()));
-    let looked = each(std::iter::once(input), options, &mut |looked| {
+    let looked = inspect_each(std::iter::once(input), options, &mut |looked| {
         let start = usize::try_from(looked.offset).unwrap();
         let end = start + looked.raw.len();
         // The record of a row stands nowhere in the input.
@@ -189,8 +189,8 @@ fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> 
             Ok(event) => return sink.events(&by_the_twins(looked, event, options)),
             Err(refusal) => refusal,
         };
-        let Looked { input, line, offset, header, raw, part, .. } = *looked;
-        sink.reject(&Rejected { input, line, offset, header, refusal, raw, part })
+        let InspectedRecord { input, line, offset, header, raw, part, .. } = *looked;
+        sink.reject(&Reject { input, line, offset, header, refusal, raw, part })
     });
     looked.unwrap();
     sink.out().must_be(out, "looked at", bytes);
@@ -198,9 +198,9 @@ fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> 
 }
 
 /// `event` is what the reference reader, the typed event and its writer produce.
-fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8> {
+fn by_the_twins(looked: &InspectedRecord<'_>, event: &[u8], options: &Options) -> Vec<u8> {
     let text = std::str::from_utf8(looked.raw).unwrap();
-    let (mut scratch, mut cut) = (Scratch::default(), Cut::default());
+    let (mut scratch, mut cut) = (Scratch::default(), SpliceBuf::default());
     let object = record::object(text).unwrap();
     let record = object.record(&mut scratch);
     let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
@@ -210,13 +210,13 @@ fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8>
         &detail.unwrap_or_default(),
         time,
         options.rules,
-        &mut Notes::default(),
+        &mut DiagnosticCounts::default(),
         &mut (),
     );
     // Written with the check for escapes in every text.
     made.verbatim = false;
     if options.event_id {
-        made.metadata.product_log_id = record::id(text).ok();
+        made.metadata.product_log_id = record::fingerprint(text).ok();
     }
     let mut twin = Vec::new();
     options.writer.write(&made, &mut twin);
@@ -228,7 +228,7 @@ fn by_the_twins(looked: &Looked<'_>, event: &[u8], options: &Options) -> Vec<u8>
 fn line_by_line(bytes: &[u8], options: &Options, out: &Out) {
     let mut offset = 0;
     let lines = bytes.split(|&byte| byte == b'\n').enumerate().map(|(index, line)| {
-        let returned = Returned {
+        let returned = StoredReject {
             input: "in".to_owned(),
             line: index as u64 + 1,
             offset,
@@ -242,7 +242,7 @@ fn line_by_line(bytes: &[u8], options: &Options, out: &Out) {
     });
     let lines: Vec<_> = lines.collect();
     let mut sink = Memory::new();
-    let summary = run_returned("in", lines.into_iter(), options, &mut sink).unwrap();
+    let summary = replay_rejects("in", lines.into_iter(), options, &mut sink).unwrap();
     assert!(summary.failures.is_empty());
     sink.out().must_be(out, "line by line", bytes);
 }

@@ -1,0 +1,310 @@
+//! The stored state: who may write it, how a change becomes durable, and how an interrupted run's work is completed.
+//! The protocol and its reasons are in docs/design/collect-commit-protocol.md.
+//!
+//! A commit (1) stages new objects and counts next to the state, (2) swaps the state for one that names them, which is
+//! the moment from which they count as written, (3) creates the objects in the bucket if absent, and (4) after each of
+//! them swaps the state for one in which it is no longer pending. Killed before (2), nothing has happened. Killed
+//! later, the next run repeats the rest of (3) and (4) with the same bytes and names. A run that was overtaken fails at
+//! (2), because the state is not the one it read.
+//!
+//! A run may stall before any request and resume after others have taken over and ended. It cannot hurt them:
+//! - The state, its previous copy and the lease are replaced by compare-and-swap against what the run read first.
+//! - Names of staged objects and counts contain the revision of the state that first names them. Each state names only
+//!   what the previous one named or what has its own revision. So an object whose revision is not later than a saved
+//!   state, and which that state does not name, will never be named again; only such objects are deleted.
+//! - Objects of the data and manifests are created only if absent. One that a feed took and deleted is created again
+//!   only by a run that stalled between its last save of the state and the request that creates it.
+
+mod counts;
+mod hints;
+mod lease;
+mod recovery;
+
+pub(crate) use hints::{decode_or_explain, refuse_lost_state};
+
+use super::batch::Object;
+use super::config::{Mode, Options};
+use super::date::Date;
+use super::state::{CollectorState, PendingWrite, StoredState};
+use super::{Observer, RunError};
+use crate::clock::{Clock, format_utc};
+use crate::collector_files::{self, BACKFILL};
+use crate::lease::{LeaseHandle, LeaseOwner};
+use crate::store::{Payload, PutOutcome, Store, Version};
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The state that a run started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InitialState {
+    Absent,
+    Legacy,
+    Existing,
+}
+
+pub(crate) struct StateStore {
+    store: Store,
+    /// Staged objects and counts; nothing else is stored here.
+    work: Store,
+    to: Store,
+    name: String,
+    clock: Clock,
+    ttl: Duration,
+    holder: LeaseOwner,
+    lease: Option<LeaseHandle>,
+    /// The lease on records without a time, which both kinds of run share.
+    undated_lease: Option<LeaseHandle>,
+    renewed: i64,
+    dry_run: bool,
+    observer: Arc<dyn Observer>,
+    /// The state that was last read or written.
+    current: Option<(Bytes, Version)>,
+    /// The copy before the state as it was when the state was read.
+    previous: Option<(Bytes, Version)>,
+    /// Whether this run has written the state, and with it the previous copy.
+    written: bool,
+    /// What was found at the location of the state.
+    pub(crate) found: InitialState,
+    pub(crate) state: CollectorState,
+}
+
+/// Returns the name of the state for a task.
+pub(crate) fn state_name(options: &Options) -> String {
+    match options.task {
+        Mode::Live { .. } => options.state.name.clone(),
+        Mode::Backfill { .. } => BACKFILL.into(),
+    }
+}
+
+impl StateStore {
+    /// Acquires the lease, reads the state, and completes the work of a killed run. Without a state, the collection
+    /// starts at `began`.
+    pub(crate) async fn open(
+        options: &Options,
+        stores: (Store, Store),
+        observer: Arc<dyn Observer>,
+        began: Date,
+    ) -> Result<Self, RunError> {
+        let (store, to) = stores;
+        let name = state_name(options);
+        let work = store.subdir(&collector_files::work_dir(&name));
+        let mut journal = Self {
+            work,
+            to,
+            clock: options.clock.clone(),
+            ttl: options.lease,
+            holder: LeaseOwner::current(),
+            lease: None,
+            undated_lease: None,
+            renewed: 0,
+            dry_run: options.dry_run,
+            observer,
+            current: None,
+            previous: None,
+            written: false,
+            found: InitialState::Absent,
+            state: CollectorState::new(collection_id(options, began), began),
+            name,
+            store,
+        };
+        journal.acquire().await?;
+        match journal.load_counts(options).await {
+            Ok(()) => Ok(journal),
+            Err(error) => {
+                // The first error matters more than a lease that expires by itself.
+                let _ = journal.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn load_counts(&mut self, options: &Options) -> Result<(), RunError> {
+        // Read before the state: a copy that a run made which took over since is not replaced.
+        self.previous = self.store.read(&collector_files::previous_state_name(&self.name)).await?;
+        let found = match self.store.read(&self.name).await? {
+            Some(_) if options.new_state => {
+                let url = self.store.location().url(&self.name);
+                return Err(RunError::Usage(format!(
+                    "--new-state: {url} exists; omit the flag, or move that state away first"
+                )));
+            }
+            Some((bytes, version)) => {
+                let found = decode_or_explain(&self.store, &self.name, &bytes, self.clock.now()).await?;
+                self.check_clock_skew(&self.store, &self.name, &found, options).await?;
+                self.current = Some((bytes, version));
+                Some(found)
+            }
+            None => self.without_state(options).await?,
+        };
+        match found {
+            Some(StoredState::Ours(state)) => (self.state, self.found) = (*state, InitialState::Existing),
+            Some(StoredState::Recipe(recipe)) => {
+                self.found = InitialState::Legacy;
+                self.import_legacy_cursor(recipe.cursor_date, options.look_back);
+            }
+            None => {}
+        }
+        self.recover().await
+    }
+
+    /// What a run begins from where there is no state.
+    async fn without_state(&mut self, options: &Options) -> Result<Option<StoredState>, RunError> {
+        if !options.new_state {
+            refuse_lost_state(&self.store, &self.name, self.clock.now()).await?;
+            return self.load_legacy_state(options).await;
+        }
+        // What the lost state named is older than what this one will name, and is swept.
+        self.state.revision =
+            self.listed().await?.iter().map(|name| collector_files::revision_of(name)).max().unwrap_or(0);
+        Ok(None)
+    }
+
+    /// The names of all objects of the work.
+    async fn listed(&self) -> Result<Vec<String>, RunError> {
+        match self.work.list().map_ok(|listed| listed.name).try_collect().await {
+            // A directory that nothing was put into yet.
+            Err(crate::store::Error::NotFound { .. }) => Ok(Vec::new()),
+            listed => Ok(listed?),
+        }
+    }
+
+    /// Refuses a state of the live collection that was written under a clock ahead of this one.
+    async fn check_clock_skew(
+        &self,
+        store: &Store,
+        name: &str,
+        found: &StoredState,
+        options: &Options,
+    ) -> Result<(), RunError> {
+        let now = self.clock.now();
+        match (found, options.task) {
+            (StoredState::Ours(state), Mode::Live { .. }) => match state.ahead(now) {
+                Some(why) => {
+                    let why = format!("{why}; correct the clock if it is wrong");
+                    Err(hints::state_error(store, name, &why, now).await)
+                }
+                None => Ok(()),
+            },
+            (StoredState::Recipe(recipe), _)
+                if recipe.cursor_date > Some(Date::from_millis(now).add_days(1)) =>
+            {
+                Err(RunError::Damaged(format!(
+                    "{}: the state of Google's reference collector is ahead of this machine's clock, which shows {}; correct the clock, or fix cursor_date",
+                    store.location().url(name),
+                    format_utc(now)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the state of Google's reference collector, if it is a separate object.
+    async fn load_legacy_state(&self, options: &Options) -> Result<Option<StoredState>, RunError> {
+        let (Some((location, name)), Mode::Live { .. }) = (&options.state.recipe, options.task) else {
+            return Ok(None);
+        };
+        let store = Store::open(location, &options.retry).await?;
+        let Some((bytes, _)) = store.read(name).await? else { return Ok(None) };
+        let found = decode_or_explain(&store, name, &bytes, self.clock.now()).await?;
+        if matches!(found, StoredState::Ours(_)) {
+            // The objects that it names are next to it, not here.
+            let (there, here) = (store.location(), self.store.location());
+            return Err(RunError::Usage(format!(
+                "{} is a state of zoom-udm, but the configured state is {}: name it with --state or STATE_KEY (inside the data prefix also pass --state-in-data-prefix), or move it to {here} together with {there}{}",
+                there.url(name),
+                here.url(&self.name),
+                collector_files::work_dir(name),
+            )));
+        }
+        self.check_clock_skew(&store, name, &found, options).await?;
+        Ok(Some(found))
+    }
+
+    fn import_legacy_cursor(&mut self, cursor: Option<Date>, look_back: i64) {
+        let Some(cursor) = cursor else { return };
+        let began = cursor.add_days(-look_back);
+        let note = format!(
+            "imported the state of Google's reference collector at {cursor}: collecting from {began}. It does not record what it wrote, so records of {began} to {cursor} may be stored a second time"
+        );
+        self.observer.warn(&note);
+        (self.state.began, self.state.cursor, self.state.taken_over) = (began, began, Some(note));
+    }
+
+    /// Replaces the stored state with the current one. Fails if another run has changed it.
+    pub(crate) async fn save(&mut self) -> Result<(), RunError> {
+        let saved = |(bytes, _): &(Bytes, Version)| *bytes == self.state.encode();
+        if self.dry_run || self.current.as_ref().is_some_and(saved) {
+            return Ok(());
+        }
+        if !self.written {
+            self.keep_previous().await?;
+        }
+        self.state.revision += 1;
+        let bytes = Bytes::from(self.state.encode());
+        let read = self.current.as_ref().map(|(_, version)| version.clone());
+        match self.store.compare_and_swap(&self.name, bytes.clone(), read).await? {
+            Some(version) => (self.current, self.written) = (Some((bytes, version)), true),
+            None => return Err(self.lost_lease()),
+        }
+        Ok(())
+    }
+
+    /// Makes the state that this run read the copy before the one that it is about to write.
+    async fn keep_previous(&mut self) -> Result<(), RunError> {
+        let Some((before, _)) = &self.current else { return Ok(()) };
+        let (copy, version) = self.previous.take().unzip();
+        if copy.as_ref() != Some(before) {
+            // Where another run has replaced it since, that run has the state, too: saving will tell.
+            self.store
+                .compare_and_swap(&collector_files::previous_state_name(&self.name), before.clone(), version)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, store: &Store, name: &str, bytes: Bytes) -> Result<(), RunError> {
+        match store.put_if_absent(name, Payload::Bytes(bytes)).await? {
+            PutOutcome::Created | PutOutcome::AlreadyIdentical => Ok(()),
+            PutOutcome::Conflict => Err(RunError::Store(format!(
+                "{}: another object exists that zoom-udm did not write; move it away and run again",
+                store.location().url(name)
+            ))),
+        }
+    }
+
+    /// Writes objects and their manifest atomically.
+    pub(crate) async fn commit(&mut self, objects: &[Object], manifest: Vec<u8>) -> Result<(), RunError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let (sequence, revision) = (self.state.sequence, self.state.revision + 1);
+        let about = Object::manifest(&self.name, Date::from_millis(self.clock.now()), sequence, manifest);
+        let mut ready = VecDeque::new();
+        // The manifest is the first: nothing is pending any more once the last object is made.
+        for (number, object) in [&about].into_iter().chain(objects).enumerate() {
+            let pending = PendingWrite {
+                name: object.name.clone(),
+                beside_state: number == 0,
+                staged: collector_files::staged_name(revision, &object.sha256),
+                sha256: object.sha256.clone(),
+            };
+            self.put(&self.work, &pending.staged, object.bytes.clone()).await?;
+            self.state.pending.push(pending);
+            ready.push_back(object.bytes.clone());
+        }
+        self.state.sequence += 1;
+        self.save().await?;
+        self.write_pending(ready).await
+    }
+}
+
+/// Returns what makes this collection's object names unique. A run that is killed before there is a state derives the
+/// same value again.
+/// same again.
+fn collection_id(options: &Options, began: Date) -> String {
+    let text = format!("{}\n{}\n{}\n{began}", options.to, options.state.location, state_name(options));
+    crate::envelope::sha256(text)[..32].to_owned()
+}

@@ -1,0 +1,98 @@
+//! Lists of what was seen: written for the next state to name, and read.
+
+use super::super::RunError;
+use super::super::config::{Mode, Options};
+use super::super::dedup::RecordCounts;
+use super::super::state::{CollectorState, CountsRef, StoredState};
+use super::{StateStore, decode_or_explain, hints, refuse_lost_state};
+use crate::collector_files::{self, BACKFILL};
+
+/// How often the state of the other kind of run is read again where it changes while it is looked at.
+const MAX_PEER_READS: usize = 4;
+
+impl StateStore {
+    /// Makes a list of record counts durable, for the next state to name.
+    pub(crate) async fn put_counts(&self, slot: &str, seen: &RecordCounts) -> Result<CountsRef, RunError> {
+        let bytes = seen.encode();
+        let name =
+            collector_files::counts_name(slot, self.state.revision + 1, &crate::envelope::sha256(&bytes));
+        let size = u64::try_from(bytes.len()).unwrap_or(0);
+        if !self.dry_run {
+            self.put(&self.work, &name, bytes.into()).await?;
+        }
+        Ok(CountsRef { name, bytes: size })
+    }
+
+    /// Reads such a list.
+    pub(crate) async fn read_counts(&self, seen: &CountsRef) -> Result<RecordCounts, RunError> {
+        let read = self.work.read(&seen.name).await?;
+        let why = match read.map(|(bytes, _)| RecordCounts::decode(&bytes)) {
+            Some(Ok(seen)) => return Ok(seen),
+            Some(Err(why)) => why,
+            None => "it is missing".into(),
+        };
+        Err(self.corrupt_counts(&seen.name, &why).await)
+    }
+
+    /// The error of an object of the work that the state names and that cannot be used.
+    pub(super) async fn corrupt_counts(&self, name: &str, why: &str) -> RunError {
+        let standing = self.store.read(&self.name).await.ok().flatten().map(|(bytes, _)| bytes);
+        if standing.is_some() && standing.as_ref() != self.current.as_ref().map(|(bytes, _)| bytes) {
+            // A run that took over has no use for it any more, and removed it.
+            return self.lost_lease();
+        }
+        let why = format!("the state names {}, but {why}", self.work.location().url(name));
+        hints::state_error(&self.store, &self.name, &why, self.clock.now()).await
+    }
+
+    /// Reads the state of the other kind of run, if there is one.
+    pub(crate) async fn read_peer_state(
+        &self,
+        options: &Options,
+    ) -> Result<Option<(CollectorState, Option<RecordCounts>)>, RunError> {
+        let name = match options.task {
+            Mode::Live { .. } => BACKFILL,
+            Mode::Backfill { .. } => &options.state.name,
+        };
+        let work = self.store.subdir(&collector_files::work_dir(name));
+        let mut last = None;
+        for _ in 0..MAX_PEER_READS {
+            let Some((bytes, _)) = self.store.read(name).await? else {
+                self.refuse_lost_peer_state(name, options).await?;
+                return Ok(None);
+            };
+            let StoredState::Ours(state) =
+                decode_or_explain(&self.store, name, &bytes, self.clock.now()).await?
+            else {
+                return Ok(None);
+            };
+            let Some(undated) = &state.undated else { return Ok(Some((*state, None))) };
+            match work.read(&undated.name).await?.map(|(bytes, _)| RecordCounts::decode(&bytes)) {
+                Some(Ok(seen)) => return Ok(Some((*state, Some(seen)))),
+                // The other run may have replaced both since.
+                None if last.as_ref() != Some(&bytes) => last = Some(bytes),
+                _ => {
+                    self.observer.warn(&format!(
+                        "{}: this list of records without a time cannot be used, and {name} names it; such records may be \
+                         collected again",
+                        work.location().url(&undated.name)
+                    ));
+                    return Ok(Some((*state, None)));
+                }
+            }
+        }
+        Err(RunError::Store(format!(
+            "{}: it changed {MAX_PEER_READS} times while it was read; run again",
+            self.store.location().url(name)
+        )))
+    }
+
+    /// A state of the other kind that is missing matters where days may be its own.
+    async fn refuse_lost_peer_state(&self, name: &str, options: &Options) -> Result<(), RunError> {
+        let live = matches!(options.task, Mode::Live { .. });
+        if live && (options.new_state || (self.state.sequence > 0 && self.state.theirs.is_empty())) {
+            return Ok(());
+        }
+        refuse_lost_state(&self.store, name, self.clock.now()).await
+    }
+}

@@ -1,0 +1,130 @@
+//! What to do about a state that cannot be used, or is missing: the end of each message about it.
+
+use super::super::RunError;
+use super::super::dedup::RecordCounts;
+use super::super::state::{CollectorState, StoredState, decode};
+use crate::collector_files;
+use crate::store::{self, Location, Store};
+use futures::TryStreamExt as _;
+
+/// The error of a state that cannot be used, with the cure.
+pub(super) async fn state_error(store: &Store, name: &str, why: &str, now: i64) -> RunError {
+    let url = store.location().url(name);
+    let cure = match previous_copy(store, name, now).await {
+        Some(copy) => restore_command(store, &copy, name),
+        None => "no usable copy is next to it: restore a backup, or move it away and start over with --new-state, which \
+                 collects again what it covers"
+            .into(),
+    };
+    RunError::Damaged(format!("{url}: {why}; {cure}"))
+}
+
+/// What is written in the object of a state.
+pub(crate) async fn decode_or_explain(
+    store: &Store,
+    name: &str,
+    bytes: &[u8],
+    now: i64,
+) -> Result<StoredState, RunError> {
+    match decode(bytes) {
+        Ok(standing) => Ok(standing),
+        Err(why) => Err(state_error(store, name, &why, now).await),
+    }
+}
+
+/// Refuses to take the place of a state that is missing where objects that belong to it are still there: what it covers
+/// would be collected again.
+pub(crate) async fn refuse_lost_state(store: &Store, name: &str, now: i64) -> Result<(), RunError> {
+    let Some(trace) = find_trace(store, name).await? else { return Ok(()) };
+    // A run that began meanwhile may have made both.
+    if store.exists(name).await? {
+        return Ok(());
+    }
+    let url = store.location().url(name);
+    let cure = match previous_copy(store, name, now).await {
+        Some(copy) => restore_command(store, &copy, name),
+        None => "restore a backup of it".into(),
+    };
+    Err(RunError::Damaged(format!(
+        "{url}: the state is missing, and {} belongs to it; {cure}; or start over with --new-state, which collects again what \
+         it covers",
+        store.location().url(&trace)
+    )))
+}
+
+/// One of the objects that no collection has before it has a state.
+async fn find_trace(store: &Store, name: &str) -> Result<Option<String>, RunError> {
+    let previous = collector_files::previous_state_name(name);
+    if store.exists(&previous).await? {
+        return Ok(Some(previous));
+    }
+    for directory in [
+        collector_files::work_dir(name),
+        format!("{}/{}", collector_files::MANIFESTS, collector_files::state_stem(name)),
+    ] {
+        match store.subdir(&directory).list().try_next().await {
+            Ok(Some(listed)) => return Ok(Some(format!("{directory}/{}", listed.name))),
+            Ok(None) | Err(store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// The name of the copy before the state, if the copy and all that it names can be read.
+async fn previous_copy(store: &Store, name: &str, now: i64) -> Option<String> {
+    let previous = collector_files::previous_state_name(name);
+    let (bytes, _) = store.read(&previous).await.ok()??;
+    let Ok(StoredState::Ours(copy)) = decode(&bytes) else { return None };
+    (copy.ahead(now).is_none() && is_complete(store, name, &copy).await).then_some(previous)
+}
+
+async fn is_complete(store: &Store, name: &str, copy: &CollectorState) -> bool {
+    let work = store.subdir(&collector_files::work_dir(name));
+    for list in copy.count_refs() {
+        let read = work.read(&list.name).await.ok().flatten();
+        if read.is_none_or(|(bytes, _)| RecordCounts::decode(&bytes).is_err()) {
+            return false;
+        }
+    }
+    for pending in &copy.pending {
+        if !work.exists(&pending.staged).await.is_ok_and(|exists| exists) {
+            return false;
+        }
+    }
+    true
+}
+
+fn restore_command(store: &Store, copy: &str, name: &str) -> String {
+    let command = match store.location() {
+        Location::File(root) => {
+            let path = |name: &str| shell_quote(&root.join(name).display().to_string());
+            format!("cp {} {}", path(copy), path(name))
+        }
+        location => {
+            format!(
+                "gcloud storage cp {} {}",
+                shell_quote(&location.url(copy)),
+                shell_quote(&location.url(name))
+            )
+        }
+    };
+    format!("restore the previous copy with `{command}`: records written after it are collected again")
+}
+
+/// A word as a shell takes it.
+fn shell_quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=+@,".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_paths_are_quoted_for_the_shell() {
+        assert_eq!(shell_quote("gs://b/a-b_c/state.json"), "gs://b/a-b_c/state.json");
+        assert_eq!(shell_quote("/a b/it's"), r"'/a b/it'\''s'");
+    }
+}

@@ -1,0 +1,209 @@
+//! The grammar of `operation_detail`: HEAD, a space, then ` - CHANGE` for each change.
+//!
+//! One scan finds every byte that matters to the grammar; the rules work on these positions.
+
+use super::Detail;
+use crate::json::{for_each_position, positions, trim};
+use nom::branch::alt;
+use nom::bytes::complete::tag;
+use nom::combinator::{eof, rest};
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+use wide::u8x16;
+
+/// One change: a key and its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// What was changed; never empty. May contain spaces, brackets and an e-mail address.
+    pub key: &'a str,
+    /// The change in Zoom's words: `set to …`, `from … to …` or a bare value. May be empty.
+    pub value: &'a str,
+}
+
+/// Where something was cut out of a text. Spaces on both sides of a seam are not two spaces.
+pub(super) trait Seams: Copy {
+    /// Whether something was cut out at this position.
+    fn part(self, at: usize) -> bool;
+}
+
+/// Nothing was.
+impl Seams for () {
+    #[inline]
+    fn part(self, _: usize) -> bool {
+        false
+    }
+}
+
+impl Seams for [usize; 2] {
+    fn part(self, at: usize) -> bool {
+        self.contains(&at)
+    }
+}
+
+/// Splits a trimmed text into HEAD, unkeyed piece and changes. Returns whether it contains a bracket or brace that
+/// could begin a JSON value.
+#[inline]
+pub(super) fn read<'a, S: Seams>(text: &'a str, detail: &mut Detail<'a>, seams: S) -> bool {
+    let bytes = text.as_bytes();
+    detail.head = text;
+    let mut pieces =
+        Segmenter { text, seams, head: None, piece: 0, colon: None, start: 0, key: None, detail };
+    let mut brackets = false;
+    for_each_position(bytes, is_delimiter, |at| match bytes[at] {
+        b':' => pieces.colon = pieces.colon.or(Some(at)),
+        b'-' if bytes.get(at + 1) == Some(&b' ') => pieces.dash(at),
+        b'-' => {}
+        b'@' => pieces.detail.at_signs += 1,
+        _ => brackets = true,
+    });
+    pieces.end();
+    brackets
+}
+
+/// Returns whether the grammar depends on this byte.
+#[inline]
+fn is_delimiter(step: u8x16) -> u8x16 {
+    // `[` and `{` differ only in bit 0x20, which is also the lower-case bit.
+    let brackets = (step | u8x16::splat(0x20)).simd_eq(u8x16::splat(b'{'));
+    step.simd_eq(u8x16::splat(b'-'))
+        | step.simd_eq(u8x16::splat(b':'))
+        | step.simd_eq(u8x16::splat(b'@'))
+        | brackets
+}
+
+/// The state of splitting a text.
+struct Segmenter<'a, 'd, S> {
+    text: &'a str,
+    seams: S,
+    /// The dash that ends HEAD, once known.
+    head: Option<usize>,
+    /// The start of the current piece, and its first colon.
+    piece: usize,
+    colon: Option<usize>,
+    /// The start of the text that is being collected: the value of `key`, or the unkeyed piece.
+    start: usize,
+    key: Option<&'a str>,
+    detail: &'d mut Detail<'a>,
+}
+
+impl<S: Seams> Segmenter<'_, '_, S> {
+    /// Handles a dash followed by a space: if a space also precedes it, it separates two pieces.
+    #[inline]
+    fn dash(&mut self, at: usize) {
+        let bytes = self.text.as_bytes();
+        let behind_space = at == 0 || bytes[at - 1] == b' ';
+        if !behind_space {
+            return;
+        }
+        match self.head {
+            Some(head) if head < at => {
+                // A space that belongs to the previous dash does not count again.
+                if at > self.piece {
+                    self.close_piece(at - 1);
+                    (self.piece, self.colon) = (at + 2, None);
+                }
+            }
+            known => {
+                let head = known.unwrap_or_else(|| head_end(bytes, at, self.seams));
+                self.head = Some(head);
+                if head == at {
+                    self.detail.head = trim(&self.text[..at]);
+                    (self.piece, self.start, self.colon) = (at + 2, at + 2, None);
+                }
+            }
+        }
+    }
+
+    /// Handles the piece that ends at `end`: `KEY: VALUE` or `KEY:` begins a change; any other piece belongs to the
+    /// text that is being collected.
+    #[inline]
+    fn close_piece(&mut self, end: usize) {
+        let Some(colon) = self.colon else { return };
+        let key = trim(&self.text[self.piece..colon]);
+        // The colon must be followed by a space, or end the piece.
+        if key.is_empty() || colon + 1 < end && self.text.as_bytes()[colon + 1] != b' ' {
+            return;
+        }
+        // The dash and its spaces precede the piece.
+        self.close(self.piece.saturating_sub(" - ".len()));
+        // Nearly always one space, and nothing to trim after it.
+        (self.start, self.key) = ((colon + 2).min(end), Some(key));
+    }
+
+    /// Ends the text that is being collected.
+    #[inline]
+    fn close(&mut self, end: usize) {
+        let text = trim(self.text.get(self.start..end).unwrap_or_default());
+        match self.key {
+            Some(key) => self.detail.changes.push(Change { key, value: text }),
+            None if text.is_empty() => {}
+            None => self.detail.unkeyed = Some(text),
+        }
+    }
+
+    /// Ends the whole text.
+    #[inline]
+    fn end(mut self) {
+        if self.head.is_some() {
+            self.close_piece(self.text.len());
+            self.close(self.text.len());
+        }
+    }
+}
+
+/// Returns the dash that ends HEAD, given the first dash with a space on both sides: a dash at the very start,
+/// otherwise the first one after two spaces, otherwise the given one.
+#[inline]
+fn head_end(bytes: &[u8], dash: usize, seams: impl Seams) -> usize {
+    match bytes[..dash] {
+        [] => dash,
+        [.., b' ', b' '] if !seams.part(dash - 1) => dash,
+        _ => after_double_space(bytes, dash, seams).unwrap_or(dash),
+    }
+}
+
+/// The first dash from `from` on that stands after two spaces and before one.
+#[cold]
+fn after_double_space(bytes: &[u8], from: usize, seams: impl Seams) -> Option<usize> {
+    let mut at = from;
+    // Two spaces over a seam may overlap two that are not: the search goes on within them.
+    while let Some(length) = memchr::memmem::find(&bytes[at..], b"  - ") {
+        at += length + 1;
+        if !seams.part(at) {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
+/// Returns the new value of a change: `set to NEW` → NEW; `from OLD to NEW` → NEW, split at the first ` to `; anything
+/// else → itself. `None` if it is empty. `value` must be trimmed.
+#[must_use]
+#[inline]
+pub fn new_value(value: &str) -> Option<&str> {
+    let phrase = match value.as_bytes().first() {
+        Some(b's') => set_to(value),
+        Some(b'f') => from_to(value),
+        _ => rest(value),
+    };
+    Some(trim(phrase.map_or(value, |(_, new)| new))).filter(|new| !new.is_empty())
+}
+
+fn set_to(value: &str) -> IResult<&str, &str, ()> {
+    preceded(tag("set to"), alt((preceded(tag(" "), rest), eof))).parse(value)
+}
+
+fn from_to(value: &str) -> IResult<&str, &str, ()> {
+    preceded((tag("from "), until_to), alt((preceded(tag(" "), rest), eof))).parse(value)
+}
+
+/// Returns the text after the first ` to` that is followed by a space or the end.
+fn until_to(text: &str) -> IResult<&str, &str, ()> {
+    let bytes = text.as_bytes();
+    let ends = |space: usize| {
+        bytes[space..].starts_with(b" to") && matches!(bytes.get(space + 3), None | Some(b' '))
+    };
+    let mut spaces = positions(bytes, |step| step.simd_eq(u8x16::splat(b' ')));
+    let end = spaces.find(|&space| ends(space)).ok_or(nom::Err::Error(()))?;
+    Ok((&text[end + 3..], &text[..end]))
+}

@@ -1,0 +1,36 @@
+//! The paths of all values in an event's JSON.
+
+use crate::json::{elements, members};
+use std::collections::HashMap;
+
+/// Returns the position of each path in the event, such as `target.user.emailAddresses[0]`, from 0.
+pub(super) fn path_order(event: &str) -> HashMap<String, usize> {
+    let mut order = HashMap::new();
+    walk(event, &mut String::new(), &mut order);
+    order
+}
+
+/// Recursion is bounded, because the writer nests at most seven levels.
+fn walk(value: &str, path: &mut String, order: &mut HashMap<String, usize>) {
+    let length = path.len();
+    match value.as_bytes().first() {
+        Some(b'{') => members(value).for_each(|(name, value)| {
+            if length > 0 {
+                path.push('.');
+            }
+            // Names of UDM fields need no unescaping.
+            path.push_str(name);
+            walk(value, path, order);
+            path.truncate(length);
+        }),
+        Some(b'[') => elements(value).enumerate().for_each(|(index, value)| {
+            path.push_str(&format!("[{index}]"));
+            walk(value, path, order);
+            path.truncate(length);
+        }),
+        _ => {
+            let place = order.len();
+            order.insert(path.clone(), place);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Explains a reject: what was found, what was expected, what to do.
+
+use super::Raw;
+use crate::reject::{RejectReason, Rejection};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+
+/// Why a record was rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RejectExplanation {
+    /// The name of the reason, as in rejects.
+    pub reason: &'static str,
+    /// The whole message, as in rejects.
+    pub message: String,
+    /// What was found.
+    pub found: String,
+    /// What was expected.
+    pub expected: &'static str,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+impl RejectExplanation {
+    pub(super) fn new(refusal: &Rejection) -> Self {
+        let (end, expected, hint) = describe(refusal.reason);
+        let what = end.iter().find_map(|end| refusal.message.rsplit_once(end)).map(|(what, _)| what);
+        Self {
+            reason: refusal.reason.name(),
+            found: what.unwrap_or(&refusal.message).to_owned(),
+            message: refusal.message.clone().into_owned(),
+            expected,
+            hint,
+        }
+    }
+}
+
+/// Returns the text that ends the finding in a reason's message, what is expected, and what to do.
+fn describe(reason: RejectReason) -> (&'static [&'static str], &'static str, &'static str) {
+    match reason {
+        RejectReason::NotUtf8 => (
+            &["; expected "],
+            "UTF-8 text",
+            "convert the file to UTF-8, or find where it was cut or what was mixed into it",
+        ),
+        RejectReason::LineTooLong => (
+            &["; raise "],
+            "one record per line, within the limit",
+            "raise --max-line-bytes if it is a record; otherwise look for a missing newline",
+        ),
+        RejectReason::NotJson => (
+            &["; expected "],
+            "valid JSON: one object per line, an array of objects, or a page of Zoom's API",
+            "check whether the text was truncated or edited, and fetch it again",
+        ),
+        RejectReason::NotObject => (
+            &[", expected ", ", a record is "],
+            "one JSON object per record, like {\"time\":…,\"operator\":…}",
+            "remove it, or pass the records without their wrapper",
+        ),
+        RejectReason::NoTime => (
+            &["; expected "],
+            "a \"time\" in RFC 3339, like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch",
+            "fix the time, or pass --default-time",
+        ),
+        RejectReason::EventTooLarge => (
+            &["; shorten "],
+            "a record whose event fits into one request",
+            "shorten the record, or write events with --format udm",
+        ),
+    }
+}
+
+/// The number of bytes shown of a record that exceeds the line limit.
+const START: usize = 1024;
+
+/// Returns the bytes of a record in a form that can be shown.
+pub(super) fn raw(bytes: &[u8], refusal: Option<&Rejection>) -> Raw {
+    if refusal.is_some_and(|refusal| refusal.reason == RejectReason::LineTooLong) {
+        return Raw::Start(BASE64.encode(&bytes[..bytes.len().min(START)]));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Raw::Text(text.to_owned()),
+        Err(_) => Raw::Base64(BASE64.encode(bytes)),
+    }
+}

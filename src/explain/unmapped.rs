@@ -1,0 +1,243 @@
+//! Finds the parts of a record that reached no field of the event except the description.
+
+use super::Span;
+use super::fills::{FillWithSpan, event_type};
+use super::sources::{Sources, is_string};
+use crate::detail::{Change, Member as UserMember, new_value};
+use crate::email;
+use crate::json::{decode, elements, members, trim};
+use crate::mapping::{Source, row_of_key};
+use crate::record::Field;
+use serde::Serialize;
+use std::ops::Range;
+
+/// One member of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its value: the text of a string, otherwise the JSON. For a field that is read, the text that is read.
+    pub text: String,
+    /// Whether it is a field that is read, and no later member replaces it.
+    pub read: bool,
+}
+
+/// A part of the record that was not mapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unmapped {
+    /// The kind: `unknown_field`, `not_text`, `change`, `head`, ….
+    pub kind: &'static str,
+    /// The member of the record that contains it.
+    pub field: String,
+    /// Its text.
+    pub text: String,
+    /// The range in the member's text; `None` for the whole text.
+    pub at: Vec<Span>,
+    /// Why it was not mapped.
+    pub why: &'static str,
+}
+
+/// Returns the members of the record in `text`, and what was not mapped.
+pub(super) fn left(
+    text: &str,
+    sources: &Sources<'_, '_>,
+    fills: &[FillWithSpan],
+    default_time: bool,
+) -> (Vec<Member>, Vec<Unmapped>) {
+    let raw: Vec<_> = members(text).map(|(name, value)| (string(name), value)).collect();
+    let mut last = [usize::MAX; Field::ALL.len()];
+    for (index, (name, _)) in raw.iter().enumerate() {
+        if let Some(field) = field(name) {
+            last[field as usize] = index;
+        }
+    }
+    let (mut all, mut unmapped) = (Vec::new(), Vec::new());
+    for (index, (name, value)) in raw.into_iter().enumerate() {
+        let field = field(&name);
+        let read = field.is_some_and(|field| last[field as usize] == index);
+        let text = field.filter(|_| read).and_then(|field| sources.record.get(field));
+        let why = match field {
+            None => Some(("unknown_field", "not a field that is read")),
+            Some(_) if !read => Some(("repeated", "of repeated fields, the last one counts")),
+            Some(Field::EventType) if text.is_some_and(|name| Some(trim(name)) != event_type(fills)) => {
+                Some(("event_type", WRONG_TYPE))
+            }
+            Some(field) => reason_not_mapped(field, value, text, default_time),
+        };
+        let text = text.map_or_else(|| value_text(value), str::to_owned);
+        if let Some((kind, why)) = why {
+            let (field, text) = (name.clone(), text.clone());
+            unmapped.push(Unmapped { kind, field, text, at: Vec::new(), why });
+        }
+        all.push(Member { name, text, read });
+    }
+    UnmappedScanner::new(sources, fills).each(&mut unmapped);
+    (all, unmapped)
+}
+
+const WRONG_TYPE: &str = "not an event type of UDM, or one that needs what the event does not have: see metadata.eventType for what was taken";
+
+fn field(name: &str) -> Option<Field> {
+    Field::ALL.into_iter().find(|field| field.name() == name)
+}
+
+/// Returns why a member that counts for a field fills nothing.
+fn reason_not_mapped(
+    field: Field,
+    value: &str,
+    text: Option<&str>,
+    default_time: bool,
+) -> Option<(&'static str, &'static str)> {
+    match (field, text) {
+        (_, None) if value.starts_with(['{', '[']) && field != Field::OperationDetail => {
+            Some(("not_text", "an object or array instead of text counts as absent"))
+        }
+        (_, None) => Some(("empty", "null, empty or blank counts as absent")),
+        (Field::Time, Some(_)) if default_time => Some(("no_time", "no usable time: the default was used")),
+        _ => None,
+    }
+}
+
+/// Returns the unescaped contents of a JSON string; as written if UTF-8 cannot hold it.
+fn string(inside: &str) -> String {
+    let mut text = String::new();
+    decode(inside, &mut text).map_or_else(|| inside.to_owned(), |_| text)
+}
+
+fn value_text(value: &str) -> String {
+    let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    inside.map_or_else(|| value.to_owned(), string)
+}
+
+/// Finds the parts of a detail that no row used.
+struct UnmappedScanner<'s, 'r, 'a> {
+    sources: &'s Sources<'r, 'a>,
+    /// The ranges that rows used, except for the description; sorted, without overlaps.
+    taken: Vec<Range<usize>>,
+    /// Whether a role was taken because HEAD says `Change Role`.
+    role: bool,
+}
+
+impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
+    fn new(sources: &'s Sources<'r, 'a>, fills: &[FillWithSpan]) -> Self {
+        let of_part =
+            |filled: &&FillWithSpan| !matches!(filled.row.map(|row| row.source), Some(Source::Field(_)));
+        let found = fills.iter().filter(of_part).filter_map(|filled| filled.found.as_ref());
+        let mut places: Vec<_> = found.flat_map(|found| found.taken.iter().cloned()).collect();
+        places.sort_by_key(|place| place.start);
+        let mut taken: Vec<Range<usize>> = Vec::new();
+        for place in places {
+            match taken.last_mut() {
+                Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+                _ => taken.push(place),
+            }
+        }
+        let is_role =
+            |filled: &FillWithSpan| filled.row.is_some_and(|row| row.source == Source::Detail("role"));
+        Self { sources, taken, role: fills.iter().any(is_role) && sources.detail.is_change_of_role() }
+    }
+
+    /// Returns whether a row used some part of a range.
+    fn is_taken(&self, places: &[Range<usize>]) -> bool {
+        places.iter().any(|place| {
+            let behind = self.taken.partition_point(|taken| taken.end <= place.start);
+            self.taken.get(behind).is_some_and(|taken| taken.start < place.end)
+        })
+    }
+
+    fn each(&self, unmapped: &mut Vec<Unmapped>) {
+        let detail = self.sources.detail;
+        if !self.role {
+            self.part("head", detail.head, "only e-mail addresses are taken from HEAD", unmapped);
+        }
+        if let Some(alone) = detail.unkeyed {
+            self.part("alone", alone, "only e-mail addresses are taken from an unkeyed piece", unmapped);
+        }
+        let keys = detail.changes.iter().map(|change| change.key);
+        let addressed: Vec<_> = std::iter::once(detail.head).chain(detail.unkeyed).chain(keys).collect();
+        self.addresses(&addressed, unmapped);
+        for (index, change) in detail.changes.iter().enumerate() {
+            self.change(index, change, unmapped);
+        }
+        if let Some(old) = self.sources.places.old_json() {
+            const WHY: &str = "of JSON that is changed `from` one value `to` another the second counts";
+            self.push("json", std::slice::from_ref(&old), WHY, unmapped);
+        }
+        if let Some(json) = detail.json() {
+            self.json(json, unmapped);
+        }
+    }
+
+    /// Adds a part of the detail, unless it is empty or was used.
+    fn part(&self, kind: &'static str, part: &str, why: &'static str, unmapped: &mut Vec<Unmapped>) {
+        let places = self.sources.places.find(part);
+        if !part.is_empty() && !self.is_taken(&places) {
+            self.push(kind, &places, why, unmapped);
+        }
+    }
+
+    /// Adds addresses other than the two that are used, in ranges of which something was used.
+    fn addresses(&self, places: &[&str], unmapped: &mut Vec<Unmapped>) {
+        const WHY: &str = "only the first two distinct e-mail addresses are taken";
+        for place in places.iter().filter(|place| self.is_taken(&self.sources.places.find(place))) {
+            let mut from = 0;
+            while let Some(found) = email::find(place, from) {
+                from = found.end;
+                self.part("address", &place[found], WHY, unmapped);
+            }
+        }
+    }
+
+    fn change(&self, index: usize, change: &Change<'_>, unmapped: &mut Vec<Unmapped>) {
+        let part = if change.value.is_empty() { change.key } else { change.value };
+        if self.is_taken(&self.sources.places.find(part)) {
+            return;
+        }
+        let later = |row| {
+            let mut rest = self.sources.detail.changes[index + 1..].iter();
+            rest.any(|other| row_of_key(other.key).is_some_and(|known| std::ptr::eq(known, row)))
+        };
+        let why = match row_of_key(change.key) {
+            None => "no row uses this key",
+            Some(row) if later(row) => "of repeated keys, the last one counts",
+            Some(_) if new_value(change.value).is_none() => "an empty value counts as absent",
+            Some(_) => "the list already contains it, or another value takes precedence",
+        };
+        self.push("change", &self.sources.piece(change), why, unmapped);
+    }
+
+    /// Adds members of the JSON's objects, and elements that are not objects.
+    fn json(&self, json: &str, unmapped: &mut Vec<Unmapped>) {
+        let lone = json.starts_with('{').then_some(json);
+        let list = json.starts_with('[').then(|| elements(json)).into_iter().flatten();
+        for element in lone.into_iter().chain(list) {
+            if !element.starts_with('{') {
+                self.part("json", element, "an element of the JSON that is not an object", unmapped);
+                continue;
+            }
+            for (key, value) in members(element) {
+                let (keys, values) = (self.sources.places.find(key), self.sources.places.find(value));
+                let (Some(start), Some(end)) = (keys.first(), values.last()) else { continue };
+                if self.is_taken(&values) {
+                    continue;
+                }
+                let read = UserMember::ALL.iter().any(|member| is_string(key, member.name()));
+                let why = if read { "it is empty, or repeated later" } else { "no row uses this member" };
+                let member = start.start.saturating_sub(1)..end.end;
+                self.push("json", std::slice::from_ref(&member), why, unmapped);
+            }
+        }
+    }
+
+    fn push(
+        &self,
+        kind: &'static str,
+        places: &[Range<usize>],
+        why: &'static str,
+        unmapped: &mut Vec<Unmapped>,
+    ) {
+        let field = Field::OperationDetail;
+        let (text, at) = (self.sources.text_at(field, places), self.sources.spans(field, places));
+        unmapped.push(Unmapped { kind, field: field.name().to_owned(), text, at, why });
+    }
+}

@@ -1,0 +1,230 @@
+//! Deletes processed sources, if everything that they became is stored.
+
+use super::content_id::{ContentId, matches_file};
+use super::ledger::{Entry, Ledger, OutputPart};
+use super::transfer::IngestContext;
+use super::{Delete, Observer, Report, RunError, output_name};
+use crate::store::{self, Body, GetResult, ObjectMeta};
+use futures::StreamExt as _;
+use std::io;
+
+/// Why a source is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeepReason {
+    /// It has another version by now, or is gone.
+    Changed,
+    /// Some of its records were rejected, and the rejects are stored nowhere.
+    Rejects,
+    /// All records of it were rejected: it may be another log, or flags may be wrong.
+    NoEvents,
+    /// An earlier run processed it for another destination, or one that was emptied since.
+    Output,
+    /// It was deleted, but an empty directory above it could not be.
+    Above,
+}
+
+impl KeepReason {
+    /// Returns the message.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Changed => "it has changed",
+            Self::Rejects => "some of its records were rejected and stored nowhere else",
+            Self::NoEvents => "all records of it were rejected",
+            Self::Output => "the output of an earlier run is not at --to",
+            Self::Above => "it was deleted, but its empty parent directory was not",
+        }
+    }
+}
+
+/// A source that is done.
+pub(super) struct Source {
+    pub(super) listed: ObjectMeta,
+    pub(super) entry: Entry,
+    /// Whether an earlier run did it: what that made is looked for.
+    pub(super) is_earlier: bool,
+}
+
+/// Returns the ledger entries of sources that an earlier run processed. A source without an entry is omitted, because
+/// somebody had it forgotten to be read again.
+pub(super) async fn fetch_entries(
+    ledger: &Ledger,
+    root: &str,
+    known: Vec<ObjectMeta>,
+) -> Result<Vec<Source>, RunError> {
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let url = |listed: &ObjectMeta| format!("{root}{}", listed.name);
+    let mut entries = ledger.fetch_entries(known.iter().map(url).collect()).await?;
+    let known = known.into_iter().filter_map(|listed| {
+        let entry = entries.remove(&url(&listed)).filter(|entry| entry.tag == listed.tag)?;
+        Some(Source { listed, entry, is_earlier: true })
+    });
+    Ok(known.collect())
+}
+
+/// Removes sources, so many at once, and tells the report what became of each. Returns entries to mark: those of local
+/// files that are gone, without their contents.
+pub(super) async fn delete_sources(
+    job: &IngestContext,
+    report: &mut Report,
+    sources: impl Iterator<Item = Source>,
+) -> Vec<Entry> {
+    let removed: Vec<_> = futures::stream::iter(sources)
+        .map(|source| async move { (remove(job, &source).await, source) })
+        .buffer_unordered(job.options.concurrency.max(1))
+        .collect()
+        .await;
+    let mut gone = Vec::new();
+    for (removed, Source { listed, entry, .. }) in removed {
+        let object = job.from.location().url(&listed.name);
+        match removed {
+            Ok(None) => {
+                report.deleted += 1;
+                if entry.content.is_some() {
+                    gone.push(Entry { content: None, ..entry });
+                }
+            }
+            Ok(Some(stay)) => report.record_kept(&object, stay),
+            Err(error) => {
+                tracing::warn!(object, %error, "not removed");
+                report.record_undeleted(&object, &error.to_string());
+            }
+        }
+    }
+    gone
+}
+
+/// Removes a source, or says why it stays.
+async fn remove(job: &IngestContext, source: &Source) -> Result<Option<KeepReason>, store::Error> {
+    let Source { listed, entry, is_earlier } = source;
+    if *is_earlier && let Some(stay) = missing_output(job, listed, entry).await? {
+        return Ok(Some(stay));
+    }
+    if let Some(content) = &entry.content {
+        if !is_unchanged(job, listed, content).await? {
+            return Ok(Some(KeepReason::Changed));
+        }
+        // A file that comes later is not this one by another name.
+        if let Some(contents) = &job.contents {
+            contents.remove(content, &listed.name);
+        }
+    }
+    if !job.from.delete_version(listed).await? {
+        return Ok(Some(KeepReason::Changed));
+    }
+    if job.options.delete == Delete::TransferredAndEmptyDirs
+        && let Err(error) = job.from.prune_empty_parents(&listed.name).await
+    {
+        let object = job.from.location().url(&listed.name);
+        tracing::warn!(object, %error, "what is empty above it was not removed");
+        return Ok(Some(KeepReason::Above));
+    }
+    Ok(None)
+}
+
+/// Whether nothing of a source became an event. It is then kept though rejects hold its records: a wrong source, or wrong
+/// flags, must not cost the originals.
+pub(super) fn all_rejected(entry: &Entry) -> bool {
+    entry.rejects > 0 && entry.events == 0
+}
+
+/// Whether a local file is still what was read, by its bytes: times can be set, and have a resolution.
+async fn is_unchanged(
+    job: &IngestContext,
+    listed: &ObjectMeta,
+    content: &ContentId,
+) -> Result<bool, store::Error> {
+    let mut file = match job.from.get(&listed.name).await {
+        Ok(GetResult { body: Body::File(file), .. }) => file,
+        Ok(_) | Err(store::Error::NotFound { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let (url, content) = (job.from.location().url(&listed.name), content.clone());
+    let read = tokio::task::spawn_blocking(move || matches_file(&mut file, &content)).await;
+    read.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| store::Error::io(url, &error))
+}
+
+/// Whether all that the parts of a local file became is there.
+async fn lacks_parts(job: &IngestContext, entry: &Entry) -> Result<Option<KeepReason>, store::Error> {
+    for OutputPart { stem, events, rejects, streamed } in &entry.parts {
+        let stands = match &job.to {
+            _ if *events == 0 => true,
+            Some(to) => !streamed && to.exists(&format!("{stem}{}", output_name::EVENTS)).await?,
+            None => *streamed,
+        };
+        if !stands {
+            return Ok(Some(KeepReason::Output));
+        }
+        let kept = match &job.rejects {
+            _ if *rejects == 0 => true,
+            Some(place) => place.exists(&format!("{stem}{}", output_name::REJECTS)).await?,
+            None => false,
+        };
+        if !kept {
+            return Ok(Some(KeepReason::Rejects));
+        }
+    }
+    Ok(all_rejected(entry).then_some(KeepReason::NoEvents))
+}
+
+async fn missing_output(
+    job: &IngestContext,
+    listed: &ObjectMeta,
+    entry: &Entry,
+) -> Result<Option<KeepReason>, store::Error> {
+    if !entry.parts.is_empty() {
+        return lacks_parts(job, entry).await;
+    }
+    let stands = match &job.to {
+        Some(to) if !entry.output.is_empty() => to.exists(&entry.output).await?,
+        // Its events, if there were any, went to a stream.
+        Some(_) => entry.events == 0,
+        None => entry.output.is_empty(),
+    };
+    if !stands {
+        return Ok(Some(KeepReason::Output));
+    }
+    if all_rejected(entry) {
+        return Ok(Some(KeepReason::NoEvents));
+    }
+    let kept = match &job.rejects {
+        _ if entry.rejects == 0 => true,
+        Some(place) => {
+            let stem = match entry.output.strip_suffix(output_name::EVENTS) {
+                Some(stem) => stem.to_owned(),
+                None => output_name::stem(&listed.name, &entry.generation),
+            };
+            place.exists(&format!("{stem}{}", output_name::REJECTS)).await?
+        }
+        None => false,
+    };
+    Ok((!kept).then_some(KeepReason::Rejects))
+}
+
+/// Warns about sources that were kept, and says what to do.
+pub(super) fn warn_undeleted(report: &Report, observer: &dyn Observer) {
+    if report.all_rejected > 0 {
+        observer.warned(&format!(
+            "{} sources stay: {}; check whether they are operation logs (--include, --exclude), and remove them yourself \
+             if they are not wanted",
+            report.all_rejected,
+            KeepReason::NoEvents.reason()
+        ));
+    }
+    if report.unfinished > 0 {
+        observer.warned(&format!(
+            "{} files end in a line without an end; it is read once it has one, or once they are not written to any more",
+            report.unfinished
+        ));
+    }
+    let again = "have them read again with zoom-udm ledger forget";
+    for (count, stay, cure) in [
+        (report.without_rejects, KeepReason::Rejects, "with --rejects URL"),
+        (report.without_output, KeepReason::Output, "or name the --to of that run"),
+    ] {
+        if count > 0 {
+            observer.warned(&format!("{count} sources kept: {}; {again}, {cure}", stay.reason()));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The manifest of the ledger, `ledger.json`: its format, its fixed number of segments, and its feeds.
+
+use super::RunError;
+use crate::store::Store;
+use serde::{Deserialize, Serialize};
+
+/// The manifest of the ledger: `ledger.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "what a ledger is and what it is for")]
+pub struct LedgerManifest {
+    /// The version of the format.
+    pub version: u32,
+    /// The number of segments; never changes.
+    pub segments: u16,
+    /// The feeds that were run with this ledger.
+    pub feeds: Vec<Feed>,
+}
+
+/// A source and its destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feed {
+    /// The source.
+    pub from: String,
+    /// The destination; `-` for standard output.
+    pub to: String,
+    /// The destination of rejects, if they are stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejects: Option<String>,
+}
+
+const MANIFEST: &str = "ledger.json";
+const FORMAT: u32 = 1;
+/// Enough for that many parallel tasks, and few enough that a small feed needs few requests.
+const SEGMENTS: u16 = 16;
+
+/// Reads the manifest, or returns the one that a first run would write.
+pub(super) async fn read(store: &Store, shards: u16) -> Result<LedgerManifest, RunError> {
+    match store.read(MANIFEST).await? {
+        Some((bytes, _)) => check_shards(store, parse(store, &bytes)?, shards),
+        None => Ok(new_manifest(shards)),
+    }
+}
+
+fn new_manifest(shards: u16) -> LedgerManifest {
+    LedgerManifest { version: FORMAT, segments: SEGMENTS.max(shards), feeds: Vec::new() }
+}
+
+/// Returns the manifest if it has enough segments for this many shards.
+fn check_shards(store: &Store, charter: LedgerManifest, shards: u16) -> Result<LedgerManifest, RunError> {
+    if charter.segments < shards {
+        return Err(RunError::Usage(format!(
+            "{}: this ledger has {} segments, the maximum number of shards; use fewer shards or another ledger",
+            store.location(),
+            charter.segments
+        )));
+    }
+    Ok(charter)
+}
+
+/// Reads the manifest, or writes the first one, and adds the feed to it.
+pub(super) async fn register_feed(
+    store: &Store,
+    feed: &Feed,
+    shards: u16,
+) -> Result<LedgerManifest, RunError> {
+    loop {
+        let standing = store.read(MANIFEST).await?;
+        let (mut charter, version) = match standing {
+            None => (new_manifest(shards), None),
+            Some((bytes, version)) => (check_shards(store, parse(store, &bytes)?, shards)?, Some(version)),
+        };
+        if charter.feeds.contains(feed) {
+            return Ok(charter);
+        }
+        charter.feeds.push(feed.clone());
+        let bytes = serde_json::to_vec(&charter).unwrap_or_default();
+        if store.compare_and_swap(MANIFEST, bytes.into(), version).await?.is_some() {
+            return Ok(charter);
+        }
+    }
+}
+
+fn parse(store: &Store, bytes: &[u8]) -> Result<LedgerManifest, RunError> {
+    decode(&store.location().url(MANIFEST), bytes)
+}
+
+pub(super) fn decode(url: &str, bytes: &[u8]) -> Result<LedgerManifest, RunError> {
+    match serde_json::from_slice::<LedgerManifest>(bytes) {
+        Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
+        Ok(charter) if charter.version == FORMAT => {
+            Err(RunError::Damaged(format!("{url}: no segments; the ledger was left untouched")))
+        }
+        Ok(charter) => Err(RunError::Damaged(format!(
+            "{url}: format {} is not supported (expected {FORMAT}); use the zoom-udm that wrote it",
+            charter.version
+        ))),
+        Err(error) => Err(RunError::Damaged(format!("{url}: not a ledger ({error}); it was left untouched"))),
+    }
+}
+
+/// Reads the manifest of a ledger that must exist.
+///
+/// # Errors
+/// [`RunError::Damaged`] if there is none, or none that can be read.
+pub async fn manifest(store: &Store) -> Result<LedgerManifest, RunError> {
+    match store.read(MANIFEST).await? {
+        Some((bytes, _)) => parse(store, &bytes),
+        None => Err(RunError::Damaged(format!("{}: ledger not found; check the URL", store.location()))),
+    }
+}

@@ -1,0 +1,69 @@
+//! Removes insignificant whitespace from a JSON value.
+
+use super::skip::string;
+use super::{decode_lossy, escape_into};
+
+/// Appends the compact form of one valid JSON value to `out`: no whitespace between tokens, numbers and member order as
+/// written, strings with only the escapes that JSON requires.
+///
+/// Returns how many halves of surrogate pairs were replaced, each by U+FFFD.
+pub(crate) fn minify(value: &str, out: &mut String) -> u32 {
+    let bytes = value.as_bytes();
+    let (mut at, mut text, mut written) = (0, String::new(), std::mem::take(out).into_bytes());
+    let mut replaced = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                let Ok(end) = string(bytes, at) else { break };
+                text.clear();
+                replaced += decode_lossy(&value[at + 1..end - 1], &mut text);
+                written.push(b'"');
+                escape_into(&mut written, &text);
+                written.push(b'"');
+                at = end;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+            _ => {
+                written.push(byte);
+                at += 1;
+            }
+        }
+    }
+    // Whole characters were copied, so this cannot fail.
+    *out = String::from_utf8(written).unwrap_or_default();
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::properties;
+    use super::super::skip::tests::jsonish;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn compacted(value: &str) -> (String, u32) {
+        let mut out = String::new();
+        let replaced = minify(value, &mut out);
+        (out, replaced)
+    }
+
+    #[test]
+    fn numbers_and_order_stay_as_they_were_written() {
+        let value = r#"{ "z" : 12345678901234567890, "a":[ 1.50 , 1E5 ] , "z":"\u00e9\/\u0001" }"#;
+        let compact = "{\"z\":12345678901234567890,\"a\":[1.50,1E5],\"z\":\"é/\\u0001\"}";
+        assert_eq!(compacted(value), (compact.to_owned(), 0));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced() {
+        let value = r#"["\ud800", {"\udc00": "\ud83d\ude00"}]"#;
+        assert_eq!(compacted(value), ("[\"\u{fffd}\",{\"\u{fffd}\":\"\u{1F600}\"}]".to_owned(), 2));
+    }
+
+    proptest! {
+        #[test]
+        fn compact_text_is_the_same_value(text in jsonish()) {
+            properties::same_value(&text);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Renders the mapping table as Markdown (`mapping.md`) and as JSON.
+
+use super::{Provenance, ROWS, Source};
+use crate::json::escape_into;
+use std::fmt::Write as _;
+
+/// The text before the table.
+static BEFORE: &str = include_str!("mapping_header.md");
+/// The text after the table.
+static AFTER: &str = include_str!("mapping_footer.md");
+
+impl Source {
+    /// Returns the kind of source and its name.
+    pub(crate) fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Constant => ("constant", ""),
+            Self::Field(field) => ("field", field.name()),
+            Self::Detail(name) => ("detail", name),
+            Self::Key(key) => ("key", key),
+            Self::FirstUser(member) => ("json_data, first object", member.name()),
+            Self::FurtherUser(member) => ("json_data, each further object", member.name()),
+        }
+    }
+}
+
+impl Provenance {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Google => "Google",
+            Self::Project => "decided",
+        }
+    }
+}
+
+/// Returns the mapping as Markdown: the text of `mapping.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from(BEFORE);
+    out.push_str("| from | UDM | rule | example | basis |\n|---|---|---|---|---|\n");
+    for row in &ROWS {
+        let (kind, name) = row.source.parts();
+        let from = if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") };
+        let (text, value) = row.example;
+        let example = if text.is_empty() { format!("`{value}`") } else { format!("`{text}` → `{value}`") };
+        // Writing to a String cannot fail.
+        let _ =
+            writeln!(out, "| {from} | `{}` | {} | {example} | {} |", row.path, row.rule, row.basis.text());
+    }
+    out.push_str(AFTER);
+    out
+}
+
+/// Returns the table as JSON: an array of `{"source","name","path","rule","example":{"text","value"},"basis"}`.
+#[must_use]
+pub fn json() -> String {
+    let rows: Vec<_> = ROWS
+        .iter()
+        .map(|row| {
+            let (kind, name) = row.source.parts();
+            let [kind, name, path, rule, text, value, basis] =
+                [kind, name, row.path, row.rule, row.example.0, row.example.1, row.basis.text()].map(quoted);
+            format!(
+                "  {{\"source\":{kind},\"name\":{name},\"path\":{path},\"rule\":{rule},\"example\":{{\"text\":{text},\"value\":{value}}},\"basis\":{basis}}}"
+            )
+        })
+        .collect();
+    format!("[\n{}\n]\n", rows.join(",\n"))
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = vec![b'"'];
+    escape_into(&mut out, text);
+    out.push(b'"');
+    String::from_utf8(out).unwrap_or_default()
+}

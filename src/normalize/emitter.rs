@@ -1,0 +1,324 @@
+//! Collects the events and rejects of a block, and passes them on before they take much memory.
+
+use super::Options;
+use super::reject::Part;
+use super::summary::BlockCounts;
+use crate::detail::{Detail, SpliceBuf};
+use crate::json::skip_space;
+use crate::mapping::{self, Diagnostic, EventBuffer, Template, TemplateOutput};
+use crate::record::{self, Field, Record};
+use crate::reject::{RejectReason, Rejection};
+use crate::timestamp::Timestamp;
+use crate::udm::{EventType, FLUSH_THRESHOLD, StreamTarget, Writer};
+use std::borrow::Cow;
+use std::ops::{ControlFlow, Range};
+
+/// The results of a block, or of a part of it.
+#[derive(Debug, Default)]
+pub(super) struct BlockOutput<P = ()> {
+    /// Events, each with its newline.
+    pub(super) events: EventBuffer,
+    /// The position of the record of each event, for callers that need it.
+    pub(super) places: P,
+    /// Rejects, in order.
+    pub(super) rejects: Vec<BlockReject>,
+    pub(super) tally: BlockCounts,
+}
+
+/// A rejected range of the block.
+#[derive(Debug)]
+pub(super) struct BlockReject {
+    pub(super) place: Range<usize>,
+    /// Its line, from 0 at the start of the block.
+    pub(super) line: u64,
+    pub(super) refusal: Rejection,
+    pub(super) part: Part,
+}
+
+/// Observes the position of the record of each event.
+pub(super) trait RecordSpans {
+    /// Whether events must be passed on whole, however long they are.
+    const WHOLE: bool;
+
+    /// The record is in the block at `place`, on a line counted from 0 at the start of the block.
+    fn record(&mut self, place: Range<usize>, line: impl FnOnce() -> u64);
+}
+
+/// Observes nothing.
+impl RecordSpans for () {
+    const WHOLE: bool = false;
+
+    #[inline]
+    fn record(&mut self, _: Range<usize>, _: impl FnOnce() -> u64) {}
+}
+
+/// The number of rejects that are passed on before the end of the block, because their messages need memory.
+const FLUSH_REJECTS: usize = if cfg!(any(test, fuzzing)) { 1 } else { 1000 };
+
+/// Whether to continue.
+pub(super) type Flow = ControlFlow<()>;
+
+/// Receives the results of a block whenever they are large, and at the end, with `true`. The size of a block bounds the
+/// size of its results only if events are about as long as their records; that is why an event may arrive in parts.
+pub(super) type FlushFn<'f, P> = dyn FnMut(&mut BlockOutput<P>, bool) -> Flow + 'f;
+
+impl<P> BlockOutput<P> {
+    #[inline]
+    fn is_much(&self, options: &Options) -> bool {
+        let most_rejects = if options.strict { 0 } else { FLUSH_REJECTS };
+        self.events.as_bytes().len() >= FLUSH_THRESHOLD || self.rejects.len() > most_rejects
+    }
+
+    #[inline]
+    fn flush_if_full(&mut self, options: &Options, flush: &mut FlushFn<'_, P>) -> Flow {
+        if self.is_much(options) { flush(self, false) } else { Flow::Continue(()) }
+    }
+}
+
+/// Turns records into events and rejects.
+pub(super) struct Emitter<'b, 'f, P> {
+    pub(super) options: &'b Options,
+    pub(super) template: Option<&'b Template>,
+    /// The block.
+    pub(super) bytes: &'b [u8],
+    pub(super) cut: &'b mut SpliceBuf,
+    pub(super) output: &'b mut BlockOutput<P>,
+    pub(super) lines: LineCounter,
+    pub(super) flush: &'b mut FlushFn<'f, P>,
+}
+
+/// Counts line ends up to a position, moving forward only.
+#[derive(Debug, Default)]
+pub(super) struct LineCounter {
+    at: usize,
+    count: u64,
+}
+
+impl LineCounter {
+    /// Moves to a position that is known to be this many line ends further.
+    pub(super) fn passed(&mut self, place: usize, ends: u64) {
+        self.count += ends;
+        self.at = place;
+    }
+
+    fn up_to(&mut self, place: usize, bytes: &[u8]) -> u64 {
+        if place > self.at {
+            self.count += memchr::memchr_iter(b'\n', &bytes[self.at..place]).count() as u64;
+            self.at = place;
+        }
+        self.count
+    }
+}
+
+/// What a valid time looks like, and what to do. Precomputed, because a line may consist of nothing but records without
+/// a time.
+macro_rules! no_time {
+    () => {
+        "; expected RFC 3339 like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch; fix it, or pass --default-time"
+    };
+}
+
+impl<P: RecordSpans> Emitter<'_, '_, P> {
+    /// Writes the event of the record at `at`.
+    #[inline]
+    pub(super) fn emit(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
+        let Some(time) = self.time(record) else {
+            return self.refuse_time(record, text, at);
+        };
+        let Self { options, template, bytes, cut, output, lines, flush } = self;
+        output.tally.records += 1;
+        let detail = match record.get(Field::OperationDetail) {
+            Some(text) => Detail::parse(text, cut),
+            None => Detail::default(),
+        };
+        let written = template.and_then(|template| {
+            let sheet = TemplateOutput { template, source: bytes, events: &mut output.events };
+            mapping::write_from_template(
+                record,
+                &detail,
+                &time,
+                options.rules,
+                &mut output.tally.notes,
+                sheet,
+            )
+        });
+        let place = at..at + text.len();
+        let Some(event_type) = written else {
+            let line = lines.up_to(at, bytes);
+            return emit_typed(
+                Typed { record, detail: &detail, time, text },
+                Rest { output, options, place, line },
+                *flush,
+            );
+        };
+        if output.is_much(options) {
+            let line = lines.up_to(at, bytes);
+            return Rest { output, options, place, line }.end(event_type, 0, *flush);
+        }
+        output.tally.event(event_type);
+        output.places.record(place, || lines.up_to(at, bytes));
+        Flow::Continue(())
+    }
+
+    /// Returns the time of the record, or the default time.
+    #[inline]
+    fn time(&mut self, record: &Record<'_>) -> Option<Timestamp> {
+        record.time().or_else(|| {
+            self.output
+                .tally
+                .notes
+                .add(Diagnostic::DefaultTime, u32::from(self.options.default_time.is_some()));
+            self.options.default_time
+        })
+    }
+
+    #[cold]
+    fn refuse_time(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
+        let start = skip_space(text.as_bytes(), 0);
+        let place = at + start..at + text.trim_end_matches([' ', '\t', '\n', '\r']).len();
+        let message = match record.get(Field::Time) {
+            None if !record::has_fields(text) => Cow::Borrowed(
+                "not an operation-log record; expected at least one of time, operator, category_type, action and operation_detail (is this an API error response or another log type?)",
+            ),
+            None => Cow::Borrowed(concat!("the record has no \"time\"", no_time!())),
+            Some(time) => {
+                let time: String = time.chars().take(40).collect();
+                format!(concat!("\"time\" is {:?}", no_time!()), time).into()
+            }
+        };
+        self.refuse(place, Rejection::new(RejectReason::NoTime, message))
+    }
+
+    pub(super) fn refuse(&mut self, place: Range<usize>, refusal: Rejection) -> Flow {
+        let line = self.lines.up_to(place.start, self.bytes);
+        self.output.tally.records += 1;
+        self.output.tally.refused(refusal.reason, 1);
+        self.output.rejects.push(BlockReject { place, line, refusal, part: Part::Whole });
+        self.output.flush_if_full(self.options, self.flush)
+    }
+
+    /// Passes on the remaining results.
+    pub(super) fn end(mut self) -> Flow {
+        self.output.tally.lines = self.lines.up_to(self.bytes.len(), self.bytes);
+        (self.flush)(self.output, true)
+    }
+}
+
+/// A record to write as a typed event.
+struct Typed<'t, 'a> {
+    record: &'t Record<'a>,
+    detail: &'t Detail<'a>,
+    time: Timestamp,
+    text: &'t str,
+}
+
+/// The output of an event, and where its record is.
+struct Rest<'o, P> {
+    output: &'o mut BlockOutput<P>,
+    options: &'o Options,
+    /// Where its record stands in the block.
+    place: Range<usize>,
+    line: u64,
+}
+
+impl<P: RecordSpans> Rest<'_, P> {
+    /// Counts an event that was appended without its first `dropped` bytes. Notes or rejects one that is too large.
+    #[cold]
+    fn end(self, event_type: EventType, dropped: usize, flush: &mut FlushFn<'_, P>) -> Flow {
+        let Self { output, options, place, line } = self;
+        let length = dropped + output.events.last_len();
+        let is_large = length > options.max_event_bytes;
+        if is_large && options.reject_large_events {
+            output.events.drop_last();
+            output.tally.refused(RejectReason::EventTooLarge, 1);
+            let refusal = too_large(length, options.max_event_bytes);
+            output.rejects.push(BlockReject { place, line, refusal, part: Part::Whole });
+        } else {
+            output.tally.notes.add(Diagnostic::EventTooLarge, u32::from(is_large));
+            output.tally.event(event_type);
+            output.places.record(place, || line);
+        }
+        output.flush_if_full(options, flush)
+    }
+}
+
+fn too_large(length: usize, most: usize) -> Rejection {
+    let message = format!(
+        "the event is too large to import: {length} bytes, more than {most}; shorten the record, or write it with --format udm"
+    );
+    Rejection::new(RejectReason::EventTooLarge, message)
+}
+
+/// Writes the event of a record that the template cannot write.
+#[inline(never)]
+#[expect(clippy::needless_pass_by_value, reason = "it is built for this call")]
+fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &mut FlushFn<'_, P>) -> Flow {
+    let Typed { record, detail, time, text } = typed;
+    let (output, options) = (&mut *rest.output, rest.options);
+    let notes = &mut output.tally.notes;
+    let (mut event, mut further) =
+        mapping::map_all_but_about(record, detail, time, options.rules, notes, &mut ());
+    if options.event_id {
+        event.metadata.product_log_id = record::fingerprint(text).ok();
+    }
+    let about = &mut std::iter::from_fn(|| further.next(&mut ()));
+    let event_type = event.metadata.event_type;
+    if P::WHOLE || options.reject_large_events || fits_in_buffer(text, &options.writer) {
+        let most = if options.reject_large_events { options.max_event_bytes } else { usize::MAX };
+        let mut dropped = 0;
+        // An event that will be rejected for its length is not held in memory, only counted.
+        let spill = &mut |out: &mut Vec<u8>| {
+            if dropped > 0 || out.len() > most {
+                let last = out.pop();
+                dropped += out.len();
+                out.clear();
+                out.extend(last);
+            }
+        };
+        output.events.append(|out| options.writer.write_in_parts(&event, StreamTarget { about, out, spill }));
+        further.note(&mut output.tally.notes);
+        return rest.end(event_type, dropped, flush);
+    }
+    let (flow, length) = append_streaming(output, flush, |out, spill| {
+        options.writer.write_in_parts(&event, StreamTarget { about, out, spill });
+    });
+    further.note(&mut output.tally.notes);
+    output.tally.notes.add(Diagnostic::EventTooLarge, u32::from(length > options.max_event_bytes));
+    output.tally.event(event_type);
+    flow?;
+    output.flush_if_full(options, flush)
+}
+
+/// Returns whether the event of a record is at most about [`MUCH`] bytes long, so that a copy of it may be held while
+/// it is appended. Two bytes can give 31 (a label), and each 14 bytes an entry of `about` with the namespace.
+fn fits_in_buffer(record: &str, writer: &Writer) -> bool {
+    record.len().saturating_mul(16 + writer.namespace().len()) < FLUSH_THRESHOLD
+}
+
+/// Appends what `write` writes, and passes it on as it grows; `write` gives to its second argument what the buffer
+/// cannot hold.
+/// Returns how long it was, without its newline.
+fn append_streaming<P>(
+    output: &mut BlockOutput<P>,
+    flush: &mut FlushFn<'_, P>,
+    write: impl for<'s> FnOnce(&'s mut Vec<u8>, &'s mut (dyn FnMut(&mut Vec<u8>) + 's)),
+) -> (Flow, usize) {
+    // Nothing is passed on between the parts of an event.
+    let mut flow = if output.rejects.is_empty() { Flow::Continue(()) } else { flush(output, false) };
+    let mut out = output.events.take();
+    let (before, mut handed_on) = (out.len(), 0);
+    write(&mut out, &mut |out| {
+        let last = out.pop();
+        handed_on += out.len();
+        if flow.is_continue() {
+            output.events.put(std::mem::take(out));
+            flow = flush(output, false);
+            *out = output.events.take();
+        }
+        out.clear();
+        out.extend(last);
+    });
+    let length = (handed_on + out.len()).saturating_sub(before + 1);
+    output.events.put(out);
+    (flow, length)
+}

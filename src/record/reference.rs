@@ -1,0 +1,258 @@
+//! The reference reader, built on `serde_json`. It defines what a record is.
+
+use super::{FIELDS, Field, Record, Scratch, is_blank};
+use crate::json::{self, decode_lossy, minify, skip_space};
+use crate::reject::{RejectReason, Rejection};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+use std::ops::Range;
+
+/// The name of a page's list of records.
+pub(super) const LIST: &[u8] = b"operation_logs";
+
+/// One JSON object: the values of the fields that are read, as slices of the text.
+#[derive(Debug, Default)]
+pub(crate) struct Object<'a> {
+    values: [Option<&'a RawValue>; FIELDS],
+    /// The array `operation_logs` of an API page; if present, this is a page and not a record.
+    pub(crate) logs: Option<&'a str>,
+}
+
+/// Reads `text` as one JSON object.
+///
+/// # Errors
+/// `not_json`, or `not_object` for any other JSON value.
+pub(crate) fn object(text: &str) -> Result<Object<'_>, Rejection> {
+    let value = text.trim_ascii_start();
+    if !value.starts_with('{') && is_json(text) {
+        return Err(not_an_object(value));
+    }
+    let object = serde_json::from_str(text).map_err(|error| refusal(&error))?;
+    // Rejects control characters in keys, which `serde_json` accepts because keys are read as bytes.
+    must_be_json::<IgnoredAny>(text).map(|()| object)
+}
+
+/// Rejects invalid JSON with the message of `serde_json`, which has the last word.
+fn must_be_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(), Rejection> {
+    if is_json(text) {
+        return Ok(());
+    }
+    serde_json::from_str::<T>(text).map(drop).map_err(|error| refusal(&error))
+}
+
+fn is_json(text: &str) -> bool {
+    json::skip_value(text.as_bytes(), 0).is_ok_and(|end| skip_space(text.as_bytes(), end) == text.len())
+}
+
+/// Returns the elements of the JSON array `text`, each as its text. They are read lazily, and are known to be valid.
+///
+/// # Errors
+/// `not_json`, or `not_object` if an element is not an object.
+pub(crate) fn elements(text: &str) -> Result<impl Iterator<Item = &str>, Rejection> {
+    must_be_json::<Vec<IgnoredAny>>(text)?;
+    match json::elements(text).enumerate().find(|(_, element)| !element.starts_with('{')) {
+        None => Ok(json::elements(text)),
+        Some((index, element)) => Err(Rejection::new(
+            RejectReason::NotObject,
+            format!(
+                "element {} of the array is {}, a record is an object like {{\"time\":…}}; remove it and read the rest again",
+                index + 1,
+                kind(element).0
+            ),
+        )),
+    }
+}
+
+/// Returns the rejection of a valid JSON value that is not an object.
+#[cold]
+pub(crate) fn not_an_object(value: &str) -> Rejection {
+    Rejection::new(RejectReason::NotObject, kind(value).1)
+}
+
+/// Returns the values of a text that holds several objects and arrays, one after the other, all of them valid.
+///
+/// # Errors
+/// `refusal`, for which the text was refused as one value; where a later value is wrong, one that says so.
+pub(crate) fn values(text: &str, refusal: Rejection) -> Result<impl Iterator<Item = &str>, Rejection> {
+    if text.is_empty() {
+        return Err(refusal);
+    }
+    let mut at = 0;
+    while at < text.len() {
+        match value_at(text, at) {
+            Some(value) => at = skip_space(text.as_bytes(), value.end),
+            None if at > 0 && text[at..].starts_with(['{', '[']) => return Err(later_value(text, refusal)),
+            None => return Err(refusal),
+        }
+    }
+    let mut at = 0;
+    Ok(std::iter::from_fn(move || {
+        let value = value_at(text, at)?;
+        at = value.end;
+        text.get(value)
+    }))
+}
+
+/// Returns whether a text is one value, or several objects and arrays.
+pub(crate) fn is_whole(text: &str) -> bool {
+    let nothing = Rejection::new(RejectReason::NotJson, "");
+    is_json(text) || values(text.trim_ascii_start(), nothing).is_ok()
+}
+
+/// Returns where the object or array stands that begins at `at`, after any space.
+fn value_at(text: &str, at: usize) -> Option<Range<usize>> {
+    let start = skip_space(text.as_bytes(), at);
+    text.get(start..)?
+        .starts_with(['{', '['])
+        .then(|| json::skip_value(text.as_bytes(), start).ok())
+        .flatten()
+        .map(|end| start..end)
+}
+
+/// Returns the refusal of the first broken value of several, in the words of `serde_json`.
+#[cold]
+fn later_value(text: &str, first: Rejection) -> Rejection {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.find_map(Result::err).map_or(first, |error| refusal(&error))
+}
+
+/// Converts an error of `serde_json` to a rejection.
+fn refusal(error: &serde_json::Error) -> Rejection {
+    let said = error.to_string();
+    let said = match said.split(" at line ").next().unwrap_or_default() {
+        "expected ident" => "not the start of a JSON value",
+        said => said,
+    };
+    // Input whose first line is a complete value is read line by line, whatever follows.
+    let why = if error.is_eof() { ", or does it span lines (see --input-format)" } else { " or edited" };
+    let message = format!(
+        "invalid JSON at line {}, column {} of the rejected text: {said}; expected one JSON object per line (was it truncated{why}?)",
+        error.line(),
+        error.column()
+    );
+    Rejection::new(RejectReason::NotJson, message)
+}
+
+/// The kind of a JSON value that is not an object, with its article, and the complete message. Precomputed, because a
+/// line may consist of nothing but such values.
+fn kind(value: &str) -> (&'static str, &'static str) {
+    macro_rules! kind {
+        ($kind:literal) => {
+            (
+                $kind,
+                concat!(
+                    "found ",
+                    $kind,
+                    ", expected one JSON object per line (or an array of them): a record like {\"time\":…}"
+                ),
+            )
+        };
+    }
+    match value.as_bytes().first() {
+        Some(b'[') => kind!("an array"),
+        Some(b'"') => kind!("a string"),
+        Some(b't' | b'f') => kind!("a boolean"),
+        Some(b'n') => kind!("null"),
+        _ => kind!("a number"),
+    }
+}
+
+impl<'a> Object<'a> {
+    /// Returns whether the object has a record's own fields, whatever their values.
+    pub(crate) fn has_fields(&self) -> bool {
+        self.values.iter().any(Option::is_some)
+    }
+
+    /// Returns the record that this object holds.
+    pub(crate) fn record(&self, scratch: &'a mut Scratch) -> Record<'a> {
+        let (mut spans, mut not_text, mut surrogates_replaced) = ([(0, 0); FIELDS], 0, 0);
+        let Scratch(buffer) = scratch;
+        buffer.clear();
+        for (field, value) in Field::ALL.into_iter().zip(self.values) {
+            let Some(value) = value else { continue };
+            let start = buffer.len();
+            let replaced = push_text(field, value.get(), buffer, &mut not_text);
+            surrogates_replaced += u16::from(replaced > 0);
+            spans[field as usize] = (start, buffer.len());
+        }
+        let texts = spans.map(|(start, end)| Some(&buffer[start..end]).filter(|text| !is_blank(text)));
+        Record { texts, verbatim: false, non_text_fields: not_text, surrogates_replaced }
+    }
+}
+
+/// Appends what `value` counts as in a text field; nothing where it counts as absent. Returns how many halves of
+/// surrogate pairs were replaced.
+fn push_text(field: Field, value: &str, out: &mut String, not_text: &mut u32) -> u32 {
+    match value.as_bytes().first() {
+        Some(b'"') => match serde_json::from_str::<String>(value) {
+            Ok(text) => out.push_str(&text),
+            // Known to be JSON: it holds half of a surrogate pair, which a `String` cannot.
+            Err(_) => return decode_lossy(&value[1..value.len() - 1], out),
+        },
+        Some(b'{' | b'[') if field == Field::OperationDetail => return minify(value, out),
+        Some(b'{' | b'[') => *not_text += 1,
+        Some(b'n') | None => {}
+        Some(_) => out.push_str(value),
+    }
+    0
+}
+
+/// The key of a member: a field, a page's list, or any other.
+enum Key {
+    Field(Field),
+    Logs,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl Visitor<'_> for Names {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Key, E> {
+                Ok(match Field::named(name) {
+                    Some(field) => Key::Field(field),
+                    None if name == LIST => Key::Logs,
+                    None => Key::Other,
+                })
+            }
+        }
+        // Keys are read as bytes, because a key with half of a surrogate pair is not text, but does not name a field
+        // either.
+        deserializer.deserialize_bytes(Names)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Self::Value, M::Error> {
+                let mut object = Object::default();
+                while let Some(key) = members.next_key()? {
+                    match key {
+                        Key::Field(field) => object.values[field as usize] = Some(members.next_value()?),
+                        Key::Logs => object.logs = array(members.next_value()?),
+                        Key::Other => drop(members.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(object)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// Returns a value if it is an array.
+fn array(value: &RawValue) -> Option<&str> {
+    let text = value.get();
+    text[skip_space(text.as_bytes(), 0)..].starts_with('[').then_some(text)
+}

@@ -1,0 +1,69 @@
+//! Why a line or a record was rejected.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Why a line, or a record in it, was rejected (docs/mapping-rules.md, section 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RejectReason {
+    /// Not UTF-8.
+    NotUtf8,
+    /// Longer than the line limit.
+    LineTooLong,
+    /// Not JSON.
+    NotJson,
+    /// JSON, but neither an object nor an array of objects.
+    NotObject,
+    /// No usable `time`, and no default time.
+    NoTime,
+    /// The event is longer than Google's import methods accept. Only where events are put into requests.
+    EventTooLarge,
+}
+
+impl RejectReason {
+    /// All reasons, in the order in which they are checked.
+    pub const ALL: [Self; 6] =
+        [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime, Self::EventTooLarge];
+
+    /// Returns the reason with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// Returns the name in rejects and summaries.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "not_utf8",
+            Self::LineTooLong => "line_too_long",
+            Self::NotJson => "not_json",
+            Self::NotObject => "not_object",
+            Self::NoTime => "no_time",
+            Self::EventTooLarge => "event_too_large",
+        }
+    }
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A rejection: the reason, and a message that says what was found where, what was expected, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Rejection {
+    /// The reason.
+    pub reason: RejectReason,
+    /// The message for people. Contains at most one token of the rejected text.
+    pub message: Cow<'static, str>,
+}
+
+impl Rejection {
+    /// Creates a rejection.
+    pub fn new(reason: RejectReason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}

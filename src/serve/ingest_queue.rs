@@ -1,0 +1,198 @@
+//! Decides which push waits for which run of ingest.
+//!
+//! There is one run at a time, for named objects or for the whole source, and the two kinds take turns. A push waits
+//! for a run that starts after it arrived. It joins the current run only if that processes exactly the version that it
+//! names. Pushes for the same thing share one entry, and all of them get the response of its run.
+
+use super::pubsub::ObjectRef;
+use super::response::ApiResponse;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// The maximum number of objects per run. Callers that disconnect leave their entries in the queue, and each response
+/// is kept until its run ends.
+const MAX_OBJECTS: usize = 1000;
+
+/// The callers that wait for one thing.
+pub(super) type WaiterList = Vec<oneshot::Sender<ApiResponse>>;
+
+/// The scope of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RunScope {
+    /// These names.
+    Objects(Vec<String>),
+    Whole,
+}
+
+/// The callers that wait for one run.
+#[derive(Default)]
+pub(super) struct Waiters {
+    pub(super) objects: BTreeMap<ObjectRef, WaiterList>,
+    pub(super) whole: WaiterList,
+}
+
+/// No more objects can wait.
+#[derive(Debug)]
+pub(super) struct QueueFull;
+
+/// The queue.
+#[derive(Default)]
+pub(super) struct Queue(Mutex<QueueState>);
+
+#[derive(Default)]
+struct QueueState {
+    /// Whether a task is starting runs.
+    working: bool,
+    /// Whether the last run was for named objects.
+    objects_last: bool,
+    /// For the current run, and for later ones.
+    now: Waiters,
+    next: Waiters,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for an object, or for the whole source. Also returns whether the caller must start the runs.
+    pub(super) fn enqueue(
+        &self,
+        wish: Option<ObjectRef>,
+    ) -> Result<(oneshot::Receiver<ApiResponse>, bool), QueueFull> {
+        let (sender, receiver) = oneshot::channel();
+        let mut rounds = self.lock();
+        rounds.add(wish)?.push(sender);
+        Ok((receiver, !std::mem::replace(&mut rounds.working, true)))
+    }
+
+    /// Returns the scope of the next run, or `None` if nobody waits; the next caller then starts runs again.
+    pub(super) fn next_run(&self) -> Option<RunScope> {
+        self.lock().next()
+    }
+
+    /// Gives up all runs: whoever waits gets no answer from one, and the next to come begins.
+    pub(super) fn abandon(&self) {
+        *self.lock() = QueueState::default();
+    }
+
+    /// Returns the callers that waited for the run that just ended.
+    pub(super) fn take_waiters(&self) -> Waiters {
+        std::mem::take(&mut self.lock().now)
+    }
+}
+
+impl QueueState {
+    fn add(&mut self, wish: Option<ObjectRef>) -> Result<&mut WaiterList, QueueFull> {
+        let Some(named) = wish else { return Ok(&mut self.next.whole) };
+        // Without a generation, the caller may mean a newer version than the one that was read.
+        let joins = !named.generation.is_empty() && self.now.objects.contains_key(&named);
+        let round = if joins { &mut self.now } else { &mut self.next };
+        if round.objects.len() >= MAX_OBJECTS && !round.objects.contains_key(&named) {
+            return Err(QueueFull);
+        }
+        Ok(round.objects.entry(named).or_default())
+    }
+
+    fn next(&mut self) -> Option<RunScope> {
+        let objects = !self.next.objects.is_empty();
+        if !self.next.whole.is_empty() && (self.objects_last || !objects) {
+            self.objects_last = false;
+            self.now = Waiters { whole: std::mem::take(&mut self.next.whole), ..Waiters::default() };
+            return Some(RunScope::Whole);
+        }
+        if !objects {
+            self.working = false;
+            return None;
+        }
+        self.objects_last = true;
+        self.now = Waiters { objects: std::mem::take(&mut self.next.objects), ..Waiters::default() };
+        let mut names: Vec<_> = self.now.objects.keys().map(|named| named.object.clone()).collect();
+        // Sorted by name, so that the versions of an object are adjacent.
+        names.dedup();
+        Some(RunScope::Objects(names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_OBJECTS, Queue, RunScope};
+    use crate::serve::pubsub::ObjectRef;
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    fn named(object: &str, generation: &str) -> ObjectRef {
+        ObjectRef { bucket: "b".into(), object: object.into(), generation: generation.into() }
+    }
+
+    fn objects(names: &[&str]) -> RunScope {
+        RunScope::Objects(names.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn wishes_for_the_whole_that_come_during_a_run_are_one_run_more() {
+        let queue = Queue::default();
+        assert!(queue.enqueue(None).unwrap().1, "the first begins");
+        assert_eq!(queue.next_run(), Some(RunScope::Whole));
+        for _ in 0..5 {
+            assert!(!queue.enqueue(None).unwrap().1);
+        }
+        assert_eq!(queue.take_waiters().whole.len(), 1);
+        assert_eq!(queue.next_run(), Some(RunScope::Whole));
+        assert_eq!((queue.take_waiters().whole.len(), queue.next_run()), (5, None));
+        assert!(queue.enqueue(None).unwrap().1, "the next caller starts runs again");
+    }
+
+    #[test]
+    fn only_the_very_version_joins_the_run_at_hand() {
+        let queue = Queue::default();
+        let _ = queue.enqueue(Some(named("a", "1")));
+        assert_eq!(queue.next_run(), Some(objects(&["a"])));
+        for wish in [named("a", "1"), named("a", "2"), named("a", ""), named("a", "")] {
+            let _ = queue.enqueue(Some(wish));
+        }
+        assert_eq!(
+            queue.take_waiters().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(),
+            [2]
+        );
+        assert_eq!(queue.next_run(), Some(objects(&["a"])));
+        assert_eq!(
+            queue.take_waiters().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(),
+            [2, 1]
+        );
+    }
+
+    #[test]
+    fn the_two_kinds_of_runs_take_turns() {
+        let queue = Queue::default();
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            let _ = (queue.enqueue(None), queue.enqueue(Some(named("a", ""))));
+            turns.push(queue.next_run() == Some(RunScope::Whole));
+        }
+        assert_eq!(turns, [false, true, false, true]);
+    }
+
+    #[test]
+    fn abandoned_waiters_are_released() {
+        let queue = Queue::default();
+        let (mut waiting, _) = queue.enqueue(Some(named("a", "1"))).unwrap();
+        assert_eq!(queue.next_run(), Some(objects(&["a"])));
+        queue.abandon();
+        assert!(waiting.try_recv().is_err_and(|error| error == TryRecvError::Closed));
+        assert!(queue.enqueue(None).unwrap().1, "the next to come begins");
+    }
+
+    #[test]
+    fn no_more_objects_wait_than_can_be_answered() {
+        let queue = Queue::default();
+        for number in 0..MAX_OBJECTS {
+            assert!(queue.enqueue(Some(named(&number.to_string(), "1"))).is_ok());
+        }
+        assert!(queue.enqueue(Some(named("one more", "1"))).is_err());
+        assert!(
+            queue.enqueue(Some(named("7", "1"))).is_ok() && queue.enqueue(None).is_ok(),
+            "they are no more"
+        );
+    }
+}

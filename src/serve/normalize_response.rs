@@ -1,0 +1,244 @@
+//! The response to `POST /normalize`: a stream of events, with rejects in parts or counted.
+
+use super::AppState;
+use super::normalize_handler::{NO_END, Wanted};
+use super::normalize_worker::Chunk;
+use super::response::{LogNotes, Severity};
+use super::write_timeout::FlushNotifier;
+use crate::normalize::Summary;
+use crate::reject::RejectReason;
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, TRAILER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use serde_json::{Map, Value, json};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The format of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseFormat {
+    /// Parts of events, parts of rejects, and a summary as the last part.
+    Multipart,
+    /// Events, and the summary as a trailer.
+    Trailers,
+    /// Events; a long response with rejects is aborted.
+    Plain,
+    /// Events; the caller accepts losing rejects.
+    Omit,
+}
+
+const SUMMARY: HeaderName = HeaderName::from_static("zoom-udm-summary");
+const NDJSON: &str = "application/x-ndjson";
+
+/// Returns the counts on one line.
+fn counts(summary: &Summary) -> Value {
+    let reasons = RejectReason::ALL.into_iter().map(|reason| (reason.name(), summary.rejects_for(reason)));
+    let reasons: Map<_, _> = reasons
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect();
+    json!({
+        "records": summary.records,
+        "events": summary.events,
+        "rejects": summary.rejects,
+        "rejects_by_reason": reasons,
+    })
+}
+
+fn header(summary: &Summary) -> HeaderValue {
+    // Names and numbers are always valid header values.
+    HeaderValue::from_str(&counts(summary).to_string()).unwrap_or(HeaderValue::from_static("{}"))
+}
+
+/// Returns the log note about rejects.
+fn rejected(summary: &Summary) -> String {
+    format!("{} of {} records were rejected", summary.rejects, summary.records)
+}
+
+/// Builds a complete response.
+pub(super) fn buffered(form: ResponseFormat, pieces: Vec<Chunk>, summary: &Summary) -> Response {
+    let mut parts = MultipartWriter::new(form);
+    let mut body = Vec::new();
+    for piece in pieces {
+        parts.add(piece, &mut |bytes| body.extend_from_slice(&bytes));
+    }
+    parts.end(summary, &mut |bytes| body.extend_from_slice(&bytes));
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, parts.content_type());
+    response.headers_mut().insert(SUMMARY, header(summary));
+    if summary.rejects > 0 {
+        response.extensions_mut().insert(LogNotes::of(Severity::Warning, rejected(summary)));
+    }
+    response
+}
+
+/// A response that is sent while it is produced.
+pub(super) fn streaming(
+    service: &Arc<AppState>,
+    form: ResponseFormat,
+    ready: Vec<Chunk>,
+    answers: mpsc::Receiver<Chunk>,
+    wanted: Wanted,
+    sent: FlushNotifier,
+) -> Response {
+    let parts = MultipartWriter::new(form);
+    let (content_type, notes) = (parts.content_type(), LogNotes::default());
+    let state = ResponseStream {
+        service: Arc::clone(service),
+        notes: notes.clone(),
+        ready: ready.into(),
+        answers,
+        parts,
+        frames: VecDeque::new(),
+        ended: false,
+        sent,
+        _wanted: wanted,
+    };
+    let frames = stream::try_unfold(state, |mut state| async move {
+        let frame = state.next().await;
+        if frame.is_err() {
+            // Everything before the end is still sent.
+            state.sent.flushed().await;
+        }
+        Ok::<_, io::Error>(frame?.map(|frame| (frame, state)))
+    });
+    let mut response = Response::new(Body::new(StreamBody::new(frames)));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response.extensions_mut().insert(notes);
+    if form == ResponseFormat::Trailers {
+        response.headers_mut().insert(TRAILER, HeaderValue::from_name(SUMMARY));
+    }
+    response
+}
+
+struct ResponseStream {
+    service: Arc<AppState>,
+    /// Adds a note to the request's log line.
+    notes: LogNotes,
+    ready: VecDeque<Chunk>,
+    answers: mpsc::Receiver<Chunk>,
+    parts: MultipartWriter,
+    frames: VecDeque<Frame<Bytes>>,
+    ended: bool,
+    sent: FlushNotifier,
+    _wanted: Wanted,
+}
+
+impl ResponseStream {
+    async fn next(&mut self) -> io::Result<Option<Frame<Bytes>>> {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return Ok(Some(frame));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let piece = match self.ready.pop_front() {
+                Some(piece) => Some(piece),
+                None => self.answers.recv().await,
+            };
+            match piece {
+                Some(Chunk::End(summary)) => self.end(&summary)?,
+                Some(Chunk::Failed(answer)) => return Err(self.abort(answer.message())),
+                None => return Err(self.abort(NO_END)),
+                Some(piece) => {
+                    let frames = &mut self.frames;
+                    self.parts.add(piece, &mut |bytes| frames.push_back(Frame::data(bytes)));
+                }
+            }
+        }
+    }
+
+    /// The status was already sent, so only the log says why.
+    fn abort(&self, why: &str) -> io::Error {
+        self.notes.add(Severity::Warning, &format!("the response is aborted: {why}"));
+        io::Error::other("the response is aborted")
+    }
+
+    fn end(&mut self, summary: &Summary) -> io::Result<()> {
+        self.ended = true;
+        self.service.metrics.normalized("normalize", summary);
+        if summary.rejects > 0 {
+            self.notes.add(Severity::Warning, &rejected(summary));
+        }
+        let frames = &mut self.frames;
+        self.parts.end(summary, &mut |bytes| frames.push_back(Frame::data(bytes)));
+        match self.parts.form {
+            ResponseFormat::Trailers => {
+                let mut trailers = HeaderMap::new();
+                trailers.insert(SUMMARY, header(summary));
+                self.frames.push_back(Frame::trailers(trailers));
+                Ok(())
+            }
+            ResponseFormat::Plain if summary.rejects > 0 => {
+                let why = "the response is aborted, because the caller would not notice them otherwise";
+                self.notes.add(Severity::Warning, why);
+                Err(io::Error::other("records were rejected"))
+            }
+            ResponseFormat::Plain | ResponseFormat::Omit | ResponseFormat::Multipart => Ok(()),
+        }
+    }
+}
+
+/// Assembles the body in a format.
+struct MultipartWriter {
+    form: ResponseFormat,
+    boundary: String,
+    /// The name of the open part.
+    open: Option<&'static str>,
+}
+
+impl MultipartWriter {
+    fn new(form: ResponseFormat) -> Self {
+        let boundary = std::iter::repeat_with(fastrand::alphanumeric).take(40).collect();
+        Self { form, boundary, open: None }
+    }
+
+    fn content_type(&self) -> HeaderValue {
+        let multipart =
+            || HeaderValue::from_str(&format!("multipart/mixed; boundary={}", self.boundary)).ok();
+        let value = if self.form == ResponseFormat::Multipart { multipart() } else { None };
+        value.unwrap_or(HeaderValue::from_static(NDJSON))
+    }
+
+    fn add(&mut self, piece: Chunk, to: &mut dyn FnMut(Bytes)) {
+        match piece {
+            Chunk::Events(bytes) => {
+                self.open_part("events", NDJSON, to);
+                to(bytes);
+            }
+            Chunk::Rejects(bytes) => {
+                self.open_part("rejects", NDJSON, to);
+                to(bytes);
+            }
+            Chunk::End(_) | Chunk::Failed(_) => {}
+        }
+    }
+
+    fn open_part(&mut self, name: &'static str, content: &str, to: &mut dyn FnMut(Bytes)) {
+        if self.form != ResponseFormat::Multipart || self.open == Some(name) {
+            return;
+        }
+        let before = if self.open.is_some() { "\r\n" } else { "" };
+        self.open = Some(name);
+        let head = format!(
+            "{before}--{}\r\nContent-Type: {content}\r\nContent-Disposition: inline; name=\"{name}\"\r\n\r\n",
+            self.boundary
+        );
+        to(head.into());
+    }
+
+    fn end(&mut self, summary: &Summary, to: &mut dyn FnMut(Bytes)) {
+        if self.form == ResponseFormat::Multipart {
+            self.open_part("summary", "application/json", to);
+            to(format!("{}\r\n--{}--\r\n", counts(summary), self.boundary).into());
+        }
+    }
+}

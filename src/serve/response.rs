@@ -1,0 +1,226 @@
+//! Responses to pushes, chosen so that Pub/Sub repeats what should be repeated and nothing else.
+//!
+//! | status | outcome | what Pub/Sub does |
+//! |---|---|---|
+//! | 200 | `done`: the work is durable | acknowledges |
+//! | 200 | `ignored`: nothing to do, with the reason | acknowledges |
+//! | 400, 413, 415, 422 | `poison`: will never succeed | repeats until the dead-letter topic receives it |
+//! | 401, 403 | `refused`: the caller is not authorized | the same |
+//! | 408, 409, 503 | `again`: may succeed later, after `Retry-After` | repeats |
+//! | 500 | `broken`: settings, access or the state need an operator | repeats |
+//!
+//! Responses never contain a path, a URL or a secret; those go to the log.
+
+use crate::redact;
+use axum::Json;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+/// What the log says about a request, beyond the response.
+#[derive(Debug, Clone)]
+pub(super) struct LogNote {
+    pub(super) severity: Severity,
+    pub(super) text: String,
+}
+
+/// The notes for the log line of a request. The line is written after the response was sent, and notes can be added
+/// until then.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LogNotes(Arc<Mutex<Option<LogNote>>>);
+
+impl LogNotes {
+    pub(super) fn of(severity: Severity, text: impl Into<String>) -> Self {
+        Self(Arc::new(Mutex::new(Some(LogNote { severity, text: text.into() }))))
+    }
+
+    /// Keeps the higher severity of two notes, with both texts.
+    pub(super) fn add(&self, severity: Severity, text: &str) {
+        let mut note = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *note = Some(match note.take() {
+            None => LogNote { severity, text: text.to_owned() },
+            Some(known) => {
+                LogNote { severity: known.severity.max(severity), text: format!("{}; {text}", known.text) }
+            }
+        });
+    }
+
+    pub(super) fn take(&self) -> Option<LogNote> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The response, and the note for the log.
+#[derive(Debug, Clone)]
+pub(super) struct ApiResponse {
+    status: StatusCode,
+    outcome: &'static str,
+    /// The body for the caller.
+    message: String,
+    counts: Map<String, Value>,
+    retry_after: Option<u32>,
+    note: Option<LogNote>,
+}
+
+impl ApiResponse {
+    fn new(status: StatusCode, outcome: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { status, outcome, message, counts: Map::new(), retry_after: None, note: None }
+    }
+
+    /// The work is durable.
+    pub(super) fn done(message: impl Into<String>, counts: Value) -> Self {
+        let counts = if let Value::Object(counts) = counts { counts } else { Map::new() };
+        Self { counts, ..Self::new(StatusCode::OK, "done", message) }
+    }
+
+    /// There is nothing to do.
+    pub(super) fn ignored(why: impl Into<String>) -> Self {
+        let answer = Self::new(StatusCode::OK, "ignored", why);
+        let said = answer.message.clone();
+        answer.with_log(Severity::Info, format!("ignored: {said}"))
+    }
+
+    /// The request is malformed.
+    pub(super) fn bad_request(why: impl Into<String>) -> Self {
+        Self::refused_body(StatusCode::BAD_REQUEST, why)
+    }
+
+    /// The request is valid but cannot succeed.
+    pub(super) fn unprocessable(why: impl Into<String>) -> Self {
+        Self::refused_body(StatusCode::UNPROCESSABLE_ENTITY, why)
+    }
+
+    pub(super) fn too_large(why: impl Into<String>) -> Self {
+        Self::refused_body(StatusCode::PAYLOAD_TOO_LARGE, why)
+    }
+
+    pub(super) fn unsupported_media_type(why: impl Into<String>) -> Self {
+        Self::refused_body(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)
+    }
+
+    fn refused_body(status: StatusCode, why: impl Into<String>) -> Self {
+        let answer = Self::new(status, "poison", why);
+        let said = answer.message.clone();
+        answer.with_log(Severity::Warning, format!("poison: {said}"))
+    }
+
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "again", "the body did not arrive in time; send it again")
+    }
+
+    /// The request may succeed later.
+    pub(super) fn retry_later(why: impl Into<String>, seconds: u32) -> Self {
+        let answer = Self::new(StatusCode::SERVICE_UNAVAILABLE, "again", why);
+        Self { retry_after: Some(seconds), ..answer }
+    }
+
+    pub(super) fn too_many(seconds: u32) -> Self {
+        Self::retry_later("too many requests at once; send it again", seconds)
+    }
+
+    /// Another process works on the same.
+    pub(super) fn conflict(why: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, ..Self::retry_later(why, 60) }
+    }
+
+    pub(super) fn stopping() -> Self {
+        Self::retry_later("the service is shutting down; send it again", 1)
+    }
+
+    /// An operator must act.
+    pub(super) fn internal_error(why: impl Into<String>) -> Self {
+        let answer = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", why);
+        Self { retry_after: Some(300), ..answer }
+    }
+
+    /// The work ended in a panic. What that said is on standard error alone.
+    pub(super) fn panicked() -> Self {
+        Self::internal_error("the request failed on an internal error; see the log")
+            .with_log(Severity::Error, "broken: an internal error (panic); please report it")
+    }
+
+    /// The caller is not authenticated. Only the log says why.
+    pub(super) fn unauthenticated(why: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "refused", "a Google-signed token for this service is required")
+            .with_log(Severity::Warning, format!("refused: {why}"))
+    }
+
+    pub(super) fn forbidden(why: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "refused", "this caller is not allowed")
+            .with_log(Severity::Warning, format!("refused: {why}"))
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "refused", "unknown or disabled endpoint")
+    }
+
+    /// Adds a note that only the log shows.
+    pub(super) fn with_log(self, severity: Severity, text: impl Into<String>) -> Self {
+        Self { note: Some(LogNote { severity, text: text.into() }), ..self }
+    }
+
+    /// Returns the message for the caller.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(super) fn outcome(&self) -> &'static str {
+        self.outcome
+    }
+}
+
+impl From<crate::error::RunError> for ApiResponse {
+    fn from(error: crate::error::RunError) -> Self {
+        use crate::error::RunError;
+        let text = error.to_string();
+        match error {
+            RunError::Locked(_) => Self::conflict("another process is working on the same data")
+                .with_log(Severity::Warning, text),
+            RunError::Access(_) => {
+                Self::internal_error("access denied; see the log").with_log(Severity::Error, text)
+            }
+            RunError::Usage(_) => {
+                Self::internal_error("invalid settings; see the log").with_log(Severity::Error, text)
+            }
+            RunError::Damaged(_) => {
+                Self::internal_error("the ledger or the state cannot be read; see the log")
+                    .with_log(Severity::Error, text)
+            }
+            RunError::Zoom(_) => Self::retry_later("Zoom returns no usable responses; see the log", 60)
+                .with_log(Severity::Error, text),
+            RunError::Store(_) | RunError::Output(_) => {
+                Self::retry_later("storage is unreachable; see the log", 30).with_log(Severity::Error, text)
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiResponse {
+    fn into_response(self) -> Response {
+        let mut body = self.counts;
+        body.insert("outcome".into(), self.outcome.into());
+        body.insert("message".into(), redact::redact(&self.message).into());
+        let mut response = (self.status, Json(Value::Object(body))).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(note) = self.note {
+            response.extensions_mut().insert(LogNotes::of(note.severity, note.text));
+        }
+        response
+    }
+}

@@ -1,0 +1,394 @@
+//! The writer of UDM JSON: proto3 JSON of `google.backstory.UDM`, one event per line.
+//!
+//! Every member is written with a trailing comma. Closing an object or array overwrites the last comma, so that no code needs to
+//! track whether a member came before.
+
+use super::field_names::{Camel, FieldNames, Snake};
+use super::flavor::{BigQuery, JsonFlavor};
+use super::{About, Event, Label, Metadata, Noun, User};
+use crate::json::escape_into;
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+/// Spelling of field names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Case {
+    /// lowerCamelCase, as Google's tools write it.
+    #[default]
+    Camel,
+    /// `snake_case`, as in the proto definition.
+    Snake,
+}
+
+/// The output shape: what surrounds an event, and how values are written that JSON has no type for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputShape {
+    /// One event per line, without a wrapper.
+    Udm(Case),
+    /// `{"events":[{"event":{"timestamp":…,"idm":{"readOnlyUdm":…}}}]}`, as Google's `runParser` returns.
+    Parser(Case),
+    /// A row as exported to BigQuery: `snake_case`, times as `{seconds,nanos}`, event types as numbers, `additional` as a list of
+    /// fields.
+    BigQuery,
+}
+
+impl Default for OutputShape {
+    fn default() -> Self {
+        Self::Udm(Case::default())
+    }
+}
+
+/// Values that are added to every event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IngestionMetadata {
+    /// `namespace` of every noun that is present.
+    pub namespace: Option<String>,
+    /// `metadata.ingestionLabels`, in order.
+    pub labels: Vec<(String, String)>,
+}
+
+impl IngestionMetadata {
+    /// Parses a label `KEY=VALUE`; returns `None` if key or value is empty.
+    #[must_use]
+    pub fn label(text: &str) -> Option<(String, String)> {
+        let (key, value) =
+            text.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty())?;
+        Some((key.to_owned(), value.to_owned()))
+    }
+}
+
+/// Writes events in one output shape.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Writer {
+    shape: OutputShape,
+    feed: IngestionMetadata,
+    /// The namespace member of every noun, as JSON with its comma; empty without a namespace.
+    namespace: String,
+    /// The labels member of every metadata, the same.
+    labels: String,
+}
+
+impl Writer {
+    /// Creates a writer for a shape and added values.
+    #[must_use]
+    pub fn new(shape: OutputShape, feed: &IngestionMetadata) -> Self {
+        let snake = !matches!(shape, OutputShape::Udm(Case::Camel) | OutputShape::Parser(Case::Camel));
+        let name = if snake { Snake::INGESTION_LABELS } else { Camel::INGESTION_LABELS };
+        let namespace =
+            feed.namespace.as_ref().map(|namespace| format!("{}{}\",", Camel::NAMESPACE, escaped(namespace)));
+        let labels: Vec<_> = feed
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{{\"key\":\"{}\",\"value\":\"{}\"}}", escaped(key), escaped(value)))
+            .collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{name}{}],", labels.join(",")) };
+        Self { shape, feed: feed.clone(), namespace: namespace.unwrap_or_default(), labels }
+    }
+
+    /// Returns the output shape.
+    pub(crate) fn shape(&self) -> OutputShape {
+        self.shape
+    }
+
+    /// Returns the values that are added to every event.
+    pub(crate) fn ingestion_metadata(&self) -> &IngestionMetadata {
+        &self.feed
+    }
+
+    /// Returns a writer for events without a wrapper; only the case of the shape is kept.
+    pub(crate) fn bare(&self) -> Self {
+        match self.shape {
+            OutputShape::Udm(_) => self.clone(),
+            OutputShape::Parser(case) => Self::new(OutputShape::Udm(case), &self.feed),
+            OutputShape::BigQuery => Self::new(OutputShape::Udm(Case::Snake), &self.feed),
+        }
+    }
+
+    /// Returns the member that every noun has, as JSON with its comma; may be empty.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Returns the member that every metadata has, as JSON with its comma; may be empty.
+    pub(crate) fn labels(&self) -> &str {
+        &self.labels
+    }
+
+    /// Appends one event and a newline to `out`.
+    #[inline]
+    pub fn write(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+        self.write_in_parts(event, StreamTarget { about: &mut std::iter::empty(), out, spill: &mut |_| {} });
+    }
+
+    /// The same for an event that is still being built and may be too long for memory.
+    #[inline]
+    pub(crate) fn write_in_parts(&self, event: &Event<'_>, parts: StreamTarget<'_, '_>) {
+        match (self.shape, event.verbatim) {
+            (OutputShape::Udm(Case::Camel), true) => JsonWriter::<Camel, true>::new(self, parts).event(event),
+            (OutputShape::Udm(Case::Camel), false) => {
+                JsonWriter::<Camel, false>::new(self, parts).event(event)
+            }
+            (OutputShape::Udm(Case::Snake), _) => JsonWriter::<Snake, false>::new(self, parts).event(event),
+            (OutputShape::Parser(Case::Camel), _) => {
+                JsonWriter::<Camel, false>::new(self, parts).parser_envelope(event)
+            }
+            (OutputShape::Parser(Case::Snake), _) => {
+                JsonWriter::<Snake, false>::new(self, parts).parser_envelope(event)
+            }
+            (OutputShape::BigQuery, _) => JsonWriter::<BigQuery, false>::new(self, parts).event(event),
+        }
+    }
+}
+
+/// The destination of an event.
+pub(crate) struct StreamTarget<'p, 'a> {
+    /// Further entries of `about`, after those that the event holds.
+    pub(crate) about: &'p mut dyn Iterator<Item = About<'a>>,
+    pub(crate) out: &'p mut Vec<u8>,
+    /// Takes everything but the last byte whenever the buffer reaches [`MUCH`].
+    pub(crate) spill: &'p mut dyn FnMut(&mut Vec<u8>),
+}
+
+/// Bytes to buffer before a flush: more than usual events need, and few enough to stay in the cache. Tests and fuzz targets use
+/// a small value.
+pub(crate) const FLUSH_THRESHOLD: usize = if cfg!(any(test, fuzzing)) { 100 } else { 1 << 20 };
+
+fn escaped(text: &str) -> String {
+    let mut out = Vec::new();
+    escape_into(&mut out, text);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// Writes one event. If `VERBATIM`, no text needs an escape.
+struct JsonWriter<'w, 'p, 'a, D, const VERBATIM: bool> {
+    writer: &'w Writer,
+    about: &'p mut dyn Iterator<Item = About<'a>>,
+    out: &'p mut Vec<u8>,
+    spill: &'p mut dyn FnMut(&mut Vec<u8>),
+    /// Bytes flushed so far.
+    spilled: usize,
+    dialect: PhantomData<D>,
+}
+
+impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, VERBATIM> {
+    fn new(writer: &'w Writer, StreamTarget { about, out, spill }: StreamTarget<'p, 'a>) -> Self {
+        Self { writer, about, out, spill, spilled: 0, dialect: PhantomData }
+    }
+
+    fn parser_envelope(mut self, event: &Event<'_>) {
+        self.raw("{\"events\":[{\"event\":{\"timestamp\":\"");
+        self.raw(event.metadata.event_timestamp.as_str());
+        self.raw("\",\"idm\":{");
+        self.raw(D::Names::READ_ONLY_UDM);
+        self.members(event);
+        self.close("}}}}]}\n");
+    }
+
+    #[inline]
+    fn event(mut self, event: &Event<'_>) {
+        self.members(event);
+        self.close("}\n");
+    }
+
+    /// Writes the members of an event; the last one is followed by a comma.
+    #[inline]
+    fn members(&mut self, event: &Event<'_>) {
+        self.metadata(&event.metadata);
+        if let Some(category) = event.category_type {
+            self.raw(D::Names::ADDITIONAL);
+            self.raw(D::CATEGORY.0);
+            self.string_contents(category);
+            self.raw(D::CATEGORY.1);
+        }
+        self.noun(D::Names::PRINCIPAL, &event.principal);
+        self.noun(D::Names::TARGET, &event.target);
+        let before = self.position();
+        self.raw(D::Names::ABOUT);
+        let empty = self.position();
+        event.about.iter().for_each(|about| self.about(about));
+        while let Some(about) = self.about.next() {
+            self.about(&about);
+        }
+        self.close_unless(empty, before, "],");
+    }
+
+    #[inline]
+    fn metadata(&mut self, metadata: &Metadata<'_>) {
+        self.raw(D::TIMESTAMP.0);
+        D::timestamp(&metadata.event_timestamp, self.out);
+        self.raw(D::TIMESTAMP.1);
+        D::event_type(metadata.event_type, self.out);
+        self.raw(D::EVENT_TYPE_END);
+        self.text(D::Names::LOG_TYPE, metadata.log_type);
+        self.text(D::Names::PRODUCT_NAME, metadata.product_name);
+        self.text(D::Names::VENDOR_NAME, metadata.vendor_name);
+        self.text(D::Names::PRODUCT_EVENT_TYPE, metadata.product_event_type);
+        self.text(D::Names::PRODUCT_LOG_ID, metadata.product_log_id.as_deref());
+        self.text(D::Names::DESCRIPTION, metadata.description);
+        self.raw(&self.writer.labels);
+        self.close("},");
+    }
+
+    #[inline]
+    fn noun(&mut self, name: &str, noun: &Noun<'_>) {
+        let before = self.position();
+        self.raw(name);
+        self.raw(&self.writer.namespace);
+        let empty = self.position();
+        self.user(&noun.user);
+        if let Some(location) = noun.location_name {
+            self.raw(D::Names::LOCATION);
+            self.text(D::Names::NAME, Some(location));
+            self.close("},");
+        }
+        self.close_unless(empty, before, "},");
+    }
+
+    #[inline]
+    fn user(&mut self, user: &User<'_>) {
+        let before = self.position();
+        self.raw(D::Names::USER);
+        let empty = self.position();
+        self.text(D::Names::USERID, user.userid.as_deref());
+        if let Some((first, further)) = user.email_addresses.split_first() {
+            self.raw(D::Names::EMAIL_ADDRESSES);
+            self.string_contents(first);
+            for email in further {
+                self.raw("\",\"");
+                self.string_contents(email);
+            }
+            self.raw("\"],");
+        }
+        self.text(D::Names::USER_DISPLAY_NAME, user.user_display_name);
+        self.text(D::Names::FIRST_NAME, user.first_name);
+        self.text(D::Names::LAST_NAME, user.last_name);
+        self.text(D::Names::TITLE, user.title);
+        if let Some(department) = user.department {
+            self.raw(D::Names::DEPARTMENT);
+            self.string_contents(department);
+            self.raw("\"],");
+        }
+        self.text(D::Names::ROLE_DESCRIPTION, user.role_description);
+        self.attribute(&user.roles, &user.labels);
+        self.close_unless(empty, before, "},");
+    }
+
+    #[inline]
+    fn attribute(&mut self, roles: &[&str], labels: &[Label<'_>]) {
+        if roles.is_empty() && labels.is_empty() {
+            return;
+        }
+        let before = self.position();
+        self.raw(D::Names::ATTRIBUTE);
+        let empty = self.position();
+        if !roles.is_empty() {
+            self.raw(D::Names::ROLES);
+            for role in roles {
+                self.raw("{\"name\":\"");
+                self.string_contents(role);
+                self.raw("\"},");
+            }
+            self.close("],");
+        }
+        let before_labels = self.position();
+        self.raw(D::Names::LABELS);
+        let no_labels = self.position();
+        labels.iter().for_each(|label| self.label(label));
+        self.close_unless(no_labels, before_labels, "],");
+        self.close_unless(empty, before, "},");
+    }
+
+    #[inline]
+    fn label(&mut self, label: &Label<'_>) {
+        let head = ["{\"key\":\"", label.key, "\",\"value\":\""];
+        let mut values = label.values.each();
+        let Some(first) = values.next() else { return };
+        head.iter().for_each(|part| self.raw(part));
+        self.string_contents(&first);
+        if let Some(second) = values.next() {
+            self.further_labels(&head, std::iter::once(second).chain(values));
+        }
+        self.raw("\"},");
+    }
+
+    /// Writes the labels after the first of several with one key, up to the last value.
+    fn further_labels<'t>(&mut self, head: &[&str; 3], values: impl Iterator<Item = Cow<'t, str>>) {
+        // The key is escaped once, because there may be a million values.
+        let between = format!("\"}},{}", head.concat());
+        for value in values {
+            self.raw(&between);
+            self.string_contents(&value);
+            self.flush_if_full();
+        }
+    }
+
+    fn about(&mut self, about: &About<'_>) {
+        let before = self.position();
+        self.raw("{");
+        self.raw(&self.writer.namespace);
+        self.raw(D::Names::USER);
+        let empty = self.position();
+        self.text(D::Names::USERID, about.userid.as_deref());
+        self.attribute(&[], &about.labels);
+        self.close_unless(empty, before, "}},");
+        self.flush_if_full();
+    }
+
+    /// Writes one string member, if it is present.
+    #[inline]
+    fn text(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.raw(name);
+            self.string_contents(value);
+            self.raw("\",");
+        }
+    }
+
+    /// Writes the contents of a string.
+    #[inline]
+    fn string_contents(&mut self, text: &str) {
+        if VERBATIM {
+            self.raw(text);
+        } else {
+            escape_into(self.out, text);
+        }
+    }
+
+    #[inline]
+    fn raw(&mut self, json: &str) {
+        self.out.extend_from_slice(json.as_bytes());
+    }
+
+    /// Closes a container: `end` replaces the comma after its last member.
+    #[inline]
+    fn close(&mut self, end: &str) {
+        self.out.pop();
+        self.raw(end);
+    }
+
+    /// Closes a container, or restores `before` if nothing was written since `empty`.
+    #[inline]
+    fn close_unless(&mut self, empty: usize, before: usize, end: &str) {
+        if self.position() == empty {
+            // Nothing was flushed since: flushing happens only after a value.
+            self.out.truncate(before - self.spilled);
+        } else {
+            self.close(end);
+        }
+    }
+
+    /// Bytes written since the start of the event, or of the text that it is appended to.
+    #[inline]
+    fn position(&self) -> usize {
+        self.spilled + self.out.len()
+    }
+
+    #[inline]
+    fn flush_if_full(&mut self) {
+        if self.out.len() >= FLUSH_THRESHOLD {
+            let length = self.out.len();
+            (self.spill)(self.out);
+            self.spilled += length - self.out.len();
+        }
+    }
+}
