@@ -21,9 +21,9 @@ use zoom_udm::testdata::{self, Kind, LONG};
 const LARGEST: usize = DEFAULT_MAX_LINE_BYTES - 200;
 
 /// What comes is taken and forgotten.
-struct Nowhere;
+struct NullSink;
 
-impl Sink for Nowhere {
+impl Sink for NullSink {
     fn events(&mut self, events: &[u8]) -> io::Result<()> {
         black_box(events);
         Ok(())
@@ -37,7 +37,7 @@ impl Sink for Nowhere {
 
 fn normalized(bytes: &[u8]) -> Summary {
     let input = Input::new("memory", Cursor::new(bytes.to_vec()));
-    run(std::iter::once(input), &Options::default(), &mut Nowhere).expect("nothing ends it")
+    run(std::iter::once(input), &Options::default(), &mut NullSink).expect("nothing ends it")
 }
 
 /// The shortest of some runs: what is longer is somebody else's work. Small lines are run many times.

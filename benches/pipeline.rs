@@ -13,9 +13,9 @@ use zoom_udm::testdata::{self, Kind};
 
 const RECORDS: u64 = 20_000;
 
-struct Nowhere(u64);
+struct NullSink(u64);
 
-impl Sink for Nowhere {
+impl Sink for NullSink {
     fn events(&mut self, events: &[u8]) -> io::Result<()> {
         self.0 += events.len() as u64;
         Ok(())
@@ -30,7 +30,7 @@ fn events(bytes: &[u8], threads: usize) -> u64 {
     let options = Options { threads, ..Options::default() };
     // An input owns its bytes: the copy is part of what is timed, and small beside the rest.
     let input = Input::new("corpus", Cursor::new(bytes.to_vec()));
-    run(std::iter::once(input), &options, &mut Nowhere(0)).expect("nowhere takes all").events
+    run(std::iter::once(input), &options, &mut NullSink(0)).expect("nowhere takes all").events
 }
 
 /// What every record is parsed to by the floor.

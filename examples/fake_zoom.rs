@@ -10,7 +10,7 @@
 mod zoom;
 
 use std::collections::VecDeque;
-use zoom::{ACCOUNT, CLIENT, SECRET, Zoom, at, book, iso};
+use zoom::{ACCOUNT, CLIENT, SECRET, Zoom, at, iso, log_store};
 
 struct Options {
     listen: String,
@@ -47,13 +47,13 @@ fn main() -> std::io::Result<()> {
     for file in &options.files {
         let text = std::fs::read(file)?;
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        server.add(lines.map(|line| book::given(line, now)));
+        server.add(lines.map(|line| log_store::record_from_line(line, now)));
     }
     if options.files.is_empty() {
         let length = i64::try_from(options.days).unwrap_or(3) * 86_400;
-        server.add(book::spread(0, options.days * options.per_day, now - length..now));
+        server.add(log_store::spread(0, options.days * options.per_day, now - length..now));
     }
-    println!("# {} records on {}", server.lock().book.len(), server.base());
+    println!("# {} records on {}", server.lock().log_store.len(), server.base());
     for (name, value) in [
         ("ZOOM_API_BASE", server.base()),
         ("ZOOM_TOKEN_URL", server.token_url()),

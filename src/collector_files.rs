@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_known_by_its_name_and_logs_are_not() {
+    fn collector_files_are_recognized_and_logs_are_not() {
         let sha256 = "0123456789abcdef0123456789abcdef";
         for state in ["state.json", "any name.json", "state"] {
             let work = work_dir(state);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn revision_is_read_back_from_names() {
+    fn revision_is_parsed_from_names() {
         let sha256 = "0123456789012345";
         for revision in [0, 7, 99_999_999, 1_234_567_890] {
             for name in [staged_name(revision, sha256), counts_name("2024-01-31", revision, sha256)] {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_known_by_how_it_begins() {
+    fn state_is_recognized_by_its_prefix() {
         let head = format!("{{\"format\":\"{STATE_FORMAT}\",\"version\":1");
         assert!(looks_like_state(head.as_bytes()));
         for other in

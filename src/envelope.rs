@@ -55,7 +55,7 @@ mod tests {
     use super::{Envelope, sha256};
 
     #[test]
-    fn what_is_sealed_opens_unless_it_was_changed() {
+    fn modified_envelope_fails_to_decode() {
         let kind = Envelope { magic: "zoom-udm-test", version: "2", label: "test" };
         assert_eq!(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         for body in [&b""[..], b"x", b"a\nb\n"] {

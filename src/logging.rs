@@ -163,7 +163,7 @@ mod tests {
     use super::filter;
 
     #[test]
-    fn what_is_logged_is_a_level_or_levels_of_parts() {
+    fn log_filter_accepts_levels_and_targets() {
         for (said, filters) in [
             ("", "object_store=error,info"),
             (" ", "object_store=error,info"),

@@ -34,7 +34,7 @@ mod tests {
     use super::is_loopback_host;
 
     #[test]
-    fn this_machine_is_known_by_its_loopback_addresses_and_no_other() {
+    fn only_loopback_hosts_are_local() {
         for here in ["localhost", "LocalHost", "127.0.0.1", "127.8.9.1", "::1", "[::1]"] {
             assert!(is_loopback_host(here), "{here}");
         }

@@ -40,14 +40,14 @@ mod tests {
     use super::{escape_json, is_unsafe_char, multiline};
 
     #[test]
-    fn nothing_that_steers_is_left() {
+    fn control_characters_are_replaced() {
         let attack = "a\u{1b}[2J\u{9b}31m\u{202e}b\r\u{7}é\nc";
         assert_eq!(multiline(attack), "a\u{fffd}[2J\u{fffd}31m\u{fffd}b\u{fffd}\u{fffd}é\nc");
         assert!(!super::single_line(attack).contains('\n'));
     }
 
     #[test]
-    fn json_steers_nothing_and_says_the_same() {
+    fn escaped_json_has_no_controls_and_equal_value() {
         let text = "a\u{9b}31m\u{7f}\u{202e}\u{e0041}é\u{1b}]0;x\u{7}";
         let shown = escape_json(&serde_json::to_string(text).unwrap());
         assert!(!shown.chars().any(is_unsafe_char), "{shown}");

@@ -216,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_form_of_the_contract_is_read() {
+    fn every_documented_time_format_is_parsed() {
         for (text, expected) in [
             ("2019-08-20T19:09:01Z", "2019-08-20T19:09:01Z"),
             ("2022-12-16 18:15:38", "2022-12-16T18:15:38Z"),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn invalid_times_are_rejected() {
         for text in [
             "",
             "now",
@@ -278,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_nanos_are_those_of_the_text() {
+    fn seconds_and_nanos_match_the_text() {
         let time = Timestamp::parse("1969-12-31T23:59:59.5Z").unwrap();
         assert_eq!(time.seconds_and_nanos(), (-1, 500_000_000));
         assert_eq!(time.to_string(), "1969-12-31T23:59:59.500Z");
     }
 
     #[test]
-    fn what_is_padded_is_the_text_and_zeros() {
+    fn padded_time_is_text_then_zeros() {
         let time = Timestamp::parse("1969-12-31T23:59:59.5Z").unwrap();
         let (padded, length) = time.padded();
         assert_eq!(padded[..length], *time.as_str().as_bytes());
@@ -294,14 +294,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_plain_layout_is_never_sure_of_what_the_calendar_denies(
+        fn common_layout_never_accepts_invalid_dates(
             text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z?"
         ) {
             properties::plain_layout(&text);
         }
 
         #[test]
-        fn common_times_take_the_plain_layout(
+        fn common_times_parse_by_common_layout(
             (year, month, day, second) in (1u32..=9999, 1u32..=12, 1u32..=28, 0u32..86400)
         ) {
             let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
@@ -311,7 +311,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
+        fn any_time_text_is_parsed_or_rejected(text in "\\PC{0,40}") {
             properties::text(&text);
         }
     }

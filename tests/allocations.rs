@@ -14,7 +14,7 @@ fn lines(kind: Kind, records: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_plain_record_becomes_an_event_without_an_allocation() {
+fn plain_record_is_mapped_without_allocation() {
     let bytes = lines(Kind::Plain, 2000);
     let text = String::from_utf8(bytes).expect("the corpus is UTF-8");
     let text: Vec<&str> = text.lines().filter(|line| !line.contains('[')).collect();
@@ -40,7 +40,7 @@ fn a_plain_record_becomes_an_event_without_an_allocation() {
 }
 
 #[test]
-fn a_run_over_twice_the_records_allocates_no_more() {
+fn twice_the_records_allocate_no_more() {
     // Both fit into one block: what a run allocates for its blocks is the same.
     for kind in [Kind::Plain, Kind::Escaped] {
         let without_json = |records| {

@@ -2,14 +2,14 @@
 
 mod common;
 
-use common::{TIME, descriptions, directory, gzip, json_lines, ran, record, text, zoom_udm};
+use common::{TIME, descriptions, directory, gzip, json_lines, record, run_cli, text, zoom_udm};
 use serde_json::{Value, json};
 
 const FULL: &str = r#"{"time":"2024-01-31T23:59:59.5Z","operator":"o@x.com","category_type":"User","action":"Update","operation_detail":"Update User a@x.io  - Display Name: set to Ann - Job Title: from Boss to Chief - Department: IT - First Name: Ann - Last Name: Lee - Description: d - User Role: Admin - Location: Oslo [{\"userId\":\"u1\",\"options\":\"e\"},{\"userId\":\"u2\"}]"}"#;
 
 /// The one event, or request, of a record under some flags.
 fn one(flags: &[&str], record: &str) -> Value {
-    let ran = ran(&[&["normalize"], flags].concat(), record.as_bytes());
+    let ran = run_cli(&[&["normalize"], flags].concat(), record.as_bytes());
     assert_eq!(ran.code, 0, "{flags:?}: {}", ran.stderr);
     let mut values = ran.out.events();
     assert_eq!(values.len(), 1, "{flags:?}");
@@ -17,7 +17,7 @@ fn one(flags: &[&str], record: &str) -> Value {
 }
 
 #[test]
-fn an_event_is_written_in_camel_case() {
+fn event_is_written_in_camel_case() {
     let description = json_lines(FULL.as_bytes())[0]["operation_detail"].clone();
     let expected = json!({
         "metadata": {
@@ -57,14 +57,14 @@ fn snake_name(name: &str) -> String {
 }
 
 #[test]
-fn snake_case_changes_names_and_nothing_else() {
+fn snake_case_changes_only_field_names() {
     assert_eq!(one(&["--case", "snake"], FULL), snake(&one(&[], FULL)));
     let feed = ["--namespace", "n", "--label", "camelCase=v", "--event-id"];
     assert_eq!(one(&[&feed[..], &["--case", "snake"]].concat(), FULL), snake(&one(&feed, FULL)));
 }
 
 #[test]
-fn an_import_request_holds_its_events() {
+fn import_request_contains_its_events() {
     assert_eq!(
         one(&["--format", "import"], FULL),
         json!({"inlineSource": {"events": [{"udm": one(&[], FULL)}]}})
@@ -74,22 +74,22 @@ fn an_import_request_holds_its_events() {
 }
 
 #[test]
-fn a_batch_create_request_holds_the_customer_and_its_events() {
+fn batch_create_request_has_customer_and_events() {
     let request = one(&["--format", "batch-create", "--customer-id", "c\"1"], FULL);
     assert_eq!(request, json!({"customer_id": "c\"1", "events": [one(&[], FULL)]}));
-    let without = ran(&["normalize", "--format", "batch-create"], b"");
+    let without = run_cli(&["normalize", "--format", "batch-create"], b"");
     assert_eq!(without.code, 2);
     assert!(without.stderr.contains("--customer-id"), "{}", without.stderr);
 }
 
 #[test]
-fn the_parser_s_shape_is_that_of_run_parser() {
+fn parser_format_matches_run_parser() {
     let event = json!({"timestamp": "2024-01-31T23:59:59.500Z", "idm": {"readOnlyUdm": one(&[], FULL)}});
     assert_eq!(one(&["--format", "parser"], FULL), json!({"events": [{"event": event}]}));
 }
 
 #[test]
-fn a_bigquery_row_has_times_and_types_as_numbers_and_additional_as_fields() {
+fn bigquery_row_has_numeric_times_and_types() {
     let mut expected = snake(&one(&[], FULL));
     expected["metadata"]["event_timestamp"] = json!({"seconds": 1_706_745_599, "nanos": 500_000_000});
     expected["additional"] = json!({"fields": [{"key": "category_type", "value": {"string_value": "User"}}]});
@@ -100,14 +100,14 @@ fn a_bigquery_row_has_times_and_types_as_numbers_and_additional_as_fields() {
 }
 
 #[test]
-fn bigquery_s_event_types_are_udm_s_numbers() {
+fn bigquery_event_types_are_udm_enum_numbers() {
     let types = event_types();
     assert!(types.len() > 100);
     // With a user whom it was done to: what more a type needs, no operation log has.
     let record = |name: &str| json!({"time": TIME, "event_type": name, "operation_detail": "Add a@x.io"});
     let records: String = types.iter().map(|(_, name)| record(name).to_string() + "\n").collect();
     let [rows, events] = ["bigquery", "udm"]
-        .map(|format| ran(&["normalize", "--format", format], records.as_bytes()).out.events());
+        .map(|format| run_cli(&["normalize", "--format", format], records.as_bytes()).out.events());
     let unmet =
         ["USER_LOGIN", "USER_LOGOUT", "USER_RESOURCE_", "SETTING_", "GROUP_", "EVENTTYPE_UNSPECIFIED"];
     for ((number, name), (row, event)) in types.iter().zip(rows.iter().zip(&events)) {
@@ -131,11 +131,12 @@ fn event_types() -> Vec<(u32, String)> {
 }
 
 #[test]
-fn requests_are_split_by_events() {
+fn requests_are_split_by_event_count() {
     let input: String = (0..7).map(|index| record(&index.to_string()) + "\n").collect();
     for format in [&["--format", "import"][..], &["--format", "batch-create", "--customer-id", "c"]] {
-        let out =
-            ran(&[&["normalize", "--request-events", "3"], format].concat(), input.as_bytes()).out.events();
+        let out = run_cli(&[&["normalize", "--request-events", "3"], format].concat(), input.as_bytes())
+            .out
+            .events();
         let counts: Vec<_> = out.iter().map(|request| events_in(request).len()).collect();
         assert_eq!(counts, [3, 3, 1]);
         let all: Vec<Value> = out.iter().flat_map(events_in).collect();
@@ -144,16 +145,17 @@ fn requests_are_split_by_events() {
 }
 
 #[test]
-fn requests_are_split_by_bytes_and_no_sooner() {
+fn requests_are_split_only_at_the_byte_limit() {
     let input: String =
         (0..7).map(|index| record(&format!("{index}{}", "é".repeat(index * 20))) + "\n").collect();
-    let whole = ran(&["normalize", "--format", "import"], input.as_bytes()).out.events;
+    let whole = run_cli(&["normalize", "--format", "import"], input.as_bytes()).out.events;
     let length = whole.len() - 1;
     for limit in [1, 500, 1000, length - 1, length] {
         let limit_text = limit.to_string();
-        let out = ran(&["normalize", "--format", "import", "--request-bytes", &limit_text], input.as_bytes())
-            .out
-            .events;
+        let out =
+            run_cli(&["normalize", "--format", "import", "--request-bytes", &limit_text], input.as_bytes())
+                .out
+                .events;
         let lines: Vec<&[u8]> = out.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).collect();
         for (index, line) in lines.iter().enumerate() {
             let events = events_in(&json_lines(line)[0]);
@@ -168,21 +170,24 @@ fn requests_are_split_by_bytes_and_no_sooner() {
         assert_eq!(all, 7);
     }
     assert_eq!(
-        ran(&["normalize", "--format", "import", "--request-bytes", &length.to_string()], input.as_bytes())
-            .out
-            .events,
+        run_cli(
+            &["normalize", "--format", "import", "--request-bytes", &length.to_string()],
+            input.as_bytes()
+        )
+        .out
+        .events,
         whole
     );
 }
 
 #[test]
-fn requests_hold_a_thousand_events_and_two_million_bytes_unless_told_otherwise() {
+fn default_request_limits_apply() {
     let by_count =
-        ran(&["normalize", "--format", "import"], format!("{}\n", record("x")).repeat(1001).as_bytes())
+        run_cli(&["normalize", "--format", "import"], format!("{}\n", record("x")).repeat(1001).as_bytes())
             .out
             .events();
     assert_eq!(by_count.iter().map(|request| events_in(request).len()).collect::<Vec<_>>(), [1000, 1]);
-    let by_bytes = ran(
+    let by_bytes = run_cli(
         &["normalize", "--format", "import"],
         format!("{}\n", record(&"x".repeat(10_000))).repeat(500).as_bytes(),
     )
@@ -193,8 +198,8 @@ fn requests_hold_a_thousand_events_and_two_million_bytes_unless_told_otherwise()
 }
 
 #[test]
-fn no_event_makes_no_request() {
-    let ran = ran(&["normalize", "--format", "import"], b"");
+fn no_events_produce_no_request() {
+    let ran = run_cli(&["normalize", "--format", "import"], b"");
     assert_eq!((ran.out.events.len(), ran.code), (0, 0));
 }
 
@@ -208,7 +213,7 @@ fn events_in(request: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn values_are_new_or_verbatim() {
+fn values_flag_selects_new_or_verbatim_values() {
     let detail =
         record("Change Role  - a@x.io: from User to Admin - Job Title: set to Boss - Type: from A to");
     let verbatim = &one(&["--values", "verbatim"], &detail)["target"]["user"];
@@ -223,12 +228,12 @@ fn values_are_new_or_verbatim() {
 }
 
 #[test]
-fn a_default_time_is_for_records_without_a_usable_one() {
+fn default_time_applies_only_without_usable_time() {
     let input = format!("{{\"action\":\"a\"}}\n{{\"time\":\"soon\"}}\n{}\n", record("has one"));
     let times = |events: &[Value]| {
         events.iter().map(|event| event["metadata"]["eventTimestamp"].clone()).collect::<Vec<_>>()
     };
-    let given = ran(&["normalize", "--default-time", "2020-02-29 12:00:00+0100"], input.as_bytes());
+    let given = run_cli(&["normalize", "--default-time", "2020-02-29 12:00:00+0100"], input.as_bytes());
     assert_eq!(times(&given.out.events()), ["2020-02-29T11:00:00Z", "2020-02-29T11:00:00Z", TIME]);
     let now = zoom_udm()
         .args(["normalize", "--default-time", "now"])
@@ -242,7 +247,7 @@ fn a_default_time_is_for_records_without_a_usable_one() {
 }
 
 #[test]
-fn now_is_the_clock_s_unless_told_otherwise() {
+fn default_time_now_uses_the_clock() {
     let before = chrono::Utc::now();
     let event = one(&["--default-time", "now"], "{\"action\":\"a\"}");
     let time = event["metadata"]["eventTimestamp"]
@@ -252,15 +257,15 @@ fn now_is_the_clock_s_unless_told_otherwise() {
 }
 
 #[test]
-fn a_default_time_that_is_none_is_a_usage_error() {
-    let bad = ran(&["normalize", "--default-time", "soon"], b"");
+fn invalid_default_time_is_a_usage_error() {
+    let bad = run_cli(&["normalize", "--default-time", "soon"], b"");
     assert_eq!(bad.code, 2);
     assert!(bad.stderr.contains("--default-time is \"soon\"; expected a time like"), "{}", bad.stderr);
     zoom_udm().args(["normalize", "--default-time", "now"]).env("ZOOM_UDM_NOW", "x").assert().code(2);
 }
 
 #[test]
-fn clipping_cuts_to_udm_s_maxima_between_characters() {
+fn clip_cuts_to_udm_limits_at_char_boundaries() {
     let record =
         json!({"time": TIME, "action": "é".repeat(40), "operation_detail": format!("a{}", "é".repeat(600))})
             .to_string();
@@ -275,7 +280,7 @@ fn clipping_cuts_to_udm_s_maxima_between_characters() {
 }
 
 #[test]
-fn a_namespace_goes_to_each_noun_that_is_there() {
+fn namespace_is_set_on_each_noun_present() {
     let event = one(&["--namespace", "corp \"x\""], FULL);
     for noun in ["/principal", "/target", "/about/0"] {
         assert_eq!(event.pointer(noun).expect("it is there")["namespace"], "corp \"x\"");
@@ -285,17 +290,17 @@ fn a_namespace_goes_to_each_noun_that_is_there() {
 }
 
 #[test]
-fn labels_go_to_the_metadata_in_order() {
+fn labels_are_written_to_metadata_in_order() {
     let event = one(&["--label", "env=prod", "--label", "a=b=c"], FULL);
     let expected = json!([{"key": "env", "value": "prod"}, {"key": "a", "value": "b=c"}]);
     assert_eq!(event["metadata"]["ingestionLabels"], expected);
     for bad in ["novalue", "=v", "e="] {
-        assert_eq!(ran(&["normalize", "--label", bad], b"").code, 2);
+        assert_eq!(run_cli(&["normalize", "--label", bad], b"").code, 2);
     }
 }
 
 #[test]
-fn an_event_id_is_of_what_a_record_says_and_not_of_how() {
+fn event_id_ignores_json_formatting() {
     let id =
         |record: &str| one(&["--event-id"], record)["metadata"]["productLogId"].as_str().map(str::to_owned);
     let first = id(r#"{"time":"2024-01-01T00:00:00Z","operator":"é/","other":1.50}"#);
@@ -315,12 +320,12 @@ fn an_event_id_is_of_what_a_record_says_and_not_of_how() {
 }
 
 #[test]
-fn a_summary_in_json_adds_up() {
+fn json_summary_totals_are_consistent() {
     let input = format!(
         "{FULL}\n5\n{{}}\n{{\n{}\n[{{\"time\":\"{TIME}\",\"event_type\":\"x\",\"action\":{{}}}}]\n\n",
         record("x [{},5]")
     );
-    let ran = ran(&["normalize", "--summary", "json", "--rejects", "REJECTS"], input.as_bytes());
+    let ran = run_cli(&["normalize", "--summary", "json", "--rejects", "REJECTS"], input.as_bytes());
     let summary: Value = serde_json::from_str(&ran.stderr).expect("it is JSON alone");
     let total = |name: &str| {
         summary[name]
@@ -347,31 +352,32 @@ fn a_summary_in_json_adds_up() {
 }
 
 #[test]
-fn a_summary_is_for_people_unless_told_otherwise_and_can_be_left_out() {
-    let human = ran(&["normalize"], FULL.as_bytes()).stderr;
+fn summary_is_text_by_default_and_can_be_disabled() {
+    let human = run_cli(&["normalize"], FULL.as_bytes()).stderr;
     assert!(human.contains("1 record") && human.contains("USER_UNCATEGORIZED"), "{human}");
-    assert_eq!(ran(&["normalize", "--summary", "none"], FULL.as_bytes()).stderr, "");
+    assert_eq!(run_cli(&["normalize", "--summary", "none"], FULL.as_bytes()).stderr, "");
 }
 
 #[test]
-fn the_input_format_can_be_forced() {
+fn input_format_can_be_forced() {
     let pretty = format!("{:#}", json_lines(FULL.as_bytes())[0]);
-    assert_eq!(ran(&["normalize", "--input-format", "auto"], pretty.as_bytes()).out.events().len(), 1);
-    assert_eq!(ran(&["normalize", "--input-format", "json"], pretty.as_bytes()).out.events().len(), 1);
-    let lines = ran(&["normalize", "--input-format", "ndjson", "--rejects", "REJECTS"], pretty.as_bytes());
+    assert_eq!(run_cli(&["normalize", "--input-format", "auto"], pretty.as_bytes()).out.events().len(), 1);
+    assert_eq!(run_cli(&["normalize", "--input-format", "json"], pretty.as_bytes()).out.events().len(), 1);
+    let lines =
+        run_cli(&["normalize", "--input-format", "ndjson", "--rejects", "REJECTS"], pretty.as_bytes());
     assert_eq!((lines.out.events().len(), lines.code), (0, 1));
     let values = format!("{} {}\n{}", record("a"), record("b"), record("c"));
-    assert_eq!(ran(&["normalize", "--input-format", "json"], values.as_bytes()).out.events().len(), 3);
+    assert_eq!(run_cli(&["normalize", "--input-format", "json"], values.as_bytes()).out.events().len(), 3);
 }
 
 #[test]
-fn inputs_are_read_in_the_order_they_are_named() {
+fn inputs_are_read_in_argument_order() {
     let gz = gzip(record("b").as_bytes());
     let (a, c) = (record("a"), record("c"));
     let files = directory(&[("x/a.json", a.as_bytes()), ("x/b.json", &gz), ("y.ndjson", c.as_bytes())]);
     let path = |name: &str| text(&files.path().join(name)).to_owned();
     let read = |arguments: &[&str]| {
-        let ran = ran(&[&["normalize"], arguments].concat(), record("in").as_bytes());
+        let ran = run_cli(&[&["normalize"], arguments].concat(), record("in").as_bytes());
         descriptions(&ran.out.events()).iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(read(&[&path("x/*.json")]), ["a", "b"]);
@@ -382,7 +388,7 @@ fn inputs_are_read_in_the_order_they_are_named() {
 }
 
 #[test]
-fn a_glob_reads_each_file_once_and_hidden_ones_only_where_it_names_them() {
+fn glob_reads_each_file_once_and_hidden_only_if_named() {
     let names = ["x", "a/y", "a/b/z", ".f", ".h/q", "a/.g"];
     // In directories names are selected; a file that a glob matches is read whatever its name is.
     let names = [&names[..], &["a/b/w.json", ".h/w.json"]].concat();
@@ -404,7 +410,7 @@ fn a_glob_reads_each_file_once_and_hidden_ones_only_where_it_names_them() {
         (".h/*", &[".h/q", ".h/w.json"]),
         ("**/.g", &["a/.g"]),
     ] {
-        let ran = ran(&["normalize", &format!("{}/{glob}", text(files.path()))], b"");
+        let ran = run_cli(&["normalize", &format!("{}/{glob}", text(files.path()))], b"");
         assert_eq!(
             (descriptions(&ran.out.events()), ran.code),
             (expected.to_vec(), 0),
@@ -439,14 +445,14 @@ fn walked(flags: &[&str]) -> (Vec<String>, String) {
 }
 
 #[test]
-fn directory_gives_files_selected_by_name() {
+fn directory_yields_files_selected_by_name() {
     let (read, said) = walked(&[]);
     assert_eq!(read, ["a.json", "b.NDJSON", "c.jsonl.gz", "d.log", "d/e.json"]);
     assert!(said.contains(".: skipped 4 files") && said.contains("--include '**'"), "{said}");
     assert_eq!(walked(&["--include", "*.txt", "--include", "g"]).0, ["f.txt", "g"]);
     assert_eq!(walked(&["--include", "**"]).0.len(), 9);
     assert_eq!(walked(&["--exclude", "d/**", "--exclude", "*.gz"]).0, ["a.json", "b.NDJSON", "d.log"]);
-    let bad = ran(&["normalize", "--include", "a[", "."], b"");
+    let bad = run_cli(&["normalize", "--include", "a[", "."], b"");
     assert!(bad.code == 2 && bad.stderr.contains("invalid glob"), "{}", bad.stderr);
 }
 
@@ -457,7 +463,7 @@ fn directory_without_input_is_a_warning() {
         [("empty", "no input found: it holds no files"), ("other", "none of its 1 files is selected")]
     {
         for verb in ["normalize", "explain"] {
-            let ran = ran(&[verb, text(&files.path().join(name))], b"");
+            let ran = run_cli(&[verb, text(&files.path().join(name))], b"");
             assert_eq!((ran.code, ran.out.events.len()), (0, 0));
             assert!(ran.stderr.contains(said), "{}", ran.stderr);
         }
@@ -469,28 +475,28 @@ fn explain_reads_several_inputs_in_order() {
     let [a, b] = ["a", "b"].map(record);
     let files = directory(&[("x", a.as_bytes()), ("y/b.json", b.as_bytes())]);
     let [x, y] = ["x", "y"].map(|name| files.path().join(name));
-    let told = ran(&["explain", "--format", "json", text(&y), "-", text(&x)], record("in").as_bytes());
+    let told = run_cli(&["explain", "--format", "json", text(&y), "-", text(&x)], record("in").as_bytes());
     let events: Vec<Value> = told.out.events().iter().map(|told| told["event"].clone()).collect();
     assert_eq!((descriptions(&events), told.code), (vec!["b", "in", "a"], 0));
 }
 
 #[test]
-fn a_glob_that_matches_nothing_is_said() {
+fn glob_without_matches_is_reported() {
     let files = directory(&[]);
-    let none = ran(&["normalize", text(&files.path().join("*.json"))], b"");
+    let none = run_cli(&["normalize", text(&files.path().join("*.json"))], b"");
     assert_eq!(none.code, 3);
     assert!(none.stderr.contains("no file matches"), "{}", none.stderr);
 }
 
 #[test]
-fn a_file_whose_name_looks_like_a_glob_is_read() {
+fn file_named_like_a_glob_is_read() {
     let file = record("it");
     let files = directory(&[("a[1].json", file.as_bytes())]);
-    assert_eq!(ran(&["normalize", text(&files.path().join("a[1].json"))], b"").out.events().len(), 1);
+    assert_eq!(run_cli(&["normalize", text(&files.path().join("a[1].json"))], b"").out.events().len(), 1);
 }
 
 #[test]
-fn every_exit_code_has_its_case() {
+fn every_exit_code_has_a_case() {
     for (arguments, input, code) in [
         (&["normalize"][..], FULL, 0),
         (&["normalize"], "5", 1),
@@ -505,22 +511,22 @@ fn every_exit_code_has_its_case() {
         (&["normalize", "-o", "no/such/directory/file"], FULL, 3),
         (&["normalize", "--rejects", "no/such/directory/file"], FULL, 3),
     ] {
-        assert_eq!(ran(arguments, input.as_bytes()).code, code, "{arguments:?}");
+        assert_eq!(run_cli(arguments, input.as_bytes()).code, code, "{arguments:?}");
     }
 }
 
 #[test]
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = ran(&["completions", shell], b"");
+        let script = run_cli(&["completions", shell], b"");
         assert_eq!(script.code, 0);
         assert!(String::from_utf8_lossy(&script.out.events).contains("from-rejects"), "{shell}");
     }
 }
 
 #[test]
-fn bash_completes_the_flags_of_each_verb() {
-    let script = String::from_utf8(ran(&["completions", "bash"], b"").out.events).expect("it is text");
+fn bash_completes_the_flags_of_each_command() {
+    let script = String::from_utf8(run_cli(&["completions", "bash"], b"").out.events).expect("it is text");
     let offered = |words: &[&str]| {
         let [before, word] = [words[words.len() - 2], words[words.len() - 1]];
         let line = format!(
@@ -538,7 +544,7 @@ fn bash_completes_the_flags_of_each_verb() {
 }
 
 #[test]
-fn only_who_knows_of_it_can_make_records_up() {
+fn generate_command_is_hidden() {
     for asked in [
         &["man"][..],
         &["--help"],
@@ -546,21 +552,21 @@ fn only_who_knows_of_it_can_make_records_up() {
         &["completions", "zsh"],
         &["completions", "fish"],
     ] {
-        let told = String::from_utf8(ran(asked, b"").out.events).expect("it is text");
+        let told = String::from_utf8(run_cli(asked, b"").out.events).expect("it is text");
         assert!(told.contains("normalize") && !told.contains("generate"), "{asked:?}");
     }
-    assert_eq!(ran(&["generate", "--records", "3"], b"").out.events().len(), 3);
-    assert_eq!(ran(&["generate", "--records", "x"], b"").code, 2);
+    assert_eq!(run_cli(&["generate", "--records", "3"], b"").out.events().len(), 3);
+    assert_eq!(run_cli(&["generate", "--records", "x"], b"").code, 2);
 }
 
 #[test]
-fn the_help_says_the_exit_codes() {
-    let all = String::from_utf8(ran(&["--help"], b"").out.events).expect("it is text");
+fn help_lists_the_exit_codes() {
+    let all = String::from_utf8(run_cli(&["--help"], b"").out.events).expect("it is text");
     assert!(all.contains("Exit codes"), "{all}");
 }
 
 #[test]
-fn what_no_flag_asks_for_is_refused() {
+fn flags_without_effect_are_rejected() {
     for (flags, message) in [
         (&["--namespace="][..], "--namespace"),
         (&["--format", "batch-create", "--customer-id="], "--customer-id"),
@@ -572,16 +578,16 @@ fn what_no_flag_asks_for_is_refused() {
             "--request-bytes requires --format import or batch-create",
         ),
     ] {
-        let refused = ran(&[&["normalize"], flags].concat(), FULL.as_bytes());
+        let refused = run_cli(&[&["normalize"], flags].concat(), FULL.as_bytes());
         assert_eq!((refused.code, refused.out.events.len()), (2, 0), "{flags:?}");
         assert!(refused.stderr.contains(message), "{flags:?}: {}", refused.stderr);
     }
-    assert_eq!(ran(&["explain", "--namespace", ""], b"").code, 2);
+    assert_eq!(run_cli(&["explain", "--namespace", ""], b"").code, 2);
 }
 
 #[test]
 #[cfg(feature = "serve")]
-fn values_that_make_no_sense_are_refused_with_what_was_expected() {
+fn invalid_flag_values_name_what_was_expected() {
     for (arguments, message) in [
         (&["normalize", "--threads", "0"][..], "'0' for '--threads <N>': expected a number from 1 to 256"),
         (&["normalize", "--threads", "257"], "expected a number from 1 to 256"),
@@ -605,7 +611,7 @@ fn values_that_make_no_sense_are_refused_with_what_was_expected() {
         (&["serve", "--require-oidc", "", "--allow", "a@b"], "--require-oidc"),
         (&["serve", "--require-oidc", "a", "--allow", ""], "--allow"),
     ] {
-        let refused = ran(arguments, b"");
+        let refused = run_cli(arguments, b"");
         assert_eq!(refused.code, 2, "{arguments:?}: {}", refused.stderr);
         assert!(refused.stderr.contains(message), "{arguments:?}: {}", refused.stderr);
     }
@@ -617,17 +623,17 @@ fn values_that_make_no_sense_are_refused_with_what_was_expected() {
 }
 
 #[test]
-fn what_is_no_file_but_looks_like_an_address_is_told_so() {
+fn url_given_as_a_file_gets_a_hint() {
     for (address, told) in
         [("gs://b/x", "use zoom-udm ingest"), ("file:///x", "without file://"), ("x/y", "file not found")]
     {
-        let ran = ran(&["normalize", address], b"");
+        let ran = run_cli(&["normalize", address], b"");
         assert!(ran.code == 3 && ran.stderr.contains(told), "{}", ran.stderr);
     }
 }
 
 #[test]
-fn what_looks_like_another_format_is_named() {
+fn unsupported_input_format_is_named() {
     for (start, name) in [
         (&b"\xFF\xFEt\0"[..], "UTF-16"),
         (b"\x28\xB5\x2F\xFD\x04", "zstd"),
@@ -635,10 +641,10 @@ fn what_looks_like_another_format_is_named() {
         (b"BZh91AY&SY\xFF", "bzip2"),
         (b"PK\x03\x04\x14\xFF", "zip"),
     ] {
-        let ran = ran(&["normalize"], start);
+        let ran = run_cli(&["normalize"], start);
         assert!(ran.code == 3 && ran.stderr.contains(&format!("this looks like {name}")), "{}", ran.stderr);
     }
-    let error = ran(&["normalize"], br#"{"code":124,"message":"Invalid access token."}"#);
+    let error = run_cli(&["normalize"], br#"{"code":124,"message":"Invalid access token."}"#);
     assert!(
         error.stderr.contains("not an operation-log record") && !error.stderr.contains("--default-time"),
         "{}",
@@ -647,19 +653,19 @@ fn what_looks_like_another_format_is_named() {
 }
 
 #[test]
-fn what_went_wrong_is_said_once() {
-    let full = ran(&["normalize", "--rejects", "/dev/full"], b"5\n");
+fn error_is_printed_once() {
+    let full = run_cli(&["normalize", "--rejects", "/dev/full"], b"5\n");
     assert_eq!(full.code, 3);
     assert_eq!(full.stderr.matches("No space left").count(), 1, "{}", full.stderr);
 }
 
 #[test]
-fn a_file_s_name_stays_on_its_line() {
+fn file_name_with_newline_stays_on_one_line() {
     let files = directory(&[("a\nzoom-udm: all is well", b"5\n")]);
     let name = files.path().join("a\nzoom-udm: all is well");
     let missing = files.path().join("b\nzoom-udm: all is well");
     for name in [name, missing] {
-        let said = ran(&["normalize", "--summary", "none", text(&name)], b"").stderr;
+        let said = run_cli(&["normalize", "--summary", "none", text(&name)], b"").stderr;
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
@@ -667,7 +673,7 @@ fn a_file_s_name_stays_on_its_line() {
 #[test]
 fn cli_docs_name_every_normalize_flag() {
     let docs = std::fs::read_to_string(common::root().join("docs/cli.md")).expect("docs/cli.md exists");
-    let help = String::from_utf8(ran(&["normalize", "--help"], b"").out.events).expect("it is text");
+    let help = String::from_utf8(run_cli(&["normalize", "--help"], b"").out.events).expect("it is text");
     let flags = regex::Regex::new(r"(?m)^\s+(?:-\w, )?(--[a-z-]+)").expect("it is a pattern");
     for flag in flags.captures_iter(&help).map(|found| found[1].to_owned()).filter(|flag| flag != "--help") {
         assert!(docs.contains(&format!("`{flag}")), "{flag} is not in docs/cli.md");
@@ -675,7 +681,7 @@ fn cli_docs_name_every_normalize_flag() {
 }
 
 #[test]
-fn the_readme_shows_what_really_comes_out() {
+fn readme_example_matches_real_output() {
     let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
     let shown = regex::Regex::new(r#"(?s)<pre lang="json">(.*?)</pre>"#).expect("it is a pattern");
     let shown: Vec<&str> =
@@ -686,9 +692,9 @@ fn the_readme_shows_what_really_comes_out() {
 }
 
 #[test]
-fn the_readme_s_first_command_makes_an_event_of_every_record() {
+fn readme_first_command_converts_every_record() {
     let records = common::root().join("fixtures/real/records.ndjson");
-    let first = ran(&["normalize", text(&records)], b"");
+    let first = run_cli(&["normalize", text(&records)], b"");
     let lines = std::fs::read_to_string(&records).expect("it is there").lines().count();
     assert_eq!((first.code, first.out.events().len(), lines), (0, 35, 35));
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{TIME, descriptions, directory, gzip, ran, raw, run_pieces, text};
+use common::{TIME, descriptions, directory, gzip, raw, run_chunked, run_cli, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use zoom_udm::normalize::{Format, Options};
@@ -26,11 +26,11 @@ fn events_of(details: &[&str]) -> Vec<u8> {
         })
     };
     let lines: Vec<_> = details.iter().map(|detail| record(detail).to_string() + "\n").collect();
-    ran(&["normalize"], lines.concat().as_bytes()).out.events
+    run_cli(&["normalize"], lines.concat().as_bytes()).out.events
 }
 
 #[test]
-fn rows_become_the_events_of_their_records() {
+fn csv_rows_produce_the_events_of_their_records() {
     let details =
         ["Add User a@b.example ", "", "x, y", "he said \"no\"", "two\nlines", "\u{e9}\u{1f600}\\ \t"];
     let rows =
@@ -44,7 +44,7 @@ fn rows_become_the_events_of_their_records() {
     ] {
         for format in ["auto", "csv"] {
             for bytes in [input.clone().into_bytes(), gzip(input.as_bytes())] {
-                let ran = ran(&["normalize", "--input-format", format], &bytes);
+                let ran = run_cli(&["normalize", "--input-format", format], &bytes);
                 assert_eq!(
                     (ran.code, ran.stderr.contains("rejected")),
                     (0, false),
@@ -55,7 +55,7 @@ fn rows_become_the_events_of_their_records() {
             }
         }
     }
-    let crlf = ran(&["normalize"], export(&["a", "b"]).replace('\n', "\r\n").as_bytes());
+    let crlf = run_cli(&["normalize"], export(&["a", "b"]).replace('\n', "\r\n").as_bytes());
     assert!(crlf.out.events == events_of(&["a", "b"]) && crlf.code == 0, "{}", crlf.stderr);
 }
 
@@ -70,33 +70,33 @@ fn header_is_found_in_any_case_and_order() {
         ("operation_detail, Action ,category_type,Operator,Time", "d,Update,User,o@x.com,T"),
         ("No,Time,IP,Operator,Category,Action,Operation Detail,", "1,T,::1,o@x.com,User,Update,d,"),
     ] {
-        let ran = ran(&["normalize"], format!("{header}\n{}\n", row.replace('T', TIME)).as_bytes());
+        let ran = run_cli(&["normalize"], format!("{header}\n{}\n", row.replace('T', TIME)).as_bytes());
         assert!(ran.out.events == events_of(&["d"]) && ran.code == 0, "{header}: {}", ran.stderr);
     }
-    assert_eq!(ran(&["normalize"], HEADER.as_bytes()).code, 0);
-    assert_eq!(ran(&["normalize", "--input-format", "csv"], b"").code, 0);
+    assert_eq!(run_cli(&["normalize"], HEADER.as_bytes()).code, 0);
+    assert_eq!(run_cli(&["normalize", "--input-format", "csv"], b"").code, 0);
 }
 
 #[test]
-fn other_csv_is_one_failure_that_says_so() {
+fn unrelated_csv_is_one_error_naming_the_columns() {
     for (table, missing) in [
         ("Name,Email,Department\nA,a@b.c,IT\nB,b@b.c,HR\n", "time, or operator, or category"),
         ("Time,Operator,Category,Action\n1,2,3,4\n", "is called operation detail;"),
     ] {
         let files = directory(&[("a.csv", table.as_bytes()), ("b.csv", export(&["b"]).as_bytes())]);
-        let ran = ran(&["normalize", "--rejects", "REJECTS", text(files.path())], b"");
+        let ran = run_cli(&["normalize", "--rejects", "REJECTS", text(files.path())], b"");
         assert_eq!((descriptions(&ran.out.events()), ran.out.rejects.len(), ran.code), (vec!["b"], 0, 3));
         assert_eq!(ran.stderr.matches("CSV, but not Zoom's export").count(), 1, "{}", ran.stderr);
         assert!(ran.stderr.contains(missing), "{}", ran.stderr);
     }
-    let forced = ran(&["normalize", "--input-format", "csv"], b"{}\n{}\n");
+    let forced = run_cli(&["normalize", "--input-format", "csv"], b"{}\n{}\n");
     assert!(forced.code == 3 && forced.stderr.contains("CSV, but not"), "{}", forced.stderr);
     // Lines that are not a table are rejected one by one, and records after them are read.
     let record = common::record("x");
     for lines in
         [format!("a, b, c\n{record}\n"), format!("a, b, c\nd, e, f\n{record}\n"), format!("one\n{record}\n")]
     {
-        let lines = ran(&["normalize"], lines.as_bytes());
+        let lines = run_cli(&["normalize"], lines.as_bytes());
         assert_eq!((lines.out.events().len(), lines.code), (1, 1), "{}", lines.stderr);
     }
 }
@@ -106,7 +106,7 @@ fn rejected(input: &[u8], flags: &[&str]) -> Vec<Value> {
     let files = directory(&[("in.csv", input)]);
     let [input_file, first, second] = ["in.csv", "first", "second"].map(|name| files.path().join(name));
     let normalize = |arguments: &[&str]| {
-        ran(&[&["normalize"], arguments, flags].concat(), b"");
+        run_cli(&[&["normalize"], arguments, flags].concat(), b"");
     };
     normalize(&[text(&input_file), "--rejects", text(&first)]);
     normalize(&["--from-rejects", text(&first), "--rejects", text(&second)]);
@@ -123,7 +123,7 @@ fn rejected(input: &[u8], flags: &[&str]) -> Vec<Value> {
 }
 
 #[test]
-fn rejected_rows_keep_place_bytes_and_header() {
+fn rejected_rows_keep_position_bytes_and_header() {
     let long = "x".repeat(3000);
     let rows = [
         "soon,o,c,a,\"two\nlines\"\n",
@@ -153,26 +153,26 @@ fn rejected_rows_keep_place_bytes_and_header() {
 }
 
 #[test]
-fn rejected_row_becomes_its_event_once_fixed() {
+fn fixed_rejected_row_replays_to_its_event() {
     let files = directory(&[("in", export(&[]).as_bytes())]);
     let path = |name: &str| files.path().join(name);
     std::fs::write(path("in"), format!("{HEADER}\nsoon,o@x.com,User,Update,\"d, e\"\n"))
         .expect("it can be written");
-    assert_eq!(ran(&["normalize", text(&path("in")), "--rejects", text(&path("r"))], b"").code, 1);
-    let late = ran(&["normalize", "--from-rejects", text(&path("r")), "--default-time", TIME], b"");
+    assert_eq!(run_cli(&["normalize", text(&path("in")), "--rejects", text(&path("r"))], b"").code, 1);
+    let late = run_cli(&["normalize", "--from-rejects", text(&path("r")), "--default-time", TIME], b"");
     assert_eq!((late.code, late.out.events == events_of(&["d, e"])), (0, true), "{}", late.stderr);
     let fixed = std::fs::read_to_string(path("r"))
         .expect("it is there")
         .replace("\"raw\":\"soon", &format!("\"raw\":\"{TIME}"));
     std::fs::write(path("r"), fixed).expect("it can be written");
-    let fixed = ran(&["normalize", "--from-rejects", text(&path("r"))], b"");
+    let fixed = run_cli(&["normalize", "--from-rejects", text(&path("r"))], b"");
     assert_eq!((fixed.code, fixed.out.events == events_of(&["d, e"])), (0, true), "{}", fixed.stderr);
 }
 
 #[test]
 fn explain_shows_rows_as_their_records() {
     let input = export(&["Add User a@b.example "]) + "soon,o,c,a,d\n";
-    let told = ran(&["explain", "--format", "json"], input.as_bytes());
+    let told = run_cli(&["explain", "--format", "json"], input.as_bytes());
     let told = told.out.events();
     let record: Value =
         serde_json::from_str(told[0]["record"].as_str().expect("a text")).expect("it is JSON");
@@ -184,7 +184,7 @@ fn explain_shows_rows_as_their_records() {
 
 #[cfg(feature = "gcs")]
 #[test]
-fn ingest_reads_exports_and_quarantines_what_is_no_log() {
+fn ingest_reads_csv_exports_and_quarantines_others() {
     let packed = gzip(export(&["b"]).as_bytes());
     let other = b"Name,Email,Department\nA,a@b.c,IT\n";
     let files = directory(&[
@@ -194,8 +194,10 @@ fn ingest_reads_exports_and_quarantines_what_is_no_log() {
         ("in/noise.bin", &[&[0; 99][..], b"\n"].concat()),
     ]);
     let [from, to] = ["in", "out"].map(|name| files.path().join(name));
-    let ran =
-        ran(&["ingest", text(&from), "--to", text(&to), "--max-age", "none", "--delete", "transferred"], b"");
+    let ran = run_cli(
+        &["ingest", text(&from), "--to", text(&to), "--max-age", "none", "--delete", "transferred"],
+        b"",
+    );
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("CSV, but not Zoom") && ran.stderr.contains("not text: "), "{}", ran.stderr);
     assert_eq!(common::files(&to, "gz").len(), 2);
@@ -219,7 +221,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn rows_are_those_of_another_reader(
+    fn csv_rows_match_another_parser(
         rows in proptest::collection::vec(proptest::array::uniform5("[a-z\",\r\n \u{e9}]{0,12}"), 0..12),
         crlf in any::<bool>(), piece in 1..40_usize, threads in 1..4_usize,
     ) {
@@ -233,22 +235,22 @@ proptest! {
         let options = Options { default_time: Timestamp::parse(TIME), ..Options::default() };
         let lines: Vec<_> = by_another_reader(&input).into_iter().map(|row| row.expect("five fields") + "\n").collect();
         prop_assert_eq!(lines.len(), rows.len());
-        let (expected, _) = run_pieces("in", lines.concat().as_bytes(), usize::MAX, 1, &options);
-        let (out, summary) = run_pieces("in", &input, piece, threads, &options);
+        let (expected, _) = run_chunked("in", lines.concat().as_bytes(), usize::MAX, 1, &options);
+        let (out, summary) = run_chunked("in", &input, piece, threads, &options);
         prop_assert_eq!((summary.failures.len(), summary.rejects), (0, 0));
         prop_assert!(out.events == expected.events);
     }
 
     #[test]
-    fn any_text_below_a_header_is_read_alike_in_any_pieces(
+    fn csv_output_is_independent_of_chunk_sizes(
         text in "[a,\"\r\n]{0,200}", piece in 1..60_usize, max in 1..60_usize, threads in 1..4_usize,
     ) {
         let input = format!("{HEADER}\n{text}").into_bytes();
         let options = Options {
             default_time: Timestamp::parse(TIME), format: Format::Csv, max_line_bytes: max, ..Options::default()
         };
-        let (whole, summary) = run_pieces("in", &input, usize::MAX, 1, &options);
-        let (pieces, _) = run_pieces("in", &input, piece, threads, &options);
+        let (whole, summary) = run_chunked("in", &input, usize::MAX, 1, &options);
+        let (pieces, _) = run_chunked("in", &input, piece, threads, &options);
         prop_assert_eq!(&whole, &pieces);
         let others = by_another_reader(&input);
         prop_assert_eq!(summary.records, others.len() as u64);
@@ -259,7 +261,7 @@ proptest! {
         }
         // Under a limit that none exceeds, only rows of another length, and one that is not closed, are rejected.
         let wide = Options { max_line_bytes: 1000, ..options };
-        let (_, summary) = run_pieces("in", &input, piece, threads, &wide);
+        let (_, summary) = run_chunked("in", &input, piece, threads, &wide);
         let odd = others.iter().filter(|row| row.is_none()).count() as u64;
         prop_assert!((odd..=odd + 1).contains(&summary.rejects), "{} rejects, {} odd", summary.rejects, odd);
     }

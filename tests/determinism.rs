@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Out, directory, gzip, ran, run_pieces, text};
+use common::{Out, directory, gzip, run_chunked, run_cli, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,8 +59,8 @@ fn formats() -> impl Strategy<Value = Format> {
 }
 
 /// What an input becomes on one thread, read whole.
-fn plainly(input: &[u8], options: &Options) -> (Out, Summary) {
-    run_pieces("in", input, usize::MAX, 1, options)
+fn run_single_threaded(input: &[u8], options: &Options) -> (Out, Summary) {
+    run_chunked("in", input, usize::MAX, 1, options)
 }
 
 /// Everything is counted, and every reject holds the bytes that stand at its place.
@@ -85,18 +85,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_input_becomes_the_same_at_any_read_size_on_any_number_of_threads(
+    fn output_is_independent_of_read_size_and_threads(
         input in inputs(), format in formats(), limit in prop_oneof![Just(4 << 20), 1..2000_usize], at in 1..3000_usize,
     ) {
         let options = Options { format, max_line_bytes: limit, ..Options::default() };
-        let (expected, summary) = plainly(&input, &options);
+        let (expected, summary) = run_single_threaded(&input, &options);
         assert_reconciled(&input, &expected, &summary);
         // What is not a log at all is one failure, and nothing comes of it.
         let is_log = summary.failures.is_empty();
         prop_assert!(is_log || summary.records == 0 && matches!(format, Format::Auto | Format::Csv));
         prop_assert_eq!(summary.bytes_in, if is_log { input.len() as u64 } else { 0 });
         for (piece, threads) in PIECES.into_iter().chain([at]).zip([1, 2, 8, 1, 8, 2]) {
-            let (found, _) = run_pieces("in", &input, piece, threads, &options);
+            let (found, _) = run_chunked("in", &input, piece, threads, &options);
             prop_assert!(found == expected, "pieces of {} on {} threads:\n{}\n{}\nnot\n{}\n{}", piece, threads,
                 String::from_utf8_lossy(&found.events), String::from_utf8_lossy(&found.rejects),
                 String::from_utf8_lossy(&expected.events), String::from_utf8_lossy(&expected.rejects));
@@ -104,23 +104,23 @@ proptest! {
     }
 
     #[test]
-    fn any_input_becomes_the_same_packed_in_any_number_of_members(
+    fn output_is_independent_of_gzip_members(
         input in inputs().prop_filter("it looks like gzip itself", |input| !zoom_udm::normalize::is_gzip(input)),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..4), piece in 1..300_usize,
     ) {
-        let (expected, of_expected) = plainly(&input, &Options::default());
+        let (expected, of_expected) = run_single_threaded(&input, &Options::default());
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(input.len() + 1)).chain([0, input.len()]).collect();
         cuts.sort_unstable();
         let packed: Vec<u8> = cuts.windows(2).flat_map(|cut| gzip(&input[cut[0]..cut[1]])).collect();
-        let (found, summary) = run_pieces("in", &packed, piece, 2, &Options::default());
+        let (found, summary) = run_chunked("in", &packed, piece, 2, &Options::default());
         prop_assert_eq!(summary.failures.len(), of_expected.failures.len());
         prop_assert!(found == expected);
     }
 
     #[test]
-    fn no_bytes_make_it_panic(input in proptest::collection::vec(any::<u8>(), 0..300), gzipped in any::<bool>(), format in formats()) {
+    fn no_input_causes_a_panic(input in proptest::collection::vec(any::<u8>(), 0..300), gzipped in any::<bool>(), format in formats()) {
         let input = if gzipped { [&[0x1f, 0x8b, 0x08], &input[..]].concat() } else { input };
-        let (out, summary) = plainly(&input, &Options { format, ..Options::default() });
+        let (out, summary) = run_single_threaded(&input, &Options { format, ..Options::default() });
         if !gzipped {
             assert_reconciled(&input, &out, &summary);
         }
@@ -131,24 +131,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn many_blocks_come_out_in_the_order_of_the_input(seed in any::<u64>(), hostile in any::<bool>(), piece in 1000..600_000_usize) {
+    fn blocks_are_written_in_input_order(seed in any::<u64>(), hostile in any::<bool>(), piece in 1000..600_000_usize) {
         let input = lines(if hostile { Kind::Hostile } else { Kind::Realistic }, 8000, seed);
-        let (expected, summary) = plainly(&input, &Options::default());
+        let (expected, summary) = run_single_threaded(&input, &Options::default());
         assert_reconciled(&input, &expected, &summary);
         for threads in [1, 2, 8] {
-            prop_assert!(run_pieces("in", &input, piece, threads, &Options::default()).0 == expected);
-            prop_assert!(run_pieces("in", &gzip(&input), piece, threads, &Options::default()).0 == expected);
+            prop_assert!(run_chunked("in", &input, piece, threads, &Options::default()).0 == expected);
+            prop_assert!(run_chunked("in", &gzip(&input), piece, threads, &Options::default()).0 == expected);
         }
     }
 
     #[test]
-    fn a_document_longer_than_the_limit_gives_what_its_records_give_one_a_line(seed in any::<u64>(), form in 0..2_u8, piece in 1000..600_000_usize) {
+    fn overlong_document_equals_its_records_as_lines(seed in any::<u64>(), form in 0..2_u8, piece in 1000..600_000_usize) {
         let document = pretty(seed, 4000, form);
         let options = Options { max_line_bytes: 10_000, ..Options::default() };
         prop_assert!(document.len() > 100 * options.max_line_bytes);
-        let (expected, _) = plainly(&lines(Kind::Realistic, 4000, seed), &options);
+        let (expected, _) = run_single_threaded(&lines(Kind::Realistic, 4000, seed), &options);
         for threads in [1, 8] {
-            let (found, summary) = run_pieces("in", &document, piece, threads, &options);
+            let (found, summary) = run_chunked("in", &document, piece, threads, &options);
             prop_assert_eq!((summary.events, summary.rejects), (4000, 0));
             prop_assert!(found.events == expected.events);
         }
@@ -156,32 +156,32 @@ proptest! {
 }
 
 #[test]
-fn a_document_a_little_longer_than_the_limit_is_read_alike_in_one_read_and_in_many() {
+fn document_near_limit_is_independent_of_read_size() {
     let document = pretty(1, 20, 0);
     for limit in document.len() - 3..document.len() + 2 {
         let options = Options { max_line_bytes: limit, ..Options::default() };
         for piece in PIECES {
-            let (found, summary) = run_pieces("in", &document, piece, 1, &options);
+            let (found, summary) = run_chunked("in", &document, piece, 1, &options);
             assert_eq!(
                 (summary.events, summary.rejects),
                 (20, 0),
                 "limit {limit} of {}, pieces of {piece}",
                 document.len()
             );
-            assert!(found == plainly(&document, &options).0);
+            assert!(found == run_single_threaded(&document, &options).0);
         }
     }
 }
 
 #[test]
-fn a_broken_element_takes_no_other_with_it() {
+fn malformed_element_rejects_only_itself() {
     for form in [0, 1] {
         let document = String::from_utf8(pretty(3, 6, form)).expect("it is text");
-        let (whole, _) = plainly(document.as_bytes(), &Options::default());
+        let (whole, _) = run_single_threaded(document.as_bytes(), &Options::default());
         for broken in 0..6 {
             let (fault, _) = document.match_indices("\"action\":").nth(broken).expect("each record has one");
             let broken_one = format!("{}\"action\"{}", &document[..fault], &document[fault + 9..]);
-            let (out, summary) = plainly(broken_one.as_bytes(), &Options::default());
+            let (out, summary) = run_single_threaded(broken_one.as_bytes(), &Options::default());
             assert_reconciled(broken_one.as_bytes(), &out, &summary);
             // The beginning of the document and the broken record.
             assert_eq!((summary.events, summary.rejects), (5, 2), "{broken}: {:#?}", out.rejects());
@@ -193,36 +193,36 @@ fn a_broken_element_takes_no_other_with_it() {
 }
 
 #[test]
-fn a_document_cut_short_gives_what_is_whole_in_it() {
+fn truncated_document_yields_its_complete_records() {
     let page = String::from_utf8(pretty(3, 6, 0)).expect("it is text");
     let cut = &page[..page.len() * 2 / 3];
-    let (out, summary) = plainly(cut.as_bytes(), &Options::default());
+    let (out, summary) = run_single_threaded(cut.as_bytes(), &Options::default());
     assert_reconciled(cut.as_bytes(), &out, &summary);
     assert!(summary.events >= 3 && summary.rejects > 0, "{summary:?}");
 }
 
 #[test]
-fn a_broken_document_does_not_take_the_next_one_with_it() {
+fn malformed_document_does_not_affect_the_next() {
     let (first, second) = (
         String::from_utf8(pretty(4, 3, 0)).expect("text"),
         String::from_utf8(pretty(5, 2, 0)).expect("text"),
     );
     let cut = first.rfind("\"time\"").expect("it is there");
     let both = format!("{}\n{second}", &first[..cut]);
-    let (out, summary) = plainly(both.as_bytes(), &Options::default());
+    let (out, summary) = run_single_threaded(both.as_bytes(), &Options::default());
     assert_reconciled(both.as_bytes(), &out, &summary);
-    let (expected, _) = plainly(second.as_bytes(), &Options::default());
+    let (expected, _) = run_single_threaded(second.as_bytes(), &Options::default());
     assert!(out.events.ends_with(&expected.events));
     assert!(summary.events >= 4 && summary.rejects > 0);
 }
 
 #[test]
-fn the_binary_gives_the_same_from_file_pipe_and_gzip_on_any_number_of_threads() {
+fn binary_output_is_independent_of_input_kind() {
     let input = lines(Kind::Hostile, 5000, 11);
     let packed = gzip(&input);
     let files = directory(&[("in", &input), ("in.gz", &packed)]);
     let [file, gz] = ["in", "in.gz"].map(|name| files.path().join(name));
-    let expected = ran(&["normalize", "--threads", "1", "--rejects", "REJECTS"], &input);
+    let expected = run_cli(&["normalize", "--threads", "1", "--rejects", "REJECTS"], &input);
     assert_eq!(expected.code, 1);
     assert!(expected.out.events().len() > 1000 && expected.out.rejects().len() > 100);
     // The input's name is in each reject.
@@ -233,7 +233,7 @@ fn the_binary_gives_the_same_from_file_pipe_and_gzip_on_any_number_of_threads() 
         for (name, stdin) in
             [("-", &input), ("-", &packed), (text(&file), &Vec::new()), (text(&gz), &Vec::new())]
         {
-            let found = ran(&["normalize", name, "--threads", threads, "--rejects", "REJECTS"], stdin);
+            let found = run_cli(&["normalize", name, "--threads", threads, "--rejects", "REJECTS"], stdin);
             assert!(found.out.events == expected.out.events, "{name} on {threads} threads");
             assert_eq!(renamed(&found.out, name), renamed(&expected.out, "-"), "{name} on {threads} threads");
         }
@@ -241,12 +241,12 @@ fn the_binary_gives_the_same_from_file_pipe_and_gzip_on_any_number_of_threads() 
 }
 
 #[test]
-fn a_record_is_not_changed_by_its_neighbours() {
+fn event_is_independent_of_neighboring_records() {
     let input = lines(Kind::Hostile, 300, 5);
-    let whole = plainly(&input, &Options { format: Format::Ndjson, ..Options::default() }).0;
-    let each = input
-        .split_inclusive(|&byte| byte == b'\n')
-        .flat_map(|line| plainly(line, &Options { format: Format::Ndjson, ..Options::default() }).0.events);
+    let whole = run_single_threaded(&input, &Options { format: Format::Ndjson, ..Options::default() }).0;
+    let each = input.split_inclusive(|&byte| byte == b'\n').flat_map(|line| {
+        run_single_threaded(line, &Options { format: Format::Ndjson, ..Options::default() }).0.events
+    });
     assert!(whole.events == each.collect::<Vec<u8>>());
 }
 
@@ -265,7 +265,7 @@ impl Sink for Panics {
 }
 
 #[test]
-fn a_sink_that_panics_ends_the_run_on_any_number_of_threads() {
+fn panicking_sink_ends_the_run() {
     let input = lines(Kind::Realistic, 40_000, 3);
     for threads in [1, 2, 8] {
         let options = Options { threads, ..Options::default() };
@@ -291,7 +291,7 @@ impl std::io::Read for Broken {
 }
 
 #[test]
-fn a_page_that_cannot_be_read_to_its_end_is_cut_up_as_any_however_it_arrives() {
+fn partial_page_result_is_independent_of_chunks() {
     let (head, record) = ("{\"operation_logs\": [", common::record("one"));
     for whole in [0, 1, 2] {
         let page = format!("{head}{}{}", format!("{record},\n").repeat(whole), &record[..record.len() - 1]);

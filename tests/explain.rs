@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TIME, directory, files, gzip, json_lines, ran, root, run_pieces, text, zoom_udm};
+use common::{TIME, directory, files, gzip, json_lines, root, run_chunked, run_cli, text, zoom_udm};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -151,7 +151,7 @@ fn variants() -> Vec<Options> {
 /// Explains some bytes and holds what comes against normalize; how many events and rejects there were.
 fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
     let told = explain::slice(bytes, options);
-    let (out, _) = run_pieces("memory", bytes, usize::MAX, 1, options);
+    let (out, _) = run_chunked("memory", bytes, usize::MAX, 1, options);
     let (mut events, mut rejects) = (String::new(), Vec::new());
     for one in &told {
         match &one.outcome {
@@ -183,7 +183,7 @@ fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
 }
 
 #[test]
-fn the_list_rebuilds_the_events_of_all_fixtures() {
+fn field_list_rebuilds_fixture_events() {
     let mut events = 0;
     for extension in ["json", "ndjson"] {
         for path in files(&root().join("fixtures"), extension) {
@@ -197,7 +197,7 @@ fn the_list_rebuilds_the_events_of_all_fixtures() {
 }
 
 #[test]
-fn the_list_rebuilds_the_events_of_made_up_records() {
+fn field_list_rebuilds_generated_events() {
     for (kind, records) in [(Kind::Hostile, 6000), (Kind::Realistic, 1500)] {
         let mut bytes = Vec::new();
         testdata::write(kind, records, 7, &mut bytes).expect("memory takes all");
@@ -221,7 +221,7 @@ fn pieces() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
-    fn the_list_rebuilds_every_event(
+    fn field_list_rebuilds_any_event(
         detail in pieces(),
         operator in "(a@x\\.io| SCIM@Okta |\\PC{0,4})",
         event_type in "(USER_LOGIN|NONE|| USER_CREATION |STATUS_UPDATE)",
@@ -239,7 +239,7 @@ proptest! {
 }
 
 /// A record that grows with `n`: by a name, how.
-fn grown(shape: &str, n: usize) -> Vec<u8> {
+fn record_of_size(shape: &str, n: usize) -> Vec<u8> {
     let many = |unit: fn(usize) -> String, between: &str| (0..n).map(unit).collect::<Vec<_>>().join(between);
     let list = |n: usize| serde_json::to_string(&vec!["v"; n]).expect("it can be written");
     let detail = match shape {
@@ -260,7 +260,7 @@ fn grown(shape: &str, n: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_told_grows_as_the_record_does() {
+fn explanation_size_is_linear_in_record_size() {
     for shape in [
         "a list",
         "a list of a further user",
@@ -275,7 +275,7 @@ fn what_is_told_grows_as_the_record_does() {
         "a value",
     ] {
         let told = |n: usize| {
-            let told = explain::slice(&grown(shape, n), &Options::default());
+            let told = explain::slice(&record_of_size(shape, n), &Options::default());
             serde_json::to_vec(&told[0]).expect("it can be written").len()
         };
         let (once, twice) = (told(1000), told(2000));
@@ -284,8 +284,8 @@ fn what_is_told_grows_as_the_record_does() {
 }
 
 #[test]
-fn of_a_list_each_element_is_its_own_source() {
-    let told = explain::slice(&grown("a list", 2), &Options::default());
+fn each_list_element_has_its_own_source_span() {
+    let told = explain::slice(&record_of_size("a list", 2), &Options::default());
     let Outcome::Event(story) = &told[0].outcome else { panic!("it is an event") };
     let sources: Vec<_> =
         story.fills.iter().filter(|fill| fill.path.contains("labels")).map(|fill| &fill.source).collect();
@@ -305,17 +305,17 @@ fn of_a_list_each_element_is_its_own_source() {
 const FULL: &str = r#"{"time":"2024-01-31T23:59:59Z","operator":" SCIM@Okta ","category_type":"User","action":"Update","event_type":"NONE","operation_detail":"Update User a@x.io  - Display Name: from Bo to Ann - Plan: Pro - User Type: Basic - K: [{\"userId\":\" u1 \",\"group\":7},{\"userId\":\"u2\",\"options\":[\"view\",\"edit\"]},5] ","ip":"192.0.2.1"}"#;
 
 #[test]
-fn people_see_record_then_field_rule_and_source() {
+fn text_output_shows_record_fields_rules_and_sources() {
     let input = [FULL, r#"{"operator":"no time"}"#, "{\"cut", ""].join("\n");
-    let seen = ran(&["explain", "--namespace", "ns", "--label", "env=prod"], input.as_bytes());
+    let seen = run_cli(&["explain", "--namespace", "ns", "--label", "env=prod"], input.as_bytes());
     assert_eq!((seen.code, &*seen.stderr), (1, ""));
     insta::assert_snapshot!(String::from_utf8(seen.out.events).expect("it is UTF-8"));
 }
 
 #[test]
-fn json_is_what_the_library_tells() {
+fn json_output_matches_the_library() {
     let input = [FULL, "5", FULL].join("\n");
-    let seen = ran(&["explain", "--format", "json"], input.as_bytes());
+    let seen = run_cli(&["explain", "--format", "json"], input.as_bytes());
     let told = json_lines(
         &serde_json::to_vec(&explain::slice(input.as_bytes(), &Options::default())[0])
             .expect("it can be written"),
@@ -333,12 +333,12 @@ fn json_is_what_the_library_tells() {
 }
 
 #[test]
-fn files_arrays_pages_and_gzip_are_taken() {
+fn files_arrays_pages_and_gzip_are_accepted() {
     let page = format!("{{\"operation_logs\":[{FULL},{FULL}]}}");
     let pretty = serde_json::to_string_pretty(&json_lines(page.as_bytes())[0]).expect("it can be written");
     let packed = gzip(pretty.as_bytes());
     let files = directory(&[("a.json", pretty.as_bytes()), ("b.json.gz", &packed)]);
-    let explain = |name: &str| ran(&["explain", "--format", "json", text(&files.path().join(name))], b"");
+    let explain = |name: &str| run_cli(&["explain", "--format", "json", text(&files.path().join(name))], b"");
     let (plain, unpacked) = (explain("a.json"), explain("b.json.gz"));
     assert_eq!((plain.code, unpacked.code), (0, 0));
     let [mut plain, mut unpacked] = [plain, unpacked].map(|ran| ran.out.events());
@@ -348,15 +348,15 @@ fn files_arrays_pages_and_gzip_are_taken() {
     );
     plain.iter_mut().chain(&mut unpacked).for_each(|told| told["input"] = Value::Null);
     assert_eq!(plain, unpacked);
-    assert_eq!(ran(&["explain", "--format", "json", "-"], &packed).out.events().len(), 2);
-    let missing = ran(&["explain", "no-such-file"], b"");
+    assert_eq!(run_cli(&["explain", "--format", "json", "-"], &packed).out.events().len(), 2);
+    let missing = run_cli(&["explain", "no-such-file"], b"");
     assert!(missing.code == 3 && missing.stderr.contains("file not found"), "{missing:?}");
-    assert_eq!(ran(&["explain", "--values", "other"], b"").code, 2);
-    assert_eq!(ran(&["explain", "--default-time", "then"], b"").code, 2);
+    assert_eq!(run_cli(&["explain", "--values", "other"], b"").code, 2);
+    assert_eq!(run_cli(&["explain", "--default-time", "then"], b"").code, 2);
 }
 
 #[test]
-fn nothing_in_a_record_steers_the_terminal() {
+fn record_cannot_control_the_terminal() {
     let attack = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{7f}\r\u{8}\u{202e}\u{200b}";
     let record = json!({
         "time": TIME, "operator": attack, "category_type": attack, "action": attack, attack: attack, "event_type": attack,
@@ -366,13 +366,13 @@ fn nothing_in_a_record_steers_the_terminal() {
     let broken = format!("{attack}\n\u{1b}[31m\n{{\"a\":{attack}}}");
     let input = format!("{record}\n{refused}\n{broken}\n").into_bytes();
     let input = [&input[..], b"\x1b[2J\xff\n"].concat();
-    let seen = ran(&["explain", "--color", "never"], &input);
+    let seen = run_cli(&["explain", "--color", "never"], &input);
     let shown = String::from_utf8(seen.out.events).expect("it is UTF-8");
     let steers = |c: char| c.is_control() && c != '\n' || ['\u{202e}', '\u{200b}'].contains(&c);
     assert_eq!(shown.chars().find(|c| steers(*c)), None, "{shown}");
     assert!(shown.contains("\\u{1b}[2J"), "{shown}");
     // With colours, the only escapes are ours: they set a style and nothing else.
-    let seen = ran(&["explain", "--color", "always"], &input);
+    let seen = run_cli(&["explain", "--color", "always"], &input);
     let coloured = String::from_utf8(seen.out.events).expect("it is UTF-8");
     let style = regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("it is a pattern");
     assert_eq!(style.replace_all(&coloured, ""), shown);
@@ -380,7 +380,7 @@ fn nothing_in_a_record_steers_the_terminal() {
 }
 
 #[test]
-fn colours_are_for_terminals_or_for_who_asks() {
+fn color_is_used_on_terminals_or_on_request() {
     let escapes = |arguments: &[&str], variables: &[(&str, &str)]| {
         let mut command = zoom_udm();
         command.arg("explain").args(arguments).envs(variables.iter().copied());

@@ -14,7 +14,7 @@ mod browser;
 mod common;
 
 use browser::{Browser, Service};
-use common::{gzip, json_lines, ran, root};
+use common::{gzip, json_lines, root, run_cli};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -65,7 +65,7 @@ fn real() -> String {
 }
 
 #[test]
-fn every_part_of_the_page_comes_with_the_policy() {
+fn every_page_asset_has_the_security_policy() {
     let service = Service::start();
     for path in ["/", "/page/app.js", "/page/card.js", "/page/records.js", "/page/style.css"] {
         let (head, body) = ask(&service, "GET", path, b"");
@@ -84,10 +84,10 @@ fn every_part_of_the_page_comes_with_the_policy() {
 }
 
 #[test]
-fn explain_answers_as_the_verb_does() {
+fn explain_endpoint_matches_the_command() {
     let service = Service::start();
     let input = real();
-    let verb = ran(&["explain", "--format", "json", "--clip", "--label", "a=b"], input.as_bytes());
+    let verb = run_cli(&["explain", "--format", "json", "--clip", "--label", "a=b"], input.as_bytes());
     let expected: Vec<Value> = verb.out.events();
     for body in [input.as_bytes(), &gzip(input.as_bytes())] {
         let (head, answer) = ask(&service, "POST", "/explain?clip=1&label=a%3Db&namespace=", body);
@@ -104,7 +104,7 @@ fn explain_answers_as_the_verb_does() {
 }
 
 #[test]
-fn what_cannot_be_explained_is_told() {
+fn unexplainable_input_is_reported() {
     let service = Service::start();
     for query in ["values=other", "label=x", "default_time=then", "no=1"] {
         let (head, body) = ask(&service, "POST", &format!("/explain?{query}"), b"{}");
@@ -151,15 +151,15 @@ const FIELDS: &str = "return [...document.querySelectorAll('.card:not(.rejected)
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver: see the head of this file"]
-async fn pasted_records_are_seen_as_the_events_that_normalize_writes() {
+async fn pasted_records_show_the_events_of_normalize() {
     let service = Service::start();
     let browser = Browser::open(&service).await;
     let input = real();
-    let normalized = ran(&["normalize"], input.as_bytes()).out;
+    let normalized = run_cli(&["normalize"], input.as_bytes()).out;
     browser.paste(&input).await;
     assert_eq!(browser.status().await, "38 records: 35 events, 3 rejected");
     let mut seen: Vec<Vec<(String, String)>> = serde_json::from_value(browser.run(FIELDS).await).unwrap();
-    browser.picture("real.png").await;
+    browser.save_screenshot("real.png").await;
     browser.click("#next").await;
     let further: Vec<Vec<(String, String)>> = serde_json::from_value(browser.run(FIELDS).await).unwrap();
     seen.extend(further);
@@ -199,7 +199,7 @@ async fn pasted_records_are_seen_as_the_events_that_normalize_writes() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver: see the head of this file"]
-async fn the_page_can_be_used_by_keyboard_alone() {
+async fn page_is_usable_by_keyboard_alone() {
     let service = Service::start();
     let browser = Browser::open(&service).await;
     let focus = "return [document.activeElement.id, document.activeElement.className, document.activeElement.textContent.trim()]";
@@ -257,7 +257,7 @@ async fn the_page_can_be_used_by_keyboard_alone() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver: see the head of this file"]
-async fn an_attack_in_every_field_stays_text() {
+async fn markup_in_every_field_stays_text() {
     let service = Service::start();
     let browser = Browser::open(&service).await;
     let tags =
@@ -312,7 +312,7 @@ async fn an_attack_in_every_field_stays_text() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver: see the head of this file"]
-async fn a_small_file_is_what_its_bytes_are_and_not_what_a_text_box_makes_of_them() {
+async fn dropped_file_is_sent_byte_for_byte() {
     let service = Service::start();
     let browser = Browser::open(&service).await;
     let good = "{\"time\":\"2024-01-31T23:59:59Z\",\"action\":\"Add\"}\n";
@@ -339,7 +339,7 @@ async fn a_small_file_is_what_its_bytes_are_and_not_what_a_text_box_makes_of_the
 async fn five_thousand_records_do_not_freeze_the_page() {
     let service = Service::start();
     let browser = Browser::open(&service).await;
-    let made = ran(&["generate", "--records", "5000"], b"").out.events;
+    let made = run_cli(&["generate", "--records", "5000"], b"").out.events;
     let watch = "window.longest = 0; let last = performance.now();
         setInterval(() => { const now = performance.now(); window.longest = Math.max(window.longest, now - last); last = now; }, 10);";
     browser.run(watch).await;
@@ -366,18 +366,18 @@ async fn five_thousand_records_do_not_freeze_the_page() {
 
 #[tokio::test]
 #[ignore = "needs Chromium and chromedriver: see the head of this file"]
-async fn nothing_hangs_over_the_edge_whatever_the_width_and_colours() {
+async fn layout_does_not_overflow_at_any_width_or_theme() {
     let service = Service::start();
     let browser = Browser::open(&service).await;
     browser.click(".options summary").await;
-    browser.picture("empty.png").await;
+    browser.save_screenshot("empty.png").await;
     browser.click(".options summary").await;
     browser.click("#samples").await;
     browser.until("return document.querySelectorAll('.card').length === 3").await;
     for dark in [false, true] {
         browser.dark(dark).await;
         for (width, height) in [(1400, 1000), (420, 1000)] {
-            browser.sized(width, height).await;
+            browser.set_viewport(width, height).await;
             let theme = if dark { "dark" } else { "light" };
             for (place, script) in [
                 ("field", "document.querySelectorAll('.field')[10].focus(); window.scrollTo(0, 0)"),
@@ -385,7 +385,7 @@ async fn nothing_hangs_over_the_edge_whatever_the_width_and_colours() {
                 ("end", "document.getElementById('why-close').click(); window.scrollTo(0, 1e6)"),
             ] {
                 browser.run(script).await;
-                browser.picture(&format!("{theme}-{width}-{place}.png")).await;
+                browser.save_screenshot(&format!("{theme}-{width}-{place}.png")).await;
             }
             let over = browser
                 .run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")

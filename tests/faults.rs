@@ -13,18 +13,18 @@
 
 mod collecting;
 mod faulting;
-#[path = "common/nobody.rs"]
-mod nobody;
 mod serving;
+#[path = "common/unprivileged.rs"]
+mod unprivileged;
 
 use faulting::{collects, feed, files, service};
 
 #[test]
-fn every_fault_ends_as_documented_and_is_made_good_by_a_clean_run() {
-    let mut cells = files::cells();
-    cells.extend(feed::cells());
-    cells.extend(collects::cells());
-    cells.extend(service::cells());
-    let wrong = faulting::run(cells);
+fn every_fault_has_its_documented_exit_and_recovery() {
+    let mut fault_cases = files::fault_cases();
+    fault_cases.extend(feed::fault_cases());
+    fault_cases.extend(collects::fault_cases());
+    fault_cases.extend(service::fault_cases());
+    let wrong = faulting::run(fault_cases);
     assert!(wrong.is_empty(), "{} cells are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Out, files, json_lines, root, run_pieces};
+use common::{Out, files, json_lines, root, run_chunked};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +12,7 @@ use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, Scratch};
 
 #[test]
-fn each_case_becomes_its_snapshot_whatever_the_threads_and_the_reads() {
+fn each_fixture_matches_its_snapshot() {
     insta::glob!("../fixtures", "**/*.json", |path| {
         let out = normalized(path);
         let mut settings = insta::Settings::clone_current();
@@ -31,12 +31,12 @@ fn each_case_becomes_its_snapshot_whatever_the_threads_and_the_reads() {
 fn normalized(path: &Path) -> Out {
     let bytes = std::fs::read(path).expect("the case can be read");
     let name = path.strip_prefix(root().join("fixtures")).expect("it is below fixtures").to_string_lossy();
-    let (expected, summary) = run_pieces(&name, &bytes, usize::MAX, 1, &Options::default());
+    let (expected, summary) = run_chunked(&name, &bytes, usize::MAX, 1, &Options::default());
     assert!(summary.failures.is_empty(), "{name}: {:?}", summary.failures);
     assert_eq!(summary.records, summary.events + summary.rejects, "{name}");
     for piece in [1, 7, 4096, usize::MAX] {
         for threads in [1, 4] {
-            let (found, _) = run_pieces(&name, &bytes, piece, threads, &Options::default());
+            let (found, _) = run_chunked(&name, &bytes, piece, threads, &Options::default());
             assert!(
                 found == expected,
                 "{name}: {threads} threads and reads of {piece} bytes give something else"
@@ -47,7 +47,7 @@ fn normalized(path: &Path) -> Out {
 }
 
 #[test]
-fn the_plain_files_hold_the_real_records_and_nothing_else() {
+fn ndjson_fixtures_contain_exactly_the_real_records() {
     let real = root().join("fixtures/real");
     let lines = |path: &Path| json_lines(&std::fs::read(path).expect("it can be read"));
     let sorted = |values: Vec<Value>| {
@@ -61,7 +61,7 @@ fn the_plain_files_hold_the_real_records_and_nothing_else() {
 }
 
 #[test]
-fn every_row_is_filled_by_a_fixture() {
+fn every_mapping_row_is_filled_by_a_fixture() {
     let mut filled = BTreeSet::new();
     for path in files(&root().join("fixtures"), "json") {
         let bytes = std::fs::read(&path).expect("the case can be read");
@@ -128,7 +128,7 @@ impl Trace for Filled {
 }
 
 #[test]
-fn each_row_s_example_gives_its_value_at_its_path() {
+fn each_row_example_yields_its_value_at_its_path() {
     for row in &ROWS {
         let (text, value) = row.example;
         let (events, summary) = slice(example(row, text).to_string().as_bytes(), &Options::default());
@@ -143,7 +143,7 @@ fn each_row_s_example_gives_its_value_at_its_path() {
 }
 
 #[test]
-fn each_row_s_example_is_filled_by_that_row() {
+fn each_row_example_is_filled_by_that_row() {
     for (index, row) in ROWS.iter().enumerate() {
         let mut filled = BTreeSet::new();
         fill(&example(row, row.example.0).to_string(), &mut filled);

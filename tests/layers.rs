@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 const ROOT_ITEMS: [&str; 2] = ["Reason", "Refusal"];
 
 #[test]
-fn no_arrow_points_up() {
+fn no_module_uses_a_higher_layer() {
     let mut wrong = Vec::new();
     for path in files(&root().join("src"), "rs") {
         let from = room(&path);
@@ -32,7 +32,7 @@ fn no_arrow_points_up() {
 }
 
 #[test]
-fn every_room_has_its_floor() {
+fn every_module_has_a_layer() {
     let declared = Regex::new(r"(?m)^(?:pub )?mod (\w+);").expect("it is a pattern");
     let lib = std::fs::read_to_string(root().join("src/lib.rs")).expect("it can be read");
     let rooms: HashSet<&str> = declared.captures_iter(&lib).map(|room| room.extract::<1>().1[0]).collect();
@@ -40,7 +40,7 @@ fn every_room_has_its_floor() {
 }
 
 #[test]
-fn an_arrow_up_or_to_a_neighbour_is_found() {
+fn use_of_a_higher_or_equal_layer_is_detected() {
     assert_eq!(
         used("use crate::cli;\n x = crate::udm::Event;\nuse crate::{email, json::{a, b}, time};"),
         ["cli", "udm", "email", "json", "time"]

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// No wait takes longer in a test that passes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
@@ -27,7 +27,7 @@ fn start(arguments: &[&str]) -> Child {
 
 /// Waits for something that another process is about to do.
 fn until(mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while !holds() {
         assert!(Instant::now() < deadline, "it did not happen in time");
         std::thread::sleep(Duration::from_millis(5));
@@ -43,7 +43,7 @@ fn line(child: &Child, out: &mut impl std::io::BufRead) -> String {
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     let pid = child.id().to_string();
     let watch = std::thread::spawn(move || {
-        if waiting.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if waiting.recv_timeout(TEST_TIMEOUT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             let _ = Command::new("kill").args(["-KILL", &pid]).status();
         }
     });
@@ -55,7 +55,7 @@ fn line(child: &Child, out: &mut impl std::io::BufRead) -> String {
 }
 
 #[test]
-fn live_requests_do_not_wait_to_be_full() {
+fn live_input_flushes_partial_requests() {
     for format in [&["--format", "import"][..], &["--format", "batch-create", "--customer-id", "c"]] {
         let mut child = start(&[&["normalize", "--summary", "none"], format].concat());
         let mut stdin = child.stdin.take().expect("it is piped");
@@ -75,7 +75,7 @@ fn live_requests_do_not_wait_to_be_full() {
 }
 
 #[test]
-fn a_named_pipe_is_read_as_it_comes() {
+fn named_pipe_is_read_incrementally() {
     let files = directory(&[]);
     let pipe = files.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
@@ -89,7 +89,7 @@ fn a_named_pipe_is_read_as_it_comes() {
 }
 
 #[test]
-fn requests_of_a_file_are_full() {
+fn file_input_fills_requests() {
     let input = (record("x") + "\n").repeat(2500);
     let files = directory(&[("in", input.as_bytes())]);
     let file = std::fs::File::open(files.path().join("in")).expect("it is there");
@@ -121,7 +121,7 @@ fn live_rejects_are_visible_at_once() {
 }
 
 #[test]
-fn rejects_of_a_part_replace_nothing() {
+fn partial_run_does_not_replace_rejects() {
     let good = (record("a") + "\n").repeat(20_000);
     let many = format!("bad\n{good}bad\n");
     for input in ["many", "< many", "- < many"] {
@@ -151,7 +151,7 @@ fn rejects_of_a_part_replace_nothing() {
 }
 
 #[test]
-fn a_signal_keeps_old_rejects_and_the_new() {
+fn signal_keeps_old_and_new_rejects() {
     let files = directory(&[("r", b"of before\n")]);
     let [rejects, partial] = ["r", "r.partial"].map(|name| files.path().join(name));
     let mut child = start(&["normalize", "--rejects", text(&rejects)]);
@@ -167,7 +167,7 @@ fn a_signal_keeps_old_rejects_and_the_new() {
 }
 
 #[test]
-fn a_failed_run_says_that_the_output_stays() {
+fn failed_run_reports_that_output_is_unchanged() {
     let files = directory(&[("in", "bad\n".repeat(20_000).as_bytes()), ("out", b"of before\n")]);
     let script = "exec \"$0\" normalize in -o out --rejects >(head -c 10 > /dev/null)";
     let mut command = Command::new("bash");

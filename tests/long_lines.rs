@@ -37,7 +37,7 @@ impl Sink for Calls {
     }
 }
 
-fn called(input: &str, threads: usize) -> Calls {
+fn collect_calls(input: &str, threads: usize) -> Calls {
     let (mut calls, options) = (Calls::default(), Options { threads, ..Options::default() });
     let input = Input::new("in", Cursor::new(input.to_owned()));
     normalize::run(std::iter::once(input), &options, &mut calls).expect("a sink in memory takes all");
@@ -45,7 +45,7 @@ fn called(input: &str, threads: usize) -> Calls {
 }
 
 /// The events of a line, each from the typed event as a whole.
-fn whole(line: &str) -> Vec<u8> {
+fn typed_events(line: &str) -> Vec<u8> {
     #[derive(serde::Deserialize)]
     struct Page<'a> {
         #[serde(borrow)]
@@ -77,21 +77,22 @@ fn requests<'a>(calls: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 }
 
 #[test]
-fn an_event_in_parts_is_the_event() {
+fn streamed_event_equals_the_whole_event() {
     let mut in_parts = 0;
     for long in &LONG {
         let line = long.of(512 << 10);
-        let calls = called(&format!("{SHORT}\nno record\n{line}\n{SHORT}\n"), 1);
+        let calls = collect_calls(&format!("{SHORT}\nno record\n{line}\n{SHORT}\n"), 1);
         let events = calls.events.concat();
-        let expected = [whole(SHORT), whole(&line), whole(SHORT)].concat();
+        let expected = [typed_events(SHORT), typed_events(&line), typed_events(SHORT)].concat();
         assert!(events == expected, "{}: {} bytes, not {}", long.name, events.len(), expected.len());
         assert!(calls.events.iter().all(|call| call.len() < 3 << 20), "{}", long.name);
         for at in calls.rejects {
             assert!(at == 0 || events[at - 1] == b'\n', "{}: a reject within an event", long.name);
         }
         in_parts += usize::from(calls.events.iter().any(|call| !call.is_empty() && !call.ends_with(b"\n")));
-        let calls = called(&format!("{SHORT}\n{line}\n{line}\n{SHORT}\n"), 2);
-        let expected = [whole(SHORT), whole(&line), whole(&line), whole(SHORT)].concat();
+        let calls = collect_calls(&format!("{SHORT}\n{line}\n{line}\n{SHORT}\n"), 2);
+        let expected =
+            [typed_events(SHORT), typed_events(&line), typed_events(&line), typed_events(SHORT)].concat();
         assert!(calls.events.concat() == expected, "{}: on 2 threads", long.name);
         let [parts, events] = [
             requests(calls.events.iter().map(Vec::as_slice)),
@@ -129,7 +130,7 @@ mod memory {
     }
 
     #[test]
-    fn no_line_takes_more_than_there_is() {
+    fn every_long_line_uses_bounded_memory() {
         let mut over = Vec::new();
         for long in &LONG {
             let line = long.of((4 << 20) - 150);
@@ -151,7 +152,7 @@ mod memory {
     }
 
     #[test]
-    fn nor_does_a_namespace_that_every_entry_repeats() {
+    fn repeated_long_namespace_uses_bounded_memory() {
         let users = LONG.iter().find(|long| long.name == "users with options").expect("it is there");
         let (namespace, line) = ("n".repeat(20_000), users.of(65_000));
         let files = directory(&[("in", format!("{line}\n").repeat(8).as_bytes())]);

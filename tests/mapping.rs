@@ -6,7 +6,7 @@ use assert_cmd::Command;
 use common::root;
 
 #[test]
-fn mapping_md_is_printed_from_the_table() {
+fn mapping_md_matches_the_table() {
     let path = root().join("mapping.md");
     let printed = zoom_udm::mapping::markdown();
     if std::env::var_os("UPDATE_MAPPING").is_some() {
@@ -20,13 +20,13 @@ fn mapping_md_is_printed_from_the_table() {
 }
 
 #[test]
-fn the_verb_prints_the_same() {
+fn mapping_command_prints_mapping_md() {
     let output = Command::new(env!("CARGO_BIN_EXE_zoom-udm")).arg("mapping").output().expect("it runs");
     assert_eq!(String::from_utf8_lossy(&output.stdout), zoom_udm::mapping::markdown());
 }
 
 #[test]
-fn the_verb_prints_every_row_as_json() {
+fn mapping_command_prints_every_row_as_json() {
     let output = Command::new(env!("CARGO_BIN_EXE_zoom-udm"))
         .args(["mapping", "--format", "json"])
         .output()

@@ -3,11 +3,10 @@
 #![cfg(unix)]
 
 mod common;
-#[path = "common/nobody.rs"]
-mod nobody;
+#[path = "common/unprivileged.rs"]
+mod unprivileged;
 
 use common::{directory, record, text, zoom_udm};
-use nobody::{as_nobody, nobody_can_run};
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,6 +14,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use unprivileged::{as_unprivileged, can_run_unprivileged};
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = directory.read_dir().expect("it can be listed");
@@ -30,7 +30,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn an_output_file_holds_what_standard_output_would() {
+fn output_file_equals_standard_output() {
     let files = directory(&[("out", b"old")]);
     let out = files.path().join("out");
     let input = format!("{}\n{}\n", record("a"), record("b"));
@@ -41,7 +41,7 @@ fn an_output_file_holds_what_standard_output_would() {
 }
 
 #[test]
-fn a_failed_run_leaves_the_old_file_and_no_half_one() {
+fn failed_run_keeps_the_old_output_file() {
     let files = directory(&[("out", b"old")]);
     let [out, new] = ["out", "new"].map(|name| files.path().join(name));
     for file in [&out, &new] {
@@ -61,7 +61,7 @@ fn a_failed_run_leaves_the_old_file_and_no_half_one() {
 }
 
 #[test]
-fn a_failed_run_keeps_what_was_refused() {
+fn failed_run_keeps_the_rejects() {
     let files = directory(&[]);
     let [out, rejects] = ["out", "rejects"].map(|name| files.path().join(name));
     let arguments = ["normalize", "-", "no/such/file", "-o", text(&out), "--rejects", text(&rejects)];
@@ -71,7 +71,7 @@ fn a_failed_run_keeps_what_was_refused() {
 }
 
 #[test]
-fn rejects_are_kept_beside_events_on_standard_output_whatever_fails() {
+fn rejects_are_kept_if_an_input_fails() {
     let files = directory(&[]);
     let rejects = files.path().join("rejects");
     zoom_udm()
@@ -87,7 +87,7 @@ fn rejects_are_kept_beside_events_on_standard_output_whatever_fails() {
 }
 
 #[test]
-fn a_new_file_has_the_mode_that_the_umask_leaves_and_an_old_one_keeps_its_own() {
+fn new_output_uses_umask_and_old_keeps_its_mode() {
     let files = directory(&[("old", b"old")]);
     let [old, new] = ["old", "new"].map(|name| files.path().join(name));
     std::fs::set_permissions(&old, Permissions::from_mode(0o600)).expect("it is ours");
@@ -104,7 +104,7 @@ fn a_new_file_has_the_mode_that_the_umask_leaves_and_an_old_one_keeps_its_own() 
 }
 
 #[test]
-fn a_file_that_is_replaced_keeps_its_owner() {
+fn replaced_output_keeps_its_owner() {
     let files = directory(&[("old", b"old")]);
     let old = files.path().join("old");
     // Only root may give files away.
@@ -116,7 +116,7 @@ fn a_file_that_is_replaced_keeps_its_owner() {
 }
 
 #[test]
-fn a_name_that_is_a_directory_s_is_no_file() {
+fn output_named_like_a_directory_is_rejected() {
     let files = directory(&[("old", b"old")]);
     for name in ["new/", "old/"] {
         let (code, said) = shell(files.path(), &format!("exec \"$0\" normalize -o {name}"));
@@ -153,7 +153,7 @@ fn standard_output_that_is_an_input_is_refused() {
 }
 
 #[test]
-fn rejects_of_one_run_outlive_another_that_reads_nothing() {
+fn run_that_reads_nothing_keeps_old_rejects() {
     let files = directory(&[("bad", b"5\n"), ("good", record("a").as_bytes())]);
     let run = |arguments: &str| {
         let (code, _) = shell(files.path(), &format!("exec \"$0\" normalize {arguments} --rejects r -o ev"));
@@ -168,7 +168,7 @@ fn rejects_of_one_run_outlive_another_that_reads_nothing() {
 }
 
 #[test]
-fn help_that_cannot_be_printed_is_a_failure_and_where_events_went_is_said() {
+fn full_output_device_is_reported() {
     let files = directory(&[("a", record("a").as_bytes())]);
     for (arguments, part) in [
         ("--help > /dev/full", ""),
@@ -183,13 +183,13 @@ fn help_that_cannot_be_printed_is_a_failure_and_where_events_went_is_said() {
 }
 
 #[test]
-fn an_output_that_is_no_file_is_written_as_it_is() {
+fn non_regular_output_is_written_directly() {
     zoom_udm().args(["normalize", "-o", "/dev/null"]).write_stdin(record("a")).assert().code(0);
     assert!(!Path::new("/dev/null").metadata().expect("it is there").is_file());
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_failure() {
+fn closed_stdout_is_not_an_error() {
     let mut child = start(&["normalize", "--summary", "none"]);
     let mut stdin = child.stdin.take().expect("it is a pipe");
     let line = format!("{}\n", record("again and again"));
@@ -205,7 +205,7 @@ fn a_reader_that_has_enough_is_no_failure() {
 }
 
 #[test]
-fn an_event_comes_as_soon_as_its_line_does() {
+fn event_is_written_as_soon_as_its_line_arrives() {
     let mut child = start(&["normalize", "--summary", "none"]);
     let mut stdin = child.stdin.take().expect("it is a pipe");
     let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
@@ -220,7 +220,7 @@ fn an_event_comes_as_soon_as_its_line_does() {
 }
 
 #[test]
-fn a_signal_on_an_idle_pipe_ends_it_and_leaves_nothing_but_rejects() {
+fn signal_on_an_idle_pipe_leaves_only_rejects() {
     for signal in ["INT", "TERM"] {
         let files = directory(&[]);
         let [out, rejects] = ["out", "rejects"].map(|name| files.path().join(name));
@@ -242,7 +242,7 @@ fn a_signal_on_an_idle_pipe_ends_it_and_leaves_nothing_but_rejects() {
 }
 
 #[test]
-fn a_signal_before_anything_was_refused_leaves_the_rejects_of_the_run_before() {
+fn signal_before_first_reject_keeps_old_rejects() {
     let files = directory(&[("r", b"of before\n")]);
     let rejects = files.path().join("r");
     let mut child = start(&["normalize", "--rejects", text(&rejects)]);
@@ -257,7 +257,7 @@ fn a_signal_before_anything_was_refused_leaves_the_rejects_of_the_run_before() {
 }
 
 #[test]
-fn a_signal_at_the_end_of_a_run_does_not_change_how_it_ended() {
+fn signal_after_completion_keeps_the_exit_code() {
     let files = directory(&[("a", record("a").as_bytes())]);
     let out = files.path().join("out");
     // Nobody reads what it says, and no more of that finds room: so it stands still when its output is in place. (That
@@ -281,8 +281,8 @@ fn a_signal_at_the_end_of_a_run_does_not_change_how_it_ended() {
 }
 
 #[test]
-fn who_may_not_write_to_a_file_does_not_replace_it() {
-    if !nobody_can_run() {
+fn read_only_output_is_not_replaced() {
+    if !can_run_unprivileged() {
         return;
     }
     let files = directory(&[("old", b"old"), ("in", record("a").as_bytes())]);
@@ -292,7 +292,7 @@ fn who_may_not_write_to_a_file_does_not_replace_it() {
         std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
-    as_nobody(command.args(["normalize", "-o", "old", "in"]).current_dir(&files));
+    as_unprivileged(command.args(["normalize", "-o", "old", "in"]).current_dir(&files));
     let output = command.output().expect("it runs");
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(std::fs::read(&old).expect("it is there"), b"old");
@@ -312,7 +312,7 @@ fn lines(path: &Path) -> usize {
 }
 
 #[test]
-fn rejects_take_the_place_of_those_read_back_only_where_all_were_read() {
+fn replay_replaces_rejects_only_after_a_full_read() {
     let files = directory(&[("in", b"{\"action\":\"a\"}\nbad\nworse\n"), ("spoiled", b"")]);
     let at = files.path();
     let rejects = at.join("r");
@@ -331,7 +331,7 @@ fn rejects_take_the_place_of_those_read_back_only_where_all_were_read() {
 }
 
 #[test]
-fn a_signal_leaves_rejects_that_are_read_back_into_their_own_file() {
+fn signal_during_replay_keeps_the_rejects_file() {
     let files = directory(&[("in", "{\"action\":\"again and again\"}\n".repeat(5000).as_bytes())]);
     let rejects = files.path().join("r");
     assert_eq!(shell(files.path(), "exec \"$0\" normalize in --rejects r").0, 1);
@@ -352,7 +352,7 @@ fn a_signal_leaves_rejects_that_are_read_back_into_their_own_file() {
 }
 
 #[test]
-fn an_output_in_the_place_of_another_or_of_an_input_is_refused() {
+fn output_that_is_another_output_is_rejected() {
     let content = format!("{}\nbad\n", record("a"));
     let files = directory(&[("f", content.as_bytes()), ("d/f.json", content.as_bytes()), ("old", b"old")]);
     let at = files.path();
@@ -383,7 +383,7 @@ fn an_output_in_the_place_of_another_or_of_an_input_is_refused() {
 }
 
 #[test]
-fn output_over_an_input_is_refused() {
+fn output_over_an_input_is_rejected() {
     let content = record("a") + "\n";
     let files = directory(&[("f", content.as_bytes()), ("d/f.json", content.as_bytes()), ("d/e/x", b"")]);
     let at = files.path();
@@ -429,7 +429,7 @@ fn output_over_an_input_is_refused() {
 
 #[cfg(feature = "gcs")]
 #[test]
-fn output_of_ingest_or_collect_over_its_source_is_refused() {
+fn output_over_ingest_or_collect_source_is_rejected() {
     let files = directory(&[("d/f.json", record("a").as_bytes()), ("d/old", b""), ("secret", b"s")]);
     let at = files.path();
     let zoom = "export ZOOM_ACCOUNT_ID=a ZOOM_CLIENT_ID=b ZOOM_CLIENT_SECRET_FILE=secret; ";
@@ -450,7 +450,7 @@ fn output_of_ingest_or_collect_over_its_source_is_refused() {
 }
 
 #[test]
-fn rejects_whose_reader_hangs_up_have_failed() {
+fn closed_rejects_pipe_is_an_error() {
     let files = directory(&[("many", "bad\n".repeat(20_000).as_bytes())]);
     let (code, said) =
         shell(files.path(), "exec \"$0\" normalize many -o out --rejects >(head -c 10 > /dev/null)");
@@ -460,7 +460,7 @@ fn rejects_whose_reader_hangs_up_have_failed() {
 }
 
 #[test]
-fn rejects_are_kept_where_events_cannot_be_written_or_have_found_no_reader() {
+fn rejects_are_kept_if_event_output_fails() {
     let good = format!("{}\n", record("a"));
     let many = format!("bad\n{}bad\n", good.repeat(20_000));
     let files = directory(&[("mixed", format!("{good}bad\n").as_bytes()), ("many", many.as_bytes())]);
@@ -474,7 +474,7 @@ fn rejects_are_kept_where_events_cannot_be_written_or_have_found_no_reader() {
 }
 
 #[test]
-fn a_long_reject_is_whole_or_not_there() {
+fn long_reject_is_written_whole_or_not_at_all() {
     let long = format!("{}\n{}\n", "x".repeat(3_000_000), record("a"));
     let files = directory(&[("long", long.as_bytes())]);
     let strict = "exec \"$0\" normalize long --max-line-bytes 1000 --strict --rejects r --threads ";
@@ -486,7 +486,7 @@ fn a_long_reject_is_whole_or_not_there() {
 }
 
 #[test]
-fn a_signal_cuts_rejects_behind_the_last_whole_one() {
+fn signal_truncates_rejects_after_the_last_complete() {
     let files = directory(&[]);
     let rejects = files.path().join("r");
     let mut child = start(&["normalize", "--max-line-bytes", "1000", "--rejects", text(&rejects)]);
@@ -504,7 +504,7 @@ fn a_signal_cuts_rejects_behind_the_last_whole_one() {
 }
 
 #[test]
-fn a_stream_by_another_name_is_written_as_it_is() {
+fn symlink_to_a_stream_is_written_directly() {
     let files = directory(&[("f", format!("{}\nbad\n", record("a")).as_bytes())]);
     let at = files.path();
     std::fs::create_dir(at.join("d")).expect("it can be made");
@@ -526,7 +526,7 @@ fn a_stream_by_another_name_is_written_as_it_is() {
 }
 
 #[test]
-fn a_link_stays_and_what_it_leads_to_is_written() {
+fn symlinked_output_is_written_to_its_target() {
     let files = directory(&[("f", record("a").as_bytes())]);
     let at = files.path();
     std::fs::create_dir(at.join("d")).expect("it can be made");
@@ -540,7 +540,7 @@ fn a_link_stays_and_what_it_leads_to_is_written() {
 }
 
 #[test]
-fn a_pipe_in_a_directory_is_left_out_and_one_that_is_named_is_read() {
+fn pipe_is_read_only_if_named_explicitly() {
     let files = directory(&[("d/f", record("a").as_bytes())]);
     let script = "mkfifo d/pipe; \"$0\" normalize d --include '*' 'd/*' -o out && (cat d/f > d/pipe & exec \"$0\" normalize d/pipe -o named)";
     let (code, said) = shell(files.path(), script);
@@ -549,7 +549,7 @@ fn a_pipe_in_a_directory_is_left_out_and_one_that_is_named_is_read() {
 }
 
 #[test]
-fn a_name_that_is_no_text_is_a_name() {
+fn non_utf8_file_name_is_accepted() {
     let files = directory(&[]);
     let name = std::ffi::OsStr::from_bytes(b"n\xff");
     std::fs::write(files.path().join(name), record("a")).expect("it can be written");
@@ -560,13 +560,13 @@ fn a_name_that_is_no_text_is_a_name() {
 }
 
 #[test]
-fn a_now_that_is_no_text_is_refused() {
+fn non_utf8_now_variable_is_rejected() {
     let now = std::ffi::OsStr::from_bytes(b"\xff");
     zoom_udm().args(["normalize", "--default-time", "now"]).env("ZOOM_UDM_NOW", now).assert().code(2);
 }
 
 #[test]
-fn a_record_is_explained_as_soon_as_its_line_comes() {
+fn record_is_explained_as_soon_as_its_line_arrives() {
     for arguments in [&["explain"][..], &["explain", "-"]] {
         let mut child = start(arguments);
         let mut stdin = child.stdin.take().expect("it is a pipe");

@@ -46,7 +46,7 @@ fn documents_and_messages_use_plain_english() {
 }
 
 #[test]
-fn a_refused_word_is_found_in_comments_and_strings() {
+fn banned_word_is_found_in_comments_and_strings() {
     assert_eq!(refused(&prose_of(r#"    let x = 1; // the twins are mended"#)).len(), 2);
     assert_eq!(refused(&prose_of(r#"    let twins = "that is no file";"#)).len(), 1);
     assert!(refused(&prose_of("    let twins = behind(lest);")).is_empty());

@@ -7,30 +7,31 @@ mod cut;
 mod fields;
 #[path = "rejects/large.rs"]
 mod large;
-#[cfg(unix)]
-#[path = "common/nobody.rs"]
-mod nobody;
 #[path = "rejects/readback.rs"]
 mod readback;
+#[cfg(unix)]
+#[path = "common/unprivileged.rs"]
+mod unprivileged;
 #[path = "rejects/values.rs"]
 mod values;
 
 use common::{
-    Ran, TIME, descriptions, directory, gzip, json_lines, ran, raw, record, run_pieces, text, zoom_udm,
+    CliOutput, TIME, descriptions, directory, gzip, json_lines, raw, record, run_chunked, run_cli, text,
+    zoom_udm,
 };
 use serde_json::{Value, json};
 use std::path::Path;
 use zoom_udm::normalize::Options;
 
 /// A line between two good ones, through the binary.
-fn between_good_ones(bad: &[u8]) -> Ran {
+fn run_between_good_records(bad: &[u8]) -> CliOutput {
     let input = [record("before").as_bytes(), b"\n", bad, b"\n", record("after").as_bytes(), b"\n"].concat();
-    ran(&["normalize", "--rejects", "REJECTS", "--summary", "none"], &input)
+    run_cli(&["normalize", "--rejects", "REJECTS", "--summary", "none"], &input)
 }
 
 /// What is refused of a line between two good ones, all of it being one reject.
 fn assert_refused(bad: &[u8], reason: &str, message: &str) {
-    let ran = between_good_ones(bad);
+    let ran = run_between_good_records(bad);
     let shown = String::from_utf8_lossy(&bad[..bad.len().min(80)]).into_owned();
     assert_eq!(descriptions(&ran.out.events()), ["before", "after"], "{shown}");
     let rejects = ran.out.rejects();
@@ -49,7 +50,7 @@ fn place(reject: &Value) -> Value {
 
 /// The three events where the line between is a record, too.
 fn assert_read(odd: &[u8]) -> Value {
-    let ran = between_good_ones(odd);
+    let ran = run_between_good_records(odd);
     let events = ran.out.events();
     assert_eq!((events.len(), ran.code), (3, 0), "{}", ran.stderr);
     assert_eq!(descriptions(&events)[0], "before");
@@ -58,11 +59,12 @@ fn assert_read(odd: &[u8]) -> Value {
 }
 
 #[test]
-fn a_record_cut_anywhere_is_refused_and_kept() {
+fn truncated_record_is_rejected_verbatim() {
     let whole = record("Müller \\ \"x\"");
     let ends = (1..whole.len()).filter(|&end| whole.is_char_boundary(end));
     let lines: Vec<&str> = ends.flat_map(|end| [&whole[..end], &whole]).collect();
-    let ran = ran(&["normalize", "--rejects", "REJECTS", "--summary", "none"], lines.join("\n").as_bytes());
+    let ran =
+        run_cli(&["normalize", "--rejects", "REJECTS", "--summary", "none"], lines.join("\n").as_bytes());
     assert_eq!(ran.out.events().len(), lines.len() / 2);
     let rejects = ran.out.rejects();
     assert_eq!(rejects.len(), lines.len() / 2);
@@ -75,14 +77,14 @@ fn a_record_cut_anywhere_is_refused_and_kept() {
 }
 
 #[test]
-fn a_record_cut_within_a_character_is_refused_as_bytes() {
+fn record_cut_within_a_character_is_rejected_as_bytes() {
     let whole = record("Müller");
     let within = whole.find('ü').expect("it is there") + 1;
     assert_refused(&whole.as_bytes()[..within], "not_utf8", "0xc3");
 }
 
 #[test]
-fn scalars_are_refused() {
+fn scalars_are_rejected() {
     for (bad, found) in [
         ("5", "a number"),
         ("-1.5e3", "a number"),
@@ -95,7 +97,7 @@ fn scalars_are_refused() {
 }
 
 #[test]
-fn nested_junk_is_refused() {
+fn nested_arrays_are_rejected() {
     for bad in ["[[]]", "[[{}]]", "[1,[{\"time\":2}]]", "[null]"] {
         assert_refused(bad.as_bytes(), "not_object", "element 1");
     }
@@ -117,9 +119,9 @@ fn nested_junk_is_refused() {
 }
 
 #[test]
-fn junk_in_a_page_costs_the_page_only_that_element() {
+fn invalid_page_element_rejects_only_itself() {
     let page = format!("{{\"operation_logs\":[{},[[5]],{}]}}", record("one"), record("two"));
-    let ran = between_good_ones(page.as_bytes());
+    let ran = run_between_good_records(page.as_bytes());
     assert_eq!(descriptions(&ran.out.events()), ["before", "one", "two", "after"]);
     let rejects = ran.out.rejects();
     assert_eq!(rejects.len(), 1);
@@ -129,7 +131,7 @@ fn junk_in_a_page_costs_the_page_only_that_element() {
 }
 
 #[test]
-fn nul_bytes_are_refused_and_escaped_ones_are_text() {
+fn nul_bytes_are_rejected_unless_escaped() {
     assert_refused(b"\0", "not_json", "invalid JSON");
     assert_refused(b"\0\0\0\0", "not_json", "invalid JSON");
     assert_refused(record("a").replace("\"a\"", "\"a\0\"").as_bytes(), "not_json", "control character");
@@ -137,26 +139,26 @@ fn nul_bytes_are_refused_and_escaped_ones_are_text() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_a_record() {
+fn byte_order_mark_is_ignored() {
     assert_eq!(
         assert_read(format!("\u{feff}{}", record("marked")).as_bytes())["metadata"]["description"],
         "marked"
     );
-    let first = ran(&["normalize"], format!("\u{feff}{}\n{}", record("a"), record("b")).as_bytes());
+    let first = run_cli(&["normalize"], format!("\u{feff}{}\n{}", record("a"), record("b")).as_bytes());
     assert_eq!((descriptions(&first.out.events()), first.code), (vec!["a", "b"], 0));
 }
 
 #[test]
-fn carriage_returns_end_lines_and_are_no_part_of_rejects() {
+fn carriage_returns_are_stripped_from_rejects() {
     let input = format!("{}\r\n5\r\n\r\n{}\r\n", record("a"), record("b"));
-    let ran = ran(&["normalize", "--rejects", "REJECTS"], input.as_bytes());
+    let ran = run_cli(&["normalize", "--rejects", "REJECTS"], input.as_bytes());
     assert_eq!(descriptions(&ran.out.events()), ["a", "b"]);
     assert_eq!(raw(&ran.out.rejects()[0]), b"5");
     assert_eq!(place(&ran.out.rejects()[0]), json!(["-", 2, record("a").len() + 2]));
 }
 
 #[test]
-fn bytes_that_are_no_utf_8_are_kept_as_base64() {
+fn invalid_utf8_is_rejected_as_base64() {
     for bad in
         [&b"\xff"[..], b"{\"time\":\"\x80\"}", b"\xc3(", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"{}\xc0\xaf"]
     {
@@ -165,13 +167,13 @@ fn bytes_that_are_no_utf_8_are_kept_as_base64() {
 }
 
 #[test]
-fn of_a_key_given_twice_the_last_counts() {
+fn duplicate_key_uses_the_last_value() {
     let twice = record("first").replace('}', ",\"operation_detail\":\"last\"}");
     assert_eq!(assert_read(twice.as_bytes())["metadata"]["description"], "last");
 }
 
 #[test]
-fn integers_of_any_length_are_kept_digit_for_digit() {
+fn long_numbers_keep_every_digit() {
     let long = "9".repeat(400);
     for number in
         ["12345678901234567890", "18446744073709551616", "-9007199254740993", "1.10", "1E400", &long]
@@ -188,7 +190,7 @@ fn integers_of_any_length_are_kept_digit_for_digit() {
 }
 
 #[test]
-fn depth_bombs_do_no_harm() {
+fn deep_nesting_is_rejected_without_overflow() {
     const DEEP: usize = 100_000;
     let (open, close) = ("[".repeat(DEEP), "]".repeat(DEEP));
     let objects = "{\"a\":".repeat(DEEP);
@@ -208,13 +210,13 @@ fn depth_bombs_do_no_harm() {
 }
 
 #[test]
-fn lines_that_each_open_a_level_take_time_in_proportion() {
+fn lines_that_each_nest_deeper_take_linear_time() {
     const LINES: usize = 200_000;
     for line in ["{\"a\":\n", "[\n", " {\"a\":\n", "{\"operation_logs\":[\n", "[{\"a\":1},\n"] {
         for format in ["auto", "json"] {
             let input = line.repeat(LINES);
             // Were time to grow with the square of the lines, this would not end.
-            let bomb = ran(
+            let bomb = run_cli(
                 &[
                     "normalize",
                     "--input-format",
@@ -232,12 +234,12 @@ fn lines_that_each_open_a_level_take_time_in_proportion() {
 }
 
 #[test]
-fn a_record_behind_one_that_was_cut_short_is_read() {
+fn record_after_a_truncated_one_is_read() {
     let whole = record("behind");
     for end in (1..whole.len()).filter(|&end| whole.is_char_boundary(end)) {
         let input = format!("{}\n{whole}\n", &whole[..end]);
         assert_eq!(
-            ran(&["normalize", "--summary", "none"], input.as_bytes()).out.events().len(),
+            run_cli(&["normalize", "--summary", "none"], input.as_bytes()).out.events().len(),
             1,
             "{input}"
         );
@@ -245,19 +247,19 @@ fn a_record_behind_one_that_was_cut_short_is_read() {
 }
 
 #[test]
-fn a_line_of_five_mebibytes_is_refused_whole_and_read_under_a_higher_limit() {
+fn line_over_the_limit_is_rejected_whole() {
     let long = record(&"x".repeat(5 << 20));
     assert_refused(long.as_bytes(), "line_too_long", "longer than 4194304 bytes");
-    let read = ran(&["normalize", "--max-line-bytes", "8388608"], long.as_bytes());
+    let read = run_cli(&["normalize", "--max-line-bytes", "8388608"], long.as_bytes());
     assert_eq!((read.out.events().len(), read.code), (1, 0));
 }
 
 #[test]
-fn a_line_at_the_limit_is_read_and_one_byte_more_is_refused() {
+fn line_one_byte_over_the_limit_is_rejected() {
     let line = record("just");
     let limit = line.len().to_string();
     let input = format!("{line}\n{line} \n{line}\r\n{line}");
-    let ran = ran(&["normalize", "--rejects", "REJECTS", "--max-line-bytes", &limit], input.as_bytes());
+    let ran = run_cli(&["normalize", "--rejects", "REJECTS", "--max-line-bytes", &limit], input.as_bytes());
     assert_eq!(ran.out.events().len(), 3);
     let rejects = ran.out.rejects();
     assert_eq!(
@@ -274,7 +276,7 @@ fn with_records_inside(name: &str, size: usize) -> Value {
 }
 
 #[test]
-fn what_is_inside_a_value_that_is_too_long_is_no_record_and_nothing_of_it_is_lost() {
+fn records_within_an_overlong_value_are_not_read() {
     let short = |name: &str| json!({"operation_detail": name, "time": TIME});
     let long = |name: &str| with_records_inside(name, 2000);
     let logs = vec![short("a"), long("b"), short("c"), long("d"), long("e"), short("f"), long("g")];
@@ -284,7 +286,7 @@ fn what_is_inside_a_value_that_is_too_long_is_no_record_and_nothing_of_it_is_los
     let input = values.map(|value| format!("{value:#}\n")).concat();
     for max in [150, 300, 1000] {
         let options = Options { max_line_bytes: max, ..Options::default() };
-        let (whole, summary) = run_pieces("in", input.as_bytes(), usize::MAX, 1, &options);
+        let (whole, summary) = run_chunked("in", input.as_bytes(), usize::MAX, 1, &options);
         // Behind the last element of an array nothing shows where it ends, but where the next value begins.
         assert_eq!(descriptions(&whole.events()), ["a", "c", "f", "a", "c", "f", "i", "k"], "{max}");
         assert_eq!(usize::try_from(summary.rejects), Ok(whole.rejects().len()), "{max}");
@@ -306,7 +308,7 @@ fn what_is_inside_a_value_that_is_too_long_is_no_record_and_nothing_of_it_is_los
         }
         for piece in [1, 7, 100, 4096] {
             for threads in [1, 2] {
-                let (out, _) = run_pieces("in", input.as_bytes(), piece, threads, &options);
+                let (out, _) = run_chunked("in", input.as_bytes(), piece, threads, &options);
                 assert!(out == whole, "{max}: in pieces of {piece}, on {threads} threads");
             }
         }
@@ -314,22 +316,23 @@ fn what_is_inside_a_value_that_is_too_long_is_no_record_and_nothing_of_it_is_los
 }
 
 #[test]
-fn an_empty_input_is_done() {
+fn empty_input_succeeds() {
     let empty = directory(&[("empty", b"")]);
-    for ran in [ran(&["normalize"], b""), ran(&["normalize", text(&empty.path().join("empty"))], b"")] {
+    for ran in [run_cli(&["normalize"], b""), run_cli(&["normalize", text(&empty.path().join("empty"))], b"")]
+    {
         assert_eq!((ran.code, ran.out.events.len()), (0, 0));
         assert!(ran.stderr.contains("0 records"), "{}", ran.stderr);
     }
 }
 
 #[test]
-fn a_gzip_cut_short_gives_what_came_before_the_cut() {
+fn truncated_gzip_yields_records_before_the_cut() {
     let lines: String =
         (0..20_000).map(|index| record(&format!("{index} {}", index * 7919 % 10_007)) + "\n").collect();
     let packed = gzip(lines.as_bytes());
     let files = directory(&[("cut.gz", &packed[..packed.len() / 2]), ("whole", record("next").as_bytes())]);
     let [cut, whole] = ["cut.gz", "whole"].map(|name| files.path().join(name));
-    let ran = ran(&["normalize", "--rejects", "REJECTS", text(&cut), text(&whole)], b"");
+    let ran = run_cli(&["normalize", "--rejects", "REJECTS", text(&cut), text(&whole)], b"");
     assert_eq!(ran.code, 3);
     let events = ran.out.events();
     assert!(events.len() > 1000, "{} events", events.len());
@@ -351,7 +354,7 @@ fn a_gzip_cut_short_gives_what_came_before_the_cut() {
 }
 
 #[test]
-fn every_member_of_a_gzip_is_read() {
+fn every_gzip_member_is_read() {
     let (a, b) = (record("a"), record("b"));
     let split = [
         gzip(&a.as_bytes()[..10]),
@@ -360,48 +363,48 @@ fn every_member_of_a_gzip_is_read() {
         gzip(b.as_bytes()),
     ]
     .concat();
-    let ran = ran(&["normalize"], &split);
+    let ran = run_cli(&["normalize"], &split);
     assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["a", "b"], 0));
 }
 
 #[test]
 fn bytes_after_gzip_data_are_ignored_with_a_warning() {
     let packed = gzip(format!("{}\n", record("a")).as_bytes());
-    let padded = ran(&["normalize"], &[&packed[..], &[0; 1000]].concat());
+    let padded = run_cli(&["normalize"], &[&packed[..], &[0; 1000]].concat());
     assert_eq!((descriptions(&padded.out.events()), padded.code), (vec!["a"], 0));
-    let garbage = ran(&["normalize"], &[&packed[..], b"this is garbage"].concat());
+    let garbage = run_cli(&["normalize"], &[&packed[..], b"this is garbage"].concat());
     assert_eq!((descriptions(&garbage.out.events()), garbage.code), (vec!["a"], 0));
     assert!(garbage.stderr.contains("15 bytes after the gzip data are not gzip"), "{}", garbage.stderr);
-    let member = ran(&["normalize"], &[&packed[..], b"\x1f\x8bgarbage"].concat());
+    let member = run_cli(&["normalize"], &[&packed[..], b"\x1f\x8bgarbage"].concat());
     assert_eq!((descriptions(&member.out.events()), member.code), (vec!["a"], 3));
     assert!(member.stderr.contains("gzip data is damaged"), "{}", member.stderr);
-    let explained = ran(&["explain"], &[&packed[..], b"this is garbage"].concat());
+    let explained = run_cli(&["explain"], &[&packed[..], b"this is garbage"].concat());
     assert_eq!(explained.code, 0);
     assert!(explained.stderr.contains("15 bytes after the gzip data"), "{}", explained.stderr);
 }
 
 #[test]
-fn gzip_within_gzip_is_read_and_a_third_level_refused() {
+fn third_gzip_level_is_rejected() {
     let twice = gzip(&gzip(format!("{}\n", record("a")).as_bytes()));
-    let read = ran(&["normalize"], &twice);
+    let read = run_cli(&["normalize"], &twice);
     assert_eq!((descriptions(&read.out.events()), read.code), (vec!["a"], 0), "{}", read.stderr);
-    let third = ran(&["normalize"], &gzip(&twice));
+    let third = run_cli(&["normalize"], &gzip(&twice));
     assert_eq!(third.code, 3);
     assert!(third.stderr.contains("gzip within gzip within gzip"), "{}", third.stderr);
 }
 
 #[test]
-fn a_damaged_gzip_is_said() {
+fn corrupt_gzip_is_reported() {
     let mut packed = gzip(format!("{}\n", record("a")).as_bytes());
     let checksum = packed.len() - 8;
     packed[checksum] ^= 1;
-    let ran = ran(&["normalize"], &packed);
+    let ran = run_cli(&["normalize"], &packed);
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("gzip data is damaged"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_directory_is_walked_in_order_without_what_is_hidden() {
+fn directory_is_walked_in_order_without_hidden_files() {
     let (a, b, c) = (record("a"), gzip(record("b").as_bytes()), record("c"));
     let files = directory(&[
         ("1.json", a.as_bytes()),
@@ -409,15 +412,15 @@ fn a_directory_is_walked_in_order_without_what_is_hidden() {
         ("3.json", c.as_bytes()),
         (".hidden", b"no"),
     ]);
-    let ran = ran(&["normalize", text(files.path())], b"");
+    let ran = run_cli(&["normalize", text(files.path())], b"");
     assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["a", "b", "c"], 0));
 }
 
 #[test]
-fn a_missing_file_is_said_and_the_others_are_read() {
+fn missing_file_is_reported_and_others_are_read() {
     let files = directory(&[("there", record("there").as_bytes())]);
     let [missing, there] = ["missing", "there"].map(|name| files.path().join(name));
-    let ran = ran(&["normalize", text(&missing), text(&there)], b"");
+    let ran = run_cli(&["normalize", text(&missing), text(&there)], b"");
     assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["there"], 3));
     assert!(
         ran.stderr.contains(&format!("{}: reading failed: file not found", missing.display())),
@@ -428,17 +431,17 @@ fn a_missing_file_is_said_and_the_others_are_read() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_may_not_be_read_is_said_and_the_others_are_read() {
+fn unreadable_file_is_reported_and_others_are_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let files = directory(&[("closed", b"{}"), ("there", record("there").as_bytes())]);
-    if !nobody::nobody_can_run() {
+    if !unprivileged::can_run_unprivileged() {
         return;
     }
     for (path, mode) in [(files.path(), 0o777), (&files.path().join("closed"), 0o000)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
     }
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
-    nobody::as_nobody(command.args(["normalize", "closed", "there"]).current_dir(&files));
+    unprivileged::as_unprivileged(command.args(["normalize", "closed", "there"]).current_dir(&files));
     let output = command.output().expect("it runs");
     let (events, said) = (json_lines(&output.stdout), String::from_utf8_lossy(&output.stderr).into_owned());
     assert_eq!((descriptions(&events), output.status.code()), (vec!["there"], Some(3)), "{said}");
@@ -446,12 +449,12 @@ fn a_file_that_may_not_be_read_is_said_and_the_others_are_read() {
 }
 
 #[test]
-fn utf_16_is_one_failure_that_names_it() {
+fn utf16_input_is_one_error_that_names_utf16() {
     for mark in ["\u{feff}", ""] {
         let lines = format!("{mark}{}\n{}\n", record("a"), record("b"));
         for units in [u16::to_le_bytes, u16::to_be_bytes] {
             let input = lines.encode_utf16().flat_map(units).collect::<Vec<u8>>();
-            let ran = ran(&["normalize", "--rejects", "REJECTS"], &input);
+            let ran = run_cli(&["normalize", "--rejects", "REJECTS"], &input);
             assert_eq!((ran.out.events.len(), ran.out.rejects.len(), ran.code), (0, 0, 3));
             assert_eq!(ran.stderr.matches("reading failed: not text").count(), 1, "{}", ran.stderr);
             assert!(ran.stderr.contains("this looks like UTF-16; convert it"), "{}", ran.stderr);
@@ -460,11 +463,11 @@ fn utf_16_is_one_failure_that_names_it() {
 }
 
 #[test]
-fn utf_16_read_as_lines_is_kept_byte_for_byte() {
+fn utf16_read_as_ndjson_is_rejected_verbatim() {
     let mark = [0xff, 0xfe];
     let units = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let input = [&mark[..], &units(&format!("{}\n{}\n", record("a"), record("b")))].concat();
-    let ran = ran(&["normalize", "--input-format", "ndjson", "--rejects", "REJECTS"], &input);
+    let ran = run_cli(&["normalize", "--input-format", "ndjson", "--rejects", "REJECTS"], &input);
     assert_eq!((ran.out.events.len(), ran.code), (0, 1));
     let rejects = ran.out.rejects();
     assert!(rejects[0]["message"].as_str().expect("it has one").contains("UTF-16"), "{}", rejects[0]);
@@ -478,7 +481,7 @@ fn utf_16_read_as_lines_is_kept_byte_for_byte() {
 }
 
 #[test]
-fn file_that_is_not_text_is_one_failure() {
+fn binary_file_is_one_error() {
     let noise = |seed: u64| {
         let mut random = fastrand::Rng::with_seed(seed);
         (0..100_000).map(|_| random.u8(..)).collect::<Vec<u8>>()
@@ -493,18 +496,18 @@ fn file_that_is_not_text_is_one_failure() {
         ("4.log", &program[..100_000]),
         ("5.json", good.as_bytes()),
     ]);
-    let ran = ran(&["normalize", text(files.path()), "--rejects", "REJECTS"], b"");
+    let ran = run_cli(&["normalize", text(files.path()), "--rejects", "REJECTS"], b"");
     assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["good"; 2], 3));
     assert_eq!((ran.out.rejects.len(), ran.stderr.matches("reading failed: not text").count()), (0, 3));
 }
 
 #[test]
-fn log_that_begins_with_a_damaged_part_is_read() {
+fn log_with_a_damaged_start_is_read() {
     let good = record("good");
     for damage in [&[0; 3000][..], b"\xff\xfe\xfd", b"PK\x03\x04", b"caf\xe9, or not", b"\x1f\x8b"] {
         for name in ["damage\n", "\n"] {
             let input = [damage, name.as_bytes(), good.as_bytes(), b"\n", good.as_bytes()].concat();
-            let ran = ran(&["normalize"], &input);
+            let ran = run_cli(&["normalize"], &input);
             assert_eq!((ran.out.events().len(), ran.code), (2, 1), "{damage:?}: {}", ran.stderr);
         }
     }
@@ -535,7 +538,7 @@ mod memory {
     }
 
     #[test]
-    fn an_endless_line_takes_no_more_memory_than_the_limit_asks_for_and_is_kept_whole() {
+    fn endless_line_uses_bounded_memory() {
         let directory = super::directory(&[]);
         let rejects = directory.path().join("rejects");
         let mut child = start(&rejects);
@@ -559,7 +562,7 @@ mod memory {
     }
 
     #[test]
-    fn a_long_pipe_takes_no_more_memory_than_a_short_one() {
+    fn long_pipe_uses_bounded_memory() {
         let directory = super::directory(&[]);
         let mut child = start(&directory.path().join("rejects"));
         let mut stdin = child.stdin.take().expect("it is a pipe");
@@ -575,7 +578,7 @@ mod memory {
 }
 
 #[test]
-fn rejects_that_are_read_back_keep_their_places_and_bytes() {
+fn replayed_rejects_keep_position_and_bytes() {
     let bad = [
         &b"5\n{}\n"[..],
         record("good").as_bytes(),
@@ -599,12 +602,12 @@ fn rejects_that_are_read_back_keep_their_places_and_bytes() {
 }
 
 #[test]
-fn rejects_for_want_of_a_time_become_events_with_a_default() {
+fn replay_with_default_time_converts_undated_rejects() {
     let files =
         directory(&[("in.ndjson", b"{\"action\":\"one\"}\n{\"operation_logs\":[{\"action\":\"two\"},5]}\n")]);
     let (input, rejects) = (files.path().join("in.ndjson"), files.path().join("rejects"));
     zoom_udm().args(["normalize", text(&input), "--rejects", text(&rejects)]).assert().code(1);
-    let again = ran(
+    let again = run_cli(
         &[
             "normalize",
             "--from-rejects",
@@ -623,15 +626,15 @@ fn rejects_for_want_of_a_time_become_events_with_a_default() {
 }
 
 #[test]
-fn a_file_that_holds_no_rejects_is_said() {
+fn file_without_rejects_is_reported() {
     let files = directory(&[("in.ndjson", record("a").as_bytes())]);
-    let ran = ran(&["normalize", "--from-rejects", text(&files.path().join("in.ndjson"))], b"");
+    let ran = run_cli(&["normalize", "--from-rejects", text(&files.path().join("in.ndjson"))], b"");
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("line 1 is not a reject"), "{}", ran.stderr);
 }
 
 #[test]
-fn a_line_that_is_no_reject_costs_no_other_on_any_number_of_threads() {
+fn non_reject_line_does_not_affect_other_rejects() {
     let reject =
         |detail: &str| json!({"input": "i", "line": 1, "offset": 0, "raw": record(detail)}).to_string();
     let mut lines: Vec<String> = (0..20).map(|index| reject(&index.to_string())).collect();
@@ -643,7 +646,7 @@ fn a_line_that_is_no_reject_costs_no_other_on_any_number_of_threads() {
     for threads in ["1", "8"] {
         let flags =
             ["normalize", "--from-rejects", text(&rejects), "--max-line-bytes", "1000", "--threads", threads];
-        let ran = ran(&flags, b"");
+        let ran = run_cli(&flags, b"");
         assert_eq!(
             (descriptions(&ran.out.events()), ran.code),
             (expected.iter().map(String::as_str).collect(), 3)
@@ -654,10 +657,10 @@ fn a_line_that_is_no_reject_costs_no_other_on_any_number_of_threads() {
 }
 
 #[test]
-fn a_file_without_any_reject_is_said_in_a_few_lines_and_a_directory_once() {
+fn errors_for_a_non_reject_file_are_limited() {
     let files = directory(&[("records", format!("{}\n", record("a")).repeat(100).as_bytes())]);
     for (file, said) in [(files.path().join("records"), 11), (files.path().to_owned(), 1)] {
-        let ran = ran(&["normalize", "--from-rejects", text(&file), "--threads", "8"], b"");
+        let ran = run_cli(&["normalize", "--from-rejects", text(&file), "--threads", "8"], b"");
         assert_eq!((ran.code, ran.stderr.matches("reading failed").count()), (3, said), "{}", ran.stderr);
         assert!(said == 1 || ran.stderr.contains("90 more like that; the last: line 100 is not a reject"));
     }
@@ -665,7 +668,7 @@ fn a_file_without_any_reject_is_said_in_a_few_lines_and_a_directory_once() {
 
 #[cfg(feature = "gcs")]
 #[test]
-fn rejects_of_ingest_are_read_back_from_a_file_and_from_standard_input() {
+fn ingest_rejects_replay_from_file_and_stdin() {
     let files = directory(&[("in/a.json", b"{\"action\":\"one\"}\nbad\n")]);
     let path = |name: &str| files.path().join(name);
     let places = [path("in"), path("out"), path("rejects")];
@@ -675,15 +678,15 @@ fn rejects_of_ingest_are_read_back_from_a_file_and_from_standard_input() {
     let flags = ["--default-time", common::TIME, "--rejects", "REJECTS"];
     let input = std::fs::read(&packed).expect("it is there");
     for file in [text(&packed), "-"] {
-        let again = ran(&[&["normalize", "--from-rejects", file], &flags[..]].concat(), &input);
+        let again = run_cli(&[&["normalize", "--from-rejects", file], &flags[..]].concat(), &input);
         assert_eq!((again.out.events().len(), again.code), (1, 1), "{}", again.stderr);
         assert_eq!(raw(&again.out.rejects()[0]), b"bad");
     }
 }
 
 #[test]
-fn rejects_are_said_where_no_file_takes_them() {
-    let ran = ran(&["normalize"], "5\n".repeat(12).as_bytes());
+fn rejects_without_a_file_are_logged() {
+    let ran = run_cli(&["normalize"], "5\n".repeat(12).as_bytes());
     assert_eq!(ran.stderr.matches("rejected: -, line ").count(), 10, "{}", ran.stderr);
     assert!(
         ran.stderr.contains("rejected: -, line 2 (byte 2): not_object: found a number"),
@@ -696,12 +699,12 @@ fn rejects_are_said_where_no_file_takes_them() {
 #[test]
 fn strict_stops_at_the_first_reject() {
     let input = format!("{}\n5\n{}\n6\n", record("before"), record("after"));
-    let ran = ran(&["normalize", "--strict", "--rejects", "-o-", "--threads", "4"], input.as_bytes());
+    let ran = run_cli(&["normalize", "--strict", "--rejects", "-o-", "--threads", "4"], input.as_bytes());
     assert_eq!(ran.code, 2, "--rejects wants a file: {}", ran.stderr);
     for threads in ["1", "4"] {
         let files = directory(&[]);
         let rejects = files.path().join("rejects");
-        let strict = common::ran(
+        let strict = common::run_cli(
             &["normalize", "--strict", "--rejects", text(&rejects), "--threads", threads],
             input.as_bytes(),
         );

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{ran, root};
+use common::{root, run_cli};
 use regex::Regex;
 use std::fs::read_to_string;
 use std::path::PathBuf;
@@ -54,17 +54,17 @@ fn content(path: &str) -> String {
 }
 
 #[test]
-fn the_library_alone_links_no_runtime_and_no_tls() {
+fn library_alone_links_no_runtime_or_tls() {
     assert_eq!(heavy(&["--no-default-features"]), [""; 0]);
 }
 
 #[test]
-fn the_command_line_for_files_links_no_runtime_and_no_tls() {
+fn cli_feature_alone_links_no_runtime_or_tls() {
     assert_eq!(heavy(&["--no-default-features", "--features", "cli"]), [""; 0]);
 }
 
 #[test]
-fn what_is_looked_for_is_found_where_it_is() {
+fn dependency_check_finds_heavy_crates() {
     let found = heavy(&[]);
     for name in ["axum", "hyper", "object_store", "reqwest", "ring", "rustls", "tokio"] {
         assert!(found.iter().any(|found| found == name), "{name} in {found:?}");
@@ -73,7 +73,7 @@ fn what_is_looked_for_is_found_where_it_is() {
 }
 
 #[test]
-fn every_crate_comes_from_the_registry_with_its_checksum() {
+fn every_crate_has_a_registry_source_and_checksum() {
     let lock = content("Cargo.lock");
     for package in
         lock.split("[[package]]").skip(1).filter(|package| !package.contains("\"zoom-udm\"\nversion"))
@@ -109,7 +109,7 @@ fn texts() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_command_that_resolves_crates_is_locked() {
+fn every_cargo_command_passes_locked() {
     let command =
         Regex::new(r"\bcargo (\+\S+ )?(bench|build|check|clippy|doc|fetch|install|package|run|test|tree) ")
             .expect("it is a pattern");
@@ -134,7 +134,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
 }
 
 #[test]
-fn the_oldest_rust_is_the_same_wherever_it_is_said() {
+fn minimum_rust_version_is_consistent() {
     let manifest = content("Cargo.toml");
     let oldest = between(&manifest, "\nrust-version = \"", "\"");
     assert!(content("README.md").contains(&format!("Rust ({oldest} or later")), "the README says {oldest}");
@@ -149,9 +149,9 @@ fn the_oldest_rust_is_the_same_wherever_it_is_said() {
 }
 
 #[test]
-fn the_version_is_told_and_has_its_place_in_the_changelog() {
+fn version_is_printed_and_in_the_changelog() {
     let version = env!("CARGO_PKG_VERSION");
-    let told = String::from_utf8(ran(&["--version"], b"").out.events).expect("it is text");
+    let told = String::from_utf8(run_cli(&["--version"], b"").out.events).expect("it is text");
     let pattern = format!(r"^zoom-udm {}( \([0-9a-f]{{12}}(-dirty)?\))?\n$", regex::escape(version));
     assert!(Regex::new(&pattern).expect("it is a pattern").is_match(&told), "{told:?}");
     assert!(
@@ -161,7 +161,7 @@ fn the_version_is_told_and_has_its_place_in_the_changelog() {
 }
 
 #[test]
-fn the_picture_of_the_stages_shows_the_stored_budget() {
+fn stages_picture_shows_the_stored_budget() {
     let (stored, picture) = (content("benches/budget.tsv"), content("benches/stages.svg"));
     let of = |stage: &str| between(&stored, &format!("{stage}\t"), "\n").to_owned();
     for count in [of("whole run, realistic"), of("reading records")] {

@@ -129,7 +129,7 @@ fn many() -> Vec<u8> {
 }
 
 #[test]
-fn normalize_shows_how_far_it_is_and_takes_that_away() {
+fn normalize_shows_and_clears_its_progress_bar() {
     let files = directory(&[("in", &many())]);
     let [input, output] = ["in", "out"].map(|name| files.path().join(name));
     let arguments = ["normalize", text(&input), "-o", text(&output)];
@@ -196,7 +196,7 @@ fn ingest_prints_rejects_above_its_bar() {
 
 #[cfg(feature = "gcs")]
 #[test]
-fn ingest_shows_how_far_it_is_and_takes_that_away() {
+fn ingest_shows_and_clears_its_progress_bar() {
     let packed = common::gzip(&many());
     let files = directory(&[("in/a.json.gz", &packed), ("in/b.json.gz", &packed)]);
     let [source, to] = ["in", "out"].map(|name| files.path().join(name));
@@ -212,7 +212,7 @@ fn ingest_shows_how_far_it_is_and_takes_that_away() {
 }
 
 #[test]
-fn explain_is_coloured_on_a_terminal_unless_it_is_asked_not_to_be() {
+fn explain_is_colored_on_a_terminal_unless_disabled() {
     let files = directory(&[("in", record("Add User a@b.example ").as_bytes())]);
     let input = files.path().join("in");
     let shown = |name: &str, value: &str| {
@@ -224,7 +224,7 @@ fn explain_is_coloured_on_a_terminal_unless_it_is_asked_not_to_be() {
 }
 
 #[test]
-fn who_is_to_type_records_in_is_told_how_to_end() {
+fn terminal_input_prints_how_to_end_it() {
     let typed = record("typed") + "\n\u{4}";
     let shown = Terminal::new(&["normalize"]).stdin().stdout().stderr().shows(&typed);
     assert!(shown.contains("end with Ctrl-D"), "{shown:?}");
@@ -232,7 +232,7 @@ fn who_is_to_type_records_in_is_told_how_to_end() {
 }
 
 #[test]
-fn json_on_a_terminal_does_not_steer_it() {
+fn json_output_cannot_control_the_terminal() {
     let files = directory(&[("in", record("x\u{9b}31m\u{202e}").as_bytes())]);
     let input = files.path().join("in");
     let shown = Terminal::new(&["explain", "--format", "json", text(&input)]).stdout().shows("");

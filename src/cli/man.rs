@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_has_every_verb_and_flag() {
+    fn manual_lists_every_command_and_flag() {
         let mut command = super::super::command().disable_help_subcommand(true);
         command = command.mut_subcommands(|verb| verb.disable_help_flag(true));
         command.build();

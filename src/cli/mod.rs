@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_of_each_verb_has_examples_that_a_terminal_does_not_break() {
+    fn every_help_has_examples_within_78_columns() {
         let mut all = command().disable_help_subcommand(true);
         all.build();
         let mut verbs = Vec::new();

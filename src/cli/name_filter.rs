@@ -58,7 +58,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn names_are_selected_by_extension_or_by_globs() {
+    fn names_are_selected_by_extension_or_globs() {
         let selected = |include: &[&str], exclude: &[&str], name: &str| {
             let [include, exclude] = [include, exclude].map(|globs| globs.iter().map(ToString::to_string));
             let flags = NameFilterArgs { include: include.collect(), exclude: exclude.collect() };

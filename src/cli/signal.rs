@@ -141,7 +141,7 @@ mod tests {
     use super::{ignore_first_signal, mark_finished};
 
     #[test]
-    fn a_run_at_its_end_is_let_be_once() {
+    fn finished_run_ignores_only_the_first_signal() {
         let mut again = false;
         assert!(
             !ignore_first_signal(&mut again) && !ignore_first_signal(&mut again),

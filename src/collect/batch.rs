@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects_are_by_day_named_by_content_and_traceable_line_by_line() {
+    fn objects_are_per_day_content_named_and_traceable() {
         let day: Date = "2024-01-31".parse().unwrap();
         let state = CollectorState::new("lineage".into(), day);
         let window = Window::days(day, day.add_days(1));

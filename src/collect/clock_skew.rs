@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_clock_that_nobody_shares_is_wrong() {
+    fn only_a_clock_differing_from_all_others_is_wrong() {
         let day = 24 * 60 * 60_000;
         for (date, now, machine, wrong) in [
             (0, 0, 0, false),

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_date_reads_back_as_it_prints_and_knows_its_neighbours() {
+    fn date_round_trips_and_day_arithmetic_saturates() {
         let date: Date = "2024-02-28".parse().unwrap();
         assert_eq!(date.add_days(2).to_string(), "2024-03-01");
         assert_eq!(date.add_days(-59).to_string(), "2023-12-31");

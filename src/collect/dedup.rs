@@ -148,7 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn twins_on_a_page_are_twins_and_the_same_page_again_is_nothing_new() {
+    fn repeated_page_adds_no_identical_records() {
         let mut seen = RecordCounts::default();
         assert_eq!(seen.observe([1; 12], 3, 1), (3, false));
         assert_eq!(seen.observe([1; 12], 3, 2), (0, false));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused_though_its_checksum_is_right() {
+    fn malformed_counts_with_valid_checksum_are_rejected() {
         let entry = [&[7; 12][..], &[3]].concat();
         assert_eq!(RecordCounts::decode(&FORMAT.encode(&entry)).unwrap().counts[&[7; 12]].count, 3);
         let long = [&[7; 12][..], &[0xFF, 0xFF, 0xFF, 0xFF, 0x1F]].concat();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_records_on_two_pages_are_left_open() {
+    fn identical_records_on_two_pages_are_ambiguous() {
         let mut seen = RecordCounts::default();
         assert_eq!(seen.observe([1; 12], 1, 1), (1, false));
         assert_eq!(seen.observe([1; 12], 1, 1), (0, true));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn hearsay_counts_once_it_is_met_and_is_forgotten_otherwise() {
+    fn hint_counts_only_once_observed() {
         let mut other = RecordCounts::default();
         other.confirm([1; 12], 2);
         other.confirm([2; 12], 1);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_store_does_not_have_makes_it_dirty_and_nothing_else() {
+    fn only_unsaved_counts_make_it_dirty() {
         let [ours, theirs] = [[1; 12], [2; 12]];
         let mut other = RecordCounts::default();
         other.confirm(theirs, 2);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn its_bytes_are_those_that_are_told_and_what_differs_is_named() {
+    fn encoding_is_stable_and_mismatch_is_named() {
         let mut seen = RecordCounts::default();
         seen.confirm([7; 12], 3);
         seen.confirm([6; 12], 300);
@@ -235,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_seen_reads_back(counts in proptest::collection::vec((any::<[u8; 12]>(), 1_u32..1 << 20), 0..50)) {
+        fn counts_round_trip(counts in proptest::collection::vec((any::<[u8; 12]>(), 1_u32..1 << 20), 0..50)) {
             let mut seen = RecordCounts::default();
             counts.iter().for_each(|(id, count)| { seen.confirm(*id, *count); });
             let bytes = seen.encode();

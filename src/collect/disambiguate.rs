@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::single_range_in_vec_init, reason = "lists of ranges are the input")]
-    fn page_size_puts_ties_within_pages() {
+    fn page_size_keeps_ties_within_one_page() {
         for ranges in [vec![290..310], vec![299..301, 598..604, 880..930], vec![0..250], vec![300..302; 3]] {
             let size = usize::from(page_size(&ranges, &[300], MAX_PAGE));
             assert!(

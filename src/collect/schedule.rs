@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_holds_its_days_in_every_zone_and_with_either_end() {
+    fn window_covers_its_days_in_every_time_zone() {
         let today = date("2024-03-10");
         for (first, last) in [("2024-03-01", "2024-03-03"), ("2024-03-09", "2024-03-10")] {
             let (first, last) = (date(first), date(last));
@@ -161,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_window_spans_no_more_than_the_shortest_month() {
+    fn longest_window_fits_the_shortest_month() {
         let first = date("2024-01-10");
         let window = window(first, first.add_days(LONGEST_SPAN - 1), date("2024-05-01"), DAYS_AHEAD);
         assert!(window.to.days_since(window.from) <= 28);
     }
 
     #[test]
-    fn days_are_due_until_they_are_sealed() {
+    fn days_are_due_until_finalized() {
         let now = date("2024-03-10").start() + DAY / 2;
         let mut state = CollectorState::new("x".into(), date("2024-03-05"));
         let terms = ScheduleInput { now, look_back: 2, full: false, started: now };
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn day_read_in_part_begins_and_ends_a_piece() {
+    fn partly_read_day_bounds_a_range() {
         let day = |number: i64| date("2024-03-01").add_days(number);
         let mut state = CollectorState::new("x".into(), day(0));
         let part = |from: i64, until: i64, stalls: u32| {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_few_pages_is_soon_due_again() {
+    fn window_of_few_pages_is_due_again_sooner() {
         assert!(is_due(LastRun::default(), 1));
         assert!(is_due(LastRun { at: 0, pages: 5 }, 15 * 60_000));
         assert!(!is_due(LastRun { at: 0, pages: 50 }, 120 * 60_000));

@@ -45,7 +45,7 @@ mod tests {
     use super::Secret;
 
     #[test]
-    fn a_secret_is_never_printed() {
+    fn secret_is_never_printed() {
         let secret = Secret::new("marked-secret\n");
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         assert_eq!(secret.expose(), "marked-secret");

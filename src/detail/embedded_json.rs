@@ -153,7 +153,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_leftmost_whole_value_is_found() {
+    fn leftmost_complete_value_is_found() {
         for (text, json) in [
             ("x [{\"a\":1}] y [{}]", Some("[{\"a\":1}]")),
             ("[ {\"a\":\"[{}]\"} ]", Some("[ {\"a\":\"[{}]\"} ]")),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_new_value_of_a_change_is_found() {
+    fn new_value_of_a_change_is_found() {
         for (text, json, old) in [
             ("x - K: from [{\"a\":1}] to [{\"b\":2}] - L: y", "[{\"b\":2}]", Some("[{\"a\":1}]")),
             ("from {} to {\"b\":2}", "{\"b\":2}", Some("{}")),
@@ -196,7 +196,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(3000))]
         #[test]
-        fn what_is_found_is_what_trying_every_place_finds(text in "(from | to |[\\[{]{1,2}\"?|\"a\":|[\\]}]|\\{\\}|[\"\\\\, 1:]|\"b\"|\\{\"k\":1\\}){0,16}") {
+        fn search_agrees_with_trying_every_offset(text in "(from | to |[\\[{]{1,2}\"?|\"a\":|[\\]}]|\\{\\}|[\"\\\\, 1:]|\"b\"|\\{\"k\":1\\}){0,16}") {
             properties::leftmost(&text);
         }
     }

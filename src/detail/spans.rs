@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_found_on_both_sides_of_the_json() {
+    fn spans_are_found_on_both_sides_of_the_json() {
         let text = r#"  Update a@b.co  - K: v [{"userId":"u"}] w - L: x "#;
         let mut cut = SpliceBuf::default();
         let (detail, places) = Detail::parse_with_spans(text, &mut cut);

@@ -10,7 +10,7 @@ fn changes<'a>(detail: &Detail<'a>) -> Vec<(&'a str, &'a str)> {
 }
 
 #[test]
-fn head_ends_at_two_spaces_before_at_one() {
+fn head_ends_at_double_space_before_single_space() {
     for (text, head, expected) in [
         ("Edit Group Recruiting ", "Edit Group Recruiting", &[][..]),
         ("Security  - Passcode: from On to Off", "Security", &[("Passcode", "from On to Off")]),
@@ -28,7 +28,7 @@ fn head_ends_at_two_spaces_before_at_one() {
 }
 
 #[test]
-fn a_piece_that_is_no_change_belongs_to_the_one_before() {
+fn segment_without_key_joins_the_previous_one() {
     for (text, alone, expected) in [
         (
             "X  - Search Date: 03/02/2023 - 03/30/2023",
@@ -55,7 +55,7 @@ fn a_piece_that_is_no_change_belongs_to_the_one_before() {
 }
 
 #[test]
-fn a_new_value_is_what_zoom_set() {
+fn new_value_is_the_text_after_set_to_or_to() {
     for (value, new) in [
         ("set to Contractor", Some("Contractor")),
         ("set to", None),
@@ -76,7 +76,7 @@ fn a_new_value_is_what_zoom_set() {
 }
 
 #[test]
-fn emails_are_named_by_head_lone_piece_and_keys_never_by_values() {
+fn emails_come_from_head_and_keys_but_not_values() {
     for (text, emails) in [
         ("Add User a@b.co  - K: c@d.co", [Some("a@b.co"), None]),
         ("Add a@b.co A@B.co c@d.co e@f.co", [Some("a@b.co"), Some("c@d.co")]),
@@ -89,7 +89,7 @@ fn emails_are_named_by_head_lone_piece_and_keys_never_by_values() {
 }
 
 #[test]
-fn a_change_of_role_is_known_by_how_the_head_begins() {
+fn role_change_is_detected_by_head_prefix() {
     for (text, is) in [
         ("Change Role", true),
         ("change ROLE of a@b.co  - K: v", true),
@@ -102,7 +102,7 @@ fn a_change_of_role_is_known_by_how_the_head_begins() {
 }
 
 #[test]
-fn json_is_cut_out_before_the_rest_is_read() {
+fn json_is_removed_before_parsing_the_rest() {
     let text = "Update a@b.co  - K: [{\"userId\":\" u1 - x\"}] - L: v";
     parsed(text, |detail| {
         assert_eq!(changes(detail), [("K", ""), ("L", "v")]);
@@ -112,7 +112,7 @@ fn json_is_cut_out_before_the_rest_is_read() {
 }
 
 #[test]
-fn of_json_that_replaces_json_the_new_one_counts() {
+fn replaced_json_uses_the_new_value() {
     let text = "Update a@b.co  - K: from [{\"userId\":\"old\"}] to [{\"userId\":\"new\"}] - L: v";
     parsed(text, |detail| {
         assert_eq!((detail.head, changes(detail)), ("Update a@b.co", vec![("K", "from  to"), ("L", "v")]));
@@ -121,7 +121,7 @@ fn of_json_that_replaces_json_the_new_one_counts() {
 }
 
 #[test]
-fn spaces_around_cut_json_are_not_two_spaces() {
+fn spaces_around_removed_json_are_no_double_space() {
     for (text, head) in [
         ("x - K: [{}] - L: v", "x"),
         ("x - K: from {} to {} - L: v", "x"),
@@ -136,7 +136,7 @@ fn spaces_around_cut_json_are_not_two_spaces() {
 }
 
 #[test]
-fn an_object_alone_is_json_and_a_user() {
+fn single_object_is_json_and_one_user() {
     parsed("x {\"userId\":\"u\"}", |detail| {
         let users: Vec<_> = detail.users().collect();
         assert!(detail.has_json() && users.len() == 1);
@@ -146,7 +146,7 @@ fn an_object_alone_is_json_and_a_user() {
 }
 
 #[test]
-fn users_say_what_the_contract_lets_them() {
+fn json_users_follow_the_documented_types() {
     let text = r#"x [{"userId":1.50,"assistant":["a",null,2,""],"options":{"a": 1}},5,{"userId":" "},
         {"options":[[1], 2],"assistant":[]},{"userId":"v","userId":"w","options":false},{"assistant":"b"}]"#;
     parsed(text, |detail| {
@@ -170,7 +170,7 @@ fn users_say_what_the_contract_lets_them() {
 }
 
 #[test]
-fn escapes_in_json_are_read() {
+fn json_escapes_are_decoded() {
     let text = r#"x [{"userId":"a\"\u00e9","options":"plain"}]"#;
     parsed(text, |detail| {
         let first = detail.users().next().unwrap();
@@ -180,7 +180,7 @@ fn escapes_in_json_are_read() {
 }
 
 #[test]
-fn a_part_stands_where_all_of_it_is_within() {
+fn span_within_requires_full_containment() {
     let text = "abcdef";
     assert_eq!(span_within(&text[1..5], &text[2..5]), Some(1..4));
     assert_eq!(span_within(&text[1..3], &text[2..5]), None);
@@ -188,7 +188,7 @@ fn a_part_stands_where_all_of_it_is_within() {
 }
 
 #[test]
-fn looking_for_json_stays_linear_on_brackets() {
+fn json_search_is_linear_on_brackets() {
     // Quadratic work on these would take hours, not a moment.
     for unit in ["[{", "{\"", "[{\"a\":", "{\"a\":{", "[{}, ", "{\"[{\":", "[{\"a\":\"\\\"", "{}x"] {
         let text = unit.repeat(1_000_000 / unit.len());
@@ -198,7 +198,7 @@ fn looking_for_json_stays_linear_on_brackets() {
 
 proptest! {
     #[test]
-    fn every_text_is_read(text in "([A-Za-z@.:{}\\[\\]\" -]|\\PC| - |  - |: ){0,40}") {
+    fn any_detail_text_is_parsed(text in "([A-Za-z@.:{}\\[\\]\" -]|\\PC| - |  - |: ){0,40}") {
         parsed(&text, |detail| {
             prop_assert!(detail.changes.iter().all(|change| !change.key.is_empty()));
             prop_assert!(text.contains(detail.head) || detail.json.is_some());

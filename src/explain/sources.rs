@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_are_counted_up_to_any_byte() {
+    fn characters_before_any_byte_are_counted() {
         let text = "aé北🙂".repeat(300);
         let characters = CharIndex::new(&text);
         for (count, (at, _)) in text.char_indices().enumerate() {

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_fuzzer_found_holds() {
+    fn fuzz_seeds_and_regressions_pass() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         // The published package does not contain `fuzz/`.
         if !fuzz.exists() {

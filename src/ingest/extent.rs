@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn appended_lines_are_read_from_the_end_of_what_is_done() {
+    fn appended_lines_are_read_from_the_last_offset() {
         assert_eq!(read(b"{}\n{}\n", 3, true), (3, 6, false));
         // The last record that was read had no end of line, and was whole.
         assert_eq!(read(b"{}\n{}\n{}", 5, true), (5, 8, false));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_line_is_left_unless_the_file_is_settled() {
+    fn unfinished_line_waits_until_file_is_settled() {
         for (settled, extent) in [(false, (0, 3, true)), (true, (0, 6, false))] {
             assert_eq!(read(b"{}\n{\"a", 0, settled), extent);
         }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn document_that_grew_is_read_from_its_beginning() {
+    fn grown_document_is_read_from_its_start() {
         assert_eq!(read(b"[\n{},\n{}\n]", 6, true), (0, 10, false));
         assert_eq!(read(b"no record\n{}\n", 10, true), (0, 13, false));
         assert_eq!(read(&[0x1f, 0x8b, 8, 0, 0x1f, 0x8b, 8], 4, true), (4, 7, false));

@@ -76,7 +76,7 @@ mod tests {
     use futures::StreamExt as _;
 
     #[tokio::test]
-    async fn a_listing_that_dies_is_no_end() {
+    async fn panicking_listing_is_an_error_not_an_end() {
         let mut pages = prefetch(futures::stream::poll_fn(|_| panic!("as asked")).boxed());
         assert!(next(&mut pages).await.unwrap().is_err());
         let mut none = prefetch(futures::stream::empty().boxed());

@@ -228,7 +228,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[test]
-    fn file_that_cannot_be_read_is_a_failure_to_fetch() {
+    fn unreadable_file_is_a_fetch_failure() {
         // A directory can be opened, but not read.
         let directory = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
         let part = HashedPart::new(directory, None, 0, 0, 8).unwrap();

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn member_with_an_unfinished_line_is_left_until_settled() {
+    fn member_with_unfinished_line_waits_until_settled() {
         assert_eq!(read(&["{}\n{\"a"], 0, false), (0, 0, 0, true));
         assert_eq!(read(&["{\"a"], 0, false), (0, 0, 0, true));
         assert_eq!(read(&["{}\n", "{}\n{\"a"], 0, false), (0, 0, 1, true));

@@ -81,7 +81,7 @@ mod tests {
     use super::stem;
 
     #[test]
-    fn outputs_are_named_by_source_and_generation() {
+    fn output_name_is_source_and_generation() {
         assert_eq!(stem("2024/01/a.json.gz", "17"), "2024/01/a-17");
         assert_eq!(stem("a.ndjson", "17"), "a-17");
         assert_eq!(stem("a", "17"), "a-17");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_leave_room_for_place_and_extension() {
+    fn long_output_names_leave_room_for_extension() {
         let long = "ü/".repeat(341);
         let (one, other) = (stem(&format!("{long}a"), "17"), stem(&format!("{long}b"), "17"));
         assert!(one != other && one.len() <= 960 && one.starts_with("ü/ü/"), "{one}");
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_names_stay_below_their_place_and_apart() {
+    fn special_names_stay_in_the_prefix_and_unique() {
         for name in ["../../etc/passwd", "/a", "a//b", "a/./b", "a\nb", &"x".repeat(900)] {
             let stem = stem(name, "1");
             assert!(

@@ -41,7 +41,7 @@ mod tests {
     use super::catch_panic;
 
     #[tokio::test]
-    async fn a_panic_is_returned_as_an_error() {
+    async fn panic_is_returned_as_an_error() {
         assert!(matches!(catch_panic(async { 1 }).await, Ok(1)));
         let panics = async {
             tokio::task::yield_now().await;

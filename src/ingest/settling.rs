@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn file_is_left_until_it_stood_still() {
+    fn changing_file_is_skipped_until_stable() {
         let settle = WriteSettling::following(Duration::from_millis(40));
         assert!(!settle.still_being_written(&file(1000, "1"), 1040), "old enough");
         // A clock that stands, or is wrong: what counts is how long it was seen unchanged.
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_gone_are_not_watched() {
+    fn deleted_files_are_no_longer_watched() {
         let settle = WriteSettling::following(Duration::from_secs(10));
         assert!(settle.still_being_written(&file(1000, "1"), 1000));
         settle.begin_run();

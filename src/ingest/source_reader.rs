@@ -81,7 +81,7 @@ mod tests {
     use std::io::Read as _;
 
     #[tokio::test]
-    async fn a_stream_that_dies_is_no_end() {
+    async fn panicking_stream_is_an_error_not_an_end() {
         let part = futures::stream::once(async { Ok(Bytes::from_static(b"half")) });
         let stream = part.chain(futures::stream::poll_fn(|_| panic!("as asked"))).boxed();
         let (mut reader, failure) = piped(stream, "gs://b/x".into());

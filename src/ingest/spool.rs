@@ -79,7 +79,7 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn packed_bytes_do_not_depend_on_how_they_were_written() {
+    fn gzip_output_is_independent_of_write_sizes() {
         let text: Vec<u8> =
             (0..400_000_u32).flat_map(|number| (number % 977).to_string().into_bytes()).collect();
         let packed = |size: usize| {

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn pouring_ends_with_a_line_whenever_it_is_to_stop() {
+    fn stopped_stream_ends_at_a_line_end() {
         let text = format!("{}\n{}\nlast\n", "a".repeat(100), "b".repeat(3 * CHUNK));
         for (enough, lines) in [(1, 2), (CHUNK + 1, 2), (2 * CHUNK, 2), (text.len() + 1, 3)] {
             let stop = AtomicBool::new(false);

@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn items_are_those_that_serde_json_reads(text in jsonish()) {
+        fn items_match_serde_json(text in jsonish()) {
             properties::parts(&text);
         }
     }

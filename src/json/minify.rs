@@ -48,21 +48,21 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_order_stay_as_they_were_written() {
+    fn minify_keeps_number_text_and_member_order() {
         let value = r#"{ "z" : 12345678901234567890, "a":[ 1.50 , 1E5 ] , "z":"\u00e9\/\u0001" }"#;
         let compact = "{\"z\":12345678901234567890,\"a\":[1.50,1E5],\"z\":\"é/\\u0001\"}";
         assert_eq!(compacted(value), (compact.to_owned(), 0));
     }
 
     #[test]
-    fn half_a_surrogate_pair_is_replaced() {
+    fn minify_replaces_lone_surrogates() {
         let value = r#"["\ud800", {"\udc00": "\ud83d\ude00"}]"#;
         assert_eq!(compacted(value), ("[\"\u{fffd}\",{\"\u{fffd}\":\"\u{1F600}\"}]".to_owned(), 2));
     }
 
     proptest! {
         #[test]
-        fn compact_text_is_the_same_value(text in jsonish()) {
+        fn minified_text_is_the_same_value(text in jsonish()) {
             properties::same_value(&text);
         }
     }

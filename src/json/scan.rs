@@ -168,12 +168,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn plain_len_is_the_position_of_the_first_special_byte(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn unescaped_prefix_ends_at_first_special_byte(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             properties::plain(&bytes);
         }
 
         #[test]
-        fn plain_len_sees_one_special_byte_among_letters(
+        fn unescaped_prefix_finds_a_single_special_byte(
             at in 0usize..70, special in prop::sample::select(b"\"\\\0\x1f\n".to_vec()), length in 0usize..70
         ) {
             let mut bytes = [b'\x7f'; 70];
@@ -182,12 +182,12 @@ mod tests {
         }
 
         #[test]
-        fn positions_are_those_of_every_marked_byte(bytes in prop::collection::vec(0u8..4, 0..60)) {
+        fn positions_cover_every_matching_byte(bytes in prop::collection::vec(0u8..4, 0..60)) {
             properties::marked(&bytes, 0);
         }
 
         #[test]
-        fn trim_is_the_standard_trim(text in "[ \t\u{a0}\u{2003}a\u{e9}]{0,6}") {
+        fn trim_matches_the_standard_trim(text in "[ \t\u{a0}\u{2003}a\u{e9}]{0,6}") {
             prop_assert_eq!(trim(&text), text.trim());
         }
     }

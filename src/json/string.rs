@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_is_no_text() {
+    fn lone_surrogate_is_not_decoded() {
         for raw in [r"\ud800", r"\udc00", r"\ud800x", r"\ud800\n", r"\ud800\ud800", r"\udc00\ud800"] {
             assert_eq!(decoded(raw), None, "{raw}");
         }
@@ -210,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decode_reads_what_serde_json_reads(
+        fn unescape_matches_serde_json(
             parts in prop::collection::vec(
                 prop_oneof![
                     r#"\\u[0-9a-fA-F]{4}"#, r#"\\u[dD][89a-fA-F][0-9a-f]{2}"#, r#"\\u[dD]8[0-9a-f]{2}\\u[dD][c-f][0-9a-f]{2}"#,
@@ -224,7 +224,7 @@ mod tests {
         }
 
         #[test]
-        fn escape_writes_what_serde_json_writes(text in ".{0,40}", control in "[\\x00-\\x22\\\\\\x7f]{0,20}") {
+        fn escape_matches_serde_json(text in ".{0,40}", control in "[\\x00-\\x22\\\\\\x7f]{0,20}") {
             properties::unescaped(&(control + &text));
         }
     }

@@ -124,7 +124,7 @@ mod tests {
     use super::{TextValues, non_empty_elements};
 
     #[test]
-    fn what_says_nothing_is_neither_a_text_nor_a_saying() {
+    fn empty_values_yield_no_text() {
         let list = r#"["a",null," ",1,{"k": "v"},[2]]"#;
         for (value, texts, parts) in [
             (list, &["a", "1", r#"{"k":"v"}"#, "[2]"][..], &[r#""a""#, "1", r#"{"k": "v"}"#, "[2]"][..]),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_equal_where_they_say_the_same() {
+    fn text_values_are_equal_by_content() {
         assert_eq!(TextValues::of("[1,2]"), TextValues::of(r#"["1",null,"2"]"#));
         for other in ["[1]", "[1,3]", "[1,2,3]", "1", "null"] {
             assert_ne!(TextValues::of("[1,2]"), TextValues::of(other));

@@ -18,7 +18,7 @@ fn corpus(kind: Kind) -> String {
 }
 
 #[test]
-fn the_template_writes_what_the_typed_event_writes() {
+fn template_output_matches_the_typed_event() {
     let feeds = [
         IngestionMetadata::default(),
         IngestionMetadata {
@@ -42,7 +42,7 @@ fn the_template_writes_what_the_typed_event_writes() {
 }
 
 #[test]
-fn every_row_that_a_plain_detail_fills_is_written_by_the_template() {
+fn template_writes_every_row_of_a_plain_detail() {
     let keys = ROWS.iter().filter_map(|row| if let Source::Key(key) = row.source { Some(key) } else { None });
     let changes = keys.fold(String::new(), |changes, key| changes + " - " + key + ": new " + key);
     let line = format!(
@@ -54,7 +54,7 @@ fn every_row_that_a_plain_detail_fills_is_written_by_the_template() {
 }
 
 #[test]
-fn there_is_room_for_an_event_whatever_is_long_in_it() {
+fn buffer_has_room_for_any_long_event() {
     let long = "x".repeat(10_000);
     let feed =
         IngestionMetadata { namespace: Some(long.clone()), labels: vec![("k".to_owned(), long.clone())] };
@@ -70,7 +70,7 @@ fn there_is_room_for_an_event_whatever_is_long_in_it() {
 }
 
 #[test]
-fn the_template_takes_no_detail_with_json() {
+fn template_rejects_detail_with_json() {
     let line = r#"{"operation_detail":"X  - Display Name: a [{}] b"}"#;
     assert_eq!(compare(line, &Writer::default(), MappingOptions::default()), 0);
 }
@@ -96,7 +96,7 @@ fn event_and_notes(rules: MappingOptions, record: &str) -> (serde_json::Value, D
 }
 
 #[test]
-fn what_is_longer_than_udm_documents_is_cut_and_noted_and_nothing_else() {
+fn only_values_over_udm_limits_are_clipped() {
     let rules = MappingOptions { values: Values::New, clip: true };
     for (of_action, of_detail, cut) in [(64, 1024, 0), (65, 1024, 1), (64, 1025, 1), (100, 2000, 2)] {
         let (action, detail) = ("a".repeat(of_action), "d".repeat(of_detail));
@@ -109,7 +109,7 @@ fn what_is_longer_than_udm_documents_is_cut_and_noted_and_nothing_else() {
 }
 
 #[test]
-fn the_typed_event_has_what_the_record_says() {
+fn typed_event_contains_the_record_values() {
     let event = event(
         r#"{"operator":"o@x.io","action":"Update","operation_detail":"Update a@x.io  - Email Address: A@x.io - Display Name: set to Ann - User Role: Admin [{\"userId\":\"u1\",\"assistant\":\"b@x.io\",\"options\":[1]},{\"assistant\":\"c\"}]"}"#,
     );
@@ -128,7 +128,7 @@ fn the_typed_event_has_what_the_record_says() {
 }
 
 #[test]
-fn a_value_that_is_empty_fills_nothing_and_clears_what_came_before() {
+fn empty_value_clears_an_earlier_value() {
     for values in [Values::New, Values::Verbatim] {
         let event = event_by(
             MappingOptions { values, clip: false },
@@ -139,7 +139,7 @@ fn a_value_that_is_empty_fills_nothing_and_clears_what_came_before() {
 }
 
 #[test]
-fn roles_that_differ_stay_and_the_same_is_said_once() {
+fn equal_roles_are_merged_and_others_kept() {
     for (role, roles) in
         [("B", serde_json::json!([{"name": "B"}])), ("C", serde_json::json!([{"name": "B"}, {"name": "C"}]))]
     {
@@ -151,7 +151,7 @@ fn roles_that_differ_stay_and_the_same_is_said_once() {
 }
 
 #[test]
-fn an_event_is_a_users_where_one_is_named() {
+fn event_naming_a_user_gets_a_user_event_type() {
     for (record, expected) in [
         (r#"{"operator":"o@x.io"}"#, "USER_UNCATEGORIZED"),
         (r#"{"operator":"SCIM"}"#, "USER_UNCATEGORIZED"),
@@ -165,7 +165,7 @@ fn an_event_is_a_users_where_one_is_named() {
 }
 
 #[test]
-fn rows_are_known_by_their_keys_and_notes_by_their_words() {
+fn rows_are_found_by_key_and_messages_are_unique() {
     assert!(matches!(row_of_key("Display Name").unwrap().source, Source::Key("Display Name")));
     assert!(row_of_key("Passcode").is_none());
     for (index, note) in Diagnostic::ALL.into_iter().enumerate() {
@@ -179,7 +179,7 @@ fn rows_are_known_by_their_keys_and_notes_by_their_words() {
 }
 
 #[test]
-fn elements_that_are_no_users_are_noted_and_the_others_are_there() {
+fn non_user_elements_are_counted_and_skipped() {
     let text = r#"{"time":"2024-01-01T00:00:00Z","operation_detail":"x [{\"userId\":1},5,{},[],{\"userId\":2},null]"}"#;
     let (mut scratch, mut cut, mut notes) = <(Scratch, SpliceBuf, DiagnosticCounts)>::default();
     let record = Record::read(text, &mut scratch).unwrap();
@@ -192,7 +192,7 @@ fn elements_that_are_no_users_are_noted_and_the_others_are_there() {
 }
 
 #[test]
-fn notes_are_counted_and_put_together() {
+fn diagnostic_counts_add_and_merge() {
     let (mut notes, mut others) = (DiagnosticCounts::default(), DiagnosticCounts::default());
     notes.add(Diagnostic::Clipped, 2);
     notes.add(Diagnostic::Clipped, 3);
@@ -206,7 +206,7 @@ fn notes_are_counted_and_put_together() {
 }
 
 #[test]
-fn events_that_a_writer_writes_stand_one_behind_the_other() {
+fn event_buffer_appends_in_order() {
     let mut events = EventBuffer::default();
     for text in ["first", "", "2nd"] {
         events.append(|out| out.extend_from_slice(text.as_bytes()));

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_gzip_member_stays_an_error() {
+    fn damaged_gzip_member_is_an_error() {
         let member = gzip(b"b\n");
         for rest in [&b"\x1f"[..], b"\x1f\x8b", b"\x1f\x8bgarbage", &member[..member.len() - 1]] {
             let (bytes, ignored, failed) = read(&[&gzip(b"a\n"), rest].concat());
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_within_gzip_is_unpacked_twice() {
+    fn nested_gzip_is_decompressed_twice() {
         let twice = gzip(&[gzip(b"a\n"), b"inner".to_vec()].concat());
         assert_eq!(read(&[&twice[..], b"outer"].concat()), (b"a\n".to_vec(), 10, false));
         assert!(read(&gzip(&twice)).2, "three levels are refused");
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn live_gzip_gives_all_that_has_come() {
+    fn live_gzip_yields_all_flushed_bytes() {
         for length in 1..700 {
             let mut packer = GzEncoder::new(Vec::new(), Compression::best());
             packer.write_all(&vec![b'x'; length]).and_then(|()| packer.flush()).unwrap();

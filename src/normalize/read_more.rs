@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_small_pieces_is_looked_at_a_few_times() {
+    fn small_chunks_cause_few_rescans() {
         let record = "\n  {\n    \"time\": \"2024-01-31T23:59:59Z\",\n    \"action\": \"A \\\" [\"\n  }";
         let array = format!("[{}\n]\n", vec![record; 4000].join(","));
         let page = format!("{{\n \"operation_logs\": {array}, \"page_size\": 30\n}}\n");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_whole_is_handed_on_before_more_is_read() {
+    fn complete_value_is_emitted_before_more_is_read() {
         let long = "x".repeat(1000);
         for pieces in [
             vec![format!("{{\n\"a\": \"{long}"), "\"}".into()],

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_content_has_the_same_id_however_it_is_written() {
+    fn fingerprint_ignores_formatting() {
         let ids = [
             r#"{"time":"t","operator":"é/"}"#,
             r#"{ "operator" : "\u00e9\/", "time":"t" }"#,

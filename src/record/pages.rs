@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nested_pages_give_their_records_in_order() {
+    fn nested_pages_yield_records_in_order() {
         for (page, expected, with_fields) in [
             (r#"{"operation_logs":[{"time":1},2,[{}]]}"#, &[r#"{"time":1}"#, "2", "[{}]"][..], 0),
             (
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_pages_take_linear_time_and_no_stack() {
+    fn deep_pages_take_linear_time_and_constant_stack() {
         const DEEP: usize = 100_000;
         let page = "{\"operation_logs\":[1,".repeat(DEEP) + "2" + &"]}".repeat(DEEP);
         assert_eq!(Elements::of(&page).count(), DEEP + 1);

@@ -49,12 +49,12 @@ fn recordish() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     #[test]
-    fn the_fast_reading_is_the_plain_reading_or_silent(text in recordish()) {
+    fn fast_path_agrees_with_reference_or_declines(text in recordish()) {
         properties::read_alike(&text);
     }
 
     #[test]
-    fn the_fast_reading_is_the_plain_reading_of_text_cut_or_spoilt(
+    fn fast_path_agrees_on_damaged_text(
         text in recordish(), at in any::<prop::sample::Index>(), byte in "[\"\\\\{},:\\x00-\\x20a\u{e9}]?"
     ) {
         let (before, after) = text.split_at(text.char_indices().nth(at.index(text.chars().count())).unwrap().0);
@@ -66,7 +66,7 @@ proptest! {
 }
 
 #[test]
-fn a_key_that_no_text_can_hold_is_ignored_like_any_other() {
+fn lone_surrogate_key_is_ignored() {
     for text in [r#"{"time":"t","\ud800":1}"#, r#"{"\udc00":"","time":"t"}"#] {
         assert_eq!(plain(text).unwrap()[Field::Time as usize].as_deref(), Some("t"), "{text}");
     }
@@ -74,7 +74,7 @@ fn a_key_that_no_text_can_hold_is_ignored_like_any_other() {
 }
 
 #[test]
-fn a_key_that_is_no_json_is_refused_wherever_it_stands() {
+fn key_with_control_character_is_rejected_anywhere() {
     for control in ['\0', '\t', '\n', '\x1f'] {
         let member = format!("\"a{control}b\":1");
         for object in [
@@ -143,13 +143,13 @@ fn usualish() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(5000))]
     #[test]
-    fn the_usual_reading_is_the_plain_reading_or_silent(line in usualish()) {
+    fn canonical_path_agrees_with_reference_or_declines(line in usualish()) {
         properties::usual_alike(&line);
     }
 }
 
 #[test]
-fn the_record_of_zooms_own_documentation_takes_each_quick_reading() {
+fn zooms_documented_record_takes_each_quick_path() {
     let text = r#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","category_type":"User","action":"Update","operation_detail":"Activate User x@y.com "}"#;
     assert!(fast(text).is_some());
     assert_eq!(fast(text), plain(text));
@@ -159,7 +159,7 @@ fn the_record_of_zooms_own_documentation_takes_each_quick_reading() {
 }
 
 #[test]
-fn fields_are_text_as_the_contract_says() {
+fn field_values_convert_to_text_as_documented() {
     let text = r#"{"time":1566328141,"operator":" ","category_type":["User"],"action":true,
         "operation_detail":{ "a" : [1.50] },"event_type":"x","event_type":null,"other":"\ud800"}"#;
     let mut scratch = Scratch::default();
@@ -174,7 +174,7 @@ fn fields_are_text_as_the_contract_says() {
 }
 
 #[test]
-fn every_field_is_read_and_nothing_but_white_space_counts_as_absent() {
+fn only_blank_fields_are_absent() {
     for field in Field::ALL {
         for (value, expected) in [
             ("x", Some("x")),
@@ -193,21 +193,21 @@ fn every_field_is_read_and_nothing_but_white_space_counts_as_absent() {
 }
 
 #[test]
-fn an_escape_takes_the_quick_reading_too() {
+fn fast_path_accepts_escapes() {
     let text = r#"{"time":"2019-08-20T19:09:01Z","operator":"\"Ann\" <a@b.com>"}"#;
     assert!(fast(text).is_some());
     assert_eq!(fast(text), plain(text));
 }
 
 #[test]
-fn other_members_and_nulls_take_the_quick_reading_too() {
+fn fast_path_accepts_other_members_and_nulls() {
     let text = r#"{"x":[1],"operator":null,"action":"Add","logs":{}}"#;
     assert_eq!(fast(text), plain(text));
     assert_eq!(fast(text).unwrap()[Field::Action as usize].as_deref(), Some("Add"));
 }
 
 #[test]
-fn a_page_is_known_by_its_array_of_logs() {
+fn page_is_detected_by_its_operation_logs_array() {
     for (text, logs) in [
         (r#"{"operation_logs": [{}, 1]}"#, Some("[{}, 1]")),
         (r#"{"operation_logs": {}}"#, None),
@@ -220,7 +220,7 @@ fn a_page_is_known_by_its_array_of_logs() {
 }
 
 #[test]
-fn an_array_is_taken_apart_and_a_wrong_element_is_named() {
+fn array_is_split_and_invalid_element_is_named() {
     assert!(elements(r#"[{"a":1}, {}]"#).unwrap().eq([r#"{"a":1}"#, "{}"]));
     assert!(elements("[]").unwrap().eq([""; 0]));
     for (element, kind) in [
@@ -242,7 +242,7 @@ fn an_array_is_taken_apart_and_a_wrong_element_is_named() {
 }
 
 #[test]
-fn several_values_are_objects_and_arrays() {
+fn several_values_may_be_objects_or_arrays() {
     let refused = || Rejection::new(crate::RejectReason::NotJson, "as one value");
     for (text, expected) in [
         ("{}{}", &["{}", "{}"][..]),
@@ -268,7 +268,7 @@ fn several_values_are_objects_and_arrays() {
 }
 
 #[test]
-fn a_record_knows_whether_its_texts_may_stand_in_json_as_they_are() {
+fn record_knows_if_texts_need_no_json_escaping() {
     for (values, verbatim) in [
         (["a", "b"], true),
         (["a", "\\u00fc"], true),
@@ -282,7 +282,7 @@ fn a_record_knows_whether_its_texts_may_stand_in_json_as_they_are() {
 }
 
 #[test]
-fn refusals_say_what_was_found_where_and_what_was_expected() {
+fn rejections_name_found_position_and_expected() {
     for (text, reason, needle) in [
         (r#"{"time":"x""#, crate::RejectReason::NotJson, "column 11"),
         ("[1", crate::RejectReason::NotJson, "line 1"),

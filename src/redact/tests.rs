@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_never_leaves_a_part(
+    fn truncation_never_leaves_part_of_a_secret(
         secret in secrets(),
         way in 0..ENCODINGS,
         pad in 0_usize..60,
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn part_of_a_secret_is_removed(secret in secrets(), from in 0_usize..20, length in 8_usize..30) {
+    fn partial_secret_is_removed(secret in secrets(), from in 0_usize..20, length in 8_usize..30) {
         let _guard = registered(&secret);
         let end = (from + length).min(secret.len());
         let part = &secret[from.min(end)..end];
@@ -124,7 +124,7 @@ proptest! {
 }
 
 #[test]
-fn ordinary_texts_stay_as_they_are() {
+fn ordinary_texts_are_unchanged() {
     for plain in [
         "",
         "gs://bucket/a%20b@c: object not found",
@@ -138,7 +138,7 @@ fn ordinary_texts_stay_as_they_are() {
 }
 
 #[test]
-fn shapes_of_unknown_secrets_are_removed() {
+fn patterns_of_unknown_secrets_are_removed() {
     for (text_with, secret) in [
         ("Authorization: Bearer abcDEF123456.x", "abcDEF123456"),
         ("sent Basic dXNlcjpwYXNzd29yZA== to", "dXNlcjpwYXNz"),
@@ -157,7 +157,7 @@ fn shapes_of_unknown_secrets_are_removed() {
 }
 
 #[test]
-fn only_the_latest_short_lived_secrets_are_kept() {
+fn only_latest_short_lived_secrets_are_registered() {
     let secret = |number: usize| format!("short-lived-{}", "x".repeat(40 + number));
     let _guard = registered(&secret(0));
     (1..100).for_each(|number| register_short_lived(&secret(number)));

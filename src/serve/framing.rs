@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn pipelined_requests_are_followed_in_any_pieces() {
+    fn pipelined_requests_are_tracked_in_any_chunks() {
         let requests = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 34\r\n\r\nGET / HTTP/1.1\r\nHost:a\r\nHost:b\r\n\r\
             \r\nPOST /b HTTP/1.1\r\nhost: h:80\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nab\r\n\r\r\n20;x=y\r\n\
             GET / HTTP/1.1\r\nHost:a\r\nHost:b\r\n\r\n0\r\nA: b\r\n\r\nGET http://H:80/?x HTTP/1.1\r\nHost: h:80\r\n\r\n\
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_cannot_be_followed_is_lost() {
+    fn unparsable_request_stops_tracking() {
         let after = "\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
         for size in ["-1", "+1", "0x1", "1 1", "", "g", "fffffffffffffffff", "ffffffffffffffff", "1\n"] {
             let request =

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_for_the_whole_that_come_during_a_run_are_one_run_more() {
+    fn full_run_requests_during_a_run_share_the_next() {
         let queue = Queue::default();
         assert!(queue.enqueue(None).unwrap().1, "the first begins");
         assert_eq!(queue.next_run(), Some(RunScope::Whole));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_very_version_joins_the_run_at_hand() {
+    fn only_the_same_generation_joins_the_current_run() {
         let queue = Queue::default();
         let _ = queue.enqueue(Some(named("a", "1")));
         assert_eq!(queue.next_run(), Some(objects(&["a"])));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_kinds_of_runs_take_turns() {
+    fn full_and_object_runs_alternate() {
         let queue = Queue::default();
         let mut turns = Vec::new();
         for _ in 0..4 {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_objects_wait_than_can_be_answered() {
+    fn queue_is_bounded_by_object_count() {
         let queue = Queue::default();
         for number in 0..MAX_OBJECTS {
             assert!(queue.enqueue(Some(named(&number.to_string(), "1"))).is_ok());

@@ -257,12 +257,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_at_first() {
+    fn empty_key_cache_requests_a_fetch() {
         assert!(matches!(CachedKeys::default().look("a", Instant::now()), Lookup::Fetch { old: None }));
     }
 
     #[test]
-    fn a_new_name_is_asked_for_once_a_minute() {
+    fn unknown_key_id_is_fetched_once_a_minute() {
         let (mut known, start) = known();
         assert!(matches!(known.look("b", start + SECOND), Lookup::Missing(KeyError::Unknown)));
         assert!(matches!(known.look("b", start + MIN_REFRESH_INTERVAL), Lookup::Fetch { old: None }));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn old_keys_serve_while_no_new_ones_can_be_had_but_not_for_ever() {
+    fn stale_keys_serve_for_a_limited_time() {
         let (mut known, start) = known();
         assert!(matches!(known.look("a", start + FRESH / 2), Lookup::Found(_)));
         let later = start + FRESH;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_names_are_not_asked_for_more_often_where_that_fails() {
+    fn failed_fetch_does_not_speed_up_unknown_ids() {
         let (mut known, start) = known();
         let first = start + MIN_REFRESH_INTERVAL;
         assert!(matches!(known.look("made up", first), Lookup::Fetch { old: None }));
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_a_key_does_not_wait_for_who_has_none() {
+    async fn known_key_does_not_wait_for_unknown_key() {
         let (keys, _silent) = stuck();
         let good = || [("a".to_owned(), Arc::new(DecodingKey::from_secret(b"a")))].into();
         keys.0.known().fetched(good(), FRESH, Instant::now(), Duration::ZERO);

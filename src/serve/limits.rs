@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_sends_a_little_now_and_then_is_not_waited_for() {
+    async fn trickled_body_times_out() {
         let room = Arc::new(Semaphore::new(1 << 20));
         let took = async |pieces, size, apart| {
             let began = std::time::Instant::now();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_of_all_bodies_is_bounded() {
+    async fn memory_of_all_bodies_is_bounded() {
         let room = Arc::new(Semaphore::new(1000));
         let held = upload(body(3, 300, 0), &room).read_to_end().await;
         assert!(held.is_ok() && room.available_permits() == 100);

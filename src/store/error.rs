@@ -242,7 +242,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_error_of_storage_repeats_a_secret(secret in secrets(), way in 0..ENCODINGS, pad in 0_usize..420) {
+        fn storage_errors_never_contain_a_secret(secret in secrets(), way in 0..ENCODINGS, pad in 0_usize..420) {
             let _guard = registered(&secret);
             let body = format!("{} {} end", "x".repeat(pad), encoded(&secret, way));
             for text in [format!("status code: 403: {body}"), format!("HTTP error {body}"), format!("token re: {body}")] {

@@ -210,7 +210,7 @@ mod tests {
     use super::{parse_endpoint, require_secure};
 
     #[test]
-    fn an_emulator_is_named_with_or_without_scheme_and_path() {
+    fn emulator_host_accepts_scheme_and_path() {
         for host in
             ["127.0.0.1:9", "http://127.0.0.1:9", "http://127.0.0.1:9/", "http://127.0.0.1:9/storage/v1/"]
         {
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_go_nowhere_in_clear() {
+    fn credentials_require_https_or_loopback() {
         for address in [
             "https://a.example",
             "HTTPS://a.example/token",

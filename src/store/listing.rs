@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_this_bucket_and_prefix_pass() {
+    fn listing_pages_of_bucket_and_prefix_are_accepted() {
         let zoom = "&prefix=zoom%2F";
         let begins = "<Name>logs</Name><Prefix>zoom/</Prefix>";
         for members in [
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_something_else_are_refused() {
+    fn foreign_listing_pages_are_rejected() {
         let token = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
         let whole =
             page(&format!("<Name>logs</Name><Prefix></Prefix>{OBJECT}<IsTruncated>false</IsTruncated>"));

@@ -143,7 +143,7 @@ mod tests {
     use super::Location;
 
     #[test]
-    fn a_location_reads_back_as_it_prints() {
+    fn location_round_trips() {
         for url in ["gs://bucket/", "gs://bucket/a/b/", "file:///data/x/", "memory://", "memory://a/"] {
             assert_eq!(url.parse::<Location>().unwrap().to_string(), url);
         }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_knows_which_of_its_names_lie_in_another() {
+    fn relative_prefix_is_found_between_locations() {
         let at = |url: &str| url.parse::<Location>().unwrap();
         assert_eq!(
             at("gs://bucket/zoom/").relative_prefix(&at("gs://bucket/zoom/udm/")),

@@ -175,7 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn odd_parts_are_marked() {
+    fn special_name_parts_are_escaped() {
         assert_eq!(escape("a/b.gz"), "a/b.gz");
         assert_eq!(escape("a//b/"), "a/\u{F8FF}/b/\u{F8FF}");
         assert_eq!(escape("../b"), "\u{F8FF}../b");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_comes_off_again() {
+    fn generation_tag_is_removed_from_the_uri() {
         let marked = with_generation(&escape("a\u{F8FE}/"), "");
         let uri = format!("http://h/b/{}17", escaped(&marked));
         assert_eq!(
@@ -203,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_passes_and_comes_back(name in "([a./ \u{0}-\u{1F}\u{7F}\u{F8FF}\u{F8FE}\u{F600}-\u{F680}é]|\\PC){0,12}") {
+        fn every_name_round_trips(name in "([a./ \u{0}-\u{1F}\u{7F}\u{F8FF}\u{F8FE}\u{F600}-\u{F680}é]|\\PC){0,12}") {
             properties::name(&name);
         }
     }

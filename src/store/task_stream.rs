@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_is_told_from_a_death() {
+    async fn panicking_producer_is_an_error_not_an_end() {
         let feed = |dies: bool| {
             move |to: tokio::sync::mpsc::Sender<u8>| async move {
                 to.send(1).await.unwrap();

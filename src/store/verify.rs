@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_stored_bytes_pass() {
+    async fn only_the_stored_bytes_are_accepted() {
         for hash in [crc32c(BYTES), md5(BYTES), format!("{},{}", crc32c(BYTES), md5(b"other"))] {
             let expected = read(&headers(&[("x-goog-hash", &hash)])).unwrap();
             assert_eq!(arrives(&expected, BYTES).await.unwrap(), BYTES, "{hash}");
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_answers_are_refused() {
+    fn foreign_responses_are_rejected() {
         let hash = crc32c(BYTES);
         let refused = |more: &[(&'static str, &str)]| {
             read(&headers(&[&[("x-goog-hash", &hash[..])], more].concat())).unwrap_err()

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_of_the_table_is_a_type() {
+    fn every_table_line_is_an_event_type() {
         assert_eq!(EventType::all().count(), TABLE.lines().count() - 1);
         for known in [EventType::USER_UNCATEGORIZED, EventType::GENERIC_EVENT] {
             assert_eq!(EventType::named(known.name()), Some(known));

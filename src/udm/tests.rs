@@ -35,7 +35,7 @@ fn written(shape: OutputShape, namespace: Option<&str>, about: Vec<About<'_>>) -
 }
 
 #[test]
-fn entries_of_about_with_nothing_in_them_are_left_out() {
+fn empty_about_entries_are_omitted() {
     let empty = || About::default();
     let unsaid = || {
         let mut about = About::default();
@@ -59,7 +59,7 @@ fn entries_of_about_with_nothing_in_them_are_left_out() {
 }
 
 #[test]
-fn each_value_of_a_label_is_a_label_of_its_own() {
+fn each_label_value_becomes_its_own_label() {
     let mut about = About::default();
     about.labels.push(Label { key: "options", values: TextValues::of("[1,null,2,3]") });
     let labels: Vec<_> = ["1", "2", "3"].map(|value| json!({"key": "options", "value": value})).into();
@@ -70,7 +70,7 @@ fn each_value_of_a_label_is_a_label_of_its_own() {
 }
 
 #[test]
-fn an_event_in_parts_is_the_event() {
+fn streamed_event_equals_the_whole_event() {
     let labelled = |userid: &str, values| {
         let mut about = About { userid: Some(userid.to_owned().into()), ..About::default() };
         about.labels.push(Label { key: "options", values: TextValues::of(values) });
@@ -104,7 +104,7 @@ fn an_event_in_parts_is_the_event() {
 }
 
 #[test]
-fn a_label_of_a_feed_is_a_key_and_a_value() {
+fn feed_label_requires_key_and_value() {
     assert_eq!(IngestionMetadata::label("team=a=b"), Some(("team".into(), "a=b".into())));
     assert_eq!(["team", "team=", "=a", "="].map(IngestionMetadata::label), [const { None }; 4]);
 }

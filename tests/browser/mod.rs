@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A program that ends with whoever started it.
-struct Program(Child);
+struct ChildProcess(Child);
 
-impl Drop for Program {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -38,7 +38,7 @@ fn line_with(stream: impl Read + Send + 'static, wanted: &str) -> String {
 
 /// `zoom-udm serve`.
 pub struct Service {
-    _program: Program,
+    _program: ChildProcess,
     pub address: String,
 }
 
@@ -49,7 +49,7 @@ impl Service {
         let mut child =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let said = child.stderr.take().unwrap();
-        let program = Program(child);
+        let program = ChildProcess(child);
         let line: Value = serde_json::from_str(&line_with(said, "listening")).unwrap();
         Self { _program: program, address: line["address"].as_str().unwrap().to_owned() }
     }
@@ -73,14 +73,14 @@ impl WebDriverCompatibleCommand for Chromium {
 
 pub struct Browser {
     pub client: Client,
-    _driver: Program,
+    _driver: ChildProcess,
     _profile: TempDir,
     pub downloads: TempDir,
     address: String,
 }
 
 /// Notes what a page must never do.
-const WITNESS: &str = "
+const VIOLATION_RECORDER: &str = "
     window.told = [];
     for (const name of ['alert', 'confirm', 'prompt', 'open', 'print']) { window[name] = (text) => window.told.push(`${name}: ${text}`); }
     document.addEventListener('securitypolicyviolation', (report) => window.told.push(`${report.violatedDirective}: ${report.blockedURI}`));
@@ -95,7 +95,7 @@ impl Browser {
         command.args(["--port=0", "--allowed-ips=127.0.0.1"]).stdin(Stdio::null());
         let mut driver = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("chromedriver");
         let said = driver.stdout.take().unwrap();
-        let driver = Program(driver);
+        let driver = ChildProcess(driver);
         let line = line_with(said, "successfully on port ");
         let port = line.rsplit(' ').next().unwrap().trim_end_matches('.');
         let (profile, downloads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -126,29 +126,34 @@ impl Browser {
             downloads,
             address: format!("http://{}/", service.address),
         };
-        browser.chromium("Page.addScriptToEvaluateOnNewDocument", json!({"source": WITNESS})).await;
+        browser
+            .run_cdp_command("Page.addScriptToEvaluateOnNewDocument", json!({"source": VIOLATION_RECORDER}))
+            .await;
         let path = browser.downloads.path().to_owned();
         browser
-            .chromium("Browser.setDownloadBehavior", json!({"behavior": "allow", "downloadPath": path}))
+            .run_cdp_command(
+                "Browser.setDownloadBehavior",
+                json!({"behavior": "allow", "downloadPath": path}),
+            )
             .await;
-        browser.sized(1400, 900).await;
+        browser.set_viewport(1400, 900).await;
         browser.client.goto(&browser.address).await.unwrap();
         browser
     }
 
-    pub async fn chromium(&self, name: &'static str, parameters: Value) -> Value {
+    pub async fn run_cdp_command(&self, name: &'static str, parameters: Value) -> Value {
         self.client.issue_cmd(Chromium(name, parameters)).await.unwrap()
     }
 
-    pub async fn sized(&self, width: u32, height: u32) {
+    pub async fn set_viewport(&self, width: u32, height: u32) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.chromium("Emulation.setDeviceMetricsOverride", size).await;
+        self.run_cdp_command("Emulation.setDeviceMetricsOverride", size).await;
     }
 
     pub async fn dark(&self, dark: bool) {
         let value = if dark { "dark" } else { "light" };
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": value}]});
-        self.chromium("Emulation.setEmulatedMedia", media).await;
+        self.run_cdp_command("Emulation.setEmulatedMedia", media).await;
     }
 
     /// What a script returns.
@@ -199,19 +204,19 @@ impl Browser {
     }
 
     /// Asserts that the page did nothing that it must never do.
-    pub async fn told_nothing(&self) {
+    pub async fn assert_no_violations(&self) {
         assert_eq!(self.run("return window.told").await, json!([]));
     }
 
     /// A picture of the whole page, where somebody wants to look.
-    pub async fn picture(&self, name: &str) {
+    pub async fn save_screenshot(&self, name: &str) {
         let Some(directory) = std::env::var_os("ZOOM_UDM_PICTURES") else { return };
         let png = self.client.screenshot().await.unwrap();
         std::fs::write(Path::new(&directory).join(name), png).unwrap();
     }
 
     pub async fn close(self) {
-        self.told_nothing().await;
+        self.assert_no_violations().await;
         self.client.close().await.unwrap();
     }
 }

@@ -35,19 +35,23 @@ fn three_days(per_day: u64, latest: i64) -> World {
 }
 
 #[test]
-fn a_healthy_days_polled_each_5_15_and_60_minutes_are_written_once() {
+fn polling_at_5_15_60_minutes_writes_records_once() {
     for (apart, long) in [(5 * MINUTE, 8 * HOUR), (15 * MINUTE, DAY + 2 * HOUR), (HOUR, 3 * DAY + HOUR)] {
         let world = three_days(600, 0);
         world.advance(20 * HOUR);
         let runs = poll(&world, apart, long);
-        world.even();
+        world.assert_bucket_matches_zoom();
         let written = total(&runs, "records_written");
-        assert_eq!(written, world.balance(By::Ours).expected, "what is said to be written is what is held");
+        assert_eq!(
+            written,
+            world.balance(Implementation::Ours).expected,
+            "what is said to be written is what is held"
+        );
     }
 }
 
 #[test]
-fn c_records_up_to_four_hours_late_all_come_in() {
+fn records_up_to_four_hours_late_are_collected() {
     for apart in [15 * MINUTE, 6 * HOUR] {
         let world = three_days(400, 4 * HOUR);
         let long = if apart == HOUR { 3 * DAY + 12 * HOUR } else { DAY + 12 * HOUR };
@@ -55,23 +59,23 @@ fn c_records_up_to_four_hours_late_all_come_in() {
         // What came last is looked for until its day is sealed.
         world.set(at("2023-11-16T06:00:00Z"));
         let rest = poll(&world, 12 * HOUR, 2 * DAY);
-        world.even();
+        world.assert_bucket_matches_zoom();
         assert!(total(&runs, "late") + total(&rest, "late") > 0);
     }
 }
 
 #[test]
-fn d_a_history_of_thirty_days_and_one_of_six_months_come_in() {
+fn history_of_30_days_and_six_months_is_collected() {
     let world = World::new(NOW);
     let now = world.now();
     world.zoom.add(spread(0, 3000, now - 30 * DAY..now));
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 
     let world = World::new(NOW);
     world.zoom.add(spread(0, 1800, now - 179 * DAY..now));
     let run = world.collect(&["--since", "180d"]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     for asked in world.zoom.log().iter().filter(|asked| asked.query.contains_key("from")) {
         assert_eq!(asked.status, 200, "{asked:?}");
     }
@@ -79,7 +83,7 @@ fn d_a_history_of_thirty_days_and_one_of_six_months_come_in() {
 }
 
 #[test]
-fn e_an_outage_of_ten_days_is_made_good_by_one_run_which_begins_with_today() {
+fn one_run_recovers_ten_days_starting_with_today() {
     let world = World::new("2023-11-06T06:00:00Z").with("PAGE_SIZE", "50");
     let now = world.now();
     world.zoom.add(spread(0, 2000, now - 2 * DAY..now + 10 * DAY + 6 * HOUR));
@@ -87,24 +91,24 @@ fn e_an_outage_of_ten_days_is_made_good_by_one_run_which_begins_with_today() {
     world.advance(10 * DAY + 6 * HOUR);
     let asked = world.zoom.log().len();
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     let log = world.zoom.log();
     let first = log[asked..].iter().find(|asked| asked.query.contains_key("to")).unwrap();
     assert!(first.query["to"].as_str() >= "2023-11-16", "{first:?}");
 }
 
 #[test]
-fn f_every_token_of_a_page_is_understood() {
+fn page_tokens_with_any_character_are_accepted() {
     let world = World::new(NOW).with("PAGE_SIZE", "2");
     let now = world.now();
     world.zoom.add(spread(0, 240, now - 5 * HOUR..now));
     world.collect(&["--since", "1d"]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     assert!(world.zoom.log().iter().all(|asked| asked.status == 200));
 }
 
 #[test]
-fn g_a_state_that_cannot_be_read_is_neither_replaced_nor_stepped_over() {
+fn unreadable_state_is_not_replaced_or_skipped() {
     let world = World::new(NOW);
     let now = world.now();
     world.zoom.add(spread(0, 100, now - DAY..now));
@@ -113,10 +117,10 @@ fn g_a_state_that_cannot_be_read_is_neither_replaced_nor_stepped_over() {
     world.zoom.add(spread(500, 20, now..now + HOUR));
     let (state, objects) = (world.state(), world.objects());
     for status in [503, 403, 500] {
-        world.refuse(Refusal::always("GET", STATE_KEY, status));
+        world.add_refusal(Refusal::always("GET", STATE_KEY, status));
         let run = world.collect(&[]);
         assert_eq!(run.code, if status == 403 { 4 } else { 3 }, "{status}: {}", run.said);
-        world.heal();
+        world.clear_faults();
         assert_eq!(
             (&world.state()[STATE_KEY], world.objects()),
             (&state[STATE_KEY], objects.clone()),
@@ -124,13 +128,13 @@ fn g_a_state_that_cannot_be_read_is_neither_replaced_nor_stepped_over() {
         );
     }
     // One that fails once is asked again.
-    world.refuse(Refusal::once("GET", STATE_KEY, 503));
+    world.add_refusal(Refusal::once("GET", STATE_KEY, 503));
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn g_a_state_that_was_tampered_with_stops_the_run() {
+fn modified_state_stops_the_run() {
     let world = World::new(NOW);
     let now = world.now();
     world.zoom.add(spread(0, 100, now - DAY..now));
@@ -147,68 +151,68 @@ fn g_a_state_that_was_tampered_with_stops_the_run() {
     ] {
         assert_ne!(odd, whole);
         world.gcs.seed(BUCKET, STATE_KEY, odd.clone());
-        world.collect(&[]).failed_saying(3, &["state"]);
+        world.collect(&[]).assert_failed_with(3, &["state"]);
         assert_eq!(world.state()[STATE_KEY], odd);
     }
     world.gcs.seed(BUCKET, STATE_KEY, whole);
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn h_too_many_requests_at_every_third_call_are_got_through() {
+fn http_429_on_every_third_call_is_retried() {
     for wait in [Wait::Seconds(0), Wait::HttpDate(0), Wait::Iso(0)] {
         let world = World::new(NOW).with("PAGE_SIZE", "50");
         let now = world.now();
         world.zoom.add(spread(0, 400, now - 6 * HOUR..now));
         world.zoom.pages_fail(When::Every(3), Act::PerSecond(wait));
         let run = world.collect(&["--since", "1d"]).expect(0);
-        world.even();
+        world.assert_bucket_matches_zoom();
         assert!(run.count("throttled") > 1, "{}", run.summary);
     }
 }
 
 #[test]
-fn h_the_daily_limit_ends_the_run_with_its_progress_and_the_time() {
+fn daily_limit_ends_the_run_with_progress_saved() {
     let world = World::new(NOW).with("PAGE_SIZE", "50");
     let now = world.now();
     world.zoom.add(spread(0, 400, now - 6 * HOUR..now));
-    world.zoom.manners(|manners| manners.daily = Some(4));
+    world.zoom.behavior(|behavior| behavior.daily = Some(4));
     let run = world.collect(&["--since", "1d"]);
     assert!(run.summary["stopped"].is_string(), "{}", run.said);
-    run.failed_saying(75, &["2023-11-17T00:00:00", "daily"]);
+    run.assert_failed_with(75, &["2023-11-17T00:00:00", "daily"]);
     let asked = world.zoom.log().len();
     // Until then nothing is to be had: not much is asked.
     world.advance(HOUR);
-    world.collect(&["--since", "1d"]).failed_saying(75, &["2023-11-17T00:00:00"]);
+    world.collect(&["--since", "1d"]).assert_failed_with(75, &["2023-11-17T00:00:00"]);
     assert!(world.zoom.log().len() - asked <= 2);
-    world.zoom.manners(|manners| manners.daily = None);
+    world.zoom.behavior(|behavior| behavior.daily = None);
     world.set(at("2023-11-17T00:10:00Z"));
-    world.until_done(By::Ours, 2, MINUTE);
-    world.even();
+    world.until_done(Implementation::Ours, 2, MINUTE);
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn i_a_state_that_cannot_be_written_loses_nothing_once_it_can() {
+fn failed_state_writes_lose_no_records() {
     for status in [403, 412, 503] {
         for after in [0, 1, 2, 3, 5, 8] {
             let world = World::new(NOW);
             let now = world.now();
             world.zoom.add(spread(0, 100, now - DAY..now));
-            world.refuse(Refusal { after, ..Refusal::always("PUT", "collector", status) });
+            world.add_refusal(Refusal { after, ..Refusal::always("PUT", "collector", status) });
             let run = world.collect(&[]);
             let struck = world.gcs.lock().faults.refusals[0].times < u32::MAX;
             assert!(run.code != 0 || !struck, "{status} after {after}: {}", run.said);
-            world.heal();
+            world.clear_faults();
             world.advance(15 * MINUTE);
             world.collect(&[]).expect(0);
-            world.even();
+            world.assert_bucket_matches_zoom();
         }
     }
 }
 
 #[test]
-fn j_a_list_that_grows_under_way_is_neither_doubled_nor_skipped() {
+fn records_arriving_mid_scan_are_written_once() {
     for (size, tick) in [("7", 3), ("10", 20), ("50", 60)] {
         let world = World::new(NOW).with("PAGE_SIZE", size);
         let now = world.now();
@@ -220,26 +224,26 @@ fn j_a_list_that_grows_under_way_is_neither_doubled_nor_skipped() {
             entry.late(delay)
         }));
         // And twins, of which one comes under way.
-        let twin = record(9001, now - 5 * MINUTE);
-        world.zoom.add([twin.clone(), twin.clone(), twin.late(5 * MINUTE + 30)]);
-        world.zoom.manners(|manners| manners.tick = tick);
+        let duplicate = record(9001, now - 5 * MINUTE);
+        world.zoom.add([duplicate.clone(), duplicate.clone(), duplicate.late(5 * MINUTE + 30)]);
+        world.zoom.behavior(|behavior| behavior.tick = tick);
         for _ in 0..3 {
             let run = world.collect(&["--since", "1d"]);
             assert!(matches!(run.code, 0 | 75), "{}", run.said);
-            let balance = world.balance(By::Ours);
+            let balance = world.balance(Implementation::Ours);
             assert_eq!(balance.surplus, 0, "{size} {tick}: {balance:?}");
         }
-        world.zoom.manners(|manners| manners.tick = 0);
+        world.zoom.behavior(|behavior| behavior.tick = 0);
         world.set(now + 2 * HOUR);
         world.collect(&[]).expect(0);
         world.advance(6 * HOUR);
         world.collect(&[]).expect(0);
-        world.even();
+        world.assert_bucket_matches_zoom();
     }
 }
 
 #[test]
-fn k_a_cursor_that_zoom_has_forgotten_is_a_gap_that_is_told_and_today_goes_on() {
+fn expired_cursor_is_a_reported_gap() {
     let world = World::new("2023-05-01T12:00:00Z");
     let start = world.now();
     world.zoom.add(spread(0, 20, start - 5 * HOUR..start));
@@ -250,7 +254,7 @@ fn k_a_cursor_that_zoom_has_forgotten_is_a_gap_that_is_told_and_today_goes_on() 
     world.zoom.add(spread(200, 700, now - 175 * DAY..now));
     let run = world.collect(&[]);
     assert!(matches!(run.code, 0 | 1), "{}", run.said);
-    world.balance_since(By::Ours, now - 175 * DAY).even_so_far();
+    world.balance_since(Implementation::Ours, now - 175 * DAY).assert_nothing_missing();
     let gaps = run.summary["gaps"].as_array().unwrap();
     assert_eq!(gaps.len(), 1, "{}", run.summary);
     let told = |name: &str| gaps[0][name].as_str().unwrap_or_default().to_owned();
@@ -260,30 +264,30 @@ fn k_a_cursor_that_zoom_has_forgotten_is_a_gap_that_is_told_and_today_goes_on() 
     let asked = world.zoom.log();
     assert!(asked.iter().all(|asked| asked.status == 200), "no window that Zoom refuses is asked for");
     assert_eq!(again.count("records_written"), 0);
-    let status = world.tell(&["collect", "status"]);
+    let status = world.run_program(&["collect", "status"]);
     assert!(status.said.contains("gap"), "{}", status.said);
 }
 
 #[test]
-fn l_of_two_runs_at_once_one_says_that_the_other_is_at_it() {
+fn concurrent_run_reports_the_active_run() {
     let world = World::new(NOW).with("PAGE_SIZE", "20");
     let now = world.now();
     world.zoom.add(spread(0, 200, now - 6 * HOUR..now));
-    world.zoom.manners(|manners| manners.latency = Some(Duration::from_millis(60)));
+    world.zoom.behavior(|behavior| behavior.latency = Some(Duration::from_millis(60)));
     let first = world.start(&[]);
     wait_until("a page", || world.zoom.counts().1 >= 2);
     let second = world.collect(&[]);
     let first = world.wait(first);
     assert_eq!((first.code, second.code), (0, 5), "{first:?} {second:?}");
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn l_a_run_that_stood_still_and_was_taken_over_writes_nothing_more() {
+fn stalled_run_writes_nothing_after_takeover() {
     let world = World::new(NOW).with("PAGE_SIZE", "20");
     let now = world.now();
     world.zoom.add(spread(0, 200, now - 6 * HOUR..now));
-    world.zoom.manners(|manners| manners.latency = Some(Duration::from_millis(40)));
+    world.zoom.behavior(|behavior| behavior.latency = Some(Duration::from_millis(40)));
     let mut first = world.start(&["--since", "1d"]);
     wait_until("a page", || world.zoom.counts().1 >= 3);
     let pause = |signal: &str| {
@@ -291,7 +295,7 @@ fn l_a_run_that_stood_still_and_was_taken_over_writes_nothing_more() {
         assert!(done.unwrap().success());
     };
     pause("-STOP");
-    world.zoom.manners(|manners| manners.latency = None);
+    world.zoom.behavior(|behavior| behavior.latency = None);
     // An hour later its lease has run out; elsewhere, so that nobody can see whether it still lives.
     world.advance(HOUR);
     let second =
@@ -301,17 +305,17 @@ fn l_a_run_that_stood_still_and_was_taken_over_writes_nothing_more() {
     assert!(matches!(second.status.code(), Some(0 | 5)), "{}", String::from_utf8_lossy(&second.stderr));
     assert_ne!(code, Some(101));
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn n_windows_of_every_kind_lose_nothing_at_any_hour() {
+fn every_window_semantics_loses_no_records() {
     for (inclusive, zone, minutes) in
         [(false, 0, true), (true, 9 * HOUR, true), (false, -8 * HOUR, false), (true, 14 * HOUR, false)]
     {
         let world = World::new("2023-11-13T00:07:00Z").with("PAGE_SIZE", "40");
-        world.zoom.manners(|manners| {
-            (manners.inclusive, manners.zone, manners.minutes) = (inclusive, zone, minutes);
+        world.zoom.behavior(|behavior| {
+            (behavior.inclusive, behavior.zone, behavior.minutes) = (inclusive, zone, minutes);
         });
         let now = world.now();
         let edges = (0..3).flat_map(|day| {
@@ -321,36 +325,36 @@ fn n_windows_of_every_kind_lose_nothing_at_any_hour() {
         world.zoom.add((5000..).zip(edges).map(|(number, time)| record(number, time)));
         world.zoom.add(spread(0, 300, now - DAY..now + 3 * DAY));
         poll(&world, 3 * HOUR + 20 * MINUTE, 3 * DAY + 6 * HOUR);
-        world.even();
+        world.assert_bucket_matches_zoom();
     }
 }
 
 #[test]
-fn a_page_token_that_died_under_way_begins_the_window_again() {
+fn expired_page_token_restarts_the_window() {
     let world = World::new(NOW).with("PAGE_SIZE", "20");
     let now = world.now();
     world.zoom.add(spread(0, 200, now - 6 * HOUR..now));
-    world.zoom.rule(Only::next_pages(), When::Nth(4), Act::PageExpired);
+    world.zoom.rule(RequestFilter::next_pages(), When::Nth(4), Act::PageExpired);
     world.collect(&["--since", "1d"]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     // And one that always dies is no endless loop.
     world.advance(HOUR);
     world.zoom.add(spread(1000, 200, now..now + HOUR));
-    world.zoom.rule(Only::next_pages(), When::Always, Act::PageExpired);
+    world.zoom.rule(RequestFilter::next_pages(), When::Always, Act::PageExpired);
     let run = world.collect(&[]);
-    assert!(run.code != 0 || world.balance(By::Ours).missing == 0, "{}", run.said);
-    world.zoom.heal();
+    assert!(run.code != 0 || world.balance(Implementation::Ours).missing == 0, "{}", run.said);
+    world.zoom.clear_faults();
     world.advance(3 * HOUR);
-    world.until_done(By::Ours, 3, DAY);
-    world.even();
+    world.until_done(Implementation::Ours, 3, DAY);
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_run_ends_early_and_well_when_told_to() {
+fn signal_ends_the_run_with_progress_saved() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 600, now - 6 * DAY..now));
-    world.zoom.manners(|manners| manners.latency = Some(Duration::from_millis(20)));
+    world.zoom.behavior(|behavior| behavior.latency = Some(Duration::from_millis(20)));
     let child = world.start(&[]);
     wait_until("pages", || world.zoom.counts().1 >= 8);
     let ended = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
@@ -358,19 +362,19 @@ fn a_run_ends_early_and_well_when_told_to() {
     let run = world.wait(child);
     assert_eq!(run.code, 75, "{}", run.said);
     assert!(run.summary["stopped"].is_string(), "{}", run.said);
-    world.zoom.manners(|manners| manners.latency = None);
+    world.zoom.behavior(|behavior| behavior.latency = None);
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 /// The simulation of `examples/collect_month.rs`, in small.
 #[test]
-fn days_of_events_up_to_four_hours_late_come_in_once_at_a_fraction_of_the_requests() {
+fn late_records_are_collected_with_few_requests() {
     let world = World::new("2023-11-01T00:00:00Z").with("PAGE_SIZE", "20");
     let scale = month::Scale { days: 3, per_day: 800, every: 15 * MINUTE, latest: 4 * HOUR, page_size: 20 };
     let figures = month::simulate(&world, scale, |_, _| {});
     println!("{figures}");
-    figures.balance.even();
+    figures.balance.assert_bucket_matches_zoom();
     assert_eq!(figures.failed_runs, 0);
     assert!(figures.late > 0 && figures.state_bytes < 200_000, "{figures}");
     let sum = |days: &std::collections::BTreeMap<i64, u64>| days.values().sum::<u64>();

@@ -16,7 +16,7 @@ fn lines<'a>(run: &'a Run, word: &str) -> Vec<&'a str> {
 
 /// That it fails with this code, at these things first, and that each failure says what to do.
 fn fails(world: &World, code: i32, parts: &[&str]) -> Run {
-    let run = world.tell(&["check"]);
+    let run = world.run_program(&["check"]);
     assert_eq!(run.code, code, "{}", run.said);
     let failures = lines(&run, "FAIL");
     assert!(!failures.is_empty(), "{}", run.said);
@@ -29,9 +29,9 @@ fn fails(world: &World, code: i32, parts: &[&str]) -> Run {
 }
 
 #[test]
-fn where_all_is_well_each_thing_is_said_to_be_and_nothing_is_left_behind() {
+fn passing_check_reports_each_item_and_leaves_nothing() {
     let world = world();
-    let run = world.tell(&["check"]).expect(0);
+    let run = world.run_program(&["check"]).expect(0);
     assert!(lines(&run, "FAIL").is_empty() && lines(&run, "ok").len() >= 7, "{}", run.said);
     for name in ["settings", "token", "scope", "bucket", "state"] {
         assert!(run.said.contains(name), "{name}: {}", run.said);
@@ -43,30 +43,30 @@ fn where_all_is_well_each_thing_is_said_to_be_and_nothing_is_left_behind() {
     );
     assert!(world.state().is_empty(), "{:?}", world.state().keys());
     world.collect(&[]).expect(0);
-    world.tell(&["check"]).expect(0);
+    world.run_program(&["check"]).expect(0);
 }
 
 #[test]
-fn it_works_for_directories_too() {
-    let world = World::of_files(NOW);
+fn check_works_for_directories() {
+    let world = World::with_directory(NOW);
     let (to, state) = (world.place("logs/"), world.place("state/"));
-    let run = world.tell(&["check", "--to", &to, "--state", &state]).expect(0);
+    let run = world.run_program(&["check", "--to", &to, "--state", &state]).expect(0);
     assert!(lines(&run, "FAIL").is_empty(), "{}", run.said);
 }
 
 #[test]
-fn six_causes_are_told_apart() {
+fn check_distinguishes_six_causes() {
     let mut said = Vec::new();
 
     let wrong_secret = world().with("ZOOM_CLIENT_SECRET", "marked-other");
     said.push(fails(&wrong_secret, 4, &["token", "ZOOM_CLIENT_SECRET"]));
 
     let scope = world();
-    scope.zoom.manners(|manners| manners.scope = false);
+    scope.zoom.behavior(|behavior| behavior.scope = false);
     said.push(fails(&scope, 4, &["scope", "report:read:operation_logs:admin"]));
 
     let role = world();
-    role.zoom.manners(|manners| manners.role = false);
+    role.zoom.behavior(|behavior| behavior.role = false);
     said.push(fails(&role, 4, &["role"]));
 
     let bucket = world();
@@ -74,7 +74,7 @@ fn six_causes_are_told_apart() {
     said.push(fails(&bucket, 3, &["bucket", "zoom"]));
 
     let write = world();
-    write.refuse(Refusal::always("PUT", "", 403));
+    write.add_refusal(Refusal::always("PUT", "", 403));
     said.push(fails(&write, 4, &["write", "roles/storage.object"]));
 
     let network = world()
@@ -87,9 +87,9 @@ fn six_causes_are_told_apart() {
 }
 
 #[test]
-fn missing_settings_are_named_all_at_once() {
+fn check_names_all_missing_settings() {
     let world = world().with("ZOOM_CLIENT_ID", "").with("ZOOM_CLIENT_SECRET", "").with("GCS_BUCKET", "");
-    let run = world.tell(&["check"]);
+    let run = world.run_program(&["check"]);
     assert_eq!(run.code, 2, "{}", run.said);
     for name in ["ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "GCS_BUCKET"] {
         assert!(run.said.contains(name), "{name}: {}", run.said);
@@ -97,10 +97,10 @@ fn missing_settings_are_named_all_at_once() {
 }
 
 #[test]
-fn an_app_that_is_disabled_and_an_unknown_account_are_told() {
+fn check_reports_disabled_app_and_unknown_account() {
     let disabled = world();
     let body = r#"{"code":4717,"message":"The app has been disabled.","reason":"The app has been disabled.","error":"invalid_request"}"#;
-    disabled.zoom.manners(|manners| manners.token_refused = Some((400, body.into())));
+    disabled.zoom.behavior(|behavior| behavior.token_refused = Some((400, body.into())));
     fails(&disabled, 4, &["disabled"]);
     let account = world().with("ZOOM_ACCOUNT_ID", "another");
     fails(&account, 4, &["ZOOM_ACCOUNT_ID"]);
@@ -108,11 +108,11 @@ fn an_app_that_is_disabled_and_an_unknown_account_are_told() {
 
 /// All that a run would end with, before it is run.
 #[test]
-fn what_the_state_names_is_looked_at_and_so_is_that_of_backfills() {
+fn check_inspects_objects_named_by_both_states() {
     let world = world();
     world.collect(&["--since", "2d"]).expect(0);
     world.backfill(&["--from", "2023-11-01", "--until", "2023-11-10"]).expect(0);
-    let well = world.tell(&["check"]).expect(0);
+    let well = world.run_program(&["check"]).expect(0);
     assert!(well.said.contains("ok backfill state: "), "{}", well.said);
     let whole = world.state();
     let spoilt = |name: &str, part: &[&str]| {
@@ -127,7 +127,7 @@ fn what_the_state_names_is_looked_at_and_so_is_that_of_backfills() {
     let holder = r#"{"run":"ff","pid":1,"place":"afar 1 2","started":"1"}"#;
     let lease = format!(r#"{{"holder":{holder},"until":{}}}"#, (world.now() + 60) * 1000);
     world.gcs.seed(BUCKET, "collector/state.lease", lease);
-    let held = world.tell(&["check"]).expect(0);
+    let held = world.run_program(&["check"]).expect(0);
     assert!(held.said.contains("another run is active: process 1 on afar"), "{}", held.said);
     world.gcs.seed(BUCKET, "collector/state.lease", whole["collector/state.lease"].clone());
     world.advance(-3 * DAY);
@@ -135,9 +135,9 @@ fn what_the_state_names_is_looked_at_and_so_is_that_of_backfills() {
 }
 
 #[test]
-fn a_state_among_the_data_or_one_that_is_torn_is_told() {
+fn check_reports_truncated_or_misplaced_state() {
     let among = world().with("STATE_KEY", "logs/state.json");
-    let run = among.tell(&["check"]);
+    let run = among.run_program(&["check"]);
     assert!(run.code == 2 && run.said.contains("feed"), "{}", run.said);
     let torn = world();
     torn.collect(&[]).expect(0);

@@ -6,40 +6,40 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A world in the middle of its life: records of before were collected, an hour of new ones, late ones and twins waits.
-pub(crate) struct Midlife {
+pub(crate) struct PreparedWorld {
     pub(crate) world: World,
     start: i64,
     objects: BTreeMap<(String, String), support::gcs::Object>,
 }
 
-pub(crate) fn midlife() -> Midlife {
+pub(crate) fn prepared_world() -> PreparedWorld {
     let world = World::new("2023-11-15T23:30:00Z").with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 30, now - 6 * HOUR..now));
-    let twin = record(7000, now - HOUR);
-    world.zoom.add([twin.clone(), twin.clone(), twin.late(HOUR + 30 * MINUTE)]);
+    let duplicate = record(7000, now - HOUR);
+    world.zoom.add([duplicate.clone(), duplicate.clone(), duplicate.late(HOUR + 30 * MINUTE)]);
     world.collect(&["--since", "1d"]).expect(0);
     world.advance(HOUR);
     world.zoom.add(spread(100, 35, now..now + HOUR));
     let objects = world.gcs.lock().objects.clone();
-    Midlife { start: world.now(), world, objects }
+    PreparedWorld { start: world.now(), world, objects }
 }
 
-impl Midlife {
+impl PreparedWorld {
     /// As it was before the run that is to be killed.
     pub(crate) fn rewind(&self) {
-        self.world.heal();
+        self.world.clear_faults();
         self.world.set(self.start);
         self.world.gcs.lock().objects = self.objects.clone();
     }
 
     /// What every run killed comes to: a run later on, when no lease stands any more, makes all good.
-    fn made_good(&self, killed: &str) -> Run {
-        self.world.heal();
+    fn check_recovery(&self, killed: &str) -> Run {
+        self.world.clear_faults();
         self.world.advance(15 * MINUTE);
         let run = self.world.collect(&[]);
         assert_eq!(run.code, 0, "{killed}: {}", run.said);
-        let balance = self.world.balance(By::Ours);
+        let balance = self.world.balance(Implementation::Ours);
         assert!(balance.missing == 0 && balance.surplus == 0, "{killed}: {balance:?}\n{}", run.said);
         run
     }
@@ -66,24 +66,25 @@ pub(crate) fn kill_when(world: &World, mut reached: impl FnMut() -> bool) -> boo
 }
 
 #[test]
-fn a_run_killed_at_any_request_to_storage_is_made_good_by_the_next() {
-    let life = midlife();
-    life.rewind();
-    life.world.gcs.lock().requests = 0;
-    life.world.collect(&[]).expect(0);
-    let requests = life.world.gcs.lock().requests;
+fn run_killed_at_any_storage_request_is_recovered() {
+    let prepared = prepared_world();
+    prepared.rewind();
+    prepared.world.gcs.lock().requests = 0;
+    prepared.world.collect(&[]).expect(0);
+    let requests = prepared.world.gcs.lock().requests;
     let mut kills = 0;
     for at in 1..=requests {
         for effect in [false, true] {
-            life.rewind();
+            prepared.rewind();
             {
-                let mut state = life.world.gcs.lock();
+                let mut state = prepared.world.gcs.lock();
                 state.requests = 0;
                 state.faults = Faults { dies_at: Some(at), dies_after_effect: effect, ..Faults::default() };
             }
-            let gcs = &life.world.gcs;
-            kills += u32::from(!kill_when(&life.world, || gcs.lock().requests >= at));
-            life.made_good(&format!("killed at request {at} of {requests} to storage, effect {effect}"));
+            let gcs = &prepared.world.gcs;
+            kills += u32::from(!kill_when(&prepared.world, || gcs.lock().requests >= at));
+            prepared
+                .check_recovery(&format!("killed at request {at} of {requests} to storage, effect {effect}"));
         }
     }
     assert!(kills >= 20, "{kills}");
@@ -91,23 +92,24 @@ fn a_run_killed_at_any_request_to_storage_is_made_good_by_the_next() {
 }
 
 #[test]
-fn a_run_killed_at_any_request_to_zoom_is_made_good_by_the_next() {
-    let life = midlife();
-    life.rewind();
-    life.world.zoom.lock().requests = 0;
-    life.world.collect(&[]).expect(0);
-    let requests = life.world.zoom.lock().requests;
+fn run_killed_at_any_zoom_request_is_recovered() {
+    let prepared = prepared_world();
+    prepared.rewind();
+    prepared.world.zoom.lock().requests = 0;
+    prepared.world.collect(&[]).expect(0);
+    let requests = prepared.world.zoom.lock().requests;
     let mut kills = 0;
     for at in 1..=requests {
         for effect in [false, true] {
-            life.rewind();
+            prepared.rewind();
             {
-                let mut state = life.world.zoom.lock();
+                let mut state = prepared.world.zoom.lock();
                 (state.requests, state.dies_at, state.dies_after_effect) = (0, Some(at), effect);
             }
-            let zoom = &life.world.zoom;
-            kills += u32::from(!kill_when(&life.world, || zoom.lock().requests >= at));
-            life.made_good(&format!("killed at request {at} of {requests} to Zoom, effect {effect}"));
+            let zoom = &prepared.world.zoom;
+            kills += u32::from(!kill_when(&prepared.world, || zoom.lock().requests >= at));
+            prepared
+                .check_recovery(&format!("killed at request {at} of {requests} to Zoom, effect {effect}"));
         }
     }
     assert!(kills >= 10, "{kills}");
@@ -115,8 +117,8 @@ fn a_run_killed_at_any_request_to_zoom_is_made_good_by_the_next() {
 }
 
 #[test]
-fn runs_killed_at_random_over_and_over_lose_and_double_nothing() {
-    let world = World::of_files("2023-11-15T12:00:00Z").with("PAGE_SIZE", "10");
+fn repeated_random_kills_lose_or_repeat_no_record() {
+    let world = World::with_directory("2023-11-15T12:00:00Z").with("PAGE_SIZE", "10");
     let mut random = fastrand::Rng::with_seed(11);
     let start = world.now();
     world.zoom.add(spread(0, 200, start - 12 * HOUR..start));
@@ -142,14 +144,14 @@ fn runs_killed_at_random_over_and_over_lose_and_double_nothing() {
         if round % 10 == 9 {
             world.advance(2 * HOUR);
             world.collect(&[]).expect(0);
-            let balance = world.balance(By::Ours);
+            let balance = world.balance(Implementation::Ours);
             assert_eq!(balance.surplus, 0, "round {round}: {balance:?}");
         }
     }
     // What appeared last is read once more before its day is sealed.
     world.advance(6 * HOUR);
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     assert!(kills >= 50, "{kills}");
     println!("{kills} kills at random");
 }

@@ -20,7 +20,7 @@ fn plain(path: &str) -> String {
 }
 
 /// What a thing of Cloud Run is told: arguments, variables, and beginnings of names that the account may replace.
-struct Told {
+struct DeployedSettings {
     /// With the secret in it.
     directory: tempfile::TempDir,
     arguments: Vec<String>,
@@ -29,7 +29,7 @@ struct Told {
 }
 
 /// Runs setup.sh against the stand-in for gcloud and reads what it says of `run deploy` or `run jobs`.
-fn told(what: &str) -> Told {
+fn deployed_settings(what: &str) -> DeployedSettings {
     let at = tempfile::tempdir().unwrap();
     std::fs::write(at.path().join("secret"), zoom::SECRET).unwrap();
     let secret = format!("--zoom-client-secret-file={}", at.path().join("secret").display());
@@ -49,7 +49,7 @@ fn told(what: &str) -> Told {
     let condition =
         calls.iter().find_map(|call| flag(call, "--condition=title=zoom-udm,expression=")).unwrap();
     let own = condition.split("/objects/").skip(1).map(|part| part.split('"').next().unwrap().to_owned());
-    Told {
+    DeployedSettings {
         directory: at,
         arguments: flag(call, "--args=").unwrap().split(',').map(String::from).collect(),
         variables: variables
@@ -69,7 +69,7 @@ fn world() -> World {
 }
 
 /// The program as Cloud Run would start it, but for where Zoom and Cloud Storage are.
-fn program(world: &World, told: &Told, arguments: &[String]) -> Command {
+fn program(world: &World, told: &DeployedSettings, arguments: &[String]) -> Command {
     let mut command = world.program(&[]);
     command.args(arguments).env_remove("ZOOM_CLIENT_SECRET").env_remove("GCS_PREFIX").env_remove("STATE_KEY");
     command
@@ -79,13 +79,13 @@ fn program(world: &World, told: &Told, arguments: &[String]) -> Command {
     command
 }
 
-fn run(world: &World, told: &Told, arguments: &[String], variables: &[(&str, String)]) {
+fn run(world: &World, told: &DeployedSettings, arguments: &[String], variables: &[(&str, String)]) {
     let output = program(world, told, arguments).envs(variables.iter().cloned()).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Objects are only ever added to the data; what is replaced or removed lies where the account may do that.
-fn keeps_to_its_roles(world: &World, own: &[String]) {
+fn assert_writes_within_roles(world: &World, own: &[String]) {
     let log = world.gcs.lock().log.clone();
     let mut added = HashSet::new();
     for line in log.iter().filter(|line| !line.starts_with("GET ") && !line.starts_with("HEAD ")) {
@@ -101,8 +101,8 @@ fn keeps_to_its_roles(world: &World, own: &[String]) {
 }
 
 #[test]
-fn the_service_s_variables_and_the_job_s_arguments_are_all_that_the_program_needs() {
-    let (service, job) = (told("run deploy"), told("run jobs create"));
+fn deployed_settings_are_sufficient() {
+    let (service, job) = (deployed_settings("run deploy"), deployed_settings("run jobs create"));
     assert_eq!(service.variables, job.variables);
     assert_eq!(service.own, ["zoom/collector/", "zoom/udm/", "zoom/udm."]);
     let world = world();
@@ -116,7 +116,7 @@ fn the_service_s_variables_and_the_job_s_arguments_are_all_that_the_program_need
         world.advance(900);
         world.zoom.add(spread(300, 50, world.now() - 600..world.now()));
     }
-    keeps_to_its_roles(&world, &service.own);
+    assert_writes_within_roles(&world, &service.own);
     assert!(!world.gcs.all("my-logs", "zoom/udm/").is_empty());
 }
 
@@ -131,8 +131,8 @@ fn post(address: &str, path: &str, body: &str) -> String {
 }
 
 #[test]
-fn the_service_collects_and_ingests_at_the_schedule_s_messages() {
-    let service = told("run deploy");
+fn scheduled_messages_collect_and_ingest() {
+    let service = deployed_settings("run deploy");
     let world = world();
     if !world.program(&["serve", "--help"]).output().unwrap().status.success() {
         eprintln!("not tried: this program does not serve");
@@ -153,6 +153,6 @@ fn the_service_collects_and_ingests_at_the_schedule_s_messages() {
     for answer in answers.expect("it says where it listens") {
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("done"), "{answer}");
     }
-    keeps_to_its_roles(&world, &service.own);
+    assert_writes_within_roles(&world, &service.own);
     assert!(!world.gcs.all("my-logs", "zoom/udm/").is_empty());
 }

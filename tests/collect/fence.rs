@@ -2,7 +2,7 @@
 
 use crate::collecting::support::stall::{Stalled, cases, seed, stall};
 use crate::collecting::*;
-use crate::crash::{Midlife, kill_when, midlife};
+use crate::crash::{PreparedWorld, kill_when, prepared_world};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -14,16 +14,16 @@ const PAUSE: i64 = 3 * MINUTE;
 const BACKFILL: [&str; 7] = ["backfill", "--from", "2023-11-01", "--until", "2023-11-06", LEASE[0], LEASE[1]];
 
 /// A world in the middle of its life, in which new records appear while runs stall.
-fn life() -> Midlife {
-    let life = midlife();
-    let now = life.world.now();
-    life.world.zoom.add(spread(300, 16, now..now + 20 * MINUTE));
-    life
+fn prepared() -> PreparedWorld {
+    let prepared = prepared_world();
+    let now = prepared.world.now();
+    prepared.world.zoom.add(spread(300, 16, now..now + 20 * MINUTE));
+    prepared
 }
 
 /// The state, all that it names, and the copy before it can be used.
-fn usable(world: &World, case: &str) {
-    let check = world.tell(&["check"]);
+fn assert_state_usable(world: &World, case: &str) {
+    let check = world.run_program(&["check"]);
     assert_eq!(check.code, 0, "{case}: {}", check.said);
     for (state, previous) in [
         (STATE_KEY, "collector/state.previous.json"),
@@ -32,61 +32,61 @@ fn usable(world: &World, case: &str) {
         let Some(copy) = world.gcs.get(BUCKET, previous) else { continue };
         let whole = world.gcs.get(BUCKET, state).unwrap();
         world.gcs.seed(BUCKET, state, copy);
-        let check = world.tell(&["check"]);
+        let check = world.run_program(&["check"]);
         assert_eq!(check.code, 0, "{case}, {previous}: {}", check.said);
         world.gcs.seed(BUCKET, state, whole);
     }
 }
 
 /// A stalled run ends well, or says that another took over.
-fn ended(output: &Output, case: &str) {
+fn assert_ended_or_taken_over(output: &Output, case: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 5)), "{case}: {:?} {said}", output.status);
 }
 
 /// Requests to storage of a run that nothing disturbs.
-fn requests(life: &Midlife, arguments: &[&str]) -> u64 {
-    life.rewind();
-    let before = life.world.gcs.lock().requests;
-    life.world.collect(arguments).expect(0);
-    life.world.gcs.lock().requests - before
+fn requests(prepared: &PreparedWorld, arguments: &[&str]) -> u64 {
+    prepared.rewind();
+    let before = prepared.world.gcs.lock().requests;
+    prepared.world.collect(arguments).expect(0);
+    prepared.world.gcs.lock().requests - before
 }
 
 #[test]
-fn stalled_run_hurts_no_run_that_took_over() {
-    let life = life();
-    let world = &life.world;
-    let requests = requests(&life, &LEASE);
+fn stalled_run_cannot_harm_the_run_that_took_over() {
+    let prepared = prepared();
+    let world = &prepared.world;
+    let requests = requests(&prepared, &LEASE);
     let mut stalls = 0;
     for nth in 1..=requests {
         let case = format!("stalled before request {nth} of {requests}");
-        life.rewind();
+        prepared.rewind();
         let Ok(stalled) = stall(&world.gcs, nth, || world.start(&LEASE)) else { continue };
         stalls += 1;
         world.advance(PAUSE);
         let taken_over = world.collect(&LEASE);
         assert_eq!(taken_over.code, 0, "{case}: {}", taken_over.said);
-        ended(&stalled.resume(), &case);
-        usable(world, &case);
+        assert_ended_or_taken_over(&stalled.resume(), &case);
+        assert_state_usable(world, &case);
         world.advance(PAUSE);
         let later = world.collect(&LEASE);
         assert_eq!(later.code, 0, "{case}: {}", later.said);
-        let balance = world.balance(By::Ours);
+        let balance = world.balance(Implementation::Ours);
         assert!(balance.missing == 0 && balance.surplus == 0, "{case}: {balance:?}");
-        usable(world, &case);
+        assert_state_usable(world, &case);
     }
     assert!(stalls >= 15, "{stalls} of {requests}");
 }
 
 /// Two runs that stall, of either kind, and go on in either order, before or after a third has ended.
 #[test]
-fn two_stalled_runs_hurt_no_later_run() {
+fn two_stalled_runs_cannot_harm_a_later_run() {
     let mut random = fastrand::Rng::with_seed(seed());
-    let life = life();
-    let world = &life.world;
+    let prepared = prepared();
+    let world = &prepared.world;
     world.zoom.add(spread(900, 40, at("2023-11-01T00:00:00Z")..at("2023-11-07T00:00:00Z")));
     let kinds: [&[&str]; 2] = [&LEASE, &BACKFILL];
-    let most = kinds.map(|kind| requests(&life, kind));
+    let most = kinds.map(|kind| requests(&prepared, kind));
     for number in 0..cases(12) {
         let mut draw = || {
             let kind = random.usize(..2);
@@ -95,12 +95,12 @@ fn two_stalled_runs_hurt_no_later_run() {
         let (first, second) = (draw(), draw());
         let (third, late, swapped) = (random.usize(..2), random.bool(), random.bool());
         let case = format!("case {number}: {first:?} {second:?} {third} late {late} swapped {swapped}");
-        life.rewind();
+        prepared.rewind();
         let mut stalled: Vec<Stalled> = Vec::new();
         for (kind, nth) in [first, second] {
             match stall(&world.gcs, nth, || world.start(kinds[kind])) {
                 Ok(run) => stalled.push(run),
-                Err(output) => ended(&output, &case),
+                Err(output) => assert_ended_or_taken_over(&output, &case),
             }
             world.advance(PAUSE);
         }
@@ -108,34 +108,36 @@ fn two_stalled_runs_hurt_no_later_run() {
             stalled.reverse();
         }
         let mut resume = |count: usize| {
-            stalled.drain(..count.min(stalled.len())).for_each(|run| ended(&run.resume(), &case));
+            stalled
+                .drain(..count.min(stalled.len()))
+                .for_each(|run| assert_ended_or_taken_over(&run.resume(), &case));
         };
         resume(usize::from(!late));
         let run = world.collect(kinds[third]);
         assert!(matches!(run.code, 0 | 5), "{case}: {}", run.said);
         resume(2);
-        usable(world, &case);
+        assert_state_usable(world, &case);
         world.advance(PAUSE);
         for kind in kinds {
             let run = world.collect(kind);
             assert_eq!(run.code, 0, "{case}: {}", run.said);
         }
-        let balance = world.balance(By::Ours);
+        let balance = world.balance(Implementation::Ours);
         assert!(balance.missing == 0 && balance.surplus == 0, "{case}: {balance:?}");
-        usable(world, &case);
+        assert_state_usable(world, &case);
     }
 }
 
 /// A feed that deletes each object as soon as it has it: only an object whose write a kill left unsaved comes again.
 #[test]
 fn kill_repeats_only_the_object_just_written() {
-    let life = midlife();
-    let world = &life.world;
-    let requests = requests(&life, &[]);
+    let prepared = prepared_world();
+    let world = &prepared.world;
+    let requests = requests(&prepared, &[]);
     let mut repeated = 0;
     for at in 1..=requests {
         for effect in [false, true] {
-            life.rewind();
+            prepared.rewind();
             {
                 let mut state = world.gcs.lock();
                 state.requests = 0;
@@ -145,14 +147,14 @@ fn kill_repeats_only_the_object_just_written() {
             kill_when(world, || world.gcs.lock().requests >= at);
             let done = usize::try_from(at).unwrap() - usize::from(!effect);
             let last = world.gcs.lock().log[..done].last().cloned().unwrap_or_default();
-            world.heal();
+            world.clear_faults();
             let objects: Vec<String> = world.objects().iter().map(|(_, bytes)| gunzip(bytes)).collect();
             let mut fed = feed(world);
             world.advance(15 * MINUTE);
             world.collect(&[]).expect(0);
             feed(world).into_iter().for_each(|(line, count)| *fed.entry(line).or_default() += count);
             let now = world.now();
-            let expected = world.zoom.lock().book.expected(i64::MIN, now);
+            let expected = world.zoom.lock().log_store.expected(i64::MIN, now);
             assert!(expected.keys().all(|line| fed.contains_key(line)), "{at} {effect}: lost");
             let again: Vec<&Bytes> = fed
                 .iter()
@@ -179,7 +181,7 @@ fn kill_repeats_only_the_object_just_written() {
 
 /// Takes all objects away, as a feed does; their lines, and how often each.
 fn feed(world: &World) -> HashMap<Bytes, u64> {
-    let held = world.held();
+    let held = world.stored_lines();
     world.gcs.lock().objects.retain(|(_, name), _| !name.starts_with(PREFIX));
     held
 }
@@ -192,7 +194,7 @@ fn world(count: u64) -> World {
 }
 
 /// Two runs, so that there is a copy before the state.
-fn settled() -> World {
+fn world_after_runs() -> World {
     let world = world(60);
     world.collect(&["--since", "3d"]).expect(0);
     world.advance(HOUR);
@@ -202,8 +204,8 @@ fn settled() -> World {
 }
 
 #[test]
-fn error_of_a_missing_list_names_the_command_that_cures() {
-    let world = settled();
+fn missing_counts_error_names_the_recovery_command() {
+    let world = world_after_runs();
     let whole = world.state();
     let named = |state: &str| String::from_utf8_lossy(&whole[state]).into_owned();
     let (now, before) = (named(STATE_KEY), named("collector/state.previous.json"));
@@ -212,64 +214,64 @@ fn error_of_a_missing_list_names_the_command_that_cures() {
     world.gcs.lock().objects.retain(|(_, name), _| !name.ends_with(list));
     let command =
         format!("gcloud storage cp gs://{BUCKET}/collector/state.previous.json gs://{BUCKET}/{STATE_KEY}");
-    world.collect(&[]).failed_saying(3, &[list, "it is missing", &command]);
-    world.tell(&["check"]).failed_saying(3, &[list, &command]);
+    world.collect(&[]).assert_failed_with(3, &[list, "it is missing", &command]);
+    world.run_program(&["check"]).assert_failed_with(3, &[list, &command]);
     world.gcs.seed(BUCKET, STATE_KEY, whole["collector/state.previous.json"].clone());
     world.collect(&[]).expect(0);
-    assert_eq!(world.balance(By::Ours).missing, 0);
+    assert_eq!(world.balance(Implementation::Ours).missing, 0);
     // Where the copy is no better it is not recommended.
     world.gcs.lock().objects.retain(|(_, name), _| !name.contains("state.work/seen/"));
     let run = world.collect(&[]);
-    run.failed_saying(3, &["it is missing", "--new-state"]);
+    run.assert_failed_with(3, &["it is missing", "--new-state"]);
     assert!(!run.said.contains("gcloud storage cp"), "{}", run.said);
 }
 
 #[test]
-fn missing_state_with_traces_is_no_first_run() {
-    let world = settled();
+fn missing_state_with_leftovers_is_an_error() {
+    let world = world_after_runs();
     let (whole, objects) = (world.state(), world.objects());
     let forget = |part: &str| world.gcs.lock().objects.retain(|(_, name), _| !name.contains(part));
     forget("state.json");
     let command = format!("collector/state.previous.json gs://{BUCKET}/{STATE_KEY}");
     let words = [STATE_KEY, "the state is missing", &command, "--new-state"];
-    world.collect(&[]).failed_saying(3, &words);
-    world.tell(&["check"]).failed_saying(3, &words);
-    world.tell(&["collect", "status"]).failed_saying(3, &words);
-    world.backfill(&["--from", "2023-11-01", "--until", "2023-11-02"]).failed_saying(3, &words);
+    world.collect(&[]).assert_failed_with(3, &words);
+    world.run_program(&["check"]).assert_failed_with(3, &words);
+    world.run_program(&["collect", "status"]).assert_failed_with(3, &words);
+    world.backfill(&["--from", "2023-11-01", "--until", "2023-11-02"]).assert_failed_with(3, &words);
     // Lists alone, and manifests alone, are traces too.
     forget("state.previous.json");
-    world.collect(&[]).failed_saying(3, &["state.work/", "restore a backup", "--new-state"]);
+    world.collect(&[]).assert_failed_with(3, &["state.work/", "restore a backup", "--new-state"]);
     forget("state.work/");
-    world.collect(&[]).failed_saying(3, &["manifests/state/", "restore a backup"]);
+    world.collect(&[]).assert_failed_with(3, &["manifests/state/", "restore a backup"]);
     assert_eq!(world.objects(), objects, "nothing is written");
     for (name, bytes) in &whole {
         world.gcs.seed(BUCKET, name, bytes.clone());
     }
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn missing_backfill_state_stops_runs_it_matters_to() {
+fn missing_backfill_state_stops_only_affected_runs() {
     let world = world(60);
     world.zoom.add(spread(200, 30, world.now() - 20 * DAY..world.now() - 10 * DAY));
     world.collect(&["--since", "2d"]).expect(0);
     world.backfill(&["--from", "2023-11-01", "--until", "2023-11-04"]).expect(0);
     world.gcs.lock().objects.retain(|(_, name), _| !name.ends_with("backfill.json"));
     let words = ["collector/backfill.json", "the state is missing", "--new-state"];
-    world.tell(&["check"]).failed_saying(3, &words);
-    world.tell(&["collect", "status"]).failed_saying(3, &words);
-    world.backfill(&["--from", "2023-11-01", "--until", "2023-11-04"]).failed_saying(3, &words);
+    world.run_program(&["check"]).assert_failed_with(3, &words);
+    world.run_program(&["collect", "status"]).assert_failed_with(3, &words);
+    world.backfill(&["--from", "2023-11-01", "--until", "2023-11-04"]).assert_failed_with(3, &words);
     // The live collection leaves no days to it.
     world.collect(&[]).expect(0);
     world.backfill(&["--from", "2023-11-05", "--until", "2023-11-06", "--new-state"]).expect(0);
-    world.tell(&["check"]).expect(0);
+    world.run_program(&["check"]).expect(0);
 }
 
 #[test]
-fn new_state_starts_over_and_sweeps_what_was_left() {
-    let world = settled();
-    world.collect(&["--new-state"]).failed_saying(2, &["--new-state", STATE_KEY, "exists"]);
+fn new_state_starts_over_and_removes_leftovers() {
+    let world = world_after_runs();
+    world.collect(&["--new-state"]).assert_failed_with(2, &["--new-state", STATE_KEY, "exists"]);
     let lost = world.state();
     world.gcs.lock().objects.retain(|(_, name), _| !name.ends_with("state.json"));
     world.collect(&["--new-state", "--since", "3d"]).expect(0);
@@ -281,8 +283,8 @@ fn new_state_starts_over_and_sweeps_what_was_left() {
     }
     let left: Vec<_> = world.state().into_keys().filter(|name| name.contains(".work/")).collect();
     assert!(left.iter().all(|name| !lost.contains_key(name)), "{left:?}");
-    assert_eq!(world.balance(By::Ours).missing, 0);
-    world.tell(&["check"]).expect(0);
+    assert_eq!(world.balance(Implementation::Ours).missing, 0);
+    world.run_program(&["check"]).expect(0);
 }
 
 #[test]
@@ -293,17 +295,17 @@ fn wrong_clock_stops_a_run_before_it_writes() {
         let away = iso(wrong);
         let world = world.with("ZOOM_UDM_NOW", &away);
         let words = ["the clock is wrong", &away, NOW, "Date"];
-        world.collect(&[]).failed_saying(3, &words);
-        world.tell(&["check"]).failed_saying(3, &words);
+        world.collect(&[]).assert_failed_with(3, &words);
+        world.run_program(&["check"]).assert_failed_with(3, &words);
         assert!(world.objects().is_empty(), "{:?}", world.objects().keys());
         let kept = world.state().into_keys().filter(|name| !name.contains(".lease"));
         assert_eq!(kept.count(), 0, "{:?}", world.state().keys());
         let world = World { environment: BTreeMap::new(), ..world };
         world.collect(&[]).expect(0);
-        world.even();
+        world.assert_bucket_matches_zoom();
         let before = world.state();
         let world = world.with("ZOOM_UDM_NOW", &away);
-        world.collect(&[]).failed_saying(3, &["clock"]);
+        world.collect(&[]).assert_failed_with(3, &["clock"]);
         assert_eq!(world.state()[STATE_KEY], before[STATE_KEY]);
         let world = World { environment: BTreeMap::new(), ..world };
         world.collect(&[]).expect(0);
@@ -311,21 +313,21 @@ fn wrong_clock_stops_a_run_before_it_writes() {
 }
 
 #[test]
-fn clocks_apart_by_minutes_or_without_date_are_right() {
+fn small_clock_skew_or_missing_date_is_accepted() {
     for (seconds, date) in [(9 * MINUTE, true), (-9 * MINUTE, true), (2 * HOUR, false)] {
         let world = world(40);
-        world.zoom.manners(|manners| manners.date = date);
+        world.zoom.behavior(|behavior| behavior.date = date);
         let now = iso(world.now() + seconds);
         let world = world.with("ZOOM_UDM_NOW", &now);
         world.collect(&[]).expect(0);
-        world.tell(&["check"]).expect(0);
-        world.even();
+        world.run_program(&["check"]).expect(0);
+        world.assert_bucket_matches_zoom();
     }
 }
 
 #[test]
-fn files_of_killed_writers_are_swept_by_the_next_run() {
-    let world = World::of_files(NOW);
+fn temp_files_of_killed_runs_are_removed_by_the_next() {
+    let world = World::with_directory(NOW);
     world.zoom.add(spread(0, 20, world.now() - DAY..world.now()));
     world.collect(&[]).expect(0);
     let root = world.directory.as_ref().unwrap().path();
@@ -346,7 +348,7 @@ fn files_of_killed_writers_are_swept_by_the_next_run() {
     assert!(busy.exists(), "who only looks removes nothing");
     world.collect(&[]).expect(0);
     assert!(!busy.exists());
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 /// Both kinds begin together, and either is held at a request to storage while the other goes on.
@@ -368,7 +370,7 @@ fn undated_record_is_written_by_one_kind_of_run() {
             )
         };
         world.zoom.add((0..3).map(undated));
-        let gate = world.gcs.hold(nth);
+        let gate = world.gcs.hold_request(nth);
         let mut first = world.start(kinds[held]);
         wait_until("the request", || gate.is_reached() || first.try_wait().unwrap().is_some());
         let mut second = world.start(kinds[1 - held]);
@@ -386,7 +388,7 @@ fn undated_record_is_written_by_one_kind_of_run() {
             let run = world.collect(kind);
             assert_eq!(run.code, 0, "{case}: {}", run.said);
         }
-        let balance = world.balance(By::Ours);
+        let balance = world.balance(Implementation::Ours);
         assert!(balance.missing == 0 && balance.surplus == 0, "{case}: {balance:?}");
     }
 }

@@ -22,8 +22,8 @@ mod deployed;
 mod fake_gcloud;
 #[cfg(unix)]
 mod fence;
+mod identical_records;
 mod progress;
 mod replies;
 mod runs;
 mod stand_in;
-mod twins;

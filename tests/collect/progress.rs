@@ -1,8 +1,8 @@
 //! Backlogs larger than one run's budget: every run that reads a page makes lasting progress, whatever ends it.
 
-use crate::collecting::zoom::book::{self, Entry};
-use crate::collecting::zoom::{Manners, Zoom, at};
-use crate::twins::{collect, options, written};
+use crate::collecting::zoom::log_store::{self, Entry};
+use crate::collecting::zoom::{Behavior, Zoom, at};
+use crate::identical_records::{collect, options, written};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -53,8 +53,10 @@ impl Collection {
         let zoom = Zoom::start(NOW);
         match budget {
             Budget::Requests(_) => {}
-            Budget::Deadline(_) => zoom.manners(|manners| manners.latency = Some(Duration::from_millis(20))),
-            Budget::Daily(most) => zoom.manners(|manners| manners.daily = Some(most)),
+            Budget::Deadline(_) => {
+                zoom.behavior(|behavior| behavior.latency = Some(Duration::from_millis(20)))
+            }
+            Budget::Daily(most) => zoom.behavior(|behavior| behavior.daily = Some(most)),
         }
         Self { zoom, root: tempfile::tempdir().unwrap(), task, page_size, budget, every, runs: 0 }
     }
@@ -64,8 +66,8 @@ impl Collection {
         self
     }
 
-    fn of(self, change: impl FnOnce(&mut Manners)) -> Self {
-        self.zoom.manners(change);
+    fn of(self, change: impl FnOnce(&mut Behavior)) -> Self {
+        self.zoom.behavior(change);
         self
     }
 
@@ -93,7 +95,7 @@ impl Collection {
     }
 
     /// Runs until a run is not cut short, at most so many times.
-    fn run_to_the_end(&mut self, most: u64) -> Report {
+    fn run_until_complete(&mut self, most: u64) -> Report {
         loop {
             let report = self.run();
             if report.stopped.is_none() {
@@ -107,35 +109,35 @@ impl Collection {
         self.zoom.counts().1
     }
 
-    fn is_complete(&self) {
-        assert_eq!(written(self.root()), self.zoom.lock().book.expected(0, i64::MAX));
+    fn assert_complete(&self) {
+        assert_eq!(written(self.root()), self.zoom.lock().log_store.expected(0, i64::MAX));
     }
 }
 
 /// So many records on each day before today and as many today, evenly spread.
 fn days(count: i64, per_day: u64) -> Vec<Entry> {
     let midnight = at(NOW).div_euclid(DAY) * DAY;
-    let mut entries = book::spread(0, per_day, midnight..at(NOW));
+    let mut entries = log_store::spread(0, per_day, midnight..at(NOW));
     for day in 1..=count {
         let start = midnight - day * DAY;
-        entries.extend(book::spread(day.unsigned_abs() * 100_000, per_day, start..start + DAY));
+        entries.extend(log_store::spread(day.unsigned_abs() * 100_000, per_day, start..start + DAY));
     }
     entries
 }
 
 #[test]
-fn backlog_larger_than_the_request_budget_ends() {
+fn backlog_over_the_request_budget_completes() {
     for every in [5 * MINUTE, 15 * MINUTE, HOUR] {
         let mut runs =
             Collection::new(live("2023-11-13"), 30, Budget::Requests(10), every).with(days(1, 510));
-        runs.run_to_the_end(12);
-        runs.is_complete();
+        runs.run_until_complete(12);
+        runs.assert_complete();
         assert!(runs.requests() <= 70, "34 pages: {}", runs.requests());
     }
 }
 
 #[test]
-fn backlog_ends_with_two_requests_a_run() {
+fn backlog_completes_with_two_requests_per_run() {
     for task in [live("2023-11-11"), backfill("2023-11-05", "2023-11-11")] {
         let mut runs = Collection::new(task, 30, Budget::Requests(2), HOUR);
         let records = match task {
@@ -145,65 +147,65 @@ fn backlog_ends_with_two_requests_a_run() {
             }
         };
         runs = runs.with(records);
-        runs.run_to_the_end(60);
-        runs.is_complete();
+        runs.run_until_complete(60);
+        runs.assert_complete();
     }
 }
 
 #[test]
-fn backlog_larger_than_the_deadline_ends() {
+fn backlog_over_the_deadline_completes() {
     for task in [live("2023-10-25"), backfill("2023-10-25", "2023-11-11")] {
         let mut runs = Collection::new(task, 30, Budget::Deadline(800), HOUR);
         let last = if let Mode::Live { .. } = task { i64::MAX } else { at("2023-11-12T00:00:00Z") };
         runs = runs.with(days(20, 120).into_iter().filter(|entry| entry.time < last));
-        runs.run_to_the_end(40);
-        runs.is_complete();
+        runs.run_until_complete(40);
+        runs.assert_complete();
     }
 }
 
 #[test]
-fn backlog_larger_than_the_daily_limit_ends() {
+fn backlog_over_the_daily_limit_completes() {
     let mut runs = Collection::new(live("2023-11-10"), 30, Budget::Daily(12), HOUR).with(days(4, 240));
-    runs.run_to_the_end(40);
-    runs.is_complete();
+    runs.run_until_complete(40);
+    runs.assert_complete();
 }
 
 #[test]
-fn backlog_does_not_wait_for_new_records_nor_they_for_it() {
+fn backlog_and_new_records_do_not_block_each_other() {
     let mut runs = Collection::new(live("2023-11-05"), 30, Budget::Requests(6), HOUR).with(days(9, 120));
     // A page an hour, for as long as the backlog may take.
     let now = at(NOW);
-    runs.zoom.add(book::spread(9_000_000, 30 * 60, now..now + 60 * HOUR));
+    runs.zoom.add(log_store::spread(9_000_000, 30 * 60, now..now + 60 * HOUR));
     for _ in 0..60 {
         runs.run();
         let shown = runs.zoom.now() - runs.every;
         let there = written(runs.root());
-        let newest = runs.zoom.lock().book.expected(shown - HOUR, shown - 1);
+        let newest = runs.zoom.lock().log_store.expected(shown - HOUR, shown - 1);
         assert!(newest.keys().all(|line| there.contains_key(line)), "what is new comes in with each run");
     }
-    let backlog: BTreeSet<_> = runs.zoom.lock().book.expected(0, now).into_keys().collect();
+    let backlog: BTreeSet<_> = runs.zoom.lock().log_store.expected(0, now).into_keys().collect();
     let there = written(runs.root());
     assert!(backlog.iter().all(|line| there.contains_key(line)), "the backlog is complete");
 }
 
 #[test]
-fn burst_larger_than_a_run_comes_in_beside_new_records() {
+fn burst_over_one_run_is_collected_with_new_records() {
     let mut runs = Collection::new(live("2023-11-13"), 30, Budget::Requests(8), 15 * MINUTE);
-    runs.run_to_the_end(9);
+    runs.run_until_complete(9);
     let now = runs.zoom.now();
-    runs.zoom.add(book::spread(50_000, 900, now - 2 * HOUR..now));
-    runs.zoom.add(book::spread(60_000, 100, now..now + 5 * HOUR));
+    runs.zoom.add(log_store::spread(50_000, 900, now - 2 * HOUR..now));
+    runs.zoom.add(log_store::spread(60_000, 100, now..now + 5 * HOUR));
     runs.runs = 0;
     for _ in 0..20 {
         runs.run();
     }
-    runs.run_to_the_end(30);
-    runs.is_complete();
+    runs.run_until_complete(30);
+    runs.assert_complete();
     assert!(runs.requests() < 200, "{}", runs.requests());
 }
 
 #[test]
-fn token_shorter_than_the_schedule_costs_no_progress() {
+fn page_token_expiring_between_runs_keeps_progress() {
     for task in [live("2023-11-11"), backfill("2023-11-05", "2023-11-11")] {
         let records = days(9, 90).into_iter();
         let records = records.filter(|entry| match task {
@@ -214,14 +216,14 @@ fn token_shorter_than_the_schedule_costs_no_progress() {
         });
         let mut runs = Collection::new(task, 30, Budget::Requests(2), 5 * MINUTE)
             .with(records)
-            .of(|manners| manners.page_life = 2 * MINUTE);
-        runs.run_to_the_end(90);
-        runs.is_complete();
+            .of(|behavior| behavior.page_life = 2 * MINUTE);
+        runs.run_until_complete(90);
+        runs.assert_complete();
     }
 }
 
 /// The same records, each page of which begins with a copy of the last record of the page before.
-fn copied_at_borders(mut entries: Vec<Entry>, page_size: usize) -> Vec<Entry> {
+fn duplicated_at_page_edges(mut entries: Vec<Entry>, page_size: usize) -> Vec<Entry> {
     entries.sort_by_key(|entry| -entry.time);
     let mut list = Vec::new();
     for entry in entries {
@@ -240,21 +242,21 @@ fn identical_records_of_two_runs_are_both_written() {
         let task = if is_live { live("2023-11-10") } else { backfill("2023-11-08", "2023-11-11") };
         for budget in 2..6 {
             let records = days(6, 90).into_iter().filter(|entry| (since..until).contains(&entry.time));
-            let records = copied_at_borders(records.collect(), 30);
+            let records = duplicated_at_page_edges(records.collect(), 30);
             let mut runs =
                 Collection::new(task, 30, Budget::Requests(budget), 5 * MINUTE).with(records.clone());
-            runs.run_to_the_end(90);
+            runs.run_until_complete(90);
             if is_live {
                 // The days that were not over yet are read for the last time.
                 runs.zoom.set_clock(at(NOW) + 4 * DAY);
-                runs.run_to_the_end(180);
+                runs.run_until_complete(180);
             }
             let there = written(runs.root());
             let first = if is_live { at("2023-11-10T00:00:00Z") } else { since };
             let lost: Vec<_> = runs
                 .zoom
                 .lock()
-                .book
+                .log_store
                 .expected(first, i64::MAX)
                 .into_iter()
                 .filter(|(line, count)| there.get(line) != Some(count))
@@ -265,8 +267,8 @@ fn identical_records_of_two_runs_are_both_written() {
 }
 
 /// A day of 20 pages among others of 2, where windows end with days only.
-fn long_day(change: impl FnOnce(&mut Manners)) -> Collection {
-    let long = book::spread(77_000, 600, at("2023-11-08T00:00:00Z")..at("2023-11-09T00:00:00Z"));
+fn long_day(change: impl FnOnce(&mut Behavior)) -> Collection {
+    let long = log_store::spread(77_000, 600, at("2023-11-08T00:00:00Z")..at("2023-11-09T00:00:00Z"));
     Collection::new(backfill("2023-11-01", "2023-11-11"), 30, Budget::Requests(8), HOUR)
         .with(days(13, 60).into_iter().filter(|entry| entry.time < at("2023-11-12T00:00:00Z")))
         .with(long)
@@ -274,9 +276,9 @@ fn long_day(change: impl FnOnce(&mut Manners)) -> Collection {
 }
 
 #[test]
-fn long_day_without_time_of_day_comes_last_and_says_so() {
-    let refuses = |manners: &mut Manners| manners.minutes = false;
-    let ignores = |manners: &mut Manners| manners.ignores_minutes = true;
+fn long_day_without_minute_windows_is_last_and_logged() {
+    let refuses = |behavior: &mut Behavior| behavior.minutes = false;
+    let ignores = |behavior: &mut Behavior| behavior.ignores_minutes = true;
     for change in [refuses, ignores] {
         let mut runs = long_day(change);
         let mut report = Report::default();
@@ -287,7 +289,7 @@ fn long_day_without_time_of_day_comes_last_and_says_so() {
         let others = runs
             .zoom
             .lock()
-            .book
+            .log_store
             .expected(0, i64::MAX)
             .into_keys()
             .filter(|line| !String::from_utf8_lossy(line).contains("2023-11-08T"));
@@ -297,17 +299,17 @@ fn long_day_without_time_of_day_comes_last_and_says_so() {
             assert!(report.stopped.is_some() && notes.contains(part), "{part}: {report:?}");
         }
         runs.budget = Budget::Requests(30);
-        runs.run_to_the_end(40);
-        runs.is_complete();
+        runs.run_until_complete(40);
+        runs.assert_complete();
     }
 }
 
 #[test]
-fn long_day_without_time_of_day_ends_by_its_tokens() {
-    let mut runs = long_day(|manners| manners.ignores_minutes = true);
+fn long_day_without_minute_windows_completes_by_token() {
+    let mut runs = long_day(|behavior| behavior.ignores_minutes = true);
     runs.every = 5 * MINUTE;
-    runs.run_to_the_end(20);
-    runs.is_complete();
+    runs.run_until_complete(20);
+    runs.assert_complete();
 }
 
 #[test]
@@ -323,11 +325,11 @@ fn narrow_windows_lose_nothing_in_any_zone() {
         let records = days(7, 90).into_iter().filter(|entry| entry.time < at("2023-11-12T00:00:00Z"));
         let mut runs = Collection::new(backfill("2023-11-08", "2023-11-11"), 30, Budget::Requests(9), HOUR)
             .with(records.filter(|entry| entry.time >= at("2023-11-08T00:00:00Z")))
-            .of(|manners| {
-                (manners.zone, manners.inclusive, manners.minutes) = (zone * HOUR, inclusive, minutes);
+            .of(|behavior| {
+                (behavior.zone, behavior.inclusive, behavior.minutes) = (zone * HOUR, inclusive, minutes);
             });
-        runs.run_to_the_end(40);
-        runs.is_complete();
+        runs.run_until_complete(40);
+        runs.assert_complete();
     }
 }
 
@@ -359,7 +361,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_backlog_ends_with_each_record_once(
+    fn any_backlog_completes_with_each_record_once(
         budget in budgets(),
         ago in times(),
         twins in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
@@ -373,20 +375,20 @@ proptest! {
         let now = at(NOW);
         let task = if is_live { live("2023-11-02") } else { backfill("2023-10-30", "2023-11-11") };
         let base = if is_live { now } else { at("2023-11-12T00:00:00Z") };
-        let record = |ago: &i64| book::record(ago.unsigned_abs(), base - ago * 40);
+        let record = |ago: &i64| log_store::record(ago.unsigned_abs(), base - ago * 40);
         let mut entries: Vec<_> = ago.iter().collect::<BTreeSet<_>>().into_iter().map(record).collect();
-        let more: Vec<_> = twins.iter().map(|twin| entries[twin.index(entries.len())].clone()).collect();
+        let more: Vec<_> = twins.iter().map(|duplicate| entries[duplicate.index(entries.len())].clone()).collect();
         entries.extend(more);
         if is_live {
             let times: BTreeSet<_> = arriving.iter().collect();
-            entries.extend(times.into_iter().map(|after| book::record(50_000 + after.unsigned_abs(), now + after * 60)));
+            entries.extend(times.into_iter().map(|after| log_store::record(50_000 + after.unsigned_abs(), now + after * 60)));
         }
         let pages = (entries.len() as u64).div_ceil(u64::from(page_size));
-        let mut runs = Collection::new(task, page_size, budget, every).with(entries).of(|manners| {
-            (manners.page_life, manners.tick, manners.inclusive) = (page_life, tick, inclusive);
+        let mut runs = Collection::new(task, page_size, budget, every).with(entries).of(|behavior| {
+            (behavior.page_life, behavior.tick, behavior.inclusive) = (page_life, tick, inclusive);
         });
         let most = 4 * pages + 30;
-        runs.run_to_the_end(most);
+        runs.run_until_complete(most);
         let (requests, count) = (runs.requests(), runs.runs);
         println!("{budget:?} every {every} live {is_live}: {pages} pages, {count} runs, {requests} requests");
         prop_assert!(
@@ -396,8 +398,8 @@ proptest! {
         // What came meanwhile comes in with the runs that follow.
         runs.zoom.set_clock(runs.zoom.now().max(now + 11 * HOUR));
         runs.runs = 0;
-        runs.run_to_the_end(most);
-        let there = runs.zoom.lock().book.expected(0, i64::MAX);
+        runs.run_until_complete(most);
+        let there = runs.zoom.lock().log_store.expected(0, i64::MAX);
         prop_assert_eq!(written(runs.root()), there);
     }
 }

@@ -17,32 +17,32 @@ const ERRORS: [&str; 5] = [
 ];
 
 #[test]
-fn error_beside_an_empty_list_finalizes_no_day() {
+fn error_with_an_empty_list_finalizes_no_day() {
     for error in ERRORS {
         let world = world();
         world.zoom.pages_fail(When::Always, Act::Answer(200, error.into()));
-        world.collect(&["--retries", "1"]).failed_saying(3, &["Internal error.", "HTTP 200"]);
-        world.zoom.heal();
+        world.collect(&["--retries", "1"]).assert_failed_with(3, &["Internal error.", "HTTP 200"]);
+        world.zoom.clear_faults();
         world.advance(HOUR);
         let run = world.collect(&[]).expect(0);
         assert_eq!(run.count("records_written"), 264, "{error}");
-        world.even();
+        world.assert_bucket_matches_zoom();
     }
 }
 
 #[test]
-fn error_beside_a_list_is_retried() {
+fn error_with_a_list_is_retried() {
     for error in ERRORS {
         let world = world();
         world.zoom.pages_fail(When::Every(2), Act::Answer(200, error.into()));
         world.collect(&[]).expect(0);
-        world.even();
+        world.assert_bucket_matches_zoom();
     }
 }
 
 /// Whatever a record on a page has in it, the others of its page and day come in, and it is kept once, byte for byte.
 #[test]
-fn malformed_record_is_kept_aside_once() {
+fn malformed_record_is_quarantined_once() {
     for odd in [&b"x\xFFy"[..], b"x\x00y", b"x\x1b[31my", b"x\\qy", b"\xE2\x82"] {
         let world = world();
         let time = world.now() - HOUR;
@@ -50,7 +50,7 @@ fn malformed_record_is_kept_aside_once() {
         world.zoom.add([Entry::new(time, raw.clone())]);
         let run = world.collect(&[]).expect(1);
         assert_eq!((run.count("records_written"), run.count("malformed_records")), (264, 1), "{}", run.said);
-        assert_eq!(world.balance(By::Ours).missing, 1, "all but the malformed one");
+        assert_eq!(world.balance(Implementation::Ours).missing, 1, "all but the malformed one");
         world.advance(3 * HOUR);
         let again = world.collect(&["--full"]).expect(0);
         assert_eq!((again.count("records_written"), again.count("malformed_records")), (0, 0));
@@ -73,55 +73,55 @@ fn malformed(manifest: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn page_that_is_too_long_is_read_in_smaller_ones() {
+fn oversized_page_is_read_in_smaller_pages() {
     for records in [264, 20] {
         let world = World::new(NOW).with("PAGE_SIZE", "20");
         world.zoom.add(spread(0, records, world.now() - 20 * DAY..world.now()));
         // One day has pages that are too long; with 264 records the first page is read before.
         let busy = world.now() - 10 * DAY;
         world.zoom.add(spread(1000, 20, busy..busy + HOUR));
-        world.zoom.manners(|manners| manners.heaviest = Some(6));
+        world.zoom.behavior(|behavior| behavior.heaviest = Some(6));
         let run = world.collect(&[]).expect(0);
         assert!(run.said.contains("PAGE_SIZE 5"), "{}", run.said);
-        world.even();
+        world.assert_bucket_matches_zoom();
     }
 }
 
 #[test]
-fn record_that_is_too_long_names_the_page_size() {
+fn oversized_record_error_names_the_page_size() {
     let world = World::new(NOW).with("PAGE_SIZE", "3");
     world.zoom.add(spread(0, 1, world.now() - HOUR..world.now()));
-    world.zoom.manners(|manners| manners.heaviest = Some(0));
+    world.zoom.behavior(|behavior| behavior.heaviest = Some(0));
     world
         .collect(&["--retries", "1", "--since", "1d"])
-        .failed_saying(3, &["67108864 bytes", "PAGE_SIZE is 1"]);
+        .assert_failed_with(3, &["67108864 bytes", "PAGE_SIZE is 1"]);
 }
 
 #[test]
-fn one_token_for_all_pages_is_no_loop() {
+fn repeated_page_token_is_not_an_endless_loop() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     world.zoom.add(spread(0, 264, world.now() - 20 * DAY..world.now()));
-    world.zoom.manners(|manners| manners.one_token = true);
+    world.zoom.behavior(|behavior| behavior.one_token = true);
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn page_token_that_no_request_carries_ends_with_its_cause() {
+fn overlong_page_token_is_reported() {
     let world = world();
     let page = format!(r#"{{"next_page_token":"{}","operation_logs":[]}}"#, "t".repeat(65_534));
     world.zoom.pages_fail(When::Always, Act::Answer(200, page));
-    world.collect(&["--since", "2d"]).failed_saying(3, &["page token is 65534 bytes", "PAGE_SIZE"]);
+    world.collect(&["--since", "2d"]).assert_failed_with(3, &["page token is 65534 bytes", "PAGE_SIZE"]);
 }
 
 #[test]
-fn html_403_is_retried_and_blames_no_scope() {
+fn html_403_is_retried_without_a_scope_hint() {
     for status in [401, 403, 404] {
         let html = Act::Answer(status, "<html>Access denied by policy</html>".into());
         let world = world();
-        world.zoom.rule(Only::all(), When::Nth(2), html.clone());
+        world.zoom.rule(RequestFilter::all(), When::Nth(2), html.clone());
         world.collect(&[]).expect(0);
-        world.even();
+        world.assert_bucket_matches_zoom();
         world.zoom.pages_fail(When::Always, html);
         let code = if status == 404 { 3 } else { 75 };
         let run = world.collect(&["--retries", "1"]).expect(code);

@@ -14,8 +14,8 @@ fn world(count: u64) -> World {
 }
 
 #[test]
-fn what_is_kept_beside_the_state_is_no_log_for_a_feed_that_reads_it_too() {
-    let world = World::of_files(NOW).with("PAGE_SIZE", "10");
+fn ingest_skips_the_collector_files() {
+    let world = World::with_directory(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 40, now - 2 * DAY..now));
     world.collect(&[]).expect(0);
@@ -45,9 +45,9 @@ fn what_is_kept_beside_the_state_is_no_log_for_a_feed_that_reads_it_too() {
     let (from, to, rejects) = (root.display().to_string(), place("events"), place("rejects"));
     let feed =
         ["ingest", &from, "--to", &to, "--rejects", &rejects, "--max-age", "none", "--summary", "json"];
-    let dry = world.tell(&[&feed[..], &["--dry-run"]].concat());
+    let dry = world.run_program(&[&feed[..], &["--dry-run"]].concat());
     let dry = summary(&dry);
-    let run = world.tell(&[&feed[..], &["--delete", "transferred"]].concat());
+    let run = world.run_program(&[&feed[..], &["--delete", "transferred"]].concat());
     let run = summary(&run);
     for told in [&dry, &run] {
         // The store's own lock is not even listed.
@@ -74,16 +74,16 @@ fn summary(run: &Run) -> Value {
 
 /// Row 34 of the defects: what is written here can be read here.
 #[test]
-fn what_is_collected_into_a_directory_is_ingested_and_traced_to_its_page() {
-    let world = World::of_files(NOW).with("PAGE_SIZE", "50");
+fn directory_output_is_ingested_and_traceable() {
+    let world = World::with_directory(NOW).with("PAGE_SIZE", "50");
     let now = world.now();
     world.zoom.add(spread(0, 200, now - 2 * DAY..now));
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     let (logs, events, rejects) = (world.place("logs/"), world.place("events/"), world.place("rejects/"));
     let arguments =
         ["ingest", &logs, "--to", &events, "--rejects", &rejects, "--max-age", "none", "--event-id"];
-    assert_eq!(world.tell(&arguments).code, 0);
+    assert_eq!(world.run_program(&arguments).code, 0);
     let root = world.directory.as_ref().unwrap().path();
     let written = files(&root.join("events"));
     let text: String = written
@@ -118,18 +118,18 @@ fn what_is_collected_into_a_directory_is_ingested_and_traced_to_its_page() {
 }
 
 #[test]
-fn nothing_that_is_secret_is_left_anywhere() {
+fn secrets_appear_in_no_output() {
     let world = world(120).with("PAGE_SIZE", "20").with("RUST_LOG", "trace").with("ZOOM_UDM_LOG", "trace");
     world.zoom.pages_fail(When::Nth(3), Act::Unauthorized);
     world.zoom.pages_fail(When::Nth(5), Act::Html);
     let well = world.collect(&["--trace-http"]);
     assert_eq!(well.code, 0, "{}", well.said);
     assert!(well.said.contains("operationlogs"), "requests are shown");
-    world.zoom.manners(|manners| manners.scope = false);
+    world.zoom.behavior(|behavior| behavior.scope = false);
     let scope = world.collect(&["--trace-http"]);
-    world.zoom.manners(|manners| manners.scope = true);
-    let status = world.tell(&["collect", "status"]);
-    let check = world.tell(&["check"]);
+    world.zoom.behavior(|behavior| behavior.scope = true);
+    let status = world.run_program(&["collect", "status"]);
+    let check = world.run_program(&["check"]);
     world.zoom.lock().secret = "rotated".into();
     world.zoom.end_tokens();
     let refused = world.collect(&["--trace-http"]);
@@ -156,20 +156,20 @@ fn nothing_that_is_secret_is_left_anywhere() {
 }
 
 #[test]
-fn the_secret_may_lie_in_a_file() {
+fn client_secret_can_be_read_from_a_file() {
     let at = tempfile::tempdir().unwrap();
     let file = at.path().join("secret");
     fs::write(&file, format!("{}\n", zoom::SECRET)).unwrap();
     let world =
         world(20).with("ZOOM_CLIENT_SECRET", "").with("ZOOM_CLIENT_SECRET_FILE", &file.display().to_string());
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     fs::write(&file, "x".repeat(70_000)).unwrap();
-    world.collect(&[]).failed_saying(2, &["is longer than 65536 bytes"]);
+    world.collect(&[]).assert_failed_with(2, &["is longer than 65536 bytes"]);
     fs::write(&file, format!("\u{feff}{}", zoom::SECRET)).unwrap();
     world.collect(&[]).expect(0);
     let world = world.with("ZOOM_CLIENT_SECRET", "another");
-    world.collect(&[]).failed_saying(2, &["ZOOM_CLIENT_SECRET is set", "unset one of them"]);
+    world.collect(&[]).assert_failed_with(2, &["ZOOM_CLIENT_SECRET is set", "unset one of them"]);
     let world = world.with("ZOOM_CLIENT_SECRET", "");
     fs::remove_file(&file).unwrap();
     let run = world.collect(&[]);
@@ -178,14 +178,14 @@ fn the_secret_may_lie_in_a_file() {
 }
 
 #[test]
-fn a_state_of_ours_in_another_place_is_named_and_not_taken_over() {
-    let world = World::of_files(NOW);
+fn state_at_another_location_is_reported_not_adopted() {
+    let world = World::with_directory(NOW);
     world.zoom.add(spread(0, 40, world.now() - 2 * DAY..world.now()));
     let to = world.place("logs/");
     let among = ["collect", "--to", &to, "--state", &to, "--state-in-data-prefix"];
-    assert_eq!(world.tell(&among).code, 0);
-    let elsewhere = world.tell(&["collect", "--to", &to]);
-    elsewhere.failed_saying(
+    assert_eq!(world.run_program(&among).code, 0);
+    let elsewhere = world.run_program(&["collect", "--to", &to]);
+    elsewhere.assert_failed_with(
         2,
         &["logs/state.json is a state of zoom-udm", "--state-in-data-prefix", "logs/state.work"],
     );
@@ -193,12 +193,12 @@ fn a_state_of_ours_in_another_place_is_named_and_not_taken_over() {
     for name in ["state.json", "state.work"] {
         fs::rename(at.join("logs").join(name), at.join("logs.state").join(name)).unwrap();
     }
-    let moved = world.tell(&["collect", "--to", &to, "--summary", "json"]).expect(0);
+    let moved = world.run_program(&["collect", "--to", &to, "--summary", "json"]).expect(0);
     assert_eq!(moved.count("records_written"), 0, "{}", moved.said);
 }
 
 #[test]
-fn the_recipes_state_is_taken_over_once() {
+fn reference_collector_state_is_imported_once() {
     // The function takes its key as it is.
     for key in [STATE_KEY, "collector/cursor"] {
         let world = world(100).with("STATE_KEY", key);
@@ -214,8 +214,8 @@ fn the_recipes_state_is_taken_over_once() {
             run.said
         );
         let since = at("2023-11-15T00:00:00Z");
-        assert_eq!(world.balance_since(By::Ours, since).missing, 0);
-        assert_eq!(world.balance(By::Ours).surplus, 0);
+        assert_eq!(world.balance_since(Implementation::Ours, since).missing, 0);
+        assert_eq!(world.balance(Implementation::Ours).surplus, 0);
         let objects = world.objects();
         world.advance(15 * MINUTE);
         world.collect(&[]).expect(0);
@@ -224,7 +224,7 @@ fn the_recipes_state_is_taken_over_once() {
 }
 
 #[test]
-fn a_record_without_a_usable_time_is_kept_and_kept_once() {
+fn undated_record_is_written_once() {
     let world = World::new(NOW);
     let now = world.now();
     world.zoom.add([
@@ -244,23 +244,24 @@ fn a_record_without_a_usable_time_is_kept_and_kept_once() {
         world.collect(&[]).expect(0);
         world.advance(9 * HOUR);
     }
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_record_that_zoom_breaks_over_lines_is_one_line() {
+fn multiline_record_is_written_on_one_line() {
     let world = World::new(NOW);
     let now = world.now();
     let raw = "{\n\"time\":\"2023-11-16T11:00:00Z\",\r\n\"operator\":\"a\\nb\",\n\"action\":\"Add\"\n}";
     world.zoom.add([Entry::new(now - HOUR, raw), record(1, now - HOUR)]);
     world.collect(&[]).expect(0);
-    let lines: Vec<Value> = world.held().keys().map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        world.stored_lines().keys().map(|line| serde_json::from_slice(line).unwrap()).collect();
     assert!(lines.contains(&serde_json::from_str(raw).unwrap()));
     assert_eq!(lines.len(), 2);
 }
 
 #[test]
-fn an_empty_day_is_no_error_and_writes_nothing() {
+fn empty_day_succeeds_and_writes_nothing() {
     let world = World::new(NOW);
     let run = world.collect(&[]).expect(0);
     assert_eq!((run.count("records_written"), world.objects().len()), (0, 0));
@@ -268,11 +269,11 @@ fn an_empty_day_is_no_error_and_writes_nothing() {
     world.zoom.add(spread(0, 10, now..now + HOUR));
     world.advance(HOUR);
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_backfill_has_a_cursor_of_its_own_and_stands_in_nobodys_way() {
+fn backfill_has_its_own_cursor() {
     let world = World::new(NOW).with("PAGE_SIZE", "20");
     let now = world.now();
     world.zoom.add(spread(0, 600, now - 60 * DAY..now));
@@ -283,13 +284,13 @@ fn a_backfill_has_a_cursor_of_its_own_and_stands_in_nobodys_way() {
     world.advance(HOUR);
     world.zoom.add(spread(5000, 10, now..now + HOUR));
     world.collect(&[]).expect(0);
-    assert_eq!(world.balance_since(By::Ours, now - DAY).missing, 0);
+    assert_eq!(world.balance_since(Implementation::Ours, now - DAY).missing, 0);
     let mut rounds = 0;
     while world.backfill(&["--from", "2023-09-17", "--until", "2023-11-14"]).code != 0 {
         rounds += 1;
         assert!(rounds < 5);
     }
-    world.even();
+    world.assert_bucket_matches_zoom();
     let again = world.backfill(&["--from", "2023-09-17", "--until", "2023-11-14"]).expect(0);
     assert_eq!(again.count("records_written"), 0);
     for wrong in
@@ -309,7 +310,7 @@ fn world_of(days: i64) -> World {
 
 /// A backfill over days of the live collection leaves them alone and says so; none is lost, and none comes twice.
 #[test]
-fn a_backfill_over_days_of_an_outage_leaves_them_to_the_live_collection() {
+fn backfill_skips_outage_days_of_the_live_collection() {
     let world = world_of(20);
     world.set(at("2023-11-05T12:00:00Z"));
     world.collect(&["--since", "3d"]).expect(0);
@@ -319,35 +320,37 @@ fn a_backfill_over_days_of_an_outage_leaves_them_to_the_live_collection() {
     assert!(told.contains("ends on 2023-11-01") && told.contains("from 2023-11-02 on"), "{told}");
     assert!(run.said.contains("instead of 2023-11-15"), "{}", run.said);
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     let nothing = world.backfill(&["--from", "2023-11-02", "--until", "2023-11-15"]);
-    nothing
-        .failed_saying(2, &["--from 2023-11-02", "no days remain", "from 2023-11-02 on", "live collection"]);
+    nothing.assert_failed_with(
+        2,
+        &["--from 2023-11-02", "no days remain", "from 2023-11-02 on", "live collection"],
+    );
 }
 
 #[test]
-fn a_backfill_behind_a_first_run_that_a_budget_ended_leaves_its_days_alone() {
+fn backfill_skips_days_of_an_unfinished_first_run() {
     let world = world_of(20);
     assert_eq!(world.collect(&["--since", "8d", "--max-requests", "3"]).code, 75);
     world.backfill(&["--from", "2023-10-27", "--until", "2023-11-15"]).expect(0);
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_backfill_over_days_that_are_parked_leaves_them_to_the_live_collection() {
+fn backfill_skips_deferred_days() {
     let world = world_of(20);
-    world.zoom.rule(Only::touching("2023-11-06"), When::Always, Act::Answer(500, "{}".into()));
+    world.zoom.rule(RequestFilter::touching("2023-11-06"), When::Always, Act::Answer(500, "{}".into()));
     assert_eq!(world.collect(&["--since", "14d", "--retries", "1"]).code, 1);
-    world.heal();
+    world.clear_faults();
     world.backfill(&["--from", "2023-10-27", "--until", "2023-11-10"]).expect(0);
     world.advance(3 * HOUR);
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_backfill_without_look_back_leaves_the_open_days_to_the_live_collection() {
+fn backfill_without_look_back_skips_open_days() {
     let world = world_of(10);
     world.collect(&["--since", "3d"]).expect(0);
     // Late, of a day that the live collection has not sealed.
@@ -356,11 +359,11 @@ fn a_backfill_without_look_back_leaves_the_open_days_to_the_live_collection() {
     world.backfill(&["--from", "2023-11-06", "--until", "2023-11-15", "--look-back", "0d"]).expect(0);
     world.advance(6 * HOUR);
     world.collect(&["--full"]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_live_collection_leaves_days_to_a_backfill_that_was_there_before_and_says_which_are_unread() {
+fn live_run_skips_existing_backfill_range() {
     let world = world_of(40);
     let days = ["--from", "2023-10-10", "--until", "2023-11-13"];
     let cut = world.backfill(&[&days[..], &["--max-requests", "4"]].concat());
@@ -368,16 +371,16 @@ fn a_live_collection_leaves_days_to_a_backfill_that_was_there_before_and_says_wh
     let run = world.collect(&["--since", "20d"]).expect(0);
     assert!(run.summary["notes"].to_string().contains("run collect backfill again"), "{}", run.summary);
     assert!(run.count("lag_seconds") > 3 * 86_400, "what nobody has read yet is behind: {}", run.summary);
-    assert_eq!(world.balance(By::Ours).surplus, 0);
+    assert_eq!(world.balance(Implementation::Ours).surplus, 0);
     world.backfill(&days).expect(0);
     let run = world.collect(&[]).expect(0);
     assert_eq!((run.summary["notes"].to_string().as_str(), run.count("lag_seconds")), ("[]", 0));
-    let held = world.balance_since(By::Ours, at("2023-10-10T00:00:00Z"));
-    assert_eq!((held.missing, world.balance(By::Ours).surplus), (0, 0), "{held:?}");
+    let held = world.balance_since(Implementation::Ours, at("2023-10-10T00:00:00Z"));
+    assert_eq!((held.missing, world.balance(Implementation::Ours).surplus), (0, 0), "{held:?}");
 }
 
 #[test]
-fn a_backfill_and_a_live_collection_that_begin_at_once_share_the_days() {
+fn simultaneous_backfill_and_live_run_share_days() {
     let world = world_of(40);
     let days = ["--from", "2023-10-10", "--until", "2023-11-13"];
     // So both look before either has written.
@@ -391,16 +394,16 @@ fn a_backfill_and_a_live_collection_that_begin_at_once_share_the_days() {
     live.expect(0);
     // Where it was a little later than that, it saw the other one at once.
     if backfill.code != 0 {
-        backfill.failed_saying(5, &["started at the same time", "run the backfill again"]);
+        backfill.assert_failed_with(5, &["started at the same time", "run the backfill again"]);
     }
     world.backfill(&days).expect(0);
     world.collect(&[]).expect(0);
-    let held = world.balance_since(By::Ours, at("2023-10-10T00:00:00Z"));
+    let held = world.balance_since(Implementation::Ours, at("2023-10-10T00:00:00Z"));
     assert_eq!((held.missing, held.surplus), (0, 0), "{held:?}");
 }
 
 #[test]
-fn a_live_collection_that_died_before_it_looked_again_leaves_a_backfill_its_days() {
+fn killed_live_run_leaves_backfill_days() {
     type Objects = BTreeMap<(String, String), support::gcs::Object>;
     let world = world_of(40);
     world.backfill(&["--from", "2023-10-10", "--until", "2023-11-13"]).expect(0);
@@ -413,14 +416,14 @@ fn a_live_collection_that_died_before_it_looked_again_leaves_a_backfill_its_days
     let died = world.collect(&["--since", "20d", "--retries", "1"]);
     assert!(died.code != 0 && world.gcs.get(BUCKET, STATE_KEY).is_some(), "{}", died.said);
     world.gcs.lock().objects.extend(hidden);
-    world.zoom.heal();
+    world.zoom.clear_faults();
     world.collect(&["--since", "20d"]).expect(0);
-    let held = world.balance_since(By::Ours, at("2023-10-10T00:00:00Z"));
+    let held = world.balance_since(Implementation::Ours, at("2023-10-10T00:00:00Z"));
     assert_eq!((held.missing, held.surplus), (0, 0), "{held:?}");
 }
 
 #[test]
-fn a_backfill_of_days_that_zoom_has_no_more_says_so_and_exits_1() {
+fn backfill_of_expired_days_exits_1() {
     let world = world_of(5);
     for _ in 0..2 {
         let run = world.backfill(&["--from", "2023-01-01", "--until", "2023-02-01"]).expect(1);
@@ -429,43 +432,43 @@ fn a_backfill_of_days_that_zoom_has_no_more_says_so_and_exits_1() {
 }
 
 /// Puts what stands beside the state in its place, as the message about a torn one says.
-fn put_back(world: &World) {
+fn restore_previous_copy(world: &World) {
     let at = world.directory.as_ref().unwrap().path().join("state");
     fs::copy(at.join("state.previous.json"), at.join("state.json")).unwrap();
 }
 
 /// So many records of the hour that begins now, which is over then.
-fn an_hour(world: &World, first: u64, count: u64) {
+fn add_hour_of_records(world: &World, first: u64, count: u64) {
     let now = world.now();
     world.zoom.add(spread(first, count, now..now + HOUR));
     world.advance(HOUR);
 }
 
 #[test]
-fn a_state_that_is_put_back_from_its_copy_goes_on_and_misses_nothing() {
+fn state_restored_from_copy_loses_no_records() {
     for runs in [1, 2, 3] {
-        let world = World::of_files(NOW);
+        let world = World::with_directory(NOW);
         world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
         world.collect(&["--since", "2d"]).expect(0);
         for run in 0..runs {
-            an_hour(&world, 100 + run * 10, 5);
+            add_hour_of_records(&world, 100 + run * 10, 5);
             world.collect(&[]).expect(0);
         }
-        put_back(&world);
-        an_hour(&world, 500, 5);
+        restore_previous_copy(&world);
+        add_hour_of_records(&world, 500, 5);
         let (to, state) = (world.place("logs/"), world.place("state/"));
-        world.tell(&["check", "--to", &to, "--state", &state]).expect(0);
+        world.run_program(&["check", "--to", &to, "--state", &state]).expect(0);
         for _ in 0..2 {
             world.collect(&[]).expect(0);
         }
-        let balance = world.balance(By::Ours);
+        let balance = world.balance(Implementation::Ours);
         assert!(balance.missing == 0 && balance.surplus <= 5, "what came since the copy: {balance:?}");
     }
 }
 
 #[test]
-fn what_is_said_of_a_torn_state_names_the_copy_that_is_its_own_if_there_is_one() {
-    let world = World::of_files(NOW);
+fn truncated_state_error_names_its_own_copy() {
+    let world = World::with_directory(NOW);
     world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
     let at = world.directory.as_ref().unwrap().path().join("state");
     let tear = |name: &str| {
@@ -476,13 +479,13 @@ fn what_is_said_of_a_torn_state_names_the_copy_that_is_its_own_if_there_is_one()
     fs::remove_file(at.join("state.previous.json")).ok();
     tear("state.json");
     let run = world.collect(&[]);
-    run.failed_saying(3, &["state.json", "no usable copy is next to it"]);
+    run.assert_failed_with(3, &["state.json", "no usable copy is next to it"]);
     assert!(!run.said.contains("previous"), "{}", run.said);
     fs::remove_file(at.join("state.json")).unwrap();
     world.collect(&["--since", "2d", "--new-state"]).expect(0);
-    an_hour(&world, 100, 5);
+    add_hour_of_records(&world, 100, 5);
     world.collect(&["--since", "2d"]).expect(0);
-    an_hour(&world, 100, 5);
+    add_hour_of_records(&world, 100, 5);
     for from in ["2023-10-01", "2023-10-03"] {
         world.backfill(&["--from", from, "--until", from]).expect(0);
     }
@@ -490,38 +493,40 @@ fn what_is_said_of_a_torn_state_names_the_copy_that_is_its_own_if_there_is_one()
     tear("backfill.json");
     world
         .collect(&[])
-        .failed_saying(3, &["backfill.json", "restore the previous copy", "backfill.previous.json"]);
+        .assert_failed_with(3, &["backfill.json", "restore the previous copy", "backfill.previous.json"]);
     fs::copy(at.join("backfill.previous.json"), at.join("backfill.json")).unwrap();
     tear("state.json");
     let backfill = world.backfill(&["--from", "2023-10-05", "--until", "2023-10-05"]);
-    backfill.failed_saying(3, &["state.json", "restore the previous copy", "state.previous.json"]);
-    put_back(&world);
+    backfill.assert_failed_with(3, &["state.json", "restore the previous copy", "state.previous.json"]);
+    restore_previous_copy(&world);
     world.collect(&[]).expect(0);
-    assert_eq!(world.balance(By::Ours).missing, 0);
+    assert_eq!(world.balance(Implementation::Ours).missing, 0);
 }
 
 #[test]
 fn new_state_starts_over_on_the_same_day() {
-    let world = World::of_files(NOW);
+    let world = World::with_directory(NOW);
     world.zoom.add(spread(0, 30, world.now() - 2 * DAY..world.now()));
     world.collect(&["--since", "2d"]).expect(0);
     fs::remove_file(world.directory.as_ref().unwrap().path().join("state/state.json")).unwrap();
-    an_hour(&world, 100, 5);
+    add_hour_of_records(&world, 100, 5);
     world.collect(&["--since", "2d", "--new-state"]).expect(0);
     world.collect(&["--since", "2d"]).expect(0);
-    assert_eq!(world.balance(By::Ours).missing, 0);
+    assert_eq!(world.balance(Implementation::Ours).missing, 0);
 }
 
 #[test]
-fn a_first_day_that_is_to_come_is_refused() {
+fn future_first_day_is_rejected() {
     let world = world(10);
-    world.collect(&["--since", "2023-11-17"]).failed_saying(2, &["--since 2023-11-17", "2023-11-16", "UTC"]);
+    world
+        .collect(&["--since", "2023-11-17"])
+        .assert_failed_with(2, &["--since 2023-11-17", "2023-11-16", "UTC"]);
     assert!(world.state().is_empty());
     world.collect(&["--since", "2023-11-16"]).expect(0);
 }
 
 #[test]
-fn a_state_that_is_ahead_of_the_clock_ends_the_run_until_the_clock_is_right_again() {
+fn state_ahead_of_the_clock_stops_the_run() {
     let world = world(40);
     world.collect(&["--since", "5d"]).expect(0);
     let before = world.now();
@@ -530,37 +535,37 @@ fn a_state_that_is_ahead_of_the_clock_ends_the_run_until_the_clock_is_right_agai
     let state = world.state();
     world.set(before + HOUR);
     let words = ["collector/state.json", "ahead of this machine's clock", "2023-11-21T12", "2023-11-16T13"];
-    world.collect(&[]).failed_saying(3, &words);
+    world.collect(&[]).assert_failed_with(3, &words);
     assert_eq!(world.state()[STATE_KEY], state[STATE_KEY]);
     // The copy before it is of the time when the clock was right.
     world.gcs.seed(BUCKET, STATE_KEY, state["collector/state.previous.json"].clone());
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     // An hour is what a clock may be put back by.
     world.advance(-HOUR);
     world.collect(&[]).expect(0);
 }
 
 #[test]
-fn a_cursor_of_the_recipe_that_is_to_come_ends_the_run() {
+fn future_reference_cursor_stops_the_run() {
     let world = world(10);
     world.gcs.seed(BUCKET, STATE_KEY, r#"{"cursor_date": "2042-01-01", "next_page_token": null}"#);
     world
         .collect(&[])
-        .failed_saying(3, &["collector/state.json", "ahead of this machine's clock", "cursor_date"]);
+        .assert_failed_with(3, &["collector/state.json", "ahead of this machine's clock", "cursor_date"]);
     assert!(world.objects().is_empty());
 }
 
 #[test]
-fn tokens_that_another_run_keeps_ending_are_renewed_as_long_as_pages_come() {
+fn revoked_tokens_are_renewed_while_pages_arrive() {
     let world = world(200).with("PAGE_SIZE", "20");
     for nth in [3, 4, 5] {
         world.zoom.pages_fail(When::Nth(nth), Act::Unauthorized);
     }
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
     // Where it never ends the run does, with its progress saved; where none was ever good, the credentials are not.
-    an_hour(&world, 500, 100);
+    add_hour_of_records(&world, 500, 100);
     world.zoom.pages_fail(When::After(2), Act::Unauthorized);
     let run = world.collect(&["--retries", "2"]).expect(75);
     assert!(
@@ -571,49 +576,49 @@ fn tokens_that_another_run_keeps_ending_are_renewed_as_long_as_pages_come() {
     assert_eq!(run.count("windows_parked"), 0);
     world.zoom.pages_fail(When::Always, Act::Unauthorized);
     world.collect(&[]).expect(4);
-    world.heal();
+    world.clear_faults();
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_today_that_cannot_be_read_keeps_no_other_day_waiting() {
+fn unreadable_today_does_not_delay_other_days() {
     let world = world_of(10);
     let today = at("2023-11-16T00:00:00Z");
-    world.zoom.rule(Only::touching("2023-11-16"), When::Always, Act::Answer(500, "{}".into()));
+    world.zoom.rule(RequestFilter::touching("2023-11-16"), When::Always, Act::Answer(500, "{}".into()));
     let run = world.collect(&["--since", "10d", "--retries", "1"]).expect(75);
     assert!(run.summary["stopped"].to_string().contains("HTTP 500"), "{}", run.summary);
     assert_eq!(run.count("windows_parked"), 0, "it may be all of Zoom");
-    let held = world.balance(By::Ours);
-    let of_today = world.balance_since(By::Ours, today).expected;
+    let held = world.balance(Implementation::Ours);
+    let of_today = world.balance_since(Implementation::Ours, today).expected;
     assert!(held.missing == of_today && of_today > 0, "{held:?} {of_today}");
-    world.heal();
+    world.clear_faults();
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn one_day_that_cannot_be_read_costs_no_record_of_its_neighbours() {
+fn unreadable_day_loses_no_record_of_other_days() {
     let world = world_of(12);
-    world.zoom.rule(Only::touching("2023-11-10"), When::Always, Act::Answer(500, "{}".into()));
+    world.zoom.rule(RequestFilter::touching("2023-11-10"), When::Always, Act::Answer(500, "{}".into()));
     world.collect(&["--since", "11d", "--retries", "1"]).expect(1);
-    let held = world.balance_since(By::Ours, at("2023-11-05T00:00:00Z"));
+    let held = world.balance_since(Implementation::Ours, at("2023-11-05T00:00:00Z"));
     assert!((1..=8).contains(&held.missing), "one day's: {held:?}");
-    world.heal();
+    world.clear_faults();
     world.advance(2 * HOUR);
     world.collect(&[]).expect(0);
-    assert_eq!(world.balance_since(By::Ours, at("2023-11-05T00:00:00Z")).missing, 0);
-    assert_eq!(world.balance(By::Ours).surplus, 0);
+    assert_eq!(world.balance_since(Implementation::Ours, at("2023-11-05T00:00:00Z")).missing, 0);
+    assert_eq!(world.balance(Implementation::Ours).surplus, 0);
 }
 
 #[test]
-fn a_day_that_is_parked_waits_longer_each_time_up_to_a_day() {
+fn deferred_day_backs_off_up_to_one_day() {
     let world = world_of(12);
-    world.zoom.rule(Only::touching("2023-11-10"), When::Always, Act::Answer(500, "{}".into()));
+    world.zoom.rule(RequestFilter::touching("2023-11-10"), When::Always, Act::Answer(500, "{}".into()));
     let mut waits = Vec::new();
     for _ in 0..8 {
         world.collect(&["--since", "11d", "--retries", "1"]).expect(1);
-        let status = world.tell(&["collect", "status", "--format", "json"]).expect(0);
+        let status = world.run_program(&["collect", "status", "--format", "json"]).expect(0);
         let (_, rest) = status.said.split_once("next after ").expect("it says until when");
         waits.push((at(&rest[..20]) - world.now()) / HOUR);
         world.advance(25 * HOUR);
@@ -622,7 +627,7 @@ fn a_day_that_is_parked_waits_longer_each_time_up_to_a_day() {
 }
 
 #[test]
-fn the_file_of_metrics_tells_of_a_run_that_failed_and_of_the_last_that_went_well() {
+fn metrics_file_keeps_last_success_after_a_failure() {
     let world = world(30);
     let at = tempfile::tempdir().unwrap();
     let file = at.path().join("collect.prom");
@@ -634,7 +639,7 @@ fn the_file_of_metrics_tells_of_a_run_that_failed_and_of_the_last_that_went_well
     assert!(well.contains(&success) && well.contains("zoom_udm_collect_failed 0\n"), "{well}");
     assert!(well.contains("zoom_udm_collect_records_written 30\n"), "{well}");
     world.advance(DAY);
-    world.zoom.manners(|manners| manners.scope = false);
+    world.zoom.behavior(|behavior| behavior.scope = false);
     world.collect(&[&argument]).expect(4);
     let failed = told();
     assert!(failed.contains(&success) && failed.contains("zoom_udm_collect_failed 1\n"), "{failed}");
@@ -647,83 +652,84 @@ fn the_file_of_metrics_tells_of_a_run_that_failed_and_of_the_last_that_went_well
 }
 
 #[test]
-fn data_and_state_are_kept_apart_whichever_is_within_the_other() {
-    let world = World::of_files(NOW);
+fn overlapping_data_and_state_are_rejected() {
+    let world = World::with_directory(NOW);
     let root = world.directory.as_ref().unwrap().path();
     fs::create_dir_all(root.join("logs")).unwrap();
     #[cfg(unix)]
     std::os::unix::fs::symlink(root.join("logs"), root.join("link")).unwrap();
     let run = |to: &str, state: &str| {
         let (to, state) = (world.place(to), world.place(state));
-        world.tell(&["collect", "--to", &to, "--state", &state])
+        world.run_program(&["collect", "--to", &to, "--state", &state])
     };
-    run("logs/", "away/../logs/s.json").failed_saying(2, &["inside the data prefix", "logs/s.json"]);
+    run("logs/", "away/../logs/s.json").assert_failed_with(2, &["inside the data prefix", "logs/s.json"]);
     #[cfg(unix)]
-    run("logs/", "link/s.json").failed_saying(2, &["inside the data prefix", "logs/s.json"]);
-    run("logs/", "state/backfill.json").failed_saying(2, &["the state of backfills", "such as state.json"]);
+    run("logs/", "link/s.json").assert_failed_with(2, &["inside the data prefix", "logs/s.json"]);
+    run("logs/", "state/backfill.json")
+        .assert_failed_with(2, &["the state of backfills", "such as state.json"]);
     for within in ["state/state.work/", "state/manifests/a/", "state/backfill.work/"] {
-        run(within, "state/state.json").failed_saying(2, &["where collect deletes files"]);
+        run(within, "state/state.json").assert_failed_with(2, &["where collect deletes files"]);
     }
-    run("logs/manifests/", "logs/state.json").failed_saying(2, &["where collect deletes files"]);
+    run("logs/manifests/", "logs/state.json").assert_failed_with(2, &["where collect deletes files"]);
     run("state/data/", "state/state.json").expect(0);
 }
 
 #[test]
-fn a_look_back_has_its_limit() {
-    world(10).collect(&["--look-back", "91d"]).failed_saying(2, &["--look-back", "90 days at most"]);
+fn look_back_over_90_days_is_rejected() {
+    world(10).collect(&["--look-back", "91d"]).assert_failed_with(2, &["--look-back", "90 days at most"]);
     world(10).collect(&["--look-back", "90d"]).expect(0);
 }
 
 #[test]
-fn page_tokens_that_go_round_end_the_window() {
+fn cyclic_page_tokens_end_the_window() {
     let world = world(10);
     let page = |token: &str| {
         let record = r#"{"time":"2023-11-16T11:00:00Z","operator":"a@duff.io","action":"Add"}"#;
         Act::Answer(200, format!(r#"{{"next_page_token":"{token}","operation_logs":[{record}]}}"#))
     };
     for (nth, token) in [(3, "a"), (2, "b"), (1, "c")] {
-        world.zoom.rule(Only::pages(), When::Every(nth), page(token));
+        world.zoom.rule(RequestFilter::pages(), When::Every(nth), page(token));
     }
     let run = world.collect(&["--since", "2d", "--deadline", "20s"]).expect(3);
     assert!(run.said.contains("Zoom returns pages without an end"), "{}", run.said);
 }
 
 #[test]
-fn an_answer_that_is_too_long_is_not_held() {
+fn oversized_response_is_not_buffered() {
     let world = world(10);
     world.zoom.pages_fail(When::Always, Act::Answer(200, format!("[{}]", " ".repeat(70 << 20))));
     let run = world.collect(&["--retries", "1"]).expect(3);
     assert!(run.said.contains("the response exceeds 67108864 bytes"), "{}", run.said);
-    world.heal();
+    world.clear_faults();
     world.collect(&[]).expect(0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn flags_that_mean_nothing_are_refused() {
+fn flags_without_effect_are_rejected() {
     let world = world(10);
     let days = ["backfill", "--from", "2023-10-01", "--until", "2023-10-02"];
     for flag in ["--since=3d", "--full"] {
-        let run = world.tell(&[&["collect", flag], &days[..]].concat());
-        run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect backfill"]);
+        let run = world.run_program(&[&["collect", flag], &days[..]].concat());
+        run.assert_failed_with(2, &[flag.split('=').next().unwrap(), "collect backfill"]);
     }
     for flag in
         ["--dry-run", "--new-state", "--max-requests=3", "--max-rate=3", "--deadline=3s", "--metrics=x"]
     {
-        let run = world.tell(&["collect", "status", flag]);
-        run.failed_saying(2, &[flag.split('=').next().unwrap(), "collect status"]);
+        let run = world.run_program(&["collect", "status", flag]);
+        run.assert_failed_with(2, &[flag.split('=').next().unwrap(), "collect status"]);
     }
 }
 
 #[test]
-fn the_status_says_how_things_stand() {
+fn status_reports_collection_progress() {
     let world = world(100);
-    let none = world.tell(&["collect", "status"]);
-    none.failed_saying(3, &["nothing collected yet"]);
+    let none = world.run_program(&["collect", "status"]);
+    none.assert_failed_with(3, &["nothing collected yet"]);
     world.collect(&[]).expect(0);
     world.advance(15 * MINUTE);
     world.collect(&[]).expect(0);
-    let status = world.tell(&["collect", "status"]);
+    let status = world.run_program(&["collect", "status"]);
     assert_eq!(status.code, 0, "{}", status.said);
     for part in ["cursor", "lag", "finalized", "deferred", "gap"] {
         assert!(status.said.to_lowercase().contains(part), "{part}: {}", status.said);
@@ -731,29 +737,29 @@ fn the_status_says_how_things_stand() {
 }
 
 #[test]
-fn the_token_is_fetched_once_a_run_and_never_kept() {
+fn access_token_is_fetched_once_and_not_stored() {
     let world = world(300).with("PAGE_SIZE", "20");
     let run = world.collect(&[]).expect(0);
     assert_eq!((run.count("token_requests"), world.zoom.counts().0), (1, 1));
 }
 
 #[test]
-fn manners_that_differ_from_account_to_account_are_borne() {
+fn account_specific_responses_are_accepted() {
     for token_type in ["bearer", "Bearer", "BEARER"] {
         let world = world(100).with("PAGE_SIZE", "30");
-        world.zoom.manners(|manners| {
-            manners.token_type = token_type;
-            manners.api_url = false;
-            manners.echo = false;
-            manners.last = Some(zoom::Last::Null);
+        world.zoom.behavior(|behavior| {
+            behavior.token_type = token_type;
+            behavior.api_url = false;
+            behavior.echo = false;
+            behavior.last = Some(zoom::LastPageToken::Null);
         });
         world.collect(&[]).expect(0);
-        world.even();
+        world.assert_bucket_matches_zoom();
     }
 }
 
 #[test]
-fn nobody_at_the_other_end_is_said_in_so_many_words() {
+fn unreachable_zoom_is_named_in_the_error() {
     let nobody = "http://127.0.0.1:9";
     let world =
         world(10).with("ZOOM_API_BASE", nobody).with("ZOOM_TOKEN_URL", "http://127.0.0.1:9/oauth/token");
@@ -765,7 +771,7 @@ fn nobody_at_the_other_end_is_said_in_so_many_words() {
 /// The line of the README, as it stands there, but for where the program and the stand-in are.
 #[test]
 #[cfg(unix)]
-fn the_line_of_the_readme_leads_from_zoom_to_events() {
+fn readme_pipeline_converts_zoom_logs_to_events() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let line = readme.lines().find(|line| line.contains("zoom-udm collect --to") && line.contains("ingest"));
     let world = world(50);
@@ -790,7 +796,7 @@ fn the_line_of_the_readme_leads_from_zoom_to_events() {
 }
 
 #[test]
-fn a_place_that_is_gone_with_the_program_is_refused() {
+fn memory_locations_are_rejected() {
     let world = world_of(1);
     for place in
         [["--to", "memory://logs/"], ["--state", "memory://state/"], ["--state", "memory://a/s.json"]]

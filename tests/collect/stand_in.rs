@@ -1,7 +1,7 @@
 //! The stand-in for Zoom, held against what Zoom's documents say: what the tests of `collect` stand on.
 
-use crate::collecting::zoom::faults::{Act, Only, Wait, When};
-use crate::collecting::zoom::{ACCOUNT, CLIENT, Last, Paging, SECRET, Zoom, at, book};
+use crate::collecting::zoom::faults::{Act, RequestFilter, Wait, When};
+use crate::collecting::zoom::{ACCOUNT, CLIENT, LastPageToken, Paging, SECRET, Zoom, at, log_store};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -91,14 +91,14 @@ impl<'a> Caller<'a> {
 
 fn zoom(count: u64) -> Zoom {
     let zoom = Zoom::start(NOW);
-    zoom.add(book::spread(0, count, at("2023-11-15T00:00:00Z")..at("2023-11-16T00:00:00Z")));
+    zoom.add(log_store::spread(0, count, at("2023-11-15T00:00:00Z")..at("2023-11-16T00:00:00Z")));
     zoom
 }
 
 const DAY: [(&str, &str); 2] = [("from", "2023-11-15"), ("to", "2023-11-15")];
 
 #[test]
-fn pages_are_newest_first_and_complete_through_hostile_tokens() {
+fn pages_with_special_tokens_are_complete() {
     let zoom = zoom(95);
     let caller = Caller::new(&zoom);
     let (lines, pages) = caller.all("2023-11-14", "2023-11-16", "10");
@@ -119,19 +119,21 @@ fn pages_are_newest_first_and_complete_through_hostile_tokens() {
 }
 
 #[test]
-fn the_last_page_says_so_in_three_ways() {
+fn last_page_is_marked_in_three_forms() {
     let zoom = zoom(3);
     let caller = Caller::new(&zoom);
-    for (last, is) in
-        [(Last::Empty, Some(Value::from(""))), (Last::Null, Some(Value::Null)), (Last::Absent, None)]
-    {
-        zoom.manners(|manners| manners.last = Some(last));
+    for (last, is) in [
+        (LastPageToken::Empty, Some(Value::from(""))),
+        (LastPageToken::Null, Some(Value::Null)),
+        (LastPageToken::Absent, None),
+    ] {
+        zoom.behavior(|behavior| behavior.last = Some(last));
         assert_eq!(caller.ok(&DAY).get("next_page_token").cloned(), is);
     }
 }
 
 #[test]
-fn tokens_of_pages_die_by_age_by_other_parameters_and_when_sent_undecoded() {
+fn page_tokens_expire_and_require_same_parameters() {
     let zoom = zoom(95);
     let caller = Caller::new(&zoom);
     let token = caller.ok(&DAY)["next_page_token"].as_str().unwrap().to_owned();
@@ -153,7 +155,7 @@ fn tokens_of_pages_die_by_age_by_other_parameters_and_when_sent_undecoded() {
 }
 
 #[test]
-fn windows_are_held_to_their_limits() {
+fn window_limits_are_enforced() {
     let zoom = zoom(95);
     let caller = Caller::new(&zoom);
     let code = |from: &str, to: &str, size: &str| {
@@ -175,22 +177,22 @@ fn windows_are_held_to_their_limits() {
 }
 
 #[test]
-fn the_edge_of_a_window_is_as_the_account_has_it() {
+fn window_edges_follow_the_account_settings() {
     let zoom = Zoom::start(NOW);
     let caller = Caller::new(&zoom);
     let edges =
         ["2023-11-14T23:59:59Z", "2023-11-15T00:00:00Z", "2023-11-15T22:00:00Z", "2023-11-16T00:00:00Z"];
-    zoom.add((1..).zip(edges).map(|(number, time)| book::record(number, at(time))));
+    zoom.add((1..).zip(edges).map(|(number, time)| log_store::record(number, at(time))));
     let count = |from: &str, to: &str| caller.all(from, to, "300").0.len();
     assert_eq!((count("2023-11-15", "2023-11-15"), count("2023-11-14", "2023-11-15")), (2, 3));
-    zoom.manners(|manners| manners.inclusive = false);
+    zoom.behavior(|behavior| behavior.inclusive = false);
     assert_eq!((count("2023-11-15", "2023-11-15"), count("2023-11-14", "2023-11-16")), (0, 3));
-    zoom.manners(|manners| (manners.inclusive, manners.zone) = (true, 3 * 3600));
+    zoom.behavior(|behavior| (behavior.inclusive, behavior.zone) = (true, 3 * 3600));
     assert_eq!(count("2023-11-15", "2023-11-15"), 2, "the day begins three hours before that of UTC");
 }
 
 #[test]
-fn a_token_ends_the_one_before_and_ends_in_time() {
+fn access_tokens_expire_and_revoke_older_ones() {
     let zoom = zoom(3);
     let mut caller = Caller::new(&zoom);
     let first = caller.token.clone();
@@ -206,7 +208,7 @@ fn a_token_ends_the_one_before_and_ends_in_time() {
 }
 
 #[test]
-fn credentials_are_checked_in_form_and_in_query() {
+fn credentials_are_checked_in_body_and_query() {
     let zoom = zoom(0);
     let caller = Caller::new(&zoom);
     let wrong = caller.ask_token("wrong", &format!("grant_type=account_credentials&account_id={ACCOUNT}"));
@@ -225,35 +227,35 @@ fn credentials_are_checked_in_form_and_in_query() {
 }
 
 #[test]
-fn late_records_and_live_ones_shift_the_pages() {
+fn late_and_new_records_shift_the_pages() {
     let zoom = zoom(60);
     let caller = Caller::new(&zoom);
-    zoom.add([book::record(1000, at("2023-11-15T12:00:01Z")).late(86_400)]);
+    zoom.add([log_store::record(1000, at("2023-11-15T12:00:01Z")).late(86_400)]);
     let count = || caller.all("2023-11-15", "2023-11-16", "30").0.len();
     assert_eq!(count(), 60);
     zoom.set_clock(at("2023-11-16T12:00:01Z"));
     assert_eq!(count(), 61);
-    let live: Vec<_> = book::spread(2000, 5, at("2023-11-16T11:00:00Z")..at("2023-11-16T11:30:00Z"));
-    zoom.rule(Only::next_pages(), When::Nth(1), Act::Insert(live.clone()));
+    let live: Vec<_> = log_store::spread(2000, 5, at("2023-11-16T11:00:00Z")..at("2023-11-16T11:30:00Z"));
+    zoom.rule(RequestFilter::next_pages(), When::Nth(1), Act::Insert(live.clone()));
     assert_eq!(count(), 66, "five of the first page come again, and the five new ones are not given");
-    zoom.heal();
-    zoom.manners(|manners| manners.paging = Paging::Anchor);
-    zoom.rule(Only::next_pages(), When::Nth(1), Act::Insert(live));
+    zoom.clear_faults();
+    zoom.behavior(|behavior| behavior.paging = Paging::Anchor);
+    zoom.rule(RequestFilter::next_pages(), When::Nth(1), Act::Insert(live));
     assert_eq!(count(), 66, "nothing comes again");
-    zoom.heal();
+    zoom.clear_faults();
     assert_eq!(count(), 71);
 }
 
 #[test]
-fn limits_come_with_their_headers() {
+fn rate_limit_responses_have_their_headers() {
     let zoom = zoom(3);
     let caller = Caller::new(&zoom);
-    zoom.manners(|manners| (manners.per_second, manners.retry_after) = (Some(2), Wait::HttpDate(1)));
+    zoom.behavior(|behavior| (behavior.per_second, behavior.retry_after) = (Some(2), Wait::HttpDate(1)));
     let statuses: Vec<_> = (0..3).map(|_| caller.get(&DAY).unwrap()).collect();
     assert_eq!(statuses.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200, 200, 429]);
     assert_eq!(statuses[2].header("retry-after"), "Thu, 16 Nov 2023 12:00:01 GMT");
     assert_eq!(statuses[2].header("x-ratelimit-type"), "QPS");
-    zoom.manners(|manners| (manners.per_second, manners.daily) = (None, Some(4)));
+    zoom.behavior(|behavior| (behavior.per_second, behavior.daily) = (None, Some(4)));
     assert_eq!(caller.get(&DAY).unwrap().status, 200);
     let over = caller.get(&DAY).unwrap();
     assert_eq!((over.status, over.header("retry-after")), (429, "2023-11-17T00:00:00Z"));
@@ -266,16 +268,16 @@ fn limits_come_with_their_headers() {
 }
 
 #[test]
-fn each_fault_is_what_it_says() {
+fn each_fault_behaves_as_named() {
     let zoom = zoom(50);
     let mut caller = Caller::new(&zoom);
     let mut fault = |act: Act| {
-        zoom.heal();
+        zoom.clear_faults();
         zoom.pages_fail(When::Nth(2), act);
         caller.renew();
         assert_eq!(caller.get(&DAY).unwrap().status, 200, "the first is well");
         let second = caller.get(&DAY);
-        zoom.heal();
+        zoom.clear_faults();
         second.ok()
     };
     for cut in [Act::Reset, Act::Hang(Duration::from_millis(5)), Act::Cut] {
@@ -296,14 +298,14 @@ fn each_fault_is_what_it_says() {
 }
 
 #[test]
-fn records_come_out_byte_for_byte_in_every_layout() {
+fn records_are_byte_exact_in_every_layout() {
     let zoom = zoom(18);
     let caller = Caller::new(&zoom);
     for layout in 0..4 {
-        zoom.manners(|manners| manners.layout = Some(layout));
+        zoom.behavior(|behavior| behavior.layout = Some(layout));
         let body = caller.get(&DAY).unwrap().body;
         serde_json::from_str::<Value>(&body).unwrap();
-        for entry in zoom.lock().book.entries() {
+        for entry in zoom.lock().log_store.entries() {
             assert!(body.contains(std::str::from_utf8(&entry.raw).unwrap()), "{layout}");
         }
     }

@@ -25,9 +25,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 pub use support::gcs::{Faults, Gcs, Refusal};
 pub use support::{files, gunzip};
-pub use zoom::book::{self, Entry, record, spread};
-pub use zoom::faults::{Act, Only, Wait, When};
-pub use zoom::{Manners, Paging, Zoom, at, iso};
+pub use zoom::faults::{Act, RequestFilter, Wait, When};
+pub use zoom::log_store::{self, Entry, record, spread};
+pub use zoom::{Behavior, Paging, Zoom, at, iso};
 
 pub const NOW: &str = "2023-11-16T12:00:00Z";
 pub const MINUTE: i64 = 60;
@@ -40,14 +40,14 @@ pub const STATE_KEY: &str = "collector/state.json";
 
 /// Who collects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum Implementation {
     Ours,
     /// The recipe's function, re-typed: what a test is worth shows on it.
     Reference,
 }
 
 /// Flags that keep pauses short.
-pub const BRISK: [&str; 4] = ["--first-pause", "1ms", "--summary", "json"];
+pub const FAST_RETRIES: [&str; 4] = ["--first-pause", "1ms", "--summary", "json"];
 
 pub struct World {
     pub zoom: Zoom,
@@ -58,7 +58,7 @@ pub struct World {
     /// The program.
     pub binary: PathBuf,
     /// Requests for pages that one run of the reference gets through before its time is up.
-    pub stamina: Option<u64>,
+    pub request_budget: Option<u64>,
     /// Whether the reference meets tokens that it cannot send, which would hide its other faults.
     pub hostile: bool,
 }
@@ -94,7 +94,7 @@ impl Run {
     }
 
     /// That it failed, and what it says holds this.
-    pub fn failed_saying(&self, code: i32, parts: &[&str]) {
+    pub fn assert_failed_with(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, code, "{}", self.said);
         for part in parts {
             assert!(self.said.contains(part), "{part:?} in: {}", self.said);
@@ -135,11 +135,11 @@ impl Balance {
     }
 
     /// Nothing is missing; there may be more, from before.
-    pub fn even_so_far(&self) {
+    pub fn assert_nothing_missing(&self) {
         assert!(self.missing == 0 && self.expected > 0, "{self:?}");
     }
 
-    pub fn even(&self) {
+    pub fn assert_bucket_matches_zoom(&self) {
         assert!(self.missing == 0 && self.surplus == 0, "{self:?}");
         assert!(self.expected > 0, "nothing was compared");
     }
@@ -154,13 +154,13 @@ impl World {
             directory: None,
             environment: BTreeMap::new(),
             binary: support::binary(),
-            stamina: None,
+            request_budget: None,
             hostile: false,
         }
     }
 
     /// The same with a directory in the bucket's place.
-    pub fn of_files(now: &str) -> Self {
+    pub fn with_directory(now: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self { directory: Some(directory), ..Self::new(now) }
     }
@@ -208,7 +208,7 @@ impl World {
                 .env("STATE_KEY", STATE_KEY)
                 .env("STORAGE_EMULATOR_HOST", self.gcs.host());
         }
-        support::trust_little(&mut command);
+        support::trust_single_root(&mut command);
         for (name, value) in &self.environment {
             command.env(name, value);
         }
@@ -223,7 +223,7 @@ impl World {
         };
         let place = ["--to", &to, "--state", &state];
         let place = if self.directory.is_some() { &place[..] } else { &[] };
-        self.program(&[verb, &BRISK, place, arguments].concat())
+        self.program(&[verb, &FAST_RETRIES, place, arguments].concat())
     }
 
     pub fn start(&self, arguments: &[&str]) -> Child {
@@ -238,15 +238,15 @@ impl World {
         Run::of(&self.command(&["collect", "backfill"], arguments).output().unwrap())
     }
 
-    pub fn tell(&self, arguments: &[&str]) -> Run {
+    pub fn run_program(&self, arguments: &[&str]) -> Run {
         Run::of(&self.program(arguments).output().unwrap())
     }
 
     /// A run by either.
-    pub fn run(&self, by: By) -> Run {
+    pub fn run(&self, by: Implementation) -> Run {
         match by {
-            By::Ours => self.collect(&[]),
-            By::Reference => reference::run(self),
+            Implementation::Ours => self.collect(&[]),
+            Implementation::Reference => reference::run(self),
         }
     }
 
@@ -285,7 +285,7 @@ impl World {
     }
 
     /// The lines in the bucket, and how often each.
-    pub fn held(&self) -> HashMap<Bytes, u64> {
+    pub fn stored_lines(&self) -> HashMap<Bytes, u64> {
         let mut counts = HashMap::new();
         for (name, bytes) in self.objects() {
             assert!(name.ends_with(".json.gz"), "{name} is no object for the feed");
@@ -300,36 +300,41 @@ impl World {
 
     /// What Zoom shows by now, from `since` on, against what is held, byte for byte; by content for the reference, which
     /// writes records anew.
-    pub fn balance_since(&self, by: By, since: i64) -> Balance {
+    pub fn balance_since(&self, by: Implementation, since: i64) -> Balance {
         let now = self.now();
-        let expected = self.zoom.lock().book.expected(since, now);
+        let expected = self.zoom.lock().log_store.expected(since, now);
         match by {
-            By::Ours => Balance::of(&counted(&expected, one_line), &counted(&self.held(), Bytes::clone)),
-            By::Reference => Balance::of(&counted(&expected, plain), &counted(&self.held(), plain)),
+            Implementation::Ours => {
+                Balance::of(&count_by(&expected, one_line), &count_by(&self.stored_lines(), Bytes::clone))
+            }
+            Implementation::Reference => Balance::of(
+                &count_by(&expected, canonical_json),
+                &count_by(&self.stored_lines(), canonical_json),
+            ),
         }
     }
 
-    pub fn balance(&self, by: By) -> Balance {
+    pub fn balance(&self, by: Implementation) -> Balance {
         self.balance_since(by, i64::MIN)
     }
 
     /// The bucket holds each record exactly as often as Zoom has it.
-    pub fn even(&self) {
-        self.balance(By::Ours).even();
+    pub fn assert_bucket_matches_zoom(&self) {
+        self.balance(Implementation::Ours).assert_bucket_matches_zoom();
     }
 
     /// Makes storage refuse so.
-    pub fn refuse(&self, refusal: Refusal) {
+    pub fn add_refusal(&self, refusal: Refusal) {
         self.gcs.lock().faults.refusals.push(refusal);
     }
 
-    pub fn heal(&self) {
-        self.zoom.heal();
+    pub fn clear_faults(&self) {
+        self.zoom.clear_faults();
         self.gcs.lock().faults = Faults::default();
     }
 
     /// Runs until one is done, at most so many times, so many seconds apart; how many it took.
-    pub fn until_done(&self, by: By, most: usize, apart: i64) -> usize {
+    pub fn until_done(&self, by: Implementation, most: usize, apart: i64) -> usize {
         for round in 1..=most {
             let run = self.run(by);
             if run.code == 0 {
@@ -342,7 +347,7 @@ impl World {
     }
 }
 
-fn counted(lines: &HashMap<Bytes, u64>, as_what: fn(&Bytes) -> Bytes) -> HashMap<Bytes, u64> {
+fn count_by(lines: &HashMap<Bytes, u64>, as_what: fn(&Bytes) -> Bytes) -> HashMap<Bytes, u64> {
     let mut counts = HashMap::new();
     for (line, count) in lines {
         *counts.entry(as_what(line)).or_default() += count;
@@ -356,7 +361,7 @@ fn one_line(raw: &Bytes) -> Bytes {
 }
 
 /// By content.
-fn plain(line: &Bytes) -> Bytes {
+fn canonical_json(line: &Bytes) -> Bytes {
     serde_json::from_slice::<Value>(line).unwrap().to_string().into()
 }
 

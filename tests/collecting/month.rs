@@ -1,7 +1,7 @@
 //! A simulation: days of events that appear up to hours late, polled at a steady pace by the program itself, and the
 //! figures that come of it.
 
-use super::{Balance, By, DAY, Entry, HOUR, Run, World, record};
+use super::{Balance, DAY, Entry, HOUR, Implementation, Run, World, record};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ pub fn simulate(world: &World, scale: Scale, mut tell: impl FnMut(i64, &Figures)
         while now <= midnight + DAY {
             poll(world, now, &mut figures);
             let polled = (now - 1).div_euclid(DAY);
-            *figures.reference.entry(polled).or_default() += pages_of_the_reference(world, now, scale);
+            *figures.reference.entry(polled).or_default() += reference_page_requests(world, now, scale);
             now += scale.every;
         }
         figures.state_bytes = figures.state_bytes.max(size_of_state(world, false));
@@ -104,7 +104,7 @@ pub fn simulate(world: &World, scale: Scale, mut tell: impl FnMut(i64, &Figures)
     figures.state_bytes = figures.state_bytes.max(size_of_state(world, false));
     figures.manifest_bytes = size_of_state(world, true);
     figures.objects = world.objects().len();
-    figures.balance = world.balance(By::Ours);
+    figures.balance = world.balance(Implementation::Ours);
     figures.took = began.elapsed();
     figures
 }
@@ -138,7 +138,7 @@ fn poll(world: &World, now: i64, figures: &mut Figures) {
         }
     });
     let code = loop {
-        if let Some(memory) = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)) {
+        if let Some(memory) = std::fs::read_to_string(&status).ok().and_then(|text| peak_memory_kib(&text)) {
             figures.memory = figures.memory.max(memory);
         }
         if let Some(status) = child.try_wait().unwrap() {
@@ -155,7 +155,7 @@ fn poll(world: &World, now: i64, figures: &mut Figures) {
 }
 
 /// The most memory that a process ever had, in KiB.
-fn high_water(status: &str) -> Option<u64> {
+fn peak_memory_kib(status: &str) -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
@@ -167,8 +167,8 @@ fn size_of_state(world: &World, manifests: bool) -> usize {
 }
 
 /// Its run at this time reads the whole day so far, and the first one after midnight the day before.
-fn pages_of_the_reference(world: &World, now: i64, scale: Scale) -> u64 {
+fn reference_page_requests(world: &World, now: i64, scale: Scale) -> u64 {
     let midnight = (now - scale.every).div_euclid(DAY) * DAY;
-    let seen = world.zoom.lock().book.seen(&(midnight..midnight + DAY), now).count() as u64;
+    let seen = world.zoom.lock().log_store.visible_records(&(midnight..midnight + DAY), now).count() as u64;
     seen.div_ceil(scale.page_size).max(1)
 }

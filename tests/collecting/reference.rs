@@ -17,7 +17,7 @@ struct Function<'a> {
 
 /// One invocation.
 pub fn run(world: &World) -> Run {
-    world.zoom.manners(|manners| manners.hostile &= world.hostile);
+    world.zoom.behavior(|behavior| behavior.hostile &= world.hostile);
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut function = Function {
         world,
@@ -103,7 +103,7 @@ impl Function<'_> {
 
     fn page(&mut self, bearer: &str, day: &str, token: &str) -> Result<Value, Failure> {
         self.pages += 1;
-        if self.world.stamina.is_some_and(|most| self.pages > most) {
+        if self.world.request_budget.is_some_and(|most| self.pages > most) {
             return Err("out of time".into());
         }
         let mut url = format!(

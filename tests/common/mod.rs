@@ -23,9 +23,9 @@ use zoom_udm::normalize::{self, Input, Options, Reject, RejectWriter, Sink, Summ
 pub const TIME: &str = "2024-01-31T23:59:59Z";
 
 /// Bytes that come in pieces of a size.
-pub struct Pieces(pub Cursor<Vec<u8>>, pub usize);
+pub struct ChunkedReader(pub Cursor<Vec<u8>>, pub usize);
 
-impl Read for Pieces {
+impl Read for ChunkedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = buffer.len().min(self.1);
         self.0.read(&mut buffer[..most])
@@ -77,14 +77,14 @@ pub fn run(input: Input, options: &Options) -> (Out, Summary) {
 }
 
 /// Normalizes bytes that come in pieces of a size, on some threads.
-pub fn run_pieces(
+pub fn run_chunked(
     name: &str,
     bytes: &[u8],
     piece: usize,
     threads: usize,
     options: &Options,
 ) -> (Out, Summary) {
-    let input = Input::new(name, Pieces(Cursor::new(bytes.to_vec()), piece));
+    let input = Input::new(name, ChunkedReader(Cursor::new(bytes.to_vec()), piece));
     run(input, &Options { threads, ..options.clone() })
 }
 
@@ -128,7 +128,7 @@ pub fn record(detail: &str) -> String {
 
 /// What the binary did.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CliOutput {
     pub code: i32,
     pub out: Out,
     pub stderr: String,
@@ -142,7 +142,7 @@ pub fn zoom_udm() -> assert_cmd::Command {
 }
 
 /// Runs the binary with arguments on standard input. The argument `REJECTS` stands for a file whose content comes back.
-pub fn ran(arguments: &[&str], stdin: &[u8]) -> Ran {
+pub fn run_cli(arguments: &[&str], stdin: &[u8]) -> CliOutput {
     let directory = tempfile::tempdir().expect("a directory for the rejects");
     let rejects = directory.path().join("rejects.ndjson");
     let mut command = zoom_udm();
@@ -154,7 +154,7 @@ pub fn ran(arguments: &[&str], stdin: &[u8]) -> Ran {
     }
     let output = command.write_stdin(stdin).output().expect("it runs");
     let rejects = std::fs::read(&rejects).unwrap_or_default();
-    Ran {
+    CliOutput {
         code: output.status.code().expect("no signal ended it"),
         out: Out { events: output.stdout, rejects },
         stderr: String::from_utf8(output.stderr).expect("messages are UTF-8"),

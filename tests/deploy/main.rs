@@ -22,7 +22,7 @@ const NEEDED: [&str; 6] = [
 /// Verbs of gcloud that leave all as it is.
 const LOOKS: [&str; 4] = ["describe", "get-iam-policy", "list", "service-agent"];
 
-struct Ran {
+struct CliOutput {
     code: i32,
     stdout: String,
     stderr: String,
@@ -42,7 +42,7 @@ impl Cloud {
         self.0.path().join(name)
     }
 
-    fn run(&self, arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> Ran {
+    fn run(&self, arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> CliOutput {
         let mut command = fake_gcloud::setup(self.0.path());
         command.args(arguments).envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -51,7 +51,7 @@ impl Cloud {
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran {
+        CliOutput {
             code: output.status.code().unwrap(),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
@@ -59,7 +59,7 @@ impl Cloud {
     }
 
     /// Runs with all that is needed and more, and expects that it goes well.
-    fn set_up(&self, more: &[&str]) -> Ran {
+    fn set_up(&self, more: &[&str]) -> CliOutput {
         let file = format!("--zoom-client-secret-file={}", self.path("secret").display());
         let ran = self.run(&[&NEEDED[..], &[&file], more].concat(), &[], "");
         assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
@@ -87,7 +87,7 @@ impl Cloud {
 const ALL: [&str; 2] = ["--notify", "--feed-service-account=feed@secops.iam.gserviceaccount.com"];
 
 #[test]
-fn a_first_run_makes_everything_in_an_order_that_works_and_a_second_run_nothing() {
+fn second_run_changes_nothing() {
     let cloud = Cloud::new();
     cloud.set_up(&ALL);
     let changes = cloud.changes();
@@ -132,7 +132,7 @@ fn a_first_run_makes_everything_in_an_order_that_works_and_a_second_run_nothing(
 }
 
 #[test]
-fn a_first_run_that_was_cut_off_anywhere_is_made_good_by_the_next() {
+fn interrupted_first_run_is_completed_by_the_next() {
     let whole = Cloud::new();
     whole.set_up(&ALL);
     // A few places stand for all: a run is some sixty calls.
@@ -153,7 +153,7 @@ fn a_first_run_that_was_cut_off_anywhere_is_made_good_by_the_next() {
 }
 
 #[test]
-fn what_is_set_otherwise_is_set_anew_and_nothing_else() {
+fn only_differing_settings_are_changed() {
     let cloud = Cloud::new();
     cloud.set_up(&[]);
     cloud.changes();
@@ -168,20 +168,21 @@ fn what_is_set_otherwise_is_set_anew_and_nothing_else() {
 }
 
 #[test]
-fn a_dry_run_prints_every_command_and_changes_nothing() {
+fn dry_run_prints_every_command_and_changes_nothing() {
     let cloud = Cloud::new();
     let dry = cloud.set_up(&[&ALL[..], &["--dry-run"]].concat());
     assert_eq!(cloud.changes(), [""; 0]);
     let real = cloud.set_up(&ALL);
-    let printed =
-        |ran: &Ran| ran.stdout.lines().filter(|line| line.starts_with("+ ")).map(String::from).collect();
+    let printed = |ran: &CliOutput| {
+        ran.stdout.lines().filter(|line| line.starts_with("+ ")).map(String::from).collect()
+    };
     let (planned, done): (Vec<String>, Vec<String>) = (printed(&dry), printed(&real));
     assert_eq!(planned, done);
     assert_eq!(done.len(), cloud.changes().len());
 }
 
 #[test]
-fn the_secret_reaches_secret_manager_and_nothing_else() {
+fn secret_reaches_only_secret_manager() {
     let cloud = Cloud::new();
     let mut said = vec![cloud.set_up(&[])];
     let standard_input = [&NEEDED[..], &["--zoom-client-secret-file", "-", "--rotate-secret"]].concat();
@@ -203,7 +204,7 @@ fn the_secret_reaches_secret_manager_and_nothing_else() {
 }
 
 #[test]
-fn all_that_is_missing_or_wrong_is_named_at_once() {
+fn all_missing_or_invalid_settings_are_reported() {
     let cloud = Cloud::new();
     let ran = cloud.run(&[], &[], "");
     assert_eq!(ran.code, 2);
@@ -245,7 +246,7 @@ fn all_that_is_missing_or_wrong_is_named_at_once() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_not_taken_for_missing() {
+fn failed_lookup_is_not_treated_as_missing() {
     let cloud = Cloud::new();
     cloud.set_up(&[]);
     cloud.changes();
@@ -259,7 +260,7 @@ fn what_cannot_be_looked_at_is_not_taken_for_missing() {
 }
 
 #[test]
-fn a_new_account_that_is_not_known_yet_is_waited_for() {
+fn new_service_account_is_waited_for() {
     let cloud = Cloud::new();
     let file = format!("--zoom-client-secret-file={}", cloud.path("secret").display());
     let fault = "once storage buckets add-iam-policy-binding: INVALID_ARGUMENT: Service account zoom-udm-run does not exist.";
@@ -268,7 +269,7 @@ fn a_new_account_that_is_not_known_yet_is_waited_for() {
 }
 
 #[test]
-fn a_bucket_of_others_is_not_closed_behind_their_back() {
+fn existing_bucket_access_is_not_changed_silently() {
     let cloud = Cloud::new();
     let state = r#"{"resources":{"storage buckets gs://my-logs":{}},"apis":["run.googleapis.com"]}"#;
     fs::write(cloud.path("state.json"), state).unwrap();

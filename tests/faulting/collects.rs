@@ -1,31 +1,31 @@
 //! The collector among faults: `collect`, `serve --collect` and `check`; Zoom's and those of its bucket.
 
-use super::storage::{Fault, Kind, Place, SERVED, each};
-use super::{Cell, Seen};
+use super::storage::{Fault, FaultPoint, Kind, SERVICE_FAULTS, each};
+use super::{FaultCase, FaultOutcome};
 use crate::collecting::{
-    Act, BUCKET, DAY, Gcs, HOUR, NOW, Only, PREFIX, Run, Wait, When, World, at, gunzip, spread,
+    Act, BUCKET, DAY, Gcs, HOUR, NOW, PREFIX, RequestFilter, Run, Wait, When, World, at, gunzip, spread,
 };
 use crate::serving::Server;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-const PLACES: [Place; 11] = [
-    Place::new("read the lease", "GET", "state.lease", "collector/state.lease"),
-    Place::new("write the lease", "PUT", "state.lease", "collector/state.lease"),
-    Place::new("read the state", "GET", "state.json", "collector/state.json"),
-    Place::new("write the state", "PUT", "state.json", "collector/state.json"),
-    Place::new("keep the old state", "PUT", "state.previous", "collector/state.previous"),
-    Place::new("read what was seen", "GET", "state.work/seen", "collector/state.work/"),
-    Place::new("write what was seen", "PUT", "state.work/seen", "collector/state.work/"),
-    Place::new("stage an object", "PUT", "state.work/staged", "collector/state.work/"),
-    Place::new("put an object", "PUT", PREFIX, "gs://zoom/logs/"),
-    Place::new("put a manifest", "PUT", "manifests/", "collector/manifests/"),
-    Place::new("tidy up", "DELETE", "state.work/", "collector/state.work/"),
+const PLACES: [FaultPoint; 11] = [
+    FaultPoint::new("read the lease", "GET", "state.lease", "collector/state.lease"),
+    FaultPoint::new("write the lease", "PUT", "state.lease", "collector/state.lease"),
+    FaultPoint::new("read the state", "GET", "state.json", "collector/state.json"),
+    FaultPoint::new("write the state", "PUT", "state.json", "collector/state.json"),
+    FaultPoint::new("keep the old state", "PUT", "state.previous", "collector/state.previous"),
+    FaultPoint::new("read what was seen", "GET", "state.work/seen", "collector/state.work/"),
+    FaultPoint::new("write what was seen", "PUT", "state.work/seen", "collector/state.work/"),
+    FaultPoint::new("stage an object", "PUT", "state.work/staged", "collector/state.work/"),
+    FaultPoint::new("put an object", "PUT", PREFIX, "gs://zoom/logs/"),
+    FaultPoint::new("put a manifest", "PUT", "manifests/", "collector/manifests/"),
+    FaultPoint::new("tidy up", "DELETE", "state.work/", "collector/state.work/"),
 ];
 
 /// A fault of Zoom.
-struct Trouble {
+struct ZoomFault {
     name: &'static str,
     act: Act,
     /// What a run comes to that it never leaves.
@@ -36,36 +36,36 @@ struct Trouble {
 const SCOPE: &str = "report:read:operation_logs:admin";
 
 /// 75: stopped with progress saved. 1: some days are parked.
-fn troubles() -> Vec<Trouble> {
-    let trouble = |name, act, lasting, words| Trouble { name, act, lasting, words };
+fn zoom_faults() -> Vec<ZoomFault> {
+    let zoom_fault = |name, act, lasting, words| ZoomFault { name, act, lasting, words };
     let answer = |status| Act::Answer(status, "{}".into());
     let zooms = |status| Act::Answer(status, r#"{"code":1001,"message":"Not allowed."}"#.into());
     let html = |status| Act::Answer(status, "<html>Access denied</html>".into());
     vec![
-        trouble("reset", Act::Reset, &[75, 1], &["connection"]),
-        trouble("hang", Act::Hang(Duration::from_secs(9)), &[75, 1], &["TIMEOUT"]),
-        trouble("cut", Act::Cut, &[75, 1], &["connection closed"]),
-        trouble("429", Act::PerSecond(Wait::Seconds(0)), &[75, 1], &["429"]),
-        trouble("daily", Act::Daily(Wait::IsoMidnight), &[75], &["daily limit"]),
-        trouble("500", answer(500), &[75, 1], &["500"]),
-        trouble("503", answer(503), &[75, 1], &["503"]),
-        trouble("html", Act::Html, &[75, 3, 1], &["no JSON", "JSON"]),
-        trouble("no list", Act::NoKey, &[3, 1], &["operation_logs", "access token"]),
-        trouble("ill typed", Act::IllTyped, &[3, 1], &["operation_logs", "access token"]),
-        trouble("error", Act::ErrorObject, &[3, 1], &["operation_logs", "access token", "5010"]),
-        trouble("401", zooms(401), &[4], &["401", "token"]),
-        trouble("403", zooms(403), &[4], &["403"]),
-        trouble("401 html", html(401), &[75, 1], &["in front of Zoom"]),
-        trouble("403 html", html(403), &[75, 1], &["in front of Zoom"]),
-        trouble(
+        zoom_fault("reset", Act::Reset, &[75, 1], &["connection"]),
+        zoom_fault("hang", Act::Hang(Duration::from_secs(9)), &[75, 1], &["TIMEOUT"]),
+        zoom_fault("cut", Act::Cut, &[75, 1], &["connection closed"]),
+        zoom_fault("429", Act::PerSecond(Wait::Seconds(0)), &[75, 1], &["429"]),
+        zoom_fault("daily", Act::Daily(Wait::IsoMidnight), &[75], &["daily limit"]),
+        zoom_fault("500", answer(500), &[75, 1], &["500"]),
+        zoom_fault("503", answer(503), &[75, 1], &["503"]),
+        zoom_fault("html", Act::Html, &[75, 3, 1], &["no JSON", "JSON"]),
+        zoom_fault("no list", Act::NoKey, &[3, 1], &["operation_logs", "access token"]),
+        zoom_fault("ill typed", Act::IllTyped, &[3, 1], &["operation_logs", "access token"]),
+        zoom_fault("error", Act::ErrorObject, &[3, 1], &["operation_logs", "access token", "5010"]),
+        zoom_fault("401", zooms(401), &[4], &["401", "token"]),
+        zoom_fault("403", zooms(403), &[4], &["403"]),
+        zoom_fault("401 html", html(401), &[75, 1], &["in front of Zoom"]),
+        zoom_fault("403 html", html(403), &[75, 1], &["in front of Zoom"]),
+        zoom_fault(
             "error with list",
             Act::Answer(200, r#"{"code":3001,"message":"Internal error.","operation_logs":[]}"#.into()),
             &[3, 1],
             &["3001"],
         ),
-        trouble("scope", Act::Scope, &[4], &[SCOPE, "check ZOOM_ACCOUNT_ID"]),
-        trouble("role", Act::Role, &[4], &["Role Management", "check ZOOM_ACCOUNT_ID"]),
-        trouble(
+        zoom_fault("scope", Act::Scope, &[4], &[SCOPE, "check ZOOM_ACCOUNT_ID"]),
+        zoom_fault("role", Act::Role, &[4], &["Role Management", "check ZOOM_ACCOUNT_ID"]),
+        zoom_fault(
             "expired",
             Act::PageExpired,
             // 0: windows shrink until a page holds each of them.
@@ -75,8 +75,12 @@ fn troubles() -> Vec<Trouble> {
     ]
 }
 
-fn asked() -> [(&'static str, Only); 3] {
-    [("token", Only::tokens()), ("page", Only::pages()), ("further page", Only::next_pages())]
+fn asked() -> [(&'static str, RequestFilter); 3] {
+    [
+        ("token", RequestFilter::tokens()),
+        ("page", RequestFilter::pages()),
+        ("further page", RequestFilter::next_pages()),
+    ]
 }
 
 /// A run has been here; more has happened since.
@@ -94,13 +98,13 @@ fn world() -> World {
         world.collect(&["--since", "2d"]).expect(0);
         world.gcs.clone()
     });
-    let world = settings(World { gcs: first.twin(), ..World::new(NOW) });
+    let world = settings(World { gcs: first.duplicate(), ..World::new(NOW) });
     fill(&world, now);
     world.advance(6 * HOUR);
     world
 }
 
-const BRISK: [&str; 2] = ["--retries", "1"];
+const FAST_RETRIES: [&str; 2] = ["--retries", "1"];
 
 pub type Days = BTreeMap<String, Vec<String>>;
 
@@ -115,117 +119,129 @@ pub fn lines(world: &World) -> Days {
     days
 }
 
-fn undisturbed() -> &'static Days {
+fn fault_free_result() -> &'static Days {
     static LINES: OnceLock<Days> = OnceLock::new();
     LINES.get_or_init(|| {
         let world = world();
-        world.collect(&BRISK).expect(0);
-        world.even();
+        world.collect(&FAST_RETRIES).expect(0);
+        world.assert_bucket_matches_zoom();
         lines(&world)
     })
 }
 
-fn seen(run: Run) -> Seen {
-    Seen::new(run.code, run.said)
+fn outcome(run: Run) -> FaultOutcome {
+    FaultOutcome::new(run.code, run.said)
 }
 
 /// What was parked is due after two hours.
-fn made_good(seen: Seen, world: &World) -> Seen {
-    let struck = world.gcs.lock().struck + world.zoom.lock().struck();
-    world.heal();
+fn check_recovery(seen: FaultOutcome, world: &World) -> FaultOutcome {
+    let struck = world.gcs.lock().fault_hits + world.zoom.lock().fault_hits();
+    world.clear_faults();
     let parked = seen.code == 1;
     if parked {
         world.advance(2 * HOUR);
     }
-    let again = world.collect(&BRISK);
+    let again = world.collect(&FAST_RETRIES);
     let well = again.code == 0;
     seen.and("the fault never struck", struck > 0)
         .and(&format!("the clean run ended with {}: {}", again.code, again.said), well)
-        .and("a clean run does not give each record once", lines(world) == *undisturbed())
+        .and("a clean run does not give each record once", lines(world) == *fault_free_result())
 }
 
-fn storage_codes(place: &Place, fault: &Fault, lasting: bool) -> &'static [i32] {
+fn storage_codes(place: &FaultPoint, fault: &Fault, lasting: bool) -> &'static [i32] {
     match (fault.kind, lasting) {
         // What is left over harms nobody and goes with a later run.
-        _ if place.shrugs(fault) => &[0],
+        _ if place.ignores(fault) => &[0],
         (Kind::Access, _) => &[4],
         (_, true) => &[3],
         (_, false) => &[0],
     }
 }
 
-pub fn cells() -> Vec<Cell> {
-    let mut cells = Vec::new();
+pub fn fault_cases() -> Vec<FaultCase> {
+    let mut fault_cases = Vec::new();
     for (place, fault, lasting) in each(&PLACES) {
         let run = Box::new(move || {
             let world = world();
-            place.spoil(&world.gcs, fault, lasting);
-            let run = seen(world.collect(&BRISK)).expect(storage_codes(&place, fault, lasting));
-            made_good(run.naming(&[fault.words, &[place.at]]), &world)
+            place.inject_fault(&world.gcs, fault, lasting);
+            let run = outcome(world.collect(&FAST_RETRIES)).expect(storage_codes(&place, fault, lasting));
+            check_recovery(run.naming(&[fault.words, &[place.at]]), &world)
         });
-        cells.push(Cell { verb: "collect", place: place.name, fault: fault.name, lasting, run });
+        fault_cases.push(FaultCase { verb: "collect", place: place.name, fault: fault.name, lasting, run });
         let served = ["write the lease", "read the state", "write the state", "put an object"];
-        if served.contains(&place.name) && SERVED.contains(&fault.name) {
-            let spoil = move |world: &World| place.spoil(&world.gcs, fault, lasting);
+        if served.contains(&place.name) && SERVICE_FAULTS.contains(&fault.name) {
+            let inject_fault = move |world: &World| place.inject_fault(&world.gcs, fault, lasting);
             let codes = statuses(storage_codes(&place, fault, lasting));
-            let run = Box::new(move || serve(spoil, codes, &[fault.words, &[place.at]]));
-            cells.push(Cell { verb: "serve /collect", place: place.name, fault: fault.name, lasting, run });
+            let run = Box::new(move || serve(inject_fault, codes, &[fault.words, &[place.at]]));
+            fault_cases.push(FaultCase {
+                verb: "serve /collect",
+                place: place.name,
+                fault: fault.name,
+                lasting,
+                run,
+            });
         }
     }
     for (number, (place, _)) in asked().into_iter().enumerate() {
-        for (index, Trouble { name: fault, .. }) in troubles().into_iter().enumerate() {
+        for (index, ZoomFault { name: fault, .. }) in zoom_faults().into_iter().enumerate() {
             if (fault == "expired") != (place == "further page") && fault == "expired" {
                 continue;
             }
             for lasting in [false, true] {
                 let run = Box::new(move || zoom(number, index, lasting));
-                cells.push(Cell { verb: "collect", place, fault, lasting, run });
+                fault_cases.push(FaultCase { verb: "collect", place, fault, lasting, run });
                 let run = Box::new(move || zoom_served(number, index, lasting));
-                cells.push(Cell { verb: "serve /collect", place, fault, lasting, run });
+                fault_cases.push(FaultCase { verb: "serve /collect", place, fault, lasting, run });
                 if place != "further page" {
                     let run = Box::new(move || zoom_checked(number, index, lasting));
-                    cells.push(Cell { verb: "check", place, fault, lasting, run });
+                    fault_cases.push(FaultCase { verb: "check", place, fault, lasting, run });
                 }
             }
         }
     }
-    cells.extend(checks());
-    cells.extend(states());
-    let run = Box::new(bucketless);
-    cells.push(Cell { verb: "collect", place: "write the lease", fault: "no bucket", lasting: true, run });
-    cells.extend(refusals());
-    cells
+    fault_cases.extend(checks());
+    fault_cases.extend(states());
+    let run = Box::new(missing_bucket);
+    fault_cases.push(FaultCase {
+        verb: "collect",
+        place: "write the lease",
+        fault: "no bucket",
+        lasting: true,
+        run,
+    });
+    fault_cases.extend(refusals());
+    fault_cases
 }
 
-fn spoil(world: &World, place: usize, trouble: &Trouble, lasting: bool) {
+fn inject_fault(world: &World, place: usize, zoom_fault: &ZoomFault, lasting: bool) {
     let [token, page, further] = asked().map(|(_, only)| only);
     let only = [token, page, further].into_iter().nth(place).unwrap();
-    world.zoom.rule(only, if lasting { When::Always } else { When::Nth(1) }, trouble.act.clone());
+    world.zoom.rule(only, if lasting { When::Always } else { When::Nth(1) }, zoom_fault.act.clone());
 }
 
 /// What one strike comes to: nothing where a second try makes sense.
-fn codes(place: usize, trouble: &Trouble, lasting: bool) -> &'static [i32] {
-    match (place, trouble.name, lasting) {
+fn codes(place: usize, zoom_fault: &ZoomFault, lasting: bool) -> &'static [i32] {
+    match (place, zoom_fault.name, lasting) {
         // The list of records is nothing that an answer with a token has; all of them are answers without one.
         (0, "no list" | "ill typed" | "error" | "html", true) => &[3],
         (0, "scope" | "role" | "expired" | "401" | "403", _) => &[4],
         (_, "401" | "expired", false) => &[0],
         // Tokens were good for the page before: something else ends them.
         (2, "401", true) => &[75],
-        (_, "daily" | "scope" | "role" | "403", _) | (.., true) => trouble.lasting,
+        (_, "daily" | "scope" | "role" | "403", _) | (.., true) => zoom_fault.lasting,
         _ => &[0],
     }
 }
 
-fn zoom(place: usize, trouble: usize, lasting: bool) -> Seen {
-    let (world, trouble) = (world(), troubles().swap_remove(trouble));
-    spoil(&world, place, &trouble, lasting);
-    let run = world.collect(&BRISK);
+fn zoom(place: usize, zoom_fault: usize, lasting: bool) -> FaultOutcome {
+    let (world, zoom_fault) = (world(), zoom_faults().swap_remove(zoom_fault));
+    inject_fault(&world, place, &zoom_fault, lasting);
+    let run = world.collect(&FAST_RETRIES);
     let told = format!("{} {}", run.summary["stopped"], run.said);
-    let run = Seen::new(run.code, told).expect(codes(place, &trouble, lasting));
+    let run = FaultOutcome::new(run.code, told).expect(codes(place, &zoom_fault, lasting));
     let at: &[&str] =
         if place == 0 { &["token"] } else { &["operation logs from", "/v2/report/operationlogs"] };
-    made_good(run.naming(&[trouble.words, at]), &world)
+    check_recovery(run.naming(&[zoom_fault.words, at]), &world)
 }
 
 fn statuses(codes: &[i32]) -> &'static [i32] {
@@ -238,26 +254,26 @@ fn statuses(codes: &[i32]) -> &'static [i32] {
     }
 }
 
-fn zoom_served(place: usize, trouble: usize, lasting: bool) -> Seen {
-    let trouble = troubles().swap_remove(trouble);
+fn zoom_served(place: usize, zoom_fault: usize, lasting: bool) -> FaultOutcome {
+    let zoom_fault = zoom_faults().swap_remove(zoom_fault);
     // Tomorrow is soon enough: nobody is asked to repeat the run.
-    let daily = trouble.name == "daily";
-    let expected = if daily { &[200] } else { statuses(codes(place, &trouble, lasting)) };
+    let daily = zoom_fault.name == "daily";
+    let expected = if daily { &[200] } else { statuses(codes(place, &zoom_fault, lasting)) };
     let at: &[&str] =
         if place == 0 { &["token"] } else { &["operation logs from", "/v2/report/operationlogs"] };
-    serve(|world| spoil(world, place, &trouble, lasting), expected, &[trouble.words, at])
+    serve(|world| inject_fault(world, place, &zoom_fault, lasting), expected, &[zoom_fault.words, at])
 }
 
-fn serve(spoil: impl FnOnce(&World), statuses: &[i32], words: &[&[&str]]) -> Seen {
+fn serve(inject_fault: impl FnOnce(&World), statuses: &[i32], words: &[&[&str]]) -> FaultOutcome {
     let world = world().with("COLLECT_FLAGS", "--first-pause 1ms --retries 1");
-    spoil(&world);
+    inject_fault(&world);
     let server = Server::start(world.program(&["serve", "--collect"]));
     let answer = server.post("/collect", &[], b"");
     server.wait_for("POST /collect");
-    let seen = Seen::new(answer.status.into(), server.said()).expect(statuses).naming(words);
+    let seen = FaultOutcome::new(answer.status.into(), server.said()).expect(statuses).naming(words);
     let told = String::from_utf8_lossy(&answer.body).into_owned();
     let seen = seen.and(&format!("the caller is told where things are: {told}"), !told.contains("://"));
-    world.heal();
+    world.clear_faults();
     let parked = told.contains("\"days_parked\":") && !told.contains("\"days_parked\":0");
     // The same process: it has to let go of what it held.
     let again = server.post("/collect", &[], b"");
@@ -266,23 +282,23 @@ fn serve(spoil: impl FnOnce(&World), statuses: &[i32], words: &[&[&str]]) -> See
     drop(server);
     if parked {
         world.advance(2 * HOUR);
-        world.collect(&BRISK).expect(0);
+        world.collect(&FAST_RETRIES).expect(0);
     }
-    seen.and("a clean run does not give each record once", lines(&world) == *undisturbed())
+    seen.and("a clean run does not give each record once", lines(&world) == *fault_free_result())
 }
 
 fn check(world: &World) -> Run {
-    world.tell(&["check", "--retries", "1", "--first-pause", "1ms"])
+    world.run_program(&["check", "--retries", "1", "--first-pause", "1ms"])
 }
 
-fn checked(spoil: impl FnOnce(&World), codes: &[i32], words: &[&[&str]]) -> Seen {
+fn checked(inject_fault: impl FnOnce(&World), codes: &[i32], words: &[&[&str]]) -> FaultOutcome {
     let world = world();
     let before = world.gcs.all(BUCKET, "");
-    spoil(&world);
-    let seen = seen(check(&world)).expect(codes).naming(words);
+    inject_fault(&world);
+    let seen = outcome(check(&world)).expect(codes).naming(words);
     let told = seen.code == 0 || seen.said.lines().any(|line| line.starts_with("FAIL"));
-    let struck = world.gcs.lock().struck + world.zoom.lock().struck();
-    world.heal();
+    let struck = world.gcs.lock().fault_hits + world.zoom.lock().fault_hits();
+    world.clear_faults();
     let again = check(&world);
     seen.and("no line says FAIL", told)
         .and("the fault never struck", struck > 0)
@@ -290,76 +306,76 @@ fn checked(spoil: impl FnOnce(&World), codes: &[i32], words: &[&[&str]]) -> Seen
         .and("something is left behind", world.gcs.all(BUCKET, "") == before)
 }
 
-fn zoom_checked(place: usize, trouble: usize, lasting: bool) -> Seen {
-    let trouble = troubles().swap_remove(trouble);
-    let codes: &[i32] = match codes(place, &trouble, lasting) {
+fn zoom_checked(place: usize, zoom_fault: usize, lasting: bool) -> FaultOutcome {
+    let zoom_fault = zoom_faults().swap_remove(zoom_fault);
+    let codes: &[i32] = match codes(place, &zoom_fault, lasting) {
         [0] => &[0],
         [4] => &[4],
         _ => &[3],
     };
     checked(
-        |world| spoil(world, place, &trouble, lasting),
+        |world| inject_fault(world, place, &zoom_fault, lasting),
         codes,
-        &[trouble.words, &["FAIL token", "FAIL scope", "FAIL page", "FAIL role"]],
+        &[zoom_fault.words, &["FAIL token", "FAIL scope", "FAIL page", "FAIL role"]],
     )
 }
 
-fn checks() -> Vec<Cell> {
+fn checks() -> Vec<FaultCase> {
     let places = [
-        Place::new("read the state", "GET", "state.json", "FAIL state"),
-        Place::new("list the data", "LIST", "zoom?", "FAIL bucket"),
-        Place::new("write the data", "PUT", PREFIX, "FAIL"),
-        Place::new("write the state", "PUT", "collector/", "FAIL"),
+        FaultPoint::new("read the state", "GET", "state.json", "FAIL state"),
+        FaultPoint::new("list the data", "LIST", "zoom?", "FAIL bucket"),
+        FaultPoint::new("write the data", "PUT", PREFIX, "FAIL"),
+        FaultPoint::new("write the state", "PUT", "collector/", "FAIL"),
     ];
-    let mut cells = Vec::new();
+    let mut fault_cases = Vec::new();
     for (place, fault, lasting) in each(&places) {
         let run = Box::new(move || {
-            let spoil = |world: &World| place.spoil(&world.gcs, fault, lasting);
-            checked(spoil, storage_codes(&place, fault, lasting), &[fault.words, &[place.at]])
+            let inject_fault = |world: &World| place.inject_fault(&world.gcs, fault, lasting);
+            checked(inject_fault, storage_codes(&place, fault, lasting), &[fault.words, &[place.at]])
         });
-        cells.push(Cell { verb: "check", place: place.name, fault: fault.name, lasting, run });
+        fault_cases.push(FaultCase { verb: "check", place: place.name, fault: fault.name, lasting, run });
     }
-    cells
+    fault_cases
 }
 
 /// `collect status` reads the state and writes nothing.
-fn states() -> Vec<Cell> {
-    let places = [Place::new("read the state", "GET", "state.json", "collector/state.json")];
-    let cells = each(&places).map(|(place, fault, lasting)| {
+fn states() -> Vec<FaultCase> {
+    let places = [FaultPoint::new("read the state", "GET", "state.json", "collector/state.json")];
+    let fault_cases = each(&places).map(|(place, fault, lasting)| {
         let run = Box::new(move || {
             let world = world();
-            place.spoil(&world.gcs, fault, lasting);
-            let status = world.tell(&["collect", "status", "--retries", "1"]);
-            let seen = seen(status).expect(storage_codes(&place, fault, lasting));
-            let struck = world.gcs.lock().struck > 0;
+            place.inject_fault(&world.gcs, fault, lasting);
+            let status = world.run_program(&["collect", "status", "--retries", "1"]);
+            let seen = outcome(status).expect(storage_codes(&place, fault, lasting));
+            let struck = world.gcs.lock().fault_hits > 0;
             seen.naming(&[fault.words, &[place.at]]).and("the fault never struck", struck)
         });
-        Cell { verb: "collect status", place: place.name, fault: fault.name, lasting, run }
+        FaultCase { verb: "collect status", place: place.name, fault: fault.name, lasting, run }
     });
-    cells.collect::<Vec<_>>()
+    fault_cases.collect::<Vec<_>>()
 }
 
 /// The bucket is not there.
-fn bucketless() -> Seen {
+fn missing_bucket() -> FaultOutcome {
     let world = world();
     world.gcs.lock().buckets = Some(Vec::new());
-    let seen = seen(world.collect(&BRISK)).expect(&[3]);
+    let seen = outcome(world.collect(&FAST_RETRIES)).expect(&[3]);
     let seen = seen.naming(&[&["bucket not found"], &["collector/state.lease"]]);
     let mut state = world.gcs.lock();
-    (state.buckets, state.struck) = (None, 1);
+    (state.buckets, state.fault_hits) = (None, 1);
     drop(state);
-    made_good(seen, &world)
+    check_recovery(seen, &world)
 }
 
 /// Nobody listens.
-fn refusals() -> Vec<Cell> {
+fn refusals() -> Vec<FaultCase> {
     let nobody = "http://127.0.0.1:9";
     let cases: [(&'static str, &'static str, String, i32, &'static str); 3] = [
         ("token", "ZOOM_TOKEN_URL", format!("{nobody}/oauth/token"), 75, "127.0.0.1:9/oauth/token"),
         ("page", "ZOOM_API_BASE", nobody.into(), 75, "127.0.0.1:9/v2/report"),
         ("read the lease", "STORAGE_EMULATOR_HOST", "127.0.0.1:9".into(), 3, "collector/state.lease"),
     ];
-    let cells = cases.into_iter().flat_map(|(place, variable, value, code, at)| {
+    let fault_cases = cases.into_iter().flat_map(|(place, variable, value, code, at)| {
         let at: &'static [&'static str] = Box::leak(Box::new([at]));
         let checked_at: &'static [&'static str] = &["127.0.0.1:9", "FAIL"];
         [("collect", code, at), ("check", 3, checked_at)].map(|(verb, code, at)| {
@@ -367,19 +383,19 @@ fn refusals() -> Vec<Cell> {
             let run = Box::new(move || {
                 let mut world = world();
                 let right = world.environment.insert(variable, value);
-                let run = if verb == "check" { check(&world) } else { world.collect(&BRISK) };
+                let run = if verb == "check" { check(&world) } else { world.collect(&FAST_RETRIES) };
                 let told = format!("{} {}", run.summary["stopped"], run.said);
-                let seen = Seen::new(run.code, told).expect(&[code]).naming(&[&["onnect"], at]);
+                let seen = FaultOutcome::new(run.code, told).expect(&[code]).naming(&[&["onnect"], at]);
                 match right {
                     Some(right) => world.environment.insert(variable, right),
                     None => world.environment.remove(variable),
                 };
-                let well = world.collect(&BRISK).code == 0;
+                let well = world.collect(&FAST_RETRIES).code == 0;
                 seen.and("the clean run failed", well)
-                    .and("a clean run does not give each record once", lines(&world) == *undisturbed())
+                    .and("a clean run does not give each record once", lines(&world) == *fault_free_result())
             });
-            Cell { verb, place, fault: "refused", lasting: true, run }
+            FaultCase { verb, place, fault: "refused", lasting: true, run }
         })
     });
-    cells.collect()
+    fault_cases.collect()
 }

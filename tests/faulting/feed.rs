@@ -1,7 +1,7 @@
 //! The feed among faults: `ingest`, `serve --ingest` and `ledger`.
 
-use super::storage::{Fault, Kind, Place, SERVED, each};
-use super::{Cell, Seen};
+use super::storage::{Fault, FaultPoint, Kind, SERVICE_FAULTS, each};
+use super::{FaultCase, FaultOutcome};
 use crate::collecting::support::gcs::{Act, Gcs, Refusal};
 use crate::collecting::support::{gzip, program, records};
 use crate::serving::Server;
@@ -10,24 +10,24 @@ use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-const PLACES: [Place; 12] = [
-    Place::new("list the source", "LIST", "zoom?", "gs://zoom/logs/"),
-    Place::new("get an object", "GET", "logs/", "gs://zoom/logs/"),
-    Place::new("get the rest", "GET", "logs/c", "gs://zoom/logs/c"),
-    Place::new("put events", "PUT", "out/", "gs://udm/out/"),
-    Place::new("put rejects", "PUT", "rejects/", "gs://udm/rejects/"),
-    Place::new("read the charter", "GET", "out.ledger/ledger.json", "gs://udm/out.ledger/"),
-    Place::new("read a lease", "GET", "out.ledger/lease", "gs://udm/out.ledger/lease"),
-    Place::new("write a lease", "PUT", "out.ledger/lease", "gs://udm/out.ledger/lease"),
-    Place::new("read the ledger", "GET", "out.ledger/segment", "gs://udm/out.ledger/segment"),
-    Place::new("write the ledger", "PUT", "out.ledger/segment", "gs://udm/out.ledger/segment"),
-    Place::new("look before delete", "HEAD", "logs/", "gs://zoom/logs/"),
-    Place::new("delete", "DELETE", "logs/", "gs://zoom/logs/"),
+const PLACES: [FaultPoint; 12] = [
+    FaultPoint::new("list the source", "LIST", "zoom?", "gs://zoom/logs/"),
+    FaultPoint::new("get an object", "GET", "logs/", "gs://zoom/logs/"),
+    FaultPoint::new("get the rest", "GET", "logs/c", "gs://zoom/logs/c"),
+    FaultPoint::new("put events", "PUT", "out/", "gs://udm/out/"),
+    FaultPoint::new("put rejects", "PUT", "rejects/", "gs://udm/rejects/"),
+    FaultPoint::new("read the charter", "GET", "out.ledger/ledger.json", "gs://udm/out.ledger/"),
+    FaultPoint::new("read a lease", "GET", "out.ledger/lease", "gs://udm/out.ledger/lease"),
+    FaultPoint::new("write a lease", "PUT", "out.ledger/lease", "gs://udm/out.ledger/lease"),
+    FaultPoint::new("read the ledger", "GET", "out.ledger/segment", "gs://udm/out.ledger/segment"),
+    FaultPoint::new("write the ledger", "PUT", "out.ledger/segment", "gs://udm/out.ledger/segment"),
+    FaultPoint::new("look before delete", "HEAD", "logs/", "gs://zoom/logs/"),
+    FaultPoint::new("delete", "DELETE", "logs/", "gs://zoom/logs/"),
 ];
 
 const FEED: [&str; 7] =
     ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/", "--delete", "transferred"];
-const BRISK: [&str; 8] =
+const FAST_RETRIES: [&str; 8] =
     ["--first-pause", "1ms", "--checkpoint", "40ms", "--retries", "1", "--retry-for", "2s"];
 
 type Objects = BTreeMap<String, Bytes>;
@@ -35,10 +35,10 @@ type Objects = BTreeMap<String, Bytes>;
 /// Objects, the first of which an earlier run has read.
 fn world() -> Gcs {
     static FIRST: OnceLock<Gcs> = OnceLock::new();
-    FIRST.get_or_init(begun).twin()
+    FIRST.get_or_init(after_first_run).duplicate()
 }
 
-fn begun() -> Gcs {
+fn after_first_run() -> Gcs {
     let gcs = Gcs::start();
     let broken = |number| format!("{}no record\n", records(20, number));
     gcs.seed("zoom", "logs/a.json.gz", gzip(records(10, 1)));
@@ -58,7 +58,7 @@ fn command(gcs: &Gcs, arguments: &[&str]) -> Command {
 
 fn ingest(gcs: &Gcs, more: &[&str]) -> Output {
     let summary = ["--summary", "json"];
-    command(gcs, &[&["ingest"], &FEED[..], &BRISK, &summary, more].concat()).output().unwrap()
+    command(gcs, &[&["ingest"], &FEED[..], &FAST_RETRIES, &summary, more].concat()).output().unwrap()
 }
 
 /// All that a run leaves but the ledger.
@@ -67,7 +67,7 @@ fn left(gcs: &Gcs) -> (Objects, Objects, Objects) {
 }
 
 /// What an undisturbed run leaves.
-fn undisturbed() -> &'static (Objects, Objects, Objects) {
+fn fault_free_result() -> &'static (Objects, Objects, Objects) {
     static LEFT: OnceLock<(Objects, Objects, Objects)> = OnceLock::new();
     LEFT.get_or_init(|| {
         let gcs = world();
@@ -79,8 +79,8 @@ fn undisturbed() -> &'static (Objects, Objects, Objects) {
 }
 
 /// Runs again where nothing is wrong any more, and looks at what is there.
-fn made_good(seen: Seen, gcs: &Gcs) -> Seen {
-    let struck = gcs.lock().struck;
+fn check_recovery(seen: FaultOutcome, gcs: &Gcs) -> FaultOutcome {
+    let struck = gcs.lock().fault_hits;
     gcs.lock().faults.refusals.clear();
     let again = ingest(gcs, &[]);
     let code = again.status.code();
@@ -88,14 +88,14 @@ fn made_good(seen: Seen, gcs: &Gcs) -> Seen {
     let verified = command(gcs, &["ledger", "verify", "gs://udm/out.ledger/"]).output().unwrap();
     seen.and("the fault never struck", struck > 0)
         .and(&format!("the clean run ended with {code:?}: {said}"), matches!(code, Some(0 | 1)))
-        .and("a clean run does not give the right objects", left(gcs) == *undisturbed())
+        .and("a clean run does not give the right objects", left(gcs) == *fault_free_result())
         .and("the ledger has gaps", verified.status.code() == Some(0))
 }
 
 /// The README's exit codes. 1 also stands for the two records that are rejected.
-fn codes(place: &Place, fault: &Fault, lasting: bool) -> &'static [i32] {
+fn codes(place: &FaultPoint, fault: &Fault, lasting: bool) -> &'static [i32] {
     match (place.name, fault.kind, lasting) {
-        _ if place.shrugs(fault) => &[1],
+        _ if place.ignores(fault) => &[1],
         ("delete" | "look before delete", Kind::Access, _) => &[1],
         ("get an object" | "get the rest", Kind::Access, _) if fault.name == "403" => &[1],
         (_, Kind::Access, _) => &[4],
@@ -106,95 +106,113 @@ fn codes(place: &Place, fault: &Fault, lasting: bool) -> &'static [i32] {
     }
 }
 
-fn spoil(gcs: &Gcs, place: &Place, fault: &Fault, lasting: bool) {
+fn inject_fault(gcs: &Gcs, place: &FaultPoint, fault: &Fault, lasting: bool) {
     if place.name == "get the rest" {
         let cut = Refusal { times: 1, ..Refusal::acting("GET", place.part, Act::Cut) };
         gcs.lock().faults.refusals.push(cut);
     }
-    place.spoil(gcs, fault, lasting);
+    place.inject_fault(gcs, fault, lasting);
 }
 
-fn names<'a>(place: &'a Place, fault: &'a Fault) -> [&'a [&'a str]; 2] {
+fn names<'a>(place: &'a FaultPoint, fault: &'a Fault) -> [&'a [&'a str]; 2] {
     [fault.words, std::slice::from_ref(&place.at)]
 }
 
 /// Whether the fault has to be heard of: the run ends with more than the rejects of the records.
-fn tells(seen: Seen, place: &Place, fault: &Fault, lasting: bool) -> Seen {
+fn tells(seen: FaultOutcome, place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOutcome {
     let access = fault.kind == Kind::Access;
-    if (lasting || access) && !place.shrugs(fault) { seen.naming(&names(place, fault)) } else { seen }
+    if (lasting || access) && !place.ignores(fault) { seen.naming(&names(place, fault)) } else { seen }
 }
 
-pub fn cells() -> Vec<Cell> {
-    let mut cells = Vec::new();
+pub fn fault_cases() -> Vec<FaultCase> {
+    let mut fault_cases = Vec::new();
     for (place, fault, lasting) in each(&PLACES) {
         let run = Box::new(move || {
             let gcs = world();
-            spoil(&gcs, &place, fault, lasting);
-            let seen = Seen::of(&ingest(&gcs, &[])).expect(codes(&place, fault, lasting));
-            made_good(tells(seen, &place, fault, lasting), &gcs)
+            inject_fault(&gcs, &place, fault, lasting);
+            let seen = FaultOutcome::of(&ingest(&gcs, &[])).expect(codes(&place, fault, lasting));
+            check_recovery(tells(seen, &place, fault, lasting), &gcs)
         });
-        cells.push(Cell { verb: "ingest", place: place.name, fault: fault.name, lasting, run });
-        if !place.name.contains("delete") && SERVED.contains(&fault.name) {
-            let run = Box::new(move || served(&place, fault, lasting));
-            cells.push(Cell { verb: "serve /ingest", place: place.name, fault: fault.name, lasting, run });
+        fault_cases.push(FaultCase { verb: "ingest", place: place.name, fault: fault.name, lasting, run });
+        if !place.name.contains("delete") && SERVICE_FAULTS.contains(&fault.name) {
+            let run = Box::new(move || run_service_case(&place, fault, lasting));
+            fault_cases.push(FaultCase {
+                verb: "serve /ingest",
+                place: place.name,
+                fault: fault.name,
+                lasting,
+                run,
+            });
         }
     }
     for lasting in [false, true] {
         let run = Box::new(move || slow(lasting));
-        cells.push(Cell { verb: "ingest", place: "get an object", fault: "slow", lasting, run });
+        fault_cases.push(FaultCase { verb: "ingest", place: "get an object", fault: "slow", lasting, run });
     }
-    let run = Box::new(bucketless);
-    cells.push(Cell { verb: "ingest", place: "write the charter", fault: "no bucket", lasting: true, run });
-    let run = Box::new(refused);
-    cells.push(Cell { verb: "ingest", place: "read the charter", fault: "refused", lasting: true, run });
-    cells.extend(ledgers());
-    cells.extend(tokens());
-    cells
+    let run = Box::new(missing_bucket);
+    fault_cases.push(FaultCase {
+        verb: "ingest",
+        place: "write the charter",
+        fault: "no bucket",
+        lasting: true,
+        run,
+    });
+    let run = Box::new(unreachable_storage);
+    fault_cases.push(FaultCase {
+        verb: "ingest",
+        place: "read the charter",
+        fault: "refused",
+        lasting: true,
+        run,
+    });
+    fault_cases.extend(ledgers());
+    fault_cases.extend(tokens());
+    fault_cases
 }
 
 /// An object that takes longer than anything may be silent.
-fn slow(lasting: bool) -> Seen {
+fn slow(lasting: bool) -> FaultOutcome {
     let gcs = world();
     let pieces = std::time::Duration::from_millis(400);
     let times = if lasting { u32::MAX } else { 1 };
     let trickle = Refusal::acting("GET", "logs/c", Act::Trickle(8, pieces));
     gcs.lock().faults.refusals.push(Refusal { times, ..trickle });
-    let seen = Seen::of(&ingest(&gcs, &[])).expect(&[1]);
-    let well = left(&gcs) == *undisturbed();
+    let seen = FaultOutcome::of(&ingest(&gcs, &[])).expect(&[1]);
+    let well = left(&gcs) == *fault_free_result();
     seen.and("what is slow and never silent is read", well)
 }
 
 /// Everything is answered that it is not there, as it is where a bucket is missing.
-fn bucketless() -> Seen {
+fn missing_bucket() -> FaultOutcome {
     let gcs = world();
     gcs.lock().buckets = Some(vec!["zoom".into()]);
-    let seen = Seen::of(&ingest(&gcs, &[])).expect(&[3]);
+    let seen = FaultOutcome::of(&ingest(&gcs, &[])).expect(&[3]);
     let seen = seen.naming(&[&["bucket not found"], &["gs://udm/out.ledger/"]]);
     let mut state = gcs.lock();
-    (state.buckets, state.struck) = (None, 1);
+    (state.buckets, state.fault_hits) = (None, 1);
     drop(state);
-    made_good(seen, &gcs)
+    check_recovery(seen, &gcs)
 }
 
-fn refused() -> Seen {
+fn unreachable_storage() -> FaultOutcome {
     let gcs = world();
-    let mut nobody = command(&gcs, &[&["ingest"], &FEED[..], &BRISK].concat());
+    let mut nobody = command(&gcs, &[&["ingest"], &FEED[..], &FAST_RETRIES].concat());
     let output = nobody.env("STORAGE_EMULATOR_HOST", "127.0.0.1:9").output().unwrap();
-    let seen = Seen::of(&output).expect(&[3]).naming(&[&["onnect"], &["gs://udm/out.ledger/"]]);
+    let seen = FaultOutcome::of(&output).expect(&[3]).naming(&[&["onnect"], &["gs://udm/out.ledger/"]]);
     // Nothing reached the stand-in.
-    gcs.lock().struck = 1;
-    made_good(seen, &gcs)
+    gcs.lock().fault_hits = 1;
+    check_recovery(seen, &gcs)
 }
 
-fn served(place: &Place, fault: &Fault, lasting: bool) -> Seen {
+fn run_service_case(place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOutcome {
     let gcs = world();
-    spoil(&gcs, place, fault, lasting);
+    inject_fault(&gcs, place, fault, lasting);
     let mut service = command(&gcs, &["serve", "--ingest"]);
     service
         .env("INGEST_FROM", "gs://zoom/logs/")
         .env("INGEST_TO", "gs://udm/out/")
         .env("INGEST_REJECTS", "gs://udm/rejects/")
-        .env("INGEST_FLAGS", format!("--delete transferred {}", BRISK.join(" ")));
+        .env("INGEST_FLAGS", format!("--delete transferred {}", FAST_RETRIES.join(" ")));
     let server = Server::start(service);
     let answer = server.post("/ingest", &[], b"");
     let expected: &[i32] = match codes(place, fault, lasting) {
@@ -203,7 +221,7 @@ fn served(place: &Place, fault: &Fault, lasting: bool) -> Seen {
         _ => &[200, 503],
     };
     server.wait_for("POST /ingest");
-    let seen = Seen::new(answer.status.into(), server.said()).expect(expected);
+    let seen = FaultOutcome::new(answer.status.into(), server.said()).expect(expected);
     // What failed is to be tried again; a run that left nothing is not to be repeated.
     let repeated = answer.status == 503 || answer.status == 500;
     let left_some = !server.said().contains(r#"\"failed\":0"#);
@@ -217,11 +235,11 @@ fn served(place: &Place, fault: &Fault, lasting: bool) -> Seen {
     let well = again.status == 200;
     let seen = seen.and(&format!("the clean run was answered {}: {}", again.status, server.said()), well);
     drop(server);
-    seen.and("a clean run does not give the right objects", left(&gcs) == *undisturbed())
+    seen.and("a clean run does not give the right objects", left(&gcs) == *fault_free_result())
 }
 
 /// `ledger show`, `verify` and `forget`: they look, or take entries out.
-fn ledgers() -> Vec<Cell> {
+fn ledgers() -> Vec<FaultCase> {
     let verbs: [(&str, &[&str], &[&str]); 3] = [
         ("ledger show", &["show", "gs://udm/out.ledger/"], &["read the charter", "read the ledger"]),
         (
@@ -235,34 +253,34 @@ fn ledgers() -> Vec<Cell> {
             &["read the charter", "read the ledger", "write the ledger"],
         ),
     ];
-    let mut cells = Vec::new();
+    let mut fault_cases = Vec::new();
     for (verb, arguments, places) in verbs {
-        let outputs = Place::new("look for outputs", "", "udm", "gs://udm/out/");
+        let outputs = FaultPoint::new("look for outputs", "", "udm", "gs://udm/out/");
         let places: Vec<_> =
             PLACES.iter().copied().chain([outputs]).filter(|place| places.contains(&place.name)).collect();
         for (place, fault, lasting) in each(&places) {
-            let run = Box::new(move || looked(arguments, &place, fault, lasting));
-            cells.push(Cell { verb, place: place.name, fault: fault.name, lasting, run });
+            let run = Box::new(move || run_ledger_case(arguments, &place, fault, lasting));
+            fault_cases.push(FaultCase { verb, place: place.name, fault: fault.name, lasting, run });
         }
     }
-    cells
+    fault_cases
 }
 
-fn looked(arguments: &[&str], place: &Place, fault: &Fault, lasting: bool) -> Seen {
+fn run_ledger_case(arguments: &[&str], place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOutcome {
     let ledger = |gcs: &Gcs| {
         let brisk = ["--retries", "1", "--first-pause", "1ms"];
         command(gcs, &[&["ledger"], arguments, &brisk].concat()).output().unwrap()
     };
     let (whole, gcs) = (world(), world());
     let right = ledger(&whole);
-    place.spoil(&gcs, fault, lasting);
+    place.inject_fault(&gcs, fault, lasting);
     let output = ledger(&gcs);
     let expected: &[i32] = match (fault.kind, lasting) {
         (Kind::Access, _) => &[4],
         (_, true) => &[3],
         (_, false) => &[right.status.code().unwrap_or(-1)],
     };
-    let seen = tells(Seen::of(&output).expect(expected), place, fault, lasting);
+    let seen = tells(FaultOutcome::of(&output).expect(expected), place, fault, lasting);
     gcs.lock().faults.refusals.clear();
     let again = ledger(&gcs);
     // What is forgotten is forgotten once.
@@ -278,21 +296,21 @@ fn text(output: &Output) -> String {
 }
 
 /// Google's tokens: of who logged in, and of a machine's service account.
-fn tokens() -> Vec<Cell> {
+fn tokens() -> Vec<FaultCase> {
     // The path's first part is taken for a bucket.
     let places = [
-        Place::new("token of a login", "POST", "oauth2/token", "token"),
-        Place::new("token of the machine", "GET", "service-accounts", "token"),
+        FaultPoint::new("token of a login", "POST", "oauth2/token", "token"),
+        FaultPoint::new("token of the machine", "GET", "service-accounts", "token"),
     ];
-    let mut cells = Vec::new();
+    let mut fault_cases = Vec::new();
     for (place, fault, lasting) in each(&places) {
         let run = Box::new(move || token(&place, fault, lasting));
-        cells.push(Cell { verb: "ingest", place: place.name, fault: fault.name, lasting, run });
+        fault_cases.push(FaultCase { verb: "ingest", place: place.name, fault: fault.name, lasting, run });
     }
-    cells
+    fault_cases
 }
 
-fn token(place: &Place, fault: &Fault, lasting: bool) -> Seen {
+fn token(place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOutcome {
     let gcs = world();
     let at = tempfile::tempdir().unwrap();
     let file = at.path().join("credentials.json");
@@ -302,10 +320,10 @@ fn token(place: &Place, fault: &Fault, lasting: bool) -> Seen {
         let mut state = gcs.lock();
         (state.bearer, state.refresh) = (Some("good".into()), Some("refresh".into()));
     }
-    place.spoil(&gcs, fault, lasting);
+    place.inject_fault(&gcs, fault, lasting);
     let host = gcs.host();
     let run = || {
-        let mut command = program(None, &[&["ingest"], &FEED[..], &BRISK].concat());
+        let mut command = program(None, &[&["ingest"], &FEED[..], &FAST_RETRIES].concat());
         command
             .env("TIMEOUT", "1")
             .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{host}/"))
@@ -326,9 +344,9 @@ fn token(place: &Place, fault: &Fault, lasting: bool) -> Seen {
         (_, true, _) => &[3],
         _ => &[1],
     };
-    let seen = Seen::of(&run()).expect(expected);
+    let seen = FaultOutcome::of(&run()).expect(expected);
     let seen = if lasting { seen.naming(&[fault.words, &["token"]]) } else { seen };
     gcs.lock().faults.refusals.clear();
     let _ = run();
-    seen.and("a clean run does not give the right objects", left(&gcs) == *undisturbed())
+    seen.and("a clean run does not give the right objects", left(&gcs) == *fault_free_result())
 }

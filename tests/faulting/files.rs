@@ -1,10 +1,10 @@
 //! Files, directories and streams among faults, for every verb that has any.
 
 use super::collects::{Days, lines};
-use super::{Cell, Seen};
+use super::{FaultCase, FaultOutcome};
 use crate::collecting::support::{binary, files, gunzip, gzip, program, records};
 use crate::collecting::{DAY, NOW, World, spread};
-use crate::nobody::{as_nobody, nobody_can_run};
+use crate::unprivileged::{as_unprivileged, can_run_unprivileged};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -22,14 +22,14 @@ struct Case {
     /// As `sh` reads it: `$0` is the program.
     script: &'static str,
     /// What goes wrong.
-    spoil: Spoil,
+    input_fault: InputFault,
     code: i32,
     /// The cause, the place.
     words: [&'static str; 2],
 }
 
 #[derive(Clone, Copy)]
-enum Spoil {
+enum InputFault {
     /// The script does it: a name that is not there, a device that is full.
     Script,
     /// Nobody may read or write what is below this.
@@ -74,13 +74,13 @@ fn a_file(path: &Path) {
 }
 
 fn cases() -> Vec<Case> {
-    use Spoil::{Forbid, Limit, Put, Script, Signal};
-    let case = |verb, place, fault, script, spoil, code, words| Case {
+    use InputFault::{Forbid, Limit, Put, Script, Signal};
+    let case = |verb, place, fault, script, input_fault, code, words| Case {
         verb,
         place,
         fault,
         script,
-        spoil,
+        input_fault,
         code,
         words,
     };
@@ -490,7 +490,7 @@ fn cases() -> Vec<Case> {
             [FULL, ""],
         ),
     ];
-    if !nobody_can_run() {
+    if !can_run_unprivileged() {
         cases.retain(|case| !matches!(case.fault, "forbidden"));
     }
     cases
@@ -524,8 +524,8 @@ fn dated(directory: &Path) {
 
 fn run(case: &Case, at: &Path, spoiled: bool) -> Output {
     let script = case.script.replace("in/big.json", "in/c.json.gz in/c.json.gz in/c.json.gz");
-    let limit = match case.spoil {
-        Spoil::Limit(blocks) if spoiled => format!("trap '' XFSZ; ulimit -f {blocks}; "),
+    let limit = match case.input_fault {
+        InputFault::Limit(blocks) if spoiled => format!("trap '' XFSZ; ulimit -f {blocks}; "),
         _ => String::new(),
     };
     let mut command = program(None, &[]);
@@ -538,9 +538,9 @@ fn run(case: &Case, at: &Path, spoiled: bool) -> Output {
     }
     command.env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if case.fault == "forbidden" {
-        as_nobody(&mut command);
+        as_unprivileged(&mut command);
     }
-    if matches!(case.spoil, Spoil::Signal) && spoiled {
+    if matches!(case.input_fault, InputFault::Signal) && spoiled {
         return signalled(command.process_group(0).spawn().unwrap());
     }
     command.output().unwrap()
@@ -573,25 +573,25 @@ fn left(at: &Path) -> BTreeMap<String, Vec<u8>> {
     all
 }
 
-pub fn cells() -> Vec<Cell> {
-    let mut cells: Vec<_> = (0..cases().len())
+pub fn fault_cases() -> Vec<FaultCase> {
+    let mut fault_cases: Vec<_> = (0..cases().len())
         .map(|index| {
             let case = &cases()[index];
             let (verb, place, fault) = (case.verb, case.place, case.fault);
-            Cell { verb, place, fault, lasting: true, run: Box::new(move || met(&cases()[index])) }
+            FaultCase { verb, place, fault, lasting: true, run: Box::new(move || run_case(&cases()[index])) }
         })
         .collect();
-    cells.extend(collects());
-    cells
+    fault_cases.extend(collects());
+    fault_cases
 }
 
-fn met(case: &Case) -> Seen {
+fn run_case(case: &Case) -> FaultOutcome {
     let at = inputs();
     let path = |name: &str| at.path().join(name);
     let away = path("away");
-    match case.spoil {
-        Spoil::Forbid(name) => fs::set_permissions(path(name), Permissions::from_mode(0o555)).unwrap(),
-        Spoil::Put(name, put) => {
+    match case.input_fault {
+        InputFault::Forbid(name) => fs::set_permissions(path(name), Permissions::from_mode(0o555)).unwrap(),
+        InputFault::Put(name, put) => {
             if path(name).is_file() {
                 fs::copy(path(name), &away).unwrap();
             } else if path(name).is_dir() && name != "in" {
@@ -603,11 +603,11 @@ fn met(case: &Case) -> Seen {
     }
     let output = run(case, at.path(), true);
     let words = case.words.map(|word| [word]);
-    let seen = Seen::of(&output).expect(&[case.code]).naming(&[&words[0], &words[1]]);
-    match case.spoil {
-        Spoil::Forbid(name) => fs::set_permissions(path(name), Permissions::from_mode(0o777)).unwrap(),
-        Spoil::Put("in", _) => fs::set_permissions(path("in"), Permissions::from_mode(0o777)).unwrap(),
-        Spoil::Put(name, _) => {
+    let seen = FaultOutcome::of(&output).expect(&[case.code]).naming(&[&words[0], &words[1]]);
+    match case.input_fault {
+        InputFault::Forbid(name) => fs::set_permissions(path(name), Permissions::from_mode(0o777)).unwrap(),
+        InputFault::Put("in", _) => fs::set_permissions(path("in"), Permissions::from_mode(0o777)).unwrap(),
+        InputFault::Put(name, _) => {
             fs::remove_file(path(name)).unwrap();
             if away.exists() {
                 fs::copy(&away, path(name)).unwrap();
@@ -619,12 +619,16 @@ fn met(case: &Case) -> Seen {
     dated(&path("in"));
     let parts = left(at.path()).keys().any(|name| name.contains(".part"));
     let seen = seen.and("something half done is left", !parts || case.verb == "ingest");
-    if matches!(case.spoil, Spoil::Script) {
+    if matches!(case.input_fault, InputFault::Script) {
         // The script is what is wrong: there is nothing to run again.
         return seen;
     }
-    let clean = if matches!(case.spoil, Spoil::Signal) { return seen } else { run(case, at.path(), false) };
-    let (right_output, right) = undisturbed(case);
+    let clean = if matches!(case.input_fault, InputFault::Signal) {
+        return seen;
+    } else {
+        run(case, at.path(), false)
+    };
+    let (right_output, right) = fault_free_result(case);
     let well = left(at.path()) == right && clean.stdout == right_output.stdout;
     let said = String::from_utf8_lossy(&clean.stderr).into_owned();
     let names: Vec<_> = left(at.path()).into_keys().collect();
@@ -634,14 +638,14 @@ fn met(case: &Case) -> Seen {
     )
 }
 
-fn undisturbed(case: &Case) -> (Output, BTreeMap<String, Vec<u8>>) {
+fn fault_free_result(case: &Case) -> (Output, BTreeMap<String, Vec<u8>>) {
     let at = inputs();
     let output = run(case, at.path(), false);
     (output, left(at.path()))
 }
 
 /// Files of the collector: data, state, metrics, the secret.
-fn collects() -> Vec<Cell> {
+fn collects() -> Vec<FaultCase> {
     type Put = fn(&World) -> Vec<String>;
     let cases: [(&'static str, &'static str, Put, i32, [&'static str; 2]); 5] = [
         (
@@ -680,10 +684,10 @@ fn collects() -> Vec<Cell> {
             ["No such file", "ZOOM_CLIENT_SECRET_FILE"],
         ),
     ];
-    let cells = cases.into_iter().map(|(place, fault, put, code, words)| {
+    let fault_cases = cases.into_iter().map(|(place, fault, put, code, words)| {
         let run = Box::new(move || {
             let world = || {
-                let world = World::of_files(NOW).with("PAGE_SIZE", "20");
+                let world = World::with_directory(NOW).with("PAGE_SIZE", "20");
                 world.zoom.add(spread(0, 60, world.now() - 2 * DAY..world.now()));
                 world
             };
@@ -696,7 +700,8 @@ fn collects() -> Vec<Cell> {
             let arguments: Vec<_> =
                 more.iter().map(String::as_str).filter(|word| *word != "SECRET").collect();
             let run = spoiled.collect(&arguments);
-            let seen = Seen::new(run.code, run.said).expect(&[code]).naming(&[&[words[0]], &[words[1]]]);
+            let seen =
+                FaultOutcome::new(run.code, run.said).expect(&[code]).naming(&[&[words[0]], &[words[1]]]);
             let root = spoiled.directory.as_ref().unwrap().path().to_owned();
             for name in ["logs", "state"] {
                 if root.join(name).is_file() {
@@ -715,7 +720,13 @@ fn collects() -> Vec<Cell> {
             });
             seen.and("a clean run gives other objects", lines(&spoiled) == *right)
         });
-        Cell { verb: "collect", place, fault, lasting: true, run: run as Box<dyn FnOnce() -> Seen + Send> }
+        FaultCase {
+            verb: "collect",
+            place,
+            fault,
+            lasting: true,
+            run: run as Box<dyn FnOnce() -> FaultOutcome + Send>,
+        }
     });
-    cells.collect()
+    fault_cases.collect()
 }

@@ -21,27 +21,27 @@ use std::process::Output;
 use std::sync::Mutex;
 
 /// Most cells wait for a timeout, not for a processor.
-const AT_ONCE: usize = 12;
+const PARALLEL_CASES: usize = 12;
 
 /// A fault at a place, met by a verb.
-pub struct Cell {
+pub struct FaultCase {
     pub verb: &'static str,
     pub place: &'static str,
     pub fault: &'static str,
     /// Whether it stays, or strikes once.
     pub lasting: bool,
-    pub run: Box<dyn FnOnce() -> Seen + Send>,
+    pub run: Box<dyn FnOnce() -> FaultOutcome + Send>,
 }
 
 /// What came of it.
-pub struct Seen {
+pub struct FaultOutcome {
     /// The exit code, or the status of the answer.
     pub code: i32,
     pub wrong: Vec<String>,
     pub said: String,
 }
 
-impl Seen {
+impl FaultOutcome {
     pub fn new(code: i32, said: impl Into<String>) -> Self {
         let said = said.into();
         let panicked = said.contains("panicked");
@@ -87,21 +87,22 @@ impl Seen {
 type Row = (&'static str, &'static str);
 
 /// Runs all cells, prints the matrix, and says what is wrong.
-pub fn run(cells: Vec<Cell>) -> Vec<String> {
+pub fn run(fault_cases: Vec<FaultCase>) -> Vec<String> {
     let only = std::env::var("FAULTS").unwrap_or_default();
-    let chosen = |cell: &Cell| format!("{} {} {}", cell.verb, cell.place, cell.fault).contains(&only);
-    let queue = Mutex::new(cells.into_iter().filter(chosen).collect::<Vec<_>>().into_iter());
+    let chosen = |cell: &FaultCase| format!("{} {} {}", cell.verb, cell.place, cell.fault).contains(&only);
+    let queue = Mutex::new(fault_cases.into_iter().filter(chosen).collect::<Vec<_>>().into_iter());
     let (shown, wrong) = (Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..PARALLEL_CASES {
             scope.spawn(|| {
                 loop {
-                    let Some(Cell { verb, place, fault, lasting, run }) = queue.lock().unwrap().next() else {
+                    let Some(FaultCase { verb, place, fault, lasting, run }) = queue.lock().unwrap().next()
+                    else {
                         return;
                     };
                     let seen = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|why| {
                         let text = why.downcast_ref::<String>().cloned().unwrap_or_default();
-                        Seen {
+                        FaultOutcome {
                             code: -1,
                             wrong: vec![format!("the test gave up: {text}")],
                             said: String::new(),
@@ -111,7 +112,7 @@ pub fn run(cells: Vec<Cell>) -> Vec<String> {
                     shown.lock().unwrap().insert(((verb, place), fault, lasting), (seen.code, well));
                     let how = if lasting { "lasting" } else { "once" };
                     if !well {
-                        let Seen { wrong: why, said, .. } = seen;
+                        let FaultOutcome { wrong: why, said, .. } = seen;
                         let text = format!("{verb}, {place}, {fault}, {how}: {}\n{said}", why.join("; "));
                         wrong.lock().unwrap().push(text);
                     } else if !only.is_empty() {
@@ -157,8 +158,8 @@ fn table(shown: &BTreeMap<(Row, &str, bool), (i32, bool)>) -> String {
         }
         text.push('\n');
     }
-    let (cells, wrong) = (shown.len(), shown.values().filter(|(_, well)| !well).count());
+    let (fault_cases, wrong) = (shown.len(), shown.values().filter(|(_, well)| !well).count());
     text + &format!(
-        "\n{cells} cells, {wrong} wrong; once/lasting: the exit code or the status of the answer\n"
+        "\n{fault_cases} cells, {wrong} wrong; once/lasting: the exit code or the status of the answer\n"
     )
 }

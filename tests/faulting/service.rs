@@ -1,6 +1,6 @@
 //! `serve --normalize` among callers that fail, and an address that cannot be had.
 
-use super::{Cell, Seen};
+use super::{FaultCase, FaultOutcome};
 use crate::collecting::support::{gzip, program, records};
 use crate::serving::{Answer, Server};
 use std::io::{Read as _, Write as _};
@@ -67,11 +67,11 @@ fn callers() -> [Caller; 9] {
     ]
 }
 
-pub fn cells() -> Vec<Cell> {
-    let mut cells: Vec<_> = (0..callers().len())
+pub fn fault_cases() -> Vec<FaultCase> {
+    let mut fault_cases: Vec<_> = (0..callers().len())
         .map(|index| {
-            let run = Box::new(move || called(&callers()[index]));
-            Cell {
+            let run = Box::new(move || run_case(&callers()[index]));
+            FaultCase {
                 verb: "serve /normalize",
                 place: "caller",
                 fault: callers()[index].fault,
@@ -80,18 +80,18 @@ pub fn cells() -> Vec<Cell> {
             }
         })
         .collect();
-    let run = Box::new(taken);
-    cells.push(Cell { verb: "serve", place: "listen", fault: "in use", lasting: true, run });
-    cells
+    let run = Box::new(address_in_use);
+    fault_cases.push(FaultCase { verb: "serve", place: "listen", fault: "in use", lasting: true, run });
+    fault_cases
 }
 
-fn called(caller: &Caller) -> Seen {
+fn run_case(caller: &Caller) -> FaultOutcome {
     let flags = ["--idle-timeout", "1s", "--max-body", "600000", "--max-unpacked", "2000000"];
     let server = Server::start(program(None, &[&["serve", "--normalize"], &flags[..]].concat()));
     let right = posted(&server, records(100, 1).as_bytes());
     let answer = (caller.call)(&server);
     let said = || format!("{} {} {}", server.said(), String::from_utf8_lossy(&answer.body), answer.summary());
-    let seen = Seen::new(answer.status.into(), said()).expect(&[caller.status]);
+    let seen = FaultOutcome::new(answer.status.into(), said()).expect(&[caller.status]);
     let again = posted(&server, records(100, 1).as_bytes());
     let seen = if answer.status == 200 {
         seen
@@ -102,9 +102,9 @@ fn called(caller: &Caller) -> Seen {
         .and("a clean call gets something else", again.status == 200 && again.body == right.body)
 }
 
-fn taken() -> Seen {
+fn address_in_use() -> FaultOutcome {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let output = program(None, &["serve", "--listen", &address]).output().unwrap();
-    Seen::of(&output).expect(&[2]).naming(&[&["in use"], &[&address]])
+    FaultOutcome::of(&output).expect(&[2]).naming(&[&["in use"], &[&address]])
 }

@@ -27,19 +27,20 @@ const fn fault(name: &'static str, act: Act, kind: Kind, words: &'static [&'stat
     Fault { name, act, kind, words }
 }
 
-const ENDED: &[&str] = &["onnection", "ended", "reset", "closed", "before message completed", "cut"];
-const SILENT: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
+const CONNECTION_ERRORS: &[&str] =
+    &["onnection", "ended", "reset", "closed", "before message completed", "cut"];
+const TIMEOUT_ERRORS: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
 
 /// What comes instead of the object.
-const DAMAGED: &[&str] = &["bytes arrived", "more arrived", "corrupted in transit", "came instead"];
-const FOREIGN: &[&str] = &["not from Cloud Storage"];
+const CORRUPTION_ERRORS: &[&str] = &["bytes arrived", "more arrived", "corrupted in transit", "came instead"];
+const FOREIGN_SERVER_ERRORS: &[&str] = &["not from Cloud Storage"];
 
 pub static FAULTS: [Fault; 23] = [
-    fault("reset", Act::Reset, Kind::Passing, ENDED),
-    fault("lost", Act::ResetAfter, Kind::Passing, ENDED),
-    fault("hang", Act::Hang, Kind::Passing, SILENT),
-    fault("stall", Act::Stall, Kind::Passing, SILENT),
-    fault("cut", Act::Cut, Kind::Passing, ENDED),
+    fault("reset", Act::Reset, Kind::Passing, CONNECTION_ERRORS),
+    fault("lost", Act::ResetAfter, Kind::Passing, CONNECTION_ERRORS),
+    fault("hang", Act::Hang, Kind::Passing, TIMEOUT_ERRORS),
+    fault("stall", Act::Stall, Kind::Passing, TIMEOUT_ERRORS),
+    fault("cut", Act::Cut, Kind::Passing, CONNECTION_ERRORS),
     fault("429", Act::Status(429), Kind::Passing, &["429"]),
     fault("500", Act::Status(500), Kind::Passing, &["500"]),
     fault("503", Act::Status(503), Kind::Passing, &["503"]),
@@ -48,21 +49,26 @@ pub static FAULTS: [Fault; 23] = [
     fault("garbled", Act::Garbled, Kind::Passing, &["corrupted in transit"]),
     fault("html", Act::Body(200, PAGE), Kind::Passing, &["not from Cloud Storage"]),
     fault("json", Act::Body(200, "{\"kind\":\"?\"}"), Kind::Passing, &["not from Cloud Storage"]),
-    fault("short", Act::Short, Kind::Passing, DAMAGED),
-    fault("long", Act::Long, Kind::Passing, DAMAGED),
-    fault("bit", Act::Flipped, Kind::Passing, DAMAGED),
-    fault("hash", Act::WrongHash, Kind::Passing, DAMAGED),
-    fault("part", Act::Partial, Kind::Passing, DAMAGED),
-    fault("headless", Act::NoHeaders, Kind::Passing, FOREIGN),
-    fault("no end", Act::Page("<IsTruncated>false", "<IsTruncated>true"), Kind::Passing, FOREIGN),
-    fault("other", Act::Page("<Name>", "<Name>other-"), Kind::Passing, FOREIGN),
-    fault("twice", Act::Twice, Kind::Passing, FOREIGN),
-    fault("bare", Act::Body(200, "<ListBucketResult/>"), Kind::Passing, FOREIGN),
+    fault("short", Act::Short, Kind::Passing, CORRUPTION_ERRORS),
+    fault("long", Act::Long, Kind::Passing, CORRUPTION_ERRORS),
+    fault("bit", Act::Flipped, Kind::Passing, CORRUPTION_ERRORS),
+    fault("hash", Act::WrongHash, Kind::Passing, CORRUPTION_ERRORS),
+    fault("part", Act::Partial, Kind::Passing, CORRUPTION_ERRORS),
+    fault("headless", Act::NoHeaders, Kind::Passing, FOREIGN_SERVER_ERRORS),
+    fault(
+        "no end",
+        Act::Page("<IsTruncated>false", "<IsTruncated>true"),
+        Kind::Passing,
+        FOREIGN_SERVER_ERRORS,
+    ),
+    fault("other", Act::Page("<Name>", "<Name>other-"), Kind::Passing, FOREIGN_SERVER_ERRORS),
+    fault("twice", Act::Twice, Kind::Passing, FOREIGN_SERVER_ERRORS),
+    fault("bare", Act::Body(200, "<ListBucketResult/>"), Kind::Passing, FOREIGN_SERVER_ERRORS),
 ];
 
 /// Requests that are spoiled.
 #[derive(Clone, Copy)]
-pub struct Place {
+pub struct FaultPoint {
     pub name: &'static str,
     pub method: &'static str,
     pub part: &'static str,
@@ -70,14 +76,14 @@ pub struct Place {
     pub at: &'static str,
 }
 
-impl Place {
+impl FaultPoint {
     pub const fn new(name: &'static str, method: &'static str, part: &'static str, at: &'static str) -> Self {
         Self { name, method, part, at }
     }
 
     /// Whether the program has no use for what the fault spoils: the body of an answer to a PUT, what a DELETE is
     /// answered beside its status.
-    pub fn shrugs(&self, fault: &Fault) -> bool {
+    pub fn ignores(&self, fault: &Fault) -> bool {
         match self.method {
             "GET" | "LIST" | "POST" => false,
             "DELETE" => matches!(fault.name, "cut" | "stall" | "html" | "json"),
@@ -98,12 +104,12 @@ impl Place {
             "lost" => !reads,
             // What `check` writes among the data is empty.
             "garbled" => self.method == "PUT" && self.name != "write the data",
-            _ => !self.shrugs(fault),
+            _ => !self.ignores(fault),
         }
     }
 
     /// Has the fault strike here.
-    pub fn spoil(&self, gcs: &Gcs, fault: &Fault, lasting: bool) {
+    pub fn inject_fault(&self, gcs: &Gcs, fault: &Fault, lasting: bool) {
         let refusal = Refusal::acting(self.method, self.part, fault.act.clone());
         let times = if lasting { u32::MAX } else { 1 };
         gcs.lock().faults.refusals.push(Refusal { times, ..refusal });
@@ -111,7 +117,7 @@ impl Place {
 }
 
 /// Each place with each fault that fits it, once and lasting.
-pub fn each(places: &[Place]) -> impl Iterator<Item = (Place, &'static Fault, bool)> + '_ {
+pub fn each(places: &[FaultPoint]) -> impl Iterator<Item = (FaultPoint, &'static Fault, bool)> + '_ {
     places.iter().flat_map(|place| {
         let fitting = FAULTS.iter().filter(move |fault| place.fits(fault));
         fitting.flat_map(move |fault| [false, true].map(|lasting| (*place, fault, lasting)))
@@ -119,4 +125,4 @@ pub fn each(places: &[Place]) -> impl Iterator<Item = (Place, &'static Fault, bo
 }
 
 /// What a service is tried with: it does as the verbs do, but for its answers.
-pub const SERVED: [&str; 6] = ["hang", "503", "401", "403", "bit", "no end"];
+pub const SERVICE_FAULTS: [&str; 6] = ["hang", "503", "401", "403", "bit", "no end"];

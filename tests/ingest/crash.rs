@@ -1,7 +1,7 @@
 //! Kills, at every request and at random moments: another run gives what a run never killed gives, byte for byte.
 
 use crate::support::gcs::{Faults, Gcs};
-use crate::support::{BRISK, files, gzip, ingest, outcome, program, records, start};
+use crate::support::{FAST_RETRIES, files, gzip, ingest, outcome, program, records, start};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const BUCKET: [&str; 7] =
     ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/", "--concurrency", "3"];
 
 #[test]
-fn a_run_killed_at_any_request_is_made_good_by_the_next() {
+fn run_killed_at_any_request_is_recovered() {
     let server = Gcs::start();
     seed(&server);
     let (sources, uploads) = (server.lock().objects.clone(), ["out/", "rejects/"]);
@@ -74,7 +74,7 @@ fn a_run_killed_at_any_request_is_made_good_by_the_next() {
 }
 
 #[test]
-fn a_run_killed_at_random_over_and_over_loses_and_doubles_nothing() {
+fn repeated_random_kills_lose_or_repeat_no_record() {
     let at = tempfile::tempdir().unwrap();
     let source = at.path().join("src");
     fs::create_dir_all(source.join("deep/down")).unwrap();
@@ -122,7 +122,7 @@ fn a_run_killed_at_random_over_and_over_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn two_runs_at_once_share_the_work() {
+fn concurrent_runs_share_the_work() {
     let server = Gcs::start();
     for number in 0..150 {
         server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(3, number)));
@@ -151,7 +151,7 @@ fn two_runs_at_once_share_the_work() {
 }
 
 #[test]
-fn a_run_that_stands_still_is_taken_over_and_does_no_harm() {
+fn stalled_run_is_taken_over_without_harm() {
     let server = Gcs::start();
     seed(&server);
     server.lock().faults.latency = Some(Duration::from_millis(30));
@@ -163,7 +163,7 @@ fn a_run_that_stands_still_is_taken_over_and_does_no_harm() {
         std::thread::sleep(Duration::from_millis(1));
     }
     // A run whose clock is an hour ahead sees leases that nobody renewed, or takes what is free.
-    let mut later = program(Some(&server), &[&["ingest"], &BRISK[..], &BUCKET].concat());
+    let mut later = program(Some(&server), &[&["ingest"], &FAST_RETRIES[..], &BUCKET].concat());
     let later = outcome(&later.env("ZOOM_UDM_NOW", "2023-11-16T01:00:00Z").output().unwrap());
     let slow = outcome(&slow.wait_with_output().unwrap());
     assert!(matches!(later.0, 0 | 1 | 5) && matches!(slow.0, 0 | 1 | 5), "{slow:?} {later:?}");
@@ -173,7 +173,7 @@ fn a_run_that_stands_still_is_taken_over_and_does_no_harm() {
 }
 
 #[test]
-fn a_signal_ends_a_run_with_its_progress_saved() {
+fn signal_ends_the_run_with_progress_saved() {
     let server = Gcs::start();
     for number in 0..200 {
         server.seed("zoom", &format!("logs/{number:03}.json.gz"), gzip(records(1, number)));

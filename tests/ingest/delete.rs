@@ -33,7 +33,7 @@ fn sources(at: &Path) -> Vec<String> {
 }
 
 #[test]
-fn outputs_within_the_source_are_own_by_whatever_name_they_go() {
+fn outputs_within_source_are_excluded_by_any_name() {
     for to in ["@other/../src/udm", "@link/udm", "@src/./udm", "@to-udm"] {
         let at = source(2);
         fs::create_dir_all(at.path().join("other")).unwrap();
@@ -56,7 +56,7 @@ fn outputs_within_the_source_are_own_by_whatever_name_they_go() {
 }
 
 #[test]
-fn the_source_is_no_destination_by_another_name() {
+fn destination_equal_to_source_is_rejected() {
     let at = source(1);
     std::os::unix::fs::symlink(at.path().join("src"), at.path().join("link")).unwrap();
     assert_eq!(run(at.path(), &["--to", "@link"]).0, 2);
@@ -77,7 +77,7 @@ fn with_a_reject() -> tempfile::TempDir {
 }
 
 #[test]
-fn what_holds_records_that_are_kept_nowhere_else_stays() {
+fn source_with_unstored_rejects_is_kept() {
     let at = with_a_reject();
     let delete = ["--to", "@out", "--delete", "transferred"];
     for deleted in [2, 0] {
@@ -117,7 +117,7 @@ fn source_without_any_event_is_kept() {
 }
 
 #[test]
-fn what_an_earlier_run_has_done_is_removed_where_all_it_became_stands() {
+fn done_sources_are_deleted_if_outputs_exist() {
     let at = with_a_reject();
     fs::write(at.path().join("src/empty.json"), "\n").unwrap();
     let places = ["--to", "@out", "--rejects", "@rejects"];
@@ -128,7 +128,7 @@ fn what_an_earlier_run_has_done_is_removed_where_all_it_became_stands() {
 }
 
 #[test]
-fn thousands_that_earlier_runs_have_done_are_removed_while_there_is_more_to_list() {
+fn many_done_sources_are_deleted_while_listing() {
     // More than one batch of them.
     let at = source(4200);
     assert_eq!(run(at.path(), &["--to", "@out"]).0, 0);
@@ -144,7 +144,7 @@ fn thousands_that_earlier_runs_have_done_are_removed_while_there_is_more_to_list
 }
 
 #[test]
-fn what_an_earlier_run_has_done_stays_where_its_output_is_not() {
+fn done_source_without_output_is_kept() {
     let at = source(3);
     fs::write(at.path().join("src/empty.json"), "\n").unwrap();
     assert_eq!(run(at.path(), &["--to", "@out"]).0, 0);
@@ -160,7 +160,7 @@ fn what_an_earlier_run_has_done_stays_where_its_output_is_not() {
 }
 
 #[test]
-fn what_was_done_for_another_destination_stays_and_that_is_said() {
+fn source_done_for_other_destination_is_kept() {
     let at = source(3);
     assert_eq!(run(at.path(), &["--to", "@one", "--ledger", "@ledger"]).0, 0);
     for to in ["@two", "-"] {
@@ -186,7 +186,7 @@ fn what_was_done_for_another_destination_stays_and_that_is_said() {
 }
 
 #[test]
-fn nothing_is_removed_whose_events_go_nowhere() {
+fn delete_with_discarded_events_is_rejected() {
     let at = source(2);
     let (from, ledger) = (at.path().join("src"), at.path().join("ledger"));
     let arguments = ["ingest", from.to_str().unwrap(), "--to", "-", "--ledger", ledger.to_str().unwrap()];
@@ -200,7 +200,7 @@ fn nothing_is_removed_whose_events_go_nowhere() {
 }
 
 #[test]
-fn closed_output_marks_nothing_as_done() {
+fn closed_output_records_nothing_as_done() {
     let at = source(2);
     let arguments = |sink: &str| {
         let (from, ledger) = (at.path().join("src"), at.path().join("ledger"));

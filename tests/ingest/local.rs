@@ -1,6 +1,6 @@
 //! `ingest` from a directory: a file is done by its content, whatever becomes of its name, its time and its end.
 
-use crate::support::{BRISK, files, gunzip, gzip, ingest, outcome, program, records, start};
+use crate::support::{FAST_RETRIES, files, gunzip, gzip, ingest, outcome, program, records, start};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, OpenOptions};
@@ -62,13 +62,13 @@ impl World {
 
     /// Runs by a clock that is right, for which files of this test are not settled.
     fn run_now(&self) -> (i32, Value) {
-        let mut program = program(None, &[&["ingest"], &BRISK[..]].concat());
+        let mut program = program(None, &[&["ingest"], &FAST_RETRIES[..]].concat());
         outcome(&program.args(self.arguments(&[])).env("ZOOM_UDM_NOW", &self.began).output().unwrap())
     }
 
     /// Runs, and expects so many events and nothing wrong.
     #[track_caller]
-    fn gives(&self, events: u64) -> Value {
+    fn assert_ingests(&self, events: u64) -> Value {
         let (code, summary) = self.run(&[]);
         assert_eq!(
             (code, &summary["events"], &summary["rejects"]),
@@ -89,7 +89,7 @@ impl World {
 
     /// Whether there are so many events, each once.
     #[track_caller]
-    fn holds(&self, events: usize) {
+    fn assert_stored(&self, events: usize) {
         let all = self.events();
         assert_eq!((all.len(), all.values().sum::<usize>()), (events, events));
         let verify = program(None, &["ledger", "verify", &self.place("out.ledger"), "--max-age", "none"]);
@@ -100,11 +100,11 @@ impl World {
 }
 
 #[test]
-fn touched_and_renamed_files_are_done() {
+fn touched_and_renamed_files_are_not_reread() {
     let world = World::new();
     world.write("a.json", records(5, 1));
     world.write("b.json.gz", gzip(records(6, 2)));
-    world.gives(11);
+    world.assert_ingests(11);
     let outputs = files(&world.at.path().join("out"));
     for round in 0..3 {
         world.touch("a.json");
@@ -112,48 +112,48 @@ fn touched_and_renamed_files_are_done() {
             if round % 2 == 0 { "b.json.gz" } else { "c.gz" },
             if round % 2 == 0 { "c.gz" } else { "b.json.gz" },
         );
-        let summary = world.gives(0);
+        let summary = world.assert_ingests(0);
         assert_eq!(summary["skipped"]["done"], 2, "{summary}");
         // The next run knows them without reading them.
-        assert_eq!(world.gives(0)["skipped"]["done"], 2);
+        assert_eq!(world.assert_ingests(0)["skipped"]["done"], 2);
     }
     assert_eq!(files(&world.at.path().join("out")), outputs);
-    world.holds(11);
+    world.assert_stored(11);
 }
 
 #[test]
-fn copies_are_files_of_their_own() {
+fn copied_files_are_ingested_separately() {
     let world = World::new();
     for name in ["b", "c"] {
         world.write(name, records(5, 1));
     }
-    world.gives(10);
+    world.assert_ingests(10);
     fs::copy(world.path("b"), world.path("a")).unwrap();
-    world.gives(5);
+    world.assert_ingests(5);
     // Which of them it was, and whether it grew, makes no difference.
     world.rename("c", "d");
     world.touch("a");
-    world.gives(0);
+    world.assert_ingests(0);
     world.append("b", records(2, 2));
     fs::copy(world.path("d"), world.path("e")).unwrap();
-    world.gives(7);
-    world.gives(0);
+    world.assert_ingests(7);
+    world.assert_ingests(0);
     assert_eq!(files(&world.at.path().join("out")).len(), 5);
 }
 
 #[test]
-fn grown_file_gives_what_was_appended() {
+fn grown_file_yields_only_the_appended_records() {
     let grow = || {
         let world = World::new();
         let lines: Vec<String> = records(60, 3).split_inclusive('\n').map(str::to_owned).collect();
         world.write("log.json", lines[..10].concat());
-        world.gives(10);
+        world.assert_ingests(10);
         for part in 1..6 {
             world.append("log.json", lines[part * 10..(part + 1) * 10].concat());
-            world.gives(10);
-            world.gives(0);
+            world.assert_ingests(10);
+            world.assert_ingests(0);
         }
-        world.holds(60);
+        world.assert_stored(60);
         files(&world.at.path().join("out"))
     };
     let outputs = grow();
@@ -162,7 +162,7 @@ fn grown_file_gives_what_was_appended() {
 }
 
 #[test]
-fn record_that_was_cut_is_read_once_it_is_whole() {
+fn partial_record_is_read_once_complete() {
     let world = World::new();
     let lines: Vec<String> = records(4, 3).split_inclusive('\n').map(str::to_owned).collect();
     world.write("log.json", format!("{}{}", lines[0], &lines[1][..40]));
@@ -180,7 +180,7 @@ fn record_that_was_cut_is_read_once_it_is_whole() {
     assert_eq!((code, &summary["events"], &summary["unfinished"]), (0, &2.into(), &0.into()), "{summary}");
     world.append("log.json", format!("\n{}", lines[3]));
     assert_eq!(world.run_now().1["events"], 1);
-    world.holds(4);
+    world.assert_stored(4);
 }
 
 #[test]
@@ -188,36 +188,36 @@ fn rotated_logs_are_read_once() {
     let world = World::new();
     let lines: Vec<String> = records(40, 5).split_inclusive('\n').map(str::to_owned).collect();
     world.write("log", lines[..10].concat());
-    world.gives(10);
+    world.assert_ingests(10);
     // Renamed and replaced by another, having grown meanwhile.
     world.append("log", lines[10..15].concat());
     world.rename("log", "log.1");
     world.write("log", lines[15..20].concat());
-    world.gives(10);
+    world.assert_ingests(10);
     // Copied and cut off.
     world.rename("log.1", "log.2");
     fs::copy(world.path("log"), world.path("log.1")).unwrap();
     world.write("log", lines[20..30].concat());
-    world.gives(10);
+    world.assert_ingests(10);
     world.rename("log.2", "log.3");
     world.rename("log.1", "log.2");
     world.rename("log", "log.1");
-    world.gives(0);
+    world.assert_ingests(0);
     world.append("log.1", lines[30..].concat());
-    world.gives(10);
-    world.holds(40);
+    world.assert_ingests(10);
+    world.assert_stored(40);
 }
 
 #[test]
-fn rewritten_file_is_another_version() {
+fn rewritten_file_is_a_new_version() {
     let world = World::new();
     world.write("a.json", records(5, 1));
-    world.gives(5);
+    world.assert_ingests(5);
     world.write("a.json", records(3, 2));
-    world.gives(3);
+    world.assert_ingests(3);
     // The first lines are the same, but not all of what was read.
     world.write("a.json", records(2, 2));
-    world.gives(2);
+    world.assert_ingests(2);
     assert_eq!(files(&world.at.path().join("out")).len(), 3);
     // A document is not appended to.
     world.write("d.json", "[\n{\"time\":\"2023-11-01T10:00:00Z\"}\n]");
@@ -246,8 +246,8 @@ fn line_cut_between_gzip_members_gives_one_event() {
             }
         }
         assert_eq!((events, rejected), (30, rejects), "{settled}");
-        world.gives(0);
-        world.holds(30);
+        world.assert_ingests(0);
+        world.assert_stored(30);
     }
 }
 
@@ -261,27 +261,27 @@ fn new_document_without_last_newline_is_read_once() {
     assert_eq!((code, &summary["events"], &summary["rejects"]), (0, &5.into(), &0.into()), "{summary}");
     assert_eq!(summary["skipped"]["settling"], 1, "{summary}");
     world.append("b.json", ",\"operator\":\"b@x.io\"}\n]");
-    world.gives(1);
-    world.holds(6);
+    world.assert_ingests(1);
+    world.assert_stored(6);
 }
 
 #[test]
-fn appended_gzip_members_are_read_alone() {
+fn only_appended_gzip_members_are_read() {
     let world = World::new();
     world.write("a.gz", gzip(records(5, 1)));
-    world.gives(5);
+    world.assert_ingests(5);
     world.append("a.gz", gzip(records(6, 2)));
-    world.gives(6);
+    world.assert_ingests(6);
     let member = gzip(records(7, 3));
     world.append("a.gz", &member[..30]);
     assert_eq!(world.run(&[]).1["failed"], 1);
     world.append("a.gz", &member[30..]);
-    world.gives(7);
-    world.holds(18);
+    world.assert_ingests(7);
+    world.assert_stored(18);
 }
 
 #[test]
-fn slowly_written_file_is_left_until_it_stood_still() {
+fn slowly_written_file_is_skipped_until_stable() {
     let world = World::new();
     let text = records(30, 4);
     world.write("whole.json", records(2, 9));
@@ -303,12 +303,12 @@ fn slowly_written_file_is_left_until_it_stood_still() {
     );
     run.wait().unwrap();
     assert!(files(&world.at.path().join("rejects")).is_empty());
-    world.gives(0);
-    world.holds(32);
+    world.assert_ingests(0);
+    world.assert_stored(32);
 }
 
 #[test]
-fn only_what_was_read_is_removed() {
+fn only_fully_read_files_are_deleted() {
     let world = World::new();
     for name in ["same.json", "grown.json", "other.json"] {
         world.write(name, records(5, name.len() as u64));
@@ -334,41 +334,41 @@ fn only_what_was_read_is_removed() {
 }
 
 #[test]
-fn forgotten_file_is_read_again_by_any_name() {
+fn forgotten_file_is_reread_under_any_name() {
     let world = World::new();
     world.write("a.json", records(5, 1));
-    world.gives(5);
+    world.assert_ingests(5);
     world.rename("a.json", "b.json");
-    world.gives(0);
+    world.assert_ingests(0);
     let forgotten =
         program(None, &["ledger", "forget", &world.place("out.ledger"), "**/b.json"]).output().unwrap();
     assert_eq!(forgotten.status.code(), Some(0));
-    world.gives(5);
+    world.assert_ingests(5);
 }
 
 #[test]
-fn killed_run_is_made_good_though_files_changed() {
+fn killed_run_is_recovered_after_file_changes() {
     let world = World::new();
     let lines: Vec<String> = records(40, 6).split_inclusive('\n').map(str::to_owned).collect();
     world.write("log", lines[..10].concat());
-    world.gives(10);
+    world.assert_ingests(10);
     world.append("log", lines[10..20].concat());
-    world.gives(10);
+    world.assert_ingests(10);
     // As if no run had come to saving the ledger.
     fs::remove_dir_all(world.place("out.ledger")).unwrap();
     world.append("log", lines[20..30].concat());
     world.rename("log", "log.1");
-    let summary = world.gives(30);
+    let summary = world.assert_ingests(30);
     assert_eq!(summary["already_there"], 2, "{summary}");
-    world.holds(30);
+    world.assert_stored(30);
     world.append("log.1", lines[30..].concat());
-    world.gives(10);
-    world.holds(40);
+    world.assert_ingests(10);
+    world.assert_stored(40);
 }
 
 /// What may happen to a log, in a random order with kills between: each record comes once.
 #[test]
-fn random_changes_lose_and_double_nothing() {
+fn random_file_changes_lose_or_repeat_no_record() {
     let told = std::env::var("LOCAL_CASES").ok();
     let cases: u64 = told.map_or(3, |told| told.parse().expect("LOCAL_CASES is a number"));
     for case in 0..cases {
@@ -415,7 +415,7 @@ fn random_changes_lose_and_double_nothing() {
             }
         }
         world.run(&[]);
-        world.holds(written);
+        world.assert_stored(written);
     }
 }
 
@@ -423,7 +423,7 @@ fn random_changes_lose_and_double_nothing() {
 fn ledger_of_an_older_version_is_read() {
     let world = World::new();
     world.write("a.json", records(5, 1));
-    world.gives(5);
+    world.assert_ingests(5);
     let ledger = Path::new(&world.place("out.ledger")).to_owned();
     // As it was before contents were kept.
     let show = program(None, &["ledger", "show", "--format", "json", &ledger.display().to_string()])
@@ -437,6 +437,6 @@ fn ledger_of_an_older_version_is_read() {
     let sum = <sha2::Sha256 as sha2::Digest>::digest(&body);
     fs::write(ledger.join(segment), [format!("zoom-udm-ledger 1 {sum:x}\n").into_bytes(), body].concat())
         .unwrap();
-    let summary = world.gives(0);
+    let summary = world.assert_ingests(0);
     assert_eq!(summary["skipped"]["done"], 1, "{summary}");
 }

@@ -1,7 +1,7 @@
 //! Who the feed is: each kind of Google's application default credentials, and that nothing of them is ever said.
 
 use crate::support::gcs::{Act, Gcs, Refusal};
-use crate::support::{BRISK, program, records};
+use crate::support::{FAST_RETRIES, program, records};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
@@ -19,7 +19,7 @@ fn run_feed(server: &Gcs, credentials: &Value, feed: &[&str]) -> (Option<i32>, u
     let file = at.path().join("credentials.json");
     std::fs::write(&file, credentials.to_string()).unwrap();
     let host = server.host();
-    let mut command = program(None, &[&["ingest"], &BRISK[..], feed].concat());
+    let mut command = program(None, &[&["ingest"], &FAST_RETRIES[..], feed].concat());
     let output = command
         .env("GOOGLE_APPLICATION_CREDENTIALS", file)
         .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{host}/"))
@@ -39,7 +39,7 @@ fn server() -> Gcs {
 }
 
 #[test]
-fn who_logged_in_with_gcloud_is_let_in() {
+fn gcloud_user_credentials_are_accepted() {
     let server = server();
     server.lock().bearer = Some("access-hush".into());
     server.lock().refresh = Some("refresh-hush".into());
@@ -77,7 +77,7 @@ fn is_signed(token: &str, key: &RsaPublicKey) -> bool {
 }
 
 #[test]
-fn a_service_account_signs_with_its_key() {
+fn service_account_key_signs_the_token_request() {
     let server = server();
     let key = RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
     let public = key.to_public_key();
@@ -104,7 +104,7 @@ fn a_service_account_signs_with_its_key() {
 }
 
 #[test]
-fn credentials_go_to_no_other_machine_in_clear() {
+fn credentials_are_not_sent_unencrypted_to_others() {
     let server = server();
     let at = tempfile::tempdir().unwrap();
     let file = at.path().join("credentials.json");
@@ -128,7 +128,7 @@ fn credentials_go_to_no_other_machine_in_clear() {
 }
 
 #[test]
-fn who_cannot_open_a_destination_leaves_no_lease_behind() {
+fn failed_destination_open_leaves_no_lease() {
     let server = server();
     server.lock().bearer = Some("access-hush".into());
     server.lock().refresh = Some("refresh-hush".into());
@@ -140,7 +140,7 @@ fn who_cannot_open_a_destination_leaves_no_lease_behind() {
     });
     let feed = ["gs://zoom/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"];
     let (code, _, said) = run_feed(&server, &login, &feed);
-    assert_eq!((code, server.lock().struck), (Some(4), 1), "{said}");
+    assert_eq!((code, server.lock().fault_hits), (Some(4), 1), "{said}");
     let leases = server.all("udm", "out.ledger/lease");
     assert!(leases.values().all(|lease| lease == r#"{"holder":null,"until":0}"#), "{leases:?}");
 }

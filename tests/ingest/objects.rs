@@ -1,7 +1,7 @@
 //! The feed, as its user sees it: the program against directories and the stand-in for Cloud Storage.
 
 use crate::support::gcs::Gcs;
-use crate::support::{BRISK, NOW, files, gunzip, gzip, ingest, outcome, program, records};
+use crate::support::{FAST_RETRIES, NOW, files, gunzip, gzip, ingest, outcome, program, records};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -13,7 +13,7 @@ fn directory() -> tempfile::TempDir {
 const ANY_AGE: [&str; 2] = ["--max-age", "none"];
 
 #[test]
-fn every_form_of_object_is_read_and_what_is_no_log_is_not() {
+fn every_log_format_is_read_and_others_are_skipped() {
     let at = directory();
     let path = |name: &str| at.path().join(name);
     fs::create_dir_all(path("src/2023/11")).unwrap();
@@ -45,7 +45,7 @@ fn every_form_of_object_is_read_and_what_is_no_log_is_not() {
 }
 
 #[test]
-fn what_is_done_is_told_from_what_is_new() {
+fn only_new_generations_are_ingested() {
     let server = Gcs::start();
     server.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
     server.seed("zoom", "logs/dir/", "");
@@ -74,7 +74,7 @@ fn what_is_done_is_told_from_what_is_new() {
 }
 
 #[test]
-fn objects_stored_with_an_encoding_are_read_as_they_are_stored() {
+fn objects_with_content_encoding_are_read_as_stored() {
     let server = Gcs::start();
     server.seed_encoded("zoom", "logs/a.json", gzip(records(5, 1)), Some("gzip"));
     let large: String = (0..10).map(|seed| records(2000, seed)).collect();
@@ -85,7 +85,7 @@ fn objects_stored_with_an_encoding_are_read_as_they_are_stored() {
 }
 
 #[test]
-fn a_bomb_a_cut_and_a_damaged_object_are_quarantined_and_stop_nobody() {
+fn corrupt_objects_are_quarantined_and_others_done() {
     let server = Gcs::start();
     server.seed("zoom", "a-bomb.json.gz", gzip(vec![b'\n'; 6 << 20]));
     let cut = gzip(records(500, 1));
@@ -129,7 +129,7 @@ fn bytes_after_gzip_data_do_not_fail_an_object() {
     server.seed("zoom", "a.json.gz", [&gzip(records(3, 1))[..], b"garbage trailing"].concat());
     server.seed("zoom", "b.json.gz", gzip([&gzip(records(4, 2))[..], b"garbage"].concat()));
     server.seed("zoom", "c.json.gz", [&gzip(records(5, 3))[..], b"\x1f\x8bgarbage"].concat());
-    let arguments = [&["ingest"], &BRISK[..], &["gs://zoom/", "--to", "gs://udm/out/"]].concat();
+    let arguments = [&["ingest"], &FAST_RETRIES[..], &["gs://zoom/", "--to", "gs://udm/out/"]].concat();
     let output = program(Some(&server), &arguments).env("ZOOM_UDM_LOG", "warn").output().unwrap();
     let (code, summary) = outcome(&output);
     assert_eq!((code, &summary["events"], &summary["failed"]), (1, &7.into(), &1.into()), "{summary}");
@@ -141,7 +141,7 @@ fn bytes_after_gzip_data_do_not_fail_an_object() {
 }
 
 #[test]
-fn a_limit_on_the_whole_holds_too() {
+fn object_over_max_object_bytes_fails() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", records(100, 1));
     let (code, summary) = outcome(&ingest(
@@ -153,7 +153,7 @@ fn a_limit_on_the_whole_holds_too() {
 }
 
 #[test]
-fn what_is_not_packed_is_within_every_ratio() {
+fn uncompressed_object_passes_any_ratio_limit() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", records(25_000, 1));
     let (code, summary) =
@@ -162,7 +162,7 @@ fn what_is_not_packed_is_within_every_ratio() {
 }
 
 #[test]
-fn sources_are_removed_only_when_done_and_their_empty_directories_with_them() {
+fn only_done_sources_and_empty_parents_are_deleted() {
     let (at, server) = (directory(), Gcs::start());
     let source = at.path().join("src");
     fs::create_dir_all(source.join("a/b")).unwrap();
@@ -188,7 +188,7 @@ fn sources_are_removed_only_when_done_and_their_empty_directories_with_them() {
 }
 
 #[test]
-fn age_globs_and_shards_choose_objects() {
+fn age_globs_and_shards_select_objects() {
     let server = Gcs::start();
     for number in 0..40 {
         server.seed("zoom", &format!("2023/{number}.json"), records(1, number));
@@ -209,7 +209,7 @@ fn age_globs_and_shards_choose_objects() {
     );
     let mut done = 0;
     for index in 0..3 {
-        let mut command = program(Some(&server), &[&["ingest"], &BRISK[..], &base].concat());
+        let mut command = program(Some(&server), &[&["ingest"], &FAST_RETRIES[..], &base].concat());
         command.env("CLOUD_RUN_TASK_INDEX", index.to_string()).env("CLOUD_RUN_TASK_COUNT", "3");
         let (code, summary) = outcome(&command.output().unwrap());
         assert_eq!((code, &summary["failed"]), (0, &0.into()), "{summary}");
@@ -226,7 +226,7 @@ fn age_globs_and_shards_choose_objects() {
 }
 
 #[test]
-fn a_dry_run_tells_and_writes_nothing() {
+fn dry_run_lists_objects_and_writes_nothing() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", records(1, 1));
     server.seed("zoom", "dir/", "");
@@ -252,7 +252,7 @@ fn a_dry_run_tells_and_writes_nothing() {
 }
 
 #[test]
-fn events_to_standard_output_and_rejects_to_a_place() {
+fn events_go_to_stdout_and_rejects_to_a_bucket() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", format!("{}not json\n", records(3, 1)));
     let output = ingest(
@@ -268,7 +268,7 @@ fn events_to_standard_output_and_rejects_to_a_place() {
 }
 
 #[test]
-fn settings_that_do_not_fit_are_refused() {
+fn conflicting_settings_are_rejected() {
     let usage = |arguments: &[&str]| ingest(None, arguments).status.code();
     assert_eq!(usage(&["/data/src", "--to", "-"]), Some(2));
     assert_eq!(usage(&["/data/src", "--to", "/data/out", "--no-ledger"]), Some(2));
@@ -286,13 +286,15 @@ fn settings_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn credentials_are_asked_for_given_and_missed() {
+fn missing_or_unsupported_credentials_exit_4() {
     let server = Gcs::start();
     server.lock().bearer = Some("a-secret-token".into());
     server.seed("zoom", "a.json", records(2, 1));
     let run = |metadata: &str, key: Option<&str>| {
-        let mut command =
-            program(None, &[&["ingest"], &BRISK[..], &["gs://zoom/", "--to", "-", "--no-ledger"]].concat());
+        let mut command = program(
+            None,
+            &[&["ingest"], &FAST_RETRIES[..], &["gs://zoom/", "--to", "-", "--no-ledger"]].concat(),
+        );
         command.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{}/", server.host()));
         command
             .env("GCE_METADATA_HOST", metadata)
@@ -325,7 +327,7 @@ fn credentials_are_asked_for_given_and_missed() {
 }
 
 #[test]
-fn a_damaged_ledger_stops_the_run_and_stays_as_it_is() {
+fn corrupt_ledger_stops_the_run_and_is_unchanged() {
     let at = directory();
     let source = at.path().join("src");
     fs::create_dir_all(&source).unwrap();
@@ -358,7 +360,7 @@ fn a_damaged_ledger_stops_the_run_and_stays_as_it_is() {
 }
 
 #[test]
-fn old_entries_leave_the_ledger() {
+fn old_entries_are_removed_from_the_ledger() {
     let server = Gcs::start();
     for number in 0..20 {
         server.seed("zoom", &format!("{number}.json"), records(1, number));
@@ -372,13 +374,13 @@ fn old_entries_leave_the_ledger() {
         String::from_utf8_lossy(&show.stdout).lines().count()
     };
     assert_eq!(entries(), 20);
-    let mut later = program(Some(&server), &[&["ingest"], &BRISK[..], &arguments].concat());
+    let mut later = program(Some(&server), &[&["ingest"], &FAST_RETRIES[..], &arguments].concat());
     let (code, summary) = outcome(&later.env("ZOOM_UDM_NOW", "2024-02-01T00:00:00Z").output().unwrap());
     assert_eq!((code, &summary["skipped"]["too_old"], entries()), (0, &20.into(), 0), "{summary}");
 }
 
 #[test]
-fn an_output_with_other_content_is_left_and_said() {
+fn conflicting_output_is_kept_and_reported() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", records(1, 1));
     assert_eq!(ingest(Some(&server), &["gs://zoom/", "--to", "gs://udm/o/"]).status.code(), Some(0));
@@ -458,7 +460,7 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
 /// On a real bucket that the environment names, with real credentials: `ZOOM_UDM_TEST_BUCKET=gs://…/prefix/`.
 #[test]
 #[ignore = "needs a bucket and credentials"]
-fn a_real_bucket_is_read_and_written() {
+fn real_bucket_is_read_and_written() {
     let bucket = std::env::var("ZOOM_UDM_TEST_BUCKET").expect("ZOOM_UDM_TEST_BUCKET=gs://BUCKET/PREFIX/");
     let at = directory();
     fs::write(at.path().join("a.json"), records(3, 1)).unwrap();

@@ -21,7 +21,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn a_run_that_finds_all_of_the_ledger_held_exits_5() {
+fn run_with_all_segments_leased_exits_5() {
     let server = Gcs::start();
     for number in 0..60 {
         server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(1, number)));
@@ -40,7 +40,7 @@ fn a_run_that_finds_all_of_the_ledger_held_exits_5() {
 }
 
 #[test]
-fn a_directory_whose_lock_is_held_is_waited_for_and_then_left() {
+fn locked_ledger_directory_exits_5_after_a_timeout() {
     let at = tempfile::tempdir().unwrap();
     let (source, to) = (at.path().join("src"), at.path().join("out").display().to_string());
     fs::create_dir_all(&source).unwrap();
@@ -57,7 +57,7 @@ fn a_directory_whose_lock_is_held_is_waited_for_and_then_left() {
 }
 
 #[test]
-fn following_reads_what_comes_later() {
+fn follow_reads_objects_added_later() {
     let server = Gcs::start();
     server.seed("zoom", "logs/1.json", records(1, 1));
     let run = start(Some(&server), &[&FEED[..], &["--follow", "--every", "50ms"]].concat());
@@ -77,7 +77,7 @@ fn following_reads_what_comes_later() {
 }
 
 #[test]
-fn following_that_is_stopped_exits_75_whatever_was_rejected() {
+fn stopped_follow_exits_75_despite_rejects() {
     let server = Gcs::start();
     server.seed("zoom", "logs/1.json", format!("{}no record\n", records(1, 1)));
     let run = start(Some(&server), &[&FEED[..], &["--follow", "--every", "30s"]].concat());
@@ -93,7 +93,7 @@ fn following_that_is_stopped_exits_75_whatever_was_rejected() {
 }
 
 #[test]
-fn what_is_removed_is_in_the_ledger_though_another_run_takes_over() {
+fn deleted_sources_are_recorded_despite_takeover() {
     let server = Gcs::start();
     for number in 0..150 {
         server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(1, number)));
@@ -128,7 +128,7 @@ fn what_is_removed_is_in_the_ledger_though_another_run_takes_over() {
 }
 
 #[test]
-fn verify_tells_gaps_and_no_skips() {
+fn verify_reports_gaps_but_not_skipped_objects() {
     let server = Gcs::start();
     server.seed("zoom", "a.json", format!("{}no record\n", records(2, 1)));
     server.seed("zoom", "bell\u{7}.json", records(1, 2));
@@ -173,7 +173,7 @@ fn verify_tells_gaps_and_no_skips() {
 }
 
 #[test]
-fn verify_goes_on_past_places_that_are_not_there() {
+fn verify_continues_past_missing_locations() {
     let at = tempfile::tempdir().unwrap();
     let place = |name: &str| at.path().join(name).display().to_string();
     let run = |from: &str, to: &str| {
@@ -232,7 +232,7 @@ const MOST_MEMORY: u64 = 64 << 10;
 
 #[cfg(target_os = "linux")]
 #[test]
-fn large_objects_stream() {
+fn large_objects_are_streamed() {
     let server = Gcs::start();
     let part = records(100_000, 1);
     let (parts, packed) = (12, gzip(&part));
@@ -261,7 +261,7 @@ fn large_objects_stream() {
 }
 
 #[test]
-fn what_cannot_be_listed_is_told_and_ends_nothing() {
+fn unlistable_entry_is_reported_and_run_continues() {
     use std::os::unix::ffi::OsStrExt as _;
     let at = tempfile::tempdir().unwrap();
     let (source, to) = (at.path().join("src"), at.path().join("out").display().to_string());
@@ -290,7 +290,7 @@ fn what_cannot_be_listed_is_told_and_ends_nothing() {
 }
 
 #[test]
-fn an_emulator_that_nobody_could_reach_is_a_setting_that_is_wrong() {
+fn invalid_emulator_host_is_a_usage_error() {
     let run = |name: &str, value: &str| {
         let arguments = ["ingest", "gs://zoom/", "--to", "-", "--no-ledger", "--retry-for", "1ms"];
         let output = program(None, &arguments).env(name, value).output().unwrap();
@@ -332,7 +332,7 @@ fn ends(mut run: Child) -> Output {
 }
 
 #[test]
-fn a_run_that_cannot_begin_yet_is_stopped_all_the_same() {
+fn run_retrying_at_startup_can_be_stopped() {
     let patient = ["--retries", "1000", "--first-pause", "10ms"];
     let ledger = ["gs://zoom/logs/", "--to", "-", "--ledger", "gs://udm/ledger/"];
     for unavailable in ["ledger.json", "lease-", "segment-"] {
@@ -354,7 +354,7 @@ fn a_run_that_cannot_begin_yet_is_stopped_all_the_same() {
 }
 
 #[test]
-fn following_that_is_stopped_in_a_round_that_fails_ends() {
+fn stopped_follow_ends_during_a_failing_run() {
     let server = Gcs::start();
     for number in 0..20 {
         server.seed("zoom", &format!("logs/{number}.json"), records(1, number));
@@ -372,7 +372,7 @@ fn following_that_is_stopped_in_a_round_that_fails_ends() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_read_sends_nothing() {
+fn file_changed_while_read_emits_no_events() {
     let at = tempfile::tempdir().unwrap();
     let (file, ledger) = (at.path().join("a.json"), tempfile::tempdir().unwrap());
     let (source, ledger) = (at.path().to_str().unwrap(), ledger.path().to_str().unwrap());
@@ -394,7 +394,7 @@ fn a_file_that_changes_while_it_is_read_sends_nothing() {
 }
 
 #[test]
-fn a_version_that_came_after_the_listing_has_its_own_time() {
+fn generation_after_listing_gets_its_own_time() {
     let server = Gcs::start();
     let timeless =
         r#"{"operator":"o@x.com","category_type":"User","action":"Update","operation_detail":"x"}"#;
@@ -413,7 +413,7 @@ fn a_version_that_came_after_the_listing_has_its_own_time() {
 }
 
 #[test]
-fn a_source_that_cannot_be_reached_ends_the_run_and_costs_no_object() {
+fn unreachable_source_ends_run_and_fails_no_object() {
     let server = Gcs::start();
     for number in 0..100 {
         server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(1, number)));
@@ -430,7 +430,7 @@ fn a_source_that_cannot_be_reached_ends_the_run_and_costs_no_object() {
 }
 
 #[test]
-fn what_is_rejected_and_kept_nowhere_is_said_with_its_place() {
+fn unstored_rejects_are_logged_with_position() {
     let at = tempfile::tempdir().unwrap();
     let (source, to) = (at.path().join("src"), at.path().join("out").display().to_string());
     fs::create_dir_all(&source).unwrap();
@@ -457,7 +457,7 @@ fn what_is_rejected_and_kept_nowhere_is_said_with_its_place() {
 }
 
 #[test]
-fn a_source_without_objects_is_no_success_without_a_word() {
+fn empty_source_is_a_warning() {
     let server = Gcs::start();
     server.seed("zoom", "logs/a.json.gz", gzip(records(1, 1)));
     for source in ["gs://zoom/log/", "gs://zoom/logs/a.json.gz"] {

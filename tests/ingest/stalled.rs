@@ -2,7 +2,7 @@
 
 use crate::support::gcs::Gcs;
 use crate::support::stall::{cases, seed, stall};
-use crate::support::{BRISK, gunzip, gzip, ingest, outcome, program, records, start};
+use crate::support::{FAST_RETRIES, gunzip, gzip, ingest, outcome, program, records, start};
 use std::collections::BTreeMap;
 use std::process::Output;
 
@@ -34,8 +34,8 @@ fn world() -> Gcs {
 }
 
 /// A run whose clock is an hour ahead, so that it takes over what another run holds.
-fn takes_over(server: &Gcs) -> Output {
-    let arguments = [&["ingest"], &BRISK[..], &PLACES].concat();
+fn run_with_clock_ahead(server: &Gcs) -> Output {
+    let arguments = [&["ingest"], &FAST_RETRIES[..], &PLACES].concat();
     program(Some(server), &arguments).env("ZOOM_UDM_NOW", "2023-11-16T01:00:00Z").output().unwrap()
 }
 
@@ -56,28 +56,28 @@ fn ledger(server: &Gcs) -> (Option<i32>, String) {
 }
 
 /// Which request a case stops at: all of them in turn for many cases, otherwise evenly spread.
-fn stops(requests: u64, cases: u64) -> impl Iterator<Item = u64> {
+fn stop_points(requests: u64, cases: u64) -> impl Iterator<Item = u64> {
     let offset = seed() % requests.max(1);
     let step = (requests / cases.max(1)).max(1);
     (0..cases).map(move |case| 1 + (offset + case * step) % requests.max(1))
 }
 
 #[test]
-fn stalled_run_loses_and_doubles_nothing() {
+fn stalled_run_loses_or_repeats_no_record() {
     let whole = world();
     assert_eq!(outcome(&ingest(Some(&whole), &PLACES)).0, 1);
     let (expected, requests) = (descriptions(&whole), whole.lock().requests);
     assert_eq!(expected.len() as u64, OBJECTS * 3 + OBJECTS / 2);
     let mut stalled = 0;
-    for nth in stops(requests, cases(20)) {
+    for nth in stop_points(requests, cases(20)) {
         let server = world();
         let Ok(run) = stall(&server, nth, || start(Some(&server), &PLACES)) else { continue };
         stalled += 1;
-        let (code, summary) = outcome(&takes_over(&server));
+        let (code, summary) = outcome(&run_with_clock_ahead(&server));
         assert!(matches!(code, 0 | 1), "request {nth}, takes over: {code} {summary}");
         let (code, summary) = outcome(&run.resume());
         assert!(matches!(code, 0 | 1 | 5), "request {nth}, resumed: {code} {summary}");
-        let (code, summary) = outcome(&takes_over(&server));
+        let (code, summary) = outcome(&run_with_clock_ahead(&server));
         assert!(code == 0 && summary["done"] == 0, "request {nth}, last: {code} {summary}");
         assert_eq!(descriptions(&server), expected, "request {nth}");
         assert!(server.all("zoom", "").is_empty(), "request {nth}: {:?}", server.all("zoom", ""));
@@ -90,13 +90,13 @@ fn stalled_run_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn stalled_run_removes_no_newer_version() {
+fn stalled_run_deletes_no_newer_generation() {
     let requests = {
         let whole = world();
         ingest(Some(&whole), &PLACES);
         whole.lock().requests
     };
-    for nth in stops(requests, cases(12)) {
+    for nth in stop_points(requests, cases(12)) {
         let server = world();
         let Ok(run) = stall(&server, nth, || start(Some(&server), &PLACES)) else { continue };
         // Each object has a newer version, which nobody takes until the stalled run has ended.
@@ -105,7 +105,7 @@ fn stalled_run_removes_no_newer_version() {
         }
         let (code, summary) = outcome(&run.resume());
         assert!(matches!(code, 0 | 1 | 5), "request {nth}, resumed: {code} {summary}");
-        outcome(&takes_over(&server));
+        outcome(&run_with_clock_ahead(&server));
         let newer: Vec<_> = server.all("udm", "out/").values().map(|bytes| gunzip(bytes)).collect();
         for number in 0..OBJECTS {
             let operator = format!("admin{}@duff.io", 50 + number);

@@ -34,7 +34,7 @@ fn file(size: usize, byte: u8) -> Payload {
 const LARGE: usize = 33 << 20;
 
 /// Where answers get lost, what an earlier try has put is found standing.
-async fn keeps_the_contract(store: &Store, lossy: bool) {
+async fn assert_store_contract(store: &Store, lossy: bool) {
     let made = |put: PutOutcome| put == PutOutcome::Created || (lossy && put == PutOutcome::AlreadyIdentical);
     let names = |listed: Vec<zoom_udm::store::ObjectMeta>| {
         listed.into_iter().map(|object| object.name).collect::<Vec<_>>()
@@ -93,25 +93,25 @@ async fn open(url: &str, server: Option<&Gcs>) -> Store {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_keeps_the_contract() {
-    keeps_the_contract(&open("memory://some/where/", None).await, false).await;
+async fn memory_store_meets_the_contract() {
+    assert_store_contract(&open("memory://some/where/", None).await, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_keeps_the_contract() {
+async fn directory_store_meets_the_contract() {
     let at = tempfile::tempdir().unwrap();
-    keeps_the_contract(&open(&at.path().join("deep/down").display().to_string(), None).await, false).await;
+    assert_store_contract(&open(&at.path().join("deep/down").display().to_string(), None).await, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cloud_storage_keeps_the_contract() {
+async fn cloud_storage_meets_the_contract() {
     let server = Gcs::start();
     server.lock().page = 2;
     // Of an upload in parts one comes damaged; it alone is sent again.
     let damaged = Refusal { times: 1, ..Refusal::acting("PUT", "large.part", Act::Garbled) };
     server.lock().faults.refusals.push(damaged);
-    keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, false).await;
-    assert_eq!(server.lock().struck, 1);
+    assert_store_contract(&open("gs://bucket/some/where/", Some(&server)).await, false).await;
+    assert_eq!(server.lock().fault_hits, 1);
     assert_eq!(server.all("bucket", "").len(), 1, "nothing passing is left");
     let odd = open("gs://bucket/odd/", Some(&server)).await;
     assert_eq!(
@@ -123,7 +123,7 @@ async fn cloud_storage_keeps_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cloud_storage_keeps_the_contract_whatever_goes_wrong() {
+async fn cloud_storage_meets_the_contract_under_faults() {
     for seed in 0..3 {
         let server = Gcs::start();
         {
@@ -136,12 +136,12 @@ async fn cloud_storage_keeps_the_contract_whatever_goes_wrong() {
             (faults.too_many, faults.unavailable, faults.reset, faults.cut) = (0.05, 0.05, 0.05, 0.05);
             faults.garbled = 0.15;
         }
-        keeps_the_contract(&open("gs://bucket/some/where/", Some(&server)).await, true).await;
+        assert_store_contract(&open("gs://bucket/some/where/", Some(&server)).await, true).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listing_goes_over_all_pages_and_odd_names() {
+async fn listing_covers_all_pages_and_special_names() {
     let server = Gcs::start();
     server.lock().page = 7;
     for number in 0..100 {
@@ -185,7 +185,7 @@ async fn a_listing_goes_over_all_pages_and_odd_names() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_gives_files_alone_and_sweeps_what_is_its_own() {
+async fn directory_lists_only_files_and_removes_stale_temps() {
     let at = tempfile::tempdir().unwrap();
     let store = open(&at.path().display().to_string(), None).await;
     assert_eq!(store.put_if_absent("sub/file", bytes("1")).await.unwrap(), PutOutcome::Created);

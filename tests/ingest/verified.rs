@@ -16,7 +16,7 @@ async fn open(server: &Gcs, url: &str) -> Store {
     Store::open(&url.parse().unwrap(), &settings).await.unwrap()
 }
 
-fn spoil(server: &Gcs, method: &'static str, act: &Act, times: u32) {
+fn inject_fault(server: &Gcs, method: &'static str, act: &Act, times: u32) {
     let refusal = Refusal { times, ..Refusal::acting(method, "", act.clone()) };
     server.lock().faults.refusals = vec![refusal];
 }
@@ -24,7 +24,7 @@ fn spoil(server: &Gcs, method: &'static str, act: &Act, times: u32) {
 const DAMAGES: [Act; 6] = [Act::Flipped, Act::Short, Act::Long, Act::WrongHash, Act::Partial, Act::NoHeaders];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn object_is_read_as_stored_or_not_at_all() {
+async fn corrupted_download_is_not_returned() {
     let server = Gcs::start();
     let object = records(50, 1);
     server.seed("bucket", "in/plain", object.clone());
@@ -32,26 +32,26 @@ async fn object_is_read_as_stored_or_not_at_all() {
     let store = open(&server, "gs://bucket/in/").await;
     for (name, stored) in [("plain", object.clone().into_bytes()), ("packed", gzip(&object))] {
         for act in &DAMAGES {
-            spoil(&server, "GET", act, 1);
+            inject_fault(&server, "GET", act, 1);
             let (bytes, _) = store.read(name).await.unwrap().unwrap();
             assert_eq!(bytes, stored, "{name}, {act:?} once");
-            spoil(&server, "GET", act, u32::MAX);
+            inject_fault(&server, "GET", act, u32::MAX);
             let error = store.read(name).await.unwrap_err();
             assert!(error.is_transient(), "{name}, {act:?}: {error}");
         }
         // Emulators have no checksums; the length is checked all the same.
-        spoil(&server, "GET", &Act::NoHash, 1);
+        inject_fault(&server, "GET", &Act::NoHash, 1);
         assert_eq!(store.read(name).await.unwrap().unwrap().0, stored);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streamed_object_ends_with_an_error_if_damaged() {
+async fn corrupted_stream_ends_with_an_error() {
     let server = Gcs::start();
     server.seed("bucket", "in/x", records(50, 1));
     let store = open(&server, "gs://bucket/in/").await;
     for act in [Act::Flipped, Act::Short, Act::Long, Act::WrongHash] {
-        spoil(&server, "GET", &act, u32::MAX);
+        inject_fault(&server, "GET", &act, u32::MAX);
         let Body::Stream(chunks) = store.get("x").await.unwrap().body else { panic!("a stream") };
         let read: Result<Vec<_>, _> = chunks.try_collect().await;
         assert!(matches!(read, Err(Error::Corrupt { .. })), "{act:?}: {read:?}");
@@ -59,7 +59,7 @@ async fn streamed_object_ends_with_an_error_if_damaged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn listing_is_complete_and_of_its_place_or_fails() {
+async fn incomplete_or_foreign_listing_fails() {
     let server = Gcs::start();
     server.lock().page = 3;
     for number in 0..9 {
@@ -78,10 +78,10 @@ async fn listing_is_complete_and_of_its_place_or_fails() {
         Act::Body(200, "<html><body>Please log in</body></html>"),
     ];
     for fault in &faults {
-        spoil(&server, "LIST", fault, 1);
+        inject_fault(&server, "LIST", fault, 1);
         let names: Vec<_> = store.list().map_ok(|listed| listed.name).try_collect().await.unwrap();
         assert_eq!(names, ["0", "1", "2", "3", "4", "5", "6", "7", "8"], "{fault:?}");
-        spoil(&server, "LIST", fault, u32::MAX);
+        inject_fault(&server, "LIST", fault, u32::MAX);
         let error = store.list().try_collect::<Vec<_>>().await.unwrap_err();
         assert!(
             error.is_transient() && error.to_string().contains("not from Cloud Storage"),
@@ -92,12 +92,12 @@ async fn listing_is_complete_and_of_its_place_or_fails() {
     // The same token for ever, with pages that hold nothing.
     let endless = "<ListBucketResult><Name>bucket</Name><Prefix>in/</Prefix><IsTruncated>true</IsTruncated>\
                    <NextContinuationToken>again</NextContinuationToken></ListBucketResult>";
-    spoil(&server, "LIST", &Act::Body(200, endless), u32::MAX);
+    inject_fault(&server, "LIST", &Act::Body(200, endless), u32::MAX);
     assert!(store.list().try_collect::<Vec<_>>().await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn name_too_long_is_an_error_of_that_name() {
+async fn overlong_name_error_names_the_object() {
     let server = Gcs::start();
     let store = open(&server, "gs://bucket/in/").await;
     for name in ["x".repeat(1025), "\u{fc}".repeat(30_000)] {
@@ -112,7 +112,7 @@ async fn name_too_long_is_an_error_of_that_name() {
 
 /// Objects that are read whole, in memory, and as they arrive: nothing of a damaged one is written, or marked.
 #[test]
-fn damaged_object_leaves_nothing_and_is_read_later() {
+fn corrupted_download_is_not_recorded_and_retried() {
     let small = records(50, 1);
     let large = records(30_000, 2);
     assert!(large.len() > 5 << 20);
@@ -121,7 +121,7 @@ fn damaged_object_leaves_nothing_and_is_read_later() {
         let server = Gcs::start();
         server.seed("zoom", &format!("logs/{name}"), object);
         for act in &DAMAGES {
-            spoil(&server, "GET", act, u32::MAX);
+            inject_fault(&server, "GET", act, u32::MAX);
             // What is spoiled is the object alone, not the ledger.
             server.lock().faults.refusals[0].part = "logs/".into();
             let run =
@@ -145,7 +145,7 @@ fn damaged_object_leaves_nothing_and_is_read_later() {
 
 /// What is behind the bytes that are needed is verified, too.
 #[test]
-fn damage_that_looks_like_bad_content_is_transient() {
+fn corruption_that_looks_like_bad_data_is_transient() {
     let server = Gcs::start();
     server.seed("zoom", "logs/a.json.gz", gzip(records(100_000, 1)));
     let mut refusal = Refusal::acting("GET", "logs/", Act::Short);

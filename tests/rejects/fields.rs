@@ -1,17 +1,17 @@
 //! Fields as they should not be.
 
-use super::common::{TIME, json_lines, ran, record};
+use super::common::{TIME, json_lines, record, run_cli};
 use super::{assert_read, assert_refused};
 use serde_json::{Value, json};
 
 /// What is noted of an input.
 pub(crate) fn notes(input: &str) -> Value {
-    let ran = ran(&["normalize", "--summary", "json"], input.as_bytes());
+    let ran = run_cli(&["normalize", "--summary", "json"], input.as_bytes());
     json_lines(ran.stderr.as_bytes()).remove(0)["notes"].clone()
 }
 
 #[test]
-fn half_a_surrogate_pair_is_replaced_and_noted() {
+fn lone_surrogate_is_replaced_and_counted() {
     for (bad, text) in [
         ("\\ud800", "\u{fffd}"),
         ("\\udc00", "\u{fffd}"),
@@ -33,7 +33,7 @@ fn half_a_surrogate_pair_is_replaced_and_noted() {
 }
 
 #[test]
-fn half_a_surrogate_pair_is_replaced_in_every_field() {
+fn lone_surrogate_is_replaced_in_every_field() {
     for (field, at) in [
         ("operator", "/principal/user/userid"),
         ("category_type", "/additional/category_type"),
@@ -52,7 +52,7 @@ fn half_a_surrogate_pair_is_replaced_in_every_field() {
 }
 
 #[test]
-fn half_a_surrogate_pair_in_json_data_is_replaced() {
+fn lone_surrogate_in_json_data_is_replaced() {
     let detail =
         r#"x  - K: [{"userId":"u\ud83d","options":["\udc00",1],"x":"\ud800"},{"assistant":{"a":"\ud83d"}}]"#;
     let line = record(detail);
@@ -75,7 +75,7 @@ fn space_around_a_time_is_trimmed() {
 }
 
 #[test]
-fn event_type_with_unmet_needs_is_noted_and_ignored() {
+fn event_type_with_unmet_needs_is_counted_and_ignored() {
     let typed = |name: &str, more: &str| {
         let line = format!(r#"{{"time":"{TIME}","event_type":"{name}"{more}}}"#);
         let event = assert_read(line.as_bytes());

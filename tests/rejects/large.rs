@@ -1,6 +1,6 @@
 //! Events that are too large to import.
 
-use super::common::{line_ends, ran, raw, record};
+use super::common::{line_ends, raw, record, run_cli};
 use super::fields::notes;
 use super::readback::rejects_twice;
 use serde_json::json;
@@ -27,7 +27,7 @@ fn event_too_large_for_import_is_rejected() {
         }
         assert_eq!(raw(&rejects[0]), large_records()[0].0.as_bytes());
         // What is rejected for it can be had in another form.
-        let bare = ran(&["normalize", "--from-rejects", "-"], &rejected.out.rejects);
+        let bare = run_cli(&["normalize", "--from-rejects", "-"], &rejected.out.rejects);
         assert_eq!((line_ends(&bare.out.events), bare.code), (2, 0));
         let sizes = String::from_utf8_lossy(&bare.out.events).lines().map(str::len).collect::<Vec<_>>();
         for (reject, size) in rejects.iter().zip(sizes) {
@@ -37,7 +37,7 @@ fn event_too_large_for_import_is_rejected() {
 }
 
 #[test]
-fn event_too_large_for_import_is_noted_otherwise() {
+fn event_too_large_for_import_is_counted_elsewhere() {
     for (record, is_large) in large_records() {
         let expected = if is_large { json!({"event_too_large": 1}) } else { json!({}) };
         assert_eq!(notes(&record), expected);

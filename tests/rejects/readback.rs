@@ -1,12 +1,12 @@
 //! Rejects that are read back.
 
-use super::common::{Ran, descriptions, gzip, ran, record};
+use super::common::{CliOutput, descriptions, gzip, record, run_cli};
 use serde_json::json;
 
 /// The rejects of an input, which are the same, byte for byte, when they are read back.
-pub(crate) fn rejects_twice(input: &[u8], flags: &[&str]) -> Ran {
+pub(crate) fn rejects_twice(input: &[u8], flags: &[&str]) -> CliOutput {
     let run = |source: &[&str], input: &[u8]| {
-        ran(&[&["normalize", "--rejects", "REJECTS", "--summary", "none"], source, flags].concat(), input)
+        run_cli(&[&["normalize", "--rejects", "REJECTS", "--summary", "none"], source, flags].concat(), input)
     };
     let first = run(&[], input);
     let again = run(&["--from-rejects", "-"], &first.out.rejects);
@@ -21,7 +21,7 @@ pub(crate) fn rejects_twice(input: &[u8], flags: &[&str]) -> Ran {
 }
 
 #[test]
-fn rejects_read_back_unchanged_are_the_same() {
+fn unchanged_rejects_replay_to_the_same_rejects() {
     let (a, mark) = (record("a"), "\u{feff}");
     for (input, rejects) in [
         (format!("{{\"operation_logs\":[[],[{a}],[[{a}]],[5],5,null,\"x\"]}}\n"), 7),
@@ -39,7 +39,7 @@ fn rejects_read_back_unchanged_are_the_same() {
 }
 
 #[test]
-fn rejects_of_long_pages_read_back_are_the_same() {
+fn rejects_of_long_pages_replay_unchanged() {
     let long = record(&"x".repeat(300));
     let elements = format!("[{long}],\n  [],\n  {long},\n  {{}},\n  [5],\n  {}", record("a"));
     for input in [
@@ -55,28 +55,28 @@ fn rejects_of_long_pages_read_back_are_the_same() {
 }
 
 #[test]
-fn fixed_rejects_become_events() {
+fn fixed_rejects_replay_to_events() {
     let raw = |raw: &str| {
         let (line, message) = (1, "element 2 of the array is a number, a record is an object");
         json!({"input": "i", "line": line, "offset": 0, "reason": "not_object", "message": message, "raw": raw})
     };
     let fixed = format!("{}\n{}\n", raw(&format!("[{}]", record("a"))), raw(&record("b")));
-    let ran = ran(&["normalize", "--from-rejects", "-"], fixed.as_bytes());
+    let ran = run_cli(&["normalize", "--from-rejects", "-"], fixed.as_bytes());
     assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["a", "b"], 0));
     // A limit that was raised lets in what was too long.
     let long = record(&"x".repeat(200));
     let flags = ["normalize", "--rejects", "REJECTS", "--max-line-bytes", "100"];
-    let short = super::common::ran(&flags, long.as_bytes());
-    let read = super::common::ran(&["normalize", "--from-rejects", "-"], &short.out.rejects);
+    let short = super::common::run_cli(&flags, long.as_bytes());
+    let read = super::common::run_cli(&["normalize", "--from-rejects", "-"], &short.out.rejects);
     assert_eq!((read.out.events().len(), read.code), (1, 0), "{}", read.stderr);
 }
 
 #[test]
 fn rejects_file_may_begin_with_a_byte_order_mark() {
-    let first = ran(&["normalize", "--rejects", "REJECTS"], b"5\n{}\n");
+    let first = run_cli(&["normalize", "--rejects", "REJECTS"], b"5\n{}\n");
     let marked = [b"\xEF\xBB\xBF", &first.out.rejects[..]].concat().repeat(2);
     for input in [marked.clone(), gzip(&marked)] {
-        let again = ran(&["normalize", "--from-rejects", "-", "--rejects", "REJECTS"], &input);
+        let again = run_cli(&["normalize", "--from-rejects", "-", "--rejects", "REJECTS"], &input);
         assert_eq!((again.code, &again.out.rejects), (1, &first.out.rejects.repeat(2)), "{}", again.stderr);
     }
 }

@@ -1,7 +1,7 @@
 //! Several values on a line, and pages wherever they are.
 
-use super::common::{TIME, descriptions, json_lines, line_ends, ran, raw, record};
-use super::{assert_read, assert_refused, between_good_ones};
+use super::common::{TIME, descriptions, json_lines, line_ends, raw, record, run_cli};
+use super::{assert_read, assert_refused, run_between_good_records};
 use serde_json::json;
 
 #[test]
@@ -12,13 +12,13 @@ fn several_values_on_a_line_are_each_read() {
     let line = format!("{a}{b} [{c},{d}]\t{{\"operation_logs\":[{e}]}}{f}\n");
     for format in ["auto", "ndjson", "json"] {
         for input in [line.repeat(2), format!("{a}\n{line}"), format!("\u{feff}{}", line.trim_end())] {
-            let ran = ran(&["normalize", "--input-format", format], input.as_bytes());
+            let ran = run_cli(&["normalize", "--input-format", format], input.as_bytes());
             let expected = names.repeat(input.len() / line.len());
             assert!(descriptions(&ran.out.events()).ends_with(&expected), "{format}: {}", ran.stderr);
             assert_eq!(ran.code, 0);
         }
     }
-    let ran = between_good_ones(format!("{a}[5]{{}} {b}").as_bytes());
+    let ran = run_between_good_records(format!("{a}[5]{{}} {b}").as_bytes());
     assert_eq!(descriptions(&ran.out.events()), ["before", "a", "b", "after"]);
     let places: Vec<_> =
         ran.out.rejects().iter().map(|reject| (reject["offset"].clone(), raw(reject))).collect();
@@ -27,7 +27,7 @@ fn several_values_on_a_line_are_each_read() {
 }
 
 #[test]
-fn broken_value_rejects_the_whole_line() {
+fn malformed_value_rejects_the_whole_line() {
     for (tail, message) in
         [("{\"a\" 1}", "column"), ("[1", "column"), ("5", "column"), ("\u{feff}{}", "column")]
     {
@@ -36,7 +36,7 @@ fn broken_value_rejects_the_whole_line() {
 }
 
 #[test]
-fn page_is_read_as_records_wherever_it_is() {
+fn page_is_read_as_records_at_any_nesting() {
     let [one, two] = ["one", "two"].map(record);
     let inner = format!("{{\"time\":\"{TIME}\",\"operation_logs\":[{one},{{\"operation_logs\":[{two}]}}]}}");
     for input in [
@@ -49,7 +49,7 @@ fn page_is_read_as_records_wherever_it_is() {
     ] {
         for format in ["auto", "json"] {
             let flags = ["normalize", "--input-format", format, "--summary", "json", "--rejects", "REJECTS"];
-            let ran = ran(&flags, input.as_bytes());
+            let ran = run_cli(&flags, input.as_bytes());
             assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["one", "two"], 0), "{input}");
             assert_eq!(
                 json_lines(ran.stderr.as_bytes())[0]["notes"],
@@ -64,7 +64,7 @@ fn page_is_read_as_records_wherever_it_is() {
 fn deep_pages_and_many_values_take_linear_time() {
     const MANY: usize = 150_000;
     let deep = format!("{}{}{}", "{\"operation_logs\":[".repeat(MANY), record("deep"), "]}".repeat(MANY));
-    let ran = between_good_ones(deep.as_bytes());
+    let ran = run_between_good_records(deep.as_bytes());
     assert_eq!(descriptions(&ran.out.events()), ["before", "deep", "after"]);
     for (line, rejects) in [
         ("{}".repeat(MANY), MANY),
@@ -73,8 +73,10 @@ fn deep_pages_and_many_values_take_linear_time() {
         ("{}".repeat(MANY) + "{", 1),
         (format!("{}{}", "{\"operation_logs\":[1,".repeat(MANY), "]}".repeat(MANY - 1)), 1),
     ] {
-        let ran =
-            super::common::ran(&["normalize", "--summary", "json", "--rejects", "REJECTS"], line.as_bytes());
+        let ran = super::common::run_cli(
+            &["normalize", "--summary", "json", "--rejects", "REJECTS"],
+            line.as_bytes(),
+        );
         assert_eq!(line_ends(&ran.out.rejects), rejects, "{}", &line[..10]);
     }
     // As many places where JSON could change from one value to another.

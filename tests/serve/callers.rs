@@ -1,7 +1,7 @@
 //! Who may call `zoom-udm serve`: tokens good and bad in every way, Google's keys there and not, public addresses.
 
 use crate::collecting::support::program;
-use crate::serving::{Answer, PATIENCE, Server};
+use crate::serving::{Answer, Server, TEST_TIMEOUT};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
@@ -127,7 +127,7 @@ fn ask(server: &Server, authorization: &str) -> u16 {
 }
 
 #[test]
-fn only_good_tokens_of_the_named_are_let_in() {
+fn only_valid_tokens_of_allowed_callers_are_accepted() {
     let key = key();
     let certs = Certs::start(vec![jwk("one", &key), json!({"kty": "EC", "kid": "curve"})]);
     let server = certs.server();
@@ -191,7 +191,7 @@ fn only_good_tokens_of_the_named_are_let_in() {
 }
 
 #[test]
-fn a_public_key_is_no_secret_to_sign_with() {
+fn hs256_token_signed_with_public_key_is_rejected() {
     // The classic: the public key, which all know, as the secret of HS256.
     let key = key();
     let certs = Certs::start(vec![jwk("one", &key)]);
@@ -228,7 +228,7 @@ fn hmac(secret: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn keys_are_fetched_anew_for_a_new_one_but_not_for_every_made_up_one() {
+fn unknown_key_ids_cause_at_most_one_key_fetch() {
     let one = key();
     let certs = Certs::start(vec![jwk("one", &one)]);
     *certs.status.lock().unwrap() = 503;
@@ -238,7 +238,7 @@ fn keys_are_fetched_anew_for_a_new_one_but_not_for_every_made_up_one() {
     let answer = server.post("/normalize", &[("Authorization", &good)], b"");
     assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
     *certs.status.lock().unwrap() = 200;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TEST_TIMEOUT;
     while ask(&server, &good) != 200 {
         assert!(Instant::now() < until);
         std::thread::sleep(Duration::from_millis(100));
@@ -253,7 +253,7 @@ fn keys_are_fetched_anew_for_a_new_one_but_not_for_every_made_up_one() {
 }
 
 #[test]
-fn a_new_key_of_google_s_is_taken_and_made_up_ones_hold_nobody_up() {
+fn new_key_is_accepted_and_unknown_ids_block_nobody() {
     let (one, two) = (key(), key());
     let certs = Certs::start(vec![jwk("one", &one)]);
     let server = certs.server_with(&["--keys-apart", "0s"]);
@@ -281,7 +281,7 @@ fn a_new_key_of_google_s_is_taken_and_made_up_ones_hold_nobody_up() {
 }
 
 #[test]
-fn a_public_address_needs_a_check_or_a_word() {
+fn public_address_without_auth_flag_is_rejected() {
     let refused = |arguments: &[&str], port: Option<&str>| {
         let mut command = program(None, &[&["serve"], arguments].concat());
         if let Some(port) = port {
@@ -321,7 +321,7 @@ fn a_public_address_needs_a_check_or_a_word() {
 }
 
 #[test]
-fn pages_of_other_sites_cannot_ask() {
+fn cross_origin_requests_are_rejected() {
     let server = Server::start(program(None, &["serve"]));
     let own = format!("http://{}", server.address);
     assert_eq!(server.post("/normalize", &[("Origin", &own)], b"").status, 200);

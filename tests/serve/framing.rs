@@ -63,7 +63,7 @@ fn bad_heads() -> Vec<String> {
 }
 
 #[test]
-fn ambiguous_requests_are_answered_400() {
+fn ambiguous_requests_get_400() {
     let server = start();
     for head in bad_heads() {
         let bytes = answered(&server, &format!("{head}0\r\n\r\n{SMUGGLED}"));
@@ -75,7 +75,7 @@ fn ambiguous_requests_are_answered_400() {
 }
 
 #[test]
-fn bad_chunk_sizes_are_answered_400() {
+fn invalid_chunk_sizes_get_400() {
     let server = start();
     for size in ["0x2", "-2", "+2", "2 2", "g", "ffffffffffffffffff", "2;a\nb"] {
         let head = "POST /normalize HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -85,7 +85,7 @@ fn bad_chunk_sizes_are_answered_400() {
 }
 
 #[test]
-fn sound_requests_share_a_connection() {
+fn valid_requests_share_a_connection() {
     let server = start();
     let requests = "GET /healthz HTTP/1.1\r\nHost: HOST\r\n\r\n\
         POST /normalize HTTP/1.1\r\nhost:HOST\r\ntransfer-encoding: Chunked\r\n\r\n2;a=b\r\n5\n\r\n0\r\nA: b\r\n\r\n\

@@ -26,7 +26,7 @@ fn events_in(gcs: &Gcs) -> usize {
 }
 
 #[test]
-fn flags_in_a_variable_are_read_as_a_shell_reads_them() {
+fn flags_variable_is_split_like_a_shell() {
     let gcs = Gcs::start();
     gcs.seed("zoom", "logs/a.json", records(3, 1));
     let server = Server::start(feed(&gcs, r#"--namespace 'head office' --label env="prod""#));
@@ -43,7 +43,7 @@ fn flags_in_a_variable_are_read_as_a_shell_reads_them() {
 }
 
 #[test]
-fn flags_about_events_mean_nothing_to_a_service_that_only_runs_feeds() {
+fn event_flags_are_rejected_without_normalize() {
     let gcs = Gcs::start();
     for flags in [&["--namespace", "zoom"][..], &["--label", "a=b"], &["--format", "import"], &["--clip"]] {
         let output = feed(&gcs, "").args(flags).output().unwrap();
@@ -56,7 +56,7 @@ fn flags_about_events_mean_nothing_to_a_service_that_only_runs_feeds() {
 }
 
 #[test]
-fn a_notification_ingests_its_object_once() {
+fn notification_ingests_its_object_once() {
     let gcs = Gcs::start();
     let server = Server::start(feed(&gcs, ""));
     for number in 0..6 {
@@ -122,7 +122,7 @@ fn a_notification_ingests_its_object_once() {
 }
 
 #[test]
-fn nobody_waits_for_the_ledger_to_be_weighed() {
+fn ledger_measurement_does_not_delay_responses() {
     let gcs = Gcs::start();
     gcs.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
     gcs.lock().faults.refusals.push(Refusal::acting("LIST", "out.ledger", Act::Hang));
@@ -130,11 +130,11 @@ fn nobody_waits_for_the_ledger_to_be_weighed() {
     let began = std::time::Instant::now();
     server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", "logs/a.json.gz", 7)).expect(200, "done");
     assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
-    wait_until("the list", || gcs.lock().struck > 0);
+    wait_until("the list", || gcs.lock().fault_hits > 0);
 }
 
 #[test]
-fn what_others_send_to_be_normalized_keeps_no_push_waiting() {
+fn normalize_uploads_do_not_delay_pushes() {
     let gcs = Gcs::start();
     gcs.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
     let mut command = feed(&gcs, "");
@@ -177,7 +177,7 @@ fn what_others_send_to_be_normalized_keeps_no_push_waiting() {
 }
 
 #[test]
-fn what_asks_for_nothing_is_ignored_and_what_cannot_be_done_is_poison() {
+fn irrelevant_pushes_are_ignored_and_bad_ones_invalid() {
     let gcs = Gcs::start();
     gcs.seed("zoom", "logs/a.json.gz", gzip(records(3, 1)));
     gcs.seed("zoom", "elsewhere/a.json.gz", gzip(records(3, 1)));
@@ -235,7 +235,7 @@ fn bad_names() -> Vec<(String, u16)> {
 }
 
 #[test]
-fn bad_names_do_not_fail_other_pushes() {
+fn invalid_names_do_not_fail_other_pushes() {
     let gcs = Gcs::start();
     for number in 0..30 {
         gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(2, number)));
@@ -270,7 +270,7 @@ fn bad_names_do_not_fail_other_pushes() {
 }
 
 #[test]
-fn output_name_too_long_for_storage_is_cut() {
+fn overlong_output_name_is_shortened() {
     let gcs = Gcs::start();
     // The output's name is longer than the object's, by its generation and its ending: it is cut, and gets a hash.
     let long = format!("logs/{}xyz", "abc/".repeat(253));
@@ -283,7 +283,7 @@ fn output_name_too_long_for_storage_is_cut() {
 }
 
 #[test]
-fn a_flood_of_pushes_does_each_object_once() {
+fn many_pushes_ingest_each_object_once() {
     let gcs = Gcs::start();
     for number in 0..40 {
         gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(5, number)));
@@ -324,7 +324,7 @@ fn a_flood_of_pushes_does_each_object_once() {
 }
 
 #[test]
-fn a_service_killed_in_the_middle_of_ingest_is_made_good_by_the_next_push() {
+fn killed_ingest_is_recovered_by_the_next_push() {
     let gcs = Gcs::start();
     for number in 0..4 {
         gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(20, number)));
@@ -373,12 +373,12 @@ fn a_service_killed_in_the_middle_of_ingest_is_made_good_by_the_next_push() {
 }
 
 /// Pushes nothing: one run over everything.
-fn whole(server: &Server) -> Answer {
+fn push_full_run(server: &Server) -> Answer {
     server.push("/ingest", &envelope(b"", &json!({})))
 }
 
 #[test]
-fn a_push_for_everything_sees_what_came_before_it_whatever_goes_on() {
+fn full_run_push_includes_earlier_objects() {
     let gcs = Gcs::start();
     for number in 0..80 {
         gcs.seed("zoom", &format!("logs/{number:02}.json.gz"), gzip(records(2, number)));
@@ -386,11 +386,11 @@ fn a_push_for_everything_sees_what_came_before_it_whatever_goes_on() {
     gcs.lock().faults.latency = Some(Duration::from_millis(15));
     let server = Server::start(feed(&gcs, "--concurrency 2"));
     let later: Vec<_> = std::thread::scope(|scope| {
-        let first = scope.spawn(|| whole(&server));
+        let first = scope.spawn(|| push_full_run(&server));
         wait_until("outputs", || gcs.all("udm", "out/").len() > 10);
         // The run has its list by now.
         gcs.seed("zoom", "logs/zzz.json.gz", gzip(records(2, 99)));
-        let more: Vec<_> = (0..4).map(|_| scope.spawn(|| whole(&server))).collect();
+        let more: Vec<_> = (0..4).map(|_| scope.spawn(|| push_full_run(&server))).collect();
         let more = more.into_iter().map(|push| push.join().unwrap()).collect();
         assert_eq!(first.join().unwrap().expect(200, "done").json()["listed"], 80);
         more
@@ -404,7 +404,7 @@ fn a_push_for_everything_sees_what_came_before_it_whatever_goes_on() {
 }
 
 #[test]
-fn a_run_over_everything_that_left_something_is_to_be_repeated() {
+fn incomplete_full_run_asks_for_a_retry() {
     let gcs = Gcs::start();
     for number in 0..6 {
         gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(2, number)));
@@ -412,13 +412,13 @@ fn a_run_over_everything_that_left_something_is_to_be_repeated() {
     let server = Server::start(feed(&gcs, ""));
     // Passing trouble with one of them.
     gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/3.json.gz", 503));
-    whole(&server).expect(503, "again");
+    push_full_run(&server).expect(503, "again");
     assert_eq!(gcs.all("udm", "out/").len(), 5);
     gcs.lock().faults = Faults::default();
-    whole(&server).expect(200, "done");
+    push_full_run(&server).expect(200, "done");
     // Damage does not pass: it is in the ledger, and no repetition mends it.
     gcs.seed("zoom", "logs/cut.json.gz", gzip(records(100, 1))[..40].to_vec());
-    assert_eq!(whole(&server).expect(200, "done").json()["failed"], 1);
+    assert_eq!(push_full_run(&server).expect(200, "done").json()["failed"], 1);
     drop(server);
     // Another process has a part of it, and may not come to anything.
     for number in 10..40 {
@@ -434,14 +434,14 @@ fn a_run_over_everything_that_left_something_is_to_be_repeated() {
     let signal = |name: &str| Command::new("kill").args([name, &other.id().to_string()]).status().unwrap();
     assert!(signal("-STOP").success());
     gcs.lock().faults = Faults::default();
-    let answer = whole(&Server::start(feed(&gcs, "")));
+    let answer = push_full_run(&Server::start(feed(&gcs, "")));
     other.kill().unwrap();
     other.wait().unwrap();
     assert_eq!(answer.expect(409, "again").header("retry-after"), Some("60"));
 }
 
 #[test]
-fn what_is_damaged_is_poison_however_often_it_comes() {
+fn corrupt_object_is_invalid_on_every_push() {
     let gcs = Gcs::start();
     let whole = gzip(records(100, 1));
     gcs.seed("zoom", "logs/cut.json.gz", whole[..whole.len() - 9].to_vec());
@@ -459,7 +459,7 @@ fn what_is_damaged_is_poison_however_often_it_comes() {
 }
 
 #[test]
-fn an_object_does_not_wait_for_all_of_a_long_run() {
+fn object_push_does_not_wait_for_a_full_run() {
     let gcs = Gcs::start();
     for number in 0..150 {
         gcs.seed("zoom", &format!("logs/{number:03}.json.gz"), gzip(records(1, number)));
@@ -472,7 +472,7 @@ fn an_object_does_not_wait_for_all_of_a_long_run() {
         command
     });
     std::thread::scope(|scope| {
-        let run = scope.spawn(|| whole(&server));
+        let run = scope.spawn(|| push_full_run(&server));
         wait_until("outputs", || gcs.all("udm", "out/").len() > 2);
         let began = std::time::Instant::now();
         let name = "logs/149.json.gz";
@@ -483,13 +483,13 @@ fn an_object_does_not_wait_for_all_of_a_long_run() {
 }
 
 #[test]
-fn a_signal_ends_all_in_time_though_storage_hangs() {
+fn signal_ends_the_service_while_storage_hangs() {
     let gcs = Gcs::start();
     gcs.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
     let mut server = Server::start(feed(&gcs, ""));
     gcs.lock().faults.latency = Some(Duration::from_secs(60));
     std::thread::scope(|scope| {
-        scope.spawn(|| whole(&server));
+        scope.spawn(|| push_full_run(&server));
         wait_until("a request", || gcs.lock().in_flight > 0);
         server.signal("-TERM");
     });
@@ -498,7 +498,7 @@ fn a_signal_ends_all_in_time_though_storage_hangs() {
 }
 
 #[test]
-fn pushes_that_are_slow_or_huge_are_let_go_and_others_served() {
+fn slow_or_huge_pushes_do_not_block_others() {
     let gcs = Gcs::start();
     gcs.seed("zoom", "logs/a.json.gz", gzip(records(2, 1)));
     let mut command = feed(&gcs, "");
@@ -532,7 +532,7 @@ fn pushes_that_are_slow_or_huge_are_let_go_and_others_served() {
 }
 
 #[test]
-fn a_signal_ends_an_ingest_run_with_what_is_done_kept() {
+fn signal_ends_an_ingest_run_with_progress_saved() {
     let gcs = Gcs::start();
     for number in 0..150 {
         gcs.seed("zoom", &format!("logs/{number:03}.json.gz"), gzip(records(1, number)));
@@ -561,7 +561,7 @@ fn a_signal_ends_an_ingest_run_with_what_is_done_kept() {
 }
 
 #[test]
-fn a_signal_ends_an_ingest_run_though_its_caller_has_gone() {
+fn signal_ends_an_ingest_run_after_caller_disconnect() {
     let gcs = Gcs::start();
     for number in 0..150 {
         gcs.seed("zoom", &format!("logs/{number:03}.json.gz"), gzip(records(1, number)));

@@ -1,7 +1,7 @@
 //! What comes from elsewhere and means harm: names that lead out of a directory, links, texts that steer a terminal,
 //! bodies too deep or too large. (Bombs and bad records: `rejects`, `ingest`, `normalize`.)
 
-use crate::collecting::support::{BRISK, files, gzip, ingest, program, records};
+use crate::collecting::support::{FAST_RETRIES, files, gzip, ingest, program, records};
 use crate::collecting::*;
 use crate::serving::Server;
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn objects_whose_names_lead_out_of_the_directory_stay_within() {
+fn object_names_cannot_escape_the_directory() {
     let gcs = Gcs::start();
     let names = [
         "logs/../../../evil.json",
@@ -50,7 +50,7 @@ fn objects_whose_names_lead_out_of_the_directory_stay_within() {
 }
 
 #[test]
-fn links_are_followed_to_files_alone_and_never_written_through() {
+fn symlinks_are_read_to_files_but_not_written_through() {
     let at = tempfile::tempdir().unwrap();
     let path = |name: &str| at.path().join(name);
     for name in ["in", "elsewhere/more", "out"] {
@@ -83,7 +83,7 @@ fn links_are_followed_to_files_alone_and_never_written_through() {
 const ATTACK: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{7f}\r\u{8}\u{202e}\u{200b}";
 
 #[track_caller]
-fn steers_nothing(what: &str, said: &[u8]) {
+fn assert_no_control_characters(what: &str, said: &[u8]) {
     let said = String::from_utf8_lossy(said);
     let found = said.chars().find(|c| c.is_control() && *c != '\n' || ('\u{200b}'..='\u{202e}').contains(c));
     assert!(found.is_none(), "{what}: {found:?} in {said:?}");
@@ -91,7 +91,7 @@ fn steers_nothing(what: &str, said: &[u8]) {
 }
 
 #[test]
-fn nothing_steers_the_terminal_of_who_looks() {
+fn file_names_and_data_cannot_control_the_terminal() {
     let at = tempfile::tempdir().unwrap();
     let source = at.path().join("in");
     fs::create_dir(&source).unwrap();
@@ -105,24 +105,27 @@ fn nothing_steers_the_terminal_of_who_looks() {
     let from = text(&source);
     let to = at.path().join("out");
     let normalized = run(&["normalize", from]);
-    steers_nothing("the rejects of normalize", &normalized.stderr);
-    steers_nothing("a file that is not there", &run(&["normalize", &format!("no/{ATTACK}")]).stderr);
-    steers_nothing("what explain shows", &run(&["explain", &format!("{from}/{name}")]).stdout);
-    let feed = [&["ingest", from, "--to", text(&to)], &AGE[..], &BRISK].concat();
-    steers_nothing("a dry run", &run(&[&feed[..], &["--dry-run"]].concat()).stdout);
+    assert_no_control_characters("the rejects of normalize", &normalized.stderr);
+    assert_no_control_characters(
+        "a file that is not there",
+        &run(&["normalize", &format!("no/{ATTACK}")]).stderr,
+    );
+    assert_no_control_characters("what explain shows", &run(&["explain", &format!("{from}/{name}")]).stdout);
+    let feed = [&["ingest", from, "--to", text(&to)], &AGE[..], &FAST_RETRIES].concat();
+    assert_no_control_characters("a dry run", &run(&[&feed[..], &["--dry-run"]].concat()).stdout);
     let ran = run(&feed);
     assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
     let ledger = at.path().join("out.ledger");
     let ledger = text(&ledger);
-    steers_nothing("ledger show", &run(&["ledger", "show", ledger]).stdout);
+    assert_no_control_characters("ledger show", &run(&["ledger", "show", ledger]).stdout);
     for file in files(&to).keys().filter(|name| name.ends_with(".gz")) {
         fs::remove_file(to.join(file)).unwrap();
     }
     let verified = run(&["ledger", "verify", ledger, "--max-age", "none"]);
     assert_eq!(verified.status.code(), Some(1));
-    steers_nothing("ledger verify", &verified.stdout);
+    assert_no_control_characters("ledger verify", &verified.stdout);
     let forgotten = run(&["ledger", "forget", ledger, "**"]);
-    steers_nothing("ledger forget", &forgotten.stdout);
+    assert_no_control_characters("ledger forget", &forgotten.stdout);
     assert!(String::from_utf8_lossy(&forgotten.stdout).contains("forgot"));
 }
 
@@ -137,11 +140,11 @@ fn on_a_terminal(command: &Command) -> String {
 }
 
 #[test]
-fn json_steers_no_terminal_either() {
+fn json_output_cannot_control_the_terminal() {
     let world = World::new(NOW);
     let message = serde_json::json!({"code": 5001, "message": ATTACK}).to_string();
     world.zoom.add(spread(0, 20, world.now() - 3 * DAY..world.now()));
-    world.zoom.rule(Only::touching("2023-11-14"), When::Always, Act::Answer(404, message));
+    world.zoom.rule(RequestFilter::touching("2023-11-14"), When::Always, Act::Answer(404, message));
     let bad = format!("logs/{ATTACK}.json");
     world.gcs.seed("zoom", &bad, gzip(records(9, 1))[..40].to_vec());
     let brisk = ["--retries", "1", "--first-pause", "1ms"];
@@ -164,11 +167,15 @@ fn json_steers_no_terminal_either() {
 }
 
 #[test]
-fn nothing_that_zoom_says_steers_the_terminal_of_who_looks() {
+fn zoom_messages_cannot_control_the_terminal() {
     let world = World::new(NOW);
     let message = serde_json::json!({"code": 5001, "message": ATTACK, "errors": [{"field": ATTACK, "message": ATTACK}]});
     world.zoom.add(spread(0, 20, world.now() - 3 * DAY..world.now()));
-    world.zoom.rule(Only::touching("2023-11-14"), When::Always, Act::Answer(404, message.to_string()));
+    world.zoom.rule(
+        RequestFilter::touching("2023-11-14"),
+        When::Always,
+        Act::Answer(404, message.to_string()),
+    );
     let run = |arguments: &[&str]| {
         world.program(&[arguments, &["--retries", "1", "--first-pause", "1ms"]].concat()).output().unwrap()
     };
@@ -176,18 +183,18 @@ fn nothing_that_zoom_says_steers_the_terminal_of_who_looks() {
     // Where it is no terminal, the log is JSON.
     let said = String::from_utf8_lossy(&collected.stderr).into_owned();
     let told: Vec<_> = said.lines().filter(|line| !line.starts_with('{')).collect();
-    steers_nothing("collect", told.join("\n").as_bytes());
+    assert_no_control_characters("collect", told.join("\n").as_bytes());
     let status = run(&["collect", "status"]).stdout;
-    steers_nothing("collect status", &status);
-    world.zoom.heal();
+    assert_no_control_characters("collect status", &status);
+    world.zoom.clear_faults();
     world.zoom.pages_fail(When::Always, Act::Answer(404, message.to_string()));
     let check = run(&["check"]).stdout;
-    steers_nothing("check", &check);
+    assert_no_control_characters("check", &check);
     assert!(String::from_utf8_lossy(&check).contains("owned"), "what Zoom said is shown");
 }
 
 #[test]
-fn pushes_that_are_too_deep_or_too_large_are_refused_and_harm_nobody() {
+fn deep_or_oversized_pushes_are_rejected() {
     let gcs = Gcs::start();
     let mut command = program(Some(&gcs), &["serve", "--ingest", "--normalize", "--log-format", "json"]);
     command.env("INGEST_FROM", "gs://zoom/logs/").env("INGEST_TO", "gs://udm/out/");
@@ -227,5 +234,5 @@ fn pushes_that_are_too_deep_or_too_large_are_refused_and_harm_nobody() {
     let grown = server.peak() - before;
     assert!(grown < 150 << 10, "{grown} KiB more");
     assert_eq!(server.post("/normalize", &[], records(2, 1).as_bytes()).status, 200);
-    steers_nothing("the log", server.said().as_bytes());
+    assert_no_control_characters("the log", server.said().as_bytes());
 }

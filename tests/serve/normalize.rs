@@ -2,7 +2,7 @@
 //! callers that are slow, huge, many, or gone.
 
 use crate::collecting::support::{self, program, records};
-use crate::common::{gzip, line_ends, ran};
+use crate::common::{gzip, line_ends, run_cli};
 use crate::serving::{Answer, Headers, Server};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -40,10 +40,10 @@ fn parts(answer: &Answer) -> [Vec<u8>; 3] {
 }
 
 #[test]
-fn events_are_those_of_the_command_line() {
+fn events_match_the_command_line() {
     let server = server(&[]);
     let input = records(500, 1);
-    let expected = ran(&["normalize"], input.as_bytes());
+    let expected = run_cli(&["normalize"], input.as_bytes());
     let packed = gzip(input.as_bytes());
     let pretty = serde_json::to_vec_pretty(&serde_json::json!({
         "operation_logs": input.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<serde_json::Value>>(),
@@ -73,16 +73,16 @@ fn events_are_those_of_the_command_line() {
 }
 
 #[test]
-fn the_mapping_flags_hold_here_too() {
+fn mapping_flags_apply_to_the_service() {
     let flags = ["--namespace", "corp", "--label", "env=prod", "--format", "import", "--request-events", "7"];
     let server = server(&flags);
     let input = records(50, 1);
-    let expected = ran(&[&["normalize"], &flags[..]].concat(), input.as_bytes());
+    let expected = run_cli(&[&["normalize"], &flags[..]].concat(), input.as_bytes());
     assert!(server.post("/normalize", &[], input.as_bytes()).body == expected.out.events);
 }
 
 #[test]
-fn the_time_of_a_record_without_one_is_that_of_its_request() {
+fn default_time_now_is_the_request_time() {
     let server = server(&["--default-time", "now"]);
     let time = || {
         let answer = server.post("/normalize", &[], br#"{"operator":"a@b.com","action":"Add"}"#);
@@ -103,7 +103,7 @@ fn rejects_are_never_lost_silently() {
             input += line;
             input += if number % 10 == 3 { "\nno \"record\" <é>\n" } else { "\n" };
         }
-        let expected = ran(&["normalize", "--rejects", "REJECTS"], input.as_bytes());
+        let expected = run_cli(&["normalize", "--rejects", "REJECTS"], input.as_bytes());
         let rejects = line_ends(&expected.out.rejects);
         assert_eq!(rejects as u64, records / 10);
         // Whole, beside the events.
@@ -143,7 +143,7 @@ fn rejects_are_never_lost_silently() {
 }
 
 #[test]
-fn a_damaged_body_is_no_whole_answer() {
+fn corrupt_body_gets_no_complete_response() {
     let server = server(&[]);
     let small = gzip(records(50, 1).as_bytes());
     let answer = server.post("/normalize", &[], &small[..small.len() - 9]);
@@ -164,7 +164,7 @@ fn a_damaged_body_is_no_whole_answer() {
 }
 
 #[test]
-fn bodies_are_held_to_their_limits() {
+fn body_limits_are_enforced() {
     let server = server(&["--max-body", "1000000", "--max-unpacked", "3000000"]);
     let body = megabytes(2);
     let answer = server.post("/normalize", &[], &body);
@@ -198,7 +198,7 @@ fn bodies_are_held_to_their_limits() {
 }
 
 #[test]
-fn memory_stays_bounded_whatever_comes() {
+fn memory_is_bounded_for_any_body() {
     let server = server(&[]);
     let body = gzip(&megabytes(120));
     let before = server.peak();
@@ -225,7 +225,7 @@ fn memory_stays_bounded_whatever_comes() {
 }
 
 #[test]
-fn who_sends_all_before_reading_anything_gets_all() {
+fn client_that_sends_all_first_gets_every_event() {
     let server = server(&[]);
     let body = megabytes(20);
     let answer = server.post("/normalize", &[], &body);
@@ -234,7 +234,7 @@ fn who_sends_all_before_reading_anything_gets_all() {
 }
 
 #[test]
-fn slow_callers_are_let_go_and_others_served() {
+fn slow_clients_time_out_without_blocking_others() {
     let server = server(&[
         "--header-timeout",
         "300ms",
@@ -299,7 +299,7 @@ fn slow_callers_are_let_go_and_others_served() {
 }
 
 #[test]
-fn an_answer_that_is_not_taken_in_time_is_told_from_a_damaged_body() {
+fn unread_response_is_logged_as_a_timeout() {
     let server = server(&["--request-timeout", "2s"]);
     let body = megabytes(16);
     let mut stream = server.connect();
@@ -330,12 +330,12 @@ fn trickle<'s>(
 }
 
 #[test]
-fn who_reads_slowly_has_every_event_of_an_answer_that_ends_broken() {
+fn slow_reader_gets_every_event_of_aborted_response() {
     let server = server(&[]);
     // What is made of the last records is written in a small piece, of another size each time, while all buffers are full.
     for records in (20_000..21_000).step_by(100) {
         let input = support::records(records, 7) + "no record\n";
-        let expected = ran(&["normalize"], input.as_bytes()).out.events;
+        let expected = run_cli(&["normalize"], input.as_bytes()).out.events;
         let mut stream = server.connect();
         stream.write_all(&server.head("POST", "/normalize", &[], input.len())).unwrap();
         stream.write_all(input.as_bytes()).unwrap();
@@ -350,7 +350,7 @@ fn who_reads_slowly_has_every_event_of_an_answer_that_ends_broken() {
 }
 
 #[test]
-fn slow_bodies_keep_nobody_from_being_normalized() {
+fn slow_bodies_do_not_block_other_requests() {
     let server = server(&[]);
     let mut slow: Vec<_> = (0..40).map(|_| server.connect()).collect();
     for stream in &mut slow {
@@ -376,7 +376,7 @@ fn slow_bodies_keep_nobody_from_being_normalized() {
 }
 
 #[test]
-fn who_reads_an_explanation_slowly_does_not_keep_others_from_theirs() {
+fn slow_explain_readers_do_not_block_others() {
     let server = server(&["--request-timeout", "3s"]);
     let body = records(15_000, 1);
     let enough = AtomicBool::new(false);
@@ -405,7 +405,7 @@ fn who_reads_an_explanation_slowly_does_not_keep_others_from_theirs() {
 }
 
 #[test]
-fn an_answer_without_a_body_is_whole() {
+fn head_response_is_complete() {
     let server = server(&[]);
     for (path, status) in [("/", 200), ("/healthz", 200), ("/metrics", 200), ("/nothing", 404)] {
         let answer = server.send("HEAD", path, &[], b"");
@@ -420,7 +420,7 @@ fn an_answer_without_a_body_is_whole() {
 }
 
 #[test]
-fn each_request_is_one_line_of_the_log_whatever_becomes_of_it() {
+fn each_request_writes_one_log_line() {
     let server = server(&[]);
     let mut input = records(20_000, 2);
     input += "no record\n";
@@ -455,7 +455,7 @@ fn each_request_is_one_line_of_the_log_whatever_becomes_of_it() {
 }
 
 #[test]
-fn a_kill_in_the_middle_is_seen_by_the_caller_and_harms_nothing_else() {
+fn killed_service_leaves_a_detectably_cut_response() {
     let killed = server(&[]);
     let body = megabytes(20);
     let mut stream = killed.connect();
@@ -474,7 +474,7 @@ fn a_kill_in_the_middle_is_seen_by_the_caller_and_harms_nothing_else() {
 }
 
 #[test]
-fn heads_are_held_to_their_limits() {
+fn header_limits_are_enforced() {
     let server = server(&[]);
     let mut stream = server.connect();
     let long = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "a".repeat(100_000));
@@ -499,7 +499,7 @@ fn heads_are_held_to_their_limits() {
 }
 
 #[test]
-fn more_requests_than_are_taken_are_told_to_come_again() {
+fn requests_over_the_concurrency_limit_get_503() {
     let server = server(&["--concurrency", "4"]);
     let mut held: Vec<_> = (0..4).map(|_| server.connect()).collect();
     for stream in &mut held {
@@ -520,7 +520,7 @@ fn more_requests_than_are_taken_are_told_to_come_again() {
 }
 
 #[test]
-fn who_goes_away_leaves_no_work_behind() {
+fn disconnected_client_stops_its_work() {
     let server = server(&[]);
     let body = gzip(&megabytes(100));
     for _ in 0..6 {
@@ -542,7 +542,7 @@ fn who_goes_away_leaves_no_work_behind() {
 }
 
 #[test]
-fn a_signal_lets_requests_end_but_not_for_ever() {
+fn signal_waits_for_requests_up_to_the_grace_period() {
     let mut server = server(&["--grace", "700ms"]);
     let mut stream = server.connect();
     let body = records(100, 1);

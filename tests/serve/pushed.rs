@@ -16,7 +16,7 @@ fn collector(world: &World, flags: &str) -> Server {
 }
 
 #[test]
-fn a_schedule_collects_whatever_it_comes_in() {
+fn scheduled_push_collects_in_every_message_format() {
     let world = World::new(NOW);
     let now = world.now();
     world.zoom.add(spread(0, 25, now - 20 * HOUR..now - HOUR));
@@ -25,7 +25,7 @@ fn a_schedule_collects_whatever_it_comes_in() {
     // The message of a schedule, in an envelope.
     let answer = server.push("/collect", &envelope(b"run", &json!({}))).expect(200, "done");
     assert_eq!(answer.json()["records_written"], 25);
-    world.even();
+    world.assert_bucket_matches_zoom();
     let structured = json!({
         "specversion": "1.0", "id": "2070443601311541", "time": "2023-11-16T11:59:30.137Z",
         "source": "//pubsub.googleapis.com/projects/myproject/topics/mytopic",
@@ -66,7 +66,7 @@ fn a_schedule_collects_whatever_it_comes_in() {
         let answer = server.post("/collect", headers, body).expect(200, "done");
         assert_eq!(answer.json()["records_written"], 1, "{headers:?}: {}", answer.text());
     }
-    world.even();
+    world.assert_bucket_matches_zoom();
     assert!(server.metric("zoom_udm_collect_records_written_total") > 30.0);
     assert!(server.metric("zoom_udm_zoom_requests_total") > 6.0);
     assert!(server.metric("zoom_udm_collect_duplicates_suppressed_total") > 6.0);
@@ -75,7 +75,7 @@ fn a_schedule_collects_whatever_it_comes_in() {
 }
 
 #[test]
-fn what_makes_no_sense_is_poison_and_collects_nothing() {
+fn malformed_push_is_invalid_and_collects_nothing() {
     let world = World::new(NOW);
     let server = collector(&world, "");
     let json = [("Content-Type", "application/json")];
@@ -103,11 +103,11 @@ fn what_makes_no_sense_is_poison_and_collects_nothing() {
 }
 
 #[test]
-fn pushes_while_a_run_goes_on_get_its_answer() {
+fn pushes_during_a_run_get_its_response() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 60, now - 20 * HOUR..now - HOUR));
-    world.zoom.lock().manners.latency = Some(Duration::from_millis(60));
+    world.zoom.lock().behavior.latency = Some(Duration::from_millis(60));
     let server = collector(&world, "");
     let answers: Vec<_> = std::thread::scope(|scope| {
         let pushes: Vec<_> =
@@ -118,15 +118,15 @@ fn pushes_while_a_run_goes_on_get_its_answer() {
         assert_eq!(answer.expect(200, "done").json()["records_written"], 60);
     }
     assert!((server.metric("zoom_udm_runs_total{verb=\"collect\",outcome=\"done\"}") - 1.0).abs() < 0.1);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_push_behind_a_run_whose_caller_gave_up_is_a_run_of_its_own() {
+fn push_after_an_abandoned_run_starts_its_own_run() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 20, now - 20 * HOUR..now - HOUR));
-    world.zoom.lock().manners.latency = Some(Duration::from_millis(50));
+    world.zoom.lock().behavior.latency = Some(Duration::from_millis(50));
     let server = collector(&world, "");
     let mut stream = server.connect();
     let body = envelope(b"", &json!({})).to_string();
@@ -141,15 +141,15 @@ fn a_push_behind_a_run_whose_caller_gave_up_is_a_run_of_its_own() {
     let answer = server.push("/collect", &envelope(b"", &json!({}))).expect(200, "done");
     assert_eq!(answer.json()["records_written"], 5, "Zoom is asked again");
     assert!((runs() - 2.0).abs() < 0.1, "{}", runs());
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_flood_of_pushes_is_one_run() {
+fn many_pushes_share_one_run() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 60, now - 20 * HOUR..now - HOUR));
-    world.zoom.lock().manners.latency = Some(Duration::from_millis(500));
+    world.zoom.lock().behavior.latency = Some(Duration::from_millis(500));
     let server = collector(&world, "");
     let answers: Vec<_> = std::thread::scope(|scope| {
         let pushes: Vec<_> =
@@ -165,11 +165,11 @@ fn a_flood_of_pushes_is_one_run() {
         assert_eq!(answer.expect(503, "again").header("retry-after"), Some("1"));
     }
     assert!((server.metric("zoom_udm_runs_total{verb=\"collect\"") - 1.0).abs() < 0.1);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn slow_pushes_are_let_go() {
+fn slow_pushes_time_out() {
     let world = World::new(NOW);
     let mut command = world.program(&["serve", "--collect", "--request-timeout", "1s"]);
     let server = Server::start({
@@ -200,7 +200,7 @@ fn slow_pushes_are_let_go() {
 }
 
 #[test]
-fn what_should_be_known_of_a_run_is_in_the_log() {
+fn unknown_page_members_are_logged() {
     let world = World::new(NOW);
     world.zoom.add(spread(0, 20, world.now() - HOUR..world.now()));
     world.zoom.pages_fail(When::First(1), Act::NewMember);
@@ -210,7 +210,7 @@ fn what_should_be_known_of_a_run_is_in_the_log() {
 }
 
 #[test]
-fn a_budget_or_zoom_s_limit_is_no_reason_to_repeat_a_run_at_once() {
+fn exhausted_budget_or_quota_asks_for_no_retry() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 100, now - 20 * HOUR..now - HOUR));
@@ -228,25 +228,25 @@ fn a_budget_or_zoom_s_limit_is_no_reason_to_repeat_a_run_at_once() {
     assert_eq!(server.push("/collect", &push).expect(200, "done").json()["stopped_early"], true);
     assert!(server.metric("zoom_udm_zoom_throttled_total") > 0.0, "that limit counts, too");
     drop(server);
-    world.heal();
+    world.clear_faults();
     // A Zoom that asks to be left alone for a while is passing trouble.
     world.zoom.pages_fail(When::Always, Act::Busy(120));
     let server = collector(&world, "");
     server.push("/collect", &push).expect(503, "again");
     drop(server);
-    world.heal();
+    world.clear_faults();
     // A deadline is another matter: there may be time the next time.
-    world.zoom.lock().manners.latency = Some(Duration::from_millis(100));
+    world.zoom.lock().behavior.latency = Some(Duration::from_millis(100));
     let server = collector(&world, "--deadline 300ms");
     server.push("/collect", &push).expect(503, "again");
     drop(server);
-    world.zoom.lock().manners.latency = None;
+    world.zoom.lock().behavior.latency = None;
     collector(&world, "").push("/collect", &push).expect(200, "done");
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn metrics_tell_of_runs_that_fail() {
+fn metrics_count_failed_runs() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 50, now - 20 * HOUR..now - HOUR));
@@ -269,7 +269,7 @@ fn metrics_tell_of_runs_that_fail() {
 }
 
 #[test]
-fn passing_trouble_is_told_from_lasting_trouble() {
+fn transient_and_permanent_errors_are_distinguished() {
     let world = World::new(NOW);
     let now = world.now();
     world.zoom.add(spread(0, 5, now - 20 * HOUR..now - HOUR));
@@ -279,15 +279,15 @@ fn passing_trouble_is_told_from_lasting_trouble() {
     let answer = server.push("/collect", &push).expect(503, "again");
     assert!(answer.header("retry-after").is_some());
     assert!(!answer.text().contains("gs:") && !answer.text().contains("collector"), "{}", answer.text());
-    world.heal();
-    world.zoom.lock().manners.scope = false;
+    world.clear_faults();
+    world.zoom.lock().behavior.scope = false;
     server.push("/collect", &push).expect(500, "broken");
     let line = server.wait_for("POST /collect 500");
     assert_eq!(line["severity"], "ERROR");
-    world.zoom.lock().manners.scope = true;
+    world.zoom.lock().behavior.scope = true;
     assert_eq!(server.push("/collect", &push).expect(200, "done").json()["records_written"], 5);
     // Another process is at work, and is not waited for.
-    world.zoom.lock().manners.latency = Some(Duration::from_millis(300));
+    world.zoom.lock().behavior.latency = Some(Duration::from_millis(300));
     let before = world.zoom.lock().requests;
     let mut other = world.start(&["--full"]);
     wait_until("a request", || world.zoom.lock().requests > before);
@@ -298,11 +298,11 @@ fn passing_trouble_is_told_from_lasting_trouble() {
 }
 
 #[test]
-fn a_signal_saves_what_a_run_has_and_has_it_repeated() {
+fn signal_saves_progress_and_asks_for_a_retry() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 200, now - 20 * HOUR..now - HOUR));
-    world.zoom.lock().manners.latency = Some(Duration::from_millis(100));
+    world.zoom.lock().behavior.latency = Some(Duration::from_millis(100));
     let mut server = collector(&world, "");
     let answer = std::thread::scope(|scope| {
         let push = scope.spawn(|| server.push("/collect", &envelope(b"", &json!({}))));
@@ -314,21 +314,21 @@ fn a_signal_saves_what_a_run_has_and_has_it_repeated() {
     let (status, took) = server.ended();
     assert_eq!(status.code(), Some(0), "{}", server.said());
     assert!(took < Duration::from_secs(10), "{took:?}");
-    let saved: u64 = world.held().values().sum();
+    let saved: u64 = world.stored_lines().values().sum();
     assert!(saved > 0 && saved < 200, "{saved}");
-    world.heal();
-    world.zoom.lock().manners.latency = None;
+    world.clear_faults();
+    world.zoom.lock().behavior.latency = None;
     let server = collector(&world, "");
     server.push("/collect", &envelope(b"", &json!({}))).expect(200, "done");
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_signal_saves_what_a_run_has_though_its_caller_has_gone() {
+fn signal_saves_progress_after_caller_disconnect() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 200, now - 20 * HOUR..now - HOUR));
-    world.zoom.lock().manners.latency = Some(Duration::from_millis(100));
+    world.zoom.lock().behavior.latency = Some(Duration::from_millis(100));
     let mut server = collector(&world, "");
     let push = server.begin("POST", "/collect", envelope(b"", &json!({})).to_string().as_bytes());
     wait_until("a page", || world.zoom.lock().page_requests > 3);
@@ -337,21 +337,21 @@ fn a_signal_saves_what_a_run_has_though_its_caller_has_gone() {
     let (status, took) = server.ended();
     assert_eq!(status.code(), Some(0), "{}", server.said());
     assert!(took < Duration::from_secs(10), "{took:?}");
-    let saved: u64 = world.held().values().sum();
+    let saved: u64 = world.stored_lines().values().sum();
     assert!(saved > 0 && saved < 200, "{saved}");
     // The next need not wait for its lease.
-    world.heal();
-    world.zoom.lock().manners.latency = None;
+    world.clear_faults();
+    world.zoom.lock().behavior.latency = None;
     assert_eq!(world.collect(&[]).code, 0);
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn a_service_killed_in_the_middle_of_a_collect_run_is_made_good_by_the_next() {
+fn killed_collect_run_is_recovered_by_the_next() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 80, now - 20 * HOUR..now - HOUR));
-    world.zoom.lock().manners.latency = Some(Duration::from_millis(15));
+    world.zoom.lock().behavior.latency = Some(Duration::from_millis(15));
     for pages in [1, 3, 6, 9] {
         let server = collector(&world, "");
         world.zoom.lock().page_requests = 0;
@@ -363,11 +363,11 @@ fn a_service_killed_in_the_middle_of_a_collect_run_is_made_good_by_the_next() {
     }
     let server = collector(&world, "");
     server.push("/collect", &envelope(b"", &json!({}))).expect(200, "done");
-    world.even();
+    world.assert_bucket_matches_zoom();
 }
 
 #[test]
-fn health_metrics_and_log_are_as_their_readers_expect_them() {
+fn health_metrics_and_log_have_the_expected_format() {
     let world = World::new(NOW).with("GOOGLE_CLOUD_PROJECT", "my-project");
     let mut command = world.program(&["serve", "--collect"]);
     command.env("COLLECT_FLAGS", "--first-pause 1ms");
@@ -414,7 +414,7 @@ fn health_metrics_and_log_are_as_their_readers_expect_them() {
 }
 
 #[test]
-fn all_settings_that_are_missing_are_named_at_once() {
+fn all_missing_settings_are_reported() {
     let mut command = program(None, &["serve", "--collect", "--ingest"]);
     let output = command.env("PORT", "0").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -448,7 +448,7 @@ fn all_settings_that_are_missing_are_named_at_once() {
 }
 
 #[test]
-fn ingest_is_not_begun_where_nothing_that_is_collected_would_be_found() {
+fn ingest_prefix_without_slash_is_a_usage_error() {
     let run = |variables: &[(&str, &str)]| {
         let mut command = program(None, &["serve", "--ingest", "--listen", "127.0.0.1:0"]);
         let output = command.env("GCS_BUCKET", "zoom").envs(variables.iter().copied()).output().unwrap();

@@ -18,9 +18,9 @@ const MARK: &str = "marked-";
 
 /// All that was written anywhere, with where.
 #[derive(Default)]
-struct Heap(Vec<(String, Vec<u8>)>);
+struct OutputCollector(Vec<(String, Vec<u8>)>);
 
-impl Heap {
+impl OutputCollector {
     fn add(&mut self, place: impl Into<String>, bytes: impl AsRef<[u8]>) {
         self.0.push((place.into(), bytes.as_ref().to_vec()));
     }
@@ -49,7 +49,7 @@ impl Heap {
     }
 
     /// Nothing holds one of these, or the mark, plain, unpacked or as Base64 in whatever place.
-    fn is_silent(&self, more: &[&str]) {
+    fn assert_no_secret(&self, more: &[&str]) {
         assert!(!self.0.is_empty());
         let mut signs = vec![MARK.as_bytes().to_vec()];
         for skip in 0..3 {
@@ -75,12 +75,12 @@ impl Heap {
     }
 }
 
-fn verbose(command: &mut Command) {
+fn enable_trace_logs(command: &mut Command) {
     command.env("ZOOM_UDM_LOG", "trace").env("RUST_LOG", "trace").env("TIMEOUT", "1");
 }
 
 /// Troubles of Zoom that may make one talk.
-fn talkative() -> Vec<Act> {
+fn echoing_faults() -> Vec<Act> {
     vec![
         Act::Echo(400),
         Act::Echo(401),
@@ -108,24 +108,24 @@ fn talkative() -> Vec<Act> {
 }
 
 #[test]
-fn nothing_of_the_collectors_secrets_is_left_anywhere() {
-    let mut heap = Heap::default();
-    for (number, act) in [None].into_iter().chain(talkative().into_iter().map(Some)).enumerate() {
+fn collector_secrets_appear_in_no_output() {
+    let mut heap = OutputCollector::default();
+    for (number, act) in [None].into_iter().chain(echoing_faults().into_iter().map(Some)).enumerate() {
         let world = World::new(NOW).with("PAGE_SIZE", "20");
         world.zoom.add(spread(0, 50, world.now() - DAY..world.now()));
         let scratch = tempfile::tempdir().unwrap();
         let metrics = scratch.path().join("metrics");
         let flags = ["--trace-http", "--retries", "1", "--first-pause", "1ms"];
-        let run = |heap: &mut Heap, arguments: &[&str], metered: bool| {
+        let run = |heap: &mut OutputCollector, arguments: &[&str], metered: bool| {
             let mut command = world.program(&[arguments, &flags].concat());
-            verbose(&mut command);
+            enable_trace_logs(&mut command);
             command.env("TMPDIR", scratch.path());
             if metered {
                 command.arg("--metrics").arg(&metrics);
             }
             heap.run(command)
         };
-        let places = if number % 2 == 0 { Only::all() } else { Only::pages() };
+        let places = if number % 2 == 0 { RequestFilter::all() } else { RequestFilter::pages() };
         if let Some(act) = act {
             world.zoom.rule(places, When::Always, act);
         }
@@ -142,12 +142,12 @@ fn nothing_of_the_collectors_secrets_is_left_anywhere() {
         heap.bucket(&world.gcs);
         heap.directory(scratch.path());
     }
-    heap.is_silent(&["account-of-the-test"]);
+    heap.assert_no_secret(&["account-of-the-test"]);
 }
 
 /// Credentials of Google, each kind, with storage and who gives tokens in every mood.
 #[test]
-fn nothing_of_googles_credentials_is_left_anywhere() {
+fn google_credentials_appear_in_no_output() {
     let key = RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
     let pem = key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
     let middle = pem.lines().nth(8).unwrap().to_owned();
@@ -191,7 +191,7 @@ fn nothing_of_googles_credentials_is_left_anywhere() {
         Some(("", "logs/", GcsAct::Body(400, "{\"sent\":\"%6darked-bearer%22, marked%2dbearer\"}"))),
         Some(("", "logs/", GcsAct::Body(500, "Authorization: Bearer marked-bearer"))),
     ];
-    let mut heap = Heap::default();
+    let mut heap = OutputCollector::default();
     for (kind, credentials) in kinds.iter().enumerate() {
         for mood in &moods {
             // What is repeated is the token of who logged in, and no other.
@@ -218,9 +218,9 @@ fn nothing_of_googles_credentials_is_left_anywhere() {
             let file = at.path().join("credentials.json");
             std::fs::write(&file, credentials.to_string()).unwrap();
             let host = gcs.host();
-            let run = |heap: &mut Heap, arguments: &[&str]| {
+            let run = |heap: &mut OutputCollector, arguments: &[&str]| {
                 let mut command = program(None, arguments);
-                verbose(&mut command);
+                enable_trace_logs(&mut command);
                 command
                     .env("GOOGLE_APPLICATION_CREDENTIALS", &file)
                     .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", format!("http://{host}/"))
@@ -238,12 +238,12 @@ fn nothing_of_googles_credentials_is_left_anywhere() {
             heap.directory(scratch.path());
         }
     }
-    heap.is_silent(&[&middle, "eyJ"]);
+    heap.assert_no_secret(&[&middle, "eyJ"]);
 }
 
 #[test]
-fn nothing_of_a_callers_tokens_is_left_anywhere() {
-    let mut heap = Heap::default();
+fn caller_tokens_appear_in_no_output() {
+    let mut heap = OutputCollector::default();
     let world = World::new(NOW);
     world.zoom.add(spread(0, 20, world.now() - DAY..world.now()));
     let scratch = tempfile::tempdir().unwrap();
@@ -258,7 +258,7 @@ fn nothing_of_a_callers_tokens_is_left_anywhere() {
             .env("INGEST_TO", "gs://udm/out/")
             .env("COLLECT_FLAGS", "--first-pause 1ms --retries 1")
             .env("TMPDIR", scratch.path());
-        verbose(&mut command);
+        enable_trace_logs(&mut command);
         let server = Server::start_logging(command, "trace");
         let head = BASE64_STANDARD.encode(r#"{"alg":"RS256","kid":"marked-kid"}"#);
         let bearers = [
@@ -300,13 +300,13 @@ fn nothing_of_a_callers_tokens_is_left_anywhere() {
     }
     heap.bucket(&world.gcs);
     heap.directory(scratch.path());
-    heap.is_silent(&[]);
+    heap.assert_no_secret(&[]);
 }
 
 /// Passwords within addresses, of proxies and of services.
 #[test]
-fn nothing_of_a_password_in_an_address_is_left_anywhere() {
-    let mut heap = Heap::default();
+fn url_passwords_appear_in_no_output() {
+    let mut heap = OutputCollector::default();
     let world = World::new(NOW);
     world.zoom.add(spread(0, 20, world.now() - DAY..world.now()));
     let (zoom, gcs) = (world.zoom.address, world.gcs.host());
@@ -337,7 +337,7 @@ fn nothing_of_a_password_in_an_address_is_left_anywhere() {
             let more: &[&str] = if verb[0] == "ingest" { &["--retry-for", "1s"] } else { &["--trace-http"] };
             let mut command =
                 world.program(&[verb, more, &["--retries", "1", "--first-pause", "1ms"]].concat());
-            verbose(&mut command);
+            enable_trace_logs(&mut command);
             command.env("NO_PROXY", "").env(name, &value);
             let code = heap.run(command);
             assert!(code.is_some() && code != Some(101), "{name}: {code:?}");
@@ -345,11 +345,11 @@ fn nothing_of_a_password_in_an_address_is_left_anywhere() {
         }
     }
     heap.bucket(&world.gcs);
-    heap.is_silent(&[]);
+    heap.assert_no_secret(&[]);
 }
 
 #[test]
-fn a_mark_is_found_however_it_is_written() {
+fn secret_marker_is_found_in_every_encoding() {
     let texts = [
         "a marked-secret",
         "bWFya2VkLXNlY3JldA==",
@@ -358,9 +358,9 @@ fn a_mark_is_found_however_it_is_written() {
     ];
     for text in texts {
         for bytes in [text.as_bytes().to_vec(), gzip(text)] {
-            let mut heap = Heap::default();
+            let mut heap = OutputCollector::default();
             heap.add("somewhere", bytes);
-            assert!(std::panic::catch_unwind(|| heap.is_silent(&[])).is_err(), "{text}");
+            assert!(std::panic::catch_unwind(|| heap.assert_no_secret(&[])).is_err(), "{text}");
         }
     }
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 pub type Headers<'a> = &'a [(&'a str, &'a str)];
 
 /// No answer takes longer in a test.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program at work.
 pub struct Server {
@@ -69,7 +69,7 @@ impl Server {
 
     /// The first line whose message holds this.
     pub fn wait_for(&self, part: &str) -> Value {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TEST_TIMEOUT;
         loop {
             let found = self
                 .log()
@@ -85,7 +85,7 @@ impl Server {
 
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream
     }
@@ -106,7 +106,7 @@ impl Server {
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         // A server that was killed gives no answer.
         let Ok(mut stream) = TcpStream::connect(self.address) else { return Answer::default() };
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         // Who is refused may not be heard to the end.
         let head = self.head(method, path, headers, body.len());
         let _ = stream.write_all(&head).and_then(|()| stream.write_all(body));
@@ -151,7 +151,7 @@ impl Server {
                 }
                 return (status, began.elapsed());
             }
-            assert!(began.elapsed() < PATIENCE, "it does not end: {}", self.said());
+            assert!(began.elapsed() < TEST_TIMEOUT, "it does not end: {}", self.said());
             std::thread::sleep(Duration::from_millis(5));
         }
     }

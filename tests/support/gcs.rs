@@ -153,7 +153,7 @@ impl Refusal {
         Self { times: 1, ..Self::always(method, part, status) }
     }
 
-    fn strikes(&mut self, method: &str, name: &str) -> bool {
+    fn matches_request(&mut self, method: &str, name: &str) -> bool {
         if !(self.method.is_empty() || self.method == method) || !name.contains(&self.part) || self.times == 0
         {
             return false;
@@ -168,7 +168,7 @@ impl Refusal {
 }
 
 /// Says which tokens are good.
-pub type Door = Box<dyn Fn(&str) -> bool + Send>;
+pub type TokenCheck = Box<dyn Fn(&str) -> bool + Send>;
 
 #[derive(Default)]
 pub struct State {
@@ -177,20 +177,20 @@ pub struct State {
     pub faults: Faults,
     pub requests: u64,
     /// How often a refusal struck.
-    pub struck: u64,
+    pub fault_hits: u64,
     pub log: Vec<String>,
     /// Wanted as `Authorization: Bearer …`, and handed out by the metadata endpoint.
     pub bearer: Option<String>,
     /// What the token endpoint takes for a refresh token.
     pub refresh: Option<String>,
     /// Says which tokens are good, where that is no single one.
-    pub allows: Option<Door>,
+    pub allows: Option<TokenCheck>,
     generation: u64,
     random: fastrand::Rng,
     pub page: usize,
     pub clock: i64,
     pub in_flight: u64,
-    pub most_in_flight: u64,
+    pub max_in_flight: u64,
     /// The buckets there are; where this says nothing, all.
     pub buckets: Option<Vec<String>>,
     /// Requests, by number, that wait for a gate before they have an effect.
@@ -296,13 +296,13 @@ impl Gcs {
     }
 
     /// Another one with the same in it.
-    pub fn twin(&self) -> Self {
-        let twin = Self::start();
+    pub fn duplicate(&self) -> Self {
+        let duplicate = Self::start();
         {
-            let (from, mut to) = (self.lock(), twin.lock());
+            let (from, mut to) = (self.lock(), duplicate.lock());
             (to.objects, to.generation, to.clock) = (from.objects.clone(), from.generation, from.clock);
         }
-        twin
+        duplicate
     }
 
     /// Names and bytes of all objects of a bucket that begin so.
@@ -313,7 +313,7 @@ impl Gcs {
     }
 
     /// Holds the `nth` request from now on until its gate is opened; the others pass.
-    pub fn hold(&self, nth: u64) -> Arc<Gate> {
+    pub fn hold_request(&self, nth: u64) -> Arc<Gate> {
         let gate = Arc::<Gate>::default();
         let mut state = self.lock();
         let number = state.requests + nth;
@@ -322,7 +322,7 @@ impl Gcs {
     }
 
     /// Holds no request that is still to come.
-    pub fn hold_none(&self) {
+    pub fn release_requests(&self) {
         self.lock().gates.clear();
     }
 
@@ -336,7 +336,7 @@ impl Gcs {
             let mut state = self.lock();
             state.requests += 1;
             state.in_flight += 1;
-            state.most_in_flight = state.most_in_flight.max(state.in_flight);
+            state.max_in_flight = state.max_in_flight.max(state.in_flight);
             let line = format!("{} {}", request.method(), request.uri());
             if state.requests < 100_000 {
                 state.log.push(line);
@@ -376,7 +376,7 @@ impl Gcs {
         }
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let fault = self.struck(&parts).unwrap_or(fault);
+        let fault = self.matching_fault(&parts).unwrap_or(fault);
         let announced = |answer: Answer| async move {
             let (mut parts, body) = answer.into_parts();
             let bytes = body.collect().await?.to_bytes();
@@ -454,7 +454,7 @@ impl Gcs {
     }
 
     /// What a refusal makes of the request.
-    fn struck(&self, parts: &hyper::http::request::Parts) -> Option<Act> {
+    fn matching_fault(&self, parts: &hyper::http::request::Parts) -> Option<Act> {
         let (bucket, name) = place(parts.uri.path());
         let (method, name) = if name.is_empty() {
             ("LIST", format!("{bucket}?{}", parts.uri.query().unwrap_or_default()))
@@ -465,8 +465,8 @@ impl Gcs {
         let refusals = &mut state.faults.refusals;
         let act = refusals
             .iter_mut()
-            .find_map(|refusal| refusal.strikes(method, &name).then(|| refusal.act.clone()));
-        state.struck += u64::from(act.is_some());
+            .find_map(|refusal| refusal.matches_request(method, &name).then(|| refusal.act.clone()));
+        state.fault_hits += u64::from(act.is_some());
         act
     }
 

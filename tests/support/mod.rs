@@ -52,7 +52,7 @@ pub fn binary() -> PathBuf {
 
 /// Has the program trust one authority instead of the machine's many: each client reads all of them, which takes longer
 /// than most tests' requests.
-pub fn trust_little(command: &mut Command) {
+pub fn trust_single_root(command: &mut Command) {
     static ROOT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let root = ROOT.get_or_init(|| {
         let all = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").ok()?;
@@ -76,7 +76,7 @@ pub fn program(server: Option<&Gcs>, arguments: &[&str]) -> Command {
         .env("ZOOM_UDM_NOW", NOW)
         .env("HOME", "/nonexistent")
         .env("ZOOM_UDM_LOG", "error");
-    trust_little(&mut command);
+    trust_single_root(&mut command);
     if let Some(server) = server {
         command.env("STORAGE_EMULATOR_HOST", server.host());
     }
@@ -85,15 +85,15 @@ pub fn program(server: Option<&Gcs>, arguments: &[&str]) -> Command {
 }
 
 /// Flags that keep pauses short.
-pub const BRISK: [&str; 8] =
+pub const FAST_RETRIES: [&str; 8] =
     ["--first-pause", "1ms", "--checkpoint", "40ms", "--summary", "json", "--retries", "6"];
 
 pub fn ingest(server: Option<&Gcs>, arguments: &[&str]) -> Output {
-    program(server, &[&["ingest"], &BRISK[..], arguments].concat()).output().unwrap()
+    program(server, &[&["ingest"], &FAST_RETRIES[..], arguments].concat()).output().unwrap()
 }
 
 pub fn start(server: Option<&Gcs>, arguments: &[&str]) -> Child {
-    program(server, &[&["ingest"], &BRISK[..], arguments].concat()).spawn().unwrap()
+    program(server, &[&["ingest"], &FAST_RETRIES[..], arguments].concat()).spawn().unwrap()
 }
 
 /// The exit code and the summary of a run.

@@ -24,7 +24,7 @@ impl Proxy {
     }
 
     /// The heads of all requests.
-    pub fn heard(&self) -> Vec<String> {
+    pub fn request_heads(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }
 }

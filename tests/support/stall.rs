@@ -15,12 +15,12 @@ pub struct Stalled {
 /// Starts a run and stops it before its `nth` request to storage has an effect, counted from 1. Returns its output instead
 /// where it ends with fewer requests. No other run may use the stand-in until this returns.
 pub fn stall(gcs: &Gcs, nth: u64, start: impl FnOnce() -> Child) -> Result<Stalled, Output> {
-    let gate = gcs.hold(nth);
+    let gate = gcs.hold_request(nth);
     let mut child = start();
     let patience = Instant::now() + Duration::from_secs(20);
     while !gate.is_reached() {
         if child.try_wait().unwrap().is_some() {
-            gcs.hold_none();
+            gcs.release_requests();
             return Err(child.wait_with_output().unwrap());
         }
         assert!(Instant::now() < patience, "request {nth} never came");

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_state_reads_back_and_a_torn_or_changed_one_does_not() {
+fn state_round_trips_unless_truncated_or_modified() {
     let mut state = CollectorState::new("x".into(), "2024-01-31".parse().unwrap());
     state.days.insert(state.began, DayState { records: 7, ..DayState::default() });
     let bytes = state.encode();
@@ -14,7 +14,7 @@ fn a_state_reads_back_and_a_torn_or_changed_one_does_not() {
 }
 
 #[test]
-fn records_without_a_time_are_remembered_for_one_to_two_ages() {
+fn undated_counts_are_retained_one_to_two_periods() {
     let list = |name: &str| Some(CountsRef { name: name.into(), bytes: 0 });
     let mut state = CollectorState::new("x".into(), "2024-01-31".parse().unwrap());
     state.rotate_undated(5, 10);
@@ -29,7 +29,7 @@ fn records_without_a_time_are_remembered_for_one_to_two_ages() {
 }
 
 #[test]
-fn a_state_names_what_belongs_to_it_and_knows_how_much_that_is() {
+fn state_lists_referenced_objects_and_their_size() {
     let list = |name: &str, bytes| Some(CountsRef { name: name.into(), bytes });
     let mut state = CollectorState::new("x".into(), "2024-01-31".parse().unwrap());
     state.days.insert(state.began, DayState { seen: list("a", 1000), ..DayState::default() });
@@ -42,7 +42,7 @@ fn a_state_names_what_belongs_to_it_and_knows_how_much_that_is() {
 }
 
 #[test]
-fn the_cursor_moves_over_sealed_days_and_no_further() {
+fn cursor_advances_only_over_finalized_days() {
     let mut state = CollectorState::new("x".into(), "2024-01-31".parse().unwrap());
     for (day, sealed) in [(0, true), (1, true), (2, false), (3, true)] {
         state.days.insert(state.began.add_days(day), DayState { sealed, ..DayState::default() });
@@ -52,7 +52,7 @@ fn the_cursor_moves_over_sealed_days_and_no_further() {
 }
 
 #[test]
-fn a_state_ahead_of_the_clock_by_more_than_a_day_says_so() {
+fn state_over_a_day_ahead_of_clock_is_reported() {
     // Noon of 2024-01-31.
     let now = 1_706_702_400_000;
     let of = |cursor: &str, tail_at| {
@@ -76,7 +76,7 @@ fn a_state_ahead_of_the_clock_by_more_than_a_day_says_so() {
 }
 
 #[test]
-fn a_day_was_read_when_it_was_read_first_and_is_parked_no_more() {
+fn read_day_keeps_first_read_time_and_is_not_deferred() {
     let parked = Some(Deferred { reason: "r".into(), attempts: 1, next: 9 });
     let mut day = DayState { parked, ..DayState::default() };
     day.has_been_read(5);
@@ -86,7 +86,7 @@ fn a_day_was_read_when_it_was_read_first_and_is_parked_no_more() {
 }
 
 #[test]
-fn a_day_that_a_backfill_claims_is_read_once_it_is_done_with_it() {
+fn backfilled_day_is_fetched_after_the_backfill_ends() {
     let day = |day: i64| "2024-02-10".parse::<Date>().unwrap().add_days(day);
     // Days -9 to -7 are another's, long done; of days 0 to 9 all before 3 are read, and day 5.
     let mut state = CollectorState::new("x".into(), day(0));
@@ -103,7 +103,7 @@ fn a_day_that_a_backfill_claims_is_read_once_it_is_done_with_it() {
 }
 
 #[test]
-fn another_format_is_not_read() {
+fn other_state_formats_are_rejected() {
     let text =
         String::from_utf8(CollectorState::new("x".into(), "2024-01-31".parse().unwrap()).encode()).unwrap();
     for (ours, other) in [("\"version\":1", "\"version\":2"), (STATE_FORMAT, "zoom-udm-other")] {
@@ -113,7 +113,7 @@ fn another_format_is_not_read() {
 }
 
 #[test]
-fn the_recipes_state_is_understood() {
+fn reference_collector_state_is_decoded() {
     let bytes = br#"{"cursor_date": "2024-01-31", "next_page_token": null, "updated_at": "x"}"#;
     assert!(matches!(decode(bytes).unwrap(), StoredState::Recipe(recipe) if recipe.cursor_date.is_some()));
     assert!(decode(b"{}").is_err() && decode(b"").is_err());
@@ -121,7 +121,7 @@ fn the_recipes_state_is_understood() {
 
 /// As version 0.3 wrote it, with a window that it did not get to the end of.
 #[test]
-fn state_of_an_earlier_version_is_read() {
+fn state_of_earlier_version_is_decoded() {
     let text = r#"{"lineage":"x","sequence":3,"began":"2024-01-01","cursor":"2024-01-05","floor":5,"tail_at":5,
         "days":{"2024-01-05":{"records":7,"sealed":false}},"span":25,"ahead":2,"resume":{"from":"2024-01-04","to":"2024-01-09",
         "page_size":300,"token":"t","issued":5,"began":4,"tail":false,"pages":2,"last":[]}}"#;

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_paths_are_quoted_for_the_shell() {
+    fn special_paths_are_quoted_for_the_shell() {
         assert_eq!(shell_quote("gs://b/a-b_c/state.json"), "gs://b/a-b_c/state.json");
         assert_eq!(shell_quote("/a b/it's"), r"'/a b/it'\''s'");
     }

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn each_code_has_its_cause_and_cure() {
+    fn each_error_code_has_its_cause_and_hint() {
         let scope = met(
             400,
             r#"{"code":4711,"message":"does not contain scopes:[x]"}"#,
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn error_with_status_200_is_sorted_by_its_code() {
+    fn error_with_status_200_is_classified_by_code() {
         let with = |code: i64, message: &str, paged| {
             met(200, &format!(r#"{{"code":{code},"message":"{message}","operation_logs":[]}}"#), &[], paged)
         };
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn html_errors_say_nothing_of_scopes() {
+    fn html_error_does_not_mention_scopes() {
         for body in ["<html>Access denied</html>", "", "denied", r#"{"error":"blocked by policy"}"#] {
             for status in [401, 403] {
                 let trouble = met(status, body, &[], false);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_limits_are_told_apart() {
+    fn daily_and_per_second_limits_are_distinguished() {
         let second = met(
             429,
             r#"{"message":"You have reached the maximum per-second rate limit"}"#,
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_repeats_nothing() {
+    fn rejected_token_error_does_not_echo_the_body() {
         let body = br#"{"reason":"marked","error":"invalid_client","code":4702,"given":"Basic marked"}"#;
         let trouble = classify_token_error(StatusCode::BAD_REQUEST, &HeaderMap::new(), body, 0);
         assert!(

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn records_keep_their_bytes() {
+    fn records_are_kept_byte_for_byte() {
         let raw = r#"{ "time" : "2024-01-31 10:00:00Z","a":"\u00e9\/é","a":1.50e+2 }"#;
         assert_eq!(
             raws(&format!(r#"{{"operation_logs": [ {raw} , 7,"x"],"next_page_token":""}}"#)),
@@ -199,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn a_record_over_many_lines_is_put_on_one() {
+    fn multiline_record_is_joined_to_one_line() {
         assert_eq!(raws("{\"operation_logs\":[{\n  \"a\" :\r\n \"b\\n\"\n}]}"), ["{  \"a\" : \"b\\n\"}"]);
     }
 
     #[test]
-    fn the_end_is_told_in_three_ways() {
+    fn last_page_is_detected_in_three_forms() {
         for end in ["", r#","next_page_token":"""#, r#","next_page_token":null"#] {
             assert_eq!(parse(format!(r#"{{"operation_logs":[]{end}}}"#).as_bytes(), "").unwrap().next, None);
         }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn members_that_nobody_told_of_are_named() {
+    fn undocumented_members_are_named() {
         let unknown = |members: &str| {
             let body =
                 format!(r#"{{"from":"a","to":"b","page_size":1,"operation_logs":[{{"x":1}}]{members}}}"#);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_is_an_error_that_does_not_repeat_it() {
+    fn invalid_page_error_does_not_echo_the_body() {
         for body in [
             "<html>marked</html>",
             "{\"operation_logs\":[{\"a\":\"marked",
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn error_beside_a_list_is_an_error() {
+    fn error_member_next_to_logs_is_an_error() {
         for error in [
             r#""code":3001,"message":"Internal error.""#,
             r#""errors":[1]"#,
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_record_leaves_the_others_whole() {
+    fn malformed_record_does_not_affect_other_records() {
         for odd in [
             &b"{\"time\":\"2024-01-31T10:00:00Z\",\"a\":\"x\xFFy\"}"[..],
             b"{\"time\":\"2024-01-31T10:00:00Z\",\"a\":\"x\x00y\"}",
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_is_what_a_record_says() {
+    fn record_hash_depends_only_on_content() {
         let id = |raw| PageRecord::new(raw).id;
         assert_eq!(id(r#"{"time":"t","a":"é"}"#), id(r#"{ "a":"\u00e9", "time":"t"}"#));
         assert_ne!(id(r#"{"time":"t"}"#), id(r#"{"time":"u"}"#));

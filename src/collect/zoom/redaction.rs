@@ -35,7 +35,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_answer_brings_a_secret_into_a_message(
+    fn no_response_puts_a_secret_into_a_message(
         secret in secrets(),
         way in 0..ENCODINGS,
         pad in 0_usize..320,

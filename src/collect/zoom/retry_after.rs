@@ -26,7 +26,7 @@ mod tests {
     use super::retry_after;
 
     #[test]
-    fn every_form_is_read() {
+    fn every_retry_after_format_is_parsed() {
         let now = 1_706_745_600_000; // 2024-02-01T00:00:00Z
         for (text, wait) in [
             ("3", Some(3000)),

@@ -43,7 +43,7 @@ mod tests {
     use super::repair;
 
     #[test]
-    fn repaired_text_keeps_every_place() {
+    fn repaired_text_keeps_every_offset() {
         for (body, text) in [
             (&b"{\"a\":\"x\xFFy\x00z\"}"[..], r#"{"a":"x?y?z"}"#),
             (b"{\"a\":\"\x1b[1m\"\x00,\n\"b\":1}", "{\"a\":\"?[1m\" ,\n\"b\":1}"),

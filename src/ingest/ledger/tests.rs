@@ -61,7 +61,7 @@ fn message<T>(outcome: Result<T, RunError>) -> String {
 }
 
 #[tokio::test]
-async fn what_is_marked_and_saved_is_known_to_the_next_run() {
+async fn saved_entries_are_known_to_the_next_run() {
     let store = memory().await;
     let names = names(40);
     let ledger = open(&store, &terms()).await.unwrap();
@@ -84,7 +84,7 @@ async fn what_is_marked_and_saved_is_known_to_the_next_run() {
 }
 
 #[tokio::test]
-async fn trouble_waits_for_its_time_and_a_new_version_does_not() {
+async fn failed_object_backs_off_but_a_new_version_does_not() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     ledger.record(troubled("later", 3, NOW + 60_000));
@@ -103,7 +103,7 @@ async fn trouble_waits_for_its_time_and_a_new_version_does_not() {
 }
 
 #[test]
-fn an_object_rests_twice_as_long_each_time_and_a_day_at_most() {
+fn backoff_doubles_up_to_one_day() {
     let minutes = |attempts| entry::backoff(attempts).map(|rest| rest / 60_000);
     assert_eq!([0, 1].map(minutes), [None, None]);
     assert_eq!([2, 3, 4, 8].map(minutes), [15, 30, 60, 960].map(Some));
@@ -111,7 +111,7 @@ fn an_object_rests_twice_as_long_each_time_and_a_day_at_most() {
 }
 
 #[tokio::test]
-async fn another_destination_of_the_same_source_is_known() {
+async fn other_destination_of_the_same_source_is_found() {
     let store = memory().await;
     let to = |from: &str, to: &str| LedgerOptions { feed: Feed { to: to.into(), ..feed(from) }, ..terms() };
     for terms in [to("gs://one/", "a"), to("gs://two/", "b"), to("gs://one/", "c")] {
@@ -127,7 +127,7 @@ async fn another_destination_of_the_same_source_is_known() {
 }
 
 #[tokio::test]
-async fn what_stands_of_some_objects_is_recalled() {
+async fn saved_entries_are_fetched_by_object() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     let names = names(40);
@@ -140,7 +140,7 @@ async fn what_stands_of_some_objects_is_recalled() {
 }
 
 #[tokio::test]
-async fn a_shard_has_its_segments_and_leaves_the_others() {
+async fn shard_uses_only_its_own_segments() {
     let store = memory().await;
     let names = names(60);
     let half = |index| LedgerOptions { shard: Shard { index, count: 2 }, ..terms() };
@@ -160,7 +160,7 @@ async fn a_shard_has_its_segments_and_leaves_the_others() {
 }
 
 #[tokio::test]
-async fn only_the_segments_of_what_is_asked_for_are_taken() {
+async fn only_segments_of_named_objects_are_acquired() {
     let store = memory().await;
     let ledger = open(&store, &LedgerOptions { objects: Some(vec!["a".into()]), ..terms() }).await.unwrap();
     let there: Vec<_> = (0..16).filter(|number| ledger.lock()[usize::from(*number)].is_some()).collect();
@@ -168,7 +168,7 @@ async fn only_the_segments_of_what_is_asked_for_are_taken() {
 }
 
 #[test]
-fn the_segment_of_an_address_never_changes() {
+fn segment_number_of_a_name_is_stable() {
     let found = ["gs://zoom/a.json.gz", "gs://zoom/b.json.gz", ""].map(|object| segment_of(object, 16));
     assert_eq!(found, [2, 4, 4]);
     assert_eq!(segment_of("anything", 0), 0);
@@ -176,7 +176,7 @@ fn the_segment_of_an_address_never_changes() {
 }
 
 #[tokio::test]
-async fn who_only_looks_leaves_nothing_behind() {
+async fn read_only_ledger_writes_nothing() {
     let store = memory().await;
     let ledger = open(&store, &LedgerOptions { read_only: true, ..terms() }).await.unwrap();
     assert_eq!((ledger.segments(), ledger.feeds().len()), (16, 0));
@@ -197,7 +197,7 @@ async fn leased_by_another(store: &Store, segments: impl Iterator<Item = u16>, u
 }
 
 #[tokio::test]
-async fn what_others_hold_is_left_to_them_until_their_time_is_over() {
+async fn segments_leased_by_others_wait_until_expiry() {
     let store = memory().await;
     leased_by_another(&store, 0..8, NOW + 1_000_000).await;
     let ledger = open(&store, &terms()).await.unwrap();
@@ -214,7 +214,7 @@ async fn what_others_hold_is_left_to_them_until_their_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_run_holds_on_to_its_segments_and_gives_up_what_was_taken_over() {
+async fn run_renews_leases_and_drops_lost_segments() {
     let store = memory().await;
     let ledger = open(&store, &LedgerOptions { lease: Duration::from_secs(1000), ..terms() }).await.unwrap();
     let until = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["until"].as_i64();
@@ -235,7 +235,7 @@ async fn a_run_holds_on_to_its_segments_and_gives_up_what_was_taken_over() {
 }
 
 #[tokio::test]
-async fn a_segment_that_was_kept_for_a_late_mark_is_given_up_with_the_next_renewal() {
+async fn lost_segment_is_released_at_the_next_renewal() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     let late = names(60).into_iter().find(|name| segment_of(name, 16) == 3).unwrap();
@@ -248,7 +248,7 @@ async fn a_segment_that_was_kept_for_a_late_mark_is_given_up_with_the_next_renew
 }
 
 #[tokio::test]
-async fn times_that_no_clock_of_ours_could_have_set_are_not_believed() {
+async fn implausible_future_times_are_ignored() {
     let store = memory().await;
     leased_by_another(&store, 0..16, NOW + 2 * DAY).await;
     let ledger = open(&store, &terms()).await.unwrap();
@@ -263,7 +263,7 @@ async fn times_that_no_clock_of_ours_could_have_set_are_not_believed() {
 }
 
 #[tokio::test]
-async fn what_was_marked_before_another_run_took_over_is_saved_and_nothing_after_it() {
+async fn only_entries_recorded_before_takeover_are_saved() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     let names = names(60);
@@ -281,7 +281,7 @@ async fn what_was_marked_before_another_run_took_over_is_saved_and_nothing_after
 }
 
 #[tokio::test]
-async fn a_segment_that_others_keep_changing_is_not_damaged() {
+async fn contended_segment_is_not_reported_as_corrupt() {
     let store = memory().await;
     let contended = segment::cas_loop(&store, 0, |_| async {
         let version = store.read("segment-0000").await?.map(|(_, version)| version);
@@ -305,7 +305,7 @@ async fn given_back(store: &Store) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn a_lease_is_given_back_at_the_end() {
+async fn close_releases_every_lease() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     assert_eq!(given_back(&store).await, (0, 16));
@@ -314,7 +314,7 @@ async fn a_lease_is_given_back_at_the_end() {
 }
 
 #[tokio::test]
-async fn who_cannot_begin_gives_back_every_lease_that_was_taken() {
+async fn failed_open_releases_every_acquired_lease() {
     // Whether it is a segment or a lease that cannot be read, the first or the last.
     for damaged in ["segment-0000", "segment-0015", "lease-0000", "lease-0015"] {
         let store = memory().await;
@@ -327,7 +327,7 @@ async fn who_cannot_begin_gives_back_every_lease_that_was_taken() {
 }
 
 #[tokio::test]
-async fn old_entries_leave_once_they_are_many() {
+async fn old_entries_are_evicted_once_numerous() {
     let aged = |object: &str, modified| Entry { modified, ..done(object) };
     for (old, fresh, left) in [(1, 7, 7), (1, 8, 9), (0, 3, 3), (3, 0, 0)] {
         let store = memory().await;
@@ -353,7 +353,7 @@ async fn old_entries_leave_once_they_are_many() {
 }
 
 #[tokio::test]
-async fn an_entry_reads_back_whole_and_says_no_more_than_it_has_to() {
+async fn entry_round_trips_and_omits_defaults() {
     let full = Entry {
         generation: "9".into(),
         events: 1,
@@ -376,7 +376,7 @@ async fn an_entry_reads_back_whole_and_says_no_more_than_it_has_to() {
 }
 
 #[tokio::test]
-async fn a_segment_that_is_damaged_is_told_and_left() {
+async fn corrupt_segment_is_reported_and_unchanged() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     ledger.record(done("a"));
@@ -411,7 +411,7 @@ async fn a_segment_that_is_damaged_is_told_and_left() {
 }
 
 #[tokio::test]
-async fn the_charter_names_every_feed_once_and_says_how_many_shards_it_serves() {
+async fn manifest_lists_each_feed_once_and_the_shard_count() {
     let store = memory().await;
     assert!(message(manifest(&store).await).contains("memory://: ledger not found"));
     let other = LedgerOptions { feed: feed("gs://two/"), ..terms() };
@@ -442,7 +442,7 @@ async fn the_charter_names_every_feed_once_and_says_how_many_shards_it_serves() 
 }
 
 #[tokio::test]
-async fn what_is_chosen_is_forgotten_and_nothing_else() {
+async fn only_selected_entries_are_forgotten() {
     let store = memory().await;
     let ledger = open(&store, &terms()).await.unwrap();
     for name in names(30) {
@@ -465,7 +465,7 @@ async fn segments(store: &Store) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn merging_replaces_adds_in_order_and_lets_the_old_go() {
+async fn merge_replaces_inserts_sorted_and_evicts_old() {
     let store = memory().await;
     let by_name = |entries: &[Entry]| -> Arc<HashMap<String, Entry>> {
         Arc::new(entries.iter().map(|entry| (entry.object.clone(), entry.clone())).collect())
@@ -498,7 +498,7 @@ fn codec_of(entries: &[Entry]) -> Vec<u8> {
 }
 
 #[test]
-fn what_could_not_be_written_comes_back_but_for_what_is_newer() {
+fn requeued_entries_do_not_replace_newer_ones() {
     let mut segment = Segment::empty(0, None);
     segment.mark(troubled("a", 1, 0));
     segment.mark(troubled("b", 1, 0));
@@ -511,7 +511,7 @@ fn what_could_not_be_written_comes_back_but_for_what_is_newer() {
 }
 
 #[test]
-fn fingerprints_tell_objects_and_versions_apart() {
+fn fingerprints_differ_by_object_and_version() {
     let all = [("a", "1"), ("a", "2"), ("b", "1"), ("a1", ""), ("", "a1")]
         .map(|(object, tag)| fingerprint(object, tag));
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), 5);

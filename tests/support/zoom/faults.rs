@@ -1,7 +1,7 @@
 //! What goes wrong, and when.
 
 use super::State;
-use super::book::Entry;
+use super::log_store::Entry;
 use std::time::Duration;
 
 /// How long a caller is told to wait.
@@ -19,7 +19,7 @@ pub enum Wait {
 
 /// Requests that a rule is about.
 #[derive(Clone, Debug, Default)]
-pub struct Only {
+pub struct RequestFilter {
     tokens: bool,
     pages: bool,
     /// Windows that touch this day, as `yyyy-mm-dd`.
@@ -28,7 +28,7 @@ pub struct Only {
     paged: Option<bool>,
 }
 
-impl Only {
+impl RequestFilter {
     pub fn all() -> Self {
         Self { tokens: true, pages: true, ..Self::default() }
     }
@@ -49,7 +49,7 @@ impl Only {
         Self { paged: Some(true), ..Self::pages() }
     }
 
-    fn takes(&self, asked: &Subject) -> bool {
+    fn takes(&self, asked: &RequestInfo) -> bool {
         let kind = if asked.token { self.tokens } else { self.pages };
         let touches = |day: &String| {
             let (from, to) = (asked.from.get(..10), asked.to.get(..10));
@@ -117,16 +117,16 @@ pub enum Act {
 }
 
 pub struct Rule {
-    only: Only,
+    only: RequestFilter,
     when: When,
     act: Act,
-    heard: u64,
+    matched: u64,
     /// How often it struck.
-    pub struck: u64,
+    pub fault_hits: u64,
 }
 
 /// What rules look at.
-pub struct Subject {
+pub struct RequestInfo {
     pub token: bool,
     pub from: String,
     pub to: String,
@@ -134,40 +134,40 @@ pub struct Subject {
 }
 
 impl Rule {
-    pub fn new(only: Only, when: When, act: Act) -> Self {
-        Self { only, when, act, heard: 0, struck: 0 }
+    pub fn new(only: RequestFilter, when: When, act: Act) -> Self {
+        Self { only, when, act, matched: 0, fault_hits: 0 }
     }
 
-    fn strikes(&mut self, asked: &Subject, now: i64, drawn: f64) -> bool {
+    fn matches_request(&mut self, asked: &RequestInfo, now: i64, drawn: f64) -> bool {
         if !self.only.takes(asked) {
             return false;
         }
-        self.heard += 1;
+        self.matched += 1;
         let strikes = match self.when {
             When::Always => true,
-            When::Nth(nth) => self.heard == nth,
-            When::Every(step) => self.heard.is_multiple_of(step),
-            When::First(count) => self.heard <= count,
-            When::After(count) => self.heard > count,
+            When::Nth(nth) => self.matched == nth,
+            When::Every(step) => self.matched.is_multiple_of(step),
+            When::First(count) => self.matched <= count,
+            When::After(count) => self.matched > count,
             When::Chance(share) => drawn < share,
             When::Between(from, until) => (from..until).contains(&now),
         };
-        self.struck += u64::from(strikes);
+        self.fault_hits += u64::from(strikes);
         strikes
     }
 }
 
 impl State {
     /// What is to be done to this request; of several rules the first that ends it.
-    pub(super) fn fault(&mut self, asked: &Subject) -> Option<Act> {
+    pub(super) fn fault(&mut self, asked: &RequestInfo) -> Option<Act> {
         let now = self.clock.now();
         let mut chosen = None;
         let mut rules = std::mem::take(&mut self.rules);
         for rule in &mut rules {
             let drawn = self.random.f64();
-            if rule.strikes(asked, now, drawn) {
+            if rule.matches_request(asked, now, drawn) {
                 match &rule.act {
-                    Act::Insert(entries) => self.book.add(entries.iter().cloned()),
+                    Act::Insert(entries) => self.log_store.add(entries.iter().cloned()),
                     Act::Tick(seconds) => self.clock.seconds += seconds,
                     act if chosen.is_none() => chosen = Some(act.clone()),
                     _ => {}
@@ -179,7 +179,7 @@ impl State {
     }
 
     /// How often rules struck.
-    pub fn struck(&self) -> u64 {
-        self.rules.iter().map(|rule| rule.struck).sum()
+    pub fn fault_hits(&self) -> u64 {
+        self.rules.iter().map(|rule| rule.fault_hits).sum()
     }
 }

@@ -1,8 +1,8 @@
 //! The socket: requests in, replies and faults out.
 
-use super::book::given;
-use super::faults::{Act, Subject, Wait};
-use super::{Asked, State, Zoom, at, iso};
+use super::faults::{Act, RequestInfo, Wait};
+use super::log_store::record_from_line;
+use super::{LoggedRequest, State, Zoom, at, iso};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
@@ -80,15 +80,15 @@ impl Zoom {
             let query = pairs(parts.uri.query().unwrap_or_default());
             return Ok(respond(self.lock().control(parts.uri.path(), &query, &body), 0, None, false));
         }
-        let latency = self.lock().manners.latency;
+        let latency = self.lock().behavior.latency;
         if let Some(latency) = latency {
             tokio::time::sleep(latency).await;
         }
         let base = self.base();
         let (reply, end, serial, date) = {
             let mut state = self.lock();
-            let (reply, end) = state.hear(&parts, &body, &base);
-            let date = state.manners.date.then(|| http_date(state.clock.now()));
+            let (reply, end) = state.handle_request(&parts, &body, &base);
+            let date = state.behavior.date.then(|| http_date(state.clock.now()));
             (reply, end, state.requests, date)
         };
         let reset = || Err(io::Error::from(io::ErrorKind::ConnectionReset));
@@ -133,8 +133,13 @@ fn respond(reply: Reply, serial: u64, date: Option<String>, cut: bool) -> Respon
 }
 
 impl State {
-    fn hear(&mut self, parts: &hyper::http::request::Parts, body: &[u8], base: &str) -> (Reply, End) {
-        self.clock.seconds += self.manners.tick;
+    fn handle_request(
+        &mut self,
+        parts: &hyper::http::request::Parts,
+        body: &[u8],
+        base: &str,
+    ) -> (Reply, End) {
+        self.clock.seconds += self.behavior.tick;
         self.requests += 1;
         let token = parts.uri.path() == "/oauth/token";
         *(if token { &mut self.token_requests } else { &mut self.page_requests }) += 1;
@@ -146,7 +151,7 @@ impl State {
         let raw_query = parts.uri.query().unwrap_or_default();
         let query = pairs(raw_query);
         let text = |key: &str| query.get(key).cloned().unwrap_or_default();
-        let subject = Subject {
+        let subject = RequestInfo {
             token,
             from: text("from"),
             to: text("to"),
@@ -185,10 +190,10 @@ impl State {
                 let name = format!("{}{}", "x".repeat(pad), sent(&parts.headers));
                 (reply.with_member(&format!("\"{name}\":1")), End::Well)
             }
-            Some(act) => self.spoil(&act, reply),
+            Some(act) => self.inject_fault(&act, reply),
         };
         if self.keeps_log {
-            self.log.push(Asked {
+            self.log.push(LoggedRequest {
                 path: parts.uri.path().into(),
                 raw_query: raw_query.into(),
                 headers: named(&parts.headers),
@@ -209,7 +214,7 @@ impl State {
         let now = self.clock.now();
         let today = self.per_day.entry(now.div_euclid(86_400)).or_default();
         *today += 1;
-        let over = self.manners.daily.is_some_and(|limit| *today > limit);
+        let over = self.behavior.daily.is_some_and(|limit| *today > limit);
         if over {
             return Some(self.too_many(true, Wait::IsoMidnight));
         }
@@ -218,8 +223,8 @@ impl State {
             (*began, *count) = (Some(Instant::now()), 0);
         }
         *count += 1;
-        let over = self.manners.per_second.is_some_and(|limit| *count > limit);
-        over.then(|| self.too_many(false, self.manners.retry_after))
+        let over = self.behavior.per_second.is_some_and(|limit| *count > limit);
+        over.then(|| self.too_many(false, self.behavior.retry_after))
     }
 
     fn too_many(&self, daily: bool, wait: Wait) -> Reply {
@@ -236,7 +241,7 @@ impl State {
             Wait::IsoMidnight => Some(iso((now.div_euclid(86_400) + 1) * 86_400)),
         };
         reply.headers.extend(after.map(|after| ("retry-after", after)));
-        let limit = if daily { self.manners.daily } else { self.manners.per_second };
+        let limit = if daily { self.behavior.daily } else { self.behavior.per_second };
         reply.headers.extend([
             ("x-ratelimit-category", "Heavy".into()),
             ("x-ratelimit-type", label.into()),
@@ -246,7 +251,7 @@ impl State {
         reply
     }
 
-    fn spoil(&mut self, act: &Act, reply: Reply) -> (Reply, End) {
+    fn inject_fault(&mut self, act: &Act, reply: Reply) -> (Reply, End) {
         let well = |reply| (reply, End::Well);
         let json = |body: &str| (Reply::json(200, body.into()), End::Well);
         match act {
@@ -300,9 +305,9 @@ impl State {
             }
             "/stand-in/records" => {
                 let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-                let entries: Vec<_> = lines.map(|line| given(line, self.clock.now())).collect();
-                self.book.add(entries);
-                Reply::json(200, format!("{{\"records\":{}}}\n", self.book.len()))
+                let entries: Vec<_> = lines.map(|line| record_from_line(line, self.clock.now())).collect();
+                self.log_store.add(entries);
+                Reply::json(200, format!("{{\"records\":{}}}\n", self.log_store.len()))
             }
             "/stand-in/fail" => {
                 let count = query.get("times").and_then(|times| times.parse().ok()).unwrap_or(1);
@@ -312,7 +317,11 @@ impl State {
                 } else {
                     Act::Answer(status, "{}".into())
                 };
-                self.rules.push(super::Rule::new(super::Only::pages(), super::When::First(count), act));
+                self.rules.push(super::Rule::new(
+                    super::RequestFilter::pages(),
+                    super::When::First(count),
+                    act,
+                ));
                 Reply::json(200, "{}\n".into())
             }
             _ => Reply::json(
@@ -322,7 +331,7 @@ impl State {
                     self.requests,
                     self.token_requests,
                     self.page_requests,
-                    self.book.len()
+                    self.log_store.len()
                 ),
             ),
         }

@@ -9,14 +9,14 @@
     reason = "each test uses its own part, and nobody else sees it"
 )]
 
-pub mod book;
 pub mod faults;
 mod http;
+pub mod log_store;
 mod report;
 mod token;
 
-use book::{Book, Entry};
-use faults::{Act, Only, Rule, When};
+use faults::{Act, RequestFilter, Rule, When};
+use log_store::{Entry, LogStore};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ pub const TOKEN_MARK: &str = "marked-access-token";
 
 /// How the last page says that it is the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Last {
+pub enum LastPageToken {
     Empty,
     Null,
     Absent,
@@ -48,7 +48,7 @@ pub enum Paging {
 
 /// How this Zoom behaves where documents leave it open, or where accounts differ.
 #[derive(Clone, Debug)]
-pub struct Manners {
+pub struct Behavior {
     /// Whether the day of `to` (or its minute) belongs to the window.
     pub inclusive: bool,
     /// Seconds that the account's days begin before those of UTC.
@@ -68,7 +68,7 @@ pub struct Manners {
     /// Whether tokens of pages hold characters that URLs give a meaning to.
     pub hostile: bool,
     /// `None`: in turn.
-    pub last: Option<Last>,
+    pub last: Option<LastPageToken>,
     /// How bodies are laid out; `None`: in turn.
     pub layout: Option<usize>,
     /// Whether `from`, `to` and `page_size` come back.
@@ -96,7 +96,7 @@ pub struct Manners {
     pub latency: Option<Duration>,
 }
 
-impl Default for Manners {
+impl Default for Behavior {
     fn default() -> Self {
         Self {
             inclusive: true,
@@ -144,7 +144,7 @@ impl Clock {
 
 /// One request, as it was heard and answered.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct LoggedRequest {
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub raw_query: String,
@@ -163,10 +163,10 @@ struct Page {
 }
 
 pub struct State {
-    pub book: Book,
-    pub manners: Manners,
+    pub log_store: LogStore,
+    pub behavior: Behavior,
     pub rules: Vec<Rule>,
-    pub log: Vec<Asked>,
+    pub log: Vec<LoggedRequest>,
     pub keeps_log: bool,
     /// All of them, those for tokens, those for pages.
     pub requests: u64,
@@ -217,8 +217,8 @@ impl Zoom {
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("an address");
         let state = State {
-            book: Book::default(),
-            manners: Manners::default(),
+            log_store: LogStore::default(),
+            behavior: Behavior::default(),
             rules: Vec::new(),
             log: Vec::new(),
             keeps_log: true,
@@ -274,25 +274,25 @@ impl Zoom {
     }
 
     pub fn add(&self, entries: impl IntoIterator<Item = Entry>) {
-        self.lock().book.add(entries);
+        self.lock().log_store.add(entries);
     }
 
-    pub fn manners(&self, change: impl FnOnce(&mut Manners)) {
-        change(&mut self.lock().manners);
+    pub fn behavior(&self, change: impl FnOnce(&mut Behavior)) {
+        change(&mut self.lock().behavior);
     }
 
     /// From now on, pages that `only` picks go wrong so `when` it says so.
-    pub fn rule(&self, only: Only, when: When, act: Act) {
+    pub fn rule(&self, only: RequestFilter, when: When, act: Act) {
         self.lock().rules.push(Rule::new(only, when, act));
     }
 
     /// Every page, when so.
     pub fn pages_fail(&self, when: When, act: Act) {
-        self.rule(Only::pages(), when, act);
+        self.rule(RequestFilter::pages(), when, act);
     }
 
     /// All is well again.
-    pub fn heal(&self) {
+    pub fn clear_faults(&self) {
         let mut state = self.lock();
         state.rules.clear();
         state.dies_at = None;
@@ -303,7 +303,7 @@ impl Zoom {
         self.lock().tokens.clear();
     }
 
-    pub fn log(&self) -> Vec<Asked> {
+    pub fn log(&self) -> Vec<LoggedRequest> {
         self.lock().log.clone()
     }
 

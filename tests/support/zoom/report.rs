@@ -1,8 +1,8 @@
 //! `GET /v2/report/operationlogs`.
 
-use super::book::{Entry, Window};
 use super::http::Reply;
-use super::{Last, Page, Paging, State};
+use super::log_store::{Entry, Window};
+use super::{LastPageToken, Page, Paging, State};
 use chrono::{DateTime, Months, NaiveDate, NaiveDateTime};
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ fn invalid(field: &str, message: &str) -> Reply {
 
 impl State {
     pub(super) fn report(&mut self, query: &Query) -> Result<(Reply, usize), Reply> {
-        if !self.manners.scope {
+        if !self.behavior.scope {
             let message = "Invalid access token, does not contain scopes:[report:read:operation_logs:admin, report:read:admin].";
             return Err(Reply::error(400, 4711, message));
         }
-        if !self.manners.role {
+        if !self.behavior.role {
             return Err(Reply::error(400, 200, "No permission."));
         }
         let window = self.window(query)?;
@@ -47,7 +47,7 @@ impl State {
             self.next_token(page)
         });
         let mut body = self.body(query, size, &entries, next.as_deref());
-        if self.manners.heaviest.is_some_and(|most| entries.len() > most) {
+        if self.behavior.heaviest.is_some_and(|most| entries.len() > most) {
             body.resize(65 << 20, b' ');
         }
         Ok((Reply::bytes(200, body), entries.len()))
@@ -61,15 +61,15 @@ impl State {
         given: usize,
         last: Option<(i64, u64)>,
     ) -> (Vec<Entry>, Option<(i64, u64)>) {
-        let newest = self.manners.newest_first;
-        let seen = self.book.seen(window, self.clock.now());
+        let newest = self.behavior.newest_first;
+        let seen = self.log_store.visible_records(window, self.clock.now());
         let ordered: Box<dyn Iterator<Item = _>> = if newest { Box::new(seen) } else { Box::new(seen.rev()) };
-        if self.manners.shuffles_ties {
+        if self.behavior.shuffles_ties {
             return shuffled(ordered.collect(), given, size);
         }
         let beyond =
             |key: &(i64, u64)| last.is_none_or(|last| if newest { *key < last } else { *key > last });
-        let mut rest: Box<dyn Iterator<Item = _>> = match self.manners.paging {
+        let mut rest: Box<dyn Iterator<Item = _>> = match self.behavior.paging {
             Paging::Offset => Box::new(ordered.skip(given)),
             Paging::Anchor => Box::new(ordered.filter(move |(key, _)| beyond(key))),
         };
@@ -93,8 +93,8 @@ impl State {
         if today.checked_sub_months(Months::new(MONTHS_KEPT)).is_some_and(|oldest| from.date() < oldest) {
             return Err(invalid("from", "Only data of the last 6 months is available."));
         }
-        let end = to.and_utc().timestamp() + if self.manners.inclusive { step } else { 0 };
-        Ok(from.and_utc().timestamp() - self.manners.zone..end - self.manners.zone)
+        let end = to.and_utc().timestamp() + if self.behavior.inclusive { step } else { 0 };
+        Ok(from.and_utc().timestamp() - self.behavior.zone..end - self.behavior.zone)
     }
 
     /// A date, or a date and a minute, and how long that is.
@@ -103,10 +103,10 @@ impl State {
             return Some((date.and_hms_opt(0, 0, 0)?, DAY));
         }
         let minute = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").ok()?;
-        if self.manners.ignores_minutes {
+        if self.behavior.ignores_minutes {
             return Some((minute.date().and_hms_opt(0, 0, 0)?, DAY));
         }
-        self.manners.minutes.then_some((minute, 60))
+        self.behavior.minutes.then_some((minute, 60))
     }
 
     /// Where a page begins: how many are passed over, and the last one given.
@@ -116,7 +116,7 @@ impl State {
         };
         let page = self.pages.get(token);
         let page = page.ok_or_else(|| invalid("next_page_token", "The next page token is invalid."))?;
-        if self.clock.now() - page.issued >= self.manners.page_life {
+        if self.clock.now() - page.issued >= self.behavior.page_life {
             return Err(invalid("next_page_token", "The next page token is invalid or expired."));
         }
         if page.query != without_token(query) {
@@ -130,12 +130,12 @@ impl State {
         let hostile = ["+", "/", "=", "&", "#", "%", " ", "%2B", "?", "ü", "&page_size=1", "+ +"];
         let draw = |random: &mut fastrand::Rng| hostile[random.usize(..hostile.len())];
         let mut token = format!("{:012x}", self.random.u64(..1 << 48));
-        for _ in 0..if self.manners.hostile { 4 } else { 0 } {
+        for _ in 0..if self.behavior.hostile { 4 } else { 0 } {
             token.push_str(&format!("{:06x}", self.random.u32(..1 << 24)));
             token.push_str(draw(&mut self.random));
         }
-        token.push_str(if self.manners.hostile { "+/==" } else { "" });
-        if self.manners.one_token {
+        token.push_str(if self.behavior.hostile { "+/==" } else { "" });
+        if self.behavior.one_token {
             token = "the-only-token".into();
         }
         self.pages.insert(token.clone(), page);
@@ -143,7 +143,7 @@ impl State {
     }
 
     fn body(&self, query: &Query, size: usize, entries: &[Entry], next: Option<&str>) -> Vec<u8> {
-        let layout = self.manners.layout.unwrap_or(self.page_requests as usize) % 4;
+        let layout = self.behavior.layout.unwrap_or(self.page_requests as usize) % 4;
         let (colon, comma, between) =
             [(":", ",", ","), (" : ", ", ", ", "), (":", ",", ",\n"), (": ", ",\n  ", ",\n    ")][layout];
         let member = |key: &str, value: String| format!("\"{key}\"{colon}{value}");
@@ -153,19 +153,22 @@ impl State {
         let list =
             [member("operation_logs", "[".into()).as_bytes(), &list.join(between.as_bytes()), b"]"].concat();
         let mut members: Vec<String> = Vec::new();
-        if self.manners.echo {
+        if self.behavior.echo {
             members.extend([
                 member("from", text("from")),
                 member("to", text("to")),
                 member("page_size", size.to_string()),
             ]);
         }
-        let last = self.manners.last.unwrap_or([Last::Empty, Last::Null, Last::Absent][layout % 3]);
+        let last = self
+            .behavior
+            .last
+            .unwrap_or([LastPageToken::Empty, LastPageToken::Null, LastPageToken::Absent][layout % 3]);
         let token = match (next, last) {
             (Some(next), _) => Some(serde_json::Value::from(next).to_string()),
-            (None, Last::Empty) => Some("\"\"".into()),
-            (None, Last::Null) => Some("null".into()),
-            (None, Last::Absent) => None,
+            (None, LastPageToken::Empty) => Some("\"\"".into()),
+            (None, LastPageToken::Null) => Some("null".into()),
+            (None, LastPageToken::Absent) => None,
         };
         members.extend(token.map(|token| member("next_page_token", token)));
         let place = if layout.is_multiple_of(2) { members.len() } else { 0 };

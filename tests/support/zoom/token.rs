@@ -10,7 +10,7 @@ const SCOPE: &str = "report:read:operation_logs:admin";
 
 impl State {
     pub(super) fn token(&mut self, headers: &HeaderMap, query: &str, body: &[u8], base: &str) -> Reply {
-        if let Some((status, body)) = &self.manners.token_refused {
+        if let Some((status, body)) = &self.behavior.token_refused {
             return Reply::json(*status, body.clone());
         }
         let mut given = pairs(query);
@@ -39,13 +39,13 @@ impl State {
         }
         let token = format!("{TOKEN_MARK}.{}.{:016x}", self.token_requests, self.random.u64(..));
         self.tokens = vec![(token.clone(), self.clock.now())];
-        let api_url = if self.manners.api_url { format!(",\"api_url\":\"{base}\"") } else { String::new() };
-        let scope = if self.manners.scope { SCOPE } else { "user:read:user:admin" };
+        let api_url = if self.behavior.api_url { format!(",\"api_url\":\"{base}\"") } else { String::new() };
+        let scope = if self.behavior.scope { SCOPE } else { "user:read:user:admin" };
         Reply::json(
             200,
             format!(
                 "{{\"access_token\":\"{token}\",\"token_type\":\"{}\",\"expires_in\":{},\"scope\":\"{scope}\"{api_url}}}",
-                self.manners.token_type, self.manners.token_life
+                self.behavior.token_type, self.behavior.token_life
             ),
         )
     }
@@ -55,7 +55,7 @@ impl State {
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let given = given.strip_prefix("Bearer ").unwrap_or_default();
         match self.tokens.iter().find(|(token, _)| token == given) {
-            Some((_, issued)) if self.clock.now() - issued < self.manners.token_life => None,
+            Some((_, issued)) if self.clock.now() - issued < self.behavior.token_life => None,
             Some(_) => Some(Reply::error(401, 124, "Access token is expired.")),
             None => Some(Reply::error(401, 124, "Invalid access token.")),
         }

@@ -27,7 +27,7 @@ impl Entry {
 
 /// All records, in order of time.
 #[derive(Default)]
-pub struct Book {
+pub struct LogStore {
     entries: BTreeMap<(i64, u64), Entry>,
     serial: u64,
 }
@@ -35,7 +35,7 @@ pub struct Book {
 /// A window of time, from its first second to the one after its last.
 pub type Window = std::ops::Range<i64>;
 
-impl Book {
+impl LogStore {
     pub fn add(&mut self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
             self.serial += 1;
@@ -52,7 +52,7 @@ impl Book {
     }
 
     /// What is seen at `now`, newest first.
-    pub fn seen(
+    pub fn visible_records(
         &self,
         window: &Window,
         now: i64,
@@ -116,7 +116,7 @@ pub fn spread(first: u64, count: u64, window: Window) -> Vec<Entry> {
 }
 
 /// A record line that somebody gives: sorted in at its own time, or now where it has none.
-pub fn given(line: &[u8], now: i64) -> Entry {
+pub fn record_from_line(line: &[u8], now: i64) -> Entry {
     let record: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
     let time = record["time"].as_str().and_then(|text| text.parse::<chrono::DateTime<chrono::Utc>>().ok());
     Entry::new(time.map_or(now, |time| time.timestamp()), line.to_vec())

@@ -6,22 +6,22 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 /// The number that the user without rights has on Linux.
-const NOBODY: u32 = 65534;
+const UNPRIVILEGED_UID: u32 = 65534;
 
 /// Has a command run as nobody where root would run it.
-pub(crate) fn as_nobody(command: &mut Command) -> &mut Command {
+pub(crate) fn as_unprivileged(command: &mut Command) -> &mut Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
-    if root { command.uid(NOBODY).gid(NOBODY) } else { command }
+    if root { command.uid(UNPRIVILEGED_UID).gid(UNPRIVILEGED_UID) } else { command }
 }
 
 /// Whether such a user can run the program where it lies, and in a temporary directory; says so if not.
-pub(crate) fn nobody_can_run() -> bool {
+pub(crate) fn can_run_unprivileged() -> bool {
     let program = env!("CARGO_BIN_EXE_zoom-udm");
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::set_permissions(&directory, Permissions::from_mode(0o777)).expect("it is ours");
     let mut command = Command::new(program);
     command.arg("--version").stdout(Stdio::null()).current_dir(&directory);
-    let can = as_nobody(&mut command).status().is_ok_and(|status| status.success());
+    let can = as_unprivileged(&mut command).status().is_ok_and(|status| status.success());
     if !can {
         println!("left out: another user cannot run {program} in {}", directory.path().display());
     }

@@ -1,7 +1,7 @@
 //! How often each record is written, whatever comes in while pages are read: held against what Zoom has, run by run.
 
-use crate::collecting::zoom::book::Entry;
-use crate::collecting::zoom::faults::{Act, Only, Rule, When};
+use crate::collecting::zoom::faults::{Act, RequestFilter, Rule, When};
+use crate::collecting::zoom::log_store::Entry;
 use crate::collecting::zoom::{ACCOUNT, CLIENT, Paging, SECRET, Zoom, at, iso};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
@@ -100,14 +100,14 @@ proptest! {
         let book = |list: &[(u8, i64)]| list.iter().map(|(kind, ago)| entry(*kind, now - ago)).collect::<Vec<_>>();
         {
             let mut state = zoom.lock();
-            state.manners.inclusive = inclusive;
-            state.manners.newest_first = newest_first;
-            state.manners.zone = zone * 3600;
-            state.manners.shuffles_ties = shuffled;
-            state.manners.paging = if anchored { Paging::Anchor } else { Paging::Offset };
+            state.behavior.inclusive = inclusive;
+            state.behavior.newest_first = newest_first;
+            state.behavior.zone = zone * 3600;
+            state.behavior.shuffles_ties = shuffled;
+            state.behavior.paging = if anchored { Paging::Anchor } else { Paging::Offset };
             for (nth, list) in &arriving {
                 let visible = book(list).into_iter().map(|entry| Entry { visible_at: now, ..entry }).collect();
-                state.rules.push(Rule::new(Only::pages(), When::Nth(*nth), Act::Insert(visible)));
+                state.rules.push(Rule::new(RequestFilter::pages(), When::Nth(*nth), Act::Insert(visible)));
             }
         }
         zoom.add(book(&first));
@@ -115,7 +115,7 @@ proptest! {
         for poll in 0..4 {
             zoom.set_clock(now + poll * 900);
             collect(options(&zoom, root.path(), page_size));
-            let there = zoom.lock().book.expected(0, i64::MAX);
+            let there = zoom.lock().log_store.expected(0, i64::MAX);
             for (line, count) in written(root.path()) {
                 let most = there.get(&line).copied().unwrap_or(0);
                 prop_assert!(count <= most, "{count} of {most}: {line:?} after poll {poll}");
@@ -125,13 +125,13 @@ proptest! {
         zoom.lock().rules.clear();
         zoom.set_clock(now + 7200);
         collect(Options { full: true, ..options(&zoom, root.path(), page_size) });
-        let there = zoom.lock().book.expected(0, i64::MAX);
+        let there = zoom.lock().log_store.expected(0, i64::MAX);
         prop_assert_eq!(written(root.path()), there);
     }
 }
 
 #[test]
-fn three_twins_on_three_pages_are_three_after_one_run() {
+fn three_identical_records_on_three_pages_are_written() {
     let zoom = Zoom::start(NOW);
     zoom.add((0..3).map(|_| entry(1, at(NOW) - 60)));
     let root = tempfile::tempdir().unwrap();
@@ -141,9 +141,9 @@ fn three_twins_on_three_pages_are_three_after_one_run() {
 }
 
 /// Records of which `tie` each have one time, some of them identical, on a server that orders ties by offset.
-fn world_of_ties(count: u64, tie: u64) -> Zoom {
+fn zoom_with_ties(count: u64, tie: u64) -> Zoom {
     let zoom = Zoom::start(NOW);
-    zoom.manners(|manners| manners.shuffles_ties = true);
+    zoom.behavior(|behavior| behavior.shuffles_ties = true);
     let (now, apart) = (at(NOW), 3 * 86_400 / (count / tie).cast_signed());
     zoom.add((0..count).map(|number| {
         let seconds = now - 60 - (number / tie).cast_signed() * apart;
@@ -154,9 +154,9 @@ fn world_of_ties(count: u64, tie: u64) -> Zoom {
 }
 
 /// Collects until all is there; panics if anything is written too often on the way.
-fn ends_even(zoom: &Zoom, page_size: u16, runs: i64) {
+fn assert_collects_exactly(zoom: &Zoom, page_size: u16, runs: i64) {
     let root = tempfile::tempdir().unwrap();
-    let there = zoom.lock().book.expected(0, i64::MAX);
+    let there = zoom.lock().log_store.expected(0, i64::MAX);
     for run in 0..runs {
         zoom.set_clock(at(NOW) + run * 900);
         collect(Options { full: run > 0, ..options(zoom, root.path(), page_size) });
@@ -172,16 +172,16 @@ fn ends_even(zoom: &Zoom, page_size: u16, runs: i64) {
 }
 
 #[test]
-fn ties_in_another_order_at_each_offset_are_exact() {
+fn ties_reordered_per_offset_are_counted_exactly() {
     for (tie, page_size) in [(2, 300), (2, 20), (40, 300), (40, 30), (7, 11), (140, 300)] {
-        ends_even(&world_of_ties(2100, tie), page_size, 2);
+        assert_collects_exactly(&zoom_with_ties(2100, tie), page_size, 2);
     }
 }
 
 #[test]
-fn ties_longer_than_a_page_are_never_doubled() {
+fn ties_longer_than_a_page_are_not_duplicated() {
     for (tie, page_size) in [(700, 300), (250, 300)] {
-        ends_even(&world_of_ties(2100, tie), page_size, 12);
+        assert_collects_exactly(&zoom_with_ties(2100, tie), page_size, 12);
     }
 }
 
@@ -191,21 +191,21 @@ fn identical_records_of_a_long_tie_are_all_found() {
     for seed in [1, 3, 7] {
         // The page sizes of such a tie are drawn: with these seeds, four readings a run left a copy out.
         fastrand::seed(seed);
-        ends_even(&world_of_ties(2100, 700), 300, 8);
+        assert_collects_exactly(&zoom_with_ties(2100, 700), 300, 8);
     }
 }
 
 #[test]
-fn more_twins_than_a_page_holds_are_all_written() {
+fn identical_records_beyond_one_page_are_written() {
     let zoom = Zoom::start(NOW);
     zoom.add((0..700).map(|_| entry(1, at(NOW) - 60)));
     let root = tempfile::tempdir().unwrap();
     assert_eq!(collect(options(&zoom, root.path(), 300)).records_written, 700);
-    assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX));
+    assert_eq!(written(root.path()), zoom.lock().log_store.expected(0, i64::MAX));
 }
 
 #[test]
-fn backfills_and_the_live_collection_share_the_days_whichever_comes_first() {
+fn backfill_and_live_run_share_days_in_any_order() {
     let day = |date: &str| date.parse::<zoom_udm::collect::Date>().unwrap();
     let backfill = |from: &str, until: &str| Mode::Backfill { from: day(from), until: day(until) };
     let live = Mode::Live { since: day("2023-11-02") };
@@ -223,12 +223,12 @@ fn backfills_and_the_live_collection_share_the_days_whichever_comes_first() {
         for task in tasks.into_iter().chain(tasks) {
             collect(Options { task, ..options(&zoom, root.path(), 300) });
         }
-        assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX), "{tasks:?}");
+        assert_eq!(written(root.path()), zoom.lock().log_store.expected(0, i64::MAX), "{tasks:?}");
     }
 }
 
 #[test]
-fn small_budgets_get_everywhere_in_the_end() {
+fn small_budgets_eventually_collect_everything() {
     let zoom = Zoom::start(NOW);
     zoom.add((0..3000_u16).map(|number| entry((number % 3) as u8, at(NOW) - i64::from(number) * 60)));
     let root = tempfile::tempdir().unwrap();
@@ -244,5 +244,5 @@ fn small_budgets_get_everywhere_in_the_end() {
         }
     }
     assert!((1..40).contains(&stopped), "{stopped}");
-    assert_eq!(written(root.path()), zoom.lock().book.expected(0, i64::MAX));
+    assert_eq!(written(root.path()), zoom.lock().log_store.expected(0, i64::MAX));
 }
