@@ -9,7 +9,10 @@ const SUCCESS_CODES: [i64; 2] = [0, 200];
 const SUCCESS_TEXTS: [&str; 6] = ["", "0", "200", "ok", "success", "succeeded"];
 
 /// Members that may wrap an error. Never `operation_logs`: records have members of these names too.
-const WRAPPERS: [&str; 8] = ["data", "response", "result", "error", "status", "body", "payload", "meta"];
+const WRAPPERS: [&str; 10] =
+    ["data", "response", "result", "error", "status", "body", "payload", "meta", "detail", "fault"];
+/// Members that report an error unless they are empty.
+const REASONS: [&str; 5] = ["error", "fault", "reason", "warning", "warnings"];
 /// Levels of wrappers that are searched.
 const DEEPEST_WRAPPER: usize = 3;
 
@@ -78,7 +81,8 @@ impl ErrorBody {
         let name = normalized(name);
         is_code(&name)
             || is_message(&name)
-            || ["errors", "reason", "success"].contains(&name.as_str())
+            || ["errors", "success"].contains(&name.as_str())
+            || REASONS.contains(&name.as_str())
             || WRAPPERS.contains(&name.as_str())
     }
 
@@ -99,7 +103,7 @@ impl ErrorBody {
                 }
             }
             "errors" => self.add_details(value),
-            "error" | "reason" => self.set_failed(!is_empty(value), value),
+            name if REASONS.contains(&name) => self.set_failed(!is_empty(value), value),
             "success" => self.set_failed(*value == Value::Bool(false), &Value::Null),
             "result" | "status" => {
                 let failed = match value {
@@ -181,6 +185,7 @@ mod tests {
             r#"{"code":"200","message":"","errors":[],"error":null,"reason":"","result":"ok","status":"success"}"#,
             r#"{"status":200,"success":true,"error":false,"message":null}"#,
             r#"{"data":{"code":0,"message":"OK"},"meta":{"status":"success"},"result":{},"response":[]}"#,
+            r#"{"detail":"","fault":null,"warnings":[]}"#,
             r#"{"data":{"operation_logs":[{"code":3001,"message":"x","result":{"status":"failed"}}]}}"#,
         ] {
             assert!(!ErrorBody::read(body.as_bytes()).is_reported(), "{body}");
@@ -221,6 +226,9 @@ mod tests {
             r#"{"result":{"success":false}}"#,
             r#"{"error":{"error":{"message":"Internal error."}}}"#,
             r#"{"status":{"code":3001}}"#,
+            r#"{"detail":{"code":3001,"message":"Internal error."}}"#,
+            r#"{"fault":{"faultstring":"x"}}"#,
+            r#"{"warning":"partial result"}"#,
             r#"{"data":{"response":{"result":{"status":"failed"}}}}"#,
             r#"{"data":[{},{"message":"Internal error."}]}"#,
             r#"{"message":"","code":0,"body":{"errors":[{"message":"Internal error."}]}}"#,
