@@ -55,8 +55,12 @@ fn csv_rows_produce_the_events_of_their_records() {
             }
         }
     }
-    let crlf = run_cli(&["normalize"], export(&["a", "b"]).replace('\n', "\r\n").as_bytes());
-    assert!(crlf.out.events == events_of(&["a", "b"]) && crlf.code == 0, "{}", crlf.stderr);
+    let many: Vec<String> = (0..500).map(|number| format!("Add User a{number}@b.example ")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for (details, end) in [(&["a", "b"][..], "\r\n"), (&["a", "b"], "\r"), (&many, "\r")] {
+        let ran = run_cli(&["normalize"], export(details).replace('\n', end).as_bytes());
+        assert!(ran.out.events == events_of(details) && ran.code == 0, "{end:?}: {}", ran.stderr);
+    }
 }
 
 #[test]

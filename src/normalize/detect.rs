@@ -53,7 +53,12 @@ pub(super) fn detect(bytes: &[u8], ended: bool, max: usize, csv: bool) -> Result
     let begin = end.map_or(bytes.len(), |end| end + 1);
     // A header is shorter than the sample.
     let is_whole = end.is_some() || ended && bytes.len() < SAMPLE;
-    let header = if is_whole { line.strip_suffix(b"\r").unwrap_or(line) } else { b"" };
+    let (header, begin) = match memchr(b'\r', line) {
+        // Some programs end lines with a carriage return alone: what comes after it are rows.
+        Some(end) => (&line[..end], start + end + 1),
+        None if is_whole => (line, begin),
+        None => (&b""[..], begin),
+    };
     match Header::read(header) {
         Ok(header) => Ok(InputKind::Csv(header, begin)),
         // An input without a line has no rows either.
