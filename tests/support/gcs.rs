@@ -115,6 +115,8 @@ pub enum Act {
     WrongHash,
     /// There is no checksum.
     NoHash,
+    /// An empty body, and no header that says what is stored.
+    Empty,
     /// There is no header that Cloud Storage alone sends.
     NoHeaders,
     /// A part of the object comes as if it had been asked for.
@@ -427,6 +429,7 @@ impl Gcs {
             | Act::Long
             | Act::WrongHash
             | Act::NoHash
+            | Act::Empty
             | Act::NoHeaders
             | Act::Partial => {
                 let (mut parts, bytes) = announced(self.handle(&parts, body)).await?;
@@ -716,6 +719,12 @@ fn misread(fault: &Act, parts: &mut hyper::http::response::Parts, bytes: Bytes) 
         }
         Act::WrongHash => drop(headers.insert(HASH, sum(b"other bytes").parse().expect("a header"))),
         Act::NoHash => drop(headers.remove(HASH)),
+        Act::Empty => {
+            headers.remove(HASH);
+            headers.remove("x-goog-stored-content-length");
+            headers.insert(CONTENT_LENGTH, 0.into());
+            return full(Bytes::new());
+        }
         Act::NoHeaders => {
             for name in [HASH, "x-goog-generation", "x-goog-stored-content-length"] {
                 headers.remove(name);
