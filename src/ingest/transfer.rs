@@ -131,7 +131,7 @@ async fn attempt(job: &Arc<IngestContext>, listed: &ObjectMeta) -> Result<Outcom
     let url = job.from.location().url(&listed.name);
     // The answer's own length says nothing if a proxy made it. A local file may have grown since.
     if matches!(body, Body::Stream(_)) && size != listed.size {
-        let now = job.from.find(&listed.name).await?.map_or(size, |now| now.size);
+        let now = job.from.head(&listed.name).await?.map_or(size, |now| now.size);
         if now != size {
             return Err(store::Error::Corrupt { url, message: format!("{size} of {now} bytes came") });
         }
