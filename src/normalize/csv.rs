@@ -3,8 +3,8 @@
 //! A row is converted to the JSON object that Zoom's API gives, so that everything after this reads one form. Its place
 //! in the input and its bytes are kept, because rejects carry those.
 
-use super::framer::{BLOCK, Block, Content};
-use super::worker::{not_utf8, too_long};
+use super::block::{BLOCK, Block, Content, LongRow, Row, Rows};
+use super::rejection::{not_utf8, too_long};
 use crate::json::escape_into;
 use crate::record::Field;
 use crate::reject::{RejectReason, Rejection};
@@ -27,7 +27,7 @@ const COLUMNS: [(Field, &[&str]); 5] = [
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Its line, without the end.
-    text: String,
+    text: Arc<str>,
     /// The field of each column; `None` for a column that is ignored.
     fields: Vec<Option<Field>>,
 }
@@ -42,7 +42,7 @@ impl Header {
         let fields: Vec<_> = names(&text).iter().map(|name| field(name)).collect();
         let missing = COLUMNS.iter().filter(|(field, _)| !fields.contains(&Some(*field)));
         let missing: Vec<_> = missing.map(|(_, names)| names[0]).collect();
-        if missing.is_empty() { Ok(Self { text, fields }) } else { Err(missing) }
+        if missing.is_empty() { Ok(Self { text: text.into(), fields }) } else { Err(missing) }
     }
 
     /// Appends the record of a row as a JSON object.
@@ -76,53 +76,6 @@ pub(super) fn names(line: &str) -> Vec<String> {
         return Vec::new();
     }
     parser.fields().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
-}
-
-/// The rows of a block.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rows {
-    header: Arc<Header>,
-    /// Their records, one a line; an empty line for a row that is rejected.
-    pub(super) json: Vec<u8>,
-    pub(super) rows: Vec<Row>,
-}
-
-/// One row.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    /// The place of its record in `json`.
-    pub(super) json: Range<usize>,
-    /// The place of its bytes in the block, without the line end.
-    pub(super) raw: Range<usize>,
-    /// The line of the input it begins on.
-    pub(super) line: u64,
-    /// Why it does not make a record.
-    pub(super) fault: Option<Rejection>,
-}
-
-impl Rows {
-    /// The row whose record stands at a place in `json`.
-    pub(super) fn at(&self, place: usize) -> Option<&Row> {
-        self.rows[..self.rows.partition_point(|row| row.json.start <= place)].last()
-    }
-
-    pub(super) fn header(&self) -> &str {
-        &self.header.text
-    }
-}
-
-/// Part of a row that is too long to be read.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct LongRow {
-    header: Arc<Header>,
-    pub(super) first: bool,
-    pub(super) last: bool,
-}
-
-impl LongRow {
-    pub(super) fn header(&self) -> &str {
-        &self.header.text
-    }
 }
 
 /// Splits bytes into fields, row by row.
@@ -183,7 +136,7 @@ impl Parser {
 /// An export on its way into blocks.
 #[derive(Debug)]
 pub(super) struct Csv {
-    header: Arc<Header>,
+    header: Header,
     parser: Parser,
     /// The longest row.
     max: usize,
@@ -206,7 +159,7 @@ impl Csv {
     /// Rows after a header that ends at `begin`.
     pub(super) fn new(header: Header, begin: usize, max: usize, prompt: bool) -> Self {
         Self {
-            header: Arc::new(header),
+            header,
             parser: Parser::default(),
             max,
             enough: BLOCK,
@@ -219,8 +172,8 @@ impl Csv {
         }
     }
 
-    /// The rows that a reject holds, which was read back from a line of its input.
-    pub(super) fn from_reject(header: Header, block: &mut Block, line: u64, max: usize) -> Content {
+    /// Returns the rows in a block that holds a whole reject, which began on `line` of its input.
+    pub(super) fn rows_of_reject(header: Header, block: &mut Block, line: u64, max: usize) -> Content {
         let csv = Self::new(header, 0, max, false);
         let mut csv = Self { enough: usize::MAX, split: usize::MAX, line, ..csv };
         // All of it is there: nothing is read.
@@ -281,7 +234,7 @@ impl Csv {
             }
         }
         let ParsedRows { json, rows, .. } = found;
-        Ok((start, Content::Rows(Rows { header: Arc::clone(&self.header), json, rows })))
+        Ok((start, Content::Rows(Rows { header: Arc::clone(&self.header.text), json, rows })))
     }
 
     /// Goes on with a row that is too long, up to its end.
@@ -299,7 +252,7 @@ impl Csv {
     }
 
     fn long_row(&self, first: bool, last: bool) -> Content {
-        Content::LongRow(LongRow { header: Arc::clone(&self.header), first, last })
+        Content::LongRow(LongRow { header: Arc::clone(&self.header.text), first, last })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an input is, by how it begins: lines, a document, CSV, or not a log at all.
 
+use super::binary_format::binary_format;
 use super::csv::{self, Header};
 use super::multiline;
 use super::read_more::RescanTrigger;
@@ -15,7 +16,7 @@ const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 #[derive(Debug)]
 pub(super) enum InputKind {
     Lines,
-    Document,
+    Multiline,
     /// Zoom's export, and where its rows begin.
     Csv(Header, usize),
     /// Nothing that records could be read from, and why.
@@ -32,8 +33,8 @@ pub(super) fn detect(bytes: &[u8], ended: bool, max: usize, csv: bool) -> Result
     // With a NUL after it the brace is the first half of a UTF-16 unit.
     let begins_as_json = matches!(bytes.get(start), Some(b'{' | b'[')) && bytes.get(start + 1) != Some(&0);
     if !csv && (begins_as_json || start == bytes.len()) {
-        let is_document = multiline::is_multiline(bytes, ended, max)?;
-        return Ok(if is_document { InputKind::Document } else { InputKind::Lines });
+        let is_multiline = multiline::is_multiline(bytes, ended, max)?;
+        return Ok(if is_multiline { InputKind::Multiline } else { InputKind::Lines });
     }
     let sample = &bytes[..bytes.len().min(SAMPLE)];
     let all = ended || bytes.len() >= SAMPLE;
@@ -74,7 +75,7 @@ pub(super) fn detect(bytes: &[u8], ended: bool, max: usize, csv: bool) -> Result
 /// Whether a line is UTF-8 without NUL, but for a character that is cut off at its end.
 fn is_text(line: &[u8]) -> bool {
     let whole = std::str::from_utf8(line).map_or_else(|error| error.error_len().is_none(), |_| true);
-    whole && memchr(0, line).is_none() && known_binary_format(line).is_none()
+    whole && memchr(0, line).is_none() && binary_format(line).is_none()
 }
 
 /// Why a sample is not text: it begins as a known format does, holds NUL, or more than a tenth of it is not UTF-8. A sample
@@ -85,7 +86,7 @@ fn not_text(sample: &[u8]) -> Option<String> {
     }
     let nul = memchr::memchr_iter(0, sample).count();
     let invalid: usize = sample.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
-    let (format, length) = (known_binary_format(sample), sample.len());
+    let (format, length) = (binary_format(sample), sample.len());
     if nul == 0 && invalid * 10 <= length && format.is_none() {
         return None;
     }
@@ -100,19 +101,6 @@ fn not_text(sample: &[u8]) -> Option<String> {
     Some(format!(
         "not text: of the first {length} bytes {nul} are NUL and {invalid} are not UTF-8{format}; {cure}"
     ))
-}
-
-/// The format that bytes begin as.
-pub(super) fn known_binary_format(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("UTF-16"),
-        [0x1F, 0x8B, ..] => Some("gzip"),
-        [0x28, 0xB5, 0x2F, 0xFD, ..] => Some("zstd"),
-        [0xFD, b'7', b'z', b'X', b'Z', ..] => Some("xz"),
-        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', ..] => Some("bzip2"),
-        [b'P', b'K', 3, 4, ..] => Some("zip"),
-        _ => None,
-    }
 }
 
 /// Whether a line that is not the header of an export is that of another table: three or more names, and as many fields in

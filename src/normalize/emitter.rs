@@ -1,6 +1,6 @@
 //! Collects the events and rejects of a block, and passes them on before they take much memory.
 
-use super::Options;
+use super::options::Options;
 use super::reject::Part;
 use super::summary::BlockCounts;
 use crate::detail::{Detail, SpliceBuf};

@@ -1,12 +1,14 @@
 //! Iterates over single records with their results, for inspection rather than speed.
 
+use super::block::Block;
+use super::block_source::{BlockSource, Inputs};
 use super::emitter::{BlockOutput, Flow, RecordSpans};
-use super::framer::Block;
-use super::pipeline::{BlockSource, Inputs};
+use super::error::Error;
+use super::input::Input;
+use super::options::Options;
 use super::reject::Part;
 use super::summary::Summary;
 use super::worker::Worker;
-use super::{Error, Input, Options};
 use crate::reject::Rejection;
 use memchr::memchr;
 use std::io;

@@ -3,7 +3,7 @@
 //! A value that fits the line limit is passed on whole. A longer array or page is passed on element by element, so its
 //! length does not matter. The same happens to a broken one: its complete elements survive, the rest is rejected.
 
-use super::framer::{BLOCK, Block, Content, Value};
+use super::block::{BLOCK, Block, Content, Value};
 use super::read_more::{RescanTrigger, read_until_rescan};
 use crate::json::{SkipError, skip_space, skip_value};
 use memchr::{memchr, memchr_iter, memrchr};

@@ -1,15 +1,72 @@
 //! Worker threads that take blocks in turn, and deliver their results in the same order.
 
+use super::block::Block;
+use super::block_source::{BlockSource, Inputs, StoredRejects};
 use super::emitter::{BlockOutput, BlockReject, Flow};
-use super::framer::{Block, Framer};
+use super::error::Error;
 use super::input::Input;
+use super::options::Options;
 use super::reject::{Part, Reject, StoredReject};
-use super::summary::{Failure, Summary, Warning};
+use super::sink::Sink;
+use super::summary::{Failure, Summary};
 use super::worker::Worker;
-use super::{Error, Options, Sink};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Normalizes all inputs, in order, into the sink.
+///
+/// ```
+/// use std::io;
+/// use zoom_udm::normalize::{self, Input, Options, Rejected, Sink};
+///
+/// /// Counts the bytes of events, and stops at the first reject.
+/// struct Bytes(usize);
+///
+/// impl Sink for Bytes {
+///     fn events(&mut self, events: &[u8]) -> io::Result<()> {
+///         self.0 += events.len();
+///         Ok(())
+///     }
+///     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+///         Err(io::Error::other(format!("line {}: {}", reject.line, reject.refusal.message)))
+///     }
+/// }
+///
+/// // Anything that reads: a file, a socket, standard input; plain or gzip.
+/// let reader = io::Cursor::new("{\"time\":\"2024-01-31T23:59:59Z\",\"action\":\"Add\"}\n".repeat(1000));
+/// let mut bytes = Bytes(0);
+/// let options = Options { threads: 2, ..Options::default() };
+/// let summary = normalize::run(std::iter::once(Input::new("logs", reader)), &options, &mut bytes)?;
+/// assert_eq!((summary.records, summary.events), (1000, 1000));
+/// // Inputs that could not be read are listed here; all others were read.
+/// assert!(summary.failures.is_empty() && bytes.0 > 100_000);
+/// # Ok::<(), normalize::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error`]; the counts so far are lost, but the sink has received everything that came before.
+pub fn run<S: Sink>(
+    inputs: impl Iterator<Item = Input> + Send,
+    options: &Options,
+    sink: &mut S,
+) -> Result<Summary, Error> {
+    run_blocks(Inputs::new(inputs, options), options, sink)
+}
+
+/// Normalizes stored rejects again, each as the line or record that it was.
+///
+/// # Errors
+/// As [`run`]. Errors in reading the rejects are listed in [`Summary::failures`]: the first ten, and the number of
+/// further ones. Reading continues with the next reject.
+pub fn replay_rejects<S: Sink>(
+    name: &str,
+    rejects: impl Iterator<Item = io::Result<StoredReject>> + Send,
+    options: &Options,
+    sink: &mut S,
+) -> Result<Summary, Error> {
+    run_blocks(StoredRejects::new(name, rejects, options.max_line_bytes), options, sink)
+}
 
 /// The source of blocks. Taking a block also assigns its sequence number.
 struct BlockQueue<B> {
@@ -17,17 +74,6 @@ struct BlockQueue<B> {
     sequence: u64,
     failures: Vec<Failure>,
     bytes: u64,
-}
-
-/// Produces blocks in order.
-pub(super) trait BlockSource: Send {
-    /// Fills the block with the next bytes; returns `false` at the end. Read errors are added to `failures`.
-    fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool;
-
-    /// Warnings about the inputs that were read.
-    fn warnings(&mut self) -> Vec<Warning> {
-        Vec::new()
-    }
 }
 
 /// The output, which is written in sequence.
@@ -49,27 +95,6 @@ struct Pipeline<'s, B, S> {
     options: &'s Options,
     /// The run was ended: by an error, a reject under `strict`, or a signal.
     cancelled: AtomicBool,
-}
-
-pub(super) fn run<S: Sink>(
-    inputs: impl Iterator<Item = Input> + Send,
-    options: &Options,
-    sink: &mut S,
-) -> Result<Summary, Error> {
-    run_blocks(Inputs::new(inputs, options), options, sink)
-}
-
-pub(super) fn replay_rejects<S: Sink>(
-    name: &str,
-    rejects: impl Iterator<Item = io::Result<StoredReject>> + Send,
-    options: &Options,
-    sink: &mut S,
-) -> Result<Summary, Error> {
-    run_blocks(
-        StoredRejects { name: name.into(), rejects, max: options.max_line_bytes, faults: 0, last: None },
-        options,
-        sink,
-    )
 }
 
 fn run_blocks<S: Sink>(blocks: impl BlockSource, options: &Options, sink: &mut S) -> Result<Summary, Error> {
@@ -178,88 +203,6 @@ impl<B, S> Drop for PanicGuard<'_, '_, B, S> {
             self.0.cancelled.store(true, Ordering::Relaxed);
             self.0.turned.notify_all();
         }
-    }
-}
-
-/// Blocks of several inputs, one input after the other.
-pub(super) struct Inputs<'o, I> {
-    inputs: I,
-    current: Option<Framer>,
-    options: &'o Options,
-    warnings: Vec<Warning>,
-}
-
-impl<'o, I> Inputs<'o, I> {
-    pub(super) fn new(inputs: I, options: &'o Options) -> Self {
-        Self { inputs, current: None, options, warnings: Vec::new() }
-    }
-}
-
-impl<I: Iterator<Item = Input> + Send> BlockSource for Inputs<'_, I> {
-    fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool {
-        loop {
-            let Some(framer) = &mut self.current else {
-                let Some(input) = self.inputs.next() else { return false };
-                let name = Arc::clone(&input.name);
-                match Framer::new(input, self.options) {
-                    Ok(framer) => self.current = Some(framer),
-                    Err(error) => failures.push(Failure { input: name, offset: 0, error }),
-                }
-                continue;
-            };
-            match framer.next(block) {
-                Ok(true) => return true,
-                Ok(false) => {
-                    self.warnings.extend(framer.warning());
-                    self.current = None;
-                }
-                Err(error) => {
-                    let (input, offset) = framer.position();
-                    failures.push(Failure { input, offset, error });
-                }
-            }
-        }
-    }
-
-    fn warnings(&mut self) -> Vec<Warning> {
-        std::mem::take(&mut self.warnings)
-    }
-}
-
-/// How many errors in a rejects file are reported one by one; a file of another kind may have any number.
-const MAX_REPORTED: u64 = 10;
-
-/// Produces a block for each stored reject.
-struct StoredRejects<I> {
-    name: Arc<str>,
-    rejects: I,
-    /// The longest line.
-    max: usize,
-    /// How many errors there were.
-    faults: u64,
-    /// The last of the errors that were not reported.
-    last: Option<io::Error>,
-}
-
-impl<I: Iterator<Item = io::Result<StoredReject>> + Send> BlockSource for StoredRejects<I> {
-    fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool {
-        let failure = |error| Failure { input: Arc::clone(&self.name), offset: 0, error };
-        for returned in &mut self.rejects {
-            match returned {
-                Ok(returned) => {
-                    *block = Block::from_reject(returned, self.max);
-                    return true;
-                }
-                Err(error) if self.faults < MAX_REPORTED => failures.push(failure(error)),
-                Err(error) => self.last = Some(error),
-            }
-            self.faults += 1;
-        }
-        if let Some(last) = self.last.take() {
-            let message = format!("{} more like that; the last: {last}", self.faults - MAX_REPORTED);
-            failures.push(failure(io::Error::new(last.kind(), message)));
-        }
-        false
     }
 }
 

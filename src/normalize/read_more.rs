@@ -1,6 +1,6 @@
 //! Decides when to retry parsing an incomplete JSON value: each attempt rescans from its start, so retries are spaced.
 
-use super::framer::Block;
+use super::block::Block;
 use crate::json::skip_space;
 use memchr::{memchr, memchr2};
 use std::io;
@@ -115,7 +115,8 @@ impl EndDetector {
 
 #[cfg(test)]
 mod tests {
-    use super::super::framer::{Content, Framer};
+    use super::super::block::Content;
+    use super::super::framer::Framer;
     use super::super::{Input, Options};
     use std::cell::Cell;
     use std::io::{self, Read};

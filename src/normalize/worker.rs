@@ -1,11 +1,10 @@
 //! Finds the records of a block, and rejects everything else.
 
-use super::Options;
-use super::csv::Row;
-use super::detect::known_binary_format;
+use super::block::{Block, Content, Row, Value};
 use super::emitter::{BlockOutput, BlockReject, Emitter, Flow, FlushFn, LineCounter, RecordSpans};
-use super::framer::{Block, Content, Value};
+use super::options::Options;
 use super::reject::Part;
+use super::rejection::{not_utf8, too_long};
 use crate::detail::SpliceBuf;
 use crate::json::{elements, skip_space};
 use crate::mapping::{Diagnostic, Template};
@@ -56,7 +55,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         match content {
             Content::Lines => self.lines()?,
             Content::Values(values) => values.iter().try_for_each(|value| self.value_of_document(value))?,
-            Content::Returned { message } => self.from_reject(message)?,
+            Content::Reject { message } => self.from_reject(message)?,
             Content::Cut => self.cut_short()?,
             Content::TooLong { first, last } => {
                 let bytes = self.emitter.bytes;
@@ -311,29 +310,4 @@ fn is_element(array: &str, message: &str) -> bool {
 /// Returns the offset of `part` in `whole`, which contains it.
 fn offset(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
-}
-
-#[cold]
-pub(super) fn too_long(most: usize) -> Rejection {
-    let message = format!(
-        "longer than {most} bytes, the limit for a line; raise --max-line-bytes if it is a record, or look for a missing newline"
-    );
-    Rejection::new(RejectReason::LineTooLong, message)
-}
-
-#[cold]
-pub(super) fn not_utf8(unit: &[u8], valid: usize) -> Rejection {
-    let hint = match known_binary_format(unit) {
-        Some("UTF-16") => " (this looks like UTF-16: save it as UTF-8)".to_owned(),
-        Some("gzip") => {
-            " (this looks like gzip within gzip, or after plain text: unpack it first)".to_owned()
-        }
-        Some(format) => format!(" (this looks like {format}: unpack it first)"),
-        None => String::new(),
-    };
-    let message = format!(
-        "byte {valid} of the line, 0x{:02x}, is not UTF-8{hint}; expected UTF-8 text: convert the file, or see where it was cut",
-        unit.get(valid).copied().unwrap_or_default()
-    );
-    Rejection::new(RejectReason::NotUtf8, message)
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::super::input::{Ignored, is_gzip, unpacked_once};
-use super::{Options, whole};
+use super::super::options::Options;
+use super::input::whole;
 use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use once_cell::sync::Lazy;
 use std::io::{self, Cursor, Read};

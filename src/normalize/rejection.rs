@@ -1,0 +1,31 @@
+//! Why a whole line is rejected.
+
+use super::binary_format::binary_format;
+use crate::reject::{RejectReason, Rejection};
+
+/// Returns the rejection of a line of more than `most` bytes.
+#[cold]
+pub(super) fn too_long(most: usize) -> Rejection {
+    let message = format!(
+        "longer than {most} bytes, the limit for a line; raise --max-line-bytes if it is a record, or look for a missing newline"
+    );
+    Rejection::new(RejectReason::LineTooLong, message)
+}
+
+/// Returns the rejection of a line that is UTF-8 up to byte `valid` only.
+#[cold]
+pub(super) fn not_utf8(line: &[u8], valid: usize) -> Rejection {
+    let hint = match binary_format(line) {
+        Some("UTF-16") => " (this looks like UTF-16: save it as UTF-8)".to_owned(),
+        Some("gzip") => {
+            " (this looks like gzip within gzip, or after plain text: unpack it first)".to_owned()
+        }
+        Some(format) => format!(" (this looks like {format}: unpack it first)"),
+        None => String::new(),
+    };
+    let message = format!(
+        "byte {valid} of the line, 0x{:02x}, is not UTF-8{hint}; expected UTF-8 text: convert the file, or see where it was cut",
+        line.get(valid).copied().unwrap_or_default()
+    );
+    Rejection::new(RejectReason::NotUtf8, message)
+}
