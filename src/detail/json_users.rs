@@ -1,7 +1,7 @@
 //! The users in the embedded JSON value of an `operation_detail`.
 
-use super::{Text, TextValues};
-use crate::json::{Cursor, has_lone_surrogate, string};
+use super::text::Text;
+use crate::json::{Cursor, TextValues, has_lone_surrogate, string};
 
 /// One user: the members of one object. A member that is `null`, empty or blank is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,26 +2,33 @@
 //!
 //! One scan finds every byte that matters to the grammar; the rules work on these positions.
 
-use super::Detail;
-use crate::json::{for_each_position, positions, trim};
-use nom::branch::alt;
-use nom::bytes::complete::tag;
-use nom::combinator::{eof, rest};
-use nom::sequence::preceded;
-use nom::{IResult, Parser};
+use super::change::Change;
+use super::detail::Detail;
+use super::embedded_json;
+use super::splice_buf::SpliceBuf;
+use crate::json::{for_each_position, trim};
 use wide::u8x16;
 
-/// One change: a key and its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change<'a> {
-    /// What was changed; never empty. May contain spaces, brackets and an e-mail address.
-    pub key: &'a str,
-    /// The change in Zoom's words: `set to …`, `from … to …` or a bare value. May be empty.
-    pub value: &'a str,
+impl<'a> Detail<'a> {
+    /// Parses an `operation_detail`. Every text is valid: what matches no rule is head.
+    #[must_use]
+    #[inline]
+    pub fn parse(text: &'a str, cut: &'a mut SpliceBuf) -> Self {
+        let mut detail = Self::default();
+        let text = trim(text);
+        if read(text, &mut detail, ())
+            && let Some(found) = embedded_json::find(text)
+        {
+            detail = Self { json: Some(&text[found.json.clone()]), ..Self::default() };
+            let (rest, seams) = cut.without(text, &found);
+            read(trim(rest), &mut detail, seams);
+        }
+        detail
+    }
 }
 
 /// Where something was cut out of a text. Spaces on both sides of a seam are not two spaces.
-pub(super) trait Seams: Copy {
+trait Seams: Copy {
     /// Whether something was cut out at this position.
     fn part(self, at: usize) -> bool;
 }
@@ -43,7 +50,7 @@ impl Seams for [usize; 2] {
 /// Splits a trimmed text into HEAD, unkeyed piece and changes. Returns whether it contains a bracket or brace that
 /// could begin a JSON value.
 #[inline]
-pub(super) fn read<'a, S: Seams>(text: &'a str, detail: &mut Detail<'a>, seams: S) -> bool {
+fn read<'a, S: Seams>(text: &'a str, detail: &mut Detail<'a>, seams: S) -> bool {
     let bytes = text.as_bytes();
     detail.head = text;
     let mut pieces =
@@ -174,36 +181,4 @@ fn after_double_space(bytes: &[u8], from: usize, seams: impl Seams) -> Option<us
         }
     }
     None
-}
-
-/// Returns the new value of a change: `set to NEW` → NEW; `from OLD to NEW` → NEW, split at the first ` to `; anything
-/// else → itself. `None` if it is empty. `value` must be trimmed.
-#[must_use]
-#[inline]
-pub fn new_value(value: &str) -> Option<&str> {
-    let phrase = match value.as_bytes().first() {
-        Some(b's') => set_to(value),
-        Some(b'f') => from_to(value),
-        _ => rest(value),
-    };
-    Some(trim(phrase.map_or(value, |(_, new)| new))).filter(|new| !new.is_empty())
-}
-
-fn set_to(value: &str) -> IResult<&str, &str, ()> {
-    preceded(tag("set to"), alt((preceded(tag(" "), rest), eof))).parse(value)
-}
-
-fn from_to(value: &str) -> IResult<&str, &str, ()> {
-    preceded((tag("from "), until_to), alt((preceded(tag(" "), rest), eof))).parse(value)
-}
-
-/// Returns the text after the first ` to` that is followed by a space or the end.
-fn until_to(text: &str) -> IResult<&str, &str, ()> {
-    let bytes = text.as_bytes();
-    let ends = |space: usize| {
-        bytes[space..].starts_with(b" to") && matches!(bytes.get(space + 3), None | Some(b' '))
-    };
-    let mut spaces = positions(bytes, |step| step.simd_eq(u8x16::splat(b' ')));
-    let end = spaces.find(|&space| ends(space)).ok_or(nom::Err::Error(()))?;
-    Ok((&text[end + 3..], &text[..end]))
 }

@@ -1,6 +1,8 @@
 //! Maps the parts of a [`Detail`] back to their positions in the text, for `explain`.
 
-use super::{Detail, SpliceBuf, embedded_json};
+use super::detail::Detail;
+use super::embedded_json;
+use super::splice_buf::SpliceBuf;
 use crate::json::trim;
 use std::ops::Range;
 

@@ -1,7 +1,8 @@
 //! The reader for nearly every line: Zoom's five fields in Zoom's order, formatted as JSON writers do. It reads the
 //! line in one pass from its block and finds its end on the way. Returns `None` for any other layout.
 
-use super::{Field, FieldSpans};
+use super::field::Field;
+use super::field_spans::FieldSpans;
 
 /// Reads the line that begins at `start` into `found`, and returns where it ends: at its newline, or at the end of the
 /// text. Returns `None` for any other layout.

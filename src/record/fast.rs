@@ -2,7 +2,8 @@
 //!
 //! Returns `None` if the text is anything else; the caller then falls back to the reference reader.
 
-use super::{Field, FieldSpans};
+use super::field::Field;
+use super::field_spans::FieldSpans;
 use crate::json::{scalar, skip_space, skip_value, unescaped_prefix_len};
 
 /// Reads the fields of one object into `found`. Returns `None` if undecided: not an object, text after it, a field that

@@ -2,7 +2,7 @@
 //!
 //! Pages may be nested as deep as a line is long, so this reads the text once and uses no stack.
 
-use super::Field;
+use super::field::Field;
 use super::reference::LIST;
 use crate::json::{Cursor, string};
 

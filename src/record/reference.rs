@@ -1,6 +1,7 @@
 //! The reference reader, built on `serde_json`. It defines what a record is.
 
-use super::{FIELDS, Field, Record, Scratch, is_blank};
+use super::field::{FIELDS, Field};
+use super::record::{Record, Scratch, is_blank};
 use crate::json::{self, decode_lossy, minify, skip_space};
 use crate::reject::{RejectReason, Rejection};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};

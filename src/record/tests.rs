@@ -1,5 +1,6 @@
 use super::properties::{fast, plain, usual};
 use super::*;
+use crate::Rejection;
 use proptest::prelude::*;
 
 /// Objects that are records, or nearly.

@@ -1,0 +1,50 @@
+//! One change, and the new value that it gives.
+
+use crate::json::{positions, trim};
+use nom::branch::alt;
+use nom::bytes::complete::tag;
+use nom::combinator::{eof, rest};
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+use wide::u8x16;
+
+/// One change: a key and its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// What was changed; never empty. May contain spaces, brackets and an e-mail address.
+    pub key: &'a str,
+    /// The change in Zoom's words: `set to …`, `from … to …` or a bare value. May be empty.
+    pub value: &'a str,
+}
+
+/// Returns the new value of a change: `set to NEW` → NEW; `from OLD to NEW` → NEW, split at the first ` to `; anything
+/// else → itself. `None` if it is empty. `value` must be trimmed.
+#[must_use]
+#[inline]
+pub fn new_value(value: &str) -> Option<&str> {
+    let phrase = match value.as_bytes().first() {
+        Some(b's') => set_to(value),
+        Some(b'f') => from_to(value),
+        _ => rest(value),
+    };
+    Some(trim(phrase.map_or(value, |(_, new)| new))).filter(|new| !new.is_empty())
+}
+
+fn set_to(value: &str) -> IResult<&str, &str, ()> {
+    preceded(tag("set to"), alt((preceded(tag(" "), rest), eof))).parse(value)
+}
+
+fn from_to(value: &str) -> IResult<&str, &str, ()> {
+    preceded((tag("from "), until_to), alt((preceded(tag(" "), rest), eof))).parse(value)
+}
+
+/// Returns the text after the first ` to` that is followed by a space or the end.
+fn until_to(text: &str) -> IResult<&str, &str, ()> {
+    let bytes = text.as_bytes();
+    let ends = |space: usize| {
+        bytes[space..].starts_with(b" to") && matches!(bytes.get(space + 3), None | Some(b' '))
+    };
+    let mut spaces = positions(bytes, |step| step.simd_eq(u8x16::splat(b' ')));
+    let end = spaces.find(|&space| ends(space)).ok_or(nom::Err::Error(()))?;
+    Ok((&text[end + 3..], &text[..end]))
+}

@@ -1,0 +1,57 @@
+//! Reads a record with the fastest reader that is certain.
+
+use super::field_spans::FieldSpans;
+use super::record::{Record, Scratch};
+use super::{canonical, fast, reference};
+use crate::reject::Rejection;
+
+impl<'a> Record<'a> {
+    /// Reads one record from the JSON object in `text`.
+    ///
+    /// # Errors
+    /// [`Reason::NotJson`](crate::Reason::NotJson) or [`Reason::NotObject`](crate::Reason::NotObject). A record without
+    /// a usable time is rejected later, where the default time is known.
+    pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Rejection> {
+        let mut found = FieldSpans::default();
+        if read_quickly(text, &mut found, scratch) {
+            return Ok(found.record(&scratch.0));
+        }
+        Ok(reference::object(text)?.record(scratch))
+    }
+
+    /// The same if the text is sure to be a record and no page, and `None` otherwise.
+    pub(crate) fn read_quickly(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
+        let mut found = FieldSpans::default();
+        read_quickly(text, &mut found, scratch).then(|| found.record(&scratch.0))
+    }
+
+    /// The same for ordinary records; returns `None` for those that [`object`] or [`elements`] must read.
+    pub(crate) fn read_fast(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
+        let mut found = FieldSpans::default();
+        fast::scan(text, &mut found, scratch.cleared())?;
+        Some(found.record(&scratch.0))
+    }
+
+    /// Reads the record on the line that begins at `start`, and returns where the line ends; returns `None` for any
+    /// other layout.
+    #[expect(clippy::inline_always, reason = "moving a record from call to call costs as much as reading it")]
+    #[inline(always)]
+    pub(crate) fn read_canonical(
+        text: &'a str,
+        start: usize,
+        scratch: &'a mut Scratch,
+    ) -> Option<(Self, usize)> {
+        let mut found = FieldSpans::default();
+        let end = canonical::read(text, start, &mut found, scratch.cleared())?;
+        Some((found.record(&scratch.0), end))
+    }
+}
+
+/// Reads a record with one of the fast readers; returns `false` if both are undecided.
+fn read_quickly<'a>(text: &'a str, found: &mut FieldSpans<'a>, scratch: &mut Scratch) -> bool {
+    if canonical::read(text, 0, found, scratch.cleared()) == Some(text.len()) {
+        return true;
+    }
+    *found = FieldSpans::default();
+    fast::scan(text, found, scratch.cleared()).is_some()
+}

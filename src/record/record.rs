@@ -1,0 +1,53 @@
+//! One record.
+
+use super::field::{FIELDS, Field};
+use crate::json::trim;
+use crate::timestamp::Timestamp;
+
+/// One record: the text of each field. A field that is missing, `null`, empty or blank is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record<'a> {
+    pub(super) texts: [Option<&'a str>; FIELDS],
+    /// Whether all texts can be written to JSON unescaped.
+    pub verbatim: bool,
+    /// The number of fields that held an object or array instead of text, and count as absent.
+    pub non_text_fields: u32,
+    /// How many fields held half of a surrogate pair, which became U+FFFD.
+    pub surrogates_replaced: u16,
+}
+
+/// A buffer for decoded texts. Reuse one for all records: it grows to the size of the longest and then allocates no
+/// more.
+#[derive(Debug, Default)]
+pub struct Scratch(pub(super) String);
+
+impl Scratch {
+    pub(super) fn cleared(&mut self) -> &mut String {
+        self.0.clear();
+        &mut self.0
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Returns the time, trimmed, if it is valid.
+    #[must_use]
+    #[inline]
+    pub fn time(&self) -> Option<Timestamp> {
+        let text = self.get(Field::Time)?;
+        // Trimmed only if it cannot be read as it is, because nearly every time has no space around it.
+        Timestamp::parse(text).or_else(|| Timestamp::parse(trim(text)))
+    }
+
+    /// Returns the text of a field.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, field: Field) -> Option<&'a str> {
+        self.texts[field as usize]
+    }
+}
+
+/// Returns whether a text counts as absent: only whitespace (Unicode's `White_Space`).
+#[inline]
+pub(super) fn is_blank(text: &str) -> bool {
+    !text.bytes().next().is_some_and(|first| first.is_ascii_graphic()) && text.trim_start().is_empty()
+}
