@@ -129,7 +129,7 @@ impl Trace for Filled {
 
 #[test]
 fn each_row_example_yields_its_value_at_its_path() {
-    for row in &ROWS {
+    for row in ROWS {
         let (text, value) = row.example;
         let (events, summary) = slice(example(row, text).to_string().as_bytes(), &Options::default());
         assert_eq!(summary.events, 1, "{row:?}");

@@ -33,7 +33,7 @@ fn mapping_command_prints_every_row_as_json() {
         .expect("it runs");
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("it is JSON");
     assert_eq!(rows.len(), zoom_udm::mapping::ROWS.len());
-    for (found, row) in rows.iter().zip(&zoom_udm::mapping::ROWS) {
+    for (found, row) in rows.iter().zip(zoom_udm::mapping::ROWS) {
         assert_eq!(found["path"], row.path);
         assert_eq!(found["rule"], row.rule);
         assert_eq!(found["example"]["text"], row.example.0);

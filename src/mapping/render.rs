@@ -1,6 +1,7 @@
 //! Renders the mapping table as Markdown (`mapping.md`) and as JSON.
 
-use super::{Provenance, ROWS, Source};
+use super::row::{Provenance, Source};
+use super::table::ROWS;
 use crate::json::escape_into;
 use std::fmt::Write as _;
 
@@ -37,7 +38,7 @@ impl Provenance {
 pub fn markdown() -> String {
     let mut out = String::from(BEFORE);
     out.push_str("| from | UDM | rule | example | basis |\n|---|---|---|---|---|\n");
-    for row in &ROWS {
+    for row in ROWS {
         let (kind, name) = row.source.parts();
         let from = if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") };
         let (text, value) = row.example;
@@ -50,7 +51,7 @@ pub fn markdown() -> String {
     out
 }
 
-/// Returns the table as JSON: an array of `{"source","name","path","rule","example":{"text","value"},"basis"}`.
+/// Returns the table as JSON: an array of `{"source","name","path","list","rule","example":{"text","value"},"basis"}`.
 #[must_use]
 pub fn json() -> String {
     let rows: Vec<_> = ROWS
@@ -59,8 +60,10 @@ pub fn json() -> String {
             let (kind, name) = row.source.parts();
             let [kind, name, path, rule, text, value, basis] =
                 [kind, name, row.path, row.rule, row.example.0, row.example.1, row.basis.text()].map(quoted);
+            // Paths mark lists of objects with [], but not lists of strings.
+            let list = row.is_element();
             format!(
-                "  {{\"source\":{kind},\"name\":{name},\"path\":{path},\"rule\":{rule},\"example\":{{\"text\":{text},\"value\":{value}}},\"basis\":{basis}}}"
+                "  {{\"source\":{kind},\"name\":{name},\"path\":{path},\"list\":{list},\"rule\":{rule},\"example\":{{\"text\":{text},\"value\":{value}}},\"basis\":{basis}}}"
             )
         })
         .collect();

@@ -3,83 +3,17 @@
 //!
 //! Lists are filled in the order of the rows. CONTRIBUTING.md shows how to add a field.
 
-use super::push_labels;
+use super::row::Provenance::{Google, Project};
+use super::row::Source::{Constant, Detail, FirstUser, FurtherUser, Key};
+use super::row::{Row, Setter, Source};
 use crate::detail::{Member, Text, TextValues};
 use crate::record::Field;
-use crate::udm::{About, Event, Label};
-
-/// One mapped field.
-#[derive(Debug)]
-pub struct Row {
-    /// The source of the value.
-    pub source: Source,
-    /// The destination: a JSON path in UDM.
-    pub path: &'static str,
-    /// The rule, in words.
-    pub rule: &'static str,
-    /// A source text and the value that it gives.
-    pub example: (&'static str, &'static str),
-    /// Whether Google or this project defined the row.
-    pub basis: Provenance,
-    pub(super) put: Setter,
-}
-
-/// UDM fields that are lists of strings; paths do not mark them with `[]`.
-const LISTS: [&str; 2] = ["emailAddresses", "department"];
-
-impl Row {
-    /// Returns whether the path ends in a list of strings, to which the value is appended.
-    pub(crate) fn is_element(&self) -> bool {
-        self.path.rsplit('.').next().is_some_and(|name| LISTS.contains(&name))
-    }
-}
-
-/// The source of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The same for every record.
-    Constant,
-    /// A field of the record.
-    Field(Field),
-    /// Derived from the whole `operation_detail`: `email`, `email2` or `role`.
-    Detail(&'static str),
-    /// The new value of the change with this key in `operation_detail`.
-    Key(&'static str),
-    /// A member of the first object of the embedded JSON.
-    FirstUser(Member),
-    /// A member of each further object.
-    FurtherUser(Member),
-}
-
-/// Who defined a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provenance {
-    /// Google's published mapping of Zoom operation logs.
-    Google,
-    /// This project, where Google's table names the fields but not the conversion.
-    Project,
-}
-
-/// How a value is written to the event.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Setter {
-    /// The event is created with it.
-    Preset,
-    Constant(&'static str, fn(&mut Event<'_>, &'static str)),
-    Text(for<'a> fn(&mut Event<'a>, &'a str)),
-    First(for<'a> fn(&mut Event<'a>, TextValues<'a>)),
-    Further(for<'a> fn(&mut About<'a>, TextValues<'a>)),
-}
-
-use Provenance::{Google, Project};
-use Source::{Constant, Detail, FirstUser, FurtherUser, Key};
+use crate::udm::{Event, Label};
 
 /// The complete mapping.
-pub static ROWS: [Row; COUNT] = TABLE;
+pub static ROWS: &[Row] = TABLE;
 
-const COUNT: usize = 32;
-
-const TABLE: [Row; COUNT] = [
+pub(super) const TABLE: &[Row] = &[
     Row {
         source: Source::Field(Field::Time),
         path: "metadata.eventTimestamp",
@@ -152,7 +86,7 @@ const TABLE: [Row; COUNT] = [
         rule: "trimmed, if it is an e-mail address as a whole",
         example: ("admin-test%1223+123@duff.dev.co", "admin-test%1223+123@duff.dev.co"),
         basis: Project,
-        put: Setter::Text(|event, value| event.principal.user.email_addresses.push(value)),
+        put: Setter::Element(|event, value| event.principal.user.email_addresses.push(value)),
     },
     Row {
         source: Source::Field(Field::Operator),
@@ -168,7 +102,7 @@ const TABLE: [Row; COUNT] = [
         rule: "the first e-mail address in HEAD, in an unkeyed piece, or in a KEY",
         example: ("Add User homer@simpson.io  - User Type: Basic", "homer@simpson.io"),
         basis: Project,
-        put: Setter::Text(|event, value| event.target.user.email_addresses.push(value)),
+        put: Setter::Element(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Detail("email2"),
@@ -176,7 +110,7 @@ const TABLE: [Row; COUNT] = [
         rule: "the second such address, distinct ignoring case",
         example: ("Transfer a@x.io to b@x.io ", "b@x.io"),
         basis: Project,
-        put: Setter::Text(|event, value| event.target.user.email_addresses.push(value)),
+        put: Setter::Element(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Key("Email Address"),
@@ -184,7 +118,7 @@ const TABLE: [Row; COUNT] = [
         rule: "after email and email2, distinct ignoring case",
         example: ("Add Contact  - Email Address: c@x.io", "c@x.io"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.email_addresses.push(value)),
+        put: Setter::Element(|event, value| event.target.user.email_addresses.push(value)),
     },
     Row {
         source: Key("Display Name"),
@@ -192,7 +126,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Update User a@x.io  - Display Name: from A to Ann", "Ann"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.user_display_name = Some(value)),
+        put: Setter::TargetText,
     },
     Row {
         source: Key("First Name"),
@@ -200,7 +134,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Update User a@x.io  - First Name: set to Ann", "Ann"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.first_name = Some(value)),
+        put: Setter::TargetText,
     },
     Row {
         source: Key("Last Name"),
@@ -208,7 +142,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Update User a@x.io  - Last Name: from  to Lee", "Lee"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.last_name = Some(value)),
+        put: Setter::TargetText,
     },
     Row {
         source: Key("Job Title"),
@@ -216,7 +150,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("x  - Job Title: from A to B to C", "B to C"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.title = Some(value)),
+        put: Setter::TargetText,
     },
     Row {
         source: Key("Department"),
@@ -224,7 +158,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value, as a list of one",
         example: ("Update User a@x.io  - Department: from IT - Helpdesk to Sales", "Sales"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.department = Some(value)),
+        put: Setter::TargetList,
     },
     Row {
         source: Key("Description"),
@@ -232,7 +166,7 @@ const TABLE: [Row; COUNT] = [
         rule: "new value",
         example: ("Add Role Auditor  - Description: reads all", "reads all"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.role_description = Some(value)),
+        put: Setter::TargetText,
     },
     Row {
         source: Key("Role Name"),
@@ -340,138 +274,7 @@ const TABLE: [Row; COUNT] = [
     },
 ];
 
-/// The indices of rows.
-pub(super) mod row {
-    use super::{COUNT, Setter, Source, TABLE};
-    use std::ops::Range;
-
-    /// The range of rows that are written in one way; they must be adjacent.
-    macro_rules! together {
-        ($put:pat) => {{
-            let (mut start, mut end, mut index) = (COUNT, 0, 0);
-            while index < COUNT {
-                if matches!(TABLE[index].put, $put) {
-                    start = if index < start { index } else { start };
-                    end = index + 1;
-                }
-                index += 1;
-            }
-            start..end
-        }};
-    }
-
-    pub(in super::super) const TIME: usize = at("metadata.eventTimestamp", 0);
-    pub(in super::super) const EVENT_TYPE: usize = at("metadata.eventType", 0);
-    pub(in super::super) const ACTION: usize = at("metadata.productEventType", 0);
-    pub(in super::super) const DESCRIPTION: usize = at("metadata.description", 0);
-    pub(in super::super) const CATEGORY_TYPE: usize = at("additional.category_type", 0);
-    pub(in super::super) const OPERATOR_EMAIL: usize = at("principal.user.emailAddresses", 0);
-    pub(in super::super) const OPERATOR_USERID: usize = at("principal.user.userid", 0);
-    pub(in super::super) const EMAILS_PATH: &str = "target.user.emailAddresses";
-    pub(in super::super) const EMAIL: usize = at(EMAILS_PATH, 0);
-    pub(in super::super) const EMAIL2: usize = at(EMAILS_PATH, 1);
-    pub(in super::super) const ROLES_PATH: &str = "target.user.attribute.roles[].name";
-    pub(in super::super) const ROLE: usize = at(ROLES_PATH, 2);
-
-    /// One bit for each row of a list that several rows fill; only these can repeat a value.
-    pub(in super::super) const MAY_REPEAT: u64 = {
-        let (mut rows, mut index) = (0, 0);
-        while index < COUNT {
-            if same(TABLE[index].path, EMAILS_PATH) || same(TABLE[index].path, ROLES_PATH) {
-                rows |= 1 << index;
-            }
-            index += 1;
-        }
-        rows
-    };
-
-    /// A bit for each row that puts the operator.
-    pub(in super::super) const OPERATOR: u64 = 1 << OPERATOR_EMAIL | 1 << OPERATOR_USERID;
-
-    /// A bit for each row that puts a text of the record into the target's user.
-    pub(in super::super) const TARGET_USER: u64 = {
-        let (mut rows, mut index) = (0, 0);
-        while index < COUNT {
-            if matches!(TABLE[index].put, Setter::Text(_)) && starts(TABLE[index].path, "target.user.") {
-                rows |= 1 << index;
-            }
-            index += 1;
-        }
-        rows
-    };
-
-    /// The rows whose value is the same for every record.
-    pub(in super::super) const CONSTANTS: Range<usize> = together!(Setter::Constant(..));
-    /// The rows for the first object of the embedded JSON.
-    pub(in super::super) const FIRST_USER: Range<usize> = together!(Setter::First(_));
-    /// The rows for further objects.
-    pub(in super::super) const FURTHER_USER: Range<usize> = together!(Setter::Further(_));
-
-    /// Returns the `nth` row (from 0) that fills `path`.
-    const fn at(path: &str, nth: usize) -> usize {
-        let (mut seen, mut index) = (0, 0);
-        // If no row matches, constant evaluation fails, and so does the build.
-        loop {
-            if same(TABLE[index].path, path) {
-                if seen == nth {
-                    return index;
-                }
-                seen += 1;
-            }
-            index += 1;
-        }
-    }
-
-    const fn same(one: &str, other: &str) -> bool {
-        one.len() == other.len() && starts(one, other)
-    }
-
-    const fn starts(text: &str, start: &str) -> bool {
-        let (text, start) = (text.as_bytes(), start.as_bytes());
-        let mut index = 0;
-        while index < text.len() && index < start.len() && text[index] == start[index] {
-            index += 1;
-        }
-        index == start.len()
-    }
-
-    /// Returns the row that takes the value of a change with this key. For most keys the length alone decides that
-    /// there is none.
-    #[inline]
-    pub(in super::super) fn of_key(key: &str) -> Option<usize> {
-        let rows = BY_LENGTH.get(key.len())?;
-        let row = rows.iter().take_while(|&&row| row != NONE).find(|&&row| KEYS[usize::from(row)] == key);
-        row.map(|&row| usize::from(row)).or_else(|| matches!(key, "Role" | "role").then_some(ROLE))
-    }
-
-    /// The key of each row; empty for rows without one.
-    static KEYS: [&str; COUNT] = KEYS_OF_TABLE;
-
-    const KEYS_OF_TABLE: [&str; COUNT] = {
-        let (mut keys, mut index) = ([""; COUNT], 0);
-        while index < COUNT {
-            if let Source::Key(key) = TABLE[index].source {
-                keys[index] = key;
-            }
-            index += 1;
-        }
-        keys
-    };
-
-    /// No row.
-    const NONE: u8 = u8::MAX;
-
-    /// For each length of a key, the rows whose keys have that length.
-    static BY_LENGTH: [[u8; 8]; 16] = {
-        let (mut rows, mut counts, mut index) = ([[NONE; 8]; 16], [0; 16], 0_u8);
-        while (index as usize) < COUNT {
-            let length = KEYS_OF_TABLE[index as usize].len();
-            if length > 0 {
-                rows[length][counts[length]] = index;
-                counts[length] += 1;
-            }
-            index += 1;
-        }
-        rows
-    };
+/// Adds labels to the target.
+fn push_labels<'a>(event: &mut Event<'a>, key: &'static str, values: TextValues<'a>) {
+    event.target.user.labels.push(Label { key, values });
 }

@@ -4,8 +4,10 @@
 //! value of a later one (quotes, closers, openers, names) is known in advance, and writing an event alternates between
 //! copying a fragment and a value. The typed [`Event`](crate::udm::Event) and its writer define the result.
 
-use super::table::{Setter, row};
-use super::{ROWS, Row, RowValues, Source};
+use super::index::{self, COUNT};
+use super::row::{Row, Setter, Source};
+use super::row_values::RowValues;
+use super::table::ROWS;
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, EventType, OutputShape, Writer};
 
@@ -157,17 +159,17 @@ pub(crate) struct TemplateOutput<'s> {
 }
 
 /// The index after the last row: the end of the event.
-const END: usize = ROWS.len();
+const END: usize = COUNT;
 /// The last row whose value every event has.
-const FIRST: usize = row::CONSTANTS.end - 1;
+const FIRST: usize = index::CONSTANTS.end - 1;
 
 impl Template {
     /// Compiles the template of a writer, if its output shape allows one: events without a wrapper.
     pub(crate) fn new(writer: &Writer) -> Option<Self> {
         let OutputShape::Udm(case) = writer.shape() else { return None };
         let paths: Vec<_> = ROWS.iter().map(|row| JsonPath::of(row, case, writer)).collect();
-        let [time, event_type] =
-            [0, 1].map(|row| case.spelled(ROWS[row].path.trim_start_matches("metadata.")));
+        let [time, event_type] = [index::TIME, index::EVENT_TYPE]
+            .map(|row| case.spelled(ROWS[row].path.trim_start_matches("metadata.")));
         let head =
             [format!("{{{}\"{time}\":\"", paths[0].containers[0].0), format!("\",\"{event_type}\":\"")];
         let between = |from: usize, to: usize| {
@@ -215,7 +217,7 @@ impl Template {
 /// Returns the members that are the same for every record, from the end of the event type on, except for the last
 /// quote.
 fn constants(case: Case) -> String {
-    let members = ROWS[row::CONSTANTS].iter().map(|row| match row.put {
+    let members = ROWS[index::CONSTANTS].iter().map(|row| match row.put {
         Setter::Constant(value, _) => {
             format!("\",\"{}\":\"{value}", case.spelled(row.path.trim_start_matches("metadata.")))
         }

@@ -1,9 +1,10 @@
 //! The template against the typed event and its writer, which define what must come out.
 
 use super::*;
-use crate::detail::SpliceBuf;
-use crate::record::Scratch;
+use crate::detail::{Detail, SpliceBuf};
+use crate::record::{Field, Record, Scratch};
 use crate::testdata::{self, Kind};
+use crate::timestamp::Timestamp;
 use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
 
 fn compare(text: &str, writer: &Writer, rules: MappingOptions) -> usize {

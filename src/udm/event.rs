@@ -1,6 +1,8 @@
 //! One typed event: the fields of `google.backstory.UDM` (proto of 2026-08) that the mapping fills.
 
-use super::{EventType, TextValues};
+use super::event_type::EventType;
+use super::text_field::TextField;
+use crate::json::TextValues;
 use crate::timestamp::Timestamp;
 use arrayvec::{ArrayString, ArrayVec};
 use smallvec::SmallVec;
@@ -53,27 +55,22 @@ pub struct Noun<'a> {
     pub location_name: Option<&'a str>,
 }
 
+/// The maximum number of e-mail addresses of a user.
+pub const MAX_EMAIL_ADDRESSES: usize = 3;
+/// The maximum number of roles of a user.
+pub const MAX_ROLES: usize = 3;
+
 /// `google.backstory.User`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct User<'a> {
     /// `userid`.
     pub userid: Option<Cow<'a, str>>,
     /// `emailAddresses`.
-    pub email_addresses: ArrayVec<&'a str, 3>,
-    /// `userDisplayName`.
-    pub user_display_name: Option<&'a str>,
-    /// `firstName`.
-    pub first_name: Option<&'a str>,
-    /// `lastName`.
-    pub last_name: Option<&'a str>,
-    /// `title`.
-    pub title: Option<&'a str>,
-    /// `department`: a list in UDM, a single value in Zoom.
-    pub department: Option<&'a str>,
-    /// `roleDescription`.
-    pub role_description: Option<&'a str>,
+    pub email_addresses: ArrayVec<&'a str, MAX_EMAIL_ADDRESSES>,
+    /// The fields that hold a text each, such as `title`, in the order in which they are written.
+    pub texts: SmallVec<[(&'static TextField, &'a str); 6]>,
     /// The names of `attribute.roles`.
-    pub roles: ArrayVec<&'a str, 3>,
+    pub roles: ArrayVec<&'a str, MAX_ROLES>,
     /// `attribute.labels`.
     pub labels: SmallVec<[Label<'a>; 3]>,
 }

@@ -1,28 +1,27 @@
 //! The names of UDM fields in JSON, each with its colon and the start of its value.
 
-use super::Case;
+use super::case::{Case, snake, snake_len};
 
-impl Case {
-    /// A name, or a path of names, in lowerCamelCase as this case spells it.
-    pub(crate) fn spelled(self, name: &str) -> String {
-        let mut spelled = String::with_capacity(name.len() + 8);
-        for character in name.chars() {
-            if self == Self::Snake && character.is_ascii_uppercase() {
-                spelled.push('_');
-                spelled.push(character.to_ascii_lowercase());
-            } else {
-                spelled.push(character);
-            }
+/// Spells the names in a text in `snake_case`, at compile time.
+macro_rules! snake_case {
+    ($camel:expr) => {{
+        const BYTES: [u8; snake_len($camel)] = snake($camel);
+        match std::str::from_utf8(&BYTES) {
+            Ok(text) => text,
+            Err(_) => "",
         }
-        spelled
-    }
+    }};
 }
 
-/// Declares every name twice: as a constant of [`FieldNames`] in lowerCamelCase for [`Camel`] and in `snake_case` for [`Snake`].
+pub(super) use snake_case;
+
+/// Declares each name once, in lowerCamelCase: a constant of [`FieldNames`], which [`Snake`] spells in `snake_case`.
 macro_rules! names {
-    ($($constant:ident $camel:literal $snake:literal $opener:literal)*) => {
+    ($($constant:ident $camel:literal $opener:literal)*) => {
         /// The field names in one spelling.
         pub(super) trait FieldNames {
+            /// The spelling.
+            const CASE: Case;
             $(const $constant: &str;)*
         }
 
@@ -30,6 +29,7 @@ macro_rules! names {
         pub(super) struct Camel;
 
         impl FieldNames for Camel {
+            const CASE: Case = Case::Camel;
             $(const $constant: &str = concat!("\"", $camel, "\":", $opener);)*
         }
 
@@ -37,37 +37,32 @@ macro_rules! names {
         pub(super) struct Snake;
 
         impl FieldNames for Snake {
-            $(const $constant: &str = concat!("\"", $snake, "\":", $opener);)*
+            const CASE: Case = Case::Snake;
+            $(const $constant: &str = snake_case!(Camel::$constant);)*
         }
     };
 }
 
 names! {
-    ADDITIONAL "additional" "additional" "{"
-    LOG_TYPE "logType" "log_type" "\""
-    PRODUCT_NAME "productName" "product_name" "\""
-    VENDOR_NAME "vendorName" "vendor_name" "\""
-    PRODUCT_EVENT_TYPE "productEventType" "product_event_type" "\""
-    PRODUCT_LOG_ID "productLogId" "product_log_id" "\""
-    DESCRIPTION "description" "description" "\""
-    INGESTION_LABELS "ingestionLabels" "ingestion_labels" "["
-    PRINCIPAL "principal" "principal" "{"
-    TARGET "target" "target" "{"
-    ABOUT "about" "about" "["
-    NAMESPACE "namespace" "namespace" "\""
-    LOCATION "location" "location" "{"
-    NAME "name" "name" "\""
-    USER "user" "user" "{"
-    USERID "userid" "userid" "\""
-    EMAIL_ADDRESSES "emailAddresses" "email_addresses" "[\""
-    USER_DISPLAY_NAME "userDisplayName" "user_display_name" "\""
-    FIRST_NAME "firstName" "first_name" "\""
-    LAST_NAME "lastName" "last_name" "\""
-    TITLE "title" "title" "\""
-    DEPARTMENT "department" "department" "[\""
-    ROLE_DESCRIPTION "roleDescription" "role_description" "\""
-    ATTRIBUTE "attribute" "attribute" "{"
-    ROLES "roles" "roles" "["
-    LABELS "labels" "labels" "["
-    READ_ONLY_UDM "readOnlyUdm" "read_only_udm" ""
+    ADDITIONAL "additional" "{"
+    LOG_TYPE "logType" "\""
+    PRODUCT_NAME "productName" "\""
+    VENDOR_NAME "vendorName" "\""
+    PRODUCT_EVENT_TYPE "productEventType" "\""
+    PRODUCT_LOG_ID "productLogId" "\""
+    DESCRIPTION "description" "\""
+    INGESTION_LABELS "ingestionLabels" "["
+    PRINCIPAL "principal" "{"
+    TARGET "target" "{"
+    ABOUT "about" "["
+    NAMESPACE "namespace" "\""
+    LOCATION "location" "{"
+    NAME "name" "\""
+    USER "user" "{"
+    USERID "userid" "\""
+    EMAIL_ADDRESSES "emailAddresses" "[\""
+    ATTRIBUTE "attribute" "{"
+    ROLES "roles" "["
+    LABELS "labels" "["
+    READ_ONLY_UDM "readOnlyUdm" ""
 }

@@ -1,7 +1,8 @@
 //! How an output shape spells names, timestamps and event types.
 
-use super::EventType;
-use super::field_names::{Camel, FieldNames, Snake};
+use super::case::{snake, snake_len};
+use super::event_type::EventType;
+use super::field_names::{Camel, FieldNames, Snake, snake_case};
 use crate::timestamp::Timestamp;
 
 /// A spelling of names, and of values that proto3 JSON and its other readers write differently.
@@ -35,7 +36,7 @@ impl JsonFlavor for Camel {
 
 impl JsonFlavor for Snake {
     type Names = Self;
-    const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":\"", "\",\"event_type\":\"");
+    const TIMESTAMP: (&str, &str) = (snake_case!(Camel::TIMESTAMP.0), snake_case!(Camel::TIMESTAMP.1));
 }
 
 /// The export to BigQuery.

@@ -1,15 +1,23 @@
 //! The part of `google.backstory.UDM` that a Zoom operation log fills, and the writer of its JSON.
 
+mod case;
 mod event;
 mod event_type;
 mod field_names;
 mod flavor;
+mod ingestion_metadata;
+mod output_shape;
 #[cfg(test)]
 mod tests;
+mod text_field;
 mod writer;
 
 pub use crate::json::TextValues;
-pub use event::{About, Event, Label, Metadata, Noun, User};
+pub use case::Case;
+pub use event::{About, Event, Label, MAX_EMAIL_ADDRESSES, MAX_ROLES, Metadata, Noun, User};
 pub use event_type::{EventType, Needs};
-pub use writer::{Case, IngestionMetadata, OutputShape, Writer};
+pub use ingestion_metadata::IngestionMetadata;
+pub use output_shape::OutputShape;
+pub use text_field::TextField;
+pub use writer::Writer;
 pub(crate) use writer::{FLUSH_THRESHOLD, StreamTarget};

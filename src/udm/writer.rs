@@ -3,59 +3,15 @@
 //! Every member is written with a trailing comma. Closing an object or array overwrites the last comma, so that no code needs to
 //! track whether a member came before.
 
+use super::case::Case;
+use super::event::{About, Event, Label, Metadata, Noun, User};
 use super::field_names::{Camel, FieldNames, Snake};
 use super::flavor::{BigQuery, JsonFlavor};
-use super::{About, Event, Label, Metadata, Noun, User};
+use super::ingestion_metadata::IngestionMetadata;
+use super::output_shape::OutputShape;
 use crate::json::escape_into;
 use std::borrow::Cow;
 use std::marker::PhantomData;
-
-/// Spelling of field names.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Case {
-    /// lowerCamelCase, as Google's tools write it.
-    #[default]
-    Camel,
-    /// `snake_case`, as in the proto definition.
-    Snake,
-}
-
-/// The output shape: what surrounds an event, and how values are written that JSON has no type for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputShape {
-    /// One event per line, without a wrapper.
-    Udm(Case),
-    /// `{"events":[{"event":{"timestamp":…,"idm":{"readOnlyUdm":…}}}]}`, as Google's `runParser` returns.
-    Parser(Case),
-    /// A row as exported to BigQuery: `snake_case`, times as `{seconds,nanos}`, event types as numbers, `additional` as a list of
-    /// fields.
-    BigQuery,
-}
-
-impl Default for OutputShape {
-    fn default() -> Self {
-        Self::Udm(Case::default())
-    }
-}
-
-/// Values that are added to every event.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IngestionMetadata {
-    /// `namespace` of every noun that is present.
-    pub namespace: Option<String>,
-    /// `metadata.ingestionLabels`, in order.
-    pub labels: Vec<(String, String)>,
-}
-
-impl IngestionMetadata {
-    /// Parses a label `KEY=VALUE`; returns `None` if key or value is empty.
-    #[must_use]
-    pub fn label(text: &str) -> Option<(String, String)> {
-        let (key, value) =
-            text.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty())?;
-        Some((key.to_owned(), value.to_owned()))
-    }
-}
 
 /// Writes events in one output shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -259,16 +215,11 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
             }
             self.raw("\"],");
         }
-        self.text(D::Names::USER_DISPLAY_NAME, user.user_display_name);
-        self.text(D::Names::FIRST_NAME, user.first_name);
-        self.text(D::Names::LAST_NAME, user.last_name);
-        self.text(D::Names::TITLE, user.title);
-        if let Some(department) = user.department {
-            self.raw(D::Names::DEPARTMENT);
-            self.string_contents(department);
-            self.raw("\"],");
+        for (field, text) in &user.texts {
+            self.out.extend_from_slice(field.opener(D::Names::CASE));
+            self.string_contents(text);
+            self.raw(field.closer());
         }
-        self.text(D::Names::ROLE_DESCRIPTION, user.role_description);
         self.attribute(&user.roles, &user.labels);
         self.close_unless(empty, before, "},");
     }

@@ -1,0 +1,135 @@
+//! The values of the rows that take a text of the record.
+
+use super::index::{self, COUNT};
+use super::options::Values;
+use super::row::Setter;
+use super::table::ROWS;
+use super::trace::Trace;
+use crate::detail::{Detail, eq_ignore_case, new_value};
+use crate::email;
+use crate::json::trim;
+use crate::record::{Field, Record};
+use crate::udm::Event;
+use std::num::NonZero;
+
+/// The values that rows need.
+#[derive(Default)]
+pub(super) struct RowValues<'a> {
+    texts: [&'a str; COUNT],
+    /// One bit for each row that has a value.
+    rows: u64,
+    /// The total length of all values that were set, in bytes.
+    pub(super) length: usize,
+}
+
+impl<'a> RowValues<'a> {
+    #[inline]
+    pub(super) fn gather(&mut self, record: &Record<'a>, detail: &Detail<'a>, values: Values) {
+        self.set(index::ACTION, record.get(Field::Action));
+        self.set(index::DESCRIPTION, record.get(Field::OperationDetail));
+        self.set(index::CATEGORY_TYPE, record.get(Field::CategoryType));
+        if let Some(operator) = record.get(Field::Operator).map(trim) {
+            let row = if email::is_email(operator) { index::OPERATOR_EMAIL } else { index::OPERATOR_USERID };
+            self.set(row, Some(operator));
+        }
+        let [email, second] = detail.emails();
+        self.set(index::EMAIL, email);
+        self.set(index::EMAIL2, second);
+        self.gather_changes(detail, values);
+    }
+
+    #[inline]
+    fn gather_changes(&mut self, detail: &Detail<'a>, values: Values) {
+        let value = |text: &'a str| match values {
+            Values::New => new_value(text),
+            Values::Verbatim => Some(text).filter(|text| !text.is_empty()),
+        };
+        for change in &detail.changes {
+            if let Some(row) = index::of_key(change.key) {
+                self.set(row, value(change.value));
+            }
+        }
+        if detail.is_change_of_role() {
+            let mut of_email = detail.changes.iter().filter(|change| email::is_email(change.key));
+            if let Some(role) = of_email.find_map(|change| value(change.value)) {
+                self.set(index::ROLE, Some(role));
+            }
+        }
+        let may_repeat = self.rows & index::MAY_REPEAT;
+        if may_repeat & may_repeat.wrapping_sub(1) != 0 {
+            self.drop_repeated();
+        }
+    }
+
+    /// Drops values that their list already contains: addresses that differ only in case, and equal roles.
+    fn drop_repeated(&mut self) {
+        for row in bits(self.rows & index::MAY_REPEAT) {
+            let (path, text) = (ROWS[row].path, self.texts[row]);
+            let mut before = bits(self.rows & ((1 << row) - 1)).filter(|&known| ROWS[known].path == path);
+            let repeated = match path {
+                index::EMAILS_PATH => before.any(|known| eq_ignore_case(self.texts[known], text)),
+                _ => before.any(|known| self.texts[known] == text),
+            };
+            if repeated {
+                self.rows &= !(1 << row);
+            }
+        }
+    }
+
+    /// Sets the value of a row, or clears it; the last value counts.
+    #[inline]
+    fn set(&mut self, row: usize, text: Option<&'a str>) {
+        match text {
+            Some(text) => {
+                self.texts[row] = text;
+                self.rows |= 1 << row;
+                self.length += text.len();
+            }
+            None => self.rows &= !(1 << row),
+        }
+    }
+
+    /// Returns the rows that have a value, with it, in table order.
+    #[inline]
+    pub(super) fn each(&self) -> impl Iterator<Item = (usize, &'a str)> {
+        bits(self.rows).map(|row| (row, self.texts[row]))
+    }
+
+    /// Returns whether the operator or a target is named; `email2` is only present with `email`.
+    pub(super) fn names_user(&self) -> bool {
+        self.has_any(index::OPERATOR | 1 << index::EMAIL)
+    }
+
+    /// Whether one of these rows has a text: a bit for each.
+    #[inline]
+    pub(super) fn has_any(&self, rows: u64) -> bool {
+        self.rows & rows != 0
+    }
+
+    /// Writes the values of all rows, in table order.
+    #[inline]
+    pub(super) fn put(&self, event: &mut Event<'a>, trace: &mut impl Trace) {
+        for (index, text) in self.each() {
+            let row = &ROWS[index];
+            match row.put {
+                Setter::Text(put) | Setter::Element(put) => put(event, text),
+                Setter::TargetText | Setter::TargetList => {
+                    event.target.user.texts.push((&index::TEXT_FIELDS[index], text));
+                }
+                Setter::Preset | Setter::Constant(..) | Setter::First(_) | Setter::Further(_) => continue,
+            }
+            trace.on_fill(row, text);
+        }
+    }
+}
+
+/// Returns the positions of the set bits, lowest first.
+#[inline]
+fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        // The compiler uses one instruction for this because the value cannot be 0.
+        let lowest = NonZero::new(set)?.trailing_zeros();
+        set &= set - 1;
+        Some(lowest as usize)
+    })
+}

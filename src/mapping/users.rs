@@ -1,0 +1,58 @@
+//! The rows that take a member of a user in the embedded JSON.
+
+use super::diagnostics::{Diagnostic, DiagnosticCounts};
+use super::index;
+use super::row::{Row, Setter, Source};
+use super::table::ROWS;
+use super::trace::Trace;
+use crate::detail::{JsonUser, JsonUsers, TextValues};
+use crate::udm::{About, Event};
+
+/// Puts the first user of the detail's JSON into the target.
+#[cold]
+pub(super) fn put_first_user<'a>(mut first: JsonUser<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
+    for row in &ROWS[index::FIRST_USER] {
+        if let (Source::FirstUser(member), Setter::First(put)) = (row.source, row.put) {
+            put_texts(row, first.take(member), trace, |texts| put(event, texts));
+        }
+    }
+}
+
+/// Iterates over the entries of `about`: one for each further user of the embedded JSON.
+pub(crate) struct RemainingUsers<'a>(pub(super) JsonUsers<'a>);
+
+impl<'a> RemainingUsers<'a> {
+    /// Returns the next entry.
+    pub(crate) fn next(&mut self, trace: &mut impl Trace) -> Option<About<'a>> {
+        let mut user = self.0.next()?;
+        trace.on_about_entry();
+        let mut about = About::default();
+        for row in &ROWS[index::FURTHER_USER] {
+            if let (Source::FurtherUser(member), Setter::Further(put)) = (row.source, row.put) {
+                put_texts(row, user.take(member), trace, |texts| put(&mut about, texts));
+            }
+        }
+        Some(about)
+    }
+
+    /// Notes what was skipped or replaced in the JSON: known after the last entry.
+    pub(crate) fn note(&self, notes: &mut DiagnosticCounts) {
+        notes.add(Diagnostic::JsonSkipped, self.0.skipped());
+        notes.add(Diagnostic::SurrogateReplaced, self.0.surrogates_replaced());
+    }
+}
+
+/// Writes the value of a user's member, if it is not empty.
+fn put_texts<'a, T: Trace>(
+    row: &'static Row,
+    texts: TextValues<'a>,
+    trace: &mut T,
+    put: impl FnOnce(TextValues<'a>),
+) {
+    if T::ENABLED {
+        texts.each().for_each(|text| trace.on_fill(row, &text));
+    }
+    if !texts.is_empty() {
+        put(texts);
+    }
+}
