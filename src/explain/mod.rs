@@ -1,188 +1,22 @@
 //! Explains one raw record: its event, which rule filled each field from which text, and what was not mapped.
 //!
 //! [`normalize`](crate::normalize) itself reads the record and writes the event. The mapping then reports which row
-//! writes what (`fills`); `sources` finds that text in the record, and `left` finds what no row used. The list is
+//! writes what (`fills`); `sources` finds that text in the record, and `unmapped` finds what no row used. The list is
 //! complete: its values put together are the event.
 
+mod explanation;
 mod fills;
 mod paths;
+mod raw;
 mod reject;
+mod run;
 mod sources;
 mod unmapped;
 
-use crate::detail::{Detail, SpliceBuf};
-use crate::mapping::{Diagnostic, DiagnosticCounts};
-use crate::normalize::{Error, Input, InspectedRecord, Options, Part, Summary, inspect_each};
-use crate::record::{Field, Record, Scratch};
-use serde::Serialize;
-use serde_json::value::RawValue;
-use std::io;
-
+pub use explanation::{DiagnosticCount, EventExplanation, Explanation, Outcome};
 pub use fills::{Fill, Rule};
+pub use raw::Raw;
 pub use reject::RejectExplanation;
-pub use sources::Origin;
+pub use run::{run, slice};
+pub use sources::{Origin, Span};
 pub use unmapped::{Member, Unmapped};
-
-/// One record and its result. Serializes to one JSON object.
-#[derive(Debug, Serialize)]
-pub struct Explanation {
-    /// The name of the input.
-    pub input: String,
-    /// The line on which the record begins, from 1.
-    pub line: u64,
-    /// The offset in the (decompressed) input, from 0.
-    pub offset: u64,
-    /// The header that it stands below, where it is a rejected row of CSV.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
-    /// Its text, as it came; of a row of CSV that became an event, the JSON object that it was converted to.
-    #[serde(flatten)]
-    pub record: Raw,
-    /// The result.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-}
-
-/// The bytes of a record as received.
-#[derive(Debug, Serialize)]
-pub enum Raw {
-    /// Text.
-    #[serde(rename = "record")]
-    Text(String),
-    /// Bytes that are not UTF-8, in base64.
-    #[serde(rename = "record_base64")]
-    Base64(String),
-    /// The beginning of a record that exceeds the line limit, in base64.
-    #[serde(rename = "record_start_base64")]
-    Start(String),
-}
-
-/// The result of a record.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Outcome {
-    /// An event.
-    Event(Box<EventExplanation>),
-    /// A reject.
-    Reject {
-        /// Why it was rejected, and what to do.
-        reject: RejectExplanation,
-    },
-}
-
-/// How a record became its event.
-#[derive(Debug, Serialize)]
-pub struct EventExplanation {
-    /// The members of the record, in order.
-    pub members: Vec<Member>,
-    /// The event, byte for byte as normalize writes it.
-    pub event: Box<RawValue>,
-    /// What fills each field, in the order of the event.
-    pub fills: Vec<Fill>,
-    /// The parts of the record that reached no field except the description.
-    pub unmapped: Vec<Unmapped>,
-    /// The notes of the mapping.
-    pub notes: Vec<DiagnosticCount>,
-}
-
-/// One kind of note.
-#[derive(Debug, Serialize)]
-pub struct DiagnosticCount {
-    /// The name in summaries.
-    pub note: &'static str,
-    /// How often it occurred.
-    pub times: u64,
-    /// The message.
-    pub words: &'static str,
-}
-
-/// A range in characters from 0: start and end.
-pub type Span = [usize; 2];
-
-/// Explains every record of the inputs, in order, and passes it to `tell`. Events have no wrapper: only the case of the
-/// writer's shape counts. Reads on one thread, one block at a time.
-///
-/// # Errors
-/// [`Error::Output`] with the error of `tell`. Read errors are listed in [`Summary::failures`].
-pub fn run(
-    inputs: impl Iterator<Item = Input> + Send,
-    options: &Options,
-    tell: &mut dyn FnMut(Explanation) -> io::Result<()>,
-) -> Result<Summary, Error> {
-    let options = Options { writer: options.writer.bare(), ..options.clone() };
-    inspect_each(inputs, &options, &mut |looked| match looked.part {
-        // The first part was already reported.
-        Part::Middle | Part::Last => Ok(()),
-        Part::Whole | Part::First => tell(explanation(looked, &options)?),
-    })
-}
-
-/// Explains records in memory.
-///
-/// ```
-/// let record = br#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","operation_detail":"Add User x@y.com "}"#;
-/// let told = zoom_udm::explain::slice(record, &Default::default());
-/// let json = serde_json::to_value(&told[0])?;
-/// assert_eq!(json["event"]["target"]["user"]["emailAddresses"][0], "x@y.com");
-/// let fill = json["fills"].as_array().unwrap().last().unwrap();
-/// assert_eq!(fill["path"], "target.user.emailAddresses[0]");
-/// assert_eq!(fill["source"]["field"], "operation_detail");
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[must_use]
-pub fn slice(bytes: &[u8], options: &Options) -> Vec<Explanation> {
-    let mut all = Vec::new();
-    let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
-    // A sink in memory never fails.
-    let _ = run(std::iter::once(input), options, &mut |told| {
-        all.push(told);
-        Ok(())
-    });
-    all
-}
-
-fn explanation(looked: &InspectedRecord<'_>, options: &Options) -> io::Result<Explanation> {
-    let (mut raw, mut offset) = (looked.raw, looked.offset);
-    let outcome = match looked.outcome {
-        Ok(event) => {
-            let start = raw.len() - raw.trim_ascii_start().len();
-            (raw, offset) = (raw.trim_ascii(), offset + start as u64);
-            Outcome::Event(Box::new(event_explanation(
-                std::str::from_utf8(raw).unwrap_or_default(),
-                event,
-                options,
-            )?))
-        }
-        Err(refusal) => Outcome::Reject { reject: RejectExplanation::new(refusal) },
-    };
-    let record = reject::raw(raw, looked.outcome.err());
-    let header = looked.header.filter(|_| looked.outcome.is_err()).map(str::to_owned);
-    Ok(Explanation { input: looked.input.to_owned(), line: looked.line, offset, header, record, outcome })
-}
-
-/// Explains how the record in `text` became the event that normalize wrote.
-fn event_explanation(text: &str, event: &[u8], options: &Options) -> io::Result<EventExplanation> {
-    let (mut scratch, mut cut, mut notes) =
-        (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
-    // What normalize has read can be read again.
-    let record = Record::read(text, &mut scratch).map_err(|refusal| io::Error::other(refusal.message))?;
-    let own_time = record.time();
-    let time =
-        own_time.or(options.default_time).ok_or_else(|| io::Error::other("an event without a time"))?;
-    notes.add(Diagnostic::DefaultTime, u32::from(own_time.is_none()));
-    let (detail, places) =
-        Detail::parse_with_spans(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-    let sources = sources::Sources::new(&record, &detail, &places);
-    notes.add(Diagnostic::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
-    let event = String::from_utf8_lossy(event).into_owned();
-    let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);
-    let (members, unmapped) = unmapped::left(text, &sources, &fills, own_time.is_none());
-    let fills = fills.into_iter().map(|filled| filled.fill).collect();
-    let told = |note: Diagnostic| DiagnosticCount {
-        note: note.name(),
-        times: notes.count(note),
-        words: note.message(),
-    };
-    let notes = Diagnostic::ALL.map(told).into_iter().filter(|noted| noted.times > 0).collect();
-    Ok(EventExplanation { members, event: RawValue::from_string(event)?, fills, unmapped, notes })
-}

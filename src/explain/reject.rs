@@ -1,9 +1,6 @@
 //! Explains a reject: what was found, what was expected, what to do.
 
-use super::Raw;
 use crate::reject::{RejectReason, Rejection};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 /// Why a record was rejected.
@@ -68,19 +65,5 @@ fn describe(reason: RejectReason) -> (&'static [&'static str], &'static str, &'s
             "a record whose event fits into one request",
             "shorten the record, or write events with --format udm",
         ),
-    }
-}
-
-/// The number of bytes shown of a record that exceeds the line limit.
-const START: usize = 1024;
-
-/// Returns the bytes of a record in a form that can be shown.
-pub(super) fn raw(bytes: &[u8], refusal: Option<&Rejection>) -> Raw {
-    if refusal.is_some_and(|refusal| refusal.reason == RejectReason::LineTooLong) {
-        return Raw::Start(BASE64.encode(&bytes[..bytes.len().min(START)]));
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Raw::Text(text.to_owned()),
-        Err(_) => Raw::Base64(BASE64.encode(bytes)),
     }
 }

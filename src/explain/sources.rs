@@ -1,12 +1,14 @@
 //! Finds the text in a record that a row used.
 
-use super::Span;
 use crate::detail::{Change, Detail, Member, SpanMap, span_within};
 use crate::json::{members, non_empty_elements};
 use crate::mapping::{Row, Source};
 use crate::record::{Field, Record};
 use serde::Serialize;
 use std::ops::Range;
+
+/// A range in characters from 0: start and end.
+pub type Span = [usize; 2];
 
 /// The source of a value: a field of the record, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,8 +1,7 @@
 //! Finds the parts of a record that reached no field of the event except the description.
 
-use super::Span;
 use super::fills::{FillWithSpan, event_type};
-use super::sources::{Sources, is_string};
+use super::sources::{Sources, Span, is_string};
 use crate::detail::{Change, Member as UserMember, new_value};
 use crate::email;
 use crate::json::{decode, elements, members, trim};

@@ -1,6 +1,6 @@
 //! Records generated from bytes: valid, invalid, and everything in between.
 
-use super::hold;
+use super::normalize::hold;
 use arbitrary::{Result, Unstructured};
 
 /// Lines of records, normalized in one of many ways, and each fast path against its reference on them.

@@ -1,5 +1,6 @@
 //! Stored data: arbitrary bytes, and valid data with changes.
 
+use super::gzip::member;
 use crate::collect::properties as collect;
 use crate::ingest::ledger::{Entry, State, properties as ledger};
 use crate::lease;
@@ -11,7 +12,7 @@ pub(super) fn state(bytes: &[u8]) {
     match kind % 12 {
         0 => ledger::segment(rest),
         1 => ledger::body(rest),
-        2 => ledger::body(&super::member(rest, 1)),
+        2 => ledger::body(&member(rest, 1)),
         3 => ledger::head(rest),
         4 => lease::properties::bytes(rest),
         5 => collect::state(rest),

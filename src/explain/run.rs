@@ -1,0 +1,99 @@
+//! Explains every record of inputs.
+
+use super::explanation::{DiagnosticCount, EventExplanation, Explanation, Outcome};
+use super::reject::RejectExplanation;
+use super::{fills, raw, sources, unmapped};
+use crate::detail::{Detail, SpliceBuf};
+use crate::mapping::{Diagnostic, DiagnosticCounts};
+use crate::normalize::{Error, Input, InspectedRecord, Options, Part, Summary, inspect_each};
+use crate::record::{Field, Record, Scratch};
+use serde_json::value::RawValue;
+use std::io;
+
+/// Explains every record of the inputs, in order, and passes it to `tell`. Events have no wrapper: only the case of the
+/// writer's shape counts. Reads on one thread, one block at a time.
+///
+/// # Errors
+/// [`Error::Output`] with the error of `tell`. Read errors are listed in [`Summary::failures`].
+pub fn run(
+    inputs: impl Iterator<Item = Input> + Send,
+    options: &Options,
+    tell: &mut dyn FnMut(Explanation) -> io::Result<()>,
+) -> Result<Summary, Error> {
+    let options = Options { writer: options.writer.bare(), ..options.clone() };
+    inspect_each(inputs, &options, &mut |looked| match looked.part {
+        // The first part was already reported.
+        Part::Middle | Part::Last => Ok(()),
+        Part::Whole | Part::First => tell(explanation(looked, &options)?),
+    })
+}
+
+/// Explains records in memory.
+///
+/// ```
+/// let record = br#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","operation_detail":"Add User x@y.com "}"#;
+/// let told = zoom_udm::explain::slice(record, &Default::default());
+/// let json = serde_json::to_value(&told[0])?;
+/// assert_eq!(json["event"]["target"]["user"]["emailAddresses"][0], "x@y.com");
+/// let fill = json["fills"].as_array().unwrap().last().unwrap();
+/// assert_eq!(fill["path"], "target.user.emailAddresses[0]");
+/// assert_eq!(fill["source"]["field"], "operation_detail");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[must_use]
+pub fn slice(bytes: &[u8], options: &Options) -> Vec<Explanation> {
+    let mut all = Vec::new();
+    let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
+    // A sink in memory never fails.
+    let _ = run(std::iter::once(input), options, &mut |told| {
+        all.push(told);
+        Ok(())
+    });
+    all
+}
+
+fn explanation(looked: &InspectedRecord<'_>, options: &Options) -> io::Result<Explanation> {
+    let (mut raw, mut offset) = (looked.raw, looked.offset);
+    let outcome = match looked.outcome {
+        Ok(event) => {
+            let start = raw.len() - raw.trim_ascii_start().len();
+            (raw, offset) = (raw.trim_ascii(), offset + start as u64);
+            Outcome::Event(Box::new(event_explanation(
+                std::str::from_utf8(raw).unwrap_or_default(),
+                event,
+                options,
+            )?))
+        }
+        Err(refusal) => Outcome::Reject { reject: RejectExplanation::new(refusal) },
+    };
+    let record = raw::raw(raw, looked.outcome.err());
+    let header = looked.header.filter(|_| looked.outcome.is_err()).map(str::to_owned);
+    Ok(Explanation { input: looked.input.to_owned(), line: looked.line, offset, header, record, outcome })
+}
+
+/// Explains how the record in `text` became the event that normalize wrote.
+fn event_explanation(text: &str, event: &[u8], options: &Options) -> io::Result<EventExplanation> {
+    let (mut scratch, mut cut, mut notes) =
+        (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
+    // What normalize has read can be read again.
+    let record = Record::read(text, &mut scratch).map_err(|refusal| io::Error::other(refusal.message))?;
+    let own_time = record.time();
+    let time =
+        own_time.or(options.default_time).ok_or_else(|| io::Error::other("an event without a time"))?;
+    notes.add(Diagnostic::DefaultTime, u32::from(own_time.is_none()));
+    let (detail, places) =
+        Detail::parse_with_spans(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+    let sources = sources::Sources::new(&record, &detail, &places);
+    notes.add(Diagnostic::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
+    let event = String::from_utf8_lossy(event).into_owned();
+    let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);
+    let (members, unmapped) = unmapped::left(text, &sources, &fills, own_time.is_none());
+    let fills = fills.into_iter().map(|filled| filled.fill).collect();
+    let told = |note: Diagnostic| DiagnosticCount {
+        note: note.name(),
+        times: notes.count(note),
+        words: note.message(),
+    };
+    let notes = Diagnostic::ALL.map(told).into_iter().filter(|noted| noted.times > 0).collect();
+    Ok(EventExplanation { members, event: RawValue::from_string(event)?, fills, unmapped, notes })
+}

@@ -1,0 +1,41 @@
+//! Writes lines of a kind.
+
+use super::adversarial;
+use super::corpus::Corpus;
+use std::io::{self, Write};
+
+/// The kind of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// As stored in a bucket: half of the lines as Google's reference collector writes them, with a space after each
+    /// separator and escaped text beyond ASCII; the other half as Zoom sends them.
+    Realistic,
+    /// As Zoom sends them, without escapes.
+    Plain,
+    /// As Google's reference collector writes them, with an escape in every line.
+    Escaped,
+    /// Adversarial records in all framings.
+    Hostile,
+}
+
+/// Writes `records` lines of a kind.
+///
+/// # Errors
+/// The errors of the writer.
+pub fn write(kind: Kind, records: u64, seed: u64, out: &mut impl Write) -> io::Result<()> {
+    let mut corpus = Corpus::new(seed);
+    let mut line = String::new();
+    for _ in 0..records {
+        line.clear();
+        match kind {
+            Kind::Realistic if corpus.random.bool() => corpus.collected(&mut line),
+            Kind::Realistic => corpus.sent(&mut line, true),
+            Kind::Plain => corpus.sent(&mut line, false),
+            Kind::Escaped => corpus.collected(&mut line),
+            Kind::Hostile => adversarial::line(&mut corpus.random, &mut line),
+        }
+        line.push('\n');
+        out.write_all(line.as_bytes())?;
+    }
+    Ok(())
+}
