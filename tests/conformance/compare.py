@@ -2,14 +2,16 @@
 """Compares events and rejects of the program with those of reference_impl.py, and parses its events as Google's
 UDM protobuf message.
 
-    compare.py BINARY DIRECTORY
+    MAPPING=FILE compare.py BINARY DIRECTORY
 
+FILE holds the output of `BINARY mapping --format json`.
 BINARY generates records into DIRECTORY and normalizes them and all fixtures. Prints each comparison with
 counts; exits 1 at the first difference.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +82,8 @@ class Program:
 
 
 def run_reference(path, flags, events, rejects):
-    command = [sys.executable, HERE / "reference_impl.py", path, "--rejects", rejects, *flags]
+    mapping = ("--mapping", os.environ["MAPPING"])
+    command = [sys.executable, HERE / "reference_impl.py", *mapping, path, "--rejects", rejects, *flags]
     with open(events, "wb") as out:
         if run(command, stdout=out).returncode != 0:
             raise Mismatch(f"reference_impl.py failed on {path}")

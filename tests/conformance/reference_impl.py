@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Reference implementation of docs/mapping-rules.md: reads Zoom operation logs, writes UDM events.
 
-    reference_impl.py [FILE] [--rejects FILE] [--values new|verbatim] [--default-time TIME]
+    reference_impl.py --mapping FILE [FILE] [--rejects FILE] [--values new|verbatim] [--default-time TIME]
                       [--max-line-bytes N]
 
 Reads FILE (or standard input), plain or gzip-compressed, and writes one UDM event per line. compare.py
 compares its output with that of the program. To be independent, it follows the text of the rules
-sentence by sentence and shares no code with the program. Section numbers in comments refer to
+sentence by sentence and shares no code with the program. Only the rows that name a key, a path and nothing
+else come from the output of `zoom-udm mapping --format json`, which --mapping names. Section numbers in comments refer to
 docs/mapping-rules.md. Standard library only; requires Python 3.11 or later (possessive quantifiers).
 """
 
@@ -568,47 +569,69 @@ def omit_empty(mapping):
     return {key: value for key, value in mapping.items() if value}
 
 
-def distinct(texts, key=lambda text: text):
-    """Returns the non-empty texts in order, without those whose key occurred before."""
-    result = {}
-    for text in texts:
+def without_absent(mapping):
+    """Absent means absent: no empty strings, no empty objects or arrays."""
+    return {key: value for key, value in mapping.items() if value}
+
+
+def read_rows(path):
+    """Returns the rows of the mapping table from a file with the output of `zoom-udm mapping --format json`."""
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def put(event, row, text):
+    """Writes a text to the path of a row: appends it to a list, without repeating a value."""
+    container = event
+    *parents, last = row["path"].split(".")
+    for parent in parents:
+        if parent.endswith("[]"):
+            elements = container.setdefault(parent[:-2], [])
+            if any(element[last] == text for element in elements):
+                return
+            container = {}
+            elements.append(container)
+        else:
+            container = container.setdefault(parent, {})
+    if last.endswith("[]"):
+        container.setdefault(last[:-2], []).append({"key": row["name"], "value": text})
+    elif row["list"]:
+        texts = container.setdefault(last, [])
+        if text.lower() not in (known.lower() for known in texts):
+            texts.append(text)
+    else:
+        container[last] = text
+
+
+def put_detail(event, rows, detail):
+    """The rows of the table from `email` to `Location`."""
+    derived = dict(zip(("email", "email2"), detail.emails()), role=detail.role())
+    for row in rows:
+        text = None
+        if row["source"] == "key":
+            text = detail.value(row["name"])
+        elif row["source"] == "detail":
+            text = derived.get(row["name"])
         if text:
-            result.setdefault(key(text), text)
-    return list(result.values())
+            put(event, row, text)
 
 
-def target_and_about(detail):
-    """Section 4, the rows from `email` to `Location`: returns `target` and `about`."""
-    userid, data_labels, about = None, [], []
+def put_users(event, detail):
+    """The rows of the table for json_data."""
     objects = [e for e in detail.elements if e.kind is OBJECT]
     for index, element in enumerate(objects):
         ident, labels = user_of(detail.source, element)
+        if not ident and not labels:
+            continue
         if index == 0:
-            userid, data_labels = ident, labels
-        elif ident or labels:
-            user = omit_empty({"userid": ident, "attribute": omit_empty({"labels": labels})})
-            about.append({"user": user})
-
-    value = detail.value
-    emails = distinct(detail.emails() + [value("Email Address")], key=lambda t: t and t.lower())
-    roles = distinct([value("Role Name"), value("User Role"), detail.role()])
-    labels = [
-        {"key": key, "value": value(key)} for key in ("Room Name", "Type", "User Type") if value(key)
-    ]
-    attribute = {"roles": [{"name": role} for role in roles], "labels": labels + data_labels}
-    user = {
-        "userid": userid,
-        "userDisplayName": value("Display Name"),
-        "firstName": value("First Name"),
-        "lastName": value("Last Name"),
-        "emailAddresses": emails,
-        "title": value("Job Title"),
-        "department": [value("Department")] if value("Department") else [],
-        "roleDescription": value("Description"),
-        "attribute": omit_empty(attribute),
-    }
-    location = omit_empty({"name": value("Location")})
-    return omit_empty({"user": omit_empty(user), "location": location}), about
+            user = event.setdefault("target", {}).setdefault("user", {})
+        else:
+            user = {}
+            event.setdefault("about", []).append({"user": user})
+        if ident:
+            user["userid"] = ident
+        if labels:
+            user.setdefault("attribute", {}).setdefault("labels", []).extend(labels)
 
 
 TARGET_USER_TYPES = ("USER_CREATION", "USER_DELETION", "USER_CHANGE_PASSWORD", "USER_CHANGE_PERMISSIONS")
@@ -640,35 +663,31 @@ def map_record(record, source, options):
     if stamp is None:
         raise Rejected(NO_TIME)
 
-    principal, target, about, emails = {}, {}, [], []
+    event, emails = {}, []
+    for row in options.rows:
+        if row["source"] == "constant":
+            put(event, row, row["example"]["value"])
     if text["operator"]:
         operator = trim(text["operator"])
-        if is_email(operator):
-            principal = {"user": {"emailAddresses": [operator]}}
-        else:
-            principal = {"user": {"userid": operator}}
+        user = {"emailAddresses": [operator]} if is_email(operator) else {"userid": operator}
+        event["principal"] = {"user": user}
     if text["operation_detail"]:
         detail = Detail(text["operation_detail"], options.values == "verbatim")
         emails = detail.emails()
-        target, about = target_and_about(detail)
+        put_detail(event, options.rows, detail)
+        put_users(event, detail)
+    if text["category_type"]:
+        event["additional"] = {"category_type": text["category_type"]}
 
-    metadata = {
+    principal, target = event.get("principal", {}), event.get("target", {})
+    own = {
         "eventTimestamp": stamp,
         "eventType": event_type(text["event_type"], bool(principal or emails), principal, target),
-        "logType": "ZOOM_OPERATION_LOGS",
-        "vendorName": "ZOOM",
-        "productName": "ZOOM_OPERATION_LOGS",
         "productEventType": text["action"],
         "description": text["operation_detail"],
     }
-    event = {
-        "metadata": omit_empty(metadata),
-        "additional": omit_empty({"category_type": text["category_type"]}),
-        "principal": principal,
-        "target": target,
-        "about": about,
-    }
-    return omit_empty(event)
+    event.setdefault("metadata", {}).update(without_absent(own))
+    return event
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -676,7 +695,8 @@ def map_record(record, source, options):
 
 
 class Options:
-    def __init__(self, values="new", default_time=None, max_line_bytes=DEFAULT_MAX_LINE_BYTES):
+    def __init__(self, rows, values="new", default_time=None, max_line_bytes=DEFAULT_MAX_LINE_BYTES):
+        self.rows = rows
         self.values = values
         self.default_time = default_time
         self.max_line_bytes = max_line_bytes
@@ -906,6 +926,7 @@ def drop_truncated_line(results, data, complete):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="Converts Zoom operation logs to UDM events.")
     parser.add_argument("file", nargs="?", help="plain or gzip-compressed input [default: standard input]")
+    parser.add_argument("--mapping", required=True, metavar="FILE", help="the output of zoom-udm mapping --format json")
     parser.add_argument("--rejects", help="output file for rejects, one JSON object per line")
     parser.add_argument("--values", choices=("new", "verbatim"), default="new")
     parser.add_argument("--default-time", type=default_time, metavar="RFC3339")
@@ -918,7 +939,7 @@ def main(arguments=None):
         with open(args.file, "rb") as file:
             data = file.read()
     data, complete = gunzip_if_needed(data)
-    options = Options(args.values, args.default_time, args.max_line_bytes)
+    options = Options(read_rows(args.mapping), args.values, args.default_time, args.max_line_bytes)
     rejects = open(args.rejects, "w", encoding="utf-8") if args.rejects else None
     for event, rejected in drop_truncated_line(read_input(data, options), data, complete):
         if event is not None:

@@ -14,6 +14,9 @@ sys.path.insert(0, HERE)
 
 import reference_impl as reference  # noqa: E402
 
+# The output of `zoom-udm mapping --format json`.
+ROWS = reference.read_rows(os.environ["MAPPING"])
+
 TIME = "2019-08-20T19:09:01Z"
 
 
@@ -21,7 +24,7 @@ def run(data, **options):
     """Returns (events, rejects) of raw input."""
     if isinstance(data, str):
         data = data.encode("utf-8")
-    results = list(reference.read_input(data, reference.Options(**options)))
+    results = list(reference.read_input(data, reference.Options(ROWS, **options)))
     return [e for e, _ in results if e is not None], [r for _, r in results if r is not None]
 
 
@@ -446,13 +449,13 @@ class Command(unittest.TestCase):
             rejects = os.path.join(folder, "rejects")
             data = gzip.compress(b'{"time":1566328141,"action":"\xc3\xa9"}\n') + gzip.compress(b"{\n")
             done = subprocess.run(
-                [sys.executable, script, "--rejects", rejects], input=data, stdout=subprocess.PIPE, check=True
+                [sys.executable, script, "--mapping", os.environ["MAPPING"], "--rejects", rejects], input=data, stdout=subprocess.PIPE, check=True
             )
             self.assertIn('"productEventType":"é"', done.stdout.decode("utf-8"))
             with open(rejects, encoding="utf-8") as file:
                 self.assertEqual(file.read(), '{"line":2,"offset":34,"reason":"not_json"}\n')
             cut = gzip.compress(b'{"time":1566328141}\n{"time')[:-9]
-            done = subprocess.run([sys.executable, script, "--rejects", rejects], input=cut, stdout=subprocess.PIPE)
+            done = subprocess.run([sys.executable, script, "--mapping", os.environ["MAPPING"], "--rejects", rejects], input=cut, stdout=subprocess.PIPE)
             self.assertEqual((done.returncode, done.stdout.count(b"\n")), (1, 1))
             with open(rejects, encoding="utf-8") as file:
                 self.assertEqual(file.read(), "")
