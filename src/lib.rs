@@ -20,7 +20,7 @@
 //! | choose the output format, labels or a namespace | [`normalize::Options`], [`udm::Writer`] |
 //! | map one record to a typed event | [`mapping::map`] |
 //! | learn where each field of an event comes from | [`explain::slice`] |
-//! | run the feed, the collector or the service from a program | `ingest::run`, `collect::run` (feature `gcs`), `serve::run` (feature `serve`) |
+//! | run the feed, the collector or the service from a program | `ingest::run`, `collect::run`, `serve::run` (feature `cloud`) |
 //!
 //! Without features (`default-features = false`), the library needs neither an async runtime nor TLS.
 //!
@@ -76,59 +76,53 @@
 //! - The properties of a module are defined once, in its `properties`; property tests and fuzz targets use them.
 //! - Memory is bounded by threads × (line limit + a few blocks), whatever comes in.
 
-// Every test build contains all properties; the fuzz targets that use all of them need `serve`.
-#![cfg_attr(all(test, not(feature = "serve")), allow(dead_code))]
+// Every test build contains all properties; the fuzz targets that use all of them need `cloud`.
+#![cfg_attr(all(test, not(feature = "cloud")), allow(dead_code))]
 
-#[cfg(feature = "cli")]
-mod blocking_io;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod cli;
-#[cfg(feature = "gcs")]
-mod clock;
-#[cfg(feature = "gcs")]
-pub mod collect;
-#[cfg(feature = "gcs")]
-mod collector_files;
 pub mod detail;
 pub mod email;
-#[cfg(feature = "gcs")]
-mod envelope;
-#[cfg(feature = "gcs")]
-mod error;
 pub mod explain;
-#[cfg(all(any(test, fuzzing), feature = "serve"))]
-#[doc(hidden)]
-pub mod fuzzing;
-#[cfg(any(feature = "cli", feature = "gcs"))]
-mod globs;
-#[cfg(feature = "gcs")]
-mod http_client;
-#[cfg(feature = "gcs")]
-pub mod ingest;
 mod json;
-#[cfg(feature = "gcs")]
-mod lease;
-#[cfg(all(feature = "cli", feature = "gcs"))]
-mod logging;
 pub mod mapping;
-#[cfg(feature = "gcs")]
-mod net;
 pub mod normalize;
 pub mod record;
-#[cfg(any(feature = "cli", feature = "gcs"))]
-mod redact;
 pub mod reject;
-#[cfg(feature = "cli")]
-mod sanitize;
-#[cfg(feature = "serve")]
-pub mod serve;
-#[cfg(feature = "gcs")]
-pub mod store;
 #[cfg(any(feature = "cli", test))]
 #[doc(hidden)]
 pub mod testdata;
 pub mod timestamp;
 pub mod udm;
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "cli")] {
+        mod blocking_io;
+        #[doc(hidden)]
+        pub mod cli;
+        mod globs;
+        #[cfg_attr(not(feature = "cloud"), allow(dead_code, reason = "the command line for files has no secrets"))]
+        mod redact;
+        mod sanitize;
+    }
+}
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "cloud")] {
+        mod clock;
+        pub mod collect;
+        mod collector_files;
+        mod envelope;
+        mod error;
+        #[cfg(any(test, fuzzing))]
+        #[doc(hidden)]
+        pub mod fuzzing;
+        mod http_client;
+        pub mod ingest;
+        mod lease;
+        mod logging;
+        mod net;
+        pub mod serve;
+        pub mod store;
+    }
+}
 
 pub use reject::{RejectReason, Rejection};

@@ -586,7 +586,7 @@ fn flags_without_effect_are_rejected() {
 }
 
 #[test]
-#[cfg(feature = "serve")]
+#[cfg(feature = "cloud")]
 fn invalid_flag_values_name_what_was_expected() {
     for (arguments, message) in [
         (&["normalize", "--threads", "0"][..], "'0' for '--threads <N>': expected a number from 1 to 256"),

@@ -186,7 +186,7 @@ fn explain_shows_rows_as_their_records() {
     assert_eq!(told[1]["reject"]["reason"], "no_time");
 }
 
-#[cfg(feature = "gcs")]
+#[cfg(feature = "cloud")]
 #[test]
 fn ingest_reads_csv_exports_and_quarantines_others() {
     let packed = gzip(export(&["b"]).as_bytes());

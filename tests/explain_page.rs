@@ -2,7 +2,7 @@
 //!
 //! The tests in a browser need Chromium and its driver (Debian: `apt-get install chromium chromium-driver`) and are
 //! ignored unless asked for: `cargo test --locked --test explain_page -- --ignored`. With ZOOM_UDM_PICTURES=DIRECTORY they leave pictures.
-#![cfg(feature = "serve")]
+#![cfg(feature = "cloud")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,7 +1,7 @@
 //! Each place where bytes are read or written, with each fault that may happen there, for each verb: it ends as the README
 //! says, says what went wrong and where, and a clean run after it gives what an undisturbed one gives. The matrix is
 //! printed (`cargo test --locked --test faults -- --nocapture`); `FAULTS='ingest put events'` picks cells and shows what they say.
-#![cfg(all(feature = "serve", unix))]
+#![cfg(all(feature = "cloud", unix))]
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -10,10 +10,10 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 /// Folders of `src` that still contain a circle, also in folders within them. A folder without one must not be listed.
-const WITH_CIRCLES: [&str; 5] = ["cli", "collect", "ingest", "serve", "store"];
+const WITH_CIRCLES: [&str; 3] = ["collect", "ingest", "store"];
 
 /// Folders whose `mod.rs` still holds more than `mod`, `use` and docs. A folder that needs no exception must not be listed.
-const WITH_ITEMS_IN_MOD: [&str; 6] = ["cli", "collect/zoom", "ingest/ledger", "lease", "serve", "store"];
+const WITH_ITEMS_IN_MOD: [&str; 4] = ["collect/zoom", "ingest/ledger", "lease", "store"];
 
 #[test]
 fn modules_use_only_lower_layers() {
@@ -31,7 +31,7 @@ fn modules_use_only_lower_layers() {
 
 #[test]
 fn every_module_has_a_layer() {
-    let declared = Regex::new(r"(?m)^(?:pub )?mod (\w+);").expect("the pattern is valid");
+    let declared = Regex::new(r"(?m)^\s*(?:pub )?mod (\w+);").expect("the pattern is valid");
     let lib = std::fs::read_to_string(root().join("src/lib.rs")).expect("the file can be read");
     let modules: HashSet<&str> =
         declared.captures_iter(&lib).map(|module| module.extract::<1>().1[0]).collect();
@@ -281,8 +281,31 @@ fn code(tokens: TokenStream, tests: Tests) -> Vec<TokenTree> {
 
 static TEST: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\btest\b").expect("the pattern is valid"));
 
+/// Returns the tokens with the items of `cfg_if!`, which groups modules, in its place.
+fn without_cfg_if(tokens: &[TokenTree]) -> Vec<TokenTree> {
+    let mut kept = Vec::new();
+    let mut tokens = tokens.iter();
+    while let Some(token) = tokens.next() {
+        if !matches!(token, TokenTree::Ident(name) if name == "cfg_if") {
+            kept.push(token.clone());
+            continue;
+        }
+        let branches = tokens.find(|token| is_group(Some(token), Delimiter::Brace));
+        let Some(TokenTree::Group(branches)) = branches else { continue };
+        for branch in branches.stream() {
+            if let TokenTree::Group(items) = branch
+                && items.delimiter() == Delimiter::Brace
+            {
+                kept.extend(code(items.stream(), Tests::Skipped));
+            }
+        }
+    }
+    kept
+}
+
 /// Returns whether a file holds anything but `mod` and `use`.
 fn has_items(tokens: &[TokenTree]) -> bool {
+    let tokens = without_cfg_if(tokens);
     let items = tokens.split(|token| matches!(token, TokenTree::Punct(end) if end.as_char() == ';'));
     items.filter(|item| !item.is_empty()).any(|item| {
         let word = item.iter().find(|token| {

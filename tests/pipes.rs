@@ -427,7 +427,7 @@ fn output_over_an_input_is_rejected() {
     }
 }
 
-#[cfg(feature = "gcs")]
+#[cfg(feature = "cloud")]
 #[test]
 fn output_over_ingest_or_collect_source_is_rejected() {
     let files = directory(&[("d/f.json", record("a").as_bytes()), ("d/old", b""), ("secret", b"s")]);

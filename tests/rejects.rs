@@ -666,7 +666,7 @@ fn errors_for_a_non_reject_file_are_limited() {
     }
 }
 
-#[cfg(feature = "gcs")]
+#[cfg(feature = "cloud")]
 #[test]
 fn ingest_rejects_replay_from_file_and_stdin() {
     let files = directory(&[("in/a.json", b"{\"action\":\"one\"}\nbad\n")]);

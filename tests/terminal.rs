@@ -177,7 +177,7 @@ fn bar_is_hidden_if_rejects_go_to_the_terminal() {
     assert!(code == Some(1) && !sent.contains("iB/"), "{sent:?}");
 }
 
-#[cfg(feature = "gcs")]
+#[cfg(feature = "cloud")]
 #[test]
 fn ingest_prints_rejects_above_its_bar() {
     let packed = common::gzip(&many_with_rejects());
@@ -194,7 +194,7 @@ fn ingest_prints_rejects_above_its_bar() {
     assert!(!screen.concat().contains("objects, "), "{screen:#?}");
 }
 
-#[cfg(feature = "gcs")]
+#[cfg(feature = "cloud")]
 #[test]
 fn ingest_shows_and_clears_its_progress_bar() {
     let packed = common::gzip(&many());

@@ -1,8 +1,10 @@
 //! `zoom-udm check`: checks the set-up.
 
-use super::collect::CollectReporter;
-use super::collect_config::{self, RunMode};
-use super::{CliError, Exit, current_thread_runtime, print};
+use super::collect::{CollectReporter, TraceArgs};
+use super::collect_config::{self, RunMode, SettingsArgs};
+use super::error::{CliError, Exit};
+use super::runtime::current_thread_runtime;
+use super::stdout::print;
 use crate::sanitize;
 use clap::Args;
 use std::fmt::Write as _;
@@ -21,16 +23,18 @@ Examples:
 
 Exit codes: 0 all checks passed, 2 missing settings, 3 unreachable service or
 bad state, 4 credentials, scopes, roles or permission")]
-pub(super) struct Flags {
+pub(super) struct CheckArgs {
     #[command(flatten)]
-    settings: collect_config::CollectArgs,
+    settings: SettingsArgs,
+    #[command(flatten)]
+    trace: TraceArgs,
 }
 
 /// Attempts after the first; the user waits for the result.
 const RETRIES: usize = 1;
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
-    let mut options = match collect_config::options(&flags.settings, &RunMode::LOOK) {
+pub(super) fn run(args: &CheckArgs) -> Result<Exit, CliError> {
+    let mut options = match collect_config::options(&args.settings, &RunMode::INSPECT) {
         Err(CliError::Usage(message)) => {
             print(&format!("FAIL settings: {message} -> see zoom-udm collect --help\n"))?;
             return Ok(Exit::Usage);
@@ -39,8 +43,8 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
     };
     options.zoom_retry.retries = options.zoom_retry.retries.min(RETRIES);
     options.retry.retries = options.retry.retries.min(RETRIES);
-    let voice = CollectReporter::new(flags.settings.trace_http)?;
-    let findings = current_thread_runtime()?.block_on(crate::collect::check(&options, voice))?;
+    let reporter = CollectReporter::new(&args.trace)?;
+    let findings = current_thread_runtime()?.block_on(crate::collect::check(&options, reporter))?;
     let mut text = String::from("ok settings: complete\n");
     let mut exit = Exit::Done;
     for finding in &findings {

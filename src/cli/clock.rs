@@ -1,6 +1,6 @@
 //! The clock, which `ZOOM_UDM_NOW` can set.
 
-use super::CliError;
+use super::error::CliError;
 use crate::timestamp::Timestamp;
 use chrono::{DateTime, Utc};
 

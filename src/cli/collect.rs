@@ -1,12 +1,12 @@
 //! `zoom-udm collect`: Zoom's API to objects of raw records, each record once.
 
-use super::collect_config::{self, RunMode};
+use super::collect_config::{self, RunMode, SettingsArgs, StateArgs, days};
+use super::error::{CliError, Exit};
 use super::messages::{self, SummaryFormat};
 use super::parsers::{count, duration};
-use super::{
-    CliError, Exit, clock, collect_config::days, current_thread_runtime, ingest_progress, print, print_json,
-    signal, textfile_metrics,
-};
+use super::runtime::current_thread_runtime;
+use super::stdout::{print, print_json};
+use super::{clock, ingest_progress, shutdown, textfile_metrics};
 use crate::collect::{Date, Mode, Observer, Options, Report, Status};
 use crate::sanitize;
 use clap::{Args, Subcommand, ValueEnum};
@@ -19,7 +19,8 @@ use std::time::Duration;
 
 /// Collect Zoom operation logs into a bucket or directory, each record exactly once
 #[derive(Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
 Each run fetches what is new, and reads the days within --look-back again for
 records that appear late. Written records are remembered as hashes and counts,
 so repeated records are not written again, and identical records are stored as
@@ -53,39 +54,16 @@ Examples:
 
 Exit codes: 0 done, 1 done but some days are deferred or lost, 2 usage or
 missing settings, 3 input or output failed, 4 credentials, scopes, roles or
-permission, 5 another run is active, 75 stopped early with progress saved")]
-pub(super) struct Flags {
+permission, 5 another run is active, 75 stopped early with progress saved",
+    args_conflicts_with_subcommands = true
+)]
+pub(super) struct CollectArgs {
     #[command(subcommand)]
-    deed: Option<CollectAction>,
-    /// Where a first run starts: a date, or a duration before now [default: 30d]
-    #[arg(long, value_name = "DATE|TIME")]
-    since: Option<String>,
-    /// Read the whole look-back in this run
-    #[arg(long)]
-    full: bool,
-    /// Stop cleanly after this time, with progress saved
-    #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
-    deadline: Option<Duration>,
-    /// Stop cleanly after N requests to Zoom, with progress saved
-    #[arg(long, value_name = "N", global = true)]
-    max_requests: Option<u64>,
-    /// Maximum requests per second; Zoom's limits apply to the account
-    #[arg(long, value_name = "N", value_parser = count::<NonZeroU64>, global = true)]
-    max_rate: Option<NonZeroU64>,
-    /// Start over although an earlier state left traces
-    #[arg(long, global = true)]
-    new_state: bool,
-    /// Report what would be written, and write nothing
-    #[arg(long, global = true)]
-    dry_run: bool,
-    /// Summary format on standard error
-    #[arg(long, value_enum, default_value_t, global = true)]
-    summary: SummaryFormat,
-    /// Write counts to FILE in Prometheus text format
-    #[arg(long, value_name = "FILE", global = true)]
-    metrics: Option<PathBuf>,
+    action: Option<CollectAction>,
     #[command(flatten)]
-    settings: collect_config::CollectArgs,
+    live: LiveArgs,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 #[derive(Subcommand)]
@@ -96,24 +74,93 @@ Examples:
   zoom-udm collect backfill --from YYYY-MM-DD --until YYYY-MM-DD
   zoom-udm collect backfill --from \"$(date -d '-60 days' +%F)\" \\
     --until \"$(date -d '-31 days' +%F)\" --deadline 9m")]
-    Backfill {
-        /// First day
-        #[arg(long, value_name = "DATE")]
-        from: Date,
-        /// Last day
-        #[arg(long, value_name = "DATE")]
-        until: Date,
-    },
+    Backfill(Box<BackfillArgs>),
     /// Show cursor, lag, open and deferred days, gaps and counts
     #[command(after_help = "\
 Examples:
   zoom-udm collect status
   zoom-udm collect status --to /var/log/zoom/ --format json | jq .")]
-    Status {
-        /// Output format
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
+    Status(StatusArgs),
+}
+
+/// What a run of the live collection fetches: arguments that a service takes too.
+#[derive(Args)]
+pub(super) struct LiveArgs {
+    /// Where a first run starts: a date, or a duration before now [default: 30d]
+    #[arg(long, value_name = "DATE|TIME")]
+    since: Option<String>,
+    /// Read the whole look-back in this run
+    #[arg(long)]
+    full: bool,
+    #[command(flatten)]
+    budget: BudgetArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Args)]
+struct BackfillArgs {
+    /// First day
+    #[arg(long, value_name = "DATE")]
+    from: Date,
+    /// Last day
+    #[arg(long, value_name = "DATE")]
+    until: Date,
+    #[command(flatten)]
+    budget: BudgetArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Args)]
+struct StatusArgs {
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+/// Limits of a run.
+#[derive(Args)]
+struct BudgetArgs {
+    /// Stop cleanly after this time, with progress saved
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    deadline: Option<Duration>,
+    /// Stop cleanly after N requests to Zoom, with progress saved
+    #[arg(long, value_name = "N")]
+    max_requests: Option<u64>,
+    /// Maximum requests per second; Zoom's limits apply to the account
+    #[arg(long, value_name = "N", value_parser = count::<NonZeroU64>)]
+    max_rate: Option<NonZeroU64>,
+}
+
+/// Arguments of runs on the command line.
+#[derive(Args)]
+struct RunArgs {
+    /// Start over although an earlier state left traces
+    #[arg(long)]
+    new_state: bool,
+    /// Report what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Summary format on standard error
+    #[arg(long, value_enum, default_value_t)]
+    summary: SummaryFormat,
+    /// Write counts to FILE in Prometheus text format
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    #[command(flatten)]
+    trace: TraceArgs,
+}
+
+#[derive(Args)]
+pub(super) struct TraceArgs {
+    /// Log each request on standard error, without secrets
+    #[arg(long)]
+    trace_http: bool,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -132,10 +179,10 @@ pub(super) struct CollectReporter {
 }
 
 impl CollectReporter {
-    pub(super) fn new(trace: bool) -> Result<Arc<Self>, CliError> {
+    pub(super) fn new(args: &TraceArgs) -> Result<Arc<Self>, CliError> {
         let terminal = io::stderr().is_terminal();
         ingest_progress::start_log()?;
-        Ok(Arc::new(Self { trace, terminal, report: Mutex::default() }))
+        Ok(Arc::new(Self { trace: args.trace_http, terminal, report: Mutex::default() }))
     }
 }
 
@@ -161,66 +208,82 @@ impl Observer for CollectReporter {
     }
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
-    if let Some(CollectAction::Status { format }) = flags.deed {
-        return status(flags, format);
+pub(super) fn run(args: &CollectArgs) -> Result<Exit, CliError> {
+    match &args.action {
+        None => {
+            let mode = RunMode {
+                new_state: args.run.new_state,
+                dry_run: args.run.dry_run,
+                ..live_mode(&args.live)?
+            };
+            collect(&args.live.settings, &mode, &args.run)
+        }
+        Some(CollectAction::Backfill(args)) => collect(&args.settings, &backfill_mode(args)?, &args.run),
+        Some(CollectAction::Status(args)) => status(args),
     }
-    let options = options(flags)?;
-    if let Some(path) = &flags.metrics {
+}
+
+/// Runs a collection, and reports it.
+fn collect(settings: &SettingsArgs, mode: &RunMode, args: &RunArgs) -> Result<Exit, CliError> {
+    let options = collect_config::options(settings, mode)?;
+    if let Some(path) = &args.metrics {
         textfile_metrics::check(path, &options)?;
     }
-    let voice = CollectReporter::new(flags.settings.trace_http)?;
-    let observer = Arc::clone(&voice) as Arc<dyn Observer>;
+    let reporter = CollectReporter::new(&args.trace)?;
+    let observer = Arc::clone(&reporter) as Arc<dyn Observer>;
     let runtime = current_thread_runtime()?;
     let outcome = runtime.block_on(async {
-        signal::stop_at_signals(&options.stop.notify, &options.stop.flag);
+        let (stop, signal) = (options.stop.clone(), shutdown::cancel_on_signal());
+        tokio::spawn(async move {
+            signal.cancelled().await;
+            stop.flag.store(true, std::sync::atomic::Ordering::Relaxed);
+            stop.notify.notify_one();
+        });
         crate::collect::run(options, observer).await
     });
     runtime.shutdown_background();
-    let written = flags.metrics.as_ref().map(|path| {
-        let report = voice.report.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let written = args.metrics.as_ref().map(|path| {
+        let report = reporter.report.lock().unwrap_or_else(PoisonError::into_inner).take();
         textfile_metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp())
     });
     // The error of the run matters more.
     let report = outcome?;
-    summary(&report, flags.dry_run, flags.summary);
+    summary(&report, args.dry_run, args.summary);
     written.transpose()?;
     Ok(exit(&report))
 }
 
-/// Returns the options of a run from flags and environment.
-fn options(flags: &Flags) -> Result<Options, CliError> {
-    if flags.deed.is_some() {
-        Flags::refuse("backfill", &[("--since", flags.since.is_some()), ("--full", flags.full)])?;
-    }
-    let task = match &flags.deed {
-        Some(CollectAction::Backfill { from, until }) if from > until => {
-            return Err(CliError::Usage(format!("--from {from} is after --until {until}")));
-        }
-        Some(CollectAction::Backfill { from, until }) => Mode::Backfill { from: *from, until: *until },
-        _ => Mode::Live { since: since(flags.since.as_deref().unwrap_or("30d"))? },
-    };
-    let terms = RunMode {
-        task: Some(task),
-        deadline: flags.deadline,
-        max_requests: flags.max_requests,
-        max_rate: flags.max_rate,
-        dry_run: flags.dry_run,
-        full: flags.full,
-        new_state: flags.new_state,
-    };
-    collect_config::options(&flags.settings, &terms)
+fn live_mode(args: &LiveArgs) -> Result<RunMode, CliError> {
+    Ok(RunMode {
+        task: Some(Mode::Live { since: since(args.since.as_deref().unwrap_or("30d"))? }),
+        deadline: args.budget.deadline,
+        max_requests: args.budget.max_requests,
+        max_rate: args.budget.max_rate,
+        dry_run: false,
+        full: args.full,
+        new_state: false,
+    })
 }
 
-/// The same for runs of a service, with the maximum duration of each; these runs only collect what is new.
-#[cfg(feature = "serve")]
-pub(super) fn served(flags: &Flags) -> Result<(Options, Option<Duration>), CliError> {
-    if flags.deed.is_some() || flags.dry_run || flags.new_state {
-        return Err(CliError::Usage(
-            "COLLECT_FLAGS: backfill, status, --dry-run and --new-state are for the command line".into(),
-        ));
+fn backfill_mode(args: &BackfillArgs) -> Result<RunMode, CliError> {
+    let (from, until) = (args.from, args.until);
+    if from > until {
+        return Err(CliError::Usage(format!("--from {from} is after --until {until}")));
     }
-    Ok((options(flags)?, flags.deadline))
+    Ok(RunMode {
+        task: Some(Mode::Backfill { from, until }),
+        deadline: args.budget.deadline,
+        max_requests: args.budget.max_requests,
+        max_rate: args.budget.max_rate,
+        dry_run: args.run.dry_run,
+        full: false,
+        new_state: args.run.new_state,
+    })
+}
+
+/// Returns the options of runs of a service, and their maximum duration.
+pub(super) fn service_options(args: &LiveArgs) -> Result<(Options, Option<Duration>), CliError> {
+    Ok((collect_config::options(&args.settings, &live_mode(args)?)?, args.budget.deadline))
 }
 
 fn exit(report: &Report) -> Exit {
@@ -297,33 +360,8 @@ fn as_text(report: &Report, dry_run: bool) -> String {
     text
 }
 
-impl Flags {
-    /// Refuses flags that an action does not use.
-    fn refuse(deed: &str, flags: &[(&str, bool)]) -> Result<(), CliError> {
-        match flags.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => {
-                Err(CliError::Usage(format!("{flag} does not apply to collect {deed}; omit it")))
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-fn status(flags: &Flags, format: Format) -> Result<Exit, CliError> {
-    Flags::refuse(
-        "status",
-        &[
-            ("--since", flags.since.is_some()),
-            ("--full", flags.full),
-            ("--deadline", flags.deadline.is_some()),
-            ("--max-requests", flags.max_requests.is_some()),
-            ("--max-rate", flags.max_rate.is_some()),
-            ("--dry-run", flags.dry_run),
-            ("--new-state", flags.new_state),
-            ("--metrics", flags.metrics.is_some()),
-        ],
-    )?;
-    let (place, settings) = collect_config::state_place(&flags.settings)?;
+fn status(args: &StatusArgs) -> Result<Exit, CliError> {
+    let (place, settings) = collect_config::state_location(&args.state)?;
     let now = clock::now()?.timestamp_millis();
     let found = current_thread_runtime()?.block_on(crate::collect::status(&place, now, &settings))?;
     if found.is_empty() {
@@ -332,7 +370,7 @@ fn status(flags: &Flags, format: Format) -> Result<Exit, CliError> {
             place.location.url(&place.name)
         )));
     }
-    match format {
+    match args.format {
         Format::Json => {
             let lines: Vec<_> =
                 found.iter().map(|status| serde_json::to_string(status).unwrap_or_default()).collect();

@@ -1,7 +1,8 @@
 //! The settings of the collector: environment variables of Google's reference collector, and flags that override them.
 
+use super::clock;
+use super::error::CliError;
 use super::parsers::{duration, env_var, lease, location, timeout};
-use super::{CliError, clock};
 use crate::clock::Clock;
 use crate::collect::{
     API_BASE, Account, Date, MAX_PAGE, Mode, Options, RetryPolicy, Secret, StateLocation, Stop, TOKEN_URL,
@@ -17,37 +18,41 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
-/// Flags of all commands of the collector.
+/// Where the state is, and how to reach it: arguments of all commands of the collector.
 #[derive(Args)]
-pub(super) struct CollectArgs {
+pub(super) struct StateArgs {
     /// Destination: gs://BUCKET/PREFIX/ or a directory [default: GCS_BUCKET and GCS_PREFIX]
-    #[arg(long, value_name = "URL", global = true, value_parser = location)]
+    #[arg(long, value_name = "URL", value_parser = location)]
     to: Option<Location>,
     /// State object [default: STATE_KEY in GCS_BUCKET, or next to --to with `.state` appended]
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL")]
     state: Option<String>,
-    /// Allow the state below the data prefix, where a feed may read and delete it
-    #[arg(long, global = true)]
-    state_in_data_prefix: bool,
-    /// How long a day is read again for records that appear late
-    #[arg(long, value_name = "TIME", default_value = "2d", value_parser = duration, global = true)]
-    look_back: Duration,
-    /// Log each request on standard error, without secrets
-    #[arg(long, global = true)]
-    pub(super) trace_http: bool,
     /// Attempts for each request after the first; at most one for `check`
-    #[arg(long, value_name = "N", default_value = "6", global = true)]
+    #[arg(long, value_name = "N", default_value = "6")]
     retries: usize,
     /// Delay before the second attempt
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, global = true, hide = true)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, hide = true)]
     first_pause: Duration,
+}
+
+/// What to collect, and how: arguments of commands that talk to Zoom.
+#[derive(Args)]
+pub(super) struct SettingsArgs {
+    #[command(flatten)]
+    state: StateArgs,
+    /// Allow the state below the data prefix, where a feed may read and delete it
+    #[arg(long)]
+    state_in_data_prefix: bool,
+    /// How long a day is read again for records that appear late
+    #[arg(long, value_name = "TIME", default_value = "2d", value_parser = duration)]
+    look_back: Duration,
     /// Lease duration: another run may take over once it expires
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = lease, global = true)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = lease)]
     lease: Duration,
 }
 
 /// Zoom keeps 180 days, and a day must be finalized long before it is gone.
-const LONGEST_LOOK_BACK: i64 = 90;
+const MAX_LOOK_BACK_DAYS: i64 = 90;
 
 /// The mode-specific settings.
 pub(super) struct RunMode {
@@ -62,7 +67,7 @@ pub(super) struct RunMode {
 
 impl RunMode {
     /// Only inspects.
-    pub(super) const LOOK: Self = Self {
+    pub(super) const INSPECT: Self = Self {
         task: None,
         deadline: None,
         max_requests: None,
@@ -90,7 +95,7 @@ impl ErrorList {
         value.unwrap_or_default()
     }
 
-    fn tell(self) -> Result<(), CliError> {
+    fn into_result(self) -> Result<(), CliError> {
         if self.0.is_empty() {
             return Ok(());
         }
@@ -99,22 +104,22 @@ impl ErrorList {
 }
 
 /// Returns all options of a run, or one usage error that names everything missing or wrong.
-pub(super) fn options(flags: &CollectArgs, terms: &RunMode) -> Result<Options, CliError> {
+pub(super) fn options(args: &SettingsArgs, mode: &RunMode) -> Result<Options, CliError> {
     let now = clock::now()?;
-    let mut troubles = ErrorList::default();
-    let places = places(flags, &mut troubles);
-    let account = account(&mut troubles);
-    let page_size = troubles.note(page_size(env_var("PAGE_SIZE"))).unwrap_or(MAX_PAGE);
-    let timeout = troubles.note(timeout(env_var("TIMEOUT"))).unwrap_or_default();
-    troubles.tell()?;
+    let mut errors = ErrorList::default();
+    let places = places(&args.state, &mut errors);
+    let account = account(&mut errors);
+    let page_size = errors.note(page_size(env_var("PAGE_SIZE"))).unwrap_or(MAX_PAGE);
+    let timeout = errors.note(timeout(env_var("TIMEOUT"))).unwrap_or_default();
+    errors.into_result()?;
     let (Some((to, name_prefix, state)), Some(account)) = (places, account) else {
         return Err(CliError::Usage("settings are missing".into()));
     };
-    check_disjoint(&to, &name_prefix, &state, flags.state_in_data_prefix)?;
-    let look_back = days(flags.look_back);
-    if look_back > LONGEST_LOOK_BACK {
+    check_disjoint(&to, &name_prefix, &state, args.state_in_data_prefix)?;
+    let look_back = days(args.look_back);
+    if look_back > MAX_LOOK_BACK_DAYS {
         return Err(CliError::Usage(format!(
-            "--look-back of {look_back} days: expected {LONGEST_LOOK_BACK} days at most; each is read again and again"
+            "--look-back of {look_back} days: expected {MAX_LOOK_BACK_DAYS} days at most; each is read again and again"
         )));
     }
     let today = Date::from_millis(now.timestamp_millis());
@@ -123,47 +128,47 @@ pub(super) fn options(flags: &CollectArgs, terms: &RunMode) -> Result<Options, C
         name_prefix,
         state,
         account,
-        task: terms.task.unwrap_or(Mode::Live { since: today.add_days(-30) }),
+        task: mode.task.unwrap_or(Mode::Live { since: today.add_days(-30) }),
         look_back,
         page_size,
         timeout,
         zoom_retry: RetryPolicy {
-            retries: flags.retries,
-            first_pause: flags.first_pause,
-            max_requests: terms.max_requests,
-            max_rate: terms.max_rate,
+            retries: args.state.retries,
+            first_pause: args.state.first_pause,
+            max_requests: mode.max_requests,
+            max_rate: mode.max_rate,
         },
-        stop: Stop::new(terms.deadline),
-        dry_run: terms.dry_run,
-        full: terms.full,
-        new_state: terms.new_state,
-        lease: flags.lease,
-        retry: retry(flags, timeout),
+        stop: Stop::new(mode.deadline),
+        dry_run: mode.dry_run,
+        full: mode.full,
+        new_state: mode.new_state,
+        lease: args.lease,
+        retry: retry(&args.state, timeout),
         clock: Clock::at(now),
     })
 }
 
 /// Returns where the state is, for commands that only read it.
-pub(super) fn state_place(flags: &CollectArgs) -> Result<(StateLocation, StoreConfig), CliError> {
-    if let Some(url) = &flags.state {
+pub(super) fn state_location(args: &StateArgs) -> Result<(StateLocation, StoreConfig), CliError> {
+    if let Some(url) = &args.state {
         let (location, name) =
             parse_state_url(url).map_err(|why| CliError::Usage(format!("--state: {why}")))?;
-        let retry = retry(flags, timeout(env_var("TIMEOUT")).map_err(CliError::Usage)?);
+        let retry = retry(args, timeout(env_var("TIMEOUT")).map_err(CliError::Usage)?);
         return Ok((StateLocation { location, name, recipe: None }, retry));
     }
-    let mut troubles = ErrorList::default();
-    let places = places(flags, &mut troubles);
-    let timeout = troubles.note(timeout(env_var("TIMEOUT"))).unwrap_or_default();
-    troubles.tell()?;
+    let mut errors = ErrorList::default();
+    let places = places(args, &mut errors);
+    let timeout = errors.note(timeout(env_var("TIMEOUT"))).unwrap_or_default();
+    errors.into_result()?;
     let (_, _, state) = places.ok_or_else(|| CliError::Usage("settings are missing".into()))?;
-    Ok((state, retry(flags, timeout)))
+    Ok((state, retry(args, timeout)))
 }
 
-fn retry(flags: &CollectArgs, timeout: Duration) -> StoreConfig {
+fn retry(args: &StateArgs, timeout: Duration) -> StoreConfig {
     StoreConfig {
         timeout,
-        retries: flags.retries,
-        first_pause: flags.first_pause.min(StoreConfig::default().first_pause),
+        retries: args.retries,
+        first_pause: args.first_pause.min(StoreConfig::default().first_pause),
         ..StoreConfig::default()
     }
 }
@@ -186,7 +191,6 @@ fn gcs_target() -> Option<GcsTarget> {
 }
 
 /// The same for readers of collected objects: a directory.
-#[cfg(feature = "serve")]
 pub(super) fn collected_prefix() -> Result<String, String> {
     let GcsTarget { bucket, prefix } = gcs_target().ok_or("INGEST_FROM is not set (nor GCS_BUCKET)")?;
     if prefix.ends_with('/') {
@@ -199,31 +203,31 @@ pub(super) fn collected_prefix() -> Result<String, String> {
 
 type Places = (Location, String, StateLocation);
 
-fn places(flags: &CollectArgs, troubles: &mut ErrorList) -> Option<Places> {
+fn places(args: &StateArgs, errors: &mut ErrorList) -> Option<Places> {
     let data = gcs_target();
-    let (to, name_prefix) = match (&flags.to, &data) {
+    let (to, name_prefix) = match (&args.to, &data) {
         (Some(to), _) => (to.clone(), String::new()),
         (None, Some(GcsTarget { bucket, prefix })) => {
             let (directory, rest) = prefix.rsplit_once('/').unwrap_or(("", prefix));
             let to = format!("gs://{bucket}/{directory}").parse();
-            (troubles.note(to.map_err(|why: String| format!("GCS_BUCKET: {why}")))?, rest.to_owned())
+            (errors.note(to.map_err(|why: String| format!("GCS_BUCKET: {why}")))?, rest.to_owned())
         }
         (None, None) => {
-            troubles.0.push("GCS_BUCKET is not set (or give --to URL)".into());
+            errors.0.push("GCS_BUCKET is not set (or give --to URL)".into());
             return None;
         }
     };
     // Users who name a destination do not mean the reference collector's state.
-    let key = match (&data, &flags.to, env_var("STATE_KEY")) {
+    let key = match (&data, &args.to, env_var("STATE_KEY")) {
         (Some(GcsTarget { bucket, .. }), None, Some(key)) => {
             Some(format!("gs://{bucket}/{}", key.trim_start_matches('/')))
         }
         _ => None,
     };
     let recipe = key.as_ref().and_then(|key| parse_legacy_key(key));
-    let (location, name) = match flags.state.as_ref().or(key.as_ref()) {
+    let (location, name) = match args.state.as_ref().or(key.as_ref()) {
         Some(url) => {
-            troubles.note(parse_state_url(url).map_err(|why| format!("--state or STATE_KEY: {why}")))?
+            errors.note(parse_state_url(url).map_err(|why| format!("--state or STATE_KEY: {why}")))?
         }
         None => (to.sibling(".state"), "state.json".to_owned()),
     };
@@ -288,14 +292,14 @@ fn check_disjoint(
     )))
 }
 
-fn account(troubles: &mut ErrorList) -> Option<Account> {
-    let account_id = troubles.required("ZOOM_ACCOUNT_ID");
-    let client_id = troubles.required("ZOOM_CLIENT_ID");
-    let secret = troubles.note(secret());
+fn account(errors: &mut ErrorList) -> Option<Account> {
+    let account_id = errors.required("ZOOM_ACCOUNT_ID");
+    let client_id = errors.required("ZOOM_CLIENT_ID");
+    let secret = errors.note(secret());
     let api_base = env_var("ZOOM_API_BASE");
-    let api_base = api_base.map(|url| troubles.note(address("ZOOM_API_BASE", &url, API_BASE)));
+    let api_base = api_base.map(|url| errors.note(address("ZOOM_API_BASE", &url, API_BASE)));
     let token_url = env_var("ZOOM_TOKEN_URL").unwrap_or_else(|| TOKEN_URL.into());
-    let token_url = troubles.note(address("ZOOM_TOKEN_URL", &token_url, TOKEN_URL));
+    let token_url = errors.note(address("ZOOM_TOKEN_URL", &token_url, TOKEN_URL));
     Some(Account {
         account_id,
         client_id,
@@ -306,7 +310,7 @@ fn account(troubles: &mut ErrorList) -> Option<Account> {
 }
 
 /// In bytes; Zoom's secrets have 32. A file may be an endless device.
-const LONGEST_SECRET: u64 = 64 << 10;
+const MAX_SECRET_BYTES: u64 = 64 << 10;
 
 fn secret() -> Result<Secret, String> {
     let path = match (env_var("ZOOM_CLIENT_SECRET"), env_var("ZOOM_CLIENT_SECRET_FILE")) {
@@ -322,11 +326,11 @@ fn secret() -> Result<Secret, String> {
         }
     };
     let mut text = String::new();
-    let read = File::open(&path).and_then(|file| file.take(LONGEST_SECRET + 1).read_to_string(&mut text));
+    let read = File::open(&path).and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text));
     read.map_err(|error| format!("ZOOM_CLIENT_SECRET_FILE {path} cannot be read: {error}"))?;
-    if text.len() as u64 > LONGEST_SECRET {
+    if text.len() as u64 > MAX_SECRET_BYTES {
         return Err(format!(
-            "ZOOM_CLIENT_SECRET_FILE {path} is longer than {LONGEST_SECRET} bytes, which is not a Zoom client secret"
+            "ZOOM_CLIENT_SECRET_FILE {path} is longer than {MAX_SECRET_BYTES} bytes, which is not a Zoom client secret"
         ));
     }
     let secret = Secret::new(text.trim_start_matches('\u{feff}'));

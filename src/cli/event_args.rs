@@ -1,6 +1,7 @@
 //! The mapping flags, shared by all commands that produce events.
 
-use super::{CliError, clock};
+use super::clock;
+use super::error::CliError;
 use crate::mapping::{MappingOptions, Values};
 use crate::normalize::{DEFAULT_MAX_LINE_BYTES, Format, Limits, Options, RequestFormat};
 use crate::timestamp::Timestamp;
@@ -153,7 +154,7 @@ impl EventArgs {
         }
     }
 
-    #[cfg(feature = "gcs")]
+    #[cfg(feature = "cloud")]
     /// Whether records without a usable time get the current time.
     pub(super) fn defaults_to_now(&self) -> bool {
         self.rules.default_time.as_deref() == Some("now")

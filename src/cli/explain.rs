@@ -2,12 +2,13 @@
 
 mod human;
 
+use super::error::{CliError, Exit};
 use super::event_args::MappingArgs;
 use super::inputs::{Inputs, Progress};
 use super::name_filter::NameFilterArgs;
 use super::normalize::exit;
 use super::output_target::{OutputTarget, output_is_closed};
-use super::{CliError, Exit, messages, signal};
+use super::{messages, signal};
 use crate::blocking_io::Blocking;
 use crate::explain::{self, Explanation};
 use crate::normalize::Error;
@@ -34,7 +35,7 @@ Examples:
 
 Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
 failed, 75 stopped by a signal")]
-pub(super) struct Flags {
+pub(super) struct ExplainArgs {
     /// Files, globs, directories; `-` or nothing for standard input
     inputs: Vec<OsString>,
     #[command(flatten)]
@@ -78,22 +79,22 @@ impl ColorChoice {
     }
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
-    let options = flags.rules.options()?;
+pub(super) fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
+    let options = args.rules.options()?;
     signal::stop_on_interrupt(&options.stop);
     if output_is_closed() {
         messages::eprint_line(messages::OUTPUT_CLOSED);
     }
     let terminal = io::stdout().is_terminal();
     let mut out = BufWriter::new(Blocking(io::stdout().lock()));
-    let mut human = Human::new(flags.color.holds(terminal));
-    let inputs = Inputs::find(&flags.inputs, flags.names.filter()?);
+    let mut human = Human::new(args.color.holds(terminal));
+    let inputs = Inputs::find(&args.inputs, args.names.filter()?);
     inputs.refuse_output(&OutputTarget::Output, "standard output")?;
     let live = inputs.is_live();
     // The output itself shows the progress.
     let progress = Progress::hidden();
     let outcome = explain::run(inputs.open(&progress), &options, &mut |told| {
-        match flags.format {
+        match args.format {
             ExplainFormat::Human => human.write(&told, &mut out)?,
             ExplainFormat::Json => json(&told, terminal, &mut out)?,
         }

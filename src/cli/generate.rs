@@ -1,6 +1,6 @@
 //! `zoom-udm generate` (hidden): generates records for tests and benchmarks.
 
-use super::{CliError, Exit};
+use super::error::{CliError, Exit};
 use crate::blocking_io::Blocking;
 use crate::testdata::{self, Kind};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, ValueEnum};
@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write as _};
 
 /// Generate operation logs, the same for the same seed
 #[derive(Args)]
-struct Flags {
+struct GenerateArgs {
     /// Number of records
     #[arg(long, default_value_t = 1000)]
     records: u64,
@@ -34,19 +34,19 @@ pub(super) const NAME: &str = "generate";
 
 /// Returns the command, which is hidden from help.
 pub(super) fn command() -> Command {
-    Flags::augment_args(Command::new(NAME).hide(true))
+    GenerateArgs::augment_args(Command::new(NAME).hide(true))
 }
 
-pub(super) fn run(given: &ArgMatches) -> Result<Exit, CliError> {
-    let flags = Flags::from_arg_matches(given).map_err(|error| CliError::Usage(error.to_string()))?;
-    let kind = match flags.kind {
+pub(super) fn run(matches: &ArgMatches) -> Result<Exit, CliError> {
+    let args = GenerateArgs::from_arg_matches(matches).map_err(|error| CliError::Usage(error.to_string()))?;
+    let kind = match args.kind {
         KindFlag::Realistic => Kind::Realistic,
         KindFlag::Plain => Kind::Plain,
         KindFlag::Escaped => Kind::Escaped,
         KindFlag::Hostile => Kind::Hostile,
     };
     let mut out = BufWriter::with_capacity(1 << 20, Blocking(io::stdout().lock()));
-    let written = testdata::write(kind, flags.records, flags.seed, &mut out).and_then(|()| out.flush());
+    let written = testdata::write(kind, args.records, args.seed, &mut out).and_then(|()| out.flush());
     written.map_err(anyhow::Error::from)?;
     Ok(Exit::Done)
 }

@@ -1,20 +1,23 @@
 //! `zoom-udm ingest`: objects in, events out, each object once.
 
+use super::error::{CliError, Exit, is_broken_pipe};
 use super::event_args::EventArgs;
+use super::ingest_progress::{self, IngestReporter};
 use super::messages::{self, SummaryFormat};
-use super::output_target::{holds_stream, is_null, output_is_closed};
+use super::output_target::{Identity, is_null, output_is_closed};
 use super::parsers::{MaxAge, age, count, duration, env_var, lease, location, nonzero_duration, timeout};
-use super::{CliError, Exit, clock, ingest_progress, multi_thread_runtime, signal};
+use super::runtime::multi_thread_runtime;
+use super::{clock, shutdown};
 use crate::blocking_io;
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard, WriteSettling};
 use crate::store::{Location, StoreConfig};
 use clap::{Args, ValueEnum};
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// Convert Zoom's objects in Cloud Storage or a directory to events, each object exactly once
 #[derive(Args)]
@@ -40,8 +43,32 @@ Examples:
 Exit codes: 0 done, 1 some records were rejected or objects failed, 2 usage,
 3 input or output failed, 4 credentials or permission, 5 another run holds the
 ledger, 75 stopped by a signal with progress saved")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(super) struct Flags {
+pub(super) struct IngestArgs {
+    #[command(flatten)]
+    feed: FeedArgs,
+    /// Process the source once [default]
+    #[arg(long, conflicts_with = "follow")]
+    once: bool,
+    /// Process the source repeatedly, until a signal
+    #[arg(long)]
+    follow: bool,
+    /// With --follow: interval between run starts
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nonzero_duration, requires = "follow")]
+    every: Duration,
+    /// Process the I-th of N parts, from 0 [default: CLOUD_RUN_TASK_INDEX/CLOUD_RUN_TASK_COUNT, or 0/1]
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    shard: Option<Shard>,
+    /// Report what would be read or skipped, and why
+    #[arg(long)]
+    dry_run: bool,
+    /// Summary format on standard error
+    #[arg(long, value_enum, default_value_t)]
+    summary: SummaryFormat,
+}
+
+/// The feed: arguments that a service takes too.
+#[derive(Args)]
+pub(super) struct FeedArgs {
     /// Source: gs://BUCKET/PREFIX/, file:///DIRECTORY/ or a directory
     #[arg(value_name = "SOURCE", value_parser = location)]
     from: Location,
@@ -69,30 +96,12 @@ pub(super) struct Flags {
     /// Skip objects whose name below SOURCE matches; repeatable
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
-    /// Process the source once [default]
-    #[arg(long, conflicts_with = "follow")]
-    once: bool,
-    /// Process the source repeatedly, until a signal
-    #[arg(long)]
-    follow: bool,
-    /// With --follow: interval between run starts
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nonzero_duration, requires = "follow")]
-    every: Duration,
     /// How long a local file must be unchanged before it is read to its end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     settle: Duration,
     /// Objects processed at the same time
     #[arg(long, value_name = "N", default_value = "16", value_parser = count::<NonZeroUsize>)]
     concurrency: NonZeroUsize,
-    /// Process the I-th of N parts, from 0 [default: CLOUD_RUN_TASK_INDEX/CLOUD_RUN_TASK_COUNT, or 0/1]
-    #[arg(long, value_name = "I/N", value_parser = shard)]
-    shard: Option<Shard>,
-    /// Report what would be read or skipped, and why
-    #[arg(long)]
-    dry_run: bool,
-    /// Summary format on standard error
-    #[arg(long, value_enum, default_value_t)]
-    summary: SummaryFormat,
     /// Refuse objects that decompress to more than N times their size
     #[arg(long, value_name = "N", default_value_t = Limits::default().ratio, value_parser = clap::value_parser!(u64).range(1..))]
     max_ratio: u64,
@@ -146,75 +155,75 @@ fn shard_of_task() -> Result<Shard, CliError> {
     }
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
-    let options = options(flags)?;
+pub(super) fn run(args: &IngestArgs) -> Result<Exit, CliError> {
+    let options = options(args)?;
     let runtime = multi_thread_runtime(0)?;
-    let voice = ingest_progress::IngestReporter::new(flags.dry_run, flags.to == "-")?;
-    let outcome = runtime.block_on(again(flags, &options, &voice));
+    let reporter = IngestReporter::new(args.dry_run, args.feed.to == "-")?;
+    let outcome = runtime.block_on(run_rounds(args, &options, &reporter));
     // Threads that wait for the network or for standard output are abandoned.
     runtime.shutdown_background();
     outcome
 }
 
 /// Runs once or repeatedly.
-async fn again(
-    flags: &Flags,
+async fn run_rounds(
+    args: &IngestArgs,
     options: &Options,
-    voice: &ingest_progress::IngestReporter,
+    reporter: &IngestReporter,
 ) -> Result<Exit, CliError> {
-    let (stop, asked) = (Arc::new(Notify::new()), Arc::<AtomicBool>::default());
-    signal::stop_at_signals(&stop, &asked);
+    let stop = shutdown::cancel_on_signal();
     loop {
-        let next = tokio::time::Instant::now() + flags.every;
-        let clock = if flags.follow { clock()? } else { options.clock.clone() };
-        let outcome = once(flags, Options { clock, ..options.clone() }, voice, &stop).await;
+        let next = tokio::time::Instant::now() + args.every;
+        let clock = if args.follow { clock()? } else { options.clock.clone() };
+        let outcome = run_round(args, Options { clock, ..options.clone() }, reporter, &stop).await;
         match outcome {
-            Ok(Exit::Stopped) if flags.follow => return Ok(Exit::Stopped),
+            Ok(Exit::Stopped) if args.follow => return Ok(Exit::Stopped),
             // An unreachable source may be reachable in the next round.
-            Err(CliError::Io(error)) if flags.follow && !super::is_broken_pipe(&error) => {
-                voice.warn_counted(&messages::format_chain(&error));
+            Err(CliError::Io(error)) if args.follow && !is_broken_pipe(&error) => {
+                reporter.warn_counted(&messages::format_chain(&error));
             }
-            Err(CliError::Locked(message)) if flags.follow => voice.warn_counted(&message),
-            outcome if !flags.follow => return outcome,
+            Err(CliError::Locked(message)) if args.follow => reporter.warn_counted(&message),
+            outcome if !args.follow => return outcome,
             // The summary reports rejects and failures.
             outcome => drop(outcome?),
         }
         // A stopped round may have ended with an error.
-        if asked.load(Ordering::Relaxed) {
-            return Ok(Exit::Stopped);
-        }
         tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(Exit::Stopped),
             () = tokio::time::sleep_until(next) => {}
-            () = stop.notified() => return Ok(Exit::Stopped),
         }
     }
 }
 
-async fn once(
-    flags: &Flags,
+async fn run_round(
+    args: &IngestArgs,
     options: Options,
-    voice: &ingest_progress::IngestReporter,
-    stop: &Notify,
+    reporter: &IngestReporter,
+    stop: &CancellationToken,
 ) -> Result<Exit, CliError> {
     let started = std::time::Instant::now();
-    let said = options.rejects.is_none();
-    let outcome = crate::ingest::run(options, voice, stop).await;
-    voice.clear();
+    let stores_rejects = options.rejects.is_some();
+    let outcome = crate::ingest::run(options, reporter, stop).await;
+    reporter.clear();
     let report = outcome?;
-    ingest_progress::summary(&report, started.elapsed(), flags.summary);
-    if said && report.summary.rejects > 0 {
-        let again =
-            if flags.no_ledger { "" } else { " after their objects are read again (zoom-udm ledger forget)" };
-        voice.warn_counted(&format!(
+    ingest_progress::summary(&report, started.elapsed(), args.summary);
+    if !stores_rejects && report.summary.rejects > 0 {
+        let again = if args.feed.no_ledger {
+            ""
+        } else {
+            " after their objects are read again (zoom-udm ledger forget)"
+        };
+        reporter.warn_counted(&format!(
             "{} records were rejected and stored nowhere; --rejects URL stores them{again}",
             report.summary.rejects
         ));
     }
-    let emptied = flags.follow || !matches!(flags.delete, DeleteFlag::Never);
-    if report.listed == 0 && !report.stopped && !emptied {
-        voice.warn_counted(&format!(
+    let may_be_empty = args.follow || !matches!(args.feed.delete, DeleteFlag::Never);
+    if report.listed == 0 && !report.stopped && !may_be_empty {
+        reporter.warn_counted(&format!(
             "{} contains no objects: name the directory, or a prefix that ends in /; select a single object with --include",
-            flags.from
+            args.feed.from
         ));
     }
     Ok(exit(&report))
@@ -230,15 +239,12 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
-/// Returns the options for runs of a service.
-#[cfg(feature = "serve")]
-pub(super) fn served(flags: &Flags) -> Result<Options, CliError> {
-    if flags.follow || flags.dry_run || flags.shard.is_some() || flags.to == "-" {
-        return Err(CliError::Usage(
-            "INGEST_FLAGS: --follow, --dry-run, --shard and --to - are valid on the command line only".into(),
-        ));
+/// Returns the options of runs of a service.
+pub(super) fn service_options(args: &FeedArgs) -> Result<Options, CliError> {
+    if args.to == "-" {
+        return Err(CliError::Usage("INGEST_TO: a service cannot write to standard output".into()));
     }
-    options(flags)
+    feed_options(args)
 }
 
 fn clock() -> Result<Clock, CliError> {
@@ -246,8 +252,8 @@ fn clock() -> Result<Clock, CliError> {
 }
 
 /// Checks that what goes to standard output is not lost.
-fn check_output(flags: &Flags) -> Result<(), CliError> {
-    match (output_is_closed(), flags.no_ledger) {
+fn check_output(args: &FeedArgs) -> Result<(), CliError> {
+    match (output_is_closed(), args.no_ledger) {
         (true, false) => Err(CliError::Io(anyhow::anyhow!(
             "standard output is closed (or the null device, opened to read and write): the ledger would mark objects as done \
              whose events are lost; redirect it to a file or a pipe"
@@ -261,85 +267,94 @@ fn check_output(flags: &Flags) -> Result<(), CliError> {
 }
 
 /// Refuses flags that contradict each other; `streams` says whether events go to standard output.
-fn refuse_contradictions(flags: &Flags, streams: bool) -> Result<(), CliError> {
-    if flags.no_ledger && !streams {
+fn refuse_contradictions(args: &FeedArgs, streams: bool) -> Result<(), CliError> {
+    if args.no_ledger && !streams {
         return Err(CliError::Usage(
             "--no-ledger requires --to -: for other destinations the ledger records what is done".into(),
         ));
     }
-    if streams && flags.ledger.is_none() && !flags.no_ledger {
+    if streams && args.ledger.is_none() && !args.no_ledger {
         return Err(CliError::Usage(
             "--to - has no default ledger: name one with --ledger URL, or pass --no-ledger".into(),
         ));
     }
-    if flags.no_ledger && !matches!(flags.delete, DeleteFlag::Never) {
+    if args.no_ledger && !matches!(args.delete, DeleteFlag::Never) {
         return Err(CliError::Usage(
             "--delete requires a ledger, which records the objects that are done".into(),
         ));
     }
-    if streams && !matches!(flags.delete, DeleteFlag::Never) && is_null(io::stdout()) {
+    if streams && !matches!(args.delete, DeleteFlag::Never) && is_null(io::stdout()) {
         return Err(CliError::Usage(
             "standard output is closed or the null device: --delete would delete objects whose events are stored nowhere"
                 .into(),
         ));
     }
-    if let Location::File(source) = flags.from.canonicalized()
+    if let Location::File(source) = args.from.canonicalized()
         && streams
-        && holds_stream(&source, io::stdout())
+        && contains_standard_output(&source)
     {
         return Err(CliError::Usage(format!(
             "standard output goes to a file within the source {}, which would be read as a log; send it elsewhere",
-            flags.from
+            args.from
         )));
     }
     Ok(())
 }
 
-fn options(flags: &Flags) -> Result<Options, CliError> {
-    let place = |text: &str| location(text).map_err(|why| CliError::Usage(format!("--to: {why}")));
-    let to = match flags.to.as_str() {
+/// Returns whether standard output is a file below a directory.
+fn contains_standard_output(directory: &Path) -> bool {
+    let Some(output) = Identity::of_file(io::stdout()) else { return false };
+    let mut entries = walkdir::WalkDir::new(directory).into_iter().filter_map(Result::ok);
+    entries.any(|entry| Identity::of(entry.path()).as_ref() == Some(&output))
+}
+
+/// Returns the options of a run on the command line.
+fn options(args: &IngestArgs) -> Result<Options, CliError> {
+    let options = feed_options(&args.feed)?;
+    let settle = if args.follow { WriteSettling::following(args.feed.settle) } else { options.settle };
+    let shard = args.shard.map_or_else(shard_of_task, Ok)?;
+    Ok(Options { settle, shard, dry_run: args.dry_run, ..options })
+}
+
+fn feed_options(args: &FeedArgs) -> Result<Options, CliError> {
+    let parse = |text: &str| location(text).map_err(|why| CliError::Usage(format!("--to: {why}")));
+    let to = match args.to.as_str() {
         "-" => Destination::Stream(Arc::new(Mutex::new(blocking_io::stdout()))),
-        text => Destination::Objects(place(text)?),
+        text => Destination::Objects(parse(text)?),
     };
-    refuse_contradictions(flags, to.place().is_none())?;
+    refuse_contradictions(args, to.place().is_none())?;
     if to.place().is_none() {
-        check_output(flags)?;
+        check_output(args)?;
     }
-    let base = Options::new(flags.from.clone(), to);
+    let base = Options::new(args.from.clone(), to);
     Ok(Options {
-        ledger: flags.ledger.clone().or(base.ledger).filter(|_| !flags.no_ledger),
-        rejects: flags.rejects.clone(),
-        delete: match flags.delete {
+        ledger: args.ledger.clone().or(base.ledger).filter(|_| !args.no_ledger),
+        rejects: args.rejects.clone(),
+        delete: match args.delete {
             DeleteFlag::Never => Delete::Never,
             DeleteFlag::Transferred => Delete::Transferred,
             DeleteFlag::TransferredAndEmptyDirs => Delete::TransferredAndEmptyDirs,
         },
-        max_age: flags.max_age,
-        include: flags.include.clone(),
-        exclude: flags.exclude.clone(),
-        settle: if flags.follow {
-            WriteSettling::following(flags.settle)
-        } else {
-            WriteSettling::once(flags.settle)
-        },
-        concurrency: flags.concurrency.get(),
-        shard: flags.shard.map_or_else(shard_of_task, Ok)?,
-        dry_run: flags.dry_run,
-        limits: Limits { ratio: flags.max_ratio, bytes: flags.max_object_bytes },
-        normalize: flags.mapping.options()?,
+        max_age: args.max_age,
+        include: args.include.clone(),
+        exclude: args.exclude.clone(),
+        settle: WriteSettling::once(args.settle),
+        concurrency: args.concurrency.get(),
+        limits: Limits { ratio: args.max_ratio, bytes: args.max_object_bytes },
+        normalize: args.mapping.options()?,
         // The same object must give the same bytes in every run.
-        default_time_from_mtime: flags.mapping.defaults_to_now(),
-        requests: flags.mapping.requests(),
+        default_time_from_mtime: args.mapping.defaults_to_now(),
+        requests: args.mapping.requests(),
         clock: clock()?,
         retry: StoreConfig {
-            retries: flags.retries,
-            retry_for: flags.retry_for,
-            first_pause: flags.first_pause,
+            retries: args.retries,
+            retry_for: args.retry_for,
+            first_pause: args.first_pause,
             timeout: timeout(env_var("TIMEOUT")).map_err(CliError::Usage)?,
             emulator: None,
         },
-        lease: flags.lease,
-        checkpoint: flags.checkpoint,
+        lease: args.lease,
+        checkpoint: args.checkpoint,
         ..base
     })
 }

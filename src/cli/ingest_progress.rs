@@ -1,8 +1,9 @@
 //! Reports the progress of `ingest`: a bar on a terminal, otherwise one JSON object per line.
 
+use super::error::CliError;
 use super::messages::{self, SummaryFormat};
 use super::parsers::env_var;
-use super::{CliError, progress};
+use super::progress;
 use crate::ingest::{Observer, Report, Skip};
 use crate::{blocking_io, logging, redact, sanitize};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};

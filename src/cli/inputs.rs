@@ -1,9 +1,10 @@
 //! Opens the inputs of a command: files, globs, directories, standard input.
 
+use super::error::CliError;
 use super::expand::{expand_argument, would_name};
 use super::name_filter::NameFilter;
 use super::output_target::{Identity, OutputTarget};
-use super::{CliError, messages, progress};
+use super::{messages, progress};
 use crate::blocking_io::Blocking;
 use crate::normalize::Input;
 use indicatif::ProgressBar;

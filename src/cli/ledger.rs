@@ -1,7 +1,10 @@
 //! `zoom-udm ledger`: inspects and edits a ledger.
 
+use super::clock;
+use super::error::{CliError, Exit};
 use super::parsers::{MaxAge, age, duration, env_var, location, timeout};
-use super::{CliError, Exit, clock, multi_thread_runtime, print, print_json};
+use super::runtime::multi_thread_runtime;
+use super::stdout::{print, print_json};
 use crate::clock::format_utc;
 use crate::globs::compile_glob;
 use crate::ingest::ledger::{self, Entry, State};
@@ -24,9 +27,9 @@ Examples:
 
 Exit codes: 0 done, 1 verify found discrepancies or forget found nothing,
 2 usage, 3 input or output failed, 4 credentials or permission")]
-pub(super) struct Flags {
+pub(super) struct LedgerArgs {
     #[command(subcommand)]
-    deed: LedgerAction,
+    action: LedgerAction,
     /// Attempts for each request after the first
     #[arg(long, value_name = "N", default_value_t = StoreConfig::default().retries, global = true)]
     retries: usize,
@@ -108,16 +111,16 @@ enum Format {
     Json,
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
+pub(super) fn run(args: &LedgerArgs) -> Result<Exit, CliError> {
     let timeout = timeout(env_var("TIMEOUT")).map_err(CliError::Usage)?;
     let settings = StoreConfig {
-        retries: flags.retries,
-        first_pause: flags.first_pause,
+        retries: args.retries,
+        first_pause: args.first_pause,
         timeout,
         ..StoreConfig::default()
     };
-    let deed = async {
-        match &flags.deed {
+    let action = async {
+        match &args.action {
             LedgerAction::Show { url, state, format } => {
                 show(&open(url, &settings).await?, *state, *format).await
             }
@@ -127,7 +130,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
             LedgerAction::Forget { url, objects } => forget(&open(url, &settings).await?, objects).await,
         }
     };
-    multi_thread_runtime(0)?.block_on(deed)
+    multi_thread_runtime(0)?.block_on(action)
 }
 
 async fn open(url: &Location, settings: &StoreConfig) -> Result<Store, CliError> {

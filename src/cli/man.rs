@@ -6,8 +6,9 @@ use std::io;
 
 /// Returns the manual page of a command.
 pub(super) fn page(command: Command) -> io::Result<String> {
-    let mut command =
-        command.disable_help_subcommand(true).mut_subcommands(|verb| verb.disable_help_flag(true));
+    let mut command = command
+        .disable_help_subcommand(true)
+        .mut_subcommands(|subcommand| subcommand.disable_help_flag(true));
     command.build();
     let man = Man::new(command.clone());
     let mut page = rendered(|page| man.render_title(page))?;
@@ -15,21 +16,21 @@ pub(super) fn page(command: Command) -> io::Result<String> {
     page += ".nh\n";
     page += &rendered(|page| man.render_name_section(page))?;
     page += &parts(&command)?;
-    for verb in visible(&command) {
-        section(verb, verb.get_name(), &mut page)?;
+    for subcommand in visible(&command) {
+        section(subcommand, subcommand.get_name(), &mut page)?;
     }
     Ok(page)
 }
 
 fn visible(command: &Command) -> impl Iterator<Item = &Command> {
-    command.get_subcommands().filter(|verb| !verb.is_hide_set())
+    command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set())
 }
 
 /// Returns the section of a command, then those of its subcommands.
-fn section(verb: &Command, path: &str, page: &mut String) -> io::Result<()> {
-    *page += &format!(".SH \"VERB: {path}\"\n");
-    *page += &parts(verb)?.replace(".SH ", ".SS ");
-    for inner in visible(verb) {
+fn section(subcommand: &Command, path: &str, page: &mut String) -> io::Result<()> {
+    *page += &format!(".SH \"COMMAND: {path}\"\n");
+    *page += &parts(subcommand)?.replace(".SH ", ".SS ");
+    for inner in visible(subcommand) {
         section(inner, &format!("{path} {}", inner.get_name()), page)?;
     }
     Ok(())
@@ -44,11 +45,11 @@ fn parts(command: &Command) -> io::Result<String> {
         man.render_options_section(page)
     })?;
     if visible(command).next().is_some() {
-        parts += ".SH VERBS\n";
+        parts += ".SH COMMANDS\n";
     }
-    for verb in visible(command) {
-        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-        parts += &format!(".TP\n\\fB{}\\fR\n{}\n", verb.get_name(), about.replace('-', "\\-"));
+    for subcommand in visible(command) {
+        let about = subcommand.get_about().map(ToString::to_string).unwrap_or_default();
+        parts += &format!(".TP\n\\fB{}\\fR\n{}\n", subcommand.get_name(), about.replace('-', "\\-"));
     }
     if command.get_after_help().is_some() {
         let extra = rendered(|page| man.render_extra_section(page))?;
@@ -72,7 +73,7 @@ mod tests {
 
     /// Every command's section has its flags, its notes, and its subcommands.
     fn check(command: &Command, path: &str, page: &str) {
-        let heading = format!("\n.SH \"VERB: {path}\"\n");
+        let heading = format!("\n.SH \"COMMAND: {path}\"\n");
         let (_, section) = page.split_once(&heading).unwrap_or_else(|| panic!("{path} has no section"));
         let section = section.split("\n.SH ").next().unwrap();
         for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
@@ -85,25 +86,25 @@ mod tests {
         for line in command.get_after_help().unwrap().to_string().lines() {
             assert!(section.contains(line), "{path}: {line}");
         }
-        for verb in visible(command) {
-            check(verb, &format!("{path} {}", verb.get_name()), page);
+        for subcommand in visible(command) {
+            check(subcommand, &format!("{path} {}", subcommand.get_name()), page);
         }
     }
 
     #[test]
     fn manual_lists_every_command_and_flag() {
-        let mut command = super::super::command().disable_help_subcommand(true);
-        command = command.mut_subcommands(|verb| verb.disable_help_flag(true));
+        let mut command = super::super::args::command().disable_help_subcommand(true);
+        command = command.mut_subcommands(|subcommand| subcommand.disable_help_flag(true));
         command.build();
-        let page = page(super::super::command())
+        let page = page(super::super::args::command())
             .unwrap()
             .replace("\\-", "-")
             .replace("\\*(Aq", "'")
             .replace("\\\\", "\\");
-        for verb in visible(&command) {
-            check(verb, verb.get_name(), &page);
+        for subcommand in visible(&command) {
+            check(subcommand, subcommand.get_name(), &page);
         }
-        assert!(page.contains("\n.SH VERBS\n") && page.contains("75  stopped early"), "{page}");
+        assert!(page.contains("\n.SH COMMANDS\n") && page.contains("75  stopped early"), "{page}");
         // There is only this page.
         assert!(!page.contains("(1)") && !page.contains("generate"), "{page}");
     }

@@ -1,6 +1,6 @@
 //! Which files of a directory are read: `--include` and `--exclude`.
 
-use super::CliError;
+use super::error::CliError;
 use crate::globs::compile_globs;
 use clap::Args;
 use globset::GlobSet;

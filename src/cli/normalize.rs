@@ -1,13 +1,13 @@
 //! `zoom-udm normalize`: raw records in, UDM events out.
 
+use super::error::{CliError, Exit};
 use super::event_args::EventArgs;
 use super::inputs::{self, Inputs, Progress};
 use super::messages::{self, SummaryFormat};
 use super::name_filter::NameFilterArgs;
 use super::normalize_output::{IoPaths, NormalizeSink};
 use super::output_target::output_is_closed;
-use super::parsers::count;
-use super::{CliError, Exit, signal};
+use super::signal;
 use crate::normalize::{Error, Options, RejectReader, Summary, replay_rejects, run as run_inputs, unpacked};
 use clap::Args;
 use std::ffi::OsString;
@@ -36,7 +36,7 @@ Examples:
 
 Exit codes: 0 done, 1 some records were rejected, 2 usage, 3 input or output
 failed, 75 stopped by a signal")]
-pub(super) struct Flags {
+pub(super) struct NormalizeArgs {
     /// Files, globs or directories; `-` or nothing for standard input
     inputs: Vec<OsString>,
     #[command(flatten)]
@@ -63,27 +63,27 @@ pub(super) struct Flags {
     summary: SummaryFormat,
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
+pub(super) fn run(args: &NormalizeArgs) -> Result<Exit, CliError> {
     let started = Instant::now();
-    let options = options(flags)?;
+    let options = options(args)?;
     signal::stop_on_interrupt(&options.stop);
-    let inputs = match &flags.from_rejects {
+    let inputs = match &args.from_rejects {
         Some(file) => Inputs::of_file(file),
-        None => Inputs::find(&flags.inputs, flags.names.filter()?),
+        None => Inputs::find(&args.inputs, args.names.filter()?),
     };
     let names = IoPaths {
-        output: flags.output.as_deref(),
-        rejects: flags.rejects.as_deref(),
+        output: args.output.as_deref(),
+        rejects: args.rejects.as_deref(),
         inputs: &inputs,
-        again: flags.from_rejects.is_some(),
+        again: args.from_rejects.is_some(),
     };
-    if flags.output.is_none() && output_is_closed() {
+    if args.output.is_none() && output_is_closed() {
         messages::eprint_line(messages::OUTPUT_CLOSED);
     }
-    let mut outputs = NormalizeSink::open(&names, flags.mapping.requests().as_ref())?;
-    let outcome = normalize(flags, inputs, &options, &mut outputs);
+    let mut outputs = NormalizeSink::open(&names, args.mapping.requests().as_ref())?;
+    let outcome = normalize(args, inputs, &options, &mut outputs);
     let summary = outputs.close(outcome)?;
-    messages::summary(&summary, started.elapsed(), flags.summary);
+    messages::summary(&summary, started.elapsed(), args.summary);
     Ok(exit(&summary, &options))
 }
 
@@ -101,12 +101,12 @@ pub(super) fn exit(summary: &Summary, options: &Options) -> Exit {
 }
 
 fn normalize(
-    flags: &Flags,
+    args: &NormalizeArgs,
     inputs: Inputs<'_>,
     options: &Options,
     outputs: &mut NormalizeSink,
 ) -> Result<Summary, Error> {
-    let Some(file) = &flags.from_rejects else {
+    let Some(file) = &args.from_rejects else {
         let progress = Progress::start(&inputs, outputs.on_terminal());
         return run_inputs(inputs.open(&progress), options, outputs);
     };
@@ -121,19 +121,19 @@ fn normalize(
 }
 
 /// Threads beyond the cores only wait, and each of them needs memory.
-const MOST_THREADS: usize = 256;
+const MAX_THREADS: usize = 256;
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    let threads = count(text).ok().filter(|threads: &NonZeroUsize| threads.get() <= MOST_THREADS);
-    threads.ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
+    let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MAX_THREADS);
+    threads.ok_or_else(|| format!("expected a number from 1 to {MAX_THREADS}"))
 }
 
-fn options(flags: &Flags) -> Result<Options, CliError> {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
-    let options = flags.mapping.options()?;
+fn options(args: &NormalizeArgs) -> Result<Options, CliError> {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_THREADS);
+    let options = args.mapping.options()?;
     Ok(Options {
-        threads: flags.threads.map_or_else(cores, NonZeroUsize::get),
-        strict: flags.strict,
+        threads: args.threads.map_or_else(cores, NonZeroUsize::get),
+        strict: args.strict,
         ..options
     })
 }

@@ -1,7 +1,7 @@
 //! Writes the events and rejects of a run, and decides which files are kept when it ends.
 
-use super::CliError;
 use super::atomic_file::{Destination, OnInterrupt, cannot_be_written, part};
+use super::error::CliError;
 use super::inputs::Inputs;
 use super::linger::EventSink;
 use super::messages;

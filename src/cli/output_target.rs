@@ -107,20 +107,6 @@ pub(super) fn is_null<S>(_: S) -> bool {
     false
 }
 
-/// Whether a stream is a file below a directory.
-#[cfg(all(feature = "gcs", unix))]
-pub(super) fn holds_stream(directory: &Path, stream: impl std::os::fd::AsFd) -> bool {
-    let Some(stream) = Identity::of_file(stream) else { return false };
-    let entries = walkdir::WalkDir::new(directory).into_iter().filter_map(Result::ok);
-    entries.into_iter().any(|entry| Identity::of(entry.path()).as_ref() == Some(&stream))
-}
-
-/// Whether a stream is a file below a directory: streams have no identity here.
-#[cfg(all(feature = "gcs", not(unix)))]
-pub(super) fn holds_stream<S>(_: &Path, _: S) -> bool {
-    false
-}
-
 /// Whether standard output was closed when the program began (`>&-`), as far as that can be told. Rust's runtime then
 /// opens the null device in its place, to read and to write; a shell opens it to write only (`>/dev/null`). Some other
 /// programs that start this one open it to do both, such as Python's `subprocess.DEVNULL`.

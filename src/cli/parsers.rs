@@ -1,13 +1,10 @@
 //! Parsers for values of flags and variables, with errors that say what was expected.
 
-#[cfg(feature = "gcs")]
 use crate::store::Location;
 use std::str::FromStr;
-#[cfg(feature = "gcs")]
 use std::time::Duration;
 
 /// Returns a variable of the environment, unless it is empty.
-#[cfg(feature = "gcs")]
 pub(super) fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
@@ -18,16 +15,13 @@ pub(super) fn count<N: FromStr>(text: &str) -> Result<N, String> {
 }
 
 /// An age, or none.
-#[cfg(feature = "gcs")]
 pub(super) type MaxAge = Option<Duration>;
 
-#[cfg(feature = "gcs")]
 pub(super) fn age(text: &str) -> Result<MaxAge, String> {
     if text == "none" { Ok(None) } else { duration(text).map(Some) }
 }
 
 /// Parses a duration like 500ms, 60s, 15m, 12h or 180d.
-#[cfg(feature = "gcs")]
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let wrong = || "expected a number and a unit, like 60s, 15m, 12h or 180d".to_owned();
@@ -44,14 +38,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses a duration greater than zero.
-#[cfg(feature = "gcs")]
 pub(super) fn nonzero_duration(text: &str) -> Result<Duration, String> {
     let span = duration(text)?;
     if span.is_zero() { Err("expected a duration greater than zero, like 60s".into()) } else { Ok(span) }
 }
 
 /// Parses a lease duration of at most one day.
-#[cfg(feature = "gcs")]
 pub(super) fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
     let day = Duration::from_secs(24 * 60 * 60);
@@ -59,7 +51,6 @@ pub(super) fn lease(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses `TIMEOUT`: how long Zoom or storage may be silent.
-#[cfg(feature = "gcs")]
 pub(super) fn timeout(text: Option<String>) -> Result<Duration, String> {
     let Some(text) = text else { return Ok(Duration::from_secs(30)) };
     let seconds = text.parse().ok().filter(|seconds| (1..=600).contains(seconds));
@@ -68,7 +59,6 @@ pub(super) fn timeout(text: Option<String>) -> Result<Duration, String> {
 }
 
 /// Parses a location that outlives the program.
-#[cfg(feature = "gcs")]
 pub(super) fn location(text: &str) -> Result<Location, String> {
     match text.parse()? {
         Location::Memory(_) => Err(format!(

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::collect_config::{address, days, page_size, parse_state_url};
+use super::error::CliError;
 use super::event_args::{default_time, label};
 use super::ingest::shard;
 use super::parsers::{age, duration, timeout};
-use super::{CliError, collect, serve};
+use super::{collect, serve};
 use crate::clock::duration_millis;
 use crate::collect::{API_BASE, Date, MAX_PAGE, Secret};
 use std::net::IpAddr;
@@ -27,7 +28,7 @@ pub(crate) fn setting(text: &str) {
 
 /// Flags in an environment variable.
 pub(crate) fn flags(text: &str) {
-    for outcome in serve::lines(text) {
+    for outcome in serve::check_embedded_flags(text) {
         if let Err(fault) = outcome {
             usage(&fault, "_FLAGS");
         }

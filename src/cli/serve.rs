@@ -1,23 +1,26 @@
 //! `zoom-udm serve`: collect, ingest and normalize over HTTP.
 
+use super::collect::LiveArgs;
 use super::collect_config::{address, collected_prefix};
+use super::error::{CliError, Exit};
 use super::event_args::EventArgs;
+use super::ingest::FeedArgs;
 use super::parsers::{count, duration, env_var, nonzero_duration};
-use super::{CliError, Exit, clock, collect, ingest, multi_thread_runtime, signal};
+use super::runtime::multi_thread_runtime;
+use super::{clock, collect, ingest, shutdown};
 use crate::clock::Clock;
 use crate::logging;
 use crate::serve::{
-    CollectConfig, GOOGLE_KEYS, IngestConfig, KEYS_APART, Limits, NormalizeConfig, OidcConfig, Options,
+    CollectConfig, GOOGLE_KEYS, IngestConfig, Limits, MIN_REFRESH_INTERVAL, NormalizeConfig, OidcConfig,
+    Options,
 };
 use clap::builder::NonEmptyStringValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// Serve collect, ingest and normalize over HTTP, and a page that explains records
 #[derive(Args)]
@@ -60,7 +63,7 @@ Examples:
 Exit codes: 0 stopped by a signal, 2 usage or missing settings, 3 input or
 output failed")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(super) struct Flags {
+pub(super) struct ServeArgs {
     /// Address to listen on; port 0 selects a free one [default: 0.0.0.0:$PORT if PORT is set, or 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
@@ -90,10 +93,10 @@ pub(super) struct Flags {
     #[arg(long, value_name = "N", default_value_t = Limits::default().unpacked, value_parser = clap::value_parser!(u64).range(1..))]
     max_unpacked: u64,
     /// Concurrent requests, and as many pushes; further ones get 503
-    #[arg(long, value_name = "N", default_value_t = Limits::default().requests, value_parser = some)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().requests, value_parser = positive)]
     concurrency: usize,
     /// Concurrent connections; further ones wait
-    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = some)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = positive)]
     max_connections: usize,
     /// Time limit for a request body, and for the response of /normalize
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = nonzero_duration)]
@@ -131,26 +134,22 @@ enum LogFormat {
 /// Flags of another command in an environment variable.
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
-struct EmbeddedArgs<F: Args> {
+struct EmbeddedArgs<A: Args> {
     #[command(flatten)]
-    flags: F,
+    args: A,
 }
 
-pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
-    let options = options(flags)?;
-    let json = match flags.log_format {
+pub(super) fn run(args: &ServeArgs) -> Result<Exit, CliError> {
+    let options = options(args)?;
+    let json = match args.log_format {
         LogFormat::Auto => !io::stderr().is_terminal(),
         LogFormat::Json => true,
         LogFormat::Human => false,
     };
     logging::init(json, options.clock.clone()).map_err(CliError::Usage)?;
-    tell(flags, &options);
+    log_settings(args, &options);
     let runtime = multi_thread_runtime(options.limits.blocking_tasks())?;
-    let outcome = runtime.block_on(async {
-        let stop = Arc::new(Notify::new());
-        signal::stop_at_signals(&stop, &Arc::new(AtomicBool::new(false)));
-        crate::serve::run(options, stop).await
-    });
+    let outcome = runtime.block_on(async { crate::serve::run(options, shutdown::cancel_on_signal()).await });
     // Interrupted work is not awaited.
     runtime.shutdown_background();
     outcome?;
@@ -158,48 +157,48 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, CliError> {
 }
 
 /// Logs what is served, with warnings about surprising settings.
-fn tell(flags: &Flags, options: &Options) {
-    if !(flags.collect || flags.ingest || flags.normalize) {
+fn log_settings(args: &ServeArgs, options: &Options) {
+    if !(args.collect || args.ingest || args.normalize) {
         tracing::info!(
             "serving /normalize and the page only; --collect and --ingest enable the other endpoints"
         );
     }
-    if flags.allow_unauthenticated && !options.listen.ip().is_loopback() {
+    if args.allow_unauthenticated && !options.listen.ip().is_loopback() {
         tracing::warn!(
             "accepting unauthenticated requests; make sure that an authenticating proxy is in front"
         );
     }
 }
 
-fn options(flags: &Flags) -> Result<Options, CliError> {
-    let listen = listen(flags.listen, env_var("PORT"))?;
-    let mut troubles = Vec::new();
-    let mut note = |fault: CliError| match fault {
+fn options(args: &ServeArgs) -> Result<Options, CliError> {
+    let listen = listen(args.listen, env_var("PORT"))?;
+    let mut errors = Vec::new();
+    let mut note = |error: CliError| match error {
         CliError::Usage(message) => {
-            troubles.push(message);
+            errors.push(message);
             Ok(())
         }
-        fault => Err(fault),
+        error => Err(error),
     };
-    if !listen.ip().is_loopback() && flags.require_oidc.is_none() && !flags.allow_unauthenticated {
+    if !listen.ip().is_loopback() && args.require_oidc.is_none() && !args.allow_unauthenticated {
         note(CliError::Usage(format!(
             "refusing to listen on public address {listen} without authentication; pass --require-oidc AUDIENCE --allow EMAIL, or --allow-unauthenticated if a proxy such as Cloud Run IAM authenticates callers"
         )))?;
     }
-    let oidc = match oidc(flags) {
+    let oidc = match oidc_config(args) {
         Ok(oidc) => oidc,
         Err(why) => note(CliError::Usage(why)).map(|()| None)?,
     };
-    let collect = if flags.collect { Some(collecting(flags)) } else { None };
-    let collect = collect.transpose().or_else(|fault| note(fault).map(|()| None))?;
-    let ingest = if flags.ingest { Some(feeding(flags)) } else { None };
-    let ingest = ingest.transpose().or_else(|fault| note(fault).map(|()| None))?;
-    if !troubles.is_empty() {
-        return Err(CliError::Usage(troubles.join("; ")));
+    let collect = if args.collect { Some(collect_config(args)) } else { None };
+    let collect = collect.transpose().or_else(|error| note(error).map(|()| None))?;
+    let ingest = if args.ingest { Some(ingest_config(args)) } else { None };
+    let ingest = ingest.transpose().or_else(|error| note(error).map(|()| None))?;
+    if !errors.is_empty() {
+        return Err(CliError::Usage(errors.join("; ")));
     }
-    let alone = !(flags.collect || flags.ingest);
-    let normalize = if flags.normalize || alone { Some(normalizing(flags)?) } else { None };
-    if normalize.is_none() && understood::<EventArgs>("", std::iter::empty())? != flags.mapping {
+    let alone = !(args.collect || args.ingest);
+    let normalize = if args.normalize || alone { Some(normalize_config(args)?) } else { None };
+    if normalize.is_none() && parse_args::<EventArgs>("", std::iter::empty())? != args.mapping {
         return Err(CliError::Usage(
             "mapping flags require /normalize: pass --normalize, or put them into INGEST_FLAGS".into(),
         ));
@@ -211,96 +210,99 @@ fn options(flags: &Flags) -> Result<Options, CliError> {
         ingest,
         normalize,
         oidc,
-        limits: limits(flags),
+        limits: limits(args),
         clock,
         project: env_var("GOOGLE_CLOUD_PROJECT"),
     })
 }
 
-fn some(text: &str) -> Result<usize, String> {
+fn positive(text: &str) -> Result<usize, String> {
     count(text).map(NonZeroUsize::get)
 }
 
-fn limits(flags: &Flags) -> Limits {
+fn limits(args: &ServeArgs) -> Limits {
     Limits {
-        connections: flags.max_connections,
-        requests: flags.concurrency,
-        body: flags.max_body,
-        unpacked: flags.max_unpacked,
-        head_time: flags.header_timeout,
-        idle_time: flags.idle_timeout,
-        body_time: flags.request_timeout,
-        grace: flags.grace,
+        connections: args.max_connections,
+        requests: args.concurrency,
+        body: args.max_body,
+        unpacked: args.max_unpacked,
+        head_time: args.header_timeout,
+        idle_time: args.idle_timeout,
+        body_time: args.request_timeout,
+        grace: args.grace,
         ..Limits::default()
     }
 }
 
-fn normalizing(flags: &Flags) -> Result<NormalizeConfig, CliError> {
+fn normalize_config(args: &ServeArgs) -> Result<NormalizeConfig, CliError> {
     Ok(NormalizeConfig {
-        options: flags.mapping.options()?,
-        requests: flags.mapping.requests(),
-        default_to_now: flags.mapping.defaults_to_now(),
+        options: args.mapping.options()?,
+        requests: args.mapping.requests(),
+        default_to_now: args.mapping.defaults_to_now(),
     })
 }
 
-fn oidc(flags: &Flags) -> Result<Option<OidcConfig>, String> {
-    let Some(audience) = &flags.require_oidc else { return Ok(None) };
+fn oidc_config(args: &ServeArgs) -> Result<Option<OidcConfig>, String> {
+    let Some(audience) = &args.require_oidc else { return Ok(None) };
     // For tests.
     let keys = env_var("ZOOM_UDM_JWKS_URL").unwrap_or_else(|| GOOGLE_KEYS.to_owned());
     let keys = address("ZOOM_UDM_JWKS_URL", &keys, GOOGLE_KEYS)?;
-    let keys_apart = flags.keys_apart.unwrap_or(KEYS_APART);
-    Ok(Some(OidcConfig { audience: audience.clone(), emails: flags.allow.clone(), keys, keys_apart }))
+    let min_refresh_interval = args.keys_apart.unwrap_or(MIN_REFRESH_INTERVAL);
+    Ok(Some(OidcConfig {
+        audience: audience.clone(),
+        emails: args.allow.clone(),
+        keys,
+        min_refresh_interval,
+    }))
 }
 
 /// Checks the flags of `collect` and `ingest` in the environment.
 #[cfg(any(test, fuzzing))]
-pub(super) fn lines(more: &str) -> [Result<(), CliError>; 2] {
+pub(super) fn check_embedded_flags(more: &str) -> [Result<(), CliError>; 2] {
     let given = ["gs://bucket/zoom/", "--to", "gs://bucket/udm/"].map(str::to_owned);
-    let collect = words("COLLECT_FLAGS", more)
-        .and_then(|more| understood::<collect::Flags>("COLLECT_FLAGS", more.into_iter()))
+    let collect = split_words("COLLECT_FLAGS", more)
+        .and_then(|more| parse_args::<LiveArgs>("COLLECT_FLAGS", more.into_iter()))
         .map(|_| ());
-    let ingest = words("INGEST_FLAGS", more)
-        .and_then(|more| understood::<ingest::Flags>("INGEST_FLAGS", given.into_iter().chain(more)))
+    let ingest = split_words("INGEST_FLAGS", more)
+        .and_then(|more| parse_args::<FeedArgs>("INGEST_FLAGS", given.into_iter().chain(more)))
         .map(|_| ());
     [collect, ingest]
 }
 
-/// Parses the flags of another command: given ones, then those of a variable. Some are valid only on that command's own
-/// command line.
-fn parsed<F: Args>(name: &str, given: Vec<String>, only_there: &[&str]) -> Result<F, CliError> {
-    let more = words(name, &env_var(name).unwrap_or_default())?;
-    let flag = |word: &&str| word.split('=').next().is_some_and(|flag| only_there.contains(&flag));
-    let refused: Vec<_> = more.iter().map(String::as_str).filter(flag).collect();
-    if !refused.is_empty() {
-        return Err(CliError::Usage(format!(
-            "{name}: {} is valid on the command line only; a service has its log and /metrics",
-            refused.join(", ")
-        )));
-    }
-    understood(name, given.into_iter().chain(more))
+/// Parses the arguments of another command: given ones, then those of a variable.
+fn parse_variable<A: Args>(name: &str, given: Vec<String>) -> Result<A, CliError> {
+    let more = split_words(name, &env_var(name).unwrap_or_default())?;
+    parse_args(name, given.into_iter().chain(more))
 }
 
 /// Splits a variable into words as a shell does.
-fn words(name: &str, text: &str) -> Result<Vec<String>, CliError> {
+fn split_words(name: &str, text: &str) -> Result<Vec<String>, CliError> {
     shlex::split(text).ok_or_else(|| CliError::Usage(format!("{name}: unclosed quote or trailing backslash")))
 }
 
-fn understood<F: Args>(name: &str, words: impl Iterator<Item = String>) -> Result<F, CliError> {
-    let line = EmbeddedArgs::<F>::try_parse_from(words);
-    line.map(|line| line.flags).map_err(|error| {
+fn parse_args<A: Args>(name: &str, words: impl Iterator<Item = String>) -> Result<A, CliError> {
+    let line = EmbeddedArgs::<A>::try_parse_from(words);
+    line.map(|line| line.args).map_err(|error| {
         let text = error.render().to_string();
         let text = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-        CliError::Usage(format!("{name}: {}", text.split_whitespace().collect::<Vec<_>>().join(" ")))
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let hint = match error.kind() {
+            ErrorKind::UnknownArgument => {
+                "; omit it, or use it on the command line: a service does not take it"
+            }
+            _ => "",
+        };
+        CliError::Usage(format!("{name}: {text}{hint}"))
     })
 }
 
-fn collecting(flags: &Flags) -> Result<CollectConfig, CliError> {
+fn collect_config(args: &ServeArgs) -> Result<CollectConfig, CliError> {
     let (options, deadline) =
-        collect::served(&parsed("COLLECT_FLAGS", Vec::new(), &["--summary", "--metrics", "--trace-http"])?)?;
-    Ok(CollectConfig { options, deadline: deadline.unwrap_or(flags.run_deadline) })
+        collect::service_options(&parse_variable::<LiveArgs>("COLLECT_FLAGS", Vec::new())?)?;
+    Ok(CollectConfig { options, deadline: deadline.unwrap_or(args.run_deadline) })
 }
 
-fn feeding(flags: &Flags) -> Result<IngestConfig, CliError> {
+fn ingest_config(args: &ServeArgs) -> Result<IngestConfig, CliError> {
     let from = env_var("INGEST_FROM").map_or_else(collected_prefix, Ok);
     let to = env_var("INGEST_TO").ok_or_else(|| "INGEST_TO is not set".to_owned());
     let (from, to) = match (from, to) {
@@ -314,8 +316,8 @@ fn feeding(flags: &Flags) -> Result<IngestConfig, CliError> {
     for (flag, name) in [("--rejects", "INGEST_REJECTS"), ("--ledger", "INGEST_LEDGER")] {
         given.extend(env_var(name).into_iter().flat_map(|value| [flag.to_owned(), value]));
     }
-    let options = ingest::served(&parsed("INGEST_FLAGS", given, &["--summary", "--every"])?)?;
-    Ok(IngestConfig { options, deadline: flags.run_deadline })
+    let options = ingest::service_options(&parse_variable::<FeedArgs>("INGEST_FLAGS", given)?)?;
+    Ok(IngestConfig { options, deadline: args.run_deadline })
 }
 
 /// Cloud Run sets PORT.

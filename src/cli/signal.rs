@@ -47,7 +47,7 @@ pub(super) fn stop_on_interrupt(stop: &Arc<AtomicBool>) {
         super::messages::eprint_line(
             "stopped by a signal while waiting for input or for the reader of the output; run again",
         );
-        std::process::exit(super::Exit::Stopped as i32);
+        std::process::exit(super::error::Exit::Stopped as i32);
     };
     // Without a handler, a signal ends the program as usual.
     let _ = ctrlc::set_handler(handler);
@@ -88,37 +88,6 @@ pub(super) fn truncate_to(file: &File, whole: u64, place: &Path) -> io::Result<(
         ));
     }
     Ok(())
-}
-
-/// Ends the run with progress saved at the first signal, and the program at the second; for asynchronous work.
-#[cfg(feature = "gcs")]
-pub(super) fn stop_at_signals(stop: &Arc<tokio::sync::Notify>, flag: &Arc<AtomicBool>) {
-    let (stop, flag) = (Arc::clone(stop), Arc::clone(flag));
-    tokio::spawn(async move {
-        signal().await;
-        flag.store(true, Ordering::Relaxed);
-        stop.notify_one();
-        signal().await;
-        super::progress::clear();
-        std::process::exit(super::Exit::Stopped as i32);
-    });
-}
-
-#[cfg(all(feature = "gcs", unix))]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
-}
-
-#[cfg(all(feature = "gcs", not(unix)))]
-async fn signal() {
-    drop(tokio::signal::ctrl_c().await);
 }
 
 /// Registers an incomplete file, to be deleted or put in place if a signal ends the program.

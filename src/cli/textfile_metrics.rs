@@ -1,15 +1,18 @@
 //! `--metrics FILE`: the counts of a run of collect in Prometheus text format, also after a failure.
 
-use super::CliError;
 use super::atomic_file::{Destination, OnInterrupt};
+use super::error::CliError;
 use super::output_target::{Identity, OutputTarget};
 use super::parsers::env_var;
-use crate::collect::{Options, Report};
+use crate::collect::{CollectMetrics, Counts, METRICS_PREFIX, Options, Report};
 use crate::store::Location;
-use std::fmt::Write as _;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use std::io::Write as _;
 use std::path::Path;
 
+/// The names of the metrics that say how the run ended.
 const FAILED: &str = "zoom_udm_collect_failed";
 const SUCCESS: &str = "zoom_udm_collect_last_success_timestamp_seconds";
 
@@ -42,21 +45,29 @@ pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64
     // A device or pipe has no previous contents, or no end.
     let regular = path.metadata().is_ok_and(|meta| meta.is_file());
     let before = if regular { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
-    let of = |name: &str, line: &str| line.trim_start_matches("# TYPE ").split(' ').next() == Some(name);
     let mut text = match report {
-        Some(report) => counts(report),
-        None => before
-            .lines()
-            .filter(|line| !of(FAILED, line) && !of(SUCCESS, line))
-            .flat_map(|line| [line, "\n"])
-            .collect(),
+        Some(report) => {
+            encoded(|registry| CollectMetrics::register(registry, Counts::LastRun).observe(report))
+        }
+        None => {
+            let counts = before.lines().filter(|line| ![FAILED, SUCCESS].contains(&metric_name(line)));
+            counts.flat_map(|line| [line, "\n"]).collect()
+        }
     };
-    let _ = writeln!(text, "# TYPE {FAILED} gauge\n{FAILED} {}", u8::from(failed));
     let last = before.lines().find_map(|line| line.strip_prefix(SUCCESS)?.trim().parse::<i64>().ok());
     let done = !failed && report.is_some_and(|report| report.stopped.is_none());
-    if let Some(last) = if done { Some(now) } else { last } {
-        let _ = writeln!(text, "# TYPE {SUCCESS} gauge\n{SUCCESS} {last}");
-    }
+    text += &encoded(|registry| {
+        let gauge = |value: i64| {
+            let gauge = Gauge::<i64>::default();
+            gauge.set(value);
+            gauge
+        };
+        registry.register("collect_failed", "Whether the last run failed", gauge(i64::from(failed)));
+        if let Some(last) = if done { Some(now) } else { last } {
+            let help = "When a run last read everything, in seconds since the epoch";
+            registry.register("collect_last_success_timestamp_seconds", help, gauge(last));
+        }
+    });
     let put = || -> anyhow::Result<()> {
         let mut file = Destination::open(OutputTarget::of(Some(path))?, OnInterrupt::Remove)?;
         file.write_all(text.as_bytes())?;
@@ -65,27 +76,19 @@ pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64
     Ok(put().map_err(|error| error.context(format!("--metrics {}", path.display())))?)
 }
 
-/// Each file describes one run; nothing is accumulated.
-fn counts(report: &Report) -> String {
+/// Returns metrics as text, without the mark at the end of OpenMetrics.
+fn encoded(register: impl FnOnce(&mut Registry)) -> String {
+    let mut registry = Registry::with_prefix(METRICS_PREFIX);
+    register(&mut registry);
     let mut text = String::new();
-    for (name, value) in [
-        ("records_read", report.records_read),
-        ("records_written", report.records_written),
-        ("duplicates_suppressed", report.duplicates_suppressed),
-        ("late", report.late),
-        ("objects_written", report.objects_written),
-        ("requests", report.requests),
-        ("token_requests", report.token_requests),
-        ("throttled", report.throttled),
-        ("unknown_members", report.unknown_members),
-        ("malformed_records", report.malformed_records),
-        ("windows_parked", report.days_deferred),
-        ("gaps", report.gaps.len() as u64),
-        ("state_bytes", report.state_bytes),
-        ("lag_seconds", u64::try_from(report.lag_seconds).unwrap_or(0)),
-        ("stopped", u64::from(report.stopped.is_some())),
-    ] {
-        let _ = writeln!(text, "# TYPE zoom_udm_collect_{name} gauge\nzoom_udm_collect_{name} {value}");
-    }
-    text
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    text.trim_end_matches("# EOF\n").to_owned()
+}
+
+/// Returns the name of the metric that a line describes or samples.
+fn metric_name(line: &str) -> &str {
+    let mut words = line.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    if first == "#" { words.nth(1).unwrap_or_default() } else { first }
 }

@@ -21,6 +21,7 @@ mod config;
 mod date;
 mod dedup;
 mod disambiguate;
+mod metrics;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod recent;
@@ -42,6 +43,7 @@ pub use crate::error::RunError;
 pub use check::{CheckResult, check};
 pub use config::{API_BASE, Account, MAX_PAGE, Mode, Options, StateLocation, TOKEN_URL};
 pub use date::Date;
+pub(crate) use metrics::{CollectMetrics, Counts, METRICS_PREFIX};
 pub use report::{MissingDays, NoopObserver, Observer, Report};
 pub use run::run;
 pub use secret::Secret;
@@ -49,5 +51,5 @@ pub use state::CollectorState;
 pub use status::{Status, status};
 pub use stop::Stop;
 pub use zoom::RetryPolicy;
-#[cfg(all(any(test, fuzzing), feature = "serve"))]
+#[cfg(any(test, fuzzing))]
 pub(crate) use zoom::properties::answer;

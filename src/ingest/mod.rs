@@ -33,7 +33,6 @@ mod verify;
 pub use crate::clock::Clock;
 pub use crate::error::RunError;
 pub use content_id::ContentId;
-#[cfg(feature = "serve")]
 pub(crate) use convert::decompress_limited;
 pub use filter::Skip;
 pub use options::{Delete, Destination, Limits, Options, Shard};
@@ -41,6 +40,5 @@ pub use progress::{NoopObserver, Observer};
 pub use report::Report;
 pub use run::run;
 pub use settling::WriteSettling;
-#[cfg(feature = "cli")]
 pub(crate) use transfer::blocking_threads;
 pub use verify::{Discrepancy, VerifyReport, verify};

@@ -16,8 +16,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 /// After this many consecutive failures to read or to write, the source or destination is considered unreachable; each
 /// of the objects was retried for minutes.
@@ -28,10 +29,14 @@ const MAX_CONSECUTIVE_FAILURES: usize = 20;
 ///
 /// # Errors
 /// [`RunError`]; what was done before is recorded in the ledger, unless the ledger failed.
-pub async fn run(options: Options, observer: &dyn Observer, stop: &Notify) -> Result<Report, RunError> {
+pub async fn run(
+    options: Options,
+    observer: &dyn Observer,
+    stop: &CancellationToken,
+) -> Result<Report, RunError> {
     let opened = tokio::select! {
         biased;
-        () = stop.notified() => return Ok(Report { stopped: true, ..Report::default() }),
+        () = stop.cancelled() => return Ok(Report { stopped: true, ..Report::default() }),
         opened = Run::open(options, observer) => opened?,
     };
     // From here on the run holds leases. Every path leads through `go`, which releases them.
@@ -124,7 +129,7 @@ impl<'o> Run<'o> {
         })
     }
 
-    async fn run_to_end(mut self, stop: &Notify) -> Result<Report, RunError> {
+    async fn run_to_end(mut self, stop: &CancellationToken) -> Result<Report, RunError> {
         let worked = self.event_loop(stop).await;
         if worked.is_err() || self.report.stopped {
             self.job.options.normalize.stop.store(true, Ordering::Relaxed);
@@ -167,10 +172,10 @@ impl<'o> Run<'o> {
         Ok(())
     }
 
-    async fn event_loop(&mut self, stop: &Notify) -> Result<(), RunError> {
+    async fn event_loop(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
         tokio::select! {
             biased;
-            () = stop.notified() => {
+            () = stop.cancelled() => {
                 self.report.stopped = true;
                 return Ok(());
             }
@@ -203,7 +208,7 @@ impl<'o> Run<'o> {
             }
             tokio::select! {
                 biased;
-                () = stop.notified() => {
+                () = stop.cancelled() => {
                     self.report.stopped = true;
                     return Ok(());
                 }

@@ -44,7 +44,7 @@ impl Input {
 
 impl Input {
     /// An input that was unpacked already.
-    #[cfg(feature = "gcs")]
+    #[cfg(feature = "cloud")]
     pub(crate) fn decompress(name: impl Into<Arc<str>>, unpacked: Unpacked) -> Self {
         Self { ignored: unpacked.ignored, ..Self::new(name, unpacked.reader) }
     }

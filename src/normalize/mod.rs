@@ -30,11 +30,11 @@ mod worker;
 
 pub use error::Error;
 pub use import_request::{EventWriter, Limits, RequestFormat, RequestWriter};
-#[cfg(feature = "gcs")]
-pub(crate) use input::unpacked_within;
+#[cfg(feature = "cli")]
+pub(crate) use input::unpacked;
 pub use input::{Input, is_gzip};
-#[cfg(any(feature = "cli", feature = "gcs"))]
-pub(crate) use input::{Unpacked, unpacked};
+#[cfg(feature = "cloud")]
+pub(crate) use input::{Unpacked, unpacked_within};
 pub(crate) use inspect::{InspectedRecord, inspect_each};
 pub use options::{DEFAULT_MAX_LINE_BYTES, Format, MAX_EVENT_BYTES, Options, TemplateCache};
 pub use pipeline::{replay_rejects, run};

@@ -1,103 +1,40 @@
-//! Follows a request from its head to the last byte of its response: admission, counts, and one log line.
+//! The access log: follows a request to the last byte of its response, counts it, and writes one line.
 
-use super::framing::FramingError;
-use super::response::{ApiResponse, LogNotes, Severity};
-use super::{AppState, ClientAddr};
+use super::response::{LogNotes, Severity};
+use super::state::{AppState, ClientAddr};
 use crate::{logging, redact};
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, USER_AGENT};
-use axum::http::{HeaderMap, HeaderValue, Method};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use futures::FutureExt as _;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Paths without authentication; they reveal nothing.
-const PUBLIC: [&str; 2] = ["/healthz", "/readyz"];
-/// Paths of pushes, which have capacity of their own.
-const PUSHES: [&str; 2] = ["/collect", "/ingest"];
 /// Paths that are counted by name; all others count as `other`.
 const ROUTES: [&str; 8] =
     ["/", "/healthz", "/readyz", "/metrics", "/collect", "/ingest", "/normalize", "/explain"];
 
-/// Admits or refuses a request, and follows it to its end.
-pub(super) async fn middleware(
-    State(service): State<Arc<AppState>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut seen = AccessLogEntry::new(&service, &request);
-    if let Some(FramingError(why)) = request.extensions().get() {
-        let mut response = ApiResponse::bad_request(*why).into_response();
-        // Where the next request begins is not known.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        return seen.attach(response);
-    }
-    let response = match admit(&service, request.uri().path(), request.headers()).await {
-        Ok(permit) => {
-            seen.permit = permit;
-            // A panic is answered as an error of this request: the connection and the others go on.
-            let answer = AssertUnwindSafe(run(&service, seen.route, next.run(request))).catch_unwind().await;
-            answer.unwrap_or_else(|_| ApiResponse::panicked().into_response())
-        }
-        Err(answer) => answer.into_response(),
-    };
-    seen.attach(response)
-}
-
-/// Routes a request; requests without their own time limits get that of a body.
-async fn run(service: &AppState, route: &str, answer: impl Future<Output = Response>) -> Response {
-    if PUSHES.contains(&route) || route == "/normalize" {
-        return answer.await;
-    }
-    let answer = tokio::time::timeout(service.options.limits.body_time, answer).await;
-    answer.unwrap_or_else(|_| ApiResponse::too_slow().into_response())
-}
-
-async fn admit(
-    service: &Arc<AppState>,
-    path: &str,
-    headers: &HeaderMap,
-) -> Result<Option<OwnedSemaphorePermit>, ApiResponse> {
-    if PUBLIC.contains(&path) {
-        return Ok(None);
-    }
-    service.callers.authorize(headers).await?;
-    if path == "/metrics" {
-        return Ok(None);
-    }
-    if service.stopping.is_set() {
-        return Err(ApiResponse::stopping());
-    }
-    // They are counted when their body is complete; see the router.
-    if PUSHES.contains(&path) {
-        return Ok(None);
-    }
-    let permit = Arc::clone(&service.requests).try_acquire_owned();
-    permit.map(Some).map_err(|_| ApiResponse::too_many(1))
-}
-
 /// An active request. Dropping it writes its log line.
-struct AccessLogEntry {
-    service: Arc<AppState>,
+pub(super) struct AccessLogEntry {
+    state: Arc<AppState>,
     method: Method,
     path: String,
-    route: &'static str,
+    pub(super) route: &'static str,
     head: RequestMeta,
     started: Instant,
     /// `None` if the client disconnected before the response.
     status: Option<u16>,
     sent: u64,
-    whole: bool,
+    /// Whether the response was sent completely.
+    complete: bool,
     notes: Option<LogNotes>,
-    permit: Option<OwnedSemaphorePermit>,
+    /// Released when the request ends.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The parts of the head that are logged.
@@ -110,39 +47,39 @@ struct RequestMeta {
 }
 
 impl AccessLogEntry {
-    fn new(service: &Arc<AppState>, request: &Request) -> Self {
+    pub(super) fn new(state: &Arc<AppState>, request: &Request) -> Self {
         let path = redact::redact_and_truncate(request.uri().path(), 200);
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let route = ROUTES.into_iter().find(|route| *route == path).unwrap_or("other");
-        service.metrics.in_flight.inc();
+        state.metrics.in_flight.inc();
         Self {
-            service: Arc::clone(service),
+            state: Arc::clone(state),
             method: request.method().clone(),
             route,
             path,
             head: RequestMeta {
                 size: text(CONTENT_LENGTH).map(str::to_owned),
                 agent: text(USER_AGENT).map(|agent| redact::redact_and_truncate(agent, 200)),
-                trace: trace(request.headers(), service.options.project.as_deref()),
+                trace: trace(request.headers(), state.options.project.as_deref()),
                 peer: request.extensions().get::<ClientAddr>().map(|peer| peer.0.ip().to_string()),
                 protocol: format!("{:?}", request.version()),
             },
             started: Instant::now(),
             status: None,
             sent: 0,
-            whole: false,
+            complete: false,
             notes: None,
             permit: None,
         }
     }
 
-    fn attach(mut self, response: Response) -> Response {
+    pub(super) fn attach(mut self, response: Response) -> Response {
         let (mut parts, inner) = response.into_parts();
         self.status = Some(parts.status.as_u16());
         // There is nothing to send except the head.
-        self.whole = self.method == Method::HEAD;
+        self.complete = self.method == Method::HEAD;
         self.notes = parts.extensions.remove::<LogNotes>();
-        Response::from_parts(parts, Body::new(LoggedBody { inner, seen: self }))
+        Response::from_parts(parts, Body::new(LoggedBody { inner, entry: self }))
     }
 
     fn line(&self, status: u16) -> String {
@@ -171,7 +108,7 @@ impl AccessLogEntry {
 impl Drop for AccessLogEntry {
     fn drop(&mut self) {
         self.permit = None;
-        let metrics = &self.service.metrics;
+        let metrics = &self.state.metrics;
         metrics.in_flight.dec();
         // nginx's status for clients that disconnected.
         let status = self.status.unwrap_or(499);
@@ -182,11 +119,12 @@ impl Drop for AccessLogEntry {
             severity = severity.max(note.severity);
             text.push_str(&format!(": {}", note.text));
         }
-        if !self.whole {
+        if !self.complete {
             severity = severity.max(Severity::Warning);
             text.push_str(": the response was not sent completely");
         }
-        let quiet = self.whole && status < 400 && matches!(self.route, "/healthz" | "/readyz" | "/metrics");
+        let quiet =
+            self.complete && status < 400 && matches!(self.route, "/healthz" | "/readyz" | "/metrics");
         let (request, trace) = (self.line(status), self.head.trace.as_deref());
         match severity {
             _ if quiet => {
@@ -215,7 +153,7 @@ pub(super) fn trace(headers: &HeaderMap, project: Option<&str>) -> Option<String
 
 struct LoggedBody {
     inner: Body,
-    seen: AccessLogEntry,
+    entry: AccessLogEntry,
 }
 
 impl HttpBody for LoggedBody {
@@ -229,13 +167,13 @@ impl HttpBody for LoggedBody {
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.seen.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.entry.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
             }
-            Poll::Ready(None) => self.seen.whole = true,
+            Poll::Ready(None) => self.entry.complete = true,
             _ => {}
         }
         // A body that knows its end is not polled again.
-        self.seen.whole |= self.inner.is_end_stream();
+        self.entry.complete |= self.inner.is_end_stream();
         polled
     }
 
@@ -250,6 +188,6 @@ impl HttpBody for LoggedBody {
 
 impl Drop for LoggedBody {
     fn drop(&mut self) {
-        self.seen.whole |= self.inner.is_end_stream();
+        self.entry.complete |= self.inner.is_end_stream();
     }
 }

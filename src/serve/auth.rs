@@ -1,5 +1,6 @@
 //! Authenticates callers: by ID tokens that Google signed for them and this service, or not at all if configured so.
 
+use super::config::OidcConfig;
 use super::jwks::{JwksCache, KeyError};
 use super::response::{ApiResponse, Severity};
 use crate::clock::Clock;
@@ -8,25 +9,11 @@ use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
-use std::time::Duration;
 
 /// The accepted issuers.
 const ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
 /// The tolerated clock difference in seconds.
 const LEEWAY: i64 = 60;
-
-/// Which tokens are accepted.
-#[derive(Debug, Clone)]
-pub struct OidcConfig {
-    /// The expected audiences.
-    pub audience: String,
-    /// The accepted e-mail addresses.
-    pub emails: Vec<String>,
-    /// The URL of the public keys.
-    pub keys: reqwest::Url,
-    /// The minimum time between two fetches of the keys because of an unknown key ID.
-    pub keys_apart: Duration,
-}
 
 /// Authorizes callers.
 pub(super) struct Authenticator {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// The sending side.
 pub(super) struct ChunkSender<T> {
-    pub(super) pieces: mpsc::Sender<T>,
+    pub(super) chunks: mpsc::Sender<T>,
     pub(super) runtime: Handle,
     /// How long a chunk may wait.
     pub(super) idle: Duration,
@@ -18,15 +18,15 @@ pub(super) struct ChunkSender<T> {
 
 impl<T> Clone for ChunkSender<T> {
     fn clone(&self) -> Self {
-        Self { pieces: self.pieces.clone(), runtime: self.runtime.clone(), ..*self }
+        Self { chunks: self.chunks.clone(), runtime: self.runtime.clone(), ..*self }
     }
 }
 
 impl<T> ChunkSender<T> {
     /// Waits until there is space for a chunk. Blocking.
-    pub(super) fn send(&self, piece: T) -> io::Result<()> {
+    pub(super) fn send(&self, chunk: T) -> io::Result<()> {
         let left = self.until.saturating_duration_since(Instant::now());
-        let sent = self.runtime.block_on(self.pieces.send_timeout(piece, self.idle.min(left)));
+        let sent = self.runtime.block_on(self.chunks.send_timeout(chunk, self.idle.min(left)));
         sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the response is not being read"))
     }
 }

@@ -1,6 +1,5 @@
 //! Google's public keys for ID tokens: fetched, cached as long as Google allows, and refreshed for unknown key IDs.
 
-use super::auth::OidcConfig;
 use super::metrics::Metrics;
 use crate::http_client;
 use jsonwebtoken::DecodingKey;
@@ -13,7 +12,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 
 /// The URL of Google's keys.
-pub const GOOGLE: &str = "https://www.googleapis.com/oauth2/v3/certs";
+pub const GOOGLE_KEYS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 
 /// The minimum time between fetches for unknown key IDs, because anybody can invent one.
 pub const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
@@ -32,10 +31,10 @@ pub(super) struct JwksCache(Arc<JwksFetcher>);
 struct JwksFetcher {
     http: reqwest::Client,
     url: reqwest::Url,
-    /// See [`APART`].
-    apart: Duration,
+    /// The minimum time between fetches for unknown key IDs.
+    min_refresh: Duration,
     metrics: Arc<Metrics>,
-    known: Mutex<CachedKeys>,
+    cache: Mutex<CachedKeys>,
     /// Held by the task that fetches.
     fetching: Arc<tokio::sync::Mutex<()>>,
 }
@@ -44,9 +43,9 @@ struct JwksFetcher {
 struct CachedKeys {
     keys: HashMap<String, Arc<DecodingKey>>,
     /// When the keys were fetched, and how long they are fresh.
-    came: Option<(Instant, Duration)>,
+    fetched_at: Option<(Instant, Duration)>,
     /// No fetch before this time.
-    next: Option<Instant>,
+    next_fetch: Option<Instant>,
 }
 
 /// The result of looking up a key ID.
@@ -60,15 +59,15 @@ enum Lookup {
 }
 
 impl CachedKeys {
-    fn look(&self, kid: &str, now: Instant) -> Lookup {
-        let age = self.came.map(|(came, fresh)| (now.saturating_duration_since(came), fresh));
+    fn lookup(&self, kid: &str, now: Instant) -> Lookup {
+        let age = self.fetched_at.map(|(at, fresh)| (now.saturating_duration_since(at), fresh));
         let is_fresh = age.is_some_and(|(age, fresh)| age < fresh);
         let key = self.keys.get(kid).cloned();
         let old = match key {
             Some(key) if is_fresh => return Lookup::Found(key),
             key => key.filter(|_| age.is_some_and(|(age, _)| age < STALE)),
         };
-        if self.next.is_none_or(|next| next <= now) {
+        if self.next_fetch.is_none_or(|next| next <= now) {
             return Lookup::Fetch { old };
         }
         match old {
@@ -78,20 +77,20 @@ impl CachedKeys {
         }
     }
 
-    fn fetched(
+    fn store(
         &mut self,
         keys: HashMap<String, Arc<DecodingKey>>,
         fresh: Duration,
         now: Instant,
-        apart: Duration,
+        min_refresh: Duration,
     ) {
-        (self.keys, self.came, self.next) = (keys, Some((now, fresh)), Some(now + apart));
+        (self.keys, self.fetched_at, self.next_fetch) = (keys, Some((now, fresh)), Some(now + min_refresh));
     }
 
-    fn failed(&mut self, now: Instant, apart: Duration) {
+    fn failed(&mut self, now: Instant, min_refresh: Duration) {
         // If nobody can be authenticated, retry soon.
-        let usable = self.came.is_some_and(|(came, _)| now.saturating_duration_since(came) < STALE);
-        self.next = Some(now + if usable { apart } else { AFTER_FAILURE });
+        let usable = self.fetched_at.is_some_and(|(at, _)| now.saturating_duration_since(at) < STALE);
+        self.next_fetch = Some(now + if usable { min_refresh } else { AFTER_FAILURE });
     }
 }
 
@@ -117,42 +116,40 @@ struct Key {
 }
 
 impl JwksCache {
-    pub(super) fn new(oidc: &OidcConfig, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
-        let near = crate::net::bypasses_proxy(oidc.keys.host_str().unwrap_or_default());
+    /// Creates an empty cache of the keys at a URL. Unknown key IDs cause a fetch once per `min_refresh` at most.
+    pub(super) fn new(
+        url: reqwest::Url,
+        min_refresh: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, reqwest::Error> {
+        let near = crate::net::bypasses_proxy(url.host_str().unwrap_or_default());
         let http =
             http_client::builder().connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(10));
         let http = if near { http.no_proxy() } else { http }.build()?;
-        let (known, fetching) = (Mutex::default(), Arc::default());
-        Ok(Self(Arc::new(JwksFetcher {
-            http,
-            url: oidc.keys.clone(),
-            apart: oidc.keys_apart,
-            metrics,
-            known,
-            fetching,
-        })))
+        let (cache, fetching) = (Mutex::default(), Arc::default());
+        Ok(Self(Arc::new(JwksFetcher { http, url, min_refresh, metrics, cache, fetching })))
     }
 
     /// Returns the key with an ID. Only callers without a valid key wait for a fetch, which is shared.
     pub(super) async fn get(&self, kid: &str) -> Result<Arc<DecodingKey>, KeyError> {
-        let Lookup::Fetch { old } = self.0.look(kid) else { return self.0.found(kid) };
+        let Lookup::Fetch { old } = self.0.lookup(kid) else { return self.0.cached(kid) };
         if let Some(old) = old {
             if let Ok(turn) = Arc::clone(&self.0.fetching).try_lock_owned() {
-                self.begin(turn);
+                self.spawn_refresh(turn);
             }
             return Ok(old);
         }
         let turn = Arc::clone(&self.0.fetching).lock_owned().await;
         // The previous task may have fetched it.
-        if matches!(self.0.look(kid), Lookup::Fetch { .. }) {
-            let fetched = self.begin(turn).await;
+        if matches!(self.0.lookup(kid), Lookup::Fetch { .. }) {
+            let fetched = self.spawn_refresh(turn).await;
             fetched.unwrap_or_else(|_| Err("fetching them failed".into())).map_err(KeyError::Unreachable)?;
         }
-        self.0.found(kid)
+        self.0.cached(kid)
     }
 
     /// Fetches in a separate task, so that it does not end with the first caller that wanted it.
-    fn begin(&self, turn: OwnedMutexGuard<()>) -> JoinHandle<Result<(), String>> {
+    fn spawn_refresh(&self, turn: OwnedMutexGuard<()>) -> JoinHandle<Result<(), String>> {
         let source = Arc::clone(&self.0);
         tokio::spawn(async move {
             let _turn = turn;
@@ -162,18 +159,18 @@ impl JwksCache {
 }
 
 impl JwksFetcher {
-    /// Held only for a lookup.
-    fn known(&self) -> MutexGuard<'_, CachedKeys> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The cache, locked only for a lookup.
+    fn cache(&self) -> MutexGuard<'_, CachedKeys> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self, kid: &str) -> Lookup {
-        self.known().look(kid, Instant::now())
+    fn lookup(&self, kid: &str) -> Lookup {
+        self.cache().lookup(kid, Instant::now())
     }
 
     /// Looks up an ID without a fetch.
-    fn found(&self, kid: &str) -> Result<Arc<DecodingKey>, KeyError> {
-        match self.look(kid) {
+    fn cached(&self, kid: &str) -> Result<Arc<DecodingKey>, KeyError> {
+        match self.lookup(kid) {
             Lookup::Found(key) | Lookup::Fetch { old: Some(key) } => Ok(key),
             Lookup::Missing(why) => Err(why),
             Lookup::Fetch { old: None } => Err(KeyError::Unknown),
@@ -186,12 +183,12 @@ impl JwksFetcher {
         self.metrics.key_fetches.get_or_create(&[("outcome", outcome)]).inc();
         match fetched {
             Ok((keys, fresh)) => {
-                self.known().fetched(keys, fresh, Instant::now(), self.apart);
+                self.cache().store(keys, fresh, Instant::now(), self.min_refresh);
                 Ok(())
             }
             Err(why) => {
                 tracing::warn!(why, "Google's keys cannot be fetched");
-                self.known().failed(Instant::now(), self.apart);
+                self.cache().failed(Instant::now(), self.min_refresh);
                 Err(why)
             }
         }
@@ -238,7 +235,7 @@ fn max_age(cache: &str) -> Option<Duration> {
 mod tests {
     use super::{
         AFTER_FAILURE, Arc, CachedKeys, DecodingKey, Duration, FRESH, Instant, JwksCache, KeyError, Lookup,
-        MIN_REFRESH_INTERVAL, Metrics, OidcConfig, STALE,
+        MIN_REFRESH_INTERVAL, Metrics, STALE,
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -247,7 +244,7 @@ mod tests {
     fn known() -> (CachedKeys, Instant) {
         let start = Instant::now();
         let mut known = CachedKeys::default();
-        known.fetched(
+        known.store(
             [("a".to_owned(), Arc::new(DecodingKey::from_secret(b"a")))].into(),
             FRESH,
             start,
@@ -258,72 +255,70 @@ mod tests {
 
     #[test]
     fn empty_key_cache_requests_a_fetch() {
-        assert!(matches!(CachedKeys::default().look("a", Instant::now()), Lookup::Fetch { old: None }));
+        assert!(matches!(CachedKeys::default().lookup("a", Instant::now()), Lookup::Fetch { old: None }));
     }
 
     #[test]
     fn unknown_key_id_is_fetched_once_a_minute() {
         let (mut known, start) = known();
-        assert!(matches!(known.look("b", start + SECOND), Lookup::Missing(KeyError::Unknown)));
-        assert!(matches!(known.look("b", start + MIN_REFRESH_INTERVAL), Lookup::Fetch { old: None }));
+        assert!(matches!(known.lookup("b", start + SECOND), Lookup::Missing(KeyError::Unknown)));
+        assert!(matches!(known.lookup("b", start + MIN_REFRESH_INTERVAL), Lookup::Fetch { old: None }));
         let keys = [("b".to_owned(), Arc::new(DecodingKey::from_secret(b"b")))];
-        known.fetched(keys.into(), FRESH, start + MIN_REFRESH_INTERVAL, MIN_REFRESH_INTERVAL);
-        assert!(matches!(known.look("b", start + MIN_REFRESH_INTERVAL), Lookup::Found(_)));
-        assert!(matches!(known.look("a", start + MIN_REFRESH_INTERVAL), Lookup::Missing(KeyError::Unknown)));
+        known.store(keys.into(), FRESH, start + MIN_REFRESH_INTERVAL, MIN_REFRESH_INTERVAL);
+        assert!(matches!(known.lookup("b", start + MIN_REFRESH_INTERVAL), Lookup::Found(_)));
+        assert!(matches!(
+            known.lookup("a", start + MIN_REFRESH_INTERVAL),
+            Lookup::Missing(KeyError::Unknown)
+        ));
     }
 
     #[test]
     fn stale_keys_serve_for_a_limited_time() {
         let (mut known, start) = known();
-        assert!(matches!(known.look("a", start + FRESH / 2), Lookup::Found(_)));
+        assert!(matches!(known.lookup("a", start + FRESH / 2), Lookup::Found(_)));
         let later = start + FRESH;
-        assert!(matches!(known.look("a", later), Lookup::Fetch { old: Some(_) }));
+        assert!(matches!(known.lookup("a", later), Lookup::Fetch { old: Some(_) }));
         known.failed(later, MIN_REFRESH_INTERVAL);
-        assert!(matches!(known.look("a", later + SECOND), Lookup::Found(_)), "not asked for again at once");
-        assert!(matches!(known.look("b", later + SECOND), Lookup::Missing(KeyError::Unreachable(_))));
-        assert!(matches!(known.look("a", later + MIN_REFRESH_INTERVAL), Lookup::Fetch { old: Some(_) }));
+        assert!(matches!(known.lookup("a", later + SECOND), Lookup::Found(_)), "not asked for again at once");
+        assert!(matches!(known.lookup("b", later + SECOND), Lookup::Missing(KeyError::Unreachable(_))));
+        assert!(matches!(known.lookup("a", later + MIN_REFRESH_INTERVAL), Lookup::Fetch { old: Some(_) }));
         let last = start + STALE;
-        assert!(matches!(known.look("a", last), Lookup::Fetch { old: None }));
+        assert!(matches!(known.lookup("a", last), Lookup::Fetch { old: None }));
         known.failed(last, MIN_REFRESH_INTERVAL);
-        assert!(matches!(known.look("a", last + SECOND), Lookup::Missing(KeyError::Unreachable(_))));
-        assert!(matches!(known.look("a", last + AFTER_FAILURE), Lookup::Fetch { old: None }));
+        assert!(matches!(known.lookup("a", last + SECOND), Lookup::Missing(KeyError::Unreachable(_))));
+        assert!(matches!(known.lookup("a", last + AFTER_FAILURE), Lookup::Fetch { old: None }));
     }
 
     #[test]
     fn failed_fetch_does_not_speed_up_unknown_ids() {
         let (mut known, start) = known();
         let first = start + MIN_REFRESH_INTERVAL;
-        assert!(matches!(known.look("made up", first), Lookup::Fetch { old: None }));
+        assert!(matches!(known.lookup("made up", first), Lookup::Fetch { old: None }));
         known.failed(first, MIN_REFRESH_INTERVAL);
-        assert!(matches!(known.look("made up", first + AFTER_FAILURE), Lookup::Missing(_)));
-        assert!(matches!(known.look("made up", first + MIN_REFRESH_INTERVAL), Lookup::Fetch { old: None }));
+        assert!(matches!(known.lookup("made up", first + AFTER_FAILURE), Lookup::Missing(_)));
+        assert!(matches!(known.lookup("made up", first + MIN_REFRESH_INTERVAL), Lookup::Fetch { old: None }));
     }
 
     /// Returns keys at a URL that accepts connections and never responds.
     fn stuck() -> (JwksCache, std::net::TcpListener) {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap();
-        let oidc = OidcConfig {
-            audience: String::new(),
-            emails: Vec::new(),
-            keys: url,
-            keys_apart: MIN_REFRESH_INTERVAL,
-        };
-        (JwksCache::new(&oidc, Arc::new(Metrics::new(false))).unwrap(), silent)
+        let metrics = Arc::new(Metrics::new(false));
+        (JwksCache::new(url, MIN_REFRESH_INTERVAL, metrics).unwrap(), silent)
     }
 
     #[tokio::test]
     async fn known_key_does_not_wait_for_unknown_key() {
         let (keys, _silent) = stuck();
         let good = || [("a".to_owned(), Arc::new(DecodingKey::from_secret(b"a")))].into();
-        keys.0.known().fetched(good(), FRESH, Instant::now(), Duration::ZERO);
+        keys.0.cache().store(good(), FRESH, Instant::now(), Duration::ZERO);
         let made_up = keys.get("made up");
         tokio::pin!(made_up);
         let soon = Duration::from_millis(200);
         assert!(tokio::time::timeout(soon, made_up.as_mut()).await.is_err(), "it is being asked for");
         assert!(matches!(tokio::time::timeout(soon, keys.get("a")).await, Ok(Ok(_))));
         // Stale but valid: one caller starts a refresh, and none of them waits.
-        keys.0.known().fetched(good(), Duration::ZERO, Instant::now(), Duration::ZERO);
+        keys.0.cache().store(good(), Duration::ZERO, Instant::now(), Duration::ZERO);
         assert!(matches!(tokio::time::timeout(soon, keys.get("a")).await, Ok(Ok(_))));
     }
 }

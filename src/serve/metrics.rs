@@ -1,6 +1,6 @@
 //! The metrics for Prometheus.
 
-use crate::collect;
+use crate::collect::{self, CollectMetrics, Counts, METRICS_PREFIX};
 use crate::normalize::Summary;
 use crate::reject::RejectReason;
 use prometheus_client::encoding::text::encode;
@@ -15,66 +15,49 @@ use std::time::{Duration, Instant};
 
 /// A label with its value.
 type Label = [(&'static str, &'static str); 1];
-type Counts = Family<Label, Counter>;
+type Counters = Family<Label, Counter>;
 type DurationHistograms = Family<Label, Histogram, fn() -> Histogram>;
 
 pub(super) struct Metrics {
     registry: Registry,
-    records: Counts,
-    events: Counts,
-    rejects: Counts,
-    objects: Counts,
+    records: Counters,
+    events: Counters,
+    rejects: Counters,
+    objects: Counters,
     runs: Family<[(&'static str, &'static str); 2], Counter>,
     run_time: DurationHistograms,
-    lag: Gauge,
+    collect: CollectMetrics,
     /// The lag of collecting, and when it was measured; `None` if nothing is collected.
-    behind: Mutex<Option<(i64, Instant)>>,
-    collected: Counter,
-    suppressed: Counter,
-    late: Counter,
-    zoom_requests: Counter,
-    zoom_tokens: Counter,
-    zoom_throttled: Counter,
-    parked: Gauge,
-    gaps: Gauge,
-    state: Gauge,
+    lag: Mutex<Option<(i64, Instant)>>,
     pub(super) ledger: Gauge,
     requests: Family<[(&'static str, String); 2], Counter>,
     request_time: DurationHistograms,
     pub(super) in_flight: Gauge,
-    pub(super) key_fetches: Counts,
+    pub(super) key_fetches: Counters,
 }
 
 /// From a millisecond to more than a minute.
-fn times() -> Histogram {
+fn duration_histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.5, 14))
 }
 
 impl Metrics {
     pub(super) fn new(collects: bool) -> Self {
+        let mut registry = Registry::with_prefix(METRICS_PREFIX);
         let mut metrics = Self {
-            registry: Registry::with_prefix("zoom_udm"),
+            collect: CollectMetrics::register(&mut registry, Counts::Total),
+            registry,
             records: Family::default(),
             events: Family::default(),
             rejects: Family::default(),
             objects: Family::default(),
             runs: Family::default(),
-            run_time: Family::new_with_constructor(times),
-            lag: Gauge::default(),
+            run_time: Family::new_with_constructor(duration_histogram),
             // Until a run reports it, the lag is at least the time since the start.
-            behind: Mutex::new(collects.then(|| (0, Instant::now()))),
-            collected: Counter::default(),
-            suppressed: Counter::default(),
-            late: Counter::default(),
-            zoom_requests: Counter::default(),
-            zoom_tokens: Counter::default(),
-            zoom_throttled: Counter::default(),
-            parked: Gauge::default(),
-            gaps: Gauge::default(),
-            state: Gauge::default(),
+            lag: Mutex::new(collects.then(|| (0, Instant::now()))),
             ledger: Gauge::default(),
             requests: Family::default(),
-            request_time: Family::new_with_constructor(times),
+            request_time: Family::new_with_constructor(duration_histogram),
             in_flight: Gauge::default(),
             key_fetches: Family::default(),
         };
@@ -91,26 +74,6 @@ impl Metrics {
         all.register("runs", "Runs of collect and ingest, by outcome", self.runs.clone());
         let time = "Duration of runs and normalizations";
         all.register_with_unit("run_duration", time, Unit::Seconds, self.run_time.clone());
-        let lag = "Lag of collecting; before the first run, the time since the service started";
-        all.register_with_unit("collect_lag", lag, Unit::Seconds, self.lag.clone());
-        all.register("collect_records_written", "New records", self.collected.clone());
-        let text = "Repeated records that were not written again";
-        all.register("collect_duplicates_suppressed", text, self.suppressed.clone());
-        all.register(
-            "collect_late_records",
-            "New records with a time that had been read before",
-            self.late.clone(),
-        );
-        all.register("zoom_requests", "Requests to Zoom for pages", self.zoom_requests.clone());
-        all.register("zoom_token_requests", "Requests to Zoom for tokens", self.zoom_tokens.clone());
-        all.register(
-            "zoom_throttled",
-            "Responses of Zoom that asked to slow down (429)",
-            self.zoom_throttled.clone(),
-        );
-        all.register("collect_days_parked", "Deferred days", self.parked.clone());
-        all.register("collect_gaps", "Ranges of lost days", self.gaps.clone());
-        all.register_with_unit("collect_state", "Size of the state", Unit::Bytes, self.state.clone());
         all.register_with_unit("ledger", "Size of the ledger", Unit::Bytes, self.ledger.clone());
         all.register("http_requests", "Requests, by route and status", self.requests.clone());
         let time = "From a request's head to the end of its response";
@@ -122,8 +85,8 @@ impl Metrics {
     }
 
     pub(super) fn text(&self) -> String {
-        if let Some((lag, known)) = *self.lag() {
-            self.lag.set(lag.saturating_add(saturating_i64(known.elapsed().as_secs())));
+        if let Some((lag, measured_at)) = *self.lag() {
+            self.collect.lag.set(lag.saturating_add_unsigned(measured_at.elapsed().as_secs()));
         }
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -132,7 +95,7 @@ impl Metrics {
     }
 
     fn lag(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
-        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lag.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds the counts of a normalization.
@@ -155,16 +118,8 @@ impl Metrics {
 
     /// Adds a run of collect, however it ended.
     pub(super) fn collected(&self, report: &collect::Report) {
-        self.collected.inc_by(report.records_written);
-        self.suppressed.inc_by(report.duplicates_suppressed);
-        self.late.inc_by(report.late);
-        self.zoom_requests.inc_by(report.requests);
-        self.zoom_tokens.inc_by(report.token_requests);
-        self.zoom_throttled.inc_by(report.throttled);
+        self.collect.observe(report);
         *self.lag() = Some((report.lag_seconds, Instant::now()));
-        self.parked.set(saturating_i64(report.days_deferred));
-        self.gaps.set(saturating_i64(report.gaps.len() as u64));
-        self.state.set(saturating_i64(report.state_bytes));
     }
 
     /// Adds a run of a command, and how it ended.
@@ -177,8 +132,4 @@ impl Metrics {
         self.requests.get_or_create(&[("route", route.to_owned()), ("status", status.to_string())]).inc();
         self.request_time.get_or_create(&[("route", route)]).observe(took.as_secs_f64());
     }
-}
-
-pub(super) fn saturating_i64(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -4,8 +4,9 @@
 
 use super::access_log::trace;
 use super::auth::is_loopback_host;
-use super::ingest_handler::object_below_source;
-use super::pubsub::{Malformed, ObjectRef, Work, read};
+use super::triggers::ingest_handler::object_below_source;
+use super::triggers::payload::Malformed;
+use super::triggers::pubsub::{ObjectRef, Work, read};
 use crate::store::Location;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
@@ -36,15 +37,15 @@ fn push(headers: &HeaderMap, body: &[u8]) {
         Ok(message) => message,
         Err(Malformed(why)) => return sayable(&why),
     };
-    let of_a_bucket = message.is_of_a_bucket();
+    let from_bucket = message.is_bucket_notification();
     match message.requested_work() {
         Err(Malformed(why)) => sayable(&why),
-        Ok(Work::Nothing(what)) => {
+        Ok(Work::Ignore(what)) => {
             sayable(&what);
             assert!(what.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{what:?}");
         }
         // A bucket notification never asks for a run over everything.
-        Ok(Work::Run) => assert!(!of_a_bucket, "{message:?}"),
+        Ok(Work::Run) => assert!(!from_bucket, "{message:?}"),
         Ok(Work::Object(named)) => {
             assert!(!named.bucket.is_empty() && !named.object.is_empty());
             however_it_comes(&named);

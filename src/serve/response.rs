@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | 200 | `done`: the work is durable | acknowledges |
 //! | 200 | `ignored`: nothing to do, with the reason | acknowledges |
-//! | 400, 413, 415, 422 | `poison`: will never succeed | repeats until the dead-letter topic receives it |
-//! | 401, 403 | `refused`: the caller is not authorized | the same |
-//! | 408, 409, 503 | `again`: may succeed later, after `Retry-After` | repeats |
-//! | 500 | `broken`: settings, access or the state need an operator | repeats |
+//! | 400, 413, 415, 422 | `invalid`: will never succeed | repeats until the dead-letter topic receives it |
+//! | 401, 403 | `denied`: the caller is not authorized | the same |
+//! | 408, 409, 503 | `retry`: may succeed later, after `Retry-After` | repeats |
+//! | 500 | `error`: settings, access or the state need an operator | repeats |
 //!
 //! Responses never contain a path, a URL or a secret; those go to the log.
 
@@ -86,43 +86,43 @@ impl ApiResponse {
 
     /// There is nothing to do.
     pub(super) fn ignored(why: impl Into<String>) -> Self {
-        let answer = Self::new(StatusCode::OK, "ignored", why);
-        let said = answer.message.clone();
-        answer.with_log(Severity::Info, format!("ignored: {said}"))
+        let response = Self::new(StatusCode::OK, "ignored", why);
+        let message = response.message.clone();
+        response.with_log(Severity::Info, format!("ignored: {message}"))
     }
 
     /// The request is malformed.
     pub(super) fn bad_request(why: impl Into<String>) -> Self {
-        Self::refused_body(StatusCode::BAD_REQUEST, why)
+        Self::invalid_body(StatusCode::BAD_REQUEST, why)
     }
 
     /// The request is valid but cannot succeed.
     pub(super) fn unprocessable(why: impl Into<String>) -> Self {
-        Self::refused_body(StatusCode::UNPROCESSABLE_ENTITY, why)
+        Self::invalid_body(StatusCode::UNPROCESSABLE_ENTITY, why)
     }
 
     pub(super) fn too_large(why: impl Into<String>) -> Self {
-        Self::refused_body(StatusCode::PAYLOAD_TOO_LARGE, why)
+        Self::invalid_body(StatusCode::PAYLOAD_TOO_LARGE, why)
     }
 
     pub(super) fn unsupported_media_type(why: impl Into<String>) -> Self {
-        Self::refused_body(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)
+        Self::invalid_body(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)
     }
 
-    fn refused_body(status: StatusCode, why: impl Into<String>) -> Self {
-        let answer = Self::new(status, "poison", why);
-        let said = answer.message.clone();
-        answer.with_log(Severity::Warning, format!("poison: {said}"))
+    fn invalid_body(status: StatusCode, why: impl Into<String>) -> Self {
+        let response = Self::new(status, "invalid", why);
+        let message = response.message.clone();
+        response.with_log(Severity::Warning, format!("invalid: {message}"))
     }
 
     pub(super) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "again", "the body did not arrive in time; send it again")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "retry", "the body did not arrive in time; send it again")
     }
 
     /// The request may succeed later.
     pub(super) fn retry_later(why: impl Into<String>, seconds: u32) -> Self {
-        let answer = Self::new(StatusCode::SERVICE_UNAVAILABLE, "again", why);
-        Self { retry_after: Some(seconds), ..answer }
+        let response = Self::new(StatusCode::SERVICE_UNAVAILABLE, "retry", why);
+        Self { retry_after: Some(seconds), ..response }
     }
 
     pub(super) fn too_many(seconds: u32) -> Self {
@@ -140,29 +140,29 @@ impl ApiResponse {
 
     /// An operator must act.
     pub(super) fn internal_error(why: impl Into<String>) -> Self {
-        let answer = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "broken", why);
-        Self { retry_after: Some(300), ..answer }
+        let response = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "error", why);
+        Self { retry_after: Some(300), ..response }
     }
 
-    /// The work ended in a panic. What that said is on standard error alone.
+    /// The work ended in a panic, whose message is on standard error only.
     pub(super) fn panicked() -> Self {
         Self::internal_error("the request failed on an internal error; see the log")
-            .with_log(Severity::Error, "broken: an internal error (panic); please report it")
+            .with_log(Severity::Error, "error: an internal error (panic); please report it")
     }
 
     /// The caller is not authenticated. Only the log says why.
     pub(super) fn unauthenticated(why: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "refused", "a Google-signed token for this service is required")
-            .with_log(Severity::Warning, format!("refused: {why}"))
+        Self::new(StatusCode::UNAUTHORIZED, "denied", "a Google-signed token for this service is required")
+            .with_log(Severity::Warning, format!("denied: {why}"))
     }
 
     pub(super) fn forbidden(why: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "refused", "this caller is not allowed")
-            .with_log(Severity::Warning, format!("refused: {why}"))
+        Self::new(StatusCode::FORBIDDEN, "denied", "this caller is not allowed")
+            .with_log(Severity::Warning, format!("denied: {why}"))
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "refused", "unknown or disabled endpoint")
+        Self::new(StatusCode::NOT_FOUND, "denied", "unknown or disabled endpoint")
     }
 
     /// Adds a note that only the log shows.

@@ -1,8 +1,11 @@
 //! Accepts connections, enforces their limits, and shuts down.
 
+use super::config::Options;
 use super::framing::{FramingParser, FramingResults};
+use super::router;
+use super::state::{AppState, ClientAddr};
 use super::write_timeout::{FlushNotifier, WriteTimeoutStream};
-use super::{AppState, ClientAddr};
+use crate::error::RunError;
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -13,19 +16,36 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-/// Serves until `stop` is notified; then accepts no more and waits for active requests, up to the grace period.
-pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<AppState>, stop: &Notify) {
+/// Serves until `stop` is cancelled, and then finishes active requests.
+///
+/// # Errors
+/// [`RunError::Usage`] if it cannot listen.
+pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunError> {
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        RunError::Usage(format!("--listen {}: {error}; name another address", options.listen))
+    })?;
+    let address = listener.local_addr().unwrap_or(options.listen);
+    let state = Arc::new(AppState::new(options, stop)?);
+    tracing::info!(address = %address, "listening");
+    accept_until_shutdown(listener, router::router(&state), &state).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Accepts connections until shutdown; then waits for active requests, up to the grace period.
+async fn accept_until_shutdown(listener: TcpListener, router: Router, state: &Arc<AppState>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            () = stop.notified() => break,
+            () = state.shutdown.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            (place, accepted) = accept(&service.connections, &listener) => match accepted {
+            (place, accepted) = accept(&state.connections, &listener) => match accepted {
                 Ok((stream, peer)) => {
-                    let connection = connection(stream, peer, router.clone(), Arc::clone(service), place);
+                    let connection = connection(stream, peer, router.clone(), Arc::clone(state), place);
                     connections.spawn(connection);
                 }
                 // Probably out of file handles; some will be released.
@@ -34,12 +54,11 @@ pub(super) async fn serve(listener: TcpListener, router: Router, service: &Arc<A
         }
     }
     drop(listener);
-    service.stopping.set();
     let all = async {
         while connections.join_next().await.is_some() {}
-        service.runs_ended().await;
+        state.runs_ended().await;
     };
-    if tokio::time::timeout(service.options.limits.grace, all).await.is_err() {
+    if tokio::time::timeout(state.options.limits.grace, all).await.is_err() {
         tracing::warn!(
             connections = connections.len(),
             "some requests and runs did not end in time and are aborted"
@@ -60,22 +79,22 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    service: Arc<AppState>,
+    state: Arc<AppState>,
     _place: Option<OwnedSemaphorePermit>,
 ) {
     let _ = stream.set_nodelay(true);
-    let limits = &service.options.limits;
+    let limits = &state.options.limits;
     let router = TowerToHyperService::new(router);
-    let sent = FlushNotifier::default();
+    let flush = FlushNotifier::default();
     let verdicts = FramingResults::default();
     let framing = FramingParser::new(limits.head, verdicts.clone());
-    let stream = WriteTimeoutStream::new(stream, limits.idle_time, sent.clone(), framing);
+    let stream = WriteTimeoutStream::new(stream, limits.idle_time, flush.clone(), framing);
     let handler = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ClientAddr(peer));
         if let Err(ambiguous) = verdicts.next() {
             request.extensions_mut().insert(ambiguous);
         }
-        request.extensions_mut().insert(sent.clone());
+        request.extensions_mut().insert(flush.clone());
         router.call(request)
     });
     let served = http1::Builder::new()
@@ -88,7 +107,7 @@ async fn connection(
     tokio::pin!(served);
     tokio::select! {
         _ = served.as_mut() => return,
-        () = service.stopping.wait() => served.as_mut().graceful_shutdown(),
+        () = state.shutdown.cancelled() => served.as_mut().graceful_shutdown(),
     }
     let _ = served.await;
 }

@@ -25,8 +25,8 @@ impl FlushNotifier {
 
 pub(super) struct WriteTimeoutStream {
     stream: TcpStream,
-    patience: Duration,
-    sent: FlushNotifier,
+    timeout: Duration,
+    flush: FlushNotifier,
     framing: FramingParser,
     /// Runs while bytes wait to be sent.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -35,11 +35,11 @@ pub(super) struct WriteTimeoutStream {
 impl WriteTimeoutStream {
     pub(super) fn new(
         stream: TcpStream,
-        patience: Duration,
-        sent: FlushNotifier,
+        timeout: Duration,
+        flush: FlushNotifier,
         framing: FramingParser,
     ) -> Self {
-        Self { stream, patience, sent, framing, waiting: None }
+        Self { stream, timeout, flush, framing, waiting: None }
     }
 
     fn poll_with_timeout<T>(
@@ -51,12 +51,12 @@ impl WriteTimeoutStream {
             self.waiting = None;
             return polled;
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let timeout = self.timeout;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(timeout)));
         if waiting.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
-        waiting.as_mut().reset(Instant::now() + patience);
+        waiting.as_mut().reset(Instant::now() + timeout);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer is not reading")))
     }
 }
@@ -99,7 +99,7 @@ impl AsyncWrite for WriteTimeoutStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper calls this only after it has written everything.
-        self.sent.0.notify_waiters();
+        self.flush.0.notify_waiters();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

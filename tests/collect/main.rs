@@ -1,5 +1,5 @@
 //! `collect` and `check`, in a world of a Zoom, a bucket and a clock: one program, so that the world is compiled once.
-#![cfg(all(feature = "cli", feature = "gcs"))]
+#![cfg(feature = "cloud")]
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -710,8 +710,11 @@ fn flags_without_effect_are_rejected() {
     let world = world(10);
     let days = ["backfill", "--from", "2023-10-01", "--until", "2023-10-02"];
     for flag in ["--since=3d", "--full"] {
-        let run = world.run_program(&[&["collect", flag], &days[..]].concat());
-        run.assert_failed_with(2, &[flag.split('=').next().unwrap(), "collect backfill"]);
+        let name = flag.split('=').next().unwrap();
+        let run = world.run_program(&[&["collect"], &days[..], &[flag]].concat());
+        run.assert_failed_with(2, &[name, "collect backfill"]);
+        let before = world.run_program(&[&["collect", flag], &days[..]].concat());
+        before.assert_failed_with(2, &[name, "'backfill'"]);
     }
     for flag in
         ["--dry-run", "--new-state", "--max-requests=3", "--max-rate=3", "--deadline=3s", "--metrics=x"]

@@ -274,7 +274,7 @@ fn serve(inject_fault: impl FnOnce(&World), statuses: &[i32], words: &[&[&str]])
     let told = String::from_utf8_lossy(&answer.body).into_owned();
     let seen = seen.and(&format!("the caller is told where things are: {told}"), !told.contains("://"));
     world.clear_faults();
-    let parked = told.contains("\"days_parked\":") && !told.contains("\"days_parked\":0");
+    let parked = told.contains("\"days_deferred\":") && !told.contains("\"days_deferred\":0");
     // The same process: it has to let go of what it held.
     let again = server.post("/collect", &[], b"");
     let seen = seen

@@ -1,5 +1,5 @@
 //! `ingest`, against directories and the stand-in for Cloud Storage: one program, so that the stand-in is compiled once.
-#![cfg(all(feature = "cli", feature = "gcs"))]
+#![cfg(feature = "cloud")]
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -192,20 +192,20 @@ fn irrelevant_pushes_are_ignored_and_bad_ones_invalid() {
     push("OBJECT_FINALIZE", "zoom", "logs/gone.json.gz").expect(200, "ignored");
     gcs.seed("zoom", "logs/b/skip.json", records(1, 1));
     push("OBJECT_FINALIZE", "zoom", "logs/b/skip.json").expect(200, "ignored");
-    push("OBJECT_FINALIZE", "other", "logs/a.json.gz").expect(422, "poison");
-    server.push("/ingest", &envelope(b"{\"what\":1}", &json!({}))).expect(400, "poison");
-    server.push("/ingest", &envelope(b"", &json!({"eventType": "OBJECT_FINALIZE"}))).expect(400, "poison");
+    push("OBJECT_FINALIZE", "other", "logs/a.json.gz").expect(422, "invalid");
+    server.push("/ingest", &envelope(b"{\"what\":1}", &json!({}))).expect(400, "invalid");
+    server.push("/ingest", &envelope(b"", &json!({"eventType": "OBJECT_FINALIZE"}))).expect(400, "invalid");
     assert_eq!(events_in(&gcs), 0);
     // Damaged for good: poison, and in the ledger.
     let whole = gzip(records(100, 1));
     gcs.seed("zoom", "logs/cut.json.gz", whole[..whole.len() - 9].to_vec());
-    let answer = push("OBJECT_FINALIZE", "zoom", "logs/cut.json.gz").expect(422, "poison");
+    let answer = push("OBJECT_FINALIZE", "zoom", "logs/cut.json.gz").expect(422, "invalid");
     assert!(!answer.text().contains("logs/cut"), "{}", answer.text());
     server.wait_for("the gzip data is truncated");
     // Out of order for now: again.
     gcs.lock().faults.always_unavailable = Some("logs%2Fa.json.gz".into());
     gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/a.json.gz", 503));
-    push("OBJECT_FINALIZE", "zoom", "logs/a.json.gz").expect(503, "again");
+    push("OBJECT_FINALIZE", "zoom", "logs/a.json.gz").expect(503, "retry");
     gcs.lock().faults = Faults::default();
     push("OBJECT_FINALIZE", "zoom", "logs/a.json.gz").expect(200, "done");
     assert_eq!(events_in(&gcs), 3);
@@ -266,7 +266,7 @@ fn invalid_names_do_not_fail_other_pushes() {
     assert!(!server.said().contains("panicked"), "{}", server.said());
     let mut odd = notification("OBJECT_FINALIZE", "zoom", "logs/0.json.gz", 7);
     odd["message"]["attributes"]["objectGeneration"] = json!("7/../8");
-    server.push("/ingest", &odd).expect(400, "poison");
+    server.push("/ingest", &odd).expect(400, "invalid");
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn incomplete_full_run_asks_for_a_retry() {
     let server = Server::start(feed(&gcs, ""));
     // Passing trouble with one of them.
     gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/3.json.gz", 503));
-    push_full_run(&server).expect(503, "again");
+    push_full_run(&server).expect(503, "retry");
     assert_eq!(gcs.all("udm", "out/").len(), 5);
     gcs.lock().faults = Faults::default();
     push_full_run(&server).expect(200, "done");
@@ -437,7 +437,7 @@ fn incomplete_full_run_asks_for_a_retry() {
     let answer = push_full_run(&Server::start(feed(&gcs, "")));
     other.kill().unwrap();
     other.wait().unwrap();
-    assert_eq!(answer.expect(409, "again").header("retry-after"), Some("60"));
+    assert_eq!(answer.expect(409, "retry").header("retry-after"), Some("60"));
 }
 
 #[test]
@@ -450,12 +450,12 @@ fn corrupt_object_is_invalid_on_every_push() {
     let server = Server::start(feed(&gcs, ""));
     let push = |name: &str| server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", name, 7));
     for _ in 0..4 {
-        push("logs/cut.json.gz").expect(422, "poison");
-        push("logs/late.json.gz").expect(503, "again");
+        push("logs/cut.json.gz").expect(422, "invalid");
+        push("logs/late.json.gz").expect(503, "retry");
     }
     // The third time they rested, and why was remembered.
     server.wait_for("quarantined: ");
-    server.wait_for("rests: ");
+    server.wait_for("in backoff: ");
 }
 
 #[test]
@@ -478,7 +478,7 @@ fn object_push_does_not_wait_for_a_full_run() {
         let name = "logs/149.json.gz";
         server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", name, 7)).expect(200, "done");
         assert!(began.elapsed() < Duration::from_millis(7500), "{:?}", began.elapsed());
-        run.join().unwrap().expect(503, "again");
+        run.join().unwrap().expect(503, "retry");
     });
 }
 
@@ -514,7 +514,7 @@ fn slow_or_huge_pushes_do_not_block_others() {
     server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", name, 7)).expect(200, "done");
     assert_eq!(server.post("/normalize", &[], records(3, 1).as_bytes()).status, 200);
     for mut stream in slow {
-        assert_eq!(Answer::read(&mut stream).expect(408, "again").header("retry-after"), None);
+        assert_eq!(Answer::read(&mut stream).expect(408, "retry").header("retry-after"), None);
     }
     // More bytes than anybody who is documented to push sends, and what would take much room as it is read.
     let json = [("Content-Type", "application/json")];
@@ -545,7 +545,7 @@ fn signal_ends_an_ingest_run_with_progress_saved() {
         server.signal("-TERM");
         push.join().unwrap()
     });
-    answer.expect(503, "again");
+    answer.expect(503, "retry");
     let (status, took) = server.ended();
     assert!(status.code() == Some(0) && took < Duration::from_secs(10), "{status} {took:?}");
     gcs.lock().faults = Faults::default();

@@ -1,5 +1,5 @@
 //! `serve`, and what is held against every verb at once: one program, so that the stand-ins are compiled once.
-#![cfg(all(feature = "serve", unix))]
+#![cfg(all(feature = "cloud", unix))]
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -445,7 +445,7 @@ fn each_request_writes_one_log_line() {
         "1 of 20001 records were rejected",
         "1 of 1 records were rejected",
         "the response is aborted: the gzip data is truncated",
-        "poison: ",
+        "invalid: ",
     ]) {
         assert!(line["message"].as_str().unwrap().contains(part), "{part}: {line}");
         assert_eq!(line["severity"], "WARNING", "{line}");

@@ -80,7 +80,7 @@ fn malformed_push_is_invalid_and_collects_nothing() {
     let server = collector(&world, "");
     let json = [("Content-Type", "application/json")];
     let bad = |headers: &[(&str, &str)], body: &str| {
-        server.post("/collect", headers, body.as_bytes()).expect(400, "poison")
+        server.post("/collect", headers, body.as_bytes()).expect(400, "invalid")
     };
     bad(&json, "{\"message\":");
     bad(&json, "{\"message\":null}");
@@ -91,8 +91,8 @@ fn malformed_push_is_invalid_and_collects_nothing() {
     bad(&[("Content-Type", "application/cloudevents-batch+json")], "[]");
     bad(&[("ce-type", "x"), ("ce-id", "1"), ("ce-specversion", "1.0")], "");
     // A loop: collect writes objects, which notify, which collects.
-    server.push("/collect", &notification("OBJECT_FINALIZE", "zoom", "logs/a", 1)).expect(422, "poison");
-    server.push("/collect", &resource("zoom", "logs/a", 1)).expect(422, "poison");
+    server.push("/collect", &notification("OBJECT_FINALIZE", "zoom", "logs/a", 1)).expect(422, "invalid");
+    server.push("/collect", &resource("zoom", "logs/a", 1)).expect(422, "invalid");
     assert_eq!(server.get("/collect").status, 405);
     assert_eq!(server.get("/nowhere").status, 404);
     assert_eq!(server.post("/ingest", &[], b"").status, 404);
@@ -162,7 +162,7 @@ fn many_pushes_share_one_run() {
         assert_eq!(answer.expect(200, "done").json()["records_written"], 60);
     }
     for answer in refused {
-        assert_eq!(answer.expect(503, "again").header("retry-after"), Some("1"));
+        assert_eq!(answer.expect(503, "retry").header("retry-after"), Some("1"));
     }
     assert!((server.metric("zoom_udm_runs_total{verb=\"collect\"") - 1.0).abs() < 0.1);
     world.assert_bucket_matches_zoom();
@@ -191,7 +191,7 @@ fn slow_pushes_time_out() {
     });
     let began = Instant::now();
     for stream in [&mut stopped, &mut trickling] {
-        Answer::read(stream).expect(408, "again");
+        Answer::read(stream).expect(408, "retry");
     }
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop((stopped, trickling));
@@ -232,13 +232,13 @@ fn exhausted_budget_or_quota_asks_for_no_retry() {
     // A Zoom that asks to be left alone for a while is passing trouble.
     world.zoom.pages_fail(When::Always, Act::Busy(120));
     let server = collector(&world, "");
-    server.push("/collect", &push).expect(503, "again");
+    server.push("/collect", &push).expect(503, "retry");
     drop(server);
     world.clear_faults();
     // A deadline is another matter: there may be time the next time.
     world.zoom.lock().behavior.latency = Some(Duration::from_millis(100));
     let server = collector(&world, "--deadline 300ms");
-    server.push("/collect", &push).expect(503, "again");
+    server.push("/collect", &push).expect(503, "retry");
     drop(server);
     world.zoom.lock().behavior.latency = None;
     collector(&world, "").push("/collect", &push).expect(200, "done");
@@ -253,7 +253,7 @@ fn metrics_count_failed_runs() {
     // After two pages nothing goes.
     world.zoom.pages_fail(When::After(2), Act::Answer(403, r#"{"code":4711,"message":"scopes"}"#.into()));
     let server = collector(&world, "");
-    server.push("/collect", &envelope(b"", &json!({}))).expect(500, "broken");
+    server.push("/collect", &envelope(b"", &json!({}))).expect(500, "error");
     assert!(server.metric("zoom_udm_zoom_requests_total") > 2.0);
     assert!(server.metric("zoom_udm_collect_records_written_total") > 0.0);
     // Nothing is known to be read, and the lag grows though nobody runs.
@@ -263,7 +263,7 @@ fn metrics_count_failed_runs() {
     // Storage cannot be reached: not even the state is known.
     world.gcs.lock().faults.always_unavailable = Some("collector".into());
     let server = collector(&world, "--retries 1");
-    server.push("/collect", &envelope(b"", &json!({}))).expect(503, "again");
+    server.push("/collect", &envelope(b"", &json!({}))).expect(503, "retry");
     std::thread::sleep(Duration::from_millis(1100));
     assert!(server.metric("zoom_udm_collect_lag_seconds") >= 1.0);
 }
@@ -276,12 +276,12 @@ fn transient_and_permanent_errors_are_distinguished() {
     let server = collector(&world, "--retries 1");
     let push = envelope(b"", &json!({}));
     world.gcs.lock().faults.always_unavailable = Some("collector".into());
-    let answer = server.push("/collect", &push).expect(503, "again");
+    let answer = server.push("/collect", &push).expect(503, "retry");
     assert!(answer.header("retry-after").is_some());
     assert!(!answer.text().contains("gs:") && !answer.text().contains("collector"), "{}", answer.text());
     world.clear_faults();
     world.zoom.lock().behavior.scope = false;
-    server.push("/collect", &push).expect(500, "broken");
+    server.push("/collect", &push).expect(500, "error");
     let line = server.wait_for("POST /collect 500");
     assert_eq!(line["severity"], "ERROR");
     world.zoom.lock().behavior.scope = true;
@@ -294,7 +294,7 @@ fn transient_and_permanent_errors_are_distinguished() {
     let answer = server.push("/collect", &push);
     other.kill().unwrap();
     other.wait().unwrap();
-    assert_eq!(answer.expect(409, "again").header("retry-after"), Some("60"));
+    assert_eq!(answer.expect(409, "retry").header("retry-after"), Some("60"));
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn signal_saves_progress_and_asks_for_a_retry() {
         server.signal("-TERM");
         push.join().unwrap()
     });
-    answer.expect(503, "again");
+    answer.expect(503, "retry");
     let (status, took) = server.ended();
     assert_eq!(status.code(), Some(0), "{}", server.said());
     assert!(took < Duration::from_secs(10), "{took:?}");
@@ -442,7 +442,7 @@ fn all_missing_settings_are_reported() {
         let mut command = World::new(NOW).program(&["serve", "--collect", "--listen", "127.0.0.1:0"]);
         let output = command.env("COLLECT_FLAGS", format!("--look-back 3d {flag}")).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let name = flag.split(' ').next().unwrap();
+        let name = flag.split([' ', '=']).next().unwrap();
         assert!(output.status.code() == Some(2) && said.contains(name), "{flag}: {said}");
     }
 }

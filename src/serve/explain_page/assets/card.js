@@ -107,9 +107,9 @@ export function createCard(explanation, index, onSelect) {
 }
 
 function renderReject(explanation) {
-  const { reason, what, expected, cure } = explanation.reject;
+  const { reason, found, expected, hint } = explanation.reject;
   const facts = createElement("dl", "facts");
-  for (const [name, text] of [["Problem", what], ["Expected", expected], ["What to do", cure]]) {
+  for (const [name, text] of [["Problem", found], ["Expected", expected], ["What to do", hint]]) {
     facts.append(createElement("dt", "", name), createElement("dd", "", ...escapeHidden(text)));
   }
   const raw = createElement("pre", "raw", ...escapeLines(rawText(explanation)));

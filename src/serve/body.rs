@@ -1,5 +1,6 @@
-//! Limits on what a caller may send, in size and time.
+//! Request bodies, read within limits on size, speed and memory.
 
+use super::config::Limits;
 use super::response::ApiResponse;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
@@ -8,85 +9,30 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// The limits of the service.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Concurrent connections; further ones wait.
-    pub connections: usize,
-    /// Concurrent requests, and as many waiting pushes; further ones get 503.
-    pub requests: usize,
-    /// Concurrent normalizations; further ones wait.
-    pub normalizations: usize,
-    /// Bytes of a body as sent.
-    pub body: u64,
-    /// Bytes of a body, decompressed.
-    pub unpacked: u64,
-    /// Bytes of all bodies in memory, except those of pushes.
-    pub held: usize,
-    /// Bytes of a request's head.
-    pub head: usize,
-    /// Header lines of a request.
-    pub headers: usize,
-    /// How long a head may take, and how long a connection may be idle.
-    pub head_time: Duration,
-    /// How long a caller may neither send nor receive a byte.
-    pub idle_time: Duration,
-    /// How long a body and its response may take in total.
-    pub body_time: Duration,
-    /// How long requests may take to finish after a shutdown signal.
-    pub grace: Duration,
-}
-
-impl Limits {
-    /// How many blocking tasks last as long as a request or a run: normalizations, explanations, a run of `collect`.
-    pub(crate) fn blocking_tasks(&self) -> usize {
-        self.normalizations + super::explain_page::AT_ONCE + 1
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 1024,
-            requests: 80,
-            normalizations: 16,
-            body: 32 << 20,
-            unpacked: 4 << 30,
-            held: 128 << 20,
-            head: 32 << 10,
-            headers: 100,
-            head_time: Duration::from_secs(30),
-            idle_time: Duration::from_secs(30),
-            body_time: Duration::from_secs(300),
-            grace: Duration::from_secs(8),
-        }
-    }
-}
-
 /// The minimum speed of a body in bytes per second, apart from pauses of `idle_time`; a line of 64 kbit/s achieves it.
 /// Slower callers occupy memory that others need.
 const MIN_BYTES_PER_SECOND: u64 = 8 << 10;
 
 /// Why a body did not arrive completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(super) enum BodyError {
     /// It exceeds this many bytes.
     TooLarge(u64),
     TooSlow,
     Gone,
     /// Other bodies occupy the memory.
-    NoRoom,
+    NoMemory,
 }
 
-impl From<Broken> for ApiResponse {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::TooLarge(most) => {
-                Self::too_large(format!("the body exceeds the maximum of {most} bytes"))
+impl From<BodyError> for ApiResponse {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(max) => {
+                Self::too_large(format!("the body exceeds the maximum of {max} bytes"))
             }
-            Broken::TooSlow => Self::too_slow(),
-            Broken::Gone => Self::bad_request("the body ended early"),
-            Broken::NoRoom => Self::too_many(2),
+            BodyError::TooSlow => Self::too_slow(),
+            BodyError::Gone => Self::bad_request("the body ended early"),
+            BodyError::NoMemory => Self::too_many(2),
         }
     }
 }
@@ -100,69 +46,70 @@ pub(super) struct BodyChunk {
 /// A body that is read in chunks within the limits.
 pub(super) struct LimitedBody {
     body: Body,
-    most: u64,
+    max_bytes: u64,
     left: u64,
-    until: Instant,
+    deadline: Instant,
     /// The remaining time budget: each chunk adds to it, up to its initial value.
-    patience: Duration,
+    time_budget: Duration,
     idle: Duration,
-    room: Arc<Semaphore>,
+    budget: Arc<Semaphore>,
 }
 
 impl LimitedBody {
-    /// `room` is the memory budget of all bodies.
-    pub(super) fn new(body: Body, limits: &Limits, room: &Arc<Semaphore>) -> Self {
+    /// `budget` is the memory budget of all bodies.
+    pub(super) fn new(body: Body, limits: &Limits, budget: &Arc<Semaphore>) -> Self {
         Self {
             body,
-            most: limits.body,
+            max_bytes: limits.body,
             left: limits.body,
-            until: Instant::now() + limits.body_time,
-            patience: limits.idle_time,
+            deadline: Instant::now() + limits.body_time,
+            time_budget: limits.idle_time,
             idle: limits.idle_time,
-            room: Arc::clone(room),
+            budget: Arc::clone(budget),
         }
     }
 
     /// The deadline of the request.
-    pub(super) fn until(&self) -> Instant {
-        self.until
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// Returns the next chunk; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<BodyChunk>, Broken> {
+    pub(super) async fn next(&mut self) -> Result<Option<BodyChunk>, BodyError> {
         loop {
             let began = Instant::now();
-            let frame = timeout_at(self.until.min(began + self.patience), self.body.frame()).await;
-            let Some(frame) = frame.map_err(|_| Broken::TooSlow)? else { return Ok(None) };
+            let frame = timeout_at(self.deadline.min(began + self.time_budget), self.body.frame()).await;
+            let Some(frame) = frame.map_err(|_| BodyError::TooSlow)? else { return Ok(None) };
             // Trailers are ignored.
-            let Ok(bytes) = frame.map_err(|_| Broken::Gone)?.into_data() else { continue };
+            let Ok(bytes) = frame.map_err(|_| BodyError::Gone)?.into_data() else { continue };
             self.credit(began.elapsed(), bytes.len() as u64);
-            self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Broken::TooLarge(self.most))?;
+            self.left =
+                self.left.checked_sub(bytes.len() as u64).ok_or(BodyError::TooLarge(self.max_bytes))?;
             let share = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            let share = timeout_at(self.until, Arc::clone(&self.room).acquire_many_owned(share)).await;
+            let share = timeout_at(self.deadline, Arc::clone(&self.budget).acquire_many_owned(share)).await;
             // The semaphore is never closed.
-            let share = share.ok().and_then(Result::ok).ok_or(Broken::NoRoom)?;
+            let share = share.ok().and_then(Result::ok).ok_or(BodyError::NoMemory)?;
             return Ok(Some(BodyChunk { bytes, share }));
         }
     }
 
     fn credit(&mut self, waited: Duration, bytes: u64) {
         let earned = Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / MIN_BYTES_PER_SECOND);
-        self.patience = (self.patience.saturating_sub(waited) + earned).min(self.idle);
+        self.time_budget = (self.time_budget.saturating_sub(waited) + earned).min(self.idle);
     }
 
     /// Reads the whole body, with its share of the budget.
-    pub(super) async fn read_to_end(mut self) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Broken> {
+    pub(super) async fn read_to_end(mut self) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), BodyError> {
         let mut all = Vec::new();
         let share = self.read_to(&mut all).await?;
         Ok((all, share))
     }
 
-    /// Appends all of it to `all`, and returns its share. Of a body that is not taken, what came first is there.
+    /// Appends the whole body to `all`, and returns its share. After an error, `all` has the start of the body.
     pub(super) async fn read_to(
         &mut self,
         all: &mut Vec<u8>,
-    ) -> Result<Option<OwnedSemaphorePermit>, Broken> {
+    ) -> Result<Option<OwnedSemaphorePermit>, BodyError> {
         let mut share = None::<OwnedSemaphorePermit>;
         while let Some(BodyChunk { bytes, share: more }) = self.next().await? {
             all.extend_from_slice(&bytes);
@@ -177,7 +124,7 @@ impl LimitedBody {
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, Broken, Duration, LimitedBody, Limits, Semaphore};
+    use super::{Body, BodyError, Duration, LimitedBody, Limits, Semaphore};
     use std::sync::Arc;
 
     /// A body of this many chunks of a size, this many milliseconds apart.
@@ -206,7 +153,7 @@ mod tests {
             (whole.map(|(bytes, _)| bytes.len()), began.elapsed().as_millis())
         };
         let (trickled, after) = took(100, 1, 50).await;
-        assert!(trickled == Err(Broken::TooSlow) && after < 2000, "{after} ms");
+        assert!(trickled == Err(BodyError::TooSlow) && after < 2000, "{after} ms");
         assert_eq!(took(6, 4096, 200).await.0, Ok(6 * 4096), "slow, and faster than has to be");
         assert_eq!(took(1, 10, 200).await.0, Ok(10), "a pause");
     }
@@ -218,7 +165,7 @@ mod tests {
         assert!(held.is_ok() && room.available_permits() == 100);
         let limits = Limits { body_time: Duration::from_millis(200), ..Limits::default() };
         let refused = LimitedBody::new(body(1, 300, 0), &limits, &room).read_to_end().await;
-        assert_eq!(refused.err(), Some(Broken::NoRoom));
+        assert_eq!(refused.err(), Some(BodyError::NoMemory));
         drop(held);
         assert_eq!(room.available_permits(), 1000, "all of it goes back");
     }

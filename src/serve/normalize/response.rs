@@ -1,12 +1,12 @@
 //! The response to `POST /normalize`: a stream of events, with rejects in parts or counted.
 
-use super::AppState;
-use super::normalize_handler::{NO_END, Wanted};
-use super::normalize_worker::Chunk;
-use super::response::{LogNotes, Severity};
-use super::write_timeout::FlushNotifier;
+use super::chunk::{Chunk, WORK_LOST};
+use super::worker::CancelOnDrop;
 use crate::normalize::Summary;
 use crate::reject::RejectReason;
+use crate::serve::response::{LogNotes, Severity};
+use crate::serve::state::AppState;
+use crate::serve::write_timeout::FlushNotifier;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, TRAILER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -63,11 +63,11 @@ fn rejected(summary: &Summary) -> String {
 }
 
 /// Builds a complete response.
-pub(super) fn buffered(form: ResponseFormat, pieces: Vec<Chunk>, summary: &Summary) -> Response {
-    let mut parts = MultipartWriter::new(form);
+pub(super) fn buffered(format: ResponseFormat, chunks: Vec<Chunk>, summary: &Summary) -> Response {
+    let mut parts = MultipartWriter::new(format);
     let mut body = Vec::new();
-    for piece in pieces {
-        parts.add(piece, &mut |bytes| body.extend_from_slice(&bytes));
+    for chunk in chunks {
+        parts.add(chunk, &mut |bytes| body.extend_from_slice(&bytes));
     }
     parts.end(summary, &mut |bytes| body.extend_from_slice(&bytes));
     let mut response = Response::new(Body::from(body));
@@ -81,54 +81,54 @@ pub(super) fn buffered(form: ResponseFormat, pieces: Vec<Chunk>, summary: &Summa
 
 /// A response that is sent while it is produced.
 pub(super) fn streaming(
-    service: &Arc<AppState>,
-    form: ResponseFormat,
+    state: &Arc<AppState>,
+    format: ResponseFormat,
     ready: Vec<Chunk>,
-    answers: mpsc::Receiver<Chunk>,
-    wanted: Wanted,
-    sent: FlushNotifier,
+    chunks: mpsc::Receiver<Chunk>,
+    cancel_on_drop: CancelOnDrop,
+    flush: FlushNotifier,
 ) -> Response {
-    let parts = MultipartWriter::new(form);
+    let parts = MultipartWriter::new(format);
     let (content_type, notes) = (parts.content_type(), LogNotes::default());
-    let state = ResponseStream {
-        service: Arc::clone(service),
+    let stream = ResponseStream {
+        app: Arc::clone(state),
         notes: notes.clone(),
         ready: ready.into(),
-        answers,
+        chunks,
         parts,
         frames: VecDeque::new(),
         ended: false,
-        sent,
-        _wanted: wanted,
+        flush,
+        _cancel_on_drop: cancel_on_drop,
     };
-    let frames = stream::try_unfold(state, |mut state| async move {
-        let frame = state.next().await;
+    let frames = stream::try_unfold(stream, |mut stream| async move {
+        let frame = stream.next().await;
         if frame.is_err() {
             // Everything before the end is still sent.
-            state.sent.flushed().await;
+            stream.flush.flushed().await;
         }
-        Ok::<_, io::Error>(frame?.map(|frame| (frame, state)))
+        Ok::<_, io::Error>(frame?.map(|frame| (frame, stream)))
     });
     let mut response = Response::new(Body::new(StreamBody::new(frames)));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response.extensions_mut().insert(notes);
-    if form == ResponseFormat::Trailers {
+    if format == ResponseFormat::Trailers {
         response.headers_mut().insert(TRAILER, HeaderValue::from_name(SUMMARY));
     }
     response
 }
 
 struct ResponseStream {
-    service: Arc<AppState>,
+    app: Arc<AppState>,
     /// Adds a note to the request's log line.
     notes: LogNotes,
     ready: VecDeque<Chunk>,
-    answers: mpsc::Receiver<Chunk>,
+    chunks: mpsc::Receiver<Chunk>,
     parts: MultipartWriter,
     frames: VecDeque<Frame<Bytes>>,
     ended: bool,
-    sent: FlushNotifier,
-    _wanted: Wanted,
+    flush: FlushNotifier,
+    _cancel_on_drop: CancelOnDrop,
 }
 
 impl ResponseStream {
@@ -140,17 +140,17 @@ impl ResponseStream {
             if self.ended {
                 return Ok(None);
             }
-            let piece = match self.ready.pop_front() {
-                Some(piece) => Some(piece),
-                None => self.answers.recv().await,
+            let chunk = match self.ready.pop_front() {
+                Some(chunk) => Some(chunk),
+                None => self.chunks.recv().await,
             };
-            match piece {
+            match chunk {
                 Some(Chunk::End(summary)) => self.end(&summary)?,
-                Some(Chunk::Failed(answer)) => return Err(self.abort(answer.message())),
-                None => return Err(self.abort(NO_END)),
-                Some(piece) => {
+                Some(Chunk::Failed(response)) => return Err(self.abort(response.message())),
+                None => return Err(self.abort(WORK_LOST)),
+                Some(chunk) => {
                     let frames = &mut self.frames;
-                    self.parts.add(piece, &mut |bytes| frames.push_back(Frame::data(bytes)));
+                    self.parts.add(chunk, &mut |bytes| frames.push_back(Frame::data(bytes)));
                 }
             }
         }
@@ -164,13 +164,13 @@ impl ResponseStream {
 
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
         self.ended = true;
-        self.service.metrics.normalized("normalize", summary);
+        self.app.metrics.normalized("normalize", summary);
         if summary.rejects > 0 {
             self.notes.add(Severity::Warning, &rejected(summary));
         }
         let frames = &mut self.frames;
         self.parts.end(summary, &mut |bytes| frames.push_back(Frame::data(bytes)));
-        match self.parts.form {
+        match self.parts.format {
             ResponseFormat::Trailers => {
                 let mut trailers = HeaderMap::new();
                 trailers.insert(SUMMARY, header(summary));
@@ -189,27 +189,27 @@ impl ResponseStream {
 
 /// Assembles the body in a format.
 struct MultipartWriter {
-    form: ResponseFormat,
+    format: ResponseFormat,
     boundary: String,
     /// The name of the open part.
     open: Option<&'static str>,
 }
 
 impl MultipartWriter {
-    fn new(form: ResponseFormat) -> Self {
+    fn new(format: ResponseFormat) -> Self {
         let boundary = std::iter::repeat_with(fastrand::alphanumeric).take(40).collect();
-        Self { form, boundary, open: None }
+        Self { format, boundary, open: None }
     }
 
     fn content_type(&self) -> HeaderValue {
         let multipart =
             || HeaderValue::from_str(&format!("multipart/mixed; boundary={}", self.boundary)).ok();
-        let value = if self.form == ResponseFormat::Multipart { multipart() } else { None };
+        let value = if self.format == ResponseFormat::Multipart { multipart() } else { None };
         value.unwrap_or(HeaderValue::from_static(NDJSON))
     }
 
-    fn add(&mut self, piece: Chunk, to: &mut dyn FnMut(Bytes)) {
-        match piece {
+    fn add(&mut self, chunk: Chunk, to: &mut dyn FnMut(Bytes)) {
+        match chunk {
             Chunk::Events(bytes) => {
                 self.open_part("events", NDJSON, to);
                 to(bytes);
@@ -223,7 +223,7 @@ impl MultipartWriter {
     }
 
     fn open_part(&mut self, name: &'static str, content: &str, to: &mut dyn FnMut(Bytes)) {
-        if self.form != ResponseFormat::Multipart || self.open == Some(name) {
+        if self.format != ResponseFormat::Multipart || self.open == Some(name) {
             return;
         }
         let before = if self.open.is_some() { "\r\n" } else { "" };
@@ -236,7 +236,7 @@ impl MultipartWriter {
     }
 
     fn end(&mut self, summary: &Summary, to: &mut dyn FnMut(Bytes)) {
-        if self.form == ResponseFormat::Multipart {
+        if self.format == ResponseFormat::Multipart {
             self.open_part("summary", "application/json", to);
             to(format!("{}\r\n--{}--\r\n", counts(summary), self.boundary).into());
         }

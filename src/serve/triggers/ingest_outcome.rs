@@ -1,7 +1,7 @@
 //! Collects the outcomes of a run of ingest, and turns them into responses.
 
-use super::response::{ApiResponse, Severity};
 use crate::ingest::{Observer, Report, Skip};
+use crate::serve::response::{ApiResponse, Severity};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,12 +12,12 @@ enum ObjectOutcome {
     Done(u64),
     Skipped(Skip),
     Failed {
-        passing: bool,
+        transient: bool,
         reason: String,
     },
     /// It failed earlier and is in backoff.
-    Rests {
-        lasting: bool,
+    Backoff {
+        permanent: bool,
         reason: String,
     },
 }
@@ -26,40 +26,41 @@ enum ObjectOutcome {
 pub(super) struct OutcomeCollector {
     /// Whether outcomes of single objects are needed; a run over the whole source may have any number.
     named: bool,
-    heard: Mutex<Outcomes>,
+    outcomes: Mutex<Outcomes>,
 }
 
 #[derive(Default)]
 struct Outcomes {
     objects: HashMap<String, ObjectOutcome>,
     /// The number of objects that may succeed later.
-    passing: u64,
+    transient: u64,
 }
 
 impl OutcomeCollector {
     pub(super) fn new(named: bool) -> Self {
-        Self { named, heard: Mutex::default() }
+        Self { named, outcomes: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Outcomes> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn record(&self, object: &str, heard: ObjectOutcome) {
+    fn record(&self, object: &str, outcome: ObjectOutcome) {
         let mut all = self.lock();
-        all.passing += u64::from(matches!(
-            heard,
-            ObjectOutcome::Failed { passing: true, .. } | ObjectOutcome::Rests { lasting: false, .. }
+        all.transient += u64::from(matches!(
+            outcome,
+            ObjectOutcome::Failed { transient: true, .. } | ObjectOutcome::Backoff { permanent: false, .. }
         ));
         if self.named {
-            all.objects.insert(object.to_owned(), heard);
+            all.objects.insert(object.to_owned(), outcome);
         }
     }
 
     /// Combines the outcomes with the result of the run.
-    pub(super) fn ended(self, run: Result<Report, ApiResponse>) -> RunOutcome {
-        let Outcomes { objects, passing } = self.heard.into_inner().unwrap_or_else(PoisonError::into_inner);
-        RunOutcome { run, objects, passing }
+    pub(super) fn finish(self, run: Result<Report, ApiResponse>) -> RunOutcome {
+        let Outcomes { objects, transient } =
+            self.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        RunOutcome { run, objects, transient }
     }
 }
 
@@ -68,16 +69,16 @@ impl Observer for OutcomeCollector {
         self.record(object, ObjectOutcome::Skipped(skip));
     }
 
-    fn on_backoff(&self, object: &str, reason: &str, lasting: bool) {
-        self.record(object, ObjectOutcome::Rests { lasting, reason: reason.to_owned() });
+    fn on_backoff(&self, object: &str, reason: &str, permanent: bool) {
+        self.record(object, ObjectOutcome::Backoff { permanent, reason: reason.to_owned() });
     }
 
     fn done(&self, object: &str, _: u64, events: u64) {
         self.record(object, ObjectOutcome::Done(events));
     }
 
-    fn failed(&self, object: &str, _: u64, reason: &str, passing: bool) {
-        self.record(object, ObjectOutcome::Failed { passing, reason: reason.to_owned() });
+    fn failed(&self, object: &str, _: u64, reason: &str, transient: bool) {
+        self.record(object, ObjectOutcome::Failed { transient, reason: reason.to_owned() });
     }
 }
 
@@ -85,13 +86,13 @@ impl Observer for OutcomeCollector {
 pub(super) struct RunOutcome {
     run: Result<Report, ApiResponse>,
     objects: HashMap<String, ObjectOutcome>,
-    passing: u64,
+    transient: u64,
 }
 
 impl RunOutcome {
     /// Creates the outcome of a run that failed to start.
-    pub(super) fn with(answer: ApiResponse) -> Self {
-        OutcomeCollector::new(true).ended(Err(answer))
+    pub(super) fn with(response: ApiResponse) -> Self {
+        OutcomeCollector::new(true).finish(Err(response))
     }
 
     pub(super) fn report(&self) -> Option<&Report> {
@@ -102,18 +103,17 @@ impl RunOutcome {
     pub(super) fn outcome(&self) -> &'static str {
         self.run
             .as_ref()
-            .map_or_else(ApiResponse::outcome, |report| if report.stopped { "again" } else { "done" })
+            .map_or_else(ApiResponse::outcome, |report| if report.stopped { "retry" } else { "done" })
     }
 
     /// Returns the response for one object, by its URL.
     pub(super) fn object(&self, url: &str) -> ApiResponse {
-        let heard = self.objects.get(url);
-        match (heard, &self.run) {
+        match (self.objects.get(url), &self.run) {
             // A permanent failure does not depend on how the run ended.
             (
                 Some(
-                    ObjectOutcome::Failed { passing: false, reason }
-                    | ObjectOutcome::Rests { lasting: true, reason },
+                    ObjectOutcome::Failed { transient: false, reason }
+                    | ObjectOutcome::Backoff { permanent: true, reason },
                 ),
                 _,
             ) => {
@@ -121,7 +121,7 @@ impl RunOutcome {
                     .with_log(Severity::Warning, format!("quarantined: {reason}"))
             }
             // The ledger entries may not be durable.
-            (_, Err(answer)) => answer.clone(),
+            (_, Err(response)) => response.clone(),
             (_, Ok(report)) if report.stopped => stopped(report),
             (Some(ObjectOutcome::Done(events)), _) => {
                 ApiResponse::done("the object is ingested", json!({"events": events}))
@@ -131,11 +131,11 @@ impl RunOutcome {
                 30,
             )
             .with_log(Severity::Warning, reason.clone()),
-            (Some(ObjectOutcome::Rests { reason, .. }), _) => ApiResponse::retry_later(
+            (Some(ObjectOutcome::Backoff { reason, .. }), _) => ApiResponse::retry_later(
                 "the object failed earlier and is in backoff; see `ledger show`",
                 600,
             )
-            .with_log(Severity::Warning, format!("rests: {reason}")),
+            .with_log(Severity::Warning, format!("in backoff: {reason}")),
             (Some(ObjectOutcome::Skipped(skip)), _) => skipped(*skip),
             (None, _) => ApiResponse::ignored("the object no longer exists"),
         }
@@ -146,7 +146,7 @@ impl RunOutcome {
     pub(super) fn whole(&self) -> ApiResponse {
         let report = match &self.run {
             Ok(report) => report,
-            Err(answer) => return answer.clone(),
+            Err(response) => return response.clone(),
         };
         if report.stopped {
             return stopped(report);
@@ -156,14 +156,14 @@ impl RunOutcome {
             return ApiResponse::conflict("another process is working on part of it; run it again")
                 .with_log(Severity::Warning, format!("a part is held by another process; {text}"));
         }
-        if self.passing > 0 {
+        if self.transient > 0 {
             let why = "some objects could not be read, or their events could not be written; run it again";
             return ApiResponse::retry_later(why, 30)
-                .with_log(Severity::Warning, format!("{} objects to be retried; {text}", self.passing));
+                .with_log(Severity::Warning, format!("{} objects to be retried; {text}", self.transient));
         }
-        let grave = report.failed > 0 || report.summary.rejects > 0 || report.not_deleted > 0;
+        let has_failures = report.failed > 0 || report.summary.rejects > 0 || report.not_deleted > 0;
         ApiResponse::done("all new objects are ingested", counts(report))
-            .with_log(if grave { Severity::Warning } else { Severity::Info }, text)
+            .with_log(if has_failures { Severity::Warning } else { Severity::Info }, text)
     }
 }
 

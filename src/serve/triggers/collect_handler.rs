@@ -2,74 +2,64 @@
 //! a push only says that it is time, and Zoom's rate limits leave no room for a second run. 200 means that everything
 //! Zoom showed to the run is durable; the next scheduled push fetches the rest.
 
-use super::response::{ApiResponse, Severity};
-use super::{AppState, pubsub};
+use super::pubsub::PushMessage;
 use crate::collect::{self, Observer, Report, Stop};
+use crate::serve::config::CollectConfig;
+use crate::serve::response::{ApiResponse, Severity};
+use crate::serve::state::AppState;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use serde_json::json;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// How to collect.
-#[derive(Debug, Clone)]
-pub struct CollectConfig {
-    /// The options of each run; stop flag and clock are replaced.
-    pub options: collect::Options,
-    /// The maximum duration of a run.
-    pub deadline: Duration,
-}
-
-/// The current run, if there is one.
-pub(super) type CurrentRun = Mutex<Option<Shared<BoxFuture<'static, ApiResponse>>>>;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 /// Handles a push.
-pub(super) async fn collect(service: &Arc<AppState>, message: pubsub::PushMessage) -> ApiResponse {
-    if message.is_of_a_bucket() {
+pub(crate) async fn collect(state: &Arc<AppState>, message: PushMessage) -> ApiResponse {
+    if message.is_bucket_notification() {
         return ApiResponse::unprocessable(
             "a bucket notification does not start a collect run; push it to /ingest",
         );
     }
     drop(message);
     let run = {
-        let mut running = service.collecting.lock().unwrap_or_else(PoisonError::into_inner);
-        match running.as_ref().filter(|run| run.peek().is_none()) {
+        let mut current = state.collect_run.lock().unwrap_or_else(PoisonError::into_inner);
+        match current.as_ref().filter(|run| run.peek().is_none()) {
             Some(run) => run.clone(),
-            None => running.insert(begin(service)).clone(),
+            None => current.insert(start_run(state)).clone(),
         }
     };
     run.await
 }
 
 /// A run continues even if nobody waits for it: Pub/Sub may have given up, and will push again.
-fn begin(service: &Arc<AppState>) -> Shared<BoxFuture<'static, ApiResponse>> {
-    let its = Arc::clone(service);
-    // On a thread of its own, because a run is not `Send`.
+fn start_run(state: &Arc<AppState>) -> Shared<BoxFuture<'static, ApiResponse>> {
+    let of_run = Arc::clone(state);
+    // On a separate thread, because a run is not `Send`.
     let run = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
-        let answer = tokio::runtime::Handle::current().block_on(run(&its));
-        its.metrics.run("collect", answer.outcome(), started.elapsed());
-        answer
+        let response = tokio::runtime::Handle::current().block_on(run(&of_run));
+        of_run.metrics.run("collect", response.outcome(), started.elapsed());
+        response
     });
     let ended =
         run.map(|ended| ended.unwrap_or_else(|_| ApiResponse::internal_error("the run failed; see the log")));
     let run = ended.boxed().shared();
-    // The run is awaited whoever waits, so that a later push does not get its response.
-    service.track_run(run.clone().map(drop));
+    // The run is awaited even if no caller waits, so that a later push does not get its response.
+    state.track_run(run.clone().map(drop));
     run
 }
 
-async fn run(service: &Arc<AppState>) -> ApiResponse {
-    let Some(CollectConfig { options, deadline }) = service.options.collect.clone() else {
+async fn run(state: &Arc<AppState>) -> ApiResponse {
+    let Some(CollectConfig { options, deadline }) = state.options.collect.clone() else {
         return ApiResponse::not_found();
     };
     let stop = Stop::new(Some(deadline));
-    let options = collect::Options { stop: stop.clone(), clock: service.clock(), ..options };
-    let run = collect::run(options, Arc::new(LogObserver(Arc::clone(service))));
+    let options = collect::Options { stop: stop.clone(), clock: state.clock(), ..options };
+    let run = collect::run(options, Arc::new(LogObserver(Arc::clone(state))));
     tokio::pin!(run);
     let outcome = tokio::select! {
         outcome = run.as_mut() => outcome,
-        () = service.stopping.wait() => {
+        () = state.shutdown.cancelled() => {
             stop.flag.store(true, std::sync::atomic::Ordering::Relaxed);
             stop.notify.notify_one();
             run.await
@@ -77,11 +67,11 @@ async fn run(service: &Arc<AppState>) -> ApiResponse {
     };
     outcome.map_or_else(ApiResponse::from, |report| {
         report.notes.iter().for_each(|note| tracing::info!("{note}"));
-        answer(&report)
+        response(&report)
     })
 }
 
-fn answer(report: &Report) -> ApiResponse {
+fn response(report: &Report) -> ApiResponse {
     match &report.stopped {
         None => done(report),
         // An immediate repetition would spend the remaining budget on the same pages; the schedule comes again.
@@ -110,7 +100,7 @@ fn done(report: &Report) -> ApiResponse {
         "requests": report.requests,
         "throttled": report.throttled,
         "unknown_members": report.unknown_members,
-        "days_parked": report.days_deferred,
+        "days_deferred": report.days_deferred,
         "lag_seconds": report.lag_seconds,
     });
     let text = format!("collected {counts}");

@@ -1,6 +1,6 @@
 //! CloudEvents 1.0 over HTTP: binary (`ce-` headers) and structured (one JSON object).
 
-use super::pubsub::{Malformed, json_object, sanitize};
+use super::payload::{Malformed, json_object, sanitize};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;

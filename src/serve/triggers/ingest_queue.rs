@@ -5,7 +5,7 @@
 //! names. Pushes for the same thing share one entry, and all of them get the response of its run.
 
 use super::pubsub::ObjectRef;
-use super::response::ApiResponse;
+use crate::serve::response::ApiResponse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -15,11 +15,11 @@ use tokio::sync::oneshot;
 const MAX_OBJECTS: usize = 1000;
 
 /// The callers that wait for one thing.
-pub(super) type WaiterList = Vec<oneshot::Sender<ApiResponse>>;
+pub(crate) type WaiterList = Vec<oneshot::Sender<ApiResponse>>;
 
 /// The scope of a run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum RunScope {
+pub(crate) enum RunScope {
     /// These names.
     Objects(Vec<String>),
     Whole,
@@ -27,18 +27,18 @@ pub(super) enum RunScope {
 
 /// The callers that wait for one run.
 #[derive(Default)]
-pub(super) struct Waiters {
-    pub(super) objects: BTreeMap<ObjectRef, WaiterList>,
-    pub(super) whole: WaiterList,
+pub(crate) struct Waiters {
+    pub(crate) objects: BTreeMap<ObjectRef, WaiterList>,
+    pub(crate) whole: WaiterList,
 }
 
 /// No more objects can wait.
 #[derive(Debug)]
-pub(super) struct QueueFull;
+pub(crate) struct QueueFull;
 
-/// The queue.
+/// The callers that wait, and which run comes next.
 #[derive(Default)]
-pub(super) struct Queue(Mutex<QueueState>);
+pub(crate) struct IngestQueue(Mutex<QueueState>);
 
 #[derive(Default)]
 struct QueueState {
@@ -51,48 +51,48 @@ struct QueueState {
     next: Waiters,
 }
 
-impl Queue {
+impl IngestQueue {
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for an object, or for the whole source. Also returns whether the caller must start the runs.
-    pub(super) fn enqueue(
+    pub(crate) fn enqueue(
         &self,
-        wish: Option<ObjectRef>,
+        object: Option<ObjectRef>,
     ) -> Result<(oneshot::Receiver<ApiResponse>, bool), QueueFull> {
         let (sender, receiver) = oneshot::channel();
-        let mut rounds = self.lock();
-        rounds.add(wish)?.push(sender);
-        Ok((receiver, !std::mem::replace(&mut rounds.working, true)))
+        let mut state = self.lock();
+        state.add(object)?.push(sender);
+        Ok((receiver, !std::mem::replace(&mut state.working, true)))
     }
 
     /// Returns the scope of the next run, or `None` if nobody waits; the next caller then starts runs again.
-    pub(super) fn next_run(&self) -> Option<RunScope> {
+    pub(crate) fn next_run(&self) -> Option<RunScope> {
         self.lock().next()
     }
 
-    /// Gives up all runs: whoever waits gets no answer from one, and the next to come begins.
-    pub(super) fn abandon(&self) {
+    /// Drops all waiting callers, whose channels close; the next caller starts runs again.
+    pub(crate) fn abandon(&self) {
         *self.lock() = QueueState::default();
     }
 
     /// Returns the callers that waited for the run that just ended.
-    pub(super) fn take_waiters(&self) -> Waiters {
+    pub(crate) fn take_waiters(&self) -> Waiters {
         std::mem::take(&mut self.lock().now)
     }
 }
 
 impl QueueState {
-    fn add(&mut self, wish: Option<ObjectRef>) -> Result<&mut WaiterList, QueueFull> {
-        let Some(named) = wish else { return Ok(&mut self.next.whole) };
+    fn add(&mut self, object: Option<ObjectRef>) -> Result<&mut WaiterList, QueueFull> {
+        let Some(object) = object else { return Ok(&mut self.next.whole) };
         // Without a generation, the caller may mean a newer version than the one that was read.
-        let joins = !named.generation.is_empty() && self.now.objects.contains_key(&named);
-        let round = if joins { &mut self.now } else { &mut self.next };
-        if round.objects.len() >= MAX_OBJECTS && !round.objects.contains_key(&named) {
+        let joins = !object.generation.is_empty() && self.now.objects.contains_key(&object);
+        let waiters = if joins { &mut self.now } else { &mut self.next };
+        if waiters.objects.len() >= MAX_OBJECTS && !waiters.objects.contains_key(&object) {
             return Err(QueueFull);
         }
-        Ok(round.objects.entry(named).or_default())
+        Ok(waiters.objects.entry(object).or_default())
     }
 
     fn next(&mut self) -> Option<RunScope> {
@@ -108,7 +108,7 @@ impl QueueState {
         }
         self.objects_last = true;
         self.now = Waiters { objects: std::mem::take(&mut self.next.objects), ..Waiters::default() };
-        let mut names: Vec<_> = self.now.objects.keys().map(|named| named.object.clone()).collect();
+        let mut names: Vec<_> = self.now.objects.keys().map(|object| object.object.clone()).collect();
         // Sorted by name, so that the versions of an object are adjacent.
         names.dedup();
         Some(RunScope::Objects(names))
@@ -117,8 +117,8 @@ impl QueueState {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_OBJECTS, Queue, RunScope};
-    use crate::serve::pubsub::ObjectRef;
+    use super::{IngestQueue, MAX_OBJECTS, RunScope};
+    use crate::serve::triggers::pubsub::ObjectRef;
     use tokio::sync::oneshot::error::TryRecvError;
 
     fn named(object: &str, generation: &str) -> ObjectRef {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn full_run_requests_during_a_run_share_the_next() {
-        let queue = Queue::default();
+        let queue = IngestQueue::default();
         assert!(queue.enqueue(None).unwrap().1, "the first begins");
         assert_eq!(queue.next_run(), Some(RunScope::Whole));
         for _ in 0..5 {
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn only_the_same_generation_joins_the_current_run() {
-        let queue = Queue::default();
+        let queue = IngestQueue::default();
         let _ = queue.enqueue(Some(named("a", "1")));
         assert_eq!(queue.next_run(), Some(objects(&["a"])));
         for wish in [named("a", "1"), named("a", "2"), named("a", ""), named("a", "")] {
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn full_and_object_runs_alternate() {
-        let queue = Queue::default();
+        let queue = IngestQueue::default();
         let mut turns = Vec::new();
         for _ in 0..4 {
             let _ = (queue.enqueue(None), queue.enqueue(Some(named("a", ""))));
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn abandoned_waiters_are_released() {
-        let queue = Queue::default();
+        let queue = IngestQueue::default();
         let (mut waiting, _) = queue.enqueue(Some(named("a", "1"))).unwrap();
         assert_eq!(queue.next_run(), Some(objects(&["a"])));
         queue.abandon();
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn queue_is_bounded_by_object_count() {
-        let queue = Queue::default();
+        let queue = IngestQueue::default();
         for number in 0..MAX_OBJECTS {
             assert!(queue.enqueue(Some(named(&number.to_string(), "1"))).is_ok());
         }

@@ -1,25 +1,19 @@
 //! Parses what a push asks for: Pub/Sub's envelope, a push without one, a CloudEvent, or Cloud Scheduler.
 
 use super::cloudevent::{self, CloudEvent};
+use super::payload::{Malformed, StrictObject, json_object, sanitize};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::{
-    DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer,
-};
+use serde::de::{Deserializer, IgnoredAny};
 use std::collections::HashMap;
 use std::fmt;
-use std::marker::PhantomData;
-
-/// Why a push is malformed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) String);
 
 /// A push in any format.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct PushMessage {
+pub(crate) struct PushMessage {
     /// The type of a CloudEvent that does not wrap a Pub/Sub message.
     kind: Option<String>,
     /// The attributes of bucket notifications.
@@ -32,10 +26,10 @@ pub(super) struct PushMessage {
 
 /// One version of an object, as a notification names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ObjectRef {
-    pub(super) bucket: String,
-    pub(super) object: String,
-    pub(super) generation: String,
+pub(crate) struct ObjectRef {
+    pub(crate) bucket: String,
+    pub(crate) object: String,
+    pub(crate) generation: String,
 }
 
 /// The most bytes of an object's name in Cloud Storage.
@@ -62,20 +56,20 @@ impl ObjectRef {
 
 /// What a push asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(crate) enum Work {
     /// A run over the whole source.
     Run,
     /// This object.
     Object(ObjectRef),
     /// Nothing, because the event asks for no work.
-    Nothing(String),
+    Ignore(String),
 }
 
 const MESSAGE_PUBLISHED: &str = "google.cloud.pubsub.topic.v1.messagePublished";
 const STORAGE: &str = "google.cloud.storage.object.v1.";
 
 /// Parses a push.
-pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<PushMessage, Malformed> {
+pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<PushMessage, Malformed> {
     if let Some(event) = cloudevent::read(headers, body)? {
         return from_cloudevent(event);
     }
@@ -99,7 +93,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<PushMessage, Malf
     }
     let json = text(CONTENT_TYPE.as_str()).is_some_and(|content| content.contains("json"));
     match serde_json::from_slice::<StrictObject<EnvelopeProbe>>(body) {
-        Ok(StrictObject(EnvelopeProbe { message: true })) => of_envelope(body),
+        Ok(StrictObject(EnvelopeProbe { message: true })) => from_envelope(body),
         Err(_) if json && !body.trim_ascii().is_empty() && !is_json(body) => {
             Err(Malformed("the body is not JSON".into()))
         }
@@ -109,73 +103,16 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<PushMessage, Malf
 
 fn from_cloudevent(event: CloudEvent) -> Result<PushMessage, Malformed> {
     if event.kind == MESSAGE_PUBLISHED {
-        return of_envelope(&event.data);
+        return from_envelope(&event.data);
     }
     Ok(PushMessage { kind: Some(event.kind), data: event.data, ..PushMessage::default() })
-}
-
-/// Accepts JSON objects only; serde would also accept an array for a struct.
-struct StrictObject<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for StrictObject<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-            type Value = StrictObject<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<StrictObject<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(members)).map(StrictObject)
-            }
-        }
-        from.deserialize_map(ObjectVisitor(PhantomData))
-    }
-}
-
-/// Levels of nesting that are read, as `serde_json` reads of members that it does not skip.
-const DEEPEST: usize = 128;
-
-/// Deserializes known members, and skips others without allocating.
-pub(super) fn json_object<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Malformed> {
-    // serde_json skips members at any depth, so a message that is nothing but nesting would pass for an empty one.
-    if is_too_deep(bytes) {
-        return Err(Malformed(format!("malformed {what}: nested deeper than {DEEPEST} levels")));
-    }
-    let object = serde_json::from_slice::<StrictObject<T>>(bytes);
-    object.map(|StrictObject(object)| object).map_err(|_| Malformed(format!("malformed {what}")))
-}
-
-/// Whether arrays and objects are nested deeper than [`DEEPEST`].
-fn is_too_deep(json: &[u8]) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    json.iter().any(|byte| {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth > DEEPEST
-    })
 }
 
 fn is_json(bytes: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
-/// Whether the start of a body that is too long to be read shows a fault in its JSON, or deeper nesting than is taken.
-pub(super) fn is_malformed_start(start: &[u8]) -> bool {
-    let faulty = |error: serde_json::Error| !error.is_eof();
-    matches!(start.trim_ascii_start().first(), Some(b'{' | b'['))
-        && serde_json::from_slice::<serde_json::Value>(start).is_err_and(faulty)
-}
-
-/// Returns whether the body looks like an envelope.
+/// Whether a body looks like an envelope.
 #[derive(Deserialize)]
 struct EnvelopeProbe {
     #[serde(default, deserialize_with = "present")]
@@ -198,7 +135,7 @@ struct PubsubMessage {
     attributes: Option<HashMap<String, String>>,
 }
 
-fn of_envelope(body: &[u8]) -> Result<PushMessage, Malformed> {
+fn from_envelope(body: &[u8]) -> Result<PushMessage, Malformed> {
     let Envelope { message: StrictObject(message) } = json_object(body, "the envelope of the message")?;
     let data = STANDARD.decode(message.data.unwrap_or_default());
     let mut attributes = message.attributes.unwrap_or_default();
@@ -243,25 +180,25 @@ const RUN_WORDS: [&[u8]; 5] = [b"", b"{}", b"run", b"ingest", b"null"];
 
 impl PushMessage {
     /// Returns what the push asks for.
-    pub(super) fn requested_work(&self) -> Result<Work, Malformed> {
+    pub(crate) fn requested_work(&self) -> Result<Work, Malformed> {
         if let Some(kind) = &self.kind {
             return match kind.strip_prefix(STORAGE) {
                 Some("finalized") => self.object(),
                 // From a schedule, or an event of the user's own.
-                None if kind.starts_with("google.cloud.scheduler.") || self.asks_for_a_run() => Ok(Work::Run),
-                _ => Ok(Work::Nothing(format!("an event of type {}", sanitize(kind)))),
+                None if kind.starts_with("google.cloud.scheduler.") || self.requests_run() => Ok(Work::Run),
+                _ => Ok(Work::Ignore(format!("an event of type {}", sanitize(kind)))),
             };
         }
         match self.event.as_deref() {
             Some("OBJECT_FINALIZE") => self.object(),
-            Some(other) => Ok(Work::Nothing(format!("a notification of {}", sanitize(other)))),
-            None if self.asks_for_a_run() => Ok(Work::Run),
+            Some(other) => Ok(Work::Ignore(format!("a notification of {}", sanitize(other)))),
+            None if self.requests_run() => Ok(Work::Run),
             None => self.object(),
         }
     }
 
     /// Returns whether it is about an object in a bucket.
-    pub(super) fn is_of_a_bucket(&self) -> bool {
+    pub(crate) fn is_bucket_notification(&self) -> bool {
         self.event.is_some()
             || self.kind.as_deref().is_some_and(|kind| kind.starts_with(STORAGE))
             || self.resource().kind.as_deref() == Some("storage#object")
@@ -272,30 +209,22 @@ impl PushMessage {
         json_object(&self.data, "").unwrap_or_default()
     }
 
-    fn asks_for_a_run(&self) -> bool {
+    fn requests_run(&self) -> bool {
         RUN_WORDS.contains(&self.data.trim_ascii())
     }
 
     /// Returns the object that the push names: by attributes, or by the resource in its data.
     fn object(&self) -> Result<Work, Malformed> {
         let Resource { bucket, name, generation, .. } = self.resource();
-        let told = |attribute: &Option<String>, text: Option<String>| {
-            attribute.clone().or(text).filter(|text| !text.is_empty())
+        let value = |attribute: &Option<String>, member: Option<String>| {
+            attribute.clone().or(member).filter(|text| !text.is_empty())
         };
-        let generation = told(&self.generation, generation.map(|generation| generation.to_string()));
-        match (told(&self.bucket, bucket), told(&self.object, name)) {
+        let generation = value(&self.generation, generation.map(|generation| generation.to_string()));
+        match (value(&self.bucket, bucket), value(&self.object, name)) {
             (Some(bucket), Some(object)) => {
                 ObjectRef::new(bucket, object, generation.unwrap_or_default()).map(Work::Object)
             }
             _ => Err(Malformed("it names no object; expected a bucket notification or an empty body".into())),
         }
     }
-}
-
-/// Returns a name from outside, shortened and without control characters.
-pub(super) fn sanitize(text: &str) -> String {
-    crate::redact::redact_and_truncate(text, 80)
-        .chars()
-        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
-        .collect()
 }
