@@ -37,7 +37,10 @@ impl PageRecord {
     /// A record that is not valid: its bytes, and what they are like when repaired.
     fn malformed(bytes: &[u8], repaired: &str, input: &str, number: usize, offset: usize) -> Self {
         let (reason, message) = if std::str::from_utf8(bytes).is_ok() {
-            (RejectReason::NotJson, "Zoom sent a control character or an escape that JSON does not have")
+            (
+                RejectReason::NotJson,
+                "Zoom sent a control character, an escape, a number or a word that is not JSON",
+            )
         } else {
             (RejectReason::NotUtf8, "Zoom sent bytes that are not UTF-8")
         };
@@ -269,6 +272,7 @@ mod tests {
             b"{\"time\":\"2024-01-31T10:00:00Z\",\"a\":\"x\x00y\"}",
             b"{\"time\":\"2024-01-31T10:00:00Z\",\"a\":\"x\x1b[1m\ny\"}",
             b"{\"time\":\"2024-01-31T10:00:00Z\"\x00,\"a\":\"\\q\"}",
+            b"{\"time\":\"2024-01-31T10:00:00Z\",\"a\":NaN,\"b\":[01,x]}",
         ] {
             let body = [
                 &b"{\"operation_logs\":[{\"b\":\"\xC3\xA9\"},"[..],

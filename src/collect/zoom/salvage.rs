@@ -1,8 +1,10 @@
 //! A page of which a record is not valid text or JSON: the other records come in, the odd one is kept byte for byte.
 
+use serde_json::value::RawValue;
+
 /// Returns the body as text of the same length: with `?` for bytes that are not UTF-8, for control characters in strings and
-/// for escapes that JSON does not have, and with spaces for control characters elsewhere. A place in it is the same place in
-/// the body.
+/// for escapes that JSON does not have, with spaces for control characters elsewhere, and with strings for words that are
+/// not JSON. A place in it is the same place in the body.
 pub(super) fn repair(body: &[u8]) -> Option<String> {
     let mut text = Vec::with_capacity(body.len());
     for chunk in body.utf8_chunks() {
@@ -22,11 +24,36 @@ pub(super) fn repair(body: &[u8]) -> Option<String> {
             }
             0..0x20 if in_string => text[at] = b'?',
             0..0x20 if !matches!(byte, b'\t' | b'\n' | b'\r') => text[at] = b' ',
+            _ if !in_string && is_in_word(byte) => {
+                let length = text[at..].iter().take_while(|byte| is_in_word(**byte)).count();
+                repair_word(&mut text[at..at + length]);
+                at += length - 1;
+            }
             _ => {}
         }
         at += 1;
     }
     String::from_utf8(text).ok()
+}
+
+/// Whether a byte outside strings belongs to a number or literal.
+fn is_in_word(byte: u8) -> bool {
+    byte > b' ' && !b"{}[]:,\"".contains(&byte)
+}
+
+/// Replaces what is not a number or literal of JSON, such as `NaN` and `01`, with a string of the same length.
+fn repair_word(word: &mut [u8]) {
+    if serde_json::from_slice::<&RawValue>(word).is_ok() {
+        return;
+    }
+    match word {
+        [only] => *only = b'0',
+        [first, inner @ .., last] => {
+            inner.fill(b'?');
+            (*first, *last) = (b'"', b'"');
+        }
+        [] => {}
+    }
 }
 
 /// Whether the backslash at the beginning begins an escape of JSON's.
@@ -48,7 +75,11 @@ mod tests {
             (&b"{\"a\":\"x\xFFy\x00z\"}"[..], r#"{"a":"x?y?z"}"#),
             (b"{\"a\":\"\x1b[1m\"\x00,\n\"b\":1}", "{\"a\":\"?[1m\" ,\n\"b\":1}"),
             (br#"{"a":"\q\u12\"\\\n\u00e9"}"#, r#"{"a":"?q?u12\"\\\n\u00e9"}"#),
-            (b"\xE2\x82 \xC3\xA9", "?? \u{e9}"),
+            (b"\"\xE2\x82 \xC3\xA9\"", "\"?? \u{e9}\""),
+            (
+                b"[NaN,-Infinity,01, \xC3\xA9\xFF,x,-1.5e+999,null]",
+                r#"["?","???????","", "?",0,-1.5e+999,null]"#,
+            ),
             (b"{\"a\":\"\\\x01\"}", r#"{"a":"??"}"#),
         ] {
             assert_eq!(repair(body).unwrap(), text);
