@@ -25,8 +25,11 @@ pub(crate) fn encoded(secret: &str, way: usize) -> String {
         9 => each(&|byte| format!("{byte:02X}")),
         // In hexadecimal, as a server cuts it that writes so many digits.
         10 => format!("0x{:.40}", each(&|byte| format!("{byte:02x}"))),
-        _ => each(&|byte| {
-            if special(byte) { format!("%25{byte:02X}&#{byte};") } else { char::from(byte).into() }
+        // Two encodings side by side, as where one program passes on what another has escaped in part.
+        _ => each(&|byte| match (special(byte), byte % 2) {
+            (false, _) => char::from(byte).into(),
+            (true, 0) => format!("%25{byte:02X}"),
+            (true, _) => format!("&#{byte};"),
         }),
     }
 }
