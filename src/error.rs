@@ -33,7 +33,7 @@ pub enum RunError {
 impl From<store::Error> for RunError {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Busy { .. } => Self::Locked(error.to_string()),
+            store::Error::Locked { .. } => Self::Locked(error.to_string()),
             store::Error::Settings { .. } => Self::Usage(error.to_string()),
             error if error.is_access() => Self::Access(error.to_string()),
             error => Self::Store(error.to_string()),

@@ -8,7 +8,7 @@ use super::recovery::OrphanOutputs;
 use super::source_reader::piped;
 use super::{Destination, Options, RunError, output_name};
 use crate::normalize::Summary;
-use crate::store::{self, Body, GetResult, ObjectMeta, Payload, PutOutcome, Store, collect};
+use crate::store::{self, Body, GetResult, ObjectMeta, Payload, PutOutcome, Store, read_to_end};
 use crate::timestamp::Timestamp;
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -142,7 +142,7 @@ async fn attempt(job: &Arc<IngestContext>, listed: &ObjectMeta) -> Result<Outcom
             return Ok(local_file::transfer(job, listed, opened, recipe).await);
         }
         Body::Stream(stream) if size <= FETCH_WHOLE => {
-            let bytes = collect(stream).await?;
+            let bytes = read_to_end(stream).await?;
             if may_be_collector_state(listed) && is_collector_state(&listed.name, &bytes) {
                 Err(ConvertError::CollectorState)
             } else {

@@ -1,11 +1,12 @@
 //! The backends of `object_store`: Cloud Storage and memory.
 
-mod multipart;
-
+use super::config::StoreConfig;
+use super::error::Error;
 use super::location::LONGEST_NAME;
 use super::name_escape::{escape, unescape, with_generation};
-use super::verify::{Chunks, Expected, collect, verify_chunks};
-use super::{Body, Error, GetResult, ObjectMeta, Payload, PutOutcome, StoreConfig, Version, listing};
+use super::object::{Body, GetResult, MAX_BUFFERED_BYTES, ObjectMeta, Payload, PutOutcome, Version};
+use super::verify::{Chunks, Expected, read_to_end, verify_chunks};
+use super::{listing, multipart};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
@@ -13,9 +14,10 @@ use object_store::list::PaginatedListStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    Error as Failure, GetOptions, ObjectMeta as CloudObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutOptions, PutPayload, UpdateVersion,
+    CopyMode, CopyOptions, Error as Failure, GetOptions, ObjectMeta as CloudObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
 };
+use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
 
@@ -111,7 +113,7 @@ impl CloudBackend {
 
     /// Lists from just before the name, because only a listing gives the complete tag. For names that a listing cannot
     /// start before, a HEAD request gives nearly as much.
-    pub(super) async fn find(&self, name: &str) -> Result<Option<ObjectMeta>, Error> {
+    pub(super) async fn head(&self, name: &str) -> Result<Option<ObjectMeta>, Error> {
         let path = self.path(name)?;
         let mut before = path.as_ref().to_owned();
         before.pop();
@@ -156,10 +158,10 @@ impl CloudBackend {
     pub(super) async fn read(&self, name: &str) -> Result<Option<(Bytes, Version)>, Error> {
         let read = || async {
             let (meta, chunks) = self.open(name).await?;
-            if meta.size > super::MAX_BUFFERED_BYTES {
-                return Err(Error::too_large(self.url(name)));
+            if meta.size > MAX_BUFFERED_BYTES {
+                return Err(Error::too_large(self.url(name), MAX_BUFFERED_BYTES));
             }
-            Ok((collect(chunks).await?, Version { tag: meta.e_tag, generation: meta.version }))
+            Ok((read_to_end(chunks).await?, Version { tag: meta.e_tag, generation: meta.version }))
         };
         match self.settings.retry(read, Error::is_transient).await {
             Err(Error::NotFound { .. }) => Ok(None),
@@ -192,7 +194,7 @@ impl CloudBackend {
         self.settings.retry(tried, Error::is_transient).await
     }
 
-    pub(super) async fn put_new(&self, name: &str, payload: Payload) -> Result<PutOutcome, Error> {
+    pub(super) async fn put_if_absent(&self, name: &str, payload: Payload) -> Result<PutOutcome, Error> {
         match payload {
             Payload::File(file, size) if size > MULTIPART_THRESHOLD => self.put_multipart(name, file).await,
             Payload::File(mut file, size) => {
@@ -231,7 +233,32 @@ impl CloudBackend {
         }
     }
 
-    pub(super) async fn update(
+    /// Uploads parts under a temporary name, then copies the result with a precondition, which parts cannot have. The
+    /// temporary name is deterministic, so that the next attempt overwrites and deletes what a killed run left.
+    async fn put_multipart(&self, name: &str, file: File) -> Result<PutOutcome, Error> {
+        let (path, temporary_name) = (self.path(name)?, format!("{name}.part"));
+        let temporary = self.path(&temporary_name)?;
+        let mut exists = self.exists(name).await?;
+        if !exists {
+            let parts = file.try_clone().map_err(|error| Error::io("the temporary file", &error))?;
+            multipart::upload(&*self.store, &self.url(&temporary_name), &temporary, parts).await?;
+            let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
+            match self.store.copy_opts(&temporary, &path, options).await {
+                Ok(()) => {}
+                Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => exists = true,
+                Err(error) => return Err(Error::from_object_store(self.url(name), &error)),
+            }
+        }
+        self.delete(&temporary_name).await?;
+        if !exists {
+            return Ok(PutOutcome::Created);
+        }
+        let (_, stored) = self.open(name).await?;
+        let same = multipart::content_equals(stored, file).await?;
+        Ok(if same { PutOutcome::AlreadyIdentical } else { PutOutcome::Conflict })
+    }
+
+    pub(super) async fn compare_and_swap(
         &self,
         name: &str,
         bytes: Bytes,
@@ -308,7 +335,7 @@ impl CloudBackend {
     }
 
     /// Placeholders are empty objects whose name ends in `/`.
-    pub(super) async fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
+    pub(super) async fn prune_empty_parents(&self, name: &str) -> Result<(), Error> {
         let mut above = name;
         while let Some((directory, _)) = above.trim_end_matches('/').rsplit_once('/') {
             let placeholder = format!("{directory}/");

@@ -1,21 +1,30 @@
 //! Errors of a store, by what the caller can do about them.
 
-use crate::redact;
-use std::error::Error as _;
-use std::io;
+use super::classify::classify;
+use http::StatusCode;
+use std::{fmt, io};
 
-/// A failure of a store. Messages contain neither tokens nor signed URLs.
-#[derive(Debug, Clone, thiserror::Error)]
+/// What to do if credentials are missing or refused.
+pub(super) const CREDENTIALS_HINT: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, run `gcloud auth application-default login`, \
+     or run where Google's metadata server answers (a service account attached to the job or machine)";
+
+/// The response did not come from Cloud Storage.
+pub(super) const UNEXPECTED_SERVER_HINT: &str =
+    "the response is not from Cloud Storage; check the proxy variables and the endpoint";
+
+/// A failure of a store. Messages contain neither tokens nor signed URLs: errors of other crates are kept as redacted
+/// text, not as sources, which would be printed as they are.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
     /// The object, directory or bucket does not exist.
-    #[error("{url}: {}", missing(.url))]
     NotFound {
         /// The URL of the object.
         url: String,
+        /// What is missing.
+        what: Missing,
     },
     /// The credentials are valid, but lack a permission.
-    #[error("{url}: permission refused: {message}")]
     Denied {
         /// The requested URL.
         url: String,
@@ -23,13 +32,11 @@ pub enum Error {
         message: String,
     },
     /// There are no usable credentials.
-    #[error("{message}")]
     Credentials {
         /// Where credentials were searched, and what to do.
         message: String,
     },
     /// A transient failure, after all configured retries.
-    #[error("{url}: {message}")]
     Transient {
         /// The requested URL.
         url: String,
@@ -37,7 +44,6 @@ pub enum Error {
         message: String,
     },
     /// An object did not arrive as it is stored. It may another time.
-    #[error("{url}: {message}")]
     Corrupt {
         /// Which.
         url: String,
@@ -45,7 +51,6 @@ pub enum Error {
         message: String,
     },
     /// A failure of the local file system.
-    #[error("{url}: {message}")]
     Io {
         /// The file.
         url: String,
@@ -54,14 +59,12 @@ pub enum Error {
         /// The error of the operating system.
         message: String,
     },
-    /// Another process holds the lock.
-    #[error("{url}: another process holds the lock of this directory; wait for it, or stop it")]
-    Busy {
+    /// Another process holds the lock of the directory.
+    Locked {
         /// The object to be written.
         url: String,
     },
     /// An invalid environment variable. Its value may be a secret and is not repeated.
-    #[error("{name}: {message}")]
     Settings {
         /// The variable.
         name: String,
@@ -69,7 +72,6 @@ pub enum Error {
         message: String,
     },
     /// An entry cannot be listed. The listing continues after it.
-    #[error("{url}: {message}")]
     UnlistableEntry {
         /// Its name below the location, as far as it is text.
         name: String,
@@ -79,7 +81,6 @@ pub enum Error {
         message: String,
     },
     /// A request that no store can satisfy.
-    #[error("{url}: {message}")]
     Invalid {
         /// The requested URL.
         url: String,
@@ -88,6 +89,42 @@ pub enum Error {
     },
 }
 
+/// What does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// A bucket.
+    Bucket,
+    /// An object in a bucket.
+    Object,
+    /// A directory.
+    Directory,
+    /// A file.
+    File,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bucket => "bucket not found; create it, or check the address and the proxy's variables",
+            Self::Object => "object not found",
+            Self::Directory => "directory not found; check the path",
+            Self::File => "file not found",
+        })
+    }
+}
+
+/// Formats `URL: REASON`.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(subject) = self.subject() {
+            write!(f, "{subject}: ")?;
+        }
+        f.write_str(&self.reason())
+    }
+}
+
+impl std::error::Error for Error {}
+
 impl Error {
     /// Returns whether the same request may succeed later.
     #[must_use]
@@ -95,7 +132,7 @@ impl Error {
         matches!(self, Self::Transient { .. } | Self::Corrupt { .. })
     }
 
-    /// Whether an object did not arrive as it is stored.
+    /// Returns whether an object did not arrive as it is stored.
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt { .. })
@@ -107,15 +144,58 @@ impl Error {
         matches!(self, Self::Denied { .. } | Self::Credentials { .. })
     }
 
+    /// Returns the URL or variable that the error is about.
+    fn subject(&self) -> Option<&str> {
+        match self {
+            Self::NotFound { url, .. }
+            | Self::Denied { url, .. }
+            | Self::Transient { url, .. }
+            | Self::Corrupt { url, .. }
+            | Self::Io { url, .. }
+            | Self::Locked { url }
+            | Self::UnlistableEntry { url, .. }
+            | Self::Invalid { url, .. } => Some(url),
+            Self::Settings { name, .. } => Some(name),
+            Self::Credentials { .. } => None,
+        }
+    }
+
+    /// Returns the message without the URL.
+    fn reason(&self) -> String {
+        match self {
+            Self::NotFound { what, .. } => what.to_string(),
+            Self::Denied { message, .. } => format!("permission refused: {message}"),
+            Self::Locked { .. } => {
+                "another process holds the lock of this directory; wait for it, or stop it".into()
+            }
+            Self::Credentials { message }
+            | Self::Transient { message, .. }
+            | Self::Corrupt { message, .. }
+            | Self::Io { message, .. }
+            | Self::Settings { message, .. }
+            | Self::UnlistableEntry { message, .. }
+            | Self::Invalid { message, .. } => message.clone(),
+        }
+    }
+
+    /// Returns the message, without the URL if that is `url`: for callers that print the URL next to it.
+    pub(crate) fn reason_at(&self, url: &str) -> String {
+        if self.subject() == Some(url) { self.reason() } else { self.to_string() }
+    }
+
+    /// Classifies an error of the file system. The URL of a directory ends in `/`.
     pub(crate) fn io(url: impl Into<String>, error: &io::Error) -> Self {
         let url = url.into();
         match error.kind() {
-            io::ErrorKind::NotFound => Self::NotFound { url },
+            io::ErrorKind::NotFound => {
+                let what = if url.ends_with('/') { Missing::Directory } else { Missing::File };
+                Self::NotFound { url, what }
+            }
             io::ErrorKind::PermissionDenied => Self::Denied {
                 url,
                 message: "check the owner and mode of the file and its directories".into(),
             },
-            io::ErrorKind::ResourceBusy => Self::Busy { url },
+            io::ErrorKind::ResourceBusy => Self::Locked { url },
             io::ErrorKind::InvalidFilename => {
                 let message = "the name is too long for this file system, or not one for it".into();
                 Self::Invalid { url, message }
@@ -124,112 +204,74 @@ impl Error {
         }
     }
 
-    /// What is said of an object of which a part is missing.
-    pub(crate) fn incomplete(read: u64, size: u64) -> String {
-        format!("only {read} of {size} bytes arrived")
+    /// Returns the error for an object of which a part is missing.
+    pub(super) fn incomplete(url: String, read: u64, size: u64) -> Self {
+        Self::Corrupt { url, message: format!("only {read} of {size} bytes arrived") }
     }
 
-    /// Returns the error for an object that exceeds [`super::SMALL`].
-    pub(super) fn too_large(url: String) -> Self {
-        let message = format!(
-            "it exceeds {} bytes, the maximum for an object that is read whole",
-            super::MAX_BUFFERED_BYTES
-        );
+    /// Returns the error for an object that exceeds the maximum for reading it whole.
+    pub(super) fn too_large(url: String, maximum: u64) -> Self {
+        let message = format!("it exceeds {maximum} bytes, the maximum for an object that is read whole");
         Self::Invalid { url, message }
     }
 
     /// Converts "not found" on creation, which means that the bucket does not exist.
     pub(super) fn as_missing_bucket(self) -> Self {
         match self {
-            Self::NotFound { url } => Self::Invalid { url, message: NO_BUCKET.into() },
+            Self::NotFound { url, .. } => Self::Invalid { url, message: Missing::Bucket.to_string() },
             error => error,
         }
     }
 
-    /// Classifies a failure to get a token: refused credentials, or a transient error.
+    /// Converts a failure to get a token: refused credentials, or a transient error.
     pub(super) fn from_token(url: &str, error: &object_store::Error) -> Self {
-        let asked = causes(error).iter().any(|text| text.contains("token re"));
+        let failure = classify(error);
         // The response body is not repeated, because it may contain the request.
-        let mut message = format!("asking for a token: {}", root_cause(error));
-        if let Some((status, _)) =
-            message.split_once("status code: ").and_then(|(_, end)| end.split_once(':'))
-        {
-            message = format!("asking for a token: status code: {status}");
-        }
-        if message.contains("HTTP error") {
+        let mut message = match failure.status {
+            Some(status) => format!("asking for a token: status code: {status}"),
+            None => format!("asking for a token: {}", failure.message),
+        };
+        if failure.is_unexpected_server {
             message = format!("{message}: {UNEXPECTED_SERVER_HINT}");
         }
-        let answers = |status: &str| message.contains(&format!("status code: {status}"));
-        if asked && (!answers("4") || answers("408") || answers("429")) {
+        let passes = |status: StatusCode| {
+            !status.is_client_error()
+                || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+        };
+        if failure.is_token_request && failure.status.is_none_or(passes) {
             return Self::Transient { url: url.to_owned(), message };
         }
         Self::Credentials { message }
     }
 
+    /// Converts a failure of a request about an object or a listing. The URL of a bucket ends in `/`.
     pub(super) fn from_object_store(url: impl Into<String>, error: &object_store::Error) -> Self {
         use object_store::Error as E;
-        let (url, mut message) = (url.into(), root_cause(error));
-        if message.ends_with("missing from response") {
+        let (url, failure) = (url.into(), classify(error));
+        let mut message = failure.message;
+        if failure.is_unexpected_server {
             message = format!("{message}: {UNEXPECTED_SERVER_HINT}");
         }
-        match error {
-            E::NotFound { .. } => Self::NotFound { url },
+        match (error, failure.status) {
+            (E::NotFound { .. }, _) => {
+                let what = if url.ends_with('/') { Missing::Bucket } else { Missing::Object };
+                Self::NotFound { url, what }
+            }
             // A forbidden listing arrives as an error without a kind.
-            E::Generic { .. } if message.contains("status code: 403") => Self::Denied { url, message },
-            E::PermissionDenied { .. } => Self::Denied { url, message },
-            E::Generic { .. } if !message.contains("status code: 401") => Self::Transient { url, message },
-            E::Unauthenticated { .. } | E::Generic { .. } => Self::Credentials {
-                message: format!(
-                    "{url}: the credentials were refused: {message}; {}",
-                    super::gcs::CREDENTIALS_HINT
-                ),
-            },
-            E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. } => {
+            (E::PermissionDenied { .. }, _) | (E::Generic { .. }, Some(StatusCode::FORBIDDEN)) => {
+                Self::Denied { url, message }
+            }
+            (E::Unauthenticated { .. }, _) | (E::Generic { .. }, Some(StatusCode::UNAUTHORIZED)) => {
+                Self::Credentials {
+                    message: format!("{url}: the credentials were refused: {message}; {CREDENTIALS_HINT}"),
+                }
+            }
+            (E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. }, _) => {
                 Self::Invalid { url, message }
             }
             _ => Self::Transient { url, message },
         }
     }
-}
-
-const NO_BUCKET: &str = "bucket not found; create it, or check the address and the proxy's variables";
-
-/// What is not there, going by its address: only places end with a slash.
-fn missing(url: &str) -> &'static str {
-    match (url.starts_with("gs://"), url.ends_with('/')) {
-        (true, true) => NO_BUCKET,
-        (false, true) => "directory not found; check the path",
-        (true, false) => "object not found",
-        (false, false) => "file not found",
-    }
-}
-
-/// The response did not come from Cloud Storage.
-pub(super) const UNEXPECTED_SERVER_HINT: &str =
-    "the response is not from Cloud Storage; check the proxy variables and the endpoint";
-
-/// Returns the causes of an error, outermost first.
-fn causes(error: &object_store::Error) -> Vec<String> {
-    let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // A server may repeat what it was sent: redacted here, before anything is cut or compared.
-        causes.push(redact::redact(&cause.to_string()).into_owned());
-        next = cause.source();
-    }
-    causes
-}
-
-/// Returns the root cause together with the request just above it; the layers in between repeat each other.
-fn root_cause(error: &object_store::Error) -> String {
-    let mut causes = causes(error);
-    let last = causes.pop().unwrap_or_else(|| redact::redact(&error.to_string()).into_owned());
-    let text = match causes.last() {
-        Some(above) if !above.contains(&last) => format!("{above}: {last}"),
-        Some(above) if above.len() < 300 => above.clone(),
-        _ => last,
-    };
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(400).collect()
 }
 
 #[cfg(test)]

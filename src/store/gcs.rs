@@ -1,7 +1,8 @@
 //! Connects to Cloud Storage: endpoint and credentials.
 
+use super::config::StoreConfig;
+use super::error::{CREDENTIALS_HINT, Error};
 use super::gcs_http::GcsHttpConnector;
-use super::{Error, StoreConfig};
 use crate::net::is_loopback_host;
 use crate::{http_client, redact};
 use http::{HeaderValue, Uri};
@@ -12,10 +13,6 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What to do if credentials are missing or refused.
-pub(super) const CREDENTIALS_HINT: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, run `gcloud auth application-default login`, \
-     or run where Google's metadata server answers (a service account attached to the job or machine)";
 
 /// How long to wait for the first token of the metadata server; on other machines it never answers.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);

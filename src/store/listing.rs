@@ -1,9 +1,9 @@
 //! Listings of Cloud Storage, page by page. A listing decides what is read and what is not there, so each page must be of
 //! this bucket and prefix, and the pages must be complete, in order and without repetition.
 
-use super::error::UNEXPECTED_SERVER_HINT;
+use super::config::StoreConfig;
+use super::error::{Error, UNEXPECTED_SERVER_HINT};
 use super::name_escape::{decode_char_refs, escape, unescape};
-use super::{Error, StoreConfig};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::Uri;

@@ -1,7 +1,11 @@
 //! A directory tree as a store. Files are synced before they are reported as written, and appear under their names only
 //! when complete. Incomplete files are named `.zoom-udm-put-….part`.
 
-use super::{Body, Error, GetResult, ObjectMeta, Payload, PutOutcome, TaskStream, Version};
+use super::error::Error;
+use super::object::{
+    Body, GetResult, MAX_BUFFERED_BYTES, ObjectMeta, Payload, PutOutcome, Version, same_bytes,
+};
+use super::task_stream::TaskStream;
 use bytes::Bytes;
 use futures::Stream;
 use sha2::{Digest as _, Sha256};
@@ -111,12 +115,10 @@ impl LocalFs {
     fn unlisted(&self, path: &Path, error: &Error) -> Error {
         let name = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned();
         let url = self.url(&name);
-        let told = error.to_string();
-        let message = told.strip_prefix(&format!("{url}: ")).unwrap_or(&told).to_owned();
-        Error::UnlistableEntry { name, url, message }
+        Error::UnlistableEntry { message: error.reason_at(&url), name, url }
     }
 
-    pub(super) fn find(&self, name: &str) -> Result<Option<ObjectMeta>, Error> {
+    pub(super) fn head(&self, name: &str) -> Result<Option<ObjectMeta>, Error> {
         self.listed(&self.path(name)?)
     }
 
@@ -161,16 +163,15 @@ impl LocalFs {
         let path = self.path(name)?;
         let read = || -> io::Result<(Vec<u8>, u64)> {
             let (mut file, mut bytes) = (File::open(&path)?, Vec::new());
-            (&mut file).take(super::MAX_BUFFERED_BYTES + 1).read_to_end(&mut bytes)?;
+            (&mut file).take(MAX_BUFFERED_BYTES + 1).read_to_end(&mut bytes)?;
             Ok((bytes, file.metadata()?.len()))
         };
         match read() {
-            Ok((bytes, _)) if bytes.len() as u64 > super::MAX_BUFFERED_BYTES => {
-                Err(Error::too_large(self.url(name)))
+            Ok((bytes, _)) if bytes.len() as u64 > MAX_BUFFERED_BYTES => {
+                Err(Error::too_large(self.url(name), MAX_BUFFERED_BYTES))
             }
             Ok((bytes, size)) if bytes.len() as u64 != size => {
-                let message = Error::incomplete(bytes.len() as u64, size);
-                Err(Error::Corrupt { url: self.url(name), message })
+                Err(Error::incomplete(self.url(name), bytes.len() as u64, size))
             }
             Ok((bytes, _)) => {
                 let version = version(&bytes);
@@ -185,7 +186,7 @@ impl LocalFs {
         self.path(name)?.try_exists().map_err(|error| Error::io(self.url(name), &error))
     }
 
-    pub(super) fn put_new(&self, name: &str, payload: Payload) -> Result<PutOutcome, Error> {
+    pub(super) fn put_if_absent(&self, name: &str, payload: Payload) -> Result<PutOutcome, Error> {
         let path = self.path(name)?;
         let put = || -> io::Result<PutOutcome> {
             let mut payload = payload;
@@ -202,14 +203,14 @@ impl LocalFs {
         put().map_err(|error| Error::io(self.url(name), &error))
     }
 
-    pub(super) fn update(
+    pub(super) fn compare_and_swap(
         &self,
         name: &str,
         bytes: &Bytes,
         read: Option<&Version>,
     ) -> Result<Option<Version>, Error> {
         let path = self.path(name)?;
-        let update = || -> io::Result<Option<Version>> {
+        let swap = || -> io::Result<Option<Version>> {
             Self::make_directory(&self.root)?;
             let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             let lock = File::options().create(true).append(true).open(self.root.join(LOCK_FILE))?;
@@ -226,7 +227,7 @@ impl LocalFs {
             sync_directory(&path)?;
             Ok(Some(version(bytes)))
         };
-        update().map_err(|error| Error::io(self.url(name), &error))
+        swap().map_err(|error| Error::io(self.url(name), &error))
     }
 
     fn lock_with_timeout(&self, lock: &File) -> io::Result<()> {
@@ -289,7 +290,7 @@ impl LocalFs {
         }
     }
 
-    pub(super) fn delete_empty_above(&self, name: &str) -> Result<(), Error> {
+    pub(super) fn prune_empty_parents(&self, name: &str) -> Result<(), Error> {
         let path = self.path(name)?;
         let above = path.ancestors().skip(1).take_while(|above| *above != self.root);
         // The operating system refuses to delete a non-empty directory; that ends the loop.
@@ -298,7 +299,7 @@ impl LocalFs {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "called as what can fail is")]
-    pub(super) fn sweep(&self, wanted: &Weak<()>) -> Result<(), Error> {
+    pub(super) fn remove_stale_temp_files(&self, wanted: &Weak<()>) -> Result<(), Error> {
         let entries = walkdir::WalkDir::new(&self.root).into_iter().flatten();
         let part = |entry: &walkdir::DirEntry| {
             entry.file_type().is_file()
@@ -339,29 +340,13 @@ fn compare(path: &Path, payload: Payload) -> io::Result<PutOutcome> {
     standing.sync_all()?;
     sync_directory(path)?;
     let same = match payload {
-        Payload::Bytes(bytes) => equal(standing, &bytes[..])?,
+        Payload::Bytes(bytes) => same_bytes(standing, &bytes[..])?,
         Payload::File(mut file, _) => {
             file.rewind()?;
-            equal(standing, file)?
+            same_bytes(standing, file)?
         }
     };
     Ok(if same { PutOutcome::AlreadyIdentical } else { PutOutcome::Conflict })
-}
-
-/// Returns whether two readers give the same bytes.
-pub(super) fn equal(mut one: impl Read, mut other: impl Read) -> io::Result<bool> {
-    let (mut a, mut b) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-    loop {
-        let read = io::copy(&mut (&mut one).take(a.len() as u64), &mut a.as_mut_slice())?;
-        let other = io::copy(&mut (&mut other).take(b.len() as u64), &mut b.as_mut_slice())?;
-        let length = usize::try_from(read).unwrap_or(usize::MAX).min(a.len());
-        if read != other || a[..length] != b[..length] {
-            return Ok(false);
-        }
-        if read == 0 {
-            return Ok(true);
-        }
-    }
 }
 
 /// Syncs a directory, so that names in it are durable.

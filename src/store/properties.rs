@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::Location;
 use super::gcs::parse_endpoint;
+use super::location::Location;
 use super::name_escape::{escape, escape_listing_keys, unescape, unescape_uri, with_generation};
 use object_store::path::Path;
 

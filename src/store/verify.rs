@@ -3,8 +3,7 @@
 //! The HTTP client reads what to expect from the headers of an answer ([`Expected::from_metadata`]); [`verified`] counts and sums
 //! the bytes on their way. Every read of an object passes through here, whatever it is read for.
 
-use super::Error;
-use super::error::UNEXPECTED_SERVER_HINT;
+use super::error::{Error, UNEXPECTED_SERVER_HINT};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -155,8 +154,7 @@ pub(super) fn verify_chunks(chunks: Chunks, expected: Expected, url: String) -> 
         let (expected, url) = (expected.clone(), url.clone());
         async move {
             let Some(chunk) = chunks.try_next().await? else {
-                check(&expected, length, sum.finish()).map_err(|message| Error::Corrupt { url, message })?;
-                return Ok(None);
+                return check(&expected, length, sum.finish(), url).map(|()| None);
             };
             length += chunk.len() as u64;
             if length > expected.length {
@@ -170,13 +168,15 @@ pub(super) fn verify_chunks(chunks: Chunks, expected: Expected, url: String) -> 
     Box::pin(futures::stream::try_unfold(state, next))
 }
 
-fn check(expected: &Expected, length: u64, sum: Option<Checksum>) -> Result<(), String> {
+fn check(expected: &Expected, length: u64, sum: Option<Checksum>, url: String) -> Result<(), Error> {
     if length != expected.length {
-        return Err(Error::incomplete(length, expected.length));
+        return Err(Error::incomplete(url, length, expected.length));
     }
     match (expected.checksum, sum) {
         (Some(stored), Some(arrived)) if stored != arrived => {
-            Err(format!("the object was corrupted in transit ({arrived} arrived, {stored} is stored)"))
+            let message =
+                format!("the object was corrupted in transit ({arrived} arrived, {stored} is stored)");
+            Err(Error::Corrupt { url, message })
         }
         _ => Ok(()),
     }
@@ -192,7 +192,7 @@ impl std::fmt::Display for Checksum {
 }
 
 /// All of an object in memory: it is read to its end, because only there it is known to be whole.
-pub(crate) async fn collect(mut chunks: Chunks) -> Result<Bytes, Error> {
+pub(crate) async fn read_to_end(mut chunks: Chunks) -> Result<Bytes, Error> {
     let first = chunks.try_next().await?.unwrap_or_default();
     let Some(second) = chunks.try_next().await? else { return Ok(first) };
     let mut bytes = BytesMut::from(first);
@@ -205,7 +205,7 @@ pub(crate) async fn collect(mut chunks: Chunks) -> Result<Bytes, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Expected, collect, verify_chunks};
+    use super::{Expected, read_to_end, verify_chunks};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use bytes::Bytes;
@@ -238,7 +238,7 @@ mod tests {
         let chunks: Vec<_> = bytes.chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         let chunks =
             verify_chunks(futures::stream::iter(chunks).boxed(), expected.clone(), "gs://b/x".into());
-        collect(chunks).await.map_err(|error| error.to_string())
+        read_to_end(chunks).await.map_err(|error| error.to_string())
     }
 
     #[tokio::test]
