@@ -309,8 +309,8 @@ async fn fill(server: &Gcs) {
             output: format!("{}-1700000000000000.ndjson.gz", listed.name.trim_end_matches(".json.gz")),
             attempts: 0,
             reason: String::new(),
-            lasting: false,
-            next: 0,
+            permanent: false,
+            retry_at: 0,
             content: None,
             parts: Vec::new(),
         });

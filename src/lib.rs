@@ -52,6 +52,7 @@
 //! | 4 | [`normalize`] | raw records to events: input formats, gzip, threads, rejects, output formats, summary |
 //! | 5 | [`explain`] | explains a record: which rule filled which field from which text, and what was not mapped |
 //! | 5 | `store` | objects in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap, verified reads |
+//! | 6 | `progress` | what a run of `ingest` or `collect` reports while it works |
 //! | 6 | `error` | why a run ended early, by what the caller can do |
 //! | 7 | `lease` | which run works on what, and for how long |
 //! | 8 | `ingest` | the feed: list, look up, normalize, upload, record, delete |
@@ -120,6 +121,7 @@ cfg_if::cfg_if! {
         mod lease;
         mod logging;
         mod net;
+        pub mod progress;
         pub mod serve;
         pub mod store;
     }

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Collect Zoom operation logs into a bucket or directory, each record exactly once
@@ -174,15 +174,13 @@ enum Format {
 pub(super) struct CollectReporter {
     trace: bool,
     terminal: bool,
-    /// The report, once known.
-    report: Mutex<Option<Report>>,
 }
 
 impl CollectReporter {
     pub(super) fn new(args: &TraceArgs) -> Result<Arc<Self>, CliError> {
         let terminal = io::stderr().is_terminal();
         ingest_progress::start_log()?;
-        Ok(Arc::new(Self { trace: args.trace_http, terminal, report: Mutex::default() }))
+        Ok(Arc::new(Self { trace: args.trace_http, terminal }))
     }
 }
 
@@ -201,10 +199,6 @@ impl Observer for CollectReporter {
         } else {
             tracing::debug!("{message}");
         }
-    }
-
-    fn ended(&self, report: &Report) {
-        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
     }
 }
 
@@ -232,7 +226,7 @@ fn collect(settings: &SettingsArgs, mode: &RunMode, args: &RunArgs) -> Result<Ex
     let reporter = CollectReporter::new(&args.trace)?;
     let observer = Arc::clone(&reporter) as Arc<dyn Observer>;
     let runtime = current_thread_runtime()?;
-    let outcome = runtime.block_on(async {
+    let (report, outcome) = runtime.block_on(async {
         let (stop, signal) = (options.stop.clone(), shutdown::cancel_on_signal());
         tokio::spawn(async move {
             signal.cancelled().await;
@@ -243,11 +237,11 @@ fn collect(settings: &SettingsArgs, mode: &RunMode, args: &RunArgs) -> Result<Ex
     });
     runtime.shutdown_background();
     let written = args.metrics.as_ref().map(|path| {
-        let report = reporter.report.lock().unwrap_or_else(PoisonError::into_inner).take();
         textfile_metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp())
     });
     // The error of the run matters more.
-    let report = outcome?;
+    outcome?;
+    let report = report.unwrap_or_default();
     summary(&report, args.dry_run, args.summary);
     written.transpose()?;
     Ok(exit(&report))

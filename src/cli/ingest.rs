@@ -322,8 +322,8 @@ fn feed_options(args: &FeedArgs) -> Result<Options, CliError> {
         "-" => Destination::Stream(Arc::new(Mutex::new(blocking_io::stdout()))),
         text => Destination::Objects(parse(text)?),
     };
-    refuse_contradictions(args, to.place().is_none())?;
-    if to.place().is_none() {
+    refuse_contradictions(args, to.location().is_none())?;
+    if to.location().is_none() {
         check_output(args)?;
     }
     let base = Options::new(args.from.clone(), to);

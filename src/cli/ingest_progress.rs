@@ -4,7 +4,7 @@ use super::error::CliError;
 use super::messages::{self, SummaryFormat};
 use super::parsers::env_var;
 use super::progress;
-use crate::ingest::{Observer, Report, Skip};
+use crate::ingest::{ObjectEvent, Observer, Report, Skip};
 use crate::{blocking_io, logging, redact, sanitize};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use serde_json::{Value, json};
@@ -71,6 +71,25 @@ impl IngestReporter {
         }
     }
 
+    fn on_selected(&self, object: &str, size: u64) {
+        self.chosen.fetch_add(1, Ordering::Relaxed);
+        if self.dry_run {
+            print_dry_run(&format!("read {object} ({size} bytes)"));
+        } else if let Some(bar) = &self.bar {
+            self.restart(bar);
+            bar.inc_length(size);
+        }
+    }
+
+    fn on_failed(&self, object: &str, size: u64, reason: &str) {
+        self.advance(size);
+        if !self.terminal {
+            tracing::warn!(object, reason, "failed");
+        } else if self.failures.fetch_add(1, Ordering::Relaxed) < MAX_SHOWN {
+            self.warn_counted(&format!("{object}: {reason}"));
+        }
+    }
+
     fn advance(&self, size: u64) {
         let objects = self.objects.fetch_add(1, Ordering::Relaxed) + 1;
         let Some(bar) = &self.bar else { return };
@@ -88,44 +107,24 @@ impl IngestReporter {
 }
 
 impl Observer for IngestReporter {
-    fn chosen(&self, object: &str, size: u64) {
-        self.chosen.fetch_add(1, Ordering::Relaxed);
-        if self.dry_run {
-            print_dry_run(&format!("read {object} ({size} bytes)"));
-        } else if let Some(bar) = &self.bar {
-            self.restart(bar);
-            bar.inc_length(size);
-        }
-    }
-
-    fn skipped(&self, object: &str, skip: Skip) {
-        if self.dry_run {
-            print_dry_run(&format!("skip {object} ({})", skip.name()));
-        } else {
-            tracing::debug!(object, reason = skip.name(), "skipped");
-        }
-    }
-
-    fn warned(&self, message: &str) {
+    fn warn(&self, message: &str) {
         self.warn_counted(message);
     }
 
-    fn done(&self, object: &str, size: u64, events: u64) {
-        self.events.fetch_add(events, Ordering::Relaxed);
-        self.advance(size);
-        tracing::debug!(object, size, events, "done");
-    }
-
-    fn rejected(&self, told: &str) {
-        self.warned(&format!("rejected: {told}"));
-    }
-
-    fn failed(&self, object: &str, size: u64, reason: &str, _passing: bool) {
-        self.advance(size);
-        if !self.terminal {
-            tracing::warn!(object, reason, "failed");
-        } else if self.failures.fetch_add(1, Ordering::Relaxed) < MAX_SHOWN {
-            self.warned(&format!("{object}: {reason}"));
+    fn object(&self, object: &str, event: ObjectEvent<'_>) {
+        match event {
+            ObjectEvent::Selected { size } => self.on_selected(object, size),
+            ObjectEvent::Skipped(skip) if self.dry_run => {
+                print_dry_run(&format!("skip {object} ({})", skip.name()));
+            }
+            ObjectEvent::Skipped(skip) => tracing::debug!(object, reason = skip.name(), "skipped"),
+            ObjectEvent::Backoff { .. } => {}
+            ObjectEvent::Done { size, events } => {
+                self.events.fetch_add(events, Ordering::Relaxed);
+                self.advance(size);
+                tracing::debug!(object, size, events, "done");
+            }
+            ObjectEvent::Failed { size, reason, .. } => self.on_failed(object, size, reason),
         }
     }
 }
@@ -168,13 +167,13 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "listed": report.listed,
         "would_read": report.would_read,
         "done": report.done,
-        "already_there": report.standing,
+        "already_there": report.already_present,
         "failed": report.failed,
         "failures": named(&report.failures),
         "skipped": messages::counts(skipped(report)),
         "deleted": report.deleted,
         "not_deleted": report.not_deleted,
-        "left": named(&report.left),
+        "left": named(&report.undeleted),
         "left_without_rejects": report.without_rejects,
         "left_all_rejected": report.all_rejected,
         "left_without_output": report.without_output,
@@ -213,7 +212,7 @@ fn as_text(report: &Report, took: Duration) -> String {
          {} read, {} unpacked, in {seconds:.2} s, {} events/s",
         report.listed,
         report.done,
-        report.standing,
+        report.already_present,
         report.failed,
         report.summary.records,
         report.summary.events,
@@ -228,7 +227,7 @@ fn as_text(report: &Report, took: Duration) -> String {
     for (object, reason) in report.failures.iter().take(10) {
         let _ = write!(text, "\n  failed: {}", sanitize::single_line(&format!("{object}: {reason}")));
     }
-    for (object, reason) in report.left.iter().take(10) {
+    for (object, reason) in report.undeleted.iter().take(10) {
         let _ = write!(text, "\n  not deleted: {}", sanitize::single_line(&format!("{object}: {reason}")));
     }
     if report.failed > 10 {

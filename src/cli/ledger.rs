@@ -177,8 +177,8 @@ fn line(entry: &Entry) -> String {
         State::Quarantined => format!(
             "quarantined  {object}  {} attempts, next {}: {}",
             entry.attempts,
-            if entry.next > 0 {
-                format!("after {}", format_utc(entry.next))
+            if entry.retry_at > 0 {
+                format!("after {}", format_utc(entry.retry_at))
             } else {
                 "in the next run".into()
             },

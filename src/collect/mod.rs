@@ -40,11 +40,12 @@ mod window_scan;
 mod zoom;
 
 pub use crate::error::RunError;
+pub use crate::progress::{NoopObserver, Observer};
 pub use check::{CheckResult, check};
 pub use config::{API_BASE, Account, MAX_PAGE, Mode, Options, StateLocation, TOKEN_URL};
 pub use date::Date;
 pub(crate) use metrics::{CollectMetrics, Counts, METRICS_PREFIX};
-pub use report::{MissingDays, NoopObserver, Observer, Report};
+pub use report::{MissingDays, Report};
 pub use run::run;
 pub use secret::Secret;
 pub use state::CollectorState;

@@ -65,21 +65,3 @@ pub struct Report {
     /// Further remarks.
     pub notes: Vec<String>,
 }
-
-/// Observes a run. Must not block.
-pub trait Observer: Send + Sync {
-    /// Something the user should know.
-    fn warn(&self, _message: &str) {}
-    /// An event of interest.
-    fn info(&self, _message: &str) {}
-    /// A request and its response, without secrets.
-    fn trace(&self, _message: &str) {}
-    /// How the run ended, in counts; also called after an error.
-    fn ended(&self, _report: &Report) {}
-}
-
-/// Observes nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoopObserver;
-
-impl Observer for NoopObserver {}

@@ -23,20 +23,18 @@ const FIRST_DEFERRAL: i64 = HOUR;
 /// Days to be read in one window, first and last, and tries after the first for each page.
 type Piece = ((Date, Date), Option<usize>);
 
-/// Collects what is new.
-///
-/// # Errors
-/// What ended the run; new records are still written if possible.
-pub async fn run(options: Options, observer: Arc<dyn Observer>) -> Result<Report, RunError> {
-    let mut run = open(options, observer).await?;
+/// Collects what is new. Returns the report, unless the run could not start, and the error that ended the run, if one
+/// did; new records are still written if possible.
+pub async fn run(options: Options, observer: Arc<dyn Observer>) -> (Option<Report>, Result<(), RunError>) {
+    let mut run = match open(options, observer).await {
+        Ok(run) => run,
+        Err(error) => return (None, Err(error)),
+    };
     let outcome = run.run_phases().await;
     let finished = run.finish(outcome).await;
     let released = run.journal.release().await;
     run.fill_report();
-    run.observer.ended(&run.report);
-    finished?;
-    released?;
-    Ok(run.report)
+    (Some(run.report), finished.and(released))
 }
 
 impl Collector {

@@ -74,8 +74,8 @@ fn entry(script: &mut Unstructured<'_>) -> Result<Entry> {
         output: script.choose(&["", "a.ndjson"])?.to_string(),
         attempts: script.int_in_range(0..=2)?,
         reason: script.choose(&["", "why \"it\" failed\n"])?.to_string(),
-        lasting: script.arbitrary()?,
-        next: script.arbitrary()?,
+        permanent: script.arbitrary()?,
+        retry_at: script.arbitrary()?,
         content: None,
         parts: Vec::new(),
     })

@@ -33,7 +33,7 @@ impl ContentId {
 
     /// Sixteen bytes that stand for the content.
     pub(super) fn id(&self) -> u128 {
-        super::ledger::fingerprint(&self.sha256, "")
+        super::fingerprint::fingerprint(&self.sha256, "")
     }
 
     fn key(&self) -> Key {

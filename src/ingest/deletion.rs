@@ -1,40 +1,16 @@
 //! Deletes processed sources, if everything that they became is stored.
 
 use super::content_id::{ContentId, matches_file};
+use super::context::IngestContext;
 use super::ledger::{Entry, Ledger, OutputPart};
-use super::transfer::IngestContext;
-use super::{Delete, Observer, Report, RunError, output_name};
-use crate::store::{self, Body, GetResult, ObjectMeta};
+use super::options::Delete;
+use super::output_name;
+use super::report::{KeepReason, Report};
+use crate::error::RunError;
+use crate::progress::Observer;
+use crate::store::{self, Body, GetResult, Location, ObjectMeta};
 use futures::StreamExt as _;
 use std::io;
-
-/// Why a source is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeepReason {
-    /// It has another version by now, or is gone.
-    Changed,
-    /// Some of its records were rejected, and the rejects are stored nowhere.
-    Rejects,
-    /// All records of it were rejected: it may be another log, or flags may be wrong.
-    NoEvents,
-    /// An earlier run processed it for another destination, or one that was emptied since.
-    Output,
-    /// It was deleted, but an empty directory above it could not be.
-    Above,
-}
-
-impl KeepReason {
-    /// Returns the message.
-    pub(super) fn reason(self) -> &'static str {
-        match self {
-            Self::Changed => "it has changed",
-            Self::Rejects => "some of its records were rejected and stored nowhere else",
-            Self::NoEvents => "all records of it were rejected",
-            Self::Output => "the output of an earlier run is not at --to",
-            Self::Above => "it was deleted, but its empty parent directory was not",
-        }
-    }
-}
 
 /// A source that is done.
 pub(super) struct Source {
@@ -48,13 +24,13 @@ pub(super) struct Source {
 /// somebody had it forgotten to be read again.
 pub(super) async fn fetch_entries(
     ledger: &Ledger,
-    root: &str,
+    from: &Location,
     known: Vec<ObjectMeta>,
 ) -> Result<Vec<Source>, RunError> {
     if known.is_empty() {
         return Ok(Vec::new());
     }
-    let url = |listed: &ObjectMeta| format!("{root}{}", listed.name);
+    let url = |listed: &ObjectMeta| from.url(&listed.name);
     let mut entries = ledger.fetch_entries(known.iter().map(url).collect()).await?;
     let known = known.into_iter().filter_map(|listed| {
         let entry = entries.remove(&url(&listed)).filter(|entry| entry.tag == listed.tag)?;
@@ -66,18 +42,18 @@ pub(super) async fn fetch_entries(
 /// Removes sources, so many at once, and tells the report what became of each. Returns entries to mark: those of local
 /// files that are gone, without their contents.
 pub(super) async fn delete_sources(
-    job: &IngestContext,
+    context: &IngestContext,
     report: &mut Report,
     sources: impl Iterator<Item = Source>,
 ) -> Vec<Entry> {
     let removed: Vec<_> = futures::stream::iter(sources)
-        .map(|source| async move { (remove(job, &source).await, source) })
-        .buffer_unordered(job.options.concurrency.max(1))
+        .map(|source| async move { (remove(context, &source).await, source) })
+        .buffer_unordered(context.options.concurrency.max(1))
         .collect()
         .await;
     let mut gone = Vec::new();
     for (removed, Source { listed, entry, .. }) in removed {
-        let object = job.from.location().url(&listed.name);
+        let object = context.from.location().url(&listed.name);
         match removed {
             Ok(None) => {
                 report.deleted += 1;
@@ -85,7 +61,7 @@ pub(super) async fn delete_sources(
                     gone.push(Entry { content: None, ..entry });
                 }
             }
-            Ok(Some(stay)) => report.record_kept(&object, stay),
+            Ok(Some(reason)) => report.record_kept(&object, reason),
             Err(error) => {
                 tracing::warn!(object, %error, "not removed");
                 report.record_undeleted(&object, &error.to_string());
@@ -96,27 +72,27 @@ pub(super) async fn delete_sources(
 }
 
 /// Removes a source, or says why it stays.
-async fn remove(job: &IngestContext, source: &Source) -> Result<Option<KeepReason>, store::Error> {
+async fn remove(context: &IngestContext, source: &Source) -> Result<Option<KeepReason>, store::Error> {
     let Source { listed, entry, is_earlier } = source;
-    if *is_earlier && let Some(stay) = missing_output(job, listed, entry).await? {
-        return Ok(Some(stay));
+    if *is_earlier && let Some(reason) = missing_output(context, listed, entry).await? {
+        return Ok(Some(reason));
     }
     if let Some(content) = &entry.content {
-        if !is_unchanged(job, listed, content).await? {
+        if !is_unchanged(context, listed, content).await? {
             return Ok(Some(KeepReason::Changed));
         }
         // A file that comes later is not this one by another name.
-        if let Some(contents) = &job.contents {
+        if let Some(contents) = &context.contents {
             contents.remove(content, &listed.name);
         }
     }
-    if !job.from.delete_version(listed).await? {
+    if !context.from.delete_version(listed).await? {
         return Ok(Some(KeepReason::Changed));
     }
-    if job.options.delete == Delete::TransferredAndEmptyDirs
-        && let Err(error) = job.from.prune_empty_parents(&listed.name).await
+    if context.options.delete == Delete::TransferredAndEmptyDirs
+        && let Err(error) = context.from.prune_empty_parents(&listed.name).await
     {
-        let object = job.from.location().url(&listed.name);
+        let object = context.from.location().url(&listed.name);
         tracing::warn!(object, %error, "what is empty above it was not removed");
         return Ok(Some(KeepReason::Above));
     }
@@ -131,32 +107,32 @@ pub(super) fn all_rejected(entry: &Entry) -> bool {
 
 /// Whether a local file is still what was read, by its bytes: times can be set, and have a resolution.
 async fn is_unchanged(
-    job: &IngestContext,
+    context: &IngestContext,
     listed: &ObjectMeta,
     content: &ContentId,
 ) -> Result<bool, store::Error> {
-    let mut file = match job.from.get(&listed.name).await {
+    let mut file = match context.from.get(&listed.name).await {
         Ok(GetResult { body: Body::File(file), .. }) => file,
         Ok(_) | Err(store::Error::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let (url, content) = (job.from.location().url(&listed.name), content.clone());
+    let (url, content) = (context.from.location().url(&listed.name), content.clone());
     let read = tokio::task::spawn_blocking(move || matches_file(&mut file, &content)).await;
     read.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| store::Error::io(url, &error))
 }
 
 /// Whether all that the parts of a local file became is there.
-async fn lacks_parts(job: &IngestContext, entry: &Entry) -> Result<Option<KeepReason>, store::Error> {
+async fn missing_parts(context: &IngestContext, entry: &Entry) -> Result<Option<KeepReason>, store::Error> {
     for OutputPart { stem, events, rejects, streamed } in &entry.parts {
-        let stands = match &job.to {
+        let exists = match &context.to {
             _ if *events == 0 => true,
             Some(to) => !streamed && to.exists(&format!("{stem}{}", output_name::EVENTS)).await?,
             None => *streamed,
         };
-        if !stands {
+        if !exists {
             return Ok(Some(KeepReason::Output));
         }
-        let kept = match &job.rejects {
+        let kept = match &context.rejects {
             _ if *rejects == 0 => true,
             Some(place) => place.exists(&format!("{stem}{}", output_name::REJECTS)).await?,
             None => false,
@@ -169,26 +145,26 @@ async fn lacks_parts(job: &IngestContext, entry: &Entry) -> Result<Option<KeepRe
 }
 
 async fn missing_output(
-    job: &IngestContext,
+    context: &IngestContext,
     listed: &ObjectMeta,
     entry: &Entry,
 ) -> Result<Option<KeepReason>, store::Error> {
     if !entry.parts.is_empty() {
-        return lacks_parts(job, entry).await;
+        return missing_parts(context, entry).await;
     }
-    let stands = match &job.to {
+    let exists = match &context.to {
         Some(to) if !entry.output.is_empty() => to.exists(&entry.output).await?,
         // Its events, if there were any, went to a stream.
         Some(_) => entry.events == 0,
         None => entry.output.is_empty(),
     };
-    if !stands {
+    if !exists {
         return Ok(Some(KeepReason::Output));
     }
     if all_rejected(entry) {
         return Ok(Some(KeepReason::NoEvents));
     }
-    let kept = match &job.rejects {
+    let kept = match &context.rejects {
         _ if entry.rejects == 0 => true,
         Some(place) => {
             let stem = match entry.output.strip_suffix(output_name::EVENTS) {
@@ -205,26 +181,26 @@ async fn missing_output(
 /// Warns about sources that were kept, and says what to do.
 pub(super) fn warn_undeleted(report: &Report, observer: &dyn Observer) {
     if report.all_rejected > 0 {
-        observer.warned(&format!(
+        observer.warn(&format!(
             "{} sources stay: {}; check whether they are operation logs (--include, --exclude), and remove them yourself \
              if they are not wanted",
             report.all_rejected,
-            KeepReason::NoEvents.reason()
+            KeepReason::NoEvents.message()
         ));
     }
     if report.unfinished > 0 {
-        observer.warned(&format!(
+        observer.warn(&format!(
             "{} files end in a line without an end; it is read once it has one, or once they are not written to any more",
             report.unfinished
         ));
     }
     let again = "have them read again with zoom-udm ledger forget";
-    for (count, stay, cure) in [
+    for (count, reason, hint) in [
         (report.without_rejects, KeepReason::Rejects, "with --rejects URL"),
         (report.without_output, KeepReason::Output, "or name the --to of that run"),
     ] {
         if count > 0 {
-            observer.warned(&format!("{count} sources kept: {}; {again}, {cure}", stay.reason()));
+            observer.warn(&format!("{count} sources kept: {}; {again}, {hint}", reason.message()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Lists what to read: everything in a source, or some names.
 
-use super::RunError;
 use super::panic_guard::{PANICKED, catch_panic};
+use crate::error::RunError;
 use crate::store::{self, ObjectMeta, Store, TaskStream};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};

@@ -1,12 +1,17 @@
 //! One local file on its way: found done by its content, or read from where it is done.
 
-use super::content_id::{ContentId, HashedPart, Prefix, longest_done_prefix};
-use super::convert::{ConvertError, ConvertOptions, Failure};
-use super::extent::{Extent, extent};
-use super::filter::{Skip, is_collector_state, may_be_collector_state};
+use super::content_id::{HashedPart, Prefix, longest_done_prefix};
+use super::context::IngestContext;
+use super::convert::{ConvertError, ConvertOptions, convert_on_thread};
+use super::extent::Extent;
+use super::filter::Selected;
+use super::growth::extent;
+use super::outcome::{DonePart, Outcome, ReadPart, Remainder};
 use super::output_name;
-use super::transfer::{IngestContext, Outcome, not_converted, on_thread, stream_events, upload};
-use crate::store::{self, Location, ObjectMeta};
+use super::output_stream::send_events;
+use super::upload::upload;
+use crate::progress::Skip;
+use crate::store::{self, Location};
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,34 +23,6 @@ pub(super) struct LocalFile {
     pub(super) tag: String,
     pub(super) size: u64,
     pub(super) modified: i64,
-}
-
-/// What was done of a local file before: a content, and the name of the file that had it.
-pub(super) struct DonePart {
-    pub(super) content: ContentId,
-    pub(super) name: String,
-}
-
-/// What was read of a local file.
-pub(super) struct ReadPart {
-    /// All of the file up to the end of the part.
-    pub(super) content: ContentId,
-    /// What was done before.
-    pub(super) base: Option<DonePart>,
-    /// What names of its outputs begin with.
-    pub(super) stem: String,
-    /// What was left of the file.
-    pub(super) rest: Remainder,
-}
-
-/// What was left of a local file that was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remainder {
-    None,
-    /// A line that has no end yet.
-    UnfinishedLine,
-    /// What a killed run had not read.
-    More,
 }
 
 /// What to do about a file.
@@ -73,99 +50,103 @@ struct PartReader {
 
 /// Takes a file to the destination, or what of it is not done.
 pub(super) async fn transfer(
-    job: &Arc<IngestContext>,
-    listed: &ObjectMeta,
+    context: &Arc<IngestContext>,
+    object: &Selected,
     opened: LocalFile,
-    recipe: ConvertOptions,
+    options: ConvertOptions,
 ) -> Outcome {
     // The semaphore is never closed. Held until the events are sent, because they take the memory.
-    let _room = job.threads.acquire().await;
-    match read(job, listed, opened, recipe).await {
+    let _room = context.threads.acquire().await;
+    match read(context, object, opened, options).await {
         Ok(outcome) => outcome,
-        Err(trouble) => not_converted(listed, String::new(), trouble),
+        Err(error) => {
+            let url = context.from.location().url(&object.listed.name);
+            Outcome::not_converted(&url, &object.listed, String::new(), error)
+        }
     }
 }
 
 async fn read(
-    job: &Arc<IngestContext>,
-    listed: &ObjectMeta,
+    context: &Arc<IngestContext>,
+    object: &Selected,
     opened: LocalFile,
-    recipe: ConvertOptions,
+    options: ConvertOptions,
 ) -> Result<Outcome, ConvertError> {
-    let (tag, size) = (opened.tag.clone(), opened.size);
-    let PartReader { part, start, skip, base, stem, rest } = match open_and_plan(job, listed, opened).await? {
-        Plan::Skip(skip) => return Ok(Outcome::Skipped(skip)),
-        Plan::Known { base, rest } => return Ok(Outcome::Known { base, rest }),
-        Plan::Read(reading) => *reading,
-    };
-    let url = job.from.location().url(&listed.name);
+    let (listed, tag, size) = (&object.listed, opened.tag.clone(), opened.size);
+    let PartReader { part, start, skip, base, stem, rest } =
+        match open_and_plan(context, object, opened).await? {
+            Plan::Skip(skip) => return Ok(Outcome::Skipped(skip)),
+            Plan::Known { base, rest } => return Ok(Outcome::Known { base, rest }),
+            Plan::Read(reading) => *reading,
+        };
+    let url = context.from.location().url(&listed.name);
     // Positions in rejects count from the beginning of the part.
     let name = match (start, skip) {
         (0, 0) => url.clone(),
         (_, 0) => format!("{url} (from byte {start})"),
         _ => format!("{url} (from byte {start}, unpacked byte {skip} after it)"),
     };
-    let recipe = ConvertOptions { skip, ..recipe };
+    let options = ConvertOptions { skip, ..options };
     let failed = |error: &io::Error| ConvertError::Fetch(store::Error::io(&*url, error));
     let part = Arc::new(Mutex::new(Some(part)));
-    let source = Shared { part: Arc::clone(&part), url: url.clone(), failure: Failure::default() };
-    let failure = Arc::clone(&source.failure);
-    let converted = on_thread(name, recipe, (source, failure)).await?;
+    let source = SharedPart { part: Arc::clone(&part), url: url.clone() };
+    let converted = convert_on_thread(name, source, options).await?;
     let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
     let finished = tokio::task::spawn_blocking(move || part.map(HashedPart::finish).transpose()).await;
     let content =
         finished.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| failed(&error))?;
     // A file that is written to while it is read is read again once it rests. Nothing of it is put or poured before.
-    match job.from.head(&listed.name).await {
+    match context.from.head(&listed.name).await {
         Ok(Some(now)) if now.tag == tag => {}
         Ok(_) => return Err(ConvertError::Changed),
         Err(error) => return Err(ConvertError::Fetch(error)),
     }
     let Some(content) = content else { return Err(ConvertError::Changed) };
-    let converted = stream_events(job, converted).await?;
+    let converted = send_events(context, converted).await?;
     let generation = content.sha256.clone();
     let stem = stem.unwrap_or_else(|| output_name::content_stem(&listed.name, &content));
     if rest == Remainder::More
-        && let Some(contents) = &job.contents
+        && let Some(contents) = &context.contents
     {
         contents.insert(&content, &listed.name);
     }
     let part = ReadPart { content, base, stem, rest };
-    Ok(upload(job, listed, generation, size, converted, Some(part)).await)
+    Ok(upload(context, listed, generation, size, converted, Some(part)).await)
 }
 
 async fn open_and_plan(
-    job: &Arc<IngestContext>,
-    listed: &ObjectMeta,
+    context: &Arc<IngestContext>,
+    object: &Selected,
     opened: LocalFile,
 ) -> Result<Plan, ConvertError> {
-    let url = job.from.location().url(&listed.name);
-    let settled = job.options.settle.is_settled(opened.modified, job.options.clock.now());
-    let (name, may_be_state) = (listed.name.clone(), may_be_collector_state(listed));
-    let (job, format) = (Arc::clone(job), job.options.normalize.format);
+    let (listed, class) = (&object.listed, object.class);
+    let url = context.from.location().url(&listed.name);
+    let settled = context.options.settle.is_settled(opened.modified, context.options.clock.now());
+    let (context, name, format) =
+        (Arc::clone(context), listed.name.clone(), context.options.normalize.format);
     let LocalFile { mut file, size, .. } = opened;
     let plan = move || -> io::Result<Plan> {
-        if may_be_state {
+        if class.needs_content() {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
-            if is_collector_state(&name, &bytes) {
+            if class.is_collector_state(&bytes) {
                 return Ok(Plan::Skip(Skip::CollectorState));
             }
             file.rewind()?;
         }
-        plan(&job, (file, size), &name, &|file, done| extent(file, size, done, format, settled))
+        plan(&context, (file, size), &name, &|file, done| extent(file, size, done, format, settled))
     };
     let planned = tokio::task::spawn_blocking(plan).await.unwrap_or_else(|died| Err(io::Error::other(died)));
     planned.map_err(|error| ConvertError::Fetch(store::Error::io(url, &error)))
 }
 
 fn plan(
-    job: &IngestContext,
+    context: &IngestContext,
     (mut file, size): (File, u64),
     name: &str,
     extent: &dyn Fn(&mut File, u64) -> io::Result<Extent>,
 ) -> io::Result<Plan> {
-    let (done, head) = match (&job.contents, &job.options.from) {
+    let (done, head) = match (&context.contents, &context.options.from) {
         (Some(contents), Location::File(root)) => longest_done_prefix(&mut file, size, contents, name, root)?,
         _ => (None, 0),
     };
@@ -177,8 +158,11 @@ fn plan(
     };
     // What does not go on where it is done is another version: all of it.
     let done = done.filter(|_| start > 0 || skip > 0 || size == 0);
-    let killed =
-        job.recovered.get().map(|killed| killed.next_part_end(&mut file, done.as_ref(), size)).transpose()?;
+    let killed = context
+        .recovered
+        .get()
+        .map(|killed| killed.next_part_end(&mut file, done.as_ref(), size))
+        .transpose()?;
     let (end, stem, rest) = match killed.flatten() {
         Some((end, stem)) => (end, Some(stem), if end < size { Remainder::More } else { Remainder::None }),
         None => (end, None, if unfinished { Remainder::UnfinishedLine } else { Remainder::None }),
@@ -186,7 +170,7 @@ fn plan(
     let base = done
         .as_ref()
         .map(|Prefix { content, origin, .. }| DonePart { content: content.clone(), name: origin.clone() });
-    if let (Some(base), Some(contents)) = (&base, &job.contents)
+    if let (Some(base), Some(contents)) = (&base, &context.contents)
         && base.name != name
     {
         // The file has this name now: no other is taken for it.
@@ -204,26 +188,26 @@ fn plan(
 }
 
 /// A part that is read on another thread, and taken back after that.
-struct Shared {
+struct SharedPart {
     part: Arc<Mutex<Option<HashedPart>>>,
     url: String,
-    failure: Failure,
 }
 
-impl Read for Shared {
+impl Read for SharedPart {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut part = self.part.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(part) = &mut *part else { return Ok(0) };
         part.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            _ => super::source_reader::noted(&self.failure, store::Error::io(&*self.url, &error)),
+            _ => io::Error::other(store::Error::io(&*self.url, &error)),
         })
     }
 }
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::{Failure, HashedPart, Shared};
+    use super::{HashedPart, SharedPart};
+    use crate::store::Error;
     use std::io::Read as _;
     use std::sync::{Arc, Mutex};
 
@@ -232,10 +216,8 @@ mod tests {
         // A directory can be opened, but not read.
         let directory = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
         let part = HashedPart::new(directory, None, 0, 0, 8).unwrap();
-        let failure = Failure::default();
-        let part = Arc::new(Mutex::new(Some(part)));
-        let mut reader = Shared { part, url: "file:///x".into(), failure: Arc::clone(&failure) };
-        assert!(reader.read(&mut [0; 8]).is_err());
-        assert!(failure.lock().unwrap().take().unwrap().to_string().starts_with("file:///x: "));
+        let mut reader = SharedPart { part: Arc::new(Mutex::new(Some(part))), url: "file:///x".into() };
+        let error = reader.read(&mut [0; 8]).unwrap_err().downcast::<Error>().unwrap();
+        assert!(error.to_string().starts_with("file:///x: "), "{error}");
     }
 }

@@ -8,37 +8,47 @@
 //! for a stream, an 8 MiB part each for Cloud Storage), four stored segments of the ledger, 8,192 queued names, and 16
 //! bytes plus table space for each known object.
 
+mod classify;
 mod content_id;
+mod context;
 mod convert;
+mod decompress;
 mod deletion;
 mod extent;
 mod filter;
+mod fingerprint;
+mod growth;
 pub mod ledger;
 mod listing;
 mod local_file;
 mod members;
 mod options;
+mod outcome;
 mod output_name;
+mod output_stream;
 mod panic_guard;
-mod progress;
+mod recorder;
 mod recovery;
 mod report;
 mod run;
 mod settling;
+mod shard;
 mod source_reader;
 mod spool;
 mod transfer;
+mod upload;
 mod verify;
 
 pub use crate::clock::Clock;
 pub use crate::error::RunError;
+pub use crate::progress::{NoopObserver, ObjectEvent, Observer, Skip};
 pub use content_id::ContentId;
-pub(crate) use convert::decompress_limited;
-pub use filter::Skip;
-pub use options::{Delete, Destination, Limits, Options, Shard};
-pub use progress::{NoopObserver, Observer};
+pub(crate) use context::blocking_threads;
+pub use decompress::Limits;
+pub(crate) use decompress::decompress_limited;
+pub use options::{Delete, Destination, Options};
 pub use report::Report;
 pub use run::run;
 pub use settling::WriteSettling;
-pub(crate) use transfer::blocking_threads;
+pub use shard::Shard;
 pub use verify::{Discrepancy, VerifyReport, verify};

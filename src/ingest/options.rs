@@ -1,7 +1,9 @@
 //! Options of a run.
 
-use super::WriteSettling;
+use super::decompress::Limits;
 use super::ledger::{Feed, LedgerOptions};
+use super::settling::WriteSettling;
+use super::shard::Shard;
 use crate::clock::Clock;
 use crate::normalize;
 use crate::store::{Location, StoreConfig};
@@ -100,6 +102,7 @@ impl Options {
             lease: self.lease,
             oldest,
             feed,
+            is_local: matches!(self.from, Location::File(_)),
             read_only: self.dry_run,
             objects: self.objects.as_ref().map(urls),
         }
@@ -127,7 +130,7 @@ impl Destination {
 
     /// Returns the location, if the destination is one.
     #[must_use]
-    pub fn place(&self) -> Option<&Location> {
+    pub fn location(&self) -> Option<&Location> {
         match self {
             Self::Objects(location) => Some(location),
             Self::Stream(_) => None,
@@ -160,35 +163,4 @@ pub enum Delete {
     Transferred,
     /// Delete them, and the directories that become empty.
     TransferredAndEmptyDirs,
-}
-
-/// A part of the objects: those whose stable hash, modulo `count`, is `index`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0.
-    pub index: u16,
-    /// At least 1.
-    pub count: u16,
-}
-
-impl Default for Shard {
-    fn default() -> Self {
-        Self { index: 0, count: 1 }
-    }
-}
-
-/// Limits for decompressed objects: a few kilobytes of gzip can hold gigabytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Maximum ratio of decompressed to compressed bytes, enforced after 4 MiB.
-    pub ratio: u64,
-    /// Maximum number of decompressed bytes.
-    pub bytes: u64,
-}
-
-impl Default for Limits {
-    /// 300 times, and 64 GiB. Logs compress to a tenth or, if repetitive, a hundredth; the maximum of gzip is 1032.
-    fn default() -> Self {
-        Self { ratio: 300, bytes: 64 << 30 }
-    }
 }

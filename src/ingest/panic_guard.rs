@@ -1,10 +1,7 @@
 //! Keeps a panic over one object from ending the run that other objects share.
 
-use super::transfer::{FailureCause, IngestContext, Outcome, probe, transfer};
-use crate::store::ObjectMeta;
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 /// The reason given for an object whose processing panicked. What the panic said is on standard error alone: it may
 /// quote what was read.
@@ -19,21 +16,6 @@ pub(super) struct Panicked;
 pub(super) async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
     // Nothing that the work has left half changed is used again: all of it belongs to one object.
     AssertUnwindSafe(work).catch_unwind().await.map_err(|_| Panicked)
-}
-
-/// Processes one object.
-pub(super) async fn process_object(
-    job: Arc<IngestContext>,
-    listed: ObjectMeta,
-    attempts: u64,
-) -> (ObjectMeta, u64, Outcome) {
-    let work = async {
-        if job.options.dry_run { probe(&job, &listed).await } else { transfer(&job, &listed).await }
-    };
-    let outcome = catch_panic(work)
-        .await
-        .unwrap_or_else(|Panicked| Outcome::failed("", PANICKED, FailureCause::Object));
-    (listed, attempts, outcome)
 }
 
 #[cfg(test)]

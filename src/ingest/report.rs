@@ -1,8 +1,7 @@
 //! The report of a run.
 
-use super::deletion::KeepReason;
-use super::filter::Skip;
 use crate::normalize::Summary;
+use crate::progress::Skip;
 use std::collections::BTreeMap;
 
 /// The counts of one run.
@@ -17,7 +16,7 @@ pub struct Report {
     /// Objects whose events and rejects are durable.
     pub done: u64,
     /// Of these, objects whose output already existed with the same bytes.
-    pub standing: u64,
+    pub already_present: u64,
     /// Objects that failed in this run.
     pub failed: u64,
     /// Some of them, with their reasons: at most [`Report::NAMED`].
@@ -27,7 +26,7 @@ pub struct Report {
     /// Source objects that were to be deleted but were kept.
     pub not_deleted: u64,
     /// Some of them, with their reasons: at most [`Report::NAMED`].
-    pub left: Vec<(String, String)>,
+    pub undeleted: Vec<(String, String)>,
     /// Of these, objects with rejected records that are stored nowhere else.
     pub without_rejects: u64,
     /// Among them those that stay because all of their records were rejected.
@@ -61,21 +60,21 @@ impl Report {
 
     pub(super) fn record_undeleted(&mut self, object: &str, reason: &str) {
         self.not_deleted += 1;
-        if self.left.len() < Self::NAMED {
-            self.left.push((object.to_owned(), reason.to_owned()));
+        if self.undeleted.len() < Self::NAMED {
+            self.undeleted.push((object.to_owned(), reason.to_owned()));
         }
     }
 
     /// Adds a source object that was to be deleted but was kept.
-    pub(super) fn record_kept(&mut self, object: &str, stay: KeepReason) {
-        match stay {
+    pub(super) fn record_kept(&mut self, object: &str, reason: KeepReason) {
+        match reason {
             KeepReason::Changed => return,
             KeepReason::Rejects => self.without_rejects += 1,
             KeepReason::NoEvents => self.all_rejected += 1,
             KeepReason::Output => self.without_output += 1,
             KeepReason::Above => self.deleted += 1,
         }
-        self.record_undeleted(object, stay.reason());
+        self.record_undeleted(object, reason.message());
     }
 
     pub(super) fn add(&mut self, stored: u64, summary: &Summary) {
@@ -88,5 +87,33 @@ impl Report {
     #[must_use]
     pub fn skipped_for(&self, skip: Skip) -> u64 {
         self.skipped.get(&skip).copied().unwrap_or_default()
+    }
+}
+
+/// Why a source is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeepReason {
+    /// It has another version by now, or is gone.
+    Changed,
+    /// Some of its records were rejected, and the rejects are stored nowhere.
+    Rejects,
+    /// All records of it were rejected: it may be another log, or flags may be wrong.
+    NoEvents,
+    /// An earlier run processed it for another destination, or one that was emptied since.
+    Output,
+    /// It was deleted, but an empty directory above it could not be.
+    Above,
+}
+
+impl KeepReason {
+    /// Returns the message.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Changed => "it has changed",
+            Self::Rejects => "some of its records were rejected and stored nowhere else",
+            Self::NoEvents => "all records of it were rejected",
+            Self::Output => "the output of an earlier run is not at --to",
+            Self::Above => "it was deleted, but its empty parent directory was not",
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! Compares the ledger with what is listed now: objects that a run would read but that are not done, and entries whose
 //! output is missing.
 
-use super::filter::{ObjectFilter, Skip, is_collector_state, may_be_collector_state};
-use super::ledger::{self, Entry, Feed, State, fingerprint};
+use super::classify::classify;
+use super::filter::ObjectFilter;
+use super::fingerprint::fingerprint;
+use super::ledger::{self, Entry, Feed, State};
+use super::options::{Destination, Options};
 use super::output_name;
-use super::{Destination, Options, RunError};
 use crate::clock::duration_millis;
+use crate::error::RunError;
+use crate::progress::Skip;
 use crate::store::{self, Location, ObjectMeta, Store, StoreConfig};
 use futures::TryStreamExt as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -67,7 +71,7 @@ pub async fn verify(
     options: &Options,
     found: &mut (dyn FnMut(Discrepancy, &str) + Send),
 ) -> Result<VerifyReport, RunError> {
-    let charter = ledger::manifest(store).await?;
+    let manifest = ledger::manifest(store).await?;
     let mut verified = VerifyReport::default();
     let mut known = HashMap::new();
     let mut each = |entry: Entry| {
@@ -75,9 +79,9 @@ pub async fn verify(
         known.insert(fingerprint(&entry.object, ""), (fingerprint(&entry.object, &entry.tag), entry.state));
     };
     ledger::entries(store, &mut each).await?;
-    let sources: BTreeSet<_> = charter.feeds.iter().map(|feed| feed.from.as_str()).collect();
+    let sources: BTreeSet<_> = manifest.feeds.iter().map(|feed| feed.from.as_str()).collect();
     for from in sources {
-        let source = Source::open(from, &charter.feeds, store.location(), options).await?;
+        let source = Source::open(from, &manifest.feeds, store.location(), options).await?;
         let mut listing = source.store.list();
         loop {
             let gap = match listing.try_next().await {
@@ -91,7 +95,7 @@ pub async fn verify(
                     }
                 }
                 Err(store::Error::UnlistableEntry { name, url, .. }) => {
-                    source.selection.excluded_by_name(&name).map_or(Ok((Discrepancy::Unlisted, url)), Err)
+                    source.filter.excluded_by_name(&name).map_or(Ok((Discrepancy::Unlisted, url)), Err)
                 }
                 Err(store::Error::NotFound { .. }) => Ok((Discrepancy::NoSource, from.to_owned())),
                 Err(error) => return Err(error.into()),
@@ -105,9 +109,9 @@ pub async fn verify(
             }
         }
     }
-    let outputs = Outputs::list_orphans(&charter.feeds, &options.retry).await?;
+    let outputs = Outputs::list_orphans(&manifest.feeds, &options.retry).await?;
     let mut each = |entry: Entry| {
-        if outputs.is_missing(&charter.feeds, &entry) {
+        if outputs.is_missing(&manifest.feeds, &entry) {
             verified.gaps += 1;
             found(Discrepancy::NoOutput, &entry.object);
         }
@@ -132,7 +136,7 @@ fn gap(known: &Entries, object: &ObjectMeta, url: &str) -> Option<Discrepancy> {
 /// A source, and which of its objects runs would read.
 struct Source {
     store: Store,
-    selection: ObjectFilter,
+    filter: ObjectFilter,
 }
 
 impl Source {
@@ -146,22 +150,23 @@ impl Source {
         };
         let now = chosen.clock.now();
         let oldest = chosen.max_age.map_or(i64::MIN, |age| now.saturating_sub(duration_millis(age)));
-        let mut selection = ObjectFilter::new(&options, oldest)?;
-        selection.exclude_feeds(&options.from, feeds);
-        Ok(Self { store: Store::open(&options.from, &chosen.retry).await?, selection })
+        let mut filter = ObjectFilter::new(&options, oldest)?;
+        filter.exclude_feeds(&options.from, feeds);
+        Ok(Self { store: Store::open(&options.from, &chosen.retry).await?, filter })
     }
 
     /// Returns why no run would read an object.
     async fn skips(&self, object: &ObjectMeta, url: &str) -> Result<Option<Skip>, RunError> {
-        if let Err(skip) = self.selection.decide(object, url, None) {
+        let class = classify(object);
+        if let Err(skip) = self.filter.decide(object, class, url, None) {
             return Ok(Some(skip));
         }
-        if !may_be_collector_state(object) {
+        if !class.needs_content() {
             return Ok(None);
         }
         Ok(match self.store.read(&object.name).await? {
             None => Some(Skip::Gone),
-            Some((bytes, _)) => is_collector_state(&object.name, &bytes).then_some(Skip::CollectorState),
+            Some((bytes, _)) => class.is_collector_state(&bytes).then_some(Skip::CollectorState),
         })
     }
 }
@@ -171,7 +176,7 @@ struct Outputs(HashSet<u128>);
 
 impl Outputs {
     async fn list_orphans(feeds: &[Feed], retry: &StoreConfig) -> Result<Self, RunError> {
-        let places: BTreeSet<_> = feeds.iter().map(|feed| &feed.to[..]).filter(|to| *to != "-").collect();
+        let places: BTreeSet<_> = feeds.iter().filter_map(Feed::outputs).collect();
         let mut names = HashSet::new();
         for to in places {
             let mut listing = Store::open(&address(to)?, retry).await?.list();

@@ -169,7 +169,7 @@ impl Read for MultiGzReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !buffer.is_empty() {
             if let Some(fault) = self.fault.take() {
-                return Err(describe(&fault));
+                return Err(describe(fault));
             }
             if self.member.is_none() && !self.next_member()? {
                 break;
@@ -189,7 +189,7 @@ impl MultiGzReader {
         let Some(member) = &mut self.member else { return Ok(0) };
         // Reading may wait, so what is unpacked already comes first.
         let held = std::mem::take(&mut self.filled) && self.packed.buffer().is_empty();
-        let packed = if held { &[] } else { self.packed.fill_buf().map_err(|error| describe(&error))? };
+        let packed = if held { &[] } else { self.packed.fill_buf().map_err(describe)? };
         let (before, ended) = ((member.total_in(), member.total_out()), !held && packed.is_empty());
         let outcome = member.decompress(packed, buffer, FlushDecompress::None);
         let [taken, given] = [member.total_in() - before.0, member.total_out() - before.1]
@@ -209,7 +209,7 @@ impl MultiGzReader {
     /// else does not begin as a member does is ignored to the end, as gzip(1) does, and counted.
     fn next_member(&mut self) -> io::Result<bool> {
         loop {
-            let buffered = self.packed.fill_buf().map_err(|error| describe(&error))?;
+            let buffered = self.packed.fill_buf().map_err(describe)?;
             let (length, padding) = (buffered.len(), buffered.iter().take_while(|&&byte| byte == 0).count());
             let first = buffered.get(padding).copied();
             self.packed.consume(padding);
@@ -226,7 +226,7 @@ impl MultiGzReader {
     /// the answer must not depend on how the bytes were read.
     fn begin_member(&mut self) -> io::Result<bool> {
         self.packed.consume(1);
-        match self.packed.fill_buf().map_err(|error| describe(&error))?.first() {
+        match self.packed.fill_buf().map_err(describe)?.first() {
             // A first byte alone is what is left of a member that was cut off.
             None => self.fault = Some(io::ErrorKind::UnexpectedEof.into()),
             Some(&byte) if byte == MAGIC[1] => {
@@ -248,7 +248,7 @@ impl MultiGzReader {
     /// Reads to the end all the same: only there is it known whether all bytes arrived.
     fn ignore_rest(&mut self) -> io::Result<()> {
         loop {
-            let length = self.packed.fill_buf().map_err(|error| describe(&error))?.len();
+            let length = self.packed.fill_buf().map_err(describe)?.len();
             if length == 0 {
                 return Ok(());
             }
@@ -259,13 +259,14 @@ impl MultiGzReader {
 }
 
 /// Describes an error in gzip data and what to do.
-fn describe(error: &io::Error) -> io::Error {
+fn describe(error: io::Error) -> io::Error {
     let message = match error.kind() {
         io::ErrorKind::UnexpectedEof => "the gzip data is truncated: fetch it again".to_owned(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
             format!("the gzip data is damaged ({error}): fetch it again")
         }
-        _ => return io::Error::new(error.kind(), error.to_string()),
+        // The source of other errors is kept for the caller.
+        _ => return error,
     };
     io::Error::new(error.kind(), message)
 }

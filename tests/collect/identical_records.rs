@@ -53,7 +53,9 @@ pub(crate) fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
 
 pub(crate) fn collect(options: Options) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(run(options, Arc::new(NoopObserver))).unwrap()
+    let (report, outcome) = runtime.block_on(run(options, Arc::new(NoopObserver)));
+    outcome.unwrap();
+    report.unwrap()
 }
 
 /// Every line of every object, and how often it is there.

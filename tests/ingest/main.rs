@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod compatibility;
 #[cfg(unix)]
 mod crash;
 #[cfg(unix)]

@@ -1,7 +1,8 @@
 //! The format of a segment: one line `zoom-udm-ledger 1 SHA256-OF-THE-REST`, then gzip of one JSON object per line.
 
-use super::{Entry, RunError, State};
+use super::entry::{Entry, State};
 use crate::envelope::Envelope;
+use crate::error::RunError;
 use crate::ingest::content_id::ContentId;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
@@ -78,9 +79,9 @@ pub(super) fn decode(url: &str, bytes: &[u8], each: EntryVisitor<'_>) -> Result<
             Err(error) => return Err(damaged(&format!("the ledger is corrupt ({error})"))),
         }
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
-        let brief = serde_json::from_slice::<EntryHeader<'_>>(line);
-        brief
-            .and_then(|brief| each(&EntryHeader { line, ..brief }))
+        let header = serde_json::from_slice::<EntryHeader<'_>>(line);
+        header
+            .and_then(|header| each(&EntryHeader { line, ..header }))
             .map_err(|error| damaged(&format!("the ledger is corrupt ({error})")))?;
     }
 }

@@ -1,6 +1,9 @@
 //! Entries as they stand in the store, by address and by content.
 
-use super::{AT_ONCE, Entry, Ledger, RunError, segment, segment_of};
+use super::entry::Entry;
+use super::ledger::{AT_ONCE, Ledger};
+use super::segment::{self, segment_of};
+use crate::error::RunError;
 use crate::ingest::content_id::{ContentId, ContentIndex};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -16,7 +19,7 @@ impl Ledger {
         objects: HashSet<String>,
     ) -> Result<HashMap<String, Entry>, RunError> {
         let segments: BTreeSet<u16> = objects.iter().map(|object| segment_of(object, self.count)).collect();
-        let wanted: segment::Wanted = Arc::new(move |brief| objects.contains(&*brief.object));
+        let wanted: segment::Wanted = Arc::new(move |header| objects.contains(&*header.object));
         let found = self.scan_entries(segments, wanted).await?;
         Ok(found.into_iter().map(|entry| (entry.object.clone(), entry)).collect())
     }
@@ -49,8 +52,8 @@ impl Ledger {
     /// # Errors
     /// If the ledger cannot be read.
     pub(in crate::ingest) async fn output_stems(&self) -> Result<HashSet<String>, RunError> {
-        let from = self.tenancy.feed.from.clone();
-        let wanted: segment::Wanted = Arc::new(move |brief| brief.object.starts_with(&from));
+        let from = self.options.feed.from.clone();
+        let wanted: segment::Wanted = Arc::new(move |header| header.object.starts_with(&from));
         let entries = self.scan_entries(0..self.count, wanted).await?;
         Ok(entries.into_iter().flat_map(|entry| entry.parts).map(|part| part.stem).collect())
     }
@@ -70,17 +73,17 @@ impl Ledger {
     ) -> Result<HashMap<(u128, String), Entry>, RunError> {
         let ids = Arc::new(ids);
         let is_wanted = |id: u128| ids.contains(&id);
-        let fresh: Vec<Entry> =
-            self.lock().iter().flatten().flat_map(|segment| segment.fresh().cloned()).collect();
+        let pending: Vec<Entry> =
+            self.lock().iter().flatten().flat_map(|segment| segment.pending().cloned()).collect();
         let stored = Arc::clone(&ids);
-        let wanted: segment::Wanted = Arc::new(move |brief| {
-            brief.content.as_ref().is_some_and(|content| stored.contains(&content.id()))
+        let wanted: segment::Wanted = Arc::new(move |header| {
+            header.content.as_ref().is_some_and(|content| stored.contains(&content.id()))
         });
         let stored = self.scan_entries(0..self.count, wanted).await?;
         let by_id = |entry: Entry| {
             let id = entry.content.as_ref().map(ContentId::id).filter(|id| is_wanted(*id))?;
             Some(((id, entry.object.clone()), entry))
         };
-        Ok(stored.into_iter().chain(fresh).filter_map(by_id).collect())
+        Ok(stored.into_iter().chain(pending).filter_map(by_id).collect())
     }
 }

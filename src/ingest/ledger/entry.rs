@@ -37,12 +37,12 @@ pub struct Entry {
     /// The reason of the last failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Whether the failure is permanent for this version. Missing in entries of older versions.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub lasting: bool,
-    /// When the next attempt is allowed, in milliseconds since the epoch.
-    #[serde(default, skip_serializing_if = "is_zero_time")]
-    pub next: i64,
+    /// Whether the failure is permanent for this version. Version 0.1.0 wrote `lasting`.
+    #[serde(default, alias = "lasting", skip_serializing_if = "std::ops::Not::not")]
+    pub permanent: bool,
+    /// When the next attempt is allowed, in milliseconds since the epoch. Version 0.1.0 wrote `next`.
+    #[serde(default, alias = "next", skip_serializing_if = "is_zero_time")]
+    pub retry_at: i64,
     /// Of a local file: what is done of it. Entries of older versions do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentId>,
@@ -89,8 +89,8 @@ impl Entry {
             output: String::new(),
             attempts: 0,
             reason: String::new(),
-            lasting: false,
-            next: 0,
+            permanent: false,
+            retry_at: 0,
             content: None,
             parts: Vec::new(),
         }

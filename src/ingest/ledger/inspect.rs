@@ -1,7 +1,10 @@
 //! Reads and edits a ledger without a lease.
 
+use super::codec;
+use super::entry::Entry;
+use super::manifest::manifest;
 use super::segment::{self, Segment};
-use super::{Entry, RunError, codec, manifest};
+use crate::error::RunError;
 use crate::store::Store;
 use std::collections::{HashMap, HashSet};
 use std::future::ready;
@@ -14,8 +17,8 @@ pub async fn entries(store: &Store, each: &mut (dyn FnMut(Entry) + Send)) -> Res
     for number in 0..manifest(store).await?.segments {
         let name = Segment::name(number);
         if let Some((bytes, _)) = store.read(&name).await? {
-            codec::decode(&store.location().url(&name), &bytes, &mut |brief| {
-                brief.parse_full().map(&mut *each)
+            codec::decode(&store.location().url(&name), &bytes, &mut |header| {
+                header.parse_full().map(&mut *each)
             })?;
         }
     }
@@ -41,17 +44,17 @@ pub async fn forget(
         let url = store.location().url(&name);
         let Some((bytes, _)) = store.read(&name).await? else { continue };
         let before = forgotten.len();
-        codec::decode(&url, &bytes, &mut |brief| {
-            let entry = brief.parse_full()?;
+        codec::decode(&url, &bytes, &mut |header| {
+            let entry = header.parse_full()?;
             if chosen(&entry) {
                 forgotten.push(entry.object);
             }
             Ok(())
         })?;
         if forgotten.len() > before {
-            let keep = |brief: &codec::EntryHeader<'_>| brief.parse_full().map(|entry| !chosen(&entry));
-            segment::cas_loop(store, number, |standing| {
-                ready(segment::rewrite(&url, standing.as_deref(), &keep, &HashMap::new()))
+            let keep = |header: &codec::EntryHeader<'_>| header.parse_full().map(|entry| !chosen(&entry));
+            segment::cas_loop(store, number, |stored| {
+                ready(segment::rewrite(&url, stored.as_deref(), &keep, &HashMap::new()))
             })
             .await?;
         }

@@ -1,6 +1,6 @@
 //! The manifest of the ledger, `ledger.json`: its format, its fixed number of segments, and its feeds.
 
-use super::RunError;
+use crate::error::RunError;
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,13 @@ pub struct Feed {
     pub rejects: Option<String>,
 }
 
+impl Feed {
+    /// Returns the location of outputs; `None` for standard output.
+    pub(in crate::ingest) fn outputs(&self) -> Option<&str> {
+        Some(&*self.to).filter(|to| *to != "-")
+    }
+}
+
 const MANIFEST: &str = "ledger.json";
 const FORMAT: u32 = 1;
 /// Enough for that many parallel tasks, and few enough that a small feed needs few requests.
@@ -46,15 +53,15 @@ fn new_manifest(shards: u16) -> LedgerManifest {
 }
 
 /// Returns the manifest if it has enough segments for this many shards.
-fn check_shards(store: &Store, charter: LedgerManifest, shards: u16) -> Result<LedgerManifest, RunError> {
-    if charter.segments < shards {
+fn check_shards(store: &Store, manifest: LedgerManifest, shards: u16) -> Result<LedgerManifest, RunError> {
+    if manifest.segments < shards {
         return Err(RunError::Usage(format!(
             "{}: this ledger has {} segments, the maximum number of shards; use fewer shards or another ledger",
             store.location(),
-            charter.segments
+            manifest.segments
         )));
     }
-    Ok(charter)
+    Ok(manifest)
 }
 
 /// Reads the manifest, or writes the first one, and adds the feed to it.
@@ -64,18 +71,17 @@ pub(super) async fn register_feed(
     shards: u16,
 ) -> Result<LedgerManifest, RunError> {
     loop {
-        let standing = store.read(MANIFEST).await?;
-        let (mut charter, version) = match standing {
+        let (mut manifest, version) = match store.read(MANIFEST).await? {
             None => (new_manifest(shards), None),
             Some((bytes, version)) => (check_shards(store, parse(store, &bytes)?, shards)?, Some(version)),
         };
-        if charter.feeds.contains(feed) {
-            return Ok(charter);
+        if manifest.feeds.contains(feed) {
+            return Ok(manifest);
         }
-        charter.feeds.push(feed.clone());
-        let bytes = serde_json::to_vec(&charter).unwrap_or_default();
+        manifest.feeds.push(feed.clone());
+        let bytes = serde_json::to_vec(&manifest).unwrap_or_default();
         if store.compare_and_swap(MANIFEST, bytes.into(), version).await?.is_some() {
-            return Ok(charter);
+            return Ok(manifest);
         }
     }
 }
@@ -86,13 +92,13 @@ fn parse(store: &Store, bytes: &[u8]) -> Result<LedgerManifest, RunError> {
 
 pub(super) fn decode(url: &str, bytes: &[u8]) -> Result<LedgerManifest, RunError> {
     match serde_json::from_slice::<LedgerManifest>(bytes) {
-        Ok(charter) if charter.version == FORMAT && charter.segments > 0 => Ok(charter),
-        Ok(charter) if charter.version == FORMAT => {
+        Ok(manifest) if manifest.version == FORMAT && manifest.segments > 0 => Ok(manifest),
+        Ok(manifest) if manifest.version == FORMAT => {
             Err(RunError::Damaged(format!("{url}: no segments; the ledger was left untouched")))
         }
-        Ok(charter) => Err(RunError::Damaged(format!(
+        Ok(manifest) => Err(RunError::Damaged(format!(
             "{url}: format {} is not supported (expected {FORMAT}); use the zoom-udm that wrote it",
-            charter.version
+            manifest.version
         ))),
         Err(error) => Err(RunError::Damaged(format!("{url}: not a ledger ({error}); it was left untouched"))),
     }

@@ -3,17 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::codec::{EntryEncoder, SEGMENT, decode};
+use super::entry::{Entry, State};
+use super::manifest;
 use super::segment::rewrite;
-use super::{Entry, State, manifest};
 use std::collections::HashMap;
 
 /// Returns the entries of a segment; `None` if it is refused.
 fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     let mut all = Vec::new();
-    let decoded = decode("memory://", bytes, &mut |brief| {
-        let entry = brief.parse_full()?;
-        assert_eq!((&*brief.object, &*brief.tag), (&*entry.object, &*entry.tag));
-        assert_eq!((brief.modified, brief.state), (entry.modified, entry.state));
+    let decoded = decode("memory://", bytes, &mut |header| {
+        let entry = header.parse_full()?;
+        assert_eq!((&*header.object, &*header.tag), (&*entry.object, &*entry.tag));
+        assert_eq!((header.modified, header.state), (entry.modified, entry.state));
         all.push(entry);
         Ok(())
     });
@@ -48,10 +49,10 @@ pub(crate) fn body(body: &[u8]) {
 /// The manifest of a ledger is valid and has segments, or is damaged.
 pub(crate) fn head(bytes: &[u8]) {
     match manifest::decode("memory://", bytes) {
-        Ok(charter) => {
-            assert!(charter.version == 1 && charter.segments > 0);
-            let written = serde_json::to_vec(&charter).unwrap();
-            assert_eq!(manifest::decode("memory://", &written).unwrap(), charter);
+        Ok(manifest) => {
+            assert!(manifest.version == 1 && manifest.segments > 0);
+            let written = serde_json::to_vec(&manifest).unwrap();
+            assert_eq!(manifest::decode("memory://", &written).unwrap(), manifest);
         }
         Err(error) => assert!(error.to_string().starts_with("memory://"), "{error}"),
     }
@@ -73,7 +74,7 @@ fn merged(standing: &[u8], written: &[Entry]) {
     let newer =
         written.iter().step_by(2).map(|entry| Entry { at: entry.at.wrapping_add(1), ..entry.clone() });
     let more: HashMap<_, _> = newer.map(|entry| (entry.object.clone(), entry)).collect();
-    let all = rewrite("memory://", Some(standing), &|brief| Ok(brief.modified >= 0), &more).unwrap();
+    let all = rewrite("memory://", Some(standing), &|header| Ok(header.modified >= 0), &more).unwrap();
     let all = entries(&all).unwrap();
     for entry in more.values() {
         let found: Vec<_> = all.iter().filter(|one| one.object == entry.object).collect();

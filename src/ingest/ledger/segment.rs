@@ -1,14 +1,15 @@
 //! A segment: the entries of the objects that one hash value selects.
 
 use super::codec::{EntryEncoder, EntryHeader, decode};
-use super::{Entry, RunError, State};
+use super::entry::{Entry, State};
+use crate::error::RunError;
 use crate::ingest::content_id::ContentId;
+use crate::ingest::fingerprint::{Fingerprints, fingerprint};
 use crate::lease::LeaseHandle;
 use crate::store::Store;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use tokio::task::JoinError;
 
@@ -19,9 +20,9 @@ pub(super) struct Segment {
     pub(super) number: u16,
     pub(super) lease: Option<LeaseHandle>,
     done: Fingerprints,
-    troubled: HashMap<String, Entry>,
+    failed: HashMap<String, Entry>,
     /// Entries that are not stored yet.
-    fresh: HashMap<String, Entry>,
+    pending: HashMap<String, Entry>,
     /// The number of entries that are old enough to be dropped.
     expired: u64,
     entries: u64,
@@ -29,40 +30,11 @@ pub(super) struct Segment {
     pub(super) contents: Vec<(ContentId, String)>,
 }
 
-/// Fingerprints are hashes already, so eight of their bytes select the place in a table.
-pub(in super::super) type Fingerprints = HashSet<u128, BuildHasherDefault<IdentityHasher>>;
-
-#[derive(Debug, Default)]
-pub(in super::super) struct IdentityHasher(u64);
-
-impl Hasher for IdentityHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
-    fn write_u128(&mut self, number: u128) {
-        self.0 = number as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// Returns sixteen bytes that identify a version of an object.
-pub(in super::super) fn fingerprint(object: &str, tag: &str) -> u128 {
-    let digest = Sha256::new().chain_update(object).chain_update([0]).chain_update(tag).finalize();
-    u128::from_le_bytes(std::array::from_fn(|at| digest[at]))
-}
-
 /// What a segment knows about an object.
 pub(super) enum EntryStatus {
     New,
     Done,
-    Troubled(Box<Entry>),
+    Failed(Box<Entry>),
 }
 
 impl Segment {
@@ -75,8 +47,8 @@ impl Segment {
             number,
             lease,
             done: Fingerprints::default(),
-            troubled: HashMap::new(),
-            fresh: HashMap::new(),
+            failed: HashMap::new(),
+            pending: HashMap::new(),
             expired: 0,
             entries: 0,
             contents: Vec::new(),
@@ -96,30 +68,30 @@ impl Segment {
         let Some((bytes, _)) = store.read(&name).await? else { return Ok(read) };
         let url = store.location().url(&name);
         let loaded = tokio::task::spawn_blocking(move || {
-            decode(&url, &bytes, &mut |brief| read.index(brief, oldest, from.as_deref())).map(|()| read)
+            decode(&url, &bytes, &mut |header| read.index(header, oldest, from.as_deref())).map(|()| read)
         });
-        loaded.await.unwrap_or_else(|error| failed(&error))
+        loaded.await.unwrap_or_else(|error| panicked(&error))
     }
 
     fn index(
         &mut self,
-        brief: &EntryHeader<'_>,
+        header: &EntryHeader<'_>,
         oldest: i64,
         from: Option<&str>,
     ) -> Result<(), serde_json::Error> {
         self.entries += 1;
-        if brief.modified < oldest {
+        if header.modified < oldest {
             self.expired += 1;
-        } else if brief.state == State::Done {
-            self.done.insert(fingerprint(&brief.object, &brief.tag));
+        } else if header.state == State::Done {
+            self.done.insert(fingerprint(&header.object, &header.tag));
             // Another feed with the same ledger has a destination of its own.
-            if let Some(content) = &brief.content
-                && let Some(name) = from.and_then(|from| brief.object.strip_prefix(from))
+            if let Some(content) = &header.content
+                && let Some(name) = from.and_then(|from| header.object.strip_prefix(from))
             {
                 self.contents.push((content.clone(), name.to_owned()));
             }
         } else {
-            self.troubled.insert(brief.object.clone().into_owned(), brief.parse_full()?);
+            self.failed.insert(header.object.clone().into_owned(), header.parse_full()?);
         }
         Ok(())
     }
@@ -128,33 +100,33 @@ impl Segment {
         if self.done.contains(&fingerprint(object, tag)) {
             return EntryStatus::Done;
         }
-        match self.troubled.get(object) {
-            Some(entry) => EntryStatus::Troubled(Box::new(entry.clone())),
+        match self.failed.get(object) {
+            Some(entry) => EntryStatus::Failed(Box::new(entry.clone())),
             None => EntryStatus::New,
         }
     }
 
     pub(super) fn failure_of(&self, object: &str) -> Option<&Entry> {
-        self.troubled.get(object)
+        self.failed.get(object)
     }
 
-    pub(super) fn mark(&mut self, entry: Entry) {
+    pub(super) fn record(&mut self, entry: Entry) {
         if entry.state == State::Done {
-            self.troubled.remove(&entry.object);
+            self.failed.remove(&entry.object);
             self.done.insert(fingerprint(&entry.object, &entry.tag));
         } else {
-            self.troubled.insert(entry.object.clone(), entry.clone());
+            self.failed.insert(entry.object.clone(), entry.clone());
         }
-        self.fresh.insert(entry.object.clone(), entry);
+        self.pending.insert(entry.object.clone(), entry);
     }
 
-    /// What is marked and not saved yet.
-    pub(super) fn fresh(&self) -> impl Iterator<Item = &Entry> {
-        self.fresh.values()
+    /// Returns the entries that are recorded and not saved yet.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Entry> {
+        self.pending.values()
     }
 
     pub(super) fn is_dirty(&self) -> bool {
-        !self.fresh.is_empty()
+        !self.pending.is_empty()
     }
 
     /// Returns whether a rewrite is worthwhile just to drop old entries.
@@ -163,13 +135,13 @@ impl Segment {
     }
 
     pub(super) fn drain_pending(&mut self) -> HashMap<String, Entry> {
-        std::mem::take(&mut self.fresh)
+        std::mem::take(&mut self.pending)
     }
 
     /// Takes back entries that could not be saved, except for objects recorded since.
-    pub(super) fn requeue(&mut self, fresh: HashMap<String, Entry>) {
-        for (object, entry) in fresh {
-            self.fresh.entry(object).or_insert(entry);
+    pub(super) fn requeue(&mut self, pending: HashMap<String, Entry>) {
+        for (object, entry) in pending {
+            self.pending.entry(object).or_insert(entry);
         }
     }
 }
@@ -184,19 +156,19 @@ pub(super) async fn find(store: &Store, number: u16, wanted: Wanted) -> Result<V
     let url = store.location().url(&name);
     let found = tokio::task::spawn_blocking(move || {
         let mut found = Vec::new();
-        let mut each = |brief: &EntryHeader<'_>| {
-            if wanted(brief) {
-                found.push(brief.parse_full()?);
+        let mut each = |header: &EntryHeader<'_>| {
+            if wanted(header) {
+                found.push(header.parse_full()?);
             }
             Ok(())
         };
         decode(&url, &bytes, &mut each).map(|()| found)
     });
-    found.await.unwrap_or_else(|error| failed(&error))
+    found.await.unwrap_or_else(|error| panicked(&error))
 }
 
 /// The thread that reads or writes a segment panicked; the segment may be fine.
-fn failed<T>(error: &JoinError) -> Result<T, RunError> {
+fn panicked<T>(error: &JoinError) -> Result<T, RunError> {
     Err(RunError::Store(format!("a task failed: {error}")))
 }
 
@@ -210,17 +182,17 @@ const PAUSE: u64 = if cfg!(test) { 1 } else { 50 };
 pub(super) async fn merge(
     store: &Store,
     number: u16,
-    fresh: &Arc<HashMap<String, Entry>>,
+    pending: &Arc<HashMap<String, Entry>>,
     oldest: i64,
 ) -> Result<(), RunError> {
     let url = store.location().url(&Segment::name(number));
-    cas_loop(store, number, |standing| {
-        let (url, fresh) = (url.clone(), Arc::clone(fresh));
+    cas_loop(store, number, |stored| {
+        let (url, pending) = (url.clone(), Arc::clone(pending));
         // Rewriting a large segment takes long, so it runs on a blocking thread.
         let merged = tokio::task::spawn_blocking(move || {
-            rewrite(&url, standing.as_deref(), &|brief| Ok(brief.modified >= oldest), &fresh)
+            rewrite(&url, stored.as_deref(), &|header| Ok(header.modified >= oldest), &pending)
         });
-        async move { merged.await.unwrap_or_else(|error| failed(&error)) }
+        async move { merged.await.unwrap_or_else(|error| panicked(&error)) }
     })
     .await
 }
@@ -233,9 +205,9 @@ pub(super) async fn cas_loop<F: Future<Output = Result<Vec<u8>, RunError>>>(
 ) -> Result<(), RunError> {
     let name = Segment::name(number);
     for collision in 0..MAX_CAS_RETRIES {
-        let (standing, version) = store.read(&name).await?.unzip();
-        let anew = make(standing).await?;
-        if store.compare_and_swap(&name, anew.into(), version).await?.is_some() {
+        let (stored, version) = store.read(&name).await?.unzip();
+        let replacement = make(stored).await?;
+        if store.compare_and_swap(&name, replacement.into(), version).await?.is_some() {
             return Ok(());
         }
         tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..PAUSE << collision.min(6))))
@@ -252,40 +224,47 @@ type KeepFn<'k> = &'k dyn Fn(&EntryHeader<'_>) -> Result<bool, serde_json::Error
 /// `more`.
 pub(super) fn rewrite(
     url: &str,
-    standing: Option<&[u8]>,
+    stored: Option<&[u8]>,
     keep: KeepFn<'_>,
     more: &HashMap<String, Entry>,
 ) -> Result<Vec<u8>, RunError> {
     let mut encoder = EntryEncoder::new();
     let mut seen = HashSet::new();
-    let mut each = |brief: &EntryHeader<'_>| {
-        if let Some((object, newer)) = more.get_key_value(&*brief.object) {
+    let mut each = |header: &EntryHeader<'_>| {
+        if let Some((object, newer)) = more.get_key_value(&*header.object) {
             // A run that stood still may fail at what another has done: a success of the same version is a fact.
-            if brief.state == State::Done && newer.state == State::Quarantined && newer.tag == brief.tag {
+            if header.state == State::Done && newer.state == State::Quarantined && newer.tag == header.tag {
                 if seen.insert(object.as_str()) {
-                    encoder.line(brief.line);
+                    encoder.line(header.line);
                 }
                 return Ok(());
             }
-            if let Some(content) = &brief.content
+            if let Some(content) = &header.content
                 && newer.content.as_ref() != Some(content)
-                && let Some(replaced) = brief.parse_full()?.replaced_by(newer)
+                && let Some(replaced) = header.parse_full()?.replaced_by(newer)
             {
                 encoder.entry(&replaced);
             }
             if seen.insert(object.as_str()) {
                 encoder.entry(newer);
             }
-        } else if keep(brief)? {
-            encoder.line(brief.line);
+        } else if keep(header)? {
+            encoder.line(header.line);
         }
         Ok(())
     };
-    standing.map_or(Ok(()), |bytes| decode(url, bytes, &mut each))?;
+    stored.map_or(Ok(()), |bytes| decode(url, bytes, &mut each))?;
     let mut rest: Vec<_> = more.values().filter(|entry| !seen.contains(entry.object.as_str())).collect();
     rest.sort_by(|one, other| one.object.cmp(&other.object));
     for entry in rest {
         encoder.entry(entry);
     }
     Ok(encoder.finish())
+}
+
+/// Returns the segment of a URL. The formula never changes, because it decides where entries are found.
+pub(in crate::ingest) fn segment_of(object: &str, segments: u16) -> u16 {
+    let digest = Sha256::digest(object);
+    let hash = u64::from_be_bytes(std::array::from_fn(|at| digest[at]));
+    u16::try_from(hash % u64::from(segments.max(1))).unwrap_or(0)
 }

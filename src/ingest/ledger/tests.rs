@@ -1,8 +1,20 @@
-use super::segment::{merge, rewrite};
-use super::*;
-use crate::store::{Location, StoreConfig};
+use super::codec;
+use super::entry::backoff;
+use super::segment::{Segment, cas_loop, merge, rewrite};
+use super::{Decision, Entry, Feed, Ledger, LedgerOptions, State, entries, forget, manifest, segment_of};
+use crate::clock::Clock;
+use crate::error::RunError;
+use crate::ingest::fingerprint::fingerprint;
+use crate::ingest::shard::Shard;
+use crate::store::{Location, Store, StoreConfig};
 use chrono::DateTime;
-use std::collections::HashMap;
+use futures::StreamExt as _;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// In milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
 
 const NOW: i64 = 1_706_745_599_000;
 
@@ -20,6 +32,7 @@ fn terms() -> LedgerOptions {
         lease: Duration::from_secs(120),
         oldest: 0,
         feed: feed("gs://one/"),
+        is_local: false,
         read_only: false,
         objects: None,
     }
@@ -41,8 +54,8 @@ fn done(object: &str) -> Entry {
     entry(object, State::Done)
 }
 
-fn troubled(object: &str, attempts: u64, next: i64) -> Entry {
-    Entry { attempts, next, reason: "bad".into(), ..entry(object, State::Quarantined) }
+fn troubled(object: &str, attempts: u64, retry_at: i64) -> Entry {
+    Entry { attempts, retry_at, reason: "bad".into(), ..entry(object, State::Quarantined) }
 }
 
 fn names(count: usize) -> Vec<String> {
@@ -65,7 +78,7 @@ async fn saved_entries_are_known_to_the_next_run() {
     let store = memory().await;
     let names = names(40);
     let ledger = open(&store, &terms()).await.unwrap();
-    assert_eq!((ledger.segments(), ledger.others()), (16, None));
+    assert_eq!((ledger.segments(), ledger.other_holder()), (16, None));
     assert_eq!(ledger.feeds(), &[feed("gs://one/")][..]);
     for name in &names {
         assert_eq!(ledger.lookup(name, "1"), Decision::Process { attempts: 0 });
@@ -104,7 +117,7 @@ async fn failed_object_backs_off_but_a_new_version_does_not() {
 
 #[test]
 fn backoff_doubles_up_to_one_day() {
-    let minutes = |attempts| entry::backoff(attempts).map(|rest| rest / 60_000);
+    let minutes = |attempts| backoff(attempts).map(|rest| rest / 60_000);
     assert_eq!([0, 1].map(minutes), [None, None]);
     assert_eq!([2, 3, 4, 8].map(minutes), [15, 30, 60, 960].map(Some));
     assert_eq!([9, 10, 12, 13, u64::MAX].map(minutes), [Some(1440); 5]);
@@ -201,7 +214,7 @@ async fn segments_leased_by_others_wait_until_expiry() {
     let store = memory().await;
     leased_by_another(&store, 0..8, NOW + 1_000_000).await;
     let ledger = open(&store, &terms()).await.unwrap();
-    let others = ledger.others().unwrap().to_owned();
+    let others = ledger.other_holder().unwrap().to_owned();
     assert!(others.contains("process 7 on elsewhere, until at least 2024-02-01T00:16:39Z"), "{others}");
     let name = names(60).into_iter().find(|name| segment_of(name, 16) < 8).unwrap();
     assert_eq!(ledger.lookup(&name, "1"), Decision::Elsewhere);
@@ -210,7 +223,7 @@ async fn segments_leased_by_others_wait_until_expiry() {
     leased_by_another(&store, 0..16, NOW + 1_000_000).await;
     assert!(message(open(&store, &terms()).await).contains("another run is active: process 7"));
     leased_by_another(&store, 0..16, NOW - 1).await;
-    assert_eq!(open(&store, &terms()).await.unwrap().others(), None);
+    assert_eq!(open(&store, &terms()).await.unwrap().other_holder(), None);
 }
 
 #[tokio::test]
@@ -283,7 +296,7 @@ async fn only_entries_recorded_before_takeover_are_saved() {
 #[tokio::test]
 async fn contended_segment_is_not_reported_as_corrupt() {
     let store = memory().await;
-    let contended = segment::cas_loop(&store, 0, |_| async {
+    let contended = cas_loop(&store, 0, |_| async {
         let version = store.read("segment-0000").await?.map(|(_, version)| version);
         store.compare_and_swap("segment-0000", "theirs".into(), version).await?;
         Ok(b"ours".to_vec())
@@ -361,7 +374,7 @@ async fn entry_round_trips_and_omits_defaults() {
         output: "out".into(),
         attempts: 3,
         reason: "r".into(),
-        next: 4,
+        retry_at: 4,
         ..entry("full", State::Quarantined)
     };
     let text = serde_json::to_string(&full).unwrap();
@@ -475,8 +488,8 @@ async fn merge_replaces_inserts_sorted_and_evicts_old() {
     merge(&store, 0, &by_name(&[done("e"), done("b"), done("a"), done("c")]), 100).await.unwrap();
     let (bytes, _) = store.read("segment-0000").await.unwrap().unwrap();
     let mut found = Vec::new();
-    codec::decode("url", &bytes, &mut |brief| {
-        found.push((brief.object.clone().into_owned(), brief.state));
+    codec::decode("url", &bytes, &mut |header| {
+        found.push((header.object.clone().into_owned(), header.state));
         Ok(())
     })
     .unwrap();
@@ -500,14 +513,14 @@ fn codec_of(entries: &[Entry]) -> Vec<u8> {
 #[test]
 fn requeued_entries_do_not_replace_newer_ones() {
     let mut segment = Segment::empty(0, None);
-    segment.mark(troubled("a", 1, 0));
-    segment.mark(troubled("b", 1, 0));
-    let fresh = segment.drain_pending();
-    assert!(!segment.is_dirty() && fresh.len() == 2);
-    segment.mark(done("a"));
-    segment.requeue(fresh);
-    let fresh = segment.drain_pending();
-    assert_eq!((fresh["a"].state, fresh["b"].state), (State::Done, State::Quarantined));
+    segment.record(troubled("a", 1, 0));
+    segment.record(troubled("b", 1, 0));
+    let pending = segment.drain_pending();
+    assert!(!segment.is_dirty() && pending.len() == 2);
+    segment.record(done("a"));
+    segment.requeue(pending);
+    let pending = segment.drain_pending();
+    assert_eq!((pending["a"].state, pending["b"].state), (State::Done, State::Quarantined));
 }
 
 #[test]

@@ -55,17 +55,21 @@ async fn run(state: &Arc<AppState>) -> ApiResponse {
     };
     let stop = Stop::new(Some(deadline));
     let options = collect::Options { stop: stop.clone(), clock: state.clock(), ..options };
-    let run = collect::run(options, Arc::new(LogObserver(Arc::clone(state))));
+    let run = collect::run(options, Arc::new(LogObserver));
     tokio::pin!(run);
-    let outcome = tokio::select! {
-        outcome = run.as_mut() => outcome,
+    let (report, outcome) = tokio::select! {
+        ended = run.as_mut() => ended,
         () = state.shutdown.cancelled() => {
             stop.flag.store(true, std::sync::atomic::Ordering::Relaxed);
             stop.notify.notify_one();
             run.await
         }
     };
-    outcome.map_or_else(ApiResponse::from, |report| {
+    if let Some(report) = &report {
+        state.metrics.collected(report);
+    }
+    outcome.map_or_else(ApiResponse::from, |()| {
+        let report = report.unwrap_or_default();
         report.notes.iter().for_each(|note| tracing::info!("{note}"));
         response(&report)
     })
@@ -114,7 +118,7 @@ fn done(report: &Report) -> ApiResponse {
     done.with_log(Severity::Warning, format!("{text}; deferred or lost: {}", days.join("; ")))
 }
 
-struct LogObserver(Arc<AppState>);
+struct LogObserver;
 
 impl Observer for LogObserver {
     fn warn(&self, message: &str) {
@@ -127,9 +131,5 @@ impl Observer for LogObserver {
 
     fn trace(&self, message: &str) {
         tracing::trace!("{message}");
-    }
-
-    fn ended(&self, report: &Report) {
-        self.0.metrics.collected(report);
     }
 }

@@ -1,6 +1,6 @@
 //! Collects the outcomes of a run of ingest, and turns them into responses.
 
-use crate::ingest::{Observer, Report, Skip};
+use crate::ingest::{ObjectEvent, Observer, Report, Skip};
 use crate::serve::response::{ApiResponse, Severity};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -65,20 +65,19 @@ impl OutcomeCollector {
 }
 
 impl Observer for OutcomeCollector {
-    fn skipped(&self, object: &str, skip: Skip) {
-        self.record(object, ObjectOutcome::Skipped(skip));
-    }
-
-    fn on_backoff(&self, object: &str, reason: &str, permanent: bool) {
-        self.record(object, ObjectOutcome::Backoff { permanent, reason: reason.to_owned() });
-    }
-
-    fn done(&self, object: &str, _: u64, events: u64) {
-        self.record(object, ObjectOutcome::Done(events));
-    }
-
-    fn failed(&self, object: &str, _: u64, reason: &str, transient: bool) {
-        self.record(object, ObjectOutcome::Failed { transient, reason: reason.to_owned() });
+    fn object(&self, object: &str, event: ObjectEvent<'_>) {
+        let outcome = match event {
+            ObjectEvent::Selected { .. } => return,
+            ObjectEvent::Skipped(skip) => ObjectOutcome::Skipped(skip),
+            ObjectEvent::Backoff { reason, permanent } => {
+                ObjectOutcome::Backoff { permanent, reason: reason.to_owned() }
+            }
+            ObjectEvent::Done { events, .. } => ObjectOutcome::Done(events),
+            ObjectEvent::Failed { reason, permanent, .. } => {
+                ObjectOutcome::Failed { transient: !permanent, reason: reason.to_owned() }
+            }
+        };
+        self.record(object, outcome);
     }
 }
 
@@ -184,7 +183,7 @@ fn counts(report: &Report) -> Value {
     json!({
         "listed": report.listed,
         "done": report.done,
-        "already_there": report.standing,
+        "already_there": report.already_present,
         "failed": report.failed,
         "records": report.summary.records,
         "events": report.summary.events,
@@ -195,7 +194,7 @@ fn counts(report: &Report) -> Value {
 
 /// Returns the log text: what was done, and some of the failures.
 fn text(report: &Report) -> String {
-    let failures = report.failures.iter().take(10).chain(report.left.iter().take(10));
+    let failures = report.failures.iter().take(10).chain(report.undeleted.iter().take(10));
     let failures = failures.fold(String::new(), |all, (object, reason)| all + "; " + object + ": " + reason);
     format!("ingested {}{failures}", counts(report))
 }

@@ -1,0 +1,125 @@
+//! What version 0.1.0 wrote is read: `ledger-0.1.0` holds the destination of two runs of that version, with the ledger,
+//! outputs and rejects, the lease of a run that was killed, and the ledger of a directory with a file that grew.
+
+use crate::support::gcs::Gcs;
+use crate::support::{FAST_RETRIES, gunzip, ingest, outcome, program, records};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ARGUMENTS: [&str; 5] = ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"];
+
+/// An hour after the time of the other tests: backoff and leases are over.
+const LATER: &str = "2023-11-16T01:00:00Z";
+
+fn stored(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ingest/ledger-0.1.0").join(name)
+}
+
+/// The buckets as the runs left them, with this lease on every segment.
+fn buckets(lease: &str) -> Gcs {
+    let server = Gcs::start();
+    // Versions of objects depend on the order in which they are created.
+    server.seed("zoom", "logs/good.json", records(3, 1));
+    let bad = &b"5\n{\"time\":\"\xff\"}\n[1,[2]]\n{\"a\":1}\n"[..];
+    server.seed(
+        "zoom",
+        "logs/rejects.json",
+        [records(1, 2).as_bytes(), bad, records(1, 3).as_bytes()].concat(),
+    );
+    server.seed("zoom", "logs/truncated.json.gz", &b"\x1f\x8b\x08\x00\x00\x00\x00\x00"[..]);
+    for folder in ["out.ledger", "out", "rejects"] {
+        for file in fs::read_dir(stored(folder)).unwrap() {
+            let file = file.unwrap();
+            let name = format!("{folder}/{}", file.file_name().display());
+            server.seed("udm", &name, fs::read(file.path()).unwrap());
+        }
+    }
+    for number in 0..16 {
+        let name = format!("out.ledger/lease-{number:04}");
+        server.seed("udm", &name, fs::read(stored(lease)).unwrap());
+    }
+    server
+}
+
+/// The entries of a ledger, by the last part of their object's URL.
+fn entries(server: Option<&Gcs>, ledger: &str) -> impl Fn(&str) -> Value + use<> {
+    let shown = program(server, &["ledger", "show", ledger, "--format", "json"]).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let all: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    move |name| {
+        let its = all.iter().filter(|entry| entry["object"].as_str().unwrap().ends_with(name));
+        let its: Vec<_> = its.collect();
+        assert_eq!(its.len(), 1, "{name}: {all:?}");
+        its[0].clone()
+    }
+}
+
+#[test]
+fn objects_in_an_old_ledger_are_done() {
+    let server = buckets("lease-released");
+    let outputs = server.all("udm", "out/");
+    let (code, summary) = outcome(&ingest(Some(&server), &ARGUMENTS));
+    assert_eq!((code, &summary["done"], &summary["listed"]), (0, &0.into(), &3.into()), "{summary}");
+    assert_eq!((&summary["skipped"]["done"], &summary["skipped"]["waiting"]), (&2.into(), &1.into()));
+    assert_eq!(server.all("udm", "out/"), outputs);
+    let entry = entries(Some(&server), "gs://udm/out.ledger/");
+    assert_eq!((&entry("rejects.json")["events"], &entry("rejects.json")["rejects"]), (&2.into(), &4.into()));
+    let failed = entry("truncated.json.gz");
+    assert_eq!((&failed["permanent"], &failed["attempts"]), (&true.into(), &2.into()), "{failed}");
+    assert_eq!(failed["retry_at"], 1_700_093_700_029_u64);
+}
+
+#[test]
+fn run_continues_with_an_old_ledger() {
+    let server = buckets("lease-released");
+    server.seed("zoom", "logs/new.json", records(2, 9));
+    let arguments = [&["ingest"], &FAST_RETRIES[..], &ARGUMENTS].concat();
+    let later = program(Some(&server), &arguments).env("ZOOM_UDM_NOW", LATER).output().unwrap();
+    let (code, summary) = outcome(&later);
+    assert_eq!((code, &summary["done"], &summary["failed"]), (1, &1.into(), &1.into()), "{summary}");
+    let entry = entries(Some(&server), "gs://udm/out.ledger/");
+    assert_eq!(entry("new.json")["events"], 2);
+    let failed = entry("truncated.json.gz");
+    assert_eq!((&failed["attempts"], &failed["permanent"]), (&3.into(), &true.into()), "{failed}");
+    assert_eq!(entry("good.json")["events"], 3);
+    let verify = program(Some(&server), &["ledger", "verify", "gs://udm/out.ledger/"]).output().unwrap();
+    let verified = String::from_utf8_lossy(&verify.stdout).into_owned();
+    assert!(verified.ends_with("4 entries, 1 discrepancies\n"), "{verified}");
+}
+
+#[test]
+fn lease_of_an_old_run_counts_until_it_expires() {
+    let server = buckets("lease-of-killed-run");
+    let arguments = [&["ingest"], &FAST_RETRIES[..], &ARGUMENTS].concat();
+    let now = program(Some(&server), &arguments).output().unwrap();
+    let message = String::from_utf8_lossy(&now.stderr).into_owned();
+    assert_eq!(now.status.code(), Some(5), "{message}");
+    assert!(message.contains("another run is active: process 22934 on collector-1"), "{message}");
+    let later = program(Some(&server), &arguments).env("ZOOM_UDM_NOW", LATER).output().unwrap();
+    assert_eq!(outcome(&later).1["skipped"]["done"], 2);
+}
+
+#[test]
+fn old_entries_of_local_files_keep_their_parts() {
+    let entry = entries(None, stored("local.ledger").to_str().unwrap());
+    let grown = entry("grows.json");
+    assert_eq!((&grown["events"], &grown["content"]["length"]), (&5.into(), &910.into()), "{grown}");
+    let events: Vec<_> = grown["parts"].as_array().unwrap().iter().map(|part| &part["events"]).collect();
+    assert_eq!(events, [2, 3]);
+    assert_eq!(entry("other.json")["parts"][0]["events"], 2);
+}
+
+#[test]
+fn old_rejects_read_back_are_the_same() {
+    let name = "rejects/rejects-1700000000000002.rejects.ndjson.gz";
+    let directory = tempfile::tempdir().unwrap();
+    let again = directory.path().join("again.ndjson");
+    let from = stored(name);
+    let arguments =
+        ["normalize", "--from-rejects", from.to_str().unwrap(), "--rejects", again.to_str().unwrap()];
+    let run = program(None, &arguments).output().unwrap();
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    assert!(run.stdout.is_empty());
+    assert_eq!(fs::read_to_string(again).unwrap(), gunzip(&fs::read(from).unwrap()));
+}
