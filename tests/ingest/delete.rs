@@ -83,14 +83,14 @@ fn source_with_unstored_rejects_is_kept() {
     for deleted in [2, 0] {
         let (code, summary) = run(at.path(), &delete);
         assert_eq!((code, &summary["deleted"]), (1, &deleted.into()), "{summary}");
-        assert_eq!(summary["left_without_rejects"], 1, "{summary}");
-        assert!(summary["left"].to_string().contains("src/bad.json"), "{summary}");
+        assert_eq!(summary["undeleted_without_rejects"], 1, "{summary}");
+        assert!(summary["undeleted"].to_string().contains("src/bad.json"), "{summary}");
         assert_eq!(sources(at.path()), ["bad.json"]);
     }
     // A place that they were not put to helps no more than none.
     let rejects = [&delete[..], &["--rejects", "@rejects"]].concat();
     let (code, summary) = run(at.path(), &rejects);
-    assert_eq!((code, &summary["left_without_rejects"]), (1, &1.into()), "{summary}");
+    assert_eq!((code, &summary["undeleted_without_rejects"]), (1, &1.into()), "{summary}");
     let ledger = at.path().join("out.ledger").display().to_string();
     let forgotten = program(None, &["ledger", "forget", &ledger, "**/bad.json"]).output().unwrap();
     assert_eq!(forgotten.status.code(), Some(0));
@@ -110,7 +110,7 @@ fn source_without_any_event_is_kept() {
     for deleted in [1, 0] {
         let (code, summary) = run(at.path(), &delete);
         assert_eq!((code, &summary["deleted"]), (1, &deleted.into()), "{summary}");
-        assert_eq!(summary["left_all_rejected"], 1, "{summary}");
+        assert_eq!(summary["undeleted_all_rejected"], 1, "{summary}");
         assert_eq!(sources(at.path()), ["other.json"]);
     }
     assert_eq!(files(&at.path().join("rejects")).len(), 1);
@@ -152,7 +152,7 @@ fn done_source_without_output_is_kept() {
     let (code, summary) = run(at.path(), &["--to", "@out", "--delete", "transferred"]);
     // What became no events has no output.
     assert_eq!(
-        (code, &summary["deleted"], &summary["left_without_output"]),
+        (code, &summary["deleted"], &summary["undeleted_without_output"]),
         (1, &1.into(), &3.into()),
         "{summary}"
     );
@@ -167,7 +167,7 @@ fn source_done_for_other_destination_is_kept() {
         let arguments = ["--to", to, "--ledger", "@ledger", "--delete", "transferred"];
         let (code, summary) = run(at.path(), &arguments);
         assert_eq!(
-            (code, &summary["deleted"], &summary["left_without_output"]),
+            (code, &summary["deleted"], &summary["undeleted_without_output"]),
             (1, &0.into(), &3.into()),
             "{summary}"
         );

@@ -359,7 +359,7 @@ fn killed_run_is_recovered_after_file_changes() {
     world.append("log", lines[20..30].concat());
     world.rename("log", "log.1");
     let summary = world.assert_ingests(30);
-    assert_eq!(summary["already_there"], 2, "{summary}");
+    assert_eq!(summary["already_present"], 2, "{summary}");
     world.assert_stored(30);
     world.append("log.1", lines[30..].concat());
     world.assert_ingests(10);

@@ -70,7 +70,7 @@ fn only_new_generations_are_ingested() {
     assert_eq!(forget.status.code(), Some(0));
     // Read again, and found done.
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
-    assert_eq!((code, &summary["done"], &summary["already_there"]), (0, &1.into(), &1.into()), "{summary}");
+    assert_eq!((code, &summary["done"], &summary["already_present"]), (0, &1.into(), &1.into()), "{summary}");
 }
 
 #[test]

@@ -409,7 +409,7 @@ fn generation_after_listing_gets_its_own_time() {
     let (code, summary) = outcome(&run.wait_with_output().unwrap());
     assert_eq!((code, &summary["done"]), (0, &1.into()), "{summary}");
     let (code, summary) = outcome(&ingest(Some(&server), &feed));
-    assert_eq!((code, &summary["done"], &summary["already_there"]), (0, &1.into(), &1.into()), "{summary}");
+    assert_eq!((code, &summary["done"], &summary["already_present"]), (0, &1.into(), &1.into()), "{summary}");
 }
 
 #[test]

@@ -555,7 +555,7 @@ fn signal_ends_an_ingest_run_with_progress_saved() {
     let answer = server.push("/ingest", &envelope(b"", &json!({}))).expect(200, "done");
     // What was put just before the signal may not have been marked: it is found to stand.
     let json = answer.json();
-    let anew = json["done"].as_u64().unwrap() - json["already_there"].as_u64().unwrap();
+    let anew = json["done"].as_u64().unwrap() - json["already_present"].as_u64().unwrap();
     assert_eq!(anew, 150 - done as u64, "{json}");
     assert_eq!(events_in(&gcs), 150);
 }
@@ -586,7 +586,7 @@ fn signal_ends_an_ingest_run_after_caller_disconnect() {
         ingest(Some(&gcs), &["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"]);
     let (code, summary) = outcome(&output);
     assert_eq!(code, 0, "{summary}");
-    let anew = summary["done"].as_u64().unwrap() - summary["already_there"].as_u64().unwrap();
+    let anew = summary["done"].as_u64().unwrap() - summary["already_present"].as_u64().unwrap();
     assert_eq!(anew, 150 - done, "{summary}");
     assert_eq!(events_in(&gcs), 150);
 }

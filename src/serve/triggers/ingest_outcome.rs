@@ -183,7 +183,7 @@ fn counts(report: &Report) -> Value {
     json!({
         "listed": report.listed,
         "done": report.done,
-        "already_there": report.already_present,
+        "already_present": report.already_present,
         "failed": report.failed,
         "records": report.summary.records,
         "events": report.summary.events,
