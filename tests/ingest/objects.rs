@@ -451,7 +451,7 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
         .find(|(kind, _)| object.contains(kind))
         .unwrap_or(("good", "never"));
         assert!(!reason.is_empty() && reason.contains(part) && entry["attempts"] == 1, "{line}");
-        assert_eq!(entry["lasting"] == true, ["cut-off", "damaged", "bomb"].contains(&kind), "{line}");
+        assert_eq!(entry["permanent"] == true, ["cut-off", "damaged", "bomb"].contains(&kind), "{line}");
         *reasons.entry(kind).or_default() += 1;
     }
     assert!(reasons.len() == 5 && reasons.values().all(|&count| count == 100), "{reasons:?}");
