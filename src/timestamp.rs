@@ -41,7 +41,7 @@ impl Timestamp {
         Some(Self { text: out, length: 20 })
     }
 
-    /// Parses every form with `chrono`; defines the result of [`Self::parse_plain_layout`].
+    /// Parses every form with `chrono`; defines the result of [`Self::parse_common_layout`].
     fn parse_reference(text: &str) -> Option<Self> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             let number: i64 = text.parse().ok()?;

@@ -1,14 +1,14 @@
 //! The collector: fetches raw records from Zoom's API and stores each of them exactly once in a bucket or directory.
 //!
 //! - `zoom`: fetches a page; handles tokens, rate limits, transient errors, and the meaning of Zoom's errors.
-//! - `plan`: schedules which days to fetch. Windows overlap, because Zoom does not document where its days begin and
+//! - `schedule`: schedules which days to fetch. Windows overlap, because Zoom does not document where its days begin and
 //!   end.
-//! - `seen`: counts each record of a day, and so decides what on a page is new.
+//! - `dedup`: counts each record of a day, and so decides what on a page is new.
 //! - `batch`: groups new records into objects named by content.
-//! - `journal`: the state, replaced atomically; writes are recorded in it before they happen.
-//! - `begin`: starts a run, and divides days between live collection and backfill; `skew`: checks the clock.
-//! - `pass`: one scan of a window. `twins`: repeated scans that distinguish identical records from records that moved.
-//! - `undated`: decides which kind of run writes a record without a time.
+//! - `state_store`: the state, replaced atomically; writes are recorded in it before they happen.
+//! - `startup`: starts a run, and divides days between live collection and backfill; `clock_skew`: checks the clock.
+//! - `window_scan`: one scan of a window. `disambiguate`: repeated scans that distinguish identical records from records that moved.
+//! - `undated_records`: decides which kind of run writes a record without a time.
 //! - `run`: the phases of a run: newest records, then missing days, then days with possible late records.
 //!
 //! Memory is bounded by 32 MiB of new records and about 30 bytes per record of the open days.

@@ -19,7 +19,7 @@ use crate::udm::{Event, EventType, Needs};
 ///
 /// ```
 /// use zoom_udm::detail::Detail;
-/// use zoom_udm::mapping::{Notes, Rules, map};
+/// use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
 /// use zoom_udm::record::{Field, Record};
 /// use zoom_udm::udm::Writer;
 ///
@@ -31,9 +31,9 @@ use crate::udm::{Event, EventType, Needs};
 /// let time = record.time().ok_or("no time")?;
 ///
 /// // Pass an observer instead of `()` to learn which row filled which field.
-/// let event = map(&record, &detail, time, Rules::default(), &mut notes, &mut ());
+/// let event = map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ());
 /// assert_eq!(event.metadata.event_type.name(), "USER_UNCATEGORIZED");
-/// assert_eq!(notes, Notes::default());
+/// assert_eq!(notes, DiagnosticCounts::default());
 ///
 /// let mut line = Vec::new();
 /// Writer::default().write(&event, &mut line);

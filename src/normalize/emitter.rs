@@ -289,7 +289,7 @@ fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &m
     output.flush_if_full(options, flush)
 }
 
-/// Returns whether the event of a record is at most about [`MUCH`] bytes long, so that a copy of it may be held while
+/// Returns whether the event of a record is at most about [`FLUSH_THRESHOLD`] bytes long, so that a copy of it may be held while
 /// it is appended. Two bytes can give 31 (a label), and each 14 bytes an entry of `about` with the namespace.
 fn fits_in_buffer(record: &str, writer: &Writer) -> bool {
     record.len().saturating_mul(16 + writer.namespace().len()) < FLUSH_THRESHOLD

@@ -18,7 +18,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 ///
 /// ```
 /// use std::io;
-/// use zoom_udm::normalize::{self, Input, Options, Rejected, Sink};
+/// use zoom_udm::normalize::{self, Input, Options, Reject, Sink};
 ///
 /// /// Counts the bytes of events, and stops at the first reject.
 /// struct Bytes(usize);
@@ -28,7 +28,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 ///         self.0 += events.len();
 ///         Ok(())
 ///     }
-///     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+///     fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
 ///         Err(io::Error::other(format!("line {}: {}", reject.line, reject.refusal.message)))
 ///     }
 /// }

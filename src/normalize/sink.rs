@@ -9,7 +9,7 @@ use std::io;
 ///
 /// ```
 /// use std::io::{self, Write};
-/// use zoom_udm::normalize::{self, Input, RejectWriter, Rejected, Sink};
+/// use zoom_udm::normalize::{self, Input, Reject, RejectWriter, Sink};
 ///
 /// struct Files<E, R> {
 ///     events: E,
@@ -20,7 +20,7 @@ use std::io;
 ///     fn events(&mut self, events: &[u8]) -> io::Result<()> {
 ///         self.events.write_all(events)
 ///     }
-///     fn reject(&mut self, reject: &Rejected<'_>) -> io::Result<()> {
+///     fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
 ///         self.rejects.write(reject)
 ///     }
 /// }

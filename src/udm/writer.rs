@@ -101,7 +101,7 @@ pub(crate) struct StreamTarget<'p, 'a> {
     /// Further entries of `about`, after those that the event holds.
     pub(crate) about: &'p mut dyn Iterator<Item = About<'a>>,
     pub(crate) out: &'p mut Vec<u8>,
-    /// Takes everything but the last byte whenever the buffer reaches [`MUCH`].
+    /// Takes everything but the last byte whenever the buffer reaches [`FLUSH_THRESHOLD`].
     pub(crate) spill: &'p mut dyn FnMut(&mut Vec<u8>),
 }
 

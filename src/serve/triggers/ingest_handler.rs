@@ -1,8 +1,8 @@
 //! Handles pushes to `/ingest`.
 //!
-//! Each push waits for a run that started after it arrived (`queue` decides which). 200 means that events, rejects and
+//! Each push waits for a run that started after it arrived (`ingest_queue` decides which). 200 means that events, rejects and
 //! ledger entries are durable: of the named object, or of everything that the source held when the run started. 409 and
-//! 503 mean that the same push may succeed later, 422 that it never will (`heard`).
+//! 503 mean that the same push may succeed later, 422 that it never will (`ingest_outcome`).
 
 use super::ingest_outcome::{OutcomeCollector, RunOutcome};
 use super::ingest_queue::{RunScope, WaiterList};
