@@ -31,7 +31,7 @@ impl ContentId {
         Self { length, sha256: crate::envelope::hex(&hasher.finalize()), head }
     }
 
-    /// Sixteen bytes that stand for the content.
+    /// Returns sixteen bytes that identify the content.
     pub(super) fn id(&self) -> u128 {
         super::fingerprint::fingerprint(&self.sha256, "")
     }
@@ -63,7 +63,7 @@ impl ContentIndex {
         }
     }
 
-    /// Takes a name off a content; `false` if it had none of that name.
+    /// Removes a name from a content; returns `false` if the content did not have it.
     pub(super) fn remove(&self, content: &ContentId, name: &str) -> bool {
         let mut index = self.lock();
         let Some(names) = index.get_mut(&content.key()) else { return false };
@@ -138,7 +138,7 @@ pub(super) fn longest_done_prefix(
     Ok((found, head))
 }
 
-/// Hashes so many bytes of a file from where it is.
+/// Hashes the next bytes of a file; returns how many there were.
 pub(super) fn hash_up_to(file: &mut File, length: u64, hasher: &mut Sha256) -> io::Result<u64> {
     hash_all(&mut file.take(length), hasher)
 }
@@ -159,7 +159,7 @@ fn hash_all(reader: &mut impl Read, hasher: &mut Sha256) -> io::Result<u64> {
     }
 }
 
-/// Whether a file begins with a content; `false` where there is none.
+/// Returns whether a file begins with a content; `false` where there is none.
 fn begins_with(path: &Path, content: &ContentId) -> io::Result<bool> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -179,10 +179,10 @@ fn hash_head(first: &[u8]) -> u64 {
     u64::from_be_bytes(std::array::from_fn(|at| digest[at])).max(1)
 }
 
-/// A range of a file on its way through a hash of all bytes before its end.
+/// Reads a range of a file, and hashes all bytes of the file up to its end.
 pub(super) struct HashedPart {
     file: File,
-    /// How many bytes come that the hash has seen already.
+    /// The number of bytes at the start that are hashed already.
     hashed: u64,
     left: u64,
     end: u64,
@@ -232,7 +232,7 @@ impl Read for HashedPart {
     }
 }
 
-/// Whether a file still begins with a content and holds nothing else.
+/// Returns whether a file still begins with a content and holds nothing else.
 pub(super) fn matches_file(file: &mut File, content: &ContentId) -> io::Result<bool> {
     if file.metadata()?.len() != content.length {
         return Ok(false);

@@ -18,9 +18,9 @@ pub(super) struct IngestContext {
     pub(super) to: Option<Store>,
     pub(super) rejects: Option<Store>,
     pub(super) options: Options,
-    /// What is done of local files; `None` without a ledger, and for other sources.
+    /// The contents of local files that are done; `None` without a ledger, and for other sources.
     pub(super) contents: Option<Arc<ContentIndex>>,
-    /// What a killed run made of local files.
+    /// Outputs of local files that a killed run did not record.
     pub(super) recovered: OnceLock<OrphanOutputs>,
     /// One permit per core: for objects in memory and files.
     pub(super) threads: Semaphore,
@@ -48,18 +48,18 @@ impl IngestContext {
     }
 }
 
-/// How many objects are converted at once that are in memory or files, and how many that are streamed.
+/// Returns how many objects in memory or files are converted at once, and how many streamed ones.
 pub(super) fn conversions() -> [usize; 2] {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     [cores, cores.max(2)]
 }
 
-/// Blocking tasks that a run has beside its conversions: the walk of a directory, a stream that is waited for, segments of
-/// the ledger, and files and names that are looked up. Conversions may wait for the network, so they must never hold all
-/// threads: looking up a name needs one.
+/// The number of blocking tasks of a run besides conversions: the walk of a directory, writing to a stream, segments of the
+/// ledger, and lookups of files and names. Conversions may wait for the network, so they must never hold all threads:
+/// looking up a name needs one.
 const OTHER_BLOCKING: usize = 10;
 
-/// How many threads for blocking work a run needs at most.
+/// Returns the maximum number of threads for blocking work that a run needs.
 pub(crate) fn blocking_threads() -> usize {
     conversions().iter().sum::<usize>() + OTHER_BLOCKING
 }

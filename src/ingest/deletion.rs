@@ -1,4 +1,4 @@
-//! Deletes processed sources, if everything that they became is stored.
+//! Deletes processed sources, if all of their outputs are stored.
 
 use super::content_id::{ContentId, matches_file};
 use super::context::IngestContext;
@@ -21,7 +21,7 @@ pub(super) struct Source {
 }
 
 /// Returns the ledger entries of sources that an earlier run processed. A source without an entry is omitted, because
-/// somebody had it forgotten to be read again.
+/// `ledger forget` removed it, so that the source is read again.
 pub(super) async fn fetch_entries(
     ledger: &Ledger,
     from: &Location,
@@ -71,7 +71,7 @@ pub(super) async fn delete_sources(
     gone
 }
 
-/// Removes a source, or says why it stays.
+/// Deletes a source; returns why it is kept, if it is.
 async fn remove(context: &IngestContext, source: &Source) -> Result<Option<KeepReason>, store::Error> {
     let Source { listed, entry, is_earlier } = source;
     if *is_earlier && let Some(reason) = missing_output(context, listed, entry).await? {
@@ -81,7 +81,7 @@ async fn remove(context: &IngestContext, source: &Source) -> Result<Option<KeepR
         if !is_unchanged(context, listed, content).await? {
             return Ok(Some(KeepReason::Changed));
         }
-        // A file that comes later is not this one by another name.
+        // A file that appears later is not this one under another name.
         if let Some(contents) = &context.contents {
             contents.remove(content, &listed.name);
         }
@@ -99,13 +99,13 @@ async fn remove(context: &IngestContext, source: &Source) -> Result<Option<KeepR
     Ok(None)
 }
 
-/// Whether nothing of a source became an event. It is then kept though rejects hold its records: a wrong source, or wrong
+/// Returns whether nothing of a source became an event. It is then kept though rejects hold its records: a wrong source, or wrong
 /// flags, must not cost the originals.
 pub(super) fn all_rejected(entry: &Entry) -> bool {
     entry.rejects > 0 && entry.events == 0
 }
 
-/// Whether a local file is still what was read, by its bytes: times can be set, and have a resolution.
+/// Returns whether a local file is still what was read, by its bytes: times can be set, and have a resolution.
 async fn is_unchanged(
     context: &IngestContext,
     listed: &ObjectMeta,
@@ -121,7 +121,7 @@ async fn is_unchanged(
     read.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| store::Error::io(url, &error))
 }
 
-/// Whether all that the parts of a local file became is there.
+/// Returns which outputs of the parts of a local file are missing.
 async fn missing_parts(context: &IngestContext, entry: &Entry) -> Result<Option<KeepReason>, store::Error> {
     for OutputPart { stem, events, rejects, streamed } in &entry.parts {
         let exists = match &context.to {
@@ -134,7 +134,7 @@ async fn missing_parts(context: &IngestContext, entry: &Entry) -> Result<Option<
         }
         let kept = match &context.rejects {
             _ if *rejects == 0 => true,
-            Some(place) => place.exists(&format!("{stem}{}", output_name::REJECTS)).await?,
+            Some(store) => store.exists(&format!("{stem}{}", output_name::REJECTS)).await?,
             None => false,
         };
         if !kept {
@@ -166,19 +166,19 @@ async fn missing_output(
     }
     let kept = match &context.rejects {
         _ if entry.rejects == 0 => true,
-        Some(place) => {
+        Some(store) => {
             let stem = match entry.output.strip_suffix(output_name::EVENTS) {
                 Some(stem) => stem.to_owned(),
                 None => output_name::stem(&listed.name, &entry.generation),
             };
-            place.exists(&format!("{stem}{}", output_name::REJECTS)).await?
+            store.exists(&format!("{stem}{}", output_name::REJECTS)).await?
         }
         None => false,
     };
     Ok((!kept).then_some(KeepReason::Rejects))
 }
 
-/// Warns about sources that were kept, and says what to do.
+/// Warns about sources that were kept, with what to do.
 pub(super) fn warn_undeleted(report: &Report, observer: &dyn Observer) {
     if report.all_rejected > 0 {
         observer.warn(&format!(

@@ -21,7 +21,7 @@ pub(super) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(u8::is_ascii_whitespace)
 }
 
-/// Whether a line holds one JSON value or more, and nothing else.
+/// Returns whether a line holds one JSON value or more, and nothing else.
 pub(super) fn is_complete_json(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
     let mut values = serde_json::Deserializer::from_slice(line).into_iter::<IgnoredAny>().peekable();

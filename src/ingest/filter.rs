@@ -1,4 +1,4 @@
-//! Selects the objects to read, and says why others are skipped.
+//! Selects the objects to read, or returns why they are skipped.
 
 use super::classify::Class;
 use super::ledger::{Decision, Feed, Ledger, segment_of};
@@ -24,7 +24,7 @@ pub(super) struct Selected {
 pub(super) struct ObjectFilter {
     include: Option<GlobSet>,
     exclude: GlobSet,
-    /// The prefixes of names that are ours.
+    /// The prefixes of names that this program writes.
     own: Vec<String>,
     oldest: i64,
     shard: Shard,
@@ -33,8 +33,8 @@ pub(super) struct ObjectFilter {
 impl ObjectFilter {
     pub(super) fn new(options: &Options, oldest: i64) -> Result<Self, RunError> {
         let mut own = Vec::new();
-        for place in options.to.location().into_iter().chain(&options.rejects).chain(&options.ledger) {
-            own.extend(own_prefix(&options.from, place)?);
+        for location in options.to.location().into_iter().chain(&options.rejects).chain(&options.ledger) {
+            own.extend(own_prefix(&options.from, location)?);
         }
         let set = |texts: &[String]| compile_globs(texts).map_err(RunError::Usage);
         let include = if options.include.is_empty() { None } else { Some(set(&options.include)?) };
@@ -43,11 +43,12 @@ impl ObjectFilter {
 
     /// Also excludes the outputs of other feeds with the same ledger: they are logs for none of them.
     pub(super) fn exclude_feeds(&mut self, from: &Location, feeds: &[Feed]) {
-        let places = feeds.iter().flat_map(|feed| feed.rejects.as_deref().into_iter().chain(feed.outputs()));
-        let places = places.filter_map(|place| place.parse::<Location>().ok());
+        let locations =
+            feeds.iter().flat_map(|feed| feed.rejects.as_deref().into_iter().chain(feed.outputs()));
+        let locations = locations.filter_map(|location| location.parse::<Location>().ok());
         let from = from.canonicalized();
-        let parts = places
-            .filter_map(|place| from.relative_prefix(&place.canonicalized()))
+        let parts = locations
+            .filter_map(|location| from.relative_prefix(&location.canonicalized()))
             .filter(|part| !part.is_empty());
         self.own.extend(parts);
         self.own.sort();
@@ -100,12 +101,12 @@ impl ObjectFilter {
     }
 }
 
-/// Returns the prefix of source names that are inside a location of ours; `None` if that location contains the whole
+/// Returns the prefix of source names that are inside a location that this program writes; `None` if that location contains the whole
 /// source.
-fn own_prefix(from: &Location, place: &Location) -> Result<Option<String>, RunError> {
-    match from.canonicalized().relative_prefix(&place.canonicalized()) {
+fn own_prefix(from: &Location, location: &Location) -> Result<Option<String>, RunError> {
+    match from.canonicalized().relative_prefix(&location.canonicalized()) {
         Some(part) if part.is_empty() => Err(RunError::Usage(format!(
-            "{place} contains the source {from}: what is written there would be read as logs; name a location next to the source, or below it"
+            "{location} contains the source {from}: what is written there would be read as logs; name a location next to the source, or below it"
         ))),
         part => Ok(part),
     }

@@ -17,8 +17,8 @@ enum Framing {
     Whole,
 }
 
-/// Returns what to read of a file of `size` bytes whose first `done` bytes are done. `settled` says that nobody writes to
-/// it any more: then its last line is read though it has no end.
+/// Returns what to read of a file of `size` bytes whose first `done` bytes are done. `settled` means that nobody
+/// writes to it any more: its last line is then read even if it has no end.
 pub(super) fn extent(
     file: &mut File,
     size: u64,
@@ -67,7 +67,7 @@ fn framing(file: &mut File, size: u64, format: Format) -> io::Result<Framing> {
     })
 }
 
-/// Where to go on after what is done: there, or at the beginning of the line if only a part of a record was read of it.
+/// Returns where to continue after what is done: there, or at the beginning of the line if only a part of it was read.
 fn resume_offset(file: &mut File, done: u64) -> io::Result<u64> {
     if matches!(read_range(file, done, done + 1)?[..], [b'\n' | b'\r']) {
         return Ok(done);
@@ -75,7 +75,7 @@ fn resume_offset(file: &mut File, done: u64) -> io::Result<u64> {
     Ok(unfinished_line(file, done)?.unwrap_or(done))
 }
 
-/// Where the last line before `end` begins, if it has no end and is not a whole record.
+/// Returns where the last line before `end` begins, if it has no end and is not a whole record.
 fn unfinished_line(file: &mut File, end: u64) -> io::Result<Option<u64>> {
     let from = end.saturating_sub(MAX_LINE);
     let tail = read_range(file, from, end)?;
@@ -89,7 +89,7 @@ fn unfinished_line(file: &mut File, end: u64) -> io::Result<Option<u64>> {
     Ok((!whole).then_some(from + begin as u64))
 }
 
-/// Whether nothing is missing at the end of a document. JSON needs no last newline; other documents do.
+/// Returns whether nothing is missing at the end of a document. JSON needs no last newline; other documents do.
 fn is_whole_document(document: &[u8], ends_with_line: bool) -> bool {
     match document.trim_ascii_start().first() {
         Some(b'[' | b'{') => is_complete_json(document),

@@ -1,4 +1,4 @@
-//! One local file on its way: found done by its content, or read from where it is done.
+//! Transfers one local file: finds it done by its content, or reads what is not done.
 
 use super::content_id::{HashedPart, Prefix, longest_done_prefix};
 use super::context::IngestContext;
@@ -25,7 +25,7 @@ pub(super) struct LocalFile {
     pub(super) modified: i64,
 }
 
-/// What to do about a file.
+/// How to process a file.
 enum Plan {
     Skip(Skip),
     /// All there is to read of it is done.
@@ -48,7 +48,7 @@ struct PartReader {
     rest: Remainder,
 }
 
-/// Takes a file to the destination, or what of it is not done.
+/// Takes the part of a file that is not done to the destination.
 pub(super) async fn transfer(
     context: &Arc<IngestContext>,
     object: &Selected,
@@ -95,7 +95,7 @@ async fn read(
     let finished = tokio::task::spawn_blocking(move || part.map(HashedPart::finish).transpose()).await;
     let content =
         finished.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| failed(&error))?;
-    // A file that is written to while it is read is read again once it rests. Nothing of it is put or poured before.
+    // A file that is written to while it is read is read again once it is stable. Nothing of it is uploaded before.
     match context.from.head(&listed.name).await {
         Ok(Some(now)) if now.tag == tag => {}
         Ok(_) => return Err(ConvertError::Changed),
@@ -156,7 +156,7 @@ fn plan(
     } else {
         extent(&mut file, length)?
     };
-    // What does not go on where it is done is another version: all of it.
+    // A file that does not continue what is done is another version: all of it is read.
     let done = done.filter(|_| start > 0 || skip > 0 || size == 0);
     let killed = context
         .recovered

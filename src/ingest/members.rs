@@ -37,7 +37,7 @@ pub(super) fn extent(
     })
 }
 
-/// Whether the member at `start` begins with a whole record, so that no line before it goes on in it.
+/// Returns whether the member at `start` begins with a whole record, so that no line before it continues in it.
 fn begins_with_record(file: &mut File, start: u64) -> io::Result<bool> {
     if start == 0 {
         return Ok(true);
@@ -81,11 +81,11 @@ fn open_line(file: &mut File, end: u64, format: Format) -> io::Result<Option<Ope
     Ok(Some(OpenLine { member, skip, held_alone: last == (member, true) }))
 }
 
-/// The lines of unpacked bytes that come in pieces.
+/// The lines of unpacked bytes that arrive in pieces.
 struct Lines {
     /// The format, until the first line was seen.
     first: Option<Format>,
-    /// What came of the last line.
+    /// The last line, as far as it has arrived.
     line: Vec<u8>,
     /// Where it begins: the member, and how many bytes of that come before it.
     begin: (u64, u64),

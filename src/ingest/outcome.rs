@@ -52,7 +52,7 @@ pub(super) struct Ingested {
     pub(super) logged_rejects: Vec<String>,
     /// Of a local file: what was read of it.
     pub(super) part: Option<ReadPart>,
-    /// The stem of what it became.
+    /// The stem of its outputs.
     pub(super) stem: String,
 }
 
@@ -118,25 +118,25 @@ impl Outcome {
     }
 }
 
-/// What was done of a local file before: a content, and the name of the file that had it.
+/// The part of a local file that was done before: its content, and the name of the file that had it.
 pub(super) struct DonePart {
     pub(super) content: ContentId,
     pub(super) name: String,
 }
 
-/// What was read of a local file.
+/// The part of a local file that was read.
 pub(super) struct ReadPart {
     /// All of the file up to the end of the part.
     pub(super) content: ContentId,
-    /// What was done before.
+    /// The part that was done before.
     pub(super) base: Option<DonePart>,
-    /// What names of its outputs begin with.
+    /// The stem of its outputs.
     pub(super) stem: String,
-    /// What was left of the file.
+    /// What is left of the file.
     pub(super) rest: Remainder,
 }
 
-/// What was left of a local file that was read.
+/// What is left of a local file that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remainder {
     None,

@@ -10,12 +10,12 @@ pub(super) const REJECTS: &str = ".rejects.ndjson.gz";
 /// How many digits of a content's hash are in a name.
 pub(super) const HASH: usize = 32;
 
-/// The stem of what a local file became, the last part of which ends with `content`.
+/// Returns the stem of the outputs of a part of a local file; `content` is the file up to the end of the part.
 pub(super) fn content_stem(name: &str, content: &ContentId) -> String {
     versioned(name, &format!("{}-{}", content.length, &content.sha256[..HASH]))
 }
 
-/// Stem, length and hash in the name of an output that [`content_stem`] gave its name.
+/// Returns stem, length and hash from the name of an output that [`content_stem`] named.
 pub(super) fn parse_content(output: &str) -> Option<(&str, u64, &str)> {
     let stem = output.strip_suffix(REJECTS).or_else(|| output.strip_suffix(EVENTS))?;
     let (rest, hash) = stem.rsplit_once('-')?;
@@ -41,7 +41,7 @@ fn versioned(name: &str, version: &str) -> String {
 /// The longest stem, in bytes: Cloud Storage takes names of 1,024, and a place and an extension are parts of them.
 const LONGEST: usize = 960;
 
-/// A stem that is not too long. One that is cut gets a hash, so that two of them never become one.
+/// Shortens a stem that is too long. A shortened one gets a hash, so that two of them never collide.
 fn short(stem: String) -> String {
     if stem.len() <= LONGEST {
         return stem;
@@ -49,7 +49,7 @@ fn short(stem: String) -> String {
     format!("{}~{}", start_of(&stem, LONGEST - 40), hash(&stem))
 }
 
-/// At most so many bytes of a text, in whole characters.
+/// Returns the longest start of a text with at most this many bytes, in whole characters.
 fn start_of(text: &str, mut length: usize) -> &str {
     length = length.min(text.len());
     while !text.is_char_boundary(length) {

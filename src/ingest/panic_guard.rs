@@ -3,7 +3,7 @@
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 
-/// The reason given for an object whose processing panicked. What the panic said is on standard error alone: it may
+/// The reason given for an object whose processing panicked. The panic message is printed on standard error only: it may
 /// quote what was read.
 pub(super) const PANICKED: &str =
     "an internal error ended its processing; please report the message on standard error";
@@ -12,7 +12,7 @@ pub(super) const PANICKED: &str =
 #[derive(Debug)]
 pub(super) struct Panicked;
 
-/// What a future returns, or that it panicked.
+/// Awaits a future; returns [`Panicked`] if it panics.
 pub(super) async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
     // Nothing that the work has left half changed is used again: all of it belongs to one object.
     AssertUnwindSafe(work).catch_unwind().await.map_err(|_| Panicked)

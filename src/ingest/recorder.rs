@@ -185,7 +185,7 @@ impl<'o> Recorder<'o> {
         }
     }
 
-    /// Marks an object as done, to be removed if it may be.
+    /// Records an object as done, to be deleted if that is allowed.
     fn queue_deletion(&mut self, entry: Entry, listed: ObjectMeta) {
         let keep_reason = if self.context.rejects.is_none() && entry.rejects > 0 {
             Some(KeepReason::Rejects)
@@ -204,7 +204,7 @@ impl<'o> Recorder<'o> {
         }
     }
 
-    /// Keeps an entry until what is known of the content it goes on with is added.
+    /// Keeps an entry until the entry of the content that it continues is merged into it.
     fn on_part_ingested(&mut self, mut entry: Entry, base: DonePart, rest: Remainder, listed: ObjectMeta) {
         if rest != Remainder::None {
             self.record_remainder(&mut entry, rest);
@@ -219,7 +219,7 @@ impl<'o> Recorder<'o> {
         self.report.unfinished += u64::from(rest == Remainder::UnfinishedLine);
     }
 
-    /// Marks files that go on with a content that is done. One whose base nobody knows any more is not marked: the next run
+    /// Records files that continue a content that is done. A file whose base has no entry any more is not recorded: the next run
     /// reads it again.
     async fn record_parts(&mut self) -> Result<(), RunError> {
         let continuations = std::mem::take(&mut self.continuations);
@@ -235,15 +235,15 @@ impl<'o> Recorder<'o> {
             let renamed = before.object != entry.object && before.address() == before.object;
             let entry = entry.following(before.clone());
             if renamed && matches!(self.context.from.head(&base.name).await, Ok(None)) {
-                // It has another name now: a copy of it that comes later is a file of its own.
+                // It has another name now: a copy of it that appears later is a separate file.
                 ledger.record(Entry { content: None, ..before });
             }
-            // The next part of the same file goes on with this one.
+            // The next part of the same file continues this one.
             if let Some(content) = &entry.content {
                 known.insert((content.id(), entry.object.clone()), entry.clone());
             }
-            let marked = ledger.record(entry);
-            if marked && finished && self.context.options.delete != Delete::Never {
+            let recorded = ledger.record(entry);
+            if recorded && finished && self.context.options.delete != Delete::Never {
                 self.already_done.push(listed);
             }
         }
@@ -262,7 +262,7 @@ impl<'o> Recorder<'o> {
         self.check_reachable(&reason)
     }
 
-    /// Ends the run where too many objects in a row failed.
+    /// Returns an error if too many consecutive objects failed.
     fn check_reachable(&self, reason: &str) -> Result<(), RunError> {
         if !self.consecutive_failures.contains(&MAX_CONSECUTIVE_FAILURES) {
             return Ok(());

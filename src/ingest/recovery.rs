@@ -1,5 +1,5 @@
-//! What a killed run made of local files without noting it in the ledger. A file that has grown since is first read to
-//! where that run had read it, so that the same outputs come of it, and goes on from there.
+//! Finds outputs of local files that a killed run wrote without recording them. A file that has grown since is first read
+//! up to where that run had read it, so that it gives the same outputs, and then continued from there.
 
 use super::content_id::Prefix;
 use super::output_name;
@@ -10,19 +10,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 
-/// Stems of outputs that the ledger does not know, by the length and the hash of the contents that they end.
+/// Stems of outputs that are not in the ledger, by length and hash of the content up to their end.
 #[derive(Debug, Default)]
 pub(super) struct OrphanOutputs(BTreeMap<u64, HashMap<String, String>>);
 
 impl OrphanOutputs {
-    /// Lists places where outputs are. `known` are the stems that the ledger has.
+    /// Lists the outputs in these stores. `known` are the stems that the ledger has.
     pub(super) async fn list_orphans(
-        places: impl Iterator<Item = &Store>,
+        stores: impl Iterator<Item = &Store>,
         known: &HashSet<String>,
     ) -> Result<Self, store::Error> {
         let mut found = Self::default();
-        for place in places {
-            let mut listing = place.list();
+        for store in stores {
+            let mut listing = store.list();
             loop {
                 match listing.try_next().await {
                     Ok(Some(object)) => found.add(&object.name, known),

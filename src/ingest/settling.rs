@@ -1,4 +1,4 @@
-//! Whether somebody may still be writing to a local file.
+//! Decides whether a local file may still be written to.
 
 use crate::clock::duration_millis;
 use crate::store::ObjectMeta;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub struct WriteSettling {
     after: Duration,
-    /// What is watched from run to run; `None` where there is one run.
+    /// The files that are watched from run to run; `None` for a single run.
     watched: Option<Arc<Mutex<HashMap<String, LastSeen>>>>,
 }
 
@@ -50,7 +50,7 @@ impl WriteSettling {
         }
     }
 
-    /// Whether to leave a file for a later run: it changed lately, by its time of modification. A clock that was set, or
+    /// Returns whether to leave a file for a later run: it changed lately, by its time of modification. A clock that was set, or
     /// that differs from that of the file's machine, says nothing; so it is enough if the file is seen unchanged for as
     /// long.
     pub(super) fn still_being_written(&self, listed: &ObjectMeta, now: i64) -> bool {
@@ -69,7 +69,7 @@ impl WriteSettling {
         file.since.elapsed() < self.after
     }
 
-    /// Whether a file that is read counts as finished, so that its last line is read though it has no end. A run that
+    /// Returns whether a file that is read counts as finished, so that its last line is read though it has no end. A run that
     /// follows reads no others.
     pub(super) fn is_settled(&self, modified: i64, now: i64) -> bool {
         let age = now.saturating_sub(modified);

@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 /// and all objects in flight have open requests. Larger ones are streamed, a few at a time.
 const FETCH_WHOLE: u64 = 4 << 20;
 
-/// Takes one object from its source to its destination. One that did not arrive as it is stored is read again: nothing
-/// has been made of it, because only the end of its bytes says whether they are right.
+/// Takes one object from its source to its destination. One that did not arrive as it is stored is read again: it has
+/// no outputs yet, because only the end of its bytes shows whether they are right.
 pub(super) async fn transfer(context: &Arc<IngestContext>, object: &Selected) -> Outcome {
     let attempt = || attempt(context, object);
     let tried = context.options.retry.retry(attempt, store::Error::is_corrupt).await;

@@ -1,4 +1,4 @@
-//! Uploads what an object became: rejects, then events, each created only if absent.
+//! Uploads the outputs of an object: rejects, then events, each created only if absent.
 
 use super::context::IngestContext;
 use super::convert::Converted;
@@ -56,7 +56,7 @@ pub(super) async fn upload(
     }))
 }
 
-/// Whether an output cannot be made because of what it is called: no other object is affected.
+/// Returns whether an output cannot be made because of what it is called: no other object is affected.
 fn is_name_error(error: &store::Error) -> bool {
     match error {
         store::Error::Invalid { .. } => true,

@@ -142,7 +142,7 @@ impl CloudBackend {
         Ok(GetResult { generation, size, modified, body: Body::Stream(body) })
     }
 
-    /// An object and its bytes, which are verified on their way.
+    /// Returns the metadata of an object and its bytes, which are verified as they arrive.
     async fn open(&self, name: &str) -> Result<(CloudObjectMeta, Chunks), Error> {
         let (path, url) = (self.path(name)?, self.url(name));
         let got = self.store.get_opts(&path, GetOptions::default()).await;
@@ -222,7 +222,7 @@ impl CloudBackend {
         }
         // Another writer, or an earlier attempt of ours whose response was lost.
         match self.read(name).await {
-            Ok(Some((standing, _))) if standing == bytes => Ok(PutOutcome::AlreadyIdentical),
+            Ok(Some((stored, _))) if stored == bytes => Ok(PutOutcome::AlreadyIdentical),
             // An object that is too long to be read differs.
             Ok(Some(_)) | Err(Error::Invalid { .. }) => Ok(PutOutcome::Conflict),
             Err(error) => Err(error),
@@ -287,10 +287,9 @@ impl CloudBackend {
         match put.await.map_err(Error::as_missing_bucket)? {
             Some(version) => Ok(Some(version)),
             // If the response to an earlier attempt was lost, the object already has these bytes.
-            None => Ok(self
-                .read(name)
-                .await?
-                .and_then(|(standing, version)| (standing == bytes).then_some(version))),
+            None => {
+                Ok(self.read(name).await?.and_then(|(stored, version)| (stored == bytes).then_some(version)))
+            }
         }
     }
 
@@ -348,7 +347,7 @@ impl CloudBackend {
                     _ => return Ok(()),
                 }
             }
-            // Only that version: whoever stood still since the listing must not remove what was written after it.
+            // Only that version: a run that stalled since the listing must not remove what was written after it.
             if let Some(listed) = found {
                 self.delete_version(&listed).await?;
             }

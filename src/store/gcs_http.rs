@@ -20,7 +20,7 @@ const TOKENS: &str = "https://accounts.google.com/o/oauth2/token";
 
 /// Of a request to copy, what to copy.
 const SOURCE: &str = "x-goog-copy-source";
-/// Where the metadata server has its answers: they are not objects.
+/// The path of the metadata server, whose responses are not objects.
 const METADATA: &str = "/computeMetadata/";
 
 /// Creates these clients.
@@ -173,7 +173,7 @@ fn default_header_from(response: &mut HttpResponse, header: http::HeaderName, fr
     }
 }
 
-/// A request that is to be made again, because its answer is not what was asked for.
+/// Returns the error for a response that is not what was requested; `object_store` retries the request.
 fn interrupted(why: String) -> HttpError {
     HttpError::new(HttpErrorKind::Interrupted, io::Error::other(why))
 }
@@ -186,7 +186,7 @@ async fn list_page(response: HttpResponse, bucket: &str, request: &Uri) -> Resul
         simdutf8::basic::from_utf8(&body).map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
     listing::check_page(&page, bucket, request).map_err(interrupted)?;
     let body = match name_escape::escape_listing_keys(&page) {
-        Some(marked) => HttpResponseBody::from(marked),
+        Some(escaped) => HttpResponseBody::from(escaped),
         None => HttpResponseBody::from(body.clone()),
     };
     parts.headers.remove(CONTENT_LENGTH);

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The longest page token, in bytes. Cloud Storage's are a few hundred; an address of 64 KiB could not be asked for.
+/// The longest page token, in bytes. Cloud Storage's are a few hundred; a URL of 64 KiB could not be requested.
 const MAX_TOKEN_LENGTH: usize = 8 << 10;
 /// The most pages in a row without an object.
 const MAX_EMPTY_PAGES: usize = 10_000;
@@ -34,7 +34,7 @@ struct Head {
     key_count: Option<usize>,
 }
 
-/// Checks that a page is the one that was asked for, and says where the listing goes on if it does.
+/// Checks that a page is the one that was requested, and is complete.
 ///
 /// # Errors
 /// Why it is not.
@@ -54,8 +54,8 @@ pub(super) fn check_page(page: &str, bucket: &str, request: &Uri) -> Result<(), 
         return Err(foreign(&format!("the listing is of another prefix ({:?})", head.prefix)));
     }
     let keys = page.matches("<Contents>").count() + page.matches("<CommonPrefixes>").count();
-    if let Some(told) = head.key_count.filter(|told| keys < *told) {
-        return Err(foreign(&format!("the listing has {keys} entries, but its KeyCount is {told}")));
+    if let Some(key_count) = head.key_count.filter(|count| keys < *count) {
+        return Err(foreign(&format!("the listing has {keys} entries, but its KeyCount is {key_count}")));
     }
     let next = head.next_continuation_token;
     if head.is_truncated && next.is_empty() {
@@ -70,7 +70,7 @@ pub(super) fn check_page(page: &str, bucket: &str, request: &Uri) -> Result<(), 
     Ok(())
 }
 
-/// The members of a page beside its objects.
+/// Returns the members of a page, without its objects.
 fn head(page: &str) -> Option<Head> {
     const END: &str = "</Contents>";
     let head = match (page.find("<Contents>"), page.rfind(END)) {
@@ -81,7 +81,7 @@ fn head(page: &str) -> Option<Head> {
     quick_xml::de::from_str(&decode_char_refs(&head)).ok()
 }
 
-/// The prefix and the page token that a request asks for.
+/// Returns the prefix and the page token of a request.
 fn requested(request: &Uri) -> (String, String) {
     let (mut prefix, mut token) = (String::new(), String::new());
     if let Ok(url) = reqwest::Url::parse(&request.to_string()) {
@@ -96,12 +96,12 @@ fn requested(request: &Uri) -> (String, String) {
     (prefix, token)
 }
 
-/// A prefix as XML may return it: white space at its ends is lost, and control characters may be changed.
+/// Returns a prefix as XML may return it: white space at its ends is lost, and control characters may be changed.
 fn fold_prefix(prefix: &str) -> String {
     prefix.replace(char::is_control, " ").trim().to_owned()
 }
 
-/// A listing on its way.
+/// A listing in progress.
 struct Listing {
     pages: Arc<dyn PaginatedListStore>,
     settings: StoreConfig,
@@ -176,7 +176,7 @@ impl Listing {
         Ok(page)
     }
 
-    /// Checks that a page goes on where the one before ended. Cloud Storage lists names in the order of their bytes.
+    /// Checks that a page continues where the previous one ended. Cloud Storage lists names in the order of their bytes.
     fn check(&self, page: &PaginatedListResult) -> Result<(), String> {
         let mut last = self.last.as_deref().map(Into::into);
         for object in &page.result.objects {

@@ -19,29 +19,33 @@ use tokio::sync::mpsc;
 
 /// The prefix of our files that are not objects.
 const RESERVED_PREFIX: &str = ".zoom-udm-";
-/// And of them those in the making: others keep theirs in the same directories. Their writers hold a lock on them, which the
-/// system lets go of when a writer ends, however it ends.
+/// The prefix of incomplete files. Their writers hold a lock on them, which the system releases when a writer ends, however
+/// it ends.
 const TEMP_PREFIX: &str = ".zoom-udm-put-";
-/// Whoever holds this file's lock may replace files. The operating system releases it when the process ends.
+/// The holder of this file's lock may replace files. The operating system releases it when the process ends.
 const LOCK_FILE: &str = ".zoom-udm-lock";
 /// The lock is held during one small write, so a longer wait means that its owner hangs.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct LocalFs {
     root: PathBuf,
-    patience: Duration,
+    lock_timeout: Duration,
     /// Only one thread of this process waits for the lock at a time; the timeout is for other processes.
-    turn: Mutex<()>,
+    in_process_lock: Mutex<()>,
 }
 
 impl LocalFs {
     pub(super) fn new(root: &Path, retry_for: Duration) -> Self {
-        Self { root: root.to_owned(), patience: LOCK_TIMEOUT.min(retry_for), turn: Mutex::default() }
+        Self {
+            root: root.to_owned(),
+            lock_timeout: LOCK_TIMEOUT.min(retry_for),
+            in_process_lock: Mutex::default(),
+        }
     }
 
     /// The same with another root.
     pub(super) fn at(&self, root: &Path) -> Self {
-        Self { root: root.to_owned(), patience: self.patience, turn: Mutex::default() }
+        Self { root: root.to_owned(), lock_timeout: self.lock_timeout, in_process_lock: Mutex::default() }
     }
 
     /// Runs blocking work on a thread for it.
@@ -212,7 +216,7 @@ impl LocalFs {
         let path = self.path(name)?;
         let swap = || -> io::Result<Option<Version>> {
             Self::make_directory(&self.root)?;
-            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _in_process = self.in_process_lock.lock().unwrap_or_else(PoisonError::into_inner);
             let lock = File::options().create(true).append(true).open(self.root.join(LOCK_FILE))?;
             self.lock_with_timeout(&lock)?;
             let now = match fs::read(&path) {
@@ -231,7 +235,7 @@ impl LocalFs {
     }
 
     fn lock_with_timeout(&self, lock: &File) -> io::Result<()> {
-        let until = Instant::now() + self.patience;
+        let until = Instant::now() + self.lock_timeout;
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok(()),
@@ -299,13 +303,13 @@ impl LocalFs {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "called as what can fail is")]
-    pub(super) fn remove_stale_temp_files(&self, wanted: &Weak<()>) -> Result<(), Error> {
+    pub(super) fn remove_stale_temp_files(&self, caller: &Weak<()>) -> Result<(), Error> {
         let entries = walkdir::WalkDir::new(&self.root).into_iter().flatten();
         let part = |entry: &walkdir::DirEntry| {
             entry.file_type().is_file()
                 && entry.file_name().as_encoded_bytes().starts_with(TEMP_PREFIX.as_bytes())
         };
-        for entry in entries.take_while(|_| wanted.strong_count() > 0).filter(part) {
+        for entry in entries.take_while(|_| caller.strong_count() > 0).filter(part) {
             let Ok(file) = File::options().read(true).write(true).open(entry.path()) else { continue };
             if file.try_lock().is_ok() {
                 // A leftover file does no harm, because listings skip it.
@@ -316,7 +320,7 @@ impl LocalFs {
     }
 }
 
-/// A new file in the making, locked as long as it is open.
+/// Creates an incomplete file, locked as long as it is open.
 fn in_the_making(directory: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMP_PREFIX).suffix(".part");
@@ -324,9 +328,9 @@ fn in_the_making(directory: &Path) -> io::Result<NamedTempFile> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     loop {
         let file = builder.tempfile_in(directory)?;
-        // Without locks in the file system no sweep can lock a file either, and leaves all.
+        // In a file system without locks nobody can lock a stale file either, so all are kept.
         let _ = file.as_file().lock();
-        // A sweep may have come before the lock.
+        // Another run may have removed it before it was locked.
         if file.path().exists() {
             return Ok(file);
         }
@@ -336,14 +340,14 @@ fn in_the_making(directory: &Path) -> io::Result<NamedTempFile> {
 /// Compares an existing object with the payload. Syncs it first, because its writer may have been killed between
 /// linking and syncing.
 fn compare(path: &Path, payload: Payload) -> io::Result<PutOutcome> {
-    let standing = File::open(path)?;
-    standing.sync_all()?;
+    let existing = File::open(path)?;
+    existing.sync_all()?;
     sync_directory(path)?;
     let same = match payload {
-        Payload::Bytes(bytes) => same_bytes(standing, &bytes[..])?,
+        Payload::Bytes(bytes) => same_bytes(existing, &bytes[..])?,
         Payload::File(mut file, _) => {
             file.rewind()?;
-            same_bytes(standing, file)?
+            same_bytes(existing, file)?
         }
     };
     Ok(if same { PutOutcome::AlreadyIdentical } else { PutOutcome::Conflict })

@@ -38,46 +38,46 @@ pub(super) fn escape(name: &str) -> Cow<'_, str> {
     if start == 0 && end == name.len() && !name.split('/').any(needs_escape) && !name.contains(needs) {
         return name.into();
     }
-    let mut marked = String::with_capacity(name.len() + 16);
+    let mut escaped = String::with_capacity(name.len() + 16);
     for (at, c) in name.char_indices() {
         let begins = at == 0 || name.as_bytes()[at - 1] == b'/';
         if begins && name[at..].split('/').next().is_some_and(needs_escape) {
-            marked.push(ESCAPE);
+            escaped.push(ESCAPE);
         }
         match c {
-            ESCAPE => marked.extend([ESCAPE, ESCAPE]),
+            ESCAPE => escaped.extend([ESCAPE, ESCAPE]),
             c if c.is_ascii_control() || (c == ' ' && (at < start || at >= end)) => {
-                marked.extend([ESCAPE, shifted(c)]);
+                escaped.extend([ESCAPE, shifted(c)]);
             }
-            c => marked.push(c),
+            c => escaped.push(c),
         }
     }
     if name.is_empty() || name.ends_with('/') {
-        marked.push(ESCAPE);
+        escaped.push(ESCAPE);
     }
-    marked.into()
+    escaped.into()
 }
 
 /// Unescapes a name.
-pub(super) fn unescape(marked: &str) -> Cow<'_, str> {
-    if !marked.contains(ESCAPE) {
-        return marked.into();
+pub(super) fn unescape(escaped: &str) -> Cow<'_, str> {
+    if !escaped.contains(ESCAPE) {
+        return escaped.into();
     }
-    let mut name = String::with_capacity(marked.len());
-    let mut rest = marked.chars().peekable();
+    let mut name = String::with_capacity(escaped.len());
+    let mut rest = escaped.chars().peekable();
     while let Some(c) = rest.next() {
         if c != ESCAPE {
             name.push(c);
-        } else if let Some(behind) = rest.next_if(|c| *c == ESCAPE || unshifted(*c).is_some()) {
-            name.push(unshifted(behind).unwrap_or(ESCAPE));
+        } else if let Some(tail) = rest.next_if(|c| *c == ESCAPE || unshifted(*c).is_some()) {
+            name.push(unshifted(tail).unwrap_or(ESCAPE));
         }
     }
     name.into()
 }
 
 /// Returns an escaped name with a generation tag, for a DELETE of exactly that generation.
-pub(super) fn with_generation(marked: &str, generation: &str) -> String {
-    format!("{marked}/{ESCAPE}{GENERATION_TAG}{generation}")
+pub(super) fn with_generation(escaped: &str, generation: &str) -> String {
+    format!("{escaped}/{ESCAPE}{GENERATION_TAG}{generation}")
 }
 
 /// Unescapes the URL of a request; returns it with the generation that was tagged to its name.
@@ -90,16 +90,16 @@ pub(super) fn unescape_uri(uri: &str) -> Option<(String, Option<String>)> {
             let name = plain.strip_suffix("%2F").or_else(|| plain.strip_suffix('/'));
             return Some((name.unwrap_or(&plain).to_owned(), Some(generation.to_owned())));
         }
-        if let Some(behind) = rest.strip_prefix(ESCAPE_IN_URI) {
+        if let Some(tail) = rest.strip_prefix(ESCAPE_IN_URI) {
             plain.push_str(ESCAPE_IN_URI);
-            rest = behind;
-        } else if let Some((byte, behind)) = shifted_in_uri(rest) {
+            rest = tail;
+        } else if let Some((byte, tail)) = shifted_in_uri(rest) {
             plain.push_str(&format!("%{byte:02X}"));
-            rest = behind;
+            rest = tail;
         }
-        let Some((before, behind)) = rest.split_once(ESCAPE_IN_URI) else { break };
+        let Some((before, tail)) = rest.split_once(ESCAPE_IN_URI) else { break };
         plain.push_str(before);
-        rest = behind;
+        rest = tail;
     }
     plain.push_str(rest);
     Some((plain, None))
@@ -107,18 +107,18 @@ pub(super) fn unescape_uri(uri: &str) -> Option<(String, Option<String>)> {
 
 /// Decodes the character from which three percent-encoded bytes were shifted.
 fn shifted_in_uri(uri: &str) -> Option<(u32, &str)> {
-    let (escaped, behind) = uri.split_at_checked(9)?;
+    let (escaped, tail) = uri.split_at_checked(9)?;
     let bytes: Option<Vec<u8>> =
         escaped.split('%').skip(1).map(|hex| u8::from_str_radix(hex, 16).ok()).collect();
     let bytes = bytes?;
     let c = std::str::from_utf8(&bytes).ok()?.chars().next()?;
-    unshifted(c).map(|c| (u32::from(c), behind))
+    unshifted(c).map(|c| (u32::from(c), tail))
 }
 
 /// Escapes the names in a listing page; returns `None` if none needs it.
 pub(super) fn escape_listing_keys(page: &str) -> Option<String> {
     const KEY: &str = "<Key>";
-    let mut marked: Option<String> = None;
+    let mut escaped: Option<String> = None;
     let mut copied = 0;
     for at in memmem::find_iter(page.as_bytes(), KEY) {
         let start = at + KEY.len();
@@ -127,15 +127,15 @@ pub(super) fn escape_listing_keys(page: &str) -> Option<String> {
         let read = decode_char_refs(key);
         let name = escape(&read);
         if name != key {
-            let to = marked.get_or_insert_with(|| String::with_capacity(page.len() + 64));
+            let to = escaped.get_or_insert_with(|| String::with_capacity(page.len() + 64));
             to.push_str(&page[copied..start]);
             to.push_str(&name);
             copied = start + length;
         }
     }
-    marked.map(|mut marked| {
-        marked.push_str(&page[copied..]);
-        marked
+    escaped.map(|mut escaped| {
+        escaped.push_str(&page[copied..]);
+        escaped
     })
 }
 
@@ -146,19 +146,19 @@ pub(super) fn decode_char_refs(text: &str) -> Cow<'_, str> {
     }
     let mut read = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("&#") {
+    while let Some((before, tail)) = rest.split_once("&#") {
         read.push_str(before);
-        let number = behind.split_once(';').and_then(|(digits, behind)| {
+        let number = tail.split_once(';').and_then(|(digits, tail)| {
             let number = match digits.strip_prefix(['x', 'X']) {
                 Some(hex) => u8::from_str_radix(hex, 16),
                 None => digits.parse(),
             };
             let c = number.ok().map(char::from).filter(|c| c.is_ascii_control() || *c == ' ')?;
-            Some((c, behind))
+            Some((c, tail))
         });
         let Some((c, after)) = number else {
             read.push_str("&#");
-            rest = behind;
+            rest = tail;
             continue;
         };
         read.push(c);

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 /// The maximum size in bytes of an object that is read whole: enough for counts of 20 million records of a day, or a
-/// ledger of 60 million objects. Larger ones would fill the memory, and are not ours.
+/// ledger of 60 million objects. Larger ones would fill the memory, and were not written by this program.
 pub const MAX_BUFFERED_BYTES: u64 = 256 << 20;
 
 /// The metadata of an object in a listing.

@@ -9,22 +9,23 @@ use object_store::path::Path;
 
 /// A location reads back as it prints, or is refused.
 pub(crate) fn location(text: &str) {
-    let Ok(place) = text.parse::<Location>() else { return };
-    let printed = place.to_string();
-    assert_eq!(printed.parse(), Ok(place.clone()), "{text:?}");
+    let Ok(location) = text.parse::<Location>() else { return };
+    let printed = location.to_string();
+    assert_eq!(printed.parse(), Ok(location.clone()), "{text:?}");
     assert!(printed.ends_with('/'), "{printed:?}");
-    if let Location::Gcs { bucket, .. } = &place {
+    if let Location::Gcs { bucket, .. } = &location {
         assert!(!bucket.contains('/') && text.starts_with("gs://"), "{text:?}");
     }
-    let beside = place.sibling(".ledger");
-    assert_eq!(beside.to_string().parse(), Ok(beside.clone()), "{text:?}");
-    assert_ne!(beside, place);
+    let sibling = location.sibling(".ledger");
+    assert_eq!(sibling.to_string().parse(), Ok(sibling.clone()), "{text:?}");
+    assert_ne!(sibling, location);
     // Sibling locations do not contain each other, except for a whole bucket, which has no sibling.
-    let within = beside.relative_prefix(&place).is_some_and(|part| part.is_empty());
-    let all = matches!(&place, Location::Gcs { prefix, .. } | Location::Memory(prefix) if prefix.is_empty());
-    assert!(!within || all || printed == "file:///", "{printed:?} {beside}");
-    assert_eq!(place.relative_prefix(&place), Some(String::new()));
-    assert_eq!(place.url("x"), format!("{printed}x"));
+    let within = sibling.relative_prefix(&location).is_some_and(|part| part.is_empty());
+    let all =
+        matches!(&location, Location::Gcs { prefix, .. } | Location::Memory(prefix) if prefix.is_empty());
+    assert!(!within || all || printed == "file:///", "{printed:?} {sibling}");
+    assert_eq!(location.relative_prefix(&location), Some(String::new()));
+    assert_eq!(location.url("x"), format!("{printed}x"));
 }
 
 /// The address of an emulator is an origin (scheme, host, no path), or is refused.
@@ -42,28 +43,28 @@ pub(crate) fn emulator(host: &str) {
 
 /// An escaped name passes `object_store` and unescapes to itself.
 pub(crate) fn name(name: &str) {
-    let marked = escape(name);
-    assert_eq!(&*unescape(&marked), name);
+    let escaped_name = escape(name);
+    assert_eq!(&*unescape(&escaped_name), name);
     // XML trims whitespace on the way, and nothing else.
-    assert_eq!(marked.trim_matches([' ', '\t', '\r', '\n']), &*marked);
+    assert_eq!(escaped_name.trim_matches([' ', '\t', '\r', '\n']), &*escaped_name);
     if !name.is_empty() {
-        let path = Path::parse(&*marked).unwrap();
-        assert_eq!(path.as_ref(), &*marked);
+        let path = Path::parse(&*escaped_name).unwrap();
+        assert_eq!(path.as_ref(), &*escaped_name);
     }
-    match unescape_uri(&escaped(&marked)) {
+    match unescape_uri(&escaped(&escaped_name)) {
         Some(unmarked) => assert_eq!(unmarked, (escaped(name), None)),
-        None => assert_eq!(&*marked, name),
+        None => assert_eq!(&*escaped_name, name),
     }
-    let deleted = unescape_uri(&escaped(&with_generation(&marked, "17")));
+    let deleted = unescape_uri(&escaped(&with_generation(&escaped_name, "17")));
     assert_eq!(deleted, Some((escaped(name), Some(escaped("17")))), "{name:?}");
 }
 
 /// A listing page keeps its keys, each escaped like a single name.
 pub(crate) fn listing(page: &str) {
     let keys = |page: &str| page.split("<Key>").count();
-    if let Some(marked) = escape_listing_keys(page) {
-        assert_eq!(keys(&marked), keys(page), "{page:?}");
-        assert_eq!(marked.split('<').count(), page.split('<').count(), "{page:?}");
+    if let Some(escaped_name) = escape_listing_keys(page) {
+        assert_eq!(keys(&escaped_name), keys(page), "{page:?}");
+        assert_eq!(escaped_name.split('<').count(), page.split('<').count(), "{page:?}");
     }
 }
 

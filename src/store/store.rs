@@ -110,7 +110,7 @@ impl Store {
         }
     }
 
-    /// Reads a small object of ours whole, at most [`SMALL`] bytes; `None` only if it certainly does not exist.
+    /// Reads a small object whole, at most [`MAX_BUFFERED_BYTES`]; `None` only if it certainly does not exist.
     ///
     /// # Errors
     /// Any failure to read, except absence.
@@ -222,17 +222,20 @@ impl Store {
         }
     }
 
-    /// Removes what writers left half done that were killed. What a writer is still at work on stays, whoever's it is.
+    /// Removes the incomplete files of killed writers. Files that a writer still works on are kept.
     ///
     /// # Errors
     /// If something incomplete may remain.
     pub async fn remove_stale_temp_files(&self) -> Result<(), Error> {
         // Runs to its end even if the caller gives up, because a later writer's files must not be deleted.
-        let wanted = Arc::new(());
-        let asked = Arc::downgrade(&wanted);
+        let caller = Arc::new(());
+        let waiting_caller = Arc::downgrade(&caller);
         match &self.back {
             Backend::Local(local) => {
-                local.clone().blocking("", move |local, _| local.remove_stale_temp_files(&asked)).await
+                local
+                    .clone()
+                    .blocking("", move |local, _| local.remove_stale_temp_files(&waiting_caller))
+                    .await
             }
             Backend::Remote(_) => Ok(()),
         }

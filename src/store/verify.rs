@@ -1,7 +1,7 @@
 //! Checks that an object arrives as it is stored: its whole length, with the checksum that Cloud Storage keeps for it.
 //!
-//! The HTTP client reads what to expect from the headers of an answer ([`Expected::from_metadata`]); [`verified`] counts and sums
-//! the bytes on their way. Every read of an object passes through here, whatever it is read for.
+//! The HTTP client reads what to expect from the headers of an answer ([`Expected::from_metadata`]); [`verify_chunks`] counts and
+//! sums the bytes as they arrive. Every read of an object passes through here.
 
 use super::error::{Error, UNEXPECTED_SERVER_HINT};
 use base64::Engine as _;
@@ -18,7 +18,7 @@ const STORED_LENGTH: &str = "x-goog-stored-content-length";
 const STORED_ENCODING: &str = "x-goog-stored-content-encoding";
 pub(super) const GENERATION: &str = "x-goog-generation";
 
-/// Bytes of an object on their way in.
+/// The bytes of an object as they arrive.
 pub(super) type Chunks = BoxStream<'static, Result<Bytes, Error>>;
 
 /// The length of an object as stored and its checksum, where the store keeps one.
@@ -79,7 +79,7 @@ impl Expected {
     }
 }
 
-/// Whether an answer about an object is one of Cloud Storage: it says the object's generation.
+/// Checks that a response about an object is from Cloud Storage: it contains the generation.
 ///
 /// # Errors
 /// Why it is not.
@@ -114,7 +114,7 @@ fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, String> {
     Ok(crc32c.or(md5))
 }
 
-/// A checksum in the making.
+/// A checksum that is being computed.
 enum Sum {
     Crc32c(u32),
     Md5(Box<Md5>),
@@ -147,7 +147,7 @@ impl Sum {
     }
 }
 
-/// The same bytes, with [`Error::Corrupt`] in the place of their end unless all of them arrived as they are stored.
+/// Returns the same bytes; ends with [`Error::Corrupt`] unless all of them arrived as they are stored.
 pub(super) fn verify_chunks(chunks: Chunks, expected: Expected, url: String) -> Chunks {
     let state = (chunks, Sum::from_metadata(&expected), 0);
     let next = move |(mut chunks, mut sum, mut length): (Chunks, Sum, u64)| {
@@ -191,7 +191,7 @@ impl std::fmt::Display for Checksum {
     }
 }
 
-/// All of an object in memory: it is read to its end, because only there it is known to be whole.
+/// Reads an object into memory, to its end, because only there it is known to be complete.
 pub(crate) async fn read_to_end(mut chunks: Chunks) -> Result<Bytes, Error> {
     let first = chunks.try_next().await?.unwrap_or_default();
     let Some(second) = chunks.try_next().await? else { return Ok(first) };

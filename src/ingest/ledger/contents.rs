@@ -1,4 +1,4 @@
-//! Entries as they stand in the store, by address and by content.
+//! Stored entries, by address and by content.
 
 use super::entry::Entry;
 use super::ledger::{AT_ONCE, Ledger};
@@ -37,7 +37,7 @@ impl Ledger {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Whether another run ended without giving back a segment that this run holds now: outputs of it may be unknown.
+    /// Returns whether another run ended without releasing a segment that this run holds now: its outputs may be unrecorded.
     pub(in crate::ingest) fn was_abandoned(&self) -> bool {
         let segments = self.lock();
         segments
@@ -47,7 +47,7 @@ impl Ledger {
             .any(|lease| !lease.was_released)
     }
 
-    /// The stems of all that the feed's files became.
+    /// Returns the stems of all outputs of the feed's files.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -58,7 +58,7 @@ impl Ledger {
         Ok(entries.into_iter().flat_map(|entry| entry.parts).map(|part| part.stem).collect())
     }
 
-    /// What is done of local files; `None` for other sources.
+    /// Returns the contents of local files that are done; `None` for other sources.
     pub(in crate::ingest) fn contents(&self) -> Option<Arc<ContentIndex>> {
         self.contents.clone()
     }

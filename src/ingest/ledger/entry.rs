@@ -4,7 +4,7 @@ use crate::ingest::content_id::ContentId;
 use crate::store::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-/// What is recorded of one version of one object.
+/// The record of one version of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The URL of the object.
@@ -43,22 +43,22 @@ pub struct Entry {
     /// When the next attempt is allowed, in milliseconds since the epoch. Version 0.1.0 wrote `next`.
     #[serde(default, alias = "next", skip_serializing_if = "is_zero_time")]
     pub retry_at: i64,
-    /// Of a local file: what is done of it. Entries of older versions do not say.
+    /// The content of a local file that is done. Absent in entries of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentId>,
-    /// Of a local file: what each part that was read of it became, in order.
+    /// The outputs of each part of a local file, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<OutputPart>,
 }
 
-/// What one part of a local file became.
+/// The outputs of one part of a local file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputPart {
-    /// What the names of its outputs begin with.
+    /// The start of their names.
     pub stem: String,
-    /// Events it became.
+    /// The number of events.
     pub events: u64,
-    /// Records it refused.
+    /// The number of rejects.
     pub rejects: u64,
     /// Whether its events went to a stream, so that there is no output.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -68,7 +68,7 @@ pub struct OutputPart {
 /// Stands between an address and the hash of a content that another one replaced at this address.
 const REPLACED: char = '#';
 
-/// What the entry of a content is called that another one replaced at an address.
+/// Returns the name of the entry of a content that another one replaced at an address.
 pub(in super::super) fn replaced_object(address: &str, content: &ContentId) -> String {
     format!("{address}{REPLACED}{}", content.sha256)
 }
@@ -96,7 +96,7 @@ impl Entry {
         }
     }
 
-    /// Adds what is known of the content that this one is, or goes on with.
+    /// Merges the entry of the same content, or of the content that this one continues.
     pub(in super::super) fn following(self, known: Self) -> Self {
         let Self { object, tag, size, modified, at, .. } = self;
         if self.content == known.content {

@@ -32,7 +32,7 @@ pub struct Ledger {
     segments: Mutex<Vec<Option<Segment>>>,
     /// Another run that works with the ledger, if there is one.
     other_holder: Option<String>,
-    /// What is done of local files; `None` for other sources.
+    /// The contents of local files that are done; `None` for other sources.
     pub(super) contents: Option<Arc<ContentIndex>>,
     saving: tokio::sync::Mutex<()>,
 }

@@ -26,11 +26,11 @@ pub(super) struct Segment {
     /// The number of entries that are old enough to be dropped.
     expired: u64,
     entries: u64,
-    /// What is done of local files, and their names.
+    /// The contents of local files that are done, with the names of the files.
     pub(super) contents: Vec<(ContentId, String)>,
 }
 
-/// What a segment knows about an object.
+/// The status of an object in a segment.
 pub(super) enum EntryStatus {
     New,
     Done,
@@ -55,7 +55,7 @@ impl Segment {
         }
     }
 
-    /// What the store knows. Entries of objects modified before `oldest` are not remembered, and contents only of files
+    /// Loads a stored segment. Entries of objects modified before `oldest` are not remembered, and contents only of files
     /// whose address begins with `from`.
     pub(super) async fn load(
         store: &Store,
