@@ -109,10 +109,10 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Chec
 
 /// Whether the clock is right, by Zoom's.
 fn clock(date: Option<i64>, now: i64) -> Result<String, CheckFailure> {
-    let Some(date) = date else { return Ok("not compared: Zoom's answer has no Date".into()) };
+    let Some(date) = date else { return Ok("not compared: no Date header in Zoom's response".into()) };
     match clock_skew(date, now, Clock::machine()) {
         Some(text) => Err(CheckFailure { text, access: false }),
-        None => Ok(format!("it shows {}, and Zoom's {}", format_utc(now), format_utc(date))),
+        None => Ok(format!("local {}, Zoom {}", format_utc(now), format_utc(date))),
     }
 }
 
@@ -166,7 +166,8 @@ async fn bucket(options: &Options) -> Vec<CheckResult> {
             Ok(true) => Ok(format!("conditional writes below {} are enforced", options.state.location)),
             Ok(false) => Err(CheckFailure {
                 text: format!(
-                    "{}: a conditional write that should have failed succeeded, so this store cannot separate two runs; use Cloud Storage itself or a local directory",
+                    "{}: a conditional write that should have failed succeeded, so concurrent runs would \
+                     conflict; use Cloud Storage itself or a local directory",
                     options.state.location
                 ),
                 access: false,

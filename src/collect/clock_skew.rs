@@ -14,8 +14,8 @@ pub(crate) fn clock_skew(date: i64, now: i64, machine: i64) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the clock is wrong: it shows {}, and Zoom's shows {} (header Date of the answer with the access token); set this \
-         machine's clock, or ZOOM_UDM_NOW, to the right time and run again",
+        "the local clock is wrong: it shows {}, but Zoom's Date header shows {}; correct the clock or \
+         ZOOM_UDM_NOW and run again",
         format_utc(now),
         format_utc(date)
     ))

@@ -38,7 +38,7 @@ static TABLE: [Row; 14] = [
     per_run("collect_duplicates_suppressed", "Repeated records that were not written again", |run| {
         run.duplicates_suppressed
     }),
-    per_run("collect_late_records", "New records with a time that had been read before", |run| run.late),
+    per_run("collect_late_records", "Records that appeared late, in a period already read", |run| run.late),
     per_run("collect_malformed_records", "New records that are not valid UTF-8 or JSON", |run| {
         run.malformed_records
     }),
@@ -46,7 +46,7 @@ static TABLE: [Row; 14] = [
     per_run("collect_objects_written", "Objects written", |run| run.objects_written),
     per_run("zoom_requests", "Requests to Zoom for pages", |run| run.requests),
     per_run("zoom_token_requests", "Requests to Zoom for tokens", |run| run.token_requests),
-    per_run("zoom_throttled", "Responses of Zoom that asked to slow down (429)", |run| run.throttled),
+    per_run("zoom_throttled", "Rate-limited responses from Zoom (429)", |run| run.throttled),
     state("collect_days_deferred", "Deferred days", |run| run.days_deferred),
     state("collect_gaps", "Ranges of lost days", |run| run.gaps.len() as u64),
     state("collect_stopped", "Whether the last run stopped early", |run| u64::from(run.stopped.is_some())),
@@ -92,7 +92,7 @@ impl CollectMetrics {
         });
         let values = values.collect();
         let lag = Gauge::default();
-        let help = "Lag of collecting; before the first run, the time since the service started";
+        let help = "Collection lag; before the first run, the time since the service started";
         registry.register_with_unit("collect_lag", help, Unit::Seconds, lag.clone());
         Self { values, lag }
     }

@@ -23,7 +23,7 @@ pub struct Report {
     pub records_written: u64,
     /// Records that were known already.
     pub duplicates_suppressed: u64,
-    /// New records with a time that had been read before.
+    /// Records that appeared late, in a period already read.
     pub late: u64,
     /// Objects created.
     pub objects_written: u64,

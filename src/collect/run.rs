@@ -85,9 +85,8 @@ impl Collector {
         if !live || self.options.full || !self.unread_days().is_empty() {
             return outcome.map(|()| false);
         }
-        self.observer.info(&format!(
-            "all days are read; reading them again for late records goes on in a later run ({reason})"
-        ));
+        self.observer
+            .info(&format!("all days are read; a later run continues the check for late records ({reason})"));
         // Its token would go before what is never read.
         if let Some(resume) = self.journal.state.resume.take() {
             self.save_scan(&resume);
@@ -317,7 +316,7 @@ impl Collector {
         report.unknown_members = counts.unknown;
         report.notes.extend(self.zoom.unknown.iter().map(|name| {
             format!(
-                "Zoom's pages have unknown members such as {name:?}, {} in total: its API may have changed",
+                "Zoom returned {} unknown fields, such as {name:?}; its API may have changed",
                 counts.unknown
             )
         }));

@@ -220,13 +220,13 @@ impl Collector {
     /// Says that a day comes no further.
     fn warn_stalled(&mut self, day: Date) {
         let why = if self.journal.state.time_of_day == Some(false) {
-            "Zoom does not honor a time of day in `to`, so the day cannot be read in parts"
+            "Zoom does not honor a time of day in `to`, so the day cannot be split"
         } else {
-            "one minute of it has more pages than a run reads"
+            "one minute exceeds the page limit of a run"
         };
         let text = format!(
-            "{day} has more pages than one run reads ({} requests in this one), and {why}; raise --max-requests or --deadline, \
-             or run at least every 10 minutes",
+            "{day} has more pages than one run reads ({} requests in this run): {why}; raise --max-requests \
+             or --deadline, or run at least every 10 minutes",
             self.zoom.counts.requests
         );
         self.observer.warn(&text);

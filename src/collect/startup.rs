@@ -201,7 +201,8 @@ impl Collector {
             format!("the days from {rest} on belong to the live collection")
         } else {
             format!(
-                "{rest} may still get records (--look-back {} days); run a backfill for it later, unless the live collection covers it",
+                "late records may still appear for {rest} (--look-back {} days); run a backfill for it \
+                 later, unless live collection covers it",
                 self.options.look_back
             )
         };

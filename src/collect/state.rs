@@ -248,7 +248,7 @@ impl CollectorState {
             None => return None,
         };
         Some(format!(
-            "the state is ahead of this machine's clock: {what}, and the clock shows {}",
+            "the state is ahead of the local clock: {what}, and the clock shows {}",
             format_utc(now)
         ))
     }

@@ -192,7 +192,8 @@ impl StateStore {
                 if recipe.cursor_date > Some(Date::from_millis(now).add_days(1)) =>
             {
                 Err(RunError::Damaged(format!(
-                    "{}: the state of Google's reference collector is ahead of this machine's clock, which shows {}; correct the clock, or fix cursor_date",
+                    "{}: the state of Google's reference collector is ahead of the local clock ({}); \
+                     correct the clock or edit cursor_date",
                     store.location().url(name),
                     format_utc(now)
                 )))
@@ -227,7 +228,8 @@ impl StateStore {
         let Some(cursor) = cursor else { return };
         let began = cursor.add_days(-look_back);
         let note = format!(
-            "imported the state of Google's reference collector at {cursor}: collecting from {began}. It does not record what it wrote, so records of {began} to {cursor} may be stored a second time"
+            "imported the state of Google's reference collector at {cursor}: collecting from {began}. It \
+             does not record what it wrote, so records from {began} to {cursor} may be stored twice"
         );
         self.observer.warn(&note);
         (self.state.began, self.state.cursor, self.state.taken_over) = (began, began, Some(note));

@@ -230,8 +230,8 @@ impl Collector {
             if empty > EMPTY_PAGES || !met.insert(step(&page, &token)) {
                 let (from, to) = ask.window.bounds();
                 let message = format!(
-                    "operation logs from {from} to {to}: Zoom returns pages without an end after page {}: the same page came with \
-                     the same token, or only empty ones; try another PAGE_SIZE",
+                    "operation logs from {from} to {to}: Zoom's pagination does not end after page {}: it \
+                     repeats a page or returns only empty pages; try another PAGE_SIZE",
                     passed.pages
                 );
                 return Err(CollectError::Zoom(ZoomError::Rejected(message)));

@@ -131,7 +131,7 @@ fn check_inspects_objects_named_by_both_states() {
     assert!(held.said.contains("another run is active: process 1 on afar"), "{}", held.said);
     world.gcs.seed(BUCKET, "collector/state.lease", whole["collector/state.lease"].clone());
     world.advance(-3 * DAY);
-    fails(&world, 3, &["ahead of this machine's clock"]);
+    fails(&world, 3, &["ahead of the local clock"]);
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn missing_state_with_leftovers_is_an_error() {
     let forget = |part: &str| world.gcs.lock().objects.retain(|(_, name), _| !name.contains(part));
     forget("state.json");
     let command = format!("collector/state.previous.json gs://{BUCKET}/{STATE_KEY}");
-    let words = [STATE_KEY, "the state is missing", &command, "--new-state"];
+    let words = [STATE_KEY, "state not found", &command, "--new-state"];
     world.collect(&[]).assert_failed_with(3, &words);
     world.run_program(&["check"]).assert_failed_with(3, &words);
     world.run_program(&["collect", "status"]).assert_failed_with(3, &words);
@@ -258,7 +258,7 @@ fn missing_backfill_state_stops_only_affected_runs() {
     world.collect(&["--since", "2d"]).expect(0);
     world.backfill(&["--from", "2023-11-01", "--until", "2023-11-04"]).expect(0);
     world.gcs.lock().objects.retain(|(_, name), _| !name.ends_with("backfill.json"));
-    let words = ["collector/backfill.json", "the state is missing", "--new-state"];
+    let words = ["collector/backfill.json", "state not found", "--new-state"];
     world.run_program(&["check"]).assert_failed_with(3, &words);
     world.run_program(&["collect", "status"]).assert_failed_with(3, &words);
     world.backfill(&["--from", "2023-11-01", "--until", "2023-11-04"]).assert_failed_with(3, &words);
@@ -294,7 +294,7 @@ fn wrong_clock_stops_a_run_before_it_writes() {
         let wrong = world.now() + days * DAY;
         let away = iso(wrong);
         let world = world.with("ZOOM_UDM_NOW", &away);
-        let words = ["the clock is wrong", &away, NOW, "Date"];
+        let words = ["the local clock is wrong", &away, NOW, "Date"];
         world.collect(&[]).assert_failed_with(3, &words);
         world.run_program(&["check"]).assert_failed_with(3, &words);
         assert!(world.objects().is_empty(), "{:?}", world.objects().keys());

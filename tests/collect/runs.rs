@@ -479,7 +479,7 @@ fn truncated_state_error_names_its_own_copy() {
     fs::remove_file(at.join("state.previous.json")).ok();
     tear("state.json");
     let run = world.collect(&[]);
-    run.assert_failed_with(3, &["state.json", "no usable copy is next to it"]);
+    run.assert_failed_with(3, &["state.json", "no usable copy found"]);
     assert!(!run.said.contains("previous"), "{}", run.said);
     fs::remove_file(at.join("state.json")).unwrap();
     world.collect(&["--since", "2d", "--new-state"]).expect(0);
@@ -534,7 +534,7 @@ fn state_ahead_of_the_clock_stops_the_run() {
     world.collect(&[]).expect(0);
     let state = world.state();
     world.set(before + HOUR);
-    let words = ["collector/state.json", "ahead of this machine's clock", "2023-11-21T12", "2023-11-16T13"];
+    let words = ["collector/state.json", "ahead of the local clock", "2023-11-21T12", "2023-11-16T13"];
     world.collect(&[]).assert_failed_with(3, &words);
     assert_eq!(world.state()[STATE_KEY], state[STATE_KEY]);
     // The copy before it is of the time when the clock was right.
@@ -552,7 +552,7 @@ fn future_reference_cursor_stops_the_run() {
     world.gcs.seed(BUCKET, STATE_KEY, r#"{"cursor_date": "2042-01-01", "next_page_token": null}"#);
     world
         .collect(&[])
-        .assert_failed_with(3, &["collector/state.json", "ahead of this machine's clock", "cursor_date"]);
+        .assert_failed_with(3, &["collector/state.json", "ahead of the local clock", "cursor_date"]);
     assert!(world.objects().is_empty());
 }
 
@@ -691,7 +691,7 @@ fn cyclic_page_tokens_end_the_window() {
         world.zoom.rule(RequestFilter::pages(), When::Every(nth), page(token));
     }
     let run = world.collect(&["--since", "2d", "--deadline", "20s"]).expect(3);
-    assert!(run.said.contains("Zoom returns pages without an end"), "{}", run.said);
+    assert!(run.said.contains("pagination does not end"), "{}", run.said);
 }
 
 #[test]

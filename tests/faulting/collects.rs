@@ -55,8 +55,8 @@ fn zoom_faults() -> Vec<ZoomFault> {
         zoom_fault("error", Act::ErrorObject, &[3, 1], &["operation_logs", "access token", "5010"]),
         zoom_fault("401", zooms(401), &[4], &["401", "token"]),
         zoom_fault("403", zooms(403), &[4], &["403"]),
-        zoom_fault("401 html", html(401), &[75, 1], &["in front of Zoom"]),
-        zoom_fault("403 html", html(403), &[75, 1], &["in front of Zoom"]),
+        zoom_fault("401 html", html(401), &[75, 1], &["not from Zoom"]),
+        zoom_fault("403 html", html(403), &[75, 1], &["not from Zoom"]),
         zoom_fault(
             "error with list",
             Act::Answer(200, r#"{"code":3001,"message":"Internal error.","operation_logs":[]}"#.into()),

@@ -73,8 +73,8 @@ impl StateStore {
                 None if last.as_ref() != Some(&bytes) => last = Some(bytes),
                 _ => {
                     self.observer.warn(&format!(
-                        "{}: this list of records without a time cannot be used, and {name} names it; such records may be \
-                         collected again",
+                        "{}: unusable list of undated records (referenced by {name}); such records may be \
+                         collected twice",
                         work.location().url(&undated.name)
                     ));
                     return Ok(Some((*state, None)));
@@ -82,7 +82,7 @@ impl StateStore {
             }
         }
         Err(RunError::Store(format!(
-            "{}: it changed {MAX_PEER_READS} times while it was read; run again",
+            "{}: changed {MAX_PEER_READS} times while being read; run again",
             self.store.location().url(name)
         )))
     }

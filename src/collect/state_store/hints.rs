@@ -12,8 +12,8 @@ pub(super) async fn state_error(store: &Store, name: &str, why: &str, now: i64) 
     let url = store.location().url(name);
     let cure = match previous_copy(store, name, now).await {
         Some(copy) => restore_command(store, &copy, name),
-        None => "no usable copy is next to it: restore a backup, or move it away and start over with --new-state, which \
-                 collects again what it covers"
+        None => "no usable copy found: restore a backup, or move the file away and pass --new-state, which \
+                 collects the same period again"
             .into(),
     };
     RunError::Damaged(format!("{url}: {why}; {cure}"))
@@ -46,8 +46,8 @@ pub(crate) async fn refuse_lost_state(store: &Store, name: &str, now: i64) -> Re
         None => "restore a backup of it".into(),
     };
     Err(RunError::Damaged(format!(
-        "{url}: the state is missing, and {} belongs to it; {cure}; or start over with --new-state, which collects again what \
-         it covers",
+        "{url}: state not found, but its file {} exists; {cure}; or pass --new-state, which collects the \
+         same period again",
         store.location().url(&trace)
     )))
 }

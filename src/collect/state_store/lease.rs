@@ -68,7 +68,8 @@ impl StateStore {
 
     pub(super) fn lost_lease(&self) -> RunError {
         RunError::Locked(format!(
-            "{}: another run took over because this one stalled beyond --lease; it collects what this one had not written",
+            "{}: lease lost: this run stalled longer than --lease, and another run took over its remaining \
+             work",
             self.store.location()
         ))
     }

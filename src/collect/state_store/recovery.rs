@@ -76,7 +76,7 @@ impl StateStore {
             let now = self.clock.now();
             if verified.is_none_or(|at| now - at > LEASE_CHECK_VALID_MILLIS) {
                 if !self.still_holds_lease().await? {
-                    self.observer.info("another run took over; what is no longer needed is left to it");
+                    self.observer.info("another run took over and will clean up");
                     return Ok(());
                 }
                 verified = Some(now);

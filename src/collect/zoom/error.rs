@@ -93,7 +93,7 @@ impl ErrorResponse<'_> {
         match (self.status.as_u16(), code) {
             (429, _) | (200..=299, 429) => self.limit(said, &with),
             (408 | 500..=599, _) => {
-                ZoomError::Transient { message: with("Zoom has a problem; run again"), wait: self.wait() }
+                ZoomError::Transient { message: with("Zoom server error; run again"), wait: self.wait() }
             }
             (400..=499, _) if !error.is_zooms => self.foreign(&with),
             (_, 4711) => ZoomError::PermissionDenied(with(&scope_hint())),
@@ -105,9 +105,7 @@ impl ErrorResponse<'_> {
                 "the role of the user who owns the app lacks the permission: grant it \"Usage Reports\" and \"Operation Logs\" (view) in Zoom's Role Management, or let an administrator own the app",
             )),
             (200 | 400, 300) if self.paged => ZoomError::PageTokenExpired(with("restarting the window")),
-            (200 | 400, 300) => {
-                ZoomError::InvalidDates(with("Zoom does not take these dates or this PAGE_SIZE"))
-            }
+            (200 | 400, 300) => ZoomError::InvalidDates(with("Zoom rejected the dates or PAGE_SIZE")),
             (200..=299, _) => {
                 ZoomError::InvalidResponse(with("Zoom reported an error in place of records; run again"))
             }
@@ -121,16 +119,16 @@ impl ErrorResponse<'_> {
     /// says nothing about the app's scopes or credentials.
     fn foreign(&self, with: &dyn Fn(&str) -> String) -> ZoomError {
         match self.status.as_u16() {
-            407 => ZoomError::PermissionDenied(with("the proxy wants credentials; check HTTPS_PROXY")),
+            407 => ZoomError::PermissionDenied(with("the proxy requires credentials; check HTTPS_PROXY")),
             401 | 403 => ZoomError::Transient {
                 message: with(
-                    "something in front of Zoom answered, such as a proxy or a firewall; check the proxy's variables \
+                    "the response came from a proxy or firewall, not from Zoom; check the proxy variables \
                      and ZOOM_API_BASE",
                 ),
                 wait: self.wait(),
             },
             _ => ZoomError::InvalidResponse(with(
-                "something else answered in place of Zoom; check the proxy's variables and ZOOM_API_BASE",
+                "the response is not from Zoom; check the proxy variables and ZOOM_API_BASE",
             )),
         }
     }
@@ -147,7 +145,7 @@ impl ErrorResponse<'_> {
                 "the account's daily limit is used up until {until}; run again then, and check what else uses the limit"
             )));
         }
-        let message = with("too many requests per second; other programs of the account count too");
+        let message = with("rate limit exceeded; it is shared by all programs of the account");
         match self.wait() {
             Some(wait) if wait > super::LONGEST_PAUSE => ZoomError::QuotaExhausted(message),
             wait => ZoomError::Transient { message, wait },
@@ -247,28 +245,32 @@ pub(crate) fn classify_token_error(
         _ => "check ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET, and that the app is activated",
     };
     let code = if code == 0 { String::new() } else { format!(", code {code}") };
-    let message = format!("Zoom gave no access token: HTTP {}{code}; {cause}", status.as_u16());
+    let message = format!("cannot get an access token from Zoom: HTTP {}{code}; {cause}", status.as_u16());
     let answer = ErrorResponse { status, headers, body, now, paged: false, what: "" };
     match status.as_u16() {
-        429 => answer.limit(&error.message, &|cure| format!("Zoom gave no access token: HTTP 429; {cure}")),
+        429 => answer
+            .limit(&error.message, &|cure| format!("cannot get an access token from Zoom: HTTP 429; {cure}")),
         408 | 500..=599 => ZoomError::Transient {
-            message: format!("Zoom gave no access token: HTTP {}; run again", status.as_u16()),
+            message: format!("cannot get an access token from Zoom: HTTP {}; run again", status.as_u16()),
             wait: answer.wait(),
         },
         407 if !error.is_zooms => ZoomError::PermissionDenied(
-            "Zoom gave no access token: HTTP 407; the proxy wants credentials; check HTTPS_PROXY".into(),
+            "cannot get an access token from Zoom: HTTP 407; the proxy requires credentials; check \
+             HTTPS_PROXY"
+                .into(),
         ),
         401 | 403 if !error.is_zooms => ZoomError::Transient {
             message: format!(
-                "Zoom gave no access token: HTTP {} with {}; something in front of Zoom answered, such as a proxy or a \
-                 firewall; check the proxy's variables and ZOOM_TOKEN_URL",
+                "cannot get an access token from Zoom: HTTP {} with {}; the response came from a proxy or \
+                 firewall, not from Zoom; check the proxy variables and ZOOM_TOKEN_URL",
                 status.as_u16(),
                 answer.kind()
             ),
             wait: answer.wait(),
         },
         300..=499 if !error.is_zooms => ZoomError::InvalidResponse(format!(
-            "Zoom gave no access token: HTTP {}; not a token endpoint: check ZOOM_TOKEN_URL and the proxy's variables",
+            "cannot get an access token from Zoom: HTTP {}; not a token endpoint: check ZOOM_TOKEN_URL and \
+             the proxy variables",
             status.as_u16()
         )),
         _ => ZoomError::PermissionDenied(message),
@@ -350,7 +352,7 @@ mod tests {
             for status in [401, 403] {
                 let trouble = met(status, body, &[], false);
                 assert!(
-                    matches!(&trouble, ZoomError::Transient { message, .. } if message.contains("in front of Zoom")),
+                    matches!(&trouble, ZoomError::Transient { message, .. } if message.contains("not from Zoom")),
                     "{trouble:?}"
                 );
             }

@@ -15,7 +15,7 @@ impl HttpClients {
     pub(super) fn new(options: &Options) -> Result<Self, RunError> {
         let made = |builder: ClientBuilder| {
             builder.build().map_err(|error| {
-                RunError::Usage(format!("cannot create an HTTP client: {error}; check the proxy's variables"))
+                RunError::Usage(format!("cannot create an HTTP client: {error}; check the proxy variables"))
             })
         };
         let usual = made(builder(options.timeout))?;

@@ -177,7 +177,7 @@ fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, PageError> {
 fn error_position(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     let what = match error.classify() {
-        Category::Eof => "it ends too early",
+        Category::Eof => "truncated",
         Category::Syntax => "invalid JSON",
         Category::Data | Category::Io => "JSON of an unexpected type",
     };

@@ -27,7 +27,10 @@ pub(crate) fn answer(bytes: &[u8]) {
         assert!(message.chars().count() < 1500, "{message}");
     }
     let message = classify_token_error(status, &headers, body, now).message().to_owned();
-    assert!(message.starts_with("Zoom gave no access token: HTTP ") && message.len() < 500, "{message}");
+    assert!(
+        message.starts_with("cannot get an access token from Zoom: HTTP ") && message.len() < 500,
+        "{message}"
+    );
 }
 
 /// A page keeps each element of its list as received, on one line; any other body is reported with what was expected.

@@ -79,10 +79,10 @@ impl ZoomClient {
             .filter(|reply| !reply.access_token.trim().is_empty());
         let reply = reply.ok_or_else(|| match ErrorBody::read(&body).code {
             0 => unusable("the response is not a JSON object with an access token"),
-            code => unusable(&format!("the answer reports an error, code {code}, and no access token")),
+            code => unusable(&format!("the response contains error code {code} and no access token")),
         })?;
         if !reply.token_type.is_empty() && !reply.token_type.eq_ignore_ascii_case("bearer") {
-            return Err(unusable("the token is not of the type bearer"));
+            return Err(unusable("the token type is not bearer"));
         }
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         self.token = Some(Token {
