@@ -3,11 +3,12 @@
 //! A file that is named, or that a glob matches, is taken whatever its name is. In a directory a filter selects by name.
 
 use super::name_filter::NameFilter;
-use glob::{MatchOptions, Pattern, PatternError};
+use crate::globs::compile_glob;
+use globset::GlobMatcher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The files that an argument names.
 pub(super) struct Found<'f> {
@@ -57,39 +58,60 @@ impl Found<'_> {
 }
 
 /// A component of a glob.
-#[derive(PartialEq, Eq)]
 enum GlobPart<'p> {
     /// A literal name.
     Name(&'p str),
     /// A pattern for names; it matches hidden files only if it begins with a dot.
-    Like(Pattern),
+    Pattern(GlobMatcher),
     /// `**`: this directory and everything below it.
-    Below,
+    Recursive,
     /// A slash at the end: a directory, and what the filter selects below it.
     Directory,
 }
 
 impl<'p> GlobPart<'p> {
-    fn new(text: &'p str) -> Result<Self, PatternError> {
+    fn new(text: &'p str) -> Result<Self, globset::Error> {
         match text {
-            "**" => Ok(Self::Below),
-            text if text.contains(['*', '?', '[']) => Pattern::new(text).map(Self::Like),
+            "**" => Ok(Self::Recursive),
+            text if text.contains(['*', '?', '[']) => {
+                compile_glob(text).map(|glob| Self::Pattern(glob.compile_matcher()))
+            }
             text => Ok(Self::Name(text)),
+        }
+    }
+
+    /// Whether it matches one name.
+    fn matches(&self, name: &OsStr) -> bool {
+        match self {
+            Self::Name(text) => name == OsStr::new(text),
+            Self::Pattern(glob) => {
+                (!is_hidden(name) || glob.glob().glob().starts_with('.')) && glob.is_match(name)
+            }
+            Self::Recursive | Self::Directory => false,
         }
     }
 }
 
-fn matching(pattern: &str, found: &mut Found<'_>) -> io::Result<()> {
-    let parts: Result<Vec<_>, _> =
-        pattern.split('/').filter(|text| !text.is_empty()).map(GlobPart::new).collect();
+/// Parses a glob.
+///
+/// # Errors
+/// The first component that is not a valid glob.
+fn parse_glob(pattern: &str) -> io::Result<Vec<GlobPart<'_>>> {
+    let parts = pattern.split('/').filter(|text| !text.is_empty()).map(GlobPart::new);
+    let parts: Result<Vec<_>, _> = parts.collect();
     let mut parts = parts
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("invalid glob: {error}")))?;
-    parts.dedup_by(|one, other| *one == GlobPart::Below && *other == GlobPart::Below);
+    parts.dedup_by(|one, other| matches!((one, other), (GlobPart::Recursive, GlobPart::Recursive)));
     if pattern.ends_with('/') {
         // A directory is walked to its end anyway.
-        parts.pop_if(|last| *last == GlobPart::Below);
+        parts.pop_if(|last| matches!(last, GlobPart::Recursive));
         parts.push(GlobPart::Directory);
     }
+    Ok(parts)
+}
+
+fn matching(pattern: &str, found: &mut Found<'_>) -> io::Result<()> {
+    let parts = parse_glob(pattern)?;
     let root = if pattern.starts_with('/') { "/" } else { "" };
     descend(Path::new(root), &parts, found);
     if found.files.is_empty() && found.skipped.is_empty() {
@@ -112,11 +134,11 @@ fn descend(at: &Path, parts: &[GlobPart<'_>], found: &mut Found<'_>) {
             }
         }
         GlobPart::Directory => walk(at, at, found),
-        GlobPart::Below => {
+        GlobPart::Recursive => {
             if !rest.is_empty() {
                 descend(at, rest, found);
             }
-            for child in read_dir(at, found).iter().filter(|child| !is_hidden(child)) {
+            for child in read_dir(at, found).iter().filter(|child| !is_hidden(file_name(child))) {
                 if is_own_directory(child) {
                     descend(child, parts, found);
                 } else if rest.is_empty() {
@@ -124,22 +146,17 @@ fn descend(at: &Path, parts: &[GlobPart<'_>], found: &mut Found<'_>) {
                 }
             }
         }
-        GlobPart::Like(pattern) => {
-            let likes = |child: &PathBuf| {
-                let name = child.file_name().unwrap_or_default().to_string_lossy();
-                (!is_hidden(child) || pattern.as_str().starts_with('.')) && pattern.matches(&name)
-            };
-            read_dir(at, found)
-                .iter()
-                .filter(|child| likes(child))
-                .for_each(|child| descend(child, rest, found));
+        GlobPart::Pattern(_) => {
+            let children = read_dir(at, found);
+            let matching = children.iter().filter(|child| part.matches(file_name(child)));
+            matching.for_each(|child| descend(child, rest, found));
         }
     }
 }
 
 /// Every selected file below `root`, from `directory` on; hidden ones and links to directories are left out.
 fn walk(root: &Path, directory: &Path, found: &mut Found<'_>) {
-    for child in read_dir(directory, found).iter().filter(|child| !is_hidden(child)) {
+    for child in read_dir(directory, found).iter().filter(|child| !is_hidden(file_name(child))) {
         if is_own_directory(child) {
             walk(root, child, found);
         } else if found.filter.selects(child.strip_prefix(root).unwrap_or(child)) {
@@ -155,10 +172,12 @@ pub(super) fn would_name(argument: &OsStr, file: &Path, filter: &NameFilter) -> 
     match kind(argument) {
         Kind::Directory => is_below(file, Path::new(argument), filter),
         Kind::Glob(pattern) => {
+            let Ok(parts) = parse_glob(pattern) else { return false };
+            let matches =
+                |path: &Path| names_below_root(pattern, path).is_some_and(|names| is_match(&parts, &names));
             let mut directories = file.ancestors().skip(1);
-            is_match(pattern, file)
-                || directories
-                    .any(|directory| is_match(pattern, directory) && is_below(file, directory, filter))
+            matches(file)
+                || directories.any(|directory| matches(directory) && is_below(file, directory, filter))
         }
         Kind::File => false,
     }
@@ -169,23 +188,32 @@ fn is_below(file: &Path, directory: &Path, filter: &NameFilter) -> bool {
     let Some(name) = directory.canonicalize().ok().and_then(|root| file.strip_prefix(root).ok()) else {
         return false;
     };
-    !name.iter().any(|part| is_hidden(Path::new(part))) && filter.selects(name)
+    !name.iter().any(is_hidden) && filter.selects(name)
 }
 
-/// Whether a glob matches a path that is absolute.
-fn is_match(pattern: &str, path: &Path) -> bool {
-    let options = MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let here = std::env::current_dir().unwrap_or_default();
-    let escaped = Pattern::escape(&here.to_string_lossy());
-    let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("{escaped}/{pattern}") };
-    // `./` and a slash at the end say nothing here.
-    let parts: Vec<_> = pattern.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    Pattern::new(&format!("/{}", parts.join("/")))
-        .is_ok_and(|pattern| pattern.matches_path_with(path, options))
+/// Returns the names of an absolute path, below the directory where a glob starts.
+fn names_below_root<'a>(pattern: &str, path: &'a Path) -> Option<Vec<&'a OsStr>> {
+    let root = if pattern.starts_with('/') { PathBuf::from("/") } else { std::env::current_dir().ok()? };
+    let below = path.strip_prefix(root).ok()?;
+    below
+        .components()
+        .map(|part| if let Component::Normal(name) = part { Some(name) } else { None })
+        .collect()
+}
+
+/// Whether a glob matches these names, one after the other.
+fn is_match(parts: &[GlobPart<'_>], names: &[&OsStr]) -> bool {
+    let Some((part, rest)) = parts.split_first() else { return names.is_empty() };
+    let below = names.split_first();
+    match part {
+        GlobPart::Directory => names.is_empty(),
+        GlobPart::Name(".") => is_match(rest, names),
+        GlobPart::Recursive => {
+            is_match(rest, names)
+                || below.is_some_and(|(name, below)| !is_hidden(name) && is_match(parts, below))
+        }
+        part => below.is_some_and(|(name, below)| part.matches(name) && is_match(rest, below)),
+    }
 }
 
 /// Adds a regular file, or a path that cannot be inspected, because opening it will give the error. Reading a named
@@ -212,8 +240,12 @@ fn read_dir(directory: &Path, found: &mut Found<'_>) -> Vec<PathBuf> {
     }
 }
 
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+fn file_name(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 /// Returns whether it is a directory and not a link to one, because links could form a loop.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio_io_timeout::TimeoutStream;
 
 /// Reports that a connection has nothing left to send.
 #[derive(Debug, Clone, Default)]
@@ -23,41 +23,24 @@ impl FlushNotifier {
     }
 }
 
+/// A connection that the service writes to.
 pub(super) struct WriteTimeoutStream {
-    stream: TcpStream,
-    timeout: Duration,
+    stream: Pin<Box<TimeoutStream<TcpStream>>>,
     flush: FlushNotifier,
     framing: FramingParser,
-    /// Runs while bytes wait to be sent.
-    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl WriteTimeoutStream {
+    /// Fails writes of which the peer has taken nothing for `timeout`.
     pub(super) fn new(
         stream: TcpStream,
         timeout: Duration,
         flush: FlushNotifier,
         framing: FramingParser,
     ) -> Self {
-        Self { stream, timeout, flush, framing, waiting: None }
-    }
-
-    fn poll_with_timeout<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        polled: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.waiting = None;
-            return polled;
-        }
-        let timeout = self.timeout;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        if waiting.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
-        }
-        waiting.as_mut().reset(Instant::now() + timeout);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer is not reading")))
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(timeout));
+        Self { stream: Box::pin(stream), flush, framing }
     }
 }
 
@@ -68,7 +51,7 @@ impl AsyncRead for WriteTimeoutStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let polled = self.stream.as_mut().poll_read(context, buffer);
         self.framing.feed(&buffer.filled()[before..]);
         polled
     }
@@ -80,8 +63,7 @@ impl AsyncWrite for WriteTimeoutStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.poll_with_timeout(context, polled)
+        self.stream.as_mut().poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -89,8 +71,7 @@ impl AsyncWrite for WriteTimeoutStream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.poll_with_timeout(context, polled)
+        self.stream.as_mut().poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -100,10 +81,10 @@ impl AsyncWrite for WriteTimeoutStream {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper calls this only after it has written everything.
         self.flush.0.notify_waiters();
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream.as_mut().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream.as_mut().poll_shutdown(context)
     }
 }
