@@ -76,11 +76,11 @@ mod tests {
     use super::command;
     use clap::Command;
 
-    /// Calls `look` with each visible command and its path.
+    /// Calls `visit` with each visible command and its path.
     fn each(command: &Command, visit: &mut dyn FnMut(&Command, &str)) {
-        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            visit(verb, verb.get_bin_name().unwrap_or_default());
-            each(verb, visit);
+        for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
+            visit(subcommand, subcommand.get_bin_name().unwrap_or_default());
+            each(subcommand, visit);
         }
     }
 
@@ -88,17 +88,17 @@ mod tests {
     fn every_help_has_examples_within_78_columns() {
         let mut all = command().disable_help_subcommand(true);
         all.build();
-        let mut verbs = Vec::new();
-        let mut check = |verb: &Command, path: &str| {
-            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let mut commands = Vec::new();
+        let mut check = |subcommand: &Command, path: &str| {
+            let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
             for line in help.lines() {
                 assert!(line.chars().count() <= 78, "{path}: {line}");
             }
-            verbs.push((path.to_owned(), help.contains("Example") && help.contains(&format!("  {path}"))));
+            commands.push((path.to_owned(), help.contains("Example") && help.contains(&format!("  {path}"))));
         };
         check(&all, "zoom-udm");
         each(&all, &mut check);
-        let without: Vec<_> = verbs[1..].iter().filter(|(_, has)| !has).collect();
-        assert!(without.is_empty() && verbs.len() > 5, "{without:?}");
+        let without: Vec<_> = commands[1..].iter().filter(|(_, has)| !has).collect();
+        assert!(without.is_empty() && commands.len() > 5, "{without:?}");
     }
 }

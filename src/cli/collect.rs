@@ -311,7 +311,7 @@ pub(super) fn since(text: &str) -> Result<Date, CliError> {
 fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
-        SummaryFormat::Json => messages::say_json(report),
+        SummaryFormat::Json => messages::eprint_json(report),
         SummaryFormat::Human => messages::eprint_lines(&as_text(report, dry_run)),
     }
 }

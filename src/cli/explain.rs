@@ -93,10 +93,10 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
     let live = inputs.is_live();
     // The output itself shows the progress.
     let progress = Progress::hidden();
-    let outcome = explain::run(inputs.open(&progress), &options, &mut |told| {
+    let outcome = explain::run(inputs.open(&progress), &options, &mut |explanation| {
         match args.format {
-            ExplainFormat::Human => human.write(&told, &mut out)?,
-            ExplainFormat::Json => json(&told, terminal, &mut out)?,
+            ExplainFormat::Human => human.write(&explanation, &mut out)?,
+            ExplainFormat::Json => json(&explanation, terminal, &mut out)?,
         }
         // Users who type records or follow a pipe expect each result at once.
         if terminal || live { out.flush() } else { Ok(()) }
@@ -112,10 +112,10 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
 }
 
 /// Prints one object and a newline; on a terminal, control characters in its strings are escaped.
-fn json(told: &Explanation, on_terminal: bool, out: &mut impl Write) -> io::Result<()> {
+fn json(explanation: &Explanation, on_terminal: bool, out: &mut impl Write) -> io::Result<()> {
     if !on_terminal {
-        serde_json::to_writer(&mut *out, told)?;
+        serde_json::to_writer(&mut *out, explanation)?;
         return out.write_all(b"\n");
     }
-    writeln!(out, "{}", sanitize::escape_json(&serde_json::to_string(told)?))
+    writeln!(out, "{}", sanitize::escape_json(&serde_json::to_string(explanation)?))
 }

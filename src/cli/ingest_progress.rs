@@ -149,7 +149,7 @@ pub(super) fn start_log() -> Result<bool, CliError> {
 pub(super) fn summary(summary: &Report, took: Duration, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
-        SummaryFormat::Json => messages::say_json(&as_json(summary, took)),
+        SummaryFormat::Json => messages::eprint_json(&as_json(summary, took)),
         SummaryFormat::Human => messages::eprint_lines(&as_text(summary, took)),
     }
 }

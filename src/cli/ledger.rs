@@ -201,8 +201,8 @@ async fn verify(store: &Store, settings: &StoreConfig, chosen: &FilterArgs) -> R
     };
     let mut failed = None;
     let mut found = |gap: Discrepancy, url: &str| {
-        let told = print(&format!("{:12} {}\n", gap.name(), clean(url)));
-        failed = failed.take().or_else(|| told.err());
+        let printed = print(&format!("{:12} {}\n", gap.name(), clean(url)));
+        failed = failed.take().or_else(|| printed.err());
     };
     let verified = crate::ingest::verify(store, &options, &mut found).await?;
     failed.map_or(Ok(()), Err)?;

@@ -34,42 +34,42 @@ pub(super) const OUTPUT_CLOSED: &str = "warning: standard output is closed; the 
 /// Prints a message of several lines; the caller has escaped line ends in names.
 pub(super) fn eprint_lines(message: &str) {
     let line = format!("zoom-udm: {}\n", sanitize::multiline(&redact::redact(message)));
-    // If standard error is closed, nobody can be told.
+    // If standard error is closed, the message is lost.
     progress::print_above(|| drop(blocking_io::stderr().write_all(line.as_bytes())));
 }
 
 /// Formats an error with its causes, omitting a cause whose text the previous one already ends with.
 pub(super) fn format_chain(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
-        cause if said.is_empty() => cause,
-        cause if said.ends_with(&cause) => said,
-        cause => format!("{said}: {cause}"),
+    error.chain().fold(String::new(), |chain, cause| match cause.to_string() {
+        cause if chain.is_empty() => cause,
+        cause if chain.ends_with(&cause) => chain,
+        cause => format!("{chain}: {cause}"),
     })
 }
 
 /// Prints one JSON object on a line.
-pub(super) fn say_json(told: &impl Serialize) {
-    let told = serde_json::to_string(told).unwrap_or_default();
-    let told = redact::redact_json_text(&told).into_owned();
-    let told = if io::stderr().is_terminal() { sanitize::escape_json(&told) } else { told };
-    progress::print_above(|| drop(blocking_io::stderr().write_all(format!("{told}\n").as_bytes())));
+pub(super) fn eprint_json(value: &impl Serialize) {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let text = redact::redact_json_text(&text).into_owned();
+    let text = if io::stderr().is_terminal() { sanitize::escape_json(&text) } else { text };
+    progress::print_above(|| drop(blocking_io::stderr().write_all(format!("{text}\n").as_bytes())));
 }
 
 /// The number of rejects reported one by one if nothing stores them.
 const MAX_SHOWN: u64 = 10;
 
 /// Reports one reject, up to the maximum.
-pub(super) fn reject(reject: &Reject<'_>, said: &mut u64) {
-    *said += u64::from(reject.is_first_part());
-    if *said <= MAX_SHOWN && reject.is_first_part() {
+pub(super) fn reject(reject: &Reject<'_>, reported: &mut u64) {
+    *reported += u64::from(reject.is_first_part());
+    if *reported <= MAX_SHOWN && reject.is_first_part() {
         eprint_line(&format!("rejected: {reject}"));
     }
 }
 
 /// Reports how many rejects were not reported.
-pub(super) fn more_rejects(said: u64) {
-    if said > MAX_SHOWN {
-        eprint_line(&format!("{} more rejects; --rejects FILE stores them all", said - MAX_SHOWN));
+pub(super) fn more_rejects(reported: u64) {
+    if reported > MAX_SHOWN {
+        eprint_line(&format!("{} more rejects; --rejects FILE stores them all", reported - MAX_SHOWN));
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn failures(summary: &Summary) {
 pub(super) fn summary(summary: &Summary, took: Duration, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
-        SummaryFormat::Json => say_json(&as_json(summary, took)),
+        SummaryFormat::Json => eprint_json(&as_json(summary, took)),
         SummaryFormat::Human => eprint_line(&as_text(summary, took)),
     }
 }

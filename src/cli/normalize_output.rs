@@ -162,7 +162,7 @@ impl Rejects {
     /// and the new one beside it, unless what was refused is still in the source.
     fn keep(self, whole: bool) -> Result<(), CliError> {
         match self {
-            Self::Logged(said) => messages::more_rejects(said),
+            Self::Logged(reported) => messages::more_rejects(reported),
             Self::File { writer, over_source, written } => {
                 let file = writer.finish().context("writing rejects failed")?;
                 match written {
@@ -223,8 +223,8 @@ impl Sink for NormalizeSink {
                 *written += 1;
                 writer.write(reject)
             }
-            Rejects::Logged(said) => {
-                messages::reject(reject, said);
+            Rejects::Logged(reported) => {
+                messages::reject(reject, reported);
                 Ok(())
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// The minimum speed of a body in bytes per second, apart from pauses of `idle_time`; a line of 64 kbit/s achieves it.
+/// The minimum speed of a body in bytes per second, interval from pauses of `idle_time`; a line of 64 kbit/s achieves it.
 /// Slower callers occupy memory that others need.
 const MIN_BYTES_PER_SECOND: u64 = 8 << 10;
 
@@ -127,29 +127,29 @@ mod tests {
     use super::{Body, BodyError, Duration, LimitedBody, Limits, Semaphore};
     use std::sync::Arc;
 
-    /// A body of this many chunks of a size, this many milliseconds apart.
-    fn body(pieces: usize, size: usize, apart: u64) -> Body {
-        let piece = move |number| async move {
-            if number == pieces {
+    /// A body of this many chunks of a size, this many milliseconds interval.
+    fn body(chunks: usize, size: usize, interval: u64) -> Body {
+        let chunk = move |number| async move {
+            if number == chunks {
                 return None;
             }
-            tokio::time::sleep(Duration::from_millis(apart)).await;
+            tokio::time::sleep(Duration::from_millis(interval)).await;
             Some((Ok::<_, std::io::Error>(vec![b' '; size]), number + 1))
         };
-        Body::from_stream(futures::stream::unfold(0, piece))
+        Body::from_stream(futures::stream::unfold(0, chunk))
     }
 
-    fn upload(body: Body, room: &Arc<Semaphore>) -> LimitedBody {
+    fn limited(body: Body, budget: &Arc<Semaphore>) -> LimitedBody {
         let [idle_time, body_time] = [400, 4000].map(Duration::from_millis);
-        LimitedBody::new(body, &Limits { idle_time, body_time, ..Limits::default() }, room)
+        LimitedBody::new(body, &Limits { idle_time, body_time, ..Limits::default() }, budget)
     }
 
     #[tokio::test]
     async fn trickled_body_times_out() {
-        let room = Arc::new(Semaphore::new(1 << 20));
-        let took = async |pieces, size, apart| {
+        let budget = Arc::new(Semaphore::new(1 << 20));
+        let took = async |chunks, size, interval| {
             let began = std::time::Instant::now();
-            let whole = upload(body(pieces, size, apart), &room).read_to_end().await;
+            let whole = limited(body(chunks, size, interval), &budget).read_to_end().await;
             (whole.map(|(bytes, _)| bytes.len()), began.elapsed().as_millis())
         };
         let (trickled, after) = took(100, 1, 50).await;
@@ -160,13 +160,13 @@ mod tests {
 
     #[tokio::test]
     async fn memory_of_all_bodies_is_bounded() {
-        let room = Arc::new(Semaphore::new(1000));
-        let held = upload(body(3, 300, 0), &room).read_to_end().await;
-        assert!(held.is_ok() && room.available_permits() == 100);
+        let budget = Arc::new(Semaphore::new(1000));
+        let first = limited(body(3, 300, 0), &budget).read_to_end().await;
+        assert!(first.is_ok() && budget.available_permits() == 100);
         let limits = Limits { body_time: Duration::from_millis(200), ..Limits::default() };
-        let refused = LimitedBody::new(body(1, 300, 0), &limits, &room).read_to_end().await;
+        let refused = LimitedBody::new(body(1, 300, 0), &limits, &budget).read_to_end().await;
         assert_eq!(refused.err(), Some(BodyError::NoMemory));
-        drop(held);
-        assert_eq!(room.available_permits(), 1000, "all of it goes back");
+        drop(first);
+        assert_eq!(budget.available_permits(), 1000, "the whole budget is free again");
     }
 }

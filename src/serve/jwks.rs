@@ -134,25 +134,25 @@ impl JwksCache {
     pub(super) async fn get(&self, kid: &str) -> Result<Arc<DecodingKey>, KeyError> {
         let Lookup::Fetch { old } = self.0.lookup(kid) else { return self.0.cached(kid) };
         if let Some(old) = old {
-            if let Ok(turn) = Arc::clone(&self.0.fetching).try_lock_owned() {
-                self.spawn_refresh(turn);
+            if let Ok(lock) = Arc::clone(&self.0.fetching).try_lock_owned() {
+                self.spawn_refresh(lock);
             }
             return Ok(old);
         }
-        let turn = Arc::clone(&self.0.fetching).lock_owned().await;
+        let lock = Arc::clone(&self.0.fetching).lock_owned().await;
         // The previous task may have fetched it.
         if matches!(self.0.lookup(kid), Lookup::Fetch { .. }) {
-            let fetched = self.spawn_refresh(turn).await;
+            let fetched = self.spawn_refresh(lock).await;
             fetched.unwrap_or_else(|_| Err("fetching them failed".into())).map_err(KeyError::Unreachable)?;
         }
         self.0.cached(kid)
     }
 
     /// Fetches in a separate task, so that it does not end with the first caller that wanted it.
-    fn spawn_refresh(&self, turn: OwnedMutexGuard<()>) -> JoinHandle<Result<(), String>> {
+    fn spawn_refresh(&self, lock: OwnedMutexGuard<()>) -> JoinHandle<Result<(), String>> {
         let source = Arc::clone(&self.0);
         tokio::spawn(async move {
-            let _turn = turn;
+            let _lock = lock;
             source.refresh().await
         })
     }

@@ -37,16 +37,16 @@ impl Human {
     }
 
     /// Writes one record.
-    pub(super) fn write(&mut self, told: &Explanation, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&mut self, explanation: &Explanation, out: &mut impl Write) -> io::Result<()> {
         if !std::mem::take(&mut self.first) {
             out.write_all(b"\n")?;
         }
-        let place = format!("{}, line {} (byte {})", told.input, told.line, told.offset);
+        let place = format!("{}, line {} (byte {})", explanation.input, explanation.line, explanation.offset);
         self.line(out, "", &[Span(HEAD, &place)])?;
-        match &told.outcome {
+        match &explanation.outcome {
             Outcome::Event(story) => self.story(story, out),
             Outcome::Reject { reject } => {
-                self.line(out, "  ", &[Span(PLAIN, &raw(&told.record))])?;
+                self.line(out, "  ", &[Span(PLAIN, &raw(&explanation.record))])?;
                 self.reject(reject, out)
             }
         }

@@ -148,16 +148,16 @@ mod tests {
         let queue = IngestQueue::default();
         let _ = queue.enqueue(Some(named("a", "1")));
         assert_eq!(queue.next_run(), Some(objects(&["a"])));
-        for wish in [named("a", "1"), named("a", "2"), named("a", ""), named("a", "")] {
-            let _ = queue.enqueue(Some(wish));
+        for object in [named("a", "1"), named("a", "2"), named("a", ""), named("a", "")] {
+            let _ = queue.enqueue(Some(object));
         }
         assert_eq!(
-            queue.take_waiters().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(),
+            queue.take_waiters().objects.into_values().map(|callers| callers.len()).collect::<Vec<_>>(),
             [2]
         );
         assert_eq!(queue.next_run(), Some(objects(&["a"])));
         assert_eq!(
-            queue.take_waiters().objects.into_values().map(|waiting| waiting.len()).collect::<Vec<_>>(),
+            queue.take_waiters().objects.into_values().map(|callers| callers.len()).collect::<Vec<_>>(),
             [2, 1]
         );
     }
@@ -176,10 +176,10 @@ mod tests {
     #[test]
     fn abandoned_waiters_are_released() {
         let queue = IngestQueue::default();
-        let (mut waiting, _) = queue.enqueue(Some(named("a", "1"))).unwrap();
+        let (mut response, _) = queue.enqueue(Some(named("a", "1"))).unwrap();
         assert_eq!(queue.next_run(), Some(objects(&["a"])));
         queue.abandon();
-        assert!(waiting.try_recv().is_err_and(|error| error == TryRecvError::Closed));
+        assert!(response.try_recv().is_err_and(|error| error == TryRecvError::Closed));
         assert!(queue.enqueue(None).unwrap().1, "the next to come begins");
     }
 
