@@ -1,6 +1,7 @@
 # The mapping in jq (1.6 and later): reads records, writes events; skips records without a usable time.
 #
-#     jq -n -c --rawfile types src/udm/event_types.tsv -f mapping.jq records.ndjson
+#     zoom-udm mapping --format json >rows.json
+#     jq -n -c --rawfile types src/udm/event_types.tsv --slurpfile rows rows.json -f mapping.jq records.ndjson
 #
 # Limitations of jq: stops at a line that is not JSON; reformats numbers; ignores case only in ASCII.
 
@@ -93,7 +94,13 @@ def user:
     attribute: {labels: [("assistant", "options") as $key | .[$key] | texts | {key: $key, value: .}]}
   };
 
-def event($known):
+# The rows that only say which key goes where: labels, and fields of their own.
+def labels: [$rows[0][] | select(.source == "key" and .path == "target.user.attribute.labels[]") | .name];
+def fields: [$rows[0][]
+  | select(.source == "key" and (.path | endswith("[]") or contains("roles[]") or endswith("emailAddresses") | not))
+  | {name, list, path: (.path | split(".")[1:])}];
+
+def event($known; $labels; $fields):
   (.time | field | [timestamp] | first // empty) as $time
   | (.operator | field | trim) as $operator
   | (.operation_detail | text) as $description
@@ -126,31 +133,26 @@ def event($known):
       principal: {user: (
         if $operator == "" then {} elif $operator | is_email then {emailAddresses: [$operator]}
         else {userid: $operator} end)},
-      target: {
+      target: ({
         user: {
           userid: $users[0].userid,
-          userDisplayName: $values["Display Name"],
-          firstName: $values["First Name"],
-          lastName: $values["Last Name"],
           emailAddresses: ($emails + [$values["Email Address"] | present] | distinct(ascii_downcase)),
-          title: $values["Job Title"],
-          department: [$values.Department],
-          roleDescription: $values.Description,
           attribute: {
             roles: ([$values["Role Name"], $values["User Role"], $role] | map(present) | distinct(.) | map({name: .})),
             labels: (
-              [("Room Name", "Type", "User Type") as $key | $values[$key] | present | {key: $key, value: .}]
+              [$labels[] as $key | $values[$key] | present | {key: $key, value: .}]
               + ($users[0].attribute.labels // []))
           }
-        },
-        location: {name: $values.Location}
-      },
+        }
+      } | reduce $fields[] as $field (.; setpath($field.path; $values[$field.name] | if $field.list then [.] else . end))),
       about: ($users[1:] | map({user: .}))
     }
   | prune;
 
 ([$types | split("\n")[1:][] | split("\t")[1] | present | {(.): true}] | add) as $known
+| labels as $labels
+| fields as $fields
 | inputs
 | if type == "array" then .[] elif (objects | .operation_logs | type) == "array" then .operation_logs[] else . end
 | objects
-| event($known)
+| event($known; $labels; $fields)

@@ -53,14 +53,16 @@ def implementations(args):
     def built(name, *before):
         return lambda file: [str(args.implementations / name), *before, file]
 
-    jq = ["jq", "-n", "-c", "--rawfile", "types", str(ROOT / "src/udm/event_types.tsv"), "-f", str(HERE / "mapping.jq")]
-    reference = [sys.executable, str(ROOT / "tests/conformance/reference_impl.py")]
+    mapping = str(args.data / "mapping.json")
+    jq = ["jq", "-n", "-c", "--rawfile", "types", str(ROOT / "src/udm/event_types.tsv"), "--slurpfile", "rows", mapping]
+    jq += ["-f", str(HERE / "mapping.jq")]
+    reference = [sys.executable, str(ROOT / "tests/conformance/reference_impl.py"), "--mapping", mapping]
     return [
         Implementation("ours-2", "zoom-udm, 2 threads", normalize(2), "big", ALL_CORES),
         Implementation("ours", "zoom-udm, 1 thread", normalize(1), "big"),
         Implementation("parse-only", "parsing only: `serde_json::from_slice`", built("parse_only"), "big"),
         Implementation("parse-only-str", "parsing only: `serde_json::from_str`", built("parse_only", "--str"), "big"),
-        Implementation("value", "Rust, `serde_json::Value` and `regex`", built("serde_value"), "medium"),
+        Implementation("value", "Rust, `serde_json::Value` and `regex`", built("serde_value", mapping), "medium"),
         Implementation("vrl", "VRL, crate `vrl`", built("vrl", str(HERE / "mapping.vrl")), "small"),
         Implementation("python", "Python, the reference implementation", lambda file: [*reference, file], "small"),
         Implementation("jq", "jq", lambda file: [*jq, file], "tiny"),

@@ -22,7 +22,7 @@ pub(crate) fn unescaped_prefix_len(bytes: &[u8]) -> usize {
     }
 }
 
-/// The same for fewer than [`STEP`] bytes: the first and the last half, which may overlap, are compared as one vector.
+/// The same for fewer than [`LANES`] bytes: the first and the last half, which may overlap, are compared as one vector.
 #[inline]
 fn short_unescaped_prefix_len(bytes: &[u8]) -> usize {
     let mut step = [b' '; LANES];
@@ -44,13 +44,13 @@ fn short_unescaped_prefix_len(bytes: &[u8]) -> usize {
     }
 }
 
-/// The same for exactly [`STEP`] bytes.
+/// The same for exactly [`LANES`] bytes.
 #[inline]
 pub(super) fn plain_len_of(step: &[u8; LANES]) -> usize {
     first(special(*step))
 }
 
-/// Returns the index of the lowest set bit, or [`STEP`] if there is none.
+/// Returns the index of the lowest set bit, or [`LANES`] if there is none.
 #[inline]
 fn first(bits: u32) -> usize {
     (bits | 1 << LANES).trailing_zeros() as usize
@@ -97,14 +97,14 @@ pub(crate) fn positions(bytes: &[u8], select: impl Fn(u8x16) -> u8x16) -> impl I
     })
 }
 
-/// Calls `hear` with each of these positions. Faster than the iterator if all positions are needed.
+/// Calls `f` with each of these positions. Faster than the iterator if all positions are needed.
 #[inline]
-pub(crate) fn for_each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut hear: impl FnMut(usize)) {
+pub(crate) fn for_each_position(bytes: &[u8], select: impl Fn(u8x16) -> u8x16, mut f: impl FnMut(usize)) {
     let mut start = 0;
     while start < bytes.len() {
         let mut marked = marks(bytes, start, &select);
         while marked != 0 {
-            hear(start + marked.trailing_zeros() as usize);
+            f(start + marked.trailing_zeros() as usize);
             marked &= marked - 1;
         }
         start += LANES;

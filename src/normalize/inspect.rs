@@ -47,10 +47,10 @@ impl RecordSpans for RecordSpansVec {
     }
 }
 
-/// Normalizes all inputs on this thread and passes each record, in order, to `look`; an error of `look` ends the run.
+/// Normalizes all inputs on this thread and passes each record, in order, to `visit`; an error of `visit` ends the run.
 ///
 /// # Errors
-/// [`Error::Output`] with the error of `look`.
+/// [`Error::Output`] with the error of `visit`.
 pub(crate) fn inspect_each(
     inputs: impl Iterator<Item = Input> + Send,
     options: &Options,
@@ -94,7 +94,7 @@ fn show(
     visit: &mut dyn FnMut(&InspectedRecord<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
     let (mut events, mut rejects) = (output.events.as_bytes(), output.rejects.iter().peekable());
-    let mut see = |place: &Range<usize>, line: u64, part, outcome: Result<&[u8], &Rejection>| {
+    let mut visit_one = |place: &Range<usize>, line: u64, part, outcome: Result<&[u8], &Rejection>| {
         let (line, offset, raw) = block.locate(place, start, line);
         let raw = if outcome.is_ok() { &block.records()[place.clone()] } else { raw };
         visit(&InspectedRecord {
@@ -109,11 +109,11 @@ fn show(
     };
     for (place, line) in &output.places.0 {
         while let Some(reject) = rejects.next_if(|reject| reject.place.start < place.start) {
-            see(&reject.place, reject.line, reject.part, Err(&reject.refusal))?;
+            visit_one(&reject.place, reject.line, reject.part, Err(&reject.refusal))?;
         }
         let end = memchr(b'\n', events).unwrap_or(events.len());
-        see(place, *line, Part::Whole, Ok(&events[..end]))?;
+        visit_one(place, *line, Part::Whole, Ok(&events[..end]))?;
         events = events.get(end + 1..).unwrap_or_default();
     }
-    rejects.try_for_each(|reject| see(&reject.place, reject.line, reject.part, Err(&reject.refusal)))
+    rejects.try_for_each(|reject| visit_one(&reject.place, reject.line, reject.part, Err(&reject.refusal)))
 }

@@ -16,7 +16,7 @@ pub struct Options {
     pub writer: Writer,
     /// The time of records without a usable time; `None` rejects them.
     pub default_time: Option<Timestamp>,
-    /// Whether to set `metadata.productLogId` to the record's [`id`](crate::record::fingerprint).
+    /// Whether to set `metadata.productLogId` to the record's [`fingerprint`](crate::record::fingerprint).
     pub event_id: bool,
     /// The input format.
     pub format: Format,

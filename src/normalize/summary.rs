@@ -17,7 +17,7 @@ pub struct Summary {
     pub events_by_type: Vec<(EventType, u64)>,
     /// Rejects.
     pub rejects: u64,
-    /// Rejects by reason, in the order of [`Reason::ALL`].
+    /// Rejects by reason, in the order of [`RejectReason::ALL`].
     pub rejects_by_reason: [u64; RejectReason::ALL.len()],
     /// Notes by kind.
     pub notes: DiagnosticCounts,

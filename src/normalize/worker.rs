@@ -171,7 +171,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         }
     }
 
-    /// Reads a line that the quick reading is not sure of: blank, an array, a page, several values, or an unusual record.
+    /// Reads a line about which the fast readers are undecided: blank, an array, a page, several values, or an unusual record.
     #[cold]
     fn slow_path(&mut self, line: &str, at: usize) -> Flow {
         let (line, at) = match line.strip_prefix(UTF8_BOM) {

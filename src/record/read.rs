@@ -9,7 +9,7 @@ impl<'a> Record<'a> {
     /// Reads one record from the JSON object in `text`.
     ///
     /// # Errors
-    /// [`Reason::NotJson`](crate::Reason::NotJson) or [`Reason::NotObject`](crate::Reason::NotObject). A record without
+    /// [`RejectReason::NotJson`](crate::RejectReason::NotJson) or [`RejectReason::NotObject`](crate::RejectReason::NotObject). A record without
     /// a usable time is rejected later, where the default time is known.
     pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Rejection> {
         let mut found = FieldSpans::default();
@@ -25,7 +25,7 @@ impl<'a> Record<'a> {
         read_quickly(text, &mut found, scratch).then(|| found.record(&scratch.0))
     }
 
-    /// The same for ordinary records; returns `None` for those that [`object`] or [`elements`] must read.
+    /// The same for ordinary records; returns `None` if the reference reader must decide.
     pub(crate) fn read_fast(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
         let mut found = FieldSpans::default();
         fast::scan(text, &mut found, scratch.cleared())?;

@@ -1,6 +1,6 @@
 //! The mapping as one would write it first: `serde_json::Value` in, `Value` out, regular expressions, `chrono`.
 //!
-//! `serde_value FILE` prints one event a line; what is no record is counted on standard error. Reads one JSON value a line,
+//! `serde_value MAPPING FILE` prints one event a line; what is no record is counted on standard error. Reads one JSON value a line,
 //! not those that span lines, and no gzip.
 
 use anyhow::{Context, Result};
@@ -15,8 +15,9 @@ const EMAIL: &str = r"[\w+%][\w.!#$%&'*+/=?^~-]*@[^\W_](?:[\w-]*[^\W_])?(?:\.[^\
 const EVENT_TYPES: &str = include_str!("../../../src/udm/event_types.tsv");
 
 fn main() -> Result<()> {
-    let path = std::env::args().nth(1).context("usage: serde_value FILE")?;
-    let mapper = Mapper::new()?;
+    let mut arguments = std::env::args().skip(1);
+    let (rows, path) = arguments.next().zip(arguments.next()).context("usage: serde_value MAPPING FILE")?;
+    let mapper = Mapper::new(&serde_json::from_reader(File::open(rows)?)?)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut refused = 0;
     for line in BufReader::new(File::open(path)?).split(b'\n') {
@@ -60,14 +61,38 @@ struct Mapper {
     email: Regex,
     whole_email: Regex,
     event_types: HashSet<&'static str>,
+    /// The keys that are labels.
+    labels: Vec<String>,
+    fields: Vec<Field>,
+}
+
+/// A key with a field of its own in the target.
+struct Field {
+    key: String,
+    path: Vec<String>,
+    is_list: bool,
 }
 
 impl Mapper {
-    fn new() -> Result<Self> {
+    /// `rows` is the output of `zoom-udm mapping --format json`, for the rows that only say which key goes where.
+    fn new(rows: &Vec<Value>) -> Result<Self> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (mut labels, mut fields) = (Vec::new(), Vec::new());
+        for row in rows.iter().filter(|row| row["source"] == "key") {
+            let (key, path) = (text(&row["name"]), text(&row["path"]));
+            if path == "target.user.attribute.labels[]" {
+                labels.push(key);
+            } else if !path.contains("[]") && !path.ends_with("emailAddresses") {
+                let path = path.split('.').skip(1).map(str::to_owned).collect();
+                fields.push(Field { key, path, is_list: row["list"] == true });
+            }
+        }
         Ok(Self {
             email: Regex::new(EMAIL)?,
             whole_email: Regex::new(&format!(r"\A(?:{EMAIL})\z"))?,
             event_types: EVENT_TYPES.lines().skip(1).filter_map(|line| line.split('\t').nth(1)).collect(),
+            labels,
+            fields,
         })
     }
 
@@ -129,29 +154,28 @@ impl Mapper {
             }
         }
         let mut labels = Vec::new();
-        for key in ["Room Name", "Type", "User Type"] {
+        for key in &self.labels {
             labels.extend(value(key).map(|value| json!({"key": key, "value": value})));
         }
         let first = detail.users.first();
         labels.extend(first.into_iter().flat_map(|user| user.labels.clone()));
 
-        json!({
+        let mut target = json!({
             "user": {
                 "userid": first.and_then(|user| user.id.as_ref()),
-                "userDisplayName": value("Display Name"),
-                "firstName": value("First Name"),
-                "lastName": value("Last Name"),
                 "emailAddresses": emails,
-                "title": value("Job Title"),
-                "department": [value("Department")],
-                "roleDescription": value("Description"),
                 "attribute": {
                     "roles": roles.iter().map(|role| json!({"name": role})).collect::<Vec<_>>(),
                     "labels": labels,
                 },
             },
-            "location": {"name": value("Location")},
-        })
+        });
+        for Field { key, path, is_list } in &self.fields {
+            let Some(value) = value(key) else { continue };
+            let field = path.iter().fold(&mut target, |object, name| &mut object[name.as_str()]);
+            *field = if *is_list { json!([value]) } else { json!(value) };
+        }
+        target
     }
 
     fn detail(&self, text: &str) -> Detail {
