@@ -78,7 +78,7 @@
 //! - Memory is bounded by threads × (line limit + a few blocks), whatever comes in.
 
 // Every test build contains all properties; the fuzz targets that use all of them need `cloud`.
-#![cfg_attr(all(test, not(feature = "cloud")), allow(dead_code))]
+#![cfg_attr(all(test, not(feature = "cloud")), allow(dead_code, unused_imports))]
 
 pub mod detail;
 pub mod email;

@@ -8,7 +8,7 @@ use super::name_filter::NameFilterArgs;
 use super::normalize_output::{IoPaths, NormalizeSink};
 use super::output_target::output_is_closed;
 use super::signal;
-use crate::normalize::{Error, Options, RejectReader, Summary, replay_rejects, run as run_inputs, unpacked};
+use crate::normalize::{Error, Options, RejectReader, Summary, replay_rejects, run as run_inputs, decompress};
 use clap::Args;
 use std::ffi::OsString;
 use std::io::BufReader;
@@ -112,9 +112,9 @@ fn normalize(
     };
     let name = file.display().to_string();
     let rejects: Box<dyn Iterator<Item = _> + Send> = match inputs::open_one_or_standard(file)
-        .and_then(unpacked)
+        .and_then(decompress)
     {
-        Ok(unpacked) => Box::new(RejectReader::new(BufReader::new(unpacked.reader), options.max_line_bytes)),
+        Ok(decompressed) => Box::new(RejectReader::new(BufReader::new(decompressed.reader), options.max_line_bytes)),
         Err(error) => Box::new(std::iter::once(Err(error))),
     };
     replay_rejects(&name, rejects, options, outputs)

@@ -23,8 +23,8 @@ pub enum Raw {
 const START: usize = 1024;
 
 /// Returns the bytes of a record in a form that can be shown.
-pub(super) fn raw(bytes: &[u8], refusal: Option<&Rejection>) -> Raw {
-    if refusal.is_some_and(|refusal| refusal.reason == RejectReason::LineTooLong) {
+pub(super) fn raw(bytes: &[u8], rejection: Option<&Rejection>) -> Raw {
+    if rejection.is_some_and(|rejection| rejection.reason == RejectReason::LineTooLong) {
         return Raw::Start(BASE64.encode(&bytes[..bytes.len().min(START)]));
     }
     match std::str::from_utf8(bytes) {

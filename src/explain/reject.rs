@@ -19,13 +19,13 @@ pub struct RejectExplanation {
 }
 
 impl RejectExplanation {
-    pub(super) fn new(refusal: &Rejection) -> Self {
-        let (end, expected, hint) = describe(refusal.reason);
-        let what = end.iter().find_map(|end| refusal.message.rsplit_once(end)).map(|(what, _)| what);
+    pub(super) fn new(rejection: &Rejection) -> Self {
+        let (end, expected, hint) = describe(rejection.reason);
+        let what = end.iter().find_map(|end| rejection.message.rsplit_once(end)).map(|(what, _)| what);
         Self {
-            reason: refusal.reason.name(),
-            found: what.unwrap_or(&refusal.message).to_owned(),
-            message: refusal.message.clone().into_owned(),
+            reason: rejection.reason.name(),
+            found: what.unwrap_or(&rejection.message).to_owned(),
+            message: rejection.message.clone().into_owned(),
             expected,
             hint,
         }

@@ -10,21 +10,21 @@ use crate::record::{Field, Record, Scratch};
 use serde_json::value::RawValue;
 use std::io;
 
-/// Explains every record of the inputs, in order, and passes it to `tell`. Events have no wrapper: only the case of the
+/// Explains every record of the inputs, in order, and passes it to `emit`. Events have no wrapper: only the case of the
 /// writer's shape counts. Reads on one thread, one block at a time.
 ///
 /// # Errors
-/// [`Error::Output`] with the error of `tell`. Read errors are listed in [`Summary::failures`].
+/// [`Error::Output`] with the error of `emit`. Read errors are listed in [`Summary::failures`].
 pub fn run(
     inputs: impl Iterator<Item = Input> + Send,
     options: &Options,
-    tell: &mut dyn FnMut(Explanation) -> io::Result<()>,
+    emit: &mut dyn FnMut(Explanation) -> io::Result<()>,
 ) -> Result<Summary, Error> {
     let options = Options { writer: options.writer.bare(), ..options.clone() };
-    inspect_each(inputs, &options, &mut |looked| match looked.part {
+    inspect_each(inputs, &options, &mut |inspected| match inspected.part {
         // The first part was already reported.
         Part::Middle | Part::Last => Ok(()),
-        Part::Whole | Part::First => tell(explanation(looked, &options)?),
+        Part::Whole | Part::First => emit(explanation(inspected, &options)?),
     })
 }
 
@@ -32,8 +32,8 @@ pub fn run(
 ///
 /// ```
 /// let record = br#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","operation_detail":"Add User x@y.com "}"#;
-/// let told = zoom_udm::explain::slice(record, &Default::default());
-/// let json = serde_json::to_value(&told[0])?;
+/// let explanations = zoom_udm::explain::slice(record, &Default::default());
+/// let json = serde_json::to_value(&explanations[0])?;
 /// assert_eq!(json["event"]["target"]["user"]["emailAddresses"][0], "x@y.com");
 /// let fill = json["fills"].as_array().unwrap().last().unwrap();
 /// assert_eq!(fill["path"], "target.user.emailAddresses[0]");
@@ -45,16 +45,16 @@ pub fn slice(bytes: &[u8], options: &Options) -> Vec<Explanation> {
     let mut all = Vec::new();
     let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
     // A sink in memory never fails.
-    let _ = run(std::iter::once(input), options, &mut |told| {
-        all.push(told);
+    let _ = run(std::iter::once(input), options, &mut |explanation| {
+        all.push(explanation);
         Ok(())
     });
     all
 }
 
-fn explanation(looked: &InspectedRecord<'_>, options: &Options) -> io::Result<Explanation> {
-    let (mut raw, mut offset) = (looked.raw, looked.offset);
-    let outcome = match looked.outcome {
+fn explanation(inspected: &InspectedRecord<'_>, options: &Options) -> io::Result<Explanation> {
+    let (mut raw, mut offset) = (inspected.raw, inspected.offset);
+    let outcome = match inspected.outcome {
         Ok(event) => {
             let start = raw.len() - raw.trim_ascii_start().len();
             (raw, offset) = (raw.trim_ascii(), offset + start as u64);
@@ -64,11 +64,18 @@ fn explanation(looked: &InspectedRecord<'_>, options: &Options) -> io::Result<Ex
                 options,
             )?))
         }
-        Err(refusal) => Outcome::Reject { reject: RejectExplanation::new(refusal) },
+        Err(rejection) => Outcome::Reject { reject: RejectExplanation::new(rejection) },
     };
-    let record = raw::raw(raw, looked.outcome.err());
-    let header = looked.header.filter(|_| looked.outcome.is_err()).map(str::to_owned);
-    Ok(Explanation { input: looked.input.to_owned(), line: looked.line, offset, header, record, outcome })
+    let record = raw::raw(raw, inspected.outcome.err());
+    let header = inspected.header.filter(|_| inspected.outcome.is_err()).map(str::to_owned);
+    Ok(Explanation {
+        input: inspected.input.to_owned(),
+        line: inspected.line,
+        offset,
+        header,
+        record,
+        outcome,
+    })
 }
 
 /// Explains how the record in `text` became the event that normalize wrote.
@@ -76,24 +83,24 @@ fn event_explanation(text: &str, event: &[u8], options: &Options) -> io::Result<
     let (mut scratch, mut cut, mut notes) =
         (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
     // What normalize has read can be read again.
-    let record = Record::read(text, &mut scratch).map_err(|refusal| io::Error::other(refusal.message))?;
+    let record = Record::read(text, &mut scratch).map_err(|rejection| io::Error::other(rejection.message))?;
     let own_time = record.time();
     let time =
         own_time.or(options.default_time).ok_or_else(|| io::Error::other("an event without a time"))?;
     notes.add(Diagnostic::DefaultTime, u32::from(own_time.is_none()));
-    let (detail, places) =
+    let (detail, spans) =
         Detail::parse_with_spans(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-    let sources = sources::Sources::new(&record, &detail, &places);
+    let sources = sources::Sources::new(&record, &detail, &spans);
     notes.add(Diagnostic::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
     let event = String::from_utf8_lossy(event).into_owned();
     let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);
-    let (members, unmapped) = unmapped::left(text, &sources, &fills, own_time.is_none());
+    let (members, unmapped) = unmapped::find(text, &sources, &fills, own_time.is_none());
     let fills = fills.into_iter().map(|filled| filled.fill).collect();
-    let told = |note: Diagnostic| DiagnosticCount {
+    let count = |note: Diagnostic| DiagnosticCount {
         note: note.name(),
         times: notes.count(note),
         words: note.message(),
     };
-    let notes = Diagnostic::ALL.map(told).into_iter().filter(|noted| noted.times > 0).collect();
+    let notes = Diagnostic::ALL.map(count).into_iter().filter(|noted| noted.times > 0).collect();
     Ok(EventExplanation { members, event: RawValue::from_string(event)?, fills, unmapped, notes })
 }

@@ -36,16 +36,16 @@ pub(super) struct SourceSpan {
 pub(super) struct Sources<'r, 'a> {
     pub(super) record: &'r Record<'a>,
     pub(super) detail: &'r Detail<'a>,
-    pub(super) places: &'r SpanMap,
+    pub(super) spans: &'r SpanMap,
     /// The users in the embedded JSON, each as written.
     users: Vec<&'a str>,
     characters: [CharIndex; Field::ALL.len()],
 }
 
 impl<'r, 'a> Sources<'r, 'a> {
-    pub(super) fn new(record: &'r Record<'a>, detail: &'r Detail<'a>, places: &'r SpanMap) -> Self {
+    pub(super) fn new(record: &'r Record<'a>, detail: &'r Detail<'a>, spans: &'r SpanMap) -> Self {
         let characters = Field::ALL.map(|field| CharIndex::new(record.get(field).unwrap_or_default()));
-        Self { record, detail, places, users: detail.users().map(|user| user.json).collect(), characters }
+        Self { record, detail, spans, users: detail.users().map(|user| user.json).collect(), characters }
     }
 
     fn text(&self, field: Field) -> &'a str {
@@ -59,7 +59,7 @@ impl<'r, 'a> Sources<'r, 'a> {
             Source::Field(field) => Some(self.whole(field, value)),
             Source::Detail("role") | Source::Key(_) => self.change(value),
             Source::Detail(_) => {
-                let taken = self.places.find(value);
+                let taken = self.spans.find(value);
                 Some(SourceSpan { field: Field::OperationDetail, at: taken.clone(), taken })
             }
         }
@@ -78,13 +78,13 @@ impl<'r, 'a> Sources<'r, 'a> {
         Some(SourceSpan {
             field: Field::OperationDetail,
             at: self.piece(change),
-            taken: self.places.find(value),
+            taken: self.spans.find(value),
         })
     }
 
     /// Returns the ranges of a change: from its key to the end of its value.
     pub(super) fn piece(&self, change: &Change<'_>) -> Vec<Range<usize>> {
-        let (mut key, value) = (self.places.find(change.key), self.places.find(change.value));
+        let (mut key, value) = (self.spans.find(change.key), self.spans.find(change.value));
         match (key.pop(), value.split_first()) {
             (Some(key), Some((first, rest))) => {
                 let joined = std::iter::once(key.start..first.end.max(key.end));
@@ -105,10 +105,10 @@ impl<'r, 'a> Sources<'r, 'a> {
             return Vec::new();
         };
         // A key is the text between its quotes.
-        let key = self.places.find(key).pop().map(|key| key.start.saturating_sub(1));
+        let key = self.spans.find(key).pop().map(|key| key.start.saturating_sub(1));
         let key = key.filter(|_| !value.starts_with('['));
         let found = |part: &str| {
-            let place = self.places.find(part).pop()?;
+            let place = self.spans.find(part).pop()?;
             let at = std::iter::once(key.unwrap_or(place.start)..place.end).collect();
             Some(SourceSpan { field: Field::OperationDetail, at, taken: vec![place] })
         };
@@ -117,7 +117,7 @@ impl<'r, 'a> Sources<'r, 'a> {
 
     /// The same if only `value` was used; all of it if `value` had to be built.
     pub(super) fn narrow_to(&self, mut found: SourceSpan, value: &str) -> SourceSpan {
-        if let ([taken], [whole]) = (&self.places.find(value)[..], &mut found.taken[..])
+        if let ([taken], [whole]) = (&self.spans.find(value)[..], &mut found.taken[..])
             && whole.start <= taken.start
             && taken.end <= whole.end
         {
@@ -137,14 +137,14 @@ impl<'r, 'a> Sources<'r, 'a> {
     }
 
     /// Returns the text in some ranges of a field.
-    pub(super) fn text_at(&self, field: Field, places: &[Range<usize>]) -> String {
-        places.iter().filter_map(|place| self.text(field).get(place.clone())).collect()
+    pub(super) fn text_at(&self, field: Field, spans: &[Range<usize>]) -> String {
+        spans.iter().filter_map(|place| self.text(field).get(place.clone())).collect()
     }
 
     /// Converts ranges of a field to characters.
-    pub(super) fn spans(&self, field: Field, places: &[Range<usize>]) -> Vec<Span> {
+    pub(super) fn spans(&self, field: Field, spans: &[Range<usize>]) -> Vec<Span> {
         let (text, characters) = (self.text(field), &self.characters[field as usize]);
-        places.iter().map(|place| [place.start, place.end].map(|at| characters.before(text, at))).collect()
+        spans.iter().map(|place| [place.start, place.end].map(|at| characters.before(text, at))).collect()
     }
 }
 

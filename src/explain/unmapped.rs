@@ -4,7 +4,7 @@ use super::fills::{FillWithSpan, event_type};
 use super::sources::{Sources, Span, is_string};
 use crate::detail::{Change, Member as UserMember, new_value};
 use crate::email;
-use crate::json::{decode, elements, members, trim};
+use crate::json::{elements, members, trim, unescape};
 use crate::mapping::{Source, row_of_key};
 use crate::record::Field;
 use serde::Serialize;
@@ -37,7 +37,7 @@ pub struct Unmapped {
 }
 
 /// Returns the members of the record in `text`, and what was not mapped.
-pub(super) fn left(
+pub(super) fn find(
     text: &str,
     sources: &Sources<'_, '_>,
     fills: &[FillWithSpan],
@@ -100,7 +100,7 @@ fn reason_not_mapped(
 /// Returns the unescaped contents of a JSON string; as written if UTF-8 cannot hold it.
 fn string(inside: &str) -> String {
     let mut text = String::new();
-    decode(inside, &mut text).map_or_else(|| inside.to_owned(), |_| text)
+    unescape(inside, &mut text).map_or_else(|| inside.to_owned(), |_| text)
 }
 
 fn value_text(value: &str) -> String {
@@ -122,10 +122,10 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
         let of_part =
             |filled: &&FillWithSpan| !matches!(filled.row.map(|row| row.source), Some(Source::Field(_)));
         let found = fills.iter().filter(of_part).filter_map(|filled| filled.found.as_ref());
-        let mut places: Vec<_> = found.flat_map(|found| found.taken.iter().cloned()).collect();
-        places.sort_by_key(|place| place.start);
+        let mut spans: Vec<_> = found.flat_map(|found| found.taken.iter().cloned()).collect();
+        spans.sort_by_key(|place| place.start);
         let mut taken: Vec<Range<usize>> = Vec::new();
-        for place in places {
+        for place in spans {
             match taken.last_mut() {
                 Some(last) if place.start < last.end => last.end = last.end.max(place.end),
                 _ => taken.push(place),
@@ -137,8 +137,8 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
     }
 
     /// Returns whether a row used some part of a range.
-    fn is_taken(&self, places: &[Range<usize>]) -> bool {
-        places.iter().any(|place| {
+    fn is_taken(&self, spans: &[Range<usize>]) -> bool {
+        spans.iter().any(|place| {
             let behind = self.taken.partition_point(|taken| taken.end <= place.start);
             self.taken.get(behind).is_some_and(|taken| taken.start < place.end)
         })
@@ -158,7 +158,7 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
         for (index, change) in detail.changes.iter().enumerate() {
             self.change(index, change, unmapped);
         }
-        if let Some(old) = self.sources.places.old_json() {
+        if let Some(old) = self.sources.spans.old_json() {
             const WHY: &str = "of JSON that is changed `from` one value `to` another the second counts";
             self.push("json", std::slice::from_ref(&old), WHY, unmapped);
         }
@@ -169,16 +169,16 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
 
     /// Adds a part of the detail, unless it is empty or was used.
     fn part(&self, kind: &'static str, part: &str, why: &'static str, unmapped: &mut Vec<Unmapped>) {
-        let places = self.sources.places.find(part);
-        if !part.is_empty() && !self.is_taken(&places) {
-            self.push(kind, &places, why, unmapped);
+        let spans = self.sources.spans.find(part);
+        if !part.is_empty() && !self.is_taken(&spans) {
+            self.push(kind, &spans, why, unmapped);
         }
     }
 
     /// Adds addresses other than the two that are used, in ranges of which something was used.
-    fn addresses(&self, places: &[&str], unmapped: &mut Vec<Unmapped>) {
+    fn addresses(&self, spans: &[&str], unmapped: &mut Vec<Unmapped>) {
         const WHY: &str = "only the first two distinct e-mail addresses are taken";
-        for place in places.iter().filter(|place| self.is_taken(&self.sources.places.find(place))) {
+        for place in spans.iter().filter(|place| self.is_taken(&self.sources.spans.find(place))) {
             let mut from = 0;
             while let Some(found) = email::find(place, from) {
                 from = found.end;
@@ -189,7 +189,7 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
 
     fn change(&self, index: usize, change: &Change<'_>, unmapped: &mut Vec<Unmapped>) {
         let part = if change.value.is_empty() { change.key } else { change.value };
-        if self.is_taken(&self.sources.places.find(part)) {
+        if self.is_taken(&self.sources.spans.find(part)) {
             return;
         }
         let later = |row| {
@@ -215,7 +215,7 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
                 continue;
             }
             for (key, value) in members(element) {
-                let (keys, values) = (self.sources.places.find(key), self.sources.places.find(value));
+                let (keys, values) = (self.sources.spans.find(key), self.sources.spans.find(value));
                 let (Some(start), Some(end)) = (keys.first(), values.last()) else { continue };
                 if self.is_taken(&values) {
                     continue;
@@ -231,12 +231,12 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
     fn push(
         &self,
         kind: &'static str,
-        places: &[Range<usize>],
+        spans: &[Range<usize>],
         why: &'static str,
         unmapped: &mut Vec<Unmapped>,
     ) {
         let field = Field::OperationDetail;
-        let (text, at) = (self.sources.text_at(field, places), self.sources.spans(field, places));
+        let (text, at) = (self.sources.text_at(field, spans), self.sources.spans(field, spans));
         unmapped.push(Unmapped { kind, field: field.name().to_owned(), text, at, why });
     }
 }

@@ -1,6 +1,6 @@
 //! Decompresses within limits: a few kilobytes of gzip can hold gigabytes.
 
-use crate::normalize::{Unpacked, unpacked_within};
+use crate::normalize::{Decompressed, decompress_with};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,10 +33,10 @@ pub(super) enum LimitExceeded {
 }
 
 /// Unpacks what is gzip within the limits. The caller knows which flags set them: messages name none.
-pub(crate) fn decompress_limited(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Unpacked> {
+pub(crate) fn decompress_limited(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Decompressed> {
     let packed = Arc::<AtomicU64>::default();
     let bytes = CountingReader { inner: bytes, count: Arc::clone(&packed) };
-    unpacked_within(Box::new(bytes), &|inner| {
+    decompress_with(Box::new(bytes), &|inner| {
         Box::new(RatioLimitedReader { inner, packed: Arc::clone(&packed), limits, count: 0 })
     })
 }

@@ -1,7 +1,7 @@
 //! Removes insignificant whitespace from a JSON value.
 
 use super::skip::string;
-use super::{decode_lossy, escape_into};
+use super::{escape_into, unescape_lossy};
 
 /// Appends the compact form of one valid JSON value to `out`: no whitespace between tokens, numbers and member order as
 /// written, strings with only the escapes that JSON requires.
@@ -16,7 +16,7 @@ pub(crate) fn minify(value: &str, out: &mut String) -> u32 {
             b'"' => {
                 let Ok(end) = string(bytes, at) else { break };
                 text.clear();
-                replaced += decode_lossy(&value[at + 1..end - 1], &mut text);
+                replaced += unescape_lossy(&value[at + 1..end - 1], &mut text);
                 written.push(b'"');
                 escape_into(&mut written, &text);
                 written.push(b'"');

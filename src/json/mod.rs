@@ -15,6 +15,6 @@ pub(crate) use iter::{Cursor, elements, members};
 pub(crate) use minify::minify;
 pub(crate) use scan::{find_byte, for_each_position, positions, skip_space, trim, unescaped_prefix_len};
 pub(crate) use skip::{NestingStack, NestingTracker, SkipError, scalar, skip_value, skip_value_with};
-pub(crate) use string::{decode, decode_lossy, escape_into, has_lone_surrogate, unescape_until_quote};
+pub(crate) use string::{escape_into, has_lone_surrogate, unescape, unescape_lossy, unescape_until_quote};
 pub use text_values::TextValues;
 pub(crate) use text_values::{non_empty_elements, string};

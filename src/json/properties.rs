@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::{SkipError, decode, decode_lossy, elements, escape_into, find_byte, for_each_position, minify};
+use super::{
+    SkipError, elements, escape_into, find_byte, for_each_position, minify, unescape, unescape_lossy,
+};
 use super::{has_lone_surrogate, members, positions, skip_value, trim, unescaped_prefix_len};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::Value;
@@ -42,7 +44,7 @@ pub(crate) fn marked(bytes: &[u8], byte: u8) {
 /// Unescaping gives what `serde_json` reads.
 pub(crate) fn escapes(raw: &str) {
     let mut out = String::new();
-    let plain = decode(raw, &mut out);
+    let plain = unescape(raw, &mut out);
     assert!(
         plain.is_none_or(|plain| plain == (unescaped_prefix_len(out.as_bytes()) == out.len())),
         "{raw:?}"
@@ -56,7 +58,7 @@ pub(crate) fn replaced(raw: &str) {
     let whole = skip_value(json.as_bytes(), 0) == Ok(json.len());
     let Some(Bytes(bytes)) = serde_json::from_str(&json).ok().filter(|_| whole) else { return };
     let mut out = String::new();
-    let replaced = decode_lossy(raw, &mut out);
+    let replaced = unescape_lossy(raw, &mut out);
     assert_eq!(out, lossy(&bytes), "{raw:?}");
     let is_text = std::str::from_utf8(&bytes).is_ok();
     assert_eq!((replaced == 0, has_lone_surrogate(raw)), (is_text, !is_text), "{raw:?}");

@@ -17,7 +17,7 @@ pub(crate) fn unescaped_prefix_len(bytes: &[u8]) -> usize {
     }
     // The remainder is compared together with preceding bytes, which are known to be plain.
     match bytes.last_chunk::<LANES>() {
-        Some(last) => bytes.len() - LANES + plain_len_of(last),
+        Some(last) => bytes.len() - LANES + unescaped_prefix_len_of_chunk(last),
         None => short_unescaped_prefix_len(bytes),
     }
 }
@@ -37,7 +37,7 @@ fn short_unescaped_prefix_len(bytes: &[u8]) -> usize {
     } else {
         return bytes.iter().position(|&byte| is_special(byte)).unwrap_or(bytes.len());
     };
-    match plain_len_of(&step) {
+    match unescaped_prefix_len_of_chunk(&step) {
         LANES => bytes.len(),
         plain if plain < half => plain,
         plain => bytes.len() + plain - 2 * half,
@@ -46,7 +46,7 @@ fn short_unescaped_prefix_len(bytes: &[u8]) -> usize {
 
 /// The same for exactly [`LANES`] bytes.
 #[inline]
-pub(super) fn plain_len_of(step: &[u8; LANES]) -> usize {
+pub(super) fn unescaped_prefix_len_of_chunk(step: &[u8; LANES]) -> usize {
     first(special(*step))
 }
 

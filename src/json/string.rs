@@ -1,6 +1,6 @@
 //! Unescapes and escapes JSON strings.
 
-use super::scan::{LANES, plain_len_of};
+use super::scan::{LANES, unescaped_prefix_len_of_chunk};
 use super::{find_byte, unescaped_prefix_len};
 
 /// Appends the unescaped text of a JSON string to `out`; `raw` is the text between its quotes.
@@ -8,7 +8,7 @@ use super::{find_byte, unescaped_prefix_len};
 /// Returns whether the result may appear in JSON unescaped, which is common because most escapes are letters beyond ASCII. Returns `None` if
 /// `raw` is not the inside of a string: an unknown escape, a control character, or half of a surrogate pair. `out` then keeps what
 /// was appended so far.
-pub(crate) fn decode(raw: &str, out: &mut String) -> Option<bool> {
+pub(crate) fn unescape(raw: &str, out: &mut String) -> Option<bool> {
     let (plain, rest) = unescape_until_quote(raw, out)?;
     rest.is_empty().then_some(plain)
 }
@@ -16,7 +16,7 @@ pub(crate) fn decode(raw: &str, out: &mut String) -> Option<bool> {
 /// Appends the unescaped text of a valid JSON string to `out`, with U+FFFD for each half of a surrogate pair.
 ///
 /// Returns how many halves were replaced.
-pub(crate) fn decode_lossy(raw: &str, out: &mut String) -> u32 {
+pub(crate) fn unescape_lossy(raw: &str, out: &mut String) -> u32 {
     let (mut rest, mut replaced) = (raw, 0);
     loop {
         let (plain, special) = rest.split_at(unescaped_prefix_len(rest.as_bytes()));
@@ -24,7 +24,7 @@ pub(crate) fn decode_lossy(raw: &str, out: &mut String) -> u32 {
         if special.is_empty() {
             return replaced;
         }
-        let (character, after) = unescape(special).unwrap_or_else(|| {
+        let (character, after) = unescape_char(special).unwrap_or_else(|| {
             replaced += 1;
             (char::REPLACEMENT_CHARACTER, special.get(UNIT_LEN..).unwrap_or_default())
         });
@@ -37,7 +37,7 @@ pub(crate) fn decode_lossy(raw: &str, out: &mut String) -> u32 {
 pub(crate) fn has_lone_surrogate(json: &str) -> bool {
     let mut rest = json;
     while let Some(escape) = find_byte(b'\\', rest.as_bytes()) {
-        let Some((_, after)) = unescape(&rest[escape..]) else { return true };
+        let Some((_, after)) = unescape_char(&rest[escape..]) else { return true };
         rest = after;
     }
     false
@@ -46,12 +46,12 @@ pub(crate) fn has_lone_surrogate(json: &str) -> bool {
 /// The length of `\uXXXX`.
 const UNIT_LEN: usize = 6;
 
-/// Unescapes like [`decode`], up to the next quote or the end; also returns the rest, from that quote on.
+/// Unescapes like [`unescape`], up to the next quote or the end; also returns the rest, from that quote on.
 pub(crate) fn unescape_until_quote<'r>(raw: &'r str, out: &mut String) -> Option<(bool, &'r str)> {
     let (mut rest, mut plain) = (raw, true);
     loop {
         while rest.starts_with('\\') {
-            let (character, after) = unescape(rest)?;
+            let (character, after) = unescape_char(rest)?;
             out.push(character);
             plain &= character > '\\' || (character >= ' ' && character != '"' && character != '\\');
             rest = after;
@@ -69,7 +69,7 @@ pub(crate) fn unescape_until_quote<'r>(raw: &'r str, out: &mut String) -> Option
 
 /// Returns the character that the escape at the start of `text` encodes, and the text after it.
 #[inline]
-fn unescape(text: &str) -> Option<(char, &str)> {
+fn unescape_char(text: &str) -> Option<(char, &str)> {
     let simple = match *text.as_bytes().first_chunk::<2>()? {
         [b'\\', b'u'] => return unescape_unicode(text),
         [b'\\', b'n'] => '\n',
@@ -138,7 +138,7 @@ fn escape_chunk(out: &mut Vec<u8>, piece: &[u8]) {
     out.resize(at + 2 * piece.len() + LANES, 0);
     // Copies a whole vector and overwrites the bytes after the plain prefix: faster than copying the exact length.
     while let Some(step) = rest.first_chunk::<LANES>() {
-        let plain = plain_len_of(step);
+        let plain = unescaped_prefix_len_of_chunk(step);
         out[at..at + LANES].copy_from_slice(step);
         at += plain;
         rest = &rest[plain..];
@@ -197,7 +197,7 @@ mod tests {
 
     fn decoded(raw: &str) -> Option<String> {
         let mut out = String::new();
-        decode(raw, &mut out).map(|_| out)
+        unescape(raw, &mut out).map(|_| out)
     }
 
     #[test]

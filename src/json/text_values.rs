@@ -1,7 +1,7 @@
 //! The text values of a JSON value.
 
 use super::iter::Cursor;
-use super::{decode_lossy, find_byte, minify};
+use super::{find_byte, minify, unescape_lossy};
 use std::borrow::Cow;
 
 /// The texts of a JSON value: one per element for a list, otherwise one. A string gives its text, a number or boolean its JSON
@@ -115,7 +115,7 @@ pub(crate) fn string(inside: &str) -> Cow<'_, str> {
         return Cow::Borrowed(inside);
     }
     let mut text = String::with_capacity(inside.len());
-    decode_lossy(inside, &mut text);
+    unescape_lossy(inside, &mut text);
     Cow::Owned(text)
 }
 

@@ -73,8 +73,8 @@ pub(crate) fn map_all_but_about<'a>(
     found.gather(record, detail, rules.values);
     let mut users = detail.users();
     let first = if detail.has_json() { users.next() } else { None };
-    let told = first.as_ref().is_some_and(JsonUser::has_data);
-    let mut event = Event::new(time, event_type(record, &found, told, notes));
+    let has_user = first.as_ref().is_some_and(JsonUser::has_data);
+    let mut event = Event::new(time, event_type(record, &found, has_user, notes));
     event.verbatim = record.verbatim;
     trace.on_fill(&ROWS[index::TIME], event.metadata.event_timestamp.as_str());
     trace.on_fill(&ROWS[index::EVENT_TYPE], event.metadata.event_type.name());

@@ -19,10 +19,10 @@ pub(super) struct BlockOutput<P = ()> {
     /// Events, each with its newline.
     pub(super) events: EventBuffer,
     /// The position of the record of each event, for callers that need it.
-    pub(super) places: P,
+    pub(super) spans: P,
     /// Rejects, in order.
     pub(super) rejects: Vec<BlockReject>,
-    pub(super) tally: BlockCounts,
+    pub(super) counts: BlockCounts,
 }
 
 /// A rejected range of the block.
@@ -31,7 +31,7 @@ pub(super) struct BlockReject {
     pub(super) place: Range<usize>,
     /// Its line, from 0 at the start of the block.
     pub(super) line: u64,
-    pub(super) refusal: Rejection,
+    pub(super) rejection: Rejection,
     pub(super) part: Part,
 }
 
@@ -123,10 +123,10 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
     #[inline]
     pub(super) fn emit(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
         let Some(time) = self.time(record) else {
-            return self.refuse_time(record, text, at);
+            return self.reject_time(record, text, at);
         };
         let Self { options, template, bytes, cut, output, lines, flush } = self;
-        output.tally.records += 1;
+        output.counts.records += 1;
         let detail = match record.get(Field::OperationDetail) {
             Some(text) => Detail::parse(text, cut),
             None => Detail::default(),
@@ -138,7 +138,7 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
                 &detail,
                 &time,
                 options.rules,
-                &mut output.tally.notes,
+                &mut output.counts.notes,
                 sheet,
             )
         });
@@ -155,8 +155,8 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
             let line = lines.up_to(at, bytes);
             return Rest { output, options, place, line }.end(event_type, 0, *flush);
         }
-        output.tally.event(event_type);
-        output.places.record(place, || lines.up_to(at, bytes));
+        output.counts.event(event_type);
+        output.spans.record(place, || lines.up_to(at, bytes));
         Flow::Continue(())
     }
 
@@ -165,7 +165,7 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
     fn time(&mut self, record: &Record<'_>) -> Option<Timestamp> {
         record.time().or_else(|| {
             self.output
-                .tally
+                .counts
                 .notes
                 .add(Diagnostic::DefaultTime, u32::from(self.options.default_time.is_some()));
             self.options.default_time
@@ -173,7 +173,7 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
     }
 
     #[cold]
-    fn refuse_time(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
+    fn reject_time(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
         let start = skip_space(text.as_bytes(), 0);
         let place = at + start..at + text.trim_end_matches([' ', '\t', '\n', '\r']).len();
         let message = match record.get(Field::Time) {
@@ -186,20 +186,20 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
                 format!(concat!("\"time\" is {:?}", no_time!()), time).into()
             }
         };
-        self.refuse(place, Rejection::new(RejectReason::NoTime, message))
+        self.reject(place, Rejection::new(RejectReason::NoTime, message))
     }
 
-    pub(super) fn refuse(&mut self, place: Range<usize>, refusal: Rejection) -> Flow {
+    pub(super) fn reject(&mut self, place: Range<usize>, rejection: Rejection) -> Flow {
         let line = self.lines.up_to(place.start, self.bytes);
-        self.output.tally.records += 1;
-        self.output.tally.refused(refusal.reason, 1);
-        self.output.rejects.push(BlockReject { place, line, refusal, part: Part::Whole });
+        self.output.counts.records += 1;
+        self.output.counts.rejected(rejection.reason, 1);
+        self.output.rejects.push(BlockReject { place, line, rejection, part: Part::Whole });
         self.output.flush_if_full(self.options, self.flush)
     }
 
     /// Passes on the remaining results.
     pub(super) fn end(mut self) -> Flow {
-        self.output.tally.lines = self.lines.up_to(self.bytes.len(), self.bytes);
+        self.output.counts.lines = self.lines.up_to(self.bytes.len(), self.bytes);
         (self.flush)(self.output, true)
     }
 }
@@ -230,13 +230,13 @@ impl<P: RecordSpans> Rest<'_, P> {
         let is_large = length > options.max_event_bytes;
         if is_large && options.reject_large_events {
             output.events.drop_last();
-            output.tally.refused(RejectReason::EventTooLarge, 1);
-            let refusal = too_large(length, options.max_event_bytes);
-            output.rejects.push(BlockReject { place, line, refusal, part: Part::Whole });
+            output.counts.rejected(RejectReason::EventTooLarge, 1);
+            let rejection = too_large(length, options.max_event_bytes);
+            output.rejects.push(BlockReject { place, line, rejection, part: Part::Whole });
         } else {
-            output.tally.notes.add(Diagnostic::EventTooLarge, u32::from(is_large));
-            output.tally.event(event_type);
-            output.places.record(place, || line);
+            output.counts.notes.add(Diagnostic::EventTooLarge, u32::from(is_large));
+            output.counts.event(event_type);
+            output.spans.record(place, || line);
         }
         output.flush_if_full(options, flush)
     }
@@ -255,7 +255,7 @@ fn too_large(length: usize, most: usize) -> Rejection {
 fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &mut FlushFn<'_, P>) -> Flow {
     let Typed { record, detail, time, text } = typed;
     let (output, options) = (&mut *rest.output, rest.options);
-    let notes = &mut output.tally.notes;
+    let notes = &mut output.counts.notes;
     let (mut event, mut further) =
         mapping::map_all_but_about(record, detail, time, options.rules, notes, &mut ());
     if options.event_id {
@@ -276,15 +276,15 @@ fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &m
             }
         };
         output.events.append(|out| options.writer.write_in_parts(&event, StreamTarget { about, out, spill }));
-        further.note(&mut output.tally.notes);
+        further.note(&mut output.counts.notes);
         return rest.end(event_type, dropped, flush);
     }
     let (flow, length) = append_streaming(output, flush, |out, spill| {
         options.writer.write_in_parts(&event, StreamTarget { about, out, spill });
     });
-    further.note(&mut output.tally.notes);
-    output.tally.notes.add(Diagnostic::EventTooLarge, u32::from(length > options.max_event_bytes));
-    output.tally.event(event_type);
+    further.note(&mut output.counts.notes);
+    output.counts.notes.add(Diagnostic::EventTooLarge, u32::from(length > options.max_event_bytes));
+    output.counts.event(event_type);
     flow?;
     output.flush_if_full(options, flush)
 }

@@ -3,7 +3,7 @@
 use super::block::{BLOCK, Block, Content};
 use super::csv::Csv;
 use super::detect::{self, InputKind};
-use super::input::{Ignored, Input, unpacked};
+use super::input::{Ignored, Input, decompress};
 use super::multiline::MultilineScanner;
 use super::options::{Format, Options};
 use super::read_more::read_until_rescan;
@@ -27,7 +27,7 @@ pub(super) struct Framer {
     /// Reading failed: the last line or value may be cut short, and the error reports that.
     failed: bool,
     state: State,
-    /// Of the input as it was given, and of what was unpacked here.
+    /// Of the input as it was given, and of what was decompressed here.
     ignored: [Ignored; 2],
 }
 
@@ -45,11 +45,11 @@ enum State {
 
 impl Framer {
     pub(super) fn new(input: Input, options: &Options) -> io::Result<Self> {
-        let unpacked = unpacked(input.reader?)?;
+        let decompressed = decompress(input.reader?)?;
         Ok(Self {
             name: input.name,
-            reader: unpacked.reader,
-            ignored: [input.ignored, unpacked.ignored],
+            reader: decompressed.reader,
+            ignored: [input.ignored, decompressed.ignored],
             prompt: input.prompt,
             max: options.max_line_bytes,
             rest: Vec::new(),

@@ -43,10 +43,10 @@ impl Input {
 }
 
 impl Input {
-    /// An input that was unpacked already.
+    /// An input that was decompressed already.
     #[cfg(feature = "cloud")]
-    pub(crate) fn decompress(name: impl Into<Arc<str>>, unpacked: Unpacked) -> Self {
-        Self { ignored: unpacked.ignored, ..Self::new(name, unpacked.reader) }
+    pub(crate) fn from_decompressed(name: impl Into<Arc<str>>, decompressed: Decompressed) -> Self {
+        Self { ignored: decompressed.ignored, ..Self::new(name, decompressed.reader) }
     }
 }
 
@@ -63,31 +63,31 @@ pub fn is_gzip(start: &[u8]) -> bool {
 const PACKED_BLOCK: usize = 128 << 10;
 
 /// Bytes that are not gzip, or not any more.
-pub(crate) struct Unpacked {
+pub(crate) struct Decompressed {
     pub(crate) reader: Box<dyn Read + Send>,
     /// Known once the reader has reached its end.
     pub(crate) ignored: Ignored,
 }
 
-/// The bytes of `reader`, unpacked if they are gzip.
-pub(crate) fn unpacked(reader: Box<dyn Read + Send>) -> io::Result<Unpacked> {
-    unpacked_within(reader, &|reader| reader)
+/// The bytes of `reader`, decompressed if they are gzip.
+pub(crate) fn decompress(reader: Box<dyn Read + Send>) -> io::Result<Decompressed> {
+    decompress_with(reader, &|reader| reader)
 }
 
 /// The same, where `limit` wraps what each level of gzip unpacks to.
 ///
 /// Unpacks at most twice: files that were compressed again on upload (`gsutil cp -Z` of a `.gz`) are common. Three levels
 /// are an error, because nobody stores logs like that and each level multiplies what a bomb may unpack to.
-pub(crate) fn unpacked_within(
+pub(crate) fn decompress_with(
     reader: Box<dyn Read + Send>,
     limit: &dyn Fn(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
-) -> io::Result<Unpacked> {
+) -> io::Result<Decompressed> {
     let ignored = Ignored::default();
-    let (reader, packed) = unpacked_once(reader, &ignored)?;
+    let (reader, packed) = decompress_once(reader, &ignored)?;
     let (reader, packed) =
-        if packed { unpacked_once(limit(reader), &ignored)? } else { (limit(reader), false) };
+        if packed { decompress_once(limit(reader), &ignored)? } else { (limit(reader), false) };
     let reader = if packed { not_gzip(limit(reader))? } else { reader };
-    Ok(Unpacked { reader, ignored })
+    Ok(Decompressed { reader, ignored })
 }
 
 /// The reader unless it is gzip.
@@ -101,7 +101,7 @@ fn not_gzip(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
 }
 
 /// Unpacks one level of gzip, and says whether there was one.
-pub(super) fn unpacked_once(
+pub(super) fn decompress_once(
     reader: Box<dyn Read + Send>,
     ignored: &Ignored,
 ) -> io::Result<(Box<dyn Read + Send>, bool)> {
@@ -153,7 +153,7 @@ struct MultiGzReader {
     packed: BufReader<CompleteReads>,
     /// The current member; `None` between members.
     member: Option<Decompress>,
-    /// Whether the caller's buffer was filled: more may have been unpacked than there was room for.
+    /// Whether the caller's buffer was filled: more may have been decompressed than there was room for.
     filled: bool,
     /// An error to report after the preceding bytes were taken.
     fault: Option<io::Error>,
@@ -187,7 +187,7 @@ impl MultiGzReader {
     /// Decompresses as much as fits; returns how much that was.
     fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(member) = &mut self.member else { return Ok(0) };
-        // Reading may wait, so what is unpacked already comes first.
+        // Reading may wait, so what is decompressed already comes first.
         let held = std::mem::take(&mut self.filled) && self.packed.buffer().is_empty();
         let packed = if held { &[] } else { self.packed.fill_buf().map_err(describe)? };
         let (before, ended) = ((member.total_in(), member.total_out()), !held && packed.is_empty());
@@ -287,7 +287,7 @@ fn read_magic(reader: &mut dyn Read, start: &mut [u8; 3]) -> (usize, Option<io::
 
 #[cfg(test)]
 mod tests {
-    use super::{BufReader, Read, unpacked};
+    use super::{BufReader, Read, decompress};
     use flate2::{Compression, write::GzEncoder};
     use std::io::{self, Cursor, Write as _};
     use std::sync::atomic::Ordering;
@@ -308,15 +308,15 @@ mod tests {
         }
     }
 
-    /// What is unpacked, how many bytes were ignored, and whether there was an error, however it is read.
+    /// What is decompressed, how many bytes were ignored, and whether there was an error, however it is read.
     fn read(bytes: &[u8]) -> (Vec<u8>, u64, bool) {
         let [one, other] = [true, false].map(|slow| {
-            let Ok(unpacked) = unpacked(Box::new(Slow(Cursor::new(bytes.to_vec()), slow))) else {
+            let Ok(decompressed) = decompress(Box::new(Slow(Cursor::new(bytes.to_vec()), slow))) else {
                 return (Vec::new(), 0, true);
             };
             let mut all = Vec::new();
-            let failed = BufReader::new(unpacked.reader).read_to_end(&mut all).is_err();
-            (all, unpacked.ignored.load(Ordering::Relaxed), failed)
+            let failed = BufReader::new(decompressed.reader).read_to_end(&mut all).is_err();
+            (all, decompressed.ignored.load(Ordering::Relaxed), failed)
         });
         assert_eq!(one, other, "the answer depends on how the bytes are read");
         one
@@ -373,7 +373,7 @@ mod tests {
             let mut packer = GzEncoder::new(Vec::new(), Compression::best());
             packer.write_all(&vec![b'x'; length]).and_then(|()| packer.flush()).unwrap();
             let flushed = packer.get_ref().clone();
-            let mut reader = unpacked(Box::new(Idle(Cursor::new(flushed)))).unwrap().reader;
+            let mut reader = decompress(Box::new(Idle(Cursor::new(flushed)))).unwrap().reader;
             let (mut buffer, mut came) = ([0; 64], 0);
             let end = loop {
                 match reader.read(&mut buffer) {

@@ -63,12 +63,12 @@ pub(crate) fn inspect_each(
         summary.bytes_in += block.bytes().len() as u64;
         let start = block.line.unwrap_or(line);
         let flow = worker.work(&block, &mut |output, _| {
-            line = start + output.tally.lines;
-            summary.add(std::mem::take(&mut output.tally), output.events.as_bytes().len() as u64);
+            line = start + output.counts.lines;
+            summary.add(std::mem::take(&mut output.counts), output.events.as_bytes().len() as u64);
             let shown = show(&block, start, output, visit);
             output.events.clear();
             output.rejects.clear();
-            output.places.0.clear();
+            output.spans.0.clear();
             match shown {
                 Ok(()) => Flow::Continue(()),
                 Err(error) => {
@@ -107,13 +107,13 @@ fn show(
             outcome,
         })
     };
-    for (place, line) in &output.places.0 {
+    for (place, line) in &output.spans.0 {
         while let Some(reject) = rejects.next_if(|reject| reject.place.start < place.start) {
-            visit_one(&reject.place, reject.line, reject.part, Err(&reject.refusal))?;
+            visit_one(&reject.place, reject.line, reject.part, Err(&reject.rejection))?;
         }
         let end = memchr(b'\n', events).unwrap_or(events.len());
         visit_one(place, *line, Part::Whole, Ok(&events[..end]))?;
         events = events.get(end + 1..).unwrap_or_default();
     }
-    rejects.try_for_each(|reject| visit_one(&reject.place, reject.line, reject.part, Err(&reject.refusal)))
+    rejects.try_for_each(|reject| visit_one(&reject.place, reject.line, reject.part, Err(&reject.rejection)))
 }

@@ -29,7 +29,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 ///         Ok(())
 ///     }
 ///     fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
-///         Err(io::Error::other(format!("line {}: {}", reject.line, reject.refusal.message)))
+///         Err(io::Error::other(format!("line {}: {}", reject.line, reject.rejection.message)))
 ///     }
 /// }
 ///
@@ -209,16 +209,16 @@ impl<B, S> Drop for PanicGuard<'_, '_, B, S> {
 impl<S: Sink> OrderedOutput<'_, S> {
     fn take(&mut self, block: &Block, output: &mut BlockOutput, strict: bool) -> Flow {
         let start = block.line.unwrap_or(self.line);
-        let tally = std::mem::take(&mut output.tally);
-        self.line = start + tally.lines;
-        self.summary.add(tally, output.events.as_bytes().len() as u64);
+        let counts = std::mem::take(&mut output.counts);
+        self.line = start + counts.lines;
+        self.summary.add(counts, output.events.as_bytes().len() as u64);
         let written = self.sink.events(output.events.as_bytes()).map_err(Error::Output);
         // Rejects are still written if events cannot be.
         let refused = output.rejects.iter().try_for_each(|reject| {
             let (line, offset, raw) = block.locate(&reject.place, start, reject.line);
-            let BlockReject { refusal, part, .. } = reject;
+            let BlockReject { rejection, part, .. } = reject;
             let (input, header, part) = (&*block.input, block.header(), *part);
-            let rejected = Reject { input, line, offset, header, refusal, raw, part };
+            let rejected = Reject { input, line, offset, header, rejection, raw, part };
             self.sink.reject(&rejected).map_err(Error::Rejects)
         });
         if let Err(error) = written.and(refused) {

@@ -30,15 +30,15 @@ pub(super) fn read_until_rescan(
     let seen = block.bytes().len();
     #[cfg(test)]
     tests::LOOKED.set(tests::LOOKED.get() + seen - start);
-    let (mut searched, mut sign) = (seen, None);
+    let (mut searched, mut detector) = (seen, None);
     loop {
         let ended = !more(block)?;
         let length = block.bytes().len() - start;
         if ended || length > max || length >= 2 * (seen - start) {
             return Ok(ended);
         }
-        let sign = sign.get_or_insert_with(|| EndDetector::behind(&block.bytes()[start..seen], until));
-        if sign.feed(&block.bytes()[searched..]) {
+        let detector = detector.get_or_insert_with(|| EndDetector::after(&block.bytes()[start..seen], until));
+        if detector.feed(&block.bytes()[searched..]) {
             return Ok(false);
         }
         searched = start + length;
@@ -60,10 +60,10 @@ struct EndDetector {
 
 impl EndDetector {
     /// Starts after the given bytes.
-    fn behind(bytes: &[u8], until: RescanTrigger) -> Self {
-        let mut sign = Self { until, begun: false, depth: 0, in_string: false, escaped: false };
-        sign.feed(bytes);
-        sign
+    fn after(bytes: &[u8], until: RescanTrigger) -> Self {
+        let mut detector = Self { until, begun: false, depth: 0, in_string: false, escaped: false };
+        detector.feed(bytes);
+        detector
     }
 
     /// Returns whether the end may be in these bytes.

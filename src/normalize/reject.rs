@@ -20,7 +20,7 @@ pub struct Reject<'a> {
     /// The header that it stands below, where it is a row of CSV.
     pub header: Option<&'a str>,
     /// The reason.
-    pub refusal: &'a Rejection,
+    pub rejection: &'a Rejection,
     /// The bytes of the record, or a part of them.
     pub raw: &'a [u8],
     /// Which part.
@@ -38,8 +38,8 @@ impl Reject<'_> {
 /// Formats for people, without the bytes: `INPUT, line LINE (byte OFFSET): REASON: MESSAGE`.
 impl fmt::Display for Reject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { input, line, offset, refusal, .. } = self;
-        write!(f, "{input}, line {line} (byte {offset}): {}: {}", refusal.reason, refusal.message)
+        let Self { input, line, offset, rejection, .. } = self;
+        write!(f, "{input}, line {line} (byte {offset}): {}: {}", rejection.reason, rejection.message)
     }
 }
 
@@ -80,7 +80,7 @@ impl<W: Write> RejectWriter<W> {
     pub fn write(&mut self, reject: &Reject<'_>) -> io::Result<()> {
         self.buffer.clear();
         match (reject.part, std::str::from_utf8(reject.raw)) {
-            (Part::Whole, Ok(text)) if reject.refusal.reason != RejectReason::LineTooLong => {
+            (Part::Whole, Ok(text)) if reject.rejection.reason != RejectReason::LineTooLong => {
                 self.head(reject);
                 self.buffer.extend_from_slice(b"\"raw\":\"");
                 escape_into(&mut self.buffer, text);
@@ -107,10 +107,10 @@ impl<W: Write> RejectWriter<W> {
         escape_into(&mut self.buffer, reject.input);
         let place = format!(
             "\",\"line\":{},\"offset\":{},\"reason\":\"{}\",\"message\":\"",
-            reject.line, reject.offset, reject.refusal.reason
+            reject.line, reject.offset, reject.rejection.reason
         );
         self.buffer.extend_from_slice(place.as_bytes());
-        escape_into(&mut self.buffer, &reject.refusal.message);
+        escape_into(&mut self.buffer, &reject.rejection.message);
         if let Some(header) = reject.header {
             self.buffer.extend_from_slice(b"\",\"header\":\"");
             escape_into(&mut self.buffer, header);
@@ -202,7 +202,7 @@ impl<R: BufRead> RejectReader<R> {
     }
 
     /// Skips the rest of a line that is too long.
-    fn pass_over(&mut self) -> io::Result<()> {
+    fn skip_rest_of_line(&mut self) -> io::Result<()> {
         while !self.buffer.ends_with(b"\n") {
             self.buffer.clear();
             if (&mut self.lines).take(self.max).read_until(b'\n', &mut self.buffer)? == 0 {
@@ -215,7 +215,7 @@ impl<R: BufRead> RejectReader<R> {
     /// Describes what is wrong with a line that is too long.
     fn too_long(&mut self) -> io::Error {
         let message = format!("line {} is longer than {} bytes; raise --max-line-bytes", self.line, self.max);
-        self.pass_over()
+        self.skip_rest_of_line()
             .map_or_else(|error| self.end(error), |()| io::Error::new(io::ErrorKind::InvalidData, message))
     }
 

@@ -61,7 +61,7 @@ pub(super) struct BlockCounts {
     /// Line ends.
     pub(super) lines: u64,
     events: Vec<(EventType, u64)>,
-    refused: [u64; RejectReason::ALL.len()],
+    rejects: [u64; RejectReason::ALL.len()],
 }
 
 impl BlockCounts {
@@ -70,8 +70,8 @@ impl BlockCounts {
         add(&mut self.events, event_type, 1);
     }
 
-    pub(super) fn refused(&mut self, reason: RejectReason, times: u64) {
-        self.refused[reason as usize] += times;
+    pub(super) fn rejected(&mut self, reason: RejectReason, times: u64) {
+        self.rejects[reason as usize] += times;
     }
 }
 
@@ -114,15 +114,15 @@ impl Summary {
     }
 
     /// Adds the counts of one block, and the bytes of its events.
-    pub(super) fn add(&mut self, tally: BlockCounts, bytes_out: u64) {
-        self.records += tally.records;
+    pub(super) fn add(&mut self, counts: BlockCounts, bytes_out: u64) {
+        self.records += counts.records;
         self.bytes_out += bytes_out;
-        self.notes.merge(&tally.notes);
-        for (event_type, count) in tally.events {
+        self.notes.merge(&counts.notes);
+        for (event_type, count) in counts.events {
             self.events += count;
             add(&mut self.events_by_type, event_type, count);
         }
-        for (sum, count) in self.rejects_by_reason.iter_mut().zip(tally.refused) {
+        for (sum, count) in self.rejects_by_reason.iter_mut().zip(counts.rejects) {
             *sum += count;
             self.rejects += count;
         }

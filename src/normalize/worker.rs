@@ -85,11 +85,11 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         let whole = 0..bytes.len();
         let part_of_long = too_long(self.emitter.options.max_line_bytes);
         if message == part_of_long.message {
-            return self.emitter.refuse(whole, part_of_long);
+            return self.emitter.reject(whole, part_of_long);
         }
         match std::str::from_utf8(bytes) {
             Ok(text) if text.starts_with('[') && is_element(text, message) => {
-                self.emitter.refuse(whole, record::not_an_object(text))
+                self.emitter.reject(whole, record::not_an_object(text))
             }
             _ => self.line_or_value(whole),
         }
@@ -149,7 +149,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         let most = self.emitter.options.max_line_bytes;
         if unit.len() > most {
             // Includes the carriage return, as parts of over-long lines do.
-            return self.emitter.refuse(place, too_long(most));
+            return self.emitter.reject(place, too_long(most));
         }
         match std::str::from_utf8(whole) {
             Ok(text) => self.line(text, place.start),
@@ -157,7 +157,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
                 let end = whole.iter().rposition(|&byte| byte != b'\r').map_or(0, |last| last + 1);
                 let unit = &whole[..end];
                 let place = place.start..place.start + unit.len();
-                self.emitter.refuse(place, not_utf8(unit, error.valid_up_to()))
+                self.emitter.reject(place, not_utf8(unit, error.valid_up_to()))
             }
         }
     }
@@ -189,10 +189,10 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         }
         match self.value(value, at + start) {
             Ok(flow) => flow,
-            Err(refusal) if refusal.reason == RejectReason::NotJson => {
-                self.several(value, at + start, at..at + line.len(), refusal)
+            Err(rejection) if rejection.reason == RejectReason::NotJson => {
+                self.several(value, at + start, at..at + line.len(), rejection)
             }
-            Err(refusal) => self.emitter.refuse(at..at + line.len(), refusal),
+            Err(rejection) => self.emitter.reject(at..at + line.len(), rejection),
         }
     }
 
@@ -206,11 +206,11 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
     }
 
     /// Reads several values on one line, as concatenated files without a last newline have them. Rejects `whole`, which is
-    /// not one value as `refusal` says, unless all of it is objects and arrays.
-    fn several(&mut self, text: &str, at: usize, whole: Range<usize>, refusal: Rejection) -> Flow {
-        let mut values = match record::values(text, refusal) {
+    /// not one value as `rejection` says, unless all of it is objects and arrays.
+    fn several(&mut self, text: &str, at: usize, whole: Range<usize>, rejection: Rejection) -> Flow {
+        let mut values = match record::values(text, rejection) {
             Ok(values) => values,
-            Err(refusal) => return self.emitter.refuse(whole, refusal),
+            Err(rejection) => return self.emitter.reject(whole, rejection),
         };
         values.try_for_each(|value| {
             let at = at + offset(text, value);
@@ -219,7 +219,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
             }
             match self.value(value, at) {
                 Ok(flow) => flow,
-                Err(refusal) => self.emitter.refuse(at..at + value.len(), refusal),
+                Err(rejection) => self.emitter.reject(at..at + value.len(), rejection),
             }
         })
     }
@@ -228,14 +228,14 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
     fn element(&mut self, text: &str, at: usize) -> Flow {
         // Known to be JSON, so only objects need to be read.
         if !text.starts_with('{') {
-            return self.emitter.refuse(at..at + text.len(), record::not_an_object(text));
+            return self.emitter.reject(at..at + text.len(), record::not_an_object(text));
         }
         match Record::read_quickly(text, self.scratch) {
             Some(record) => self.emitter.emit(&record, text, at),
             None => match record::object(text) {
                 Ok(object) if object.logs.is_some() => self.nested(text, at),
                 Ok(object) => self.emitter.emit(&object.record(self.scratch), text, at),
-                Err(refusal) => self.emitter.refuse(at..at + text.len(), refusal),
+                Err(rejection) => self.emitter.reject(at..at + text.len(), rejection),
             },
         }
     }
@@ -260,16 +260,16 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
     /// Reads an element of a list of records that is not a page.
     fn leaf(&mut self, text: &str, at: usize) -> Flow {
         if !text.starts_with('{') {
-            return self.emitter.refuse(at..at + text.len(), record::not_an_object(text));
+            return self.emitter.reject(at..at + text.len(), record::not_an_object(text));
         }
         match Record::read(text, self.scratch) {
             Ok(record) => self.emitter.emit(&record, text, at),
-            Err(refusal) => self.emitter.refuse(at..at + text.len(), refusal),
+            Err(rejection) => self.emitter.reject(at..at + text.len(), rejection),
         }
     }
 
     fn note_fields(&mut self, pages: u32) {
-        self.emitter.output.tally.notes.add(Diagnostic::PageHasFields, pages);
+        self.emitter.output.counts.notes.add(Diagnostic::PageHasFields, pages);
     }
 
     /// A row of CSV: the record that it was converted to.
@@ -279,7 +279,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
             (None, Ok(record)) => self.line(record, row.json.start),
             (fault, _) => {
                 let fault = fault.clone().unwrap_or_else(|| not_utf8(&bytes[row.json.clone()], 0));
-                self.emitter.refuse(row.json.clone(), fault)
+                self.emitter.reject(row.json.clone(), fault)
             }
         }
     }
@@ -293,10 +293,10 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
             (false, false) => Part::Middle,
             (false, true) => Part::Last,
         };
-        let refusal = too_long(options.max_line_bytes);
-        output.tally.records += u64::from(first);
-        output.tally.refused(refusal.reason, u64::from(first));
-        output.rejects.push(BlockReject { place: 0..end, line: 0, refusal, part });
+        let rejection = too_long(options.max_line_bytes);
+        output.counts.records += u64::from(first);
+        output.counts.rejected(rejection.reason, u64::from(first));
+        output.rejects.push(BlockReject { place: 0..end, line: 0, rejection, part });
     }
 }
 

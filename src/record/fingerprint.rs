@@ -1,6 +1,6 @@
 //! A stable ID for a record, which has none of its own: a hash of its content.
 
-use crate::json::{decode, escape_into, has_lone_surrogate, members, minify};
+use crate::json::{escape_into, has_lone_surrogate, members, minify, unescape};
 use crate::reject::Rejection;
 use arrayvec::ArrayString;
 use sha2::{Digest, Sha256};
@@ -36,7 +36,7 @@ pub fn fingerprint(text: &str) -> Result<ArrayString<64>, Rejection> {
 /// The text of a key. With half of a surrogate pair it stays as it was written, so that two such keys stay different.
 fn exact(key: &str) -> Cow<'_, str> {
     let mut text = String::new();
-    match decode(key, &mut text) {
+    match unescape(key, &mut text) {
         Some(_) if text != key => text.into(),
         _ => key.into(),
     }

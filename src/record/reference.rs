@@ -2,7 +2,7 @@
 
 use super::field::{FIELDS, Field};
 use super::record::{Record, Scratch, is_blank};
-use crate::json::{self, decode_lossy, minify, skip_space};
+use crate::json::{self, minify, skip_space, unescape_lossy};
 use crate::reject::{RejectReason, Rejection};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -29,7 +29,7 @@ pub(crate) fn object(text: &str) -> Result<Object<'_>, Rejection> {
     if !value.starts_with('{') && is_json(text) {
         return Err(not_an_object(value));
     }
-    let object = serde_json::from_str(text).map_err(|error| refusal(&error))?;
+    let object = serde_json::from_str(text).map_err(|error| rejection(&error))?;
     // Rejects control characters in keys, which `serde_json` accepts because keys are read as bytes.
     must_be_json::<IgnoredAny>(text).map(|()| object)
 }
@@ -39,7 +39,7 @@ fn must_be_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(), Rejection> 
     if is_json(text) {
         return Ok(());
     }
-    serde_json::from_str::<T>(text).map(drop).map_err(|error| refusal(&error))
+    serde_json::from_str::<T>(text).map(drop).map_err(|error| rejection(&error))
 }
 
 fn is_json(text: &str) -> bool {
@@ -74,17 +74,17 @@ pub(crate) fn not_an_object(value: &str) -> Rejection {
 /// Returns the values of a text that holds several objects and arrays, one after the other, all of them valid.
 ///
 /// # Errors
-/// `refusal`, for which the text was refused as one value; where a later value is wrong, one that says so.
-pub(crate) fn values(text: &str, refusal: Rejection) -> Result<impl Iterator<Item = &str>, Rejection> {
+/// `rejection`, for which the text was refused as one value; where a later value is wrong, one that says so.
+pub(crate) fn values(text: &str, rejection: Rejection) -> Result<impl Iterator<Item = &str>, Rejection> {
     if text.is_empty() {
-        return Err(refusal);
+        return Err(rejection);
     }
     let mut at = 0;
     while at < text.len() {
         match value_at(text, at) {
             Some(value) => at = skip_space(text.as_bytes(), value.end),
-            None if at > 0 && text[at..].starts_with(['{', '[']) => return Err(later_value(text, refusal)),
-            None => return Err(refusal),
+            None if at > 0 && text[at..].starts_with(['{', '[']) => return Err(later_value(text, rejection)),
+            None => return Err(rejection),
         }
     }
     let mut at = 0;
@@ -111,15 +111,15 @@ fn value_at(text: &str, at: usize) -> Option<Range<usize>> {
         .map(|end| start..end)
 }
 
-/// Returns the refusal of the first broken value of several, in the words of `serde_json`.
+/// Returns the rejection of the first broken value of several, in the words of `serde_json`.
 #[cold]
 fn later_value(text: &str, first: Rejection) -> Rejection {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
-    values.find_map(Result::err).map_or(first, |error| refusal(&error))
+    values.find_map(Result::err).map_or(first, |error| rejection(&error))
 }
 
 /// Converts an error of `serde_json` to a rejection.
-fn refusal(error: &serde_json::Error) -> Rejection {
+fn rejection(error: &serde_json::Error) -> Rejection {
     let said = error.to_string();
     let said = match said.split(" at line ").next().unwrap_or_default() {
         "expected ident" => "not the start of a JSON value",
@@ -189,7 +189,7 @@ fn push_text(field: Field, value: &str, out: &mut String, not_text: &mut u32) ->
         Some(b'"') => match serde_json::from_str::<String>(value) {
             Ok(text) => out.push_str(&text),
             // Known to be JSON: it holds half of a surrogate pair, which a `String` cannot.
-            Err(_) => return decode_lossy(&value[1..value.len() - 1], out),
+            Err(_) => return unescape_lossy(&value[1..value.len() - 1], out),
         },
         Some(b'{' | b'[') if field == Field::OperationDetail => return minify(value, out),
         Some(b'{' | b'[') => *not_text += 1,

@@ -84,10 +84,10 @@ fn key_with_control_character_is_rejected_anywhere() {
             format!("{{\"operation_logs\":[{{}}],{member}}}"),
             format!("{{\"time\":\"t\",\"x\":{{{member}}}}}"),
         ] {
-            let told = |refusal: Option<Rejection>| {
-                let refusal = refusal.unwrap_or_else(|| panic!("{object:?} was read"));
-                assert_eq!(refusal.reason, crate::RejectReason::NotJson);
-                assert!(refusal.message.contains("control character"), "{}", refusal.message);
+            let told = |rejection: Option<Rejection>| {
+                let rejection = rejection.unwrap_or_else(|| panic!("{object:?} was read"));
+                assert_eq!(rejection.reason, crate::RejectReason::NotJson);
+                assert!(rejection.message.contains("control character"), "{}", rejection.message);
             };
             told(Record::read(&object, &mut Scratch::default()).err());
             told(fingerprint(&object).err());
@@ -231,12 +231,12 @@ fn array_is_split_and_invalid_element_is_named() {
         ("null", "null"),
         ("1", "a number"),
     ] {
-        let refusal = elements(&format!("[{{}},{element}]")).err().unwrap();
-        assert_eq!(refusal.reason, crate::RejectReason::NotObject);
+        let rejection = elements(&format!("[{{}},{element}]")).err().unwrap();
+        assert_eq!(rejection.reason, crate::RejectReason::NotObject);
         assert!(
-            refusal.message.contains(&format!("element 2 of the array is {kind},")),
+            rejection.message.contains(&format!("element 2 of the array is {kind},")),
             "{}",
-            refusal.message
+            rejection.message
         );
     }
     assert_eq!(elements("[{}").err().unwrap().reason, crate::RejectReason::NotJson);
@@ -262,8 +262,8 @@ fn several_values_may_be_objects_or_arrays() {
         ("{} {\"a\" 1}", "column 9"),
         ("{}[1,", "column 5"),
     ] {
-        let refusal = values(text, refused()).err().unwrap();
-        assert!(refusal.message.contains(message), "{text}: {}", refusal.message);
+        let rejection = values(text, refused()).err().unwrap();
+        assert!(rejection.message.contains(message), "{text}: {}", rejection.message);
         assert!(!is_whole(text), "{text}");
     }
 }
@@ -290,8 +290,8 @@ fn rejections_name_found_position_and_expected() {
         ("12", crate::RejectReason::NotObject, "found a number"),
         ("null", crate::RejectReason::NotObject, "found null"),
     ] {
-        let refusal = Record::read(text, &mut Scratch::default()).unwrap_err();
-        assert_eq!(refusal.reason, reason, "{text}");
-        assert!(refusal.message.contains(needle), "{text}: {}", refusal.message);
+        let rejection = Record::read(text, &mut Scratch::default()).unwrap_err();
+        assert_eq!(rejection.reason, reason, "{text}");
+        assert!(rejection.message.contains(needle), "{text}: {}", rejection.message);
     }
 }

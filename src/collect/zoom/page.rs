@@ -48,7 +48,7 @@ impl PageRecord {
         let (line, offset) = (number as u64 + 1, offset as u64);
         let mut reject = RejectWriter::new(Vec::new());
         let rejected =
-            Reject { input, line, offset, header: None, refusal: &refusal, raw: bytes, part: Part::Whole };
+            Reject { input, line, offset, header: None, rejection: &refusal, raw: bytes, part: Part::Whole };
         // Memory takes all that is written to it.
         let _ = reject.write(&rejected);
         let raw = String::from_utf8(reject.finish().unwrap_or_default()).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::super::input::{Ignored, is_gzip, unpacked_once};
+use super::super::input::{Ignored, decompress_once, is_gzip};
 use super::super::options::Options;
 use super::input::whole;
 use flate2::bufread::{GzDecoder, MultiGzDecoder};
@@ -16,13 +16,13 @@ const MOST: usize = 32 << 10;
 static OPTIONS: Lazy<Options> = Lazy::new(Options::default);
 
 /// The decompressed bytes, and whether there was an error before their end or before the limit.
-type Unpacked = (Vec<u8>, Option<io::ErrorKind>);
+type Decompressed = (Vec<u8>, Option<io::ErrorKind>);
 
 /// Checks all properties for compressed bytes.
 pub(crate) fn bytes(packed: &[u8]) {
     let ours = |piece| {
         let reader = Box::new(Cursor::new(packed.to_vec()));
-        drained(unpacked_once(reader, &Ignored::default()).unwrap().0, piece, MOST)
+        drained(decompress_once(reader, &Ignored::default()).unwrap().0, piece, MOST)
     };
     let (bytes, fault) = ours(256 << 10);
     if !is_gzip(packed) {
@@ -74,7 +74,7 @@ fn read_up_to_the_fault(packed: &[u8], ours: &[u8], fault: Option<io::ErrorKind>
     assert!(lines(&out.rejects).iter().all(is_rejected), "{}", ours.escape_ascii());
 }
 
-fn drained(mut reader: impl Read, piece: usize, most: usize) -> Unpacked {
+fn drained(mut reader: impl Read, piece: usize, most: usize) -> Decompressed {
     let (mut bytes, mut buffer) = (Vec::new(), vec![0; piece]);
     while bytes.len() < most {
         let left = most - bytes.len();

@@ -183,12 +183,12 @@ fn looked_at(bytes: &[u8], options: &Options, out: &Out) -> Vec<(usize, usize)> 
         } else {
             places.last_mut().unwrap().1 = end;
         }
-        let refusal = match looked.outcome {
+        let rejection = match looked.outcome {
             Ok(event) => return sink.events(&by_the_twins(looked, event, options)),
-            Err(refusal) => refusal,
+            Err(rejection) => rejection,
         };
         let InspectedRecord { input, line, offset, header, raw, part, .. } = *looked;
-        sink.reject(&Reject { input, line, offset, header, refusal, raw, part })
+        sink.reject(&Reject { input, line, offset, header, rejection, raw, part })
     });
     looked.unwrap();
     sink.out().must_be(out, "looked at", bytes);

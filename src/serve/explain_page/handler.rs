@@ -121,7 +121,7 @@ type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>, Option<Owned
 fn explain_body(body: Vec<u8>, options: &Options, sender: ChunkSender<Bytes>, permits: Permits) {
     let limits = ingest::Limits { bytes: MAX_UNPACKED_BYTES, ..ingest::Limits::default() };
     let input = match decompress_limited(Box::new(io::Cursor::new(body)), limits) {
-        Ok(unpacked) => Input::decompress("input", unpacked),
+        Ok(unpacked) => Input::from_decompressed("input", unpacked),
         Err(error) => Input::failed("input", error),
     };
     let mut chunks = ChunkBuffer { sender, chunk: Vec::with_capacity(CHUNK_BYTES) };

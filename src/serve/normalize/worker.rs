@@ -47,7 +47,7 @@ impl NormalizeJob {
                 let events = EventWriter::new(to(Chunk::Events), self.requests.as_ref());
                 let rejects = self.rejects.then(|| RejectWriter::new(to(Chunk::Rejects)));
                 let mut sink = ChunkSink { events, rejects };
-                let input = std::iter::once(Input::decompress("request", unpacked));
+                let input = std::iter::once(Input::from_decompressed("request", unpacked));
                 let mut summary =
                     normalize::run(input, &self.options, &mut sink).map_err(|_| JobError::Gone)?;
                 if let Some(failure) = summary.failures.pop() {
