@@ -8,7 +8,9 @@ use super::name_filter::NameFilterArgs;
 use super::normalize_output::{IoPaths, NormalizeSink};
 use super::output_target::output_is_closed;
 use super::signal;
-use crate::normalize::{Error, Options, RejectReader, Summary, replay_rejects, run as run_inputs, decompress};
+use crate::normalize::{
+    Error, Options, RejectReader, Summary, decompress, replay_rejects, run as run_inputs,
+};
 use clap::Args;
 use std::ffi::OsString;
 use std::io::BufReader;
@@ -111,12 +113,13 @@ fn normalize(
         return run_inputs(inputs.open(&progress), options, outputs);
     };
     let name = file.display().to_string();
-    let rejects: Box<dyn Iterator<Item = _> + Send> = match inputs::open_one_or_standard(file)
-        .and_then(decompress)
-    {
-        Ok(decompressed) => Box::new(RejectReader::new(BufReader::new(decompressed.reader), options.max_line_bytes)),
-        Err(error) => Box::new(std::iter::once(Err(error))),
-    };
+    let rejects: Box<dyn Iterator<Item = _> + Send> =
+        match inputs::open_one_or_standard(file).and_then(decompress) {
+            Ok(decompressed) => {
+                Box::new(RejectReader::new(BufReader::new(decompressed.reader), options.max_line_bytes))
+            }
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        };
     replay_rejects(&name, rejects, options, outputs)
 }
 

@@ -32,9 +32,9 @@ pub use error::Error;
 pub use import_request::{EventWriter, Limits, RequestFormat, RequestWriter};
 #[cfg(feature = "cli")]
 pub(crate) use input::decompress;
-pub use input::{Input, is_gzip};
 #[cfg(feature = "cloud")]
 pub(crate) use input::{Decompressed, decompress_with};
+pub use input::{Input, is_gzip};
 pub(crate) use inspect::{InspectedRecord, inspect_each};
 pub use options::{DEFAULT_MAX_LINE_BYTES, Format, MAX_EVENT_BYTES, Options, TemplateCache};
 pub use pipeline::{replay_rejects, run};
