@@ -62,7 +62,7 @@
 //! | 11 | `fuzzing` | fuzz targets; only in test and fuzz builds |
 //!
 //! `record`, `detail` and `udm` are independent of each other; `mapping` connects them. Nothing below `normalize`
-//! performs input or output. `tests/layers.rs` checks the `use crate::` lines.
+//! performs input or output. Within a module, no files use each other in a circle. `tests/layers.rs` checks both.
 //!
 //! # Invariants
 //!
