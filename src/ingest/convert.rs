@@ -147,8 +147,9 @@ fn convert_reader(
         logged_rejects: Vec::new(),
     };
     let normalize = normalize::Options { threads: 1, ..options.options.clone() };
-    let summary = normalize::run(std::iter::once(Input::from_decompressed(name, unpacked)), &normalize, &mut sink)
-        .map_err(disk)?;
+    let summary =
+        normalize::run(std::iter::once(Input::from_decompressed(name, unpacked)), &normalize, &mut sink)
+            .map_err(disk)?;
     if let Some(failure) = summary.failures.into_iter().next() {
         return Err(ConvertError::from_read(failure.error));
     }
