@@ -42,18 +42,18 @@ pub(super) async fn fetch_entries(
 /// Removes sources, so many at once, and tells the report what became of each. Returns entries to mark: those of local
 /// files that are gone, without their contents.
 pub(super) async fn delete_sources(
-    context: &IngestContext,
+    ctx: &IngestContext,
     report: &mut Report,
     sources: impl Iterator<Item = Source>,
 ) -> Vec<Entry> {
     let removed: Vec<_> = futures::stream::iter(sources)
-        .map(|source| async move { (remove(context, &source).await, source) })
-        .buffer_unordered(context.options.concurrency.max(1))
+        .map(|source| async move { (remove(ctx, &source).await, source) })
+        .buffer_unordered(ctx.options.concurrency.max(1))
         .collect()
         .await;
     let mut gone = Vec::new();
     for (removed, Source { listed, entry, .. }) in removed {
-        let object = context.from.location().url(&listed.name);
+        let object = ctx.from.location().url(&listed.name);
         match removed {
             Ok(None) => {
                 report.deleted += 1;
@@ -72,27 +72,27 @@ pub(super) async fn delete_sources(
 }
 
 /// Deletes a source; returns why it is kept, if it is.
-async fn remove(context: &IngestContext, source: &Source) -> Result<Option<KeepReason>, store::Error> {
+async fn remove(ctx: &IngestContext, source: &Source) -> Result<Option<KeepReason>, store::Error> {
     let Source { listed, entry, is_earlier } = source;
-    if *is_earlier && let Some(reason) = missing_output(context, listed, entry).await? {
+    if *is_earlier && let Some(reason) = missing_output(ctx, listed, entry).await? {
         return Ok(Some(reason));
     }
     if let Some(content) = &entry.content {
-        if !is_unchanged(context, listed, content).await? {
+        if !is_unchanged(ctx, listed, content).await? {
             return Ok(Some(KeepReason::Changed));
         }
         // A file that appears later is not this one under another name.
-        if let Some(contents) = &context.contents {
+        if let Some(contents) = &ctx.contents {
             contents.remove(content, &listed.name);
         }
     }
-    if !context.from.delete_version(listed).await? {
+    if !ctx.from.delete_version(listed).await? {
         return Ok(Some(KeepReason::Changed));
     }
-    if context.options.delete == Delete::TransferredAndEmptyDirs
-        && let Err(error) = context.from.prune_empty_parents(&listed.name).await
+    if ctx.options.delete == Delete::TransferredAndEmptyDirs
+        && let Err(error) = ctx.from.prune_empty_parents(&listed.name).await
     {
-        let object = context.from.location().url(&listed.name);
+        let object = ctx.from.location().url(&listed.name);
         tracing::warn!(object, %error, "what is empty above it was not removed");
         return Ok(Some(KeepReason::Above));
     }
@@ -107,24 +107,24 @@ pub(super) fn all_rejected(entry: &Entry) -> bool {
 
 /// Returns whether a local file is still what was read, by its bytes: times can be set, and have a resolution.
 async fn is_unchanged(
-    context: &IngestContext,
+    ctx: &IngestContext,
     listed: &ObjectMeta,
     content: &ContentId,
 ) -> Result<bool, store::Error> {
-    let mut file = match context.from.get(&listed.name).await {
+    let mut file = match ctx.from.get(&listed.name).await {
         Ok(GetResult { body: Body::File(file), .. }) => file,
         Ok(_) | Err(store::Error::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let (url, content) = (context.from.location().url(&listed.name), content.clone());
+    let (url, content) = (ctx.from.location().url(&listed.name), content.clone());
     let read = tokio::task::spawn_blocking(move || matches_file(&mut file, &content)).await;
     read.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| store::Error::io(url, &error))
 }
 
 /// Returns which outputs of the parts of a local file are missing.
-async fn missing_parts(context: &IngestContext, entry: &Entry) -> Result<Option<KeepReason>, store::Error> {
+async fn missing_parts(ctx: &IngestContext, entry: &Entry) -> Result<Option<KeepReason>, store::Error> {
     for OutputPart { stem, events, rejects, streamed } in &entry.parts {
-        let exists = match &context.to {
+        let exists = match &ctx.to {
             _ if *events == 0 => true,
             Some(to) => !streamed && to.exists(&format!("{stem}{}", output_name::EVENTS)).await?,
             None => *streamed,
@@ -132,7 +132,7 @@ async fn missing_parts(context: &IngestContext, entry: &Entry) -> Result<Option<
         if !exists {
             return Ok(Some(KeepReason::Output));
         }
-        let kept = match &context.rejects {
+        let kept = match &ctx.rejects {
             _ if *rejects == 0 => true,
             Some(store) => store.exists(&format!("{stem}{}", output_name::REJECTS)).await?,
             None => false,
@@ -145,14 +145,14 @@ async fn missing_parts(context: &IngestContext, entry: &Entry) -> Result<Option<
 }
 
 async fn missing_output(
-    context: &IngestContext,
+    ctx: &IngestContext,
     listed: &ObjectMeta,
     entry: &Entry,
 ) -> Result<Option<KeepReason>, store::Error> {
     if !entry.parts.is_empty() {
-        return missing_parts(context, entry).await;
+        return missing_parts(ctx, entry).await;
     }
-    let exists = match &context.to {
+    let exists = match &ctx.to {
         Some(to) if !entry.output.is_empty() => to.exists(&entry.output).await?,
         // Its events, if there were any, went to a stream.
         Some(_) => entry.events == 0,
@@ -164,7 +164,7 @@ async fn missing_output(
     if all_rejected(entry) {
         return Ok(Some(KeepReason::NoEvents));
     }
-    let kept = match &context.rejects {
+    let kept = match &ctx.rejects {
         _ if entry.rejects == 0 => true,
         Some(store) => {
             let stem = match entry.output.strip_suffix(output_name::EVENTS) {

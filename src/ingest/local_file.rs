@@ -50,36 +50,35 @@ struct PartReader {
 
 /// Takes the part of a file that is not done to the destination.
 pub(super) async fn transfer(
-    context: &Arc<IngestContext>,
+    ctx: &Arc<IngestContext>,
     object: &Selected,
     opened: LocalFile,
     options: ConvertOptions,
 ) -> Outcome {
     // The semaphore is never closed. Held until the events are sent, because they take the memory.
-    let _room = context.threads.acquire().await;
-    match read(context, object, opened, options).await {
+    let _room = ctx.threads.acquire().await;
+    match read(ctx, object, opened, options).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            let url = context.from.location().url(&object.listed.name);
+            let url = ctx.from.location().url(&object.listed.name);
             Outcome::not_converted(&url, &object.listed, String::new(), error)
         }
     }
 }
 
 async fn read(
-    context: &Arc<IngestContext>,
+    ctx: &Arc<IngestContext>,
     object: &Selected,
     opened: LocalFile,
     options: ConvertOptions,
 ) -> Result<Outcome, ConvertError> {
     let (listed, tag, size) = (&object.listed, opened.tag.clone(), opened.size);
-    let PartReader { part, start, skip, base, stem, rest } =
-        match open_and_plan(context, object, opened).await? {
-            Plan::Skip(skip) => return Ok(Outcome::Skipped(skip)),
-            Plan::Known { base, rest } => return Ok(Outcome::Known { base, rest }),
-            Plan::Read(reading) => *reading,
-        };
-    let url = context.from.location().url(&listed.name);
+    let PartReader { part, start, skip, base, stem, rest } = match open_and_plan(ctx, object, opened).await? {
+        Plan::Skip(skip) => return Ok(Outcome::Skipped(skip)),
+        Plan::Known { base, rest } => return Ok(Outcome::Known { base, rest }),
+        Plan::Read(reading) => *reading,
+    };
+    let url = ctx.from.location().url(&listed.name);
     // Positions in rejects count from the beginning of the part.
     let name = match (start, skip) {
         (0, 0) => url.clone(),
@@ -96,34 +95,33 @@ async fn read(
     let content =
         finished.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| failed(&error))?;
     // A file that is written to while it is read is read again once it is stable. Nothing of it is uploaded before.
-    match context.from.head(&listed.name).await {
+    match ctx.from.head(&listed.name).await {
         Ok(Some(now)) if now.tag == tag => {}
         Ok(_) => return Err(ConvertError::Changed),
         Err(error) => return Err(ConvertError::Fetch(error)),
     }
     let Some(content) = content else { return Err(ConvertError::Changed) };
-    let converted = send_events(context, converted).await?;
+    let converted = send_events(ctx, converted).await?;
     let generation = content.sha256.clone();
     let stem = stem.unwrap_or_else(|| output_name::content_stem(&listed.name, &content));
     if rest == Remainder::More
-        && let Some(contents) = &context.contents
+        && let Some(contents) = &ctx.contents
     {
         contents.insert(&content, &listed.name);
     }
     let part = ReadPart { content, base, stem, rest };
-    Ok(upload(context, listed, generation, size, converted, Some(part)).await)
+    Ok(upload(ctx, listed, generation, size, converted, Some(part)).await)
 }
 
 async fn open_and_plan(
-    context: &Arc<IngestContext>,
+    ctx: &Arc<IngestContext>,
     object: &Selected,
     opened: LocalFile,
 ) -> Result<Plan, ConvertError> {
     let (listed, class) = (&object.listed, object.class);
-    let url = context.from.location().url(&listed.name);
-    let settled = context.options.settle.is_settled(opened.modified, context.options.clock.now());
-    let (context, name, format) =
-        (Arc::clone(context), listed.name.clone(), context.options.normalize.format);
+    let url = ctx.from.location().url(&listed.name);
+    let settled = ctx.options.settle.is_settled(opened.modified, ctx.options.clock.now());
+    let (ctx, name, format) = (Arc::clone(ctx), listed.name.clone(), ctx.options.normalize.format);
     let LocalFile { mut file, size, .. } = opened;
     let plan = move || -> io::Result<Plan> {
         if class.needs_content() {
@@ -134,19 +132,19 @@ async fn open_and_plan(
             }
             file.rewind()?;
         }
-        plan(&context, (file, size), &name, &|file, done| extent(file, size, done, format, settled))
+        plan(&ctx, (file, size), &name, &|file, done| extent(file, size, done, format, settled))
     };
     let planned = tokio::task::spawn_blocking(plan).await.unwrap_or_else(|died| Err(io::Error::other(died)));
     planned.map_err(|error| ConvertError::Fetch(store::Error::io(url, &error)))
 }
 
 fn plan(
-    context: &IngestContext,
+    ctx: &IngestContext,
     (mut file, size): (File, u64),
     name: &str,
     extent: &dyn Fn(&mut File, u64) -> io::Result<Extent>,
 ) -> io::Result<Plan> {
-    let (done, head) = match (&context.contents, &context.options.from) {
+    let (done, head) = match (&ctx.contents, &ctx.options.from) {
         (Some(contents), Location::File(root)) => longest_done_prefix(&mut file, size, contents, name, root)?,
         _ => (None, 0),
     };
@@ -158,11 +156,8 @@ fn plan(
     };
     // A file that does not continue what is done is another version: all of it is read.
     let done = done.filter(|_| start > 0 || skip > 0 || size == 0);
-    let killed = context
-        .recovered
-        .get()
-        .map(|killed| killed.next_part_end(&mut file, done.as_ref(), size))
-        .transpose()?;
+    let killed =
+        ctx.recovered.get().map(|killed| killed.next_part_end(&mut file, done.as_ref(), size)).transpose()?;
     let (end, stem, rest) = match killed.flatten() {
         Some((end, stem)) => (end, Some(stem), if end < size { Remainder::More } else { Remainder::None }),
         None => (end, None, if unfinished { Remainder::UnfinishedLine } else { Remainder::None }),
@@ -170,7 +165,7 @@ fn plan(
     let base = done
         .as_ref()
         .map(|Prefix { content, origin, .. }| DonePart { content: content.clone(), name: origin.clone() });
-    if let (Some(base), Some(contents)) = (&base, &context.contents)
+    if let (Some(base), Some(contents)) = (&base, &ctx.contents)
         && base.name != name
     {
         // The file has this name now: no other is taken for it.

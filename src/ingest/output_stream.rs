@@ -11,12 +11,12 @@ use std::time::Duration;
 
 /// Sends the events to the stream, if that is the destination.
 pub(super) async fn send_events(
-    context: &IngestContext,
+    ctx: &IngestContext,
     mut converted: Converted,
 ) -> Result<Converted, ConvertError> {
-    let Destination::Stream(stream) = &context.options.to else { return Ok(converted) };
+    let Destination::Stream(stream) = &ctx.options.to else { return Ok(converted) };
     let Some(events) = converted.events.take() else { return Ok(converted) };
-    let (stream, stop) = (Arc::clone(stream), Arc::clone(&context.options.normalize.stop));
+    let (stream, stop) = (Arc::clone(stream), Arc::clone(&ctx.options.normalize.stop));
     let send = move || {
         let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
         let whole = match events {
@@ -27,8 +27,8 @@ pub(super) async fn send_events(
         };
         if whole.map_err(ConvertError::Output)? { Ok(()) } else { Err(ConvertError::Stopped) }
     };
-    let sent = tokio::task::spawn_blocking(send).await;
-    sent.unwrap_or_else(|died| Err(ConvertError::Output(io::Error::other(died)))).map(|()| converted)
+    let outcome = tokio::task::spawn_blocking(send).await;
+    outcome.unwrap_or_else(|died| Err(ConvertError::Output(io::Error::other(died)))).map(|()| converted)
 }
 
 /// Bytes that are sent between checks for a stop.
@@ -59,8 +59,8 @@ fn send_lines(
 }
 
 /// Waits briefly for the current line to be sent completely; the reader may have stopped reading.
-pub(super) async fn wait_for_line_end(context: &IngestContext) {
-    let Destination::Stream(stream) = &context.options.to else { return };
+pub(super) async fn wait_for_line_end(ctx: &IngestContext) {
+    let Destination::Stream(stream) = &ctx.options.to else { return };
     let stream = Arc::clone(stream);
     let free = tokio::task::spawn_blocking(move || drop(stream.lock()));
     let _ = tokio::time::timeout(LINE_END_TIMEOUT, free).await;

@@ -23,7 +23,7 @@ const DELETE_BATCH: usize = 4096;
 
 /// Keeps the books of a run.
 pub(super) struct Recorder<'o> {
-    context: Arc<IngestContext>,
+    ctx: Arc<IngestContext>,
     pub(super) ledger: Option<Ledger>,
     pub(super) report: Report,
     pub(super) observer: &'o dyn Observer,
@@ -42,14 +42,10 @@ pub(super) struct Recorder<'o> {
 }
 
 impl<'o> Recorder<'o> {
-    pub(super) fn new(
-        context: Arc<IngestContext>,
-        ledger: Option<Ledger>,
-        observer: &'o dyn Observer,
-    ) -> Self {
+    pub(super) fn new(ctx: Arc<IngestContext>, ledger: Option<Ledger>, observer: &'o dyn Observer) -> Self {
         Self {
-            renewal: Instant::now() + context.options.lease / 4,
-            context,
+            renewal: Instant::now() + ctx.options.lease / 4,
+            ctx,
             ledger,
             report: Report::default(),
             observer,
@@ -75,15 +71,14 @@ impl<'o> Recorder<'o> {
             let event = ObjectEvent::Backoff { reason: &entry.reason, permanent: entry.permanent };
             self.observer.object(url, event);
         }
-        if skip == Skip::Done && self.context.options.delete != Delete::Never && !self.context.options.dry_run
-        {
+        if skip == Skip::Done && self.ctx.options.delete != Delete::Never && !self.ctx.options.dry_run {
             self.already_done.push(listed);
         }
     }
 
     /// Counts an object that will be read.
     pub(super) fn select(&mut self, url: &str, size: u64) {
-        self.report.would_read += u64::from(self.context.options.dry_run);
+        self.report.would_read += u64::from(self.ctx.options.dry_run);
         self.observer.object(url, ObjectEvent::Selected { size });
     }
 
@@ -114,8 +109,8 @@ impl<'o> Recorder<'o> {
     /// If the run cannot continue.
     pub(super) fn on_outcome(&mut self, object: Selected, outcome: Outcome) -> Result<(), RunError> {
         let Selected { listed, attempts, .. } = object;
-        let url = self.context.from.location().url(&listed.name);
-        let mut entry = Entry::new(url, &listed, self.context.options.clock.now());
+        let url = self.ctx.from.location().url(&listed.name);
+        let mut entry = Entry::new(url, &listed, self.ctx.options.clock.now());
         self.count_failures(&outcome);
         match outcome {
             Outcome::Fatal(error) => return Err(error),
@@ -187,12 +182,12 @@ impl<'o> Recorder<'o> {
 
     /// Records an object as done, to be deleted if that is allowed.
     fn queue_deletion(&mut self, entry: Entry, listed: ObjectMeta) {
-        let keep_reason = if self.context.rejects.is_none() && entry.rejects > 0 {
+        let keep_reason = if self.ctx.rejects.is_none() && entry.rejects > 0 {
             Some(KeepReason::Rejects)
         } else {
             all_rejected(&entry).then_some(KeepReason::NoEvents)
         };
-        let delete = self.context.options.delete != Delete::Never;
+        let delete = self.ctx.options.delete != Delete::Never;
         let kept = delete.then(|| entry.clone());
         if self.record(entry)
             && let Some(entry) = kept
@@ -227,14 +222,14 @@ impl<'o> Recorder<'o> {
         let ids = continuations.iter().map(|(_, base, _)| base.content.id()).collect();
         let mut known = ledger.index_contents(ids).await?;
         for (entry, base, listed) in continuations {
-            let origin = self.context.from.location().url(&base.name);
+            let origin = self.ctx.from.location().url(&base.name);
             let replaced = replaced_object(&origin, &base.content);
             let before = [origin, replaced].map(|object| known.remove(&(base.content.id(), object)));
             let Some(before) = before.into_iter().flatten().next() else { continue };
             let finished = entry.tag == listed.tag;
             let renamed = before.object != entry.object && before.address() == before.object;
             let entry = entry.following(before.clone());
-            if renamed && matches!(self.context.from.head(&base.name).await, Ok(None)) {
+            if renamed && matches!(self.ctx.from.head(&base.name).await, Ok(None)) {
                 // It has another name now: a copy of it that appears later is a separate file.
                 ledger.record(Entry { content: None, ..before });
             }
@@ -243,7 +238,7 @@ impl<'o> Recorder<'o> {
                 known.insert((content.id(), entry.object.clone()), entry.clone());
             }
             let recorded = ledger.record(entry);
-            if recorded && finished && self.context.options.delete != Delete::Never {
+            if recorded && finished && self.ctx.options.delete != Delete::Never {
                 self.already_done.push(listed);
             }
         }
@@ -278,12 +273,12 @@ impl<'o> Recorder<'o> {
     }
 
     pub(super) async fn renew_and_checkpoint(&mut self) -> Result<(), RunError> {
-        if self.context.options.dry_run {
+        if self.ctx.options.dry_run {
             return Ok(());
         }
         if let Some(ledger) = self.ledger.as_ref().filter(|_| self.renewal <= Instant::now()) {
             ledger.renew().await?;
-            self.renewal = Instant::now() + self.context.options.lease / 4;
+            self.renewal = Instant::now() + self.ctx.options.lease / 4;
         }
         self.checkpoint().await
     }
@@ -313,10 +308,10 @@ impl<'o> Recorder<'o> {
         let fresh = fresh.map(|(listed, entry)| Source { listed, entry, is_earlier: false });
         let some = self.already_done.split_off(self.already_done.len().saturating_sub(DELETE_BATCH));
         let known = match &self.ledger {
-            Some(ledger) => fetch_entries(ledger, self.context.from.location(), some).await?,
+            Some(ledger) => fetch_entries(ledger, self.ctx.from.location(), some).await?,
             None => Vec::new(),
         };
-        for entry in delete_sources(&self.context, &mut self.report, fresh.chain(known)).await {
+        for entry in delete_sources(&self.ctx, &mut self.report, fresh.chain(known)).await {
             self.record(entry);
         }
         Ok(())

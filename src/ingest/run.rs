@@ -65,7 +65,7 @@ async fn open_ledger(options: &Options, oldest: i64) -> Result<Option<Ledger>, R
 type Tasks = JoinSet<(Selected, Outcome)>;
 
 struct Run<'o> {
-    context: Arc<IngestContext>,
+    ctx: Arc<IngestContext>,
     filter: ObjectFilter,
     /// Objects to read.
     queued: VecDeque<Selected>,
@@ -92,7 +92,7 @@ impl<'o> Run<'o> {
             ));
         }
         let [threads, streams] = conversions();
-        let context = Arc::new(IngestContext {
+        let ctx = Arc::new(IngestContext {
             from,
             to,
             rejects,
@@ -102,21 +102,21 @@ impl<'o> Run<'o> {
             streams: Semaphore::new(streams),
             options,
         });
-        let recorder = Recorder::new(Arc::clone(&context), ledger, observer);
-        Ok(Self { context, filter, queued: VecDeque::new(), recorder })
+        let recorder = Recorder::new(Arc::clone(&ctx), ledger, observer);
+        Ok(Self { ctx, filter, queued: VecDeque::new(), recorder })
     }
 
     async fn run_to_end(mut self, stop: &CancellationToken) -> Result<Report, RunError> {
         let worked = self.event_loop(stop).await;
-        let Self { context, mut recorder, .. } = self;
+        let Self { ctx, mut recorder, .. } = self;
         if worked.is_err() || recorder.report.stopped {
-            context.options.normalize.stop.store(true, Ordering::Relaxed);
-            wait_for_line_end(&context).await;
+            ctx.options.normalize.stop.store(true, Ordering::Relaxed);
+            wait_for_line_end(&ctx).await;
         }
         // Whatever happened, completed work is recorded.
-        let recorded = if context.options.dry_run { Ok(()) } else { recorder.finish(worked.is_ok()).await };
+        let recorded = if ctx.options.dry_run { Ok(()) } else { recorder.finish(worked.is_ok()).await };
         let closed = match recorder.ledger.take() {
-            Some(ledger) if !context.options.dry_run => ledger.close().await,
+            Some(ledger) if !ctx.options.dry_run => ledger.close().await,
             _ => Ok(()),
         };
         warn_undeleted(&recorder.report, recorder.observer);
@@ -138,7 +138,7 @@ impl<'o> Run<'o> {
 
     /// Finds out what a killed run made of local files, if there may have been one.
     async fn recover_outputs(&self) -> Result<(), RunError> {
-        let IngestContext { to, rejects, recovered, options, .. } = &*self.context;
+        let IngestContext { to, rejects, recovered, options, .. } = &*self.ctx;
         let abandoned = self.recorder.ledger.as_ref().filter(|ledger| ledger.was_abandoned());
         let Some(ledger) = abandoned.filter(|_| self.is_local() && !options.dry_run) else { return Ok(()) };
         let found =
@@ -150,7 +150,7 @@ impl<'o> Run<'o> {
 
     /// Deletes incomplete files of killed runs, if no other run can be active.
     async fn remove_stale_temp_files(&self) -> Result<(), RunError> {
-        let IngestContext { options, to, rejects, .. } = &*self.context;
+        let IngestContext { options, to, rejects, .. } = &*self.ctx;
         let alone = self.recorder.ledger.as_ref().is_some_and(|ledger| ledger.other_holder().is_none())
             && options.shard.count == 1
             && options.objects.is_none();
@@ -175,8 +175,8 @@ impl<'o> Run<'o> {
         let mut listing = self.start_listing();
         let mut listed_all = false;
         let mut tasks = Tasks::new();
-        let lease = self.context.options.lease;
-        let every = self.context.options.checkpoint.min(lease / 4).max(Duration::from_millis(10));
+        let lease = self.ctx.options.lease;
+        let every = self.ctx.options.checkpoint.min(lease / 4).max(Duration::from_millis(10));
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -215,19 +215,19 @@ impl<'o> Run<'o> {
     }
 
     fn start_listing(&self) -> TaskStream<Page> {
-        prefetch(match &self.context.options.objects {
-            None => listing::all(&self.context.from),
-            Some(names) => list_named(self.context.from.clone(), names.clone()),
+        prefetch(match &self.ctx.options.objects {
+            None => listing::all(&self.ctx.from),
+            Some(names) => list_named(self.ctx.from.clone(), names.clone()),
         })
     }
 
     /// Starts tasks for queued objects, as many as may run at once.
     fn start_tasks(&mut self, tasks: &mut Tasks) {
-        let concurrency = self.context.options.concurrency.max(1);
+        let concurrency = self.ctx.options.concurrency.max(1);
         while tasks.len() < concurrency
             && let Some(object) = self.queued.pop_front()
         {
-            tasks.spawn(process_object(Arc::clone(&self.context), object));
+            tasks.spawn(process_object(Arc::clone(&self.ctx), object));
         }
     }
 
@@ -238,7 +238,7 @@ impl<'o> Run<'o> {
             Ok(Found::Object(listed)) => self.select_or_skip(listed),
             Ok(Found::Failed { name, error }) => {
                 let permanent = matches!(error, store::Error::Invalid { .. });
-                let url = self.context.from.location().url(&name);
+                let url = self.ctx.from.location().url(&name);
                 return self.recorder.fail_lookup(&url, &error, permanent);
             }
             Err(store::Error::UnlistableEntry { name, url, message }) => {
@@ -257,14 +257,14 @@ impl<'o> Run<'o> {
 
     /// Selects an object, or reports why it is skipped.
     fn select_or_skip(&mut self, listed: ObjectMeta) {
-        let (url, class) = (self.context.from.location().url(&listed.name), classify(&listed));
+        let (url, class) = (self.ctx.from.location().url(&listed.name), classify(&listed));
         match self.filter.decide(&listed, class, &url, self.recorder.ledger.as_ref()) {
             Err(skip) => self.recorder.skip_listed(listed, &url, skip),
             Ok(_) if self.is_local() && self.still_being_written(&listed) => {
                 self.recorder.skip(&url, Skip::Settling);
             }
             Ok(attempts) => {
-                let dry_run = self.context.options.dry_run;
+                let dry_run = self.ctx.options.dry_run;
                 // A dry run must inspect the object, because its name alone is not enough.
                 let inspect = dry_run && class == Class::NamedAsState;
                 if !inspect {
@@ -286,23 +286,19 @@ impl<'o> Run<'o> {
     }
 
     fn is_local(&self) -> bool {
-        matches!(self.context.options.from, Location::File(_))
+        matches!(self.ctx.options.from, Location::File(_))
     }
 
     /// Returns whether a local file is left for later.
     fn still_being_written(&self, listed: &ObjectMeta) -> bool {
-        self.context.options.settle.still_being_written(listed, self.context.options.clock.now())
+        self.ctx.options.settle.still_being_written(listed, self.ctx.options.clock.now())
     }
 }
 
 /// Processes one object. A panic is an outcome of that object alone.
-async fn process_object(context: Arc<IngestContext>, object: Selected) -> (Selected, Outcome) {
+async fn process_object(ctx: Arc<IngestContext>, object: Selected) -> (Selected, Outcome) {
     let work = async {
-        if context.options.dry_run {
-            probe(&context, &object).await
-        } else {
-            transfer(&context, &object).await
-        }
+        if ctx.options.dry_run { probe(&ctx, &object).await } else { transfer(&ctx, &object).await }
     };
     let outcome = catch_panic(work)
         .await

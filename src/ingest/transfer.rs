@@ -20,21 +20,21 @@ const FETCH_WHOLE: u64 = 4 << 20;
 
 /// Takes one object from its source to its destination. One that did not arrive as it is stored is read again: it has
 /// no outputs yet, because only the end of its bytes shows whether they are right.
-pub(super) async fn transfer(context: &Arc<IngestContext>, object: &Selected) -> Outcome {
-    let attempt = || attempt(context, object);
-    let tried = context.options.retry.retry(attempt, store::Error::is_corrupt).await;
-    let url = context.from.location().url(&object.listed.name);
+pub(super) async fn transfer(ctx: &Arc<IngestContext>, object: &Selected) -> Outcome {
+    let attempt = || attempt(ctx, object);
+    let tried = ctx.options.retry.retry(attempt, store::Error::is_corrupt).await;
+    let url = ctx.from.location().url(&object.listed.name);
     tried.unwrap_or_else(|error| Outcome::not_fetched(&url, &object.listed, error))
 }
 
-async fn attempt(context: &Arc<IngestContext>, object: &Selected) -> Result<Outcome, store::Error> {
+async fn attempt(ctx: &Arc<IngestContext>, object: &Selected) -> Result<Outcome, store::Error> {
     let listed = &object.listed;
-    let GetResult { generation, size, modified, body } = context.from.get(&listed.name).await?;
-    let options = context.convert_options(modified);
-    let url = context.from.location().url(&listed.name);
+    let GetResult { generation, size, modified, body } = ctx.from.get(&listed.name).await?;
+    let options = ctx.convert_options(modified);
+    let url = ctx.from.location().url(&listed.name);
     // The answer's own length says nothing if a proxy made it. A local file may have grown since.
     if matches!(body, Body::Stream(_)) && size != listed.size {
-        let now = context.from.head(&listed.name).await?.map_or(size, |now| now.size);
+        let now = ctx.from.head(&listed.name).await?.map_or(size, |now| now.size);
         if now != size {
             return Err(store::Error::Corrupt { url, message: format!("{size} of {now} bytes came") });
         }
@@ -42,23 +42,23 @@ async fn attempt(context: &Arc<IngestContext>, object: &Selected) -> Result<Outc
     let converted = match body {
         Body::File(file) => {
             let opened = LocalFile { file, tag: generation, size, modified };
-            return Ok(local_file::transfer(context, object, opened, options).await);
+            return Ok(local_file::transfer(ctx, object, opened, options).await);
         }
         Body::Stream(stream) if size <= FETCH_WHOLE => {
             let bytes = read_to_end(stream).await?;
             if object.class.is_collector_state(&bytes) {
                 Err(ConvertError::CollectorState)
             } else {
-                convert(context, url.clone(), io::Cursor::new(bytes), options, &context.threads).await
+                convert(ctx, url.clone(), io::Cursor::new(bytes), options, &ctx.threads).await
             }
         }
         Body::Stream(stream) => {
             let source = source_reader(stream, url.clone());
-            convert(context, url.clone(), source, options, &context.streams).await
+            convert(ctx, url.clone(), source, options, &ctx.streams).await
         }
     };
     Ok(match converted {
-        Ok(converted) => upload(context, listed, generation, size, converted, None).await,
+        Ok(converted) => upload(ctx, listed, generation, size, converted, None).await,
         Err(ConvertError::Fetch(error)) => return Err(error),
         Err(error) => Outcome::not_converted(&url, listed, generation, error),
     })
@@ -66,7 +66,7 @@ async fn attempt(context: &Arc<IngestContext>, object: &Selected) -> Result<Outc
 
 /// Converts an object, and sends its events if the destination is a stream.
 async fn convert(
-    context: &IngestContext,
+    ctx: &IngestContext,
     name: String,
     source: impl Read + Send + 'static,
     options: ConvertOptions,
@@ -75,13 +75,13 @@ async fn convert(
     // The semaphore is never closed. Held until the events are sent, because they take the memory.
     let _room = room.acquire().await;
     let converted = convert_on_thread(name, source, options).await?;
-    send_events(context, converted).await
+    send_events(ctx, converted).await
 }
 
 /// In a dry run: checks whether an object is a log.
-pub(super) async fn probe(context: &IngestContext, object: &Selected) -> Outcome {
-    let url = context.from.location().url(&object.listed.name);
-    match context.from.read(&object.listed.name).await {
+pub(super) async fn probe(ctx: &IngestContext, object: &Selected) -> Outcome {
+    let url = ctx.from.location().url(&object.listed.name);
+    match ctx.from.read(&object.listed.name).await {
         Ok(Some((bytes, _))) if object.class.is_collector_state(&bytes) => {
             Outcome::Skipped(Skip::CollectorState)
         }

@@ -10,7 +10,7 @@ use std::io;
 
 /// Uploads the rejects, then the events. Both names belong to this object only, so this can be repeated.
 pub(super) async fn upload(
-    context: &IngestContext,
+    ctx: &IngestContext,
     listed: &ObjectMeta,
     generation: String,
     stored: u64,
@@ -24,8 +24,8 @@ pub(super) async fn upload(
     let Converted { events, rejects, summary, logged_rejects } = converted;
     let output = if events.is_some() { format!("{stem}{}", output_name::EVENTS) } else { String::new() };
     let puts = [
-        (&context.rejects, format!("{stem}{}", output_name::REJECTS), rejects),
-        (&context.to, output.clone(), events),
+        (&ctx.rejects, format!("{stem}{}", output_name::REJECTS), rejects),
+        (&ctx.to, output.clone(), events),
     ];
     let mut already_present = false;
     for (store, name, payload) in puts {
