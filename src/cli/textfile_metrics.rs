@@ -45,14 +45,11 @@ pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64
     // A device or pipe has no previous contents, or no end.
     let regular = path.metadata().is_ok_and(|meta| meta.is_file());
     let before = if regular { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
-    let mut text = match report {
-        Some(report) => {
-            encoded(|registry| CollectMetrics::register(registry, Counts::LastRun).observe(report))
-        }
-        None => {
-            let counts = before.lines().filter(|line| ![FAILED, SUCCESS].contains(&metric_name(line)));
-            counts.flat_map(|line| [line, "\n"]).collect()
-        }
+    let mut text = if let Some(report) = report {
+        encoded(|registry| CollectMetrics::register(registry, Counts::LastRun).observe(report))
+    } else {
+        let counts = before.lines().filter(|line| ![FAILED, SUCCESS].contains(&metric_name(line)));
+        counts.flat_map(|line| [line, "\n"]).collect()
     };
     let last = before.lines().find_map(|line| line.strip_prefix(SUCCESS)?.trim().parse::<i64>().ok());
     let done = !failed && report.is_some_and(|report| report.stopped.is_none());

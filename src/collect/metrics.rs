@@ -78,13 +78,12 @@ pub(crate) enum Counts {
 impl CollectMetrics {
     /// Registers all metrics.
     pub(crate) fn register(registry: &mut Registry, counts: Counts) -> Self {
-        let values = TABLE.iter().map(|row| match (row.kind, counts) {
-            (Kind::PerRun, Counts::Total) => {
+        let values = TABLE.iter().map(|row| {
+            if (row.kind, counts) == (Kind::PerRun, Counts::Total) {
                 let counter = Counter::default();
                 registry.register(row.name, row.help, counter.clone());
                 Value::Counter(counter)
-            }
-            _ => {
+            } else {
                 let gauge = Gauge::default();
                 registry.register(row.name, row.help, gauge.clone());
                 Value::Gauge(gauge)

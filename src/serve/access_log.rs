@@ -128,16 +128,16 @@ impl Drop for AccessLogEntry {
         let (request, trace) = (self.line(status), self.head.trace.as_deref());
         match severity {
             _ if quiet => {
-                tracing::debug!({ logging::REQUEST } = request, { logging::TRACE } = trace, "{text}")
+                tracing::debug!({ logging::REQUEST } = request, { logging::TRACE } = trace, "{text}");
             }
             Severity::Info => {
-                tracing::info!({ logging::REQUEST } = request, { logging::TRACE } = trace, "{text}")
+                tracing::info!({ logging::REQUEST } = request, { logging::TRACE } = trace, "{text}");
             }
             Severity::Warning => {
-                tracing::warn!({ logging::REQUEST } = request, { logging::TRACE } = trace, "{text}")
+                tracing::warn!({ logging::REQUEST } = request, { logging::TRACE } = trace, "{text}");
             }
             Severity::Error => {
-                tracing::error!({ logging::REQUEST } = request, { logging::TRACE } = trace, "{text}")
+                tracing::error!({ logging::REQUEST } = request, { logging::TRACE } = trace, "{text}");
             }
         }
     }
