@@ -34,8 +34,8 @@ fn filter(said: &str) -> Result<EnvFilter, String> {
     }
     let wrong = || {
         format!(
-            "ZOOM_UDM_LOG is {said:?}; expected off, error, warn, info, debug or trace, or levels of parts like \
-             info,object_store=debug"
+            "ZOOM_UDM_LOG is {said:?}; expected off, error, warn, info, debug or trace, or per-module \
+             levels like info,object_store=debug"
         )
     };
     // A single word that is not a level would enable one target and silence all others.

@@ -145,7 +145,7 @@ fn partial_run_does_not_replace_rejects() {
         // Without an older file there is nothing to keep.
         let output = run(&script.replace("--rejects r", "--rejects new"));
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("new has the rejects of only a part of the input"), "{said}");
+        assert!(said.contains("new is incomplete, because the input was not read to its end"), "{said}");
         assert_eq!(content(&files.path().join("new")).lines().count(), 1);
     }
 }

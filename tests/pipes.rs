@@ -403,11 +403,11 @@ fn output_over_an_input_is_rejected() {
         ("'*/*.json' -o d/f.json", "is one of the inputs"),
         ("--from-rejects rejects -o rejects", "is one of the inputs"),
         // Not there yet: the next run would read it.
-        ("d -o d/new.json", "would be an input of the next run"),
-        ("d --rejects d/e/new.json.gz", "would be an input of the next run"),
-        ("'d/*' -o d/new", "would be an input of the next run"),
-        ("'d/*' -o d/e/new.json", "would be an input of the next run"),
-        ("'d/**' -o d/e/new", "would be an input of the next run"),
+        ("d -o d/new.json", "would become an input of the next run"),
+        ("d --rejects d/e/new.json.gz", "would become an input of the next run"),
+        ("'d/*' -o d/new", "would become an input of the next run"),
+        ("'d/*' -o d/e/new.json", "would become an input of the next run"),
+        ("'d/**' -o d/e/new", "would become an input of the next run"),
     ] {
         let (code, told) = shell(at, &format!("\"$0\" normalize {arguments}"));
         assert!(code == 2 && told.contains(said), "{arguments}: {code}, {told}");
@@ -434,8 +434,8 @@ fn output_over_ingest_or_collect_source_is_rejected() {
     let at = files.path();
     let zoom = "export ZOOM_ACCOUNT_ID=a ZOOM_CLIENT_ID=b ZOOM_CLIENT_SECRET_FILE=secret; ";
     for (script, said) in [
-        ("\"$0\" ingest d --to - --no-ledger > d/new", "within the source"),
-        ("\"$0\" ingest d --to - --no-ledger >> d/old", "within the source"),
+        ("\"$0\" ingest d --to - --no-ledger > d/new", "inside the source"),
+        ("\"$0\" ingest d --to - --no-ledger >> d/old", "inside the source"),
         ("\"$0\" ingest d --to d", "contains the source"),
         ("\"$0\" ingest d --to .", "contains the source"),
         (&format!("{zoom} \"$0\" collect --to d --metrics d/m.prom"), "--metrics d/m.prom lies within"),
@@ -499,7 +499,7 @@ fn signal_truncates_rejects_after_the_last_complete() {
     let kept = std::fs::read_to_string(&rejects).expect("it is there");
     assert!(kept.ends_with("\"raw\":\"bad\"}\n") && kept.lines().count() == 1, "{}", kept.len());
     let said = stderr(&mut child);
-    assert!(said.contains("r: dropped the incomplete last line"), "{said}");
+    assert!(said.contains("r: removed an incomplete last line"), "{said}");
     drop(stdin);
 }
 

@@ -54,7 +54,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, CliError> {
                 exit = exit.max(if wrong.access { Exit::Access } else { Exit::Io });
                 let said = match wrong.text.split_once("; ") {
                     Some((what, cure)) => format!("{what} -> {cure}"),
-                    None => format!("{} -> run again, with --trace-http to see more", wrong.text),
+                    None => format!("{} -> run again with --trace-http for details", wrong.text),
                 };
                 writeln!(text, "FAIL {}: {said}", finding.name)
             }

@@ -119,7 +119,8 @@ pub(super) fn options(args: &SettingsArgs, mode: &RunMode) -> Result<Options, Cl
     let look_back = days(args.look_back);
     if look_back > MAX_LOOK_BACK_DAYS {
         return Err(CliError::Usage(format!(
-            "--look-back of {look_back} days: expected {MAX_LOOK_BACK_DAYS} days at most; each is read again and again"
+            "--look-back of {look_back} days: expected at most {MAX_LOOK_BACK_DAYS} days, because every run \
+             re-reads them"
         )));
     }
     let today = Date::from_millis(now.timestamp_millis());
@@ -287,7 +288,9 @@ fn check_disjoint(
         return Ok(());
     };
     Err(CliError::Usage(format!(
-        "the state {own} is inside the data prefix {data}: a feed would read it as a log whenever it changes, and delete it with \"Delete transferred files\", so that everything is collected again; set STATE_KEY or --state to another location (such as {}state.json), or pass --state-in-data-prefix",
+        "the state {own} is inside the data prefix {data}: a feed would ingest it as a log and, with \
+         \"Delete transferred files\", delete it, and everything would be collected again; set STATE_KEY or \
+         --state to another location (such as {}state.json), or pass --state-in-data-prefix",
         to.sibling(".state")
     )))
 }
@@ -344,7 +347,7 @@ pub(super) fn address(name: &str, text: &str, example: &str) -> Result<Url, Stri
     let wrong = |why: &str| format!("{name} is {shown}, {why}; expected a URL like {example}");
     let url: Url = text.parse().map_err(|_| wrong("which is not a URL"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("which contains a user or password"));
+        return Err(wrong("which contains a user name or password"));
     }
     match url.scheme() {
         "https" => Ok(url),

@@ -209,11 +209,8 @@ async fn run_round(
     let report = outcome?;
     ingest_progress::summary(&report, started.elapsed(), args.summary);
     if !stores_rejects && report.summary.rejects > 0 {
-        let again = if args.feed.no_ledger {
-            ""
-        } else {
-            " after their objects are read again (zoom-udm ledger forget)"
-        };
+        let again =
+            if args.feed.no_ledger { "" } else { " once their objects are re-read (zoom-udm ledger forget)" };
         reporter.warn_counted(&format!(
             "{} records were rejected and stored nowhere; --rejects URL stores them{again}",
             report.summary.rejects
@@ -255,8 +252,8 @@ fn clock() -> Result<Clock, CliError> {
 fn check_output(args: &FeedArgs) -> Result<(), CliError> {
     match (output_is_closed(), args.no_ledger) {
         (true, false) => Err(CliError::Io(anyhow::anyhow!(
-            "standard output is closed (or the null device, opened to read and write): the ledger would mark objects as done \
-             whose events are lost; redirect it to a file or a pipe"
+            "standard output is closed or the null device: events would be lost although the ledger marks \
+             their objects done; redirect it to a file or a pipe"
         ))),
         (true, true) => {
             messages::eprint_line(messages::OUTPUT_CLOSED);
@@ -294,7 +291,8 @@ fn refuse_contradictions(args: &FeedArgs, streams: bool) -> Result<(), CliError>
         && contains_standard_output(&source)
     {
         return Err(CliError::Usage(format!(
-            "standard output goes to a file within the source {}, which would be read as a log; send it elsewhere",
+            "standard output is a file inside the source {} and would be read as a log; redirect it \
+             elsewhere",
             args.from
         )));
     }

@@ -231,7 +231,7 @@ fn as_text(report: &Report, took: Duration) -> String {
         let _ = write!(text, "\n  not deleted: {}", sanitize::single_line(&format!("{object}: {reason}")));
     }
     if report.failed > 10 {
-        let _ = write!(text, "\n  and {} more: see zoom-udm ledger show", report.failed - 10);
+        let _ = write!(text, "\n  {} more; run zoom-udm ledger show", report.failed - 10);
     }
     text
 }

@@ -117,10 +117,11 @@ fn sources_of(argument: &OsStr, filter: &NameFilter) -> Vec<Source> {
     };
     let name = argument.display();
     match (found.files.len(), found.skipped.len()) {
-        (0, 0) => messages::eprint_line(&format!("{name}: no input found: it holds no files")),
+        (0, 0) => messages::eprint_line(&format!("{name}: no input files found")),
         (_, 0) => {}
         (0, skipped) => messages::eprint_line(&format!(
-            "{name}: no input found: none of its {skipped} files is selected by name; to read them, name them or pass --include '**'"
+            "{name}: no input found: none of its {skipped} files matches; pass them by name, or pass \
+             --include '**'"
         )),
         (_, skipped) => messages::eprint_line(&format!(
             "{name}: skipped {skipped} files that are not selected by name; to read them, name them or pass --include '**'"

@@ -209,7 +209,7 @@ async fn verify(store: &Store, settings: &StoreConfig, chosen: &FilterArgs) -> R
     let skipped: Vec<_> =
         verified.skipped.iter().map(|(skip, count)| format!("{} {count}", skip.name())).collect();
     let skipped =
-        if skipped.is_empty() { String::new() } else { format!(" (no logs: {})", skipped.join(", ")) };
+        if skipped.is_empty() { String::new() } else { format!(" (excluding {})", skipped.join(", ")) };
     let VerifyReport { listed, entries, gaps, .. } = verified;
     print(&format!("{listed} objects listed{skipped}, {entries} entries, {gaps} discrepancies\n"))?;
     Ok(if gaps == 0 { Exit::Done } else { Exit::Rejects })

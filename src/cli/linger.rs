@@ -94,7 +94,7 @@ impl LingerSink {
         self.changed.notify_one();
         let finished = writer.map(EventWriter::finish);
         failure.map_or(Ok(()), Err)?;
-        finished.unwrap_or_else(|| Err(io::Error::other("it was finished before")))
+        finished.unwrap_or_else(|| Err(io::Error::other("already finished")))
     }
 
     /// Sends each request that is due, until the writer is finished.

@@ -69,7 +69,10 @@ pub(super) fn reject(reject: &Reject<'_>, reported: &mut u64) {
 /// Reports how many rejects were not reported.
 pub(super) fn more_rejects(reported: u64) {
     if reported > MAX_SHOWN {
-        eprint_line(&format!("{} more rejects; --rejects FILE stores them all", reported - MAX_SHOWN));
+        eprint_line(&format!(
+            "{} more rejects; pass --rejects FILE to store all of them",
+            reported - MAX_SHOWN
+        ));
     }
 }
 

@@ -55,10 +55,8 @@ impl NormalizeSink {
         let checked = |file| -> Result<(OutputTarget, bool), CliError> {
             let rejects = place(Some(file))?;
             if rejects.is_same(&events) {
-                let message = format!(
-                    "--rejects {} is where events go, too; give each a file of its own",
-                    file.display()
-                );
+                let message =
+                    format!("--rejects {} is also the events file; use two different files", file.display());
                 return Err(CliError::Usage(message));
             }
             let over_source = names.again && is_input(&rejects, names.inputs);
@@ -147,7 +145,7 @@ fn keep_part(rejects: Destination) -> Result<(), CliError> {
         )),
         Some(part) if part == file.to_string() => {
             messages::eprint_line(&format!(
-                "{file} has the rejects of only a part of the input: it was not read completely"
+                "{file} is incomplete, because the input was not read to its end"
             ));
         }
         Some(part) => messages::eprint_line(&format!(
@@ -206,7 +204,8 @@ fn refuse_input(
     match inputs.argument_for(file) {
         None => Ok(()),
         Some(argument) => Err(CliError::Usage(format!(
-            "{shown} would be an input of the next run: {} selects it; give a file elsewhere, or --exclude it",
+            "{shown} would become an input of the next run (it matches {}); use another directory, or \
+             --exclude it",
             argument.display()
         ))),
     }

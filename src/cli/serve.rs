@@ -287,9 +287,7 @@ fn parse_args<A: Args>(name: &str, words: impl Iterator<Item = String>) -> Resul
         let text = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let hint = match error.kind() {
-            ErrorKind::UnknownArgument => {
-                "; omit it, or use it on the command line: a service does not take it"
-            }
+            ErrorKind::UnknownArgument => "; not supported in a service: omit it",
             _ => "",
         };
         CliError::Usage(format!("{name}: {text}{hint}"))

@@ -84,7 +84,7 @@ pub(super) fn truncate_to(file: &File, whole: u64, place: &Path) -> io::Result<(
         file.set_len(whole)?;
         let place = place.display();
         super::messages::eprint_line(&format!(
-            "{place}: dropped the incomplete last line; run again to get it"
+            "{place}: removed an incomplete last line; run again to complete the file"
         ));
     }
     Ok(())

@@ -24,7 +24,7 @@ pub(super) fn check(path: &Path, options: &Options) -> Result<(), CliError> {
     for place in [&options.to, &options.state.location] {
         if matches!(place.canonicalized(), Location::File(directory) if file.starts_with(&directory)) {
             return Err(CliError::Usage(format!(
-                "--metrics {path} lies within {place}, where what is collected or its state is kept; give a file elsewhere"
+                "--metrics {path} is inside {place}, which holds collected data or state; use another path"
             )));
         }
     }
@@ -32,7 +32,7 @@ pub(super) fn check(path: &Path, options: &Options) -> Result<(), CliError> {
         let secret = env_var(name).and_then(|secret| Identity::of(Path::new(&secret)));
         if secret.is_some() && secret == Identity::of(&file) {
             return Err(CliError::Usage(format!(
-                "--metrics {path} is the file that {name} names, which it would replace; give another file"
+                "--metrics {path} would overwrite the file set by {name}; use another path"
             )));
         }
     }

@@ -38,7 +38,7 @@ fn describe(reason: RejectReason) -> (&'static [&'static str], &'static str, &'s
         RejectReason::NotUtf8 => (
             &["; expected "],
             "UTF-8 text",
-            "convert the file to UTF-8, or find where it was cut or what was mixed into it",
+            "convert the file to UTF-8, or check it for truncation or mixed encodings",
         ),
         RejectReason::LineTooLong => (
             &["; raise "],
@@ -51,7 +51,7 @@ fn describe(reason: RejectReason) -> (&'static [&'static str], &'static str, &'s
             "check whether the text was truncated or edited, and fetch it again",
         ),
         RejectReason::NotObject => (
-            &[", expected ", ", a record is "],
+            &[", expected ", ", but a record is "],
             "one JSON object per record, like {\"time\":…,\"operator\":…}",
             "remove it, or pass the records without their wrapper",
         ),

@@ -56,8 +56,8 @@ pub(super) fn find(
         let read = field.is_some_and(|field| last[field as usize] == index);
         let text = field.filter(|_| read).and_then(|field| sources.record.get(field));
         let why = match field {
-            None => Some(("unknown_field", "not a field that is read")),
-            Some(_) if !read => Some(("repeated", "of repeated fields, the last one counts")),
+            None => Some(("unknown_field", "unknown field")),
+            Some(_) if !read => Some(("repeated", "the field is repeated; only the last value is used")),
             Some(Field::EventType) if text.is_some_and(|name| Some(trim(name)) != event_type(fills)) => {
                 Some(("event_type", WRONG_TYPE))
             }
@@ -74,7 +74,8 @@ pub(super) fn find(
     (all, unmapped)
 }
 
-const WRONG_TYPE: &str = "not an event type of UDM, or one that needs what the event does not have: see metadata.eventType for what was taken";
+const WRONG_TYPE: &str = "unknown UDM event type, or required fields are missing; metadata.eventType shows \
+                          the type used instead";
 
 fn field(name: &str) -> Option<Field> {
     Field::ALL.into_iter().find(|field| field.name() == name)
@@ -89,9 +90,9 @@ fn reason_not_mapped(
 ) -> Option<(&'static str, &'static str)> {
     match (field, text) {
         (_, None) if value.starts_with(['{', '[']) && field != Field::OperationDetail => {
-            Some(("not_text", "an object or array instead of text counts as absent"))
+            Some(("not_text", "an object or array instead of text is ignored"))
         }
-        (_, None) => Some(("empty", "null, empty or blank counts as absent")),
+        (_, None) => Some(("empty", "a null, empty or blank value is ignored")),
         (Field::Time, Some(_)) if default_time => Some(("no_time", "no usable time: the default was used")),
         _ => None,
     }
@@ -147,10 +148,16 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
     fn each(&self, unmapped: &mut Vec<Unmapped>) {
         let detail = self.sources.detail;
         if !self.role {
-            self.part("head", detail.head, "only e-mail addresses are taken from HEAD", unmapped);
+            self.part(
+                "head",
+                detail.head,
+                "only e-mail addresses are mapped from the text before the first \
+                                            change",
+                unmapped,
+            );
         }
         if let Some(alone) = detail.unkeyed {
-            self.part("alone", alone, "only e-mail addresses are taken from an unkeyed piece", unmapped);
+            self.part("alone", alone, "only e-mail addresses are mapped from text without a key", unmapped);
         }
         let keys = detail.changes.iter().map(|change| change.key);
         let addressed: Vec<_> = std::iter::once(detail.head).chain(detail.unkeyed).chain(keys).collect();
@@ -159,7 +166,7 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
             self.change(index, change, unmapped);
         }
         if let Some(old) = self.sources.spans.old_json() {
-            const WHY: &str = "of JSON that is changed `from` one value `to` another the second counts";
+            const WHY: &str = "if JSON changes `from` one value `to` another, only the second is used";
             self.push("json", std::slice::from_ref(&old), WHY, unmapped);
         }
         if let Some(json) = detail.json() {
@@ -198,8 +205,8 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
         };
         let why = match row_of_key(change.key) {
             None => "no row uses this key",
-            Some(row) if later(row) => "of repeated keys, the last one counts",
-            Some(_) if new_value(change.value).is_none() => "an empty value counts as absent",
+            Some(row) if later(row) => "the key is repeated; only the last value is used",
+            Some(_) if new_value(change.value).is_none() => "an empty value is ignored",
             Some(_) => "the list already contains it, or another value takes precedence",
         };
         self.push("change", &self.sources.piece(change), why, unmapped);

@@ -59,13 +59,16 @@ impl Diagnostic {
         match self {
             Self::EventTypeUnknown => "the record's event_type is not a UDM event type and was ignored",
             Self::EventTypeUnmet => {
-                "the record's event_type needs what the event does not have and was passed over"
+                "the event lacks fields required by the record's event_type, which was ignored"
             }
-            Self::SurrogateReplaced => "a text holds half of a surrogate pair, which became U+FFFD",
+            Self::SurrogateReplaced => {
+                "a value contains an unpaired surrogate, which was replaced with \
+                                        U+FFFD"
+            }
             Self::FieldNotText => "a field holds an object or array instead of text and counts as absent",
             Self::JsonSkipped => "an element of the embedded JSON is not an object and was skipped",
-            Self::DefaultTime => "the record has no usable time and received the default",
-            Self::Clipped => "a text was cut to UDM's documented length",
+            Self::DefaultTime => "the record has no usable time; the default was used",
+            Self::Clipped => "a value was truncated to UDM's documented maximum length",
             Self::PageHasFields => {
                 "an object is a page and also has a record's own fields, which were ignored"
             }

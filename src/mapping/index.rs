@@ -81,7 +81,7 @@ const _: () = {
     assert!(COUNT <= 64, "the table has over 64 rows, but RowValues has one bit of a u64 for each; widen it");
     assert!(
         EMAILS.count_ones() as usize <= MAX_EMAIL_ADDRESSES,
-        "more rows fill the target's e-mail addresses than fit; raise udm::MAX_EMAIL_ADDRESSES"
+        "too many rows for the target's e-mail addresses; raise udm::MAX_EMAIL_ADDRESSES"
     );
     assert!(
         ROLES.count_ones() as usize <= MAX_ROLES,

@@ -25,7 +25,9 @@ pub(super) const TABLE: &[Row] = &[
     Row {
         source: Source::Field(Field::EventType),
         path: "metadata.eventType",
-        rule: "trimmed, if it is exactly a UDM event type's name and the event has what the type needs; otherwise USER_UNCATEGORIZED if operator, email or email2 is there; otherwise GENERIC_EVENT",
+        rule: "trimmed, if it is exactly a UDM event type's name and the event has the fields that the type \
+               requires; otherwise USER_UNCATEGORIZED if operator, email or email2 is present; otherwise \
+               GENERIC_EVENT",
         example: (" STATUS_UPDATE ", "STATUS_UPDATE"),
         basis: Project,
         put: Setter::Preset,
@@ -83,7 +85,7 @@ pub(super) const TABLE: &[Row] = &[
     Row {
         source: Source::Field(Field::Operator),
         path: "principal.user.emailAddresses",
-        rule: "trimmed, if it is an e-mail address as a whole",
+        rule: "trimmed, if the entire value is an e-mail address",
         example: ("admin-test%1223+123@duff.dev.co", "admin-test%1223+123@duff.dev.co"),
         basis: Project,
         put: Setter::Element(|event, value| event.principal.user.email_addresses.push(value)),

@@ -104,7 +104,7 @@ impl<I: Iterator<Item = io::Result<StoredReject>> + Send> BlockSource for Stored
             self.faults += 1;
         }
         if let Some(last) = self.last.take() {
-            let message = format!("{} more like that; the last: {last}", self.faults - MAX_REPORTED);
+            let message = format!("{} similar warnings; the last: {last}", self.faults - MAX_REPORTED);
             failures.push(failure(io::Error::new(last.kind(), message)));
         }
         false

@@ -305,7 +305,8 @@ fn row_error(csv: &Csv, raw: &[u8], is_closed: bool) -> Option<Rejection> {
     let (fields, columns) = (csv.parser.count, csv.header.fields.len());
     (fields != columns).then(|| {
         let message = format!(
-            "the row has {fields} fields, expected {columns} as in the header; put fields with commas in quotes, or add what is missing"
+            "the row has {fields} fields, expected {columns} as in the header; quote fields that contain \
+             commas, or add the missing fields"
         );
         Rejection::new(RejectReason::NotObject, message)
     })

@@ -94,7 +94,7 @@ pub(crate) fn decompress_with(
 fn not_gzip(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let (whole, packed) = begins_as_gzip(reader)?;
     if packed {
-        let message = "it is gzip within gzip within gzip: unpack it once first";
+        let message = "triple-compressed gzip; decompress it once first";
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     Ok(Box::new(whole))
@@ -261,9 +261,9 @@ impl MultiGzReader {
 /// Describes an error in gzip data and what to do.
 fn describe(error: io::Error) -> io::Error {
     let message = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the gzip data is truncated: fetch it again".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the gzip data is truncated; fetch the file again".to_owned(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-            format!("the gzip data is damaged ({error}): fetch it again")
+            format!("the gzip data is corrupt ({error}); fetch the file again")
         }
         // The source of other errors is kept for the caller.
         _ => return error,

@@ -16,15 +16,15 @@ pub(super) fn too_long(most: usize) -> Rejection {
 #[cold]
 pub(super) fn not_utf8(line: &[u8], valid: usize) -> Rejection {
     let hint = match binary_format(line) {
-        Some("UTF-16") => " (this looks like UTF-16: save it as UTF-8)".to_owned(),
+        Some("UTF-16") => " (this looks like UTF-16; convert it to UTF-8)".to_owned(),
         Some("gzip") => {
-            " (this looks like gzip within gzip, or after plain text: unpack it first)".to_owned()
+            " (this looks like gzip within gzip, or after plain text; decompress it first)".to_owned()
         }
-        Some(format) => format!(" (this looks like {format}: unpack it first)"),
+        Some(format) => format!(" (this looks like {format}; decompress it first)"),
         None => String::new(),
     };
     let message = format!(
-        "byte {valid} of the line, 0x{:02x}, is not UTF-8{hint}; expected UTF-8 text: convert the file, or see where it was cut",
+        "byte {valid} of the line, 0x{:02x}, is not UTF-8{hint}; expected UTF-8 text: convert the file, or check it for truncation",
         line.get(valid).copied().unwrap_or_default()
     );
     Rejection::new(RejectReason::NotUtf8, message)

@@ -57,7 +57,8 @@ pub(crate) fn elements(text: &str) -> Result<impl Iterator<Item = &str>, Rejecti
         Some((index, element)) => Err(Rejection::new(
             RejectReason::NotObject,
             format!(
-                "element {} of the array is {}, a record is an object like {{\"time\":…}}; remove it and read the rest again",
+                "element {} of the array is {}, but a record is an object like {{\"time\":…}}; remove it \
+                 and retry",
                 index + 1,
                 kind(element).0
             ),

@@ -5,8 +5,9 @@ use http::StatusCode;
 use std::{fmt, io};
 
 /// What to do if credentials are missing or refused.
-pub(super) const CREDENTIALS_HINT: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, run `gcloud auth application-default login`, \
-     or run where Google's metadata server answers (a service account attached to the job or machine)";
+pub(super) const CREDENTIALS_HINT: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key \
+                                           file, run `gcloud auth application-default login`, or run on \
+                                           Google Cloud with a service account attached";
 
 /// The response did not come from Cloud Storage.
 pub(super) const UNEXPECTED_SERVER_HINT: &str =

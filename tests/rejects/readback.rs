@@ -57,7 +57,7 @@ fn rejects_of_long_pages_replay_unchanged() {
 #[test]
 fn fixed_rejects_replay_to_events() {
     let raw = |raw: &str| {
-        let (line, message) = (1, "element 2 of the array is a number, a record is an object");
+        let (line, message) = (1, "element 2 of the array is a number, but a record is an object");
         json!({"input": "i", "line": line, "offset": 0, "reason": "not_object", "message": message, "raw": raw})
     };
     let fixed = format!("{}\n{}\n", raw(&format!("[{}]", record("a"))), raw(&record("b")));

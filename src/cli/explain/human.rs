@@ -116,7 +116,7 @@ impl Human {
         let mut parts = Vec::from(start);
         let [before, taken, after] = split(source);
         if as_it_is {
-            parts.push(Span(DIM, "all of it, as it is"));
+            parts.push(Span(DIM, "unchanged"));
         } else {
             parts.extend([Span(PLAIN, &before), Span(TAKEN, &taken), Span(PLAIN, &after)]);
         }
@@ -131,7 +131,7 @@ impl Human {
             &[Span(REJECT, "rejected, "), Span(REJECT, &found), Span(PLAIN, &reject.found)],
         )?;
         self.line(out, "  ", &[Span(DIM, "expected: "), Span(PLAIN, reject.expected)])?;
-        self.line(out, "  ", &[Span(DIM, "to do:    "), Span(PLAIN, reject.hint)])
+        self.line(out, "  ", &[Span(DIM, "fix:      "), Span(PLAIN, reject.hint)])
     }
 }
 

@@ -215,7 +215,10 @@ async fn segments_leased_by_others_wait_until_expiry() {
     leased_by_another(&store, 0..8, NOW + 1_000_000).await;
     let ledger = open(&store, &terms()).await.unwrap();
     let others = ledger.other_holder().unwrap().to_owned();
-    assert!(others.contains("process 7 on elsewhere, until at least 2024-02-01T00:16:39Z"), "{others}");
+    assert!(
+        others.contains("process 7 on elsewhere; its lease is valid until at least 2024-02-01T00:16:39Z"),
+        "{others}"
+    );
     let name = names(60).into_iter().find(|name| segment_of(name, 16) < 8).unwrap();
     assert_eq!(ledger.lookup(&name, "1"), Decision::Elsewhere);
     ledger.close().await.unwrap();
