@@ -13,13 +13,20 @@ use crate::udm::Event;
 use std::num::NonZero;
 
 /// The values that rows need.
-#[derive(Default)]
 pub(super) struct RowValues<'a> {
     texts: [&'a str; COUNT],
     /// One bit for each row that has a value.
     rows: u64,
     /// The total length of all values that were set, in bytes.
     pub(super) length: usize,
+}
+
+impl Default for RowValues<'_> {
+    // Not derived, because arrays of more than 32 elements have no default.
+    #[inline]
+    fn default() -> Self {
+        Self { texts: [""; COUNT], rows: 0, length: 0 }
+    }
 }
 
 impl<'a> RowValues<'a> {
