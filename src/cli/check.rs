@@ -1,7 +1,7 @@
 //! `zoom-udm check`: checks the set-up.
 
-use super::collect::{CollectReporter, TraceArgs};
 use super::collect_config::{self, RunMode, SettingsArgs};
+use super::collect_progress::{CollectReporter, TraceArgs};
 use super::error::{CliError, Exit};
 use super::runtime::current_thread_runtime;
 use super::stdout::print;

@@ -1,17 +1,15 @@
 //! `zoom-udm collect`: Zoom's API to objects of raw records, each record once.
 
-use super::collect_config::{self, RunMode, SettingsArgs, StateArgs, days};
+use super::collect_config::{self, RunMode, SettingsArgs, days};
+use super::collect_progress::{self, CollectReporter, TraceArgs};
+use super::collect_status::{self, StatusArgs};
 use super::error::{CliError, Exit};
-use super::messages::{self, SummaryFormat};
+use super::messages::SummaryFormat;
 use super::parsers::{count, duration};
 use super::runtime::current_thread_runtime;
-use super::stdout::{print, print_json};
-use super::{clock, ingest_progress, shutdown, textfile_metrics};
-use crate::collect::{Date, Mode, Observer, Options, Report, Status};
-use crate::sanitize;
-use clap::{Args, Subcommand, ValueEnum};
-use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
+use super::{clock, shutdown, textfile_metrics};
+use crate::collect::{Date, Mode, Observer, Options, Report};
+use clap::{Args, Subcommand};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -114,15 +112,6 @@ struct BackfillArgs {
     run: RunArgs,
 }
 
-#[derive(Args)]
-struct StatusArgs {
-    /// Output format
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    #[command(flatten)]
-    state: StateArgs,
-}
-
 /// Limits of a run.
 #[derive(Args)]
 struct BudgetArgs {
@@ -156,52 +145,6 @@ struct RunArgs {
     trace: TraceArgs,
 }
 
-#[derive(Args)]
-pub(super) struct TraceArgs {
-    /// Log each request on standard error, without secrets
-    #[arg(long)]
-    trace_http: bool,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Human,
-    Json,
-}
-
-/// Reports a run on standard error.
-pub(super) struct CollectReporter {
-    trace: bool,
-    terminal: bool,
-}
-
-impl CollectReporter {
-    pub(super) fn new(args: &TraceArgs) -> Result<Arc<Self>, CliError> {
-        let terminal = io::stderr().is_terminal();
-        ingest_progress::start_log()?;
-        Ok(Arc::new(Self { trace: args.trace_http, terminal }))
-    }
-}
-
-impl Observer for CollectReporter {
-    fn warn(&self, message: &str) {
-        if self.terminal { messages::eprint_line(message) } else { tracing::warn!("{message}") }
-    }
-
-    fn info(&self, message: &str) {
-        if self.terminal { messages::eprint_line(message) } else { tracing::info!("{message}") }
-    }
-
-    fn trace(&self, message: &str) {
-        if self.trace {
-            messages::eprint_line(message);
-        } else {
-            tracing::debug!("{message}");
-        }
-    }
-}
-
 pub(super) fn run(args: &CollectArgs) -> Result<Exit, CliError> {
     match &args.action {
         None => {
@@ -213,7 +156,7 @@ pub(super) fn run(args: &CollectArgs) -> Result<Exit, CliError> {
             collect(&args.live.settings, &mode, &args.run)
         }
         Some(CollectAction::Backfill(args)) => collect(&args.settings, &backfill_mode(args)?, &args.run),
-        Some(CollectAction::Status(args)) => status(args),
+        Some(CollectAction::Status(args)) => collect_status::run(args),
     }
 }
 
@@ -242,7 +185,7 @@ fn collect(settings: &SettingsArgs, mode: &RunMode, args: &RunArgs) -> Result<Ex
     // The error of the run matters more.
     outcome?;
     let report = report.unwrap_or_default();
-    summary(&report, args.dry_run, args.summary);
+    collect_progress::summary(&report, args.dry_run, args.summary);
     written.transpose()?;
     Ok(exit(&report))
 }
@@ -306,110 +249,4 @@ pub(super) fn since(text: &str) -> Result<Date, CliError> {
         ))
     })?;
     Ok(today.add_days(-days(ago)))
-}
-
-fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
-    match format {
-        SummaryFormat::None => {}
-        SummaryFormat::Json => messages::eprint_json(report),
-        SummaryFormat::Human => messages::eprint_lines(&as_text(report, dry_run)),
-    }
-}
-
-fn as_text(report: &Report, dry_run: bool) -> String {
-    let mut text = format!(
-        "{} records read, {} new {} ({} of them late), {} already stored; {} requests and {} for tokens, {} throttled; state {} bytes, lag {} s",
-        report.records_read,
-        report.records_written,
-        if dry_run {
-            "would be written".into()
-        } else {
-            format!("written to {} objects", report.objects_written)
-        },
-        report.late,
-        report.duplicates_suppressed,
-        report.requests,
-        report.token_requests,
-        report.throttled,
-        report.state_bytes,
-        report.lag_seconds,
-    );
-    if report.malformed_records > 0 {
-        let _ =
-            write!(text, "\n  malformed: {} records, kept in the run's manifest", report.malformed_records);
-    }
-    for gap in &report.gaps {
-        let _ = write!(text, "\n  lost: {} to {}: {}", gap.from, gap.until, gap.reason);
-    }
-    for day in &report.parked {
-        let _ = write!(text, "\n  deferred: {}: {}", day.from, day.reason);
-    }
-    for note in &report.notes {
-        let _ = write!(text, "\n  {note}");
-    }
-    if let Some(reason) = &report.stopped {
-        let reason = reason.strip_suffix("; run again").unwrap_or(reason);
-        let _ = write!(text, "\n  stopped early with progress saved: {reason}; run again");
-    }
-    text
-}
-
-fn status(args: &StatusArgs) -> Result<Exit, CliError> {
-    let (place, settings) = collect_config::state_location(&args.state)?;
-    let now = clock::now()?.timestamp_millis();
-    let found = current_thread_runtime()?.block_on(crate::collect::status(&place, now, &settings))?;
-    if found.is_empty() {
-        return Err(CliError::Io(anyhow::anyhow!(
-            "{}: nothing collected yet; run zoom-udm collect",
-            place.location.url(&place.name)
-        )));
-    }
-    match args.format {
-        Format::Json => {
-            let lines: Vec<_> =
-                found.iter().map(|status| serde_json::to_string(status).unwrap_or_default()).collect();
-            print_json(&(lines.join("\n") + "\n"))
-        }
-        Format::Human => print(&sanitize::multiline(&found.iter().map(status_text).collect::<String>())),
-    }
-}
-
-fn status_text(status: &Status) -> String {
-    let mut text = format!("{}\n", status.state);
-    let until = status.until.map(|until| format!(" to {until}")).unwrap_or_default();
-    let _ = writeln!(text, "  about       {}{until}", status.began);
-    let _ = writeln!(text, "  cursor      {} (all earlier days are finalized)", status.cursor);
-    let _ = writeln!(
-        text,
-        "  read        {}\n  lag         {} s",
-        status.read_at.as_deref().unwrap_or("never"),
-        status.lag_seconds
-    );
-    let totals = &status.totals;
-    let _ = writeln!(text, "  written     {} records in {} objects", totals.records, totals.objects);
-    let _ =
-        writeln!(text, "  suppressed  {} duplicates; {} records came late", totals.suppressed, totals.late);
-    let _ = writeln!(text, "  finalized   {} days; {} records ambiguous", totals.sealed, totals.unsettled);
-    for (day, records) in &status.open {
-        let _ = writeln!(text, "  open        {day}: {records} records");
-    }
-    for (name, list) in [("deferred", &status.parked), ("gaps", &status.gaps)] {
-        if list.is_empty() {
-            let _ = writeln!(text, "  {name:11} none");
-        }
-    }
-    for day in &status.parked {
-        let _ = writeln!(text, "  deferred    {}: {}", day.from, day.reason);
-    }
-    for gap in &status.gaps {
-        let _ = writeln!(text, "  gap         {} to {}: {}", gap.from, gap.until, gap.reason);
-    }
-    if status.pending > 0 {
-        let _ = writeln!(text, "  pending     {} objects, to be written by the next run", status.pending);
-    }
-    if let Some(note) = &status.taken_over {
-        let _ = writeln!(text, "  note        {note}");
-    }
-    let _ = writeln!(text, "  state       {} bytes", status.state_bytes);
-    text
 }

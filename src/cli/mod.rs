@@ -4,7 +4,7 @@
 //!   feature `cloud`.
 //! - `event_args`, `name_filter`, `parsers`, `collect_config`: arguments that several commands share.
 //! - `inputs`, `expand`: input files. `output_target`, `atomic_file`, `normalize_output`, `linger`, `stdout`: outputs.
-//! - `messages`, `progress`, `ingest_progress`, `textfile_metrics`: what a run reports.
+//! - `messages`, `progress`, `collect_progress`, `ingest_progress`, `textfile_metrics`: what a run reports.
 //! - `signal`, `shutdown`: signals.
 
 mod args;
@@ -35,6 +35,8 @@ cfg_if::cfg_if! {
         mod cloud;
         mod collect;
         mod collect_config;
+        mod collect_progress;
+        mod collect_status;
         mod ingest;
         mod ingest_progress;
         mod ledger;
