@@ -32,12 +32,13 @@ pub(crate) fn work_dir(state: &str) -> String {
     format!("{}.work", state_stem(state))
 }
 
-/// Within the work, what is to be written; `revision` is that of the state that names it first.
+/// Returns the name of a staged object, relative to `work_dir`; `revision` is that of the state that names it first.
 pub(crate) fn staged_name(revision: u64, sha256: &str) -> String {
     format!("staged/{revision:08}-{}", &sha256[..16])
 }
 
-/// Within the work, what was seen of a day, or without one; `revision` is that of the state that names it first.
+/// Returns the name of a count list of a day, or of undated records, relative to `work_dir`; `revision` is that of the
+/// state that names it first.
 pub(crate) fn counts_name(slot: &str, revision: u64, sha256: &str) -> String {
     format!("seen/{slot}-{revision:08}-{}", &sha256[..16])
 }

@@ -80,7 +80,7 @@ pub enum Skip {
     Placeholder,
     /// It was deleted after it was listed.
     Gone,
-    /// A local file that somebody may still be writing.
+    /// It is a local file that may still be growing.
     Settling,
 }
 

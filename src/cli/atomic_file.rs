@@ -16,10 +16,10 @@ use tempfile::TempPath;
 /// What to do with an incomplete file when a signal ends the program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnInterrupt {
-    /// Delete it, because half of it is useless.
+    /// Delete it, because a partial file is useless.
     Remove,
-    /// Its whole lines are kept: each is of use by itself. `live` shows the file from its first whole line on, for
-    /// whoever looks on.
+    /// Keep its complete lines, because each is useful alone. With `live`, the file is visible from its first complete
+    /// line.
     Keep { live: bool },
 }
 
@@ -34,7 +34,7 @@ pub(super) enum Destination {
 /// An incomplete file next to its destination.
 pub(super) struct AtomicFile {
     file: File,
-    /// Its passing name, until it has another. It is removed with this.
+    /// Its temporary name; removed on drop.
     name: Option<TempPath>,
     place: PathBuf,
     lines: Option<CompleteLines>,
@@ -45,12 +45,12 @@ struct CompleteLines {
     written: u64,
     /// How much of that are whole lines.
     whole: Arc<AtomicU64>,
-    /// Where they are kept if the run ends early: the file's place, or beside it where that holds something.
+    /// Where they are kept if the run ends early: the destination, or `FILE.partial` if it exists.
     part: PathBuf,
     live: bool,
 }
 
-/// What is beside a file whose replacement is not complete.
+/// The suffix of an incomplete replacement.
 const PARTIAL: &str = ".partial";
 
 impl Destination {

@@ -12,10 +12,10 @@ use std::fmt::Write as _;
 /// Check Zoom credentials, the bucket and the stored state before running `collect`
 #[derive(Args)]
 #[command(after_help = "\
-Settings are those of collect: see `zoom-udm collect --help`. Nothing is
-collected. The check writes an empty object next to the data and one next to
-the state, and deletes them. An account that may only create objects
-(objectCreator) leaves them; feeds ignore empty objects.
+Uses the settings of collect (see `zoom-udm collect --help`). Collects
+nothing. The check writes an empty object next to the data and one next to
+the state, and deletes them. If the account may only create objects
+(objectCreator), they remain; feeds ignore empty objects.
 
 Examples:
   zoom-udm check

@@ -23,7 +23,8 @@ Each run fetches what is new, and reads the days within --look-back again for
 records that appear late. Written records are remembered as hashes and counts,
 so repeated records are not written again, and identical records are stored as
 often as Zoom returns them. Objects are named by the day of their records:
-PREFIX/YYYY/MM/DD/zoom-operationlogs-UUID.json.gz. After a kill, run it again.
+PREFIX/YYYY/MM/DD/zoom-operationlogs-UUID.json.gz. If a run is
+killed, run it again.
 
 Environment:
   ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID   the Server-to-Server OAuth app
@@ -66,7 +67,7 @@ pub(super) struct CollectArgs {
 
 #[derive(Subcommand)]
 enum CollectAction {
-    /// Collect past days, independent of the live collection; Zoom keeps 180
+    /// Backfill past days (Zoom keeps 180), independently of live collection
     #[command(after_help = "\
 Examples:
   zoom-udm collect backfill --from YYYY-MM-DD --until YYYY-MM-DD
@@ -84,10 +85,10 @@ Examples:
 /// What a run of the live collection fetches: arguments that a service takes too.
 #[derive(Args)]
 pub(super) struct LiveArgs {
-    /// Where a first run starts: a date, or a duration before now [default: 30d]
+    /// Start of the first run: a date, or a duration ago [default: 30d]
     #[arg(long, value_name = "DATE|TIME")]
     since: Option<String>,
-    /// Read the whole look-back in this run
+    /// Re-read the full look-back period in this run
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -129,7 +130,7 @@ struct BudgetArgs {
 /// Arguments of runs on the command line.
 #[derive(Args)]
 struct RunArgs {
-    /// Start over although an earlier state left traces
+    /// Start with a new state even if old files exist
     #[arg(long)]
     new_state: bool,
     /// Report what would be written, and write nothing

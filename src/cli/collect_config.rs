@@ -40,10 +40,10 @@ pub(super) struct StateArgs {
 pub(super) struct SettingsArgs {
     #[command(flatten)]
     state: StateArgs,
-    /// Allow the state below the data prefix, where a feed may read and delete it
+    /// Allow state in the data prefix (feeds may delete it)
     #[arg(long)]
     state_in_data_prefix: bool,
-    /// How long a day is read again for records that appear late
+    /// How long to re-read each day for late records
     #[arg(long, value_name = "TIME", default_value = "2d", value_parser = duration)]
     look_back: Duration,
     /// Lease duration: another run may take over once it expires

@@ -34,16 +34,16 @@ pub(super) struct MappingArgs {
     /// Spelling of field names
     #[arg(long, value_enum, default_value_t)]
     case: CaseFlag,
-    /// Value of a change: the new value, or Zoom's whole phrase
+    /// Map a change's new value, or Zoom's full text
     #[arg(long, value_enum, default_value_t)]
     values: ValuesFlag,
     /// Timestamp for records without a usable time: `now` or a time like 2024-01-31T00:00:00Z
     #[arg(long, value_name = "now|TIME")]
     default_time: Option<String>,
-    /// Cut texts to UDM's documented maximum lengths
+    /// Truncate values to UDM's documented maximum lengths
     #[arg(long)]
     clip: bool,
-    /// Namespace of every principal, target and about
+    /// Namespace to set on every principal, target and about
     #[arg(long, value_name = "NS", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
     /// Ingestion label for every event; repeatable
@@ -69,9 +69,9 @@ enum EventFormat {
     Import,
     /// One udmevents:batchCreate request per line
     BatchCreate,
-    /// The shape that Google's runParser returns
+    /// Output format of Google's runParser
     Parser,
-    /// Rows as exported to BigQuery, in snake case
+    /// Rows as in the BigQuery export, in snake_case
     Bigquery,
 }
 

@@ -22,8 +22,8 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 #[derive(Args)]
 #[command(after_help = "\
 Formats are detected from the content, as by normalize: one record per line,
-arrays, API pages; plain or gzip. Records are shown as they are read. Control
-characters are escaped.
+arrays, API pages; plain or gzip. Output starts before the
+input ends. Control characters are escaped.
 
 Examples:
   zoom-udm explain records.ndjson | less -R

@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 #[command(after_help = "\
 With a directory or bucket as destination, each object becomes events exactly
 once: outputs are named by object and generation and created only if absent,
-so after a kill, run it again. With `-` it is at least once, because nobody
-can know what a killed run had written.
+so a killed run can be repeated. With `-`, delivery is at least once, because
+the output of a killed run is unknown.
 
-Credentials are Google's application default ones
+Uses Google Application Default Credentials
 (GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default login`, or
 the metadata server). STORAGE_EMULATOR_HOST is respected. TIMEOUT is the
 number of seconds without a byte before a request fails (30); ZOOM_UDM_LOG is
@@ -87,7 +87,7 @@ pub(super) struct FeedArgs {
     /// Delete source objects after their events and the ledger are durable
     #[arg(long, value_enum, default_value_t)]
     delete: DeleteFlag,
-    /// Skip objects modified longer ago (30m, 12h, 180d, or `none`)
+    /// Skip objects older than this (30m, 12h, 180d, or `none`)
     #[arg(long, value_name = "AGE", default_value = "180d", value_parser = age)]
     max_age: MaxAge,
     /// Read only objects whose name below SOURCE matches; repeatable; `**` crosses directories
@@ -102,10 +102,10 @@ pub(super) struct FeedArgs {
     /// Objects processed at the same time
     #[arg(long, value_name = "N", default_value = "16", value_parser = count::<NonZeroUsize>)]
     concurrency: NonZeroUsize,
-    /// Refuse objects that decompress to more than N times their size
+    /// Maximum decompression ratio
     #[arg(long, value_name = "N", default_value_t = Limits::default().ratio, value_parser = clap::value_parser!(u64).range(1..))]
     max_ratio: u64,
-    /// Refuse objects that decompress to more bytes
+    /// Maximum decompressed object size in bytes
     #[arg(long, value_name = "N", default_value_t = Limits::default().bytes, value_parser = clap::value_parser!(u64).range(1..))]
     max_object_bytes: u64,
     /// Attempts for each request after the first

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Inspect an ingest ledger, verify it against the source, or have objects read again
+/// Inspect an ingest ledger, verify it against the source, or mark objects to be read again
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -87,7 +87,7 @@ Examples:
 /// Which objects are expected, as given to `ingest`.
 #[derive(Args)]
 struct FilterArgs {
-    /// Expect no objects modified longer ago (30m, 12h, 180d, or `none`)
+    /// Ignore objects older than this (30m, 12h, 180d, or `none`)
     #[arg(long, value_name = "AGE", default_value = "180d", value_parser = age)]
     max_age: MaxAge,
     /// Expect only objects whose name below the source matches; repeatable

@@ -23,9 +23,9 @@ use std::time::Instant;
 #[command(after_help = "\
 Formats are detected from the content: one record per line, an array of
 records per line, API pages on one line or pretty-printed, the CSV export of
-Zoom's portal; plain or gzip. Every record becomes an event or a reject. A
-directory gives its *.json, *.ndjson, *.jsonl, *.log and *.csv files, each
-also .gz; a file that is named is read whatever its name is.
+Zoom's portal; plain or gzip. Every record becomes an event or a reject. In a
+directory, only *.json, *.ndjson, *.jsonl, *.log and *.csv files are read,
+also with .gz. Files that you name are always read.
 
 Examples:
   zoom-udm normalize records.ndjson > events.ndjson
@@ -51,7 +51,7 @@ pub(super) struct NormalizeArgs {
     /// Write rejects to FILE as JSON lines (FILE.partial if interrupted)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// Read what --rejects wrote, plain or gzip, instead of inputs; `-` is standard input
+    /// Replay a --rejects file (plain or gzip; `-` is standard input)
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     from_rejects: Option<PathBuf>,
     /// Worker threads, at most 256 [default: one per core]

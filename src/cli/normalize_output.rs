@@ -179,7 +179,7 @@ fn place(name: Option<&Path>) -> Result<OutputTarget, CliError> {
     Ok(OutputTarget::of(name).with_context(|| cannot_be_written(name.unwrap_or(Path::new("-"))))?)
 }
 
-/// What a signal makes of rejects: half of those that were read back are of no use in their place.
+/// What to do with rejects on a signal: a partial replay must not replace the original.
 fn at_stop(over_source: bool, live: bool) -> OnInterrupt {
     if over_source { OnInterrupt::Remove } else { OnInterrupt::Keep { live } }
 }

@@ -8,8 +8,8 @@ pub(super) fn current_thread_runtime() -> Result<Runtime, CliError> {
     build_runtime(Builder::new_current_thread(), 0)
 }
 
-/// Returns a runtime for work that threads share, with room for this many blocking tasks of long duration in addition
-/// to those of `ingest`.
+/// Returns a multi-threaded runtime with threads for this many long-running blocking tasks, in addition to those of
+/// `ingest`.
 pub(super) fn multi_thread_runtime(blocking_tasks: usize) -> Result<Runtime, CliError> {
     build_runtime(Builder::new_multi_thread(), blocking_tasks)
 }

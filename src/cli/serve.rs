@@ -27,14 +27,14 @@ use std::time::Duration;
 #[command(after_help = "\
 Endpoints:
   POST /collect     with --collect: one run of collect, for a Pub/Sub push, a
-                    CloudEvent or a request of Cloud Scheduler
+                    CloudEvent or a request from Cloud Scheduler
   POST /ingest      with --ingest: for a bucket notification, ingest that
                     object; for an empty request, one run of ingest
   POST /normalize   with --normalize: records in (plain or gzip), events out
   GET  /            with --normalize: a page that explains records
   GET  /healthz, /readyz, /metrics
-The default is --normalize alone. A push is answered 2xx after its work is
-durable.
+The default is --normalize alone. A push gets 2xx only after its
+results are durable.
 
 Environment:
   PORT             port to listen on, on all addresses, without --listen;
@@ -49,7 +49,7 @@ Environment:
   INGEST_FLAGS     flags for ingest:
                    --delete transferred --namespace zoom
   GOOGLE_CLOUD_PROJECT
-                   project of the traces in the log
+                   project ID for trace links in the log
   ZOOM_UDM_LOG     log level (info)
 
 Examples:
@@ -92,7 +92,7 @@ pub(super) struct ServeArgs {
     /// Maximum request body size, decompressed
     #[arg(long, value_name = "N", default_value_t = Limits::default().unpacked, value_parser = clap::value_parser!(u64).range(1..))]
     max_unpacked: u64,
-    /// Concurrent requests, and as many pushes; further ones get 503
+    /// Maximum concurrent requests, and pushes; others get 503
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests, value_parser = positive)]
     concurrency: usize,
     /// Concurrent connections; further ones wait
@@ -101,19 +101,19 @@ pub(super) struct ServeArgs {
     /// Time limit for a request body, and for the response of /normalize
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = nonzero_duration)]
     request_timeout: Duration,
-    /// Time limit without a byte sent or received
+    /// Idle time limit
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration)]
     idle_timeout: Duration,
     /// Time limit for a request head and for idle connections
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration)]
     header_timeout: Duration,
-    /// How long a push may wait; a collect run gets all of it, an ingest run a third
+    /// Push time limit; an ingest run gets a third
     #[arg(long, value_name = "TIME", default_value = "9m", value_parser = nonzero_duration)]
     run_deadline: Duration,
     /// Log format [default: Cloud Logging JSON, or text on a terminal]
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// Time for active requests to finish after a signal
+    /// Shutdown grace period for active requests
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = duration, hide = true)]
     grace: Duration,
     /// Minimum time between fetches of Google's keys [default: 60s]

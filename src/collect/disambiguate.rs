@@ -23,8 +23,8 @@ const MAX_PAGES_RECENT: usize = 12;
 const MAX_PAGES_PAST: usize = 100;
 /// How often a window is scanned again.
 const MAX_RESCANS: u32 = 4;
-/// The same where it is now or never, or where a run is to read all. Both copies of a record are on one page of a tie of 700
-/// in one reading out of eight or so.
+/// Maximum rescans if this is the last chance or `--full` is given. With 700 tied records, about one rescan in eight
+/// has both copies of a record on one page.
 const MOST_READINGS: u32 = 12;
 /// So many readings that met the same records settle a tie that no page holds.
 const AGREEING: u32 = 3;
@@ -60,7 +60,7 @@ impl Tie {
     }
 }
 
-/// What the readings came to.
+/// The result of the rescans.
 #[derive(Default)]
 struct Evidence {
     /// All records of an open tie that any reading met, by their time.

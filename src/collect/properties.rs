@@ -80,7 +80,7 @@ pub(crate) fn seen_of(body: &[u8]) {
     }
 }
 
-/// Counts read back as written; changed ones are refused, or read back the same.
+/// Checks that counts round-trip, and that modified bytes are rejected or decode to the same counts.
 pub(crate) fn changed_seen(counts: impl Iterator<Item = ([u8; 12], u32)>, change: impl FnOnce(&mut Vec<u8>)) {
     let mut seen = RecordCounts::default();
     counts.for_each(|(id, count)| {

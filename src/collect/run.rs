@@ -174,8 +174,8 @@ impl Collector {
         Ok(())
     }
 
-    /// Reads some days; returns what is to be read then, the newest last: the rest of them, or where they cannot be read
-    /// together, each half.
+    /// Scans a range of days. Returns the ranges still to be scanned, newest last: the remaining days, or both halves
+    /// if the range is too large for one scan.
     async fn fetch_range(
         &mut self,
         first: Date,

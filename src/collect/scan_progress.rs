@@ -134,8 +134,8 @@ impl Collector {
         self.journal.state.resume = Some(if resume.tail { resume } else { self.with_expiry(resume) });
     }
 
-    /// A scan whose days know how far it came. It completes only those that it has not passed: whatever is noted of the
-    /// others from now on stays.
+    /// A scan whose days know how far it came. Completes only the days that it has not yet passed; later notes on the
+    /// others are kept.
     fn with_expiry(&mut self, mut resume: PageCursor) -> PageCursor {
         self.save_scan(&resume);
         if let Some(reached) = resume.reached {
@@ -292,7 +292,8 @@ impl Collector {
         self.raise_watermark(resume.newest, began);
     }
 
-    /// Lets go of readings that began before their day could be sealed, where it can be now: they would be for nothing.
+    /// Discards scans that started before their day could be finalized, if it can be finalized now, because their
+    /// result would be useless.
     pub(crate) fn discard_stale(&mut self) {
         let (now, look_back) = (self.now(), self.options.look_back);
         for (day, known) in &mut self.journal.state.days {

@@ -33,7 +33,7 @@ pub(crate) fn window(first: Date, last: Date, today: Date, ahead: i64) -> Window
     Window::days(first.add_days(-1), to.max(first))
 }
 
-/// The window from the day before `first` up to `end` that reads as little as possible of what is newer. `pad` is how many
+/// Returns the window from the day before `first` to `end`, with as few newer records as possible. `pad` is how many
 /// days to add where Zoom takes whole days only; without it, as many as are needed for certain.
 pub(crate) fn narrow(state: &CollectorState, first: Date, end: i64, pad: Option<i64>, now: i64) -> Window {
     let from = first.add_days(-1);
@@ -106,7 +106,7 @@ pub(crate) fn consecutive_ranges(days: &[Date], span: i64) -> Vec<(Date, Date)> 
 }
 
 /// The same in the order in which to read them. A day that was read in part is the last of its piece, since the scan goes on
-/// within it, and the first, where the scan ends within it. A day that does not get on comes after all others.
+/// within it, and the first, where the scan ends within it. A day that makes no progress comes last.
 pub(crate) fn pieces(state: &CollectorState, days: &[Date], span: i64) -> Vec<(Date, Date)> {
     let unread = |day: Date| state.days.get(&day).and_then(|known| known.unread);
     let apart = |above: Date, below: Date| {

@@ -1,5 +1,6 @@
-//! Records without a time belong to no day, so either kind of run may meet one, and both at the same time. A run that meets a
-//! new one takes a lease, looks at what the other kind has written, and releases the lease once its own are written.
+//! Records without a time belong to no day, so both live and backfill runs may find one, even at the same time. A run
+//! that finds a new one takes a lease, looks at what the other kind has written, and releases the lease once its own
+//! are written.
 
 use super::collector::{CollectError, Collector, DayKey, PositionsByRecord};
 use super::zoom::ZoomError;

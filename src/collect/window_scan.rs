@@ -110,7 +110,7 @@ struct OrderTracker {
 }
 
 impl OrderTracker {
-    /// An order that no page contradicts yet, or the one that a scan had before.
+    /// Creates a tracker: newest-first until a page contradicts it, or resumed from `resume`.
     fn after(resume: Option<&PageCursor>) -> Self {
         let last = resume.map_or(Some(i64::MAX), |resume| resume.reached);
         Self { newest_first: last.is_some(), last: last.unwrap_or(i64::MAX) }
@@ -152,7 +152,7 @@ pub(super) fn step(page: &Page, token: &str) -> RecordHash {
 }
 
 impl Collector {
-    /// Reads a window and takes what is new. Where it fails, the state's resume token tells how far it came.
+    /// Scans a window and enqueues new records. On failure, the state's cursor marks the position reached.
     pub(crate) async fn scan_window(&mut self, ask: &WindowQuery) -> Result<WindowScan, CollectError> {
         let mut restarts = 0;
         let mut resume = ask.resume.clone();
@@ -173,8 +173,8 @@ impl Collector {
         }
     }
 
-    /// Whether another scan can go on where this one came to. One that began in an earlier run is not begun again: its window
-    /// starts above what that run has read.
+    /// Returns whether another scan can resume at this position without a token. One that began in an earlier run is
+    /// not begun again: its window starts above what that run has read.
     fn goes_on_without_token(&self, ask: &WindowQuery) -> bool {
         let reached = self.journal.state.resume.as_ref().and_then(|resume| resume.reached);
         match ask.days {

@@ -1,5 +1,4 @@
-//! Where a JSON value stands in a text: the leftmost place where one parses, found in time linear in the text. Of
-//! `from OLD to NEW` it is the second.
+//! Finds the leftmost JSON value in a text in linear time. Of `from OLD to NEW` it is the second.
 
 use crate::json::{NestingStack, NestingTracker, positions, skip_space, skip_value, skip_value_with};
 use memchr::memchr2_iter;

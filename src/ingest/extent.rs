@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-/// No line is longer that is looked at, in bytes: beyond it a file is taken as it is.
+/// Maximum line length to search for, in bytes; a file with a longer line is read whole.
 pub(super) const MAX_LINE: u64 = 4 << 20;
 
 /// What to read of a file.

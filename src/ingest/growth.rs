@@ -1,4 +1,4 @@
-//! Where to begin and to end in a local file, part of which may be done: at lines, so that no record is read in halves.
+//! Where to begin and to end in a local file, part of which may be done: at line ends, so that no record is split.
 
 use super::extent::{Extent, MAX_LINE, is_blank, is_complete_json};
 use super::members;

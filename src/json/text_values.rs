@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// Texts are read lazily, because a list may hold more of them than should be in memory.
 #[derive(Debug, Clone, Default)]
 pub struct TextValues<'a> {
-    /// The first text, until it is taken.
+    /// The first text, if not yet consumed.
     first: Option<Cow<'a, str>>,
     /// For a list, the position after the last element that was read.
     rest: Option<Cursor<'a>>,

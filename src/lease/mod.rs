@@ -21,7 +21,7 @@ struct Lease {
 pub(crate) struct LeaseHandle {
     name: String,
     version: Version,
-    /// Whether the run that had it before gave it back. Otherwise that run was killed or stands still, or there was none.
+    /// Whether the previous holder released the lease. If not, it was killed or stalled, or there was no holder.
     pub(crate) was_released: bool,
 }
 

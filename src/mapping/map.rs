@@ -113,8 +113,8 @@ pub(crate) fn write_from_template<'a>(
     Some(event_type)
 }
 
-/// The ladder: the record's own type if UDM knows it and the event has what it needs; a user's doing where a user is
-/// named; anything. `json_user` says whether the detail's JSON puts a user into the target.
+/// Selects the event type: the record's own type if valid, otherwise `USER_UNCATEGORIZED` if a user is named, otherwise
+/// `GENERIC_EVENT`. `json_user` says whether the detail's JSON puts a user into the target.
 #[inline]
 fn event_type(
     record: &Record<'_>,

@@ -58,7 +58,7 @@ impl Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) place: Range<usize>,
-    /// Whether it stands in a list that is handed on element by element.
+    /// Whether the value is an element of an array that is split into elements.
     pub(super) is_element: bool,
 }
 

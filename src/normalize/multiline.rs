@@ -101,7 +101,7 @@ enum Step {
     More(RescanTrigger),
     /// The value exceeds the limit up to this position.
     TooLong(usize),
-    /// The over-long value ends here, and a new value begins.
+    /// A new value begins here, which ends the over-long one.
     Resync,
 }
 

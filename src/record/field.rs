@@ -5,7 +5,7 @@ use crate::json::{members, string};
 /// The fields of a record that are read; others are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
-    /// When the operation happened.
+    /// The time of the operation.
     Time,
     /// Who performed it: an e-mail address or a name.
     Operator,

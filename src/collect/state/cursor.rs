@@ -15,7 +15,7 @@ pub struct UnreadRange {
     /// How many runs in a row read pages and came no further.
     #[serde(default)]
     pub stalls: u32,
-    /// Whether records were met of which there may be more than are counted.
+    /// Whether the counts of some records are ambiguous (may be too low).
     #[serde(default)]
     pub ambiguous: bool,
 }

@@ -1,4 +1,4 @@
-//! Lists of what was seen: written for the next state to name, and read.
+//! Reads and writes the count lists that a state references.
 
 use super::super::RunError;
 use super::super::config::{Mode, Options};
@@ -7,7 +7,7 @@ use super::super::state::{CollectorState, CountsRef, StoredState};
 use super::{StateStore, decode_or_explain, hints, refuse_lost_state};
 use crate::collector_files::{self, BACKFILL};
 
-/// How often the state of the other kind of run is read again where it changes while it is looked at.
+/// Maximum rereads of the peer state if it changes during a read.
 const MAX_PEER_READS: usize = 4;
 
 impl StateStore {

@@ -32,8 +32,7 @@ pub(crate) async fn decode_or_explain(
     }
 }
 
-/// Refuses to take the place of a state that is missing where objects that belong to it are still there: what it covers
-/// would be collected again.
+/// Fails if the state is missing but its objects exist, because the same period would be collected again.
 pub(crate) async fn refuse_lost_state(store: &Store, name: &str, now: i64) -> Result<(), RunError> {
     let Some(trace) = find_trace(store, name).await? else { return Ok(()) };
     // A run that began meanwhile may have made both.
@@ -52,7 +51,7 @@ pub(crate) async fn refuse_lost_state(store: &Store, name: &str, now: i64) -> Re
     )))
 }
 
-/// One of the objects that no collection has before it has a state.
+/// Returns an object that exists only after a state was written.
 async fn find_trace(store: &Store, name: &str) -> Result<Option<String>, RunError> {
     let previous = collector_files::previous_state_name(name);
     if store.exists(&previous).await? {
@@ -112,7 +111,7 @@ fn restore_command(store: &Store, copy: &str, name: &str) -> String {
     format!("restore the previous copy with `{command}`: records written after it are collected again")
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for the shell.
 fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=+@,".contains(c);
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }

@@ -7,7 +7,7 @@ use crate::collector_files;
 use bytes::Bytes;
 use std::collections::{HashSet, VecDeque};
 
-/// For so long, in milliseconds, a lease counts as just verified: Cloud Storage takes one write a second to an object.
+/// How long a verified lease is trusted, in milliseconds: Cloud Storage takes one write a second to an object.
 const LEASE_CHECK_VALID_MILLIS: i64 = 1000;
 
 impl StateStore {

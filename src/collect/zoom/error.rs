@@ -115,8 +115,8 @@ impl ErrorResponse<'_> {
         }
     }
 
-    /// An answer without Zoom's members comes from something in front of Zoom, which may let the next request pass. It
-    /// says nothing about the app's scopes or credentials.
+    /// A response without Zoom's error fields comes from an intermediary, and may be transient. It says nothing about
+    /// the app's scopes or credentials.
     fn foreign(&self, with: &dyn Fn(&str) -> String) -> ZoomError {
         match self.status.as_u16() {
             407 => ZoomError::PermissionDenied(with("the proxy requires credentials; check HTTPS_PROXY")),

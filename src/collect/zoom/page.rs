@@ -108,7 +108,7 @@ pub(crate) enum PageError {
     Body(String),
     /// JSON without a list of records.
     Shape(String),
-    /// An error of Zoom's, beside a list of records or without one: the list is not believed.
+    /// Zoom reported an error; any record list in the same body is ignored.
     Reported,
 }
 

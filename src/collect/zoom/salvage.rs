@@ -1,4 +1,5 @@
-//! A page of which a record is not valid text or JSON: the other records come in, the odd one is kept byte for byte.
+//! A page of which a record is not valid text or JSON: the valid records are collected; the invalid one is stored byte
+//! for byte.
 
 use serde_json::value::RawValue;
 

@@ -289,7 +289,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Gives up a segment that another run holds now.
+    /// Drops a segment whose lease another run has taken.
     async fn relinquish(&self, number: usize) -> Result<(), RunError> {
         // Entries are valid whoever holds the lease, and sources are deleted because of them.
         self.save().await?;
