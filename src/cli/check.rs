@@ -41,7 +41,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, CliError> {
         }
         options => options?,
     };
-    options.zoom_retry.retries = options.zoom_retry.retries.min(RETRIES);
+    options.zoom.retry.retries = options.zoom.retry.retries.min(RETRIES);
     options.retry.retries = options.retry.retries.min(RETRIES);
     let reporter = CollectReporter::new(&args.trace)?;
     let findings = current_thread_runtime()?.block_on(crate::collect::check(&options, reporter))?;
@@ -52,11 +52,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, CliError> {
             Ok(found) => writeln!(text, "ok {}: {found}", finding.name),
             Err(wrong) => {
                 exit = exit.max(if wrong.access { Exit::Access } else { Exit::Io });
-                let said = match wrong.text.split_once("; ") {
-                    Some((what, cure)) => format!("{what} -> {cure}"),
-                    None => format!("{} -> run again with --trace-http for details", wrong.text),
-                };
-                writeln!(text, "FAIL {}: {said}", finding.name)
+                let hint = wrong.failure.hint.as_deref().unwrap_or("run again with --trace-http for details");
+                writeln!(text, "FAIL {}: {} -> {hint}", finding.name, wrong.failure.what)
             }
         };
     }

@@ -30,9 +30,9 @@ impl CloudCommand {
 impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Usage(message) => Self::Usage(message),
-            RunError::Access(message) => Self::Access(message),
-            RunError::Locked(message) => Self::Locked(message),
+            RunError::Usage(failure) => Self::Usage(failure.to_string()),
+            RunError::Access(failure) => Self::Access(failure.to_string()),
+            RunError::Locked(failure) => Self::Locked(failure.to_string()),
             RunError::Output(error) => Self::Io(anyhow::Error::from(error).context("writing events failed")),
             error => Self::Io(anyhow::Error::msg(error.to_string())),
         }

@@ -171,12 +171,8 @@ fn collect(settings: &SettingsArgs, mode: &RunMode, args: &RunArgs) -> Result<Ex
     let observer = Arc::clone(&reporter) as Arc<dyn Observer>;
     let runtime = current_thread_runtime()?;
     let (report, outcome) = runtime.block_on(async {
-        let (stop, signal) = (options.stop.clone(), shutdown::cancel_on_signal());
-        tokio::spawn(async move {
-            signal.cancelled().await;
-            stop.flag.store(true, std::sync::atomic::Ordering::Relaxed);
-            stop.notify.notify_one();
-        });
+        let mut options = options;
+        options.cancellation.token = shutdown::cancel_on_signal();
         crate::collect::run(options, observer).await
     });
     runtime.shutdown_background();
@@ -193,7 +189,7 @@ fn collect(settings: &SettingsArgs, mode: &RunMode, args: &RunArgs) -> Result<Ex
 
 fn live_mode(args: &LiveArgs) -> Result<RunMode, CliError> {
     Ok(RunMode {
-        task: Some(Mode::Live { since: since(args.since.as_deref().unwrap_or("30d"))? }),
+        mode: Some(Mode::Live { since: since(args.since.as_deref().unwrap_or("30d"))? }),
         deadline: args.budget.deadline,
         max_requests: args.budget.max_requests,
         max_rate: args.budget.max_rate,
@@ -209,7 +205,7 @@ fn backfill_mode(args: &BackfillArgs) -> Result<RunMode, CliError> {
         return Err(CliError::Usage(format!("--from {from} is after --until {until}")));
     }
     Ok(RunMode {
-        task: Some(Mode::Backfill { from, until }),
+        mode: Some(Mode::Backfill { from, until }),
         deadline: args.budget.deadline,
         max_requests: args.budget.max_requests,
         max_rate: args.budget.max_rate,

@@ -5,7 +5,8 @@ use super::error::CliError;
 use super::parsers::{duration, env_var, lease, location, timeout};
 use crate::clock::Clock;
 use crate::collect::{
-    API_BASE, Account, Date, MAX_PAGE, Mode, Options, RetryPolicy, Secret, StateLocation, Stop, TOKEN_URL,
+    API_BASE, Account, Cancellation, Date, MAX_PAGE, Mode, Options, RetryPolicy, Secret, StateLocation,
+    TOKEN_URL, ZoomConfig,
 };
 use crate::collector_files;
 use crate::net::is_loopback_host;
@@ -17,6 +18,7 @@ use std::io::Read as _;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Where the state is, and how to reach it: arguments of all commands of the collector.
 #[derive(Args)]
@@ -56,7 +58,7 @@ const MAX_LOOK_BACK_DAYS: i64 = 90;
 
 /// The mode-specific settings.
 pub(super) struct RunMode {
-    pub(super) task: Option<Mode>,
+    pub(super) mode: Option<Mode>,
     pub(super) deadline: Option<Duration>,
     pub(super) max_requests: Option<u64>,
     pub(super) max_rate: Option<NonZeroU64>,
@@ -68,7 +70,7 @@ pub(super) struct RunMode {
 impl RunMode {
     /// Only inspects.
     pub(super) const INSPECT: Self = Self {
-        task: None,
+        mode: None,
         deadline: None,
         max_requests: None,
         max_rate: None,
@@ -128,18 +130,20 @@ pub(super) fn options(args: &SettingsArgs, mode: &RunMode) -> Result<Options, Cl
         to,
         name_prefix,
         state,
-        account,
-        task: mode.task.unwrap_or(Mode::Live { since: today.add_days(-30) }),
-        look_back,
-        page_size,
-        timeout,
-        zoom_retry: RetryPolicy {
-            retries: args.state.retries,
-            first_pause: args.state.first_pause,
-            max_requests: mode.max_requests,
-            max_rate: mode.max_rate,
+        zoom: ZoomConfig {
+            account,
+            page_size,
+            timeout,
+            retry: RetryPolicy {
+                retries: args.state.retries,
+                first_pause: args.state.first_pause,
+                max_requests: mode.max_requests,
+                max_rate: mode.max_rate,
+            },
         },
-        stop: Stop::new(mode.deadline),
+        mode: mode.mode.unwrap_or(Mode::Live { since: today.add_days(-30) }),
+        look_back,
+        cancellation: Cancellation::new(CancellationToken::new(), mode.deadline),
         dry_run: mode.dry_run,
         full: mode.full,
         new_state: mode.new_state,
@@ -155,7 +159,7 @@ pub(super) fn state_location(args: &StateArgs) -> Result<(StateLocation, StoreCo
         let (location, name) =
             parse_state_url(url).map_err(|why| CliError::Usage(format!("--state: {why}")))?;
         let retry = retry(args, timeout(env_var("TIMEOUT")).map_err(CliError::Usage)?);
-        return Ok((StateLocation { location, name, recipe: None }, retry));
+        return Ok((StateLocation { location, name, legacy: None }, retry));
     }
     let mut errors = ErrorList::default();
     let places = places(args, &mut errors);
@@ -225,17 +229,17 @@ fn places(args: &StateArgs, errors: &mut ErrorList) -> Option<Places> {
         }
         _ => None,
     };
-    let recipe = key.as_ref().and_then(|key| parse_legacy_key(key));
+    let legacy = key.as_ref().and_then(|key| parse_legacy_key(key));
     let (location, name) = match args.state.as_ref().or(key.as_ref()) {
         Some(url) => {
             errors.note(parse_state_url(url).map_err(|why| format!("--state or STATE_KEY: {why}")))?
         }
         None => (to.sibling(".state"), "state.json".to_owned()),
     };
-    let recipe = recipe
+    let legacy = legacy
         .or_else(|| Some((to.clone(), "state.json".to_owned())))
-        .filter(|recipe| *recipe != (location.clone(), name.clone()));
-    Some((to, name_prefix, StateLocation { location, name, recipe }))
+        .filter(|legacy| *legacy != (location.clone(), name.clone()));
+    Some((to, name_prefix, StateLocation { location, name, legacy }))
 }
 
 /// The reference collector uses its key as it is, whatever it ends in.

@@ -82,15 +82,15 @@ fn as_text(report: &Report, dry_run: bool) -> String {
     for gap in &report.gaps {
         let _ = write!(text, "\n  lost: {} to {}: {}", gap.from, gap.until, gap.reason);
     }
-    for day in &report.parked {
+    for day in &report.deferred {
         let _ = write!(text, "\n  deferred: {}: {}", day.from, day.reason);
     }
     for note in &report.notes {
         let _ = write!(text, "\n  {note}");
     }
     if let Some(reason) = &report.stopped {
-        let reason = reason.strip_suffix("; run again").unwrap_or(reason);
-        let _ = write!(text, "\n  stopped early with progress saved: {reason}; run again");
+        let hint = reason.hint.as_deref().unwrap_or("run again");
+        let _ = write!(text, "\n  stopped early with progress saved: {}; {hint}", reason.what);
     }
     text
 }

@@ -49,7 +49,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<Exit, CliError> {
 fn status_text(status: &Status) -> String {
     let mut text = format!("{}\n", status.state);
     let until = status.until.map(|until| format!(" to {until}")).unwrap_or_default();
-    let _ = writeln!(text, "  about       {}{until}", status.began);
+    let _ = writeln!(text, "  about       {}{until}", status.first_day);
     let _ = writeln!(text, "  cursor      {} (all earlier days are finalized)", status.cursor);
     let _ = writeln!(
         text,
@@ -61,16 +61,16 @@ fn status_text(status: &Status) -> String {
     let _ = writeln!(text, "  written     {} records in {} objects", totals.records, totals.objects);
     let _ =
         writeln!(text, "  suppressed  {} duplicates; {} records came late", totals.suppressed, totals.late);
-    let _ = writeln!(text, "  finalized   {} days; {} records ambiguous", totals.sealed, totals.unsettled);
+    let _ = writeln!(text, "  finalized   {} days; {} records ambiguous", totals.finalized, totals.ambiguous);
     for (day, records) in &status.open {
         let _ = writeln!(text, "  open        {day}: {records} records");
     }
-    for (name, list) in [("deferred", &status.parked), ("gaps", &status.gaps)] {
+    for (name, list) in [("deferred", &status.deferred), ("gaps", &status.gaps)] {
         if list.is_empty() {
             let _ = writeln!(text, "  {name:11} none");
         }
     }
-    for day in &status.parked {
+    for day in &status.deferred {
         let _ = writeln!(text, "  deferred    {}: {}", day.from, day.reason);
     }
     for gap in &status.gaps {
@@ -79,7 +79,7 @@ fn status_text(status: &Status) -> String {
     if status.pending > 0 {
         let _ = writeln!(text, "  pending     {} objects, to be written by the next run", status.pending);
     }
-    if let Some(note) = &status.taken_over {
+    if let Some(note) = &status.imported_from {
         let _ = writeln!(text, "  note        {note}");
     }
     let _ = writeln!(text, "  state       {} bytes", status.state_bytes);

@@ -91,8 +91,8 @@ impl Batch {
     }
 
     /// Sets the page of the records that follow.
-    pub(crate) fn source(&mut self, source: PageRef) {
-        self.next = Some(source);
+    pub(crate) fn set_page(&mut self, page: PageRef) {
+        self.next = Some(page);
     }
 
     pub(crate) fn add(&mut self, day: Date, raw: &str, time: Option<i64>) {
@@ -137,7 +137,7 @@ fn object(
     sources: &[PageRef],
 ) -> Object {
     let bytes = gzip(&lines.text);
-    let uuid = uuid(&state.lineage, state.sequence, day, &lines.text);
+    let uuid = uuid(&state.collection_id, state.sequence, day, &lines.text);
     let name = format!("{name_prefix}{}/zoom-operationlogs-{uuid}.json.gz", day.path());
     let sha256 = crate::envelope::sha256(&bytes);
     let mut line = 1;
@@ -220,10 +220,10 @@ mod tests {
         let window = Window::days(day, day.add_days(1));
         let made = || {
             let mut batch = Batch::default();
-            batch.source(PageRef::new(window, 1, 0, "T1"));
+            batch.set_page(PageRef::new(window, 1, 0, "T1"));
             batch.add(day, "{\"a\":1}", Some(day.start()));
             batch.add(day.add_days(1), "{\"b\":1}", None);
-            batch.source(PageRef::new(window, 2, 0, "T2"));
+            batch.set_page(PageRef::new(window, 2, 0, "T2"));
             batch.add(day, "{\"a\":2}", Some(day.start() + 1000));
             let objects = batch.drain_objects(&state, "p/");
             assert!(batch.is_empty());

@@ -2,12 +2,14 @@
 
 use super::clock_skew::clock_skew;
 use super::config::{Mode, Options};
+use super::date::Date;
 use super::schedule;
 use super::state_store::{InitialState, StateStore, refuse_lost_state, state_name};
-use super::zoom::{CLASSIC_SCOPE, SCOPE, Window, ZoomClient, ZoomError, scope_hint};
-use super::{Date, NoopObserver, Observer, RunError};
+use super::zoom::{CLASSIC_SCOPE, DeniedBy, SCOPE, Window, ZoomClient, ZoomError, ZoomErrorKind, scope_hint};
 use crate::clock::{Clock, format_utc};
 use crate::collector_files::BACKFILL;
+use crate::error::{Failure, RunError};
+use crate::progress::{NoopObserver, Observer};
 use crate::store::{self, Payload, Store};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
@@ -26,7 +28,7 @@ pub struct CheckResult {
 #[derive(Debug, Clone)]
 pub struct CheckFailure {
     /// What is wrong, and what to do.
-    pub text: String,
+    pub failure: Failure,
     /// Whether credentials or permissions are missing.
     pub access: bool,
 }
@@ -47,23 +49,23 @@ fn finding(name: &'static str, outcome: Result<String, CheckFailure>) -> CheckRe
     CheckResult { name, outcome }
 }
 
-fn wrong(trouble: &ZoomError) -> CheckFailure {
-    let access = matches!(trouble, ZoomError::PermissionDenied(_) | ZoomError::Unauthorized(_));
-    CheckFailure { text: trouble.message().to_owned(), access }
+fn zoom_failure(error: &ZoomError) -> CheckFailure {
+    CheckFailure { failure: error.failure.clone(), access: error.is_access() }
 }
 
 fn skipped(because: &str) -> Result<String, CheckFailure> {
-    Err(CheckFailure { text: format!("skipped; fix {because} first"), access: false })
+    Err(CheckFailure { failure: Failure::new("skipped", format!("fix {because} first")), access: false })
 }
 
 async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<CheckResult>, RunError> {
-    let mut zoom = ZoomClient::new(options, observer)?;
+    let mut zoom =
+        ZoomClient::new(&options.zoom, options.clock.clone(), options.cancellation.clone(), observer)?;
     let token = match zoom.token().await {
         Ok(token) => token,
-        Err(trouble) => {
+        Err(error) => {
             let rest = ["clock", "scope", "permission", "page"];
             let rest = rest.map(|name| finding(name, skipped("the token")));
-            return Ok([finding("token", Err(wrong(&trouble)))].into_iter().chain(rest).collect());
+            return Ok([finding("token", Err(zoom_failure(&error)))].into_iter().chain(rest).collect());
         }
     };
     let scopes = || token.scope.split([' ', ',']).filter(|scope| !scope.is_empty());
@@ -74,17 +76,16 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Chec
         (_, Some(scope)) => Ok(format!("the app has {scope}")),
         (None, _) => Ok("Zoom does not list the app's scopes; see the page check".into()),
         (Some(_), None) => {
-            Err(CheckFailure { text: format!("the app lacks the scope; {}", scope_hint()), access: true })
+            let failure = Failure::new("the app lacks the scope", scope_hint());
+            Err(CheckFailure { failure, access: true })
         }
     };
     let today = Date::from_millis(options.clock.now());
     let window = Window::days(today.add_days(-1), today);
     let page = zoom.page(window, None, None).await;
-    let refused =
-        |trouble: &ZoomError| matches!(trouble, ZoomError::PermissionDenied(text) if text.contains("Role"));
     let scope = match &page {
-        Err(trouble @ ZoomError::PermissionDenied(text)) if scope.is_ok() && text.contains(SCOPE) => {
-            Err(wrong(trouble))
+        Err(error) if scope.is_ok() && error.kind == ZoomErrorKind::PermissionDenied(DeniedBy::Scope) => {
+            Err(zoom_failure(error))
         }
         _ => scope,
     };
@@ -93,9 +94,11 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Chec
             Ok("the app's owner may read operation logs".into()),
             Ok(format!("{} records of {} to {today} on the first page", page.items.len(), window.from)),
         ),
-        Err(trouble) if refused(trouble) => (Err(wrong(trouble)), skipped("the permission")),
+        Err(error) if error.kind == ZoomErrorKind::PermissionDenied(DeniedBy::Role) => {
+            (Err(zoom_failure(error)), skipped("the permission"))
+        }
         Err(_) if scope.is_err() => (skipped("the scope"), skipped("the scope")),
-        Err(trouble) => (skipped("the page"), Err(wrong(trouble))),
+        Err(error) => (skipped("the page"), Err(zoom_failure(error))),
     };
     let api = format!("Zoom gave an access token; the API is at {}", token.api);
     Ok(vec![
@@ -107,29 +110,29 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Chec
     ])
 }
 
-/// Whether the clock is right, by Zoom's.
+/// Compares the clock with Zoom's.
 fn clock(date: Option<i64>, now: i64) -> Result<String, CheckFailure> {
     let Some(date) = date else { return Ok("not compared: no Date header in Zoom's response".into()) };
     match clock_skew(date, now, Clock::machine()) {
-        Some(text) => Err(CheckFailure { text, access: false }),
+        Some(failure) => Err(CheckFailure { failure, access: false }),
         None => Ok(format!("local {}, Zoom {}", format_utc(now), format_utc(date))),
     }
 }
 
-fn of_store(error: &store::Error, cure: &str) -> CheckFailure {
+fn of_store(error: &store::Error, access_hint: &str) -> CheckFailure {
     let missing = matches!(error, store::Error::NotFound { .. })
         || ["status code: 404", "NoSuchBucket", "404 Not Found"]
             .iter()
             .any(|mark| error.to_string().contains(mark));
-    let text = if missing {
-        format!("{error}: bucket not found; create it, or correct GCS_BUCKET or --to")
-    } else if error.is_access() {
-        format!("{error}; {cure}")
+    let failure = if missing {
+        Failure::new(format!("{error}: bucket not found"), "create it, or correct GCS_BUCKET or --to")
     } else {
-        format!("{error}; check the network and STORAGE_EMULATOR_HOST, and try again")
+        Failure::new(error.to_string(), if error.is_access() { access_hint } else { UNREACHABLE_HINT })
     };
-    CheckFailure { text, access: error.is_access() }
+    CheckFailure { failure, access: error.is_access() }
 }
+
+const UNREACHABLE_HINT: &str = "check the network and STORAGE_EMULATOR_HOST, and try again";
 
 const LIST: &str = "missing storage.objects.list: grant roles/storage.objectViewer on the bucket to the account of this process";
 const WRITE: &str = "missing storage.objects.create, or, for the state, storage.objects.get or .delete: grant roles/storage.objectUser on the bucket to the account of this process";
@@ -165,10 +168,12 @@ async fn bucket(options: &Options) -> Vec<CheckResult> {
         Ok(store) => match probe_cas(&store).await {
             Ok(true) => Ok(format!("conditional writes below {} are enforced", options.state.location)),
             Ok(false) => Err(CheckFailure {
-                text: format!(
-                    "{}: a conditional write that should have failed succeeded, so concurrent runs would \
-                     conflict; use Cloud Storage itself or a local directory",
-                    options.state.location
+                failure: Failure::new(
+                    format!(
+                        "{}: a conditional write that should have failed succeeded, so concurrent runs would conflict",
+                        options.state.location
+                    ),
+                    "use Cloud Storage itself or a local directory",
                 ),
                 access: false,
             }),
@@ -217,7 +222,7 @@ async fn state(options: &Options) -> Vec<CheckResult> {
         Err(error) => return vec![finding("state", Err(of_store(&error, WRITE)))],
     };
     let today = Date::from_millis(options.clock.now());
-    let backfill = Options { task: Mode::Backfill { from: today, until: today }, ..options.clone() };
+    let backfill = Options { mode: Mode::Backfill { from: today, until: today }, ..options.clone() };
     let mut findings =
         vec![finding("state", inspect_state(options, &store).await.map_err(|error| of_run(&error)))];
     match store.read(BACKFILL).await {
@@ -239,10 +244,10 @@ async fn inspect_state(options: &Options, store: &Store) -> Result<String, RunEr
     let options = Options { dry_run: true, ..options.clone() };
     let today = Date::from_millis(options.clock.now());
     let stores = (store.clone(), store.clone());
-    let journal = StateStore::open(&options, stores, Arc::new(NoopObserver), today).await?;
-    journal.verify().await?;
+    let state_store = StateStore::open(&options, stores, Arc::new(NoopObserver), today).await?;
+    state_store.verify().await?;
     let url = store.location().url(&state_name(&options));
-    let mut text = match journal.found {
+    let mut text = match state_store.found {
         InitialState::Legacy => {
             format!(
                 "{url} will be created by the first run, which imports the state of Google's reference collector"
@@ -254,17 +259,25 @@ async fn inspect_state(options: &Options, store: &Store) -> Result<String, RunEr
             schedule::RETENTION_DAYS
         ),
     };
-    if let Some(held) = journal.held_by_another().await? {
+    if let Some(held) = state_store.held_by_another().await? {
         text.push_str(&format!("; {held}"));
     }
     Ok(text)
 }
 
 fn of_run(error: &RunError) -> CheckFailure {
-    let text = match error {
-        RunError::Access(why) => format!("{why}; {WRITE}"),
-        RunError::Store(why) => format!("{why}; check the network and STORAGE_EMULATOR_HOST, and try again"),
-        other => other.to_string(),
+    let with_hint = |failure: &Failure, hint: &str| {
+        let hint = failure.hint.clone().unwrap_or_else(|| hint.to_owned());
+        Failure::new(&failure.what, hint)
     };
-    CheckFailure { text, access: matches!(error, RunError::Access(_)) }
+    let failure = match error {
+        RunError::Access(failure) => with_hint(failure, WRITE),
+        RunError::Store(failure) => with_hint(failure, UNREACHABLE_HINT),
+        RunError::Usage(failure)
+        | RunError::Locked(failure)
+        | RunError::Damaged(failure)
+        | RunError::Zoom(failure) => failure.clone(),
+        RunError::Output(error) => error.to_string().into(),
+    };
+    CheckFailure { failure, access: matches!(error, RunError::Access(_)) }
 }

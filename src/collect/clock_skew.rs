@@ -1,24 +1,25 @@
-//! Whether a run's clock is right, by Zoom's: a state that is written under a clock that is ahead stops all later runs.
+//! Compares a run's clock with Zoom's: a state that is written under a clock that is ahead stops all later runs.
 
 use crate::clock::format_utc;
+use crate::error::Failure;
 
 /// How far the clocks may differ, in milliseconds.
 const TOLERANCE: i64 = 10 * 60_000;
 
-/// What is wrong where the run's clock, which shows `now`, differs from Zoom's, which showed `date` in the header `Date`.
-/// `ZOOM_UDM_NOW` may set the run's clock to another time on purpose: so a date that agrees with `machine`, the machine's own
-/// clock, says nothing about it. All are in milliseconds since the epoch.
-pub(crate) fn clock_skew(date: i64, now: i64, machine: i64) -> Option<String> {
+/// Returns what is wrong if the run's clock, which shows `now`, differs from Zoom's, which showed `date` in the header
+/// `Date`. `ZOOM_UDM_NOW` may set the run's clock to another time on purpose, so a date that agrees with `machine`, the
+/// machine's own clock, proves nothing. All are in milliseconds since the epoch.
+pub(crate) fn clock_skew(date: i64, now: i64, machine: i64) -> Option<Failure> {
     let agrees = |clock: i64| date.abs_diff(clock) <= TOLERANCE.unsigned_abs();
     if agrees(now) || agrees(machine) {
         return None;
     }
-    Some(format!(
-        "the local clock is wrong: it shows {}, but Zoom's Date header shows {}; correct the clock or \
-         ZOOM_UDM_NOW and run again",
+    let what = format!(
+        "the local clock is wrong: it shows {}, but Zoom's Date header shows {}",
         format_utc(now),
         format_utc(date)
-    ))
+    );
+    Some(Failure::new(what, "correct the clock or ZOOM_UDM_NOW and run again"))
 }
 
 #[cfg(test)]
@@ -40,7 +41,7 @@ mod tests {
         ] {
             assert_eq!(clock_skew(date, now, machine).is_some(), wrong, "{date} {now} {machine}");
         }
-        let why = clock_skew(0, 400 * day, 400 * day).unwrap();
+        let why = clock_skew(0, 400 * day, 400 * day).unwrap().what;
         assert!(why.contains("1970-01-01T00:00:00Z") && why.contains("1971-02-05T00:00:00Z"), "{why}");
     }
 }

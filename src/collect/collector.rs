@@ -1,38 +1,21 @@
-//! The data of a run, and what happens to each page: new records go to the batch, and the batch becomes objects.
+//! A run, and the way of a page from Zoom to the bucket: fetched by a scan, deduplicated, collected in a batch, committed.
 
 use super::batch::{Batch, PageRef, manifest};
 use super::config::{Mode, Options};
 use super::date::Date;
-use super::dedup::RecordCounts;
+use super::dedup::{DayKey, Dedup, Observed, PositionsByRecord, RecordKey};
 use super::report::Report;
+use super::scheduler::Scheduler;
 use super::state_store::StateStore;
-use super::zoom::{Page, PageRecord, RecordHash, Window, ZoomClient, ZoomError};
-use super::{Observer, RunError};
-use std::collections::HashMap;
-use std::fmt;
+use super::zoom::{Page, PageRecord, Window, ZoomClient, ZoomError};
+use crate::error::RunError;
+use crate::progress::Observer;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Seconds between writes of collected records: the work that a kill can cost.
 const FLUSH_EVERY: u64 = 60;
 /// The same while records without a time are among it: the other kind of run may be waiting for them.
 const FLUSH_UNDATED_EVERY: u64 = 5;
-
-/// The list that counts a record: that of its day, or that of records without a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum DayKey {
-    Day(Date),
-    Undated,
-}
-
-impl fmt::Display for DayKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Day(date) => date.fmt(f),
-            Self::Undated => f.write_str("undated"),
-        }
-    }
-}
 
 /// Why a run cannot continue.
 #[derive(Debug)]
@@ -41,9 +24,15 @@ pub(crate) enum CollectError {
     Local(RunError),
 }
 
-impl<E: Into<RunError>> From<E> for CollectError {
-    fn from(error: E) -> Self {
-        Self::Local(error.into())
+impl From<ZoomError> for CollectError {
+    fn from(error: ZoomError) -> Self {
+        Self::Zoom(error)
+    }
+}
+
+impl From<RunError> for CollectError {
+    fn from(error: RunError) -> Self {
+        Self::Local(error)
     }
 }
 
@@ -51,35 +40,22 @@ impl<E: Into<RunError>> From<E> for CollectError {
 pub(crate) struct Collector {
     pub(crate) options: Options,
     pub(crate) zoom: ZoomClient,
-    pub(crate) journal: StateStore,
-    pub(crate) observer: Arc<dyn Observer>,
-    pub(crate) report: Report,
-    /// When it started, in milliseconds since the epoch.
-    pub(crate) started: i64,
-    /// The number of the current scan.
-    pub(crate) pass: u32,
-    pub(crate) seen: HashMap<DayKey, RecordCounts>,
+    pub(crate) dedup: Dedup,
     pub(crate) batch: Batch,
-    /// Days that backfills are responsible for.
-    pub(crate) excluded_ranges: Vec<(Date, Date)>,
-    pub(crate) flushed: Instant,
-    /// Everything up to this time had been read when the run started.
-    pub(crate) complete_until: Option<i64>,
-    /// How many days windows end after what they have to reach, where that was not enough before.
-    pub(crate) pad: i64,
+    pub(crate) store: StateStore,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) report: Report,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
-/// Identical records of a page: the list that counts them, and their positions.
-pub(crate) type PositionsByRecord = HashMap<(DayKey, RecordHash), Vec<usize>>;
-
-/// The result of a page.
-pub(crate) struct PageResult {
-    /// The number of new records.
-    pub(crate) new: u64,
+/// The records of a page, compared with the counts.
+pub(crate) struct DedupedPage {
+    /// The positions of new records, in order, and their lists.
+    pub(crate) new: Vec<(usize, DayKey)>,
     /// Ambiguous records: there may be more than are counted.
-    pub(crate) unsure: Vec<(DayKey, RecordHash)>,
+    pub(crate) ambiguous: Vec<RecordKey>,
     /// The positions of each group of identical records.
-    pub(crate) groups: PositionsByRecord,
+    pub(crate) positions: PositionsByRecord,
 }
 
 impl Collector {
@@ -91,176 +67,114 @@ impl Collector {
         Date::from_millis(self.now())
     }
 
+    /// Returns which records of a page are new, and counts them.
+    pub(crate) async fn deduplicate(
+        &mut self,
+        page: &Page,
+        window: Window,
+    ) -> Result<DedupedPage, CollectError> {
+        let mut positions: PositionsByRecord = PositionsByRecord::new();
+        for (index, item) in page.items.iter().enumerate() {
+            if let Some(key) = self.day_key(item, window) {
+                positions.entry((key, item.id)).or_default().push(index);
+            }
+        }
+        let mut keys: Vec<_> = positions.keys().map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            self.dedup.load(key, &self.store).await?;
+        }
+        self.claim_undated(&positions).await?;
+        let Observed { new, ambiguous } = self.dedup.observe(&positions);
+        self.report.records_read += page.items.len() as u64;
+        let counted: usize = positions.values().map(Vec::len).sum();
+        self.report.duplicates_suppressed += (counted - new.len()) as u64;
+        Ok(DedupedPage { new, ambiguous, positions })
+    }
+
     /// Returns the list that counts a record; `None` if this run is not responsible for its day.
-    fn slot(&self, item: &PageRecord, window: Window) -> Option<DayKey> {
+    fn day_key(&self, item: &PageRecord, window: Window) -> Option<DayKey> {
         let Some(time) = item.time else { return Some(DayKey::Undated) };
         let day = Date::from_millis(time);
         // A time far outside the window is not trusted, because the record may have another one tomorrow.
         if day < window.from.add_days(-1) || day > window.to.add_days(1) {
             return Some(DayKey::Undated);
         }
-        self.is_ours(day).then_some(DayKey::Day(day))
+        self.scheduler.owns(&self.store.state, day).then_some(DayKey::Day(day))
     }
 
-    /// Returns whether this run may still write records of the day.
-    pub(crate) fn is_ours(&self, day: Date) -> bool {
-        let state = &self.journal.state;
-        day >= state.cursor
-            && state.until.is_none_or(|until| day <= until)
-            && !state.days.get(&day).is_some_and(|known| known.sealed)
-            && !self.is_elsewhere(day)
-    }
-
-    /// Returns whether a backfill is responsible for the day.
-    pub(crate) fn is_elsewhere(&self, day: Date) -> bool {
-        self.excluded_ranges.iter().any(|(first, last)| (*first..=*last).contains(&day))
-    }
-
-    /// Adds the new records of a page to the batch.
-    pub(crate) async fn ingest_page(
-        &mut self,
-        page: &Page,
-        window: Window,
-        number: u64,
-    ) -> Result<PageResult, CollectError> {
-        let mut groups: PositionsByRecord = HashMap::new();
-        for (index, item) in page.items.iter().enumerate() {
-            if let Some(slot) = self.slot(item, window) {
-                groups.entry((slot, item.id)).or_default().push(index);
-            }
-        }
-        let mut slots: Vec<_> = groups.keys().map(|(slot, _)| *slot).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        for slot in slots {
-            self.load_counts(slot).await?;
-        }
-        self.claim_undated(&groups).await?;
-        let (mut fresh, mut unsure) = (Vec::new(), Vec::new());
-        for (&(slot, id), places) in &groups {
-            let Some(seen) = self.seen.get_mut(&slot) else { continue };
-            let on_page = u32::try_from(places.len()).unwrap_or(u32::MAX);
-            let (new, open) = seen.observe(id, on_page, self.pass);
-            fresh.extend(places.iter().take(usize::try_from(new).unwrap_or(0)).map(|index| (*index, slot)));
-            if open {
-                unsure.push((slot, id));
-            }
-        }
-        fresh.sort_unstable();
-        self.batch.source(PageRef::new(window, number, self.now(), &page.tracking));
+    /// Adds the new records of a page to the batch; `number` is that of the page in its window.
+    pub(crate) fn enqueue_new(&mut self, page: &Page, new: &[(usize, DayKey)], window: Window, number: u64) {
+        self.batch.set_page(PageRef::new(window, number, self.now(), &page.tracking));
         let mut day = window.from.add_days(1);
-        for (index, slot) in &fresh {
-            let item = &page.items[*index];
-            if let DayKey::Day(date) = slot {
+        for (index, key) in new {
+            if let DayKey::Day(date) = key {
                 day = *date;
             }
-            self.enqueue(*slot, day, item, 1);
+            self.enqueue(*key, day, &page.items[*index], 1);
         }
-        let new = u64::try_from(fresh.len()).unwrap_or(0);
-        self.report.records_read += u64::try_from(page.items.len()).unwrap_or(0);
-        let counted: usize = groups.values().map(Vec::len).sum();
-        self.report.duplicates_suppressed += u64::try_from(counted).unwrap_or(0) - new;
-        Ok(PageResult { new, unsure, groups })
     }
 
-    /// Adds copies of a new record; records without a time are stored under `day`.
-    pub(crate) fn enqueue(&mut self, slot: DayKey, day: Date, item: &PageRecord, copies: u32) {
+    /// Adds copies of a new record to the batch; records without a time are stored under `day`.
+    pub(crate) fn enqueue(&mut self, key: DayKey, day: Date, item: &PageRecord, copies: u32) {
         if item.malformed {
             (0..copies).for_each(|_| self.batch.add_malformed(&item.raw));
             return;
         }
-        let time = item.time;
-        let known = match slot {
-            DayKey::Day(date) => self.journal.state.days.entry(date).or_default(),
-            DayKey::Undated => &mut super::state::DayState::default(),
-        };
-        known.records += u64::from(copies);
-        let read_before = known.full_at.is_some_and(|read| time.is_some_and(|time| time < read));
-        if read_before && time < self.complete_until {
-            self.report.late += u64::from(copies);
-        }
-        let day = if let DayKey::Day(date) = slot { date } else { day };
-        for _ in 0..copies {
-            self.batch.add(day, &item.raw, time);
-        }
-    }
-
-    /// Loads the counts of a day.
-    pub(crate) async fn load_counts(&mut self, slot: DayKey) -> Result<(), RunError> {
-        if self.seen.contains_key(&slot) {
-            return Ok(());
-        }
-        let state = &self.journal.state;
-        let known = match slot {
-            DayKey::Day(date) => state.days.get(&date).and_then(|day| day.seen.as_ref()),
-            DayKey::Undated => state.undated.as_ref(),
-        };
-        let mut seen = match known {
-            Some(known) => self.journal.read_counts(known).await?,
-            None => RecordCounts::default(),
-        };
-        if let (DayKey::Undated, Some(before)) = (slot, &state.undated_before) {
-            seen.merge_hints(&self.journal.read_counts(before).await?);
-        }
-        self.seen.insert(slot, seen);
-        Ok(())
-    }
-
-    /// Writes the collected records if there are many, or if they have waited for long.
-    pub(crate) async fn flush_if_due(&mut self) -> Result<(), RunError> {
-        self.journal.renew_lease().await?;
-        let every = if self.journal.owns_undated() { FLUSH_UNDATED_EVERY } else { FLUSH_EVERY };
-        if self.batch.is_full() || self.flushed.elapsed().as_secs() >= every {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    /// Makes the collected records durable, together with the current state.
-    pub(crate) async fn flush(&mut self) -> Result<(), RunError> {
-        self.flushed = Instant::now();
-        self.journal.verify_undated().await?;
-        self.write_gathered().await?;
-        self.journal.release_undated().await
-    }
-
-    async fn write_gathered(&mut self) -> Result<(), RunError> {
-        let mut slots: Vec<_> =
-            self.seen.iter().filter(|(_, seen)| seen.dirty).map(|(slot, _)| *slot).collect();
-        slots.sort_unstable();
-        for slot in slots {
-            let Some(seen) = self.seen.get_mut(&slot) else { continue };
-            let known = self.journal.put_counts(&slot.to_string(), seen).await?;
-            seen.dirty = false;
-            match slot {
-                DayKey::Day(date) => self.journal.state.days.entry(date).or_default().seen = Some(known),
-                DayKey::Undated => self.journal.state.undated = Some(known),
+        let mut day = day;
+        if let DayKey::Day(date) = key {
+            day = date;
+            let known = self.store.state.days.entry(date).or_default();
+            known.records += u64::from(copies);
+            let read_before = known.scanned_at.is_some_and(|read| item.time.is_some_and(|time| time < read));
+            if read_before && item.time < self.scheduler.complete_until {
+                self.report.late += u64::from(copies);
             }
         }
-        if self.batch.is_empty() {
-            return self.journal.save().await;
+        for _ in 0..copies {
+            self.batch.add(day, &item.raw, item.time);
         }
+    }
+
+    /// Commits the batch if it is large or old.
+    pub(crate) async fn commit_if_due(&mut self) -> Result<(), RunError> {
+        self.store.renew_lease().await?;
+        let every = if self.store.owns_undated() { FLUSH_UNDATED_EVERY } else { FLUSH_EVERY };
+        if self.batch.is_full() || self.store.since_commit().as_secs() >= every {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the batch and the counts durable, together with the current state.
+    pub(crate) async fn commit(&mut self) -> Result<(), RunError> {
+        self.store.mark_commit();
+        self.store.verify_undated().await?;
+        self.dedup.save(&mut self.store).await?;
+        if self.batch.is_empty() {
+            self.store.save().await?;
+        } else {
+            self.commit_objects().await?;
+        }
+        self.store.release_undated().await
+    }
+
+    async fn commit_objects(&mut self) -> Result<(), RunError> {
         let malformed = self.batch.take_malformed();
-        let objects = self.batch.drain_objects(&self.journal.state, &self.options.name_prefix);
-        let (written, count) =
-            (objects.iter().map(|object| object.records).sum::<u64>(), objects.len() as u64);
-        let task = match self.options.task {
+        let objects = self.batch.drain_objects(&self.store.state, &self.options.name_prefix);
+        let task = match self.options.mode {
             Mode::Live { .. } => "collect",
             Mode::Backfill { .. } => "collect backfill",
         };
-        let about = manifest(
-            &self.journal.state,
-            task,
-            self.now(),
-            &self.options.to.to_string(),
-            &objects,
-            &malformed,
-        );
-        self.journal.state.totals.records += written;
-        self.journal.state.totals.objects += count;
-        self.journal.commit(&objects, about).await?;
-        self.report.records_written += written;
-        self.report.objects_written += count;
+        let to = self.options.to.to_string();
+        let manifest = manifest(&self.store.state, task, self.now(), &to, &objects, &malformed);
+        let records = objects.iter().map(|object| object.records).sum::<u64>();
+        self.store.state.totals.records += records;
+        self.store.state.totals.objects += objects.len() as u64;
+        self.store.commit(&objects, manifest).await?;
+        self.report.records_written += records;
+        self.report.objects_written += objects.len() as u64;
         self.report_malformed(malformed.len());
         Ok(())
     }
@@ -269,17 +183,11 @@ impl Collector {
         if count == 0 {
             return;
         }
-        self.report.malformed_records += u64::try_from(count).unwrap_or(0);
+        self.report.malformed_records += count as u64;
         self.observer.warn(&format!(
             "{count} records from Zoom are not valid UTF-8 or JSON: the manifest of this run keeps them byte for byte as \
              `malformed`, see {}",
             self.options.state.location.url(crate::collector_files::MANIFESTS)
         ));
-    }
-
-    /// Frees the counts of days that are not read in every run.
-    pub(crate) fn evict_old(&mut self) {
-        let recent = self.today().add_days(-1);
-        self.seen.retain(|slot, seen| seen.dirty || !matches!(slot, DayKey::Day(day) if *day < recent));
     }
 }

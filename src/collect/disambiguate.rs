@@ -11,10 +11,10 @@
 //!
 //! What stays open is counted too low rather than too high, and a later run settles it.
 
-use super::collector::{CollectError, Collector, DayKey, PositionsByRecord};
-use super::config::MAX_PAGE;
-use super::window_scan::{EMPTY_PAGES, WindowQuery, WindowScan, step};
-use super::zoom::{Page, PageRecord, RecordHash, ZoomError};
+use super::collector::{CollectError, Collector};
+use super::dedup::{DayKey, PositionsByRecord, RecordKey};
+use super::window_query::{EndlessPages, WindowQuery, WindowScan};
+use super::zoom::{MAX_PAGE, Page, PageRecord, ZoomErrorKind};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -33,8 +33,6 @@ const GUESS: usize = 20;
 /// Records beyond the last record in question that are read at most: it may have moved down.
 const BEYOND: usize = 2 * MAX_PAGE as usize;
 
-type Key = (DayKey, RecordHash);
-
 /// A record of a tie: how often it was met, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct SightingsByRecord {
@@ -51,7 +49,7 @@ struct Tie {
     length: usize,
     /// How many pages it is on.
     pages: u32,
-    members: HashMap<Key, SightingsByRecord>,
+    members: HashMap<RecordKey, SightingsByRecord>,
 }
 
 impl Tie {
@@ -64,9 +62,9 @@ impl Tie {
 #[derive(Default)]
 struct Evidence {
     /// All records of an open tie that any reading met, by their time.
-    members: HashMap<Option<i64>, HashSet<Key>>,
+    members: HashMap<Option<i64>, HashSet<RecordKey>>,
     /// The records of a tie in the last reading, and in how many readings in a row they were the same.
-    agreeing: HashMap<Option<i64>, (HashMap<Key, u32>, u32)>,
+    agreeing: HashMap<Option<i64>, (HashMap<RecordKey, u32>, u32)>,
     /// Page sizes of the readings.
     sizes: Vec<u16>,
     /// Whether two readings of the same tie differed: then agreement proves nothing.
@@ -77,19 +75,19 @@ impl Collector {
     /// Settles ambiguous records, if that is cheap or if their day is about to be finalized.
     pub(crate) async fn resolve_ambiguous(
         &mut self,
-        ask: &WindowQuery,
-        passed: &WindowScan,
+        query: &WindowQuery,
+        scan: &WindowScan,
         sealing: &dyn Fn(DayKey) -> bool,
     ) -> Result<(), CollectError> {
-        let deepest = passed.ambiguous.values().max().copied().unwrap_or(0);
-        let few = match (ask.tail || ask.oldest.is_some(), self.options.full) {
+        let deepest = scan.ambiguous.values().max().copied().unwrap_or(0);
+        let few = match (query.recent || query.oldest.is_some(), self.options.full) {
             (_, true) => usize::MAX,
             (true, false) => MAX_PAGES_RECENT,
             (false, false) => MAX_PAGES_PAST,
         };
-        let wanted = |key: &Key| (deepest < few || sealing(key.0)) && self.is_open(key);
-        let met = || passed.ambiguous.iter().filter(|(key, _)| wanted(key));
-        let mut open: HashSet<Key> = met().map(|(key, _)| *key).collect();
+        let wanted = |key: &RecordKey| (deepest < few || sealing(key.0)) && self.dedup.is_ambiguous(key);
+        let met = || scan.ambiguous.iter().filter(|(key, _)| wanted(key));
+        let mut open: HashSet<RecordKey> = met().map(|(key, _)| *key).collect();
         let mut size = self.zoom.page_size;
         let border = |page: usize| page * usize::from(size);
         let mut ranges: Vec<_> =
@@ -105,17 +103,19 @@ impl Collector {
             let limit = self.zoom.page_limit;
             self.zoom.page_size = page_size(&ranges, &evidence.sizes, limit);
             evidence.sizes.push(self.zoom.page_size);
-            let ties = self.rescan(ask, &open, deepest).await;
+            let ties = self.rescan(query, &open, deepest).await;
             size = size.min(self.zoom.page_limit);
             self.zoom.page_size = size;
             let ties = match ties {
                 // A page was too long: the next reading has shorter ones.
-                Err(CollectError::Zoom(ZoomError::PageTokenExpired(_))) if self.zoom.page_limit < limit => {
+                Err(CollectError::Zoom(error))
+                    if error.kind == ZoomErrorKind::PageTokenExpired && self.zoom.page_limit < limit =>
+                {
                     continue;
                 }
                 ties => ties?,
             };
-            let mut places: HashMap<Key, u32> = HashMap::new();
+            let mut places: HashMap<RecordKey, u32> = HashMap::new();
             ties.iter()
                 .flat_map(|tie| tie.members.keys())
                 .for_each(|key| *places.entry(*key).or_default() += 1);
@@ -134,34 +134,28 @@ impl Collector {
         Ok(())
     }
 
-    /// Returns whether a record is still ambiguous.
-    fn is_open(&self, (slot, id): &Key) -> bool {
-        self.seen.get(slot).is_some_and(|seen| seen.is_ambiguous(id, self.pass))
-    }
-
     /// Reads as far as the records in question reach; returns the ties that they are in.
     async fn rescan(
         &mut self,
-        ask: &WindowQuery,
-        open: &HashSet<Key>,
+        query: &WindowQuery,
+        open: &HashSet<RecordKey>,
         deepest: usize,
     ) -> Result<Vec<Tie>, CollectError> {
-        self.pass += 1;
+        self.dedup.begin_scan();
         let (mut ties, mut tie, mut next) = (Vec::new(), Tie::default(), None::<String>);
-        let (mut tokens, mut empty, mut missing) = (HashSet::new(), 0, open.clone());
+        let (mut endless, mut missing) = (EndlessPages::default(), open.clone());
         let is_open = |tie: &Tie| tie.members.keys().any(|key| open.contains(key));
         for number in 1.. {
-            let page =
-                self.zoom.page(ask.window, next.as_deref(), ask.tries).await.map_err(CollectError::Zoom)?;
-            let taken = self.ingest_page(&page, ask.window, number).await?;
-            missing.retain(|key| !taken.groups.contains_key(key));
-            ties.extend(extend(&mut tie, &page, &taken.groups).into_iter().filter(is_open));
-            empty = if page.items.is_empty() { empty + 1 } else { 0 };
+            let page = self.zoom.page(query.window, next.as_deref(), query.tries).await?;
+            let records = self.deduplicate(&page, query.window).await?;
+            self.enqueue_new(&page, &records.new, query.window, number);
+            missing.retain(|key| !records.positions.contains_key(key));
+            ties.extend(extend(&mut tie, &page, &records.positions).into_iter().filter(is_open));
             let read = tie.range().end;
             let enough = read > deepest && (missing.is_empty() || read > deepest + BEYOND) && !is_open(&tie);
-            self.flush_if_due().await?;
+            self.commit_if_due().await?;
             match page.next {
-                Some(further) if !enough && empty <= EMPTY_PAGES && tokens.insert(step(&page, &further)) => {
+                Some(further) if !enough && !endless.is_endless(&page, &further) => {
                     next = Some(further);
                 }
                 // Where the pages end the last tie ends, too.
@@ -182,11 +176,12 @@ impl Collector {
         }
         let members = evidence.members.entry(tie.time).or_default();
         members.extend(tie.members.keys());
-        let certain = |(slot, id): &Key| self.seen.get(slot).map_or(0, |seen| u64::from(seen.certain(id)));
+        let certain = |key: &RecordKey| u64::from(self.dedup.certain(key));
         if members.iter().map(certain).sum::<u64>() >= tie.length as u64 {
             return true;
         }
-        let counts: HashMap<Key, u32> = tie.members.iter().map(|(key, met)| (*key, met.count)).collect();
+        let counts: HashMap<RecordKey, u32> =
+            tie.members.iter().map(|(key, met)| (*key, met.count)).collect();
         let (before, times) = evidence.agreeing.entry(tie.time).or_default();
         if *before == counts {
             *times += 1;
@@ -205,12 +200,11 @@ impl Collector {
     }
 
     /// Counts a record as often as it was met.
-    fn confirm_all(&mut self, (slot, id): Key, met: &SightingsByRecord) {
-        let Some(seen) = self.seen.get_mut(&slot) else { return };
-        let new = seen.confirm(id, met.count);
+    fn confirm_all(&mut self, key: RecordKey, met: &SightingsByRecord) {
+        let new = self.dedup.confirm(key, met.count);
         let today = self.today();
         self.report.duplicates_suppressed = self.report.duplicates_suppressed.saturating_sub(u64::from(new));
-        self.enqueue(slot, today, &met.item, new);
+        self.enqueue(key.0, today, &met.item, new);
     }
 }
 

@@ -1,19 +1,23 @@
 //! The collector: fetches raw records from Zoom's API and stores each of them exactly once in a bucket or directory.
 //!
-//! - `zoom`: fetches a page; handles tokens, rate limits, transient errors, and the meaning of Zoom's errors.
-//! - `schedule`: schedules which days to fetch. Windows overlap, because Zoom does not document where its days begin and
-//!   end.
-//! - `dedup`: counts each record of a day, and so decides what on a page is new.
-//! - `batch`: groups new records into objects named by content.
-//! - `state_store`: the state, replaced atomically; writes are recorded in it before they happen.
-//! - `startup`: starts a run, and divides days between live collection and backfill; `clock_skew`: checks the clock.
-//! - `window_scan`: one scan of a window. `disambiguate`: repeated scans that distinguish identical records from records that moved.
-//! - `undated_records`: decides which kind of run writes a record without a time.
-//! - `run`: the phases of a run: newest records, then missing days, then days with possible late records.
+//! A page goes from Zoom to the bucket in four steps, in `window_scan`:
+//!
+//! 1. `zoom` fetches it; it handles tokens, rate limits, transient errors, and the meaning of Zoom's errors.
+//! 2. `dedup` decides which of its records are new, by the counts (`record_counts`) of their days. `undated_records`
+//!    decides which kind of run writes a record without a time.
+//! 3. `batch` groups new records into objects named by content.
+//! 4. `state_store` commits them: writes are recorded in the `state`, which is replaced atomically, before they happen.
+//!
+//! `scheduler` decides which days and windows to read, by the rules in `schedule`. Windows overlap, because Zoom does not
+//! document where its days begin and end. `startup` starts a run, and divides days between live collection and backfill;
+//! `clock_skew` checks the clock. `run` has the phases of a run: newest records (`recent`), then missing days, then days
+//! with possible late records. `scan_progress` saves how far a scan came. `disambiguate` scans again to distinguish
+//! identical records from records that moved.
 //!
 //! Memory is bounded by 32 MiB of new records and about 30 bytes per record of the open days.
 
 mod batch;
+mod cancellation;
 mod check;
 mod clock_skew;
 mod collector;
@@ -25,24 +29,27 @@ mod metrics;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod recent;
+mod record_counts;
 mod report;
 mod run;
 mod scan_progress;
 mod schedule;
+mod scheduler;
 mod secret;
 mod startup;
 mod state;
 mod state_store;
 mod status;
-mod stop;
 mod undated_records;
+mod window_query;
 mod window_scan;
 mod zoom;
 
-pub use crate::error::RunError;
+pub use crate::error::{Failure, RunError};
 pub use crate::progress::{NoopObserver, Observer};
+pub use cancellation::Cancellation;
 pub use check::{CheckResult, check};
-pub use config::{API_BASE, Account, MAX_PAGE, Mode, Options, StateLocation, TOKEN_URL};
+pub use config::{Mode, Options, StateLocation};
 pub use date::Date;
 pub(crate) use metrics::{CollectMetrics, Counts, METRICS_PREFIX};
 pub use report::{MissingDays, Report};
@@ -50,7 +57,6 @@ pub use run::run;
 pub use secret::Secret;
 pub use state::CollectorState;
 pub use status::{Status, status};
-pub use stop::Stop;
-pub use zoom::RetryPolicy;
 #[cfg(any(test, fuzzing))]
 pub(crate) use zoom::properties::answer;
+pub use zoom::{API_BASE, Account, MAX_PAGE, RetryPolicy, TOKEN_URL, ZoomConfig};

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::date::Date;
-use super::dedup::{self, RecordCounts};
+use super::record_counts::{self, RecordCounts};
 use super::state::{self, CollectorState, CountsRef, DayState, StoredState, decode};
 
 /// Any bytes are a state, a legacy state with a cursor, or damaged; never an absent state.
@@ -13,7 +13,7 @@ pub(crate) fn state(bytes: &[u8]) {
             reads_back(&state);
             used(*state);
         }
-        Ok(StoredState::Recipe(recipe)) => assert!(recipe.cursor_date.is_some()),
+        Ok(StoredState::Legacy(legacy)) => assert!(legacy.cursor_date.is_some()),
         Err(why) => assert!(why.contains("state"), "{why}"),
     }
 }
@@ -36,7 +36,7 @@ fn used(mut state: CollectorState) {
     assert!(state.referenced_objects().all(|name| name.len() < state.encode().len()));
     state.rotate_undated(1_700_000_000_000, 86_400_000);
     state.advance_cursor();
-    assert!(state.cursor >= state.began || !state.days.contains_key(&state.cursor) || state.size() > 0);
+    assert!(state.cursor >= state.first_day || !state.days.contains_key(&state.cursor) || state.size() > 0);
 }
 
 /// A state reads back as written; a changed one is refused, or reads back the same.
@@ -55,9 +55,9 @@ pub(crate) fn changed_state(written: &CollectorState, change: impl FnOnce(&mut V
 pub(crate) fn state_with(days: impl Iterator<Item = (i64, u64, bool)>) -> CollectorState {
     let began = Date::from_millis(1_700_000_000_000);
     let mut state = CollectorState::new("lineage".into(), began);
-    state.days.extend(days.map(|(after, records, sealed)| {
-        let seen = (records % 2 == 1).then(|| CountsRef { name: format!("seen/{records}"), bytes: 24 });
-        (began.add_days(after), DayState { records, sealed, seen, ..DayState::default() })
+    state.days.extend(days.map(|(after, records, finalized)| {
+        let counts = (records % 2 == 1).then(|| CountsRef { name: format!("seen/{records}"), bytes: 24 });
+        (began.add_days(after), DayState { records, finalized, counts, ..DayState::default() })
     }));
     state
 }
@@ -72,11 +72,11 @@ pub(crate) fn seen(bytes: &[u8]) {
 
 /// The same for a body with a valid checksum: it is refused, or nothing of it is dropped.
 pub(crate) fn seen_of(body: &[u8]) {
-    let bytes = dedup::FORMAT.encode(body);
+    let bytes = record_counts::FORMAT.encode(body);
     seen(&bytes);
     if let Ok(seen) = RecordCounts::decode(&bytes) {
         // Each entry takes at least as much space as one entry.
-        assert_eq!(body.is_empty(), seen.encode() == dedup::FORMAT.encode(b""), "{body:?}");
+        assert_eq!(body.is_empty(), seen.encode() == record_counts::FORMAT.encode(b""), "{body:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The report of a run.
 
 use super::date::Date;
+use crate::error::Failure;
 use serde::{Deserialize, Serialize};
 
 /// Days that were not collected and never will be.
@@ -40,14 +41,14 @@ pub struct Report {
     /// Days that are deferred because they cannot be read.
     pub days_deferred: u64,
     /// Which days, and why.
-    pub parked: Vec<MissingDays>,
+    pub deferred: Vec<MissingDays>,
     /// Days that are lost.
     pub gaps: Vec<MissingDays>,
     /// Whether days are lost that this run was to collect: new gaps, and gaps in the days of a backfill.
     #[serde(skip)]
     pub new_gap: bool,
     /// Why the run ended early.
-    pub stopped: Option<String>,
+    pub stopped: Option<Failure>,
     /// Whether it ended early because its budget or Zoom's limit is used up, so that running again at once would
     /// achieve nothing.
     #[serde(skip)]
@@ -59,7 +60,7 @@ pub struct Report {
     /// The first day that is not finalized.
     pub cursor: Option<Date>,
     /// The number of finalized days.
-    pub sealed_days: u64,
+    pub finalized_days: u64,
     /// Ambiguous records: it is not known whether they are identical records.
     pub ambiguous_records: u64,
     /// Further remarks.

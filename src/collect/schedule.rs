@@ -12,11 +12,6 @@ use super::date::Date;
 use super::state::{CollectorState, LastRun};
 use super::zoom::Window;
 
-/// The maximum number of wanted days in a window, so that it spans at most 28 days with its margins: the shortest
-/// month.
-pub(crate) const LONGEST_SPAN: i64 = 25;
-/// How many days after today are requested at first; `State::ahead` is what Zoom accepts.
-pub(crate) const DAYS_AHEAD: i64 = 2;
 /// How many days after the last wanted one a window of the past ends.
 pub(crate) const MARGIN: i64 = 2;
 /// How many days Zoom keeps: six months, at least 181 days.
@@ -45,7 +40,7 @@ pub(crate) fn narrow(state: &CollectorState, first: Date, end: i64, pad: Option<
     let ends_late_enough =
         |pad: &i64| state.window_end.is_some_and(|after| last.add_days(*pad).start() + after >= end);
     let pad = (0..MARGIN).find(ends_late_enough).or(pad).unwrap_or(MARGIN);
-    let to = last.add_days(pad).min(Date::from_millis(now).add_days(state.ahead));
+    let to = last.add_days(pad).min(Date::from_millis(now).add_days(state.days_ahead));
     Window::days(from, to.max(first))
 }
 
@@ -89,13 +84,13 @@ pub(crate) fn due(state: &CollectorState, terms: ScheduleInput) -> Vec<Date> {
     let last = state.until.map_or(today, |until| until.min(today));
     let is_due = |day: &Date| {
         let Some(known) = state.days.get(day) else { return true };
-        let waits = known.parked.as_ref().is_some_and(|parked| parked.next > terms.now);
-        if known.sealed || waits {
+        let waits = known.deferred.as_ref().is_some_and(|deferred| deferred.retry_at > terms.now);
+        if known.finalized || waits {
             return false;
         }
-        let Some(read) = known.full_at else { return true };
+        let Some(read) = known.scanned_at else { return true };
         let closes = terms.now >= finalize_at(*day, terms.look_back);
-        closes || known.parked.is_some() || (terms.full && read < terms.started)
+        closes || known.deferred.is_some() || (terms.full && read < terms.started)
     };
     state.cursor.range_to(last).filter(is_due).collect()
 }
@@ -137,7 +132,7 @@ fn split(days: &[Date], span: i64, apart: impl Fn(Date, Date) -> bool) -> Vec<(D
 mod tests {
     use super::*;
     use crate::collect::date::DAY;
-    use crate::collect::state::{DayState, Deferred, UnreadRange};
+    use crate::collect::state::{DEFAULT_DAYS_AHEAD, DayState, Deferred, MAX_WINDOW_DAYS, UnreadRange};
 
     fn date(text: &str) -> Date {
         text.parse().unwrap()
@@ -148,8 +143,8 @@ mod tests {
         let today = date("2024-03-10");
         for (first, last) in [("2024-03-01", "2024-03-03"), ("2024-03-09", "2024-03-10")] {
             let (first, last) = (date(first), date(last));
-            let window = window(first, last, today, DAYS_AHEAD);
-            assert_eq!(covered(window, today, DAYS_AHEAD), (first, last));
+            let window = window(first, last, today, DEFAULT_DAYS_AHEAD);
+            assert_eq!(covered(window, today, DEFAULT_DAYS_AHEAD), (first, last));
             for zone in [-12, 0, 14] {
                 // Days begin `zone` hours before those in UTC; `to` is exclusive.
                 let starts = window.from.start() - zone * 3_600_000;
@@ -163,7 +158,8 @@ mod tests {
     #[test]
     fn longest_window_fits_the_shortest_month() {
         let first = date("2024-01-10");
-        let window = window(first, first.add_days(LONGEST_SPAN - 1), date("2024-05-01"), DAYS_AHEAD);
+        let window =
+            window(first, first.add_days(MAX_WINDOW_DAYS - 1), date("2024-05-01"), DEFAULT_DAYS_AHEAD);
         assert!(window.to.days_since(window.from) <= 28);
     }
 
@@ -172,13 +168,13 @@ mod tests {
         let now = date("2024-03-10").start() + DAY / 2;
         let mut state = CollectorState::new("x".into(), date("2024-03-05"));
         let terms = ScheduleInput { now, look_back: 2, full: false, started: now };
-        let read = |at: &str| DayState { full_at: Some(date(at).start()), ..DayState::default() };
-        state.days.insert(date("2024-03-05"), DayState { sealed: true, ..DayState::default() });
+        let read = |at: &str| DayState { scanned_at: Some(date(at).start()), ..DayState::default() };
+        state.days.insert(date("2024-03-05"), DayState { finalized: true, ..DayState::default() });
         state.days.insert(date("2024-03-06"), read("2024-03-07"));
         state.days.insert(date("2024-03-08"), read("2024-03-09"));
         state.days.insert(date("2024-03-09"), read("2024-03-10"));
-        let parked = Deferred { reason: String::new(), attempts: 1, next: now + 1 };
-        state.days.insert(date("2024-03-10"), DayState { parked: Some(parked), ..DayState::default() });
+        let deferred = Deferred { reason: String::new(), attempts: 1, retry_at: now + 1 };
+        state.days.insert(date("2024-03-10"), DayState { deferred: Some(deferred), ..DayState::default() });
         // The 6th can be finalized since the 9th; the 7th was never read.
         assert_eq!(due(&state, terms), [date("2024-03-06"), date("2024-03-07")]);
         let full = due(&state, ScheduleInput { full: true, ..terms });

@@ -1,55 +1,57 @@
 //! Starts a run: stores, state, the division of days between live collection and backfill, and days that Zoom no longer
 //! has.
 
+use super::batch::Batch;
 use super::clock_skew::clock_skew;
-use super::collector::{CollectError, Collector, DayKey};
+use super::collector::{CollectError, Collector};
 use super::config::{Mode, Options};
 use super::date::Date;
+use super::dedup::{DayKey, Dedup};
 use super::report::{MissingDays, Report};
 use super::schedule;
+use super::scheduler::Scheduler;
 use super::state::CollectorState;
 use super::state_store::{InitialState, StateStore};
 use super::zoom::ZoomClient;
-use super::{Observer, RunError};
 use crate::clock::Clock;
+use crate::error::RunError;
+use crate::progress::Observer;
 use crate::store::Store;
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// No window is read any more that can contain records without a time that were last seen longer ago.
 const UNDATED_AGE: i64 = 40 * super::date::DAY;
 
 pub(crate) async fn open(options: Options, observer: Arc<dyn Observer>) -> Result<Collector, RunError> {
-    let zoom = ZoomClient::new(&options, Arc::clone(&observer))?;
+    let zoom = ZoomClient::new(
+        &options.zoom,
+        options.clock.clone(),
+        options.cancellation.clone(),
+        Arc::clone(&observer),
+    )?;
     let store = Store::open(&options.state.location, &options.retry).await?;
     let to = Store::open(&options.to, &options.retry).await?;
-    let began = match options.task {
+    let began = match options.mode {
         Mode::Live { since } => since,
         Mode::Backfill { from, .. } => from,
     };
-    let places = (store.clone(), to.clone());
-    let journal = StateStore::open(&options, places, Arc::clone(&observer), began).await?;
+    let stores = (store.clone(), to.clone());
+    let state_store = StateStore::open(&options, stores, Arc::clone(&observer), began).await?;
     if !options.dry_run {
-        for place in [store, to] {
-            place.remove_stale_temp_files().await?;
+        for location in [store, to] {
+            location.remove_stale_temp_files().await?;
         }
     }
-    let started = options.clock.now();
+    let scheduler = Scheduler::new(options.clock.now(), options.look_back, state_store.state.watermark);
     Ok(Collector {
-        complete_until: journal.state.floor,
         options,
         zoom,
-        journal,
-        observer,
+        dedup: Dedup::default(),
+        batch: Batch::default(),
+        store: state_store,
+        scheduler,
         report: Report::default(),
-        started,
-        pass: 0,
-        seen: HashMap::new(),
-        batch: super::batch::Batch::default(),
-        excluded_ranges: Vec::new(),
-        flushed: Instant::now(),
-        pad: 0,
+        observer,
     })
 }
 
@@ -57,10 +59,10 @@ impl Collector {
     /// Compares clocks with Zoom, and days with the other kind of run: all that comes before the first page. Nothing is
     /// written under a clock that is wrong.
     pub(crate) async fn begin(&mut self) -> Result<(), CollectError> {
-        let token = self.zoom.token().await.map_err(CollectError::Zoom)?;
+        let token = self.zoom.token().await?;
         let skew = token.date.and_then(|date| clock_skew(date, self.now(), Clock::machine()));
         if let Some(why) = skew {
-            return Err(CollectError::Local(RunError::Damaged(why)));
+            return Err(RunError::Damaged(why).into());
         }
         Ok(self.coordinate_with_backfill().await?)
     }
@@ -68,21 +70,19 @@ impl Collector {
     /// Coordinates with the other kind of run, and selects the days of a backfill. The days that this run claims are
     /// durable before it requests the first page, so that the other kind sees them.
     async fn coordinate_with_backfill(&mut self) -> Result<(), RunError> {
-        let other = self.journal.read_peer_state(&self.options).await?;
-        self.journal.state.rotate_undated(self.started, UNDATED_AGE);
+        let other = self.store.read_peer_state(&self.options).await?;
+        self.store.state.rotate_undated(self.scheduler.started, UNDATED_AGE);
         if let Some((_, Some(undated))) = &other {
-            self.load_counts(DayKey::Undated).await?;
-            if let Some(seen) = self.seen.get_mut(&DayKey::Undated) {
-                seen.merge_hints(undated);
-            }
+            self.dedup.load(DayKey::Undated, &self.store).await?;
+            self.dedup.merge_undated_hints(undated);
         }
         let other = other.map(|(state, _)| state);
-        let claims = match self.options.task {
+        let claims = match self.options.mode {
             Mode::Live { .. } => self.exclude_backfill_ranges(other.as_ref()),
             Mode::Backfill { from, until } => self.begin_backfill(from, until, other.as_ref())?,
         };
         self.drop_expired_days();
-        self.journal.state.advance_cursor();
+        self.store.state.advance_cursor();
         if claims { self.persist_claims(other.as_ref()).await } else { Ok(()) }
     }
 
@@ -90,15 +90,15 @@ impl Collector {
     /// without seeing each other, so each looks again after its claim. The live collection then leaves days that a
     /// backfill has claimed to it, and a backfill must be run again.
     async fn persist_claims(&mut self, before: Option<&CollectorState>) -> Result<(), RunError> {
-        self.journal.save().await?;
-        let now = self.journal.read_peer_state(&self.options).await?.map(|(state, _)| state);
+        self.store.save().await?;
+        let now = self.store.read_peer_state(&self.options).await?.map(|(state, _)| state);
         let claims =
             |state: Option<&CollectorState>| state.map(|state| state.claimed_ranges().collect::<Vec<_>>());
-        match self.options.task {
+        match self.options.mode {
             Mode::Live { .. } if claims(now.as_ref()) != claims(before) => {
                 self.exclude_backfill_ranges(now.as_ref());
-                self.journal.state.advance_cursor();
-                self.journal.save().await
+                self.store.state.advance_cursor();
+                self.store.save().await
             }
             Mode::Backfill { .. } if before.is_none() && now.is_some() => Err(RunError::Locked(
                 "the live collection started at the same time and may have claimed some of these days; run the backfill again"
@@ -114,19 +114,24 @@ impl Collector {
     fn exclude_backfill_ranges(&mut self, backfills: Option<&CollectorState>) -> bool {
         let claims: Vec<_> =
             backfills.map(|backfills| backfills.claimed_ranges().collect()).unwrap_or_default();
-        let state = &mut self.journal.state;
-        let new = self.journal.found != InitialState::Existing || state.sequence == 0;
+        let state = &mut self.store.state;
+        let new = self.store.found != InitialState::Existing || state.sequence == 0;
         if new {
-            state.theirs = claims.iter().copied().filter(|(_, last)| *last >= state.began).collect();
+            state.backfill_ranges =
+                claims.iter().copied().filter(|(_, last)| *last >= state.first_day).collect();
         }
         // Without a backfill state, nobody else reads these days.
-        self.excluded_ranges = state.theirs.iter().copied().filter(|range| claims.contains(range)).collect();
+        self.scheduler.excluded_ranges =
+            state.backfill_ranges.iter().copied().filter(|range| claims.contains(range)).collect();
         let mut unread = Vec::new();
-        for day in
-            self.excluded_ranges.iter().flat_map(|(first, last)| (*first).max(state.cursor).range_to(*last))
+        for day in self
+            .scheduler
+            .excluded_ranges
+            .iter()
+            .flat_map(|(first, last)| (*first).max(state.cursor).range_to(*last))
         {
             if backfills.is_some_and(|backfills| backfills.is_done(day)) {
-                state.days.entry(day).or_default().sealed = true;
+                state.days.entry(day).or_default().finalized = true;
             } else {
                 unread.push(day);
             }
@@ -147,29 +152,29 @@ impl Collector {
         live: Option<&CollectorState>,
     ) -> Result<bool, RunError> {
         let complete = self.today().add_days(-self.options.look_back - 1);
-        let free = live.map(|live| live.began.add_days(-1));
+        let free = live.map(|live| live.first_day.add_days(-1));
         let most = until.min(complete).min(free.unwrap_or(complete));
-        let state = &mut self.journal.state;
-        let claimed = state.until.map(|last| (state.began, last));
+        let state = &mut self.store.state;
+        let claimed = state.until.map(|last| (state.first_day, last));
         if let (Some(claimed), Some(live), Some(free)) = (claimed, live, free)
-            && !live.theirs.contains(&claimed)
+            && !live.backfill_ranges.contains(&claimed)
         {
             state.until = Some(claimed.1.min(free));
         }
         match state.until {
             Some(last) if state.cursor <= last => {
-                if state.began == from && (last == until.min(complete) || last < until) {
+                if state.first_day == from && (last == until.min(complete) || last < until) {
                     self.warn_truncated(last, until, free);
                     return Ok(false);
                 }
                 return Err(RunError::Usage(format!(
                     "the backfill of {} to {last} is unfinished; finish it first: collect backfill --from {} --until {last}",
-                    state.began, state.began
-                )));
+                    state.first_day, state.first_day
+                ).into()));
             }
-            Some(last) if last >= state.began => {
-                if !state.collected.contains(&(state.began, last)) {
-                    state.collected.push((state.began, last));
+            Some(last) if last >= state.first_day => {
+                if !state.completed_backfills.contains(&(state.first_day, last)) {
+                    state.completed_backfills.push((state.first_day, last));
                 }
                 (state.days, state.resume) = Default::default();
             }
@@ -179,13 +184,15 @@ impl Collector {
             return Err(RunError::Usage(format!(
                 "--from {from} --until {until}: no days remain; the days from {} on belong to the live collection",
                 free.map_or(complete, |free| free.min(complete)).add_days(1)
-            )));
+            ).into()));
         }
-        (state.began, state.cursor, state.until) = (from, from, Some(most));
-        let read =
-            state.collected.iter().flat_map(|(first, last)| (*first).max(from).range_to((*last).min(most)));
+        (state.first_day, state.cursor, state.until) = (from, from, Some(most));
+        let read = state
+            .completed_backfills
+            .iter()
+            .flat_map(|(first, last)| (*first).max(from).range_to((*last).min(most)));
         for day in read {
-            state.days.entry(day).or_default().sealed = true;
+            state.days.entry(day).or_default().finalized = true;
         }
         self.warn_truncated(most, until, free);
         Ok(true)
@@ -217,9 +224,9 @@ impl Collector {
     /// Records the days that Zoom no longer has as gaps.
     fn drop_expired_days(&mut self) {
         let oldest = schedule::oldest_available(self.today());
-        let state = &mut self.journal.state;
-        let backfill = state.until.map(|until| (state.began, until));
-        let lost = |day: &Date| !state.days.get(day).is_some_and(|known| known.sealed);
+        let state = &mut self.store.state;
+        let backfill = state.until.map(|until| (state.first_day, until));
+        let lost = |day: &Date| !state.days.get(day).is_some_and(|known| known.finalized);
         let until = state.until.map_or(oldest.add_days(-1), |until| until.min(oldest.add_days(-1)));
         let missing: Vec<_> = state.cursor.range_to(until).filter(lost).collect();
         for (from, until) in schedule::consecutive_ranges(&missing, i64::MAX).into_iter().rev() {
@@ -227,7 +234,7 @@ impl Collector {
             self.observer.warn(&format!("{from} to {until} are lost: {reason}"));
             state.gaps.push(MissingDays { from, until, reason });
             // A first run with old days expects the gap; a run that lost days since, or was asked for them, does not.
-            self.report.new_gap = self.journal.found != InitialState::Absent;
+            self.report.new_gap = self.store.found != InitialState::Absent;
         }
         if let Some((first, last)) = backfill {
             self.report.new_gap |= state.gaps.iter().any(|gap| gap.from <= last && gap.until >= first);

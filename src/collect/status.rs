@@ -17,7 +17,7 @@ pub struct Status {
     /// The state object.
     pub state: String,
     /// The first day.
-    pub began: Date,
+    pub first_day: Date,
     /// The last day, for a backfill.
     pub until: Option<Date>,
     /// The first day that is not finalized.
@@ -29,7 +29,7 @@ pub struct Status {
     /// Days that are not finalized, with the number of records written.
     pub open: Vec<(Date, u64)>,
     /// Deferred days.
-    pub parked: Vec<MissingDays>,
+    pub deferred: Vec<MissingDays>,
     /// Lost days.
     pub gaps: Vec<MissingDays>,
     /// Objects that a killed run has left to write.
@@ -39,7 +39,7 @@ pub struct Status {
     /// The size of the state.
     pub state_bytes: u64,
     /// What was imported from Google's reference collector.
-    pub taken_over: Option<String>,
+    pub imported_from: Option<String>,
 }
 
 /// Seconds since the time up to which everything was fetched.
@@ -48,8 +48,8 @@ pub(crate) fn lag(state: &CollectorState, now: i64) -> i64 {
     let never = state
         .cursor
         .range_to(last)
-        .find(|day| state.days.get(day).is_none_or(|known| !known.sealed && known.full_at.is_none()));
-    let tail = if state.until.is_some() { None } else { state.tail_at };
+        .find(|day| state.days.get(day).is_none_or(|known| !known.finalized && known.scanned_at.is_none()));
+    let tail = if state.until.is_some() { None } else { state.recent_read_at };
     let since = never.map(Date::start).into_iter().chain(tail).min().unwrap_or(now);
     ((now - since) / 1000).max(0)
 }
@@ -73,10 +73,13 @@ pub async fn status(
         let url = store.location().url(name);
         match decode_or_explain(&store, name, &bytes, now).await? {
             StoredState::Ours(state) => found.push(of(url, &state, now)),
-            StoredState::Recipe(_) => {
-                return Err(RunError::Damaged(format!(
-                    "{url}: the state of Google's reference collector; the next run of collect imports it"
-                )));
+            StoredState::Legacy(_) => {
+                return Err(RunError::Damaged(
+                    format!(
+                        "{url}: the state of Google's reference collector; the next run of collect imports it"
+                    )
+                    .into(),
+                ));
             }
         }
     }
@@ -84,30 +87,30 @@ pub async fn status(
 }
 
 fn of(url: String, state: &CollectorState, now: i64) -> Status {
-    let parked = state.days.iter().filter_map(|(day, known)| {
-        let why = known.parked.as_ref()?;
+    let deferred = state.days.iter().filter_map(|(day, known)| {
+        let why = known.deferred.as_ref()?;
         let reason =
-            format!("{} ({} attempts, next after {})", why.reason, why.attempts, format_utc(why.next));
+            format!("{} ({} attempts, next after {})", why.reason, why.attempts, format_utc(why.retry_at));
         Some(MissingDays { from: *day, until: *day, reason })
     });
     Status {
         state: url,
-        began: state.began,
+        first_day: state.first_day,
         until: state.until,
         cursor: state.cursor,
-        read_at: state.tail_at.map(format_utc),
+        read_at: state.recent_read_at.map(format_utc),
         lag_seconds: lag(state, now),
         open: state
             .days
             .iter()
-            .filter(|(_, known)| !known.sealed)
+            .filter(|(_, known)| !known.finalized)
             .map(|(day, known)| (*day, known.records))
             .collect(),
-        parked: parked.collect(),
+        deferred: deferred.collect(),
         gaps: state.gaps.clone(),
         pending: state.pending.len(),
         totals: state.totals.clone(),
         state_bytes: state.size(),
-        taken_over: state.taken_over.clone(),
+        imported_from: state.imported_from.clone(),
     }
 }

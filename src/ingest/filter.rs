@@ -36,7 +36,7 @@ impl ObjectFilter {
         for location in options.to.location().into_iter().chain(&options.rejects).chain(&options.ledger) {
             own.extend(own_prefix(&options.from, location)?);
         }
-        let set = |texts: &[String]| compile_globs(texts).map_err(RunError::Usage);
+        let set = |texts: &[String]| compile_globs(texts).map_err(|why| RunError::Usage(why.into()));
         let include = if options.include.is_empty() { None } else { Some(set(&options.include)?) };
         Ok(Self { include, exclude: set(&options.exclude)?, own, oldest, shard: options.shard })
     }
@@ -107,7 +107,7 @@ fn own_prefix(from: &Location, location: &Location) -> Result<Option<String>, Ru
     match from.canonicalized().relative_prefix(&location.canonicalized()) {
         Some(part) if part.is_empty() => Err(RunError::Usage(format!(
             "{location} contains the source {from}: what is written there would be read as logs; name a location next to the source, or below it"
-        ))),
+        ).into())),
         part => Ok(part),
     }
 }

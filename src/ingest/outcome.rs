@@ -79,9 +79,10 @@ impl Outcome {
             ConvertError::Changed => {
                 Self::failed(generation, "it changed while it was read", FailureCause::Transient)
             }
-            ConvertError::Disk(error) => Self::Fatal(RunError::Store(format!(
-                "writing a temporary file failed: {error}; set TMPDIR to a disk with free space"
-            ))),
+            ConvertError::Disk(error) => Self::Fatal(RunError::Store(
+                format!("writing a temporary file failed: {error}; set TMPDIR to a disk with free space")
+                    .into(),
+            )),
             ConvertError::Output(error) => Self::Fatal(RunError::Output(error)),
             ConvertError::CollectorState => Self::Skipped(Skip::CollectorState),
             ConvertError::Stopped => Self::Stopped,
@@ -93,7 +94,7 @@ impl Outcome {
         match error {
             store::Error::NotFound { .. } if listed.size == 0 => Self::Skipped(Skip::Placeholder),
             store::Error::NotFound { .. } => Self::Skipped(Skip::Gone),
-            store::Error::Credentials { message } => Self::Fatal(RunError::Access(message)),
+            store::Error::Credentials { message } => Self::Fatal(RunError::Access(message.into())),
             error => {
                 let cause = match error {
                     store::Error::Invalid { .. } => FailureCause::Object,

@@ -264,7 +264,7 @@ impl<'o> Recorder<'o> {
         }
         Err(RunError::Store(format!(
             "{MAX_CONSECUTIVE_FAILURES} consecutive objects could not be read or written: run again when storage is reachable; the last error: {reason}"
-        )))
+        ).into()))
     }
 
     /// Records an entry; returns whether the ledger, if there is one, accepted it.

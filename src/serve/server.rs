@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 /// [`RunError::Usage`] if it cannot listen.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunError> {
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        RunError::Usage(format!("--listen {}: {error}; name another address", options.listen))
+        RunError::Usage(format!("--listen {}: {error}; name another address", options.listen).into())
     })?;
     let address = listener.local_addr().unwrap_or(options.listen);
     let state = Arc::new(AppState::new(options, stop)?);

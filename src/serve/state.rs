@@ -57,8 +57,9 @@ impl AppState {
             None => None,
             Some(oidc) => {
                 let keys = JwksCache::new(oidc.keys.clone(), oidc.min_refresh_interval, Arc::clone(&metrics));
-                let keys =
-                    keys.map_err(|error| RunError::Usage(format!("cannot create an HTTP client: {error}")))?;
+                let keys = keys.map_err(|error| {
+                    RunError::Usage(format!("cannot create an HTTP client: {error}").into())
+                })?;
                 Some((oidc, keys))
             }
         };

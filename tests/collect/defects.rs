@@ -186,20 +186,20 @@ defects! {
         let world = world_of_days(25, 10);
         cursor_at(&world, "2023-10-25");
         world.zoom.rule(RequestFilter::touching("2023-10-26"), When::Always, Act::Answer(500, "{}".into()));
-        let mut parked = 0;
+        let mut deferred = 0;
         for _ in 0..3 {
             let run = world.run(by);
             assert!(matches!(run.code, 1 | 75), "{}", run.said);
-            parked = parked.max(run.summary["windows_parked"].as_u64().unwrap_or(0));
+            deferred = deferred.max(run.summary["days_deferred"].as_u64().unwrap_or(0));
             world.advance(15 * MINUTE);
         }
         let recent = world.now() - 2 * DAY;
         assert_eq!(world.balance_since(by, recent).missing, 0, "the live tail goes on");
-        assert!(parked > 0);
+        assert!(deferred > 0);
         world.zoom.clear_faults();
         world.advance(DAY);
         world.until_done(by, 4, DAY);
-        assert_eq!(world.balance_since(by, day("2023-10-25")).missing, 0, "what was parked comes in once it can");
+        assert_eq!(world.balance_since(by, day("2023-10-25")).missing, 0, "deferred days come in once it can");
         assert_eq!(world.balance(by).surplus, 0);
     }
 
@@ -511,7 +511,7 @@ defects! {
         let run = world.run(by).expect(0);
         for name in [
             "records_written", "records_read", "duplicates_suppressed", "late", "objects_written", "requests",
-            "token_requests", "throttled", "windows_parked", "state_bytes", "lag_seconds",
+            "token_requests", "throttled", "days_deferred", "state_bytes", "lag_seconds",
         ] {
             assert!(run.summary[name].is_u64(), "{name}: {}", run.summary);
         }

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use zoom_udm::collect::{
-    Account, Mode, NoopObserver, Options, Report, RetryPolicy, Secret, StateLocation, Stop, run,
+    Account, Cancellation, Mode, NoopObserver, Options, Report, RetryPolicy, Secret, StateLocation,
+    ZoomConfig, run,
 };
 use zoom_udm::ingest::Clock;
 use zoom_udm::store::{Location, StoreConfig};
@@ -23,25 +24,27 @@ pub(crate) fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
     Options {
         to: place("out"),
         name_prefix: String::new(),
-        state: StateLocation { location: place("state"), name: "state.json".into(), recipe: None },
-        account: Account {
-            account_id: ACCOUNT.into(),
-            client_id: CLIENT.into(),
-            secret: Secret::new(SECRET),
-            api_base: Some(zoom.base().parse().unwrap()),
-            token_url: zoom.token_url().parse().unwrap(),
+        state: StateLocation { location: place("state"), name: "state.json".into(), legacy: None },
+        zoom: ZoomConfig {
+            account: Account {
+                account_id: ACCOUNT.into(),
+                client_id: CLIENT.into(),
+                secret: Secret::new(SECRET),
+                api_base: Some(zoom.base().parse().unwrap()),
+                token_url: zoom.token_url().parse().unwrap(),
+            },
+            retry: RetryPolicy {
+                retries: 3,
+                first_pause: Duration::from_millis(1),
+                max_requests: None,
+                max_rate: None,
+            },
+            page_size,
+            timeout: Duration::from_secs(10),
         },
-        task: Mode::Live { since: "2023-11-10".parse().unwrap() },
+        mode: Mode::Live { since: "2023-11-10".parse().unwrap() },
         look_back: 2,
-        page_size,
-        timeout: Duration::from_secs(10),
-        zoom_retry: RetryPolicy {
-            retries: 3,
-            first_pause: Duration::from_millis(1),
-            max_requests: None,
-            max_rate: None,
-        },
-        stop: Stop::new(None),
+        cancellation: Cancellation::default(),
         dry_run: false,
         full: false,
         new_state: false,
@@ -223,7 +226,7 @@ fn backfill_and_live_run_share_days_in_any_order() {
         zoom.add([Entry::new(day("2023-11-02").start() / 1000, "{\"action\":\"undated\"}")]);
         let root = tempfile::tempdir().unwrap();
         for task in tasks.into_iter().chain(tasks) {
-            collect(Options { task, ..options(&zoom, root.path(), 300) });
+            collect(Options { mode: task, ..options(&zoom, root.path(), 300) });
         }
         assert_eq!(written(root.path()), zoom.lock().log_store.expected(0, i64::MAX), "{tasks:?}");
     }
@@ -237,7 +240,7 @@ fn small_budgets_eventually_collect_everything() {
     let mut stopped = 0;
     for _ in 0..60 {
         let mut options = options(&zoom, root.path(), 50);
-        options.zoom_retry.max_requests = Some(12);
+        options.zoom.retry.max_requests = Some(12);
         let report = collect(options);
         assert!(report.requests <= 12);
         stopped += u64::from(report.stopped.is_some());

@@ -12,6 +12,7 @@ mod acceptance;
 mod check;
 #[path = "../collecting/mod.rs"]
 mod collecting;
+mod compatibility;
 #[cfg(unix)]
 mod crash;
 mod defects;

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
-use zoom_udm::collect::{Date, Mode, Options, Report, Stop};
+use tokio_util::sync::CancellationToken;
+use zoom_udm::collect::{Cancellation, Date, Mode, Options, Report};
 
 const NOW: &str = "2023-11-14T10:00:00Z";
 const MINUTE: i64 = 60;
@@ -77,16 +78,19 @@ impl Collection {
 
     /// One run, and the time until the next.
     fn run(&mut self) -> Report {
-        let mut options = Options { task: self.task, ..options(&self.zoom, self.root(), self.page_size) };
+        let mut options = Options { mode: self.task, ..options(&self.zoom, self.root(), self.page_size) };
         match self.budget {
-            Budget::Requests(most) => options.zoom_retry.max_requests = Some(most),
-            Budget::Deadline(millis) => options.stop = Stop::new(Some(Duration::from_millis(millis))),
+            Budget::Requests(most) => options.zoom.retry.max_requests = Some(most),
+            Budget::Deadline(millis) => {
+                options.cancellation =
+                    Cancellation::new(CancellationToken::new(), Some(Duration::from_millis(millis)))
+            }
             Budget::Daily(_) => {}
         }
         let report = collect(options);
         self.runs += 1;
         let mut next = self.zoom.now() + self.every;
-        if report.stopped.as_ref().is_some_and(|why| why.contains("daily limit")) {
+        if report.stopped.as_ref().is_some_and(|why| why.to_string().contains("daily limit")) {
             // Every run until then ends the same way.
             next = next.max((self.zoom.now().div_euclid(DAY) + 1) * DAY + MINUTE);
         }

@@ -573,7 +573,7 @@ fn revoked_tokens_are_renewed_while_pages_arrive() {
         "{}",
         run.summary
     );
-    assert_eq!(run.count("windows_parked"), 0);
+    assert_eq!(run.count("days_deferred"), 0);
     world.zoom.pages_fail(When::Always, Act::Unauthorized);
     world.collect(&[]).expect(4);
     world.clear_faults();
@@ -588,7 +588,7 @@ fn unreadable_today_does_not_delay_other_days() {
     world.zoom.rule(RequestFilter::touching("2023-11-16"), When::Always, Act::Answer(500, "{}".into()));
     let run = world.collect(&["--since", "10d", "--retries", "1"]).expect(75);
     assert!(run.summary["stopped"].to_string().contains("HTTP 500"), "{}", run.summary);
-    assert_eq!(run.count("windows_parked"), 0, "it may be all of Zoom");
+    assert_eq!(run.count("days_deferred"), 0, "it may be all of Zoom");
     let held = world.balance(Implementation::Ours);
     let of_today = world.balance_since(Implementation::Ours, today).expected;
     assert!(held.missing == of_today && of_today > 0, "{held:?} {of_today}");

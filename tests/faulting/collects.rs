@@ -35,7 +35,7 @@ struct ZoomFault {
 
 const SCOPE: &str = "report:read:operation_logs:admin";
 
-/// 75: stopped with progress saved. 1: some days are parked.
+/// 75: stopped with progress saved. 1: some days are deferred.
 fn zoom_faults() -> Vec<ZoomFault> {
     let zoom_fault = |name, act, lasting, words| ZoomFault { name, act, lasting, words };
     let answer = |status| Act::Answer(status, "{}".into());
@@ -133,12 +133,12 @@ fn outcome(run: Run) -> FaultOutcome {
     FaultOutcome::new(run.code, run.said)
 }
 
-/// What was parked is due after two hours.
+/// What was deferred is due after two hours.
 fn check_recovery(seen: FaultOutcome, world: &World) -> FaultOutcome {
     let struck = world.gcs.lock().fault_hits + world.zoom.lock().fault_hits();
     world.clear_faults();
-    let parked = seen.code == 1;
-    if parked {
+    let deferred = seen.code == 1;
+    if deferred {
         world.advance(2 * HOUR);
     }
     let again = world.collect(&FAST_RETRIES);
@@ -249,7 +249,7 @@ fn statuses(codes: &[i32]) -> &'static [i32] {
         [0] => &[200],
         [4] => &[500],
         [75] | [3] => &[503],
-        // 200 where days are parked.
+        // 200 where days are deferred.
         _ => &[503, 200],
     }
 }
@@ -274,13 +274,13 @@ fn serve(inject_fault: impl FnOnce(&World), statuses: &[i32], words: &[&[&str]])
     let told = String::from_utf8_lossy(&answer.body).into_owned();
     let seen = seen.and(&format!("the caller is told where things are: {told}"), !told.contains("://"));
     world.clear_faults();
-    let parked = told.contains("\"days_deferred\":") && !told.contains("\"days_deferred\":0");
+    let deferred = told.contains("\"days_deferred\":") && !told.contains("\"days_deferred\":0");
     // The same process: it has to let go of what it held.
     let again = server.post("/collect", &[], b"");
     let seen = seen
         .and(&format!("the clean run was answered {}: {}", again.status, server.said()), again.status == 200);
     drop(server);
-    if parked {
+    if deferred {
         world.advance(2 * HOUR);
         world.collect(&FAST_RETRIES).expect(0);
     }

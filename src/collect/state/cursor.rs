@@ -1,6 +1,7 @@
 //! How far a scan came that ended early.
 
-use super::super::date::Date;
+use crate::collect::date::Date;
+use crate::collect::zoom::Window;
 use serde::{Deserialize, Serialize};
 
 /// The part of a day that remains to be read, after a run ended within the day.
@@ -43,11 +44,13 @@ pub struct PageCursor {
     /// When the first page was read.
     pub began: i64,
     /// Whether the scan fetches the newest records.
-    pub tail: bool,
+    #[serde(alias = "tail")]
+    pub recent: bool,
     /// The number of pages read.
     pub pages: u64,
     /// The hashes of the records on the last page, because an identical record may be on the next one.
-    pub last: Vec<String>,
+    #[serde(alias = "last")]
+    pub last_page: Vec<String>,
     /// The minute within the last day that the window ends with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
@@ -67,6 +70,13 @@ pub struct PageCursor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ambiguous_at: Option<i64>,
     /// Whether the days know how far the scan came.
-    #[serde(default)]
-    pub kept: bool,
+    #[serde(alias = "kept", default)]
+    pub saved: bool,
+}
+
+impl PageCursor {
+    /// Returns the window that the token belongs to.
+    pub(crate) fn window(&self) -> Window {
+        Window { from: self.from, to: self.to, until: self.until }
+    }
 }

@@ -1,11 +1,12 @@
 //! Reads and writes the count lists that a state references.
 
-use super::super::RunError;
-use super::super::config::{Mode, Options};
-use super::super::dedup::RecordCounts;
-use super::super::state::{CollectorState, CountsRef, StoredState};
-use super::{StateStore, decode_or_explain, hints, refuse_lost_state};
+use super::hints::{decode_or_explain, refuse_lost_state, state_error};
+use super::store::StateStore;
+use crate::collect::config::{Mode, Options};
+use crate::collect::record_counts::RecordCounts;
+use crate::collect::state::{CollectorState, CountsRef, StoredState};
 use crate::collector_files::{self, BACKFILL};
+use crate::error::{Failure, RunError};
 
 /// Maximum rereads of the peer state if it changes during a read.
 const MAX_PEER_READS: usize = 4;
@@ -42,7 +43,7 @@ impl StateStore {
             return self.lost_lease();
         }
         let why = format!("the state names {}, but {why}", self.work.location().url(name));
-        hints::state_error(&self.store, &self.name, &why, self.clock.now()).await
+        state_error(&self.store, &self.name, &why, self.clock.now()).await
     }
 
     /// Reads the state of the other kind of run, if there is one.
@@ -50,7 +51,7 @@ impl StateStore {
         &self,
         options: &Options,
     ) -> Result<Option<(CollectorState, Option<RecordCounts>)>, RunError> {
-        let name = match options.task {
+        let name = match options.mode {
             Mode::Live { .. } => BACKFILL,
             Mode::Backfill { .. } => &options.state.name,
         };
@@ -81,16 +82,15 @@ impl StateStore {
                 }
             }
         }
-        Err(RunError::Store(format!(
-            "{}: changed {MAX_PEER_READS} times while being read; run again",
-            self.store.location().url(name)
-        )))
+        let url = self.store.location().url(name);
+        let what = format!("{url}: changed {MAX_PEER_READS} times while being read");
+        Err(RunError::Store(Failure::new(what, "run again")))
     }
 
     /// A state of the other kind that is missing matters where days may be its own.
     async fn refuse_lost_peer_state(&self, name: &str, options: &Options) -> Result<(), RunError> {
-        let live = matches!(options.task, Mode::Live { .. });
-        if live && (options.new_state || (self.state.sequence > 0 && self.state.theirs.is_empty())) {
+        let live = matches!(options.mode, Mode::Live { .. });
+        if live && (options.new_state || (self.state.sequence > 0 && self.state.backfill_ranges.is_empty())) {
             return Ok(());
         }
         refuse_lost_state(&self.store, name, self.clock.now()).await

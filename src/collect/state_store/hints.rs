@@ -1,25 +1,25 @@
-//! What to do about a state that cannot be used, or is missing: the end of each message about it.
+//! Errors about a state that is unusable or missing, with what to do.
 
-use super::super::RunError;
-use super::super::dedup::RecordCounts;
-use super::super::state::{CollectorState, StoredState, decode};
+use crate::collect::record_counts::RecordCounts;
+use crate::collect::state::{CollectorState, StoredState, decode};
 use crate::collector_files;
+use crate::error::{Failure, RunError};
 use crate::store::{self, Location, Store};
 use futures::TryStreamExt as _;
 
-/// The error of a state that cannot be used, with the cure.
+/// Returns the error for a state that cannot be used, with what to do.
 pub(super) async fn state_error(store: &Store, name: &str, why: &str, now: i64) -> RunError {
     let url = store.location().url(name);
-    let cure = match previous_copy(store, name, now).await {
+    let hint = match previous_copy(store, name, now).await {
         Some(copy) => restore_command(store, &copy, name),
         None => "no usable copy found: restore a backup, or move the file away and pass --new-state, which \
                  collects the same period again"
             .into(),
     };
-    RunError::Damaged(format!("{url}: {why}; {cure}"))
+    RunError::Damaged(Failure::new(format!("{url}: {why}"), hint))
 }
 
-/// What is written in the object of a state.
+/// Decodes the object of a state.
 pub(crate) async fn decode_or_explain(
     store: &Store,
     name: &str,
@@ -40,15 +40,13 @@ pub(crate) async fn refuse_lost_state(store: &Store, name: &str, now: i64) -> Re
         return Ok(());
     }
     let url = store.location().url(name);
-    let cure = match previous_copy(store, name, now).await {
+    let hint = match previous_copy(store, name, now).await {
         Some(copy) => restore_command(store, &copy, name),
         None => "restore a backup of it".into(),
     };
-    Err(RunError::Damaged(format!(
-        "{url}: state not found, but its file {} exists; {cure}; or pass --new-state, which collects the \
-         same period again",
-        store.location().url(&trace)
-    )))
+    let what = format!("{url}: state not found, but its file {} exists", store.location().url(&trace));
+    let hint = format!("{hint}; or pass --new-state, which collects the same period again");
+    Err(RunError::Damaged(Failure::new(what, hint)))
 }
 
 /// Returns an object that exists only after a state was written.
@@ -70,12 +68,12 @@ async fn find_trace(store: &Store, name: &str) -> Result<Option<String>, RunErro
     Ok(None)
 }
 
-/// The name of the copy before the state, if the copy and all that it names can be read.
+/// Returns the name of the previous copy of the state, if the copy and all that it names can be read.
 async fn previous_copy(store: &Store, name: &str, now: i64) -> Option<String> {
     let previous = collector_files::previous_state_name(name);
     let (bytes, _) = store.read(&previous).await.ok()??;
     let Ok(StoredState::Ours(copy)) = decode(&bytes) else { return None };
-    (copy.ahead(now).is_none() && is_complete(store, name, &copy).await).then_some(previous)
+    (copy.clock_skew(now).is_none() && is_complete(store, name, &copy).await).then_some(previous)
 }
 
 async fn is_complete(store: &Store, name: &str, copy: &CollectorState) -> bool {

@@ -1,9 +1,9 @@
 //! The lease on the state: acquired, renewed, verified and released.
 
-use super::StateStore;
+use super::store::StateStore;
 use crate::clock::duration_millis;
-use crate::collect::RunError;
 use crate::collector_files;
+use crate::error::RunError;
 use crate::lease::{Acquire, LeaseRequest};
 
 impl StateStore {
@@ -20,11 +20,9 @@ impl StateStore {
         match terms.acquire(&collector_files::lease_name(&self.name)).await? {
             Acquire::Acquired(held) => (self.lease, self.renewed) = (Some(held), now),
             Acquire::HeldByOther(by) => {
-                return Err(RunError::Locked(format!(
-                    "{}: {}",
-                    self.store.location(),
-                    live_run_message(&by)
-                )));
+                return Err(RunError::Locked(
+                    format!("{}: {}", self.store.location(), live_run_message(&by)).into(),
+                ));
             }
         }
         Ok(())
@@ -71,7 +69,7 @@ impl StateStore {
             "{}: lease lost: this run stalled longer than --lease, and another run took over its remaining \
              work",
             self.store.location()
-        ))
+        ).into())
     }
 
     pub(crate) async fn release(&mut self) -> Result<(), RunError> {

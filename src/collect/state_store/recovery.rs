@@ -1,9 +1,9 @@
 //! Completes and cleans up after killed runs.
 
-use super::super::RunError;
-use super::super::state::{PendingWrite, StoredState, decode};
-use super::StateStore;
+use super::store::StateStore;
+use crate::collect::state::{PendingWrite, StoredState, decode};
 use crate::collector_files;
+use crate::error::RunError;
 use bytes::Bytes;
 use std::collections::{HashSet, VecDeque};
 

@@ -1,6 +1,6 @@
 //! HTTP clients: one that uses the configured proxy, one for loopback hosts.
 
-use crate::collect::{Options, RunError};
+use crate::error::{Failure, RunError};
 use crate::{http_client, net};
 use reqwest::{Client, ClientBuilder, Url};
 use std::time::Duration;
@@ -12,15 +12,15 @@ pub(super) struct HttpClients {
 }
 
 impl HttpClients {
-    pub(super) fn new(options: &Options) -> Result<Self, RunError> {
+    pub(super) fn new(timeout: Duration) -> Result<Self, RunError> {
         let made = |builder: ClientBuilder| {
             builder.build().map_err(|error| {
-                RunError::Usage(format!("cannot create an HTTP client: {error}; check the proxy variables"))
+                let what = format!("cannot create an HTTP client: {error}");
+                RunError::Usage(Failure::new(what, "check the proxy variables"))
             })
         };
-        let usual = made(builder(options.timeout))?;
-        let direct =
-            net::proxy_configured().then(|| made(builder(options.timeout).no_proxy())).transpose()?;
+        let usual = made(builder(timeout))?;
+        let direct = net::proxy_configured().then(|| made(builder(timeout).no_proxy())).transpose()?;
         Ok(Self { usual, direct })
     }
 

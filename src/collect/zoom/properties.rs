@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::error::{ErrorResponse, classify_token_error};
 use super::page::{PageError, PageRecord, parse};
+use super::response::{ErrorResponse, classify_token_error};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
@@ -20,13 +20,13 @@ pub(crate) fn answer(bytes: &[u8]) {
     let headers: HeaderMap = wait.into_iter().collect();
     let now = 1_706_745_600_000;
     for paged in [false, true] {
-        let trouble = ErrorResponse { status, headers: &headers, body, now, paged, what: "asking" }.trouble();
-        let message = trouble.message();
+        let error = ErrorResponse { status, headers: &headers, body, now, paged, what: "asking" }.classify();
+        let message = error.to_string();
         assert!(message.starts_with("asking: HTTP "), "{message}");
         // Messages are cut to 300 characters, and each of three errors to 200.
         assert!(message.chars().count() < 1500, "{message}");
     }
-    let message = classify_token_error(status, &headers, body, now).message().to_owned();
+    let message = classify_token_error(status, &headers, body, now).to_string();
     assert!(
         message.starts_with("cannot get an access token from Zoom: HTTP ") && message.len() < 500,
         "{message}"

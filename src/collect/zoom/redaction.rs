@@ -1,7 +1,7 @@
 //! A property: nothing that a server writes brings a secret into a message, wherever and however it writes it.
 
-use super::error::{ErrorResponse, classify_token_error};
 use super::page::{PageError, parse};
+use super::response::{ErrorResponse, classify_token_error};
 use crate::redact::redact_and_truncate;
 use crate::redact::tests::{ENCODINGS, assert_silent, encoded, registered, secrets};
 use proptest::prelude::*;
@@ -48,8 +48,8 @@ proptest! {
         for body in bodies(&text) {
             let body = body.as_bytes();
             let answer = ErrorResponse { status, headers: &headers, body, now: 0, paged, what: "asking" };
-            assert_silent(answer.trouble().message(), &secret);
-            assert_silent(classify_token_error(status, &headers, body, 0).message(), &secret);
+            assert_silent(&answer.classify().to_string(), &secret);
+            assert_silent(&classify_token_error(status, &headers, body, 0).to_string(), &secret);
             match parse(body, "") {
                 Ok(page) => page.unknown.iter().for_each(|name| assert_silent(&redact_and_truncate(name, 100), &secret)),
                 Err(PageError::Body(told) | PageError::Shape(told)) => assert_silent(&told, &secret),

@@ -2,6 +2,10 @@
 
 use crate::timestamp::Timestamp;
 use chrono::{DateTime, NaiveDateTime};
+use std::time::Duration;
+
+/// The maximum pause; if Zoom asks for a longer one, the run ends.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Returns the milliseconds to wait from `now` (milliseconds since the epoch); 0 for a time in the past.
 pub(crate) fn retry_after(text: &str, now: i64) -> Option<i64> {

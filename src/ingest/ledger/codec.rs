@@ -66,7 +66,7 @@ pub(super) fn decode(url: &str, bytes: &[u8], each: EntryVisitor<'_>) -> Result<
     let damaged = |what: &str| {
         RunError::Damaged(format!(
             "{url}: {what}; it was left untouched. Restore a good copy, or delete it: its objects are then read again, and existing outputs are recognized"
-        ))
+        ).into())
     };
     let body = SEGMENT.decode(bytes).map_err(|what| damaged(&what))?;
     let mut lines = BufReader::with_capacity(256 << 10, MultiGzDecoder::new(body));

@@ -144,7 +144,7 @@ impl Ledger {
             let location = self.store.location();
             return Err(RunError::Locked(format!(
                 "{location}: another run is active: {by}; if you are sure that it is dead, delete {location}lease-*"
-            )));
+            ).into()));
         }
         Ok(())
     }
@@ -281,10 +281,9 @@ impl Ledger {
             renewed?;
         }
         if self.lock().iter().all(Option::is_none) {
-            return Err(RunError::Locked(format!(
-                "{}: another run took over because this one stalled",
-                self.store.location()
-            )));
+            return Err(RunError::Locked(
+                format!("{}: another run took over because this one stalled", self.store.location()).into(),
+            ));
         }
         Ok(())
     }

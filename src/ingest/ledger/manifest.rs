@@ -59,7 +59,7 @@ fn check_shards(store: &Store, manifest: LedgerManifest, shards: u16) -> Result<
             "{}: this ledger has {} segments, the maximum number of shards; use fewer shards or another ledger",
             store.location(),
             manifest.segments
-        )));
+        ).into()));
     }
     Ok(manifest)
 }
@@ -94,13 +94,18 @@ pub(super) fn decode(url: &str, bytes: &[u8]) -> Result<LedgerManifest, RunError
     match serde_json::from_slice::<LedgerManifest>(bytes) {
         Ok(manifest) if manifest.version == FORMAT && manifest.segments > 0 => Ok(manifest),
         Ok(manifest) if manifest.version == FORMAT => {
-            Err(RunError::Damaged(format!("{url}: no segments; the ledger was left untouched")))
+            Err(RunError::Damaged(format!("{url}: no segments; the ledger was left untouched").into()))
         }
-        Ok(manifest) => Err(RunError::Damaged(format!(
-            "{url}: format {} is not supported (expected {FORMAT}); use the zoom-udm that wrote it",
-            manifest.version
-        ))),
-        Err(error) => Err(RunError::Damaged(format!("{url}: not a ledger ({error}); it was left untouched"))),
+        Ok(manifest) => Err(RunError::Damaged(
+            format!(
+                "{url}: format {} is not supported (expected {FORMAT}); use the zoom-udm that wrote it",
+                manifest.version
+            )
+            .into(),
+        )),
+        Err(error) => {
+            Err(RunError::Damaged(format!("{url}: not a ledger ({error}); it was left untouched").into()))
+        }
     }
 }
 
@@ -111,6 +116,8 @@ pub(super) fn decode(url: &str, bytes: &[u8]) -> Result<LedgerManifest, RunError
 pub async fn manifest(store: &Store) -> Result<LedgerManifest, RunError> {
     match store.read(MANIFEST).await? {
         Some((bytes, _)) => parse(store, &bytes),
-        None => Err(RunError::Damaged(format!("{}: ledger not found; check the URL", store.location()))),
+        None => {
+            Err(RunError::Damaged(format!("{}: ledger not found; check the URL", store.location()).into()))
+        }
     }
 }

@@ -305,7 +305,10 @@ async fn contended_segment_is_not_reported_as_corrupt() {
         Ok(b"ours".to_vec())
     });
     let contended = contended.await;
-    assert!(matches!(&contended, Err(RunError::Store(why)) if why.contains("run again")), "{contended:?}");
+    assert!(
+        matches!(&contended, Err(RunError::Store(why)) if why.what.contains("run again")),
+        "{contended:?}"
+    );
 }
 
 /// How many of the leases that stand are nobody's, and how many there are.

@@ -3,7 +3,7 @@
 //! Zoom showed to the run is durable; the next scheduled push fetches the rest.
 
 use super::pubsub::PushMessage;
-use crate::collect::{self, Observer, Report, Stop};
+use crate::collect::{self, Cancellation, Observer, Report};
 use crate::serve::config::CollectConfig;
 use crate::serve::response::{ApiResponse, Severity};
 use crate::serve::state::AppState;
@@ -53,18 +53,10 @@ async fn run(state: &Arc<AppState>) -> ApiResponse {
     let Some(CollectConfig { options, deadline }) = state.options.collect.clone() else {
         return ApiResponse::not_found();
     };
-    let stop = Stop::new(Some(deadline));
-    let options = collect::Options { stop: stop.clone(), clock: state.clock(), ..options };
-    let run = collect::run(options, Arc::new(LogObserver));
-    tokio::pin!(run);
-    let (report, outcome) = tokio::select! {
-        ended = run.as_mut() => ended,
-        () = state.shutdown.cancelled() => {
-            stop.flag.store(true, std::sync::atomic::Ordering::Relaxed);
-            stop.notify.notify_one();
-            run.await
-        }
-    };
+    // The run ends with its progress saved when the service shuts down.
+    let cancellation = Cancellation::new(state.shutdown.child_token(), Some(deadline));
+    let options = collect::Options { cancellation, clock: state.clock(), ..options };
+    let (report, outcome) = collect::run(options, Arc::new(LogObserver)).await;
     if let Some(report) = &report {
         state.metrics.collected(report);
     }
@@ -112,7 +104,7 @@ fn done(report: &Report) -> ApiResponse {
     if report.days_deferred == 0 && !report.new_gap {
         return done.with_log(Severity::Info, text);
     }
-    let days = report.parked.iter().chain(report.gaps.iter().filter(|_| report.new_gap));
+    let days = report.deferred.iter().chain(report.gaps.iter().filter(|_| report.new_gap));
     let days: Vec<_> =
         days.take(10).map(|gap| format!("{} to {}: {}", gap.from, gap.until, gap.reason)).collect();
     done.with_log(Severity::Warning, format!("{text}; deferred or lost: {}", days.join("; ")))

@@ -1,41 +1,21 @@
-//! The stored state: who may write it, how a change becomes durable, and how an interrupted run's work is completed.
-//! The protocol and its reasons are in docs/design/collect-commit-protocol.md.
-//!
-//! A commit (1) stages new objects and counts next to the state, (2) swaps the state for one that names them, which is
-//! the moment from which they count as written, (3) creates the objects in the bucket if absent, and (4) after each of
-//! them swaps the state for one in which it is no longer pending. Killed before (2), nothing has happened. Killed
-//! later, the next run repeats the rest of (3) and (4) with the same bytes and names. A run that was overtaken fails at
-//! (2), because the state is not the one it read.
-//!
-//! A run may stall before any request and resume after others have taken over and ended. It cannot hurt them:
-//! - The state, its previous copy and the lease are replaced by compare-and-swap against what the run read first.
-//! - Names of staged objects and counts contain the revision of the state that first names them. Each state names only
-//!   what the previous one named or what has its own revision. So an object whose revision is not later than a saved
-//!   state, and which that state does not name, will never be named again; only such objects are deleted.
-//! - Objects of the data and manifests are created only if absent. One that a feed took and deleted is created again
-//!   only by a run that stalled between its last save of the state and the request that creates it.
+//! Opens and saves the state, and commits objects.
 
-mod counts;
-mod hints;
-mod lease;
-mod recovery;
-
-pub(crate) use hints::{decode_or_explain, refuse_lost_state};
-
-use super::batch::Object;
-use super::config::{Mode, Options};
-use super::date::Date;
-use super::state::{CollectorState, PendingWrite, StoredState};
-use super::{Observer, RunError};
+use super::hints::{self, decode_or_explain, refuse_lost_state};
 use crate::clock::{Clock, format_utc};
+use crate::collect::batch::Object;
+use crate::collect::config::{Mode, Options};
+use crate::collect::date::Date;
+use crate::collect::state::{CollectorState, PendingWrite, StoredState};
 use crate::collector_files::{self, BACKFILL};
+use crate::error::{Failure, RunError};
 use crate::lease::{LeaseHandle, LeaseOwner};
+use crate::progress::Observer;
 use crate::store::{Payload, PutOutcome, Store, Version};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The state that a run started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,35 +25,38 @@ pub(crate) enum InitialState {
     Existing,
 }
 
+/// The state of a run, and the objects that it names.
 pub(crate) struct StateStore {
-    store: Store,
+    pub(super) store: Store,
     /// Staged objects and counts; nothing else is stored here.
-    work: Store,
-    to: Store,
-    name: String,
-    clock: Clock,
-    ttl: Duration,
-    holder: LeaseOwner,
-    lease: Option<LeaseHandle>,
+    pub(super) work: Store,
+    pub(super) to: Store,
+    pub(super) name: String,
+    pub(super) clock: Clock,
+    pub(super) ttl: Duration,
+    pub(super) holder: LeaseOwner,
+    pub(super) lease: Option<LeaseHandle>,
     /// The lease on records without a time, which both kinds of run share.
-    undated_lease: Option<LeaseHandle>,
-    renewed: i64,
-    dry_run: bool,
-    observer: Arc<dyn Observer>,
+    pub(super) undated_lease: Option<LeaseHandle>,
+    pub(super) renewed: i64,
+    pub(super) dry_run: bool,
+    pub(super) observer: Arc<dyn Observer>,
     /// The state that was last read or written.
-    current: Option<(Bytes, Version)>,
+    pub(super) current: Option<(Bytes, Version)>,
     /// The copy before the state as it was when the state was read.
     previous: Option<(Bytes, Version)>,
     /// Whether this run has written the state, and with it the previous copy.
-    written: bool,
+    pub(super) written: bool,
     /// What was found at the location of the state.
     pub(crate) found: InitialState,
     pub(crate) state: CollectorState,
+    /// When the last commit began.
+    last_commit: Instant,
 }
 
 /// Returns the name of the state for a task.
 pub(crate) fn state_name(options: &Options) -> String {
-    match options.task {
+    match options.mode {
         Mode::Live { .. } => options.state.name.clone(),
         Mode::Backfill { .. } => BACKFILL.into(),
     }
@@ -91,7 +74,7 @@ impl StateStore {
         let (store, to) = stores;
         let name = state_name(options);
         let work = store.subdir(&collector_files::work_dir(&name));
-        let mut journal = Self {
+        let mut opened = Self {
             work,
             to,
             clock: options.clock.clone(),
@@ -106,30 +89,30 @@ impl StateStore {
             previous: None,
             written: false,
             found: InitialState::Absent,
+            last_commit: Instant::now(),
             state: CollectorState::new(collection_id(options, began), began),
             name,
             store,
         };
-        journal.acquire().await?;
-        match journal.load_counts(options).await {
-            Ok(()) => Ok(journal),
+        opened.acquire().await?;
+        match opened.load(options).await {
+            Ok(()) => Ok(opened),
             Err(error) => {
                 // The first error matters more than a lease that expires by itself.
-                let _ = journal.release().await;
+                let _ = opened.release().await;
                 Err(error)
             }
         }
     }
 
-    async fn load_counts(&mut self, options: &Options) -> Result<(), RunError> {
+    async fn load(&mut self, options: &Options) -> Result<(), RunError> {
         // Read before the state: a copy that a run made which took over since is not replaced.
         self.previous = self.store.read(&collector_files::previous_state_name(&self.name)).await?;
         let found = match self.store.read(&self.name).await? {
             Some(_) if options.new_state => {
                 let url = self.store.location().url(&self.name);
-                return Err(RunError::Usage(format!(
-                    "--new-state: {url} exists; omit the flag, or move that state away first"
-                )));
+                let hint = "omit the flag, or move that state away first";
+                return Err(RunError::Usage(Failure::new(format!("--new-state: {url} exists"), hint)));
             }
             Some((bytes, version)) => {
                 let found = decode_or_explain(&self.store, &self.name, &bytes, self.clock.now()).await?;
@@ -141,9 +124,9 @@ impl StateStore {
         };
         match found {
             Some(StoredState::Ours(state)) => (self.state, self.found) = (*state, InitialState::Existing),
-            Some(StoredState::Recipe(recipe)) => {
+            Some(StoredState::Legacy(legacy)) => {
                 self.found = InitialState::Legacy;
-                self.import_legacy_cursor(recipe.cursor_date, options.look_back);
+                self.import_legacy_cursor(legacy.cursor_date, options.look_back);
             }
             None => {}
         }
@@ -163,7 +146,7 @@ impl StateStore {
     }
 
     /// The names of all objects of the work.
-    async fn listed(&self) -> Result<Vec<String>, RunError> {
+    pub(super) async fn listed(&self) -> Result<Vec<String>, RunError> {
         match self.work.list().map_ok(|listed| listed.name).try_collect().await {
             // A directory that nothing was put into yet.
             Err(crate::store::Error::NotFound { .. }) => Ok(Vec::new()),
@@ -180,23 +163,26 @@ impl StateStore {
         options: &Options,
     ) -> Result<(), RunError> {
         let now = self.clock.now();
-        match (found, options.task) {
-            (StoredState::Ours(state), Mode::Live { .. }) => match state.ahead(now) {
+        match (found, options.mode) {
+            (StoredState::Ours(state), Mode::Live { .. }) => match state.clock_skew(now) {
                 Some(why) => {
                     let why = format!("{why}; correct the clock if it is wrong");
                     Err(hints::state_error(store, name, &why, now).await)
                 }
                 None => Ok(()),
             },
-            (StoredState::Recipe(recipe), _)
-                if recipe.cursor_date > Some(Date::from_millis(now).add_days(1)) =>
+            (StoredState::Legacy(legacy), _)
+                if legacy.cursor_date > Some(Date::from_millis(now).add_days(1)) =>
             {
-                Err(RunError::Damaged(format!(
-                    "{}: the state of Google's reference collector is ahead of the local clock ({}); \
+                Err(RunError::Damaged(
+                    format!(
+                        "{}: the state of Google's reference collector is ahead of the local clock ({}); \
                      correct the clock or edit cursor_date",
-                    store.location().url(name),
-                    format_utc(now)
-                )))
+                        store.location().url(name),
+                        format_utc(now)
+                    )
+                    .into(),
+                ))
             }
             _ => Ok(()),
         }
@@ -204,7 +190,7 @@ impl StateStore {
 
     /// Reads the state of Google's reference collector, if it is a separate object.
     async fn load_legacy_state(&self, options: &Options) -> Result<Option<StoredState>, RunError> {
-        let (Some((location, name)), Mode::Live { .. }) = (&options.state.recipe, options.task) else {
+        let (Some((location, name)), Mode::Live { .. }) = (&options.state.legacy, options.mode) else {
             return Ok(None);
         };
         let store = Store::open(location, &options.retry).await?;
@@ -218,7 +204,7 @@ impl StateStore {
                 there.url(name),
                 here.url(&self.name),
                 collector_files::work_dir(name),
-            )));
+            ).into()));
         }
         self.check_clock_skew(&store, name, &found, options).await?;
         Ok(Some(found))
@@ -232,7 +218,7 @@ impl StateStore {
              does not record what it wrote, so records from {began} to {cursor} may be stored twice"
         );
         self.observer.warn(&note);
-        (self.state.began, self.state.cursor, self.state.taken_over) = (began, began, Some(note));
+        (self.state.first_day, self.state.cursor, self.state.imported_from) = (began, began, Some(note));
     }
 
     /// Replaces the stored state with the current one. Fails if another run has changed it.
@@ -267,14 +253,27 @@ impl StateStore {
         Ok(())
     }
 
-    async fn put(&self, store: &Store, name: &str, bytes: Bytes) -> Result<(), RunError> {
+    pub(super) async fn put(&self, store: &Store, name: &str, bytes: Bytes) -> Result<(), RunError> {
         match store.put_if_absent(name, Payload::Bytes(bytes)).await? {
             PutOutcome::Created | PutOutcome::AlreadyIdentical => Ok(()),
-            PutOutcome::Conflict => Err(RunError::Store(format!(
-                "{}: another object exists that zoom-udm did not write; move it away and run again",
-                store.location().url(name)
-            ))),
+            PutOutcome::Conflict => Err(RunError::Store(
+                format!(
+                    "{}: another object exists that zoom-udm did not write; move it away and run again",
+                    store.location().url(name)
+                )
+                .into(),
+            )),
         }
+    }
+
+    /// Returns the time since the last commit began.
+    pub(crate) fn since_commit(&self) -> Duration {
+        self.last_commit.elapsed()
+    }
+
+    /// Notes that a commit begins.
+    pub(crate) fn mark_commit(&mut self) {
+        self.last_commit = Instant::now();
     }
 
     /// Writes objects and their manifest atomically.

@@ -1,31 +1,34 @@
-//! The state between runs, stored as JSON with a format version and a checksum.
+//! The state between runs.
 
-use super::date::{DAY, Date};
-use super::report::MissingDays;
+use super::codec::encode_envelope;
+use super::cursor::PageCursor;
+use super::day::{CountsRef, DayState};
 use crate::clock::format_utc;
-use crate::collector_files::STATE_FORMAT;
+use crate::collect::date::{DAY, Date};
+use crate::collect::report::MissingDays;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-const VERSION: u32 = 1;
-
-mod cursor;
-
-pub(crate) use cursor::{PageCursor, UnreadRange};
+/// The maximum number of wanted days in a window, so that it spans at most 28 days with its margins: the shortest
+/// month.
+pub(crate) const MAX_WINDOW_DAYS: i64 = 25;
+/// How many days after today are requested at first; [`CollectorState::days_ahead`] is what Zoom accepts.
+pub(crate) const DEFAULT_DAYS_AHEAD: i64 = 2;
 
 /// The state between runs. Instants are in milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectorState {
     /// Created once, so that no two collections use the same object names.
-    pub lineage: String,
+    #[serde(alias = "lineage")]
+    pub collection_id: String,
     /// How often objects were written.
     pub sequence: u64,
     /// How often the state was saved.
     #[serde(default)]
     pub revision: u64,
     /// The first day of this collection.
-    pub began: Date,
+    #[serde(alias = "began")]
+    pub first_day: Date,
     /// The last day, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Date>,
@@ -33,9 +36,11 @@ pub struct CollectorState {
     pub cursor: Date,
     /// Everything that Zoom had up to this time was read when the newest records were fetched last, because that scan
     /// ends at the first page without new records that reaches back to it. May be in the future, if a record says so.
-    pub floor: Option<i64>,
+    #[serde(alias = "floor")]
+    pub watermark: Option<i64>,
     /// When that was.
-    pub tail_at: Option<i64>,
+    #[serde(alias = "tail_at")]
+    pub recent_read_at: Option<i64>,
     /// Days from the cursor on.
     pub days: BTreeMap<Date, DayState>,
     /// The counts of records without a time.
@@ -49,12 +54,12 @@ pub struct CollectorState {
     #[serde(default)]
     pub undated_since: i64,
     /// Days that earlier backfills collected: first and last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub collected: Vec<(Date, Date)>,
+    #[serde(alias = "collected", default, skip_serializing_if = "Vec::is_empty")]
+    pub completed_backfills: Vec<(Date, Date)>,
     /// For the live collection: days that backfills had claimed before it started, and are responsible for. It claims
     /// all others from its first day on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub theirs: Vec<(Date, Date)>,
+    #[serde(alias = "theirs", default, skip_serializing_if = "Vec::is_empty")]
+    pub backfill_ranges: Vec<(Date, Date)>,
     /// Days that will never be collected.
     #[serde(default)]
     pub gaps: Vec<MissingDays>,
@@ -62,15 +67,17 @@ pub struct CollectorState {
     #[serde(default)]
     pub pending: Vec<PendingWrite>,
     /// When the recent hours were last read again, and how many pages they took.
-    #[serde(default)]
-    pub hours: LastRun,
+    #[serde(alias = "hours", default)]
+    pub recent_refetch: LastRun,
     /// When the look-back was last read again, and how many pages it took.
-    #[serde(default)]
-    pub full: LastRun,
+    #[serde(alias = "full", default)]
+    pub lookback_refetch: LastRun,
     /// The number of days that a past window spans.
-    pub span: i64,
+    #[serde(alias = "span")]
+    pub window_days: i64,
     /// How many days after today Zoom accepts in a request.
-    pub ahead: i64,
+    #[serde(alias = "ahead")]
+    pub days_ahead: i64,
     /// Whether Zoom honors a time of day in `to`; unknown until a window had to end within a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_of_day: Option<bool>,
@@ -81,53 +88,11 @@ pub struct CollectorState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<PageCursor>,
     /// What was imported from Google's reference collector.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub taken_over: Option<String>,
+    #[serde(alias = "taken_over", default, skip_serializing_if = "Option::is_none")]
+    pub imported_from: Option<String>,
     /// Totals since the beginning.
     #[serde(default)]
     pub totals: Totals,
-}
-
-/// What is known of a day.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DayState {
-    /// Records written.
-    pub records: u64,
-    /// Whether the day is finalized.
-    #[serde(default)]
-    pub sealed: bool,
-    /// When the last complete scan of the day started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full_at: Option<i64>,
-    /// The counts of its records.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<CountsRef>,
-    /// Present if the day could not be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parked: Option<Deferred>,
-    /// What the current reading of it has not reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unread: Option<UnreadRange>,
-}
-
-/// A reference to stored counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CountsRef {
-    /// The name of the object.
-    pub name: String,
-    /// Its size.
-    pub bytes: u64,
-}
-
-/// Why a day is deferred.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deferred {
-    /// The error.
-    pub reason: String,
-    /// The number of attempts.
-    pub attempts: u32,
-    /// When it is retried.
-    pub next: i64,
 }
 
 /// When something was last done, and how many pages it took.
@@ -165,72 +130,40 @@ pub struct Totals {
     /// Records that appeared late.
     pub late: u64,
     /// Days finalized.
-    pub sealed: u64,
+    #[serde(alias = "sealed")]
+    pub finalized: u64,
     /// Records that were ambiguous when their day was finalized.
-    #[serde(default)]
-    pub unsettled: u64,
-}
-
-impl DayState {
-    /// All of it has been read, at this time or before, but for a part that a run left unread.
-    pub(crate) fn has_been_read(&mut self, at: i64) {
-        if self.full_at.is_some() || self.unread.is_none() {
-            self.full_at.get_or_insert(at);
-            self.parked = None;
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(expecting = "a state of this program")]
-struct Envelope<'a> {
-    format: String,
-    version: u32,
-    sha256: String,
-    #[serde(borrow)]
-    state: &'a RawValue,
-}
-
-/// The state of Google's reference collector.
-#[derive(Debug, Deserialize)]
-pub(crate) struct LegacyState {
-    pub(crate) cursor_date: Option<Date>,
-}
-
-/// What is stored at the location of the state.
-#[derive(Debug)]
-pub(crate) enum StoredState {
-    Ours(Box<CollectorState>),
-    Recipe(LegacyState),
+    #[serde(alias = "unsettled", default)]
+    pub ambiguous: u64,
 }
 
 impl CollectorState {
-    pub(crate) fn new(lineage: String, began: Date) -> Self {
+    pub(crate) fn new(collection_id: String, first_day: Date) -> Self {
         Self {
-            lineage,
+            collection_id,
             sequence: 0,
             revision: 0,
-            began,
+            first_day,
             until: None,
-            cursor: began,
-            floor: None,
-            tail_at: None,
+            cursor: first_day,
+            watermark: None,
+            recent_read_at: None,
             days: BTreeMap::new(),
             undated: None,
             undated_before: None,
             undated_since: 0,
-            collected: Vec::new(),
-            theirs: Vec::new(),
+            completed_backfills: Vec::new(),
+            backfill_ranges: Vec::new(),
             gaps: Vec::new(),
             pending: Vec::new(),
-            hours: LastRun::default(),
-            full: LastRun::default(),
-            span: super::schedule::LONGEST_SPAN,
-            ahead: super::schedule::DAYS_AHEAD,
+            recent_refetch: LastRun::default(),
+            lookback_refetch: LastRun::default(),
+            window_days: MAX_WINDOW_DAYS,
+            days_ahead: DEFAULT_DAYS_AHEAD,
             time_of_day: None,
             window_end: None,
             resume: None,
-            taken_over: None,
+            imported_from: None,
             totals: Totals::default(),
         }
     }
@@ -238,8 +171,8 @@ impl CollectorState {
     /// Returns what is wrong if the live collection's state is ahead of this machine's clock, because it was written
     /// under a clock that was ahead. Otherwise nothing would be fetched until then, without an error. One day is
     /// tolerated, because of time zones.
-    pub(crate) fn ahead(&self, now: i64) -> Option<String> {
-        let read = self.tail_at.filter(|at| *at > now.saturating_add(DAY));
+    pub(crate) fn clock_skew(&self, now: i64) -> Option<String> {
+        let read = self.recent_read_at.filter(|at| *at > now.saturating_add(DAY));
         let what = match read {
             Some(at) => format!("it was written at {}", format_utc(at)),
             None if self.cursor > Date::from_millis(now).add_days(1) => {
@@ -258,24 +191,29 @@ impl CollectorState {
         self.time_of_day.is_some() || self.days.values().any(|known| known.unread.is_some())
     }
 
+    /// Makes windows of the past half as long, because one did not fit into a run.
+    pub(crate) fn halve_window(&mut self) {
+        self.window_days = (self.window_days / 2).max(1);
+    }
+
     /// Moves the cursor past finalized days.
     pub(crate) fn advance_cursor(&mut self) {
-        while self.days.get(&self.cursor).is_some_and(|known| known.sealed) {
+        while self.days.get(&self.cursor).is_some_and(|known| known.finalized) {
             self.cursor = self.cursor.add_days(1);
         }
     }
 
     /// Returns the days that backfills have claimed: first and last.
     pub(crate) fn claimed_ranges(&self) -> impl Iterator<Item = (Date, Date)> {
-        self.collected.iter().copied().chain(self.until.map(|until| (self.began, until)))
+        self.completed_backfills.iter().copied().chain(self.until.map(|until| (self.first_day, until)))
     }
 
     /// Returns whether a backfill has claimed a day and finished it.
     pub(crate) fn is_done(&self, day: Date) -> bool {
         let within = |first: Date, last: Date| (first..=last).contains(&day);
-        let read = day < self.cursor || self.days.get(&day).is_some_and(|known| known.sealed);
-        self.collected.iter().any(|(first, last)| within(*first, *last))
-            || (read && self.until.is_some_and(|until| within(self.began, until)))
+        let read = day < self.cursor || self.days.get(&day).is_some_and(|known| known.finalized);
+        self.completed_backfills.iter().any(|(first, last)| within(*first, *last))
+            || (read && self.until.is_some_and(|until| within(self.first_day, until)))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -290,7 +228,7 @@ impl CollectorState {
 
     /// Returns the references to counts.
     pub(crate) fn count_refs(&self) -> impl Iterator<Item = &CountsRef> {
-        let days = self.days.values().filter_map(|day| day.seen.as_ref());
+        let days = self.days.values().filter_map(|day| day.counts.as_ref());
         days.chain(&self.undated).chain(&self.undated_before)
     }
 
@@ -310,41 +248,3 @@ impl CollectorState {
             .chain(self.pending.iter().map(|pending| pending.staged.as_str()))
     }
 }
-
-/// Wraps the text of a state with its format version and checksum.
-pub(super) fn encode_envelope(text: String) -> Vec<u8> {
-    let sha256 = crate::envelope::sha256(&text);
-    let state = RawValue::from_string(text).unwrap_or_default();
-    let envelope = Envelope { format: STATE_FORMAT.into(), version: VERSION, sha256, state: &state };
-    let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
-}
-
-/// Decodes a stored state. The error says what is wrong.
-pub(crate) fn decode(bytes: &[u8]) -> Result<StoredState, String> {
-    let envelope: Envelope<'_> = match serde_json::from_slice(bytes) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            return match serde_json::from_slice::<LegacyState>(bytes) {
-                Ok(recipe) if recipe.cursor_date.is_some() => Ok(StoredState::Recipe(recipe)),
-                _ => Err(format!("not a state, or truncated ({error})")),
-            };
-        }
-    };
-    if envelope.format != STATE_FORMAT || envelope.version != VERSION {
-        return Err(format!(
-            "the state has format {} {}, and this program reads {STATE_FORMAT} {VERSION}; use the zoom-udm that wrote it",
-            envelope.format, envelope.version
-        ));
-    }
-    if envelope.sha256 != crate::envelope::sha256(envelope.state.get()) {
-        return Err("the state is corrupt (checksum mismatch)".into());
-    }
-    let state = serde_json::from_str(envelope.state.get())
-        .map_err(|error| format!("the state cannot be parsed ({error})"))?;
-    Ok(StoredState::Ours(Box::new(state)))
-}
-
-#[cfg(test)]
-mod tests;

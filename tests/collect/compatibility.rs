@@ -1,0 +1,66 @@
+//! States that version 0.1.0 wrote: this version reads them and continues without losing or repeating a record.
+//!
+//! `state-0.1.0` holds the bucket as that version left it: `interrupted` after a live run and a backfill that a budget
+//! ended, with deferred days; `pending` after a run that could not create its objects; `imported` after a run that
+//! imported the state of Google's reference collector.
+
+use crate::collecting::*;
+use std::path::Path;
+
+/// What Zoom had when the states were written, and the bucket as it was then.
+fn world(name: &str) -> World {
+    let world = World::new(NOW).with("PAGE_SIZE", "10");
+    let now = world.now();
+    world.zoom.add(spread(0, 120, now - 12 * DAY..now));
+    let identical = record(7000, now - HOUR);
+    let undated = Entry::new(now - HOUR, r#"{"time":"soon","action":"Add"}"#);
+    world.zoom.add([identical.clone(), identical, undated]);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/collect/state-0.1.0").join(name);
+    for (object, bytes) in files(&root) {
+        world.gcs.seed(BUCKET, &object, bytes);
+    }
+    world
+}
+
+/// The text of a state, after its envelope.
+fn state(world: &World, name: &str) -> String {
+    String::from_utf8(world.state()[name].to_vec()).unwrap()
+}
+
+#[test]
+fn interrupted_runs_of_0_1_0_continue() {
+    let world = world("interrupted");
+    let now = world.now();
+    world.zoom.add(spread(500, 100, now..now + HOUR));
+    // The deferred days are due.
+    world.set(now + 3 * HOUR);
+    let status = world.run_program(&["collect", "status"]).expect(0);
+    assert!(status.said.contains("deferred    2023-11-12: "), "{}", status.said);
+    world.collect(&[]).expect(0);
+    world.backfill(&["--from", "2023-11-04", "--until", "2023-11-06"]).expect(0);
+    world.assert_bucket_matches_zoom();
+    let text = state(&world, STATE_KEY);
+    for member in ["\"collection_id\":\"70d3f3c2852e6ac9590f07a264d66ff4\"", "\"first_day\":\"2023-11-10\""] {
+        assert!(text.contains(member), "{member} in {text}");
+    }
+    assert!(!text.contains("\"began\":\"2023-11-10\"") && !text.contains("\"floor\""), "{text}");
+}
+
+#[test]
+fn pending_writes_of_0_1_0_are_completed() {
+    let world = world("pending");
+    world.collect(&[]).expect(0);
+    world.assert_bucket_matches_zoom();
+    assert!(state(&world, STATE_KEY).contains("\"pending\":[]"));
+}
+
+#[test]
+fn state_imported_by_0_1_0_keeps_its_note() {
+    let world = world("imported");
+    world.advance(HOUR);
+    world.collect(&[]).expect(0);
+    let balance = world.balance_since(Implementation::Ours, at("2023-11-15T00:00:00Z"));
+    assert_eq!((balance.missing, balance.surplus), (0, 0), "{balance:?}");
+    let status = world.run_program(&["collect", "status"]).expect(0);
+    assert!(status.said.contains("imported the state of Google's reference collector"), "{}", status.said);
+}
