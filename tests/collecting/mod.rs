@@ -227,7 +227,12 @@ impl World {
     }
 
     pub fn start(&self, arguments: &[&str]) -> Child {
-        self.command(&["collect"], arguments).spawn().unwrap()
+        // The flags of a subcommand come after its name.
+        let mut command = match arguments {
+            ["backfill", arguments @ ..] => self.command(&["collect", "backfill"], arguments),
+            arguments => self.command(&["collect"], arguments),
+        };
+        command.spawn().unwrap()
     }
 
     pub fn collect(&self, arguments: &[&str]) -> Run {
