@@ -280,6 +280,7 @@ async fn fill(server: &Gcs) {
         .await
         .expect("a store");
     let tenancy = LedgerOptions {
+        is_local: false,
         objects: None,
         shard: Shard::default(),
         lease: Duration::from_secs(600),

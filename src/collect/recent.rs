@@ -32,7 +32,7 @@ impl Collector {
             return Err(CollectError::Zoom(error));
         }
         self.store.state.resume = None;
-        self.observer.warn(&format!("today cannot be read; continuing with other days: {}", error));
+        self.observer.warn(&format!("today cannot be read; continuing with other days: {error}"));
         Ok(Some(error))
     }
 

@@ -65,11 +65,11 @@ impl Collector {
             let records = self.deduplicate(&page, query.window).await?;
             self.enqueue_new(&page, &records.new, query.window, scan.pages);
             self.note_page(query, &page, &records, &mut scan);
-            let mut times = times(&page, query.window);
-            let span = order.observe(&times);
+            let mut sorted = times(&page, query.window);
+            let span = order.observe(&sorted);
             scan.reached = order.reached();
-            times.sort_unstable_by(|a, b| b.cmp(a));
-            if std::mem::take(&mut first) && !self.overlaps_previous(query, &times) {
+            sorted.sort_unstable_by(|a, b| b.cmp(a));
+            if std::mem::take(&mut first) && !self.overlaps_previous(query, &sorted) {
                 scan.end = End::Missed;
                 return Ok(scan);
             }

@@ -49,7 +49,7 @@ fn segment_without_key_joins_the_previous_one() {
         ("X  - K: v - - L: w", None, &[("K", "v"), ("- L", "w")]),
     ] {
         parsed(text, |detail| {
-            assert_eq!((detail.unkeyed, &changes(detail)[..]), (alone, expected), "{text}")
+            assert_eq!((detail.unkeyed, &changes(detail)[..]), (alone, expected), "{text}");
         });
     }
 }

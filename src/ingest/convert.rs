@@ -190,7 +190,7 @@ impl Sink for SpoolSink {
         match &mut self.rejects {
             Some(rejects) => rejects.write(reject)?,
             None if self.logged_rejects.len() < MAX_LOGGED_REJECTS && reject.is_first_part() => {
-                self.logged_rejects.push(reject.to_string())
+                self.logged_rejects.push(reject.to_string());
             }
             None => {}
         }

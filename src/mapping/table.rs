@@ -47,7 +47,7 @@ pub(super) const TABLE: &[Row] = &[
         example: ("", "ZOOM_OPERATION_LOGS"),
         basis: Google,
         put: Setter::Constant("ZOOM_OPERATION_LOGS", |event, value| {
-            event.metadata.product_name = Some(value)
+            event.metadata.product_name = Some(value);
         }),
     },
     Row {

@@ -92,7 +92,7 @@ impl Framer {
             return Err(error);
         }
         self.offset += block.bytes().len() as u64;
-        Ok(block.bytes().len() > 0 || block.content.is_end_of_long())
+        Ok(!block.bytes().is_empty() || block.content.is_end_of_long())
     }
 
     fn fill(&mut self, block: &mut Block) -> io::Result<()> {
@@ -197,7 +197,7 @@ impl Framer {
 
     /// Continues with a line that exceeds the limit, up to its end.
     fn rest_of_line(&mut self, block: &mut Block) -> io::Result<()> {
-        if block.bytes().len() == 0 && !self.ended {
+        if block.bytes().is_empty() && !self.ended {
             self.ended |= block.read(&mut *self.reader, BLOCK)? == 0;
         }
         let end = memchr(b'\n', block.bytes());

@@ -55,7 +55,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         match content {
             Content::Lines => self.lines()?,
             Content::Values(values) => values.iter().try_for_each(|value| self.value_of_document(value))?,
-            Content::Reject { message } => self.from_reject(message)?,
+            Content::Reject { message } => self.emit_stored_reject(message)?,
             Content::Cut => self.cut_short()?,
             Content::TooLong { first, last } => {
                 let bytes = self.emitter.bytes;
@@ -80,7 +80,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
 
     /// Reads a reject back. If the reason was in what surrounded it, it is rejected again, unless it was fixed or the limit
     /// was raised since.
-    fn from_reject(&mut self, message: &str) -> Flow {
+    fn emit_stored_reject(&mut self, message: &str) -> Flow {
         let bytes = self.emitter.bytes;
         let whole = 0..bytes.len();
         let part_of_long = too_long(self.emitter.options.max_line_bytes);

@@ -46,7 +46,7 @@ pub(crate) fn registered(secret: &str) -> std::sync::MutexGuard<'static, ()> {
 /// escapes.
 pub(crate) fn assert_silent(text: &str, secret: &str) {
     let mut signs: Vec<Vec<u8>> = secret.as_bytes().windows(8).map(<[u8]>::to_vec).collect();
-    let lower: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let lower = secret.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     for digits in [lower.to_ascii_uppercase(), lower] {
         signs.extend(digits.as_bytes().windows(8).map(<[u8]>::to_vec));
     }

@@ -284,7 +284,7 @@ impl CloudBackend {
                 Err(error) => Err(error),
             }
         });
-        match put.await.map_err(Error::as_missing_bucket)? {
+        match put.await.map_err(Error::into_missing_bucket)? {
             Some(version) => Ok(Some(version)),
             // If the response to an earlier attempt was lost, the object already has these bytes.
             None => {

@@ -217,7 +217,7 @@ impl Error {
     }
 
     /// Converts "not found" on creation, which means that the bucket does not exist.
-    pub(super) fn as_missing_bucket(self) -> Self {
+    pub(super) fn into_missing_bucket(self) -> Self {
         match self {
             Self::NotFound { url, .. } => Self::Invalid { url, message: Missing::Bucket.to_string() },
             error => error,

@@ -63,9 +63,9 @@ pub(super) async fn connect(bucket: &str, settings: &StoreConfig) -> Result<Goog
     let store = builder.build().map_err(|error| no_credentials(&url, &error.to_string()))?;
     if !anonymous {
         if named {
-            fetch_token(&url, &store, settings).await?
+            fetch_token(&url, &store, settings).await?;
         } else {
-            fetch_metadata_token(&url, &store).await?
+            fetch_metadata_token(&url, &store).await?;
         }
     }
     Ok(store)

@@ -82,14 +82,14 @@ impl Writer {
         match (self.shape, event.verbatim) {
             (OutputShape::Udm(Case::Camel), true) => JsonWriter::<Camel, true>::new(self, parts).event(event),
             (OutputShape::Udm(Case::Camel), false) => {
-                JsonWriter::<Camel, false>::new(self, parts).event(event)
+                JsonWriter::<Camel, false>::new(self, parts).event(event);
             }
             (OutputShape::Udm(Case::Snake), _) => JsonWriter::<Snake, false>::new(self, parts).event(event),
             (OutputShape::Parser(Case::Camel), _) => {
-                JsonWriter::<Camel, false>::new(self, parts).parser_envelope(event)
+                JsonWriter::<Camel, false>::new(self, parts).parser_envelope(event);
             }
             (OutputShape::Parser(Case::Snake), _) => {
-                JsonWriter::<Snake, false>::new(self, parts).parser_envelope(event)
+                JsonWriter::<Snake, false>::new(self, parts).parser_envelope(event);
             }
             (OutputShape::BigQuery, _) => JsonWriter::<BigQuery, false>::new(self, parts).event(event),
         }
