@@ -66,7 +66,7 @@ impl Collector {
             self.enqueue_new(&page, &records.new, query.window, scan.pages);
             self.note_page(query, &page, &records, &mut scan);
             let mut sorted = times(&page, query.window);
-            let span = order.observe(&sorted);
+            let covered = order.observe(&sorted);
             scan.reached = order.reached();
             sorted.sort_unstable_by(|a, b| b.cmp(a));
             if std::mem::take(&mut first) && !self.overlaps_previous(query, &sorted) {
@@ -74,7 +74,7 @@ impl Collector {
                 return Ok(scan);
             }
             let Some(token) = page.next.clone() else { return Ok(scan) };
-            if order.newest_first && query.has_enough(span, records.new.is_empty()) {
+            if order.newest_first && query.has_enough(covered, records.new.is_empty()) {
                 scan.end = End::Enough;
                 return Ok(scan);
             }

@@ -103,7 +103,7 @@ impl LeaseRequest<'_> {
 }
 
 fn describe(by: &str, until: i64) -> String {
-    format!("{by}, until at least {} unless it ends earlier", format_utc(until))
+    format!("{by}; its lease is valid until at least {} unless that run ends earlier", format_utc(until))
 }
 
 fn decode(url: &str, bytes: &[u8]) -> Result<Lease, RunError> {

@@ -148,7 +148,7 @@ fn kill_repeats_only_the_object_just_written() {
             let done = usize::try_from(at).unwrap() - usize::from(!effect);
             let last = world.gcs.lock().log[..done].last().cloned().unwrap_or_default();
             world.clear_faults();
-            let objects: Vec<String> = world.objects().iter().map(|(_, bytes)| gunzip(bytes)).collect();
+            let objects: Vec<String> = world.objects().values().map(|bytes| gunzip(bytes)).collect();
             let mut fed = feed(world);
             world.advance(15 * MINUTE);
             world.collect(&[]).expect(0);
