@@ -155,7 +155,7 @@ impl Source {
         if is_mod_file || file == "lib.rs" {
             path.pop();
         }
-        let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
+        let tokens: TokenStream = text.parse().expect(file);
         let mut source = Self {
             file: file.to_owned(),
             path: path.clone(),
@@ -178,7 +178,7 @@ impl Source {
                 TokenTree::Ident(name)
                     if name == "pub" && is_group(tokens.get(at), Delimiter::Parenthesis) =>
                 {
-                    at += 1
+                    at += 1;
                 }
                 TokenTree::Ident(name) if name == "mod" => {
                     if let [TokenTree::Ident(name), TokenTree::Group(body), ..] = &tokens[at..] {
@@ -208,7 +208,7 @@ impl Source {
                 Some(TokenTree::Ident(name)) if name == "self" && !prefix.is_empty() => {}
                 Some(TokenTree::Ident(name)) => names.push(name.to_string()),
                 Some(TokenTree::Punct(star)) if star.as_char() == '*' && names.len() > 1 => {
-                    names.push("*".into())
+                    names.push("*".into());
                 }
                 Some(TokenTree::Group(group))
                     if group.delimiter() == Delimiter::Brace && names.len() > prefix.len() =>

@@ -121,5 +121,11 @@ fn old_rejects_read_back_are_the_same() {
     let run = program(None, &arguments).output().unwrap();
     assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
     assert!(run.stdout.is_empty());
-    assert_eq!(fs::read_to_string(again).unwrap(), gunzip(&fs::read(from).unwrap()));
+    // The reason decides; its message is written anew, in the words of this version.
+    let without_messages = |rejects: &str| -> Vec<Value> {
+        let reject = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+        rejects.lines().map(reject).map(|mut reject| (reject["message"].take(), reject).1).collect()
+    };
+    let again = fs::read_to_string(again).unwrap();
+    assert_eq!(without_messages(&again), without_messages(&gunzip(&fs::read(from).unwrap())));
 }

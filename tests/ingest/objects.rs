@@ -137,7 +137,7 @@ fn bytes_after_gzip_data_do_not_fail_an_object() {
     for warning in ["gs://zoom/a.json.gz: 16 bytes after", "gs://zoom/b.json.gz: 7 bytes after"] {
         assert!(said.contains(warning), "{warning}: {said}");
     }
-    assert!(summary["failures"].to_string().contains("damaged"), "{summary}");
+    assert!(summary["failures"].to_string().contains("corrupt"), "{summary}");
 }
 
 #[test]
@@ -441,7 +441,7 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
         let (object, reason) = (entry["object"].as_str().unwrap(), entry["reason"].as_str().unwrap());
         let (kind, part) = [
             ("cut-off", "truncated"),
-            ("damaged", "damaged"),
+            ("damaged", "corrupt"),
             ("bomb", "--max-object-bytes"),
             ("forbidden", "permission refused"),
             // The last of its tries may have met another fault.
