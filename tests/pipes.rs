@@ -438,8 +438,8 @@ fn output_over_ingest_or_collect_source_is_rejected() {
         ("\"$0\" ingest d --to - --no-ledger >> d/old", "inside the source"),
         ("\"$0\" ingest d --to d", "contains the source"),
         ("\"$0\" ingest d --to .", "contains the source"),
-        (&format!("{zoom} \"$0\" collect --to d --metrics d/m.prom"), "--metrics d/m.prom lies within"),
-        (&format!("{zoom} \"$0\" collect --to d --metrics d.state"), "--metrics d.state lies within"),
+        (&format!("{zoom} \"$0\" collect --to d --metrics d/m.prom"), "--metrics d/m.prom is inside"),
+        (&format!("{zoom} \"$0\" collect --to d --metrics d.state"), "--metrics d.state is inside"),
         (&format!("{zoom} \"$0\" collect --to d --metrics secret"), "ZOOM_CLIENT_SECRET_FILE names"),
     ] {
         let (code, told) = shell(at, script);

@@ -79,7 +79,7 @@ impl Default for Options {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     /// By how it begins: whole JSON on the first line means lines, the header of Zoom's export CSV. An input that is not
-    /// text, or is another CSV, is a [`Failure`].
+    /// text, or is another CSV, is a failure.
     #[default]
     Auto,
     /// Each line is a record, an array of records or an API page.

@@ -676,7 +676,7 @@ fn overlapping_data_and_state_are_rejected() {
 
 #[test]
 fn look_back_over_90_days_is_rejected() {
-    world(10).collect(&["--look-back", "91d"]).assert_failed_with(2, &["--look-back", "90 days at most"]);
+    world(10).collect(&["--look-back", "91d"]).assert_failed_with(2, &["--look-back", "at most 90 days"]);
     world(10).collect(&["--look-back", "90d"]).expect(0);
 }
 

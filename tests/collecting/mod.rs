@@ -226,17 +226,20 @@ impl World {
         self.program(&[verb, &FAST_RETRIES, place, arguments].concat())
     }
 
-    pub fn start(&self, arguments: &[&str]) -> Child {
-        // The flags of a subcommand come after its name.
-        let mut command = match arguments {
+    /// Flags of a subcommand come after its name.
+    fn collect_command(&self, arguments: &[&str]) -> Command {
+        match arguments {
             ["backfill", arguments @ ..] => self.command(&["collect", "backfill"], arguments),
             arguments => self.command(&["collect"], arguments),
-        };
-        command.spawn().unwrap()
+        }
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.collect_command(arguments).spawn().unwrap()
     }
 
     pub fn collect(&self, arguments: &[&str]) -> Run {
-        Run::of(&self.command(&["collect"], arguments).output().unwrap())
+        Run::of(&self.collect_command(arguments).output().unwrap())
     }
 
     pub fn backfill(&self, arguments: &[&str]) -> Run {

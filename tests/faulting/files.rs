@@ -146,7 +146,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" normalize in/c.json.gz",
             Put("in/c.json.gz", garbled),
             3,
-            ["damaged", "in/c.json.gz"],
+            ["corrupt", "in/c.json.gz"],
         ),
         case(
             "normalize",
@@ -412,7 +412,7 @@ fn cases() -> Vec<Case> {
             INGEST,
             Put("in/c.json.gz", garbled),
             1,
-            ["damaged", "in/c.json.gz"],
+            ["corrupt", "in/c.json.gz"],
         ),
         case("ingest", "write events", "forbidden", INGEST, Forbid("out"), 4, ["permission", "/out/"]),
         case("ingest", "write events", "limit", INGEST, Limit(2), 3, ["File too large", "/out/"]),
