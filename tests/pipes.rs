@@ -440,7 +440,10 @@ fn output_over_ingest_or_collect_source_is_rejected() {
         ("\"$0\" ingest d --to .", "contains the source"),
         (&format!("{zoom} \"$0\" collect --to d --metrics d/m.prom"), "--metrics d/m.prom is inside"),
         (&format!("{zoom} \"$0\" collect --to d --metrics d.state"), "--metrics d.state is inside"),
-        (&format!("{zoom} \"$0\" collect --to d --metrics secret"), "the file set by ZOOM_CLIENT_SECRET_FILE"),
+        (
+            &format!("{zoom} \"$0\" collect --to d --metrics secret"),
+            "the file set by ZOOM_CLIENT_SECRET_FILE",
+        ),
     ] {
         let (code, told) = shell(at, script);
         assert!(code == 2 && told.contains(said), "{script}: {code}, {told}");
