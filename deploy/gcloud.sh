@@ -102,7 +102,7 @@ create_or_update() {
 # Grants a role on a single resource: MEMBER ROLE CONDITION GROUP NAME
 grant() {
     local member=$1 role=$2 condition=$3 group=$4 resource=$5 flags=() extra=()
-    # The format of the policy listing, which ends in a space if there is no condition.
+    # The format of the policy listing, which ends in a space if the binding has no condition.
     local binding="$role $member${condition:+ $condition}"
     case $group in
     run*) flags=("--region=$region") ;;

@@ -112,7 +112,7 @@ pub(crate) struct OrderTracker {
 }
 
 impl OrderTracker {
-    /// An order that no page contradicts yet, or the one that a scan had before.
+    /// Creates a tracker: newest first until a page contradicts it, or as `resume` left it.
     pub(crate) fn after(resume: Option<&PageCursor>) -> Self {
         let last = resume.map_or(Some(i64::MAX), |resume| resume.reached);
         Self { newest_first: last.is_some(), last: last.unwrap_or(i64::MAX) }

@@ -41,7 +41,7 @@ pub(super) enum ConvertError {
     Content(String),
     /// It changed while it was read.
     Changed,
-    /// There is no space for its events.
+    /// The disk is too full for its events.
     Disk(io::Error),
     /// The output stream failed.
     Output(io::Error),

@@ -114,7 +114,7 @@ impl Options {
 pub enum Destination {
     /// One output object per source object, created only if absent: exactly once.
     Objects(Location),
-    /// A stream: at least once, because nobody can know what a killed run had written.
+    /// A stream: at least once, because the output of a killed run is unknown.
     Stream(Arc<Mutex<dyn Write + Send>>),
 }
 

@@ -1,6 +1,6 @@
 //! The mapping as one would write it first: `serde_json::Value` in, `Value` out, regular expressions, `chrono`.
 //!
-//! `serde_value MAPPING FILE` prints one event a line; what is no record is counted on standard error. Reads one JSON value a line,
+//! `serde_value MAPPING FILE` prints one event per line and counts other values on standard error. Reads one JSON value a line,
 //! not those that span lines, and no gzip.
 
 use anyhow::{Context, Result};

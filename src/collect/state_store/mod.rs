@@ -3,7 +3,7 @@
 //!
 //! A commit (1) stages new objects and counts next to the state, (2) swaps the state for one that names them, which is
 //! the moment from which they count as written, (3) creates the objects in the bucket if absent, and (4) after each of
-//! them swaps the state for one in which it is no longer pending. Killed before (2), nothing has happened. Killed
+//! them replaces the state with one that no longer lists it as pending. Killed before (2), nothing has happened. Killed
 //! later, the next run repeats the rest of (3) and (4) with the same bytes and names. A run that was overtaken fails at
 //! (2), because the state is not the one it read.
 //!

@@ -133,7 +133,7 @@ impl StateStore {
         self.recover().await
     }
 
-    /// What a run begins from where there is no state.
+    /// Returns the state of a first run.
     async fn without_state(&mut self, options: &Options) -> Result<Option<StoredState>, RunError> {
         if !options.new_state {
             refuse_lost_state(&self.store, &self.name, self.clock.now()).await?;

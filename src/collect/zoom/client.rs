@@ -229,7 +229,7 @@ impl ZoomClient {
         Err(error.classify())
     }
 
-    /// Returns the token, or a new one if there is no valid one.
+    /// Returns the current token; requests one if it is missing or expires soon.
     async fn fresh_token(&mut self) -> Result<Token, ZoomError> {
         let now = self.clock.now();
         if let Some(token) = self.token.as_ref().filter(|token| token.is_valid(now)) {

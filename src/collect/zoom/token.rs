@@ -1,4 +1,4 @@
-//! Access tokens: requested when there is no valid one, and never stored.
+//! Access tokens, requested when needed and never stored.
 
 use super::config::Account;
 use super::error::{ZoomError, ZoomErrorKind};
