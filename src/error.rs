@@ -60,12 +60,12 @@ pub enum RunError {
     /// Other runs hold everything that this run would work on.
     #[error("{0}")]
     Locked(Failure),
-    /// The ledger or the state cannot be understood, or the clock is wrong that it would be written under. It is left as it is.
+    /// The ledger or the state is corrupt or newer than this program, or the local clock is wrong. Nothing is changed.
     #[error("{0}")]
-    Damaged(Failure),
+    Corrupt(Failure),
     /// The bucket, destination, ledger or state is unreachable, or the disk is full.
     #[error("{0}")]
-    Store(Failure),
+    Storage(Failure),
     /// Zoom's responses contain no usable records.
     #[error("{0}")]
     Zoom(Failure),
@@ -80,7 +80,7 @@ impl From<store::Error> for RunError {
             store::Error::Locked { .. } => Self::Locked(error.to_string().into()),
             store::Error::Settings { .. } => Self::Usage(error.to_string().into()),
             error if error.is_access() => Self::Access(error.to_string().into()),
-            error => Self::Store(error.to_string().into()),
+            error => Self::Storage(error.to_string().into()),
         }
     }
 }

@@ -272,10 +272,10 @@ fn of_run(error: &RunError) -> CheckFailure {
     };
     let failure = match error {
         RunError::Access(failure) => with_hint(failure, WRITE),
-        RunError::Store(failure) => with_hint(failure, UNREACHABLE_HINT),
+        RunError::Storage(failure) => with_hint(failure, UNREACHABLE_HINT),
         RunError::Usage(failure)
         | RunError::Locked(failure)
-        | RunError::Damaged(failure)
+        | RunError::Corrupt(failure)
         | RunError::Zoom(failure) => failure.clone(),
         RunError::Output(error) => error.to_string().into(),
     };

@@ -62,7 +62,7 @@ impl Collector {
         let token = self.zoom.token().await?;
         let skew = token.date.and_then(|date| clock_skew(date, self.now(), Clock::machine()));
         if let Some(why) = skew {
-            return Err(RunError::Damaged(why).into());
+            return Err(RunError::Corrupt(why).into());
         }
         Ok(self.coordinate_with_backfill().await?)
     }

@@ -74,7 +74,7 @@ pub async fn status(
         match decode_or_explain(&store, name, &bytes, now).await? {
             StoredState::Ours(state) => found.push(of(url, &state, now)),
             StoredState::Legacy(_) => {
-                return Err(RunError::Damaged(
+                return Err(RunError::Corrupt(
                     format!(
                         "{url}: the state of Google's reference collector; the next run of collect imports it"
                     )

@@ -79,7 +79,7 @@ pub(super) async fn convert_on_thread(
 ) -> Result<Converted, ConvertError> {
     tokio::task::spawn_blocking(move || convert(&name, source, &options))
         .await
-        .unwrap_or_else(|error| Err(ConvertError::Content(format!("reading it failed: {error}"))))
+        .unwrap_or_else(|error| Err(ConvertError::Content(format!("cannot read: {error}"))))
 }
 
 /// Converts an object. A failure of its source counts before what is wrong with its content: a bit that was corrupted in

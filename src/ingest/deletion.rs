@@ -93,7 +93,7 @@ async fn remove(ctx: &IngestContext, source: &Source) -> Result<Option<KeepReaso
         && let Err(error) = ctx.from.prune_empty_parents(&listed.name).await
     {
         let object = ctx.from.location().url(&listed.name);
-        tracing::warn!(object, %error, "what is empty above it was not removed");
+        tracing::warn!(object, %error, "empty parent directories were not removed");
         return Ok(Some(KeepReason::Above));
     }
     Ok(None)
@@ -182,19 +182,18 @@ async fn missing_output(
 pub(super) fn warn_undeleted(report: &Report, observer: &dyn Observer) {
     if report.all_rejected > 0 {
         observer.warn(&format!(
-            "{} sources stay: {}; check whether they are operation logs (--include, --exclude), and remove them yourself \
-             if they are not wanted",
+            "{} sources stay: {}; check whether they are operation logs, and delete unwanted ones yourself or filter them with --include or --exclude",
             report.all_rejected,
             KeepReason::NoEvents.message()
         ));
     }
     if report.unfinished > 0 {
         observer.warn(&format!(
-            "{} files end in a line without an end; it is read once it has one, or once they are not written to any more",
+            "{} files end in an incomplete line; it is read when it is complete or the file stops changing",
             report.unfinished
         ));
     }
-    let again = "have them read again with zoom-udm ledger forget";
+    let again = "re-read them with zoom-udm ledger forget";
     for (count, reason, hint) in [
         (report.without_rejects, KeepReason::Rejects, "with --rejects URL"),
         (report.without_output, KeepReason::Output, "or name the --to of that run"),

@@ -34,7 +34,7 @@ pub(super) fn prefetch(listing: BoxStream<'static, Result<Entry, store::Error>>)
 /// Returns the next page; `None` after the last one. Cancel-safe.
 pub(super) async fn next(pages: &mut TaskStream<Page>) -> Option<Result<Page, RunError>> {
     let page = pages.next().await?;
-    Some(page.map_err(|died| RunError::Store(format!("listing the source failed: {died}").into())))
+    Some(page.map_err(|died| RunError::Storage(format!("listing the source failed: {died}").into())))
 }
 
 /// A listing of all objects.

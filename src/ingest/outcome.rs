@@ -77,9 +77,9 @@ impl Outcome {
             ConvertError::Fetch(error) => Self::not_fetched(url, listed, error),
             ConvertError::Content(reason) => Self::failed(generation, reason, FailureCause::Object),
             ConvertError::Changed => {
-                Self::failed(generation, "it changed while it was read", FailureCause::Transient)
+                Self::failed(generation, "changed while being read", FailureCause::Transient)
             }
-            ConvertError::Disk(error) => Self::Fatal(RunError::Store(
+            ConvertError::Disk(error) => Self::Fatal(RunError::Storage(
                 format!("writing a temporary file failed: {error}; set TMPDIR to a disk with free space")
                     .into(),
             )),

@@ -262,7 +262,7 @@ impl<'o> Recorder<'o> {
         if !self.consecutive_failures.contains(&MAX_CONSECUTIVE_FAILURES) {
             return Ok(());
         }
-        Err(RunError::Store(format!(
+        Err(RunError::Storage(format!(
             "{MAX_CONSECUTIVE_FAILURES} consecutive objects could not be read or written: run again when storage is reachable; the last error: {reason}"
         ).into()))
     }

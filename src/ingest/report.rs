@@ -112,7 +112,7 @@ impl KeepReason {
             Self::Changed => "it has changed",
             Self::Rejects => "some of its records were rejected and stored nowhere else",
             Self::NoEvents => "all records of it were rejected",
-            Self::Output => "the output of an earlier run is not at --to",
+            Self::Output => "the output of an earlier run is missing at --to",
             Self::Above => "it was deleted, but its empty parent directory was not",
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn source_reader(
     });
     let chunks = futures::stream::unfold((chunks, url), |(mut chunks, url)| async move {
         let chunk = chunks.next().await?.unwrap_or_else(|panicked| {
-            let message = format!("reading it failed: {panicked}");
+            let message = format!("cannot read: {panicked}");
             Err(store::Error::Transient { url: url.clone(), message })
         });
         Some((chunk.map_err(io::Error::other), (chunks, url)))
@@ -48,6 +48,6 @@ mod tests {
         let mut reader = source_reader(stream, "gs://b/x".into());
         let read = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new()));
         let error = read.await.unwrap().unwrap_err().downcast::<Error>().unwrap();
-        assert!(error.is_transient() && error.to_string().starts_with("gs://b/x: reading it failed"));
+        assert!(error.is_transient() && error.to_string().starts_with("gs://b/x: cannot read"));
     }
 }

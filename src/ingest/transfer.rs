@@ -36,7 +36,7 @@ async fn attempt(ctx: &Arc<IngestContext>, object: &Selected) -> Result<Outcome,
     if matches!(body, Body::Stream(_)) && size != listed.size {
         let now = ctx.from.head(&listed.name).await?.map_or(size, |now| now.size);
         if now != size {
-            return Err(store::Error::Corrupt { url, message: format!("{size} of {now} bytes came") });
+            return Err(store::Error::Corrupt { url, message: format!("received {size} of {now} bytes") });
         }
     }
     let converted = match body {

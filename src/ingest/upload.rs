@@ -39,7 +39,7 @@ pub(super) async fn upload(
                 return Outcome::failed(generation, error.to_string(), FailureCause::Object);
             }
             Err(error @ store::Error::Io { .. }) => {
-                return Outcome::Fatal(RunError::Store(error.to_string().into()));
+                return Outcome::Fatal(RunError::Storage(error.to_string().into()));
             }
             Err(error) => return Outcome::failed(generation, error.to_string(), FailureCause::Destination),
         }

@@ -207,5 +207,5 @@ impl Outputs {
 }
 
 fn address(text: &str) -> Result<Location, RunError> {
-    text.parse().map_err(|why: String| RunError::Damaged(why.into()))
+    text.parse().map_err(|why: String| RunError::Corrupt(why.into()))
 }

@@ -108,7 +108,7 @@ fn describe(by: &str, until: i64) -> String {
 
 fn decode(url: &str, bytes: &[u8]) -> Result<Lease, RunError> {
     serde_json::from_slice(bytes).map_err(|error| {
-        RunError::Damaged(Failure::new(
+        RunError::Corrupt(Failure::new(
             format!("{url}: not a lease ({error})"),
             "delete it if no run is active",
         ))

@@ -86,7 +86,7 @@ impl Authenticator {
                 ApiResponse::unauthenticated("the token is signed with a key that is not Google's")
             }
             KeyError::Unreachable(why) => {
-                ApiResponse::retry_later("the caller cannot be authenticated now; send it again", 10)
+                ApiResponse::retry_later("the caller cannot be authenticated now; retry", 10)
                     .with_log(Severity::Error, format!("Google's keys cannot be fetched: {why}"))
             }
         })?;

@@ -19,7 +19,7 @@ impl FramingResults {
     /// The verdict on the next request.
     pub(super) fn next(&self) -> Result<(), FramingError> {
         let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        next.unwrap_or(Err(FramingError("the request follows one that cannot be read")))
+        next.unwrap_or(Err(FramingError("an earlier request on this connection was malformed")))
     }
 
     fn add(&self, verdict: Result<(), FramingError>) {
@@ -157,7 +157,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 fn check(head: &[u8]) -> Result<BodyLength, FramingError> {
     let lines: Option<Vec<&[u8]>> =
         head.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r\n")).collect();
-    let lines = lines.ok_or(FramingError("a line of the head does not end with CR LF"))?;
+    let lines = lines.ok_or(FramingError("a header line does not end with CRLF"))?;
     let [request, fields @ .., _] = &lines[..] else { return Err(FramingError("the head is empty")) };
     let mut found = FramingHeaders::default();
     for field in fields {
@@ -178,7 +178,7 @@ struct FramingHeaders<'a> {
 impl<'a> FramingHeaders<'a> {
     fn add(&mut self, field: &'a [u8]) -> Result<(), FramingError> {
         if field.starts_with(b" ") || field.starts_with(b"\t") {
-            return Err(FramingError("a header goes on in the next line; send it on one"));
+            return Err(FramingError("obsolete line folding in a header; send each header on one line"));
         }
         let colon = memchr::memchr(b':', field).ok_or(FramingError("a header has no colon"))?;
         let (name, value) = (&field[..colon], std::str::from_utf8(&field[colon + 1..]));
@@ -232,10 +232,10 @@ impl<'a> FramingHeaders<'a> {
                 .map_err(|_| FramingError("Content-Length is not a number")),
             ([_], []) => Err(FramingError("Content-Length is not a number")),
             ([], [encoding]) if encoding.eq_ignore_ascii_case("chunked") => Ok(BodyLength::Chunked),
-            ([], [_]) => Err(FramingError("Transfer-Encoding is not chunked, the only one that is taken")),
-            ([..], []) => Err(FramingError("there is more than one Content-Length")),
-            ([], [..]) => Err(FramingError("there is more than one Transfer-Encoding")),
-            _ => Err(FramingError("there are both Content-Length and Transfer-Encoding")),
+            ([], [_]) => Err(FramingError("unsupported Transfer-Encoding; only chunked is accepted")),
+            ([..], []) => Err(FramingError("duplicate Content-Length")),
+            ([], [..]) => Err(FramingError("duplicate Transfer-Encoding")),
+            _ => Err(FramingError("both Content-Length and Transfer-Encoding are present")),
         }
     }
 }

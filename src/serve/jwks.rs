@@ -73,7 +73,7 @@ impl CachedKeys {
         match old {
             Some(old) => Lookup::Found(old),
             None if is_fresh => Lookup::Missing(KeyError::Unknown),
-            None => Lookup::Missing(KeyError::Unreachable("the last attempt just failed".into())),
+            None => Lookup::Missing(KeyError::Unreachable("the previous attempt failed moments ago".into())),
         }
     }
 

@@ -116,7 +116,7 @@ impl ApiResponse {
     }
 
     pub(super) fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "retry", "the body did not arrive in time; send it again")
+        Self::new(StatusCode::REQUEST_TIMEOUT, "retry", "the body did not arrive in time; retry")
     }
 
     /// The request may succeed later.
@@ -126,7 +126,7 @@ impl ApiResponse {
     }
 
     pub(super) fn too_many(seconds: u32) -> Self {
-        Self::retry_later("too many requests at once; send it again", seconds)
+        Self::retry_later("too many requests at once; retry", seconds)
     }
 
     /// Another process works on the same.
@@ -135,7 +135,7 @@ impl ApiResponse {
     }
 
     pub(super) fn stopping() -> Self {
-        Self::retry_later("the service is shutting down; send it again", 1)
+        Self::retry_later("the service is shutting down; retry", 1)
     }
 
     /// An operator must act.
@@ -146,7 +146,7 @@ impl ApiResponse {
 
     /// The work ended in a panic, whose message is on standard error only.
     pub(super) fn panicked() -> Self {
-        Self::internal_error("the request failed on an internal error; see the log")
+        Self::internal_error("internal error; see the log")
             .with_log(Severity::Error, "error: an internal error (panic); please report it")
     }
 
@@ -193,13 +193,13 @@ impl From<crate::error::RunError> for ApiResponse {
             RunError::Usage(_) => {
                 Self::internal_error("invalid settings; see the log").with_log(Severity::Error, text)
             }
-            RunError::Damaged(_) => {
+            RunError::Corrupt(_) => {
                 Self::internal_error("the ledger or the state cannot be read; see the log")
                     .with_log(Severity::Error, text)
             }
             RunError::Zoom(_) => Self::retry_later("Zoom returns no usable responses; see the log", 60)
                 .with_log(Severity::Error, text),
-            RunError::Store(_) | RunError::Output(_) => {
+            RunError::Storage(_) | RunError::Output(_) => {
                 Self::retry_later("storage is unreachable; see the log", 30).with_log(Severity::Error, text)
             }
         }

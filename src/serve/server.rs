@@ -61,7 +61,7 @@ async fn accept_until_shutdown(listener: TcpListener, router: Router, state: &Ar
     if tokio::time::timeout(state.options.limits.grace, all).await.is_err() {
         tracing::warn!(
             connections = connections.len(),
-            "some requests and runs did not end in time and are aborted"
+            "aborting requests and runs that did not finish in time"
         );
     }
 }

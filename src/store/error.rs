@@ -106,7 +106,7 @@ pub enum Missing {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Bucket => "bucket not found; create it, or check the address and the proxy's variables",
+            Self::Bucket => "bucket not found; create it, or check the URL and the proxy variables",
             Self::Object => "object not found",
             Self::Directory => "directory not found; check the path",
             Self::File => "file not found",
@@ -165,7 +165,7 @@ impl Error {
     fn reason(&self) -> String {
         match self {
             Self::NotFound { what, .. } => what.to_string(),
-            Self::Denied { message, .. } => format!("permission refused: {message}"),
+            Self::Denied { message, .. } => format!("permission denied: {message}"),
             Self::Locked { .. } => {
                 "another process holds the lock of this directory; wait for it, or stop it".into()
             }
@@ -198,7 +198,7 @@ impl Error {
             },
             io::ErrorKind::ResourceBusy => Self::Locked { url },
             io::ErrorKind::InvalidFilename => {
-                let message = "the name is too long for this file system, or not one for it".into();
+                let message = "the name is too long or invalid for this file system".into();
                 Self::Invalid { url, message }
             }
             kind => Self::Io { url, kind, message: error.to_string() },
@@ -207,7 +207,7 @@ impl Error {
 
     /// Returns the error for an object of which a part is missing.
     pub(super) fn incomplete(url: String, read: u64, size: u64) -> Self {
-        Self::Corrupt { url, message: format!("only {read} of {size} bytes arrived") }
+        Self::Corrupt { url, message: format!("received only {read} of {size} bytes") }
     }
 
     /// Returns the error for an object that exceeds the maximum for reading it whole.
@@ -230,7 +230,7 @@ impl Error {
         // The response body is not repeated, because it may contain the request.
         let mut message = match failure.status {
             Some(status) => format!("asking for a token: status code: {status}"),
-            None => format!("asking for a token: {}", failure.message),
+            None => format!("cannot get a token: {}", failure.message),
         };
         if failure.is_unexpected_server {
             message = format!("{message}: {UNEXPECTED_SERVER_HINT}");
@@ -264,7 +264,7 @@ impl Error {
             }
             (E::Unauthenticated { .. }, _) | (E::Generic { .. }, Some(StatusCode::UNAUTHORIZED)) => {
                 Self::Credentials {
-                    message: format!("{url}: the credentials were refused: {message}; {CREDENTIALS_HINT}"),
+                    message: format!("{url}: the credentials were rejected: {message}; {CREDENTIALS_HINT}"),
                 }
             }
             (E::InvalidPath { .. } | E::NotSupported { .. } | E::NotImplemented { .. }, _) => {

@@ -41,17 +41,17 @@ struct Head {
 pub(super) fn check_page(page: &str, bucket: &str, request: &Uri) -> Result<(), String> {
     let foreign = |why: &str| format!("{why}: {UNEXPECTED_SERVER_HINT}");
     if !page.contains("<ListBucketResult") {
-        return Err(foreign("the answer is not a listing"));
+        return Err(foreign("the response is not a listing"));
     }
     let head = head(page).ok_or_else(|| foreign("the listing is malformed or truncated"))?;
     match &head.name {
         Some(name) if name == bucket => {}
-        Some(name) => return Err(foreign(&format!("the listing is of another bucket ({name:?})"))),
+        Some(name) => return Err(foreign(&format!("the listing is for another bucket ({name:?})"))),
         None => return Err(foreign("the listing names no bucket")),
     }
     let (prefix, token) = requested(request);
     if fold_prefix(&head.prefix) != fold_prefix(&prefix) {
-        return Err(foreign(&format!("the listing is of another prefix ({:?})", head.prefix)));
+        return Err(foreign(&format!("the listing is for another prefix ({:?})", head.prefix)));
     }
     let keys = page.matches("<Contents>").count() + page.matches("<CommonPrefixes>").count();
     if let Some(key_count) = head.key_count.filter(|count| keys < *count) {
@@ -194,7 +194,7 @@ impl Listing {
                 .page_token
                 .as_ref()
                 .is_some_and(|token| self.tokens.contains(token) || self.tokens.len() >= MAX_EMPTY_PAGES);
-        if loops { Err("the listing has pages without end".into()) } else { Ok(()) }
+        if loops { Err("the listing does not end".into()) } else { Ok(()) }
     }
 }
 

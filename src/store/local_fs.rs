@@ -69,7 +69,7 @@ impl LocalFs {
         if name.split('/').all(fits) {
             return Ok(self.root.join(name));
         }
-        Err(Error::Invalid { url: self.url(name), message: "not a name of a file".into() })
+        Err(Error::Invalid { url: self.url(name), message: "not a valid file name".into() })
     }
 
     pub(super) fn list(this: Arc<Self>) -> impl Stream<Item = Result<ObjectMeta, Error>> {

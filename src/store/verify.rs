@@ -54,7 +54,7 @@ impl Expected {
     ) -> Result<Self, String> {
         from_cloud_storage(headers)?;
         if status == StatusCode::PARTIAL_CONTENT && !ranged {
-            return Err("a part of the object came instead of all of it (status 206)".into());
+            return Err("partial response (status 206) instead of the whole object".into());
         }
         // The checksum is of the stored bytes: nothing on the way may pack or unpack them.
         let gzip = |name: &str| text(headers, name).map(|value| value.contains("gzip"));
@@ -62,14 +62,14 @@ impl Expected {
         if gzip(STORED_ENCODING).is_some_and(|stored| stored != packed) {
             let what = if packed { "packed" } else { "unpacked" };
             return Err(format!(
-                "the object was {what} on the way and cannot be verified; have the proxy leave gzip as it is"
+                "the object was {what} in transit and cannot be verified; disable gzip handling in the proxy"
             ));
         }
         let [sent, stored] =
             [CONTENT_LENGTH.as_str(), STORED_LENGTH].map(|name| text(headers, name)?.parse().ok());
         if !ranged && sent.is_some() && stored.is_some() && sent != stored {
             let (sent, stored): (u64, u64) = (sent.unwrap_or(0), stored.unwrap_or(0));
-            return Err(format!("{sent} bytes are announced of an object of {stored} bytes"));
+            return Err(format!("Content-Length is {sent}, but the object has {stored} bytes"));
         }
         let checksum = checksum(headers)?;
         if checksum.is_none() && !lenient {
@@ -158,7 +158,7 @@ pub(super) fn verify_chunks(chunks: Chunks, expected: Expected, url: String) -> 
             };
             length += chunk.len() as u64;
             if length > expected.length {
-                let message = format!("more arrived than the {} bytes that are stored", expected.length);
+                let message = format!("received more than the object's {} bytes", expected.length);
                 return Err(Error::Corrupt { url, message });
             }
             sum.add(&chunk);
@@ -175,7 +175,7 @@ fn check(expected: &Expected, length: u64, sum: Option<Checksum>, url: String) -
     match (expected.checksum, sum) {
         (Some(stored), Some(arrived)) if stored != arrived => {
             let message =
-                format!("the object was corrupted in transit ({arrived} arrived, {stored} is stored)");
+                format!("the object was corrupted in transit (received {arrived}, expected {stored})");
             Err(Error::Corrupt { url, message })
         }
         _ => Ok(()),
@@ -251,7 +251,7 @@ mod tests {
                 assert!(why.contains(&format!("{length} of {} bytes", BYTES.len())), "{why}");
             }
             let longer = [BYTES, b"x"].concat();
-            assert!(arrives(&expected, &longer).await.unwrap_err().contains("more arrived"));
+            assert!(arrives(&expected, &longer).await.unwrap_err().contains("received more"));
             for bit in 0..BYTES.len() * 8 {
                 let mut flipped = BYTES.to_vec();
                 flipped[bit / 8] ^= 1 << (bit % 8);

@@ -32,7 +32,7 @@ const CONNECTION_ERRORS: &[&str] =
 const TIMEOUT_ERRORS: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
 
 /// What comes instead of the object.
-const CORRUPTION_ERRORS: &[&str] = &["bytes arrived", "more arrived", "corrupted in transit", "came instead"];
+const CORRUPTION_ERRORS: &[&str] = &["received", "corrupted in transit", "partial response"];
 const FOREIGN_SERVER_ERRORS: &[&str] = &["not from Cloud Storage"];
 
 pub static FAULTS: [Fault; 23] = [

@@ -97,7 +97,7 @@ fn service_account_key_signs_the_token_request() {
     let other = RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
     let (code, events, said) = run(&server, &credentials(&other.to_pkcs8_pem(LineEnding::LF).unwrap()));
     assert_eq!((code, events), (Some(4), 0), "{said}");
-    assert!(silent(&said) && said.contains("refused"), "{said}");
+    assert!(silent(&said) && said.contains("rejected"), "{said}");
     let broken = pem.replacen('M', "hush", 3);
     let (code, _, said) = run(&server, &credentials(&broken));
     assert!(code == Some(4) && !said.contains("hush") && silent(&said), "{said}");

@@ -443,7 +443,7 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
             ("cut-off", "truncated"),
             ("damaged", "corrupt"),
             ("bomb", "--max-object-bytes"),
-            ("forbidden", "permission refused"),
+            ("forbidden", "permission denied"),
             // The last of its tries may have met another fault.
             ("unreachable", ""),
         ]

@@ -387,10 +387,13 @@ fn file_changed_while_read_emits_no_events() {
     let output = run.wait_with_output().unwrap();
     let (code, summary) = outcome(&output);
     assert_eq!((code, output.stdout.len(), &summary["failed"]), (1, 0, &1.into()), "{summary}");
-    assert!(summary["failures"].to_string().contains("it changed while it was read"), "{summary}");
+    assert!(summary["failures"].to_string().contains("changed while being read"), "{summary}");
     let told = program(None, &["ledger", "show", ledger, "--format", "json"]).output().unwrap();
     let told = String::from_utf8_lossy(&told.stdout);
-    assert!(told.contains("it changed while") && !told.contains("\"lasting\":true"), "it may pass: {told}");
+    assert!(
+        told.contains("changed while being read") && !told.contains("\"permanent\":true"),
+        "it may pass: {told}"
+    );
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn corruption_that_looks_like_bad_data_is_transient() {
     let run = ["gs://zoom/logs/", "--to", "gs://udm/out/"];
     let (code, summary) = outcome(&ingest(Some(&server), &run));
     let failures = summary["failures"].to_string();
-    assert!(code == 1 && failures.contains("bytes arrived"), "{summary}");
+    assert!(code == 1 && failures.contains("received only"), "{summary}");
     server.lock().faults.refusals.clear();
     let (code, summary) = outcome(&ingest(Some(&server), &run));
     assert_eq!((code, &summary["events"]), (0, &100_000.into()), "{summary}");

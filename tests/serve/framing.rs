@@ -69,7 +69,7 @@ fn ambiguous_requests_get_400() {
         let bytes = answered(&server, &format!("{head}0\r\n\r\n{SMUGGLED}"));
         assert_eq!((Answer::parse(&bytes).status, answers(&bytes)), (400, 1), "{head:?}");
     }
-    server.wait_for("there are both Content-Length and Transfer-Encoding");
+    server.wait_for("both Content-Length and Transfer-Encoding are present");
     server.wait_for("there is more than one Host header");
     assert_eq!(server.get("/healthz").status, 200);
 }

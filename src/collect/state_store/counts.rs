@@ -84,7 +84,7 @@ impl StateStore {
         }
         let url = self.store.location().url(name);
         let what = format!("{url}: changed {MAX_PEER_READS} times while being read");
-        Err(RunError::Store(Failure::new(what, "run again")))
+        Err(RunError::Storage(Failure::new(what, "run again")))
     }
 
     /// A state of the other kind that is missing matters where days may be its own.

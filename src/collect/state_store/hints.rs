@@ -16,7 +16,7 @@ pub(super) async fn state_error(store: &Store, name: &str, why: &str, now: i64) 
                  collects the same period again"
             .into(),
     };
-    RunError::Damaged(Failure::new(format!("{url}: {why}"), hint))
+    RunError::Corrupt(Failure::new(format!("{url}: {why}"), hint))
 }
 
 /// Decodes the object of a state.
@@ -46,7 +46,7 @@ pub(crate) async fn refuse_lost_state(store: &Store, name: &str, now: i64) -> Re
     };
     let what = format!("{url}: state not found, but its file {} exists", store.location().url(&trace));
     let hint = format!("{hint}; or pass --new-state, which collects the same period again");
-    Err(RunError::Damaged(Failure::new(what, hint)))
+    Err(RunError::Corrupt(Failure::new(what, hint)))
 }
 
 /// Returns an object that exists only after a state was written.

@@ -174,7 +174,7 @@ impl StateStore {
             (StoredState::Legacy(legacy), _)
                 if legacy.cursor_date > Some(Date::from_millis(now).add_days(1)) =>
             {
-                Err(RunError::Damaged(
+                Err(RunError::Corrupt(
                     format!(
                         "{}: the state of Google's reference collector is ahead of the local clock ({}); \
                      correct the clock or edit cursor_date",
@@ -256,7 +256,7 @@ impl StateStore {
     pub(super) async fn put(&self, store: &Store, name: &str, bytes: Bytes) -> Result<(), RunError> {
         match store.put_if_absent(name, Payload::Bytes(bytes)).await? {
             PutOutcome::Created | PutOutcome::AlreadyIdentical => Ok(()),
-            PutOutcome::Conflict => Err(RunError::Store(
+            PutOutcome::Conflict => Err(RunError::Storage(
                 format!(
                     "{}: another object exists that zoom-udm did not write; move it away and run again",
                     store.location().url(name)

@@ -64,7 +64,7 @@ pub(super) type EntryVisitor<'e> = &'e mut dyn FnMut(&EntryHeader<'_>) -> Result
 /// Verifies a segment and passes its entries on; nothing is passed on if the checksum differs.
 pub(super) fn decode(url: &str, bytes: &[u8], each: EntryVisitor<'_>) -> Result<(), RunError> {
     let damaged = |what: &str| {
-        RunError::Damaged(format!(
+        RunError::Corrupt(format!(
             "{url}: {what}; it was left untouched. Restore a good copy, or delete it: its objects are then read again, and existing outputs are recognized"
         ).into())
     };

@@ -41,7 +41,7 @@ impl Ledger {
     /// Opens or creates the ledger, and acquires the free segments of the shard.
     ///
     /// # Errors
-    /// [`RunError::Locked`] if no segment is free; [`RunError::Damaged`] if the ledger cannot be read; it is left untouched.
+    /// [`RunError::Locked`] if no segment is free; [`RunError::Corrupt`] if the ledger cannot be read; it is left untouched.
     pub async fn open(store: Store, clock: Clock, options: &LedgerOptions) -> Result<Self, RunError> {
         let mut ledger = Self::open_unlocked(store, clock, options).await?;
         let begun = ledger.acquire_segments().await;

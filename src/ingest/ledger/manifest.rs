@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The manifest of the ledger: `ledger.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(expecting = "what a ledger is and what it is for")]
+#[serde(expecting = "ledger manifest")]
 pub struct LedgerManifest {
     /// The version of the format.
     pub version: u32,
@@ -94,9 +94,9 @@ pub(super) fn decode(url: &str, bytes: &[u8]) -> Result<LedgerManifest, RunError
     match serde_json::from_slice::<LedgerManifest>(bytes) {
         Ok(manifest) if manifest.version == FORMAT && manifest.segments > 0 => Ok(manifest),
         Ok(manifest) if manifest.version == FORMAT => {
-            Err(RunError::Damaged(format!("{url}: no segments; the ledger was left untouched").into()))
+            Err(RunError::Corrupt(format!("{url}: no segments; the ledger was left untouched").into()))
         }
-        Ok(manifest) => Err(RunError::Damaged(
+        Ok(manifest) => Err(RunError::Corrupt(
             format!(
                 "{url}: format {} is not supported (expected {FORMAT}); use the zoom-udm that wrote it",
                 manifest.version
@@ -104,7 +104,7 @@ pub(super) fn decode(url: &str, bytes: &[u8]) -> Result<LedgerManifest, RunError
             .into(),
         )),
         Err(error) => {
-            Err(RunError::Damaged(format!("{url}: not a ledger ({error}); it was left untouched").into()))
+            Err(RunError::Corrupt(format!("{url}: not a ledger ({error}); it was left untouched").into()))
         }
     }
 }
@@ -112,12 +112,12 @@ pub(super) fn decode(url: &str, bytes: &[u8]) -> Result<LedgerManifest, RunError
 /// Reads the manifest of a ledger that must exist.
 ///
 /// # Errors
-/// [`RunError::Damaged`] if there is none, or none that can be read.
+/// [`RunError::Corrupt`] if there is none, or none that can be read.
 pub async fn manifest(store: &Store) -> Result<LedgerManifest, RunError> {
     match store.read(MANIFEST).await? {
         Some((bytes, _)) => parse(store, &bytes),
         None => {
-            Err(RunError::Damaged(format!("{}: ledger not found; check the URL", store.location()).into()))
+            Err(RunError::Corrupt(format!("{}: ledger not found; check the URL", store.location()).into()))
         }
     }
 }

@@ -169,7 +169,7 @@ pub(super) async fn find(store: &Store, number: u16, wanted: Wanted) -> Result<V
 
 /// The thread that reads or writes a segment panicked; the segment may be fine.
 fn panicked<T>(error: &JoinError) -> Result<T, RunError> {
-    Err(RunError::Store(format!("a task failed: {error}").into()))
+    Err(RunError::Storage(format!("a task failed: {error}").into()))
 }
 
 /// How often a compare-and-swap may lose. Each loss means that another writer made progress.
@@ -214,7 +214,7 @@ pub(super) async fn cas_loop<F: Future<Output = Result<Vec<u8>, RunError>>>(
             .await;
     }
     let url = store.location().url(&name);
-    Err(RunError::Store(format!("{url}: other runs keep changing it; run again").into()))
+    Err(RunError::Storage(format!("{url}: other runs keep changing it; run again").into()))
 }
 
 /// Decides which entries stay.

@@ -306,7 +306,7 @@ async fn contended_segment_is_not_reported_as_corrupt() {
     });
     let contended = contended.await;
     assert!(
-        matches!(&contended, Err(RunError::Store(why)) if why.what.contains("run again")),
+        matches!(&contended, Err(RunError::Storage(why)) if why.what.contains("run again")),
         "{contended:?}"
     );
 }

@@ -84,8 +84,7 @@ async fn explain(
         }
     };
     let Ok(body_permit) = bodies.try_acquire_owned() else {
-        return ApiResponse::retry_later("too much is being explained at once; send it again", 1)
-            .into_response();
+        return ApiResponse::retry_later("too much is being explained at once; retry", 1).into_response();
     };
     let limits = &state.options.limits;
     let limits = Limits { body: limits.body.min(MAX_BODY_BYTES), ..limits.clone() };

@@ -15,7 +15,7 @@ pub(super) enum Chunk {
 }
 
 /// The error for work that ended without a result.
-pub(super) const WORK_LOST: &str = "the result was not read in time, or the work itself failed";
+pub(super) const WORK_LOST: &str = "the client did not read the response in time, or normalization failed";
 
 impl Chunk {
     pub(super) fn len(&self) -> usize {

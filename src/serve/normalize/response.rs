@@ -178,7 +178,7 @@ impl ResponseStream {
                 Ok(())
             }
             ResponseFormat::Plain if summary.rejects > 0 => {
-                let why = "the response is aborted, because the caller would not notice them otherwise";
+                let why = "the response is aborted, so that the caller notices them";
                 self.notes.add(Severity::Warning, why);
                 Err(io::Error::other("records were rejected"))
             }

@@ -26,7 +26,7 @@ pub(crate) async fn ingest(state: &Arc<AppState>, message: PushMessage) -> ApiRe
     let Some(config) = &state.options.ingest else { return ApiResponse::not_found() };
     let object = match message.requested_work() {
         Err(Malformed(why)) => return ApiResponse::bad_request(why),
-        Ok(Work::Ignore(what)) => return ApiResponse::ignored(format!("{what} asks for nothing")),
+        Ok(Work::Ignore(what)) => return ApiResponse::ignored(format!("{what} requires no action")),
         Ok(Work::Run) => None,
         Ok(Work::Object(object)) => match object_below_source(&config.options.from, object) {
             Ok(object) => Some(object),
@@ -36,7 +36,7 @@ pub(crate) async fn ingest(state: &Arc<AppState>, message: PushMessage) -> ApiRe
     // This may take long.
     drop(message);
     let Ok((response, must_run)) = state.ingest_queue.enqueue(object) else {
-        return ApiResponse::retry_later("too many objects are waiting; send it again", 30);
+        return ApiResponse::retry_later("too many objects are waiting; retry", 30);
     };
     if must_run {
         state.track_run(drain_queue(Arc::clone(state)));

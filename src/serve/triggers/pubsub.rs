@@ -44,7 +44,7 @@ impl ObjectRef {
         } else if object.contains(['\r', '\n']) {
             "contains a line break; object names have none".to_owned()
         } else if object == "." || object == ".." {
-            format!("is {object:?}, which object names cannot be")
+            format!("is {object:?}, which is not a valid object name")
         } else if !generation.bytes().all(|byte| byte.is_ascii_digit()) || generation.len() > 20 {
             return Err(Malformed("the object's generation is not a number".into()));
         } else {
