@@ -250,7 +250,7 @@ fn is(byte: u8, class: u8) -> bool {
 
 /// Compares the fast matcher with the pattern; used by property tests and fuzz targets.
 #[cfg(any(test, fuzzing))]
-pub(crate) mod properties {
+pub(crate) mod invariants {
     use super::{ANYWHERE, WHOLE, find, is_email};
 
     /// Both find the same addresses in `text`, and agree whether it is one.
@@ -356,7 +356,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4000))]
         #[test]
         fn hand_search_agrees_with_regex(text in "[ab0@@@..._\\- +%!/:()\u{e9}\u{301}\u{203f}\u{2028}\u{0661}]{0,24}") {
-            properties::text(&text);
+            invariants::text(&text);
         }
 
         #[test]
@@ -364,12 +364,12 @@ mod tests {
             before in "[ (<.+a\u{e9}]{0,9}", text in "[a-z.+_-]{1,12}@[a-z0-9-]{1,8}(\\.[a-z0-9_-]{1,6}){0,3}", after in "[ )>.@_\u{e9}-]{0,3}[a-z ]{0,9}"
         ) {
             let text = before + &text + &after;
-            properties::text(&text);
+            invariants::text(&text);
         }
 
         #[test]
         fn any_text_matches_like_regex(text in "\\PC{0,12}@\\PC{0,6}\\.\\PC{0,6}") {
-            properties::text(&text);
+            invariants::text(&text);
         }
     }
 }

@@ -34,13 +34,13 @@
 //! | 0 | `testdata` | generated records for tests and benchmarks |
 //! | 0 | [`reject`] | the reasons why a line or record is rejected |
 //! | 0 | `sanitize` | makes text from outside safe to show on a terminal |
-//! | 0 | `blocking_io` | standard streams that wait, even if they are non-blocking |
+//! | 0 | `polling_stdio` | standard streams that wait, even if they are non-blocking |
 //! | 0 | `http_client` | HTTP clients: TLS, user agent, responses of bounded length |
 //! | 0 | `globs` | sets of globs that select names |
 //! | 0 | `redact` | removes secrets from every text that leaves the process |
 //! | 0 | `net` | recognizes loopback hosts and proxies |
 //! | 0 | `collector_files` | names of the files that `collect` stores next to its data, and how `ingest` recognizes them |
-//! | 0 | `envelope` | SHA-256 as text, and a checksummed envelope for stored bytes |
+//! | 0 | `checksummed` | SHA-256 as text, and a checksummed envelope for stored bytes |
 //! | 1 | [`timestamp`] | timestamps: the forms that a record may use, and the form that an event carries |
 //! | 1 | `clock` | the clock, which tests can set |
 //! | 1 | [`email`] | e-mail addresses: the defining pattern, and a fast matcher that equals it |
@@ -74,7 +74,7 @@
 //! - Every fast path has a simple reference that defines its result (`serde_json`, `chrono`, the regular expression, the
 //!   typed event and its writer), and a property test that holds the two equal. A fast path that is undecided falls
 //!   back to the reference.
-//! - The properties of a module are defined once, in its `properties`; property tests and fuzz targets use them.
+//! - The properties of a module are defined once, in its `invariants`; property tests and fuzz targets use them.
 //! - Memory is bounded by threads × (line limit + a few blocks), whatever comes in.
 
 // Every test build contains all properties; the fuzz targets that use all of them need `cloud`.
@@ -96,7 +96,7 @@ pub mod udm;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "cli")] {
-        mod blocking_io;
+        mod polling_stdio;
         #[doc(hidden)]
         pub mod cli;
         mod globs;
@@ -111,7 +111,7 @@ cfg_if::cfg_if! {
         mod clock;
         pub mod collect;
         mod collector_files;
-        mod envelope;
+        mod checksummed;
         mod error;
         #[cfg(any(test, fuzzing))]
         #[doc(hidden)]

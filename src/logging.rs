@@ -1,7 +1,7 @@
 //! Logging to standard error: one line per event, as Cloud Logging JSON or for people.
 
-use crate::blocking_io;
 use crate::clock::Clock;
+use crate::polling_stdio;
 use crate::redact;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value};
@@ -54,7 +54,7 @@ pub(crate) fn init(json: bool, clock: Option<Clock>) -> Result<(), String> {
     let filter = filter(&std::env::var("ZOOM_UDM_LOG").unwrap_or_default())?;
     let logs = tracing_subscriber::fmt().event_format(CloudLogFormat { json, clock }).with_env_filter(filter);
     // If another subscriber is installed already, it receives the events.
-    let _ = logs.with_writer(blocking_io::stderr).try_init();
+    let _ = logs.with_writer(polling_stdio::stderr).try_init();
     log_panics();
     Ok(())
 }

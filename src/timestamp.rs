@@ -175,7 +175,7 @@ fn digits(text: &str, widths: std::ops::RangeInclusive<usize>) -> Option<u32> {
 
 /// Properties of the fast parser against `chrono`; used by property tests and fuzz targets.
 #[cfg(any(test, fuzzing))]
-pub(crate) mod properties {
+pub(crate) mod invariants {
     use super::Timestamp;
     use chrono::{DateTime, Utc};
     use once_cell::sync::Lazy;
@@ -297,7 +297,7 @@ mod tests {
         fn common_layout_never_accepts_invalid_dates(
             text in "[0-9]{4}-[0-3][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]Z?"
         ) {
-            properties::plain_layout(&text);
+            invariants::plain_layout(&text);
         }
 
         #[test]
@@ -312,7 +312,7 @@ mod tests {
 
         #[test]
         fn any_time_text_is_parsed_or_rejected(text in "\\PC{0,40}") {
-            properties::text(&text);
+            invariants::text(&text);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::output_target::OutputTarget;
 use super::signal::{self, PartialFile};
-use crate::blocking_io::Blocking;
+use crate::polling_stdio::Blocking;
 use anyhow::Context as _;
 use std::ffi::OsString;
 use std::fmt::Display;

@@ -1,7 +1,7 @@
 //! `zoom-udm generate` (hidden): generates records for tests and benchmarks.
 
 use super::error::{CliError, Exit};
-use crate::blocking_io::Blocking;
+use crate::polling_stdio::Blocking;
 use crate::testdata::{self, Kind};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, ValueEnum};
 use std::io::{self, BufWriter, Write as _};

@@ -8,8 +8,8 @@ use super::output_target::{Identity, is_null, output_is_closed};
 use super::parsers::{MaxAge, age, count, duration, env_var, lease, location, nonzero_duration, timeout};
 use super::runtime::multi_thread_runtime;
 use super::{clock, shutdown};
-use crate::blocking_io;
 use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard, WriteSettling};
+use crate::polling_stdio;
 use crate::store::{Location, StoreConfig};
 use clap::{Args, ValueEnum};
 use std::io;
@@ -317,7 +317,7 @@ fn options(args: &IngestArgs) -> Result<Options, CliError> {
 fn feed_options(args: &FeedArgs) -> Result<Options, CliError> {
     let parse = |text: &str| location(text).map_err(|why| CliError::Usage(format!("--to: {why}")));
     let to = match args.to.as_str() {
-        "-" => Destination::Stream(Arc::new(Mutex::new(blocking_io::stdout()))),
+        "-" => Destination::Stream(Arc::new(Mutex::new(polling_stdio::stdout()))),
         text => Destination::Objects(parse(text)?),
     };
     refuse_contradictions(args, to.location().is_none())?;

@@ -5,7 +5,7 @@ use super::messages::{self, SummaryFormat};
 use super::parsers::env_var;
 use super::progress;
 use crate::ingest::{ObjectEvent, Observer, Report, Skip};
-use crate::{blocking_io, logging, redact, sanitize};
+use crate::{logging, polling_stdio, redact, sanitize};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -131,7 +131,7 @@ impl Observer for IngestReporter {
 
 /// Prints a line of a dry run on standard output.
 fn print_dry_run(line: &str) {
-    let _ = writeln!(blocking_io::stdout(), "{}", sanitize::single_line(&redact::redact(line)));
+    let _ = writeln!(polling_stdio::stdout(), "{}", sanitize::single_line(&redact::redact(line)));
 }
 
 /// Starts logging to standard error; on a terminal only if `ZOOM_UDM_LOG` is set, because important messages are

@@ -1,9 +1,9 @@
 //! Messages on standard error.
 
 use super::progress;
-use crate::blocking_io;
 use crate::mapping::Diagnostic;
 use crate::normalize::{Reject, Summary};
+use crate::polling_stdio;
 use crate::redact;
 use crate::reject::RejectReason;
 use crate::sanitize;
@@ -35,7 +35,7 @@ pub(super) const OUTPUT_CLOSED: &str = "warning: standard output is closed; the 
 pub(super) fn eprint_lines(message: &str) {
     let line = format!("zoom-udm: {}\n", sanitize::multiline(&redact::redact(message)));
     // If standard error is closed, the message is lost.
-    progress::print_above(|| drop(blocking_io::stderr().write_all(line.as_bytes())));
+    progress::print_above(|| drop(polling_stdio::stderr().write_all(line.as_bytes())));
 }
 
 /// Formats an error with its causes, omitting a cause whose text the previous one already ends with.
@@ -52,7 +52,7 @@ pub(super) fn eprint_json(value: &impl Serialize) {
     let text = serde_json::to_string(value).unwrap_or_default();
     let text = redact::redact_json_text(&text).into_owned();
     let text = if io::stderr().is_terminal() { sanitize::escape_json(&text) } else { text };
-    progress::print_above(|| drop(blocking_io::stderr().write_all(format!("{text}\n").as_bytes())));
+    progress::print_above(|| drop(polling_stdio::stderr().write_all(format!("{text}\n").as_bytes())));
 }
 
 /// The number of rejects reported one by one if nothing stores them.

@@ -3,7 +3,7 @@
 //! - `args`, `dispatch`, `error`: the command line, what runs it, and exit codes. `cloud`: the commands that need the
 //!   feature `cloud`.
 //! - `event_args`, `name_filter`, `parsers`, `collect_config`: arguments that several commands share.
-//! - `inputs`, `expand`: input files. `output_target`, `atomic_file`, `normalize_output`, `linger`, `stdout`: outputs.
+//! - `inputs`, `expand`: input files. `output_target`, `atomic_file`, `normalize_output`, `timed_flush`, `stdout`: outputs.
 //! - `messages`, `progress`, `collect_progress`, `ingest_progress`, `textfile_metrics`: what a run reports.
 //! - `signal`, `shutdown`: signals.
 
@@ -18,7 +18,6 @@ mod expand;
 mod explain;
 mod generate;
 mod inputs;
-mod linger;
 mod man;
 mod messages;
 mod name_filter;
@@ -28,6 +27,7 @@ mod output_target;
 mod progress;
 mod signal;
 mod stdout;
+mod timed_flush;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "cloud")] {
@@ -42,7 +42,7 @@ cfg_if::cfg_if! {
         mod ledger;
         mod parsers;
         #[cfg(any(test, fuzzing))]
-        pub(crate) mod properties;
+        pub(crate) mod invariants;
         mod runtime;
         mod serve;
         mod shutdown;

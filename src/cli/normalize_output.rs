@@ -3,10 +3,10 @@
 use super::atomic_file::{Destination, OnInterrupt, cannot_be_written, part};
 use super::error::CliError;
 use super::inputs::Inputs;
-use super::linger::EventSink;
 use super::messages;
 use super::output_target::OutputTarget;
 use super::signal;
+use super::timed_flush::EventSink;
 use crate::normalize::{Error, Limits, Reject, RejectWriter, RequestFormat, Sink, Summary};
 use anyhow::Context as _;
 use std::io;

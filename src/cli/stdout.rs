@@ -1,7 +1,7 @@
 //! Texts on standard output.
 
 use super::error::{CliError, Exit};
-use crate::blocking_io;
+use crate::polling_stdio;
 use anyhow::Context as _;
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ pub(super) const STANDARD_OUTPUT: &str = "standard output";
 
 /// Prints a text.
 pub(super) fn print(text: &str) -> Result<Exit, CliError> {
-    let mut out = blocking_io::stdout();
+    let mut out = polling_stdio::stdout();
     let text = crate::redact::redact(text);
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(STANDARD_OUTPUT)?;
     Ok(Exit::Done)

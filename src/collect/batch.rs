@@ -70,7 +70,7 @@ pub(crate) struct Object {
 impl Object {
     /// Creates a manifest, which is written like an object.
     pub(crate) fn manifest(state: &str, day: Date, sequence: u64, bytes: Vec<u8>) -> Self {
-        let sha256 = crate::envelope::sha256(&bytes);
+        let sha256 = crate::checksummed::sha256(&bytes);
         Self {
             name: collector_files::manifest_name(state, &day.path(), sequence, &sha256),
             bytes: bytes.into(),
@@ -139,7 +139,7 @@ fn object(
     let bytes = gzip(&lines.text);
     let uuid = uuid(&state.collection_id, state.sequence, day, &lines.text);
     let name = format!("{name_prefix}{}/zoom-operationlogs-{uuid}.json.gz", day.path());
-    let sha256 = crate::envelope::sha256(&bytes);
+    let sha256 = crate::checksummed::sha256(&bytes);
     let mut line = 1;
     let mut pages = Vec::new();
     for (source, count) in &lines.runs {
@@ -205,7 +205,7 @@ fn uuid(lineage: &str, sequence: u64, day: Date, text: &[u8]) -> String {
     let mut bytes: [u8; 16] = std::array::from_fn(|at| digest[at]);
     bytes[6] = bytes[6] & 0x0F | 0x80;
     bytes[8] = bytes[8] & 0x3F | 0x80;
-    let hex = crate::envelope::hex(&bytes);
+    let hex = crate::checksummed::hex(&bytes);
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 

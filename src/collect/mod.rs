@@ -11,7 +11,7 @@
 //! `scheduler` decides which days and windows to read, by the rules in `schedule`. Windows overlap, because Zoom does not
 //! document where its days begin and end. `startup` starts a run, and divides days between live collection and backfill;
 //! `clock_skew` checks the clock. `run` has the phases of a run: newest records (`recent`), then missing days, then days
-//! with possible late records. `scan_progress` saves how far a scan came. `disambiguate` scans again to distinguish
+//! with possible late records. `scan_resume` saves how far a scan came. `resolve_ties` scans again to distinguish
 //! identical records from records that moved.
 //!
 //! Memory is bounded by 32 MiB of new records and about 30 bytes per record of the open days.
@@ -24,15 +24,15 @@ mod collector;
 mod config;
 mod date;
 mod dedup;
-mod disambiguate;
-mod metrics;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
+pub(crate) mod invariants;
+mod metrics;
 mod recent;
 mod record_counts;
 mod report;
+mod resolve_ties;
 mod run;
-mod scan_progress;
+mod scan_resume;
 mod schedule;
 mod scheduler;
 mod secret;
@@ -58,5 +58,5 @@ pub use secret::Secret;
 pub use state::CollectorState;
 pub use status::{Status, status};
 #[cfg(any(test, fuzzing))]
-pub(crate) use zoom::properties::answer;
+pub(crate) use zoom::invariants::answer;
 pub use zoom::{API_BASE, Account, MAX_PAGE, RetryPolicy, TOKEN_URL, ZoomConfig};

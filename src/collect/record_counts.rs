@@ -4,13 +4,13 @@
 //! Records have no ID, and three identical records in one second are three operations. A page is one response, so
 //! identical records on one page are certainly several: whatever a page holds beyond the count is new
 //! ([`RecordCounts::observe`]). Identical records on different pages are either several, or one that moved while newer records
-//! arrived; `disambiguate` scans again to decide. Counts grow only to what is proven, so a record is never written
+//! arrived; `resolve_ties` scans again to decide. Counts grow only to what is proven, so a record is never written
 //! more often than Zoom returns it.
 //!
 //! Stored as a line `zoom-udm-seen 1 SHA256-OF-THE-REST`, then 12 bytes and a count (LEB128) per record, sorted.
 
 use super::zoom::RecordHash;
-use crate::envelope::Envelope;
+use crate::checksummed::Envelope;
 use std::collections::HashMap;
 
 pub(super) const FORMAT: Envelope =

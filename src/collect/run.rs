@@ -6,7 +6,7 @@ use super::config::{Mode, Options};
 use super::date::Date;
 use super::dedup::DayKey;
 use super::report::{MissingDays, Report};
-use super::scan_progress::ScanProgress;
+use super::scan_resume::ScanProgress;
 use super::schedule;
 use super::startup::open;
 use super::state::{LastRun, PageCursor};

@@ -125,7 +125,7 @@ impl Collector {
             began: scan.began,
             recent: query.recent,
             pages: scan.pages,
-            last_page: page.items.iter().map(|item| crate::envelope::hex(&item.id)).collect(),
+            last_page: page.items.iter().map(|item| crate::checksummed::hex(&item.id)).collect(),
             until: query.window.until,
             days: query.days,
             reach: query.reach,

@@ -147,7 +147,7 @@ impl NestingTracker for BracketMarks {
 
 #[cfg(test)]
 mod tests {
-    use super::super::properties;
+    use super::super::invariants;
     use super::*;
     use proptest::prelude::*;
 
@@ -196,7 +196,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(3000))]
         #[test]
         fn search_agrees_with_trying_every_offset(text in "(from | to |[\\[{]{1,2}\"?|\"a\":|[\\]}]|\\{\\}|[\"\\\\, 1:]|\"b\"|\\{\"k\":1\\}){0,16}") {
-            properties::leftmost(&text);
+            invariants::leftmost(&text);
         }
     }
 }

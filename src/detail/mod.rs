@@ -6,10 +6,10 @@
 mod change;
 mod detail;
 mod embedded_json;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
 mod json_users;
 mod parser;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
 mod spans;
 mod splice_buf;
 #[cfg(test)]

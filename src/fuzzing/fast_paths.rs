@@ -5,21 +5,21 @@ use crate::{detail, email, json, mapping, record, timestamp};
 /// The grammar of `operation_detail`.
 pub(super) fn detail(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        detail::properties::text(text);
+        detail::invariants::text(text);
     }
 }
 
 /// Every fast path against its reference.
 pub(super) fn fast(bytes: &[u8]) {
-    json::properties::plain(bytes);
-    bytes.first().iter().for_each(|byte| json::properties::marked(bytes, **byte));
+    json::invariants::plain(bytes);
+    bytes.first().iter().for_each(|byte| json::invariants::marked(bytes, **byte));
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    json::properties::text(text);
-    record::properties::text(text);
-    mapping::properties::text(text);
-    text.split(['"', '\n']).for_each(timestamp::properties::text);
-    email::properties::text(text);
+    json::invariants::text(text);
+    record::invariants::text(text);
+    mapping::invariants::text(text);
+    text.split(['"', '\n']).for_each(timestamp::invariants::text);
+    email::invariants::text(text);
     if text.len() < 200 {
-        detail::properties::leftmost_of_usual(text);
+        detail::invariants::leftmost_of_usual(text);
     }
 }

@@ -10,9 +10,9 @@ pub(super) fn gzip(bytes: &[u8]) {
     match bytes.split_first() {
         Some((first, script)) if first % 2 == 0 && !bytes.starts_with(&[0x1f]) => {
             let packed = packed(&mut Unstructured::new(script)).unwrap_or_default();
-            crate::normalize::properties::gzip::bytes(&packed);
+            crate::normalize::invariants::gzip::bytes(&packed);
         }
-        _ => crate::normalize::properties::gzip::bytes(bytes),
+        _ => crate::normalize::invariants::gzip::bytes(bytes),
     }
 }
 

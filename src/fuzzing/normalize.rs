@@ -46,5 +46,5 @@ pub(super) fn hold(input: &[u8], [how, more]: [u8; 2]) {
         reject_large_events: more & 32 != 0,
         ..SHAPED[usize::from(shape)].clone()
     };
-    crate::normalize::properties::input(input, &options, PIECES[usize::from(more >> 2 & 3)]);
+    crate::normalize::invariants::input(input, &options, PIECES[usize::from(more >> 2 & 3)]);
 }

@@ -11,9 +11,9 @@ pub(super) fn records(bytes: &[u8]) {
     // A script that ends early is valid.
     while !script.is_empty() && lines.len() < 4096 && line(&mut script, &mut lines).is_ok() {}
     hold(lines.as_bytes(), how);
-    crate::record::properties::text(&lines);
-    lines.lines().for_each(crate::record::properties::text);
-    crate::mapping::properties::text(&lines);
+    crate::record::invariants::text(&lines);
+    lines.lines().for_each(crate::record::invariants::text);
+    crate::mapping::invariants::text(&lines);
 }
 
 const FIELDS: [&str; 5] = ["time", "operator", "category_type", "action", "operation_detail"];

@@ -6,13 +6,13 @@ use crate::{cli, store};
 pub(super) fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if text.starts_with("--") {
-        return cli::properties::flags(text);
+        return cli::invariants::flags(text);
     }
-    store::properties::listing(text);
+    store::invariants::listing(text);
     for line in text.lines().take(8) {
-        cli::properties::setting(line);
-        store::properties::location(line);
-        store::properties::emulator(line);
-        store::properties::name(line);
+        cli::invariants::setting(line);
+        store::invariants::location(line);
+        store::invariants::emulator(line);
+        store::invariants::name(line);
     }
 }

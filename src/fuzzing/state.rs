@@ -1,8 +1,8 @@
 //! Stored data: arbitrary bytes, and valid data with changes.
 
 use super::gzip::member;
-use crate::collect::properties as collect;
-use crate::ingest::ledger::{Entry, State, properties as ledger};
+use crate::collect::invariants as collect;
+use crate::ingest::ledger::{Entry, State, invariants as ledger};
 use crate::lease;
 use arbitrary::{Result, Unstructured};
 
@@ -14,7 +14,7 @@ pub(super) fn state(bytes: &[u8]) {
         1 => ledger::body(rest),
         2 => ledger::body(&member(rest, 1)),
         3 => ledger::head(rest),
-        4 => lease::properties::bytes(rest),
+        4 => lease::invariants::bytes(rest),
         5 => collect::state(rest),
         6 => std::str::from_utf8(rest).iter().for_each(|text| collect::state_of(text)),
         7 => collect::seen(rest),

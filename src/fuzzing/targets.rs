@@ -14,7 +14,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("fast", fast_paths::fast),
     ("gzip", gzip::gzip),
     ("state", state::state),
-    ("push", serve::properties::request),
+    ("push", serve::invariants::request),
     ("answer", collect::answer),
     ("settings", settings::settings),
 ];

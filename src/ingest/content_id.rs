@@ -28,7 +28,7 @@ pub(super) const HEAD_LENGTH: usize = 256;
 impl ContentId {
     fn new(length: u64, head: u64, hasher: Sha256) -> Self {
         let head = if length < HEAD_LENGTH as u64 { 0 } else { head };
-        Self { length, sha256: crate::envelope::hex(&hasher.finalize()), head }
+        Self { length, sha256: crate::checksummed::hex(&hasher.finalize()), head }
     }
 
     /// Returns sixteen bytes that identify the content.
@@ -170,7 +170,7 @@ fn begins_with(path: &Path, content: &ContentId) -> io::Result<bool> {
     };
     let mut hasher = Sha256::new();
     Ok(hash_up_to(&mut file, content.length, &mut hasher)? == content.length
-        && crate::envelope::hex(&hasher.finalize()) == content.sha256)
+        && crate::checksummed::hex(&hasher.finalize()) == content.sha256)
 }
 
 fn hash_head(first: &[u8]) -> u64 {
@@ -239,5 +239,5 @@ pub(super) fn matches_file(file: &mut File, content: &ContentId) -> io::Result<b
     }
     let mut hasher = Sha256::new();
     let read = hash_up_to(file, content.length + 1, &mut hasher)?;
-    Ok(read == content.length && crate::envelope::hex(&hasher.finalize()) == content.sha256)
+    Ok(read == content.length && crate::checksummed::hex(&hasher.finalize()) == content.sha256)
 }

@@ -3,12 +3,12 @@
 use super::content_id::{HashedPart, Prefix, longest_done_prefix};
 use super::context::IngestContext;
 use super::convert::{ConvertError, ConvertOptions, convert_on_thread};
-use super::extent::Extent;
 use super::filter::Selected;
-use super::growth::extent;
+use super::growing_file::extent;
 use super::outcome::{DonePart, Outcome, ReadPart, Remainder};
 use super::output_name;
 use super::output_stream::send_events;
+use super::read_range::Extent;
 use super::upload::upload;
 use crate::progress::Skip;
 use crate::store::{self, Location};

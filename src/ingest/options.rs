@@ -1,8 +1,8 @@
 //! Options of a run.
 
 use super::decompress::Limits;
+use super::file_stability::WriteSettling;
 use super::ledger::{Feed, LedgerOptions};
-use super::settling::WriteSettling;
 use super::shard::Shard;
 use crate::clock::Clock;
 use crate::normalize;

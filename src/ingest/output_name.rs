@@ -59,7 +59,7 @@ fn start_of(text: &str, mut length: usize) -> &str {
 }
 
 fn hash(text: &str) -> String {
-    crate::envelope::hex(&Sha256::digest(text)[..8])
+    crate::checksummed::hex(&Sha256::digest(text)[..8])
 }
 
 /// Returns a part of a name in a form that every file system accepts: not empty, `.` or `..`, no control characters,

@@ -58,7 +58,7 @@ impl OrphanOutputs {
         for (&end, contents) in self.0.range(at + 1..).take_while(|(end, _)| **end <= size) {
             super::content_id::hash_up_to(file, end - at, &mut hasher)?;
             at = end;
-            let hash = crate::envelope::hex(&hasher.clone().finalize());
+            let hash = crate::checksummed::hex(&hasher.clone().finalize());
             if let Some(stem) = contents.get(&hash[..output_name::HASH]) {
                 return Ok(Some((end, stem.clone())));
             }

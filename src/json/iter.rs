@@ -125,14 +125,14 @@ fn skip_container(bytes: &[u8], start: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::properties;
+    use super::super::invariants;
     use super::super::skip::tests::jsonish;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn items_match_serde_json(text in jsonish()) {
-            properties::parts(&text);
+            invariants::parts(&text);
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn minify(value: &str, out: &mut String) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::properties;
+    use super::super::invariants;
     use super::super::skip::tests::jsonish;
     use super::*;
     use proptest::prelude::*;
@@ -63,7 +63,7 @@ mod tests {
     proptest! {
         #[test]
         fn minified_text_is_the_same_value(text in jsonish()) {
-            properties::same_value(&text);
+            invariants::same_value(&text);
         }
     }
 }

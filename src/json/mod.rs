@@ -2,10 +2,10 @@
 //!
 //! All functions work on borrowed text and build no tree. Tests hold each of them equal to `serde_json`.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
 mod iter;
 mod minify;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
 mod scan;
 mod skip;
 mod string;

@@ -162,14 +162,14 @@ fn trim_slowly(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::properties;
+    use super::super::invariants;
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn unescaped_prefix_ends_at_first_special_byte(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            properties::plain(&bytes);
+            invariants::plain(&bytes);
         }
 
         #[test]
@@ -183,7 +183,7 @@ mod tests {
 
         #[test]
         fn positions_cover_every_matching_byte(bytes in prop::collection::vec(0u8..4, 0..60)) {
-            properties::marked(&bytes, 0);
+            invariants::marked(&bytes, 0);
         }
 
         #[test]

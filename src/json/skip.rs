@@ -237,7 +237,7 @@ fn digits_on(text: &[u8], mut at: usize) -> usize {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::properties;
+    use super::super::invariants;
     use super::*;
     use proptest::prelude::*;
 
@@ -286,7 +286,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn skip_ends_where_serde_json_ends(text in jsonish()) {
-            properties::ends(&text);
+            invariants::ends(&text);
         }
     }
 

@@ -191,7 +191,7 @@ static SHORT: [u8; 256] = {
 
 #[cfg(test)]
 mod tests {
-    use super::super::properties;
+    use super::super::invariants;
     use super::*;
     use proptest::prelude::*;
 
@@ -219,13 +219,13 @@ mod tests {
                 0..8,
             )
         ) {
-            properties::escapes(&parts.concat());
-            properties::replaced(&parts.concat());
+            invariants::escapes(&parts.concat());
+            invariants::replaced(&parts.concat());
         }
 
         #[test]
         fn escape_matches_serde_json(text in ".{0,40}", control in "[\\x00-\\x22\\\\\\x7f]{0,20}") {
-            properties::unescaped(&(control + &text));
+            invariants::unescaped(&(control + &text));
         }
     }
 }

@@ -6,5 +6,5 @@ mod request;
 
 pub(crate) use owner::LeaseOwner;
 #[cfg(any(test, fuzzing))]
-pub(crate) use request::properties;
+pub(crate) use request::invariants;
 pub(crate) use request::{Acquire, LeaseHandle, LeaseRequest};

@@ -117,7 +117,7 @@ fn decode(url: &str, bytes: &[u8]) -> Result<Lease, RunError> {
 
 /// Properties of the bytes of a lease; used by the fuzz target.
 #[cfg(any(test, fuzzing))]
-pub(crate) mod properties {
+pub(crate) mod invariants {
     use super::decode;
 
     /// The bytes are a lease that reads back as written, or are reported as damaged; never as an absent lease.

@@ -1,14 +1,14 @@
 //! Maps a record and its detail to an event.
 
 use super::diagnostics::{Diagnostic, DiagnosticCounts};
-use super::index;
+use super::json_user_rows::{RemainingUsers, put_first_user};
 use super::options::MappingOptions;
 use super::row::Setter;
+use super::row_lookup;
 use super::row_values::RowValues;
 use super::table::ROWS;
 use super::template::{Template, TemplateOutput};
 use super::trace::Trace;
-use super::users::{RemainingUsers, put_first_user};
 use crate::detail::{Detail, JsonUser};
 use crate::json::trim;
 use crate::record::{Field, Record};
@@ -76,8 +76,8 @@ pub(crate) fn map_all_but_about<'a>(
     let has_user = first.as_ref().is_some_and(JsonUser::has_data);
     let mut event = Event::new(time, event_type(record, &found, has_user, notes));
     event.verbatim = record.verbatim;
-    trace.on_fill(&ROWS[index::TIME], event.metadata.event_timestamp.as_str());
-    trace.on_fill(&ROWS[index::EVENT_TYPE], event.metadata.event_type.name());
+    trace.on_fill(&ROWS[row_lookup::TIME], event.metadata.event_timestamp.as_str());
+    trace.on_fill(&ROWS[row_lookup::EVENT_TYPE], event.metadata.event_type.name());
     notes.add(Diagnostic::FieldNotText, record.non_text_fields);
     notes.add(Diagnostic::SurrogateReplaced, u32::from(record.surrogates_replaced));
     put_constants(&mut event, trace);
@@ -135,10 +135,10 @@ fn event_type(
 fn own_type(name: &str, found: &RowValues<'_>, json_user: bool) -> Result<EventType, Diagnostic> {
     let known =
         EventType::named(name).filter(|known| known.is_specified()).ok_or(Diagnostic::EventTypeUnknown)?;
-    let target = json_user || found.has_any(index::TARGET_USER);
+    let target = json_user || found.has_any(row_lookup::TARGET_USER);
     let met = match known.needs() {
         Needs::Nothing => true,
-        Needs::User => target || found.has_any(index::OPERATOR),
+        Needs::User => target || found.has_any(row_lookup::OPERATOR),
         Needs::TargetUser => target,
         Needs::Unavailable => false,
     };
@@ -148,7 +148,7 @@ fn own_type(name: &str, found: &RowValues<'_>, json_user: bool) -> Result<EventT
 /// Sets the values that are the same for every record.
 #[inline]
 fn put_constants(event: &mut Event<'_>, trace: &mut impl Trace) {
-    for index in index::CONSTANTS {
+    for index in row_lookup::CONSTANTS {
         let row = &ROWS[index];
         if let Setter::Constant(value, put) = row.put {
             put(event, value);
@@ -160,8 +160,8 @@ fn put_constants(event: &mut Event<'_>, trace: &mut impl Trace) {
 /// Cuts values that exceed UDM's documented lengths.
 fn clip(event: &mut Event<'_>, notes: &mut DiagnosticCounts, trace: &mut impl Trace) {
     for (row, text, most) in [
-        (index::DESCRIPTION, &mut event.metadata.description, 1024),
-        (index::ACTION, &mut event.metadata.product_event_type, 64),
+        (row_lookup::DESCRIPTION, &mut event.metadata.description, 1024),
+        (row_lookup::ACTION, &mut event.metadata.product_event_type, 64),
     ] {
         if let Some(long) = text.filter(|text| text.len() > most) {
             let end = (0..=most).rev().find(|&end| long.is_char_boundary(end)).unwrap_or(0);

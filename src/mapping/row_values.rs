@@ -1,8 +1,8 @@
 //! The values of the rows that take a text of the record.
 
-use super::index::{self, COUNT};
 use super::options::Values;
 use super::row::Setter;
+use super::row_lookup::{self, COUNT};
 use super::table::ROWS;
 use super::trace::Trace;
 use crate::detail::{Detail, eq_ignore_case, new_value};
@@ -32,16 +32,20 @@ impl Default for RowValues<'_> {
 impl<'a> RowValues<'a> {
     #[inline]
     pub(super) fn gather(&mut self, record: &Record<'a>, detail: &Detail<'a>, values: Values) {
-        self.set(index::ACTION, record.get(Field::Action));
-        self.set(index::DESCRIPTION, record.get(Field::OperationDetail));
-        self.set(index::CATEGORY_TYPE, record.get(Field::CategoryType));
+        self.set(row_lookup::ACTION, record.get(Field::Action));
+        self.set(row_lookup::DESCRIPTION, record.get(Field::OperationDetail));
+        self.set(row_lookup::CATEGORY_TYPE, record.get(Field::CategoryType));
         if let Some(operator) = record.get(Field::Operator).map(trim) {
-            let row = if email::is_email(operator) { index::OPERATOR_EMAIL } else { index::OPERATOR_USERID };
+            let row = if email::is_email(operator) {
+                row_lookup::OPERATOR_EMAIL
+            } else {
+                row_lookup::OPERATOR_USERID
+            };
             self.set(row, Some(operator));
         }
         let [email, second] = detail.emails();
-        self.set(index::EMAIL, email);
-        self.set(index::EMAIL2, second);
+        self.set(row_lookup::EMAIL, email);
+        self.set(row_lookup::EMAIL2, second);
         self.gather_changes(detail, values);
     }
 
@@ -52,17 +56,17 @@ impl<'a> RowValues<'a> {
             Values::Verbatim => Some(text).filter(|text| !text.is_empty()),
         };
         for change in &detail.changes {
-            if let Some(row) = index::of_key(change.key) {
+            if let Some(row) = row_lookup::of_key(change.key) {
                 self.set(row, value(change.value));
             }
         }
         if detail.is_change_of_role() {
             let mut of_email = detail.changes.iter().filter(|change| email::is_email(change.key));
             if let Some(role) = of_email.find_map(|change| value(change.value)) {
-                self.set(index::ROLE, Some(role));
+                self.set(row_lookup::ROLE, Some(role));
             }
         }
-        let may_repeat = self.rows & index::MAY_REPEAT;
+        let may_repeat = self.rows & row_lookup::MAY_REPEAT;
         if may_repeat & may_repeat.wrapping_sub(1) != 0 {
             self.drop_repeated();
         }
@@ -70,11 +74,11 @@ impl<'a> RowValues<'a> {
 
     /// Drops values that their list already contains: addresses that differ only in case, and equal roles.
     fn drop_repeated(&mut self) {
-        for row in bits(self.rows & index::MAY_REPEAT) {
+        for row in bits(self.rows & row_lookup::MAY_REPEAT) {
             let (path, text) = (ROWS[row].path, self.texts[row]);
             let mut before = bits(self.rows & ((1 << row) - 1)).filter(|&known| ROWS[known].path == path);
             let repeated = match path {
-                index::EMAILS_PATH => before.any(|known| eq_ignore_case(self.texts[known], text)),
+                row_lookup::EMAILS_PATH => before.any(|known| eq_ignore_case(self.texts[known], text)),
                 _ => before.any(|known| self.texts[known] == text),
             };
             if repeated {
@@ -104,7 +108,7 @@ impl<'a> RowValues<'a> {
 
     /// Returns whether the operator or a target is named; `email2` is only present with `email`.
     pub(super) fn names_user(&self) -> bool {
-        self.has_any(index::OPERATOR | 1 << index::EMAIL)
+        self.has_any(row_lookup::OPERATOR | 1 << row_lookup::EMAIL)
     }
 
     /// Whether one of these rows has a text: a bit for each.
@@ -121,7 +125,7 @@ impl<'a> RowValues<'a> {
             match row.put {
                 Setter::Text(put) | Setter::Element(put) => put(event, text),
                 Setter::TargetText | Setter::TargetList => {
-                    event.target.user.texts.push((&index::TEXT_FIELDS[index], text));
+                    event.target.user.texts.push((&row_lookup::TEXT_FIELDS[index], text));
                 }
                 Setter::Preset | Setter::Constant(..) | Setter::First(_) | Setter::Further(_) => continue,
             }

@@ -4,8 +4,8 @@
 //! value of a later one (quotes, closers, openers, names) is known in advance, and writing an event alternates between
 //! copying a fragment and a value. The typed [`Event`](crate::udm::Event) and its writer define the result.
 
-use super::index::{self, COUNT};
 use super::row::{Row, Setter, Source};
+use super::row_lookup::{self, COUNT};
 use super::row_values::RowValues;
 use super::table::ROWS;
 use crate::timestamp::Timestamp;
@@ -161,14 +161,14 @@ pub(crate) struct TemplateOutput<'s> {
 /// The index after the last row: the end of the event.
 const END: usize = COUNT;
 /// The last row whose value every event has.
-const FIRST: usize = index::CONSTANTS.end - 1;
+const FIRST: usize = row_lookup::CONSTANTS.end - 1;
 
 impl Template {
     /// Compiles the template of a writer, if its output shape allows one: events without a wrapper.
     pub(crate) fn new(writer: &Writer) -> Option<Self> {
         let OutputShape::Udm(case) = writer.shape() else { return None };
         let paths: Vec<_> = ROWS.iter().map(|row| JsonPath::of(row, case, writer)).collect();
-        let [time, event_type] = [index::TIME, index::EVENT_TYPE]
+        let [time, event_type] = [row_lookup::TIME, row_lookup::EVENT_TYPE]
             .map(|row| case.spelled(ROWS[row].path.trim_start_matches("metadata.")));
         let head =
             [format!("{{{}\"{time}\":\"", paths[0].containers[0].0), format!("\",\"{event_type}\":\"")];
@@ -217,7 +217,7 @@ impl Template {
 /// Returns the members that are the same for every record, from the end of the event type on, except for the last
 /// quote.
 fn constants(case: Case) -> String {
-    let members = ROWS[index::CONSTANTS].iter().map(|row| match row.put {
+    let members = ROWS[row_lookup::CONSTANTS].iter().map(|row| match row.put {
         Setter::Constant(value, _) => {
             format!("\",\"{}\":\"{value}", case.spelled(row.path.trim_start_matches("metadata.")))
         }

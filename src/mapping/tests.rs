@@ -8,7 +8,7 @@ use crate::timestamp::Timestamp;
 use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
 
 fn compare(text: &str, writer: &Writer, rules: MappingOptions) -> usize {
-    properties::compare(text, writer, &Template::new(writer).unwrap(), rules)
+    invariants::compare(text, writer, &Template::new(writer).unwrap(), rules)
 }
 
 /// The lines of a corpus that are records.

@@ -5,7 +5,7 @@ use super::csv::{Csv, Header};
 use super::framer::Framer;
 use super::input::Input;
 use super::options::Options;
-use super::reject::StoredReject;
+use super::reject_file::StoredReject;
 use super::summary::{Failure, Warning};
 use crate::reject::RejectReason;
 use std::io;

@@ -4,7 +4,7 @@
 //! in the input and its bytes are kept, because rejects carry those.
 
 use super::block::{BLOCK, Block, Content, LongRow, Row, Rows};
-use super::rejection::{not_utf8, too_long};
+use super::line_errors::{not_utf8, too_long};
 use crate::json::escape_into;
 use crate::record::Field;
 use crate::reject::{RejectReason, Rejection};

@@ -1,7 +1,7 @@
 //! Collects the events and rejects of a block, and passes them on before they take much memory.
 
 use super::options::Options;
-use super::reject::Part;
+use super::reject_file::Part;
 use super::summary::BlockCounts;
 use crate::detail::{Detail, SpliceBuf};
 use crate::json::skip_space;

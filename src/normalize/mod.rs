@@ -14,15 +14,15 @@ mod error;
 mod framer;
 mod import_request;
 mod input;
-mod inspect;
+mod inspect_records;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
+mod line_errors;
 mod multiline;
 mod options;
 mod pipeline;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
 mod read_more;
-mod reject;
-mod rejection;
+mod reject_file;
 mod sink;
 mod slice;
 mod summary;
@@ -35,10 +35,10 @@ pub(crate) use input::decompress;
 #[cfg(feature = "cloud")]
 pub(crate) use input::{Decompressed, decompress_with};
 pub use input::{Input, is_gzip};
-pub(crate) use inspect::{InspectedRecord, inspect_each};
+pub(crate) use inspect_records::{InspectedRecord, inspect_each};
 pub use options::{DEFAULT_MAX_LINE_BYTES, Format, MAX_EVENT_BYTES, Options, TemplateCache};
 pub use pipeline::{replay_rejects, run};
-pub use reject::{Part, Reject, RejectReader, RejectWriter, StoredReject};
+pub use reject_file::{Part, Reject, RejectReader, RejectWriter, StoredReject};
 pub use sink::Sink;
 pub use slice::slice;
 pub use summary::{Failure, Summary, Warning};

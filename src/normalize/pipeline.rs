@@ -6,7 +6,7 @@ use super::emitter::{BlockOutput, BlockReject, Flow};
 use super::error::Error;
 use super::input::Input;
 use super::options::Options;
-use super::reject::{Part, Reject, StoredReject};
+use super::reject_file::{Part, Reject, StoredReject};
 use super::sink::Sink;
 use super::summary::{Failure, Summary};
 use super::worker::Worker;

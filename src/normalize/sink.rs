@@ -1,6 +1,6 @@
 //! The receiver of events and rejects.
 
-use super::reject::Reject;
+use super::reject_file::Reject;
 use std::io;
 
 /// Receives events and rejects. Called by one thread at a time, in input order.

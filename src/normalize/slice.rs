@@ -3,7 +3,7 @@
 use super::input::Input;
 use super::options::Options;
 use super::pipeline::run;
-use super::reject::Reject;
+use super::reject_file::Reject;
 use super::sink::Sink;
 use super::summary::Summary;
 use std::io;

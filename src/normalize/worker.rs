@@ -2,9 +2,9 @@
 
 use super::block::{Block, Content, Row, Value};
 use super::emitter::{BlockOutput, BlockReject, Emitter, Flow, FlushFn, LineCounter, RecordSpans};
+use super::line_errors::{not_utf8, too_long};
 use super::options::Options;
-use super::reject::Part;
-use super::rejection::{not_utf8, too_long};
+use super::reject_file::Part;
 use crate::detail::SpliceBuf;
 use crate::json::{elements, skip_space};
 use crate::mapping::{Diagnostic, Template};

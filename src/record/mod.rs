@@ -1,21 +1,21 @@
 //! One raw record, borrowed from its text.
 //!
-//! Three readers, each falling back to the next: `canonical` reads Zoom's exact layout, `fast` reads ordinary records in
+//! Three readers, each falling back to the next: `zoom_layout` reads Zoom's exact layout, `fast` reads ordinary records in
 //! any layout, and `reference` reads everything with `serde_json` and defines the result. Property tests hold them equal.
 
-mod canonical;
 mod fast;
 mod field;
 mod field_spans;
 mod fingerprint;
-mod pages;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
+pub(crate) mod invariants;
+mod pages;
 mod read;
 mod record;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod zoom_layout;
 
 pub use field::Field;
 pub(crate) use field::has_fields;

@@ -2,7 +2,7 @@
 
 use super::field_spans::FieldSpans;
 use super::record::{Record, Scratch};
-use super::{canonical, fast, reference};
+use super::{fast, reference, zoom_layout};
 use crate::reject::Rejection;
 
 impl<'a> Record<'a> {
@@ -42,14 +42,14 @@ impl<'a> Record<'a> {
         scratch: &'a mut Scratch,
     ) -> Option<(Self, usize)> {
         let mut found = FieldSpans::default();
-        let end = canonical::read(text, start, &mut found, scratch.cleared())?;
+        let end = zoom_layout::read(text, start, &mut found, scratch.cleared())?;
         Some((found.record(&scratch.0), end))
     }
 }
 
 /// Reads a record with one of the fast readers; returns `false` if both are undecided.
 fn read_quickly<'a>(text: &'a str, found: &mut FieldSpans<'a>, scratch: &mut Scratch) -> bool {
-    if canonical::read(text, 0, found, scratch.cleared()) == Some(text.len()) {
+    if zoom_layout::read(text, 0, found, scratch.cleared()) == Some(text.len()) {
         return true;
     }
     *found = FieldSpans::default();

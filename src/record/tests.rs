@@ -1,4 +1,4 @@
-use super::properties::{fast, plain, usual};
+use super::invariants::{fast, plain, usual};
 use super::*;
 use crate::Rejection;
 use proptest::prelude::*;
@@ -51,7 +51,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     #[test]
     fn fast_path_agrees_with_reference_or_declines(text in recordish()) {
-        properties::read_alike(&text);
+        invariants::read_alike(&text);
     }
 
     #[test]
@@ -61,7 +61,7 @@ proptest! {
         let (before, after) = text.split_at(text.char_indices().nth(at.index(text.chars().count())).unwrap().0);
         let spoilt = format!("{before}{byte}{}", after.chars().skip(1).collect::<String>());
         for text in [&spoilt, before] {
-            properties::read_alike(text);
+            invariants::read_alike(text);
         }
     }
 }
@@ -145,7 +145,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(5000))]
     #[test]
     fn canonical_path_agrees_with_reference_or_declines(line in usualish()) {
-        properties::usual_alike(&line);
+        invariants::usual_alike(&line);
     }
 }
 

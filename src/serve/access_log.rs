@@ -1,7 +1,7 @@
 //! The access log: follows a request to the last byte of its response, counts it, and writes one line.
 
+use super::app_state::{AppState, ClientAddr};
 use super::response::{LogNotes, Severity};
-use super::state::{AppState, ClientAddr};
 use crate::{logging, redact};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;

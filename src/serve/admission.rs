@@ -1,9 +1,9 @@
 //! Admission: who may call, and how many requests are active at once.
 
 use super::access_log::AccessLogEntry;
+use super::app_state::AppState;
 use super::framing::FramingError;
 use super::response::ApiResponse;
-use super::state::AppState;
 use axum::extract::{Request, State};
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, HeaderValue};

@@ -15,21 +15,21 @@
 
 mod access_log;
 mod admission;
+mod app_state;
 mod auth;
 mod body;
 mod chunk_sender;
 mod config;
 mod explain_page;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
 mod jwks;
 mod metrics;
 mod normalize;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
 mod response;
 mod router;
 mod server;
-mod state;
 mod triggers;
 mod write_timeout;
 

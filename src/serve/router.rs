@@ -1,14 +1,14 @@
 //! The routes.
 
 use super::admission;
+use super::app_state::AppState;
 use super::body::{BodyError, LimitedBody};
 use super::config::Limits;
 use super::explain_page;
 use super::normalize;
 use super::response::ApiResponse;
-use super::state::AppState;
 use super::triggers::payload::{Malformed, is_malformed_start};
-use super::triggers::pubsub::{self, PushMessage};
+use super::triggers::push::{self, PushMessage};
 use super::triggers::{collect_handler, ingest_handler};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -94,6 +94,6 @@ async fn read_push(
         read => read?,
     };
     let permit = Arc::clone(&state.pushes).try_acquire_owned().map_err(|_| ApiResponse::too_many(1))?;
-    let message = pubsub::read(&parts.headers, &body);
+    let message = push::read(&parts.headers, &body);
     message.map(|message| (message, permit)).map_err(|Malformed(why)| ApiResponse::bad_request(why))
 }

@@ -1,9 +1,9 @@
 //! Accepts connections, enforces their limits, and shuts down.
 
+use super::app_state::{AppState, ClientAddr};
 use super::config::Options;
 use super::framing::{FramingParser, FramingResults};
 use super::router;
-use super::state::{AppState, ClientAddr};
 use super::write_timeout::{FlushNotifier, WriteTimeoutStream};
 use crate::error::RunError;
 use axum::Router;

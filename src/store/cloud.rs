@@ -1,11 +1,11 @@
 //! The backends of `object_store`: Cloud Storage and memory.
 
 use super::config::StoreConfig;
+use super::download_check::{Chunks, Expected, read_to_end, verify_chunks};
 use super::error::Error;
 use super::location::LONGEST_NAME;
 use super::name_escape::{escape, unescape, with_generation};
 use super::object::{Body, GetResult, MAX_BUFFERED_BYTES, ObjectMeta, Payload, PutOutcome, Version};
-use super::verify::{Chunks, Expected, read_to_end, verify_chunks};
 use super::{listing, multipart};
 use bytes::Bytes;
 use futures::stream::BoxStream;

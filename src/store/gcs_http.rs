@@ -1,6 +1,6 @@
 //! The HTTP client below `object_store`: works around limitations in its use of Cloud Storage's XML API.
 
-use super::{listing, name_escape, verify};
+use super::{download_check, listing, name_escape};
 use crate::{net, redact};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -99,17 +99,17 @@ impl HttpService for GcsHttpService {
             return detect_bad_digest(response).await;
         }
         if creates && response.status().is_success() {
-            verify::from_cloud_storage(response.headers()).map_err(interrupted)?;
+            download_check::from_cloud_storage(response.headers()).map_err(interrupted)?;
         }
         if reads && response.status().is_success() {
-            verify::from_cloud_storage(response.headers()).map_err(interrupted)?;
+            download_check::from_cloud_storage(response.headers()).map_err(interrupted)?;
             if gets {
                 let (status, headers) = (response.status(), response.headers());
-                let expected = verify::Expected::from_metadata(status, headers, ranged, self.lenient);
+                let expected = download_check::Expected::from_metadata(status, headers, ranged, self.lenient);
                 response.extensions_mut().insert(expected.map_err(interrupted)?);
             }
             default_header_from(&mut response, CONTENT_LENGTH, "x-goog-stored-content-length");
-            default_header_from(&mut response, ETAG, verify::GENERATION);
+            default_header_from(&mut response, ETAG, download_check::GENERATION);
         }
         Ok(response)
     }

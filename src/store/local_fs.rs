@@ -361,7 +361,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 fn version(bytes: &[u8]) -> Version {
     let digest = Sha256::digest(bytes);
-    Version { tag: Some(crate::envelope::hex(&digest)), generation: None }
+    Version { tag: Some(crate::checksummed::hex(&digest)), generation: None }
 }
 
 /// Returns nanoseconds since the epoch.

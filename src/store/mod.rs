@@ -7,25 +7,25 @@
 mod classify;
 mod cloud;
 mod config;
+mod download_check;
 mod error;
 mod gcs;
 mod gcs_http;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
 mod listing;
 mod local_fs;
 mod location;
 mod multipart;
 mod name_escape;
 mod object;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
 mod store;
 mod task_stream;
-mod verify;
 
 pub use config::StoreConfig;
+pub(crate) use download_check::read_to_end;
 pub use error::{Error, Missing};
 pub use location::Location;
 pub use object::{Body, GetResult, MAX_BUFFERED_BYTES, ObjectMeta, Payload, PutOutcome, Version};
 pub use store::Store;
 pub(crate) use task_stream::TaskStream;
-pub(crate) use verify::read_to_end;

@@ -1,8 +1,8 @@
 //! Uploads objects that are too large for one request.
 
+use super::download_check::Chunks;
 use super::error::Error;
 use super::object::same_bytes;
-use super::verify::Chunks;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{Error as Failure, ObjectStore, PutMultipartOptions, WriteMultipart};

@@ -170,7 +170,7 @@ pub(super) fn decode_char_refs(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::properties::{self, escaped};
+    use super::super::invariants::{self, escaped};
     use super::{escape, escape_listing_keys, unescape_uri, with_generation};
     use proptest::prelude::*;
 
@@ -204,7 +204,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_name_round_trips(name in "([a./ \u{0}-\u{1F}\u{7F}\u{F8FF}\u{F8FE}\u{F600}-\u{F680}é]|\\PC){0,12}") {
-            properties::name(&name);
+            invariants::name(&name);
         }
     }
 }

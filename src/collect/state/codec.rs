@@ -25,7 +25,7 @@ impl Envelope<'_> {
                 self.format, self.version
             ));
         }
-        if self.sha256 != crate::envelope::sha256(self.state.get()) {
+        if self.sha256 != crate::checksummed::sha256(self.state.get()) {
             return Err("the state is corrupt (checksum mismatch)".into());
         }
         Ok(self.state.get())
@@ -34,7 +34,7 @@ impl Envelope<'_> {
 
 /// Wraps the text of a state with its format version and checksum.
 pub(crate) fn encode_envelope(text: String) -> Vec<u8> {
-    let sha256 = crate::envelope::sha256(&text);
+    let sha256 = crate::checksummed::sha256(&text);
     let state = RawValue::from_string(text).unwrap_or_default();
     let envelope = Envelope { format: STATE_FORMAT.into(), version: VERSION, sha256, state: &state };
     let mut bytes = serde_json::to_vec(&envelope).unwrap_or_default();

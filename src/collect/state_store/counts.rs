@@ -1,6 +1,6 @@
 //! Reads and writes the count lists that a state references.
 
-use super::hints::{decode_or_explain, refuse_lost_state, state_error};
+use super::recovery_advice::{decode_or_explain, refuse_lost_state, state_error};
 use super::store::StateStore;
 use crate::collect::config::{Mode, Options};
 use crate::collect::record_counts::RecordCounts;
@@ -16,7 +16,7 @@ impl StateStore {
     pub(crate) async fn put_counts(&self, slot: &str, seen: &RecordCounts) -> Result<CountsRef, RunError> {
         let bytes = seen.encode();
         let name =
-            collector_files::counts_name(slot, self.state.revision + 1, &crate::envelope::sha256(&bytes));
+            collector_files::counts_name(slot, self.state.revision + 1, &crate::checksummed::sha256(&bytes));
         let size = u64::try_from(bytes.len()).unwrap_or(0);
         if !self.dry_run {
             self.put(&self.work, &name, bytes.into()).await?;

@@ -16,10 +16,10 @@
 //!   only by a run that stalled between its last save of the state and the request that creates it.
 
 mod counts;
-mod hints;
 mod lease;
 mod recovery;
+mod recovery_advice;
 mod store;
 
-pub(crate) use hints::{decode_or_explain, refuse_lost_state};
+pub(crate) use recovery_advice::{decode_or_explain, refuse_lost_state};
 pub(crate) use store::{InitialState, StateStore, state_name};

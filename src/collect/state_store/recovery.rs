@@ -47,7 +47,7 @@ impl StateStore {
 
     async fn read_staged(&self, pending: &PendingWrite) -> Result<Bytes, RunError> {
         let why = match self.work.read(&pending.staged).await? {
-            Some((bytes, _)) if crate::envelope::sha256(&bytes) == pending.sha256 => return Ok(bytes),
+            Some((bytes, _)) if crate::checksummed::sha256(&bytes) == pending.sha256 => return Ok(bytes),
             Some(_) => "it is corrupt",
             None => "it is missing",
         };

@@ -1,6 +1,6 @@
 //! Opens and saves the state, and commits objects.
 
-use super::hints::{self, decode_or_explain, refuse_lost_state};
+use super::recovery_advice::{self, decode_or_explain, refuse_lost_state};
 use crate::clock::{Clock, format_utc};
 use crate::collect::batch::Object;
 use crate::collect::config::{Mode, Options};
@@ -167,7 +167,7 @@ impl StateStore {
             (StoredState::Ours(state), Mode::Live { .. }) => match state.clock_skew(now) {
                 Some(why) => {
                     let why = format!("{why}; correct the clock if it is wrong");
-                    Err(hints::state_error(store, name, &why, now).await)
+                    Err(recovery_advice::state_error(store, name, &why, now).await)
                 }
                 None => Ok(()),
             },
@@ -307,5 +307,5 @@ impl StateStore {
 /// same again.
 fn collection_id(options: &Options, began: Date) -> String {
     let text = format!("{}\n{}\n{}\n{began}", options.to, options.state.location, state_name(options));
-    crate::envelope::sha256(text)[..32].to_owned()
+    crate::checksummed::sha256(text)[..32].to_owned()
 }

@@ -5,15 +5,15 @@ mod config;
 mod error;
 mod error_body;
 mod http;
-mod page;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
+pub(crate) mod invariants;
+mod malformed_records;
+mod page;
 #[cfg(test)]
-mod redaction;
+mod redaction_invariants;
 mod request;
 mod response;
 mod retry_after;
-mod salvage;
 mod token;
 mod transport;
 mod window;

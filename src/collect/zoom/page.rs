@@ -1,7 +1,7 @@
 //! Parses a page of the API; records keep their bytes.
 
 use super::error_body::ErrorBody;
-use super::salvage;
+use super::malformed_records;
 use crate::normalize::{Part, Reject, RejectWriter};
 use crate::record::{Record, Scratch, fingerprint};
 use crate::reject::{RejectReason, Rejection};
@@ -122,8 +122,9 @@ pub(crate) fn parse(body: &[u8], tracking: &str) -> Result<Page, PageError> {
         },
         Err(_) => PageError::Body(unreadable("the body is not UTF-8", body)),
     };
-    let repaired =
-        salvage::repair(body).ok_or(()).and_then(|text| page_of(&text, body, tracking).map_err(drop));
+    let repaired = malformed_records::repair(body)
+        .ok_or(())
+        .and_then(|text| page_of(&text, body, tracking).map_err(drop));
     repaired.map_err(|()| wrong)
 }
 

@@ -1,7 +1,7 @@
 //! The format of a segment: one line `zoom-udm-ledger 1 SHA256-OF-THE-REST`, then gzip of one JSON object per line.
 
 use super::entry::{Entry, State};
-use crate::envelope::Envelope;
+use crate::checksummed::Envelope;
 use crate::error::RunError;
 use crate::ingest::content_id::ContentId;
 use flate2::Compression;

@@ -8,14 +8,14 @@
 //! loses no event and duplicates none, because outputs are created only if absent; it costs work.
 
 mod codec;
-mod contents;
 mod entry;
+mod entry_lookup;
 mod inspect;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
 mod ledger;
 mod manifest;
 mod options;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
 mod segment;
 #[cfg(test)]
 mod tests;

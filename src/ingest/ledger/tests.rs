@@ -403,7 +403,7 @@ async fn corrupt_segment_is_reported_and_unchanged() {
     let name = format!("segment-{:04}", segment_of("a", 16));
     let (good, version) = store.read(&name).await.unwrap().unwrap();
     let head = |version: &str, body: &[u8]| {
-        let sum = crate::envelope::sha256(body);
+        let sum = crate::checksummed::sha256(body);
         [format!("zoom-udm-ledger {version} {sum}\n").as_bytes(), body].concat()
     };
     let body = &good[memchr::memchr(b'\n', &good).unwrap() + 1..];

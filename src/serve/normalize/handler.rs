@@ -8,10 +8,10 @@
 use super::chunk::{Chunk, WORK_LOST};
 use super::response::{self, ResponseFormat};
 use super::worker::{CancelOnDrop, NormalizeJob};
+use crate::serve::app_state::AppState;
 use crate::serve::body::{BodyChunk, BodyError, LimitedBody};
 use crate::serve::chunk_sender::ChunkSender;
 use crate::serve::response::{ApiResponse, Severity};
-use crate::serve::state::AppState;
 use crate::serve::write_timeout::FlushNotifier;
 use axum::Extension;
 use axum::body::Body;

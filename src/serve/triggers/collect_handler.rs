@@ -2,11 +2,11 @@
 //! a push only says that it is time, and Zoom's rate limits leave no room for a second run. 200 means that everything
 //! Zoom showed to the run is durable; the next scheduled push fetches the rest.
 
-use super::pubsub::PushMessage;
+use super::push::PushMessage;
 use crate::collect::{self, Cancellation, Observer, Report};
+use crate::serve::app_state::AppState;
 use crate::serve::config::CollectConfig;
 use crate::serve::response::{ApiResponse, Severity};
-use crate::serve::state::AppState;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use serde_json::json;

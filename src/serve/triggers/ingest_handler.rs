@@ -7,11 +7,11 @@
 use super::ingest_outcome::{OutcomeCollector, RunOutcome};
 use super::ingest_queue::{RunScope, WaiterList};
 use super::payload::Malformed;
-use super::pubsub::{ObjectRef, PushMessage, Work};
+use super::push::{ObjectRef, PushMessage, Work};
 use crate::ingest::{self, Report, Shard, Skip};
+use crate::serve::app_state::AppState;
 use crate::serve::config::IngestConfig;
 use crate::serve::response::ApiResponse;
-use crate::serve::state::AppState;
 use crate::store::{Location, Store};
 use futures::TryStreamExt as _;
 use std::sync::{Arc, PoisonError};

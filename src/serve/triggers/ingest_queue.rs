@@ -4,7 +4,7 @@
 //! for a run that starts after it arrived. It joins the current run only if that processes exactly the version that it
 //! names. Pushes for the same thing share one entry, and all of them get the response of its run.
 
-use super::pubsub::ObjectRef;
+use super::push::ObjectRef;
 use crate::serve::response::ApiResponse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -118,7 +118,7 @@ impl QueueState {
 #[cfg(test)]
 mod tests {
     use super::{IngestQueue, MAX_OBJECTS, RunScope};
-    use crate::serve::triggers::pubsub::ObjectRef;
+    use crate::serve::triggers::push::ObjectRef;
     use tokio::sync::oneshot::error::TryRecvError;
 
     fn named(object: &str, generation: &str) -> ObjectRef {

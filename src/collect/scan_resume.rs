@@ -9,7 +9,7 @@
 //! Zoom documents a time of day in `to`, but may ignore or refuse it. A page shows whether it was honored; if not, windows
 //! end with the day. Then a day with more pages than a run may read comes no further, and says so.
 //!
-//! Where two pages have a record in common, there may be one or two of it (`disambiguate` resolves that once a scan is complete). A
+//! Where two pages have a record in common, there may be one or two of it (`resolve_ties` resolves that once a scan is complete). A
 //! scan that a run cuts goes back to that record: the next window ends with its minute, so one page has all of its kind. The token
 //! would continue below it and is dropped. A scan that began there does not go back once more.
 

@@ -6,7 +6,7 @@ use super::emitter::{BlockOutput, Flow, RecordSpans};
 use super::error::Error;
 use super::input::Input;
 use super::options::Options;
-use super::reject::Part;
+use super::reject_file::Part;
 use super::summary::Summary;
 use super::worker::Worker;
 use crate::reject::Rejection;

@@ -3,7 +3,7 @@
 //! Writers that flush by size end a member in the middle of a line. What was read up to there is done, so the line is
 //! read again, from its beginning in the unpacked bytes, once its rest is appended.
 
-use super::extent::{Extent, MAX_LINE, is_blank, is_complete_json};
+use super::read_range::{Extent, MAX_LINE, is_blank, is_complete_json};
 use crate::normalize::Format;
 use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use std::fs::File;
@@ -19,7 +19,7 @@ struct OpenLine {
     held_alone: bool,
 }
 
-/// Returns what to read of a file of gzip members; see [`super::growth::extent`].
+/// Returns what to read of a file of gzip members; see [`super::growing_file::extent`].
 pub(super) fn extent(
     file: &mut File,
     size: u64,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use crate::detail::{Detail, SpliceBuf};
-use crate::json::properties::Bytes;
+use crate::json::invariants::Bytes;
 use crate::json::skip_space;
 use crate::mapping::{self, DiagnosticCounts};
 use crate::normalize::{

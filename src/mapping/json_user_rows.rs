@@ -1,8 +1,8 @@
 //! The rows that take a member of a user in the embedded JSON.
 
 use super::diagnostics::{Diagnostic, DiagnosticCounts};
-use super::index;
 use super::row::{Row, Setter, Source};
+use super::row_lookup;
 use super::table::ROWS;
 use super::trace::Trace;
 use crate::detail::{JsonUser, JsonUsers, TextValues};
@@ -11,7 +11,7 @@ use crate::udm::{About, Event};
 /// Puts the first user of the detail's JSON into the target.
 #[cold]
 pub(super) fn put_first_user<'a>(mut first: JsonUser<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
-    for row in &ROWS[index::FIRST_USER] {
+    for row in &ROWS[row_lookup::FIRST_USER] {
         if let (Source::FirstUser(member), Setter::First(put)) = (row.source, row.put) {
             put_texts(row, first.take(member), trace, |texts| put(event, texts));
         }
@@ -27,7 +27,7 @@ impl<'a> RemainingUsers<'a> {
         let mut user = self.0.next()?;
         trace.on_about_entry();
         let mut about = About::default();
-        for row in &ROWS[index::FURTHER_USER] {
+        for row in &ROWS[row_lookup::FURTHER_USER] {
             if let (Source::FurtherUser(member), Setter::Further(put)) = (row.source, row.put) {
                 put_texts(row, user.take(member), trace, |texts| put(&mut about, texts));
             }

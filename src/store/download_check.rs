@@ -185,8 +185,8 @@ fn check(expected: &Expected, length: u64, sum: Option<Checksum>, url: String) -
 impl std::fmt::Display for Checksum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Crc32c(sum) => write!(f, "CRC32C {}", crate::envelope::hex(sum)),
-            Self::Md5(sum) => write!(f, "MD5 {}", crate::envelope::hex(sum)),
+            Self::Crc32c(sum) => write!(f, "CRC32C {}", crate::checksummed::hex(sum)),
+            Self::Md5(sum) => write!(f, "MD5 {}", crate::checksummed::hex(sum)),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::access_log::trace;
 use super::auth::is_loopback_host;
 use super::triggers::ingest_handler::object_below_source;
 use super::triggers::payload::Malformed;
-use super::triggers::pubsub::{ObjectRef, Work, read};
+use super::triggers::push::{ObjectRef, Work, read};
 use crate::store::Location;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;

@@ -1,7 +1,7 @@
 //! Where to begin and to end in a local file, part of which may be done: at line ends, so that no record is split.
 
-use super::extent::{Extent, MAX_LINE, is_blank, is_complete_json};
-use super::members;
+use super::gzip_tail;
+use super::read_range::{Extent, MAX_LINE, is_blank, is_complete_json};
 use crate::normalize::{Format, is_gzip};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -32,7 +32,7 @@ pub(super) fn extent(
     let framing = framing(file, size, format)?;
     let start = match framing {
         Framing::Whole => 0,
-        Framing::Members => return members::extent(file, size, done, format, settled),
+        Framing::Members => return gzip_tail::extent(file, size, done, format, settled),
         Framing::Lines => resume_offset(file, done)?,
     };
     let all = Extent { start, skip: 0, end: size, unfinished: false };

@@ -6,8 +6,8 @@
 use super::embedded_json::find;
 use super::{Detail, JsonUser, JsonUsers, SpliceBuf, Text, TextValues, eq_ignore_case, new_value};
 use crate::email;
+use crate::json::invariants::{Bytes, lossy_text};
 use crate::json::minify;
-use crate::json::properties::{Bytes, lossy_text};
 use once_cell::sync::Lazy;
 use regex::Regex;
 use serde::de::IgnoredAny;
