@@ -15,16 +15,16 @@ impl<T> Pollable for T {}
 
 /// A stream whose reads and writes wait, whatever its mode.
 #[derive(Debug)]
-pub(crate) struct Blocking<T>(pub(crate) T);
+pub(crate) struct PollingStream<T>(pub(crate) T);
 
 /// Standard output.
-pub(crate) fn stdout() -> Blocking<io::Stdout> {
-    Blocking(io::stdout())
+pub(crate) fn stdout() -> PollingStream<io::Stdout> {
+    PollingStream(io::stdout())
 }
 
 /// Standard error.
-pub(crate) fn stderr() -> Blocking<io::Stderr> {
-    Blocking(io::stderr())
+pub(crate) fn stderr() -> PollingStream<io::Stderr> {
+    PollingStream(io::stderr())
 }
 
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ enum Readiness {
     Writable,
 }
 
-impl<T: Pollable> Blocking<T> {
+impl<T: Pollable> PollingStream<T> {
     /// The result of an operation, tried again as long as it would block. One that fails so has taken or given nothing.
     fn retry<R>(
         &mut self,
@@ -69,13 +69,13 @@ fn wait(_: &impl Pollable, _: &Readiness, error: io::Error) -> io::Result<()> {
     Err(error)
 }
 
-impl<T: Read + Pollable> Read for Blocking<T> {
+impl<T: Read + Pollable> Read for PollingStream<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.retry(Readiness::Readable, |stream| stream.read(buffer))
     }
 }
 
-impl<T: Write + Pollable> Write for Blocking<T> {
+impl<T: Write + Pollable> Write for PollingStream<T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.retry(Readiness::Writable, |stream| stream.write(bytes))
     }

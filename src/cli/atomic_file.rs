@@ -2,7 +2,7 @@
 
 use super::output_target::OutputTarget;
 use super::signal::{self, PartialFile};
-use crate::polling_stdio::Blocking;
+use crate::polling_stdio::PollingStream;
 use anyhow::Context as _;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -26,7 +26,7 @@ pub(super) enum OnInterrupt {
 /// An output.
 pub(super) enum Destination {
     /// Standard output, a device or a pipe, with its name.
-    Stream(Blocking<File>, String),
+    Stream(PollingStream<File>, String),
     /// An incomplete file.
     File(AtomicFile),
 }
@@ -60,16 +60,16 @@ impl Destination {
         match place {
             OutputTarget::Output => {
                 let stream = standard(io::stdout()).context("standard output cannot be written")?;
-                Ok(Self::Stream(Blocking(stream), "standard output".to_owned()))
+                Ok(Self::Stream(PollingStream(stream), "standard output".to_owned()))
             }
             OutputTarget::Error => {
                 let stream = standard(io::stderr()).context("standard error cannot be written")?;
-                Ok(Self::Stream(Blocking(stream), "standard error".to_owned()))
+                Ok(Self::Stream(PollingStream(stream), "standard error".to_owned()))
             }
             OutputTarget::Stream(path) => {
                 let stream = File::options().append(true).open(&path);
                 let stream = stream.with_context(|| cannot_be_written(&path))?;
-                Ok(Self::Stream(Blocking(stream), path.display().to_string()))
+                Ok(Self::Stream(PollingStream(stream), path.display().to_string()))
             }
             OutputTarget::File(path) => {
                 let context = cannot_be_written(&path);

@@ -11,7 +11,7 @@ use super::output_target::{OutputTarget, output_is_closed};
 use super::{messages, signal};
 use crate::explain::{self, Explanation};
 use crate::normalize::Error;
-use crate::polling_stdio::Blocking;
+use crate::polling_stdio::PollingStream;
 use crate::sanitize;
 use clap::{Args, ValueEnum};
 use human::Human;
@@ -86,7 +86,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
         messages::eprint_line(messages::OUTPUT_CLOSED);
     }
     let terminal = io::stdout().is_terminal();
-    let mut out = BufWriter::new(Blocking(io::stdout().lock()));
+    let mut out = BufWriter::new(PollingStream(io::stdout().lock()));
     let mut human = Human::new(args.color.holds(terminal));
     let inputs = Inputs::find(&args.inputs, args.names.filter()?);
     inputs.refuse_output(&OutputTarget::Output, "standard output")?;

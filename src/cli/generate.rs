@@ -1,7 +1,7 @@
 //! `zoom-udm generate` (hidden): generates records for tests and benchmarks.
 
 use super::error::{CliError, Exit};
-use crate::polling_stdio::Blocking;
+use crate::polling_stdio::PollingStream;
 use crate::testdata::{self, Kind};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _, ValueEnum};
 use std::io::{self, BufWriter, Write as _};
@@ -45,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<Exit, CliError> {
         KindFlag::Escaped => Kind::Escaped,
         KindFlag::Hostile => Kind::Hostile,
     };
-    let mut out = BufWriter::with_capacity(1 << 20, Blocking(io::stdout().lock()));
+    let mut out = BufWriter::with_capacity(1 << 20, PollingStream(io::stdout().lock()));
     let written = testdata::write(kind, args.records, args.seed, &mut out).and_then(|()| out.flush());
     written.map_err(anyhow::Error::from)?;
     Ok(Exit::Done)

@@ -8,7 +8,7 @@ use super::output_target::{Identity, is_null, output_is_closed};
 use super::parsers::{MaxAge, age, count, duration, env_var, lease, location, nonzero_duration, timeout};
 use super::runtime::multi_thread_runtime;
 use super::{clock, shutdown};
-use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard, WriteSettling};
+use crate::ingest::{Clock, Delete, Destination, Limits, Options, Report, Shard, StabilityCheck};
 use crate::polling_stdio;
 use crate::store::{Location, StoreConfig};
 use clap::{Args, ValueEnum};
@@ -309,7 +309,7 @@ fn contains_standard_output(directory: &Path) -> bool {
 /// Returns the options of a run on the command line.
 fn options(args: &IngestArgs) -> Result<Options, CliError> {
     let options = feed_options(&args.feed)?;
-    let settle = if args.follow { WriteSettling::following(args.feed.settle) } else { options.settle };
+    let settle = if args.follow { StabilityCheck::following(args.feed.settle) } else { options.settle };
     let shard = args.shard.map_or_else(shard_of_task, Ok)?;
     Ok(Options { settle, shard, dry_run: args.dry_run, ..options })
 }
@@ -336,7 +336,7 @@ fn feed_options(args: &FeedArgs) -> Result<Options, CliError> {
         max_age: args.max_age,
         include: args.include.clone(),
         exclude: args.exclude.clone(),
-        settle: WriteSettling::once(args.settle),
+        settle: StabilityCheck::once(args.settle),
         concurrency: args.concurrency.get(),
         limits: Limits { ratio: args.max_ratio, bytes: args.max_object_bytes },
         normalize: args.mapping.options()?,

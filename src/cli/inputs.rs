@@ -6,7 +6,7 @@ use super::name_filter::NameFilter;
 use super::output_target::{Identity, OutputTarget};
 use super::{messages, progress};
 use crate::normalize::Input;
-use crate::polling_stdio::Blocking;
+use crate::polling_stdio::PollingStream;
 use indicatif::ProgressBar;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -138,9 +138,9 @@ fn is_stream(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-fn standard() -> Blocking<io::Stdin> {
+fn standard() -> PollingStream<io::Stdin> {
     print_stdin_hint();
-    Blocking(io::stdin())
+    PollingStream(io::stdin())
 }
 
 fn print_stdin_hint() {
@@ -153,7 +153,7 @@ fn file(path: &Path, progress: &Progress) -> Input {
     let name = path.display().to_string();
     match open_one(path) {
         Ok(file) => {
-            let input = Input::new(name, Counted { file: Blocking(file), bar: progress.0.clone() });
+            let input = Input::new(name, Counted { file: PollingStream(file), bar: progress.0.clone() });
             if is_stream(path) { input.line_buffered() } else { input }
         }
         Err(error) => Input::failed(name, error),
@@ -165,7 +165,7 @@ pub(super) fn open_one_or_standard(path: &Path) -> io::Result<Box<dyn Read + Sen
     if path == Path::new("-") {
         return Ok(Box::new(standard()));
     }
-    Ok(Box::new(Blocking(open_one(path)?)))
+    Ok(Box::new(PollingStream(open_one(path)?)))
 }
 
 /// Opens one file for reading.
@@ -216,7 +216,7 @@ impl Drop for Progress {
 
 /// A file that advances the bar while it is read.
 struct Counted {
-    file: Blocking<File>,
+    file: PollingStream<File>,
     bar: ProgressBar,
 }
 

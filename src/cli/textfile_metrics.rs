@@ -46,7 +46,7 @@ pub(super) fn write(path: &Path, report: Option<&Report>, failed: bool, now: i64
     let regular = path.metadata().is_ok_and(|meta| meta.is_file());
     let before = if regular { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
     let mut text = if let Some(report) = report {
-        encoded(|registry| CollectMetrics::register(registry, Counts::LastRun).observe(report))
+        encoded(|registry| CollectMetrics::register(registry, Counts::LastRefetch).observe(report))
     } else {
         let counts = before.lines().filter(|line| ![FAILED, SUCCESS].contains(&metric_name(line)));
         counts.flat_map(|line| [line, "\n"]).collect()

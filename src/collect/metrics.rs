@@ -72,7 +72,7 @@ pub(crate) enum Counts {
     /// They add up in counters.
     Total,
     /// Each run replaces those of the previous one, in gauges.
-    LastRun,
+    LastRefetch,
 }
 
 impl CollectMetrics {
@@ -135,7 +135,7 @@ mod tests {
     fn counts_add_up_or_describe_the_last_run() {
         let total = written(Counts::Total, 2);
         assert!(total.contains("\nzoom_udm_collect_records_written_total 6\n"), "{total}");
-        let last = written(Counts::LastRun, 2);
+        let last = written(Counts::LastRefetch, 2);
         assert!(last.contains("\nzoom_udm_collect_records_written 3\n"), "{last}");
         for text in [total, last] {
             assert!(text.contains("\nzoom_udm_collect_state_bytes 7\n"), "{text}");

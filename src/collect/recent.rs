@@ -3,8 +3,8 @@
 use super::collector::{CollectError, Collector};
 use super::date::Date;
 use super::schedule;
-use super::state::{LastRun, MAX_WINDOW_DAYS, PageCursor};
-use super::window_query::{End, Share, WindowQuery, WindowScan};
+use super::state::{LastRefetch, MAX_WINDOW_DAYS, ScanCheckpoint};
+use super::window_query::{End, ScanBudget, WindowQuery, WindowScan};
 use super::zoom::{Window, ZoomError, ZoomErrorKind};
 
 const HOUR: i64 = 3_600_000;
@@ -17,7 +17,7 @@ impl Collector {
     /// An error that affects only today does not delay other days; it is returned at the end of the run.
     pub(crate) async fn fetch_recent_if_readable(
         &mut self,
-        resume: Option<PageCursor>,
+        resume: Option<ScanCheckpoint>,
     ) -> Result<Option<ZoomError>, CollectError> {
         let error = match self.fetch_recent(resume).await {
             Ok(()) => return Ok(None),
@@ -51,7 +51,7 @@ impl Collector {
     }
 
     /// The newest records, down to what is known, or as far as their share of the budget goes.
-    async fn fetch_recent(&mut self, resume: Option<PageCursor>) -> Result<(), CollectError> {
+    async fn fetch_recent(&mut self, resume: Option<ScanCheckpoint>) -> Result<(), CollectError> {
         let today = self.today();
         let mut window = schedule::window(today, today, today, self.store.state.days_ahead);
         if let Some(resume) = &resume {
@@ -80,7 +80,7 @@ impl Collector {
     }
 
     /// Half of what a run may use, where other days wait: neither they nor the newest records keep the other waiting.
-    fn recent_budget(&self) -> Option<Share> {
+    fn recent_budget(&self) -> Option<ScanBudget> {
         let (state, today) = (&self.store.state, self.today());
         let waits =
             |day: &Date| *day != today || state.days.get(day).is_some_and(|known| known.unread.is_some());
@@ -90,7 +90,7 @@ impl Collector {
         let used = self.zoom.stats().requests;
         let half = |most: u64| used + most.saturating_sub(used).div_ceil(2);
         let requests = self.options.zoom.retry.max_requests.map(half);
-        Some(Share { requests, until: self.options.cancellation.half_way() })
+        Some(ScanBudget { requests, until: self.options.cancellation.half_way() })
     }
 
     /// The same with a smaller window if Zoom refuses it: no future days, no yesterday.
@@ -184,7 +184,7 @@ impl Collector {
         let query = WindowQuery { oldest: Some(now - REFETCH_HOURS), ..WindowQuery::of(window) };
         let before = self.zoom.stats().pages;
         let outcome = self.scan_window(&query).await;
-        self.store.state.recent_refetch = LastRun { at: now, pages: self.zoom.stats().pages - before };
+        self.store.state.recent_refetch = LastRefetch { at: now, pages: self.zoom.stats().pages - before };
         match outcome {
             Ok(scan) => self.resolve_ambiguous(&query, &scan, &|_| false).await,
             Err(CollectError::Zoom(error)) if error.is_window_specific() => {

@@ -35,7 +35,7 @@ const BEYOND: usize = 2 * MAX_PAGE as usize;
 
 /// A record of a tie: how often it was met, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct SightingsByRecord {
+struct Sighting {
     count: u32,
     item: PageRecord,
 }
@@ -49,7 +49,7 @@ struct Tie {
     length: usize,
     /// How many pages it is on.
     pages: u32,
-    members: HashMap<RecordKey, SightingsByRecord>,
+    members: HashMap<RecordKey, Sighting>,
 }
 
 impl Tie {
@@ -200,7 +200,7 @@ impl Collector {
     }
 
     /// Counts a record as often as it was met.
-    fn confirm_all(&mut self, key: RecordKey, met: &SightingsByRecord) {
+    fn confirm_all(&mut self, key: RecordKey, met: &Sighting) {
         let new = self.dedup.confirm(key, met.count);
         let today = self.today();
         self.report.duplicates_suppressed = self.report.duplicates_suppressed.saturating_sub(u64::from(new));
@@ -225,10 +225,7 @@ fn extend(tie: &mut Tie, page: &Page, groups: &PositionsByRecord) -> Vec<Tie> {
         tie.length += 1;
         tie.pages += u32::from(std::mem::take(&mut fresh));
         if let Some(key) = key {
-            tie.members
-                .entry(key)
-                .or_insert_with(|| SightingsByRecord { count: 0, item: item.clone() })
-                .count += 1;
+            tie.members.entry(key).or_insert_with(|| Sighting { count: 0, item: item.clone() }).count += 1;
         }
     }
     ended

@@ -6,10 +6,10 @@ use super::config::{Mode, Options};
 use super::date::Date;
 use super::dedup::DayKey;
 use super::report::{MissingDays, Report};
-use super::scan_resume::ScanProgress;
+use super::scan_resume::ResumePoint;
 use super::schedule;
 use super::startup::open;
-use super::state::{LastRun, PageCursor};
+use super::state::{LastRefetch, ScanCheckpoint};
 use super::window_query::{End, WindowQuery, WindowScan};
 use super::zoom::{ZoomError, ZoomErrorKind};
 use crate::error::RunError;
@@ -63,7 +63,7 @@ impl Collector {
     async fn other_days(
         &mut self,
         live: bool,
-        past: Option<PageCursor>,
+        past: Option<ScanCheckpoint>,
         doubt: bool,
     ) -> Result<(), CollectError> {
         if let Some(past) = past {
@@ -100,7 +100,7 @@ impl Collector {
     }
 
     /// Fetches the rest of a window that an earlier run started.
-    async fn resume_window(&mut self, resume: PageCursor) -> Result<(), CollectError> {
+    async fn resume_window(&mut self, resume: ScanCheckpoint) -> Result<(), CollectError> {
         let (days, reached) = (self.cursor_days(&resume), resume.reached);
         let query = WindowQuery::resumed(resume, days);
         match self.scan_window(&query).await {
@@ -158,7 +158,7 @@ impl Collector {
                 let read = u64::try_from(self.today().days_since(first)).unwrap_or(0) + 3;
                 let wanted = u64::try_from(self.options.look_back).unwrap_or(0) + 3;
                 let pages = (self.zoom.stats().pages - before) * wanted.min(read) / read;
-                self.store.state.lookback_refetch = LastRun { at: self.scheduler.started, pages };
+                self.store.state.lookback_refetch = LastRefetch { at: self.scheduler.started, pages };
             }
             outcome?;
         }
@@ -240,7 +240,7 @@ impl Collector {
         // read, nothing is settled.
         let before = query.resume.as_ref().and_then(|resume| resume.ambiguous_at);
         let ambiguous_at = if resolved.is_err() { scan.ambiguous_at } else { before };
-        let progress = ScanProgress { began: scan.began, reached: i64::MIN, ambiguous_at };
+        let progress = ResumePoint { began: scan.began, reached: i64::MIN, ambiguous_at };
         self.save_progress((first, last), progress);
         resolved?;
         if last < today.add_days(-look_back) {

@@ -16,7 +16,7 @@
 use super::collector::Collector;
 use super::date::{DAY, Date};
 use super::schedule::{self, MINUTE};
-use super::state::{DayState, PageCursor, UnreadRange};
+use super::state::{DayState, ScanCheckpoint, UnreadRange};
 use super::window_query::{WindowQuery, WindowScan};
 
 /// Zones differ from UTC by multiples of this.
@@ -26,7 +26,7 @@ const MAX_STALLS: u32 = 2;
 
 /// How far a scan came.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ScanProgress {
+pub(crate) struct ResumePoint {
     pub(crate) began: i64,
     /// Records after this time have been read.
     pub(crate) reached: i64,
@@ -81,7 +81,7 @@ impl Collector {
     }
 
     /// Takes what an earlier run did not get to the end of: its token if it still holds. How far it came is kept either way.
-    pub(crate) fn take_resume(&mut self, live: bool, token_life: i64) -> Option<PageCursor> {
+    pub(crate) fn take_resume(&mut self, live: bool, token_life: i64) -> Option<ScanCheckpoint> {
         let resume = self.store.state.resume.take()?;
         let holds =
             self.now() - resume.issued < token_life && resume.page_size <= self.options.zoom.page_size;
@@ -112,7 +112,7 @@ impl Collector {
 
     /// A scan whose days know how far it came. Completes only the days that it has not yet passed; later notes on the
     /// others are kept.
-    fn with_expiry(&mut self, mut resume: PageCursor) -> PageCursor {
+    fn with_expiry(&mut self, mut resume: ScanCheckpoint) -> ScanCheckpoint {
         self.save_scan(&resume);
         if let Some(reached) = resume.reached {
             let (first, last) = self.cursor_days(&resume);
@@ -149,13 +149,13 @@ impl Collector {
     }
 
     /// Keeps what a scan of days has read: those above where it ended are complete.
-    pub(crate) fn save_scan(&mut self, resume: &PageCursor) {
+    pub(crate) fn save_scan(&mut self, resume: &ScanCheckpoint) {
         let Some(reached) = resume.reached.filter(|_| !resume.saved) else { return };
-        let progress = ScanProgress { began: resume.began, reached, ambiguous_at: resume.ambiguous_at };
+        let progress = ResumePoint { began: resume.began, reached, ambiguous_at: resume.ambiguous_at };
         self.save_progress(self.cursor_days(resume), progress);
     }
 
-    pub(crate) fn save_progress(&mut self, (first, last): (Date, Date), progress: ScanProgress) {
+    pub(crate) fn save_progress(&mut self, (first, last): (Date, Date), progress: ResumePoint) {
         let back_to = self.rewind_to(progress.ambiguous_at, progress.began);
         for day in self.scheduler.claimed(&self.store.state, first, last) {
             let known = self.store.state.days.entry(day).or_default();
@@ -228,7 +228,7 @@ impl Collector {
 
     /// Keeps what a reading of the newest records has read: from now on these are the newest known ones, and what lies between
     /// them and those of before is unread.
-    pub(crate) fn save_recent_scan(&mut self, resume: &PageCursor) {
+    pub(crate) fn save_recent_scan(&mut self, resume: &ScanCheckpoint) {
         let Some(reached) = resume.reached else { return };
         let (began, today) = (resume.began, Date::from_millis(resume.began));
         let bottom = self.store.state.watermark.unwrap_or(today.start());
@@ -281,7 +281,7 @@ impl Collector {
     }
 
     /// The days that a scan completes.
-    pub(crate) fn cursor_days(&self, resume: &PageCursor) -> (Date, Date) {
+    pub(crate) fn cursor_days(&self, resume: &ScanCheckpoint) -> (Date, Date) {
         let window = resume.window();
         resume.days.unwrap_or_else(|| schedule::covered(window, self.today(), self.store.state.days_ahead))
     }

@@ -9,7 +9,7 @@
 //! stops at the first record that is older than what is wanted. See `progress`.
 
 use super::date::Date;
-use super::state::{CollectorState, LastRun};
+use super::state::{CollectorState, LastRefetch};
 use super::zoom::Window;
 
 /// How many days after the last wanted one a window of the past ends.
@@ -56,7 +56,7 @@ pub(crate) fn oldest_available(today: Date) -> Date {
 }
 
 /// Returns whether something is due to be read again.
-pub(crate) fn is_due(cadence: LastRun, now: i64) -> bool {
+pub(crate) fn is_due(cadence: LastRefetch, now: i64) -> bool {
     let pages = i64::try_from(cadence.pages).unwrap_or(i64::MAX / MILLIS_PER_PAGE);
     now >= cadence.at.saturating_add(pages.saturating_mul(MILLIS_PER_PAGE))
 }
@@ -132,7 +132,7 @@ fn split(days: &[Date], span: i64, apart: impl Fn(Date, Date) -> bool) -> Vec<(D
 mod tests {
     use super::*;
     use crate::collect::date::DAY;
-    use crate::collect::state::{DEFAULT_DAYS_AHEAD, DayState, Deferred, MAX_WINDOW_DAYS, UnreadRange};
+    use crate::collect::state::{DEFAULT_DAYS_AHEAD, DayDeferral, DayState, MAX_WINDOW_DAYS, UnreadRange};
 
     fn date(text: &str) -> Date {
         text.parse().unwrap()
@@ -173,7 +173,7 @@ mod tests {
         state.days.insert(date("2024-03-06"), read("2024-03-07"));
         state.days.insert(date("2024-03-08"), read("2024-03-09"));
         state.days.insert(date("2024-03-09"), read("2024-03-10"));
-        let deferred = Deferred { reason: String::new(), attempts: 1, retry_at: now + 1 };
+        let deferred = DayDeferral { reason: String::new(), attempts: 1, retry_at: now + 1 };
         state.days.insert(date("2024-03-10"), DayState { deferred: Some(deferred), ..DayState::default() });
         // The 6th can be finalized since the 9th; the 7th was never read.
         assert_eq!(due(&state, terms), [date("2024-03-06"), date("2024-03-07")]);
@@ -235,8 +235,8 @@ mod tests {
 
     #[test]
     fn window_of_few_pages_is_due_again_sooner() {
-        assert!(is_due(LastRun::default(), 1));
-        assert!(is_due(LastRun { at: 0, pages: 5 }, 15 * 60_000));
-        assert!(!is_due(LastRun { at: 0, pages: 50 }, 120 * 60_000));
+        assert!(is_due(LastRefetch::default(), 1));
+        assert!(is_due(LastRefetch { at: 0, pages: 5 }, 15 * 60_000));
+        assert!(!is_due(LastRefetch { at: 0, pages: 50 }, 120 * 60_000));
     }
 }

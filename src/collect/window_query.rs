@@ -2,7 +2,7 @@
 
 use super::date::Date;
 use super::dedup::RecordKey;
-use super::state::PageCursor;
+use super::state::ScanCheckpoint;
 use super::zoom::{Page, RecordHash, Window};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -21,7 +21,7 @@ pub(crate) struct WindowQuery {
     /// Whether the newest records are wanted.
     pub(crate) recent: bool,
     /// Where an earlier run stopped.
-    pub(crate) resume: Option<PageCursor>,
+    pub(crate) resume: Option<ScanCheckpoint>,
     /// The days that the scan completes: first and last.
     pub(crate) days: Option<(Date, Date)>,
     /// Enough is read where a page goes below this time.
@@ -29,12 +29,12 @@ pub(crate) struct WindowQuery {
     /// A time that the first page reaches up to, where the window goes on from what was read before.
     pub(crate) reach: Option<i64>,
     /// After how much the scan leaves the rest of the budget to other days.
-    pub(crate) share: Option<Share>,
+    pub(crate) share: Option<ScanBudget>,
 }
 
 /// A part of a run's budget.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Share {
+pub(crate) struct ScanBudget {
     /// Up to this number of the run's requests.
     pub(crate) requests: Option<u64>,
     pub(crate) until: Option<Instant>,
@@ -81,7 +81,7 @@ impl WindowQuery {
     }
 
     /// The rest of a scan that an earlier run began, by its token.
-    pub(crate) fn resumed(resume: PageCursor, days: (Date, Date)) -> Self {
+    pub(crate) fn resumed(resume: ScanCheckpoint, days: (Date, Date)) -> Self {
         let (window, reach) = (resume.window(), resume.reach);
         Self { resume: Some(resume), days: Some(days), reach, ..Self::of(window) }
     }
@@ -113,7 +113,7 @@ pub(crate) struct OrderTracker {
 
 impl OrderTracker {
     /// Creates a tracker: newest first until a page contradicts it, or as `resume` left it.
-    pub(crate) fn after(resume: Option<&PageCursor>) -> Self {
+    pub(crate) fn after(resume: Option<&ScanCheckpoint>) -> Self {
         let last = resume.map_or(Some(i64::MAX), |resume| resume.reached);
         Self { newest_first: last.is_some(), last: last.unwrap_or(i64::MAX) }
     }

@@ -2,8 +2,8 @@
 
 use super::collector::{CollectError, Collector, DedupedPage};
 use super::dedup::DayKey;
-use super::state::PageCursor;
-use super::window_query::{End, EndlessPages, OrderTracker, Share, WindowQuery, WindowScan, times};
+use super::state::ScanCheckpoint;
+use super::window_query::{End, EndlessPages, OrderTracker, ScanBudget, WindowQuery, WindowScan, times};
 use super::zoom::{Page, RecordHash, Window, ZoomError, ZoomErrorKind};
 use crate::error::Failure;
 use tokio::time::Instant;
@@ -45,7 +45,7 @@ impl Collector {
     async fn scan_once(
         &mut self,
         query: &WindowQuery,
-        resume: Option<PageCursor>,
+        resume: Option<ScanCheckpoint>,
     ) -> Result<WindowScan, CollectError> {
         self.dedup.begin_scan();
         let mut scan = WindowScan { began: self.now(), ..WindowScan::default() };
@@ -93,7 +93,7 @@ impl Collector {
         }
     }
 
-    fn is_used_up(&self, share: Option<Share>) -> bool {
+    fn is_used_up(&self, share: Option<ScanBudget>) -> bool {
         share.is_some_and(|share| {
             share.requests.is_some_and(|most| self.zoom.stats().requests >= most)
                 || share.until.is_some_and(|until| Instant::now() >= until)
@@ -113,10 +113,16 @@ impl Collector {
     }
 
     /// Returns where another run continues after this page.
-    fn page_cursor(&self, query: &WindowQuery, page: &Page, scan: &WindowScan, token: String) -> PageCursor {
+    fn page_cursor(
+        &self,
+        query: &WindowQuery,
+        page: &Page,
+        scan: &WindowScan,
+        token: String,
+    ) -> ScanCheckpoint {
         // A token that contains a secret must not enter the state: an expired cursor takes its place.
         let secret = crate::redact::holds_secret(&token);
-        PageCursor {
+        ScanCheckpoint {
             from: query.window.from,
             to: query.window.to,
             page_size: self.zoom.page_size,
@@ -138,7 +144,7 @@ impl Collector {
 
     /// Counts the records of the last page before an interruption in this scan, because an identical record may be on
     /// the next page.
-    async fn restore_last_page(&mut self, resume: &PageCursor) -> Result<(), CollectError> {
+    async fn restore_last_page(&mut self, resume: &ScanCheckpoint) -> Result<(), CollectError> {
         let ids: Vec<RecordHash> = resume.last_page.iter().filter_map(|hex| unhex(hex)).collect();
         let days: Vec<_> = self.store.state.days.keys().copied().collect();
         let window = resume.window();

@@ -18,7 +18,7 @@ pub struct JsonUser<'a> {
 
 /// The members that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Member {
+pub enum UserField {
     /// `userId`.
     UserId,
     /// `assistant`.
@@ -27,7 +27,7 @@ pub enum Member {
     Options,
 }
 
-impl Member {
+impl UserField {
     /// All members.
     pub const ALL: [Self; 3] = [Self::UserId, Self::Assistant, Self::Options];
 
@@ -138,11 +138,11 @@ impl<'a> JsonUser<'a> {
     }
 
     /// Moves the texts of a member out.
-    pub(crate) fn take(&mut self, member: Member) -> TextValues<'a> {
+    pub(crate) fn take(&mut self, member: UserField) -> TextValues<'a> {
         match member {
-            Member::UserId => self.userid.take().map(TextValues::from).unwrap_or_default(),
-            Member::Assistant => std::mem::take(&mut self.assistant),
-            Member::Options => std::mem::take(&mut self.options),
+            UserField::UserId => self.userid.take().map(TextValues::from).unwrap_or_default(),
+            UserField::Assistant => std::mem::take(&mut self.assistant),
+            UserField::Options => std::mem::take(&mut self.options),
         }
     }
 

@@ -19,7 +19,7 @@ mod text;
 pub use crate::json::TextValues;
 pub use change::{Change, new_value};
 pub use detail::Detail;
-pub use json_users::{JsonUser, JsonUsers, Member};
+pub use json_users::{JsonUser, JsonUsers, UserField};
 pub(crate) use spans::{SpanMap, span_within};
 pub use splice_buf::SpliceBuf;
 pub use text::{Text, eq_ignore_case};

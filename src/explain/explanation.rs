@@ -3,7 +3,7 @@
 use super::fills::Fill;
 use super::raw::Raw;
 use super::reject::RejectExplanation;
-use super::unmapped::{Member, Unmapped};
+use super::unmapped::{RecordMember, Unmapped};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -44,7 +44,7 @@ pub enum Outcome {
 #[derive(Debug, Serialize)]
 pub struct EventExplanation {
     /// The members of the record, in order.
-    pub members: Vec<Member>,
+    pub members: Vec<RecordMember>,
     /// The event, byte for byte as normalize writes it.
     pub event: Box<RawValue>,
     /// What fills each field, in the order of the event.

@@ -2,7 +2,7 @@
 
 use super::paths;
 use super::sources::{Origin, SourceSpan, Sources};
-use crate::detail::Member;
+use crate::detail::UserField;
 use crate::json::trim;
 use crate::mapping::{self, DiagnosticCounts, ROWS, Row, Source, Trace};
 use crate::normalize::Options;
@@ -109,7 +109,7 @@ struct FillRecorder<'s, 'r, 'a> {
     /// The length of the list at each path.
     lengths: HashMap<String, usize>,
     /// The member that was searched last, of the user of this entry, and where its next value is.
-    member: Option<(usize, Member)>,
+    member: Option<(usize, UserField)>,
     said: std::vec::IntoIter<SourceSpan>,
     default_time: bool,
 }
@@ -151,7 +151,7 @@ impl Trace for FillRecorder<'_, '_, '_> {
 impl FillRecorder<'_, '_, '_> {
     /// Returns where the current user's member holds `value`. Searches each member once, because its list may be as
     /// long as the record.
-    fn next_value_span(&mut self, member: Member, value: &str) -> Option<SourceSpan> {
+    fn next_value_span(&mut self, member: UserField, value: &str) -> Option<SourceSpan> {
         // The first user precedes the entries, so their number is the index of the user.
         let asked = Some((self.entries, member));
         if std::mem::replace(&mut self.member, asked) != asked {

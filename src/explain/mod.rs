@@ -19,4 +19,4 @@ pub use raw::Raw;
 pub use reject::RejectExplanation;
 pub use run::{run, slice};
 pub use sources::{Origin, Span};
-pub use unmapped::{Member, Unmapped};
+pub use unmapped::{RecordMember, Unmapped};

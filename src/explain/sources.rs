@@ -1,6 +1,6 @@
 //! Finds the text in a record that a row used.
 
-use crate::detail::{Change, Detail, Member, SpanMap, span_within};
+use crate::detail::{Change, Detail, SpanMap, UserField, span_within};
 use crate::json::{members, non_empty_elements};
 use crate::mapping::{Row, Source};
 use crate::record::{Field, Record};
@@ -97,7 +97,7 @@ impl<'r, 'a> Sources<'r, 'a> {
 
     /// Returns where a user in the embedded JSON, counted from 0, holds the values of a member: with its key, or one
     /// source for each list element, in order.
-    pub(super) fn member(&self, user: usize, member: Member) -> Vec<SourceSpan> {
+    pub(super) fn member(&self, user: usize, member: UserField) -> Vec<SourceSpan> {
         let of_name = |(key, _): &(&str, &str)| is_string(key, member.name());
         // If a member is given twice, the last one counts.
         let Some((key, value)) = self.users.get(user).and_then(|json| members(json).filter(of_name).last())

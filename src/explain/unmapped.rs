@@ -2,7 +2,7 @@
 
 use super::fills::{FillWithSpan, event_type};
 use super::sources::{Sources, Span, is_string};
-use crate::detail::{Change, Member as UserMember, new_value};
+use crate::detail::{Change, UserField, new_value};
 use crate::email;
 use crate::json::{elements, members, trim, unescape};
 use crate::mapping::{Source, row_of_key};
@@ -12,7 +12,7 @@ use std::ops::Range;
 
 /// One member of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Member {
+pub struct RecordMember {
     /// Its name.
     pub name: String,
     /// Its value: the text of a string, otherwise the JSON. For a field that is read, the text that is read.
@@ -42,7 +42,7 @@ pub(super) fn find(
     sources: &Sources<'_, '_>,
     fills: &[FillWithSpan],
     default_time: bool,
-) -> (Vec<Member>, Vec<Unmapped>) {
+) -> (Vec<RecordMember>, Vec<Unmapped>) {
     let raw: Vec<_> = members(text).map(|(name, value)| (string(name), value)).collect();
     let mut last = [usize::MAX; Field::ALL.len()];
     for (index, (name, _)) in raw.iter().enumerate() {
@@ -68,7 +68,7 @@ pub(super) fn find(
             let (field, text) = (name.clone(), text.clone());
             unmapped.push(Unmapped { kind, field, text, at: Vec::new(), why });
         }
-        all.push(Member { name, text, read });
+        all.push(RecordMember { name, text, read });
     }
     UnmappedScanner::new(sources, fills).each(&mut unmapped);
     (all, unmapped)
@@ -227,7 +227,7 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
                 if self.is_taken(&values) {
                     continue;
                 }
-                let read = UserMember::ALL.iter().any(|member| is_string(key, member.name()));
+                let read = UserField::ALL.iter().any(|member| is_string(key, member.name()));
                 let why = if read { "it is empty, or repeated later" } else { "no row uses this member" };
                 let member = start.start.saturating_sub(1)..end.end;
                 self.push("json", std::slice::from_ref(&member), why, unmapped);

@@ -46,9 +46,9 @@ type Key = (u64, u64, u128);
 
 /// The contents that are done, each with the names of the files that had it when they were read.
 #[derive(Debug, Default)]
-pub(super) struct ContentIndex(Mutex<BTreeMap<Key, Vec<String>>>);
+pub(super) struct ProcessedContents(Mutex<BTreeMap<Key, Vec<String>>>);
 
-impl ContentIndex {
+impl ProcessedContents {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Vec<String>>> {
         // A panic elsewhere leaves nothing half changed: every change is one insertion or removal.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -102,7 +102,7 @@ impl ContentIndex {
 }
 
 /// The longest content of a file that is done.
-pub(super) struct Prefix {
+pub(super) struct ProcessedPrefix {
     pub(super) content: ContentId,
     /// The name of the file when that was read.
     pub(super) origin: String,
@@ -115,10 +115,10 @@ pub(super) struct Prefix {
 pub(super) fn longest_done_prefix(
     file: &mut File,
     size: u64,
-    index: &ContentIndex,
+    index: &ProcessedContents,
     name: &str,
     root: &Path,
-) -> io::Result<(Option<Prefix>, u64)> {
+) -> io::Result<(Option<ProcessedPrefix>, u64)> {
     file.rewind()?;
     let mut first = Vec::with_capacity(HEAD_LENGTH);
     (&mut *file).take(HEAD_LENGTH as u64).read_to_end(&mut first)?;
@@ -132,7 +132,7 @@ pub(super) fn longest_done_prefix(
         at = length;
         let content = ContentId::new(length, head, hasher.clone());
         if let Some(origin) = index.origin(&content, name, root)? {
-            found = Some(Prefix { content, origin, hasher: hasher.clone() });
+            found = Some(ProcessedPrefix { content, origin, hasher: hasher.clone() });
         }
     }
     Ok((found, head))
@@ -180,7 +180,7 @@ fn hash_head(first: &[u8]) -> u64 {
 }
 
 /// Reads a range of a file, and hashes all bytes of the file up to its end.
-pub(super) struct HashedPart {
+pub(super) struct HashingReader {
     file: File,
     /// The number of bytes at the start that are hashed already.
     hashed: u64,
@@ -190,11 +190,11 @@ pub(super) struct HashedPart {
     hasher: Sha256,
 }
 
-impl HashedPart {
+impl HashingReader {
     /// The bytes from `start`, which is not after the end of what is done, to `end`.
     pub(super) fn new(
         mut file: File,
-        done: Option<Prefix>,
+        done: Option<ProcessedPrefix>,
         head: u64,
         start: u64,
         end: u64,
@@ -221,7 +221,7 @@ impl HashedPart {
     }
 }
 
-impl Read for HashedPart {
+impl Read for HashingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let read = self.file.read(&mut buffer[..most])?;

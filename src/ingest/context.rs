@@ -1,6 +1,6 @@
 //! What all objects of a run share.
 
-use super::content_id::ContentIndex;
+use super::content_id::ProcessedContents;
 use super::convert::ConvertOptions;
 use super::options::Options;
 use super::recovery::OrphanOutputs;
@@ -19,7 +19,7 @@ pub(super) struct IngestContext {
     pub(super) rejects: Option<Store>,
     pub(super) options: Options,
     /// The contents of local files that are done; `None` without a ledger, and for other sources.
-    pub(super) contents: Option<Arc<ContentIndex>>,
+    pub(super) contents: Option<Arc<ProcessedContents>>,
     /// Outputs of local files that a killed run did not record.
     pub(super) recovered: OnceLock<OrphanOutputs>,
     /// One permit per core: for objects in memory and files.

@@ -2,7 +2,7 @@
 
 use super::content_id::{ContentId, matches_file};
 use super::context::IngestContext;
-use super::ledger::{Entry, Ledger, OutputPart};
+use super::ledger::{Entry, FilePart, Ledger};
 use super::options::Delete;
 use super::output_name;
 use super::report::{KeepReason, Report};
@@ -123,7 +123,7 @@ async fn is_unchanged(
 
 /// Returns which outputs of the parts of a local file are missing.
 async fn missing_parts(ctx: &IngestContext, entry: &Entry) -> Result<Option<KeepReason>, store::Error> {
-    for OutputPart { stem, events, rejects, streamed } in &entry.parts {
+    for FilePart { stem, events, rejects, streamed } in &entry.parts {
         let exists = match &ctx.to {
             _ if *events == 0 => true,
             Some(to) => !streamed && to.exists(&format!("{stem}{}", output_name::EVENTS)).await?,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// How long a file must be unchanged before it counts as finished.
 #[derive(Debug, Clone)]
-pub struct WriteSettling {
+pub struct StabilityCheck {
     after: Duration,
     /// The files that are watched from run to run; `None` for a single run.
     watched: Option<Arc<Mutex<HashMap<String, LastSeen>>>>,
@@ -19,14 +19,14 @@ pub struct WriteSettling {
 struct LastSeen {
     tag: String,
     since: Instant,
-    /// Whether it was listed since the last [`WriteSettling::begin_run`].
+    /// Whether it was listed since the last [`StabilityCheck::begin_run`].
     listed: bool,
 }
 
 /// A file from further ahead of the clock than this, in milliseconds, does not tell when it was written.
 const MAX_CLOCK_SKEW: i64 = 60_000;
 
-impl WriteSettling {
+impl StabilityCheck {
     /// For a single run.
     #[must_use]
     pub fn once(after: Duration) -> Self {
@@ -77,7 +77,7 @@ impl WriteSettling {
     }
 }
 
-impl Default for WriteSettling {
+impl Default for StabilityCheck {
     /// One run, 10 seconds: writers that flush less often are rare.
     fn default() -> Self {
         Self::once(Duration::from_secs(10))
@@ -86,7 +86,7 @@ impl Default for WriteSettling {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, ObjectMeta, WriteSettling};
+    use super::{Duration, ObjectMeta, StabilityCheck};
 
     fn file(modified: i64, tag: &str) -> ObjectMeta {
         ObjectMeta { name: "a".into(), size: 1, modified, tag: tag.into() }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn changing_file_is_skipped_until_stable() {
-        let settle = WriteSettling::following(Duration::from_millis(40));
+        let settle = StabilityCheck::following(Duration::from_millis(40));
         assert!(!settle.still_being_written(&file(1000, "1"), 1040), "old enough");
         // A clock that stands, or is wrong: what counts is how long it was seen unchanged.
         for now in [1039, 0] {
@@ -104,12 +104,12 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             assert!(!settle.still_being_written(&file(1000, "2"), now), "it stood still");
         }
-        assert!(!WriteSettling::once(Duration::from_secs(10)).still_being_written(&file(1000, "1"), 1001));
+        assert!(!StabilityCheck::once(Duration::from_secs(10)).still_being_written(&file(1000, "1"), 1001));
     }
 
     #[test]
     fn deleted_files_are_no_longer_watched() {
-        let settle = WriteSettling::following(Duration::from_secs(10));
+        let settle = StabilityCheck::following(Duration::from_secs(10));
         assert!(settle.still_being_written(&file(1000, "1"), 1000));
         settle.begin_run();
         assert_eq!(settle.watched().unwrap().len(), 1);
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn recent_file_is_unsettled_in_a_single_run() {
-        let settle = WriteSettling::once(Duration::from_secs(10));
+        let settle = StabilityCheck::once(Duration::from_secs(10));
         assert!(!settle.is_settled(100_000, 105_000) && !settle.is_settled(100_000, 99_000));
         assert!(settle.is_settled(100_000, 110_000) && settle.is_settled(100_000, 0));
     }

@@ -1,7 +1,7 @@
 //! Where to begin and to end in a local file, part of which may be done: at line ends, so that no record is split.
 
 use super::gzip_tail;
-use super::read_range::{Extent, MAX_LINE, is_blank, is_complete_json};
+use super::read_range::{MAX_LINE, ReadRange, is_blank, is_complete_json};
 use crate::normalize::{Format, is_gzip};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -25,9 +25,9 @@ pub(super) fn extent(
     done: u64,
     format: Format,
     settled: bool,
-) -> io::Result<Extent> {
+) -> io::Result<ReadRange> {
     if done == 0 && settled {
-        return Ok(Extent { start: 0, skip: 0, end: size, unfinished: false });
+        return Ok(ReadRange { start: 0, skip: 0, end: size, unfinished: false });
     }
     let framing = framing(file, size, format)?;
     let start = match framing {
@@ -35,7 +35,7 @@ pub(super) fn extent(
         Framing::Members => return gzip_tail::extent(file, size, done, format, settled),
         Framing::Lines => resume_offset(file, done)?,
     };
-    let all = Extent { start, skip: 0, end: size, unfinished: false };
+    let all = ReadRange { start, skip: 0, end: size, unfinished: false };
     if settled {
         return Ok(all);
     }
@@ -43,10 +43,10 @@ pub(super) fn extent(
     if framing == Framing::Whole {
         // A document is read in one piece, or later.
         let whole = size > MAX_LINE || is_whole_document(&read_range(file, 0, size)?, unfinished.is_none());
-        return Ok(if whole { all } else { Extent { start: 0, skip: 0, end: 0, unfinished: true } });
+        return Ok(if whole { all } else { ReadRange { start: 0, skip: 0, end: 0, unfinished: true } });
     }
     Ok(match unfinished {
-        Some(line) => Extent { start: start.min(line), skip: 0, end: line, unfinished: true },
+        Some(line) => ReadRange { start: start.min(line), skip: 0, end: line, unfinished: true },
         None => all,
     })
 }
@@ -106,13 +106,13 @@ fn read_range(file: &mut File, from: u64, to: u64) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Extent, Format, extent};
+    use super::{Format, ReadRange, extent};
     use std::io::Write as _;
 
     fn read(bytes: &[u8], done: u64, settled: bool) -> (u64, u64, bool) {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let Extent { start, end, unfinished, .. } =
+        let ReadRange { start, end, unfinished, .. } =
             extent(&mut file, bytes.len() as u64, done, Format::Auto, settled).unwrap();
         (start, end, unfinished)
     }

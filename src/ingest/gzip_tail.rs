@@ -3,7 +3,7 @@
 //! Writers that flush by size end a member in the middle of a line. What was read up to there is done, so the line is
 //! read again, from its beginning in the unpacked bytes, once its rest is appended.
 
-use super::read_range::{Extent, MAX_LINE, is_blank, is_complete_json};
+use super::read_range::{MAX_LINE, ReadRange, is_blank, is_complete_json};
 use crate::normalize::Format;
 use flate2::bufread::{GzDecoder, MultiGzDecoder};
 use std::fs::File;
@@ -26,14 +26,14 @@ pub(super) fn extent(
     done: u64,
     format: Format,
     settled: bool,
-) -> io::Result<Extent> {
+) -> io::Result<ReadRange> {
     let again = if begins_with_record(file, done)? { None } else { open_line(file, done, format)? };
     let (start, skip) = again.map_or((done, 0), |line| (line.member, line.skip));
     let open = if settled { None } else { open_line(file, size, format)? };
     // A member is read in whole. If every member cuts a line, waiting for one that does not could last forever.
     Ok(match open.filter(|line| line.held_alone && line.member >= done) {
-        Some(line) => Extent { start, skip, end: line.member, unfinished: true },
-        None => Extent { start, skip, end: size, unfinished: false },
+        Some(line) => ReadRange { start, skip, end: line.member, unfinished: true },
+        None => ReadRange { start, skip, end: size, unfinished: false },
     })
 }
 

@@ -1,6 +1,6 @@
 //! Transfers one local file: finds it done by its content, or reads what is not done.
 
-use super::content_id::{HashedPart, Prefix, longest_done_prefix};
+use super::content_id::{HashingReader, ProcessedPrefix, longest_done_prefix};
 use super::context::IngestContext;
 use super::convert::{ConvertError, ConvertOptions, convert_on_thread};
 use super::filter::Selected;
@@ -8,7 +8,7 @@ use super::growing_file::extent;
 use super::outcome::{DonePart, Outcome, ReadPart, Remainder};
 use super::output_name;
 use super::output_stream::send_events;
-use super::read_range::Extent;
+use super::read_range::ReadRange;
 use super::upload::upload;
 use crate::progress::Skip;
 use crate::store::{self, Location};
@@ -38,7 +38,7 @@ enum Plan {
 
 /// A part of a file that is to be read.
 struct PartReader {
-    part: HashedPart,
+    part: HashingReader,
     start: u64,
     /// How many unpacked bytes from there are done.
     skip: u64,
@@ -91,7 +91,7 @@ async fn read(
     let source = SharedPart { part: Arc::clone(&part), url: url.clone() };
     let converted = convert_on_thread(name, source, options).await?;
     let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let finished = tokio::task::spawn_blocking(move || part.map(HashedPart::finish).transpose()).await;
+    let finished = tokio::task::spawn_blocking(move || part.map(HashingReader::finish).transpose()).await;
     let content =
         finished.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| failed(&error))?;
     // A file that is written to while it is read is read again once it is stable. Nothing of it is uploaded before.
@@ -142,15 +142,15 @@ fn plan(
     ctx: &IngestContext,
     (mut file, size): (File, u64),
     name: &str,
-    extent: &dyn Fn(&mut File, u64) -> io::Result<Extent>,
+    extent: &dyn Fn(&mut File, u64) -> io::Result<ReadRange>,
 ) -> io::Result<Plan> {
     let (done, head) = match (&ctx.contents, &ctx.options.from) {
         (Some(contents), Location::File(root)) => longest_done_prefix(&mut file, size, contents, name, root)?,
         _ => (None, 0),
     };
     let length = done.as_ref().map_or(0, |done| done.content.length);
-    let Extent { start, skip, end, unfinished } = if length == size && done.is_some() {
-        Extent { start: size, skip: 0, end: size, unfinished: false }
+    let ReadRange { start, skip, end, unfinished } = if length == size && done.is_some() {
+        ReadRange { start: size, skip: 0, end: size, unfinished: false }
     } else {
         extent(&mut file, length)?
     };
@@ -162,9 +162,10 @@ fn plan(
         Some((end, stem)) => (end, Some(stem), if end < size { Remainder::More } else { Remainder::None }),
         None => (end, None, if unfinished { Remainder::UnfinishedLine } else { Remainder::None }),
     };
-    let base = done
-        .as_ref()
-        .map(|Prefix { content, origin, .. }| DonePart { content: content.clone(), name: origin.clone() });
+    let base = done.as_ref().map(|ProcessedPrefix { content, origin, .. }| DonePart {
+        content: content.clone(),
+        name: origin.clone(),
+    });
     if let (Some(base), Some(contents)) = (&base, &ctx.contents)
         && base.name != name
     {
@@ -176,7 +177,7 @@ fn plan(
         Some(base) if end <= base.content.length => Ok(Plan::Known { base, rest }),
         None if end == 0 && unfinished => Ok(Plan::Skip(Skip::Settling)),
         base => {
-            let part = HashedPart::new(file, done, head, start, end)?;
+            let part = HashingReader::new(file, done, head, start, end)?;
             Ok(Plan::Read(Box::new(PartReader { part, start, skip, base, stem, rest })))
         }
     }
@@ -184,7 +185,7 @@ fn plan(
 
 /// A part that is read on another thread, and taken back after that.
 struct SharedPart {
-    part: Arc<Mutex<Option<HashedPart>>>,
+    part: Arc<Mutex<Option<HashingReader>>>,
     url: String,
 }
 
@@ -201,7 +202,7 @@ impl Read for SharedPart {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::{HashedPart, SharedPart};
+    use super::{HashingReader, SharedPart};
     use crate::store::Error;
     use std::io::Read as _;
     use std::sync::{Arc, Mutex};
@@ -210,7 +211,7 @@ mod tests {
     fn unreadable_file_is_a_fetch_failure() {
         // A directory can be opened, but not read.
         let directory = std::fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let part = HashedPart::new(directory, None, 0, 0, 8).unwrap();
+        let part = HashingReader::new(directory, None, 0, 0, 8).unwrap();
         let mut reader = SharedPart { part: Arc::new(Mutex::new(Some(part))), url: "file:///x".into() };
         let error = reader.read(&mut [0; 8]).unwrap_err().downcast::<Error>().unwrap();
         assert!(error.to_string().starts_with("file:///x: "), "{error}");

@@ -46,7 +46,7 @@ pub use content_id::ContentId;
 pub(crate) use context::blocking_threads;
 pub use decompress::Limits;
 pub(crate) use decompress::decompress_limited;
-pub use file_stability::WriteSettling;
+pub use file_stability::StabilityCheck;
 pub use options::{Delete, Destination, Options};
 pub use report::Report;
 pub use run::run;

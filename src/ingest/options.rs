@@ -1,7 +1,7 @@
 //! Options of a run.
 
 use super::decompress::Limits;
-use super::file_stability::WriteSettling;
+use super::file_stability::StabilityCheck;
 use super::ledger::{Feed, LedgerOptions};
 use super::shard::Shard;
 use crate::clock::Clock;
@@ -34,7 +34,7 @@ pub struct Options {
     /// Only these names below the source, instead of a listing.
     pub objects: Option<Vec<String>>,
     /// When a local file counts as finished.
-    pub settle: WriteSettling,
+    pub settle: StabilityCheck,
     /// The number of objects in flight, at least 1.
     pub concurrency: usize,
     /// The part of the objects that this run processes.
@@ -74,7 +74,7 @@ impl Options {
             include: Vec::new(),
             exclude: Vec::new(),
             objects: None,
-            settle: WriteSettling::default(),
+            settle: StabilityCheck::default(),
             concurrency: 16,
             shard: Shard::default(),
             dry_run: false,

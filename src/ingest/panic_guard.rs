@@ -10,12 +10,12 @@ pub(super) const PANICKED: &str =
 
 /// Something panicked.
 #[derive(Debug)]
-pub(super) struct Panicked;
+pub(super) struct PanicError;
 
-/// Awaits a future; returns [`Panicked`] if it panics.
-pub(super) async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
+/// Awaits a future; returns [`PanicError`] if it panics.
+pub(super) async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, PanicError> {
     // Nothing that the work has left half changed is used again: all of it belongs to one object.
-    AssertUnwindSafe(work).catch_unwind().await.map_err(|_| Panicked)
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|_| PanicError)
 }
 
 #[cfg(test)]

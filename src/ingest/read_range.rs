@@ -7,7 +7,7 @@ pub(super) const MAX_LINE: u64 = 4 << 20;
 
 /// What to read of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(super) struct ReadRange {
     pub(super) start: u64,
     /// Of gzip members: how many unpacked bytes after `start` are done.
     pub(super) skip: u64,

@@ -4,7 +4,7 @@ use super::context::IngestContext;
 use super::convert::MAX_LOGGED_REJECTS;
 use super::deletion::{Source, all_rejected, delete_sources, fetch_entries};
 use super::filter::Selected;
-use super::ledger::{Entry, Ledger, OutputPart, State, backoff, replaced_object};
+use super::ledger::{Entry, FilePart, Ledger, State, backoff, replaced_object};
 use super::options::Delete;
 use super::outcome::{DonePart, FailureCause, Ingested, Outcome, ReadPart, Remainder};
 use super::report::{KeepReason, Report};
@@ -164,7 +164,7 @@ impl<'o> Recorder<'o> {
             return self.queue_deletion(entry, listed);
         };
         entry.content = Some(content);
-        entry.parts = vec![OutputPart {
+        entry.parts = vec![FilePart {
             stem,
             events: entry.events,
             rejects: entry.rejects,

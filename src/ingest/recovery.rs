@@ -1,7 +1,7 @@
 //! Finds outputs of local files that a killed run wrote without recording them. A file that has grown since is first read
 //! up to where that run had read it, so that it gives the same outputs, and then continued from there.
 
-use super::content_id::Prefix;
+use super::content_id::ProcessedPrefix;
 use super::output_name;
 use crate::store::{self, Store};
 use futures::TryStreamExt as _;
@@ -49,7 +49,7 @@ impl OrphanOutputs {
     pub(super) fn next_part_end(
         &self,
         file: &mut File,
-        done: Option<&Prefix>,
+        done: Option<&ProcessedPrefix>,
         size: u64,
     ) -> io::Result<Option<(u64, String)>> {
         let mut at = done.map_or(0, |done| done.content.length);

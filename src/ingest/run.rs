@@ -9,7 +9,7 @@ use super::listing::{self, Entry as Found, Page, list_named, next, prefetch};
 use super::options::Options;
 use super::outcome::{FailureCause, Outcome};
 use super::output_stream::wait_for_line_end;
-use super::panic_guard::{PANICKED, Panicked, catch_panic};
+use super::panic_guard::{PANICKED, PanicError, catch_panic};
 use super::recorder::Recorder;
 use super::recovery::OrphanOutputs;
 use super::report::Report;
@@ -302,6 +302,6 @@ async fn process_object(ctx: Arc<IngestContext>, object: Selected) -> (Selected,
     };
     let outcome = catch_panic(work)
         .await
-        .unwrap_or_else(|Panicked| Outcome::failed("", PANICKED, FailureCause::Object));
+        .unwrap_or_else(|PanicError| Outcome::failed("", PANICKED, FailureCause::Object));
     (object, outcome)
 }

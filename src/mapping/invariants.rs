@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::{
-    DiagnosticCounts, EventBuffer, MappingOptions, Template, TemplateOutput, Values, map, write_from_template,
+    DiagnosticCounts, EventBuffer, MappingOptions, Template, TemplateWriter, Values, map, write_from_template,
 };
 use crate::detail::{Detail, SpliceBuf};
 use crate::record::{Field, Record, Scratch};
@@ -42,7 +42,7 @@ pub(super) fn compare(text: &str, writer: &Writer, template: &Template, rules: M
         let (mut out, mut twin) = (EventBuffer::default(), Vec::new());
         let event = map(&record, &detail, time, rules, &mut twin_notes, &mut ());
         writer.write(&event, &mut twin);
-        let sheet = TemplateOutput { template, source: text.as_bytes(), events: &mut out };
+        let sheet = TemplateWriter { template, source: text.as_bytes(), events: &mut out };
         if let Some(event_type) = write_from_template(&record, &detail, &time, rules, &mut notes, sheet) {
             assert_eq!(
                 std::str::from_utf8(out.as_bytes()).unwrap(),

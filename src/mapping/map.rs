@@ -5,9 +5,9 @@ use super::json_user_rows::{RemainingUsers, put_first_user};
 use super::options::MappingOptions;
 use super::row::Setter;
 use super::row_lookup;
-use super::row_values::RowValues;
+use super::row_values::MappedValues;
 use super::table::ROWS;
-use super::template::{Template, TemplateOutput};
+use super::template::{Template, TemplateWriter};
 use super::trace::Trace;
 use crate::detail::{Detail, JsonUser};
 use crate::json::trim;
@@ -69,7 +69,7 @@ pub(crate) fn map_all_but_about<'a>(
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
 ) -> (Event<'a>, RemainingUsers<'a>) {
-    let mut found = RowValues::default();
+    let mut found = MappedValues::default();
     found.gather(record, detail, rules.values);
     let mut users = detail.users();
     let first = if detail.has_json() { users.next() } else { None };
@@ -100,12 +100,12 @@ pub(crate) fn write_from_template<'a>(
     time: &Timestamp,
     rules: MappingOptions,
     notes: &mut DiagnosticCounts,
-    sheet: TemplateOutput<'_>,
+    sheet: TemplateWriter<'_>,
 ) -> Option<EventType> {
     if detail.has_json() || rules.clip || !record.verbatim {
         return None;
     }
-    let mut found = RowValues::default();
+    let mut found = MappedValues::default();
     found.gather(record, detail, rules.values);
     // A verbatim record has no field that was noted: see `Record`.
     let event_type = event_type(record, &found, false, notes);
@@ -118,7 +118,7 @@ pub(crate) fn write_from_template<'a>(
 #[inline]
 fn event_type(
     record: &Record<'_>,
-    found: &RowValues<'_>,
+    found: &MappedValues<'_>,
     json_user: bool,
     notes: &mut DiagnosticCounts,
 ) -> EventType {
@@ -132,7 +132,7 @@ fn event_type(
 }
 
 /// The type that a record asks for, or why it is passed over.
-fn own_type(name: &str, found: &RowValues<'_>, json_user: bool) -> Result<EventType, Diagnostic> {
+fn own_type(name: &str, found: &MappedValues<'_>, json_user: bool) -> Result<EventType, Diagnostic> {
     let known =
         EventType::named(name).filter(|known| known.is_specified()).ok_or(Diagnostic::EventTypeUnknown)?;
     let target = json_user || found.has_any(row_lookup::TARGET_USER);

@@ -28,5 +28,5 @@ pub use render::{json, markdown};
 pub use row::{Provenance, Row, Source};
 pub(crate) use row_lookup::row_of_key;
 pub use table::ROWS;
-pub(crate) use template::{EventBuffer, Template, TemplateOutput};
+pub(crate) use template::{EventBuffer, Template, TemplateWriter};
 pub use trace::Trace;

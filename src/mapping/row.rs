@@ -1,6 +1,6 @@
 //! One row of the mapping table.
 
-use crate::detail::{Member, TextValues};
+use crate::detail::{TextValues, UserField};
 use crate::record::Field;
 use crate::udm::{About, Event};
 
@@ -39,9 +39,9 @@ pub enum Source {
     /// The new value of the change with this key in `operation_detail`.
     Key(&'static str),
     /// A member of the first object of the embedded JSON.
-    FirstUser(Member),
+    FirstUser(UserField),
     /// A member of each further object.
-    FurtherUser(Member),
+    FurtherUser(UserField),
 }
 
 /// Who defined a row.

@@ -3,7 +3,7 @@
 use super::row::{Row, Setter, Source};
 use super::table::{ROWS, TABLE};
 use crate::record::Field;
-use crate::udm::{MAX_EMAIL_ADDRESSES, MAX_ROLES, TextField};
+use crate::udm::{MAX_EMAIL_ADDRESSES, MAX_ROLES, UserTextField};
 use std::ops::Range;
 
 /// The number of rows.
@@ -65,12 +65,12 @@ pub(super) const FURTHER_USER: Range<usize> =
     contiguous(rows_where!(|row| matches!(TABLE[row].put, Setter::Further(_))));
 
 /// The field of each row that puts a text field; for other rows, a field without a name.
-pub(super) static TEXT_FIELDS: [TextField; COUNT] = {
-    let (mut fields, mut row) = ([TextField::new("", false); COUNT], 0);
+pub(super) static TEXT_FIELDS: [UserTextField; COUNT] = {
+    let (mut fields, mut row) = ([UserTextField::new("", false); COUNT], 0);
     while row < COUNT {
         if is_text_field(row) {
             let name = TABLE[row].path.split_at(TARGET_USER_PATH.len()).1;
-            fields[row] = TextField::new(name, matches!(TABLE[row].put, Setter::TargetList));
+            fields[row] = UserTextField::new(name, matches!(TABLE[row].put, Setter::TargetList));
         }
         row += 1;
     }

@@ -13,7 +13,7 @@ use crate::udm::Event;
 use std::num::NonZero;
 
 /// The values that rows need.
-pub(super) struct RowValues<'a> {
+pub(super) struct MappedValues<'a> {
     texts: [&'a str; COUNT],
     /// One bit for each row that has a value.
     rows: u64,
@@ -21,7 +21,7 @@ pub(super) struct RowValues<'a> {
     pub(super) length: usize,
 }
 
-impl Default for RowValues<'_> {
+impl Default for MappedValues<'_> {
     // Not derived, because arrays of more than 32 elements have no default.
     #[inline]
     fn default() -> Self {
@@ -29,7 +29,7 @@ impl Default for RowValues<'_> {
     }
 }
 
-impl<'a> RowValues<'a> {
+impl<'a> MappedValues<'a> {
     #[inline]
     pub(super) fn gather(&mut self, record: &Record<'a>, detail: &Detail<'a>, values: Values) {
         self.set(row_lookup::ACTION, record.get(Field::Action));

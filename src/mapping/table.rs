@@ -6,7 +6,7 @@
 use super::row::Provenance::{Google, Project};
 use super::row::Source::{Constant, Detail, FirstUser, FurtherUser, Key};
 use super::row::{Row, Setter, Source};
-use crate::detail::{Member, Text, TextValues};
+use crate::detail::{Text, TextValues, UserField};
 use crate::record::Field;
 use crate::udm::{Event, Label};
 
@@ -227,7 +227,7 @@ pub(super) const TABLE: &[Row] = &[
         put: Setter::Text(|event, value| event.target.location_name = Some(value)),
     },
     Row {
-        source: FirstUser(Member::UserId),
+        source: FirstUser(UserField::UserId),
         path: "target.user.userid",
         rule: "trimmed; a number or boolean as its JSON text; for a list its first non-empty element",
         example: (r#"x  - K: [{"userId":" u1 "}]"#, "u1"),
@@ -235,7 +235,7 @@ pub(super) const TABLE: &[Row] = &[
         put: Setter::First(|event, mut values| event.target.user.userid = values.next()),
     },
     Row {
-        source: FirstUser(Member::Assistant),
+        source: FirstUser(UserField::Assistant),
         path: "target.user.attribute.labels[]",
         rule: "with the key assistant, after the labels above; a list gives one per element; an object or a nested list its compact JSON text",
         example: (r#"x  - K: [{"assistant":"b@x.io"}]"#, "assistant=b@x.io"),
@@ -243,7 +243,7 @@ pub(super) const TABLE: &[Row] = &[
         put: Setter::First(|event, values| push_labels(event, "assistant", values)),
     },
     Row {
-        source: FirstUser(Member::Options),
+        source: FirstUser(UserField::Options),
         path: "target.user.attribute.labels[]",
         rule: "with the key options, after assistant; the same rules",
         example: (r#"x  - K: [{"options":["view","edit"]}]"#, "options=view, options=edit"),
@@ -251,7 +251,7 @@ pub(super) const TABLE: &[Row] = &[
         put: Setter::First(|event, values| push_labels(event, "options", values)),
     },
     Row {
-        source: FurtherUser(Member::UserId),
+        source: FurtherUser(UserField::UserId),
         path: "about[].user.userid",
         rule: "trimmed; an object without user data gives no entry",
         example: (r#"x  - K: [{"userId":"u1"},{"userId":"u2"}]"#, "u2"),
@@ -259,7 +259,7 @@ pub(super) const TABLE: &[Row] = &[
         put: Setter::Further(|about, mut values| about.userid = values.next()),
     },
     Row {
-        source: FurtherUser(Member::Assistant),
+        source: FurtherUser(UserField::Assistant),
         path: "about[].user.attribute.labels[]",
         rule: "with the key assistant, as for the first",
         example: (r#"x  - K: [{},{"assistant":"c@x.io"}]"#, "assistant=c@x.io"),
@@ -267,7 +267,7 @@ pub(super) const TABLE: &[Row] = &[
         put: Setter::Further(|about, values| about.labels.push(Label { key: "assistant", values })),
     },
     Row {
-        source: FurtherUser(Member::Options),
+        source: FurtherUser(UserField::Options),
         path: "about[].user.attribute.labels[]",
         rule: "with the key options, after assistant; as for the first",
         example: (r#"x  - K: [{},{"options":true}]"#, "options=true"),

@@ -6,7 +6,7 @@
 
 use super::row::{Row, Setter, Source};
 use super::row_lookup::{self, COUNT};
-use super::row_values::RowValues;
+use super::row_values::MappedValues;
 use super::table::ROWS;
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, EventType, OutputShape, Writer};
@@ -28,7 +28,7 @@ pub(crate) struct Template {
 #[derive(Debug, Clone)]
 enum Fragment {
     Short(u8, [u8; SHORT]),
-    Long(Box<str>),
+    LongLineKind(Box<str>),
 }
 
 /// The maximum length of a short fragment: four vectors. The names of event types are shorter.
@@ -42,14 +42,14 @@ impl Fragment {
                 start.copy_from_slice(text.as_bytes());
                 Self::Short(length, block)
             }
-            _ => Self::Long(text.into()),
+            _ => Self::LongLineKind(text.into()),
         }
     }
 
     fn len(&self) -> usize {
         match self {
             Self::Short(..) => SHORT,
-            Self::Long(text) => text.len(),
+            Self::LongLineKind(text) => text.len(),
         }
     }
 }
@@ -129,7 +129,7 @@ impl EventBuffer {
     fn piece(&mut self, piece: &Fragment) {
         match piece {
             Fragment::Short(length, block) => self.block(block, usize::from(*length)),
-            Fragment::Long(text) => self.text(text),
+            Fragment::LongLineKind(text) => self.text(text),
         }
     }
 
@@ -151,7 +151,7 @@ impl EventBuffer {
 }
 
 /// Writes an event with a template, after the previous contents.
-pub(crate) struct TemplateOutput<'s> {
+pub(crate) struct TemplateWriter<'s> {
     pub(crate) template: &'s Template,
     /// The text that the record was read from; most values are slices of it.
     pub(crate) source: &'s [u8],
@@ -194,10 +194,10 @@ impl Template {
     pub(super) fn write(
         time: &Timestamp,
         event_type: EventType,
-        found: &RowValues<'_>,
-        sheet: TemplateOutput<'_>,
+        found: &MappedValues<'_>,
+        sheet: TemplateWriter<'_>,
     ) {
-        let TemplateOutput { template, source, events } = sheet;
+        let TemplateWriter { template, source, events } = sheet;
         events.reserve(template.room + found.length);
         events.piece(&template.head[0]);
         let (time, length) = time.padded();

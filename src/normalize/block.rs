@@ -40,7 +40,7 @@ pub(super) enum Content {
     /// Rows of CSV, converted to records.
     Rows(Rows),
     /// Part of a row that is too long to be read.
-    LongRow(LongRow),
+    OverlongRowPart(OverlongRowPart),
 }
 
 impl Content {
@@ -49,7 +49,7 @@ impl Content {
         matches!(
             self,
             Self::TooLong { first: false, last: true }
-                | Self::LongRow(LongRow { first: false, last: true, .. })
+                | Self::OverlongRowPart(OverlongRowPart { first: false, last: true, .. })
         )
     }
 }
@@ -87,7 +87,7 @@ impl Block {
     pub(super) fn header(&self) -> Option<&str> {
         match &self.content {
             Content::Rows(rows) => Some(&rows.header),
-            Content::LongRow(row) => Some(&row.header),
+            Content::OverlongRowPart(row) => Some(&row.header),
             _ => None,
         }
     }
@@ -180,7 +180,7 @@ impl Rows {
 
 /// Part of a row that is too long to be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct LongRow {
+pub(super) struct OverlongRowPart {
     /// The line of the header.
     pub(super) header: Arc<str>,
     pub(super) first: bool,

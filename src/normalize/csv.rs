@@ -3,7 +3,7 @@
 //! A row is converted to the JSON object that Zoom's API gives, so that everything after this reads one form. Its place
 //! in the input and its bytes are kept, because rejects carry those.
 
-use super::block::{BLOCK, Block, Content, LongRow, Row, Rows};
+use super::block::{BLOCK, Block, Content, OverlongRowPart, Row, Rows};
 use super::line_errors::{not_utf8, too_long};
 use crate::json::escape_into;
 use crate::record::Field;
@@ -252,7 +252,7 @@ impl Csv {
     }
 
     fn long_row(&self, first: bool, last: bool) -> Content {
-        Content::LongRow(LongRow { header: Arc::clone(&self.header.text), first, last })
+        Content::OverlongRowPart(OverlongRowPart { header: Arc::clone(&self.header.text), first, last })
     }
 }
 

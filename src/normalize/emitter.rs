@@ -5,7 +5,7 @@ use super::reject_file::Part;
 use super::summary::BlockCounts;
 use crate::detail::{Detail, SpliceBuf};
 use crate::json::skip_space;
-use crate::mapping::{self, Diagnostic, EventBuffer, Template, TemplateOutput};
+use crate::mapping::{self, Diagnostic, EventBuffer, Template, TemplateWriter};
 use crate::record::{self, Field, Record};
 use crate::reject::{RejectReason, Rejection};
 use crate::timestamp::Timestamp;
@@ -132,7 +132,7 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
             None => Detail::default(),
         };
         let written = template.and_then(|template| {
-            let sheet = TemplateOutput { template, source: bytes, events: &mut output.events };
+            let sheet = TemplateWriter { template, source: bytes, events: &mut output.events };
             mapping::write_from_template(
                 record,
                 &detail,

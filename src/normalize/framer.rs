@@ -3,7 +3,7 @@
 use super::block::{BLOCK, Block, Content};
 use super::csv::Csv;
 use super::detect::{self, InputKind};
-use super::input::{Ignored, Input, decompress};
+use super::input::{Input, TrailingByteCount, decompress};
 use super::multiline::MultilineScanner;
 use super::options::{Format, Options};
 use super::read_more::read_until_rescan;
@@ -28,7 +28,7 @@ pub(super) struct Framer {
     failed: bool,
     state: State,
     /// Of the input as it was given, and of what was decompressed here.
-    ignored: [Ignored; 2],
+    ignored: [TrailingByteCount; 2],
 }
 
 enum State {

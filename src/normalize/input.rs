@@ -12,11 +12,11 @@ pub struct Input {
     pub(super) reader: io::Result<Box<dyn Read + Send>>,
     pub(super) prompt: bool,
     /// Bytes after the last gzip member that were ignored, once all was read.
-    pub(super) ignored: Ignored,
+    pub(super) ignored: TrailingByteCount,
 }
 
 /// How many bytes after the last gzip member were ignored.
-pub(crate) type Ignored = Arc<AtomicU64>;
+pub(crate) type TrailingByteCount = Arc<AtomicU64>;
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +66,7 @@ const PACKED_BLOCK: usize = 128 << 10;
 pub(crate) struct Decompressed {
     pub(crate) reader: Box<dyn Read + Send>,
     /// Known once the reader has reached its end.
-    pub(crate) ignored: Ignored,
+    pub(crate) ignored: TrailingByteCount,
 }
 
 /// The bytes of `reader`, decompressed if they are gzip.
@@ -82,7 +82,7 @@ pub(crate) fn decompress_with(
     reader: Box<dyn Read + Send>,
     limit: &dyn Fn(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
 ) -> io::Result<Decompressed> {
-    let ignored = Ignored::default();
+    let ignored = TrailingByteCount::default();
     let (reader, packed) = decompress_once(reader, &ignored)?;
     let (reader, packed) =
         if packed { decompress_once(limit(reader), &ignored)? } else { (limit(reader), false) };
@@ -103,7 +103,7 @@ fn not_gzip(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
 /// Unpacks one level of gzip, and says whether there was one.
 pub(super) fn decompress_once(
     reader: Box<dyn Read + Send>,
-    ignored: &Ignored,
+    ignored: &TrailingByteCount,
 ) -> io::Result<(Box<dyn Read + Send>, bool)> {
     let (whole, packed) = begins_as_gzip(reader)?;
     if !packed {
@@ -157,7 +157,7 @@ struct MultiGzReader {
     filled: bool,
     /// An error to report after the preceding bytes were taken.
     fault: Option<io::Error>,
-    ignored: Ignored,
+    ignored: TrailingByteCount,
 }
 
 /// Decompresses one member, and checks its header, checksum and length.

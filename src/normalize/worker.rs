@@ -63,7 +63,7 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
                 self.too_long(*first, *last, end);
             }
             Content::Rows(rows) => rows.rows.iter().try_for_each(|row| self.row(row))?,
-            Content::LongRow(row) => self.too_long(row.first, row.last, self.emitter.bytes.len()),
+            Content::OverlongRowPart(row) => self.too_long(row.first, row.last, self.emitter.bytes.len()),
         }
         self.emitter.end()
     }

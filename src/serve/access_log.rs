@@ -1,7 +1,7 @@
 //! The access log: follows a request to the last byte of its response, counts it, and writes one line.
 
 use super::app_state::{AppState, ClientAddr};
-use super::response::{LogNotes, Severity};
+use super::response::{LogNoteHandle, Severity};
 use crate::{logging, redact};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -32,7 +32,7 @@ pub(super) struct AccessLogEntry {
     sent: u64,
     /// Whether the response was sent completely.
     complete: bool,
-    notes: Option<LogNotes>,
+    notes: Option<LogNoteHandle>,
     /// Released when the request ends.
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
@@ -78,7 +78,7 @@ impl AccessLogEntry {
         self.status = Some(parts.status.as_u16());
         // There is nothing to send except the head.
         self.complete = self.method == Method::HEAD;
-        self.notes = parts.extensions.remove::<LogNotes>();
+        self.notes = parts.extensions.remove::<LogNoteHandle>();
         Response::from_parts(parts, Body::new(LoggedBody { inner, entry: self }))
     }
 
@@ -115,7 +115,7 @@ impl Drop for AccessLogEntry {
         metrics.request(self.route, status, self.started.elapsed());
         let mut severity = if status >= 500 { Severity::Warning } else { Severity::Info };
         let mut text = format!("{} {} {status}", self.method, self.path);
-        if let Some(note) = self.notes.as_ref().and_then(LogNotes::take) {
+        if let Some(note) = self.notes.as_ref().and_then(LogNoteHandle::take) {
             severity = severity.max(note.severity);
             text.push_str(&format!(": {}", note.text));
         }

@@ -13,9 +13,9 @@ pub(super) struct FramingError(pub(super) &'static str);
 
 /// What was found of the requests of a connection that were not handled yet, in order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FramingResults(Arc<Mutex<VecDeque<Result<(), FramingError>>>>);
+pub(super) struct FramingVerdicts(Arc<Mutex<VecDeque<Result<(), FramingError>>>>);
 
-impl FramingResults {
+impl FramingVerdicts {
     /// The verdict on the next request.
     pub(super) fn next(&self) -> Result<(), FramingError> {
         let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -33,7 +33,7 @@ pub(super) struct FramingParser {
     state: State,
     /// The most bytes of a head.
     max_head: usize,
-    verdicts: FramingResults,
+    verdicts: FramingVerdicts,
 }
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ enum State {
 const MAX_SIZE_LINE: usize = 1024;
 
 impl FramingParser {
-    pub(super) fn new(max_head: usize, verdicts: FramingResults) -> Self {
+    pub(super) fn new(max_head: usize, verdicts: FramingVerdicts) -> Self {
         Self { state: State::Head(Vec::new()), max_head, verdicts }
     }
 
@@ -242,11 +242,11 @@ impl<'a> FramingHeaders<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FramingError, FramingParser, FramingResults};
+    use super::{FramingError, FramingParser, FramingVerdicts};
 
     /// The verdicts on what comes in pieces of a size.
     fn verdicts(bytes: &[u8], piece: usize) -> Vec<Option<&'static str>> {
-        let verdicts = FramingResults::default();
+        let verdicts = FramingVerdicts::default();
         let mut framing = FramingParser::new(1000, verdicts.clone());
         bytes.chunks(piece).for_each(|piece| framing.feed(piece));
         let all = std::mem::take(&mut *verdicts.0.lock().unwrap());
@@ -276,6 +276,6 @@ mod tests {
         }
         let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(2000));
         assert_eq!(verdicts(long.as_bytes(), 100), []);
-        assert!(FramingResults::default().next().is_err());
+        assert!(FramingVerdicts::default().next().is_err());
     }
 }

@@ -37,9 +37,9 @@ pub(super) struct LogNote {
 /// The notes for the log line of a request. The line is written after the response was sent, and notes can be added
 /// until then.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LogNotes(Arc<Mutex<Option<LogNote>>>);
+pub(super) struct LogNoteHandle(Arc<Mutex<Option<LogNote>>>);
 
-impl LogNotes {
+impl LogNoteHandle {
     pub(super) fn of(severity: Severity, text: impl Into<String>) -> Self {
         Self(Arc::new(Mutex::new(Some(LogNote { severity, text: text.into() }))))
     }
@@ -219,7 +219,7 @@ impl IntoResponse for ApiResponse {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(note) = self.note {
-            response.extensions_mut().insert(LogNotes::of(note.severity, note.text));
+            response.extensions_mut().insert(LogNoteHandle::of(note.severity, note.text));
         }
         response
     }

@@ -2,7 +2,7 @@
 
 use super::app_state::{AppState, ClientAddr};
 use super::config::Options;
-use super::framing::{FramingParser, FramingResults};
+use super::framing::{FramingParser, FramingVerdicts};
 use super::router;
 use super::write_timeout::{FlushNotifier, WriteTimeoutStream};
 use crate::error::RunError;
@@ -86,7 +86,7 @@ async fn connection(
     let limits = &state.options.limits;
     let router = TowerToHyperService::new(router);
     let flush = FlushNotifier::default();
-    let verdicts = FramingResults::default();
+    let verdicts = FramingVerdicts::default();
     let framing = FramingParser::new(limits.head, verdicts.clone());
     let stream = WriteTimeoutStream::new(stream, limits.idle_time, flush.clone(), framing);
     let handler = service_fn(move |mut request: hyper::Request<Incoming>| {

@@ -2,7 +2,7 @@
 
 /// A way for a line to grow.
 #[derive(Debug, Clone, Copy)]
-pub struct Long {
+pub struct LongLineKind {
     /// What is repeated, in words.
     pub name: &'static str,
     /// The repeated text, and the text before and after.
@@ -13,7 +13,7 @@ pub struct Long {
     is_line: bool,
 }
 
-impl Long {
+impl LongLineKind {
     const fn detail(
         name: &'static str,
         before: &'static str,
@@ -51,42 +51,43 @@ impl Long {
 }
 
 /// All families of long lines.
-pub const LONG: [Long; 37] = [
-    Long::detail("length of a word", "Update User a@x.io ", "x", ""),
-    Long::detail("changes that are mapped", "Update User a@x.io ", " - Job Title: from A to B", ""),
-    Long::detail("changes that are not", "Security ", " - Some setting: from On to Off", ""),
-    Long::detail("pieces that are no change", "Update  - Search: a", " - b", ""),
-    Long::detail("addresses", "", "a@x.io ", ""),
-    Long::detail("signs that are no address", "", "a@", ""),
-    Long::detail("letters beyond ASCII and signs", "", "é@é", ""),
-    Long::detail("dots and signs", "", ".@a.", ""),
-    Long::detail("changes of role", "Change Role ", " - a@x.io: from A to", ""),
-    Long::detail("words of to", "x  - Job Title: from ", "tox ", ""),
-    Long::detail("spaces", "a", "    ", "b"),
-    Long::detail("what needs an escape", "a", "\\n", ""),
-    Long::detail("elements of json_data", "x  - K: [{}", ",{'userId':'u','options':['a',1]}", "]"),
-    Long::detail("user ids", "x  - K: [{}", ",{'userId':1}", "]"),
-    Long::detail("users with options", "x  - K: [{}", ",{'options':1}", "]"),
-    Long::detail("elements that are no user", "x  - K: [{}", ",1", "]"),
-    Long::detail("options of the first user", "x  - K: [{'options':[0", ",1", "]}]"),
-    Long::detail("options of another user", "x  - K: [{},{'options':[0", ",1", "]}]"),
-    Long::detail("options that are texts", "x  - K: [{'options':['a'", ",'a'", "]}]"),
-    Long::detail("options that say nothing", "x  - K: [{'options':[0", ",''", "]}]"),
-    Long::detail("options within options", "x  - K: [{'options':", "[", "}]").closed("]"),
-    Long::detail("elements never closed", "x  - K: ", "[{'userId':'u'},", ""),
-    Long::detail("depth of json_data", "x  - K: [{'userId':", "[", ""),
-    Long::detail("hostile brackets", "", "[{", ""),
-    Long::detail("hostile braces", "", "{'a':", ""),
-    Long::detail("hostile braces and quotes", "", "{'[{':", ""),
-    Long::detail("hostile quotes", "", "[{'a':'\\u0022", ""),
-    Long::line("depth of a member", "{\"time\":1577836800,\"x\":", "[", "}").closed("]"),
-    Long::line("depth of a detail", "{\"time\":1577836800,\"operation_detail\":", "[", "}").closed("]"),
-    Long::line("records of an array", "[{\"time\":1577836800}", ",{\"time\":1577836800}", "]"),
-    Long::line("records of a page", "{\"operation_logs\":[0", ",{\"time\":1577836800}", "]}"),
-    Long::line("no records of an array", "[{}", ",{}", "]"),
-    Long::detail("JSON that replaces JSON", "x  - K: ", "from [{}] to [{'a':", ""),
-    Long::line("depth of pages", "", "{\"operation_logs\":[", "").closed("]}"),
-    Long::line("values of a line", "", "{\"time\":1577836800}", ""),
-    Long::line("no records of a line", "", "{}", ""),
-    Long::line("no records of a page", "{\"operation_logs\":[0", ",0", "]}"),
+pub const LONG: [LongLineKind; 37] = [
+    LongLineKind::detail("length of a word", "Update User a@x.io ", "x", ""),
+    LongLineKind::detail("changes that are mapped", "Update User a@x.io ", " - Job Title: from A to B", ""),
+    LongLineKind::detail("changes that are not", "Security ", " - Some setting: from On to Off", ""),
+    LongLineKind::detail("pieces that are no change", "Update  - Search: a", " - b", ""),
+    LongLineKind::detail("addresses", "", "a@x.io ", ""),
+    LongLineKind::detail("signs that are no address", "", "a@", ""),
+    LongLineKind::detail("letters beyond ASCII and signs", "", "é@é", ""),
+    LongLineKind::detail("dots and signs", "", ".@a.", ""),
+    LongLineKind::detail("changes of role", "Change Role ", " - a@x.io: from A to", ""),
+    LongLineKind::detail("words of to", "x  - Job Title: from ", "tox ", ""),
+    LongLineKind::detail("spaces", "a", "    ", "b"),
+    LongLineKind::detail("what needs an escape", "a", "\\n", ""),
+    LongLineKind::detail("elements of json_data", "x  - K: [{}", ",{'userId':'u','options':['a',1]}", "]"),
+    LongLineKind::detail("user ids", "x  - K: [{}", ",{'userId':1}", "]"),
+    LongLineKind::detail("users with options", "x  - K: [{}", ",{'options':1}", "]"),
+    LongLineKind::detail("elements that are no user", "x  - K: [{}", ",1", "]"),
+    LongLineKind::detail("options of the first user", "x  - K: [{'options':[0", ",1", "]}]"),
+    LongLineKind::detail("options of another user", "x  - K: [{},{'options':[0", ",1", "]}]"),
+    LongLineKind::detail("options that are texts", "x  - K: [{'options':['a'", ",'a'", "]}]"),
+    LongLineKind::detail("options that say nothing", "x  - K: [{'options':[0", ",''", "]}]"),
+    LongLineKind::detail("options within options", "x  - K: [{'options':", "[", "}]").closed("]"),
+    LongLineKind::detail("elements never closed", "x  - K: ", "[{'userId':'u'},", ""),
+    LongLineKind::detail("depth of json_data", "x  - K: [{'userId':", "[", ""),
+    LongLineKind::detail("hostile brackets", "", "[{", ""),
+    LongLineKind::detail("hostile braces", "", "{'a':", ""),
+    LongLineKind::detail("hostile braces and quotes", "", "{'[{':", ""),
+    LongLineKind::detail("hostile quotes", "", "[{'a':'\\u0022", ""),
+    LongLineKind::line("depth of a member", "{\"time\":1577836800,\"x\":", "[", "}").closed("]"),
+    LongLineKind::line("depth of a detail", "{\"time\":1577836800,\"operation_detail\":", "[", "}")
+        .closed("]"),
+    LongLineKind::line("records of an array", "[{\"time\":1577836800}", ",{\"time\":1577836800}", "]"),
+    LongLineKind::line("records of a page", "{\"operation_logs\":[0", ",{\"time\":1577836800}", "]}"),
+    LongLineKind::line("no records of an array", "[{}", ",{}", "]"),
+    LongLineKind::detail("JSON that replaces JSON", "x  - K: ", "from [{}] to [{'a':", ""),
+    LongLineKind::line("depth of pages", "", "{\"operation_logs\":[", "").closed("]}"),
+    LongLineKind::line("values of a line", "", "{\"time\":1577836800}", ""),
+    LongLineKind::line("no records of a line", "", "{}", ""),
+    LongLineKind::line("no records of a page", "{\"operation_logs\":[0", ",0", "]}"),
 ];

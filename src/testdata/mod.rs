@@ -8,5 +8,5 @@ mod corpus;
 mod long_lines;
 mod write;
 
-pub use long_lines::{LONG, Long};
+pub use long_lines::{LONG, LongLineKind};
 pub use write::{Kind, write};

@@ -1,7 +1,7 @@
 //! One typed event: the fields of `google.backstory.UDM` (proto of 2026-08) that the mapping fills.
 
 use super::event_type::EventType;
-use super::text_field::TextField;
+use super::text_field::UserTextField;
 use crate::json::TextValues;
 use crate::timestamp::Timestamp;
 use arrayvec::{ArrayString, ArrayVec};
@@ -68,7 +68,7 @@ pub struct User<'a> {
     /// `emailAddresses`.
     pub email_addresses: ArrayVec<&'a str, MAX_EMAIL_ADDRESSES>,
     /// The fields that hold a text each, such as `title`, in the order in which they are written.
-    pub texts: SmallVec<[(&'static TextField, &'a str); 6]>,
+    pub texts: SmallVec<[(&'static UserTextField, &'a str); 6]>,
     /// The names of `attribute.roles`.
     pub roles: ArrayVec<&'a str, MAX_ROLES>,
     /// `attribute.labels`.

@@ -18,6 +18,6 @@ pub use event::{About, Event, Label, MAX_EMAIL_ADDRESSES, MAX_ROLES, Metadata, N
 pub use event_type::{EventType, Needs};
 pub use ingestion_metadata::IngestionMetadata;
 pub use output_shape::OutputShape;
-pub use text_field::TextField;
+pub use text_field::UserTextField;
 pub use writer::Writer;
 pub(crate) use writer::{FLUSH_THRESHOLD, StreamTarget};

@@ -4,7 +4,7 @@ use super::case::{Case, snake, snake_len};
 
 /// A field of `google.backstory.User` that holds a text, or a list of one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextField {
+pub struct UserTextField {
     /// The name in lowerCamelCase.
     pub name: &'static str,
     is_list: bool,
@@ -12,7 +12,7 @@ pub struct TextField {
     snake: Opener,
 }
 
-impl TextField {
+impl UserTextField {
     /// Creates a field from its name in lowerCamelCase.
     pub(crate) const fn new(name: &'static str, is_list: bool) -> Self {
         let start = if is_list { "\":[\"" } else { "\":\"" };

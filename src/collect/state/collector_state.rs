@@ -1,7 +1,7 @@
 //! The state between runs.
 
 use super::codec::encode_envelope;
-use super::cursor::PageCursor;
+use super::cursor::ScanCheckpoint;
 use super::day::{CountsRef, DayState};
 use crate::clock::format_utc;
 use crate::collect::date::{DAY, Date};
@@ -68,10 +68,10 @@ pub struct CollectorState {
     pub pending: Vec<PendingWrite>,
     /// When the recent hours were last read again, and how many pages they took.
     #[serde(alias = "hours", default)]
-    pub recent_refetch: LastRun,
+    pub recent_refetch: LastRefetch,
     /// When the look-back was last read again, and how many pages it took.
     #[serde(alias = "full", default)]
-    pub lookback_refetch: LastRun,
+    pub lookback_refetch: LastRefetch,
     /// The number of days that a past window spans.
     #[serde(alias = "span")]
     pub window_days: i64,
@@ -86,7 +86,7 @@ pub struct CollectorState {
     pub window_end: Option<i64>,
     /// A window that a run did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resume: Option<PageCursor>,
+    pub resume: Option<ScanCheckpoint>,
     /// What was imported from Google's reference collector.
     #[serde(alias = "taken_over", default, skip_serializing_if = "Option::is_none")]
     pub imported_from: Option<String>,
@@ -97,7 +97,7 @@ pub struct CollectorState {
 
 /// When something was last done, and how many pages it took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastRun {
+pub struct LastRefetch {
     /// When it started.
     pub at: i64,
     /// The number of pages.
@@ -156,8 +156,8 @@ impl CollectorState {
             backfill_ranges: Vec::new(),
             gaps: Vec::new(),
             pending: Vec::new(),
-            recent_refetch: LastRun::default(),
-            lookback_refetch: LastRun::default(),
+            recent_refetch: LastRefetch::default(),
+            lookback_refetch: LastRefetch::default(),
             window_days: MAX_WINDOW_DAYS,
             days_ahead: DEFAULT_DAYS_AHEAD,
             time_of_day: None,

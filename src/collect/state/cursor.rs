@@ -30,7 +30,7 @@ impl UnreadRange {
 
 /// How to go on in a window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageCursor {
+pub struct ScanCheckpoint {
     /// Its first day.
     pub from: Date,
     /// Its last.
@@ -74,7 +74,7 @@ pub struct PageCursor {
     pub saved: bool,
 }
 
-impl PageCursor {
+impl ScanCheckpoint {
     /// Returns the window that the token belongs to.
     pub(crate) fn window(&self) -> Window {
         Window { from: self.from, to: self.to, until: self.until }

@@ -19,7 +19,7 @@ pub struct DayState {
     pub counts: Option<CountsRef>,
     /// Present if the day could not be read.
     #[serde(alias = "parked", default, skip_serializing_if = "Option::is_none")]
-    pub deferred: Option<Deferred>,
+    pub deferred: Option<DayDeferral>,
     /// What the current reading of it has not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<UnreadRange>,
@@ -36,7 +36,7 @@ pub struct CountsRef {
 
 /// Why a day is deferred.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deferred {
+pub struct DayDeferral {
     /// The error.
     pub reason: String,
     /// The number of attempts.
@@ -54,7 +54,7 @@ impl DayState {
     pub(crate) fn defer(&mut self, reason: String, now: i64) {
         let attempts = self.deferred.as_ref().map_or(0, |deferred| deferred.attempts) + 1;
         let wait = HOUR << attempts.min(6).saturating_sub(1);
-        self.deferred = Some(Deferred { reason, attempts, retry_at: now + wait.min(24 * HOUR) });
+        self.deferred = Some(DayDeferral { reason, attempts, retry_at: now + wait.min(24 * HOUR) });
     }
 
     /// All of it has been read, at this time or before, but for a part that a run left unread.

@@ -13,9 +13,9 @@ pub(crate) use codec::encode_envelope;
 pub use collector_state::CollectorState;
 #[cfg(test)]
 pub(crate) use collector_state::DEFAULT_DAYS_AHEAD;
-pub(crate) use collector_state::{LastRun, MAX_WINDOW_DAYS, PendingWrite, Totals};
-pub(crate) use cursor::{PageCursor, UnreadRange};
+pub(crate) use collector_state::{LastRefetch, MAX_WINDOW_DAYS, PendingWrite, Totals};
+pub(crate) use cursor::{ScanCheckpoint, UnreadRange};
 #[cfg(test)]
-pub(crate) use day::Deferred;
+pub(crate) use day::DayDeferral;
 pub(crate) use day::{CountsRef, DayState};
 pub(crate) use stored::{StoredState, decode};

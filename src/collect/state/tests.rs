@@ -80,7 +80,7 @@ fn state_over_a_day_ahead_of_clock_is_reported() {
 
 #[test]
 fn read_day_keeps_first_read_time_and_is_not_deferred() {
-    let deferred = Some(Deferred { reason: "r".into(), attempts: 1, retry_at: 9 });
+    let deferred = Some(DayDeferral { reason: "r".into(), attempts: 1, retry_at: 9 });
     let mut day = DayState { deferred, ..DayState::default() };
     day.has_been_read(5);
     assert_eq!((day.scanned_at, &day.deferred), (Some(5), &None));

@@ -48,12 +48,12 @@ pub struct Entry {
     pub content: Option<ContentId>,
     /// The outputs of each part of a local file, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<OutputPart>,
+    pub parts: Vec<FilePart>,
 }
 
 /// The outputs of one part of a local file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputPart {
+pub struct FilePart {
     /// The start of their names.
     pub stem: String,
     /// The number of events.

@@ -4,7 +4,7 @@ use super::entry::Entry;
 use super::ledger::{AT_ONCE, Ledger};
 use super::segment::{self, segment_of};
 use crate::error::RunError;
-use crate::ingest::content_id::{ContentId, ContentIndex};
+use crate::ingest::content_id::{ContentId, ProcessedContents};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl Ledger {
         objects: HashSet<String>,
     ) -> Result<HashMap<String, Entry>, RunError> {
         let segments: BTreeSet<u16> = objects.iter().map(|object| segment_of(object, self.count)).collect();
-        let wanted: segment::Wanted = Arc::new(move |header| objects.contains(&*header.object));
+        let wanted: segment::EntryPredicate = Arc::new(move |header| objects.contains(&*header.object));
         let found = self.scan_entries(segments, wanted).await?;
         Ok(found.into_iter().map(|entry| (entry.object.clone(), entry)).collect())
     }
@@ -27,7 +27,7 @@ impl Ledger {
     async fn scan_entries(
         &self,
         segments: impl IntoIterator<Item = u16>,
-        wanted: segment::Wanted,
+        wanted: segment::EntryPredicate,
     ) -> Result<Vec<Entry>, RunError> {
         let found: Vec<Vec<Entry>> = futures::stream::iter(segments)
             .map(|number| segment::find(&self.store, number, Arc::clone(&wanted)))
@@ -53,13 +53,13 @@ impl Ledger {
     /// If the ledger cannot be read.
     pub(in crate::ingest) async fn output_stems(&self) -> Result<HashSet<String>, RunError> {
         let from = self.options.feed.from.clone();
-        let wanted: segment::Wanted = Arc::new(move |header| header.object.starts_with(&from));
+        let wanted: segment::EntryPredicate = Arc::new(move |header| header.object.starts_with(&from));
         let entries = self.scan_entries(0..self.count, wanted).await?;
         Ok(entries.into_iter().flat_map(|entry| entry.parts).map(|part| part.stem).collect())
     }
 
     /// Returns the contents of local files that are done; `None` for other sources.
-    pub(in crate::ingest) fn contents(&self) -> Option<Arc<ContentIndex>> {
+    pub(in crate::ingest) fn contents(&self) -> Option<Arc<ProcessedContents>> {
         self.contents.clone()
     }
 
@@ -76,7 +76,7 @@ impl Ledger {
         let pending: Vec<Entry> =
             self.lock().iter().flatten().flat_map(|segment| segment.pending().cloned()).collect();
         let stored = Arc::clone(&ids);
-        let wanted: segment::Wanted = Arc::new(move |header| {
+        let wanted: segment::EntryPredicate = Arc::new(move |header| {
             header.content.as_ref().is_some_and(|content| stored.contains(&content.id()))
         });
         let stored = self.scan_entries(0..self.count, wanted).await?;

@@ -6,7 +6,7 @@ use super::options::LedgerOptions;
 use super::segment::{self, EntryStatus, Segment, segment_of};
 use crate::clock::{Clock, duration_millis};
 use crate::error::RunError;
-use crate::ingest::content_id::ContentIndex;
+use crate::ingest::content_id::ProcessedContents;
 use crate::lease::{Acquire, LeaseHandle, LeaseOwner, LeaseRequest};
 use crate::store::Store;
 use futures::StreamExt as _;
@@ -33,7 +33,7 @@ pub struct Ledger {
     /// Another run that works with the ledger, if there is one.
     other_holder: Option<String>,
     /// The contents of local files that are done; `None` for other sources.
-    pub(super) contents: Option<Arc<ContentIndex>>,
+    pub(super) contents: Option<Arc<ProcessedContents>>,
     saving: tokio::sync::Mutex<()>,
 }
 

@@ -20,7 +20,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{Decision, Entry, OutputPart, State};
+pub use entry::{Decision, Entry, FilePart, State};
 pub(super) use entry::{backoff, replaced_object};
 pub use inspect::{entries, forget};
 pub use ledger::Ledger;

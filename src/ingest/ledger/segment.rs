@@ -147,10 +147,10 @@ impl Segment {
 }
 
 /// Which entries are looked for.
-pub(super) type Wanted = Arc<dyn Fn(&EntryHeader<'_>) -> bool + Send + Sync>;
+pub(super) type EntryPredicate = Arc<dyn Fn(&EntryHeader<'_>) -> bool + Send + Sync>;
 
 /// The entries of a segment that the store has and that are wanted.
-pub(super) async fn find(store: &Store, number: u16, wanted: Wanted) -> Result<Vec<Entry>, RunError> {
+pub(super) async fn find(store: &Store, number: u16, wanted: EntryPredicate) -> Result<Vec<Entry>, RunError> {
     let name = Segment::name(number);
     let Some((bytes, _)) = store.read(&name).await? else { return Ok(Vec::new()) };
     let url = store.location().url(&name);

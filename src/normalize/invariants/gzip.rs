@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::super::input::{Ignored, decompress_once, is_gzip};
+use super::super::input::{TrailingByteCount, decompress_once, is_gzip};
 use super::super::options::Options;
 use super::input::whole;
 use flate2::bufread::{GzDecoder, MultiGzDecoder};
@@ -22,7 +22,7 @@ type Decompressed = (Vec<u8>, Option<io::ErrorKind>);
 pub(crate) fn bytes(packed: &[u8]) {
     let ours = |piece| {
         let reader = Box::new(Cursor::new(packed.to_vec()));
-        drained(decompress_once(reader, &Ignored::default()).unwrap().0, piece, MOST)
+        drained(decompress_once(reader, &TrailingByteCount::default()).unwrap().0, piece, MOST)
     };
     let (bytes, fault) = ours(256 << 10);
     if !is_gzip(packed) {

@@ -5,7 +5,7 @@ use crate::serve::response::ApiResponse;
 use bytes::Bytes;
 
 /// A part of the result, in order.
-pub(super) enum Chunk {
+pub(super) enum WorkerMessage {
     Events(Bytes),
     Rejects(Bytes),
     /// The whole body was processed.
@@ -17,7 +17,7 @@ pub(super) enum Chunk {
 /// The error for work that ended without a result.
 pub(super) const WORK_LOST: &str = "the client did not read the response in time, or normalization failed";
 
-impl Chunk {
+impl WorkerMessage {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Events(bytes) | Self::Rejects(bytes) => bytes.len(),

@@ -5,7 +5,7 @@
 //! `Zoom-Udm-Summary`: in a header of short responses, or in a trailer if the client accepts trailers (`TE: trailers`).
 //! If a client could overlook rejects, a long response is aborted, unless `?rejects=omit` accepts that.
 
-use super::chunk::{Chunk, WORK_LOST};
+use super::chunk::{WORK_LOST, WorkerMessage};
 use super::response::{self, ResponseFormat};
 use super::worker::{CancelOnDrop, NormalizeJob};
 use crate::serve::app_state::AppState;
@@ -104,7 +104,7 @@ fn spawn_job(state: &Arc<AppState>, job: NormalizeJob, slot: OwnedSemaphorePermi
 async fn buffer_or_stream(
     state: &Arc<AppState>,
     format: ResponseFormat,
-    mut chunks: mpsc::Receiver<Chunk>,
+    mut chunks: mpsc::Receiver<WorkerMessage>,
     cancel_on_drop: CancelOnDrop,
     flush: FlushNotifier,
 ) -> Result<Response, ApiResponse> {
@@ -112,11 +112,11 @@ async fn buffer_or_stream(
     let mut size = 0;
     while size < BUFFERED_MAX {
         match chunks.recv().await {
-            Some(Chunk::End(summary)) => {
+            Some(WorkerMessage::End(summary)) => {
                 state.metrics.normalized("normalize", &summary);
                 return Ok(response::buffered(format, ready, &summary));
             }
-            Some(Chunk::Failed(response)) => return Err(*response),
+            Some(WorkerMessage::Failed(response)) => return Err(*response),
             None => return Err(work_lost()),
             Some(chunk) => {
                 size += chunk.len();

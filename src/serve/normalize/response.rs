@@ -1,11 +1,11 @@
 //! The response to `POST /normalize`: a stream of events, with rejects in parts or counted.
 
-use super::chunk::{Chunk, WORK_LOST};
+use super::chunk::{WORK_LOST, WorkerMessage};
 use super::worker::CancelOnDrop;
 use crate::normalize::Summary;
 use crate::reject::RejectReason;
 use crate::serve::app_state::AppState;
-use crate::serve::response::{LogNotes, Severity};
+use crate::serve::response::{LogNoteHandle, Severity};
 use crate::serve::write_timeout::FlushNotifier;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, TRAILER};
@@ -63,7 +63,7 @@ fn rejected(summary: &Summary) -> String {
 }
 
 /// Builds a complete response.
-pub(super) fn buffered(format: ResponseFormat, chunks: Vec<Chunk>, summary: &Summary) -> Response {
+pub(super) fn buffered(format: ResponseFormat, chunks: Vec<WorkerMessage>, summary: &Summary) -> Response {
     let mut parts = MultipartWriter::new(format);
     let mut body = Vec::new();
     for chunk in chunks {
@@ -74,7 +74,7 @@ pub(super) fn buffered(format: ResponseFormat, chunks: Vec<Chunk>, summary: &Sum
     response.headers_mut().insert(CONTENT_TYPE, parts.content_type());
     response.headers_mut().insert(SUMMARY, header(summary));
     if summary.rejects > 0 {
-        response.extensions_mut().insert(LogNotes::of(Severity::Warning, rejected(summary)));
+        response.extensions_mut().insert(LogNoteHandle::of(Severity::Warning, rejected(summary)));
     }
     response
 }
@@ -83,13 +83,13 @@ pub(super) fn buffered(format: ResponseFormat, chunks: Vec<Chunk>, summary: &Sum
 pub(super) fn streaming(
     state: &Arc<AppState>,
     format: ResponseFormat,
-    ready: Vec<Chunk>,
-    chunks: mpsc::Receiver<Chunk>,
+    ready: Vec<WorkerMessage>,
+    chunks: mpsc::Receiver<WorkerMessage>,
     cancel_on_drop: CancelOnDrop,
     flush: FlushNotifier,
 ) -> Response {
     let parts = MultipartWriter::new(format);
-    let (content_type, notes) = (parts.content_type(), LogNotes::default());
+    let (content_type, notes) = (parts.content_type(), LogNoteHandle::default());
     let stream = ResponseStream {
         app: Arc::clone(state),
         notes: notes.clone(),
@@ -121,9 +121,9 @@ pub(super) fn streaming(
 struct ResponseStream {
     app: Arc<AppState>,
     /// Adds a note to the request's log line.
-    notes: LogNotes,
-    ready: VecDeque<Chunk>,
-    chunks: mpsc::Receiver<Chunk>,
+    notes: LogNoteHandle,
+    ready: VecDeque<WorkerMessage>,
+    chunks: mpsc::Receiver<WorkerMessage>,
     parts: MultipartWriter,
     frames: VecDeque<Frame<Bytes>>,
     ended: bool,
@@ -145,8 +145,8 @@ impl ResponseStream {
                 None => self.chunks.recv().await,
             };
             match chunk {
-                Some(Chunk::End(summary)) => self.end(&summary)?,
-                Some(Chunk::Failed(response)) => return Err(self.abort(response.message())),
+                Some(WorkerMessage::End(summary)) => self.end(&summary)?,
+                Some(WorkerMessage::Failed(response)) => return Err(self.abort(response.message())),
                 None => return Err(self.abort(WORK_LOST)),
                 Some(chunk) => {
                     let frames = &mut self.frames;
@@ -208,17 +208,17 @@ impl MultipartWriter {
         value.unwrap_or(HeaderValue::from_static(NDJSON))
     }
 
-    fn add(&mut self, chunk: Chunk, to: &mut dyn FnMut(Bytes)) {
+    fn add(&mut self, chunk: WorkerMessage, to: &mut dyn FnMut(Bytes)) {
         match chunk {
-            Chunk::Events(bytes) => {
+            WorkerMessage::Events(bytes) => {
                 self.open_part("events", NDJSON, to);
                 to(bytes);
             }
-            Chunk::Rejects(bytes) => {
+            WorkerMessage::Rejects(bytes) => {
                 self.open_part("rejects", NDJSON, to);
                 to(bytes);
             }
-            Chunk::End(_) | Chunk::Failed(_) => {}
+            WorkerMessage::End(_) | WorkerMessage::Failed(_) => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! The work of one `POST /normalize`, on a blocking thread.
 
-use super::chunk::Chunk;
+use super::chunk::WorkerMessage;
 use crate::ingest::{Limits, decompress_limited};
 use crate::normalize::{self, EventWriter, Input, Options, Reject, RejectWriter, RequestFormat, Sink};
 use crate::serve::body::{BodyChunk, BodyError};
@@ -31,7 +31,7 @@ pub(super) struct NormalizeJob {
     pub(super) body: mpsc::UnboundedReceiver<BodyChunk>,
     /// Why the body ended early; set when it has ended.
     pub(super) body_error: Arc<Mutex<Option<BodyError>>>,
-    pub(super) chunks: ChunkSender<Chunk>,
+    pub(super) chunks: ChunkSender<WorkerMessage>,
 }
 
 impl NormalizeJob {
@@ -44,8 +44,8 @@ impl NormalizeJob {
             BodyReader { chunks: self.body, rest: Bytes::new(), current: None, error: self.body_error };
         let worked =
             decompress_limited(Box::new(body), self.limits).map_err(JobError::Body).and_then(|unpacked| {
-                let events = EventWriter::new(to(Chunk::Events), self.requests.as_ref());
-                let rejects = self.rejects.then(|| RejectWriter::new(to(Chunk::Rejects)));
+                let events = EventWriter::new(to(WorkerMessage::Events), self.requests.as_ref());
+                let rejects = self.rejects.then(|| RejectWriter::new(to(WorkerMessage::Rejects)));
                 let mut sink = ChunkSink { events, rejects };
                 let input = std::iter::once(Input::from_decompressed("request", unpacked));
                 let mut summary =
@@ -57,11 +57,11 @@ impl NormalizeJob {
                 if summary.stopped { Err(JobError::Gone) } else { Ok(summary) }
             });
         let (chunk, succeeded) = match worked {
-            Ok(summary) => (Chunk::End(Box::new(summary)), true),
+            Ok(summary) => (WorkerMessage::End(Box::new(summary)), true),
             Err(JobError::Gone) => return false,
             Err(JobError::Body(error)) => {
                 let body_error = body_error.lock().ok().and_then(|error| *error);
-                (Chunk::Failed(Box::new(body_error_response(body_error, &error))), false)
+                (WorkerMessage::Failed(Box::new(body_error_response(body_error, &error))), false)
             }
         };
         chunks.send(chunk).is_ok() && succeeded
@@ -116,8 +116,8 @@ impl Read for BodyReader {
 
 /// Writes chunks of one kind.
 struct ChunkWriter {
-    chunks: ChunkSender<Chunk>,
-    make: fn(Bytes) -> Chunk,
+    chunks: ChunkSender<WorkerMessage>,
+    make: fn(Bytes) -> WorkerMessage,
 }
 
 impl Write for ChunkWriter {

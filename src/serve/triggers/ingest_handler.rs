@@ -5,7 +5,7 @@
 //! 503 mean that the same push may succeed later, 422 that it never will (`ingest_outcome`).
 
 use super::ingest_outcome::{OutcomeCollector, RunOutcome};
-use super::ingest_queue::{RunScope, WaiterList};
+use super::ingest_queue::{ObjectWaiters, RunScope};
 use super::payload::Malformed;
 use super::push::{ObjectRef, PushMessage, Work};
 use crate::ingest::{self, Report, Shard, Skip};
@@ -84,7 +84,7 @@ async fn drain_queue(state: Arc<AppState>) {
     }
 }
 
-fn reply_all(callers: WaiterList, response: &ApiResponse) {
+fn reply_all(callers: ObjectWaiters, response: &ApiResponse) {
     for sender in callers {
         // Callers that have disconnected will push again.
         let _ = sender.send(response.clone());

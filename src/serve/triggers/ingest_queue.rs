@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 const MAX_OBJECTS: usize = 1000;
 
 /// The callers that wait for one thing.
-pub(crate) type WaiterList = Vec<oneshot::Sender<ApiResponse>>;
+pub(crate) type ObjectWaiters = Vec<oneshot::Sender<ApiResponse>>;
 
 /// The scope of a run.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ pub(crate) enum RunScope {
 
 /// The callers that wait for one run.
 #[derive(Default)]
-pub(crate) struct Waiters {
-    pub(crate) objects: BTreeMap<ObjectRef, WaiterList>,
-    pub(crate) whole: WaiterList,
+pub(crate) struct RunWaiters {
+    pub(crate) objects: BTreeMap<ObjectRef, ObjectWaiters>,
+    pub(crate) whole: ObjectWaiters,
 }
 
 /// No more objects can wait.
@@ -47,8 +47,8 @@ struct QueueState {
     /// Whether the last run was for named objects.
     objects_last: bool,
     /// For the current run, and for later ones.
-    now: Waiters,
-    next: Waiters,
+    now: RunWaiters,
+    next: RunWaiters,
 }
 
 impl IngestQueue {
@@ -78,13 +78,13 @@ impl IngestQueue {
     }
 
     /// Returns the callers that waited for the run that just ended.
-    pub(crate) fn take_waiters(&self) -> Waiters {
+    pub(crate) fn take_waiters(&self) -> RunWaiters {
         std::mem::take(&mut self.lock().now)
     }
 }
 
 impl QueueState {
-    fn add(&mut self, object: Option<ObjectRef>) -> Result<&mut WaiterList, QueueFull> {
+    fn add(&mut self, object: Option<ObjectRef>) -> Result<&mut ObjectWaiters, QueueFull> {
         let Some(object) = object else { return Ok(&mut self.next.whole) };
         // Without a generation, the caller may mean a newer version than the one that was read.
         let joins = !object.generation.is_empty() && self.now.objects.contains_key(&object);
@@ -99,7 +99,7 @@ impl QueueState {
         let objects = !self.next.objects.is_empty();
         if !self.next.whole.is_empty() && (self.objects_last || !objects) {
             self.objects_last = false;
-            self.now = Waiters { whole: std::mem::take(&mut self.next.whole), ..Waiters::default() };
+            self.now = RunWaiters { whole: std::mem::take(&mut self.next.whole), ..RunWaiters::default() };
             return Some(RunScope::Whole);
         }
         if !objects {
@@ -107,7 +107,7 @@ impl QueueState {
             return None;
         }
         self.objects_last = true;
-        self.now = Waiters { objects: std::mem::take(&mut self.next.objects), ..Waiters::default() };
+        self.now = RunWaiters { objects: std::mem::take(&mut self.next.objects), ..RunWaiters::default() };
         let mut names: Vec<_> = self.now.objects.keys().map(|object| object.object.clone()).collect();
         // Sorted by name, so that the versions of an object are adjacent.
         names.dedup();
