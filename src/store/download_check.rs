@@ -275,7 +275,7 @@ mod tests {
         let refused = |more: &[(&'static str, &str)]| {
             read(&headers(&[&[("x-goog-hash", &hash[..])], more].concat())).unwrap_err()
         };
-        assert!(refused(&[("content-length", "5")]).contains("5 bytes are announced"));
+        assert!(refused(&[("content-length", "5")]).contains("Content-Length is 5"));
         assert!(refused(&[("x-goog-stored-content-encoding", "gzip")]).contains("unpacked on the way"));
         let packed = [("x-goog-stored-content-encoding", "identity"), ("content-encoding", "gzip")];
         assert!(refused(&packed).contains("packed on the way"));
