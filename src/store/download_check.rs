@@ -276,9 +276,9 @@ mod tests {
             read(&headers(&[&[("x-goog-hash", &hash[..])], more].concat())).unwrap_err()
         };
         assert!(refused(&[("content-length", "5")]).contains("Content-Length is 5"));
-        assert!(refused(&[("x-goog-stored-content-encoding", "gzip")]).contains("unpacked on the way"));
+        assert!(refused(&[("x-goog-stored-content-encoding", "gzip")]).contains("unpacked in transit"));
         let packed = [("x-goog-stored-content-encoding", "identity"), ("content-encoding", "gzip")];
-        assert!(refused(&packed).contains("packed on the way"));
+        assert!(refused(&packed).contains("packed in transit"));
         assert!(read(&HeaderMap::new()).unwrap_err().contains("no generation"));
         for wrong in ["crc32c", "crc32c=", "crc32c=AAAA", "md5=AAAAAA==", "crc32c=*"] {
             assert!(read(&headers(&[("x-goog-hash", wrong)])).unwrap_err().contains("malformed"), "{wrong}");
