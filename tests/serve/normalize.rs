@@ -312,7 +312,7 @@ fn unread_response_is_logged_as_a_timeout() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let _ = stream.read_to_end(&mut Vec::new());
-    server.wait_for("the response is aborted: the result was not read in time");
+    server.wait_for("the client did not read the response in time");
 }
 
 /// Sends a byte now and then on each stream, until told to stop.
