@@ -4,11 +4,8 @@
 //! `collect_month [--days 30] [--per-day 60000] [--every 15m] [--latest 4h] [--bin PROGRAM]`; by default the program
 //! beside it. Build both with `cargo build --locked --release --bin zoom-udm --example collect_month`.
 
-#[path = "../tests/collecting/mod.rs"]
-mod collecting;
-
-use collecting::World;
-use collecting::month::{Scale, simulate};
+use testkit::collect::World;
+use testkit::collect::month::{Scale, simulate};
 
 /// `15m`, `4h`, `2d` or seconds.
 fn seconds(text: &str) -> Option<i64> {

@@ -1,15 +1,13 @@
 //! The stand-in for Cloud Storage as a program of its own: `fake_gcs PORT [BUCKET=DIRECTORY]...` seeds buckets from
 //! directories and serves until it is ended.
 
-#[path = "../tests/support/gcs.rs"]
-mod gcs;
-
 use std::path::Path;
+use testkit::gcs::Gcs;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let port = arguments.next().unwrap_or_else(|| "0".into());
-    let server = gcs::Gcs::start_at(&format!("127.0.0.1:{port}"));
+    let server = Gcs::start_at(&format!("127.0.0.1:{port}"));
     server.lock().clock = chrono::Utc::now().timestamp_millis();
     for seed in arguments {
         let Some((bucket, directory)) = seed.split_once('=') else { continue };

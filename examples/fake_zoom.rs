@@ -6,11 +6,8 @@
 //! leads the program to it. While it runs: `POST /stand-in/records` (record lines), `/stand-in/clock?now=TIME`,
 //! `/stand-in/fail?status=503&times=2`, `GET /stand-in/counts`.
 
-#[path = "../tests/support/zoom/mod.rs"]
-mod zoom;
-
 use std::collections::VecDeque;
-use zoom::{ACCOUNT, CLIENT, SECRET, Zoom, at, iso, log_store};
+use testkit::zoom::{ACCOUNT, CLIENT, SECRET, Zoom, at, iso, log_store};
 
 struct Options {
     listen: String,

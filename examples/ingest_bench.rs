@@ -3,17 +3,14 @@
 
 #![allow(clippy::panic, clippy::manual_is_multiple_of, reason = "a bench that cannot go on ends")]
 
-#[path = "../tests/support/gcs.rs"]
-mod gcs;
-
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::StreamExt as _;
-use gcs::Gcs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use testkit::gcs::Gcs;
 use zoom_udm::ingest::ledger::{Entry, Feed, Ledger, LedgerOptions, State};
 use zoom_udm::ingest::{Clock, Shard};
 use zoom_udm::store::{Body, Store, StoreConfig};

@@ -1,9 +1,8 @@
 //! Every flag and shape of the command line.
 
-mod common;
-
-use common::{TIME, descriptions, directory, gzip, json_lines, record, run_cli, text, zoom_udm};
 use serde_json::{Value, json};
+use testkit::files::{directory, gzip, text};
+use testkit::normalize::{TIME, descriptions, json_lines, record, run_cli, zoom_udm};
 
 const FULL: &str = r#"{"time":"2024-01-31T23:59:59.5Z","operator":"o@x.com","category_type":"User","action":"Update","operation_detail":"Update User a@x.io  - Display Name: set to Ann - Job Title: from Boss to Chief - Department: IT - First Name: Ann - Last Name: Lee - Description: d - User Role: Admin - Location: Oslo [{\"userId\":\"u1\",\"options\":\"e\"},{\"userId\":\"u2\"}]"}"#;
 
@@ -670,7 +669,8 @@ fn file_name_with_newline_stays_on_one_line() {
 
 #[test]
 fn cli_docs_name_every_normalize_flag() {
-    let docs = std::fs::read_to_string(common::root().join("docs/cli.md")).expect("docs/cli.md exists");
+    let docs =
+        std::fs::read_to_string(testkit::files::root().join("docs/cli.md")).expect("docs/cli.md exists");
     let help = String::from_utf8(run_cli(&["normalize", "--help"], b"").out.events).expect("it is text");
     let flags = regex::Regex::new(r"(?m)^\s+(?:-\w, )?(--[a-z-]+)").expect("it is a pattern");
     for flag in flags.captures_iter(&help).map(|found| found[1].to_owned()).filter(|flag| flag != "--help") {
@@ -680,7 +680,7 @@ fn cli_docs_name_every_normalize_flag() {
 
 #[test]
 fn readme_example_matches_real_output() {
-    let readme = std::fs::read_to_string(common::root().join("README.md")).expect("it is there");
+    let readme = std::fs::read_to_string(testkit::files::root().join("README.md")).expect("it is there");
     let shown = regex::Regex::new(r#"(?s)<pre lang="json">(.*?)</pre>"#).expect("it is a pattern");
     let shown: Vec<&str> =
         shown.captures_iter(&readme).filter_map(|found| found.get(1)).map(|json| json.as_str()).collect();
@@ -691,7 +691,7 @@ fn readme_example_matches_real_output() {
 
 #[test]
 fn readme_first_command_converts_every_record() {
-    let records = common::root().join("fixtures/real/records.ndjson");
+    let records = testkit::files::root().join("fixtures/real/records.ndjson");
     let first = run_cli(&["normalize", text(&records)], b"");
     let lines = std::fs::read_to_string(&records).expect("it is there").lines().count();
     assert_eq!((first.code, first.out.events().len(), lines), (0, 35, 35));

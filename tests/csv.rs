@@ -1,10 +1,9 @@
 //! Zoom's export of operation logs as CSV.
 
-mod common;
-
-use common::{TIME, descriptions, directory, gzip, raw, run_chunked, run_cli, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use testkit::files::{directory, gzip, text};
+use testkit::normalize::{TIME, descriptions, raw, run_chunked, run_cli};
 use zoom_udm::normalize::{Format, Options};
 use zoom_udm::record::Field;
 use zoom_udm::timestamp::Timestamp;
@@ -96,7 +95,7 @@ fn unrelated_csv_is_one_error_naming_the_columns() {
     let forced = run_cli(&["normalize", "--input-format", "csv"], b"{}\n{}\n");
     assert!(forced.code == 3 && forced.stderr.contains("CSV, but not"), "{}", forced.stderr);
     // Lines that are not a table are rejected one by one, and records after them are read.
-    let record = common::record("x");
+    let record = testkit::normalize::record("x");
     for lines in
         [format!("a, b, c\n{record}\n"), format!("a, b, c\nd, e, f\n{record}\n"), format!("one\n{record}\n")]
     {
@@ -116,11 +115,11 @@ fn rejected(input: &[u8], flags: &[&str]) -> Vec<Value> {
     normalize(&["--from-rejects", text(&first), "--rejects", text(&second)]);
     let [first, second] = [first, second].map(|file| std::fs::read_to_string(file).expect("it is there"));
     assert_eq!(first, second);
-    let rejects = common::json_lines(first.as_bytes());
+    let rejects = testkit::normalize::json_lines(first.as_bytes());
     for reject in &rejects {
         let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
         assert!(input[offset..].starts_with(&raw(reject)), "{reject}");
-        assert_eq!(reject["line"], 1 + common::line_ends(&input[..offset]), "{reject}");
+        assert_eq!(reject["line"], 1 + testkit::files::line_ends(&input[..offset]), "{reject}");
         assert_eq!(reject["header"], HEADER);
     }
     rejects
@@ -204,9 +203,13 @@ fn ingest_reads_csv_exports_and_quarantines_others() {
     );
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("CSV, but not Zoom") && ran.stderr.contains("not text: "), "{}", ran.stderr);
-    assert_eq!(common::files(&to, "gz").len(), 2);
-    let left =
-        [common::files(&from, "csv"), common::files(&from, "bin"), common::files(&from, "gz")].concat();
+    assert_eq!(testkit::files::list_files(&to, "gz").len(), 2);
+    let left = [
+        testkit::files::list_files(&from, "csv"),
+        testkit::files::list_files(&from, "bin"),
+        testkit::files::list_files(&from, "gz"),
+    ]
+    .concat();
     assert_eq!(left.len(), 2, "what is no log is kept: {left:?}");
 }
 
@@ -261,7 +264,7 @@ proptest! {
         for reject in whole.rejects() {
             let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
             prop_assert!(input[offset..].starts_with(&raw(&reject)), "{}", reject);
-            prop_assert_eq!(&reject["line"], &json!(1 + common::line_ends(&input[..offset])));
+            prop_assert_eq!(&reject["line"], &json!(1 + testkit::files::line_ends(&input[..offset])));
         }
         // Under a limit that none exceeds, only rows of another length, and one that is not closed, are rejected.
         let wide = Options { max_line_bytes: 1000, ..options };

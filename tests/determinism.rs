@@ -1,12 +1,11 @@
 //! The same input gives the same bytes: on any number of threads, from a file, a pipe or gzip, at any read size.
 //! Nothing panics, nothing is lost.
 
-mod common;
-
-use common::{Out, directory, gzip, run_chunked, run_cli, text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use testkit::files::{directory, gzip, text};
+use testkit::normalize::{Out, run_chunked, run_cli};
 use zoom_udm::normalize::{self, Format, Input, Options, Reject, RejectWriter, Sink, Summary};
 use zoom_udm::testdata::{self, Kind};
 
@@ -22,7 +21,7 @@ fn lines(kind: Kind, records: u64, seed: u64) -> Vec<u8> {
 
 /// A page, an array or records, as a pretty-printer writes them.
 fn pretty(seed: u64, records: u64, form: u8) -> Vec<u8> {
-    let records = common::json_lines(&lines(Kind::Realistic, records, seed));
+    let records = testkit::normalize::json_lines(&lines(Kind::Realistic, records, seed));
     let value = match form % 3 {
         0 => json!({"from": "2024-01-01", "page_size": 30, "operation_logs": records, "to": "2024-01-31"}),
         1 => Value::Array(records),
@@ -70,8 +69,8 @@ fn assert_reconciled(input: &[u8], out: &Out, summary: &Summary) {
             .as_u64()
             .and_then(|offset| usize::try_from(offset).ok())
             .expect("a place in the input");
-        assert!(input[offset..].starts_with(&common::raw(&reject)), "{reject}");
-        let ends = common::line_ends(&input[..offset]);
+        assert!(input[offset..].starts_with(&testkit::normalize::raw(&reject)), "{reject}");
+        let ends = testkit::files::line_ends(&input[..offset]);
         assert_eq!(reject["line"], ends + 1, "{reject}");
     }
     assert_eq!(summary.records, summary.events + summary.rejects);
@@ -292,7 +291,7 @@ impl std::io::Read for Broken {
 
 #[test]
 fn partial_page_result_is_independent_of_chunks() {
-    let (head, record) = ("{\"operation_logs\": [", common::record("one"));
+    let (head, record) = ("{\"operation_logs\": [", testkit::normalize::record("one"));
     for whole in [0, 1, 2] {
         let page = format!("{head}{}{}", format!("{record},\n").repeat(whole), &record[..record.len() - 1]);
         let options = Options { format: Format::Json, max_line_bytes: record.len(), ..Options::default() };
@@ -302,7 +301,7 @@ fn partial_page_result_is_independent_of_chunks() {
             let mut sink = Both(&mut events, &mut rejects);
             let summary = normalize::run(std::iter::once(input), &options, &mut sink).expect("it goes on");
             assert_eq!((summary.events, summary.failures.len()), (whole as u64, 1), "in pieces of {piece}");
-            let rejects = common::json_lines(&rejects.finish().expect("memory takes all"));
+            let rejects = testkit::normalize::json_lines(&rejects.finish().expect("memory takes all"));
             // The failure reports the record that was cut off; it is not rejected as well.
             assert!(rejects.is_empty(), "in pieces of {piece}: {rejects:?}");
         }

@@ -1,12 +1,11 @@
 //! What explain lists is the event, and where it says something stands, there it stands.
 #![allow(clippy::panic, reason = "a test that goes wrong is to stop")]
 
-mod common;
-
-use common::{TIME, directory, files, gzip, json_lines, root, run_chunked, run_cli, text, zoom_udm};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use testkit::files::{directory, gzip, list_files, root, text};
+use testkit::normalize::{TIME, json_lines, run_chunked, run_cli, zoom_udm};
 use zoom_udm::explain::{self, EventExplanation, Explanation, Outcome, Raw, Span};
 use zoom_udm::mapping::{MappingOptions, Values};
 use zoom_udm::normalize::{Options, is_gzip};
@@ -186,7 +185,7 @@ fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
 fn field_list_rebuilds_fixture_events() {
     let mut events = 0;
     for extension in ["json", "ndjson"] {
-        for path in files(&root().join("fixtures"), extension) {
+        for path in list_files(&root().join("fixtures"), extension) {
             let bytes = std::fs::read(&path).expect("a fixture can be read");
             for options in variants() {
                 events += check(&bytes, &options).0;

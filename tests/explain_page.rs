@@ -10,15 +10,13 @@
     reason = "a test that goes wrong is to stop"
 )]
 
-mod browser;
-mod common;
-
-use browser::{Browser, Service};
-use common::{gzip, json_lines, root, run_cli};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+use testkit::browser::{Browser, Service};
+use testkit::files::{gzip, root};
+use testkit::normalize::{json_lines, run_cli};
 
 /// The keys of WebDriver that have no character.
 const TAB: char = '\u{e004}';
@@ -115,7 +113,7 @@ fn unexplainable_input_is_reported() {
     let packed = gzip(real().as_bytes());
     let cut = end(&packed[..packed.len() / 2]);
     assert!(cut["failure"].as_str().unwrap().contains("truncated"), "{cut}");
-    let bomb = end(&gzip(&vec![b'\n'; 70 << 20]));
+    let bomb = end(&gzip(vec![b'\n'; 70 << 20]));
     assert!(bomb["failure"].is_string(), "{bomb}");
     let many = end("{}\n".repeat(20_001).as_bytes());
     assert_eq!((&many["records"], &many["more"]), (&json!(20_000), &json!(true)));

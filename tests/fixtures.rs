@@ -1,11 +1,10 @@
 //! Every case under `fixtures/`, and what they cover together.
 
-mod common;
-
-use common::{Out, files, json_lines, root, run_chunked};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
+use testkit::files::{list_files, root};
+use testkit::normalize::{Out, json_lines, run_chunked};
 use zoom_udm::detail::{Detail, SpliceBuf};
 use zoom_udm::mapping::{self, MappingOptions, ROWS, Row, Source, Trace};
 use zoom_udm::normalize::{Options, slice};
@@ -55,15 +54,15 @@ fn ndjson_fixtures_contain_exactly_the_real_records() {
         texts.sort();
         texts
     };
-    let families = files(&real, "json").iter().flat_map(|path| lines(path)).collect();
-    let plain = files(&real, "ndjson").iter().flat_map(|path| lines(path)).collect();
+    let families = list_files(&real, "json").iter().flat_map(|path| lines(path)).collect();
+    let plain = list_files(&real, "ndjson").iter().flat_map(|path| lines(path)).collect();
     assert_eq!(sorted(families), sorted(plain));
 }
 
 #[test]
 fn every_mapping_row_is_filled_by_a_fixture() {
     let mut filled = BTreeSet::new();
-    for path in files(&root().join("fixtures"), "json") {
+    for path in list_files(&root().join("fixtures"), "json") {
         let bytes = std::fs::read(&path).expect("the case can be read");
         for record in records(&bytes) {
             fill(&record.to_string(), &mut filled);
@@ -153,7 +152,7 @@ fn each_row_example_is_filled_by_that_row() {
 
 /// The record that an example is about.
 fn example(row: &Row, text: &str) -> Value {
-    let mut record = json!({"time": common::TIME});
+    let mut record = json!({"time": testkit::normalize::TIME});
     match row.source {
         Source::Constant => {}
         Source::Field(field) => record[field.name()] = text.into(),

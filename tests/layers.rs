@@ -1,13 +1,11 @@
 //! Checks the layers that the docs of `src/lib.rs` list, and that no files use each other in a circle.
 
-mod common;
-
-use common::{files, root};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::LazyLock;
+use testkit::files::{list_files, root};
 
 /// Folders of `src` that still contain a circle, also in folders within them. A folder without one must not be listed.
 const WITH_CIRCLES: [&str; 1] = ["collect"];
@@ -322,7 +320,7 @@ static SOURCES: LazyLock<Sources> = LazyLock::new(|| sources(Tests::Skipped));
 
 fn sources(tests: Tests) -> Sources {
     let src = root().join("src");
-    let sources = files(&src, "rs").into_iter().map(|path| {
+    let sources = list_files(&src, "rs").into_iter().map(|path| {
         let text = std::fs::read_to_string(&path).expect("the source can be read");
         Source::parse(&name_below(&path, &src), &text, tests)
     });

@@ -2,15 +2,14 @@
 
 #![cfg(unix)]
 
-mod common;
-
-use common::{directory, record, text};
 use std::io::{BufReader, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use testkit::files::{directory, text};
+use testkit::normalize::record;
 
 /// No wait takes longer in a test that passes.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,11 +1,9 @@
 //! Lines of 4 MiB: whatever they are of, and however much comes of them, memory stays bounded, and what comes in parts is
 //! what comes whole.
 
-mod common;
-
-use common::json_lines;
 use serde_json::value::RawValue;
 use std::io::{self, Cursor};
+use testkit::normalize::json_lines;
 use zoom_udm::detail::{Detail, SpliceBuf};
 use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
 use zoom_udm::normalize::{self, EventWriter, Input, Limits, Options, Reject, RequestFormat, Sink};
@@ -107,9 +105,9 @@ fn streamed_event_equals_the_whole_event() {
 #[cfg(target_os = "linux")]
 mod memory {
     use super::LONG;
-    use super::common::{directory, text};
     use std::process::{Command, Stdio};
     use std::time::Duration;
+    use testkit::files::{directory, text};
 
     /// 64 MiB: what the program may take on two threads, whatever it reads.
     const MOST_KIB: u64 = 64 << 10;

@@ -1,9 +1,7 @@
 //! `mapping.md` is what the table says.
 
-mod common;
-
 use assert_cmd::Command;
-use common::root;
+use testkit::files::root;
 
 #[test]
 fn mapping_md_matches_the_table() {

@@ -2,11 +2,6 @@
 
 #![cfg(unix)]
 
-mod common;
-#[path = "common/unprivileged.rs"]
-mod unprivileged;
-
-use common::{directory, record, text, zoom_udm};
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,7 +9,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use unprivileged::{as_unprivileged, can_run_unprivileged};
+use testkit::files::{directory, text};
+use testkit::normalize::{record, zoom_udm};
+use testkit::unprivileged::{as_unprivileged, can_run_unprivileged};
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = directory.read_dir().expect("it can be listed");

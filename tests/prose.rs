@@ -1,11 +1,9 @@
 //! Refuses words that no native technical writer would use, in documents, help, messages and doc comments.
 
-mod common;
-
-use common::{files, root};
 use regex::Regex;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use testkit::files::{list_files, root};
 
 /// Words and phrases, each with what to write instead.
 const REFUSED: [(&str, &str); 12] = [
@@ -89,11 +87,11 @@ fn documents() -> Vec<PathBuf> {
         let first = inside.iter().next().unwrap_or_default();
         ["fixtures", "target", "try", ".git"].iter().any(|name| first == *name)
     };
-    files(root(), "md").into_iter().filter(|path| !skipped(path)).collect()
+    list_files(root(), "md").into_iter().filter(|path| !skipped(path)).collect()
 }
 
 /// Returns all sources of the program and its page.
 fn sources() -> Vec<PathBuf> {
     let source = root().join("src");
-    ["rs", "html", "js"].iter().flat_map(|extension| files(&source, extension)).collect()
+    ["rs", "html", "js"].iter().flat_map(|extension| list_files(&source, extension)).collect()
 }

@@ -2,13 +2,12 @@
 
 #![cfg(unix)]
 
-mod common;
-
-use common::{directory, record, text};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
+use testkit::files::{directory, text};
+use testkit::normalize::record;
 
 /// How a control sequence of a terminal begins.
 const ESCAPE: &str = "\u{1b}[";
@@ -180,7 +179,7 @@ fn bar_is_hidden_if_rejects_go_to_the_terminal() {
 #[cfg(feature = "cloud")]
 #[test]
 fn ingest_prints_rejects_above_its_bar() {
-    let packed = common::gzip(&many_with_rejects());
+    let packed = testkit::files::gzip(many_with_rejects());
     let names = ["a", "b", "c", "d"].map(|name| format!("in/{name}.json.gz"));
     let mut files: Vec<_> = names.iter().map(|name| (&**name, &packed[..])).collect();
     files.push(("in/damaged.json.gz", &packed[..1000]));
@@ -197,7 +196,7 @@ fn ingest_prints_rejects_above_its_bar() {
 #[cfg(feature = "cloud")]
 #[test]
 fn ingest_shows_and_clears_its_progress_bar() {
-    let packed = common::gzip(&many());
+    let packed = testkit::files::gzip(many());
     let files = directory(&[("in/a.json.gz", &packed), ("in/b.json.gz", &packed)]);
     let [source, to] = ["in", "out"].map(|name| files.path().join(name));
     let shown = Terminal::new(&["ingest", text(&source), "--to", text(&to)]).stderr().shows("");

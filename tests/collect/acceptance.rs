@@ -1,8 +1,8 @@
 //! Weeks in the life of a collector, on clocks that the tests turn: polls at several paces, late records, outages, long
 //! histories, two at once. At the end the bucket holds each record exactly as often as Zoom has it.
 
-use crate::collecting::*;
 use std::time::Duration;
+use testkit::collect::*;
 
 /// Polls from now on, so far apart for so long; each run is well.
 fn poll(world: &World, apart: i64, long: i64) -> Vec<Run> {

@@ -1,6 +1,6 @@
 //! `check`: each thing that can be missing is told apart from the others, by name and by exit code.
 
-use crate::collecting::*;
+use testkit::collect::*;
 
 fn world() -> World {
     let world = World::new(NOW);

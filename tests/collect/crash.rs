@@ -1,15 +1,15 @@
 //! Kills, at every request to Zoom and to storage and at random moments: one more run, and the bucket holds each record
 //! exactly as often as Zoom has it.
 
-use crate::collecting::*;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use testkit::collect::*;
 
 /// A world in the middle of its life: records of before were collected, an hour of new ones, late ones and twins waits.
 pub(crate) struct PreparedWorld {
     pub(crate) world: World,
     start: i64,
-    objects: BTreeMap<(String, String), support::gcs::Object>,
+    objects: BTreeMap<(String, String), testkit::gcs::Object>,
 }
 
 pub(crate) fn prepared_world() -> PreparedWorld {

@@ -1,9 +1,9 @@
 //! What the recipe's function does wrong, row by row: each test holds for the program, and each fails on the function's
 //! logic (`reference_fails_each_scenario`), so that it is known to see what it is about.
 
-use crate::collecting::support::proxy::Proxy;
-use crate::collecting::*;
 use std::time::Duration;
+use testkit::collect::*;
+use testkit::proxy::Proxy;
 
 /// Tests, each as a function of who collects.
 macro_rules! defects {
@@ -319,7 +319,7 @@ defects! {
         let world = World::new(NOW);
         cursor_at(&world, "2023-11-15");
         world.zoom.add(spread(0, 250, day("2023-11-15")..day("2023-11-16")));
-        world.add_refusal(Refusal { times: 1, ..Refusal::acting("PUT", PREFIX, support::gcs::Act::Garbled) });
+        world.add_refusal(Refusal { times: 1, ..Refusal::acting("PUT", PREFIX, testkit::gcs::Act::Garbled) });
         world.run(by).expect(0);
         world.balance(by).assert_bucket_matches_zoom();
     }

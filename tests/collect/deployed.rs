@@ -1,12 +1,13 @@
 //! What `deploy/setup.sh` tells the service and the job is enough for the program, and the roles that it gives allow
 //! every write that the program makes.
 
-use crate::collecting::{DAY, World, spread, zoom};
-use crate::fake_gcloud;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use testkit::collect::{DAY, World, spread};
+use testkit::fake_gcloud;
+use testkit::zoom;
 
 const NOW: &str = "2023-11-16T12:00:00Z";
 const DATA: &str = "zoom/operationlogs/";

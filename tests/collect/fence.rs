@@ -1,12 +1,12 @@
 //! Runs that stall while others take over and end, runs under a wrong clock, and states of which something is missing.
 
-use crate::collecting::support::stall::{Stalled, cases, seed, stall};
-use crate::collecting::*;
 use crate::crash::{PreparedWorld, kill_when, prepared_world};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::process::Output;
+use testkit::collect::*;
+use testkit::stall::{Stalled, cases, seed, stall};
 
 const LEASE: [&str; 2] = ["--lease", "1m"];
 /// Between two runs: longer than the lease, and far less than clocks may differ by.

@@ -1,8 +1,5 @@
 //! How often each record is written, whatever comes in while pages are read: held against what Zoom has, run by run.
 
-use crate::collecting::zoom::faults::{Act, RequestFilter, Rule, When};
-use crate::collecting::zoom::log_store::Entry;
-use crate::collecting::zoom::{ACCOUNT, CLIENT, Paging, SECRET, Zoom, at, iso};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -10,6 +7,9 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use testkit::zoom::faults::{Act, RequestFilter, Rule, When};
+use testkit::zoom::log_store::Entry;
+use testkit::zoom::{ACCOUNT, CLIENT, Paging, SECRET, Zoom, at, iso};
 use zoom_udm::collect::{
     Account, Cancellation, Mode, NoopObserver, Options, Report, RetryPolicy, Secret, StateLocation,
     ZoomConfig, run,

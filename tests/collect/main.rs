@@ -10,17 +10,12 @@
 
 mod acceptance;
 mod check;
-#[path = "../collecting/mod.rs"]
-mod collecting;
 mod compatibility;
 #[cfg(unix)]
 mod crash;
 mod defects;
 #[cfg(unix)]
 mod deployed;
-#[cfg(unix)]
-#[path = "../deploy/fake_gcloud.rs"]
-mod fake_gcloud;
 #[cfg(unix)]
 mod fence;
 mod identical_records;

@@ -1,12 +1,12 @@
 //! Backlogs larger than one run's budget: every run that reads a page makes lasting progress, whatever ends it.
 
-use crate::collecting::zoom::log_store::{self, Entry};
-use crate::collecting::zoom::{Behavior, Zoom, at};
 use crate::identical_records::{collect, options, written};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
+use testkit::zoom::log_store::{self, Entry};
+use testkit::zoom::{Behavior, Zoom, at};
 use tokio_util::sync::CancellationToken;
 use zoom_udm::collect::{Cancellation, Date, Mode, Options, Report};
 

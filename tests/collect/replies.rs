@@ -1,6 +1,6 @@
 //! Replies that are not a good page of records: what a run makes of each.
 
-use crate::collecting::*;
+use testkit::collect::*;
 
 fn world() -> World {
     let world = World::new(NOW);

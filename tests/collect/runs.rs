@@ -1,10 +1,10 @@
 //! `collect`, as its user sees it: what it writes, what it says, and what it never says.
 
-use crate::collecting::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
+use testkit::collect::*;
 
 fn world(count: u64) -> World {
     let world = World::new(NOW);
@@ -27,7 +27,7 @@ fn ingest_skips_the_collector_files() {
     // As a killed run leaves it.
     fs::write(root.join("state/state.work/staged/00000007-0123456789abcdef"), "what is to be written")
         .unwrap();
-    let kept = files(&root.join("state"));
+    let kept = read_files(&root.join("state"));
     for part in [
         "state.json",
         "state.previous.json",
@@ -40,7 +40,7 @@ fn ingest_skips_the_collector_files() {
     }
     let other = |name: &&String| !name.ends_with("lock");
     assert_eq!(kept.keys().filter(other).count(), 12, "{:?}", kept.keys());
-    let (away, logs) = (tempfile::tempdir().unwrap(), files(&root.join("logs")).len());
+    let (away, logs) = (tempfile::tempdir().unwrap(), read_files(&root.join("logs")).len());
     let place = |name: &str| away.path().join(name).display().to_string();
     let (from, to, rejects) = (root.display().to_string(), place("events"), place("rejects"));
     let feed =
@@ -62,7 +62,7 @@ fn ingest_skips_the_collector_files() {
         (&logs.into(), &logs.into(), &logs.into())
     );
     assert_eq!(run["rejects"], 0, "{run}");
-    assert_eq!(files(&root.join("state")), kept);
+    assert_eq!(read_files(&root.join("state")), kept);
 }
 
 /// The summary of a feed's run that went well.
@@ -85,7 +85,7 @@ fn directory_output_is_ingested_and_traceable() {
         ["ingest", &logs, "--to", &events, "--rejects", &rejects, "--max-age", "none", "--event-id"];
     assert_eq!(world.run_program(&arguments).code, 0);
     let root = world.directory.as_ref().unwrap().path();
-    let written = files(&root.join("events"));
+    let written = read_files(&root.join("events"));
     let text: String = written
         .iter()
         .filter(|(name, _)| name.ends_with(".ndjson.gz"))
@@ -159,14 +159,14 @@ fn secrets_appear_in_no_output() {
 fn client_secret_can_be_read_from_a_file() {
     let at = tempfile::tempdir().unwrap();
     let file = at.path().join("secret");
-    fs::write(&file, format!("{}\n", zoom::SECRET)).unwrap();
+    fs::write(&file, format!("{}\n", testkit::zoom::SECRET)).unwrap();
     let world =
         world(20).with("ZOOM_CLIENT_SECRET", "").with("ZOOM_CLIENT_SECRET_FILE", &file.display().to_string());
     world.collect(&[]).expect(0);
     world.assert_bucket_matches_zoom();
     fs::write(&file, "x".repeat(70_000)).unwrap();
     world.collect(&[]).assert_failed_with(2, &["is longer than 65536 bytes"]);
-    fs::write(&file, format!("\u{feff}{}", zoom::SECRET)).unwrap();
+    fs::write(&file, format!("\u{feff}{}", testkit::zoom::SECRET)).unwrap();
     world.collect(&[]).expect(0);
     let world = world.with("ZOOM_CLIENT_SECRET", "another");
     world.collect(&[]).assert_failed_with(2, &["ZOOM_CLIENT_SECRET is set", "unset one of them"]);
@@ -404,7 +404,7 @@ fn simultaneous_backfill_and_live_run_share_days() {
 
 #[test]
 fn killed_live_run_leaves_backfill_days() {
-    type Objects = BTreeMap<(String, String), support::gcs::Object>;
+    type Objects = BTreeMap<(String, String), testkit::gcs::Object>;
     let world = world_of(40);
     world.backfill(&["--from", "2023-10-10", "--until", "2023-11-13"]).expect(0);
     // It began without having seen the backfill, and read nothing.
@@ -754,7 +754,7 @@ fn account_specific_responses_are_accepted() {
             behavior.token_type = token_type;
             behavior.api_url = false;
             behavior.echo = false;
-            behavior.last = Some(zoom::LastPageToken::Null);
+            behavior.last = Some(testkit::zoom::LastPageToken::Null);
         });
         world.collect(&[]).expect(0);
         world.assert_bucket_matches_zoom();
@@ -786,9 +786,9 @@ fn readme_pipeline_converts_zoom_logs_to_events() {
     for (name, value) in [
         ("ZOOM_API_BASE", world.zoom.base()),
         ("ZOOM_TOKEN_URL", world.zoom.token_url()),
-        ("ZOOM_ACCOUNT_ID", zoom::ACCOUNT.into()),
-        ("ZOOM_CLIENT_ID", zoom::CLIENT.into()),
-        ("ZOOM_CLIENT_SECRET", zoom::SECRET.into()),
+        ("ZOOM_ACCOUNT_ID", testkit::zoom::ACCOUNT.into()),
+        ("ZOOM_CLIENT_ID", testkit::zoom::CLIENT.into()),
+        ("ZOOM_CLIENT_SECRET", testkit::zoom::SECRET.into()),
     ] {
         shell.env(name, value);
     }

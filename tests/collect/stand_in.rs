@@ -1,9 +1,9 @@
 //! The stand-in for Zoom, held against what Zoom's documents say: what the tests of `collect` stand on.
 
-use crate::collecting::zoom::faults::{Act, RequestFilter, Wait, When};
-use crate::collecting::zoom::{ACCOUNT, CLIENT, LastPageToken, Paging, SECRET, Zoom, at, log_store};
 use serde_json::Value;
 use std::time::Duration;
+use testkit::zoom::faults::{Act, RequestFilter, Wait, When};
+use testkit::zoom::{ACCOUNT, CLIENT, LastPageToken, Paging, SECRET, Zoom, at, log_store};
 
 const NOW: &str = "2023-11-16T12:00:00Z";
 

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod fake_gcloud;
+use testkit::fake_gcloud;
 
 use std::fs;
 use std::io::Write as _;

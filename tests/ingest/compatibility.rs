@@ -1,11 +1,12 @@
 //! What version 0.1.0 wrote is read: `ledger-0.1.0` holds the destination of two runs of that version, with the ledger,
 //! outputs and rejects, the lease of a run that was killed, and the ledger of a directory with a file that grew.
 
-use crate::support::gcs::Gcs;
-use crate::support::{FAST_RETRIES, gunzip, ingest, outcome, program, records};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use testkit::files::gunzip;
+use testkit::gcs::Gcs;
+use testkit::ingest::{FAST_RETRIES, ingest, outcome, program, records};
 
 const ARGUMENTS: [&str; 5] = ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"];
 

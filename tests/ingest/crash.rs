@@ -1,9 +1,10 @@
 //! Kills, at every request and at random moments: another run gives what a run never killed gives, byte for byte.
 
-use crate::support::gcs::{Faults, Gcs};
-use crate::support::{FAST_RETRIES, files, gzip, ingest, outcome, program, records, start};
 use std::fs;
 use std::time::{Duration, Instant};
+use testkit::files::{gzip, read_files};
+use testkit::gcs::{Faults, Gcs};
+use testkit::ingest::{FAST_RETRIES, ingest, outcome, program, records, start};
 
 const OBJECTS: u64 = 6;
 
@@ -98,7 +99,7 @@ fn repeated_random_kills_lose_or_repeat_no_record() {
     let never = whole("never");
     assert_eq!(outcome(&ingest(None, &never.each_ref().map(String::as_str))).0, 0);
     let took = began.elapsed();
-    let expected = files(&at.path().join("never"));
+    let expected = read_files(&at.path().join("never"));
     assert_eq!(expected.len(), 60);
     let random = fastrand::Rng::with_seed(11);
     let mut random = random;
@@ -115,7 +116,7 @@ fn repeated_random_kills_lose_or_repeat_no_record() {
         }
         let (code, summary) = outcome(&ingest(None, &arguments));
         assert_eq!((code, &summary["failed"]), (0, &0.into()), "{summary}");
-        assert_eq!(files(&at.path().join(format!("killed-{round}"))), expected);
+        assert_eq!(read_files(&at.path().join(format!("killed-{round}"))), expected);
     }
     // Once there is no more to do a run is over before it is killed: of 60 about 40 are hit, where others take the time less.
     assert!(kills >= 4, "{kills} of 60 runs were killed");

@@ -1,9 +1,10 @@
 //! `ingest --delete`: what is removed, and above all what is not.
 
-use crate::support::{files, ingest, outcome, program, records};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use testkit::files::read_files;
+use testkit::ingest::{ingest, outcome, program, records};
 
 /// A directory with a source of so many files.
 fn source(count: u64) -> tempfile::TempDir {
@@ -29,7 +30,7 @@ fn run(at: &Path, arguments: &[&str]) -> (i32, Value) {
 }
 
 fn sources(at: &Path) -> Vec<String> {
-    files(&at.join("src")).into_keys().collect()
+    read_files(&at.join("src")).into_keys().collect()
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn outputs_within_source_are_excluded_by_any_name() {
             "{to}: {summary}"
         );
         assert!(summary["skipped"]["own_output"].as_u64() > Some(2), "{to}: {summary}");
-        assert_eq!(files(&at.path().join("src/udm")).len(), 2, "{to}");
+        assert_eq!(read_files(&at.path().join("src/udm")).len(), 2, "{to}");
     }
 }
 
@@ -97,7 +98,10 @@ fn source_with_unstored_rejects_is_kept() {
     let (code, summary) = run(at.path(), &rejects);
     assert_eq!((code, &summary["deleted"], &summary["rejects"]), (1, &1.into(), &1.into()), "{summary}");
     assert!(sources(at.path()).is_empty());
-    assert_eq!((files(&at.path().join("out")).len(), files(&at.path().join("rejects")).len()), (3, 1));
+    assert_eq!(
+        (read_files(&at.path().join("out")).len(), read_files(&at.path().join("rejects")).len()),
+        (3, 1)
+    );
 }
 
 #[test]
@@ -113,7 +117,7 @@ fn source_without_any_event_is_kept() {
         assert_eq!(summary["undeleted_all_rejected"], 1, "{summary}");
         assert_eq!(sources(at.path()), ["other.json"]);
     }
-    assert_eq!(files(&at.path().join("rejects")).len(), 1);
+    assert_eq!(read_files(&at.path().join("rejects")).len(), 1);
 }
 
 #[test]

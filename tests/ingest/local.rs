@@ -1,12 +1,13 @@
 //! `ingest` from a directory: a file is done by its content, whatever becomes of its name, its time and its end.
 
-use crate::support::{FAST_RETRIES, files, gunzip, gzip, ingest, outcome, program, records, start};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
+use testkit::files::{gunzip, gzip, read_files};
+use testkit::ingest::{FAST_RETRIES, ingest, outcome, program, records, start};
 
 struct World {
     at: tempfile::TempDir,
@@ -81,7 +82,7 @@ impl World {
     /// How often each event is in the outputs.
     fn events(&self) -> BTreeMap<String, usize> {
         let mut all = BTreeMap::new();
-        for bytes in files(&self.at.path().join("out")).values() {
+        for bytes in read_files(&self.at.path().join("out")).values() {
             gunzip(bytes).lines().for_each(|line| *all.entry(line.to_owned()).or_default() += 1);
         }
         all
@@ -105,7 +106,7 @@ fn touched_and_renamed_files_are_not_reread() {
     world.write("a.json", records(5, 1));
     world.write("b.json.gz", gzip(records(6, 2)));
     world.assert_ingests(11);
-    let outputs = files(&world.at.path().join("out"));
+    let outputs = read_files(&world.at.path().join("out"));
     for round in 0..3 {
         world.touch("a.json");
         world.rename(
@@ -117,7 +118,7 @@ fn touched_and_renamed_files_are_not_reread() {
         // The next run knows them without reading them.
         assert_eq!(world.assert_ingests(0)["skipped"]["done"], 2);
     }
-    assert_eq!(files(&world.at.path().join("out")), outputs);
+    assert_eq!(read_files(&world.at.path().join("out")), outputs);
     world.assert_stored(11);
 }
 
@@ -138,7 +139,7 @@ fn copied_files_are_ingested_separately() {
     fs::copy(world.path("d"), world.path("e")).unwrap();
     world.assert_ingests(7);
     world.assert_ingests(0);
-    assert_eq!(files(&world.at.path().join("out")).len(), 5);
+    assert_eq!(read_files(&world.at.path().join("out")).len(), 5);
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn grown_file_yields_only_the_appended_records() {
             world.assert_ingests(0);
         }
         world.assert_stored(60);
-        files(&world.at.path().join("out"))
+        read_files(&world.at.path().join("out"))
     };
     let outputs = grow();
     assert_eq!(outputs.len(), 6);
@@ -218,7 +219,7 @@ fn rewritten_file_is_a_new_version() {
     // The first lines are the same, but not all of what was read.
     world.write("a.json", records(2, 2));
     world.assert_ingests(2);
-    assert_eq!(files(&world.at.path().join("out")).len(), 3);
+    assert_eq!(read_files(&world.at.path().join("out")).len(), 3);
     // A document is not appended to.
     world.write("d.json", "[\n{\"time\":\"2023-11-01T10:00:00Z\"}\n]");
     assert_eq!(world.run(&[]).1["records"], 1);
@@ -302,7 +303,7 @@ fn slowly_written_file_is_skipped_until_stable() {
         std::process::Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success()
     );
     run.wait().unwrap();
-    assert!(files(&world.at.path().join("rejects")).is_empty());
+    assert!(read_files(&world.at.path().join("rejects")).is_empty());
     world.assert_ingests(0);
     world.assert_stored(32);
 }
@@ -330,7 +331,7 @@ fn only_fully_read_files_are_deleted() {
     world.touch("same.json");
     let (_, summary) = world.run(&["--delete", "transferred"]);
     assert_eq!((&summary["events"], &summary["deleted"]), (&3.into(), &3.into()), "{summary}");
-    assert_eq!(files(&world.at.path().join("src")).into_keys().collect::<Vec<_>>(), ["other.json"]);
+    assert_eq!(read_files(&world.at.path().join("src")).into_keys().collect::<Vec<_>>(), ["other.json"]);
 }
 
 #[test]
@@ -433,7 +434,7 @@ fn ledger_of_an_older_version_is_read() {
     let members = entry.as_object_mut().unwrap();
     assert!(members.remove("content").is_some() && members.remove("parts").is_some());
     let body = gzip(format!("{entry}\n"));
-    let segment = files(&ledger).into_keys().find(|name| name.starts_with("segment-")).unwrap();
+    let segment = read_files(&ledger).into_keys().find(|name| name.starts_with("segment-")).unwrap();
     let sum = <sha2::Sha256 as sha2::Digest>::digest(&body);
     fs::write(ledger.join(segment), [format!("zoom-udm-ledger 1 {sum:x}\n").into_bytes(), body].concat())
         .unwrap();

@@ -1,13 +1,13 @@
 //! Who the feed is: each kind of Google's application default credentials, and that nothing of them is ever said.
 
-use crate::support::gcs::{Act, Gcs, Refusal};
-use crate::support::{FAST_RETRIES, program, records};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
 use rsa::sha2::{Digest as _, Sha256};
 use rsa::{Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
+use testkit::gcs::{Act, Gcs, Refusal};
+use testkit::ingest::{FAST_RETRIES, program, records};
 
 /// Runs with a credentials file, all logs on; gives the code, how many events came, and all that was said.
 fn run(server: &Gcs, credentials: &Value) -> (Option<i32>, usize, String) {

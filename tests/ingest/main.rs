@@ -23,8 +23,6 @@ mod runs;
 #[cfg(unix)]
 mod stalled;
 mod stores;
-#[path = "../support/mod.rs"]
-mod support;
 #[cfg(target_os = "linux")]
 mod threads;
 mod verified;

@@ -1,9 +1,10 @@
 //! The feed, as its user sees it: the program against directories and the stand-in for Cloud Storage.
 
-use crate::support::gcs::Gcs;
-use crate::support::{FAST_RETRIES, NOW, files, gunzip, gzip, ingest, outcome, program, records};
 use std::collections::BTreeMap;
 use std::fs;
+use testkit::files::{gunzip, gzip, read_files};
+use testkit::gcs::Gcs;
+use testkit::ingest::{FAST_RETRIES, NOW, ingest, outcome, program, records};
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -36,7 +37,7 @@ fn every_log_format_is_read_and_others_are_skipped() {
     let (code, summary) = outcome(&ingest(None, &[&arguments[..], &ANY_AGE].concat()));
     assert_eq!((code, &summary["done"], &summary["events"]), (0, &7.into(), &35.into()), "{summary}");
     assert_eq!(summary["skipped"]["collector_state"], 1);
-    let lines: usize = files(&path("src/udm")).values().map(|bytes| gunzip(bytes).lines().count()).sum();
+    let lines: usize = read_files(&path("src/udm")).values().map(|bytes| gunzip(bytes).lines().count()).sum();
     assert_eq!(lines, 35);
     // Outputs and the ledger lie below the source now: they are no logs.
     let (code, summary) = outcome(&ingest(None, &[&arguments[..], &ANY_AGE].concat()));
@@ -174,7 +175,7 @@ fn only_done_sources_and_empty_parents_are_deleted() {
     let (code, summary) =
         outcome(&ingest(None, &[&[source.to_str().unwrap(), "--to", &to], &delete[..], &ANY_AGE].concat()));
     assert_eq!((code, &summary["deleted"]), (1, &1.into()), "{summary}");
-    assert_eq!(files(&source).keys().collect::<Vec<_>>(), ["c/bad.json.gz"]);
+    assert_eq!(read_files(&source).keys().collect::<Vec<_>>(), ["c/bad.json.gz"]);
     assert!(!source.join("a").exists());
 
     server.seed("zoom", "a/", "");
@@ -336,7 +337,7 @@ fn corrupt_ledger_stops_the_run_and_is_unchanged() {
     let arguments = [&[source.to_str().unwrap(), "--to", &to], &ANY_AGE[..]].concat();
     assert_eq!(ingest(None, &arguments).status.code(), Some(0));
     let ledger = at.path().join("out.ledger");
-    let name = files(&ledger).into_keys().find(|name| name.starts_with("segment-")).unwrap();
+    let name = read_files(&ledger).into_keys().find(|name| name.starts_with("segment-")).unwrap();
     let good = fs::read(ledger.join(&name)).unwrap();
     for damage in 0..good.len() {
         if damage % 7 != 0 {

@@ -1,10 +1,11 @@
 //! How runs of the feed get on with each other, with the time, with an object of any size, and with who they are.
 
-use crate::support::gcs::{Faults, Gcs, Refusal};
-use crate::support::{gzip, ingest, outcome, program, records, start};
 use std::fs;
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
+use testkit::files::gzip;
+use testkit::gcs::{Faults, Gcs, Refusal};
+use testkit::ingest::{ingest, outcome, program, records, start};
 
 const FEED: [&str; 3] = ["gs://zoom/logs/", "--to", "gs://udm/out/"];
 

@@ -1,10 +1,11 @@
 //! Runs that stand still (SIGSTOP) between two requests to storage, while another run takes over and finishes, and then go on.
 
-use crate::support::gcs::Gcs;
-use crate::support::stall::{cases, seed, stall};
-use crate::support::{FAST_RETRIES, gunzip, gzip, ingest, outcome, program, records, start};
 use std::collections::BTreeMap;
 use std::process::Output;
+use testkit::files::{gunzip, gzip};
+use testkit::gcs::Gcs;
+use testkit::ingest::{FAST_RETRIES, ingest, outcome, program, records, start};
+use testkit::stall::{cases, seed, stall};
 
 const OBJECTS: u64 = 4;
 const PLACES: [&str; 9] = [

@@ -1,10 +1,10 @@
 //! What every store promises, asked of memory, of a directory and of the stand-in for Cloud Storage.
 
-use crate::support::gcs::{Act, Gcs, Refusal};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
+use testkit::gcs::{Act, Gcs, Refusal};
 use zoom_udm::store::{Body, Error, MAX_BUFFERED_BYTES, Payload, PutOutcome, Store, StoreConfig};
 
 async fn read(store: &Store, name: &str) -> Result<Vec<u8>, Error> {

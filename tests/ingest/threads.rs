@@ -1,11 +1,12 @@
 //! How many threads and how much memory a run that follows its source takes, round after round.
 
-use crate::support::gcs::Gcs;
-use crate::support::{gzip, records, start};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use testkit::files::gzip;
+use testkit::gcs::Gcs;
+use testkit::ingest::{records, start};
 
 /// More rounds for a long look: `INGEST_ROUNDS=2000`.
 fn rounds() -> u64 {

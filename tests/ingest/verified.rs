@@ -1,9 +1,10 @@
 //! What arrives from Cloud Storage is what is stored there, or is an error: objects and listings.
 
-use crate::support::gcs::{Act, Gcs, Refusal};
-use crate::support::{gzip, ingest, outcome, records};
 use futures::TryStreamExt as _;
 use std::time::Duration;
+use testkit::files::gzip;
+use testkit::gcs::{Act, Gcs, Refusal};
+use testkit::ingest::{ingest, outcome, records};
 use zoom_udm::store::{Body, Error, Store, StoreConfig};
 
 async fn open(server: &Gcs, url: &str) -> Store {

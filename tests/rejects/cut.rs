@@ -1,6 +1,7 @@
 //! Inputs that cannot be read to their end.
 
-use super::common::{descriptions, gzip, record, run_cli};
+use testkit::files::gzip;
+use testkit::normalize::{descriptions, record, run_cli};
 
 #[test]
 fn truncated_gzip_yields_one_error_in_every_format() {

@@ -1,8 +1,8 @@
 //! Fields as they should not be.
 
-use super::common::{TIME, json_lines, record, run_cli};
 use super::{assert_read, assert_refused};
 use serde_json::{Value, json};
+use testkit::normalize::{TIME, json_lines, record, run_cli};
 
 /// What is noted of an input.
 pub(crate) fn notes(input: &str) -> Value {

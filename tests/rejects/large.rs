@@ -1,9 +1,10 @@
 //! Events that are too large to import.
 
-use super::common::{line_ends, raw, record, run_cli};
 use super::fields::notes;
 use super::readback::rejects_twice;
 use serde_json::json;
+use testkit::files::line_ends;
+use testkit::normalize::{raw, record, run_cli};
 
 /// A record whose event is too large, as a long text and as many users; and one that is not.
 fn large_records() -> [(String, bool); 3] {

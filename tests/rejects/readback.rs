@@ -1,7 +1,8 @@
 //! Rejects that are read back.
 
-use super::common::{CliOutput, descriptions, gzip, record, run_cli};
 use serde_json::json;
+use testkit::files::gzip;
+use testkit::normalize::{CliOutput, descriptions, record, run_cli};
 
 /// The rejects of an input, which are the same, byte for byte, when they are read back.
 pub(crate) fn rejects_twice(input: &[u8], flags: &[&str]) -> CliOutput {
@@ -66,8 +67,8 @@ fn fixed_rejects_replay_to_events() {
     // A limit that was raised lets in what was too long.
     let long = record(&"x".repeat(200));
     let flags = ["normalize", "--rejects", "REJECTS", "--max-line-bytes", "100"];
-    let short = super::common::run_cli(&flags, long.as_bytes());
-    let read = super::common::run_cli(&["normalize", "--from-rejects", "-"], &short.out.rejects);
+    let short = testkit::normalize::run_cli(&flags, long.as_bytes());
+    let read = testkit::normalize::run_cli(&["normalize", "--from-rejects", "-"], &short.out.rejects);
     assert_eq!((read.out.events().len(), read.code), (1, 0), "{}", read.stderr);
 }
 

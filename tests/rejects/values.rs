@@ -1,8 +1,9 @@
 //! Several values on a line, and pages wherever they are.
 
-use super::common::{TIME, descriptions, json_lines, line_ends, raw, record, run_cli};
 use super::{assert_read, assert_refused, run_between_good_records};
 use serde_json::json;
+use testkit::files::line_ends;
+use testkit::normalize::{TIME, descriptions, json_lines, raw, record, run_cli};
 
 #[test]
 #[expect(clippy::many_single_char_names, reason = "records are named by letters")]
@@ -73,7 +74,7 @@ fn deep_pages_and_many_values_take_linear_time() {
         ("{}".repeat(MANY) + "{", 1),
         (format!("{}{}", "{\"operation_logs\":[1,".repeat(MANY), "]}".repeat(MANY - 1)), 1),
     ] {
-        let ran = super::common::run_cli(
+        let ran = testkit::normalize::run_cli(
             &["normalize", "--summary", "json", "--rejects", "REJECTS"],
             line.as_bytes(),
         );

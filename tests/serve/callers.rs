@@ -1,7 +1,5 @@
 //! Who may call `zoom-udm serve`: tokens good and bad in every way, Google's keys there and not, public addresses.
 
-use crate::collecting::support::program;
-use crate::serving::{Answer, Server, TEST_TIMEOUT};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
@@ -13,6 +11,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use testkit::ingest::program;
+use testkit::serve::{Answer, Server, TEST_TIMEOUT};
 
 const AUDIENCE: &str = "https://zoom.example.com";
 const EMAIL: &str = "pusher@project.iam.gserviceaccount.com";

@@ -1,8 +1,8 @@
 //! Requests that a proxy in front could take for others than the service does: on raw sockets, byte for byte.
 
-use crate::collecting::support::program;
-use crate::serving::{Answer, Server};
 use std::io::{Read as _, Write as _};
+use testkit::ingest::program;
+use testkit::serve::{Answer, Server};
 
 fn start() -> Server {
     Server::start(program(None, &["serve", "--log-format", "json"]))

@@ -1,15 +1,17 @@
 //! `zoom-udm serve --ingest` and what a bucket notifies it of: each object once, whatever it comes in and how often.
 
-use crate::collecting::support::gcs::Act;
-use crate::collecting::support::{gzip, ingest, outcome, program, records, start};
-use crate::collecting::{Faults, Gcs, Refusal, gunzip, wait_until};
-use crate::serving::pushes::{envelope, notification, resource};
-use crate::serving::{Answer, Server};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use testkit::collect::{Faults, Gcs, Refusal, wait_until};
+use testkit::files::gunzip;
+use testkit::files::gzip;
+use testkit::gcs::Act;
+use testkit::ingest::{ingest, outcome, program, records, start};
+use testkit::serve::pushes::{envelope, notification, resource};
+use testkit::serve::{Answer, Server};
 
 fn feed(gcs: &Gcs, flags: &str) -> Command {
     let mut command = program(Some(gcs), &["serve", "--ingest", "--run-deadline", "20s"]);

@@ -1,14 +1,15 @@
 //! What comes from elsewhere and means harm: names that lead out of a directory, links, texts that steer a terminal,
 //! bodies too deep or too large. (Bombs and bad records: `rejects`, `ingest`, `normalize`.)
 
-use crate::collecting::support::{FAST_RETRIES, files, gzip, ingest, program, records};
-use crate::collecting::*;
-use crate::serving::Server;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use testkit::collect::*;
+use testkit::files::{gzip, read_files};
+use testkit::ingest::{FAST_RETRIES, ingest, program, records};
+use testkit::serve::Server;
 
 const AGE: [&str; 2] = ["--max-age", "none"];
 
@@ -41,7 +42,7 @@ fn object_names_cannot_escape_the_directory() {
     let arguments = ["gs://zoom/logs/", "--to", text(&to), "--rejects", text(&rejects)];
     let output = ingest(Some(&gcs), &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let all = files(at.path());
+    let all = read_files(at.path());
     let outside: Vec<_> = all.keys().filter(|name| !name.starts_with("a/b/c/out")).collect();
     assert!(outside.is_empty(), "{outside:?}");
     let events = all.iter().filter(|(name, _)| name.starts_with("a/b/c/out/") && name.ends_with(".gz"));
@@ -68,7 +69,8 @@ fn symlinks_are_read_to_files_but_not_written_through() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("dangling.json"), "{said}");
     fs::remove_file(path("in/dangling.json")).unwrap();
-    let made: Vec<_> = files(&path("out")).into_iter().filter(|(name, _)| name.ends_with(".gz")).collect();
+    let made: Vec<_> =
+        read_files(&path("out")).into_iter().filter(|(name, _)| name.ends_with(".gz")).collect();
     assert_eq!((made.len(), gunzip(&made[0].1).lines().count()), (1, 2), "the linked file, once");
     // Somebody puts a link where an output will be.
     fs::remove_dir_all(path("out.ledger")).unwrap();
@@ -118,7 +120,7 @@ fn file_names_and_data_cannot_control_the_terminal() {
     let ledger = at.path().join("out.ledger");
     let ledger = text(&ledger);
     assert_no_control_characters("ledger show", &run(&["ledger", "show", ledger]).stdout);
-    for file in files(&to).keys().filter(|name| name.ends_with(".gz")) {
+    for file in read_files(&to).keys().filter(|name| name.ends_with(".gz")) {
         fs::remove_file(to.join(file)).unwrap();
     }
     let verified = run(&["ledger", "verify", ledger, "--max-age", "none"]);

@@ -11,10 +11,6 @@
 )]
 
 mod callers;
-#[path = "../collecting/mod.rs"]
-mod collecting;
-#[path = "../common/mod.rs"]
-mod common;
 mod framing;
 mod ingest;
 mod limits;
@@ -22,7 +18,5 @@ mod normalize;
 mod pushed;
 #[cfg(target_os = "linux")]
 mod secrets;
-#[path = "../serving/mod.rs"]
-mod serving;
 #[cfg(target_os = "linux")]
 mod threads;

@@ -1,14 +1,15 @@
 //! `POST /normalize`: the command line's events, whoever sends and however; rejects that are never lost silently;
 //! callers that are slow, huge, many, or gone.
 
-use crate::collecting::support::{self, program, records};
-use crate::common::{gzip, line_ends, run_cli};
-use crate::serving::{Answer, Headers, Server};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use testkit::files::{gzip, line_ends};
+use testkit::ingest::{program, records as record_lines};
+use testkit::normalize::run_cli;
+use testkit::serve::{Answer, Headers, Server};
 
 fn server(flags: &[&str]) -> Server {
     Server::start(program(None, &[&["serve"], flags].concat()))
@@ -16,7 +17,7 @@ fn server(flags: &[&str]) -> Server {
 
 /// So many bytes of records, the last one whole.
 fn megabytes(count: usize) -> Vec<u8> {
-    let one = records(4000, 3);
+    let one = record_lines(4000, 3);
     one.repeat((count << 20).div_ceil(one.len())).into_bytes()
 }
 
@@ -42,7 +43,7 @@ fn parts(answer: &Answer) -> [Vec<u8>; 3] {
 #[test]
 fn events_match_the_command_line() {
     let server = server(&[]);
-    let input = records(500, 1);
+    let input = record_lines(500, 1);
     let expected = run_cli(&["normalize"], input.as_bytes());
     let packed = gzip(input.as_bytes());
     let pretty = serde_json::to_vec_pretty(&serde_json::json!({
@@ -76,7 +77,7 @@ fn events_match_the_command_line() {
 fn mapping_flags_apply_to_the_service() {
     let flags = ["--namespace", "corp", "--label", "env=prod", "--format", "import", "--request-events", "7"];
     let server = server(&flags);
-    let input = records(50, 1);
+    let input = record_lines(50, 1);
     let expected = run_cli(&[&["normalize"], &flags[..]].concat(), input.as_bytes());
     assert!(server.post("/normalize", &[], input.as_bytes()).body == expected.out.events);
 }
@@ -99,7 +100,7 @@ fn rejects_are_never_lost_silently() {
     let server = server(&[]);
     for (records, long) in [(20, false), (20_000, true)] {
         let mut input = String::new();
-        for (number, line) in support::records(records, 2).lines().enumerate() {
+        for (number, line) in record_lines(records, 2).lines().enumerate() {
             input += line;
             input += if number % 10 == 3 { "\nno \"record\" <é>\n" } else { "\n" };
         }
@@ -145,18 +146,18 @@ fn rejects_are_never_lost_silently() {
 #[test]
 fn corrupt_body_gets_no_complete_response() {
     let server = server(&[]);
-    let small = gzip(records(50, 1).as_bytes());
+    let small = gzip(record_lines(50, 1).as_bytes());
     let answer = server.post("/normalize", &[], &small[..small.len() - 9]);
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("truncated"), "{}", answer.text());
-    let large = gzip(&megabytes(6));
+    let large = gzip(megabytes(6));
     let answer = server.post("/normalize", &[], &large[..large.len() - 9]);
     assert_eq!((answer.status, answer.whole), (200, false), "too late to say it otherwise");
     assert!(!answer.body.is_empty());
     // A body that ends before its length.
     let mut stream = server.connect();
     let head = server.head("POST", "/normalize", &[], 1000);
-    stream.write_all(&[&head[..], records(2, 1).as_bytes()].concat()).unwrap();
+    stream.write_all(&[&head[..], record_lines(2, 1).as_bytes()].concat()).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let answer = Answer::read(&mut stream);
     assert!(answer.status == 400 || answer.status == 0, "{answer:?}");
@@ -185,9 +186,9 @@ fn body_limits_are_enforced() {
     let answer = Answer::read(&mut stream);
     assert!(!answer.whole || answer.status == 413, "{}", answer.status);
     // Small as sent, large within: by size, and by how many times.
-    let answer = server.post("/normalize", &[], &gzip(&body.repeat(2)));
+    let answer = server.post("/normalize", &[], &gzip(body.repeat(2)));
     assert!(answer.status == 413 || !answer.whole, "{}", answer.status);
-    let bomb = gzip(&vec![b'\n'; 60 << 20]);
+    let bomb = gzip(vec![b'\n'; 60 << 20]);
     assert!(bomb.len() < 1_000_000);
     let answer = server.post("/normalize", &[], &bomb);
     assert_eq!(answer.status, 413);
@@ -200,7 +201,7 @@ fn body_limits_are_enforced() {
 #[test]
 fn memory_is_bounded_for_any_body() {
     let server = server(&[]);
-    let body = gzip(&megabytes(120));
+    let body = gzip(megabytes(120));
     let before = server.peak();
     let took: Vec<_> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..4)
@@ -334,7 +335,7 @@ fn slow_reader_gets_every_event_of_aborted_response() {
     let server = server(&[]);
     // What is made of the last records is written in a small piece, of another size each time, while all buffers are full.
     for records in (20_000..21_000).step_by(100) {
-        let input = support::records(records, 7) + "no record\n";
+        let input = record_lines(records, 7) + "no record\n";
         let expected = run_cli(&["normalize"], input.as_bytes()).out.events;
         let mut stream = server.connect();
         stream.write_all(&server.head("POST", "/normalize", &[], input.len())).unwrap();
@@ -378,7 +379,7 @@ fn slow_bodies_do_not_block_other_requests() {
 #[test]
 fn slow_explain_readers_do_not_block_others() {
     let server = server(&["--request-timeout", "3s"]);
-    let body = records(15_000, 1);
+    let body = record_lines(15_000, 1);
     let enough = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -397,7 +398,7 @@ fn slow_explain_readers_do_not_block_others() {
         let began = Instant::now();
         let mut statuses = Vec::new();
         while statuses.last() != Some(&200) && began.elapsed() < Duration::from_secs(15) {
-            statuses.push(server.post("/explain", &[], records(1, 1).as_bytes()).status);
+            statuses.push(server.post("/explain", &[], record_lines(1, 1).as_bytes()).status);
         }
         enough.store(true, Ordering::Relaxed);
         assert!(statuses.last() == Some(&200) && statuses.len() <= 3, "{statuses:?}");
@@ -422,9 +423,9 @@ fn head_response_is_complete() {
 #[test]
 fn each_request_writes_one_log_line() {
     let server = server(&[]);
-    let mut input = records(20_000, 2);
+    let mut input = record_lines(20_000, 2);
     input += "no record\n";
-    let large = gzip(&megabytes(6));
+    let large = gzip(megabytes(6));
     let trace = ("X-Cloud-Trace-Context", "105445aa7843bc8bf206b12000100000/1;o=1");
     // Rejects that the caller does not hear of, that it hears of, and few; a body that is damaged; one that is bad.
     server.post("/normalize", &[trace], input.as_bytes());
@@ -522,7 +523,7 @@ fn requests_over_the_concurrency_limit_get_503() {
 #[test]
 fn disconnected_client_stops_its_work() {
     let server = server(&[]);
-    let body = gzip(&megabytes(100));
+    let body = gzip(megabytes(100));
     for _ in 0..6 {
         let mut stream = server.connect();
         stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
@@ -537,7 +538,7 @@ fn disconnected_client_stops_its_work() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let began = Instant::now();
-    assert_eq!(server.post("/normalize", &[], records(10, 1).as_bytes()).status, 200);
+    assert_eq!(server.post("/normalize", &[], record_lines(10, 1).as_bytes()).status, 200);
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
@@ -545,7 +546,7 @@ fn disconnected_client_stops_its_work() {
 fn signal_waits_for_requests_up_to_the_grace_period() {
     let mut server = server(&["--grace", "700ms"]);
     let mut stream = server.connect();
-    let body = records(100, 1);
+    let body = record_lines(100, 1);
     stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
     stream.write_all(&body.as_bytes()[..500]).unwrap();
     let mut idle = server.connect();

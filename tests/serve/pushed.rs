@@ -1,13 +1,13 @@
 //! `zoom-udm serve --collect` and who pushes to it: Pub/Sub, Eventarc and Cloud Scheduler as they are documented;
 //! duplicates, faults, kills and signals; and what is told of it all.
 
-use crate::collecting::support::program;
-use crate::collecting::*;
-use crate::serving::pushes::{envelope, notification, resource};
-use crate::serving::{Answer, Headers, Server};
 use serde_json::json;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
+use testkit::collect::*;
+use testkit::ingest::program;
+use testkit::serve::pushes::{envelope, notification, resource};
+use testkit::serve::{Answer, Headers, Server};
 
 fn collector(world: &World, flags: &str) -> Server {
     let mut command = world.program(&["serve", "--collect", "--run-deadline", "20s"]);
@@ -70,8 +70,8 @@ fn scheduled_push_collects_in_every_message_format() {
     assert!(server.metric("zoom_udm_collect_records_written_total") > 30.0);
     assert!(server.metric("zoom_udm_zoom_requests_total") > 6.0);
     assert!(server.metric("zoom_udm_collect_duplicates_suppressed_total") > 6.0);
-    assert!(!server.said().contains(zoom::SECRET));
-    assert!(!server.said().contains(zoom::TOKEN_MARK));
+    assert!(!server.said().contains(testkit::zoom::SECRET));
+    assert!(!server.said().contains(testkit::zoom::TOKEN_MARK));
 }
 
 #[test]

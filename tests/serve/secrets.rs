@@ -1,10 +1,6 @@
 //! Secrets with a mark in them, fed in wherever one goes in, through every verb, where all is well and where nothing is,
 //! with everything logged: the mark is nowhere in what is said, written, kept or measured.
 
-use crate::collecting::support::gcs::Act as GcsAct;
-use crate::collecting::support::{files, gzip, program, records};
-use crate::collecting::*;
-use crate::serving::Server;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rsa::RsaPrivateKey;
@@ -12,6 +8,11 @@ use rsa::pkcs8::{EncodePrivateKey as _, LineEnding};
 use serde_json::json;
 use std::process::Command;
 use std::time::Duration;
+use testkit::collect::*;
+use testkit::files::{gzip, read_files};
+use testkit::gcs::Act as GcsAct;
+use testkit::ingest::{program, records};
+use testkit::serve::Server;
 
 /// Every secret of these tests holds it.
 const MARK: &str = "marked-";
@@ -42,7 +43,7 @@ impl OutputCollector {
     }
 
     fn directory(&mut self, at: &std::path::Path) {
-        for (name, bytes) in files(at) {
+        for (name, bytes) in read_files(at) {
             self.add(format!("{}/{name}", at.display()), bytes);
             self.add("a name", name);
         }

@@ -1,9 +1,9 @@
 //! How many threads a service takes, round after round.
 
-use crate::collecting::World;
-use crate::collecting::support::records;
-use crate::serving::Server;
 use std::fs;
+use testkit::collect::World;
+use testkit::ingest::records;
+use testkit::serve::Server;
 
 /// More rounds for a long look: `SERVE_ROUNDS=500`.
 fn rounds() -> u64 {

@@ -1,14 +1,15 @@
 //! The collector among faults: `collect`, `serve --collect` and `check`; Zoom's and those of its bucket.
 
+use super::matrix::{FaultCase, FaultOutcome};
 use super::storage::{Fault, FaultPoint, Kind, SERVICE_FAULTS, each};
-use super::{FaultCase, FaultOutcome};
-use crate::collecting::{
-    Act, BUCKET, DAY, Gcs, HOUR, NOW, PREFIX, RequestFilter, Run, Wait, When, World, at, gunzip, spread,
-};
-use crate::serving::Server;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
+use testkit::collect::{
+    Act, BUCKET, DAY, Gcs, HOUR, NOW, PREFIX, RequestFilter, Run, Wait, When, World, at, spread,
+};
+use testkit::files::gunzip;
+use testkit::serve::Server;
 
 const PLACES: [FaultPoint; 11] = [
     FaultPoint::new("read the lease", "GET", "state.lease", "collector/state.lease"),
@@ -106,10 +107,10 @@ fn world() -> World {
 
 const FAST_RETRIES: [&str; 2] = ["--retries", "1"];
 
-pub type Days = BTreeMap<String, Vec<String>>;
+pub(crate) type Days = BTreeMap<String, Vec<String>>;
 
 /// The lines of each day, sorted: how they are spread over objects depends on where a run was stopped.
-pub fn lines(world: &World) -> Days {
+pub(crate) fn lines(world: &World) -> Days {
     let mut days: Days = BTreeMap::new();
     for (name, bytes) in world.objects() {
         let day = name.rsplit_once('/').map_or("", |(day, _)| day).to_owned();
@@ -158,7 +159,7 @@ fn storage_codes(place: &FaultPoint, fault: &Fault, lasting: bool) -> &'static [
     }
 }
 
-pub fn fault_cases() -> Vec<FaultCase> {
+pub(crate) fn fault_cases() -> Vec<FaultCase> {
     let mut fault_cases = Vec::new();
     for (place, fault, lasting) in each(&PLACES) {
         let run = Box::new(move || {

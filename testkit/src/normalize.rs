@@ -1,22 +1,10 @@
-//! What several tests share: inputs read in pieces, and a sink in memory.
+//! Runs `normalize` in memory or as the program, and reads what it wrote.
 
-#![allow(dead_code, reason = "each test uses its part")]
-#![allow(
-    clippy::missing_panics_doc,
-    clippy::must_use_candidate,
-    clippy::panic,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests are read, not called"
-)]
-
+use crate::process::binary;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::Value;
-use std::io::{self, Cursor, Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Cursor, Read};
 use zoom_udm::normalize::{self, Input, Options, Reject, RejectWriter, Sink, Summary};
 
 /// A time for records that are about something else.
@@ -94,33 +82,6 @@ pub fn json_lines(bytes: &[u8]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
 }
 
-/// The bytes as one member of gzip.
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("memory takes all");
-    encoder.finish().expect("memory takes all")
-}
-
-/// The root of the project.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every file below a directory whose name ends so, sorted.
-pub fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in directory.read_dir().expect("the directory is there") {
-        let path = entry.expect("it can be read").path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|found| found == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
 /// A record with a detail, as a line without its end.
 pub fn record(detail: &str) -> String {
     serde_json::json!({"time": TIME, "operator": "o@x.com", "operation_detail": detail}).to_string()
@@ -136,7 +97,7 @@ pub struct CliOutput {
 
 /// The binary, with neither settings of its own nor a terminal.
 pub fn zoom_udm() -> assert_cmd::Command {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+    let mut command = assert_cmd::Command::new(binary());
     command.env_remove("ZOOM_UDM_NOW");
     command
 }
@@ -173,25 +134,4 @@ pub fn raw(reject: &Value) -> Vec<u8> {
 /// The description of each event: which record it came from.
 pub fn descriptions(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["metadata"]["description"].as_str().unwrap_or_default()).collect()
-}
-
-/// A directory with files in it.
-pub fn directory(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    for (name, content) in files {
-        let path = directory.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("it is below the directory")).expect("it can be made");
-        std::fs::write(path, content).expect("it can be written");
-    }
-    directory
-}
-
-/// How many lines end in some bytes.
-pub fn line_ends(bytes: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', bytes).count()
-}
-
-/// A path as an argument.
-pub fn text(path: &Path) -> &str {
-    path.to_str().expect("a test's path is UTF-8")
 }

@@ -1,13 +1,5 @@
 //! A stand-in for Zoom on a real socket: tokens and `GET /v2/report/operationlogs` as Zoom's documents and other
 //! collectors describe them, with its clock, its manners and its faults in the hands of a test. Kept in memory.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    clippy::pedantic,
-    clippy::unwrap_used,
-    reason = "each test uses its own part, and nobody else sees it"
-)]
 
 pub mod faults;
 mod http;

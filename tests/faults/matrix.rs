@@ -1,18 +1,4 @@
 //! The matrix of faults: what a cell is, how all are run, and how their outcomes are shown.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::pedantic,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "each test uses its own part"
-)]
-
-pub mod collects;
-pub mod feed;
-pub mod files;
-pub mod service;
-pub mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -24,38 +10,38 @@ use std::sync::Mutex;
 const PARALLEL_CASES: usize = 12;
 
 /// A fault at a place, met by a verb.
-pub struct FaultCase {
-    pub verb: &'static str,
-    pub place: &'static str,
-    pub fault: &'static str,
+pub(crate) struct FaultCase {
+    pub(crate) verb: &'static str,
+    pub(crate) place: &'static str,
+    pub(crate) fault: &'static str,
     /// Whether it stays, or strikes once.
-    pub lasting: bool,
-    pub run: Box<dyn FnOnce() -> FaultOutcome + Send>,
+    pub(crate) lasting: bool,
+    pub(crate) run: Box<dyn FnOnce() -> FaultOutcome + Send>,
 }
 
 /// What came of it.
-pub struct FaultOutcome {
+pub(crate) struct FaultOutcome {
     /// The exit code, or the status of the answer.
-    pub code: i32,
-    pub wrong: Vec<String>,
-    pub said: String,
+    pub(crate) code: i32,
+    pub(crate) wrong: Vec<String>,
+    pub(crate) said: String,
 }
 
 impl FaultOutcome {
-    pub fn new(code: i32, said: impl Into<String>) -> Self {
+    pub(crate) fn new(code: i32, said: impl Into<String>) -> Self {
         let said = said.into();
         let panicked = said.contains("panicked");
         let wrong = panicked.then(|| "it panicked".into()).into_iter().collect();
         Self { code, wrong, said }
     }
 
-    pub fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Self::new(output.status.code().unwrap_or(-1), said)
     }
 
     /// One of these codes is what the README says.
-    pub fn expect(mut self, codes: &[i32]) -> Self {
+    pub(crate) fn expect(mut self, codes: &[i32]) -> Self {
         if !codes.contains(&self.code) {
             self.wrong.push(format!("code {}, not one of {codes:?}", self.code));
         }
@@ -63,7 +49,7 @@ impl FaultOutcome {
     }
 
     /// The message has one of each of these: the cause, the place. Nothing needs to be said where all went well.
-    pub fn naming(mut self, each: &[&[&str]]) -> Self {
+    pub(crate) fn naming(mut self, each: &[&[&str]]) -> Self {
         if self.code == 0 || self.code == 200 {
             return self;
         }
@@ -76,7 +62,7 @@ impl FaultOutcome {
     }
 
     /// What must hold, such as after a clean run.
-    pub fn and(mut self, what: &str, holds: bool) -> Self {
+    pub(crate) fn and(mut self, what: &str, holds: bool) -> Self {
         if !holds {
             self.wrong.push(what.to_owned());
         }
@@ -87,7 +73,7 @@ impl FaultOutcome {
 type Row = (&'static str, &'static str);
 
 /// Runs all cells, prints the matrix, and says what is wrong.
-pub fn run(fault_cases: Vec<FaultCase>) -> Vec<String> {
+pub(crate) fn run(fault_cases: Vec<FaultCase>) -> Vec<String> {
     let only = std::env::var("FAULTS").unwrap_or_default();
     let chosen = |cell: &FaultCase| format!("{} {} {}", cell.verb, cell.place, cell.fault).contains(&only);
     let queue = Mutex::new(fault_cases.into_iter().filter(chosen).collect::<Vec<_>>().into_iter());

@@ -1,12 +1,6 @@
 //! The service and a headless Chromium that looks at it, each on a port of its own.
-#![allow(
-    clippy::missing_errors_doc,
-    clippy::missing_panics_doc,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests are read, not called"
-)]
 
+use crate::process::binary;
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -44,7 +38,7 @@ pub struct Service {
 
 impl Service {
     pub fn start() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
+        let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0"]).env_clear().env("ZOOM_UDM_LOG", "info");
         let mut child =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

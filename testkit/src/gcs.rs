@@ -1,13 +1,5 @@
 //! A stand-in for Cloud Storage on a real socket: the part of its XML interface that the program speaks, a little of
 //! the JSON one for seeding, and faults on demand. Kept in memory, for tests only.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    clippy::pedantic,
-    clippy::unwrap_used,
-    reason = "each test uses its own part, and nobody else sees it"
-)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,14 +1,15 @@
 //! The feed among faults: `ingest`, `serve --ingest` and `ledger`.
 
+use super::matrix::{FaultCase, FaultOutcome};
 use super::storage::{Fault, FaultPoint, Kind, SERVICE_FAULTS, each};
-use super::{FaultCase, FaultOutcome};
-use crate::collecting::support::gcs::{Act, Gcs, Refusal};
-use crate::collecting::support::{gzip, program, records};
-use crate::serving::Server;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use testkit::files::gzip;
+use testkit::gcs::{Act, Gcs, Refusal};
+use testkit::ingest::{program, records};
+use testkit::serve::Server;
 
 const PLACES: [FaultPoint; 12] = [
     FaultPoint::new("list the source", "LIST", "zoom?", "gs://zoom/logs/"),
@@ -124,7 +125,7 @@ fn tells(seen: FaultOutcome, place: &FaultPoint, fault: &Fault, lasting: bool) -
     if (lasting || access) && !place.ignores(fault) { seen.naming(&names(place, fault)) } else { seen }
 }
 
-pub fn fault_cases() -> Vec<FaultCase> {
+pub(crate) fn fault_cases() -> Vec<FaultCase> {
     let mut fault_cases = Vec::new();
     for (place, fault, lasting) in each(&PLACES) {
         let run = Box::new(move || {

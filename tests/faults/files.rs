@@ -1,10 +1,7 @@
 //! Files, directories and streams among faults, for every verb that has any.
 
 use super::collects::{Days, lines};
-use super::{FaultCase, FaultOutcome};
-use crate::collecting::support::{binary, files, gunzip, gzip, program, records};
-use crate::collecting::{DAY, NOW, World, spread};
-use crate::unprivileged::{as_unprivileged, can_run_unprivileged};
+use super::matrix::{FaultCase, FaultOutcome};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -13,6 +10,11 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
+use testkit::collect::{DAY, NOW, World, spread};
+use testkit::files::{gunzip, gzip, read_files};
+use testkit::ingest::{program, records};
+use testkit::process::binary;
+use testkit::unprivileged::{as_unprivileged, can_run_unprivileged};
 
 /// A verb at work in a directory of its own, and what is wrong with it.
 struct Case {
@@ -561,7 +563,7 @@ fn signalled(child: std::process::Child) -> Output {
 /// All files but the inputs and the ledger, which has times in it; without where they are, which rejects say.
 fn left(at: &Path) -> BTreeMap<String, Vec<u8>> {
     let here = at.display().to_string();
-    let mut all = files(at);
+    let mut all = read_files(at);
     all.retain(|name, _| {
         !name.starts_with("in/") && !name.contains(".ledger") && !name.contains(".zoom-udm-lock")
     });
@@ -573,7 +575,7 @@ fn left(at: &Path) -> BTreeMap<String, Vec<u8>> {
     all
 }
 
-pub fn fault_cases() -> Vec<FaultCase> {
+pub(crate) fn fault_cases() -> Vec<FaultCase> {
     let mut fault_cases: Vec<_> = (0..cases().len())
         .map(|index| {
             let case = &cases()[index];

@@ -4,20 +4,18 @@
 #![cfg(all(feature = "cloud", unix))]
 #![allow(
     missing_docs,
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
-    clippy::too_many_lines,
-    clippy::similar_names,
     reason = "a test that cannot go on fails, and a list is read in one piece"
 )]
 
-mod collecting;
-mod faulting;
-mod serving;
-#[path = "common/unprivileged.rs"]
-mod unprivileged;
-
-use faulting::{collects, feed, files, service};
+mod collects;
+mod feed;
+mod files;
+mod matrix;
+mod service;
+mod storage;
 
 #[test]
 fn every_fault_has_its_documented_exit_and_recovery() {
@@ -25,6 +23,6 @@ fn every_fault_has_its_documented_exit_and_recovery() {
     fault_cases.extend(feed::fault_cases());
     fault_cases.extend(collects::fault_cases());
     fault_cases.extend(service::fault_cases());
-    let wrong = faulting::run(fault_cases);
+    let wrong = matrix::run(fault_cases);
     assert!(wrong.is_empty(), "{} cells are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }

@@ -1,15 +1,10 @@
 //! What tests of `deploy/setup.sh` share: the stand-in for gcloud, and the calls that it got.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test that cannot go on fails")]
 
+use crate::files::root;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-
-/// The root of the project.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// `setup.sh`, with the stand-in as its gcloud and little else; both keep what they know in a directory.
 pub fn setup(directory: &Path) -> Command {

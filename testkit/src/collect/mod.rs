@@ -1,33 +1,22 @@
 //! What the tests of `collect` share: a world of a Zoom, a bucket and a clock; the program in it, or the recipe's
 //! function in its place; and the comparison of what Zoom has with what the bucket holds.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    clippy::pedantic,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "each test uses its own part"
-)]
 
 pub mod month;
 pub mod reference;
-#[path = "../support/mod.rs"]
-pub mod support;
-#[path = "../support/zoom/mod.rs"]
-pub mod zoom;
 
+pub use crate::files::{gunzip, read_files};
+pub use crate::gcs::{Faults, Gcs, Refusal};
+use crate::process;
+use crate::zoom;
+pub use crate::zoom::faults::{Act, RequestFilter, Wait, When};
+pub use crate::zoom::log_store::{self, Entry, record, spread};
+pub use crate::zoom::{Behavior, Paging, Zoom, at, iso};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-pub use support::gcs::{Faults, Gcs, Refusal};
-pub use support::{files, gunzip};
-pub use zoom::faults::{Act, RequestFilter, Wait, When};
-pub use zoom::log_store::{self, Entry, record, spread};
-pub use zoom::{Behavior, Paging, Zoom, at, iso};
 
 pub const NOW: &str = "2023-11-16T12:00:00Z";
 pub const MINUTE: i64 = 60;
@@ -153,7 +142,7 @@ impl World {
             gcs: Gcs::start(),
             directory: None,
             environment: BTreeMap::new(),
-            binary: support::binary(),
+            binary: process::binary(),
             request_budget: None,
             hostile: false,
         }
@@ -208,7 +197,7 @@ impl World {
                 .env("STATE_KEY", STATE_KEY)
                 .env("STORAGE_EMULATOR_HOST", self.gcs.host());
         }
-        support::trust_single_root(&mut command);
+        process::trust_single_root(&mut command);
         for (name, value) in &self.environment {
             command.env(name, value);
         }
@@ -267,7 +256,7 @@ impl World {
     pub fn objects(&self) -> BTreeMap<String, Bytes> {
         match &self.directory {
             Some(directory) => {
-                let all = files(&directory.path().join("logs"));
+                let all = read_files(&directory.path().join("logs"));
                 let shown = all.into_iter().filter(|(name, _)| !name.contains(".zoom-udm-"));
                 shown.map(|(name, bytes)| (name, bytes.into())).collect()
             }
@@ -282,7 +271,7 @@ impl World {
     pub fn state(&self) -> BTreeMap<String, Bytes> {
         match &self.directory {
             Some(directory) => {
-                let all = files(&directory.path().join("state")).into_iter();
+                let all = read_files(&directory.path().join("state")).into_iter();
                 all.map(|(name, bytes)| (name, bytes.into())).collect()
             }
             None => {

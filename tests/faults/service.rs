@@ -1,10 +1,11 @@
 //! `serve --normalize` among callers that fail, and an address that cannot be had.
 
-use super::{FaultCase, FaultOutcome};
-use crate::collecting::support::{gzip, program, records};
-use crate::serving::{Answer, Server};
+use super::matrix::{FaultCase, FaultOutcome};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
+use testkit::files::gzip;
+use testkit::ingest::{program, records};
+use testkit::serve::{Answer, Server};
 
 struct Caller {
     fault: &'static str,
@@ -67,7 +68,7 @@ fn callers() -> [Caller; 9] {
     ]
 }
 
-pub fn fault_cases() -> Vec<FaultCase> {
+pub(crate) fn fault_cases() -> Vec<FaultCase> {
     let mut fault_cases: Vec<_> = (0..callers().len())
         .map(|index| {
             let run = Box::new(move || run_case(&callers()[index]));

@@ -1,7 +1,7 @@
 //! Stops a run (SIGSTOP) before one of its requests to storage has an effect, and resumes it later: what another run does
 //! meanwhile happens between two requests of the stopped one.
 
-use super::gcs::{Gate, Gcs};
+use crate::gcs::{Gate, Gcs};
 use std::process::{Child, Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

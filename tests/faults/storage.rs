@@ -1,10 +1,10 @@
 //! Faults of Cloud Storage, and what each of them must come to.
 
-use crate::collecting::support::gcs::{Act, Gcs, Refusal};
+use testkit::gcs::{Act, Gcs, Refusal};
 
 /// How a fault counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// It may go well in a moment.
     Passing,
     /// The credentials are not taken, or not for this.
@@ -12,12 +12,12 @@ pub enum Kind {
 }
 
 #[derive(Clone, Debug)]
-pub struct Fault {
-    pub name: &'static str,
-    pub act: Act,
-    pub kind: Kind,
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) act: Act,
+    pub(crate) kind: Kind,
     /// One of these words names it.
-    pub words: &'static [&'static str],
+    pub(crate) words: &'static [&'static str],
 }
 
 /// A page that a proxy puts in the place of an answer.
@@ -35,7 +35,7 @@ const TIMEOUT_ERRORS: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
 const CORRUPTION_ERRORS: &[&str] = &["received", "corrupted in transit", "partial response"];
 const FOREIGN_SERVER_ERRORS: &[&str] = &["not from Cloud Storage"];
 
-pub static FAULTS: [Fault; 23] = [
+pub(crate) static FAULTS: [Fault; 23] = [
     fault("reset", Act::Reset, Kind::Passing, CONNECTION_ERRORS),
     fault("lost", Act::ResetAfter, Kind::Passing, CONNECTION_ERRORS),
     fault("hang", Act::Hang, Kind::Passing, TIMEOUT_ERRORS),
@@ -68,22 +68,27 @@ pub static FAULTS: [Fault; 23] = [
 
 /// Requests that are spoiled.
 #[derive(Clone, Copy)]
-pub struct FaultPoint {
-    pub name: &'static str,
-    pub method: &'static str,
-    pub part: &'static str,
+pub(crate) struct FaultPoint {
+    pub(crate) name: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) part: &'static str,
     /// What a message about it holds.
-    pub at: &'static str,
+    pub(crate) at: &'static str,
 }
 
 impl FaultPoint {
-    pub const fn new(name: &'static str, method: &'static str, part: &'static str, at: &'static str) -> Self {
+    pub(crate) const fn new(
+        name: &'static str,
+        method: &'static str,
+        part: &'static str,
+        at: &'static str,
+    ) -> Self {
         Self { name, method, part, at }
     }
 
     /// Whether the program has no use for what the fault spoils: the body of an answer to a PUT, what a DELETE is
     /// answered beside its status.
-    pub fn ignores(&self, fault: &Fault) -> bool {
+    pub(crate) fn ignores(&self, fault: &Fault) -> bool {
         match self.method {
             "GET" | "LIST" | "POST" => false,
             "DELETE" => matches!(fault.name, "cut" | "stall" | "html" | "json"),
@@ -109,7 +114,7 @@ impl FaultPoint {
     }
 
     /// Has the fault strike here.
-    pub fn inject_fault(&self, gcs: &Gcs, fault: &Fault, lasting: bool) {
+    pub(crate) fn inject_fault(&self, gcs: &Gcs, fault: &Fault, lasting: bool) {
         let refusal = Refusal::acting(self.method, self.part, fault.act.clone());
         let times = if lasting { u32::MAX } else { 1 };
         gcs.lock().faults.refusals.push(Refusal { times, ..refusal });
@@ -117,7 +122,7 @@ impl FaultPoint {
 }
 
 /// Each place with each fault that fits it, once and lasting.
-pub fn each(places: &[FaultPoint]) -> impl Iterator<Item = (FaultPoint, &'static Fault, bool)> + '_ {
+pub(crate) fn each(places: &[FaultPoint]) -> impl Iterator<Item = (FaultPoint, &'static Fault, bool)> + '_ {
     places.iter().flat_map(|place| {
         let fitting = FAULTS.iter().filter(move |fault| place.fits(fault));
         fitting.flat_map(move |fault| [false, true].map(|lasting| (*place, fault, lasting)))
@@ -125,4 +130,4 @@ pub fn each(places: &[FaultPoint]) -> impl Iterator<Item = (FaultPoint, &'static
 }
 
 /// What a service is tried with: it does as the verbs do, but for its answers.
-pub const SERVICE_FAULTS: [&str; 6] = ["hang", "503", "401", "403", "bit", "no end"];
+pub(crate) const SERVICE_FAULTS: [&str; 6] = ["hang", "503", "401", "403", "bit", "no end"];

@@ -1,7 +1,9 @@
 //! The logic of the recipe's function, in our own words and no better than it: what the tests of `collect` are held
 //! against, since a test that this passes shows nothing.
 
-use super::{BUCKET, DAY, MINUTE, PREFIX, Run, STATE_KEY, World, iso, support, zoom};
+use super::{BUCKET, DAY, MINUTE, PREFIX, Run, STATE_KEY, World, iso};
+use crate::files::gzip;
+use crate::zoom;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -125,7 +127,7 @@ impl Function<'_> {
         let text: String = logs.iter().map(|record| format!("{}\n", ascii(&record.to_string()))).collect();
         let day = self.today().replace('-', "/");
         let name = format!("{PREFIX}{day}/zoom-operationlogs-{:032x}.json.gz", fastrand::u128(..));
-        self.put(&name, support::gzip(text))
+        self.put(&name, gzip(text))
     }
 
     fn get(&self, name: &str) -> Option<String> {

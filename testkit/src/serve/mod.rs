@@ -1,12 +1,4 @@
 //! What the tests of `serve` share: the program as a server, and a client that shows every byte of an answer.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::pedantic,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "each test uses its own part"
-)]
 
 pub mod pushes;
 

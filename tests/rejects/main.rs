@@ -1,26 +1,17 @@
 //! Input as it should not be: its neighbours survive, and what is refused says what, where and why, and is kept whole.
 
-mod common;
-#[path = "rejects/cut.rs"]
 mod cut;
-#[path = "rejects/fields.rs"]
 mod fields;
-#[path = "rejects/large.rs"]
 mod large;
-#[path = "rejects/readback.rs"]
 mod readback;
-#[cfg(unix)]
-#[path = "common/unprivileged.rs"]
-mod unprivileged;
-#[path = "rejects/values.rs"]
 mod values;
 
-use common::{
-    CliOutput, TIME, descriptions, directory, gzip, json_lines, raw, record, run_chunked, run_cli, text,
-    zoom_udm,
-};
 use serde_json::{Value, json};
 use std::path::Path;
+use testkit::files::{directory, gzip, text};
+use testkit::normalize::{
+    CliOutput, TIME, descriptions, json_lines, raw, record, run_chunked, run_cli, zoom_udm,
+};
 use zoom_udm::normalize::Options;
 
 /// A line between two good ones, through the binary.
@@ -200,7 +191,7 @@ fn deep_nesting_is_rejected_without_overflow() {
     for bomb in [format!("{open}{close}"), format!("{objects}1{}", "}".repeat(DEEP))] {
         let ignored = record("kept").replacen('{', &format!("{{\"other\":{bomb},"), 1);
         assert_eq!(assert_read(ignored.as_bytes())["metadata"]["description"], "kept");
-        let detail = format!("{{\"time\":\"{}\",\"operation_detail\":{bomb}}}", common::TIME);
+        let detail = format!("{{\"time\":\"{}\",\"operation_detail\":{bomb}}}", testkit::normalize::TIME);
         assert_eq!(assert_read(detail.as_bytes())["metadata"]["description"], bomb);
         assert_eq!(assert_read(record(&bomb).as_bytes())["metadata"]["description"], bomb);
     }
@@ -303,7 +294,7 @@ fn records_within_an_overlong_value_are_not_read() {
         for reject in whole.rejects() {
             let at = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
             assert!(input.as_bytes()[at..].starts_with(&raw(&reject)), "{max}: {reject}");
-            let line = common::line_ends(&input.as_bytes()[..at]) + 1;
+            let line = testkit::files::line_ends(&input.as_bytes()[..at]) + 1;
             assert_eq!(reject["line"], line, "{max}");
         }
         for piece in [1, 7, 100, 4096] {
@@ -385,7 +376,7 @@ fn bytes_after_gzip_data_are_ignored_with_a_warning() {
 
 #[test]
 fn third_gzip_level_is_rejected() {
-    let twice = gzip(&gzip(format!("{}\n", record("a")).as_bytes()));
+    let twice = gzip(gzip(format!("{}\n", record("a")).as_bytes()));
     let read = run_cli(&["normalize"], &twice);
     assert_eq!((descriptions(&read.out.events()), read.code), (vec!["a"], 0), "{}", read.stderr);
     let third = run_cli(&["normalize"], &gzip(&twice));
@@ -434,14 +425,16 @@ fn missing_file_is_reported_and_others_are_read() {
 fn unreadable_file_is_reported_and_others_are_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let files = directory(&[("closed", b"{}"), ("there", record("there").as_bytes())]);
-    if !unprivileged::can_run_unprivileged() {
+    if !testkit::unprivileged::can_run_unprivileged() {
         return;
     }
     for (path, mode) in [(files.path(), 0o777), (&files.path().join("closed"), 0o000)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
     }
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
-    unprivileged::as_unprivileged(command.args(["normalize", "closed", "there"]).current_dir(&files));
+    testkit::unprivileged::as_unprivileged(
+        command.args(["normalize", "closed", "there"]).current_dir(&files),
+    );
     let output = command.output().expect("it runs");
     let (events, said) = (json_lines(&output.stdout), String::from_utf8_lossy(&output.stderr).into_owned());
     assert_eq!((descriptions(&events), output.status.code()), (vec!["there"], Some(3)), "{said}");
@@ -476,7 +469,7 @@ fn utf16_read_as_ndjson_is_rejected_verbatim() {
         assert!(input[offset..].starts_with(&raw(reject)));
     }
     let kept: usize = rejects.iter().map(|reject| raw(reject).len()).sum();
-    let ends = common::line_ends(&input);
+    let ends = testkit::files::line_ends(&input);
     assert_eq!(kept + ends, input.len());
 }
 
@@ -487,7 +480,7 @@ fn binary_file_is_one_error() {
         (0..100_000).map(|_| random.u8(..)).collect::<Vec<u8>>()
     };
     let program = std::fs::read(env!("CARGO_BIN_EXE_zoom-udm")).expect("it is there");
-    let packed = gzip(&noise(2));
+    let packed = gzip(noise(2));
     let good = record("good");
     let files = directory(&[
         ("1.json", good.as_bytes()),
@@ -613,7 +606,7 @@ fn replay_with_default_time_converts_undated_rejects() {
             "--from-rejects",
             text(&rejects),
             "--default-time",
-            common::TIME,
+            testkit::normalize::TIME,
             "--rejects",
             "REJECTS",
         ],
@@ -674,8 +667,8 @@ fn ingest_rejects_replay_from_file_and_stdin() {
     let places = [path("in"), path("out"), path("rejects")];
     let [from, to, rejects] = places.each_ref().map(|place| text(place));
     zoom_udm().args(["ingest", from, "--to", to, "--rejects", rejects, "--max-age", "none"]).assert().code(1);
-    let packed = common::files(&places[2], "gz").remove(0);
-    let flags = ["--default-time", common::TIME, "--rejects", "REJECTS"];
+    let packed = testkit::files::list_files(&places[2], "gz").remove(0);
+    let flags = ["--default-time", testkit::normalize::TIME, "--rejects", "REJECTS"];
     let input = std::fs::read(&packed).expect("it is there");
     for file in [text(&packed), "-"] {
         let again = run_cli(&[&["normalize", "--from-rejects", file], &flags[..]].concat(), &input);
@@ -708,7 +701,7 @@ fn strict_stops_at_the_first_reject() {
     for threads in ["1", "4"] {
         let files = directory(&[]);
         let rejects = files.path().join("rejects");
-        let strict = common::run_cli(
+        let strict = testkit::normalize::run_cli(
             &["normalize", "--strict", "--rejects", text(&rejects), "--threads", threads],
             input.as_bytes(),
         );
