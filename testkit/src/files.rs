@@ -1,5 +1,7 @@
 //! Files: compressed, below a directory, in the repository.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::collections::BTreeMap;
@@ -68,4 +70,11 @@ pub fn line_ends(bytes: &[u8]) -> usize {
 /// A path as an argument.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a test's path is UTF-8")
+}
+
+/// Returns the files that a JSON file of the repository holds: an object of base64 by path.
+pub fn read_bundle(path: &str) -> BTreeMap<String, Vec<u8>> {
+    let text = std::fs::read_to_string(root().join(path)).expect("the bundle can be read");
+    let files: BTreeMap<String, String> = serde_json::from_str(&text).expect("it is an object of strings");
+    files.into_iter().map(|(name, bytes)| (name, STANDARD.decode(bytes).expect("it is base64"))).collect()
 }

@@ -4,8 +4,8 @@
 //! ended, with deferred days; `pending` after a run that could not create its objects; `imported` after a run that
 //! imported the state of Google's reference collector.
 
-use std::path::Path;
 use testkit::collect::*;
+use testkit::files::read_bundle;
 
 /// What Zoom had when the states were written, and the bucket as it was then.
 fn world(name: &str) -> World {
@@ -15,8 +15,7 @@ fn world(name: &str) -> World {
     let identical = record(7000, now - HOUR);
     let undated = Entry::new(now - HOUR, r#"{"time":"soon","action":"Add"}"#);
     world.zoom.add([identical.clone(), identical, undated]);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/collect/state-0.1.0").join(name);
-    for (object, bytes) in read_files(&root) {
+    for (object, bytes) in read_bundle(&format!("tests/collect/state-0.1.0/{name}.json")) {
         world.gcs.seed(BUCKET, &object, bytes);
     }
     world

@@ -2,9 +2,9 @@
 //! outputs and rejects, the lease of a run that was killed, and the ledger of a directory with a file that grew.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use testkit::files::gunzip;
+use testkit::files::{directory, gunzip, read_bundle};
 use testkit::gcs::Gcs;
 use testkit::ingest::{FAST_RETRIES, ingest, outcome, program, records};
 
@@ -13,8 +13,9 @@ const ARGUMENTS: [&str; 5] = ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rej
 /// An hour after the time of the other tests: backoff and leases are over.
 const LATER: &str = "2023-11-16T01:00:00Z";
 
-fn stored(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ingest/ledger-0.1.0").join(name)
+/// Returns what that version wrote, by path.
+fn stored() -> BTreeMap<String, Vec<u8>> {
+    read_bundle("tests/ingest/ledger-0.1.0.json")
 }
 
 /// The buckets as the runs left them, with this lease on every segment.
@@ -29,16 +30,15 @@ fn buckets(lease: &str) -> Gcs {
         [records(1, 2).as_bytes(), bad, records(1, 3).as_bytes()].concat(),
     );
     server.seed("zoom", "logs/truncated.json.gz", &b"\x1f\x8b\x08\x00\x00\x00\x00\x00"[..]);
-    for folder in ["out.ledger", "out", "rejects"] {
-        for file in fs::read_dir(stored(folder)).unwrap() {
-            let file = file.unwrap();
-            let name = format!("{folder}/{}", file.file_name().display());
-            server.seed("udm", &name, fs::read(file.path()).unwrap());
+    let stored = stored();
+    for (name, bytes) in &stored {
+        if ["out.ledger/", "out/", "rejects/"].iter().any(|folder| name.starts_with(folder)) {
+            server.seed("udm", name, bytes.clone());
         }
     }
     for number in 0..16 {
         let name = format!("out.ledger/lease-{number:04}");
-        server.seed("udm", &name, fs::read(stored(lease)).unwrap());
+        server.seed("udm", &name, stored[lease].clone());
     }
     server
 }
@@ -103,7 +103,10 @@ fn lease_of_an_old_run_counts_until_it_expires() {
 
 #[test]
 fn old_entries_of_local_files_keep_their_parts() {
-    let entry = entries(None, stored("local.ledger").to_str().unwrap());
+    let stored = stored();
+    let files: Vec<_> = stored.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+    let at = directory(&files);
+    let entry = entries(None, at.path().join("local.ledger").to_str().unwrap());
     let grown = entry("grows.json");
     assert_eq!((&grown["events"], &grown["content"]["length"]), (&5.into(), &910.into()), "{grown}");
     let events: Vec<_> = grown["parts"].as_array().unwrap().iter().map(|part| &part["events"]).collect();
@@ -114,9 +117,9 @@ fn old_entries_of_local_files_keep_their_parts() {
 #[test]
 fn old_rejects_read_back_are_the_same() {
     let name = "rejects/rejects-1700000000000002.rejects.ndjson.gz";
-    let directory = tempfile::tempdir().unwrap();
-    let again = directory.path().join("again.ndjson");
-    let from = stored(name);
+    let stored = stored();
+    let at = directory(&[(name, &stored[name][..])]);
+    let (from, again) = (at.path().join(name), at.path().join("again.ndjson"));
     let arguments =
         ["normalize", "--from-rejects", from.to_str().unwrap(), "--rejects", again.to_str().unwrap()];
     let run = program(None, &arguments).output().unwrap();
