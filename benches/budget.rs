@@ -1,13 +1,13 @@
-//! How many instructions each stage takes a record, against what is stored in `benches/budget.tsv`:
+//! Compares the instructions per record of each stage with the budget in `benches/budget.tsv`:
 //!
 //!     cargo bench --locked --bench budget --no-default-features --features cli
 //!     UPDATE_BUDGET=1 cargo bench --locked --bench budget --no-default-features --features cli
 //!     python3 benches/comparison/chart.py benches/budget.tsv benches/stages.svg
 //!
-//! Instructions do not depend on what else the machine does, as times do: so this can be a gate. Needs valgrind. Each
-//! stage runs once and twice over its corpus, in processes of their own under valgrind; the difference is what one run
-//! takes. Fails where a stage takes over 5 % more than is stored: more than compilers differ by from one
-//! version to the next, less than anything that was found worth doing.
+//! Unlike times, instruction counts do not depend on the load of the machine, so this can gate changes. Needs valgrind.
+//! Each stage runs over its corpus once and twice, in separate processes under valgrind; the difference is the cost of
+//! one run. Fails if a stage exceeds its budget by more than 5 %: more than the difference between compiler versions,
+//! and less than any optimization worth making.
 
 #![expect(clippy::cast_precision_loss, reason = "counts of instructions are far below 2^53")]
 
@@ -26,12 +26,12 @@ use zoom_udm::timestamp::Timestamp;
 use zoom_udm::udm::Writer;
 use zoom_udm::{detail, email};
 
-/// Where the budget is kept: a stage and its instructions a record on each line.
+/// The budget file: on each line a stage and its instructions per record.
 const STORED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/budget.tsv");
 const RECORDS: u64 = 2000;
 const TOLERATED: f64 = 1.05;
 
-/// A stage's name, the corpus that it runs over, and what it does with the lines.
+/// A stage: its name, its corpus, and the function that processes the lines.
 struct Stage(&'static str, Kind, fn(&str));
 
 const STAGES: [Stage; 9] = [
@@ -70,7 +70,7 @@ const STAGES: [Stage; 9] = [
 ];
 
 fn normalize(text: &str) {
-    // Compiled once, as in a program: then the second run is all that is counted.
+    // Compiled once and reused, as in the program, so that the difference excludes it.
     static OPTIONS: Lazy<Options> = Lazy::new(Options::default);
     black_box(slice(black_box(text.as_bytes()), &OPTIONS));
 }
@@ -88,7 +88,7 @@ fn detail_of<'a>(record: &Record<'a>, cut: &'a mut SpliceBuf) -> detail::Detail<
     Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), cut)
 }
 
-/// What runs under valgrind: one stage, so many times over its corpus.
+/// Runs a stage over its corpus the given number of times.
 fn run(stage: &Stage, runs: u32) -> Result<()> {
     let mut bytes = Vec::new();
     testdata::write(stage.1, RECORDS, 1, &mut bytes)?;
@@ -97,7 +97,7 @@ fn run(stage: &Stage, runs: u32) -> Result<()> {
     Ok(())
 }
 
-/// The instructions of a process of its own in which a stage runs so many times.
+/// Returns the number of instructions that a process takes to run a stage the given number of times.
 fn instructions(stage: usize, runs: u32) -> Result<u64> {
     let out = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -121,7 +121,7 @@ fn stored() -> Result<BTreeMap<String, f64>> {
     text.lines().map(line).collect()
 }
 
-/// Measures every stage and holds it against its budget; whether all hold.
+/// Measures all stages. Returns whether each is within its budget.
 fn gate() -> Result<bool> {
     let update = std::env::var_os("UPDATE_BUDGET").is_some();
     let stored = if update { BTreeMap::new() } else { stored()? };
@@ -147,7 +147,7 @@ fn gate() -> Result<bool> {
 }
 
 fn main() -> Result<ExitCode> {
-    // `cargo bench` adds a flag of its own.
+    // `cargo bench` adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match &arguments[..] {
         [] => Ok(if gate()? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),

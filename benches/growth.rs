@@ -1,8 +1,10 @@
-//! Cost grows with the work, no faster: `cargo bench --locked --bench growth`, or `… growth -- WORDS` for some of it.
+//! Checks that run time grows linearly with the length of a line: `cargo bench --locked --bench growth`, or `… growth
+//! -- WORDS` for some of the cases.
 //!
-//! For each way in which a line can grow ([`LONG`]), times lines of 16 sizes up to 4 MiB and fits
-//! `time = a · bytes ^ slope`: 1 is linear. Then the line of 4 MiB against ordinary records, byte for byte. Fails where a
-//! slope is over 1.25 (quadratic work has 2) or a line costs more than 10 times the ordinary.
+//! For each kind of long line ([`LONG`]), times lines of 16 sizes up to 4 MiB and fits `time = a · bytes ^ slope`;
+//! linear time has slope 1. Then compares the cost per byte of the 4 MiB line with that of ordinary records. Fails if a
+//! slope exceeds 1.25 (quadratic time has slope 2), or if a line costs more than 10 times as much per byte as ordinary
+//! records.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -20,7 +22,7 @@ use zoom_udm::testdata::{self, Kind, LONG};
 
 const LARGEST: usize = DEFAULT_MAX_LINE_BYTES - 200;
 
-/// What comes is taken and forgotten.
+/// A sink that discards its input.
 struct NullSink;
 
 impl Sink for NullSink {
@@ -40,7 +42,8 @@ fn normalized(bytes: &[u8]) -> Summary {
     run(std::iter::once(input), &Options::default(), &mut NullSink).expect("nothing ends it")
 }
 
-/// The shortest of some runs: what is longer is somebody else's work. Small lines are run many times.
+/// Returns the shortest of five measurements, which is the least affected by other load. Small lines are run many times
+/// per measurement.
 fn time(bytes: &[u8]) -> Duration {
     assert!(normalized(bytes).records > 0, "every line is a record or more");
     let once = || {
@@ -52,7 +55,7 @@ fn time(bytes: &[u8]) -> Duration {
     (0..5).map(|_| once()).min().unwrap_or_default()
 }
 
-/// The slope of the line through the logarithms, by least squares.
+/// Returns the slope of a least-squares fit.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
     for long in LONG.iter().filter(|long| is_wanted(long.name)) {
-        // From 64 KiB on: below, what a run costs whatever its input hides what its bytes cost.
+        // Starts at 64 KiB, because the fixed cost of a run dominates below.
         let sizes = (0..16)
             .map(|step| (65_536.0 * (LARGEST as f64 / 65_536.0).powf(f64::from(step) / 15.0)) as usize);
         let lines: Vec<_> = sizes.map(|size| long.of(size).into_bytes()).collect();

@@ -1,6 +1,7 @@
-//! The whole pipeline, bytes to bytes, in bytes of input a second: `cargo bench --locked --bench pipeline`.
+//! Benchmarks the whole pipeline, in bytes of input per second: `cargo bench --locked --bench pipeline`.
 //!
-//! One thread and all of them, plain and gzip, beside the floors: parsing alone by `serde_json`, unpacking alone.
+//! Runs with one thread and with all, on plain and gzip input, and compares with lower bounds: only parsing with
+//! `serde_json`, and only decompressing.
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use flate2::Compression;
@@ -25,15 +26,15 @@ impl Sink for NullSink {
     }
 }
 
-/// The events of `bytes`, counted.
+/// Normalizes `bytes` and returns the number of events.
 fn events(bytes: &[u8], threads: usize) -> u64 {
     let options = Options { threads, ..Options::default() };
-    // An input owns its bytes: the copy is part of what is timed, and small beside the rest.
+    // An input owns its bytes, so the copy is timed too; its cost is small.
     let input = Input::new("corpus", Cursor::new(bytes.to_vec()));
     run(std::iter::once(input), &options, &mut NullSink(0)).expect("nowhere takes all").events
 }
 
-/// What every record is parsed to by the floor.
+/// The fields that the lower bound parses.
 #[derive(serde::Deserialize)]
 struct Fields<'a> {
     #[serde(borrow)]

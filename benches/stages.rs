@@ -1,6 +1,7 @@
-//! Each stage by itself, in bytes of input a second, on the generated corpus: `cargo bench --locked --bench stages`.
+//! Benchmarks each stage separately on the generated corpus, in bytes of input per second: `cargo bench --locked
+//! --bench stages`.
 //!
-//! Every bench checks its answer against the plain twin before it is timed.
+//! Each benchmark checks its result before it is timed.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -12,7 +13,7 @@ use zoom_udm::udm::{Event, Writer};
 
 const RECORDS: u64 = 2000;
 
-/// A corpus as text, and the same as lines.
+/// A generated corpus.
 struct Corpus {
     text: String,
 }
@@ -28,7 +29,7 @@ impl Corpus {
         self.text.lines()
     }
 
-    /// What `look` makes of each record's event.
+    /// Calls `look` with the event of each record.
     fn each_event(&self, mut look: impl FnMut(&Event<'_>)) {
         let (mut scratch, mut cut, mut notes) =
             (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
@@ -40,7 +41,7 @@ impl Corpus {
         }
     }
 
-    /// The details, as their records hold them.
+    /// Returns the `operation_detail` of each record.
     fn details(&self) -> Vec<String> {
         let mut scratch = Scratch::default();
         let detail =

@@ -1,13 +1,15 @@
-//! Thirty days in a few minutes: `zoom-udm collect` run each quarter of an hour of simulated time against the stand-ins
-//! for Zoom and Cloud Storage, and the figures of it.
+//! Simulates a month of collection in a few minutes: runs `zoom-udm collect` every 15 minutes of simulated time against
+//! fakes of Zoom and Cloud Storage, and prints measurements.
 //!
-//! `collect_month [--days 30] [--per-day 60000] [--every 15m] [--latest 4h] [--bin PROGRAM]`; by default the program
-//! beside it. Build both with `cargo build --locked --release --bin zoom-udm --example collect_month`.
+//! `collect_month [--days 30] [--per-day 60000] [--every 15m] [--latest 4h] [--bin PROGRAM]`
+//!
+//! The default PROGRAM is the `zoom-udm` in the same build directory. Build both with `cargo build --locked --release
+//! --bin zoom-udm --example collect_month`.
 
 use testkit::collect::World;
 use testkit::collect::month::{Scale, simulate};
 
-/// `15m`, `4h`, `2d` or seconds.
+/// Parses `15m`, `4h`, `2d` or a number of seconds.
 fn seconds(text: &str) -> Option<i64> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit = match &text[split..] {

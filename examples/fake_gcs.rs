@@ -1,5 +1,5 @@
-//! The stand-in for Cloud Storage as a program of its own: `fake_gcs PORT [BUCKET=DIRECTORY]...` seeds buckets from
-//! directories and serves until it is ended.
+//! A fake Cloud Storage server: `fake_gcs PORT [BUCKET=DIRECTORY]...` fills buckets from directories and serves them
+//! until it is killed.
 
 use std::path::Path;
 use testkit::gcs::Gcs;

@@ -1,10 +1,10 @@
-//! The stand-in for Zoom as a program of its own, to try `zoom-udm collect` by hand without Zoom:
+//! A fake Zoom server, for running `zoom-udm collect` by hand without Zoom:
 //!
 //! `fake_zoom [--listen 127.0.0.1:0] [--now TIME] [--days 3] [--per-day 1000] [FILE.ndjson]...`
 //!
-//! holds the records of the files, or made-up ones of the last days, and prints its address and the environment that
-//! leads the program to it. While it runs: `POST /stand-in/records` (record lines), `/stand-in/clock?now=TIME`,
-//! `/stand-in/fail?status=503&times=2`, `GET /stand-in/counts`.
+//! Serves the records of the files, or generated ones of the last days. Prints its address and the environment
+//! variables that point the program to it. While it runs, control it with `POST /stand-in/records` (record lines),
+//! `/stand-in/clock?now=TIME`, `/stand-in/fail?status=503&times=2` and `GET /stand-in/counts`.
 
 use std::collections::VecDeque;
 use testkit::zoom::{ACCOUNT, CLIENT, SECRET, Zoom, at, iso, log_store};

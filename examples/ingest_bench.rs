@@ -1,5 +1,6 @@
-//! The figures of the feed, against the stand-in on loopback:
-//! `cargo build --locked --release && cargo run --locked --release --example ingest_bench [throughput] [requests] [ledger]`.
+//! Benchmarks of `ingest` against a fake Cloud Storage on loopback:
+//! `cargo build --locked --release && cargo run --locked --release --example ingest_bench [throughput] [requests]
+//! [ledger]`.
 
 #![allow(clippy::panic, clippy::manual_is_multiple_of, reason = "a bench that cannot go on ends")]
 
@@ -16,7 +17,7 @@ use zoom_udm::ingest::{Clock, Shard};
 use zoom_udm::store::{Body, Store, StoreConfig};
 use zoom_udm::testdata::{self, Kind};
 
-/// A day after the stand-in's objects were made.
+/// About a day after the fake's objects are created.
 const NOW: &str = "2023-11-16T00:00:00Z";
 
 fn main() {
@@ -43,12 +44,12 @@ fn packed(records: u64, seed: u64) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-/// What a run took.
+/// The cost of a run.
 struct Cost {
     wall: Duration,
-    /// Of the program alone, without the stand-in.
+    /// CPU time of the program, without the fake.
     cpu: Duration,
-    /// The most memory it held, in MB.
+    /// Peak memory in MB.
     memory: u64,
 }
 
@@ -58,7 +59,7 @@ impl std::fmt::Display for Cost {
     }
 }
 
-/// User and system time of a process, of a hundredth of a second each tick.
+/// Returns the user and system time of a process, assuming 100 ticks per second.
 fn cpu_of(pid: u32) -> Option<Duration> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let ticks: Vec<u64> = text
@@ -72,7 +73,7 @@ fn cpu_of(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(ticks.iter().sum::<u64>() * 10))
 }
 
-/// Runs the binary to its end.
+/// Runs the program to its end.
 fn run(server: &Gcs, arguments: &[&str]) -> Cost {
     let mut command = Command::new(binary());
     command
@@ -85,7 +86,7 @@ fn run(server: &Gcs, arguments: &[&str]) -> Cost {
     let status = format!("/proc/{}/status", child.id());
     let (mut peak, mut cpu) = (0, Duration::ZERO);
     let ended = loop {
-        // Read before it is waited for: nothing is known of it after.
+        // Reads the CPU time before waiting, because it is gone afterwards.
         cpu = cpu_of(child.id()).unwrap_or_default().max(cpu);
         if let Ok(Some(ended)) = child.try_wait() {
             break ended;
@@ -106,8 +107,8 @@ fn shell(script: &str) -> Duration {
     started.elapsed()
 }
 
-/// 200 objects of 2 MB: against the same bytes through `gunzip | normalize`. To a bucket, events are packed too, which the
-/// pipe is spared.
+/// Compares `ingest` of 200 objects (2 MB each) with `gunzip | normalize` of the same bytes. Writing to a bucket also
+/// compresses the events, which the pipe does not.
 fn throughput() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Gcs::start();
@@ -139,8 +140,8 @@ fn throughput() {
     }
 }
 
-/// 20,000 objects of 2 KB, each answer 10 ms away: requests a second, against a loop that only fetches. One at a time, a
-/// thousand of them are enough.
+/// Measures requests per second over 20,000 objects of 2 KB with a latency of 10 ms, compared with a loop that only
+/// downloads. With one request at a time, 1,000 objects are enough.
 fn requests() {
     let server = Gcs::start();
     for number in 0..20_000_u64 {
@@ -182,7 +183,7 @@ fn settings(server: &Gcs) -> StoreConfig {
     StoreConfig { emulator: Some(server.host()), ..StoreConfig::default() }
 }
 
-/// The same client without anything around it: list, get, drop.
+/// Downloads all objects with the same client and discards them.
 fn bare(server: &Gcs, source: &str, objects: u64, concurrency: usize) -> Duration {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -202,7 +203,7 @@ fn bare(server: &Gcs, source: &str, objects: u64, concurrency: usize) -> Duratio
     })
 }
 
-/// A million objects listed, of which 999,000 are known.
+/// Measures runs over a million objects, of which 999,000 are already in the ledger.
 fn ledger() {
     let server = Gcs::start();
     let bytes = bytes::Bytes::from(packed(10, 1));
@@ -236,7 +237,7 @@ fn ledger() {
     }
 }
 
-/// Makes a thousand objects new versions.
+/// Overwrites a thousand objects, which gives them a new generation.
 fn touch(server: &Gcs) {
     let mut state = server.lock();
     let names: Vec<_> =
@@ -247,7 +248,7 @@ fn touch(server: &Gcs) {
     }
 }
 
-/// Asks for every page of the listing and looks for nothing but the next.
+/// Requests every page of the listing, and parses only the continuation token.
 async fn pages(server: &Gcs) -> Duration {
     let client = reqwest::Client::new();
     let (started, mut token) = (Instant::now(), String::new());
@@ -261,7 +262,7 @@ async fn pages(server: &Gcs) -> Duration {
     }
 }
 
-/// The listing as the feed has it, and nothing done with it.
+/// Lists all objects as `ingest` does, and discards the list.
 async fn names(server: &Gcs) -> Duration {
     let started = Instant::now();
     let from =

@@ -1,4 +1,4 @@
-//! What `POST /normalize` gives at several widths, against the same parser without HTTP:
+//! Benchmarks `POST /normalize` with different numbers of clients, compared with the same parser without HTTP:
 //! `cargo build --locked --release && cargo run --locked --release --example serve_bench [SECONDS]`.
 
 #![allow(clippy::cast_precision_loss, clippy::panic, reason = "a bench that cannot go on ends")]
@@ -47,7 +47,7 @@ fn main() {
     }
 }
 
-/// A megabyte of records as they are usual, the last one whole.
+/// Returns about 1 MB of realistic records, ending with a complete line.
 fn body() -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = testdata::write(Kind::Realistic, 10_000, 1, &mut bytes);
@@ -99,7 +99,7 @@ fn peak(child: &Child) -> Option<u64> {
     status.lines().find(|line| line.starts_with("VmHWM"))?.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Callers that send the next request when they have the answer to the last, each on a connection that stays.
+/// Runs clients that each use one connection and send the next request after the last response.
 fn load(address: &str, body: &[u8], callers: usize, time: Duration) -> (Vec<Duration>, usize, Duration) {
     let (over, began) = (AtomicBool::new(false), Instant::now());
     let outcomes: Vec<_> = std::thread::scope(|scope| {
@@ -146,7 +146,7 @@ impl Caller {
         }
     }
 
-    /// Sends one request and reads its answer; the status, if all of it came.
+    /// Sends a request and reads the response. Returns the status if the response is complete.
     fn request(&mut self, body: &[u8]) -> Option<u16> {
         let length = body.len();
         let head =

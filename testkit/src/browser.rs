@@ -1,4 +1,4 @@
-//! The service and a headless Chromium that looks at it, each on a port of its own.
+//! A running service and a headless Chromium, each on its own port.
 
 use crate::process::binary;
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A program that ends with whoever started it.
+/// A child process that is killed when dropped.
 struct ChildProcess(Child);
 
 impl Drop for ChildProcess {
@@ -21,11 +21,11 @@ impl Drop for ChildProcess {
     }
 }
 
-/// What stands in the first line that has `wanted` in it.
+/// Returns the first line that contains `wanted`.
 fn line_with(stream: impl Read + Send + 'static, wanted: &str) -> String {
     let mut lines = BufReader::new(stream).lines();
     let found = lines.by_ref().map_while(Result::ok).find(|line| line.contains(wanted));
-    // Whoever writes on is not to wait for a reader.
+    // Drains the stream, so that the writer never blocks.
     std::thread::spawn(move || lines.for_each(drop));
     found.unwrap_or_else(|| panic!("nothing said {wanted}"))
 }
@@ -49,7 +49,7 @@ impl Service {
     }
 }
 
-/// A command of Chromium's own protocol.
+/// A command of the Chrome DevTools Protocol.
 #[derive(Debug)]
 struct Chromium(&'static str, Value);
 
@@ -73,7 +73,7 @@ pub struct Browser {
     address: String,
 }
 
-/// Notes what a page must never do.
+/// A script that records everything that the page must never do.
 const VIOLATION_RECORDER: &str = "
     window.told = [];
     for (const name of ['alert', 'confirm', 'prompt', 'open', 'print']) { window[name] = (text) => window.told.push(`${name}: ${text}`); }
@@ -83,7 +83,7 @@ const VIOLATION_RECORDER: &str = "
 ";
 
 impl Browser {
-    /// Opens the page.
+    /// Starts Chromium and opens the page.
     pub async fn open(service: &Service) -> Self {
         let mut command = Command::new("chromedriver");
         command.args(["--port=0", "--allowed-ips=127.0.0.1"]).stdin(Stdio::null());
@@ -150,7 +150,7 @@ impl Browser {
         self.run_cdp_command("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// What a script returns.
+    /// Runs a script and returns its result.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, vec![]).await.unwrap()
     }
@@ -159,7 +159,7 @@ impl Browser {
         self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
-    /// Puts records into the text box and has them explained.
+    /// Pastes records into the text box and explains them.
     pub async fn paste(&self, records: &str) {
         let paste = "document.getElementById('records').value = arguments[0]";
         self.client.execute(paste, vec![records.into()]).await.unwrap();
@@ -179,7 +179,7 @@ impl Browser {
         }
     }
 
-    /// Presses keys, one after the other; with one held down if so.
+    /// Presses keys in order, while holding down another key if given.
     pub async fn press(&self, held: Option<char>, keys: &[char]) {
         let mut actions = KeyActions::new("keyboard".to_owned());
         let down = |value| KeyAction::Down { value };
@@ -202,7 +202,7 @@ impl Browser {
         assert_eq!(self.run("return window.told").await, json!([]));
     }
 
-    /// A picture of the whole page, where somebody wants to look.
+    /// Saves a screenshot to the directory in `ZOOM_UDM_PICTURES`, if that is set.
     pub async fn save_screenshot(&self, name: &str) {
         let Some(directory) = std::env::var_os("ZOOM_UDM_PICTURES") else { return };
         let png = self.client.screenshot().await.unwrap();

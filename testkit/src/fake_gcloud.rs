@@ -1,4 +1,4 @@
-//! What tests of `deploy/setup.sh` share: the stand-in for gcloud, and the calls that it got.
+//! Helpers for the tests of `deploy/setup.sh`: the script with a fake gcloud, and the recorded calls.
 
 use crate::files::root;
 use std::fs;
@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-/// `setup.sh`, with the stand-in as its gcloud and little else; both keep what they know in a directory.
+/// Returns a command that runs `setup.sh` with a fake gcloud and little else. The fake keeps its state in a directory.
 pub fn setup(directory: &Path) -> Command {
     let gcloud = directory.join("gcloud");
     if !gcloud.exists() {
-        // Version managers put slow scripts before the interpreter; it is called often.
+        // Calls the interpreter directly, because the wrappers of version managers are slow.
         let named =
             Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
         let python = String::from_utf8(named.stdout).unwrap();
@@ -25,7 +25,7 @@ pub fn setup(directory: &Path) -> Command {
     command
 }
 
-/// All calls that the stand-in got, words and flags.
+/// Returns the arguments of all calls of the fake.
 pub fn calls(directory: &Path) -> Vec<Vec<String>> {
     let text = fs::read_to_string(directory.join("calls")).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

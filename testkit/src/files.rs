@@ -1,4 +1,4 @@
-//! Files: compressed, below a directory, in the repository.
+//! Files: compression, directories, and files of the repository.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +20,7 @@ pub fn gunzip(bytes: &[u8]) -> String {
     text
 }
 
-/// Names and bytes of all files below a directory, but for what the program keeps there for itself.
+/// Returns the names and contents of all files below a directory.
 pub fn read_files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries =
         walkdir::WalkDir::new(directory).into_iter().flatten().filter(|entry| entry.file_type().is_file());
@@ -31,12 +31,12 @@ pub fn read_files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     named.collect()
 }
 
-/// The root of the project.
+/// Returns the root directory of the project.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("testkit is a folder of the project")
 }
 
-/// Every file below a directory whose name ends so, sorted.
+/// Returns the files below a directory that have an extension, sorted.
 pub fn list_files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in directory.read_dir().expect("the directory is there") {
@@ -51,7 +51,7 @@ pub fn list_files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// A directory with files in it.
+/// Returns a temporary directory with the given files.
 pub fn directory(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, content) in files {
@@ -62,17 +62,17 @@ pub fn directory(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     directory
 }
 
-/// How many lines end in some bytes.
+/// Returns the number of line ends.
 pub fn line_ends(bytes: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', bytes).count()
 }
 
-/// A path as an argument.
+/// Returns a path as UTF-8.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a test's path is UTF-8")
 }
 
-/// Returns the files that a JSON file of the repository holds: an object of base64 by path.
+/// Returns the files in a bundle: a JSON file of the repository that maps paths to base64.
 pub fn read_bundle(path: &str) -> BTreeMap<String, Vec<u8>> {
     let text = std::fs::read_to_string(root().join(path)).expect("the bundle can be read");
     let files: BTreeMap<String, String> = serde_json::from_str(&text).expect("it is an object of strings");

@@ -1,5 +1,5 @@
-//! A stand-in for Cloud Storage on a real socket: the part of its XML interface that the program speaks, a little of
-//! the JSON one for seeding, and faults on demand. Kept in memory, for tests only.
+//! A fake Cloud Storage that listens on a real socket. It implements the part of the XML API that the program uses and
+//! the metadata and token endpoints, keeps its objects in memory, and injects faults on request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// An object as it is kept.
+/// An object and its metadata.
 #[derive(Clone)]
 pub struct Object {
     pub bytes: Bytes,
@@ -31,7 +31,7 @@ pub struct Object {
     pub modified: i64,
     pub encoding: Option<String>,
     etag: String,
-    /// What `x-goog-hash` says of it.
+    /// The value of `x-goog-hash`.
     sum: String,
 }
 
@@ -41,7 +41,7 @@ impl Object {
     }
 }
 
-/// Of the content, as Cloud Storage makes it.
+/// Returns an ETag derived from the content, as Cloud Storage does.
 fn etag(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
@@ -49,88 +49,90 @@ fn etag(bytes: &[u8]) -> String {
 
 const HASH: &str = "x-goog-hash";
 
-/// As `x-goog-hash` has it.
+/// Returns the value of `x-goog-hash` for some content.
 fn sum(bytes: &[u8]) -> String {
     format!("crc32c={}", STANDARD.encode(crc32c::crc32c(bytes).to_be_bytes()))
 }
 
-/// What goes wrong, as shares of requests.
+/// Injected faults. The numbers are the shares of requests that fail in each way.
 #[derive(Clone, Default)]
 pub struct Faults {
     pub too_many: f64,
     pub unavailable: f64,
-    /// The connection ends before there is an answer; half of the time after the request took effect.
+    /// The connection is reset before a response; in half of the cases the request takes effect first.
     pub reset: f64,
-    /// The body ends in the middle.
+    /// The response body ends in the middle.
     pub cut: f64,
-    /// A bit of what is sent comes as another.
+    /// A bit of the request body is flipped.
     pub garbled: f64,
     pub latency: Option<Duration>,
-    /// Shares of `latency` that are paid: all where this is 0.
+    /// The share of requests that `latency` delays; 0 delays all of them.
     pub slow: f64,
-    /// Parts of names: these always answer 503, these always 403.
+    /// Requests whose object name contains this text get a 503.
     pub always_unavailable: Option<String>,
+    /// Requests whose object name contains this text get a 403.
     pub forbidden: Option<String>,
-    /// The request after so many is the last one that is heard.
+    /// The number of the request at which the fake dies. Requests from this one on get no response.
     pub dies_at: Option<u64>,
-    /// ... and whether it still takes effect.
+    /// Whether the request at `dies_at` still takes effect.
     pub dies_after_effect: bool,
-    /// Requests that are refused by what they ask for.
+    /// Faults for specific requests.
     pub refusals: Vec<Refusal>,
 }
 
-/// What becomes of a request.
+/// What the fake does with a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Act {
     #[default]
     Well,
     Status(u16),
-    /// This status, and the reason that Cloud Storage gives with it.
+    /// This status, with the given body.
     Body(u16, &'static str),
     Reset,
     ResetAfter,
-    /// The body ends in the middle, where its length had been announced.
+    /// The response body ends in the middle, although its full length was announced.
     Cut,
-    /// No answer ever comes.
+    /// No response is sent.
     Hang,
-    /// Half of the answer, and then no more.
+    /// Half of the response is sent, and the connection stays open.
     Stall,
-    /// A bit of what is sent comes as another.
+    /// A bit of the request body is flipped.
     Garbled,
-    /// A bit of what comes back is another.
+    /// A bit of the response body is flipped.
     Flipped,
-    /// The body ends early, and nothing says so: it is sent in chunks.
+    /// The response body ends early and is sent in chunks, so that no length reveals it.
     Short,
-    /// The body has a byte more.
+    /// The response body has an extra byte.
     Long,
-    /// The checksum is that of other bytes.
+    /// The checksum does not match the content.
     WrongHash,
-    /// There is no checksum.
+    /// The checksum is missing.
     NoHash,
-    /// An empty body, and no header that says what is stored.
+    /// The response body is empty, and the headers that describe the stored object are missing.
     Empty,
-    /// There is no header that Cloud Storage alone sends.
+    /// The headers that only Cloud Storage sends are missing.
     NoHeaders,
-    /// A part of the object comes as if it had been asked for.
+    /// A 206 response with half of the object, although no range was requested.
     Partial,
-    /// A listing with members changed: a text and what stands in its place.
+    /// A listing in which the first text is replaced by the second.
     Page(&'static str, &'static str),
-    /// A listing whose last object comes twice.
+    /// A listing that contains its last object twice.
     Twice,
-    /// The body comes in so many parts, with so much time before each.
+    /// The response body is sent in this many parts, with a delay before each.
     Trickle(u32, Duration),
 }
 
-/// A refusal of requests whose method and name fit.
+/// A fault for requests that match a method and a name.
 #[derive(Clone)]
 pub struct Refusal {
-    /// `GET`, `PUT` and so on; `LIST` for lists; empty for all.
+    /// `GET`, `PUT` and so on; `LIST` for listings; empty for all methods.
     pub method: &'static str,
-    /// A part of the name; of lists, of the bucket's name and what is asked.
+    /// A substring of the object name; for listings, of `BUCKET?QUERY`.
     pub part: String,
     pub act: Act,
-    /// After so many that fit, and then so many times.
+    /// The number of matching requests to let through first.
     pub after: u32,
+    /// The number of matching requests to act on after that.
     pub times: u32,
 }
 
@@ -161,7 +163,7 @@ impl Refusal {
     }
 }
 
-/// Says which tokens are good.
+/// Returns whether an access token is valid.
 pub type TokenCheck = Box<dyn Fn(&str) -> bool + Send>;
 
 #[derive(Default)]
@@ -170,14 +172,14 @@ pub struct State {
     uploads: HashMap<String, BTreeMap<u32, Bytes>>,
     pub faults: Faults,
     pub requests: u64,
-    /// How often a refusal struck.
+    /// How many requests a refusal has matched.
     pub fault_hits: u64,
     pub log: Vec<String>,
-    /// Wanted as `Authorization: Bearer …`, and handed out by the metadata endpoint.
+    /// The access token that requests must send and that the metadata and token endpoints issue.
     pub bearer: Option<String>,
-    /// What the token endpoint takes for a refresh token.
+    /// The refresh token that the token endpoint accepts.
     pub refresh: Option<String>,
-    /// Says which tokens are good, where that is no single one.
+    /// Decides which access tokens are valid, for tests with more than one.
     pub allows: Option<TokenCheck>,
     generation: u64,
     random: fastrand::Rng,
@@ -185,13 +187,13 @@ pub struct State {
     pub clock: i64,
     pub in_flight: u64,
     pub max_in_flight: u64,
-    /// The buckets there are; where this says nothing, all.
+    /// The buckets that exist; `None` means that every bucket exists.
     pub buckets: Option<Vec<String>>,
-    /// Requests, by number, that wait for a gate before they have an effect.
+    /// Gates for pending requests, by request number. A request waits at its gate before it takes effect.
     gates: BTreeMap<u64, Arc<Gate>>,
 }
 
-/// Holds one request of the stand-in until it is opened.
+/// Blocks one request of the fake until it is opened.
 #[derive(Default)]
 pub struct Gate {
     reached: AtomicBool,
@@ -199,7 +201,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Returns once the gate is open.
+    /// Waits until the gate is open.
     pub async fn pass(&self) {
         self.reached.store(true, Ordering::SeqCst);
         self.opened.notified().await;
@@ -209,7 +211,7 @@ impl Gate {
         self.reached.load(Ordering::SeqCst)
     }
 
-    /// Lets the request through, now or when it comes.
+    /// Lets the request through; if it has not arrived yet, it will not wait.
     pub fn open(&self) {
         self.opened.notify_one();
     }
@@ -226,7 +228,7 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 type Answer = Response<Body>;
 
 impl Gcs {
-    /// Starts one on a port of its own, on a thread of its own.
+    /// Starts a fake on a free port, in a new thread.
     pub fn start() -> Self {
         Self::start_at("127.0.0.1:0")
     }
@@ -289,7 +291,7 @@ impl Gcs {
         self.lock().objects.get(&(bucket.into(), name.into())).map(|object| object.bytes.clone())
     }
 
-    /// Another one with the same in it.
+    /// Starts a second fake with a copy of the objects.
     pub fn duplicate(&self) -> Self {
         let duplicate = Self::start();
         {
@@ -299,14 +301,14 @@ impl Gcs {
         duplicate
     }
 
-    /// Names and bytes of all objects of a bucket that begin so.
+    /// Returns the names and contents of the objects in a bucket whose names start with a prefix.
     pub fn all(&self, bucket: &str, prefix: &str) -> BTreeMap<String, Bytes> {
         let state = self.lock();
         let of = state.objects.iter().filter(|((of, name), _)| of == bucket && name.starts_with(prefix));
         of.map(|((_, name), object)| (name.clone(), object.bytes.clone())).collect()
     }
 
-    /// Holds the `nth` request from now on until its gate is opened; the others pass.
+    /// Blocks the `nth` request from now until its gate is opened. Other requests proceed.
     pub fn hold_request(&self, nth: u64) -> Arc<Gate> {
         let gate = Arc::<Gate>::default();
         let mut state = self.lock();
@@ -315,12 +317,12 @@ impl Gcs {
         gate
     }
 
-    /// Holds no request that is still to come.
+    /// Removes the gates that no request has reached.
     pub fn release_requests(&self) {
         self.lock().gates.clear();
     }
 
-    /// Waits until the request came at which it was to die.
+    /// Waits until the request at [`Faults::dies_at`] has arrived.
     pub async fn died(&self) {
         self.died.notified().await;
     }
@@ -390,7 +392,7 @@ impl Gcs {
             Act::Hang => std::future::pending().await,
             Act::Cut | Act::Stall => {
                 let answer = self.handle(&parts, body);
-                // What is refused is said whole.
+                // Error responses are sent in full.
                 if !answer.status().is_success() {
                     return Ok(answer);
                 }
@@ -400,7 +402,7 @@ impl Gcs {
                     if fault == Act::Stall {
                         std::future::pending::<()>().await;
                     }
-                    // What is before it is to go out by itself.
+                    // Lets the first half reach the client before the reset.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     Err(io::Error::from(io::ErrorKind::ConnectionReset))
                 });
@@ -448,7 +450,7 @@ impl Gcs {
         }
     }
 
-    /// What a refusal makes of the request.
+    /// Returns the action of the first refusal that matches a request.
     fn matching_fault(&self, parts: &hyper::http::request::Parts) -> Option<Act> {
         let (bucket, name) = place(parts.uri.path());
         let (method, name) = if name.is_empty() {
@@ -658,7 +660,7 @@ impl State {
         let mut last = "";
         let (mut second, mut time) = (i64::MIN, String::new());
         for ((_, name), object) in found.by_ref().take(size) {
-            // Written by hand: a bench lists a million.
+            // Reuses the formatted time within a second, because a benchmark lists a million objects.
             if second != object.modified.div_euclid(1000) {
                 second = object.modified.div_euclid(1000);
                 let of = chrono::DateTime::from_timestamp(second, 0).unwrap_or_default();
@@ -687,7 +689,7 @@ impl State {
     }
 }
 
-/// The body of an answer to a GET with a fault in it.
+/// Returns a response body with a fault in it, and adjusts the status and the headers to it.
 fn misread(fault: &Act, parts: &mut hyper::http::response::Parts, bytes: Bytes) -> Body {
     let headers = &mut parts.headers;
     let chunked = |bytes: Vec<u8>| {
@@ -732,7 +734,7 @@ fn misread(fault: &Act, parts: &mut hyper::http::response::Parts, bytes: Bytes) 
     full(bytes)
 }
 
-/// A page of a listing with a fault in it.
+/// Returns a page of a listing with a fault in it.
 fn mislisted(fault: &Act, page: String) -> String {
     match fault {
         Act::Page(text, other) => page.replace(text, other),
@@ -744,8 +746,8 @@ fn mislisted(fault: &Act, page: String) -> String {
     }
 }
 
-/// As Cloud Storage does it: what is stored as gzip is unpacked on the way, without a length and a tag, for who does not
-/// say that they take gzip.
+/// Responds to a GET or HEAD as Cloud Storage does: an object stored as gzip is decompressed, and sent without a length
+/// and an ETag, unless the client accepts gzip.
 fn read(object: &Object, parts: &hyper::http::request::Parts) -> Answer {
     let text =
         |name| parts.headers.get(name).and_then(|value: &hyper::http::HeaderValue| value.to_str().ok());
@@ -768,7 +770,7 @@ fn read(object: &Object, parts: &hyper::http::request::Parts) -> Answer {
     }
     if let Some(encoding) = &object.encoding {
         headers.push((CONTENT_ENCODING.as_str(), encoding.clone()));
-        // Seen on real buckets, and what makes object_store fail: no tag on an encoded object.
+        // Real buckets send no ETag for encoded objects; `object_store` fails on them without a workaround.
         if parts.method == Method::HEAD {
             headers.push((CONTENT_LENGTH.as_str(), object.bytes.len().to_string()));
         }
@@ -797,7 +799,7 @@ fn parse_range(range: &str, size: usize) -> Option<Range<usize>> {
     (start < end).then_some(start..end)
 }
 
-/// The bucket and the name that a path stands for.
+/// Returns the bucket and the object name of a request path.
 fn place(path: &str) -> (String, String) {
     let path = path.trim_start_matches('/');
     let (bucket, name) = path.split_once('/').unwrap_or((path, ""));

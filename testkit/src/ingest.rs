@@ -1,13 +1,13 @@
-//! What the feed's tests share: the stand-in, made-up objects, the program.
+//! Helpers for the tests of `ingest`: the program and generated objects.
 
 use crate::gcs::Gcs;
 use crate::process::{binary, trust_single_root};
 use std::process::{Child, Command, Output, Stdio};
 
-/// Two days after the stand-in's objects are made.
+/// About a day after the fake's objects are created.
 pub const NOW: &str = "2023-11-16T00:00:00Z";
 
-/// Record lines, the same for the same seed.
+/// Returns record lines. The same seed yields the same lines.
 pub fn records(count: u64, seed: u64) -> String {
     let line = |number: u64| {
         format!(
@@ -19,7 +19,7 @@ pub fn records(count: u64, seed: u64) -> String {
     (0..count).map(line).collect()
 }
 
-/// The program, set up to see the stand-in and little else.
+/// Returns a command that runs the program with an environment limited to the fake.
 pub fn program(server: Option<&Gcs>, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command
@@ -36,7 +36,7 @@ pub fn program(server: Option<&Gcs>, arguments: &[&str]) -> Command {
     command
 }
 
-/// Flags that keep pauses short.
+/// Flags that shorten pauses.
 pub const FAST_RETRIES: [&str; 8] =
     ["--first-pause", "1ms", "--checkpoint", "40ms", "--summary", "json", "--retries", "6"];
 
@@ -48,7 +48,7 @@ pub fn start(server: Option<&Gcs>, arguments: &[&str]) -> Child {
     program(server, &[&["ingest"], &FAST_RETRIES[..], arguments].concat()).spawn().unwrap()
 }
 
-/// The exit code and the summary of a run.
+/// Returns the exit code and the summary of a run.
 pub fn outcome(output: &Output) -> (i32, serde_json::Value) {
     let said = String::from_utf8_lossy(&output.stderr);
     let summary = said.lines().rev().find_map(|line| {

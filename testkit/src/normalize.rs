@@ -1,4 +1,4 @@
-//! Runs `normalize` in memory or as the program, and reads what it wrote.
+//! Runs `normalize` in memory or as a process, and parses its output.
 
 use crate::process::binary;
 use base64::Engine as _;
@@ -7,10 +7,10 @@ use serde_json::Value;
 use std::io::{self, Cursor, Read};
 use zoom_udm::normalize::{self, Input, Options, Reject, RejectWriter, Sink, Summary};
 
-/// A time for records that are about something else.
+/// The default time of a record.
 pub const TIME: &str = "2024-01-31T23:59:59Z";
 
-/// Bytes that come in pieces of a size.
+/// A reader that returns at most the given number of bytes per read.
 pub struct ChunkedReader(pub Cursor<Vec<u8>>, pub usize);
 
 impl Read for ChunkedReader {
@@ -20,12 +20,12 @@ impl Read for ChunkedReader {
     }
 }
 
-/// What came out of a run.
+/// The output of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Out {
-    /// Bytes of events.
+    /// Events, as JSON lines.
     pub events: Vec<u8>,
-    /// Bytes of the rejects file.
+    /// Rejects, as JSON lines.
     pub rejects: Vec<u8>,
 }
 
@@ -55,7 +55,7 @@ impl Sink for Memory {
     }
 }
 
-/// Normalizes one input into memory.
+/// Normalizes one input in memory.
 pub fn run(input: Input, options: &Options) -> (Out, Summary) {
     let mut sink = Memory { events: Vec::new(), rejects: RejectWriter::new(Vec::new()) };
     let summary =
@@ -64,7 +64,7 @@ pub fn run(input: Input, options: &Options) -> (Out, Summary) {
     (Out { events: sink.events, rejects }, summary)
 }
 
-/// Normalizes bytes that come in pieces of a size, on some threads.
+/// Normalizes bytes that are read in pieces of a given size, with a given number of threads.
 pub fn run_chunked(
     name: &str,
     bytes: &[u8],
@@ -76,18 +76,18 @@ pub fn run_chunked(
     run(input, &Options { threads, ..options.clone() })
 }
 
-/// The values of JSON lines.
+/// Parses JSON lines.
 pub fn json_lines(bytes: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(bytes).expect("output is UTF-8");
     text.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect()
 }
 
-/// A record with a detail, as a line without its end.
+/// Returns a record with the given `operation_detail`, without a line end.
 pub fn record(detail: &str) -> String {
     serde_json::json!({"time": TIME, "operator": "o@x.com", "operation_detail": detail}).to_string()
 }
 
-/// What the binary did.
+/// The result of running the program.
 #[derive(Debug)]
 pub struct CliOutput {
     pub code: i32,
@@ -95,14 +95,15 @@ pub struct CliOutput {
     pub stderr: String,
 }
 
-/// The binary, with neither settings of its own nor a terminal.
+/// Returns a command that runs the program without `ZOOM_UDM_NOW`.
 pub fn zoom_udm() -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(binary());
     command.env_remove("ZOOM_UDM_NOW");
     command
 }
 
-/// Runs the binary with arguments on standard input. The argument `REJECTS` stands for a file whose content comes back.
+/// Runs the program with `stdin` as its standard input. An argument `REJECTS` becomes the path of a temporary file,
+/// whose content is returned.
 pub fn run_cli(arguments: &[&str], stdin: &[u8]) -> CliOutput {
     let directory = tempfile::tempdir().expect("a directory for the rejects");
     let rejects = directory.path().join("rejects.ndjson");
@@ -122,7 +123,7 @@ pub fn run_cli(arguments: &[&str], stdin: &[u8]) -> CliOutput {
     }
 }
 
-/// The bytes that a reject holds.
+/// Returns the original bytes in a reject.
 pub fn raw(reject: &Value) -> Vec<u8> {
     match (&reject["raw"], &reject["raw_base64"]) {
         (Value::String(raw), Value::Null) => raw.clone().into_bytes(),
@@ -131,7 +132,7 @@ pub fn raw(reject: &Value) -> Vec<u8> {
     }
 }
 
-/// The description of each event: which record it came from.
+/// Returns the description of each event, which identifies its record.
 pub fn descriptions(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["metadata"]["description"].as_str().unwrap_or_default()).collect()
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Returns the directory that Cargo builds into, which holds the program and the folder of the running test.
+/// Returns the directory that Cargo builds into. It contains the program and the directory of the running test.
 fn build_directory() -> PathBuf {
     let executable = std::env::current_exe().expect("the running test has a path");
     executable.ancestors().nth(2).expect("Cargo runs it from deps/ or examples/").to_owned()
@@ -15,7 +15,7 @@ pub fn binary() -> PathBuf {
     build_directory().join("zoom-udm")
 }
 
-/// Makes the program trust a single authority instead of all of the system, because loading them takes longer than most
+/// Makes the program trust a single root certificate, because loading all of the system's takes longer than most
 /// requests of a test.
 pub fn trust_single_root(command: &mut Command) {
     static ROOT: OnceLock<Option<PathBuf>> = OnceLock::new();

@@ -1,4 +1,4 @@
-//! A proxy that notes what it is asked for and leads nowhere.
+//! A proxy that records requests and refuses them.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -18,12 +18,12 @@ impl Proxy {
         Self { address, heard }
     }
 
-    /// As a variable names it, with a password in it.
+    /// Returns the proxy's URL, with a password in it.
     pub fn url(&self) -> String {
         format!("http://user:marked-password@{}", self.address)
     }
 
-    /// The heads of all requests.
+    /// Returns the request lines and headers of all requests.
     pub fn request_heads(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }

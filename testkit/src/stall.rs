@@ -1,19 +1,19 @@
-//! Stops a run (SIGSTOP) before one of its requests to storage has an effect, and resumes it later: what another run does
-//! meanwhile happens between two requests of the stopped one.
+//! Stops a run with SIGSTOP before one of its storage requests takes effect, and resumes it later, so that another run
+//! can work between two requests of the stopped one.
 
 use crate::gcs::{Gate, Gcs};
 use std::process::{Child, Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A run that is stopped. Dropped without [`Stalled::resume`], it is killed.
+/// A stopped run. Dropping it without [`Stalled::resume`] kills the run.
 pub struct Stalled {
     child: Option<Child>,
     gate: Arc<Gate>,
 }
 
-/// Starts a run and stops it before its `nth` request to storage has an effect, counted from 1. Returns its output instead
-/// where it ends with fewer requests. No other run may use the stand-in until this returns.
+/// Starts a run and stops it before its `nth` storage request (counted from 1) takes effect. Returns the run's output
+/// instead if it ends with fewer requests. No other run may use the fake until this returns.
 pub fn stall(gcs: &Gcs, nth: u64, start: impl FnOnce() -> Child) -> Result<Stalled, Output> {
     let gate = gcs.hold_request(nth);
     let mut child = start();
@@ -31,7 +31,7 @@ pub fn stall(gcs: &Gcs, nth: u64, start: impl FnOnce() -> Child) -> Result<Stall
 }
 
 impl Stalled {
-    /// Lets the run go on from where it was stopped, and returns its output.
+    /// Resumes the run, waits for its end, and returns its output.
     pub fn resume(mut self) -> Output {
         let child = self.child.take().unwrap();
         send(&child, "-CONT");
@@ -54,13 +54,13 @@ fn send(child: &Child, signal: &str) {
     assert!(sent.success(), "kill {signal} failed");
 }
 
-/// How many cases a test of stalled runs takes: `STALL_CASES`, or what the test takes by default.
+/// Returns the number of cases of a stall test: `STALL_CASES`, or the default.
 pub fn cases(default: u64) -> u64 {
     let told = std::env::var("STALL_CASES").ok();
     told.map_or(default, |told| told.parse().expect("STALL_CASES is a number"))
 }
 
-/// The seed of a test of stalled runs: `STALL_SEED`, or the same each time.
+/// Returns the seed of a stall test: `STALL_SEED`, or a constant.
 pub fn seed() -> u64 {
     let told = std::env::var("STALL_SEED").ok();
     told.map_or(23, |told| told.parse().expect("STALL_SEED is a number"))

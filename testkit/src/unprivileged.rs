@@ -1,4 +1,4 @@
-//! The program as a user to whom files can be closed: to root nothing is.
+//! Runs the program as a user who is subject to file permissions. Root is not.
 
 use crate::process::binary;
 use std::fs::Permissions;
@@ -6,16 +6,16 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-/// The number that the user without rights has on Linux.
+/// The user ID of `nobody` on Linux.
 const UNPRIVILEGED_UID: u32 = 65534;
 
-/// Has a command run as nobody where root would run it.
+/// Makes a command run as nobody if the current user is root.
 pub fn as_unprivileged(command: &mut Command) -> &mut Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
     if root { command.uid(UNPRIVILEGED_UID).gid(UNPRIVILEGED_UID) } else { command }
 }
 
-/// Whether such a user can run the program where it lies, and in a temporary directory; says so if not.
+/// Returns whether an unprivileged user can run the program and use a temporary directory. Prints a message if not.
 pub fn can_run_unprivileged() -> bool {
     let program = binary();
     let directory = tempfile::tempdir().expect("a directory");

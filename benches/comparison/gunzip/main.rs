@@ -1,4 +1,4 @@
-//! The floor of `.json.gz` input: gunzips a file to nowhere with flate2's zlib-rs, and prints the size.
+//! The lower bound for `.json.gz` input: decompresses a file with flate2's zlib-rs backend, and prints the size.
 
 use anyhow::{Context, Result};
 use flate2::bufread::MultiGzDecoder;

@@ -1,7 +1,7 @@
-//! The lower bound: only parses each line with `serde_json` into five borrowed fields, and counts.
+//! The lower bound: parses each line with `serde_json` into five borrowed fields, and counts the records.
 //!
-//! `parse_only FILE` takes each line as bytes (`from_slice`); `parse_only --str FILE` checks a block's UTF-8 at once and takes
-//! each line as text (`from_str`), which is the faster way that `serde_json` knows.
+//! `parse_only FILE` parses each line as bytes (`from_slice`). `parse_only --str FILE` validates UTF-8 a block at a
+//! time and parses each line as text (`from_str`), which is faster.
 
 use anyhow::{Context, Result};
 use memchr::{memchr_iter, memrchr};
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     loop {
         let read = file.read(&mut block[held..])?;
         held += read;
-        // Whole lines, and at the end of the file whatever is left.
+        // Complete lines, and the rest of the file at its end.
         let whole = match memrchr(b'\n', &block[..held]) {
             _ if read == 0 => held,
             Some(newline) => newline + 1,
@@ -82,7 +82,7 @@ fn texts(lines: &[u8]) -> Result<u64> {
     Ok(count)
 }
 
-/// Keeps the optimizer from leaving out what nobody looks at.
+/// Prevents the optimizer from removing unused results.
 fn take(record: &Record<'_>) {
     black_box((
         &record.time,

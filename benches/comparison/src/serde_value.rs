@@ -1,7 +1,7 @@
-//! The mapping as one would write it first: `serde_json::Value` in, `Value` out, regular expressions, `chrono`.
+//! A straightforward implementation of the mapping with `serde_json::Value`, regular expressions and `chrono`.
 //!
-//! `serde_value MAPPING FILE` prints one event per line and counts other values on standard error. Reads one JSON value a line,
-//! not those that span lines, and no gzip.
+//! `serde_value MAPPING FILE` prints one event per line and counts rejected values on standard error. It reads one JSON
+//! value per line, and supports neither values that span lines nor gzip.
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, Datelike, NaiveDateTime, SecondsFormat, Utc};
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// One record a line, an array of them, or an API page.
+/// Returns the records of a line: a single record, an array of records, or an API page.
 fn records(value: Value) -> Vec<Value> {
     match value {
         Value::Array(records) => records,
@@ -61,12 +61,12 @@ struct Mapper {
     email: Regex,
     whole_email: Regex,
     event_types: HashSet<&'static str>,
-    /// The keys that are labels.
+    /// The keys that become labels.
     labels: Vec<String>,
     fields: Vec<Field>,
 }
 
-/// A key with a field of its own in the target.
+/// A key that fills one field of the target.
 struct Field {
     key: String,
     path: Vec<String>,
@@ -74,7 +74,7 @@ struct Field {
 }
 
 impl Mapper {
-    /// `rows` is the output of `zoom-udm mapping --format json`, for the rows that only say which key goes where.
+    /// `rows` is the output of `zoom-udm mapping --format json`; only rows that map a key to a field are used.
     fn new(rows: &Vec<Value>) -> Result<Self> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (mut labels, mut fields) = (Vec::new(), Vec::new());
@@ -96,7 +96,7 @@ impl Mapper {
         })
     }
 
-    /// The event of a record; none where it has no usable time or is no object.
+    /// Returns the event of a record, or `None` if it is not an object or has no valid time.
     fn event(&self, record: &Value) -> Option<Value> {
         let record = record.as_object()?;
         let detail_text = match record.get("operation_detail") {
@@ -213,7 +213,7 @@ impl Mapper {
     }
 }
 
-/// What an `operation_detail` says.
+/// The contents of an `operation_detail`.
 struct Detail {
     emails: Vec<String>,
     values: HashMap<String, String>,
@@ -221,7 +221,7 @@ struct Detail {
     users: Vec<User>,
 }
 
-/// What one object of the JSON in a detail says.
+/// A user in the JSON of an `operation_detail`.
 struct User {
     id: Option<String>,
     labels: Vec<Value>,
@@ -241,7 +241,7 @@ impl User {
     }
 }
 
-/// The texts that a member stands for: one for each element of a list.
+/// Returns the texts of a member, one per element if it is a list.
 fn texts(member: Option<&Value>) -> Vec<String> {
     let elements = match member {
         Some(Value::Array(elements)) => elements.iter().collect(),
@@ -262,7 +262,8 @@ fn field(record: &Map<String, Value>, name: &str) -> Option<String> {
     record.get(name).filter(|value| !value.is_object() && !value.is_array()).and_then(text)
 }
 
-/// The text without the leftmost JSON that is an array beginning with an object, or an object; and its users.
+/// Removes the leftmost JSON object, or array whose first element is an object. Returns the remaining text, and the
+/// users in the JSON.
 fn cut_json(detail: &str) -> (String, Vec<User>) {
     for (start, _) in detail.match_indices(['[', '{']) {
         let mut values = serde_json::Deserializer::from_str(&detail[start..]).into_iter::<Value>();
@@ -270,7 +271,7 @@ fn cut_json(detail: &str) -> (String, Vec<User>) {
         let end = start + values.byte_offset();
         let elements = match value {
             Value::Array(elements) if elements.first().is_some_and(Value::is_object) => elements,
-            // `{"` or `{}`, but no `{ "`.
+            // An object must start with `{"` or `{}`, not with `{ "`.
             Value::Object(_) if detail[start + 1..].starts_with(['"', '}']) => vec![value],
             _ => continue,
         };
@@ -291,7 +292,7 @@ fn split_head(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Key and value of each change; the first piece may have no key.
+/// Returns the key and the value of each change. The first may have no key.
 fn pieces(rest: &str) -> Vec<(Option<&str>, String)> {
     let mut pieces: Vec<(Option<&str>, String)> = Vec::new();
     for part in rest.split(" - ") {
@@ -307,7 +308,7 @@ fn pieces(rest: &str) -> Vec<(Option<&str>, String)> {
     pieces
 }
 
-/// `KEY: VALUE` or `KEY:`.
+/// Parses `KEY: VALUE` or `KEY:`.
 fn change(part: &str) -> Option<(&str, &str)> {
     let (key, value) = part.split_once(':')?;
     let key = key.trim();
@@ -349,7 +350,7 @@ fn timestamp(text: &str) -> Option<String> {
     (1..=9999).contains(&time.year()).then(|| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
-/// Absent means absent: takes out `null`, empty texts, lists and objects. Whether anything is left.
+/// Removes `null` and empty strings, lists and objects. Returns whether the value is still non-empty.
 fn prune(value: &mut Value) -> bool {
     match value {
         Value::Null => false,

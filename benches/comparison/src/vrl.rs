@@ -1,6 +1,6 @@
-//! Runs a VRL program (`mapping.vrl`) as Vector would, by the crate that Vector is built on.
+//! Runs a VRL program (`mapping.vrl`) with the crate that Vector uses.
 //!
-//! `vrl PROGRAM FILE` prints one event a line; lines that are no record are counted on standard error.
+//! `vrl PROGRAM FILE` prints one event per line, and counts lines that are not records on standard error.
 
 use anyhow::{Context, Result, anyhow};
 use std::fs::File;
@@ -19,7 +19,7 @@ fn main() -> Result<()> {
     let program = compile(&source, &vrl::stdlib::all())
         .map_err(|wrong| anyhow!("{}", Formatter::new(&source, wrong)))?
         .program;
-    // The program asks `%event_types` which types there are.
+    // The program looks up valid event types in `%event_types`.
     let names = EVENT_TYPES.lines().skip(1).filter_map(|line| line.split('\t').nth(1));
     let known: ObjectMap = names.map(|name| (name.into(), Value::from(true))).collect();
     let metadata = ObjectMap::from([("event_types".into(), Value::Object(known))]);

@@ -1,5 +1,5 @@
-//! What the tests of `collect` share: a world of a Zoom, a bucket and a clock; the program in it, or the recipe's
-//! function in its place; and the comparison of what Zoom has with what the bucket holds.
+//! Helpers for the tests of `collect`: an environment with a fake Zoom, a bucket and a clock; runs of the program or of
+//! the reference collector in it; and a comparison of the bucket with Zoom.
 
 pub mod month;
 pub mod reference;
@@ -27,32 +27,33 @@ pub const BUCKET: &str = "zoom";
 pub const PREFIX: &str = "logs/";
 pub const STATE_KEY: &str = "collector/state.json";
 
-/// Who collects.
+/// The collector under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Implementation {
     Ours,
-    /// The recipe's function, re-typed: what a test is worth shows on it.
+    /// A copy of the collector in Google's recipe. A test that it passes detects none of its defects.
     Reference,
 }
 
-/// Flags that keep pauses short.
+/// Flags that shorten pauses.
 pub const FAST_RETRIES: [&str; 4] = ["--first-pause", "1ms", "--summary", "json"];
 
 pub struct World {
     pub zoom: Zoom,
     pub gcs: Gcs,
-    /// Where the data goes where it is no bucket.
+    /// The destination, if it is not the bucket.
     pub directory: Option<tempfile::TempDir>,
     pub environment: BTreeMap<&'static str, String>,
-    /// The program.
+    /// The path of `zoom-udm`.
     pub binary: PathBuf,
-    /// Requests for pages that one run of the reference gets through before its time is up.
+    /// How many pages a run of the reference requests before it times out.
     pub request_budget: Option<u64>,
-    /// Whether the reference meets tokens that it cannot send, which would hide its other faults.
+    /// Whether the reference receives page tokens with special characters. It cannot send them, which hides its other
+    /// defects.
     pub hostile: bool,
 }
 
-/// What became of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Run {
     pub code: i32,
@@ -82,7 +83,7 @@ impl Run {
         self
     }
 
-    /// That it failed, and what it says holds this.
+    /// Asserts that the run failed with a code and that its output contains all `parts`.
     pub fn assert_failed_with(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, code, "{}", self.said);
         for part in parts {
@@ -91,7 +92,7 @@ impl Run {
     }
 }
 
-/// What Zoom has against what the bucket holds.
+/// A comparison of the records at Zoom with those in the bucket.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Balance {
     pub expected: u64,
@@ -123,7 +124,7 @@ impl Balance {
         balance
     }
 
-    /// Nothing is missing; there may be more, from before.
+    /// Asserts that no record is missing. Extra records are allowed.
     pub fn assert_nothing_missing(&self) {
         assert!(self.missing == 0 && self.expected > 0, "{self:?}");
     }
@@ -135,7 +136,7 @@ impl Balance {
 }
 
 impl World {
-    /// Zoom with nothing in it, and an empty bucket, at this time.
+    /// Returns an environment with no records and an empty bucket, at a time.
     pub fn new(now: &str) -> Self {
         Self {
             zoom: Zoom::start(now),
@@ -148,7 +149,7 @@ impl World {
         }
     }
 
-    /// The same with a directory in the bucket's place.
+    /// Like [`World::new`], with a directory instead of the bucket.
     pub fn with_directory(now: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self { directory: Some(directory), ..Self::new(now) }
@@ -163,7 +164,7 @@ impl World {
         self.zoom.now()
     }
 
-    /// Puts all clocks to this time.
+    /// Sets the clock.
     pub fn set(&self, seconds: i64) {
         self.zoom.set_clock(seconds);
     }
@@ -177,7 +178,7 @@ impl World {
         self
     }
 
-    /// The program, set up to see this world and little else.
+    /// Returns a command that runs the program with an environment limited to this world.
     pub fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command
@@ -239,7 +240,7 @@ impl World {
         Run::of(&self.program(arguments).output().unwrap())
     }
 
-    /// A run by either.
+    /// Runs a collector once.
     pub fn run(&self, by: Implementation) -> Run {
         match by {
             Implementation::Ours => self.collect(&[]),
@@ -247,12 +248,12 @@ impl World {
         }
     }
 
-    /// Waits for a run that was started, for so long.
+    /// Waits for a started run to end.
     pub fn wait(&self, child: Child) -> Run {
         Run::of(&child.wait_with_output().unwrap())
     }
 
-    /// Names and bytes of what the run wrote for the feed.
+    /// Returns the names and contents of the objects for the feed.
     pub fn objects(&self) -> BTreeMap<String, Bytes> {
         match &self.directory {
             Some(directory) => {
@@ -267,7 +268,7 @@ impl World {
         }
     }
 
-    /// What the run keeps for itself.
+    /// Returns the names and contents of the collector's own files.
     pub fn state(&self) -> BTreeMap<String, Bytes> {
         match &self.directory {
             Some(directory) => {
@@ -281,7 +282,7 @@ impl World {
         }
     }
 
-    /// The lines in the bucket, and how often each.
+    /// Returns the lines in the bucket, each with its count.
     pub fn stored_lines(&self) -> HashMap<Bytes, u64> {
         let mut counts = HashMap::new();
         for (name, bytes) in self.objects() {
@@ -295,8 +296,8 @@ impl World {
         counts
     }
 
-    /// What Zoom shows by now, from `since` on, against what is held, byte for byte; by content for the reference, which
-    /// writes records anew.
+    /// Compares the records that Zoom shows from `since` on with the stored ones: byte for byte, or by content for the
+    /// reference, which re-serializes records.
     pub fn balance_since(&self, by: Implementation, since: i64) -> Balance {
         let now = self.now();
         let expected = self.zoom.lock().log_store.expected(since, now);
@@ -315,12 +316,12 @@ impl World {
         self.balance_since(by, i64::MIN)
     }
 
-    /// The bucket holds each record exactly as often as Zoom has it.
+    /// Asserts that the bucket contains each record exactly as often as Zoom does.
     pub fn assert_bucket_matches_zoom(&self) {
         self.balance(Implementation::Ours).assert_bucket_matches_zoom();
     }
 
-    /// Makes storage refuse so.
+    /// Makes the storage refuse matching requests.
     pub fn add_refusal(&self, refusal: Refusal) {
         self.gcs.lock().faults.refusals.push(refusal);
     }
@@ -330,7 +331,8 @@ impl World {
         self.gcs.lock().faults = Faults::default();
     }
 
-    /// Runs until one is done, at most so many times, so many seconds apart; how many it took.
+    /// Runs the collector until a run succeeds, at most `most` times, `apart` seconds apart. Returns the number of
+    /// runs.
     pub fn until_done(&self, by: Implementation, most: usize, apart: i64) -> usize {
         for round in 1..=most {
             let run = self.run(by);
@@ -352,17 +354,17 @@ fn count_by(lines: &HashMap<Bytes, u64>, as_what: fn(&Bytes) -> Bytes) -> HashMa
     counts
 }
 
-/// A record that Zoom breaks over lines, on one: the line ends between its tokens are left out.
+/// Joins a record that Zoom splits over several lines, by removing the line ends between its tokens.
 fn one_line(raw: &Bytes) -> Bytes {
     raw.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect()
 }
 
-/// By content.
+/// Normalizes a record, so that records with equal content are equal.
 fn canonical_json(line: &Bytes) -> Bytes {
     serde_json::from_slice::<Value>(line).unwrap().to_string().into()
 }
 
-/// Waits until it is so.
+/// Waits until a condition holds. Panics after 20 seconds.
 pub fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(20);
     while !so() {

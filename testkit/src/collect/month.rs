@@ -1,24 +1,24 @@
-//! A simulation: days of events that appear up to hours late, polled at a steady pace by the program itself, and the
-//! figures that come of it.
+//! A simulation that runs the program at regular intervals while records appear up to hours late, and measures the
+//! result.
 
 use super::{Balance, DAY, Entry, HOUR, Implementation, Run, World, record};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How much of it.
+/// The parameters of a simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
     pub days: i64,
     pub per_day: u64,
     /// Seconds between polls.
     pub every: i64,
-    /// Seconds after which an event has appeared at the latest; evenly spread from none on.
+    /// The maximum delay of a record in seconds. Delays are distributed evenly from 0.
     pub latest: i64,
     pub page_size: u64,
 }
 
-/// What came of it.
+/// The measurements of a simulation.
 #[derive(Debug, Default)]
 pub struct Figures {
     pub runs: u64,
@@ -26,12 +26,13 @@ pub struct Figures {
     pub balance: Balance,
     pub late: u64,
     pub objects: usize,
-    /// Requests to Zoom by day, those for tokens too.
+    /// Requests for pages, by day.
     pub requests: BTreeMap<i64, u64>,
-    /// What the recipe's function would have asked for in the same days.
+    /// Requests for pages that the reference collector would have made, by day.
     pub reference: BTreeMap<i64, u64>,
-    /// What the next run needs, at its largest; and the manifests, of which each run that writes adds one for good.
+    /// The largest size of the state that the next run needs.
     pub state_bytes: usize,
+    /// The size of the manifests. Each run that writes adds one, and none is deleted.
     pub manifest_bytes: usize,
     pub memory: u64,
     pub slowest: Duration,
@@ -69,7 +70,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Runs it; `tell` hears of each day that is over.
+/// Runs a simulation; calls `tell` after each day.
 pub fn simulate(world: &World, scale: Scale, mut tell: impl FnMut(i64, &Figures)) -> Figures {
     let mut random = fastrand::Rng::with_seed(17);
     let mut figures = Figures::default();
@@ -89,7 +90,7 @@ pub fn simulate(world: &World, scale: Scale, mut tell: impl FnMut(i64, &Figures)
         figures.state_bytes = figures.state_bytes.max(size_of_state(world, false));
         tell(day, &figures);
     }
-    // What is still to appear, and the look-back after it.
+    // Records that have not appeared yet, and the look-back after them.
     let end = start + scale.days * DAY;
     let mut now = end + scale.every;
     while now <= end + scale.latest + HOUR {
@@ -109,7 +110,7 @@ pub fn simulate(world: &World, scale: Scale, mut tell: impl FnMut(i64, &Figures)
     figures
 }
 
-/// The events of a day: at any second, each fiftieth a true twin of the one before.
+/// Returns the records of a day at random times. Every fiftieth is identical to the previous one.
 fn events(number: &mut u64, midnight: i64, scale: Scale, random: &mut fastrand::Rng) -> Vec<Entry> {
     let mut events: Vec<Entry> = Vec::new();
     for _ in 0..scale.per_day {
@@ -154,19 +155,20 @@ fn poll(world: &World, now: i64, figures: &mut Figures) {
     figures.slowest = figures.slowest.max(began.elapsed());
 }
 
-/// The most memory that a process ever had, in KiB.
+/// Returns the peak memory of a process in KiB.
 fn peak_memory_kib(status: &str) -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Bytes of what is kept beside the data; of its manifests, or of all else.
+/// Returns the size of the collector's own files: of the manifests, or of everything else.
 fn size_of_state(world: &World, manifests: bool) -> usize {
     let kept = world.state().into_iter().filter(|(name, _)| name.contains("manifest") == manifests);
     kept.map(|(_, bytes)| bytes.len()).sum()
 }
 
-/// Its run at this time reads the whole day so far, and the first one after midnight the day before.
+/// Returns how many pages the reference would request now. It reads the whole day so far, and in its first run after
+/// midnight the previous day.
 fn reference_page_requests(world: &World, now: i64, scale: Scale) -> u64 {
     let midnight = (now - scale.every).div_euclid(DAY) * DAY;
     let seen = world.zoom.lock().log_store.visible_records(&(midnight..midnight + DAY), now).count() as u64;

@@ -1,5 +1,5 @@
-//! The logic of the recipe's function, in our own words and no better than it: what the tests of `collect` are held
-//! against, since a test that this passes shows nothing.
+//! A reimplementation of the collector in Google's recipe, with its defects. The tests of `collect` run it as a
+//! control: a test that it passes detects nothing.
 
 use super::{BUCKET, DAY, MINUTE, PREFIX, Run, STATE_KEY, World, iso};
 use crate::files::gzip;
@@ -17,7 +17,7 @@ struct Function<'a> {
     pages: u64,
 }
 
-/// One invocation.
+/// Runs the collector once.
 pub fn run(world: &World) -> Run {
     world.zoom.behavior(|behavior| behavior.hostile &= world.hostile);
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -57,7 +57,7 @@ impl Function<'_> {
         let bearer = self.token()?;
         loop {
             let page = self.page(&bearer, &day, &token)?;
-            // A renamed key, an error, nothing: all the same to it.
+            // Treats a renamed key, an error and an empty page alike.
             let logs = page["operation_logs"].as_array().cloned().unwrap_or_default();
             if !logs.is_empty() {
                 self.write(&logs)?;
@@ -155,7 +155,7 @@ impl Function<'_> {
     }
 }
 
-/// As `json.dumps` does it.
+/// Escapes characters outside ASCII, as Python's `json.dumps` does.
 fn ascii(text: &str) -> String {
     let mut out = String::new();
     for unit in text.chars() {

@@ -1,4 +1,4 @@
-//! What the tests of `serve` share: the program as a server, and a client that shows every byte of an answer.
+//! Helpers for the tests of `serve`: a running server, and a client that exposes every byte of a response.
 
 pub mod pushes;
 
@@ -9,13 +9,12 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Headers of a request.
 pub type Headers<'a> = &'a [(&'a str, &'a str)];
 
-/// No answer takes longer in a test.
+/// The time limit for a response in tests.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The program at work.
+/// A running `zoom-udm serve`.
 pub struct Server {
     pub address: SocketAddr,
     child: Child,
@@ -24,12 +23,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `serve`, as `program` sets it up, and waits until it listens.
+    /// Starts the command that `program` prepared, and waits until it listens.
     pub fn start(program: Command) -> Self {
         Self::start_logging(program, "info,object_store=error")
     }
 
-    /// The same with more in its log.
+    /// Like [`Server::start`], with a log filter.
     pub fn start_logging(mut program: Command, what: &str) -> Self {
         program.env("ZOOM_UDM_LOG", what).args(["--listen", "127.0.0.1:0"]);
         let mut child = program.spawn().unwrap();
@@ -47,7 +46,7 @@ impl Server {
         server
     }
 
-    /// All lines of its log.
+    /// Returns all log lines.
     pub fn log(&self) -> Vec<Value> {
         let said = self.said.lock().unwrap();
         said.iter()
@@ -59,7 +58,7 @@ impl Server {
         self.said.lock().unwrap().join("\n")
     }
 
-    /// The first line whose message holds this.
+    /// Waits for a log line whose message contains `part`, and returns the first one.
     pub fn wait_for(&self, part: &str) -> Value {
         let until = Instant::now() + TEST_TIMEOUT;
         loop {
@@ -90,22 +89,22 @@ impl Server {
         self.send("POST", path, headers, body)
     }
 
-    /// A push of Pub/Sub.
+    /// Posts a Pub/Sub push.
     pub fn push(&self, path: &str, body: &Value) -> Answer {
         self.post(path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        // A server that was killed gives no answer.
+        // Returns an empty response if the server was killed.
         let Ok(mut stream) = TcpStream::connect(self.address) else { return Answer::default() };
         stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
-        // Who is refused may not be heard to the end.
+        // The server may reject a request before it has read the body.
         let head = self.head(method, path, headers, body.len());
         let _ = stream.write_all(&head).and_then(|()| stream.write_all(body));
         Answer::read(&mut stream)
     }
 
-    /// A request whose answer nobody reads yet; dropped, its caller is gone.
+    /// Sends a request without reading its response. Dropping the stream disconnects the client.
     pub fn begin(&self, method: &str, path: &str, body: &[u8]) -> TcpStream {
         let mut stream = self.connect();
         let head = self.head(method, path, &[], body.len());
@@ -133,7 +132,7 @@ impl Server {
         assert!(sent.success());
     }
 
-    /// Waits for its end, and says how it ended and how long that took.
+    /// Waits until the server exits. Returns its status and how long that took.
     pub fn ended(&mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();
         loop {
@@ -153,14 +152,14 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// A sample of the metrics: the sum of all lines that begin so.
+    /// Returns the sum of the metric samples whose lines start with a prefix.
     pub fn metric(&self, begins: &str) -> f64 {
         let text = self.get("/metrics").text();
         let values = text.lines().filter(|line| line.starts_with(begins));
         values.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
     }
 
-    /// Kilobytes of memory it held at most.
+    /// Returns the peak memory of the server in KiB.
     pub fn peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
@@ -175,23 +174,23 @@ impl Drop for Server {
     }
 }
 
-/// An answer, byte for byte.
+/// A response, byte for byte.
 #[derive(Debug, Default)]
 pub struct Answer {
-    /// 0 where there was none.
+    /// 0 if there was no response.
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub trailers: Vec<(String, String)>,
-    /// Whether it came to its end.
+    /// Whether the response is complete.
     pub whole: bool,
 }
 
 impl Answer {
-    /// Reads until the other side is done.
+    /// Reads until the server closes the connection.
     pub fn read(stream: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
-        // A reset after the answer leaves what came before it.
+        // After a reset, the bytes received before it remain.
         let _ = stream.read_to_end(&mut bytes);
         Self::parse(&bytes)
     }
@@ -241,7 +240,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{self:?}"))
     }
 
-    /// The summary of a normalization, wherever it stands.
+    /// Returns the summary of a normalization, from the header or the trailer.
     pub fn summary(&self) -> Value {
         let text = self.header("zoom-udm-summary").or_else(|| find(&self.trailers, "zoom-udm-summary"));
         text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap())

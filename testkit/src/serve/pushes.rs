@@ -1,10 +1,10 @@
-//! Pushes, as Google's documents show them.
+//! Pub/Sub pushes, as in Google's documents.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-/// As Pub/Sub pushes a message: names of fields twice, and what a dead-letter policy adds.
+/// Wraps data as Pub/Sub pushes it: with field names in both spellings, and the field that a dead-letter policy adds.
 pub fn envelope(data: &[u8], attributes: &Value) -> Value {
     json!({
         "deliveryAttempt": 1,
@@ -20,7 +20,7 @@ pub fn envelope(data: &[u8], attributes: &Value) -> Value {
     })
 }
 
-/// The resource of an object, as notifications with `JSON_API_V1` hold it.
+/// Returns an object resource, as in notifications with `JSON_API_V1`.
 pub fn resource(bucket: &str, name: &str, generation: u64) -> Value {
     json!({
         "kind": "storage#object",

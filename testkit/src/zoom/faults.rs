@@ -1,30 +1,30 @@
-//! What goes wrong, and when.
+//! Faults of the fake Zoom, and when they occur.
 
 use super::State;
 use super::log_store::Entry;
 use std::time::Duration;
 
-/// How long a caller is told to wait.
+/// The delay that a response asks for.
 #[derive(Clone, Copy, Debug)]
 pub enum Wait {
     Unsaid,
     Seconds(u64),
-    /// `Retry-After` as an HTTP date so many seconds from now.
+    /// `Retry-After` as an HTTP date this many seconds from now.
     HttpDate(i64),
-    /// ... as Zoom does for its daily limit: a date and time of ISO 8601.
+    /// `Retry-After` as an ISO 8601 time this many seconds from now, as Zoom sends it for its daily limit.
     Iso(i64),
-    /// ... at the next midnight.
+    /// The next midnight in ISO 8601.
     IsoMidnight,
 }
 
-/// Requests that a rule is about.
+/// Selects the requests that a rule applies to.
 #[derive(Clone, Debug, Default)]
 pub struct RequestFilter {
     tokens: bool,
     pages: bool,
-    /// Windows that touch this day, as `yyyy-mm-dd`.
+    /// Only requests whose window includes this day (`yyyy-mm-dd`).
     day: Option<String>,
-    /// Those with, or without, the token of a page.
+    /// Only requests with (`true`) or without (`false`) a page token.
     paged: Option<bool>,
 }
 
@@ -59,7 +59,7 @@ impl RequestFilter {
     }
 }
 
-/// When, counted in requests that the rule is about, from one.
+/// When a rule applies. Counts are of requests that the filter selects, from 1.
 #[derive(Clone, Copy, Debug)]
 pub enum When {
     Always,
@@ -68,51 +68,51 @@ pub enum When {
     First(u64),
     After(u64),
     Chance(f64),
-    /// While the clock shows this, in seconds since the epoch.
+    /// While the clock is in this range, in seconds since the epoch; the end is exclusive.
     Between(i64, i64),
 }
 
-/// What then.
+/// What the fake does with a request.
 #[derive(Clone, Debug)]
 pub enum Act {
     Answer(u16, String),
     PerSecond(Wait),
     Daily(Wait),
-    /// 503, with the seconds that Zoom asks to be left alone for.
+    /// 503 with a `Retry-After` of this many seconds.
     Busy(u64),
-    /// The connection ends without an answer.
+    /// The connection is reset without a response.
     Reset,
-    /// Nothing comes for so long, then the connection ends.
+    /// The connection is reset after this time, without a response.
     Hang(Duration),
-    /// The body ends in the middle, where its length had been announced.
+    /// The response body ends in the middle, although its full length was announced.
     Cut,
-    /// A proxy's page, with 200.
+    /// An HTML page of a proxy, with status 200.
     Html,
-    /// A body without `operation_logs`.
+    /// A page without `operation_logs`.
     NoKey,
-    /// A page with a member that Zoom does not document, of a long name.
+    /// A page with an undocumented member whose name is long.
     NewMember,
-    /// `operation_logs` that are no list.
+    /// A page whose `operation_logs` is not a list.
     IllTyped,
-    /// A list with something that is no object in it.
+    /// A page whose list contains elements that are not objects.
     NoRecord,
-    /// An error as JSON, with 200.
+    /// A JSON error with status 200.
     ErrorObject,
-    /// An error with this status that repeats the `Authorization` it was sent.
+    /// An error with this status that repeats the request's `Authorization`.
     Echo(u16),
-    /// The same after so many other characters: in the message, in `errors` and in headers.
+    /// Like `Echo`, with padding of this length before the token, in the message, in `errors` and in headers.
     EchoAfter(u16, usize),
-    /// A page with a member whose name repeats it after so many other characters.
+    /// A page with a member whose name repeats `Authorization` after padding of this length.
     EchoMember(usize),
-    /// The access token is no longer good, nor any older one.
+    /// Access tokens are revoked, and the request is rejected.
     Unauthorized,
     Scope,
     Role,
-    /// The token of the page is refused.
+    /// The page token is rejected.
     PageExpired,
-    /// These appear, then the answer is as it ever is.
+    /// These records are added; the response is normal.
     Insert(Vec<Entry>),
-    /// Time goes on by so many seconds, then the answer is as it ever is.
+    /// The clock advances by this many seconds; the response is normal.
     Tick(i64),
 }
 
@@ -121,11 +121,11 @@ pub struct Rule {
     when: When,
     act: Act,
     matched: u64,
-    /// How often it struck.
+    /// How many requests the rule was applied to.
     pub fault_hits: u64,
 }
 
-/// What rules look at.
+/// The properties of a request that rules match.
 pub struct RequestInfo {
     pub token: bool,
     pub from: String,
@@ -158,7 +158,7 @@ impl Rule {
 }
 
 impl State {
-    /// What is to be done to this request; of several rules the first that ends it.
+    /// Applies the rules to a request, and returns the action of the first one that changes the response.
     pub(super) fn fault(&mut self, asked: &RequestInfo) -> Option<Act> {
         let now = self.clock.now();
         let mut chosen = None;
@@ -178,7 +178,7 @@ impl State {
         chosen
     }
 
-    /// How often rules struck.
+    /// Returns how many requests the rules were applied to.
     pub fn fault_hits(&self) -> u64 {
         self.rules.iter().map(|rule| rule.fault_hits).sum()
     }

@@ -1,4 +1,4 @@
-//! The socket: requests in, replies and faults out.
+//! The HTTP server of the fake: receives requests, and sends responses and faults.
 
 use super::faults::{Act, RequestInfo, Wait};
 use super::log_store::record_from_line;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// What is answered.
+/// A response.
 pub(super) struct Reply {
     status: u16,
     kind: &'static str,
@@ -30,7 +30,7 @@ impl Reply {
         Self { status, kind: "application/json;charset=UTF-8", headers: Vec::new(), body }
     }
 
-    /// The same with a member more, at its beginning.
+    /// Inserts a member at the beginning of the JSON object in the body.
     fn with_member(self, member: &str) -> Self {
         let body = String::from_utf8_lossy(&self.body).replacen('{', &format!("{{{member},"), 1);
         Self { body: body.into_bytes(), ..self }
@@ -41,13 +41,13 @@ impl Reply {
     }
 }
 
-/// A query or a form, decoded.
+/// Decodes a query or a form.
 pub(super) fn pairs(text: &str) -> BTreeMap<String, String> {
     let url = reqwest::Url::parse(&format!("http://host/?{text}"));
     url.iter().flat_map(|url| url.query_pairs().into_owned().collect::<Vec<_>>()).collect()
 }
 
-/// How the connection is to end.
+/// How the connection ends.
 enum End {
     Well,
     Reset,
@@ -66,7 +66,7 @@ impl Zoom {
             tokio::spawn(async move {
                 let service = hyper::service::service_fn(move |request| zoom.clone().answer(request));
                 let io = hyper_util::rt::TokioIo::new(stream);
-                // The header Date is of the stand-in's own clock.
+                // The fake sends `Date` itself, from its own clock.
                 let mut server = hyper::server::conn::http1::Builder::new();
                 let _ = server.auto_date_header(false).serve_connection(io, service).await;
             });
@@ -105,7 +105,7 @@ impl Zoom {
     }
 }
 
-/// A time as HTTP writes it.
+/// Formats a time as an HTTP date.
 fn http_date(seconds: i64) -> String {
     let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
     time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
@@ -206,7 +206,7 @@ impl State {
         (reply, end)
     }
 
-    /// Zoom's limits of its own.
+    /// Returns a 429 if the request exceeds a rate limit of [`super::Behavior`].
     fn limited(&mut self, token: bool) -> Option<Reply> {
         if token {
             return None;
@@ -293,7 +293,7 @@ impl State {
         }
     }
 
-    /// For who drives it by hand.
+    /// Handles `/stand-in/…`, the API for controlling the fake by hand.
     fn control(&mut self, path: &str, query: &BTreeMap<String, String>, body: &[u8]) -> Reply {
         match path {
             "/stand-in/clock" => {
@@ -342,7 +342,7 @@ fn sent(headers: &HeaderMap) -> &str {
     headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// An error that repeats what was sent, whole and percent-encoded, wherever a reader may look.
+/// Returns an error that repeats the access token, verbatim and percent-encoded, in every place that a client may log.
 fn echo(headers: &HeaderMap, status: u16, pad: usize) -> Reply {
     let given = format!("{}{}", "x".repeat(pad), sent(headers).split(' ').next_back().unwrap_or_default());
     let coded: String = given.bytes().map(|byte| format!("%{byte:02x}")).collect();

@@ -1,38 +1,38 @@
-//! What Zoom knows: records with the time they bear and the time at which they can be seen.
+//! The records of the fake, each with its time and the time at which it becomes visible.
 
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 
-/// A record as it comes out of the API, byte for byte.
+/// A record, byte for byte as the API returns it.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where Zoom sorts it in, in seconds since the epoch.
+    /// The time that Zoom sorts it by, in seconds since the epoch.
     pub time: i64,
-    /// When it appears.
+    /// When the API starts to return it, in seconds since the epoch.
     pub visible_at: i64,
     pub raw: Bytes,
 }
 
 impl Entry {
-    /// One that is seen when it happens.
+    /// Returns a record that is visible at its own time.
     pub fn new(time: i64, raw: impl Into<Bytes>) -> Self {
         Self { time, visible_at: time, raw: raw.into() }
     }
 
-    /// The same, seen so many seconds later.
+    /// Delays the visibility by some seconds.
     pub fn late(self, seconds: i64) -> Self {
         Self { visible_at: self.time + seconds, ..self }
     }
 }
 
-/// All records, in order of time.
+/// All records, ordered by time.
 #[derive(Default)]
 pub struct LogStore {
     entries: BTreeMap<(i64, u64), Entry>,
     serial: u64,
 }
 
-/// A window of time, from its first second to the one after its last.
+/// A range of times in seconds since the epoch; the end is exclusive.
 pub type Window = std::ops::Range<i64>;
 
 impl LogStore {
@@ -51,7 +51,7 @@ impl LogStore {
         self.entries.values()
     }
 
-    /// What is seen at `now`, newest first.
+    /// Returns the records of a window that are visible at `now`, newest first.
     pub fn visible_records(
         &self,
         window: &Window,
@@ -62,7 +62,7 @@ impl LogStore {
         within.filter(move |(_, entry)| entry.visible_at <= now)
     }
 
-    /// Lines as a faithful collector has them by `now`, and how often each.
+    /// Returns the lines that a complete collection contains at `now`, each with its count.
     pub fn expected(&self, since: i64, now: i64) -> HashMap<Bytes, u64> {
         let mut counts = HashMap::new();
         for entry in self.entries.range((since, 0)..).map(|(_, entry)| entry) {
@@ -74,7 +74,7 @@ impl LogStore {
     }
 }
 
-/// A made-up record of a kind that depends on its number; no two numbers give the same.
+/// Returns a generated record. Its layout depends on the number, and no two numbers yield the same record.
 pub fn record(number: u64, time: i64) -> Entry {
     let when = super::iso(time);
     let detail = format!("Update User homer{number}@duff.io  - Job Title: set to Inspector {number}");
@@ -108,14 +108,14 @@ pub fn record(number: u64, time: i64) -> Entry {
     Entry::new(time, raw)
 }
 
-/// `count` records spread evenly over a window, numbered from `first`.
+/// Returns `count` records spread evenly over a window, numbered from `first`.
 pub fn spread(first: u64, count: u64, window: Window) -> Vec<Entry> {
     let length = window.end - window.start;
     let place = |number: u64| window.start + (number as i64 * length) / count.max(1) as i64;
     (0..count).map(|number| record(first + number, place(number))).collect()
 }
 
-/// A record line that somebody gives: sorted in at its own time, or now where it has none.
+/// Makes a record of a line, at the time in the line, or at `now` if it has none.
 pub fn record_from_line(line: &[u8], now: i64) -> Entry {
     let record: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
     let time = record["time"].as_str().and_then(|text| text.parse::<chrono::DateTime<chrono::Utc>>().ok());

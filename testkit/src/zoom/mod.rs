@@ -1,5 +1,6 @@
-//! A stand-in for Zoom on a real socket: tokens and `GET /v2/report/operationlogs` as Zoom's documents and other
-//! collectors describe them, with its clock, its manners and its faults in the hands of a test. Kept in memory.
+//! A fake Zoom that listens on a real socket. It issues tokens and implements `GET /v2/report/operationlogs` as Zoom's
+//! documents and other collectors describe it. Tests control its clock, its behavior and its faults. It keeps its
+//! records in memory.
 
 pub mod faults;
 mod http;
@@ -14,14 +15,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the stand-in takes for right, unless a test says otherwise.
+/// The credentials that the fake accepts by default.
 pub const ACCOUNT: &str = "account-of-the-test";
 pub const CLIENT: &str = "client-of-the-test";
 pub const SECRET: &str = "marked-client-secret";
-/// What access tokens begin with: nothing that the program leaves behind may hold it.
+/// The prefix of access tokens. No output of the program may contain it.
 pub const TOKEN_MARK: &str = "marked-access-token";
 
-/// How the last page says that it is the last.
+/// How the last page indicates that no page follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastPageToken {
     Empty,
@@ -29,61 +30,64 @@ pub enum LastPageToken {
     Absent,
 }
 
-/// What the token of a next page stands for.
+/// What a page token encodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paging {
-    /// How many records to pass over in the list as it is by then: new ones shift the pages.
+    /// The number of records to skip. New records shift the pages.
     Offset,
-    /// The last record given: new ones shift nothing, but those that appear above it are passed over.
+    /// The last record returned. New records do not shift the pages, but those sorted before it are missed.
     Anchor,
 }
 
-/// How this Zoom behaves where documents leave it open, or where accounts differ.
+/// How the fake behaves where Zoom's documents are ambiguous, or where accounts differ.
 #[derive(Clone, Debug)]
 pub struct Behavior {
-    /// Whether the day of `to` (or its minute) belongs to the window.
+    /// Whether the window includes the day (or the minute) of `to`.
     pub inclusive: bool,
-    /// Seconds that the account's days begin before those of UTC.
+    /// The UTC offset of the account's time zone, in seconds.
     pub zone: i64,
-    /// Whether `yyyy-MM-dd HH:mm` is understood; otherwise it is refused.
+    /// Whether `yyyy-MM-dd HH:mm` is accepted.
     pub minutes: bool,
     /// Whether the time of day in `yyyy-MM-dd HH:mm` is ignored.
     pub ignores_minutes: bool,
     pub newest_first: bool,
     pub paging: Paging,
-    /// Whether each offset has its own order of records of equal time, the same for each request, as databases do.
+    /// Whether the order of records with equal times depends on the offset, as in some databases. The order is the same
+    /// for each request with that offset.
     pub shuffles_ties: bool,
-    /// Pages of more records are longer than anybody holds.
+    /// Pages with more records than this are padded beyond the size that the program accepts.
     pub heaviest: Option<usize>,
-    /// Whether all pages come with the same token.
+    /// Whether all pages have the same token.
     pub one_token: bool,
-    /// Whether tokens of pages hold characters that URLs give a meaning to.
+    /// Whether page tokens contain characters that are special in URLs.
     pub hostile: bool,
-    /// `None`: in turn.
+    /// `None` alternates.
     pub last: Option<LastPageToken>,
-    /// How bodies are laid out; `None`: in turn.
+    /// The layout of response bodies; `None` alternates.
     pub layout: Option<usize>,
-    /// Whether `from`, `to` and `page_size` come back.
+    /// Whether responses repeat `from`, `to` and `page_size`.
     pub echo: bool,
-    /// Whether answers have the header `Date`, of the stand-in's clock.
+    /// Whether responses have a `Date` header, set from the fake's clock.
     pub date: bool,
     pub token_type: &'static str,
-    /// Whether the reply with the token says where the API is.
+    /// Whether the token response contains the API's URL.
     pub api_url: bool,
-    /// How long an access token lasts, in seconds.
+    /// The lifetime of an access token, in seconds.
     pub token_life: i64,
-    /// How long the token of a page lasts, in seconds.
+    /// The lifetime of a page token, in seconds.
     pub page_life: i64,
-    /// Requests a second and a day; the second is a real one, the day is the clock's.
+    /// The rate limit per second of real time.
     pub per_second: Option<u64>,
+    /// The rate limit per day of the fake's clock.
     pub daily: Option<u64>,
     pub retry_after: faults::Wait,
-    /// What is missing.
+    /// Whether tokens have the required scope.
     pub scope: bool,
+    /// Whether the app's role permits the report.
     pub role: bool,
-    /// Answers to requests for tokens: status and body.
+    /// The status and body of every token response, if set.
     pub token_refused: Option<(u16, String)>,
-    /// Seconds that the clock goes on with each request.
+    /// Seconds that the clock advances with each request.
     pub tick: i64,
     pub latency: Option<Duration>,
 }
@@ -121,7 +125,7 @@ impl Default for Behavior {
     }
 }
 
-/// A clock that stands where it was put, or goes on from there.
+/// A clock that is stopped at a time, or runs from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     seconds: i64,
@@ -134,7 +138,7 @@ impl Clock {
     }
 }
 
-/// One request, as it was heard and answered.
+/// A request and its result.
 #[derive(Clone, Debug)]
 pub struct LoggedRequest {
     pub path: String,
@@ -146,7 +150,7 @@ pub struct LoggedRequest {
     pub at: i64,
 }
 
-/// The state behind the token of a page.
+/// The state that a page token refers to.
 struct Page {
     query: BTreeMap<String, String>,
     given: usize,
@@ -160,18 +164,19 @@ pub struct State {
     pub rules: Vec<Rule>,
     pub log: Vec<LoggedRequest>,
     pub keeps_log: bool,
-    /// All of them, those for tokens, those for pages.
+    /// The number of all requests, for tokens and for pages.
     pub requests: u64,
     pub token_requests: u64,
     pub page_requests: u64,
-    /// Requests by day, as days since the epoch; those answered with 429 count too, as with Zoom.
+    /// Requests for pages by day, in days since the epoch. Requests answered with 429 count too, as at Zoom.
     pub per_day: BTreeMap<i64, u64>,
     pub clock: Clock,
-    /// The request after so many is the last one that is heard; and whether it still takes effect.
+    /// The number of the request at which the fake dies. Requests from this one on get no response.
     pub dies_at: Option<u64>,
+    /// Whether the request at `dies_at` still takes effect.
     pub dies_after_effect: bool,
     pub secret: String,
-    /// Access tokens and when they were issued. The last one holds; one more where `old_tokens_live`.
+    /// Valid access tokens and when they were issued. A new token replaces earlier ones.
     tokens: Vec<(String, i64)>,
     pages: HashMap<String, Page>,
     second: (Option<Instant>, u64),
@@ -184,26 +189,26 @@ pub struct Zoom {
     state: Arc<Mutex<State>>,
 }
 
-/// Seconds since the epoch of a time like `2023-11-14T10:00:00Z`.
+/// Parses a time such as `2023-11-14T10:00:00Z` into seconds since the epoch.
 pub fn at(text: &str) -> i64 {
     text.parse::<chrono::DateTime<chrono::Utc>>().expect("a time").timestamp()
 }
 
-/// The other way round.
+/// Formats seconds since the epoch in ISO 8601.
 pub fn iso(seconds: i64) -> String {
     let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 impl Zoom {
-    /// Starts one on a port of its own whose clock stands at `now`.
+    /// Starts a fake on a free port, with its clock stopped at `now`.
     pub fn start(now: &str) -> Self {
         let zoom = Self::start_at("127.0.0.1:0");
         zoom.set_clock(at(now));
         zoom
     }
 
-    /// Starts one whose clock is the machine's.
+    /// Starts a fake whose clock is the system clock.
     pub fn start_at(address: &str) -> Self {
         let listener = std::net::TcpListener::bind(address).expect("a port");
         listener.set_nonblocking(true).expect("a socket");
@@ -241,22 +246,22 @@ impl Zoom {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `ZOOM_API_BASE` is to be.
+    /// Returns the value for `ZOOM_API_BASE`.
     pub fn base(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What `ZOOM_TOKEN_URL` is to be.
+    /// Returns the value for `ZOOM_TOKEN_URL`.
     pub fn token_url(&self) -> String {
         format!("http://{}/oauth/token", self.address)
     }
 
-    /// Puts the clock there; it stands.
+    /// Stops the clock at a time.
     pub fn set_clock(&self, seconds: i64) {
         self.lock().clock = Clock { seconds, since: None };
     }
 
-    /// Puts the clock there; it goes on.
+    /// Sets the clock, and lets it run.
     pub fn run_clock(&self, seconds: i64) {
         self.lock().clock = Clock { seconds, since: Some(Instant::now()) };
     }
@@ -273,24 +278,24 @@ impl Zoom {
         change(&mut self.lock().behavior);
     }
 
-    /// From now on, pages that `only` picks go wrong so `when` it says so.
+    /// Applies `act` to the requests that `only` selects, as often as `when` says.
     pub fn rule(&self, only: RequestFilter, when: When, act: Act) {
         self.lock().rules.push(Rule::new(only, when, act));
     }
 
-    /// Every page, when so.
+    /// Applies `act` to requests for pages.
     pub fn pages_fail(&self, when: When, act: Act) {
         self.rule(RequestFilter::pages(), when, act);
     }
 
-    /// All is well again.
+    /// Removes all rules, and the request at which the fake dies.
     pub fn clear_faults(&self) {
         let mut state = self.lock();
         state.rules.clear();
         state.dies_at = None;
     }
 
-    /// Has every access token forgotten.
+    /// Revokes all access tokens.
     pub fn end_tokens(&self) {
         self.lock().tokens.clear();
     }
@@ -299,7 +304,7 @@ impl Zoom {
         self.lock().log.clone()
     }
 
-    /// Counts of requests: for tokens, for pages.
+    /// Returns the numbers of requests for tokens and for pages.
     pub fn counts(&self) -> (u64, u64) {
         let state = self.lock();
         (state.token_requests, state.page_requests)

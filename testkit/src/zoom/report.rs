@@ -53,7 +53,7 @@ impl State {
         Ok((Reply::bytes(200, body), entries.len()))
     }
 
-    /// The records of a page, and where the next one goes on, if there is more.
+    /// Returns the records of a page, and the position of its last record if more follow.
     fn page(
         &self,
         window: &Window,
@@ -97,7 +97,7 @@ impl State {
         Ok(from.and_utc().timestamp() - self.behavior.zone..end - self.behavior.zone)
     }
 
-    /// A date, or a date and a minute, and how long that is.
+    /// Parses a date, or a date and a minute. Returns it with its length in seconds.
     fn moment(&self, text: &str) -> Option<(NaiveDateTime, i64)> {
         if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
             return Some((date.and_hms_opt(0, 0, 0)?, DAY));
@@ -109,7 +109,8 @@ impl State {
         self.behavior.minutes.then_some((minute, 60))
     }
 
-    /// Where a page begins: how many are passed over, and the last one given.
+    /// Returns the position that the page token refers to: the number of records already returned, and the last of
+    /// them.
     fn position(&self, query: &Query) -> Result<(usize, Option<(i64, u64)>), Reply> {
         let Some(token) = query.get("next_page_token").filter(|token| !token.is_empty()) else {
             return Ok((0, None));
@@ -125,7 +126,7 @@ impl State {
         Ok((page.given, Some(page.last)))
     }
 
-    /// A token in which all stands that URLs give a meaning to.
+    /// Issues a page token, with characters that are special in URLs if [`super::Behavior::hostile`] is set.
     fn next_token(&mut self, page: Page) -> String {
         let hostile = ["+", "/", "=", "&", "#", "%", " ", "%2B", "?", "ü", "&page_size=1", "+ +"];
         let draw = |random: &mut fastrand::Rng| hostile[random.usize(..hostile.len())];
@@ -148,7 +149,7 @@ impl State {
             [(":", ",", ","), (" : ", ", ", ", "), (":", ",", ",\n"), (": ", ",\n  ", ",\n    ")][layout];
         let member = |key: &str, value: String| format!("\"{key}\"{colon}{value}");
         let text = |key: &str| serde_json::Value::from(query.get(key).cloned()).to_string();
-        // Bytes, since a record may hold what is not text.
+        // Bytes, because a record may contain invalid UTF-8.
         let list: Vec<&[u8]> = entries.iter().map(|entry| &entry.raw[..]).collect();
         let list =
             [member("operation_logs", "[".into()).as_bytes(), &list.join(between.as_bytes()), b"]"].concat();
@@ -178,7 +179,7 @@ impl State {
     }
 }
 
-/// The records at an offset where ties have an order of that offset.
+/// Returns a page of records where the order of ties depends on the offset.
 fn shuffled(
     mut list: Vec<(&(i64, u64), &Entry)>,
     given: usize,

@@ -26,7 +26,7 @@ impl State {
         if basic.split_once(' ').map(|(kind, value)| (kind.to_ascii_lowercase(), value))
             != Some(("basic".into(), wanted.as_str()))
         {
-            // Zoom repeats what it was given in some of its errors: whoever prints one, prints that.
+            // Zoom repeats input in some of its errors, so a client that prints the error prints its credentials.
             return Reply::json(
                 400,
                 format!(
@@ -50,7 +50,7 @@ impl State {
         )
     }
 
-    /// `None` where the token is good.
+    /// Returns an error unless the request has a valid access token.
     pub(super) fn refused_bearer(&self, headers: &HeaderMap) -> Option<Reply> {
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let given = given.strip_prefix("Bearer ").unwrap_or_default();
