@@ -27,7 +27,7 @@ fn line_with(stream: impl Read + Send + 'static, wanted: &str) -> String {
     let found = lines.by_ref().map_while(Result::ok).find(|line| line.contains(wanted));
     // Drains the stream, so that the writer never blocks.
     std::thread::spawn(move || lines.for_each(drop));
-    found.unwrap_or_else(|| panic!("nothing said {wanted}"))
+    found.unwrap_or_else(|| panic!("no line contains {wanted}"))
 }
 
 /// `zoom-udm serve`.
@@ -174,7 +174,7 @@ impl Browser {
     pub async fn until(&self, script: &str) {
         let patience = Instant::now() + Duration::from_secs(30);
         while self.run(script).await != json!(true) {
-            assert!(Instant::now() < patience, "it never came: {script}");
+            assert!(Instant::now() < patience, "timed out waiting for: {script}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

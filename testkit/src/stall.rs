@@ -23,7 +23,7 @@ pub fn stall(gcs: &Gcs, nth: u64, start: impl FnOnce() -> Child) -> Result<Stall
             gcs.release_requests();
             return Err(child.wait_with_output().unwrap());
         }
-        assert!(Instant::now() < patience, "request {nth} never came");
+        assert!(Instant::now() < patience, "request {nth} never arrived");
         std::thread::sleep(Duration::from_micros(300));
     }
     send(&child, "-STOP");

@@ -1,10 +1,10 @@
-//! Weeks in the life of a collector, on clocks that the tests turn: polls at several paces, late records, outages, long
-//! histories, two at once. At the end the bucket holds each record exactly as often as Zoom has it.
+//! Simulates weeks of collection: several polling intervals, late records, outages, long histories and concurrent runs.
+//! At the end, the bucket must contain each record exactly as often as Zoom does.
 
 use std::time::Duration;
 use testkit::collect::*;
 
-/// Polls from now on, so far apart for so long; each run is well.
+/// Polls every `apart` seconds for `long` seconds. Each run must succeed.
 fn poll(world: &World, apart: i64, long: i64) -> Vec<Run> {
     let until = world.now() + long;
     let mut runs = Vec::new();
@@ -21,7 +21,7 @@ fn total(runs: &[Run], name: &str) -> u64 {
     runs.iter().map(|run| run.count(name)).sum()
 }
 
-/// Three days of records from now on, so many a day, each seen up to so many seconds late.
+/// Returns a world with three days of records, which appear up to `latest` seconds late.
 fn three_days(per_day: u64, latest: i64) -> World {
     let world = World::new("2023-11-13T00:00:00Z").with("PAGE_SIZE", "100");
     let now = world.now();
@@ -56,7 +56,7 @@ fn records_up_to_four_hours_late_are_collected() {
         let world = three_days(400, 4 * HOUR);
         let long = if apart == HOUR { 3 * DAY + 12 * HOUR } else { DAY + 12 * HOUR };
         let runs = poll(&world, apart, long);
-        // What came last is looked for until its day is sealed.
+        // Late records are collected until their day is finalized.
         world.set(at("2023-11-16T06:00:00Z"));
         let rest = poll(&world, 12 * HOUR, 2 * DAY);
         world.assert_bucket_matches_zoom();
@@ -79,7 +79,7 @@ fn history_of_30_days_and_six_months_is_collected() {
     for asked in world.zoom.log().iter().filter(|asked| asked.query.contains_key("from")) {
         assert_eq!(asked.status, 200, "{asked:?}");
     }
-    assert!(run.count("objects_written") <= 190, "a day is an object: {}", run.summary);
+    assert!(run.count("objects_written") <= 190, "one object per day: {}", run.summary);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn unreadable_state_is_not_replaced_or_skipped() {
             "{status}"
         );
     }
-    // One that fails once is asked again.
+    // A single failure is retried.
     world.add_refusal(Refusal::once("GET", STATE_KEY, 503));
     world.collect(&[]).expect(0);
     world.assert_bucket_matches_zoom();
@@ -182,7 +182,7 @@ fn daily_limit_ends_the_run_with_progress_saved() {
     assert!(run.summary["stopped"].is_string(), "{}", run.said);
     run.assert_failed_with(75, &["2023-11-17T00:00:00", "daily"]);
     let asked = world.zoom.log().len();
-    // Until then nothing is to be had: not much is asked.
+    // Until then nothing can be collected, so a run makes few requests.
     world.advance(HOUR);
     world.collect(&["--since", "1d"]).assert_failed_with(75, &["2023-11-17T00:00:00"]);
     assert!(world.zoom.log().len() - asked <= 2);
@@ -217,13 +217,13 @@ fn records_arriving_mid_scan_are_written_once() {
         let world = World::new(NOW).with("PAGE_SIZE", size);
         let now = world.now();
         let mut random = fastrand::Rng::with_seed(9);
-        // A record each two seconds, some of them up to ten minutes late, and the clock goes on with each request.
+        // A record every two seconds, a quarter of them up to ten minutes late. The clock advances with each request.
         let entries = spread(0, 1400, now - 30 * MINUTE..now + 20 * MINUTE).into_iter();
         world.zoom.add(entries.map(|entry| {
             let delay = if random.u8(..4) == 0 { random.i64(0..600) } else { 0 };
             entry.late(delay)
         }));
-        // And twins, of which one comes under way.
+        // Identical records, one of which appears during the run.
         let duplicate = record(9001, now - 5 * MINUTE);
         world.zoom.add([duplicate.clone(), duplicate.clone(), duplicate.late(5 * MINUTE + 30)]);
         world.zoom.behavior(|behavior| behavior.tick = tick);
@@ -262,7 +262,7 @@ fn expired_cursor_is_a_reported_gap() {
     world.advance(15 * MINUTE);
     let again = world.collect(&[]);
     let asked = world.zoom.log();
-    assert!(asked.iter().all(|asked| asked.status == 200), "no window that Zoom refuses is asked for");
+    assert!(asked.iter().all(|asked| asked.status == 200), "Zoom accepts every requested window");
     assert_eq!(again.count("records_written"), 0);
     let status = world.run_program(&["collect", "status"]);
     assert!(status.said.contains("gap"), "{}", status.said);
@@ -296,7 +296,7 @@ fn stalled_run_writes_nothing_after_takeover() {
     };
     pause("-STOP");
     world.zoom.behavior(|behavior| behavior.latency = None);
-    // An hour later its lease has run out; elsewhere, so that nobody can see whether it still lives.
+    // The lease expires after an hour. On another host, the second run cannot see whether the first one is alive.
     world.advance(HOUR);
     let second =
         world.program(&["collect", "--summary", "json"]).env("HOSTNAME", "elsewhere").output().unwrap();
@@ -337,7 +337,7 @@ fn expired_page_token_restarts_the_window() {
     world.zoom.rule(RequestFilter::next_pages(), When::Nth(4), Act::PageExpired);
     world.collect(&["--since", "1d"]).expect(0);
     world.assert_bucket_matches_zoom();
-    // And one that always dies is no endless loop.
+    // A page token that always expires must not cause an endless loop.
     world.advance(HOUR);
     world.zoom.add(spread(1000, 200, now..now + HOUR));
     world.zoom.rule(RequestFilter::next_pages(), When::Always, Act::PageExpired);
@@ -367,7 +367,7 @@ fn signal_ends_the_run_with_progress_saved() {
     world.assert_bucket_matches_zoom();
 }
 
-/// The simulation of `examples/collect_month.rs`, in small.
+/// Runs the simulation of `examples/collect_month.rs` on a small scale.
 #[test]
 fn late_records_are_collected_with_few_requests() {
     let world = World::new("2023-11-01T00:00:00Z").with("PAGE_SIZE", "20");

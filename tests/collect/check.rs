@@ -1,4 +1,4 @@
-//! `check`: each thing that can be missing is told apart from the others, by name and by exit code.
+//! Tests that `check` distinguishes everything that can be missing, by name and by exit code.
 
 use testkit::collect::*;
 
@@ -9,18 +9,19 @@ fn world() -> World {
     world
 }
 
-/// The lines that begin with this word, without it.
+/// Returns the lines that start with a word, without that word.
 fn lines<'a>(run: &'a Run, word: &str) -> Vec<&'a str> {
     run.said.lines().filter_map(|line| line.strip_prefix(word)).map(str::trim_start).collect()
 }
 
-/// That it fails with this code, at these things first, and that each failure says what to do.
+/// Runs `check` and asserts that it fails with a code, that its failures contain all `parts`, and that each failure
+/// names a remedy.
 fn fails(world: &World, code: i32, parts: &[&str]) -> Run {
     let run = world.run_program(&["check"]);
     assert_eq!(run.code, code, "{}", run.said);
     let failures = lines(&run, "FAIL");
     assert!(!failures.is_empty(), "{}", run.said);
-    assert!(failures.iter().all(|line| line.contains("->")), "each says what to do: {}", run.said);
+    assert!(failures.iter().all(|line| line.contains("->")), "each failure names a remedy: {}", run.said);
     for part in parts {
         assert!(failures.iter().any(|line| line.contains(part)), "{part:?} in {failures:?}");
     }
@@ -106,7 +107,7 @@ fn check_reports_disabled_app_and_unknown_account() {
     fails(&account, 4, &["ZOOM_ACCOUNT_ID"]);
 }
 
-/// All that a run would end with, before it is run.
+/// `check` reports what would make a run fail.
 #[test]
 fn check_inspects_objects_named_by_both_states() {
     let world = world();

@@ -1,13 +1,14 @@
-//! States that version 0.1.0 wrote: this version reads them and continues without losing or repeating a record.
+//! Tests that this version reads the states that version 0.1.0 wrote, and continues without losing or repeating a
+//! record.
 //!
-//! `state-0.1.0` holds the bucket as that version left it: `interrupted` after a live run and a backfill that a budget
-//! ended, with deferred days; `pending` after a run that could not create its objects; `imported` after a run that
+//! `state-0.1.0` contains the bucket after that version: `interrupted` after a live run and a backfill that ran out of
+//! budget, with deferred days; `pending` after a run that could not create its objects; `imported` after a run that
 //! imported the state of Google's reference collector.
 
 use testkit::collect::*;
 use testkit::files::read_bundle;
 
-/// What Zoom had when the states were written, and the bucket as it was then.
+/// Returns a world with the records and the bucket of the time when the states were written.
 fn world(name: &str) -> World {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
@@ -21,7 +22,7 @@ fn world(name: &str) -> World {
     world
 }
 
-/// The text of a state, after its envelope.
+/// Returns a state as text.
 fn state(world: &World, name: &str) -> String {
     String::from_utf8(world.state()[name].to_vec()).unwrap()
 }
@@ -31,7 +32,7 @@ fn interrupted_runs_of_0_1_0_continue() {
     let world = world("interrupted");
     let now = world.now();
     world.zoom.add(spread(500, 100, now..now + HOUR));
-    // The deferred days are due.
+    // The deferred days are due now.
     world.set(now + 3 * HOUR);
     let status = world.run_program(&["collect", "status"]).expect(0);
     assert!(status.said.contains("deferred    2023-11-12: "), "{}", status.said);

@@ -1,11 +1,11 @@
-//! Kills, at every request to Zoom and to storage and at random moments: one more run, and the bucket holds each record
-//! exactly as often as Zoom has it.
+//! Kills runs at every request to Zoom and to storage and at random times. After one more run, the bucket must contain
+//! each record exactly as often as Zoom does.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use testkit::collect::*;
 
-/// A world in the middle of its life: records of before were collected, an hour of new ones, late ones and twins waits.
+/// A world in which earlier records are collected, and an hour of new, late and identical records is pending.
 pub(crate) struct PreparedWorld {
     pub(crate) world: World,
     start: i64,
@@ -26,14 +26,14 @@ pub(crate) fn prepared_world() -> PreparedWorld {
 }
 
 impl PreparedWorld {
-    /// As it was before the run that is to be killed.
+    /// Restores the state before the killed run.
     pub(crate) fn rewind(&self) {
         self.world.clear_faults();
         self.world.set(self.start);
         self.world.gcs.lock().objects = self.objects.clone();
     }
 
-    /// What every run killed comes to: a run later on, when no lease stands any more, makes all good.
+    /// Runs again after the lease has expired, and checks the bucket.
     fn check_recovery(&self, killed: &str) -> Run {
         self.world.clear_faults();
         self.world.advance(15 * MINUTE);
@@ -45,7 +45,7 @@ impl PreparedWorld {
     }
 }
 
-/// Lets a run be until `reached`, then kills it; whether it had ended by itself.
+/// Starts a run and kills it once `reached` returns true. Returns whether it had ended before.
 pub(crate) fn kill_when(world: &World, mut reached: impl FnMut() -> bool) -> bool {
     let mut child = world.start(&[]);
     let patience = Instant::now() + Duration::from_secs(20);
@@ -56,7 +56,7 @@ pub(crate) fn kill_when(world: &World, mut reached: impl FnMut() -> bool) -> boo
         if child.try_wait().unwrap().is_some() {
             break true;
         }
-        assert!(Instant::now() < patience, "the request never came");
+        assert!(Instant::now() < patience, "the request never arrived");
         std::thread::sleep(Duration::from_micros(300));
     };
     std::thread::sleep(Duration::from_millis(2));
@@ -137,7 +137,7 @@ fn repeated_random_kills_lose_or_repeat_no_record() {
         std::thread::sleep(takes.mul_f64(random.f64() * 0.7));
         let killed = child.try_wait().unwrap().is_none();
         kills += u32::from(killed);
-        // How long a run takes depends on what else the machine does: most are to be killed, whatever that is.
+        // The duration of a run depends on the load. The delay adapts so that most runs are killed.
         takes = takes.mul_f64(if killed { 1.05 } else { 0.8 });
         child.kill().unwrap();
         child.wait().unwrap();
@@ -148,7 +148,7 @@ fn repeated_random_kills_lose_or_repeat_no_record() {
             assert_eq!(balance.surplus, 0, "round {round}: {balance:?}");
         }
     }
-    // What appeared last is read once more before its day is sealed.
+    // Late records are read once more before their day is finalized.
     world.advance(6 * HOUR);
     world.collect(&[]).expect(0);
     world.assert_bucket_matches_zoom();

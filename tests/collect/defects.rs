@@ -1,11 +1,11 @@
-//! What the recipe's function does wrong, row by row: each test holds for the program, and each fails on the function's
-//! logic (`reference_fails_each_scenario`), so that it is known to see what it is about.
+//! The defects of the collector in Google's recipe, one test each. Each test passes for the program.
+//! `reference_fails_each_scenario` checks that each fails for the reference, which proves that it detects the defect.
 
 use std::time::Duration;
 use testkit::collect::*;
 use testkit::proxy::Proxy;
 
-/// Tests, each as a function of who collects.
+/// Defines the tests as functions of the collector under test.
 macro_rules! defects {
     ($($(#[$doc:meta])* fn $name:ident($by:ident) $body:block)*) => {
         mod scenarios {
@@ -17,7 +17,7 @@ macro_rules! defects {
         #[test]
         fn reference_fails_each_scenario() {
             let scenarios: &[(&str, fn(Implementation))] = &[$((stringify!($name), scenarios::$name)),*];
-            // Said only to who asks with --nocapture.
+            // Shown only with `--nocapture`.
             std::panic::set_hook(Box::new(|why| println!("{why}\n")));
             let passed: Vec<_> = scenarios
                 .iter()
@@ -25,7 +25,7 @@ macro_rules! defects {
                 .map(|(name, _)| *name)
                 .collect();
             let _ = std::panic::take_hook();
-            assert!(passed.is_empty(), "these see nothing: {passed:?}");
+            assert!(passed.is_empty(), "these scenarios detect nothing: {passed:?}");
         }
     };
 }
@@ -34,7 +34,7 @@ fn day(text: &str) -> i64 {
     at(&format!("{text}T00:00:00Z"))
 }
 
-/// A world with so many records in each of the last days, the last of them of the moment.
+/// Returns a world with records of the last days. The last of them is from just now.
 fn world_of_days(days: i64, per_day: u64) -> World {
     let world = World::new(NOW);
     let now = world.now();
@@ -42,7 +42,7 @@ fn world_of_days(days: i64, per_day: u64) -> World {
     world
 }
 
-/// What the function leaves behind: its cursor.
+/// Stores a state as the reference writes it.
 fn cursor_at(world: &World, date: &str) {
     let state = format!(
         "{{\"cursor_date\": \"{date}\", \"next_page_token\": null, \"updated_at\": \"2023-11-01T00:00:00\"}}"
@@ -50,7 +50,8 @@ fn cursor_at(world: &World, date: &str) {
     world.gcs.seed(BUCKET, STATE_KEY, state);
 }
 
-/// The reference where all is well for it: so the other tests fail on what they are about and not on a slip in it.
+/// The reference passes without faults, so the other tests fail because of the defect, not because of a mistake in the
+/// reference.
 #[test]
 fn reference_passes_without_faults() {
     let world = World::new(NOW);
@@ -67,7 +68,7 @@ defects! {
     fn defect_01_unreadable_state_stops_the_run(by) {
         let world = world_of_days(2, 40);
         world.run(by).expect(0);
-        // Five days without a run, then a state that storage does not give.
+        // After five days without a run, storage fails to return the state.
         let from = world.now();
         world.advance(5 * DAY);
         world.zoom.add(spread(1000, 200, from..world.now()));
@@ -166,7 +167,7 @@ defects! {
         world.request_budget = Some(8);
         let mut stopped = 0;
         for round in 0.. {
-            assert!(round < 14, "it never ends: {:?}", world.balance(by));
+            assert!(round < 14, "the day is never complete: {:?}", world.balance(by));
             let run = match by {
                 Implementation::Ours => world.collect(&["--max-requests", "9"]),
                 Implementation::Reference => world.run(by),
@@ -194,12 +195,12 @@ defects! {
             world.advance(15 * MINUTE);
         }
         let recent = world.now() - 2 * DAY;
-        assert_eq!(world.balance_since(by, recent).missing, 0, "the live tail goes on");
+        assert_eq!(world.balance_since(by, recent).missing, 0, "recent records are still collected");
         assert!(deferred > 0);
         world.zoom.clear_faults();
         world.advance(DAY);
         world.until_done(by, 4, DAY);
-        assert_eq!(world.balance_since(by, day("2023-10-25")).missing, 0, "deferred days come in once it can");
+        assert_eq!(world.balance_since(by, day("2023-10-25")).missing, 0, "deferred days are collected after the fault");
         assert_eq!(world.balance(by).surplus, 0);
     }
 
@@ -236,7 +237,7 @@ defects! {
         world.zoom.pages_fail(When::Nth(4), Act::Unauthorized);
         world.run(by).expect(0);
         world.balance(by).assert_bucket_matches_zoom();
-        assert_eq!(world.zoom.counts().0, 2, "renewed once");
+        assert_eq!(world.zoom.counts().0, 2, "the token is renewed once");
     }
 
     fn defect_11_page_without_operation_logs_is_an_error(by) {
@@ -295,7 +296,7 @@ defects! {
         let world = World::new(NOW);
         cursor_at(&world, "2023-11-15");
         world.zoom.add(spread(0, 250, day("2023-11-15")..day("2023-11-16")));
-        // Every write of the state from the first, the second, ... on fails.
+        // All writes of the state fail, from the first, the second and so on.
         for after in 0..6 {
             world.add_refusal(Refusal { after, ..Refusal::always("PUT", "collector", 503) });
             world.run(by);
@@ -351,7 +352,7 @@ defects! {
 
     fn defect_18_day_of_polls_uses_few_requests(by) {
         let world = World::new("2023-11-16T00:15:00Z").with("PAGE_SIZE", "10");
-        // 96 pages a day: the function's 96 runs ask for more than 4,600.
+        // 96 runs of the reference would make more than 4,600 requests.
         for poll in 0..96 {
             world.zoom.add(spread(poll * 100, 10, world.now() - 15 * MINUTE..world.now()));
             world.run(by).expect(0);
@@ -374,7 +375,7 @@ defects! {
         let took = began.elapsed();
         let (tokens, pages) = world.zoom.counts();
         assert!(pages >= 20, "{pages}");
-        // So many spaces of 25 ms are between them.
+        // Consecutive requests are at least 25 ms apart.
         assert!(took >= std::time::Duration::from_millis(25) * u32::try_from(tokens + pages - 1).unwrap(), "{took:?} {}", run.said);
         world.balance(by).assert_bucket_matches_zoom();
     }
@@ -463,7 +464,7 @@ defects! {
             world.advance(15 * MINUTE);
         }
         world.balance(by).assert_bucket_matches_zoom();
-        // One more of them, late.
+        // One more identical record, late.
         world.zoom.add([duplicate.late(HOUR + 50 * MINUTE)]);
         for _ in 0..8 {
             world.run(by).expect(0);
@@ -525,7 +526,7 @@ defects! {
         let world = world_of_days(1, 5);
         world.zoom.behavior(|behavior| behavior.scope = false);
         let run = world.run(by);
-        assert!(run.said.contains("WEB_"), "the tracking id is told: {}", run.said);
+        assert!(run.said.contains("WEB_"), "the error has the tracking ID: {}", run.said);
         run.assert_failed_with(4, &["report:read:operation_logs:admin", "4711"]);
     }
 
@@ -537,7 +538,7 @@ defects! {
     }
 }
 
-/// The reference has its hosts in its code: no test could reach it.
+/// The reference has fixed hosts, so a test cannot run it.
 #[test]
 fn defect_28_hosts_and_proxies_are_configurable() {
     let proxy = Proxy::start();
@@ -546,18 +547,18 @@ fn defect_28_hosts_and_proxies_are_configurable() {
             .into_iter()
             .fold(world, |world, name| world.with(name, &proxy.url()))
     };
-    // What stays on this machine goes past a proxy: Zoom's stand-in, and the bucket's.
+    // Loopback hosts bypass the proxy: the fakes of Zoom and of Cloud Storage.
     let near = proxied(world_of_days(1, 20));
     near.collect(&[]).expect(0);
     near.assert_bucket_matches_zoom();
-    // So does the question to the metadata server for who this is.
+    // The metadata server bypasses it, too.
     let nobody = proxied(World::new(NOW))
         .with("GCE_METADATA_HOST", "metadata.invalid")
         .with("GCE_METADATA_IP", "127.0.0.1:9");
     let nobody = nobody.with("STORAGE_EMULATOR_HOST", "");
     nobody.run_program(&["collect", "status", "--retries", "0"]).expect(4);
     assert_eq!(proxy.request_heads(), [""; 0]);
-    // Zoom itself is asked through it, in a tunnel.
+    // Zoom is reached through a tunnel of the proxy.
     let far = proxied(world_of_days(1, 5))
         .with("ZOOM_API_BASE", "https://api.zoom.invalid")
         .with("ZOOM_TOKEN_URL", "https://zoom.invalid/oauth/token");
@@ -573,7 +574,7 @@ fn defect_28_hosts_and_proxies_are_configurable() {
         "{heard:?}"
     );
     assert!(heard[0].to_lowercase().contains("proxy-authorization: basic"), "{heard:?}");
-    // In clear nothing goes but to this machine.
+    // Plain HTTP is accepted for loopback hosts only.
     let clear = world_of_days(1, 5).with("ZOOM_API_BASE", "http://api.zoom.us");
     clear.collect(&[]).assert_failed_with(2, &["ZOOM_API_BASE", "https://"]);
 }
@@ -587,7 +588,7 @@ fn defect_32_backfill_and_dry_run_work() {
     world.collect(&["--since", "3d"]).expect(0);
     let held = world.balance(Implementation::Ours);
     assert!(held.missing > 100 && held.surplus == 0, "{held:?}");
-    // Up to the days of the live collection, and once more over them.
+    // A backfill up to the days of the live collection, and a second one that overlaps it.
     world.backfill(&["--from", "2023-10-20", "--until", "2023-11-16"]).expect(0);
     let over = world.backfill(&["--from", "2023-11-10", "--until", "2023-11-16"]).expect(0);
     assert_eq!(over.count("records_written"), 0, "{}", over.said);

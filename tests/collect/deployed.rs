@@ -1,5 +1,5 @@
-//! What `deploy/setup.sh` tells the service and the job is enough for the program, and the roles that it gives allow
-//! every write that the program makes.
+//! Tests that the settings from `deploy/setup.sh` are sufficient for the program, and that its roles allow every write
+//! that the program makes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -12,7 +12,7 @@ use testkit::zoom;
 const NOW: &str = "2023-11-16T12:00:00Z";
 const DATA: &str = "zoom/operationlogs/";
 
-/// The path of a request as it was meant: the program escapes all but letters and digits.
+/// Unescapes the path of a request. The program escapes everything except letters and digits.
 fn plain(path: &str) -> String {
     let escapes = regex::Regex::new("%([0-9A-F]{2})").unwrap();
     let character =
@@ -20,16 +20,17 @@ fn plain(path: &str) -> String {
     escapes.replace_all(path, character).into_owned()
 }
 
-/// What a thing of Cloud Run is told: arguments, variables, and beginnings of names that the account may replace.
+/// The settings of a Cloud Run service or job: arguments, variables, and the name prefixes below which its account may
+/// overwrite objects.
 struct DeployedSettings {
-    /// With the secret in it.
+    /// Contains the secret.
     directory: tempfile::TempDir,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
     own: Vec<String>,
 }
 
-/// Runs setup.sh against the stand-in for gcloud and reads what it says of `run deploy` or `run jobs`.
+/// Runs setup.sh with a fake gcloud, and returns the settings in its call of `run deploy` or `run jobs`.
 fn deployed_settings(what: &str) -> DeployedSettings {
     let at = tempfile::tempdir().unwrap();
     std::fs::write(at.path().join("secret"), zoom::SECRET).unwrap();
@@ -69,7 +70,7 @@ fn world() -> World {
     world
 }
 
-/// The program as Cloud Run would start it, but for where Zoom and Cloud Storage are.
+/// Returns a command that runs the program as Cloud Run would, but with the fakes of Zoom and Cloud Storage.
 fn program(world: &World, told: &DeployedSettings, arguments: &[String]) -> Command {
     let mut command = world.program(&[]);
     command.args(arguments).env_remove("ZOOM_CLIENT_SECRET").env_remove("GCS_PREFIX").env_remove("STATE_KEY");
@@ -85,7 +86,8 @@ fn run(world: &World, told: &DeployedSettings, arguments: &[String], variables: 
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Objects are only ever added to the data; what is replaced or removed lies where the account may do that.
+/// Asserts that data objects are only created, and that overwrites and deletions stay within the prefixes that the
+/// roles allow.
 fn assert_writes_within_roles(world: &World, own: &[String]) {
     let log = world.gcs.lock().log.clone();
     let mut added = HashSet::new();
@@ -145,13 +147,13 @@ fn scheduled_messages_collect_and_ingest() {
     let port = regex::Regex::new(r"0\.0\.0\.0:(\d+)").unwrap();
     let address = said.find_map(|line| port.captures(&line).map(|found| format!("127.0.0.1:{}", &found[1])));
     let rest = std::thread::spawn(move || said.count());
-    // As `--attributes=run=all` of the schedule comes out of Pub/Sub.
+    // The message that Pub/Sub delivers for the schedule's `--attributes=run=all`.
     let message = r#"{"message":{"attributes":{"run":"all"},"messageId":"1","publishTime":"2023-11-16T12:00:00Z"},"subscription":"projects/my-project/subscriptions/zoom-udm-collect"}"#;
     let answers = address.map(|address| ["/collect", "/ingest"].map(|path| post(&address, path, message)));
     serving.kill().unwrap();
     serving.wait().unwrap();
     rest.join().unwrap();
-    for answer in answers.expect("it says where it listens") {
+    for answer in answers.expect("the log names the address") {
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("done"), "{answer}");
     }
     assert_writes_within_roles(&world, &service.own);

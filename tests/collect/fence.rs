@@ -1,4 +1,4 @@
-//! Runs that stall while others take over and end, runs under a wrong clock, and states of which something is missing.
+//! Tests of runs that stall while others take over, of runs with a wrong clock, and of states with missing parts.
 
 use crate::crash::{PreparedWorld, kill_when, prepared_world};
 use bytes::Bytes;
@@ -9,11 +9,11 @@ use testkit::collect::*;
 use testkit::stall::{Stalled, cases, seed, stall};
 
 const LEASE: [&str; 2] = ["--lease", "1m"];
-/// Between two runs: longer than the lease, and far less than clocks may differ by.
+/// The pause between two runs: longer than the lease, and far less than the tolerated clock difference.
 const PAUSE: i64 = 3 * MINUTE;
 const BACKFILL: [&str; 7] = ["backfill", "--from", "2023-11-01", "--until", "2023-11-06", LEASE[0], LEASE[1]];
 
-/// A world in the middle of its life, in which new records appear while runs stall.
+/// Returns a world in which new records appear while runs stall.
 fn prepared() -> PreparedWorld {
     let prepared = prepared_world();
     let now = prepared.world.now();
@@ -21,7 +21,7 @@ fn prepared() -> PreparedWorld {
     prepared
 }
 
-/// The state, all that it names, and the copy before it can be used.
+/// Asserts that the state, everything that it refers to, and its previous copy are usable.
 fn assert_state_usable(world: &World, case: &str) {
     let check = world.run_program(&["check"]);
     assert_eq!(check.code, 0, "{case}: {}", check.said);
@@ -38,13 +38,13 @@ fn assert_state_usable(world: &World, case: &str) {
     }
 }
 
-/// A stalled run ends well, or says that another took over.
+/// Asserts that a stalled run succeeded, or reported that another run took over.
 fn assert_ended_or_taken_over(output: &Output, case: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 5)), "{case}: {:?} {said}", output.status);
 }
 
-/// Requests to storage of a run that nothing disturbs.
+/// Returns the number of storage requests of a run without faults.
 fn requests(prepared: &PreparedWorld, arguments: &[&str]) -> u64 {
     prepared.rewind();
     let before = prepared.world.gcs.lock().requests;
@@ -78,7 +78,7 @@ fn stalled_run_cannot_harm_the_run_that_took_over() {
     assert!(stalls >= 15, "{stalls} of {requests}");
 }
 
-/// Two runs that stall, of either kind, and go on in either order, before or after a third has ended.
+/// Stalls two runs (live or backfill), and resumes them in either order, before or after a third run.
 #[test]
 fn two_stalled_runs_cannot_harm_a_later_run() {
     let mut random = fastrand::Rng::with_seed(seed());
@@ -128,7 +128,8 @@ fn two_stalled_runs_cannot_harm_a_later_run() {
     }
 }
 
-/// A feed that deletes each object as soon as it has it: only an object whose write a kill left unsaved comes again.
+/// The feed deletes each object after reading it. Only an object that was written but not yet saved in the state when
+/// the run was killed may be repeated.
 #[test]
 fn kill_repeats_only_the_object_just_written() {
     let prepared = prepared_world();
@@ -167,19 +168,19 @@ fn kill_repeats_only_the_object_just_written() {
                 };
                 assert!(
                     objects.iter().any(holds),
-                    "request {at}, effect {effect}: lines of two objects come again"
+                    "request {at}, effect {effect}: lines of two objects are repeated"
                 );
                 let wrote = format!("PUT /{BUCKET}/{}", PREFIX.trim_end_matches('/'));
-                assert!(last.starts_with(&wrote), "request {at}, effect {effect}: comes again after {last}");
+                assert!(last.starts_with(&wrote), "request {at}, effect {effect}: repeated after {last}");
                 repeated += 1;
             }
         }
     }
-    // At two requests for each of two objects.
+    // Two requests for each of two objects.
     assert!((1..=4).contains(&repeated), "{repeated}");
 }
 
-/// Takes all objects away, as a feed does; their lines, and how often each.
+/// Deletes all objects, as a feed does. Returns their lines, each with its count.
 fn feed(world: &World) -> HashMap<Bytes, u64> {
     let held = world.stored_lines();
     world.gcs.lock().objects.retain(|(_, name), _| !name.starts_with(PREFIX));
@@ -193,7 +194,7 @@ fn world(count: u64) -> World {
     world
 }
 
-/// Two runs, so that there is a copy before the state.
+/// Returns a world after two runs, so that the state has a previous copy.
 fn world_after_runs() -> World {
     let world = world(60);
     world.collect(&["--since", "3d"]).expect(0);
@@ -219,7 +220,7 @@ fn missing_counts_error_names_the_recovery_command() {
     world.gcs.seed(BUCKET, STATE_KEY, whole["collector/state.previous.json"].clone());
     world.collect(&[]).expect(0);
     assert_eq!(world.balance(Implementation::Ours).missing, 0);
-    // Where the copy is no better it is not recommended.
+    // The copy is not recommended if it is unusable, too.
     world.gcs.lock().objects.retain(|(_, name), _| !name.contains("state.work/seen/"));
     let run = world.collect(&[]);
     run.assert_failed_with(3, &["it is missing", "--new-state"]);
@@ -238,7 +239,7 @@ fn missing_state_with_leftovers_is_an_error() {
     world.run_program(&["check"]).assert_failed_with(3, &words);
     world.run_program(&["collect", "status"]).assert_failed_with(3, &words);
     world.backfill(&["--from", "2023-11-01", "--until", "2023-11-02"]).assert_failed_with(3, &words);
-    // Lists alone, and manifests alone, are traces too.
+    // Counts alone, or manifests alone, are leftovers, too.
     forget("state.previous.json");
     world.collect(&[]).assert_failed_with(3, &["state.work/", "restore a backup", "--new-state"]);
     forget("state.work/");
@@ -262,7 +263,7 @@ fn missing_backfill_state_stops_only_affected_runs() {
     world.run_program(&["check"]).assert_failed_with(3, &words);
     world.run_program(&["collect", "status"]).assert_failed_with(3, &words);
     world.backfill(&["--from", "2023-11-01", "--until", "2023-11-04"]).assert_failed_with(3, &words);
-    // The live collection leaves no days to it.
+    // The live collection has not left any days to it.
     world.collect(&[]).expect(0);
     world.backfill(&["--from", "2023-11-05", "--until", "2023-11-06", "--new-state"]).expect(0);
     world.run_program(&["check"]).expect(0);
@@ -336,7 +337,7 @@ fn temp_files_of_killed_runs_are_removed_by_the_next() {
     for place in &places {
         fs::write(place, "half of an object").unwrap();
     }
-    // A writer that is at work, whoever's it is, holds the lock on its file.
+    // An active writer of any process locks its file.
     let busy = root.join("logs/.zoom-udm-put-busy.part");
     fs::write(&busy, "half").unwrap();
     let lock = fs::File::options().write(true).open(&busy).unwrap();
@@ -345,13 +346,13 @@ fn temp_files_of_killed_runs_are_removed_by_the_next() {
     assert!(places.iter().all(|place| !place.exists()) && busy.exists());
     drop(lock);
     world.collect(&["--dry-run"]).expect(0);
-    assert!(busy.exists(), "who only looks removes nothing");
+    assert!(busy.exists(), "a dry run removes nothing");
     world.collect(&[]).expect(0);
     assert!(!busy.exists());
     world.assert_bucket_matches_zoom();
 }
 
-/// Both kinds begin together, and either is held at a request to storage while the other goes on.
+/// Starts a live run and a backfill together, and blocks one at a storage request while the other continues.
 #[test]
 fn undated_record_is_written_by_one_kind_of_run() {
     let mut random = fastrand::Rng::with_seed(seed());
@@ -375,7 +376,7 @@ fn undated_record_is_written_by_one_kind_of_run() {
         wait_until("the request", || gate.is_reached() || first.try_wait().unwrap().is_some());
         let mut second = world.start(kinds[1 - held]);
         let patience = std::time::Instant::now() + std::time::Duration::from_millis(600);
-        // It may wait for the one that is held.
+        // It may wait for the blocked run.
         while second.try_wait().unwrap().is_none() && std::time::Instant::now() < patience {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }

@@ -1,4 +1,4 @@
-//! How often each record is written, whatever comes in while pages are read: held against what Zoom has, run by run.
+//! Tests how often each record is written while new records arrive between pages, compared with Zoom after every run.
 
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ pub(crate) fn collect(options: Options) -> Report {
     report.unwrap()
 }
 
-/// Every line of every object, and how often it is there.
+/// Returns the lines of all objects, each with its count.
 pub(crate) fn written(root: &Path) -> HashMap<bytes::Bytes, u64> {
     let mut counts = HashMap::new();
     let files = walkdir::WalkDir::new(root.join("out")).into_iter().flatten();
@@ -76,14 +76,14 @@ pub(crate) fn written(root: &Path) -> HashMap<bytes::Bytes, u64> {
     counts
 }
 
-/// A record of one of a few kinds, at one of a few times: twins are common.
+/// Returns a record. With few kinds and few times, many records are identical.
 fn entry(kind: u8, time: i64) -> Entry {
     let when = iso(time);
     Entry::new(time, format!("{{\"time\":\"{when}\",\"action\":\"{kind}\"}}"))
 }
 
 fn entries() -> impl Strategy<Value = Vec<(u8, i64)>> {
-    // Seconds before now: some within a second of each other, some days back.
+    // Seconds before now: some within a second of each other, some days ago.
     let ago =
         prop_oneof![4 => 0_i64..4, 2 => 100_i64..104, 1 => 86_400_i64..86_403, 1 => 200_000_i64..200_002];
     prop::collection::vec((0_u8..3, ago), 0..14)
@@ -126,7 +126,7 @@ proptest! {
                 prop_assert!(count <= most, "{count} of {most}: {line:?} after poll {poll}");
             }
         }
-        // Nothing comes in any more: one run that reads all again has all of it.
+        // No more records arrive, and a run that reads everything again must complete the collection.
         zoom.lock().rules.clear();
         zoom.set_clock(now + 7200);
         collect(Options { full: true, ..options(&zoom, root.path(), page_size) });
@@ -145,7 +145,7 @@ fn three_identical_records_on_three_pages_are_written() {
     assert_eq!(collect(options(&zoom, root.path(), 2)).records_written, 0);
 }
 
-/// Records of which `tie` each have one time, some of them identical, on a server that orders ties by offset.
+/// Returns records in groups of `tie` with equal times, some of them identical. The fake orders ties by offset.
 fn zoom_with_ties(count: u64, tie: u64) -> Zoom {
     let zoom = Zoom::start(NOW);
     zoom.behavior(|behavior| behavior.shuffles_ties = true);
@@ -158,7 +158,7 @@ fn zoom_with_ties(count: u64, tie: u64) -> Zoom {
     zoom
 }
 
-/// Collects until all is there; panics if anything is written too often on the way.
+/// Collects until everything is written. Panics if a record is written too often.
 fn assert_collects_exactly(zoom: &Zoom, page_size: u16, runs: i64) {
     let root = tempfile::tempdir().unwrap();
     let there = zoom.lock().log_store.expected(0, i64::MAX);
@@ -190,11 +190,11 @@ fn ties_longer_than_a_page_are_not_duplicated() {
     }
 }
 
-/// Both copies of a record are rarely on one page of a tie that long, so a few readings are not enough.
+/// Both copies of a record are rarely on the same page of such a long tie, so a few readings are not enough.
 #[test]
 fn identical_records_of_a_long_tie_are_all_found() {
     for seed in [1, 3, 7] {
-        // The page sizes of such a tie are drawn: with these seeds, four readings a run left a copy out.
+        // The page sizes for such a tie are random. With these seeds, four readings per run missed a copy.
         fastrand::seed(seed);
         assert_collects_exactly(&zoom_with_ties(2100, 700), 300, 8);
     }
@@ -222,7 +222,7 @@ fn backfill_and_live_run_share_days_in_any_order() {
         zoom.add(
             (first..now).step_by(1800).flat_map(|time| [entry(1, time), entry(1, time), entry(2, time)]),
         );
-        // Without a time of its own it is seen by whoever asks for its day or one beside it.
+        // A record without a time appears in the windows of its day and of the adjacent days.
         zoom.add([Entry::new(day("2023-11-02").start() / 1000, "{\"action\":\"undated\"}")]);
         let root = tempfile::tempdir().unwrap();
         for task in tasks.into_iter().chain(tasks) {

@@ -1,4 +1,5 @@
-//! `collect` and `check`, in a world of a Zoom, a bucket and a clock: one program, so that the world is compiled once.
+//! Tests of `collect` and `check` with fakes of Zoom and Cloud Storage. They are one program, so that `testkit` is
+//! linked once.
 #![cfg(feature = "cloud")]
 #![allow(
     missing_docs,

@@ -1,4 +1,5 @@
-//! Backlogs larger than one run's budget: every run that reads a page makes lasting progress, whatever ends it.
+//! Tests of backlogs that exceed the budget of a run: every run that reads a page must make lasting progress, however
+//! it ends.
 
 use crate::identical_records::{collect, options, written};
 use proptest::prelude::*;
@@ -19,13 +20,13 @@ const DAY: i64 = 86_400;
 #[derive(Clone, Copy, Debug)]
 enum Budget {
     Requests(u64),
-    /// In milliseconds, of which each page takes 20.
+    /// In milliseconds. Each page takes 20 ms.
     Deadline(u64),
-    /// Zoom's limit of requests a day.
+    /// The daily request limit at Zoom.
     Daily(u64),
 }
 
-/// A collection that is run until nothing is left.
+/// A collection that is run until it is complete.
 struct Collection {
     zoom: Zoom,
     root: tempfile::TempDir,
@@ -76,7 +77,7 @@ impl Collection {
         self.root.path()
     }
 
-    /// One run, and the time until the next.
+    /// Runs once, and advances the clock to the next run.
     fn run(&mut self) -> Report {
         let mut options = Options { mode: self.task, ..options(&self.zoom, self.root(), self.page_size) };
         match self.budget {
@@ -98,7 +99,7 @@ impl Collection {
         report
     }
 
-    /// Runs until a run is not cut short, at most so many times.
+    /// Runs until a run completes, at most `most` times.
     fn run_until_complete(&mut self, most: u64) -> Report {
         loop {
             let report = self.run();
@@ -118,7 +119,7 @@ impl Collection {
     }
 }
 
-/// So many records on each day before today and as many today, evenly spread.
+/// Returns `per_day` records for each of the last `count` days and for today, evenly spread.
 fn days(count: i64, per_day: u64) -> Vec<Entry> {
     let midnight = at(NOW).div_euclid(DAY) * DAY;
     let mut entries = log_store::spread(0, per_day, midnight..at(NOW));
@@ -177,7 +178,7 @@ fn backlog_over_the_daily_limit_completes() {
 #[test]
 fn backlog_and_new_records_do_not_block_each_other() {
     let mut runs = Collection::new(live("2023-11-05"), 30, Budget::Requests(6), HOUR).with(days(9, 120));
-    // A page an hour, for as long as the backlog may take.
+    // One new page per hour, for as long as the backlog may take.
     let now = at(NOW);
     runs.zoom.add(log_store::spread(9_000_000, 30 * 60, now..now + 60 * HOUR));
     for _ in 0..60 {
@@ -185,7 +186,7 @@ fn backlog_and_new_records_do_not_block_each_other() {
         let shown = runs.zoom.now() - runs.every;
         let there = written(runs.root());
         let newest = runs.zoom.lock().log_store.expected(shown - HOUR, shown - 1);
-        assert!(newest.keys().all(|line| there.contains_key(line)), "what is new comes in with each run");
+        assert!(newest.keys().all(|line| there.contains_key(line)), "each run collects the newest records");
     }
     let backlog: BTreeSet<_> = runs.zoom.lock().log_store.expected(0, now).into_keys().collect();
     let there = written(runs.root());
@@ -226,7 +227,7 @@ fn page_token_expiring_between_runs_keeps_progress() {
     }
 }
 
-/// The same records, each page of which begins with a copy of the last record of the page before.
+/// Duplicates records so that each page starts with a copy of the last record of the page before.
 fn duplicated_at_page_edges(mut entries: Vec<Entry>, page_size: usize) -> Vec<Entry> {
     entries.sort_by_key(|entry| -entry.time);
     let mut list = Vec::new();
@@ -251,7 +252,7 @@ fn identical_records_of_two_runs_are_both_written() {
                 Collection::new(task, 30, Budget::Requests(budget), 5 * MINUTE).with(records.clone());
             runs.run_until_complete(90);
             if is_live {
-                // The days that were not over yet are read for the last time.
+                // The days that were still open are read for the last time.
                 runs.zoom.set_clock(at(NOW) + 4 * DAY);
                 runs.run_until_complete(180);
             }
@@ -270,7 +271,7 @@ fn identical_records_of_two_runs_are_both_written() {
     }
 }
 
-/// A day of 20 pages among others of 2, where windows end with days only.
+/// Returns a collection with a day of 20 pages among days of 2 pages.
 fn long_day(change: impl FnOnce(&mut Behavior)) -> Collection {
     let long = log_store::spread(77_000, 600, at("2023-11-08T00:00:00Z")..at("2023-11-09T00:00:00Z"));
     Collection::new(backfill("2023-11-01", "2023-11-11"), 30, Budget::Requests(8), HOUR)
@@ -345,16 +346,17 @@ fn budgets() -> impl Strategy<Value = Budget> {
     ]
 }
 
-/// Distinct times within some days before now, in seconds before now, no more than a few in a minute.
+/// Generates times within a few days, in units of 40 seconds before now. No minute has more than two.
 fn times() -> impl Strategy<Value = Vec<i64>> {
     let within = (1_i64..12, 100_usize..900);
     within.prop_flat_map(|(days, count)| prop::collection::vec(1..days * DAY / 40, count / 2..=count))
 }
 
-/// Requests of all runs, for each page that Zoom has. Each is read once; pages of days that can be sealed meanwhile, or that
-/// the first window has as its margin, are read again, and so are those around identical records on two pages.
+/// The limit of requests per page at Zoom. Each page is read once. Read again are the pages of days that can be
+/// finalized meanwhile, those in the margin of the first window, and those around identical records on two pages.
 const REQUESTS_PER_PAGE: u64 = 3;
-/// Requests of a run besides: the newest records, the page that the scan goes on with, and a window that was refused.
+/// The limit of additional requests per run: for the newest records, the page at which the scan continues, and a
+/// rejected window.
 const REQUESTS_PER_RUN: u64 = 3;
 
 fn cases() -> u32 {
@@ -399,7 +401,7 @@ proptest! {
             requests <= REQUESTS_PER_PAGE * pages + REQUESTS_PER_RUN * count + 20,
             "{requests} requests in {count} runs for {pages} pages"
         );
-        // What came meanwhile comes in with the runs that follow.
+        // Records that arrived meanwhile are collected by the next runs.
         runs.zoom.set_clock(runs.zoom.now().max(now + 11 * HOUR));
         runs.runs = 0;
         runs.run_until_complete(most);

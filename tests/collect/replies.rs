@@ -1,4 +1,4 @@
-//! Replies that are not a good page of records: what a run makes of each.
+//! Tests of responses that are not a valid page of records.
 
 use testkit::collect::*;
 
@@ -40,7 +40,7 @@ fn error_with_a_list_is_retried() {
     }
 }
 
-/// Whatever a record on a page has in it, the others of its page and day come in, and it is kept once, byte for byte.
+/// A malformed record does not affect the others of its page and day, and is stored once, byte for byte.
 #[test]
 fn malformed_record_is_quarantined_once() {
     for odd in [&b"x\xFFy"[..], b"x\x00y", b"x\x1b[31my", b"x\\qy", b"\xE2\x82"] {
@@ -50,7 +50,7 @@ fn malformed_record_is_quarantined_once() {
         world.zoom.add([Entry::new(time, raw.clone())]);
         let run = world.collect(&[]).expect(1);
         assert_eq!((run.count("records_written"), run.count("malformed_records")), (264, 1), "{}", run.said);
-        assert_eq!(world.balance(Implementation::Ours).missing, 1, "all but the malformed one");
+        assert_eq!(world.balance(Implementation::Ours).missing, 1, "only the malformed record is missing");
         world.advance(3 * HOUR);
         let again = world.collect(&["--full"]).expect(0);
         assert_eq!((again.count("records_written"), again.count("malformed_records")), (0, 0));
@@ -61,7 +61,7 @@ fn malformed_record_is_quarantined_once() {
     }
 }
 
-/// The malformed records that a manifest keeps.
+/// Returns the malformed records in a manifest.
 fn malformed(manifest: &[u8]) -> Vec<Vec<u8>> {
     use base64::Engine as _;
     let manifest: serde_json::Value = serde_json::from_str(&gunzip(manifest)).unwrap();
@@ -77,7 +77,7 @@ fn oversized_page_is_read_in_smaller_pages() {
     for records in [264, 20] {
         let world = World::new(NOW).with("PAGE_SIZE", "20");
         world.zoom.add(spread(0, records, world.now() - 20 * DAY..world.now()));
-        // One day has pages that are too long; with 264 records the first page is read before.
+        // One day has oversized pages. With 264 records, the first page is read before it.
         let busy = world.now() - 10 * DAY;
         world.zoom.add(spread(1000, 20, busy..busy + HOUR));
         world.zoom.behavior(|behavior| behavior.heaviest = Some(6));

@@ -1,4 +1,4 @@
-//! `collect`, as its user sees it: what it writes, what it says, and what it never says.
+//! Tests of `collect` from the user's perspective: what it writes and prints, and what it must never print.
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ fn ingest_skips_the_collector_files() {
     world.collect(&[]).expect(0);
     world.backfill(&["--from", "2023-10-01", "--until", "2023-10-02"]).expect(0);
     let root = world.directory.as_ref().unwrap().path();
-    // As a killed run leaves it.
+    // A leftover of a killed run.
     fs::write(root.join("state/state.work/staged/00000007-0123456789abcdef"), "what is to be written")
         .unwrap();
     let kept = read_files(&root.join("state"));
@@ -65,14 +65,14 @@ fn ingest_skips_the_collector_files() {
     assert_eq!(read_files(&root.join("state")), kept);
 }
 
-/// The summary of a feed's run that went well.
+/// Returns the summary of a successful run of `ingest`.
 fn summary(run: &Run) -> Value {
     assert_eq!(run.code, 0, "{}", run.said);
     let line = run.said.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default();
     serde_json::from_str(line).unwrap_or_else(|_| panic!("{}", run.said))
 }
 
-/// Row 34 of the defects: what is written here can be read here.
+/// Defect 34: the reference's output could not be read back from a directory.
 #[test]
 fn directory_output_is_ingested_and_traceable() {
     let world = World::with_directory(NOW).with("PAGE_SIZE", "50");
@@ -96,8 +96,8 @@ fn directory_output_is_ingested_and_traceable() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["metadata"]["productLogId"].to_string())
         .collect();
-    assert_eq!(ids.len(), 200, "each has an id of its own");
-    // Each line of an object is traced to a page by a manifest: its window, its number, and Zoom's own id of the reply.
+    assert_eq!(ids.len(), 200, "each record has its own ID");
+    // The manifests trace each line of an object to a page: to its window, its number, and Zoom's tracking ID.
     let manifests = world.state().into_iter().filter(|(name, _)| name.contains("manifest"));
     let manifests: Vec<Value> =
         manifests.map(|(_, bytes)| serde_json::from_str(&gunzip(&bytes)).unwrap()).collect();
@@ -124,7 +124,7 @@ fn secrets_appear_in_no_output() {
     world.zoom.pages_fail(When::Nth(5), Act::Html);
     let well = world.collect(&["--trace-http"]);
     assert_eq!(well.code, 0, "{}", well.said);
-    assert!(well.said.contains("operationlogs"), "requests are shown");
+    assert!(well.said.contains("operationlogs"), "requests are logged");
     world.zoom.behavior(|behavior| behavior.scope = false);
     let scope = world.collect(&["--trace-http"]);
     world.zoom.behavior(|behavior| behavior.scope = true);
@@ -147,7 +147,7 @@ fn secrets_appear_in_no_output() {
         all.push((name.clone(), text));
         all.push(("a name".into(), name));
     }
-    // The secret, what access tokens begin with, and what Basic makes of id and secret.
+    // The secret, the prefix of access tokens, and the Basic authentication of the client.
     for secret in ["marked-client-secret", "marked-access-token", "Y2xpZW50LW9mLXRoZS10ZXN0", "marked-page"] {
         for (place, text) in &all {
             assert!(!text.contains(secret), "{secret} in {place}: {text}");
@@ -199,7 +199,7 @@ fn state_at_another_location_is_reported_not_adopted() {
 
 #[test]
 fn reference_collector_state_is_imported_once() {
-    // The function takes its key as it is.
+    // The reference accepts any `STATE_KEY`.
     for key in [STATE_KEY, "collector/cursor"] {
         let world = world(100).with("STATE_KEY", key);
         world.gcs.seed(
@@ -280,7 +280,7 @@ fn backfill_has_its_own_cursor() {
     world.collect(&["--since", "2d"]).expect(0);
     let run = world.backfill(&["--from", "2023-09-17", "--until", "2023-11-14", "--max-requests", "12"]);
     assert_eq!(run.code, 75, "{}", run.said);
-    // The live one goes on meanwhile.
+    // The live collection continues meanwhile.
     world.advance(HOUR);
     world.zoom.add(spread(5000, 10, now..now + HOUR));
     world.collect(&[]).expect(0);
@@ -300,7 +300,7 @@ fn backfill_has_its_own_cursor() {
     }
 }
 
-/// Some records of each of the last days.
+/// Returns a world with records of the last days.
 fn world_of(days: i64) -> World {
     let world = World::new(NOW).with("PAGE_SIZE", "20");
     let now = world.now();
@@ -308,7 +308,7 @@ fn world_of(days: i64) -> World {
     world
 }
 
-/// A backfill over days of the live collection leaves them alone and says so; none is lost, and none comes twice.
+/// A backfill skips the days of the live collection, and reports it. No record is lost or repeated.
 #[test]
 fn backfill_skips_outage_days_of_the_live_collection() {
     let world = world_of(20);
@@ -353,7 +353,7 @@ fn backfill_skips_deferred_days() {
 fn backfill_without_look_back_skips_open_days() {
     let world = world_of(10);
     world.collect(&["--since", "3d"]).expect(0);
-    // Late, of a day that the live collection has not sealed.
+    // Late records of a day that the live collection has not finalized.
     let (from, until) = (at("2023-11-15T10:00:00Z"), at("2023-11-15T11:00:00Z"));
     world.zoom.add(spread(900, 5, from..until));
     world.backfill(&["--from", "2023-11-06", "--until", "2023-11-15", "--look-back", "0d"]).expect(0);
@@ -370,7 +370,7 @@ fn live_run_skips_existing_backfill_range() {
     assert_eq!(cut.code, 75, "{}", cut.said);
     let run = world.collect(&["--since", "20d"]).expect(0);
     assert!(run.summary["notes"].to_string().contains("run collect backfill again"), "{}", run.summary);
-    assert!(run.count("lag_seconds") > 3 * 86_400, "what nobody has read yet is behind: {}", run.summary);
+    assert!(run.count("lag_seconds") > 3 * 86_400, "the lag includes unread days: {}", run.summary);
     assert_eq!(world.balance(Implementation::Ours).surplus, 0);
     world.backfill(&days).expect(0);
     let run = world.collect(&[]).expect(0);
@@ -383,7 +383,7 @@ fn live_run_skips_existing_backfill_range() {
 fn simultaneous_backfill_and_live_run_share_days() {
     let world = world_of(40);
     let days = ["--from", "2023-10-10", "--until", "2023-11-13"];
-    // So both look before either has written.
+    // The latency makes both runs read before either has written.
     world.gcs.lock().faults.latency = Some(Duration::from_millis(200));
     let (live, backfill) = std::thread::scope(|scope| {
         let live = scope.spawn(|| world.collect(&["--since", "20d"]));
@@ -392,7 +392,7 @@ fn simultaneous_backfill_and_live_run_share_days() {
     });
     world.gcs.lock().faults.latency = None;
     live.expect(0);
-    // Where it was a little later than that, it saw the other one at once.
+    // A backfill that started slightly later sees the live run at once and skips its days.
     if backfill.code != 0 {
         backfill.assert_failed_with(5, &["started at the same time", "run the backfill again"]);
     }
@@ -407,7 +407,7 @@ fn killed_live_run_leaves_backfill_days() {
     type Objects = BTreeMap<(String, String), testkit::gcs::Object>;
     let world = world_of(40);
     world.backfill(&["--from", "2023-10-10", "--until", "2023-11-13"]).expect(0);
-    // It began without having seen the backfill, and read nothing.
+    // The live run started before it could see the backfill, and has read nothing.
     let whole = std::mem::take(&mut world.gcs.lock().objects);
     let (hidden, shown): (Objects, Objects) =
         whole.into_iter().partition(|((_, name), _)| name.contains("backfill"));
@@ -431,13 +431,13 @@ fn backfill_of_expired_days_exits_1() {
     }
 }
 
-/// Puts what stands beside the state in its place, as the message about a torn one says.
+/// Restores the previous copy of the state, as the error about a truncated state recommends.
 fn restore_previous_copy(world: &World) {
     let at = world.directory.as_ref().unwrap().path().join("state");
     fs::copy(at.join("state.previous.json"), at.join("state.json")).unwrap();
 }
 
-/// So many records of the hour that begins now, which is over then.
+/// Adds records of the next hour, and advances the clock by that hour.
 fn add_hour_of_records(world: &World, first: u64, count: u64) {
     let now = world.now();
     world.zoom.add(spread(first, count, now..now + HOUR));
@@ -462,7 +462,7 @@ fn state_restored_from_copy_loses_no_records() {
             world.collect(&[]).expect(0);
         }
         let balance = world.balance(Implementation::Ours);
-        assert!(balance.missing == 0 && balance.surplus <= 5, "what came since the copy: {balance:?}");
+        assert!(balance.missing == 0 && balance.surplus <= 5, "repeated since the copy: {balance:?}");
     }
 }
 
@@ -489,7 +489,7 @@ fn truncated_state_error_names_its_own_copy() {
     for from in ["2023-10-01", "2023-10-03"] {
         world.backfill(&["--from", from, "--until", from]).expect(0);
     }
-    // A run of the one kind that meets a torn state of the other.
+    // A live run with a truncated backfill state.
     tear("backfill.json");
     world
         .collect(&[])
@@ -537,11 +537,11 @@ fn state_ahead_of_the_clock_stops_the_run() {
     let words = ["collector/state.json", "ahead of the local clock", "2023-11-21T12", "2023-11-16T13"];
     world.collect(&[]).assert_failed_with(3, &words);
     assert_eq!(world.state()[STATE_KEY], state[STATE_KEY]);
-    // The copy before it is of the time when the clock was right.
+    // The previous copy dates from when the clock was right.
     world.gcs.seed(BUCKET, STATE_KEY, state["collector/state.previous.json"].clone());
     world.collect(&[]).expect(0);
     world.assert_bucket_matches_zoom();
-    // An hour is what a clock may be put back by.
+    // Clocks may be set back by up to an hour.
     world.advance(-HOUR);
     world.collect(&[]).expect(0);
 }
@@ -564,7 +564,8 @@ fn revoked_tokens_are_renewed_while_pages_arrive() {
     }
     world.collect(&[]).expect(0);
     world.assert_bucket_matches_zoom();
-    // Where it never ends the run does, with its progress saved; where none was ever good, the credentials are not.
+    // If revocation never ends, the run stops with its progress saved. If no token is ever accepted, the credentials
+    // are invalid.
     add_hour_of_records(&world, 500, 100);
     world.zoom.pages_fail(When::After(2), Act::Unauthorized);
     let run = world.collect(&["--retries", "2"]).expect(75);
@@ -588,7 +589,7 @@ fn unreadable_today_does_not_delay_other_days() {
     world.zoom.rule(RequestFilter::touching("2023-11-16"), When::Always, Act::Answer(500, "{}".into()));
     let run = world.collect(&["--since", "10d", "--retries", "1"]).expect(75);
     assert!(run.summary["stopped"].to_string().contains("HTTP 500"), "{}", run.summary);
-    assert_eq!(run.count("days_deferred"), 0, "it may be all of Zoom");
+    assert_eq!(run.count("days_deferred"), 0, "Zoom as a whole may be failing");
     let held = world.balance(Implementation::Ours);
     let of_today = world.balance_since(Implementation::Ours, today).expected;
     assert!(held.missing == of_today && of_today > 0, "{held:?} {of_today}");
@@ -603,7 +604,7 @@ fn unreadable_day_loses_no_record_of_other_days() {
     world.zoom.rule(RequestFilter::touching("2023-11-10"), When::Always, Act::Answer(500, "{}".into()));
     world.collect(&["--since", "11d", "--retries", "1"]).expect(1);
     let held = world.balance_since(Implementation::Ours, at("2023-11-05T00:00:00Z"));
-    assert!((1..=8).contains(&held.missing), "one day's: {held:?}");
+    assert!((1..=8).contains(&held.missing), "only one day is missing: {held:?}");
     world.clear_faults();
     world.advance(2 * HOUR);
     world.collect(&[]).expect(0);
@@ -619,7 +620,7 @@ fn deferred_day_backs_off_up_to_one_day() {
     for _ in 0..8 {
         world.collect(&["--since", "11d", "--retries", "1"]).expect(1);
         let status = world.run_program(&["collect", "status", "--format", "json"]).expect(0);
-        let (_, rest) = status.said.split_once("next after ").expect("it says until when");
+        let (_, rest) = status.said.split_once("next after ").expect("the status has a time");
         waits.push((at(&rest[..20]) - world.now()) / HOUR);
         world.advance(25 * HOUR);
     }
@@ -644,7 +645,7 @@ fn metrics_file_keeps_last_success_after_a_failure() {
     let failed = told();
     assert!(failed.contains(&success) && failed.contains("zoom_udm_collect_failed 1\n"), "{failed}");
     assert!(failed.contains("zoom_udm_collect_records_written 0\n"), "{failed}");
-    // A run that ends before it has counts leaves those of the one before.
+    // A run that ends before it has counts keeps those of the previous run.
     world.gcs.seed(BUCKET, STATE_KEY, "torn");
     world.collect(&[&argument]).expect(3);
     assert_eq!(told(), failed);
@@ -771,7 +772,7 @@ fn unreachable_zoom_is_named_in_the_error() {
     assert!(run.said.contains("127.0.0.1:9"), "{}", run.said);
 }
 
-/// The line of the README, as it stands there, but for where the program and the stand-in are.
+/// Runs the pipeline of the README, with the paths of the program and the address of the fake replaced.
 #[test]
 #[cfg(unix)]
 fn readme_pipeline_converts_zoom_logs_to_events() {

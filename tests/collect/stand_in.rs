@@ -1,4 +1,4 @@
-//! The stand-in for Zoom, held against what Zoom's documents say: what the tests of `collect` stand on.
+//! Tests the fake Zoom against Zoom's documentation, because the tests of `collect` rely on it.
 
 use serde_json::Value;
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl<'a> Caller<'a> {
         self.get(query).unwrap().json()
     }
 
-    /// All pages of a window: the lines of records, and how many pages.
+    /// Returns the record lines of a window and the number of its pages.
     fn all(&self, from: &str, to: &str, size: &str) -> (Vec<String>, usize) {
         let (mut lines, mut token, mut pages) = (Vec::new(), String::new(), 0);
         loop {
@@ -142,7 +142,7 @@ fn page_tokens_expire_and_require_same_parameters() {
     };
     assert_eq!(next("2023-11-15").status, 200);
     assert_eq!((next("2023-11-14").status, next("2023-11-14").json()["code"].clone()), (400, 300.into()));
-    // As one who puts queries together by hand sends it.
+    // As a client that does not encode query parameters would send it.
     let raw = format!(
         "{}/v2/report/operationlogs?from=2023-11-15&to=2023-11-15&next_page_token={token}",
         zoom.base()
@@ -237,11 +237,11 @@ fn late_and_new_records_shift_the_pages() {
     assert_eq!(count(), 61);
     let live: Vec<_> = log_store::spread(2000, 5, at("2023-11-16T11:00:00Z")..at("2023-11-16T11:30:00Z"));
     zoom.rule(RequestFilter::next_pages(), When::Nth(1), Act::Insert(live.clone()));
-    assert_eq!(count(), 66, "five of the first page come again, and the five new ones are not given");
+    assert_eq!(count(), 66, "five records of the first page are repeated, and the five new ones are missed");
     zoom.clear_faults();
     zoom.behavior(|behavior| behavior.paging = Paging::Anchor);
     zoom.rule(RequestFilter::next_pages(), When::Nth(1), Act::Insert(live));
-    assert_eq!(count(), 66, "nothing comes again");
+    assert_eq!(count(), 66, "no record is repeated");
     zoom.clear_faults();
     assert_eq!(count(), 71);
 }
@@ -275,7 +275,7 @@ fn each_fault_behaves_as_named() {
         zoom.clear_faults();
         zoom.pages_fail(When::Nth(2), act);
         caller.renew();
-        assert_eq!(caller.get(&DAY).unwrap().status, 200, "the first is well");
+        assert_eq!(caller.get(&DAY).unwrap().status, 200, "the first request succeeds");
         let second = caller.get(&DAY);
         zoom.clear_faults();
         second.ok()

@@ -1,4 +1,4 @@
-//! The collector among faults: `collect`, `serve --collect` and `check`; Zoom's and those of its bucket.
+//! Fault cases of `collect`, `serve --collect` and `check`: faults of Zoom and of the bucket.
 
 use super::matrix::{FaultCase, FaultOutcome};
 use super::storage::{Fault, FaultPoint, Kind, SERVICE_FAULTS, each};
@@ -25,18 +25,17 @@ const PLACES: [FaultPoint; 11] = [
     FaultPoint::new("tidy up", "DELETE", "state.work/", "collector/state.work/"),
 ];
 
-/// A fault of Zoom.
 struct ZoomFault {
     name: &'static str,
     act: Act,
-    /// What a run comes to that it never leaves.
+    /// The possible exit codes if the fault persists.
     lasting: &'static [i32],
     words: &'static [&'static str],
 }
 
 const SCOPE: &str = "report:read:operation_logs:admin";
 
-/// 75: stopped with progress saved. 1: some days are deferred.
+/// Returns the faults of Zoom. Exit code 75 means stopped with progress saved; 1 means that some days are deferred.
 fn zoom_faults() -> Vec<ZoomFault> {
     let zoom_fault = |name, act, lasting, words| ZoomFault { name, act, lasting, words };
     let answer = |status| Act::Answer(status, "{}".into());
@@ -69,7 +68,7 @@ fn zoom_faults() -> Vec<ZoomFault> {
         zoom_fault(
             "expired",
             Act::PageExpired,
-            // 0: windows shrink until a page holds each of them.
+            // 0, because windows shrink until each fits on one page.
             &[0, 1, 3, 4],
             &["expired", "restarting", "check ZOOM_ACCOUNT_ID", "PAGE_SIZE"],
         ),
@@ -84,7 +83,7 @@ fn asked() -> [(&'static str, RequestFilter); 3] {
     ]
 }
 
-/// A run has been here; more has happened since.
+/// Returns a world after a successful run and six more hours of records.
 fn world() -> World {
     static FIRST: OnceLock<Gcs> = OnceLock::new();
     let fill = |world: &World, now: i64| {
@@ -109,7 +108,7 @@ const FAST_RETRIES: [&str; 2] = ["--retries", "1"];
 
 pub(crate) type Days = BTreeMap<String, Vec<String>>;
 
-/// The lines of each day, sorted: how they are spread over objects depends on where a run was stopped.
+/// Returns the sorted lines of each day. Their distribution over objects depends on where a run was stopped.
 pub(crate) fn lines(world: &World) -> Days {
     let mut days: Days = BTreeMap::new();
     for (name, bytes) in world.objects() {
@@ -134,7 +133,7 @@ fn outcome(run: Run) -> FaultOutcome {
     FaultOutcome::new(run.code, run.said)
 }
 
-/// What was deferred is due after two hours.
+/// Removes the fault, runs again, and checks the result. Deferred days are due after two hours.
 fn check_recovery(seen: FaultOutcome, world: &World) -> FaultOutcome {
     let struck = world.gcs.lock().fault_hits + world.zoom.lock().fault_hits();
     world.clear_faults();
@@ -146,12 +145,12 @@ fn check_recovery(seen: FaultOutcome, world: &World) -> FaultOutcome {
     let well = again.code == 0;
     seen.and("the fault never struck", struck > 0)
         .and(&format!("the clean run ended with {}: {}", again.code, again.said), well)
-        .and("a clean run does not give each record once", lines(world) == *fault_free_result())
+        .and("a clean run does not write each record once", lines(world) == *fault_free_result())
 }
 
 fn storage_codes(place: &FaultPoint, fault: &Fault, lasting: bool) -> &'static [i32] {
     match (fault.kind, lasting) {
-        // What is left over harms nobody and goes with a later run.
+        // The fault spoils a response that the program does not use.
         _ if place.ignores(fault) => &[0],
         (Kind::Access, _) => &[4],
         (_, true) => &[3],
@@ -220,14 +219,14 @@ fn inject_fault(world: &World, place: usize, zoom_fault: &ZoomFault, lasting: bo
     world.zoom.rule(only, if lasting { When::Always } else { When::Nth(1) }, zoom_fault.act.clone());
 }
 
-/// What one strike comes to: nothing where a second try makes sense.
+/// Returns the possible exit codes. A single fault is normally retried, so the run succeeds.
 fn codes(place: usize, zoom_fault: &ZoomFault, lasting: bool) -> &'static [i32] {
     match (place, zoom_fault.name, lasting) {
-        // The list of records is nothing that an answer with a token has; all of them are answers without one.
+        // With any of these bodies, a token response lacks the access token.
         (0, "no list" | "ill typed" | "error" | "html", true) => &[3],
         (0, "scope" | "role" | "expired" | "401" | "403", _) => &[4],
         (_, "401" | "expired", false) => &[0],
-        // Tokens were good for the page before: something else ends them.
+        // The token was accepted for the first page, so the credentials are not at fault.
         (2, "401", true) => &[75],
         (_, "daily" | "scope" | "role" | "403", _) | (.., true) => zoom_fault.lasting,
         _ => &[0],
@@ -250,14 +249,14 @@ fn statuses(codes: &[i32]) -> &'static [i32] {
         [0] => &[200],
         [4] => &[500],
         [75] | [3] => &[503],
-        // 200 where days are deferred.
+        // 200 if days are deferred.
         _ => &[503, 200],
     }
 }
 
 fn zoom_served(place: usize, zoom_fault: usize, lasting: bool) -> FaultOutcome {
     let zoom_fault = zoom_faults().swap_remove(zoom_fault);
-    // Tomorrow is soon enough: nobody is asked to repeat the run.
+    // Repeating the run before tomorrow is useless, so the caller gets 200.
     let daily = zoom_fault.name == "daily";
     let expected = if daily { &[200] } else { statuses(codes(place, &zoom_fault, lasting)) };
     let at: &[&str] =
@@ -273,10 +272,10 @@ fn serve(inject_fault: impl FnOnce(&World), statuses: &[i32], words: &[&[&str]])
     server.wait_for("POST /collect");
     let seen = FaultOutcome::new(answer.status.into(), server.said()).expect(statuses).naming(words);
     let told = String::from_utf8_lossy(&answer.body).into_owned();
-    let seen = seen.and(&format!("the caller is told where things are: {told}"), !told.contains("://"));
+    let seen = seen.and(&format!("the response reveals a location: {told}"), !told.contains("://"));
     world.clear_faults();
     let deferred = told.contains("\"days_deferred\":") && !told.contains("\"days_deferred\":0");
-    // The same process: it has to let go of what it held.
+    // The same process must have released what it held.
     let again = server.post("/collect", &[], b"");
     let seen = seen
         .and(&format!("the clean run was answered {}: {}", again.status, server.said()), again.status == 200);
@@ -285,7 +284,7 @@ fn serve(inject_fault: impl FnOnce(&World), statuses: &[i32], words: &[&[&str]])
         world.advance(2 * HOUR);
         world.collect(&FAST_RETRIES).expect(0);
     }
-    seen.and("a clean run does not give each record once", lines(&world) == *fault_free_result())
+    seen.and("a clean run does not write each record once", lines(&world) == *fault_free_result())
 }
 
 fn check(world: &World) -> Run {
@@ -339,7 +338,6 @@ fn checks() -> Vec<FaultCase> {
     fault_cases
 }
 
-/// `collect status` reads the state and writes nothing.
 fn states() -> Vec<FaultCase> {
     let places = [FaultPoint::new("read the state", "GET", "state.json", "collector/state.json")];
     let fault_cases = each(&places).map(|(place, fault, lasting)| {
@@ -356,7 +354,6 @@ fn states() -> Vec<FaultCase> {
     fault_cases.collect::<Vec<_>>()
 }
 
-/// The bucket is not there.
 fn missing_bucket() -> FaultOutcome {
     let world = world();
     world.gcs.lock().buckets = Some(Vec::new());
@@ -368,7 +365,7 @@ fn missing_bucket() -> FaultOutcome {
     check_recovery(seen, &world)
 }
 
-/// Nobody listens.
+/// Faults of which the cause is that nothing listens at an address.
 fn refusals() -> Vec<FaultCase> {
     let nobody = "http://127.0.0.1:9";
     let cases: [(&'static str, &'static str, String, i32, &'static str); 3] = [
@@ -393,7 +390,7 @@ fn refusals() -> Vec<FaultCase> {
                 };
                 let well = world.collect(&FAST_RETRIES).code == 0;
                 seen.and("the clean run failed", well)
-                    .and("a clean run does not give each record once", lines(&world) == *fault_free_result())
+                    .and("a clean run does not write each record once", lines(&world) == *fault_free_result())
             });
             FaultCase { verb, place, fault: "refused", lasting: true, run }
         })

@@ -1,4 +1,4 @@
-//! The feed among faults: `ingest`, `serve --ingest` and `ledger`.
+//! Fault cases of `ingest`, `serve --ingest` and `ledger`.
 
 use super::matrix::{FaultCase, FaultOutcome};
 use super::storage::{Fault, FaultPoint, Kind, SERVICE_FAULTS, each};
@@ -33,7 +33,7 @@ const FAST_RETRIES: [&str; 8] =
 
 type Objects = BTreeMap<String, Bytes>;
 
-/// Objects, the first of which an earlier run has read.
+/// Returns a bucket with several objects. An earlier run has ingested the first one.
 fn world() -> Gcs {
     static FIRST: OnceLock<Gcs> = OnceLock::new();
     FIRST.get_or_init(after_first_run).duplicate()
@@ -62,24 +62,24 @@ fn ingest(gcs: &Gcs, more: &[&str]) -> Output {
     command(gcs, &[&["ingest"], &FEED[..], &FAST_RETRIES, &summary, more].concat()).output().unwrap()
 }
 
-/// All that a run leaves but the ledger.
+/// Returns everything that a run leaves, except the ledger.
 fn left(gcs: &Gcs) -> (Objects, Objects, Objects) {
     (gcs.all("udm", "out/"), gcs.all("udm", "rejects/"), gcs.all("zoom", ""))
 }
 
-/// What an undisturbed run leaves.
+/// Returns what a run without faults leaves.
 fn fault_free_result() -> &'static (Objects, Objects, Objects) {
     static LEFT: OnceLock<(Objects, Objects, Objects)> = OnceLock::new();
     LEFT.get_or_init(|| {
         let gcs = world();
-        assert_eq!(ingest(&gcs, &[]).status.code(), Some(1), "two records are none");
+        assert_eq!(ingest(&gcs, &[]).status.code(), Some(1), "two lines are not records");
         let left = left(&gcs);
         assert_eq!((left.0.len(), left.1.len(), left.2.len()), (4, 2, 0));
         left
     })
 }
 
-/// Runs again where nothing is wrong any more, and looks at what is there.
+/// Removes the fault, runs again, and checks the result.
 fn check_recovery(seen: FaultOutcome, gcs: &Gcs) -> FaultOutcome {
     let struck = gcs.lock().fault_hits;
     gcs.lock().faults.refusals.clear();
@@ -89,11 +89,11 @@ fn check_recovery(seen: FaultOutcome, gcs: &Gcs) -> FaultOutcome {
     let verified = command(gcs, &["ledger", "verify", "gs://udm/out.ledger/"]).output().unwrap();
     seen.and("the fault never struck", struck > 0)
         .and(&format!("the clean run ended with {code:?}: {said}"), matches!(code, Some(0 | 1)))
-        .and("a clean run does not give the right objects", left(gcs) == *fault_free_result())
+        .and("a clean run does not produce the expected objects", left(gcs) == *fault_free_result())
         .and("the ledger has gaps", verified.status.code() == Some(0))
 }
 
-/// The README's exit codes. 1 also stands for the two records that are rejected.
+/// Returns the documented exit codes. 1 also stands for the two rejected records.
 fn codes(place: &FaultPoint, fault: &Fault, lasting: bool) -> &'static [i32] {
     match (place.name, fault.kind, lasting) {
         _ if place.ignores(fault) => &[1],
@@ -119,7 +119,7 @@ fn names<'a>(place: &'a FaultPoint, fault: &'a Fault) -> [&'a [&'a str]; 2] {
     [fault.words, std::slice::from_ref(&place.at)]
 }
 
-/// Whether the fault has to be heard of: the run ends with more than the rejects of the records.
+/// Checks that the message names the fault, unless the program retries or ignores it.
 fn tells(seen: FaultOutcome, place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOutcome {
     let access = fault.kind == Kind::Access;
     if (lasting || access) && !place.ignores(fault) { seen.naming(&names(place, fault)) } else { seen }
@@ -171,7 +171,7 @@ pub(crate) fn fault_cases() -> Vec<FaultCase> {
     fault_cases
 }
 
-/// An object that takes longer than anything may be silent.
+/// Tests a download that lasts longer than the timeout but always makes progress.
 fn slow(lasting: bool) -> FaultOutcome {
     let gcs = world();
     let pieces = std::time::Duration::from_millis(400);
@@ -180,10 +180,10 @@ fn slow(lasting: bool) -> FaultOutcome {
     gcs.lock().faults.refusals.push(Refusal { times, ..trickle });
     let seen = FaultOutcome::of(&ingest(&gcs, &[])).expect(&[1]);
     let well = left(&gcs) == *fault_free_result();
-    seen.and("what is slow and never silent is read", well)
+    seen.and("a slow but steady download failed", well)
 }
 
-/// Everything is answered that it is not there, as it is where a bucket is missing.
+/// Tests a missing bucket, for which every request gets a 404.
 fn missing_bucket() -> FaultOutcome {
     let gcs = world();
     gcs.lock().buckets = Some(vec!["zoom".into()]);
@@ -200,7 +200,7 @@ fn unreachable_storage() -> FaultOutcome {
     let mut nobody = command(&gcs, &[&["ingest"], &FEED[..], &FAST_RETRIES].concat());
     let output = nobody.env("STORAGE_EMULATOR_HOST", "127.0.0.1:9").output().unwrap();
     let seen = FaultOutcome::of(&output).expect(&[3]).naming(&[&["onnect"], &["gs://udm/out.ledger/"]]);
-    // Nothing reached the stand-in.
+    // No request reached the fake, so its counter is set here.
     gcs.lock().fault_hits = 1;
     check_recovery(seen, &gcs)
 }
@@ -223,23 +223,22 @@ fn run_service_case(place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOu
     };
     server.wait_for("POST /ingest");
     let seen = FaultOutcome::new(answer.status.into(), server.said()).expect(expected);
-    // What failed is to be tried again; a run that left nothing is not to be repeated.
+    // Failures call for a repetition; a run without failures must not be repeated.
     let repeated = answer.status == 503 || answer.status == 500;
     let left_some = !server.said().contains(r#"\"failed\":0"#);
     let seen =
         seen.and(&format!("{} for what was left: {}", answer.status, server.said()), repeated == left_some);
     let seen = tells(seen, place, fault, lasting)
-        .and("the caller is told where things are", !String::from_utf8_lossy(&answer.body).contains("gs://"));
+        .and("the response reveals a location", !String::from_utf8_lossy(&answer.body).contains("gs://"));
     gcs.lock().faults.refusals.clear();
-    // The same process: it has to let go of what it held.
+    // The same process must have released what it held.
     let again = server.post("/ingest", &[], b"");
     let well = again.status == 200;
     let seen = seen.and(&format!("the clean run was answered {}: {}", again.status, server.said()), well);
     drop(server);
-    seen.and("a clean run does not give the right objects", left(&gcs) == *fault_free_result())
+    seen.and("a clean run does not produce the expected objects", left(&gcs) == *fault_free_result())
 }
 
-/// `ledger show`, `verify` and `forget`: they look, or take entries out.
 fn ledgers() -> Vec<FaultCase> {
     let verbs: [(&str, &[&str], &[&str]); 3] = [
         ("ledger show", &["show", "gs://udm/out.ledger/"], &["read the charter", "read the ledger"]),
@@ -284,7 +283,7 @@ fn run_ledger_case(arguments: &[&str], place: &FaultPoint, fault: &Fault, lastin
     let seen = tells(FaultOutcome::of(&output).expect(expected), place, fault, lasting);
     gcs.lock().faults.refusals.clear();
     let again = ledger(&gcs);
-    // What is forgotten is forgotten once.
+    // An entry can be forgotten only once.
     let done = arguments[0] == "forget" && (!lasting || fault.name == "lost");
     seen.and(
         &format!("the clean run: {} instead of {}", text(&again), text(&right)),
@@ -296,9 +295,9 @@ fn text(output: &Output) -> String {
     format!("{:?} {}", output.status.code(), String::from_utf8_lossy(&output.stdout))
 }
 
-/// Google's tokens: of who logged in, and of a machine's service account.
+/// Faults of Google's token endpoints: of a user login, and of the service account of a machine.
 fn tokens() -> Vec<FaultCase> {
-    // The path's first part is taken for a bucket.
+    // The fake takes the first part of the path for a bucket.
     let places = [
         FaultPoint::new("token of a login", "POST", "oauth2/token", "token"),
         FaultPoint::new("token of the machine", "GET", "service-accounts", "token"),
@@ -336,9 +335,9 @@ fn token(place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOutcome {
         }
         command.output().unwrap()
     };
-    // A machine without a metadata server has no credentials; a login that cannot be asked about has some.
+    // Without a metadata server there are no credentials; a login exists even if its token endpoint fails.
     let expected: &[i32] = match (fault.kind, lasting, place.method) {
-        // There are two addresses of the metadata server.
+        // The metadata server has two addresses, so the second one answers.
         (_, false, "GET") => &[1],
         (Kind::Access, ..) => &[4],
         (_, true, "GET") => &[4],
@@ -349,5 +348,5 @@ fn token(place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOutcome {
     let seen = if lasting { seen.naming(&[fault.words, &["token"]]) } else { seen };
     gcs.lock().faults.refusals.clear();
     let _ = run();
-    seen.and("a clean run does not give the right objects", left(&gcs) == *fault_free_result())
+    seen.and("a clean run does not produce the expected objects", left(&gcs) == *fault_free_result())
 }

@@ -1,4 +1,4 @@
-//! Files, directories and streams among faults, for every verb that has any.
+//! Fault cases of files, directories and streams, for every command that uses them.
 
 use super::collects::{Days, lines};
 use super::matrix::{FaultCase, FaultOutcome};
@@ -16,31 +16,30 @@ use testkit::ingest::{program, records};
 use testkit::process::binary;
 use testkit::unprivileged::{as_unprivileged, can_run_unprivileged};
 
-/// A verb at work in a directory of its own, and what is wrong with it.
+/// A command, run in its own directory, and a fault.
 struct Case {
     verb: &'static str,
     place: &'static str,
     fault: &'static str,
-    /// As `sh` reads it: `$0` is the program.
+    /// A shell script; `$0` is the program.
     script: &'static str,
-    /// What goes wrong.
     input_fault: InputFault,
     code: i32,
-    /// The cause, the place.
+    /// Words of the error message: the cause and the location.
     words: [&'static str; 2],
 }
 
 #[derive(Clone, Copy)]
 enum InputFault {
-    /// The script does it: a name that is not there, a device that is full.
+    /// The script itself causes it, for example by naming a missing file or a full device.
     Script,
-    /// Nobody may read or write what is below this.
+    /// This path is read-only.
     Forbid(&'static str),
-    /// Files may have so many kilobytes.
+    /// Files are limited to this many kilobytes.
     Limit(u32),
-    /// A signal comes, after a while in which nothing moves.
+    /// The program receives a signal while it waits.
     Signal,
-    /// This is done first, and undone after.
+    /// The function replaces this path; the test restores it.
     Put(&'static str, fn(&Path)),
 }
 
@@ -53,7 +52,7 @@ fn closed(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
 }
 
-/// A file whose reading fails: the system gives nothing of a process's first page.
+/// Replaces a file by one that cannot be read: `/proc/self/mem` fails at offset 0.
 fn unreadable(path: &Path) {
     fs::remove_file(path).unwrap();
     symlink("/proc/self/mem", path).unwrap();
@@ -498,7 +497,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// What all work on.
+/// Returns a directory with the inputs of all cases.
 fn inputs() -> tempfile::TempDir {
     let at = tempfile::tempdir().unwrap();
     let path = |name: &str| at.path().join(name);
@@ -516,7 +515,7 @@ fn inputs() -> tempfile::TempDir {
     at
 }
 
-/// Gives all files one time: outputs are called after it.
+/// Gives all files the same time, because outputs are named after it.
 fn dated(directory: &Path) {
     for entry in directory.read_dir().unwrap() {
         let file = fs::File::options().append(true).open(entry.unwrap().path()).unwrap();
@@ -548,10 +547,10 @@ fn run(case: &Case, at: &Path, spoiled: bool) -> Output {
     command.output().unwrap()
 }
 
-/// Ends the group of the shell after a while.
+/// Terminates the program after a delay.
 fn signalled(child: std::process::Child) -> Output {
     std::thread::sleep(Duration::from_millis(300));
-    // The program alone: the shell and what it is piped to or from wait for it.
+    // Signals only the program; the shell and the other processes of the pipe wait for it.
     let group = child.id().to_string();
     let of_group = Command::new("pgrep").args(["-g", &group, "-x", "zoom-udm"]).output().unwrap();
     for id in String::from_utf8_lossy(&of_group.stdout).split_whitespace() {
@@ -560,7 +559,8 @@ fn signalled(child: std::process::Child) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// All files but the inputs and the ledger, which has times in it; without where they are, which rejects say.
+/// Returns all files except the inputs and the ledger, which contains times. Removes the directory from rejects, which
+/// name their input.
 fn left(at: &Path) -> BTreeMap<String, Vec<u8>> {
     let here = at.display().to_string();
     let mut all = read_files(at);
@@ -620,9 +620,9 @@ fn run_case(case: &Case) -> FaultOutcome {
     }
     dated(&path("in"));
     let parts = left(at.path()).keys().any(|name| name.contains(".part"));
-    let seen = seen.and("something half done is left", !parts || case.verb == "ingest");
+    let seen = seen.and("a partial file is left", !parts || case.verb == "ingest");
     if matches!(case.input_fault, InputFault::Script) {
-        // The script is what is wrong: there is nothing to run again.
+        // The script itself is faulty, so it cannot be repeated without the fault.
         return seen;
     }
     let clean = if matches!(case.input_fault, InputFault::Signal) {
@@ -634,7 +634,7 @@ fn run_case(case: &Case) -> FaultOutcome {
     let well = left(at.path()) == right && clean.stdout == right_output.stdout;
     let said = String::from_utf8_lossy(&clean.stderr).into_owned();
     let names: Vec<_> = left(at.path()).into_keys().collect();
-    seen.and(&format!("a clean run gives something else: {names:?}: {said}"), well).and(
+    seen.and(&format!("a clean run produces something else: {names:?}: {said}"), well).and(
         &format!("a clean run ends with {:?}: {said}", clean.status),
         clean.status.code().is_some_and(|code| code < 2),
     )
@@ -646,7 +646,7 @@ fn fault_free_result(case: &Case) -> (Output, BTreeMap<String, Vec<u8>>) {
     (output, left(at.path()))
 }
 
-/// Files of the collector: data, state, metrics, the secret.
+/// Fault cases of the collector's files: data, state, metrics and the secret.
 fn collects() -> Vec<FaultCase> {
     type Put = fn(&World) -> Vec<String>;
     let cases: [(&'static str, &'static str, Put, i32, [&'static str; 2]); 5] = [

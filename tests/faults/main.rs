@@ -1,6 +1,9 @@
-//! Each place where bytes are read or written, with each fault that may happen there, for each verb: it ends as the README
-//! says, says what went wrong and where, and a clean run after it gives what an undisturbed one gives. The matrix is
-//! printed (`cargo test --locked --test faults -- --nocapture`); `FAULTS='ingest put events'` picks cells and shows what they say.
+//! The fault matrix: every command with every fault at every place where it reads or writes. Each case must end with
+//! the documented exit code, name the fault and its location, and recover: a clean run must then produce the same
+//! result as one without faults.
+//!
+//! `cargo test --locked --test faults -- --nocapture` prints the matrix. `FAULTS='ingest put events'` selects cases and
+//! prints their messages.
 #![cfg(all(feature = "cloud", unix))]
 #![allow(
     missing_docs,

@@ -1,4 +1,4 @@
-//! The matrix of faults: what a cell is, how all are run, and how their outcomes are shown.
+//! Runs the cases of the fault matrix and prints the results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -6,22 +6,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Output;
 use std::sync::Mutex;
 
-/// Most cells wait for a timeout, not for a processor.
+/// The number of cases that run in parallel. Most of them wait for a timeout, not for a CPU.
 const PARALLEL_CASES: usize = 12;
 
-/// A fault at a place, met by a verb.
+/// A command, a place and a fault.
 pub(crate) struct FaultCase {
     pub(crate) verb: &'static str,
     pub(crate) place: &'static str,
     pub(crate) fault: &'static str,
-    /// Whether it stays, or strikes once.
+    /// Whether the fault persists. Otherwise it occurs once.
     pub(crate) lasting: bool,
     pub(crate) run: Box<dyn FnOnce() -> FaultOutcome + Send>,
 }
 
-/// What came of it.
+/// The result of a case.
 pub(crate) struct FaultOutcome {
-    /// The exit code, or the status of the answer.
+    /// The exit code, or the HTTP status.
     pub(crate) code: i32,
     pub(crate) wrong: Vec<String>,
     pub(crate) said: String,
@@ -31,7 +31,7 @@ impl FaultOutcome {
     pub(crate) fn new(code: i32, said: impl Into<String>) -> Self {
         let said = said.into();
         let panicked = said.contains("panicked");
-        let wrong = panicked.then(|| "it panicked".into()).into_iter().collect();
+        let wrong = panicked.then(|| "the program panicked".into()).into_iter().collect();
         Self { code, wrong, said }
     }
 
@@ -40,7 +40,7 @@ impl FaultOutcome {
         Self::new(output.status.code().unwrap_or(-1), said)
     }
 
-    /// One of these codes is what the README says.
+    /// Requires one of the documented codes.
     pub(crate) fn expect(mut self, codes: &[i32]) -> Self {
         if !codes.contains(&self.code) {
             self.wrong.push(format!("code {}, not one of {codes:?}", self.code));
@@ -48,20 +48,20 @@ impl FaultOutcome {
         self
     }
 
-    /// The message has one of each of these: the cause, the place. Nothing needs to be said where all went well.
+    /// Requires that the message contains one word of each list (the cause, the location), unless the run succeeded.
     pub(crate) fn naming(mut self, each: &[&[&str]]) -> Self {
         if self.code == 0 || self.code == 200 {
             return self;
         }
         for words in each {
             if !words.is_empty() && !words.iter().any(|word| self.said.contains(word)) {
-                self.wrong.push(format!("it names none of {words:?}"));
+                self.wrong.push(format!("the message contains none of {words:?}"));
             }
         }
         self
     }
 
-    /// What must hold, such as after a clean run.
+    /// Requires a condition; `what` describes the failure.
     pub(crate) fn and(mut self, what: &str, holds: bool) -> Self {
         if !holds {
             self.wrong.push(what.to_owned());
@@ -72,7 +72,7 @@ impl FaultOutcome {
 
 type Row = (&'static str, &'static str);
 
-/// Runs all cells, prints the matrix, and says what is wrong.
+/// Runs the cases that `FAULTS` selects, prints the matrix, and returns the failures.
 pub(crate) fn run(fault_cases: Vec<FaultCase>) -> Vec<String> {
     let only = std::env::var("FAULTS").unwrap_or_default();
     let chosen = |cell: &FaultCase| format!("{} {} {}", cell.verb, cell.place, cell.fault).contains(&only);
@@ -90,7 +90,7 @@ pub(crate) fn run(fault_cases: Vec<FaultCase>) -> Vec<String> {
                         let text = why.downcast_ref::<String>().cloned().unwrap_or_default();
                         FaultOutcome {
                             code: -1,
-                            wrong: vec![format!("the test gave up: {text}")],
+                            wrong: vec![format!("the test panicked: {text}")],
                             said: String::new(),
                         }
                     });
@@ -112,8 +112,8 @@ pub(crate) fn run(fault_cases: Vec<FaultCase>) -> Vec<String> {
     wrong.into_inner().unwrap()
 }
 
-/// A table for each verb: a row a place, a column a fault; in it the code where the fault struck once, and where it
-/// stayed. `!` marks what is wrong.
+/// Returns a table per command, with a row per place and a column per fault. A cell has the code after a single fault
+/// and after a persistent one; `!` marks a failure.
 fn table(shown: &BTreeMap<(Row, &str, bool), (i32, bool)>) -> String {
     let mut text = String::new();
     let verbs: BTreeSet<_> = shown.keys().map(|((verb, _), ..)| *verb).collect();

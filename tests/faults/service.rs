@@ -1,4 +1,4 @@
-//! `serve --normalize` among callers that fail, and an address that cannot be had.
+//! Fault cases of `serve --normalize` with failing clients, and of an address in use.
 
 use super::matrix::{FaultCase, FaultOutcome};
 use std::io::{Read as _, Write as _};
@@ -9,16 +9,16 @@ use testkit::serve::{Answer, Server};
 
 struct Caller {
     fault: &'static str,
-    /// 0: the caller does not wait for an answer.
+    /// The HTTP status; 0 if the client does not wait for a response.
     status: i32,
-    /// What the answer or the log says.
+    /// A word of the response or of the log.
     word: &'static str,
     call: fn(&Server) -> Answer,
 }
 
 const LINES: u64 = 2_000;
 
-/// Sends a head that announces so many bytes, then these, then as told.
+/// Sends a request with the given `Content-Length` and the beginning of its body.
 fn begin(server: &Server, length: usize, body: &[u8]) -> std::net::TcpStream {
     let mut stream = server.connect();
     stream.write_all(&server.head("POST", "/normalize", &[], length)).unwrap();
@@ -97,10 +97,10 @@ fn run_case(caller: &Caller) -> FaultOutcome {
     let seen = if answer.status == 200 {
         seen
     } else {
-        seen.and(&format!("nothing says {:?}: {}", caller.word, said()), said().contains(caller.word))
+        seen.and(&format!("{:?} is not mentioned: {}", caller.word, said()), said().contains(caller.word))
     };
-    seen.and("a refused record is not counted", caller.fault != "html" || answer.summary()["rejects"] == 1)
-        .and("a clean call gets something else", again.status == 200 && again.body == right.body)
+    seen.and("a rejected record is not counted", caller.fault != "html" || answer.summary()["rejects"] == 1)
+        .and("a clean request gets another response", again.status == 200 && again.body == right.body)
 }
 
 fn address_in_use() -> FaultOutcome {

@@ -1,13 +1,12 @@
-//! Faults of Cloud Storage, and what each of them must come to.
+//! Faults of Cloud Storage, and the places where they occur.
 
 use testkit::gcs::{Act, Gcs, Refusal};
 
-/// How a fault counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It may go well in a moment.
+    /// A transient error.
     Passing,
-    /// The credentials are not taken, or not for this.
+    /// The credentials are invalid, or lack a permission.
     Access,
 }
 
@@ -16,11 +15,11 @@ pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) act: Act,
     pub(crate) kind: Kind,
-    /// One of these words names it.
+    /// The message contains one of these words.
     pub(crate) words: &'static [&'static str],
 }
 
-/// A page that a proxy puts in the place of an answer.
+/// A page that a proxy sends instead of the response.
 const PAGE: &str = "<!doctype html><html><body><p>Please log in</p></body></html>";
 
 const fn fault(name: &'static str, act: Act, kind: Kind, words: &'static [&'static str]) -> Fault {
@@ -31,7 +30,7 @@ const CONNECTION_ERRORS: &[&str] =
     &["onnection", "ended", "reset", "closed", "before message completed", "cut"];
 const TIMEOUT_ERRORS: &[&str] = &["timed out", "TIMEOUT", "did not answer"];
 
-/// What comes instead of the object.
+/// Errors for content that differs from the stored object.
 const CORRUPTION_ERRORS: &[&str] = &["received", "corrupted in transit", "partial response"];
 const FOREIGN_SERVER_ERRORS: &[&str] = &["not from Cloud Storage"];
 
@@ -66,13 +65,13 @@ pub(crate) static FAULTS: [Fault; 23] = [
     fault("bare", Act::Body(200, "<ListBucketResult/>"), Kind::Passing, FOREIGN_SERVER_ERRORS),
 ];
 
-/// Requests that are spoiled.
+/// A kind of request at which faults occur.
 #[derive(Clone, Copy)]
 pub(crate) struct FaultPoint {
     pub(crate) name: &'static str,
     pub(crate) method: &'static str,
     pub(crate) part: &'static str,
-    /// What a message about it holds.
+    /// A part of the location in the error message.
     pub(crate) at: &'static str,
 }
 
@@ -86,8 +85,8 @@ impl FaultPoint {
         Self { name, method, part, at }
     }
 
-    /// Whether the program has no use for what the fault spoils: the body of an answer to a PUT, what a DELETE is
-    /// answered beside its status.
+    /// Returns whether the fault spoils a part of the response that the program does not use: the body after a PUT, or
+    /// everything but the status after a DELETE.
     pub(crate) fn ignores(&self, fault: &Fault) -> bool {
         match self.method {
             "GET" | "LIST" | "POST" => false,
@@ -96,24 +95,24 @@ impl FaultPoint {
         }
     }
 
-    /// Whether the fault is worth a cell of its own here.
+    /// Returns whether the fault makes sense at this place.
     fn fits(&self, fault: &Fault) -> bool {
         let reads = matches!(self.method, "GET" | "LIST" | "HEAD");
         match fault.name {
             "500" | "json" | "no end" | "other" | "twice" | "bare" => self.method == "LIST",
-            // The checksum that counts is that of the first answer.
+            // Only the checksum of the first response counts.
             "hash" if self.name == "get the rest" => false,
             // Tokens are not objects.
             "short" | "long" | "bit" | "hash" | "part" => self.method == "GET" && self.at != "token",
             "headless" => matches!(self.method, "GET" | "HEAD") && self.at != "token",
             "lost" => !reads,
-            // What `check` writes among the data is empty.
+            // The object that `check` writes to the data is empty.
             "garbled" => self.method == "PUT" && self.name != "write the data",
             _ => !self.ignores(fault),
         }
     }
 
-    /// Has the fault strike here.
+    /// Makes the fake respond with the fault, once or always.
     pub(crate) fn inject_fault(&self, gcs: &Gcs, fault: &Fault, lasting: bool) {
         let refusal = Refusal::acting(self.method, self.part, fault.act.clone());
         let times = if lasting { u32::MAX } else { 1 };
@@ -121,7 +120,7 @@ impl FaultPoint {
     }
 }
 
-/// Each place with each fault that fits it, once and lasting.
+/// Combines each place with each fault that fits it, once and persistent.
 pub(crate) fn each(places: &[FaultPoint]) -> impl Iterator<Item = (FaultPoint, &'static Fault, bool)> + '_ {
     places.iter().flat_map(|place| {
         let fitting = FAULTS.iter().filter(move |fault| place.fits(fault));
@@ -129,5 +128,5 @@ pub(crate) fn each(places: &[FaultPoint]) -> impl Iterator<Item = (FaultPoint, &
     })
 }
 
-/// What a service is tried with: it does as the verbs do, but for its answers.
+/// The faults for services. They are few, because a service differs from the commands only in its responses.
 pub(crate) const SERVICE_FAULTS: [&str; 6] = ["hang", "503", "401", "403", "bit", "no end"];

@@ -286,7 +286,7 @@ impl World {
     pub fn stored_lines(&self) -> HashMap<Bytes, u64> {
         let mut counts = HashMap::new();
         for (name, bytes) in self.objects() {
-            assert!(name.ends_with(".json.gz"), "{name} is no object for the feed");
+            assert!(name.ends_with(".json.gz"), "{name} is not an object for the feed");
             let text = gunzip(&bytes);
             assert!(text.ends_with('\n'), "{name} ends in the middle of a line");
             for line in text.lines() {
@@ -368,7 +368,7 @@ fn canonical_json(line: &Bytes) -> Bytes {
 pub fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(20);
     while !so() {
-        assert!(Instant::now() < patience, "{what} never came");
+        assert!(Instant::now() < patience, "timed out waiting for {what}");
         std::thread::sleep(Duration::from_micros(300));
     }
 }

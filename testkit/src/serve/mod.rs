@@ -50,7 +50,7 @@ impl Server {
     pub fn log(&self) -> Vec<Value> {
         let said = self.said.lock().unwrap();
         said.iter()
-            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
             .collect()
     }
 
@@ -68,7 +68,7 @@ impl Server {
                 .find(|line| line["message"].as_str().is_some_and(|text| text.contains(part)));
             match found {
                 Some(line) => return line,
-                None if Instant::now() > until => panic!("{part:?} was never said: {}", self.said()),
+                None if Instant::now() > until => panic!("{part:?} was not logged: {}", self.said()),
                 None => std::thread::sleep(Duration::from_millis(2)),
             }
         }
@@ -142,7 +142,7 @@ impl Server {
                 }
                 return (status, began.elapsed());
             }
-            assert!(began.elapsed() < TEST_TIMEOUT, "it does not end: {}", self.said());
+            assert!(began.elapsed() < TEST_TIMEOUT, "the server does not exit: {}", self.said());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
