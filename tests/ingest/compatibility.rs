@@ -1,5 +1,6 @@
-//! What version 0.1.0 wrote is read: `ledger-0.1.0` holds the destination of two runs of that version, with the ledger,
-//! outputs and rejects, the lease of a run that was killed, and the ledger of a directory with a file that grew.
+//! Tests that this version reads what version 0.1.0 wrote. `ledger-0.1.0` contains the destination of two runs of that
+//! version with the ledger, outputs and rejects, the lease of a killed run, and the ledger of a directory with a file
+//! that grew.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -10,18 +11,18 @@ use testkit::ingest::{FAST_RETRIES, ingest, outcome, program, records};
 
 const ARGUMENTS: [&str; 5] = ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"];
 
-/// An hour after the time of the other tests: backoff and leases are over.
+/// An hour later than the other tests, when backoff and leases have expired.
 const LATER: &str = "2023-11-16T01:00:00Z";
 
-/// Returns what that version wrote, by path.
+/// Returns the files that version 0.1.0 wrote, by path.
 fn stored() -> BTreeMap<String, Vec<u8>> {
     read_bundle("tests/ingest/ledger-0.1.0.json")
 }
 
-/// The buckets as the runs left them, with this lease on every segment.
+/// Returns the buckets after those runs, with the given lease on every segment.
 fn buckets(lease: &str) -> Gcs {
     let server = Gcs::start();
-    // Versions of objects depend on the order in which they are created.
+    // The generations of objects depend on the order of their creation.
     server.seed("zoom", "logs/good.json", records(3, 1));
     let bad = &b"5\n{\"time\":\"\xff\"}\n[1,[2]]\n{\"a\":1}\n"[..];
     server.seed(
@@ -43,7 +44,7 @@ fn buckets(lease: &str) -> Gcs {
     server
 }
 
-/// The entries of a ledger, by the last part of their object's URL.
+/// Returns a function that looks up the entry of a ledger by the last part of its object's URL.
 fn entries(server: Option<&Gcs>, ledger: &str) -> impl Fn(&str) -> Value + use<> {
     let shown = program(server, &["ledger", "show", ledger, "--format", "json"]).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
@@ -125,7 +126,7 @@ fn old_rejects_read_back_are_the_same() {
     let run = program(None, &arguments).output().unwrap();
     assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
     assert!(run.stdout.is_empty());
-    // The reason decides; its message is written anew, in the words of this version.
+    // The reason is stable; the message uses the words of this version.
     let without_messages = |rejects: &str| -> Vec<Value> {
         let reject = |line: &str| serde_json::from_str::<Value>(line).unwrap();
         rejects.lines().map(reject).map(|mut reject| (reject["message"].take(), reject).1).collect()

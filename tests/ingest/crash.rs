@@ -1,4 +1,5 @@
-//! Kills, at every request and at random moments: another run gives what a run never killed gives, byte for byte.
+//! Kills runs at every request and at random times. The next run must produce the same bytes as a run that was not
+//! killed.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -43,13 +44,13 @@ fn run_killed_at_any_request_is_recovered() {
             }
             let mut child = start(Some(&server), &arguments);
             let patience = Instant::now() + Duration::from_secs(20);
-            // Requests vary a little from run to run: one may end before.
+            // The number of requests varies slightly, so a run may end before.
             let ended = loop {
                 let reached = server.lock().requests >= at;
                 if reached || child.try_wait().unwrap().is_some() {
                     break !reached;
                 }
-                assert!(Instant::now() < patience, "request {at} never came");
+                assert!(Instant::now() < patience, "request {at} never arrived");
                 std::thread::sleep(Duration::from_micros(300));
             };
             std::thread::sleep(Duration::from_millis(2));
@@ -118,7 +119,7 @@ fn repeated_random_kills_lose_or_repeat_no_record() {
         assert_eq!((code, &summary["failed"]), (0, &0.into()), "{summary}");
         assert_eq!(read_files(&at.path().join(format!("killed-{round}"))), expected);
     }
-    // Once there is no more to do a run is over before it is killed: of 60 about 40 are hit, where others take the time less.
+    // A run with nothing left to do ends before it can be killed. About 40 of 60 runs are killed, and fewer under load.
     assert!(kills >= 4, "{kills} of 60 runs were killed");
 }
 
@@ -163,7 +164,7 @@ fn stalled_run_is_taken_over_without_harm() {
     {
         std::thread::sleep(Duration::from_millis(1));
     }
-    // A run whose clock is an hour ahead sees leases that nobody renewed, or takes what is free.
+    // A run whose clock is an hour ahead takes expired leases and free segments.
     let mut later = program(Some(&server), &[&["ingest"], &FAST_RETRIES[..], &BUCKET].concat());
     let later = outcome(&later.env("ZOOM_UDM_NOW", "2023-11-16T01:00:00Z").output().unwrap());
     let slow = outcome(&slow.wait_with_output().unwrap());
@@ -193,6 +194,6 @@ fn signal_ends_the_run_with_progress_saved() {
     server.lock().faults = Faults::default();
     let (code, rest) = outcome(&ingest(Some(&server), &BUCKET));
     assert_eq!(code, 0);
-    assert_eq!(rest["skipped"]["done"], summary["done"], "what was done is known");
+    assert_eq!(rest["skipped"]["done"], summary["done"], "finished objects are recorded");
     assert_eq!(server.all("udm", "out/").len(), 200);
 }

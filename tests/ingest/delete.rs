@@ -1,4 +1,4 @@
-//! `ingest --delete`: what is removed, and above all what is not.
+//! Tests what `ingest --delete` deletes, and what it must not delete.
 
 use serde_json::Value;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 use testkit::files::read_files;
 use testkit::ingest::{ingest, outcome, program, records};
 
-/// A directory with a source of so many files.
+/// Returns a directory with a source of `count` files.
 fn source(count: u64) -> tempfile::TempDir {
     let at = tempfile::tempdir().unwrap();
     fs::create_dir_all(at.path().join("src")).unwrap();
@@ -16,7 +16,7 @@ fn source(count: u64) -> tempfile::TempDir {
     at
 }
 
-/// Runs over `src` with arguments, of which those that begin with `@` are places beside it.
+/// Runs over `src`. An argument that starts with `@` becomes a path in the same directory.
 fn run(at: &Path, arguments: &[&str]) -> (i32, Value) {
     let place = |text: &str| at.join(text).display().to_string();
     let arguments: Vec<_> = arguments
@@ -63,14 +63,14 @@ fn destination_equal_to_source_is_rejected() {
     assert_eq!(run(at.path(), &["--to", "@link"]).0, 2);
     assert_eq!(run(at.path(), &["--to", "@src/../src"]).0, 2);
     assert_eq!(run(at.path(), &["--to", "@out", "--rejects", "@link/.."]).0, 2);
-    // By that name it is as good a source as by its own.
+    // As a source, the link is equivalent to the directory.
     let place = |name: &str| at.path().join(name).display().to_string();
     let (code, summary) =
         outcome(&ingest(None, &[&place("link"), "--to", &place("out"), "--max-age", "none"]));
     assert_eq!((code, &summary["done"]), (0, &1.into()), "{summary}");
 }
 
-/// Two good files and one with a line that is no record.
+/// Returns a directory with two good files and one with an invalid line.
 fn with_a_reject() -> tempfile::TempDir {
     let at = source(2);
     fs::write(at.path().join("src/bad.json"), format!("{}no record\n", records(1, 7))).unwrap();
@@ -88,7 +88,7 @@ fn source_with_unstored_rejects_is_kept() {
         assert!(summary["undeleted"].to_string().contains("src/bad.json"), "{summary}");
         assert_eq!(sources(at.path()), ["bad.json"]);
     }
-    // A place that they were not put to helps no more than none.
+    // A place for rejects does not help if the rejects of the earlier run are not in it.
     let rejects = [&delete[..], &["--rejects", "@rejects"]].concat();
     let (code, summary) = run(at.path(), &rejects);
     assert_eq!((code, &summary["undeleted_without_rejects"]), (1, &1.into()), "{summary}");
@@ -110,7 +110,7 @@ fn source_without_any_event_is_kept() {
     fs::write(at.path().join("src/other.json"), "no record\nnone either\n").unwrap();
     let places = ["--to", "@out", "--rejects", "@rejects"];
     let delete = [&places[..], &["--delete", "transferred"]].concat();
-    // The run that reads them, and a later one that knows them from the ledger.
+    // The run that reads them, and a later run that knows them from the ledger.
     for deleted in [1, 0] {
         let (code, summary) = run(at.path(), &delete);
         assert_eq!((code, &summary["deleted"]), (1, &deleted.into()), "{summary}");
@@ -133,7 +133,7 @@ fn done_sources_are_deleted_if_outputs_exist() {
 
 #[test]
 fn many_done_sources_are_deleted_while_listing() {
-    // More than one batch of them.
+    // More than one batch.
     let at = source(4200);
     assert_eq!(run(at.path(), &["--to", "@out"]).0, 0);
     for number in 0..3 {
@@ -154,7 +154,7 @@ fn done_source_without_output_is_kept() {
     assert_eq!(run(at.path(), &["--to", "@out"]).0, 0);
     fs::remove_dir_all(at.path().join("out")).unwrap();
     let (code, summary) = run(at.path(), &["--to", "@out", "--delete", "transferred"]);
-    // What became no events has no output.
+    // A source without events has no output.
     assert_eq!(
         (code, &summary["deleted"], &summary["undeleted_without_output"]),
         (1, &1.into(), &3.into()),
@@ -182,7 +182,7 @@ fn source_done_for_other_destination_is_kept() {
     let told = program(None, &arguments).env("ZOOM_UDM_LOG", "warn").output().unwrap();
     let told = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(told.contains(&format!("with --to file://{}/: objects done", place("one"))), "{told}");
-    // What went to a stream went to one like this.
+    // Events written to a stream count as transferred for later runs with a stream.
     let again = ["--to", "-", "--ledger", "@of-streams"];
     assert_eq!(run(at.path(), &again).0, 0);
     let (code, summary) = run(at.path(), &[&again[..], &["--delete", "transferred"]].concat());
@@ -219,7 +219,7 @@ fn closed_output_records_nothing_as_done() {
     let told = String::from_utf8_lossy(&closed.stderr).into_owned();
     assert!(closed.status.code() == Some(3) && told.contains("standard output is closed"), "{told}");
     assert!(!at.path().join("ledger").exists());
-    // Whoever writes to the null device on purpose may.
+    // Writing to the null device without `--delete` is allowed.
     assert_eq!(arguments(">/dev/null").status.code(), Some(0));
     assert!(at.path().join("ledger").exists());
 }

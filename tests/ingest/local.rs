@@ -1,4 +1,4 @@
-//! `ingest` from a directory: a file is done by its content, whatever becomes of its name, its time and its end.
+//! Tests `ingest` from a directory: a file is identified by its content, even if its name, its time or its end change.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ impl World {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }
 
-    /// Sets the time of modification; it is another each time.
+    /// Sets the modification time to a new value.
     fn touch(&self, name: &str) {
         let times = FileTimes::new().set_modified(SystemTime::now() + Duration::from_secs(3));
         File::options().write(true).open(self.path(name)).unwrap().set_times(times).unwrap();
@@ -61,13 +61,13 @@ impl World {
         outcome(&ingest(None, &arguments.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
-    /// Runs by a clock that is right, for which files of this test are not settled.
+    /// Runs with the correct clock, so that the files of the test were just modified.
     fn run_now(&self) -> (i32, Value) {
         let mut program = program(None, &[&["ingest"], &FAST_RETRIES[..]].concat());
         outcome(&program.args(self.arguments(&[])).env("ZOOM_UDM_NOW", &self.began).output().unwrap())
     }
 
-    /// Runs, and expects so many events and nothing wrong.
+    /// Runs, and asserts that it succeeds with this number of events and no rejects.
     #[track_caller]
     fn assert_ingests(&self, events: u64) -> Value {
         let (code, summary) = self.run(&[]);
@@ -79,7 +79,7 @@ impl World {
         summary
     }
 
-    /// How often each event is in the outputs.
+    /// Returns the events in all outputs, each with its count.
     fn events(&self) -> BTreeMap<String, usize> {
         let mut all = BTreeMap::new();
         for bytes in read_files(&self.at.path().join("out")).values() {
@@ -88,7 +88,7 @@ impl World {
         all
     }
 
-    /// Whether there are so many events, each once.
+    /// Asserts that the outputs contain this number of events, each once.
     #[track_caller]
     fn assert_stored(&self, events: usize) {
         let all = self.events();
@@ -115,7 +115,7 @@ fn touched_and_renamed_files_are_not_reread() {
         );
         let summary = world.assert_ingests(0);
         assert_eq!(summary["skipped"]["done"], 2, "{summary}");
-        // The next run knows them without reading them.
+        // The next run recognizes them without reading them.
         assert_eq!(world.assert_ingests(0)["skipped"]["done"], 2);
     }
     assert_eq!(read_files(&world.at.path().join("out")), outputs);
@@ -131,7 +131,7 @@ fn copied_files_are_ingested_separately() {
     world.assert_ingests(10);
     fs::copy(world.path("b"), world.path("a")).unwrap();
     world.assert_ingests(5);
-    // Which of them it was, and whether it grew, makes no difference.
+    // It does not matter which of the copies changed.
     world.rename("c", "d");
     world.touch("a");
     world.assert_ingests(0);
@@ -190,12 +190,12 @@ fn rotated_logs_are_read_once() {
     let lines: Vec<String> = records(40, 5).split_inclusive('\n').map(str::to_owned).collect();
     world.write("log", lines[..10].concat());
     world.assert_ingests(10);
-    // Renamed and replaced by another, having grown meanwhile.
+    // Rotated after growing, and replaced by a new file.
     world.append("log", lines[10..15].concat());
     world.rename("log", "log.1");
     world.write("log", lines[15..20].concat());
     world.assert_ingests(10);
-    // Copied and cut off.
+    // Copied and truncated.
     world.rename("log.1", "log.2");
     fs::copy(world.path("log"), world.path("log.1")).unwrap();
     world.write("log", lines[20..30].concat());
@@ -216,21 +216,21 @@ fn rewritten_file_is_a_new_version() {
     world.assert_ingests(5);
     world.write("a.json", records(3, 2));
     world.assert_ingests(3);
-    // The first lines are the same, but not all of what was read.
+    // The first lines are the same, but the rest of what was read differs.
     world.write("a.json", records(2, 2));
     world.assert_ingests(2);
     assert_eq!(read_files(&world.at.path().join("out")).len(), 3);
-    // A document is not appended to.
+    // A JSON document is not treated as appended to.
     world.write("d.json", "[\n{\"time\":\"2023-11-01T10:00:00Z\"}\n]");
     assert_eq!(world.run(&[]).1["records"], 1);
     world.write("d.json", "[\n{\"time\":\"2023-11-01T10:00:00Z\"},\n{\"time\":\"2023-11-02T10:00:00Z\"}\n]");
     assert_eq!(world.run(&[]).1["records"], 2);
 }
 
-/// A writer that flushes by size ends members anywhere.
+/// A writer that flushes by size may end gzip members within a line.
 #[test]
 fn line_cut_between_gzip_members_gives_one_event() {
-    // The first member is left if it was written just now. Otherwise the part of a line is rejected at first.
+    // If the first member was just written, it is left for a later run. Otherwise, its incomplete line is rejected at first.
     for (settled, rejects) in [(false, 1), (true, 2)] {
         let world = World::new();
         let text = records(30, 1);
@@ -316,7 +316,7 @@ fn only_fully_read_files_are_deleted() {
     }
     world.write("cut.json", format!("{}{{\"time\"", records(2, 77)));
     assert_eq!(world.run(&[]).1["events"], 17);
-    // The same size and time, and other bytes.
+    // The same size and time, but different content.
     let path = world.path("other.json");
     let modified = path.metadata().unwrap().modified().unwrap();
     let other = fs::read_to_string(&path).unwrap().replace("homer", "marge");
@@ -355,7 +355,7 @@ fn killed_run_is_recovered_after_file_changes() {
     world.assert_ingests(10);
     world.append("log", lines[10..20].concat());
     world.assert_ingests(10);
-    // As if no run had come to saving the ledger.
+    // As if no run had saved the ledger.
     fs::remove_dir_all(world.place("out.ledger")).unwrap();
     world.append("log", lines[20..30].concat());
     world.rename("log", "log.1");
@@ -367,7 +367,7 @@ fn killed_run_is_recovered_after_file_changes() {
     world.assert_stored(40);
 }
 
-/// What may happen to a log, in a random order with kills between: each record comes once.
+/// Applies random changes to logs, with kills between them. Each record must be ingested exactly once.
 #[test]
 fn random_file_changes_lose_or_repeat_no_record() {
     let told = std::env::var("LOCAL_CASES").ok();
@@ -426,7 +426,7 @@ fn ledger_of_an_older_version_is_read() {
     world.write("a.json", records(5, 1));
     world.assert_ingests(5);
     let ledger = Path::new(&world.place("out.ledger")).to_owned();
-    // As it was before contents were kept.
+    // The entry as it was written before contents were recorded.
     let show = program(None, &["ledger", "show", "--format", "json", &ledger.display().to_string()])
         .output()
         .unwrap();

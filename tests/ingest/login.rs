@@ -1,4 +1,4 @@
-//! Who the feed is: each kind of Google's application default credentials, and that nothing of them is ever said.
+//! Tests the kinds of Google application default credentials, and that no output reveals them.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::gcs::{Act, Gcs, Refusal};
 use testkit::ingest::{FAST_RETRIES, program, records};
 
-/// Runs with a credentials file, all logs on; gives the code, how many events came, and all that was said.
+/// Runs with a credentials file and all logs enabled. Returns the exit code, the number of events and the log.
 fn run(server: &Gcs, credentials: &Value) -> (Option<i32>, usize, String) {
     run_feed(server, credentials, &["gs://zoom/", "--to", "-", "--no-ledger"])
 }
@@ -61,7 +61,7 @@ fn gcloud_user_credentials_are_accepted() {
     assert!(code == Some(4) && said.contains("no string client_secret") && !said.contains("hush"), "{said}");
 }
 
-/// Whether a token is one that the key has signed for the account, for Cloud Storage.
+/// Returns whether a token is signed with the key, for the service account and for Cloud Storage.
 fn is_signed(token: &str, key: &RsaPublicKey) -> bool {
     let Some((signed, signature)) = token.rsplit_once('.') else { return false };
     let part = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
@@ -112,7 +112,7 @@ fn credentials_are_not_sent_unencrypted_to_others() {
         "type": "authorized_user", "client_id": "somebody", "client_secret": "secret-hush", "refresh_token": "refresh-hush",
     });
     std::fs::write(&file, login.to_string()).unwrap();
-    // Leads here, too, and is not the address of this machine alone.
+    // The address reaches the fake, but is not a loopback address.
     let elsewhere = format!("http://0.0.0.0:{}", server.address.port());
     let here = format!("http://{}", server.host());
     let names = ["CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", "CLOUDSDK_AUTH_TOKEN_HOST"];
@@ -132,7 +132,7 @@ fn failed_destination_open_leaves_no_lease() {
     let server = server();
     server.lock().bearer = Some("access-hush".into());
     server.lock().refresh = Some("refresh-hush".into());
-    // A token each for what is read, for events and for rejects: the third is refused.
+    // The source, the events and the rejects each need a token. The third request is rejected.
     let refused = Refusal { after: 2, ..Refusal::acting("POST", "token", Act::Status(400)) };
     server.lock().faults.refusals.push(refused);
     let login = json!({

@@ -1,4 +1,4 @@
-//! `ingest`, against directories and the stand-in for Cloud Storage: one program, so that the stand-in is compiled once.
+//! Tests of `ingest` with directories and a fake Cloud Storage. They are one program, so that `testkit` is linked once.
 #![cfg(feature = "cloud")]
 #![allow(
     missing_docs,

@@ -1,4 +1,4 @@
-//! The feed, as its user sees it: the program against directories and the stand-in for Cloud Storage.
+//! Tests of `ingest` from the user's perspective, with directories and a fake Cloud Storage.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The age of files is held against a clock that stands in 2023.
+/// The tests' clock is in 2023, so files may have any age.
 const ANY_AGE: [&str; 2] = ["--max-age", "none"];
 
 #[test]
@@ -39,7 +39,7 @@ fn every_log_format_is_read_and_others_are_skipped() {
     assert_eq!(summary["skipped"]["collector_state"], 1);
     let lines: usize = read_files(&path("src/udm")).values().map(|bytes| gunzip(bytes).lines().count()).sum();
     assert_eq!(lines, 35);
-    // Outputs and the ledger lie below the source now: they are no logs.
+    // Outputs and the ledger are below the source now, but are not read as logs.
     let (code, summary) = outcome(&ingest(None, &[&arguments[..], &ANY_AGE].concat()));
     assert_eq!((code, &summary["done"], &summary["skipped"]["done"]), (0, &0.into(), &7.into()), "{summary}");
     assert!(summary["skipped"]["own_output"].as_u64() > Some(6), "{summary}");
@@ -61,7 +61,7 @@ fn only_new_generations_are_ingested() {
     server.seed("zoom", "logs/a.json.gz", gzip(records(9, 3)));
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
     assert_eq!((code, &summary["done"], &summary["events"]), (0, &1.into(), &9.into()), "{summary}");
-    // Both generations have an output of their own.
+    // Each generation has its own output.
     assert_eq!(server.all("udm", "out/").len(), 3);
     let verify = program(Some(&server), &["ledger", "verify", "gs://udm/out.ledger/"]).output().unwrap();
     assert_eq!(verify.status.code(), Some(0));
@@ -69,7 +69,7 @@ fn only_new_generations_are_ingested() {
         .output()
         .unwrap();
     assert_eq!(forget.status.code(), Some(0));
-    // Read again, and found done.
+    // The object is read again, and its output already exists.
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
     assert_eq!((code, &summary["done"], &summary["already_present"]), (0, &1.into(), &1.into()), "{summary}");
 }
@@ -105,7 +105,7 @@ fn corrupt_objects_are_quarantined_and_others_done() {
         assert!(reasons.contains(part), "{reasons}");
     }
     assert_eq!(server.all("udm", "out/").len(), 2);
-    // The next run tries again, the one after that waits.
+    // The next run retries, and the one after it waits.
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
     assert_eq!(
         (code, &summary["failed"], &summary["skipped"]["done"]),
@@ -118,7 +118,7 @@ fn corrupt_objects_are_quarantined_and_others_done() {
         (0, &0.into(), &3.into()),
         "{summary}"
     );
-    // A good version of it is read at once.
+    // A new generation is read at once.
     server.seed("zoom", "b-cut.json.gz", cut);
     let (code, summary) = outcome(&ingest(Some(&server), &arguments));
     assert_eq!((code, &summary["events"]), (0, &500.into()), "{summary}");
@@ -322,7 +322,7 @@ fn missing_or_unsupported_credentials_exit_4() {
         external.status.code() == Some(4) && said.contains("not supported yet") && !said.contains("hush"),
         "{said}"
     );
-    // The emulator asks for none, and this one refuses that.
+    // The emulator needs no credentials, but this one rejects requests without them.
     let refused = ingest(Some(&server), &["gs://zoom/", "--to", "-", "--no-ledger"]);
     assert_eq!(refused.status.code(), Some(4));
 }
@@ -354,7 +354,7 @@ fn corrupt_ledger_stops_the_run_and_is_unchanged() {
         assert_eq!(output.status.code(), Some(3), "{damage}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(&name));
         assert_eq!(fs::read(ledger.join(&name)).unwrap(), bad);
-        // Another run is not kept off by leases that this one took.
+        // The failed run has released its leases.
     }
     fs::write(ledger.join(&name), &good).unwrap();
     assert_eq!(ingest(None, &arguments).status.code(), Some(0));
@@ -445,7 +445,7 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
             ("damaged", "corrupt"),
             ("bomb", "--max-object-bytes"),
             ("forbidden", "permission denied"),
-            // The last of its tries may have met another fault.
+            // The last attempt may have met another fault.
             ("unreachable", ""),
         ]
         .into_iter()
@@ -458,7 +458,7 @@ fn ten_thousand_objects_survive_every_kind_of_fault() {
     assert!(reasons.len() == 5 && reasons.values().all(|&count| count == 100), "{reasons:?}");
 }
 
-/// On a real bucket that the environment names, with real credentials: `ZOOM_UDM_TEST_BUCKET=gs://…/prefix/`.
+/// Uses a real bucket with real credentials: `ZOOM_UDM_TEST_BUCKET=gs://…/prefix/`.
 #[test]
 #[ignore = "needs a bucket and credentials"]
 fn real_bucket_is_read_and_written() {
@@ -477,5 +477,5 @@ fn real_bucket_is_read_and_written() {
     let to = format!("{}/{NOW}-{}/", bucket.trim_end_matches('/'), std::process::id());
     assert_eq!(run(at.path().to_str().unwrap(), &to).0, 0);
     let (code, summary) = run(&to, at.path().join("out").to_str().unwrap());
-    assert_eq!((code, &summary["listed"]), (1, &1.into()), "events are no records: {summary}");
+    assert_eq!((code, &summary["listed"]), (1, &1.into()), "events are not records: {summary}");
 }

@@ -1,4 +1,4 @@
-//! How runs of the feed get on with each other, with the time, with an object of any size, and with who they are.
+//! Tests of concurrent and stopped runs, of large objects, and of errors of storage and of settings.
 
 use std::fs;
 use std::process::{Child, Command, Output};
@@ -12,7 +12,7 @@ const FEED: [&str; 3] = ["gs://zoom/logs/", "--to", "gs://udm/out/"];
 fn until(what: &str, mut is: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(30);
     while !is() {
-        assert!(Instant::now() < patience, "{what}: this never came");
+        assert!(Instant::now() < patience, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -29,7 +29,7 @@ fn run_with_all_segments_leased_exits_5() {
     }
     server.lock().faults.latency = Some(Duration::from_millis(20));
     let first = start(Some(&server), &[&FEED[..], &["--concurrency", "1"]].concat());
-    // Leases are taken before anything is listed.
+    // Leases are acquired before the listing starts.
     until("the first run lists", || server.lock().log.iter().any(|line| line.starts_with("GET /zoom?")));
     let second = ingest(Some(&server), &FEED);
     assert_eq!(second.status.code(), Some(5), "{}", said(&second));
@@ -100,7 +100,7 @@ fn deleted_sources_are_recorded_despite_takeover() {
         server.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(1, number)));
     }
     server.lock().faults.latency = Some(Duration::from_millis(10));
-    // The ledger is written every half a second: what is done until then is marked in memory alone.
+    // Finished objects are recorded in memory until the ledger is written, which happens every half second.
     let flags = ["--delete", "transferred", "--lease", "2s", "--checkpoint", "1m", "--concurrency", "2"];
     let run = program(Some(&server), &[&["ingest"], &FEED[..], &flags].concat()).spawn().unwrap();
     until("some are done", || server.all("udm", "out/").len() > 5);
@@ -137,11 +137,11 @@ fn verify_reports_gaps_but_not_skipped_objects() {
     server.seed("zoom", "state.json", r#"{"cursor_date": "2023-11-14"}"#);
     server.seed("zoom", "old.json", records(1, 3));
     server.lock().objects.get_mut(&("zoom".into(), "old.json".into())).unwrap().modified = 1_600_000_000_000;
-    // All of its places lie below the source.
+    // All destinations are below the source.
     let places = ["gs://zoom/", "--to", "gs://zoom/udm/", "--rejects", "gs://zoom/rejects/"];
     let (code, summary) = outcome(&ingest(Some(&server), &places));
     assert_eq!((code, &summary["done"], &summary["events"]), (1, &2.into(), &3.into()), "{summary}");
-    // The same source without a place for rejects: those that stand are no logs all the same.
+    // Without a place for rejects, existing rejects are not read as logs either.
     let (code, summary) = outcome(&ingest(Some(&server), &places[..3]));
     assert_eq!((code, &summary["done"]), (0, &0.into()), "{summary}");
     let verify = |more: &[&str]| {
@@ -216,7 +216,7 @@ fn verify_continues_past_missing_locations() {
     );
 }
 
-/// The most memory that a process held until it ended, in kB, and what it said.
+/// Returns the peak memory of a process in kB, and its output.
 fn peak(mut child: Child) -> (u64, Output) {
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -228,7 +228,7 @@ fn peak(mut child: Child) -> (u64, Output) {
     (peak, child.wait_with_output().unwrap())
 }
 
-/// 64 MB: what two objects of any size may take, read and written at once.
+/// 64 MB: the limit for reading and writing two objects of any size at once.
 const MOST_MEMORY: u64 = 64 << 10;
 
 #[cfg(target_os = "linux")]
@@ -240,7 +240,7 @@ fn large_objects_are_streamed() {
     let size = part.len() * parts;
     assert!(size > 200 << 20 && packed.len() * parts > 4 << 20, "{size}, {}", packed.len() * parts);
     server.seed("zoom", "logs/large.json.gz", packed.repeat(parts));
-    // The same letter over and over: as much as gzip can pack.
+    // A repeated letter compresses best.
     let line = records(1, 1).replace("Inspector", &"x".repeat(50_000));
     let dense = gzip(line.repeat((60 << 20) / line.len()));
     assert!((60 << 20) / dense.len() > 300, "{}", dense.len());
@@ -269,7 +269,7 @@ fn unlistable_entry_is_reported_and_run_continues() {
     fs::create_dir_all(&source).unwrap();
     fs::write(source.join("b.json"), records(2, 1)).unwrap();
     fs::write(source.join(std::ffi::OsStr::from_bytes(b"c\xff.json")), records(2, 2)).unwrap();
-    // By this name the other is told, and is not read in its place.
+    // The error shows the invalid name with this replacement character; the file of that name is separate.
     fs::write(source.join("c\u{fffd}.json"), records(3, 3)).unwrap();
     std::os::unix::fs::symlink("loop", source.join("loop")).unwrap();
     std::os::unix::fs::symlink("nothing", source.join("dangling")).unwrap();
@@ -311,7 +311,7 @@ fn invalid_emulator_host_is_a_usage_error() {
     assert_eq!(code, Some(0), "{told}");
 }
 
-/// Whether the stand-in was asked for a name with this in it.
+/// Returns whether the fake received a request with this text in the object name.
 fn asked(server: &Gcs, part: &str) -> bool {
     let escaped =
         |c: char| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("%{:02X}", c as u8) };
@@ -361,7 +361,7 @@ fn stopped_follow_ends_during_a_failing_run() {
         server.seed("zoom", &format!("logs/{number}.json"), records(1, number));
     }
     server.lock().faults.latency = Some(Duration::from_millis(30));
-    // The ledger is written at the end alone.
+    // The ledger is written only at the end.
     let flags =
         ["--follow", "--every", "10m", "--retries", "3", "--first-pause", "1ms", "--checkpoint", "1m"];
     let run = program(Some(&server), &[&["ingest"], &FEED[..], &flags].concat()).spawn().unwrap();
@@ -427,7 +427,7 @@ fn unreachable_source_ends_run_and_fails_no_object() {
     let run = program(Some(&server), &[&["ingest"], &FEED[..], &brisk].concat()).output().unwrap();
     assert_eq!(run.status.code(), Some(3), "{}", said(&run));
     assert!(said(&run).contains("run again when storage is reachable"), "{}", said(&run));
-    assert!(server.lock().log.len() < 200, "not each object was tried");
+    assert!(server.lock().log.len() < 200, "not every object is tried");
     server.lock().faults = Faults::default();
     let (code, summary) = outcome(&ingest(Some(&server), &FEED));
     assert_eq!((code, &summary["done"]), (0, &100.into()), "{summary}");

@@ -1,4 +1,4 @@
-//! Runs that stand still (SIGSTOP) between two requests to storage, while another run takes over and finishes, and then go on.
+//! Stops runs (SIGSTOP) between two storage requests and resumes them after another run has taken over and finished.
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -34,13 +34,13 @@ fn world() -> Gcs {
     server
 }
 
-/// A run whose clock is an hour ahead, so that it takes over what another run holds.
+/// Runs with a clock that is an hour ahead, so that the leases of other runs have expired.
 fn run_with_clock_ahead(server: &Gcs) -> Output {
     let arguments = [&["ingest"], &FAST_RETRIES[..], &PLACES].concat();
     program(Some(server), &arguments).env("ZOOM_UDM_NOW", "2023-11-16T01:00:00Z").output().unwrap()
 }
 
-/// Every record of the source, as often as it is in one of the outputs.
+/// Returns the lines of all outputs and rejects, each with its count.
 fn descriptions(server: &Gcs) -> BTreeMap<String, usize> {
     let mut all = BTreeMap::new();
     for bytes in server.all("udm", "out/").values().chain(server.all("udm", "rejects/").values()) {
@@ -56,7 +56,7 @@ fn ledger(server: &Gcs) -> (Option<i32>, String) {
     (show.status.code(), String::from_utf8_lossy(&show.stdout).into_owned())
 }
 
-/// Which request a case stops at: all of them in turn for many cases, otherwise evenly spread.
+/// Returns the requests to stop at: every request if there are enough cases, otherwise evenly spread ones.
 fn stop_points(requests: u64, cases: u64) -> impl Iterator<Item = u64> {
     let offset = seed() % requests.max(1);
     let step = (requests / cases.max(1)).max(1);
@@ -100,7 +100,7 @@ fn stalled_run_deletes_no_newer_generation() {
     for nth in stop_points(requests, cases(12)) {
         let server = world();
         let Ok(run) = stall(&server, nth, || start(Some(&server), &PLACES)) else { continue };
-        // Each object has a newer version, which nobody takes until the stalled run has ended.
+        // Each object has a newer generation, which no run reads until the stalled run has ended.
         for number in 0..OBJECTS {
             server.seed("zoom", &format!("logs/deep/{number}.json.gz"), gzip(records(2, 50 + number)));
         }

@@ -1,4 +1,4 @@
-//! What every store promises, asked of memory, of a directory and of the stand-in for Cloud Storage.
+//! Tests the contract of all stores: memory, a directory, and a fake Cloud Storage.
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -30,10 +30,10 @@ fn file(size: usize, byte: u8) -> Payload {
     Payload::File(file, size as u64)
 }
 
-/// 33 MB: on Cloud Storage this goes in parts.
+/// 33 MB, which Cloud Storage uploads in parts.
 const LARGE: usize = 33 << 20;
 
-/// Where answers get lost, what an earlier try has put is found standing.
+/// With `lossy`, responses may get lost, so a retry may find the object that the first attempt created.
 async fn assert_store_contract(store: &Store, lossy: bool) {
     let made = |put: PutOutcome| put == PutOutcome::Created || (lossy && put == PutOutcome::AlreadyIdentical);
     let names = |listed: Vec<zoom_udm::store::ObjectMeta>| {
@@ -57,7 +57,7 @@ async fn assert_store_contract(store: &Store, lossy: bool) {
     assert_eq!(store.get("large").await.unwrap().size, LARGE as u64);
 
     let first = store.compare_and_swap("state", "1".into(), None).await.unwrap().unwrap();
-    assert!(store.compare_and_swap("state", "x".into(), None).await.unwrap().is_none(), "somebody was first");
+    assert!(store.compare_and_swap("state", "x".into(), None).await.unwrap().is_none(), "the object exists");
     let second = store.compare_and_swap("state", "2".into(), Some(first.clone())).await.unwrap().unwrap();
     assert!(
         store.compare_and_swap("state", "3".into(), Some(first)).await.unwrap().is_none(),
@@ -69,10 +69,10 @@ async fn assert_store_contract(store: &Store, lossy: bool) {
 
     let listed: Vec<_> = store.list().try_collect().await.unwrap();
     assert_eq!(names(listed.clone()), ["a/one", "large", "state"]);
-    assert_eq!(listed, store.list().try_collect::<Vec<_>>().await.unwrap(), "tags rest while objects do");
+    assert_eq!(listed, store.list().try_collect::<Vec<_>>().await.unwrap(), "tags are stable");
     let one = listed[0].clone();
     let other = zoom_udm::store::ObjectMeta { tag: "another".into(), ..one.clone() };
-    assert!(!store.delete_version(&other).await.unwrap(), "another version stays");
+    assert!(!store.delete_version(&other).await.unwrap(), "another version is not deleted");
     assert!(store.delete_version(&one).await.unwrap());
     assert!(!store.delete_version(&one).await.unwrap());
     store.prune_empty_parents("a/one").await.unwrap();
@@ -107,19 +107,19 @@ async fn directory_store_meets_the_contract() {
 async fn cloud_storage_meets_the_contract() {
     let server = Gcs::start();
     server.lock().page = 2;
-    // Of an upload in parts one comes damaged; it alone is sent again.
+    // One part of the upload is corrupted, and only this part is sent again.
     let damaged = Refusal { times: 1, ..Refusal::acting("PUT", "large.part", Act::Garbled) };
     server.lock().faults.refusals.push(damaged);
     assert_store_contract(&open("gs://bucket/some/where/", Some(&server)).await, false).await;
     assert_eq!(server.lock().fault_hits, 1);
-    assert_eq!(server.all("bucket", "").len(), 1, "nothing passing is left");
+    assert_eq!(server.all("bucket", "").len(), 1, "no temporary object is left");
     let odd = open("gs://bucket/odd/", Some(&server)).await;
     assert_eq!(
         odd.put_if_absent("/../large\u{f8ff} ", file(LARGE, b'x')).await.unwrap(),
         PutOutcome::Created
     );
     assert_eq!(server.get("bucket", "odd//../large\u{f8ff} ").unwrap().len(), LARGE);
-    assert_eq!(server.all("bucket", "odd/").len(), 1, "nothing passing is left");
+    assert_eq!(server.all("bucket", "odd/").len(), 1, "no temporary object is left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +176,7 @@ async fn listing_covers_all_pages_and_special_names() {
         assert!(store.delete_version(object).await.unwrap(), "{object:?}");
     }
     assert!(server.all("bucket", "").is_empty());
-    // A place may be called so as well.
+    // The prefix may have an unusual name, too.
     let store = open("gs://bucket/\u{1}/..//", Some(&server)).await;
     assert_eq!(store.put_if_absent("\u{2} ", bytes("x")).await.unwrap(), PutOutcome::Created);
     let listed: Vec<_> = store.list().try_collect().await.unwrap();
@@ -216,11 +216,11 @@ async fn directory_lists_only_files_and_removes_stale_temps() {
     assert!(long.contains("/long: it exceeds"), "{long}");
     std::fs::remove_file(at.path().join("long")).unwrap();
     std::os::unix::fs::symlink("loop", at.path().join("loop")).unwrap();
-    assert!(store.exists("loop").await.is_err(), "what cannot be looked at is not known to be absent");
+    assert!(store.exists("loop").await.is_err(), "an inaccessible entry is not reported as absent");
     for name in ["sub/.zoom-udm-put-1.part", "sub/.zoom-udm-other"] {
         std::fs::write(at.path().join(name), "x").unwrap();
     }
     store.remove_stale_temp_files().await.unwrap();
     assert!(!at.path().join("sub/.zoom-udm-put-1.part").exists());
-    assert!(at.path().join("sub/.zoom-udm-other").exists(), "another part of the program is at work there");
+    assert!(at.path().join("sub/.zoom-udm-other").exists(), "another component uses this file");
 }

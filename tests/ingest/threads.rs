@@ -1,4 +1,4 @@
-//! How many threads and how much memory a run that follows its source takes, round after round.
+//! Tests that a run with `--follow` keeps its threads and memory bounded.
 
 use std::fs;
 use std::path::Path;
@@ -8,26 +8,26 @@ use testkit::files::gzip;
 use testkit::gcs::Gcs;
 use testkit::ingest::{records, start};
 
-/// More rounds for a long look: `INGEST_ROUNDS=2000`.
+/// Returns the number of rounds: `INGEST_ROUNDS`, or 25.
 fn rounds() -> u64 {
     std::env::var("INGEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(25)
 }
 
-/// A number from `/proc/PID/status`.
+/// Returns a number from `/proc/PID/status`.
 fn status(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// The main thread, one that waits for signals, one for each core, and those for blocking work: conversions, two for each
-/// core, and ten others.
+/// Returns the maximum number of threads: the main thread, one for signals, one per core for the runtime, and those for
+/// blocking work, which are two per core for conversions, and ten others.
 fn most_threads() -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     2 + cores + cores + cores.max(2) + 10
 }
 
-/// Follows a source to which `come` adds sixty objects each round, and counts threads.
+/// Follows a source to which `come` adds sixty objects per round, and checks the number of threads.
 fn follow(server: Option<&Gcs>, places: &[&str], come: impl Fn(u64), done: impl Fn() -> usize) {
     let flags =
         ["--follow", "--every", "50ms", "--max-age", "none", "--delete", "transferred", "--settle", "0s"];

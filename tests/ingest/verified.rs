@@ -1,4 +1,4 @@
-//! What arrives from Cloud Storage is what is stored there, or is an error: objects and listings.
+//! Tests that objects and listings from Cloud Storage are either intact or errors.
 
 use futures::TryStreamExt as _;
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn corrupted_download_is_not_returned() {
             let error = store.read(name).await.unwrap_err();
             assert!(error.is_transient(), "{name}, {act:?}: {error}");
         }
-        // Emulators have no checksums; the length is checked all the same.
+        // Emulators send no checksums, but the length is still verified.
         inject_fault(&server, "GET", &Act::NoHash, 1);
         assert_eq!(store.read(name).await.unwrap().unwrap().0, stored);
     }
@@ -53,7 +53,7 @@ async fn corrupted_stream_ends_with_an_error() {
     let store = open(&server, "gs://bucket/in/").await;
     for act in [Act::Flipped, Act::Short, Act::Long, Act::WrongHash] {
         inject_fault(&server, "GET", &act, u32::MAX);
-        let Body::Stream(chunks) = store.get("x").await.unwrap().body else { panic!("a stream") };
+        let Body::Stream(chunks) = store.get("x").await.unwrap().body else { panic!("no stream") };
         let read: Result<Vec<_>, _> = chunks.try_collect().await;
         assert!(matches!(read, Err(Error::Corrupt { .. })), "{act:?}: {read:?}");
     }
@@ -90,7 +90,7 @@ async fn incomplete_or_foreign_listing_fails() {
         );
         assert!(store.head("2").await.is_err(), "{fault:?}");
     }
-    // The same token for ever, with pages that hold nothing.
+    // An endless listing: the same token with every page, and no objects.
     let endless = "<ListBucketResult><Name>bucket</Name><Prefix>in/</Prefix><IsTruncated>true</IsTruncated>\
                    <NextContinuationToken>again</NextContinuationToken></ListBucketResult>";
     inject_fault(&server, "LIST", &Act::Body(200, endless), u32::MAX);
@@ -111,7 +111,7 @@ async fn overlong_name_error_names_the_object() {
     assert!(store.read(&"\u{1}".repeat(1021)).await.unwrap().is_some());
 }
 
-/// Objects that are read whole, in memory, and as they arrive: nothing of a damaged one is written, or marked.
+/// A corrupted object is neither converted nor recorded, whether it is read into memory or streamed.
 #[test]
 fn corrupted_download_is_not_recorded_and_retried() {
     let small = records(50, 1);
@@ -123,7 +123,7 @@ fn corrupted_download_is_not_recorded_and_retried() {
         server.seed("zoom", &format!("logs/{name}"), object);
         for act in DAMAGES.iter().chain([&Act::Empty]) {
             inject_fault(&server, "GET", act, u32::MAX);
-            // What is spoiled is the object alone, not the ledger.
+            // The fault affects only the object, not the ledger.
             server.lock().faults.refusals[0].part = "logs/".into();
             let run =
                 || ingest(Some(&server), &["gs://zoom/logs/", "--to", "-", "--ledger", "gs://udm/ledger/"]);
@@ -144,7 +144,7 @@ fn corrupted_download_is_not_recorded_and_retried() {
     }
 }
 
-/// What is behind the bytes that are needed is verified, too.
+/// The part of the object after the last needed byte is verified, too.
 #[test]
 fn corruption_that_looks_like_bad_data_is_transient() {
     let server = Gcs::start();

@@ -1,4 +1,5 @@
-//! Who may call `zoom-udm serve`: tokens good and bad in every way, Google's keys there and not, public addresses.
+//! Tests who may call `zoom-udm serve`: valid and invalid tokens, available and unavailable Google keys, and public
+//! addresses.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -16,7 +17,7 @@ use testkit::serve::{Answer, Server, TEST_TIMEOUT};
 
 const AUDIENCE: &str = "https://zoom.example.com";
 const EMAIL: &str = "pusher@project.iam.gserviceaccount.com";
-/// 2023-11-16T00:00:00Z, which the program takes for now.
+/// 2023-11-16T00:00:00Z, the current time of the program.
 const NOW: i64 = 1_700_092_800;
 
 fn key() -> RsaPrivateKey {
@@ -35,13 +36,13 @@ fn jwk(kid: &str, key: &RsaPrivateKey) -> Value {
     })
 }
 
-/// In the place of Google's keys.
+/// A server of public keys in place of Google's.
 struct Certs {
     url: String,
     keys: Arc<Mutex<Vec<Value>>>,
     status: Arc<Mutex<u16>>,
     asked: Arc<Mutex<u32>>,
-    /// How long an answer takes.
+    /// The delay of responses.
     pause: Arc<Mutex<Duration>>,
 }
 
@@ -136,7 +137,7 @@ fn only_valid_tokens_of_allowed_callers_are_accepted() {
     assert_eq!(bearer(&token(&key, &claims())), 200);
     assert_eq!(ask(&server, &format!("bearer {}", token(&key, &claims()))), 200);
     assert_eq!(changed(json!({"iss": "accounts.google.com"})), 200);
-    assert_eq!(changed(json!({"exp": NOW - 30})), 200, "clocks differ a little");
+    assert_eq!(changed(json!({"exp": NOW - 30})), 200, "small clock differences are tolerated");
     assert_eq!(changed(json!({"aud": ["x", AUDIENCE]})), 200);
     for (change, status) in [
         (json!({"exp": NOW - 120}), 401),
@@ -156,13 +157,13 @@ fn only_valid_tokens_of_allowed_callers_are_accepted() {
     ] {
         assert_eq!(changed(change.clone()), status, "{change}");
     }
-    // No token, and none that is one.
+    // No token, and malformed ones.
     assert_eq!(server.post("/normalize", &[], b"").status, 401);
     for nonsense in ["", "Bearer", "Bearer ", "Bearer a.b.c", "Basic dXNlcjpwYXNz", "Bearer ...", "Bearer {}"]
     {
         assert_eq!(ask(&server, nonsense), 401, "{nonsense}");
     }
-    // Signed by nobody, by somebody else, changed behind the signature.
+    // An unsigned token, one signed with another key, and one modified after signing.
     let claims = claims();
     let unsigned = |alg: &str| {
         format!("{}.{}.", base64(json!({"alg": alg, "kid": "one"}).to_string()), base64(claims.to_string()))
@@ -177,12 +178,12 @@ fn only_valid_tokens_of_allowed_callers_are_accepted() {
     let forged = base64(with(&json!({"email": "other@example.com"})).to_string());
     assert_eq!(bearer(&format!("{head}.{forged}.{signature}")), 401);
     assert_eq!(bearer(&format!("{head}.{}.SIGNATURE_REMOVED_BY_GOOGLE", base64(claims.to_string()))), 401);
-    // What Cloud Run does to tokens is said.
+    // The log explains that Cloud Run removes signatures.
     server.wait_for("--allow-unauthenticated");
-    // Nothing of a token is ever said.
+    // The log contains no part of a token.
     assert!(!server.said().contains(signature) && !server.said().contains("eyJ"));
-    assert_eq!(certs.asked(), 1, "keys are kept");
-    // What tells nothing is open, the rest is not.
+    assert_eq!(certs.asked(), 1, "keys are cached");
+    // Health checks are open, everything else is not.
     assert_eq!((server.get("/healthz").status, server.get("/readyz").status), (200, 200));
     assert_eq!(
         (server.get("/metrics").status, server.get("/").status, server.get("/nowhere").status),
@@ -192,7 +193,7 @@ fn only_valid_tokens_of_allowed_callers_are_accepted() {
 
 #[test]
 fn hs256_token_signed_with_public_key_is_rejected() {
-    // The classic: the public key, which all know, as the secret of HS256.
+    // A known attack: the public key is used as the HS256 secret.
     let key = key();
     let certs = Certs::start(vec![jwk("one", &key)]);
     let server = certs.server();
@@ -217,7 +218,7 @@ fn hs256_token_signed_with_public_key_is_rejected() {
     }
 }
 
-/// HMAC with SHA-256, as RFC 2104 has it.
+/// Returns the HMAC-SHA256 (RFC 2104).
 fn hmac(secret: &[u8], text: &[u8]) -> Vec<u8> {
     let mut block = [0_u8; 64];
     let secret = if secret.len() > 64 { Sha256::digest(secret).to_vec() } else { secret.to_vec() };
@@ -234,7 +235,7 @@ fn unknown_key_ids_cause_at_most_one_key_fetch() {
     *certs.status.lock().unwrap() = 503;
     let server = certs.server();
     let good = format!("Bearer {}", token(&one, &claims()));
-    // Nobody can tell now: Pub/Sub comes again.
+    // Without keys, no token can be verified, so Pub/Sub must retry.
     let answer = server.post("/normalize", &[("Authorization", &good)], b"");
     assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
     *certs.status.lock().unwrap() = 200;
@@ -248,7 +249,7 @@ fn unknown_key_ids_cause_at_most_one_key_fetch() {
         let made_up = signed(&one, &json!({"alg": "RS256", "kid": format!("made-up-{number}")}), &claims());
         assert_eq!(ask(&server, &format!("Bearer {made_up}")), 401);
     }
-    assert_eq!(certs.asked(), asked, "keys that came just now are not asked for again");
+    assert_eq!(certs.asked(), asked, "fresh keys are not fetched again");
     assert_eq!(ask(&server, &good), 200);
 }
 
@@ -265,7 +266,7 @@ fn new_key_is_accepted_and_unknown_ids_block_nobody() {
     assert_eq!((ask(&server, &good), with(&two, "two")), (200, 401));
     certs.keys.lock().unwrap().push(jwk("two", &two));
     assert_eq!((with(&two, "two"), ask(&server, &good)), (200, 200));
-    assert_eq!((with(&one, "two"), with(&two, "one")), (401, 401), "each with its own");
+    assert_eq!((with(&one, "two"), with(&two, "one")), (401, 401), "each key ID requires its own key");
     *certs.pause.lock().unwrap() = Duration::from_secs(6);
     let asked = certs.asked();
     std::thread::scope(|scope| {
@@ -328,7 +329,7 @@ fn cross_origin_requests_are_rejected() {
     for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
         assert_eq!(server.post("/normalize", &[("Origin", origin)], b"").status, 403, "{origin}");
     }
-    // A name that was made to point here.
+    // A host name that an attacker resolved to this address.
     let mut stream = server.connect();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").unwrap();
     assert_eq!(Answer::read(&mut stream).status, 403);

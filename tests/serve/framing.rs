@@ -1,4 +1,5 @@
-//! Requests that a proxy in front could take for others than the service does: on raw sockets, byte for byte.
+//! Tests of requests that a proxy could interpret differently than the service (request smuggling), sent over raw
+//! sockets.
 
 use std::io::{Read as _, Write as _};
 use testkit::ingest::program;
@@ -8,12 +9,13 @@ fn start() -> Server {
     Server::start(program(None, &["serve", "--log-format", "json"]))
 }
 
-/// All that is answered to these bytes.
+/// Returns all bytes sent in response to a request.
 fn answered(server: &Server, request: &str) -> Vec<u8> {
     let mut stream = server.connect();
     stream.write_all(request.replace("HOST", &server.address.to_string()).as_bytes()).unwrap();
     let mut bytes = Vec::new();
-    // Not closed on this side: hyper drops a request whose caller has closed. A reset leaves what came before it.
+    // The client does not close its side, because hyper drops the requests of closed connections. After a reset, the
+    // bytes received before it remain.
     let _ = stream.read_to_end(&mut bytes);
     bytes
 }
@@ -24,7 +26,7 @@ fn answers(bytes: &[u8]) -> usize {
 
 const SMUGGLED: &str = "GET /healthz HTTP/1.1\r\nHost: HOST\r\n\r\n";
 
-/// Heads that are ambiguous or malformed, each in front of a body and of another request.
+/// Returns ambiguous or malformed requests. Each is followed by a body and another request.
 fn bad_heads() -> Vec<String> {
     let heads = [
         "Host: HOST\r\nContent-Length: 3\r\nTransfer-Encoding: chunked",

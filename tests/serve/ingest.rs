@@ -1,4 +1,5 @@
-//! `zoom-udm serve --ingest` and what a bucket notifies it of: each object once, whatever it comes in and how often.
+//! Tests of `zoom-udm serve --ingest` and of bucket notifications: each object is ingested once, in every message
+//! format and for every number of pushes.
 
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -64,14 +65,14 @@ fn notification_ingests_its_object_once() {
     for number in 0..6 {
         gcs.seed("zoom", &format!("logs/2023/11/{number}.json.gz"), gzip(records(10, number)));
     }
-    // Neighbours by name: what is asked for is not what a list begins with.
+    // Objects whose names start with the requested name, or with a part of it.
     gcs.seed("zoom", "logs/2023/11/0.json.g", gzip(records(10, 90)));
     gcs.seed("zoom", "logs/2023/11/0.json.gz.part", gzip(records(10, 91)));
     let name = |number: u64| format!("logs/2023/11/{number}.json.gz");
     let answer =
         server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", &name(0), 7)).expect(200, "done");
     assert_eq!(answer.json()["events"], 10);
-    // Attributes alone, as with payloadFormat NONE.
+    // Attributes only, as with `payloadFormat` NONE.
     let mut bare = notification("OBJECT_FINALIZE", "zoom", &name(1), 7);
     bare["message"]["data"] = Value::Null;
     server.push("/ingest", &bare).expect(200, "done");
@@ -96,7 +97,7 @@ fn notification_ingests_its_object_once() {
     });
     let kind = [("Content-Type", "application/cloudevents+json")];
     server.post("/ingest", &kind, structured.to_string().as_bytes()).expect(200, "done");
-    // No envelope: attributes are headers.
+    // No envelope; attributes are headers.
     let attributes = [
         ("x-goog-pubsub-message-id", "2070443601311544"),
         ("eventType", "OBJECT_FINALIZE"),
@@ -105,11 +106,11 @@ fn notification_ingests_its_object_once() {
         ("objectGeneration", "7"),
     ];
     server.post("/ingest", &attributes, b"").expect(200, "done");
-    // Neither envelope nor metadata.
+    // Neither an envelope nor metadata.
     let bare = [("Content-Type", "application/json")];
     server.post("/ingest", &bare, resource("zoom", &name(5), 7).to_string().as_bytes()).expect(200, "done");
     assert_eq!((gcs.all("udm", "out/").len(), events_in(&gcs)), (6, 60));
-    // Again, and again by a run over everything: nothing is done twice.
+    // Repeated pushes and a full run read nothing again.
     for number in 0..6 {
         server
             .push("/ingest", &notification("OBJECT_FINALIZE", "zoom", &name(number), 7))
@@ -146,7 +147,7 @@ fn normalize_uploads_do_not_delay_pushes() {
     let body = line.repeat((31 << 20) / line.len());
     let enough = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // More than is held of all bodies, and nobody takes the answers.
+        // More bodies than fit into memory, and no client reads its response.
         for _ in 0..6 {
             let (mut stream, head) = (server.connect(), server.head("POST", "/normalize", &[], body.len()));
             stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
@@ -159,7 +160,7 @@ fn normalize_uploads_do_not_delay_pushes() {
                 }
             });
         }
-        // Nothing of a body that comes now is taken.
+        // The service accepts no data of another body.
         let full = || {
             let mut stream = server.connect();
             stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
@@ -198,13 +199,13 @@ fn irrelevant_pushes_are_ignored_and_bad_ones_invalid() {
     server.push("/ingest", &envelope(b"{\"what\":1}", &json!({}))).expect(400, "invalid");
     server.push("/ingest", &envelope(b"", &json!({"eventType": "OBJECT_FINALIZE"}))).expect(400, "invalid");
     assert_eq!(events_in(&gcs), 0);
-    // Damaged for good: poison, and in the ledger.
+    // Permanently corrupt: the response is final, and the ledger records it.
     let whole = gzip(records(100, 1));
     gcs.seed("zoom", "logs/cut.json.gz", whole[..whole.len() - 9].to_vec());
     let answer = push("OBJECT_FINALIZE", "zoom", "logs/cut.json.gz").expect(422, "invalid");
     assert!(!answer.text().contains("logs/cut"), "{}", answer.text());
     server.wait_for("the gzip data is truncated");
-    // Out of order for now: again.
+    // Temporarily unavailable: the push is retried.
     gcs.lock().faults.always_unavailable = Some("logs%2Fa.json.gz".into());
     gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/a.json.gz", 503));
     push("OBJECT_FINALIZE", "zoom", "logs/a.json.gz").expect(503, "retry");
@@ -213,7 +214,7 @@ fn irrelevant_pushes_are_ignored_and_bad_ones_invalid() {
     assert_eq!(events_in(&gcs), 3);
 }
 
-/// Names that pushes should not have, and what each is answered.
+/// Returns invalid or unusual object names, with the status of the response to each.
 fn bad_names() -> Vec<(String, u16)> {
     let of_bytes = |length: usize| format!("logs/{}", "x".repeat(length - 5));
     vec![
@@ -247,7 +248,7 @@ fn invalid_names_do_not_fail_other_pushes() {
     gcs.seed("zoom", "logs/unavailable.json", records(2, 97));
     let status = |part: &str, status| Refusal::always("", part, status);
     gcs.lock().faults.refusals = vec![status("forbidden", 403), status("unavailable", 503)];
-    // The first run takes a while: all that comes meanwhile shares the next one.
+    // The first run is slow, so all pushes that arrive meanwhile share the next run.
     gcs.lock().faults.latency = Some(Duration::from_millis(20));
     let server = Server::start(feed(&gcs, ""));
     let mut pushes: Vec<_> = (0..30).map(|number| (format!("logs/{number}.json.gz"), 200)).collect();
@@ -274,7 +275,8 @@ fn invalid_names_do_not_fail_other_pushes() {
 #[test]
 fn overlong_output_name_is_shortened() {
     let gcs = Gcs::start();
-    // The output's name is longer than the object's, by its generation and its ending: it is cut, and gets a hash.
+    // The generation and the extension make the output's name longer than the object's, so it is truncated and a hash
+    // is added.
     let long = format!("logs/{}xyz", "abc/".repeat(253));
     gcs.seed("zoom", &long, records(2, 1));
     gcs.seed("zoom", "logs/good.json", records(2, 2));
@@ -299,7 +301,7 @@ fn many_pushes_ingest_each_object_once() {
                 let name = format!("logs/{}.json.gz", number % 40);
                 scope.spawn(move || {
                     loop {
-                        // As Pub/Sub does: what is not taken comes again.
+                        // Retries like Pub/Sub.
                         let answer =
                             server.push("/ingest", &notification("OBJECT_FINALIZE", "zoom", &name, 7));
                         if answer.status == 200 {
@@ -366,7 +368,7 @@ fn killed_ingest_is_recovered_by_the_next_push() {
             assert_eq!(answer.status, 200, "killed at {at}: {}", answer.text());
         }
         assert_eq!(gcs.all("udm", "out/"), expected, "killed at {at}");
-        // What was done before the kill and not removed yet: a run over everything sees to it.
+        // A full run deletes the sources of objects that were done before the kill.
         server.push("/ingest", &envelope(b"", &json!({}))).expect(200, "done");
         assert_eq!(gcs.all("zoom", "").len(), 0, "killed at {at}");
     }
@@ -374,7 +376,7 @@ fn killed_ingest_is_recovered_by_the_next_push() {
     println!("{kills} kills at {requests} requests");
 }
 
-/// Pushes nothing: one run over everything.
+/// Pushes a message without an object, which requests a full run.
 fn push_full_run(server: &Server) -> Answer {
     server.push("/ingest", &envelope(b"", &json!({})))
 }
@@ -390,7 +392,7 @@ fn full_run_push_includes_earlier_objects() {
     let later: Vec<_> = std::thread::scope(|scope| {
         let first = scope.spawn(|| push_full_run(&server));
         wait_until("outputs", || gcs.all("udm", "out/").len() > 10);
-        // The run has its list by now.
+        // The run has its listing now.
         gcs.seed("zoom", "logs/zzz.json.gz", gzip(records(2, 99)));
         let more: Vec<_> = (0..4).map(|_| scope.spawn(|| push_full_run(&server))).collect();
         let more = more.into_iter().map(|push| push.join().unwrap()).collect();
@@ -402,7 +404,7 @@ fn full_run_push_includes_earlier_objects() {
     }
     assert_eq!((gcs.all("udm", "out/").len(), events_in(&gcs)), (81, 162));
     let runs = server.metric("zoom_udm_runs_total{verb=\"ingest\",outcome=\"done\"}");
-    assert!((runs - 2.0).abs() < 0.1, "all that came meanwhile are one run more: {runs}");
+    assert!((runs - 2.0).abs() < 0.1, "pushes during a run share one more run: {runs}");
 }
 
 #[test]
@@ -412,17 +414,17 @@ fn incomplete_full_run_asks_for_a_retry() {
         gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(2, number)));
     }
     let server = Server::start(feed(&gcs, ""));
-    // Passing trouble with one of them.
+    // A transient error of one object.
     gcs.lock().faults.refusals.push(Refusal::always("GET", "logs/3.json.gz", 503));
     push_full_run(&server).expect(503, "retry");
     assert_eq!(gcs.all("udm", "out/").len(), 5);
     gcs.lock().faults = Faults::default();
     push_full_run(&server).expect(200, "done");
-    // Damage does not pass: it is in the ledger, and no repetition mends it.
+    // Corruption is permanent. It is recorded in the ledger, and a retry is useless.
     gcs.seed("zoom", "logs/cut.json.gz", gzip(records(100, 1))[..40].to_vec());
     assert_eq!(push_full_run(&server).expect(200, "done").json()["failed"], 1);
     drop(server);
-    // Another process has a part of it, and may not come to anything.
+    // Another process holds a segment, and may never finish.
     for number in 10..40 {
         gcs.seed("zoom", &format!("logs/{number}.json.gz"), gzip(records(2, number)));
     }
@@ -430,7 +432,7 @@ fn incomplete_full_run_asks_for_a_retry() {
     gcs.lock().faults.latency = Some(Duration::from_millis(50));
     let places = ["gs://zoom/logs/", "--to", "gs://udm/out/", "--rejects", "gs://udm/rejects/"];
     let mut other = start(Some(&gcs), &[&places[..], &["--shard", "0/4", "--concurrency", "1"]].concat());
-    // It reads what it holds.
+    // The other process reads the ledger after it has acquired its lease.
     let reads = |line: &String| line.starts_with("GET ") && line.contains("segment");
     wait_until("a segment", || gcs.lock().log.iter().any(reads));
     let signal = |name: &str| Command::new("kill").args([name, &other.id().to_string()]).status().unwrap();
@@ -455,7 +457,7 @@ fn corrupt_object_is_invalid_on_every_push() {
         push("logs/cut.json.gz").expect(422, "invalid");
         push("logs/late.json.gz").expect(503, "retry");
     }
-    // The third time they rested, and why was remembered.
+    // From the third push on, the objects are in quarantine and in backoff, and the log has the reason.
     server.wait_for("quarantined: ");
     server.wait_for("in backoff: ");
 }
@@ -518,7 +520,7 @@ fn slow_or_huge_pushes_do_not_block_others() {
     for mut stream in slow {
         assert_eq!(Answer::read(&mut stream).expect(408, "retry").header("retry-after"), None);
     }
-    // More bytes than anybody who is documented to push sends, and what would take much room as it is read.
+    // A body larger than any documented push, and one that would need much memory to parse.
     let json = [("Content-Type", "application/json")];
     assert_eq!(server.post("/ingest", &json, &vec![b' '; 300 << 10]).status, 413);
     let before = server.peak();
@@ -555,7 +557,7 @@ fn signal_ends_an_ingest_run_with_progress_saved() {
     assert!(done < 150, "{done}");
     let server = Server::start(feed(&gcs, ""));
     let answer = server.push("/ingest", &envelope(b"", &json!({}))).expect(200, "done");
-    // What was put just before the signal may not have been marked: it is found to stand.
+    // Outputs written just before the signal may be missing from the ledger; they are found to exist.
     let json = answer.json();
     let anew = json["done"].as_u64().unwrap() - json["already_present"].as_u64().unwrap();
     assert_eq!(anew, 150 - done as u64, "{json}");

@@ -1,5 +1,5 @@
-//! What comes from elsewhere and means harm: names that lead out of a directory, links, texts that steer a terminal,
-//! bodies too deep or too large. (Bombs and bad records: `rejects`, `ingest`, `normalize`.)
+//! Tests of malicious input: object names that escape a directory, links, terminal control characters, and bodies that
+//! are too deep or too large. (`rejects`, `ingest` and `normalize` test decompression bombs and malformed records.)
 
 use std::ffi::OsStr;
 use std::fs;
@@ -71,8 +71,8 @@ fn symlinks_are_read_to_files_but_not_written_through() {
     fs::remove_file(path("in/dangling.json")).unwrap();
     let made: Vec<_> =
         read_files(&path("out")).into_iter().filter(|(name, _)| name.ends_with(".gz")).collect();
-    assert_eq!((made.len(), gunzip(&made[0].1).lines().count()), (1, 2), "the linked file, once");
-    // Somebody puts a link where an output will be.
+    assert_eq!((made.len(), gunzip(&made[0].1).lines().count()), (1, 2), "the linked file is read once");
+    // An attacker places a link where an output will be written.
     fs::remove_dir_all(path("out.ledger")).unwrap();
     fs::remove_file(path("out").join(&made[0].0)).unwrap();
     symlink(path("target"), path("out").join(&made[0].0)).unwrap();
@@ -81,7 +81,7 @@ fn symlinks_are_read_to_files_but_not_written_through() {
     assert!(!path("target").exists(), "it was written through a link");
 }
 
-/// Clears the screen, sets the title, turns the direction of the text, by all the ways that terminals know.
+/// Clears the screen, sets the title, changes the text direction, and so on.
 const ATTACK: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{7f}\r\u{8}\u{202e}\u{200b}";
 
 #[track_caller]
@@ -89,7 +89,7 @@ fn assert_no_control_characters(what: &str, said: &[u8]) {
     let said = String::from_utf8_lossy(said);
     let found = said.chars().find(|c| c.is_control() && *c != '\n' || ('\u{200b}'..='\u{202e}').contains(c));
     assert!(found.is_none(), "{what}: {found:?} in {said:?}");
-    assert!(!said.is_empty(), "{what} says nothing");
+    assert!(!said.is_empty(), "{what} is empty");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn file_names_and_data_cannot_control_the_terminal() {
     assert!(String::from_utf8_lossy(&forgotten.stdout).contains("forgot"));
 }
 
-/// What a program says on a terminal.
+/// Returns what a program prints to a terminal.
 fn on_a_terminal(command: &Command) -> String {
     let mut terminal = Command::new("python3");
     terminal.args(["-c", "import pty, sys; pty.spawn(sys.argv[1:])"]).arg(command.get_program());
@@ -161,10 +161,10 @@ fn json_output_cannot_control_the_terminal() {
     ];
     for run in runs {
         let said = on_a_terminal(&world.program(run));
-        // Bars steer the terminal themselves, by none of these.
+        // Progress bars use control characters, but none of these.
         let found = said.chars().find(|c| matches!(c, '\u{9b}' | '\u{7f}' | '\u{202e}' | '\u{200b}'));
         assert!(found.is_none(), "{run:?}: {found:?} in {said:?}");
-        assert!(said.contains("\\u009b31m\\u007f"), "{run:?} shows what there is: {said:?}");
+        assert!(said.contains("\\u009b31m\\u007f"), "{run:?} escapes the characters: {said:?}");
     }
 }
 
@@ -182,7 +182,7 @@ fn zoom_messages_cannot_control_the_terminal() {
         world.program(&[arguments, &["--retries", "1", "--first-pause", "1ms"]].concat()).output().unwrap()
     };
     let collected = run(&["collect", "--since", "3d", "--trace-http"]);
-    // Where it is no terminal, the log is JSON.
+    // The log is JSON, because the output is not a terminal.
     let said = String::from_utf8_lossy(&collected.stderr).into_owned();
     let told: Vec<_> = said.lines().filter(|line| !line.starts_with('{')).collect();
     assert_no_control_characters("collect", told.join("\n").as_bytes());
@@ -192,7 +192,7 @@ fn zoom_messages_cannot_control_the_terminal() {
     world.zoom.pages_fail(When::Always, Act::Answer(404, message.to_string()));
     let check = run(&["check"]).stdout;
     assert_no_control_characters("check", &check);
-    assert!(String::from_utf8_lossy(&check).contains("owned"), "what Zoom said is shown");
+    assert!(String::from_utf8_lossy(&check).contains("owned"), "Zoom's message is shown");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn deep_or_oversized_pushes_are_rejected() {
         "[".repeat(256 << 10),
         "{\"message\":".repeat(20 << 10),
         format!("{{\"message\":{}1{}}}", "[".repeat(5000), "]".repeat(5000)),
-        // Valid, with an empty message but for what is nested.
+        // Valid JSON, with an empty message apart from the nested value.
         "{\"message\":".repeat(3000) + "1" + &"}".repeat(3000),
         format!("{{\"message\":{{}},\"x\":{}1{}}}", "[".repeat(5000), "]".repeat(5000)),
         // Longer than any push may be.

@@ -1,4 +1,4 @@
-//! `serve`, and what is held against every verb at once: one program, so that the stand-ins are compiled once.
+//! Tests of `serve`, and tests that cover every command. They are one program, so that `testkit` is linked once.
 #![cfg(all(feature = "cloud", unix))]
 #![allow(
     missing_docs,

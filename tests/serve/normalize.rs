@@ -1,5 +1,5 @@
-//! `POST /normalize`: the command line's events, whoever sends and however; rejects that are never lost silently;
-//! callers that are slow, huge, many, or gone.
+//! Tests of `POST /normalize`: the events equal those of the command line, rejects are never lost silently, and slow,
+//! large, many or disconnected clients are handled.
 
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -15,13 +15,13 @@ fn server(flags: &[&str]) -> Server {
     Server::start(program(None, &[&["serve"], flags].concat()))
 }
 
-/// So many bytes of records, the last one whole.
+/// Returns at least this many megabytes of records, ending with a complete line.
 fn megabytes(count: usize) -> Vec<u8> {
     let one = record_lines(4000, 3);
     one.repeat((count << 20).div_ceil(one.len())).into_bytes()
 }
 
-/// The parts of an answer, put together by name.
+/// Returns the parts of a multipart response: events, rejects and the summary.
 fn parts(answer: &Answer) -> [Vec<u8>; 3] {
     let content = answer.header("content-type").unwrap();
     let boundary = content.strip_prefix("multipart/mixed; boundary=").unwrap();
@@ -107,7 +107,7 @@ fn rejects_are_never_lost_silently() {
         let expected = run_cli(&["normalize", "--rejects", "REJECTS"], input.as_bytes());
         let rejects = line_ends(&expected.out.rejects);
         assert_eq!(rejects as u64, records / 10);
-        // Whole, beside the events.
+        // Multipart: the rejects follow the events.
         let answer = server.post(
             "/normalize",
             &[("Accept", "application/json, multipart/mixed;q=0.9")],
@@ -125,18 +125,18 @@ fn rejects_are_never_lost_silently() {
             (&summary["rejects"], &summary["rejects_by_reason"]["not_json"]),
             (&rejects.into(), &rejects.into())
         );
-        // Counted behind the events.
+        // Trailers: the rejects are counted after the events.
         let answer = server.post("/normalize", &[("TE", "gzip, trailers")], input.as_bytes());
         assert!(answer.whole && answer.body == expected.out.events);
         assert_eq!(answer.summary()["rejects"], rejects, "{:?}", answer.trailers);
         assert_eq!(answer.header("trailer").is_some(), long);
-        // Who could not be told in a long answer sees it end broken, with all of its events.
+        // Without either, a long response is aborted after its last event.
         for headers in [&[][..], &[("Accept", "multipart/mixed; q=0, */*")]] {
             let answer = server.post("/normalize", headers, input.as_bytes());
             assert!(answer.whole != long && answer.body == expected.out.events);
             assert_eq!(answer.summary().is_null(), long);
         }
-        // Unless that is said to be well.
+        // `rejects=omit` accepts losing them.
         let answer = server.post("/normalize?rejects=omit", &[], input.as_bytes());
         assert!(answer.whole && answer.body == expected.out.events);
     }
@@ -152,9 +152,9 @@ fn corrupt_body_gets_no_complete_response() {
     assert!(answer.text().contains("truncated"), "{}", answer.text());
     let large = gzip(megabytes(6));
     let answer = server.post("/normalize", &[], &large[..large.len() - 9]);
-    assert_eq!((answer.status, answer.whole), (200, false), "too late to say it otherwise");
+    assert_eq!((answer.status, answer.whole), (200, false), "it is too late for another status");
     assert!(!answer.body.is_empty());
-    // A body that ends before its length.
+    // A body that is shorter than its `Content-Length`.
     let mut stream = server.connect();
     let head = server.head("POST", "/normalize", &[], 1000);
     stream.write_all(&[&head[..], record_lines(2, 1).as_bytes()].concat()).unwrap();
@@ -170,7 +170,7 @@ fn body_limits_are_enforced() {
     let body = megabytes(2);
     let answer = server.post("/normalize", &[], &body);
     assert_eq!(answer.status, 413);
-    // Nobody said how long it would be.
+    // The length is not announced.
     let mut stream = server.connect();
     stream.write_all(&server.head("POST", "/normalize", &[("Transfer-Encoding", "chunked")], 0)).unwrap();
     for piece in body.chunks(10_000) {
@@ -185,14 +185,14 @@ fn body_limits_are_enforced() {
     }
     let answer = Answer::read(&mut stream);
     assert!(!answer.whole || answer.status == 413, "{}", answer.status);
-    // Small as sent, large within: by size, and by how many times.
+    // Small when compressed, too large when decompressed: by size, and by ratio.
     let answer = server.post("/normalize", &[], &gzip(body.repeat(2)));
     assert!(answer.status == 413 || !answer.whole, "{}", answer.status);
     let bomb = gzip(vec![b'\n'; 60 << 20]);
     assert!(bomb.len() < 1_000_000);
     let answer = server.post("/normalize", &[], &bomb);
     assert_eq!(answer.status, 413);
-    // Flags that there are here, and no others.
+    // The message names flags of `serve`, and no others.
     assert!(answer.text().contains("--max-unpacked"), "{}", answer.text());
     assert!(!(answer.text() + &server.said()).contains("raise --max-"), "{}", server.said());
     assert!(server.peak() < 150_000, "{} KB", server.peak());
@@ -252,7 +252,7 @@ fn slow_clients_time_out_without_blocking_others() {
         let _ = stream.read_to_end(&mut bytes);
         (Answer::parse(&bytes).status, began.elapsed())
     };
-    // Heads that never end fill every place.
+    // Incomplete heads occupy all connections.
     let mut slow: Vec<_> = (0..40).map(|_| server.connect()).collect();
     for stream in &mut slow {
         stream.write_all(b"POST /normalize HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").unwrap();
@@ -264,20 +264,20 @@ fn slow_clients_time_out_without_blocking_others() {
         let (status, took) = ended(&mut stream);
         assert!(matches!(status, 0 | 408) && took < Duration::from_secs(2), "{status} {took:?}");
     }
-    // One letter at a time is no better.
+    // One byte at a time does not extend the timeout.
     let mut stream = server.connect();
     let began = Instant::now();
     while stream.write_all(b"G").is_ok() && began.elapsed() < Duration::from_secs(5) {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(began.elapsed() < Duration::from_secs(2));
-    // A body that stops.
+    // A body that stalls.
     let mut stream = server.connect();
     stream.write_all(&server.head("POST", "/normalize", &[], 1000)).unwrap();
     stream.write_all(b"{\"time\":").unwrap();
     let (status, took) = ended(&mut stream);
     assert!(status == 408 && took < Duration::from_secs(2), "{status} {took:?}");
-    // A body that trickles is let go long before its time is up.
+    // A body that trickles is rejected long before the total timeout.
     let mut stream = server.connect();
     stream.write_all(&server.head("POST", "/normalize", &[], 1000)).unwrap();
     let mut reader = stream.try_clone().unwrap();
@@ -289,7 +289,7 @@ fn slow_clients_time_out_without_blocking_others() {
     }
     assert_eq!(reading.join().unwrap(), 408);
     assert!(began.elapsed() < Duration::from_secs(5));
-    // An answer that is not taken.
+    // A response that the client does not read.
     let mut stream = server.connect();
     let body = megabytes(30);
     stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
@@ -306,7 +306,7 @@ fn unread_response_is_logged_as_a_timeout() {
     let mut stream = server.connect();
     stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
     stream.write_all(&body).unwrap();
-    // Never idle, and too slow for all of it.
+    // The client is never idle, but too slow.
     let (began, mut some) = (Instant::now(), [0; 16 << 10]);
     while began.elapsed() < Duration::from_secs(3) {
         stream.read_exact(&mut some).unwrap();
@@ -316,7 +316,7 @@ fn unread_response_is_logged_as_a_timeout() {
     server.wait_for("the client did not read the response in time");
 }
 
-/// Sends a byte now and then on each stream, until told to stop.
+/// Sends a byte on each stream now and then, until `enough` is set.
 fn trickle<'s>(
     scope: &'s std::thread::Scope<'s, '_>,
     mut streams: Vec<TcpStream>,
@@ -333,7 +333,7 @@ fn trickle<'s>(
 #[test]
 fn slow_reader_gets_every_event_of_aborted_response() {
     let server = server(&[]);
-    // What is made of the last records is written in a small piece, of another size each time, while all buffers are full.
+    // The last records yield a small piece of a different size each time, written while all buffers are full.
     for records in (20_000..21_000).step_by(100) {
         let input = record_lines(records, 7) + "no record\n";
         let expected = run_cli(&["normalize"], input.as_bytes()).out.events;
@@ -427,7 +427,8 @@ fn each_request_writes_one_log_line() {
     input += "no record\n";
     let large = gzip(megabytes(6));
     let trace = ("X-Cloud-Trace-Context", "105445aa7843bc8bf206b12000100000/1;o=1");
-    // Rejects that the caller does not hear of, that it hears of, and few; a body that is damaged; one that is bad.
+    // Rejects that are not reported to the client, rejects that are, and a single one; a corrupt body, and a malformed
+    // one.
     server.post("/normalize", &[trace], input.as_bytes());
     server.post("/normalize", &[trace, ("TE", "trailers")], input.as_bytes());
     server.post("/normalize", &[trace], b"no record\n");
@@ -492,7 +493,7 @@ fn header_limits_are_enforced() {
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         assert!(matches!(Answer::read(&mut stream).status, 0 | 400 | 505), "{nonsense:?}");
     }
-    // Two lengths: nobody may disagree on where a request ends.
+    // With two lengths, a proxy could disagree about where the request ends.
     let mut stream = server.connect();
     stream.write_all(b"POST /normalize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef").unwrap();
     assert_eq!(Answer::read(&mut stream).status, 400);
@@ -508,7 +509,7 @@ fn requests_over_the_concurrency_limit_get_503() {
     }
     let until = Instant::now() + Duration::from_secs(5);
     while server.metric("zoom_udm_http_requests_in_flight") < 5.0 {
-        assert!(Instant::now() < until, "all are under way, and this one");
+        assert!(Instant::now() < until, "the four requests do not start");
     }
     let refused = server.post("/normalize", &[], b"");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
@@ -516,7 +517,7 @@ fn requests_over_the_concurrency_limit_get_503() {
     drop(held);
     let until = Instant::now() + Duration::from_secs(5);
     while server.post("/normalize", &[], b"").status != 200 {
-        assert!(Instant::now() < until, "places are given back");
+        assert!(Instant::now() < until, "no slot is released");
     }
 }
 
@@ -554,7 +555,7 @@ fn signal_waits_for_requests_up_to_the_grace_period() {
     std::thread::sleep(Duration::from_millis(100));
     server.signal("-TERM");
     std::thread::sleep(Duration::from_millis(100));
-    assert!(TcpStream::connect(server.address).is_err(), "no more is taken");
+    assert!(TcpStream::connect(server.address).is_err(), "new connections are refused");
     stream.write_all(&body.as_bytes()[500..]).unwrap();
     let answer = Answer::read(&mut stream);
     assert!(answer.status == 200 && answer.whole && line_ends(&answer.body) == 100);

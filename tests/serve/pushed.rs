@@ -1,5 +1,5 @@
-//! `zoom-udm serve --collect` and who pushes to it: Pub/Sub, Eventarc and Cloud Scheduler as they are documented;
-//! duplicates, faults, kills and signals; and what is told of it all.
+//! Tests of `zoom-udm serve --collect` and its callers: Pub/Sub, Eventarc and Cloud Scheduler as documented;
+//! duplicates, faults, kills and signals; responses, metrics and logs.
 
 use serde_json::json;
 use std::io::Write as _;
@@ -22,7 +22,7 @@ fn scheduled_push_collects_in_every_message_format() {
     world.zoom.add(spread(0, 25, now - 20 * HOUR..now - HOUR));
     let server = collector(&world, "");
     let json = ("Content-Type", "application/json");
-    // The message of a schedule, in an envelope.
+    // A scheduled message in an envelope.
     let answer = server.push("/collect", &envelope(b"run", &json!({}))).expect(200, "done");
     assert_eq!(answer.json()["records_written"], 25);
     world.assert_bucket_matches_zoom();
@@ -90,7 +90,7 @@ fn malformed_push_is_invalid_and_collects_nothing() {
     bad(&[("Content-Type", "application/cloudevents+json")], "{\"specversion\":\"0.3\"}");
     bad(&[("Content-Type", "application/cloudevents-batch+json")], "[]");
     bad(&[("ce-type", "x"), ("ce-id", "1"), ("ce-specversion", "1.0")], "");
-    // A loop: collect writes objects, which notify, which collects.
+    // This would be a loop: `collect` writes an object, its notification starts `collect`, and so on.
     server.push("/collect", &notification("OBJECT_FINALIZE", "zoom", "logs/a", 1)).expect(422, "invalid");
     server.push("/collect", &resource("zoom", "logs/a", 1)).expect(422, "invalid");
     assert_eq!(server.get("/collect").status, 405);
@@ -139,7 +139,7 @@ fn push_after_an_abandoned_run_starts_its_own_run() {
     std::thread::sleep(Duration::from_millis(100));
     world.zoom.add(spread(20, 5, now - 20 * HOUR..now - HOUR));
     let answer = server.push("/collect", &envelope(b"", &json!({}))).expect(200, "done");
-    assert_eq!(answer.json()["records_written"], 5, "Zoom is asked again");
+    assert_eq!(answer.json()["records_written"], 5, "the new run requests records again");
     assert!((runs() - 2.0).abs() < 0.1, "{}", runs());
     world.assert_bucket_matches_zoom();
 }
@@ -176,7 +176,7 @@ fn slow_pushes_time_out() {
         command.env("COLLECT_FLAGS", "--first-pause 1ms");
         command
     });
-    // One that stops, one that trickles.
+    // One client stalls, and one trickles.
     let mut streams = [server.connect(), server.connect()];
     for stream in &mut streams {
         let head = server.head("POST", "/collect", &[("Content-Type", "application/json")], 1000);
@@ -226,16 +226,16 @@ fn exhausted_budget_or_quota_asks_for_no_retry() {
     world.zoom.pages_fail(When::Always, Act::Daily(Wait::IsoMidnight));
     let server = collector(&world, "");
     assert_eq!(server.push("/collect", &push).expect(200, "done").json()["stopped_early"], true);
-    assert!(server.metric("zoom_udm_zoom_throttled_total") > 0.0, "that limit counts, too");
+    assert!(server.metric("zoom_udm_zoom_throttled_total") > 0.0, "the daily limit is counted, too");
     drop(server);
     world.clear_faults();
-    // A Zoom that asks to be left alone for a while is passing trouble.
+    // A `Retry-After` from Zoom is a transient error.
     world.zoom.pages_fail(When::Always, Act::Busy(120));
     let server = collector(&world, "");
     server.push("/collect", &push).expect(503, "retry");
     drop(server);
     world.clear_faults();
-    // A deadline is another matter: there may be time the next time.
+    // After a deadline, a retry may have enough time.
     world.zoom.lock().behavior.latency = Some(Duration::from_millis(100));
     let server = collector(&world, "--deadline 300ms");
     server.push("/collect", &push).expect(503, "retry");
@@ -250,17 +250,17 @@ fn metrics_count_failed_runs() {
     let world = World::new(NOW).with("PAGE_SIZE", "10");
     let now = world.now();
     world.zoom.add(spread(0, 50, now - 20 * HOUR..now - HOUR));
-    // After two pages nothing goes.
+    // All requests after the second page fail.
     world.zoom.pages_fail(When::After(2), Act::Answer(403, r#"{"code":4711,"message":"scopes"}"#.into()));
     let server = collector(&world, "");
     server.push("/collect", &envelope(b"", &json!({}))).expect(500, "error");
     assert!(server.metric("zoom_udm_zoom_requests_total") > 2.0);
     assert!(server.metric("zoom_udm_collect_records_written_total") > 0.0);
-    // Nothing is known to be read, and the lag grows though nobody runs.
+    // The run recorded no progress, so the lag grows although no run is active.
     let lag = server.metric("zoom_udm_collect_lag_seconds");
     std::thread::sleep(Duration::from_millis(1100));
     assert!(lag > 3600.0 && server.metric("zoom_udm_collect_lag_seconds") > lag, "{lag}");
-    // Storage cannot be reached: not even the state is known.
+    // Storage is unreachable, so even the state is unknown.
     world.gcs.lock().faults.always_unavailable = Some("collector".into());
     let server = collector(&world, "--retries 1");
     server.push("/collect", &envelope(b"", &json!({}))).expect(503, "retry");
@@ -286,7 +286,7 @@ fn transient_and_permanent_errors_are_distinguished() {
     assert_eq!(line["severity"], "ERROR");
     world.zoom.lock().behavior.scope = true;
     assert_eq!(server.push("/collect", &push).expect(200, "done").json()["records_written"], 5);
-    // Another process is at work, and is not waited for.
+    // Another process is active, and the service does not wait for it.
     world.zoom.lock().behavior.latency = Some(Duration::from_millis(300));
     let before = world.zoom.lock().requests;
     let mut other = world.start(&["--full"]);
@@ -339,7 +339,7 @@ fn signal_saves_progress_after_caller_disconnect() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     let saved: u64 = world.stored_lines().values().sum();
     assert!(saved > 0 && saved < 200, "{saved}");
-    // The next need not wait for its lease.
+    // The next run need not wait for the lease.
     world.clear_faults();
     world.zoom.lock().behavior.latency = None;
     assert_eq!(world.collect(&[]).code, 0);
@@ -437,7 +437,7 @@ fn all_missing_settings_are_reported() {
         let output = command.env(name, value).args(["--listen", "127.0.0.1:0"]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name} {value}");
     }
-    // What means something on a command line alone is not passed over in silence.
+    // Flags that only make sense on the command line are rejected.
     for flag in ["--summary json", "--metrics=counts.prom", "--trace-http"] {
         let mut command = World::new(NOW).program(&["serve", "--collect", "--listen", "127.0.0.1:0"]);
         let output = command.env("COLLECT_FLAGS", format!("--look-back 3d {flag}")).output().unwrap();
@@ -454,7 +454,7 @@ fn ingest_prefix_without_slash_is_a_usage_error() {
         let output = command.env("GCS_BUCKET", "zoom").envs(variables.iter().copied()).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    // Objects of 2023 are called `zoom/logs2023/…` then.
+    // Without the slash, objects of 2023 would be named `zoom/logs2023/…`.
     let (code, said) = run(&[("GCS_PREFIX", "zoom/logs")]);
     assert_eq!(code, Some(2), "{said}");
     for part in ["GCS_PREFIX \"zoom/logs\" does not end in /", "set INGEST_FROM", "INGEST_TO is not set"] {

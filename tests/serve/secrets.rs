@@ -1,5 +1,5 @@
-//! Secrets with a mark in them, fed in wherever one goes in, through every verb, where all is well and where nothing is,
-//! with everything logged: the mark is nowhere in what is said, written, kept or measured.
+//! Puts marked secrets into every input of every command, with and without faults and with all logs enabled. The mark
+//! must not appear in any output, file, object or metric.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,10 +14,10 @@ use testkit::gcs::Act as GcsAct;
 use testkit::ingest::{program, records};
 use testkit::serve::Server;
 
-/// Every secret of these tests holds it.
+/// A part of every secret.
 const MARK: &str = "marked-";
 
-/// All that was written anywhere, with where.
+/// Everything that was written, and where.
 #[derive(Default)]
 struct OutputCollector(Vec<(String, Vec<u8>)>);
 
@@ -49,14 +49,14 @@ impl OutputCollector {
         }
     }
 
-    /// Nothing holds one of these, or the mark, plain, unpacked or as Base64 in whatever place.
+    /// Asserts that nothing contains the mark or one of these secrets, in plain text, compressed or as Base64.
     fn assert_no_secret(&self, more: &[&str]) {
         assert!(!self.0.is_empty());
         let mut signs = vec![MARK.as_bytes().to_vec()];
         for skip in 0..3 {
             let shifted = [&b"   "[..skip], MARK.as_bytes()].concat();
             let encoded = BASE64_STANDARD.encode(shifted);
-            // The edges depend on what is beside them: six bits are a character.
+            // The first and last characters depend on the adjacent bytes, because each character encodes six bits.
             let sure = (8 * skip).div_ceil(6)..8 * (skip + MARK.len()) / 6;
             signs.push(encoded.as_bytes()[sure].to_vec());
         }
@@ -80,7 +80,7 @@ fn enable_trace_logs(command: &mut Command) {
     command.env("ZOOM_UDM_LOG", "trace").env("RUST_LOG", "trace").env("TIMEOUT", "1");
 }
 
-/// Troubles of Zoom that may make one talk.
+/// Returns faults that may make an error message reveal a secret.
 fn echoing_faults() -> Vec<Act> {
     vec![
         Act::Echo(400),
@@ -140,7 +140,7 @@ fn collector_secrets_appear_in_no_output() {
             run(&mut heap, &["collect", "status"], false),
         ];
         assert!(number > 0 || codes == [Some(0); 4], "{codes:?}");
-        // With the wrong secret, too.
+        // Also with the wrong secret.
         world.zoom.lock().secret = "another".into();
         run(&mut heap, &["collect"], true);
         heap.bucket(&world.gcs);
@@ -149,7 +149,7 @@ fn collector_secrets_appear_in_no_output() {
     heap.assert_no_secret(&["account-of-the-test"]);
 }
 
-/// Credentials of Google, each kind, with storage and who gives tokens in every mood.
+/// Runs with each kind of Google credentials, and with faults of storage and of the token endpoint.
 #[test]
 fn google_credentials_appear_in_no_output() {
     let key = RsaPrivateKey::new(&mut rand_core::OsRng, 2048).unwrap();
@@ -198,7 +198,7 @@ fn google_credentials_appear_in_no_output() {
     let mut heap = OutputCollector::default();
     for (kind, credentials) in kinds.iter().enumerate() {
         for mood in &moods {
-            // What is repeated is the token of who logged in, and no other.
+            // The faults repeat the token of a user login only.
             if kind == 2 && matches!(mood, Some(("", _, GcsAct::Body(..)))) {
                 continue;
             }
@@ -289,7 +289,7 @@ fn caller_tokens_appear_in_no_output() {
                 heap.add(path, server.send("GET", &format!("{path}{query}"), &headers, b"").body);
             }
         }
-        // Cut in the middle of the head.
+        // An incomplete head.
         let mut stream = server.connect();
         std::io::Write::write_all(
             &mut stream,
@@ -299,7 +299,7 @@ fn caller_tokens_appear_in_no_output() {
         drop(stream);
         heap.add("the command line", std::fs::read(format!("/proc/{}/cmdline", server.pid())).unwrap());
         let children = format!("/proc/{0}/task/{0}/children", server.pid());
-        assert_eq!(std::fs::read_to_string(children).unwrap(), "", "it starts no other program");
+        assert_eq!(std::fs::read_to_string(children).unwrap(), "", "the server starts no child process");
         heap.add("the log", server.said());
     }
     heap.bucket(&world.gcs);
@@ -307,7 +307,7 @@ fn caller_tokens_appear_in_no_output() {
     heap.assert_no_secret(&[]);
 }
 
-/// Passwords within addresses, of proxies and of services.
+/// Tests passwords in the URLs of proxies and of services.
 #[test]
 fn url_passwords_appear_in_no_output() {
     let mut heap = OutputCollector::default();
@@ -315,7 +315,7 @@ fn url_passwords_appear_in_no_output() {
     world.zoom.add(spread(0, 20, world.now() - DAY..world.now()));
     let (zoom, gcs) = (world.zoom.address, world.gcs.host());
     let closed = "http://marked-user:marked-pass@127.0.0.1:9";
-    // The stand-in takes any request, as a proxy does: it answers that there is no such thing.
+    // The fake accepts any request, like a proxy, and responds with 404.
     let open = format!("http://marked-user:marked-pass@{zoom}");
     let settings: [(&str, String, bool); 12] = [
         ("HTTP_PROXY", closed.into(), false),

@@ -1,11 +1,11 @@
-//! How many threads a service takes, round after round.
+//! Tests that a service keeps its threads bounded.
 
 use std::fs;
 use testkit::collect::World;
 use testkit::ingest::records;
 use testkit::serve::Server;
 
-/// More rounds for a long look: `SERVE_ROUNDS=500`.
+/// Returns the number of rounds: `SERVE_ROUNDS`, or 6.
 fn rounds() -> u64 {
     std::env::var("SERVE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6)
 }
@@ -14,8 +14,9 @@ fn threads(server: &Server) -> usize {
     fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count()
 }
 
-/// The main thread, one that waits for signals, one for each core, and those for blocking work: conversions, two for each
-/// core, ten others, sixteen normalizations, two explanations and a run of `collect`.
+/// Returns the maximum number of threads: the main thread, one for signals, one per core for the runtime, and those for
+/// blocking work, which are two per core for conversions, ten others, sixteen for normalizations, two for explanations
+/// and one for `collect`.
 fn most_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     2 + cores + cores + cores.max(2) + 10 + 16 + 2 + 1
