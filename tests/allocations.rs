@@ -1,4 +1,4 @@
-//! Memory is asked for at the start, not for each record.
+//! Tests that memory is allocated at the start of a run, not per record.
 
 use zoom_udm::detail::{Detail, SpliceBuf};
 use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
@@ -18,7 +18,7 @@ fn plain_record_is_mapped_without_allocation() {
     let bytes = lines(Kind::Plain, 2000);
     let text = String::from_utf8(bytes).expect("the corpus is UTF-8");
     let text: Vec<&str> = text.lines().filter(|line| !line.contains('[')).collect();
-    assert!(text.len() > 1500, "most records hold no JSON");
+    assert!(text.len() > 1500, "most records contain no JSON");
     let (mut scratch, mut cut, mut notes) =
         (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
     let (writer, mut out) = (Writer::default(), Vec::with_capacity(4 << 20));
@@ -26,7 +26,7 @@ fn plain_record_is_mapped_without_allocation() {
         out.clear();
         for line in &text {
             let record = Record::read(line, &mut scratch).expect("it is a record");
-            let time = record.time().expect("with a time");
+            let time = record.time().expect("the record has a time");
             let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
             writer.write(
                 &map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ()),
@@ -34,14 +34,14 @@ fn plain_record_is_mapped_without_allocation() {
             );
         }
     };
-    // What is made once is made now.
+    // Initializes lazily created values.
     all();
     assert_eq!(allocation_counter::measure(all).count_total, 0);
 }
 
 #[test]
 fn twice_the_records_allocate_no_more() {
-    // Both fit into one block: what a run allocates for its blocks is the same.
+    // Both inputs fit into one block, so the allocations for blocks are the same.
     for kind in [Kind::Plain, Kind::Escaped] {
         let without_json = |records| {
             let text = String::from_utf8(lines(kind, records)).expect("the corpus is UTF-8");
@@ -54,7 +54,7 @@ fn twice_the_records_allocate_no_more() {
             run();
             allocation_counter::measure(run).count_total
         };
-        // Room for events grows by doubling: twice the events are one more.
+        // The event buffer grows by doubling, so twice the events need one more allocation.
         let (first, second) = (count(&some), count(&more));
         assert!(second <= first + 3, "{first} allocations for 300 records, {second} for 600");
     }

@@ -1,4 +1,4 @@
-//! Every flag and shape of the command line.
+//! Tests of every flag and form of the command line.
 
 use serde_json::{Value, json};
 use testkit::files::{directory, gzip, text};
@@ -6,7 +6,7 @@ use testkit::normalize::{TIME, descriptions, json_lines, record, run_cli, zoom_u
 
 const FULL: &str = r#"{"time":"2024-01-31T23:59:59.5Z","operator":"o@x.com","category_type":"User","action":"Update","operation_detail":"Update User a@x.io  - Display Name: set to Ann - Job Title: from Boss to Chief - Department: IT - First Name: Ann - Last Name: Lee - Description: d - User Role: Admin - Location: Oslo [{\"userId\":\"u1\",\"options\":\"e\"},{\"userId\":\"u2\"}]"}"#;
 
-/// The one event, or request, of a record under some flags.
+/// Returns the single event or request of a record under some flags.
 fn one(flags: &[&str], record: &str) -> Value {
     let ran = run_cli(&[&["normalize"], flags].concat(), record.as_bytes());
     assert_eq!(ran.code, 0, "{flags:?}: {}", ran.stderr);
@@ -40,7 +40,7 @@ fn event_is_written_in_camel_case() {
     assert_eq!(one(&["--format", "udm", "--case", "camel"], FULL), expected);
 }
 
-/// A value with its members' names in snake_case.
+/// Converts the names of all members to snake_case.
 fn snake(value: &Value) -> Value {
     match value {
         Value::Array(elements) => elements.iter().map(snake).collect(),
@@ -102,7 +102,7 @@ fn bigquery_row_has_numeric_times_and_types() {
 fn bigquery_event_types_are_udm_enum_numbers() {
     let types = event_types();
     assert!(types.len() > 100);
-    // With a user whom it was done to: what more a type needs, no operation log has.
+    // Each record has a target user. Some types have further requirements that no operation log meets.
     let record = |name: &str| json!({"time": TIME, "event_type": name, "operation_detail": "Add a@x.io"});
     let records: String = types.iter().map(|(_, name)| record(name).to_string() + "\n").collect();
     let [rows, events] = ["bigquery", "udm"]
@@ -159,7 +159,7 @@ fn requests_are_split_only_at_the_byte_limit() {
         for (index, line) in lines.iter().enumerate() {
             let events = events_in(&json_lines(line)[0]);
             assert!(line.len() <= limit || events.len() == 1, "{limit}");
-            // The next event would not have fitted.
+            // The next event would have exceeded the limit.
             if let Some(next) = lines.get(index + 1) {
                 let first = events_in(&json_lines(next)[0])[0].to_string().len() + ",{\"udm\":}".len();
                 assert!(line.len() + first > limit, "{limit}");
@@ -389,7 +389,7 @@ fn inputs_are_read_in_argument_order() {
 #[test]
 fn glob_reads_each_file_once_and_hidden_only_if_named() {
     let names = ["x", "a/y", "a/b/z", ".f", ".h/q", "a/.g"];
-    // In directories names are selected; a file that a glob matches is read whatever its name is.
+    // In directories, files are selected by name. A file that matches a glob is read whatever its name is.
     let names = [&names[..], &["a/b/w.json", ".h/w.json"]].concat();
     let records: Vec<_> = names.iter().map(|name| (*name, record(name))).collect();
     let files: Vec<_> = records.iter().map(|(name, record)| (*name, record.as_bytes())).collect();
@@ -421,7 +421,7 @@ fn glob_reads_each_file_once_and_hidden_only_if_named() {
     }
 }
 
-/// What a directory of files of many names gives under some flags: its events and what is printed.
+/// Reads a directory with files of many names. Returns the descriptions of the events, and stderr.
 fn walked(flags: &[&str]) -> (Vec<String>, String) {
     let names =
         ["a.json", "b.NDJSON", "c.jsonl.gz", "d.log", "d/e.json", "f.txt", "g", "h.tar.gz", "i.json.bak"];

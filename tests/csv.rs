@@ -1,4 +1,4 @@
-//! Zoom's export of operation logs as CSV.
+//! Tests of Zoom's CSV export of operation logs.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -10,14 +10,14 @@ use zoom_udm::timestamp::Timestamp;
 
 const HEADER: &str = "Time,Operator,Category,Action,Operation Detail";
 
-/// An export whose details are these, one a row.
+/// Returns an export with one row per detail.
 fn export(details: &[&str]) -> String {
     let rows: Vec<_> =
         details.iter().map(|detail| format!("{TIME},o@x.com,User,Update,{detail}\n")).collect();
     format!("{HEADER}\n{}", rows.concat())
 }
 
-/// The events of records that each have this detail.
+/// Returns the events of records with these details.
 fn events_of(details: &[&str]) -> Vec<u8> {
     let record = |detail: &&str| {
         json!({
@@ -94,7 +94,7 @@ fn unrelated_csv_is_one_error_naming_the_columns() {
     }
     let forced = run_cli(&["normalize", "--input-format", "csv"], b"{}\n{}\n");
     assert!(forced.code == 3 && forced.stderr.contains("CSV, but not"), "{}", forced.stderr);
-    // Lines that are not a table are rejected one by one, and records after them are read.
+    // Lines that do not form a table are rejected individually, and records after them are read.
     let record = testkit::normalize::record("x");
     for lines in
         [format!("a, b, c\n{record}\n"), format!("a, b, c\nd, e, f\n{record}\n"), format!("one\n{record}\n")]
@@ -104,7 +104,7 @@ fn unrelated_csv_is_one_error_naming_the_columns() {
     }
 }
 
-/// What is rejected of an export below a header, as JSON lines; that reading it back gives the same.
+/// Returns the rejects of an export, and asserts their positions and that replaying them produces the same rejects.
 fn rejected(input: &[u8], flags: &[&str]) -> Vec<Value> {
     let files = directory(&[("in.csv", input)]);
     let [input_file, first, second] = ["in.csv", "first", "second"].map(|name| files.path().join(name));
@@ -210,10 +210,10 @@ fn ingest_reads_csv_exports_and_quarantines_others() {
         testkit::files::list_files(&from, "gz"),
     ]
     .concat();
-    assert_eq!(left.len(), 2, "what is no log is kept: {left:?}");
+    assert_eq!(left.len(), 2, "files that are not logs are kept: {left:?}");
 }
 
-/// The rows that the `csv` crate finds, each as a line of JSON; those with another number of fields than five are none.
+/// Returns the rows that the `csv` crate reads, each as a JSON line, or `None` if it does not have five fields.
 fn by_another_reader(input: &[u8]) -> Vec<Option<String>> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
     let names = [Field::Time, Field::Operator, Field::CategoryType, Field::Action, Field::OperationDetail];
@@ -266,7 +266,8 @@ proptest! {
             prop_assert!(input[offset..].starts_with(&raw(&reject)), "{}", reject);
             prop_assert_eq!(&reject["line"], &json!(1 + testkit::files::line_ends(&input[..offset])));
         }
-        // Under a limit that none exceeds, only rows of another length, and one that is not closed, are rejected.
+        // With a limit that no row exceeds, the only rejects are rows with another number of fields, and possibly an
+        // unclosed last one.
         let wide = Options { max_line_bytes: 1000, ..options };
         let (_, summary) = run_chunked("in", &input, piece, threads, &wide);
         let odd = others.iter().filter(|row| row.is_none()).count() as u64;

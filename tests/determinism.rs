@@ -1,5 +1,5 @@
-//! The same input gives the same bytes: on any number of threads, from a file, a pipe or gzip, at any read size.
-//! Nothing panics, nothing is lost.
+//! Tests that the same input produces the same bytes for any number of threads, from a file, a pipe or gzip, and for
+//! any read size, and that nothing panics or is lost.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,17 +9,17 @@ use testkit::normalize::{Out, run_chunked, run_cli};
 use zoom_udm::normalize::{self, Format, Input, Options, Reject, RejectWriter, Sink, Summary};
 use zoom_udm::testdata::{self, Kind};
 
-/// How much is read at a time.
+/// The numbers of bytes per read.
 const PIECES: [usize; 5] = [1, 7, 100, 4096, usize::MAX];
 
-/// Generated lines of a kind.
+/// Returns generated lines.
 fn lines(kind: Kind, records: u64, seed: u64) -> Vec<u8> {
     let mut out = Vec::new();
     testdata::write(kind, records, seed, &mut out).expect("memory takes all");
     out
 }
 
-/// A page, an array or records, as a pretty-printer writes them.
+/// Returns a page, an array or separate records, pretty-printed.
 fn pretty(seed: u64, records: u64, form: u8) -> Vec<u8> {
     let records = testkit::normalize::json_lines(&lines(Kind::Realistic, records, seed));
     let value = match form % 3 {
@@ -30,7 +30,7 @@ fn pretty(seed: u64, records: u64, form: u8) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-/// Inputs of all kinds, whole and broken.
+/// Generates inputs of all kinds, complete and truncated.
 fn inputs() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         3 => (any::<u64>(), 0..20_u64).prop_map(|(seed, records)| lines(Kind::Hostile, records, seed)),
@@ -43,7 +43,7 @@ fn inputs() -> impl Strategy<Value = Vec<u8>> {
             format!("Time,Admin,Category,Action,Operation Detail\n{rows}").into_bytes()
         }),
     ];
-    // A part may be cut anywhere.
+    // A part may be truncated anywhere.
     let cut = (part, 0..3_u8, any::<prop::sample::Index>()).prop_map(|(mut part, cut, end)| {
         if cut == 0 {
             part.truncate(end.index(part.len() + 1));
@@ -57,12 +57,12 @@ fn formats() -> impl Strategy<Value = Format> {
     prop_oneof![3 => Just(Format::Auto), 1 => Just(Format::Ndjson), 1 => Just(Format::Json), 1 => Just(Format::Csv)]
 }
 
-/// What an input becomes on one thread, read whole.
+/// Normalizes an input on one thread, reading it at once.
 fn run_single_threaded(input: &[u8], options: &Options) -> (Out, Summary) {
     run_chunked("in", input, usize::MAX, 1, options)
 }
 
-/// Everything is counted, and every reject holds the bytes that stand at its place.
+/// Asserts that every reject contains the bytes at its position, and that the summary adds up.
 fn assert_reconciled(input: &[u8], out: &Out, summary: &Summary) {
     for reject in out.rejects() {
         let offset = reject["offset"]
@@ -90,7 +90,7 @@ proptest! {
         let options = Options { format, max_line_bytes: limit, ..Options::default() };
         let (expected, summary) = run_single_threaded(&input, &options);
         assert_reconciled(&input, &expected, &summary);
-        // What is not a log at all is one failure, and nothing comes of it.
+        // Input that is not a log at all is a single failure without records.
         let is_log = summary.failures.is_empty();
         prop_assert!(is_log || summary.records == 0 && matches!(format, Format::Auto | Format::Csv));
         prop_assert_eq!(summary.bytes_in, if is_log { input.len() as u64 } else { 0 });
@@ -182,7 +182,7 @@ fn malformed_element_rejects_only_itself() {
             let broken_one = format!("{}\"action\"{}", &document[..fault], &document[fault + 9..]);
             let (out, summary) = run_single_threaded(broken_one.as_bytes(), &Options::default());
             assert_reconciled(broken_one.as_bytes(), &out, &summary);
-            // The beginning of the document and the broken record.
+            // The rejects are the beginning of the document and the malformed record.
             assert_eq!((summary.events, summary.rejects), (5, 2), "{broken}: {:#?}", out.rejects());
             let kept: Vec<_> =
                 whole.events().into_iter().enumerate().filter(|(index, _)| *index != broken).collect();
@@ -224,7 +224,7 @@ fn binary_output_is_independent_of_input_kind() {
     let expected = run_cli(&["normalize", "--threads", "1", "--rejects", "REJECTS"], &input);
     assert_eq!(expected.code, 1);
     assert!(expected.out.events().len() > 1000 && expected.out.rejects().len() > 100);
-    // The input's name is in each reject.
+    // Each reject contains the name of the input.
     let renamed = |out: &Out, name: &str| {
         String::from_utf8_lossy(&out.rejects).replace(&format!("{{\"input\":\"{name}\""), "{\"input\":\"-\"")
     };
@@ -249,12 +249,12 @@ fn event_is_independent_of_neighboring_records() {
     assert!(whole.events == each.collect::<Vec<u8>>());
 }
 
-/// A sink that panics once it was given so many blocks.
+/// A sink that panics after the given number of blocks.
 struct Panics(u32);
 
 impl Sink for Panics {
     fn events(&mut self, _: &[u8]) -> std::io::Result<()> {
-        self.0 = self.0.checked_sub(1).expect("as asked");
+        self.0 = self.0.checked_sub(1).expect("a panic on purpose");
         Ok(())
     }
 
@@ -276,7 +276,7 @@ fn panicking_sink_ends_the_run() {
     }
 }
 
-/// Bytes that come in pieces of a size, and then an error.
+/// A reader that returns pieces of the given size, and then an error.
 struct Broken(std::io::Cursor<Vec<u8>>, usize);
 
 impl std::io::Read for Broken {
@@ -302,7 +302,7 @@ fn partial_page_result_is_independent_of_chunks() {
             let summary = normalize::run(std::iter::once(input), &options, &mut sink).expect("it goes on");
             assert_eq!((summary.events, summary.failures.len()), (whole as u64, 1), "in pieces of {piece}");
             let rejects = testkit::normalize::json_lines(&rejects.finish().expect("memory takes all"));
-            // The failure reports the record that was cut off; it is not rejected as well.
+            // The failure reports the truncated record, so it is not rejected, too.
             assert!(rejects.is_empty(), "in pieces of {piece}: {rejects:?}");
         }
     }

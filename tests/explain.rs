@@ -1,4 +1,4 @@
-//! What explain lists is the event, and where it says something stands, there it stands.
+//! Tests that the fills of `explain` rebuild the event, and that its source positions are correct.
 #![allow(clippy::panic, reason = "a test that goes wrong is to stop")]
 
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use zoom_udm::testdata::{self, Kind};
 use zoom_udm::timestamp::Timestamp;
 use zoom_udm::udm::{Case, IngestionMetadata, OutputShape, Writer};
 
-/// An event put together from what fills it, members in the order in which they come.
+/// An event rebuilt from its fills. Members keep the order of the fills.
 enum Tree {
     Leaf(String),
     Object(Vec<(String, Tree)>),
@@ -21,7 +21,7 @@ enum Tree {
 }
 
 impl Tree {
-    /// Puts a text where a path leads. Everything is new or comes right behind what is there.
+    /// Puts a text at a path. A new member or element must follow the last one.
     fn put(&mut self, path: &str, value: &str) {
         let (list, name) = (path.starts_with('['), path.trim_start_matches('['));
         if path.is_empty() {
@@ -87,17 +87,17 @@ fn rebuilt(story: &EventExplanation) -> String {
     out
 }
 
-/// The text at some places of a text.
+/// Returns the text at some spans.
 fn at(whole: &str, spans: &[Span]) -> String {
     let characters: Vec<char> = whole.chars().collect();
     spans.iter().flat_map(|&[start, end]| &characters[start..end]).collect()
 }
 
-/// Every source stands where it is said to stand, and says what it is said to say.
+/// Asserts that the text at the position of each source equals the text of the source.
 fn check_places(story: &EventExplanation) {
     let member = |name: &str| {
         let found = story.members.iter().rfind(|member| member.name == name);
-        found.unwrap_or_else(|| panic!("{name} is no member")).text.as_str()
+        found.unwrap_or_else(|| panic!("{name} is not a member")).text.as_str()
     };
     for fill in &story.fills {
         let Some(source) = &fill.source else {
@@ -147,7 +147,7 @@ fn variants() -> Vec<Options> {
     ]
 }
 
-/// Explains some bytes and holds what comes against normalize; how many events and rejects there were.
+/// Explains an input and compares the result with `normalize`. Returns the numbers of events and rejects.
 fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
     let told = explain::slice(bytes, options);
     let (out, _) = run_chunked("memory", bytes, usize::MAX, 1, options);
@@ -175,7 +175,7 @@ fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
         if let Raw::Text(record) = &one.record {
             let offset = usize::try_from(one.offset).expect("it fits");
             let there = String::from_utf8_lossy(&bytes[offset..]);
-            assert!(there.starts_with(record.as_str()), "{record} stands at its byte, {offset}: {there:?}");
+            assert!(there.starts_with(record.as_str()), "{record} is not at its offset, {offset}: {there:?}");
         }
     }
     (events.lines().count(), rejects.len())
@@ -237,7 +237,7 @@ proptest! {
     }
 }
 
-/// A record that grows with `n`: by a name, how.
+/// Returns a record of the given shape whose size grows with `n`.
 fn record_of_size(shape: &str, n: usize) -> Vec<u8> {
     let many = |unit: fn(usize) -> String, between: &str| (0..n).map(unit).collect::<Vec<_>>().join(between);
     let list = |n: usize| serde_json::to_string(&vec!["v"; n]).expect("it can be written");
@@ -253,7 +253,7 @@ fn record_of_size(shape: &str, n: usize) -> Vec<u8> {
         "changes of one field" => format!("x  - {}", many(|_| "Job Title: from A to B".to_owned(), " - ")),
         "addresses" => many(|n| format!("a{n}@x.io"), " "),
         "a value" => format!("x  - Job Title: {}", many(|_| "é".to_owned(), "")),
-        _ => panic!("{shape} is none"),
+        _ => panic!("unknown shape {shape}"),
     };
     json!({"time": TIME, "operator": "a@x.io", "operation_detail": detail}).to_string().into_bytes()
 }
@@ -285,7 +285,7 @@ fn explanation_size_is_linear_in_record_size() {
 #[test]
 fn each_list_element_has_its_own_source_span() {
     let told = explain::slice(&record_of_size("a list", 2), &Options::default());
-    let Outcome::Event(story) = &told[0].outcome else { panic!("it is an event") };
+    let Outcome::Event(story) = &told[0].outcome else { panic!("not an event") };
     let sources: Vec<_> =
         story.fills.iter().filter(|fill| fill.path.contains("labels")).map(|fill| &fill.source).collect();
     let sources: Vec<_> =
@@ -300,7 +300,7 @@ fn each_list_element_has_its_own_source_span() {
     assert_eq!(found, [of(&first), of(&first), of(&second), of(&second)]);
 }
 
-/// A record with something of everything.
+/// A record that fills something of every kind.
 const FULL: &str = r#"{"time":"2024-01-31T23:59:59Z","operator":" SCIM@Okta ","category_type":"User","action":"Update","event_type":"NONE","operation_detail":"Update User a@x.io  - Display Name: from Bo to Ann - Plan: Pro - User Type: Basic - K: [{\"userId\":\" u1 \",\"group\":7},{\"userId\":\"u2\",\"options\":[\"view\",\"edit\"]},5] ","ip":"192.0.2.1"}"#;
 
 #[test]
@@ -370,7 +370,7 @@ fn record_cannot_control_the_terminal() {
     let steers = |c: char| c.is_control() && c != '\n' || ['\u{202e}', '\u{200b}'].contains(&c);
     assert_eq!(shown.chars().find(|c| steers(*c)), None, "{shown}");
     assert!(shown.contains("\\u{1b}[2J"), "{shown}");
-    // With colours, the only escapes are ours: they set a style and nothing else.
+    // With colors, the only escape sequences are those that set a style.
     let seen = run_cli(&["explain", "--color", "always"], &input);
     let coloured = String::from_utf8(seen.out.events).expect("it is UTF-8");
     let style = regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("it is a pattern");
@@ -385,7 +385,7 @@ fn color_is_used_on_terminals_or_on_request() {
         command.arg("explain").args(arguments).envs(variables.iter().copied());
         command.write_stdin(FULL).output().expect("it runs").stdout.contains(&0x1b)
     };
-    assert!(!escapes(&[], &[]), "a pipe is no terminal");
-    assert!(escapes(&["--color", "always"], &[("NO_COLOR", "1")]), "who asks gets them");
+    assert!(!escapes(&[], &[]), "a pipe is not a terminal");
+    assert!(escapes(&["--color", "always"], &[("NO_COLOR", "1")]), "the flag overrides NO_COLOR");
     assert!(!escapes(&["--color", "never"], &[("NO_COLOR", "")]));
 }

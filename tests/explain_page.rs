@@ -1,7 +1,8 @@
-//! The page for people: what it serves, and how it looks from a browser.
+//! Tests of the web page, by HTTP and in a browser.
 //!
-//! The tests in a browser need Chromium and its driver (Debian: `apt-get install chromium chromium-driver`) and are
-//! ignored unless asked for: `cargo test --locked --test explain_page -- --ignored`. With ZOOM_UDM_PICTURES=DIRECTORY they leave pictures.
+//! The browser tests need Chromium and its driver (Debian: `apt-get install chromium chromium-driver`), and are ignored
+//! by default. Run them with `cargo test --locked --test explain_page -- --ignored`. With `ZOOM_UDM_PICTURES=DIRECTORY`
+//! they save screenshots.
 #![cfg(feature = "cloud")]
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +19,7 @@ use testkit::browser::{Browser, Service};
 use testkit::files::{gzip, root};
 use testkit::normalize::{json_lines, run_cli};
 
-/// The keys of WebDriver that have no character.
+/// WebDriver's code points for keys without a character.
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
 const CONTROL: char = '\u{e009}';
@@ -27,7 +28,7 @@ const PAGE_DOWN: char = '\u{e00f}';
 const END: char = '\u{e010}';
 const DOWN: char = '\u{e015}';
 
-/// The head and the body of an answer.
+/// Returns the head and the body of a response.
 fn ask(service: &Service, method: &str, path: &str, body: &[u8]) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(&service.address).unwrap();
     let head = format!(
@@ -36,7 +37,7 @@ fn ask(service: &Service, method: &str, path: &str, body: &[u8]) -> (String, Vec
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
-    // A body that is refused is not read to its end.
+    // The service may reject a request before it has read the body.
     let _ = stream.write_all(body);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -125,7 +126,7 @@ fn unexplainable_input_is_reported() {
     assert!(head.starts_with("http/1.1 413"), "{head}");
 }
 
-/// The leaves of an event as the page has them: a label's key beside its value.
+/// Collects the leaves of an event as the page shows them: labels as `key = value`.
 fn leaves(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
     match value {
         Value::Object(members) if members.len() == 2 && members.contains_key("key") => {
@@ -170,10 +171,10 @@ async fn pasted_records_show_the_events_of_normalize() {
             all
         })
         .collect();
-    // The order is held elsewhere; `serde_json` has its own.
+    // The order is tested elsewhere; `serde_json` sorts members.
     events.iter_mut().chain(&mut seen).for_each(|event| event.sort());
     assert_eq!(seen, events);
-    // Rejects stand in their place and say what to do.
+    // Rejects appear at their position, with a remedy.
     let rejects = browser
         .run("return [...document.querySelectorAll('.card.rejected')].map((card) => card.textContent)")
         .await;
@@ -184,7 +185,7 @@ async fn pasted_records_show_the_events_of_normalize() {
     );
     browser.click("#filter label:nth-of-type(3)").await;
     assert_eq!(browser.run("return document.querySelectorAll('.card').length").await, 3);
-    // What is downloaded is what normalize writes.
+    // The downloaded file equals the output of `normalize`.
     browser.click("#download").await;
     let file = browser.downloads.path().join("events.ndjson");
     let patience = Instant::now() + Duration::from_secs(20);
@@ -211,7 +212,7 @@ async fn page_is_usable_by_keyboard_alone() {
     browser.press(Some(CONTROL), &[ENTER]).await;
     browser.until("return document.querySelectorAll('.card').length === 2").await;
     assert_eq!(browser.status().await, "2 records: 1 event, 1 rejected");
-    // On to the first field: each record has one stop for its fields.
+    // Tab to the first field. The fields of a record are a single tab stop.
     let mut stops = Vec::new();
     while browser.run(focus).await[1] != "field"
         && !browser.run(focus).await[1].as_str().unwrap().starts_with("field")
@@ -231,17 +232,17 @@ async fn page_is_usable_by_keyboard_alone() {
         last[1].as_str().unwrap().contains("Change Role") && last[2].as_str().unwrap().contains("Co-Owner"),
         "{last}"
     );
-    // The text that was taken is marked in the record.
+    // The source text is marked in the record.
     let marked = browser
         .run("return [...document.querySelectorAll('.record .taken')].map((mark) => mark.textContent)")
         .await;
     assert_eq!(marked, json!(["Co-Owner"]));
     let ring = browser.run("return getComputedStyle(document.activeElement).outlineStyle").await;
-    assert_eq!(ring, "solid", "where the focus is can be seen");
+    assert_eq!(ring, "solid", "the focus is visible");
     browser.press(None, &[ESCAPE]).await;
     assert_eq!(browser.run(why).await[0], true);
     assert_eq!(browser.run("return document.querySelectorAll('.record .taken').length").await, 0);
-    // The samples, and from record to record.
+    // The samples, and navigation from record to record.
     browser.run("document.getElementById('samples').focus()").await;
     browser.press(None, &[ENTER]).await;
     browser.until("return document.querySelectorAll('.card').length === 3").await;
@@ -279,7 +280,7 @@ async fn markup_in_every_field_stays_text() {
     browser.run("document.getElementById('label').value = '<b>k=<img src=x onerror=alert(8)>'").await;
     browser.paste(&lines.join("\n")).await;
     assert_eq!(browser.status().await, "4 records: 1 event, 3 rejected");
-    // Each field is pointed at, so that the panel shows all of it too.
+    // Focuses each field, so that the panel shows all of it.
     browser.run("document.querySelectorAll('.raw-record').forEach((one) => { one.open = true; })").await;
     let fields = browser.run("return document.querySelectorAll('.field').length").await.as_u64().unwrap();
     assert!(fields > 15, "{fields}");
@@ -287,12 +288,12 @@ async fn markup_in_every_field_stays_text() {
         browser.run(&format!("document.querySelectorAll('.field')[{field}].focus()")).await;
         let found: Vec<String> = serde_json::from_value(browser.run(tags).await).unwrap();
         let new: Vec<_> = found.iter().filter(|tag| !known.contains(tag)).collect();
-        assert!(new.is_empty(), "{new:?} were made");
+        assert!(new.is_empty(), "{new:?} were created");
     }
     let text = browser.run("return document.getElementById('cards').textContent").await;
     assert!(text.as_str().unwrap().matches(attack).count() > 10);
     assert!(text.as_str().unwrap().contains("\\u{1b}[2J\\u{202e}"));
-    // So does the name of a file.
+    // The name of a file is shown as text, too.
     let named = "const data = new DataTransfer();
         data.items.add(new File([arguments[0]], '<img src=x onerror=alert(9)>.gz'));
         document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));";
@@ -357,8 +358,8 @@ async fn five_thousand_records_do_not_freeze_the_page() {
     browser.run("const page = document.getElementById('page'); page.value = '200'; page.dispatchEvent(new Event('change'))").await;
     assert_eq!(browser.run("return document.querySelector('h3').textContent").await, "Record 4976");
     let longest = browser.run("return window.longest").await.as_f64().unwrap();
-    println!("5,000 records took {took:?}; the page stood still for {longest:.0} ms at the longest");
-    assert!(longest < 1000.0, "the page stood still for {longest:.0} ms");
+    println!("5,000 records took {took:?}; the page froze for {longest:.0} ms at the longest");
+    assert!(longest < 1000.0, "the page froze for {longest:.0} ms");
     browser.close().await;
 }
 

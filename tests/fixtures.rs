@@ -1,4 +1,4 @@
-//! Every case under `fixtures/`, and what they cover together.
+//! Tests every case in `fixtures/`, and what the cases cover together.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ fn each_fixture_matches_its_snapshot() {
     });
 }
 
-/// What a case becomes, the same in every way it can be read.
+/// Normalizes a case, and asserts that the result is the same in every way of reading it.
 fn normalized(path: &Path) -> Out {
     let bytes = std::fs::read(path).expect("the case can be read");
     let name = path.strip_prefix(root().join("fixtures")).expect("it is below fixtures").to_string_lossy();
@@ -72,7 +72,7 @@ fn every_mapping_row_is_filled_by_a_fixture() {
     assert!(bare.is_empty(), "no fixture fills these rows: {bare:#?}");
 }
 
-/// The records of a case, as far as it is JSON.
+/// Returns the records of a case, up to the first invalid JSON.
 fn records(bytes: &[u8]) -> Vec<Value> {
     let mut records = Vec::new();
     for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>().map_while(Result::ok) {
@@ -88,7 +88,7 @@ fn records(bytes: &[u8]) -> Vec<Value> {
     records
 }
 
-/// Which rows fill the event of a record.
+/// Adds the rows of the mapping that fill the event of a record.
 fn fill(text: &str, filled: &mut BTreeSet<usize>) {
     let (mut scratch, mut cut) = (Scratch::default(), SpliceBuf::default());
     let Ok(record) = Record::read(text, &mut scratch) else { return };
@@ -105,7 +105,7 @@ fn fill(text: &str, filled: &mut BTreeSet<usize>) {
         &mut rows,
     );
     filled.extend(rows.0.iter().map(|(row, _)| *row));
-    // The event is made with these two, so no row puts them.
+    // These two are set when the event is created, not by a row.
     let of_field = |field| ROWS.iter().position(|row| row.source == Source::Field(field));
     filled.extend(of_field(Field::Time));
     filled.extend(
@@ -115,7 +115,7 @@ fn fill(text: &str, filled: &mut BTreeSet<usize>) {
     );
 }
 
-/// The rows that filled an event, and with what.
+/// The rows that filled an event, each with its value.
 struct Filled(Vec<(usize, String)>);
 
 impl Trace for Filled {
@@ -150,7 +150,7 @@ fn each_row_example_is_filled_by_that_row() {
     }
 }
 
-/// The record that an example is about.
+/// Returns a record that contains the example of a row.
 fn example(row: &Row, text: &str) -> Value {
     let mut record = json!({"time": testkit::normalize::TIME});
     match row.source {
@@ -163,7 +163,7 @@ fn example(row: &Row, text: &str) -> Value {
     record
 }
 
-/// The texts at a path of the table: of a list all, of a label `key=value`.
+/// Returns the texts at a path of the mapping: all elements of a list, and labels as `key=value`.
 fn texts_at(value: &Value, path: &str) -> Vec<String> {
     match value {
         Value::Array(elements) => elements.iter().flat_map(|element| texts_at(element, path)).collect(),

@@ -1,4 +1,4 @@
-//! Checks the layers that the docs of `src/lib.rs` list, and that no files use each other in a circle.
+//! Checks the layers that the docs of `src/lib.rs` list, and that files do not use each other in a circle.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use regex::Regex;

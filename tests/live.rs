@@ -1,4 +1,4 @@
-//! Inputs that come slowly, readers that leave early, and streams that somebody has made non-blocking.
+//! Tests of slow inputs, readers that disconnect early, and non-blocking streams.
 
 #![cfg(unix)]
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use testkit::files::{directory, text};
 use testkit::normalize::record;
 
-/// No wait takes longer in a test that passes.
+/// The time limit for any wait.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn program(arguments: &[&str]) -> Command {
@@ -24,11 +24,11 @@ fn start(arguments: &[&str]) -> Child {
     program(arguments).spawn().expect("it starts")
 }
 
-/// Waits for something that another process is about to do.
+/// Waits until a condition on another process holds.
 fn until(mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + TEST_TIMEOUT;
     while !holds() {
-        assert!(Instant::now() < deadline, "it did not happen in time");
+        assert!(Instant::now() < deadline, "timed out");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -37,7 +37,7 @@ fn content(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The next line of a child that is killed if it keeps silent.
+/// Returns the next line of a child. Kills the child if it prints nothing in time.
 fn line(child: &Child, out: &mut impl std::io::BufRead) -> String {
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     let pid = child.id().to_string();
@@ -62,7 +62,7 @@ fn live_input_flushes_partial_requests() {
         for details in [&["one", "two"][..], &["three"]] {
             let lines: String = details.iter().map(|detail| record(detail) + "\n").collect();
             stdin.write_all(lines.as_bytes()).expect("it reads");
-            // The input stays open: no end of it brings the request.
+            // The input stays open, so the request is not caused by its end.
             let request = line(&child, &mut stdout);
             assert!(details.iter().all(|detail| request.contains(detail)), "{format:?}: {request:?}");
             assert_eq!(request.matches("eventTimestamp").count(), details.len(), "{request}");
@@ -138,7 +138,7 @@ fn partial_run_does_not_replace_rejects() {
         assert!(said.contains("r was left unchanged") && said.contains("r.partial"), "{said}");
         assert_eq!(content(&files.path().join("r")), "of before\n");
         assert_eq!(content(&files.path().join("r.partial")).lines().count(), 1);
-        // All is read then.
+        // The whole input is read.
         assert_eq!(run(&format!("\"$0\" normalize {input} --rejects r > all")).status.code(), Some(1));
         assert_eq!(content(&files.path().join("r")).lines().count(), 2);
         // Without an older file there is nothing to keep.
@@ -178,7 +178,7 @@ fn failed_run_reports_that_output_is_unchanged() {
     assert_eq!(content(&files.path().join("out")), "of before\n");
 }
 
-/// A stream whose one end, for a child, does not block.
+/// Returns a connected pair of streams. The end for the child is non-blocking.
 fn non_blocking() -> (UnixStream, Stdio) {
     let (ours, its) = UnixStream::pair().expect("there are sockets");
     its.set_nonblocking(true).expect("it can be set");
@@ -219,7 +219,7 @@ fn non_blocking_output_is_waited_for() {
         let mut child =
             command.stdin(Stdio::null()).stdout(its).stderr(Stdio::null()).spawn().expect("it starts");
         drop(command);
-        // By now it has filled what fits between us.
+        // By now the child has filled the buffers of the stream.
         std::thread::sleep(Duration::from_millis(500));
         let mut all = String::new();
         ours.read_to_string(&mut all).expect("it is text");
@@ -245,5 +245,5 @@ fn non_blocking_stderr_is_waited_for() {
     ours.read_to_string(&mut all).expect("it is text");
     assert_eq!(child.wait().expect("it ends").code(), Some(1));
     assert_eq!(all.matches("\"reason\":\"not_json\"").count(), 5000);
-    assert!(all.lines().last().is_some_and(|line| line.starts_with("zoom-udm: ")), "the summary is there");
+    assert!(all.lines().last().is_some_and(|line| line.starts_with("zoom-udm: ")), "the summary is printed");
 }

@@ -1,5 +1,5 @@
-//! Lines of 4 MiB: whatever they are of, and however much comes of them, memory stays bounded, and what comes in parts is
-//! what comes whole.
+//! Tests of 4 MiB lines: memory stays bounded for any content and any number of events, and a streamed event equals the
+//! whole event.
 
 use serde_json::value::RawValue;
 use std::io::{self, Cursor};
@@ -13,11 +13,11 @@ use zoom_udm::udm::Writer;
 
 const SHORT: &str = r#"{"time":"2024-01-31T23:59:59Z","action":"Add"}"#;
 
-/// What came, call by call.
+/// Records the calls of a sink.
 #[derive(Default)]
 struct Calls {
     events: Vec<Vec<u8>>,
-    /// How many bytes of events had come when each reject came.
+    /// For each reject, the number of bytes of events written before it.
     rejects: Vec<usize>,
     length: usize,
 }
@@ -42,7 +42,7 @@ fn collect_calls(input: &str, threads: usize) -> Calls {
     calls
 }
 
-/// The events of a line, each from the typed event as a whole.
+/// Returns the events of a line, each written as a whole.
 fn typed_events(line: &str) -> Vec<u8> {
     #[derive(serde::Deserialize)]
     struct Page<'a> {
@@ -67,7 +67,7 @@ fn typed_events(line: &str) -> Vec<u8> {
     out
 }
 
-/// Requests of what comes in these calls.
+/// Returns the requests for events that arrive in these calls.
 fn requests<'a>(calls: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut writer = EventWriter::new(Vec::new(), Some(&(RequestFormat::Import, Limits::default())));
     calls.for_each(|call| writer.write(call).expect("memory takes all"));
@@ -99,7 +99,7 @@ fn streamed_event_equals_the_whole_event() {
         assert!(parts == events, "{}: in requests", long.name);
         assert!(!json_lines(&parts).is_empty(), "{}", long.name);
     }
-    assert!(in_parts >= 4, "{in_parts} ways gave an event in parts");
+    assert!(in_parts >= 4, "{in_parts} kinds of lines were streamed");
 }
 
 #[cfg(target_os = "linux")]
@@ -109,10 +109,10 @@ mod memory {
     use std::time::Duration;
     use testkit::files::{directory, text};
 
-    /// 64 MiB: what the program may take on two threads, whatever it reads.
+    /// 64 MiB: the limit for the program with two threads, for any input.
     const MOST_KIB: u64 = 64 << 10;
 
-    /// The most memory, in KiB, that a run over a file held until it ended.
+    /// Returns the peak memory of a run over a file, in KiB.
     fn peak(arguments: &[&str]) -> u64 {
         let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
         command.args(["normalize", "--threads", "2", "--summary", "none", "--rejects", "/dev/null"]);
@@ -134,12 +134,13 @@ mod memory {
             let line = long.of((4 << 20) - 150);
             let files = directory(&[("in", format!("{line}\n").repeat(4).as_bytes())]);
             let input = files.path().join("in");
-            // A request holds events: those that are longest, and in parts.
+            // Requests contain events, so the kinds with the longest events, which are streamed, are tested with
+            // requests, too.
             let formats = if long.name.starts_with("options") { &["udm", "import"][..] } else { &["udm"] };
             for format in formats {
                 let peak = peak(&["--format", format, text(&input)]);
                 println!("{:32} {format:8} {peak:>8} KiB", long.name);
-                // An event is held up to the import limit of 4 MB, on each thread, before it is written or rejected.
+                // Each thread holds an event of up to the import limit of 4 MB before it writes or rejects it.
                 let most = if *format == "import" { MOST_KIB + (16 << 10) } else { MOST_KIB };
                 if !(1 << 10..most).contains(&peak) {
                     over.push((long.name, *format, peak));

@@ -1,4 +1,4 @@
-//! `mapping.md` is what the table says.
+//! Tests that `mapping.md` and `zoom-udm mapping` match the table.
 
 use assert_cmd::Command;
 use testkit::files::root;

@@ -1,4 +1,5 @@
-//! Files and pipes from outside: what is left behind when all is well, when it is not, and when somebody hangs up.
+//! Tests of output files and pipes: what remains after success, after a failure, and after a reader or writer
+//! disconnects.
 
 #![cfg(unix)]
 
@@ -104,7 +105,7 @@ fn new_output_uses_umask_and_old_keeps_its_mode() {
 fn replaced_output_keeps_its_owner() {
     let files = directory(&[("old", b"old")]);
     let old = files.path().join("old");
-    // Only root may give files away.
+    // Only root can change the owner of a file.
     if std::os::unix::fs::chown(&old, Some(12345), Some(23456)).is_ok() {
         zoom_udm().args(["normalize", "-o", text(&old)]).write_stdin(record("a")).assert().code(0);
         let meta = old.metadata().expect("it is there");
@@ -160,7 +161,7 @@ fn run_that_reads_nothing_keeps_old_rejects() {
     assert_eq!(run("nosuch"), (3, 1));
     assert_eq!(run("nosuch good"), (3, 1));
     assert_eq!((run("nosuch bad bad"), lines(&files.path().join("r.partial"))), ((3, 1), 2));
-    // All of it was read, and nothing refused: that is what the file says then.
+    // The input was read completely and has no rejects, so the file becomes empty.
     assert_eq!(run("good"), (0, 0));
 }
 
@@ -196,7 +197,7 @@ fn closed_stdout_is_not_an_error() {
     stdout.read_line(&mut first).expect("it writes");
     assert!(first.contains("again and again"));
     drop(stdout);
-    // It notices with the next event, and then stops reading.
+    // The program notices the closed pipe at the next event, and stops reading.
     while stdin.write_all(line.as_bytes()).is_ok() {}
     assert_eq!((code(&mut child), stderr(&mut child)), (Some(0), String::new()));
 }
@@ -222,10 +223,10 @@ fn signal_on_an_idle_pipe_leaves_only_rejects() {
         let files = directory(&[]);
         let [out, rejects] = ["out", "rejects"].map(|name| files.path().join(name));
         let mut child = start(&["normalize", "-o", text(&out), "--rejects", text(&rejects)]);
-        // Held open: nothing more comes, and no end of it either.
+        // The input stays open, and no more data arrives.
         let mut stdin = child.stdin.take().expect("it is piped");
         stdin.write_all(b"5\n").expect("it reads");
-        // What was refused is written: the files in the making are there, and it waits for more.
+        // The reject is written: the temporary files exist, and the program waits for input.
         let written = |name: &String| files.path().join(name).metadata().is_ok_and(|meta| meta.len() > 0);
         until(|| names(files.path()).iter().any(written));
         kill(&child, signal);
@@ -243,7 +244,7 @@ fn signal_before_first_reject_keeps_old_rejects() {
     let files = directory(&[("r", b"of before\n")]);
     let rejects = files.path().join("r");
     let mut child = start(&["normalize", "--rejects", text(&rejects)]);
-    // Held open: who waits for a child closes its input, and a run that has read all of it ends 0.
+    // The input must stay open. `wait` closes it, and after the end of the input the program exits with 0.
     let stdin = child.stdin.take().expect("it is piped");
     until(|| names(files.path()).len() == 2);
     kill(&child, "TERM");
@@ -257,8 +258,8 @@ fn signal_before_first_reject_keeps_old_rejects() {
 fn signal_after_completion_keeps_the_exit_code() {
     let files = directory(&[("a", record("a").as_bytes())]);
     let out = files.path().join("out");
-    // Nobody reads what it says, and no more of that finds room: so it stands still when its output is in place. (That
-    // the handler lets it be is asked in its own tests: there both wait for the same pipe.)
+    // The pipe of its stderr is full, so the program blocks after it has put its output in place. (The tests of the
+    // signal handler cover the handler; there, both would wait for the same pipe.)
     let (mut said, mut full) = std::io::pipe().expect("there are pipes");
     let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
     command.args(["normalize", text(&files.path().join("a")), "-o", text(&out)]);
@@ -270,7 +271,7 @@ fn signal_after_completion_keeps_the_exit_code() {
     drop(command);
     until(|| out.exists());
     kill(&child, "TERM");
-    // Longer than it is patient.
+    // Longer than the program waits.
     std::thread::sleep(Duration::from_millis(800));
     std::io::copy(&mut said, &mut std::io::sink()).expect("it reads");
     assert_eq!((code(&mut child), lines(&out)), (Some(0), 1));
@@ -284,7 +285,7 @@ fn read_only_output_is_not_replaced() {
     }
     let files = directory(&[("old", b"old"), ("in", record("a").as_bytes())]);
     let old = files.path().join("old");
-    // The directory is open to all: what is refused is the file.
+    // The directory is writable, only the file is not.
     for (path, mode) in [(files.path(), 0o777), (&old, 0o444)] {
         std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
     }
@@ -296,7 +297,7 @@ fn read_only_output_is_not_replaced() {
     assert_eq!(names(files.path()), ["in", "old"]);
 }
 
-/// Runs what `sh` or `bash` reads, with the program as `$0`, in a directory: its code and what it said.
+/// Runs a bash script in a directory, with the program as `$0`. Returns the exit code and stderr.
 fn shell(directory: &Path, script: &str) -> (i32, String) {
     let mut command = Command::new("bash");
     command.args(["-c", script, env!("CARGO_BIN_EXE_zoom-udm")]).current_dir(directory).stdin(Stdio::null());
@@ -341,7 +342,7 @@ fn signal_during_replay_keeps_the_rejects_file() {
         "--default-time",
         "now",
     ]);
-    // Nobody reads its events: it waits once the pipe is full.
+    // No reader: the program blocks once the pipe is full.
     until(|| names(files.path()).len() == 3);
     kill(&child, "TERM");
     assert_eq!(code(&mut child), Some(75));
@@ -399,7 +400,7 @@ fn output_over_an_input_is_rejected() {
         ("d -o d/f.json", "is one of the inputs"),
         ("'*/*.json' -o d/f.json", "is one of the inputs"),
         ("--from-rejects rejects -o rejects", "is one of the inputs"),
-        // Not there yet: the next run would read it.
+        // The file does not exist yet, but the next run would read it.
         ("d -o d/new.json", "would become an input of the next run"),
         ("d --rejects d/e/new.json.gz", "would become an input of the next run"),
         ("'d/*' -o d/new", "would become an input of the next run"),
@@ -531,7 +532,7 @@ fn symlinked_output_is_written_to_its_target() {
     let at = files.path();
     std::fs::create_dir(at.join("d")).expect("it can be made");
     std::os::unix::fs::symlink("d/target", at.join("link")).expect("it can be made");
-    // Once there is nothing there yet, once there is.
+    // In the first round the target does not exist, in the second it does.
     for _ in 0..2 {
         assert_eq!(shell(at, "exec \"$0\" normalize f -o link").0, 0);
         assert!(at.join("link").is_symlink());
@@ -592,16 +593,16 @@ fn kill(child: &Child, signal: &str) {
     assert!(status.is_ok_and(|status| status.success()));
 }
 
-/// Waits for something that another process is about to do.
+/// Waits until a condition on another process holds.
 fn until(mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
-        assert!(Instant::now() < deadline, "it did not happen within a minute");
+        assert!(Instant::now() < deadline, "timed out after a minute");
         std::thread::yield_now();
     }
 }
 
-/// What it exits with; `None` where a signal ended it.
+/// Returns the exit code, or `None` if a signal ended the process.
 fn code(child: &mut Child) -> Option<i32> {
     child.wait().expect("it ends").code()
 }

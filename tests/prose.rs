@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use testkit::files::{list_files, root};
 
-/// Words and phrases, each with what to write instead.
+/// Words and phrases, each with a replacement.
 const REFUSED: [(&str, &str); 12] = [
     (r"mend(s|ed|ing)?", "fix"),
     ("lest", "so that … not"),
@@ -21,7 +21,7 @@ const REFUSED: [(&str, &str); 12] = [
     ("a passing trouble|passing trouble", "a transient error"),
 ];
 
-/// Ordinary uses of refused words: a place may be behind something, and something may be missing.
+/// Allowed uses of these words.
 static ALLOWED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)behind (an? |the )?(authenticating |Cloud Run )?(proxy|IAM)|there is no (?-i:[^s]|s[^u])|is no longer|\{behind\}|`(super::)?twins`|is no (user|value)")
         .expect("the pattern is valid")

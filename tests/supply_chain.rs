@@ -1,4 +1,4 @@
-//! What the project is made of: which crates, from where, and with which of them a build is the same everywhere.
+//! Tests which crates the project depends on, where they come from, and that builds are reproducible.
 #![allow(clippy::panic, reason = "a test that cannot go on fails")]
 
 use regex::Regex;
@@ -8,7 +8,7 @@ use std::process::Command;
 use testkit::files::root;
 use testkit::normalize::run_cli;
 
-/// Crates that come with a runtime, HTTP or TLS.
+/// Crates that include a runtime, HTTP or TLS.
 const HEAVY: [&str; 15] = [
     "aws-lc-rs",
     "axum",
@@ -27,7 +27,7 @@ const HEAVY: [&str; 15] = [
     "tower",
 ];
 
-/// The names of the crates that a build with some features links, as cargo tells them.
+/// Returns the names of the crates that a build with some features links, according to cargo.
 fn crates(features: &[&str]) -> Vec<String> {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
@@ -85,12 +85,12 @@ fn every_crate_has_a_registry_source_and_checksum() {
     }
 }
 
-/// Every text in which a reader may find a command, but what is fetched or built.
+/// Returns every text file that may contain a command, except downloaded and built ones.
 fn texts() -> Vec<PathBuf> {
     let mut left = vec![root().to_owned()];
     let mut found = Vec::new();
     while let Some(directory) = left.pop() {
-        for entry in directory.read_dir().expect("the directory is there") {
+        for entry in directory.read_dir().expect("the directory exists") {
             let path = entry.expect("it can be read").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
@@ -116,20 +116,20 @@ fn every_cargo_command_passes_locked() {
     for path in texts() {
         let Ok(text) = read_to_string(&path) else { continue };
         for (index, line) in text.lines().enumerate() {
-            // What is said in prose of a command, without its flags, stands in backquotes of its own.
+            // A command that prose mentions without its flags is in backquotes.
             let said = line.contains("`cargo ") && !line.contains(" --");
             if command.is_match(line) && !line.contains("--locked") && !said {
                 loose.push(format!("{}:{}: {line}", path.display(), index + 1));
             }
         }
     }
-    assert!(loose.is_empty(), "these say no --locked: {loose:#?}");
+    assert!(loose.is_empty(), "commands without --locked: {loose:#?}");
 }
 
-/// What stands between two texts.
+/// Returns the text between two others.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("there is no {before:?}"));
-    rest.split_once(after).unwrap_or_else(|| panic!("there is no {after:?} behind {before:?}")).0
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{before:?} is missing"));
+    rest.split_once(after).unwrap_or_else(|| panic!("{after:?} is missing after {before:?}")).0
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a person sees: bars, colours and hints where there is a terminal, and nothing of them where there is none.
+//! Tests that progress bars, colors and hints appear on terminals, and only there.
 
 #![cfg(unix)]
 
@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use testkit::files::{directory, text};
 use testkit::normalize::record;
 
-/// How a control sequence of a terminal begins.
+/// The start of a control sequence.
 const ESCAPE: &str = "\u{1b}[";
 
-/// A terminal, and the program that is to run in it.
+/// A terminal, and a command to run in it.
 struct Terminal {
     pair: OpenptyResult,
     command: Command,
@@ -57,22 +57,22 @@ impl Terminal {
         self
     }
 
-    /// Runs the program to its end, with what is typed: what the terminal shows.
+    /// Runs the command with some typed input, and returns what the terminal receives. The command must succeed.
     fn shows(self, typed: &str) -> String {
         let (code, shown) = self.run(typed);
         assert_eq!(code, Some(0), "{shown}");
         shown
     }
 
-    /// Runs the program to its end, with what is typed: its exit code, and what the terminal is sent.
+    /// Runs the command with some typed input. Returns the exit code and what the terminal receives.
     fn run(mut self, typed: &str) -> (Option<i32>, String) {
         let mut child = self.command.spawn().expect("it runs");
         let mut screen = File::from(self.pair.master);
         screen.write_all(typed.as_bytes()).expect("it can be typed at");
-        // The last one who holds the other end is the program.
+        // The program is now the only one that holds the other end.
         drop((self.command, self.pair.slave));
         let (mut shown, mut piece) = (Vec::new(), [0; 4096]);
-        // On Linux the end is an error.
+        // On Linux, the end of the stream is an error.
         while let Ok(read @ 1..) = screen.read(&mut piece) {
             shown.extend_from_slice(&piece[..read]);
         }
@@ -81,10 +81,10 @@ impl Terminal {
     }
 }
 
-/// The columns of a terminal.
+/// The width of the terminal.
 const COLUMNS: usize = 100;
 
-/// The lines that stand on a screen, with those that scrolled off it, after a terminal is sent a text.
+/// Returns the lines on the screen, including those that scrolled off, after a terminal has received some text.
 fn on_screen(sent: &str) -> Vec<String> {
     let (mut lines, mut row, mut column) = (vec![Vec::new()], 0, 0);
     let mut characters = sent.chars();
@@ -122,7 +122,7 @@ fn on_screen(sent: &str) -> Vec<String> {
     lines.into_iter().map(|line| line.into_iter().collect()).collect()
 }
 
-/// Records enough for a bar to be seen.
+/// Returns enough records for a progress bar to appear.
 fn many() -> Vec<u8> {
     (record("Add User a@b.example ") + "\n").repeat(20_000).into_bytes()
 }
@@ -133,23 +133,23 @@ fn normalize_shows_and_clears_its_progress_bar() {
     let [input, output] = ["in", "out"].map(|name| files.path().join(name));
     let arguments = ["normalize", text(&input), "-o", text(&output)];
     let shown = Terminal::new(&arguments).stderr().shows("");
-    let (bars, said) = shown.rsplit_once("zoom-udm: 20000 records: ").expect("it says what it did");
+    let (bars, said) = shown.rsplit_once("zoom-udm: 20000 records: ").expect("the summary is printed");
     assert!(bars.contains("MiB/") && bars.contains(ESCAPE), "{shown:?}");
     assert!(!said.contains(ESCAPE), "{shown:?}");
-    // Nothing of it where events go to the same terminal, or where an input has no length.
+    // There is no bar if events go to the same terminal, or if the length of an input is unknown.
     let shown = Terminal::new(&arguments[..2]).stdout().stderr().shows("");
     assert!(!shown.contains("MiB/"), "a bar among the events");
     let shown = Terminal::new(&["normalize", "-"]).stderr().shows("");
     assert!(!shown.contains(ESCAPE), "{shown:?}");
 }
 
-/// Records enough for a bar to be seen, with lines among them that are rejected.
+/// Returns enough records for a progress bar to appear, with invalid lines among them.
 fn many_with_rejects() -> Vec<u8> {
     let part = (record("Add User a@b.example ") + "\n").repeat(1000) + "bad\n";
     part.repeat(20).into_bytes()
 }
 
-/// That a screen shows each message whole, and nothing of a bar.
+/// Asserts that a screen shows every message completely, and no bar.
 fn assert_messages_without_a_bar(screen: &[String], sent: usize) {
     let text = screen.concat();
     assert_eq!(text.matches("rejected: ").count(), sent, "{screen:#?}");
@@ -200,10 +200,10 @@ fn ingest_shows_and_clears_its_progress_bar() {
     let files = directory(&[("in/a.json.gz", &packed), ("in/b.json.gz", &packed)]);
     let [source, to] = ["in", "out"].map(|name| files.path().join(name));
     let shown = Terminal::new(&["ingest", text(&source), "--to", text(&to)]).stderr().shows("");
-    let (bars, said) = shown.rsplit_once("zoom-udm: ").expect("it says what it did");
+    let (bars, said) = shown.rsplit_once("zoom-udm: ").expect("the summary is printed");
     assert!(bars.contains("2/2 objects, ") && bars.contains(ESCAPE), "{shown:?}");
     assert!(said.contains("40000 events") && !said.contains(ESCAPE), "{shown:?}");
-    // Who asks for the log gets lines alone.
+    // With a log level, the log replaces the bar.
     let other = files.path().join("other");
     let arguments = ["ingest", text(&source), "--to", text(&other)];
     let shown = Terminal::new(&arguments).stderr().env("ZOOM_UDM_LOG", "info").shows("");

@@ -1,4 +1,4 @@
-//! `deploy/setup.sh` against a stand-in for gcloud that keeps what was made and every call.
+//! Tests `deploy/setup.sh` with a fake gcloud that records all calls and resources.
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -19,7 +19,7 @@ const NEEDED: [&str; 6] = [
     "--zoom-account-id=account",
     "--zoom-client-id=client",
 ];
-/// Verbs of gcloud that leave all as it is.
+/// gcloud verbs that change nothing.
 const LOOKS: [&str; 4] = ["describe", "get-iam-policy", "list", "service-agent"];
 
 struct CliOutput {
@@ -28,7 +28,7 @@ struct CliOutput {
     stderr: String,
 }
 
-/// A project of nobody's, with its gcloud.
+/// An empty project with a fake gcloud.
 struct Cloud(TempDir);
 
 impl Cloud {
@@ -47,7 +47,7 @@ impl Cloud {
         command.args(arguments).envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // Who does not ask for the secret does not read it.
+        // The script reads its input only for the secret.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         let output = child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -58,7 +58,7 @@ impl Cloud {
         }
     }
 
-    /// Runs with all that is needed and more, and expects that it goes well.
+    /// Runs with all required settings and the given ones. The run must succeed.
     fn set_up(&self, more: &[&str]) -> CliOutput {
         let file = format!("--zoom-client-secret-file={}", self.path("secret").display());
         let ran = self.run(&[&NEEDED[..], &[&file], more].concat(), &[], "");
@@ -66,14 +66,14 @@ impl Cloud {
         ran
     }
 
-    /// All calls since the last time this was asked, words and flags.
+    /// Returns the calls since the last time.
     fn calls(&self) -> Vec<Vec<String>> {
         let calls = fake_gcloud::calls(self.0.path());
         let _ = fs::remove_file(self.path("calls"));
         calls
     }
 
-    /// Those that change something, as text.
+    /// Returns the calls that change something, as text.
     fn changes(&self) -> Vec<String> {
         let changes = |call: &Vec<String>| !call.iter().any(|word| LOOKS.contains(&word.as_str()));
         self.calls().into_iter().filter(changes).map(|call| call.join(" ")).collect()
@@ -122,7 +122,7 @@ fn second_run_changes_nothing() {
         );
     }
     assert!(changes.iter().any(|call| call.contains("--schedule=*/15 * * * *")), "{changes:#?}");
-    // A run goes on when its caller has given up.
+    // A run must continue after its caller has disconnected.
     let deployed = changes.iter().find(|call| call.starts_with("run deploy zoom-udm")).unwrap();
     assert!(deployed.contains("--no-cpu-throttling"), "{deployed}");
 
@@ -135,7 +135,7 @@ fn second_run_changes_nothing() {
 fn interrupted_first_run_is_completed_by_the_next() {
     let whole = Cloud::new();
     whole.set_up(&ALL);
-    // A few places stand for all: a run is some sixty calls.
+    // A full run makes about sixty calls, so only a few of them are tested.
     for cut in ["secrets versions add", "pubsub topics add-iam-policy-binding", "run jobs create"] {
         let cloud = Cloud::new();
         let file = format!("--zoom-client-secret-file={}", cloud.path("secret").display());
@@ -234,8 +234,8 @@ fn all_missing_or_invalid_settings_are_reported() {
     ] {
         assert!(ran.stderr.contains(flag), "{flag}: {}", ran.stderr);
     }
-    assert!(cloud.calls().is_empty(), "settings are read before anything is asked");
-    // Everything but the secret: only now is it known whether one is stored.
+    assert!(cloud.calls().is_empty(), "settings are validated before the first call");
+    // All settings but the secret: whether one is stored is only known now.
     let ran = cloud.run(&NEEDED, &[], "");
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("--zoom-client-secret-file"), "{}", ran.stderr);

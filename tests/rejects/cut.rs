@@ -1,4 +1,4 @@
-//! Inputs that cannot be read to their end.
+//! Tests of inputs that end in the middle.
 
 use testkit::files::gzip;
 use testkit::normalize::{descriptions, record, run_cli};
@@ -11,7 +11,7 @@ fn truncated_gzip_yields_one_error_in_every_format() {
         (records.join("\n"), true),
         (format!("[\n  {}\n]\n", records.join(",\n  ")), true),
         (format!("{{\n\"operation_logs\":[\n  {}\n]}}\n", records.join(",\n  ")), true),
-        // One line: nothing of it is whole.
+        // On a single line, so no record is complete.
         (format!("[{}]\n", records.join(",")), false),
     ];
     for (text, has_events) in forms {

@@ -1,10 +1,10 @@
-//! Fields as they should not be.
+//! Tests of malformed fields.
 
 use super::{assert_read, assert_refused};
 use serde_json::{Value, json};
 use testkit::normalize::{TIME, json_lines, record, run_cli};
 
-/// What is noted of an input.
+/// Returns the notes in the summary of an input.
 pub(crate) fn notes(input: &str) -> Value {
     let ran = run_cli(&["normalize", "--summary", "json"], input.as_bytes());
     json_lines(ran.stderr.as_bytes()).remove(0)["notes"].clone()
@@ -60,7 +60,7 @@ fn lone_surrogate_in_json_data_is_replaced() {
     assert_eq!(event["target"]["user"]["userid"], "u\u{fffd}");
     assert_eq!(event["target"]["user"]["attribute"]["labels"][0]["value"], "\u{fffd}");
     assert_eq!(event["about"][0]["user"]["attribute"]["labels"][0]["value"], "{\"a\":\"\u{fffd}\"}");
-    // A note for each member that is read; the detail itself holds escapes and no surrogate.
+    // One note for each member that is read. The detail itself contains escapes, but no surrogate.
     assert_eq!(notes(&line), json!({"surrogate_replaced": 3}));
 }
 

@@ -1,4 +1,4 @@
-//! Events that are too large to import.
+//! Tests of events that exceed the import limit.
 
 use super::fields::notes;
 use super::readback::rejects_twice;
@@ -6,7 +6,8 @@ use serde_json::json;
 use testkit::files::line_ends;
 use testkit::normalize::{raw, record, run_cli};
 
-/// A record whose event is too large, as a long text and as many users; and one that is not.
+/// Returns records, each with whether its event is too large: one with a long text, one with many users, and one just
+/// below the limit.
 fn large_records() -> [(String, bool); 3] {
     let users = format!("x [{}{{}}]", "{\"userId\":\"u\"},".repeat(200_000));
     [(record(&"x".repeat(4_050_000)), true), (record(&users), true), (record(&"x".repeat(3_900_000)), false)]
@@ -27,7 +28,7 @@ fn event_too_large_for_import_is_rejected() {
             assert!(message.contains("bytes, more than 3999000; shorten"), "{message}");
         }
         assert_eq!(raw(&rejects[0]), large_records()[0].0.as_bytes());
-        // What is rejected for it can be had in another form.
+        // Another output format has no such limit.
         let bare = run_cli(&["normalize", "--from-rejects", "-"], &rejected.out.rejects);
         assert_eq!((line_ends(&bare.out.events), bare.code), (2, 0));
         let sizes = String::from_utf8_lossy(&bare.out.events).lines().map(str::len).collect::<Vec<_>>();

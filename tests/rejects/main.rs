@@ -1,4 +1,5 @@
-//! Input as it should not be: its neighbours survive, and what is refused says what, where and why, and is kept whole.
+//! Tests of malformed input: adjacent records are converted, and each reject contains the reason, the position and the
+//! original bytes.
 
 mod cut;
 mod fields;
@@ -14,13 +15,13 @@ use testkit::normalize::{
 };
 use zoom_udm::normalize::Options;
 
-/// A line between two good ones, through the binary.
+/// Runs the program on a line between two good records.
 fn run_between_good_records(bad: &[u8]) -> CliOutput {
     let input = [record("before").as_bytes(), b"\n", bad, b"\n", record("after").as_bytes(), b"\n"].concat();
     run_cli(&["normalize", "--rejects", "REJECTS", "--summary", "none"], &input)
 }
 
-/// What is refused of a line between two good ones, all of it being one reject.
+/// Asserts that a line between two good records yields exactly one reject, with the given reason and message.
 fn assert_refused(bad: &[u8], reason: &str, message: &str) {
     let ran = run_between_good_records(bad);
     let shown = String::from_utf8_lossy(&bad[..bad.len().min(80)]).into_owned();
@@ -31,7 +32,7 @@ fn assert_refused(bad: &[u8], reason: &str, message: &str) {
     assert_eq!(rejects[0]["reason"], reason, "{shown}");
     let said = rejects[0]["message"].as_str().expect("a reject has a message");
     assert!(said.contains(message), "{shown}: {said}");
-    assert!(raw(&rejects[0]) == bad, "{shown}: the raw bytes are others");
+    assert!(raw(&rejects[0]) == bad, "{shown}: the raw bytes differ");
     assert_eq!(ran.code, 1, "{shown}");
 }
 
@@ -39,7 +40,7 @@ fn place(reject: &Value) -> Value {
     json!([reject["input"], reject["line"], reject["offset"]])
 }
 
-/// The three events where the line between is a record, too.
+/// Returns the event of a line between two good records, and asserts that all three are converted.
 fn assert_read(odd: &[u8]) -> Value {
     let ran = run_between_good_records(odd);
     let events = ran.out.events();
@@ -206,7 +207,7 @@ fn lines_that_each_nest_deeper_take_linear_time() {
     for line in ["{\"a\":\n", "[\n", " {\"a\":\n", "{\"operation_logs\":[\n", "[{\"a\":1},\n"] {
         for format in ["auto", "json"] {
             let input = line.repeat(LINES);
-            // Were time to grow with the square of the lines, this would not end.
+            // With quadratic time, the test would time out.
             let bomb = run_cli(
                 &[
                     "normalize",
@@ -259,7 +260,7 @@ fn line_one_byte_over_the_limit_is_rejected() {
     );
 }
 
-/// A record whose `extra` holds what looks like records, of about so many bytes when printed.
+/// Returns a record of about `size` bytes whose `extra` contains objects that look like records.
 fn with_records_inside(name: &str, size: usize) -> Value {
     let inside = json!({"time": TIME, "operation_detail": format!("within {name}"), "operation_logs": []});
     let extra: Vec<_> = (0..size / 100).map(|_| inside.clone()).collect();
@@ -278,7 +279,7 @@ fn records_within_an_overlong_value_are_not_read() {
     for max in [150, 300, 1000] {
         let options = Options { max_line_bytes: max, ..Options::default() };
         let (whole, summary) = run_chunked("in", input.as_bytes(), usize::MAX, 1, &options);
-        // Behind the last element of an array nothing shows where it ends, but where the next value begins.
+        // After the last element of an array, only the start of the next value shows where the array ends.
         assert_eq!(descriptions(&whole.events()), ["a", "c", "f", "a", "c", "f", "i", "k"], "{max}");
         assert_eq!(usize::try_from(summary.rejects), Ok(whole.rejects().len()), "{max}");
         for name in ["b", "d", "e", "g", "h", "j"] {
@@ -340,7 +341,7 @@ fn truncated_gzip_yields_records_before_the_cut() {
         "{}",
         ran.stderr
     );
-    // The half line that the cut left is told by the error, and by no reject.
+    // The error, not a reject, reports the incomplete last line.
     assert_eq!((ran.out.rejects().len(), ran.stderr.matches("cut.gz").count()), (0, 1), "{}", ran.stderr);
 }
 
@@ -512,7 +513,7 @@ mod memory {
     use std::io::Write as _;
     use std::process::{Child, Command, Stdio};
 
-    /// What may be in memory at once: the program, and for each of two threads a block or line and its events.
+    /// The limit for the program with two threads, each with a block or a line and its events.
     const MOST_KIB: u64 = 40 << 10;
 
     fn start(rejects: &std::path::Path) -> Child {
@@ -523,7 +524,7 @@ mod memory {
         command.spawn().expect("it starts")
     }
 
-    /// The most memory that a process had so far.
+    /// Returns the peak memory of a running process.
     fn peak_kib(child: &Child) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it still runs");
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel says so");
@@ -540,7 +541,7 @@ mod memory {
         for _ in 0..96 {
             stdin.write_all(piece.as_bytes()).expect("it reads on");
         }
-        // All but what is in the pipe has been read.
+        // Everything except the content of the pipe has been read.
         let peak = peak_kib(&child);
         stdin.write_all(format!("\n{}\n", record("after")).as_bytes()).expect("it reads on");
         drop(stdin);

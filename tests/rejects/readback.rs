@@ -1,10 +1,10 @@
-//! Rejects that are read back.
+//! Tests of replaying rejects.
 
 use serde_json::json;
 use testkit::files::gzip;
 use testkit::normalize::{CliOutput, descriptions, record, run_cli};
 
-/// The rejects of an input, which are the same, byte for byte, when they are read back.
+/// Returns the rejects of an input, and asserts that replaying them produces the same bytes.
 pub(crate) fn rejects_twice(input: &[u8], flags: &[&str]) -> CliOutput {
     let run = |source: &[&str], input: &[u8]| {
         run_cli(&[&["normalize", "--rejects", "REJECTS", "--summary", "none"], source, flags].concat(), input)
@@ -64,7 +64,7 @@ fn fixed_rejects_replay_to_events() {
     let fixed = format!("{}\n{}\n", raw(&format!("[{}]", record("a"))), raw(&record("b")));
     let ran = run_cli(&["normalize", "--from-rejects", "-"], fixed.as_bytes());
     assert_eq!((descriptions(&ran.out.events()), ran.code), (vec!["a", "b"], 0));
-    // A limit that was raised lets in what was too long.
+    // With a higher limit, a line that was too long is accepted.
     let long = record(&"x".repeat(200));
     let flags = ["normalize", "--rejects", "REJECTS", "--max-line-bytes", "100"];
     let short = testkit::normalize::run_cli(&flags, long.as_bytes());

@@ -1,4 +1,4 @@
-//! Several values on a line, and pages wherever they are.
+//! Tests of several values on a line, and of pages within other values.
 
 use super::{assert_read, assert_refused, run_between_good_records};
 use serde_json::json;
@@ -80,7 +80,7 @@ fn deep_pages_and_many_values_take_linear_time() {
         );
         assert_eq!(line_ends(&ran.out.rejects), rejects, "{}", &line[..10]);
     }
-    // As many places where JSON could change from one value to another.
+    // Each of these could be the start of JSON in the detail.
     let detail = "from {} to {\"a\" ".repeat(MANY);
     assert_eq!(assert_read(record(&detail).as_bytes())["metadata"]["description"], detail);
 }
