@@ -108,7 +108,7 @@ fn instructions(stage: usize, runs: u32) -> Result<u64> {
     let said = String::from_utf8_lossy(&out.stderr);
     ensure!(out.status.success(), "the stage failed under valgrind: {said}");
     let count =
-        said.lines().find_map(|line| line.split_once("Collected : ")).context("valgrind told no count")?;
+        said.lines().find_map(|line| line.split_once("Collected : ")).context("valgrind printed no count")?;
     Ok(count.1.trim().parse()?)
 }
 

@@ -39,18 +39,18 @@ impl Sink for NullSink {
 
 fn normalized(bytes: &[u8]) -> Summary {
     let input = Input::new("memory", Cursor::new(bytes.to_vec()));
-    run(std::iter::once(input), &Options::default(), &mut NullSink).expect("nothing ends it")
+    run(std::iter::once(input), &Options::default(), &mut NullSink).expect("the sink cannot fail")
 }
 
 /// Returns the shortest of five measurements, which is the least affected by other load. Small lines are run many times
 /// per measurement.
 fn time(bytes: &[u8]) -> Duration {
-    assert!(normalized(bytes).records > 0, "every line is a record or more");
+    assert!(normalized(bytes).records > 0, "every line has records");
     let once = || {
         let runs = (200_000 / bytes.len()).max(1);
         let start = Instant::now();
         (0..runs).for_each(|_| drop(black_box(normalized(black_box(bytes)))));
-        start.elapsed() / u32::try_from(runs).expect("runs are few")
+        start.elapsed() / u32::try_from(runs).expect("the count fits u32")
     };
     (0..5).map(|_| once()).min().unwrap_or_default()
 }
@@ -66,7 +66,7 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 
 fn main() -> ExitCode {
     let mut ordinary = Vec::new();
-    testdata::write(Kind::Realistic, 16_000, 1, &mut ordinary).expect("a Vec takes all");
+    testdata::write(Kind::Realistic, 16_000, 1, &mut ordinary).expect("writing to memory cannot fail");
     let plain = time(&ordinary).as_secs_f64() / ordinary.len() as f64 * 1e9;
     println!("{:32} {:>6}  {:>9}  {:>9}", "what grows", "slope", "ns a byte", "× ordinary");
     println!("{:32} {:>6}  {plain:9.3}  {:9.2}", "ordinary records", "", 1.0);

@@ -31,7 +31,7 @@ fn events(bytes: &[u8], threads: usize) -> u64 {
     let options = Options { threads, ..Options::default() };
     // An input owns its bytes, so the copy is timed too; its cost is small.
     let input = Input::new("corpus", Cursor::new(bytes.to_vec()));
-    run(std::iter::once(input), &options, &mut NullSink(0)).expect("nowhere takes all").events
+    run(std::iter::once(input), &options, &mut NullSink(0)).expect("the sink cannot fail").events
 }
 
 /// The fields that the lower bound parses.
@@ -52,7 +52,7 @@ struct Fields<'a> {
 fn parse_alone(bytes: &[u8]) -> u64 {
     let mut records = 0;
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        let fields: Fields<'_> = serde_json::from_slice(line).expect("the corpus holds records");
+        let fields: Fields<'_> = serde_json::from_slice(line).expect("the corpus contains records");
         black_box((
             &fields.time,
             &fields.operator,
@@ -66,14 +66,14 @@ fn parse_alone(bytes: &[u8]) -> u64 {
 }
 
 fn unpack_alone(packed: &[u8]) -> u64 {
-    io::copy(&mut GzDecoder::new(packed), &mut io::sink()).expect("the corpus is whole")
+    io::copy(&mut GzDecoder::new(packed), &mut io::sink()).expect("the corpus is intact")
 }
 
 fn corpus(group: &mut BenchmarkGroup<'_, criterion::measurement::WallTime>, name: &str, kind: Kind) {
     let mut bytes = Vec::new();
-    testdata::write(kind, RECORDS, 1, &mut bytes).expect("a Vec takes all");
+    testdata::write(kind, RECORDS, 1, &mut bytes).expect("writing to memory cannot fail");
     let mut packed = Vec::new();
-    GzEncoder::new(&bytes[..], Compression::default()).read_to_end(&mut packed).expect("a Vec takes all");
+    GzEncoder::new(&bytes[..], Compression::default()).read_to_end(&mut packed).expect("cannot fail");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     for count in [events(&bytes, 1), events(&bytes, threads), events(&packed, threads), parse_alone(&bytes)] {
         assert_eq!(count, RECORDS);

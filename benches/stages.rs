@@ -21,7 +21,7 @@ struct Corpus {
 impl Corpus {
     fn new(kind: Kind) -> Self {
         let mut bytes = Vec::new();
-        testdata::write(kind, RECORDS, 1, &mut bytes).expect("a Vec takes all");
+        testdata::write(kind, RECORDS, 1, &mut bytes).expect("writing to memory cannot fail");
         Self { text: String::from_utf8(bytes).expect("the corpus is UTF-8") }
     }
 
@@ -34,8 +34,8 @@ impl Corpus {
         let (mut scratch, mut cut, mut notes) =
             (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
         for line in self.lines() {
-            let record = Record::read(line, &mut scratch).expect("the corpus holds records");
-            let time = record.time().expect("with times");
+            let record = Record::read(line, &mut scratch).expect("the corpus contains records");
+            let time = record.time().expect("the record has a time");
             let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
             look(&map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ()));
         }
@@ -57,7 +57,7 @@ fn record(c: &mut Criterion) {
         let mut scratch = Scratch::default();
         for line in corpus.lines() {
             let twin: serde_json::Value = serde_json::from_str(line).expect("the corpus is JSON");
-            let record = Record::read(line, &mut scratch).expect("the corpus holds records");
+            let record = Record::read(line, &mut scratch).expect("the corpus contains records");
             for field in Field::ALL {
                 assert_eq!(record.get(field), twin[field.name()].as_str());
             }

@@ -110,14 +110,14 @@ fn shell(script: &str) -> Duration {
 /// Compares `ingest` of 200 objects (2 MB each) with `gunzip | normalize` of the same bytes. Writing to a bucket also
 /// compresses the events, which the pipe does not.
 fn throughput() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tempfile::tempdir().expect("a temporary directory can be created");
     let server = Gcs::start();
     let mut stored = 0;
     let kinds: Vec<_> = (0..10).map(|seed| bytes::Bytes::from(packed(85_000, seed))).collect();
     for number in 0..200 {
         let bytes = kinds[number % kinds.len()].clone();
         stored += bytes.len();
-        std::fs::write(directory.path().join(format!("{number:03}.json.gz")), &bytes).expect("room");
+        std::fs::write(directory.path().join(format!("{number:03}.json.gz")), &bytes).expect("writable");
         server.seed("zoom", &format!("logs/{number:03}.json.gz"), bytes);
     }
     println!("throughput: 200 objects, {} MB of gzip in all", stored / 1_000_000);
@@ -185,10 +185,10 @@ fn settings(server: &Gcs) -> StoreConfig {
 
 /// Downloads all objects with the same client and discards them.
 fn bare(server: &Gcs, source: &str, objects: u64, concurrency: usize) -> Duration {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio starts");
     runtime.block_on(async {
         let store =
-            Store::open(&source.parse().expect("an address"), &settings(server)).await.expect("a store");
+            Store::open(&source.parse().expect("valid URL"), &settings(server)).await.expect("store opens");
         let started = Instant::now();
         let fetched = store.list().map(|listed| {
             let store = store.clone();
@@ -215,7 +215,7 @@ fn ledger() {
         );
         server.lock().put("zoom", &name, bytes.clone(), None);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("tokio starts");
     let started = Instant::now();
     runtime.block_on(fill(&server));
     println!("ledger: listing 1,000,000 objects and writing 999,000 entries took {:.2?}", started.elapsed());
@@ -254,8 +254,8 @@ async fn pages(server: &Gcs) -> Duration {
     let (started, mut token) = (Instant::now(), String::new());
     loop {
         let url = format!("http://{}/zoom?list-type=2&continuation-token={token}", server.host());
-        let answer = client.get(url).send().await.expect("a page");
-        let page = answer.bytes().await.expect("a page");
+        let answer = client.get(url).send().await.expect("the request succeeds");
+        let page = answer.bytes().await.expect("the page is complete");
         let end = String::from_utf8_lossy(&page[page.len().saturating_sub(400)..]).into_owned();
         let Some((_, rest)) = end.split_once("<NextContinuationToken>") else { return started.elapsed() };
         rest.split('<').next().unwrap_or_default().clone_into(&mut token);
@@ -266,17 +266,17 @@ async fn pages(server: &Gcs) -> Duration {
 async fn names(server: &Gcs) -> Duration {
     let started = Instant::now();
     let from =
-        Store::open(&"gs://zoom/".parse().expect("an address"), &settings(server)).await.expect("a store");
+        Store::open(&"gs://zoom/".parse().expect("valid URL"), &settings(server)).await.expect("store opens");
     assert_eq!(from.list().count().await, 1_000_000);
     started.elapsed()
 }
 
 async fn fill(server: &Gcs) {
     let from =
-        Store::open(&"gs://zoom/".parse().expect("an address"), &settings(server)).await.expect("a store");
-    let store = Store::open(&"gs://ledger/l/".parse().expect("an address"), &settings(server))
+        Store::open(&"gs://zoom/".parse().expect("valid URL"), &settings(server)).await.expect("store opens");
+    let store = Store::open(&"gs://ledger/l/".parse().expect("the URL is valid"), &settings(server))
         .await
-        .expect("a store");
+        .expect("the store opens");
     let tenancy = LedgerOptions {
         is_local: false,
         objects: None,
@@ -286,11 +286,11 @@ async fn fill(server: &Gcs) {
         feed: Feed { from: "gs://zoom/".into(), to: "gs://out/e/".into(), rejects: None },
         read_only: false,
     };
-    let ledger = Ledger::open(store, Clock::system(), &tenancy).await.expect("a ledger");
+    let ledger = Ledger::open(store, Clock::system(), &tenancy).await.expect("the ledger opens");
     let mut listing = from.list();
     let mut number = 0_u32;
     while let Some(listed) = listing.next().await {
-        let listed = listed.expect("an object");
+        let listed = listed.expect("the listing succeeds");
         number += 1;
         if number % 1000 == 0 {
             continue;
@@ -314,6 +314,6 @@ async fn fill(server: &Gcs) {
             parts: Vec::new(),
         });
     }
-    ledger.close().await.expect("a ledger that can be written");
+    ledger.close().await.expect("the ledger can be written");
     let _ = std::io::stdout().flush();
 }

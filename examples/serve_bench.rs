@@ -82,9 +82,9 @@ fn start() -> (Child, String) {
     let mut command = Command::new(binary());
     command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{error}"));
-    let mut lines = BufReader::new(child.stderr.take().unwrap_or_else(|| panic!("it says nothing"))).lines();
+    let mut lines = BufReader::new(child.stderr.take().unwrap_or_else(|| panic!("no stderr pipe"))).lines();
     let address = loop {
-        let line = lines.next().and_then(Result::ok).unwrap_or_else(|| panic!("it ended"));
+        let line = lines.next().and_then(Result::ok).unwrap_or_else(|| panic!("the server exited"));
         let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         if let Some(address) = line["address"].as_str() {
             break address.to_owned();

@@ -9,7 +9,7 @@ use zoom_udm::udm::Writer;
 
 fn lines(kind: Kind, records: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    testdata::write(kind, records, 1, &mut bytes).expect("a Vec takes all");
+    testdata::write(kind, records, 1, &mut bytes).expect("writing to memory cannot fail");
     bytes
 }
 
@@ -25,7 +25,7 @@ fn plain_record_is_mapped_without_allocation() {
     let mut all = || {
         out.clear();
         for line in &text {
-            let record = Record::read(line, &mut scratch).expect("it is a record");
+            let record = Record::read(line, &mut scratch).expect("the line is a record");
             let time = record.time().expect("the record has a time");
             let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
             writer.write(

@@ -207,7 +207,7 @@ fn events_in(request: &Value) -> Vec<Value> {
         Some(source) => {
             source["events"].as_array().expect("an array").iter().map(|event| event["udm"].clone()).collect()
         }
-        None => request["events"].as_array().expect("an array").clone(),
+        None => request["events"].as_array().expect("the events are an array").clone(),
     }
 }
 
@@ -240,7 +240,7 @@ fn default_time_applies_only_without_usable_time() {
         .write_stdin(input)
         .output();
     assert_eq!(
-        times(&json_lines(&now.expect("it runs").stdout)),
+        times(&json_lines(&now.expect("the program runs").stdout)),
         ["2020-09-13T12:26:40Z", "2020-09-13T12:26:40Z", TIME]
     );
 }
@@ -282,10 +282,10 @@ fn clip_cuts_to_udm_limits_at_char_boundaries() {
 fn namespace_is_set_on_each_noun_present() {
     let event = one(&["--namespace", "corp \"x\""], FULL);
     for noun in ["/principal", "/target", "/about/0"] {
-        assert_eq!(event.pointer(noun).expect("it is there")["namespace"], "corp \"x\"");
+        assert_eq!(event.pointer(noun).expect("the noun is present")["namespace"], "corp \"x\"");
     }
     let bare = one(&["--namespace", "corp"], &json!({"time": TIME}).to_string());
-    assert_eq!(bare.as_object().expect("an object").keys().collect::<Vec<_>>(), ["metadata"]);
+    assert_eq!(bare.as_object().expect("the value is an object").keys().collect::<Vec<_>>(), ["metadata"]);
 }
 
 #[test]
@@ -325,13 +325,13 @@ fn json_summary_totals_are_consistent() {
         record("x [{},5]")
     );
     let ran = run_cli(&["normalize", "--summary", "json", "--rejects", "REJECTS"], input.as_bytes());
-    let summary: Value = serde_json::from_str(&ran.stderr).expect("it is JSON alone");
+    let summary: Value = serde_json::from_str(&ran.stderr).expect("stderr is JSON");
     let total = |name: &str| {
         summary[name]
             .as_object()
-            .expect("an object")
+            .expect("the value is an object")
             .values()
-            .map(|count| count.as_u64().expect("a count"))
+            .map(|count| count.as_u64().expect("the count is a number"))
             .sum::<u64>()
     };
     assert_eq!(
@@ -434,12 +434,12 @@ fn walked(flags: &[&str]) -> (Vec<String>, String) {
         let output =
             zoom_udm().current_dir(files.path()).args(verb).args(flags).arg(".").output().expect("it runs");
         assert_eq!(output.status.code(), Some(0));
-        let out = String::from_utf8(output.stdout).expect("it is text");
+        let out = String::from_utf8(output.stdout).expect("valid UTF-8");
         let is_read = |name: &&str| out.contains(&format!("\"description\":\"{name}\""));
         read.push(names.into_iter().filter(is_read).map(str::to_owned).collect::<Vec<_>>());
-        said = String::from_utf8(output.stderr).expect("it is text");
+        said = String::from_utf8(output.stderr).expect("valid UTF-8");
     }
-    assert_eq!(read[0], read[1], "explain reads what normalize reads");
+    assert_eq!(read[0], read[1], "explain and normalize read the same files");
     (read.remove(0), said)
 }
 
@@ -523,7 +523,7 @@ fn completions_are_printed_for_each_shell() {
 
 #[test]
 fn bash_completes_the_flags_of_each_command() {
-    let script = String::from_utf8(run_cli(&["completions", "bash"], b"").out.events).expect("it is text");
+    let script = String::from_utf8(run_cli(&["completions", "bash"], b"").out.events).expect("valid UTF-8");
     let offered = |words: &[&str]| {
         let [before, word] = [words[words.len() - 2], words[words.len() - 1]];
         let line = format!(
@@ -532,7 +532,7 @@ fn bash_completes_the_flags_of_each_command() {
             words.len() - 1
         );
         let output = std::process::Command::new("bash").args(["--norc", "-c", &line]).output();
-        String::from_utf8(output.expect("there is bash").stdout).expect("it is text").trim().to_owned()
+        String::from_utf8(output.expect("bash is installed").stdout).expect("valid UTF-8").trim().to_owned()
     };
     assert_eq!(offered(&["zoom-udm", "norm"]), "normalize");
     assert_eq!(offered(&["zoom-udm", "normalize", "--st"]), "--strict");
@@ -549,7 +549,7 @@ fn generate_command_is_hidden() {
         &["completions", "zsh"],
         &["completions", "fish"],
     ] {
-        let told = String::from_utf8(run_cli(asked, b"").out.events).expect("it is text");
+        let told = String::from_utf8(run_cli(asked, b"").out.events).expect("valid UTF-8");
         assert!(told.contains("normalize") && !told.contains("generate"), "{asked:?}");
     }
     assert_eq!(run_cli(&["generate", "--records", "3"], b"").out.events().len(), 3);
@@ -558,7 +558,7 @@ fn generate_command_is_hidden() {
 
 #[test]
 fn help_lists_the_exit_codes() {
-    let all = String::from_utf8(run_cli(&["--help"], b"").out.events).expect("it is text");
+    let all = String::from_utf8(run_cli(&["--help"], b"").out.events).expect("valid UTF-8");
     assert!(all.contains("Exit codes"), "{all}");
 }
 
@@ -671,8 +671,8 @@ fn file_name_with_newline_stays_on_one_line() {
 fn cli_docs_name_every_normalize_flag() {
     let docs =
         std::fs::read_to_string(testkit::files::root().join("docs/cli.md")).expect("docs/cli.md exists");
-    let help = String::from_utf8(run_cli(&["normalize", "--help"], b"").out.events).expect("it is text");
-    let flags = regex::Regex::new(r"(?m)^\s+(?:-\w, )?(--[a-z-]+)").expect("it is a pattern");
+    let help = String::from_utf8(run_cli(&["normalize", "--help"], b"").out.events).expect("valid UTF-8");
+    let flags = regex::Regex::new(r"(?m)^\s+(?:-\w, )?(--[a-z-]+)").expect("the pattern is valid");
     for flag in flags.captures_iter(&help).map(|found| found[1].to_owned()).filter(|flag| flag != "--help") {
         assert!(docs.contains(&format!("`{flag}")), "{flag} is not in docs/cli.md");
     }
@@ -680,12 +680,12 @@ fn cli_docs_name_every_normalize_flag() {
 
 #[test]
 fn readme_example_matches_real_output() {
-    let readme = std::fs::read_to_string(testkit::files::root().join("README.md")).expect("it is there");
-    let shown = regex::Regex::new(r#"(?s)<pre lang="json">(.*?)</pre>"#).expect("it is a pattern");
+    let readme = std::fs::read_to_string(testkit::files::root().join("README.md")).expect("the file exists");
+    let shown = regex::Regex::new(r#"(?s)<pre lang="json">(.*?)</pre>"#).expect("the pattern is valid");
     let shown: Vec<&str> =
         shown.captures_iter(&readme).filter_map(|found| found.get(1)).map(|json| json.as_str()).collect();
     let [record, event] = shown[..] else { unreachable!("one record and one event are shown") };
-    let event: Value = serde_json::from_str(event).expect("it is JSON");
+    let event: Value = serde_json::from_str(event).expect("valid JSON");
     assert_eq!(one(&[], record), event);
 }
 
@@ -693,6 +693,6 @@ fn readme_example_matches_real_output() {
 fn readme_first_command_converts_every_record() {
     let records = testkit::files::root().join("fixtures/real/records.ndjson");
     let first = run_cli(&["normalize", text(&records)], b"");
-    let lines = std::fs::read_to_string(&records).expect("it is there").lines().count();
+    let lines = std::fs::read_to_string(&records).expect("the file exists").lines().count();
     assert_eq!((first.code, first.out.events().len(), lines), (0, 35, 35));
 }

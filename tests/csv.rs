@@ -113,11 +113,11 @@ fn rejected(input: &[u8], flags: &[&str]) -> Vec<Value> {
     };
     normalize(&[text(&input_file), "--rejects", text(&first)]);
     normalize(&["--from-rejects", text(&first), "--rejects", text(&second)]);
-    let [first, second] = [first, second].map(|file| std::fs::read_to_string(file).expect("it is there"));
+    let [first, second] = [first, second].map(|file| std::fs::read_to_string(file).expect("the file exists"));
     assert_eq!(first, second);
     let rejects = testkit::normalize::json_lines(first.as_bytes());
     for reject in &rejects {
-        let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
+        let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("fits usize");
         assert!(input[offset..].starts_with(&raw(reject)), "{reject}");
         assert_eq!(reject["line"], 1 + testkit::files::line_ends(&input[..offset]), "{reject}");
         assert_eq!(reject["header"], HEADER);
@@ -143,14 +143,14 @@ fn rejected_rows_keep_position_bytes_and_header() {
     input.extend_from_slice(rows[6..].concat().as_bytes());
     let rejects = rejected(&input, &["--max-line-bytes", "1000"]);
     let reasons: Vec<_> =
-        rejects.iter().map(|reject| reject["reason"].as_str().expect("it has one")).collect();
+        rejects.iter().map(|reject| reject["reason"].as_str().expect("the field is a string")).collect();
     assert_eq!(
         reasons,
         ["no_time", "no_time", "not_object", "not_object", "not_utf8", "line_too_long", "not_object"]
     );
     assert_eq!(raw(&rejects[0]), b"soon,o,c,a,\"two\nlines\"");
     assert_eq!(raw(&rejects[1]), b"01/30/2024 10:00:00 AM,o,c,a,d");
-    assert!(rejects[2]["message"].as_str().expect("it has one").contains("4 fields, expected 5"));
+    assert!(rejects[2]["message"].as_str().expect("the field is a string").contains("4 fields, expected 5"));
     assert_eq!(raw(&rejects[5]), rows[6].trim_end().as_bytes());
     assert_eq!(raw(&rejects[6]), rows[7].as_bytes());
 }
@@ -160,14 +160,14 @@ fn fixed_rejected_row_replays_to_its_event() {
     let files = directory(&[("in", export(&[]).as_bytes())]);
     let path = |name: &str| files.path().join(name);
     std::fs::write(path("in"), format!("{HEADER}\nsoon,o@x.com,User,Update,\"d, e\"\n"))
-        .expect("it can be written");
+        .expect("the file is writable");
     assert_eq!(run_cli(&["normalize", text(&path("in")), "--rejects", text(&path("r"))], b"").code, 1);
     let late = run_cli(&["normalize", "--from-rejects", text(&path("r")), "--default-time", TIME], b"");
     assert_eq!((late.code, late.out.events == events_of(&["d, e"])), (0, true), "{}", late.stderr);
     let fixed = std::fs::read_to_string(path("r"))
-        .expect("it is there")
+        .expect("the file exists")
         .replace("\"raw\":\"soon", &format!("\"raw\":\"{TIME}"));
-    std::fs::write(path("r"), fixed).expect("it can be written");
+    std::fs::write(path("r"), fixed).expect("the file is writable");
     let fixed = run_cli(&["normalize", "--from-rejects", text(&path("r"))], b"");
     assert_eq!((fixed.code, fixed.out.events == events_of(&["d, e"])), (0, true), "{}", fixed.stderr);
 }
@@ -178,7 +178,7 @@ fn explain_shows_rows_as_their_records() {
     let told = run_cli(&["explain", "--format", "json"], input.as_bytes());
     let told = told.out.events();
     let record: Value =
-        serde_json::from_str(told[0]["record"].as_str().expect("a text")).expect("it is JSON");
+        serde_json::from_str(told[0]["record"].as_str().expect("a string")).expect("valid JSON");
     assert_eq!((&record["operation_detail"], &told[0]["line"]), (&json!("Add User a@b.example "), &json!(2)));
     assert_eq!(told[0]["event"]["target"]["user"]["emailAddresses"][0], "a@b.example");
     assert_eq!((&told[1]["record"], &told[1]["header"]), (&json!("soon,o,c,a,d"), &json!(HEADER)));
@@ -221,7 +221,7 @@ fn by_another_reader(input: &[u8]) -> Vec<Option<String>> {
         let members = names.iter().map(|field| field.name().to_owned()).zip(row.iter().map(Value::from));
         (row.len() == 5).then(|| Value::Object(members.collect()).to_string())
     };
-    reader.records().map(|row| record(row.expect("it is UTF-8"))).collect()
+    reader.records().map(|row| record(row.expect("valid UTF-8"))).collect()
 }
 
 proptest! {
@@ -234,13 +234,13 @@ proptest! {
     ) {
         let terminator = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
         let mut writer = csv::WriterBuilder::new().terminator(terminator).from_writer(Vec::new());
-        writer.write_record(HEADER.split(',')).expect("memory takes all");
+        writer.write_record(HEADER.split(',')).expect("writing to memory cannot fail");
         for row in &rows {
-            writer.write_record(row).expect("memory takes all");
+            writer.write_record(row).expect("writing to memory cannot fail");
         }
-        let input = writer.into_inner().expect("memory takes all");
+        let input = writer.into_inner().expect("writing to memory cannot fail");
         let options = Options { default_time: Timestamp::parse(TIME), ..Options::default() };
-        let lines: Vec<_> = by_another_reader(&input).into_iter().map(|row| row.expect("five fields") + "\n").collect();
+        let lines: Vec<_> = by_another_reader(&input).into_iter().map(|row| row.expect("the row has five fields") + "\n").collect();
         prop_assert_eq!(lines.len(), rows.len());
         let (expected, _) = run_chunked("in", lines.concat().as_bytes(), usize::MAX, 1, &options);
         let (out, summary) = run_chunked("in", &input, piece, threads, &options);
@@ -262,7 +262,7 @@ proptest! {
         let others = by_another_reader(&input);
         prop_assert_eq!(summary.records, others.len() as u64);
         for reject in whole.rejects() {
-            let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
+            let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("fits usize");
             prop_assert!(input[offset..].starts_with(&raw(&reject)), "{}", reject);
             prop_assert_eq!(&reject["line"], &json!(1 + testkit::files::line_ends(&input[..offset])));
         }

@@ -15,7 +15,7 @@ const PIECES: [usize; 5] = [1, 7, 100, 4096, usize::MAX];
 /// Returns generated lines.
 fn lines(kind: Kind, records: u64, seed: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    testdata::write(kind, records, seed, &mut out).expect("memory takes all");
+    testdata::write(kind, records, seed, &mut out).expect("writing to memory cannot fail");
     out
 }
 
@@ -68,7 +68,7 @@ fn assert_reconciled(input: &[u8], out: &Out, summary: &Summary) {
         let offset = reject["offset"]
             .as_u64()
             .and_then(|offset| usize::try_from(offset).ok())
-            .expect("a place in the input");
+            .expect("the offset is a number");
         assert!(input[offset..].starts_with(&testkit::normalize::raw(&reject)), "{reject}");
         let ends = testkit::files::line_ends(&input[..offset]);
         assert_eq!(reject["line"], ends + 1, "{reject}");
@@ -175,10 +175,10 @@ fn document_near_limit_is_independent_of_read_size() {
 #[test]
 fn malformed_element_rejects_only_itself() {
     for form in [0, 1] {
-        let document = String::from_utf8(pretty(3, 6, form)).expect("it is text");
+        let document = String::from_utf8(pretty(3, 6, form)).expect("valid UTF-8");
         let (whole, _) = run_single_threaded(document.as_bytes(), &Options::default());
         for broken in 0..6 {
-            let (fault, _) = document.match_indices("\"action\":").nth(broken).expect("each record has one");
+            let (fault, _) = document.match_indices("\"action\":").nth(broken).expect("it has an action");
             let broken_one = format!("{}\"action\"{}", &document[..fault], &document[fault + 9..]);
             let (out, summary) = run_single_threaded(broken_one.as_bytes(), &Options::default());
             assert_reconciled(broken_one.as_bytes(), &out, &summary);
@@ -193,7 +193,7 @@ fn malformed_element_rejects_only_itself() {
 
 #[test]
 fn truncated_document_yields_its_complete_records() {
-    let page = String::from_utf8(pretty(3, 6, 0)).expect("it is text");
+    let page = String::from_utf8(pretty(3, 6, 0)).expect("valid UTF-8");
     let cut = &page[..page.len() * 2 / 3];
     let (out, summary) = run_single_threaded(cut.as_bytes(), &Options::default());
     assert_reconciled(cut.as_bytes(), &out, &summary);
@@ -203,10 +203,10 @@ fn truncated_document_yields_its_complete_records() {
 #[test]
 fn malformed_document_does_not_affect_the_next() {
     let (first, second) = (
-        String::from_utf8(pretty(4, 3, 0)).expect("text"),
-        String::from_utf8(pretty(5, 2, 0)).expect("text"),
+        String::from_utf8(pretty(4, 3, 0)).expect("valid UTF-8"),
+        String::from_utf8(pretty(5, 2, 0)).expect("valid UTF-8"),
     );
-    let cut = first.rfind("\"time\"").expect("it is there");
+    let cut = first.rfind("\"time\"").expect("the text is found");
     let both = format!("{}\n{second}", &first[..cut]);
     let (out, summary) = run_single_threaded(both.as_bytes(), &Options::default());
     assert_reconciled(both.as_bytes(), &out, &summary);
@@ -299,9 +299,9 @@ fn partial_page_result_is_independent_of_chunks() {
             let (mut events, mut rejects) = (Vec::new(), RejectWriter::new(Vec::new()));
             let input = Input::new("in", Broken(std::io::Cursor::new(page.clone().into()), piece));
             let mut sink = Both(&mut events, &mut rejects);
-            let summary = normalize::run(std::iter::once(input), &options, &mut sink).expect("it goes on");
+            let summary = normalize::run(std::iter::once(input), &options, &mut sink).expect("it continues");
             assert_eq!((summary.events, summary.failures.len()), (whole as u64, 1), "in pieces of {piece}");
-            let rejects = testkit::normalize::json_lines(&rejects.finish().expect("memory takes all"));
+            let rejects = testkit::normalize::json_lines(&rejects.finish().expect("cannot fail"));
             // The failure reports the truncated record, so it is not rejected, too.
             assert!(rejects.is_empty(), "in pieces of {piece}: {rejects:?}");
         }

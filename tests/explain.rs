@@ -39,7 +39,7 @@ impl Tree {
         let empty = || if rest.starts_with('[') { Self::List(vec![]) } else { Self::Object(vec![]) };
         match self {
             Self::List(elements) => {
-                let index: usize = name[..end].parse().expect("it is a place in a list");
+                let index: usize = name[..end].parse().expect("the index is a number");
                 assert!(index + 1 >= elements.len() && index <= elements.len(), "{path} is out of order");
                 if index == elements.len() {
                     elements.push(empty());
@@ -52,7 +52,7 @@ impl Tree {
                     assert!(members.iter().all(|(known, _)| known != name), "{path} is out of order");
                     members.push((name.to_owned(), empty()));
                 }
-                members.last_mut().expect("there is one").1.put(rest, value);
+                members.last_mut().expect("the object has a member").1.put(rest, value);
             }
             Self::Leaf(_) => panic!("{path} is filled twice"),
         }
@@ -60,7 +60,7 @@ impl Tree {
 
     fn write(&self, out: &mut String) {
         match self {
-            Self::Leaf(text) => out.push_str(&serde_json::to_string(text).expect("a text can be written")),
+            Self::Leaf(text) => out.push_str(&serde_json::to_string(text).expect("it can be serialized")),
             Self::Object(members) => {
                 for (index, (name, value)) in members.iter().enumerate() {
                     let _ = write!(out, "{}\"{name}\":", if index == 0 { '{' } else { ',' });
@@ -129,7 +129,7 @@ fn variants() -> Vec<Options> {
         namespace: Some("n\"s".to_owned()),
         labels: vec![("k".to_owned(), "v\\\u{1}".to_owned()), ("l".to_owned(), String::new())],
     };
-    let time = Timestamp::parse(TIME).expect("it is a time");
+    let time = Timestamp::parse(TIME).expect("the time is valid");
     vec![
         Options::default(),
         Options {
@@ -173,7 +173,7 @@ fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
     assert!(in_order, "records come in order");
     for one in told.iter().filter(|_| !is_gzip(bytes)) {
         if let Raw::Text(record) = &one.record {
-            let offset = usize::try_from(one.offset).expect("it fits");
+            let offset = usize::try_from(one.offset).expect("the offset fits usize");
             let there = String::from_utf8_lossy(&bytes[offset..]);
             assert!(there.starts_with(record.as_str()), "{record} is not at its offset, {offset}: {there:?}");
         }
@@ -186,7 +186,7 @@ fn field_list_rebuilds_fixture_events() {
     let mut events = 0;
     for extension in ["json", "ndjson"] {
         for path in list_files(&root().join("fixtures"), extension) {
-            let bytes = std::fs::read(&path).expect("a fixture can be read");
+            let bytes = std::fs::read(&path).expect("the fixture is readable");
             for options in variants() {
                 events += check(&bytes, &options).0;
             }
@@ -199,7 +199,7 @@ fn field_list_rebuilds_fixture_events() {
 fn field_list_rebuilds_generated_events() {
     for (kind, records) in [(Kind::Hostile, 6000), (Kind::Realistic, 1500)] {
         let mut bytes = Vec::new();
-        testdata::write(kind, records, 7, &mut bytes).expect("memory takes all");
+        testdata::write(kind, records, 7, &mut bytes).expect("writing to memory cannot fail");
         for options in variants() {
             let (events, rejects) = check(&bytes, &options);
             assert!(events > 1000, "{events} events, {rejects} rejects");
@@ -214,7 +214,7 @@ fn pieces() -> impl Strategy<Value = String> {
     proptest::string::string_regex(&format!(
         "(Change Role|Update User|)( a@x\\.io)?( b@x\\.io| A@X\\.IO| c@x\\.io){{0,3}} ?( - {keys}: ?{values}( {users}|from {users} to {users})?| - alone| - d@x\\.io| {users} tail){{0,5}} ?"
     ))
-    .expect("it is a pattern")
+    .expect("the pattern is valid")
 }
 
 proptest! {
@@ -230,7 +230,7 @@ proptest! {
         let record = json!({
             "time": time, "operator": operator, "event_type": event_type, "action": "ä".repeat(40), "operation_detail": detail,
         });
-        let record = record.to_string().strip_suffix('}').expect("it is an object").to_owned() + &more + "}";
+        let record = record.to_string().strip_suffix('}').expect("the record is an object").to_owned() + &more + "}";
         for options in variants() {
             check(record.as_bytes(), &options);
         }
@@ -240,7 +240,7 @@ proptest! {
 /// Returns a record of the given shape whose size grows with `n`.
 fn record_of_size(shape: &str, n: usize) -> Vec<u8> {
     let many = |unit: fn(usize) -> String, between: &str| (0..n).map(unit).collect::<Vec<_>>().join(between);
-    let list = |n: usize| serde_json::to_string(&vec!["v"; n]).expect("it can be written");
+    let list = |n: usize| serde_json::to_string(&vec!["v"; n]).expect("serialization cannot fail");
     let detail = match shape {
         "a list" => format!(r#"x  - K: [{{"userId":"u","options":{}}}]"#, list(n)),
         "a list of a further user" => format!(r#"x  - K: [{{}},{{"assistant":{}}}]"#, list(n)),
@@ -275,7 +275,7 @@ fn explanation_size_is_linear_in_record_size() {
     ] {
         let told = |n: usize| {
             let told = explain::slice(&record_of_size(shape, n), &Options::default());
-            serde_json::to_vec(&told[0]).expect("it can be written").len()
+            serde_json::to_vec(&told[0]).expect("serialization cannot fail").len()
         };
         let (once, twice) = (told(1000), told(2000));
         assert!(twice < once * 22 / 10, "{shape}: {once}, then {twice}");
@@ -308,7 +308,7 @@ fn text_output_shows_record_fields_rules_and_sources() {
     let input = [FULL, r#"{"operator":"no time"}"#, "{\"cut", ""].join("\n");
     let seen = run_cli(&["explain", "--namespace", "ns", "--label", "env=prod"], input.as_bytes());
     assert_eq!((seen.code, &*seen.stderr), (1, ""));
-    insta::assert_snapshot!(String::from_utf8(seen.out.events).expect("it is UTF-8"));
+    insta::assert_snapshot!(String::from_utf8(seen.out.events).expect("valid UTF-8"));
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn json_output_matches_the_library() {
     let seen = run_cli(&["explain", "--format", "json"], input.as_bytes());
     let told = json_lines(
         &serde_json::to_vec(&explain::slice(input.as_bytes(), &Options::default())[0])
-            .expect("it can be written"),
+            .expect("serialization cannot fail"),
     );
     let mut lines = json_lines(&seen.out.events);
     assert_eq!((seen.code, lines.len()), (1, 3));
@@ -334,7 +334,7 @@ fn json_output_matches_the_library() {
 #[test]
 fn files_arrays_pages_and_gzip_are_accepted() {
     let page = format!("{{\"operation_logs\":[{FULL},{FULL}]}}");
-    let pretty = serde_json::to_string_pretty(&json_lines(page.as_bytes())[0]).expect("it can be written");
+    let pretty = serde_json::to_string_pretty(&json_lines(page.as_bytes())[0]).expect("it can be serialized");
     let packed = gzip(pretty.as_bytes());
     let files = directory(&[("a.json", pretty.as_bytes()), ("b.json.gz", &packed)]);
     let explain = |name: &str| run_cli(&["explain", "--format", "json", text(&files.path().join(name))], b"");
@@ -366,14 +366,14 @@ fn record_cannot_control_the_terminal() {
     let input = format!("{record}\n{refused}\n{broken}\n").into_bytes();
     let input = [&input[..], b"\x1b[2J\xff\n"].concat();
     let seen = run_cli(&["explain", "--color", "never"], &input);
-    let shown = String::from_utf8(seen.out.events).expect("it is UTF-8");
+    let shown = String::from_utf8(seen.out.events).expect("valid UTF-8");
     let steers = |c: char| c.is_control() && c != '\n' || ['\u{202e}', '\u{200b}'].contains(&c);
     assert_eq!(shown.chars().find(|c| steers(*c)), None, "{shown}");
     assert!(shown.contains("\\u{1b}[2J"), "{shown}");
     // With colors, the only escape sequences are those that set a style.
     let seen = run_cli(&["explain", "--color", "always"], &input);
-    let coloured = String::from_utf8(seen.out.events).expect("it is UTF-8");
-    let style = regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("it is a pattern");
+    let coloured = String::from_utf8(seen.out.events).expect("valid UTF-8");
+    let style = regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("the pattern is valid");
     assert_eq!(style.replace_all(&coloured, ""), shown);
     assert!(style.is_match(&coloured));
 }
@@ -383,7 +383,7 @@ fn color_is_used_on_terminals_or_on_request() {
     let escapes = |arguments: &[&str], variables: &[(&str, &str)]| {
         let mut command = zoom_udm();
         command.arg("explain").args(arguments).envs(variables.iter().copied());
-        command.write_stdin(FULL).output().expect("it runs").stdout.contains(&0x1b)
+        command.write_stdin(FULL).output().expect("the program runs").stdout.contains(&0x1b)
     };
     assert!(!escapes(&[], &[]), "a pipe is not a terminal");
     assert!(escapes(&["--color", "always"], &[("NO_COLOR", "1")]), "the flag overrides NO_COLOR");

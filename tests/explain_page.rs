@@ -190,7 +190,7 @@ async fn pasted_records_show_the_events_of_normalize() {
     let file = browser.downloads.path().join("events.ndjson");
     let patience = Instant::now() + Duration::from_secs(20);
     while std::fs::read(&file).ok().as_deref() != Some(&normalized.events[..]) {
-        assert!(Instant::now() < patience, "{:?} came", std::fs::read(&file).map(|bytes| bytes.len()));
+        assert!(Instant::now() < patience, "{:?} arrived", std::fs::read(&file).map(|bytes| bytes.len()));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     browser.close().await;

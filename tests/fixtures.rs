@@ -15,12 +15,12 @@ fn each_fixture_matches_its_snapshot() {
     insta::glob!("../fixtures", "**/*.json", |path| {
         let out = normalized(path);
         let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(path.parent().expect("a case is in a family"));
+        settings.set_snapshot_path(path.parent().expect("the path has a parent"));
         settings.remove_snapshot_suffix();
         settings.remove_input_file();
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        let name = path.file_stem().expect("a case has a name").to_string_lossy();
+        let name = path.file_stem().expect("the file has a name").to_string_lossy();
         let value = json!({"events": out.events(), "rejects": out.rejects()});
         settings.bind(|| insta::assert_json_snapshot!(&*name, value));
     });
@@ -29,7 +29,7 @@ fn each_fixture_matches_its_snapshot() {
 /// Normalizes a case, and asserts that the result is the same in every way of reading it.
 fn normalized(path: &Path) -> Out {
     let bytes = std::fs::read(path).expect("the case can be read");
-    let name = path.strip_prefix(root().join("fixtures")).expect("it is below fixtures").to_string_lossy();
+    let name = path.strip_prefix(root().join("fixtures")).expect("the path is in fixtures").to_string_lossy();
     let (expected, summary) = run_chunked(&name, &bytes, usize::MAX, 1, &Options::default());
     assert!(summary.failures.is_empty(), "{name}: {:?}", summary.failures);
     assert_eq!(summary.records, summary.events + summary.rejects, "{name}");
@@ -38,7 +38,7 @@ fn normalized(path: &Path) -> Out {
             let (found, _) = run_chunked(&name, &bytes, piece, threads, &Options::default());
             assert!(
                 found == expected,
-                "{name}: {threads} threads and reads of {piece} bytes give something else"
+                "{name}: {threads} threads and reads of {piece} bytes give another result"
             );
         }
     }
@@ -48,7 +48,7 @@ fn normalized(path: &Path) -> Out {
 #[test]
 fn ndjson_fixtures_contain_exactly_the_real_records() {
     let real = root().join("fixtures/real");
-    let lines = |path: &Path| json_lines(&std::fs::read(path).expect("it can be read"));
+    let lines = |path: &Path| json_lines(&std::fs::read(path).expect("the file is readable"));
     let sorted = |values: Vec<Value>| {
         let mut texts: Vec<_> = values.iter().map(Value::to_string).collect();
         texts.sort();
@@ -121,7 +121,7 @@ struct Filled(Vec<(usize, String)>);
 impl Trace for Filled {
     fn on_fill(&mut self, row: &'static Row, value: &str) {
         let index =
-            ROWS.iter().position(|known| std::ptr::eq(known, row)).expect("a row is one of the table");
+            ROWS.iter().position(|known| std::ptr::eq(known, row)).expect("every row is in the table");
         self.0.push((index, value.to_owned()));
     }
 }
@@ -179,5 +179,5 @@ fn texts_at(value: &Value, path: &str) -> Vec<String> {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().expect("a leaf is a text").to_owned()
+    value.as_str().expect("the leaf is a string").to_owned()
 }

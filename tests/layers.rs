@@ -434,7 +434,7 @@ fn resolve<'s>(
 impl UsedPath {
     /// The name that it has where it is used.
     fn name(&self) -> &str {
-        self.alias.as_deref().unwrap_or_else(|| self.names.last().expect("a path has names"))
+        self.alias.as_deref().unwrap_or_else(|| self.names.last().expect("the path has names"))
     }
 }
 
@@ -442,7 +442,7 @@ impl UsedPath {
 static LAYERS: LazyLock<HashMap<String, u8>> = LazyLock::new(|| {
     let docs = std::fs::read_to_string(root().join("src/lib.rs")).expect("the file can be read");
     let row = Regex::new(r"(?m)^//! \| (\d+) \| \[?`(\w+)`\]? \|").expect("the pattern is valid");
-    let layer = |row: regex::Captures<'_>| (row[2].to_owned(), row[1].parse().expect("a layer is a number"));
+    let layer = |row: regex::Captures<'_>| (row[2].to_owned(), row[1].parse().expect("layers are numbers"));
     row.captures_iter(&docs).map(layer).collect()
 });
 

@@ -21,7 +21,7 @@ fn program(arguments: &[&str]) -> Command {
 }
 
 fn start(arguments: &[&str]) -> Child {
-    program(arguments).spawn().expect("it starts")
+    program(arguments).spawn().expect("the program starts")
 }
 
 /// Waits until a condition on another process holds.
@@ -47,9 +47,9 @@ fn line(child: &Child, out: &mut impl std::io::BufRead) -> String {
         }
     });
     let mut line = String::new();
-    out.read_line(&mut line).expect("it is text");
+    out.read_line(&mut line).expect("valid UTF-8");
     drop(done);
-    watch.join().expect("it ends");
+    watch.join().expect("the thread ends");
     line
 }
 
@@ -57,11 +57,11 @@ fn line(child: &Child, out: &mut impl std::io::BufRead) -> String {
 fn live_input_flushes_partial_requests() {
     for format in [&["--format", "import"][..], &["--format", "batch-create", "--customer-id", "c"]] {
         let mut child = start(&[&["normalize", "--summary", "none"], format].concat());
-        let mut stdin = child.stdin.take().expect("it is piped");
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         for details in [&["one", "two"][..], &["three"]] {
             let lines: String = details.iter().map(|detail| record(detail) + "\n").collect();
-            stdin.write_all(lines.as_bytes()).expect("it reads");
+            stdin.write_all(lines.as_bytes()).expect("stdin is read");
             // The input stays open, so the request is not caused by its end.
             let request = line(&child, &mut stdout);
             assert!(details.iter().all(|detail| request.contains(detail)), "{format:?}: {request:?}");
@@ -69,7 +69,7 @@ fn live_input_flushes_partial_requests() {
         }
         drop(stdin);
         assert_eq!(line(&child, &mut stdout), "");
-        assert!(child.wait().expect("it ends").success());
+        assert!(child.wait().expect("the program exits").success());
     }
 }
 
@@ -77,21 +77,21 @@ fn live_input_flushes_partial_requests() {
 fn named_pipe_is_read_incrementally() {
     let files = directory(&[]);
     let pipe = files.path().join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("the program runs").success());
     let mut child = start(&["normalize", text(&pipe), "--format", "import"]);
-    let mut writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("it is read");
-    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-    writer.write_all((record("one") + "\n").as_bytes()).expect("it reads");
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("the pipe has a reader");
+    let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    writer.write_all((record("one") + "\n").as_bytes()).expect("the pipe is read");
     assert!(line(&child, &mut stdout).contains("one"));
     drop(writer);
-    assert!(child.wait().expect("it ends").success());
+    assert!(child.wait().expect("the program exits").success());
 }
 
 #[test]
 fn file_input_fills_requests() {
     let input = (record("x") + "\n").repeat(2500);
     let files = directory(&[("in", input.as_bytes())]);
-    let file = std::fs::File::open(files.path().join("in")).expect("it is there");
+    let file = std::fs::File::open(files.path().join("in")).expect("the file exists");
     let output = program(&["normalize", "--format", "import"]).stdin(file).output().expect("it runs");
     let events = |line: &str| line.matches("eventTimestamp").count();
     let requests: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(events).collect();
@@ -104,14 +104,14 @@ fn live_rejects_are_visible_at_once() {
     for (name, shown) in [("new", "new"), ("empty", "empty"), ("old", "old.partial")] {
         let [rejects, shown] = [name, shown].map(|name| files.path().join(name));
         let mut child = start(&["normalize", "--rejects", text(&rejects)]);
-        let mut stdin = child.stdin.take().expect("it is piped");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
         for raw in ["5", "6"] {
-            stdin.write_all(format!("{raw}\n").as_bytes()).expect("it reads");
+            stdin.write_all(format!("{raw}\n").as_bytes()).expect("stdin is read");
             until(|| content(&shown).contains(&format!("\"raw\":\"{raw}\"}}\n")));
         }
         assert_eq!(content(&files.path().join("old")), "of before\n");
         drop(stdin);
-        assert_eq!(child.wait().expect("it ends").code(), Some(1));
+        assert_eq!(child.wait().expect("the program exits").code(), Some(1));
         assert_eq!(content(&rejects).lines().count(), 2, "{name}");
         if name == "old" {
             return assert!(!shown.exists());
@@ -130,7 +130,7 @@ fn partial_run_does_not_replace_rejects() {
         let run = |script: &str| {
             let mut command = Command::new("bash");
             command.args(["-c", script, env!("CARGO_BIN_EXE_zoom-udm")]).current_dir(files.path());
-            command.stdin(Stdio::null()).output().expect("it runs")
+            command.stdin(Stdio::null()).output().expect("the program runs")
         };
         let output = run(&script);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -154,12 +154,12 @@ fn signal_keeps_old_and_new_rejects() {
     let files = directory(&[("r", b"of before\n")]);
     let [rejects, partial] = ["r", "r.partial"].map(|name| files.path().join(name));
     let mut child = start(&["normalize", "--rejects", text(&rejects)]);
-    let mut stdin = child.stdin.take().expect("it is piped");
-    stdin.write_all(b"5\n").expect("it reads");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    stdin.write_all(b"5\n").expect("stdin is read");
     until(|| content(&partial).ends_with('\n'));
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     assert!(killed.is_ok_and(|status| status.success()));
-    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    assert_eq!(child.wait().expect("the program exits").code(), Some(75));
     assert_eq!(content(&rejects), "of before\n");
     assert!(content(&partial).contains("\"raw\":\"5\""));
     drop(stdin);
@@ -171,7 +171,7 @@ fn failed_run_reports_that_output_is_unchanged() {
     let script = "exec \"$0\" normalize in -o out --rejects >(head -c 10 > /dev/null)";
     let mut command = Command::new("bash");
     command.args(["-c", script, env!("CARGO_BIN_EXE_zoom-udm")]).current_dir(files.path());
-    let output = command.output().expect("it runs");
+    let output = command.output().expect("the program runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("out was left unchanged"), "{said}");
@@ -180,8 +180,8 @@ fn failed_run_reports_that_output_is_unchanged() {
 
 /// Returns a connected pair of streams. The end for the child is non-blocking.
 fn non_blocking() -> (UnixStream, Stdio) {
-    let (ours, its) = UnixStream::pair().expect("there are sockets");
-    its.set_nonblocking(true).expect("it can be set");
+    let (ours, its) = UnixStream::pair().expect("a socket pair can be created");
+    its.set_nonblocking(true).expect("the stream can be non-blocking");
     (ours, OwnedFd::from(its).into())
 }
 
@@ -189,16 +189,16 @@ fn non_blocking() -> (UnixStream, Stdio) {
 fn non_blocking_input_is_waited_for() {
     let (mut ours, its) = non_blocking();
     let mut command = program(&["normalize", "--summary", "none"]);
-    let mut child = command.stdin(its).spawn().expect("it starts");
+    let mut child = command.stdin(its).spawn().expect("the program starts");
     drop(command);
-    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
     for detail in ["one", "two"] {
         std::thread::sleep(Duration::from_millis(200));
-        ours.write_all((record(detail) + "\n").as_bytes()).expect("it reads");
+        ours.write_all((record(detail) + "\n").as_bytes()).expect("the stream is read");
         assert!(line(&child, &mut stdout).contains(detail));
     }
     drop(ours);
-    assert!(child.wait().expect("it ends").success());
+    assert!(child.wait().expect("the program exits").success());
 }
 
 #[test]
@@ -222,9 +222,9 @@ fn non_blocking_output_is_waited_for() {
         // By now the child has filled the buffers of the stream.
         std::thread::sleep(Duration::from_millis(500));
         let mut all = String::new();
-        ours.read_to_string(&mut all).expect("it is text");
+        ours.read_to_string(&mut all).expect("valid UTF-8");
         assert_eq!(
-            (child.wait().expect("it ends").code(), all.lines().count()),
+            (child.wait().expect("the program exits").code(), all.lines().count()),
             (Some(code), 5000),
             "{arguments:?}"
         );
@@ -238,12 +238,12 @@ fn non_blocking_stderr_is_waited_for() {
     let bad = files.path().join("bad");
     let (mut ours, its) = non_blocking();
     let mut command = program(&["normalize", text(&bad), "--rejects", "/dev/stderr"]);
-    let mut child = command.stdin(Stdio::null()).stderr(its).spawn().expect("it starts");
+    let mut child = command.stdin(Stdio::null()).stderr(its).spawn().expect("the program starts");
     drop(command);
     std::thread::sleep(Duration::from_millis(500));
     let mut all = String::new();
-    ours.read_to_string(&mut all).expect("it is text");
-    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    ours.read_to_string(&mut all).expect("valid UTF-8");
+    assert_eq!(child.wait().expect("the program exits").code(), Some(1));
     assert_eq!(all.matches("\"reason\":\"not_json\"").count(), 5000);
     assert!(all.lines().last().is_some_and(|line| line.starts_with("zoom-udm: ")), "the summary is printed");
 }

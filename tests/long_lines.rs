@@ -38,7 +38,7 @@ impl Sink for Calls {
 fn collect_calls(input: &str, threads: usize) -> Calls {
     let (mut calls, options) = (Calls::default(), Options { threads, ..Options::default() });
     let input = Input::new("in", Cursor::new(input.to_owned()));
-    normalize::run(std::iter::once(input), &options, &mut calls).expect("a sink in memory takes all");
+    normalize::run(std::iter::once(input), &options, &mut calls).expect("writing to memory cannot fail");
     calls
 }
 
@@ -70,8 +70,8 @@ fn typed_events(line: &str) -> Vec<u8> {
 /// Returns the requests for events that arrive in these calls.
 fn requests<'a>(calls: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut writer = EventWriter::new(Vec::new(), Some(&(RequestFormat::Import, Limits::default())));
-    calls.for_each(|call| writer.write(call).expect("memory takes all"));
-    writer.finish().expect("memory takes all")
+    calls.for_each(|call| writer.write(call).expect("writing to memory cannot fail"));
+    writer.finish().expect("writing to memory cannot fail")
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn streamed_event_equals_the_whole_event() {
             requests(calls.events.iter().map(Vec::as_slice)),
             requests(expected.split_inclusive(|&byte| byte == b'\n')),
         ];
-        assert!(parts == events, "{}: in requests", long.name);
+        assert!(parts == events, "{}: requests differ", long.name);
         assert!(!json_lines(&parts).is_empty(), "{}", long.name);
     }
     assert!(in_parts >= 4, "{in_parts} kinds of lines were streamed");
@@ -117,8 +117,8 @@ mod memory {
         let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
         command.args(["normalize", "--threads", "2", "--summary", "none", "--rejects", "/dev/null"]);
         command.args(arguments).stdout(Stdio::null());
-        let (mut child, mut peak) = (command.spawn().expect("it starts"), 0);
-        while child.try_wait().expect("it can be waited for").is_none() {
+        let (mut child, mut peak) = (command.spawn().expect("the program starts"), 0);
+        while child.try_wait().expect("the program can be waited for").is_none() {
             let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
@@ -152,7 +152,7 @@ mod memory {
 
     #[test]
     fn repeated_long_namespace_uses_bounded_memory() {
-        let users = LONG.iter().find(|long| long.name == "users with options").expect("it is there");
+        let users = LONG.iter().find(|long| long.name == "users with options").expect("the case exists");
         let (namespace, line) = ("n".repeat(20_000), users.of(65_000));
         let files = directory(&[("in", format!("{line}\n").repeat(8).as_bytes())]);
         let peak = peak(&["--namespace", &namespace, text(&files.path().join("in"))]);

@@ -13,7 +13,7 @@ fn mapping_md_matches_the_table() {
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         kept == printed,
-        "mapping.md is stale; UPDATE_MAPPING=1 cargo test --locked --test mapping prints it anew"
+        "mapping.md is stale; UPDATE_MAPPING=1 cargo test --locked --test mapping updates it"
     );
 }
 
@@ -28,8 +28,8 @@ fn mapping_command_prints_every_row_as_json() {
     let output = Command::new(env!("CARGO_BIN_EXE_zoom-udm"))
         .args(["mapping", "--format", "json"])
         .output()
-        .expect("it runs");
-    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("it is JSON");
+        .expect("the program runs");
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("valid JSON");
     assert_eq!(rows.len(), zoom_udm::mapping::ROWS.len());
     for (found, row) in rows.iter().zip(zoom_udm::mapping::ROWS) {
         assert_eq!(found["path"], row.path);

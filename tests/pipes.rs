@@ -15,16 +15,16 @@ use testkit::normalize::{record, zoom_udm};
 use testkit::unprivileged::{as_unprivileged, can_run_unprivileged};
 
 fn names(directory: &Path) -> Vec<String> {
-    let entries = directory.read_dir().expect("it can be listed");
+    let entries = directory.read_dir().expect("the directory is readable");
     let mut names: Vec<_> = entries
-        .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned())
+        .map(|entry| entry.expect("the entry is readable").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
     names
 }
 
 fn mode(path: &Path) -> u32 {
-    path.metadata().expect("it is there").permissions().mode() & 0o7777
+    path.metadata().expect("the file exists").permissions().mode() & 0o7777
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn output_file_equals_standard_output() {
     let input = format!("{}\n{}\n", record("a"), record("b"));
     let plain = zoom_udm().arg("normalize").write_stdin(input.as_str()).output().expect("it runs").stdout;
     zoom_udm().args(["normalize", "-o", text(&out)]).write_stdin(input).assert().code(0).stdout("");
-    assert_eq!(std::fs::read(&out).expect("it is there"), plain);
+    assert_eq!(std::fs::read(&out).expect("the file exists"), plain);
     assert_eq!(names(files.path()), ["out"]);
 }
 
@@ -54,7 +54,7 @@ fn failed_run_keeps_the_old_output_file() {
             .assert()
             .code(1);
     }
-    assert_eq!(std::fs::read(&out).expect("it is there"), b"old");
+    assert_eq!(std::fs::read(&out).expect("the file exists"), b"old");
     assert_eq!(names(files.path()), ["out"]);
 }
 
@@ -65,7 +65,7 @@ fn failed_run_keeps_the_rejects() {
     let arguments = ["normalize", "-", "no/such/file", "-o", text(&out), "--rejects", text(&rejects)];
     zoom_udm().args(arguments).write_stdin("5\n").assert().code(3);
     assert_eq!(names(files.path()), ["rejects"]);
-    assert!(std::fs::read_to_string(&rejects).expect("it is there").contains("\"raw\":\"5\""));
+    assert!(std::fs::read_to_string(&rejects).expect("the file exists").contains("\"raw\":\"5\""));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn rejects_are_kept_if_an_input_fails() {
 fn new_output_uses_umask_and_old_keeps_its_mode() {
     let files = directory(&[("old", b"old")]);
     let [old, new] = ["old", "new"].map(|name| files.path().join(name));
-    std::fs::set_permissions(&old, Permissions::from_mode(0o600)).expect("it is ours");
+    std::fs::set_permissions(&old, Permissions::from_mode(0o600)).expect("the mode can be changed");
     for file in [&old, &new] {
         let script = "umask 027; exec \"$0\" normalize -o \"$1\"";
         let mut command = assert_cmd::Command::new("sh");
@@ -108,7 +108,7 @@ fn replaced_output_keeps_its_owner() {
     // Only root can change the owner of a file.
     if std::os::unix::fs::chown(&old, Some(12345), Some(23456)).is_ok() {
         zoom_udm().args(["normalize", "-o", text(&old)]).write_stdin(record("a")).assert().code(0);
-        let meta = old.metadata().expect("it is there");
+        let meta = old.metadata().expect("the file exists");
         assert_eq!((meta.uid(), meta.gid()), (12345, 23456));
     }
 }
@@ -183,18 +183,18 @@ fn full_output_device_is_reported() {
 #[test]
 fn non_regular_output_is_written_directly() {
     zoom_udm().args(["normalize", "-o", "/dev/null"]).write_stdin(record("a")).assert().code(0);
-    assert!(!Path::new("/dev/null").metadata().expect("it is there").is_file());
+    assert!(!Path::new("/dev/null").metadata().expect("the file exists").is_file());
 }
 
 #[test]
 fn closed_stdout_is_not_an_error() {
     let mut child = start(&["normalize", "--summary", "none"]);
-    let mut stdin = child.stdin.take().expect("it is a pipe");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
     let line = format!("{}\n", record("again and again"));
-    stdin.write_all(line.as_bytes()).expect("it reads");
+    stdin.write_all(line.as_bytes()).expect("stdin is read");
     let mut first = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
-    stdout.read_line(&mut first).expect("it writes");
+    let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    stdout.read_line(&mut first).expect("stdout is readable");
     assert!(first.contains("again and again"));
     drop(stdout);
     // The program notices the closed pipe at the next event, and stops reading.
@@ -205,12 +205,12 @@ fn closed_stdout_is_not_an_error() {
 #[test]
 fn event_is_written_as_soon_as_its_line_arrives() {
     let mut child = start(&["normalize", "--summary", "none"]);
-    let mut stdin = child.stdin.take().expect("it is a pipe");
-    let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
     for detail in ["one", "two", "three"] {
-        stdin.write_all(format!("{}\n", record(detail)).as_bytes()).expect("it reads");
+        stdin.write_all(format!("{}\n", record(detail)).as_bytes()).expect("stdin is read");
         let mut event = String::new();
-        stdout.read_line(&mut event).expect("it writes");
+        stdout.read_line(&mut event).expect("stdout is readable");
         assert!(event.contains(&format!("\"description\":\"{detail}\"")), "{event}");
     }
     drop(stdin);
@@ -224,15 +224,15 @@ fn signal_on_an_idle_pipe_leaves_only_rejects() {
         let [out, rejects] = ["out", "rejects"].map(|name| files.path().join(name));
         let mut child = start(&["normalize", "-o", text(&out), "--rejects", text(&rejects)]);
         // The input stays open, and no more data arrives.
-        let mut stdin = child.stdin.take().expect("it is piped");
-        stdin.write_all(b"5\n").expect("it reads");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        stdin.write_all(b"5\n").expect("stdin is read");
         // The reject is written: the temporary files exist, and the program waits for input.
         let written = |name: &String| files.path().join(name).metadata().is_ok_and(|meta| meta.len() > 0);
         until(|| names(files.path()).iter().any(written));
         kill(&child, signal);
         assert_eq!(code(&mut child), Some(75), "{signal}");
         assert_eq!(names(files.path()), ["rejects"], "{signal}");
-        assert!(std::fs::read_to_string(&rejects).expect("it is there").contains("\"raw\":\"5\""));
+        assert!(std::fs::read_to_string(&rejects).expect("the file exists").contains("\"raw\":\"5\""));
         let said = stderr(&mut child);
         assert!(said.contains("stopped by a signal") || said.contains("left unchanged"), "{said}");
         drop(stdin);
@@ -245,13 +245,13 @@ fn signal_before_first_reject_keeps_old_rejects() {
     let rejects = files.path().join("r");
     let mut child = start(&["normalize", "--rejects", text(&rejects)]);
     // The input must stay open. `wait` closes it, and after the end of the input the program exits with 0.
-    let stdin = child.stdin.take().expect("it is piped");
+    let stdin = child.stdin.take().expect("stdin is piped");
     until(|| names(files.path()).len() == 2);
     kill(&child, "TERM");
     assert_eq!(code(&mut child), Some(75));
     drop(stdin);
     assert_eq!(names(files.path()), ["r"]);
-    assert_eq!(std::fs::read(&rejects).expect("it is there"), b"of before\n");
+    assert_eq!(std::fs::read(&rejects).expect("the file exists"), b"of before\n");
 }
 
 #[test]
@@ -260,22 +260,22 @@ fn signal_after_completion_keeps_the_exit_code() {
     let out = files.path().join("out");
     // The pipe of its stderr is full, so the program blocks after it has put its output in place. (The tests of the
     // signal handler cover the handler; there, both would wait for the same pipe.)
-    let (mut said, mut full) = std::io::pipe().expect("there are pipes");
+    let (mut said, mut full) = std::io::pipe().expect("a pipe can be created");
     let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
     command.args(["normalize", text(&files.path().join("a")), "-o", text(&out)]);
-    let stderr = full.try_clone().expect("it can be shared");
+    let stderr = full.try_clone().expect("the pipe can be cloned");
     let filling =
         std::thread::spawn(move || std::io::copy(&mut std::io::repeat(b'.').take(4 << 20), &mut full));
     std::thread::sleep(Duration::from_millis(100));
-    let mut child = command.stdin(Stdio::null()).stderr(stderr).spawn().expect("it starts");
+    let mut child = command.stdin(Stdio::null()).stderr(stderr).spawn().expect("the program starts");
     drop(command);
     until(|| out.exists());
     kill(&child, "TERM");
     // Longer than the program waits.
     std::thread::sleep(Duration::from_millis(800));
-    std::io::copy(&mut said, &mut std::io::sink()).expect("it reads");
+    std::io::copy(&mut said, &mut std::io::sink()).expect("the pipe is readable");
     assert_eq!((code(&mut child), lines(&out)), (Some(0), 1));
-    assert_eq!(filling.join().expect("it ends").ok(), Some(4 << 20));
+    assert_eq!(filling.join().expect("the thread ends").ok(), Some(4 << 20));
 }
 
 #[test]
@@ -287,13 +287,13 @@ fn read_only_output_is_not_replaced() {
     let old = files.path().join("old");
     // The directory is writable, only the file is not.
     for (path, mode) in [(files.path(), 0o777), (&old, 0o444)] {
-        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("the mode can be changed");
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
     as_unprivileged(command.args(["normalize", "-o", "old", "in"]).current_dir(&files));
-    let output = command.output().expect("it runs");
+    let output = command.output().expect("the program runs");
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(std::fs::read(&old).expect("it is there"), b"old");
+    assert_eq!(std::fs::read(&old).expect("the file exists"), b"old");
     assert_eq!(names(files.path()), ["in", "old"]);
 }
 
@@ -301,7 +301,7 @@ fn read_only_output_is_not_replaced() {
 fn shell(directory: &Path, script: &str) -> (i32, String) {
     let mut command = Command::new("bash");
     command.args(["-c", script, env!("CARGO_BIN_EXE_zoom-udm")]).current_dir(directory).stdin(Stdio::null());
-    let output = command.env_remove("ZOOM_UDM_NOW").output().expect("it runs");
+    let output = command.env_remove("ZOOM_UDM_NOW").output().expect("the program runs");
     (output.status.code().expect("no signal ended it"), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
@@ -354,7 +354,7 @@ fn output_that_is_another_output_is_rejected() {
     let content = format!("{}\nbad\n", record("a"));
     let files = directory(&[("f", content.as_bytes()), ("d/f.json", content.as_bytes()), ("old", b"old")]);
     let at = files.path();
-    std::os::unix::fs::symlink("f", at.join("link")).expect("it can be made");
+    std::os::unix::fs::symlink("f", at.join("link")).expect("the link can be created");
     for arguments in [
         "f -o X --rejects X",
         "f -o X --rejects d/../X",
@@ -374,7 +374,7 @@ fn output_that_is_another_output_is_rejected() {
         assert!(said.contains("--rejects"), "{said}");
     }
     for file in ["f", "d/f.json"] {
-        assert_eq!(std::fs::read_to_string(at.join(file)).expect("it is there"), content);
+        assert_eq!(std::fs::read_to_string(at.join(file)).expect("the file exists"), content);
     }
     assert_eq!(names(at), ["d", "f", "link", "old"]);
     assert_eq!(shell(at, "exec \"$0\" normalize f -o /dev/null --rejects /dev/null").0, 1);
@@ -385,10 +385,10 @@ fn output_over_an_input_is_rejected() {
     let content = record("a") + "\n";
     let files = directory(&[("f", content.as_bytes()), ("d/f.json", content.as_bytes()), ("d/e/x", b"")]);
     let at = files.path();
-    std::os::unix::fs::symlink("f", at.join("link")).expect("it can be made");
-    std::fs::hard_link(at.join("f"), at.join("hard")).expect("it can be made");
+    std::os::unix::fs::symlink("f", at.join("link")).expect("the link can be created");
+    std::fs::hard_link(at.join("f"), at.join("hard")).expect("the link can be created");
     let reject = r#"{"input":"-","line":1,"offset":0,"reason":"not_json","message":"","raw":"5"}"#;
-    std::fs::write(at.join("rejects"), reject).expect("it can be written");
+    std::fs::write(at.join("rejects"), reject).expect("the file is writable");
     for (arguments, said) in [
         ("f -o f", "is one of the inputs"),
         ("f -o ./d/../f", "is one of the inputs"),
@@ -411,7 +411,7 @@ fn output_over_an_input_is_rejected() {
         assert!(code == 2 && told.contains(said), "{arguments}: {code}, {told}");
     }
     for file in ["f", "d/f.json", "hard"] {
-        assert_eq!(std::fs::read_to_string(at.join(file)).expect("it is there"), content);
+        assert_eq!(std::fs::read_to_string(at.join(file)).expect("the file exists"), content);
     }
     for allowed in [
         "d -o d/new.udm",
@@ -446,7 +446,7 @@ fn output_over_ingest_or_collect_source_is_rejected() {
         let (code, told) = shell(at, script);
         assert!(code == 2 && told.contains(said), "{script}: {code}, {told}");
     }
-    assert_eq!(std::fs::read(at.join("secret")).expect("it is there"), b"s");
+    assert_eq!(std::fs::read(at.join("secret")).expect("the file exists"), b"s");
     assert_eq!(shell(at, "exec \"$0\" ingest d --to - --no-ledger --max-age none > out").0, 0);
 }
 
@@ -491,13 +491,13 @@ fn signal_truncates_rejects_after_the_last_complete() {
     let files = directory(&[]);
     let rejects = files.path().join("r");
     let mut child = start(&["normalize", "--max-line-bytes", "1000", "--rejects", text(&rejects)]);
-    let mut stdin = child.stdin.take().expect("it is piped");
-    stdin.write_all(b"bad\n").and_then(|()| stdin.write_all(&vec![b'x'; 100_000])).expect("it reads");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    stdin.write_all(b"bad\n").and_then(|()| stdin.write_all(&vec![b'x'; 100_000])).expect("stdin is read");
     let long = |name: &String| files.path().join(name).metadata().is_ok_and(|meta| meta.len() > 50_000);
     until(|| names(files.path()).iter().any(long));
     kill(&child, "TERM");
     assert_eq!(code(&mut child), Some(75));
-    let kept = std::fs::read_to_string(&rejects).expect("it is there");
+    let kept = std::fs::read_to_string(&rejects).expect("the file exists");
     assert!(kept.ends_with("\"raw\":\"bad\"}\n") && kept.lines().count() == 1, "{}", kept.len());
     let said = stderr(&mut child);
     assert!(said.contains("r: removed an incomplete last line"), "{said}");
@@ -508,14 +508,14 @@ fn signal_truncates_rejects_after_the_last_complete() {
 fn symlink_to_a_stream_is_written_directly() {
     let files = directory(&[("f", format!("{}\nbad\n", record("a")).as_bytes())]);
     let at = files.path();
-    std::fs::create_dir(at.join("d")).expect("it can be made");
+    std::fs::create_dir(at.join("d")).expect("the directory can be created");
     for (name, number) in [("stdout", 1), ("stderr", 2)] {
         std::os::unix::fs::symlink(format!("/proc/self/fd/{number}"), at.join("d").join(name))
-            .expect("so can it");
+            .expect("the link can be created");
     }
     let script = "(echo before; \"$0\" normalize f -o d/stdout --rejects d/stderr --summary none; echo after) > out 2> err";
     assert_eq!(shell(at, script).0, 0);
-    let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("it is there");
+    let read = |name: &str| std::fs::read_to_string(at.join(name)).expect("the file exists");
     let out = read("out");
     assert_eq!((out.lines().count(), out.lines().last()), (3, Some("after")), "{out}");
     assert!(out.starts_with("before\n{\"metadata\"") && read("err").contains("\"raw\":\"bad\""), "{out}");
@@ -530,8 +530,8 @@ fn symlink_to_a_stream_is_written_directly() {
 fn symlinked_output_is_written_to_its_target() {
     let files = directory(&[("f", record("a").as_bytes())]);
     let at = files.path();
-    std::fs::create_dir(at.join("d")).expect("it can be made");
-    std::os::unix::fs::symlink("d/target", at.join("link")).expect("it can be made");
+    std::fs::create_dir(at.join("d")).expect("the directory can be created");
+    std::os::unix::fs::symlink("d/target", at.join("link")).expect("the link can be created");
     // In the first round the target does not exist, in the second it does.
     for _ in 0..2 {
         assert_eq!(shell(at, "exec \"$0\" normalize f -o link").0, 0);
@@ -553,7 +553,7 @@ fn pipe_is_read_only_if_named_explicitly() {
 fn non_utf8_file_name_is_accepted() {
     let files = directory(&[]);
     let name = std::ffi::OsStr::from_bytes(b"n\xff");
-    std::fs::write(files.path().join(name), record("a")).expect("it can be written");
+    std::fs::write(files.path().join(name), record("a")).expect("the file is writable");
     for verb in ["normalize", "explain"] {
         zoom_udm().current_dir(files.path()).arg(verb).arg(name).assert().code(0);
     }
@@ -570,14 +570,14 @@ fn non_utf8_now_variable_is_rejected() {
 fn record_is_explained_as_soon_as_its_line_arrives() {
     for arguments in [&["explain"][..], &["explain", "-"]] {
         let mut child = start(arguments);
-        let mut stdin = child.stdin.take().expect("it is a pipe");
-        stdin.write_all(format!("{}\n", record("one")).as_bytes()).expect("it reads");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        stdin.write_all(format!("{}\n", record("one")).as_bytes()).expect("stdin is read");
         let mut first = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
-        stdout.read_line(&mut first).expect("it writes");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        stdout.read_line(&mut first).expect("stdout is readable");
         assert!(!first.is_empty());
         drop(stdin);
-        std::io::copy(&mut stdout, &mut std::io::sink()).expect("it writes on");
+        std::io::copy(&mut stdout, &mut std::io::sink()).expect("stdout is readable");
         assert_eq!(code(&mut child), Some(0));
     }
 }
@@ -585,7 +585,7 @@ fn record_is_explained_as_soon_as_its_line_arrives() {
 fn start(arguments: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("it starts")
+    command.spawn().expect("the program starts")
 }
 
 fn kill(child: &Child, signal: &str) {
@@ -604,11 +604,11 @@ fn until(mut holds: impl FnMut() -> bool) {
 
 /// Returns the exit code, or `None` if a signal ended the process.
 fn code(child: &mut Child) -> Option<i32> {
-    child.wait().expect("it ends").code()
+    child.wait().expect("the program exits").code()
 }
 
 fn stderr(child: &mut Child) -> String {
     let mut said = String::new();
-    child.stderr.take().expect("it is a pipe").read_to_string(&mut said).expect("it is text");
+    child.stderr.take().expect("stderr is piped").read_to_string(&mut said).expect("valid UTF-8");
     said
 }

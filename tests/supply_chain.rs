@@ -36,7 +36,7 @@ fn crates(features: &[&str]) -> Vec<String> {
         .output()
         .expect("cargo runs");
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-    let tree = String::from_utf8(tree.stdout).expect("it is text");
+    let tree = String::from_utf8(tree.stdout).expect("valid UTF-8");
     let mut names: Vec<String> =
         tree.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect();
     names.sort();
@@ -91,7 +91,7 @@ fn texts() -> Vec<PathBuf> {
     let mut found = Vec::new();
     while let Some(directory) = left.pop() {
         for entry in directory.read_dir().expect("the directory exists") {
-            let path = entry.expect("it can be read").path();
+            let path = entry.expect("the entry is readable").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
                 if !["target", ".git", "fixtures", "try"].contains(&name.as_str())
@@ -111,7 +111,7 @@ fn texts() -> Vec<PathBuf> {
 fn every_cargo_command_passes_locked() {
     let command =
         Regex::new(r"\bcargo (\+\S+ )?(bench|build|check|clippy|doc|fetch|install|package|run|test|tree) ")
-            .expect("it is a pattern");
+            .expect("the pattern is valid");
     let mut loose = Vec::new();
     for path in texts() {
         let Ok(text) = read_to_string(&path) else { continue };
@@ -138,7 +138,7 @@ fn minimum_rust_version_is_consistent() {
     let oldest = between(&manifest, "\nrust-version = \"", "\"");
     assert!(content("README.md").contains(&format!("Rust ({oldest} or later")), "the README says {oldest}");
     let minor = |version: &str| {
-        version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).expect("it is a version")
+        version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()).expect("the version is valid")
     };
     let image = content("deploy/Dockerfile");
     assert!(
@@ -150,9 +150,9 @@ fn minimum_rust_version_is_consistent() {
 #[test]
 fn version_is_printed_and_in_the_changelog() {
     let version = env!("CARGO_PKG_VERSION");
-    let told = String::from_utf8(run_cli(&["--version"], b"").out.events).expect("it is text");
+    let told = String::from_utf8(run_cli(&["--version"], b"").out.events).expect("valid UTF-8");
     let pattern = format!(r"^zoom-udm {}( \([0-9a-f]{{12}}(-dirty)?\))?\n$", regex::escape(version));
-    assert!(Regex::new(&pattern).expect("it is a pattern").is_match(&told), "{told:?}");
+    assert!(Regex::new(&pattern).expect("the pattern is valid").is_match(&told), "{told:?}");
     assert!(
         content("CHANGELOG.md").contains(&format!("\n## [{version}] - ")),
         "CHANGELOG.md has no {version}"
@@ -165,11 +165,11 @@ fn stages_picture_shows_the_stored_budget() {
     let of = |stage: &str| between(&stored, &format!("{stage}\t"), "\n").to_owned();
     for count in [of("whole run, realistic"), of("reading records")] {
         let told = format!("{},{}", &count[..count.len() - 3], &count[count.len() - 3..]);
-        assert!(picture.contains(&format!(">{told}")), "{told}: see benches/budget.rs for how it is drawn");
+        assert!(picture.contains(&format!(">{told}")), "{told}: see benches/budget.rs for how to draw it");
     }
     let whole = of("whole run, realistic");
     let count = format!("[{},{}", &whole[..1], &whole[1..]);
     for document in ["README.md", "docs/benchmarks.md"] {
-        assert!(content(document).contains(&count), "{document} does not say {count} instructions");
+        assert!(content(document).contains(&count), "{document} does not mention {count} instructions");
     }
 }

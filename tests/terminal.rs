@@ -27,11 +27,11 @@ impl Terminal {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { pair: openpty(&size, None).expect("there are terminals"), command }
+        Self { pair: openpty(&size, None).expect("a terminal can be opened"), command }
     }
 
     fn end(&self) -> Stdio {
-        self.pair.slave.try_clone().expect("it can be opened again").into()
+        self.pair.slave.try_clone().expect("the terminal can be cloned").into()
     }
 
     fn stdin(mut self) -> Self {
@@ -66,9 +66,9 @@ impl Terminal {
 
     /// Runs the command with some typed input. Returns the exit code and what the terminal receives.
     fn run(mut self, typed: &str) -> (Option<i32>, String) {
-        let mut child = self.command.spawn().expect("it runs");
+        let mut child = self.command.spawn().expect("the program runs");
         let mut screen = File::from(self.pair.master);
-        screen.write_all(typed.as_bytes()).expect("it can be typed at");
+        screen.write_all(typed.as_bytes()).expect("the terminal is writable");
         // The program is now the only one that holds the other end.
         drop((self.command, self.pair.slave));
         let (mut shown, mut piece) = (Vec::new(), [0; 4096]);
@@ -76,8 +76,8 @@ impl Terminal {
         while let Ok(read @ 1..) = screen.read(&mut piece) {
             shown.extend_from_slice(&piece[..read]);
         }
-        let code = child.wait().expect("it ends").code();
-        (code, String::from_utf8(shown).expect("it is text"))
+        let code = child.wait().expect("the program exits").code();
+        (code, String::from_utf8(shown).expect("valid UTF-8"))
     }
 }
 
@@ -138,7 +138,7 @@ fn normalize_shows_and_clears_its_progress_bar() {
     assert!(!said.contains(ESCAPE), "{shown:?}");
     // There is no bar if events go to the same terminal, or if the length of an input is unknown.
     let shown = Terminal::new(&arguments[..2]).stdout().stderr().shows("");
-    assert!(!shown.contains("MiB/"), "a bar among the events");
+    assert!(!shown.contains("MiB/"), "a bar appears between events");
     let shown = Terminal::new(&["normalize", "-"]).stderr().shows("");
     assert!(!shown.contains(ESCAPE), "{shown:?}");
 }

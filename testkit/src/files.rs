@@ -33,14 +33,14 @@ pub fn read_files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Returns the root directory of the project.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("testkit is a folder of the project")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("testkit is in the project")
 }
 
 /// Returns the files below a directory that have an extension, sorted.
 pub fn list_files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in directory.read_dir().expect("the directory is there") {
-        let path = entry.expect("it can be read").path();
+    for entry in directory.read_dir().expect("the directory exists") {
+        let path = entry.expect("the entry is readable").path();
         if path.is_dir() {
             found.extend(list_files(&path, extension));
         } else if path.extension().is_some_and(|found| found == extension) {
@@ -53,11 +53,11 @@ pub fn list_files(directory: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// Returns a temporary directory with the given files.
 pub fn directory(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = tempfile::tempdir().expect("a temporary directory can be created");
     for (name, content) in files {
         let path = directory.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("it is below the directory")).expect("it can be made");
-        std::fs::write(path, content).expect("it can be written");
+        std::fs::create_dir_all(path.parent().expect("it has a parent")).expect("it can be created");
+        std::fs::write(path, content).expect("the file is writable");
     }
     directory
 }
@@ -69,12 +69,12 @@ pub fn line_ends(bytes: &[u8]) -> usize {
 
 /// Returns a path as UTF-8.
 pub fn text(path: &Path) -> &str {
-    path.to_str().expect("a test's path is UTF-8")
+    path.to_str().expect("the path is UTF-8")
 }
 
 /// Returns the files in a bundle: a JSON file of the repository that maps paths to base64.
 pub fn read_bundle(path: &str) -> BTreeMap<String, Vec<u8>> {
     let text = std::fs::read_to_string(root().join(path)).expect("the bundle can be read");
-    let files: BTreeMap<String, String> = serde_json::from_str(&text).expect("it is an object of strings");
-    files.into_iter().map(|(name, bytes)| (name, STANDARD.decode(bytes).expect("it is base64"))).collect()
+    let files: BTreeMap<String, String> = serde_json::from_str(&text).expect("it maps paths to base64");
+    files.into_iter().map(|(name, bytes)| (name, STANDARD.decode(bytes).expect("valid base64"))).collect()
 }

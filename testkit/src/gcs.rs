@@ -234,9 +234,9 @@ impl Gcs {
     }
 
     pub fn start_at(address: &str) -> Self {
-        let listener = std::net::TcpListener::bind(address).expect("a port");
-        listener.set_nonblocking(true).expect("a socket");
-        let address = listener.local_addr().expect("an address");
+        let listener = std::net::TcpListener::bind(address).expect("the address is free");
+        listener.set_nonblocking(true).expect("the socket can be configured");
+        let address = listener.local_addr().expect("the listener has an address");
         let state = State {
             page: 1000,
             random: fastrand::Rng::with_seed(7),
@@ -248,14 +248,14 @@ impl Gcs {
         let serving = gcs.clone();
         std::thread::spawn(move || {
             let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio starts");
             runtime.block_on(serving.serve(listener));
         });
         gcs
     }
 
     async fn serve(self, listener: std::net::TcpListener) {
-        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is valid");
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
             let _ = stream.set_nodelay(true);
@@ -380,9 +380,9 @@ impl Gcs {
             io::Result::Ok((parts, bytes))
         };
         match fault {
-            Act::Status(code) => Ok(status(StatusCode::from_u16(code).expect("a status"))),
+            Act::Status(code) => Ok(status(StatusCode::from_u16(code).expect("the status is valid"))),
             Act::Body(code, body) => {
-                Ok(answer(StatusCode::from_u16(code).expect("a status"), body.to_owned()))
+                Ok(answer(StatusCode::from_u16(code).expect("the status is valid"), body.to_owned()))
             }
             Act::Reset => reset(),
             Act::ResetAfter => {
@@ -711,7 +711,7 @@ fn misread(fault: &Act, parts: &mut hyper::http::response::Parts, bytes: Bytes) 
             }
             return full(bytes.into());
         }
-        Act::WrongHash => drop(headers.insert(HASH, sum(b"other bytes").parse().expect("a header"))),
+        Act::WrongHash => drop(headers.insert(HASH, sum(b"other bytes").parse().expect("a valid header"))),
         Act::NoHash => drop(headers.remove(HASH)),
         Act::Empty => {
             headers.remove(HASH);
@@ -815,7 +815,7 @@ fn with(status: StatusCode, headers: &[(&str, String)], body: Bytes) -> Answer {
     for (name, value) in headers {
         response = response.header(*name, value);
     }
-    response.body(full(body)).expect("headers")
+    response.body(full(body)).expect("the headers are valid")
 }
 
 fn answer(status: StatusCode, body: String) -> Answer {

@@ -59,8 +59,8 @@ impl Sink for Memory {
 pub fn run(input: Input, options: &Options) -> (Out, Summary) {
     let mut sink = Memory { events: Vec::new(), rejects: RejectWriter::new(Vec::new()) };
     let summary =
-        normalize::run(std::iter::once(input), options, &mut sink).expect("a sink in memory takes all");
-    let rejects = sink.rejects.finish().expect("memory takes all");
+        normalize::run(std::iter::once(input), options, &mut sink).expect("writing to memory cannot fail");
+    let rejects = sink.rejects.finish().expect("writing to memory cannot fail");
     (Out { events: sink.events, rejects }, summary)
 }
 
@@ -105,7 +105,7 @@ pub fn zoom_udm() -> assert_cmd::Command {
 /// Runs the program with `stdin` as its standard input. An argument `REJECTS` becomes the path of a temporary file,
 /// whose content is returned.
 pub fn run_cli(arguments: &[&str], stdin: &[u8]) -> CliOutput {
-    let directory = tempfile::tempdir().expect("a directory for the rejects");
+    let directory = tempfile::tempdir().expect("a temporary directory can be created");
     let rejects = directory.path().join("rejects.ndjson");
     let mut command = zoom_udm();
     for argument in arguments {
@@ -114,10 +114,10 @@ pub fn run_cli(arguments: &[&str], stdin: &[u8]) -> CliOutput {
             argument => command.arg(argument),
         };
     }
-    let output = command.write_stdin(stdin).output().expect("it runs");
+    let output = command.write_stdin(stdin).output().expect("the program runs");
     let rejects = std::fs::read(&rejects).unwrap_or_default();
     CliOutput {
-        code: output.status.code().expect("no signal ended it"),
+        code: output.status.code().expect("no signal ended the program"),
         out: Out { events: output.stdout, rejects },
         stderr: String::from_utf8(output.stderr).expect("messages are UTF-8"),
     }
@@ -127,7 +127,7 @@ pub fn run_cli(arguments: &[&str], stdin: &[u8]) -> CliOutput {
 pub fn raw(reject: &Value) -> Vec<u8> {
     match (&reject["raw"], &reject["raw_base64"]) {
         (Value::String(raw), Value::Null) => raw.clone().into_bytes(),
-        (Value::Null, Value::String(raw)) => STANDARD.decode(raw).expect("it is base64"),
+        (Value::Null, Value::String(raw)) => STANDARD.decode(raw).expect("valid base64"),
         _ => panic!("neither raw nor raw_base64, or both: {reject}"),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// Returns the directory that Cargo builds into. It contains the program and the directory of the running test.
 fn build_directory() -> PathBuf {
     let executable = std::env::current_exe().expect("the running test has a path");
-    executable.ancestors().nth(2).expect("Cargo runs it from deps/ or examples/").to_owned()
+    executable.ancestors().nth(2).expect("the executable is in a build directory").to_owned()
 }
 
 /// Returns the path of `zoom-udm`.

@@ -18,8 +18,8 @@ pub fn as_unprivileged(command: &mut Command) -> &mut Command {
 /// Returns whether an unprivileged user can run the program and use a temporary directory. Prints a message if not.
 pub fn can_run_unprivileged() -> bool {
     let program = binary();
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::set_permissions(&directory, Permissions::from_mode(0o777)).expect("it is ours");
+    let directory = tempfile::tempdir().expect("a temporary directory can be created");
+    std::fs::set_permissions(&directory, Permissions::from_mode(0o777)).expect("the mode can be changed");
     let mut command = Command::new(&program);
     command.arg("--version").stdout(Stdio::null()).current_dir(&directory);
     let can = as_unprivileged(&mut command).status().is_ok_and(|status| status.success());

@@ -45,7 +45,7 @@ fn polling_at_5_15_60_minutes_writes_records_once() {
         assert_eq!(
             written,
             world.balance(Implementation::Ours).expected,
-            "what is said to be written is what is held"
+            "the summaries count the stored records"
         );
     }
 }

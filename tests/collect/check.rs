@@ -39,7 +39,7 @@ fn passing_check_reports_each_item_and_leaves_nothing() {
     }
     assert!(
         world.objects().is_empty(),
-        "what it wrote to see whether it can is gone: {:?}",
+        "the object of the write test is deleted: {:?}",
         world.objects().keys()
     );
     assert!(world.state().is_empty(), "{:?}", world.state().keys());

@@ -118,7 +118,7 @@ fn second_run_changes_nothing() {
     for wanted in order {
         assert!(
             rest.any(|call| call.starts_with(wanted)),
-            "{wanted} is missing or out of turn: {changes:#?}"
+            "{wanted} is missing or out of order: {changes:#?}"
         );
     }
     assert!(changes.iter().any(|call| call.contains("--schedule=*/15 * * * *")), "{changes:#?}");

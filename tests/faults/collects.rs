@@ -300,10 +300,10 @@ fn checked(inject_fault: impl FnOnce(&World), codes: &[i32], words: &[&[&str]]) 
     let struck = world.gcs.lock().fault_hits + world.zoom.lock().fault_hits();
     world.clear_faults();
     let again = check(&world);
-    seen.and("no line says FAIL", told)
+    seen.and("no line has FAIL", told)
         .and("the fault never struck", struck > 0)
         .and(&format!("a clean check ends with {}: {}", again.code, again.said), again.code == 0)
-        .and("something is left behind", world.gcs.all(BUCKET, "") == before)
+        .and("leftovers remain", world.gcs.all(BUCKET, "") == before)
 }
 
 fn zoom_checked(place: usize, zoom_fault: usize, lasting: bool) -> FaultOutcome {

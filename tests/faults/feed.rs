@@ -227,14 +227,14 @@ fn run_service_case(place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOu
     let repeated = answer.status == 503 || answer.status == 500;
     let left_some = !server.said().contains(r#"\"failed\":0"#);
     let seen =
-        seen.and(&format!("{} for what was left: {}", answer.status, server.said()), repeated == left_some);
+        seen.and(&format!("{} despite the outcome: {}", answer.status, server.said()), repeated == left_some);
     let seen = tells(seen, place, fault, lasting)
         .and("the response reveals a location", !String::from_utf8_lossy(&answer.body).contains("gs://"));
     gcs.lock().faults.refusals.clear();
     // The same process must have released what it held.
     let again = server.post("/ingest", &[], b"");
     let well = again.status == 200;
-    let seen = seen.and(&format!("the clean run was answered {}: {}", again.status, server.said()), well);
+    let seen = seen.and(&format!("the clean run got {}: {}", again.status, server.said()), well);
     drop(server);
     seen.and("a clean run does not produce the expected objects", left(&gcs) == *fault_free_result())
 }

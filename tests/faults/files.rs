@@ -720,7 +720,7 @@ fn collects() -> Vec<FaultCase> {
                 world.collect(&[]).expect(0);
                 lines(&world)
             });
-            seen.and("a clean run gives other objects", lines(&spoiled) == *right)
+            seen.and("a clean run writes other objects", lines(&spoiled) == *right)
         });
         FaultCase {
             verb: "collect",

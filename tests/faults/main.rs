@@ -27,5 +27,5 @@ fn every_fault_has_its_documented_exit_and_recovery() {
     fault_cases.extend(collects::fault_cases());
     fault_cases.extend(service::fault_cases());
     let wrong = matrix::run(fault_cases);
-    assert!(wrong.is_empty(), "{} cells are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
+    assert!(wrong.is_empty(), "{} cases are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }

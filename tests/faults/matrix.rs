@@ -146,6 +146,6 @@ fn table(shown: &BTreeMap<(Row, &str, bool), (i32, bool)>) -> String {
     }
     let (fault_cases, wrong) = (shown.len(), shown.values().filter(|(_, well)| !well).count());
     text + &format!(
-        "\n{fault_cases} cells, {wrong} wrong; once/lasting: the exit code or the status of the answer\n"
+        "\n{fault_cases} cases, {wrong} wrong; single/persistent fault: the exit code or HTTP status\n"
     )
 }

@@ -30,7 +30,7 @@ fn run_with_all_segments_leased_exits_5() {
     server.lock().faults.latency = Some(Duration::from_millis(20));
     let first = start(Some(&server), &[&FEED[..], &["--concurrency", "1"]].concat());
     // Leases are acquired before the listing starts.
-    until("the first run lists", || server.lock().log.iter().any(|line| line.starts_with("GET /zoom?")));
+    until("the listing", || server.lock().log.iter().any(|line| line.starts_with("GET /zoom?")));
     let second = ingest(Some(&server), &FEED);
     assert_eq!(second.status.code(), Some(5), "{}", said(&second));
     assert!(said(&second).contains(&format!("process {}", first.id())), "{}", said(&second));
@@ -103,7 +103,7 @@ fn deleted_sources_are_recorded_despite_takeover() {
     // Finished objects are recorded in memory until the ledger is written, which happens every half second.
     let flags = ["--delete", "transferred", "--lease", "2s", "--checkpoint", "1m", "--concurrency", "2"];
     let run = program(Some(&server), &[&["ingest"], &FEED[..], &flags].concat()).spawn().unwrap();
-    until("some are done", || server.all("udm", "out/").len() > 5);
+    until("outputs", || server.all("udm", "out/").len() > 5);
     let holder = r#"{"run":"other","pid":7,"place":"elsewhere 1 2","started":"3"}"#;
     let lease = format!(r#"{{"holder":{holder},"until":9000000000000}}"#);
     for number in 0..16 {
@@ -123,7 +123,7 @@ fn deleted_sources_are_recorded_despite_takeover() {
     for name in removed {
         assert!(
             show.contains(&format!("done         gs://zoom/{name} ")),
-            "{name} is gone and unknown: {show}"
+            "{name} is deleted but not recorded: {show}"
         );
     }
 }
@@ -341,7 +341,7 @@ fn run_retrying_at_startup_can_be_stopped() {
         server.lock().faults.always_unavailable = Some(unavailable.into());
         let arguments = [&["ingest", "--summary", "json"], &ledger[..], &patient].concat();
         let run = program(Some(&server), &arguments).spawn().unwrap();
-        until("it asks", || asked(&server, unavailable));
+        until("a request", || asked(&server, unavailable));
         terminate(&run);
         if unavailable == "segment-" {
             server.lock().faults = Faults::default();
@@ -393,7 +393,7 @@ fn file_changed_while_read_emits_no_events() {
     let told = String::from_utf8_lossy(&told.stdout);
     assert!(
         told.contains("changed while being read") && !told.contains("\"permanent\":true"),
-        "it may pass: {told}"
+        "the error is transient: {told}"
     );
 }
 
@@ -406,7 +406,7 @@ fn generation_after_listing_gets_its_own_time() {
     server.lock().faults.latency = Some(Duration::from_millis(300));
     let feed = [&FEED[..], &["--default-time", "now"]].concat();
     let run = start(Some(&server), &feed);
-    until("it is listed and asked for", || asked(&server, "logs/a.json"));
+    until("the download", || asked(&server, "logs/a.json"));
     server.lock().clock += 3_600_000;
     server.seed("zoom", "logs/a.json", timeless);
     server.lock().faults = Faults::default();

@@ -61,7 +61,7 @@ async fn assert_store_contract(store: &Store, lossy: bool) {
     let second = store.compare_and_swap("state", "2".into(), Some(first.clone())).await.unwrap().unwrap();
     assert!(
         store.compare_and_swap("state", "3".into(), Some(first)).await.unwrap().is_none(),
-        "somebody came between"
+        "the version has changed"
     );
     let (text, version) = store.read("state").await.unwrap().unwrap();
     assert_eq!((&text[..], version), (&b"2"[..], second.clone()));

@@ -52,7 +52,7 @@ fn follow(server: Option<&Gcs>, places: &[&str], come: impl Fn(u64), done: impl 
     assert!(Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success());
     run.wait().unwrap();
     println!("{most} threads at most, {early} and then {late} kB");
-    assert!(most <= most_threads(), "{most} threads, not {} at most", most_threads());
+    assert!(most <= most_threads(), "{most} threads, more than {}", most_threads());
     assert!(late < early + (16 << 10), "{early} kB after half of the rounds, {late} kB at the end");
 }
 

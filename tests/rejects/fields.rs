@@ -79,7 +79,7 @@ fn event_type_with_unmet_needs_is_counted_and_ignored() {
     let typed = |name: &str, more: &str| {
         let line = format!(r#"{{"time":"{TIME}","event_type":"{name}"{more}}}"#);
         let event = assert_read(line.as_bytes());
-        (event["metadata"]["eventType"].as_str().expect("it has one").to_owned(), notes(&line))
+        (event["metadata"]["eventType"].as_str().expect("the field is a string").to_owned(), notes(&line))
     };
     let operator = r#","operator":"Ann""#;
     let target = r#","operation_detail":"x  - Job Title: y""#;

@@ -24,7 +24,7 @@ fn event_too_large_for_import_is_rejected() {
         assert_eq!(rejects.len(), 2);
         for (reject, line) in rejects.iter().zip(1..) {
             assert_eq!((&reject["reason"], &reject["line"]), (&json!("event_too_large"), &json!(line)));
-            let message = reject["message"].as_str().expect("it has one");
+            let message = reject["message"].as_str().expect("the field is a string");
             assert!(message.contains("bytes, more than 3999000; shorten"), "{message}");
         }
         assert_eq!(raw(&rejects[0]), large_records()[0].0.as_bytes());

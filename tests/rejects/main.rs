@@ -30,7 +30,7 @@ fn assert_refused(bad: &[u8], reason: &str, message: &str) {
     assert_eq!(rejects.len(), 1, "{shown}");
     assert_eq!(place(&rejects[0]), json!(["-", 2, record("before").len() + 1]), "{shown}");
     assert_eq!(rejects[0]["reason"], reason, "{shown}");
-    let said = rejects[0]["message"].as_str().expect("a reject has a message");
+    let said = rejects[0]["message"].as_str().expect("the reject has a message");
     assert!(said.contains(message), "{shown}: {said}");
     assert!(raw(&rejects[0]) == bad, "{shown}: the raw bytes differ");
     assert_eq!(ran.code, 1, "{shown}");
@@ -71,7 +71,7 @@ fn truncated_record_is_rejected_verbatim() {
 #[test]
 fn record_cut_within_a_character_is_rejected_as_bytes() {
     let whole = record("Müller");
-    let within = whole.find('ü').expect("it is there") + 1;
+    let within = whole.find('ü').expect("the text is found") + 1;
     assert_refused(&whole.as_bytes()[..within], "not_utf8", "0xc3");
 }
 
@@ -118,7 +118,7 @@ fn invalid_page_element_rejects_only_itself() {
     let rejects = ran.out.rejects();
     assert_eq!(rejects.len(), 1);
     assert_eq!((raw(&rejects[0]), &rejects[0]["reason"]), (b"[[5]]".to_vec(), &json!("not_object")));
-    let offset = record("before").len() + 1 + page.find("[[5]]").expect("it is there");
+    let offset = record("before").len() + 1 + page.find("[[5]]").expect("the text is found");
     assert_eq!(place(&rejects[0]), json!(["-", 2, offset]));
 }
 
@@ -284,7 +284,7 @@ fn records_within_an_overlong_value_are_not_read() {
         assert_eq!(usize::try_from(summary.rejects), Ok(whole.rejects().len()), "{max}");
         for name in ["b", "d", "e", "g", "h", "j"] {
             let all: Vec<u8> = whole.rejects().iter().flat_map(raw).collect();
-            let all = String::from_utf8(all).expect("it is text");
+            let all = String::from_utf8(all).expect("valid UTF-8");
             let found = all.matches(&format!("\"operation_detail\": \"{name}\"")).count();
             assert_eq!(
                 found,
@@ -293,7 +293,7 @@ fn records_within_an_overlong_value_are_not_read() {
             );
         }
         for reject in whole.rejects() {
-            let at = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
+            let at = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("fits usize");
             assert!(input.as_bytes()[at..].starts_with(&raw(&reject)), "{max}: {reject}");
             let line = testkit::files::line_ends(&input.as_bytes()[..at]) + 1;
             assert_eq!(reject["line"], line, "{max}");
@@ -332,7 +332,7 @@ fn truncated_gzip_yields_records_before_the_cut() {
     let expected: Vec<_> =
         lines.lines().take(events.len() - 1).map(|line| json_lines(line.as_bytes()).remove(0)).collect();
     let details: Vec<_> =
-        expected.iter().map(|record| record["operation_detail"].as_str().expect("it has one")).collect();
+        expected.iter().map(|record| record["operation_detail"].as_str().expect("a string")).collect();
     assert_eq!(&descriptions(&events)[..events.len() - 1], &details[..]);
     assert!(
         ran.stderr.contains("cut.gz")
@@ -430,13 +430,13 @@ fn unreadable_file_is_reported_and_others_are_read() {
         return;
     }
     for (path, mode) in [(files.path(), 0o777), (&files.path().join("closed"), 0o000)] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod works");
     }
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
     testkit::unprivileged::as_unprivileged(
         command.args(["normalize", "closed", "there"]).current_dir(&files),
     );
-    let output = command.output().expect("it runs");
+    let output = command.output().expect("the program runs");
     let (events, said) = (json_lines(&output.stdout), String::from_utf8_lossy(&output.stderr).into_owned());
     assert_eq!((descriptions(&events), output.status.code()), (vec!["there"], Some(3)), "{said}");
     assert!(said.contains("closed: reading failed: permission denied"), "{said}");
@@ -464,9 +464,9 @@ fn utf16_read_as_ndjson_is_rejected_verbatim() {
     let ran = run_cli(&["normalize", "--input-format", "ndjson", "--rejects", "REJECTS"], &input);
     assert_eq!((ran.out.events.len(), ran.code), (0, 1));
     let rejects = ran.out.rejects();
-    assert!(rejects[0]["message"].as_str().expect("it has one").contains("UTF-16"), "{}", rejects[0]);
+    assert!(rejects[0]["message"].as_str().expect("a string").contains("UTF-16"), "{}", rejects[0]);
     for reject in &rejects {
-        let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("small");
+        let offset = usize::try_from(reject["offset"].as_u64().expect("a number")).expect("fits usize");
         assert!(input[offset..].starts_with(&raw(reject)));
     }
     let kept: usize = rejects.iter().map(|reject| raw(reject).len()).sum();
@@ -480,7 +480,7 @@ fn binary_file_is_one_error() {
         let mut random = fastrand::Rng::with_seed(seed);
         (0..100_000).map(|_| random.u8(..)).collect::<Vec<u8>>()
     };
-    let program = std::fs::read(env!("CARGO_BIN_EXE_zoom-udm")).expect("it is there");
+    let program = std::fs::read(env!("CARGO_BIN_EXE_zoom-udm")).expect("the file exists");
     let packed = gzip(noise(2));
     let good = record("good");
     let files = directory(&[
@@ -521,14 +521,14 @@ mod memory {
             ["normalize", "--threads", "2", "--max-line-bytes", "1048576", "--summary", "none", "--rejects"];
         let mut command = Command::new(env!("CARGO_BIN_EXE_zoom-udm"));
         command.args(arguments).arg(rejects).stdin(Stdio::piped()).stdout(Stdio::null());
-        command.spawn().expect("it starts")
+        command.spawn().expect("the program starts")
     }
 
     /// Returns the peak memory of a running process.
     fn peak_kib(child: &Child) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it still runs");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel says so");
-        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of kB")
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it is running");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the status has VmHWM");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("VmHWM is a number")
     }
 
     #[test]
@@ -536,18 +536,18 @@ mod memory {
         let directory = super::directory(&[]);
         let rejects = directory.path().join("rejects");
         let mut child = start(&rejects);
-        let mut stdin = child.stdin.take().expect("it is a pipe");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
         let piece = "0123456789abcdef".repeat(1 << 16);
         for _ in 0..96 {
-            stdin.write_all(piece.as_bytes()).expect("it reads on");
+            stdin.write_all(piece.as_bytes()).expect("stdin is still read");
         }
         // Everything except the content of the pipe has been read.
         let peak = peak_kib(&child);
-        stdin.write_all(format!("\n{}\n", record("after")).as_bytes()).expect("it reads on");
+        stdin.write_all(format!("\n{}\n", record("after")).as_bytes()).expect("stdin is still read");
         drop(stdin);
-        assert_eq!(child.wait().expect("it ends").code(), Some(1));
+        assert_eq!(child.wait().expect("the program exits").code(), Some(1));
         assert!(peak < MOST_KIB, "{peak} KiB");
-        let rejects = crate::json_lines(&std::fs::read(&rejects).expect("it is there"));
+        let rejects = crate::json_lines(&std::fs::read(&rejects).expect("the file exists"));
         assert_eq!(
             (rejects.len(), &rejects[0]["line"], &rejects[0]["reason"]),
             (1, &1.into(), &"line_too_long".into())
@@ -559,14 +559,14 @@ mod memory {
     fn long_pipe_uses_bounded_memory() {
         let directory = super::directory(&[]);
         let mut child = start(&directory.path().join("rejects"));
-        let mut stdin = child.stdin.take().expect("it is a pipe");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
         let lines = format!("{}\n", record("one of many")).repeat(10_000);
         for _ in 0..64 {
-            stdin.write_all(lines.as_bytes()).expect("it reads on");
+            stdin.write_all(lines.as_bytes()).expect("stdin is still read");
         }
         let peak = peak_kib(&child);
         drop(stdin);
-        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+        assert_eq!(child.wait().expect("the program exits").code(), Some(0));
         assert!(peak < MOST_KIB, "{peak} KiB");
     }
 }
@@ -588,9 +588,9 @@ fn replayed_rejects_keep_position_and_bytes() {
     let again = zoom_udm()
         .args(["normalize", "--from-rejects", text(&first), "--rejects", text(&second)])
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     assert_eq!((again.status.code(), again.stdout.len()), (Some(1), 0));
-    let read = |path: &Path| std::fs::read_to_string(path).expect("it is there");
+    let read = |path: &Path| std::fs::read_to_string(path).expect("the file exists");
     assert!(read(&first).contains("in.ndjson") && read(&first).contains("raw_base64"));
     assert_eq!(read(&first), read(&second));
 }
@@ -670,7 +670,7 @@ fn ingest_rejects_replay_from_file_and_stdin() {
     zoom_udm().args(["ingest", from, "--to", to, "--rejects", rejects, "--max-age", "none"]).assert().code(1);
     let packed = testkit::files::list_files(&places[2], "gz").remove(0);
     let flags = ["--default-time", testkit::normalize::TIME, "--rejects", "REJECTS"];
-    let input = std::fs::read(&packed).expect("it is there");
+    let input = std::fs::read(&packed).expect("the file exists");
     for file in [text(&packed), "-"] {
         let again = run_cli(&[&["normalize", "--from-rejects", file], &flags[..]].concat(), &input);
         assert_eq!((again.out.events().len(), again.code), (1, 1), "{}", again.stderr);
@@ -698,7 +698,7 @@ fn rejects_without_a_file_are_logged() {
 fn strict_stops_at_the_first_reject() {
     let input = format!("{}\n5\n{}\n6\n", record("before"), record("after"));
     let ran = run_cli(&["normalize", "--strict", "--rejects", "-o-", "--threads", "4"], input.as_bytes());
-    assert_eq!(ran.code, 2, "--rejects wants a file: {}", ran.stderr);
+    assert_eq!(ran.code, 2, "--rejects needs a file: {}", ran.stderr);
     for threads in ["1", "4"] {
         let files = directory(&[]);
         let rejects = files.path().join("rejects");

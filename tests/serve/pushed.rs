@@ -390,7 +390,7 @@ fn health_metrics_and_log_have_the_expected_format() {
     assert_eq!(
         server.log().iter().filter(|line| !line["httpRequest"].is_null()).count(),
         1,
-        "one line a request"
+        "one line per request"
     );
     let metrics = server.get("/metrics");
     assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text"));

@@ -43,7 +43,7 @@ fn service_keeps_threads_bounded() {
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
         });
-        assert!(most <= most_threads(), "round {round}: {most} threads, not {} at most", most_threads());
+        assert!(most <= most_threads(), "round {round}: {most} threads, more than {}", most_threads());
     }
     println!("{most} threads at most");
     assert!(server.get("/healthz").status == 200);

@@ -58,7 +58,7 @@ enum End {
 
 impl Zoom {
     pub(super) async fn serve(self, listener: std::net::TcpListener) {
-        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is valid");
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
             let _ = stream.set_nodelay(true);
@@ -123,13 +123,13 @@ fn respond(reply: Reply, serial: u64, date: Option<String>, cut: bool) -> Respon
     if !cut {
         return response
             .body(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
-            .expect("headers");
+            .expect("the headers are valid");
     }
     let response = response.header("content-length", bytes.len());
     let half = bytes.slice(..bytes.len() / 2);
     let frames =
         futures::stream::iter([Ok(Frame::data(half)), Err(io::Error::from(io::ErrorKind::ConnectionReset))]);
-    response.body(StreamBody::new(frames).boxed_unsync()).expect("headers")
+    response.body(StreamBody::new(frames).boxed_unsync()).expect("the headers are valid")
 }
 
 impl State {

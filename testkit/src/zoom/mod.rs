@@ -191,7 +191,7 @@ pub struct Zoom {
 
 /// Parses a time such as `2023-11-14T10:00:00Z` into seconds since the epoch.
 pub fn at(text: &str) -> i64 {
-    text.parse::<chrono::DateTime<chrono::Utc>>().expect("a time").timestamp()
+    text.parse::<chrono::DateTime<chrono::Utc>>().expect("the time is valid").timestamp()
 }
 
 /// Formats seconds since the epoch in ISO 8601.
@@ -210,9 +210,9 @@ impl Zoom {
 
     /// Starts a fake whose clock is the system clock.
     pub fn start_at(address: &str) -> Self {
-        let listener = std::net::TcpListener::bind(address).expect("a port");
-        listener.set_nonblocking(true).expect("a socket");
-        let address = listener.local_addr().expect("an address");
+        let listener = std::net::TcpListener::bind(address).expect("the address is free");
+        listener.set_nonblocking(true).expect("the socket can be configured");
+        let address = listener.local_addr().expect("the listener has an address");
         let state = State {
             log_store: LogStore::default(),
             behavior: Behavior::default(),
@@ -236,7 +236,7 @@ impl Zoom {
         let serving = zoom.clone();
         std::thread::spawn(move || {
             let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio starts");
             runtime.block_on(serving.serve(listener));
         });
         zoom
