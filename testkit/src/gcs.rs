@@ -54,7 +54,7 @@ fn sum(bytes: &[u8]) -> String {
     format!("crc32c={}", STANDARD.encode(crc32c::crc32c(bytes).to_be_bytes()))
 }
 
-/// Injected faults. The numbers are the shares of requests that fail in each way.
+/// Injected faults. The `f64` values are shares of requests, from 0 to 1.
 #[derive(Clone, Default)]
 pub struct Faults {
     pub too_many: f64,

@@ -1,5 +1,5 @@
-//! What the tests, examples and benches of zoom-udm share: fakes of Cloud Storage, Zoom and gcloud that listen on loopback
-//! and inject faults, and helpers that run the program.
+//! Code shared by the tests, examples and benches of zoom-udm: fakes of Cloud Storage, Zoom and gcloud, which inject
+//! faults, and helpers that run the program.
 
 pub mod browser;
 pub mod collect;

@@ -1,4 +1,4 @@
-//! The defects of the collector in Google's recipe, one test each. Each test passes for the program.
+//! The defects of Google's reference collector, one test each. Each test passes for the program.
 //! `reference_fails_each_scenario` checks that each fails for the reference, which proves that it detects the defect.
 
 use std::time::Duration;

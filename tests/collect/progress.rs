@@ -346,7 +346,7 @@ fn budgets() -> impl Strategy<Value = Budget> {
     ]
 }
 
-/// Generates times within a few days, in units of 40 seconds before now. No minute has more than two.
+/// Generates offsets of up to a few days before now, in units of 40 seconds.
 fn times() -> impl Strategy<Value = Vec<i64>> {
     let within = (1_i64..12, 100_usize..900);
     within.prop_flat_map(|(days, count)| prop::collection::vec(1..days * DAY / 40, count / 2..=count))

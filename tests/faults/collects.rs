@@ -150,7 +150,7 @@ fn check_recovery(seen: FaultOutcome, world: &World) -> FaultOutcome {
 
 fn storage_codes(place: &FaultPoint, fault: &Fault, lasting: bool) -> &'static [i32] {
     match (fault.kind, lasting) {
-        // The fault spoils a response that the program does not use.
+        // The fault spoils a part of the response that the program does not use.
         _ if place.ignores(fault) => &[0],
         (Kind::Access, _) => &[4],
         (_, true) => &[3],
@@ -275,7 +275,7 @@ fn serve(inject_fault: impl FnOnce(&World), statuses: &[i32], words: &[&[&str]])
     let seen = seen.and(&format!("the response reveals a location: {told}"), !told.contains("://"));
     world.clear_faults();
     let deferred = told.contains("\"days_deferred\":") && !told.contains("\"days_deferred\":0");
-    // The same process must have released what it held.
+    // The same process must have released its lease.
     let again = server.post("/collect", &[], b"");
     let seen = seen
         .and(&format!("the clean run was answered {}: {}", again.status, server.said()), again.status == 200);

@@ -231,7 +231,7 @@ fn run_service_case(place: &FaultPoint, fault: &Fault, lasting: bool) -> FaultOu
     let seen = tells(seen, place, fault, lasting)
         .and("the response reveals a location", !String::from_utf8_lossy(&answer.body).contains("gs://"));
     gcs.lock().faults.refusals.clear();
-    // The same process must have released what it held.
+    // The same process must have released its leases.
     let again = server.post("/ingest", &[], b"");
     let well = again.status == 200;
     let seen = seen.and(&format!("the clean run got {}: {}", again.status, server.said()), well);

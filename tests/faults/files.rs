@@ -52,7 +52,7 @@ fn closed(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o000)).unwrap();
 }
 
-/// Replaces a file by one that cannot be read: `/proc/self/mem` fails at offset 0.
+/// Replaces a file with one that cannot be read: `/proc/self/mem` fails at offset 0.
 fn unreadable(path: &Path) {
     fs::remove_file(path).unwrap();
     symlink("/proc/self/mem", path).unwrap();

@@ -31,7 +31,7 @@ pub const STATE_KEY: &str = "collector/state.json";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Implementation {
     Ours,
-    /// A copy of the collector in Google's recipe. A test that it passes detects none of its defects.
+    /// A reimplementation of Google's reference collector. A test that it passes detects none of its defects.
     Reference,
 }
 

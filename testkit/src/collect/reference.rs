@@ -1,5 +1,5 @@
-//! A reimplementation of the collector in Google's recipe, with its defects. The tests of `collect` run it as a
-//! control: a test that it passes detects nothing.
+//! An independent reimplementation of Google's reference collector, with its defects. The tests of `collect` run it as
+//! a control: a test that it passes detects nothing.
 
 use super::{BUCKET, DAY, MINUTE, PREFIX, Run, STATE_KEY, World, iso};
 use crate::files::gzip;

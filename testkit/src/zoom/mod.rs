@@ -61,7 +61,7 @@ pub struct Behavior {
     pub one_token: bool,
     /// Whether page tokens contain characters that are special in URLs.
     pub hostile: bool,
-    /// `None` alternates.
+    /// How the last page is marked; `None` alternates.
     pub last: Option<LastPageToken>,
     /// The layout of response bodies; `None` alternates.
     pub layout: Option<usize>,
