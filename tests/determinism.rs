@@ -302,7 +302,7 @@ fn partial_page_result_is_independent_of_chunks() {
             let summary = normalize::run(std::iter::once(input), &options, &mut sink).expect("it continues");
             assert_eq!((summary.events, summary.failures.len()), (whole as u64, 1), "in pieces of {piece}");
             let rejects = testkit::normalize::json_lines(&rejects.finish().expect("cannot fail"));
-            // The failure reports the truncated record, so it is not rejected, too.
+            // The failure reports the truncated record, so it is not also rejected.
             assert!(rejects.is_empty(), "in pieces of {piece}: {rejects:?}");
         }
     }

@@ -230,7 +230,7 @@ fn rewritten_file_is_a_new_version() {
 /// A writer that flushes by size may end gzip members within a line.
 #[test]
 fn line_cut_between_gzip_members_gives_one_event() {
-    // If the first member was just written, it is left for a later run. Otherwise, its incomplete line is rejected at first.
+    // If the first member was just written, a later run reads it. Otherwise, its incomplete line is rejected at first.
     for (settled, rejects) in [(false, 1), (true, 2)] {
         let world = World::new();
         let text = records(30, 1);
