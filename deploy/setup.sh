@@ -28,11 +28,13 @@ Optional:                                                                    [de
   --tasks N                         tasks of the backfill job, 1 to 16        [4]
   --ingress internal|all            ingress setting of the service            [internal]
   --feed-service-account EMAIL      grant this SecOps service account read access
-  --rotate-secret                   store the secret as a new version
+  --webhook                         a second, public service that receives Zoom's webhooks
+  --zoom-webhook-secret-file FILE|- ZOOM_WEBHOOK_SECRET_TOKEN_FILE   required until stored, with --webhook
+  --rotate-secret                   store the given secrets as new versions
   --dry-run                         print the commands without running them
   --help
 
-The secret is read from a file or standard input. It never appears on a command line or in output.
+Secrets are read from a file or standard input. They never appear on a command line or in output.
 Exit codes: 0 success, 2 usage or missing settings, 3 gcloud failed, 4 credentials or permission
 END
 }
@@ -51,6 +53,7 @@ zoom_client_secret_file=${ZOOM_CLIENT_SECRET_FILE-}
 prefix=${GCS_PREFIX:-zoom/operationlogs/} state_key=${STATE_KEY:-zoom/collector/state.json}
 output_bucket='' output_prefix=zoom/udm/ location='' name=zoom-udm schedule='*/15 * * * *' tasks=4 ingress=internal
 feed_service_account='' notify='' rotate_secret='' dry_run=''
+webhook='' zoom_webhook_secret_file=${ZOOM_WEBHOOK_SECRET_TOKEN_FILE-}
 
 while [ $# -gt 0 ]; do
     flag=${1%%=*}
@@ -60,11 +63,12 @@ while [ $# -gt 0 ]; do
         exit
         ;;
     --notify) notify=yes ;;
+    --webhook) webhook=yes ;;
     --rotate-secret) rotate_secret=yes ;;
     --dry-run) dry_run=yes ;;
     --project | --region | --image | --bucket | --zoom-account-id | --zoom-client-id | --zoom-client-secret-file | \
         --prefix | --state-key | --output-bucket | --output-prefix | --location | --name | --schedule | --tasks | \
-        --ingress | --feed-service-account)
+        --ingress | --feed-service-account | --zoom-webhook-secret-file)
         case $1 in
         *=*) value=${1#*=} ;;
         *)
@@ -123,15 +127,28 @@ if [ "$output_bucket" = "$bucket" ]; then
     case $output_prefix in "$prefix"*) report "--output-prefix $output_prefix is inside --prefix $prefix" ;; esac
     case $prefix in "$output_prefix"*) report "--prefix $prefix is inside --output-prefix $output_prefix" ;; esac
 fi
-secret_value=''
-if [ -n "$zoom_client_secret_file" ]; then
-    if [ "$zoom_client_secret_file" = - ]; then
-        secret_value=$(cat)
-    elif [ -r "$zoom_client_secret_file" ]; then
-        secret_value=$(cat -- "$zoom_client_secret_file")
+[ -n "$webhook" ] || zoom_webhook_secret_file=''
+[ "$zoom_client_secret_file$zoom_webhook_secret_file" != -- ] ||
+    report '--zoom-client-secret-file and --zoom-webhook-secret-file are both standard input'
+# Reads a secret: FLAG FILE
+read_secret() {
+    value=''
+    if [ "$2" = - ]; then
+        value=$(cat)
+    elif [ -r "$2" ]; then
+        value=$(cat -- "$2")
     fi
-    [ -n "$secret_value" ] || report "--zoom-client-secret-file $zoom_client_secret_file cannot be read or is empty"
-elif [ -n "$invalid$rotate_secret" ]; then
+    [ -n "$value" ] || report "$1 $2 cannot be read or is empty"
+}
+secret_value='' webhook_secret_value=''
+if [ -n "$zoom_webhook_secret_file" ]; then
+    read_secret --zoom-webhook-secret-file "$zoom_webhook_secret_file"
+    webhook_secret_value=$value
+fi
+if [ -n "$zoom_client_secret_file" ]; then
+    read_secret --zoom-client-secret-file "$zoom_client_secret_file"
+    secret_value=$value
+elif [ -n "$invalid" ] || { [ -n "$rotate_secret" ] && [ -z "$webhook_secret_value" ]; }; then
     require --zoom-client-secret-file ZOOM_CLIENT_SECRET_FILE ''
 fi
 [ -z "$invalid" ] || die 2 "missing or invalid settings: $invalid; see --help"
@@ -152,12 +169,19 @@ storage_agent=serviceAccount:service-$number@gs-project-accounts.iam.gserviceacc
 # The URL that Cloud Run will give the service; it is known before the service exists.
 url=https://$name-$number.$region.run.app
 
-# Check that a secret value is available before creating anything.
-secret_stored=''
-if query secrets versions list "$secret" --filter=state=enabled --limit=1 '--format=value(name)' && [ -n "$result" ]; then
-    secret_stored=yes
-elif [ -z "$secret_value" ]; then
-    die 2 "Secret Manager has no value for $secret; pass --zoom-client-secret-file FILE, or - for standard input"
+# Returns whether a secret has a value, and exits if it has none and none is given: SECRET VALUE FLAG
+is_stored() {
+    if query secrets versions list "$1" --filter=state=enabled --limit=1 '--format=value(name)' && [ -n "$result" ]; then
+        return 0
+    fi
+    [ -n "$2" ] || die 2 "Secret Manager has no value for $1; pass $3 FILE, or - for standard input"
+    return 1
+}
+# Check that secret values are available before creating anything.
+secret_stored='' webhook_secret=$name-webhook-secret webhook_secret_stored=''
+if is_stored "$secret" "$secret_value" --zoom-client-secret-file; then secret_stored=yes; fi
+if [ -n "$webhook" ] && is_stored "$webhook_secret" "$webhook_secret_value" --zoom-webhook-secret-file; then
+    webhook_secret_stored=yes
 fi
 
 enable_apis() {
@@ -219,17 +243,18 @@ grant_buckets() {
     fi
 }
 
+# Stores a secret and grants a member access to it: SECRET VALUE STORED MEMBER
 store_secret() {
-    create_if_missing secrets "$secret" --replication-policy=automatic
-    if [ -n "$secret_stored" ] && [ -z "$rotate_secret" ]; then
-        unchanged "secret $secret has a value (--rotate-secret adds a new version)"
+    create_if_missing secrets "$1" --replication-policy=automatic
+    if [ -n "$3" ] && { [ -z "$rotate_secret" ] || [ -z "$2" ]; }; then
+        unchanged "secret $1 has a value (--rotate-secret adds a new version)"
     else
-        print_command secrets versions add "$secret" --data-file=-
+        print_command secrets versions add "$1" --data-file=-
         # printf is a shell builtin, so the value does not appear on a command line.
-        [ -n "$dry_run" ] || printf '%s' "$secret_value" | gcloud secrets versions add "$secret" --data-file=- \
-            --project="$project" --quiet >/dev/null 2>"$gcloud_stderr" || fail secrets versions add "$secret"
+        [ -n "$dry_run" ] || printf '%s' "$2" | gcloud secrets versions add "$1" --data-file=- \
+            --project="$project" --quiet >/dev/null 2>"$gcloud_stderr" || fail secrets versions add "$1"
     fi
-    grant "$run_member" roles/secretmanager.secretAccessor '' secrets "$secret"
+    grant "$4" roles/secretmanager.secretAccessor '' secrets "$1"
 }
 
 # Settings that the service and the job share.
@@ -252,6 +277,24 @@ deploy_service() {
         --no-cpu-throttling
     grant "$push_member" roles/run.invoker '' 'run services' "$name"
     grant "$pubsub_agent" roles/iam.serviceAccountOpenIdTokenCreator '' 'iam service-accounts' "$push_account"
+}
+
+# The public service for webhooks has an account of its own, which can create and read webhook objects and nothing else.
+# It needs no token from callers, because the program checks Zoom's signature. One instance, because each instance
+# recognizes only the repeated deliveries that it received itself.
+deploy_webhook() {
+    local account=$name-webhook@$project.iam.gserviceaccount.com condition
+    condition=$(prefix_condition "$bucket" zoom/webhooks/)
+    create_account webhook 'Zoom webhooks: reception'
+    grant "serviceAccount:$account" roles/storage.objectCreator "$condition" 'storage buckets' "gs://$bucket"
+    grant "serviceAccount:$account" roles/storage.objectViewer "$condition" 'storage buckets' "gs://$bucket"
+    store_secret "$webhook_secret" "$webhook_secret_value" "$webhook_secret_stored" "serviceAccount:$account"
+    create_or_update 'run services' "$name-webhook" "--image=$image" "--service-account=$account" --cpu=1 --memory=512Mi \
+        "--set-env-vars=^|^GOOGLE_CLOUD_PROJECT=$project|ZOOM_WEBHOOK_SECRET_TOKEN_FILE=/secrets/zoom-webhook-secret" \
+        "--set-secrets=/secrets/zoom-webhook-secret=$webhook_secret:latest" \
+        "--args=serve,--webhook,--webhook-to=gs://$bucket/zoom/webhooks/" \
+        --no-allow-unauthenticated --ingress=all --concurrency=1000 --max-instances=1 --timeout=10
+    grant allUsers roles/run.invoker '' 'run services' "$name-webhook"
 }
 
 # A killed task leaves a lease, and its next attempt exits at once until the lease expires. The lease is therefore short,
@@ -318,8 +361,9 @@ create_bucket "$bucket"
 create_account run 'Zoom operation logs: collection and ingestion'
 create_account push 'Zoom operation logs: push subscriptions'
 grant_buckets
-store_secret
+store_secret "$secret" "$secret_value" "$secret_stored" "$run_member"
 deploy_service
+[ -z "$webhook" ] || deploy_webhook
 dead_letter_topic
 push_topic collect /collect 10
 if [ -n "$notify" ]; then
@@ -333,3 +377,4 @@ deploy_job
 printf '%s\n' "" "Service URL: $url" \
     "Collect now: gcloud scheduler jobs run $name-collect --location=$region --project=$project" \
     "Ingest existing objects: gcloud run jobs execute $name-backfill --region=$region --project=$project"
+[ -z "$webhook" ] || printf '%s\n' "Webhook URL, for the app's event subscription: https://$name-webhook-$number.$region.run.app/webhook"

@@ -41,10 +41,16 @@ locals {
   output_base = trimsuffix(var.output_prefix, "/")
   rejects     = "gs://${local.output_bucket}/${local.output_base}.rejects/"
 
-  # IAM conditions: objects next to the state, events, and objects next to the events (rejects, ledger).
+  # IAM conditions: objects next to the state, events, objects next to the events (rejects, ledger), and webhooks.
   is_state          = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${dirname(var.state_key)}/\")"
   is_output         = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${var.output_prefix}\")"
   is_next_to_output = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${local.output_base}.\")"
+  is_webhook        = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/zoom/webhooks/\")"
+
+  webhook_environment = {
+    GOOGLE_CLOUD_PROJECT           = var.project
+    ZOOM_WEBHOOK_SECRET_TOKEN_FILE = "/secrets/zoom-webhook-secret"
+  }
 
   environment = {
     GOOGLE_CLOUD_PROJECT    = var.project

@@ -12,3 +12,8 @@ output "ingest_old_objects" {
   description = "Command that ingests existing objects in parallel tasks"
   value       = "gcloud run jobs execute ${google_cloud_run_v2_job.backfill.name} --region=${var.region} --project=${var.project}"
 }
+
+output "webhook_url" {
+  description = "URL for the event subscription of Zoom's app"
+  value       = var.webhook ? "https://${var.name}-webhook-${local.number}.${var.region}.run.app/webhook" : ""
+}

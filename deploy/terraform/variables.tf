@@ -93,6 +93,12 @@ variable "notify" {
   default     = false
 }
 
+variable "webhook" {
+  description = "Create a second, public service that receives Zoom's webhooks"
+  type        = bool
+  default     = false
+}
+
 variable "tasks" {
   description = "Number of tasks of the backfill job, 1 to 16"
   type        = number

@@ -30,6 +30,7 @@ CASES = [
     {},
     {"notify": True, "feed_service_account": "feed@elsewhere.iam.gserviceaccount.com"},
     {"notify": True, "output_bucket": "my-events", "location": "EU", "name": "zoom", "tasks": 9, "schedule": "0 * * * *"},
+    {"webhook": True, "name": "zoom"},
     {"prefix": "raw/", "output_prefix": "events/of/zoom/", "state_key": "own/there/state.json"},
 ]
 
@@ -42,7 +43,8 @@ def run_setup(work, settings):
     (work / "bin/gcloud").chmod(0o755)
     flags = [f"--{name.replace('_', '-')}" if value is True else f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     environment = {"PATH": f"{work}/bin:{os.environ['PATH']}", "GCLOUD_STATE": str(work), "SETUP_PAUSE": "0"}
-    command = [ROOT / "deploy/setup.sh", *flags, "--zoom-client-secret-file=-"]
+    (work / "webhook-secret").write_text("hush-webhook")
+    command = [ROOT / "deploy/setup.sh", *flags, "--zoom-client-secret-file=-", f"--zoom-webhook-secret-file={work}/webhook-secret"]
     subprocess.run(command, env=environment, input="hush", text=True, check=True, stdout=subprocess.DEVNULL)
     return [json.loads(line) for line in (work / "calls").read_text().splitlines()]
 

@@ -204,6 +204,55 @@ fn secret_reaches_only_secret_manager() {
 }
 
 #[test]
+fn webhook_service_is_public_and_separate() {
+    let cloud = Cloud::new();
+    fs::write(cloud.path("token"), "hush-token\n").unwrap();
+    let token = format!("--zoom-webhook-secret-file={}", cloud.path("token").display());
+    // The secret is missing, or both are standard input: nothing is created.
+    for (file, told) in [(None, "zoom-udm-webhook-secret"), (Some("-"), "are both standard input")] {
+        let mut arguments = [&NEEDED[..], &["--webhook", "--zoom-client-secret-file=-"]].concat();
+        arguments.extend(file.map(|_| "--zoom-webhook-secret-file=-"));
+        let ran = cloud.run(&arguments, &[], SECRET);
+        assert!(ran.code == 2 && ran.stderr.contains(told), "{}", ran.stderr);
+        assert_eq!(cloud.changes(), [""; 0]);
+    }
+    let ran = cloud.set_up(&["--webhook", &token]);
+    assert!(
+        ran.stdout.contains("https://zoom-udm-webhook-123456789.us-central1.run.app/webhook"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!ran.stdout.contains("hush"), "{}", ran.stdout);
+    let changes = cloud.changes();
+    let public: Vec<_> = changes.iter().filter(|call| call.contains("allUsers")).collect();
+    assert!(
+        matches!(public[..], [call] if call.starts_with("run services add-iam-policy-binding zoom-udm-webhook ")),
+        "{public:?}"
+    );
+    let deployed = changes.iter().find(|call| call.starts_with("run deploy zoom-udm-webhook ")).unwrap();
+    assert!(
+        deployed.contains("--args=serve,--webhook,--webhook-to=gs://my-logs/zoom/webhooks/ "),
+        "{deployed}"
+    );
+    assert!(deployed.contains("--ingress=all") && !deployed.contains("ZOOM_CLIENT_SECRET"), "{deployed}");
+    let private = changes.iter().find(|call| call.starts_with("run deploy zoom-udm ")).unwrap();
+    assert!(private.contains("--ingress=internal") && !private.contains("webhook"), "{private}");
+    assert_eq!(cloud.state()["versions"]["zoom-udm-webhook-secret"], serde_json::json!(["hush-token"]));
+    // The secret is stored now; without the flag, nothing is public.
+    cloud.set_up(&["--webhook"]);
+    assert_eq!(cloud.changes(), [""; 0]);
+    fs::write(cloud.path("token"), "hush-token-2\n").unwrap();
+    let rotated = cloud.run(&[&NEEDED[..], &["--webhook", &token, "--rotate-secret"]].concat(), &[], "");
+    assert_eq!(rotated.code, 0, "{}", rotated.stderr);
+    let versions = &cloud.state()["versions"];
+    assert_eq!(versions["zoom-udm-webhook-secret"], serde_json::json!(["hush-token", "hush-token-2"]));
+    assert_eq!(versions["zoom-udm-client-secret"], serde_json::json!([SECRET]));
+    let other = Cloud::new();
+    other.set_up(&ALL);
+    assert!(!other.changes().iter().any(|call| call.contains("allUsers") || call.contains("webhook")));
+}
+
+#[test]
 fn all_missing_or_invalid_settings_are_reported() {
     let cloud = Cloud::new();
     let ran = cloud.run(&[], &[], "");
