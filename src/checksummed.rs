@@ -1,4 +1,4 @@
-//! SHA-256 as text, and a checksummed envelope for stored bytes.
+//! SHA-256 as text and as a UUID, and a checksummed envelope for stored bytes.
 
 use sha2::{Digest as _, Sha256};
 
@@ -12,6 +12,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Returns the SHA-256 of bytes as 64 hexadecimal digits.
 pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+/// Returns a UUID of version 8 (RFC 9562) made of the first 16 bytes of a digest.
+pub(crate) fn uuid(digest: &[u8; 32]) -> String {
+    let mut bytes: [u8; 16] = std::array::from_fn(|at| digest[at]);
+    bytes[6] = bytes[6] & 0x0F | 0x80;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    let hex = hex(&bytes);
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// A type of envelope: a line `MAGIC VERSION SHA256-OF-THE-BODY`, then the body.

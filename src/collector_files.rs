@@ -105,6 +105,7 @@ mod tests {
         }
         for name in [
             "zoom/operationlogs/2024/01/31/zoom-operationlogs-0123456789abcdef.json.gz",
+            "zoom/webhooks/2024/01/31/zoom-webhooks-01234567-89ab-8def-8123-456789abcdef.json.gz",
             "manifests/2024/01/31/00000007-0123456789abcdef.json.gz",
             "manifests/state/2024/01/31/7-0123456789abcdef.json.gz",
             "state.work/00000007-0123456789abcdef",

@@ -3,6 +3,7 @@
 use super::clock;
 use super::error::CliError;
 use super::parsers::{duration, env_var, lease, location, timeout};
+use super::secret::secret;
 use crate::clock::Clock;
 use crate::collect::{
     API_BASE, Account, Cancellation, Date, MAX_PAGE, Mode, Options, RetryPolicy, Secret, StateLocation,
@@ -13,8 +14,6 @@ use crate::net::is_loopback_host;
 use crate::store::{Location, StoreConfig};
 use clap::Args;
 use reqwest::Url;
-use std::fs::File;
-use std::io::Read as _;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
@@ -302,7 +301,7 @@ fn check_disjoint(
 fn account(errors: &mut ErrorList) -> Option<Account> {
     let account_id = errors.required("ZOOM_ACCOUNT_ID");
     let client_id = errors.required("ZOOM_CLIENT_ID");
-    let secret = errors.note(secret());
+    let secret = errors.note(client_secret());
     let api_base = env_var("ZOOM_API_BASE");
     let api_base = api_base.map(|url| errors.note(address("ZOOM_API_BASE", &url, API_BASE)));
     let token_url = env_var("ZOOM_TOKEN_URL").unwrap_or_else(|| TOKEN_URL.into());
@@ -316,32 +315,10 @@ fn account(errors: &mut ErrorList) -> Option<Account> {
     })
 }
 
-/// In bytes; Zoom's secrets have 32. A file may be an endless device.
-const MAX_SECRET_BYTES: u64 = 64 << 10;
-
-fn secret() -> Result<Secret, String> {
-    let path = match (env_var("ZOOM_CLIENT_SECRET"), env_var("ZOOM_CLIENT_SECRET_FILE")) {
-        (Some(secret), None) => return Ok(Secret::new(&secret)),
-        (None, Some(path)) => path,
-        (None, None) => {
-            return Err("ZOOM_CLIENT_SECRET is not set (or name a file with ZOOM_CLIENT_SECRET_FILE)".into());
-        }
-        (Some(_), Some(path)) => {
-            return Err(format!(
-                "ZOOM_CLIENT_SECRET is set, and ZOOM_CLIENT_SECRET_FILE names {path}: unset one of them"
-            ));
-        }
-    };
-    let mut text = String::new();
-    let read = File::open(&path).and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text));
-    read.map_err(|error| format!("ZOOM_CLIENT_SECRET_FILE {path} cannot be read: {error}"))?;
-    if text.len() as u64 > MAX_SECRET_BYTES {
-        return Err(format!(
-            "ZOOM_CLIENT_SECRET_FILE {path} is longer than {MAX_SECRET_BYTES} bytes, which is not a Zoom client secret"
-        ));
-    }
-    let secret = Secret::new(text.trim_start_matches('\u{feff}'));
-    if secret.is_empty() { Err(format!("ZOOM_CLIENT_SECRET_FILE {path} is empty")) } else { Ok(secret) }
+fn client_secret() -> Result<Secret, String> {
+    secret("ZOOM_CLIENT_SECRET", "a Zoom client secret")?.ok_or_else(|| {
+        "ZOOM_CLIENT_SECRET is not set (or name a file with ZOOM_CLIENT_SECRET_FILE)".to_owned()
+    })
 }
 
 /// Secrets are sent over https only, except to loopback hosts.

@@ -45,7 +45,8 @@ cfg_if::cfg_if! {
         pub(crate) mod invariants;
         mod runtime;
         mod serve;
-        mod shutdown;
+        mod secret;
+mod shutdown;
         mod textfile_metrics;
     }
 }

@@ -5,15 +5,17 @@ use super::collect_config::{address, collected_prefix};
 use super::error::{CliError, Exit};
 use super::event_args::EventArgs;
 use super::ingest::FeedArgs;
-use super::parsers::{count, duration, env_var, nonzero_duration};
+use super::parsers::{count, duration, env_var, location, nonzero_duration};
 use super::runtime::multi_thread_runtime;
+use super::secret::secret;
 use super::{clock, collect, ingest, shutdown};
 use crate::clock::Clock;
 use crate::logging;
 use crate::serve::{
     CollectConfig, GOOGLE_KEYS, IngestConfig, Limits, MIN_REFRESH_INTERVAL, NormalizeConfig, OidcConfig,
-    Options,
+    Options, WebhookConfig,
 };
+use crate::store::Location;
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
@@ -32,14 +34,17 @@ Endpoints:
                     object; for an empty request, one run of ingest
   POST /normalize   with --normalize: records in (plain or gzip), events out
   GET  /            with --normalize: a page that explains records
+  POST /webhook     with --webhook: events that Zoom sends and signs
   GET  /healthz, /readyz, /metrics
-The default is --normalize alone. A push gets 2xx only after its
-results are durable.
+The default is --normalize alone. A push or an event gets 2xx only after
+its results are durable.
 
 Environment:
   PORT             port to listen on, on all addresses, without --listen;
                    set by Cloud Run
   ZOOM_…, GCS_…    see `zoom-udm collect --help`
+  ZOOM_WEBHOOK_SECRET_TOKEN, or a file: ZOOM_WEBHOOK_SECRET_TOKEN_FILE
+                   secret token of the Zoom app, for --webhook
   COLLECT_FLAGS    flags for collect:
                    --look-back 3d --deadline 4m
   INGEST_FROM      source of ingest
@@ -59,9 +64,12 @@ Examples:
   zoom-udm serve --ingest --listen 0.0.0.0:8080 \\
     --require-oidc https://zoom.example.com \\
     --allow pusher@project.iam.gserviceaccount.com
+  # a public service that receives events, and nothing else
+  zoom-udm serve --webhook --webhook-to gs://bucket/zoom/webhooks/ \\
+    --listen 0.0.0.0:8080
 
 Exit codes: 0 stopped by a signal, 2 usage or missing settings, 3 input or
-output failed")]
+output failed, 4 storage of events: credentials or permission")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct ServeArgs {
     /// Address to listen on; port 0 selects a free one [default: 0.0.0.0:$PORT if PORT is set, or 127.0.0.1:8080]
@@ -76,6 +84,12 @@ pub(super) struct ServeArgs {
     /// Serve POST /normalize and the page
     #[arg(long)]
     normalize: bool,
+    /// Serve POST /webhook
+    #[arg(long)]
+    webhook: bool,
+    /// Destination of events [default: zoom/webhooks/ in GCS_BUCKET]
+    #[arg(long, value_name = "URL", requires = "webhook", value_parser = location)]
+    webhook_to: Option<Location>,
     /// Require an ID token from Google for this audience
     #[arg(long, value_name = "AUDIENCE", requires = "allow", value_parser = NonEmptyStringValueParser::new())]
     require_oidc: Option<String>,
@@ -123,6 +137,9 @@ pub(super) struct ServeArgs {
     mapping: EventArgs,
 }
 
+/// The variable with the secret token of the Zoom app.
+const WEBHOOK_SECRET: &str = "ZOOM_WEBHOOK_SECRET_TOKEN";
+
 #[derive(Clone, Copy, Default, ValueEnum)]
 enum LogFormat {
     #[default]
@@ -137,6 +154,18 @@ enum LogFormat {
 struct EmbeddedArgs<A: Args> {
     #[command(flatten)]
     args: A,
+}
+
+impl ServeArgs {
+    /// Returns whether no endpoint is named.
+    fn is_default(&self) -> bool {
+        !(self.collect || self.ingest || self.normalize || self.webhook)
+    }
+
+    /// Returns whether events are received and nothing else is served.
+    fn is_webhook_only(&self) -> bool {
+        self.webhook && !(self.collect || self.ingest || self.normalize)
+    }
 }
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, CliError> {
@@ -158,9 +187,19 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, CliError> {
 
 /// Logs what is served, with warnings about surprising settings.
 fn log_settings(args: &ServeArgs, options: &Options) {
-    if !(args.collect || args.ingest || args.normalize) {
+    if args.is_default() {
         tracing::info!(
-            "serving /normalize and the page only; --collect and --ingest enable the other endpoints"
+            "serving /normalize and the page only; --collect, --ingest and --webhook enable the other endpoints"
+        );
+    }
+    if args.webhook && options.webhook.is_none() {
+        tracing::error!(
+            "POST /webhook is not served: {WEBHOOK_SECRET} is not set; set it, or {WEBHOOK_SECRET}_FILE, to the secret token of the Zoom app"
+        );
+    }
+    if args.webhook && !args.is_webhook_only() && args.allow_unauthenticated {
+        tracing::warn!(
+            "Zoom cannot authenticate to a proxy, and without a proxy anybody can call the other endpoints; serve --webhook as a service of its own"
         );
     }
     if args.allow_unauthenticated && !options.listen.ip().is_loopback() {
@@ -180,7 +219,9 @@ fn options(args: &ServeArgs) -> Result<Options, CliError> {
         }
         error => Err(error),
     };
-    if !listen.ip().is_loopback() && args.require_oidc.is_none() && !args.allow_unauthenticated {
+    // Zoom's signature authenticates events, and nothing else is public; so metrics are not.
+    let guarded = listen.ip().is_loopback() || args.require_oidc.is_some() || args.allow_unauthenticated;
+    if !guarded && !args.is_webhook_only() {
         note(CliError::Usage(format!(
             "refusing to listen on public address {listen} without authentication; pass --require-oidc AUDIENCE --allow EMAIL, or --allow-unauthenticated if a proxy such as Cloud Run IAM authenticates callers"
         )))?;
@@ -193,11 +234,13 @@ fn options(args: &ServeArgs) -> Result<Options, CliError> {
     let collect = collect.transpose().or_else(|error| note(error).map(|()| None))?;
     let ingest = if args.ingest { Some(ingest_config(args)) } else { None };
     let ingest = ingest.transpose().or_else(|error| note(error).map(|()| None))?;
+    let webhook = if args.webhook { webhook_config(args) } else { Ok(None) };
+    let webhook = webhook.or_else(|why| note(CliError::Usage(why)).map(|()| None))?;
     if !errors.is_empty() {
         return Err(CliError::Usage(errors.join("; ")));
     }
-    let alone = !(args.collect || args.ingest);
-    let normalize = if args.normalize || alone { Some(normalize_config(args)?) } else { None };
+    let normalizes = args.normalize || args.is_default();
+    let normalize = if normalizes { Some(normalize_config(args)?) } else { None };
     if normalize.is_none() && parse_args::<EventArgs>("", std::iter::empty())? != args.mapping {
         return Err(CliError::Usage(
             "mapping flags require /normalize: pass --normalize, or put them into INGEST_FLAGS".into(),
@@ -209,6 +252,8 @@ fn options(args: &ServeArgs) -> Result<Options, CliError> {
         collect,
         ingest,
         normalize,
+        webhook,
+        metrics: guarded,
         oidc,
         limits: limits(args),
         clock,
@@ -316,6 +361,23 @@ fn ingest_config(args: &ServeArgs) -> Result<IngestConfig, CliError> {
     }
     let options = ingest::service_options(&parse_variable::<FeedArgs>("INGEST_FLAGS", given)?)?;
     Ok(IngestConfig { options, deadline: args.run_deadline })
+}
+
+/// Returns `None` without the secret token, because nothing could be verified.
+fn webhook_config(args: &ServeArgs) -> Result<Option<WebhookConfig>, String> {
+    let default = || {
+        let bucket = env_var("GCS_BUCKET").ok_or("--webhook-to is not given (nor GCS_BUCKET set)")?;
+        location(&format!("gs://{}/zoom/webhooks/", bucket.trim_start_matches("gs://")))
+            .map_err(|why| format!("GCS_BUCKET: {why}"))
+    };
+    let to = args.webhook_to.clone().map_or_else(default, Ok);
+    match (to, secret(WEBHOOK_SECRET, "a Zoom secret token")) {
+        (Ok(to), Ok(secret)) => Ok(secret.map(|secret| WebhookConfig { to, secret })),
+        (to, secret) => {
+            let wrong: Vec<_> = to.err().into_iter().chain(secret.err()).collect();
+            Err(wrong.join("; "))
+        }
+    }
 }
 
 /// Cloud Run sets PORT.

@@ -189,24 +189,20 @@ pub(crate) fn manifest(
     gzip(&bytes)
 }
 
-/// The header contains no time, so that the same text gives the same bytes.
-fn gzip(text: &[u8]) -> Vec<u8> {
+/// Returns a text as gzip. The header contains no time, so that the same text gives the same bytes.
+pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     // Writing to memory cannot fail.
     let _ = encoder.write_all(text);
     encoder.finish().unwrap_or_default()
 }
 
-/// Returns a UUID of version 8 (RFC 9562) derived from the content and its sequence number. After a kill it is the same
+/// Returns a UUID derived from the content and its sequence number. After a kill it is the same
 /// again; an identical record that comes later gets another object.
 fn uuid(lineage: &str, sequence: u64, day: Date, text: &[u8]) -> String {
     let head = format!("{lineage}\n{sequence}\n{day}\n");
     let digest = Sha256::new().chain_update(head).chain_update(text).finalize();
-    let mut bytes: [u8; 16] = std::array::from_fn(|at| digest[at]);
-    bytes[6] = bytes[6] & 0x0F | 0x80;
-    bytes[8] = bytes[8] & 0x3F | 0x80;
-    let hex = crate::checksummed::hex(&bytes);
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    crate::checksummed::uuid(&digest.into())
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ mod zoom;
 
 pub use crate::error::{Failure, RunError};
 pub use crate::progress::{NoopObserver, Observer};
+pub(crate) use batch::gzip;
 pub use cancellation::Cancellation;
 pub use check::{CheckResult, check};
 pub use config::{Mode, Options, StateLocation};

@@ -84,6 +84,7 @@ mod tests {
         for (name, size, expected) in [
             ("2024/01/a.json.gz", 9, Class::Log),
             ("a.ndjson", 9, Class::Log),
+            ("2024/01/31/zoom-webhooks-01234567-89ab-8def-8123-456789abcdef.json.gz", 9, Class::Log),
             ("directory/", 0, Class::Placeholder),
             ("state.work/staged/00000001-0123456789abcdef", 9, Class::CollectorFile),
             ("a.json", 9, Class::MaybeState),

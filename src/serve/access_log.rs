@@ -16,8 +16,8 @@ use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Paths that are counted by name; all others count as `other`.
-const ROUTES: [&str; 8] =
-    ["/", "/healthz", "/readyz", "/metrics", "/collect", "/ingest", "/normalize", "/explain"];
+const ROUTES: [&str; 9] =
+    ["/", "/healthz", "/readyz", "/metrics", "/collect", "/ingest", "/normalize", "/explain", "/webhook"];
 
 /// An active request. Dropping it writes its log line.
 pub(super) struct AccessLogEntry {

@@ -6,6 +6,7 @@ use super::jwks::JwksCache;
 use super::metrics::Metrics;
 use super::response::ApiResponse;
 use super::triggers::ingest_queue::IngestQueue;
+use super::webhook::receiver::Receiver;
 use crate::clock::Clock;
 use crate::error::RunError;
 use futures::future::{BoxFuture, Shared};
@@ -36,6 +37,7 @@ pub(super) struct AppState {
     pub(super) shutdown: CancellationToken,
     pub(super) collect_run: CurrentRun,
     pub(super) ingest_queue: IngestQueue,
+    pub(super) webhook: Option<Receiver>,
     /// Active runs, whether or not anybody waits for them.
     runs: Mutex<JoinSet<()>>,
     /// When the ledger was last measured.
@@ -52,7 +54,7 @@ pub(super) struct AppState {
 
 impl AppState {
     pub(super) fn new(options: Options, shutdown: CancellationToken) -> Result<Self, RunError> {
-        let metrics = Arc::new(Metrics::new(options.collect.is_some()));
+        let metrics = Arc::new(Metrics::new(options.collect.is_some(), options.webhook.is_some()));
         let oidc = match options.oidc.clone() {
             None => None,
             Some(oidc) => {
@@ -63,6 +65,10 @@ impl AppState {
                 Some((oidc, keys))
             }
         };
+        let webhook = options
+            .webhook
+            .as_ref()
+            .map(|config| Receiver::new(config, options.clock.as_ref(), &metrics.webhook, &shutdown));
         let limits = &options.limits;
         let semaphore = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
@@ -71,6 +77,7 @@ impl AppState {
             shutdown,
             collect_run: Mutex::default(),
             ingest_queue: IngestQueue::default(),
+            webhook,
             runs: Mutex::default(),
             ledger_measured_at: Mutex::default(),
             connections: semaphore(limits.connections),

@@ -1,6 +1,8 @@
 //! The configuration of the service.
 
 use crate::clock::Clock;
+use crate::collect::Secret;
+use crate::store::Location;
 use crate::timestamp::Timestamp;
 use crate::{collect, ingest, normalize};
 use chrono::DateTime;
@@ -18,6 +20,10 @@ pub struct Options {
     pub ingest: Option<IngestConfig>,
     /// How to normalize; enables `POST /normalize` and the page.
     pub normalize: Option<NormalizeConfig>,
+    /// How to receive Zoom's events; enables `POST /webhook`, which checks Zoom's signature instead of `oidc`.
+    pub webhook: Option<WebhookConfig>,
+    /// Whether to serve `GET /metrics`.
+    pub metrics: bool,
     /// Which callers are accepted; `None` accepts all.
     pub oidc: Option<OidcConfig>,
     /// The limits.
@@ -67,6 +73,15 @@ impl NormalizeConfig {
         }
         options
     }
+}
+
+/// How to receive Zoom's events.
+#[derive(Debug, Clone)]
+pub struct WebhookConfig {
+    /// Where events are stored.
+    pub to: Location,
+    /// The secret token of the Zoom app, with which Zoom signs.
+    pub secret: Secret,
 }
 
 /// Which tokens are accepted.

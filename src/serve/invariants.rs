@@ -7,6 +7,7 @@ use super::auth::is_loopback_host;
 use super::triggers::ingest_handler::object_below_source;
 use super::triggers::payload::Malformed;
 use super::triggers::push::{ObjectRef, Work, read};
+use super::webhook;
 use crate::store::Location;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
@@ -29,6 +30,8 @@ pub(crate) fn request(bytes: &[u8]) {
     }
     push(&headers, body);
     told(&headers);
+    webhook::invariants::body(body);
+    webhook::invariants::headers(&headers, 1_700_092_800_000);
 }
 
 /// A push asks for a run, an object or nothing, or gets a plain error message.

@@ -1,5 +1,6 @@
 //! The metrics for Prometheus.
 
+use super::webhook::Refusal;
 use crate::collect::{self, CollectMetrics, Counts, METRICS_PREFIX};
 use crate::normalize::Summary;
 use crate::reject::RejectReason;
@@ -18,6 +19,40 @@ type Label = [(&'static str, &'static str); 1];
 type Counters = Family<Label, Counter>;
 type DurationHistograms = Family<Label, Histogram, fn() -> Histogram>;
 
+/// Counters of `POST /webhook`. Each received delivery is accepted, a duplicate, a URL validation or refused.
+#[derive(Clone, Default)]
+pub(super) struct WebhookMetrics {
+    pub(super) received: Counter,
+    /// Counted when they are durable.
+    pub(super) accepted: Counter,
+    pub(super) duplicates: Counter,
+    pub(super) validations: Counter,
+    pub(super) refused: Counters,
+    pub(super) objects_written: Counter,
+    pub(super) written: Counter,
+}
+
+impl WebhookMetrics {
+    fn register(&self, all: &mut Registry) {
+        all.register("webhook_received", "Deliveries to /webhook", self.received.clone());
+        all.register("webhook_accepted", "Events stored", self.accepted.clone());
+        let duplicates = "Repeated deliveries of stored events";
+        all.register("webhook_duplicates", duplicates, self.duplicates.clone());
+        all.register("webhook_validations", "URL validations answered", self.validations.clone());
+        all.register("webhook_refused", "Deliveries refused, by reason", self.refused.clone());
+        let objects = "Objects of events written";
+        all.register("webhook_objects_written", objects, self.objects_written.clone());
+        let written = "Size of the objects of events written";
+        all.register_with_unit("webhook_written", written, Unit::Bytes, self.written.clone());
+        // Rates of a reason that occurs for the first time need its zero.
+        Refusal::ALL.into_iter().for_each(|refusal| self.refused(refusal, 0));
+    }
+
+    pub(super) fn refused(&self, refusal: Refusal, deliveries: u64) {
+        self.refused.get_or_create(&[("reason", refusal.name())]).inc_by(deliveries);
+    }
+}
+
 pub(super) struct Metrics {
     registry: Registry,
     records: Counters,
@@ -34,6 +69,7 @@ pub(super) struct Metrics {
     request_time: DurationHistograms,
     pub(super) in_flight: Gauge,
     pub(super) key_fetches: Counters,
+    pub(super) webhook: WebhookMetrics,
 }
 
 /// From a millisecond to more than a minute.
@@ -42,7 +78,7 @@ fn duration_histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(super) fn new(collects: bool) -> Self {
+    pub(super) fn new(collects: bool, receives_webhooks: bool) -> Self {
         let mut registry = Registry::with_prefix(METRICS_PREFIX);
         let mut metrics = Self {
             collect: CollectMetrics::register(&mut registry, Counts::Total),
@@ -60,8 +96,12 @@ impl Metrics {
             request_time: Family::new_with_constructor(duration_histogram),
             in_flight: Gauge::default(),
             key_fetches: Family::default(),
+            webhook: WebhookMetrics::default(),
         };
         metrics.register();
+        if receives_webhooks {
+            metrics.webhook.register(&mut metrics.registry);
+        }
         metrics
     }
 

@@ -8,7 +8,7 @@
 //! - `body`: request bodies within the limits. `response`: responses, designed for Pub/Sub. `chunk_sender`: passes
 //!   chunks from worker threads to responses.
 //! - `triggers`: pushes to `/collect` and `/ingest`. `normalize`: `POST /normalize`. `explain_page`: the page, and
-//!   `POST /explain`.
+//!   `POST /explain`. `webhook`: `POST /webhook`.
 //!
 //! A push gets 2xx only after its work is durable. Repeated pushes are harmless, because runs do only what is not done
 //! yet.
@@ -31,8 +31,9 @@ mod response;
 mod router;
 mod server;
 mod triggers;
+mod webhook;
 mod write_timeout;
 
-pub use config::{CollectConfig, IngestConfig, Limits, NormalizeConfig, OidcConfig, Options};
+pub use config::{CollectConfig, IngestConfig, Limits, NormalizeConfig, OidcConfig, Options, WebhookConfig};
 pub use jwks::{GOOGLE_KEYS, MIN_REFRESH_INTERVAL};
 pub use server::run;

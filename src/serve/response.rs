@@ -69,13 +69,15 @@ pub(super) struct ApiResponse {
     message: String,
     counts: Map<String, Value>,
     retry_after: Option<u32>,
+    /// The scheme by which a caller can authenticate.
+    challenge: Option<&'static str>,
     note: Option<LogNote>,
 }
 
 impl ApiResponse {
     fn new(status: StatusCode, outcome: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, outcome, message, counts: Map::new(), retry_after: None, note: None }
+        Self { status, outcome, message, counts: Map::new(), retry_after: None, challenge: None, note: None }
     }
 
     /// The work is durable.
@@ -152,7 +154,14 @@ impl ApiResponse {
 
     /// The caller is not authenticated. Only the log says why.
     pub(super) fn unauthenticated(why: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "denied", "a Google-signed token for this service is required")
+        let message = "a Google-signed token for this service is required";
+        Self { challenge: Some("Bearer"), ..Self::new(StatusCode::UNAUTHORIZED, "denied", message) }
+            .with_log(Severity::Warning, format!("denied: {why}"))
+    }
+
+    /// The request is not signed by Zoom for this service. Only the log says why.
+    pub(super) fn unsigned(why: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "denied", "Zoom's signature for this service is required")
             .with_log(Severity::Warning, format!("denied: {why}"))
     }
 
@@ -215,8 +224,8 @@ impl IntoResponse for ApiResponse {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(note) = self.note {
             response.extensions_mut().insert(LogNoteHandle::of(note.severity, note.text));

@@ -10,6 +10,7 @@ use super::response::ApiResponse;
 use super::triggers::payload::{Malformed, is_malformed_start};
 use super::triggers::push::{self, PushMessage};
 use super::triggers::{collect_handler, ingest_handler};
+use super::webhook;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -27,10 +28,10 @@ const MAX_PUSH_BYTES: u64 = 256 << 10;
 const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn router(state: &Arc<AppState>) -> Router {
-    let mut router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics));
+    let mut router = Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready));
+    if state.options.metrics {
+        router = router.route("/metrics", get(metrics));
+    }
     if state.options.collect.is_some() {
         router = router.route("/collect", post(collect));
     }
@@ -40,6 +41,9 @@ pub(super) fn router(state: &Arc<AppState>) -> Router {
     if state.options.normalize.is_some() {
         router =
             router.route("/normalize", post(normalize::handler::normalize)).merge(explain_page::routes());
+    }
+    if state.webhook.is_some() {
+        router = router.route("/webhook", post(webhook::handler::webhook));
     }
     let router = router.fallback(|| async { ApiResponse::not_found() }).with_state(Arc::clone(state));
     router.layer(from_fn_with_state(Arc::clone(state), admission::middleware))

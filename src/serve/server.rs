@@ -23,13 +23,16 @@ use tokio_util::sync::CancellationToken;
 /// Serves until `stop` is cancelled, and then finishes active requests.
 ///
 /// # Errors
-/// [`RunError::Usage`] if it cannot listen.
+/// [`RunError::Usage`] if it cannot listen; others if the storage of webhooks cannot be opened.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunError> {
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
         RunError::Usage(format!("--listen {}: {error}; name another address", options.listen).into())
     })?;
     let address = listener.local_addr().unwrap_or(options.listen);
     let state = Arc::new(AppState::new(options, stop)?);
+    if let Some(webhook) = &state.webhook {
+        webhook.open().await?;
+    }
     tracing::info!(address = %address, "listening");
     accept_until_shutdown(listener, router::router(&state), &state).await;
     tracing::info!("stopped");

@@ -20,3 +20,5 @@ mod pushed;
 mod secrets;
 #[cfg(target_os = "linux")]
 mod threads;
+mod webhook;
+mod webhook_storage;

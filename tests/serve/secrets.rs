@@ -13,6 +13,7 @@ use testkit::files::{gzip, read_files};
 use testkit::gcs::Act as GcsAct;
 use testkit::ingest::{program, records};
 use testkit::serve::Server;
+use testkit::serve::webhooks::sign;
 
 /// A part of every secret.
 const MARK: &str = "marked-";
@@ -304,6 +305,50 @@ fn caller_tokens_appear_in_no_output() {
     }
     heap.bucket(&world.gcs);
     heap.directory(scratch.path());
+    heap.assert_no_secret(&[]);
+}
+
+/// Tests the secret token of webhooks with valid and invalid deliveries and with storage faults.
+#[test]
+fn webhook_secret_and_refused_bodies_appear_in_no_output() {
+    let mut heap = OutputCollector::default();
+    let secret = "marked-secret \"token\" \u{e9}";
+    let faults =
+        [None, Some(GcsAct::Status(403)), Some(GcsAct::Body(400, "sent: marked-secret")), Some(GcsAct::Hang)];
+    for fault in faults {
+        let gcs = Gcs::start();
+        gcs.lock().faults.refusals.extend(fault.map(|act| Refusal::acting("PUT", "", act)));
+        let scratch = tempfile::tempdir().unwrap();
+        let mut command = crate::webhook::receiver(&gcs, secret);
+        enable_trace_logs(&mut command);
+        command.env("TMPDIR", scratch.path()).arg("--normalize");
+        let server = Server::start_logging(command, "trace");
+        let deliver = |secret: &str, body: &str| {
+            let headers = sign(secret, crate::webhook::NOW, body.as_bytes());
+            crate::webhook::deliver(&server, &headers, body.as_bytes())
+        };
+        let bodies = [
+            (secret, r#"{"event":"user.updated","payload":{}}"#),
+            (secret, r#"{"event":"endpoint.url_validation","payload":{"plainToken":"P"}}"#),
+            (secret, r#"{"event":"endpoint.url_validation","payload":{"marked-member":1}}"#),
+            (secret, "[\"marked-list\"]"),
+            (secret, "marked-text"),
+            ("another", r#"{"event":"marked-event","payload":{}}"#),
+        ];
+        for (secret, body) in bodies {
+            let answer = deliver(secret, body);
+            assert_ne!(answer.status, 0, "{body}");
+            heap.add(format!("the answer to {}", body.replace(MARK, "")), answer.body);
+        }
+        heap.add("/metrics", server.get("/metrics").body);
+        heap.add("the command line", std::fs::read(format!("/proc/{}/cmdline", server.pid())).unwrap());
+        server.signal("-TERM");
+        let mut server = server;
+        server.ended();
+        heap.add("the log", server.said());
+        heap.bucket(&gcs);
+        heap.directory(scratch.path());
+    }
     heap.assert_no_secret(&[]);
 }
 

@@ -1,6 +1,7 @@
 //! Helpers for the tests of `serve`: a running server, and a client that exposes every byte of a response.
 
 pub mod pushes;
+pub mod webhooks;
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -30,7 +31,10 @@ impl Server {
 
     /// Like [`Server::start`], with a log filter.
     pub fn start_logging(mut program: Command, what: &str) -> Self {
-        program.env("ZOOM_UDM_LOG", what).args(["--listen", "127.0.0.1:0"]);
+        program.env("ZOOM_UDM_LOG", what);
+        if !program.get_args().any(|argument| argument == "--listen") {
+            program.args(["--listen", "127.0.0.1:0"]);
+        }
         let mut child = program.spawn().unwrap();
         let said = Arc::<Mutex<Vec<String>>>::default();
         let (lines, heard) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));
