@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use zoom_udm::detail::{Detail, SpliceBuf};
-use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
+use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
 use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, Scratch};
 use zoom_udm::testdata::{self, Kind};
@@ -34,11 +34,13 @@ const TOLERATED: f64 = 1.05;
 /// A stage: its name, its corpus, and the function that processes the lines.
 struct Stage(&'static str, Kind, fn(&str));
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 11] = [
     Stage("whole run, realistic", Kind::Realistic, normalize),
     Stage("whole run, plain", Kind::Plain, normalize),
     Stage("whole run, every line escaped", Kind::Escaped, normalize),
     Stage("whole run, hostile", Kind::Hostile, normalize),
+    Stage("whole run, sign-ins", Kind::SignIns, normalize),
+    Stage("whole run, webhook events", Kind::Webhooks, normalize),
     Stage("reading records", Kind::Realistic, |text| each_record(text, |_| ())),
     Stage("and times", Kind::Realistic, |text| {
         each_record(text, |record| {
@@ -60,10 +62,12 @@ const STAGES: [Stage; 9] = [
         let (mut cut, mut notes, mut out) = (SpliceBuf::default(), DiagnosticCounts::default(), Vec::new());
         let (writer, time) = (Writer::default(), Timestamp::parse("2024-01-31T12:00:00Z"));
         each_record(text, |record| {
-            let (Some(time), detail) = (time, detail_of(record, &mut cut)) else { return };
+            let (Some(time), content) = (time, Content::parse(record, &mut cut)) else { return };
             out.clear();
-            writer
-                .write(&map(record, &detail, time, MappingOptions::default(), &mut notes, &mut ()), &mut out);
+            writer.write(
+                &map(record, &content, time, MappingOptions::default(), &mut notes, &mut ()),
+                &mut out,
+            );
             black_box(&out);
         });
     }),

@@ -6,7 +6,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use zoom_udm::detail::{Detail, SpliceBuf};
-use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
+use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
 use zoom_udm::record::{Field, Record, Scratch};
 use zoom_udm::testdata::{self, Kind};
 use zoom_udm::udm::{Event, Writer};
@@ -36,8 +36,8 @@ impl Corpus {
         for line in self.lines() {
             let record = Record::read(line, &mut scratch).expect("the corpus contains records");
             let time = record.time().expect("the record has a time");
-            let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-            look(&map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ()));
+            let content = Content::parse(&record, &mut cut);
+            look(&map(&record, &content, time, MappingOptions::default(), &mut notes, &mut ()));
         }
     }
 

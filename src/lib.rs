@@ -1,4 +1,5 @@
-//! Converts Zoom operation logs to events of Google SecOps' Unified Data Model (UDM).
+//! Converts Zoom's admin records (operation logs, sign-ins and webhook events) to events of Google SecOps' Unified Data
+//! Model (UDM).
 //!
 //! # Getting started
 //!
@@ -47,8 +48,9 @@
 //! | 2 | `logging` | logging: Cloud Logging JSON, or text for people |
 //! | 2 | [`record`] | one raw record, borrowed from its line |
 //! | 2 | [`detail`] | `operation_detail`: head, changes, addresses, users in embedded JSON |
+//! | 2 | [`webhook`] | the payload of a webhook event |
 //! | 2 | [`udm`] | the fields of UDM that are filled, event types, and the JSON writer |
-//! | 3 | [`mapping`] | record and detail to event: the table, its compiled template, event types, `mapping.md` |
+//! | 3 | [`mapping`] | record and content to event: the table, its compiled template, event types, `mapping.md` |
 //! | 4 | [`normalize`] | raw records to events: input formats, gzip, threads, rejects, output formats, summary |
 //! | 5 | [`explain`] | explains a record: which rule filled which field from which text, and what was not mapped |
 //! | 5 | `store` | objects in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap, verified reads |
@@ -61,7 +63,7 @@
 //! | 10 | `cli` | the command line: one file per command |
 //! | 11 | `fuzzing` | fuzz targets; only in test and fuzz builds |
 //!
-//! `record`, `detail` and `udm` are independent of each other; `mapping` connects them. Nothing below `normalize`
+//! `record`, `detail`, `webhook` and `udm` are independent of each other; `mapping` connects them. Nothing below `normalize`
 //! performs input or output. Within a module, no files use each other in a circle. `tests/layers.rs` checks both.
 //!
 //! # Invariants
@@ -88,11 +90,14 @@ pub mod mapping;
 pub mod normalize;
 pub mod record;
 pub mod reject;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the command line shows more than keys"))]
+mod sanitize;
 #[cfg(any(feature = "cli", test))]
 #[doc(hidden)]
 pub mod testdata;
 pub mod timestamp;
 pub mod udm;
+pub mod webhook;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "cli")] {
@@ -102,7 +107,6 @@ cfg_if::cfg_if! {
         mod globs;
         #[cfg_attr(not(feature = "cloud"), allow(dead_code, reason = "the command line for files has no secrets"))]
         mod redact;
-        mod sanitize;
     }
 }
 

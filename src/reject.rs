@@ -14,6 +14,8 @@ pub enum RejectReason {
     NotJson,
     /// JSON, but neither an object nor an array of objects.
     NotObject,
+    /// An object that is not a record of Zoom.
+    UnknownRecord,
     /// No usable `time`, and no default time.
     NoTime,
     /// The event is longer than Google's import methods accept. Only where events are put into requests.
@@ -22,8 +24,15 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in the order in which they are checked.
-    pub const ALL: [Self; 6] =
-        [Self::NotUtf8, Self::LineTooLong, Self::NotJson, Self::NotObject, Self::NoTime, Self::EventTooLarge];
+    pub const ALL: [Self; 7] = [
+        Self::NotUtf8,
+        Self::LineTooLong,
+        Self::NotJson,
+        Self::NotObject,
+        Self::UnknownRecord,
+        Self::NoTime,
+        Self::EventTooLarge,
+    ];
 
     /// Returns the reason with this name.
     #[must_use]
@@ -39,6 +48,7 @@ impl RejectReason {
             Self::LineTooLong => "line_too_long",
             Self::NotJson => "not_json",
             Self::NotObject => "not_object",
+            Self::UnknownRecord => "unknown_record",
             Self::NoTime => "no_time",
             Self::EventTooLarge => "event_too_large",
         }

@@ -1,9 +1,9 @@
 //! Tests that memory is allocated at the start of a run, not per record.
 
-use zoom_udm::detail::{Detail, SpliceBuf};
-use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
+use zoom_udm::detail::SpliceBuf;
+use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
 use zoom_udm::normalize::{Options, slice};
-use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::record::{Record, Scratch};
 use zoom_udm::testdata::{self, Kind};
 use zoom_udm::udm::Writer;
 
@@ -27,9 +27,9 @@ fn plain_record_is_mapped_without_allocation() {
         for line in &text {
             let record = Record::read(line, &mut scratch).expect("the line is a record");
             let time = record.time().expect("the record has a time");
-            let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+            let content = Content::parse(&record, &mut cut);
             writer.write(
-                &map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ()),
+                &map(&record, &content, time, MappingOptions::default(), &mut notes, &mut ()),
                 &mut out,
             );
         }
@@ -42,7 +42,7 @@ fn plain_record_is_mapped_without_allocation() {
 #[test]
 fn twice_the_records_allocate_no_more() {
     // Both inputs fit into one block, so the allocations for blocks are the same.
-    for kind in [Kind::Plain, Kind::Escaped] {
+    for kind in [Kind::Plain, Kind::Escaped, Kind::SignIns] {
         let without_json = |records| {
             let text = String::from_utf8(lines(kind, records)).expect("the corpus is UTF-8");
             let kept: Vec<&str> = text.lines().filter(|line| !line.contains('[')).collect();

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use testkit::files::{list_files, root};
 use testkit::normalize::{Out, json_lines, run_chunked};
-use zoom_udm::detail::{Detail, SpliceBuf};
-use zoom_udm::mapping::{self, MappingOptions, ROWS, Row, Source, Trace};
+use zoom_udm::detail::SpliceBuf;
+use zoom_udm::mapping::{self, Content, MappingOptions, ROWS, Row, SettingsOf, Source, Trace};
 use zoom_udm::normalize::{Options, slice};
-use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::record::{Field, Record, RecordKind, Scratch};
 
 #[test]
 fn each_fixture_matches_its_snapshot() {
@@ -78,10 +78,18 @@ fn records(bytes: &[u8]) -> Vec<Value> {
     for value in serde_json::Deserializer::from_slice(bytes).into_iter::<Value>().map_while(Result::ok) {
         match value {
             Value::Array(elements) => records.extend(elements),
-            Value::Object(mut object) => match object.remove("operation_logs") {
-                Some(Value::Array(elements)) => records.extend(elements),
-                _ => records.push(Value::Object(object)),
-            },
+            Value::Object(mut object) => {
+                let lists = ["operation_logs", "activity_logs"].map(|list| object.remove(list));
+                let before = records.len();
+                for list in lists {
+                    if let Some(Value::Array(elements)) = list {
+                        records.extend(elements);
+                    }
+                }
+                if records.len() == before {
+                    records.push(Value::Object(object));
+                }
+            }
             _ => {}
         }
     }
@@ -92,13 +100,12 @@ fn records(bytes: &[u8]) -> Vec<Value> {
 fn fill(text: &str, filled: &mut BTreeSet<usize>) {
     let (mut scratch, mut cut) = (Scratch::default(), SpliceBuf::default());
     let Ok(record) = Record::read(text, &mut scratch) else { return };
-    let Some(time) = record.time() else { return };
-    let detail =
-        record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut)).unwrap_or_default();
+    let content = Content::parse(&record, &mut cut);
+    let Some(time) = content.time(&record) else { return };
     let mut rows = Filled(Vec::new());
     let event = mapping::map(
         &record,
-        &detail,
+        &content,
         time,
         MappingOptions::default(),
         &mut mapping::DiagnosticCounts::default(),
@@ -107,7 +114,7 @@ fn fill(text: &str, filled: &mut BTreeSet<usize>) {
     filled.extend(rows.0.iter().map(|(row, _)| *row));
     // These two are set when the event is created, not by a row.
     let of_field = |field| ROWS.iter().position(|row| row.source == Source::Field(field));
-    filled.extend(of_field(Field::Time));
+    filled.extend(of_field(if record.kind == RecordKind::Webhook { Field::EventTs } else { Field::Time }));
     filled.extend(
         of_field(Field::EventType).filter(|_| {
             record.get(Field::EventType).map(str::trim) == Some(event.metadata.event_type.name())
@@ -152,15 +159,33 @@ fn each_row_example_is_filled_by_that_row() {
 
 /// Returns a record that contains the example of a row.
 fn example(row: &Row, text: &str) -> Value {
-    let mut record = json!({"time": testkit::normalize::TIME});
+    let is_of = |kind| row.kinds() == [kind];
+    let mut record = match row.source {
+        Source::Payload { events, .. } => json!({"event": format!("{events}x"), "payload": {}}),
+        _ if is_of(RecordKind::Webhook) => json!({"event": "x", "payload": {}}),
+        _ if is_of(RecordKind::SignIn) => json!({"type": "Sign in", "email": "a@x.io"}),
+        // A category that no row uses for anything else.
+        _ => json!({"category_type": "x"}),
+    };
+    record["time"] = testkit::normalize::TIME.into();
     match row.source {
         Source::Constant => {}
         Source::Field(field) => record[field.name()] = text.into(),
         Source::Detail(_) | Source::Key(_) | Source::FirstUser(_) | Source::FurtherUser(_) => {
             record["operation_detail"] = text.into();
         }
+        Source::Payload { field, .. } => put(&mut record["payload"], field.path(), text.into()),
+        Source::Settings(of) => {
+            let path = if of == SettingsOf::Object { "object.settings" } else { "old_object.settings" };
+            put(&mut record["payload"], path, serde_json::from_str(text).expect("settings are JSON"));
+        }
     }
     record
+}
+
+/// Puts a value below an object.
+fn put(object: &mut Value, path: &str, value: Value) {
+    *path.split('.').fold(object, |object, key| &mut object[key]) = value;
 }
 
 /// Returns the texts at a path of the mapping: all elements of a list, and labels as `key=value`.

@@ -4,10 +4,10 @@
 use serde_json::value::RawValue;
 use std::io::{self, Cursor};
 use testkit::normalize::json_lines;
-use zoom_udm::detail::{Detail, SpliceBuf};
-use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
+use zoom_udm::detail::SpliceBuf;
+use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
 use zoom_udm::normalize::{self, EventWriter, Input, Limits, Options, Reject, RequestFormat, Sink};
-use zoom_udm::record::{Field, Record, Scratch};
+use zoom_udm::record::{Record, Scratch};
 use zoom_udm::testdata::LONG;
 use zoom_udm::udm::Writer;
 
@@ -46,7 +46,7 @@ fn collect_calls(input: &str, threads: usize) -> Calls {
 fn typed_events(line: &str) -> Vec<u8> {
     #[derive(serde::Deserialize)]
     struct Page<'a> {
-        #[serde(borrow)]
+        #[serde(borrow, alias = "activity_logs")]
         operation_logs: Vec<&'a RawValue>,
     }
     let elements = serde_json::from_str(line)
@@ -58,10 +58,16 @@ fn typed_events(line: &str) -> Vec<u8> {
     for element in elements {
         let (mut scratch, mut cut) = (Scratch::default(), SpliceBuf::default());
         let Ok(record) = Record::read(element, &mut scratch) else { continue };
-        let Some(time) = record.time() else { continue };
-        let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-        let event =
-            map(&record, &detail, time, MappingOptions::default(), &mut DiagnosticCounts::default(), &mut ());
+        let content = Content::parse(&record, &mut cut);
+        let Some(time) = content.time(&record) else { continue };
+        let event = map(
+            &record,
+            &content,
+            time,
+            MappingOptions::default(),
+            &mut DiagnosticCounts::default(),
+            &mut (),
+        );
         Writer::default().write(&event, &mut out);
     }
     out

@@ -2,13 +2,14 @@
 
 use super::paths;
 use super::sources::{Origin, SourceSpan, Sources};
-use crate::detail::UserField;
-use crate::json::trim;
-use crate::mapping::{self, DiagnosticCounts, ROWS, Row, Source, Trace};
+use crate::detail::{UserField, span_within};
+use crate::json::{Leaves, leaf_text, trim};
+use crate::mapping::{self, DiagnosticCounts, ROWS, Row, SettingsOf, Source, Trace};
 use crate::normalize::Options;
 use crate::record::{self, Field};
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, OutputShape};
+use crate::webhook::PayloadField;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -86,9 +87,9 @@ pub(super) fn fills(
         lengths: HashMap::new(),
         member: None,
         said: Vec::new().into_iter(),
-        default_time: sources.record.time().is_none(),
+        settings: None,
     };
-    mapping::map(sources.record, sources.detail, time, options.rules, notes, &mut listener);
+    mapping::map(sources.record, sources.content, time, options.rules, notes, &mut listener);
     listener.event_type();
     listener.options(text, options);
     let mut fills = listener.fills;
@@ -111,13 +112,15 @@ struct FillRecorder<'s, 'r, 'a> {
     /// The member that was searched last, of the user of this entry, and where its next value is.
     member: Option<(usize, UserField)>,
     said: std::vec::IntoIter<SourceSpan>,
-    default_time: bool,
+    /// The settings that are being read.
+    settings: Option<(SettingsOf, Leaves<'a>)>,
 }
 
 impl Trace for FillRecorder<'_, '_, '_> {
     fn on_fill(&mut self, row: &'static Row, value: &str) {
         let found = match row.source {
             Source::FirstUser(member) | Source::FurtherUser(member) => self.next_value_span(member, value),
+            Source::Settings(of) => return self.setting(row, of),
             _ => self.sources.find(row, value),
         };
         let path = self.path(row);
@@ -127,10 +130,9 @@ impl Trace for FillRecorder<'_, '_, '_> {
         let key = match row.source {
             Source::Key(name) => name,
             Source::FirstUser(member) | Source::FurtherUser(member) => member.name(),
-            Source::Constant | Source::Field(_) | Source::Detail(_) => "",
+            _ => "",
         };
-        self.push(format!("{label}.key"), key, Rule::of(row), Some(row), found.clone());
-        self.push(format!("{label}.value"), value, Rule::of(row), Some(row), found);
+        self.label(label, key, value, row, found);
     }
 
     fn on_about_entry(&mut self) {
@@ -158,6 +160,31 @@ impl FillRecorder<'_, '_, '_> {
             self.said = self.sources.member(self.entries, member).into_iter();
         }
         self.said.next().map(|found| self.sources.narrow_to(found, value))
+    }
+
+    /// Adds the label of the next setting.
+    fn setting(&mut self, row: &'static Row, of: SettingsOf) {
+        let Some(json) = self.sources.payload().and_then(|payload| payload.settings[of as usize]) else {
+            return;
+        };
+        if self.settings.as_ref().is_none_or(|(open, _)| *open != of) {
+            self.settings = Some((of, Leaves::of(json, of.prefix())));
+        }
+        let Some((_, leaves)) = &mut self.settings else { return };
+        let Some(leaf) = leaves.next() else { return };
+        let (key, member) = (leaves.path().to_owned(), leaves.member());
+        let text = self.sources.record.get(Field::Payload).unwrap_or_default();
+        let found = span_within(text, json).zip(span_within(text, leaf)).and_then(|(settings, leaf)| {
+            self.sources.member_of_payload(settings.start + member.start..leaf.end, leaf)
+        });
+        let path = self.path(row);
+        self.label(path.trim_end_matches(".label"), &key, &leaf_text(leaf), row, found);
+    }
+
+    /// Adds a label at a path.
+    fn label(&mut self, path: &str, key: &str, value: &str, row: &'static Row, found: Option<SourceSpan>) {
+        self.push(format!("{path}.key"), key, Rule::of(row), Some(row), found.clone());
+        self.push(format!("{path}.value"), value, Rule::of(row), Some(row), found);
     }
 
     /// Returns the path that a row writes its next value to; for a label, it ends in `.label`.
@@ -191,8 +218,9 @@ impl FillRecorder<'_, '_, '_> {
         row: Option<&'static Row>,
         found: Option<SourceSpan>,
     ) {
-        let is_time = row.is_some_and(|row| row.source == Source::Field(Field::Time));
-        let (rule, found) = if is_time && self.default_time { (DEFAULT_TIME, None) } else { (rule, found) };
+        let is_time = path == "metadata.eventTimestamp";
+        let (rule, found) =
+            if is_time && self.sources.time.is_none() { (DEFAULT_TIME, None) } else { (rule, found) };
         let source = found.as_ref().map(|found| self.sources.origin(found));
         self.fills.push(FillWithSpan {
             fill: Fill { path, value: value.to_owned(), rule, source },
@@ -208,7 +236,14 @@ impl FillRecorder<'_, '_, '_> {
         let whole = taken.map(|own| self.sources.whole(Field::EventType, own));
         let names = |filled: &&FillWithSpan| {
             let source = filled.row.map(|row| row.source);
-            matches!(source, Some(Source::Field(Field::Operator) | Source::Detail("email")))
+            matches!(
+                source,
+                Some(
+                    Source::Field(Field::Operator | Field::Email)
+                        | Source::Detail("email")
+                        | Source::Payload { field: PayloadField::Operator | PayloadField::Email, .. }
+                )
+            )
         };
         let found = whole.or_else(|| self.fills.iter().find(names).and_then(|filled| filled.found.clone()));
         let is_type = |filled: &&mut FillWithSpan| {

@@ -55,6 +55,12 @@ fn describe(reason: RejectReason) -> (&'static [&'static str], &'static str, &'s
             "one JSON object per record, like {\"time\":…,\"operator\":…}",
             "remove it, or pass the records without their wrapper",
         ),
+        RejectReason::UnknownRecord => (
+            &["; expected "],
+            "an operation log (operator, category_type, action or operation_detail), a sign-in (type and email) or \
+             a webhook event (event and payload)",
+            "remove it if it is an API error or of another log, or leave its file out",
+        ),
         RejectReason::NoTime => (
             &["; expected "],
             "a \"time\" in RFC 3339, like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch",

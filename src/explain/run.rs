@@ -4,9 +4,9 @@ use super::explanation::{DiagnosticCount, EventExplanation, Explanation, Outcome
 use super::reject::RejectExplanation;
 use super::{fills, raw, sources, unmapped};
 use crate::detail::{Detail, SpliceBuf};
-use crate::mapping::{Diagnostic, DiagnosticCounts};
+use crate::mapping::{Content, Diagnostic, DiagnosticCounts};
 use crate::normalize::{Error, Input, InspectedRecord, Options, Part, Summary, inspect_each};
-use crate::record::{Field, Record, Scratch};
+use crate::record::{Field, Record, RecordKind, Scratch};
 use serde_json::value::RawValue;
 use std::io;
 
@@ -84,17 +84,22 @@ fn event_explanation(text: &str, event: &[u8], options: &Options) -> io::Result<
         (Scratch::default(), SpliceBuf::default(), DiagnosticCounts::default());
     // What normalize has read can be read again.
     let record = Record::read(text, &mut scratch).map_err(|rejection| io::Error::other(rejection.message))?;
-    let own_time = record.time();
+    let mut nothing = SpliceBuf::default();
+    let (detail, spans) =
+        Detail::parse_with_spans(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+    let content = match record.kind {
+        RecordKind::Operation => Content::Operation(detail),
+        _ => Content::parse(&record, &mut nothing),
+    };
+    let own_time = content.time(&record);
     let time =
         own_time.or(options.default_time).ok_or_else(|| io::Error::other("an event without a time"))?;
     notes.add(Diagnostic::DefaultTime, u32::from(own_time.is_none()));
-    let (detail, spans) =
-        Detail::parse_with_spans(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-    let sources = sources::Sources::new(&record, &detail, &spans);
+    let sources = sources::Sources::new(&record, &content, &spans);
     notes.add(Diagnostic::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
     let event = String::from_utf8_lossy(event).into_owned();
     let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);
-    let (members, unmapped) = unmapped::find(text, &sources, &fills, own_time.is_none());
+    let (members, unmapped) = unmapped::find(text, &sources, &fills);
     let fills = fills.into_iter().map(|filled| filled.fill).collect();
     let count = |note: Diagnostic| DiagnosticCount {
         note: note.name(),

@@ -2,8 +2,9 @@
 
 use crate::detail::{Change, Detail, SpanMap, UserField, span_within};
 use crate::json::{members, non_empty_elements};
-use crate::mapping::{Row, Source};
+use crate::mapping::{Content, Row, Source, TimeSource};
 use crate::record::{Field, Record};
+use crate::webhook::{Payload, PayloadField};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -35,7 +36,9 @@ pub(super) struct SourceSpan {
 /// A parsed record, with what is needed to find positions in it.
 pub(super) struct Sources<'r, 'a> {
     pub(super) record: &'r Record<'a>,
-    pub(super) detail: &'r Detail<'a>,
+    pub(super) content: &'r Content<'a>,
+    /// Where the time is; `None` if the default time is used.
+    pub(super) time: Option<TimeSource>,
     pub(super) spans: &'r SpanMap,
     /// The users in the embedded JSON, each as written.
     users: Vec<&'a str>,
@@ -43,26 +46,63 @@ pub(super) struct Sources<'r, 'a> {
 }
 
 impl<'r, 'a> Sources<'r, 'a> {
-    pub(super) fn new(record: &'r Record<'a>, detail: &'r Detail<'a>, spans: &'r SpanMap) -> Self {
+    pub(super) fn new(record: &'r Record<'a>, content: &'r Content<'a>, spans: &'r SpanMap) -> Self {
         let characters = Field::ALL.map(|field| CharIndex::new(record.get(field).unwrap_or_default()));
-        Self { record, detail, spans, users: detail.users().map(|user| user.json).collect(), characters }
+        let time = content.time_and_source(record).map(|(_, source)| source);
+        let mut sources = Self { record, content, time, spans, users: Vec::new(), characters };
+        sources.users = sources.detail().into_iter().flat_map(Detail::users).map(|user| user.json).collect();
+        sources
+    }
+
+    /// Returns the detail of an operation.
+    pub(super) fn detail(&self) -> Option<&'r Detail<'a>> {
+        if let Content::Operation(detail) = self.content { Some(detail) } else { None }
+    }
+
+    /// Returns the payload of a webhook event.
+    pub(super) fn payload(&self) -> Option<&'r Payload<'a>> {
+        if let Content::Webhook(payload) = self.content { Some(payload) } else { None }
     }
 
     fn text(&self, field: Field) -> &'a str {
         self.record.get(field).unwrap_or_default()
     }
 
-    /// Returns the source of `value`, which `row` wrote. [`Sources::member`] finds values of users.
+    /// Returns the source of `value`, which `row` wrote. [`Sources::member`] finds values of users, and the recorder those of
+    /// settings.
     pub(super) fn find(&self, row: &Row, value: &str) -> Option<SourceSpan> {
         match row.source {
-            Source::Constant | Source::FirstUser(_) | Source::FurtherUser(_) => None,
+            Source::Constant | Source::FirstUser(_) | Source::FurtherUser(_) | Source::Settings(_) => None,
+            Source::Field(Field::EventTs) => match self.time? {
+                TimeSource::Field(field) => Some(self.whole(field, value)),
+                TimeSource::Payload(field) => self.in_payload(field, value),
+            },
             Source::Field(field) => Some(self.whole(field, value)),
             Source::Detail("role") | Source::Key(_) => self.change(value),
             Source::Detail(_) => {
                 let taken = self.spans.find(value);
                 Some(SourceSpan { field: Field::OperationDetail, at: taken.clone(), taken })
             }
+            Source::Payload { field, .. } => self.in_payload(field, value),
         }
+    }
+
+    /// Returns a member of the payload as the source, of which `value` was used; all of its value if `value` had to be built.
+    fn in_payload(&self, field: PayloadField, value: &str) -> Option<SourceSpan> {
+        let (key, raw) = self.payload()?.member(field)?;
+        let text = self.text(Field::Payload);
+        let (key, raw) = (span_within(text, key)?, span_within(text, raw)?);
+        let found = self.member_of_payload(key.start - 1..raw.end, raw)?;
+        let taken = span_within(text, value).map_or(found.taken, |taken| vec![taken]);
+        Some(SourceSpan { taken, ..found })
+    }
+
+    /// Returns a member of the payload as the source, of which the value was used.
+    pub(super) fn member_of_payload(&self, member: Range<usize>, value: Range<usize>) -> Option<SourceSpan> {
+        let is_string = self.text(Field::Payload).get(value.clone())?.starts_with('"');
+        let quote = usize::from(is_string);
+        let taken = vec![value.start + quote..value.end - quote];
+        Some(SourceSpan { field: Field::Payload, at: vec![member], taken })
     }
 
     /// Returns a whole field as the source, of which `value` was used; all of it if `value` had to be built.
@@ -74,7 +114,8 @@ impl<'r, 'a> Sources<'r, 'a> {
 
     /// Returns the change whose value contains `value`.
     fn change(&self, value: &str) -> Option<SourceSpan> {
-        let change = self.detail.changes.iter().find(|change| span_within(change.value, value).is_some())?;
+        let change =
+            self.detail()?.changes.iter().find(|change| span_within(change.value, value).is_some())?;
         Some(SourceSpan {
             field: Field::OperationDetail,
             at: self.piece(change),

@@ -1,12 +1,13 @@
 //! Finds the parts of a record that reached no field of the event except the description.
 
 use super::fills::{FillWithSpan, event_type};
-use super::sources::{Sources, Span, is_string};
-use crate::detail::{Change, UserField, new_value};
+use super::sources::{SourceSpan, Sources, Span, is_string};
+use crate::detail::{Change, Detail, UserField, new_value};
 use crate::email;
-use crate::json::{elements, members, trim, unescape};
-use crate::mapping::{Source, row_of_key};
-use crate::record::Field;
+use crate::json::{elements, members, scalars, trim, unescape};
+use crate::mapping::{Source, TimeSource, row_of_key};
+use crate::record::{Field, RecordKind};
+use crate::webhook::Payload;
 use serde::Serialize;
 use std::ops::Range;
 
@@ -41,8 +42,8 @@ pub(super) fn find(
     text: &str,
     sources: &Sources<'_, '_>,
     fills: &[FillWithSpan],
-    default_time: bool,
 ) -> (Vec<RecordMember>, Vec<Unmapped>) {
+    let field = |name: &str| field(sources.record.kind, name);
     let raw: Vec<_> = members(text).map(|(name, value)| (string(name), value)).collect();
     let mut last = [usize::MAX; Field::ALL.len()];
     for (index, (name, _)) in raw.iter().enumerate() {
@@ -61,7 +62,7 @@ pub(super) fn find(
             Some(Field::EventType) if text.is_some_and(|name| Some(trim(name)) != event_type(fills)) => {
                 Some(("event_type", WRONG_TYPE))
             }
-            Some(field) => reason_not_mapped(field, value, text, default_time),
+            Some(field) => reason_not_mapped(field, value, text, sources.time),
         };
         let text = text.map_or_else(|| value_text(value), str::to_owned);
         if let Some((kind, why)) = why {
@@ -70,15 +71,21 @@ pub(super) fn find(
         }
         all.push(RecordMember { name, text, read });
     }
-    UnmappedScanner::new(sources, fills).each(&mut unmapped);
+    if let Some(detail) = sources.detail() {
+        UnmappedScanner::new(sources, detail, fills).each(&mut unmapped);
+    }
+    if let Some(payload) = sources.payload() {
+        in_payload(payload, sources, fills, &mut unmapped);
+    }
     (all, unmapped)
 }
 
 const WRONG_TYPE: &str = "unknown UDM event type, or required fields are missing; metadata.eventType shows \
                           the type used instead";
 
-fn field(name: &str) -> Option<Field> {
-    Field::ALL.into_iter().find(|field| field.name() == name)
+/// Returns the field with this name, if it is read of records of this kind.
+fn field(kind: RecordKind, name: &str) -> Option<Field> {
+    kind.fields().iter().copied().find(|field| field.name() == name)
 }
 
 /// Returns why a member that counts for a field fills nothing.
@@ -86,14 +93,20 @@ fn reason_not_mapped(
     field: Field,
     value: &str,
     text: Option<&str>,
-    default_time: bool,
+    time: Option<TimeSource>,
 ) -> Option<(&'static str, &'static str)> {
     match (field, text) {
         (_, None) if value.starts_with(['{', '[']) && field != Field::OperationDetail => {
             Some(("not_text", "an object or array instead of text is ignored"))
         }
         (_, None) => Some(("empty", "a null, empty or blank value is ignored")),
-        (Field::Time, Some(_)) if default_time => Some(("no_time", "no usable time: the default was used")),
+        (Field::Time, Some(_)) if time.is_none() => Some(("no_time", "no usable time: the default was used")),
+        (Field::Time | Field::EventTs, Some(_)) if time != Some(TimeSource::Field(field)) => {
+            Some(("other_time", "it is not a usable time, or another one takes precedence"))
+        }
+        (Field::Version, Some(text)) if trim(text) == "-" => {
+            Some(("no_version", "Zoom writes - if it does not know the version"))
+        }
         _ => None,
     }
 }
@@ -109,20 +122,37 @@ fn value_text(value: &str) -> String {
     inside.map_or_else(|| value.to_owned(), string)
 }
 
-/// Finds the parts of a detail that no row used.
-struct UnmappedScanner<'s, 'r, 'a> {
-    sources: &'s Sources<'r, 'a>,
-    /// The ranges that rows used, except for the description; sorted, without overlaps.
-    taken: Vec<Range<usize>>,
-    /// Whether a role was taken because HEAD says `Change Role`.
-    role: bool,
+/// Adds the scalars of a payload that no row used.
+fn in_payload(
+    payload: &Payload<'_>,
+    sources: &Sources<'_, '_>,
+    fills: &[FillWithSpan],
+    unmapped: &mut Vec<Unmapped>,
+) {
+    let taken = TakenSpans::of(fills.iter().filter_map(|filled| filled.found.as_ref()), Field::Payload);
+    for scalar in scalars(payload.json) {
+        let value = &payload.json[scalar.value.clone()];
+        if taken.overlap(std::slice::from_ref(&scalar.value)) {
+            continue;
+        }
+        let why = if value == "null" || trim(&value_text(value)).is_empty() {
+            "a null, empty or blank value is ignored"
+        } else {
+            "no row uses it, or another value takes precedence"
+        };
+        let at = std::slice::from_ref(&scalar.member);
+        let text = sources.text_at(Field::Payload, at);
+        let at = sources.spans(Field::Payload, at);
+        unmapped.push(Unmapped { kind: "payload", field: Field::Payload.name().to_owned(), text, at, why });
+    }
 }
 
-impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
-    fn new(sources: &'s Sources<'r, 'a>, fills: &[FillWithSpan]) -> Self {
-        let of_part =
-            |filled: &&FillWithSpan| !matches!(filled.row.map(|row| row.source), Some(Source::Field(_)));
-        let found = fills.iter().filter(of_part).filter_map(|filled| filled.found.as_ref());
+/// The ranges of a field that rows used; sorted, without overlaps.
+struct TakenSpans(Vec<Range<usize>>);
+
+impl TakenSpans {
+    fn of<'f>(found: impl Iterator<Item = &'f SourceSpan>, field: Field) -> Self {
+        let found = found.filter(|found| found.field == field);
         let mut spans: Vec<_> = found.flat_map(|found| found.taken.iter().cloned()).collect();
         spans.sort_by_key(|place| place.start);
         let mut taken: Vec<Range<usize>> = Vec::new();
@@ -132,21 +162,46 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
                 _ => taken.push(place),
             }
         }
+        Self(taken)
+    }
+
+    /// Returns whether a row used some part of these ranges.
+    fn overlap(&self, spans: &[Range<usize>]) -> bool {
+        spans.iter().any(|place| {
+            let behind = self.0.partition_point(|taken| taken.end <= place.start);
+            self.0.get(behind).is_some_and(|taken| taken.start < place.end)
+        })
+    }
+}
+
+/// Finds the parts of a detail that no row used.
+struct UnmappedScanner<'s, 'r, 'a> {
+    sources: &'s Sources<'r, 'a>,
+    detail: &'r Detail<'a>,
+    /// The ranges that rows used, except for the description.
+    taken: TakenSpans,
+    /// Whether a role was taken because HEAD says `Change Role`.
+    role: bool,
+}
+
+impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
+    fn new(sources: &'s Sources<'r, 'a>, detail: &'r Detail<'a>, fills: &[FillWithSpan]) -> Self {
+        let of_part =
+            |filled: &&FillWithSpan| !matches!(filled.row.map(|row| row.source), Some(Source::Field(_)));
+        let found = fills.iter().filter(of_part).filter_map(|filled| filled.found.as_ref());
+        let taken = TakenSpans::of(found, Field::OperationDetail);
         let is_role =
             |filled: &FillWithSpan| filled.row.is_some_and(|row| row.source == Source::Detail("role"));
-        Self { sources, taken, role: fills.iter().any(is_role) && sources.detail.is_change_of_role() }
+        Self { sources, detail, taken, role: fills.iter().any(is_role) && detail.is_change_of_role() }
     }
 
     /// Returns whether a row used some part of a range.
     fn is_taken(&self, spans: &[Range<usize>]) -> bool {
-        spans.iter().any(|place| {
-            let behind = self.taken.partition_point(|taken| taken.end <= place.start);
-            self.taken.get(behind).is_some_and(|taken| taken.start < place.end)
-        })
+        self.taken.overlap(spans)
     }
 
     fn each(&self, unmapped: &mut Vec<Unmapped>) {
-        let detail = self.sources.detail;
+        let detail = self.detail;
         if !self.role {
             self.part(
                 "head",
@@ -200,7 +255,7 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
             return;
         }
         let later = |row| {
-            let mut rest = self.sources.detail.changes[index + 1..].iter();
+            let mut rest = self.detail.changes[index + 1..].iter();
             rest.any(|other| row_of_key(other.key).is_some_and(|known| std::ptr::eq(known, row)))
         };
         let why = match row_of_key(change.key) {

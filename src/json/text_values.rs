@@ -109,6 +109,19 @@ fn scalar_text(value: &str) -> Option<Cow<'_, str>> {
     Some(text).filter(|text| !text.trim_start().is_empty())
 }
 
+/// Returns whether a value that is neither a list nor an object gives no text.
+pub(super) fn is_empty_scalar(value: &str) -> bool {
+    scalar_text(value).is_none()
+}
+
+/// Returns the text of a string, number or boolean: of a string its contents, otherwise as written.
+pub(crate) fn leaf_text(value: &str) -> Cow<'_, str> {
+    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inside) => string(inside),
+        None => Cow::Borrowed(value),
+    }
+}
+
 /// Returns the text of a string from the valid text between its quotes. Half of a surrogate pair becomes U+FFFD.
 pub(crate) fn string(inside: &str) -> Cow<'_, str> {
     if find_byte(b'\\', inside.as_bytes()).is_none() {

@@ -21,11 +21,15 @@ pub enum Diagnostic {
     PageHasFields,
     /// An event is longer than Google's import methods accept.
     EventTooLarge,
+    /// The address of a sign-in is not an IP address.
+    IpAddressInvalid,
+    /// Some settings of a webhook event have no label.
+    LabelsCut,
 }
 
 impl Diagnostic {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::EventTypeUnknown,
         Self::EventTypeUnmet,
         Self::FieldNotText,
@@ -35,6 +39,8 @@ impl Diagnostic {
         Self::Clipped,
         Self::PageHasFields,
         Self::EventTooLarge,
+        Self::IpAddressInvalid,
+        Self::LabelsCut,
     ];
 
     /// Returns the name in summaries.
@@ -50,6 +56,8 @@ impl Diagnostic {
             Self::Clipped => "clipped",
             Self::PageHasFields => "page_has_fields",
             Self::EventTooLarge => "event_too_large",
+            Self::IpAddressInvalid => "ip_address_invalid",
+            Self::LabelsCut => "labels_cut",
         }
     }
 
@@ -73,6 +81,12 @@ impl Diagnostic {
                 "an object is a page and also has a record's own fields, which were ignored"
             }
             Self::EventTooLarge => "the event is longer than Google's import methods accept",
+            Self::IpAddressInvalid => {
+                "the ip_address is not an IP address; it is in additional instead of principal.ip"
+            }
+            Self::LabelsCut => {
+                "some settings have no label: they are too deep, or the paths before them are too long"
+            }
         }
     }
 }

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
 use super::{
-    DiagnosticCounts, EventBuffer, MappingOptions, Template, TemplateWriter, Values, map, write_from_template,
+    Content, DiagnosticCounts, EventBuffer, MappingOptions, Template, TemplateWriter, Values, map,
+    write_from_template,
 };
 use crate::detail::{Detail, SpliceBuf};
-use crate::record::{Field, Record, Scratch};
+use crate::record::{Record, Scratch};
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
 use once_cell::sync::Lazy;
@@ -36,14 +37,20 @@ pub(super) fn compare(text: &str, writer: &Writer, template: &Template, rules: M
     let (mut scratch, mut cut, mut taken) = (Scratch::default(), SpliceBuf::default(), 0);
     for line in text.lines() {
         let Ok(record) = Record::read(line, &mut scratch) else { continue };
-        let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
-        let detail = detail.unwrap_or_default();
+        let content = Content::parse(&record, &mut cut);
+        // The template writes no webhook events.
+        let none = Detail::default();
+        let detail = match &content {
+            Content::Operation(detail) => detail,
+            Content::SignIn => &none,
+            Content::Webhook(_) => continue,
+        };
         let (mut notes, mut twin_notes) = (DiagnosticCounts::default(), DiagnosticCounts::default());
         let (mut out, mut twin) = (EventBuffer::default(), Vec::new());
-        let event = map(&record, &detail, time, rules, &mut twin_notes, &mut ());
+        let event = map(&record, &content, time, rules, &mut twin_notes, &mut ());
         writer.write(&event, &mut twin);
         let sheet = TemplateWriter { template, source: text.as_bytes(), events: &mut out };
-        if let Some(event_type) = write_from_template(&record, &detail, &time, rules, &mut notes, sheet) {
+        if let Some(event_type) = write_from_template(&record, detail, &time, rules, &mut notes, sheet) {
             assert_eq!(
                 std::str::from_utf8(out.as_bytes()).unwrap(),
                 std::str::from_utf8(&twin).unwrap(),

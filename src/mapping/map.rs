@@ -1,37 +1,39 @@
-//! Maps a record and its detail to an event.
+//! Maps a record and its content to an event.
 
+use super::content::Content;
 use super::diagnostics::{Diagnostic, DiagnosticCounts};
 use super::json_user_rows::{RemainingUsers, put_first_user};
 use super::options::MappingOptions;
 use super::row::Setter;
-use super::row_lookup;
+use super::row_lookup::{self, KindRows};
 use super::row_values::MappedValues;
 use super::table::ROWS;
 use super::template::{Template, TemplateWriter};
 use super::trace::Trace;
-use crate::detail::{Detail, JsonUser};
+use super::webhook_rows::put_webhook;
+use crate::detail::{Detail, JsonUser, JsonUsers};
 use crate::json::trim;
-use crate::record::{Field, Record};
+use crate::record::{Field, Record, RecordKind};
 use crate::timestamp::Timestamp;
 use crate::udm::{Event, EventType, Needs};
+use crate::webhook::{Payload, PayloadField};
 
-/// Returns the event of a record (docs/mapping-rules.md, section 4), given its parsed `operation_detail` and its time.
+/// Returns the event of a record (docs/mapping-rules.md), given its parsed content and its time.
 ///
 /// ```
-/// use zoom_udm::detail::Detail;
-/// use zoom_udm::mapping::{DiagnosticCounts, MappingOptions, map};
-/// use zoom_udm::record::{Field, Record};
+/// use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
+/// use zoom_udm::record::Record;
 /// use zoom_udm::udm::Writer;
 ///
 /// let text = r#"{"time":"2024-01-31 23:59:59","operator":"a@b.com","operation_detail":"Change Role  - x@y.com: from Member to Admin"}"#;
 /// // Buffers for what cannot be borrowed from the text.
 /// let (mut scratch, mut cut, mut notes) = Default::default();
 /// let record = Record::read(text, &mut scratch)?;
-/// let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
-/// let time = record.time().ok_or("no time")?;
+/// let content = Content::parse(&record, &mut cut);
+/// let time = content.time(&record).ok_or("no time")?;
 ///
 /// // Pass an observer instead of `()` to learn which row filled which field.
-/// let event = map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ());
+/// let event = map(&record, &content, time, MappingOptions::default(), &mut notes, &mut ());
 /// assert_eq!(event.metadata.event_type.name(), "USER_UNCATEGORIZED");
 /// assert_eq!(notes, DiagnosticCounts::default());
 ///
@@ -42,57 +44,89 @@ use crate::udm::{Event, EventType, Needs};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn map<'a>(
+pub fn map<'c, 'a: 'c>(
     record: &Record<'a>,
-    detail: &Detail<'a>,
+    content: &'c Content<'a>,
     time: Timestamp,
     rules: MappingOptions,
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
-) -> Event<'a> {
-    let (mut event, mut further) = map_all_but_about(record, detail, time, rules, notes, trace);
-    if detail.has_json() {
-        event.about.extend(std::iter::from_fn(|| further.next(trace)));
-        further.note(notes);
-    }
+) -> Event<'c> {
+    let (mut event, mut further) = map_all_but_about(record, content, time, rules, notes, trace);
+    event.about.extend(std::iter::from_fn(|| further.next(trace)));
+    further.note(notes);
     event
 }
 
 /// The same without `about`, whose entries are built on demand, because there may be more of them than should be in
 /// memory.
 #[inline]
-pub(crate) fn map_all_but_about<'a>(
+pub(crate) fn map_all_but_about<'c, 'a: 'c>(
     record: &Record<'a>,
-    detail: &Detail<'a>,
+    content: &'c Content<'a>,
     time: Timestamp,
     rules: MappingOptions,
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
-) -> (Event<'a>, RemainingUsers<'a>) {
-    let mut found = MappedValues::default();
-    found.gather(record, detail, rules.values);
-    let mut users = detail.users();
-    let first = if detail.has_json() { users.next() } else { None };
-    let has_user = first.as_ref().is_some_and(JsonUser::has_data);
-    let mut event = Event::new(time, event_type(record, &found, has_user, notes));
+) -> (Event<'c>, RemainingUsers<'c>) {
+    let mut event = Event::new(time, EventType::GENERIC_EVENT);
     event.verbatim = record.verbatim;
-    trace.on_fill(&ROWS[row_lookup::TIME], event.metadata.event_timestamp.as_str());
+    put_constants(&mut event, trace);
+    let mut users = JsonUsers::default();
+    event.metadata.event_type = match content {
+        Content::Operation(detail) => {
+            users = detail.users();
+            put_operation(record, detail, &mut users, rules, &mut event, notes, trace)
+        }
+        Content::SignIn => {
+            let mut found = MappedValues::default();
+            found.gather_sign_in(record, notes);
+            found.put(KindRows::SIGN_IN, &mut event, trace);
+            event_type(record, true, || Facts::SIGN_IN, notes)
+        }
+        Content::Webhook(payload) => {
+            put_webhook(record, payload, &mut event, notes, trace);
+            notes.add(Diagnostic::FieldNotText, payload.non_text_fields);
+            notes.add(Diagnostic::SurrogateReplaced, payload.surrogates_replaced);
+            event_type(record, names_user(payload), || Facts::of(&event), notes)
+        }
+    };
+    let time_row =
+        if record.kind == RecordKind::Webhook { row_lookup::WEBHOOK_TIME } else { row_lookup::TIME };
+    trace.on_fill(&ROWS[time_row], event.metadata.event_timestamp.as_str());
     trace.on_fill(&ROWS[row_lookup::EVENT_TYPE], event.metadata.event_type.name());
     notes.add(Diagnostic::FieldNotText, record.non_text_fields);
     notes.add(Diagnostic::SurrogateReplaced, u32::from(record.surrogates_replaced));
-    put_constants(&mut event, trace);
-    found.put(&mut event, trace);
-    if let Some(first) = first {
-        put_first_user(first, &mut event, trace);
-    }
     if rules.clip {
-        clip(&mut event, notes, trace);
+        clip(record.kind, &mut event, notes, trace);
     }
     (event, RemainingUsers(users))
 }
 
-/// Writes the event of a record as [`map`] and the typed writer would, but faster. Returns `None` if the typed event is
-/// needed: the detail contains JSON, a text needs an escape, or texts are to be cut.
+/// Writes the values of an operation log, of which `users` is at its first user, and returns the type of the event.
+#[inline]
+fn put_operation<'c, 'a: 'c>(
+    record: &Record<'c>,
+    detail: &Detail<'a>,
+    users: &mut JsonUsers<'c>,
+    rules: MappingOptions,
+    event: &mut Event<'c>,
+    notes: &mut DiagnosticCounts,
+    trace: &mut impl Trace,
+) -> EventType {
+    let mut found = MappedValues::default();
+    found.gather(record, detail, rules.values);
+    let first = if detail.has_json() { users.next() } else { None };
+    let has_user = first.as_ref().is_some_and(JsonUser::has_data);
+    found.put(KindRows::OPERATION, event, trace);
+    if let Some(first) = first {
+        put_first_user(first, event, trace);
+    }
+    event_type(record, found.names_user(), || Facts::of_operation(&found, has_user), notes)
+}
+
+/// Writes the event of an operation log or a sign-in as [`map`] and the typed writer would, but faster. Returns `None` if
+/// the typed event is needed: the detail contains JSON, a text needs an escape, or texts are to be cut.
 #[inline]
 pub(crate) fn write_from_template<'a>(
     record: &Record<'a>,
@@ -105,44 +139,94 @@ pub(crate) fn write_from_template<'a>(
     if detail.has_json() || rules.clip || !record.verbatim {
         return None;
     }
-    let mut found = MappedValues::default();
-    found.gather(record, detail, rules.values);
     // A verbatim record has no field that was noted: see `Record`.
-    let event_type = event_type(record, &found, false, notes);
-    Template::write(time, event_type, &found, sheet);
+    let mut found = MappedValues::default();
+    if record.kind == RecordKind::SignIn {
+        found.gather_sign_in(record, notes);
+        let event_type = event_type(record, true, || Facts::SIGN_IN, notes);
+        Template::write(&sheet.template.sign_in, time, event_type, &found, sheet);
+        return Some(event_type);
+    }
+    found.gather(record, detail, rules.values);
+    let facts = || Facts::of_operation(&found, false);
+    let event_type = event_type(record, found.names_user(), facts, notes);
+    Template::write(&sheet.template.operation, time, event_type, &found, sheet);
     Some(event_type)
 }
 
+/// What an event has that some event types require.
+struct Facts {
+    /// A user in the principal.
+    principal: bool,
+    /// A user in the target.
+    target: bool,
+    /// A resource in the target.
+    resource: bool,
+    /// A group with a name in the target.
+    group: bool,
+}
+
+impl Facts {
+    /// A sign-in names who signed in.
+    const SIGN_IN: Self = Self { principal: false, target: true, resource: false, group: false };
+
+    /// `json_user` says whether the detail's JSON puts a user into the target.
+    fn of_operation(found: &MappedValues<'_>, json_user: bool) -> Self {
+        let target = json_user || found.has_any(row_lookup::TARGET_USER);
+        Self { principal: found.has_any(row_lookup::OPERATOR), target, resource: false, group: false }
+    }
+
+    fn of(event: &Event<'_>) -> Self {
+        let target = &event.target;
+        let resource = &target.resource;
+        Self {
+            principal: !event.principal.user.is_empty(),
+            target: !target.user.is_empty(),
+            resource: *resource != Default::default(),
+            group: target.group.group_display_name.is_some(),
+        }
+    }
+
+    fn meet(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Nothing => true,
+            Needs::User => self.target || self.principal,
+            Needs::TargetUser => self.target,
+            Needs::Resource => self.principal && self.resource,
+            Needs::Group => self.principal && self.group,
+            Needs::Unavailable => false,
+        }
+    }
+}
+
+/// Returns whether a payload names who did something, or whom it was done to.
+fn names_user(payload: &Payload<'_>) -> bool {
+    [PayloadField::Operator, PayloadField::Email].into_iter().any(|field| payload.get(field).is_some())
+}
+
 /// Selects the event type: the record's own type if valid, otherwise `USER_UNCATEGORIZED` if a user is named, otherwise
-/// `GENERIC_EVENT`. `json_user` says whether the detail's JSON puts a user into the target.
+/// `GENERIC_EVENT`.
 #[inline]
 fn event_type(
     record: &Record<'_>,
-    found: &MappedValues<'_>,
-    json_user: bool,
+    names_user: bool,
+    facts: impl FnOnce() -> Facts,
     notes: &mut DiagnosticCounts,
 ) -> EventType {
     if let Some(name) = record.get(Field::EventType) {
-        match own_type(trim(name), found, json_user) {
+        match own_type(trim(name), &facts()) {
             Ok(known) => return known,
             Err(note) => notes.add(note, 1),
         }
     }
-    if found.names_user() { EventType::USER_UNCATEGORIZED } else { EventType::GENERIC_EVENT }
+    if names_user { EventType::USER_UNCATEGORIZED } else { EventType::GENERIC_EVENT }
 }
 
 /// The type that a record asks for, or why it is passed over.
-fn own_type(name: &str, found: &MappedValues<'_>, json_user: bool) -> Result<EventType, Diagnostic> {
+fn own_type(name: &str, facts: &Facts) -> Result<EventType, Diagnostic> {
     let known =
         EventType::named(name).filter(|known| known.is_specified()).ok_or(Diagnostic::EventTypeUnknown)?;
-    let target = json_user || found.has_any(row_lookup::TARGET_USER);
-    let met = match known.needs() {
-        Needs::Nothing => true,
-        Needs::User => target || found.has_any(row_lookup::OPERATOR),
-        Needs::TargetUser => target,
-        Needs::Unavailable => false,
-    };
-    if met { Ok(known) } else { Err(Diagnostic::EventTypeUnmet) }
+    if facts.meet(known.needs()) { Ok(known) } else { Err(Diagnostic::EventTypeUnmet) }
 }
 
 /// Sets the values that are the same for every record.
@@ -158,10 +242,19 @@ fn put_constants(event: &mut Event<'_>, trace: &mut impl Trace) {
 }
 
 /// Cuts values that exceed UDM's documented lengths.
-fn clip(event: &mut Event<'_>, notes: &mut DiagnosticCounts, trace: &mut impl Trace) {
+fn clip(kind: RecordKind, event: &mut Event<'_>, notes: &mut DiagnosticCounts, trace: &mut impl Trace) {
+    let in_sign_in = |row| KindRows::SIGN_IN.in_table(row);
+    let [event_type, version] = match kind {
+        // Operation logs have no version.
+        RecordKind::Operation => [row_lookup::ACTION; 2],
+        RecordKind::SignIn => [row_lookup::sign_in::TYPE, row_lookup::sign_in::VERSION].map(in_sign_in),
+        RecordKind::Webhook => [row_lookup::EVENT, row_lookup::VERSION_OF_OBJECT],
+    };
+    let metadata = &mut event.metadata;
     for (row, text, most) in [
-        (row_lookup::DESCRIPTION, &mut event.metadata.description, 1024),
-        (row_lookup::ACTION, &mut event.metadata.product_event_type, 64),
+        (row_lookup::DESCRIPTION, &mut metadata.description, 1024),
+        (event_type, &mut metadata.product_event_type, 64),
+        (version, &mut metadata.product_version, 32),
     ] {
         if let Some(long) = text.filter(|text| text.len() > most) {
             let end = (0..=most).rev().find(|&end| long.is_char_boundary(end)).unwrap_or(0);

@@ -1,9 +1,10 @@
-//! Maps a record and its detail to an event. Mapping cannot fail: what does not fit is noted, and stays in the
+//! Maps a record and its content to an event. Mapping cannot fail: what does not fit is noted, and stays in the
 //! description.
 //!
-//! The table ([`ROWS`]) defines which value goes where. `row_values` and `json_user_rows` collect the values that its rows need,
+//! The table ([`ROWS`]) defines which value goes where. `row_values`, `json_user_rows` and `webhook_rows` collect the values that its rows need,
 //! `map` puts them into an event, and `template` is the table compiled to text.
 
+mod content;
 mod diagnostics;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
@@ -15,17 +16,22 @@ mod row;
 mod row_lookup;
 mod row_values;
 mod table;
+mod table_sign_in;
+mod table_webhook;
 mod template;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod webhook_rows;
 
+pub use content::Content;
+pub(crate) use content::TimeSource;
 pub use diagnostics::{Diagnostic, DiagnosticCounts};
 pub use map::map;
 pub(crate) use map::{map_all_but_about, write_from_template};
 pub use options::{MappingOptions, Values};
 pub use render::{json, markdown};
-pub use row::{Provenance, Row, Source};
+pub use row::{Provenance, Row, SettingsOf, Source, Take};
 pub(crate) use row_lookup::row_of_key;
 pub use table::ROWS;
 pub(crate) use template::{EventBuffer, Template, TemplateWriter};

@@ -6,7 +6,7 @@ pub struct MappingOptions {
     /// How the value of a change is mapped.
     pub values: Values,
     /// Whether texts are cut to UDM's documented maximum lengths: 1,024 bytes for the description, 64 for the product
-    /// event type. Characters are never split.
+    /// event type, 32 for the product version. Characters are never split.
     pub clip: bool,
 }
 

@@ -1,8 +1,9 @@
 //! Renders the mapping table as Markdown (`mapping.md`) and as JSON.
 
-use super::row::{Provenance, Source};
+use super::row::{Provenance, Row, Source};
 use super::table::ROWS;
 use crate::json::escape_into;
+use crate::record::RecordKind;
 use std::fmt::Write as _;
 
 /// The text before the table.
@@ -20,7 +21,21 @@ impl Source {
             Self::Key(key) => ("key", key),
             Self::FirstUser(member) => ("json_data, first object", member.name()),
             Self::FurtherUser(member) => ("json_data, each further object", member.name()),
+            Self::Payload { field, .. } => ("payload", field.path()),
+            Self::Settings(of) => ("payload", of.path()),
         }
+    }
+}
+
+impl Row {
+    /// Returns the kinds of records that the row applies to, in words.
+    pub(crate) fn kind(&self) -> String {
+        let kinds = self.kinds();
+        if kinds.len() == RecordKind::ALL.len() {
+            return "all".to_owned();
+        }
+        let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+        names.join(", ")
     }
 }
 
@@ -37,21 +52,27 @@ impl Provenance {
 #[must_use]
 pub fn markdown() -> String {
     let mut out = String::from(BEFORE);
-    out.push_str("| from | UDM | rule | example | basis |\n|---|---|---|---|---|\n");
+    out.push_str("| kind | from | UDM | rule | example | basis |\n|---|---|---|---|---|---|\n");
     for row in ROWS {
         let (kind, name) = row.source.parts();
         let from = if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") };
         let (text, value) = row.example;
         let example = if text.is_empty() { format!("`{value}`") } else { format!("`{text}` → `{value}`") };
         // Writing to a String cannot fail.
-        let _ =
-            writeln!(out, "| {from} | `{}` | {} | {example} | {} |", row.path, row.rule, row.basis.text());
+        let _ = writeln!(
+            out,
+            "| {} | {from} | `{}` | {} | {example} | {} |",
+            row.kind(),
+            row.path,
+            row.rule,
+            row.basis.text()
+        );
     }
     out.push_str(AFTER);
     out
 }
 
-/// Returns the table as JSON: an array of `{"source","name","path","list","rule","example":{"text","value"},"basis"}`.
+/// Returns the table as JSON: an array of `{"kind","source","name","path","list","rule","example":{"text","value"},"basis"}`.
 #[must_use]
 pub fn json() -> String {
     let rows: Vec<_> = ROWS
@@ -60,10 +81,11 @@ pub fn json() -> String {
             let (kind, name) = row.source.parts();
             let [kind, name, path, rule, text, value, basis] =
                 [kind, name, row.path, row.rule, row.example.0, row.example.1, row.basis.text()].map(quoted);
+            let record = quoted(&row.kind());
             // Paths mark lists of objects with [], but not lists of strings.
             let list = row.is_element();
             format!(
-                "  {{\"source\":{kind},\"name\":{name},\"path\":{path},\"list\":{list},\"rule\":{rule},\"example\":{{\"text\":{text},\"value\":{value}}},\"basis\":{basis}}}"
+                "  {{\"kind\":{record},\"source\":{kind},\"name\":{name},\"path\":{path},\"list\":{list},\"rule\":{rule},\"example\":{{\"text\":{text},\"value\":{value}}},\"basis\":{basis}}}"
             )
         })
         .collect();

@@ -1,11 +1,12 @@
 //! One row of the mapping table.
 
 use crate::detail::{TextValues, UserField};
-use crate::record::Field;
-use crate::udm::{About, Event};
+use crate::record::{Field, RecordKind};
+use crate::udm::{About, Event, LeafLabels};
+use crate::webhook::PayloadField;
 
 /// One mapped field.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Row {
     /// The source of the value.
     pub source: Source,
@@ -21,6 +22,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// Returns the kinds of records that the row applies to.
+    #[must_use]
+    pub fn kinds(&self) -> &'static [RecordKind] {
+        self.source.kinds()
+    }
+
     /// Returns whether the path ends in a list of strings, to which the value is appended.
     pub(crate) fn is_element(&self) -> bool {
         matches!(self.put, Setter::Element(_) | Setter::TargetList)
@@ -42,6 +49,87 @@ pub enum Source {
     FirstUser(UserField),
     /// A member of each further object.
     FurtherUser(UserField),
+    /// A value in the payload of a webhook event.
+    Payload {
+        /// The start of the names of the events that the row applies to; empty for all.
+        events: &'static str,
+        /// The value.
+        field: PayloadField,
+        /// Which values the row takes, and what of them.
+        take: Take,
+    },
+    /// The scalars below the settings of the object in the payload, or of the old object.
+    Settings(SettingsOf),
+}
+
+/// Which values of a payload a row takes, and what of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// Any value, as it is.
+    Any,
+    /// An e-mail address, trimmed.
+    Email,
+    /// A value that is not an e-mail address, trimmed.
+    NotEmail,
+    /// An IP address, trimmed.
+    Ip,
+    /// A version: any value but `-`.
+    Version,
+    /// A type of login: any value; the number that Zoom documents for a login with a password as words.
+    LoginType,
+}
+
+/// The object of a payload whose settings are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingsOf {
+    /// `object`: the settings after the event.
+    Object,
+    /// `old_object`: the settings before it.
+    OldObject,
+}
+
+impl SettingsOf {
+    /// Returns the path of the settings below `payload`.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Object => "object.settings",
+            Self::OldObject => "old_object.settings",
+        }
+    }
+
+    /// Returns what precedes the path of a setting in the key of its label.
+    pub(crate) const fn prefix(self) -> &'static str {
+        match self {
+            Self::Object => "settings",
+            Self::OldObject => "old_object.settings",
+        }
+    }
+}
+
+impl Source {
+    /// Returns the kinds of records that have this source.
+    const fn kinds(self) -> &'static [RecordKind] {
+        match self {
+            Self::Constant | Self::Field(Field::EventType) => &RecordKind::ALL,
+            Self::Field(Field::Time) => &[RecordKind::Operation, RecordKind::SignIn],
+            Self::Field(Field::Operator | Field::CategoryType | Field::Action | Field::OperationDetail)
+            | Self::Detail(_)
+            | Self::Key(_)
+            | Self::FirstUser(_)
+            | Self::FurtherUser(_) => &[RecordKind::Operation],
+            Self::Field(
+                Field::Type | Field::Email | Field::IpAddress | Field::ClientType | Field::Version,
+            ) => &[RecordKind::SignIn],
+            Self::Field(Field::Event | Field::EventTs | Field::Payload)
+            | Self::Payload { .. }
+            | Self::Settings(_) => &[RecordKind::Webhook],
+        }
+    }
+
+    /// Returns whether only records of this kind have this source.
+    pub(super) const fn is_only_of(self, kind: RecordKind) -> bool {
+        matches!(self.kinds(), [only] if *only as usize == kind as usize)
+    }
 }
 
 /// Who defined a row.
@@ -66,6 +154,10 @@ pub(super) enum Setter {
     TargetText,
     /// The same for a field that is a list of strings, of which the text is the only one.
     TargetList,
+    /// The text is the field of the principal's user that the path names.
+    PrincipalText,
+    /// The scalars below a JSON value become labels.
+    Leaves(for<'a> fn(&mut Event<'a>, LeafLabels<'a>)),
     First(for<'a> fn(&mut Event<'a>, TextValues<'a>)),
     Further(for<'a> fn(&mut About<'a>, TextValues<'a>)),
 }

@@ -2,24 +2,67 @@
 
 use super::row::{Row, Setter, Source};
 use super::table::{ROWS, TABLE};
-use crate::record::Field;
+use crate::record::{Field, RecordKind};
 use crate::udm::{MAX_EMAIL_ADDRESSES, MAX_ROLES, UserTextField};
 use std::ops::Range;
 
 /// The number of rows.
-pub(super) const COUNT: usize = TABLE.len();
+const COUNT: usize = TABLE.len();
 
-/// A bit for each row, named `$index`, that meets a condition.
+/// A set of rows, a bit for each.
+type Rows = u128;
+
+/// The set of the rows, named `$index`, that meet a condition.
 macro_rules! rows_where {
     (|$index:ident| $condition:expr) => {{
-        let (mut rows, mut $index) = (0_u64, 0);
+        let (mut rows, mut $index) = (0 as Rows, 0);
         while $index < COUNT {
-            rows |= ($condition as u64) << $index;
+            rows |= ($condition as Rows) << $index;
             $index += 1;
         }
         rows
     }};
 }
+
+/// The rows of operation logs alone.
+const OPERATIONS: Range<usize> =
+    contiguous(rows_where!(|row| TABLE[row].source.is_only_of(RecordKind::Operation)));
+/// The rows of sign-ins alone.
+const SIGN_INS: Range<usize> =
+    contiguous(rows_where!(|row| TABLE[row].source.is_only_of(RecordKind::SignIn)));
+/// The rows of webhook events alone.
+pub(super) const WEBHOOKS: Range<usize> =
+    contiguous(rows_where!(|row| TABLE[row].source.is_only_of(RecordKind::Webhook)));
+
+/// The number of rows that come before those of one kind.
+pub(super) const SHARED: usize = OPERATIONS.start;
+
+/// The rows that a record of one kind can fill, the shared ones first: they are numbered as if the rows of other kinds
+/// were not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KindRows {
+    /// The number of rows of other kinds between the shared ones and its own.
+    pub(super) skipped: usize,
+    pub(super) count: usize,
+}
+
+impl KindRows {
+    pub(super) const OPERATION: Self = Self::of(&OPERATIONS);
+    pub(super) const SIGN_IN: Self = Self::of(&SIGN_INS);
+
+    const fn of(own: &Range<usize>) -> Self {
+        Self { skipped: own.start - SHARED, count: SHARED + own.end - own.start }
+    }
+
+    /// Returns the index in the table of a row.
+    #[inline]
+    pub(super) const fn in_table(self, row: usize) -> usize {
+        if row < SHARED { row } else { row + self.skipped }
+    }
+}
+
+/// The maximum number of rows that a record of a kind with a template can fill.
+pub(super) const MAX_COUNT: usize = KindRows::OPERATION.count;
 
 pub(super) const TIME: usize = first(rows_where!(|row| is_field(row, Field::Time)));
 pub(super) const EVENT_TYPE: usize = first(rows_where!(|row| is_field(row, Field::EventType)));
@@ -27,32 +70,69 @@ pub(super) const ACTION: usize = first(rows_where!(|row| is_field(row, Field::Ac
 pub(super) const DESCRIPTION: usize = first(rows_where!(|row| is_field(row, Field::OperationDetail)));
 pub(super) const CATEGORY_TYPE: usize = first(rows_where!(|row| is_field(row, Field::CategoryType)));
 pub(super) const OPERATOR_EMAIL: usize =
-    first(OPERATOR & rows_where!(|row| matches!(TABLE[row].put, Setter::Element(_))));
-pub(super) const OPERATOR_USERID: usize = first(OPERATOR & !(1 << OPERATOR_EMAIL));
+    first(OPERATOR as Rows & rows_where!(|row| matches!(TABLE[row].put, Setter::Element(_))));
+pub(super) const OPERATOR_USERID: usize = first(OPERATOR as Rows & !(1 << OPERATOR_EMAIL));
 pub(super) const EMAIL: usize = first(rows_where!(|row| is_detail(row, "email")));
 pub(super) const EMAIL2: usize = first(rows_where!(|row| is_detail(row, "email2")));
 pub(super) const ROLE: usize = first(rows_where!(|row| is_detail(row, "role")));
 
+pub(super) const WEBHOOK_TIME: usize = first(rows_where!(|row| is_field(row, Field::EventTs)));
+pub(super) const EVENT: usize = first(rows_where!(|row| is_field(row, Field::Event)));
+pub(super) const VERSION_OF_OBJECT: usize =
+    first(rows_where!(|row| WEBHOOKS.start <= row && same(TABLE[row].path, PRODUCT_VERSION_PATH)));
+
+/// The rows that take a field of a sign-in, numbered among those of [`KindRows::SIGN_IN`].
+pub(super) mod sign_in {
+    use super::{COUNT, Field, KindRows, PRODUCT_EVENT_TYPE_PATH, Rows, TABLE, first, is_field, starts};
+
+    pub(in super::super) const TYPE: usize = row(Field::Type, PRODUCT_EVENT_TYPE_PATH);
+    pub(in super::super) const VERSION: usize = row(Field::Version, "metadata.");
+    pub(in super::super) const OTHER_ADDRESS: usize = row(Field::IpAddress, "additional.");
+    pub(in super::super) const CLIENT_TYPE: usize = row(Field::ClientType, "additional.");
+    pub(in super::super) const ADDITIONAL_TYPE: usize = row(Field::Type, "additional.");
+    pub(in super::super) const IP: usize = row(Field::IpAddress, "principal.ip");
+    pub(in super::super) const ASSET_IP: usize = row(Field::IpAddress, "principal.asset.");
+    pub(in super::super) const EMAIL: usize = row(Field::Email, super::EMAILS_PATH);
+    pub(in super::super) const USERID: usize = row(Field::Email, "target.user.userid");
+
+    /// The row that takes a field to a path that starts so.
+    const fn row(field: Field, path: &str) -> usize {
+        let rows = rows_where!(|row| is_field(row, field) && starts(TABLE[row].path, path));
+        first(rows) - KindRows::SIGN_IN.skipped
+    }
+}
+
+const PRODUCT_EVENT_TYPE_PATH: &str = "metadata.productEventType";
+const PRODUCT_VERSION_PATH: &str = "metadata.productVersion";
+
 /// The rows that take the operator.
-pub(super) const OPERATOR: u64 = rows_where!(|row| is_field(row, Field::Operator));
+pub(super) const OPERATOR: u64 = operations(rows_where!(|row| is_field(row, Field::Operator)));
 
 pub(super) const EMAILS_PATH: &str = "target.user.emailAddresses";
 const ROLES_PATH: &str = "target.user.attribute.roles[].name";
-const EMAILS: u64 = rows_where!(|row| same(TABLE[row].path, EMAILS_PATH));
-const ROLES: u64 = rows_where!(|row| same(TABLE[row].path, ROLES_PATH));
+const EMAILS: u64 = operations(rows_where!(|row| same(TABLE[row].path, EMAILS_PATH)));
+const ROLES: u64 = operations(rows_where!(|row| same(TABLE[row].path, ROLES_PATH)));
 
 /// The rows of lists that several rows fill; only these can repeat a value.
 pub(super) const MAY_REPEAT: u64 = EMAILS | ROLES;
 
 const TARGET_USER_PATH: &str = "target.user.";
+const PRINCIPAL_USER_PATH: &str = "principal.user.";
 
 /// The rows that put a text of the record into the target's user.
-pub(super) const TARGET_USER: u64 = TEXTS & rows_where!(|row| starts(TABLE[row].path, TARGET_USER_PATH));
+pub(super) const TARGET_USER: u64 =
+    operations(TEXTS & rows_where!(|row| starts(TABLE[row].path, TARGET_USER_PATH)));
 
 /// The rows that put a text of the record.
-const TEXTS: u64 = rows_where!(|row| {
+const TEXTS: Rows = rows_where!(|row| {
     matches!(TABLE[row].put, Setter::Text(_) | Setter::Element(_)) || is_text_field(row)
 });
+
+/// Returns those of a set that are rows of operation logs.
+#[expect(clippy::cast_possible_truncation, reason = "the rows of operation logs are among the first 64")]
+const fn operations(rows: Rows) -> u64 {
+    (rows & ((1 << OPERATIONS.end) - (1 << OPERATIONS.start))) as u64
+}
 
 /// The rows whose value is the same for every record.
 pub(super) const CONSTANTS: Range<usize> =
@@ -69,7 +149,8 @@ pub(super) static TEXT_FIELDS: [UserTextField; COUNT] = {
     let (mut fields, mut row) = ([UserTextField::new("", false); COUNT], 0);
     while row < COUNT {
         if is_text_field(row) {
-            let name = TABLE[row].path.split_at(TARGET_USER_PATH.len()).1;
+            let noun = if is_principal(row) { PRINCIPAL_USER_PATH } else { TARGET_USER_PATH };
+            let name = TABLE[row].path.split_at(noun.len()).1;
             fields[row] = UserTextField::new(name, matches!(TABLE[row].put, Setter::TargetList));
         }
         row += 1;
@@ -78,7 +159,19 @@ pub(super) static TEXT_FIELDS: [UserTextField; COUNT] = {
 };
 
 const _: () = {
-    assert!(COUNT <= 64, "the table has over 64 rows, but RowValues has one bit of a u64 for each; widen it");
+    assert!(COUNT <= 128, "the table has over 128 rows; widen Rows");
+    assert!(
+        OPERATIONS.end <= 64,
+        "operation logs have over 64 rows, but MappedValues has one bit of a u64 for each; widen it"
+    );
+    assert!(
+        KindRows::SIGN_IN.count <= MAX_COUNT,
+        "sign-ins have more rows than operation logs; raise MAX_COUNT"
+    );
+    assert!(
+        OPERATIONS.end == SIGN_INS.start && SIGN_INS.end == WEBHOOKS.start && WEBHOOKS.end == COUNT,
+        "the table has first the rows of all kinds, then those of operation logs, sign-ins and webhook events"
+    );
     assert!(
         EMAILS.count_ones() as usize <= MAX_EMAIL_ADDRESSES,
         "too many rows for the target's e-mail addresses; raise udm::MAX_EMAIL_ADDRESSES"
@@ -90,12 +183,20 @@ const _: () = {
     let mut row = 0;
     while row < COUNT {
         assert!(
-            row == 0 || TEXTS & (1 << row) == 0 || rank(row - 1) <= rank(row),
+            row == 0
+                || row == SIGN_INS.start
+                || row >= WEBHOOKS.start
+                || TEXTS & (1 << row) == 0
+                || rank(row - 1) <= rank(row),
             "rows with a text of the record stand in the order of the event; see index::ORDER for the place of this path"
         );
         assert!(
-            !is_text_field(row) || starts(TABLE[row].path, TARGET_USER_PATH),
+            !is_text_field(row) || is_principal(row) || starts(TABLE[row].path, TARGET_USER_PATH),
             "Setter::TargetText and TargetList need a path that begins with target.user."
+        );
+        assert!(
+            !is_principal(row) || starts(TABLE[row].path, PRINCIPAL_USER_PATH),
+            "Setter::PrincipalText needs a path that begins with principal.user."
         );
         row += 1;
     }
@@ -134,21 +235,25 @@ const fn is_detail(row: usize, name: &str) -> bool {
 }
 
 const fn is_text_field(row: usize) -> bool {
-    matches!(TABLE[row].put, Setter::TargetText | Setter::TargetList)
+    matches!(TABLE[row].put, Setter::TargetText | Setter::TargetList | Setter::PrincipalText)
+}
+
+const fn is_principal(row: usize) -> bool {
+    matches!(TABLE[row].put, Setter::PrincipalText)
 }
 
 /// Returns the first of a set of rows.
-const fn first(rows: u64) -> usize {
+const fn first(rows: Rows) -> usize {
     assert!(rows != 0, "the table lacks a row that the mapping needs; see the constant for its source");
     rows.trailing_zeros() as usize
 }
 
 /// Returns the range of a set of rows.
-const fn contiguous(rows: u64) -> Range<usize> {
+const fn contiguous(rows: Rows) -> Range<usize> {
     let (start, count) = (first(rows), rows.count_ones() as usize);
     assert!(
         rows >> start == (1 << count) - 1,
-        "rows with the same kind of Setter must be next to each other"
+        "rows of one kind of records, or with one kind of Setter, must be next to each other"
     );
     start..start + count
 }

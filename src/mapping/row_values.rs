@@ -1,8 +1,9 @@
-//! The values of the rows that take a text of the record.
+//! The values of the rows that take a text of an operation log or a sign-in.
 
+use super::diagnostics::{Diagnostic, DiagnosticCounts};
 use super::options::Values;
 use super::row::Setter;
-use super::row_lookup::{self, COUNT};
+use super::row_lookup::{self, KindRows, MAX_COUNT, sign_in};
 use super::table::ROWS;
 use super::trace::Trace;
 use crate::detail::{Detail, eq_ignore_case, new_value};
@@ -10,11 +11,12 @@ use crate::email;
 use crate::json::trim;
 use crate::record::{Field, Record};
 use crate::udm::Event;
+use std::net::IpAddr;
 use std::num::NonZero;
 
-/// The values that rows need.
+/// The values that the rows of one kind of records need, numbered as in [`KindRows`].
 pub(super) struct MappedValues<'a> {
-    texts: [&'a str; COUNT],
+    texts: [&'a str; MAX_COUNT],
     /// One bit for each row that has a value.
     rows: u64,
     /// The total length of all values that were set, in bytes.
@@ -25,13 +27,13 @@ impl Default for MappedValues<'_> {
     // Not derived, because arrays of more than 32 elements have no default.
     #[inline]
     fn default() -> Self {
-        Self { texts: [""; COUNT], rows: 0, length: 0 }
+        Self { texts: [""; MAX_COUNT], rows: 0, length: 0 }
     }
 }
 
 impl<'a> MappedValues<'a> {
     #[inline]
-    pub(super) fn gather(&mut self, record: &Record<'a>, detail: &Detail<'a>, values: Values) {
+    pub(super) fn gather<'d: 'a>(&mut self, record: &Record<'a>, detail: &Detail<'d>, values: Values) {
         self.set(row_lookup::ACTION, record.get(Field::Action));
         self.set(row_lookup::DESCRIPTION, record.get(Field::OperationDetail));
         self.set(row_lookup::CATEGORY_TYPE, record.get(Field::CategoryType));
@@ -49,9 +51,33 @@ impl<'a> MappedValues<'a> {
         self.gather_changes(detail, values);
     }
 
+    /// Sets the values of a sign-in. Notes an address that is not one.
     #[inline]
-    fn gather_changes(&mut self, detail: &Detail<'a>, values: Values) {
-        let value = |text: &'a str| match values {
+    pub(super) fn gather_sign_in(&mut self, record: &Record<'a>, notes: &mut DiagnosticCounts) {
+        self.set(sign_in::TYPE, record.get(Field::Type));
+        self.set(sign_in::VERSION, record.get(Field::Version).filter(|text| is_version(text)));
+        self.set(sign_in::CLIENT_TYPE, record.get(Field::ClientType));
+        self.set(sign_in::ADDITIONAL_TYPE, record.get(Field::Type));
+        if let Some(address) = record.get(Field::IpAddress) {
+            match ip_address(address) {
+                Some(ip) => {
+                    [sign_in::IP, sign_in::ASSET_IP].into_iter().for_each(|row| self.set(row, Some(ip)))
+                }
+                None => {
+                    self.set(sign_in::OTHER_ADDRESS, Some(address));
+                    notes.add(Diagnostic::IpAddressInvalid, 1);
+                }
+            }
+        }
+        if let Some(email) = record.get(Field::Email).map(trim) {
+            let row = if email::is_email(email) { sign_in::EMAIL } else { sign_in::USERID };
+            self.set(row, Some(email));
+        }
+    }
+
+    #[inline]
+    fn gather_changes<'d: 'a>(&mut self, detail: &Detail<'d>, values: Values) {
+        let value = |text: &'d str| match values {
             Values::New => new_value(text),
             Values::Verbatim => Some(text).filter(|text| !text.is_empty()),
         };
@@ -119,19 +145,41 @@ impl<'a> MappedValues<'a> {
 
     /// Writes the values of all rows, in table order.
     #[inline]
-    pub(super) fn put(&self, event: &mut Event<'a>, trace: &mut impl Trace) {
-        for (index, text) in self.each() {
-            let row = &ROWS[index];
-            match row.put {
-                Setter::Text(put) | Setter::Element(put) => put(event, text),
-                Setter::TargetText | Setter::TargetList => {
-                    event.target.user.texts.push((&row_lookup::TEXT_FIELDS[index], text));
-                }
-                Setter::Preset | Setter::Constant(..) | Setter::First(_) | Setter::Further(_) => continue,
-            }
-            trace.on_fill(row, text);
+    pub(super) fn put(&self, rows: KindRows, event: &mut Event<'a>, trace: &mut impl Trace) {
+        for (row, text) in self.each() {
+            put_text(rows.in_table(row), text, event, trace);
         }
     }
+}
+
+/// Writes the text of the row with this index in the table.
+#[inline]
+pub(super) fn put_text<'a>(index: usize, text: &'a str, event: &mut Event<'a>, trace: &mut impl Trace) {
+    let row = &ROWS[index];
+    match row.put {
+        Setter::Text(put) | Setter::Element(put) => put(event, text),
+        Setter::TargetText | Setter::TargetList => {
+            event.target.user.texts.push((&row_lookup::TEXT_FIELDS[index], text));
+        }
+        Setter::PrincipalText => {
+            event.principal.user.texts.push((&row_lookup::TEXT_FIELDS[index], text));
+        }
+        Setter::Preset | Setter::Constant(..) | Setter::First(_) | Setter::Further(_) | Setter::Leaves(_) => {
+            return;
+        }
+    }
+    trace.on_fill(row, text);
+}
+
+/// Returns whether the text of a version names one: Zoom writes `-` if it does not know it.
+pub(super) fn is_version(text: &str) -> bool {
+    trim(text) != "-"
+}
+
+/// Returns a text, trimmed, if it is an IPv4 or IPv6 address.
+pub(super) fn ip_address(text: &str) -> Option<&str> {
+    let text = trim(text);
+    text.parse::<IpAddr>().is_ok().then_some(text)
 }
 
 /// Returns the positions of the set bits, lowest first.

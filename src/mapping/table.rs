@@ -1,11 +1,15 @@
 //! The mapping table: one row per mapped field. The code, `mapping.md`, `zoom-udm mapping` and the coverage test use
 //! it.
 //!
-//! Lists are filled in the order of the rows. CONTRIBUTING.md shows how to add a field.
+//! This file holds the rows of all kinds of records, and those of operation logs. The rows of sign-ins (`table_sign_in`) and
+//! webhook events (`table_webhook`) follow. Lists are filled in the order of the rows. CONTRIBUTING.md shows how to add a
+//! field.
 
 use super::row::Provenance::{Google, Project};
 use super::row::Source::{Constant, Detail, FirstUser, FurtherUser, Key};
 use super::row::{Row, Setter, Source};
+use super::table_sign_in::SIGN_IN_ROWS;
+use super::table_webhook::WEBHOOK_ROWS;
 use crate::detail::{Text, TextValues, UserField};
 use crate::record::Field;
 use crate::udm::{Event, Label};
@@ -13,7 +17,23 @@ use crate::udm::{Event, Label};
 /// The complete mapping.
 pub static ROWS: &[Row] = TABLE;
 
-pub(super) const TABLE: &[Row] = &[
+pub(super) const TABLE: &[Row] = &JOINED;
+
+const JOINED: [Row; OPERATION_ROWS.len() + SIGN_IN_ROWS.len() + WEBHOOK_ROWS.len()] = {
+    let tables = [OPERATION_ROWS, SIGN_IN_ROWS, WEBHOOK_ROWS];
+    let (mut rows, mut count, mut table) = ([OPERATION_ROWS[0]; _], 0, 0);
+    while table < tables.len() {
+        let mut row = 0;
+        while row < tables[table].len() {
+            rows[count] = tables[table][row];
+            (count, row) = (count + 1, row + 1);
+        }
+        table += 1;
+    }
+    rows
+};
+
+const OPERATION_ROWS: &[Row] = &[
     Row {
         source: Source::Field(Field::Time),
         path: "metadata.eventTimestamp",
@@ -26,8 +46,8 @@ pub(super) const TABLE: &[Row] = &[
         source: Source::Field(Field::EventType),
         path: "metadata.eventType",
         rule: "trimmed, if it is exactly a UDM event type's name and the event has the fields that the type \
-               requires; otherwise USER_UNCATEGORIZED if operator, email or email2 is present; otherwise \
-               GENERIC_EVENT",
+               requires; otherwise USER_UNCATEGORIZED if operator, email or email2 is present (of a sign-in \
+               email, of a webhook event the operator or the object's email); otherwise GENERIC_EVENT",
         example: (" STATUS_UPDATE ", "STATUS_UPDATE"),
         basis: Project,
         put: Setter::Preset,
@@ -80,7 +100,7 @@ pub(super) const TABLE: &[Row] = &[
         rule: "verbatim",
         example: ("User Group", "User Group"),
         basis: Google,
-        put: Setter::Text(|event, value| event.category_type = Some(value)),
+        put: Setter::Text(|event, value| event.additional.push(("category_type", value))),
     },
     Row {
         source: Source::Field(Field::Operator),

@@ -5,7 +5,7 @@
 //! copying a fragment and a value. The typed [`Event`](crate::udm::Event) and its writer define the result.
 
 use super::row::{Row, Setter, Source};
-use super::row_lookup::{self, COUNT};
+use super::row_lookup::{self, KindRows, MAX_COUNT};
 use super::row_values::MappedValues;
 use super::table::ROWS;
 use crate::timestamp::Timestamp;
@@ -16,6 +16,13 @@ use crate::udm::{Case, EventType, OutputShape, Writer};
 pub(crate) struct Template {
     /// The text before the time, and between the time and the event type.
     head: [Fragment; 2],
+    pub(super) operation: KindTemplate,
+    pub(super) sign_in: KindTemplate,
+}
+
+/// The fragments between the values of the rows of one kind of records, numbered as in [`KindRows`].
+#[derive(Debug)]
+pub(super) struct KindTemplate {
     /// The text between the value of row `from` and that of a later row `to`, at `[from][to]`. From [`FIRST`]: after
     /// the event type. To [`END`]: the end of the event.
     between: Vec<[Fragment; END + 1]>,
@@ -159,7 +166,7 @@ pub(crate) struct TemplateWriter<'s> {
 }
 
 /// The index after the last row: the end of the event.
-const END: usize = COUNT;
+const END: usize = MAX_COUNT;
 /// The last row whose value every event has.
 const FIRST: usize = row_lookup::CONSTANTS.end - 1;
 
@@ -167,11 +174,49 @@ impl Template {
     /// Compiles the template of a writer, if its output shape allows one: events without a wrapper.
     pub(crate) fn new(writer: &Writer) -> Option<Self> {
         let OutputShape::Udm(case) = writer.shape() else { return None };
-        let paths: Vec<_> = ROWS.iter().map(|row| JsonPath::of(row, case, writer)).collect();
+        let metadata = JsonPath::of(&ROWS[row_lookup::TIME], case, writer);
         let [time, event_type] = [row_lookup::TIME, row_lookup::EVENT_TYPE]
             .map(|row| case.spelled(ROWS[row].path.trim_start_matches("metadata.")));
         let head =
-            [format!("{{{}\"{time}\":\"", paths[0].containers[0].0), format!("\",\"{event_type}\":\"")];
+            [format!("{{{}\"{time}\":\"", metadata.containers[0].0), format!("\",\"{event_type}\":\"")];
+        let head = head.map(|text| Fragment::new(&text));
+        let [operation, sign_in] = [KindRows::OPERATION, KindRows::SIGN_IN]
+            .map(|rows| KindTemplate::new(rows, case, writer, head.iter().map(room_of).sum()));
+        Some(Self { head, operation, sign_in })
+    }
+
+    /// Appends the event of the collected values, and a newline. No text may need an escape; most are slices of
+    /// `source`.
+    #[inline]
+    pub(super) fn write(
+        kind: &KindTemplate,
+        time: &Timestamp,
+        event_type: EventType,
+        found: &MappedValues<'_>,
+        sheet: TemplateWriter<'_>,
+    ) {
+        let TemplateWriter { template, source, events } = sheet;
+        events.reserve(kind.room + found.length);
+        events.piece(&template.head[0]);
+        let (time, length) = time.padded();
+        events.block(time, length);
+        events.piece(&template.head[1]);
+        events.text(event_type.name());
+        let mut from = FIRST;
+        for (row, text) in found.each() {
+            events.piece(&kind.between[from][row]);
+            events.text_of(source, text);
+            from = row;
+        }
+        events.piece(&kind.between[from][END]);
+    }
+}
+
+impl KindTemplate {
+    /// Compiles the fragments between the rows of one kind; `head` is the room for what precedes them.
+    fn new(rows: KindRows, case: Case, writer: &Writer, head: usize) -> Self {
+        let paths = (0..rows.count).map(|row| JsonPath::of(&ROWS[rows.in_table(row)], case, writer));
+        let paths: Vec<_> = paths.collect();
         let between = |from: usize, to: usize| {
             let constants = if from == FIRST { constants(case) } else { String::new() };
             if FIRST <= from && from < to {
@@ -180,38 +225,17 @@ impl Template {
                 String::new()
             }
         };
-        let between = (0..END).map(|from| std::array::from_fn(|to| Fragment::new(&between(from, to))));
-        let (head, between): (_, Vec<[_; _]>) = (head.map(|text| Fragment::new(&text)), between.collect());
-        let behind =
-            |pieces: &[Fragment; END + 1]| pieces.iter().map(Fragment::len).max().unwrap_or(0) + SHORT;
-        let room = head.iter().map(|piece| piece.len() + SHORT).chain(between.iter().map(behind)).sum();
-        Some(Self { head, between, room })
+        let between = (0..rows.count).map(|from| std::array::from_fn(|to| Fragment::new(&between(from, to))));
+        let between: Vec<[_; _]> = between.collect();
+        let behind = |pieces: &[Fragment; END + 1]| pieces.iter().map(room_of).max().unwrap_or(0);
+        let room = head + between.iter().map(behind).sum::<usize>();
+        Self { between, room }
     }
+}
 
-    /// Appends the event of the collected values, and a newline. No text may need an escape; most are slices of
-    /// `source`.
-    #[inline]
-    pub(super) fn write(
-        time: &Timestamp,
-        event_type: EventType,
-        found: &MappedValues<'_>,
-        sheet: TemplateWriter<'_>,
-    ) {
-        let TemplateWriter { template, source, events } = sheet;
-        events.reserve(template.room + found.length);
-        events.piece(&template.head[0]);
-        let (time, length) = time.padded();
-        events.block(time, length);
-        events.piece(&template.head[1]);
-        events.text(event_type.name());
-        let mut from = FIRST;
-        for (row, text) in found.each() {
-            events.piece(&template.between[from][row]);
-            events.text_of(source, text);
-            from = row;
-        }
-        events.piece(&template.between[from][END]);
-    }
+/// Returns the room for a fragment and a text that is copied as a block.
+fn room_of(piece: &Fragment) -> usize {
+    piece.len() + SHORT
 }
 
 /// Returns the members that are the same for every record, from the end of the event type on, except for the last

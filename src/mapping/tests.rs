@@ -1,8 +1,8 @@
 //! The template against the typed event and its writer, which define what must come out.
 
 use super::*;
-use crate::detail::{Detail, SpliceBuf};
-use crate::record::{Field, Record, Scratch};
+use crate::detail::SpliceBuf;
+use crate::record::{Record, Scratch};
 use crate::testdata::{self, Kind};
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
@@ -89,9 +89,9 @@ fn event_and_notes(rules: MappingOptions, record: &str) -> (serde_json::Value, D
     let (mut scratch, mut cut, mut line) = (Scratch::default(), SpliceBuf::default(), Vec::new());
     let mut notes = DiagnosticCounts::default();
     let record = Record::read(record, &mut scratch).unwrap();
-    let detail = Detail::parse(record.get(Field::OperationDetail).unwrap_or_default(), &mut cut);
+    let content = Content::parse(&record, &mut cut);
     let time = Timestamp::parse("2024-01-31T12:00:00Z").unwrap();
-    let event = map(&record, &detail, time, rules, &mut notes, &mut ());
+    let event = map(&record, &content, time, rules, &mut notes, &mut ());
     Writer::default().write(&event, &mut line);
     (serde_json::from_slice(&line).unwrap(), notes)
 }
@@ -184,9 +184,9 @@ fn non_user_elements_are_counted_and_skipped() {
     let text = r#"{"time":"2024-01-01T00:00:00Z","operation_detail":"x [{\"userId\":1},5,{},[],{\"userId\":2},null]"}"#;
     let (mut scratch, mut cut, mut notes) = <(Scratch, SpliceBuf, DiagnosticCounts)>::default();
     let record = Record::read(text, &mut scratch).unwrap();
-    let detail = Detail::parse(record.get(Field::OperationDetail).unwrap(), &mut cut);
-    let time = record.time().unwrap();
-    let event = map(&record, &detail, time, MappingOptions::default(), &mut notes, &mut ());
+    let content = Content::parse(&record, &mut cut);
+    let time = content.time(&record).unwrap();
+    let event = map(&record, &content, time, MappingOptions::default(), &mut notes, &mut ());
     assert_eq!(notes.count(Diagnostic::JsonSkipped), 3);
     assert_eq!(event.target.user.userid.as_deref(), Some("1"));
     assert!(event.about.iter().map(|about| about.userid.as_deref()).eq([Some("2")]));

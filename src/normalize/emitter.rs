@@ -5,8 +5,8 @@ use super::reject_file::Part;
 use super::summary::BlockCounts;
 use crate::detail::{Detail, SpliceBuf};
 use crate::json::skip_space;
-use crate::mapping::{self, Diagnostic, EventBuffer, Template, TemplateWriter};
-use crate::record::{self, Field, Record};
+use crate::mapping::{self, Content, Diagnostic, EventBuffer, Template, TemplateWriter};
+use crate::record::{self, Field, Record, RecordKind};
 use crate::reject::{RejectReason, Rejection};
 use crate::timestamp::Timestamp;
 use crate::udm::{EventType, FLUSH_THRESHOLD, StreamTarget, Writer};
@@ -122,7 +122,10 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
     /// Writes the event of the record at `at`.
     #[inline]
     pub(super) fn emit(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
-        let Some(time) = self.time(record) else {
+        if record.kind == RecordKind::Webhook {
+            return self.emit_webhook(record, text, at);
+        }
+        let Some(time) = self.time_or_default(record.time()) else {
             return self.reject_time(record, text, at);
         };
         let Self { options, template, bytes, cut, output, lines, flush } = self;
@@ -145,25 +148,43 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
         let place = at..at + text.len();
         let Some(event_type) = written else {
             let line = lines.up_to(at, bytes);
+            let content = match record.kind {
+                RecordKind::SignIn => Content::SignIn,
+                _ => Content::Operation(detail),
+            };
             return emit_typed(
-                Typed { record, detail: &detail, time, text },
-                Rest { output, options, place, line },
+                Typed { record, content: &content, time, text },
+                Rest { output, options, kind: record.kind, place, line },
                 *flush,
             );
         };
         if output.is_much(options) {
             let line = lines.up_to(at, bytes);
-            return Rest { output, options, place, line }.end(event_type, 0, *flush);
+            return Rest { output, options, kind: record.kind, place, line }.end(event_type, 0, *flush);
         }
-        output.counts.event(event_type);
+        output.counts.event(event_type, record.kind);
         output.spans.record(place, || lines.up_to(at, bytes));
         Flow::Continue(())
     }
 
-    /// Returns the time of the record, or the default time.
+    /// Writes the event of a webhook event.
+    fn emit_webhook(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
+        let mut nothing = SpliceBuf::default();
+        let content = Content::parse(record, &mut nothing);
+        let Some(time) = self.time_or_default(content.time(record)) else {
+            return self.reject_time(record, text, at);
+        };
+        let Self { options, bytes, output, lines, flush, .. } = self;
+        output.counts.records += 1;
+        let (place, line) = (at..at + text.len(), lines.up_to(at, bytes));
+        let rest = Rest { output, options, kind: record.kind, place, line };
+        emit_typed(Typed { record, content: &content, time, text }, rest, *flush)
+    }
+
+    /// Returns the time of a record, or the default time.
     #[inline]
-    fn time(&mut self, record: &Record<'_>) -> Option<Timestamp> {
-        record.time().or_else(|| {
+    fn time_or_default(&mut self, time: Option<Timestamp>) -> Option<Timestamp> {
+        time.or_else(|| {
             self.output
                 .counts
                 .notes
@@ -176,14 +197,19 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
     fn reject_time(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
         let start = skip_space(text.as_bytes(), 0);
         let place = at + start..at + text.trim_end_matches([' ', '\t', '\n', '\r']).len();
-        let message = match record.get(Field::Time) {
-            None if !record::has_fields(text) => Cow::Borrowed(
-                "not an operation-log record; expected at least one of time, operator, category_type, action and operation_detail (is this an API error response or another log type?)",
-            ),
+        let field = match record.kind {
+            RecordKind::Webhook if record.get(Field::EventTs).is_some() => Field::EventTs,
+            _ => Field::Time,
+        };
+        let message = match record.get(field) {
+            None if record.kind == RecordKind::Webhook => Cow::Borrowed(concat!(
+                "the webhook event has no \"event_ts\", \"payload.time_stamp\", \"payload.object.date_time\" or \"time\" that is a time",
+                no_time!()
+            )),
             None => Cow::Borrowed(concat!("the record has no \"time\"", no_time!())),
             Some(time) => {
                 let time: String = time.chars().take(40).collect();
-                format!(concat!("\"time\" is {:?}", no_time!()), time).into()
+                format!(concat!("\"{}\" is {:?}", no_time!()), field.name(), time).into()
             }
         };
         self.reject(place, Rejection::new(RejectReason::NoTime, message))
@@ -207,7 +233,7 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
 /// A record to write as a typed event.
 struct Typed<'t, 'a> {
     record: &'t Record<'a>,
-    detail: &'t Detail<'a>,
+    content: &'t Content<'a>,
     time: Timestamp,
     text: &'t str,
 }
@@ -216,6 +242,7 @@ struct Typed<'t, 'a> {
 struct Rest<'o, P> {
     output: &'o mut BlockOutput<P>,
     options: &'o Options,
+    kind: RecordKind,
     /// Where its record stands in the block.
     place: Range<usize>,
     line: u64,
@@ -225,7 +252,7 @@ impl<P: RecordSpans> Rest<'_, P> {
     /// Counts an event that was appended without its first `dropped` bytes. Notes or rejects one that is too large.
     #[cold]
     fn end(self, event_type: EventType, dropped: usize, flush: &mut FlushFn<'_, P>) -> Flow {
-        let Self { output, options, place, line } = self;
+        let Self { output, options, kind, place, line } = self;
         let length = dropped + output.events.last_len();
         let is_large = length > options.max_event_bytes;
         if is_large && options.reject_large_events {
@@ -235,7 +262,7 @@ impl<P: RecordSpans> Rest<'_, P> {
             output.rejects.push(BlockReject { place, line, rejection, part: Part::Whole });
         } else {
             output.counts.notes.add(Diagnostic::EventTooLarge, u32::from(is_large));
-            output.counts.event(event_type);
+            output.counts.event(event_type, kind);
             output.spans.record(place, || line);
         }
         output.flush_if_full(options, flush)
@@ -253,17 +280,17 @@ fn too_large(length: usize, most: usize) -> Rejection {
 #[inline(never)]
 #[expect(clippy::needless_pass_by_value, reason = "it is built for this call")]
 fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &mut FlushFn<'_, P>) -> Flow {
-    let Typed { record, detail, time, text } = typed;
+    let Typed { record, content, time, text } = typed;
     let (output, options) = (&mut *rest.output, rest.options);
     let notes = &mut output.counts.notes;
     let (mut event, mut further) =
-        mapping::map_all_but_about(record, detail, time, options.rules, notes, &mut ());
+        mapping::map_all_but_about(record, content, time, options.rules, notes, &mut ());
     if options.event_id {
         event.metadata.product_log_id = record::fingerprint(text).ok();
     }
     let about = &mut std::iter::from_fn(|| further.next(&mut ()));
     let event_type = event.metadata.event_type;
-    if P::WHOLE || options.reject_large_events || fits_in_buffer(text, &options.writer) {
+    if P::WHOLE || options.reject_large_events || fits_in_buffer(record.kind, text, &options.writer) {
         let most = if options.reject_large_events { options.max_event_bytes } else { usize::MAX };
         let mut dropped = 0;
         // An event that will be rejected for its length is not held in memory, only counted.
@@ -284,14 +311,18 @@ fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &m
     });
     further.note(&mut output.counts.notes);
     output.counts.notes.add(Diagnostic::EventTooLarge, u32::from(length > options.max_event_bytes));
-    output.counts.event(event_type);
+    output.counts.event(event_type, record.kind);
     flow?;
     output.flush_if_full(options, flush)
 }
 
 /// Returns whether the event of a record is at most about [`FLUSH_THRESHOLD`] bytes long, so that a copy of it may be held while
-/// it is appended. Two bytes can give 31 (a label), and each 14 bytes an entry of `about` with the namespace.
-fn fits_in_buffer(record: &str, writer: &Writer) -> bool {
+/// it is appended. Two bytes can give 31 (a label), and each 14 bytes an entry of `about` with the namespace. Of a webhook
+/// event two bytes can give a label with a path as long as the record.
+fn fits_in_buffer(kind: RecordKind, record: &str, writer: &Writer) -> bool {
+    if kind == RecordKind::Webhook && record.len() >= FLUSH_THRESHOLD.isqrt() {
+        return false;
+    }
     record.len().saturating_mul(16 + writer.namespace().len()) < FLUSH_THRESHOLD
 }
 

@@ -6,6 +6,7 @@
 use super::block::{BLOCK, Block, Content, Value};
 use super::read_more::{RescanTrigger, read_until_rescan};
 use crate::json::{SkipError, skip_space, skip_value};
+use crate::record::page_list;
 use memchr::{memchr, memchr_iter, memrchr};
 use std::io;
 use std::ops::Range;
@@ -196,7 +197,14 @@ impl MultilineScanner {
                 self.place = Context::Top;
                 return Step::Skip(at + 1);
             }
-            (Context::Page, _) => member_value(bytes, at).and_then(|value| skip_value(bytes, value)),
+            (Context::Page, _) => match member_value(bytes, at) {
+                // A page may have a list of each kind.
+                Ok(value) if is_list(bytes, at, value) => {
+                    self.place = Context::Array { page: true };
+                    return Step::Skip(value + 1);
+                }
+                value => value.and_then(|value| skip_value(bytes, value)),
+            },
             _ => skip_value(bytes, at),
         };
         match value {
@@ -298,7 +306,7 @@ fn array_start(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
     loop {
         at = skip_space(bytes, at);
         let value = member_value(bytes, at).ok()?;
-        if bytes[at..].starts_with(b"\"operation_logs\"") && bytes.get(value) == Some(&b'[') {
+        if is_list(bytes, at, value) {
             return Some((value + 1, true));
         }
         at = skip_space(bytes, skip_value(bytes, value).ok()?);
@@ -307,6 +315,12 @@ fn array_start(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
         }
         at += 1;
     }
+}
+
+/// Returns whether the member at `at`, with its value at `value`, is a list of records.
+fn is_list(bytes: &[u8], at: usize, value: usize) -> bool {
+    let key = bytes[at + 1..].split(|&byte| byte == b'"').next().unwrap_or_default();
+    page_list(key).is_some() && bytes.get(value) == Some(&b'[')
 }
 
 /// Returns the position of the value of the member at `at`.

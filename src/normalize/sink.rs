@@ -26,11 +26,11 @@ use std::io;
 /// }
 ///
 /// let mut files = Files { events: Vec::new(), rejects: RejectWriter::new(Vec::new()) };
-/// let input = Input::new("two lines", &b"{\"time\":\"2024-01-31T23:59:59Z\"}\nno record\n"[..]);
+/// let input = Input::new("two lines", &b"{\"time\":\"2024-01-31T23:59:59Z\",\"action\":\"Add\"}\nno record\n"[..]);
 /// let summary = normalize::run(std::iter::once(input), &Default::default(), &mut files)?;
 /// assert_eq!((summary.events, summary.rejects), (1, 1));
 /// let rejects = String::from_utf8(files.rejects.finish()?)?;
-/// assert!(rejects.starts_with(r#"{"input":"two lines","line":2,"offset":32,"reason":"not_json""#));
+/// assert!(rejects.starts_with(r#"{"input":"two lines","line":2,"offset":47,"reason":"not_json""#));
 /// assert!(rejects.ends_with("\"raw\":\"no record\"}\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -1,6 +1,7 @@
 //! The counts of a run.
 
 use crate::mapping::{Diagnostic, DiagnosticCounts};
+use crate::record::RecordKind;
 use crate::reject::RejectReason;
 use crate::udm::EventType;
 use std::io;
@@ -15,6 +16,8 @@ pub struct Summary {
     pub events: u64,
     /// Events by the name of their type.
     pub events_by_type: Vec<(EventType, u64)>,
+    /// Events by the kind of their record, in the order of [`RecordKind::ALL`].
+    pub events_by_kind: [u64; RecordKind::ALL.len()],
     /// Rejects.
     pub rejects: u64,
     /// Rejects by reason, in the order of [`RejectReason::ALL`].
@@ -61,13 +64,15 @@ pub(super) struct BlockCounts {
     /// Line ends.
     pub(super) lines: u64,
     events: Vec<(EventType, u64)>,
+    kinds: [u64; RecordKind::ALL.len()],
     rejects: [u64; RejectReason::ALL.len()],
 }
 
 impl BlockCounts {
     #[inline]
-    pub(super) fn event(&mut self, event_type: EventType) {
+    pub(super) fn event(&mut self, event_type: EventType, kind: RecordKind) {
         add(&mut self.events, event_type, 1);
+        self.kinds[kind as usize] += 1;
     }
 
     pub(super) fn rejected(&mut self, reason: RejectReason, times: u64) {
@@ -95,10 +100,19 @@ impl Summary {
         for (sum, count) in self.rejects_by_reason.iter_mut().zip(other.rejects_by_reason) {
             *sum += count;
         }
+        for (sum, count) in self.events_by_kind.iter_mut().zip(other.events_by_kind) {
+            *sum += count;
+        }
         for (event_type, more) in &other.events_by_type {
             add(&mut self.events_by_type, *event_type, *more);
         }
         self.events_by_type.sort_by_key(|(event_type, _)| event_type.name());
+    }
+
+    /// Returns the number of events of records of this kind.
+    #[must_use]
+    pub fn events_of(&self, kind: RecordKind) -> u64 {
+        self.events_by_kind[kind as usize]
     }
 
     /// Returns the number of rejects with this reason.
@@ -121,6 +135,9 @@ impl Summary {
         for (event_type, count) in counts.events {
             self.events += count;
             add(&mut self.events_by_type, event_type, count);
+        }
+        for (sum, count) in self.events_by_kind.iter_mut().zip(counts.kinds) {
+            *sum += count;
         }
         for (sum, count) in self.rejects_by_reason.iter_mut().zip(counts.rejects) {
             *sum += count;

@@ -233,8 +233,8 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         match Record::read_quickly(text, self.scratch) {
             Some(record) => self.emitter.emit(&record, text, at),
             None => match record::object(text) {
-                Ok(object) if object.logs.is_some() => self.nested(text, at),
-                Ok(object) => self.emitter.emit(&object.record(self.scratch), text, at),
+                Ok(object) if object.is_page() => self.nested(text, at),
+                Ok(object) => self.record(&object, text, at),
                 Err(rejection) => self.emitter.reject(at..at + text.len(), rejection),
             },
         }
@@ -242,11 +242,20 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
 
     /// Reads an object that is a line or a value of a document: a record or a page.
     fn object(&mut self, object: &Object<'_>, text: &str, at: usize) -> Flow {
-        let Some(logs) = object.logs else {
-            return self.emitter.emit(&object.record(self.scratch), text, at);
-        };
+        if !object.is_page() {
+            return self.record(object, text, at);
+        }
         self.note_fields(u32::from(object.has_fields()));
-        elements(logs).try_for_each(|element| self.element(element, at + offset(text, element)))
+        let mut records = object.lists().flat_map(elements);
+        records.try_for_each(|element| self.element(element, at + offset(text, element)))
+    }
+
+    /// Reads an object that is not a page.
+    fn record(&mut self, object: &Object<'_>, text: &str, at: usize) -> Flow {
+        match object.record(self.scratch) {
+            Ok(record) => self.emitter.emit(&record, text, at),
+            Err(rejection) => self.emitter.reject(at..at + text.len(), rejection),
+        }
     }
 
     /// Reads a page within a list: its records and those of the pages in it.

@@ -2,7 +2,7 @@
 //!
 //! Returns `None` if the text is anything else; the caller then falls back to the reference reader.
 
-use super::field::Field;
+use super::field::{Field, ValueType, page_list};
 use super::field_spans::FieldSpans;
 use crate::json::{scalar, skip_space, skip_value, unescaped_prefix_len};
 
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
         match Field::named(key.as_bytes()) {
             _ if escaped => None,
             Some(field) => Some(Key::Field(field)),
-            None if key == "operation_logs" => Some(Key::Page),
+            None if page_list(key.as_bytes()).is_some() => Some(Key::Page),
             None => Some(Key::Other),
         }
     }
@@ -95,21 +95,26 @@ impl<'a> Cursor<'a> {
     fn field(&mut self, field: Field, found: &mut FieldSpans<'a>, scratch: &mut String) -> Option<()> {
         // If a field is given twice with escapes, its first text was decoded in vain; rare enough to leave to the
         // reference reader.
-        if found.escaped & (1 << field as u8) != 0 {
+        if found.escaped & field.bit() != 0 {
             return None;
         }
-        match self.next()? {
-            b'"' => {
+        match (self.next()?, field.value_type()) {
+            (b'"', ValueType::Scalar | ValueType::String | ValueType::Any) => {
                 let rest = found.string(field, self.text.get(self.at..)?, scratch)?;
                 self.at = self.text.len() - rest.len() + 1;
             }
-            // Numbers and booleans count as their text. Lists and objects are left to the reference reader.
-            b'[' | b'{' => return None,
-            first => {
+            (b'{', ValueType::Object) => {
+                let start = self.at - 1;
+                self.at = skip_value(self.text.as_bytes(), start).ok()?;
+                found.json(field, self.text.get(start..self.at)?);
+            }
+            // Numbers and booleans count as their text. Other values are left to the reference reader.
+            (first, ValueType::Scalar | ValueType::Any) if !matches!(first, b'[' | b'{') => {
                 let start = self.at - 1;
                 self.at = scalar(self.text.as_bytes(), start).ok()?;
                 found.texts[field as usize] = self.text.get(start..self.at).filter(|_| first != b'n');
             }
+            _ => return None,
         }
         Some(())
     }

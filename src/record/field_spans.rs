@@ -1,6 +1,7 @@
 //! The values that the fast readers find.
 
 use super::field::{FIELDS, Field};
+use super::kind::{FieldSet, RecordKind};
 use super::record::{Record, is_blank};
 use crate::json::{unescape_until_quote, unescaped_prefix_len};
 
@@ -12,7 +13,7 @@ pub(super) struct FieldSpans<'a> {
     /// Whether some text may consist of whitespace only.
     maybe_blank: bool,
     /// For each field with an escape, a bit, and the range of the decoded text in the scratch buffer.
-    pub(super) escaped: u8,
+    pub(super) escaped: FieldSet,
     decoded: [(usize, usize); FIELDS],
     /// Whether a decoded text must be escaped again to be written as JSON.
     needs_escape: bool,
@@ -51,14 +52,34 @@ impl<'a> FieldSpans<'a> {
         let (verbatim, rest) = unescape_until_quote(escaped, scratch)?;
         self.needs_escape |= !verbatim;
         self.maybe_blank |= !scratch.as_bytes().get(start).is_some_and(u8::is_ascii_graphic);
-        self.escaped |= 1 << field as u8;
+        self.escaped |= field.bit();
         self.decoded[field as usize] = (start, scratch.len());
         (!rest.is_empty()).then_some(rest)
     }
 
-    /// Returns the record; decoded texts are in `scratch`.
+    /// Sets a field to a value that is not text, but JSON.
+    pub(super) fn json(&mut self, field: Field, value: &'a str) {
+        self.texts[field as usize] = Some(value);
+        self.needs_escape = true;
+    }
+
+    /// Returns the kind of the record; `None` if it is not a record of Zoom. Decoded texts are in `scratch`.
     #[inline]
-    pub(super) fn record(&self, scratch: &'a str) -> Record<'a> {
+    pub(super) fn kind(&self, scratch: &str) -> Option<RecordKind> {
+        RecordKind::of(|field| {
+            let text = if self.escaped & field.bit() == 0 {
+                self.texts[field as usize]
+            } else {
+                let (start, end) = self.decoded[field as usize];
+                scratch.get(start..end)
+            };
+            text.is_some_and(|text| !is_blank(text))
+        })
+    }
+
+    /// Returns the record, which is of this kind; decoded texts are in `scratch`.
+    #[inline]
+    pub(super) fn record(&self, kind: RecordKind, scratch: &'a str) -> Record<'a> {
         let mut texts = self.texts;
         if self.escaped != 0 {
             for (index, text) in texts.iter_mut().enumerate() {
@@ -71,6 +92,6 @@ impl<'a> FieldSpans<'a> {
         if self.maybe_blank {
             texts = texts.map(|text| text.filter(|text| !is_blank(text)));
         }
-        Record { texts, verbatim: !self.needs_escape, non_text_fields: 0, surrogates_replaced: 0 }
+        Record { kind, texts, verbatim: !self.needs_escape, non_text_fields: 0, surrogates_replaced: 0 }
     }
 }

@@ -5,7 +5,7 @@
 use super::{Field, Record, Scratch, fingerprint, reference};
 use crate::json::{minify, unescaped_prefix_len};
 
-/// What a reader found, in comparable form.
+/// What a reader found, in comparable form: the texts of all fields, and the kind.
 type Found = Option<Vec<Option<String>>>;
 
 /// Checks all properties for `text` and for each line of it.
@@ -40,7 +40,8 @@ pub(crate) fn same_id(text: &str) {
 pub(super) fn plain(text: &str) -> Found {
     let mut scratch = Scratch::default();
     let object = reference::object(text).ok()?;
-    Some(owned(&object.record(&mut scratch)))
+    let record = object.record(&mut scratch).ok()?;
+    Some(owned(&record))
 }
 
 pub(super) fn fast(text: &str) -> Found {
@@ -63,5 +64,6 @@ fn owned(record: &Record<'_>) -> Vec<Option<String>> {
     let texts = Field::ALL.map(|field| record.get(field));
     let plain = texts.iter().flatten().all(|text| unescaped_prefix_len(text.as_bytes()) == text.len());
     assert!(plain || !record.verbatim, "{record:?}");
-    texts.into_iter().map(|text| text.map(str::to_owned)).collect()
+    let kind = Some(record.kind.name());
+    texts.into_iter().chain([kind]).map(|text| text.map(str::to_owned)).collect()
 }

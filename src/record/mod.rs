@@ -9,17 +9,22 @@ mod field_spans;
 mod fingerprint;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
+mod kind;
 mod pages;
 mod read;
 mod record;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod zoom_layout;
 
 pub use field::Field;
-pub(crate) use field::has_fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) use field::PAGE_LISTS;
+pub(crate) use field::page_list;
 pub use fingerprint::fingerprint;
+pub use kind::RecordKind;
 pub(crate) use pages::Elements;
 pub use record::{Record, Scratch};
 pub(crate) use reference::{Object, elements, is_whole, not_an_object, object, values};

@@ -2,17 +2,18 @@
 //!
 //! Pages may be nested as deep as a line is long, so this reads the text once and uses no stack.
 
-use super::field::Field;
-use super::reference::LIST;
+use super::field::{Field, PAGE_LISTS, page_list};
 use crate::json::{Cursor, string};
+
+/// Where each of a page's lists of records begins.
+type Lists = [Option<usize>; PAGE_LISTS.len()];
 
 /// An object with a list of records.
 #[derive(Debug)]
 struct Page {
     start: usize,
     end: usize,
-    /// Where its list begins.
-    list: usize,
+    lists: Lists,
     has_fields: bool,
 }
 
@@ -45,9 +46,14 @@ impl<'a> Elements<'a> {
     fn enter(&mut self, index: usize) {
         let Some(page) = self.pages.get(index) else { return };
         self.with_fields += u32::from(page.has_fields);
-        let mut list = Cursor::at(self.text, page.list);
-        list.enter();
-        self.open.push(list);
+        let mut lists = page.lists;
+        // The list that stands first is read first: it is opened last.
+        lists.sort_unstable();
+        for list in lists.into_iter().rev().flatten() {
+            let mut list = Cursor::at(self.text, list);
+            list.enter();
+            self.open.push(list);
+        }
     }
 }
 
@@ -74,7 +80,7 @@ impl<'a> Iterator for Elements<'a> {
 /// An object that may be a page, while it is read.
 struct OpenObject {
     start: usize,
-    list: Option<usize>,
+    lists: Lists,
     in_list: bool,
     has_fields: bool,
 }
@@ -86,7 +92,7 @@ fn scan(text: &str) -> Vec<Page> {
     let begin = |cursor: &mut Cursor<'_>| {
         let start = cursor.position();
         cursor.enter();
-        OpenObject { start, list: None, in_list: false, has_fields: false }
+        OpenObject { start, lists: Lists::default(), in_list: false, has_fields: false }
     };
     open.push(begin(&mut cursor));
     while let Some(object) = open.last_mut() {
@@ -96,8 +102,9 @@ fn scan(text: &str) -> Vec<Page> {
             (true, false) => member(&mut cursor, object),
             (false, true) => object.in_list = false,
             (false, false) => {
-                let Some(OpenObject { start, list, has_fields, .. }) = open.pop() else { break };
-                pages.extend(list.map(|list| Page { start, end: cursor.position(), list, has_fields }));
+                let Some(OpenObject { start, lists, has_fields, .. }) = open.pop() else { break };
+                let is_page = lists.iter().any(Option::is_some);
+                pages.extend(is_page.then(|| Page { start, end: cursor.position(), lists, has_fields }));
             }
         }
     }
@@ -108,9 +115,9 @@ fn scan(text: &str) -> Vec<Page> {
 fn member(cursor: &mut Cursor<'_>, object: &mut OpenObject) {
     let key = string(cursor.key().unwrap_or_default());
     object.has_fields |= Field::named(key.as_bytes()).is_some();
-    if key.as_bytes() == LIST {
-        object.list = Some(cursor.position()).filter(|_| cursor.rest().starts_with('['));
-        object.in_list = object.list.is_some();
+    if let Some(list) = page_list(key.as_bytes()) {
+        object.lists[list] = Some(cursor.position()).filter(|_| cursor.rest().starts_with('['));
+        object.in_list = object.lists[list].is_some();
     }
     if object.in_list {
         cursor.enter();
@@ -143,6 +150,13 @@ mod tests {
                 &[r#"{"operation_logs":[2],"operation_logs":3}"#, "4"],
                 0,
             ),
+            // Lists of both kinds, in one page and in one another.
+            (
+                r#"{"activity_logs":[1,{"operation_logs":[2]}],"operation_logs":[{"email":"","activity_logs":[3]},4]}"#,
+                &["1", "2", "3", "4"],
+                1,
+            ),
+            (r#"{"operation_logs":[1],"activity_logs":[2],"operation_logs":[3]}"#, &["2", "3"], 0),
         ] {
             let mut elements = Elements::of(page);
             assert!(elements.by_ref().eq(expected.iter().copied()), "{page}");

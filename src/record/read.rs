@@ -1,6 +1,7 @@
 //! Reads a record with the fastest reader that is certain.
 
 use super::field_spans::FieldSpans;
+use super::kind::RecordKind;
 use super::record::{Record, Scratch};
 use super::{fast, reference, zoom_layout};
 use crate::reject::Rejection;
@@ -9,27 +10,29 @@ impl<'a> Record<'a> {
     /// Reads one record from the JSON object in `text`.
     ///
     /// # Errors
-    /// [`RejectReason::NotJson`](crate::RejectReason::NotJson) or [`RejectReason::NotObject`](crate::RejectReason::NotObject). A record without
-    /// a usable time is rejected later, where the default time is known.
+    /// [`NotJson`](crate::RejectReason::NotJson), [`NotObject`](crate::RejectReason::NotObject), or
+    /// [`UnknownRecord`](crate::RejectReason::UnknownRecord). A record without a usable time is rejected later, where the
+    /// default time is known.
     pub fn read(text: &'a str, scratch: &'a mut Scratch) -> Result<Self, Rejection> {
         let mut found = FieldSpans::default();
-        if read_quickly(text, &mut found, scratch) {
-            return Ok(found.record(&scratch.0));
+        match read_quickly(text, &mut found, scratch) {
+            Some(kind) => Ok(found.record(kind, &scratch.0)),
+            None => reference::object(text)?.record(scratch),
         }
-        Ok(reference::object(text)?.record(scratch))
     }
 
     /// The same if the text is sure to be a record and no page, and `None` otherwise.
     pub(crate) fn read_quickly(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
         let mut found = FieldSpans::default();
-        read_quickly(text, &mut found, scratch).then(|| found.record(&scratch.0))
+        let kind = read_quickly(text, &mut found, scratch)?;
+        Some(found.record(kind, &scratch.0))
     }
 
     /// The same for ordinary records; returns `None` if the reference reader must decide.
     pub(crate) fn read_fast(text: &'a str, scratch: &'a mut Scratch) -> Option<Self> {
         let mut found = FieldSpans::default();
         fast::scan(text, &mut found, scratch.cleared())?;
-        Some(found.record(&scratch.0))
+        Some(found.record(found.kind(&scratch.0)?, &scratch.0))
     }
 
     /// Reads the record on the line that begins at `start`, and returns where the line ends; returns `None` for any
@@ -43,15 +46,16 @@ impl<'a> Record<'a> {
     ) -> Option<(Self, usize)> {
         let mut found = FieldSpans::default();
         let end = zoom_layout::read(text, start, &mut found, scratch.cleared())?;
-        Some((found.record(&scratch.0), end))
+        Some((found.record(found.kind(&scratch.0)?, &scratch.0), end))
     }
 }
 
-/// Reads a record with one of the fast readers; returns `false` if both are undecided.
-fn read_quickly<'a>(text: &'a str, found: &mut FieldSpans<'a>, scratch: &mut Scratch) -> bool {
-    if zoom_layout::read(text, 0, found, scratch.cleared()) == Some(text.len()) {
-        return true;
+/// Reads a record with one of the fast readers, and returns its kind; `None` if both are undecided, or if it is of no
+/// kind, which the reference reader rejects.
+fn read_quickly<'a>(text: &'a str, found: &mut FieldSpans<'a>, scratch: &mut Scratch) -> Option<RecordKind> {
+    if zoom_layout::read(text, 0, found, scratch.cleared()) != Some(text.len()) {
+        *found = FieldSpans::default();
+        fast::scan(text, found, scratch.cleared())?;
     }
-    *found = FieldSpans::default();
-    fast::scan(text, found, scratch.cleared()).is_some()
+    found.kind(&scratch.0)
 }

@@ -1,18 +1,21 @@
 //! One record.
 
 use super::field::{FIELDS, Field};
+use super::kind::RecordKind;
 use crate::json::trim;
 use crate::timestamp::Timestamp;
 
 /// One record: the text of each field. A field that is missing, `null`, empty or blank is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
+    /// Its kind.
+    pub kind: RecordKind,
     pub(super) texts: [Option<&'a str>; FIELDS],
     /// Whether all texts can be written to JSON unescaped.
     pub verbatim: bool,
-    /// The number of fields that held an object or array instead of text, and count as absent.
+    /// The number of fields of its kind that held an object or array instead of text, and count as absent.
     pub non_text_fields: u32,
-    /// How many fields held half of a surrogate pair, which became U+FFFD.
+    /// How many fields of its kind held half of a surrogate pair, which became U+FFFD.
     pub surrogates_replaced: u16,
 }
 
@@ -29,7 +32,8 @@ impl Scratch {
 }
 
 impl<'a> Record<'a> {
-    /// Returns the time, trimmed, if it is valid.
+    /// Returns the time in the field `time`, trimmed, if it is valid. Webhook events have their time elsewhere as a rule: see
+    /// [`Content::time`](crate::mapping::Content::time).
     #[must_use]
     #[inline]
     pub fn time(&self) -> Option<Timestamp> {

@@ -1,7 +1,9 @@
 //! The reference reader, built on `serde_json`. It defines what a record is.
 
-use super::field::{FIELDS, Field};
+use super::field::{FIELDS, Field, PAGE_LISTS, ValueType, page_list};
+use super::kind::{FieldSet, RecordKind};
 use super::record::{Record, Scratch, is_blank};
+use super::unknown;
 use crate::json::{self, minify, skip_space, unescape_lossy};
 use crate::reject::{RejectReason, Rejection};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -9,15 +11,13 @@ use serde_json::value::RawValue;
 use std::fmt;
 use std::ops::Range;
 
-/// The name of a page's list of records.
-pub(super) const LIST: &[u8] = b"operation_logs";
-
 /// One JSON object: the values of the fields that are read, as slices of the text.
 #[derive(Debug, Default)]
 pub(crate) struct Object<'a> {
+    text: &'a str,
     values: [Option<&'a RawValue>; FIELDS],
-    /// The array `operation_logs` of an API page; if present, this is a page and not a record.
-    pub(crate) logs: Option<&'a str>,
+    /// The arrays of records in an API page; if one is present, this is a page and not a record.
+    lists: [Option<&'a str>; PAGE_LISTS.len()],
 }
 
 /// Reads `text` as one JSON object.
@@ -29,9 +29,11 @@ pub(crate) fn object(text: &str) -> Result<Object<'_>, Rejection> {
     if !value.starts_with('{') && is_json(text) {
         return Err(not_an_object(value));
     }
-    let object = serde_json::from_str(text).map_err(|error| rejection(&error))?;
+    let mut object: Object<'_> = serde_json::from_str(text).map_err(|error| rejection(&error))?;
     // Rejects control characters in keys, which `serde_json` accepts because keys are read as bytes.
-    must_be_json::<IgnoredAny>(text).map(|()| object)
+    must_be_json::<IgnoredAny>(text)?;
+    object.text = text;
+    Ok(object)
 }
 
 /// Rejects invalid JSON with the message of `serde_json`, which has the last word.
@@ -166,44 +168,92 @@ impl<'a> Object<'a> {
         self.values.iter().any(Option::is_some)
     }
 
+    /// Returns whether this is a page and not a record.
+    pub(crate) fn is_page(&self) -> bool {
+        self.lists.iter().any(Option::is_some)
+    }
+
+    /// Returns the arrays of records of a page, in the order in which they stand in it.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &'a str> {
+        let mut lists = self.lists;
+        lists.sort_unstable_by_key(|list| list.map(str::as_ptr));
+        lists.into_iter().flatten()
+    }
+
     /// Returns the record that this object holds.
-    pub(crate) fn record(&self, scratch: &'a mut Scratch) -> Record<'a> {
-        let (mut spans, mut not_text, mut surrogates_replaced) = ([(0, 0); FIELDS], 0, 0);
+    ///
+    /// # Errors
+    /// `unknown_record`.
+    pub(crate) fn record(&self, scratch: &'a mut Scratch) -> Result<Record<'a>, Rejection> {
+        let (mut spans, mut not_text, mut replaced): (_, FieldSet, FieldSet) = ([(0, 0); FIELDS], 0, 0);
         let Scratch(buffer) = scratch;
         buffer.clear();
         for (field, value) in Field::ALL.into_iter().zip(self.values) {
             let Some(value) = value else { continue };
             let start = buffer.len();
-            let replaced = push_text(field, value.get(), buffer, &mut not_text);
-            surrogates_replaced += u16::from(replaced > 0);
+            match push_text(field, value.get(), buffer) {
+                Pushed::Text { replaced: 0 } => {}
+                Pushed::Text { .. } => replaced |= field.bit(),
+                Pushed::NotText => not_text |= field.bit(),
+            }
             spans[field as usize] = (start, buffer.len());
         }
         let texts = spans.map(|(start, end)| Some(&buffer[start..end]).filter(|text| !is_blank(text)));
-        Record { texts, verbatim: false, non_text_fields: not_text, surrogates_replaced }
+        let Some(kind) = RecordKind::of(|field| texts[field as usize].is_some()) else {
+            return Err(unknown::rejection(self.text));
+        };
+        let own = kind.fields().iter().fold(0, |own, field| own | field.bit());
+        Ok(Record {
+            kind,
+            texts,
+            verbatim: false,
+            non_text_fields: (not_text & own).count_ones(),
+            surrogates_replaced: u16::try_from((replaced & own).count_ones()).unwrap_or_default(),
+        })
     }
 }
 
-/// Appends what `value` counts as in a text field; nothing where it counts as absent. Returns how many halves of
-/// surrogate pairs were replaced.
-fn push_text(field: Field, value: &str, out: &mut String, not_text: &mut u32) -> u32 {
-    match value.as_bytes().first() {
-        Some(b'"') => match serde_json::from_str::<String>(value) {
-            Ok(text) => out.push_str(&text),
-            // Known to be JSON: it holds half of a surrogate pair, which a `String` cannot.
-            Err(_) => return unescape_lossy(&value[1..value.len() - 1], out),
-        },
-        Some(b'{' | b'[') if field == Field::OperationDetail => return minify(value, out),
-        Some(b'{' | b'[') => *not_text += 1,
-        Some(b'n') | None => {}
-        Some(_) => out.push_str(value),
-    }
-    0
+/// What became of a value.
+enum Pushed {
+    /// A text, which may be empty; how many halves of surrogate pairs were replaced.
+    Text { replaced: u32 },
+    /// It is an object or array, and counts as absent.
+    NotText,
+}
+
+/// Appends what `value` counts as in a field; nothing where it counts as absent.
+fn push_text(field: Field, value: &str, out: &mut String) -> Pushed {
+    let value = value.trim_ascii();
+    let replaced = match (value.as_bytes().first(), field.value_type()) {
+        (Some(b'{'), ValueType::Object) => {
+            out.push_str(value);
+            0
+        }
+        (Some(b'"'), ValueType::Scalar | ValueType::String | ValueType::Any) => {
+            match serde_json::from_str::<String>(value) {
+                Ok(text) => {
+                    out.push_str(&text);
+                    0
+                }
+                // Known to be JSON: it holds half of a surrogate pair, which a `String` cannot.
+                Err(_) => unescape_lossy(&value[1..value.len() - 1], out),
+            }
+        }
+        (Some(b'{' | b'['), ValueType::Any) => minify(value, out),
+        (Some(b'{' | b'['), _) => return Pushed::NotText,
+        (Some(b'n') | None, _) | (_, ValueType::String | ValueType::Object) => 0,
+        (Some(_), ValueType::Scalar | ValueType::Any) => {
+            out.push_str(value);
+            0
+        }
+    };
+    Pushed::Text { replaced }
 }
 
 /// The key of a member: a field, a page's list, or any other.
 enum Key {
     Field(Field),
-    Logs,
+    List(usize),
     Other,
 }
 
@@ -216,11 +266,8 @@ impl<'de> Deserialize<'de> for Key {
                 f.write_str("a key")
             }
             fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Key, E> {
-                Ok(match Field::named(name) {
-                    Some(field) => Key::Field(field),
-                    None if name == LIST => Key::Logs,
-                    None => Key::Other,
-                })
+                let list = || page_list(name).map_or(Key::Other, Key::List);
+                Ok(Field::named(name).map_or_else(list, Key::Field))
             }
         }
         // Keys are read as bytes, because a key with half of a surrogate pair is not text, but does not name a field
@@ -242,7 +289,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
                 while let Some(key) = members.next_key()? {
                     match key {
                         Key::Field(field) => object.values[field as usize] = Some(members.next_value()?),
-                        Key::Logs => object.logs = array(members.next_value()?),
+                        Key::List(list) => object.lists[list] = array(members.next_value()?),
                         Key::Other => drop(members.next_value::<IgnoredAny>()?),
                     }
                 }

@@ -15,6 +15,14 @@ fn recordish() -> impl Strategy<Value = String> {
         "x",
         "t\\u0069me",
         "operation_logs",
+        "activity_logs",
+        "type",
+        "email",
+        "version",
+        "event",
+        "event",
+        "payload",
+        "payload",
         "\\ud800",
     ];
     let values = [
@@ -68,10 +76,10 @@ proptest! {
 
 #[test]
 fn lone_surrogate_key_is_ignored() {
-    for text in [r#"{"time":"t","\ud800":1}"#, r#"{"\udc00":"","time":"t"}"#] {
+    for text in [r#"{"time":"t","action":"a","\ud800":1}"#, r#"{"\udc00":"","action":"a","time":"t"}"#] {
         assert_eq!(plain(text).unwrap()[Field::Time as usize].as_deref(), Some("t"), "{text}");
     }
-    assert_eq!(reference::object(r#"{"\ud800":1,"operation_logs":[]}"#).unwrap().logs, Some("[]"));
+    assert!(reference::object(r#"{"\ud800":1,"operation_logs":[]}"#).unwrap().lists().eq(["[]"]));
 }
 
 #[test]
@@ -186,11 +194,64 @@ fn only_blank_fields_are_absent() {
             (" \u{3000}", None),
             ("\\u0020", None),
         ] {
-            let text = format!("{{\"{}\":\"{value}\"}}", field.name());
+            if field == Field::Payload {
+                continue;
+            }
+            // A record of one kind or another, whichever field is absent.
+            let rest = r#""action":"a","operator":"o""#;
+            let text = format!("{{{rest},\"{}\":\"{value}\"}}", field.name());
             let mut scratch = Scratch::default();
             assert_eq!(Record::read(&text, &mut scratch).unwrap().get(field), expected, "{text}");
         }
     }
+}
+
+#[test]
+fn present_fields_decide_on_the_kind() {
+    use RecordKind::{Operation, SignIn, Webhook};
+    for (members, kind) in [
+        (r#""operator":"o""#, Some(Operation)),
+        (r#""category_type":1"#, Some(Operation)),
+        (r#""action":true"#, Some(Operation)),
+        (r#""operation_detail":[]"#, Some(Operation)),
+        (r#""operator":" ","category_type":null,"action":[],"operation_detail":"""#, None),
+        (r#""operator":{},"type":"a","email":"b""#, Some(SignIn)),
+        (r#""type":"a","email":"b""#, Some(SignIn)),
+        (r#""type":"a","email":"b","action":"c""#, Some(Operation)),
+        (r#""type":"a","email":"b","event":"c","payload":{}"#, Some(Webhook)),
+        (r#""type":"a","email":" ""#, None),
+        (r#""type":1,"email":"b""#, None),
+        (r#""type":"a","email":true"#, None),
+        (r#""type":"a","email":"b","email":null"#, None),
+        (r#""event":"c","payload":{"a":[{"b":"\u0022"}]}"#, Some(Webhook)),
+        (r#""event":"c","payload": { } "#, Some(Webhook)),
+        (r#""event":"c","payload":"{}""#, None),
+        (r#""event":"c","payload":[{}]"#, None),
+        (r#""event":"c","payload":{},"payload":null"#, None),
+        (r#""event":5,"payload":{}"#, None),
+        (r#""event":"\u0020","payload":{}"#, None),
+        (r#""ev\u0065nt":"c","payload":{}"#, Some(Webhook)),
+        (r#""code":124,"message":"x""#, None),
+        (r#""time":"2024-01-01T00:00:00Z""#, None),
+    ] {
+        let text = format!("{{{members}}}");
+        let mut scratch = Scratch::default();
+        let read = Record::read(&text, &mut scratch).map(|record| record.kind);
+        assert_eq!(read.as_ref().ok(), kind.as_ref(), "{text}");
+        if let Err(rejection) = read {
+            assert_eq!(rejection.reason, crate::RejectReason::UnknownRecord, "{text}");
+        }
+        invariants::text(&text);
+    }
+}
+
+#[test]
+fn only_fields_of_the_kind_are_noted() {
+    let mut scratch = Scratch::default();
+    let text =
+        r#"{"type":"a","email":"b","version":[],"action":{},"event_ts":[],"client_type":"\ud800","x":{}}"#;
+    let record = Record::read(text, &mut scratch).unwrap();
+    assert_eq!((record.non_text_fields, record.surrogates_replaced), (1, 1));
 }
 
 #[test]
@@ -208,15 +269,20 @@ fn fast_path_accepts_other_members_and_nulls() {
 }
 
 #[test]
-fn page_is_detected_by_its_operation_logs_array() {
-    for (text, logs) in [
-        (r#"{"operation_logs": [{}, 1]}"#, Some("[{}, 1]")),
-        (r#"{"operation_logs": {}}"#, None),
-        (r#"{"logs": [{}]}"#, None),
-        (r#"{"time": "x"}"#, None),
+fn page_is_detected_by_its_lists_of_records() {
+    for (text, lists) in [
+        (r#"{"operation_logs": [{}, 1]}"#, &["[{}, 1]"][..]),
+        (r#"{"activity_logs":[1],"action":"x"}"#, &["[1]"]),
+        (r#"{"activity_logs":[1],"x":1,"operation_logs":[2]}"#, &["[1]", "[2]"]),
+        (r#"{"operation_logs":[1],"activity_logs":[2],"operation_logs":3}"#, &["[2]"]),
+        (r#"{"operation_logs": {}, "action": "x"}"#, &[]),
+        (r#"{"logs": [{}], "action": "x"}"#, &[]),
+        (r#"{"action": "x"}"#, &[]),
     ] {
-        assert_eq!(reference::object(text).unwrap().logs, logs, "{text}");
-        assert_eq!(fast(text).is_none(), text.contains("operation_logs"), "{text}");
+        let object = reference::object(text).unwrap();
+        assert!(object.lists().eq(lists.iter().copied()), "{text}");
+        assert_eq!(object.is_page(), !lists.is_empty(), "{text}");
+        assert_eq!(fast(text).is_none(), text.contains("_logs"), "{text}");
     }
 }
 

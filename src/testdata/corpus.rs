@@ -1,8 +1,8 @@
-//! Operation logs as Zoom and collectors write them.
+//! Records as Zoom and collectors write them.
 
 use fastrand::Rng;
 
-/// Generates lines of operation logs.
+/// Generates lines of records.
 pub(super) struct Corpus {
     pub(super) random: Rng,
     /// Seconds since the epoch: a few records per minute.
@@ -44,6 +44,7 @@ const SETTINGS: [&str; 6] = [
 ];
 const BEYOND_ASCII: [&str; 8] =
     ["Müller", "José", "Łukasz", "Zoë", "北京办公室", "Søren Kierkegård", "Ольга", "Renée"];
+const CLIENTS: [&str; 6] = ["Browser", "Mac", "Windows", "iOS", "android", "Zoom Rooms"];
 const NAMES: [&str; 6] =
     ["Homer Simpson", "Marge", "Lisa S.", "Ned Flanders", "Montgomery Burns", "Barney G"];
 
@@ -60,9 +61,14 @@ impl Corpus {
         format!("{}{}@{}", self.pick(&PEOPLE), self.random.u16(..100), self.pick(&DOMAINS))
     }
 
-    fn record(&mut self, name: &str) -> Record {
+    /// Returns the time of the next record.
+    fn time(&mut self) -> chrono::DateTime<chrono::Utc> {
         self.clock += self.random.i64(0..40);
-        let time = chrono::DateTime::from_timestamp(self.clock, 0).unwrap_or_default();
+        chrono::DateTime::from_timestamp(self.clock, 0).unwrap_or_default()
+    }
+
+    fn record(&mut self, name: &str) -> Record {
+        let time = self.time();
         let operator = match self.random.u8(..20) {
             0 => "SCIM@Okta".to_owned(),
             1 => "Marketplace App".to_owned(),
@@ -168,6 +174,59 @@ impl Corpus {
             }
         };
         write_record(&record, line, ("", ""), false);
+    }
+
+    /// Appends one sign-in as Zoom sends it.
+    pub(super) fn sign_in(&mut self, line: &mut String) {
+        let (email, time) = (self.email(), self.time().format("%Y-%m-%dT%H:%M:%SZ"));
+        let kind = self.pick(&["Sign in", "Sign in", "Sign out"]);
+        let ip = match self.random.u8(..4) {
+            0 => format!("2001:db8:{:x}::{:x}", self.random.u16(..), self.random.u16(..)),
+            _ => format!("192.0.2.{}", self.random.u8(..)),
+        };
+        let (client, version) = (self.pick(&CLIENTS), self.pick(&["-", "5.9.1.2581", "6.0.0.1000"]));
+        line.push_str(&format!(
+            r#"{{"email":"{email}","time":"{time}","type":"{kind}","ip_address":"{ip}","client_type":"{client}","version":"{version}"}}"#
+        ));
+    }
+
+    /// Appends one webhook event as Zoom sends it.
+    pub(super) fn webhook(&mut self, line: &mut String) {
+        let (operator, email, millis) = (self.email(), self.email(), self.time().timestamp_millis());
+        let (name, department) = (self.pick(&NAMES), self.pick(&DEPARTMENTS));
+        let on = self.random.bool();
+        let (event, objects) = match self.random.u8(..4) {
+            0 => (
+                "user.created",
+                format!(
+                    r#""object":{{"id":"u1","first_name":"{name}","email":"{email}","dept":"{department}","type":2}}"#
+                ),
+            ),
+            1 => (
+                "account.settings_updated",
+                format!(
+                    r#""object":{{"id":"a1","settings":{{"in_meeting":{{"chat":{on},"annotation":{}}},"recording":{{"auto_recording":"cloud"}}}}}},"old_object":{{"id":"a1","settings":{{"in_meeting":{{"chat":{}}}}}}}"#,
+                    self.random.bool(),
+                    !on
+                ),
+            ),
+            2 => (
+                "group.updated",
+                format!(
+                    r#""object":{{"id":"g1","name":"{department}"}},"old_object":{{"id":"g1","name":"{name}"}}"#
+                ),
+            ),
+            _ => (
+                "meeting.participant_joined",
+                format!(
+                    r#""object":{{"id":"{}","topic":"{name}","host_id":"h1","duration":60,"participant":{{"user_name":"{name}","id":"p1","public_ip":"192.0.2.9"}}}}"#,
+                    self.random.u64(10_000_000_000..99_999_999_999)
+                ),
+            ),
+        };
+        line.push_str(&format!(
+            r#"{{"event":"{event}","event_ts":{millis},"payload":{{"account_id":"AAAAAABBBB","operator":"{operator}","operator_id":"z8yEXAMPLE",{objects}}}}}"#
+        ));
     }
 
     /// Appends one line as Python's `json.dumps` writes it.

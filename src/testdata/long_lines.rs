@@ -50,8 +50,14 @@ impl LongLineKind {
     }
 }
 
+/// The start of a webhook event: up to its payload, its settings, and a list of these.
+const WEBHOOK: &str = "{\"event\":\"a\",\"event_ts\":1577836800,\"payload\":{\"object\":{";
+const SETTINGS: &str = "{\"event\":\"a\",\"event_ts\":1577836800,\"payload\":{\"object\":{\"settings\":{";
+const LIST_SETTINGS: &str =
+    "{\"event\":\"a\",\"event_ts\":1577836800,\"payload\":{\"object\":{\"settings\":{\"a\":[";
+
 /// All families of long lines.
-pub const LONG: [LongLineKind; 37] = [
+pub const LONG: [LongLineKind; 46] = [
     LongLineKind::detail("length of a word", "Update User a@x.io ", "x", ""),
     LongLineKind::detail("changes that are mapped", "Update User a@x.io ", " - Job Title: from A to B", ""),
     LongLineKind::detail("changes that are not", "Security ", " - Some setting: from On to Off", ""),
@@ -79,15 +85,40 @@ pub const LONG: [LongLineKind; 37] = [
     LongLineKind::detail("hostile braces", "", "{'a':", ""),
     LongLineKind::detail("hostile braces and quotes", "", "{'[{':", ""),
     LongLineKind::detail("hostile quotes", "", "[{'a':'\\u0022", ""),
-    LongLineKind::line("depth of a member", "{\"time\":1577836800,\"x\":", "[", "}").closed("]"),
+    LongLineKind::line("depth of a member", "{\"time\":1577836800,\"action\":\"a\",\"x\":", "[", "}")
+        .closed("]"),
     LongLineKind::line("depth of a detail", "{\"time\":1577836800,\"operation_detail\":", "[", "}")
         .closed("]"),
-    LongLineKind::line("records of an array", "[{\"time\":1577836800}", ",{\"time\":1577836800}", "]"),
-    LongLineKind::line("records of a page", "{\"operation_logs\":[0", ",{\"time\":1577836800}", "]}"),
+    LongLineKind::line(
+        "records of an array",
+        "[{\"time\":1577836800,\"action\":\"a\"}",
+        ",{\"time\":1577836800,\"action\":\"a\"}",
+        "]",
+    ),
+    LongLineKind::line(
+        "records of a page",
+        "{\"operation_logs\":[0",
+        ",{\"time\":1577836800,\"action\":\"a\"}",
+        "]}",
+    ),
     LongLineKind::line("no records of an array", "[{}", ",{}", "]"),
     LongLineKind::detail("JSON that replaces JSON", "x  - K: ", "from [{}] to [{'a':", ""),
     LongLineKind::line("depth of pages", "", "{\"operation_logs\":[", "").closed("]}"),
-    LongLineKind::line("values of a line", "", "{\"time\":1577836800}", ""),
+    LongLineKind::line("values of a line", "", "{\"time\":1577836800,\"action\":\"a\"}", ""),
     LongLineKind::line("no records of a line", "", "{}", ""),
+    LongLineKind::line("objects of another log", "[{}", ",{\"code\":124}", "]"),
+    LongLineKind::line(
+        "sign-ins of a page",
+        "{\"activity_logs\":[0",
+        ",{\"time\":1577836800,\"type\":\"a\",\"email\":\"b\"}",
+        "]}",
+    ),
+    LongLineKind::line("length of a sign-in", "{\"time\":1577836800,\"type\":\"a\",\"email\":\"", "x", "\"}"),
+    LongLineKind::line("members of a payload", WEBHOOK, "\"a\":1,", "\"b\":1}}}"),
+    LongLineKind::line("equal members of settings", SETTINGS, "\"a\":1,", "\"b\":1}}}}"),
+    LongLineKind::line("settings of a list", LIST_SETTINGS, "1,", "1]}}}}"),
+    LongLineKind::line("depth of settings", SETTINGS, "\"a\":[1],\"b\":{", "}}}}").closed("}"),
+    LongLineKind::line("lists in settings", LIST_SETTINGS, "[", "]}}}}").closed("]"),
+    LongLineKind::line("empty settings", SETTINGS, "\"\":{},", "\"b\":1}}}}"),
     LongLineKind::line("no records of a page", "{\"operation_logs\":[0", ",0", "]}"),
 ];

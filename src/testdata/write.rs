@@ -14,6 +14,10 @@ pub enum Kind {
     Plain,
     /// As Google's reference collector writes them, with an escape in every line.
     Escaped,
+    /// Sign-ins, as Zoom sends them.
+    SignIns,
+    /// Webhook events, as Zoom sends them.
+    Webhooks,
     /// Adversarial records in all framings.
     Hostile,
 }
@@ -32,6 +36,8 @@ pub fn write(kind: Kind, records: u64, seed: u64, out: &mut impl Write) -> io::R
             Kind::Realistic => corpus.sent(&mut line, true),
             Kind::Plain => corpus.sent(&mut line, false),
             Kind::Escaped => corpus.collected(&mut line),
+            Kind::SignIns => corpus.sign_in(&mut line),
+            Kind::Webhooks => corpus.webhook(&mut line),
             Kind::Hostile => adversarial::line(&mut corpus.random, &mut line),
         }
         line.push('\n');

@@ -2,7 +2,7 @@
 
 use super::event_type::EventType;
 use super::text_field::UserTextField;
-use crate::json::TextValues;
+use crate::json::{Leaves, TextValues};
 use crate::timestamp::Timestamp;
 use arrayvec::{ArrayString, ArrayVec};
 use smallvec::SmallVec;
@@ -19,8 +19,8 @@ pub struct Event<'a> {
     pub target: Noun<'a>,
     /// Other users that the event refers to.
     pub about: Vec<About<'a>>,
-    /// `additional.category_type`: UDM has no field for Zoom's category.
-    pub category_type: Option<&'a str>,
+    /// `additional`: what UDM has no field for, by name.
+    pub additional: SmallVec<[(&'static str, &'a str); 1]>,
     /// Whether all texts can be written unescaped.
     pub verbatim: bool,
 }
@@ -40,6 +40,8 @@ pub struct Metadata<'a> {
     pub vendor_name: Option<&'static str>,
     /// `productEventType`: at most 64 bytes by UDM's documentation.
     pub product_event_type: Option<&'a str>,
+    /// `productVersion`: at most 32 bytes by UDM's documentation.
+    pub product_version: Option<&'a str>,
     /// `description`: at most 1024 bytes by UDM's documentation.
     pub description: Option<&'a str>,
     /// `productLogId`: 64 hexadecimal digits.
@@ -51,8 +53,56 @@ pub struct Metadata<'a> {
 pub struct Noun<'a> {
     /// `user`.
     pub user: User<'a>,
+    /// `group`.
+    pub group: Group<'a>,
+    /// `resource`.
+    pub resource: Resource<'a>,
+    /// The only element of `ip`.
+    pub ip: Option<&'a str>,
+    /// The only element of `asset.ip`.
+    pub asset_ip: Option<&'a str>,
     /// `location.name`.
     pub location_name: Option<&'a str>,
+}
+
+/// `google.backstory.Group`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// `productObjectId`.
+    pub product_object_id: Option<&'a str>,
+    /// `groupDisplayName`.
+    pub group_display_name: Option<&'a str>,
+}
+
+/// `google.backstory.Resource`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resource<'a> {
+    /// `name`.
+    pub name: Option<&'a str>,
+    /// `productObjectId`.
+    pub product_object_id: Option<&'a str>,
+    /// `attribute.labels`.
+    pub labels: SmallVec<[LeafLabels<'a>; 2]>,
+}
+
+/// Labels for the scalars below a JSON value, one for each. They are read when they are written, because there may be more
+/// of them than should be in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeafLabels<'a> {
+    prefix: &'static str,
+    value: &'a str,
+}
+
+impl<'a> LeafLabels<'a> {
+    /// Creates labels for `value`, which must be valid JSON, with `prefix` before the path in each key.
+    pub(crate) fn new(prefix: &'static str, value: &'a str) -> Self {
+        Self { prefix, value }
+    }
+
+    /// Returns the scalars.
+    pub(crate) fn leaves(&self) -> Leaves<'a> {
+        Leaves::of(self.value, self.prefix)
+    }
 }
 
 /// The maximum number of e-mail addresses of a user.
@@ -93,6 +143,14 @@ pub struct About<'a> {
     pub labels: ArrayVec<Label<'a>, 2>,
 }
 
+impl User<'_> {
+    /// Returns whether nothing is known of the user.
+    pub(crate) fn is_empty(&self) -> bool {
+        let is_named = self.userid.is_some() || !self.email_addresses.is_empty();
+        !is_named && self.texts.is_empty() && self.roles.is_empty() && self.labels.is_empty()
+    }
+}
+
 impl Event<'_> {
     /// Creates an event with a time and a type only.
     #[must_use]
@@ -105,13 +163,14 @@ impl Event<'_> {
                 product_name: None,
                 vendor_name: None,
                 product_event_type: None,
+                product_version: None,
                 description: None,
                 product_log_id: None,
             },
             principal: Noun::default(),
             target: Noun::default(),
             about: Vec::new(),
-            category_type: None,
+            additional: SmallVec::new(),
             verbatim: false,
         }
     }

@@ -33,7 +33,11 @@ pub enum Needs {
     User,
     /// A user in the target.
     TargetUser,
-    /// Something that operation logs do not contain: a resource, a group, how somebody logged in.
+    /// A user in the principal, and a resource in the target.
+    Resource,
+    /// A user in the principal, and a group with a name in the target.
+    Group,
+    /// Something that no record contains: how somebody logged in, or which setting a resource is.
     Unavailable,
 }
 
@@ -52,14 +56,15 @@ impl EventType {
     /// Returns what an event of this type must contain.
     #[must_use]
     pub fn needs(self) -> Needs {
-        const RESOURCE_OR_GROUP: [&str; 3] = ["USER_RESOURCE_", "SETTING_", "GROUP_"];
         match self.name {
             "USER_UNCATEGORIZED" => Needs::User,
             "USER_CREATION" | "USER_DELETION" | "USER_CHANGE_PASSWORD" | "USER_CHANGE_PERMISSIONS" => {
                 Needs::TargetUser
             }
             "USER_LOGIN" | "USER_LOGOUT" => Needs::Unavailable,
-            name if RESOURCE_OR_GROUP.iter().any(|start| name.starts_with(start)) => Needs::Unavailable,
+            name if name.starts_with("USER_RESOURCE_") => Needs::Resource,
+            name if name.starts_with("GROUP_") => Needs::Group,
+            name if name.starts_with("SETTING_") => Needs::Unavailable,
             _ => Needs::Nothing,
         }
     }

@@ -15,8 +15,10 @@ pub(super) trait JsonFlavor {
     /// The text after the event's type.
     const EVENT_TYPE_END: &str = "\",";
 
-    /// The text before and after the value of `additional.category_type`.
-    const CATEGORY: (&str, &str) = ("\"category_type\":\"", "\"},");
+    /// The text before and after the members of `additional`.
+    const ADDITIONAL: (&str, &str) = ("", "},");
+    /// The text before, within and after a member of it: before its name, and before and after its value.
+    const MEMBER: (&str, &str, &str) = ("\"", "\":\"", "\",");
 
     #[inline]
     fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
@@ -46,8 +48,8 @@ impl JsonFlavor for BigQuery {
     type Names = Snake;
     const TIMESTAMP: (&str, &str) = ("{\"metadata\":{\"event_timestamp\":{", "},\"event_type\":");
     const EVENT_TYPE_END: &str = ",";
-    const CATEGORY: (&str, &str) =
-        ("\"fields\":[{\"key\":\"category_type\",\"value\":{\"string_value\":\"", "\"}}]},");
+    const ADDITIONAL: (&str, &str) = ("\"fields\":[", "]},");
+    const MEMBER: (&str, &str, &str) = ("{\"key\":\"", "\",\"value\":{\"string_value\":\"", "\"}},");
 
     fn timestamp(time: &Timestamp, out: &mut Vec<u8>) {
         let (seconds, nanos) = time.seconds_and_nanos();

@@ -1,4 +1,4 @@
-//! The part of `google.backstory.UDM` that a Zoom operation log fills, and the writer of its JSON.
+//! The part of `google.backstory.UDM` that Zoom's records fill, and the writer of its JSON.
 
 mod case;
 mod event;
@@ -14,7 +14,9 @@ mod writer;
 
 pub use crate::json::TextValues;
 pub use case::Case;
-pub use event::{About, Event, Label, MAX_EMAIL_ADDRESSES, MAX_ROLES, Metadata, Noun, User};
+pub use event::{
+    About, Event, Group, Label, LeafLabels, MAX_EMAIL_ADDRESSES, MAX_ROLES, Metadata, Noun, Resource, User,
+};
 pub use event_type::{EventType, Needs};
 pub use ingestion_metadata::IngestionMetadata;
 pub use output_shape::OutputShape;

@@ -4,12 +4,12 @@
 //! track whether a member came before.
 
 use super::case::Case;
-use super::event::{About, Event, Label, Metadata, Noun, User};
+use super::event::{About, Event, Group, Label, LeafLabels, Metadata, Noun, Resource, User};
 use super::field_names::{Camel, FieldNames, Snake};
 use super::flavor::{BigQuery, JsonFlavor};
 use super::ingestion_metadata::IngestionMetadata;
 use super::output_shape::OutputShape;
-use crate::json::escape_into;
+use crate::json::{escape_into, leaf_text};
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
@@ -150,11 +150,8 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
     #[inline]
     fn members(&mut self, event: &Event<'_>) {
         self.metadata(&event.metadata);
-        if let Some(category) = event.category_type {
-            self.raw(D::Names::ADDITIONAL);
-            self.raw(D::CATEGORY.0);
-            self.string_contents(category);
-            self.raw(D::CATEGORY.1);
+        if !event.additional.is_empty() {
+            self.additional(&event.additional);
         }
         self.noun(D::Names::PRINCIPAL, &event.principal);
         self.noun(D::Names::TARGET, &event.target);
@@ -169,6 +166,18 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
     }
 
     #[inline]
+    fn additional(&mut self, members: &[(&str, &str)]) {
+        self.raw(D::Names::ADDITIONAL);
+        self.raw(D::ADDITIONAL.0);
+        for (name, text) in members {
+            [D::MEMBER.0, name, D::MEMBER.1].into_iter().for_each(|part| self.raw(part));
+            self.string_contents(text);
+            self.raw(D::MEMBER.2);
+        }
+        self.close(D::ADDITIONAL.1);
+    }
+
+    #[inline]
     fn metadata(&mut self, metadata: &Metadata<'_>) {
         self.raw(D::TIMESTAMP.0);
         D::timestamp(&metadata.event_timestamp, self.out);
@@ -179,6 +188,7 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
         self.text(D::Names::PRODUCT_NAME, metadata.product_name);
         self.text(D::Names::VENDOR_NAME, metadata.vendor_name);
         self.text(D::Names::PRODUCT_EVENT_TYPE, metadata.product_event_type);
+        self.text(D::Names::PRODUCT_VERSION, metadata.product_version);
         self.text(D::Names::PRODUCT_LOG_ID, metadata.product_log_id.as_deref());
         self.text(D::Names::DESCRIPTION, metadata.description);
         self.raw(&self.writer.labels);
@@ -192,12 +202,72 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
         self.raw(&self.writer.namespace);
         let empty = self.position();
         self.user(&noun.user);
+        self.group(&noun.group);
+        self.resource(&noun.resource);
+        self.ip(noun.ip);
+        if noun.asset_ip.is_some() {
+            self.raw(D::Names::ASSET);
+            self.ip(noun.asset_ip);
+            self.close("},");
+        }
         if let Some(location) = noun.location_name {
             self.raw(D::Names::LOCATION);
             self.text(D::Names::NAME, Some(location));
             self.close("},");
         }
         self.close_unless(empty, before, "},");
+    }
+
+    #[inline]
+    fn group(&mut self, group: &Group<'_>) {
+        let before = self.position();
+        self.raw(D::Names::GROUP);
+        let empty = self.position();
+        self.text(D::Names::PRODUCT_OBJECT_ID, group.product_object_id);
+        self.text(D::Names::GROUP_DISPLAY_NAME, group.group_display_name);
+        self.close_unless(empty, before, "},");
+    }
+
+    #[inline]
+    fn resource(&mut self, resource: &Resource<'_>) {
+        let before = self.position();
+        self.raw(D::Names::RESOURCE);
+        let empty = self.position();
+        self.text(D::Names::NAME, resource.name);
+        self.text(D::Names::PRODUCT_OBJECT_ID, resource.product_object_id);
+        if !resource.labels.is_empty() {
+            self.leaf_labels(&resource.labels);
+        }
+        self.close_unless(empty, before, "},");
+    }
+
+    /// Writes `attribute` with a label for each scalar.
+    fn leaf_labels(&mut self, labels: &[LeafLabels<'_>]) {
+        let before = self.position();
+        self.raw(D::Names::ATTRIBUTE);
+        self.raw(D::Names::LABELS);
+        let empty = self.position();
+        for labels in labels {
+            let mut leaves = labels.leaves();
+            while let Some(leaf) = leaves.next() {
+                self.raw("{\"key\":\"");
+                escape_into(self.out, leaves.path());
+                self.raw("\",\"value\":\"");
+                escape_into(self.out, &leaf_text(leaf));
+                self.raw("\"},");
+                self.flush_if_full();
+            }
+        }
+        self.close_unless(empty, before, "]},");
+    }
+
+    #[inline]
+    fn ip(&mut self, ip: Option<&str>) {
+        if let Some(ip) = ip {
+            self.raw(D::Names::IP);
+            self.string_contents(ip);
+            self.raw("\"],");
+        }
     }
 
     #[inline]

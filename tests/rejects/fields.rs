@@ -47,7 +47,7 @@ fn lone_surrogate_is_replaced_in_every_field() {
     let object = format!(r#"{{"time":"{TIME}","operation_detail":{{"\udc00": ["\ud800"]}}}}"#);
     let event = assert_read(object.as_bytes());
     assert_eq!(event["metadata"]["description"], "{\"\u{fffd}\":[\"\u{fffd}\"]}");
-    let in_time = format!(r#"{{"time":"{TIME}\ud83d"}}"#);
+    let in_time = format!(r#"{{"time":"{TIME}\ud83d","action":"x"}}"#);
     assert_refused(in_time.as_bytes(), "no_time", "\u{fffd}");
 }
 
@@ -71,13 +71,14 @@ fn space_around_a_time_is_trimmed() {
         let event = assert_read(line.as_bytes());
         assert_eq!(event["metadata"]["eventTimestamp"], "2024-05-01T10:00:00Z", "{time}");
     }
-    assert_refused(b"{\"time\":\" 2024-05-01T10:00Z \"}", "no_time", "expected RFC 3339");
+    let without_seconds = br#"{"time":" 2024-05-01T10:00Z ","action":"x"}"#;
+    assert_refused(without_seconds, "no_time", "expected RFC 3339");
 }
 
 #[test]
 fn event_type_with_unmet_needs_is_counted_and_ignored() {
     let typed = |name: &str, more: &str| {
-        let line = format!(r#"{{"time":"{TIME}","event_type":"{name}"{more}}}"#);
+        let line = format!(r#"{{"time":"{TIME}","category_type":"x","event_type":"{name}"{more}}}"#);
         let event = assert_read(line.as_bytes());
         (event["metadata"]["eventType"].as_str().expect("the field is a string").to_owned(), notes(&line))
     };

@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use crate::detail::{Detail, SpliceBuf};
+use crate::detail::SpliceBuf;
 use crate::json::invariants::Bytes;
 use crate::json::skip_space;
-use crate::mapping::{self, DiagnosticCounts};
+use crate::mapping::{self, Content, DiagnosticCounts};
 use crate::normalize::{
     Format, Input, InspectedRecord, Options, Part, Reject, RejectReader, RejectWriter, Sink, StoredReject,
     Summary, inspect_each, is_gzip, replay_rejects, run,
 };
-use crate::record::{self, Field, Scratch};
+use crate::record::{self, Scratch};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -139,6 +139,7 @@ fn reconciled(out: &Out, summary: &Summary) {
     assert_eq!((summary.events, summary.rejects), (lines(&out.events), lines(&out.rejects)));
     assert_eq!(summary.records, summary.events + summary.rejects);
     assert_eq!(summary.events, summary.events_by_type.iter().map(|(_, count)| count).sum::<u64>());
+    assert_eq!(summary.events, summary.events_by_kind.iter().sum::<u64>());
     assert_eq!(summary.rejects, summary.rejects_by_reason.iter().sum::<u64>());
     assert_eq!(summary.bytes_out, out.events.len() as u64);
 }
@@ -200,17 +201,11 @@ fn by_the_twins(looked: &InspectedRecord<'_>, event: &[u8], options: &Options) -
     let text = std::str::from_utf8(looked.raw).unwrap();
     let (mut scratch, mut cut) = (Scratch::default(), SpliceBuf::default());
     let object = record::object(text).unwrap();
-    let record = object.record(&mut scratch);
-    let detail = record.get(Field::OperationDetail).map(|text| Detail::parse(text, &mut cut));
-    let time = record.time().or(options.default_time).unwrap();
-    let mut made = mapping::map(
-        &record,
-        &detail.unwrap_or_default(),
-        time,
-        options.rules,
-        &mut DiagnosticCounts::default(),
-        &mut (),
-    );
+    let record = object.record(&mut scratch).unwrap();
+    let content = Content::parse(&record, &mut cut);
+    let time = content.time(&record).or(options.default_time).unwrap();
+    let mut made =
+        mapping::map(&record, &content, time, options.rules, &mut DiagnosticCounts::default(), &mut ());
     // Written with the check for escapes in every text.
     made.verbatim = false;
     if options.event_id {
@@ -291,13 +286,14 @@ fn records_of(value: &str) -> usize {
         return 1;
     }
     let members: HashMap<Bytes, &RawValue> = serde_json::from_str(value).unwrap();
-    match members.get(&Bytes(b"operation_logs".to_vec())).map(|logs| logs.get()) {
-        Some(logs) if logs.starts_with('[') => {
-            let elements: Vec<&RawValue> = serde_json::from_str(logs).unwrap();
-            elements.iter().map(|element| records_of(element.get())).sum()
-        }
-        _ => 1,
+    let lists = record::PAGE_LISTS.map(|list| members.get(&Bytes(list.as_bytes().to_vec())));
+    let lists: Vec<_> =
+        lists.into_iter().flatten().map(|list| list.get()).filter(|list| list.starts_with('[')).collect();
+    if lists.is_empty() {
+        return 1;
     }
+    let elements = lists.into_iter().flat_map(|list| serde_json::from_str::<Vec<&RawValue>>(list).unwrap());
+    elements.map(|element| records_of(element.get())).sum()
 }
 
 /// Text outside records is meaningless: whitespace, byte-order marks, separators between elements of an array. Pages
@@ -306,7 +302,7 @@ fn nothing_lost(bytes: &[u8], options: &Options, records: &[(usize, usize)]) {
     // Of CSV the tests compare each row with another reader's.
     if options.format == Format::Csv
         || bytes.contains(&b'\\')
-        || memchr::memmem::find(bytes, b"operation_logs").is_some()
+        || record::PAGE_LISTS.iter().any(|list| memchr::memmem::find(bytes, list.as_bytes()).is_some())
     {
         return;
     }

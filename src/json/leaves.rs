@@ -1,0 +1,258 @@
+//! Iterates over the scalars below a JSON value, each with its path.
+
+use super::iter::Cursor;
+use super::text_values::{is_empty_scalar, string};
+use std::borrow::Cow;
+use std::hash::{BuildHasher as _, RandomState};
+use std::iter::Peekable;
+use std::ops::Range;
+use std::vec::IntoIter;
+
+/// The maximum length of the paths of a value together, in bytes. Google's import methods accept no event with more label
+/// keys than this; without a limit, a long key before many scalars would give quadratic output.
+const MAX_PATH_BYTES: usize = 4_000_000;
+
+/// The maximum number of objects and arrays around a scalar; without a limit, a line of brackets would take ten times its
+/// length in memory.
+const MAX_DEPTH: usize = 500;
+
+/// The non-empty scalars below a valid JSON value, in order: strings that are not blank, numbers and booleans.
+///
+/// A path joins keys and positions in arrays, from 0, with `.`. Of equal keys of one object only the last counts. Uses no
+/// recursion, and reads the value twice.
+pub(crate) struct Leaves<'a> {
+    cursor: Cursor<'a>,
+    /// The path of the current scalar, after those of the objects and arrays around it.
+    path: String,
+    open: Vec<Level>,
+    /// Where the keys stand that a later equal one replaces, in order.
+    replaced: Peekable<IntoIter<u32>>,
+    /// Where the scalar that was returned last stands, with its key.
+    member: Range<usize>,
+    path_bytes: usize,
+    is_cut: bool,
+}
+
+/// An object or array that is being read.
+struct Level {
+    /// The length of its path.
+    path: usize,
+    /// The position of its next element, if it is an array.
+    element: Option<usize>,
+}
+
+impl<'a> Leaves<'a> {
+    /// Reads `value`, with `prefix` as its own path. A value that is neither an object nor an array has none below it.
+    pub(crate) fn of(value: &'a str, prefix: &str) -> Self {
+        let mut leaves = Self {
+            cursor: Cursor::new(value),
+            path: prefix.to_owned(),
+            open: Vec::new(),
+            replaced: replaced_keys(value).into_iter().peekable(),
+            member: 0..0,
+            path_bytes: 0,
+            is_cut: false,
+        };
+        leaves.enter();
+        leaves
+    }
+
+    /// Returns the path of the scalar that was returned last.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns where the scalar that was returned last stands, with its key.
+    pub(crate) fn member(&self) -> Range<usize> {
+        self.member.clone()
+    }
+
+    /// Returns whether scalars were left out: those that are too deep, and those at the end if all paths together are too
+    /// long.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Returns the next scalar, as written.
+    pub(crate) fn next(&mut self) -> Option<&'a str> {
+        loop {
+            let level = self.open.last_mut()?;
+            self.path.truncate(level.path);
+            if !self.cursor.next_item() {
+                self.open.pop();
+                continue;
+            }
+            let position = self.cursor.position();
+            let part = match &mut level.element {
+                Some(element) => {
+                    *element += 1;
+                    Cow::Owned((*element - 1).to_string())
+                }
+                None => string(self.cursor.key()?),
+            };
+            if self.is_replaced(position) {
+                self.cursor.value()?;
+                continue;
+            }
+            self.path.push('.');
+            self.path.push_str(&part);
+            if self.open.len() < MAX_DEPTH && self.enter() {
+                continue;
+            }
+            let value = self.cursor.value()?;
+            let is_too_deep = value.starts_with(['{', '[']);
+            self.is_cut |= is_too_deep;
+            if is_too_deep || is_empty_scalar(value) {
+                continue;
+            }
+            self.path_bytes += self.path.len();
+            if self.path_bytes > MAX_PATH_BYTES {
+                self.is_cut = true;
+                self.open.clear();
+                return None;
+            }
+            self.member = position..self.cursor.position();
+            return Some(value);
+        }
+    }
+
+    /// Enters the object or array at the cursor; returns `false` if there is none.
+    fn enter(&mut self) -> bool {
+        let is_array = match self.cursor.rest().as_bytes().first() {
+            Some(b'{') => false,
+            Some(b'[') => true,
+            _ => return false,
+        };
+        self.cursor.enter();
+        self.open.push(Level { path: self.path.len(), element: is_array.then_some(0) });
+        true
+    }
+
+    /// Returns whether the key at this position is replaced. Positions are asked for in order.
+    fn is_replaced(&mut self, position: usize) -> bool {
+        let position = short(position);
+        // Those before it are in values that were skipped.
+        while self.replaced.next_if(|&replaced| replaced < position).is_some() {}
+        self.replaced.next_if_eq(&position).is_some()
+    }
+}
+
+/// A key: the hash of its text, and where it stands. Small, because a line may hold a million.
+type Key = (u32, u32);
+
+/// Returns a position in 32 bits; lines are shorter than 1 GiB.
+fn short(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}
+
+/// Returns where the keys of `value` stand, in order, that a later equal key of the same object replaces.
+fn replaced_keys(value: &str) -> Vec<u32> {
+    let mut cursor = Cursor::new(value);
+    let hasher = RandomState::new();
+    // For each object that is being read, the index of its first key; `None` for an array.
+    let (mut keys, mut open, mut replaced) = (Vec::<Key>::new(), Vec::<Option<usize>>::new(), Vec::new());
+    let mut is_start = true;
+    while is_start || !open.is_empty() {
+        if !std::mem::take(&mut is_start) {
+            let first = open.last().copied().flatten();
+            if !cursor.next_item() {
+                open.pop();
+                if let Some(first) = first {
+                    push_replaced(value, &mut keys[first..], &mut replaced);
+                    keys.truncate(first);
+                }
+                continue;
+            }
+            if first.is_some() {
+                let position = cursor.position();
+                let Some(key) = cursor.key() else { break };
+                #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one too")]
+                keys.push((hasher.hash_one(string(key)) as u32, short(position)));
+            }
+        }
+        match cursor.rest().as_bytes().first() {
+            Some(opener @ (b'{' | b'[')) if open.len() < MAX_DEPTH => {
+                open.push((*opener == b'{').then_some(keys.len()));
+                cursor.enter();
+            }
+            _ if cursor.value().is_none() => break,
+            _ => {}
+        }
+    }
+    replaced.sort_unstable();
+    replaced
+}
+
+/// Adds the keys of one object that a later equal one replaces.
+fn push_replaced(value: &str, keys: &mut [Key], replaced: &mut Vec<u32>) {
+    let text = |key: &Key| Cursor::at(value, key.1 as usize).key().map(string);
+    keys.sort_unstable();
+    for alike in keys.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
+        // A stable sort of keys that are nearly always equal takes one pass.
+        alike.sort_by(|one, other| text(one).cmp(&text(other)));
+        let equal = alike.windows(2).filter(|pair| text(&pair[0]) == text(&pair[1]));
+        replaced.extend(equal.map(|pair| pair[0].1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(value: &str) -> Vec<(String, &str)> {
+        let (mut leaves, mut found) = (Leaves::of(value, "s"), Vec::new());
+        while let Some(leaf) = leaves.next() {
+            found.push((leaves.path().to_owned(), leaf));
+        }
+        assert!(!leaves.is_cut());
+        found
+    }
+
+    #[test]
+    fn scalars_have_their_paths_in_order() {
+        let value = r#"{ "a" : {"b":[1,"x",{"c" : true}]}, "":-1.50, "\u0064.e":"\n\"", "n":null, "e":" ", "o":{}, "l":[[]] }"#;
+        let found = leaves(value);
+        let found: Vec<_> = found.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
+        let expected = [
+            ("s.a.b.0", "1"),
+            ("s.a.b.1", "\"x\""),
+            ("s.a.b.2.c", "true"),
+            ("s.", "-1.50"),
+            ("s.d.e", "\"\\n\\\"\""),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(leaves("[null,7]"), [("s.1".to_owned(), "7")]);
+        for none in ["1", "\"x\"", "null", "{}", "[]"] {
+            assert_eq!(leaves(none), []);
+        }
+    }
+
+    #[test]
+    fn last_of_equal_keys_counts() {
+        for (value, expected) in [
+            (r#"{"a":1,"b":2,"a":3}"#, &[("s.b", "2"), ("s.a", "3")][..]),
+            (r#"{"a":{"x":1,"x":2},"\u0061":{"y":3,"y":null}}"#, &[]),
+            (r#"[{"a":1,"a":{"c":5}},{"a":2}]"#, &[("s.0.a.c", "5"), ("s.1.a", "2")]),
+            (r#"{"a":{"x":1,"x":2,"x":3},"c":{"x":4}}"#, &[("s.a.x", "3"), ("s.c.x", "4")]),
+        ] {
+            let found = leaves(value);
+            let found: Vec<_> = found.iter().map(|(path, leaf)| (path.as_str(), *leaf)).collect();
+            assert_eq!(found, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_of_paths_are_bounded() {
+        let nested = |depth: usize| "{\"a\":".repeat(depth) + "7" + &"}".repeat(depth);
+        assert_eq!(leaves(&nested(MAX_DEPTH))[0].0.len(), 1 + 2 * MAX_DEPTH);
+        for depth in [MAX_DEPTH + 1, 200_000] {
+            let nested = format!("[{},8]", nested(depth));
+            let mut cut = Leaves::of(&nested, "");
+            assert_eq!((cut.next(), cut.is_cut(), cut.next()), (Some("8"), true, None), "{depth}");
+        }
+        let long = format!("{{\"{}\":[{}1]}}", "k".repeat(1 << 20), "1,".repeat(1 << 20));
+        let mut cut = Leaves::of(&long, "");
+        assert_eq!([(); 4].map(|()| cut.next()), [Some("1"), Some("1"), Some("1"), None]);
+        assert!(cut.is_cut());
+    }
+}
