@@ -8,7 +8,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let port = arguments.next().unwrap_or_else(|| "0".into());
     let server = Gcs::start_at(&format!("127.0.0.1:{port}"));
-    server.lock().clock = chrono::Utc::now().timestamp_millis();
+    server.lock().real_time = true;
     for seed in arguments {
         let Some((bucket, directory)) = seed.split_once('=') else { continue };
         for entry in walkdir::WalkDir::new(directory)

@@ -184,7 +184,10 @@ pub struct State {
     generation: u64,
     random: fastrand::Rng,
     pub page: usize,
+    /// The modification time of the last object, in milliseconds since the epoch; each object is a millisecond newer.
     pub clock: i64,
+    /// Whether objects get the current time instead.
+    pub real_time: bool,
     pub in_flight: u64,
     pub max_in_flight: u64,
     /// The buckets that exist; `None` means that every bucket exists.
@@ -633,6 +636,9 @@ impl State {
     pub fn put(&mut self, bucket: &str, name: &str, bytes: Bytes, encoding: Option<String>) -> Object {
         self.generation += 1;
         self.clock += 1;
+        if self.real_time {
+            self.clock = self.clock.max(chrono::Utc::now().timestamp_millis());
+        }
         let (etag, sum) = (etag(&bytes), sum(&bytes));
         let object = Object { bytes, generation: self.generation, modified: self.clock, encoding, etag, sum };
         self.objects.insert((bucket.to_owned(), name.to_owned()), object.clone());
