@@ -17,7 +17,8 @@ Required (as a flag or as the variable next to it):
   --zoom-client-secret-file FILE|-  ZOOM_CLIENT_SECRET_FILE   required until stored; `-`: standard input
 
 Optional:                                                                    [default]
-  --prefix PREFIX/                  GCS_PREFIX      raw records               [zoom/operationlogs/]
+  --logs LIST                       COLLECT_LOGS    operation[,sign-in]       [operation]
+  --prefix PREFIX/                  GCS_PREFIX      raw operation logs        [zoom/operationlogs/]
   --state-key KEY                   STATE_KEY       outside PREFIX            [zoom/collector/state.json]
   --output-bucket BUCKET            bucket of the events                      [BUCKET]
   --output-prefix PREFIX/           events; rejects and ledger next to it     [zoom/udm/]
@@ -50,7 +51,7 @@ die() {
 project=${GOOGLE_CLOUD_PROJECT-} region=${GOOGLE_CLOUD_REGION-} image=${IMAGE-} bucket=${GCS_BUCKET-}
 zoom_account_id=${ZOOM_ACCOUNT_ID-} zoom_client_id=${ZOOM_CLIENT_ID-}
 zoom_client_secret_file=${ZOOM_CLIENT_SECRET_FILE-}
-prefix=${GCS_PREFIX:-zoom/operationlogs/} state_key=${STATE_KEY:-zoom/collector/state.json}
+logs=${COLLECT_LOGS:-operation} prefix=${GCS_PREFIX:-zoom/operationlogs/} state_key=${STATE_KEY:-zoom/collector/state.json}
 output_bucket='' output_prefix=zoom/udm/ location='' name=zoom-udm schedule='*/15 * * * *' tasks=4 ingress=internal
 feed_service_account='' notify='' rotate_secret='' dry_run=''
 webhook='' zoom_webhook_secret_file=${ZOOM_WEBHOOK_SECRET_TOKEN_FILE-}
@@ -67,7 +68,7 @@ while [ $# -gt 0 ]; do
     --rotate-secret) rotate_secret=yes ;;
     --dry-run) dry_run=yes ;;
     --project | --region | --image | --bucket | --zoom-account-id | --zoom-client-id | --zoom-client-secret-file | \
-        --prefix | --state-key | --output-bucket | --output-prefix | --location | --name | --schedule | --tasks | \
+        --logs | --prefix | --state-key | --output-bucket | --output-prefix | --location | --name | --schedule | --tasks | \
         --ingress | --feed-service-account | --zoom-webhook-secret-file)
         case $1 in
         *=*) value=${1#*=} ;;
@@ -109,6 +110,7 @@ validate --region "$region" '[a-z]+-[a-z]+[0-9]+' 'a region like us-central1'
 validate --image "$image" '[^ ,|]+[@:][^ ,|/]+' 'an image with a digest or a tag'
 validate --bucket "$bucket" '[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]' "a bucket's name"
 validate --output-bucket "$output_bucket" '[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]' "a bucket's name"
+validate --logs "$logs" 'operation|operation,sign-in' 'operation or operation,sign-in'
 validate --prefix "$prefix" '([A-Za-z0-9._=-]+/)+' 'directories like zoom/operationlogs/'
 validate --output-prefix "$output_prefix" '([A-Za-z0-9._=-]+/)+' 'directories like zoom/udm/'
 validate --state-key "$state_key" '([A-Za-z0-9._=-]+/)+[A-Za-z0-9._=-]+[.]json' 'an object name like zoom/collector/state.json'
@@ -119,14 +121,23 @@ validate --name "$name" '[a-z][a-z0-9-]{0,18}[a-z0-9]' 'up to 20 lower-case lett
 validate --tasks "$tasks" '[1-9]|1[0-6]' 'a number from 1 to 16'
 validate --ingress "$ingress" 'internal|all' 'internal or all'
 validate --feed-service-account "$feed_service_account" '[^ ,:@]+@[^ ,:@]+' 'an e-mail address without serviceAccount:'
-# A feed that reads the prefix would ingest the state and the events as logs, and could delete them.
-case $state_key in "$prefix"*) report "--state-key $state_key is inside --prefix $prefix, which feeds read" ;; esac
-# The program may replace or delete any object next to the state, so raw records must not be stored there.
-case $prefix in "${state_key%/*}/"*) report "--prefix $prefix is inside the directory of --state-key $state_key" ;; esac
-if [ "$output_bucket" = "$bucket" ]; then
-    case $output_prefix in "$prefix"*) report "--output-prefix $output_prefix is inside --prefix $prefix" ;; esac
-    case $prefix in "$output_prefix"*) report "--prefix $prefix is inside --output-prefix $output_prefix" ;; esac
+# Sign-ins are stored next to operation logs, and ingest reads their common parent.
+source_prefix=$prefix raw_prefixes=("$prefix")
+if [ "$logs" != operation ]; then
+    source_prefix=${prefix%/} source_prefix=${source_prefix%"${source_prefix##*/}"}
+    raw_prefixes+=("${source_prefix}signins/")
+    [ -n "$source_prefix" ] ||
+        report "--prefix $prefix has no parent directory for sign-ins; use two directories like zoom/operationlogs/"
 fi
+for raw_prefix in "${raw_prefixes[@]}"; do
+    # A feed that reads the prefix would ingest the state and the events as logs, and could delete them.
+    case $state_key in "$raw_prefix"*) report "--state-key $state_key is inside --prefix $raw_prefix, which feeds read" ;; esac
+    # The program may replace or delete any object next to the state, so raw records must not be stored there.
+    case $raw_prefix in "${state_key%/*}/"*) report "--prefix $raw_prefix is inside the directory of --state-key $state_key" ;; esac
+    [ "$output_bucket" = "$bucket" ] || continue
+    case $output_prefix in "$raw_prefix"*) report "--output-prefix $output_prefix is inside --prefix $raw_prefix" ;; esac
+    case $raw_prefix in "$output_prefix"*) report "--prefix $raw_prefix is inside --output-prefix $output_prefix" ;; esac
+done
 [ -n "$webhook" ] || zoom_webhook_secret_file=''
 [ "$zoom_client_secret_file$zoom_webhook_secret_file" != -- ] ||
     report '--zoom-client-secret-file and --zoom-webhook-secret-file are both standard input'
@@ -258,10 +269,10 @@ store_secret() {
 }
 
 # Settings that the service and the job share.
-from=gs://$bucket/$prefix to=gs://$output_bucket/$output_prefix rejects=gs://$output_bucket/${output_prefix%/}.rejects/
-variables="GOOGLE_CLOUD_PROJECT=$project|GCS_BUCKET=$bucket|GCS_PREFIX=$prefix|STATE_KEY=$state_key"
+from=gs://$bucket/$source_prefix to=gs://$output_bucket/$output_prefix rejects=gs://$output_bucket/${output_prefix%/}.rejects/
+variables="GOOGLE_CLOUD_PROJECT=$project|COLLECT_LOGS=$logs|GCS_BUCKET=$bucket|GCS_PREFIX=$prefix|STATE_KEY=$state_key"
 variables="$variables|ZOOM_ACCOUNT_ID=$zoom_account_id|ZOOM_CLIENT_ID=$zoom_client_id"
-variables="$variables|ZOOM_CLIENT_SECRET_FILE=/secrets/zoom-client-secret|INGEST_TO=$to|INGEST_REJECTS=$rejects"
+variables="$variables|ZOOM_CLIENT_SECRET_FILE=/secrets/zoom-client-secret|INGEST_FROM=$from|INGEST_TO=$to|INGEST_REJECTS=$rejects"
 settings=(
     "--image=$image" "--service-account=$run_account" --cpu=1 --memory=1Gi "--set-env-vars=^|^$variables"
     "--set-secrets=/secrets/zoom-client-secret=$secret:latest"
@@ -343,16 +354,23 @@ notify_on_new_objects() {
     # Cloud Storage's service agent is created on the first query; a grant to it fails before that.
     [ -n "$dry_run" ] || query storage service-agent || fail storage service-agent
     grant "$storage_agent" roles/pubsub.publisher '' 'pubsub topics' "$name-objects"
-    if query storage buckets notifications list "gs://$bucket" --format=json &&
-        grep -Fq "/projects/$project/topics/$name-objects\"" <<< "$result"; then
-        grep -Fq "\"$prefix\"" <<< "$result" ||
-            die 2 "gs://$bucket notifies topic $name-objects about a prefix other than $prefix; find it with gcloud storage \
-buckets notifications list gs://$bucket, delete it, and run setup.sh again"
-        unchanged "notifications of gs://$bucket/$prefix"
-    else
+    query storage buckets notifications list "gs://$bucket" --format=json || result=''
+    local listed='' raw_prefix missing=()
+    if grep -Fq "/projects/$project/topics/$name-objects\"" <<< "$result"; then listed=$result; fi
+    for raw_prefix in "${raw_prefixes[@]}"; do
+        if grep -Fq "\"$raw_prefix\"" <<< "$listed"; then
+            unchanged "notifications of gs://$bucket/$raw_prefix"
+        else
+            missing+=("$raw_prefix")
+        fi
+    done
+    [ -z "$listed" ] || [ ${#missing[@]} -lt ${#raw_prefixes[@]} ] ||
+        die 2 "gs://$bucket notifies topic $name-objects about a prefix other than ${raw_prefixes[*]}; find it with gcloud \
+storage buckets notifications list gs://$bucket, delete it, and run setup.sh again"
+    for raw_prefix in ${missing[@]+"${missing[@]}"}; do
         apply storage buckets notifications create "gs://$bucket" "--topic=projects/$project/topics/$name-objects" \
-            --event-types=OBJECT_FINALIZE "--object-prefix=$prefix" --payload-format=json --skip-topic-setup
-    fi
+            --event-types=OBJECT_FINALIZE "--object-prefix=$raw_prefix" --payload-format=json --skip-topic-setup
+    done
 }
 
 enable_apis

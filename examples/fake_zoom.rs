@@ -2,9 +2,10 @@
 //!
 //! `fake_zoom [--listen 127.0.0.1:0] [--now TIME] [--days 3] [--per-day 1000] [FILE.ndjson]...`
 //!
-//! Serves the records of the files, or generated ones of the last days. Prints its address and the environment
-//! variables that point the program to it. While it runs, control it with `POST /stand-in/records` (record lines),
-//! `/stand-in/clock?now=TIME`, `/stand-in/fail?status=503&times=2` and `GET /stand-in/counts`.
+//! Serves the operation logs of the files, or generated operation logs and sign-ins of the last days. Prints its address
+//! and the environment variables that point the program to it. While it runs, control it with `POST /stand-in/records`
+//! (record lines; with `?report=activities`, of sign-ins), `/stand-in/clock?now=TIME`,
+//! `/stand-in/fail?status=503&times=2` and `GET /stand-in/counts`.
 
 use std::collections::VecDeque;
 use testkit::zoom::{ACCOUNT, CLIENT, SECRET, Zoom, at, iso, log_store};
@@ -49,8 +50,13 @@ fn main() -> std::io::Result<()> {
     if options.files.is_empty() {
         let length = i64::try_from(options.days).unwrap_or(3) * 86_400;
         server.add(log_store::spread(0, options.days * options.per_day, now - length..now));
+        server.add_sign_ins(log_store::spread_sign_ins(0, options.days * options.per_day, now - length..now));
     }
-    println!("# {} records on {}", server.lock().log_store.len(), server.base());
+    let (records, sign_ins) = {
+        let state = server.lock();
+        (state.log_store.len(), state.sign_ins.len())
+    };
+    println!("# {records} records and {sign_ins} sign-ins on {}", server.base());
     for (name, value) in [
         ("ZOOM_API_BASE", server.base()),
         ("ZOOM_TOKEN_URL", server.token_url()),

@@ -36,7 +36,14 @@ locals {
   # The URL that Cloud Run will give the service; it is known before the service exists.
   url = "https://${var.name}-${local.number}.${var.region}.run.app"
 
-  from        = "gs://${var.bucket}/${var.prefix}"
+  # Sign-ins are stored next to operation logs, and ingest reads their common parent.
+  with_sign_ins  = var.logs != "operation"
+  raw_directory  = trimsuffix(var.prefix, "/")
+  parent         = dirname(local.raw_directory)
+  sign_in_prefix = "${local.parent}/signins/"
+  source_prefix  = local.with_sign_ins ? "${local.parent}/" : var.prefix
+
+  from        = "gs://${var.bucket}/${local.source_prefix}"
   to          = "gs://${local.output_bucket}/${var.output_prefix}"
   output_base = trimsuffix(var.output_prefix, "/")
   rejects     = "gs://${local.output_bucket}/${local.output_base}.rejects/"
@@ -54,12 +61,14 @@ locals {
 
   environment = {
     GOOGLE_CLOUD_PROJECT    = var.project
+    COLLECT_LOGS            = var.logs
     GCS_BUCKET              = var.bucket
     GCS_PREFIX              = var.prefix
     STATE_KEY               = var.state_key
     ZOOM_ACCOUNT_ID         = var.zoom_account_id
     ZOOM_CLIENT_ID          = var.zoom_client_id
     ZOOM_CLIENT_SECRET_FILE = "/secrets/zoom-client-secret"
+    INGEST_FROM             = local.from
     INGEST_TO               = local.to
     INGEST_REJECTS          = local.rejects
   }

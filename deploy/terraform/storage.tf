@@ -62,3 +62,13 @@ resource "google_storage_notification" "objects" {
   payload_format     = "JSON_API_V1"
   depends_on         = [google_pubsub_topic_iam_member.objects]
 }
+
+resource "google_storage_notification" "sign_ins" {
+  count              = var.notify && local.with_sign_ins ? 1 : 0
+  bucket             = google_storage_bucket.data.name
+  topic              = google_pubsub_topic.objects[0].id
+  event_types        = ["OBJECT_FINALIZE"]
+  object_name_prefix = local.sign_in_prefix
+  payload_format     = "JSON_API_V1"
+  depends_on         = [google_pubsub_topic_iam_member.objects]
+}

@@ -30,10 +30,26 @@ variable "zoom_client_id" {
   type        = string
 }
 
+variable "logs" {
+  description = "Logs to collect: operation, or operation,sign-in"
+  type        = string
+  default     = "operation"
+
+  validation {
+    condition     = contains(["operation", "operation,sign-in"], var.logs)
+    error_message = "The logs must be operation, or operation,sign-in."
+  }
+}
+
 variable "prefix" {
-  description = "Prefix of the raw records in the bucket; ends in a slash"
+  description = "Prefix of the raw operation logs in the bucket; ends in a slash. Sign-ins are stored next to it, in signins/"
   type        = string
   default     = "zoom/operationlogs/"
+
+  validation {
+    condition     = var.logs == "operation" || dirname(trimsuffix(var.prefix, "/")) != "."
+    error_message = "With sign-ins, the prefix must have a parent directory, like zoom/operationlogs/."
+  }
 }
 
 variable "state_key" {
@@ -49,6 +65,11 @@ variable "state_key" {
   validation {
     condition     = !startswith(var.prefix, "${dirname(var.state_key)}/")
     error_message = "The prefix must be outside the directory of the state, because the program may replace or delete objects there."
+  }
+
+  validation {
+    condition     = var.logs == "operation" || !startswith(var.state_key, format("%s/signins/", dirname(trimsuffix(var.prefix, "/"))))
+    error_message = "The state must be outside the prefix of sign-ins, which is signins/ next to prefix."
   }
 }
 
@@ -66,6 +87,11 @@ variable "output_prefix" {
   validation {
     condition     = var.output_bucket != "" || !startswith(var.output_prefix, var.prefix) && !startswith(var.prefix, var.output_prefix)
     error_message = "The prefixes of events and raw records must not contain each other."
+  }
+
+  validation {
+    condition     = var.output_bucket != "" || var.logs == "operation" || !startswith(var.output_prefix, format("%s/signins/", dirname(trimsuffix(var.prefix, "/"))))
+    error_message = "The prefix of events must be outside the prefix of sign-ins, which is signins/ next to prefix."
   }
 }
 

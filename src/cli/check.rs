@@ -14,12 +14,13 @@ use std::fmt::Write as _;
 #[command(after_help = "\
 Uses the settings of collect (see `zoom-udm collect --help`). Collects
 nothing. The check writes an empty object next to the data and one next to
-the state, and deletes them. If the account may only create objects
-(objectCreator), they remain; feeds ignore empty objects.
+the state of each kind of log, and deletes them. If the account may only
+create objects (objectCreator), they remain; feeds ignore empty objects.
 
 Examples:
   zoom-udm check
   zoom-udm check --to gs://bucket/zoom/operationlogs/ --trace-http
+  zoom-udm check --to gs://bucket/zoom/ --logs operation,sign-in
 
 Exit codes: 0 all checks passed, 2 missing settings, 3 unreachable service or
 bad state, 4 credentials, scopes, roles or permission")]
@@ -41,8 +42,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, CliError> {
         }
         options => options?,
     };
-    options.zoom.retry.retries = options.zoom.retry.retries.min(RETRIES);
-    options.retry.retries = options.retry.retries.min(RETRIES);
+    for options in &mut options {
+        options.zoom.retry.retries = options.zoom.retry.retries.min(RETRIES);
+        options.retry.retries = options.retry.retries.min(RETRIES);
+    }
     let reporter = CollectReporter::new(&args.trace)?;
     let findings = current_thread_runtime()?.block_on(crate::collect::check(&options, reporter))?;
     let mut text = String::from("ok settings: complete\n");

@@ -3,19 +3,19 @@
 use super::collect_config::{self, RunMode, SettingsArgs, days};
 use super::collect_progress::{self, CollectReporter, TraceArgs};
 use super::collect_status::{self, StatusArgs};
-use super::error::{CliError, Exit};
+use super::error::{self, CliError, Exit};
 use super::messages::SummaryFormat;
 use super::parsers::{count, duration};
 use super::runtime::current_thread_runtime;
 use super::{clock, shutdown, textfile_metrics};
-use crate::collect::{Date, Mode, Observer, Options, Report};
+use crate::collect::{Date, LogRun, Mode, Observer, Options, Report};
 use clap::{Args, Subcommand};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Collect Zoom operation logs into a bucket or directory, each record exactly once
+/// Collect Zoom operation logs and sign-ins into a bucket or directory, each record exactly once
 #[derive(Args)]
 #[command(
     after_help = "\
@@ -26,6 +26,11 @@ often as Zoom returns them. Objects are named by the day of their records:
 PREFIX/YYYY/MM/DD/zoom-operationlogs-UUID.json.gz. If a run is
 killed, run it again.
 
+--logs operation,sign-in also collects sign-ins, with their own state and
+lease, to objects named zoom-signins-UUID.json.gz. --to then names the parent
+of operationlogs/ and signins/. GCS_PREFIX, STATE_KEY and --state always name
+the place of operation logs; sign-ins are stored next to it.
+
 Environment:
   ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID   the Server-to-Server OAuth app
   ZOOM_CLIENT_SECRET                its secret
@@ -35,6 +40,7 @@ Environment:
                                     [zoom/operationlogs/]
   STATE_KEY                         state object in GCS_BUCKET, without
                                     --to or --state
+  COLLECT_LOGS                      value of --logs [operation]
   PAGE_SIZE                         records per page [300]
   TIMEOUT                           seconds without a byte before a
                                     request fails [30]
@@ -48,12 +54,14 @@ Environment:
 Examples:
   zoom-udm collect
   zoom-udm collect --to /var/log/zoom/ --since 7d --deadline 9m
+  zoom-udm collect --to gs://bucket/zoom/ --logs operation,sign-in
   zoom-udm collect backfill --from YYYY-MM-DD --until YYYY-MM-DD
   zoom-udm collect status
 
 Exit codes: 0 done, 1 done but some days are deferred or lost, 2 usage or
 missing settings, 3 input or output failed, 4 credentials, scopes, roles or
-permission, 5 another run is active, 75 stopped early with progress saved",
+permission, 5 another run is active, 75 stopped early with progress saved. If
+the runs of several logs end differently, the first of 2, 4, 3, 5, 75, 1",
     args_conflicts_with_subcommands = true
 )]
 pub(super) struct CollectArgs {
@@ -163,28 +171,45 @@ pub(super) fn run(args: &CollectArgs) -> Result<Exit, CliError> {
 
 /// Runs a collection, and reports it.
 fn collect(settings: &SettingsArgs, mode: &RunMode, args: &RunArgs) -> Result<Exit, CliError> {
-    let options = collect_config::options(settings, mode)?;
+    let mut all = collect_config::options(settings, mode)?;
     if let Some(path) = &args.metrics {
-        textfile_metrics::check(path, &options)?;
+        textfile_metrics::check(path, &all)?;
     }
     let reporter = CollectReporter::new(&args.trace)?;
     let observer = Arc::clone(&reporter) as Arc<dyn Observer>;
     let runtime = current_thread_runtime()?;
-    let (report, outcome) = runtime.block_on(async {
-        let mut options = options;
-        options.cancellation.token = shutdown::cancel_on_signal();
-        crate::collect::run(options, observer).await
+    let runs = runtime.block_on(async {
+        let token = shutdown::cancel_on_signal();
+        all.iter_mut().for_each(|options| options.cancellation.token = token.clone());
+        crate::collect::run_all(all, observer).await
     });
     runtime.shutdown_background();
-    let written = args.metrics.as_ref().map(|path| {
-        textfile_metrics::write(path, report.as_ref(), outcome.is_err(), clock::now()?.timestamp())
-    });
-    // The error of the run matters more.
-    outcome?;
-    let report = report.unwrap_or_default();
-    collect_progress::summary(&report, args.dry_run, args.summary);
-    written.transpose()?;
-    Ok(exit(&report))
+    let written = args
+        .metrics
+        .as_ref()
+        .map(|path| textfile_metrics::write(path, &runs, clock::now()?.timestamp()))
+        .transpose();
+    // The error of a run matters more.
+    let failed = runs.iter().any(|run| run.outcome.is_err());
+    let several = runs.len() > 1;
+    let exits = runs.into_iter().map(|run| report_run(run, several, args));
+    let exit = exits.fold(Exit::Done, Exit::most_serious);
+    if !failed {
+        written?;
+    }
+    Ok(exit)
+}
+
+/// Reports how a run ended.
+fn report_run(run: LogRun, several: bool, args: &RunArgs) -> Exit {
+    match run.outcome {
+        Ok(()) => {
+            let report = run.report.unwrap_or_default();
+            collect_progress::summary(&report, several, args.dry_run, args.summary);
+            exit(&report)
+        }
+        Err(why) => error::exit_code(Err(error::about(run.logs, several, why.into()))),
+    }
 }
 
 fn live_mode(args: &LiveArgs) -> Result<RunMode, CliError> {
@@ -216,7 +241,7 @@ fn backfill_mode(args: &BackfillArgs) -> Result<RunMode, CliError> {
 }
 
 /// Returns the options of runs of a service, and their maximum duration.
-pub(super) fn service_options(args: &LiveArgs) -> Result<(Options, Option<Duration>), CliError> {
+pub(super) fn service_options(args: &LiveArgs) -> Result<(Vec<Options>, Option<Duration>), CliError> {
     Ok((collect_config::options(&args.settings, &live_mode(args)?)?, args.budget.deadline))
 }
 

@@ -1,33 +1,28 @@
 //! The settings of the collector: environment variables of Google's reference collector, and flags that override them.
 
 use super::clock;
+use super::collect_layout::{self, Place, PlaceArgs};
 use super::error::CliError;
-use super::parsers::{duration, env_var, lease, location, timeout};
+use super::parsers::{duration, env_var, lease, timeout};
 use super::secret::secret;
 use crate::clock::Clock;
 use crate::collect::{
-    API_BASE, Account, Cancellation, Date, MAX_PAGE, Mode, Options, RetryPolicy, Secret, StateLocation,
-    TOKEN_URL, ZoomConfig,
+    API_BASE, Account, Cancellation, Date, LogKind, MAX_PAGE, Mode, Options, RetryPolicy, Secret,
+    StateLocation, TOKEN_URL, ZoomConfig,
 };
-use crate::collector_files;
 use crate::net::is_loopback_host;
-use crate::store::{Location, StoreConfig};
+use crate::store::StoreConfig;
 use clap::Args;
 use reqwest::Url;
 use std::num::NonZeroU64;
-use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Where the state is, and how to reach it: arguments of all commands of the collector.
+/// Where states are, and how to reach them: arguments of all commands of the collector.
 #[derive(Args)]
 pub(super) struct StateArgs {
-    /// Destination: gs://BUCKET/PREFIX/ or a directory [default: GCS_BUCKET and GCS_PREFIX]
-    #[arg(long, value_name = "URL", value_parser = location)]
-    to: Option<Location>,
-    /// State object [default: STATE_KEY in GCS_BUCKET, or next to --to with `.state` appended]
-    #[arg(long, value_name = "URL")]
-    state: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Attempts for each request after the first; at most one for `check`
     #[arg(long, value_name = "N", default_value = "6")]
     retries: usize,
@@ -104,19 +99,21 @@ impl ErrorList {
     }
 }
 
-/// Returns all options of a run, or one usage error that names everything missing or wrong.
-pub(super) fn options(args: &SettingsArgs, mode: &RunMode) -> Result<Options, CliError> {
+/// Returns all options of a run, for each kind of log, or one usage error that names everything missing or wrong.
+pub(super) fn options(args: &SettingsArgs, mode: &RunMode) -> Result<Vec<Options>, CliError> {
     let now = clock::now()?;
     let mut errors = ErrorList::default();
-    let places = places(&args.state, &mut errors);
+    let kinds = collect_layout::kinds(&args.state.place);
+    let places = kinds.and_then(|kinds| collect_layout::places(&args.state.place, &kinds));
+    let places = errors.note(places);
     let account = account(&mut errors);
     let page_size = errors.note(page_size(env_var("PAGE_SIZE"))).unwrap_or(MAX_PAGE);
     let timeout = errors.note(timeout(env_var("TIMEOUT"))).unwrap_or_default();
     errors.into_result()?;
-    let (Some((to, name_prefix, state)), Some(account)) = (places, account) else {
+    let (Some(places), Some(account)) = (places, account) else {
         return Err(CliError::Usage("settings are missing".into()));
     };
-    check_disjoint(&to, &name_prefix, &state, args.state_in_data_prefix)?;
+    collect_layout::check_disjoint(&places, args.state_in_data_prefix)?;
     let look_back = days(args.look_back);
     if look_back > MAX_LOOK_BACK_DAYS {
         return Err(CliError::Usage(format!(
@@ -125,47 +122,55 @@ pub(super) fn options(args: &SettingsArgs, mode: &RunMode) -> Result<Options, Cl
         )));
     }
     let today = Date::from_millis(now.timestamp_millis());
-    Ok(Options {
+    let (cancellation, clock) = (Cancellation::new(CancellationToken::new(), mode.deadline), Clock::at(now));
+    let several = places.len();
+    let options = |(number, Place { logs, to, name_prefix, state })| Options {
+        logs,
         to,
         name_prefix,
         state,
         zoom: ZoomConfig {
-            account,
+            account: account.clone(),
             page_size,
             timeout,
             retry: RetryPolicy {
                 retries: args.state.retries,
                 first_pause: args.state.first_pause,
-                max_requests: mode.max_requests,
+                max_requests: mode.max_requests.map(|total| share(total, number, several)),
                 max_rate: mode.max_rate,
             },
         },
         mode: mode.mode.unwrap_or(Mode::Live { since: today.add_days(-30) }),
         look_back,
-        cancellation: Cancellation::new(CancellationToken::new(), mode.deadline),
+        cancellation: cancellation.clone(),
         dry_run: mode.dry_run,
         full: mode.full,
         new_state: mode.new_state,
         lease: args.lease,
         retry: retry(&args.state, timeout),
-        clock: Clock::at(now),
-    })
+        clock: clock.clone(),
+    };
+    Ok(places.into_iter().enumerate().map(options).collect())
 }
 
-/// Returns where the state is, for commands that only read it.
-pub(super) fn state_location(args: &StateArgs) -> Result<(StateLocation, StoreConfig), CliError> {
-    if let Some(url) = &args.state {
-        let (location, name) =
-            parse_state_url(url).map_err(|why| CliError::Usage(format!("--state: {why}")))?;
-        let retry = retry(args, timeout(env_var("TIMEOUT")).map_err(CliError::Usage)?);
-        return Ok((StateLocation { location, name, legacy: None }, retry));
-    }
+/// Returns the part of a total that one of several kinds of logs may use: a kind with much to read does not use up what
+/// another needs.
+fn share(total: u64, number: usize, several: usize) -> u64 {
+    let (number, several) = (number as u64, several as u64);
+    total / several + u64::from(number < total % several)
+}
+
+/// Returns where the states are, for commands that only read them.
+pub(super) fn state_locations(
+    args: &StateArgs,
+) -> Result<(Vec<(LogKind, StateLocation)>, StoreConfig), CliError> {
     let mut errors = ErrorList::default();
-    let places = places(args, &mut errors);
+    let kinds = collect_layout::kinds(&args.place);
+    let states = kinds.and_then(|kinds| collect_layout::state_locations(&args.place, &kinds));
+    let states = errors.note(states).unwrap_or_default();
     let timeout = errors.note(timeout(env_var("TIMEOUT"))).unwrap_or_default();
     errors.into_result()?;
-    let (_, _, state) = places.ok_or_else(|| CliError::Usage("settings are missing".into()))?;
-    Ok((state, retry(args, timeout)))
+    Ok((states, retry(args, timeout)))
 }
 
 fn retry(args: &StateArgs, timeout: Duration) -> StoreConfig {
@@ -180,122 +185,6 @@ fn retry(args: &StateArgs, timeout: Duration) -> StoreConfig {
 /// Parses a duration in days, rounded up.
 pub(super) fn days(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs().div_ceil(86_400)).unwrap_or(i64::MAX)
-}
-
-/// Returns where the reference collector's variables say that objects are.
-struct GcsTarget {
-    bucket: String,
-    /// The prefix of names: a directory, or, without a `/` at its end, also part of a name.
-    prefix: String,
-}
-
-fn gcs_target() -> Option<GcsTarget> {
-    let bucket = env_var("GCS_BUCKET")?.trim_start_matches("gs://").to_owned();
-    Some(GcsTarget { bucket, prefix: env_var("GCS_PREFIX").unwrap_or_else(|| "zoom/operationlogs/".into()) })
-}
-
-/// The same for readers of collected objects: a directory.
-pub(super) fn collected_prefix() -> Result<String, String> {
-    let GcsTarget { bucket, prefix } = gcs_target().ok_or("INGEST_FROM is not set (nor GCS_BUCKET)")?;
-    if prefix.ends_with('/') {
-        return Ok(format!("gs://{bucket}/{prefix}"));
-    }
-    Err(format!(
-        "GCS_PREFIX {prefix:?} does not end in /: objects are named {prefix}YYYY/MM/DD/… and are not below a directory of that name; end it in /, or set INGEST_FROM"
-    ))
-}
-
-type Places = (Location, String, StateLocation);
-
-fn places(args: &StateArgs, errors: &mut ErrorList) -> Option<Places> {
-    let data = gcs_target();
-    let (to, name_prefix) = match (&args.to, &data) {
-        (Some(to), _) => (to.clone(), String::new()),
-        (None, Some(GcsTarget { bucket, prefix })) => {
-            let (directory, rest) = prefix.rsplit_once('/').unwrap_or(("", prefix));
-            let to = format!("gs://{bucket}/{directory}").parse();
-            (errors.note(to.map_err(|why: String| format!("GCS_BUCKET: {why}")))?, rest.to_owned())
-        }
-        (None, None) => {
-            errors.0.push("GCS_BUCKET is not set (or give --to URL)".into());
-            return None;
-        }
-    };
-    // Users who name a destination do not mean the reference collector's state.
-    let key = match (&data, &args.to, env_var("STATE_KEY")) {
-        (Some(GcsTarget { bucket, .. }), None, Some(key)) => {
-            Some(format!("gs://{bucket}/{}", key.trim_start_matches('/')))
-        }
-        _ => None,
-    };
-    let legacy = key.as_ref().and_then(|key| parse_legacy_key(key));
-    let (location, name) = match args.state.as_ref().or(key.as_ref()) {
-        Some(url) => {
-            errors.note(parse_state_url(url).map_err(|why| format!("--state or STATE_KEY: {why}")))?
-        }
-        None => (to.sibling(".state"), "state.json".to_owned()),
-    };
-    let legacy = legacy
-        .or_else(|| Some((to.clone(), "state.json".to_owned())))
-        .filter(|legacy| *legacy != (location.clone(), name.clone()));
-    Some((to, name_prefix, StateLocation { location, name, legacy }))
-}
-
-/// The reference collector uses its key as it is, whatever it ends in.
-fn parse_legacy_key(url: &str) -> Option<(Location, String)> {
-    let (directory, name) = url.rsplit_once('/')?;
-    Some((directory.parse().ok()?, name.to_owned())).filter(|(_, name)| !name.is_empty())
-}
-
-/// Parses a location and the name of the state in it: `…/NAME.json`, or a directory.
-pub(super) fn parse_state_url(url: &str) -> Result<(Location, String), String> {
-    let named = |name: &str| Path::new(name).extension().is_some_and(|end| end == "json");
-    match url.rsplit_once('/') {
-        Some((_, collector_files::BACKFILL)) => Err(format!(
-            "{url} is reserved for the state of backfills, next to the live collection's; choose another name, such as state.json"
-        )),
-        Some((directory, name)) if named(name) => Ok((location(directory)?, name.to_owned())),
-        _ => Ok((location(url)?, "state.json".to_owned())),
-    }
-}
-
-/// Checks that the state's files are outside the feed's prefix, and the data outside the directory that the state
-/// cleans up.
-fn check_disjoint(
-    to: &Location,
-    name_prefix: &str,
-    state: &StateLocation,
-    may_be_within: bool,
-) -> Result<(), CliError> {
-    let (data, place) = (format!("{}{name_prefix}", to.canonicalized()), state.location.canonicalized());
-    let own: Vec<_> = [&*state.name, collector_files::BACKFILL]
-        .into_iter()
-        .flat_map(|name| {
-            [
-                name.to_owned(),
-                collector_files::previous_state_name(name),
-                collector_files::lease_name(name),
-                format!("{}/", collector_files::work_dir(name)),
-            ]
-        })
-        .chain([format!("{}/", collector_files::MANIFESTS)])
-        .map(|name| place.url(&name))
-        .collect();
-    if let Some(own) = own.iter().find(|own| own.ends_with('/') && data.starts_with(*own)) {
-        return Err(CliError::Usage(format!(
-            "the data prefix {data} is inside {own}, where collect deletes files that the state does not name; set STATE_KEY or --state to another location (such as {}state.json)",
-            to.sibling(".state")
-        )));
-    }
-    let Some(own) = own.iter().find(|own| own.starts_with(&data)).filter(|_| !may_be_within) else {
-        return Ok(());
-    };
-    Err(CliError::Usage(format!(
-        "the state {own} is inside the data prefix {data}: a feed would ingest it as a log and, with \
-         \"Delete transferred files\", delete it, and everything would be collected again; set STATE_KEY or \
-         --state to another location (such as {}state.json), or pass --state-in-data-prefix",
-        to.sibling(".state")
-    )))
 }
 
 fn account(errors: &mut ErrorList) -> Option<Account> {

@@ -48,12 +48,15 @@ impl Observer for CollectReporter {
     }
 }
 
-/// Prints the summary of a run.
-pub(super) fn summary(report: &Report, dry_run: bool, format: SummaryFormat) {
+/// Prints the summary of a run; as text, with the kind of log if there are several.
+pub(super) fn summary(report: &Report, several: bool, dry_run: bool, format: SummaryFormat) {
     match format {
         SummaryFormat::None => {}
         SummaryFormat::Json => messages::eprint_json(report),
-        SummaryFormat::Human => messages::eprint_lines(&as_text(report, dry_run)),
+        SummaryFormat::Human => {
+            let name = if several { format!("{}: ", report.logs) } else { String::new() };
+            messages::eprint_lines(&(name + &as_text(report, dry_run)));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::clock;
 use super::collect_config::{self, StateArgs};
-use super::error::{CliError, Exit};
+use super::error::{self, CliError, Exit};
 use super::runtime::current_thread_runtime;
 use super::stdout::{print, print_json};
 use crate::collect::Status;
@@ -27,28 +27,43 @@ enum Format {
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, CliError> {
-    let (place, settings) = collect_config::state_location(&args.state)?;
+    let (places, settings) = collect_config::state_locations(&args.state)?;
     let now = clock::now()?.timestamp_millis();
-    let found = current_thread_runtime()?.block_on(crate::collect::status(&place, now, &settings))?;
-    if found.is_empty() {
-        return Err(CliError::Io(anyhow::anyhow!(
-            "{}: nothing collected yet; run zoom-udm collect",
-            place.location.url(&place.name)
-        )));
+    let runtime = current_thread_runtime()?;
+    let (mut found, mut exit) = (Vec::new(), Exit::Done);
+    let several = places.len() > 1;
+    // A state that cannot be read does not hide the others.
+    for (logs, place) in places {
+        match runtime.block_on(crate::collect::status(&place, logs, now, &settings)) {
+            Ok(status) if status.is_empty() => {
+                let url = place.location.url(&place.name);
+                let error = anyhow::anyhow!("{url}: nothing collected yet; run zoom-udm collect");
+                exit = exit.most_serious(error::exit_code(Err(error::about(logs, several, error.into()))));
+            }
+            Ok(status) => found.extend(status),
+            Err(why) => {
+                exit = exit.most_serious(error::exit_code(Err(error::about(logs, several, why.into()))));
+            }
+        }
     }
-    match args.format {
+    if found.is_empty() {
+        return Ok(exit);
+    }
+    let printed = match args.format {
         Format::Json => {
             let lines: Vec<_> =
                 found.iter().map(|status| serde_json::to_string(status).unwrap_or_default()).collect();
             print_json(&(lines.join("\n") + "\n"))
         }
         Format::Human => print(&sanitize::multiline(&found.iter().map(status_text).collect::<String>())),
-    }
+    };
+    Ok(exit.most_serious(printed?))
 }
 
 fn status_text(status: &Status) -> String {
     let mut text = format!("{}\n", status.state);
     let until = status.until.map(|until| format!(" to {until}")).unwrap_or_default();
+    let _ = writeln!(text, "  logs        {}", status.logs);
     let _ = writeln!(text, "  about       {}{until}", status.first_day);
     let _ = writeln!(text, "  cursor      {} (all earlier days are finalized)", status.cursor);
     let _ = writeln!(

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
 
-use super::collect_config::{address, days, page_size, parse_state_url};
+use super::collect_config::{address, days, page_size};
+use super::collect_layout::parse_state_url;
 use super::error::CliError;
 use super::event_args::{default_time, label};
 use super::ingest::shard;

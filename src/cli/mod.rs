@@ -2,7 +2,7 @@
 //!
 //! - `args`, `dispatch`, `error`: the command line, what runs it, and exit codes. `cloud`: the commands that need the
 //!   feature `cloud`.
-//! - `event_args`, `name_filter`, `parsers`, `collect_config`: arguments that several commands share.
+//! - `event_args`, `name_filter`, `parsers`, `collect_config`, `collect_layout`: arguments that several commands share.
 //! - `inputs`, `expand`: input files. `output_target`, `atomic_file`, `normalize_output`, `timed_flush`, `stdout`: outputs.
 //! - `messages`, `progress`, `collect_progress`, `ingest_progress`, `textfile_metrics`: what a run reports.
 //! - `signal`, `shutdown`: signals.
@@ -35,6 +35,7 @@ cfg_if::cfg_if! {
         mod cloud;
         mod collect;
         mod collect_config;
+        mod collect_layout;
         mod collect_progress;
         mod collect_status;
         mod ingest;

@@ -1,7 +1,8 @@
 //! `zoom-udm serve`: collect, ingest and normalize over HTTP.
 
 use super::collect::LiveArgs;
-use super::collect_config::{address, collected_prefix};
+use super::collect_config::address;
+use super::collect_layout::{collected_prefix, kinds_of_variable};
 use super::error::{CliError, Exit};
 use super::event_args::EventArgs;
 use super::ingest::FeedArgs;
@@ -10,6 +11,7 @@ use super::runtime::multi_thread_runtime;
 use super::secret::secret;
 use super::{clock, collect, ingest, shutdown};
 use crate::clock::Clock;
+use crate::collect::LogKind;
 use crate::logging;
 use crate::serve::{
     CollectConfig, GOOGLE_KEYS, IngestConfig, Limits, MIN_REFRESH_INTERVAL, NormalizeConfig, OidcConfig,
@@ -42,13 +44,15 @@ its results are durable.
 Environment:
   PORT             port to listen on, on all addresses, without --listen;
                    set by Cloud Run
-  ZOOM_…, GCS_…    see `zoom-udm collect --help`
+  ZOOM_…, GCS_…, COLLECT_LOGS
+                   see `zoom-udm collect --help`
   ZOOM_WEBHOOK_SECRET_TOKEN, or a file: ZOOM_WEBHOOK_SECRET_TOKEN_FILE
                    secret token of the Zoom app, for --webhook
   COLLECT_FLAGS    flags for collect:
                    --look-back 3d --deadline 4m
   INGEST_FROM      source of ingest
                    [default: gs://GCS_BUCKET/GCS_PREFIX, if that ends in /]
+                   required if several kinds of logs are collected
   INGEST_TO, INGEST_REJECTS, INGEST_LEDGER
                    destinations of events, rejects and ledger
   INGEST_FLAGS     flags for ingest:
@@ -232,7 +236,12 @@ fn options(args: &ServeArgs) -> Result<Options, CliError> {
     };
     let collect = if args.collect { Some(collect_config(args)) } else { None };
     let collect = collect.transpose().or_else(|error| note(error).map(|()| None))?;
-    let ingest = if args.ingest { Some(ingest_config(args)) } else { None };
+    // COLLECT_FLAGS may say more than COLLECT_LOGS.
+    let kinds = collect
+        .as_ref()
+        .map(|collect: &CollectConfig| collect.options.iter().map(|options| options.logs).collect());
+    let kinds = kinds.map_or_else(kinds_of_variable, Ok);
+    let ingest = if args.ingest { Some(ingest_config(args, kinds)) } else { None };
     let ingest = ingest.transpose().or_else(|error| note(error).map(|()| None))?;
     let webhook = if args.webhook { webhook_config(args) } else { Ok(None) };
     let webhook = webhook.or_else(|why| note(CliError::Usage(why)).map(|()| None))?;
@@ -345,8 +354,8 @@ fn collect_config(args: &ServeArgs) -> Result<CollectConfig, CliError> {
     Ok(CollectConfig { options, deadline: deadline.unwrap_or(args.run_deadline) })
 }
 
-fn ingest_config(args: &ServeArgs) -> Result<IngestConfig, CliError> {
-    let from = env_var("INGEST_FROM").map_or_else(collected_prefix, Ok);
+fn ingest_config(args: &ServeArgs, kinds: Result<Vec<LogKind>, String>) -> Result<IngestConfig, CliError> {
+    let from = env_var("INGEST_FROM").map_or_else(|| collected_prefix(&kinds?), Ok);
     let to = env_var("INGEST_TO").ok_or_else(|| "INGEST_TO is not set".to_owned());
     let (from, to) = match (from, to) {
         (Ok(from), Ok(to)) => (from, to),

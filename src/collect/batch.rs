@@ -138,7 +138,7 @@ fn object(
 ) -> Object {
     let bytes = gzip(&lines.text);
     let uuid = uuid(&state.collection_id, state.sequence, day, &lines.text);
-    let name = format!("{name_prefix}{}/zoom-operationlogs-{uuid}.json.gz", day.path());
+    let name = format!("{name_prefix}{}/{}-{uuid}.json.gz", day.path(), state.logs.spec().object_stem);
     let sha256 = crate::checksummed::sha256(&bytes);
     let mut line = 1;
     let mut pages = Vec::new();

@@ -1,12 +1,14 @@
 //! Checks the set-up: each check stands alone and says what to do if it fails.
 
-use super::clock_skew::clock_skew;
 use super::config::{Mode, Options};
 use super::date::Date;
+use super::log_kind::LogKind;
 use super::schedule;
 use super::state_store::{InitialState, StateStore, refuse_lost_state, state_name};
-use super::zoom::{CLASSIC_SCOPE, DeniedBy, SCOPE, Window, ZoomClient, ZoomError, ZoomErrorKind, scope_hint};
-use crate::clock::{Clock, format_utc};
+use super::zoom::{
+    CLASSIC_SCOPE, DeniedBy, Window, ZoomClient, ZoomError, ZoomErrorKind, ZoomSession, scope_hint,
+};
+use crate::clock::format_utc;
 use crate::collector_files::BACKFILL;
 use crate::error::{Failure, RunError};
 use crate::progress::{NoopObserver, Observer};
@@ -18,8 +20,8 @@ use std::sync::Arc;
 /// The result of a check.
 #[derive(Debug, Clone)]
 pub struct CheckResult {
-    /// What was checked.
-    pub name: &'static str,
+    /// What was checked; with the kind of log, if there are several.
+    pub name: String,
     /// What was found, or what is wrong and what to do.
     pub outcome: Result<String, CheckFailure>,
 }
@@ -33,20 +35,35 @@ pub struct CheckFailure {
     pub access: bool,
 }
 
-/// Checks whether a run would succeed with Zoom, the bucket and the state. Writes one or two probe objects and deletes
-/// them.
+/// Checks whether a run of these kinds of logs would succeed with Zoom, the bucket and the state. Writes one or two probe
+/// objects for each kind and deletes them.
 ///
 /// # Errors
 /// Only if no HTTP client can be created; everything else is a result.
-pub async fn check(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<CheckResult>, RunError> {
-    let mut findings = zoom(options, observer).await?;
-    findings.extend(bucket(options).await);
-    findings.extend(state(options).await);
+pub async fn check(all: &[Options], observer: Arc<dyn Observer>) -> Result<Vec<CheckResult>, RunError> {
+    let session = Arc::<ZoomSession>::default();
+    let mut findings = Vec::new();
+    for options in all {
+        let mut of_kind = zoom(options, Arc::clone(&session), Arc::clone(&observer)).await?;
+        // All kinds share the token.
+        of_kind.retain(|found| findings.is_empty() || ![TOKEN, CLOCK].contains(&&*found.name));
+        of_kind.extend(bucket(options).await);
+        of_kind.extend(state(options).await);
+        if all.len() > 1 {
+            let own = of_kind.iter_mut().filter(|found| ![TOKEN, CLOCK].contains(&&*found.name));
+            own.for_each(|found| found.name = format!("{} {}", options.logs, found.name));
+        }
+        findings.extend(of_kind);
+    }
     Ok(findings)
 }
 
-fn finding(name: &'static str, outcome: Result<String, CheckFailure>) -> CheckResult {
-    CheckResult { name, outcome }
+/// The checks of what all kinds of logs share.
+const TOKEN: &str = "token";
+const CLOCK: &str = "clock";
+
+fn finding(name: &str, outcome: Result<String, CheckFailure>) -> CheckResult {
+    CheckResult { name: name.into(), outcome }
 }
 
 fn zoom_failure(error: &ZoomError) -> CheckFailure {
@@ -57,29 +74,23 @@ fn skipped(because: &str) -> Result<String, CheckFailure> {
     Err(CheckFailure { failure: Failure::new("skipped", format!("fix {because} first")), access: false })
 }
 
-async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<CheckResult>, RunError> {
-    let mut zoom =
-        ZoomClient::new(&options.zoom, options.clock.clone(), options.cancellation.clone(), observer)?;
+async fn zoom(
+    options: &Options,
+    session: Arc<ZoomSession>,
+    observer: Arc<dyn Observer>,
+) -> Result<Vec<CheckResult>, RunError> {
+    let (run_clock, cancellation) = (options.clock.clone(), options.cancellation.clone());
+    let mut zoom = ZoomClient::new(&options.zoom, options.logs, session, run_clock, cancellation, observer)?;
     let token = match zoom.token().await {
         Ok(token) => token,
         Err(error) => {
-            let rest = ["clock", "scope", "permission", "page"];
+            let rest = [CLOCK, "scope", "permission", "page"];
             let rest = rest.map(|name| finding(name, skipped("the token")));
-            return Ok([finding("token", Err(zoom_failure(&error)))].into_iter().chain(rest).collect());
+            return Ok([finding(TOKEN, Err(zoom_failure(&error)))].into_iter().chain(rest).collect());
         }
     };
-    let scopes = || token.scope.split([' ', ',']).filter(|scope| !scope.is_empty());
-    let granted = |scope: &&str| {
-        [SCOPE, CLASSIC_SCOPE, "report:master", "report:read:operation_logs:master"].contains(scope)
-    };
-    let scope = match (scopes().next(), scopes().find(granted)) {
-        (_, Some(scope)) => Ok(format!("the app has {scope}")),
-        (None, _) => Ok("Zoom does not list the app's scopes; see the page check".into()),
-        (Some(_), None) => {
-            let failure = Failure::new("the app lacks the scope", scope_hint());
-            Err(CheckFailure { failure, access: true })
-        }
-    };
+    let scope = scope(options.logs, &token.scope);
+    let title = options.logs.spec().title;
     let today = Date::from_millis(options.clock.now());
     let window = Window::days(today.add_days(-1), today);
     let page = zoom.page(window, None, None).await;
@@ -91,7 +102,7 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Chec
     };
     let (permission, page) = match &page {
         Ok(page) => (
-            Ok("the app's owner may read operation logs".into()),
+            Ok(format!("the app's owner may read {title}")),
             Ok(format!("{} records of {} to {today} on the first page", page.items.len(), window.from)),
         ),
         Err(error) if error.kind == ZoomErrorKind::PermissionDenied(DeniedBy::Role) => {
@@ -102,18 +113,35 @@ async fn zoom(options: &Options, observer: Arc<dyn Observer>) -> Result<Vec<Chec
     };
     let api = format!("Zoom gave an access token; the API is at {}", token.api);
     Ok(vec![
-        finding("token", Ok(api)),
-        finding("clock", clock(token.date, options.clock.now())),
+        finding(TOKEN, Ok(api)),
+        finding(CLOCK, clock(token.date, token.clock_skew, options.clock.now())),
         finding("scope", scope),
         finding("permission", permission),
         finding("page", page),
     ])
 }
 
-/// Compares the clock with Zoom's.
-fn clock(date: Option<i64>, now: i64) -> Result<String, CheckFailure> {
+/// Looks for a scope of a report among those of the app, which are separated by spaces or commas.
+fn scope(logs: LogKind, listed: &str) -> Result<String, CheckFailure> {
+    let spec = logs.spec();
+    let sufficient = [spec.scope, CLASSIC_SCOPE, "report:master", spec.master_scope];
+    let mut scopes = listed.split([' ', ',']).filter(|scope| !scope.is_empty()).peekable();
+    if scopes.peek().is_none() {
+        return Ok("Zoom does not list the app's scopes; see the page check".into());
+    }
+    match scopes.find(|scope| sufficient.contains(scope)) {
+        Some(scope) => Ok(format!("the app has {scope}")),
+        None => {
+            let failure = Failure::new("the app lacks the scope", scope_hint(logs));
+            Err(CheckFailure { failure, access: true })
+        }
+    }
+}
+
+/// Reports the comparison of the clock with Zoom's.
+fn clock(date: Option<i64>, skew: Option<Failure>, now: i64) -> Result<String, CheckFailure> {
     let Some(date) = date else { return Ok("not compared: no Date header in Zoom's response".into()) };
-    match clock_skew(date, now, Clock::machine()) {
+    match skew {
         Some(failure) => Err(CheckFailure { failure, access: false }),
         None => Ok(format!("local {}, Zoom {}", format_utc(now), format_utc(date))),
     }

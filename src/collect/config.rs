@@ -2,6 +2,7 @@
 
 use super::cancellation::Cancellation;
 use super::date::Date;
+use super::log_kind::LogKind;
 use super::zoom::ZoomConfig;
 use crate::clock::Clock;
 use crate::store::{Location, StoreConfig};
@@ -33,11 +34,26 @@ pub struct StateLocation {
     pub name: String,
     /// The state of Google's reference collector to import from, if it is another object.
     pub legacy: Option<(Location, String)>,
+    /// The state that the same destination would have with other kinds of logs.
+    pub other: Option<OtherState>,
 }
 
-/// The configuration of a run.
+/// A state in another place than that of a run, whose existence shows that the run would collect its records again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherState {
+    /// The location of the state.
+    pub location: Location,
+    /// The name of the state object.
+    pub name: String,
+    /// What to do if it exists.
+    pub hint: String,
+}
+
+/// The configuration of a run, for one kind of log.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// What to collect.
+    pub logs: LogKind,
     /// The destination of objects.
     pub to: Location,
     /// The prefix of their names.

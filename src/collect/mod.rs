@@ -1,5 +1,8 @@
 //! The collector: fetches raw records from Zoom's API and stores each of them exactly once in a bucket or directory.
 //!
+//! Each kind of log (`log_kind`) has its own report at Zoom, its own objects, state and lease. `run_all` collects several at
+//! once; they share only the access token and the pace of requests.
+//!
 //! A page goes from Zoom to the bucket in four steps, in `window_scan`:
 //!
 //! 1. `zoom` fetches it; it handles tokens, rate limits, transient errors, and the meaning of Zoom's errors.
@@ -14,7 +17,7 @@
 //! with possible late records. `scan_resume` saves how far a scan came. `resolve_ties` scans again to distinguish
 //! identical records from records that moved.
 //!
-//! Memory is bounded by 32 MiB of new records and about 30 bytes per record of the open days.
+//! Memory is bounded, for each kind of log, by 32 MiB of new records and about 30 bytes per record of the open days.
 
 mod batch;
 mod cancellation;
@@ -26,12 +29,14 @@ mod date;
 mod dedup;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
+mod log_kind;
 mod metrics;
 mod recent;
 mod record_counts;
 mod report;
 mod resolve_ties;
 mod run;
+mod run_all;
 mod scan_resume;
 mod schedule;
 mod scheduler;
@@ -50,11 +55,12 @@ pub use crate::progress::{NoopObserver, Observer};
 pub(crate) use batch::gzip;
 pub use cancellation::Cancellation;
 pub use check::{CheckResult, check};
-pub use config::{Mode, Options, StateLocation};
+pub use config::{Mode, Options, OtherState, StateLocation};
 pub use date::Date;
-pub(crate) use metrics::{CollectMetrics, Counts, METRICS_PREFIX};
+pub use log_kind::LogKind;
+pub(crate) use metrics::{CollectMetrics, METRICS_PREFIX, Series, run_gauges};
 pub use report::{MissingDays, Report};
-pub use run::run;
+pub use run_all::{LogRun, run, run_all};
 pub use secret::Secret;
 pub use state::CollectorState;
 pub use status::{Status, status};

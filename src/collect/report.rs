@@ -1,6 +1,7 @@
 //! The report of a run.
 
 use super::date::Date;
+use super::log_kind::LogKind;
 use crate::error::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ pub struct MissingDays {
 /// The counts of a run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
+    /// What was collected.
+    pub logs: LogKind,
     /// Records received, including repeated ones.
     pub records_read: u64,
     /// New records, stored in the bucket.

@@ -11,7 +11,7 @@ use super::schedule;
 use super::startup::open;
 use super::state::{LastRefetch, ScanCheckpoint};
 use super::window_query::{End, WindowQuery, WindowScan};
-use super::zoom::{ZoomError, ZoomErrorKind};
+use super::zoom::{ZoomError, ZoomErrorKind, ZoomSession};
 use crate::error::RunError;
 use crate::progress::Observer;
 use std::sync::Arc;
@@ -24,8 +24,12 @@ type Piece = ((Date, Date), Option<usize>);
 
 /// Collects what is new. Returns the report, unless the run could not start, and the error that ended the run, if one
 /// did; new records are still written if possible.
-pub async fn run(options: Options, observer: Arc<dyn Observer>) -> (Option<Report>, Result<(), RunError>) {
-    let mut run = match open(options, observer).await {
+pub(crate) async fn run_with(
+    options: Options,
+    session: Arc<ZoomSession>,
+    observer: Arc<dyn Observer>,
+) -> (Option<Report>, Result<(), RunError>) {
+    let mut run = match open(options, session, observer).await {
         Ok(run) => run,
         Err(error) => return (None, Err(error)),
     };

@@ -2,7 +2,6 @@
 //! has.
 
 use super::batch::Batch;
-use super::clock_skew::clock_skew;
 use super::collector::{CollectError, Collector};
 use super::config::{Mode, Options};
 use super::date::Date;
@@ -12,8 +11,7 @@ use super::schedule;
 use super::scheduler::Scheduler;
 use super::state::CollectorState;
 use super::state_store::{InitialState, StateStore};
-use super::zoom::ZoomClient;
-use crate::clock::Clock;
+use super::zoom::{ZoomClient, ZoomSession};
 use crate::error::RunError;
 use crate::progress::Observer;
 use crate::store::Store;
@@ -22,9 +20,15 @@ use std::sync::Arc;
 /// No window is read any more that can contain records without a time that were last seen longer ago.
 const UNDATED_AGE: i64 = 40 * super::date::DAY;
 
-pub(crate) async fn open(options: Options, observer: Arc<dyn Observer>) -> Result<Collector, RunError> {
+pub(crate) async fn open(
+    options: Options,
+    session: Arc<ZoomSession>,
+    observer: Arc<dyn Observer>,
+) -> Result<Collector, RunError> {
     let zoom = ZoomClient::new(
         &options.zoom,
+        options.logs,
+        session,
         options.clock.clone(),
         options.cancellation.clone(),
         Arc::clone(&observer),
@@ -42,6 +46,7 @@ pub(crate) async fn open(options: Options, observer: Arc<dyn Observer>) -> Resul
             location.remove_stale_temp_files().await?;
         }
     }
+    let report = Report { logs: options.logs, ..Report::default() };
     let scheduler = Scheduler::new(options.clock.now(), options.look_back, state_store.state.watermark);
     Ok(Collector {
         options,
@@ -50,7 +55,7 @@ pub(crate) async fn open(options: Options, observer: Arc<dyn Observer>) -> Resul
         batch: Batch::default(),
         store: state_store,
         scheduler,
-        report: Report::default(),
+        report,
         observer,
     })
 }
@@ -60,8 +65,7 @@ impl Collector {
     /// written under a clock that is wrong.
     pub(crate) async fn begin(&mut self) -> Result<(), CollectError> {
         let token = self.zoom.token().await?;
-        let skew = token.date.and_then(|date| clock_skew(date, self.now(), Clock::machine()));
-        if let Some(why) = skew {
+        if let Some(why) = token.clock_skew {
             return Err(RunError::Corrupt(why).into());
         }
         Ok(self.coordinate_with_backfill().await?)
@@ -230,7 +234,11 @@ impl Collector {
         let until = state.until.map_or(oldest.add_days(-1), |until| until.min(oldest.add_days(-1)));
         let missing: Vec<_> = state.cursor.range_to(until).filter(lost).collect();
         for (from, until) in schedule::consecutive_ranges(&missing, i64::MAX).into_iter().rev() {
-            let reason = format!("Zoom keeps operation logs for {} days", schedule::RETENTION_DAYS);
+            let reason = format!(
+                "Zoom keeps {} for {} days",
+                self.options.logs.spec().title,
+                schedule::RETENTION_DAYS
+            );
             self.observer.warn(&format!("{from} to {until} are lost: {reason}"));
             state.gaps.push(MissingDays { from, until, reason });
             // A first run with old days expects the gap; a run that lost days since, or was asked for them, does not.

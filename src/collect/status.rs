@@ -3,6 +3,7 @@
 use super::RunError;
 use super::config::StateLocation;
 use super::date::Date;
+use super::log_kind::LogKind;
 use super::report::MissingDays;
 use super::state::{CollectorState, StoredState, Totals};
 use super::state_store::{decode_or_explain, refuse_lost_state};
@@ -14,6 +15,8 @@ use serde::Serialize;
 /// The progress of a collection.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
+    /// What is collected.
+    pub logs: LogKind,
     /// The state object.
     pub state: String,
     /// The first day.
@@ -54,12 +57,13 @@ pub(crate) fn lag(state: &CollectorState, now: i64) -> i64 {
     ((now - since) / 1000).max(0)
 }
 
-/// Returns the status of the live collection and of backfills, as far as they exist.
+/// Returns the status of the live collection of a kind of log and of its backfills, as far as they exist.
 ///
 /// # Errors
 /// If a state cannot be read.
 pub async fn status(
     place: &StateLocation,
+    logs: LogKind,
     now: i64,
     settings: &StoreConfig,
 ) -> Result<Vec<Status>, RunError> {
@@ -71,7 +75,7 @@ pub async fn status(
             continue;
         };
         let url = store.location().url(name);
-        match decode_or_explain(&store, name, &bytes, now).await? {
+        match decode_or_explain(&store, name, &bytes, logs, now).await? {
             StoredState::Ours(state) => found.push(of(url, &state, now)),
             StoredState::Legacy(_) => {
                 return Err(RunError::Corrupt(
@@ -94,6 +98,7 @@ fn of(url: String, state: &CollectorState, now: i64) -> Status {
         Some(MissingDays { from: *day, until: *day, reason })
     });
     Status {
+        logs: state.logs,
         state: url,
         first_day: state.first_day,
         until: state.until,

@@ -2,6 +2,7 @@
 
 use super::collector::{CollectError, Collector, DedupedPage};
 use super::dedup::DayKey;
+use super::log_kind::LogKind;
 use super::state::ScanCheckpoint;
 use super::window_query::{End, EndlessPages, OrderTracker, ScanBudget, WindowQuery, WindowScan, times};
 use super::zoom::{Page, RecordHash, Window, ZoomError, ZoomErrorKind};
@@ -79,7 +80,7 @@ impl Collector {
                 return Ok(scan);
             }
             if endless.is_endless(&page, &token) {
-                return Err(pages_without_end(query.window, scan.pages).into());
+                return Err(pages_without_end(self.options.logs, query.window, scan.pages).into());
             }
             if query.recent || query.days.is_some() {
                 self.store.state.resume = Some(self.page_cursor(query, &page, &scan, token.clone()));
@@ -158,11 +159,12 @@ impl Collector {
     }
 }
 
-fn pages_without_end(window: Window, pages: u64) -> ZoomError {
+fn pages_without_end(logs: LogKind, window: Window, pages: u64) -> ZoomError {
     let (from, to) = window.bounds();
     let what = format!(
-        "operation logs from {from} to {to}: Zoom's pagination does not end after page {pages}: it \
-         repeats a page or returns only empty pages"
+        "{} from {from} to {to}: Zoom's pagination does not end after page {pages}: it \
+         repeats a page or returns only empty pages",
+        logs.spec().title
     );
     ZoomError::new(ZoomErrorKind::Rejected, Failure::new(what, "try another PAGE_SIZE"))
 }

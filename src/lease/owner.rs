@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The active runs of this process; a service has one after the other.
+/// The active runs of this process: one for each kind of log that is collected, or one.
 static LIVE_RUNS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn register_live_run() -> MutexGuard<'static, BTreeSet<String>> {

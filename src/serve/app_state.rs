@@ -1,7 +1,7 @@
 //! The state that all requests share.
 
 use super::auth::Authenticator;
-use super::config::Options;
+use super::config::{CollectConfig, Options};
 use super::jwks::JwksCache;
 use super::metrics::Metrics;
 use super::response::ApiResponse;
@@ -54,7 +54,8 @@ pub(super) struct AppState {
 
 impl AppState {
     pub(super) fn new(options: Options, shutdown: CancellationToken) -> Result<Self, RunError> {
-        let metrics = Arc::new(Metrics::new(options.collect.is_some(), options.webhook.is_some()));
+        let collected: Vec<_> = options.collect.iter().flat_map(CollectConfig::kinds).collect();
+        let metrics = Arc::new(Metrics::new(&collected, options.webhook.is_some()));
         let oidc = match options.oidc.clone() {
             None => None,
             Some(oidc) => {

@@ -37,10 +37,17 @@ pub struct Options {
 /// How to collect.
 #[derive(Debug, Clone)]
 pub struct CollectConfig {
-    /// The options of each run; cancellation and clock are replaced.
-    pub options: collect::Options,
+    /// The options of each run, for each kind of log; cancellation and clock are replaced.
+    pub options: Vec<collect::Options>,
     /// The maximum duration of a run.
     pub deadline: Duration,
+}
+
+impl CollectConfig {
+    /// Returns what is collected.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = collect::LogKind> + use<'_> {
+        self.options.iter().map(|options| options.logs)
+    }
 }
 
 /// How to ingest.

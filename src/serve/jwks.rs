@@ -303,7 +303,7 @@ mod tests {
     fn stuck() -> (JwksCache, std::net::TcpListener) {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap();
-        let metrics = Arc::new(Metrics::new(false, false));
+        let metrics = Arc::new(Metrics::new(&[], false));
         (JwksCache::new(url, MIN_REFRESH_INTERVAL, metrics).unwrap(), silent)
     }
 

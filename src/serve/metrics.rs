@@ -1,7 +1,7 @@
 //! The metrics for Prometheus.
 
 use super::webhook::Refusal;
-use crate::collect::{self, CollectMetrics, Counts, METRICS_PREFIX};
+use crate::collect::{self, CollectMetrics, LogKind, METRICS_PREFIX};
 use crate::normalize::Summary;
 use crate::reject::RejectReason;
 use prometheus_client::encoding::text::encode;
@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -62,8 +63,8 @@ pub(super) struct Metrics {
     runs: Family<[(&'static str, &'static str); 2], Counter>,
     run_time: DurationHistograms,
     collect: CollectMetrics,
-    /// The lag of collecting, and when it was measured; `None` if nothing is collected.
-    lag: Mutex<Option<(i64, Instant)>>,
+    /// The lag of each kind of log that is collected, and when it was measured.
+    lag: Mutex<BTreeMap<LogKind, (i64, Instant)>>,
     pub(super) ledger: Gauge,
     requests: Family<[(&'static str, String); 2], Counter>,
     request_time: DurationHistograms,
@@ -78,10 +79,10 @@ fn duration_histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(super) fn new(collects: bool, receives_webhooks: bool) -> Self {
+    pub(super) fn new(collected: &[LogKind], receives_webhooks: bool) -> Self {
         let mut registry = Registry::with_prefix(METRICS_PREFIX);
         let mut metrics = Self {
-            collect: CollectMetrics::register(&mut registry, Counts::Total),
+            collect: CollectMetrics::register(&mut registry, collected),
             registry,
             records: Family::default(),
             events: Family::default(),
@@ -90,7 +91,7 @@ impl Metrics {
             runs: Family::default(),
             run_time: Family::new_with_constructor(duration_histogram),
             // Until a run reports it, the lag is at least the time since the start.
-            lag: Mutex::new(collects.then(|| (0, Instant::now()))),
+            lag: Mutex::new(collected.iter().map(|logs| (*logs, (0, Instant::now()))).collect()),
             ledger: Gauge::default(),
             requests: Family::default(),
             request_time: Family::new_with_constructor(duration_histogram),
@@ -125,8 +126,9 @@ impl Metrics {
     }
 
     pub(super) fn text(&self) -> String {
-        if let Some((lag, measured_at)) = *self.lag() {
-            self.collect.lag.set(lag.saturating_add_unsigned(measured_at.elapsed().as_secs()));
+        for (logs, (lag, measured_at)) in &*self.lag() {
+            let lag = lag.saturating_add_unsigned(measured_at.elapsed().as_secs());
+            self.collect.lag.of(*logs).set(lag);
         }
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -134,7 +136,7 @@ impl Metrics {
         text
     }
 
-    fn lag(&self) -> MutexGuard<'_, Option<(i64, Instant)>> {
+    fn lag(&self) -> MutexGuard<'_, BTreeMap<LogKind, (i64, Instant)>> {
         self.lag.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,7 +161,7 @@ impl Metrics {
     /// Adds a run of collect, however it ended.
     pub(super) fn collected(&self, report: &collect::Report) {
         self.collect.observe(report);
-        *self.lag() = Some((report.lag_seconds, Instant::now()));
+        self.lag().insert(report.logs, (report.lag_seconds, Instant::now()));
     }
 
     /// Adds a run of a command, and how it ended.

@@ -174,6 +174,39 @@ impl ApiResponse {
         Self::new(StatusCode::NOT_FOUND, "denied", "unknown or disabled endpoint")
     }
 
+    /// Combines the responses for several tasks, by name: the most serious one decides, so that Pub/Sub repeats what any
+    /// of them needs repeated. Each keeps its own outcome and counts. The response for a single task is its own.
+    pub(super) fn combine(mut tasks: Vec<(&'static str, Self)>) -> Self {
+        if tasks.len() < 2 {
+            return tasks.pop().map_or_else(Self::not_found, |(_, response)| response);
+        }
+        let worst = tasks.iter().max_by_key(|(_, response)| response.seriousness());
+        let mut combined =
+            worst.map_or_else(Self::not_found, |(_, worst)| Self { counts: Map::new(), ..worst.clone() });
+        let notes = tasks.iter().filter_map(|(name, response)| Some((name, response.note.as_ref()?)));
+        let severity = notes.clone().map(|(_, note)| note.severity).max().unwrap_or(Severity::Info);
+        let texts: Vec<_> = notes.map(|(name, note)| format!("{name}: {}", note.text)).collect();
+        combined.note = Some(LogNote { severity, text: texts.join("; ") });
+        for (name, response) in tasks {
+            let mut part = response.counts;
+            part.insert("outcome".into(), response.outcome.into());
+            part.insert("message".into(), redact::redact(&response.message).into());
+            combined.counts.insert(name.into(), part.into());
+        }
+        combined
+    }
+
+    /// Ranks responses: an operator must act, storage or Zoom fails, another process is working, all is done.
+    fn seriousness(&self) -> (u8, Option<Severity>) {
+        let rank = match self.status.as_u16() {
+            500 => 3,
+            503 => 2,
+            409 => 1,
+            _ => 0,
+        };
+        (rank, self.note.as_ref().map(|note| note.severity))
+    }
+
     /// Adds a note that only the log shows.
     pub(super) fn with_log(self, severity: Severity, text: impl Into<String>) -> Self {
         Self { note: Some(LogNote { severity, text: text.into() }), ..self }

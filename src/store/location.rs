@@ -111,6 +111,43 @@ impl Location {
         }
     }
 
+    /// Returns the directory of this name inside this location.
+    #[must_use]
+    pub fn child(&self, directory: &str) -> Self {
+        let directory = directory.trim_matches('/');
+        match self {
+            Self::Gcs { bucket, prefix } => {
+                Self::Gcs { bucket: bucket.clone(), prefix: format!("{prefix}{directory}/") }
+            }
+            Self::Memory(prefix) => Self::Memory(format!("{prefix}{directory}/")),
+            Self::File(path) => Self::File(path.join(directory)),
+        }
+    }
+
+    /// Returns the location that contains this one, and the name of this one in it; `None` for a whole bucket and for
+    /// the root of a file system.
+    #[must_use]
+    pub fn split_last(&self) -> Option<(Self, String)> {
+        let split = |prefix: &str| {
+            let prefix = prefix.strip_suffix('/')?;
+            let (parent, name) =
+                prefix.rsplit_once('/').map_or(("", prefix), |(parent, name)| (parent, name));
+            let parent = if parent.is_empty() { String::new() } else { format!("{parent}/") };
+            Some((parent, name.to_owned()))
+        };
+        match self {
+            Self::Gcs { bucket, prefix } => {
+                let (prefix, name) = split(prefix)?;
+                Some((Self::Gcs { bucket: bucket.clone(), prefix }, name))
+            }
+            Self::Memory(prefix) => split(prefix).map(|(prefix, name)| (Self::Memory(prefix), name)),
+            Self::File(path) => {
+                let name = path.file_name()?.to_string_lossy().into_owned();
+                Some((Self::File(path.parent()?.to_owned()), name))
+            }
+        }
+    }
+
     /// Returns the location with links and `..` resolved as far as the path exists. Only such paths can show whether
     /// one location is inside another.
     #[must_use]
@@ -171,5 +208,23 @@ mod tests {
         assert_eq!(at("gs://bucket/zoom/").sibling(".ledger").to_string(), "gs://bucket/zoom.ledger/");
         assert_eq!(at("gs://bucket/").sibling(".ledger").to_string(), "gs://bucket/.ledger/");
         assert_eq!(at("/data/out").sibling(".ledger").to_string(), "file:///data/out.ledger/");
+    }
+
+    #[test]
+    fn last_directory_is_split_off_and_put_back() {
+        for (url, parent, name) in [
+            ("gs://bucket/zoom/signins/", "gs://bucket/zoom/", "signins"),
+            ("gs://bucket/raw/", "gs://bucket/", "raw"),
+            ("memory://a/b/c/", "memory://a/b/", "c"),
+            ("file:///data/zoom/", "file:///data/", "zoom"),
+        ] {
+            let location: Location = url.parse().unwrap();
+            let (above, last) = location.split_last().unwrap();
+            assert_eq!((above.to_string().as_str(), last.as_str()), (parent, name), "{url}");
+            assert_eq!(above.child(&last), location);
+        }
+        for whole in ["gs://bucket/", "memory://", "/"] {
+            assert_eq!(whole.parse::<Location>().unwrap().split_last(), None, "{whole}");
+        }
     }
 }

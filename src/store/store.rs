@@ -54,14 +54,7 @@ impl Store {
     /// Returns the part of this store below a directory.
     #[must_use]
     pub fn subdir(&self, directory: &str) -> Self {
-        let directory = directory.trim_matches('/');
-        let location = match &self.location {
-            Location::Gcs { bucket, prefix } => {
-                Location::Gcs { bucket: bucket.clone(), prefix: format!("{prefix}{directory}/") }
-            }
-            Location::Memory(prefix) => Location::Memory(format!("{prefix}{directory}/")),
-            Location::File(root) => Location::File(root.join(directory)),
-        };
+        let location = self.location.child(directory);
         let back = match (&self.back, &location) {
             (Backend::Remote(remote), Location::Gcs { prefix, .. } | Location::Memory(prefix)) => {
                 Backend::Remote(Arc::new(remote.at(prefix)))

@@ -47,6 +47,27 @@ fn interrupted_runs_of_0_1_0_continue() {
 }
 
 #[test]
+fn states_of_0_1_0_continue_next_to_sign_ins() {
+    for name in ["interrupted", "pending"] {
+        let world = world(name).with("COLLECT_LOGS", "operation,sign-in");
+        let now = world.now();
+        world.zoom.add(spread(500, 100, now..now + HOUR));
+        world.zoom.add_sign_ins(spread_sign_ins(0, 60, now - DAY..now + HOUR));
+        world.set(now + 3 * HOUR);
+        world.collect(&[]).expect(0);
+        if name == "interrupted" {
+            world
+                .backfill(&["--logs", "operation", "--from", "2023-11-04", "--until", "2023-11-06"])
+                .expect(0);
+        }
+        world.assert_both_match_zoom();
+        // An older version can still read it.
+        assert!(!state(&world, STATE_KEY).contains("\"logs\""));
+        assert!(state(&world, SIGN_IN_STATE).contains("\"logs\":\"sign-in\""));
+    }
+}
+
+#[test]
 fn pending_writes_of_0_1_0_are_completed() {
     let world = world("pending");
     world.collect(&[]).expect(0);

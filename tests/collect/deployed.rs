@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use testkit::collect::{DAY, World, spread};
+use testkit::collect::{DAY, World, spread, spread_sign_ins};
 use testkit::fake_gcloud;
 use testkit::zoom;
 
 const NOW: &str = "2023-11-16T12:00:00Z";
-const DATA: &str = "zoom/operationlogs/";
+const DATA: [&str; 2] = ["zoom/operationlogs/", "zoom/signins/"];
 
 /// Unescapes the path of a request. The program escapes everything except letters and digits.
 fn plain(path: &str) -> String {
@@ -31,7 +31,7 @@ struct DeployedSettings {
 }
 
 /// Runs setup.sh with a fake gcloud, and returns the settings in its call of `run deploy` or `run jobs`.
-fn deployed_settings(what: &str) -> DeployedSettings {
+fn deployed_settings(what: &str, more: &[&str]) -> DeployedSettings {
     let at = tempfile::tempdir().unwrap();
     std::fs::write(at.path().join("secret"), zoom::SECRET).unwrap();
     let secret = format!("--zoom-client-secret-file={}", at.path().join("secret").display());
@@ -40,6 +40,7 @@ fn deployed_settings(what: &str) -> DeployedSettings {
     let done = fake_gcloud::setup(at.path())
         .args(["--project=my-project", "--region=us-central1", "--image=x/y:1", "--bucket=my-logs"])
         .args([&account, &client, &secret])
+        .args(more)
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -67,6 +68,7 @@ fn world() -> World {
     let world = World::new(NOW);
     let now = world.now();
     world.zoom.add(spread(0, 300, now - 2 * DAY..now));
+    world.zoom.add_sign_ins(spread_sign_ins(0, 300, now - 2 * DAY..now));
     world
 }
 
@@ -98,14 +100,27 @@ fn assert_writes_within_roles(world: &World, own: &[String]) {
         if own.iter().any(|beginning| name.starts_with(beginning)) {
             continue;
         }
-        assert!(method == "PUT" && name.starts_with(DATA) && added.insert(name.to_owned()), "{line}");
+        let is_data = DATA.iter().any(|data| name.starts_with(data));
+        assert!(method == "PUT" && is_data && added.insert(name.to_owned()), "{line}");
     }
     assert!(!added.is_empty(), "nothing was collected");
 }
 
 #[test]
 fn deployed_settings_are_sufficient() {
-    let (service, job) = (deployed_settings("run deploy"), deployed_settings("run jobs create"));
+    check_deployment(&[]);
+}
+
+#[test]
+fn deployed_settings_suffice_for_sign_ins() {
+    let world = check_deployment(&["--logs=operation,sign-in"]);
+    assert!(!world.gcs.all("my-logs", "zoom/signins/").is_empty());
+    assert!(!world.gcs.all("my-logs", "zoom/udm/signins/").is_empty());
+}
+
+fn check_deployment(more: &[&str]) -> World {
+    let service = deployed_settings("run deploy", more);
+    let job = deployed_settings("run jobs create", more);
     assert_eq!(service.variables, job.variables);
     assert_eq!(service.own, ["zoom/collector/", "zoom/udm/", "zoom/udm."]);
     let world = world();
@@ -121,6 +136,7 @@ fn deployed_settings_are_sufficient() {
     }
     assert_writes_within_roles(&world, &service.own);
     assert!(!world.gcs.all("my-logs", "zoom/udm/").is_empty());
+    world
 }
 
 fn post(address: &str, path: &str, body: &str) -> String {
@@ -135,7 +151,7 @@ fn post(address: &str, path: &str, body: &str) -> String {
 
 #[test]
 fn scheduled_messages_collect_and_ingest() {
-    let service = deployed_settings("run deploy");
+    let service = deployed_settings("run deploy", &[]);
     let world = world();
     if !world.program(&["serve", "--help"]).output().unwrap().status.success() {
         eprintln!("not tried: this program does not serve");

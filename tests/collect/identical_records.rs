@@ -11,7 +11,7 @@ use testkit::zoom::faults::{Act, RequestFilter, Rule, When};
 use testkit::zoom::log_store::Entry;
 use testkit::zoom::{ACCOUNT, CLIENT, Paging, SECRET, Zoom, at, iso};
 use zoom_udm::collect::{
-    Account, Cancellation, Mode, NoopObserver, Options, Report, RetryPolicy, Secret, StateLocation,
+    Account, Cancellation, LogKind, Mode, NoopObserver, Options, Report, RetryPolicy, Secret, StateLocation,
     ZoomConfig, run,
 };
 use zoom_udm::ingest::Clock;
@@ -22,9 +22,15 @@ const NOW: &str = "2023-11-14T10:00:00Z";
 pub(crate) fn options(zoom: &Zoom, root: &Path, page_size: u16) -> Options {
     let place = |name: &str| Location::File(root.join(name));
     Options {
+        logs: LogKind::Operation,
         to: place("out"),
         name_prefix: String::new(),
-        state: StateLocation { location: place("state"), name: "state.json".into(), legacy: None },
+        state: StateLocation {
+            location: place("state"),
+            name: "state.json".into(),
+            legacy: None,
+            other: None,
+        },
         zoom: ZoomConfig {
             account: Account {
                 account_id: ACCOUNT.into(),

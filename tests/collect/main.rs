@@ -23,4 +23,5 @@ mod identical_records;
 mod progress;
 mod replies;
 mod runs;
+mod sign_ins;
 mod stand_in;

@@ -31,6 +31,8 @@ CASES = [
     {"notify": True, "feed_service_account": "feed@elsewhere.iam.gserviceaccount.com"},
     {"notify": True, "output_bucket": "my-events", "location": "EU", "name": "zoom", "tasks": 9, "schedule": "0 * * * *"},
     {"webhook": True, "name": "zoom"},
+    {"notify": True, "logs": "operation,sign-in"},
+    {"logs": "operation,sign-in", "prefix": "raw/of/zoom/", "output_prefix": "raw/events/"},
     {"prefix": "raw/", "output_prefix": "events/of/zoom/", "state_key": "own/there/state.json"},
 ]
 
@@ -100,7 +102,7 @@ def resources_of_setup(calls):
         elif words.startswith("scheduler jobs create"):
             resources["schedule", name] = {"schedule": [flag["schedule"], flag["time-zone"]], "topic": flag["topic"].split("/")[-1], "attributes": parse_pairs(flag["attributes"])}
         elif words.startswith("storage buckets notifications create"):
-            resources["notification", name] = {"topic": flag["topic"].split("/")[-1], "events": flag["event-types"], "prefix": flag["object-prefix"]}
+            resources["notification", f"{name}/{flag['object-prefix']}"] = {"topic": flag["topic"].split("/")[-1], "events": flag["event-types"]}
         else:
             ignored = ("describe", "get-iam-policy", "list", "secrets versions add", "storage service-agent")
             assert any(action in words for action in ignored), f"compare.py does not handle this call: {call}"
@@ -165,7 +167,7 @@ def resources_of_terraform(module):
                 "schedule": [body["schedule"], body["time_zone"]], "topic": block("pubsub_target", "topic_name"), "attributes": block("pubsub_target", "attributes"),
             }
         elif kind == "google_storage_notification":
-            resources["notification", body["bucket"]] = {"topic": body["topic"], "events": ",".join(body["event_types"]), "prefix": body["object_name_prefix"]}
+            resources["notification", f"{body['bucket']}/{body['object_name_prefix']}"] = {"topic": body["topic"], "events": ",".join(body["event_types"])}
         else:
             sys.exit(f"compare.py does not handle this Terraform resource: {kind}")
     return resources, grants

@@ -295,6 +295,58 @@ fn all_missing_or_invalid_settings_are_reported() {
 }
 
 #[test]
+fn sign_ins_are_added_to_an_existing_deployment() {
+    let cloud = Cloud::new();
+    cloud.set_up(&ALL);
+    cloud.changes();
+    cloud.set_up(&[&ALL[..], &["--logs=operation,sign-in"]].concat());
+    let changes = cloud.changes();
+    let told = |beginning: &str| {
+        let found = changes.iter().find(|call| call.starts_with(beginning));
+        found.unwrap_or_else(|| panic!("{beginning} is missing: {changes:#?}"))
+    };
+    let service = told("run deploy zoom-udm");
+    for variable in [
+        "COLLECT_LOGS=operation,sign-in|",
+        "GCS_PREFIX=zoom/operationlogs/|",
+        "STATE_KEY=zoom/collector/state.json|",
+        "INGEST_FROM=gs://my-logs/zoom/|",
+    ] {
+        assert!(service.contains(variable), "{variable}: {service}");
+    }
+    assert!(told("run jobs update zoom-udm-backfill").contains("--args=ingest,gs://my-logs/zoom/,"));
+    assert!(told("storage buckets notifications create").contains("--object-prefix=zoom/signins/"));
+    assert_eq!(changes.len(), 3, "{changes:#?}");
+    cloud.set_up(&[&ALL[..], &["--logs=operation,sign-in"]].concat());
+    assert_eq!(cloud.changes(), [""; 0]);
+    // An existing notification about another prefix is reported, as without sign-ins.
+    let moved = [&NEEDED[..], &ALL, &["--logs=operation,sign-in", "--prefix=raw/of/zoom/"]].concat();
+    let ran = cloud.run(&moved, &[], "");
+    assert!(ran.code == 2 && ran.stderr.contains("a prefix other than"), "{}", ran.stderr);
+}
+
+#[test]
+fn sign_ins_need_a_place_of_their_own() {
+    let cloud = Cloud::new();
+    for (flags, told) in [
+        (&["--logs=sign-in"][..], "--logs is 'sign-in'; expected operation or operation,sign-in"),
+        (&["--logs=operation,sign-in", "--prefix=raw/"], "--prefix raw/ has no parent directory"),
+        (
+            &["--logs=operation,sign-in", "--state-key=zoom/signins/state.json"],
+            "--state-key zoom/signins/state.json is inside --prefix zoom/signins/",
+        ),
+        (
+            &["--logs=operation,sign-in", "--output-prefix=zoom/signins/udm/"],
+            "--output-prefix zoom/signins/udm/ is inside --prefix zoom/signins/",
+        ),
+    ] {
+        let ran = cloud.run(&[&NEEDED[..], flags].concat(), &[], "");
+        assert!(ran.code == 2 && ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
+    assert!(cloud.calls().is_empty());
+}
+
+#[test]
 fn failed_lookup_is_not_treated_as_missing() {
     let cloud = Cloud::new();
     cloud.set_up(&[]);

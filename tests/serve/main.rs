@@ -18,6 +18,7 @@ mod normalize;
 mod pushed;
 #[cfg(target_os = "linux")]
 mod secrets;
+mod sign_ins;
 #[cfg(target_os = "linux")]
 mod threads;
 mod webhook;

@@ -5,6 +5,7 @@ use super::cursor::ScanCheckpoint;
 use super::day::{CountsRef, DayState};
 use crate::clock::format_utc;
 use crate::collect::date::{DAY, Date};
+use crate::collect::log_kind::LogKind;
 use crate::collect::report::MissingDays;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,6 +19,9 @@ pub(crate) const DEFAULT_DAYS_AHEAD: i64 = 2;
 /// The state between runs. Instants are in milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectorState {
+    /// What is collected; operation logs, unless the state says otherwise.
+    #[serde(default, skip_serializing_if = "LogKind::is_default")]
+    pub logs: LogKind,
     /// Created once, so that no two collections use the same object names.
     #[serde(alias = "lineage")]
     pub collection_id: String,
@@ -140,6 +144,7 @@ pub struct Totals {
 impl CollectorState {
     pub(crate) fn new(collection_id: String, first_day: Date) -> Self {
         Self {
+            logs: LogKind::default(),
             collection_id,
             sequence: 0,
             revision: 0,

@@ -63,7 +63,7 @@ impl StateStore {
                 return Ok(None);
             };
             let StoredState::Ours(state) =
-                decode_or_explain(&self.store, name, &bytes, self.clock.now()).await?
+                decode_or_explain(&self.store, name, &bytes, options.logs, self.clock.now()).await?
             else {
                 return Ok(None);
             };

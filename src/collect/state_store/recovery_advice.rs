@@ -1,5 +1,7 @@
 //! Errors about a state that is unusable or missing, with what to do.
 
+use crate::collect::config::Options;
+use crate::collect::log_kind::LogKind;
 use crate::collect::record_counts::RecordCounts;
 use crate::collect::state::{CollectorState, StoredState, decode};
 use crate::collector_files;
@@ -19,17 +21,45 @@ pub(super) async fn state_error(store: &Store, name: &str, why: &str, now: i64) 
     RunError::Corrupt(Failure::new(format!("{url}: {why}"), hint))
 }
 
-/// Decodes the object of a state.
+/// Decodes the object of a state, and refuses that of another kind of log: its counts and days are of other records.
 pub(crate) async fn decode_or_explain(
     store: &Store,
     name: &str,
     bytes: &[u8],
+    logs: LogKind,
     now: i64,
 ) -> Result<StoredState, RunError> {
     match decode(bytes) {
+        Ok(StoredState::Ours(state)) if state.logs != logs => {
+            let (found, wanted) = (state.logs.spec().title, logs.spec().title);
+            let what = format!(
+                "{}: the state of {found}, in the place of that of {wanted}",
+                store.location().url(name)
+            );
+            let hint = format!("name another --to or --state for {wanted}, or pass --logs {}", state.logs);
+            Err(RunError::Usage(Failure::new(what, hint)))
+        }
         Ok(standing) => Ok(standing),
         Err(why) => Err(state_error(store, name, &why, now).await),
     }
+}
+
+/// Fails if no state exists here but one where the same destination has it with other kinds of logs: that run goes on
+/// there, and this one would collect its records again.
+pub(super) async fn refuse_other_state(options: &Options, store: &Store) -> Result<(), RunError> {
+    let Some(other) = &options.state.other else { return Ok(()) };
+    if store.exists(&options.state.name).await? {
+        return Ok(());
+    }
+    let there = Store::open(&other.location, &options.retry).await?;
+    if !there.exists(&other.name).await? {
+        return Ok(());
+    }
+    let what = format!(
+        "{}: the state of an earlier run with the same --to and another --logs",
+        there.location().url(&other.name)
+    );
+    Err(RunError::Usage(Failure::new(what, &other.hint)))
 }
 
 /// Fails if the state is missing but its objects exist, because the same period would be collected again.

@@ -1,6 +1,6 @@
 //! Opens and saves the state, and commits objects.
 
-use super::recovery_advice::{self, decode_or_explain, refuse_lost_state};
+use super::recovery_advice::{self, decode_or_explain, refuse_lost_state, refuse_other_state};
 use crate::clock::{Clock, format_utc};
 use crate::collect::batch::Object;
 use crate::collect::config::{Mode, Options};
@@ -90,7 +90,10 @@ impl StateStore {
             written: false,
             found: InitialState::Absent,
             last_commit: Instant::now(),
-            state: CollectorState::new(collection_id(options, began), began),
+            state: CollectorState {
+                logs: options.logs,
+                ..CollectorState::new(collection_id(options, began), began)
+            },
             name,
             store,
         };
@@ -115,7 +118,8 @@ impl StateStore {
                 return Err(RunError::Usage(Failure::new(format!("--new-state: {url} exists"), hint)));
             }
             Some((bytes, version)) => {
-                let found = decode_or_explain(&self.store, &self.name, &bytes, self.clock.now()).await?;
+                let (logs, now) = (options.logs, self.clock.now());
+                let found = decode_or_explain(&self.store, &self.name, &bytes, logs, now).await?;
                 self.check_clock_skew(&self.store, &self.name, &found, options).await?;
                 self.current = Some((bytes, version));
                 Some(found)
@@ -137,6 +141,7 @@ impl StateStore {
     async fn without_state(&mut self, options: &Options) -> Result<Option<StoredState>, RunError> {
         if !options.new_state {
             refuse_lost_state(&self.store, &self.name, self.clock.now()).await?;
+            refuse_other_state(options, &self.store).await?;
             return self.load_legacy_state(options).await;
         }
         // What the lost state named is older than what this one will name, and is swept.
@@ -195,7 +200,7 @@ impl StateStore {
         };
         let store = Store::open(location, &options.retry).await?;
         let Some((bytes, _)) = store.read(name).await? else { return Ok(None) };
-        let found = decode_or_explain(&store, name, &bytes, self.clock.now()).await?;
+        let found = decode_or_explain(&store, name, &bytes, options.logs, self.clock.now()).await?;
         if matches!(found, StoredState::Ours(_)) {
             // The objects that it names are next to it, not here.
             let (there, here) = (store.location(), self.store.location());

@@ -1,4 +1,4 @@
-//! Fetches pages of operation logs: handles access tokens, transient errors and pages that are too long.
+//! Fetches pages of a report: handles access tokens, transient errors and pages that are too long.
 
 use super::config::{MAX_PAGE, ZoomConfig};
 use super::error::{DeniedBy, ZoomError, ZoomErrorKind};
@@ -6,11 +6,13 @@ use super::page::{self, Page, PageError};
 use super::request::{PageRequest, redacted_url, tracking_id};
 use super::response::ErrorResponse;
 use super::retry_after::LONGEST_PAUSE;
+use super::session::ZoomSession;
 use super::token::{self, Token};
 use super::transport::{Purpose, RequestStats, Response, Transport};
 use super::window::Window;
 use crate::clock::Clock;
 use crate::collect::cancellation::Cancellation;
+use crate::collect::log_kind::LogKind;
 use crate::error::{Failure, RunError};
 use crate::progress::Observer;
 use crate::redact;
@@ -21,10 +23,14 @@ use std::time::Duration;
 /// The maximum length of a URL in bytes: the HTTP library and most servers take no more.
 const MAX_URL_BYTES: usize = 65_000;
 
-/// A client of Zoom's API.
+/// A client of one of Zoom's reports.
 pub(crate) struct ZoomClient {
     transport: Transport,
     config: ZoomConfig,
+    logs: LogKind,
+    session: Arc<ZoomSession>,
+    /// The token that was used last.
+    used_token: Option<Token>,
     /// Records on a page. The token of a page holds for the size that it came with.
     pub(crate) page_size: u16,
     /// The largest page size of which no page was too long.
@@ -32,7 +38,6 @@ pub(crate) struct ZoomClient {
     clock: Clock,
     cancellation: Cancellation,
     observer: Arc<dyn Observer>,
-    token: Option<Token>,
     /// One of the unknown members of pages.
     unknown_member: Option<String>,
 }
@@ -40,20 +45,29 @@ pub(crate) struct ZoomClient {
 impl ZoomClient {
     pub(crate) fn new(
         config: &ZoomConfig,
+        logs: LogKind,
+        session: Arc<ZoomSession>,
         clock: Clock,
         cancellation: Cancellation,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, RunError> {
         config.account.register_secrets();
         Ok(Self {
-            transport: Transport::new(config, cancellation.clone(), Arc::clone(&observer))?,
+            transport: Transport::new(
+                config,
+                Arc::clone(&session),
+                cancellation.clone(),
+                Arc::clone(&observer),
+            )?,
             config: config.clone(),
+            logs,
+            session,
+            used_token: None,
             page_size: config.page_size,
             page_limit: MAX_PAGE,
             clock,
             cancellation,
             observer,
-            token: None,
             unknown_member: None,
         })
     }
@@ -83,7 +97,7 @@ impl ZoomClient {
             };
             match error.kind {
                 ZoomErrorKind::Unauthorized => {
-                    self.token = None;
+                    self.discard_token().await;
                     if renewed {
                         self.wait_for_token(error, &mut pauses).await?;
                     }
@@ -185,7 +199,7 @@ impl ZoomClient {
 
     async fn try_fetch_page(&mut self, window: Window, next: Option<&str>) -> Result<Page, ZoomError> {
         let token = self.fresh_token().await?;
-        let request = PageRequest { window, page_size: self.page_size, next };
+        let request = PageRequest { logs: self.logs, window, page_size: self.page_size, next };
         let url = request.url(&token);
         let described = request.describe();
         if url.as_str().len() > MAX_URL_BYTES {
@@ -200,7 +214,7 @@ impl ZoomClient {
         let response = self.transport.send(get, Purpose::Page, &redacted_url(&url)).await?;
         // Zoom or something in front of it sent the 401: the next attempt requests a new token.
         if response.status == reqwest::StatusCode::UNAUTHORIZED {
-            self.token = None;
+            self.discard_token().await;
         }
         self.parse_page(&response, next.is_some(), &described)
     }
@@ -209,7 +223,7 @@ impl ZoomClient {
         if response.status.is_success() {
             let tracking = tracking_id(&response.headers);
             let what = |wrong: &str| format!("{described}: {wrong} [x-zm-trackingid {tracking}]");
-            match page::parse(&response.body, &tracking) {
+            match page::parse(&response.body, self.logs, &tracking) {
                 Ok(page) => return Ok(page),
                 Err(PageError::Body(wrong)) => return Err(ZoomError::transient(what(&wrong))),
                 Err(PageError::Shape(wrong)) => {
@@ -224,18 +238,33 @@ impl ZoomClient {
             body: &response.body,
             now: self.clock.now(),
             paged,
+            logs: self.logs,
             what: described,
         };
         Err(error.classify())
     }
 
-    /// Returns the current token; requests one if it is missing or expires soon.
-    async fn fresh_token(&mut self) -> Result<Token, ZoomError> {
-        let now = self.clock.now();
-        if let Some(token) = self.token.as_ref().filter(|token| token.is_valid(now)) {
-            return Ok(token.clone());
+    /// Has the token that was used last requested again.
+    async fn discard_token(&mut self) {
+        if let Some(refused) = self.used_token.take() {
+            self.session.discard(&refused).await;
         }
-        self.token = None;
+    }
+
+    /// Returns the current token of the run; requests one if it is missing or expires soon.
+    async fn fresh_token(&mut self) -> Result<Token, ZoomError> {
+        let session = Arc::clone(&self.session);
+        let mut current = session.token().await;
+        let token = match current.take().filter(|token| token.is_valid(self.clock.now())) {
+            Some(token) => token,
+            None => self.request_token().await?,
+        };
+        *current = Some(token.clone());
+        Ok(self.used_token.insert(token).clone())
+    }
+
+    async fn request_token(&mut self) -> Result<Token, ZoomError> {
+        let now = self.clock.now();
         let account = &self.config.account;
         let request = token::request(self.transport.client_for(&account.token_url), account);
         let trace = token::describe(account);
@@ -245,7 +274,6 @@ impl ZoomClient {
             ZoomErrorKind::TooLong => ZoomError { kind: ZoomErrorKind::InvalidResponse, ..error },
             _ => error,
         })?;
-        let token = token::parse(&response, account, now)?;
-        Ok(self.token.insert(token).clone())
+        token::parse(&response, account, now)
     }
 }

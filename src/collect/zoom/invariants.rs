@@ -4,6 +4,7 @@
 
 use super::page::{PageError, PageRecord, parse};
 use super::response::{ErrorResponse, classify_token_error};
+use crate::collect::log_kind::LogKind;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use serde_json::Value;
 /// A response as text: a line with its status and, after a space, its `Retry-After`; then the body.
 pub(crate) fn answer(bytes: &[u8]) {
     let (head, body) = bytes.split_at(memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1));
-    page(body);
+    LogKind::ALL.into_iter().for_each(|logs| page(body, logs));
     let head = String::from_utf8_lossy(head);
     let (status, wait) = head.trim_end().split_once(' ').unwrap_or((head.trim_end(), ""));
     let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
@@ -19,8 +20,9 @@ pub(crate) fn answer(bytes: &[u8]) {
     let wait = HeaderValue::from_str(wait).map(|wait| ("retry-after".parse().unwrap(), wait));
     let headers: HeaderMap = wait.into_iter().collect();
     let now = 1_706_745_600_000;
-    for paged in [false, true] {
-        let error = ErrorResponse { status, headers: &headers, body, now, paged, what: "asking" }.classify();
+    for (paged, logs) in [(false, LogKind::Operation), (true, LogKind::SignIn)] {
+        let error =
+            ErrorResponse { status, headers: &headers, body, now, paged, logs, what: "asking" }.classify();
         let message = error.to_string();
         assert!(message.starts_with("asking: HTTP "), "{message}");
         // Messages are cut to 300 characters, and each of three errors to 200.
@@ -34,11 +36,12 @@ pub(crate) fn answer(bytes: &[u8]) {
 }
 
 /// A page keeps each element of its list as received, on one line; any other body is reported with what was expected.
-fn page(body: &[u8]) {
-    let page = match parse(body, "") {
+fn page(body: &[u8], logs: LogKind) {
+    let list = logs.spec().list;
+    let page = match parse(body, logs, "") {
         Ok(page) => page,
         Err(PageError::Body(told) | PageError::Shape(told)) => {
-            return assert!(told.contains("expected a JSON object with `operation_logs`"), "{told}");
+            return assert!(told.contains(&format!("expected a JSON object with `{list}`")), "{told}");
         }
         Err(PageError::Reported) => return,
     };
@@ -49,7 +52,7 @@ fn page(body: &[u8]) {
     }
     // `Value` accepts less than the parser skips: no huge numbers, and no deep nesting.
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return };
-    let list = value["operation_logs"].as_array().unwrap();
+    let list = value[list].as_array().unwrap();
     assert_eq!(list.len(), page.items.len());
     for (value, item) in list.iter().zip(&page.items) {
         assert_eq!(serde_json::from_str::<Value>(&item.raw).unwrap(), *value);

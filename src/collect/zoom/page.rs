@@ -2,6 +2,7 @@
 
 use super::error_body::ErrorBody;
 use super::malformed_records;
+use crate::collect::log_kind::LogKind;
 use crate::normalize::{Part, Reject, RejectWriter};
 use crate::record::{Record, Scratch, fingerprint};
 use crate::reject::{RejectReason, Rejection};
@@ -90,15 +91,26 @@ pub(crate) struct Page {
     pub(crate) unknown: Vec<String>,
 }
 
-/// The documented members of a page and of an error.
-const MEMBERS: [&str; 7] =
-    ["from", "to", "page_size", "next_page_token", "operation_logs", "code", "message"];
+/// The documented members of a page and of an error, besides the list of records.
+const MEMBERS: [&str; 6] = ["from", "to", "page_size", "next_page_token", "code", "message"];
 
 #[derive(Deserialize)]
 struct PageResponse<'a> {
     #[serde(borrow)]
     operation_logs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    activity_logs: Option<&'a RawValue>,
     next_page_token: Option<Value>,
+}
+
+impl<'a> PageResponse<'a> {
+    /// Returns the list of records; a list of another report is not one.
+    fn records(&self, logs: LogKind) -> Option<&'a RawValue> {
+        match logs {
+            LogKind::Operation => self.operation_logs,
+            LogKind::SignIn => self.activity_logs,
+        }
+    }
 }
 
 /// Why a body is not a page. Never repeats the body.
@@ -114,30 +126,31 @@ pub(crate) enum PageError {
 
 /// Reads a body. Where it is not valid because of what is within a record, the other records are taken, and that one is
 /// kept as it came.
-pub(crate) fn parse(body: &[u8], tracking: &str) -> Result<Page, PageError> {
+pub(crate) fn parse(body: &[u8], logs: LogKind, tracking: &str) -> Result<Page, PageError> {
     let wrong = match std::str::from_utf8(body) {
-        Ok(text) => match page_of(text, body, tracking) {
+        Ok(text) => match page_of(text, body, logs, tracking) {
             Err(PageError::Body(wrong)) => PageError::Body(wrong),
             outcome => return outcome,
         },
-        Err(_) => PageError::Body(unreadable("the body is not UTF-8", body)),
+        Err(_) => PageError::Body(unreadable("the body is not UTF-8", logs, body)),
     };
     let repaired = malformed_records::repair(body)
         .ok_or(())
-        .and_then(|text| page_of(&text, body, tracking).map_err(drop));
+        .and_then(|text| page_of(&text, body, logs, tracking).map_err(drop));
     repaired.map_err(|()| wrong)
 }
 
-fn unreadable(what: &str, body: &[u8]) -> String {
+fn unreadable(what: &str, logs: LogKind, body: &[u8]) -> String {
     let kind = if body.trim_ascii_start().starts_with(b"<") { ", which looks like HTML" } else { "" };
-    format!("{what} ({} bytes{kind}); expected a JSON object with `operation_logs`", body.len())
+    format!("{what} ({} bytes{kind}); expected a JSON object with `{}`", body.len(), logs.spec().list)
 }
 
 /// Reads a text of the body's length; where the two differ, the body's bytes are what came.
-fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, PageError> {
-    let shape = |what: &str| PageError::Shape(unreadable(what, body));
+fn page_of(text: &str, body: &[u8], logs: LogKind, tracking: &str) -> Result<Page, PageError> {
+    let list = logs.spec().list;
+    let shape = |what: &str| PageError::Shape(unreadable(what, logs, body));
     let reply: PageResponse<'_> = serde_json::from_str(text).map_err(|error| {
-        let said = unreadable(&format!("the body cannot be read: {}", error_position(&error)), body);
+        let said = unreadable(&format!("the body cannot be read: {}", error_position(&error)), logs, body);
         if error.is_data() { PageError::Shape(said) } else { PageError::Body(said) }
     })?;
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
@@ -147,11 +160,11 @@ fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, PageError> {
     if ErrorBody::from_members(&reported.collect()).is_reported() {
         return Err(PageError::Reported);
     }
-    let Some(logs) = reply.operation_logs else {
-        return Err(shape("the body has no `operation_logs`"));
+    let Some(records) = reply.records(logs) else {
+        return Err(shape(&format!("the body has no `{list}`")));
     };
-    let logs: Vec<&RawValue> =
-        serde_json::from_str(logs.get()).map_err(|_| shape("`operation_logs` is not a list of records"))?;
+    let records: Vec<&RawValue> = serde_json::from_str(records.get())
+        .map_err(|_| shape(&format!("`{list}` is not a list of records")))?;
     let came = |raw: &RawValue| {
         let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
         (start, body.get(start..start + raw.get().len()).unwrap_or_default())
@@ -164,11 +177,13 @@ fn page_of(text: &str, body: &[u8], tracking: &str) -> Result<Page, PageError> {
     if members.get("next_page_token").is_some_and(|raw| came(raw).1 != raw.get().as_bytes()) {
         return Err(shape("`next_page_token` is not a string"));
     }
-    let unknown = members.into_keys().filter(|name| !MEMBERS.contains(&name.as_str())).collect();
-    let items = logs.iter().enumerate().map(|(number, raw)| match came(raw) {
+    let is_known = |name: &str| name == list || MEMBERS.contains(&name);
+    let unknown = members.into_keys().filter(|name| !is_known(name)).collect();
+    let items = records.iter().enumerate().map(|(number, raw)| match came(raw) {
         (_, bytes) if bytes == raw.get().as_bytes() => PageRecord::new(raw.get()),
         (offset, bytes) => {
-            PageRecord::malformed(bytes, raw.get(), &format!("operation logs {tracking}"), number, offset)
+            let input = format!("{} {tracking}", logs.spec().title);
+            PageRecord::malformed(bytes, raw.get(), &input, number, offset)
         }
     });
     Ok(Page { items: items.collect(), next, tracking: tracking.to_owned(), unknown })
@@ -188,6 +203,28 @@ fn error_position(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(body: &[u8], tracking: &str) -> Result<Page, PageError> {
+        super::parse(body, LogKind::Operation, tracking)
+    }
+
+    #[test]
+    fn each_report_has_its_own_list() {
+        for logs in LogKind::ALL {
+            let [own, other] =
+                if logs.is_default() { LogKind::ALL } else { [LogKind::SignIn, LogKind::Operation] };
+            let body = format!(r#"{{"{}":[{{"time":"t"}}],"next_page_token":""}}"#, own.spec().list);
+            let page = super::parse(body.as_bytes(), logs, "").unwrap();
+            assert_eq!((page.items.len(), page.unknown.len()), (1, 0));
+            let Err(PageError::Shape(error)) = super::parse(body.as_bytes(), other, "") else {
+                panic!("a page of {own} is taken for one of {other}");
+            };
+            assert!(error.contains(&format!("no `{}`", other.spec().list)), "{error}");
+        }
+        let both = br#"{"operation_logs":[1],"activity_logs":[2,3]}"#;
+        let page = super::parse(both, LogKind::SignIn, "").unwrap();
+        assert_eq!((page.items.len(), &*page.unknown), (2, &["operation_logs".to_owned()][..]));
+    }
 
     fn raws(body: &str) -> Vec<String> {
         parse(body.as_bytes(), "").unwrap().items.into_iter().map(|item| item.raw).collect()

@@ -2,6 +2,7 @@
 
 use super::page::{PageError, parse};
 use super::response::{ErrorResponse, classify_token_error};
+use crate::collect::log_kind::LogKind;
 use crate::redact::redact_and_truncate;
 use crate::redact::tests::{ENCODINGS, assert_silent, encoded, registered, secrets};
 use proptest::prelude::*;
@@ -41,16 +42,17 @@ proptest! {
         pad in 0_usize..320,
         status in prop::sample::select(vec![200_u16, 302, 400, 401, 403, 404, 407, 429, 500]),
         paged in any::<bool>(),
+        logs in prop::sample::select(LogKind::ALL.to_vec()),
     ) {
         let _guard = registered(&secret);
         let text = format!("{}{} end", "x".repeat(pad), encoded(&secret, way));
         let (headers, status) = (headers(&text), StatusCode::from_u16(status).unwrap());
         for body in bodies(&text) {
             let body = body.as_bytes();
-            let answer = ErrorResponse { status, headers: &headers, body, now: 0, paged, what: "asking" };
+            let answer = ErrorResponse { status, headers: &headers, body, now: 0, paged, logs, what: "asking" };
             assert_silent(&answer.classify().to_string(), &secret);
             assert_silent(&classify_token_error(status, &headers, body, 0).to_string(), &secret);
-            match parse(body, "") {
+            match parse(body, logs, "") {
                 Ok(page) => page.unknown.iter().for_each(|name| assert_silent(&redact_and_truncate(name, 100), &secret)),
                 Err(PageError::Body(told) | PageError::Shape(told)) => assert_silent(&told, &secret),
                 Err(PageError::Reported) => {}

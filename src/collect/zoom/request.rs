@@ -2,6 +2,7 @@
 
 use super::token::Token;
 use super::window::Window;
+use crate::collect::log_kind::LogKind;
 use crate::redact;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
@@ -9,6 +10,7 @@ use reqwest::header::HeaderMap;
 /// A request for a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PageRequest<'a> {
+    pub(super) logs: LogKind,
     pub(super) window: Window,
     pub(super) page_size: u16,
     /// The token of the page; `None` for the first page.
@@ -19,7 +21,7 @@ impl PageRequest<'_> {
     /// Returns the URL. The library encodes all parameters, because page tokens contain `+`, `/`, `=` and `&`.
     pub(super) fn url(&self, token: &Token) -> Url {
         let mut url = token.api.clone();
-        url.set_path(&format!("{}/v2/report/operationlogs", url.path().trim_end_matches('/')));
+        url.set_path(&format!("{}{}", url.path().trim_end_matches('/'), self.logs.spec().path));
         let (from, to) = self.window.bounds();
         url.query_pairs_mut()
             .append_pair("from", &from)
@@ -35,7 +37,7 @@ impl PageRequest<'_> {
     pub(super) fn describe(&self) -> String {
         let which = if self.next.is_some() { "a further page" } else { "the first page" };
         let (from, to) = self.window.bounds();
-        format!("operation logs from {from} to {to}, {which}")
+        format!("{} from {from} to {to}, {which}", self.logs.spec().title)
     }
 }
 

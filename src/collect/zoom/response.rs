@@ -4,18 +4,17 @@ use super::error::{DeniedBy, ZoomError, ZoomErrorKind};
 use super::error_body::ErrorBody;
 use super::request::tracking_id;
 use super::retry_after::{LONGEST_PAUSE, retry_after};
+use crate::collect::log_kind::LogKind;
 use crate::error::Failure;
 use crate::redact;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
 
-/// The scopes, one of which is required.
-pub(crate) const SCOPE: &str = "report:read:operation_logs:admin";
+/// The scope that stands for those of all reports.
 pub(crate) const CLASSIC_SCOPE: &str = "report:read:admin";
 
 const CREDENTIALS_HINT: &str = "check the app's credentials (ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET, ZOOM_ACCOUNT_ID), and that no other program requests tokens with them, because a new token may invalidate the old one";
-const ROLE_HINT: &str = "the role of the user who owns the app lacks the permission: grant it \"Usage Reports\" and \"Operation Logs\" (view) in Zoom's Role Management, or let an administrator own the app";
 const PROXY_HINT: &str = "the proxy requires credentials; check HTTPS_PROXY";
 
 /// An error response.
@@ -27,6 +26,8 @@ pub(crate) struct ErrorResponse<'a> {
     pub(crate) now: i64,
     /// Whether the request had a page token.
     pub(crate) paged: bool,
+    /// The kind of log that was requested; a token is for all.
+    pub(crate) logs: LogKind,
     /// The description of the request.
     pub(crate) what: &'a str,
 }
@@ -49,10 +50,10 @@ impl ErrorResponse<'_> {
             (429, _) | (200..=299, 429) => return self.limit(said, what),
             (408 | 500..=599, _) => (self.transient(), "Zoom server error; run again"),
             (400..=499, _) if !error.is_zooms => return self.foreign(what),
-            (_, 4711) => return missing_scope(what),
-            (_, 4700 | 124) if said.contains("scope") => return missing_scope(what),
+            (_, 4711) => return missing_scope(self.logs, what),
+            (_, 4700 | 124) if said.contains("scope") => return missing_scope(self.logs, what),
             (401, _) | (_, 124) => (Unauthorized, CREDENTIALS_HINT),
-            (200 | 400 | 403, 200) => (PermissionDenied(DeniedBy::Role), ROLE_HINT),
+            (200 | 400 | 403, 200) => return missing_permission(self.logs, what),
             (200 | 400, 300) if self.paged => (PageTokenExpired, "restarting the window"),
             (200 | 400, 300) => (InvalidDates, "Zoom rejected the dates or PAGE_SIZE"),
             (200..=299, _) => (InvalidResponse, "Zoom reported an error in place of records; run again"),
@@ -147,13 +148,22 @@ impl ErrorResponse<'_> {
     }
 }
 
-fn missing_scope(what: String) -> ZoomError {
-    ZoomError::new(ZoomErrorKind::PermissionDenied(DeniedBy::Scope), Failure::new(what, scope_hint()))
+fn missing_scope(logs: LogKind, what: String) -> ZoomError {
+    ZoomError::new(ZoomErrorKind::PermissionDenied(DeniedBy::Scope), Failure::new(what, scope_hint(logs)))
 }
 
-pub(crate) fn scope_hint() -> String {
+fn missing_permission(logs: LogKind, what: String) -> ZoomError {
+    let hint = format!(
+        "the role of the user who owns the app lacks the permission: grant it {} in Zoom's Role Management, or let an administrator own the app",
+        logs.spec().permissions
+    );
+    ZoomError::new(ZoomErrorKind::PermissionDenied(DeniedBy::Role), Failure::new(what, hint))
+}
+
+pub(crate) fn scope_hint(logs: LogKind) -> String {
     format!(
-        "add the scope {SCOPE} (classic: {CLASSIC_SCOPE}) to the Server-to-Server OAuth app, and activate it again"
+        "add the scope {} (classic: {CLASSIC_SCOPE}) to the Server-to-Server OAuth app, and activate it again",
+        logs.spec().scope
     )
 }
 
@@ -204,7 +214,8 @@ pub(crate) fn classify_token_error(
     let code = if code == 0 { String::new() } else { format!(", code {code}") };
     let number = status.as_u16();
     let what = format!("cannot get an access token from Zoom: HTTP {number}");
-    let answer = ErrorResponse { status, headers, body, now, paged: false, what: "" };
+    let answer =
+        ErrorResponse { status, headers, body, now, paged: false, logs: LogKind::default(), what: "" };
     let (kind, failure) = match number {
         429 => return answer.limit(&error.message, what),
         408 | 500..=599 => (answer.transient(), Failure::new(what, "run again")),
@@ -243,8 +254,32 @@ mod tests {
         let headers =
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let status = StatusCode::from_u16(status).unwrap();
-        ErrorResponse { status, headers: &headers, body: body.as_bytes(), now: 0, paged, what: "asking" }
-            .classify()
+        let logs = LogKind::Operation;
+        ErrorResponse {
+            status,
+            headers: &headers,
+            body: body.as_bytes(),
+            now: 0,
+            paged,
+            logs,
+            what: "asking",
+        }
+        .classify()
+    }
+
+    #[test]
+    fn hints_name_the_scope_and_role_of_the_report() {
+        for logs in LogKind::ALL {
+            let refused = |body: &str| {
+                let (headers, body) = (&HeaderMap::new(), body.as_bytes());
+                let status = StatusCode::BAD_REQUEST;
+                ErrorResponse { status, headers, body, now: 0, paged: false, logs, what: "asking" }.classify()
+            };
+            let scope = refused(r#"{"code":4711,"message":"x"}"#).to_string();
+            assert!(scope.contains(logs.spec().scope) && scope.contains(CLASSIC_SCOPE), "{scope}");
+            let role = refused(r#"{"code":200,"message":"No permission."}"#).to_string();
+            assert!(role.contains(logs.spec().permissions), "{role}");
+        }
     }
 
     #[test]
@@ -256,7 +291,10 @@ mod tests {
             false,
         );
         assert_eq!(scope.kind, PermissionDenied(DeniedBy::Scope));
-        assert!(scope.to_string().contains(SCOPE) && scope.failure.what.contains("T1"), "{scope}");
+        assert!(
+            scope.to_string().contains(LogKind::Operation.spec().scope) && scope.failure.what.contains("T1"),
+            "{scope}"
+        );
         let role = met(400, r#"{"code":200,"message":"No permission."}"#, &[], false);
         assert_eq!(role.kind, PermissionDenied(DeniedBy::Role));
         assert!(role.to_string().contains("Role Management"), "{role}");

@@ -5,6 +5,8 @@ use super::error::{ZoomError, ZoomErrorKind};
 use super::error_body::ErrorBody;
 use super::response::classify_token_error;
 use super::transport::Response;
+use crate::clock::Clock;
+use crate::collect::clock_skew::clock_skew;
 use crate::collect::secret::Secret;
 use crate::error::Failure;
 use chrono::DateTime;
@@ -27,6 +29,8 @@ pub(crate) struct Token {
     pub(crate) api: Url,
     /// What Zoom's clock showed when it gave the token, in milliseconds since the epoch, if the answer says.
     pub(crate) date: Option<i64>,
+    /// What is wrong if the run's clock differed from Zoom's at that time.
+    pub(crate) clock_skew: Option<Failure>,
 }
 
 #[derive(Deserialize)]
@@ -88,11 +92,13 @@ pub(super) fn parse(response: &Response, account: &Account, now: i64) -> Result<
         return Err(unusable("the token type is not bearer"));
     }
     let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| Some(DateTime::parse_from_rfc2822(date).ok()?.timestamp_millis()));
     Ok(Token {
         text: Secret::token(&reply.access_token),
         expires_at: now + reply.expires_in.unwrap_or(3600).clamp(0, 86_400) * 1000 - MARGIN,
         scope: reply.scope.unwrap_or_default(),
         api: account.api(reply.api_url.as_deref()),
-        date: date.and_then(|date| Some(DateTime::parse_from_rfc2822(date).ok()?.timestamp_millis())),
+        date,
+        clock_skew: date.and_then(|date| clock_skew(date, now, Clock::machine())),
     })
 }

@@ -4,6 +4,7 @@ use super::config::ZoomConfig;
 use super::error::{ZoomError, ZoomErrorKind};
 use super::http::HttpClients;
 use super::request::tracking_id;
+use super::session::ZoomSession;
 use crate::collect::cancellation::Cancellation;
 use crate::error::{Failure, RunError};
 use crate::progress::Observer;
@@ -13,7 +14,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The maximum size of a response in bytes; a page of 300 records has some hundred thousand.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
@@ -51,14 +52,14 @@ pub(super) struct Transport {
     max_rate: Option<NonZeroU64>,
     cancellation: Cancellation,
     observer: Arc<dyn Observer>,
-    /// When the next request may start.
-    next_start: tokio::time::Instant,
+    session: Arc<ZoomSession>,
     pub(super) stats: RequestStats,
 }
 
 impl Transport {
     pub(super) fn new(
         config: &ZoomConfig,
+        session: Arc<ZoomSession>,
         cancellation: Cancellation,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, RunError> {
@@ -68,7 +69,7 @@ impl Transport {
             max_rate: config.retry.max_rate,
             cancellation,
             observer,
-            next_start: tokio::time::Instant::now(),
+            session,
             stats: RequestStats::default(),
         })
     }
@@ -127,15 +128,13 @@ impl Transport {
         }
     }
 
-    /// Waits until another request may start: `max_rate` spaces them.
-    async fn rate_limit(&mut self) -> Result<(), ZoomError> {
+    /// Waits until another request may start: `max_rate` spaces those of all reports.
+    async fn rate_limit(&self) -> Result<(), ZoomError> {
         let Some(rate) = self.max_rate else { return Ok(()) };
         tokio::select! {
-            () = tokio::time::sleep_until(self.next_start) => {}
-            reason = self.cancellation.stopped() => return Err(ZoomError::stopped(reason)),
+            () = tokio::time::sleep_until(self.session.reserve(rate)) => Ok(()),
+            reason = self.cancellation.stopped() => Err(ZoomError::stopped(reason)),
         }
-        self.next_start = tokio::time::Instant::now() + Duration::from_nanos(1_000_000_000 / rate);
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Zoom showed to the run is durable; the next scheduled push fetches the rest.
 
 use super::push::PushMessage;
-use crate::collect::{self, Cancellation, Observer, Report};
+use crate::collect::{self, Cancellation, LogRun, Observer, Report};
 use crate::serve::app_state::AppState;
 use crate::serve::config::CollectConfig;
 use crate::serve::response::{ApiResponse, Severity};
@@ -55,13 +55,21 @@ async fn run(state: &Arc<AppState>) -> ApiResponse {
     };
     // The run ends with its progress saved when the service shuts down.
     let cancellation = Cancellation::new(state.shutdown.child_token(), Some(deadline));
-    let options = collect::Options { cancellation, clock: state.clock(), ..options };
-    let (report, outcome) = collect::run(options, Arc::new(LogObserver)).await;
-    if let Some(report) = &report {
-        state.metrics.collected(report);
-    }
-    outcome.map_or_else(ApiResponse::from, |()| {
-        let report = report.unwrap_or_default();
+    let clock = state.clock();
+    let options = options.into_iter().map(|options| collect::Options {
+        cancellation: cancellation.clone(),
+        clock: clock.clone(),
+        ..options
+    });
+    let runs = collect::run_all(options.collect(), Arc::new(LogObserver)).await;
+    runs.iter().filter_map(|run| run.report.as_ref()).for_each(|report| state.metrics.collected(report));
+    ApiResponse::combine(runs.into_iter().map(|run| (run.logs.metric_label(), run_response(run))).collect())
+}
+
+/// Returns the response for one kind of log.
+fn run_response(run: LogRun) -> ApiResponse {
+    run.outcome.map_or_else(ApiResponse::from, |()| {
+        let report = run.report.unwrap_or_default();
         report.notes.iter().for_each(|note| tracing::info!("{note}"));
         response(&report)
     })

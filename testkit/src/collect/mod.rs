@@ -9,8 +9,8 @@ pub use crate::gcs::{Faults, Gcs, Refusal};
 use crate::process;
 use crate::zoom;
 pub use crate::zoom::faults::{Act, RequestFilter, Wait, When};
-pub use crate::zoom::log_store::{self, Entry, record, spread};
-pub use crate::zoom::{Behavior, Paging, Zoom, at, iso};
+pub use crate::zoom::log_store::{self, Entry, record, sign_in, spread, spread_sign_ins};
+pub use crate::zoom::{Behavior, Paging, Report, Zoom, at, iso};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +26,10 @@ pub const DAY: i64 = 86_400;
 pub const BUCKET: &str = "zoom";
 pub const PREFIX: &str = "logs/";
 pub const STATE_KEY: &str = "collector/state.json";
+/// The prefix of sign-ins, next to `PREFIX`.
+pub const SIGN_IN_PREFIX: &str = "signins/";
+/// The state of sign-ins, next to `STATE_KEY`.
+pub const SIGN_IN_STATE: &str = "collector/signins.state/state.json";
 
 /// The collector under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +80,13 @@ impl Run {
 
     pub fn count(&self, name: &str) -> u64 {
         self.summary[name].as_u64().unwrap_or_else(|| panic!("{name}: {}", self.said))
+    }
+
+    /// Returns the summary of one kind of log.
+    pub fn summary_of(&self, logs: &str) -> Value {
+        let lines = self.said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut found = lines.filter(|line| line["logs"] == logs && line["records_written"].is_u64());
+        found.next().unwrap_or_else(|| panic!("no summary of {logs}: {}", self.said))
     }
 
     pub fn expect(self, code: i32) -> Self {
@@ -261,11 +272,33 @@ impl World {
                 let shown = all.into_iter().filter(|(name, _)| !name.contains(".zoom-udm-"));
                 shown.map(|(name, bytes)| (name, bytes.into())).collect()
             }
-            None => {
-                let all = self.gcs.all(BUCKET, PREFIX).into_iter();
-                all.map(|(name, bytes)| (name[PREFIX.len()..].to_owned(), bytes)).collect()
-            }
+            None => self.objects_below(PREFIX),
         }
+    }
+
+    /// Returns the names and contents of objects below a prefix of the bucket.
+    fn objects_below(&self, prefix: &str) -> BTreeMap<String, Bytes> {
+        let all = self.gcs.all(BUCKET, prefix).into_iter();
+        all.map(|(name, bytes)| (name[prefix.len()..].to_owned(), bytes)).collect()
+    }
+
+    /// Returns the names and contents of collected sign-ins.
+    pub fn sign_in_objects(&self) -> BTreeMap<String, Bytes> {
+        self.objects_below(SIGN_IN_PREFIX)
+    }
+
+    /// Compares the sign-ins that Zoom shows with the stored ones, byte for byte.
+    pub fn sign_in_balance(&self) -> Balance {
+        let now = self.now();
+        let expected = self.zoom.lock().sign_ins.expected(i64::MIN, now);
+        let held = lines_of(self.sign_in_objects());
+        Balance::of(&count_by(&expected, one_line), &held)
+    }
+
+    /// Asserts that the bucket contains each record of both reports exactly as often as Zoom does.
+    pub fn assert_both_match_zoom(&self) {
+        self.assert_bucket_matches_zoom();
+        self.sign_in_balance().assert_bucket_matches_zoom();
     }
 
     /// Returns the names and contents of the collector's own files.
@@ -277,23 +310,15 @@ impl World {
             }
             None => {
                 let all = self.gcs.all(BUCKET, "").into_iter();
-                all.filter(|(name, _)| !name.starts_with(PREFIX)).collect()
+                all.filter(|(name, _)| ![PREFIX, SIGN_IN_PREFIX].iter().any(|data| name.starts_with(data)))
+                    .collect()
             }
         }
     }
 
     /// Returns the lines in the bucket, each with its count.
     pub fn stored_lines(&self) -> HashMap<Bytes, u64> {
-        let mut counts = HashMap::new();
-        for (name, bytes) in self.objects() {
-            assert!(name.ends_with(".json.gz"), "{name} is not an object for the feed");
-            let text = gunzip(&bytes);
-            assert!(text.ends_with('\n'), "{name} ends in the middle of a line");
-            for line in text.lines() {
-                *counts.entry(Bytes::copy_from_slice(line.as_bytes())).or_default() += 1;
-            }
-        }
-        counts
+        lines_of(self.objects())
     }
 
     /// Compares the records that Zoom shows from `since` on with the stored ones: byte for byte, or by content for the
@@ -344,6 +369,20 @@ impl World {
         }
         most
     }
+}
+
+/// Returns the lines of objects, each with its count.
+fn lines_of(objects: BTreeMap<String, Bytes>) -> HashMap<Bytes, u64> {
+    let mut counts = HashMap::new();
+    for (name, bytes) in objects {
+        assert!(name.ends_with(".json.gz"), "{name} is not an object for the feed");
+        let text = gunzip(&bytes);
+        assert!(text.ends_with('\n'), "{name} ends in the middle of a line");
+        for line in text.lines() {
+            *counts.entry(Bytes::copy_from_slice(line.as_bytes())).or_default() += 1;
+        }
+    }
+    counts
 }
 
 fn count_by(lines: &HashMap<Bytes, u64>, as_what: fn(&Bytes) -> Bytes) -> HashMap<Bytes, u64> {

@@ -1,7 +1,7 @@
 //! Faults of the fake Zoom, and when they occur.
 
-use super::State;
 use super::log_store::Entry;
+use super::{Report, State};
 use std::time::Duration;
 
 /// The delay that a response asks for.
@@ -26,6 +26,7 @@ pub struct RequestFilter {
     day: Option<String>,
     /// Only requests with (`true`) or without (`false`) a page token.
     paged: Option<bool>,
+    report: Option<Report>,
 }
 
 impl RequestFilter {
@@ -45,6 +46,10 @@ impl RequestFilter {
         Self { day: Some(day.into()), ..Self::pages() }
     }
 
+    pub fn report(report: Report) -> Self {
+        Self { report: Some(report), ..Self::pages() }
+    }
+
     pub fn next_pages() -> Self {
         Self { paged: Some(true), ..Self::pages() }
     }
@@ -55,7 +60,9 @@ impl RequestFilter {
             let (from, to) = (asked.from.get(..10), asked.to.get(..10));
             from.is_some_and(|from| from <= day.as_str()) && to.is_some_and(|to| to >= day.as_str())
         };
-        kind && self.day.as_ref().is_none_or(touches) && self.paged.is_none_or(|paged| paged == asked.paged)
+        kind && self.report.is_none_or(|report| asked.report == Some(report))
+            && self.day.as_ref().is_none_or(touches)
+            && self.paged.is_none_or(|paged| paged == asked.paged)
     }
 }
 
@@ -128,6 +135,7 @@ pub struct Rule {
 /// The properties of a request that rules match.
 pub struct RequestInfo {
     pub token: bool,
+    pub report: Option<Report>,
     pub from: String,
     pub to: String,
     pub paged: bool,

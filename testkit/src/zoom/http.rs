@@ -2,7 +2,7 @@
 
 use super::faults::{Act, RequestInfo, Wait};
 use super::log_store::record_from_line;
-use super::{LoggedRequest, State, Zoom, at, iso};
+use super::{LoggedRequest, Report, State, Zoom, at, iso};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
@@ -151,8 +151,10 @@ impl State {
         let raw_query = parts.uri.query().unwrap_or_default();
         let query = pairs(raw_query);
         let text = |key: &str| query.get(key).cloned().unwrap_or_default();
+        let report = Report::of(parts.uri.path());
         let subject = RequestInfo {
             token,
+            report,
             from: text("from"),
             to: text("to"),
             paged: query.get("next_page_token").is_some_and(|token| !token.is_empty()),
@@ -164,12 +166,12 @@ impl State {
             None if token && parts.method == Method::POST => {
                 self.token(&parts.headers, raw_query, body, base)
             }
-            None if parts.uri.path() == "/v2/report/operationlogs" && parts.method == Method::GET => {
-                let report = match self.refused_bearer(&parts.headers) {
-                    Some(refusal) => Err(refusal),
-                    None => self.report(&query),
+            None if report.is_some() && parts.method == Method::GET => {
+                let page = match (self.refused_bearer(&parts.headers), report) {
+                    (None, Some(report)) => self.report(report, &query),
+                    (refusal, _) => Err(refusal.expect("a refusal")),
                 };
-                report.map_or_else(
+                page.map_or_else(
                     |refusal| refusal,
                     |(reply, count)| {
                         records = count;
@@ -306,8 +308,10 @@ impl State {
             "/stand-in/records" => {
                 let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
                 let entries: Vec<_> = lines.map(|line| record_from_line(line, self.clock.now())).collect();
-                self.log_store.add(entries);
-                Reply::json(200, format!("{{\"records\":{}}}\n", self.log_store.len()))
+                let sign_ins = query.get("report").is_some_and(|report| report == "activities");
+                let store = if sign_ins { &mut self.sign_ins } else { &mut self.log_store };
+                store.add(entries);
+                Reply::json(200, format!("{{\"records\":{}}}\n", store.len()))
             }
             "/stand-in/fail" => {
                 let count = query.get("times").and_then(|times| times.parse().ok()).unwrap_or(1);

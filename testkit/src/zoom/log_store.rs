@@ -108,6 +108,32 @@ pub fn record(number: u64, time: i64) -> Entry {
     Entry::new(time, raw)
 }
 
+/// Returns a generated sign-in or sign-out. Each number gives a different one.
+pub fn sign_in(number: u64, time: i64) -> Entry {
+    let (when, email) = (super::iso(time), format!("homer{number}@duff.io"));
+    let kind = if number.is_multiple_of(2) { "Sign in" } else { "Sign out" };
+    let raw = match number % 4 {
+        0 => format!(
+            r#"{{"email":"{email}","time":"{when}","type":"{kind}","ip_address":"203.0.113.{}","client_type":"Browser","version":"5.13.{number}"}}"#,
+            number % 256
+        ),
+        1 => format!(
+            r#"{{ "time": "{when}", "email": "{email}", "type": "{kind}", "ip_address": "2001:db8::{number:x}", "client_type": "mac", "version": "-" }}"#
+        ),
+        2 => format!(
+            r#"{{"email":"{email}","time":"{when}","type":"{kind}","client_type":"Z\u00fcrich \/ é {number}"}}"#
+        ),
+        _ => format!(r#"{{"email":"{email}","time":"{when}","type":"{kind}","ip_address":"","version":""}}"#),
+    };
+    Entry::new(time, raw)
+}
+
+/// Returns `count` sign-ins spread evenly over a window, numbered from `first`.
+pub fn spread_sign_ins(first: u64, count: u64, window: Window) -> Vec<Entry> {
+    let times = spread(first, count, window).into_iter().map(|entry| entry.time);
+    (first..).zip(times).map(|(number, time)| sign_in(number, time)).collect()
+}
+
 /// Returns `count` records spread evenly over a window, numbered from `first`.
 pub fn spread(first: u64, count: u64, window: Window) -> Vec<Entry> {
     let length = window.end - window.start;

@@ -1,6 +1,6 @@
-//! A fake Zoom that listens on a real socket. It issues tokens and implements `GET /v2/report/operationlogs` as Zoom's
-//! documents and other collectors describe it. Tests control its clock, its behavior and its faults. It keeps its
-//! records in memory.
+//! A fake Zoom that listens on a real socket. It issues tokens and implements `GET /v2/report/operationlogs` and
+//! `GET /v2/report/activities` as Zoom's documents and other collectors describe them. Tests control its clock, its
+//! behavior and its faults. It keeps its records in memory.
 
 pub mod faults;
 mod http;
@@ -21,6 +21,40 @@ pub const CLIENT: &str = "client-of-the-test";
 pub const SECRET: &str = "marked-client-secret";
 /// The prefix of access tokens. No output of the program may contain it.
 pub const TOKEN_MARK: &str = "marked-access-token";
+
+/// A report that Zoom serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    Operations,
+    SignIns,
+}
+
+impl Report {
+    pub fn of(path: &str) -> Option<Self> {
+        [Self::Operations, Self::SignIns].into_iter().find(|report| report.path() == path)
+    }
+
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Operations => "/v2/report/operationlogs",
+            Self::SignIns => "/v2/report/activities",
+        }
+    }
+
+    pub fn list(self) -> &'static str {
+        match self {
+            Self::Operations => "operation_logs",
+            Self::SignIns => "activity_logs",
+        }
+    }
+
+    pub fn scope(self) -> &'static str {
+        match self {
+            Self::Operations => "report:read:operation_logs:admin",
+            Self::SignIns => "report:read:user_activities:admin",
+        }
+    }
+}
 
 /// How the last page indicates that no page follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +115,11 @@ pub struct Behavior {
     /// The rate limit per day of the fake's clock.
     pub daily: Option<u64>,
     pub retry_after: faults::Wait,
-    /// Whether tokens have the required scope.
+    /// Whether tokens have the scope of operation logs.
     pub scope: bool,
-    /// Whether the app's role permits the report.
+    /// Whether tokens have the scope of sign-ins.
+    pub sign_in_scope: bool,
+    /// Whether the app's role permits the reports.
     pub role: bool,
     /// The status and body of every token response, if set.
     pub token_refused: Option<(u16, String)>,
@@ -117,6 +153,7 @@ impl Default for Behavior {
             daily: None,
             retry_after: faults::Wait::Seconds(1),
             scope: true,
+            sign_in_scope: true,
             role: true,
             token_refused: None,
             tick: 0,
@@ -150,8 +187,17 @@ pub struct LoggedRequest {
     pub at: i64,
 }
 
+impl Behavior {
+    /// Returns the scopes of the app.
+    fn scopes(&self) -> Vec<&'static str> {
+        let has = [(self.scope, Report::Operations), (self.sign_in_scope, Report::SignIns)];
+        has.into_iter().filter(|(has, _)| *has).map(|(_, report)| report.scope()).collect()
+    }
+}
+
 /// The state that a page token refers to.
 struct Page {
+    report: Report,
     query: BTreeMap<String, String>,
     given: usize,
     last: (i64, u64),
@@ -160,6 +206,7 @@ struct Page {
 
 pub struct State {
     pub log_store: LogStore,
+    pub sign_ins: LogStore,
     pub behavior: Behavior,
     pub rules: Vec<Rule>,
     pub log: Vec<LoggedRequest>,
@@ -200,6 +247,16 @@ pub fn iso(seconds: i64) -> String {
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+impl State {
+    /// Returns the records of a report.
+    pub fn store(&self, report: Report) -> &LogStore {
+        match report {
+            Report::Operations => &self.log_store,
+            Report::SignIns => &self.sign_ins,
+        }
+    }
+}
+
 impl Zoom {
     /// Starts a fake on a free port, with its clock stopped at `now`.
     pub fn start(now: &str) -> Self {
@@ -215,6 +272,7 @@ impl Zoom {
         let address = listener.local_addr().expect("the listener has an address");
         let state = State {
             log_store: LogStore::default(),
+            sign_ins: LogStore::default(),
             behavior: Behavior::default(),
             rules: Vec::new(),
             log: Vec::new(),
@@ -272,6 +330,10 @@ impl Zoom {
 
     pub fn add(&self, entries: impl IntoIterator<Item = Entry>) {
         self.lock().log_store.add(entries);
+    }
+
+    pub fn add_sign_ins(&self, entries: impl IntoIterator<Item = Entry>) {
+        self.lock().sign_ins.add(entries);
     }
 
     pub fn behavior(&self, change: impl FnOnce(&mut Behavior)) {

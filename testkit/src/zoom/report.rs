@@ -1,8 +1,8 @@
-//! `GET /v2/report/operationlogs`.
+//! `GET /v2/report/operationlogs` and `GET /v2/report/activities`.
 
 use super::http::Reply;
 use super::log_store::{Entry, Window};
-use super::{LastPageToken, Page, Paging, State};
+use super::{LastPageToken, Page, Paging, Report, State};
 use chrono::{DateTime, Months, NaiveDate, NaiveDateTime};
 use std::collections::BTreeMap;
 
@@ -21,10 +21,13 @@ fn invalid(field: &str, message: &str) -> Reply {
 }
 
 impl State {
-    pub(super) fn report(&mut self, query: &Query) -> Result<(Reply, usize), Reply> {
-        if !self.behavior.scope {
-            let message = "Invalid access token, does not contain scopes:[report:read:operation_logs:admin, report:read:admin].";
-            return Err(Reply::error(400, 4711, message));
+    pub(super) fn report(&mut self, report: Report, query: &Query) -> Result<(Reply, usize), Reply> {
+        if !self.behavior.scopes().contains(&report.scope()) {
+            let message = format!(
+                "Invalid access token, does not contain scopes:[{}, report:read:admin].",
+                report.scope()
+            );
+            return Err(Reply::error(400, 4711, &message));
         }
         if !self.behavior.role {
             return Err(Reply::error(400, 200, "No permission."));
@@ -35,10 +38,11 @@ impl State {
             Some(Ok(size @ 1..=300)) => size,
             Some(_) => return Err(invalid("page_size", "page_size must be between 1 and 300.")),
         };
-        let (given, last) = self.position(query)?;
-        let (entries, end) = self.page(&window, size, given, last);
+        let (given, last) = self.position(report, query)?;
+        let (entries, end) = self.page(report, &window, size, given, last);
         let next = end.map(|last| {
             let page = Page {
+                report,
                 query: without_token(query),
                 given: given + entries.len(),
                 last,
@@ -46,7 +50,7 @@ impl State {
             };
             self.next_token(page)
         });
-        let mut body = self.body(query, size, &entries, next.as_deref());
+        let mut body = self.body(report, query, size, &entries, next.as_deref());
         if self.behavior.heaviest.is_some_and(|most| entries.len() > most) {
             body.resize(65 << 20, b' ');
         }
@@ -56,13 +60,14 @@ impl State {
     /// Returns the records of a page, and the position of its last record if more follow.
     fn page(
         &self,
+        report: Report,
         window: &Window,
         size: usize,
         given: usize,
         last: Option<(i64, u64)>,
     ) -> (Vec<Entry>, Option<(i64, u64)>) {
         let newest = self.behavior.newest_first;
-        let seen = self.log_store.visible_records(window, self.clock.now());
+        let seen = self.store(report).visible_records(window, self.clock.now());
         let ordered: Box<dyn Iterator<Item = _>> = if newest { Box::new(seen) } else { Box::new(seen.rev()) };
         if self.behavior.shuffles_ties {
             return shuffled(ordered.collect(), given, size);
@@ -111,7 +116,7 @@ impl State {
 
     /// Returns the position that the page token refers to: the number of records already returned, and the last of
     /// them.
-    fn position(&self, query: &Query) -> Result<(usize, Option<(i64, u64)>), Reply> {
+    fn position(&self, report: Report, query: &Query) -> Result<(usize, Option<(i64, u64)>), Reply> {
         let Some(token) = query.get("next_page_token").filter(|token| !token.is_empty()) else {
             return Ok((0, None));
         };
@@ -120,7 +125,7 @@ impl State {
         if self.clock.now() - page.issued >= self.behavior.page_life {
             return Err(invalid("next_page_token", "The next page token is invalid or expired."));
         }
-        if page.query != without_token(query) {
+        if page.report != report || page.query != without_token(query) {
             return Err(invalid("next_page_token", "The next page token belongs to another request."));
         }
         Ok((page.given, Some(page.last)))
@@ -143,7 +148,14 @@ impl State {
         token
     }
 
-    fn body(&self, query: &Query, size: usize, entries: &[Entry], next: Option<&str>) -> Vec<u8> {
+    fn body(
+        &self,
+        report: Report,
+        query: &Query,
+        size: usize,
+        entries: &[Entry],
+        next: Option<&str>,
+    ) -> Vec<u8> {
         let layout = self.behavior.layout.unwrap_or(self.page_requests as usize) % 4;
         let (colon, comma, between) =
             [(":", ",", ","), (" : ", ", ", ", "), (":", ",", ",\n"), (": ", ",\n  ", ",\n    ")][layout];
@@ -152,7 +164,7 @@ impl State {
         // Bytes, because a record may contain invalid UTF-8.
         let list: Vec<&[u8]> = entries.iter().map(|entry| &entry.raw[..]).collect();
         let list =
-            [member("operation_logs", "[".into()).as_bytes(), &list.join(between.as_bytes()), b"]"].concat();
+            [member(report.list(), "[".into()).as_bytes(), &list.join(between.as_bytes()), b"]"].concat();
         let mut members: Vec<String> = Vec::new();
         if self.behavior.echo {
             members.extend([

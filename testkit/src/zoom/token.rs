@@ -6,8 +6,6 @@ use base64::Engine as _;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
-const SCOPE: &str = "report:read:operation_logs:admin";
-
 impl State {
     pub(super) fn token(&mut self, headers: &HeaderMap, query: &str, body: &[u8], base: &str) -> Reply {
         if let Some((status, body)) = &self.behavior.token_refused {
@@ -40,7 +38,8 @@ impl State {
         let token = format!("{TOKEN_MARK}.{}.{:016x}", self.token_requests, self.random.u64(..));
         self.tokens = vec![(token.clone(), self.clock.now())];
         let api_url = if self.behavior.api_url { format!(",\"api_url\":\"{base}\"") } else { String::new() };
-        let scope = if self.behavior.scope { SCOPE } else { "user:read:user:admin" };
+        let scopes = self.behavior.scopes();
+        let scope = if scopes.is_empty() { "user:read:user:admin".into() } else { scopes.join(" ") };
         Reply::json(
             200,
             format!(
