@@ -126,7 +126,10 @@ fn second_run_changes_nothing() {
     let deployed = changes.iter().find(|call| call.starts_with("run deploy zoom-udm")).unwrap();
     assert!(deployed.contains("--no-cpu-throttling"), "{deployed}");
     // Nothing is public without --webhook.
-    assert!(!changes.iter().any(|call| call.contains("allUsers") || call.contains("webhook")), "{changes:#?}");
+    assert!(
+        !changes.iter().any(|call| call.contains("allUsers") || call.contains("webhook")),
+        "{changes:#?}"
+    );
 
     let again = cloud.set_up(&ALL);
     assert_eq!(cloud.changes(), [""; 0]);

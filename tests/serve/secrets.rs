@@ -310,7 +310,7 @@ fn caller_tokens_appear_in_no_output() {
 
 /// Tests the secret token of webhooks with valid and invalid deliveries and with storage faults.
 #[test]
-fn webhook_secret_and_refused_bodies_appear_in_no_output() {
+fn webhook_secret_token_appears_in_no_output() {
     let mut heap = OutputCollector::default();
     let secret = "marked-secret \"token\" \u{e9}";
     let faults =

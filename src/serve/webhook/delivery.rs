@@ -69,7 +69,9 @@ fn line(object: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::invariants;
     use super::{Delivery, read};
+    use proptest::prelude::*;
 
     fn event(body: &str) -> String {
         match read(body.as_bytes()) {
@@ -96,6 +98,16 @@ mod tests {
         }
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(event(&deep), deep);
+    }
+
+    proptest! {
+        #[test]
+        fn stored_line_is_the_same_json(value in "[\\[\\]{}\",:\\\\a1. \r\n\t]{0,12}", space in "[ \r\n\t]{0,3}") {
+            invariants::body(value.as_bytes());
+            for value in [value.as_str(), "[1,\r\n2]", "\"a b\"", "{ \"b\"\n:\n1 }"] {
+                invariants::body(format!("{space}{{{space}\"a\"{space}:{space}{value}}}{space}").as_bytes());
+            }
+        }
     }
 
     #[test]
