@@ -121,14 +121,16 @@ validate --name "$name" '[a-z][a-z0-9-]{0,18}[a-z0-9]' 'up to 20 lower-case lett
 validate --tasks "$tasks" '[1-9]|1[0-6]' 'a number from 1 to 16'
 validate --ingress "$ingress" 'internal|all' 'internal or all'
 validate --feed-service-account "$feed_service_account" '[^ ,:@]+@[^ ,:@]+' 'an e-mail address without serviceAccount:'
-# Sign-ins are stored next to operation logs, and ingest reads their common parent.
+# Sign-ins and webhooks are stored next to operation logs, and ingest reads their common parent.
 source_prefix=$prefix raw_prefixes=("$prefix")
-if [ "$logs" != operation ]; then
+if [ "$logs" != operation ] || [ -n "$webhook" ]; then
     source_prefix=${prefix%/} source_prefix=${source_prefix%"${source_prefix##*/}"}
-    raw_prefixes+=("${source_prefix}signins/")
+    [ "$logs" = operation ] || raw_prefixes+=("${source_prefix}signins/")
+    [ -z "$webhook" ] || raw_prefixes+=("${source_prefix}webhooks/")
     [ -n "$source_prefix" ] ||
-        report "--prefix $prefix has no parent directory for sign-ins; use two directories like zoom/operationlogs/"
+        report "--prefix $prefix has no parent directory for sign-ins or webhooks; use two directories like zoom/operationlogs/"
 fi
+webhook_prefix=${source_prefix}webhooks/
 for raw_prefix in "${raw_prefixes[@]}"; do
     # A feed that reads the prefix would ingest the state and the events as logs, and could delete them.
     case $state_key in "$raw_prefix"*) report "--state-key $state_key is inside --prefix $raw_prefix, which feeds read" ;; esac
@@ -295,7 +297,7 @@ deploy_service() {
 # recognizes only the repeated deliveries that it received itself.
 deploy_webhook() {
     local account=$name-webhook@$project.iam.gserviceaccount.com condition
-    condition=$(prefix_condition "$bucket" zoom/webhooks/)
+    condition=$(prefix_condition "$bucket" "$webhook_prefix")
     create_account webhook 'Zoom webhooks: reception'
     grant "serviceAccount:$account" roles/storage.objectCreator "$condition" 'storage buckets' "gs://$bucket"
     grant "serviceAccount:$account" roles/storage.objectViewer "$condition" 'storage buckets' "gs://$bucket"
@@ -303,7 +305,7 @@ deploy_webhook() {
     create_or_update 'run services' "$name-webhook" "--image=$image" "--service-account=$account" --cpu=1 --memory=512Mi \
         "--set-env-vars=^|^GOOGLE_CLOUD_PROJECT=$project|ZOOM_WEBHOOK_SECRET_TOKEN_FILE=/secrets/zoom-webhook-secret" \
         "--set-secrets=/secrets/zoom-webhook-secret=$webhook_secret:latest" \
-        "--args=serve,--webhook,--webhook-to=gs://$bucket/zoom/webhooks/" \
+        "--args=serve,--webhook,--webhook-to=gs://$bucket/$webhook_prefix" \
         --no-allow-unauthenticated --ingress=all --concurrency=1000 --max-instances=1 --timeout=10
     grant allUsers roles/run.invoker '' 'run services' "$name-webhook"
 }

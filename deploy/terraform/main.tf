@@ -36,12 +36,13 @@ locals {
   # The URL that Cloud Run will give the service; it is known before the service exists.
   url = "https://${var.name}-${local.number}.${var.region}.run.app"
 
-  # Sign-ins are stored next to operation logs, and ingest reads their common parent.
+  # Sign-ins and webhooks are stored next to operation logs, and ingest reads their common parent.
   with_sign_ins  = var.logs != "operation"
   raw_directory  = trimsuffix(var.prefix, "/")
   parent         = dirname(local.raw_directory)
   sign_in_prefix = "${local.parent}/signins/"
-  source_prefix  = local.with_sign_ins ? "${local.parent}/" : var.prefix
+  webhook_prefix = "${local.parent}/webhooks/"
+  source_prefix  = local.with_sign_ins || var.webhook ? "${local.parent}/" : var.prefix
 
   from        = "gs://${var.bucket}/${local.source_prefix}"
   to          = "gs://${local.output_bucket}/${var.output_prefix}"
@@ -52,7 +53,7 @@ locals {
   is_state          = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${dirname(var.state_key)}/\")"
   is_output         = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${var.output_prefix}\")"
   is_next_to_output = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${local.output_base}.\")"
-  is_webhook        = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/zoom/webhooks/\")"
+  is_webhook        = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${local.webhook_prefix}\")"
 
   webhook_environment = {
     GOOGLE_CLOUD_PROJECT           = var.project

@@ -72,3 +72,13 @@ resource "google_storage_notification" "sign_ins" {
   payload_format     = "JSON_API_V1"
   depends_on         = [google_pubsub_topic_iam_member.objects]
 }
+
+resource "google_storage_notification" "webhooks" {
+  count              = var.notify && var.webhook ? 1 : 0
+  bucket             = google_storage_bucket.data.name
+  topic              = google_pubsub_topic.objects[0].id
+  event_types        = ["OBJECT_FINALIZE"]
+  object_name_prefix = local.webhook_prefix
+  payload_format     = "JSON_API_V1"
+  depends_on         = [google_pubsub_topic_iam_member.objects]
+}

@@ -42,13 +42,13 @@ variable "logs" {
 }
 
 variable "prefix" {
-  description = "Prefix of the raw operation logs in the bucket; ends in a slash. Sign-ins are stored next to it, in signins/"
+  description = "Prefix of the raw operation logs in the bucket; ends in a slash. Sign-ins and webhooks are stored next to it, in signins/ and webhooks/"
   type        = string
   default     = "zoom/operationlogs/"
 
   validation {
-    condition     = var.logs == "operation" || dirname(trimsuffix(var.prefix, "/")) != "."
-    error_message = "With sign-ins, the prefix must have a parent directory, like zoom/operationlogs/."
+    condition     = var.logs == "operation" && !var.webhook || dirname(trimsuffix(var.prefix, "/")) != "."
+    error_message = "With sign-ins or webhooks, the prefix must have a parent directory, like zoom/operationlogs/."
   }
 }
 
@@ -71,6 +71,11 @@ variable "state_key" {
     condition     = var.logs == "operation" || !startswith(var.state_key, format("%s/signins/", dirname(trimsuffix(var.prefix, "/"))))
     error_message = "The state must be outside the prefix of sign-ins, which is signins/ next to prefix."
   }
+
+  validation {
+    condition     = !var.webhook || !startswith(var.state_key, format("%s/webhooks/", dirname(trimsuffix(var.prefix, "/"))))
+    error_message = "The state must be outside the prefix of webhooks, which is webhooks/ next to prefix."
+  }
 }
 
 variable "output_bucket" {
@@ -92,6 +97,11 @@ variable "output_prefix" {
   validation {
     condition     = var.output_bucket != "" || var.logs == "operation" || !startswith(var.output_prefix, format("%s/signins/", dirname(trimsuffix(var.prefix, "/"))))
     error_message = "The prefix of events must be outside the prefix of sign-ins, which is signins/ next to prefix."
+  }
+
+  validation {
+    condition     = var.output_bucket != "" || !var.webhook || !startswith(var.output_prefix, format("%s/webhooks/", dirname(trimsuffix(var.prefix, "/"))))
+    error_message = "The prefix of events must be outside the prefix of webhooks, which is webhooks/ next to prefix."
   }
 }
 

@@ -64,7 +64,7 @@ resource "google_cloud_run_v2_service" "webhook" {
     }
     containers {
       image = var.image
-      args  = ["serve", "--webhook", "--webhook-to=gs://${var.bucket}/zoom/webhooks/"]
+      args  = ["serve", "--webhook", "--webhook-to=gs://${var.bucket}/${local.webhook_prefix}"]
       resources {
         limits = { cpu = "1", memory = "512Mi" }
       }

@@ -241,13 +241,17 @@ fn webhook_service_is_public_and_separate() {
     );
     assert!(deployed.contains("--ingress=all") && !deployed.contains("ZOOM_CLIENT_SECRET"), "{deployed}");
     let private = changes.iter().find(|call| call.starts_with("run deploy zoom-udm ")).unwrap();
-    assert!(private.contains("--ingress=internal") && !private.contains("webhook"), "{private}");
+    assert!(private.contains("--ingress=internal") && !private.contains("ZOOM_WEBHOOK"), "{private}");
+    assert!(private.contains("INGEST_FROM=gs://my-logs/zoom/|"), "{private}");
     assert_eq!(cloud.state()["versions"]["zoom-udm-webhook-secret"], serde_json::json!(["hush-token"]));
-    // The secret is stored now; without the flag, nothing is public.
-    cloud.set_up(&["--webhook"]);
+    let notified = changes.iter().filter(|call| call.starts_with("storage buckets notifications create"));
+    let notified: Vec<_> = notified.filter(|call| call.contains("--object-prefix=zoom/webhooks/")).collect();
+    assert_eq!(notified.len(), 1, "{changes:#?}");
+    // The secret is stored now.
+    cloud.set_up(&["--notify", "--webhook"]);
     assert_eq!(cloud.changes(), [""; 0]);
     fs::write(cloud.path("token"), "hush-token-2\n").unwrap();
-    let rotated = cloud.run(&[&NEEDED[..], &["--webhook", &token, "--rotate-secret"]].concat(), &[], "");
+    let rotated = cloud.run(&[&NEEDED[..], &["--notify", "--webhook", &token, "--rotate-secret"]].concat(), &[], "");
     assert_eq!(rotated.code, 0, "{}", rotated.stderr);
     let versions = &cloud.state()["versions"];
     assert_eq!(versions["zoom-udm-webhook-secret"], serde_json::json!(["hush-token", "hush-token-2"]));

@@ -69,12 +69,14 @@ class Module:
         return expanded.replace('\\"', '"')
 
     def expression(self, text):
-        """Evaluates a conditional, a conjunction, an inequality, a function call, a literal or a reference."""
+        """Evaluates a conditional, `&&`, `||`, an inequality, a function call, a literal or a reference."""
         text = text.strip()
         if conditional := re.fullmatch(r"(.+?) \? (.+) : (.+)", text):
             return self.expression(conditional[2] if self.expression(conditional[1]) else conditional[3])
         if conjunction := re.fullmatch(r"(\S+) && (\S+)", text):
             return self.expression(conjunction[1]) and self.expression(conjunction[2])
+        if disjunction := re.fullmatch(r"(\S+) \|\| (\S+)", text):
+            return self.expression(disjunction[1]) or self.expression(disjunction[2])
         if inequality := re.fullmatch(r"(\S+) != (\S+)", text):
             return self.expression(inequality[1]) != self.expression(inequality[2])
         if call := re.fullmatch(r"(dirname|toset|trimsuffix)\((.*)\)", text):
