@@ -46,9 +46,9 @@ fn main() -> ExitCode {
 /// Prints the figures; returns whether every event is stored once and every delivery is counted.
 fn reconcile(report: &LoadReport, copies: &HashMap<u64, u64>, metrics: &BTreeMap<String, u64>) -> bool {
     let rate = report.answered() as f64 / report.elapsed.as_secs_f64();
-    let [half, most, last] = [50, 99, 100].map(|percent| report.percentile(percent));
+    let [half, most, last] = [50, 99, 100].map(|percent| report.percentile(percent).as_millis());
     println!(
-        "{rate:.0} requests/s; p50 {half:.0?}, p99 {most:.0?}, longest {last:.0?}; statuses {:?}",
+        "{rate:.0} requests/s; p50 {half} ms, p99 {most} ms, longest {last} ms; statuses {:?}",
         report.statuses
     );
     let count = |name: &str| metrics.get(name).copied().unwrap_or_default();

@@ -251,7 +251,8 @@ fn webhook_service_is_public_and_separate() {
     cloud.set_up(&["--notify", "--webhook"]);
     assert_eq!(cloud.changes(), [""; 0]);
     fs::write(cloud.path("token"), "hush-token-2\n").unwrap();
-    let rotated = cloud.run(&[&NEEDED[..], &["--notify", "--webhook", &token, "--rotate-secret"]].concat(), &[], "");
+    let rotated =
+        cloud.run(&[&NEEDED[..], &["--notify", "--webhook", &token, "--rotate-secret"]].concat(), &[], "");
     assert_eq!(rotated.code, 0, "{}", rotated.stderr);
     let versions = &cloud.state()["versions"];
     assert_eq!(versions["zoom-udm-webhook-secret"], serde_json::json!(["hush-token", "hush-token-2"]));
