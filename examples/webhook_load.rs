@@ -2,7 +2,7 @@
 //! answered, counted and stored: `cargo build --locked --release && cargo run --locked --release --example webhook_load
 //! [SECONDS] [PER_SECOND] [EVENT_BYTES]`. Exits with 1 if an event is missing or was stored twice.
 
-#![allow(clippy::panic, reason = "a bench that cannot go on ends")]
+#![allow(clippy::cast_precision_loss, clippy::panic, reason = "a bench that cannot go on ends")]
 
 use flate2::read::GzDecoder;
 use std::collections::{BTreeMap, HashMap};

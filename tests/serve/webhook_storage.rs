@@ -266,6 +266,6 @@ fn thousand_deliveries_a_second_reconcile() {
     assert_eq!(counted(&server, "received_total"), 4000);
     assert_eq!(counted(&server, "accepted_total"), report.events);
     assert_eq!(counted(&server, "duplicates_total"), report.repeated);
-    assert_eq!(counted(&server, "objects_written_total") as usize, stored(&gcs).len());
+    assert_eq!(counted(&server, "objects_written_total"), stored(&gcs).len() as u64);
     println!("p50 {:?}, p99 {:?}", report.percentile(50), report.percentile(99));
 }

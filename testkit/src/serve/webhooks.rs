@@ -112,7 +112,7 @@ impl Load {
     }
 
     fn repeats(&self, number: u64) -> bool {
-        number >= 10 && number % self.repeat_every == 0
+        number >= 10 && number.is_multiple_of(self.repeat_every)
     }
 
     async fn send_all(self, next: Arc<AtomicU64>, start: Instant) -> Vec<(u16, Duration)> {
