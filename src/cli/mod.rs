@@ -46,6 +46,7 @@ cfg_if::cfg_if! {
         pub(crate) mod invariants;
         mod runtime;
         mod serve;
+        mod serve_webhook;
         mod secret;
 mod shutdown;
         mod textfile_metrics;

@@ -8,14 +8,14 @@ use super::event_args::EventArgs;
 use super::ingest::FeedArgs;
 use super::parsers::{count, duration, env_var, location, nonzero_duration};
 use super::runtime::multi_thread_runtime;
-use super::secret::secret;
+use super::serve_webhook::{self, SECRET_TOKEN};
 use super::{clock, collect, ingest, shutdown};
 use crate::clock::Clock;
 use crate::collect::LogKind;
 use crate::logging;
 use crate::serve::{
     CollectConfig, GOOGLE_KEYS, IngestConfig, Limits, MIN_REFRESH_INTERVAL, NormalizeConfig, OidcConfig,
-    Options, WebhookConfig,
+    Options,
 };
 use crate::store::Location;
 use clap::builder::NonEmptyStringValueParser;
@@ -141,9 +141,6 @@ pub(super) struct ServeArgs {
     mapping: EventArgs,
 }
 
-/// The variable with the secret token of the Zoom app.
-const WEBHOOK_SECRET: &str = "ZOOM_WEBHOOK_SECRET_TOKEN";
-
 #[derive(Clone, Copy, Default, ValueEnum)]
 enum LogFormat {
     #[default]
@@ -198,7 +195,7 @@ fn log_settings(args: &ServeArgs, options: &Options) {
     }
     if args.webhook && options.webhook.is_none() {
         tracing::error!(
-            "POST /webhook is not served: {WEBHOOK_SECRET} is not set; set it, or {WEBHOOK_SECRET}_FILE, to the secret token of the Zoom app"
+            "POST /webhook is not served: {SECRET_TOKEN} is not set; set it, or {SECRET_TOKEN}_FILE, to the secret token of the Zoom app"
         );
     }
     if args.webhook && !args.is_webhook_only() && args.allow_unauthenticated {
@@ -243,7 +240,7 @@ fn options(args: &ServeArgs) -> Result<Options, CliError> {
     let kinds = kinds.map_or_else(kinds_of_variable, Ok);
     let ingest = if args.ingest { Some(ingest_config(args, kinds)) } else { None };
     let ingest = ingest.transpose().or_else(|error| note(error).map(|()| None))?;
-    let webhook = if args.webhook { webhook_config(args) } else { Ok(None) };
+    let webhook = if args.webhook { serve_webhook::config(args.webhook_to.clone()) } else { Ok(None) };
     let webhook = webhook.or_else(|why| note(CliError::Usage(why)).map(|()| None))?;
     if !errors.is_empty() {
         return Err(CliError::Usage(errors.join("; ")));
@@ -370,23 +367,6 @@ fn ingest_config(args: &ServeArgs, kinds: Result<Vec<LogKind>, String>) -> Resul
     }
     let options = ingest::service_options(&parse_variable::<FeedArgs>("INGEST_FLAGS", given)?)?;
     Ok(IngestConfig { options, deadline: args.run_deadline })
-}
-
-/// Returns `None` without the secret token, because nothing could be verified.
-fn webhook_config(args: &ServeArgs) -> Result<Option<WebhookConfig>, String> {
-    let default = || {
-        let bucket = env_var("GCS_BUCKET").ok_or("--webhook-to is not given (nor GCS_BUCKET set)")?;
-        location(&format!("gs://{}/zoom/webhooks/", bucket.trim_start_matches("gs://")))
-            .map_err(|why| format!("GCS_BUCKET: {why}"))
-    };
-    let to = args.webhook_to.clone().map_or_else(default, Ok);
-    match (to, secret(WEBHOOK_SECRET, "a Zoom secret token")) {
-        (Ok(to), Ok(secret)) => Ok(secret.map(|secret| WebhookConfig { to, secret })),
-        (to, secret) => {
-            let wrong: Vec<_> = to.err().into_iter().chain(secret.err()).collect();
-            Err(wrong.join("; "))
-        }
-    }
 }
 
 /// Cloud Run sets PORT.
