@@ -13,8 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def records():
-    """The lines of all NDJSON fixtures."""
-    for path in sorted((ROOT / "fixtures").rglob("*.ndjson")):
+    """The lines of all NDJSON fixtures, and of those of sign-ins and webhook events."""
+    fixtures = ROOT / "fixtures"
+    kinds = [path for kind in ("sign-ins", "webhooks") for path in (fixtures / "constructed" / kind).glob("*.json")]
+    for path in sorted([*fixtures.rglob("*.ndjson"), *kinds]):
         yield from path.read_bytes().splitlines()
 
 
@@ -36,7 +38,7 @@ def main(directory):
         text = detail(line)
         if text:
             inputs["detail"].append(text)
-            inputs["fast"].append(text)
+        inputs["fast"].append(text or line)
     for target, seeds in inputs.items():
         folder = directory / target
         folder.mkdir(parents=True, exist_ok=True)

@@ -284,7 +284,7 @@ fn namespace_is_set_on_each_noun_present() {
     for noun in ["/principal", "/target", "/about/0"] {
         assert_eq!(event.pointer(noun).expect("the noun is present")["namespace"], "corp \"x\"");
     }
-    let bare = one(&["--namespace", "corp"], &json!({"time": TIME}).to_string());
+    let bare = one(&["--namespace", "corp"], &json!({"time": TIME, "action": "x"}).to_string());
     assert_eq!(bare.as_object().expect("the value is an object").keys().collect::<Vec<_>>(), ["metadata"]);
 }
 
@@ -318,10 +318,84 @@ fn event_id_ignores_json_formatting() {
     assert!(one(&[], FULL)["metadata"].get("productLogId").is_none());
 }
 
+/// One record of each kind.
+const KINDS: [&str; 3] = [
+    r#"{"time":"2024-01-31T23:59:59Z","action":"Add"}"#,
+    r#"{"time":"2024-01-31T23:59:59Z","type":"Sign in","email":"a@x.io","ip_address":"192.0.2.8"}"#,
+    r#"{"event":"user.updated","event_ts":1706745599000,"payload":{"account_id":"A","object":{"settings":{"inMeeting":true}}}}"#,
+];
+
+#[test]
+fn summaries_count_events_by_kind() {
+    let input = format!("{}\n{}\n{}\n{{\"code\":124}}\n", KINDS[0], KINDS[1].to_owned() + KINDS[1], KINDS[2]);
+    let ran = run_cli(&["normalize", "--summary", "json", "--rejects", "REJECTS"], input.as_bytes());
+    let summary: Value = serde_json::from_str(&ran.stderr).expect("stderr is JSON");
+    assert_eq!(summary["events_by_kind"], json!({"operation": 1, "sign_in": 2, "webhook": 1}));
+    assert_eq!(summary["rejects_by_reason"], json!({"unknown_record": 1}));
+    let ran = run_cli(&["normalize", "--rejects", "REJECTS"], input.as_bytes());
+    let kinds = "(operation 1, sign_in 2, webhook 1), 1 rejects (unknown_record 1)";
+    assert!(ran.stderr.contains(kinds), "{}", ran.stderr);
+    // With only operation logs the text names no kind.
+    let ran = run_cli(&["normalize"], KINDS[0].as_bytes());
+    assert!(ran.stderr.contains("1 events (GENERIC_EVENT 1), 0 rejects;"), "{}", ran.stderr);
+}
+
+#[test]
+fn default_time_does_not_admit_unknown_records() {
+    for record in
+        [r#"{"code":124,"message":"x"}"#, r#"{"format":"zoom-udm-collect"}"#, "{}", r#"{"time":"x"}"#]
+    {
+        for flags in [&["normalize"][..], &["normalize", "--default-time", TIME]] {
+            let ran = run_cli(&[flags, &["--rejects", "REJECTS"]].concat(), record.as_bytes());
+            assert_eq!((ran.code, ran.out.events.len()), (1, 0), "{record}");
+            assert_eq!(ran.out.rejects()[0]["reason"], "unknown_record", "{record}");
+        }
+    }
+}
+
+#[test]
+fn options_apply_to_every_kind() {
+    for record in KINDS {
+        let spaced = record.replace("\":", "\" : ");
+        let ids =
+            [record, &spaced].map(|record| one(&["--event-id"], record)["metadata"]["productLogId"].clone());
+        assert_eq!(ids[0].as_str().map(str::len), Some(64), "{record}");
+        assert_eq!(ids[0], ids[1]);
+        let event = one(&["--label", "a=b", "--namespace", "n"], record);
+        assert_eq!(event["metadata"]["ingestionLabels"], json!([{"key": "a", "value": "b"}]));
+        for noun in ["principal", "target"] {
+            assert!(event.get(noun).is_none_or(|noun| noun["namespace"] == "n"), "{event}");
+        }
+    }
+    let event = one(&["--case", "snake"], KINDS[1]);
+    assert_eq!(event["principal"]["asset"]["ip"], json!(["192.0.2.8"]));
+    assert_eq!(event["additional"], json!({"type": "Sign in"}));
+    let event = one(&["--case", "snake"], KINDS[2]);
+    assert_eq!(event["target"]["resource"]["product_object_id"], "A");
+    assert_eq!(event["target"]["resource"]["attribute"]["labels"][0]["key"], "settings.inMeeting");
+    let event = one(&["--format", "bigquery"], KINDS[1]);
+    let fields = json!([{"key": "type", "value": {"string_value": "Sign in"}}]);
+    assert_eq!(event["additional"]["fields"], fields);
+    let request = one(&["--format", "import"], &KINDS.join("\n"));
+    assert_eq!(request["inlineSource"]["events"].as_array().map(Vec::len), Some(3));
+    let long = KINDS[1]
+        .replace("Sign in", &"s".repeat(70))
+        .replace("\"ip_address\":\"192.0.2.8\"", &format!("\"version\":\"{}\"", "1".repeat(40)));
+    let clipped = one(&["--clip"], &long);
+    assert_eq!(clipped["metadata"]["productEventType"], "s".repeat(64));
+    assert_eq!(clipped["metadata"]["productVersion"], "1".repeat(32));
+    let long = KINDS[2]
+        .replace("user.updated", &"u".repeat(70))
+        .replace("\"settings\"", &format!("\"version\":\"{}\",\"settings\"", "1".repeat(40)));
+    let clipped = one(&["--clip"], &long);
+    assert_eq!(clipped["metadata"]["productEventType"], "u".repeat(64));
+    assert_eq!(clipped["metadata"]["productVersion"], "1".repeat(32));
+}
+
 #[test]
 fn json_summary_totals_are_consistent() {
     let input = format!(
-        "{FULL}\n5\n{{}}\n{{\n{}\n[{{\"time\":\"{TIME}\",\"event_type\":\"x\",\"action\":{{}}}}]\n\n",
+        "{FULL}\n5\n{{\"action\":1}}\n{{\n{}\n[{{\"time\":\"{TIME}\",\"event_type\":\"x\",\"category_type\":0,\"action\":{{}}}}]\n\n",
         record("x [{},5]")
     );
     let ran = run_cli(&["normalize", "--summary", "json", "--rejects", "REJECTS"], input.as_bytes());
@@ -643,7 +717,8 @@ fn unsupported_input_format_is_named() {
     }
     let error = run_cli(&["normalize"], br#"{"code":124,"message":"Invalid access token."}"#);
     assert!(
-        error.stderr.contains("not an operation-log record") && !error.stderr.contains("--default-time"),
+        error.stderr.contains("not a record of Zoom: found the keys code, message;")
+            && !error.stderr.contains("--default-time"),
         "{}",
         error.stderr
     );

@@ -112,7 +112,7 @@ fn check_places(story: &EventExplanation) {
         assert!(source.text.contains(&taken) || source.at.len() > 1, "{fill:?}");
         let copied = matches!(fill.rule.source, "field" | "key" | "detail")
             && fill.path.rsplit('.').next() != Some("key")
-            && !["time", "event_type"].contains(&fill.rule.name);
+            && !["time", "event_ts", "event_type"].contains(&fill.rule.name);
         if copied {
             assert_eq!(taken, fill.value, "{fill:?}");
         }
@@ -181,6 +181,97 @@ fn check(bytes: &[u8], options: &Options) -> (usize, usize) {
     (events.lines().count(), rejects.len())
 }
 
+/// Returns the explanation of a record that becomes an event.
+fn story(record: &str) -> Value {
+    let told = explain::slice(record.as_bytes(), &Options::default());
+    serde_json::to_value(&told[0]).expect("an explanation is JSON")
+}
+
+/// Returns the path, the source text and the used part of each fill that comes from a field.
+fn sources(story: &Value) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().expect("the value is a string").to_owned();
+    let fills = story["fills"].as_array().expect("the value is an array").iter();
+    fills
+        .filter(|fill| fill["source"].is_object())
+        .map(|fill| (text(&fill["path"]), text(&fill["source"]["text"]), text(&fill["value"])))
+        .collect()
+}
+
+/// Returns the text of each unmapped part, and why it was not mapped.
+fn unmapped(story: &Value) -> Vec<[&str; 2]> {
+    let parts = story["unmapped"].as_array().expect("the value is an array").iter();
+    parts
+        .map(|part| ["text", "why"].map(|name| part[name].as_str().expect("the value is a string")))
+        .collect()
+}
+
+#[test]
+fn sign_in_is_explained_with_its_sources() {
+    let record = r#"{"time":"2024-01-31T23:59:59Z","type":"Sign in","email":" a@x.io","ip_address":"none","version":"-","action":"","x":1}"#;
+    let story = story(record);
+    assert_eq!(story["kind"], "sign_in");
+    let expected = [
+        ("metadata.eventTimestamp", "2024-01-31T23:59:59Z", "2024-01-31T23:59:59Z"),
+        ("metadata.eventType", " a@x.io", "USER_UNCATEGORIZED"),
+        ("metadata.productEventType", "Sign in", "Sign in"),
+        ("additional.ip_address", "none", "none"),
+        ("additional.type", "Sign in", "Sign in"),
+        ("target.user.emailAddresses[0]", " a@x.io", "a@x.io"),
+    ];
+    assert_eq!(
+        sources(&story),
+        expected.map(|(path, source, value)| (path.into(), source.into(), value.into()))
+    );
+    let unknown = "unknown field";
+    let version = "Zoom writes - if it does not know the version";
+    assert_eq!(unmapped(&story), [["-", version], ["", unknown], ["1", unknown]]);
+    assert_eq!(story["notes"][0]["note"], "ip_address_invalid");
+}
+
+#[test]
+fn webhook_is_explained_with_its_sources() {
+    let record = r#"{"event":"user.updated","event_ts":"soon","time":"2024-01-01T00:00:00Z","payload":{"time_stamp":1626230691572,
+        "operator":" a@x.io","object":{"id":"\u0075\u0031","email":"b@x.io","email":"c@x.io","type":3,"none":null,"deep":{"a":[true,"x"]},
+        "settings":{"chat":true,"\u0061":["x"]}},"old_object":{"settings":{"chat":false},"id":"u1"}}}"#;
+    let story = story(record);
+    assert_eq!(story["kind"], "webhook");
+    let member = |key: &str, value: &str| format!("\"{key}\":{value}");
+    let chat = member("chat", "true");
+    let expected = [
+        ("metadata.eventTimestamp", &*member("time_stamp", "1626230691572"), "2021-07-14T02:44:51.572Z"),
+        ("metadata.eventType", &member("operator", "\" a@x.io\""), "USER_UNCATEGORIZED"),
+        ("metadata.productEventType", "user.updated", "user.updated"),
+        ("principal.user.emailAddresses[0]", &member("operator", "\" a@x.io\""), "a@x.io"),
+        ("target.user.emailAddresses[0]", &member("email", "\"c@x.io\""), "c@x.io"),
+        ("target.user.productObjectId", &member("id", "\"\\u0075\\u0031\""), "u1"),
+        ("target.resource.attribute.labels[0].key", &chat, "settings.chat"),
+        ("target.resource.attribute.labels[0].value", &chat, "true"),
+        ("target.resource.attribute.labels[1].key", "\"x\"", "settings.a.0"),
+        ("target.resource.attribute.labels[1].value", "\"x\"", "x"),
+        ("target.resource.attribute.labels[2].key", &member("chat", "false"), "old_object.settings.chat"),
+        ("target.resource.attribute.labels[2].value", &member("chat", "false"), "false"),
+    ];
+    assert_eq!(
+        sources(&story),
+        expected.map(|(path, source, value)| (path.into(), source.into(), value.into()))
+    );
+    let (time, unused) = (
+        "it is not a usable time, or another one takes precedence",
+        "no row uses it, or another value takes precedence",
+    );
+    let expected = [
+        ["soon", time],
+        ["2024-01-01T00:00:00Z", time],
+        [r#""email":"b@x.io""#, unused],
+        [r#""type":3"#, unused],
+        [r#""none":null"#, "a null, empty or blank value is ignored"],
+        ["true", unused],
+        ["\"x\"", unused],
+        [r#""id":"u1""#, unused],
+    ];
+    assert_eq!(unmapped(&story), expected);
+}
+
 #[test]
 fn field_list_rebuilds_fixture_events() {
     let mut events = 0;
@@ -197,7 +288,9 @@ fn field_list_rebuilds_fixture_events() {
 
 #[test]
 fn field_list_rebuilds_generated_events() {
-    for (kind, records) in [(Kind::Hostile, 6000), (Kind::Realistic, 1500)] {
+    let kinds =
+        [(Kind::Hostile, 6000), (Kind::Realistic, 1500), (Kind::SignIns, 1500), (Kind::Webhooks, 1500)];
+    for (kind, records) in kinds {
         let mut bytes = Vec::new();
         testdata::write(kind, records, 7, &mut bytes).expect("writing to memory cannot fail");
         for options in variants() {

@@ -156,7 +156,7 @@ async fn pasted_records_show_the_events_of_normalize() {
     let input = real();
     let normalized = run_cli(&["normalize"], input.as_bytes()).out;
     browser.paste(&input).await;
-    assert_eq!(browser.status().await, "38 records: 35 events, 3 rejected");
+    assert_eq!(browser.status().await, "38 records: 35 events, 3 rejected (no_time 3)");
     let mut seen: Vec<Vec<(String, String)>> = serde_json::from_value(browser.run(FIELDS).await).unwrap();
     browser.save_screenshot("real.png").await;
     browser.click("#next").await;
@@ -211,7 +211,7 @@ async fn page_is_usable_by_keyboard_alone() {
     browser.press(None, &record.chars().chain("\n{\"x\":1}".chars()).collect::<Vec<_>>()).await;
     browser.press(Some(CONTROL), &[ENTER]).await;
     browser.until("return document.querySelectorAll('.card').length === 2").await;
-    assert_eq!(browser.status().await, "2 records: 1 event, 1 rejected");
+    assert_eq!(browser.status().await, "2 records: 1 event, 1 rejected (unknown_record 1)");
     // Tab to the first field. The fields of a record are a single tab stop.
     let mut stops = Vec::new();
     while browser.run(focus).await[1] != "field"
@@ -245,12 +245,16 @@ async fn page_is_usable_by_keyboard_alone() {
     // The samples, and navigation from record to record.
     browser.run("document.getElementById('samples').focus()").await;
     browser.press(None, &[ENTER]).await;
-    browser.until("return document.querySelectorAll('.card').length === 3").await;
+    browser.until("return document.querySelectorAll('.card').length === 5").await;
     browser.run("document.querySelector('.field').focus()").await;
     browser.press(None, &[PAGE_DOWN]).await;
     let at =
         browser.run("return document.activeElement.closest('article').getAttribute('aria-labelledby')").await;
     assert_eq!(at, "record-1");
+    assert_eq!(
+        browser.status().await,
+        "5 records: 4 events (operation 2, sign-in 1, webhook 1), 1 rejected (no_time 1)"
+    );
     browser.close().await;
 }
 
@@ -279,7 +283,7 @@ async fn markup_in_every_field_stays_text() {
     browser.run("document.getElementById('namespace').value = '\"><img src=x onerror=alert(7)>'").await;
     browser.run("document.getElementById('label').value = '<b>k=<img src=x onerror=alert(8)>'").await;
     browser.paste(&lines.join("\n")).await;
-    assert_eq!(browser.status().await, "4 records: 1 event, 3 rejected");
+    assert_eq!(browser.status().await, "4 records: 1 event, 3 rejected (no_time 1, not_json 2)");
     // Focuses each field, so that the panel shows all of it.
     browser.run("document.querySelectorAll('.raw-record').forEach((one) => { one.open = true; })").await;
     let fields = browser.run("return document.querySelectorAll('.field').length").await.as_u64().unwrap();
@@ -372,7 +376,7 @@ async fn layout_does_not_overflow_at_any_width_or_theme() {
     browser.save_screenshot("empty.png").await;
     browser.click(".options summary").await;
     browser.click("#samples").await;
-    browser.until("return document.querySelectorAll('.card').length === 3").await;
+    browser.until("return document.querySelectorAll('.card').length === 5").await;
     for dark in [false, true] {
         browser.dark(dark).await;
         for (width, height) in [(1400, 1000), (420, 1000)] {

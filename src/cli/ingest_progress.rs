@@ -180,6 +180,7 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "records": report.summary.records,
         "events": report.summary.events,
         "events_by_type": messages::counts(messages::types(&report.summary)),
+        "events_by_kind": messages::counts(messages::kinds(&report.summary)),
         "rejects": report.summary.rejects,
         "rejects_by_reason": messages::counts(messages::reasons(&report.summary)),
         "notes": messages::counts(messages::notes(&report.summary)),
@@ -208,7 +209,7 @@ fn as_text(report: &Report, took: Duration) -> String {
     let read =
         if report.would_read > 0 { format!("{} would be read, ", report.would_read) } else { String::new() };
     let mut text = format!(
-        "{} objects listed: {read}{} done ({} already present), {} failed, {total} skipped{list}{deleted}; {} records: {} events, {} rejects; \
+        "{} objects listed: {read}{} done ({} already present), {} failed, {total} skipped{list}{deleted}; {} records: {} events{}, {} rejects{}; \
          {} read, {} unpacked, in {seconds:.2} s, {} events/s",
         report.listed,
         report.done,
@@ -216,7 +217,9 @@ fn as_text(report: &Report, took: Duration) -> String {
         report.failed,
         report.summary.records,
         report.summary.events,
+        messages::kinds_text(&report.summary),
         report.summary.rejects,
+        messages::list(messages::reasons(&report.summary)),
         HumanBytes(report.bytes_stored),
         HumanBytes(report.summary.bytes_in),
         messages::per_second(report.summary.events, seconds),

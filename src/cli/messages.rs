@@ -4,6 +4,7 @@ use super::progress;
 use crate::mapping::Diagnostic;
 use crate::normalize::{Reject, Summary};
 use crate::polling_stdio;
+use crate::record::RecordKind;
 use crate::redact;
 use crate::reject::RejectReason;
 use crate::sanitize;
@@ -110,6 +111,7 @@ fn as_json(summary: &Summary, took: Duration) -> Value {
         "records": summary.records,
         "events": summary.events,
         "events_by_type": counts(types(summary)),
+        "events_by_kind": counts(kinds(summary)),
         "rejects": summary.rejects,
         "rejects_by_reason": counts(reasons(summary)),
         "notes": counts(notes(summary)),
@@ -133,6 +135,26 @@ pub(super) fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Map<St
 
 pub(super) fn types(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
     summary.events_by_type.iter().map(|(event_type, count)| (event_type.name(), *count))
+}
+
+/// Returns the counts of events by the kind of their record.
+pub(super) fn kinds(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
+    let kinds = RecordKind::ALL.into_iter().map(|kind| (kind.name(), summary.events_of(kind)));
+    kinds.filter(|(_, count)| *count > 0)
+}
+
+/// Returns the counts of events by kind as text in parentheses; empty if there are only operation logs.
+pub(super) fn kinds_text(summary: &Summary) -> String {
+    if summary.events == summary.events_of(RecordKind::Operation) {
+        return String::new();
+    }
+    list(kinds(summary))
+}
+
+/// Returns counts by name as text in parentheses; empty if there are none.
+pub(super) fn list<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> String {
+    let counts: Vec<_> = counts.map(|(name, count)| format!("{name} {count}")).collect();
+    if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) }
 }
 
 pub(super) fn reasons(summary: &Summary) -> impl Iterator<Item = (&'static str, u64)> {
@@ -161,19 +183,16 @@ pub(super) fn per_second(count: u64, seconds: f64) -> u64 {
 
 fn as_text(summary: &Summary, took: Duration) -> String {
     let seconds = took.as_secs_f64();
-    let list = |counts: Vec<(&str, u64)>| {
-        let counts: Vec<_> = counts.into_iter().map(|(name, count)| format!("{name} {count}")).collect();
-        if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) }
-    };
     let (megabytes, rate) = (mega(summary.bytes_in), mega(per_second(summary.bytes_in, seconds)));
     format!(
-        "{} records: {} events{}, {} rejects{}{}; {megabytes:.1} MB in {seconds:.3} s, {rate:.0} MB/s, {} records/s",
+        "{} records: {} events{}{}, {} rejects{}{}; {megabytes:.1} MB in {seconds:.3} s, {rate:.0} MB/s, {} records/s",
         summary.records,
         summary.events,
-        list(types(summary).collect()),
+        list(types(summary)),
+        kinds_text(summary),
         summary.rejects,
-        list(reasons(summary).collect()),
-        match list(notes(summary).collect()) {
+        list(reasons(summary)),
+        match list(notes(summary)) {
             notes if notes.is_empty() => notes,
             notes => format!(", notes{notes}"),
         },

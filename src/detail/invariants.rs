@@ -126,7 +126,7 @@ fn head_end(text: &str, seams: &[usize]) -> Option<usize> {
     let first = if text.starts_with("- ") { Some(0) } else { text.find(" - ").map(|at| at + 1) }?;
     let two_spaces = || {
         let mut places = (0..text.len()).filter(|&at| text.as_bytes()[at..].starts_with(b"  - "));
-        places.find(|at| !seams.contains(&(at + 1))).map(|at| at + 2)
+        places.find(|&at| !seams.contains(&(at + 1)) || text[..at].ends_with(' ')).map(|at| at + 2)
     };
     Some(if first == 0 { 0 } else { two_spaces().unwrap_or(first) })
 }

@@ -27,7 +27,7 @@ impl<'a> Detail<'a> {
     }
 }
 
-/// Where something was cut out of a text. Spaces on both sides of a seam are not two spaces.
+/// Where something was cut out of a text. Two spaces, one on each side of a seam, do not count as two; three do.
 trait Seams: Copy {
     /// Whether something was cut out at this position.
     fn part(self, at: usize) -> bool;
@@ -164,9 +164,15 @@ impl<S: Seams> Segmenter<'_, '_, S> {
 fn head_end(bytes: &[u8], dash: usize, seams: impl Seams) -> usize {
     match bytes[..dash] {
         [] => dash,
-        [.., b' ', b' '] if !seams.part(dash - 1) => dash,
+        [.., b' ', b' '] if counts_as_two(bytes, dash, seams) => dash,
         _ => after_double_space(bytes, dash, seams).unwrap_or(dash),
     }
+}
+
+/// Returns whether the two spaces before a dash count as two: unless they are all there are, with a seam between them.
+#[inline]
+fn counts_as_two(bytes: &[u8], dash: usize, seams: impl Seams) -> bool {
+    !seams.part(dash - 1) || dash > 2 && bytes[dash - 3] == b' '
 }
 
 /// The first dash from `from` on that stands after two spaces and before one.
@@ -176,7 +182,7 @@ fn after_double_space(bytes: &[u8], from: usize, seams: impl Seams) -> Option<us
     // Two spaces over a seam may overlap two that are not: the search goes on within them.
     while let Some(length) = memchr::memmem::find(&bytes[at..], b"  - ") {
         at += length + 1;
-        if !seams.part(at) {
+        if counts_as_two(bytes, at + 1, seams) {
             return Some(at + 1);
         }
     }

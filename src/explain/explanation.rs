@@ -43,6 +43,8 @@ pub enum Outcome {
 /// How a record became its event.
 #[derive(Debug, Serialize)]
 pub struct EventExplanation {
+    /// The name of the record's kind, as in summaries.
+    pub kind: &'static str,
     /// The members of the record, in order.
     pub members: Vec<RecordMember>,
     /// The event, byte for byte as normalize writes it.

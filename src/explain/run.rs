@@ -107,5 +107,6 @@ fn event_explanation(text: &str, event: &[u8], options: &Options) -> io::Result<
         words: note.message(),
     };
     let notes = Diagnostic::ALL.map(count).into_iter().filter(|noted| noted.times > 0).collect();
-    Ok(EventExplanation { members, event: RawValue::from_string(event)?, fills, unmapped, notes })
+    let kind = record.kind.name();
+    Ok(EventExplanation { kind, members, event: RawValue::from_string(event)?, fills, unmapped, notes })
 }

@@ -3,6 +3,7 @@
 
 mod fast_paths;
 mod gzip;
+mod kinds;
 mod normalize;
 mod records;
 mod settings;

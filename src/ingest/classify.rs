@@ -53,8 +53,9 @@ impl Class {
             return false;
         }
         let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(bytes) else { return false };
-        let record =
-            ["operation_detail", "operation_logs", "time"].iter().any(|key| members.contains_key(*key));
+        let record = ["operation_detail", "operation_logs", "activity_logs", "event", "time"]
+            .iter()
+            .any(|key| members.contains_key(*key));
         let lease = members.len() == 2 && members.contains_key("holder") && members.contains_key("until");
         !record && (lease || members.contains_key("cursor_date"))
     }

@@ -182,7 +182,7 @@ async fn missing_output(
 pub(super) fn warn_undeleted(report: &Report, observer: &dyn Observer) {
     if report.all_rejected > 0 {
         observer.warn(&format!(
-            "{} sources stay: {}; check whether they are operation logs, and delete unwanted ones yourself or filter them with --include or --exclude",
+            "{} sources stay: {}; check whether they are records of Zoom, and delete unwanted ones yourself or filter them with --include or --exclude",
             report.all_rejected,
             KeepReason::NoEvents.message()
         ));

@@ -182,10 +182,10 @@ impl<'o> Recorder<'o> {
 
     /// Records an object as done, to be deleted if that is allowed.
     fn queue_deletion(&mut self, entry: Entry, listed: ObjectMeta) {
-        let keep_reason = if self.ctx.rejects.is_none() && entry.rejects > 0 {
-            Some(KeepReason::Rejects)
+        let keep_reason = if all_rejected(&entry) {
+            Some(KeepReason::NoEvents)
         } else {
-            all_rejected(&entry).then_some(KeepReason::NoEvents)
+            (self.ctx.rejects.is_none() && entry.rejects > 0).then_some(KeepReason::Rejects)
         };
         let delete = self.ctx.options.delete != Delete::Never;
         let kept = delete.then(|| entry.clone());

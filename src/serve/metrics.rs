@@ -3,6 +3,7 @@
 use super::webhook::Refusal;
 use crate::collect::{self, CollectMetrics, LogKind, METRICS_PREFIX};
 use crate::normalize::Summary;
+use crate::record::RecordKind;
 use crate::reject::RejectReason;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -58,6 +59,7 @@ pub(super) struct Metrics {
     registry: Registry,
     records: Counters,
     events: Counters,
+    events_by_kind: Counters,
     rejects: Counters,
     objects: Counters,
     runs: Family<[(&'static str, &'static str); 2], Counter>,
@@ -86,6 +88,7 @@ impl Metrics {
             registry,
             records: Family::default(),
             events: Family::default(),
+            events_by_kind: Family::default(),
             rejects: Family::default(),
             objects: Family::default(),
             runs: Family::default(),
@@ -110,6 +113,8 @@ impl Metrics {
         let Self { registry: all, .. } = self;
         all.register("records", "Records read for normalization, by caller", self.records.clone());
         all.register("events", "Events written, by type", self.events.clone());
+        let kind = "Events written, by kind of record";
+        all.register("events_by_kind", kind, self.events_by_kind.clone());
         all.register("rejects", "Records rejected, by reason", self.rejects.clone());
         all.register("objects", "Objects listed by ingest, by outcome", self.objects.clone());
         all.register("runs", "Runs of collect and ingest, by outcome", self.runs.clone());
@@ -145,6 +150,12 @@ impl Metrics {
         self.records.get_or_create(&[("by", by)]).inc_by(summary.records);
         for (event_type, count) in &summary.events_by_type {
             self.events.get_or_create(&[("type", event_type.name())]).inc_by(*count);
+        }
+        for kind in RecordKind::ALL {
+            let count = summary.events_of(kind);
+            if count > 0 {
+                self.events_by_kind.get_or_create(&[("kind", kind.name())]).inc_by(count);
+            }
         }
         for reason in RejectReason::ALL {
             let count = summary.rejects_for(reason);

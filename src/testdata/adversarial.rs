@@ -1,5 +1,6 @@
 //! Adversarial lines, for the second implementation of the rules and for fuzzing.
 
+use super::adversarial_kinds::{sign_in, webhook};
 use fastrand::Rng;
 
 /// Appends one line without its end.
@@ -57,6 +58,11 @@ fn value(random: &mut Rng, depth: u8) -> String {
         0 => format!("[{elements}]"),
         1 => format!(r#"{{"time":"2024-01-31T23:59:59Z","operation_logs":[{elements}],"action":"x"}}"#),
         2 => format!(r#"{{"operation_logs":[{elements}],"operation_logs":{}}}"#, odd_value(random)),
+        3 => format!(
+            r#"{{"activity_logs":[{elements}],"page_size":30,"operation_logs":[{}]}}"#,
+            record(random)
+        ),
+        4 => format!(r#"{{"activity_logs":[{elements}]}}"#),
         _ => format!(r#"{{"page_size":300,"operation_logs":[{elements}]}}"#),
     }
 }
@@ -82,11 +88,20 @@ const NO_RECORDS: [&str; 18] = [
     "{\"time\":\"2024-01-01T00:00:00Z\"} 5",
 ];
 
-fn pick<'a>(random: &mut Rng, from: &[&'a str]) -> &'a str {
+pub(super) fn pick<'a>(random: &mut Rng, from: &[&'a str]) -> &'a str {
     from[random.usize(..from.len())]
 }
 
+/// A record of any kind, mostly an operation log.
 fn record(random: &mut Rng) -> String {
+    match random.u8(..10) {
+        0 => sign_in(random),
+        1 => webhook(random),
+        _ => operation(random),
+    }
+}
+
+fn operation(random: &mut Rng) -> String {
     let mut members = Vec::new();
     match random.u8(..20) {
         0 => {}
@@ -142,7 +157,7 @@ fn record(random: &mut Rng) -> String {
 }
 
 /// Appends one member; once in `odd` times its value is not a string.
-fn member(random: &mut Rng, key: &str, values: &[&str], odd: u8) -> String {
+pub(super) fn member(random: &mut Rng, key: &str, values: &[&str], odd: u8) -> String {
     let value = if odd > 0 && random.u8(..odd) == 0 {
         odd_value(random).to_owned()
     } else {
@@ -159,7 +174,7 @@ fn member(random: &mut Rng, key: &str, values: &[&str], odd: u8) -> String {
     format!("\"{key}\":{}{value}", pick(random, &["", " "]))
 }
 
-fn odd_value(random: &mut Rng) -> &'static str {
+pub(super) fn odd_value(random: &mut Rng) -> &'static str {
     ODD_VALUES[random.usize(..ODD_VALUES.len())]
 }
 
@@ -180,7 +195,7 @@ const ODD_VALUES: [&str; 14] = [
     "false",
 ];
 
-const TIMES: [&str; 26] = [
+pub(super) const TIMES: [&str; 26] = [
     " 2024-01-31T23:59:59Z ",
     "\u{a0}1704067200\t",
     "2024-01-31T23:59:59Z",
@@ -209,7 +224,7 @@ const TIMES: [&str; 26] = [
     "2024-01-31T12:00:00Z",
 ];
 
-const OPERATORS: [&str; 16] = [
+pub(super) const OPERATORS: [&str; 16] = [
     "a@b.co",
     " admin-test%1223+123@duff.dev.co ",
     "m\u{fc}ller@b\u{fc}cher.example",
@@ -340,7 +355,7 @@ const JSON: [&str; 24] = [
 ];
 
 /// Appends a JSON string with its text escaped in one way or another.
-fn text(text: &str, random: &mut Rng) -> String {
+pub(super) fn text(text: &str, random: &mut Rng) -> String {
     let ascii = random.bool();
     let mut out = String::from('"');
     for character in text.chars() {

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use testkit::files::read_files;
+use testkit::files::{gzip, read_files};
+use testkit::gcs::Gcs;
 use testkit::ingest::{ingest, outcome, program, records};
 
 /// Returns a directory with a source of `count` files.
@@ -118,6 +119,52 @@ fn source_without_any_event_is_kept() {
         assert_eq!(sources(at.path()), ["other.json"]);
     }
     assert_eq!(read_files(&at.path().join("rejects")).len(), 1);
+}
+
+#[test]
+fn bucket_sources_of_unknown_records_are_kept() {
+    let sign_in = r#"{"time":"2023-11-14T10:00:00Z","type":"Sign in","email":"a@x.io"}"#;
+    let webhook = r#"{"event":"user.updated","event_ts":1699956000000,"payload":{"operator":"a@x.io"}}"#;
+    for flags in [&["--rejects", "gs://udm/rejects/"][..], &[], &["--default-time", "2023-11-14T00:00:00Z"]] {
+        let server = Gcs::start();
+        server.seed("zoom", "logs/operations.json.gz", gzip(records(2, 1)));
+        server.seed(
+            "zoom",
+            "logs/sign-ins.json.gz",
+            gzip(format!("{{\"activity_logs\":[{sign_in},{sign_in}]}}")),
+        );
+        server.seed("zoom", "logs/webhooks.ndjson", webhook);
+        server.seed("zoom", "logs/error.ndjson", r#"{"code":124,"message":"Invalid access token."}"#);
+        server.seed("zoom", "logs/cursor.ndjson", r#"{"cursor_date":"2023-11-14"}"#);
+        server.seed(
+            "zoom",
+            "logs/other.json.gz",
+            gzip("{\"timestamp\":1699956000}\n{\"severity\":\"INFO\"}\n"),
+        );
+        let arguments =
+            [&["gs://zoom/logs/", "--to", "gs://udm/out/", "--delete", "transferred"], flags].concat();
+        // The run that reads them, and a later one that knows them from the ledger.
+        for deleted in [3, 0] {
+            let (code, summary) = outcome(&ingest(Some(&server), &arguments));
+            assert_eq!((code, &summary["deleted"]), (1, &deleted.into()), "{flags:?}: {summary}");
+            assert_eq!(summary["undeleted_all_rejected"], 3, "{flags:?}: {summary}");
+            assert!(
+                summary["undeleted"].to_string().contains("all records of it were rejected"),
+                "{summary}"
+            );
+            let left: Vec<_> = server.all("zoom", "logs/").into_keys().collect();
+            assert_eq!(left, ["logs/cursor.ndjson", "logs/error.ndjson", "logs/other.json.gz"], "{flags:?}");
+            if deleted > 0 {
+                let kinds = serde_json::json!({"operation": 2, "sign_in": 2, "webhook": 1});
+                assert_eq!(summary["events_by_kind"], kinds, "{summary}");
+                assert_eq!(
+                    summary["rejects_by_reason"],
+                    serde_json::json!({"unknown_record": 4}),
+                    "{summary}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::chunk::{WORK_LOST, WorkerMessage};
 use super::worker::CancelOnDrop;
 use crate::normalize::Summary;
+use crate::record::RecordKind;
 use crate::reject::RejectReason;
 use crate::serve::app_state::AppState;
 use crate::serve::response::{LogNoteHandle, Severity};
@@ -39,17 +40,21 @@ const NDJSON: &str = "application/x-ndjson";
 
 /// Returns the counts on one line.
 fn counts(summary: &Summary) -> Value {
-    let reasons = RejectReason::ALL.into_iter().map(|reason| (reason.name(), summary.rejects_for(reason)));
-    let reasons: Map<_, _> = reasons
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| (name.to_owned(), count.into()))
-        .collect();
+    let reasons = RejectReason::ALL.map(|reason| (reason.name(), summary.rejects_for(reason)));
+    let kinds = RecordKind::ALL.map(|kind| (kind.name(), summary.events_of(kind)));
     json!({
         "records": summary.records,
         "events": summary.events,
+        "events_by_kind": by_name(&kinds),
         "rejects": summary.rejects,
-        "rejects_by_reason": reasons,
+        "rejects_by_reason": by_name(&reasons),
     })
+}
+
+/// Returns the counts that are not 0, by name.
+fn by_name(counts: &[(&str, u64)]) -> Map<String, Value> {
+    let counts = counts.iter().filter(|(_, count)| *count > 0);
+    counts.map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
 }
 
 fn header(summary: &Summary) -> HeaderValue {

@@ -12,6 +12,8 @@ const SAMPLES = [
   '{"time":"2024-01-31T09:15:02Z","operator":"ada@duff.example","category_type":"User","action":"Update","operation_detail":"Update User bo@duff.example  - Department: from IT - Helpdesk to Sales - Display Name: set to Bo Lee - Plan: from Basic to Pro"}',
   '{"time":"2024-01-31 09:18:40","operator":"SCIM@Okta","category_type":"User","action":"Batch Update","operation_detail":"Change Role  - cy@duff.example: from Member to Admin - Schedule Privilege: [{\\"userId\\":\\"u-81\\",\\"assistant\\":\\"bo@duff.example\\"},{\\"userId\\":\\"u-82\\",\\"options\\":[\\"view\\",\\"edit\\"]}]","ip":"192.0.2.7"}',
   '{"operator":"ada@duff.example","category_type":"Account","action":"Update","operation_detail":"Security  - Personal Meeting ID (PMI) Passcode: from Off to On"}',
+  '{"email":"bo@duff.example","time":"2024-01-31T09:20:11Z","type":"Sign in","ip_address":"192.0.2.8","client_type":"Browser","version":"5.9.1.2581"}',
+  '{"event":"user.settings_updated","event_ts":1706692871000,"payload":{"account_id":"A1","operator":"ada@duff.example","object":{"id":"u-81","settings":{"in_meeting":{"chat":false}}},"old_object":{"id":"u-81","settings":{"in_meeting":{"chat":true}}}}}',
 ].join("\n");
 
 const byId = (id) => document.getElementById(id);
@@ -144,8 +146,18 @@ function plural(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }
 
+/** Returns counts by name in parentheses; empty if there is none. */
+function listCounts(counts) {
+  const parts = Array.from(counts, ([name, count]) => `${name} ${count.toLocaleString("en")}`);
+  return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
+}
+
 function summary() {
-  const parts = [`${plural(records.all.length, "record")}: ${plural(records.events, "event")}, ${records.rejected.length.toLocaleString("en")} rejected`];
+  // Kinds are of interest only if there are others than operation logs.
+  const kinds = records.kinds.size > 1 || !records.kinds.has("operation") ? listCounts(records.kinds) : "";
+  const events = `${plural(records.events, "event")}${kinds}`;
+  const rejected = `${records.rejected.length.toLocaleString("en")} rejected${listCounts(records.reasons)}`;
+  const parts = [`${plural(records.all.length, "record")}: ${events}, ${rejected}`];
   if (records.more) {
     parts.push("more records than the page can show; use zoom-udm explain for the rest");
   }

@@ -4,7 +4,10 @@
 const EVENT = ',"event":';
 const FILLS = ',"fills":[';
 const UNMAPPED = ',"unmapped":[{';
-const REJECTED = ',"reject":{"reason":';
+const REJECTED = ',"reject":{"reason":"';
+const KIND = ',"kind":"';
+/** The names of the kinds of records on the page. */
+const KIND_NAMES = { operation: "operation", sign_in: "sign-in", webhook: "webhook" };
 
 /** The records of one run, in order. */
 export class Records {
@@ -14,6 +17,9 @@ export class Records {
     /** Indexes into `all` for each filter. */
     this.unmapped = [];
     this.rejected = [];
+    /** Counts of events by kind of record, and of rejects by reason. */
+    this.kinds = new Map();
+    this.reasons = new Map();
     /** Errors of inputs that could not be read to the end. */
     this.failures = [];
     this.more = false;
@@ -60,10 +66,18 @@ export class Records {
       }
       return true;
     }
+    const count = (counts, marker, names = {}) => {
+      const name = valueAfter(line, marker);
+      counts.set(names[name] ?? name, (counts.get(names[name] ?? name) ?? 0) + 1);
+    };
     if (line.includes(REJECTED)) {
       this.rejected.push(this.all.length);
-    } else if (line.includes(UNMAPPED)) {
-      this.unmapped.push(this.all.length);
+      count(this.reasons, REJECTED);
+    } else {
+      count(this.kinds, KIND, KIND_NAMES);
+      if (line.includes(UNMAPPED)) {
+        this.unmapped.push(this.all.length);
+      }
     }
     this.all.push({ name, line });
     return false;
@@ -95,6 +109,12 @@ export class Records {
     }
     return new Blob(events, { type: "application/x-ndjson" });
   }
+}
+
+/** Returns the text between a marker and the next quote. */
+function valueAfter(line, marker) {
+  const start = line.indexOf(marker) + marker.length;
+  return line.slice(start, line.indexOf('"', start));
 }
 
 async function errorMessage(response) {
