@@ -228,7 +228,8 @@ fn values_flag_selects_new_or_verbatim_values() {
 
 #[test]
 fn default_time_applies_only_without_usable_time() {
-    let input = format!("{{\"action\":\"a\"}}\n{{\"time\":\"soon\"}}\n{}\n", record("has one"));
+    let input =
+        format!("{{\"action\":\"a\"}}\n{{\"time\":\"soon\",\"action\":\"a\"}}\n{}\n", record("has one"));
     let times = |events: &[Value]| {
         events.iter().map(|event| event["metadata"]["eventTimestamp"].clone()).collect::<Vec<_>>()
     };

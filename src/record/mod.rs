@@ -27,4 +27,6 @@ pub use fingerprint::fingerprint;
 pub use kind::RecordKind;
 pub(crate) use pages::Elements;
 pub use record::{Record, Scratch};
+#[cfg(feature = "cloud")]
+pub(crate) use reference::time_of;
 pub(crate) use reference::{Object, elements, is_whole, not_an_object, object, values};

@@ -6,6 +6,7 @@ use super::record::{Record, Scratch, is_blank};
 use super::unknown;
 use crate::json::{self, minify, skip_space, unescape_lossy};
 use crate::reject::{RejectReason, Rejection};
+use crate::timestamp::Timestamp;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -46,6 +47,15 @@ fn must_be_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(), Rejection> 
 
 fn is_json(text: &str) -> bool {
     json::skip_value(text.as_bytes(), 0).is_ok_and(|end| skip_space(text.as_bytes(), end) == text.len())
+}
+
+/// Returns the time in the field `time` of a JSON object, trimmed, if it is valid. The object may be of any kind, or of none.
+#[cfg(feature = "cloud")]
+pub(crate) fn time_of(text: &str) -> Option<Timestamp> {
+    let value = object(text).ok()?.values[Field::Time as usize]?;
+    let mut time = String::new();
+    push_text(Field::Time, value.get(), &mut time);
+    Timestamp::parse(json::trim(&time))
 }
 
 /// Returns the elements of the JSON array `text`, each as its text. They are read lazily, and are known to be valid.

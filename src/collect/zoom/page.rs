@@ -4,7 +4,7 @@ use super::error_body::ErrorBody;
 use super::malformed_records;
 use crate::collect::log_kind::LogKind;
 use crate::normalize::{Part, Reject, RejectWriter};
-use crate::record::{Record, Scratch, fingerprint};
+use crate::record::{self, fingerprint};
 use crate::reject::{RejectReason, Rejection};
 use serde::Deserialize;
 use serde_json::Value;
@@ -59,11 +59,9 @@ impl PageRecord {
     }
 }
 
-/// The time of a record in milliseconds since the epoch.
+/// The time of a record, whatever its kind, in milliseconds since the epoch.
 fn time_of(raw: &str) -> Option<i64> {
-    let mut scratch = Scratch::default();
-    let record = Record::read(raw, &mut scratch).ok()?;
-    let (seconds, nanos) = record.time()?.seconds_and_nanos();
+    let (seconds, nanos) = record::time_of(raw)?.seconds_and_nanos();
     Some(seconds * 1000 + i64::from(nanos / 1_000_000))
 }
 
