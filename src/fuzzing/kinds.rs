@@ -1,6 +1,6 @@
 //! Sign-ins and webhook events generated from bytes, and pages of both kinds.
 
-use super::records::{content, value};
+use super::values::{content, value};
 use arbitrary::{Result, Unstructured};
 
 /// One line with its end.

@@ -9,5 +9,6 @@ mod records;
 mod settings;
 mod state;
 mod targets;
+mod values;
 
 pub use targets::{TARGETS, Target, run};

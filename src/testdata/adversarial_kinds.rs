@@ -1,6 +1,6 @@
 //! Adversarial sign-ins and webhook events.
 
-use super::adversarial::{OPERATORS, TIMES, member, odd_value, pick, text};
+use super::adversarial_values::{OPERATORS, TIMES, member, odd_value, pick, text};
 use fastrand::Rng;
 
 /// Returns a sign-in, or nearly one.

@@ -5,6 +5,7 @@
 
 mod adversarial;
 mod adversarial_kinds;
+mod adversarial_values;
 mod corpus;
 mod long_lines;
 mod write;
