@@ -5,8 +5,8 @@ UDM protobuf message.
     MAPPING=FILE compare.py BINARY DIRECTORY
 
 FILE holds the output of `BINARY mapping --format json`.
-BINARY generates records into DIRECTORY and normalizes them and all fixtures. Prints each comparison with
-counts; exits 1 at the first difference.
+BINARY and generate_records.py generate records into DIRECTORY. BINARY normalizes them and all fixtures. Prints each
+comparison with counts; exits 1 at the first difference. CONFORMANCE_RECORDS sets the number of records of generate_records.py.
 """
 
 import argparse
@@ -21,11 +21,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FIXTURES = HERE.parent.parent / "fixtures"
 
-# Name of the corpus, kind, number of records, seed.
+# Corpora of `BINARY generate`, which has operation logs only: name, kind, number of records, seed.
 CORPORA = (
     ("hostile", "hostile", 100_000, 20240131),
     ("small", "hostile", 10_000, 7),
     ("realistic", "realistic", 10_000, 1),
+)
+
+# Corpora of generate_records.py, which has all kinds of records: name, number of records, seed, flags.
+KINDS_RECORDS = int(os.environ.get("CONFORMANCE_RECORDS", "10000"))
+KINDS_CORPORA = (
+    ("kinds", KINDS_RECORDS, 20250120, ()),
+    ("kinds-small", 3_000, 3, ()),
+    ("kinds-pretty", 3_000, 4, ("--pretty",)),
 )
 
 # Comparisons with the reference implementation: corpus, and flags that both implementations support.
@@ -35,6 +43,11 @@ REFERENCE_CASES = (
     ("small", ("--default-time", "2020-02-29T12:00:00.5Z")),
     ("small", ("--max-line-bytes", "150")),
     ("realistic", ()),
+    ("kinds", ()),
+    ("kinds-small", ("--values", "verbatim", "--default-time", "2020-02-29T12:00:00.5Z")),
+    ("kinds-small", ("--max-line-bytes", "300")),
+    ("kinds-pretty", ()),
+    ("kinds-pretty", ("--max-line-bytes", "40")),
 )
 
 EVENT_FLAGS = ("--event-id", "--clip", "--namespace", "corp", "--label", "env=prod", "--label", "team=a=b")
@@ -65,9 +78,16 @@ class Program:
         self.directory = directory
 
     def generate(self, name, kind, records, seed):
+        return self.write(name, [self.binary, "generate", "--kind", kind, "--records", records, "--seed", seed])
+
+    def generate_kinds(self, name, records, seed, flags):
+        command = [sys.executable, HERE / "generate_records.py", "--records", records, "--seed", seed, *flags]
+        return self.write(name, command)
+
+    def write(self, name, command):
+        """Writes the output of a command to the file of a corpus."""
         path = self.directory / f"{name}.ndjson"
         with open(path, "wb") as out:
-            command = [self.binary, "generate", "--kind", kind, "--records", records, "--seed", seed]
             if run(command, stdout=out).returncode != 0:
                 raise Mismatch(f"cannot generate corpus {name}")
         return path
@@ -149,6 +169,8 @@ def check_with_protobuf(program, inputs, flags, check_flags, tag):
 def tasks(program):
     """Yields the comparisons, each as a function that returns a report line."""
     corpora = {name: program.generate(name, kind, records, seed) for name, kind, records, seed in CORPORA}
+    corpora |= {name: program.generate_kinds(name, records, seed, flags) for name, records, seed, flags in KINDS_CORPORA}
+    small = [corpora[name] for name in ("small", "realistic", "kinds-small", "kinds-pretty")]
     fixtures = sorted(path for path in FIXTURES.rglob("*") if path.suffix in (".json", ".ndjson"))
 
     def reference(index, corpus, flags):
@@ -164,12 +186,12 @@ def tasks(program):
         report = check_with_protobuf(program, inputs, flags, check_flags, f"protobuf-{index}")
         return f"protobuf, {name} {' '.join(flags)}: {report}"
 
-    yield lambda: protobuf("all", [corpora["hostile"]], (), (), "hostile")
+    yield lambda: protobuf("all", [corpora["hostile"], corpora["kinds"]], (), (), "hostile and kinds")
     yield from ((lambda i=i, r=r: reference(i, *r)) for i, r in enumerate(REFERENCE_CASES))
     yield reference_fixtures
     for index, (flags, check_flags) in enumerate(PROTOBUF_CASES):
         yield lambda i=index, f=flags, c=check_flags: protobuf(f"f{i}", fixtures, f, c, "fixtures")
-        yield lambda i=index, f=flags, c=check_flags: protobuf(f"c{i}", [corpora["small"], corpora["realistic"]], f, c, "corpora")
+        yield lambda i=index, f=flags, c=check_flags: protobuf(f"c{i}", small, f, c, "corpora")
 
 
 def main():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests of reference_impl.py: the examples of docs/mapping-rules.md and edge cases of its rules."""
+"""Tests of reference_impl.py with operation logs: the examples of docs/mapping-rules.md and edge cases of its rules."""
 
 import gzip
 import json
@@ -12,7 +12,9 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import detail as grammar  # noqa: E402
 import reference_impl as reference  # noqa: E402
+import texts  # noqa: E402
 
 # The output of `zoom-udm mapping --format json`.
 ROWS = reference.read_rows(os.environ["MAPPING"])
@@ -33,7 +35,8 @@ def reasons(data, **options):
 
 
 def one(record, **options):
-    events, rejects = run(json.dumps({"time": TIME, **record}), **options)
+    """Returns the event of an operation log, which has a category_type unless the test gives one."""
+    events, rejects = run(json.dumps({"time": TIME, "category_type": "User", **record}), **options)
     assert not rejects and len(events) == 1, (events, rejects)
     return events[0]
 
@@ -43,7 +46,7 @@ def user(detail, **options):
 
 
 def stamp(text):
-    return reference.read_time(text)
+    return texts.read_time(text)
 
 
 class Examples(unittest.TestCase):
@@ -136,7 +139,7 @@ class Input(unittest.TestCase):
     def test_rejects(self):
         ok = self.RECORD
         long = '{"x":"' + "x" * 100 + '"}'
-        data = "\n".join([ok, '{"time"', "5", '["a"]', f"[{ok},1]", '{"time":null}', long, ok]).encode()
+        data = "\n".join([ok, '{"time"', "5", '["a"]', f"[{ok},1]", '{"time":null,"action":"x"}', long, ok]).encode()
         data += b'\n{"operator":"\xff"}\n'
         events, rejects = run(data, max_line_bytes=len(long) - 1)
         self.assertEqual(len(events), 2)
@@ -190,7 +193,7 @@ class Input(unittest.TestCase):
         places = [(r["offset"], r["reason"]) for r in rejects]
         self.assertEqual(
             (len(events), places),
-            (2, [(3 + len(record) + 1, "not_object"), (3 + 2 * len(record) + 4, "no_time")]),
+            (2, [(3 + len(record) + 1, "not_object"), (3 + 2 * len(record) + 4, "unknown_record")]),
         )
         for tail in ("5", " null", "{", '{"a" 1}', "x", "\ufeff{}"):
             self.assertEqual(run(f" {record}{tail}"), ([], [{"line": 1, "offset": 0, "reason": "not_json"}]), tail)
@@ -204,7 +207,7 @@ class Input(unittest.TestCase):
             (f"[{inner},{record}]", 2),
             (f'{{"operation_logs":[{inner},{record}]}}', 2),
             (f'{{"operation_logs":[{{"operation_logs":[{inner}]}}]}}', 1),
-            (f'{{"operation_logs":[{{"time":"{TIME}","operation_logs":[],"operation_logs":5}}]}}', 1),
+            (f'{{"operation_logs":[{{"time":"{TIME}","action":"x","operation_logs":[],"operation_logs":5}}]}}', 1),
         ):
             events, rejects = run(data)
             self.assertEqual((len(events), rejects), (count, []), data)
@@ -221,7 +224,7 @@ class Input(unittest.TestCase):
         ):
             events, _ = run(f'{{"time":"{TIME}","operator":"{raw}","other":"\\ud800"}}')
             self.assertEqual(events[0]["principal"]["user"]["userid"], expected)
-        self.assertEqual(reasons(f'{{"time":"{TIME}\\ud800"}}'), ["no_time"])
+        self.assertEqual(reasons(f'{{"time":"{TIME}\\ud800","action":"x"}}'), ["no_time"])
         self.assertEqual(user('x [{"userId":"u\\ud83d"}]'), {"userid": "u\ufffd"})
         events, _ = run(f'{{"time":"{TIME}","operation_detail":["\\ud800"]}}')
         self.assertEqual(events[0]["metadata"]["description"], '["\ufffd"]')
@@ -263,8 +266,8 @@ class Input(unittest.TestCase):
         self.assertNotIn("description", one({"operation_detail": " \t"})["metadata"])
 
     def test_last_field_counts(self):
-        self.assertEqual(reasons(f'{{"time":"{TIME}","time":null}}'), ["no_time"])
-        events, _ = run(f'{{"time":"x","time":"{TIME}"}}')
+        self.assertEqual(reasons(f'{{"time":"{TIME}","time":null,"action":"x"}}'), ["no_time"])
+        events, _ = run(f'{{"time":"x","time":"{TIME}","action":"x"}}')
         self.assertEqual(events[0]["metadata"]["eventTimestamp"], TIME)
 
     def test_time(self):
@@ -300,10 +303,10 @@ class Input(unittest.TestCase):
             self.assertIsNone(stamp(given), given)
 
     def test_time_as_number_and_default(self):
-        events, _ = run('{"time":1566328141}')
+        events, _ = run('{"time":1566328141,"action":"x"}')
         self.assertEqual(events[0]["metadata"]["eventTimestamp"], TIME)
-        self.assertEqual(reasons('{"time":1566328141.0}'), ["no_time"])
-        events, rejects = run('{"time":"soon"}', default_time=TIME)
+        self.assertEqual(reasons('{"time":1566328141.0,"action":"x"}'), ["no_time"])
+        events, rejects = run('{"time":"soon","action":"x"}', default_time=TIME)
         self.assertEqual((events[0]["metadata"]["eventTimestamp"], rejects), (TIME, []))
 
 
@@ -312,16 +315,16 @@ class Emails(unittest.TestCase):
 
     def test_is_email(self):
         for text in ("admin-test%1223+123@duff.dev.co", "müller@bücher.example", "x@y.com", "+a@1.2", "_@a_b.c"):
-            self.assertTrue(reference.is_email(text), text)
+            self.assertTrue(texts.is_email(text), text)
         for text in ("SCIM@Okta", "a@b", "John Smith", ".a@b.io", "a@-b.io", "a@b.io.", "a@b.io-", "a@b@c.io", "@b.io"):
-            self.assertFalse(reference.is_email(text), text)
+            self.assertFalse(texts.is_email(text), text)
 
     def test_operator(self):
         self.assertEqual(one({"operator": " a@b.io\n"})["principal"]["user"], {"emailAddresses": ["a@b.io"]})
         self.assertEqual(one({"operator": " SCIM@Okta "})["principal"]["user"], {"userid": "SCIM@Okta"})
 
     def test_found_in_text(self):
-        found = list(reference.find_emails("<a.b@c.io>, '.d@e.io. f@g@h.io-x (i@j)"))
+        found = list(texts.find_emails("<a.b@c.io>, '.d@e.io. f@g@h.io-x (i@j)"))
         self.assertEqual(found, ["a.b@c.io", "d@e.io", "g@h.io-x"])
 
 
@@ -334,9 +337,9 @@ class Grammar(unittest.TestCase):
         self.assertEqual(user("x - Job Title:y"), {})
 
     def test_head(self):
-        self.assertEqual(reference.split_head(" A - B: c   - D: e "), ("A - B: c", "D: e"))
-        self.assertEqual(reference.split_head("- D: e"), ("", "D: e"))
-        self.assertEqual(reference.split_head("Co-Owner  -x"), ("Co-Owner  -x", None))
+        self.assertEqual(grammar.split_head(" A - B: c   - D: e "), ("A - B: c", "D: e"))
+        self.assertEqual(grammar.split_head("- D: e"), ("", "D: e"))
+        self.assertEqual(grammar.split_head("Co-Owner  -x"), ("Co-Owner  -x", None))
 
     def test_values(self):
         for value, expected in (
@@ -349,7 +352,7 @@ class Grammar(unittest.TestCase):
             ("from X", "from X"),
             ("From A to B", "From A to B"),
         ):
-            self.assertEqual(reference.new_value(value), expected, value)
+            self.assertEqual(grammar.new_value(value), expected, value)
 
     def test_last_key_counts_and_case(self):
         self.assertEqual(user("x  - Job Title: A - job title: C - Job Title: B"), {"title": "B"})
@@ -402,7 +405,7 @@ class Grammar(unittest.TestCase):
             ("[]", None),
             ('[{"a":01}]', None),
         ):
-            found = reference.find_json_data(text)
+            found = grammar.find_json_data(text)
             self.assertEqual(found and found[0], span and [span], text)
 
     def test_json_data_changed(self):
@@ -415,7 +418,7 @@ class Grammar(unittest.TestCase):
             self.assertEqual(user(text)["userid"], "old", text)
 
     def test_two_spaces_around_json_data(self):
-        heads = lambda text: reference.Detail(text, False).head  # noqa: E731
+        heads = lambda text: grammar.Detail(text, False).head  # noqa: E731
         self.assertEqual(heads("x - K: [{}] - L: v"), "x")
         self.assertEqual(heads("x - K: from {} to {} - L: v"), "x")
         self.assertEqual(heads("x - K: [{}]  - L: v"), "x - K:")
@@ -454,7 +457,7 @@ class Command(unittest.TestCase):
             self.assertIn('"productEventType":"é"', done.stdout.decode("utf-8"))
             with open(rejects, encoding="utf-8") as file:
                 self.assertEqual(file.read(), '{"line":2,"offset":34,"reason":"not_json"}\n')
-            cut = gzip.compress(b'{"time":1566328141}\n{"time')[:-9]
+            cut = gzip.compress(b'{"time":1566328141,"action":"x"}\n{"time')[:-9]
             done = subprocess.run([sys.executable, script, "--mapping", os.environ["MAPPING"], "--rejects", rejects], input=cut, stdout=subprocess.PIPE)
             self.assertEqual((done.returncode, done.stdout.count(b"\n")), (1, 1))
             with open(rejects, encoding="utf-8") as file:

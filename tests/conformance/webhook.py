@@ -1,0 +1,112 @@
+"""Webhook events: `{"event":…,"event_ts":…,"payload":{…,"object":{…},"old_object":{…}}}`."""
+
+from event import put, put_labels
+from fields import is_text, node_at, scalar, scalar_at
+from json_nodes import ARRAY, OBJECT
+from sign_in import put_address, put_user, put_version
+
+# The first of these that is a usable time counts.
+TIMES = ("event_ts", "payload.time_stamp", "payload.object.date_time", "time")
+
+# The member below `payload`, and the path in the event.
+EVERY_EVENT = (
+    ("operator_id", "principal.user.productObjectId"),
+    ("account_id", "principal.group.productObjectId"),
+    ("account_id", "target.resource.productObjectId"),
+    ("account_id", "additional.account_id"),
+    ("object.first_name", "target.user.firstName"),
+    ("object.last_name", "target.user.lastName"),
+    ("object.display_name", "target.user.userDisplayName"),
+    ("object.dept", "target.user.department[]"),
+    ("object.client_type", "additional.client_type"),
+    ("object.status_id", "additional.status_id"),
+    ("object.status_name", "additional.status_name"),
+)
+
+# The same for events whose name has a prefix.
+BY_PREFIX = {
+    "user.": (("object.id", "target.user.productObjectId"),),
+    "group.": (
+        ("object.id", "target.group.productObjectId"),
+        ("object.name", "target.group.groupDisplayName"),
+    ),
+    "meeting.": (
+        ("object.topic", "target.resource.name"),
+        ("object.host_id", "target.user.userid"),
+        ("object.start_time", "additional.start_time"),
+        ("object.duration", "additional.duration"),
+        ("object.timezone", "additional.timezone"),
+        ("object.uuid", "additional.uuid"),
+        ("object.participant.join_time", "additional.join_time"),
+        ("object.participant.user_name", "principal.user.userDisplayName"),
+    ),
+}
+
+LOGIN_TYPES = {"101": "Native Login (Non-SSO)"}
+
+
+def is_webhook(record):
+    payload = record.value.get("payload")
+    return is_text(record, "event") and payload is not None and payload.kind is OBJECT
+
+
+def leaves(node, prefix):
+    """Returns (path, text) of each scalar below an object or array, in order. A path joins keys and array positions."""
+    found = []
+    pending = [(prefix, node)]
+    while pending:
+        path, node = pending.pop()
+        if node.kind is OBJECT:
+            pending += [(f"{path}.{key}", member) for key, member in reversed(node.value.items())]
+        elif node.kind is ARRAY:
+            pending += [(f"{path}.{index}", element) for index, element in reversed(list(enumerate(node.value)))]
+        elif scalar(node):
+            found.append((path, scalar(node)))
+    return found
+
+
+def put_settings(event, payload):
+    """Writes the new settings, and then the old ones, as labels of the resource."""
+    for path, prefix in (("object.settings", "settings"), ("old_object.settings", "old_object.settings")):
+        settings = node_at(payload, path)
+        if settings is not None and settings.kind in (OBJECT, ARRAY):
+            put_labels(event, "target.resource.attribute.labels", leaves(settings, prefix))
+
+
+def put_participant(event, payload):
+    """Writes the participant of a meeting, who is the principal unless the operator is known."""
+
+    def first(*names):
+        texts = (scalar_at(payload, f"object.participant.{name}") for name in names)
+        return next(filter(None, texts), None)
+
+    user = event.get("principal", {}).get("user", {})
+    if "userid" not in user:
+        put(event, "principal.user.userid", first("user_id", "participant_user_id"))
+    if "productObjectId" not in user:
+        put(event, "principal.user.productObjectId", first("participant_uuid", "id"))
+    put_address(event, first("public_ip"))
+
+
+def map_webhook(record, event):
+    """Writes the fields of a webhook event; returns whether it names a user."""
+    name, payload = scalar_at(record, "event"), record.value["payload"]
+    operator, email = scalar_at(payload, "operator"), scalar_at(payload, "object.email")
+    put(event, "metadata.productEventType", name)
+    put_user(event, "principal", operator)
+    put_user(event, "target", email)
+    rows = list(EVERY_EVENT)
+    for prefix, more in BY_PREFIX.items():
+        if name.startswith(prefix):
+            rows += more
+    for path, target in rows:
+        put(event, target, scalar_at(payload, path))
+    if name.startswith("meeting."):
+        put_participant(event, payload)
+    role = scalar_at(payload, "object.role_name") or scalar_at(payload, "object.role")
+    put(event, "target.user.attribute.roles[].name", role)
+    put_version(event, scalar_at(payload, "object.version"))
+    login_type = scalar_at(payload, "object.login_type")
+    put(event, "additional.login_type", LOGIN_TYPES.get(login_type, login_type))
+    put_settings(event, payload)
+    return bool(operator or email)
