@@ -71,9 +71,10 @@ def put_users(event, detail):
         ident, labels = user_of(detail.source, element)
         if not ident and not labels:
             continue
-        container = event.setdefault("target", {})
-        if index > 0:
-            container = {}
+        container = {}
+        if index == 0:
+            container = event.setdefault("target", container)
+        else:
             event.setdefault("about", []).append(container)
         put(container, "user.userid", ident)
         put_labels(container, "user.attribute.labels", labels)
