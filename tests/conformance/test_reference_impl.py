@@ -443,6 +443,9 @@ class Grammar(unittest.TestCase):
             },
         )
         self.assertEqual(event["about"], [{"user": {"attribute": labels(("assistant", "true"))}}])
+        event = one({"operation_detail": '[{},{"userId":"u"}]'})
+        self.assertEqual(event["about"], [{"user": {"userid": "u"}}])
+        self.assertNotIn("target", event)
 
 
 class Command(unittest.TestCase):
