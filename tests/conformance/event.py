@@ -4,8 +4,8 @@
 def put(event, path, text):
     """Writes a text to a path, if there is one.
 
-    `a.b` sets a member, `a[]` appends to a list of texts, and `a[].b` appends an object to a list. A value that a list already
-    has is not repeated; texts are compared without case.
+    `a.b` sets a member, unless it is set: the first row of the table wins. `a[]` appends to a list of texts, and `a[].b` appends
+    an object to a list. A value that a list already has is not repeated; texts are compared without case.
     """
     if not text:
         return
@@ -25,7 +25,7 @@ def put(event, path, text):
         if text.lower() not in (known.lower() for known in texts):
             texts.append(text)
     else:
-        container[last] = text
+        container.setdefault(last, text)
 
 
 def put_labels(event, path, labels):

@@ -17,8 +17,9 @@ def put_user(event, noun, text):
 
 
 def put_address(event, text):
-    """Writes an IP address of the principal; returns whether the text is one."""
-    if not text or not is_ip(text):
+    """Writes an IP address of the principal, trimmed; returns whether the text is one."""
+    text = trim(text or "")
+    if not is_ip(text):
         return False
     put(event, "principal.ip[]", text)
     put(event, "principal.asset.ip[]", text)
@@ -27,7 +28,7 @@ def put_address(event, text):
 
 def put_version(event, text):
     """Writes the version of the client. Zoom writes `-` if it does not know it."""
-    if text != "-":
+    if trim(text or "") != "-":
         put(event, "metadata.productVersion", text)
 
 

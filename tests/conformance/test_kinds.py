@@ -91,9 +91,10 @@ class SignIn(unittest.TestCase):
         )
 
     def test_other_values(self):
-        event = sign_in(email=" x ", ip_address="unknown", version="-", client_type=5)
+        event = sign_in(email=" x ", ip_address=" unknown", version=" - ", client_type=5)
         self.assertEqual(event["target"], {"user": {"userid": "x"}})
-        self.assertEqual(event["additional"], {"client_type": "5", "type": "Sign in", "ip_address": "unknown"})
+        self.assertEqual(event["additional"], {"client_type": "5", "type": "Sign in", "ip_address": " unknown"})
+        self.assertEqual(sign_in(ip_address=" ::1\n")["principal"]["ip"], ["::1"])
         self.assertNotIn("principal", event)
         self.assertNotIn("productVersion", event["metadata"])
         self.assertEqual(sign_in(ip_address=["192.0.2.8"])["additional"], {"type": "Sign in"})
@@ -101,7 +102,7 @@ class SignIn(unittest.TestCase):
     def test_ip_addresses(self):
         for text in ("192.0.2.8", "::1", "2001:DB8::A", "::ffff:192.0.2.8"):
             self.assertTrue(is_ip(text), text)
-        for text in ("192.0.2.256", "192.0.2.08", " 192.0.2.8", "192.0.2.0/24", "[::1]", "fe80::1%eth0", "-", "3232235777"):
+        for text in ("192.0.2.256", "192.0.2.08", "192.0.2.0/24", "[::1]", "fe80::1%eth0", "-", "3232235777"):
             self.assertFalse(is_ip(text), text)
 
     def test_event_type(self):
@@ -153,6 +154,7 @@ class Webhook(unittest.TestCase):
         self.assertEqual(event["target"], {"group": {"productObjectId": "7", "groupDisplayName": "Staff"}})
         self.assertEqual(event["principal"], {"user": {"userid": "x"}})
         self.assertEqual(event["metadata"]["eventType"], "GROUP_CREATION")
+        self.assertIn("target", webhook(" group.x ", {"object": {"id": 7}}))
         self.assertNotIn("target", webhook("groups.x", {"object": {"id": 7, "name": "Staff"}}))
 
     def test_meeting(self):
@@ -174,6 +176,14 @@ class Webhook(unittest.TestCase):
         known = webhook("meeting.ended", {"operator": "o", "operator_id": "i", "object": meeting})["principal"]["user"]
         self.assertEqual(known, {"userid": "o", "productObjectId": "i", "userDisplayName": "Jill"})
         self.assertNotIn("principal", webhook("user.x", {"object": meeting}))
+        meeting["email"] = "first row"
+        self.assertEqual(webhook("meeting.ended", {"object": meeting})["target"]["user"], {"userid": "first row"})
+
+    def test_login_type(self):
+        login_type = lambda value: webhook(payload={"object": {"login_type": value}})["additional"]["login_type"]  # noqa: E731
+        self.assertEqual(login_type(" 101 "), "Native Login (Non-SSO)")
+        self.assertEqual(login_type(" 100 "), " 100 ")
+        self.assertEqual(login_type(101.5), "101.5")
 
     def test_settings(self):
         data = (

@@ -4,6 +4,7 @@ from event import put, put_labels
 from fields import is_text, node_at, scalar, scalar_at
 from json_nodes import ARRAY, OBJECT
 from sign_in import put_address, put_user, put_version
+from texts import trim
 
 # The first of these that is a usable time counts.
 TIMES = ("event_ts", "payload.time_stamp", "payload.object.date_time", "time")
@@ -74,17 +75,14 @@ def put_settings(event, payload):
 
 
 def put_participant(event, payload):
-    """Writes the participant of a meeting, who is the principal unless the operator is known."""
+    """Writes the participant of a meeting; what is known of the operator stays, because the first row wins."""
 
     def first(*names):
         texts = (scalar_at(payload, f"object.participant.{name}") for name in names)
         return next(filter(None, texts), None)
 
-    user = event.get("principal", {}).get("user", {})
-    if "userid" not in user:
-        put(event, "principal.user.userid", first("user_id", "participant_user_id"))
-    if "productObjectId" not in user:
-        put(event, "principal.user.productObjectId", first("participant_uuid", "id"))
+    put(event, "principal.user.userid", first("user_id", "participant_user_id"))
+    put(event, "principal.user.productObjectId", first("participant_uuid", "id"))
     put_address(event, first("public_ip"))
 
 
@@ -97,16 +95,16 @@ def map_webhook(record, event):
     put_user(event, "target", email)
     rows = list(EVERY_EVENT)
     for prefix, more in BY_PREFIX.items():
-        if name.startswith(prefix):
+        if trim(name).startswith(prefix):
             rows += more
     for path, target in rows:
         put(event, target, scalar_at(payload, path))
-    if name.startswith("meeting."):
+    if trim(name).startswith("meeting."):
         put_participant(event, payload)
     role = scalar_at(payload, "object.role_name") or scalar_at(payload, "object.role")
     put(event, "target.user.attribute.roles[].name", role)
     put_version(event, scalar_at(payload, "object.version"))
     login_type = scalar_at(payload, "object.login_type")
-    put(event, "additional.login_type", LOGIN_TYPES.get(login_type, login_type))
+    put(event, "additional.login_type", LOGIN_TYPES.get(trim(login_type or ""), login_type))
     put_settings(event, payload)
     return bool(operator or email)
