@@ -47,7 +47,6 @@ REFERENCE_CASES = (
     ("kinds-small", ("--values", "verbatim", "--default-time", "2020-02-29T12:00:00.5Z")),
     ("kinds-small", ("--max-line-bytes", "300")),
     ("kinds-pretty", ()),
-    ("kinds-pretty", ("--max-line-bytes", "40")),
 )
 
 EVENT_FLAGS = ("--event-id", "--clip", "--namespace", "corp", "--label", "env=prod", "--label", "team=a=b")
