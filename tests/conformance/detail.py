@@ -8,6 +8,8 @@ from texts import WHITESPACE, find_emails, is_email, trim
 JSON_DATA_START = re.compile(r'\[(?=[ \t\n\r]*+\{)|\{(?=["}])')
 JSON_CHANGE = re.compile(r' to (?:\[(?=[ \t\n\r]*+\{)|\{(?=["}]))').match
 
+SPACES_BEFORE_DASH = re.compile(r"(?<! ) {2,}+(?=- )").finditer
+
 
 def find_json_data(text):
     """3.1: returns the spans to cut out and the elements of json_data, or None.
@@ -48,16 +50,14 @@ def cut_out(text, cuts):
 def split_head(text, seams=()):
     """3.2: returns HEAD and the rest of the trimmed text; the rest is None if HEAD is the whole text.
 
-    Two spaces with a seam between them do not end HEAD.
+    A run of exactly two spaces with a seam between them does not end HEAD.
     """
     text = trim(text)
     if text.startswith("- "):
         return "", text[2:]
-    cut = text.find("  - ")  # the end of the first run of two or more spaces before `- `
-    while cut >= 0 and cut + 1 in seams:
-        cut = text.find("  - ", cut + 1)
-    if cut >= 0:
-        return trim(text[:cut]), text[cut + 4 :]
+    for run in SPACES_BEFORE_DASH(text):
+        if run.end() - run.start() > 2 or run.start() + 1 not in seams:
+            return trim(text[: run.start()]), text[run.end() + 2 :]
     cut = text.find(" - ")
     if cut >= 0:
         return trim(text[:cut]), text[cut + 3 :]

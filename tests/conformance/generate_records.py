@@ -19,6 +19,9 @@ from record_values import ADDRESSES, EMAILS, EVENT_TYPES, OPERATION_DETAILS, SCA
 KINDS = ("operation", "sign_in", "webhook")
 
 
+sys.setrecursionlimit(10_000)  # for the deepest settings, which are written recursively
+
+
 class Generator:
     def __init__(self, seed, kinds=KINDS, pretty=False):
         self.random = Random(seed)
@@ -172,6 +175,8 @@ class Generator:
         }  # fmt: skip
         if key in likely and self.chance(75):
             return self.one_of(likely[key])
+        if key == "settings" and self.chance(1):
+            return self.large_value()
         if key == "settings" and self.chance(60):
             return self.one_of((self.deep_value, self.wide_value))()
         return self.one_of(SCALARS + TEXTS) if self.chance(80) else self.nested_value()
@@ -183,11 +188,20 @@ class Generator:
 
     def deep_value(self):
         value = self.one_of(SCALARS)
-        for _ in range(self.one_of((3, 60, 61, 200))):
+        for _ in range(self.one_of((3, 60, 200))):
             key = self.one_of(("a", "", "a.b", "ü", "\ud83d", "0"))
             value = [value] if self.chance(30) else Members([(key, value)])
             if self.chance(10):
                 value.append(self.one_of(SCALARS) if not isinstance(value, Members) else (self.one_of(("z", "a")), True))
+        return value
+
+    def large_value(self):
+        """Returns settings with more bytes of keys, or more levels, than the labels of an event may have."""
+        if self.chance(50):
+            return Members([("k" * 2000, list(range(2100))), ("last", 1)])
+        value = True
+        for _ in range(self.one_of((499, 500, 501, 600))):
+            value = [value]
         return value
 
     def wide_value(self):

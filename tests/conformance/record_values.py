@@ -60,6 +60,7 @@ OPERATION_DETAILS = (
     'Update User a@x.io  - Schedule Privilege: [{"userId":"u1","assistant":"b@x.io","options":"edit"},{"userId":"u2"}]',
     "Delete Recording ",
     "Update Room  - Location: set to Oslo - Room Name: Atrium",
+    'Update x - Job Title: A  [{"userId":"u1"}] - Location: Oslo - Role: R',
     'Update x - Job Title: A [{"userId":"u1"}] - Location: Oslo - Role: R',
     'Update x - Job Title: A [{"userId":"u1"}]  - Location: Oslo - Role: R',
     'Update a@b.io  - Job Title: from {"userId":"u1"} to {"userId":"u2"} - Location: Oslo',

@@ -202,6 +202,19 @@ class Webhook(unittest.TestCase):
             ],
         )
 
+    def test_limits_of_labels(self):
+        def labels(**objects):
+            event = webhook(payload={name: {"settings": settings} for name, settings in objects.items()})
+            return event.get("target", {}).get("resource", {}).get("attribute", {}).get("labels", [])
+
+        def nested(depth):
+            return [nested(depth - 1)] if depth else True
+
+        self.assertEqual(len(labels(object=nested(500))), 1)
+        self.assertEqual(labels(object=nested(501)), [])
+        settings = {f"{index:04}" + "k" * 987: 1 for index in range(4001)}
+        self.assertEqual([len(labels(object=settings)), len(labels(object=settings, old_object=[1]))], [4000, 4001])
+
     def test_time(self):
         payload = {"time_stamp": "1626230691", "object": {"date_time": "2021-07-26T20:13:57Z"}}
         time = lambda **members: event_of({"event": "x", **members})["metadata"]["eventTimestamp"]  # noqa: E731

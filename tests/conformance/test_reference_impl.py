@@ -423,6 +423,7 @@ class Grammar(unittest.TestCase):
         self.assertEqual(heads("x - K: from {} to {} - L: v"), "x")
         self.assertEqual(heads("x - K: [{}]  - L: v"), "x - K:")
         self.assertEqual(heads("x - K:  [{}]- L: v"), "x - K:")
+        self.assertEqual(heads("x - K:  [{}] - L: v"), "x - K:")
         self.assertEqual(heads("[{}]  - L: v"), "")
 
     def test_json_data_mapped(self):

@@ -43,6 +43,10 @@ BY_PREFIX = {
     ),
 }
 
+# Scalars inside more objects and arrays than this, and those after so many bytes of keys of one settings object, give no label.
+MAX_DEPTH = 500
+MAX_KEY_BYTES = 4_000_000
+
 LOGIN_TYPES = {"101": "Native Login (Non-SSO)"}
 
 
@@ -53,15 +57,18 @@ def is_webhook(record):
 
 def leaves(node, prefix):
     """Returns (path, text) of each scalar below an object or array, in order. A path joins keys and array positions."""
-    found = []
-    pending = [(prefix, node)]
+    found, size = [], 0
+    pending = [(prefix, node, 0)]
     while pending:
-        path, node = pending.pop()
-        if node.kind is OBJECT:
-            pending += [(f"{path}.{key}", member) for key, member in reversed(node.value.items())]
-        elif node.kind is ARRAY:
-            pending += [(f"{path}.{index}", element) for index, element in reversed(list(enumerate(node.value)))]
+        path, node, depth = pending.pop()
+        if node.kind in (OBJECT, ARRAY):
+            members = list(node.value.items() if node.kind is OBJECT else enumerate(node.value))
+            if depth < MAX_DEPTH:
+                pending += [(f"{path}.{key}", member, depth + 1) for key, member in reversed(members)]
         elif scalar(node):
+            size += len(path.encode("utf-8"))
+            if size > MAX_KEY_BYTES:
+                break
             found.append((path, scalar(node)))
     return found
 
