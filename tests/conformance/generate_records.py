@@ -175,7 +175,7 @@ class Generator:
         }  # fmt: skip
         if key in likely and self.chance(75):
             return self.one_of(likely[key])
-        if key == "settings" and self.chance(1):
+        if key == "settings" and self.chance(5):
             return self.large_value()
         if key == "settings" and self.chance(60):
             return self.one_of((self.deep_value, self.wide_value))()
