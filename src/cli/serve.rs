@@ -233,7 +233,7 @@ fn options(args: &ServeArgs) -> Result<Options, CliError> {
     };
     let collect = if args.collect { Some(collect_config(args)) } else { None };
     let collect = collect.transpose().or_else(|error| note(error).map(|()| None))?;
-    // COLLECT_FLAGS may say more than COLLECT_LOGS.
+    // COLLECT_FLAGS can override COLLECT_LOGS.
     let kinds = collect
         .as_ref()
         .map(|collect: &CollectConfig| collect.options.iter().map(|options| options.logs).collect());

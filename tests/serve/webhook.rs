@@ -187,7 +187,7 @@ fn body_of_one_mebibyte_is_the_largest() {
     signed(&server, &body(1 << 20)).expect(200, "done");
     signed(&server, &body((1 << 20) + 1)).expect(413, "invalid");
     assert_eq!(counted(&server, "refused_total{reason=\"too_large\"}"), 1);
-    // Nothing but brackets, as deep as it can be.
+    // Brackets nested as deeply as fits.
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(500_000), "]".repeat(500_000));
     signed(&server, &deep).expect(200, "done");
     assert_eq!(stored(&gcs).len(), 2);
@@ -260,7 +260,7 @@ fn webhook_alone_serves_nothing_else() {
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
-    // Open to everybody, it needs no flag, because every event is authenticated; metrics are not public.
+    // On a public address it needs no flag, because every event is authenticated; metrics are not public.
     let mut public = receiver(&gcs, SECRET);
     public.args(["--listen", "0.0.0.0:0"]);
     let server = Server::start(public);

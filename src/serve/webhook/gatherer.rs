@@ -73,7 +73,7 @@ pub(super) struct Gatherer {
     state: Mutex<State>,
     writer: ObjectWriter,
     metrics: WebhookMetrics,
-    /// Cancelled when the service shuts down: what was gathered is written at once.
+    /// Cancelled when the service shuts down: gathered events are written at once.
     shutdown: CancellationToken,
 }
 
@@ -193,7 +193,7 @@ impl State {
             return Place::Pending(result.clone());
         }
         let full = |open: &OpenBatch| open.batch.lines.len() + event.line.len() >= GATHER_BYTES;
-        // Nobody writes a batch whose task has ended.
+        // A batch whose task has ended would never be written.
         if let Some(open) = self.open.take_if(|open| full(open) || open.close.is_closed()) {
             open.close();
         }

@@ -1,6 +1,6 @@
-//! Properties of what senders send; used by property tests and fuzz targets.
+//! Properties of deliveries; used by property tests and fuzz targets.
 
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic reports a violation")]
 
 use super::delivery::{Delivery, read};
 use super::signature::SignatureHeaders;
@@ -19,7 +19,7 @@ pub(crate) fn body(body: &[u8]) {
     }
 }
 
-/// What is signed begins with the timestamp as sent.
+/// The signed text begins with the timestamp as sent.
 pub(crate) fn headers(headers: &HeaderMap, now: i64) {
     if let Ok(read) = SignatureHeaders::read(headers, now) {
         let timestamp = headers.get("x-zm-request-timestamp").unwrap().to_str().unwrap();

@@ -37,7 +37,7 @@ impl ObjectWriter {
         self.store.get_or_try_init(|| Store::open(&self.to, &settings)).await
     }
 
-    /// Writes lines as an object; returns its size. They are durable if this succeeds, and may be if it does not.
+    /// Writes lines as an object; returns its size. On success the lines are durable; after an error they may be.
     pub(super) async fn write(&self, lines: &[u8]) -> Result<u64, ApiResponse> {
         let (name, bytes) = (self.name(lines), gzip(lines));
         let (size, url) = (bytes.len() as u64, self.to.url(&name));

@@ -44,7 +44,7 @@ impl SignatureHeaders {
         Ok(Self { timestamp: timestamp.to_owned(), signature })
     }
 
-    /// Returns what is signed before the body.
+    /// Returns the signed prefix of the body.
     pub(super) fn prefix(&self) -> Vec<u8> {
         format!("v0:{}:", self.timestamp).into_bytes()
     }
@@ -57,7 +57,8 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     values.next().is_none().then_some(value)
 }
 
-/// Parses seconds since the epoch. Only digits are accepted, so that what is signed can be cut in one way only.
+/// Parses seconds since the epoch. Only digits are accepted, so that the signed text splits in one way
+/// only.
 fn seconds(text: &str) -> Option<i64> {
     let sound = text.len() <= MAX_TIMESTAMP && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| sound)
