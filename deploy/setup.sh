@@ -121,15 +121,22 @@ validate --name "$name" '[a-z][a-z0-9-]{0,18}[a-z0-9]' 'up to 20 lower-case lett
 validate --tasks "$tasks" '[1-9]|1[0-6]' 'a number from 1 to 16'
 validate --ingress "$ingress" 'internal|all' 'internal or all'
 validate --feed-service-account "$feed_service_account" '[^ ,:@]+@[^ ,:@]+' 'an e-mail address without serviceAccount:'
-# Sign-ins and webhooks are stored next to operation logs, and ingest reads their common parent.
-source_prefix=$prefix raw_prefixes=("$prefix")
+# Sign-ins and webhooks are stored next to operation logs. Ingest reads these directories of their common parent, and
+# nothing else that is there.
+source_prefix=$prefix raw_prefixes=("$prefix") ingest_flags=
 if [ "$logs" != operation ] || [ -n "$webhook" ]; then
-    source_prefix=${prefix%/} source_prefix=${source_prefix%"${source_prefix##*/}"}
-    [ "$logs" = operation ] || raw_prefixes+=("${source_prefix}signins/")
+    source_prefix=${prefix%/} directory=${source_prefix##*/} source_prefix=${source_prefix%"${source_prefix##*/}"}
+    # The name that `collect` uses.
+    sign_ins=signins
+    [ "$directory" = operationlogs ] || sign_ins=$directory-signins
+    [ "$logs" = operation ] || raw_prefixes+=("$source_prefix$sign_ins/")
     [ -z "$webhook" ] || raw_prefixes+=("${source_prefix}webhooks/")
     [ -n "$source_prefix" ] ||
         report "--prefix $prefix has no parent directory for sign-ins or webhooks; use two directories like zoom/operationlogs/"
 fi
+[ "$source_prefix" = "$prefix" ] ||
+    for raw_prefix in "${raw_prefixes[@]}"; do ingest_flags="$ingest_flags --include=${raw_prefix#"$source_prefix"}**"; done
+ingest_flags=${ingest_flags# }
 webhook_prefix=${source_prefix}webhooks/
 for raw_prefix in "${raw_prefixes[@]}"; do
     # A feed that reads the prefix would ingest the state and the events as logs, and could delete them.
@@ -275,6 +282,7 @@ from=gs://$bucket/$source_prefix to=gs://$output_bucket/$output_prefix rejects=g
 variables="GOOGLE_CLOUD_PROJECT=$project|COLLECT_LOGS=$logs|GCS_BUCKET=$bucket|GCS_PREFIX=$prefix|STATE_KEY=$state_key"
 variables="$variables|ZOOM_ACCOUNT_ID=$zoom_account_id|ZOOM_CLIENT_ID=$zoom_client_id"
 variables="$variables|ZOOM_CLIENT_SECRET_FILE=/secrets/zoom-client-secret|INGEST_FROM=$from|INGEST_TO=$to|INGEST_REJECTS=$rejects"
+[ -z "$ingest_flags" ] || variables="$variables|INGEST_FLAGS=$ingest_flags"
 settings=(
     "--image=$image" "--service-account=$run_account" --cpu=1 --memory=1Gi "--set-env-vars=^|^$variables"
     "--set-secrets=/secrets/zoom-client-secret=$secret:latest"
@@ -314,7 +322,7 @@ deploy_webhook() {
 # and the number of retries is high enough to outlast it.
 deploy_job() {
     create_or_update 'run jobs' "$name-backfill" "${settings[@]}" \
-        "--args=ingest,$from,--to=$to,--rejects=$rejects,--max-age=none,--lease=30s" \
+        "--args=ingest,$from,--to=$to,--rejects=$rejects,--max-age=none,--lease=30s${ingest_flags:+,${ingest_flags// /,}}" \
         "--tasks=$tasks" "--parallelism=$tasks" --max-retries=10 --task-timeout=3600
 }
 

@@ -36,13 +36,18 @@ locals {
   # The URL that Cloud Run will give the service; it is known before the service exists.
   url = "https://${var.name}-${local.number}.${var.region}.run.app"
 
-  # Sign-ins and webhooks are stored next to operation logs, and ingest reads their common parent.
+  # Sign-ins and webhooks are stored next to operation logs. Ingest reads these directories of their common parent, and
+  # nothing else that is there. The name of that of sign-ins is the one that `collect` uses.
   with_sign_ins  = var.logs != "operation"
   raw_directory  = trimsuffix(var.prefix, "/")
   parent         = dirname(local.raw_directory)
-  sign_in_prefix = "${local.parent}/signins/"
+  sign_ins       = basename(local.raw_directory) == "operationlogs" ? "signins" : "${basename(local.raw_directory)}-signins"
+  sign_in_prefix = "${local.parent}/${local.sign_ins}/"
   webhook_prefix = "${local.parent}/webhooks/"
-  source_prefix  = local.with_sign_ins || var.webhook ? "${local.parent}/" : var.prefix
+  reads_parent   = local.with_sign_ins || var.webhook
+  source_prefix  = local.reads_parent ? "${local.parent}/" : var.prefix
+  directories    = concat([basename(local.raw_directory)], local.with_sign_ins ? [local.sign_ins] : [], var.webhook ? ["webhooks"] : [])
+  ingest_flags   = local.reads_parent ? [for directory in local.directories : "--include=${directory}/**"] : []
 
   from        = "gs://${var.bucket}/${local.source_prefix}"
   to          = "gs://${local.output_bucket}/${var.output_prefix}"
@@ -60,7 +65,7 @@ locals {
     ZOOM_WEBHOOK_SECRET_TOKEN_FILE = "/secrets/zoom-webhook-secret"
   }
 
-  environment = {
+  environment = merge(local.reads_parent ? { INGEST_FLAGS = join(" ", local.ingest_flags) } : {}, {
     GOOGLE_CLOUD_PROJECT    = var.project
     COLLECT_LOGS            = var.logs
     GCS_BUCKET              = var.bucket
@@ -72,7 +77,7 @@ locals {
     INGEST_FROM             = local.from
     INGEST_TO               = local.to
     INGEST_REJECTS          = local.rejects
-  }
+  })
 }
 
 resource "google_project_service" "needed" {

@@ -42,7 +42,7 @@ variable "logs" {
 }
 
 variable "prefix" {
-  description = "Prefix of the raw operation logs in the bucket; ends in a slash. Sign-ins and webhooks are stored next to it, in signins/ and webhooks/"
+  description = "Prefix of the raw operation logs in the bucket; ends in a slash. Sign-ins and webhooks are stored next to it, in signins/ (or NAME-signins/ next to another name than operationlogs/) and webhooks/"
   type        = string
   default     = "zoom/operationlogs/"
 
@@ -68,8 +68,8 @@ variable "state_key" {
   }
 
   validation {
-    condition     = var.logs == "operation" || !startswith(var.state_key, format("%s/signins/", dirname(trimsuffix(var.prefix, "/"))))
-    error_message = "The state must be outside the prefix of sign-ins, which is signins/ next to prefix."
+    condition     = var.logs == "operation" || !startswith(var.state_key, format("%s/%ssignins/", dirname(trimsuffix(var.prefix, "/")), basename(trimsuffix(var.prefix, "/")) == "operationlogs" ? "" : format("%s-", basename(trimsuffix(var.prefix, "/")))))
+    error_message = "The state must be outside the prefix of sign-ins, which is next to prefix."
   }
 
   validation {
@@ -95,8 +95,8 @@ variable "output_prefix" {
   }
 
   validation {
-    condition     = var.output_bucket != "" || var.logs == "operation" || !startswith(var.output_prefix, format("%s/signins/", dirname(trimsuffix(var.prefix, "/"))))
-    error_message = "The prefix of events must be outside the prefix of sign-ins, which is signins/ next to prefix."
+    condition     = var.output_bucket != "" || var.logs == "operation" || !startswith(var.output_prefix, format("%s/%ssignins/", dirname(trimsuffix(var.prefix, "/")), basename(trimsuffix(var.prefix, "/")) == "operationlogs" ? "" : format("%s-", basename(trimsuffix(var.prefix, "/")))))
+    error_message = "The prefix of events must be outside the prefix of sign-ins, which is next to prefix."
   }
 
   validation {

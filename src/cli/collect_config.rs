@@ -124,6 +124,11 @@ pub(super) fn options(args: &SettingsArgs, mode: &RunMode) -> Result<Vec<Options
     let today = Date::from_millis(now.timestamp_millis());
     let (cancellation, clock) = (Cancellation::new(CancellationToken::new(), mode.deadline), Clock::at(now));
     let several = places.len();
+    if let Some(total) = mode.max_requests.filter(|total| *total < several as u64) {
+        return Err(CliError::Usage(format!(
+            "--max-requests {total}: {several} kinds of logs are collected, and each needs at least one request per run"
+        )));
+    }
     let options = |(number, Place { logs, to, name_prefix, state })| Options {
         logs,
         to,
@@ -153,8 +158,8 @@ pub(super) fn options(args: &SettingsArgs, mode: &RunMode) -> Result<Vec<Options
     Ok(places.into_iter().enumerate().map(options).collect())
 }
 
-/// Returns the part of a total that one of several kinds of logs may use: a kind with much to read does not use up what
-/// another needs.
+/// Returns the part of a total that one of several kinds of logs may use, so that a large backlog of one kind does not
+/// exhaust the budget of another.
 fn share(total: u64, number: usize, several: usize) -> u64 {
     let (number, several) = (number as u64, several as u64);
     total / several + u64::from(number < total % several)

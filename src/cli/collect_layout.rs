@@ -17,7 +17,7 @@ pub(super) struct PlaceArgs {
     /// Logs to collect: operation, sign-in, or both [default: COLLECT_LOGS, or operation]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     logs: Vec<LogKind>,
-    /// Destination: gs://BUCKET/PREFIX/ or a directory; for several logs their parent [default: GCS_BUCKET and GCS_PREFIX]
+    /// Destination: gs://BUCKET/PREFIX/ or a directory; with several kinds of logs, their parent [default: GCS_BUCKET and GCS_PREFIX]
     #[arg(long, value_name = "URL", value_parser = location)]
     to: Option<Location>,
     /// State object of operation logs [default: STATE_KEY in GCS_BUCKET, or next to --to with `.state` appended]
@@ -49,7 +49,7 @@ pub(super) fn kinds(args: &PlaceArgs) -> Result<Vec<LogKind>, String> {
 /// Returns what `COLLECT_LOGS` says is collected.
 pub(super) fn kinds_of_variable() -> Result<Vec<LogKind>, String> {
     let Some(text) = env_var("COLLECT_LOGS") else { return Ok(vec![LogKind::default()]) };
-    let kinds = text.split(',').map(|name| name.trim().parse());
+    let kinds = text.split(',').map(str::parse);
     kinds.collect::<Result<_, String>>().map_err(|why| format!("COLLECT_LOGS: {why}"))
 }
 
@@ -165,8 +165,18 @@ impl Destination {
             Self::Own(to) => (to.clone(), String::new()),
             Self::Parent(to) => (to.child(directory), String::new()),
             Self::Variables(to, rest) if logs.is_default() => (to.clone(), rest.clone()),
-            Self::Variables(to, _) => {
-                (self.parent().unwrap_or_else(|| to.clone()).child(directory), String::new())
+            Self::Variables(to, rest) => {
+                // `signins` is next to `operationlogs`. Next to another name it begins with that name, because several
+                // accounts may have their logs in one directory.
+                let location = match to.split_last() {
+                    _ if !rest.is_empty() => to.child(&format!("{directory}-{}", rest.trim_end_matches('-'))),
+                    Some((parent, name)) if name == LogKind::default().spec().directory => {
+                        parent.child(directory)
+                    }
+                    Some((parent, name)) => parent.child(&format!("{name}-{directory}")),
+                    None => to.child(directory),
+                };
+                (location, String::new())
             }
         }
     }

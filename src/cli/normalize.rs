@@ -18,7 +18,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Convert raw Zoom operation logs to UDM events, one per line, in input order
+/// Convert raw Zoom admin records to UDM events, one per line, in input order
 #[derive(Args)]
 #[command(after_help = "\
 Formats are detected from the content: one record per line, an array of

@@ -81,3 +81,10 @@ pub struct Options {
     /// The clock.
     pub clock: Clock,
 }
+
+impl Options {
+    /// Returns what names of objects begin with, as a URL.
+    pub(crate) fn destination(&self) -> String {
+        format!("{}{}", self.to.canonicalized(), self.name_prefix)
+    }
+}

@@ -99,9 +99,9 @@ impl FromStr for LogKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|logs| logs.spec().name == text);
+        let found = Self::ALL.into_iter().find(|logs| logs.spec().name == text.trim());
         found.ok_or_else(|| {
-            format!("{text:?} is not a kind of log; expected operation, sign-in or operation,sign-in")
+            format!("unknown kind of log {text:?}; expected operation, sign-in or operation,sign-in")
         })
     }
 }

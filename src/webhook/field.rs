@@ -66,6 +66,7 @@ impl PayloadField {
         // The lengths decide for most keys.
         let length = parent.len() + key.len();
         let mut alike = Self::ALL.into_iter().filter(|field| field.path().len() == length);
-        alike.find(|field| field.path().strip_prefix(parent) == Some(key))
+        // A key that contains a dot is not a path.
+        alike.find(|field| field.path().strip_prefix(parent) == Some(key) && !key.contains('.'))
     }
 }

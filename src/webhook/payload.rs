@@ -145,6 +145,7 @@ mod tests {
             "{}",
             r#"{"object":"x","old_object":[]}"#,
             r#"{"object":[{"id":1}],"old_object":{"settings":null}}"#,
+            r#"{"object.email":"a@x.io","object":{"participant.id":"p"}}"#,
         ] {
             let payload = Payload::parse(json);
             assert!(PayloadField::ALL.iter().all(|field| payload.get(*field).is_none()), "{json}");

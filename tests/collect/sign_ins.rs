@@ -355,7 +355,13 @@ fn unclear_destinations_say_what_to_write() {
     run_to(&world, "alone", &[]).expect(0);
     run_to(&world, "alone", &both).assert_failed_with(
         2,
-        &["operation: ", "alone.state/state.json", "another --logs", "--logs NAME --to URL", "--new-state"],
+        &[
+            "operation: ",
+            "alone.state/state.json",
+            "a different --logs",
+            "--logs NAME --to URL",
+            "--new-state",
+        ],
     );
     run_to(&world, "together", &both).expect(0);
     let own = format!("pass --logs {BOTH}, or --to {}", world.place("together/operationlogs/"));
@@ -367,9 +373,9 @@ fn unclear_destinations_say_what_to_write() {
 
     // A state is never used for other logs.
     run_to(&world, "signed", &["--logs", "sign-in"]).expect(0);
-    run_to(&world, "signed", &[]).assert_failed_with(2, &["the state of sign-ins", "--logs sign-in"]);
+    run_to(&world, "signed", &[]).assert_failed_with(2, &["belongs to sign-ins", "--logs sign-in"]);
     let status = ["collect", "status", "--to", &world.place("signed")];
-    world.run_program(&status).assert_failed_with(2, &["the state of sign-ins"]);
+    world.run_program(&status).assert_failed_with(2, &["belongs to sign-ins"]);
 
     run_to(&world, "x", &["--logs", "signin"]).assert_failed_with(2, &["expected operation, sign-in"]);
     let wrong = world.with("COLLECT_LOGS", "operation,all");
@@ -378,7 +384,7 @@ fn unclear_destinations_say_what_to_write() {
 
 #[test]
 fn prefixes_inside_each_other_are_rejected() {
-    let world = world().with("GCS_PREFIX", "signins/");
+    let world = world().with("GCS_PREFIX", "sign");
     world.collect(&[]).assert_failed_with(2, &["the prefix of", "set GCS_PREFIX"]);
     let world = world.with("GCS_PREFIX", "zoom/operationlogs/").with("STATE_KEY", "zoom/signins/state.json");
     world.collect(&[]).assert_failed_with(2, &["inside the data prefix gs://zoom/zoom/signins/"]);
@@ -387,4 +393,59 @@ fn prefixes_inside_each_other_are_rejected() {
     world.collect(&[]).expect(0);
     assert!(world.gcs.all(BUCKET, "zoom/signins/2023/").len() >= 2);
     assert!(world.gcs.all(BUCKET, "zoom/").contains_key("zoom/signins.state/state.json"));
+}
+
+#[test]
+fn prefixes_in_one_directory_share_no_sign_ins() {
+    let world = world().with("GCS_PREFIX", "zoom/emea/").with("STATE_KEY", "");
+    world.collect(&[]).expect(0);
+    let world = world.with("GCS_PREFIX", "zoom/apac/");
+    world.collect(&[]).expect(0);
+    let all = world.gcs.all(BUCKET, "zoom/");
+    for data in ["zoom/emea-signins/2023/", "zoom/apac-signins/2023/"] {
+        assert!(all.keys().any(|name| name.starts_with(data)), "{data}: {:?}", all.keys());
+    }
+    for state in ["zoom/emea-signins.state/state.json", "zoom/apac-signins.state/state.json"] {
+        assert!(all.contains_key(state), "{state}");
+    }
+}
+
+#[test]
+fn logs_stay_in_their_directory_with_a_named_state() {
+    let world = world_of_directories();
+    let to_state = |state: &str, more: &[&str]| {
+        let state = ["--state", &world.place(state)].map(str::to_owned);
+        state.into_iter().chain(more.iter().map(|word| (*word).to_owned())).collect::<Vec<_>>()
+    };
+    let run = |to: &str, state: &str, more: &[&str]| {
+        let flags = to_state(state, more);
+        run_to(&world, to, &flags.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    run("alone", "s/state.json", &[]).expect(0);
+    run("alone", "s/state.json", &["--logs", BOTH])
+        .assert_failed_with(2, &["operation logs are stored in", "--logs NAME --to URL"]);
+    run("together", "t/state.json", &["--logs", BOTH]).expect(0);
+    run("together", "t/state.json", &[])
+        .assert_failed_with(2, &["operation logs are stored in", "together/operationlogs/", "pass --to"]);
+    run("together/operationlogs", "t/state.json", &[]).expect(0);
+    // A destination that is moved on purpose is accepted.
+    run("elsewhere", "s/state.json", &[]).expect(0);
+}
+
+#[test]
+fn traces_of_an_earlier_run_refuse_another_meaning_of_to() {
+    let world = world_of_directories();
+    let together = world.place("z");
+    let backfill =
+        ["collect", "backfill", "--from", "2023-11-01", "--until", "2023-11-05", "--to", &together];
+    world.run_program(&backfill).expect(0);
+    run_to(&world, "z", &["--logs", BOTH]).assert_failed_with(2, &["a different --logs", "backfill.json"]);
+}
+
+#[test]
+fn budget_below_the_number_of_kinds_is_rejected() {
+    let world = world_of_directories();
+    run_to(&world, "b", &["--logs", BOTH, "--max-requests", "1"])
+        .assert_failed_with(2, &["--max-requests 1"]);
+    run_to(&world, "b", &["--logs", "operation, sign-in", "--max-requests", "9"]).expect(0);
 }

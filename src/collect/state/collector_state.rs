@@ -22,6 +22,9 @@ pub struct CollectorState {
     /// What is collected; operation logs, unless the state says otherwise.
     #[serde(default, skip_serializing_if = "LogKind::is_default")]
     pub logs: LogKind,
+    /// What names of its objects begin with: a URL. Empty until a run of a version after 0.1.0 saved the state.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub destination: String,
     /// Created once, so that no two collections use the same object names.
     #[serde(alias = "lineage")]
     pub collection_id: String,
@@ -145,6 +148,7 @@ impl CollectorState {
     pub(crate) fn new(collection_id: String, first_day: Date) -> Self {
         Self {
             logs: LogKind::default(),
+            destination: String::new(),
             collection_id,
             sequence: 0,
             revision: 0,

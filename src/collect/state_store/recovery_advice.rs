@@ -32,10 +32,8 @@ pub(crate) async fn decode_or_explain(
     match decode(bytes) {
         Ok(StoredState::Ours(state)) if state.logs != logs => {
             let (found, wanted) = (state.logs.spec().title, logs.spec().title);
-            let what = format!(
-                "{}: the state of {found}, in the place of that of {wanted}",
-                store.location().url(name)
-            );
+            let what =
+                format!("{}: this state belongs to {found}, not to {wanted}", store.location().url(name));
             let hint = format!("name another --to or --state for {wanted}, or pass --logs {}", state.logs);
             Err(RunError::Usage(Failure::new(what, hint)))
         }
@@ -44,22 +42,80 @@ pub(crate) async fn decode_or_explain(
     }
 }
 
-/// Fails if no state exists here but one where the same destination has it with other kinds of logs: that run goes on
-/// there, and this one would collect its records again.
+/// Fails if no state exists here, but one exists where an earlier run with the same destination and other kinds of logs has
+/// it: this run would collect the same records again.
 pub(super) async fn refuse_other_state(options: &Options, store: &Store) -> Result<(), RunError> {
     let Some(other) = &options.state.other else { return Ok(()) };
     if store.exists(&options.state.name).await? {
         return Ok(());
     }
     let there = Store::open(&other.location, &options.retry).await?;
-    if !there.exists(&other.name).await? {
-        return Ok(());
+    for name in [&other.name[..], collector_files::BACKFILL] {
+        let found = match there.exists(name).await? {
+            true => Some(name.to_owned()),
+            false => find_trace(&there, name).await?,
+        };
+        if let Some(found) = found {
+            let url = there.location().url(&found);
+            let what = format!("{url}: an earlier run used this --to with a different --logs");
+            return Err(RunError::Usage(Failure::new(what, &other.hint)));
+        }
     }
+    Ok(())
+}
+
+/// Fails if another `--logs` gave `--to` another meaning since the state was saved, so that the logs would continue in
+/// another directory, where no feed reads them. A destination that was moved on purpose is accepted.
+pub(super) async fn refuse_moved_logs(
+    options: &Options,
+    url: &str,
+    state: &CollectorState,
+) -> Result<(), RunError> {
+    let (here, directory) = (options.destination(), options.logs.spec().directory);
+    let before = match &state.destination[..] {
+        "" => match destination_of_0_1_0(options, state).await? {
+            Some(before) => before,
+            None => return Ok(()),
+        },
+        before => before.to_owned(),
+    };
+    let hint = if here == format!("{before}{directory}/") {
+        "keep that run as it is, and collect the other logs with a run of their own: --logs NAME --to URL --state URL"
+            .to_owned()
+    } else if before == format!("{here}{directory}/") {
+        format!("pass --to {before}, or the --logs of the earlier runs")
+    } else {
+        return Ok(());
+    };
     let what = format!(
-        "{}: the state of an earlier run with the same --to and another --logs",
-        there.location().url(&other.name)
+        "{url}: {} are stored in {before}, but --to and --logs now name {here}",
+        options.logs.spec().title
     );
-    Err(RunError::Usage(Failure::new(what, &other.hint)))
+    Err(RunError::Usage(Failure::new(what, hint)))
+}
+
+/// Returns the parent of the destination if a state that names no destination has its objects there.
+async fn destination_of_0_1_0(options: &Options, state: &CollectorState) -> Result<Option<String>, RunError> {
+    let directory = options.logs.spec().directory;
+    let Some((parent, _)) = options.to.split_last().filter(|(_, name)| name == directory) else {
+        return Ok(None);
+    };
+    if state.sequence == 0 {
+        return Ok(None);
+    }
+    let store = Store::open(&parent, &options.retry).await?;
+    // Years sort before the names of directories.
+    match store.list().try_next().await {
+        Ok(Some(first)) if is_dated(&first.name) => Ok(Some(parent.canonicalized().to_string())),
+        Ok(_) | Err(store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns whether a name is that of an object of a day: `YYYY/MM/DD/…`.
+fn is_dated(name: &str) -> bool {
+    let parts: Vec<_> = name.split('/').collect();
+    parts.len() == 4 && parts[..3].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Fails if the state is missing but its objects exist, because the same period would be collected again.

@@ -1,6 +1,8 @@
 //! Opens and saves the state, and commits objects.
 
-use super::recovery_advice::{self, decode_or_explain, refuse_lost_state, refuse_other_state};
+use super::recovery_advice::{
+    self, decode_or_explain, refuse_lost_state, refuse_moved_logs, refuse_other_state,
+};
 use crate::clock::{Clock, format_utc};
 use crate::collect::batch::Object;
 use crate::collect::config::{Mode, Options};
@@ -121,6 +123,9 @@ impl StateStore {
                 let (logs, now) = (options.logs, self.clock.now());
                 let found = decode_or_explain(&self.store, &self.name, &bytes, logs, now).await?;
                 self.check_clock_skew(&self.store, &self.name, &found, options).await?;
+                if let StoredState::Ours(state) = &found {
+                    refuse_moved_logs(options, &self.store.location().url(&self.name), state).await?;
+                }
                 self.current = Some((bytes, version));
                 Some(found)
             }
@@ -134,6 +139,7 @@ impl StateStore {
             }
             None => {}
         }
+        self.state.destination = options.destination();
         self.recover().await
     }
 

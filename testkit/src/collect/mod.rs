@@ -27,7 +27,7 @@ pub const BUCKET: &str = "zoom";
 pub const PREFIX: &str = "logs/";
 pub const STATE_KEY: &str = "collector/state.json";
 /// The prefix of sign-ins, next to `PREFIX`.
-pub const SIGN_IN_PREFIX: &str = "signins/";
+pub const SIGN_IN_PREFIX: &str = "logs-signins/";
 /// The state of sign-ins, next to `STATE_KEY`.
 pub const SIGN_IN_STATE: &str = "collector/signins.state/state.json";
 
