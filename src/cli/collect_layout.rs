@@ -185,9 +185,8 @@ impl Destination {
     fn parent(&self) -> Option<Location> {
         match self {
             Self::Own(_) => None,
-            Self::Parent(to) => Some(to.clone()),
             Self::Variables(to, rest) if rest.is_empty() => Some(to.split_last()?.0),
-            Self::Variables(to, _) => Some(to.clone()),
+            Self::Parent(to) | Self::Variables(to, _) => Some(to.clone()),
         }
     }
 

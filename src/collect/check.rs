@@ -129,13 +129,10 @@ fn scope(logs: LogKind, listed: &str) -> Result<String, CheckFailure> {
     if scopes.peek().is_none() {
         return Ok("Zoom does not list the app's scopes; see the page check".into());
     }
-    match scopes.find(|scope| sufficient.contains(scope)) {
-        Some(scope) => Ok(format!("the app has {scope}")),
-        None => {
-            let failure = Failure::new("the app lacks the scope", scope_hint(logs));
-            Err(CheckFailure { failure, access: true })
-        }
+    if let Some(scope) = scopes.find(|scope| sufficient.contains(scope)) {
+        return Ok(format!("the app has {scope}"));
     }
+    Err(CheckFailure { failure: Failure::new("the app lacks the scope", scope_hint(logs)), access: true })
 }
 
 /// Reports the comparison of the clock with Zoom's.

@@ -101,8 +101,8 @@ impl<'r, 'a> Sources<'r, 'a> {
     pub(super) fn member_of_payload(&self, member: Range<usize>, value: Range<usize>) -> Option<SourceSpan> {
         let is_string = self.text(Field::Payload).get(value.clone())?.starts_with('"');
         let quote = usize::from(is_string);
-        let taken = vec![value.start + quote..value.end - quote];
-        Some(SourceSpan { field: Field::Payload, at: vec![member], taken })
+        let taken = value.start + quote..value.end - quote;
+        Some(SourceSpan { field: Field::Payload, at: vec![member], taken: vec![taken] })
     }
 
     /// Returns a whole field as the source, of which `value` was used; all of it if `value` had to be built.

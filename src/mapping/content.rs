@@ -8,6 +8,10 @@ use crate::webhook::{Payload, PayloadField};
 
 /// The parsed content of a record.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most records are operations, and boxing their detail would allocate"
+)]
 pub enum Content<'a> {
     /// The detail of an operation.
     Operation(Detail<'a>),

@@ -15,7 +15,7 @@ use crate::detail::{Detail, JsonUser, JsonUsers};
 use crate::json::trim;
 use crate::record::{Field, Record, RecordKind};
 use crate::timestamp::Timestamp;
-use crate::udm::{Event, EventType, Needs};
+use crate::udm::{Event, EventType, Needs, Resource};
 use crate::webhook::{Payload, PayloadField};
 
 /// Returns the event of a record (docs/mapping-rules.md), given its parsed content and its time.
@@ -155,6 +155,7 @@ pub(crate) fn write_from_template<'a>(
 }
 
 /// What an event has that some event types require.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Facts {
     /// A user in the principal.
     principal: bool,
@@ -182,7 +183,7 @@ impl Facts {
         Self {
             principal: !event.principal.user.is_empty(),
             target: !target.user.is_empty(),
-            resource: *resource != Default::default(),
+            resource: *resource != Resource::default(),
             group: target.group.group_display_name.is_some(),
         }
     }

@@ -129,7 +129,6 @@ const TEXTS: Rows = rows_where!(|row| {
 });
 
 /// Returns those of a set that are rows of operation logs.
-#[expect(clippy::cast_possible_truncation, reason = "the rows of operation logs are among the first 64")]
 const fn operations(rows: Rows) -> u64 {
     (rows & ((1 << OPERATIONS.end) - (1 << OPERATIONS.start))) as u64
 }

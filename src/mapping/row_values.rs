@@ -59,14 +59,12 @@ impl<'a> MappedValues<'a> {
         self.set(sign_in::CLIENT_TYPE, record.get(Field::ClientType));
         self.set(sign_in::ADDITIONAL_TYPE, record.get(Field::Type));
         if let Some(address) = record.get(Field::IpAddress) {
-            match ip_address(address) {
-                Some(ip) => {
-                    [sign_in::IP, sign_in::ASSET_IP].into_iter().for_each(|row| self.set(row, Some(ip)))
-                }
-                None => {
-                    self.set(sign_in::OTHER_ADDRESS, Some(address));
-                    notes.add(Diagnostic::IpAddressInvalid, 1);
-                }
+            if let Some(ip) = ip_address(address) {
+                self.set(sign_in::IP, Some(ip));
+                self.set(sign_in::ASSET_IP, Some(ip));
+            } else {
+                self.set(sign_in::OTHER_ADDRESS, Some(address));
+                notes.add(Diagnostic::IpAddressInvalid, 1);
             }
         }
         if let Some(email) = record.get(Field::Email).map(trim) {

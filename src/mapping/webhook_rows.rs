@@ -48,13 +48,12 @@ impl Take {
     /// Returns what the row takes of a value, if it takes it.
     pub(crate) fn of(self, text: &str) -> Option<&str> {
         match self {
-            Self::Any => Some(text),
             Self::Email => Some(trim(text)).filter(|text| email::is_email(text)),
             Self::NotEmail => Some(trim(text)).filter(|text| !email::is_email(text)),
             Self::Ip => ip_address(text),
             Self::Version => Some(text).filter(|text| is_version(text)),
             Self::LoginType if trim(text) == "101" => Some("Native Login (Non-SSO)"),
-            Self::LoginType => Some(text),
+            Self::Any | Self::LoginType => Some(text),
         }
     }
 }

@@ -71,7 +71,7 @@ pub(super) struct ApiResponse {
     retry_after: Option<u32>,
     /// The scheme by which a caller can authenticate.
     challenge: Option<&'static str>,
-    note: Option<LogNote>,
+    note: Option<Box<LogNote>>,
 }
 
 impl ApiResponse {
@@ -186,7 +186,7 @@ impl ApiResponse {
         let notes = tasks.iter().filter_map(|(name, response)| Some((name, response.note.as_ref()?)));
         let severity = notes.clone().map(|(_, note)| note.severity).max().unwrap_or(Severity::Info);
         let texts: Vec<_> = notes.map(|(name, note)| format!("{name}: {}", note.text)).collect();
-        combined.note = Some(LogNote { severity, text: texts.join("; ") });
+        combined.note = Some(Box::new(LogNote { severity, text: texts.join("; ") }));
         for (name, response) in tasks {
             let mut part = response.counts;
             part.insert("outcome".into(), response.outcome.into());
@@ -209,7 +209,7 @@ impl ApiResponse {
 
     /// Adds a note that only the log shows.
     pub(super) fn with_log(self, severity: Severity, text: impl Into<String>) -> Self {
-        Self { note: Some(LogNote { severity, text: text.into() }), ..self }
+        Self { note: Some(Box::new(LogNote { severity, text: text.into() })), ..self }
     }
 
     /// Returns the message for the caller.

@@ -51,10 +51,8 @@ pub(super) async fn refuse_other_state(options: &Options, store: &Store) -> Resu
     }
     let there = Store::open(&other.location, &options.retry).await?;
     for name in [&other.name[..], collector_files::BACKFILL] {
-        let found = match there.exists(name).await? {
-            true => Some(name.to_owned()),
-            false => find_trace(&there, name).await?,
-        };
+        let found =
+            if there.exists(name).await? { Some(name.to_owned()) } else { find_trace(&there, name).await? };
         if let Some(found) = found {
             let url = there.location().url(&found);
             let what = format!("{url}: an earlier run used this --to with a different --logs");

@@ -152,12 +152,11 @@ impl Gatherer {
             () = tokio::time::sleep(GATHER_TIME) => None,
             () = self.shutdown.cancelled() => None,
         };
-        let batch = match closed_early {
-            Some(batch) => batch,
-            None => {
-                self.lock().close(number);
-                closed.await.unwrap_or_default()
-            }
+        let batch = if let Some(batch) = closed_early {
+            batch
+        } else {
+            self.lock().close(number);
+            closed.await.unwrap_or_default()
         };
         // A panic fails this batch only.
         let written = AssertUnwindSafe(self.writer.write(&batch.lines)).catch_unwind().await;
