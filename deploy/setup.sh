@@ -282,7 +282,7 @@ from=gs://$bucket/$source_prefix to=gs://$output_bucket/$output_prefix rejects=g
 variables="GOOGLE_CLOUD_PROJECT=$project|COLLECT_LOGS=$logs|GCS_BUCKET=$bucket|GCS_PREFIX=$prefix|STATE_KEY=$state_key"
 variables="$variables|ZOOM_ACCOUNT_ID=$zoom_account_id|ZOOM_CLIENT_ID=$zoom_client_id"
 variables="$variables|ZOOM_CLIENT_SECRET_FILE=/secrets/zoom-client-secret|INGEST_FROM=$from|INGEST_TO=$to|INGEST_REJECTS=$rejects"
-[ -z "$ingest_flags" ] || variables="$variables|INGEST_FLAGS=$ingest_flags"
+variables="$variables|INGEST_FLAGS=$ingest_flags"
 settings=(
     "--image=$image" "--service-account=$run_account" --cpu=1 --memory=1Gi "--set-env-vars=^|^$variables"
     "--set-secrets=/secrets/zoom-client-secret=$secret:latest"

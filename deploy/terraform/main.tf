@@ -41,18 +41,24 @@ locals {
   with_sign_ins  = var.logs != "operation"
   raw_directory  = trimsuffix(var.prefix, "/")
   parent         = dirname(local.raw_directory)
-  sign_ins       = basename(local.raw_directory) == "operationlogs" ? "signins" : "${basename(local.raw_directory)}-signins"
+  directory      = basename(local.raw_directory)
+  sign_ins       = local.directory == "operationlogs" ? "signins" : "${local.directory}-signins"
   sign_in_prefix = "${local.parent}/${local.sign_ins}/"
   webhook_prefix = "${local.parent}/webhooks/"
   reads_parent   = local.with_sign_ins || var.webhook
   source_prefix  = local.reads_parent ? "${local.parent}/" : var.prefix
-  directories    = concat([basename(local.raw_directory)], local.with_sign_ins ? [local.sign_ins] : [], var.webhook ? ["webhooks"] : [])
-  ingest_flags   = local.reads_parent ? [for directory in local.directories : "--include=${directory}/**"] : []
+
+  include_logs     = local.reads_parent ? "--include=${local.directory}/**" : ""
+  include_sign_ins = local.with_sign_ins ? "--include=${local.sign_ins}/**" : ""
+  include_webhooks = var.webhook ? "--include=webhooks/**" : ""
+  includes         = [local.include_logs, local.include_sign_ins, local.include_webhooks]
 
   from        = "gs://${var.bucket}/${local.source_prefix}"
   to          = "gs://${local.output_bucket}/${var.output_prefix}"
   output_base = trimsuffix(var.output_prefix, "/")
   rejects     = "gs://${local.output_bucket}/${local.output_base}.rejects/"
+
+  job_arguments = ["ingest", local.from, "--to=${local.to}", "--rejects=${local.rejects}", "--max-age=none", "--lease=30s"]
 
   # IAM conditions: objects next to the state, events, objects next to the events (rejects, ledger), and webhooks.
   is_state          = "resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/${dirname(var.state_key)}/\")"
@@ -65,7 +71,8 @@ locals {
     ZOOM_WEBHOOK_SECRET_TOKEN_FILE = "/secrets/zoom-webhook-secret"
   }
 
-  environment = merge(local.reads_parent ? { INGEST_FLAGS = join(" ", local.ingest_flags) } : {}, {
+  environment = {
+    INGEST_FLAGS            = join(" ", compact(local.includes))
     GOOGLE_CLOUD_PROJECT    = var.project
     COLLECT_LOGS            = var.logs
     GCS_BUCKET              = var.bucket
@@ -77,7 +84,7 @@ locals {
     INGEST_FROM             = local.from
     INGEST_TO               = local.to
     INGEST_REJECTS          = local.rejects
-  })
+  }
 }
 
 resource "google_project_service" "needed" {

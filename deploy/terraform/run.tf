@@ -70,7 +70,7 @@ resource "google_cloud_run_v2_job" "backfill" {
       max_retries     = 10
       containers {
         image = var.image
-        args  = concat(["ingest", local.from, "--to=${local.to}", "--rejects=${local.rejects}", "--max-age=none", "--lease=30s"], local.ingest_flags)
+        args  = compact(concat(local.job_arguments, local.includes))
         resources {
           limits = { cpu = "1", memory = "1Gi" }
         }

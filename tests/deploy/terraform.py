@@ -69,7 +69,7 @@ class Module:
         return expanded.replace('\\"', '"')
 
     def expression(self, text):
-        """Evaluates a conditional, `&&`, `||`, an inequality, a function call, a literal or a reference."""
+        """Evaluates a conditional, `&&`, `||`, a comparison, a function call, a literal or a reference."""
         text = text.strip()
         if conditional := re.fullmatch(r"(.+?) \? (.+) : (.+)", text):
             return self.expression(conditional[2] if self.expression(conditional[1]) else conditional[3])
@@ -79,16 +79,34 @@ class Module:
             return self.expression(disjunction[1]) or self.expression(disjunction[2])
         if inequality := re.fullmatch(r"(\S+) != (\S+)", text):
             return self.expression(inequality[1]) != self.expression(inequality[2])
-        if call := re.fullmatch(r"(dirname|toset|trimsuffix)\((.*)\)", text):
-            if call[1] == "toset":
-                return re.findall(r'"([^"]*)"', call[2])
-            arguments = [self.expression(argument) for argument in call[2].split(", ")]
-            return str(pathlib.PurePosixPath(arguments[0]).parent) if call[1] == "dirname" else arguments[0].removesuffix(arguments[1])
+        if equality := re.fullmatch(r"(\S+) == (\S+)", text):
+            return self.expression(equality[1]) == self.expression(equality[2])
+        if call := re.fullmatch(r"(basename|compact|concat|dirname|join|toset|trimsuffix)\((.*)\)", text):
+            return self.call(call[1], call[2])
         if text.startswith('"'):
             return self.template(text[1:-1])
         if re.fullmatch(r"\d+", text):
             return int(text)
         return self.reference(text.replace("[0]", ""))
+
+    def call(self, function, text):
+        """Evaluates a function call. Only the argument of `compact` can be a call of several arguments."""
+        if function == "toset":
+            return re.findall(r'"([^"]*)"', text)
+        if function == "compact":
+            return [item for item in self.expression(text) if item]
+        first, *others = [self.expression(argument) for argument in text.split(", ")]
+        match function:
+            case "basename":
+                return pathlib.PurePosixPath(first).name
+            case "concat":
+                return first + others[0]
+            case "dirname":
+                return str(pathlib.PurePosixPath(first).parent)
+            case "join":
+                return first.join(others[0])
+            case "trimsuffix":
+                return first.removesuffix(others[0])
 
     def reference(self, text):
         """Evaluates a reference to a variable, a local, a data source or an attribute of a resource."""
