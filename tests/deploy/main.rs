@@ -221,7 +221,7 @@ fn webhook_service_is_public_and_separate() {
         assert!(ran.code == 2 && ran.stderr.contains(told), "{}", ran.stderr);
         assert_eq!(cloud.changes(), [""; 0]);
     }
-    let ran = cloud.set_up(&["--webhook", &token]);
+    let ran = cloud.set_up(&["--notify", "--webhook", &token]);
     assert!(
         ran.stdout.contains("https://zoom-udm-webhook-123456789.us-central1.run.app/webhook"),
         "{}",
