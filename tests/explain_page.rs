@@ -118,8 +118,9 @@ fn unexplainable_input_is_reported() {
     assert!(bomb["failure"].is_string(), "{bomb}");
     let many = end("{}\n".repeat(20_001).as_bytes());
     assert_eq!((&many["records"], &many["more"]), (&json!(20_000), &json!(true)));
-    let line =
-        |length: usize| format!("{{\"time\":\"2024-01-31T00:00:00Z\",\"action\":\"{}\"}}", "x".repeat(length));
+    let line = |length: usize| {
+        format!("{{\"time\":\"2024-01-31T00:00:00Z\",\"action\":\"{}\"}}", "x".repeat(length))
+    };
     let lines = end(format!("{}\n{}\n", line(500 << 10), line(520 << 10)).as_bytes());
     assert_eq!((&lines["events"], &lines["rejects"]), (&json!(1), &json!(1)), "{lines}");
     let (head, _) = ask(&service, "POST", "/explain", &vec![b' '; (16 << 20) + 1]);

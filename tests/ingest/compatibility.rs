@@ -132,5 +132,7 @@ fn old_rejects_read_back_are_the_same() {
         rejects.lines().map(reject).map(|mut reject| (reject["message"].take(), reject).1).collect()
     };
     let again = fs::read_to_string(again).unwrap();
-    assert_eq!(without_messages(&again), without_messages(&gunzip(&fs::read(from).unwrap())));
+    // What 0.1.0 rejected for its missing time, this version recognizes as something that is not a Zoom record.
+    let stored = gunzip(&fs::read(from).unwrap()).replace("\"no_time\"", "\"unknown_record\"");
+    assert_eq!(without_messages(&again), without_messages(&stored));
 }
