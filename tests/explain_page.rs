@@ -323,9 +323,9 @@ async fn dropped_file_is_sent_byte_for_byte() {
     let latin = [b"{\"time\":\"2024-01-31T23:59:59Z\",\"action\":\"\xe9\"}\n", good.as_bytes()].concat();
     for (bytes, expected) in [
         (good.as_bytes().to_vec(), "1 record: 1 event, 0 rejected"),
-        (latin, "2 records: 1 event, 1 rejected"),
+        (latin, "2 records: 1 event, 1 rejected (not_utf8 1)"),
         (gzip(good.repeat(3).as_bytes()), "3 records: 3 events, 0 rejected"),
-        (format!("5\r\n{good}").into_bytes(), "2 records: 1 event, 1 rejected"),
+        (format!("5\r\n{good}").into_bytes(), "2 records: 1 event, 1 rejected (not_object 1)"),
     ] {
         let drop = "const data = new DataTransfer();
             data.items.add(new File([new Uint8Array(arguments[0])], 'records.json'));

@@ -293,7 +293,8 @@ fn slow_clients_time_out_without_blocking_others() {
     let mut stream = server.connect();
     let body = megabytes(30);
     stream.write_all(&server.head("POST", "/normalize", &[], body.len())).unwrap();
-    stream.write_all(&body).unwrap();
+    // The service may close the connection before it has read everything.
+    let _ = stream.write_all(&body);
     server.wait_for("the response was not sent completely");
     drop(stream);
     assert!(server.metric("zoom_udm_http_requests_in_flight") <= 1.0);
