@@ -136,7 +136,7 @@ fn normalize_shows_and_clears_its_progress_bar() {
     let (bars, said) = shown.rsplit_once("zoom-udm: 20000 records: ").expect("the summary is printed");
     assert!(bars.contains("MiB/") && bars.contains(ESCAPE), "{shown:?}");
     assert!(!said.contains(ESCAPE), "{shown:?}");
-    // There is no bar if events go to the same terminal, or if the length of an input is unknown.
+    // No progress bar is shown if events go to the same terminal, or if the length of an input is unknown.
     let shown = Terminal::new(&arguments[..2]).stdout().stderr().shows("");
     assert!(!shown.contains("MiB/"), "a bar appears between events");
     let shown = Terminal::new(&["normalize", "-"]).stderr().shows("");

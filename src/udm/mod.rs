@@ -6,6 +6,7 @@ mod event_type;
 mod field_names;
 mod flavor;
 mod ingestion_metadata;
+mod noun_writer;
 mod output_shape;
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,12 @@
 //! track whether a member came before.
 
 use super::case::Case;
-use super::event::{About, Event, Group, Label, LeafLabels, Metadata, Noun, Resource, User};
+use super::event::{About, Event, Metadata};
 use super::field_names::{Camel, FieldNames, Snake};
 use super::flavor::{BigQuery, JsonFlavor};
 use super::ingestion_metadata::IngestionMetadata;
 use super::output_shape::OutputShape;
-use crate::json::{escape_into, leaf_text};
-use std::borrow::Cow;
+use crate::json::escape_into;
 use std::marker::PhantomData;
 
 /// Writes events in one output shape.
@@ -116,10 +115,10 @@ fn escaped(text: &str) -> String {
 }
 
 /// Writes one event. If `VERBATIM`, no text needs an escape.
-struct JsonWriter<'w, 'p, 'a, D, const VERBATIM: bool> {
-    writer: &'w Writer,
+pub(super) struct JsonWriter<'w, 'p, 'a, D, const VERBATIM: bool> {
+    pub(super) writer: &'w Writer,
     about: &'p mut dyn Iterator<Item = About<'a>>,
-    out: &'p mut Vec<u8>,
+    pub(super) out: &'p mut Vec<u8>,
     spill: &'p mut dyn FnMut(&mut Vec<u8>),
     /// Bytes flushed so far.
     spilled: usize,
@@ -195,169 +194,9 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
         self.close("},");
     }
 
-    #[inline]
-    fn noun(&mut self, name: &str, noun: &Noun<'_>) {
-        let before = self.position();
-        self.raw(name);
-        self.raw(&self.writer.namespace);
-        let empty = self.position();
-        self.user(&noun.user);
-        self.group(&noun.group);
-        self.resource(&noun.resource);
-        self.ip(noun.ip);
-        if noun.asset_ip.is_some() {
-            self.raw(D::Names::ASSET);
-            self.ip(noun.asset_ip);
-            self.close("},");
-        }
-        if let Some(location) = noun.location_name {
-            self.raw(D::Names::LOCATION);
-            self.text(D::Names::NAME, Some(location));
-            self.close("},");
-        }
-        self.close_unless(empty, before, "},");
-    }
-
-    #[inline]
-    fn group(&mut self, group: &Group<'_>) {
-        let before = self.position();
-        self.raw(D::Names::GROUP);
-        let empty = self.position();
-        self.text(D::Names::PRODUCT_OBJECT_ID, group.product_object_id);
-        self.text(D::Names::GROUP_DISPLAY_NAME, group.group_display_name);
-        self.close_unless(empty, before, "},");
-    }
-
-    #[inline]
-    fn resource(&mut self, resource: &Resource<'_>) {
-        let before = self.position();
-        self.raw(D::Names::RESOURCE);
-        let empty = self.position();
-        self.text(D::Names::NAME, resource.name);
-        self.text(D::Names::PRODUCT_OBJECT_ID, resource.product_object_id);
-        if !resource.labels.is_empty() {
-            self.leaf_labels(&resource.labels);
-        }
-        self.close_unless(empty, before, "},");
-    }
-
-    /// Writes `attribute` with a label for each scalar.
-    fn leaf_labels(&mut self, labels: &[LeafLabels<'_>]) {
-        let before = self.position();
-        self.raw(D::Names::ATTRIBUTE);
-        self.raw(D::Names::LABELS);
-        let empty = self.position();
-        for labels in labels {
-            let mut leaves = labels.leaves();
-            while let Some(leaf) = leaves.next() {
-                self.raw("{\"key\":\"");
-                escape_into(self.out, leaves.path());
-                self.raw("\",\"value\":\"");
-                escape_into(self.out, &leaf_text(leaf));
-                self.raw("\"},");
-                self.flush_if_full();
-            }
-        }
-        self.close_unless(empty, before, "]},");
-    }
-
-    #[inline]
-    fn ip(&mut self, ip: Option<&str>) {
-        if let Some(ip) = ip {
-            self.raw(D::Names::IP);
-            self.string_contents(ip);
-            self.raw("\"],");
-        }
-    }
-
-    #[inline]
-    fn user(&mut self, user: &User<'_>) {
-        let before = self.position();
-        self.raw(D::Names::USER);
-        let empty = self.position();
-        self.text(D::Names::USERID, user.userid.as_deref());
-        if let Some((first, further)) = user.email_addresses.split_first() {
-            self.raw(D::Names::EMAIL_ADDRESSES);
-            self.string_contents(first);
-            for email in further {
-                self.raw("\",\"");
-                self.string_contents(email);
-            }
-            self.raw("\"],");
-        }
-        for (field, text) in &user.texts {
-            self.out.extend_from_slice(field.opener(D::Names::CASE));
-            self.string_contents(text);
-            self.raw(field.closer());
-        }
-        self.attribute(&user.roles, &user.labels);
-        self.close_unless(empty, before, "},");
-    }
-
-    #[inline]
-    fn attribute(&mut self, roles: &[&str], labels: &[Label<'_>]) {
-        if roles.is_empty() && labels.is_empty() {
-            return;
-        }
-        let before = self.position();
-        self.raw(D::Names::ATTRIBUTE);
-        let empty = self.position();
-        if !roles.is_empty() {
-            self.raw(D::Names::ROLES);
-            for role in roles {
-                self.raw("{\"name\":\"");
-                self.string_contents(role);
-                self.raw("\"},");
-            }
-            self.close("],");
-        }
-        let before_labels = self.position();
-        self.raw(D::Names::LABELS);
-        let no_labels = self.position();
-        labels.iter().for_each(|label| self.label(label));
-        self.close_unless(no_labels, before_labels, "],");
-        self.close_unless(empty, before, "},");
-    }
-
-    #[inline]
-    fn label(&mut self, label: &Label<'_>) {
-        let head = ["{\"key\":\"", label.key, "\",\"value\":\""];
-        let mut values = label.values.each();
-        let Some(first) = values.next() else { return };
-        head.iter().for_each(|part| self.raw(part));
-        self.string_contents(&first);
-        if let Some(second) = values.next() {
-            self.further_labels(&head, std::iter::once(second).chain(values));
-        }
-        self.raw("\"},");
-    }
-
-    /// Writes the labels after the first of several with one key, up to the last value.
-    fn further_labels<'t>(&mut self, head: &[&str; 3], values: impl Iterator<Item = Cow<'t, str>>) {
-        // The key is escaped once, because there may be a million values.
-        let between = format!("\"}},{}", head.concat());
-        for value in values {
-            self.raw(&between);
-            self.string_contents(&value);
-            self.flush_if_full();
-        }
-    }
-
-    fn about(&mut self, about: &About<'_>) {
-        let before = self.position();
-        self.raw("{");
-        self.raw(&self.writer.namespace);
-        self.raw(D::Names::USER);
-        let empty = self.position();
-        self.text(D::Names::USERID, about.userid.as_deref());
-        self.attribute(&[], &about.labels);
-        self.close_unless(empty, before, "}},");
-        self.flush_if_full();
-    }
-
     /// Writes one string member, if it is present.
     #[inline]
-    fn text(&mut self, name: &str, value: Option<&str>) {
+    pub(super) fn text(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.raw(name);
             self.string_contents(value);
@@ -367,7 +206,7 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
 
     /// Writes the contents of a string.
     #[inline]
-    fn string_contents(&mut self, text: &str) {
+    pub(super) fn string_contents(&mut self, text: &str) {
         if VERBATIM {
             self.raw(text);
         } else {
@@ -376,20 +215,20 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
     }
 
     #[inline]
-    fn raw(&mut self, json: &str) {
+    pub(super) fn raw(&mut self, json: &str) {
         self.out.extend_from_slice(json.as_bytes());
     }
 
     /// Closes a container: `end` replaces the comma after its last member.
     #[inline]
-    fn close(&mut self, end: &str) {
+    pub(super) fn close(&mut self, end: &str) {
         self.out.pop();
         self.raw(end);
     }
 
     /// Closes a container, or restores `before` if nothing was written since `empty`.
     #[inline]
-    fn close_unless(&mut self, empty: usize, before: usize, end: &str) {
+    pub(super) fn close_unless(&mut self, empty: usize, before: usize, end: &str) {
         if self.position() == empty {
             // Nothing was flushed since: flushing happens only after a value.
             self.out.truncate(before - self.spilled);
@@ -400,12 +239,12 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
 
     /// Bytes written since the start of the event, or of the text that it is appended to.
     #[inline]
-    fn position(&self) -> usize {
+    pub(super) fn position(&self) -> usize {
         self.spilled + self.out.len()
     }
 
     #[inline]
-    fn flush_if_full(&mut self) {
+    pub(super) fn flush_if_full(&mut self) {
         if self.out.len() >= FLUSH_THRESHOLD {
             let length = self.out.len();
             (self.spill)(self.out);
