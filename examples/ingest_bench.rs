@@ -302,6 +302,7 @@ async fn fill(server: &Gcs) {
             size: listed.size,
             modified: listed.modified,
             state: State::Done,
+            rules: Entry::RULES,
             at: 1_700_000_000_000,
             events: 10,
             rejects: 0,

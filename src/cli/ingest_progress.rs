@@ -177,6 +177,7 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "undeleted_without_rejects": report.without_rejects,
         "undeleted_all_rejected": report.all_rejected,
         "undeleted_without_output": report.without_output,
+        "undeleted_old_rules": report.old_rules,
         "records": report.summary.records,
         "events": report.summary.events,
         "events_by_type": messages::counts(messages::types(&report.summary)),

@@ -78,6 +78,7 @@ fn entry(script: &mut Unstructured<'_>) -> Result<Entry> {
         retry_at: script.arbitrary()?,
         content: None,
         parts: Vec::new(),
+        rules: script.int_in_range(0..=2)?,
     })
 }
 

@@ -74,6 +74,9 @@ pub(super) async fn delete_sources(
 /// Deletes a source; returns why it is kept, if it is.
 async fn remove(ctx: &IngestContext, source: &Source) -> Result<Option<KeepReason>, store::Error> {
     let Source { listed, entry, is_earlier } = source;
+    if entry.rules < Entry::RULES {
+        return Ok(Some(KeepReason::OldRules));
+    }
     if *is_earlier && let Some(reason) = missing_output(ctx, listed, entry).await? {
         return Ok(Some(reason));
     }
@@ -182,7 +185,7 @@ async fn missing_output(
 pub(super) fn warn_undeleted(report: &Report, observer: &dyn Observer) {
     if report.all_rejected > 0 {
         observer.warn(&format!(
-            "{} sources stay: {}; check whether they are records of Zoom, and delete unwanted ones yourself or filter them with --include or --exclude",
+            "{} sources kept: {}; check that they contain Zoom records, and delete unwanted ones yourself or filter them with --include or --exclude",
             report.all_rejected,
             KeepReason::NoEvents.message()
         ));
@@ -197,6 +200,7 @@ pub(super) fn warn_undeleted(report: &Report, observer: &dyn Observer) {
     for (count, reason, hint) in [
         (report.without_rejects, KeepReason::Rejects, "with --rejects URL"),
         (report.without_output, KeepReason::Output, "or name the --to of that run"),
+        (report.old_rules, KeepReason::OldRules, "or delete them yourself"),
     ] {
         if count > 0 {
             observer.warn(&format!("{count} sources kept: {}; {again}, {hint}", reason.message()));

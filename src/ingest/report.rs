@@ -33,6 +33,8 @@ pub struct Report {
     pub all_rejected: u64,
     /// Of these, objects that an earlier run processed and whose output is not at the destination.
     pub without_output: u64,
+    /// Of these, objects that version 0.1.0 processed.
+    pub old_rules: u64,
     /// Bytes read, as stored.
     pub bytes_stored: u64,
     /// The counts of all records in these objects.
@@ -72,6 +74,7 @@ impl Report {
             KeepReason::Rejects => self.without_rejects += 1,
             KeepReason::NoEvents => self.all_rejected += 1,
             KeepReason::Output => self.without_output += 1,
+            KeepReason::OldRules => self.old_rules += 1,
             KeepReason::Above => self.deleted += 1,
         }
         self.record_undeleted(object, reason.message());
@@ -101,6 +104,8 @@ pub(super) enum KeepReason {
     NoEvents,
     /// An earlier run processed it for another destination, or one that was emptied since.
     Output,
+    /// Version 0.1.0 processed it, and may have made empty events of sign-ins.
+    OldRules,
     /// It was deleted, but an empty directory above it could not be.
     Above,
 }
@@ -111,8 +116,9 @@ impl KeepReason {
         match self {
             Self::Changed => "it has changed",
             Self::Rejects => "some of its records were rejected and stored nowhere else",
-            Self::NoEvents => "all records of it were rejected",
+            Self::NoEvents => "all of its records were rejected",
             Self::Output => "the output of an earlier run is missing at --to",
+            Self::OldRules => "version 0.1.0 processed it, which did not read sign-ins and webhook events",
             Self::Above => "it was deleted, but its empty parent directory was not",
         }
     }

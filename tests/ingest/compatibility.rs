@@ -91,6 +91,24 @@ fn run_continues_with_an_old_ledger() {
 }
 
 #[test]
+fn sources_that_0_1_0_processed_are_not_deleted() {
+    let server = buckets("lease-released");
+    let arguments = [&ARGUMENTS[..], &["--delete", "transferred"]].concat();
+    let (code, summary) = outcome(&ingest(Some(&server), &arguments));
+    assert_eq!(
+        (code, &summary["deleted"], &summary["undeleted_old_rules"]),
+        (1, &0.into(), &2.into()),
+        "{summary}"
+    );
+    assert_eq!(server.all("zoom", "logs/").len(), 3);
+    // Read again by this version, a source is deleted as usual.
+    let forget = ["ledger", "forget", "gs://udm/out.ledger/", "**/good.json"];
+    assert!(program(Some(&server), &forget).output().unwrap().status.success());
+    let (_, summary) = outcome(&ingest(Some(&server), &arguments));
+    assert_eq!((&summary["done"], &summary["deleted"]), (&1.into(), &1.into()), "{summary}");
+}
+
+#[test]
 fn lease_of_an_old_run_counts_until_it_expires() {
     let server = buckets("lease-of-killed-run");
     let arguments = [&["ingest"], &FAST_RETRIES[..], &ARGUMENTS].concat();

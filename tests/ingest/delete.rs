@@ -149,7 +149,7 @@ fn bucket_sources_of_unknown_records_are_kept() {
             assert_eq!((code, &summary["deleted"]), (1, &deleted.into()), "{flags:?}: {summary}");
             assert_eq!(summary["undeleted_all_rejected"], 3, "{flags:?}: {summary}");
             assert!(
-                summary["undeleted"].to_string().contains("all records of it were rejected"),
+                summary["undeleted"].to_string().contains("all of its records were rejected"),
                 "{summary}"
             );
             let left: Vec<_> = server.all("zoom", "logs/").into_keys().collect();

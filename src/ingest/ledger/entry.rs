@@ -22,6 +22,9 @@ pub struct Entry {
     pub state: State,
     /// When the result was recorded, in milliseconds since the epoch.
     pub at: i64,
+    /// The version of the rules that read it: see [`Entry::RULES`]. Version 0.1.0 wrote none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rules: u64,
     /// The number of events.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events: u64,
@@ -74,6 +77,10 @@ pub(in super::super) fn replaced_object(address: &str, content: &ContentId) -> S
 }
 
 impl Entry {
+    /// The version of the rules that this program reads records by. Version 1 reads sign-ins and webhook events, which 0.1.0 turned
+    /// into empty events or rejected.
+    pub const RULES: u64 = 1;
+
     /// Creates the entry of an object that was processed at this time, with all counts zero.
     pub(in super::super) fn new(object: String, listed: &ObjectMeta, at: i64) -> Self {
         Self {
@@ -84,6 +91,7 @@ impl Entry {
             modified: listed.modified,
             state: State::Done,
             at,
+            rules: Self::RULES,
             events: 0,
             rejects: 0,
             output: String::new(),
