@@ -1,9 +1,11 @@
 //! The values that the fast readers find.
 
 use super::field::{FIELDS, Field};
-use super::kind::{FieldSet, RecordKind};
+use super::kind::{FieldSet, RecordKind, SLOTS};
 use super::record::{Record, is_blank};
 use crate::json::{unescape_until_quote, unescaped_prefix_len};
+use arrayvec::ArrayVec;
+use std::ops::Range;
 
 /// The values that a reader found, the last one for each field.
 #[derive(Debug, Default)]
@@ -12,9 +14,10 @@ pub(super) struct FieldSpans<'a> {
     pub(super) texts: [Option<&'a str>; FIELDS],
     /// Whether some text may consist of whitespace only.
     maybe_blank: bool,
-    /// For each field with an escape, a bit, and the range of the decoded text in the scratch buffer.
+    /// The fields with an escape.
     pub(super) escaped: FieldSet,
-    decoded: [(usize, usize); FIELDS],
+    /// Where their decoded texts are in the scratch buffer. Usually empty, so that a record costs no initialization.
+    decoded: ArrayVec<(Field, Range<usize>), FIELDS>,
     /// Whether a decoded text must be escaped again to be written as JSON.
     needs_escape: bool,
 }
@@ -53,7 +56,7 @@ impl<'a> FieldSpans<'a> {
         self.needs_escape |= !verbatim;
         self.maybe_blank |= !scratch.as_bytes().get(start).is_some_and(u8::is_ascii_graphic);
         self.escaped |= field.bit();
-        self.decoded[field as usize] = (start, scratch.len());
+        self.decoded.try_push((field, start..scratch.len())).ok()?;
         (!rest.is_empty()).then_some(rest)
     }
 
@@ -66,32 +69,50 @@ impl<'a> FieldSpans<'a> {
     /// Returns the kind of the record; `None` if it is not a record of Zoom. Decoded texts are in `scratch`.
     #[inline]
     pub(super) fn kind(&self, scratch: &str) -> Option<RecordKind> {
-        RecordKind::of(|field| {
-            let text = if self.escaped & field.bit() == 0 {
-                self.texts[field as usize]
-            } else {
-                let (start, end) = self.decoded[field as usize];
-                scratch.get(start..end)
-            };
-            text.is_some_and(|text| !is_blank(text))
-        })
+        RecordKind::of(|field| self.text(field, scratch).is_some_and(|text| !is_blank(text)))
+    }
+
+    /// Returns the text of a field.
+    #[inline]
+    fn text<'t>(&self, field: Field, scratch: &'t str) -> Option<&'t str>
+    where
+        'a: 't,
+    {
+        if self.escaped & field.bit() == 0 {
+            self.texts[field as usize]
+        } else {
+            self.decoded_text(field, scratch)
+        }
+    }
+
+    fn decoded_text<'t>(&self, field: Field, scratch: &'t str) -> Option<&'t str> {
+        let (_, range) = self.decoded.iter().find(|(decoded, _)| *decoded == field)?;
+        scratch.get(range.clone())
     }
 
     /// Returns the record, which is of this kind; decoded texts are in `scratch`.
     #[inline]
     pub(super) fn record(&self, kind: RecordKind, scratch: &'a str) -> Record<'a> {
-        let mut texts = self.texts;
-        if self.escaped != 0 {
-            for (index, text) in texts.iter_mut().enumerate() {
-                if self.escaped & (1 << index) != 0 {
-                    let (start, end) = self.decoded[index];
-                    *text = scratch.get(start..end);
-                }
-            }
-        }
+        // With the fields of each kind as constants, no loop is left.
+        let mut texts = match kind {
+            RecordKind::Operation => self.texts_of(RecordKind::Operation, scratch),
+            RecordKind::SignIn => self.texts_of(RecordKind::SignIn, scratch),
+            RecordKind::Webhook => self.texts_of(RecordKind::Webhook, scratch),
+        };
         if self.maybe_blank {
             texts = texts.map(|text| text.filter(|text| !is_blank(text)));
         }
         Record { kind, texts, verbatim: !self.needs_escape, non_text_fields: 0, surrogates_replaced: 0 }
+    }
+
+    /// Returns the texts of the fields of a kind, in their slots.
+    #[expect(clippy::inline_always, reason = "called with constants, of which a loop would know nothing")]
+    #[inline(always)]
+    fn texts_of(&self, kind: RecordKind, scratch: &'a str) -> [Option<&'a str>; SLOTS] {
+        let mut texts = [None; SLOTS];
+        for (slot, field) in kind.fields().iter().enumerate() {
+            texts[slot] = self.text(*field, scratch);
+        }
+        texts
     }
 }

@@ -35,7 +35,7 @@ impl RecordKind {
             Operator, Payload, Time, Type, Version,
         };
         match self {
-            Self::Operation => &[Time, Operator, CategoryType, Action, OperationDetail, EventType],
+            Self::Operation => &[Time, EventType, Operator, CategoryType, Action, OperationDetail],
             Self::SignIn => &[Time, EventType, Type, Email, IpAddress, ClientType, Version],
             Self::Webhook => &[Time, EventType, Event, EventTs, Payload],
         }
@@ -53,12 +53,43 @@ impl RecordKind {
     }
 }
 
+/// The maximum number of fields of a kind. A record holds the texts of the fields of its kind, in their order.
+pub(super) const SLOTS: usize = 7;
+
+/// For each field, the only kind that has it, unless all do, and its slot in a record of that kind.
+const SLOT_OF_FIELD: [(Option<RecordKind>, usize); FIELDS] = {
+    let mut slots = [(None, 0); FIELDS];
+    let mut kind = 0;
+    while kind < RecordKind::ALL.len() {
+        let fields = RecordKind::ALL[kind].fields();
+        assert!(fields.len() <= SLOTS, "raise SLOTS: a record has a slot for each of its fields");
+        let mut slot = 0;
+        while slot < fields.len() {
+            let owner = if slot < COMMON { None } else { Some(RecordKind::ALL[kind]) };
+            slots[fields[slot] as usize] = (owner, slot);
+            slot += 1;
+        }
+        kind += 1;
+    }
+    slots
+};
+
+/// How many fields every kind has; they come first, in the same order.
+const COMMON: usize = 2;
+
 /// A set of fields, a bit for each.
 pub(super) type FieldSet = u16;
 
 const _: () = assert!(FIELDS <= FieldSet::BITS as usize, "widen FieldSet: it has a bit for each field");
 
 impl Field {
+    /// Returns the slot of this field in a record, if a record of this kind has the field.
+    #[inline]
+    pub(super) fn slot(self, kind: RecordKind) -> Option<usize> {
+        let (owner, slot) = SLOT_OF_FIELD[self as usize];
+        owner.is_none_or(|owner| owner == kind).then_some(slot)
+    }
+
     /// Returns the bit of this field.
     #[inline]
     pub(super) const fn bit(self) -> FieldSet {

@@ -1,16 +1,17 @@
 //! One record.
 
-use super::field::{FIELDS, Field};
-use super::kind::RecordKind;
+use super::field::Field;
+use super::kind::{RecordKind, SLOTS};
 use crate::json::trim;
 use crate::timestamp::Timestamp;
 
-/// One record: the text of each field. A field that is missing, `null`, empty or blank is absent.
+/// One record: the text of each field of its kind. A field that is missing, `null`, empty or blank is absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its kind.
     pub kind: RecordKind,
-    pub(super) texts: [Option<&'a str>; FIELDS],
+    /// The texts of the fields of its kind, in their slots.
+    pub(super) texts: [Option<&'a str>; SLOTS],
     /// Whether all texts can be written to JSON unescaped.
     pub verbatim: bool,
     /// The number of fields of its kind that held an object or array instead of text, and count as absent.
@@ -42,11 +43,11 @@ impl<'a> Record<'a> {
         Timestamp::parse(text).or_else(|| Timestamp::parse(trim(text)))
     }
 
-    /// Returns the text of a field.
+    /// Returns the text of a field, if a record of its kind has the field.
     #[must_use]
     #[inline]
     pub fn get(&self, field: Field) -> Option<&'a str> {
-        self.texts[field as usize]
+        field.slot(self.kind).and_then(|slot| self.texts[slot])
     }
 }
 

@@ -1,11 +1,12 @@
 //! The reference reader, built on `serde_json`. It defines what a record is.
 
 use super::field::{FIELDS, Field, PAGE_LISTS, ValueType, page_list};
-use super::kind::{FieldSet, RecordKind};
+use super::kind::{FieldSet, RecordKind, SLOTS};
 use super::record::{Record, Scratch, is_blank};
 use super::unknown;
 use crate::json::{self, minify, skip_space, unescape_lossy};
 use crate::reject::{RejectReason, Rejection};
+#[cfg(feature = "cloud")]
 use crate::timestamp::Timestamp;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -212,10 +213,14 @@ impl<'a> Object<'a> {
         let Some(kind) = RecordKind::of(|field| texts[field as usize].is_some()) else {
             return Err(unknown::rejection(self.text));
         };
+        let mut own_texts = [None; SLOTS];
+        for (slot, field) in kind.fields().iter().enumerate() {
+            own_texts[slot] = texts[*field as usize];
+        }
         let own = kind.fields().iter().fold(0, |own, field| own | field.bit());
         Ok(Record {
             kind,
-            texts,
+            texts: own_texts,
             verbatim: false,
             non_text_fields: (not_text & own).count_ones(),
             surrogates_replaced: u16::try_from((replaced & own).count_ones()).unwrap_or_default(),
