@@ -54,7 +54,7 @@ fn main() -> std::io::Result<()> {
     }
     let (records, sign_ins) = {
         let state = server.lock();
-        (state.log_store.len(), state.sign_ins.len())
+        (state.log_store.record_count(), state.sign_ins.record_count())
     };
     println!("# {records} records and {sign_ins} sign-ins on {}", server.base());
     for (name, value) in [

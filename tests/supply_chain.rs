@@ -165,7 +165,7 @@ fn stages_picture_shows_the_stored_budget() {
     let of = |stage: &str| between(&stored, &format!("{stage}\t"), "\n").to_owned();
     for count in [of("whole run, realistic"), of("reading records")] {
         let told = format!("{},{}", &count[..count.len() - 3], &count[count.len() - 3..]);
-        assert!(picture.contains(&format!(">{told}")), "{told}: see benches/budget.rs for how to draw it");
+        assert!(picture.contains(&format!(">{told}")), "{told}: see benches/budget for how to draw it");
     }
     let whole = of("whole run, realistic");
     let count = format!("[{},{}", &whole[..1], &whole[1..]);

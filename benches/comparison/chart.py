@@ -96,7 +96,7 @@ def stages(budget):
         f"{total:,} instructions per record",
         "realistic records, 260 bytes on average",
         [("ours", name, count, f"{count:,}, {count / total:.0%}") for name, count in parts.items()],
-        "source: benches/budget.tsv, measured by benches/budget.rs",
+        "source: benches/budget.tsv, measured by benches/budget",
     )
 
 

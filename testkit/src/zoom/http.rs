@@ -311,7 +311,7 @@ impl State {
                 let sign_ins = query.get("report").is_some_and(|report| report == "activities");
                 let store = if sign_ins { &mut self.sign_ins } else { &mut self.log_store };
                 store.add(entries);
-                Reply::json(200, format!("{{\"records\":{}}}\n", store.len()))
+                Reply::json(200, format!("{{\"records\":{}}}\n", store.record_count()))
             }
             "/stand-in/fail" => {
                 let count = query.get("times").and_then(|times| times.parse().ok()).unwrap_or(1);
@@ -335,7 +335,7 @@ impl State {
                     self.requests,
                     self.token_requests,
                     self.page_requests,
-                    self.log_store.len()
+                    self.log_store.record_count()
                 ),
             ),
         }

@@ -43,7 +43,8 @@ impl LogStore {
         }
     }
 
-    pub fn len(&self) -> usize {
+    /// Returns the number of records.
+    pub fn record_count(&self) -> usize {
         self.entries.len()
     }
 

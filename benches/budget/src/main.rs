@@ -1,7 +1,7 @@
 //! Compares the instructions per record of each stage with the budget in `benches/budget.tsv`:
 //!
-//!     cargo bench --locked --bench budget --no-default-features --features cli
-//!     UPDATE_BUDGET=1 cargo bench --locked --bench budget --no-default-features --features cli
+//!     cargo run --release --locked --package budget
+//!     UPDATE_BUDGET=1 cargo run --release --locked --package budget
 //!     python3 benches/comparison/chart.py benches/budget.tsv benches/stages.svg
 //!
 //! Unlike times, instruction counts do not depend on the load of the machine, so this can gate changes. Needs valgrind.
@@ -27,7 +27,7 @@ use zoom_udm::udm::Writer;
 use zoom_udm::{detail, email};
 
 /// The budget file: on each line a stage and its instructions per record.
-const STORED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/budget.tsv");
+const STORED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../budget.tsv");
 const RECORDS: u64 = 2000;
 const TOLERATED: f64 = 1.05;
 
@@ -132,7 +132,8 @@ fn gate() -> Result<bool> {
     let (mut table, mut good) = (String::new(), true);
     println!("{:32} {:>8} {:>8}", "instructions a record", "budget", "now");
     for (index, Stage(name, ..)) in STAGES.iter().enumerate() {
-        let now = (instructions(index, 2)? - instructions(index, 1)?) as f64 / RECORDS as f64;
+        let (twice, once) = rayon::join(|| instructions(index, 2), || instructions(index, 1));
+        let now = (twice? - once?) as f64 / RECORDS as f64;
         writeln!(table, "{name}\t{now:.0}")?;
         let budget = stored.get(*name).copied().unwrap_or(if update { now } else { 0.0 });
         let holds = now <= budget * TOLERATED;
@@ -151,8 +152,7 @@ fn gate() -> Result<bool> {
 }
 
 fn main() -> Result<ExitCode> {
-    // `cargo bench` adds `--bench`.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
         [] => Ok(if gate()? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         [stage, runs] => {
