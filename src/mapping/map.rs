@@ -141,16 +141,15 @@ pub(crate) fn write_from_template<'a>(
     }
     // A verbatim record has no field that was noted: see `Record`.
     let mut found = MappedValues::default();
-    if record.kind == RecordKind::SignIn {
+    let (template, event_type) = if record.kind == RecordKind::SignIn {
         found.gather_sign_in(record, notes);
-        let event_type = event_type(record, true, || Facts::SIGN_IN, notes);
-        Template::write(&sheet.template.sign_in, time, event_type, &found, sheet);
-        return Some(event_type);
-    }
-    found.gather(record, detail, rules.values);
-    let facts = || Facts::of_operation(&found, false);
-    let event_type = event_type(record, found.names_user(), facts, notes);
-    Template::write(&sheet.template.operation, time, event_type, &found, sheet);
+        (&sheet.template.sign_in, event_type(record, true, || Facts::SIGN_IN, notes))
+    } else {
+        found.gather(record, detail, rules.values);
+        let facts = || Facts::of_operation(&found, false);
+        (&sheet.template.operation, event_type(record, found.names_user(), facts, notes))
+    };
+    Template::write(template, time, event_type, &found, sheet);
     Some(event_type)
 }
 

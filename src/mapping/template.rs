@@ -35,7 +35,7 @@ pub(super) struct KindTemplate {
 #[derive(Debug, Clone)]
 enum Fragment {
     Short(u8, [u8; SHORT]),
-    LongLineKind(Box<str>),
+    Long(Box<str>),
 }
 
 /// The maximum length of a short fragment: four vectors. The names of event types are shorter.
@@ -49,14 +49,14 @@ impl Fragment {
                 start.copy_from_slice(text.as_bytes());
                 Self::Short(length, block)
             }
-            _ => Self::LongLineKind(text.into()),
+            _ => Self::Long(text.into()),
         }
     }
 
     fn len(&self) -> usize {
         match self {
             Self::Short(..) => SHORT,
-            Self::LongLineKind(text) => text.len(),
+            Self::Long(text) => text.len(),
         }
     }
 }
@@ -136,7 +136,7 @@ impl EventBuffer {
     fn piece(&mut self, piece: &Fragment) {
         match piece {
             Fragment::Short(length, block) => self.block(block, usize::from(*length)),
-            Fragment::LongLineKind(text) => self.text(text),
+            Fragment::Long(text) => self.text(text),
         }
     }
 

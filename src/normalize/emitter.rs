@@ -130,10 +130,10 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
         };
         let Self { options, template, bytes, cut, output, lines, flush } = self;
         output.counts.records += 1;
-        let detail = match record.get(Field::OperationDetail) {
-            Some(text) => Detail::parse(text, cut),
-            None => Detail::default(),
-        };
+        let mut detail = Detail::default();
+        if let Some(text) = record.get(Field::OperationDetail) {
+            detail.fill(text, cut);
+        }
         let written = template.and_then(|template| {
             let sheet = TemplateWriter { template, source: bytes, events: &mut output.events };
             mapping::write_from_template(

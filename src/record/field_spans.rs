@@ -13,7 +13,7 @@ pub(super) struct FieldSpans<'a> {
     /// Slices of the text, except for values with escapes.
     pub(super) texts: [Option<&'a str>; FIELDS],
     /// Whether some text may consist of whitespace only.
-    maybe_blank: bool,
+    pub(super) maybe_blank: bool,
     /// The fields with an escape.
     pub(super) escaped: FieldSet,
     /// Where their decoded texts are in the scratch buffer. Usually empty, so that a record costs no initialization.
@@ -69,49 +69,53 @@ impl<'a> FieldSpans<'a> {
     /// Returns the kind of the record; `None` if it is not a record of Zoom. Decoded texts are in `scratch`.
     #[inline]
     pub(super) fn kind(&self, scratch: &str) -> Option<RecordKind> {
-        RecordKind::of(|field| self.text(field, scratch).is_some_and(|text| !is_blank(text)))
-    }
-
-    /// Returns the text of a field.
-    #[inline]
-    fn text<'t>(&self, field: Field, scratch: &'t str) -> Option<&'t str>
-    where
-        'a: 't,
-    {
-        if self.escaped & field.bit() == 0 {
-            self.texts[field as usize]
-        } else {
-            self.decoded_text(field, scratch)
-        }
-    }
-
-    fn decoded_text<'t>(&self, field: Field, scratch: &'t str) -> Option<&'t str> {
-        let (_, range) = self.decoded.iter().find(|(decoded, _)| *decoded == field)?;
-        scratch.get(range.clone())
+        RecordKind::of(|field| {
+            let text = if self.escaped & field.bit() == 0 {
+                self.texts[field as usize]
+            } else {
+                self.decoded.iter().find(|text| text.0 == field).and_then(|text| scratch.get(text.1.clone()))
+            };
+            text.is_some_and(|text| !self.maybe_blank || !is_blank(text))
+        })
     }
 
     /// Returns the record, which is of this kind; decoded texts are in `scratch`.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "moving a record costs a tenth of reading it")]
+    #[inline(always)]
     pub(super) fn record(&self, kind: RecordKind, scratch: &'a str) -> Record<'a> {
         // With the fields of each kind as constants, no loop is left.
-        let mut texts = match kind {
-            RecordKind::Operation => self.texts_of(RecordKind::Operation, scratch),
-            RecordKind::SignIn => self.texts_of(RecordKind::SignIn, scratch),
-            RecordKind::Webhook => self.texts_of(RecordKind::Webhook, scratch),
+        let texts = match kind {
+            RecordKind::Operation => self.texts_of(RecordKind::Operation),
+            RecordKind::SignIn => self.texts_of(RecordKind::SignIn),
+            RecordKind::Webhook => self.texts_of(RecordKind::Webhook),
         };
-        if self.maybe_blank {
-            texts = texts.map(|text| text.filter(|text| !is_blank(text)));
+        let mut record =
+            Record { kind, texts, verbatim: !self.needs_escape, non_text_fields: 0, surrogates_replaced: 0 };
+        if self.escaped != 0 || self.maybe_blank {
+            self.complete(&mut record, scratch);
         }
-        Record { kind, texts, verbatim: !self.needs_escape, non_text_fields: 0, surrogates_replaced: 0 }
+        record
     }
 
-    /// Returns the texts of the fields of a kind, in their slots.
+    /// Sets the decoded texts of a record, and removes blank texts.
+    fn complete(&self, record: &mut Record<'a>, scratch: &'a str) {
+        for (field, range) in &self.decoded {
+            if let Some(slot) = field.slot(record.kind) {
+                record.texts[slot] = scratch.get(range.clone());
+            }
+        }
+        if self.maybe_blank {
+            record.texts = record.texts.map(|text| text.filter(|text| !is_blank(text)));
+        }
+    }
+
+    /// Returns the texts of the fields of a kind that are not decoded, in their slots.
     #[expect(clippy::inline_always, reason = "called with constants, of which a loop would know nothing")]
     #[inline(always)]
-    fn texts_of(&self, kind: RecordKind, scratch: &'a str) -> [Option<&'a str>; SLOTS] {
+    fn texts_of(&self, kind: RecordKind) -> [Option<&'a str>; SLOTS] {
         let mut texts = [None; SLOTS];
         for (slot, field) in kind.fields().iter().enumerate() {
-            texts[slot] = self.text(*field, scratch);
+            texts[slot] = self.texts[*field as usize];
         }
         texts
     }

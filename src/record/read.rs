@@ -46,7 +46,9 @@ impl<'a> Record<'a> {
     ) -> Option<(Self, usize)> {
         let mut found = FieldSpans::default();
         let end = zoom_layout::read(text, start, &mut found, scratch.cleared())?;
-        Some((found.record(found.kind(&scratch.0)?, &scratch.0), end))
+        // This layout has the fields of an operation log.
+        let kind = if found.maybe_blank { found.kind(&scratch.0)? } else { RecordKind::Operation };
+        Some((found.record(kind, &scratch.0), end))
     }
 }
 
