@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Functions that setup.sh uses to call gcloud. Queries and changes are separate: a resource is created or changed only if
-# a query shows that this is necessary. Sourced by setup.sh, which sets project, region and dry_run.
+# a query shows that this is necessary. Sourced by setup.sh, which sets project, region, dry_run and rotate_secret.
 # shellcheck disable=SC2154 # set by setup.sh
 
 command -v gcloud >/dev/null || die 3 'gcloud is not installed: see https://cloud.google.com/sdk/docs/install'
@@ -122,4 +122,36 @@ grant() {
         apply $group add-iam-policy-binding "$resource" ${flags[@]+"${flags[@]}"} "--member=$member" \
             "--role=$role" ${extra[@]+"${extra[@]}"}
     fi
+}
+
+# Sets $version to the newest enabled version of a secret, or to nothing if there is none; exits if there is none and no
+# value is given: SECRET VALUE FLAG
+find_version() {
+    version=''
+    if query secrets versions list "$1" --filter=state=enabled --limit=1 '--format=value(name)'; then
+        version=${result##*/}
+    fi
+    [ -n "$version$2" ] || die 2 "Secret Manager has no value for $1; pass $3 FILE, or - for standard input"
+}
+
+# Stores a secret, grants a member access to it, and sets $version to the version to use. A service reads its secret when
+# an instance starts, so its settings name the version: a new version deploys a new revision, which reads it:
+# SECRET VALUE VERSION MEMBER
+store_secret() {
+    create_if_missing secrets "$1" --replication-policy=automatic
+    version=$3
+    if [ -n "$version" ] && { [ -z "$rotate_secret" ] || [ -z "$2" ]; }; then
+        unchanged "secret $1 has a value (--rotate-secret adds a new version)"
+    else
+        print_command secrets versions add "$1" --data-file=-
+        if [ -n "$dry_run" ]; then
+            version=$((${version:-0} + 1))
+        else
+            # printf is a shell builtin, so the value does not appear on a command line.
+            version=$(printf '%s' "$2" | gcloud secrets versions add "$1" --data-file=- --project="$project" --quiet \
+                '--format=value(name)' 2>"$gcloud_stderr") || fail secrets versions add "$1"
+            version=${version##*/}
+        fi
+    fi
+    grant "$4" roles/secretmanager.secretAccessor '' secrets "$1"
 }

@@ -54,7 +54,7 @@ zoom_client_secret_file=${ZOOM_CLIENT_SECRET_FILE-}
 logs=${COLLECT_LOGS:-operation} prefix=${GCS_PREFIX:-zoom/operationlogs/} state_key=${STATE_KEY:-zoom/collector/state.json}
 output_bucket='' output_prefix=zoom/udm/ location='' name=zoom-udm schedule='*/15 * * * *' tasks=4 ingress=internal
 feed_service_account='' notify='' rotate_secret='' dry_run=''
-webhook='' zoom_webhook_secret_file=${ZOOM_WEBHOOK_SECRET_TOKEN_FILE-}
+webhook='' zoom_webhook_secret_file=''
 
 while [ $# -gt 0 ]; do
     flag=${1%%=*}
@@ -147,7 +147,11 @@ for raw_prefix in "${raw_prefixes[@]}"; do
     case $output_prefix in "$raw_prefix"*) report "--output-prefix $output_prefix is inside --prefix $raw_prefix" ;; esac
     case $raw_prefix in "$output_prefix"*) report "--prefix $raw_prefix is inside --output-prefix $output_prefix" ;; esac
 done
-[ -n "$webhook" ] || zoom_webhook_secret_file=''
+if [ -n "$webhook" ]; then
+    zoom_webhook_secret_file=${zoom_webhook_secret_file:-${ZOOM_WEBHOOK_SECRET_TOKEN_FILE-}}
+elif [ -n "$zoom_webhook_secret_file" ]; then
+    report '--zoom-webhook-secret-file requires --webhook'
+fi
 [ "$zoom_client_secret_file$zoom_webhook_secret_file" != -- ] ||
     report '--zoom-client-secret-file and --zoom-webhook-secret-file are both standard input'
 # Reads a secret: FLAG FILE
@@ -189,19 +193,17 @@ storage_agent=serviceAccount:service-$number@gs-project-accounts.iam.gserviceacc
 # The URL that Cloud Run will give the service; it is known before the service exists.
 url=https://$name-$number.$region.run.app
 
-# Returns whether a secret has a value, and exits if it has none and none is given: SECRET VALUE FLAG
-is_stored() {
-    if query secrets versions list "$1" --filter=state=enabled --limit=1 '--format=value(name)' && [ -n "$result" ]; then
-        return 0
-    fi
-    [ -n "$2" ] || die 2 "Secret Manager has no value for $1; pass $3 FILE, or - for standard input"
-    return 1
-}
 # Check that secret values are available before creating anything.
-secret_stored='' webhook_secret=$name-webhook-secret webhook_secret_stored=''
-if is_stored "$secret" "$secret_value" --zoom-client-secret-file; then secret_stored=yes; fi
-if [ -n "$webhook" ] && is_stored "$webhook_secret" "$webhook_secret_value" --zoom-webhook-secret-file; then
-    webhook_secret_stored=yes
+webhook_secret=$name-webhook-secret webhook_version=''
+find_version "$secret" "$secret_value" --zoom-client-secret-file
+client_version=$version
+if [ -n "$webhook" ]; then
+    find_version "$webhook_secret" "$webhook_secret_value" --zoom-webhook-secret-file
+    webhook_version=$version
+elif query run services describe "$name-webhook" "--region=$region" '--format=value(name)'; then
+    # Without --webhook, new webhooks would be stored but no longer ingested.
+    die 2 "the service $name-webhook exists, but --webhook is not given; pass --webhook, or stop receiving webhooks: \
+gcloud run services delete $name-webhook --region=$region --project=$project"
 fi
 
 enable_apis() {
@@ -263,20 +265,6 @@ grant_buckets() {
     fi
 }
 
-# Stores a secret and grants a member access to it: SECRET VALUE STORED MEMBER
-store_secret() {
-    create_if_missing secrets "$1" --replication-policy=automatic
-    if [ -n "$3" ] && { [ -z "$rotate_secret" ] || [ -z "$2" ]; }; then
-        unchanged "secret $1 has a value (--rotate-secret adds a new version)"
-    else
-        print_command secrets versions add "$1" --data-file=-
-        # printf is a shell builtin, so the value does not appear on a command line.
-        [ -n "$dry_run" ] || printf '%s' "$2" | gcloud secrets versions add "$1" --data-file=- \
-            --project="$project" --quiet >/dev/null 2>"$gcloud_stderr" || fail secrets versions add "$1"
-    fi
-    grant "$4" roles/secretmanager.secretAccessor '' secrets "$1"
-}
-
 # Settings that the service and the job share.
 from=gs://$bucket/$source_prefix to=gs://$output_bucket/$output_prefix rejects=gs://$output_bucket/${output_prefix%/}.rejects/
 variables="GOOGLE_CLOUD_PROJECT=$project|COLLECT_LOGS=$logs|GCS_BUCKET=$bucket|GCS_PREFIX=$prefix|STATE_KEY=$state_key"
@@ -285,7 +273,6 @@ variables="$variables|ZOOM_CLIENT_SECRET_FILE=/secrets/zoom-client-secret|INGEST
 variables="$variables|INGEST_FLAGS=$ingest_flags"
 settings=(
     "--image=$image" "--service-account=$run_account" --cpu=1 --memory=1Gi "--set-env-vars=^|^$variables"
-    "--set-secrets=/secrets/zoom-client-secret=$secret:latest"
 )
 
 # One instance, because pushes that arrive during a run join it or wait for the next run of the same instance. The CPU
@@ -309,10 +296,10 @@ deploy_webhook() {
     create_account webhook 'Zoom webhooks: reception'
     grant "serviceAccount:$account" roles/storage.objectCreator "$condition" 'storage buckets' "gs://$bucket"
     grant "serviceAccount:$account" roles/storage.objectViewer "$condition" 'storage buckets' "gs://$bucket"
-    store_secret "$webhook_secret" "$webhook_secret_value" "$webhook_secret_stored" "serviceAccount:$account"
+    store_secret "$webhook_secret" "$webhook_secret_value" "$webhook_version" "serviceAccount:$account"
     create_or_update 'run services' "$name-webhook" "--image=$image" "--service-account=$account" --cpu=1 --memory=512Mi \
         "--set-env-vars=^|^GOOGLE_CLOUD_PROJECT=$project|ZOOM_WEBHOOK_SECRET_TOKEN_FILE=/secrets/zoom-webhook-secret" \
-        "--set-secrets=/secrets/zoom-webhook-secret=$webhook_secret:latest" \
+        "--set-secrets=/secrets/zoom-webhook-secret=$webhook_secret:$version" \
         "--args=serve,--webhook,--webhook-to=gs://$bucket/$webhook_prefix" \
         --no-allow-unauthenticated --ingress=all --concurrency=1000 --max-instances=1 --timeout=10
     grant allUsers roles/run.invoker '' 'run services' "$name-webhook"
@@ -389,9 +376,9 @@ create_bucket "$bucket"
 create_account run 'Zoom operation logs: collection and ingestion'
 create_account push 'Zoom operation logs: push subscriptions'
 grant_buckets
-store_secret "$secret" "$secret_value" "$secret_stored" "$run_member"
+store_secret "$secret" "$secret_value" "$client_version" "$run_member"
+settings+=("--set-secrets=/secrets/zoom-client-secret=$secret:$version")
 deploy_service
-[ -z "$webhook" ] || deploy_webhook
 dead_letter_topic
 push_topic collect /collect 10
 if [ -n "$notify" ]; then
@@ -401,6 +388,8 @@ if [ -n "$notify" ]; then
 fi
 create_schedule "$name-collect" "$schedule"
 deploy_job
+# Last, because an organization policy can refuse access for allUsers.
+[ -z "$webhook" ] || deploy_webhook
 
 printf '%s\n' "" "Service URL: $url" \
     "Collect now: gcloud scheduler jobs run $name-collect --location=$region --project=$project" \

@@ -38,7 +38,7 @@ resource "google_cloud_run_v2_service" "this" {
       secret {
         secret = google_secret_manager_secret.client.secret_id
         items {
-          version = "latest"
+          version = var.client_secret_version
           path    = "zoom-client-secret"
         }
       }
@@ -91,7 +91,7 @@ resource "google_cloud_run_v2_job" "backfill" {
         secret {
           secret = google_secret_manager_secret.client.secret_id
           items {
-            version = "latest"
+            version = var.client_secret_version
             path    = "zoom-client-secret"
           }
         }

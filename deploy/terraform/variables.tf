@@ -135,6 +135,18 @@ variable "webhook" {
   default     = false
 }
 
+variable "client_secret_version" {
+  description = "Version of the secret NAME-client-secret; set it to the new number after a rotation, which deploys a revision that reads it"
+  type        = string
+  default     = "latest"
+}
+
+variable "webhook_secret_version" {
+  description = "Version of the secret NAME-webhook-secret; set it to the new number after a rotation, which deploys a revision that reads it"
+  type        = string
+  default     = "latest"
+}
+
 variable "tasks" {
   description = "Number of tasks of the backfill job, 1 to 16"
   type        = number

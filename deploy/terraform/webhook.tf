@@ -85,7 +85,7 @@ resource "google_cloud_run_v2_service" "webhook" {
       secret {
         secret = google_secret_manager_secret.webhook[0].secret_id
         items {
-          version = "latest"
+          version = var.webhook_secret_version
           path    = "zoom-webhook-secret"
         }
       }

@@ -26,6 +26,8 @@ REQUIRED = {
     "zoom_account_id": "account",
     "zoom_client_id": "client",
 }
+# setup.sh names the version that it stores; Terraform is told.
+VERSIONS = {"client_secret_version": "1", "webhook_secret_version": "1"}
 CASES = [
     {},
     {"notify": True, "feed_service_account": "feed@elsewhere.iam.gserviceaccount.com"},
@@ -47,7 +49,9 @@ def run_setup(work, settings):
     flags = [f"--{name.replace('_', '-')}" if value is True else f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     environment = {"PATH": f"{work}/bin:{os.environ['PATH']}", "GCLOUD_STATE": str(work), "SETUP_PAUSE": "0"}
     (work / "webhook-secret").write_text("hush-webhook")
-    command = [ROOT / "deploy/setup.sh", *flags, "--zoom-client-secret-file=-", f"--zoom-webhook-secret-file={work}/webhook-secret"]
+    command = [ROOT / "deploy/setup.sh", *flags, "--zoom-client-secret-file=-"]
+    if settings.get("webhook"):
+        command.append(f"--zoom-webhook-secret-file={work}/webhook-secret")
     subprocess.run(command, env=environment, input="hush", text=True, check=True, stdout=subprocess.DEVNULL)
     return [json.loads(line) for line in (work / "calls").read_text().splitlines()]
 
@@ -220,7 +224,7 @@ def main():
     for number, case in enumerate(CASES):
         case_calls = run_setup(work / f"case{number}", REQUIRED | case)
         calls += case_calls
-        from_setup, from_terraform = resources_of_setup(case_calls), resources_of_terraform(terraform.Module(ROOT / "deploy/terraform", REQUIRED | case))
+        from_setup, from_terraform = resources_of_setup(case_calls), resources_of_terraform(terraform.Module(ROOT / "deploy/terraform", REQUIRED | VERSIONS | case))
         found += differences(case, from_setup, from_terraform)
         print(f"{case or 'defaults'}: {len(from_setup[0])} resources, {len(from_setup[1])} grants")
     if found:

@@ -91,9 +91,11 @@ elif group == "secrets versions":
     if action == "add":
         require(f"secrets {name}")
         state["versions"].setdefault(name, []).append(sys.stdin.read())
+        out = f"projects/123456789/secrets/{name}/versions/{len(state['versions'][name])}"
     else:
         require(f"secrets {name}")
-        out = str(len(state["versions"].get(name, []))).replace("0", "")
+        count = len(state["versions"].get(name, []))
+        out = f"projects/123456789/secrets/{name}/versions/{count}" if count else ""
 elif group == "storage buckets notifications":
     require(f"storage buckets {name}")
     if action == "create":

@@ -257,6 +257,69 @@ fn webhook_service_is_public_and_separate() {
     let versions = &cloud.state()["versions"];
     assert_eq!(versions["zoom-udm-webhook-secret"], serde_json::json!(["hush-token", "hush-token-2"]));
     assert_eq!(versions["zoom-udm-client-secret"], serde_json::json!([SECRET]));
+    // A new revision reads the new token; the other service is not deployed again.
+    let changes = cloud.changes();
+    assert_eq!(changes.len(), 2, "{changes:#?}");
+    assert!(changes[1].starts_with("run deploy zoom-udm-webhook "), "{changes:#?}");
+    assert!(changes[1].contains("zoom-udm-webhook-secret:2"), "{changes:#?}");
+    cloud.set_up(&["--notify", "--webhook"]);
+    assert_eq!(cloud.changes(), [""; 0]);
+}
+
+#[test]
+fn rotated_client_secret_is_deployed() {
+    let cloud = Cloud::new();
+    cloud.set_up(&ALL);
+    cloud.changes();
+    let rotate = [&NEEDED[..], &ALL, &["--rotate-secret", "--zoom-client-secret-file=-"]].concat();
+    let dry = cloud.run(&[&rotate[..], &["--dry-run"]].concat(), &[], "hush-2");
+    // The version is stored, but the deployment fails: the next run completes it.
+    let fault = [("GCLOUD_FAULT", "run deploy: UNAVAILABLE: try later")];
+    assert_eq!((dry.code, cloud.run(&rotate, &fault, "hush-2").code), (0, 3));
+    cloud.changes();
+    cloud.set_up(&ALL);
+    let changes = cloud.changes();
+    assert_eq!(changes.len(), 2, "{changes:#?}");
+    for (change, beginning) in changes.iter().zip(["run deploy zoom-udm ", "run jobs update zoom-udm-backfill "])
+    {
+        assert!(change.starts_with(beginning) && change.contains("client-secret:2"), "{changes:#?}");
+        assert!(dry.stdout.contains("client-secret:2"), "{}", dry.stdout);
+    }
+}
+
+#[test]
+fn existing_webhook_service_requires_the_flag() {
+    let cloud = Cloud::new();
+    fs::write(cloud.path("token"), "hush-token\n").unwrap();
+    let token = format!("--zoom-webhook-secret-file={}", cloud.path("token").display());
+    // The flag is not ignored without --webhook; the variable is.
+    let ran = cloud.run(&[&NEEDED[..], &[&token, "--zoom-client-secret-file=-"]].concat(), &[], SECRET);
+    assert!(ran.code == 2 && ran.stderr.contains("--zoom-webhook-secret-file requires --webhook"), "{}", ran.stderr);
+    assert!(cloud.calls().is_empty());
+    cloud.set_up(&["--webhook", &token]);
+    cloud.changes();
+    let ran = cloud.run(&NEEDED, &[("ZOOM_WEBHOOK_SECRET_TOKEN_FILE", "/nonexistent")], "");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("gcloud run services delete zoom-udm-webhook"), "{}", ran.stderr);
+    assert_eq!(cloud.changes(), [""; 0]);
+}
+
+#[test]
+fn refused_public_access_stops_only_the_webhooks() {
+    let (cloud, whole) = (Cloud::new(), Cloud::new());
+    fs::write(cloud.path("token"), "hush-token\n").unwrap();
+    let token = format!("--zoom-webhook-secret-file={}", cloud.path("token").display());
+    let client = format!("--zoom-client-secret-file={}", cloud.path("secret").display());
+    let arguments = [&NEEDED[..], &ALL, &["--webhook", &token, &client]].concat();
+    let fault = "run services add-iam-policy-binding zoom-udm-webhook: FAILED_PRECONDITION: not in permitted organization";
+    let ran = cloud.run(&arguments, &[("GCLOUD_FAULT", fault)], "");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    whole.set_up(&ALL);
+    let resources = |cloud: &Cloud| cloud.state()["resources"].as_object().unwrap().clone();
+    let created = resources(&cloud);
+    for name in resources(&whole).keys() {
+        assert!(created.contains_key(name), "{name} is missing");
+    }
 }
 
 #[test]
