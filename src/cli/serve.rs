@@ -91,7 +91,7 @@ pub(super) struct ServeArgs {
     /// Serve POST /webhook
     #[arg(long)]
     webhook: bool,
-    /// Destination of events [default: zoom/webhooks/ in GCS_BUCKET]
+    /// Destination of webhooks [default: zoom/webhooks/ in GCS_BUCKET]
     #[arg(long, value_name = "URL", requires = "webhook", value_parser = location)]
     webhook_to: Option<Location>,
     /// Require an ID token from Google for this audience
@@ -200,7 +200,12 @@ fn log_settings(args: &ServeArgs, options: &Options) {
     }
     if args.webhook && !args.is_webhook_only() && args.allow_unauthenticated {
         tracing::warn!(
-            "Zoom cannot authenticate to a proxy, and without a proxy anybody can call the other endpoints; serve --webhook as a service of its own"
+            "Zoom cannot authenticate to a proxy, and without a proxy anyone can call the other endpoints; serve --webhook as a service of its own"
+        );
+    }
+    if let Some((to, from)) = serve_webhook::unread(options) {
+        tracing::warn!(
+            "ingest does not read the webhooks: --webhook-to {to} is not below its source, {from}; set INGEST_FROM to a directory that contains both, or let another ingest read them"
         );
     }
     if args.allow_unauthenticated && !options.listen.ip().is_loopback() {

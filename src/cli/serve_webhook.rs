@@ -2,7 +2,7 @@
 
 use super::parsers::{env_var, location};
 use super::secret::secret;
-use crate::serve::WebhookConfig;
+use crate::serve::{Options, WebhookConfig};
 use crate::store::Location;
 
 /// The variable with the secret token of the Zoom app.
@@ -18,6 +18,13 @@ pub(super) fn config(to: Option<Location>) -> Result<Option<WebhookConfig>, Stri
             Err(wrong.join("; "))
         }
     }
+}
+
+/// Returns the destination of webhooks and the source of ingest, unless the destination is below the source.
+pub(super) fn unread(options: &Options) -> Option<(&Location, &Location)> {
+    let (to, from) = (&options.webhook.as_ref()?.to, &options.ingest.as_ref()?.options.from);
+    let is_below = to.canonicalized().to_string().starts_with(&from.canonicalized().to_string());
+    (!is_below).then_some((to, from))
 }
 
 fn default_destination() -> Result<Location, String> {

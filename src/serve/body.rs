@@ -53,6 +53,7 @@ pub(super) struct LimitedBody {
     time_budget: Duration,
     idle: Duration,
     budget: Arc<Semaphore>,
+    waits_for_memory: bool,
 }
 
 impl LimitedBody {
@@ -66,7 +67,13 @@ impl LimitedBody {
             time_budget: limits.idle_time,
             idle: limits.idle_time,
             budget: Arc::clone(budget),
+            waits_for_memory: true,
         }
+    }
+
+    /// Fails with [`BodyError::NoMemory`] at once if the budget is used up, instead of waiting for other bodies.
+    pub(super) fn without_waiting_for_memory(self) -> Self {
+        Self { waits_for_memory: false, ..self }
     }
 
     /// The deadline of the request.
@@ -85,12 +92,19 @@ impl LimitedBody {
             self.credit(began.elapsed(), bytes.len() as u64);
             self.left =
                 self.left.checked_sub(bytes.len() as u64).ok_or(BodyError::TooLarge(self.max_bytes))?;
-            let share = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            let share = timeout_at(self.deadline, Arc::clone(&self.budget).acquire_many_owned(share)).await;
-            // The semaphore is never closed.
-            let share = share.ok().and_then(Result::ok).ok_or(BodyError::NoMemory)?;
+            let share = self.acquire(bytes.len()).await.ok_or(BodyError::NoMemory)?;
             return Ok(Some(BodyChunk { bytes, share }));
         }
+    }
+
+    /// Acquires a share of the memory budget; `None` if it is used up.
+    async fn acquire(&mut self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let (budget, bytes) = (Arc::clone(&self.budget), u32::try_from(bytes).unwrap_or(u32::MAX));
+        if !self.waits_for_memory {
+            return budget.try_acquire_many_owned(bytes).ok();
+        }
+        // The semaphore is never closed.
+        timeout_at(self.deadline, budget.acquire_many_owned(bytes)).await.ok()?.ok()
     }
 
     fn credit(&mut self, waited: Duration, bytes: u64) {
@@ -166,6 +180,13 @@ mod tests {
         let limits = Limits { body_time: Duration::from_millis(200), ..Limits::default() };
         let refused = LimitedBody::new(body(1, 300, 0), &limits, &budget).read_to_end().await;
         assert_eq!(refused.err(), Some(BodyError::NoMemory));
+        let began = std::time::Instant::now();
+        let refused = limited(body(1, 300, 0), &budget).without_waiting_for_memory().read_to_end().await;
+        assert_eq!(refused.err(), Some(BodyError::NoMemory));
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "refused at once, not after the four seconds of a body"
+        );
         drop(first);
         assert_eq!(budget.available_permits(), 1000, "the whole budget is free again");
     }

@@ -1,6 +1,6 @@
 //! Properties of what callers send; used by the fuzz target.
 
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is how they say no")]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic reports a violation")]
 
 use super::access_log::trace;
 use super::auth::is_loopback_host;

@@ -34,6 +34,17 @@ pub(super) struct LogNote {
     pub(super) text: String,
 }
 
+impl LogNote {
+    /// Writes a log line of its own, apart from that of a request.
+    fn log(&self) {
+        match self.severity {
+            Severity::Info => tracing::info!("{}", self.text),
+            Severity::Warning => tracing::warn!("{}", self.text),
+            Severity::Error => tracing::error!("{}", self.text),
+        }
+    }
+}
+
 /// The notes for the log line of a request. The line is written after the response was sent, and notes can be added
 /// until then.
 #[derive(Debug, Clone, Default)]
@@ -160,9 +171,9 @@ impl ApiResponse {
     }
 
     /// The request is not signed by Zoom for this service. Only the log says why.
-    pub(super) fn unsigned(why: &str) -> Self {
+    pub(super) fn unsigned(severity: Severity, why: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "denied", "Zoom's signature for this service is required")
-            .with_log(Severity::Warning, format!("denied: {why}"))
+            .with_log(severity, format!("denied: {why}"))
     }
 
     pub(super) fn forbidden(why: &str) -> Self {
@@ -210,6 +221,15 @@ impl ApiResponse {
     /// Adds a note that only the log shows.
     pub(super) fn with_log(self, severity: Severity, text: impl Into<String>) -> Self {
         Self { note: Some(Box::new(LogNote { severity, text: text.into() })), ..self }
+    }
+
+    /// Logs the note now, and returns the response without it, so that several requests with this response do not
+    /// repeat the note.
+    pub(super) fn logged(mut self) -> Self {
+        if let Some(note) = self.note.take() {
+            note.log();
+        }
+        self
     }
 
     /// Returns the message for the caller.

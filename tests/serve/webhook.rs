@@ -3,6 +3,7 @@
 use serde_json::json;
 use std::io::Write as _;
 use std::process::Command;
+use std::time::{Duration, Instant};
 use testkit::collect::Gcs;
 use testkit::files::gunzip;
 use testkit::ingest::program;
@@ -131,6 +132,16 @@ fn wrong_signatures_and_times_are_refused() {
     let said = server.said();
     assert!(said.contains("x-zm-signature is not the signature of the body"), "{said}");
     assert!(!said.contains("confidential"), "{said}");
+    // Only what a scanner cannot cause by chance is a warning.
+    for (part, severity) in [
+        ("is not the signature of the body", "WARNING"),
+        ("in the future; check the clock", "WARNING"),
+        ("more than five minutes old", "INFO"),
+        ("x-zm-signature is missing", "INFO"),
+        ("x-zm-request-timestamp is not a number", "INFO"),
+    ] {
+        assert_eq!(server.wait_for(part)["severity"], severity, "{part}");
+    }
 }
 
 #[test]
@@ -185,7 +196,15 @@ fn body_of_one_mebibyte_is_the_largest() {
     let server = Server::start(receiver(&gcs, SECRET));
     let body = |size: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(size - 8));
     signed(&server, &body(1 << 20)).expect(200, "done");
-    signed(&server, &body((1 << 20) + 1)).expect(413, "invalid");
+    // Refused from Content-Length alone, before a byte of the body.
+    let large = body((1 << 20) + 1);
+    let headers = sign(SECRET, NOW, large.as_bytes());
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut stream = server.connect();
+    stream.write_all(&server.head("POST", "/webhook", &headers, large.len())).unwrap();
+    let began = Instant::now();
+    Answer::read(&mut stream).expect(413, "invalid");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(counted(&server, "refused_total{reason=\"too_large\"}"), 1);
     // Brackets nested as deeply as fits.
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(500_000), "]".repeat(500_000));
@@ -272,6 +291,18 @@ fn webhook_alone_serves_nothing_else() {
     let mut mixed = receiver(&gcs, SECRET);
     let output = mixed.args(["--normalize", "--listen", "0.0.0.0:0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn webhooks_outside_the_source_of_ingest_are_warned() {
+    let gcs = Gcs::start();
+    for (from, is_warned) in [("gs://zoom/zoom/", false), ("gs://zoom/zoom/operationlogs/", true)] {
+        let mut command = receiver(&gcs, SECRET);
+        command.arg("--ingest").env("INGEST_FROM", from).env("INGEST_TO", "gs://zoom/udm/");
+        let server = Server::start(command);
+        let warned = format!("--webhook-to gs://zoom/zoom/webhooks/ is not below its source, {from}");
+        assert_eq!(server.said().contains(&warned), is_warned, "{}", server.said());
+    }
 }
 
 #[test]

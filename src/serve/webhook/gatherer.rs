@@ -11,6 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 /// How long events are gathered.
@@ -106,11 +107,12 @@ impl Gatherer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until an event is durable. `track` runs the task that writes a batch to its end, even if all senders
-    /// disconnect.
+    /// Waits until an event is durable, but not beyond the deadline. `track` runs the task that writes a batch to its
+    /// end, even if all senders disconnect.
     pub(super) async fn store(
         self: &Arc<Self>,
         event: Event,
+        deadline: tokio::time::Instant,
         track: impl FnOnce(futures::future::BoxFuture<'static, ()>),
     ) -> Result<Stored, ApiResponse> {
         let hash = event.hash;
@@ -128,7 +130,14 @@ impl Gatherer {
                 (result, Stored::Now)
             }
         };
-        let known = result.wait_for(Option::is_some).await.ok().and_then(|result| result.clone());
+        let Ok(known) = timeout_at(deadline, result.wait_for(Option::is_some)).await else {
+            // An event of the batch is counted when that is written or fails, which its retry then finds.
+            if stored == Stored::Before {
+                self.metrics.refused(Refusal::Storage, 1);
+            }
+            return Err(ApiResponse::retry_later("storage did not respond in time; retry", 5));
+        };
+        let known = known.ok().and_then(|result| result.clone());
         let lost = known.is_none();
         let written = known.unwrap_or_else(|| Err(ApiResponse::panicked()));
         if lost {
@@ -160,7 +169,8 @@ impl Gatherer {
         };
         // A panic fails this batch only.
         let written = AssertUnwindSafe(self.writer.write(&batch.lines)).catch_unwind().await;
-        let written = written.unwrap_or_else(|_| Err(ApiResponse::panicked()));
+        // The log names a failed object once, not with each of its deliveries.
+        let written = written.unwrap_or_else(|_| Err(ApiResponse::panicked())).map_err(ApiResponse::logged);
         self.count(&batch, &written);
         self.lock().settle(&batch, written.is_ok());
         // The memory is free before the senders can deliver more.
@@ -277,6 +287,11 @@ mod tests {
         tokio::spawn(task);
     }
 
+    /// A deadline that no test reaches.
+    fn later() -> tokio::time::Instant {
+        tokio::time::Instant::now() + Duration::from_secs(60)
+    }
+
     /// The lines of each object, sorted.
     async fn objects(store: &Store) -> Vec<String> {
         let names: Vec<_> = store.list().map_ok(|object| object.name).try_collect().await.unwrap();
@@ -296,13 +311,13 @@ mod tests {
         let gatherer = gatherer("memory://", &CancellationToken::new());
         let (one, two) = (r#"{"a":1}"#, r#"{"a":2}"#);
         let began = Instant::now();
-        let stored = join_all([one, two, one].map(|line| gatherer.store(event(line), spawn))).await;
+        let stored = join_all([one, two, one].map(|line| gatherer.store(event(line), later(), spawn))).await;
         let stored: Vec<_> = stored.into_iter().map(Result::ok).collect();
         assert_eq!(stored, [Some(Stored::Now), Some(Stored::Now), Some(Stored::Before)]);
         assert!(began.elapsed() >= GATHER_TIME);
         // It is known now, and the answer comes at once.
         let began = Instant::now();
-        assert_eq!(gatherer.store(event(two), spawn).await.ok(), Some(Stored::Before));
+        assert_eq!(gatherer.store(event(two), later(), spawn).await.ok(), Some(Stored::Before));
         assert!(began.elapsed() < GATHER_TIME / 2);
         let store = gatherer.writer().open().await.unwrap();
         assert_eq!(objects(store).await, [format!("{one}\n{two}\n")]);
@@ -319,7 +334,7 @@ mod tests {
         let lines = [GATHER_BYTES / 2, GATHER_BYTES / 2, GATHER_BYTES].map(|size| "x".repeat(size));
         let mut lines = lines.to_vec();
         lines[1].replace_range(..1, "y");
-        let stored = join_all(lines.iter().map(|line| gatherer.store(event(line), spawn))).await;
+        let stored = join_all(lines.iter().map(|line| gatherer.store(event(line), later(), spawn))).await;
         assert!(stored.iter().all(|stored| matches!(stored, Ok(Stored::Now))), "{stored:?}");
         assert!(began.elapsed() < GATHER_TIME, "{:?}", began.elapsed());
         let sizes: Vec<_> =
@@ -333,7 +348,7 @@ mod tests {
         let shutdown = CancellationToken::new();
         let gatherer = gatherer("memory://", &shutdown);
         let began = Instant::now();
-        let store = gatherer.store(event("{}"), spawn);
+        let store = gatherer.store(event("{}"), later(), spawn);
         let (stored, ()) = tokio::join!(store, async { shutdown.cancel() });
         assert!(matches!(stored, Ok(Stored::Now)) && began.elapsed() < GATHER_TIME / 2);
     }
@@ -346,11 +361,11 @@ mod tests {
         let shutdown = CancellationToken::new();
         shutdown.cancel();
         let gatherer = gatherer(blocked.join("in").to_str().unwrap(), &shutdown);
-        let both = [event("{}"), event("{}")].map(|event| gatherer.store(event, spawn));
+        let both = [event("{}"), event("{}")].map(|event| gatherer.store(event, later(), spawn));
         assert!(join_all(both).await.iter().all(Result::is_err));
         assert_eq!(gatherer.metrics.refused.get_or_create(&[("reason", "storage")]).get(), 2);
         std::fs::remove_file(&blocked).unwrap();
-        assert_eq!(gatherer.store(event("{}"), spawn).await.ok(), Some(Stored::Now));
+        assert_eq!(gatherer.store(event("{}"), later(), spawn).await.ok(), Some(Stored::Now));
     }
 
     #[tokio::test]
@@ -359,16 +374,29 @@ mod tests {
         shutdown.cancel();
         let gatherer = gatherer("memory://", &shutdown);
         // A task that ends early drops its ends of the channels.
-        assert!(gatherer.store(event("{}"), drop).await.is_err());
-        assert_eq!(gatherer.store(event("{}"), spawn).await.ok(), Some(Stored::Now));
+        assert!(gatherer.store(event("{}"), later(), drop).await.is_err());
+        assert_eq!(gatherer.store(event("{}"), later(), spawn).await.ok(), Some(Stored::Now));
     }
 
     #[tokio::test]
     async fn event_is_written_after_its_sender_left() {
         let gatherer = gatherer("memory://", &CancellationToken::new());
-        let left = tokio::time::timeout(Duration::from_millis(50), gatherer.store(event("{}"), spawn));
+        let left =
+            tokio::time::timeout(Duration::from_millis(50), gatherer.store(event("{}"), later(), spawn));
         assert!(left.await.is_err());
-        assert_eq!(gatherer.store(event("{}"), spawn).await.ok(), Some(Stored::Before));
+        assert_eq!(gatherer.store(event("{}"), later(), spawn).await.ok(), Some(Stored::Before));
         assert_eq!(objects(gatherer.writer().open().await.unwrap()).await, ["{}\n"]);
+    }
+
+    #[tokio::test]
+    async fn late_event_is_refused_and_still_stored() {
+        let gatherer = gatherer("memory://", &CancellationToken::new());
+        let soon = tokio::time::Instant::now() + Duration::from_millis(100);
+        let both = [event("{}"), event("{}")].map(|event| gatherer.store(event, soon, spawn));
+        assert!(join_all(both).await.iter().all(Result::is_err));
+        // The retry finds it, and both deliveries of the event are counted.
+        assert_eq!(gatherer.store(event("{}"), later(), spawn).await.ok(), Some(Stored::Before));
+        let refused = gatherer.metrics.refused.get_or_create(&[("reason", "storage")]).get();
+        assert_eq!((gatherer.metrics.accepted.get(), refused), (1, 1));
     }
 }

@@ -26,6 +26,10 @@ impl ObjectWriter {
         Self { to, store: OnceCell::new(), clock }
     }
 
+    pub(super) fn location(&self) -> &Location {
+        &self.to
+    }
+
     pub(super) async fn open(&self) -> Result<&Store, Error> {
         let settings = StoreConfig {
             retries: 4,
@@ -39,7 +43,8 @@ impl ObjectWriter {
 
     /// Writes lines as an object; returns its size. On success the lines are durable; after an error they may be.
     pub(super) async fn write(&self, lines: &[u8]) -> Result<u64, ApiResponse> {
-        let (name, bytes) = (self.name(lines), gzip(lines));
+        let bytes = gzip(lines);
+        let name = self.name(&bytes);
         let (size, url) = (bytes.len() as u64, self.to.url(&name));
         let put = async { self.open().await?.put_if_absent(&name, Payload::Bytes(bytes.into())).await };
         match tokio::time::timeout(WRITE_TIMEOUT, put).await {
@@ -61,11 +66,12 @@ impl ObjectWriter {
         }
     }
 
-    /// Returns a name that depends only on the day and the content: the same lines, written again after a lost response,
-    /// are the same object.
-    fn name(&self, lines: &[u8]) -> String {
+    /// Returns a name that depends only on the day and the bytes of the object: the same lines, written again after a
+    /// lost response, are the same object. A name of the lines would conflict if another version of the program
+    /// compressed them differently.
+    fn name(&self, bytes: &[u8]) -> String {
         let now = self.clock.as_ref().map_or_else(|| Clock::system().now(), Clock::now);
-        let digest: [u8; 32] = Sha256::digest(lines).into();
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
         format!("{}/zoom-webhooks-{}.json.gz", Date::from_millis(now).path(), uuid(&digest))
     }
 }
@@ -89,6 +95,8 @@ mod tests {
         let one = names(store).await;
         assert_eq!(one.len(), 1);
         assert!(one[0].starts_with("2024/01/31/zoom-webhooks-") && one[0].ends_with(".json.gz"), "{one:?}");
+        let (bytes, _) = store.read(&one[0]).await.unwrap().unwrap();
+        assert_eq!(one[0], writer.name(&bytes), "the name is that of the bytes, not of the lines");
         writer.write(b"{\"a\":2}\n").await.unwrap();
         assert_eq!(names(store).await.len(), 2);
     }

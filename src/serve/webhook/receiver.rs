@@ -4,28 +4,32 @@ use super::delivery::{self, Delivery};
 use super::gatherer::{Event, Gatherer, Stored};
 use super::object_writer::ObjectWriter;
 use super::recent::BodyHash;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Refused};
 use super::signature::{SignatureHeaders, SigningKey};
 use crate::clock::Clock;
-use crate::error::RunError;
+use crate::error::{Failure, RunError};
 use crate::serve::body::{BodyError, LimitedBody};
 use crate::serve::config::{Limits, WebhookConfig};
 use crate::serve::metrics::WebhookMetrics;
-use crate::serve::response::ApiResponse;
+use crate::serve::response::{ApiResponse, Severity};
+use crate::store::Location;
 use axum::Json;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
+use hyper::body::Body as _;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The maximum size of a body. Zoom documents none; its events have a few kilobytes.
 const MAX_BODY_BYTES: u64 = 1 << 20;
-/// How long a body may take: as long as Zoom waits for a response.
-const BODY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a delivery may take from its head to its response, including its body, gathering and storage. Zoom waits
+/// three seconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(2500);
 /// The maximum size of all events in memory, gathered or in transit.
 const MEMORY: usize = 32 << 20;
 
@@ -37,9 +41,6 @@ pub(crate) struct Receiver {
     budget: Arc<Semaphore>,
     clock: Option<Clock>,
 }
-
-/// A refused request.
-type Refused = (Refusal, ApiResponse);
 
 impl Receiver {
     pub(crate) fn new(
@@ -58,15 +59,18 @@ impl Receiver {
         }
     }
 
-    /// Opens the storage at start-up, so that missing permissions are noticed before the first event.
+    /// Opens the storage at start-up, so that missing credentials are noticed before the first event. A directory is
+    /// created, and the files of an interrupted process in it are removed. Whether events may be written to a bucket is
+    /// not checked.
     ///
     /// # Errors
     /// Unless the failure is transient: then it is logged, and the next event tries again.
     pub(crate) async fn open(&self) -> Result<(), RunError> {
-        let opened = async {
-            let store = self.gatherer.writer().open().await?;
-            store.remove_stale_temp_files().await
-        };
+        let writer = self.gatherer.writer();
+        if let Location::File(directory) = writer.location() {
+            std::fs::create_dir_all(directory).map_err(|error| create_failed(writer.location(), &error))?;
+        }
+        let opened = async { writer.open().await?.remove_stale_temp_files().await };
         match opened.await {
             Ok(()) => Ok(()),
             Err(error) if error.is_transient() => {
@@ -88,20 +92,24 @@ impl Receiver {
         request: Request,
     ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refused> {
         let (parts, body) = request.into_parts();
-        let unsigned = |(refusal, why)| (refusal, ApiResponse::unsigned(why));
-        let headers = SignatureHeaders::read(&parts.headers, self.now()).map_err(unsigned)?;
+        let headers = SignatureHeaders::read(&parts.headers, self.now())?;
         let limits = Limits {
             body: limits.body.min(MAX_BODY_BYTES),
-            body_time: limits.body_time.min(BODY_TIMEOUT),
+            body_time: limits.body_time.min(ANSWER_TIMEOUT),
             ..limits.clone()
         };
+        let refused = |error| (refusal(error), ApiResponse::from(error));
+        // Known from Content-Length before the body is read.
+        if body.size_hint().lower() > limits.body {
+            return Err(refused(BodyError::TooLarge(limits.body)));
+        }
         let mut signed = headers.prefix();
         let prefix = signed.len();
-        let mut body = LimitedBody::new(body, &limits, &self.budget);
-        let share = body.read_to(&mut signed).await.map_err(|error| (refusal(error), error.into()))?;
+        let mut body = LimitedBody::new(body, &limits, &self.budget).without_waiting_for_memory();
+        let share = body.read_to(&mut signed).await.map_err(refused)?;
         if !self.key.verifies(&headers, &signed) {
             let why = "x-zm-signature is not the signature of the body; check the secret token";
-            return Err((Refusal::Signature, ApiResponse::unsigned(why)));
+            return Err((Refusal::Signature, ApiResponse::unsigned(Severity::Warning, why)));
         }
         signed.drain(..prefix);
         Ok((signed, share))
@@ -130,6 +138,7 @@ impl Receiver {
         request: Request,
         track: impl FnOnce(BoxFuture<'static, ()>),
     ) -> Result<Response, Refused> {
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
         let (body, share) = self.verified_body(limits, request).await?;
         let malformed = |why: &'static str| (Refusal::Malformed, ApiResponse::bad_request(why));
         let line = match delivery::read(&body).map_err(malformed)? {
@@ -143,7 +152,7 @@ impl Receiver {
         };
         let event = Event { hash: BodyHash::of(&body), line, share };
         drop(body);
-        match self.gatherer.store(event, track).await {
+        match self.gatherer.store(event, deadline, track).await {
             Ok(Stored::Now) => Ok(ApiResponse::done("the event is stored", json!({})).into_response()),
             Ok(Stored::Before) => {
                 Ok(ApiResponse::done("the event was stored before", json!({})).into_response())
@@ -151,6 +160,11 @@ impl Receiver {
             Err(response) => Err((Refusal::Storage, response)),
         }
     }
+}
+
+fn create_failed(location: &Location, error: &std::io::Error) -> RunError {
+    let what = format!("--webhook-to: cannot create the directory: {error} ({location})");
+    RunError::Storage(Failure::new(what, "create it, or name another one"))
 }
 
 fn refusal(error: BodyError) -> Refusal {

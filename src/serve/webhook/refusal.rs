@@ -1,5 +1,10 @@
 //! Why a request is refused.
 
+use crate::serve::response::ApiResponse;
+
+/// A refused request: why, and its response.
+pub(super) type Refused = (Refusal, ApiResponse);
+
 /// Why a request is refused, as a metric counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {

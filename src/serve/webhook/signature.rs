@@ -1,9 +1,10 @@
 //! Zoom's signature of a webhook: `x-zm-signature: v0=` and the HMAC-SHA256, with the secret token of the app, of
 //! `v0:`, the header `x-zm-request-timestamp`, `:` and the body.
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Refused};
 use crate::checksummed::hex;
 use crate::collect::Secret;
+use crate::serve::response::{ApiResponse, Severity};
 use axum::http::HeaderMap;
 use ring::hmac;
 
@@ -24,22 +25,28 @@ pub(super) struct SignatureHeaders {
 
 impl SignatureHeaders {
     /// Reads the headers; `now` is in milliseconds since the epoch.
-    pub(super) fn read(headers: &HeaderMap, now: i64) -> Result<Self, (Refusal, &'static str)> {
-        let unsigned = |why| (Refusal::Unsigned, why);
-        let timestamp =
-            single(headers, TIMESTAMP).ok_or(unsigned("x-zm-request-timestamp is missing or repeated"))?;
+    ///
+    /// Refusals are logged as INFO, because scanners of public addresses cause them, except for a timestamp in the
+    /// future, because a wrong clock can cause it.
+    pub(super) fn read(headers: &HeaderMap, now: i64) -> Result<Self, Refused> {
+        let unsigned = |why| (Refusal::Unsigned, ApiResponse::unsigned(Severity::Info, why));
+        let timestamp = single(headers, TIMESTAMP)
+            .ok_or_else(|| unsigned("x-zm-request-timestamp is missing or repeated"))?;
         let signature =
-            single(headers, SIGNATURE).ok_or(unsigned("x-zm-signature is missing or repeated"))?;
+            single(headers, SIGNATURE).ok_or_else(|| unsigned("x-zm-signature is missing or repeated"))?;
         let signature = signature.strip_prefix("v0=").and_then(decode_hex);
-        let signature = signature.ok_or(unsigned("x-zm-signature is not v0= and 64 hexadecimal digits"))?;
-        let sent = seconds(timestamp).ok_or(unsigned("x-zm-request-timestamp is not a number of seconds"))?;
+        let signature =
+            signature.ok_or_else(|| unsigned("x-zm-signature is not v0= and 64 hexadecimal digits"))?;
+        let sent = seconds(timestamp)
+            .ok_or_else(|| unsigned("x-zm-request-timestamp is not a number of seconds"))?;
         if now.abs_diff(sent * 1000) > REPLAY_WINDOW {
-            let why = if sent * 1000 < now {
-                "x-zm-request-timestamp is more than five minutes old"
+            let (severity, why) = if sent * 1000 < now {
+                (Severity::Info, "x-zm-request-timestamp is more than five minutes old")
             } else {
-                "x-zm-request-timestamp is more than five minutes in the future; check the clock"
+                let why = "x-zm-request-timestamp is more than five minutes in the future; check the clock";
+                (Severity::Warning, why)
             };
-            return Err((Refusal::Timestamp, why));
+            return Err((Refusal::Timestamp, ApiResponse::unsigned(severity, why)));
         }
         Ok(Self { timestamp: timestamp.to_owned(), signature })
     }
