@@ -10,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// How long writing an object may take. Zoom waits three seconds for a response, one of which is spent gathering.
-const WRITE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long writing an object may take. With a second of gathering it ends before deliveries are answered after 2.5 seconds,
+/// so that their answers say what became of the object.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(1300);
 
 /// Writes objects below a location.
 pub(super) struct ObjectWriter {
