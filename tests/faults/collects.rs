@@ -11,7 +11,7 @@ use testkit::collect::{
 use testkit::files::gunzip;
 use testkit::serve::Server;
 
-const PLACES: [FaultPoint; 11] = [
+pub(crate) const PLACES: [FaultPoint; 11] = [
     FaultPoint::new("read the lease", "GET", "state.lease", "collector/state.lease"),
     FaultPoint::new("write the lease", "PUT", "state.lease", "collector/state.lease"),
     FaultPoint::new("read the state", "GET", "state.json", "collector/state.json"),
@@ -25,18 +25,18 @@ const PLACES: [FaultPoint; 11] = [
     FaultPoint::new("tidy up", "DELETE", "state.work/", "collector/state.work/"),
 ];
 
-struct ZoomFault {
-    name: &'static str,
-    act: Act,
+pub(crate) struct ZoomFault {
+    pub(crate) name: &'static str,
+    pub(crate) act: Act,
     /// The possible exit codes if the fault persists.
-    lasting: &'static [i32],
-    words: &'static [&'static str],
+    pub(crate) lasting: &'static [i32],
+    pub(crate) words: &'static [&'static str],
 }
 
 const SCOPE: &str = "report:read:operation_logs:admin";
 
 /// Returns the faults of Zoom. Exit code 75 means stopped with progress saved; 1 means that some days are deferred.
-fn zoom_faults() -> Vec<ZoomFault> {
+pub(crate) fn zoom_faults() -> Vec<ZoomFault> {
     let zoom_fault = |name, act, lasting, words| ZoomFault { name, act, lasting, words };
     let answer = |status| Act::Answer(status, "{}".into());
     let zooms = |status| Act::Answer(status, r#"{"code":1001,"message":"Not allowed."}"#.into());

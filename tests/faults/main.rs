@@ -18,7 +18,9 @@ mod feed;
 mod files;
 mod matrix;
 mod service;
+mod sign_ins;
 mod storage;
+mod webhook;
 
 #[test]
 fn every_fault_has_its_documented_exit_and_recovery() {
@@ -26,6 +28,8 @@ fn every_fault_has_its_documented_exit_and_recovery() {
     fault_cases.extend(feed::fault_cases());
     fault_cases.extend(collects::fault_cases());
     fault_cases.extend(service::fault_cases());
+    fault_cases.extend(sign_ins::fault_cases());
+    fault_cases.extend(webhook::fault_cases());
     let wrong = matrix::run(fault_cases);
     assert!(wrong.is_empty(), "{} cases are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }

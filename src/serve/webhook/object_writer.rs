@@ -14,6 +14,9 @@ use tokio::sync::OnceCell;
 /// so that their answers say what became of the object.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(1300);
 
+/// How long requests to storage, and retries of them, may take. Shorter, so that an error says what storage answered.
+const RETRY_TIMEOUT: Duration = Duration::from_millis(1000);
+
 /// Writes objects below a location.
 pub(super) struct ObjectWriter {
     to: Location,
@@ -33,10 +36,10 @@ impl ObjectWriter {
 
     pub(super) async fn open(&self) -> Result<&Store, Error> {
         let settings = StoreConfig {
-            retries: 4,
-            retry_for: WRITE_TIMEOUT,
+            retries: 2,
+            retry_for: RETRY_TIMEOUT,
             first_pause: Duration::from_millis(50),
-            timeout: WRITE_TIMEOUT,
+            timeout: RETRY_TIMEOUT,
             emulator: None,
         };
         self.store.get_or_try_init(|| Store::open(&self.to, &settings)).await
