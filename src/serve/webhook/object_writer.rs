@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 const WRITE_TIMEOUT: Duration = Duration::from_millis(1300);
 
 /// How long requests to storage, and retries of them, may take. Shorter, so that an error says what storage answered.
-const RETRY_TIMEOUT: Duration = Duration::from_millis(1000);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Writes objects below a location.
 pub(super) struct ObjectWriter {
