@@ -15,6 +15,15 @@ fn lines(kind: Kind, records: u64) -> Vec<u8> {
 
 #[test]
 fn plain_record_is_mapped_without_allocation() {
+    assert_mapped_without_allocation(MappingOptions::default());
+}
+
+#[test]
+fn plain_record_is_enriched_without_allocation() {
+    assert_mapped_without_allocation(MappingOptions { enrich: true, ..MappingOptions::default() });
+}
+
+fn assert_mapped_without_allocation(rules: MappingOptions) {
     let bytes = lines(Kind::Plain, 2000);
     let text = String::from_utf8(bytes).expect("the corpus is UTF-8");
     let text: Vec<&str> = text.lines().filter(|line| !line.contains('[')).collect();
@@ -28,10 +37,7 @@ fn plain_record_is_mapped_without_allocation() {
             let record = Record::read(line, &mut scratch).expect("the line is a record");
             let time = record.time().expect("the record has a time");
             let content = Content::parse(&record, &mut cut);
-            writer.write(
-                &map(&record, &content, time, MappingOptions::default(), &mut notes, &mut ()),
-                &mut out,
-            );
+            writer.write(&map(&record, &content, time, rules, &mut notes, &mut ()), &mut out);
         }
     };
     // Initializes lazily created values.

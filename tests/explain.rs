@@ -22,10 +22,17 @@ enum Tree {
 
 impl Tree {
     /// Puts a text at a path. A new member or element must follow the last one.
-    fn put(&mut self, path: &str, value: &str) {
+    fn put(&mut self, path: &str, leaf: Self) {
+        if let Some(quoted) = path.strip_prefix("[\"") {
+            let Self::Object(members) = self else { panic!("{path} is not a member") };
+            let name = quoted.strip_suffix("\"]").expect("a quoted name is the last one");
+            assert!(members.iter().all(|(known, _)| known != name), "{path} is filled twice");
+            members.push((name.to_owned(), leaf));
+            return;
+        }
         let (list, name) = (path.starts_with('['), path.trim_start_matches('['));
         if path.is_empty() {
-            *self = Self::Leaf(value.to_owned());
+            *self = leaf;
             return;
         }
         let end = name.find(if list { ']' } else { '.' });
@@ -35,8 +42,15 @@ impl Tree {
             (Some(end), None) => end,
             (None, bracket) => bracket.unwrap_or(name.len()),
         };
-        let rest = name[end..].trim_start_matches([']', '.']);
-        let empty = || if rest.starts_with('[') { Self::List(vec![]) } else { Self::Object(vec![]) };
+        let rest = &name[end..];
+        let rest = if rest.starts_with("[\"") { rest } else { rest.trim_start_matches([']', '.']) };
+        let empty = || {
+            if rest.starts_with('[') && !rest.starts_with("[\"") {
+                Self::List(vec![])
+            } else {
+                Self::Object(vec![])
+            }
+        };
         match self {
             Self::List(elements) => {
                 let index: usize = name[..end].parse().expect("the index is a number");
@@ -44,7 +58,7 @@ impl Tree {
                 if index == elements.len() {
                     elements.push(empty());
                 }
-                elements[index].put(rest, value);
+                elements[index].put(rest, leaf);
             }
             Self::Object(members) => {
                 let name = &name[..end];
@@ -52,7 +66,7 @@ impl Tree {
                     assert!(members.iter().all(|(known, _)| known != name), "{path} is out of order");
                     members.push((name.to_owned(), empty()));
                 }
-                members.last_mut().expect("the object has a member").1.put(rest, value);
+                members.last_mut().expect("the object has a member").1.put(rest, leaf);
             }
             Self::Leaf(_) => panic!("{path} is filled twice"),
         }
@@ -81,7 +95,12 @@ impl Tree {
 
 fn rebuilt(story: &EventExplanation) -> String {
     let mut tree = Tree::Object(vec![]);
-    story.fills.iter().for_each(|fill| tree.put(&fill.path, &fill.value));
+    for fill in &story.fills {
+        // Only an object that is empty is itself a value.
+        let is_object = fill.path == "extensions.auth";
+        let leaf = if is_object { Tree::Object(vec![]) } else { Tree::Leaf(fill.value.clone()) };
+        tree.put(&fill.path, leaf);
+    }
     let mut out = String::new();
     tree.write(&mut out);
     out
@@ -107,8 +126,8 @@ fn check_places(story: &EventExplanation) {
             );
             continue;
         };
-        assert_eq!(at(member(source.field), &source.at), source.text, "{fill:?}");
-        let taken = at(member(source.field), &source.taken);
+        assert_eq!(at(member(&source.field), &source.at), source.text, "{fill:?}");
+        let taken = at(member(&source.field), &source.taken);
         assert!(source.text.contains(&taken) || source.at.len() > 1, "{fill:?}");
         let copied = matches!(fill.rule.source, "field" | "key" | "detail")
             && fill.path.rsplit('.').next() != Some("key")
@@ -124,6 +143,10 @@ fn check_places(story: &EventExplanation) {
     }
 }
 
+fn enriched(values: Values) -> MappingOptions {
+    MappingOptions { values, enrich: true, ..MappingOptions::default() }
+}
+
 fn variants() -> Vec<Options> {
     let feed = IngestionMetadata {
         namespace: Some("n\"s".to_owned()),
@@ -133,13 +156,20 @@ fn variants() -> Vec<Options> {
     vec![
         Options::default(),
         Options {
-            rules: MappingOptions { values: Values::Verbatim, clip: true },
+            rules: MappingOptions { values: Values::Verbatim, clip: true, enrich: false },
             writer: Writer::new(OutputShape::Udm(Case::Camel), &feed),
             default_time: Some(time),
             event_id: true,
             ..Options::default()
         },
         Options {
+            writer: Writer::new(OutputShape::Udm(Case::Snake), &feed),
+            default_time: Some(time),
+            ..Options::default()
+        },
+        Options { rules: enriched(Values::New), default_time: Some(time), ..Options::default() },
+        Options {
+            rules: enriched(Values::Verbatim),
             writer: Writer::new(OutputShape::Udm(Case::Snake), &feed),
             default_time: Some(time),
             ..Options::default()
@@ -366,12 +396,15 @@ fn explanation_size_is_linear_in_record_size() {
         "addresses",
         "a value",
     ] {
-        let told = |n: usize| {
-            let told = explain::slice(&record_of_size(shape, n), &Options::default());
-            serde_json::to_vec(&told[0]).expect("serialization cannot fail").len()
-        };
-        let (once, twice) = (told(1000), told(2000));
-        assert!(twice < once * 22 / 10, "{shape}: {once}, then {twice}");
+        for rules in [MappingOptions::default(), enriched(Values::New)] {
+            let options = Options { rules, ..Options::default() };
+            let told = |n: usize| {
+                let told = explain::slice(&record_of_size(shape, n), &options);
+                serde_json::to_vec(&told[0]).expect("serialization cannot fail").len()
+            };
+            let (once, twice) = (told(1000), told(2000));
+            assert!(twice < once * 22 / 10, "{shape}, {rules:?}: {once}, then {twice}");
+        }
     }
 }
 

@@ -86,10 +86,11 @@ fn every_page_asset_has_the_security_policy() {
 fn explain_endpoint_matches_the_command() {
     let service = Service::start();
     let input = real();
-    let verb = run_cli(&["explain", "--format", "json", "--clip", "--label", "a=b"], input.as_bytes());
+    let verb =
+        run_cli(&["explain", "--format", "json", "--clip", "--enrich", "--label", "a=b"], input.as_bytes());
     let expected: Vec<Value> = verb.out.events();
     for body in [input.as_bytes(), &gzip(input.as_bytes())] {
-        let (head, answer) = ask(&service, "POST", "/explain?clip=1&label=a%3Db&namespace=", body);
+        let (head, answer) = ask(&service, "POST", "/explain?clip=1&enrich=1&label=a%3Db&namespace=", body);
         assert!(head.starts_with("http/1.1 200") && head.contains("nosniff"), "{head}");
         let mut told = json_lines(&answer);
         let end = told.pop().unwrap();

@@ -6,7 +6,9 @@ use std::path::Path;
 use testkit::files::{list_files, root};
 use testkit::normalize::{Out, json_lines, run_chunked};
 use zoom_udm::detail::SpliceBuf;
-use zoom_udm::mapping::{self, Content, MappingOptions, ROWS, Row, SettingsOf, Source, Trace};
+use zoom_udm::mapping::{
+    self, Content, KeyedValue, MappingOptions, Profile, ROWS, Row, SettingsOf, Source, Trace,
+};
 use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, RecordKind, Scratch};
 
@@ -62,10 +64,14 @@ fn ndjson_fixtures_contain_exactly_the_real_records() {
 #[test]
 fn every_mapping_row_is_filled_by_a_fixture() {
     let mut filled = BTreeSet::new();
-    for path in list_files(&root().join("fixtures"), "json") {
+    let files = ["json", "ndjson"].map(|extension| list_files(&root().join("fixtures"), extension));
+    for path in files.concat() {
         let bytes = std::fs::read(&path).expect("the case can be read");
         for record in records(&bytes) {
-            fill(&record.to_string(), &mut filled);
+            for enrich in [false, true] {
+                let rules = MappingOptions { enrich, ..MappingOptions::default() };
+                fill(&record.to_string(), rules, &mut filled);
+            }
         }
     }
     let bare: Vec<_> = (0..ROWS.len()).filter(|row| !filled.contains(row)).map(|row| &ROWS[row]).collect();
@@ -97,20 +103,14 @@ fn records(bytes: &[u8]) -> Vec<Value> {
 }
 
 /// Adds the rows of the mapping that fill the event of a record.
-fn fill(text: &str, filled: &mut BTreeSet<usize>) {
+fn fill(text: &str, rules: MappingOptions, filled: &mut BTreeSet<usize>) {
     let (mut scratch, mut cut) = (Scratch::default(), SpliceBuf::default());
     let Ok(record) = Record::read(text, &mut scratch) else { return };
     let content = Content::parse(&record, &mut cut);
     let Some(time) = content.time(&record) else { return };
     let mut rows = Filled(Vec::new());
-    let event = mapping::map(
-        &record,
-        &content,
-        time,
-        MappingOptions::default(),
-        &mut mapping::DiagnosticCounts::default(),
-        &mut rows,
-    );
+    let event =
+        mapping::map(&record, &content, time, rules, &mut mapping::DiagnosticCounts::default(), &mut rows);
     filled.extend(rows.0.iter().map(|(row, _)| *row));
     // These two are set when the event is created, not by a row.
     let of_field = |field| ROWS.iter().position(|row| row.source == Source::Field(field));
@@ -131,13 +131,23 @@ impl Trace for Filled {
             ROWS.iter().position(|known| std::ptr::eq(known, row)).expect("every row is in the table");
         self.0.push((index, value.to_owned()));
     }
+
+    fn on_keyed(&mut self, row: &'static Row, entry: KeyedValue<'_>) {
+        self.on_fill(row, entry.value);
+    }
+}
+
+/// Returns the options with which a row applies.
+fn rules(row: &Row) -> MappingOptions {
+    MappingOptions { enrich: row.profile() == Profile::Enriched, ..MappingOptions::default() }
 }
 
 #[test]
 fn each_row_example_yields_its_value_at_its_path() {
     for row in ROWS {
         let (text, value) = row.example;
-        let (events, summary) = slice(example(row, text).to_string().as_bytes(), &Options::default());
+        let options = Options { rules: rules(row), ..Options::default() };
+        let (events, summary) = slice(example(row, text).to_string().as_bytes(), &options);
         assert_eq!(summary.events, 1, "{row:?}");
         let event = json_lines(&events).remove(0);
         let found = texts_at(&event, row.path);
@@ -152,13 +162,19 @@ fn each_row_example_yields_its_value_at_its_path() {
 fn each_row_example_is_filled_by_that_row() {
     for (index, row) in ROWS.iter().enumerate() {
         let mut filled = BTreeSet::new();
-        fill(&example(row, row.example.0).to_string(), &mut filled);
+        fill(&example(row, row.example.0).to_string(), rules(row), &mut filled);
         assert!(filled.contains(&index), "{row:?}");
     }
 }
 
 /// Returns a record that contains the example of a row.
 fn example(row: &Row, text: &str) -> Value {
+    if row.profile() == Profile::Enriched {
+        let mut record: Value =
+            serde_json::from_str(text).expect("the example of an enriched row is a record");
+        record["time"] = testkit::normalize::TIME.into();
+        return record;
+    }
     let is_of = |kind| row.kinds() == [kind];
     let mut record = match row.source {
         Source::Payload { events, .. } => json!({"event": format!("{events}x"), "payload": {}}),
@@ -169,7 +185,7 @@ fn example(row: &Row, text: &str) -> Value {
     };
     record["time"] = testkit::normalize::TIME.into();
     match row.source {
-        Source::Constant => {}
+        Source::Constant | Source::Enriched { .. } => {}
         Source::Field(field) => record[field.name()] = text.into(),
         Source::Detail(_) | Source::Key(_) | Source::FirstUser(_) | Source::FurtherUser(_) => {
             record["operation_detail"] = text.into();
@@ -192,13 +208,18 @@ fn put(object: &mut Value, path: &str, value: Value) {
 fn texts_at(value: &Value, path: &str) -> Vec<String> {
     match value {
         Value::Array(elements) => elements.iter().flat_map(|element| texts_at(element, path)).collect(),
+        Value::Object(members) if path.is_empty() && members.is_empty() => vec!["{}".to_owned()],
         Value::Object(label) if path.is_empty() => {
             vec![format!("{}={}", text(&label["key"]), text(&label["value"]))]
         }
         _ if path.is_empty() => vec![text(value)],
+        Value::Object(members) if path == "*" => members.values().map(text).collect(),
         _ => {
             let (name, rest) = path.split_once('.').unwrap_or((path, ""));
-            value.get(name.trim_end_matches("[]")).map(|inner| texts_at(inner, rest)).unwrap_or_default()
+            value
+                .get(name.trim_end_matches("[]").trim_end_matches("[0]"))
+                .map(|inner| texts_at(inner, rest))
+                .unwrap_or_default()
         }
     }
 }

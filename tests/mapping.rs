@@ -34,7 +34,24 @@ fn mapping_command_prints_every_row_as_json() {
     for (found, row) in rows.iter().zip(zoom_udm::mapping::ROWS) {
         assert_eq!(found["path"], row.path);
         assert_eq!(found["rule"], row.rule);
+        assert_eq!(found["profile"], row.profile().name());
         assert_eq!(found["example"]["text"], row.example.0);
         assert_eq!(found["example"]["value"], row.example.1);
     }
+}
+
+#[test]
+fn mapping_command_prints_rows_of_one_profile() {
+    let rows = |profile: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_zoom-udm"))
+            .args(["mapping", "--format", "json", "--profile", profile])
+            .output()
+            .expect("the program runs");
+        serde_json::from_slice::<Vec<serde_json::Value>>(&output.stdout).expect("valid JSON")
+    };
+    let (google, enriched) = (rows("google"), rows("enriched"));
+    assert!(google.iter().all(|row| row["profile"] == "google"));
+    assert!(enriched.iter().all(|row| row["profile"] == "enriched"));
+    assert_eq!(google.len() + enriched.len(), zoom_udm::mapping::ROWS.len());
+    assert!(enriched.iter().any(|row| row["path"] == "src.user.attribute.labels[]"));
 }

@@ -3,6 +3,7 @@
 #[cfg(feature = "cloud")]
 use super::cloud::CloudCommand;
 use super::{explain, normalize};
+use crate::mapping::Profile;
 use clap::{Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -57,6 +58,27 @@ pub(super) struct TableArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: TableFormat,
+    /// Only the rows of this profile
+    #[arg(long, value_enum)]
+    profile: Option<ProfileFlag>,
+}
+
+impl TableArgs {
+    /// Returns the profile whose rows are printed; `None` for all.
+    pub(super) fn profile(&self) -> Option<Profile> {
+        self.profile.map(|profile| match profile {
+            ProfileFlag::Google => Profile::Google,
+            ProfileFlag::Enriched => Profile::Enriched,
+        })
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ProfileFlag {
+    /// The default
+    Google,
+    /// What --enrich adds
+    Enriched,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]

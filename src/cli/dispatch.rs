@@ -40,8 +40,8 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         #[cfg(feature = "cloud")]
         CliCommand::Cloud(command) => command.run(),
         CliCommand::Mapping(args) => print(&match args.format {
-            TableFormat::Markdown => crate::mapping::markdown(),
-            TableFormat::Json => crate::mapping::json(),
+            TableFormat::Markdown => crate::mapping::markdown_of(args.profile()),
+            TableFormat::Json => crate::mapping::json_of(args.profile()),
         }),
         CliCommand::Completions { shell } => print(&completions::script(shell, &mut command())),
         CliCommand::Man => print(&man::page(command()).map_err(anyhow::Error::from)?),

@@ -43,6 +43,9 @@ pub(super) struct MappingArgs {
     /// Truncate values to UDM's documented maximum lengths
     #[arg(long)]
     clip: bool,
+    /// Map all text, and refine event types
+    #[arg(long)]
+    enrich: bool,
     /// Namespace to set on every principal, target and about
     #[arg(long, value_name = "NS", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
@@ -181,7 +184,7 @@ impl MappingArgs {
         };
         let feed = IngestionMetadata { namespace: self.namespace.clone(), labels: self.label.clone() };
         Ok(Options {
-            rules: MappingOptions { values, clip: self.clip },
+            rules: MappingOptions { values, clip: self.clip, enrich: self.enrich },
             writer: Writer::new(shape, &feed),
             default_time: self.default_time.as_deref().map(default_time).transpose()?,
             event_id: self.event_id,

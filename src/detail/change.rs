@@ -30,6 +30,22 @@ pub fn new_value(value: &str) -> Option<&str> {
     Some(trim(phrase.map_or(value, |(_, new)| new))).filter(|new| !new.is_empty())
 }
 
+/// Returns the old and the new value of a change: of `from OLD to NEW` both, of anything else no old value. `None` if one is
+/// empty. `value` must be trimmed.
+#[must_use]
+#[inline]
+pub fn old_and_new(value: &str) -> [Option<&str>; 2] {
+    match from_old(value) {
+        Some((new, old)) => [old, new].map(|text| Some(trim(text)).filter(|text| !text.is_empty())),
+        None => [None, new_value(value)],
+    }
+}
+
+/// Returns what follows `to` in `from OLD to NEW`, and OLD.
+fn from_old(value: &str) -> Option<(&str, &str)> {
+    value.starts_with('f').then(|| preceded(tag("from "), until_to).parse(value).ok()).flatten()
+}
+
 fn set_to(value: &str) -> IResult<&str, &str, ()> {
     preceded(tag("set to"), alt((preceded(tag(" "), rest), eof))).parse(value)
 }
@@ -38,7 +54,7 @@ fn from_to(value: &str) -> IResult<&str, &str, ()> {
     preceded((tag("from "), until_to), alt((preceded(tag(" "), rest), eof))).parse(value)
 }
 
-/// Returns the text after the first ` to` that is followed by a space or the end.
+/// Returns the text after the first ` to` that is followed by a space or the end, and the text before it.
 fn until_to(text: &str) -> IResult<&str, &str, ()> {
     let bytes = text.as_bytes();
     let ends = |space: usize| {

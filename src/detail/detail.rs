@@ -48,6 +48,14 @@ impl<'a> Detail<'a> {
         [first, None]
     }
 
+    /// Returns all e-mail addresses in HEAD, the unkeyed piece and KEYs, in order of appearance.
+    pub(crate) fn all_emails(&self) -> impl Iterator<Item = &'a str> {
+        let keys = self.changes.iter().map(|change| change.key);
+        let places = std::iter::once(self.head).chain(self.unkeyed).chain(keys);
+        // Each address has a sign of its own, so the rest is not searched.
+        places.flat_map(addresses).take(self.at_signs as usize)
+    }
+
     /// Returns whether HEAD starts with `Change Role`, in any case.
     #[must_use]
     pub fn is_change_of_role(&self) -> bool {
@@ -71,4 +79,14 @@ impl<'a> Detail<'a> {
     pub fn users(&self) -> JsonUsers<'a> {
         self.json.map(JsonUsers::of).unwrap_or_default()
     }
+}
+
+/// Returns the e-mail addresses in a text.
+fn addresses(text: &str) -> impl Iterator<Item = &str> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let found = email::find(text, from)?;
+        from = found.end;
+        text.get(found)
+    })
 }

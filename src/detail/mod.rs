@@ -17,7 +17,7 @@ mod tests;
 mod text;
 
 pub use crate::json::TextValues;
-pub use change::{Change, new_value};
+pub use change::{Change, new_value, old_and_new};
 pub use detail::Detail;
 pub use json_users::{JsonUser, JsonUsers, UserField};
 pub(crate) use spans::{SpanMap, span_within};

@@ -72,6 +72,24 @@ fn new_value_is_the_text_after_set_to_or_to() {
         ("", None),
     ] {
         assert_eq!(new_value(value), new, "{value}");
+        assert_eq!(old_and_new(value)[1], new, "{value}");
+    }
+}
+
+#[test]
+fn old_value_is_the_text_between_from_and_to() {
+    for (value, old) in [
+        ("from A to B", Some("A")),
+        ("from A bc to B to C", Some("A bc")),
+        ("from  to New", None),
+        ("from Old to", Some("Old")),
+        ("from to New", None),
+        ("from a tomorrow", None),
+        ("From A to B", None),
+        ("set to A", None),
+        ("", None),
+    ] {
+        assert_eq!(old_and_new(value)[0], old, "{value}");
     }
 }
 

@@ -3,8 +3,8 @@
 use super::paths;
 use super::sources::{Origin, SourceSpan, Sources};
 use crate::detail::{UserField, span_within};
-use crate::json::{Leaves, leaf_text, trim};
-use crate::mapping::{self, DiagnosticCounts, ROWS, Row, SettingsOf, Source, Trace};
+use crate::json::{Leaves, escape_into, leaf_text, trim};
+use crate::mapping::{self, DiagnosticCounts, KeyedValue, Profile, ROWS, Row, SettingsOf, Source, Trace};
 use crate::normalize::Options;
 use crate::record::{self, Field};
 use crate::timestamp::Timestamp;
@@ -63,13 +63,19 @@ pub(super) struct FillWithSpan {
     pub(super) fill: Fill,
     pub(super) row: Option<&'static Row>,
     pub(super) found: Option<SourceSpan>,
+    /// The name of the member whose whole value it is, if no field of the record's kind is.
+    pub(super) member: Option<String>,
+}
+
+impl FillWithSpan {
+    fn is_event_type(&self) -> bool {
+        self.row.is_some_and(|row| row.path == "metadata.eventType")
+    }
 }
 
 /// The event's type.
 pub(super) fn event_type(fills: &[FillWithSpan]) -> Option<&str> {
-    let is_type =
-        |filled: &&FillWithSpan| filled.row.is_some_and(|row| row.source == Source::Field(Field::EventType));
-    fills.iter().find(is_type).map(|filled| filled.fill.value.as_str())
+    fills.iter().find(|filled| filled.is_event_type()).map(|filled| filled.fill.value.as_str())
 }
 
 /// Returns what fills the event of the record in `text`.
@@ -84,6 +90,7 @@ pub(super) fn fills(
         sources,
         fills: Vec::new(),
         entries: 0,
+        json_users: 0,
         lengths: HashMap::new(),
         member: None,
         said: Vec::new().into_iter(),
@@ -94,7 +101,9 @@ pub(super) fn fills(
     listener.options(text, options);
     let mut fills = listener.fills;
     if options.writer.shape() == OutputShape::Udm(Case::Snake) {
-        fills.iter_mut().for_each(|filled| filled.fill.path = Case::Snake.spelled(&filled.fill.path));
+        // Names in `additional` are the record's.
+        let fields = fills.iter_mut().filter(|filled| !filled.fill.path.starts_with("additional"));
+        fields.for_each(|filled| filled.fill.path = Case::Snake.spelled(&filled.fill.path));
     }
     let order = paths::path_order(event);
     fills.sort_by_key(|filled| order.get(&filled.fill.path).copied().unwrap_or(usize::MAX));
@@ -105,8 +114,9 @@ pub(super) fn fills(
 struct FillRecorder<'s, 'r, 'a> {
     sources: &'s Sources<'r, 'a>,
     fills: Vec<FillWithSpan>,
-    /// The number of entries of `about` so far.
+    /// The number of entries of `about` so far, and of those that are users in the detail's JSON.
     entries: usize,
+    json_users: usize,
     /// The length of the list at each path.
     lengths: HashMap<String, usize>,
     /// The member that was searched last, of the user of this entry, and where its next value is.
@@ -135,8 +145,18 @@ impl Trace for FillRecorder<'_, '_, '_> {
         self.label(label, key, value, row, found);
     }
 
-    fn on_about_entry(&mut self) {
+    fn on_keyed(&mut self, row: &'static Row, entry: KeyedValue<'_>) {
+        let found = self.sources.find_keyed(row, entry);
+        if let Some(parent) = row.path.strip_suffix(".*") {
+            return self.member(parent, row, entry, found);
+        }
+        let path = self.path(row);
+        self.label(path.trim_end_matches(".label"), entry.key, entry.value, row, found);
+    }
+
+    fn on_about_entry(&mut self, is_json_user: bool) {
         self.entries += 1;
+        self.json_users += usize::from(is_json_user);
     }
 
     fn on_clip(&mut self, row: &'static Row, value: &str) {
@@ -155,9 +175,9 @@ impl FillRecorder<'_, '_, '_> {
     /// long as the record.
     fn next_value_span(&mut self, member: UserField, value: &str) -> Option<SourceSpan> {
         // The first user precedes the entries, so their number is the index of the user.
-        let asked = Some((self.entries, member));
+        let asked = Some((self.json_users, member));
         if std::mem::replace(&mut self.member, asked) != asked {
-            self.said = self.sources.member(self.entries, member).into_iter();
+            self.said = self.sources.member(self.json_users, member).into_iter();
         }
         self.said.next().map(|found| self.sources.narrow_to(found, value))
     }
@@ -181,9 +201,25 @@ impl FillRecorder<'_, '_, '_> {
         self.label(path.trim_end_matches(".label"), &key, &leaf_text(leaf), row, found);
     }
 
+    /// Adds a member of `additional`.
+    fn member(&mut self, parent: &str, row: &'static Row, entry: KeyedValue<'_>, found: Option<SourceSpan>) {
+        let (mut path, mut name) = (parent.to_owned(), Vec::new());
+        escape_into(&mut name, entry.key);
+        paths::push_name(&mut path, &String::from_utf8_lossy(&name));
+        let is_whole = found.is_none();
+        self.push(path, entry.value, Rule::of(row), Some(row), found);
+        if let Some(filled) = self.fills.last_mut().filter(|_| is_whole) {
+            filled.member = Some(entry.key.to_owned());
+            filled.fill.source = Some(self.sources.of_member(entry));
+        }
+    }
+
     /// Adds a label at a path.
     fn label(&mut self, path: &str, key: &str, value: &str, row: &'static Row, found: Option<SourceSpan>) {
-        self.push(format!("{path}.key"), key, Rule::of(row), Some(row), found.clone());
+        // The path of a setting can be empty; then its label has no key.
+        if !key.is_empty() {
+            self.push(format!("{path}.key"), key, Rule::of(row), Some(row), found.clone());
+        }
         self.push(format!("{path}.value"), value, Rule::of(row), Some(row), found);
     }
 
@@ -197,7 +233,8 @@ impl FillRecorder<'_, '_, '_> {
         match path.split_once("[]") {
             None => path,
             Some((list, rest)) => {
-                let index = self.next(list);
+                // The type of a role follows its name.
+                let index = if rest == ".type" { self.last(list) } else { self.next(list) };
                 format!("{list}[{index}]{}", if rest.is_empty() { ".label" } else { rest })
             }
         }
@@ -208,6 +245,11 @@ impl FillRecorder<'_, '_, '_> {
         let length = self.lengths.entry(list.to_owned()).or_default();
         *length += 1;
         *length - 1
+    }
+
+    /// Returns the index of the last element of a list.
+    fn last(&self, list: &str) -> usize {
+        self.lengths.get(list).map_or(0, |length| length.saturating_sub(1))
     }
 
     fn push(
@@ -226,6 +268,7 @@ impl FillRecorder<'_, '_, '_> {
             fill: Fill { path, value: value.to_owned(), rule, source },
             row,
             found,
+            member: None,
         });
     }
 
@@ -246,11 +289,12 @@ impl FillRecorder<'_, '_, '_> {
             )
         };
         let found = whole.or_else(|| self.fills.iter().find(names).and_then(|filled| filled.found.clone()));
-        let is_type = |filled: &&mut FillWithSpan| {
-            filled.row.is_some_and(|row| row.source == Source::Field(Field::EventType))
-        };
         let sources = self.sources;
-        if let Some(filled) = self.fills.iter_mut().find(is_type) {
+        if let Some(filled) = self.fills.iter_mut().find(|filled| filled.is_event_type()) {
+            let is_enriched = filled.row.is_some_and(|row| row.profile() == Profile::Enriched);
+            let found = found.filter(|_| taken.is_some() || !is_enriched).or_else(|| {
+                filled.row.filter(|_| is_enriched).and_then(|row| sources.find(row, &filled.fill.value))
+            });
             filled.fill.source = found.as_ref().map(|found| sources.origin(found));
             filled.found = found;
         }
@@ -270,8 +314,11 @@ impl FillRecorder<'_, '_, '_> {
         }
         let Some(namespace) = &options.writer.ingestion_metadata().namespace else { return };
         let there = |noun: &str| self.fills.iter().any(|filled| filled.fill.path.starts_with(noun));
-        let mut nouns: Vec<_> =
-            ["principal", "target"].into_iter().filter(|noun| there(noun)).map(str::to_owned).collect();
+        let mut nouns: Vec<_> = ["principal", "src", "target"]
+            .into_iter()
+            .filter(|noun| there(noun))
+            .map(str::to_owned)
+            .collect();
         nouns.extend((0..self.entries).map(|entry| format!("about[{entry}]")));
         for noun in nouns {
             self.push(format!("{noun}.namespace"), namespace, NAMESPACE, None, None);

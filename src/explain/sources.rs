@@ -1,11 +1,13 @@
 //! Finds the text in a record that a row used.
 
 use crate::detail::{Change, Detail, SpanMap, UserField, span_within};
-use crate::json::{members, non_empty_elements};
-use crate::mapping::{Content, Row, Source, TimeSource};
+use crate::json::{self, has_lone_surrogate, members, non_empty_elements, unescape};
+use crate::mapping::{Content, KeyedValue, Row, Source, TimeSource};
 use crate::record::{Field, Record};
 use crate::webhook::{Payload, PayloadField};
 use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// A range in characters from 0: start and end.
@@ -14,8 +16,8 @@ pub type Span = [usize; 2];
 /// The source of a value: a field of the record, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
-    /// The field.
-    pub field: &'static str,
+    /// The field, or the member that is none.
+    pub field: Cow<'static, str>,
     /// The text that contains the value: the whole field, a change with its key, a member of the embedded JSON, or an
     /// element of a list there.
     pub text: String,
@@ -42,6 +44,8 @@ pub(super) struct Sources<'r, 'a> {
     pub(super) spans: &'r SpanMap,
     /// The users in the embedded JSON, each as written.
     users: Vec<&'a str>,
+    /// The members whose names UTF-8 cannot hold, by the names that they have in an event, as they are shown.
+    broken_names: HashMap<String, String>,
     characters: [CharIndex; Field::ALL.len()],
 }
 
@@ -49,19 +53,30 @@ impl<'r, 'a> Sources<'r, 'a> {
     pub(super) fn new(record: &'r Record<'a>, content: &'r Content<'a>, spans: &'r SpanMap) -> Self {
         let characters = Field::ALL.map(|field| CharIndex::new(record.get(field).unwrap_or_default()));
         let time = content.time_and_source(record).map(|(_, source)| source);
-        let mut sources = Self { record, content, time, spans, users: Vec::new(), characters };
+        let mut sources = Self {
+            record,
+            content,
+            time,
+            spans,
+            users: Vec::new(),
+            broken_names: HashMap::new(),
+            characters,
+        };
+        let names = record.unread.into_iter().flat_map(members).map(|(name, _)| name);
+        let broken = names.filter(|name| has_lone_surrogate(name));
+        sources.broken_names = broken.map(|name| (json::string(name).into_owned(), string(name))).collect();
         sources.users = sources.detail().into_iter().flat_map(Detail::users).map(|user| user.json).collect();
         sources
     }
 
     /// Returns the detail of an operation.
     pub(super) fn detail(&self) -> Option<&'r Detail<'a>> {
-        if let Content::Operation(detail) = self.content { Some(detail) } else { None }
+        self.content.detail()
     }
 
     /// Returns the payload of a webhook event.
     pub(super) fn payload(&self) -> Option<&'r Payload<'a>> {
-        if let Content::Webhook(payload) = self.content { Some(payload) } else { None }
+        self.content.payload()
     }
 
     fn text(&self, field: Field) -> &'a str {
@@ -84,7 +99,43 @@ impl<'r, 'a> Sources<'r, 'a> {
                 Some(SourceSpan { field: Field::OperationDetail, at: taken.clone(), taken })
             }
             Source::Payload { field, .. } => self.in_payload(field, value),
+            Source::Enriched { .. } => self.of_enriched(value),
         }
+    }
+
+    /// Returns the source of a value with its key, which `row` wrote; `None` if it is a member that no field takes.
+    pub(super) fn find_keyed(&self, row: &Row, entry: KeyedValue<'_>) -> Option<SourceSpan> {
+        if let Some(place) = span_within(self.text(Field::Payload), entry.written) {
+            return self.member_of_payload(place.clone(), place);
+        }
+        let is_member = row.path.ends_with(".*");
+        (!is_member).then(|| self.of_enriched(entry.value)).flatten()
+    }
+
+    /// Returns the source of a value that a row of `--enrich` wrote: the text that it is a slice of, otherwise the one that
+    /// says most of the record, of which nothing is used.
+    fn of_enriched(&self, value: &str) -> Option<SourceSpan> {
+        let in_detail = self.spans.find(value);
+        if self.detail().is_some() && !in_detail.is_empty() {
+            let piece = self.change(value);
+            let (field, taken) = (Field::OperationDetail, in_detail);
+            return piece.or(Some(SourceSpan { field, at: taken.clone(), taken }));
+        }
+        let holds = |text: Option<&str>| text.is_some_and(|text| span_within(text, value).is_some());
+        let of_payload = self.payload().and_then(|payload| {
+            let mut fields = PayloadField::ALL.into_iter();
+            fields.find(|field| holds(payload.get(*field))).and_then(|field| self.in_payload(field, value))
+        });
+        let of_field = || {
+            let mut fields = Field::ALL.into_iter();
+            fields.find(|field| holds(self.record.get(*field))).map(|field| self.whole(field, value))
+        };
+        of_payload.or_else(of_field).or_else(|| {
+            use Field::{Action, CategoryType, Event, OperationDetail, Operator, Type};
+            let mut fields = [OperationDetail, Action, CategoryType, Operator, Event, Type].into_iter();
+            let field = fields.find(|field| self.record.get(*field).is_some())?;
+            Some(SourceSpan { taken: Vec::new(), ..self.whole(field, "") })
+        })
     }
 
     /// Returns a member of the payload as the source, of which `value` was used; all of its value if `value` had to be built.
@@ -167,10 +218,18 @@ impl<'r, 'a> Sources<'r, 'a> {
         found
     }
 
+    /// Returns a whole member of the record, which no field takes, as the source.
+    pub(super) fn of_member(&self, entry: KeyedValue<'_>) -> Origin {
+        let shown = self.broken_names.get(entry.key).map_or(entry.key, String::as_str);
+        let text = value_text(entry.written);
+        let whole = vec![[0, text.chars().count()]];
+        Origin { field: Cow::Owned(shown.to_owned()), text, at: whole.clone(), taken: whole }
+    }
+
     /// Converts a source to character ranges, with its text.
     pub(super) fn origin(&self, found: &SourceSpan) -> Origin {
         Origin {
-            field: found.field.name(),
+            field: Cow::Borrowed(found.field.name()),
             text: self.text_at(found.field, &found.at),
             at: self.spans(found.field, &found.at),
             taken: self.spans(found.field, &found.taken),
@@ -187,6 +246,18 @@ impl<'r, 'a> Sources<'r, 'a> {
         let (text, characters) = (self.text(field), &self.characters[field as usize]);
         spans.iter().map(|place| [place.start, place.end].map(|at| characters.before(text, at))).collect()
     }
+}
+
+/// Returns the unescaped contents of a JSON string; as written if UTF-8 cannot hold it.
+pub(super) fn string(inside: &str) -> String {
+    let mut text = String::new();
+    unescape(inside, &mut text).map_or_else(|| inside.to_owned(), |_| text)
+}
+
+/// Returns the text of a member of a record.
+pub(super) fn value_text(value: &str) -> String {
+    let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    inside.map_or_else(|| value.to_owned(), string)
 }
 
 /// Returns whether the inside of a JSON string equals `name` after unescaping.

@@ -1,14 +1,15 @@
 //! Finds the parts of a record that reached no field of the event except the description.
 
 use super::fills::{FillWithSpan, event_type};
-use super::sources::{SourceSpan, Sources, Span, is_string};
-use crate::detail::{Change, Detail, UserField, new_value};
+use super::sources::{SourceSpan, Sources, Span, is_string, string, value_text};
+use crate::detail::{Change, Detail, UserField, new_value, old_and_new};
 use crate::email;
-use crate::json::{elements, members, scalars, trim, unescape};
-use crate::mapping::{Source, TimeSource, row_of_key};
+use crate::json::{self, elements, members, scalars, trim};
+use crate::mapping::{Profile, Source, TimeSource, row_of_key};
 use crate::record::{Field, RecordKind};
 use crate::webhook::Payload;
 use serde::Serialize;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// One member of a record.
@@ -45,6 +46,7 @@ pub(super) fn find(
 ) -> (Vec<RecordMember>, Vec<Unmapped>) {
     let field = |name: &str| field(sources.record.kind, name);
     let raw: Vec<_> = members(text).map(|(name, value)| (string(name), value)).collect();
+    let mapped = mapped_members(text, fills);
     let mut last = [usize::MAX; Field::ALL.len()];
     for (index, (name, _)) in raw.iter().enumerate() {
         if let Some(field) = field(name) {
@@ -65,7 +67,7 @@ pub(super) fn find(
             Some(field) => reason_not_mapped(field, value, text, sources.time),
         };
         let text = text.map_or_else(|| value_text(value), str::to_owned);
-        if let Some((kind, why)) = why {
+        if let Some((kind, why)) = why.filter(|_| !mapped.contains(&index)) {
             let (field, text) = (name.clone(), text.clone());
             unmapped.push(Unmapped { kind, field, text, at: Vec::new(), why });
         }
@@ -82,6 +84,18 @@ pub(super) fn find(
 
 const WRONG_TYPE: &str = "unknown UDM event type, or required fields are missing; metadata.eventType shows \
                           the type used instead";
+
+/// Returns the indices of the members that are in `additional` although no field of the record's kind is.
+fn mapped_members(text: &str, fills: &[FillWithSpan]) -> HashSet<usize> {
+    let names: HashSet<&str> = fills.iter().filter_map(|filled| filled.member.as_deref()).collect();
+    if names.is_empty() {
+        return HashSet::new();
+    }
+    // Of equal names the last counts.
+    let last: HashMap<_, _> =
+        members(text).enumerate().map(|(index, (name, _))| (json::string(name), index)).collect();
+    names.into_iter().filter_map(|name| last.get(name).copied()).collect()
+}
 
 /// Returns the field with this name, if it is read of records of this kind.
 fn field(kind: RecordKind, name: &str) -> Option<Field> {
@@ -109,17 +123,6 @@ fn reason_not_mapped(
         }
         _ => None,
     }
-}
-
-/// Returns the unescaped contents of a JSON string; as written if UTF-8 cannot hold it.
-fn string(inside: &str) -> String {
-    let mut text = String::new();
-    unescape(inside, &mut text).map_or_else(|| inside.to_owned(), |_| text)
-}
-
-fn value_text(value: &str) -> String {
-    let inside = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-    inside.map_or_else(|| value.to_owned(), string)
 }
 
 /// Adds the scalars of a payload that no row used.
@@ -182,6 +185,8 @@ struct UnmappedScanner<'s, 'r, 'a> {
     taken: TakenSpans,
     /// Whether a role was taken because HEAD says `Change Role`.
     role: bool,
+    /// Whether the rows of `--enrich` apply, which map a change without a value by its key.
+    is_enriched: bool,
 }
 
 impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
@@ -192,7 +197,15 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
         let taken = TakenSpans::of(found, Field::OperationDetail);
         let is_role =
             |filled: &FillWithSpan| filled.row.is_some_and(|row| row.source == Source::Detail("role"));
-        Self { sources, detail, taken, role: fills.iter().any(is_role) && detail.is_change_of_role() }
+        let is_enriched =
+            fills.iter().any(|filled| filled.row.is_some_and(|row| row.profile() == Profile::Enriched));
+        Self {
+            sources,
+            detail,
+            taken,
+            is_enriched,
+            role: fills.iter().any(is_role) && detail.is_change_of_role(),
+        }
     }
 
     /// Returns whether a row used some part of a range.
@@ -250,7 +263,9 @@ impl<'s, 'r, 'a> UnmappedScanner<'s, 'r, 'a> {
     }
 
     fn change(&self, index: usize, change: &Change<'_>, unmapped: &mut Vec<Unmapped>) {
-        let part = if change.value.is_empty() { change.key } else { change.value };
+        let says_nothing = || old_and_new(change.value) == [None, None];
+        let is_empty = change.value.is_empty() || self.is_enriched && says_nothing();
+        let part = if is_empty { change.key } else { change.value };
         if self.is_taken(&self.sources.spans.find(part)) {
             return;
         }

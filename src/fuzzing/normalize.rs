@@ -40,6 +40,7 @@ pub(super) fn hold(input: &[u8], [how, more]: [u8; 2]) {
         rules: mapping::MappingOptions {
             values: if how & 64 == 0 { mapping::Values::New } else { mapping::Values::Verbatim },
             clip: how & 128 != 0,
+            enrich: more & 64 != 0,
         },
         max_line_bytes: LONGEST[usize::from(more & 3)],
         max_event_bytes: if more & 16 == 0 { MAX_EVENT_BYTES } else { 300 },

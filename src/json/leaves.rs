@@ -25,12 +25,16 @@ pub(crate) struct Leaves<'a> {
     /// The path of the current scalar, after those of the objects and arrays around it.
     path: String,
     open: Vec<Level>,
+    max_depth: usize,
     /// Where the keys stand that a later equal one replaces, in order.
     replaced: Peekable<IntoIter<u32>>,
     /// Where the scalar that was returned last stands, with its key.
     member: Range<usize>,
     path_bytes: usize,
     is_cut: bool,
+    keeps_blank: bool,
+    /// Whether the value has no path of its own.
+    is_bare: bool,
 }
 
 /// An object or array that is being read.
@@ -42,19 +46,37 @@ struct Level {
 }
 
 impl<'a> Leaves<'a> {
-    /// Reads `value`, with `prefix` as its own path. A value that is neither an object nor an array has none below it.
+    /// Reads `value`, with `prefix` as its own path, which may be empty. A value that is neither an object nor an array has
+    /// none below it.
     pub(crate) fn of(value: &'a str, prefix: &str) -> Self {
+        Self::read(value, prefix, MAX_DEPTH)
+    }
+
+    /// Reads `value` without a prefix. Each of its members may be as deep as a value.
+    pub(crate) fn of_members(value: &'a str) -> Self {
+        Self::read(value, "", MAX_DEPTH + 1)
+    }
+
+    fn read(value: &'a str, prefix: &str, max_depth: usize) -> Self {
         let mut leaves = Self {
             cursor: Cursor::new(value),
             path: prefix.to_owned(),
             open: Vec::new(),
-            replaced: replaced_keys(value).into_iter().peekable(),
+            max_depth,
+            replaced: replaced_keys(value, max_depth).into_iter().peekable(),
             member: 0..0,
             path_bytes: 0,
             is_cut: false,
+            keeps_blank: false,
+            is_bare: prefix.is_empty(),
         };
         leaves.enter();
         leaves
+    }
+
+    /// Reads `value` like [`Leaves::of`] without a prefix, including scalars that are empty.
+    pub(crate) fn with_blank(value: &'a str) -> Self {
+        Self { keeps_blank: true, ..Self::of(value, "") }
     }
 
     /// Returns the path of the scalar that was returned last.
@@ -94,15 +116,18 @@ impl<'a> Leaves<'a> {
                 self.cursor.value()?;
                 continue;
             }
-            self.path.push('.');
+            // Only a value with a path of its own needs a dot before its members.
+            if self.open.len() > 1 || !self.is_bare {
+                self.path.push('.');
+            }
             self.path.push_str(&part);
-            if self.open.len() < MAX_DEPTH && self.enter() {
+            if self.open.len() < self.max_depth && self.enter() {
                 continue;
             }
             let value = self.cursor.value()?;
             let is_too_deep = value.starts_with(['{', '[']);
             self.is_cut |= is_too_deep;
-            if is_too_deep || is_empty_scalar(value) {
+            if is_too_deep || is_empty_scalar(value) && !self.keeps_blank {
                 continue;
             }
             self.path_bytes += self.path.len();
@@ -146,7 +171,7 @@ fn short(position: usize) -> u32 {
 }
 
 /// Returns where the keys of `value` stand, in order, that a later equal key of the same object replaces.
-fn replaced_keys(value: &str) -> Vec<u32> {
+fn replaced_keys(value: &str, max_depth: usize) -> Vec<u32> {
     let mut cursor = Cursor::new(value);
     let hasher = RandomState::new();
     // For each object that is being read, the index of its first key; `None` for an array.
@@ -171,7 +196,7 @@ fn replaced_keys(value: &str) -> Vec<u32> {
             }
         }
         match cursor.rest().as_bytes().first() {
-            Some(opener @ (b'{' | b'[')) if open.len() < MAX_DEPTH => {
+            Some(opener @ (b'{' | b'[')) if open.len() < max_depth => {
                 open.push((*opener == b'{').then_some(keys.len()));
                 cursor.enter();
             }
@@ -228,6 +253,22 @@ mod tests {
     }
 
     #[test]
+    fn value_without_prefix_has_paths_without_dot() {
+        let value = r#"{"a":{"b":1},"":"x","c":["", null]}"#;
+        let all = |mut leaves: Leaves<'static>| {
+            std::iter::from_fn(|| leaves.next().map(|leaf| (leaves.path().to_owned(), leaf)))
+                .collect::<Vec<_>>()
+        };
+        let found = |leaves: &[(&str, &'static str)]| {
+            leaves.iter().map(|(path, leaf)| ((*path).to_owned(), *leaf)).collect::<Vec<_>>()
+        };
+        assert_eq!(all(Leaves::of(value, "")), found(&[("a.b", "1"), ("", "\"x\"")]));
+        assert_eq!(all(Leaves::of_members(value)), all(Leaves::of(value, "")));
+        let with_blank = [("a.b", "1"), ("", "\"x\""), ("c.0", "\"\""), ("c.1", "null")];
+        assert_eq!(all(Leaves::with_blank(value)), found(&with_blank));
+    }
+
+    #[test]
     fn last_of_equal_keys_counts() {
         for (value, expected) in [
             (r#"{"a":1,"b":2,"a":3}"#, &[("s.b", "2"), ("s.a", "3")][..]),
@@ -243,6 +284,8 @@ mod tests {
 
     #[test]
     fn depth_and_length_of_paths_are_bounded() {
+        let deep = "{\"a\":".repeat(501) + "7" + &"}".repeat(501);
+        assert_eq!(Leaves::of_members(&deep).next(), Some("7"));
         let nested = |depth: usize| "{\"a\":".repeat(depth) + "7" + &"}".repeat(depth);
         assert_eq!(leaves(&nested(MAX_DEPTH))[0].0.len(), 1 + 2 * MAX_DEPTH);
         for depth in [MAX_DEPTH + 1, 200_000] {

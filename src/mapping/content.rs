@@ -40,6 +40,16 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Returns the detail of an operation.
+    pub(crate) fn detail(&self) -> Option<&Detail<'a>> {
+        if let Self::Operation(detail) = self { Some(detail) } else { None }
+    }
+
+    /// Returns the payload of a webhook event.
+    pub(crate) fn payload(&self) -> Option<&Payload<'a>> {
+        if let Self::Webhook(payload) = self { Some(payload) } else { None }
+    }
+
     /// Returns the time of the record whose content this is. A webhook event has it in one of several places: the first
     /// usable one counts.
     #[must_use]
@@ -49,14 +59,24 @@ impl<'a> Content<'a> {
 
     /// The same, with its place.
     pub(crate) fn time_and_source(&self, record: &Record<'_>) -> Option<(Timestamp, TimeSource)> {
-        let own = || Some((record.time()?, TimeSource::Field(Field::Time)));
-        let Self::Webhook(payload) = self else { return own() };
-        let event_ts = record.get(Field::EventTs).and_then(|text| Timestamp::parse(trim(text)));
-        let in_payload = |field| Some((payload.time(field)?, TimeSource::Payload(field)));
-        event_ts
-            .map(|time| (time, TimeSource::Field(Field::EventTs)))
-            .or_else(|| in_payload(PayloadField::TimeStamp))
-            .or_else(|| in_payload(PayloadField::DateTime))
-            .or_else(own)
+        match self {
+            Self::Webhook(payload) => time_of_webhook(record, payload),
+            _ => own_time(record),
+        }
     }
+}
+
+fn own_time(record: &Record<'_>) -> Option<(Timestamp, TimeSource)> {
+    Some((record.time()?, TimeSource::Field(Field::Time)))
+}
+
+/// Returns the time of a webhook event, with its place.
+pub(super) fn time_of_webhook(record: &Record<'_>, payload: &Payload<'_>) -> Option<(Timestamp, TimeSource)> {
+    let event_ts = record.get(Field::EventTs).and_then(|text| Timestamp::parse(trim(text)));
+    let in_payload = |field| Some((payload.time(field)?, TimeSource::Payload(field)));
+    event_ts
+        .map(|time| (time, TimeSource::Field(Field::EventTs)))
+        .or_else(|| in_payload(PayloadField::TimeStamp))
+        .or_else(|| in_payload(PayloadField::DateTime))
+        .or_else(|| own_time(record))
 }

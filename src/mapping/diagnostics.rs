@@ -25,11 +25,13 @@ pub enum Diagnostic {
     IpAddressInvalid,
     /// Some settings of a webhook event have no label.
     LabelsCut,
+    /// A member that no row reads holds an object or array; only with `--enrich`.
+    MemberNested,
 }
 
 impl Diagnostic {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::EventTypeUnknown,
         Self::EventTypeUnmet,
         Self::FieldNotText,
@@ -41,6 +43,7 @@ impl Diagnostic {
         Self::EventTooLarge,
         Self::IpAddressInvalid,
         Self::LabelsCut,
+        Self::MemberNested,
     ];
 
     /// Returns the name in summaries.
@@ -58,6 +61,7 @@ impl Diagnostic {
             Self::EventTooLarge => "event_too_large",
             Self::IpAddressInvalid => "ip_address_invalid",
             Self::LabelsCut => "labels_cut",
+            Self::MemberNested => "member_nested",
         }
     }
 
@@ -87,6 +91,7 @@ impl Diagnostic {
             Self::LabelsCut => {
                 "some settings have no label: they are too deep, or the paths before them are too long"
             }
+            Self::MemberNested => "an unknown member holds an object or array and is not in additional",
         }
     }
 }

@@ -1,11 +1,10 @@
 //! The rows that take a member of a user in the embedded JSON.
 
-use super::diagnostics::{Diagnostic, DiagnosticCounts};
 use super::row::{Row, Setter, Source};
 use super::row_lookup;
 use super::table::ROWS;
 use super::trace::Trace;
-use crate::detail::{JsonUser, JsonUsers, TextValues};
+use crate::detail::{JsonUser, TextValues};
 use crate::udm::{About, Event};
 
 /// Puts the first user of the detail's JSON into the target.
@@ -18,28 +17,16 @@ pub(super) fn put_first_user<'a>(mut first: JsonUser<'a>, event: &mut Event<'a>,
     }
 }
 
-/// Iterates over the entries of `about`: one for each further user of the embedded JSON.
-pub(crate) struct RemainingUsers<'a>(pub(super) JsonUsers<'a>);
-
-impl<'a> RemainingUsers<'a> {
-    /// Returns the next entry.
-    pub(crate) fn next(&mut self, trace: &mut impl Trace) -> Option<About<'a>> {
-        let mut user = self.0.next()?;
-        trace.on_about_entry();
-        let mut about = About::default();
-        for row in &ROWS[row_lookup::FURTHER_USER] {
-            if let (Source::FurtherUser(member), Setter::Further(put)) = (row.source, row.put) {
-                put_texts(row, user.take(member), trace, |texts| put(&mut about, texts));
-            }
+/// Returns the entry of `about` for a further user.
+pub(super) fn about<'a>(mut user: JsonUser<'a>, trace: &mut impl Trace) -> About<'a> {
+    trace.on_about_entry(true);
+    let mut about = About::default();
+    for row in &ROWS[row_lookup::FURTHER_USER] {
+        if let (Source::FurtherUser(member), Setter::Further(put)) = (row.source, row.put) {
+            put_texts(row, user.take(member), trace, |texts| put(&mut about, texts));
         }
-        Some(about)
     }
-
-    /// Notes what was skipped or replaced in the JSON: known after the last entry.
-    pub(crate) fn note(&self, notes: &mut DiagnosticCounts) {
-        notes.add(Diagnostic::JsonSkipped, self.0.skipped());
-        notes.add(Diagnostic::SurrogateReplaced, self.0.surrogates_replaced());
-    }
+    about
 }
 
 /// Writes the value of a user's member, if it is not empty.

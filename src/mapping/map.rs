@@ -1,8 +1,11 @@
 //! Maps a record and its content to an event.
 
+use super::about::RemainingUsers;
 use super::content::Content;
 use super::diagnostics::{Diagnostic, DiagnosticCounts};
-use super::json_user_rows::{RemainingUsers, put_first_user};
+use super::enrich;
+use super::facts::{Facts, event_type};
+use super::json_user_rows::put_first_user;
 use super::options::MappingOptions;
 use super::row::Setter;
 use super::row_lookup::{self, KindRows};
@@ -10,13 +13,11 @@ use super::row_values::MappedValues;
 use super::table::ROWS;
 use super::template::{Template, TemplateWriter};
 use super::trace::Trace;
-use super::webhook_rows::put_webhook;
+use super::webhook_rows::{Replaced, put_webhook};
 use crate::detail::{Detail, JsonUser, JsonUsers};
-use crate::json::trim;
-use crate::record::{Field, Record, RecordKind};
+use crate::record::{Record, RecordKind};
 use crate::timestamp::Timestamp;
-use crate::udm::{Event, EventType, Needs, Resource};
-use crate::webhook::{Payload, PayloadField};
+use crate::udm::{Event, EventType};
 
 /// Returns the event of a record (docs/mapping-rules.md), given its parsed content and its time.
 ///
@@ -52,55 +53,60 @@ pub fn map<'c, 'a: 'c>(
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
 ) -> Event<'c> {
-    let (mut event, mut further) = map_all_but_about(record, content, time, rules, notes, trace);
+    let mut event = Event::new(time, EventType::GENERIC_EVENT);
+    let mut further = put_all_but_about(record, content, rules, &mut event, notes, trace);
     event.about.extend(std::iter::from_fn(|| further.next(trace)));
     further.note(notes);
     event
 }
 
-/// The same without `about`, whose entries are built on demand, because there may be more of them than should be in
-/// memory.
+/// Puts the same into an event that has only its time, except for `about`: its entries are built on demand, because there may
+/// be more of them than should be in memory. The event is large, so it is filled where it is.
 #[inline]
-pub(crate) fn map_all_but_about<'c, 'a: 'c>(
+pub(crate) fn put_all_but_about<'c, 'a: 'c>(
     record: &Record<'a>,
     content: &'c Content<'a>,
-    time: Timestamp,
     rules: MappingOptions,
+    event: &mut Event<'c>,
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
-) -> (Event<'c>, RemainingUsers<'c>) {
-    let mut event = Event::new(time, EventType::GENERIC_EVENT);
+) -> RemainingUsers<'c> {
     event.verbatim = record.verbatim;
-    put_constants(&mut event, trace);
-    let mut users = JsonUsers::default();
+    put_constants(event, trace);
+    let mut users = RemainingUsers::default();
+    let mut type_row = &ROWS[row_lookup::EVENT_TYPE];
     event.metadata.event_type = match content {
+        _ if rules.enrich => {
+            users.json = content.detail().map(Detail::users).unwrap_or_default();
+            let put = enrich::put(record, content, &mut users.json, rules, event, notes, trace);
+            (type_row, users.enriched) = (put.row, put.users);
+            put.event_type
+        }
         Content::Operation(detail) => {
-            users = detail.users();
-            put_operation(record, detail, &mut users, rules, &mut event, notes, trace)
+            users.json = detail.users();
+            put_operation(record, detail, &mut users.json, rules, event, notes, trace)
         }
         Content::SignIn => {
             let mut found = MappedValues::default();
             found.gather_sign_in(record, notes);
-            found.put(KindRows::SIGN_IN, &mut event, trace);
+            found.put(KindRows::SIGN_IN, event, trace);
             event_type(record, true, || Facts::SIGN_IN, notes)
         }
         Content::Webhook(payload) => {
-            put_webhook(record, payload, &mut event, notes, trace);
-            notes.add(Diagnostic::FieldNotText, payload.non_text_fields);
-            notes.add(Diagnostic::SurrogateReplaced, payload.surrogates_replaced);
-            event_type(record, names_user(payload), || Facts::of(&event), notes)
+            put_webhook(record, payload, Replaced::default(), event, notes, trace);
+            event_type(record, payload.names_user(), || Facts::of(event), notes)
         }
     };
     let time_row =
         if record.kind == RecordKind::Webhook { row_lookup::WEBHOOK_TIME } else { row_lookup::TIME };
     trace.on_fill(&ROWS[time_row], event.metadata.event_timestamp.as_str());
-    trace.on_fill(&ROWS[row_lookup::EVENT_TYPE], event.metadata.event_type.name());
+    trace.on_fill(type_row, event.metadata.event_type.name());
     notes.add(Diagnostic::FieldNotText, record.non_text_fields);
     notes.add(Diagnostic::SurrogateReplaced, u32::from(record.surrogates_replaced));
     if rules.clip {
-        clip(record.kind, &mut event, notes, trace);
+        clip(record.kind, event, notes, trace);
     }
-    (event, RemainingUsers(users))
+    users
 }
 
 /// Writes the values of an operation log, of which `users` is at its first user, and returns the type of the event.
@@ -136,7 +142,7 @@ pub(crate) fn write_from_template<'a>(
     notes: &mut DiagnosticCounts,
     sheet: TemplateWriter<'_>,
 ) -> Option<EventType> {
-    if detail.has_json() || rules.clip || !record.verbatim {
+    if detail.has_json() || rules.clip || rules.enrich || !record.verbatim {
         return None;
     }
     // A verbatim record has no field that was noted: see `Record`.
@@ -151,82 +157,6 @@ pub(crate) fn write_from_template<'a>(
     };
     Template::write(template, time, event_type, &found, sheet);
     Some(event_type)
-}
-
-/// What an event has that some event types require.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-struct Facts {
-    /// A user in the principal.
-    principal: bool,
-    /// A user in the target.
-    target: bool,
-    /// A resource in the target.
-    resource: bool,
-    /// A group with a name in the target.
-    group: bool,
-}
-
-impl Facts {
-    /// A sign-in names who signed in.
-    const SIGN_IN: Self = Self { principal: false, target: true, resource: false, group: false };
-
-    /// `json_user` says whether the detail's JSON puts a user into the target.
-    fn of_operation(found: &MappedValues<'_>, json_user: bool) -> Self {
-        let target = json_user || found.has_any(row_lookup::TARGET_USER);
-        Self { principal: found.has_any(row_lookup::OPERATOR), target, resource: false, group: false }
-    }
-
-    fn of(event: &Event<'_>) -> Self {
-        let target = &event.target;
-        let resource = &target.resource;
-        Self {
-            principal: !event.principal.user.is_empty(),
-            target: !target.user.is_empty(),
-            resource: *resource != Resource::default(),
-            group: target.group.group_display_name.is_some(),
-        }
-    }
-
-    fn meet(&self, needs: Needs) -> bool {
-        match needs {
-            Needs::Nothing => true,
-            Needs::User => self.target || self.principal,
-            Needs::TargetUser => self.target,
-            Needs::Resource => self.principal && self.resource,
-            Needs::Group => self.principal && self.group,
-            Needs::Unavailable => false,
-        }
-    }
-}
-
-/// Returns whether a payload names who did something, or whom it was done to.
-fn names_user(payload: &Payload<'_>) -> bool {
-    [PayloadField::Operator, PayloadField::Email].into_iter().any(|field| payload.get(field).is_some())
-}
-
-/// Selects the event type: the record's own type if valid, otherwise `USER_UNCATEGORIZED` if a user is named, otherwise
-/// `GENERIC_EVENT`.
-#[inline]
-fn event_type(
-    record: &Record<'_>,
-    names_user: bool,
-    facts: impl FnOnce() -> Facts,
-    notes: &mut DiagnosticCounts,
-) -> EventType {
-    if let Some(name) = record.get(Field::EventType) {
-        match own_type(trim(name), &facts()) {
-            Ok(known) => return known,
-            Err(note) => notes.add(note, 1),
-        }
-    }
-    if names_user { EventType::USER_UNCATEGORIZED } else { EventType::GENERIC_EVENT }
-}
-
-/// The type that a record asks for, or why it is passed over.
-fn own_type(name: &str, facts: &Facts) -> Result<EventType, Diagnostic> {
-    let known =
-        EventType::named(name).filter(|known| known.is_specified()).ok_or(Diagnostic::EventTypeUnknown)?;
-    if facts.meet(known.needs()) { Ok(known) } else { Err(Diagnostic::EventTypeUnmet) }
 }
 
 /// Sets the values that are the same for every record.

@@ -2,10 +2,13 @@
 //! description.
 //!
 //! The table ([`ROWS`]) defines which value goes where. `row_values`, `json_user_rows` and `webhook_rows` collect the values that its rows need,
-//! `map` puts them into an event, and `template` is the table compiled to text.
+//! `map` puts them into an event, and `template` is the table compiled to text. `enrich` adds what `--enrich` maps.
 
+mod about;
 mod content;
 mod diagnostics;
+mod enrich;
+mod facts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
 mod json_user_rows;
@@ -16,6 +19,7 @@ mod row;
 mod row_lookup;
 mod row_values;
 mod table;
+mod table_enriched;
 mod table_sign_in;
 mod table_webhook;
 mod template;
@@ -28,11 +32,13 @@ pub use content::Content;
 pub(crate) use content::TimeSource;
 pub use diagnostics::{Diagnostic, DiagnosticCounts};
 pub use map::map;
-pub(crate) use map::{map_all_but_about, write_from_template};
+pub(crate) use map::{put_all_but_about, write_from_template};
 pub use options::{MappingOptions, Values};
 pub use render::{json, markdown};
-pub use row::{Provenance, Row, SettingsOf, Source, Take};
+#[cfg(feature = "cli")]
+pub(crate) use render::{json_of, markdown_of};
+pub use row::{Profile, Provenance, Row, SettingsOf, Source, Take};
 pub(crate) use row_lookup::row_of_key;
 pub use table::ROWS;
 pub(crate) use template::{EventBuffer, Template, TemplateWriter};
-pub use trace::Trace;
+pub use trace::{KeyedValue, Trace};

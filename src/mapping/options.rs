@@ -8,6 +8,8 @@ pub struct MappingOptions {
     /// Whether texts are cut to UDM's documented maximum lengths: 1,024 bytes for the description, 64 for the product
     /// event type, 32 for the product version. Characters are never split.
     pub clip: bool,
+    /// Whether the rows of the profile `enriched` apply, too.
+    pub enrich: bool,
 }
 
 /// How the value of a change is mapped.

@@ -1,14 +1,16 @@
 //! Renders the mapping table as Markdown (`mapping.md`) and as JSON.
 
-use super::row::{Provenance, Row, Source};
+use super::row::{Profile, Provenance, Row, Source};
 use super::table::ROWS;
 use crate::json::escape_into;
 use crate::record::RecordKind;
 use std::fmt::Write as _;
 
-/// The text before the table.
+/// The text before the tables.
 static BEFORE: &str = include_str!("mapping_header.md");
-/// The text after the table.
+/// The text between the tables.
+static ENRICHED_HEADER: &str = include_str!("mapping_enriched_header.md");
+/// The text after the tables.
 static AFTER: &str = include_str!("mapping_footer.md");
 
 impl Source {
@@ -23,6 +25,7 @@ impl Source {
             Self::FurtherUser(member) => ("json_data, each further object", member.name()),
             Self::Payload { field, .. } => ("payload", field.path()),
             Self::Settings(of) => ("payload", of.path()),
+            Self::Enriched { name, .. } => ("enriched", name),
         }
     }
 }
@@ -51,9 +54,27 @@ impl Provenance {
 /// Returns the mapping as Markdown: the text of `mapping.md`.
 #[must_use]
 pub fn markdown() -> String {
+    markdown_of(None)
+}
+
+/// Returns the rows of a profile as Markdown, or the whole mapping.
+pub(crate) fn markdown_of(profile: Option<Profile>) -> String {
     let mut out = String::from(BEFORE);
+    if profile != Some(Profile::Enriched) {
+        table(Profile::Google, &mut out);
+    }
+    if profile != Some(Profile::Google) {
+        out.push_str(ENRICHED_HEADER);
+        table(Profile::Enriched, &mut out);
+    }
+    out.push_str(AFTER);
+    out
+}
+
+/// Appends the rows of a profile.
+fn table(profile: Profile, out: &mut String) {
     out.push_str("| kind | from | UDM | rule | example | basis |\n|---|---|---|---|---|---|\n");
-    for row in ROWS {
+    for row in ROWS.iter().filter(|row| row.profile() == profile) {
         let (kind, name) = row.source.parts();
         let from = if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") };
         let (text, value) = row.example;
@@ -68,24 +89,29 @@ pub fn markdown() -> String {
             row.basis.text()
         );
     }
-    out.push_str(AFTER);
-    out
 }
 
-/// Returns the table as JSON: an array of `{"kind","source","name","path","list","rule","example":{"text","value"},"basis"}`.
+/// Returns the table as JSON: an array of `{"kind","source","name","path","list","rule","example":{"text","value"},"basis","profile"}`.
 #[must_use]
 pub fn json() -> String {
+    json_of(None)
+}
+
+/// Returns the rows of a profile, or all rows, as JSON.
+pub(crate) fn json_of(profile: Option<Profile>) -> String {
     let rows: Vec<_> = ROWS
         .iter()
+        .filter(|row| profile.is_none_or(|profile| row.profile() == profile))
         .map(|row| {
             let (kind, name) = row.source.parts();
-            let [kind, name, path, rule, text, value, basis] =
-                [kind, name, row.path, row.rule, row.example.0, row.example.1, row.basis.text()].map(quoted);
+            let [kind, name, path, rule, text, value] =
+                [kind, name, row.path, row.rule, row.example.0, row.example.1].map(quoted);
+            let [basis, profile] = [row.basis.text(), row.profile().name()].map(quoted);
             let record = quoted(&row.kind());
             // Paths mark lists of objects with [], but not lists of strings.
             let list = row.is_element();
             format!(
-                "  {{\"kind\":{record},\"source\":{kind},\"name\":{name},\"path\":{path},\"list\":{list},\"rule\":{rule},\"example\":{{\"text\":{text},\"value\":{value}}},\"basis\":{basis}}}"
+                "  {{\"kind\":{record},\"source\":{kind},\"name\":{name},\"path\":{path},\"list\":{list},\"rule\":{rule},\"example\":{{\"text\":{text},\"value\":{value}}},\"basis\":{basis},\"profile\":{profile}}}"
             )
         })
         .collect();

@@ -28,9 +28,18 @@ impl Row {
         self.source.kinds()
     }
 
+    /// Returns the profile that the row belongs to.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        match self.put {
+            Setter::Enriched | Setter::EnrichedElement => Profile::Enriched,
+            _ => Profile::Google,
+        }
+    }
+
     /// Returns whether the path ends in a list of strings, to which the value is appended.
     pub(crate) fn is_element(&self) -> bool {
-        matches!(self.put, Setter::Element(_) | Setter::TargetList)
+        matches!(self.put, Setter::Element(_) | Setter::TargetList | Setter::EnrichedElement)
     }
 }
 
@@ -60,6 +69,13 @@ pub enum Source {
     },
     /// The scalars below the settings of the object in the payload, or of the old object.
     Settings(SettingsOf),
+    /// What `--enrich` reads.
+    Enriched {
+        /// The kinds of records that have it.
+        kinds: &'static [RecordKind],
+        /// Its name, as docs/mapping-rules.md defines it.
+        name: &'static str,
+    },
 }
 
 /// Which values of a payload a row takes, and what of them.
@@ -123,6 +139,7 @@ impl Source {
             Self::Field(Field::Event | Field::EventTs | Field::Payload)
             | Self::Payload { .. }
             | Self::Settings(_) => &[RecordKind::Webhook],
+            Self::Enriched { kinds, .. } => kinds,
         }
     }
 
@@ -141,6 +158,26 @@ pub enum Provenance {
     Project,
 }
 
+/// Which rows fill an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Google's table with the decisions of this project: the default.
+    Google,
+    /// The rows that `--enrich` adds.
+    Enriched,
+}
+
+impl Profile {
+    /// Returns the name of the profile.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Google => "google",
+            Self::Enriched => "enriched",
+        }
+    }
+}
+
 /// How a value is written to the event.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Setter {
@@ -156,8 +193,14 @@ pub(super) enum Setter {
     TargetList,
     /// The text is the field of the principal's user that the path names.
     PrincipalText,
+    /// The text is the name of a role of the target's user.
+    Role,
     /// The scalars below a JSON value become labels.
     Leaves(for<'a> fn(&mut Event<'a>, LeafLabels<'a>)),
     First(for<'a> fn(&mut Event<'a>, TextValues<'a>)),
     Further(for<'a> fn(&mut About<'a>, TextValues<'a>)),
+    /// `enrich` writes it.
+    Enriched,
+    /// The same; the value is appended to a list of strings.
+    EnrichedElement,
 }

@@ -2,11 +2,12 @@
 
 use super::row::{Row, Setter, Source};
 use super::table::{ROWS, TABLE};
+use super::table_enriched::EnrichedRow;
 use crate::record::{Field, RecordKind};
-use crate::udm::{MAX_EMAIL_ADDRESSES, MAX_ROLES, UserTextField};
+use crate::udm::{MAX_EMAIL_ADDRESSES, UserTextField};
 use std::ops::Range;
 
-/// The number of rows.
+/// The number of rows of the profile `google`.
 const COUNT: usize = TABLE.len();
 
 /// A set of rows, a bit for each.
@@ -111,7 +112,8 @@ pub(super) const OPERATOR: u64 = operations(rows_where!(|row| is_field(row, Fiel
 pub(super) const EMAILS_PATH: &str = "target.user.emailAddresses";
 const ROLES_PATH: &str = "target.user.attribute.roles[].name";
 const EMAILS: u64 = operations(rows_where!(|row| same(TABLE[row].path, EMAILS_PATH)));
-const ROLES: u64 = operations(rows_where!(|row| same(TABLE[row].path, ROLES_PATH)));
+/// The rows of the target's roles.
+pub(super) const ROLES: u64 = operations(rows_where!(|row| same(TABLE[row].path, ROLES_PATH)));
 
 /// The rows of lists that several rows fill; only these can repeat a value.
 pub(super) const MAY_REPEAT: u64 = EMAILS | ROLES;
@@ -125,7 +127,7 @@ pub(super) const TARGET_USER: u64 =
 
 /// The rows that put a text of the record.
 const TEXTS: Rows = rows_where!(|row| {
-    matches!(TABLE[row].put, Setter::Text(_) | Setter::Element(_)) || is_text_field(row)
+    matches!(TABLE[row].put, Setter::Text(_) | Setter::Element(_) | Setter::Role) || is_text_field(row)
 });
 
 /// Returns those of a set that are rows of operation logs.
@@ -174,10 +176,6 @@ const _: () = {
     assert!(
         EMAILS.count_ones() as usize <= MAX_EMAIL_ADDRESSES,
         "too many rows for the target's e-mail addresses; raise udm::MAX_EMAIL_ADDRESSES"
-    );
-    assert!(
-        ROLES.count_ones() as usize <= MAX_ROLES,
-        "more rows fill the target's roles than fit; raise udm::MAX_ROLES"
     );
     let mut row = 0;
     while row < COUNT {
@@ -268,6 +266,13 @@ const fn starts(text: &str, start: &str) -> bool {
         index += 1;
     }
     index == start.len()
+}
+
+impl EnrichedRow {
+    /// Returns the row in the table.
+    pub(super) fn row(self) -> &'static Row {
+        &ROWS[COUNT + self as usize]
+    }
 }
 
 /// Returns the row that takes the value of a change with this key.

@@ -10,7 +10,7 @@ use crate::detail::{Detail, eq_ignore_case, new_value};
 use crate::email;
 use crate::json::trim;
 use crate::record::{Field, Record};
-use crate::udm::Event;
+use crate::udm::{Event, Role};
 use std::net::IpAddr;
 use std::num::NonZero;
 
@@ -34,6 +34,16 @@ impl Default for MappedValues<'_> {
 impl<'a> MappedValues<'a> {
     #[inline]
     pub(super) fn gather<'d: 'a>(&mut self, record: &Record<'a>, detail: &Detail<'d>, values: Values) {
+        self.gather_fields(record);
+        let [email, second] = detail.emails();
+        self.set(row_lookup::EMAIL, email);
+        self.set(row_lookup::EMAIL2, second);
+        self.gather_changes(detail, values);
+    }
+
+    /// Sets the values that come from fields of the record.
+    #[inline]
+    pub(super) fn gather_fields(&mut self, record: &Record<'a>) {
         self.set(row_lookup::ACTION, record.get(Field::Action));
         self.set(row_lookup::DESCRIPTION, record.get(Field::OperationDetail));
         self.set(row_lookup::CATEGORY_TYPE, record.get(Field::CategoryType));
@@ -45,10 +55,6 @@ impl<'a> MappedValues<'a> {
             };
             self.set(row, Some(operator));
         }
-        let [email, second] = detail.emails();
-        self.set(row_lookup::EMAIL, email);
-        self.set(row_lookup::EMAIL2, second);
-        self.gather_changes(detail, values);
     }
 
     /// Sets the values of a sign-in. Notes an address that is not one.
@@ -73,15 +79,20 @@ impl<'a> MappedValues<'a> {
         }
     }
 
+    /// Sets the values of changes.
     #[inline]
-    fn gather_changes<'d: 'a>(&mut self, detail: &Detail<'d>, values: Values) {
+    pub(super) fn gather_changes<'d: 'a>(&mut self, detail: &Detail<'d>, values: Values) {
         let value = |text: &'d str| match values {
             Values::New => new_value(text),
             Values::Verbatim => Some(text).filter(|text| !text.is_empty()),
         };
         for change in &detail.changes {
             if let Some(row) = row_lookup::of_key(change.key) {
-                self.set(row, value(change.value));
+                let value = value(change.value);
+                if value.is_none() {
+                    self.texts[row] = "";
+                }
+                self.set(row, value);
             }
         }
         if detail.is_change_of_role() {
@@ -113,7 +124,7 @@ impl<'a> MappedValues<'a> {
 
     /// Sets the value of a row, or clears it; the last value counts.
     #[inline]
-    fn set(&mut self, row: usize, text: Option<&'a str>) {
+    pub(super) fn set(&mut self, row: usize, text: Option<&'a str>) {
         match text {
             Some(text) => {
                 self.texts[row] = text;
@@ -122,6 +133,11 @@ impl<'a> MappedValues<'a> {
             }
             None => self.rows &= !(1 << row),
         }
+    }
+
+    /// Returns the last value that was set for a row; empty if there was none. A list may hold an equal one instead.
+    pub(super) fn last_value(&self, row: usize) -> &'a str {
+        self.texts[row]
     }
 
     /// Returns the rows that have a value, with it, in table order.
@@ -162,9 +178,14 @@ pub(super) fn put_text<'a>(index: usize, text: &'a str, event: &mut Event<'a>, t
         Setter::PrincipalText => {
             event.principal.user.texts.push((&row_lookup::TEXT_FIELDS[index], text));
         }
-        Setter::Preset | Setter::Constant(..) | Setter::First(_) | Setter::Further(_) | Setter::Leaves(_) => {
-            return;
-        }
+        Setter::Role => event.target.user.roles.push(Role { name: text, role_type: None }),
+        Setter::Preset
+        | Setter::Constant(..)
+        | Setter::First(_)
+        | Setter::Further(_)
+        | Setter::Leaves(_)
+        | Setter::Enriched
+        | Setter::EnrichedElement => return,
     }
     trace.on_fill(row, text);
 }

@@ -8,20 +8,27 @@
 use super::row::Provenance::{Google, Project};
 use super::row::Source::{Constant, Detail, FirstUser, FurtherUser, Key};
 use super::row::{Row, Setter, Source};
+use super::table_enriched::ENRICHED_ROWS;
 use super::table_sign_in::SIGN_IN_ROWS;
 use super::table_webhook::WEBHOOK_ROWS;
 use crate::detail::{Text, TextValues, UserField};
 use crate::record::Field;
 use crate::udm::{Event, Label};
 
-/// The complete mapping.
-pub static ROWS: &[Row] = TABLE;
+/// The complete mapping: the rows of the profile `google`, then those that `--enrich` adds.
+pub static ROWS: &[Row] = &join::<{ TABLE.len() + ENRICHED_ROWS.len() }>(&[TABLE, ENRICHED_ROWS]);
 
-pub(super) const TABLE: &[Row] = &JOINED;
+/// The rows of the profile `google`.
+pub(super) const TABLE: &[Row] =
+    &join::<{ OPERATION_ROWS.len() + SIGN_IN_ROWS.len() + WEBHOOK_ROWS.len() }>(&[
+        OPERATION_ROWS,
+        SIGN_IN_ROWS,
+        WEBHOOK_ROWS,
+    ]);
 
-const JOINED: [Row; OPERATION_ROWS.len() + SIGN_IN_ROWS.len() + WEBHOOK_ROWS.len()] = {
-    let tables = [OPERATION_ROWS, SIGN_IN_ROWS, WEBHOOK_ROWS];
-    let (mut rows, mut count, mut table) = ([OPERATION_ROWS[0]; _], 0, 0);
+/// Returns the rows of several tables, which must be so many.
+const fn join<const N: usize>(tables: &[&[Row]]) -> [Row; N] {
+    let (mut rows, mut count, mut table) = ([tables[0][0]; N], 0, 0);
     while table < tables.len() {
         let mut row = 0;
         while row < tables[table].len() {
@@ -31,7 +38,7 @@ const JOINED: [Row; OPERATION_ROWS.len() + SIGN_IN_ROWS.len() + WEBHOOK_ROWS.len
         table += 1;
     }
     rows
-};
+}
 
 const OPERATION_ROWS: &[Row] = &[
     Row {
@@ -196,7 +203,7 @@ const OPERATION_ROWS: &[Row] = &[
         rule: "new value; distinct",
         example: ("Update Role  - Role Name: from A to Auditor", "Auditor"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.roles.push(value)),
+        put: Setter::Role,
     },
     Row {
         source: Key("User Role"),
@@ -204,7 +211,7 @@ const OPERATION_ROWS: &[Row] = &[
         rule: "new value, after Role Name; distinct",
         example: ("Update User b@x.io  - User Role: from Member to Admin", "Admin"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.user.roles.push(value)),
+        put: Setter::Role,
     },
     Row {
         source: Detail("role"),
@@ -212,7 +219,7 @@ const OPERATION_ROWS: &[Row] = &[
         rule: "where HEAD starts with Change Role (any case): the first new value of a change whose KEY is an e-mail address; otherwise the value of Role or role, whichever is last; after the others, distinct",
         example: ("Change Role  - h.s@duff.io: from User to Co-Owner", "Co-Owner"),
         basis: Project,
-        put: Setter::Text(|event, value| event.target.user.roles.push(value)),
+        put: Setter::Role,
     },
     Row {
         source: Key("Room Name"),

@@ -62,7 +62,9 @@ pub(super) const WEBHOOK_ROWS: &[Row] = &[
         rule: "verbatim",
         example: ("A", "A"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.resource.product_object_id = Some(value)),
+        put: Setter::Text(|event, value| {
+            event.target.resource.product_object_id = Some(Text::Borrowed(value))
+        }),
     },
     Row {
         source: Payload { events: "", field: PayloadField::AccountId, take: Take::Any },
@@ -134,7 +136,7 @@ pub(super) const WEBHOOK_ROWS: &[Row] = &[
         rule: "verbatim",
         example: ("Admin", "Admin"),
         basis: Project,
-        put: Setter::Text(|event, value| event.target.user.roles.push(value)),
+        put: Setter::Role,
     },
     Row {
         source: Payload { events: "", field: PayloadField::Role, take: Take::Any },
@@ -142,7 +144,7 @@ pub(super) const WEBHOOK_ROWS: &[Row] = &[
         rule: "verbatim, if role_name is absent",
         example: ("1", "1"),
         basis: Project,
-        put: Setter::Text(|event, value| event.target.user.roles.push(value)),
+        put: Setter::Role,
     },
     Row {
         source: Payload { events: "group.", field: PayloadField::Id, take: Take::Any },
@@ -166,7 +168,7 @@ pub(super) const WEBHOOK_ROWS: &[Row] = &[
         rule: "one for each string, number or boolean below it; the key is settings. and the path, in which keys and positions are joined with a dot",
         example: (r#"{"in_meeting":{"chat":true}}"#, "settings.in_meeting.chat=true"),
         basis: Google,
-        put: Setter::Leaves(|event, labels| event.target.resource.labels.push(labels)),
+        put: Setter::Leaves(|event, labels| event.target.resource.leaf_labels.push(labels)),
     },
     Row {
         source: Settings(SettingsOf::OldObject),
@@ -177,7 +179,7 @@ pub(super) const WEBHOOK_ROWS: &[Row] = &[
             "old_object.settings.dial_in.0=DE, old_object.settings.dial_in.1=FR",
         ),
         basis: Google,
-        put: Setter::Leaves(|event, labels| event.target.resource.labels.push(labels)),
+        put: Setter::Leaves(|event, labels| event.target.resource.leaf_labels.push(labels)),
     },
     Row {
         source: Payload { events: "", field: PayloadField::Version, take: Take::Version },
@@ -225,7 +227,7 @@ pub(super) const WEBHOOK_ROWS: &[Row] = &[
         rule: "verbatim, if the event begins with meeting.",
         example: ("Weekly", "Weekly"),
         basis: Google,
-        put: Setter::Text(|event, value| event.target.resource.name = Some(value)),
+        put: Setter::Text(|event, value| event.target.resource.name = Some(Text::Borrowed(value))),
     },
     Row {
         source: Payload { events: "meeting.", field: PayloadField::HostId, take: Take::Any },

@@ -35,7 +35,7 @@ fn template_output_matches_the_typed_event() {
             (Case::Camel, &feeds[1], Values::Verbatim),
             (Case::Snake, &feeds[1], Values::Verbatim),
         ] {
-            let rules = MappingOptions { values, clip: false };
+            let rules = MappingOptions { values, ..MappingOptions::default() };
             let taken = compare(&text, &Writer::new(OutputShape::Udm(case), feed), rules);
             assert!(taken > 8_000, "{taken} of 20,000 took the template");
         }
@@ -98,7 +98,7 @@ fn event_and_notes(rules: MappingOptions, record: &str) -> (serde_json::Value, D
 
 #[test]
 fn only_values_over_udm_limits_are_clipped() {
-    let rules = MappingOptions { values: Values::New, clip: true };
+    let rules = MappingOptions { clip: true, ..MappingOptions::default() };
     for (of_action, of_detail, cut) in [(64, 1024, 0), (65, 1024, 1), (64, 1025, 1), (100, 2000, 2)] {
         let (action, detail) = ("a".repeat(of_action), "d".repeat(of_detail));
         let record = serde_json::json!({"action": action, "operation_detail": detail}).to_string();
@@ -132,7 +132,7 @@ fn typed_event_contains_the_record_values() {
 fn empty_value_clears_an_earlier_value() {
     for values in [Values::New, Values::Verbatim] {
         let event = event_by(
-            MappingOptions { values, clip: false },
+            MappingOptions { values, ..MappingOptions::default() },
             r#"{"operation_detail":"Update a@x.io  - First Name: - Display Name: Ann - Display Name:"}"#,
         );
         assert_eq!(event["target"]["user"], serde_json::json!({"emailAddresses": ["a@x.io"]}));

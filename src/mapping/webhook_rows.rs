@@ -10,18 +10,34 @@ use crate::email;
 use crate::json::{leaf_text, trim};
 use crate::record::{Field, Record};
 use crate::udm::{Event, LeafLabels};
-use crate::webhook::Payload;
+use crate::webhook::{Payload, PayloadField};
 
-/// Writes the values of a webhook event. If several rows have a value for one field, the first one counts.
+/// The values of a payload that rows used, a bit for each [`PayloadField`].
+pub(super) type UsedFields = u64;
+
+const _: () = assert!(PayloadField::ALL.len() <= UsedFields::BITS as usize, "widen UsedFields");
+
+/// What `--enrich` fills instead of the rows here.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Replaced {
+    pub(super) settings: bool,
+    /// The path of a field.
+    pub(super) path: Option<&'static str>,
+}
+
+/// Writes the values of a webhook event, and returns which were used. If several rows have a value for one field, the first
+/// one counts.
 pub(super) fn put_webhook<'a>(
     record: &Record<'a>,
     payload: &'a Payload<'_>,
+    replaced: Replaced,
     event: &mut Event<'a>,
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
-) {
+) -> UsedFields {
     let name = trim(record.get(Field::Event).unwrap_or_default());
-    let mut filled: Vec<&'static str> = Vec::new();
+    let mut filled = Vec::from_iter(replaced.path);
+    let mut used = 0;
     for index in row_lookup::WEBHOOKS {
         let row = &ROWS[index];
         let text = match row.source {
@@ -29,7 +45,7 @@ pub(super) fn put_webhook<'a>(
             Source::Payload { events, field, take } if name.starts_with(events) => {
                 payload.get(field).and_then(|text| take.of(text))
             }
-            Source::Settings(of) => {
+            Source::Settings(of) if !replaced.settings => {
                 put_settings(index, of, payload, event, notes, trace);
                 None
             }
@@ -40,8 +56,14 @@ pub(super) fn put_webhook<'a>(
         {
             filled.push(row.path);
             put_text(index, text, event, trace);
+            if let Source::Payload { field, .. } = row.source {
+                used |= 1 << field as u32;
+            }
         }
     }
+    notes.add(Diagnostic::FieldNotText, payload.non_text_fields);
+    notes.add(Diagnostic::SurrogateReplaced, payload.surrogates_replaced);
+    used
 }
 
 impl Take {

@@ -9,7 +9,7 @@ use crate::mapping::{self, Content, Diagnostic, EventBuffer, Template, TemplateW
 use crate::record::{self, Field, Record, RecordKind};
 use crate::reject::{RejectReason, Rejection};
 use crate::timestamp::Timestamp;
-use crate::udm::{EventType, FLUSH_THRESHOLD, StreamTarget, Writer};
+use crate::udm::{Event, EventType, FLUSH_THRESHOLD, StreamTarget, Writer};
 use std::borrow::Cow;
 use std::ops::{ControlFlow, Range};
 
@@ -283,8 +283,8 @@ fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &m
     let Typed { record, content, time, text } = typed;
     let (output, options) = (&mut *rest.output, rest.options);
     let notes = &mut output.counts.notes;
-    let (mut event, mut further) =
-        mapping::map_all_but_about(record, content, time, options.rules, notes, &mut ());
+    let mut event = Event::new(time, EventType::GENERIC_EVENT);
+    let mut further = mapping::put_all_but_about(record, content, options.rules, &mut event, notes, &mut ());
     if options.event_id {
         event.metadata.product_log_id = record::fingerprint(text).ok();
     }

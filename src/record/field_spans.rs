@@ -12,6 +12,8 @@ use std::ops::Range;
 pub(super) struct FieldSpans<'a> {
     /// Slices of the text, except for values with escapes.
     pub(super) texts: [Option<&'a str>; FIELDS],
+    /// The record as written, if it may have other members.
+    pub(super) unread: Option<&'a str>,
     /// Whether some text may consist of whitespace only.
     pub(super) maybe_blank: bool,
     /// The fields with an escape.
@@ -89,8 +91,14 @@ impl<'a> FieldSpans<'a> {
             RecordKind::SignIn => self.texts_of(RecordKind::SignIn),
             RecordKind::Webhook => self.texts_of(RecordKind::Webhook),
         };
-        let mut record =
-            Record { kind, texts, verbatim: !self.needs_escape, non_text_fields: 0, surrogates_replaced: 0 };
+        let mut record = Record {
+            kind,
+            texts,
+            verbatim: !self.needs_escape,
+            unread: self.unread,
+            non_text_fields: 0,
+            surrogates_replaced: 0,
+        };
         if self.escaped != 0 || self.maybe_blank {
             self.complete(&mut record, scratch);
         }

@@ -2,7 +2,7 @@
 
 use super::event_type::EventType;
 use super::text_field::UserTextField;
-use crate::json::{Leaves, TextValues};
+use crate::json::{Leaves, TextValues, leaf_text};
 use crate::timestamp::Timestamp;
 use arrayvec::{ArrayString, ArrayVec};
 use smallvec::SmallVec;
@@ -15,14 +15,38 @@ pub struct Event<'a> {
     pub metadata: Metadata<'a>,
     /// Who performed the operation.
     pub principal: Noun<'a>,
+    /// What the target was before the operation; only with `--enrich`.
+    pub src: Noun<'a>,
     /// The user or object that the operation was performed on.
     pub target: Noun<'a>,
     /// Other users that the event refers to.
     pub about: Vec<About<'a>>,
+    /// What the product says of the operation; only with `--enrich`.
+    pub security_result: SecurityResult<'a>,
+    /// `extensions.auth`: present for events that sign somebody in or out; only with `--enrich`.
+    pub auth: Option<Authentication>,
     /// `additional`: what UDM has no field for, by name.
     pub additional: SmallVec<[(&'static str, &'a str); 1]>,
+    /// The members of the record that no other row reads; only with `--enrich`. They follow `additional`.
+    pub unread: Vec<UnreadMember<'a>>,
     /// Whether all texts can be written unescaped.
     pub verbatim: bool,
+}
+
+/// A member of `additional` as the record has it. It is decoded when it is written, because there may be very many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadMember<'a> {
+    /// The name.
+    pub name: Cow<'a, str>,
+    /// The value: a string, number or boolean in JSON.
+    pub json: &'a str,
+}
+
+impl<'a> UnreadMember<'a> {
+    /// Returns the value as text.
+    pub(crate) fn text(&self) -> Cow<'a, str> {
+        leaf_text(self.json)
+    }
 }
 
 /// `google.backstory.Metadata`.
@@ -51,6 +75,8 @@ pub struct Metadata<'a> {
 /// `google.backstory.Noun`: a participant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Noun<'a> {
+    /// `application`.
+    pub application: Option<&'static str>,
     /// `user`.
     pub user: User<'a>,
     /// `group`.
@@ -72,18 +98,38 @@ pub struct Group<'a> {
     pub product_object_id: Option<&'a str>,
     /// `groupDisplayName`.
     pub group_display_name: Option<&'a str>,
+    /// `attribute.labels`.
+    pub labels: TextLabels<'a>,
 }
 
 /// `google.backstory.Resource`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resource<'a> {
+    /// `resourceType`.
+    pub resource_type: Option<&'static str>,
+    /// `resourceSubtype`.
+    pub resource_subtype: Option<&'a str>,
     /// `name`.
-    pub name: Option<&'a str>,
+    pub name: Option<Cow<'a, str>>,
     /// `productObjectId`.
-    pub product_object_id: Option<&'a str>,
+    pub product_object_id: Option<Cow<'a, str>>,
     /// `attribute.labels`.
-    pub labels: SmallVec<[LeafLabels<'a>; 2]>,
+    pub labels: TextLabels<'a>,
+    /// Further `attribute.labels`.
+    pub leaf_labels: SmallVec<[LeafLabels<'a>; 2]>,
 }
+
+/// `google.backstory.Label`: a key and a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextLabel<'a> {
+    /// `key`.
+    pub key: &'a str,
+    /// `value`.
+    pub value: &'a str,
+}
+
+/// Labels, as many as an operation usually has changes without an allocation.
+pub type TextLabels<'a> = SmallVec<[TextLabel<'a>; 6]>;
 
 /// Labels for the scalars below a JSON value, one for each. They are read when they are written, because there may be more
 /// of them than should be in memory.
@@ -107,8 +153,6 @@ impl<'a> LeafLabels<'a> {
 
 /// The maximum number of e-mail addresses of a user.
 pub const MAX_EMAIL_ADDRESSES: usize = 3;
-/// The maximum number of roles of a user.
-pub const MAX_ROLES: usize = 3;
 
 /// `google.backstory.User`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,10 +163,23 @@ pub struct User<'a> {
     pub email_addresses: ArrayVec<&'a str, MAX_EMAIL_ADDRESSES>,
     /// The fields that hold a text each, such as `title`, in the order in which they are written.
     pub texts: SmallVec<[(&'static UserTextField, &'a str); 6]>,
-    /// The names of `attribute.roles`.
-    pub roles: ArrayVec<&'a str, MAX_ROLES>,
+    /// `userAuthenticationStatus`.
+    pub authentication_status: Option<&'static str>,
+    /// `attribute.roles`.
+    pub roles: SmallVec<[Role<'a>; 3]>,
     /// `attribute.labels`.
     pub labels: SmallVec<[Label<'a>; 3]>,
+    /// Further `attribute.labels`.
+    pub text_labels: TextLabels<'a>,
+}
+
+/// `google.backstory.Role`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role<'a> {
+    /// `name`.
+    pub name: &'a str,
+    /// `type`.
+    pub role_type: Option<&'static str>,
 }
 
 /// `google.backstory.Label`: one key with one or more values, each written as a label.
@@ -134,26 +191,89 @@ pub struct Label<'a> {
     pub values: TextValues<'a>,
 }
 
-/// One further user: an entry of `about` with `user.userid` and `user.attribute.labels`.
+/// One further user: an entry of `about`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About<'a> {
     /// `user.userid`.
     pub userid: Option<Cow<'a, str>>,
+    /// The only element of `user.emailAddresses`.
+    pub email_address: Option<Cow<'a, str>>,
+    /// `user.attribute.roles`.
+    pub roles: SmallVec<[Role<'a>; 1]>,
     /// `user.attribute.labels`.
     pub labels: ArrayVec<Label<'a>, 2>,
+    /// Further `user.attribute.labels`.
+    pub text_labels: SmallVec<[TextLabel<'a>; 1]>,
+}
+
+/// `google.backstory.SecurityResult`: the only element of `securityResult`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecurityResult<'a> {
+    /// `detectionFields`.
+    pub detection_fields: SmallVec<[(&'static str, Cow<'a, str>); 6]>,
+    /// `summary`.
+    pub summary: Option<&'a str>,
+    /// The only element of `categoryDetails`.
+    pub category: Option<&'a str>,
+    /// The only element of `action`.
+    pub action: Option<&'static str>,
+}
+
+/// `google.backstory.Authentication`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Authentication {
+    /// The only element of `mechanism`.
+    pub mechanism: Option<&'static str>,
+}
+
+impl Noun<'_> {
+    /// Returns whether anything is known of the participant.
+    pub(crate) fn has_data(&self) -> bool {
+        let has_texts = self.application.is_some() || self.location_name.is_some();
+        let has_address = self.ip.is_some() || self.asset_ip.is_some();
+        has_texts || has_address || self.user.has_data() || self.group.has_data() || self.resource.has_data()
+    }
+}
+
+impl Group<'_> {
+    fn has_data(&self) -> bool {
+        let has_texts = self.product_object_id.is_some() || self.group_display_name.is_some();
+        has_texts || !self.labels.is_empty()
+    }
+}
+
+impl Resource<'_> {
+    /// Returns whether anything is known of the resource.
+    pub(crate) fn has_data(&self) -> bool {
+        let has_type = self.resource_type.is_some() || self.resource_subtype.is_some();
+        let has_texts = self.name.is_some() || self.product_object_id.is_some();
+        has_type || has_texts || !self.labels.is_empty() || !self.leaf_labels.is_empty()
+    }
 }
 
 impl User<'_> {
-    /// Returns whether nothing is known of the user.
-    pub(crate) fn is_empty(&self) -> bool {
-        let is_named = self.userid.is_some() || !self.email_addresses.is_empty();
-        !is_named && self.texts.is_empty() && self.roles.is_empty() && self.labels.is_empty()
+    /// Returns whether the user has an e-mail address or a user ID.
+    pub(crate) fn is_named(&self) -> bool {
+        self.userid.is_some() || !self.email_addresses.is_empty()
+    }
+
+    /// Returns whether it is known who the user is.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.is_named() || self.texts.iter().any(|(field, _)| field.name == "productObjectId")
+    }
+
+    /// Returns whether anything is known of the user.
+    pub(crate) fn has_data(&self) -> bool {
+        let has_labels = !self.labels.is_empty() || !self.text_labels.is_empty();
+        let has_texts = !self.texts.is_empty() || self.authentication_status.is_some();
+        self.is_named() || has_texts || has_labels || !self.roles.is_empty()
     }
 }
 
 impl Event<'_> {
     /// Creates an event with a time and a type only.
     #[must_use]
+    #[inline]
     pub fn new(event_timestamp: Timestamp, event_type: EventType) -> Self {
         Self {
             metadata: Metadata {
@@ -168,9 +288,13 @@ impl Event<'_> {
                 product_log_id: None,
             },
             principal: Noun::default(),
+            src: Noun::default(),
             target: Noun::default(),
             about: Vec::new(),
+            security_result: SecurityResult::default(),
+            auth: None,
             additional: SmallVec::new(),
+            unread: Vec::new(),
             verbatim: false,
         }
     }

@@ -37,13 +37,43 @@ pub enum Needs {
     Resource,
     /// A user in the principal, and a group with a name in the target.
     Group,
-    /// Something that no record contains: how somebody logged in, or which setting a resource is.
-    Unavailable,
+    /// A user in the target, a principal, and `extensions.auth`, which only `--enrich` fills.
+    Login,
+    /// A principal, and a resource in the target that is a setting, which only `--enrich` fills.
+    Setting,
 }
 
 impl EventType {
     /// An operation by or on a user, without a more specific type.
     pub const USER_UNCATEGORIZED: Self = Self { name: "USER_UNCATEGORIZED", number: 15000 };
+    /// Somebody signed in.
+    pub const USER_LOGIN: Self = Self { name: "USER_LOGIN", number: 15001 };
+    /// Somebody signed out.
+    pub const USER_LOGOUT: Self = Self { name: "USER_LOGOUT", number: 15002 };
+    /// A user was created.
+    pub const USER_CREATION: Self = Self { name: "USER_CREATION", number: 15003 };
+    /// What a user may do was changed.
+    pub const USER_CHANGE_PERMISSIONS: Self = Self { name: "USER_CHANGE_PERMISSIONS", number: 15005 };
+    /// A user was deleted.
+    pub const USER_DELETION: Self = Self { name: "USER_DELETION", number: 15008 };
+    /// A user created a resource.
+    pub const USER_RESOURCE_CREATION: Self = Self { name: "USER_RESOURCE_CREATION", number: 15009 };
+    /// A user changed a resource.
+    pub const USER_RESOURCE_UPDATE_CONTENT: Self =
+        Self { name: "USER_RESOURCE_UPDATE_CONTENT", number: 15010 };
+    /// A user changed what a resource permits.
+    pub const USER_RESOURCE_UPDATE_PERMISSIONS: Self =
+        Self { name: "USER_RESOURCE_UPDATE_PERMISSIONS", number: 15011 };
+    /// A user looked at a resource.
+    pub const USER_RESOURCE_ACCESS: Self = Self { name: "USER_RESOURCE_ACCESS", number: 15013 };
+    /// A user deleted a resource.
+    pub const USER_RESOURCE_DELETION: Self = Self { name: "USER_RESOURCE_DELETION", number: 15014 };
+    /// A group was created.
+    pub const GROUP_CREATION: Self = Self { name: "GROUP_CREATION", number: 23001 };
+    /// A group was deleted.
+    pub const GROUP_DELETION: Self = Self { name: "GROUP_DELETION", number: 23002 };
+    /// A group was changed.
+    pub const GROUP_MODIFICATION: Self = Self { name: "GROUP_MODIFICATION", number: 23003 };
     /// Any event; requires only a time.
     pub const GENERIC_EVENT: Self = Self { name: "GENERIC_EVENT", number: 100_000 };
 
@@ -61,10 +91,10 @@ impl EventType {
             "USER_CREATION" | "USER_DELETION" | "USER_CHANGE_PASSWORD" | "USER_CHANGE_PERMISSIONS" => {
                 Needs::TargetUser
             }
-            "USER_LOGIN" | "USER_LOGOUT" => Needs::Unavailable,
+            "USER_LOGIN" | "USER_LOGOUT" => Needs::Login,
             name if name.starts_with("USER_RESOURCE_") => Needs::Resource,
             name if name.starts_with("GROUP_") => Needs::Group,
-            name if name.starts_with("SETTING_") => Needs::Unavailable,
+            name if name.starts_with("SETTING_") => Needs::Setting,
             _ => Needs::Nothing,
         }
     }
@@ -100,7 +130,23 @@ mod tests {
     #[test]
     fn every_table_line_is_an_event_type() {
         assert_eq!(EventType::all().count(), TABLE.lines().count() - 1);
-        for known in [EventType::USER_UNCATEGORIZED, EventType::GENERIC_EVENT] {
+        for known in [
+            EventType::USER_UNCATEGORIZED,
+            EventType::GENERIC_EVENT,
+            EventType::USER_LOGIN,
+            EventType::USER_LOGOUT,
+            EventType::USER_CREATION,
+            EventType::USER_CHANGE_PERMISSIONS,
+            EventType::USER_DELETION,
+            EventType::USER_RESOURCE_CREATION,
+            EventType::USER_RESOURCE_UPDATE_CONTENT,
+            EventType::USER_RESOURCE_UPDATE_PERMISSIONS,
+            EventType::USER_RESOURCE_ACCESS,
+            EventType::USER_RESOURCE_DELETION,
+            EventType::GROUP_CREATION,
+            EventType::GROUP_DELETION,
+            EventType::GROUP_MODIFICATION,
+        ] {
             assert_eq!(EventType::named(known.name()), Some(known));
         }
         assert_eq!(EventType::named("USER_LOGIN").map(EventType::number), Some(15001));

@@ -16,7 +16,8 @@ mod writer;
 pub use crate::json::TextValues;
 pub use case::Case;
 pub use event::{
-    About, Event, Group, Label, LeafLabels, MAX_EMAIL_ADDRESSES, MAX_ROLES, Metadata, Noun, Resource, User,
+    About, Authentication, Event, Group, Label, LeafLabels, MAX_EMAIL_ADDRESSES, Metadata, Noun, Resource,
+    Role, SecurityResult, TextLabel, TextLabels, UnreadMember, User,
 };
 pub use event_type::{EventType, Needs};
 pub use ingestion_metadata::IngestionMetadata;

@@ -1,11 +1,21 @@
 //! Writes who and what an event is about: nouns with their users, groups and resources, and the entries of `about`.
 
-use super::event::{About, Group, Label, LeafLabels, Noun, Resource, User};
+use super::event::{About, Group, Label, LeafLabels, Noun, Resource, Role, TextLabel, User};
 use super::field_names::FieldNames;
 use super::flavor::JsonFlavor;
 use super::writer::JsonWriter;
 use crate::json::{escape_into, leaf_text};
 use std::borrow::Cow;
+
+/// The members of `attribute`.
+#[derive(Clone, Copy, Default)]
+struct Attribute<'t, 'a> {
+    roles: &'t [Role<'a>],
+    /// Its labels, in three forms that follow each other.
+    labels: &'t [Label<'a>],
+    text_labels: &'t [TextLabel<'a>],
+    leaf_labels: &'t [LeafLabels<'a>],
+}
 
 impl<D: JsonFlavor, const VERBATIM: bool> JsonWriter<'_, '_, '_, D, VERBATIM> {
     #[inline]
@@ -14,13 +24,14 @@ impl<D: JsonFlavor, const VERBATIM: bool> JsonWriter<'_, '_, '_, D, VERBATIM> {
         self.raw(name);
         self.raw(self.writer.namespace());
         let empty = self.position();
+        self.text(D::Names::APPLICATION, noun.application);
         self.user(&noun.user);
         self.group(&noun.group);
         self.resource(&noun.resource);
-        self.ip(noun.ip);
+        self.only_element(D::Names::IP, noun.ip);
         if noun.asset_ip.is_some() {
             self.raw(D::Names::ASSET);
-            self.ip(noun.asset_ip);
+            self.only_element(D::Names::IP, noun.asset_ip);
             self.close("},");
         }
         if let Some(location) = noun.location_name {
@@ -38,6 +49,7 @@ impl<D: JsonFlavor, const VERBATIM: bool> JsonWriter<'_, '_, '_, D, VERBATIM> {
         let empty = self.position();
         self.text(D::Names::PRODUCT_OBJECT_ID, group.product_object_id);
         self.text(D::Names::GROUP_DISPLAY_NAME, group.group_display_name);
+        self.attribute(Attribute { text_labels: &group.labels, ..Attribute::default() });
         self.close_unless(empty, before, "},");
     }
 
@@ -46,41 +58,40 @@ impl<D: JsonFlavor, const VERBATIM: bool> JsonWriter<'_, '_, '_, D, VERBATIM> {
         let before = self.position();
         self.raw(D::Names::RESOURCE);
         let empty = self.position();
-        self.text(D::Names::NAME, resource.name);
-        self.text(D::Names::PRODUCT_OBJECT_ID, resource.product_object_id);
-        if !resource.labels.is_empty() {
-            self.leaf_labels(&resource.labels);
-        }
+        self.text(D::Names::RESOURCE_TYPE, resource.resource_type);
+        self.text(D::Names::RESOURCE_SUBTYPE, resource.resource_subtype);
+        self.text(D::Names::NAME, resource.name.as_deref());
+        self.text(D::Names::PRODUCT_OBJECT_ID, resource.product_object_id.as_deref());
+        let (text_labels, leaf_labels) = (&resource.labels[..], &resource.leaf_labels[..]);
+        self.attribute(Attribute { text_labels, leaf_labels, ..Attribute::default() });
         self.close_unless(empty, before, "},");
     }
 
-    /// Writes `attribute` with a label for each scalar.
-    fn leaf_labels(&mut self, labels: &[LeafLabels<'_>]) {
-        let before = self.position();
-        self.raw(D::Names::ATTRIBUTE);
-        self.raw(D::Names::LABELS);
-        let empty = self.position();
-        for labels in labels {
-            let mut leaves = labels.leaves();
-            while let Some(leaf) = leaves.next() {
+    /// Writes a label for each scalar. If its path is empty, it has no key.
+    fn leaf_labels(&mut self, labels: &LeafLabels<'_>) {
+        let mut leaves = labels.leaves();
+        while let Some(leaf) = leaves.next() {
+            if leaves.path().is_empty() {
+                self.raw("{\"value\":\"");
+            } else {
                 self.raw("{\"key\":\"");
                 escape_into(self.out, leaves.path());
                 self.raw("\",\"value\":\"");
-                escape_into(self.out, &leaf_text(leaf));
-                self.raw("\"},");
-                self.flush_if_full();
             }
+            escape_into(self.out, &leaf_text(leaf));
+            self.raw("\"},");
+            self.flush_if_full();
         }
-        self.close_unless(empty, before, "]},");
     }
 
     #[inline]
-    fn ip(&mut self, ip: Option<&str>) {
-        if let Some(ip) = ip {
-            self.raw(D::Names::IP);
-            self.string_contents(ip);
-            self.raw("\"],");
-        }
+    pub(super) fn key_value(&mut self, key: &str, value: &str) {
+        self.raw("{\"key\":\"");
+        self.string_contents(key);
+        self.raw("\",\"value\":\"");
+        self.string_contents(value);
+        self.raw("\"},");
+        self.flush_if_full();
     }
 
     #[inline]
@@ -103,33 +114,48 @@ impl<D: JsonFlavor, const VERBATIM: bool> JsonWriter<'_, '_, '_, D, VERBATIM> {
             self.string_contents(text);
             self.raw(field.closer());
         }
-        self.attribute(&user.roles, &user.labels);
+        self.text(D::Names::USER_AUTHENTICATION_STATUS, user.authentication_status);
+        let (roles, labels, text_labels) = (&user.roles[..], &user.labels[..], &user.text_labels[..]);
+        self.attribute(Attribute { roles, labels, text_labels, ..Attribute::default() });
         self.close_unless(empty, before, "},");
     }
 
     #[inline]
-    fn attribute(&mut self, roles: &[&str], labels: &[Label<'_>]) {
-        if roles.is_empty() && labels.is_empty() {
+    fn attribute(&mut self, attribute: Attribute<'_, '_>) {
+        let Attribute { roles, labels, text_labels, leaf_labels } = attribute;
+        if roles.is_empty() && labels.is_empty() && text_labels.is_empty() && leaf_labels.is_empty() {
             return;
         }
         let before = self.position();
         self.raw(D::Names::ATTRIBUTE);
         let empty = self.position();
         if !roles.is_empty() {
-            self.raw(D::Names::ROLES);
-            for role in roles {
-                self.raw("{\"name\":\"");
-                self.string_contents(role);
-                self.raw("\"},");
-            }
-            self.close("],");
+            self.roles(roles);
         }
         let before_labels = self.position();
         self.raw(D::Names::LABELS);
         let no_labels = self.position();
         labels.iter().for_each(|label| self.label(label));
+        text_labels.iter().for_each(|label| self.key_value(label.key, label.value));
+        leaf_labels.iter().for_each(|labels| self.leaf_labels(labels));
         self.close_unless(no_labels, before_labels, "],");
         self.close_unless(empty, before, "},");
+    }
+
+    #[inline]
+    fn roles(&mut self, roles: &[Role<'_>]) {
+        self.raw(D::Names::ROLES);
+        for role in roles {
+            self.raw("{\"name\":\"");
+            self.string_contents(role.name);
+            match role.role_type {
+                Some(role_type) => {
+                    ["\",\"type\":\"", role_type, "\"},"].iter().for_each(|part| self.raw(part))
+                }
+                None => self.raw("\"},"),
+            }
+        }
+        self.close("],");
     }
 
     #[inline]
@@ -163,7 +189,9 @@ impl<D: JsonFlavor, const VERBATIM: bool> JsonWriter<'_, '_, '_, D, VERBATIM> {
         self.raw(D::Names::USER);
         let empty = self.position();
         self.text(D::Names::USERID, about.userid.as_deref());
-        self.attribute(&[], &about.labels);
+        self.only_element(D::Names::EMAIL_ADDRESSES, about.email_address.as_deref());
+        let (roles, labels, text_labels) = (&about.roles[..], &about.labels[..], &about.text_labels[..]);
+        self.attribute(Attribute { roles, labels, text_labels, ..Attribute::default() });
         self.close_unless(empty, before, "}},");
         self.flush_if_full();
     }

@@ -4,7 +4,7 @@
 //! track whether a member came before.
 
 use super::case::Case;
-use super::event::{About, Event, Metadata};
+use super::event::{About, Authentication, Event, Metadata, SecurityResult};
 use super::field_names::{Camel, FieldNames, Snake};
 use super::flavor::{BigQuery, JsonFlavor};
 use super::ingestion_metadata::IngestionMetadata;
@@ -149,10 +149,11 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
     #[inline]
     fn members(&mut self, event: &Event<'_>) {
         self.metadata(&event.metadata);
-        if !event.additional.is_empty() {
-            self.additional(&event.additional);
+        if !event.additional.is_empty() || !event.unread.is_empty() {
+            self.additional(event);
         }
         self.noun(D::Names::PRINCIPAL, &event.principal);
+        self.noun(D::Names::SRC, &event.src);
         self.noun(D::Names::TARGET, &event.target);
         let before = self.position();
         self.raw(D::Names::ABOUT);
@@ -162,18 +163,59 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
             self.about(&about);
         }
         self.close_unless(empty, before, "],");
+        self.security_result(&event.security_result);
+        if let Some(auth) = &event.auth {
+            self.auth(auth);
+        }
     }
 
     #[inline]
-    fn additional(&mut self, members: &[(&str, &str)]) {
+    fn additional(&mut self, event: &Event<'_>) {
         self.raw(D::Names::ADDITIONAL);
         self.raw(D::ADDITIONAL.0);
-        for (name, text) in members {
+        for (name, text) in &event.additional {
             [D::MEMBER.0, name, D::MEMBER.1].into_iter().for_each(|part| self.raw(part));
             self.string_contents(text);
             self.raw(D::MEMBER.2);
         }
+        for member in &event.unread {
+            self.raw(D::MEMBER.0);
+            escape_into(self.out, &member.name);
+            self.raw(D::MEMBER.1);
+            escape_into(self.out, &member.text());
+            self.raw(D::MEMBER.2);
+            self.flush_if_full();
+        }
         self.close(D::ADDITIONAL.1);
+    }
+
+    #[inline]
+    fn security_result(&mut self, result: &SecurityResult<'_>) {
+        let before = self.position();
+        self.raw(D::Names::SECURITY_RESULT);
+        let empty = self.position();
+        if !result.detection_fields.is_empty() {
+            self.raw(D::Names::DETECTION_FIELDS);
+            for (key, value) in &result.detection_fields {
+                self.key_value(key, value);
+            }
+            self.close("],");
+        }
+        self.text(D::Names::SUMMARY, result.summary);
+        self.only_element(D::Names::CATEGORY_DETAILS, result.category);
+        self.only_element(D::Names::ACTION, result.action);
+        self.close_unless(empty, before, "}],");
+    }
+
+    fn auth(&mut self, auth: &Authentication) {
+        self.raw(D::Names::EXTENSIONS);
+        self.raw(D::Names::AUTH);
+        // An object that is present even if it is empty.
+        match auth.mechanism {
+            Some(mechanism) => self.only_element(D::Names::MECHANISM, Some(mechanism)),
+            None => self.raw(","),
+        }
+        self.close("}},");
     }
 
     #[inline]
@@ -192,6 +234,16 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
         self.text(D::Names::DESCRIPTION, metadata.description);
         self.raw(&self.writer.labels);
         self.close("},");
+    }
+
+    /// Writes a list of one string, if it is present; `name` opens it.
+    #[inline]
+    pub(super) fn only_element(&mut self, name: &str, element: Option<&str>) {
+        if let Some(element) = element {
+            self.raw(name);
+            self.string_contents(element);
+            self.raw("\"],");
+        }
     }
 
     /// Writes one string member, if it is present.

@@ -58,15 +58,40 @@ fields! {
     PublicIp "object.participant.public_ip"
     ParticipantUuid "object.participant.participant_uuid"
     ParticipantId "object.participant.id"
+    ParticipantEmail "object.participant.email"
+    AccountName "object.account_name"
+    OldEmail "old_object.email"
+    OldFirstName "old_object.first_name"
+    OldLastName "old_object.last_name"
+    OldDisplayName "old_object.display_name"
+    OldDept "old_object.dept"
+    OldRoleName "old_object.role_name"
+    OldRole "old_object.role"
 }
 
 impl PayloadField {
+    /// Returns whether only `--enrich` reads it.
+    pub(super) const fn is_enriched(self) -> bool {
+        self as usize >= Self::ParticipantEmail as usize
+    }
+
+    /// Returns those that can be members of the object at `parent`, and perhaps others.
+    fn below(parent: &str) -> &'static [Self] {
+        const OBJECT: usize = PayloadField::Id as usize;
+        const OLD_OBJECT: usize = PayloadField::OldEmail as usize;
+        match parent {
+            "" => &Self::ALL[..OBJECT],
+            "old_object." => &Self::ALL[OLD_OBJECT..],
+            _ => &Self::ALL[OBJECT..OLD_OBJECT],
+        }
+    }
+
     /// Returns the one that is the member `key` of the object at `parent`, a path that is empty or ends in `.`.
     pub(super) fn named(parent: &str, key: &str) -> Option<Self> {
         // The lengths decide for most keys.
         let length = parent.len() + key.len();
-        let mut alike = Self::ALL.into_iter().filter(|field| field.path().len() == length);
+        let mut alike = Self::below(parent).iter().filter(|field| field.path().len() == length);
         // A key that contains a dot is not a path.
-        alike.find(|field| field.path().strip_prefix(parent) == Some(key) && !key.contains('.'))
+        alike.find(|field| field.path().strip_prefix(parent) == Some(key) && !key.contains('.')).copied()
     }
 }

@@ -16,8 +16,14 @@ pub struct Payload<'a> {
     members: [Option<(&'a str, &'a str)>; FIELDS],
     /// Each value as text.
     texts: [Option<Cow<'a, str>>; FIELDS],
+    /// The object, as JSON, and the old object, if they are present.
+    pub(crate) objects: [Option<&'a str>; 2],
     /// The settings of the object, as JSON, and those of the old object.
     pub settings: [Option<&'a str>; 2],
+    /// The participant of a meeting, as JSON.
+    pub(crate) participant: Option<&'a str>,
+    /// The members of a group and its administrators, as JSON.
+    pub(crate) group_users: [Option<&'a str>; 2],
     /// The number of values that are read and are an object or array instead of a scalar.
     pub non_text_fields: u32,
     /// How many values that are read hold half of a surrogate pair, which became U+FFFD.
@@ -35,14 +41,20 @@ impl<'a> Payload<'a> {
             json,
             members: [None; FIELDS],
             texts: [const { None }; FIELDS],
+            objects: [None; 2],
             settings: [None; 2],
+            participant: None,
+            group_users: [None; 2],
             non_text_fields: 0,
             surrogates_replaced: 0,
         };
-        let [object, old_object] = payload.read_object(json, "", ["object", "old_object"]);
+        payload.objects = payload.read_object(json, "", ["object", "old_object"]);
+        let [object, old_object] = payload.objects;
         if let Some(object) = object {
-            let [settings, participant] = payload.read_object(object, "object.", [SETTINGS, "participant"]);
+            let names = [SETTINGS, "participant", "members", "admins"];
+            let [settings, participant, members, admins] = payload.read_object(object, "object.", names);
             payload.settings[0] = settings;
+            (payload.participant, payload.group_users) = (participant, [members, admins]);
             if let Some(participant) = participant {
                 payload.read_object(participant, "object.participant.", []);
             }
@@ -79,12 +91,15 @@ impl<'a> Payload<'a> {
 
     /// Converts the values to texts.
     fn convert(&mut self) {
-        for (member, text) in self.members.iter().zip(&mut self.texts) {
+        for (field, (member, text)) in PayloadField::ALL.iter().zip(self.members.iter().zip(&mut self.texts))
+        {
             let Some((_, value)) = member else { continue };
+            // Without `--enrich`, nobody reads the others.
+            let counts = !field.is_enriched();
             if value.starts_with(['{', '[']) {
-                self.non_text_fields += 1;
+                self.non_text_fields += u32::from(counts);
             } else if *value != "null" {
-                self.surrogates_replaced += u32::from(has_lone_surrogate(value));
+                self.surrogates_replaced += u32::from(counts && has_lone_surrogate(value));
                 *text = Some(leaf_text(value)).filter(|text| !trim(text).is_empty());
             }
         }
@@ -101,6 +116,11 @@ impl<'a> Payload<'a> {
     /// Returns the key of a value, without its quotes, and the value, both as written, if it is present.
     pub(crate) fn member(&self, field: PayloadField) -> Option<(&'a str, &'a str)> {
         self.members[field as usize].filter(|_| self.texts[field as usize].is_some())
+    }
+
+    /// Returns whether it names who did something, or whom it was done to.
+    pub(crate) fn names_user(&self) -> bool {
+        [PayloadField::Operator, PayloadField::Email].into_iter().any(|field| self.get(field).is_some())
     }
 
     /// Returns a value as a time, if it is one.

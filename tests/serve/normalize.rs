@@ -74,6 +74,26 @@ fn events_match_the_command_line() {
 }
 
 #[test]
+fn query_decides_whether_events_are_enriched() {
+    let input = record_lines(50, 1);
+    let [plain, enriched] = [&["normalize"][..], &["normalize", "--enrich"]]
+        .map(|arguments| run_cli(arguments, input.as_bytes()).out.events);
+    assert!(plain != enriched);
+    let services = [server(&[]), server(&["--enrich"])];
+    for (query, expected) in [
+        ("", [&plain, &enriched]),
+        ("?enrich=1", [&enriched, &enriched]),
+        ("?enrich=0&rejects=omit", [&plain, &plain]),
+    ] {
+        for (service, expected) in services.iter().zip(expected) {
+            let answer = service.post(&format!("/normalize{query}"), &[], input.as_bytes());
+            assert!(answer.status == 200 && answer.body == *expected, "{query}");
+        }
+    }
+    assert_eq!(services[0].post("/normalize?enrich=yes", &[], b"").status, 400);
+}
+
+#[test]
 fn mapping_flags_apply_to_the_service() {
     let flags = ["--namespace", "corp", "--label", "env=prod", "--format", "import", "--request-events", "7"];
     let server = server(&flags);

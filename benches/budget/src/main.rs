@@ -34,13 +34,15 @@ const TOLERATED: f64 = 1.05;
 /// A stage: its name, its corpus, and the function that processes the lines.
 struct Stage(&'static str, Kind, fn(&str));
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 13] = [
     Stage("whole run, realistic", Kind::Realistic, normalize),
     Stage("whole run, plain", Kind::Plain, normalize),
     Stage("whole run, every line escaped", Kind::Escaped, normalize),
     Stage("whole run, hostile", Kind::Hostile, normalize),
     Stage("whole run, sign-ins", Kind::SignIns, normalize),
     Stage("whole run, webhook events", Kind::Webhooks, normalize),
+    Stage("whole run, realistic, enriched", Kind::Realistic, enrich),
+    Stage("whole run, plain, enriched", Kind::Plain, enrich),
     Stage("reading records", Kind::Realistic, |text| each_record(text, |_| ())),
     Stage("and times", Kind::Realistic, |text| {
         each_record(text, |record| {
@@ -76,6 +78,14 @@ const STAGES: [Stage; 11] = [
 fn normalize(text: &str) {
     // Compiled once and reused, as in the program, so that the difference excludes it.
     static OPTIONS: Lazy<Options> = Lazy::new(Options::default);
+    black_box(slice(black_box(text.as_bytes()), &OPTIONS));
+}
+
+fn enrich(text: &str) {
+    static OPTIONS: Lazy<Options> = Lazy::new(|| Options {
+        rules: MappingOptions { enrich: true, ..MappingOptions::default() },
+        ..Options::default()
+    });
     black_box(slice(black_box(text.as_bytes()), &OPTIONS));
 }
 

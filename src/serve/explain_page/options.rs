@@ -14,11 +14,12 @@ pub(super) fn parse(query: &[(String, String)]) -> Result<Options, String> {
     let (mut metadata, mut case) = (IngestionMetadata::default(), Case::Camel);
     for (name, value) in query {
         match (name.as_str(), value.as_str()) {
-            ("values", "new") | ("clip" | "event_id", "0") | ("case", "camel") | (_, "") => {}
+            ("values", "new") | ("clip" | "event_id" | "enrich", "0") | ("case", "camel") | (_, "") => {}
             ("values", "verbatim") => {
                 options.rules = MappingOptions { values: Values::Verbatim, ..options.rules }
             }
             ("clip", "1") => options.rules.clip = true,
+            ("enrich", "1") => options.rules.enrich = true,
             ("event_id", "1") => options.event_id = true,
             ("case", "snake") => case = Case::Snake,
             ("namespace", namespace) => metadata.namespace = Some(namespace.to_owned()),
@@ -33,7 +34,8 @@ pub(super) fn parse(query: &[(String, String)]) -> Result<Options, String> {
             }
             _ => {
                 return Err(
-                    "an option is values, case, clip, event_id, namespace, label or default_time".to_owned()
+                    "an option is values, case, clip, enrich, event_id, namespace, label or default_time"
+                        .to_owned(),
                 );
             }
         }

@@ -55,7 +55,8 @@ async fn respond(
         return Ok(ApiResponse::not_found().into_response());
     };
     let limits = &state.options.limits;
-    let format = negotiate(&request)?;
+    let parameters = Parameters::parse(request.uri().query().unwrap_or_default())?;
+    let format = negotiate(&request, parameters)?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > limits.body) {
         return Err(BodyError::TooLarge(limits.body).into());
@@ -71,7 +72,8 @@ async fn respond(
     let slot = acquire_slot(state).await?;
     let stop: Arc<AtomicBool> = Arc::default();
     let cancel_on_drop = CancelOnDrop(Arc::clone(&stop));
-    let options = config.options_at(state.clock().now());
+    let mut options = config.options_at(state.clock().now());
+    options.rules.enrich = parameters.enrich.unwrap_or(options.rules.enrich);
     let job = NormalizeJob {
         options: crate::normalize::Options { stop, threads: 1, ..options },
         requests: config.requests,
@@ -138,7 +140,7 @@ async fn acquire_slot(state: &AppState) -> Result<OwnedSemaphorePermit, ApiRespo
     slot.ok().and_then(Result::ok).ok_or_else(|| ApiResponse::too_many(2))
 }
 
-fn negotiate(request: &Request) -> Result<ResponseFormat, ApiResponse> {
+fn negotiate(request: &Request, parameters: Parameters) -> Result<ResponseFormat, ApiResponse> {
     let words = |name| {
         let all = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
         all.flat_map(|value| value.split(',')).map(str::trim)
@@ -161,11 +163,37 @@ fn negotiate(request: &Request) -> Result<ResponseFormat, ApiResponse> {
     if words(ACCEPT).any(|word| kind(word) == "multipart/mixed" && is_wanted(word)) {
         return Ok(ResponseFormat::Multipart);
     }
-    match request.uri().query().unwrap_or_default() {
-        "rejects=omit" => Ok(ResponseFormat::Omit),
-        "" if words(TE).any(|word| word.eq_ignore_ascii_case("trailers")) => Ok(ResponseFormat::Trailers),
-        "" => Ok(ResponseFormat::Plain),
-        _ => Err(ApiResponse::bad_request("the only supported value is ?rejects=omit")),
+    if parameters.omits_rejects {
+        return Ok(ResponseFormat::Omit);
+    }
+    let accepts_trailers = words(TE).any(|word| word.eq_ignore_ascii_case("trailers"));
+    Ok(if accepts_trailers { ResponseFormat::Trailers } else { ResponseFormat::Plain })
+}
+
+/// What the query of a request asks for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Parameters {
+    omits_rejects: bool,
+    /// Whether events are enriched; `None` leaves that to the flags of the service.
+    enrich: Option<bool>,
+}
+
+impl Parameters {
+    fn parse(query: &str) -> Result<Self, ApiResponse> {
+        let mut parameters = Self::default();
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter {
+                "rejects=omit" => parameters.omits_rejects = true,
+                "enrich=1" => parameters.enrich = Some(true),
+                "enrich=0" => parameters.enrich = Some(false),
+                _ => {
+                    return Err(ApiResponse::bad_request(
+                        "the only supported parameters are rejects=omit, enrich=1 and enrich=0",
+                    ));
+                }
+            }
+        }
+        Ok(parameters)
     }
 }
 

@@ -82,7 +82,7 @@ function readOptions() {
   for (const name of ["values", "case", "namespace"]) {
     params.set(name, byId(name).value);
   }
-  for (const name of ["clip", "event_id"]) {
+  for (const name of ["clip", "enrich", "event_id"]) {
     params.set(name, byId(name).checked ? "1" : "0");
   }
   const time = byId("default_time").value.trim();

@@ -1,0 +1,26 @@
+//! What `--enrich` adds to an event (docs/mapping-rules.md): what was changed from what to what, whom and what it was done to,
+//! and an event type that says so.
+//!
+//! `vocabulary` and `event_types` are tables. `head` reads HEAD, `operation` the rest of an operation log, and the files
+//! named `put…` write what was read.
+
+mod distinct;
+mod enriched;
+mod event_types;
+mod further_users;
+mod head;
+mod members;
+mod operation;
+mod put;
+mod put_operation;
+mod put_sign_in;
+mod put_unread;
+mod put_users;
+mod put_webhook;
+mod settings;
+mod vocabulary;
+mod webhook_types;
+mod words;
+
+pub(super) use further_users::FurtherUsers;
+pub(super) use put::put;

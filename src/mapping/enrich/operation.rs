@@ -1,0 +1,164 @@
+//! What an operation log says: its class, what was done, and its changes.
+
+use super::head::Head;
+use super::vocabulary::{ACTIONS, CATEGORIES, Class, OperationKind, ROLE_KEYS, Verb};
+use super::words::same_words;
+use crate::detail::{Change, Detail, old_and_new};
+use crate::email;
+use crate::json::{find_byte, trim};
+use crate::record::{Field, Record};
+
+/// The key of changes of a user's e-mail address.
+const EMAIL_ADDRESS: &str = "Email Address";
+
+/// What an operation log says.
+#[derive(Debug)]
+pub(super) struct Operation<'a> {
+    /// The category, trimmed; empty if it is absent.
+    pub(super) category: &'a str,
+    pub(super) class: Class,
+    pub(super) kind: OperationKind,
+    pub(super) head: Head<'a>,
+    /// Whether HEAD begins with `Change Role`.
+    pub(super) is_change_of_role: bool,
+    head_text: &'a str,
+    /// What stands before the changes without a key.
+    pub(super) unkeyed: Option<&'a str>,
+    changes: &'a [Change<'a>],
+}
+
+/// One change: what its key was before and is after.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadChange<'a> {
+    pub(super) key: &'a str,
+    /// The value in Zoom's words; empty for the change that HEAD names.
+    pub(super) value: &'a str,
+    pub(super) old: Option<&'a str>,
+    pub(super) new: Option<&'a str>,
+    /// Whether the key is an e-mail address.
+    pub(super) is_of_address: bool,
+}
+
+impl<'a> Operation<'a> {
+    pub(super) fn read(record: &Record<'a>, detail: &'a Detail<'_>) -> Self {
+        let category = record.get(Field::CategoryType).map(trim).unwrap_or_default();
+        let class = class(category);
+        let is_change_of_role = detail.is_change_of_role();
+        let head = Head::read(detail.head, category, class, is_change_of_role);
+        let kind = kind(record.get(Field::Action).unwrap_or_default(), head.verb);
+        Self {
+            category,
+            class,
+            kind,
+            head,
+            is_change_of_role,
+            head_text: detail.head,
+            unkeyed: detail.unkeyed,
+            changes: &detail.changes,
+        }
+    }
+
+    /// Returns HEAD if it begins with no verb: it names where settings are.
+    pub(super) fn section(&self) -> Option<&'a str> {
+        self.summary().filter(|_| self.head.verb.is_none())
+    }
+
+    /// Returns HEAD, if it is not empty.
+    pub(super) fn summary(&self) -> Option<&'a str> {
+        Some(self.head_text).filter(|head| !head.is_empty())
+    }
+
+    /// Returns all changes: first the one that HEAD names, if it does.
+    pub(super) fn changes(&self) -> impl Iterator<Item = ReadChange<'a>> + use<'a> {
+        let of_head = self.head.setting.map(|[old, new]| {
+            let [old, new] = [old, new].map(|text| Some(text).filter(|text| !text.is_empty()));
+            let key = self.head.name.unwrap_or_default();
+            ReadChange { key, value: "", old, new, is_of_address: is_address(key) }
+        });
+        of_head.into_iter().chain(self.changes.iter().map(ReadChange::of))
+    }
+
+    /// Returns the old value of the last change of an e-mail address that HEAD does not name.
+    pub(super) fn old_address(&self) -> Option<&'a str> {
+        let last = self.changes.iter().rfind(|change| change.key == EMAIL_ADDRESS)?;
+        let [old, _] = old_and_new(last.value);
+        old
+    }
+
+    /// Returns whether a change says that somebody's role is another.
+    pub(super) fn changes_role(&self) -> bool {
+        self.keys().any(|key| ROLE_KEYS.contains(&key))
+    }
+
+    /// Returns the key of the only change, if there is one.
+    pub(super) fn only_key(&self) -> Option<&'a str> {
+        let mut keys = self.keys();
+        keys.next().filter(|_| keys.next().is_none())
+    }
+
+    /// Returns the keys of all changes.
+    fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let of_head = self.head.name.filter(|_| self.head.setting.is_some());
+        of_head.into_iter().chain(self.changes.iter().map(|change| change.key))
+    }
+}
+
+impl<'a> ReadChange<'a> {
+    fn of(change: &Change<'a>) -> Self {
+        let Change { key, value } = *change;
+        let [old, new] = old_and_new(value);
+        Self { key, value, old, new, is_of_address: is_address(key) }
+    }
+}
+
+/// Returns whether a key is an e-mail address.
+fn is_address(key: &str) -> bool {
+    find_byte(b'@', key.as_bytes()).is_some() && email::is_email(key)
+}
+
+/// Returns the class of a category.
+fn class(category: &str) -> Class {
+    let as_written = CATEGORIES.iter().find(|(name, _)| category.eq_ignore_ascii_case(name));
+    // Only several spaces between words make an equal category longer.
+    let found = as_written.or_else(|| {
+        let mut categories = CATEGORIES.iter().filter(|(name, _)| name.len() < category.len());
+        categories.find(|(name, _)| same_words(category, name))
+    });
+    found.map_or(Class::Resource, |(_, class)| *class)
+}
+
+/// Returns what was done: a verb that decides says it, otherwise the action, otherwise any verb.
+fn kind(action: &str, verb: Option<&'static Verb>) -> OperationKind {
+    if let Some(verb) = verb.filter(|verb| verb.decides) {
+        return verb.kind;
+    }
+    let said = ACTIONS.get(first_action(action.as_bytes()));
+    said.map(|(_, kind)| *kind).or(verb.map(|verb| verb.kind)).unwrap_or(OperationKind::Other)
+}
+
+/// Returns the index of the first row of [`ACTIONS`] whose word an action contains; their number if there is none.
+fn first_action(action: &[u8]) -> usize {
+    let mut found = ACTIONS.len();
+    for (at, byte) in action.iter().enumerate() {
+        if !ACTION_STARTS[usize::from(*byte)] {
+            continue;
+        }
+        let mut words = ACTIONS[..found].iter().map(|(word, _)| word.as_bytes());
+        let starts =
+            |word: &[u8]| action[at..].get(..word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word));
+        found = words.position(starts).unwrap_or(found);
+    }
+    found
+}
+
+/// Whether a word of [`ACTIONS`] begins with a byte.
+static ACTION_STARTS: [bool; 256] = {
+    let (mut starts, mut row) = ([false; 256], 0);
+    while row < ACTIONS.len() {
+        let first = ACTIONS[row].0.as_bytes()[0];
+        starts[first as usize] = true;
+        starts[first.to_ascii_uppercase() as usize] = true;
+        row += 1;
+    }
+    starts
+};

@@ -1,0 +1,164 @@
+//! Puts the users that an operation log names by their addresses, with their roles.
+
+use super::distinct::{Compare, Distinct};
+use super::operation::ReadChange;
+use super::vocabulary::{PREVIOUS_ROLE, role_type};
+use crate::detail::Detail;
+use crate::mapping::table_enriched::EnrichedRow;
+use crate::mapping::trace::{KeyedValue, Trace};
+use crate::udm::{About, Event, Role, TextLabel};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// The users whom a detail names by their addresses: first the target, then the entries of `about`. Entries are built on
+/// demand, because there may be more of them than should be in memory.
+pub(crate) struct NamedUsers<'a> {
+    addresses: Distinct<'a>,
+    /// What is said of the users of `about`, with their indices.
+    roles: Vec<(usize, RoleText<'a>)>,
+    /// The roles of all users, if there are too many to compare with each.
+    known: Option<HashSet<(usize, &'a str)>>,
+    /// The index of the next user, and of what is said next.
+    next: usize,
+    next_role: usize,
+}
+
+/// A role that somebody has now, or had before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RoleText<'a> {
+    Now(&'a str),
+    Before(&'a str),
+}
+
+/// The number of changes up to which each role is compared with a new one.
+const MOST_COMPARED: usize = 32;
+
+impl<'a> NamedUsers<'a> {
+    pub(super) fn read(detail: &'a Detail<'_>) -> Self {
+        let mut addresses = Distinct::new(Compare::IgnoringCase);
+        for address in detail.all_emails() {
+            addresses.insert(address);
+        }
+        let has_many = detail.changes.len() > MOST_COMPARED;
+        Self { addresses, roles: Vec::new(), known: has_many.then(HashSet::new), next: 1, next_role: 0 }
+    }
+
+    /// Returns the address of the target.
+    pub(super) fn target(&self) -> Option<&'a str> {
+        self.addresses.texts().first().copied()
+    }
+
+    /// Puts a change of the role of the user whom its key names.
+    pub(super) fn put_role(
+        &mut self,
+        change: &ReadChange<'a>,
+        event: &mut Event<'a>,
+        trace: &mut impl Trace,
+    ) {
+        let Some(user) = self.addresses.index_of(change.key) else { return };
+        if let Some(name) = change.new.filter(|name| self.is_new_role(user, name, event)) {
+            if user == 0 {
+                put_target_role(name, event, trace);
+            } else {
+                self.roles.push((user, RoleText::Now(name)));
+            }
+        }
+        match change.old {
+            Some(name) if user == 0 => put_previous_role(EnrichedRow::PreviousRole, name, event, trace),
+            Some(name) => self.roles.push((user, RoleText::Before(name))),
+            None => {}
+        }
+    }
+
+    /// Returns whether a user does not have a role yet.
+    fn is_new_role(&mut self, user: usize, name: &'a str, event: &Event<'a>) -> bool {
+        // The default table gives the target a few roles; the set holds those of addresses.
+        let roles = event.target.user.roles.iter().take(2 * MOST_COMPARED);
+        if user == 0 && roles.map(|role| role.name).any(|known| known == name) {
+            return false;
+        }
+        match &mut self.known {
+            Some(known) => known.insert((user, name)),
+            None => !self.roles.contains(&(user, RoleText::Now(name))),
+        }
+    }
+
+    /// Returns all users but the target, as entries of `about`, if there are any.
+    pub(super) fn into_about(mut self) -> Option<Self> {
+        self.roles.sort_by_key(|(user, _)| *user);
+        (self.addresses.texts().len() > 1).then_some(self)
+    }
+
+    /// Returns the next entry.
+    pub(super) fn next(&mut self, trace: &mut impl Trace) -> Option<About<'a>> {
+        let address = *self.addresses.texts().get(self.next)?;
+        trace.on_about_entry(false);
+        trace.on_fill(EnrichedRow::AboutAddress.row(), address);
+        let mut about = About { email_address: Some(Cow::Borrowed(address)), ..About::default() };
+        while let Some((user, role)) = self.roles.get(self.next_role)
+            && *user == self.next
+        {
+            match *role {
+                RoleText::Now(name) => {
+                    about.roles.push(typed_role(
+                        name,
+                        EnrichedRow::AboutRole,
+                        EnrichedRow::AboutRoleType,
+                        trace,
+                    ));
+                }
+                RoleText::Before(value) => {
+                    about.text_labels.push(TextLabel { key: PREVIOUS_ROLE, value });
+                    trace.on_keyed(
+                        EnrichedRow::AboutPreviousRole.row(),
+                        KeyedValue::new(PREVIOUS_ROLE, value),
+                    );
+                }
+            }
+            self.next_role += 1;
+        }
+        self.next += 1;
+        Some(about)
+    }
+}
+
+/// Returns a role that the rows for names and types fill.
+fn typed_role<'a>(
+    name: &'a str,
+    of_name: EnrichedRow,
+    of_type: EnrichedRow,
+    trace: &mut impl Trace,
+) -> Role<'a> {
+    trace.on_fill(of_name.row(), name);
+    let role_type = role_type(name);
+    if let Some(role_type) = role_type {
+        trace.on_fill(of_type.row(), role_type);
+    }
+    Role { name, role_type }
+}
+
+fn put_target_role<'a>(name: &'a str, event: &mut Event<'a>, trace: &mut impl Trace) {
+    let role = typed_role(name, EnrichedRow::TargetRole, EnrichedRow::TargetRoleType, trace);
+    event.target.user.roles.push(role);
+}
+
+/// Says of the target's user which role it had before.
+pub(super) fn put_previous_role<'a>(
+    row: EnrichedRow,
+    value: &'a str,
+    event: &mut Event<'a>,
+    trace: &mut impl Trace,
+) {
+    event.target.user.text_labels.push(TextLabel { key: PREVIOUS_ROLE, value });
+    trace.on_keyed(row.row(), KeyedValue::new(PREVIOUS_ROLE, value));
+}
+
+/// Sets the type of the role that the target's user received last.
+pub(super) fn type_last_role(event: &mut Event<'_>, trace: &mut impl Trace) {
+    if let Some(role) = event.target.user.roles.last_mut()
+        && let Some(role_type) = role_type(role.name)
+    {
+        role.role_type = Some(role_type);
+        trace.on_fill(EnrichedRow::TargetRoleType.row(), role_type);
+    }
+}

@@ -1,0 +1,65 @@
+//! Texts word by word: words are separated by spaces, and compared ignoring ASCII case.
+
+use crate::json::find_byte;
+
+/// Splits the first word off a text: returns it, and what follows it.
+#[inline]
+pub(super) fn first_word(text: &str) -> (&str, &str) {
+    let text = without_spaces(text);
+    text.split_at(find_byte(b' ', text.as_bytes()).unwrap_or(text.len()))
+}
+
+/// Returns a text without the spaces at its start.
+#[inline]
+fn without_spaces(text: &str) -> &str {
+    let spaces = text.bytes().take_while(|byte| *byte == b' ').count();
+    &text[spaces..]
+}
+
+/// Returns what follows the words of `phrase` in a text that begins with them.
+pub(super) fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
+    // For most texts the first byte decides.
+    let first = |text: &str| without_spaces(text).bytes().next().map(|byte| byte.to_ascii_lowercase());
+    if first(text) != first(phrase) {
+        return None;
+    }
+    let (mut rest, mut words) = (text, phrase);
+    loop {
+        let (word, further) = first_word(words);
+        if word.is_empty() {
+            return Some(rest);
+        }
+        let (found, after) = first_word(rest);
+        if !found.eq_ignore_ascii_case(word) {
+            return None;
+        }
+        (rest, words) = (after, further);
+    }
+}
+
+/// Returns whether two texts have the same words.
+pub(super) fn same_words(one: &str, other: &str) -> bool {
+    strip_words(one, other).is_some_and(|rest| first_word(rest).0.is_empty())
+}
+
+/// Returns the position of a text in another, ignoring ASCII case.
+pub(super) fn find_ignoring_case(text: &str, part: &str) -> Option<usize> {
+    let mut places = text.as_bytes().windows(part.len());
+    places.position(|place| place.eq_ignore_ascii_case(part.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_compared_without_spaces_and_case() {
+        assert_eq!(strip_words("Add  USER group x", "user Group"), None);
+        assert_eq!(strip_words("USER   group x", "user Group"), Some(" x"));
+        assert_eq!(strip_words("User: x", "user"), None);
+        assert!(same_words("Phone  number ", "phone NUMBER"));
+        assert!(!same_words("Phone numbers", "phone number"));
+        assert_eq!(find_ignoring_case("a From b", " from "), Some(1));
+        assert_eq!(find_ignoring_case("from", " from "), None);
+    }
+}
