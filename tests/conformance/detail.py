@@ -101,6 +101,15 @@ def new_value(value):
     return value
 
 
+def old_value(value):
+    """Returns the OLD of `from OLD to NEW`, or None if it is blank or there is none."""
+    padded = value + " "
+    if not padded.startswith("from "):
+        return None
+    old, found, _ = padded[len("from ") :].partition(" to ")
+    return (trim(old) or None) if found else None
+
+
 class Detail:
     """The parts of an operation_detail (section 3)."""
 
@@ -123,27 +132,32 @@ class Detail:
         """Returns the value of a key, or None if it is missing or empty."""
         return self.values.get(key) or None
 
-    def emails(self):
-        """3.7: returns email and email2, as far as they are present."""
+    def addresses(self):
+        """Returns the distinct e-mail addresses of HEAD, of the unkeyed piece and of KEYs, in order."""
         found = {}
         texts = [self.head]
         texts += [text if key is None else key for key, text in self.pieces]
         for text in texts:
             for email in find_emails(text):
                 found.setdefault(email.lower(), email)
-                if len(found) == 2:
-                    return list(found.values())
         return list(found.values())
 
-    def role(self):
-        """3.8: returns the role, or None."""
-        if self.head.lower().startswith("change role"):
+    def emails(self):
+        """3.7: returns email and email2, as far as they are present."""
+        return self.addresses()[:2]
+
+    def is_role_change(self):
+        return self.head.lower().startswith("change role")
+
+    def role_of_address(self):
+        """3.8: returns the first value of a change whose KEY is an e-mail address under `Change Role`, or None."""
+        if self.is_role_change():
             for key, value in self.pieces:
                 if key is not None and value and is_email(key):
                     return value
-        last = None
-        for key, value in self.pieces:
-            if key in ("Role", "role"):
-                last = value
-        return last or None
+        return None
 
+    def role(self):
+        """3.8: returns the role, or None."""
+        given = [value for key, value in self.pieces if key in ("Role", "role")]
+        return self.role_of_address() or (given[-1] if given else None) or None

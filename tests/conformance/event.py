@@ -36,3 +36,23 @@ def put_labels(event, path, labels):
         for parent in parents:
             container = container.setdefault(parent, {})
         container.setdefault(last, []).extend({"key": key, "value": value} for key, value in labels)
+
+
+def member(event, path):
+    """Returns the object at a path; creates it if it is missing."""
+    for key in path.split("."):
+        event = event.setdefault(key, {})
+    return event
+
+
+def add_label(event, path, key, value):
+    """Appends a label to the list at a path if there is a value. An empty key is omitted."""
+    if value:
+        *parents, last = path.split(".")
+        label = {"key": key, "value": value} if key else {"value": value}
+        (member(event, ".".join(parents)) if parents else event).setdefault(last, []).append(label)
+
+
+def security_result(event):
+    """Returns the one entry of securityResult; creates it if it is missing."""
+    return event.setdefault("securityResult", [{}])[0]

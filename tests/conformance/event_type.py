@@ -1,7 +1,5 @@
 """metadata.eventType: the names of all UDM event types, and what a type requires of an event."""
 
-import re
-
 from texts import trim
 
 EVENT_TYPES = frozenset(
@@ -31,9 +29,9 @@ ENTITY_RISK_CHANGE TRIAGE_AGENT_UPDATE_INVESTIGATION
 """.split()
 )
 
+# What identifies a user.
+IDENTIFIERS = ("emailAddresses", "userid", "productObjectId")
 TARGET_USER_TYPES = ("USER_CREATION", "USER_DELETION", "USER_CHANGE_PASSWORD", "USER_CHANGE_PERMISSIONS")
-# These types require a setting as the resource or a login mechanism, which the mapping never sets.
-NEVER_MET = re.compile("SETTING_|USER_LOGIN$|USER_LOGOUT$").match
 
 
 def meets_requirements(name, event):
@@ -47,12 +45,34 @@ def meets_requirements(name, event):
         return "user" in principal and "resource" in target
     if name.startswith("GROUP_"):
         return "user" in principal and "groupDisplayName" in target.get("group", {})
-    return not NEVER_MET(name)
+    if name.startswith("SETTING_"):
+        return target.get("resource", {}).get("resourceType") == "SETTING" and "principal" in event
+    if name in ("USER_LOGIN", "USER_LOGOUT"):
+        return "user" in target and "principal" in event and "auth" in event.get("extensions", {})
+    return True
+
+
+def has_needs(name, event):
+    """Returns whether the event has what a type requires that enrichment gives it. Some of it is stricter than Google's."""
+    user = event.get("target", {}).get("user", {})
+    identifiers = ("emailAddresses", "userid") if name in ("USER_LOGIN", "USER_LOGOUT") else IDENTIFIERS
+    if name in TARGET_USER_TYPES + ("USER_LOGIN", "USER_LOGOUT") and not any(key in user for key in identifiers):
+        return False
+    return meets_requirements(name, event)
+
+
+def is_valid(given, event):
+    """Returns whether the event_type of a record is a type whose requirements the event meets."""
+    return given in EVENT_TYPES and given != "EVENTTYPE_UNSPECIFIED" and meets_requirements(given, event)
 
 
 def event_type(given, has_user, event):
     """Returns metadata.eventType; `given` is the record's event_type."""
     given = trim(given or "")
-    if given in EVENT_TYPES and given != "EVENTTYPE_UNSPECIFIED" and meets_requirements(given, event):
+    if is_valid(given, event):
         return given
+    return fallback_type(has_user)
+
+
+def fallback_type(has_user):
     return "USER_UNCATEGORIZED" if has_user else "GENERIC_EVENT"

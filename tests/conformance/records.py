@@ -1,5 +1,6 @@
 """Decides which kind a record is, and maps it to an event."""
 
+from enrichment import enrich
 from event import put
 from event_type import event_type
 from fields import scalar_at
@@ -31,11 +32,13 @@ def map_record(record, source, options):
     event = {"metadata": {"logType": "ZOOM_OPERATION_LOGS", "productName": "ZOOM_OPERATION_LOGS", "vendorName": "ZOOM"}}
     times = ("time",)
     if is_operation(record, source):
+        kind = "operation"
         has_user = map_operation(record, source, event, options)
     elif is_webhook(record):
-        times = TIMES
+        kind, times = "webhook", TIMES
         has_user = map_webhook(record, event)
     elif is_sign_in(record):
+        kind = "sign_in"
         has_user = map_sign_in(record, event)
     else:
         raise Rejected(UNKNOWN_RECORD)
@@ -45,4 +48,6 @@ def map_record(record, source, options):
         raise Rejected(NO_TIME)
     put(event, "metadata.eventTimestamp", stamp)
     put(event, "metadata.eventType", event_type(scalar_at(record, "event_type"), has_user, event))
+    if options.enrich:
+        enrich(kind, record, source, event, has_user, options)
     return event

@@ -2,7 +2,7 @@
 """Reference implementation of docs/mapping-rules.md: reads Zoom's admin records, writes UDM events.
 
     reference_impl.py --mapping FILE [FILE] [--rejects FILE] [--values new|verbatim] [--default-time TIME]
-                      [--max-line-bytes N]
+                      [--max-line-bytes N] [--enrich]
 
 Reads FILE (or standard input), plain or gzip-compressed, and writes one UDM event per line. compare.py
 compares its output with that of the program. To be independent, it follows the text of the rules
@@ -12,7 +12,7 @@ docs/mapping-rules.md. Standard library only; requires Python 3.11 or later (pos
 
 This file reads the input and the command line. The modules beside it: json_nodes.py, texts.py and fields.py (reading),
 detail.py (the grammar of operation_detail), operation.py, sign_in.py and webhook.py (the kinds), event.py and event_type.py
-(writing), records.py (which kind a record is).
+(writing), records.py (which kind a record is), enrichment.py (enriched events).
 """
 
 import argparse
@@ -41,11 +41,12 @@ NOT_OBJECT = "not_object"
 
 
 class Options:
-    def __init__(self, rows, values="new", default_time=None, max_line_bytes=DEFAULT_MAX_LINE_BYTES):
+    def __init__(self, rows, values="new", default_time=None, max_line_bytes=DEFAULT_MAX_LINE_BYTES, enrich=False):
         self.rows = rows
         self.values = values
         self.default_time = default_time
         self.max_line_bytes = max_line_bytes
+        self.enrich = enrich
 
 
 def reject(line, offset, reason):
@@ -286,6 +287,7 @@ def main(arguments=None):
     parser.add_argument("--values", choices=("new", "verbatim"), default="new")
     parser.add_argument("--default-time", type=default_time, metavar="RFC3339")
     parser.add_argument("--max-line-bytes", type=int, default=DEFAULT_MAX_LINE_BYTES, metavar="N")
+    parser.add_argument("--enrich", action="store_true", help="enrich events")
     args = parser.parse_args(arguments)
 
     if args.file in (None, "-"):
@@ -294,7 +296,7 @@ def main(arguments=None):
         with open(args.file, "rb") as file:
             data = file.read()
     data, complete = gunzip_if_needed(data)
-    options = Options(read_rows(args.mapping), args.values, args.default_time, args.max_line_bytes)
+    options = Options(read_rows(args.mapping), args.values, args.default_time, args.max_line_bytes, args.enrich)
     rejects = open(args.rejects, "w", encoding="utf-8") if args.rejects else None
     for event, rejected in drop_truncated_line(read_input(data, options), data, complete):
         if event is not None:

@@ -17,6 +17,14 @@ def trim(text):
     return text.strip(WHITESPACE)
 
 
+ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def ascii_lower(text):
+    """Returns the text with A to Z in lower case. str.lower() also changes other letters, such as the Kelvin sign to k."""
+    return text.translate(ASCII_LOWER)
+
+
 DATE_TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?"

@@ -55,9 +55,11 @@ def is_webhook(record):
     return is_text(record, "event") and payload is not None and payload.kind is OBJECT
 
 
-def leaves(node, prefix):
-    """Returns (path, text) of each scalar below an object or array, in order. A path joins keys and array positions."""
-    found, size = [], 0
+def leaf_nodes(node, prefix):
+    """Yields (path, node) of each member that is neither an object nor an array, in order.
+
+    A path joins keys and array positions. What is deeper than MAX_DEPTH is left out.
+    """
     pending = [(prefix, node, 0)]
     while pending:
         path, node, depth = pending.pop()
@@ -65,11 +67,19 @@ def leaves(node, prefix):
             members = list(node.value.items() if node.kind is OBJECT else enumerate(node.value))
             if depth < MAX_DEPTH:
                 pending += [(f"{path}.{key}", member, depth + 1) for key, member in reversed(members)]
-        elif scalar(node):
+        else:
+            yield path, node
+
+
+def leaves(node, prefix):
+    """Returns (path, text) of each scalar below an object or array, in order."""
+    found, size = [], 0
+    for path, leaf in leaf_nodes(node, prefix):
+        if scalar(leaf):
             size += len(path.encode("utf-8"))
             if size > MAX_KEY_BYTES:
                 break
-            found.append((path, scalar(node)))
+            found.append((path, scalar(leaf)))
     return found
 
 
