@@ -249,7 +249,7 @@ def put_rest(state):
 
 
 def enrich_webhook(record, event):
-    """Enriches an event; returns its type, if a row has one, and the members of the record that give its time."""
+    """Returns the enriched event, its type if a row gives one, and the members of the record that were read as a time."""
     name, payload = trim(scalar_at(record, "event")), record.value["payload"]
     reached = []
     for path in TIMES:
@@ -264,6 +264,4 @@ def enrich_webhook(record, event):
     put_old_user(state)
     state, event_type = apply_rows(state, name, changed)
     put_rest(state)
-    event.clear()
-    event.update(state.event)
-    return event_type, [path for path in reached if "." not in path]
+    return state.event, event_type, [path for path in reached if "." not in path]

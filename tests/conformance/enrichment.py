@@ -34,7 +34,7 @@ def mark_administrators(event):
 
 
 def enrich(kind, record, source, event, has_user, options):
-    """Enriches the default event of a record. `has_user` is whether the record names a user for its default type."""
+    """Returns the enriched event of a record, given the default event. `has_user` is whether the record names a user for its default type."""
     fallback = fallback_type(has_user)
     put(event, "target.application", "Zoom")
     if kind == "operation":
@@ -43,11 +43,12 @@ def enrich(kind, record, source, event, has_user, options):
     else:
         read = SIGN_IN_MEMBERS
         if kind == "webhook":
-            found, times = enrich_webhook(record, event)
+            event, found, times = enrich_webhook(record, event)
             read = WEBHOOK_MEMBERS + tuple(times)
         else:
             found = enrich_sign_in(record, event)
         put_members(record, event, read)
         given = trim(scalar_at(record, "event_type") or "")
-        put(event, "metadata.eventType", given if is_valid(given, event) else found or fallback)
+        event["metadata"]["eventType"] = given if is_valid(given, event) else found or fallback
     mark_administrators(event)
+    return event

@@ -329,14 +329,14 @@ ACTIONS = {
 }
 
 
-def main():
+def main(generator_class=Generator):
     parser = argparse.ArgumentParser(description="Generates records of the three kinds.")
     parser.add_argument("--records", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pretty", action="store_true", help="values span several lines")
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS)
     args = parser.parse_args()
-    generator = Generator(args.seed, args.kinds, args.pretty)
+    generator = generator_class(args.seed, args.kinds, args.pretty)
     count = 0
     while count < args.records:
         data, more = generator.line()

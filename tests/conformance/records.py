@@ -49,5 +49,5 @@ def map_record(record, source, options):
     put(event, "metadata.eventTimestamp", stamp)
     put(event, "metadata.eventType", event_type(scalar_at(record, "event_type"), has_user, event))
     if options.enrich:
-        enrich(kind, record, source, event, has_user, options)
+        return enrich(kind, record, source, event, has_user, options)
     return event
