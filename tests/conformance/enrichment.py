@@ -34,7 +34,10 @@ def mark_administrators(event):
 
 
 def enrich(kind, record, source, event, has_user, options):
-    """Returns the enriched event of a record, given the default event. `has_user` is whether the record names a user for its default type."""
+    """Returns the enriched event of a record, given its default event.
+
+    `has_user` is whether the record names a user, which decides the type if no row of enrichment gives one.
+    """
     fallback = fallback_type(has_user)
     put(event, "target.application", "Zoom")
     if kind == "operation":

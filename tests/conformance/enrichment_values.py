@@ -5,7 +5,8 @@ from record_values import Members, Raw
 # Categories of class resource, and texts that are almost a category of another class.
 CATEGORIES = (
     "channels", "recording", "recording", "phone number", "phone number", "phone number", "webinar", "billing", "users",
-    "user  group", "sub accounts", "s", "s s", "user s", "account/settings", "im group ", "\u00a0user", "sıgn-in methods", "",
+    "user  group", "sub accounts", "s", "s s", "user s", "account/settings", "im group ", "\u00a0user",
+    "sıgn-in methods", "",
 )  # fmt: skip
 
 ACTIONS = (
@@ -15,17 +16,18 @@ ACTIONS = (
 
 NAMES = (
     "Springfield", "Cloud Recording", "TestChannel3", "11122223333", "111 2222 3333", "+1 555 0100", "Sam Mendes", "a", "The",
-    "new Group", "User", "Group Staff", "x from y", "to", "from A to B", " ", "", "Größe", "Passcode: on", "bob(b@x.io)", "Room 1 - 2",
-    "\u0663\u0664", "\u212aelvin", "Role", "Email Address", "User Role", "123\u00a0456",
+    "new Group", "User", "Group Staff", "x from y", "to", "from A to B", " ", "", "Größe", "Passcode: on", "bob(b@x.io)",
+    "Room 1 - 2", "\u0663\u0664", "\u212aelvin", "Role", "Email Address", "User Role", "123\u00a0456",
 )  # fmt: skip
 
 PARTIES = ("abc.zoom.us", "Not_Delete_CallQueue_Recording", "Sam Mendes(b@x.io)", "to", "from", "x", "", " ", "Ann Lee")
 
 HEADS = (
-    "", " ", "Security", "Sign-in Methods", "In Meeting (Basic)", "Refresh plan", "add", "Delete", "Loc\u212a user a@x.io", "Change  Role",
-    "change role a@x.io b@x.io", "Changed Role", "Update\tUser bob", "Update billing contact information", "a@x.io", "Edit User ",
-    "Change account setting", "Change account setting from A to B", "Assign admin for channel", "Delete recording for meeting ",
-    "\u2003Edit Group Staff", "Add BYOC +86 182 5188 5564", "Assign Phone Number from", "Assign Phone Number +1 from to to from",
+    "", " ", "Security", "Sign-in Methods", "In Meeting (Basic)", "Refresh plan", "add", "Delete", "Loc\u212a user a@x.io",
+    "Change  Role", "change role a@x.io b@x.io", "Changed Role", "Update\tUser bob", "Update billing contact information", "a@x.io",
+    "Edit User ", "Change account setting", "Change account setting from A to B", "Assign admin for channel",
+    "Delete recording for meeting ", "\u2003Edit Group Staff", "Add BYOC +86 182 5188 5564", "Assign Phone Number from",
+    "Assign Phone Number +1 from to to from",
 )  # fmt: skip
 
 SEPARATORS = ("  - ", "  - ", "  - ", "  - ", "   - ", " - ", "  -  ", " -  - ")
@@ -46,7 +48,7 @@ VALUES = (
 
 ROLES = ("Owner", "Co-Owner", "Admin", "Billing Admin", "admin", "Member", "User", "Admins", " Admin", "Administrator", "IT  Admin")
 
-ACTIVITIES = ("Sign in", "Sign in", "Sign out", "SIGN IN", " sign   out ", "Signin", "Sign in failed", "sign\u00a0in", "Sign", "login")
+ACTIVITIES = ("Sign in", "Sign in", "Sign out", "SIGN IN", " sign   out ", "Signin", "Sign in failed", "sign\u00a0in", "login")
 
 SETTING_VALUES = (True, False, "on", "off", "", " ", None, 1, "1", Raw("1.0"), " on", Members([("x", 1)]), [], Members([("", 1)]))
 
@@ -60,7 +62,7 @@ WEBHOOKS = (
     "user.signed_in", "user.signed_out", "user.created", "user.invitation_accepted", "user.deleted", "user.disassociated",
     "user.activated", "user.deactivated", "user.updated", "user.updated", "user.updated", "user.settings_updated",
     "user.personal_notes_updated", "account.created", "account.disassociated", "account.updated", "account.settings_updated",
-    "account.lock_settings_updated", "group.created", "group.deleted", "group.updated", "group.member_added", "group.settings_updated",
-    "group.lock_settings_updated", "meeting.started", "meeting.participant_joined", "meeting.ended", "recording.completed",
-    " user.updated ", "User.updated", "user.updated.x", "account.", "group.", "meeting.", "accounts.created",
+    "account.lock_settings_updated", "group.created", "group.deleted", "group.updated", "group.member_added",
+    "group.settings_updated", "group.lock_settings_updated", "meeting.started", "meeting.participant_joined", "meeting.ended",
+    "recording.completed", " user.updated ", "User.updated", "user.updated.x", "account.", "group.", "meeting.", "accounts.created",
 )  # fmt: skip

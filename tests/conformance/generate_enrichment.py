@@ -66,14 +66,14 @@ class EnrichmentGenerator(Generator):
 
     def head(self):
         choice = self.random.randrange(100)
-        if choice < 12:
+        if choice < 16:
             return self.words("change role") + self.one_of(("", "", " ", f" {self.name()}", "s"))
-        if choice < 22:
-            value = f"{self.one_of((' from ', ' from ', '  from ', ' From '))}{self.new_text()}{self.one_of((' to ', ' to ', ''))}{self.new_text()}"
-            return f"{self.words(SETTING_HEAD)} {self.name()}{value}"
-        if choice < 30:
+        if choice < 25:
+            start, middle = self.one_of((" from ", " from ", "  from ", " From ")), self.one_of((" to ", " to ", ""))
+            return f"{self.words(SETTING_HEAD)} {self.name()}{start}{self.new_text()}{middle}{self.new_text()}"
+        if choice < 32:
             return f"{self.words(self.one_of(NAME_HEADS))} {self.name()}"
-        if choice < 42:
+        if choice < 43:
             return self.one_of(HEADS)
         return self.general_head()
 
@@ -92,7 +92,7 @@ class EnrichmentGenerator(Generator):
         return self.one_of((" ", " ", " ", " ", "  ")).join(parts)
 
     def change(self):
-        key = self.address() if self.chance(25) else self.one_of(KEYS)
+        key = self.address() if self.chance(30) else self.one_of(KEYS)
         return f"{key}:{self.one_of((' ', ' ', ' ', '  '))}{self.phrase()}".rstrip(" ")
 
     def phrase(self):
@@ -114,7 +114,7 @@ class EnrichmentGenerator(Generator):
         )
 
     def new_text(self):
-        return self.one_of((self.one_of(VALUES), self.one_of(ROLES), self.address()))
+        return self.one_of((self.one_of(VALUES), self.one_of(ROLES), self.one_of(ROLES), self.address()))
 
     # -----------------------------------------------------------------------------------------------
     # Sign-ins and webhook events.
@@ -137,8 +137,9 @@ class EnrichmentGenerator(Generator):
         """Returns an object with members of users, groups, accounts and meetings, which all events may have."""
         members = list(self.user_object())
         members = [member for member in members if member[0] not in ("settings", "role", "role_name")]
-        members += self.some([("name", self.one_of(NAMES)), ("account_name", "Duff"), ("settings", settings), ("topic", "Weekly")], 50)
-        members += self.some([("host_id", "h1"), ("role_name", self.one_of(ROLES)), ("role", self.one_of((1, "2", Members([("id", 1)]))))], 40)
+        members += self.some([("name", self.one_of(NAMES)), ("account_name", "Duff"), ("settings", settings)], 50)
+        role = self.one_of((1, "2", Members([("id", 1)])))
+        members += self.some([("topic", "Weekly"), ("host_id", "h1"), ("role_name", self.one_of(ROLES)), ("role", role)], 40)
         members += self.some([("participant", self.participant()), ("members", self.people()), ("admins", self.people())], 40)
         if self.chance(10):
             members.append(("email", self.one_of(("bob", " ", "a@x.io "))))
@@ -149,7 +150,8 @@ class EnrichmentGenerator(Generator):
         return Members(members + self.some([("email", self.one_of((self.address(), "none", ""))), ("private_ip", "10.0.0.1")], 60))
 
     def people(self):
-        people = [Members(self.some([("id", self.identifier()), ("email", self.name())], 80)) for _ in range(self.random.randrange(4))]
+        count = self.random.randrange(4)
+        people = [self.some([("id", self.identifier()), ("email", self.name())], 80) for _ in range(count)]
         return people if self.chance(90) else self.one_of((5, people + [None, "a@x.io"], Members([("email", "a@x.io")])))
 
     def settings(self):

@@ -11,11 +11,11 @@ import argparse
 import re
 import sys
 
+from fields import scalar
 from json_nodes import NotJson, parse_values
 from operation import is_operation, read_rows
 from records import Rejected, map_record
 from reference_impl import Options, gunzip_if_needed, records_of
-from fields import scalar, scalar_at
 from texts import read_time, trim
 from webhook import TIMES, leaf_nodes
 
@@ -40,7 +40,7 @@ def strings(value, path=""):
 def unmapped(record, source, event):
     """Returns (path, text) of what reaches no field. Of operation_detail these are words."""
     texts = [text for path, text in strings(event) if path not in ("metadata.description", "metadata.eventType")]
-    known, words = {trim(text) for text in texts}, {word for text in texts for word in WORD.findall(text)}
+    known, words = {trim(text) for text in texts}, {word.lower() for text in texts for word in WORD.findall(text)}
     detail = "operation_detail" if is_operation(record, source) else None
     found = []
     for path, leaf in leaf_nodes(record, ""):
@@ -48,7 +48,8 @@ def unmapped(record, source, event):
         if not text or path == "event_type":
             continue
         if path.split(".")[0] == detail:
-            found += [(path, word) for word in WORD.findall(text) if word not in words and word not in GRAMMAR]
+            missing = [word for word in WORD.findall(text) if word.lower() not in words and word not in GRAMMAR]
+            found += [(path, " ".join(missing))] if missing else []
         elif trim(text) not in known and not is_read(record, path, text):
             found.append((path, text))
     return found
@@ -96,7 +97,8 @@ def main():
             records += 1
             incomplete += bool(found)
             if found:
-                print(f"{path}: {source[record.start : record.end]}\n    unmapped: {', '.join(f'{name}: {text}' for name, text in found)}")
+                print(f"{path}: {source[record.start : record.end]}")
+                print(*(f"    {name}: {text}" for name, text in found), sep="\n")
     print(f"{records} records, {incomplete} with unmapped text")
     return 1 if incomplete else 0
 
