@@ -10,9 +10,12 @@ from texts import is_email, trim
 
 
 def read_rows(path):
-    """Returns the rows of the mapping table from a file with the output of `zoom-udm mapping --format json`."""
+    """Returns the rows of the mapping table from a file with the output of `zoom-udm mapping --format json`.
+
+    Rows of the profile for enrichment are left out: enrichment.py has them.
+    """
     with open(path, encoding="utf-8") as file:
-        return json.load(file)
+        return [row for row in json.load(file) if row.get("profile", "google") == "google"]
 
 
 def detail_text(record, source):
