@@ -9,7 +9,7 @@ TYPES = {("sign", "in"): "USER_LOGIN", ("sign", "out"): "USER_LOGOUT"}
 
 
 def put_sign_in(event, has_operator=False):
-    """Writes what every sign-in and sign-out has: whom it was allowed to, who is both principal and target."""
+    """Writes what every sign-in and sign-out has: the user, as principal and target, and that it was allowed."""
     if not has_operator:
         user = event.get("target", {}).get("user", {})
         for key in ("emailAddresses", "userid"):
