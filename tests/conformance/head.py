@@ -82,13 +82,11 @@ def special_name(head):
 def named_setting(text):
     """Returns (NAME, change) of ` NAME from OLD to NEW`. NAME ends at the last ` from ` that a ` to ` follows."""
     padded = text + " "  # so that ` to ` is found if nothing follows it
-    start = padded.rfind(" from ")
-    while start >= 0:
-        name, value = trim(padded[:start]), padded[start + 1 :]
-        if " to " in value[len("from ") :]:
-            return (name, Change(name, value, from_head=True)) if name else (None, None)
-        start = padded.rfind(" from ", 0, start + len(" from ") - 1)
-    return None, None
+    start = padded.rfind(" from ", 0, max(padded.rfind(" to "), 0))
+    name = trim(padded[: max(start, 0)])
+    if not name:
+        return None, None
+    return name, Change(name, padded[start + 1 :], from_head=True)
 
 
 def general_name(head, category, needs_noun):
