@@ -28,13 +28,18 @@ CORPORA = (
     ("realistic", "realistic", 10_000, 1),
 )
 
-# Corpora of generate_records.py, which has all kinds of records: name, number of records, seed, flags.
+# Corpora with all kinds of records: name, script that generates it, number of records, seed, flags.
 KINDS_RECORDS = int(os.environ.get("CONFORMANCE_RECORDS", "10000"))
 KINDS_CORPORA = (
-    ("kinds", KINDS_RECORDS, 20250120, ()),
-    ("kinds-small", 3_000, 3, ()),
-    ("kinds-pretty", 3_000, 4, ("--pretty",)),
+    ("kinds", "generate_records.py", KINDS_RECORDS, 20250120, ()),
+    ("kinds-small", "generate_records.py", 3_000, 3, ()),
+    ("kinds-pretty", "generate_records.py", 3_000, 4, ("--pretty",)),
+    ("enrichment", "generate_enrichment.py", KINDS_RECORDS, 20261130, ()),
+    ("enrichment-small", "generate_enrichment.py", 3_000, 5, ()),
+    ("enrichment-pretty", "generate_enrichment.py", 1_000, 6, ("--pretty",)),
 )
+
+ENRICH = ("--enrich",)
 
 # Comparisons with the reference implementation: corpus, and flags that both implementations support.
 REFERENCE_CASES = (
@@ -47,6 +52,12 @@ REFERENCE_CASES = (
     ("kinds-small", ("--values", "verbatim", "--default-time", "2020-02-29T12:00:00.5Z")),
     ("kinds-small", ("--max-line-bytes", "300")),
     ("kinds-pretty", ()),
+    ("enrichment-small", ()),
+    ("enrichment", ENRICH),
+    ("enrichment-small", (*ENRICH, "--values", "verbatim", "--default-time", "2020-02-29T12:00:00.5Z")),
+    ("enrichment-pretty", ENRICH),
+    ("small", ENRICH),
+    ("kinds-small", ENRICH),
 )
 
 EVENT_FLAGS = ("--event-id", "--clip", "--namespace", "corp", "--label", "env=prod", "--label", "team=a=b")
@@ -58,6 +69,9 @@ PROTOBUF_CASES = (
     (("--format", "import"), ("--shape", "import")),
     (("--format", "batch-create", "--customer-id", "c1"), ("--shape", "batch-create")),
     (EVENT_FLAGS, ()),
+    (ENRICH, ()),
+    ((*ENRICH, "--case", "snake"), ("--snake",)),
+    ((*ENRICH, *EVENT_FLAGS), ()),
 )
 
 
@@ -79,9 +93,15 @@ class Program:
     def generate(self, name, kind, records, seed):
         return self.write(name, [self.binary, "generate", "--kind", kind, "--records", records, "--seed", seed])
 
-    def generate_kinds(self, name, records, seed, flags):
-        command = [sys.executable, HERE / "generate_records.py", "--records", records, "--seed", seed, *flags]
-        return self.write(name, command)
+    def generate_kinds(self, name, script, records, seed, flags):
+        return self.write(name, [sys.executable, HERE / script, "--records", records, "--seed", seed, *flags])
+
+    def records_of_cases(self):
+        """Writes the records of enrichment_cases.json to a corpus."""
+        path = self.directory / "enrichment-cases.ndjson"
+        cases = json.loads((HERE / "enrichment_cases.json").read_text(encoding="utf-8"))
+        path.write_text("".join(json.dumps(case["record"]) + "\n" for case in cases), encoding="utf-8")
+        return path
 
     def write(self, name, command):
         """Writes the output of a command to the file of a corpus."""
@@ -168,18 +188,18 @@ def check_with_protobuf(program, inputs, flags, check_flags, tag):
 def tasks(program):
     """Yields the comparisons, each as a function that returns a report line."""
     corpora = {name: program.generate(name, kind, records, seed) for name, kind, records, seed in CORPORA}
-    corpora |= {name: program.generate_kinds(name, records, seed, flags) for name, records, seed, flags in KINDS_CORPORA}
-    small = [corpora[name] for name in ("small", "realistic", "kinds-small", "kinds-pretty")]
+    corpora |= {name: program.generate_kinds(name, *how) for name, *how in KINDS_CORPORA}
+    small = [corpora[name] for name in ("small", "realistic", "kinds-small", "kinds-pretty", "enrichment-small")]
     fixtures = sorted(path for path in FIXTURES.rglob("*") if path.suffix in (".json", ".ndjson"))
 
     def reference(index, corpus, flags):
         events, rejects = compare_with_reference(program, corpora[corpus], flags, f"reference-{index}")
         return f"reference, {corpus} {' '.join(flags)}: {events} events and {rejects} rejects are equal"
 
-    def reference_fixtures():
-        counts = [compare_with_reference(program, path, (), "fixture") for path in fixtures]
+    def reference_files(name, paths, flags):
+        counts = [compare_with_reference(program, path, flags, f"file-{name}{len(flags)}") for path in paths]
         events, rejects = (sum(column) for column in zip(*counts))
-        return f"reference, {len(fixtures)} fixtures: {events} events and {rejects} rejects are equal"
+        return f"reference, {len(paths)} {name} {' '.join(flags)}: {events} events and {rejects} rejects are equal"
 
     def protobuf(index, inputs, flags, check_flags, name):
         report = check_with_protobuf(program, inputs, flags, check_flags, f"protobuf-{index}")
@@ -187,7 +207,8 @@ def tasks(program):
 
     yield lambda: protobuf("all", [corpora["hostile"], corpora["kinds"]], (), (), "hostile and kinds")
     yield from ((lambda i=i, r=r: reference(i, *r)) for i, r in enumerate(REFERENCE_CASES))
-    yield reference_fixtures
+    yield from (lambda f=f: reference_files("fixtures", fixtures, f) for f in ((), ENRICH))
+    yield lambda: reference_files("files of cases", [program.records_of_cases()], ENRICH)
     for index, (flags, check_flags) in enumerate(PROTOBUF_CASES):
         yield lambda i=index, f=flags, c=check_flags: protobuf(f"f{i}", fixtures, f, c, "fixtures")
         yield lambda i=index, f=flags, c=check_flags: protobuf(f"c{i}", small, f, c, "corpora")
