@@ -75,18 +75,22 @@ def matching_rows(rule, messages, lists):
     for variable in rule.variables:
         own = [field for field in rule.fields if field.variable == variable]
         local = [predicate for predicate in rule.predicates if is_local(predicate, variable)]
-        candidates.append([
-            (index, (message, chosen))
-            for index, message in enumerate(messages)
-            for chosen in rows_of(message, own)
-            if all(is_true(predicate, {variable: (message, chosen)}, {}, lists) for predicate in local)
-        ])
+        candidates.append(
+            [
+                (index, (message, chosen))
+                for index, message in enumerate(messages)
+                for chosen in rows_of(message, own)
+                if all(is_true(predicate, {variable: (message, chosen)}, {}, lists) for predicate in local)
+            ]
+        )
     rows = []
     for combination in product(*candidates):
         events = {variable: index for variable, (index, _) in zip(rule.variables, combination)}
         chosen = {variable: pair for variable, (_, pair) in zip(rule.variables, combination)}
         placeholders = bind(rule, chosen)
-        if placeholders is not None and all(is_true(predicate, chosen, placeholders, lists) for predicate in rule.predicates):
+        if placeholders is not None and all(
+            is_true(predicate, chosen, placeholders, lists) for predicate in rule.predicates
+        ):
             rows.append(Row(events, chosen, placeholders))
     return rows
 

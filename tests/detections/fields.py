@@ -14,7 +14,12 @@ from expressions import Unsupported
 MESSAGE = UDM.pb(UDM()).__class__
 STRUCT = "google.protobuf.Struct"
 LABEL = "google.backstory.Label"
-NUMBERS = {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64}
+NUMBERS = {
+    FieldDescriptor.CPPTYPE_INT32,
+    FieldDescriptor.CPPTYPE_INT64,
+    FieldDescriptor.CPPTYPE_UINT32,
+    FieldDescriptor.CPPTYPE_UINT64,
+}
 
 
 class AmbiguousKey(Exception):
@@ -76,7 +81,9 @@ def repeated_prefixes(field):
 
 def rows_of(message, fields):
     """Returns the rows of an event: each maps the repeated prefixes that the fields read to an element, or to None."""
-    prefixes = sorted({prefix for field in fields for prefix in repeated_prefixes(field)}, key=lambda prefix: (len(prefix), prefix))
+    prefixes = sorted(
+        {prefix for field in fields for prefix in repeated_prefixes(field)}, key=lambda prefix: (len(prefix), prefix)
+    )
     rows = [{}]
     for prefix in prefixes:
         rows = [{**row, prefix: element} for row in rows for element in list(walk(message, row, prefix) or []) or [None]]

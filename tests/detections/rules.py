@@ -6,9 +6,9 @@ must have the tokens of the source.
 
 from dataclasses import dataclass
 
+from yaraast.errors import YaraASTError
 from yaraast.lexer.tokens import TokenType
 from yaraast.yaral import YaraLLexer, YaraLParser, ast_nodes
-from yaraast.yaral._shared import YaraLParserError
 from yaraast.yaral.generator import YaraLGenerator
 from yaraast.yaral.validator import YaraLValidator
 
@@ -61,19 +61,9 @@ class Rule:
 
 def read_rule(source):
     """Returns the only rule of a source text, or raises `Unsupported`."""
-    try:
-        file = YaraLParser(source).parse()
-    except YaraLParserError as error:
-        raise Unsupported(f"the syntax: {error}") from error
-    if len(file.rules) != 1:
-        raise Unsupported(f"{len(file.rules)} rules in one file, expected one")
-    errors, _ = YaraLValidator().validate(file)
-    if errors:
-        raise Unsupported("; ".join(str(error) for error in errors))
-    tree = file.rules[0]
+    tree = parse(source)
     if tree.events is None or tree.condition is None or tree.options is not None:
         raise Unsupported("a rule without events or condition, or with options")
-    check_tokens(source, file)
     match, window = read_match(tree.match)
     rule = Rule(
         name=tree.name,
@@ -88,13 +78,31 @@ def read_rule(source):
     return rule
 
 
-def check_tokens(source, file):
-    """Raises `Unsupported` if yaraast's tree lacks tokens of a section of the source."""
-    expected, found = sections_of(source), sections_of(YaraLGenerator().generate(file))
+def parse(source):
+    """Returns yaraast's tree of the only rule of a source text, which yaraast must find valid and read without a gap."""
+    try:
+        file = YaraLParser(source).parse()
+        errors, _ = YaraLValidator().validate(file)
+        generated = YaraLGenerator().generate(file)
+    except (YaraASTError, ValueError) as error:
+        raise Unsupported(f"the syntax: {error}") from error
+    if len(file.rules) != 1:
+        raise Unsupported(f"{len(file.rules)} rules in one file, expected one")
+    if errors:
+        raise Unsupported("; ".join(str(error) for error in errors))
+    check_tokens(source, generated)
+    return file.rules[0]
+
+
+def check_tokens(source, generated):
+    """Raises `Unsupported` if the text that yaraast generates from its tree lacks tokens of the source."""
+    expected, found = sections_of(source), sections_of(generated)
     for section in expected.keys() | found.keys():
         before, after = expected.get(section, []), found.get(section, [])
         if before != after:
-            position = next((index for index, pair in enumerate(zip(before, after)) if pair[0] != pair[1]), min(len(before), len(after)))
+            position = next(
+                (index for index, pair in enumerate(zip(before, after)) if pair[0] != pair[1]), min(len(before), len(after))
+            )
             context = " ".join(before[max(0, position - 4) : position + 3])
             raise Unsupported(f"the section {section}: yaraast reads something else near {context!r}")
 
@@ -191,7 +199,9 @@ def read_outcomes(section):
     outcomes = {}
     for assignment in section.assignments if section else []:
         call = assignment.expression
-        supported = isinstance(call, ast_nodes.AggregationFunction) and call.function in OUTCOMES and len(call.arguments) == 1
+        supported = (
+            isinstance(call, ast_nodes.AggregationFunction) and call.function in OUTCOMES and len(call.arguments) == 1
+        )
         if not supported:
             raise Unsupported(f"the outcome {assignment.variable} = {call}")
         argument = read_argument(call.arguments[0])
@@ -243,7 +253,10 @@ def check_predicate(predicate):
             check_predicate(operand)
         return
     left, right = predicate.left, predicate.right
-    numbers = [is_number(side) if isinstance(side, Field) else isinstance(side, Literal) and isinstance(side.value, int) for side in (left, right)]
+    numbers = [
+        is_number(side) if isinstance(side, Field) else isinstance(side, Literal) and isinstance(side.value, int)
+        for side in (left, right)
+    ]
     if predicate.operator in ("<", ">", "<=", ">=") and not all(numbers):
         raise Unsupported(f"{predicate.operator} with {left} and {right}: not numbers")
     enum = enum_of(left) if isinstance(left, Field) else None
