@@ -142,9 +142,8 @@ def map_records(binary, records, *flags):
     result = subprocess.run([binary, "normalize", *flags], input=data, capture_output=True, text=True)
     events = [json.loads(line) for line in result.stdout.splitlines()]
     if len(events) != len(records):
-        sys.exit(
-            f"records of fixtures not mapped: {binary} wrote {len(events)} events for {len(records)} records: {result.stderr.strip()}"
-        )
+        counts = f"{len(events)} events for {len(records)} records"
+        sys.exit(f"records of fixtures not mapped: {binary} wrote {counts}: {result.stderr.strip()}")
     return events
 
 
