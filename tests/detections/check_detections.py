@@ -12,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from detections import DIRECTORY, ROOT, read_detections, read_document
+from detections import DIRECTORY, DOCUMENT, ROOT, read_detections, read_document
 from evaluator import detect
 from expressions import Compare, Field, Unsupported
 from rules import bindings_of
@@ -63,6 +63,8 @@ def check_meta(detection, failures):
         failures.check(
             re.fullmatch(pattern, str(meta.get(key, ""))), f"{name}: meta {key} is {meta.get(key)!r}, expected {pattern}"
         )
+    row = f"| [{name}](#{name}) | {meta.get('severity')} | {meta.get('mitre_attack_technique')} |"
+    failures.check(row in DOCUMENT.read_text(encoding="utf-8"), f"{name}: docs/detections.md has no row {row!r}")
     texts = [field for field in detection.rule.fields if field.path == ("metadata", "description")]
     failures.check(not texts, f"{name}: reads the description, which is free text")
 
