@@ -76,8 +76,9 @@ impl Tree {
         match self {
             Self::Leaf(text) => out.push_str(&serde_json::to_string(text).expect("it can be serialized")),
             Self::Object(members) => {
+                out.push('{');
                 for (index, (name, value)) in members.iter().enumerate() {
-                    let _ = write!(out, "{}\"{name}\":", if index == 0 { '{' } else { ',' });
+                    let _ = write!(out, "{}\"{name}\":", if index == 0 { "" } else { "," });
                     value.write(out);
                 }
                 out.push('}');

@@ -221,7 +221,9 @@ impl<'r, 'a> Sources<'r, 'a> {
     /// Returns a whole member of the record, which no field takes, as the source.
     pub(super) fn of_member(&self, entry: KeyedValue<'_>) -> Origin {
         let shown = self.broken_names.get(entry.key).map_or(entry.key, String::as_str);
-        let text = value_text(entry.written);
+        // A webhook event's `time` is a field, and shown as it was read, even if another time takes precedence.
+        let as_field = self.record.get(Field::Time).filter(|_| entry.key == Field::Time.name());
+        let text = as_field.map_or_else(|| value_text(entry.written), str::to_owned);
         let whole = vec![[0, text.chars().count()]];
         Origin { field: Cow::Owned(shown.to_owned()), text, at: whole.clone(), taken: whole }
     }

@@ -17,7 +17,8 @@ from texts import trim
 def put_members(record, event, read):
     """Writes each scalar member of the record that no rule reads to `additional`."""
     for name, node in record.value.items():
-        if name not in read and scalar(node):
+        # UDM has no member without a name.
+        if name and name not in read and scalar(node):
             member(event, "additional").setdefault(name, scalar(node))
 
 
