@@ -97,6 +97,12 @@ impl<'a> Leaves<'a> {
 
     /// Returns the next scalar, as written.
     pub(crate) fn next(&mut self) -> Option<&'a str> {
+        self.next_unless(|_| false)
+    }
+
+    /// Returns the next scalar that `skips` is false for, as written. What is skipped does not count towards the limits.
+    #[inline]
+    pub(crate) fn next_unless(&mut self, skips: impl Fn(&'a str) -> bool) -> Option<&'a str> {
         loop {
             let level = self.open.last_mut()?;
             self.path.truncate(level.path);
@@ -125,6 +131,9 @@ impl<'a> Leaves<'a> {
                 continue;
             }
             let value = self.cursor.value()?;
+            if skips(value) {
+                continue;
+            }
             let is_too_deep = value.starts_with(['{', '[']);
             self.is_cut |= is_too_deep;
             if is_too_deep || is_empty_scalar(value) && !self.keeps_blank {
@@ -266,6 +275,16 @@ mod tests {
         assert_eq!(all(Leaves::of_members(value)), all(Leaves::of(value, "")));
         let with_blank = [("a.b", "1"), ("", "\"x\""), ("c.0", "\"\""), ("c.1", "null")];
         assert_eq!(all(Leaves::with_blank(value)), found(&with_blank));
+    }
+
+    #[test]
+    fn skipped_values_do_not_count_towards_limits() {
+        let long = "k".repeat(MAX_PATH_BYTES);
+        let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
+        let value = format!(r#"{{"{long}":1,"deep":{deep},"a":2}}"#);
+        let mut leaves = Leaves::of(&value, "");
+        let next = leaves.next_unless(|value| value.starts_with(['1', '[']));
+        assert_eq!((next, leaves.path(), leaves.is_cut()), (Some("2"), "a", false));
     }
 
     #[test]

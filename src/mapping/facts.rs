@@ -52,7 +52,7 @@ impl Facts {
         }
     }
 
-    pub(super) fn meet(&self, needs: Needs) -> bool {
+    pub(super) fn meet(self, needs: Needs) -> bool {
         match needs {
             Needs::Nothing => true,
             Needs::User => self.target || self.principal,

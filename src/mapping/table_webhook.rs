@@ -63,7 +63,7 @@ pub(super) const WEBHOOK_ROWS: &[Row] = &[
         example: ("A", "A"),
         basis: Google,
         put: Setter::Text(|event, value| {
-            event.target.resource.product_object_id = Some(Text::Borrowed(value))
+            event.target.resource.product_object_id = Some(Text::Borrowed(value));
         }),
     },
     Row {

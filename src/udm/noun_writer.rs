@@ -150,7 +150,7 @@ impl<D: JsonFlavor, const VERBATIM: bool> JsonWriter<'_, '_, '_, D, VERBATIM> {
             self.string_contents(role.name);
             match role.role_type {
                 Some(role_type) => {
-                    ["\",\"type\":\"", role_type, "\"},"].iter().for_each(|part| self.raw(part))
+                    ["\",\"type\":\"", role_type, "\"},"].iter().for_each(|part| self.raw(part));
                 }
                 None => self.raw("\"},"),
             }

@@ -91,6 +91,19 @@ def omit_default_type(event, snake):
     return event
 
 
+def google_names(value):
+    """Returns a value with the names of Google's message: the Python package calls a field `type` `type_`."""
+    if isinstance(value, list):
+        return [google_names(element) for element in value]
+    if not isinstance(value, dict):
+        return value
+    # The members of `additional` have the names that Zoom gave them.
+    return {
+        "type" if name == "type_" else name: member if name == "additional" else google_names(member)
+        for name, member in value.items()
+    }
+
+
 def check_event(event, snake):
     check(isinstance(event, dict), "the event is not an object", event)
     try:
@@ -98,6 +111,8 @@ def check_event(event, snake):
     except ParseError as error:
         raise Failure(f"protobuf parser: {error}", event) from error
     round_trip = MessageToDict(message, preserving_proto_field_name=snake)
+    if snake:
+        round_trip = google_names(round_trip)
     found = list(differences(omit_default_type(event, snake), round_trip))
     check(not found, "\n".join(found[:20]), event)
 

@@ -10,7 +10,7 @@ from fields import node_at, scalar, scalar_at
 from json_nodes import ARRAY, OBJECT
 from sign_in import put_user
 from texts import is_email, is_ip, read_time, trim
-from webhook import BY_PREFIX, EVERY_EVENT, TIMES, leaf_nodes
+from webhook import BY_PREFIX, EVERY_EVENT, TIMES, leaf_nodes, within_limit
 
 PASSWORD_LOGIN = "101"
 
@@ -90,11 +90,11 @@ def put_settings(state):
     if not resource and "target" in state.event:
         state.event["target"].pop("resource", None)
     for noun, settings in (("target", new), ("src", old)):
-        for path, leaf in settings:
+        for path, leaf in within_limit((path, leaf) for path, leaf in settings if scalar(leaf)):
             add_label(state.event, f"{noun}.resource.attribute.labels", path, scalar(leaf))
-            state.used.add(leaf)
-    before = {path: scalar(leaf) for path, leaf in old}
-    after = {path: scalar(leaf) for path, leaf in new}
+        state.used.update(leaf for _, leaf in settings)
+    before = {path: scalar(leaf) for path, leaf in within_limit(old)}
+    after = {path: scalar(leaf) for path, leaf in within_limit(new)}
     changed = [path for path, text in after.items() if text != before.get(path)]
     for path in filter(None, changed):
         add_label(security_result(state.event), "detectionFields", "changed", path)
@@ -240,12 +240,14 @@ def apply_rows(state, name, changed):
 def put_rest(state):
     """Writes each other scalar of the payload to `additional`."""
     payload = state.payload.value
-    nodes = [(name, payload[name]) for name in ("object", "old_object") if name in payload]
-    nodes += [(f"payload.{name}", node) for name, node in payload.items() if name not in ("object", "old_object")]
-    for prefix, node in nodes:
-        for path, leaf in leaf_nodes(node, prefix):
-            if leaf not in state.used and scalar(leaf):
-                member(state.event, "additional").setdefault(path, scalar(leaf))
+    unused = (
+        (path, (path if name in ("object", "old_object") else f"payload.{path}", scalar(leaf)))
+        for name, node in payload.items()
+        for path, leaf in leaf_nodes(node, name)
+        if leaf not in state.used and scalar(leaf)
+    )
+    for _, (name, text) in within_limit(unused):
+        member(state.event, "additional").setdefault(name, text)
 
 
 def enrich_webhook(record, event):

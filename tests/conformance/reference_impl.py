@@ -279,7 +279,8 @@ def drop_truncated_line(results, data, complete):
         yield last
 
 
-def main(arguments=None):
+def main(arguments=None, out=None):
+    """Writes events to `out`, which is standard output by default."""
     parser = argparse.ArgumentParser(description="Converts Zoom's admin records to UDM events.")
     parser.add_argument("file", nargs="?", help="plain or gzip-compressed input [default: standard input]")
     parser.add_argument("--mapping", required=True, metavar="FILE", help="the output of zoom-udm mapping --format json")
@@ -298,13 +299,14 @@ def main(arguments=None):
     data, complete = gunzip_if_needed(data)
     options = Options(read_rows(args.mapping), args.values, args.default_time, args.max_line_bytes, args.enrich)
     rejects = open(args.rejects, "w", encoding="utf-8") if args.rejects else None
+    out = out or sys.stdout.buffer
     for event, rejected in drop_truncated_line(read_input(data, options), data, complete):
         if event is not None:
             line = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-            sys.stdout.buffer.write(line.encode("utf-8") + b"\n")
+            out.write(line.encode("utf-8") + b"\n")
         elif rejects:
             rejects.write(json.dumps(rejected, separators=(",", ":")) + "\n")
-    sys.stdout.buffer.flush()
+    out.flush()
     if rejects:
         rejects.close()
     if not complete:

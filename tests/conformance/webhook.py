@@ -71,16 +71,20 @@ def leaf_nodes(node, prefix):
             yield path, node
 
 
+def within_limit(paths_and_leaves):
+    """Yields those whose paths have no more than MAX_KEY_BYTES with all before."""
+    size = 0
+    for path, leaf in paths_and_leaves:
+        size += len(path.encode("utf-8"))
+        if size > MAX_KEY_BYTES:
+            break
+        yield path, leaf
+
+
 def leaves(node, prefix):
     """Returns (path, text) of each scalar below an object or array, in order."""
-    found, size = [], 0
-    for path, leaf in leaf_nodes(node, prefix):
-        if scalar(leaf):
-            size += len(path.encode("utf-8"))
-            if size > MAX_KEY_BYTES:
-                break
-            found.append((path, scalar(leaf)))
-    return found
+    texts = ((path, scalar(leaf)) for path, leaf in leaf_nodes(node, prefix) if scalar(leaf))
+    return list(within_limit(texts))
 
 
 def put_settings(event, payload):

@@ -72,12 +72,9 @@ pub(super) fn put_payload<'a>(
     let objects = payload.objects.map(|json| json.and_then(|json| span_within(payload.json, json)));
     let before = event.unread.len();
     let mut leaves = Leaves::of_members(payload.json);
-    while let Some(leaf) = leaves.next() {
-        let Some(place) = span_within(payload.json, leaf) else { continue };
-        if skipped.contains(place.start) {
-            continue;
-        }
-        let is_in_object = objects.iter().flatten().any(|object| object.contains(&place.start));
+    let place = |value: &str| span_within(payload.json, value).map_or(0, |place| place.start);
+    while let Some(leaf) = leaves.next_unless(|value| skipped.contains(place(value))) {
+        let is_in_object = objects.iter().flatten().any(|object| object.contains(&place(leaf)));
         let prefix = if is_in_object { "" } else { "payload." };
         if says_something(leaf, notes) {
             let name = Cow::Owned(format!("{prefix}{}", leaves.path()));
