@@ -37,7 +37,7 @@ impl Corpus {
             let record = Record::read(line, &mut scratch).expect("the corpus contains records");
             let time = record.time().expect("the record has a time");
             let content = Content::parse(&record, &mut cut);
-            look(&map(&record, &content, time, MappingOptions::default(), &mut notes, &mut ()));
+            look(&map(&record, line, &content, time, MappingOptions::default(), &mut notes, &mut ()));
         }
     }
 

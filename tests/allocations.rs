@@ -37,7 +37,7 @@ fn assert_mapped_without_allocation(rules: MappingOptions) {
             let record = Record::read(line, &mut scratch).expect("the line is a record");
             let time = record.time().expect("the record has a time");
             let content = Content::parse(&record, &mut cut);
-            writer.write(&map(&record, &content, time, rules, &mut notes, &mut ()), &mut out);
+            writer.write(&map(&record, line, &content, time, rules, &mut notes, &mut ()), &mut out);
         }
     };
     // Initializes lazily created values.

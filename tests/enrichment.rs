@@ -101,7 +101,7 @@ fn records() -> Vec<Value> {
     }
     for kind in [Kind::Hostile, Kind::Realistic, Kind::SignIns, Kind::Webhooks] {
         let mut bytes = Vec::new();
-        testdata::write(kind, 3000, 5, &mut bytes).expect("writing to memory cannot fail");
+        testdata::write(kind, 1000, 5, &mut bytes).expect("writing to memory cannot fail");
         let lines = String::from_utf8_lossy(&bytes).into_owned();
         records.extend(lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()));
     }

@@ -109,8 +109,15 @@ fn fill(text: &str, rules: MappingOptions, filled: &mut BTreeSet<usize>) {
     let content = Content::parse(&record, &mut cut);
     let Some(time) = content.time(&record) else { return };
     let mut rows = Filled(Vec::new());
-    let event =
-        mapping::map(&record, &content, time, rules, &mut mapping::DiagnosticCounts::default(), &mut rows);
+    let event = mapping::map(
+        &record,
+        text,
+        &content,
+        time,
+        rules,
+        &mut mapping::DiagnosticCounts::default(),
+        &mut rows,
+    );
     filled.extend(rows.0.iter().map(|(row, _)| *row));
     // These two are set when the event is created, not by a row.
     let of_field = |field| ROWS.iter().position(|row| row.source == Source::Field(field));

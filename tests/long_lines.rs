@@ -62,6 +62,7 @@ fn typed_events(line: &str) -> Vec<u8> {
         let Some(time) = content.time(&record) else { continue };
         let event = map(
             &record,
+            element,
             &content,
             time,
             MappingOptions::default(),

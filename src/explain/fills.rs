@@ -96,7 +96,7 @@ pub(super) fn fills(
         said: Vec::new().into_iter(),
         settings: None,
     };
-    mapping::map(sources.record, sources.content, time, options.rules, notes, &mut listener);
+    mapping::map(sources.record, text, sources.content, time, options.rules, notes, &mut listener);
     listener.event_type();
     listener.options(text, options);
     let mut fills = listener.fills;

@@ -95,7 +95,7 @@ fn event_explanation(text: &str, event: &[u8], options: &Options) -> io::Result<
     let time =
         own_time.or(options.default_time).ok_or_else(|| io::Error::other("an event without a time"))?;
     notes.add(Diagnostic::DefaultTime, u32::from(own_time.is_none()));
-    let sources = sources::Sources::new(&record, &content, &spans);
+    let sources = sources::Sources::new(&record, text, &content, &spans);
     notes.add(Diagnostic::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
     let event = String::from_utf8_lossy(event).into_owned();
     let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);

@@ -50,7 +50,13 @@ pub(super) struct Sources<'r, 'a> {
 }
 
 impl<'r, 'a> Sources<'r, 'a> {
-    pub(super) fn new(record: &'r Record<'a>, content: &'r Content<'a>, spans: &'r SpanMap) -> Self {
+    /// `text` is the record as written.
+    pub(super) fn new(
+        record: &'r Record<'a>,
+        text: &str,
+        content: &'r Content<'a>,
+        spans: &'r SpanMap,
+    ) -> Self {
         let characters = Field::ALL.map(|field| CharIndex::new(record.get(field).unwrap_or_default()));
         let time = content.time_and_source(record).map(|(_, source)| source);
         let mut sources = Self {
@@ -62,7 +68,7 @@ impl<'r, 'a> Sources<'r, 'a> {
             broken_names: HashMap::new(),
             characters,
         };
-        let names = record.unread.into_iter().flat_map(members).map(|(name, _)| name);
+        let names = members(text).map(|(name, _)| name);
         let broken = names.filter(|name| has_lone_surrogate(name));
         sources.broken_names = broken.map(|name| (json::string(name).into_owned(), string(name))).collect();
         sources.users = sources.detail().into_iter().flat_map(Detail::users).map(|user| user.json).collect();

@@ -47,7 +47,7 @@ pub(super) fn compare(text: &str, writer: &Writer, template: &Template, rules: M
         };
         let (mut notes, mut twin_notes) = (DiagnosticCounts::default(), DiagnosticCounts::default());
         let (mut out, mut twin) = (EventBuffer::default(), Vec::new());
-        let event = map(&record, &content, time, rules, &mut twin_notes, &mut ());
+        let event = map(&record, line, &content, time, rules, &mut twin_notes, &mut ());
         writer.write(&event, &mut twin);
         let sheet = TemplateWriter { template, source: text.as_bytes(), events: &mut out };
         if let Some(event_type) = write_from_template(&record, detail, &time, rules, &mut notes, sheet) {

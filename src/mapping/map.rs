@@ -19,7 +19,7 @@ use crate::record::{Record, RecordKind};
 use crate::timestamp::Timestamp;
 use crate::udm::{Event, EventType};
 
-/// Returns the event of a record (docs/mapping-rules.md), given its parsed content and its time.
+/// Returns the event of a record (docs/mapping-rules.md), given its text, its parsed content and its time.
 ///
 /// ```
 /// use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
@@ -34,7 +34,7 @@ use crate::udm::{Event, EventType};
 /// let time = content.time(&record).ok_or("no time")?;
 ///
 /// // Pass an observer instead of `()` to learn which row filled which field.
-/// let event = map(&record, &content, time, MappingOptions::default(), &mut notes, &mut ());
+/// let event = map(&record, text, &content, time, MappingOptions::default(), &mut notes, &mut ());
 /// assert_eq!(event.metadata.event_type.name(), "USER_UNCATEGORIZED");
 /// assert_eq!(notes, DiagnosticCounts::default());
 ///
@@ -47,6 +47,7 @@ use crate::udm::{Event, EventType};
 #[inline]
 pub fn map<'c, 'a: 'c>(
     record: &Record<'a>,
+    text: &'c str,
     content: &'c Content<'a>,
     time: Timestamp,
     rules: MappingOptions,
@@ -55,6 +56,7 @@ pub fn map<'c, 'a: 'c>(
 ) -> Event<'c> {
     let mut event = Event::new(time, EventType::GENERIC_EVENT);
     let mut further = put_all_but_about(record, content, rules, &mut event, notes, trace);
+    put_other_members(record, text, content, rules, &mut event, notes, trace);
     event.about.extend(std::iter::from_fn(|| further.next(trace)));
     further.note(notes);
     event
@@ -107,6 +109,22 @@ pub(crate) fn put_all_but_about<'c, 'a: 'c>(
         clip(record.kind, event, notes, trace);
     }
     users
+}
+
+/// With `--enrich`, puts the members of the record in `text` that no row of the default table reads.
+#[inline]
+pub(crate) fn put_other_members<'c>(
+    record: &Record<'_>,
+    text: &'c str,
+    content: &Content<'_>,
+    rules: MappingOptions,
+    event: &mut Event<'c>,
+    notes: &mut DiagnosticCounts,
+    trace: &mut impl Trace,
+) {
+    if rules.enrich {
+        enrich::put_other_members(record, text, content, event, notes, trace);
+    }
 }
 
 /// Writes the values of an operation log, of which `users` is at its first user, and returns the type of the event.

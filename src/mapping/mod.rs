@@ -32,7 +32,7 @@ pub use content::Content;
 pub(crate) use content::TimeSource;
 pub use diagnostics::{Diagnostic, DiagnosticCounts};
 pub use map::map;
-pub(crate) use map::{put_all_but_about, write_from_template};
+pub(crate) use map::{put_all_but_about, put_other_members, write_from_template};
 pub use options::{MappingOptions, Values};
 pub use render::{json, markdown};
 #[cfg(feature = "cli")]

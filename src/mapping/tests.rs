@@ -85,13 +85,13 @@ fn event_by(rules: MappingOptions, record: &str) -> serde_json::Value {
 }
 
 /// The event of a record, as the typed event's writer has it, and what was noted.
-fn event_and_notes(rules: MappingOptions, record: &str) -> (serde_json::Value, DiagnosticCounts) {
+fn event_and_notes(rules: MappingOptions, text: &str) -> (serde_json::Value, DiagnosticCounts) {
     let (mut scratch, mut cut, mut line) = (Scratch::default(), SpliceBuf::default(), Vec::new());
     let mut notes = DiagnosticCounts::default();
-    let record = Record::read(record, &mut scratch).unwrap();
+    let record = Record::read(text, &mut scratch).unwrap();
     let content = Content::parse(&record, &mut cut);
     let time = Timestamp::parse("2024-01-31T12:00:00Z").unwrap();
-    let event = map(&record, &content, time, rules, &mut notes, &mut ());
+    let event = map(&record, text, &content, time, rules, &mut notes, &mut ());
     Writer::default().write(&event, &mut line);
     (serde_json::from_slice(&line).unwrap(), notes)
 }
@@ -186,7 +186,7 @@ fn non_user_elements_are_counted_and_skipped() {
     let record = Record::read(text, &mut scratch).unwrap();
     let content = Content::parse(&record, &mut cut);
     let time = content.time(&record).unwrap();
-    let event = map(&record, &content, time, MappingOptions::default(), &mut notes, &mut ());
+    let event = map(&record, text, &content, time, MappingOptions::default(), &mut notes, &mut ());
     assert_eq!(notes.count(Diagnostic::JsonSkipped), 3);
     assert_eq!(event.target.user.userid.as_deref(), Some("1"));
     assert!(event.about.iter().map(|about| about.userid.as_deref()).eq([Some("2")]));

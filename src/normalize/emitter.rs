@@ -285,6 +285,7 @@ fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &m
     let notes = &mut output.counts.notes;
     let mut event = Event::new(time, EventType::GENERIC_EVENT);
     let mut further = mapping::put_all_but_about(record, content, options.rules, &mut event, notes, &mut ());
+    mapping::put_other_members(record, text, content, options.rules, &mut event, notes, &mut ());
     if options.event_id {
         event.metadata.product_log_id = record::fingerprint(text).ok();
     }

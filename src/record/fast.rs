@@ -10,7 +10,7 @@ use crate::json::{scalar, skip_space, skip_value, unescaped_prefix_len};
 /// is an array or object, a key with an escape, a page of records, or invalid JSON.
 #[inline]
 pub(super) fn scan<'a>(text: &'a str, found: &mut FieldSpans<'a>, scratch: &mut String) -> Option<()> {
-    found.unread = Some(text);
+    found.may_have_others = true;
     let mut cursor = Cursor { text, at: 0 };
     cursor.token(b'{')?;
     if cursor.peek()? == b'}' {

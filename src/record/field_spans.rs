@@ -12,8 +12,8 @@ use std::ops::Range;
 pub(super) struct FieldSpans<'a> {
     /// Slices of the text, except for values with escapes.
     pub(super) texts: [Option<&'a str>; FIELDS],
-    /// The record as written, if it may have other members.
-    pub(super) unread: Option<&'a str>,
+    /// Whether there may be other members.
+    pub(super) may_have_others: bool,
     /// Whether some text may consist of whitespace only.
     pub(super) maybe_blank: bool,
     /// The fields with an escape.
@@ -95,7 +95,7 @@ impl<'a> FieldSpans<'a> {
             kind,
             texts,
             verbatim: !self.needs_escape,
-            unread: self.unread,
+            may_have_others: self.may_have_others,
             non_text_fields: 0,
             surrogates_replaced: 0,
         };

@@ -14,8 +14,8 @@ pub struct Record<'a> {
     pub(super) texts: [Option<&'a str>; SLOTS],
     /// Whether all texts can be written to JSON unescaped.
     pub verbatim: bool,
-    /// The record as written, if it may have members that are not fields of its kind.
-    pub unread: Option<&'a str>,
+    /// Whether it may have members that are not fields of its kind.
+    pub may_have_others: bool,
     /// The number of fields of its kind that held an object or array instead of text, and count as absent.
     pub non_text_fields: u32,
     /// How many fields of its kind held half of a surrogate pair, which became U+FFFD.

@@ -222,7 +222,7 @@ impl<'a> Object<'a> {
             kind,
             texts: own_texts,
             verbatim: false,
-            unread: Some(self.text),
+            may_have_others: true,
             non_text_fields: (not_text & own).count_ones(),
             surrogates_replaced: u16::try_from((replaced & own).count_ones()).unwrap_or_default(),
         })

@@ -228,6 +228,7 @@ pub struct Authentication {
 
 impl Noun<'_> {
     /// Returns whether anything is known of the participant.
+    #[inline]
     pub(crate) fn has_data(&self) -> bool {
         let has_texts = self.application.is_some() || self.location_name.is_some();
         let has_address = self.ip.is_some() || self.asset_ip.is_some();
@@ -236,14 +237,25 @@ impl Noun<'_> {
 }
 
 impl Group<'_> {
-    fn has_data(&self) -> bool {
+    /// Returns whether anything is known of the group.
+    #[inline]
+    pub(crate) fn has_data(&self) -> bool {
         let has_texts = self.product_object_id.is_some() || self.group_display_name.is_some();
         has_texts || !self.labels.is_empty()
     }
 }
 
+impl SecurityResult<'_> {
+    #[inline]
+    pub(crate) fn has_data(&self) -> bool {
+        let has_texts = self.summary.is_some() || self.category.is_some() || self.action.is_some();
+        has_texts || !self.detection_fields.is_empty()
+    }
+}
+
 impl Resource<'_> {
     /// Returns whether anything is known of the resource.
+    #[inline]
     pub(crate) fn has_data(&self) -> bool {
         let has_type = self.resource_type.is_some() || self.resource_subtype.is_some();
         let has_texts = self.name.is_some() || self.product_object_id.is_some();
@@ -263,6 +275,7 @@ impl User<'_> {
     }
 
     /// Returns whether anything is known of the user.
+    #[inline]
     pub(crate) fn has_data(&self) -> bool {
         let has_labels = !self.labels.is_empty() || !self.text_labels.is_empty();
         let has_texts = !self.texts.is_empty() || self.authentication_status.is_some();

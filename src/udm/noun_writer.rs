@@ -44,17 +44,22 @@ impl<D: JsonFlavor, const VERBATIM: bool> JsonWriter<'_, '_, '_, D, VERBATIM> {
 
     #[inline]
     fn group(&mut self, group: &Group<'_>) {
-        let before = self.position();
+        if !group.has_data() {
+            return;
+        }
         self.raw(D::Names::GROUP);
-        let empty = self.position();
         self.text(D::Names::PRODUCT_OBJECT_ID, group.product_object_id);
         self.text(D::Names::GROUP_DISPLAY_NAME, group.group_display_name);
         self.attribute(Attribute { text_labels: &group.labels, ..Attribute::default() });
-        self.close_unless(empty, before, "},");
+        self.close("},");
     }
 
     #[inline]
     fn resource(&mut self, resource: &Resource<'_>) {
+        if !resource.has_data() {
+            return;
+        }
+        // Labels of settings that are all empty leave nothing of it.
         let before = self.position();
         self.raw(D::Names::RESOURCE);
         let empty = self.position();

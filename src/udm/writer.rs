@@ -153,7 +153,10 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
             self.additional(event);
         }
         self.noun(D::Names::PRINCIPAL, &event.principal);
-        self.noun(D::Names::SRC, &event.src);
+        // Only `--enrich` fills these.
+        if event.src.has_data() {
+            self.noun(D::Names::SRC, &event.src);
+        }
         self.noun(D::Names::TARGET, &event.target);
         let before = self.position();
         self.raw(D::Names::ABOUT);
@@ -163,7 +166,9 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
             self.about(&about);
         }
         self.close_unless(empty, before, "],");
-        self.security_result(&event.security_result);
+        if event.security_result.has_data() {
+            self.security_result(&event.security_result);
+        }
         if let Some(auth) = &event.auth {
             self.auth(auth);
         }
@@ -191,9 +196,7 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
 
     #[inline]
     fn security_result(&mut self, result: &SecurityResult<'_>) {
-        let before = self.position();
         self.raw(D::Names::SECURITY_RESULT);
-        let empty = self.position();
         if !result.detection_fields.is_empty() {
             self.raw(D::Names::DETECTION_FIELDS);
             for (key, value) in &result.detection_fields {
@@ -204,7 +207,7 @@ impl<'w, 'p, 'a, D: JsonFlavor, const VERBATIM: bool> JsonWriter<'w, 'p, 'a, D, 
         self.text(D::Names::SUMMARY, result.summary);
         self.only_element(D::Names::CATEGORY_DETAILS, result.category);
         self.only_element(D::Names::ACTION, result.action);
-        self.close_unless(empty, before, "}],");
+        self.close("}],");
     }
 
     fn auth(&mut self, auth: &Authentication) {

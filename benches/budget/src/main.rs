@@ -43,31 +43,31 @@ const STAGES: [Stage; 13] = [
     Stage("whole run, webhook events", Kind::Webhooks, normalize),
     Stage("whole run, realistic, enriched", Kind::Realistic, enrich),
     Stage("whole run, plain, enriched", Kind::Plain, enrich),
-    Stage("reading records", Kind::Realistic, |text| each_record(text, |_| ())),
+    Stage("reading records", Kind::Realistic, |text| each_record(text, |_, _| ())),
     Stage("and times", Kind::Realistic, |text| {
-        each_record(text, |record| {
+        each_record(text, |_, record| {
             black_box(record.time());
         });
     }),
     Stage("and operators", Kind::Realistic, |text| {
-        each_record(text, |record| {
+        each_record(text, |_, record| {
             black_box(record.get(Field::Operator).map(email::is_email));
         });
     }),
     Stage("and details", Kind::Realistic, |text| {
         let mut cut = SpliceBuf::default();
-        each_record(text, |record| {
+        each_record(text, |_, record| {
             black_box(detail_of(record, &mut cut));
         });
     }),
     Stage("and typed events, written", Kind::Realistic, |text| {
         let (mut cut, mut notes, mut out) = (SpliceBuf::default(), DiagnosticCounts::default(), Vec::new());
         let (writer, time) = (Writer::default(), Timestamp::parse("2024-01-31T12:00:00Z"));
-        each_record(text, |record| {
+        each_record(text, |line, record| {
             let (Some(time), content) = (time, Content::parse(record, &mut cut)) else { return };
             out.clear();
             writer.write(
-                &map(record, &content, time, MappingOptions::default(), &mut notes, &mut ()),
+                &map(record, line, &content, time, MappingOptions::default(), &mut notes, &mut ()),
                 &mut out,
             );
             black_box(&out);
@@ -89,11 +89,11 @@ fn enrich(text: &str) {
     black_box(slice(black_box(text.as_bytes()), &OPTIONS));
 }
 
-fn each_record(text: &str, mut look: impl FnMut(&Record<'_>)) {
+fn each_record(text: &str, mut look: impl FnMut(&str, &Record<'_>)) {
     let mut scratch = Scratch::default();
     for line in text.lines() {
         if let Ok(record) = Record::read(black_box(line), &mut scratch) {
-            look(&record);
+            look(line, &record);
         }
     }
 }

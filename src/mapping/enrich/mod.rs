@@ -23,4 +23,4 @@ mod webhook_types;
 mod words;
 
 pub(super) use further_users::FurtherUsers;
-pub(super) use put::put;
+pub(super) use put::{put, put_other_members};

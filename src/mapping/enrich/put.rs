@@ -24,14 +24,24 @@ pub(in crate::mapping) fn put<'c, 'a: 'c>(
     let application = "Zoom";
     event.target.application = Some(application);
     trace.on_fill(EnrichedRow::Application.row(), application);
-    let put = match content {
+    match content {
         Content::Operation(detail) => put_operation::put(record, detail, users, rules, event, notes, trace),
         Content::SignIn => put_sign_in::put(record, event, notes, trace),
         Content::Webhook(payload) => put_webhook::put(record, payload, event, notes, trace),
-    };
-    if record.unread.is_some() {
-        let time = content.time_and_source(record).map(|(_, source)| source);
-        put_unread::put_members(record, time, event, notes, trace);
     }
-    put
+}
+
+/// Puts the members of a record that are not fields of its kind. `text` is the record as written.
+pub(in crate::mapping) fn put_other_members<'a>(
+    record: &Record<'_>,
+    text: &'a str,
+    content: &Content<'_>,
+    event: &mut Event<'a>,
+    notes: &mut DiagnosticCounts,
+    trace: &mut impl Trace,
+) {
+    if record.may_have_others {
+        let time = content.time_and_source(record).map(|(_, source)| source);
+        put_unread::put_members(record, text, time, event, notes, trace);
+    }
 }

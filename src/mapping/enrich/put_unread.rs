@@ -14,15 +14,15 @@ use crate::webhook::{Payload, PayloadField};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Puts the members of a record that are not fields of its kind. `time` says where its time is.
+/// Puts the members of the record in `json` that are not fields of its kind. `time` says where its time is.
 pub(super) fn put_members<'a>(
-    record: &Record<'a>,
+    record: &Record<'_>,
+    json: &'a str,
     time: Option<TimeSource>,
     event: &mut Event<'a>,
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
 ) {
-    let json = record.unread.unwrap_or_default();
     let named = members(json).map(|(key, json)| UnreadMember { name: string(key), json });
     // UDM has no member without a name.
     let mut unread: Vec<_> =

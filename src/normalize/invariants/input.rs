@@ -205,7 +205,7 @@ fn by_the_twins(looked: &InspectedRecord<'_>, event: &[u8], options: &Options) -
     let content = Content::parse(&record, &mut cut);
     let time = content.time(&record).or(options.default_time).unwrap();
     let mut made =
-        mapping::map(&record, &content, time, options.rules, &mut DiagnosticCounts::default(), &mut ());
+        mapping::map(&record, text, &content, time, options.rules, &mut DiagnosticCounts::default(), &mut ());
     // Written with the check for escapes in every text.
     made.verbatim = false;
     if options.event_id {
