@@ -70,7 +70,10 @@ fn after_noun<'a>(text: &'a str, category: &str) -> Option<&'a str> {
     // Of a category of one word, it is the category.
     let last_word = category.rfind(' ').map_or("", |space| &category[space + 1..]);
     let of_category = [category, singular(category), last_word, singular(last_word)];
-    let nouns = of_category.into_iter().filter(|noun| !noun.is_empty()).chain(NOUNS);
+    // For most nouns the first byte decides.
+    let first = first_word(text).0.bytes().next()?;
+    let may_begin = |noun: &&str| noun.bytes().next().is_some_and(|byte| byte.eq_ignore_ascii_case(&first));
+    let nouns = of_category.into_iter().chain(NOUNS).filter(may_begin);
     // Nouns of as many words end at the same place.
     nouns.filter_map(|noun| strip_words(text, noun)).min_by_key(|rest| rest.len())
 }
