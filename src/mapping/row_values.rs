@@ -42,7 +42,8 @@ impl<'a> MappedValues<'a> {
     }
 
     /// Sets the values that come from fields of the record.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "called for each record, from two places")]
+    #[inline(always)]
     pub(super) fn gather_fields(&mut self, record: &Record<'a>) {
         self.set(row_lookup::ACTION, record.get(Field::Action));
         self.set(row_lookup::DESCRIPTION, record.get(Field::OperationDetail));
@@ -80,7 +81,8 @@ impl<'a> MappedValues<'a> {
     }
 
     /// Sets the values of changes.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "called for each record, from two places")]
+    #[inline(always)]
     pub(super) fn gather_changes<'d: 'a>(&mut self, detail: &Detail<'d>, values: Values) {
         let value = |text: &'d str| match values {
             Values::New => new_value(text),
