@@ -148,8 +148,8 @@ store_secret() {
             version=$((${version:-0} + 1))
         else
             # printf is a shell builtin, so the value does not appear on a command line.
-            version=$(printf '%s' "$2" | gcloud secrets versions add "$1" --data-file=- --project="$project" --quiet \
-                '--format=value(name)' 2>"$gcloud_stderr") || fail secrets versions add "$1"
+            version=$(printf '%s' "$2" | gcloud secrets versions add "$1" --data-file=- '--format=value(name)' \
+                --project="$project" --quiet 2>"$gcloud_stderr") || fail secrets versions add "$1"
             version=${version##*/}
         fi
     fi
