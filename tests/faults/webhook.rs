@@ -61,6 +61,8 @@ fn storage_case(fault: &Fault, lasting: bool) -> FaultOutcome {
     let server = receiver(&gcs);
     PUT_OBJECT.inject_fault(&gcs, fault, lasting);
     let answer = signed(&server, &event(1, 100));
+    // The log line is written after the response.
+    server.wait_for("POST /webhook");
     let told = answer.text();
     let words = [fault.words, &["did not respond"]].concat();
     let seen = FaultOutcome::new(answer.status.into(), format!("{} {told}", server.said()))
