@@ -24,8 +24,8 @@ import reference_impl
 HERE = Path(__file__).resolve().parent
 FIXTURES = HERE.parent.parent / "fixtures"
 
-# The number of records of each large corpus. Everything together takes less than 90 seconds of one core by default.
-RECORDS = int(os.environ.get("CONFORMANCE_RECORDS", "10000"))
+# The number of records of each large corpus. Everything together takes about 50 seconds of one core by default.
+RECORDS = int(os.environ.get("CONFORMANCE_RECORDS", "5000"))
 
 # Corpora of `BINARY generate`, which has operation logs only: name, kind, number of records, seed.
 CORPORA = (
