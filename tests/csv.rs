@@ -242,9 +242,10 @@ proptest! {
         let options = Options { default_time: Timestamp::parse(TIME), ..Options::default() };
         let lines: Vec<_> = by_another_reader(&input).into_iter().map(|row| row.expect("the row has five fields") + "\n").collect();
         prop_assert_eq!(lines.len(), rows.len());
-        let (expected, _) = run_chunked("in", lines.concat().as_bytes(), usize::MAX, 1, &options);
+        let (expected, of_lines) = run_chunked("in", lines.concat().as_bytes(), usize::MAX, 1, &options);
         let (out, summary) = run_chunked("in", &input, piece, threads, &options);
-        prop_assert_eq!((summary.failures.len(), summary.rejects), (0, 0));
+        // A row of empty fields is not a record of Zoom, in either form.
+        prop_assert_eq!((summary.failures.len(), summary.rejects), (0, of_lines.rejects));
         prop_assert!(out.events == expected.events);
     }
 
