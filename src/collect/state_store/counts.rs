@@ -13,13 +13,17 @@ const MAX_PEER_READS: usize = 4;
 
 impl StateStore {
     /// Makes a list of record counts durable, for the next state to name.
-    pub(crate) async fn put_counts(&self, slot: &str, seen: &RecordCounts) -> Result<CountsRef, RunError> {
+    pub(crate) async fn put_counts(
+        &mut self,
+        slot: &str,
+        seen: &RecordCounts,
+    ) -> Result<CountsRef, RunError> {
         let bytes = seen.encode();
         let name =
             collector_files::counts_name(slot, self.state.revision + 1, &crate::checksummed::sha256(&bytes));
         let size = u64::try_from(bytes.len()).unwrap_or(0);
         if !self.dry_run {
-            self.put(&self.work, &name, bytes.into()).await?;
+            self.put_work(&name, bytes.into()).await?;
         }
         Ok(CountsRef { name, bytes: size })
     }

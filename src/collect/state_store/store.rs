@@ -277,6 +277,12 @@ impl StateStore {
         }
     }
 
+    /// Writes an object of the work. A run that took over removes such objects.
+    pub(super) async fn put_work(&mut self, name: &str, bytes: Bytes) -> Result<(), RunError> {
+        let Err(error) = self.put(&self.work, name, bytes).await else { return Ok(()) };
+        Err(if self.still_holds_lease().await.unwrap_or(true) { error } else { self.lost_lease() })
+    }
+
     /// Returns the time since the last commit began.
     pub(crate) fn since_commit(&self) -> Duration {
         self.last_commit.elapsed()
@@ -303,7 +309,7 @@ impl StateStore {
                 staged: collector_files::staged_name(revision, &object.sha256),
                 sha256: object.sha256.clone(),
             };
-            self.put(&self.work, &pending.staged, object.bytes.clone()).await?;
+            self.put_work(&pending.staged, object.bytes.clone()).await?;
             self.state.pending.push(pending);
             ready.push_back(object.bytes.clone());
         }
