@@ -1,5 +1,6 @@
 //! Gathers events for a second or up to 1 MiB, has them written as one object, and then answers all of their deliveries.
 
+use super::batch::{Batch, Event, OpenBatch, WriteResult, WriteTask};
 use super::object_writer::ObjectWriter;
 use super::recent::{BodyHash, RecentBodies};
 use super::refusal::Refusal;
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
@@ -19,16 +20,6 @@ const GATHER_TIME: Duration = Duration::from_secs(1);
 /// The size in bytes at which gathered events are written at once.
 const GATHER_BYTES: usize = 1 << 20;
 
-/// A verified event.
-pub(super) struct Event {
-    /// Identifies the body as sent.
-    pub(super) hash: BodyHash,
-    /// The event without a line end.
-    pub(super) line: Vec<u8>,
-    /// Its share of the memory budget.
-    pub(super) share: Option<OwnedSemaphorePermit>,
-}
-
 /// The result of a delivery that is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stored {
@@ -36,27 +27,6 @@ pub(super) enum Stored {
     Now,
     /// With an earlier delivery of the same body.
     Before,
-}
-
-/// The result of writing a batch; `None` until it is known.
-type WriteResult = Option<Result<(), ApiResponse>>;
-
-/// Events that are written together.
-#[derive(Default)]
-struct Batch {
-    lines: Vec<u8>,
-    hashes: Vec<BodyHash>,
-    /// Held until the events are written, also if their senders disconnect.
-    shares: Vec<OwnedSemaphorePermit>,
-}
-
-/// The batch that takes events.
-struct OpenBatch {
-    number: u64,
-    batch: Batch,
-    /// Passes the batch to the task that writes it.
-    close: oneshot::Sender<Batch>,
-    result: watch::Receiver<WriteResult>,
 }
 
 #[derive(Default)]
@@ -85,13 +55,6 @@ enum Place {
     Pending(watch::Receiver<WriteResult>),
     /// In the open batch, and the task that writes it if it is new.
     Added(watch::Receiver<WriteResult>, Option<WriteTask>),
-}
-
-/// What a task that writes a batch needs.
-struct WriteTask {
-    number: u64,
-    closed: oneshot::Receiver<Batch>,
-    result: watch::Sender<WriteResult>,
 }
 
 impl Gatherer {
@@ -202,14 +165,14 @@ impl State {
             return Place::Pending(result.clone());
         }
         let full = |open: &OpenBatch| open.batch.lines.len() + event.line.len() >= GATHER_BYTES;
-        // A batch whose task has ended would never be written.
-        if let Some(open) = self.open.take_if(|open| full(open) || open.close.is_closed()) {
+        // An abandoned batch would never be written.
+        if let Some(open) = self.open.take_if(|open| full(open) || open.is_abandoned()) {
             open.close();
         }
         let mut task = None;
         let next = &mut self.next;
         let open = self.open.get_or_insert_with(|| {
-            let (open, new) = open_batch(*next);
+            let (open, new) = OpenBatch::new(*next);
             (task, *next) = (Some(new), *next + 1);
             open
         });
@@ -239,28 +202,6 @@ impl State {
                 self.recent.insert(*hash, now);
             }
         }
-    }
-}
-
-fn open_batch(number: u64) -> (OpenBatch, WriteTask) {
-    let ((close, closed), (sender, result)) = (oneshot::channel(), watch::channel(None));
-    let open = OpenBatch { number, batch: Batch::default(), close, result };
-    (open, WriteTask { number, closed, result: sender })
-}
-
-impl OpenBatch {
-    fn close(self) {
-        // The task waits for it, or has ended in a panic, which its senders notice.
-        let _ = self.close.send(self.batch);
-    }
-}
-
-impl Batch {
-    fn add(&mut self, event: Event) {
-        self.lines.extend_from_slice(&event.line);
-        self.lines.push(b'\n');
-        self.hashes.push(event.hash);
-        self.shares.extend(event.share);
     }
 }
 

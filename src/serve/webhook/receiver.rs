@@ -1,7 +1,8 @@
 //! Receives deliveries: checks them, has events stored, and answers 200 when an event is durable.
 
+use super::batch::Event;
 use super::delivery::{self, Delivery};
-use super::gatherer::{Event, Gatherer, Stored};
+use super::gatherer::{Gatherer, Stored};
 use super::object_writer::ObjectWriter;
 use super::recent::BodyHash;
 use super::refusal::{Refusal, Refused};
