@@ -15,9 +15,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def records():
     """The lines of all NDJSON fixtures, and of those of sign-ins and webhook events."""
     fixtures = ROOT / "fixtures"
-    kinds = [path for kind in ("sign-ins", "webhooks") for path in (fixtures / "constructed" / kind).glob("*.json")]
+    kinds = [fixtures / "constructed" / f"{kind}.txtar" for kind in ("sign-ins", "webhooks")]
     for path in sorted([*fixtures.rglob("*.ndjson"), *kinds]):
-        yield from path.read_bytes().splitlines()
+        # The other lines of an archive are its comment and the names of its cases.
+        yield from (line for line in path.read_bytes().splitlines() if line.startswith(b"{"))
 
 
 def detail(line):

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use testkit::files::{list_files, root};
+use testkit::files::root;
+use testkit::fixtures::cases;
 use testkit::normalize::{TIME, json_lines, run_cli};
 use zoom_udm::explain::{self, Outcome};
 use zoom_udm::mapping::{MappingOptions, Values};
@@ -71,33 +71,25 @@ fn decided(mut event: Value, case: &Value) -> (Value, Value) {
 
 #[test]
 fn each_fixture_matches_its_snapshot() {
-    for path in fixtures() {
-        let text = std::fs::read(&path).expect("the fixture is readable");
+    let found = cases("enriched");
+    assert!(found.len() > 3);
+    for case in found {
         let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(path.parent().expect("the path has a parent"));
+        settings.set_snapshot_path(root().join("fixtures/enriched"));
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        let name = path.file_stem().expect("the file has a name").to_string_lossy();
-        let events = events(&text, &options(true));
-        settings.bind(|| insta::assert_json_snapshot!(&*name, events));
+        let (_, name) = case.topic();
+        let events = events(&case.bytes, &options(true));
+        settings.bind(|| insta::assert_json_snapshot!(name.trim_end_matches(".ndjson"), events));
     }
-}
-
-fn fixtures() -> Vec<PathBuf> {
-    let found = list_files(&root().join("fixtures/enriched"), "ndjson");
-    assert!(found.len() > 3);
-    found
 }
 
 /// Records of every kind: all fixtures, and generated ones.
 fn records() -> Vec<Value> {
     let mut records = Vec::new();
-    for extension in ["json", "ndjson"] {
-        for path in list_files(&root().join("fixtures"), extension) {
-            let bytes = std::fs::read(&path).expect("the fixture is readable");
-            let lines = String::from_utf8_lossy(&bytes).into_owned();
-            records.extend(lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()));
-        }
+    for case in cases("") {
+        let lines = String::from_utf8_lossy(&case.bytes).into_owned();
+        records.extend(lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()));
     }
     for kind in [Kind::Hostile, Kind::Realistic, Kind::SignIns, Kind::Webhooks] {
         let mut bytes = Vec::new();
@@ -112,14 +104,11 @@ fn records() -> Vec<Value> {
 #[test]
 fn no_text_of_published_records_is_unmapped() {
     let mut unmapped = Vec::new();
-    for extension in ["json", "ndjson"] {
-        for path in list_files(&root().join("fixtures/real"), extension) {
-            let bytes = std::fs::read(&path).expect("the fixture is readable");
-            for told in explain::slice(&bytes, &options(true)) {
-                let Outcome::Event(story) = told.outcome else { continue };
-                let left = story.unmapped.into_iter().filter(|left| left.kind != "empty");
-                unmapped.extend(left.map(|left| format!("{}: {left:?}", path.display())));
-            }
+    for case in cases("real") {
+        for told in explain::slice(&case.bytes, &options(true)) {
+            let Outcome::Event(story) = told.outcome else { continue };
+            let left = story.unmapped.into_iter().filter(|left| left.kind != "empty");
+            unmapped.extend(left.map(|left| format!("{}: {left:?}", case.name)));
         }
     }
     assert!(unmapped.is_empty(), "{unmapped:#?}");

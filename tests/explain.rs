@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use testkit::files::{directory, gzip, list_files, root, text};
+use testkit::files::{directory, gzip, text};
+use testkit::fixtures::cases;
 use testkit::normalize::{TIME, json_lines, run_chunked, run_cli, zoom_udm};
 use zoom_udm::explain::{self, EventExplanation, Explanation, Outcome, Raw, Span};
 use zoom_udm::mapping::{MappingOptions, Values};
@@ -306,12 +307,9 @@ fn webhook_is_explained_with_its_sources() {
 #[test]
 fn field_list_rebuilds_fixture_events() {
     let mut events = 0;
-    for extension in ["json", "ndjson"] {
-        for path in list_files(&root().join("fixtures"), extension) {
-            let bytes = std::fs::read(&path).expect("the fixture is readable");
-            for options in variants() {
-                events += check(&bytes, &options).0;
-            }
+    for case in cases("") {
+        for options in variants() {
+            events += check(&case.bytes, &options).0;
         }
     }
     assert!(events > 300, "{events}");

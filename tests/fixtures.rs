@@ -1,9 +1,10 @@
 //! Tests every case in `fixtures/`, and what the cases cover together.
 
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use testkit::files::{list_files, root};
+use testkit::files::root;
+use testkit::fixtures::{Case, cases, members};
 use testkit::normalize::{Out, json_lines, run_chunked};
 use zoom_udm::detail::SpliceBuf;
 use zoom_udm::mapping::{
@@ -13,31 +14,50 @@ use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, RecordKind, Scratch};
 
 #[test]
-fn each_fixture_matches_its_snapshot() {
-    insta::glob!("../fixtures", "**/*.json", |path| {
-        let out = normalized(path);
+fn each_case_matches_its_snapshot() {
+    let mut topics: BTreeMap<String, Results> = BTreeMap::new();
+    for case in cases("").iter().filter(|case| case.name.ends_with(".json")) {
+        let (topic, name) = case.topic();
+        let out = normalized(case);
+        let result = json!({"events": out.events(), "rejects": out.rejects()});
+        topics.entry(topic.to_owned()).or_default().insert(name.to_owned(), result);
+    }
+    for (topic, results) in topics {
+        let path = root().join("fixtures").join(&topic);
+        let differing = differing(&path.with_extension("snap"), &results);
+        if !differing.is_empty() {
+            eprintln!("{topic}: these cases differ from the snapshot: {}", differing.join(", "));
+        }
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path(path.parent().expect("the path has a parent"));
-        settings.remove_snapshot_suffix();
-        settings.remove_input_file();
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        let name = path.file_stem().expect("the file has a name").to_string_lossy();
-        let value = json!({"events": out.events(), "rejects": out.rejects()});
-        settings.bind(|| insta::assert_json_snapshot!(&*name, value));
-    });
+        let name = path.file_name().expect("the topic has a name").to_string_lossy();
+        settings.bind(|| insta::assert_json_snapshot!(&*name, results));
+    }
+}
+
+/// The events and rejects of each case of a topic.
+type Results = BTreeMap<String, Value>;
+
+/// Returns the cases whose results differ from those of a snapshot, or that only one of both has.
+fn differing(snapshot: &Path, results: &Results) -> Vec<String> {
+    let text = std::fs::read_to_string(snapshot).unwrap_or_default();
+    // The results follow a header between two lines of hyphens.
+    let known = text.splitn(3, "---\n").nth(2).unwrap_or("{}");
+    let known: Results = serde_json::from_str(known).expect("the snapshot is JSON");
+    let names: BTreeSet<_> = known.keys().chain(results.keys()).collect();
+    names.into_iter().filter(|name| known.get(*name) != results.get(*name)).cloned().collect()
 }
 
 /// Normalizes a case, and asserts that the result is the same in every way of reading it.
-fn normalized(path: &Path) -> Out {
-    let bytes = std::fs::read(path).expect("the case can be read");
-    let name = path.strip_prefix(root().join("fixtures")).expect("the path is in fixtures").to_string_lossy();
-    let (expected, summary) = run_chunked(&name, &bytes, usize::MAX, 1, &Options::default());
+fn normalized(Case { name, bytes }: &Case) -> Out {
+    let (expected, summary) = run_chunked(name, bytes, usize::MAX, 1, &Options::default());
     assert!(summary.failures.is_empty(), "{name}: {:?}", summary.failures);
     assert_eq!(summary.records, summary.events + summary.rejects, "{name}");
     for piece in [1, 7, 4096, usize::MAX] {
         for threads in [1, 4] {
-            let (found, _) = run_chunked(&name, &bytes, piece, threads, &Options::default());
+            let (found, _) = run_chunked(name, bytes, piece, threads, &Options::default());
             assert!(
                 found == expected,
                 "{name}: {threads} threads and reads of {piece} bytes give another result"
@@ -48,26 +68,33 @@ fn normalized(path: &Path) -> Out {
 }
 
 #[test]
+fn members_of_an_archive_keep_their_bytes() {
+    let archive = b"A comment.\n\n-- a.json --\n{}\n\n-- b--\n-- empty.json --\n-- c.json --\n\xff";
+    let found = members(Path::new("x/y"), archive);
+    let found: Vec<_> = found.iter().map(|case| (case.topic(), &*case.bytes)).collect();
+    let expected: [((&str, &str), &[u8]); 3] =
+        [(("x/y", "a.json"), b"{}\n\n-- b--\n"), (("x/y", "empty.json"), b""), (("x/y", "c.json"), b"\xff")];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn ndjson_fixtures_contain_exactly_the_real_records() {
-    let real = root().join("fixtures/real");
-    let lines = |path: &Path| json_lines(&std::fs::read(path).expect("the file is readable"));
-    let sorted = |values: Vec<Value>| {
-        let mut texts: Vec<_> = values.iter().map(Value::to_string).collect();
+    let (lines, families): (Vec<_>, Vec<_>) =
+        cases("real").into_iter().partition(|case| case.name.ends_with(".ndjson"));
+    let sorted = |cases: Vec<Case>| {
+        let values = cases.iter().flat_map(|case| json_lines(&case.bytes));
+        let mut texts: Vec<_> = values.map(|value| value.to_string()).collect();
         texts.sort();
         texts
     };
-    let families = list_files(&real, "json").iter().flat_map(|path| lines(path)).collect();
-    let plain = list_files(&real, "ndjson").iter().flat_map(|path| lines(path)).collect();
-    assert_eq!(sorted(families), sorted(plain));
+    assert_eq!(sorted(families), sorted(lines));
 }
 
 #[test]
 fn every_mapping_row_is_filled_by_a_fixture() {
     let mut filled = BTreeSet::new();
-    let files = ["json", "ndjson"].map(|extension| list_files(&root().join("fixtures"), extension));
-    for path in files.concat() {
-        let bytes = std::fs::read(&path).expect("the case can be read");
-        for record in records(&bytes) {
+    for case in cases("") {
+        for record in records(&case.bytes) {
             for enrich in [false, true] {
                 let rules = MappingOptions { enrich, ..MappingOptions::default() };
                 fill(&record.to_string(), rules, &mut filled);

@@ -6,6 +6,7 @@ pub mod collect;
 #[cfg(unix)]
 pub mod fake_gcloud;
 pub mod files;
+pub mod fixtures;
 pub mod gcs;
 pub mod ingest;
 pub mod normalize;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Applies the worked example of CONTRIBUTING.md to a copy of the sources, and prints the path of its fixture.
+"""Applies the worked example of CONTRIBUTING.md to a copy of the sources, and prints the archive and the name of its case.
 
     apply.py DIRECTORY
 """
@@ -22,11 +22,12 @@ def main():
     blocks = re.findall(r"^   ```(\w+)\n(.*?)^   ```", section, re.DOTALL | re.MULTILINE)
     code = {language: "".join(line[3:] for line in text.splitlines(keepends=True)) for language, text in blocks}
     key = re.search(r"after the row of `([^`]+)`", section)[1]
-    fixture = re.search(r"`(fixtures/[^`]+\.json)`", section)[1]
+    archive = re.search(r"`(fixtures/[^`]+\.txtar)`", section)[1]
     insert(root / "src/mapping/table.rs", rf'Key\("{key}"\).*?\n    \}},\n', code["rust"])
-    (root / fixture).write_text(code["json"], encoding="utf-8")
+    with open(root / archive, "a", encoding="utf-8") as file:
+        file.write(code["text"])
     insert(root / "CHANGELOG.md", r"### Added\n\n", code["markdown"])
-    print(fixture)
+    print(archive, re.match("-- (.+) --", code["text"])[1])
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 import reference_impl
+from fixtures import unpacked
 
 HERE = Path(__file__).resolve().parent
-FIXTURES = HERE.parent.parent / "fixtures"
 
 # The number of records of each large corpus. Everything together takes about 50 seconds of one core by default.
 RECORDS = int(os.environ.get("CONFORMANCE_RECORDS", "5000"))
@@ -199,7 +199,7 @@ def tasks(program):
     corpora = {name: program.generate(name, kind, records, seed) for name, kind, records, seed in CORPORA}
     corpora |= {name: program.generate_kinds(name, *how) for name, *how in KINDS_CORPORA}
     small = [corpora[name] for name in ("small", "kinds-small", "enrichment-small")]
-    fixtures = sorted(path for path in FIXTURES.rglob("*") if path.suffix in (".json", ".ndjson"))
+    fixtures = unpacked(program.directory / "fixtures")
 
     def reference(index, corpus, flags):
         events, rejects = compare_with_reference(program, corpora[corpus], flags, f"reference-{index}")
