@@ -97,7 +97,7 @@ impl<'a> Inputs<'a> {
     }
 
     /// Opens each in its turn. What cannot be opened is an input that fails.
-    pub(super) fn open(self, progress: &Progress) -> impl Iterator<Item = Input> + Send {
+    pub(super) fn open(self, progress: &Progress) -> impl Iterator<Item = Input<'static>> + Send {
         self.sources.into_iter().map(|source| match source {
             Source::Standard => Input::new("-", standard()).line_buffered(),
             Source::File(path) => file(&path, progress),
@@ -149,7 +149,7 @@ fn print_stdin_hint() {
     }
 }
 
-fn file(path: &Path, progress: &Progress) -> Input {
+fn file(path: &Path, progress: &Progress) -> Input<'static> {
     let name = path.display().to_string();
     match open_one(path) {
         Ok(file) => {

@@ -15,8 +15,8 @@ use std::io;
 ///
 /// # Errors
 /// [`Error::Output`] with the error of `emit`. Read errors are listed in [`Summary::failures`].
-pub fn run(
-    inputs: impl Iterator<Item = Input> + Send,
+pub fn run<'r>(
+    inputs: impl Iterator<Item = Input<'r>> + Send,
     options: &Options,
     emit: &mut dyn FnMut(Explanation) -> io::Result<()>,
 ) -> Result<Summary, Error> {

@@ -33,7 +33,10 @@ pub(super) enum LimitExceeded {
 }
 
 /// Unpacks what is gzip within the limits. The caller knows which flags set them: messages name none.
-pub(crate) fn decompress_limited(bytes: Box<dyn Read + Send>, limits: Limits) -> io::Result<Decompressed> {
+pub(crate) fn decompress_limited(
+    bytes: Box<dyn Read + Send>,
+    limits: Limits,
+) -> io::Result<Decompressed<'static>> {
     let packed = Arc::<AtomicU64>::default();
     let bytes = CountingReader { inner: bytes, count: Arc::clone(&packed) };
     decompress_with(Box::new(bytes), &|inner| {

@@ -2,7 +2,7 @@
 
 use super::diagnostics::{Diagnostic, DiagnosticCounts};
 use super::row_lookup;
-use super::row_values::MappedValues;
+use super::row_values::OperationValues;
 use crate::json::trim;
 use crate::record::{Field, Record};
 use crate::udm::{Event, EventType, Needs};
@@ -33,7 +33,7 @@ impl Facts {
         Self { principal: false, target: false, resource: false, group: false, login: false, setting: false };
 
     /// `json_user` says whether the detail's JSON puts a user into the target.
-    pub(super) fn of_operation(found: &MappedValues<'_>, json_user: bool) -> Self {
+    pub(super) fn of_operation(found: &OperationValues<'_>, json_user: bool) -> Self {
         let target = json_user || found.has_any(row_lookup::TARGET_USER);
         Self { principal: found.has_any(row_lookup::OPERATOR), target, ..Self::NONE }
     }

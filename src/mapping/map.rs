@@ -9,7 +9,7 @@ use super::json_user_rows::put_first_user;
 use super::options::MappingOptions;
 use super::row::Setter;
 use super::row_lookup::{self, KindRows};
-use super::row_values::MappedValues;
+use super::row_values::{OperationValues, SignInValues};
 use super::table::ROWS;
 use super::template::{Template, TemplateWriter};
 use super::trace::Trace;
@@ -89,7 +89,7 @@ pub(crate) fn put_all_but_about<'c, 'a: 'c>(
             put_operation(record, detail, &mut users.json, rules, event, notes, trace)
         }
         Content::SignIn => {
-            let mut found = MappedValues::default();
+            let mut found = SignInValues::default();
             found.gather_sign_in(record, notes);
             found.put(KindRows::SIGN_IN, event, trace);
             event_type(record, true, || Facts::SIGN_IN, notes)
@@ -138,7 +138,7 @@ fn put_operation<'c, 'a: 'c>(
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
 ) -> EventType {
-    let mut found = MappedValues::default();
+    let mut found = OperationValues::default();
     found.gather(record, detail, rules.values);
     let first = if detail.has_json() { users.next() } else { None };
     let has_user = first.as_ref().is_some_and(JsonUser::has_data);
@@ -164,17 +164,29 @@ pub(crate) fn write_from_template<'a>(
         return None;
     }
     // A verbatim record has no field that was noted: see `Record`.
-    let mut found = MappedValues::default();
-    let (template, event_type) = if record.kind == RecordKind::SignIn {
-        found.gather_sign_in(record, notes);
-        (&sheet.template.sign_in, event_type(record, true, || Facts::SIGN_IN, notes))
-    } else {
-        found.gather(record, detail, rules.values);
-        let facts = || Facts::of_operation(&found, false);
-        (&sheet.template.operation, event_type(record, found.names_user(), facts, notes))
-    };
-    Template::write(template, time, event_type, &found, sheet);
+    if record.kind == RecordKind::SignIn {
+        return Some(write_sign_in(record, time, notes, sheet));
+    }
+    let mut found = OperationValues::default();
+    found.gather(record, detail, rules.values);
+    let event_type = event_type(record, found.names_user(), || Facts::of_operation(&found, false), notes);
+    Template::write(&sheet.template.operation, time, event_type, &found, sheet);
     Some(event_type)
+}
+
+/// Writes the event of a sign-in; not inlined, to leave the code for operation logs small.
+#[inline(never)]
+fn write_sign_in<'a>(
+    record: &Record<'a>,
+    time: &Timestamp,
+    notes: &mut DiagnosticCounts,
+    sheet: TemplateWriter<'_>,
+) -> EventType {
+    let mut found = SignInValues::default();
+    found.gather_sign_in(record, notes);
+    let event_type = event_type(record, true, || Facts::SIGN_IN, notes);
+    Template::write(&sheet.template.sign_in, time, event_type, &found, sheet);
+    event_type
 }
 
 /// Sets the values that are the same for every record.

@@ -11,6 +11,7 @@ mod enrich;
 mod facts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
+mod ip_address;
 mod json_user_rows;
 mod map;
 mod options;

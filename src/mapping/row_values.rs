@@ -1,9 +1,10 @@
 //! The values of the rows that take a text of an operation log or a sign-in.
 
 use super::diagnostics::{Diagnostic, DiagnosticCounts};
+use super::ip_address::ip_address;
 use super::options::Values;
 use super::row::Setter;
-use super::row_lookup::{self, KindRows, MAX_COUNT, sign_in};
+use super::row_lookup::{self, KindRows, sign_in};
 use super::table::ROWS;
 use super::trace::Trace;
 use crate::detail::{Detail, eq_ignore_case, new_value};
@@ -11,27 +12,31 @@ use crate::email;
 use crate::json::trim;
 use crate::record::{Field, Record};
 use crate::udm::{Event, Role};
-use std::net::IpAddr;
 use std::num::NonZero;
 
-/// The values that the rows of one kind of records need, numbered as in [`KindRows`].
-pub(super) struct MappedValues<'a> {
-    texts: [&'a str; MAX_COUNT],
+/// The values of the rows of one kind of records, numbered as in [`KindRows`].
+pub(super) struct MappedValues<'a, const COUNT: usize> {
+    texts: [&'a str; COUNT],
     /// One bit for each row that has a value.
     rows: u64,
     /// The total length of all values that were set, in bytes.
     pub(super) length: usize,
 }
 
-impl Default for MappedValues<'_> {
+/// The values of an operation log.
+pub(super) type OperationValues<'a> = MappedValues<'a, { KindRows::OPERATION.count }>;
+/// The values of a sign-in.
+pub(super) type SignInValues<'a> = MappedValues<'a, { KindRows::SIGN_IN.count }>;
+
+impl<const COUNT: usize> Default for MappedValues<'_, COUNT> {
     // Not derived, because arrays of more than 32 elements have no default.
     #[inline]
     fn default() -> Self {
-        Self { texts: [""; MAX_COUNT], rows: 0, length: 0 }
+        Self { texts: [""; COUNT], rows: 0, length: 0 }
     }
 }
 
-impl<'a> MappedValues<'a> {
+impl<'a> OperationValues<'a> {
     #[inline]
     pub(super) fn gather<'d: 'a>(&mut self, record: &Record<'a>, detail: &Detail<'d>, values: Values) {
         self.gather_fields(record);
@@ -55,28 +60,6 @@ impl<'a> MappedValues<'a> {
                 row_lookup::OPERATOR_USERID
             };
             self.set(row, Some(operator));
-        }
-    }
-
-    /// Sets the values of a sign-in. Notes an address that is not one.
-    #[inline]
-    pub(super) fn gather_sign_in(&mut self, record: &Record<'a>, notes: &mut DiagnosticCounts) {
-        self.set(sign_in::TYPE, record.get(Field::Type));
-        self.set(sign_in::VERSION, record.get(Field::Version).filter(|text| is_version(text)));
-        self.set(sign_in::CLIENT_TYPE, record.get(Field::ClientType));
-        self.set(sign_in::ADDITIONAL_TYPE, record.get(Field::Type));
-        if let Some(address) = record.get(Field::IpAddress) {
-            if let Some(ip) = ip_address(address) {
-                self.set(sign_in::IP, Some(ip));
-                self.set(sign_in::ASSET_IP, Some(ip));
-            } else {
-                self.set(sign_in::OTHER_ADDRESS, Some(address));
-                notes.add(Diagnostic::IpAddressInvalid, 1);
-            }
-        }
-        if let Some(email) = record.get(Field::Email).map(trim) {
-            let row = if email::is_email(email) { sign_in::EMAIL } else { sign_in::USERID };
-            self.set(row, Some(email));
         }
     }
 
@@ -124,6 +107,37 @@ impl<'a> MappedValues<'a> {
         }
     }
 
+    /// Returns whether the operator or a target is named; `email2` is only present with `email`.
+    pub(super) fn names_user(&self) -> bool {
+        self.has_any(row_lookup::OPERATOR | 1 << row_lookup::EMAIL)
+    }
+}
+
+impl<'a> SignInValues<'a> {
+    /// Sets the values of a sign-in. Notes an address that is not one.
+    #[inline]
+    pub(super) fn gather_sign_in(&mut self, record: &Record<'a>, notes: &mut DiagnosticCounts) {
+        self.set(sign_in::TYPE, record.get(Field::Type));
+        self.set(sign_in::VERSION, record.get(Field::Version).filter(|text| is_version(text)));
+        self.set(sign_in::CLIENT_TYPE, record.get(Field::ClientType));
+        self.set(sign_in::ADDITIONAL_TYPE, record.get(Field::Type));
+        if let Some(address) = record.get(Field::IpAddress) {
+            if let Some(ip) = ip_address(address) {
+                self.set(sign_in::IP, Some(ip));
+                self.set(sign_in::ASSET_IP, Some(ip));
+            } else {
+                self.set(sign_in::OTHER_ADDRESS, Some(address));
+                notes.add(Diagnostic::IpAddressInvalid, 1);
+            }
+        }
+        if let Some(email) = record.get(Field::Email).map(trim) {
+            let row = if email::is_email(email) { sign_in::EMAIL } else { sign_in::USERID };
+            self.set(row, Some(email));
+        }
+    }
+}
+
+impl<'a, const COUNT: usize> MappedValues<'a, COUNT> {
     /// Sets the value of a row, or clears it; the last value counts.
     #[inline]
     pub(super) fn set(&mut self, row: usize, text: Option<&'a str>) {
@@ -146,11 +160,6 @@ impl<'a> MappedValues<'a> {
     #[inline]
     pub(super) fn each(&self) -> impl Iterator<Item = (usize, &'a str)> {
         bits(self.rows).map(|row| (row, self.texts[row]))
-    }
-
-    /// Returns whether the operator or a target is named; `email2` is only present with `email`.
-    pub(super) fn names_user(&self) -> bool {
-        self.has_any(row_lookup::OPERATOR | 1 << row_lookup::EMAIL)
     }
 
     /// Whether one of these rows has a text: a bit for each.
@@ -195,12 +204,6 @@ pub(super) fn put_text<'a>(index: usize, text: &'a str, event: &mut Event<'a>, t
 /// Returns whether the text of a version names one: Zoom writes `-` if it does not know it.
 pub(super) fn is_version(text: &str) -> bool {
     trim(text) != "-"
-}
-
-/// Returns a text, trimmed, if it is an IPv4 or IPv6 address.
-pub(super) fn ip_address(text: &str) -> Option<&str> {
-    let text = trim(text);
-    text.parse::<IpAddr>().is_ok().then_some(text)
 }
 
 /// Returns the positions of the set bits, lowest first.

@@ -188,11 +188,11 @@ impl Template {
     /// Appends the event of the collected values, and a newline. No text may need an escape; most are slices of
     /// `source`.
     #[inline]
-    pub(super) fn write(
+    pub(super) fn write<const COUNT: usize>(
         kind: &KindTemplate,
         time: &Timestamp,
         event_type: EventType,
-        found: &MappedValues<'_>,
+        found: &MappedValues<'_, COUNT>,
         sheet: TemplateWriter<'_>,
     ) {
         let TemplateWriter { template, source, events } = sheet;

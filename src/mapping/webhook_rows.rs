@@ -1,9 +1,10 @@
 //! The rows that take a value in the payload of a webhook event.
 
 use super::diagnostics::{Diagnostic, DiagnosticCounts};
+use super::ip_address::ip_address;
 use super::row::{Setter, SettingsOf, Source, Take};
 use super::row_lookup;
-use super::row_values::{ip_address, is_version, put_text};
+use super::row_values::{is_version, put_text};
 use super::table::ROWS;
 use super::trace::Trace;
 use crate::email;

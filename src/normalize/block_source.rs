@@ -23,20 +23,20 @@ pub(super) trait BlockSource: Send {
 }
 
 /// Blocks of several inputs, one input after the other.
-pub(super) struct Inputs<'o, I> {
+pub(super) struct Inputs<'o, 'r, I> {
     inputs: I,
-    current: Option<Framer>,
+    current: Option<Framer<'r>>,
     options: &'o Options,
     warnings: Vec<Warning>,
 }
 
-impl<'o, I> Inputs<'o, I> {
+impl<'o, I> Inputs<'o, '_, I> {
     pub(super) fn new(inputs: I, options: &'o Options) -> Self {
         Self { inputs, current: None, options, warnings: Vec::new() }
     }
 }
 
-impl<I: Iterator<Item = Input> + Send> BlockSource for Inputs<'_, I> {
+impl<'r, I: Iterator<Item = Input<'r>> + Send> BlockSource for Inputs<'_, 'r, I> {
     fn next(&mut self, block: &mut Block, failures: &mut Vec<Failure>) -> bool {
         loop {
             let Some(framer) = &mut self.current else {

@@ -3,20 +3,20 @@
 use super::block::{BLOCK, Block, Content};
 use super::csv::Csv;
 use super::detect::{self, InputKind};
-use super::input::{Input, TrailingByteCount, decompress};
+use super::input::{BoxReader, Input, TrailingByteCount, decompress};
 use super::multiline::MultilineScanner;
 use super::options::{Format, Options};
 use super::read_more::read_until_rescan;
 use super::summary::Warning;
 use memchr::{memchr, memrchr};
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The state of cutting one input into blocks.
-pub(super) struct Framer {
+pub(super) struct Framer<'r> {
     name: Arc<str>,
-    reader: Box<dyn Read + Send>,
+    reader: BoxReader<'r>,
     prompt: bool,
     max: usize,
     /// Bytes that were read but not passed on.
@@ -43,8 +43,8 @@ enum State {
     Unreadable,
 }
 
-impl Framer {
-    pub(super) fn new(input: Input, options: &Options) -> io::Result<Self> {
+impl<'r> Framer<'r> {
+    pub(super) fn new(input: Input<'r>, options: &Options) -> io::Result<Self> {
         let decompressed = decompress(input.reader?)?;
         Ok(Self {
             name: input.name,

@@ -7,26 +7,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One input: a reader with the name that rejects and errors use.
-pub struct Input {
+pub struct Input<'r> {
     pub(super) name: Arc<str>,
-    pub(super) reader: io::Result<Box<dyn Read + Send>>,
+    pub(super) reader: io::Result<BoxReader<'r>>,
     pub(super) prompt: bool,
     /// Bytes after the last gzip member that were ignored, once all was read.
     pub(super) ignored: TrailingByteCount,
 }
 
+/// A reader of any kind, which may borrow what it reads.
+pub(crate) type BoxReader<'r> = Box<dyn Read + Send + 'r>;
+
 /// How many bytes after the last gzip member were ignored.
 pub(crate) type TrailingByteCount = Arc<AtomicU64>;
 
-impl fmt::Debug for Input {
+impl fmt::Debug for Input<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Input").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl Input {
+impl<'r> Input<'r> {
     /// Creates an input from a reader, plain or gzip.
-    pub fn new(name: impl Into<Arc<str>>, reader: impl Read + Send + 'static) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, reader: impl Read + Send + 'r) -> Self {
         Self { name: name.into(), reader: Ok(Box::new(reader)), prompt: false, ignored: Arc::default() }
     }
 
@@ -42,10 +45,10 @@ impl Input {
     }
 }
 
-impl Input {
+impl Input<'static> {
     /// An input that was decompressed already.
     #[cfg(feature = "cloud")]
-    pub(crate) fn from_decompressed(name: impl Into<Arc<str>>, decompressed: Decompressed) -> Self {
+    pub(crate) fn from_decompressed(name: impl Into<Arc<str>>, decompressed: Decompressed<'static>) -> Self {
         Self { ignored: decompressed.ignored, ..Self::new(name, decompressed.reader) }
     }
 }
@@ -63,14 +66,14 @@ pub fn is_gzip(start: &[u8]) -> bool {
 const PACKED_BLOCK: usize = 128 << 10;
 
 /// Bytes that are not gzip, or not any more.
-pub(crate) struct Decompressed {
-    pub(crate) reader: Box<dyn Read + Send>,
+pub(crate) struct Decompressed<'r> {
+    pub(crate) reader: BoxReader<'r>,
     /// Known once the reader has reached its end.
     pub(crate) ignored: TrailingByteCount,
 }
 
 /// The bytes of `reader`, decompressed if they are gzip.
-pub(crate) fn decompress(reader: Box<dyn Read + Send>) -> io::Result<Decompressed> {
+pub(crate) fn decompress(reader: BoxReader<'_>) -> io::Result<Decompressed<'_>> {
     decompress_with(reader, &|reader| reader)
 }
 
@@ -78,10 +81,10 @@ pub(crate) fn decompress(reader: Box<dyn Read + Send>) -> io::Result<Decompresse
 ///
 /// Unpacks at most twice: files that were compressed again on upload (`gsutil cp -Z` of a `.gz`) are common. Three levels
 /// are an error, because nobody stores logs like that and each level multiplies what a bomb may unpack to.
-pub(crate) fn decompress_with(
-    reader: Box<dyn Read + Send>,
-    limit: &dyn Fn(Box<dyn Read + Send>) -> Box<dyn Read + Send>,
-) -> io::Result<Decompressed> {
+pub(crate) fn decompress_with<'r>(
+    reader: BoxReader<'r>,
+    limit: &dyn Fn(BoxReader<'r>) -> BoxReader<'r>,
+) -> io::Result<Decompressed<'r>> {
     let ignored = TrailingByteCount::default();
     let (reader, packed) = decompress_once(reader, &ignored)?;
     let (reader, packed) =
@@ -91,7 +94,7 @@ pub(crate) fn decompress_with(
 }
 
 /// The reader unless it is gzip.
-fn not_gzip(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+fn not_gzip(reader: BoxReader<'_>) -> io::Result<BoxReader<'_>> {
     let (whole, packed) = begins_as_gzip(reader)?;
     if packed {
         let message = "triple-compressed gzip; decompress it once first";
@@ -101,10 +104,10 @@ fn not_gzip(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
 }
 
 /// Unpacks one level of gzip, and says whether there was one.
-pub(super) fn decompress_once(
-    reader: Box<dyn Read + Send>,
+pub(super) fn decompress_once<'r>(
+    reader: BoxReader<'r>,
     ignored: &TrailingByteCount,
-) -> io::Result<(Box<dyn Read + Send>, bool)> {
+) -> io::Result<(BoxReader<'r>, bool)> {
     let (whole, packed) = begins_as_gzip(reader)?;
     if !packed {
         return Ok((Box::new(whole), false));
@@ -120,10 +123,10 @@ pub(super) fn decompress_once(
     Ok((Box::new(gunzip), true))
 }
 
-type CompleteReads = Chain<io::Take<Cursor<[u8; 3]>>, Box<dyn Read + Send>>;
+type CompleteReads<'r> = Chain<io::Take<Cursor<[u8; 3]>>, BoxReader<'r>>;
 
 /// The reader from its first byte again, and whether it begins as gzip does.
-fn begins_as_gzip(mut reader: Box<dyn Read + Send>) -> io::Result<(CompleteReads, bool)> {
+fn begins_as_gzip(mut reader: BoxReader<'_>) -> io::Result<(CompleteReads<'_>, bool)> {
     let mut start = [0; 3];
     let (length, fault) = read_magic(&mut reader, &mut start);
     if let Some(fault) = fault {
@@ -149,8 +152,8 @@ impl Read for Failing {
 ///
 /// The readers of flate2 lose what they decompressed in the call that finds damage, so how much precedes the damage
 /// would depend on the buffer of the caller.
-struct MultiGzReader {
-    packed: BufReader<CompleteReads>,
+struct MultiGzReader<'r> {
+    packed: BufReader<CompleteReads<'r>>,
     /// The current member; `None` between members.
     member: Option<Decompress>,
     /// Whether the caller's buffer was filled: more may have been decompressed than there was room for.
@@ -165,7 +168,7 @@ fn member() -> Decompress {
     Decompress::new_gzip(15)
 }
 
-impl Read for MultiGzReader {
+impl Read for MultiGzReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !buffer.is_empty() {
             if let Some(fault) = self.fault.take() {
@@ -183,7 +186,7 @@ impl Read for MultiGzReader {
     }
 }
 
-impl MultiGzReader {
+impl MultiGzReader<'_> {
     /// Decompresses as much as fits; returns how much that was.
     fn unpack(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(member) = &mut self.member else { return Ok(0) };

@@ -51,8 +51,8 @@ impl RecordSpans for RecordSpansVec {
 ///
 /// # Errors
 /// [`Error::Output`] with the error of `visit`.
-pub(crate) fn inspect_each(
-    inputs: impl Iterator<Item = Input> + Send,
+pub(crate) fn inspect_each<'r>(
+    inputs: impl Iterator<Item = Input<'r>> + Send,
     options: &Options,
     visit: &mut dyn FnMut(&InspectedRecord<'_>) -> io::Result<()>,
 ) -> Result<Summary, Error> {

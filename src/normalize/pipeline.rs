@@ -46,8 +46,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 ///
 /// # Errors
 /// [`Error`]; the counts so far are lost, but the sink has received everything that came before.
-pub fn run<S: Sink>(
-    inputs: impl Iterator<Item = Input> + Send,
+pub fn run<'r, S: Sink>(
+    inputs: impl Iterator<Item = Input<'r>> + Send,
     options: &Options,
     sink: &mut S,
 ) -> Result<Summary, Error> {

@@ -31,7 +31,7 @@ pub fn slice(bytes: &[u8], options: &Options) -> (Vec<u8>, Summary) {
     }
     let mut sink = Events(Vec::new());
     let options = Options { threads: 1, ..options.clone() };
-    let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
+    let input = Input::new("memory", bytes);
     // A sink in memory never fails, and one thread needs no pool.
     let summary = run(std::iter::once(input), &options, &mut sink).unwrap_or_default();
     (sink.0, summary)

@@ -114,7 +114,9 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         let text = simdutf8::basic::from_utf8(bytes).ok();
         let mut at = 0;
         while at < bytes.len() {
-            let end = match text.and_then(|text| self.canonical_line(text, at)) {
+            let end = match text
+                .and_then(|text| self.canonical_line(text, at).or_else(|| self.canonical_sign_in(text, at)))
+            {
                 Some(end) => end?,
                 None => self.any_line(text, at)?,
             };
@@ -124,10 +126,18 @@ impl<P: RecordSpans> RecordReader<'_, '_, P> {
         Flow::Continue(())
     }
 
-    /// Reads the line at `at` if it has Zoom's exact layout; returns the end of the line.
+    /// Reads the operation log at `at` if it has Zoom's exact layout; returns the end of the line.
     #[inline]
     fn canonical_line(&mut self, text: &str, at: usize) -> Option<ControlFlow<(), usize>> {
         let (record, end) = Record::read_canonical(text, at, self.scratch)?;
+        (end - at <= self.emitter.options.max_line_bytes).then_some(())?;
+        Some(self.emitter.emit(&record, &text[at..end], at).map_continue(|()| end))
+    }
+
+    /// The same for a sign-in; not inlined, to leave the code for operation logs small.
+    #[inline(never)]
+    fn canonical_sign_in(&mut self, text: &str, at: usize) -> Option<ControlFlow<(), usize>> {
+        let (record, end) = Record::read_canonical_sign_in(text, at, self.scratch)?;
         (end - at <= self.emitter.options.max_line_bytes).then_some(())?;
         Some(self.emitter.emit(&record, &text[at..end], at).map_continue(|()| end))
     }

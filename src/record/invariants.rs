@@ -22,7 +22,7 @@ pub(crate) fn read_alike(text: &str) {
     }
 }
 
-/// The reader of Zoom's exact layout equals the reference reader, or returns nothing.
+/// The readers of Zoom's exact layouts equal the reference reader, or return nothing.
 pub(crate) fn usual_alike(line: &str) {
     if let Some(usual) = usual(line) {
         assert_eq!(Some(usual), plain(line), "{line:?}");
@@ -48,16 +48,21 @@ pub(super) fn fast(text: &str) -> Found {
     Some(owned(&Record::read_fast(text, &mut Scratch::default())?))
 }
 
-/// Returns what the reader of Zoom's exact layout makes of a line in the middle of a text.
+/// Returns what the readers of Zoom's exact layouts make of a line in the middle of a text.
 pub(super) fn usual(line: &str) -> Found {
-    let mut scratch = Scratch::default();
     let text = format!("{{}}\n{line}\n{{\"time\":\"\"}}");
-    let (record, end) = Record::read_canonical(&text, 3, &mut scratch)?;
+    let (found, end) = canonical(&text, 3)?;
     assert_eq!(end, 3 + line.len());
-    assert!(
-        Record::read_canonical(line, 0, &mut Scratch::default()).is_some_and(|(_, end)| end == line.len())
-    );
-    Some(owned(&record))
+    assert!(canonical(line, 0).is_some_and(|(_, end)| end == line.len()));
+    found
+}
+
+/// Returns what is read from the line that begins at `start`, and where the line ends.
+fn canonical(text: &str, start: usize) -> Option<(Found, usize)> {
+    let [mut operation, mut sign_in] = <[Scratch; 2]>::default();
+    let (record, end) = Record::read_canonical(text, start, &mut operation)
+        .or_else(|| Record::read_canonical_sign_in(text, start, &mut sign_in))?;
+    Some((Some(owned(&record)), end))
 }
 
 fn owned(record: &Record<'_>) -> Vec<Option<String>> {

@@ -1,6 +1,6 @@
 //! One raw record, borrowed from its text.
 //!
-//! Three readers, each falling back to the next: `zoom_layout` reads Zoom's exact layout, `fast` reads ordinary records in
+//! Three readers, each falling back to the next: `zoom_layout` reads Zoom's exact layouts, `fast` reads ordinary records in
 //! any layout, and `reference` reads everything with `serde_json` and defines the result. Property tests hold them equal.
 
 mod fast;

@@ -35,8 +35,8 @@ impl<'a> Record<'a> {
         Some(found.record(found.kind(&scratch.0)?, &scratch.0))
     }
 
-    /// Reads the record on the line that begins at `start`, and returns where the line ends; returns `None` for any
-    /// other layout.
+    /// Reads the operation log on the line that begins at `start`, and returns where the line ends; returns `None` for
+    /// any other layout.
     #[expect(clippy::inline_always, reason = "moving a record from call to call costs as much as reading it")]
     #[inline(always)]
     pub(crate) fn read_canonical(
@@ -45,9 +45,22 @@ impl<'a> Record<'a> {
         scratch: &'a mut Scratch,
     ) -> Option<(Self, usize)> {
         let mut found = FieldSpans::default();
-        let end = zoom_layout::read(text, start, &mut found, scratch.cleared())?;
+        let end = zoom_layout::operation(text, start, &mut found, scratch.cleared())?;
         // This layout has the fields of an operation log.
         let kind = if found.maybe_blank { found.kind(&scratch.0)? } else { RecordKind::Operation };
+        Some((found.record(kind, &scratch.0), end))
+    }
+
+    /// The same for a sign-in.
+    #[inline]
+    pub(crate) fn read_canonical_sign_in(
+        text: &'a str,
+        start: usize,
+        scratch: &'a mut Scratch,
+    ) -> Option<(Self, usize)> {
+        let mut found = FieldSpans::default();
+        let end = zoom_layout::sign_in(text, start, &mut found, scratch.cleared())?;
+        let kind = if found.maybe_blank { found.kind(&scratch.0)? } else { RecordKind::SignIn };
         Some((found.record(kind, &scratch.0), end))
     }
 }
@@ -55,7 +68,7 @@ impl<'a> Record<'a> {
 /// Reads a record with one of the fast readers, and returns its kind; `None` if both are undecided, or if it is of no
 /// kind, which the reference reader rejects.
 fn read_quickly<'a>(text: &'a str, found: &mut FieldSpans<'a>, scratch: &mut Scratch) -> Option<RecordKind> {
-    if zoom_layout::read(text, 0, found, scratch.cleared()) != Some(text.len()) {
+    if zoom_layout::operation(text, 0, found, scratch.cleared()) != Some(text.len()) {
         *found = FieldSpans::default();
         fast::scan(text, found, scratch.cleared())?;
     }

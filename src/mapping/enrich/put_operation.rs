@@ -17,7 +17,7 @@ use crate::mapping::json_user_rows::put_first_user;
 use crate::mapping::options::{MappingOptions, Values};
 use crate::mapping::row::Row;
 use crate::mapping::row_lookup::{self, KindRows};
-use crate::mapping::row_values::{MappedValues, put_text};
+use crate::mapping::row_values::{OperationValues, put_text};
 use crate::mapping::table::ROWS;
 use crate::mapping::table_enriched::EnrichedRow;
 use crate::mapping::trace::{KeyedValue, Trace};
@@ -37,7 +37,7 @@ pub(super) fn put<'c, 'a: 'c>(
 ) -> Enriched<'c> {
     let operation = Operation::read(record, detail);
     let mut named = NamedUsers::read(detail);
-    let mut found = MappedValues::default();
+    let mut found = OperationValues::default();
     found.gather_fields(record);
     found.set(row_lookup::EMAIL, named.target());
     found.gather_changes(detail, rules.values);
@@ -70,7 +70,7 @@ fn gives_role_to_address(detail: &Detail<'_>, values: Values) -> bool {
 }
 
 /// Puts the values of the default table, and the types of roles.
-fn put_rows<'a>(found: &MappedValues<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
+fn put_rows<'a>(found: &OperationValues<'a>, event: &mut Event<'a>, trace: &mut impl Trace) {
     for (row, text) in found.each() {
         put_text(KindRows::OPERATION.in_table(row), text, event, trace);
         if row_lookup::ROLES >> row & 1 == 1 {
@@ -84,7 +84,7 @@ struct PutOperation<'p, 'a, T> {
     operation: Operation<'a>,
     rules: MappingOptions,
     /// The values of the default table, which are in the event.
-    found: &'p MappedValues<'a>,
+    found: &'p OperationValues<'a>,
     event: &'p mut Event<'a>,
     trace: &'p mut T,
 }

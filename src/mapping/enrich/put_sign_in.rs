@@ -6,7 +6,7 @@ use crate::json::trim;
 use crate::mapping::diagnostics::DiagnosticCounts;
 use crate::mapping::facts::{Facts, ladder, own_type};
 use crate::mapping::row_lookup::{self, KindRows};
-use crate::mapping::row_values::MappedValues;
+use crate::mapping::row_values::SignInValues;
 use crate::mapping::table::ROWS;
 use crate::mapping::table_enriched::EnrichedRow;
 use crate::mapping::trace::Trace;
@@ -24,7 +24,7 @@ pub(super) fn put<'a>(
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
 ) -> Enriched<'a> {
-    let mut found = MappedValues::default();
+    let mut found = SignInValues::default();
     found.gather_sign_in(record, notes);
     found.put(KindRows::SIGN_IN, event, trace);
     let text = record.get(Field::Type).unwrap_or_default();

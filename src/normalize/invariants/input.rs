@@ -79,7 +79,7 @@ impl Read for Pieces {
     }
 }
 
-fn normalized(input: Input, options: &Options) -> (Out, Summary) {
+fn normalized(input: Input<'_>, options: &Options) -> (Out, Summary) {
     let mut sink = Memory::new();
     let summary = run(std::iter::once(input), options, &mut sink).unwrap();
     (sink.out(), summary)
