@@ -17,8 +17,8 @@ use std::hint::black_box;
 use std::io::{self, Cursor};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use testdata::{Kind, LONG};
 use zoom_udm::normalize::{DEFAULT_MAX_LINE_BYTES, Input, Options, Reject, Sink, Summary, run};
-use zoom_udm::testdata::{self, Kind, LONG};
 
 const LARGEST: usize = DEFAULT_MAX_LINE_BYTES - 200;
 

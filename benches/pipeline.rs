@@ -9,8 +9,8 @@ use flate2::read::{GzDecoder, GzEncoder};
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::io::{self, Cursor, Read};
+use testdata::Kind;
 use zoom_udm::normalize::{Input, Options, Reject, Sink, run};
-use zoom_udm::testdata::{self, Kind};
 
 const RECORDS: u64 = 20_000;
 

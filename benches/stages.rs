@@ -5,10 +5,10 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use testdata::Kind;
 use zoom_udm::detail::{Detail, SpliceBuf};
 use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
 use zoom_udm::record::{Field, Record, Scratch};
-use zoom_udm::testdata::{self, Kind};
 use zoom_udm::udm::{Event, Writer};
 
 const RECORDS: u64 = 2000;

@@ -11,11 +11,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use testdata::Kind;
 use testkit::gcs::Gcs;
 use zoom_udm::ingest::ledger::{Entry, Feed, Ledger, LedgerOptions, State};
 use zoom_udm::ingest::{Clock, Shard};
 use zoom_udm::store::{Body, Store, StoreConfig};
-use zoom_udm::testdata::{self, Kind};
 
 /// About a day after the fake's objects are created.
 const NOW: &str = "2023-11-16T00:00:00Z";

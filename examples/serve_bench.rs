@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use testdata::Kind;
 use zoom_udm::normalize::{self, Options};
-use zoom_udm::testdata::{self, Kind};
 
 const MEGABYTE: usize = 1_000_000;
 

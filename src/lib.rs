@@ -32,7 +32,6 @@
 //! | layer | module | purpose |
 //! |---|---|---|
 //! | 0 | `json` | JSON as bytes: where strings and values end, text values, escaping and unescaping |
-//! | 0 | `testdata` | generated records for tests and benchmarks |
 //! | 0 | [`reject`] | the reasons why a line or record is rejected |
 //! | 0 | `sanitize` | makes text from outside safe to show on a terminal |
 //! | 0 | `polling_stdio` | standard streams that wait, even if they are non-blocking |
@@ -92,9 +91,6 @@ pub mod record;
 pub mod reject;
 #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only the command line shows more than keys"))]
 mod sanitize;
-#[cfg(any(feature = "cli", test))]
-#[doc(hidden)]
-pub mod testdata;
 pub mod timestamp;
 pub mod udm;
 pub mod webhook;
@@ -130,5 +126,9 @@ cfg_if::cfg_if! {
         pub mod store;
     }
 }
+
+// Unit tests name it like a module.
+#[cfg(test)]
+extern crate testdata;
 
 pub use reject::{RejectReason, Rejection};

@@ -1,10 +1,10 @@
 //! Tests that memory is allocated at the start of a run, not per record.
 
+use testdata::Kind;
 use zoom_udm::detail::SpliceBuf;
 use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
 use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Record, Scratch};
-use zoom_udm::testdata::{self, Kind};
 use zoom_udm::udm::Writer;
 
 fn lines(kind: Kind, records: u64) -> Vec<u8> {

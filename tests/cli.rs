@@ -616,22 +616,6 @@ fn bash_completes_the_flags_of_each_command() {
 }
 
 #[test]
-fn generate_command_is_hidden() {
-    for asked in [
-        &["man"][..],
-        &["--help"],
-        &["completions", "bash"],
-        &["completions", "zsh"],
-        &["completions", "fish"],
-    ] {
-        let told = String::from_utf8(run_cli(asked, b"").out.events).expect("valid UTF-8");
-        assert!(told.contains("normalize") && !told.contains("generate"), "{asked:?}");
-    }
-    assert_eq!(run_cli(&["generate", "--records", "3"], b"").out.events().len(), 3);
-    assert_eq!(run_cli(&["generate", "--records", "x"], b"").code, 2);
-}
-
-#[test]
 fn help_lists_the_exit_codes() {
     let all = String::from_utf8(run_cli(&["--help"], b"").out.events).expect("valid UTF-8");
     assert!(all.contains("Exit codes"), "{all}");

@@ -4,10 +4,10 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use testkit::files::{directory, gzip, text};
+use testdata::Kind;
+use testkit::files::{directory, gzip, line_ends, text};
 use testkit::normalize::{Out, run_chunked, run_cli};
 use zoom_udm::normalize::{self, Format, Input, Options, Reject, RejectWriter, Sink, Summary};
-use zoom_udm::testdata::{self, Kind};
 
 /// The numbers of bytes per read.
 const PIECES: [usize; 5] = [1, 7, 100, 4096, usize::MAX];
@@ -17,6 +17,16 @@ fn lines(kind: Kind, records: u64, seed: u64) -> Vec<u8> {
     let mut out = Vec::new();
     testdata::write(kind, records, seed, &mut out).expect("writing to memory cannot fail");
     out
+}
+
+#[test]
+fn same_seed_generates_the_same_records() {
+    for kind in [Kind::Realistic, Kind::Plain, Kind::Escaped, Kind::SignIns, Kind::Webhooks, Kind::Hostile] {
+        let found = lines(kind, 100, 1);
+        assert_eq!(line_ends(&found), 100, "{kind:?}");
+        assert_eq!(found, lines(kind, 100, 1), "{kind:?}");
+        assert_ne!(found, lines(kind, 100, 2), "{kind:?}");
+    }
 }
 
 /// Returns a page, an array or separate records, pretty-printed.

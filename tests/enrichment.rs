@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use testdata::Kind;
 use testkit::files::root;
 use testkit::fixtures::cases;
 use testkit::normalize::{TIME, json_lines, run_cli};
 use zoom_udm::explain::{self, Outcome};
 use zoom_udm::mapping::{MappingOptions, Values};
 use zoom_udm::normalize::{Options, slice};
-use zoom_udm::testdata::{self, Kind};
 use zoom_udm::timestamp::Timestamp;
 use zoom_udm::udm::{EventType, Needs};
 

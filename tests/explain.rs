@@ -4,13 +4,13 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use testdata::Kind;
 use testkit::files::{directory, gzip, text};
 use testkit::fixtures::cases;
 use testkit::normalize::{TIME, json_lines, run_chunked, run_cli, zoom_udm};
 use zoom_udm::explain::{self, EventExplanation, Explanation, Outcome, Raw, Span};
 use zoom_udm::mapping::{MappingOptions, Values};
 use zoom_udm::normalize::{Options, is_gzip};
-use zoom_udm::testdata::{self, Kind};
 use zoom_udm::timestamp::Timestamp;
 use zoom_udm::udm::{Case, IngestionMetadata, OutputShape, Writer};
 

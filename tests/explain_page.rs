@@ -344,7 +344,8 @@ async fn dropped_file_is_sent_byte_for_byte() {
 async fn five_thousand_records_do_not_freeze_the_page() {
     let service = Service::start();
     let browser = Browser::open(&service).await;
-    let made = run_cli(&["generate", "--records", "5000"], b"").out.events;
+    let mut made = Vec::new();
+    testdata::write(testdata::Kind::Realistic, 5000, 1, &mut made).unwrap();
     let watch = "window.longest = 0; let last = performance.now();
         setInterval(() => { const now = performance.now(); window.longest = Math.max(window.longest, now - last); last = now; }, 10);";
     browser.run(watch).await;

@@ -16,7 +16,7 @@ use zoom_udm::record::{Field, Record, RecordKind, Scratch};
 #[test]
 fn each_case_matches_its_snapshot() {
     let mut topics: BTreeMap<String, Results> = BTreeMap::new();
-    for case in cases("").iter().filter(|case| case.name.ends_with(".json")) {
+    for case in cases("").iter().filter(|case| case.has_extension("json")) {
         let (topic, name) = case.topic();
         let out = normalized(case);
         let result = json!({"events": out.events(), "rejects": out.rejects()});
@@ -80,7 +80,7 @@ fn members_of_an_archive_keep_their_bytes() {
 #[test]
 fn ndjson_fixtures_contain_exactly_the_real_records() {
     let (lines, families): (Vec<_>, Vec<_>) =
-        cases("real").into_iter().partition(|case| case.name.ends_with(".ndjson"));
+        cases("real").into_iter().partition(|case| case.has_extension("ndjson"));
     let sorted = |cases: Vec<Case>| {
         let values = cases.iter().flat_map(|case| json_lines(&case.bytes));
         let mut texts: Vec<_> = values.map(|value| value.to_string()).collect();

@@ -3,12 +3,12 @@
 
 use serde_json::value::RawValue;
 use std::io::{self, Cursor};
+use testdata::LONG;
 use testkit::normalize::json_lines;
 use zoom_udm::detail::SpliceBuf;
 use zoom_udm::mapping::{Content, DiagnosticCounts, MappingOptions, map};
 use zoom_udm::normalize::{self, EventWriter, Input, Limits, Options, Reject, RequestFormat, Sink};
 use zoom_udm::record::{Record, Scratch};
-use zoom_udm::testdata::LONG;
 use zoom_udm::udm::Writer;
 
 const SHORT: &str = r#"{"time":"2024-01-31T23:59:59Z","action":"Add"}"#;

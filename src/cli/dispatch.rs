@@ -3,28 +3,20 @@
 use super::args::{Cli, CliCommand, TableFormat, command};
 use super::error::{CliError, Exit, exit_code};
 use super::stdout::{STANDARD_OUTPUT, print};
-use super::{completions, explain, generate, man, normalize};
+use super::{completions, explain, man, normalize};
 use anyhow::Context as _;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::Parser as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// Runs the command that the arguments name, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    // A hidden command, so that help does not name it.
-    let matches = match Cli::command().subcommand(generate::command()).try_get_matches() {
-        Ok(matches) => matches,
+    match Cli::try_parse() {
+        Ok(cli) => exit_code(dispatch(cli)).into(),
         Err(error) if error.use_stderr() => error.exit(),
-        Err(help) => return exit_code(print_help(&help)).into(),
-    };
-    let outcome = match matches.subcommand_matches(generate::NAME) {
-        Some(args) => generate::run(args),
-        None => dispatch(
-            Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit()),
-        ),
-    };
-    exit_code(outcome).into()
+        Err(help) => exit_code(print_help(&help)).into(),
+    }
 }
 
 /// Prints the text for `--help` or `--version`, which clap returns as an error.

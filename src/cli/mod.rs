@@ -16,7 +16,6 @@ mod error;
 mod event_args;
 mod expand;
 mod explain;
-mod generate;
 mod inputs;
 mod man;
 mod messages;

@@ -16,6 +16,10 @@ impl Case {
     pub fn topic(&self) -> (&str, &str) {
         self.name.rsplit_once('/').expect("every case is in a directory or an archive")
     }
+
+    pub fn has_extension(&self, extension: &str) -> bool {
+        Path::new(&self.name).extension().is_some_and(|found| found == extension)
+    }
 }
 
 /// Returns the cases in a directory below `fixtures/`, sorted by name; all of them if it is empty.

@@ -2,10 +2,10 @@
 """Compares events and rejects of the program with those of reference_impl.py, and parses its events as Google's
 UDM protobuf message.
 
-    MAPPING=FILE compare.py BINARY DIRECTORY
+    MAPPING=FILE compare.py BINARY GENERATE DIRECTORY
 
 FILE holds the output of `BINARY mapping --format json`.
-BINARY, generate_records.py and generate_enrichment.py generate records into DIRECTORY. BINARY normalizes them and all fixtures.
+GENERATE, generate_records.py and generate_enrichment.py generate records into DIRECTORY. BINARY normalizes them and all fixtures.
 Prints each comparison with counts; exits 1 at the first difference. CONFORMANCE_RECORDS sets the number of records of each large
 corpus.
 """
@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 # The number of records of each large corpus. Everything together takes about 50 seconds of one core by default.
 RECORDS = int(os.environ.get("CONFORMANCE_RECORDS", "5000"))
 
-# Corpora of `BINARY generate`, which has operation logs only: name, kind, number of records, seed.
+# Corpora of GENERATE, which has operation logs only: name, kind, number of records, seed.
 CORPORA = (
     ("hostile", "hostile", 2 * RECORDS, 20240131),
     ("small", "hostile", 3_000, 7),
@@ -89,14 +89,15 @@ def run(command, **options):
 
 
 class Program:
-    """The binary under test and its output directory."""
+    """The binary under test, the generator of records, and the output directory."""
 
-    def __init__(self, binary, directory):
+    def __init__(self, binary, generator, directory):
         self.binary = binary
+        self.generator = generator
         self.directory = directory
 
     def generate(self, name, kind, records, seed):
-        return self.write(name, [self.binary, "generate", "--kind", kind, "--records", records, "--seed", seed])
+        return self.write(name, [self.generator, "--kind", kind, "--records", records, "--seed", seed])
 
     def generate_kinds(self, name, script, records, seed, flags):
         return self.write(name, [sys.executable, HERE / script, "--records", records, "--seed", seed, *flags])
@@ -226,9 +227,10 @@ def tasks(program):
 def main():
     parser = argparse.ArgumentParser(description="Compares the program with the reference implementation and the protobuf message.")
     parser.add_argument("binary", type=Path)
+    parser.add_argument("generator", type=Path)
     parser.add_argument("directory", type=Path)
     args = parser.parse_args()
-    program = Program(args.binary, args.directory)
+    program = Program(args.binary, args.generator, args.directory)
     try:
         with ThreadPoolExecutor(max_workers=2) as pool:
             for report in pool.map(lambda task: task(), list(tasks(program))):
