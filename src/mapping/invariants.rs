@@ -27,7 +27,10 @@ static WRITERS: Lazy<[(Writer, Template); 2]> = Lazy::new(|| {
 /// Both ways write every line of `text` alike, with any values and names.
 pub(crate) fn text(text: &str) {
     for ((writer, template), values) in WRITERS.iter().zip([Values::New, Values::Verbatim]) {
-        compare(text, writer, template, MappingOptions { values, ..MappingOptions::default() });
+        for enrich in [false, true] {
+            let rules = MappingOptions { values, enrich, ..MappingOptions::default() };
+            compare(text, writer, template, rules);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod table_enriched;
 mod table_sign_in;
 mod table_webhook;
 mod template;
+mod template_enriched;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -111,7 +111,8 @@ pub(super) const OPERATOR: u64 = operations(rows_where!(|row| is_field(row, Fiel
 
 pub(super) const EMAILS_PATH: &str = "target.user.emailAddresses";
 const ROLES_PATH: &str = "target.user.attribute.roles[].name";
-const EMAILS: u64 = operations(rows_where!(|row| same(TABLE[row].path, EMAILS_PATH)));
+/// The rows of the target's e-mail addresses.
+pub(super) const EMAILS: u64 = operations(rows_where!(|row| same(TABLE[row].path, EMAILS_PATH)));
 /// The rows of the target's roles.
 pub(super) const ROLES: u64 = operations(rows_where!(|row| same(TABLE[row].path, ROLES_PATH)));
 
@@ -124,6 +125,28 @@ const PRINCIPAL_USER_PATH: &str = "principal.user.";
 /// The rows that put a text of the record into the target's user.
 pub(super) const TARGET_USER: u64 =
     operations(TEXTS & rows_where!(|row| starts(TABLE[row].path, TARGET_USER_PATH)));
+
+/// The rows of the target's user that name it, and those that say who it is.
+pub(super) const NAMES_TARGET: u64 = EMAILS | rows_at("target.user.userid");
+pub(super) const IDENTIFIES_TARGET: u64 = NAMES_TARGET | rows_at("target.user.productObjectId");
+
+/// The rows that put a text of an operation log into labels of the target's user, into a text field of it, and into the
+/// target's location.
+pub(super) const LABELS: u64 = rows_at("target.user.attribute.labels[]");
+pub(super) const TEXTS_OF_TARGET: u64 = TARGET_USER & operations(rows_where!(|row| is_text_field(row)));
+pub(super) const LOCATION: u64 = rows_at("target.location.name");
+
+/// The rows of operation logs that stand before the target.
+pub(super) const BEFORE_TARGET: u64 = (1 << EMAIL) - 1;
+
+/// The rows that put a text of an operation log where the template for `--enrich` does not write one.
+pub(super) const NOT_IN_ENRICHED_TEMPLATE: u64 =
+    operations(TEXTS) & !(BEFORE_TARGET | EMAILS | ROLES | LABELS | TEXTS_OF_TARGET | LOCATION);
+
+/// Returns the rows of operation logs that put a text at a path.
+const fn rows_at(path: &str) -> u64 {
+    operations(TEXTS & rows_where!(|row| same(TABLE[row].path, path)))
+}
 
 /// The rows that put a text of the record.
 const TEXTS: Rows = rows_where!(|row| {

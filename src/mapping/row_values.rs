@@ -159,7 +159,13 @@ impl<'a, const COUNT: usize> MappedValues<'a, COUNT> {
     /// Returns the rows that have a value, with it, in table order.
     #[inline]
     pub(super) fn each(&self) -> impl Iterator<Item = (usize, &'a str)> {
-        bits(self.rows).map(|row| (row, self.texts[row]))
+        self.each_of(u64::MAX)
+    }
+
+    /// Returns those of these rows, a bit for each.
+    #[inline]
+    pub(super) fn each_of(&self, rows: u64) -> impl Iterator<Item = (usize, &'a str)> {
+        bits(self.rows & rows).map(|row| (row, self.texts[row]))
     }
 
     /// Whether one of these rows has a text: a bit for each.

@@ -6,7 +6,7 @@
 
 use super::row::{Row, Setter, Source};
 use super::row_lookup::{self, KindRows, MAX_COUNT};
-use super::row_values::MappedValues;
+use super::row_values::{MappedValues, OperationValues};
 use super::table::ROWS;
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, EventType, OutputShape, Writer};
@@ -15,7 +15,10 @@ use crate::udm::{Case, EventType, OutputShape, Writer};
 #[derive(Debug)]
 pub(crate) struct Template {
     /// The text before the time, and between the time and the event type.
-    head: [Fragment; 2],
+    pub(super) head: [Fragment; 2],
+    pub(super) case: Case,
+    /// The member that every noun has, as JSON with its comma; may be empty.
+    pub(super) namespace: String,
     pub(super) operation: KindTemplate,
     pub(super) sign_in: KindTemplate,
 }
@@ -26,6 +29,8 @@ pub(super) struct KindTemplate {
     /// The text between the value of row `from` and that of a later row `to`, at `[from][to]`. From [`FIRST`]: after
     /// the event type. To [`END`]: the end of the event.
     between: Vec<[Fragment; END + 1]>,
+    /// The text from the value of each row to the next member of the event.
+    to_event: Vec<Fragment>,
     /// The maximum size of an event without its texts: each text and each fragment may be copied as a whole block.
     room: usize,
 }
@@ -33,13 +38,13 @@ pub(super) struct KindTemplate {
 /// A fragment of text. Short fragments, which are the rule, are stored in a block of fixed size, so that copying one
 /// needs no function call.
 #[derive(Debug, Clone)]
-enum Fragment {
+pub(super) enum Fragment {
     Short(u8, [u8; SHORT]),
     Long(Box<str>),
 }
 
 /// The maximum length of a short fragment: four vectors. The names of event types are shorter.
-const SHORT: usize = 64;
+pub(super) const SHORT: usize = 64;
 
 impl Fragment {
     fn new(text: &str) -> Self {
@@ -96,13 +101,14 @@ impl EventBuffer {
         self.length = 0;
     }
 
-    /// Appends what `write` writes.
-    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends what `write` writes; returns its length.
+    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         self.spare.clear();
         write(&mut self.spare);
         self.reserve(self.spare.len());
         self.bytes[self.length..self.length + self.spare.len()].copy_from_slice(&self.spare);
         self.length += self.spare.len();
+        self.spare.len()
     }
 
     /// Moves the contents out, for callers that append so much that it should not be copied; they put it back.
@@ -119,10 +125,20 @@ impl EventBuffer {
 
     /// Reserves space for additional bytes.
     #[inline]
-    fn reserve(&mut self, room: usize) {
+    pub(super) fn reserve(&mut self, room: usize) {
         if self.bytes.len() - self.length < room {
             self.bytes.resize(self.length + room, 0);
         }
+    }
+
+    /// Appends the start of an event, up to its type.
+    #[inline]
+    fn head(&mut self, head: &[Fragment; 2], time: &Timestamp, event_type: EventType) {
+        self.piece(&head[0]);
+        let (time, length) = time.padded();
+        self.block(time, length);
+        self.piece(&head[1]);
+        self.text(event_type.name());
     }
 
     /// Appends the first bytes of a block, by copying all of it.
@@ -141,14 +157,26 @@ impl EventBuffer {
     }
 
     #[inline]
-    fn text(&mut self, text: &str) {
-        self.bytes[self.length..self.length + text.len()].copy_from_slice(text.as_bytes());
+    pub(super) fn text(&mut self, text: &str) {
+        self.raw(text.as_bytes());
+    }
+
+    #[inline]
+    pub(super) fn raw(&mut self, text: &[u8]) {
+        self.bytes[self.length..self.length + text.len()].copy_from_slice(text);
         self.length += text.len();
+    }
+
+    /// Appends a text in place of the last byte.
+    #[inline]
+    pub(super) fn replace_last(&mut self, text: &str) {
+        self.length -= 1;
+        self.text(text);
     }
 
     /// Appends a text that is probably a short slice of `source`: then a whole block that starts with it is copied.
     #[inline]
-    fn text_of(&mut self, source: &[u8], text: &str) {
+    pub(super) fn text_of(&mut self, source: &[u8], text: &str) {
         let start = text.as_ptr().addr().wrapping_sub(source.as_ptr().addr());
         match source.get(start..).and_then(<[u8]>::first_chunk::<SHORT>) {
             Some(block) if text.len() <= SHORT => self.block(block, text.len()),
@@ -182,7 +210,7 @@ impl Template {
         let head = head.map(|text| Fragment::new(&text));
         let [operation, sign_in] = [KindRows::OPERATION, KindRows::SIGN_IN]
             .map(|rows| KindTemplate::new(rows, case, writer, head.iter().map(room_of).sum()));
-        Some(Self { head, operation, sign_in })
+        Some(Self { head, case, namespace: writer.namespace().to_owned(), operation, sign_in })
     }
 
     /// Appends the event of the collected values, and a newline. No text may need an escape; most are slices of
@@ -197,11 +225,7 @@ impl Template {
     ) {
         let TemplateWriter { template, source, events } = sheet;
         events.reserve(kind.room + found.length);
-        events.piece(&template.head[0]);
-        let (time, length) = time.padded();
-        events.block(time, length);
-        events.piece(&template.head[1]);
-        events.text(event_type.name());
+        events.head(&template.head, time, event_type);
         let mut from = FIRST;
         for (row, text) in found.each() {
             events.piece(&kind.between[from][row]);
@@ -225,11 +249,40 @@ impl KindTemplate {
                 String::new()
             }
         };
+        let to_event = (0..rows.count).map(|from| {
+            let end = between(from, END);
+            Fragment::new(&end.strip_suffix("}\n").map(|end| format!("{end},")).unwrap_or_default())
+        });
+        let to_event = to_event.collect();
         let between = (0..rows.count).map(|from| std::array::from_fn(|to| Fragment::new(&between(from, to))));
         let between: Vec<[_; _]> = between.collect();
         let behind = |pieces: &[Fragment; END + 1]| pieces.iter().map(room_of).max().unwrap_or(0);
         let room = head + between.iter().map(behind).sum::<usize>();
-        Self { between, room }
+        Self { between, to_event, room }
+    }
+
+    /// Returns the maximum size of an event without its texts.
+    pub(super) fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Appends the members of an event of an operation log before its target, each with a comma.
+    pub(super) fn write_until_target(
+        &self,
+        source: &[u8],
+        (time, event_type): (&Timestamp, EventType),
+        head: &[Fragment; 2],
+        found: &OperationValues<'_>,
+        events: &mut EventBuffer,
+    ) {
+        events.head(head, time, event_type);
+        let mut from = FIRST;
+        for (row, text) in found.each_of(row_lookup::BEFORE_TARGET) {
+            events.piece(&self.between[from][row]);
+            events.text_of(source, text);
+            from = row;
+        }
+        events.piece(&self.to_event[from]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::detail::SpliceBuf;
-use crate::record::{Record, Scratch};
+use crate::record::{Field, Record, Scratch};
 use crate::testdata::{self, Kind};
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
@@ -18,6 +18,18 @@ fn corpus(kind: Kind) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// Returns an operation log in Zoom's layout, if it needs no escape.
+fn in_zoom_layout(line: &str) -> Option<String> {
+    let mut scratch = Scratch::default();
+    let record = Record::read(line, &mut scratch).ok().filter(|record| record.verbatim)?;
+    let fields = ["time", "operator", "category_type", "action", "operation_detail"];
+    let members = fields.map(|name| {
+        let field = Field::ALL.into_iter().find(|field| field.name() == name);
+        format!("\"{name}\":\"{}\"", field.and_then(|field| record.get(field)).unwrap_or_default())
+    });
+    Some(format!("{{{}}}\n", members.join(",")))
+}
+
 #[test]
 fn template_output_matches_the_typed_event() {
     let feeds = [
@@ -29,15 +41,18 @@ fn template_output_matches_the_typed_event() {
     ];
     for kind in [Kind::Hostile, Kind::Realistic] {
         let text = corpus(kind);
+        let text = text.clone() + &text.lines().filter_map(in_zoom_layout).collect::<String>();
         for (case, feed, values) in [
             (Case::Camel, &feeds[0], Values::New),
             (Case::Snake, &feeds[0], Values::New),
             (Case::Camel, &feeds[1], Values::Verbatim),
             (Case::Snake, &feeds[1], Values::Verbatim),
         ] {
-            let rules = MappingOptions { values, ..MappingOptions::default() };
-            let taken = compare(&text, &Writer::new(OutputShape::Udm(case), feed), rules);
-            assert!(taken > 8_000, "{taken} of 20,000 took the template");
+            for enrich in [false, true] {
+                let rules = MappingOptions { values, enrich, ..MappingOptions::default() };
+                let taken = compare(&text, &Writer::new(OutputShape::Udm(case), feed), rules);
+                assert!(taken > 6_000, "{taken} of 20,000 took the template: {rules:?}");
+            }
         }
     }
 }
@@ -49,9 +64,40 @@ fn template_writes_every_row_of_a_plain_detail() {
     let line = format!(
         r#"{{"time":"x","operator":"o@x.io","category_type":"c","action":"a","operation_detail":"Change Role a@x.io B@X.io  - c@x.io: x{changes} - Email Address: A@x.io"}}"#
     );
-    assert_eq!(compare(&line, &Writer::default(), MappingOptions::default()), 1);
-    let other = line.replace("o@x.io", "SCIM");
-    assert_eq!(compare(&other, &Writer::default(), MappingOptions::default()), 1);
+    for line in [&line, &line.replace("o@x.io", "SCIM")] {
+        assert_eq!(compare(line, &Writer::default(), MappingOptions::default()), 1);
+    }
+}
+
+#[test]
+fn enriched_template_writes_operations_of_every_class() {
+    let keys = ROWS.iter().filter_map(|row| if let Source::Key(key) = row.source { Some(key) } else { None });
+    let changes = keys.fold(String::new(), |changes, key| changes + " - " + key + ": from old to new " + key);
+    let rules = MappingOptions { enrich: true, ..MappingOptions::default() };
+    let mut taken = 0;
+    for category in ["", "User", "Group", "Role", "Account", "Phone Number", "Recording", "x"] {
+        for head in [
+            "",
+            "Update a@x.io",
+            "Deactivate User Ann",
+            "Change Role",
+            "Change account setting A from B to C",
+            "Delete recording for meeting 1 2",
+            "Assign Phone Number +1 from Ann to Bob",
+            "Security",
+        ] {
+            for detail in [
+                head.to_owned(),
+                format!("{head}  - moved - a@x.io: from User to Admin{changes} - Email Address: from c to d"),
+            ] {
+                let line = format!(
+                    r#"{{"time":"x","operator":"o@x.io","category_type":"{category}","action":"a","operation_detail":"{detail}"}}"#
+                );
+                taken += compare(&line, &Writer::default(), rules);
+            }
+        }
+    }
+    assert_eq!(taken, 8 * 8 * 2);
 }
 
 #[test]
@@ -61,12 +107,12 @@ fn buffer_has_room_for_any_long_event() {
         IngestionMetadata { namespace: Some(long.clone()), labels: vec![("k".to_owned(), long.clone())] };
     for (feed, text) in [(IngestionMetadata::default(), &*long), (feed.clone(), "x"), (feed, &long)] {
         let line = format!(
-            r#"{{"operator":"o","action":"{text}","operation_detail":"Add a@x.io  - Type: {text}"}}"#
+            r#"{{"time":"x","operator":"o","category_type":"{text}","action":"{text}","operation_detail":"Add a@x.io  - Type: from {text} to y{text}"}}"#
         );
-        assert_eq!(
-            compare(&line, &Writer::new(OutputShape::Udm(Case::Camel), &feed), MappingOptions::default()),
-            1
-        );
+        for enrich in [false, true] {
+            let rules = MappingOptions { enrich, ..MappingOptions::default() };
+            assert_eq!(compare(&line, &Writer::new(OutputShape::Udm(Case::Camel), &feed), rules), 1);
+        }
     }
 }
 

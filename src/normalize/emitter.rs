@@ -160,7 +160,8 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
         };
         if output.is_much(options) {
             let line = lines.up_to(at, bytes);
-            return Rest { output, options, kind: record.kind, place, line }.end(event_type, 0, *flush);
+            let length = output.events.last_len();
+            return Rest { output, options, kind: record.kind, place, line }.end(event_type, length, *flush);
         }
         output.counts.event(event_type, record.kind);
         output.spans.record(place, || lines.up_to(at, bytes));
@@ -249,11 +250,10 @@ struct Rest<'o, P> {
 }
 
 impl<P: RecordSpans> Rest<'_, P> {
-    /// Counts an event that was appended without its first `dropped` bytes. Notes or rejects one that is too large.
-    #[cold]
-    fn end(self, event_type: EventType, dropped: usize, flush: &mut FlushFn<'_, P>) -> Flow {
+    /// Counts an event of this length, which was appended, or its end. Notes or rejects one that is too large.
+    #[inline(never)]
+    fn end(self, event_type: EventType, length: usize, flush: &mut FlushFn<'_, P>) -> Flow {
         let Self { output, options, kind, place, line } = self;
-        let length = dropped + output.events.last_len();
         let is_large = length > options.max_event_bytes;
         if is_large && options.reject_large_events {
             output.events.drop_last();
@@ -303,9 +303,11 @@ fn emit_typed<P: RecordSpans>(typed: Typed<'_, '_>, rest: Rest<'_, P>, flush: &m
                 out.extend(last);
             }
         };
-        output.events.append(|out| options.writer.write_in_parts(&event, StreamTarget { about, out, spill }));
+        let appended = output
+            .events
+            .append(|out| options.writer.write_in_parts(&event, StreamTarget { about, out, spill }));
         further.note(&mut output.counts.notes);
-        return rest.end(event_type, dropped, flush);
+        return rest.end(event_type, dropped + appended.saturating_sub(1), flush);
     }
     let (flow, length) = append_streaming(output, flush, |out, spill| {
         options.writer.write_in_parts(&event, StreamTarget { about, out, spill });

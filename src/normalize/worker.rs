@@ -29,8 +29,7 @@ pub(super) struct Worker<'o, P = ()> {
 
 impl<'o, P: RecordSpans + Default> Worker<'o, P> {
     pub(super) fn new(options: &'o Options) -> Self {
-        let template =
-            options.compiled.template(&options.writer).filter(|_| !options.event_id && !options.rules.enrich);
+        let template = options.compiled.template(&options.writer).filter(|_| !options.event_id);
         let (scratch, cut, output) = Default::default();
         Self { options, template, scratch, cut, output }
     }

@@ -210,7 +210,7 @@ pub struct About<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SecurityResult<'a> {
     /// `detectionFields`.
-    pub detection_fields: SmallVec<[(&'static str, Cow<'a, str>); 6]>,
+    pub detection_fields: SmallVec<[(&'a str, Cow<'a, str>); 6]>,
     /// `summary`.
     pub summary: Option<&'a str>,
     /// The only element of `categoryDetails`.

@@ -19,14 +19,14 @@ pub(super) use snake_case;
 macro_rules! names {
     ($($constant:ident $camel:literal $opener:literal)*) => {
         /// The field names in one spelling.
-        pub(super) trait FieldNames {
+        pub(crate) trait FieldNames {
             /// The spelling.
             const CASE: Case;
             $(const $constant: &str;)*
         }
 
         /// lowerCamelCase, as Google's tools write it.
-        pub(super) struct Camel;
+        pub(crate) struct Camel;
 
         impl FieldNames for Camel {
             const CASE: Case = Case::Camel;
@@ -34,7 +34,7 @@ macro_rules! names {
         }
 
         /// `snake_case`, as in the proto definition.
-        pub(super) struct Snake;
+        pub(crate) struct Snake;
 
         impl FieldNames for Snake {
             const CASE: Case = Case::Snake;

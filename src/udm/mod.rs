@@ -20,6 +20,7 @@ pub use event::{
     Role, SecurityResult, TextLabel, TextLabels, UnreadMember, User,
 };
 pub use event_type::{EventType, Needs};
+pub(crate) use field_names::{Camel, FieldNames, Snake};
 pub use ingestion_metadata::IngestionMetadata;
 pub use output_shape::OutputShape;
 pub use text_field::UserTextField;

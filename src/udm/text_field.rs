@@ -23,14 +23,14 @@ impl UserTextField {
 
     /// Returns the name with its colon and the start of its value.
     #[inline]
-    pub(super) fn opener(&self, case: Case) -> &[u8] {
+    pub(crate) fn opener(&self, case: Case) -> &[u8] {
         let Opener { bytes, length } = if matches!(case, Case::Camel) { &self.camel } else { &self.snake };
         &bytes[..*length]
     }
 
     /// Returns the end of the value, with a comma.
     #[inline]
-    pub(super) fn closer(&self) -> &'static str {
+    pub(crate) fn closer(&self) -> &'static str {
         if self.is_list { "\"]," } else { "\"," }
     }
 }

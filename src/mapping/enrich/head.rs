@@ -1,6 +1,8 @@
 //! Reads HEAD: the verb, the name of what an operation was done to, and what Zoom says there of a change.
 
-use super::vocabulary::{ARTICLES, Class, NAME_HEADS, NOUNS, PHONE_NUMBER, SETTING_HEAD, VERBS, Verb};
+use super::vocabulary::{
+    ARTICLES, Class, NAME_HEADS, NOUN_LETTERS, NOUNS, PHONE_NUMBER, SETTING_HEAD, VERB_LETTERS, VERBS, Verb,
+};
 use super::words::{find_ignoring_case, first_word, same_words, strip_words};
 use crate::json::trim;
 
@@ -20,7 +22,8 @@ impl<'a> Head<'a> {
     /// Reads HEAD, which is trimmed, of an operation log of this category.
     pub(super) fn read(head: &'a str, category: &str, class: Class, is_change_of_role: bool) -> Self {
         let (word, rest) = first_word(head);
-        let verb = VERBS.iter().find(|verb| verb.word.eq_ignore_ascii_case(word));
+        let mut verbs = VERB_LETTERS.rows(word).map(|row| &VERBS[row]);
+        let verb = verbs.find(|verb| verb.word.eq_ignore_ascii_case(word));
         let mut read = Self { verb, ..Self::default() };
         let is_phone_number = same_words(category, PHONE_NUMBER);
         if is_phone_number {
@@ -70,10 +73,9 @@ fn after_noun<'a>(text: &'a str, category: &str) -> Option<&'a str> {
     // Of a category of one word, it is the category.
     let last_word = category.rfind(' ').map_or("", |space| &category[space + 1..]);
     let of_category = [category, singular(category), last_word, singular(last_word)];
-    // For most nouns the first byte decides.
-    let first = first_word(text).0.bytes().next()?;
-    let may_begin = |noun: &&str| noun.bytes().next().is_some_and(|byte| byte.eq_ignore_ascii_case(&first));
-    let nouns = of_category.into_iter().chain(NOUNS).filter(may_begin);
+    let text = text.trim_start_matches(' ');
+    let of_table = NOUN_LETTERS.rows(text).map(|row| NOUNS[row]);
+    let nouns = of_category.into_iter().filter(|noun| !noun.is_empty()).chain(of_table);
     // Nouns of as many words end at the same place.
     nouns.filter_map(|noun| strip_words(text, noun)).min_by_key(|rest| rest.len())
 }

@@ -1,12 +1,14 @@
 //! What `--enrich` adds to an event (docs/mapping-rules.md): what was changed from what to what, whom and what it was done to,
 //! and an event type that says so.
 //!
-//! `vocabulary` and `event_types` are tables. `head` reads HEAD, `operation` the rest of an operation log, and the files
-//! named `put…` write what was read.
+//! `vocabulary` and `event_types` are tables. `head` reads HEAD, `operation` the rest of an operation log, `additions` holds
+//! what is added to its event, and the files named `put…` put what was read.
 
+mod additions;
 mod distinct;
 mod enriched;
 mod event_types;
+mod first_letters;
 mod further_users;
 mod head;
 mod members;
@@ -22,5 +24,7 @@ mod vocabulary;
 mod webhook_types;
 mod words;
 
+pub(super) use additions::{Additions, Entry, Labelled, typed_role};
 pub(super) use further_users::FurtherUsers;
 pub(super) use put::{put, put_other_members};
+pub(super) use put_operation::write_from_template;

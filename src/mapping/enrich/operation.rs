@@ -1,7 +1,7 @@
 //! What an operation log says: its class, what was done, and its changes.
 
 use super::head::Head;
-use super::vocabulary::{ACTIONS, CATEGORIES, Class, OperationKind, ROLE_KEYS, Verb};
+use super::vocabulary::{ACTIONS, CATEGORIES, CATEGORY_LETTERS, Class, OperationKind, ROLE_KEYS, Verb};
 use super::words::same_words;
 use crate::detail::{Change, Detail, old_and_new};
 use crate::email;
@@ -118,12 +118,8 @@ fn is_address(key: &str) -> bool {
 
 /// Returns the class of a category.
 fn class(category: &str) -> Class {
-    let as_written = CATEGORIES.iter().find(|(name, _)| category.eq_ignore_ascii_case(name));
-    // Only several spaces between words make an equal category longer.
-    let found = as_written.or_else(|| {
-        let mut categories = CATEGORIES.iter().filter(|(name, _)| name.len() < category.len());
-        categories.find(|(name, _)| same_words(category, name))
-    });
+    let mut categories = CATEGORY_LETTERS.rows(category).map(|row| &CATEGORIES[row]);
+    let found = categories.find(|(name, _)| same_words(category, name));
     found.map_or(Class::Resource, |(_, class)| *class)
 }
 

@@ -1,12 +1,13 @@
-//! Puts the values of an operation log into an event.
+//! Reads what `--enrich` adds to an operation log, and puts it into an event.
 
+use super::additions::{Additions, Entry, ResourceTexts};
 use super::distinct::{Compare, Distinct};
 use super::enriched::Enriched;
 use super::event_types;
 use super::further_users::FurtherUsers;
 use super::operation::{Operation, ReadChange};
-use super::put_users::{NamedUsers, put_previous_role, type_last_role};
-use super::vocabulary::{Class, OperationKind, RECORDING, ROLE_KEYS};
+use super::put_users::{NamedUsers, type_last_role};
+use super::vocabulary::{Class, OperationKind, PREVIOUS_ROLE, RECORDING, ROLE_KEYS};
 use super::words::same_words;
 use crate::detail::{Detail, JsonUsers, new_value};
 use crate::email;
@@ -20,9 +21,11 @@ use crate::mapping::row_lookup::{self, KindRows};
 use crate::mapping::row_values::{OperationValues, put_text};
 use crate::mapping::table::ROWS;
 use crate::mapping::table_enriched::EnrichedRow;
-use crate::mapping::trace::{KeyedValue, Trace};
+use crate::mapping::template::TemplateWriter;
+use crate::mapping::trace::Trace;
 use crate::record::Record;
-use crate::udm::{Event, EventType, TextLabel, TextLabels};
+use crate::timestamp::Timestamp;
+use crate::udm::{Event, EventType, User};
 use std::borrow::Cow;
 
 /// Puts the values of an operation log into an event.
@@ -35,38 +38,49 @@ pub(super) fn put<'c, 'a: 'c>(
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
 ) -> Enriched<'c> {
-    let operation = Operation::read(record, detail);
     let mut named = NamedUsers::read(detail);
-    let mut found = OperationValues::default();
-    found.gather_fields(record);
-    found.set(row_lookup::EMAIL, named.target());
-    found.gather_changes(detail, rules.values);
-    if operation.is_change_of_role && gives_role_to_address(detail, rules.values) {
-        // Each user has its own role instead.
-        found.set(row_lookup::ROLE, None);
-    }
-    put_rows(&found, event, trace);
+    let mut reader = Reader::new(record, detail, &named, rules);
+    put_rows(&reader.found, event, trace);
     if detail.has_json()
         && let Some(first) = users.next()
     {
         put_first_user(first, event, trace);
     }
-    let mut put = PutOperation { operation, rules, found: &found, event, trace };
-    put.put_details();
-    put.put_changes(&mut named);
-    put.put_target();
-    put.put_security_result();
-    let (event_type, row) = put.put_type(record, notes);
+    reader.target = Target::of(&event.target.user);
+    let (event_type, row) = reader.read(record, &mut named, notes);
+    reader.additions.put(event, trace);
     Enriched { event_type, row, users: named.into_about().map(FurtherUsers::Named) }
 }
 
-/// Returns whether a change whose key is an address gives the role that the default table takes.
-fn gives_role_to_address(detail: &Detail<'_>, values: Values) -> bool {
-    let mut of_address = detail.changes.iter().filter(|change| email::is_email(change.key));
-    of_address.any(|change| match values {
-        Values::New => new_value(change.value).is_some(),
-        Values::Verbatim => !change.value.is_empty(),
-    })
+/// The number of changes up to which an event is written from the template.
+const MOST_CHANGES: usize = 32;
+
+/// Writes the event of an operation log as [`put`] and the typed writer would, but faster. Returns `None` if the typed event
+/// is needed. The detail has no JSON.
+pub(in crate::mapping) fn write_from_template<'a>(
+    record: &Record<'a>,
+    detail: &Detail<'a>,
+    time: &Timestamp,
+    rules: MappingOptions,
+    notes: &mut DiagnosticCounts,
+    sheet: TemplateWriter<'_>,
+) -> Option<EventType> {
+    // The typed writer passes on the parts of an event that may be too long for memory.
+    if detail.changes.len() > MOST_CHANGES {
+        return None;
+    }
+    let mut named = NamedUsers::read(detail);
+    if named.has_further() {
+        return None;
+    }
+    let mut reader = Reader::new(record, detail, &named, rules);
+    if reader.found.has_any(row_lookup::NOT_IN_ENRICHED_TEMPLATE) {
+        return None;
+    }
+    reader.target = Target::of_values(&reader.found);
+    let (event_type, _) = reader.read(record, &mut named, notes);
+    sheet.write_enriched(time, event_type, &reader.found, &reader.additions);
+    Some(event_type)
 }
 
 /// Puts the values of the default table, and the types of roles.
@@ -79,93 +93,146 @@ fn put_rows<'a>(found: &OperationValues<'a>, event: &mut Event<'a>, trace: &mut 
     }
 }
 
-/// An operation log that is being put into an event.
-struct PutOperation<'p, 'a, T> {
+/// What the default table says of the target's user.
+#[derive(Default)]
+struct Target<'a> {
+    first_address: Option<&'a str>,
+    is_named: bool,
+    /// Whether it is known who the user is.
+    is_identified: bool,
+    has_data: bool,
+}
+
+impl<'a> Target<'a> {
+    fn of(user: &User<'a>) -> Self {
+        Self {
+            first_address: user.email_addresses.first().copied(),
+            is_named: user.is_named(),
+            is_identified: user.is_identified(),
+            has_data: user.has_data(),
+        }
+    }
+
+    /// The same if the record says nothing else of the user than these values.
+    fn of_values(found: &OperationValues<'a>) -> Self {
+        Self {
+            first_address: found.each_of(row_lookup::EMAILS).next().map(|(_, address)| address),
+            is_named: found.has_any(row_lookup::NAMES_TARGET),
+            is_identified: found.has_any(row_lookup::IDENTIFIES_TARGET),
+            has_data: found.has_any(row_lookup::TARGET_USER),
+        }
+    }
+}
+
+/// Reads what is added to the event of an operation log.
+struct Reader<'a> {
     operation: Operation<'a>,
     rules: MappingOptions,
-    /// The values of the default table, which are in the event.
-    found: &'p OperationValues<'a>,
-    event: &'p mut Event<'a>,
-    trace: &'p mut T,
+    /// The values of the default table.
+    found: OperationValues<'a>,
+    target: Target<'a>,
+    additions: Additions<'a>,
 }
 
-/// Labels whose list depends on the class of an operation.
-#[derive(Clone, Copy)]
-struct Labels {
-    is_before: bool,
-    /// The rows for a user, a group and a resource.
-    rows: [EnrichedRow; 3],
-}
+impl<'a> Reader<'a> {
+    fn new<'d: 'a>(
+        record: &Record<'a>,
+        detail: &'a Detail<'d>,
+        named: &NamedUsers<'a>,
+        rules: MappingOptions,
+    ) -> Self {
+        let operation = Operation::read(record, detail);
+        let mut found = OperationValues::default();
+        found.gather_fields(record);
+        found.set(row_lookup::EMAIL, named.target());
+        found.gather_changes(detail, rules.values);
+        if operation.is_change_of_role && gives_role_to_address(detail, rules.values) {
+            // Each user has its own role instead.
+            found.set(row_lookup::ROLE, None);
+        }
+        let (target, additions) = Default::default();
+        Self { operation, rules, found, target, additions }
+    }
 
-/// What is said without a key.
-const DETAIL: Labels = Labels {
-    is_before: false,
-    rows: [EnrichedRow::UserDetail, EnrichedRow::GroupDetail, EnrichedRow::ResourceDetail],
-};
-/// What a key is after the operation.
-const AFTER: Labels = Labels {
-    is_before: false,
-    rows: [EnrichedRow::UserAfter, EnrichedRow::GroupAfter, EnrichedRow::ResourceAfter],
-};
-/// What a key was before it.
-const BEFORE: Labels = Labels {
-    is_before: true,
-    rows: [EnrichedRow::UserBefore, EnrichedRow::GroupBefore, EnrichedRow::ResourceBefore],
-};
+    /// Reads everything, and returns the type of the event with the row that gives it.
+    fn read(
+        &mut self,
+        record: &Record<'_>,
+        named: &mut NamedUsers<'a>,
+        notes: &mut DiagnosticCounts,
+    ) -> (EventType, &'static Row) {
+        self.additions.class = self.operation.class;
+        self.read_details();
+        self.read_changes(named);
+        self.read_target();
+        self.additions.summary = self.operation.summary();
+        self.additions.category = Some(self.operation.category).filter(|category| !category.is_empty());
+        self.read_type(record, notes)
+    }
 
-impl<'a, T: Trace> PutOperation<'_, 'a, T> {
-    /// Puts what is said without a key.
-    fn put_details(&mut self) {
+    /// Reads what is said without a key.
+    fn read_details(&mut self) {
         if let Some(text) = self.operation.unkeyed.filter(|text| says_more_than_addresses(text)) {
-            self.put_label(DETAIL, "detail", text);
+            let rows = [EnrichedRow::UserDetail, EnrichedRow::GroupDetail, EnrichedRow::ResourceDetail];
+            self.add_label(rows, "detail", text);
         }
+        // The category of phone numbers is that of a resource.
         for (key, value) in self.operation.head.moves.into_iter().flatten() {
-            self.event.target.resource.labels.push(TextLabel { key, value });
-            self.trace.on_keyed(EnrichedRow::PhoneNumberMove.row(), KeyedValue::new(key, value));
+            self.additions.labels.push(Entry { row: EnrichedRow::PhoneNumberMove, key, value });
         }
     }
 
-    /// Adds a label to a list of the class.
-    fn put_label(&mut self, labels: Labels, key: &'a str, value: &'a str) {
-        let Labels { is_before, rows: [of_user, of_group, of_resource] } = labels;
-        let noun = if is_before { &mut self.event.src } else { &mut self.event.target };
-        let (list, row): (&mut TextLabels<'a>, _) = match self.operation.class {
-            Class::User => (&mut noun.user.text_labels, of_user),
-            Class::Group => (&mut noun.group.labels, of_group),
-            _ => (&mut noun.resource.labels, of_resource),
-        };
-        list.push(TextLabel { key, value });
-        self.trace.on_keyed(row.row(), KeyedValue::new(key, value));
+    /// Returns the row for the class, of those for a user, a group and a resource.
+    fn row_of_class(&self, [of_user, of_group, of_resource]: [EnrichedRow; 3]) -> EnrichedRow {
+        match self.operation.class {
+            Class::User => of_user,
+            Class::Group => of_group,
+            _ => of_resource,
+        }
     }
 
-    /// Puts what each key was and is.
-    fn put_changes(&mut self, named: &mut NamedUsers<'a>) {
+    /// Adds a label of the target.
+    fn add_label(&mut self, rows: [EnrichedRow; 3], key: &'a str, value: &'a str) {
+        let entry = Entry { row: self.row_of_class(rows), key, value };
+        match self.operation.class {
+            Class::User => self.additions.user_labels.push(entry),
+            _ => self.additions.labels.push(entry),
+        }
+    }
+
+    /// Reads what each key was and is.
+    fn read_changes(&mut self, named: &mut NamedUsers<'a>) {
         let is_user = self.operation.class == Class::User;
         let mut keys = Distinct::new(Compare::Exactly);
-        self.put_verb();
+        if let Some(verb) = self.operation.head.verb {
+            self.add_detection_field(EnrichedRow::Verb, "verb", verb.word);
+        }
         for change in self.operation.changes() {
             if change.is_of_address && self.operation.is_change_of_role {
-                named.put_role(&change, self.event, self.trace);
+                named.add_role(&change, &self.found, &mut self.additions);
                 continue;
             }
             if let Some(new) = change.new.filter(|_| !is_user || !self.is_put(&change)) {
-                self.put_label(AFTER, change.key, new);
+                let rows = [EnrichedRow::UserAfter, EnrichedRow::GroupAfter, EnrichedRow::ResourceAfter];
+                self.add_label(rows, change.key, new);
             }
             match change.old {
                 Some(old) if is_user && ROLE_KEYS.contains(&change.key) => {
-                    put_previous_role(EnrichedRow::PreviousRole, old, self.event, self.trace);
+                    self.additions.add_previous_role(old);
                 }
-                Some(old) => self.put_label(BEFORE, change.key, old),
+                Some(value) => {
+                    let rows =
+                        [EnrichedRow::UserBefore, EnrichedRow::GroupBefore, EnrichedRow::ResourceBefore];
+                    let row = self.row_of_class(rows);
+                    self.additions.labels_before.push(Entry { row, key: change.key, value });
+                }
                 None => {}
             }
             if !change.is_of_address && keys.insert(change.key) {
-                self.put_detection_field(EnrichedRow::Changed, "changed", change.key);
+                self.add_detection_field(EnrichedRow::Changed, "changed", change.key);
             }
         }
-        if let Some(old) = self.operation.old_address() {
-            self.event.src.user.email_addresses.push(old);
-            self.trace.on_fill(EnrichedRow::AddressBefore.row(), old);
-        }
+        self.additions.address_before = self.operation.old_address();
     }
 
     /// Returns whether the default table put the value of a change into the event, or its list holds an equal one.
@@ -179,101 +246,56 @@ impl<'a, T: Trace> PutOperation<'_, 'a, T> {
         std::ptr::eq(self.found.last_value(row), text)
     }
 
-    fn put_verb(&mut self) {
-        if let Some(verb) = self.operation.head.verb {
-            self.put_detection_field(EnrichedRow::Verb, "verb", verb.word);
-        }
+    fn add_detection_field(&mut self, row: EnrichedRow, key: &'static str, value: &'a str) {
+        self.additions.detection_fields.push(Entry { row, key, value });
     }
 
-    fn put_detection_field(&mut self, row: EnrichedRow, key: &'static str, value: &'a str) {
-        self.event.security_result.detection_fields.push((key, Cow::Borrowed(value)));
-        self.trace.on_keyed(row.row(), KeyedValue::new(key, value));
-    }
-
-    /// Puts what the operation was done to, except for a user's resource, which depends on the type of the event.
-    fn put_target(&mut self) {
+    /// Reads what the operation was done to, except for a user's resource, which depends on the type of the event.
+    fn read_target(&mut self) {
         let name = self.operation.head.name;
         match self.operation.class {
-            Class::User => self.put_user(name),
-            Class::Group => {
-                if let Some(name) = name {
-                    self.event.target.group.group_display_name = Some(name);
-                    self.trace.on_fill(EnrichedRow::GroupName.row(), name);
-                }
-            }
+            Class::User => self.read_user(name),
+            Class::Group => self.additions.group_name = name,
             Class::Setting => {
                 let other = || self.operation.only_key().or(self.operation.section());
                 let name = name.or_else(other);
-                self.put_resource(name.map(Cow::Borrowed));
+                self.read_resource(name);
             }
-            _ => self.put_resource(name.map(Cow::Borrowed)),
+            _ => self.read_resource(name),
         }
     }
 
-    fn put_user(&mut self, name: Option<&'a str>) {
-        let user = &mut self.event.target.user;
-        if let Some(name) = name.filter(|_| user.email_addresses.is_empty() && user.userid.is_none()) {
-            user.userid = Some(Cow::Borrowed(name));
-            self.trace.on_fill(EnrichedRow::UserName.row(), name);
-        }
+    fn read_user(&mut self, name: Option<&'a str>) {
+        self.additions.userid = name.filter(|_| !self.target.is_named);
         let of_verb = self.operation.head.verb.and_then(|verb| verb.status);
         let is_deleted = self.operation.kind == OperationKind::Delete;
-        let status =
-            of_verb.or(is_deleted.then_some("DELETED")).filter(|_| !self.operation.is_change_of_role);
-        if let Some(status) = status {
-            user.authentication_status = Some(status);
-            self.trace.on_fill(EnrichedRow::AuthenticationStatus.row(), status);
-        }
+        let status = of_verb.or(is_deleted.then_some("DELETED"));
+        self.additions.authentication_status = status.filter(|_| !self.operation.is_change_of_role);
     }
 
-    fn put_resource(&mut self, name: Option<Cow<'a, str>>) {
+    fn read_resource(&mut self, name: Option<&'a str>) {
         let operation = &self.operation;
-        let resource = &mut self.event.target.resource;
-        resource.resource_type = operation.class.resource_type();
-        if let Some(resource_type) = resource.resource_type {
-            self.trace.on_fill(EnrichedRow::ResourceType.row(), resource_type);
-        }
         let section = operation.section().filter(|_| operation.class == Class::Setting);
-        resource.resource_subtype = section.or(Some(operation.category)).filter(|text| !text.is_empty());
-        if let Some(subtype) = resource.resource_subtype {
-            self.trace.on_fill(EnrichedRow::ResourceSubtype.row(), subtype);
-        }
-        resource.name = name;
-        if let Some(name) = &resource.name {
-            self.trace.on_fill(EnrichedRow::ResourceName.row(), name);
-        }
-        if same_words(operation.category, RECORDING) {
-            resource.product_object_id = operation.head.name.and_then(meeting_id);
-            if let Some(id) = &resource.product_object_id {
-                self.trace.on_fill(EnrichedRow::MeetingId.row(), id);
-            }
-        }
-    }
-
-    fn put_security_result(&mut self) {
-        let (operation, result) = (&self.operation, &mut self.event.security_result);
-        result.summary = operation.summary();
-        result.category = Some(operation.category).filter(|category| !category.is_empty());
-        for (row, text) in
-            [(EnrichedRow::Summary, result.summary), (EnrichedRow::CategoryDetails, result.category)]
-        {
-            if let Some(text) = text {
-                self.trace.on_fill(row.row(), text);
-            }
-        }
+        let is_recording = same_words(operation.category, RECORDING);
+        self.additions.resource = ResourceTexts {
+            resource_type: operation.class.resource_type(),
+            subtype: section.or(Some(operation.category)).filter(|text| !text.is_empty()),
+            name,
+            id: operation.head.name.filter(|_| is_recording).and_then(meeting_id),
+        };
     }
 
     /// Selects the type of the event. An updated user is a resource, too.
-    fn put_type(mut self, record: &Record<'_>, notes: &mut DiagnosticCounts) -> (EventType, &'static Row) {
+    fn read_type(&mut self, record: &Record<'_>, notes: &mut DiagnosticCounts) -> (EventType, &'static Row) {
         let is_user = self.operation.class == Class::User;
-        let facts = Facts::of(self.event);
+        let facts = self.facts();
         let of_type = |known| {
             let is_resource = is_user && known == EventType::USER_RESOURCE_UPDATE_CONTENT;
             Facts { resource: facts.resource || is_resource, ..facts }
         };
         let of_table = || {
             // More than the type itself needs: the user must be named.
-            let target = self.event.target.user.is_identified();
+            let target = self.target.is_identified || self.additions.userid.is_some();
             event_types::select(
                 &self.operation,
                 Facts { target, resource: facts.resource || is_user, ..facts },
@@ -285,13 +307,43 @@ impl<'a, T: Trace> PutOperation<'_, 'a, T> {
         };
         let event_type = own.or(refined).unwrap_or_else(|| ladder(self.found.names_user()));
         if is_user && event_type == EventType::USER_RESOURCE_UPDATE_CONTENT {
-            let user = &self.event.target.user;
-            let address = user.email_addresses.first().map(|address| Cow::Borrowed(*address));
-            self.put_resource(self.operation.head.name.map(Cow::Borrowed).or(address));
+            self.read_resource(self.operation.head.name.or(self.target.first_address));
         }
         let row =
             if refined.is_some() { EnrichedRow::EventType.row() } else { &ROWS[row_lookup::EVENT_TYPE] };
         (event_type, row)
+    }
+
+    /// Returns what the event has.
+    fn facts(&self) -> Facts {
+        let (principal, added) = (self.found.has_any(row_lookup::OPERATOR), &self.additions);
+        let has_user_texts = added.userid.is_some() || added.authentication_status.is_some();
+        let has_user_lists = !added.roles.is_empty() || !added.user_labels.is_empty();
+        let has_resource_labels = self.operation.class != Class::Group && !added.labels.is_empty();
+        Facts {
+            principal,
+            target: self.target.has_data || has_user_texts || has_user_lists,
+            resource: added.resource.has_data() || has_resource_labels,
+            group: added.group_name.is_some(),
+            setting: principal && added.resource.resource_type == Some("SETTING"),
+            ..Facts::NONE
+        }
+    }
+}
+
+/// Returns whether a change whose key is an address gives the role that the default table takes.
+fn gives_role_to_address(detail: &Detail<'_>, values: Values) -> bool {
+    let mut of_address = detail.changes.iter().filter(|change| email::is_email(change.key));
+    of_address.any(|change| match values {
+        Values::New => new_value(change.value).is_some(),
+        Values::Verbatim => !change.value.is_empty(),
+    })
+}
+
+impl<'a> Additions<'a> {
+    /// Says of the target's user which role it had before.
+    pub(super) fn add_previous_role(&mut self, value: &'a str) {
+        self.user_labels.push(Entry { row: EnrichedRow::PreviousRole, key: PREVIOUS_ROLE, value });
     }
 }
 

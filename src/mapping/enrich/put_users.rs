@@ -1,12 +1,15 @@
 //! Puts the users that an operation log names by their addresses, with their roles.
 
+use super::additions::{Additions, typed_role};
 use super::distinct::{Compare, Distinct};
 use super::operation::ReadChange;
 use super::vocabulary::{PREVIOUS_ROLE, role_type};
 use crate::detail::Detail;
+use crate::mapping::row_lookup;
+use crate::mapping::row_values::OperationValues;
 use crate::mapping::table_enriched::EnrichedRow;
 use crate::mapping::trace::{KeyedValue, Trace};
-use crate::udm::{About, Event, Role, TextLabel};
+use crate::udm::{About, Event, TextLabel};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -48,33 +51,40 @@ impl<'a> NamedUsers<'a> {
         self.addresses.texts().first().copied()
     }
 
-    /// Puts a change of the role of the user whom its key names.
-    pub(super) fn put_role(
+    /// Adds a change of the role of the user whom its key names.
+    pub(super) fn add_role(
         &mut self,
         change: &ReadChange<'a>,
-        event: &mut Event<'a>,
-        trace: &mut impl Trace,
+        found: &OperationValues<'a>,
+        additions: &mut Additions<'a>,
     ) {
         let Some(user) = self.addresses.index_of(change.key) else { return };
-        if let Some(name) = change.new.filter(|name| self.is_new_role(user, name, event)) {
+        if let Some(name) = change.new.filter(|name| self.is_new_role(user, name, found, additions)) {
             if user == 0 {
-                put_target_role(name, event, trace);
+                additions.roles.push(typed_role(name));
             } else {
                 self.roles.push((user, RoleText::Now(name)));
             }
         }
         match change.old {
-            Some(name) if user == 0 => put_previous_role(EnrichedRow::PreviousRole, name, event, trace),
+            Some(name) if user == 0 => additions.add_previous_role(name),
             Some(name) => self.roles.push((user, RoleText::Before(name))),
             None => {}
         }
     }
 
     /// Returns whether a user does not have a role yet.
-    fn is_new_role(&mut self, user: usize, name: &'a str, event: &Event<'a>) -> bool {
+    fn is_new_role(
+        &mut self,
+        user: usize,
+        name: &'a str,
+        found: &OperationValues<'a>,
+        additions: &Additions<'a>,
+    ) -> bool {
         // The default table gives the target a few roles; the set holds those of addresses.
-        let roles = event.target.user.roles.iter().take(2 * MOST_COMPARED);
-        if user == 0 && roles.map(|role| role.name).any(|known| known == name) {
+        let of_table = found.each_of(row_lookup::ROLES).map(|(_, name)| name);
+        let of_addresses = additions.roles.iter().take(2 * MOST_COMPARED).map(|role| role.name);
+        if user == 0 && of_table.chain(of_addresses).any(|known| known == name) {
             return false;
         }
         match &mut self.known {
@@ -83,10 +93,15 @@ impl<'a> NamedUsers<'a> {
         }
     }
 
+    /// Returns whether there are users besides the target.
+    pub(super) fn has_further(&self) -> bool {
+        self.addresses.texts().len() > 1
+    }
+
     /// Returns all users but the target, as entries of `about`, if there are any.
     pub(super) fn into_about(mut self) -> Option<Self> {
         self.roles.sort_by_key(|(user, _)| *user);
-        (self.addresses.texts().len() > 1).then_some(self)
+        self.has_further().then_some(self)
     }
 
     /// Returns the next entry.
@@ -100,12 +115,12 @@ impl<'a> NamedUsers<'a> {
         {
             match *role {
                 RoleText::Now(name) => {
-                    about.roles.push(typed_role(
-                        name,
-                        EnrichedRow::AboutRole,
-                        EnrichedRow::AboutRoleType,
-                        trace,
-                    ));
+                    let role = typed_role(name);
+                    trace.on_fill(EnrichedRow::AboutRole.row(), name);
+                    if let Some(role_type) = role.role_type {
+                        trace.on_fill(EnrichedRow::AboutRoleType.row(), role_type);
+                    }
+                    about.roles.push(role);
                 }
                 RoleText::Before(value) => {
                     about.text_labels.push(TextLabel { key: PREVIOUS_ROLE, value });
@@ -120,26 +135,6 @@ impl<'a> NamedUsers<'a> {
         self.next += 1;
         Some(about)
     }
-}
-
-/// Returns a role that the rows for names and types fill.
-fn typed_role<'a>(
-    name: &'a str,
-    of_name: EnrichedRow,
-    of_type: EnrichedRow,
-    trace: &mut impl Trace,
-) -> Role<'a> {
-    trace.on_fill(of_name.row(), name);
-    let role_type = role_type(name);
-    if let Some(role_type) = role_type {
-        trace.on_fill(of_type.row(), role_type);
-    }
-    Role { name, role_type }
-}
-
-fn put_target_role<'a>(name: &'a str, event: &mut Event<'a>, trace: &mut impl Trace) {
-    let role = typed_role(name, EnrichedRow::TargetRole, EnrichedRow::TargetRoleType, trace);
-    event.target.user.roles.push(role);
 }
 
 /// Says of the target's user which role it had before.

@@ -1,7 +1,22 @@
 //! The words of Zoom's operation logs: verbs, nouns and categories, as tables.
 
+use super::first_letters::FirstLetters;
+
+/// Indexes the words of a table by their first letters.
+macro_rules! first_letters {
+    ($table:ident, |$row:ident| $word:expr) => {{
+        let (mut letters, mut index) = (FirstLetters::new(), 0);
+        while index < $table.len() {
+            let $row = &$table[index];
+            letters = letters.with(index, $word);
+            index += 1;
+        }
+        letters
+    }};
+}
+
 /// What an operation log is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     User,
     Setting,
@@ -10,6 +25,7 @@ pub(super) enum Class {
     Organization,
     Device,
     /// Anything else.
+    #[default]
     Resource,
 }
 
@@ -28,7 +44,7 @@ impl Class {
 }
 
 /// The class of each category; other categories are [`Class::Resource`].
-pub(super) const CATEGORIES: [(&str, Class); 18] = [
+pub(super) static CATEGORIES: [(&str, Class); 18] = [
     ("User", Class::User),
     ("User Settings", Class::Setting),
     ("User Group", Class::Group),
@@ -48,6 +64,7 @@ pub(super) const CATEGORIES: [(&str, Class); 18] = [
     ("Zoom Rooms", Class::Device),
     ("Room", Class::Device),
 ];
+pub(super) static CATEGORY_LETTERS: FirstLetters = first_letters!(CATEGORIES, |row| row.0);
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,13 +147,15 @@ pub(super) static VERBS: [Verb; 28] = [
     verb("transfer", OperationKind::Update),
     verb("reset", OperationKind::Update),
 ];
+pub(super) static VERB_LETTERS: FirstLetters = first_letters!(VERBS, |row| row.word);
 
 /// The words between a verb and a noun that are no part of a name.
 pub(super) const ARTICLES: [&str; 4] = ["a", "an", "the", "new"];
 
 /// The nouns that are no part of a name, besides the category; those of more words first.
-pub(super) const NOUNS: [&str; 9] =
+pub(super) static NOUNS: [&str; 9] =
     ["user group", "account setting", "user", "group", "role", "device", "room", "channel", "setting"];
+pub(super) static NOUN_LETTERS: FirstLetters = first_letters!(NOUNS, |row| row);
 
 /// How a setting's name begins in HEAD: `NAME from OLD to NEW` follows.
 pub(super) const SETTING_HEAD: &str = "change account setting";

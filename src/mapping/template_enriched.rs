@@ -1,0 +1,291 @@
+//! Writes the event of an operation log with what `--enrich` adds: up to the principal with the template, and from there
+//! member by member. The typed [`Event`](crate::udm::Event) and its writer define the result.
+
+use super::enrich::{Additions, Entry, Labelled, typed_role};
+use super::row::Source;
+use super::row_lookup::{self, KindRows};
+use super::row_values::OperationValues;
+use super::table::ROWS;
+use super::template::{EventBuffer, Fragment, KindTemplate, SHORT, TemplateWriter};
+use crate::timestamp::Timestamp;
+use crate::udm::{Camel, Case, EventType, FieldNames, Role, Snake};
+
+impl TemplateWriter<'_> {
+    /// Appends the event of the values of the default table and of what is added, and a newline. No text may need an
+    /// escape; most are slices of `source`.
+    pub(super) fn write_enriched(
+        self,
+        time: &Timestamp,
+        event_type: EventType,
+        found: &OperationValues<'_>,
+        additions: &Additions<'_>,
+    ) {
+        let Self { template, source, events } = self;
+        let kind = &template.operation;
+        events.reserve(kind.room() + found.length + room_of(additions, template.namespace.len()));
+        let writer = MemberWriter { source, events, namespace: &template.namespace, case: template.case };
+        match template.case {
+            Case::Camel => {
+                writer.event::<Camel>((kind, &template.head), (time, event_type), found, additions)
+            }
+            Case::Snake => {
+                writer.event::<Snake>((kind, &template.head), (time, event_type), found, additions)
+            }
+        }
+    }
+}
+
+/// Returns the maximum size of what is added: each text, and what stands before it, may be copied as a whole block.
+fn room_of(additions: &Additions<'_>, namespace: usize) -> usize {
+    /// More than there are members besides labels, roles and detection fields.
+    const MEMBERS: usize = 40;
+    let entries =
+        [&additions.user_labels, &additions.labels, &additions.labels_before, &additions.detection_fields];
+    let entries = entries.into_iter().flatten();
+    let of_entries: usize = entries.map(|entry| entry.key.len() + entry.value.len() + 4 * SHORT).sum();
+    let of_roles: usize = additions.roles.iter().map(|role| role.name.len() + 4 * SHORT).sum();
+    let resource = &additions.resource;
+    let texts = [
+        additions.address_before,
+        additions.userid,
+        additions.group_name,
+        additions.summary,
+        additions.category,
+        resource.subtype,
+        resource.name,
+        resource.id.as_deref(),
+    ];
+    let of_texts: usize = texts.into_iter().flatten().map(str::len).sum();
+    of_entries + of_roles + of_texts + 2 * namespace + MEMBERS * 2 * SHORT
+}
+
+/// Writes members, each with a comma after it, which closing an object or list overwrites.
+struct MemberWriter<'s, 'e> {
+    source: &'s [u8],
+    events: &'e mut EventBuffer,
+    namespace: &'s str,
+    case: Case,
+}
+
+impl MemberWriter<'_, '_> {
+    fn event<D: FieldNames>(
+        mut self,
+        (kind, head): (&KindTemplate, &[Fragment; 2]),
+        (time, event_type): (&Timestamp, EventType),
+        found: &OperationValues<'_>,
+        additions: &Additions<'_>,
+    ) {
+        kind.write_until_target(self.source, (time, event_type), head, found, self.events);
+        self.src::<D>(additions);
+        self.target::<D>(found, additions);
+        self.security_result::<D>(additions);
+        self.close("}\n");
+    }
+
+    fn src<D: FieldNames>(&mut self, additions: &Additions<'_>) {
+        let Additions { address_before, labels_before, .. } = additions;
+        if address_before.is_none() && labels_before.is_empty() {
+            return;
+        }
+        self.open(D::SRC);
+        let labelled = additions.labelled();
+        let labels = |of| if labelled == of { &labels_before[..] } else { &[] };
+        if address_before.is_some() || !labels(Labelled::User).is_empty() {
+            self.events.text(D::USER);
+            self.element(D::EMAIL_ADDRESSES, *address_before);
+            self.labels::<D>(labels(Labelled::User));
+            self.close("},");
+        }
+        self.labelled::<D>(D::GROUP, labels(Labelled::Group));
+        self.labelled::<D>(D::RESOURCE, labels(Labelled::Resource));
+        self.close("},");
+    }
+
+    /// Writes a member that has nothing but labels, if there are any.
+    fn labelled<D: FieldNames>(&mut self, name: &str, labels: &[Entry<'_>]) {
+        if !labels.is_empty() {
+            self.events.text(name);
+            self.labels::<D>(labels);
+            self.close("},");
+        }
+    }
+
+    fn target<D: FieldNames>(&mut self, found: &OperationValues<'_>, additions: &Additions<'_>) {
+        self.open(D::TARGET);
+        self.text(D::APPLICATION, Some("Zoom"));
+        self.user::<D>(found, additions);
+        let labelled = additions.labelled();
+        let labels = |of| if labelled == of { &additions.labels[..] } else { &[] };
+        if additions.group_name.is_some() || !labels(Labelled::Group).is_empty() {
+            self.events.text(D::GROUP);
+            self.text(D::GROUP_DISPLAY_NAME, additions.group_name);
+            self.labels::<D>(labels(Labelled::Group));
+            self.close("},");
+        }
+        self.resource::<D>(additions, labels(Labelled::Resource));
+        if let Some((_, name)) = found.each_of(row_lookup::LOCATION).next() {
+            self.events.text(D::LOCATION);
+            self.text(D::NAME, Some(name));
+            self.close("},");
+        }
+        self.close("},");
+    }
+
+    fn resource<D: FieldNames>(&mut self, additions: &Additions<'_>, labels: &[Entry<'_>]) {
+        let resource = &additions.resource;
+        if resource.has_data() || !labels.is_empty() {
+            self.events.text(D::RESOURCE);
+            self.text(D::RESOURCE_TYPE, resource.resource_type);
+            self.text(D::RESOURCE_SUBTYPE, resource.subtype);
+            self.text(D::NAME, resource.name);
+            self.text(D::PRODUCT_OBJECT_ID, resource.id.as_deref());
+            self.labels::<D>(labels);
+            self.close("},");
+        }
+    }
+
+    fn user<D: FieldNames>(&mut self, found: &OperationValues<'_>, additions: &Additions<'_>) {
+        let Additions { userid, authentication_status, roles, user_labels, .. } = additions;
+        let has_texts = userid.is_some() || authentication_status.is_some();
+        let has_lists = !roles.is_empty() || !user_labels.is_empty();
+        if !has_texts && !has_lists && !found.has_any(row_lookup::TARGET_USER) {
+            return;
+        }
+        self.events.text(D::USER);
+        self.text(D::USERID, *userid);
+        let mut addresses = found.each_of(row_lookup::EMAILS);
+        if let Some((_, first)) = addresses.next() {
+            self.events.text(D::EMAIL_ADDRESSES);
+            self.value(first);
+            for (_, further) in addresses {
+                self.events.text("\",\"");
+                self.value(further);
+            }
+            self.events.text("\"],");
+        }
+        for (row, text) in found.each_of(row_lookup::TEXTS_OF_TARGET) {
+            let field = &row_lookup::TEXT_FIELDS[KindRows::OPERATION.in_table(row)];
+            self.events.raw(field.opener(self.case));
+            self.value(text);
+            self.events.text(field.closer());
+        }
+        self.text(D::USER_AUTHENTICATION_STATUS, *authentication_status);
+        self.user_attribute::<D>(found, additions);
+        self.close("},");
+    }
+
+    /// Writes the roles and labels of the target's user.
+    fn user_attribute<D: FieldNames>(&mut self, found: &OperationValues<'_>, additions: &Additions<'_>) {
+        let Additions { roles, user_labels, .. } = additions;
+        let has_roles = !roles.is_empty() || found.has_any(row_lookup::ROLES);
+        let has_labels = !user_labels.is_empty() || found.has_any(row_lookup::LABELS);
+        if !has_roles && !has_labels {
+            return;
+        }
+        self.events.text(D::ATTRIBUTE);
+        if has_roles {
+            self.events.text(D::ROLES);
+            found.each_of(row_lookup::ROLES).for_each(|(_, name)| self.role(typed_role(name)));
+            roles.iter().for_each(|role| self.role(*role));
+            self.close("],");
+        }
+        if has_labels {
+            self.events.text(D::LABELS);
+            for (row, value) in found.each_of(row_lookup::LABELS) {
+                if let Source::Key(key) = ROWS[KindRows::OPERATION.in_table(row)].source {
+                    self.entry(key, value);
+                }
+            }
+            self.entries(user_labels);
+            self.close("],");
+        }
+        self.close("},");
+    }
+
+    fn role(&mut self, role: Role<'_>) {
+        self.events.text("{\"name\":\"");
+        self.value(role.name);
+        if let Some(role_type) = role.role_type {
+            self.events.text("\",\"type\":\"");
+            self.value(role_type);
+        }
+        self.events.text("\"},");
+    }
+
+    /// Writes an attribute of labels, if there are any.
+    fn labels<D: FieldNames>(&mut self, labels: &[Entry<'_>]) {
+        if !labels.is_empty() {
+            self.events.text(D::ATTRIBUTE);
+            self.events.text(D::LABELS);
+            self.entries(labels);
+            self.close("]},");
+        }
+    }
+
+    fn security_result<D: FieldNames>(&mut self, additions: &Additions<'_>) {
+        let Additions { detection_fields, summary, category, .. } = additions;
+        if detection_fields.is_empty() && summary.is_none() && category.is_none() {
+            return;
+        }
+        self.events.text(D::SECURITY_RESULT);
+        if !detection_fields.is_empty() {
+            self.events.text(D::DETECTION_FIELDS);
+            self.entries(detection_fields);
+            self.close("],");
+        }
+        self.text(D::SUMMARY, *summary);
+        self.element(D::CATEGORY_DETAILS, *category);
+        self.close("}],");
+    }
+
+    fn entries(&mut self, entries: &[Entry<'_>]) {
+        entries.iter().for_each(|entry| self.entry(entry.key, entry.value));
+    }
+
+    #[inline]
+    fn entry(&mut self, key: &str, value: &str) {
+        self.events.text("{\"key\":\"");
+        self.value(key);
+        self.events.text("\",\"value\":\"");
+        self.value(value);
+        self.events.text("\"},");
+    }
+
+    /// Opens a noun.
+    #[inline]
+    fn open(&mut self, name: &str) {
+        self.events.text(name);
+        self.events.text(self.namespace);
+    }
+
+    /// Writes a member whose value is a text, if it is present.
+    #[inline]
+    fn text(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.events.text(name);
+            self.value(text);
+            self.events.text("\",");
+        }
+    }
+
+    /// Writes a list of one text, if it is present.
+    #[inline]
+    fn element(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.events.text(name);
+            self.value(text);
+            self.events.text("\"],");
+        }
+    }
+
+    #[inline]
+    fn value(&mut self, text: &str) {
+        self.events.text_of(self.source, text);
+    }
+
+    /// Closes an object or list: `end` replaces the comma after its last member.
+    #[inline]
+    fn close(&mut self, end: &str) {
+        self.events.replace_last(end);
+    }
+}
