@@ -121,7 +121,7 @@ async fn is_unchanged(
     };
     let (url, content) = (ctx.from.location().url(&listed.name), content.clone());
     let read = tokio::task::spawn_blocking(move || matches_file(&mut file, &content)).await;
-    read.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| store::Error::io(url, &error))
+    read.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| store::Error::io(url, error))
 }
 
 /// Returns which outputs of the parts of a local file are missing.

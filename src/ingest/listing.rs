@@ -1,7 +1,7 @@
 //! Lists what to read: everything in a source, or some names.
 
 use super::panic_guard::{PANICKED, catch_panic};
-use crate::error::RunError;
+use crate::error::{Failure, RunError};
 use crate::store::{self, ObjectMeta, Store, TaskStream};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -34,7 +34,10 @@ pub(super) fn prefetch(listing: BoxStream<'static, Result<Entry, store::Error>>)
 /// Returns the next page; `None` after the last one. Cancel-safe.
 pub(super) async fn next(pages: &mut TaskStream<Page>) -> Option<Result<Page, RunError>> {
     let page = pages.next().await?;
-    Some(page.map_err(|died| RunError::Storage(format!("listing the source failed: {died}").into())))
+    Some(page.map_err(|died| {
+        let failure = Failure::from(format!("listing the source failed: {died}"));
+        RunError::Storage(failure.caused_by(died))
+    }))
 }
 
 /// A listing of all objects.

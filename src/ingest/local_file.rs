@@ -86,14 +86,13 @@ async fn read(
         _ => format!("{url} (from byte {start}, unpacked byte {skip} after it)"),
     };
     let options = ConvertOptions { skip, ..options };
-    let failed = |error: &io::Error| ConvertError::Fetch(store::Error::io(&*url, error));
+    let failed = |error: io::Error| ConvertError::Fetch(store::Error::io(&*url, error));
     let part = Arc::new(Mutex::new(Some(part)));
     let source = SharedPart { part: Arc::clone(&part), url: url.clone() };
     let converted = convert_on_thread(name, source, options).await?;
     let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
     let finished = tokio::task::spawn_blocking(move || part.map(HashingReader::finish).transpose()).await;
-    let content =
-        finished.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| failed(&error))?;
+    let content = finished.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(failed)?;
     // A file that is written to while it is read is read again once it is stable. Nothing of it is uploaded before.
     match ctx.from.head(&listed.name).await {
         Ok(Some(now)) if now.tag == tag => {}
@@ -135,7 +134,7 @@ async fn open_and_plan(
         plan(&ctx, (file, size), &name, &|file, done| extent(file, size, done, format, settled))
     };
     let planned = tokio::task::spawn_blocking(plan).await.unwrap_or_else(|died| Err(io::Error::other(died)));
-    planned.map_err(|error| ConvertError::Fetch(store::Error::io(url, &error)))
+    planned.map_err(|error| ConvertError::Fetch(store::Error::io(url, error)))
 }
 
 fn plan(
@@ -195,7 +194,7 @@ impl Read for SharedPart {
         let Some(part) = &mut *part else { return Ok(0) };
         part.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
-            _ => io::Error::other(store::Error::io(&*self.url, &error)),
+            _ => io::Error::other(store::Error::io(&*self.url, error)),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::content_id::ContentId;
 use super::convert::ConvertError;
-use crate::error::RunError;
+use crate::error::{Failure, RunError};
 use crate::normalize::Summary;
 use crate::progress::Skip;
 use crate::store::{self, ObjectMeta};
@@ -79,10 +79,11 @@ impl Outcome {
             ConvertError::Changed => {
                 Self::failed(generation, "changed while being read", FailureCause::Transient)
             }
-            ConvertError::Disk(error) => Self::Fatal(RunError::Storage(
-                format!("writing a temporary file failed: {error}; set TMPDIR to a disk with free space")
-                    .into(),
-            )),
+            ConvertError::Disk(error) => {
+                let what = format!("writing a temporary file failed: {error}");
+                let failure = Failure::new(what, "set TMPDIR to a disk with free space");
+                Self::Fatal(RunError::Storage(failure.caused_by(error)))
+            }
             ConvertError::Output(error) => Self::Fatal(RunError::Output(error)),
             ConvertError::CollectorState => Self::Skipped(Skip::CollectorState),
             ConvertError::Stopped => Self::Stopped,
@@ -94,7 +95,7 @@ impl Outcome {
         match error {
             store::Error::NotFound { .. } if listed.size == 0 => Self::Skipped(Skip::Placeholder),
             store::Error::NotFound { .. } => Self::Skipped(Skip::Gone),
-            store::Error::Credentials { message } => Self::Fatal(RunError::Access(message.into())),
+            store::Error::Credentials { .. } => Self::Fatal(error.into()),
             error => {
                 let cause = match error {
                     store::Error::Invalid { .. } => FailureCause::Object,

@@ -197,7 +197,7 @@ impl<'o> Run<'o> {
                 }
                 Some(finished) = tasks.join_next() => {
                     let (object, outcome) =
-                        finished.map_err(|error| RunError::Storage(format!("a task failed: {error}").into()))?;
+                        finished.map_err(RunError::task_failed)?;
                     self.on_outcome(object, outcome)?;
                 }
                 _ = ticks.tick() => {

@@ -4,7 +4,6 @@ use super::context::IngestContext;
 use super::convert::Converted;
 use super::outcome::{FailureCause, Ingested, Outcome, ReadPart};
 use super::output_name;
-use crate::error::RunError;
 use crate::store::{self, ObjectMeta, PutOutcome};
 use std::io;
 
@@ -38,9 +37,7 @@ pub(super) async fn upload(
             Err(error) if is_name_error(&error) => {
                 return Outcome::failed(generation, error.to_string(), FailureCause::Object);
             }
-            Err(error @ store::Error::Io { .. }) => {
-                return Outcome::Fatal(RunError::Storage(error.to_string().into()));
-            }
+            Err(error @ store::Error::Io { .. }) => return Outcome::Fatal(error.into()),
             Err(error) => return Outcome::failed(generation, error.to_string(), FailureCause::Destination),
         }
     }
@@ -60,7 +57,7 @@ pub(super) async fn upload(
 fn is_name_error(error: &store::Error) -> bool {
     match error {
         store::Error::Invalid { .. } => true,
-        store::Error::Io { kind, .. } => *kind == io::ErrorKind::InvalidFilename,
+        store::Error::Io { source, .. } => source.kind() == io::ErrorKind::InvalidFilename,
         _ => false,
     }
 }

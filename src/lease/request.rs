@@ -108,10 +108,8 @@ fn describe(by: &str, until: i64) -> String {
 
 fn decode(url: &str, bytes: &[u8]) -> Result<Lease, RunError> {
     serde_json::from_slice(bytes).map_err(|error| {
-        RunError::Corrupt(Failure::new(
-            format!("{url}: not a lease ({error})"),
-            "delete it if no run is active",
-        ))
+        let what = format!("{url}: not a lease ({error})");
+        RunError::Corrupt(Failure::new(what, "delete it if no run is active").caused_by(error))
     })
 }
 

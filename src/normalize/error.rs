@@ -14,11 +14,11 @@ pub enum Error {
     #[error("writing rejects failed: {0}")]
     Rejects(#[source] io::Error),
     /// The threads could not be started.
-    #[error("starting {threads} threads failed: {message}")]
+    #[error("starting {threads} threads failed: {source}")]
     Threads {
         /// The requested number of threads.
         threads: usize,
         /// The error of the operating system.
-        message: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -111,8 +111,7 @@ fn run_blocks<S: Sink>(blocks: impl BlockSource, options: &Options, sink: &mut S
         shared.work();
     } else {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
-        let pool =
-            pool.map_err(|error| Error::Threads { threads: options.threads, message: error.to_string() })?;
+        let pool = pool.map_err(|error| Error::Threads { threads: options.threads, source: error.into() })?;
         pool.broadcast(|_| shared.work());
     }
     shared.finish()

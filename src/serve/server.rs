@@ -5,7 +5,7 @@ use super::config::Options;
 use super::framing::{FramingParser, FramingVerdicts};
 use super::router;
 use super::write_timeout::{FlushNotifier, WriteTimeoutStream};
-use crate::error::RunError;
+use crate::error::{Failure, RunError};
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -26,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 /// [`RunError::Usage`] if it cannot listen; others if the storage of webhooks cannot be opened.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunError> {
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-        RunError::Usage(format!("--listen {}: {error}; name another address", options.listen).into())
+        let what = format!("--listen {}: {error}", options.listen);
+        RunError::Usage(Failure::new(what, "name another address").caused_by(error))
     })?;
     let address = listener.local_addr().unwrap_or(options.listen);
     let state = Arc::new(AppState::new(options, stop)?);

@@ -200,7 +200,7 @@ impl CloudBackend {
             Payload::File(mut file, size) => {
                 let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
                 let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
-                read.map_err(|error| Error::io("the temporary file", &error))?;
+                read.map_err(|error| Error::io("the temporary file", error))?;
                 self.put_small(name, bytes.into()).await
             }
             Payload::Bytes(bytes) => self.put_small(name, bytes).await,
@@ -240,7 +240,7 @@ impl CloudBackend {
         let temporary = self.path(&temporary_name)?;
         let mut exists = self.exists(name).await?;
         if !exists {
-            let parts = file.try_clone().map_err(|error| Error::io("the temporary file", &error))?;
+            let parts = file.try_clone().map_err(|error| Error::io("the temporary file", error))?;
             multipart::upload(&*self.store, &self.url(&temporary_name), &temporary, parts).await?;
             let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
             match self.store.copy_opts(&temporary, &path, options).await {

@@ -2,6 +2,7 @@
 
 use super::classify::classify;
 use http::StatusCode;
+use std::sync::Arc;
 use std::{fmt, io};
 
 /// What to do if credentials are missing or refused.
@@ -13,8 +14,8 @@ pub(super) const CREDENTIALS_HINT: &str = "set GOOGLE_APPLICATION_CREDENTIALS to
 pub(super) const UNEXPECTED_SERVER_HINT: &str =
     "the response is not from Cloud Storage; check the proxy variables and the endpoint";
 
-/// A failure of a store. Messages contain neither tokens nor signed URLs: errors of other crates are kept as redacted
-/// text, not as sources, which would be printed as they are.
+/// A failure of a store. Messages contain neither tokens nor signed URLs: errors of requests are kept as redacted text,
+/// not as sources, which would be printed as they are.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
@@ -55,10 +56,8 @@ pub enum Error {
     Io {
         /// The file.
         url: String,
-        /// The kind of error.
-        kind: io::ErrorKind,
         /// The error of the operating system.
-        message: String,
+        source: Arc<io::Error>,
     },
     /// Another process holds the lock of the directory.
     Locked {
@@ -124,7 +123,14 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}
 
 impl Error {
     /// Returns whether the same request may succeed later.
@@ -169,10 +175,10 @@ impl Error {
             Self::Locked { .. } => {
                 "another process holds the lock of this directory; wait for it, or stop it".into()
             }
+            Self::Io { source, .. } => source.to_string(),
             Self::Credentials { message }
             | Self::Transient { message, .. }
             | Self::Corrupt { message, .. }
-            | Self::Io { message, .. }
             | Self::Settings { message, .. }
             | Self::UnlistableEntry { message, .. }
             | Self::Invalid { message, .. } => message.clone(),
@@ -185,7 +191,7 @@ impl Error {
     }
 
     /// Classifies an error of the file system. The URL of a directory ends in `/`.
-    pub(crate) fn io(url: impl Into<String>, error: &io::Error) -> Self {
+    pub(crate) fn io(url: impl Into<String>, error: io::Error) -> Self {
         let url = url.into();
         match error.kind() {
             io::ErrorKind::NotFound => {
@@ -201,7 +207,7 @@ impl Error {
                 let message = "the name is too long or invalid for this file system".into();
                 Self::Invalid { url, message }
             }
-            kind => Self::Io { url, kind, message: error.to_string() },
+            _ => Self::Io { url, source: Arc::new(error) },
         }
     }
 

@@ -56,7 +56,7 @@ impl LocalFs {
     ) -> Result<T, Error> {
         let (name, url) = (name.to_owned(), self.url(name));
         let done = tokio::task::spawn_blocking(move || work(&self, &name)).await;
-        done.unwrap_or_else(|error| Err(Error::io(url, &io::Error::other(error))))
+        done.unwrap_or_else(|error| Err(Error::io(url, io::Error::other(error))))
     }
 
     fn url(&self, name: &str) -> String {
@@ -77,7 +77,7 @@ impl LocalFs {
         let walk = TaskStream::spawn_blocking(256, move |to| this.walk(&to));
         futures::stream::unfold((walk, url), |(mut walk, url)| async move {
             let item = walk.next().await?;
-            let item = item.unwrap_or_else(|died| Err(Error::io(&url, &io::Error::other(died))));
+            let item = item.unwrap_or_else(|died| Err(Error::io(&url, io::Error::other(died))));
             Some((item, (walk, url)))
         })
     }
@@ -101,7 +101,7 @@ impl LocalFs {
                 Err(error) => {
                     let (path, depth) = (error.path().unwrap_or(&self.root).to_owned(), error.depth());
                     let url = if depth == 0 { self.url("") } else { format!("file://{}", path.display()) };
-                    match Error::io(url, &io::Error::from(error)) {
+                    match Error::io(url, io::Error::from(error)) {
                         error if depth == 0 => Err(error),
                         // It was deleted meanwhile.
                         Error::NotFound { .. } => Ok(None),
@@ -137,7 +137,7 @@ impl LocalFs {
                 let message = "broken symbolic link; fix or remove it".into();
                 return Err(Error::Invalid { url: url(), message });
             }
-            Err(error) => return Err(Error::io(url(), &error)),
+            Err(error) => return Err(Error::io(url(), error)),
         };
         // A lossy name would name another file, or none.
         let name = name.to_str().map(str::to_owned).ok_or_else(|| Error::Invalid {
@@ -150,7 +150,7 @@ impl LocalFs {
 
     pub(super) fn get(&self, name: &str) -> Result<GetResult, Error> {
         let (path, url) = (self.path(name)?, self.url(name));
-        let failed = |error: io::Error| Error::io(&url, &error);
+        let failed = |error: io::Error| Error::io(&url, error);
         let regular = |meta: Metadata| {
             let message = "not a regular file".into();
             if meta.is_file() { Ok(meta) } else { Err(Error::Invalid { url: url.clone(), message }) }
@@ -182,12 +182,12 @@ impl LocalFs {
                 Ok(Some((bytes.into(), version)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io(self.url(name), &error)),
+            Err(error) => Err(Error::io(self.url(name), error)),
         }
     }
 
     pub(super) fn exists(&self, name: &str) -> Result<bool, Error> {
-        self.path(name)?.try_exists().map_err(|error| Error::io(self.url(name), &error))
+        self.path(name)?.try_exists().map_err(|error| Error::io(self.url(name), error))
     }
 
     pub(super) fn put_if_absent(&self, name: &str, payload: Payload) -> Result<PutOutcome, Error> {
@@ -204,7 +204,7 @@ impl LocalFs {
                 Err(error) => Err(error.error),
             }
         };
-        put().map_err(|error| Error::io(self.url(name), &error))
+        put().map_err(|error| Error::io(self.url(name), error))
     }
 
     pub(super) fn compare_and_swap(
@@ -231,7 +231,7 @@ impl LocalFs {
             sync_directory(&path)?;
             Ok(Some(version(bytes)))
         };
-        swap().map_err(|error| Error::io(self.url(name), &error))
+        swap().map_err(|error| Error::io(self.url(name), error))
     }
 
     fn lock_with_timeout(&self, lock: &File) -> io::Result<()> {
@@ -280,7 +280,7 @@ impl LocalFs {
 
     pub(super) fn delete(&self, name: &str) -> Result<(), Error> {
         match fs::remove_file(self.path(name)?) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(self.url(name), &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(self.url(name), error)),
             _ => Ok(()),
         }
     }
@@ -290,7 +290,7 @@ impl LocalFs {
             Ok(meta) if tag(&meta) == listed => self.delete(name).map(|()| true),
             Ok(_) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::io(self.url(name), &error)),
+            Err(error) => Err(Error::io(self.url(name), error)),
         }
     }
 

@@ -13,7 +13,7 @@ use std::io::{self, Read as _, Seek as _};
 const PART: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 2;
 
-fn file_error(error: &io::Error) -> Error {
+fn file_error(error: io::Error) -> Error {
     Error::io("the temporary file", error)
 }
 
@@ -25,13 +25,13 @@ pub(super) async fn upload(
     mut file: File,
 ) -> Result<(), Error> {
     let failed = |error: Failure| Error::from_object_store(url, &error);
-    file.rewind().map_err(|error| file_error(&error))?;
+    file.rewind().map_err(file_error)?;
     let upload = store.put_multipart_opts(to, PutMultipartOptions::default()).await.map_err(failed)?;
     let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
     let parts = async {
         loop {
             let mut part = Vec::with_capacity(PART);
-            (&mut file).take(PART as u64).read_to_end(&mut part).map_err(|error| file_error(&error))?;
+            (&mut file).take(PART as u64).read_to_end(&mut part).map_err(file_error)?;
             if part.is_empty() {
                 return Ok(());
             }
@@ -49,12 +49,12 @@ pub(super) async fn upload(
 
 /// Compares a stored object with a file, chunk by chunk.
 pub(super) async fn content_equals(mut stored: Chunks, mut file: File) -> Result<bool, Error> {
-    file.rewind().map_err(|error| file_error(&error))?;
+    file.rewind().map_err(file_error)?;
     while let Some(chunk) = stored.try_next().await? {
         let same = same_bytes((&mut file).take(chunk.len() as u64), &chunk[..]);
-        if !same.map_err(|error| file_error(&error))? {
+        if !same.map_err(file_error)? {
             return Ok(false);
         }
     }
-    Ok(file.read(&mut [0]).map_err(|error| file_error(&error))? == 0)
+    Ok(file.read(&mut [0]).map_err(file_error)? == 0)
 }

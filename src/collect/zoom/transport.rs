@@ -162,5 +162,8 @@ fn connection_failure(trace: &str, error: reqwest::Error) -> Failure {
         cause = next;
     }
     let what = redact::redact(&format!("{trace}: {what} ({cause})")).into_owned();
-    Failure { what, hint: hint.map(str::to_owned) }
+    match hint {
+        Some(hint) => Failure::new(what, hint),
+        None => what.into(),
+    }
 }

@@ -1,6 +1,6 @@
 //! The manifest of the ledger, `ledger.json`: its format, its fixed number of segments, and its feeds.
 
-use crate::error::RunError;
+use crate::error::{Failure, RunError};
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,8 @@ pub(super) fn decode(url: &str, bytes: &[u8]) -> Result<LedgerManifest, RunError
             .into(),
         )),
         Err(error) => {
-            Err(RunError::Corrupt(format!("{url}: not a ledger ({error}); it was left untouched").into()))
+            let what = format!("{url}: not a ledger ({error}); it was left untouched");
+            Err(RunError::Corrupt(Failure::from(what).caused_by(error)))
         }
     }
 }

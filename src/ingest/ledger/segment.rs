@@ -11,7 +11,6 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tokio::task::JoinError;
 
 /// The entries of a segment in memory. A processed object takes sixteen bytes, whatever its name: a million take 16 MB
 /// plus table space.
@@ -70,7 +69,7 @@ impl Segment {
         let loaded = tokio::task::spawn_blocking(move || {
             decode(&url, &bytes, &mut |header| read.index(header, oldest, from.as_deref())).map(|()| read)
         });
-        loaded.await.unwrap_or_else(|error| panicked(&error))
+        loaded.await.unwrap_or_else(|error| Err(RunError::task_failed(error)))
     }
 
     fn index(
@@ -164,12 +163,7 @@ pub(super) async fn find(store: &Store, number: u16, wanted: EntryPredicate) -> 
         };
         decode(&url, &bytes, &mut each).map(|()| found)
     });
-    found.await.unwrap_or_else(|error| panicked(&error))
-}
-
-/// The thread that reads or writes a segment panicked; the segment may be fine.
-fn panicked<T>(error: &JoinError) -> Result<T, RunError> {
-    Err(RunError::Storage(format!("a task failed: {error}").into()))
+    found.await.unwrap_or_else(|error| Err(RunError::task_failed(error)))
 }
 
 /// How often a compare-and-swap may lose. Each loss means that another writer made progress.
@@ -192,7 +186,7 @@ pub(super) async fn merge(
         let merged = tokio::task::spawn_blocking(move || {
             rewrite(&url, stored.as_deref(), &|header| Ok(header.modified >= oldest), &pending)
         });
-        async move { merged.await.unwrap_or_else(|error| panicked(&error)) }
+        async move { merged.await.unwrap_or_else(|error| Err(RunError::task_failed(error))) }
     })
     .await
 }

@@ -69,7 +69,7 @@ impl Receiver {
     pub(crate) async fn open(&self) -> Result<(), RunError> {
         let writer = self.gatherer.writer();
         if let Location::File(directory) = writer.location() {
-            std::fs::create_dir_all(directory).map_err(|error| create_failed(writer.location(), &error))?;
+            std::fs::create_dir_all(directory).map_err(|error| create_failed(writer.location(), error))?;
         }
         let opened = async { writer.open().await?.remove_stale_temp_files().await };
         match opened.await {
@@ -163,9 +163,9 @@ impl Receiver {
     }
 }
 
-fn create_failed(location: &Location, error: &std::io::Error) -> RunError {
+fn create_failed(location: &Location, error: std::io::Error) -> RunError {
     let what = format!("--webhook-to: cannot create the directory: {error} ({location})");
-    RunError::Storage(Failure::new(what, "create it, or name another one"))
+    RunError::Storage(Failure::new(what, "create it, or name another one").caused_by(error))
 }
 
 fn refusal(error: BodyError) -> Refusal {
