@@ -127,8 +127,4 @@ cfg_if::cfg_if! {
     }
 }
 
-// Unit tests name it like a module.
-#[cfg(test)]
-extern crate testdata;
-
 pub use reject::{RejectReason, Rejection};

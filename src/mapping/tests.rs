@@ -3,9 +3,9 @@
 use super::*;
 use crate::detail::SpliceBuf;
 use crate::record::{Field, Record, Scratch};
-use crate::testdata::{self, Kind};
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, IngestionMetadata, OutputShape, Writer};
+use testdata::Kind;
 
 fn compare(text: &str, writer: &Writer, rules: MappingOptions) -> usize {
     invariants::compare(text, writer, &Template::new(writer).unwrap(), rules)
