@@ -56,6 +56,11 @@ impl<'a> Detail<'a> {
         places.flat_map(addresses).take(self.at_signs as usize)
     }
 
+    /// Returns whether the text may contain e-mail addresses.
+    pub(crate) fn has_addresses(&self) -> bool {
+        self.at_signs > 0
+    }
+
     /// Returns whether HEAD starts with `Change Role`, in any case.
     #[must_use]
     pub fn is_change_of_role(&self) -> bool {

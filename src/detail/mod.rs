@@ -20,6 +20,6 @@ pub use crate::json::TextValues;
 pub use change::{Change, new_value, old_and_new};
 pub use detail::Detail;
 pub use json_users::{JsonUser, JsonUsers, UserField};
-pub(crate) use spans::{SpanMap, span_within};
+pub(crate) use spans::{Ranges, SpanMap, span_within};
 pub use splice_buf::SpliceBuf;
 pub use text::{Text, eq_ignore_case};

@@ -4,7 +4,11 @@ use super::detail::Detail;
 use super::embedded_json;
 use super::splice_buf::SpliceBuf;
 use crate::json::trim;
+use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
+
+/// Byte ranges of a text; nearly every part of a text has one.
+pub(crate) type Ranges = SmallVec<[Range<usize>; 2]>;
 
 /// Finds the positions of the parts of one detail.
 #[derive(Debug, Clone)]
@@ -59,17 +63,17 @@ impl SpanMap {
 
     /// Where `part` stands in the text: in several places, where JSON was cut out of its middle; in none, where it had to
     /// be made.
-    pub(crate) fn find(&self, part: &str) -> Vec<Range<usize>> {
+    pub(crate) fn find(&self, part: &str) -> Ranges {
         let part = addresses(part);
         if self.text.start <= part.start && part.end <= self.text.end {
-            return std::iter::once(part.start - self.text.start..part.end - self.text.start).collect();
+            return smallvec![part.start - self.text.start..part.end - self.text.start];
         }
         let length: usize = self.kept.iter().map(Range::len).sum();
         if part.start < self.cut || part.end > self.cut + length {
-            return Vec::new();
+            return Ranges::new();
         }
         let (start, end) = (part.start - self.cut, part.end - self.cut);
-        let (mut places, mut from) = (Vec::new(), 0);
+        let (mut places, mut from) = (Ranges::new(), 0);
         for kept in &self.kept {
             let to = from + kept.len();
             if start.max(from) < end.min(to) {

@@ -1,14 +1,15 @@
 //! Records what fills each field of an event, in the order of the event.
 
+use super::origins::{Origin, Origins};
 use super::paths;
-use super::sources::{Origin, SourceSpan, Sources};
-use crate::detail::{UserField, span_within};
-use crate::json::{Leaves, escape_into, leaf_text, trim};
+use super::sources::SourceSpan;
+use super::tracker::SourceTracker;
+use crate::json::{escape_into, leaf_text, trim};
 use crate::mapping::{self, DiagnosticCounts, KeyedValue, Profile, ROWS, Row, SettingsOf, Source, Trace};
 use crate::normalize::Options;
 use crate::record::{self, Field};
 use crate::timestamp::Timestamp;
-use crate::udm::{Case, OutputShape};
+use crate::udm::{Case, EventType, OutputShape};
 use crate::webhook::PayloadField;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -73,31 +74,26 @@ impl FillWithSpan {
     }
 }
 
-/// The event's type.
-pub(super) fn event_type(fills: &[FillWithSpan]) -> Option<&str> {
-    fills.iter().find(|filled| filled.is_event_type()).map(|filled| filled.fill.value.as_str())
-}
-
 /// Returns what fills the event of the record in `text`.
 pub(super) fn fills(
-    sources: &Sources<'_, '_>,
+    origins: &Origins<'_, '_, '_>,
     time: Timestamp,
     options: &Options,
-    (text, event): (&str, &str),
+    (text, written): (&str, &str),
     notes: &mut DiagnosticCounts,
-) -> Vec<FillWithSpan> {
+) -> (Vec<FillWithSpan>, EventType) {
+    let sources = origins.sources;
     let mut listener = FillRecorder {
-        sources,
+        origins,
+        tracker: SourceTracker::new(sources),
         fills: Vec::new(),
         entries: 0,
-        json_users: 0,
         lengths: HashMap::new(),
-        member: None,
-        said: Vec::new().into_iter(),
-        settings: None,
     };
-    mapping::map(sources.record, text, sources.content, time, options.rules, notes, &mut listener);
-    listener.event_type();
+    let event =
+        mapping::map(sources.record, text, sources.content, time, options.rules, notes, &mut listener);
+    let event_type = event.metadata.event_type;
+    listener.event_type(event_type);
     listener.options(text, options);
     let mut fills = listener.fills;
     if options.writer.shape() == OutputShape::Udm(Case::Snake) {
@@ -105,34 +101,28 @@ pub(super) fn fills(
         let fields = fills.iter_mut().filter(|filled| !filled.fill.path.starts_with("additional"));
         fields.for_each(|filled| filled.fill.path = Case::Snake.spelled(&filled.fill.path));
     }
-    let order = paths::path_order(event);
+    let order = paths::path_order(written);
     fills.sort_by_key(|filled| order.get(&filled.fill.path).copied().unwrap_or(usize::MAX));
-    fills
+    (fills, event_type)
 }
 
 /// Observes what the mapping writes where.
 struct FillRecorder<'s, 'r, 'a> {
-    sources: &'s Sources<'r, 'a>,
+    origins: &'s Origins<'s, 'r, 'a>,
+    tracker: SourceTracker<'s, 'r, 'a>,
     fills: Vec<FillWithSpan>,
-    /// The number of entries of `about` so far, and of those that are users in the detail's JSON.
+    /// The number of entries of `about` so far.
     entries: usize,
-    json_users: usize,
     /// The length of the list at each path.
     lengths: HashMap<String, usize>,
-    /// The member that was searched last, of the user of this entry, and where its next value is.
-    member: Option<(usize, UserField)>,
-    said: std::vec::IntoIter<SourceSpan>,
-    /// The settings that are being read.
-    settings: Option<(SettingsOf, Leaves<'a>)>,
 }
 
 impl Trace for FillRecorder<'_, '_, '_> {
     fn on_fill(&mut self, row: &'static Row, value: &str) {
-        let found = match row.source {
-            Source::FirstUser(member) | Source::FurtherUser(member) => self.next_value_span(member, value),
-            Source::Settings(of) => return self.setting(row, of),
-            _ => self.sources.find(row, value),
-        };
+        if let Source::Settings(of) = row.source {
+            return self.setting(row, of);
+        }
+        let found = self.tracker.find(row, value);
         let path = self.path(row);
         let Some(label) = path.strip_suffix(".label") else {
             return self.push(path, value, Rule::of(row), Some(row), found);
@@ -146,7 +136,7 @@ impl Trace for FillRecorder<'_, '_, '_> {
     }
 
     fn on_keyed(&mut self, row: &'static Row, entry: KeyedValue<'_>) {
-        let found = self.sources.find_keyed(row, entry);
+        let found = self.origins.sources.find_keyed(row, entry);
         if let Some(parent) = row.path.strip_suffix(".*") {
             return self.member(parent, row, entry, found);
         }
@@ -156,47 +146,25 @@ impl Trace for FillRecorder<'_, '_, '_> {
 
     fn on_about_entry(&mut self, is_json_user: bool) {
         self.entries += 1;
-        self.json_users += usize::from(is_json_user);
+        self.tracker.on_about_entry(is_json_user);
     }
 
     fn on_clip(&mut self, row: &'static Row, value: &str) {
-        let sources = self.sources;
+        let origins = self.origins;
         let of_row = |filled: &&mut FillWithSpan| filled.row.is_some_and(|known| std::ptr::eq(known, row));
         for filled in self.fills.iter_mut().filter(of_row) {
             value.clone_into(&mut filled.fill.value);
-            filled.found = sources.find(row, value);
-            filled.fill.source = filled.found.as_ref().map(|found| sources.origin(found));
+            filled.found = origins.sources.find(row, value);
+            filled.fill.source = filled.found.as_ref().map(|found| origins.origin(found));
         }
     }
 }
 
 impl FillRecorder<'_, '_, '_> {
-    /// Returns where the current user's member holds `value`. Searches each member once, because its list may be as
-    /// long as the record.
-    fn next_value_span(&mut self, member: UserField, value: &str) -> Option<SourceSpan> {
-        // The first user precedes the entries, so their number is the index of the user.
-        let asked = Some((self.json_users, member));
-        if std::mem::replace(&mut self.member, asked) != asked {
-            self.said = self.sources.member(self.json_users, member).into_iter();
-        }
-        self.said.next().map(|found| self.sources.narrow_to(found, value))
-    }
-
     /// Adds the label of the next setting.
     fn setting(&mut self, row: &'static Row, of: SettingsOf) {
-        let Some(json) = self.sources.payload().and_then(|payload| payload.settings[of as usize]) else {
-            return;
-        };
-        if self.settings.as_ref().is_none_or(|(open, _)| *open != of) {
-            self.settings = Some((of, Leaves::of(json, of.prefix())));
-        }
-        let Some((_, leaves)) = &mut self.settings else { return };
-        let Some(leaf) = leaves.next() else { return };
-        let (key, member) = (leaves.path().to_owned(), leaves.member());
-        let text = self.sources.record.get(Field::Payload).unwrap_or_default();
-        let found = span_within(text, json).zip(span_within(text, leaf)).and_then(|(settings, leaf)| {
-            self.sources.member_of_payload(settings.start + member.start..leaf.end, leaf)
-        });
+        let Some((leaf, found)) = self.tracker.next_setting(of) else { return };
+        let key = self.tracker.setting_key().to_owned();
         let path = self.path(row);
         self.label(path.trim_end_matches(".label"), &key, &leaf_text(leaf), row, found);
     }
@@ -210,7 +178,7 @@ impl FillRecorder<'_, '_, '_> {
         self.push(path, entry.value, Rule::of(row), Some(row), found);
         if let Some(filled) = self.fills.last_mut().filter(|_| is_whole) {
             filled.member = Some(entry.key.to_owned());
-            filled.fill.source = Some(self.sources.of_member(entry));
+            filled.fill.source = Some(self.origins.of_member(entry));
         }
     }
 
@@ -262,8 +230,8 @@ impl FillRecorder<'_, '_, '_> {
     ) {
         let is_time = path == "metadata.eventTimestamp";
         let (rule, found) =
-            if is_time && self.sources.time.is_none() { (DEFAULT_TIME, None) } else { (rule, found) };
-        let source = found.as_ref().map(|found| self.sources.origin(found));
+            if is_time && self.origins.sources.time.is_none() { (DEFAULT_TIME, None) } else { (rule, found) };
+        let source = found.as_ref().map(|found| self.origins.origin(found));
         self.fills.push(FillWithSpan {
             fill: Fill { path, value: value.to_owned(), rule, source },
             row,
@@ -273,10 +241,10 @@ impl FillRecorder<'_, '_, '_> {
     }
 
     /// What decided on the event type: the record's own where it was taken, otherwise who is named.
-    fn event_type(&mut self) {
-        let own = self.sources.record.get(Field::EventType).map(trim);
-        let taken = own.filter(|own| Some(*own) == event_type(&self.fills));
-        let whole = taken.map(|own| self.sources.whole(Field::EventType, own));
+    fn event_type(&mut self, event_type: EventType) {
+        let own = self.origins.sources.record.get(Field::EventType).map(trim);
+        let taken = own.filter(|own| *own == event_type.name());
+        let whole = taken.map(|own| self.origins.sources.whole(Field::EventType, own));
         let names = |filled: &&FillWithSpan| {
             let source = filled.row.map(|row| row.source);
             matches!(
@@ -289,13 +257,16 @@ impl FillRecorder<'_, '_, '_> {
             )
         };
         let found = whole.or_else(|| self.fills.iter().find(names).and_then(|filled| filled.found.clone()));
-        let sources = self.sources;
+        let origins = self.origins;
         if let Some(filled) = self.fills.iter_mut().find(|filled| filled.is_event_type()) {
             let is_enriched = filled.row.is_some_and(|row| row.profile() == Profile::Enriched);
             let found = found.filter(|_| taken.is_some() || !is_enriched).or_else(|| {
-                filled.row.filter(|_| is_enriched).and_then(|row| sources.find(row, &filled.fill.value))
+                filled
+                    .row
+                    .filter(|_| is_enriched)
+                    .and_then(|row| origins.sources.find(row, &filled.fill.value))
             });
-            filled.fill.source = found.as_ref().map(|found| sources.origin(found));
+            filled.fill.source = found.as_ref().map(|found| origins.origin(found));
             filled.found = found;
         }
     }

@@ -5,18 +5,27 @@
 //! complete: its values put together are the event.
 
 mod explanation;
+mod filled;
 mod fills;
+mod members;
+mod origins;
+mod parts;
 mod paths;
 mod raw;
 mod reject;
 mod run;
 mod sources;
+mod tracker;
 mod unmapped;
 
 pub use explanation::{DiagnosticCount, EventExplanation, Explanation, Outcome};
+pub(crate) use filled::Filled;
 pub use fills::{Fill, Rule};
+pub(crate) use members::{Member, mapped_members, read_members};
+pub use origins::{Origin, Span};
+pub(crate) use parts::{Part, of_detail, of_payload};
 pub use raw::Raw;
 pub use reject::RejectExplanation;
 pub use run::{run, slice};
-pub use sources::{Origin, Span};
+pub(crate) use sources::Sources;
 pub use unmapped::{RecordMember, Unmapped};

@@ -1,8 +1,11 @@
 //! Explains every record of inputs.
 
 use super::explanation::{DiagnosticCount, EventExplanation, Explanation, Outcome};
+use super::filled::Filled;
+use super::origins::Origins;
 use super::reject::RejectExplanation;
-use super::{fills, raw, sources, unmapped};
+use super::sources::Sources;
+use super::{fills, raw, unmapped};
 use crate::detail::{Detail, SpliceBuf};
 use crate::mapping::{Content, Diagnostic, DiagnosticCounts};
 use crate::normalize::{Error, Input, InspectedRecord, Options, Part, Summary, inspect_each};
@@ -91,15 +94,19 @@ fn event_explanation(text: &str, event: &[u8], options: &Options) -> io::Result<
         RecordKind::Operation => Content::Operation(detail),
         _ => Content::parse(&record, &mut nothing),
     };
-    let own_time = content.time(&record);
-    let time =
-        own_time.or(options.default_time).ok_or_else(|| io::Error::other("an event without a time"))?;
+    let own_time = content.time_and_source(&record);
+    let time = own_time
+        .map(|(time, _)| time)
+        .or(options.default_time)
+        .ok_or_else(|| io::Error::other("an event without a time"))?;
     notes.add(Diagnostic::DefaultTime, u32::from(own_time.is_none()));
-    let sources = sources::Sources::new(&record, text, &content, &spans);
+    let sources = Sources::new(&record, &content, &spans, own_time.map(|(_, source)| source));
+    let origins = Origins::new(&sources, text);
     notes.add(Diagnostic::EventTooLarge, u32::from(event.len() > options.max_event_bytes));
     let event = String::from_utf8_lossy(event).into_owned();
-    let fills = fills::fills(&sources, time, options, (text, &event), &mut notes);
-    let (members, unmapped) = unmapped::find(text, &sources, &fills);
+    let (fills, event_type) = fills::fills(&origins, time, options, (text, &event), &mut notes);
+    let filled = Filled::of(&fills, options.rules.enrich, event_type);
+    let (members, unmapped) = unmapped::find(text, &origins, &filled);
     let fills = fills.into_iter().map(|filled| filled.fill).collect();
     let count = |note: Diagnostic| DiagnosticCount {
         note: note.name(),

@@ -40,8 +40,21 @@ pub(super) trait RecordSpans {
     /// Whether events must be passed on whole, however long they are.
     const WHOLE: bool;
 
+    /// Whether records are observed instead of written as events.
+    const READS: bool = false;
+
     /// The record is in the block at `place`, on a line counted from 0 at the start of the block.
     fn record(&mut self, place: Range<usize>, line: impl FnOnce() -> u64);
+
+    /// Observes a record, which is `text`. Returns the type of its event; `None` if it has no usable time.
+    fn read(&mut self, _: &Record<'_>, _text: &str, _: &Options) -> Option<EventType> {
+        None
+    }
+
+    /// Whether what was observed takes so much memory that it must be passed on.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// Observes nothing.
@@ -122,6 +135,9 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
     /// Writes the event of the record at `at`.
     #[inline]
     pub(super) fn emit(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
+        if P::READS {
+            return self.observe(record, text, at);
+        }
         if record.kind == RecordKind::Webhook {
             return self.emit_webhook(record, text, at);
         }
@@ -180,6 +196,17 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
         let (place, line) = (at..at + text.len(), lines.up_to(at, bytes));
         let rest = Rest { output, options, kind: record.kind, place, line };
         emit_typed(Typed { record, content: &content, time, text }, rest, *flush)
+    }
+
+    /// Passes a record to its observer instead of writing its event.
+    fn observe(&mut self, record: &Record<'_>, text: &str, at: usize) -> Flow {
+        let Self { options, output, flush, .. } = self;
+        let Some(event_type) = output.spans.read(record, text, options) else {
+            return self.reject_time(record, text, at);
+        };
+        output.counts.records += 1;
+        output.counts.event(event_type, record.kind);
+        if output.spans.is_full() { flush(output, false) } else { Flow::Continue(()) }
     }
 
     /// Returns the time of a record, or the default time.

@@ -2,7 +2,7 @@
 
 use super::block::Block;
 use super::block_source::{BlockSource, Inputs, StoredRejects};
-use super::emitter::{BlockOutput, BlockReject, Flow};
+use super::emitter::{BlockOutput, BlockReject, Flow, RecordSpans};
 use super::error::Error;
 use super::input::Input;
 use super::options::Options;
@@ -51,7 +51,7 @@ pub fn run<'r, S: Sink>(
     options: &Options,
     sink: &mut S,
 ) -> Result<Summary, Error> {
-    run_blocks(Inputs::new(inputs, options), options, sink)
+    run_blocks::<(), _>(Inputs::new(inputs, options), options, sink)
 }
 
 /// Normalizes stored rejects again, each as the line or record that it was.
@@ -65,7 +65,29 @@ pub fn replay_rejects<S: Sink>(
     options: &Options,
     sink: &mut S,
 ) -> Result<Summary, Error> {
-    run_blocks(StoredRejects::new(name, rejects, options.max_line_bytes), options, sink)
+    run_blocks::<(), _>(StoredRejects::new(name, rejects, options.max_line_bytes), options, sink)
+}
+
+/// Receives the results of blocks, in order.
+pub(super) trait BlockSink<P>: Send {
+    fn events(&mut self, events: &[u8]) -> io::Result<()>;
+
+    fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()>;
+
+    /// Receives what was observed, and empties it.
+    fn observed(&mut self, observed: &mut P);
+}
+
+impl<S: Sink> BlockSink<()> for S {
+    fn events(&mut self, events: &[u8]) -> io::Result<()> {
+        Sink::events(self, events)
+    }
+
+    fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
+        Sink::reject(self, reject)
+    }
+
+    fn observed(&mut self, (): &mut ()) {}
 }
 
 /// The source of blocks. Taking a block also assigns its sequence number.
@@ -97,7 +119,12 @@ struct Pipeline<'s, B, S> {
     cancelled: AtomicBool,
 }
 
-fn run_blocks<S: Sink>(blocks: impl BlockSource, options: &Options, sink: &mut S) -> Result<Summary, Error> {
+/// Reads all blocks on the threads of the options; the results reach the sink in the order of the blocks.
+pub(super) fn run_blocks<P: RecordSpans + Default, S: BlockSink<P>>(
+    blocks: impl BlockSource,
+    options: &Options,
+    sink: &mut S,
+) -> Result<Summary, Error> {
     let delivery =
         OrderedOutput { sink, turn: 0, line: 1, summary: Summary::default(), error: None, panicked: false };
     let shared = Pipeline {
@@ -108,11 +135,11 @@ fn run_blocks<S: Sink>(blocks: impl BlockSource, options: &Options, sink: &mut S
         cancelled: AtomicBool::new(false),
     };
     if options.threads <= 1 {
-        shared.work();
+        shared.work::<P>();
     } else {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
         let pool = pool.map_err(|error| Error::Threads { threads: options.threads, source: error.into() })?;
-        pool.broadcast(|_| shared.work());
+        pool.broadcast(|_| shared.work::<P>());
     }
     shared.finish()
 }
@@ -123,11 +150,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<B: BlockSource, S: Sink> Pipeline<'_, B, S> {
+impl<B: BlockSource, S> Pipeline<'_, B, S> {
     /// Processes blocks until there are none left.
-    fn work(&self) {
+    fn work<P: RecordSpans + Default>(&self)
+    where
+        S: BlockSink<P>,
+    {
         let _end = PanicGuard(self);
-        let mut worker = Worker::<()>::new(self.options);
+        let mut worker = Worker::<P>::new(self.options);
         let mut block = Block::default();
         while let Some(turn) = self.take(&mut block) {
             let flow = worker.work(&block, &mut |output, last| self.deliver(turn, &block, output, last));
@@ -152,7 +182,10 @@ impl<B: BlockSource, S: Sink> Pipeline<'_, B, S> {
     }
 
     /// Waits for its turn, then writes the results of a block. The last part of them passes the turn on.
-    fn deliver(&self, turn: u64, block: &Block, output: &mut BlockOutput, last: bool) -> Flow {
+    fn deliver<P>(&self, turn: u64, block: &Block, output: &mut BlockOutput<P>, last: bool) -> Flow
+    where
+        S: BlockSink<P>,
+    {
         let mut delivery = lock(&self.delivery);
         while delivery.turn != turn && !delivery.panicked {
             delivery = self.turned.wait(delivery).unwrap_or_else(PoisonError::into_inner);
@@ -205,12 +238,16 @@ impl<B, S> Drop for PanicGuard<'_, '_, B, S> {
     }
 }
 
-impl<S: Sink> OrderedOutput<'_, S> {
-    fn take(&mut self, block: &Block, output: &mut BlockOutput, strict: bool) -> Flow {
+impl<S> OrderedOutput<'_, S> {
+    fn take<P>(&mut self, block: &Block, output: &mut BlockOutput<P>, strict: bool) -> Flow
+    where
+        S: BlockSink<P>,
+    {
         let start = block.line.unwrap_or(self.line);
         let counts = std::mem::take(&mut output.counts);
         self.line = start + counts.lines;
         self.summary.add(counts, output.events.as_bytes().len() as u64);
+        self.sink.observed(&mut output.spans);
         let written = self.sink.events(output.events.as_bytes()).map_err(Error::Output);
         // Rejects are still written if events cannot be.
         let refused = output.rejects.iter().try_for_each(|reject| {

@@ -1,0 +1,229 @@
+//! Counts the text of one record.
+
+use super::characters::{Example, count, name};
+use super::table::{MAX_ENTRIES, Table};
+use super::tables::{ActionCounts, ActionName, KeyName, PROFILES, PartName, Place, Tables};
+use super::payload_paths::PayloadPaths;
+use crate::detail::Ranges;
+use crate::email;
+use crate::explain::{Filled, Part, Sources, mapped_members, of_detail, of_payload, read_members};
+use crate::json::{string, trim};
+use crate::record::{Field, RecordKind};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// One record that is being counted.
+pub(super) struct Analysis<'t, 'r, 'a> {
+    pub(super) tables: &'t mut Tables,
+    pub(super) name: &'t mut String,
+    pub(super) sources: &'t Sources<'r, 'a>,
+    /// What the fields of the event take, in each profile.
+    pub(super) filled: &'t [Filled; 2],
+}
+
+/// The characters of a record.
+#[derive(Debug, Default)]
+struct Characters {
+    all: u64,
+    /// Those that were not mapped, of each profile.
+    unmapped: [u64; 2],
+}
+
+/// The key of every change whose key is an e-mail address.
+pub(super) const ADDRESS_KEY: &str = "(e-mail address)";
+
+impl Analysis<'_, '_, '_> {
+    /// Counts the record, which is `text`.
+    pub(super) fn add(mut self, text: &str) {
+        let mut characters = Characters { all: 0, unmapped: self.parts() };
+        self.members(text, &mut characters);
+        self.action(&characters);
+    }
+
+    /// Counts the record by its action.
+    fn action(&mut self, characters: &Characters) {
+        let record = self.sources.record();
+        let text = |field| name(record.get(field).map(trim).unwrap_or_default());
+        let (category, action) = match record.kind {
+            RecordKind::Operation => (text(Field::CategoryType), text(Field::Action)),
+            RecordKind::SignIn => (Cow::Borrowed(""), text(Field::Type)),
+            RecordKind::Webhook => (Cow::Borrowed(""), text(Field::Event)),
+        };
+        ActionName::write(self.name, record.kind, &category, &action);
+        let index = self.tables.actions.index(self.name);
+        let counts: &mut ActionCounts = self.tables.actions.counts(index);
+        counts.records += 1;
+        counts.characters += characters.all;
+        for profile in 0..PROFILES.len() {
+            counts.unmapped[profile] += characters.unmapped[profile];
+            counts.add_type(profile, self.filled[profile].event_type, 1);
+        }
+    }
+
+    /// Counts the members of the record, and the characters of all of them.
+    fn members(&mut self, text: &str, characters: &mut Characters) {
+        let (sources, filled) = (self.sources, self.filled);
+        let mapped = [0, 1].map(|profile| mapped_members(text, &filled[profile]));
+        let in_parts = characters.unmapped;
+        for (index, member) in read_members(text, sources.record().kind).iter().enumerate() {
+            if member.is_blank() {
+                continue;
+            }
+            let (text, key) = (member.text(sources), member.name());
+            let length = count(&text);
+            characters.all += length;
+            let mut is_mapped = [true; 2];
+            for profile in 0..PROFILES.len() {
+                let reason = member.reason(sources, &filled[profile], mapped[profile].contains(&index));
+                if let Some((kind, _)) = reason {
+                    characters.unmapped[profile] += length;
+                    self.unmapped(profile, (Place::Record, kind, &key), (length, &text), index);
+                    is_mapped[profile] = false;
+                }
+                // The parts of these fields count one by one.
+                let has_parts = matches!(member.field, Some(Field::OperationDetail | Field::Payload));
+                is_mapped[profile] &= !(has_parts && in_parts[profile] > 0);
+            }
+            let at = self.key(Place::Record, &key, index);
+            let counts = self.tables.keys.counts(at);
+            counts.count += 1;
+            for (mapped, more) in counts.mapped.iter_mut().zip(is_mapped) {
+                *mapped += u64::from(more);
+            }
+            counts.example.get_or_insert_with(|| Example::new(&text));
+        }
+    }
+
+    /// Counts the parts of the detail and of the payload. Returns how many of their characters were not mapped, in each
+    /// profile.
+    fn parts(&mut self) -> [u64; 2] {
+        let mut keys = PartKeys::default();
+        [0, 1].map(|profile| self.parts_in(profile, &mut keys))
+    }
+
+    fn parts_in(&mut self, profile: usize, keys: &mut PartKeys) -> u64 {
+        let (sources, filled) = (self.sources, &self.filled[profile]);
+        keys.next = 0;
+        if let Some(payload) = sources.payload() {
+            let (mut paths, mut length) = (PayloadPaths::of(payload.json), 0);
+            of_payload(payload, filled, |part| {
+                let path = paths.next().unwrap_or_default();
+                length += self.part(profile, &part, Place::Payload, &name(path), keys);
+            });
+            return length;
+        }
+        let Some(detail) = sources.detail() else { return 0 };
+        let mut ranges = SmallVec::<[Range<usize>; 8]>::new();
+        of_detail(sources, detail, filled, |part| {
+            let is_address = || part.key.contains('@') && email::is_email(part.key);
+            let (place, key) = match part.kind {
+                "json" => (Place::DetailJson, string(part.key)),
+                _ if is_address() => (Place::Detail, Cow::Borrowed(ADDRESS_KEY)),
+                _ => (Place::Detail, Cow::Borrowed(part.key)),
+            };
+            self.part(profile, &part, place, &name(&key), keys);
+            if !part.is_blank {
+                ranges.extend(part.at.iter().cloned());
+            }
+        });
+        self.length_of_union(ranges)
+    }
+
+    /// Counts a part, and returns how many of its characters were not mapped.
+    fn part(&mut self, profile: usize, part: &Part<'_>, place: Place, key: &str, keys: &mut PartKeys) -> u64 {
+        if part.is_blank {
+            return 0;
+        }
+        if !part.key.is_empty() || place == Place::Payload {
+            let at = match profile {
+                0 => self.new_key(part, place, key, keys),
+                _ => keys.known(),
+            };
+            self.tables.keys.counts(at).mapped[profile] += u64::from(part.why.is_none());
+        }
+        if part.why.is_none() {
+            return 0;
+        }
+        let text = self.sources.text_in(part.field, &part.at);
+        let length = count(&text);
+        keys.unmapped[profile] += 1;
+        self.unmapped(profile, (place, part.kind, key), (length, &text), keys.unmapped[profile]);
+        length
+    }
+
+    /// Counts the key of a part, and returns its index.
+    fn new_key(&mut self, part: &Part<'_>, place: Place, key: &str, keys: &mut PartKeys) -> usize {
+        let at = self.key(place, key, keys.indices.len());
+        keys.indices.push(at);
+        let counts = self.tables.keys.counts(at);
+        counts.count += 1;
+        if counts.example.is_none() && !part.value.is_empty() {
+            let inside = part.value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+            let text = inside.filter(|_| part.kind != "change").map_or(Cow::Borrowed(part.value), string);
+            counts.example = Some(Example::new(&text));
+        }
+        at
+    }
+
+    /// Returns the index of a key, which is the one with this number in its record.
+    fn key(&mut self, place: Place, key: &str, number: usize) -> usize {
+        if number >= MAX_ENTRIES {
+            return Table::<ActionCounts>::OTHER;
+        }
+        KeyName::write(self.name, place, &name(key));
+        self.tables.keys.index(self.name)
+    }
+
+    /// Counts an unmapped part, which is the one with this number in its record.
+    fn unmapped(
+        &mut self,
+        profile: usize,
+        (place, kind, key): (Place, &str, &str),
+        (length, text): (u64, &str),
+        number: usize,
+    ) {
+        let table = &mut self.tables.unmapped[profile];
+        let at = if number >= MAX_ENTRIES {
+            Table::<ActionCounts>::OTHER
+        } else {
+            PartName::write(self.name, place, kind, &name(key));
+            table.index(self.name)
+        };
+        let counts = table.counts(at);
+        counts.count += 1;
+        counts.characters += length;
+        counts.example.get_or_insert_with(|| Example::new(text));
+    }
+
+    /// Returns how many characters of the detail are in ranges, which may overlap.
+    fn length_of_union(&self, mut ranges: SmallVec<[Range<usize>; 8]>) -> u64 {
+        ranges.sort_by_key(|range| range.start);
+        let (mut end, mut length) = (0, 0);
+        for range in ranges {
+            let rest: Ranges = std::iter::once(range.start.max(end)..range.end.max(end)).collect();
+            length += count(&self.sources.text_in(Field::OperationDetail, &rest));
+            end = end.max(range.end);
+        }
+        length
+    }
+}
+
+/// The keys of the parts of one record.
+#[derive(Default)]
+struct PartKeys {
+    /// The indices of the keys in their table, in the order of the parts.
+    indices: SmallVec<[usize; 16]>,
+    /// The number of parts that were passed in this profile.
+    next: usize,
+    /// The number of unmapped parts so far, of each profile.
+    unmapped: [usize; 2],
+}
+
+impl PartKeys {
+    /// Returns the index of the next key that was counted in the first profile.
+    fn known(&mut self) -> usize {
+        self.next += 1;
+        self.indices.get(self.next - 1).copied().unwrap_or(Table::<ActionCounts>::OTHER)
+    }
+}

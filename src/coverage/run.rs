@@ -1,0 +1,41 @@
+//! Reads inputs and reports on their records.
+
+use super::observer::Observer;
+use super::report::Report;
+use super::tables::Tables;
+use crate::normalize::{Error, Input, Options, Summary, observe_each};
+use std::io;
+
+/// Reads the records of all inputs as [`normalize::run`](crate::normalize::run) does, and reports how much of their text is
+/// mapped. Of the options, those of the mapping and of the output have no effect. `redact` hides what comes from records.
+///
+/// # Errors
+/// [`Error::Threads`]. Read errors are listed in [`Summary::failures`].
+pub fn run(
+    inputs: impl Iterator<Item = Input> + Send,
+    options: &Options,
+    redact: bool,
+) -> Result<(Report, Summary), Error> {
+    let mut tables = Tables::default();
+    let summary = observe_each(inputs, options, |observer: &mut Observer| tables.merge(&mut observer.tables))?;
+    Ok((Report::new(tables, &summary, redact), summary))
+}
+
+/// Reports on records in memory.
+///
+/// ```
+/// let record = br#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","operation_detail":"Security  - Passcode: from On to Off"}"#;
+/// let report = zoom_udm::coverage::slice(record, &Default::default(), false);
+/// assert_eq!(report.records, 1);
+/// assert!(report.text.default.percent < 100.0);
+/// assert_eq!(report.text.enriched.percent, 100.0);
+/// let key = report.keys.iter().find(|row| row.key == "Passcode").unwrap();
+/// assert_eq!((key.mapped.default, key.mapped.enriched), (0, 1));
+/// ```
+#[must_use]
+pub fn slice(bytes: &[u8], options: &Options, redact: bool) -> Report {
+    let options = Options { threads: 1, ..options.clone() };
+    let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
+    // One thread needs no pool, which is all that can fail.
+    run(std::iter::once(input), &options, redact).map(|(report, _)| report).unwrap_or_default()
+}

@@ -1,0 +1,166 @@
+//! Counts by name, for a bounded number of names.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::LazyLock;
+
+/// The maximum number of names in a table; further ones are counted together.
+///
+/// The first names count, not the most frequent ones as with Space-Saving: so every count is exact, and does not depend on
+/// the threads.
+pub const MAX_ENTRIES: usize = 10_000;
+
+/// Counts that can be added to each other.
+pub(super) trait Counts: Default {
+    fn add(&mut self, other: Self);
+}
+
+/// Counts by name, in the order in which the names first occurred.
+#[derive(Debug)]
+pub(super) struct Table<V> {
+    indices: HashMap<Box<str>, usize, NameHasher>,
+    entries: Vec<V>,
+    /// The counts of names beyond the maximum.
+    pub(super) other: V,
+}
+
+impl<V: Default> Default for Table<V> {
+    fn default() -> Self {
+        Self { indices: HashMap::default(), entries: Vec::new(), other: V::default() }
+    }
+}
+
+impl<V: Counts> Table<V> {
+    /// The index of the counts of names beyond the maximum.
+    pub(super) const OTHER: usize = usize::MAX;
+
+    /// Returns the number of names.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns the index of a name, which is added if it is new.
+    pub(super) fn index(&mut self, name: &str) -> usize {
+        if let Some(index) = self.indices.get(name) {
+            return *index;
+        }
+        self.insert(name.into(), V::default())
+    }
+
+    fn insert(&mut self, name: Box<str>, counts: V) -> usize {
+        let index = self.entries.len();
+        self.indices.insert(name, index);
+        self.entries.push(counts);
+        index
+    }
+
+    /// Returns the counts at an index.
+    pub(super) fn counts(&mut self, index: usize) -> &mut V {
+        self.entries.get_mut(index).unwrap_or(&mut self.other)
+    }
+
+    /// Moves all counts of a table over later records into this one.
+    pub(super) fn merge(&mut self, later: &mut Self) {
+        self.other.add(std::mem::take(&mut later.other));
+        for (name, counts) in later.take() {
+            match self.indices.get(&name) {
+                Some(index) => self.entries[*index].add(counts),
+                None if self.entries.len() < MAX_ENTRIES => {
+                    self.insert(name, counts);
+                }
+                None => self.other.add(counts),
+            }
+        }
+    }
+
+    /// Takes all names with their counts, in order.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (Box<str>, V)> + use<V> {
+        let mut names: Vec<_> = self.indices.drain().collect();
+        names.sort_unstable_by_key(|(_, index)| *index);
+        // The indices are the positions of the entries.
+        names.into_iter().map(|(name, _)| name).zip(std::mem::take(&mut self.entries))
+    }
+}
+
+/// A hasher for short names. The maximum number of names bounds the cost of collisions, which a random start makes unlikely.
+#[derive(Debug, Clone, Copy, Default)]
+struct NameHasher;
+
+impl BuildHasher for NameHasher {
+    type Hasher = FoldHasher;
+
+    fn build_hasher(&self) -> FoldHasher {
+        static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("start"));
+        FoldHasher(*START)
+    }
+}
+
+/// Folds the product of each eight bytes and a constant.
+struct FoldHasher(u64);
+
+impl Hasher for FoldHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in words.by_ref() {
+            self.fold(u64::from_le_bytes(word.try_into().unwrap_or_default()));
+        }
+        let mut last = [0; 8];
+        let rest = words.remainder();
+        last[..rest.len()].copy_from_slice(rest);
+        self.fold(u64::from_le_bytes(last) ^ bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.fold(u64::from(byte));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl FoldHasher {
+    #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
+    fn fold(&mut self, word: u64) {
+        const FACTOR: u128 = 0x9E37_79B9_7F4A_7C15;
+        let product = u128::from(self.0 ^ word) * FACTOR;
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Counts for u64 {
+        fn add(&mut self, other: Self) {
+            *self += other;
+        }
+    }
+
+    #[test]
+    fn names_beyond_the_maximum_are_counted_together() {
+        let (mut all, mut part) = (Table::<u64>::default(), Table::default());
+        for round in 0..3 {
+            for number in 0..MAX_ENTRIES + 5 {
+                let index = part.index(&format!("name {number}"));
+                *part.counts(index) += 1;
+                if number % (700 + round) == 0 {
+                    all.merge(&mut part);
+                }
+            }
+        }
+        all.merge(&mut part);
+        assert_eq!((all.len(), all.other), (MAX_ENTRIES, 15));
+        let taken: Vec<_> = all.take().collect();
+        assert!(taken.iter().enumerate().all(|(at, (name, count))| **name == format!("name {at}") && *count == 3));
+        assert_eq!((all.len(), part.len()), (0, 0));
+    }
+
+    #[test]
+    fn names_have_different_hashes() {
+        let names = (0..100_000).map(|number| format!("{number}")).chain((0..64).map(|n| "\0".repeat(n)));
+        let hashes: std::collections::HashSet<u64> = names.map(|name| NameHasher.hash_one(&*name)).collect();
+        assert_eq!(hashes.len(), 100_064);
+    }
+}

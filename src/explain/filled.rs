@@ -1,0 +1,154 @@
+//! What the fields of an event, except its description, take of their record.
+
+use super::fills::FillWithSpan;
+use super::sources::{SourceSpan, Sources};
+use super::tracker::SourceTracker;
+use crate::mapping::{
+    DiagnosticCounts, KeyedValue, MappingOptions, Row, Source, Trace, put_all_but_about, put_other_members,
+};
+use crate::record::Field;
+use crate::timestamp::Timestamp;
+use crate::udm::{Event, EventType};
+use smallvec::SmallVec;
+use std::ops::Range;
+
+/// What the fields of an event, except its description, take of their record.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    /// The ranges of the detail.
+    pub(super) detail: TakenSpans,
+    /// The ranges of the payload.
+    pub(super) payload: TakenSpans,
+    /// The names of the members that are in `additional` although no field of the record's kind is.
+    pub(super) members: Vec<String>,
+    /// Whether a role was taken because HEAD says `Change Role`.
+    pub(super) has_role: bool,
+    /// Whether the rows of `--enrich` apply, which map a change without a value by its key.
+    pub(super) is_enriched: bool,
+    pub(crate) event_type: EventType,
+}
+
+impl Filled {
+    /// Returns what the fields take that were explained.
+    pub(super) fn of(fills: &[FillWithSpan], is_enriched: bool, event_type: EventType) -> Self {
+        let mut taken = Taken::default();
+        for filled in fills {
+            if let Some(found) = &filled.found {
+                taken.add(filled.row.map(|row| row.source), found);
+            }
+        }
+        taken.members.extend(fills.iter().filter_map(|filled| filled.member.clone()));
+        taken.finish(is_enriched, event_type)
+    }
+
+    /// Maps the record in `text`, and returns what the fields of its event take.
+    pub(crate) fn map(
+        sources: &Sources<'_, '_>,
+        text: &str,
+        time: Timestamp,
+        options: MappingOptions,
+    ) -> Self {
+        let (record, content) = (sources.record, sources.content);
+        let mut recorder = TakenRecorder { tracker: SourceTracker::new(sources), taken: Taken::default() };
+        let (mut event, mut notes) =
+            (Event::new(time, EventType::GENERIC_EVENT), DiagnosticCounts::default());
+        let mut further = put_all_but_about(record, content, options, &mut event, &mut notes, &mut recorder);
+        put_other_members(record, text, content, options, &mut event, &mut notes, &mut recorder);
+        while further.next(&mut recorder).is_some() {}
+        recorder.taken.finish(options.enrich, event.metadata.event_type)
+    }
+}
+
+/// What was taken so far.
+#[derive(Default)]
+struct Taken {
+    detail: SmallVec<[Range<usize>; TYPICAL]>,
+    payload: SmallVec<[Range<usize>; TYPICAL]>,
+    members: Vec<String>,
+    has_role: bool,
+}
+
+/// The number of ranges that few records exceed.
+const TYPICAL: usize = 16;
+
+impl Taken {
+    /// Adds the source of a value that a row with this source wrote.
+    fn add(&mut self, source: Option<Source>, found: &SourceSpan) {
+        self.has_role |= source == Some(Source::Detail("role"));
+        match found.field {
+            // As a whole, it is only the description.
+            Field::OperationDetail if !matches!(source, Some(Source::Field(_))) => {
+                self.detail.extend(found.taken.iter().cloned());
+            }
+            Field::Payload => self.payload.extend(found.taken.iter().cloned()),
+            _ => {}
+        }
+    }
+
+    fn finish(self, is_enriched: bool, event_type: EventType) -> Filled {
+        Filled {
+            detail: TakenSpans::of(self.detail),
+            payload: TakenSpans::of(self.payload),
+            members: self.members,
+            has_role: self.has_role,
+            is_enriched,
+            event_type,
+        }
+    }
+}
+
+/// Observes what the mapping takes.
+struct TakenRecorder<'s, 'r, 'a> {
+    tracker: SourceTracker<'s, 'r, 'a>,
+    taken: Taken,
+}
+
+impl Trace for TakenRecorder<'_, '_, '_> {
+    fn on_fill(&mut self, row: &'static Row, value: &str) {
+        let found = match row.source {
+            Source::Settings(of) => self.tracker.next_setting(of).and_then(|(_, found)| found),
+            _ => self.tracker.find(row, value),
+        };
+        if let Some(found) = found {
+            self.taken.add(Some(row.source), &found);
+        }
+    }
+
+    fn on_keyed(&mut self, row: &'static Row, entry: KeyedValue<'_>) {
+        match self.tracker.sources.find_keyed(row, entry) {
+            Some(found) => self.taken.add(Some(row.source), &found),
+            None if row.path.ends_with(".*") => self.taken.members.push(entry.key.to_owned()),
+            None => {}
+        }
+    }
+
+    fn on_about_entry(&mut self, is_json_user: bool) {
+        self.tracker.on_about_entry(is_json_user);
+    }
+}
+
+/// The ranges of a field that rows used; sorted, without overlaps.
+#[derive(Debug)]
+pub(super) struct TakenSpans(SmallVec<[Range<usize>; TYPICAL]>);
+
+impl TakenSpans {
+    fn of(mut spans: SmallVec<[Range<usize>; TYPICAL]>) -> Self {
+        spans.sort_by_key(|place| place.start);
+        spans.dedup_by(|place, last| {
+            let overlaps = place.start < last.end;
+            if overlaps {
+                last.end = last.end.max(place.end);
+            }
+            overlaps
+        });
+        Self(spans)
+    }
+
+    /// Returns whether a row used some part of these ranges.
+    pub(super) fn overlap(&self, spans: &[Range<usize>]) -> bool {
+        spans.iter().any(|place| {
+            let behind = self.0.partition_point(|taken| taken.end <= place.start);
+            self.0.get(behind).is_some_and(|taken| taken.start < place.end)
+        })
+    }
+}
