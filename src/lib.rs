@@ -21,6 +21,7 @@
 //! | choose the output format, labels or a namespace | [`normalize::Options`], [`udm::Writer`] |
 //! | map one record to a typed event | [`mapping::map`] |
 //! | learn where each field of an event comes from | [`explain::slice`] |
+//! | learn how much of the text of records is mapped | [`coverage::slice`] |
 //! | run the feed, the collector or the service from a program | `ingest::run`, `collect::run`, `serve::run` (feature `cloud`) |
 //!
 //! Without features (`default-features = false`), the library needs neither an async runtime nor TLS.
@@ -53,6 +54,7 @@
 //! | 4 | [`normalize`] | raw records to events: input formats, gzip, threads, rejects, output formats, summary |
 //! | 5 | [`explain`] | explains a record: which rule filled which field from which text, and what was not mapped |
 //! | 5 | `store` | objects in Cloud Storage, a directory or memory; put-if-absent, compare-and-swap, verified reads |
+//! | 6 | [`coverage`] | reports how much of the text of records is mapped, and what is not |
 //! | 6 | `progress` | what a run of `ingest` or `collect` reports while it works |
 //! | 6 | `error` | why a run ended early, by what the caller can do |
 //! | 7 | `lease` | which run works on what, and for how long |
@@ -81,6 +83,7 @@
 // Every test build contains all properties; the fuzz targets that use all of them need `cloud`.
 #![cfg_attr(all(test, not(feature = "cloud")), allow(dead_code, unused_imports))]
 
+pub mod coverage;
 pub mod detail;
 pub mod email;
 pub mod explain;

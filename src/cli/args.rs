@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cloud")]
 use super::cloud::CloudCommand;
-use super::{explain, normalize};
+use super::{coverage, explain, normalize};
 use crate::mapping::Profile;
 use clap::{Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -34,6 +34,7 @@ pub(super) struct Cli {
 pub(super) enum CliCommand {
     Normalize(Box<normalize::NormalizeArgs>),
     Explain(Box<explain::ExplainArgs>),
+    Coverage(Box<coverage::CoverageArgs>),
     #[cfg(feature = "cloud")]
     #[command(flatten)]
     Cloud(CloudCommand),

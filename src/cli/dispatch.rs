@@ -3,7 +3,7 @@
 use super::args::{Cli, CliCommand, TableFormat, command};
 use super::error::{CliError, Exit, exit_code};
 use super::stdout::{STANDARD_OUTPUT, print};
-use super::{completions, explain, man, normalize};
+use super::{completions, coverage, explain, man, normalize};
 use anyhow::Context as _;
 use clap::Parser as _;
 use std::io::{self, Write as _};
@@ -29,6 +29,7 @@ fn dispatch(cli: Cli) -> Result<Exit, CliError> {
     match cli.command {
         CliCommand::Normalize(args) => normalize::run(&args),
         CliCommand::Explain(args) => explain::run(&args),
+        CliCommand::Coverage(args) => coverage::run(&args),
         #[cfg(feature = "cloud")]
         CliCommand::Cloud(command) => command.run(),
         CliCommand::Mapping(args) => print(&match args.format {

@@ -37,9 +37,6 @@ pub(super) struct MappingArgs {
     /// Map a change's new value, or Zoom's full text
     #[arg(long, value_enum, default_value_t)]
     values: ValuesFlag,
-    /// Timestamp for records without a usable time: `now` or a time like 2024-01-31T00:00:00Z
-    #[arg(long, value_name = "now|TIME")]
-    default_time: Option<String>,
     /// Truncate values to UDM's documented maximum lengths
     #[arg(long)]
     clip: bool,
@@ -55,6 +52,16 @@ pub(super) struct MappingArgs {
     /// Set metadata.productLogId to a stable ID of the record
     #[arg(long)]
     event_id: bool,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// How records are read.
+#[derive(Args, PartialEq)]
+pub(super) struct ReadingArgs {
+    /// Timestamp for records without a usable time: `now` or a time like 2024-01-31T00:00:00Z
+    #[arg(long, value_name = "now|TIME")]
+    default_time: Option<String>,
     /// How inputs are split into records
     #[arg(long, value_enum, default_value_t)]
     input_format: InputFormat,
@@ -160,7 +167,7 @@ impl EventArgs {
     #[cfg(feature = "cloud")]
     /// Whether records without a usable time get the current time.
     pub(super) fn defaults_to_now(&self) -> bool {
-        self.rules.default_time.as_deref() == Some("now")
+        self.rules.reading.default_time.as_deref() == Some("now")
     }
 }
 
@@ -183,11 +190,20 @@ impl MappingArgs {
             ValuesFlag::Verbatim => Values::Verbatim,
         };
         let feed = IngestionMetadata { namespace: self.namespace.clone(), labels: self.label.clone() };
-        Ok(Options {
+        self.reading.apply(Options {
             rules: MappingOptions { values, clip: self.clip, enrich: self.enrich },
             writer: Writer::new(shape, &feed),
-            default_time: self.default_time.as_deref().map(default_time).transpose()?,
             event_id: self.event_id,
+            ..Options::default()
+        })
+    }
+}
+
+impl ReadingArgs {
+    /// Returns options with these settings.
+    pub(super) fn apply(&self, options: Options) -> Result<Options, CliError> {
+        Ok(Options {
+            default_time: self.default_time.as_deref().map(default_time).transpose()?,
             format: match self.input_format {
                 InputFormat::Auto => Format::Auto,
                 InputFormat::Ndjson => Format::Ndjson,
@@ -195,7 +211,7 @@ impl MappingArgs {
                 InputFormat::Csv => Format::Csv,
             },
             max_line_bytes: usize::try_from(self.max_line_bytes).unwrap_or(usize::MAX),
-            ..Options::default()
+            ..options
         })
     }
 }

@@ -39,6 +39,9 @@ pub(super) fn eprint_lines(message: &str) {
     progress::print_above(|| drop(polling_stdio::stderr().write_all(line.as_bytes())));
 }
 
+/// The same for a report.
+pub(super) const REPORT_LOST: &str = "warning: standard output is closed; the report is lost";
+
 /// Formats an error with its causes, omitting a cause whose text the previous one already ends with.
 pub(super) fn format_chain(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |chain, cause| match cause.to_string() {

@@ -11,6 +11,7 @@ mod args;
 mod atomic_file;
 mod clock;
 mod completions;
+mod coverage;
 mod dispatch;
 mod error;
 mod event_args;

@@ -55,7 +55,7 @@ pub(super) struct NormalizeArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
     from_rejects: Option<PathBuf>,
     /// Worker threads, at most 256 [default: one per core]
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     threads: Option<NonZeroUsize>,
     /// Stop at the first reject
     #[arg(long)]
@@ -126,17 +126,19 @@ fn normalize(
 /// Threads beyond the cores only wait, and each of them needs memory.
 const MAX_THREADS: usize = 256;
 
-fn threads(text: &str) -> Result<NonZeroUsize, String> {
+/// Parses a number of worker threads.
+pub(super) fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
     let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MAX_THREADS);
     threads.ok_or_else(|| format!("expected a number from 1 to {MAX_THREADS}"))
 }
 
-fn options(args: &NormalizeArgs) -> Result<Options, CliError> {
+/// Returns the number of worker threads: as many as given, otherwise one per core.
+pub(super) fn thread_count(given: Option<NonZeroUsize>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_THREADS);
+    given.map_or_else(cores, NonZeroUsize::get)
+}
+
+fn options(args: &NormalizeArgs) -> Result<Options, CliError> {
     let options = args.mapping.options()?;
-    Ok(Options {
-        threads: args.threads.map_or_else(cores, NonZeroUsize::get),
-        strict: args.strict,
-        ..options
-    })
+    Ok(Options { threads: thread_count(args.threads), strict: args.strict, ..options })
 }

@@ -1,9 +1,9 @@
 //! Counts the text of one record.
 
 use super::characters::{Example, count, name};
+use super::payload_paths::PayloadPaths;
 use super::table::{MAX_ENTRIES, Table};
 use super::tables::{ActionCounts, ActionName, KeyName, PROFILES, PartName, Place, Tables};
-use super::payload_paths::PayloadPaths;
 use crate::detail::Ranges;
 use crate::email;
 use crate::explain::{Filled, Part, Sources, mapped_members, of_detail, of_payload, read_members};

@@ -1,7 +1,9 @@
 //! The names that our tables know, which a redacted report may show.
 
 use crate::detail::UserField;
-use crate::mapping::{is_known_action, is_known_category, is_known_sign_in, known_start_of_event, row_of_key};
+use crate::mapping::{
+    is_known_action, is_known_category, is_known_sign_in, known_start_of_event, row_of_key,
+};
 use crate::record::{Field, RecordKind};
 use crate::webhook::PayloadField;
 

@@ -133,7 +133,10 @@ mod tests {
     #[test]
     fn deep_and_long_paths_are_cut() {
         let deep = "{\"a\":".repeat(1000) + "7" + &"}".repeat(1000);
-        assert_eq!(paths(&format!("[{deep},8]")), [format!("[]{}", ".a".repeat(MAX_LEVELS - 1)), "[]".to_owned()]);
+        assert_eq!(
+            paths(&format!("[{deep},8]")),
+            [format!("[]{}", ".a".repeat(MAX_LEVELS - 1)), "[]".to_owned()]
+        );
         let long = format!("{{\"{}\":{{\"b\":1}},\"c\":2}}", "é".repeat(1000));
         let found = paths(&long);
         assert!(found[0].len() < 2 * MAX_PATH && found[1] == "c", "{found:?}");

@@ -176,14 +176,17 @@ fn action_rows(rows: Vec<(Box<str>, ActionCounts)>, names: Names) -> Vec<ActionR
         Some((Reverse(row.records), kind as usize, category.to_owned(), action.to_owned(), row))
     };
     let mut sorted: Vec<_> = rows.iter().filter_map(row).collect();
-    sorted.sort_by(|one, other| (&one.0, one.1, &one.2, &one.3).cmp(&(&other.0, other.1, &other.2, &other.3)));
+    sorted
+        .sort_by(|one, other| (&one.0, one.1, &one.2, &one.3).cmp(&(&other.0, other.1, &other.2, &other.3)));
     sorted.into_iter().map(|(.., row)| row).collect()
 }
 
 fn key_rows(keys: &mut Table<KeyCounts>, names: Names) -> Vec<KeyRow> {
     let mut rows: Vec<_> = keys.take().collect();
     // A name begins with its place.
-    rows.sort_by(|(name, counts), (other, others)| (Reverse(counts.count), name).cmp(&(Reverse(others.count), other)));
+    rows.sort_by(|(name, counts), (other, others)| {
+        (Reverse(counts.count), name).cmp(&(Reverse(others.count), other))
+    });
     let row = |(name, counts): (Box<str>, KeyCounts)| {
         let (place, key) = KeyName::read(&name)?;
         let [default, enriched] = counts.mapped;
@@ -200,13 +203,19 @@ fn key_rows(keys: &mut Table<KeyCounts>, names: Names) -> Vec<KeyRow> {
 
 fn unmapped_rows(table: &mut Table<UnmappedCounts>, names: Names) -> Vec<UnmappedRow> {
     let mut rows: Vec<_> = table.take().collect();
-    rows.sort_by(|(name, counts), (other, others)| (Reverse(counts.count), name).cmp(&(Reverse(others.count), other)));
+    rows.sort_by(|(name, counts), (other, others)| {
+        (Reverse(counts.count), name).cmp(&(Reverse(others.count), other))
+    });
     let row = |(name, counts): (Box<str>, UnmappedCounts)| {
         let (place, part, key) = PartName::read(&name)?;
         Some(UnmappedRow {
             part: part.to_owned(),
             place: place.name(),
-            key: if key.is_empty() && place != Place::Payload { String::new() } else { names.key(place, key) },
+            key: if key.is_empty() && place != Place::Payload {
+                String::new()
+            } else {
+                names.key(place, key)
+            },
             count: counts.count,
             characters: counts.characters,
             example: counts.example.map(|example| names.example(&example)),
@@ -221,7 +230,8 @@ fn types(counts: &[(EventType, u64)]) -> BTreeMap<&'static str, u64> {
 
 fn text_share(counts: &ActionCounts) -> TextShare {
     let characters = counts.characters;
-    let [default, enriched] = counts.unmapped.map(|unmapped| share(characters - unmapped.min(characters), characters));
+    let [default, enriched] =
+        counts.unmapped.map(|unmapped| share(characters - unmapped.min(characters), characters));
     TextShare { characters, default, enriched }
 }
 

@@ -17,7 +17,8 @@ pub fn run(
     redact: bool,
 ) -> Result<(Report, Summary), Error> {
     let mut tables = Tables::default();
-    let summary = observe_each(inputs, options, |observer: &mut Observer| tables.merge(&mut observer.tables))?;
+    let summary =
+        observe_each(inputs, options, |observer: &mut Observer| tables.merge(&mut observer.tables))?;
     Ok((Report::new(tables, &summary, redact), summary))
 }
 

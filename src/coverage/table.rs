@@ -153,7 +153,9 @@ mod tests {
         all.merge(&mut part);
         assert_eq!((all.len(), all.other), (MAX_ENTRIES, 15));
         let taken: Vec<_> = all.take().collect();
-        assert!(taken.iter().enumerate().all(|(at, (name, count))| **name == format!("name {at}") && *count == 3));
+        assert!(
+            taken.iter().enumerate().all(|(at, (name, count))| **name == format!("name {at}") && *count == 3)
+        );
         assert_eq!((all.len(), part.len()), (0, 0));
     }
 

@@ -58,15 +58,10 @@ impl<'s, 'r, 'a> Origins<'s, 'r, 'a> {
     pub(super) fn origin(&self, found: &SourceSpan) -> Origin {
         Origin {
             field: Cow::Borrowed(found.field.name()),
-            text: self.text_at(found.field, &found.at),
+            text: self.sources.text_in(found.field, &found.at).into_owned(),
             at: self.spans(found.field, &found.at),
             taken: self.spans(found.field, &found.taken),
         }
-    }
-
-    /// Returns the text in some ranges of a field.
-    pub(super) fn text_at(&self, field: Field, spans: &[Range<usize>]) -> String {
-        spans.iter().filter_map(|place| self.sources.text(field).get(place.clone())).collect()
     }
 
     /// Converts ranges of a field to characters.

@@ -40,19 +40,33 @@ impl<'r, 'a> Sources<'r, 'a> {
         Self { record, content, time, spans, users: users.map(|user| user.json).collect() }
     }
 
+    /// Returns the record.
+    pub(crate) fn record(&self) -> &'r Record<'a> {
+        self.record
+    }
+
     /// Returns the detail of an operation.
-    pub(super) fn detail(&self) -> Option<&'r Detail<'a>> {
+    pub(crate) fn detail(&self) -> Option<&'r Detail<'a>> {
         self.content.detail()
     }
 
     /// Returns the payload of a webhook event.
-    pub(super) fn payload(&self) -> Option<&'r Payload<'a>> {
+    pub(crate) fn payload(&self) -> Option<&'r Payload<'a>> {
         self.content.payload()
     }
 
     /// Returns the text of a field; empty if it is absent.
     pub(super) fn text(&self, field: Field) -> &'a str {
         self.record.get(field).unwrap_or_default()
+    }
+
+    /// Returns the text in some ranges of a field.
+    pub(crate) fn text_in(&self, field: Field, spans: &[Range<usize>]) -> Cow<'a, str> {
+        let text = self.text(field);
+        match spans {
+            [place] => Cow::Borrowed(text.get(place.clone()).unwrap_or_default()),
+            _ => spans.iter().filter_map(|place| text.get(place.clone())).collect(),
+        }
     }
 
     /// Returns the source of `value`, which `row` wrote. [`Sources::member`] finds values of users, and the recorder those of

@@ -54,7 +54,7 @@ pub(super) fn find(
     }
     let mut add = |part: Part<'_>| {
         let Some(why) = part.why else { return };
-        let text = origins.text_at(part.field, &part.at);
+        let text = sources.text_in(part.field, &part.at).into_owned();
         let at = origins.spans(part.field, &part.at);
         let (kind, field, is_blank) = (part.kind, part.field.name().to_owned(), part.is_blank);
         unmapped.push(Unmapped { kind, field, text, at, why, is_blank });

@@ -33,6 +33,7 @@ mod webhook_rows;
 pub use content::Content;
 pub(crate) use content::TimeSource;
 pub use diagnostics::{Diagnostic, DiagnosticCounts};
+pub(crate) use enrich::{is_known_action, is_known_category, is_known_sign_in, known_start_of_event};
 pub use map::map;
 pub(crate) use map::{put_all_but_about, put_other_members, write_from_template};
 pub use options::{MappingOptions, Values};

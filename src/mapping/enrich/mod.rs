@@ -11,6 +11,7 @@ mod event_types;
 mod first_letters;
 mod further_users;
 mod head;
+mod known;
 mod members;
 mod operation;
 mod put;
@@ -26,5 +27,6 @@ mod words;
 
 pub(super) use additions::{Additions, Entry, Labelled, typed_role};
 pub(super) use further_users::FurtherUsers;
+pub(crate) use known::{is_known_action, is_known_category, is_known_sign_in, known_start_of_event};
 pub(super) use put::{put, put_other_members};
 pub(super) use put_operation::write_from_template;

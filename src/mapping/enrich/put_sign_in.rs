@@ -14,7 +14,7 @@ use crate::record::{Field, Record};
 use crate::udm::{Authentication, Event, EventType};
 
 /// The types of sign-ins, and those of their events.
-static SIGN_IN_TYPES: [(&str, EventType); 2] =
+pub(super) static SIGN_IN_TYPES: [(&str, EventType); 2] =
     [("Sign in", EventType::USER_LOGIN), ("Sign out", EventType::USER_LOGOUT)];
 
 /// Puts the values of a sign-in into an event.

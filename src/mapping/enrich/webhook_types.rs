@@ -76,6 +76,11 @@ static ROWS: [WebhookRow; 20] = [
     row("meeting.", EventType::USER_UNCATEGORIZED, Fields::Meeting),
 ];
 
+/// Returns the names of all rows; one that ends in a dot is the start of names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.event)
+}
+
 /// Returns the row of an event with this name, and whether the event meets the needs of its type.
 pub(super) fn select(name: &str, payload: &Payload<'_>) -> Option<(&'static WebhookRow, bool)> {
     let mut fitting = ROWS.iter().filter(|row| row.is_of(name) && row.when.holds(payload));
