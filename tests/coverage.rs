@@ -264,7 +264,7 @@ fn mixed() -> Vec<u8> {
 fn report_does_not_depend_on_threads_or_reads() {
     let bytes = mixed();
     let expected = coverage::slice(&bytes, &options(false), false);
-    assert!(expected.records > 16_000 && expected.keys.len() > 1000, "{}", expected.keys.len());
+    assert!(expected.records > 16_000 && expected.keys.len() > 400, "{}", expected.keys.len());
     for (threads, piece) in [(1, 1000), (2, 1 << 20), (5, 4096)] {
         let input = Input::new("mixed", ChunkedReader(Cursor::new(bytes.clone()), piece));
         let options = Options { threads, ..options(false) };

@@ -2,16 +2,17 @@
 
 use super::characters::{Example, count, name};
 use super::payload_paths::PayloadPaths;
-use super::table::{MAX_ENTRIES, Table};
+use super::table::{MAX_ENTRIES, OTHER};
 use super::tables::{ActionCounts, ActionName, KeyName, PROFILES, PartName, Place, Tables};
 use crate::detail::Ranges;
 use crate::email;
-use crate::explain::{Filled, Part, Sources, mapped_members, of_detail, of_payload, read_members};
+use crate::explain::{
+    Filled, Part, Sources, mapped_members, of_detail, of_payload, read_members, reason_of_field,
+};
 use crate::json::{string, trim};
 use crate::record::{Field, RecordKind};
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// One record that is being counted.
 pub(super) struct Analysis<'t, 'r, 'a> {
@@ -63,36 +64,89 @@ impl Analysis<'_, '_, '_> {
 
     /// Counts the members of the record, and the characters of all of them.
     fn members(&mut self, text: &str, characters: &mut Characters) {
-        let (sources, filled) = (self.sources, self.filled);
-        let mapped = [0, 1].map(|profile| mapped_members(text, &filled[profile]));
-        let in_parts = characters.unmapped;
+        let sources = self.sources;
+        if !sources.record().may_have_others {
+            return self.fields(characters);
+        }
+        let mapped = [0, 1].map(|profile| mapped_members(text, &self.filled[profile]));
+        let in_parts = characters.unmapped.map(|length| length > 0);
         for (index, member) in read_members(text, sources.record().kind).iter().enumerate() {
             if member.is_blank() {
                 continue;
             }
-            let (text, key) = (member.text(sources), member.name());
-            let length = count(&text);
-            characters.all += length;
-            let mut is_mapped = [true; 2];
-            for profile in 0..PROFILES.len() {
-                let reason = member.reason(sources, &filled[profile], mapped[profile].contains(&index));
-                if let Some((kind, _)) = reason {
-                    characters.unmapped[profile] += length;
-                    self.unmapped(profile, (Place::Record, kind, &key), (length, &text), index);
-                    is_mapped[profile] = false;
-                }
-                // The parts of these fields count one by one.
-                let has_parts = matches!(member.field, Some(Field::OperationDetail | Field::Payload));
-                is_mapped[profile] &= !(has_parts && in_parts[profile] > 0);
+            let reason = |profile: usize| {
+                member.reason(sources, &self.filled[profile], mapped[profile].contains(&index))
+            };
+            let reasons = [0, 1].map(|profile| reason(profile).map(|(kind, _)| kind));
+            let (text, name) = (member.text(sources), member.name());
+            let at = match member.field {
+                Some(field) => self.field(field),
+                None => self.key(Place::Record, &name, index),
+            };
+            self.member((at, index, &name), &text, reasons, characters);
+            // The parts of these fields count one by one.
+            if matches!(member.field, Some(Field::OperationDetail | Field::Payload)) && member.is_read {
+                self.unmap(at, in_parts);
             }
-            let at = self.key(Place::Record, &key, index);
-            let counts = self.tables.keys.counts(at);
-            counts.count += 1;
-            for (mapped, more) in counts.mapped.iter_mut().zip(is_mapped) {
-                *mapped += u64::from(more);
-            }
-            counts.example.get_or_insert_with(|| Example::new(&text));
         }
+    }
+
+    /// Counts the fields of a record that has nothing else.
+    fn fields(&mut self, characters: &mut Characters) {
+        let record = self.sources.record();
+        let in_parts = characters.unmapped.map(|length| length > 0);
+        for field in record.kind.fields() {
+            let Some(text) = record.get(*field) else { continue };
+            let reason = reason_of_field(self.sources, *field, text).map(|(kind, _)| kind);
+            let at = self.field(*field);
+            self.member((at, 0, field.name()), text, [reason; 2], characters);
+            if *field == Field::OperationDetail {
+                self.unmap(at, in_parts);
+            }
+        }
+    }
+
+    /// Counts a member with its index in the table of keys, its number in the record and its name. `reasons` says why it was
+    /// not mapped in each profile.
+    fn member(
+        &mut self,
+        (at, number, name): (usize, usize, &str),
+        text: &str,
+        reasons: [Option<&'static str>; 2],
+        characters: &mut Characters,
+    ) {
+        let length = count(text);
+        characters.all += length;
+        for (profile, reason) in reasons.iter().enumerate() {
+            if let Some(kind) = reason {
+                characters.unmapped[profile] += length;
+                self.unmapped(profile, (Place::Record, kind, name), (length, text), number);
+            }
+        }
+        let counts = self.tables.keys.counts(at);
+        counts.count += 1;
+        for (mapped, reason) in counts.mapped.iter_mut().zip(reasons) {
+            *mapped += u64::from(reason.is_none());
+        }
+        counts.example.get_or_insert_with(|| Example::new(text));
+    }
+
+    /// Takes back that a key was mapped in the profiles of which parts of it were not.
+    fn unmap(&mut self, at: usize, in_parts: [bool; 2]) {
+        let counts = self.tables.keys.counts(at);
+        for (mapped, is_unmapped) in counts.mapped.iter_mut().zip(in_parts) {
+            *mapped -= u64::from(is_unmapped);
+        }
+    }
+
+    /// Returns the index of a field in the table of keys.
+    fn field(&mut self, field: Field) -> usize {
+        if let Some(index) = self.tables.fields[field as usize] {
+            return index;
+        }
+        let index = self.key(Place::Record, field.name(), 0);
+        self.tables.fields[field as usize] = Some(index);
+        index
     }
 
     /// Counts the parts of the detail and of the payload. Returns how many of their characters were not mapped, in each
@@ -114,7 +168,7 @@ impl Analysis<'_, '_, '_> {
             return length;
         }
         let Some(detail) = sources.detail() else { return 0 };
-        let mut ranges = SmallVec::<[Range<usize>; 8]>::new();
+        let (mut ranges, mut length) = (Ranges::new(), 0);
         of_detail(sources, detail, filled, |part| {
             let is_address = || part.key.contains('@') && email::is_email(part.key);
             let (place, key) = match part.kind {
@@ -122,12 +176,17 @@ impl Analysis<'_, '_, '_> {
                 _ if is_address() => (Place::Detail, Cow::Borrowed(ADDRESS_KEY)),
                 _ => (Place::Detail, Cow::Borrowed(part.key)),
             };
-            self.part(profile, &part, place, &name(&key), keys);
+            length += self.part(profile, &part, place, &name(&key), keys);
             if !part.is_blank {
                 ranges.extend(part.at.iter().cloned());
             }
         });
-        self.length_of_union(ranges)
+        // Addresses, which are rarely listed, may be in other parts.
+        if ranges.is_sorted_by(|one, next| one.end <= next.start) {
+            length
+        } else {
+            self.length_of_union(ranges)
+        }
     }
 
     /// Counts a part, and returns how many of its characters were not mapped.
@@ -169,7 +228,7 @@ impl Analysis<'_, '_, '_> {
     /// Returns the index of a key, which is the one with this number in its record.
     fn key(&mut self, place: Place, key: &str, number: usize) -> usize {
         if number >= MAX_ENTRIES {
-            return Table::<ActionCounts>::OTHER;
+            return OTHER;
         }
         KeyName::write(self.name, place, &name(key));
         self.tables.keys.index(self.name)
@@ -185,7 +244,7 @@ impl Analysis<'_, '_, '_> {
     ) {
         let table = &mut self.tables.unmapped[profile];
         let at = if number >= MAX_ENTRIES {
-            Table::<ActionCounts>::OTHER
+            OTHER
         } else {
             PartName::write(self.name, place, kind, &name(key));
             table.index(self.name)
@@ -197,12 +256,12 @@ impl Analysis<'_, '_, '_> {
     }
 
     /// Returns how many characters of the detail are in ranges, which may overlap.
-    fn length_of_union(&self, mut ranges: SmallVec<[Range<usize>; 8]>) -> u64 {
+    fn length_of_union(&self, mut ranges: Ranges) -> u64 {
         ranges.sort_by_key(|range| range.start);
         let (mut end, mut length) = (0, 0);
         for range in ranges {
-            let rest: Ranges = std::iter::once(range.start.max(end)..range.end.max(end)).collect();
-            length += count(&self.sources.text_in(Field::OperationDetail, &rest));
+            let rest = range.start.max(end)..range.end.max(end);
+            length += count(&self.sources.text_in(Field::OperationDetail, &[rest]));
             end = end.max(range.end);
         }
         length
@@ -224,6 +283,6 @@ impl PartKeys {
     /// Returns the index of the next key that was counted in the first profile.
     fn known(&mut self) -> usize {
         self.next += 1;
-        self.indices.get(self.next - 1).copied().unwrap_or(Table::<ActionCounts>::OTHER)
+        self.indices.get(self.next - 1).copied().unwrap_or(OTHER)
     }
 }

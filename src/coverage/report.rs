@@ -130,7 +130,7 @@ pub struct Other {
 
 impl Report {
     pub(super) fn new(tables: Tables, summary: &Summary, redact: bool) -> Self {
-        let Tables { mut actions, mut keys, unmapped: [mut default, mut enriched] } = tables;
+        let Tables { mut actions, mut keys, unmapped: [mut default, mut enriched], .. } = tables;
         let names = Names { redact };
         let other = Other {
             actions: actions.other.records,

@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 /// the threads.
 pub const MAX_ENTRIES: usize = 10_000;
 
+/// The index of the counts of names beyond the maximum.
+pub(super) const OTHER: usize = usize::MAX;
+
 /// Counts that can be added to each other.
 pub(super) trait Counts: Default {
     fn add(&mut self, other: Self);
@@ -31,9 +34,6 @@ impl<V: Default> Default for Table<V> {
 }
 
 impl<V: Counts> Table<V> {
-    /// The index of the counts of names beyond the maximum.
-    pub(super) const OTHER: usize = usize::MAX;
-
     /// Returns the number of names.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

@@ -2,7 +2,7 @@
 
 use super::characters::Example;
 use super::table::{Counts, Table};
-use crate::record::RecordKind;
+use crate::record::{Field, RecordKind};
 use crate::udm::EventType;
 
 /// The two profiles: the default, and `--enrich`.
@@ -17,6 +17,8 @@ pub(super) struct Tables {
     pub(super) keys: Table<KeyCounts>,
     /// By [`PartName`], of each profile.
     pub(super) unmapped: [Table<UnmappedCounts>; 2],
+    /// The indices of fields in `keys`, once they are known.
+    pub(super) fields: [Option<usize>; Field::ALL.len()],
 }
 
 impl Tables {
@@ -27,6 +29,7 @@ impl Tables {
 
     /// Moves all counts of later records into this.
     pub(super) fn merge(&mut self, later: &mut Self) {
+        later.fields = Default::default();
         self.actions.merge(&mut later.actions);
         self.keys.merge(&mut later.keys);
         for (all, later) in self.unmapped.iter_mut().zip(&mut later.unmapped) {

@@ -5,6 +5,7 @@ use super::sources::{SourceSpan, Sources};
 use super::tracker::SourceTracker;
 use crate::mapping::{
     DiagnosticCounts, KeyedValue, MappingOptions, Row, Source, Trace, put_all_but_about, put_other_members,
+    trace_texts,
 };
 use crate::record::Field;
 use crate::timestamp::Timestamp;
@@ -37,6 +38,7 @@ impl Filled {
                 taken.add(filled.row.map(|row| row.source), found);
             }
         }
+        taken.has_role = fills.iter().any(|filled| filled.row.is_some_and(|row| is_role(row.source)));
         taken.members.extend(fills.iter().filter_map(|filled| filled.member.clone()));
         taken.finish(is_enriched, event_type)
     }
@@ -50,6 +52,11 @@ impl Filled {
     ) -> Self {
         let (record, content) = (sources.record, sources.content);
         let mut recorder = TakenRecorder { tracker: SourceTracker::new(sources), taken: Taken::default() };
+        if !options.enrich
+            && let Some(event_type) = trace_texts(record, content, options.values, &mut recorder)
+        {
+            return recorder.taken.finish(false, event_type);
+        }
         let (mut event, mut notes) =
             (Event::new(time, EventType::GENERIC_EVENT), DiagnosticCounts::default());
         let mut further = put_all_but_about(record, content, options, &mut event, &mut notes, &mut recorder);
@@ -74,7 +81,6 @@ const TYPICAL: usize = 16;
 impl Taken {
     /// Adds the source of a value that a row with this source wrote.
     fn add(&mut self, source: Option<Source>, found: &SourceSpan) {
-        self.has_role |= source == Some(Source::Detail("role"));
         match found.field {
             // As a whole, it is only the description.
             Field::OperationDetail if !matches!(source, Some(Source::Field(_))) => {
@@ -105,8 +111,17 @@ struct TakenRecorder<'s, 'r, 'a> {
 
 impl Trace for TakenRecorder<'_, '_, '_> {
     fn on_fill(&mut self, row: &'static Row, value: &str) {
+        let sources = self.tracker.sources;
         let found = match row.source {
             Source::Settings(of) => self.tracker.next_setting(of).and_then(|(_, found)| found),
+            // The whole of a field is not counted, and any other text of a detail is where it was found.
+            Source::Constant | Source::Field(_) if sources.payload().is_none() => return,
+            source @ (Source::Detail(_) | Source::Key(_) | Source::Enriched { .. })
+                if sources.detail().is_some() =>
+            {
+                self.taken.has_role |= is_role(source);
+                return self.taken.detail.extend(sources.spans.find(value));
+            }
             _ => self.tracker.find(row, value),
         };
         if let Some(found) = found {
@@ -115,9 +130,13 @@ impl Trace for TakenRecorder<'_, '_, '_> {
     }
 
     fn on_keyed(&mut self, row: &'static Row, entry: KeyedValue<'_>) {
-        match self.tracker.sources.find_keyed(row, entry) {
+        let (sources, is_member) = (self.tracker.sources, row.path.ends_with(".*"));
+        if sources.detail().is_some() && !is_member {
+            return self.taken.detail.extend(sources.spans.find(entry.value));
+        }
+        match sources.find_keyed(row, entry) {
             Some(found) => self.taken.add(Some(row.source), &found),
-            None if row.path.ends_with(".*") => self.taken.members.push(entry.key.to_owned()),
+            None if is_member => self.taken.members.push(entry.key.to_owned()),
             None => {}
         }
     }
@@ -125,6 +144,11 @@ impl Trace for TakenRecorder<'_, '_, '_> {
     fn on_about_entry(&mut self, is_json_user: bool) {
         self.tracker.on_about_entry(is_json_user);
     }
+}
+
+/// Returns whether a source is the role that HEAD names.
+fn is_role(source: Source) -> bool {
+    source == Source::Detail("role")
 }
 
 /// The ranges of a field that rows used; sorted, without overlaps.

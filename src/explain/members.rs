@@ -67,7 +67,7 @@ impl<'t> Member<'t> {
     }
 
     /// Returns the kind of reason and the reason why it was not mapped, unless it was. `mapped` says whether it is in
-    /// `additional` although it is no field.
+    /// `additional` although it is not a field.
     pub(crate) fn reason(
         &self,
         sources: &Sources<'_, '_>,
@@ -87,6 +87,16 @@ impl<'t> Member<'t> {
         }
         reason_not_mapped(field, self.value, text, sources.time)
     }
+}
+
+/// Returns the kind of reason and the reason why a field with a text was not mapped, unless it was. `event_type` is read from
+/// its members.
+pub(crate) fn reason_of_field(
+    sources: &Sources<'_, '_>,
+    field: Field,
+    text: &str,
+) -> Option<(&'static str, &'static str)> {
+    reason_not_mapped(field, "", Some(text), sources.time)
 }
 
 /// Returns whether a JSON value has no text: `null`, or an empty or blank text.

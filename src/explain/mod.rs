@@ -21,7 +21,7 @@ mod unmapped;
 pub use explanation::{DiagnosticCount, EventExplanation, Explanation, Outcome};
 pub(crate) use filled::Filled;
 pub use fills::{Fill, Rule};
-pub(crate) use members::{mapped_members, read_members};
+pub(crate) use members::{mapped_members, read_members, reason_of_field};
 pub use origins::{Origin, Span};
 pub(crate) use parts::{Part, of_detail, of_payload};
 pub use raw::Raw;

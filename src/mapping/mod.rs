@@ -28,6 +28,7 @@ mod template_enriched;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod trace_texts;
 mod webhook_rows;
 
 pub use content::Content;
@@ -45,3 +46,4 @@ pub(crate) use row_lookup::row_of_key;
 pub use table::ROWS;
 pub(crate) use template::{EventBuffer, Template, TemplateWriter};
 pub use trace::{KeyedValue, Trace};
+pub(crate) use trace_texts::trace_texts;
