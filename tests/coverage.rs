@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write as _};
 use std::process::{Command, Stdio};
-use testkit::files::{directory, gzip, list_files, root, text};
+use testkit::files::{directory, gzip, root, text};
+use testkit::fixtures::cases;
 use testkit::normalize::{ChunkedReader, TIME, record, run_cli};
 use testkit::process::binary;
 use zoom_udm::coverage::{self, MAX_ENTRIES, Report};
@@ -131,11 +132,11 @@ fn generated(kind: Kind, records: u64) -> Vec<u8> {
     bytes
 }
 
-/// All fixtures with records.
+/// All fixtures.
 fn fixtures() -> Vec<Vec<u8>> {
-    let paths = ["json", "ndjson"].map(|extension| list_files(&root().join("fixtures"), extension)).concat();
-    assert!(paths.len() > 50);
-    paths.iter().map(|path| std::fs::read(path).expect("the fixture is readable")).collect()
+    let cases = cases("");
+    assert!(cases.len() > 50);
+    cases.into_iter().map(|case| case.bytes).collect()
 }
 
 fn events(bytes: &[u8]) -> Vec<(String, [EventExplanation; 2])> {

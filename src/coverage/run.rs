@@ -4,15 +4,14 @@ use super::observer::Observer;
 use super::report::Report;
 use super::tables::Tables;
 use crate::normalize::{Error, Input, Options, Summary, observe_each};
-use std::io;
 
 /// Reads the records of all inputs as [`normalize::run`](crate::normalize::run) does, and reports how much of their text is
 /// mapped. Of the options, those of the mapping and of the output have no effect. `redact` hides what comes from records.
 ///
 /// # Errors
 /// [`Error::Threads`]. Read errors are listed in [`Summary::failures`].
-pub fn run(
-    inputs: impl Iterator<Item = Input> + Send,
+pub fn run<'r>(
+    inputs: impl Iterator<Item = Input<'r>> + Send,
     options: &Options,
     redact: bool,
 ) -> Result<(Report, Summary), Error> {
@@ -36,7 +35,7 @@ pub fn run(
 #[must_use]
 pub fn slice(bytes: &[u8], options: &Options, redact: bool) -> Report {
     let options = Options { threads: 1, ..options.clone() };
-    let input = Input::new("memory", io::Cursor::new(bytes.to_vec()));
+    let input = Input::new("memory", bytes);
     // One thread needs no pool, which is all that can fail.
     run(std::iter::once(input), &options, redact).map(|(report, _)| report).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use super::diagnostics::DiagnosticCounts;
 use super::facts::{Facts, event_type};
 use super::options::Values;
 use super::row_lookup::KindRows;
-use super::row_values::MappedValues;
+use super::row_values::{MappedValues, OperationValues, SignInValues};
 use super::table::ROWS;
 use super::trace::Trace;
 use crate::record::Record;
@@ -19,21 +19,27 @@ pub(crate) fn trace_texts(
     values: Values,
     trace: &mut impl Trace,
 ) -> Option<EventType> {
-    let (mut found, mut notes) = (MappedValues::default(), DiagnosticCounts::default());
-    let (rows, event_type) = match content {
+    let mut notes = DiagnosticCounts::default();
+    match content {
         Content::Operation(detail) if !detail.has_json() => {
+            let mut found = OperationValues::default();
             found.gather(record, detail, values);
+            trace_each(&found, KindRows::OPERATION, trace);
             let facts = || Facts::of_operation(&found, false);
-            (KindRows::OPERATION, event_type(record, found.names_user(), facts, &mut notes))
+            Some(event_type(record, found.names_user(), facts, &mut notes))
         }
         Content::SignIn => {
+            let mut found = SignInValues::default();
             found.gather_sign_in(record, &mut notes);
-            (KindRows::SIGN_IN, event_type(record, true, || Facts::SIGN_IN, &mut notes))
+            trace_each(&found, KindRows::SIGN_IN, trace);
+            Some(event_type(record, true, || Facts::SIGN_IN, &mut notes))
         }
-        _ => return None,
-    };
+        _ => None,
+    }
+}
+
+fn trace_each<const COUNT: usize>(found: &MappedValues<'_, COUNT>, rows: KindRows, trace: &mut impl Trace) {
     for (row, text) in found.each() {
         trace.on_fill(&ROWS[rows.in_table(row)], text);
     }
-    Some(event_type)
 }

@@ -27,8 +27,8 @@ pub(crate) trait RecordObserver: Default + Send {
 ///
 /// # Errors
 /// [`Error::Threads`]. Read errors are listed in [`Summary::failures`].
-pub(crate) fn observe_each<O: RecordObserver>(
-    inputs: impl Iterator<Item = Input> + Send,
+pub(crate) fn observe_each<'r, O: RecordObserver>(
+    inputs: impl Iterator<Item = Input<'r>> + Send,
     options: &Options,
     merge: impl FnMut(&mut O) + Send,
 ) -> Result<Summary, Error> {
