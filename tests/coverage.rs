@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write as _};
 use std::process::{Command, Stdio};
+use testdata::Kind;
 use testkit::files::{directory, gzip, root, text};
 use testkit::fixtures::cases;
 use testkit::normalize::{ChunkedReader, TIME, record, run_cli};
@@ -12,7 +13,7 @@ use zoom_udm::coverage::{self, MAX_ENTRIES, Report};
 use zoom_udm::explain::{self, EventExplanation, Explanation, Outcome, Raw, Unmapped};
 use zoom_udm::mapping::MappingOptions;
 use zoom_udm::normalize::{Input, Options};
-use zoom_udm::testdata::{self, Kind};
+
 use zoom_udm::timestamp::Timestamp;
 
 /// The options of the reference in one profile, and with a default time those of `coverage`.
