@@ -13,7 +13,6 @@ use zoom_udm::coverage::{self, MAX_ENTRIES, Report};
 use zoom_udm::explain::{self, EventExplanation, Explanation, Outcome, Raw, Unmapped};
 use zoom_udm::mapping::MappingOptions;
 use zoom_udm::normalize::{Input, Options};
-
 use zoom_udm::timestamp::Timestamp;
 
 /// The options of the reference in one profile, and with a default time those of `coverage`.

@@ -33,7 +33,7 @@ pub(crate) fn text(text: &str) {
     }
     // At the start of a text, where trimming moves it, a seam does not count.
     grammar(rest.trim(), &seams, &detail);
-    in_place(&detail, |part| places.find(part));
+    in_place(&detail, |part| places.find(part).into_vec());
     addresses(&detail);
     if let Some(json) = detail.json {
         users(json, detail.users());
