@@ -22,7 +22,8 @@ impl TemplateWriter<'_> {
     ) {
         let Self { template, source, events } = self;
         let kind = &template.operation;
-        events.reserve(kind.room() + found.length + room_of(additions, template.namespace.len()));
+        events
+            .reserve(kind.room() + found.length + room_of(additions, found.length, template.namespace.len()));
         let writer = MemberWriter { source, events, namespace: &template.namespace, case: template.case };
         match template.case {
             Case::Camel => {
@@ -35,28 +36,18 @@ impl TemplateWriter<'_> {
     }
 }
 
-/// Returns the maximum size of what is added: each text, and what stands before it, may be copied as a whole block.
-fn room_of(additions: &Additions<'_>, namespace: usize) -> usize {
-    /// More than there are members besides labels, roles and detection fields.
-    const MEMBERS: usize = 40;
-    let entries =
-        [&additions.user_labels, &additions.labels, &additions.labels_before, &additions.detection_fields];
-    let entries = entries.into_iter().flatten();
-    let of_entries: usize = entries.map(|entry| entry.key.len() + entry.value.len() + 4 * SHORT).sum();
-    let of_roles: usize = additions.roles.iter().map(|role| role.name.len() + 4 * SHORT).sum();
-    let resource = &additions.resource;
-    let texts = [
-        additions.address_before,
-        additions.userid,
-        additions.group_name,
-        additions.summary,
-        additions.category,
-        resource.subtype,
-        resource.name,
-        resource.id.as_deref(),
-    ];
-    let of_texts: usize = texts.into_iter().flatten().map(str::len).sum();
-    of_entries + of_roles + of_texts + 2 * namespace + MEMBERS * 2 * SHORT
+/// Returns the maximum size of what is added to an event whose default values have this length: each text, and what stands
+/// before it, may be copied as a whole block.
+fn room_of(additions: &Additions<'_>, default_length: usize, namespace: usize) -> usize {
+    /// More than there are members besides labels, roles and detection fields, and more than the length of all words of
+    /// tables.
+    const MEMBERS: usize = 80;
+    let Additions { user_labels, labels, labels_before, detection_fields, roles, .. } = additions;
+    let entries = user_labels.len() + labels.len() + labels_before.len() + detection_fields.len();
+    // Each part of the detail and of the category is written at most this often: as the summary, a name, a subtype and a
+    // category; as a key of two labels and a detection field; as a value.
+    const COPIES: usize = 6;
+    (entries + roles.len() + MEMBERS) * 4 * SHORT + COPIES * default_length + 2 * namespace
 }
 
 /// Writes members, each with a comma after it, which closing an object or list overwrites.
@@ -242,7 +233,8 @@ impl MemberWriter<'_, '_> {
         entries.iter().for_each(|entry| self.entry(entry.key, entry.value));
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "names are constants of the callers")]
+    #[inline(always)]
     fn entry(&mut self, key: &str, value: &str) {
         self.events.text("{\"key\":\"");
         self.value(key);
@@ -259,7 +251,8 @@ impl MemberWriter<'_, '_> {
     }
 
     /// Writes a member whose value is a text, if it is present.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "names are constants of the callers")]
+    #[inline(always)]
     fn text(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.events.text(name);
@@ -269,7 +262,8 @@ impl MemberWriter<'_, '_> {
     }
 
     /// Writes a list of one text, if it is present.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "names are constants of the callers")]
+    #[inline(always)]
     fn element(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.events.text(name);
@@ -278,7 +272,8 @@ impl MemberWriter<'_, '_> {
         }
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "names are constants of the callers")]
+    #[inline(always)]
     fn value(&mut self, text: &str) {
         self.events.text_of(self.source, text);
     }

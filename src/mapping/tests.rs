@@ -106,12 +106,22 @@ fn buffer_has_room_for_any_long_event() {
     let feed =
         IngestionMetadata { namespace: Some(long.clone()), labels: vec![("k".to_owned(), long.clone())] };
     for (feed, text) in [(IngestionMetadata::default(), &*long), (feed.clone(), "x"), (feed, &long)] {
-        let line = format!(
-            r#"{{"time":"x","operator":"o","category_type":"{text}","action":"{text}","operation_detail":"Add a@x.io  - Type: from {text} to y{text}"}}"#
-        );
-        for enrich in [false, true] {
-            let rules = MappingOptions { enrich, ..MappingOptions::default() };
-            assert_eq!(compare(&line, &Writer::new(OutputShape::Udm(Case::Camel), &feed), rules), 1);
+        for detail in [
+            format!("Add a@x.io  - Type: from {text} to y{text}"),
+            format!("Change account setting {text} from {text} to y{text}"),
+            format!("{text}  - {text}: from {text} to y{text}"),
+            format!("Delete recording for meeting {}", "1 ".repeat(text.len())),
+        ] {
+            for category in [text, "User", "Group", "Account", "Recording"] {
+                let line = format!(
+                    r#"{{"time":"x","operator":"o","category_type":"{category}","action":"{text}","operation_detail":"{detail}"}}"#
+                );
+                for enrich in [false, true] {
+                    let rules = MappingOptions { enrich, ..MappingOptions::default() };
+                    let writer = Writer::new(OutputShape::Udm(Case::Camel), &feed);
+                    assert_eq!(compare(&line, &writer, rules), 1);
+                }
+            }
         }
     }
 }

@@ -29,7 +29,8 @@ pub fn slice(bytes: &[u8], options: &Options) -> (Vec<u8>, Summary) {
             Ok(())
         }
     }
-    let mut sink = Events(Vec::new());
+    // An event is usually two to four times as long as its record; growing copies what is there.
+    let mut sink = Events(Vec::with_capacity(bytes.len().saturating_mul(4)));
     let options = Options { threads: 1, ..options.clone() };
     let input = Input::new("memory", bytes);
     // A sink in memory never fails, and one thread needs no pool.

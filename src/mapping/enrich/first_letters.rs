@@ -23,8 +23,8 @@ impl FirstLetters {
 
     /// Returns the rows whose word begins as `text` does, in order.
     #[inline]
-    pub(super) fn rows(&self, text: &str) -> impl Iterator<Item = usize> + use<> {
-        let mut rows = self.0[index(text.as_bytes())];
+    pub(super) fn rows(&self, text: &[u8]) -> impl Iterator<Item = usize> + use<> {
+        let mut rows = self.0[index(text)];
         std::iter::from_fn(move || {
             let lowest = NonZero::new(rows)?.trailing_zeros();
             rows &= rows - 1;
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn rows_begin_with_the_same_letter() {
         let words = FirstLetters::new().with(0, "add").with(1, "create").with(2, "Assign").with(3, "9");
-        let rows = |text| words.rows(text).collect::<Vec<_>>();
+        let rows = |text: &str| words.rows(text.as_bytes()).collect::<Vec<_>>();
         assert_eq!((rows("ADD"), rows("c"), rows("x")), (vec![0, 2], vec![1], vec![]));
         assert_eq!((rows("9"), rows("")), (vec![3], vec![3]));
     }

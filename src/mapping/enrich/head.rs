@@ -3,7 +3,7 @@
 use super::vocabulary::{
     ARTICLES, Class, NAME_HEADS, NOUN_LETTERS, NOUNS, PHONE_NUMBER, SETTING_HEAD, VERB_LETTERS, VERBS, Verb,
 };
-use super::words::{find_ignoring_case, first_word, same_words, strip_words};
+use super::words::{find_ignoring_case, first_word, same_text, same_words, strip_words, without_spaces};
 use crate::json::trim;
 
 /// What HEAD says.
@@ -22,8 +22,8 @@ impl<'a> Head<'a> {
     /// Reads HEAD, which is trimmed, of an operation log of this category.
     pub(super) fn read(head: &'a str, category: &str, class: Class, is_change_of_role: bool) -> Self {
         let (word, rest) = first_word(head);
-        let mut verbs = VERB_LETTERS.rows(word).map(|row| &VERBS[row]);
-        let verb = verbs.find(|verb| verb.word.eq_ignore_ascii_case(word));
+        let mut verbs = VERB_LETTERS.rows(word.as_bytes()).map(|row| &VERBS[row]);
+        let verb = verbs.find(|verb| same_text(verb.word, word));
         let mut read = Self { verb, ..Self::default() };
         let is_phone_number = same_words(category, PHONE_NUMBER);
         if is_phone_number {
@@ -58,12 +58,12 @@ impl<'a> Head<'a> {
 /// Returns what follows the verb of HEAD without articles and a noun. If `needs_noun`, only what follows a noun is a name.
 fn general_name<'a>(mut rest: &'a str, category: &str, needs_noun: bool) -> Option<&'a str> {
     while let (word, after) = first_word(rest)
-        && ARTICLES.iter().any(|article| article.eq_ignore_ascii_case(word))
+        && ARTICLES.iter().any(|article| same_text(article, word))
     {
         rest = after;
     }
     let after_noun = after_noun(rest, category);
-    let name = trim(after_noun.unwrap_or(rest));
+    let name = trim(without_spaces(after_noun.unwrap_or(rest)));
     (!name.is_empty() && (after_noun.is_some() || !needs_noun)).then_some(name)
 }
 
@@ -73,8 +73,8 @@ fn after_noun<'a>(text: &'a str, category: &str) -> Option<&'a str> {
     // Of a category of one word, it is the category.
     let last_word = category.rfind(' ').map_or("", |space| &category[space + 1..]);
     let of_category = [category, singular(category), last_word, singular(last_word)];
-    let text = text.trim_start_matches(' ');
-    let of_table = NOUN_LETTERS.rows(text).map(|row| NOUNS[row]);
+    let text = without_spaces(text);
+    let of_table = NOUN_LETTERS.rows(text.as_bytes()).map(|row| NOUNS[row]);
     let nouns = of_category.into_iter().filter(|noun| !noun.is_empty()).chain(of_table);
     // Nouns of as many words end at the same place.
     nouns.filter_map(|noun| strip_words(text, noun)).min_by_key(|rest| rest.len())

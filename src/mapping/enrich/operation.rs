@@ -1,7 +1,9 @@
 //! What an operation log says: its class, what was done, and its changes.
 
 use super::head::Head;
-use super::vocabulary::{ACTIONS, CATEGORIES, CATEGORY_LETTERS, Class, OperationKind, ROLE_KEYS, Verb};
+use super::vocabulary::{
+    ACTION_LETTERS, ACTIONS, CATEGORIES, CATEGORY_LETTERS, Class, OperationKind, ROLE_KEYS, Verb,
+};
 use super::words::same_words;
 use crate::detail::{Change, Detail, old_and_new};
 use crate::email;
@@ -118,7 +120,7 @@ fn is_address(key: &str) -> bool {
 
 /// Returns the class of a category.
 fn class(category: &str) -> Class {
-    let mut categories = CATEGORY_LETTERS.rows(category).map(|row| &CATEGORIES[row]);
+    let mut categories = CATEGORY_LETTERS.rows(category.as_bytes()).map(|row| &CATEGORIES[row]);
     let found = categories.find(|(name, _)| same_words(category, name));
     found.map_or(Class::Resource, |(_, class)| *class)
 }
@@ -135,26 +137,14 @@ fn kind(action: &str, verb: Option<&'static Verb>) -> OperationKind {
 /// Returns the index of the first row of [`ACTIONS`] whose word an action contains; their number if there is none.
 fn first_action(action: &[u8]) -> usize {
     let mut found = ACTIONS.len();
-    for (at, byte) in action.iter().enumerate() {
-        if !ACTION_STARTS[usize::from(*byte)] {
-            continue;
-        }
-        let mut words = ACTIONS[..found].iter().map(|(word, _)| word.as_bytes());
-        let starts =
-            |word: &[u8]| action[at..].get(..word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word));
-        found = words.position(starts).unwrap_or(found);
+    for at in 0..action.len() {
+        let rest = &action[at..];
+        let starts = |row: &usize| {
+            let word = ACTIONS[*row].0.as_bytes();
+            rest.len() >= word.len()
+                && rest.iter().zip(word).all(|(one, other)| one.eq_ignore_ascii_case(other))
+        };
+        found = ACTION_LETTERS.rows(rest).take_while(|row| *row < found).find(starts).unwrap_or(found);
     }
     found
 }
-
-/// Whether a word of [`ACTIONS`] begins with a byte.
-static ACTION_STARTS: [bool; 256] = {
-    let (mut starts, mut row) = ([false; 256], 0);
-    while row < ACTIONS.len() {
-        let first = ACTIONS[row].0.as_bytes()[0];
-        starts[first as usize] = true;
-        starts[first.to_ascii_uppercase() as usize] = true;
-        row += 1;
-    }
-    starts
-};

@@ -39,16 +39,19 @@ pub(super) fn put<'c, 'a: 'c>(
     trace: &mut impl Trace,
 ) -> Enriched<'c> {
     let mut named = NamedUsers::read(detail);
-    let mut reader = Reader::new(record, detail, &named, rules);
-    put_rows(&reader.found, event, trace);
+    let operation = Operation::read(record, detail);
+    let found = default_values(record, detail, &operation, &named, rules.values);
+    put_rows(&found, event, trace);
     if detail.has_json()
         && let Some(first) = users.next()
     {
         put_first_user(first, event, trace);
     }
-    reader.target = Target::of(&event.target.user);
+    let mut additions = Additions::default();
+    let target = Target::of(&event.target.user);
+    let reader = Reader { operation: &operation, rules, found: &found, target, additions: &mut additions };
     let (event_type, row) = reader.read(record, &mut named, notes);
-    reader.additions.put(event, trace);
+    additions.put(event, trace);
     Enriched { event_type, row, users: named.into_about().map(FurtherUsers::Named) }
 }
 
@@ -73,13 +76,16 @@ pub(in crate::mapping) fn write_from_template<'a>(
     if named.has_further() {
         return None;
     }
-    let mut reader = Reader::new(record, detail, &named, rules);
-    if reader.found.has_any(row_lookup::NOT_IN_ENRICHED_TEMPLATE) {
+    let operation = Operation::read(record, detail);
+    let found = default_values(record, detail, &operation, &named, rules.values);
+    if found.has_any(row_lookup::NOT_IN_ENRICHED_TEMPLATE) {
         return None;
     }
-    reader.target = Target::of_values(&reader.found);
+    let mut additions = Additions::default();
+    let target = Target::of_values(&found);
+    let reader = Reader { operation: &operation, rules, found: &found, target, additions: &mut additions };
     let (event_type, _) = reader.read(record, &mut named, notes);
-    sheet.write_enriched(time, event_type, &reader.found, &reader.additions);
+    sheet.write_enriched(time, event_type, &found, &additions);
     Some(event_type)
 }
 
@@ -94,7 +100,6 @@ fn put_rows<'a>(found: &OperationValues<'a>, event: &mut Event<'a>, trace: &mut 
 }
 
 /// What the default table says of the target's user.
-#[derive(Default)]
 struct Target<'a> {
     first_address: Option<&'a str>,
     is_named: bool,
@@ -124,39 +129,39 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Reads what is added to the event of an operation log.
-struct Reader<'a> {
-    operation: Operation<'a>,
-    rules: MappingOptions,
-    /// The values of the default table.
-    found: OperationValues<'a>,
-    target: Target<'a>,
-    additions: Additions<'a>,
+/// Returns the values of the default table.
+fn default_values<'c, 'a: 'c>(
+    record: &Record<'c>,
+    detail: &Detail<'a>,
+    operation: &Operation<'c>,
+    named: &NamedUsers<'c>,
+    values: Values,
+) -> OperationValues<'c> {
+    let mut found = OperationValues::default();
+    found.gather_fields(record);
+    found.set(row_lookup::EMAIL, named.target());
+    found.gather_changes(detail, values);
+    if operation.is_change_of_role && gives_role_to_address(detail, values) {
+        // Each user has its own role instead.
+        found.set(row_lookup::ROLE, None);
+    }
+    found
 }
 
-impl<'a> Reader<'a> {
-    fn new<'d: 'a>(
-        record: &Record<'a>,
-        detail: &'a Detail<'d>,
-        named: &NamedUsers<'a>,
-        rules: MappingOptions,
-    ) -> Self {
-        let operation = Operation::read(record, detail);
-        let mut found = OperationValues::default();
-        found.gather_fields(record);
-        found.set(row_lookup::EMAIL, named.target());
-        found.gather_changes(detail, rules.values);
-        if operation.is_change_of_role && gives_role_to_address(detail, rules.values) {
-            // Each user has its own role instead.
-            found.set(row_lookup::ROLE, None);
-        }
-        let (target, additions) = Default::default();
-        Self { operation, rules, found, target, additions }
-    }
+/// Reads what is added to the event of an operation log.
+struct Reader<'r, 'a> {
+    operation: &'r Operation<'a>,
+    rules: MappingOptions,
+    /// The values of the default table.
+    found: &'r OperationValues<'a>,
+    target: Target<'a>,
+    additions: &'r mut Additions<'a>,
+}
 
+impl<'a> Reader<'_, 'a> {
     /// Reads everything, and returns the type of the event with the row that gives it.
     fn read(
-        &mut self,
+        mut self,
         record: &Record<'_>,
         named: &mut NamedUsers<'a>,
         notes: &mut DiagnosticCounts,
@@ -209,7 +214,7 @@ impl<'a> Reader<'a> {
         }
         for change in self.operation.changes() {
             if change.is_of_address && self.operation.is_change_of_role {
-                named.add_role(&change, &self.found, &mut self.additions);
+                named.add_role(&change, self.found, self.additions);
                 continue;
             }
             if let Some(new) = change.new.filter(|_| !is_user || !self.is_put(&change)) {
@@ -274,7 +279,7 @@ impl<'a> Reader<'a> {
     }
 
     fn read_resource(&mut self, name: Option<&'a str>) {
-        let operation = &self.operation;
+        let operation = self.operation;
         let section = operation.section().filter(|_| operation.class == Class::Setting);
         let is_recording = same_words(operation.category, RECORDING);
         self.additions.resource = ResourceTexts {
@@ -297,7 +302,7 @@ impl<'a> Reader<'a> {
             // More than the type itself needs: the user must be named.
             let target = self.target.is_identified || self.additions.userid.is_some();
             event_types::select(
-                &self.operation,
+                self.operation,
                 Facts { target, resource: facts.resource || is_user, ..facts },
             )
         };
@@ -316,7 +321,7 @@ impl<'a> Reader<'a> {
 
     /// Returns what the event has.
     fn facts(&self) -> Facts {
-        let (principal, added) = (self.found.has_any(row_lookup::OPERATOR), &self.additions);
+        let (principal, added) = (self.found.has_any(row_lookup::OPERATOR), &*self.additions);
         let has_user_texts = added.userid.is_some() || added.authentication_status.is_some();
         let has_user_lists = !added.roles.is_empty() || !added.user_labels.is_empty();
         let has_resource_labels = self.operation.class != Class::Group && !added.labels.is_empty();

@@ -78,7 +78,7 @@ pub(super) enum OperationKind {
 }
 
 /// The words in an action that say what was done; of an action with several, the first in this table.
-pub(super) const ACTIONS: [(&str, OperationKind); 11] = [
+pub(super) static ACTIONS: [(&str, OperationKind); 11] = [
     ("delete", OperationKind::Delete),
     ("remove", OperationKind::Delete),
     ("add", OperationKind::Add),
@@ -91,6 +91,7 @@ pub(super) const ACTIONS: [(&str, OperationKind); 11] = [
     ("export", OperationKind::Access),
     ("download", OperationKind::Access),
 ];
+pub(super) static ACTION_LETTERS: FirstLetters = first_letters!(ACTIONS, |row| row.0);
 
 /// A verb with which HEAD can begin.
 #[derive(Debug, PartialEq, Eq)]
