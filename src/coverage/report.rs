@@ -147,7 +147,7 @@ impl Report {
             rejects: summary.rejects,
             rejects_by_reason: reasons.filter(|(_, count)| *count > 0).collect(),
             text: text_share(&total),
-            actions: action_rows(rows, names),
+            actions: action_rows(&rows, names),
             keys: key_rows(&mut keys, names),
             unmapped: Mapped {
                 default: unmapped_rows(&mut default, names),
@@ -161,7 +161,7 @@ impl Report {
     }
 }
 
-fn action_rows(rows: Vec<(Box<str>, ActionCounts)>, names: Names) -> Vec<ActionRow> {
+fn action_rows(rows: &[(Box<str>, ActionCounts)], names: Names) -> Vec<ActionRow> {
     let row = |(name, counts): &(Box<str>, ActionCounts)| {
         let (kind, category, action) = ActionName::read(name)?;
         let [default, enriched] = [0, 1].map(|profile| types(&counts.event_types[profile]));

@@ -195,8 +195,8 @@ fn write_enriched<'a>(
 
 /// Writes the event of a sign-in; not inlined, to leave the code for operation logs small.
 #[inline(never)]
-fn write_sign_in<'a>(
-    record: &Record<'a>,
+fn write_sign_in(
+    record: &Record<'_>,
     time: &Timestamp,
     notes: &mut DiagnosticCounts,
     sheet: TemplateWriter<'_>,

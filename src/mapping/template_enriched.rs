@@ -27,10 +27,10 @@ impl TemplateWriter<'_> {
         let writer = MemberWriter { source, events, namespace: &template.namespace, case: template.case };
         match template.case {
             Case::Camel => {
-                writer.event::<Camel>((kind, &template.head), (time, event_type), found, additions)
+                writer.event::<Camel>((kind, &template.head), (time, event_type), found, additions);
             }
             Case::Snake => {
-                writer.event::<Snake>((kind, &template.head), (time, event_type), found, additions)
+                writer.event::<Snake>((kind, &template.head), (time, event_type), found, additions);
             }
         }
     }
@@ -42,11 +42,11 @@ fn room_of(additions: &Additions<'_>, default_length: usize, namespace: usize) -
     /// More than there are members besides labels, roles and detection fields, and more than the length of all words of
     /// tables.
     const MEMBERS: usize = 80;
+    /// Each part of the detail and of the category is written at most this often: as the summary, a name, a subtype and a
+    /// category; as a key of two labels and a detection field; as a value.
+    const COPIES: usize = 6;
     let Additions { user_labels, labels, labels_before, detection_fields, roles, .. } = additions;
     let entries = user_labels.len() + labels.len() + labels_before.len() + detection_fields.len();
-    // Each part of the detail and of the category is written at most this often: as the summary, a name, a subtype and a
-    // category; as a key of two labels and a detection field; as a value.
-    const COPIES: usize = 6;
     (entries + roles.len() + MEMBERS) * 4 * SHORT + COPIES * default_length + 2 * namespace
 }
 
