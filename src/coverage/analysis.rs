@@ -11,6 +11,7 @@ use crate::explain::{
 };
 use crate::json::{string, trim};
 use crate::record::{Field, RecordKind};
+use crate::udm::EventType;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -19,8 +20,15 @@ pub(super) struct Analysis<'t, 'r, 'a> {
     pub(super) tables: &'t mut Tables,
     pub(super) name: &'t mut String,
     pub(super) sources: &'t Sources<'r, 'a>,
-    /// What the fields of the event take, in each profile.
-    pub(super) filled: &'t [Filled; 2],
+    pub(super) profiles: [Profile<'t>; 2],
+}
+
+/// The result of a record in one profile.
+#[derive(Clone, Copy)]
+pub(super) struct Profile<'t> {
+    pub(super) event_type: EventType,
+    /// What the fields of the event take; `None` if all parts are mapped, and all members as by default.
+    pub(super) filled: Option<&'t Filled>,
 }
 
 /// The characters of a record.
@@ -58,7 +66,7 @@ impl Analysis<'_, '_, '_> {
         counts.characters += characters.all;
         for profile in 0..PROFILES.len() {
             counts.unmapped[profile] += characters.unmapped[profile];
-            counts.add_type(profile, self.filled[profile].event_type, 1);
+            counts.add_type(profile, self.profiles[profile].event_type, 1);
         }
     }
 
@@ -68,15 +76,17 @@ impl Analysis<'_, '_, '_> {
         if !sources.record().may_have_others {
             return self.fields(characters);
         }
-        let mapped = [0, 1].map(|profile| mapped_members(text, &self.filled[profile]));
+        let [default, enriched] = self.profiles.map(|profile| profile.filled);
+        let (Some(default), Some(enriched)) = (default, enriched.or(default)) else { return };
+        let filled = [default, enriched];
+        let mapped = filled.map(|filled| mapped_members(text, filled));
         let in_parts = characters.unmapped.map(|length| length > 0);
         for (index, member) in read_members(text, sources.record().kind).iter().enumerate() {
             if member.is_blank() {
                 continue;
             }
-            let reason = |profile: usize| {
-                member.reason(sources, &self.filled[profile], mapped[profile].contains(&index))
-            };
+            let reason =
+                |profile: usize| member.reason(sources, filled[profile], mapped[profile].contains(&index));
             let reasons = [0, 1].map(|profile| reason(profile).map(|(kind, _)| kind));
             let (text, name) = (member.text(sources), member.name());
             let at = match member.field {
@@ -157,7 +167,13 @@ impl Analysis<'_, '_, '_> {
     }
 
     fn parts_in(&mut self, profile: usize, keys: &mut PartKeys) -> u64 {
-        let (sources, filled) = (self.sources, &self.filled[profile]);
+        let sources = self.sources;
+        let Some(filled) = self.profiles[profile].filled else {
+            for at in &keys.indices {
+                self.tables.keys.counts(*at).mapped[profile] += 1;
+            }
+            return 0;
+        };
         keys.next = 0;
         if let Some(payload) = sources.payload() {
             let (mut paths, mut length) = (PayloadPaths::of(payload.json), 0);
@@ -214,7 +230,9 @@ impl Analysis<'_, '_, '_> {
     /// Counts the key of a part, and returns its index.
     fn new_key(&mut self, part: &Part<'_>, place: Place, key: &str, keys: &mut PartKeys) -> usize {
         let at = self.key(place, key, keys.indices.len());
-        keys.indices.push(at);
+        if at != OTHER {
+            keys.indices.push(at);
+        }
         let counts = self.tables.keys.counts(at);
         counts.count += 1;
         if counts.example.is_none() && !part.value.is_empty() {

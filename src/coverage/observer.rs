@@ -1,9 +1,9 @@
 //! Counts the records that one thread reads.
 
-use super::analysis::Analysis;
-use super::tables::{PROFILES, Tables};
+use super::analysis::{Analysis, Profile};
+use super::tables::Tables;
 use crate::detail::{Detail, SpliceBuf};
-use crate::explain::{Filled, Sources};
+use crate::explain::{Filled, Sources, is_mapped_by_enrich};
 use crate::mapping::{Content, MappingOptions};
 use crate::normalize::{Options, RecordObserver};
 use crate::record::{Field, Record, RecordKind};
@@ -16,6 +16,17 @@ pub(super) struct Observer {
     cut: SpliceBuf,
     /// A buffer for names.
     name: String,
+}
+
+/// Returns whether `--enrich` maps all of the record but the fields that the default does not map either; `false` also if
+/// that must be found out by mapping it.
+fn is_mapped_by_default_or_enrich(record: &Record<'_>, content: &Content<'_>) -> bool {
+    !record.may_have_others
+        && match content {
+            Content::Operation(detail) => is_mapped_by_enrich(detail),
+            Content::SignIn => true,
+            Content::Webhook(_) => false,
+        }
 }
 
 /// The number of names that are collected before they are merged.
@@ -34,11 +45,20 @@ impl RecordObserver for Observer {
         let own_time = content.time_and_source(record);
         let time = own_time.map(|(time, _)| time).or(options.default_time)?;
         let sources = Sources::new(record, &content, &spans, own_time.map(|(_, source)| source));
-        let filled = PROFILES.map(|enrich| {
-            Filled::map(&sources, text, time, MappingOptions { enrich, ..MappingOptions::default() })
-        });
-        Analysis { tables, name, sources: &sources, filled: &filled }.add(text);
-        Some(filled[0].event_type)
+        let options = |enrich| MappingOptions { enrich, ..MappingOptions::default() };
+        let filled = Filled::map(&sources, text, time, options(false));
+        let default = Profile { event_type: filled.event_type, filled: Some(&filled) };
+        let mut analysis = Analysis { tables, name, sources: &sources, profiles: [default; 2] };
+        if is_mapped_by_default_or_enrich(record, &content) {
+            let event_type = Filled::event_type(&sources, text, time, options(true));
+            analysis.profiles[1] = Profile { event_type, filled: None };
+            analysis.add(text);
+        } else {
+            let enriched = Filled::map(&sources, text, time, options(true));
+            analysis.profiles[1] = Profile { event_type: enriched.event_type, filled: Some(&enriched) };
+            analysis.add(text);
+        }
+        Some(filled.event_type)
     }
 
     fn is_full(&self) -> bool {

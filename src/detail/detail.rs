@@ -56,9 +56,9 @@ impl<'a> Detail<'a> {
         places.flat_map(addresses).take(self.at_signs as usize)
     }
 
-    /// Returns whether the text may contain e-mail addresses.
-    pub(crate) fn has_addresses(&self) -> bool {
-        self.at_signs > 0
+    /// Returns whether the text may contain several e-mail addresses.
+    pub(crate) fn may_have_addresses(&self) -> bool {
+        self.at_signs > 1
     }
 
     /// Returns whether HEAD starts with `Change Role`, in any case.

@@ -43,6 +43,21 @@ impl Filled {
         taken.finish(is_enriched, event_type)
     }
 
+    /// Maps the record in `text`, and returns the type of its event.
+    pub(crate) fn event_type(
+        sources: &Sources<'_, '_>,
+        text: &str,
+        time: Timestamp,
+        options: MappingOptions,
+    ) -> EventType {
+        let (record, content) = (sources.record, sources.content);
+        let (mut event, mut notes) =
+            (Event::new(time, EventType::GENERIC_EVENT), DiagnosticCounts::default());
+        put_all_but_about(record, content, options, &mut event, &mut notes, &mut ());
+        put_other_members(record, text, content, options, &mut event, &mut notes, &mut ());
+        event.metadata.event_type
+    }
+
     /// Maps the record in `text`, and returns what the fields of its event take.
     pub(crate) fn map(
         sources: &Sources<'_, '_>,
@@ -76,7 +91,7 @@ struct Taken {
 }
 
 /// The number of ranges that few records exceed.
-const TYPICAL: usize = 16;
+const TYPICAL: usize = 8;
 
 impl Taken {
     /// Adds the source of a value that a row with this source wrote.

@@ -4,6 +4,7 @@
 //! writes what (`fills`); `sources` finds that text in the record, and `unmapped` finds what no row used. The list is
 //! complete: its values put together are the event.
 
+mod enriched_details;
 mod explanation;
 mod filled;
 mod fills;
@@ -18,6 +19,7 @@ mod sources;
 mod tracker;
 mod unmapped;
 
+pub(crate) use enriched_details::is_mapped_by_enrich;
 pub use explanation::{DiagnosticCount, EventExplanation, Explanation, Outcome};
 pub(crate) use filled::Filled;
 pub use fills::{Fill, Rule};

@@ -81,7 +81,7 @@ impl<'r, E: FnMut(Part<'_>)> DetailParts<'_, 'r, '_, E> {
         if let Some(alone) = detail.unkeyed {
             self.part("alone", alone, "only e-mail addresses are mapped from text without a key");
         }
-        if detail.has_addresses() {
+        if detail.may_have_addresses() {
             let keys = detail.changes.iter().map(|change| change.key);
             std::iter::once(detail.head)
                 .chain(detail.unkeyed)

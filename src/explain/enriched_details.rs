@@ -1,0 +1,39 @@
+//! Details of which `--enrich` maps everything, detected without mapping them.
+
+use crate::detail::{Change, Detail, old_and_new};
+use crate::mapping::row_of_key;
+
+/// The number of changes up to which each is compared with those before it.
+const MOST_COMPARED: usize = 8;
+
+/// The lists of which a value can be left out, because they hold an equal one.
+const LISTS: [&str; 2] = ["target.user.emailAddresses", "target.user.attribute.roles[].name"];
+
+/// Returns whether `--enrich` maps all parts of a detail; `false` also if that must be found out by mapping it.
+///
+/// HEAD is the summary, a piece without a key is a label, and of each change the old and the new value are labels; a change
+/// without a value is named as changed.
+pub(crate) fn is_mapped_by_enrich(detail: &Detail<'_>) -> bool {
+    let is_simple = !detail.has_json() && !detail.is_change_of_role();
+    is_simple
+        && detail.changes.len() <= MOST_COMPARED
+        && !detail.unkeyed.is_some_and(|text| text.contains('@'))
+        && (0..detail.changes.len()).all(|index| is_mapped(&detail.changes, index))
+}
+
+fn is_mapped(changes: &[Change<'_>], index: usize) -> bool {
+    let Change { key, value } = changes[index];
+    let is_of_list = || row_of_key(key).is_some_and(|row| LISTS.contains(&row.path));
+    // Only the first change with a key names it.
+    let is_repeated = || changes[..index].iter().any(|change| change.key == key);
+    !key.contains('@') && !is_of_list() && !(says_nothing(value) && is_repeated())
+}
+
+fn says_nothing(value: &str) -> bool {
+    // Other values than `set to …` and `from … to …` are new values.
+    match value.as_bytes().first() {
+        None => true,
+        Some(b's' | b'f') => old_and_new(value) == [None, None],
+        Some(_) => false,
+    }
+}
