@@ -27,7 +27,8 @@ pub(super) struct Analysis<'t, 'r, 'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Profile<'t> {
     pub(super) event_type: EventType,
-    /// What the fields of the event take; `None` if all parts are mapped, and all members as by default.
+    /// What the fields of the event take; `None` if all parts are mapped but those of JSON, which are mapped as by default, as
+    /// all members are.
     pub(super) filled: Option<&'t Filled>,
 }
 
@@ -168,31 +169,31 @@ impl Analysis<'_, '_, '_> {
 
     fn parts_in(&mut self, profile: usize, keys: &mut PartKeys) -> u64 {
         let sources = self.sources;
-        let Some(filled) = self.profiles[profile].filled else {
-            for at in &keys.indices {
-                self.tables.keys.counts(*at).mapped[profile] += 1;
-            }
-            return 0;
-        };
-        keys.next = 0;
+        let Some(filled) = self.profiles[profile].filled else { return keys.unmapped_json };
+        (keys.next, keys.unmapped_json) = (0, 0);
         if let Some(payload) = sources.payload() {
             let (mut paths, mut length) = (PayloadPaths::of(payload.json), 0);
             of_payload(payload, filled, |part| {
                 let path = paths.next().unwrap_or_default();
-                length += self.part(profile, &part, Place::Payload, &name(path), keys);
+                length += self.part(profile, &part, Place::Payload, path, keys);
             });
             return length;
         }
         let Some(detail) = sources.detail() else { return 0 };
+        let has_address = detail.may_have_address();
         let (mut ranges, mut length) = (Ranges::new(), 0);
         of_detail(sources, detail, filled, |part| {
-            let is_address = || part.key.contains('@') && email::is_email(part.key);
+            let is_address = || has_address && part.key.contains('@') && email::is_email(part.key);
             let (place, key) = match part.kind {
                 "json" => (Place::DetailJson, string(part.key)),
                 _ if is_address() => (Place::Detail, Cow::Borrowed(ADDRESS_KEY)),
                 _ => (Place::Detail, Cow::Borrowed(part.key)),
             };
-            length += self.part(profile, &part, place, &name(&key), keys);
+            let of_part = self.part(profile, &part, place, &key, keys);
+            length += of_part;
+            if part.kind == "json" {
+                keys.unmapped_json += of_part;
+            }
             if !part.is_blank {
                 ranges.extend(part.at.iter().cloned());
             }
@@ -210,20 +211,29 @@ impl Analysis<'_, '_, '_> {
         if part.is_blank {
             return 0;
         }
+        // The default counts for both if only it was mapped.
+        let is_sure = self.profiles[1].filled.is_none();
+        let profiles = profile..if is_sure { 2 } else { profile + 1 };
         if !part.key.is_empty() || place == Place::Payload {
             let at = match profile {
                 0 => self.new_key(part, place, key, keys),
                 _ => keys.known(),
             };
-            self.tables.keys.counts(at).mapped[profile] += u64::from(part.why.is_none());
+            for profile in profiles.clone() {
+                // Without a mapping of its own, a profile maps all but JSON.
+                let is_mapped = part.why.is_none() || profile == 1 && is_sure && part.kind != "json";
+                self.tables.keys.counts(at).mapped[profile] += u64::from(is_mapped);
+            }
         }
         if part.why.is_none() {
             return 0;
         }
         let text = self.sources.text_in(part.field, &part.at);
         let length = count(&text);
-        keys.unmapped[profile] += 1;
-        self.unmapped(profile, (place, part.kind, key), (length, &text), keys.unmapped[profile]);
+        for profile in profiles.filter(|other| *other == profile || part.kind == "json") {
+            keys.unmapped[profile] += 1;
+            self.unmapped(profile, (place, part.kind, key), (length, &text), keys.unmapped[profile]);
+        }
         length
     }
 
@@ -295,6 +305,8 @@ struct PartKeys {
     next: usize,
     /// The number of unmapped parts so far, of each profile.
     unmapped: [usize; 2],
+    /// The characters of JSON that were not mapped in this profile.
+    unmapped_json: u64,
 }
 
 impl PartKeys {

@@ -18,9 +18,9 @@ pub(super) struct Observer {
     name: String,
 }
 
-/// Returns whether `--enrich` maps all of the record but the fields that the default does not map either; `false` also if
+/// Returns whether `--enrich` maps all of the record but fields and JSON that the default does not map either; `false` also if
 /// that must be found out by mapping it.
-fn is_mapped_by_default_or_enrich(record: &Record<'_>, content: &Content<'_>) -> bool {
+fn is_mapped_but_as_default(record: &Record<'_>, content: &Content<'_>) -> bool {
     !record.may_have_others
         && match content {
             Content::Operation(detail) => is_mapped_by_enrich(detail),
@@ -49,8 +49,9 @@ impl RecordObserver for Observer {
         let filled = Filled::map(&sources, text, time, options(false));
         let default = Profile { event_type: filled.event_type, filled: Some(&filled) };
         let mut analysis = Analysis { tables, name, sources: &sources, profiles: [default; 2] };
-        if is_mapped_by_default_or_enrich(record, &content) {
-            let event_type = Filled::event_type(&sources, text, time, options(true));
+        if is_mapped_but_as_default(record, &content) {
+            let build = || Filled::event_type(&sources, text, time, options(true));
+            let event_type = filled.enriched_type.unwrap_or_else(build);
             analysis.profiles[1] = Profile { event_type, filled: None };
             analysis.add(text);
         } else {

@@ -56,6 +56,11 @@ impl<'a> Detail<'a> {
         places.flat_map(addresses).take(self.at_signs as usize)
     }
 
+    /// Returns whether the text may contain an e-mail address.
+    pub(crate) fn may_have_address(&self) -> bool {
+        self.at_signs > 0
+    }
+
     /// Returns whether the text may contain several e-mail addresses.
     pub(crate) fn may_have_addresses(&self) -> bool {
         self.at_signs > 1

@@ -27,6 +27,8 @@ pub(crate) struct Filled {
     /// Whether the rows of `--enrich` apply, which map a change without a value by its key.
     pub(super) is_enriched: bool,
     pub(crate) event_type: EventType,
+    /// The type of the enriched event, if it is known.
+    pub(crate) enriched_type: Option<EventType>,
 }
 
 impl Filled {
@@ -68,9 +70,10 @@ impl Filled {
         let (record, content) = (sources.record, sources.content);
         let mut recorder = TakenRecorder { tracker: SourceTracker::new(sources), taken: Taken::default() };
         if !options.enrich
-            && let Some(event_type) = trace_texts(record, content, options.values, &mut recorder)
+            && let Some(types) = trace_texts(record, content, options.values, &mut recorder)
         {
-            return recorder.taken.finish(false, event_type);
+            let filled = recorder.taken.finish(false, types.default);
+            return Self { enriched_type: types.enriched, ..filled };
         }
         let (mut event, mut notes) =
             (Event::new(time, EventType::GENERIC_EVENT), DiagnosticCounts::default());
@@ -114,6 +117,7 @@ impl Taken {
             has_role: self.has_role,
             is_enriched,
             event_type,
+            enriched_type: is_enriched.then_some(event_type),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::content::Content;
 use super::diagnostics::DiagnosticCounts;
+use super::enrich;
 use super::facts::{Facts, event_type};
 use super::options::Values;
 use super::row_lookup::KindRows;
@@ -11,14 +12,21 @@ use super::trace::Trace;
 use crate::record::Record;
 use crate::udm::EventType;
 
+/// The types of the events of a record.
+pub(crate) struct TracedTypes {
+    pub(crate) default: EventType,
+    /// The type with `--enrich`; `None` if the event must be built.
+    pub(crate) enriched: Option<EventType>,
+}
+
 /// Reports the texts that the default table takes of an operation log or a sign-in, as [`map`](super::map) does, and returns
-/// the type of the event. Returns `None` if the event must be built: the detail contains JSON, or it is a webhook event.
-pub(crate) fn trace_texts(
-    record: &Record<'_>,
-    content: &Content<'_>,
+/// the types of the events. Returns `None` if the event must be built: the detail contains JSON, or it is a webhook event.
+pub(crate) fn trace_texts<'a>(
+    record: &Record<'a>,
+    content: &'a Content<'_>,
     values: Values,
     trace: &mut impl Trace,
-) -> Option<EventType> {
+) -> Option<TracedTypes> {
     let mut notes = DiagnosticCounts::default();
     match content {
         Content::Operation(detail) if !detail.has_json() => {
@@ -26,13 +34,19 @@ pub(crate) fn trace_texts(
             found.gather(record, detail, values);
             trace_each(&found, KindRows::OPERATION, trace);
             let facts = || Facts::of_operation(&found, false);
-            Some(event_type(record, found.names_user(), facts, &mut notes))
+            Some(TracedTypes {
+                default: event_type(record, found.names_user(), facts, &mut notes),
+                enriched: enrich::type_of_operation(record, detail, &found),
+            })
         }
         Content::SignIn => {
             let mut found = SignInValues::default();
             found.gather_sign_in(record, &mut notes);
             trace_each(&found, KindRows::SIGN_IN, trace);
-            Some(event_type(record, true, || Facts::SIGN_IN, &mut notes))
+            Some(TracedTypes {
+                default: event_type(record, true, || Facts::SIGN_IN, &mut notes),
+                enriched: enrich::type_of_sign_in(record),
+            })
         }
         _ => None,
     }

@@ -24,7 +24,7 @@ use zoom_udm::normalize::{Options, slice};
 use zoom_udm::record::{Field, Record, Scratch};
 use zoom_udm::timestamp::Timestamp;
 use zoom_udm::udm::Writer;
-use zoom_udm::{detail, email};
+use zoom_udm::{coverage, detail, email};
 
 /// The budget file: on each line a stage and its instructions per record.
 const STORED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../budget.tsv");
@@ -34,7 +34,7 @@ const TOLERATED: f64 = 1.05;
 /// A stage: its name, its corpus, and the function that processes the lines.
 struct Stage(&'static str, Kind, fn(&str));
 
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 16] = [
     Stage("whole run, realistic", Kind::Realistic, normalize),
     Stage("whole run, plain", Kind::Plain, normalize),
     Stage("whole run, every line escaped", Kind::Escaped, normalize),
@@ -43,6 +43,9 @@ const STAGES: [Stage; 13] = [
     Stage("whole run, webhook events", Kind::Webhooks, normalize),
     Stage("whole run, realistic, enriched", Kind::Realistic, enrich),
     Stage("whole run, plain, enriched", Kind::Plain, enrich),
+    Stage("coverage, realistic", Kind::Realistic, cover),
+    Stage("coverage, sign-ins", Kind::SignIns, cover),
+    Stage("coverage, webhook events", Kind::Webhooks, cover),
     Stage("reading records", Kind::Realistic, |text| each_record(text, |_, _| ())),
     Stage("and times", Kind::Realistic, |text| {
         each_record(text, |_, record| {
@@ -87,6 +90,11 @@ fn enrich(text: &str) {
         ..Options::default()
     });
     black_box(slice(black_box(text.as_bytes()), &OPTIONS));
+}
+
+fn cover(text: &str) {
+    static OPTIONS: Lazy<Options> = Lazy::new(Options::default);
+    black_box(coverage::slice(black_box(text.as_bytes()), &OPTIONS, false));
 }
 
 fn each_record(text: &str, mut look: impl FnMut(&str, &Record<'_>)) {
