@@ -21,6 +21,9 @@ fn options(enrich: bool) -> Options {
     Options { rules, default_time: Timestamp::parse(TIME), ..Options::default() }
 }
 
+/// The number and characters of parts, by kind.
+type Parts = BTreeMap<String, (u64, u64)>;
+
 /// The expected report, as far as explanations give it.
 #[derive(Debug, Default, PartialEq)]
 struct Expected {
@@ -28,7 +31,7 @@ struct Expected {
     rejects: u64,
     characters: u64,
     /// For each profile: unmapped characters, and the number and characters of unmapped parts by kind.
-    unmapped: [(u64, BTreeMap<String, (u64, u64)>); 2],
+    unmapped: [(u64, Parts); 2],
     /// For each profile: records by kind and event type.
     types: [BTreeMap<(String, String), u64>; 2],
 }
@@ -82,7 +85,7 @@ impl Expected {
             rejects: report.rejects,
             characters: text.characters,
             unmapped: unmapped.map(|(share, rows)| {
-                let mut parts = BTreeMap::<_, (u64, u64)>::new();
+                let mut parts = Parts::new();
                 for row in rows {
                     let (count, characters) = parts.entry(row.part.clone()).or_default();
                     (*count, *characters) = (*count + row.count, *characters + row.characters);
@@ -350,12 +353,14 @@ fn names_beyond_the_limit_are_counted_as_other() {
 
 #[test]
 fn keys_of_one_record_are_limited() {
-    let changes: String = (0..MAX_ENTRIES + 40).map(|number| format!(" - K{number}: v")).collect();
+    let changes: Vec<_> = (0..MAX_ENTRIES + 40).map(|number| format!(" - K{number}: v")).collect();
+    let changes = changes.concat();
     let report = cover_json(&[], record(&format!("Edit Group x {changes}")).as_bytes());
     let other = &report["other"];
     assert_eq!(report["keys"].as_array().map(Vec::len), Some(MAX_ENTRIES), "{other}");
     assert_eq!(other["keys"], 43);
-    let settings: String = (0..MAX_ENTRIES + 40).map(|number| format!(r#""k{number}":1,"#)).collect();
+    let settings: Vec<_> = (0..MAX_ENTRIES + 40).map(|number| format!(r#""k{number}":1,"#)).collect();
+    let settings = settings.concat();
     let webhook =
         format!(r#"{{"event":"x","event_ts":1706745599000,"payload":{{"object":{{{settings}"z":2}}}}}}"#);
     let report = cover_json(&[], webhook.as_bytes());
@@ -378,7 +383,7 @@ fn redacted_report_holds_no_values() {
             "settings": {"S3cr3t": {"a": "S3cr3t"}}}, "old_object": {"settings": {"S3cr3t": "S3cr3t"}}}}),
         json!({"event": "meeting.S3cr3t", "event_ts": 1_706_745_599_000_u64, "payload": {"object": {"topic": "S3cr3t"}}}),
     ];
-    let mut lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let mut lines = records.iter().map(|record| format!("{record}\n")).collect::<Vec<_>>().concat();
     lines.push_str("S3cr3t\n{\"S3cr3t\":1}\n");
     for format in ["human", "json", "markdown"] {
         let [shown, hidden] = [&[][..], &["--redact"]]

@@ -135,7 +135,7 @@ mod tests {
         let deep = "{\"a\":".repeat(1000) + "7" + &"}".repeat(1000);
         assert_eq!(
             paths(&format!("[{deep},8]")),
-            [format!("[]{}", ".a".repeat(MAX_LEVELS - 1)), "[]".to_owned()]
+            [format!("[]{}", ".a".repeat(MAX_LEVELS - 2)), "[]".to_owned()]
         );
         let long = format!("{{\"{}\":{{\"b\":1}},\"c\":2}}", "é".repeat(1000));
         let found = paths(&long);

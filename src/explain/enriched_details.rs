@@ -29,7 +29,8 @@ fn is_mapped(changes: &[Change<'_>], index: usize, has_one_address: bool) -> boo
     let is_of_list = || row_of_key(key).is_some_and(|row| LISTS.contains(&row.path));
     // Only the first change with a key names it.
     let is_repeated = || changes[..index].iter().any(|change| change.key == key);
-    (has_one_address || !key.contains('@')) && !is_of_list() && !(says_nothing(value) && is_repeated())
+    let names_another = !has_one_address && key.contains('@');
+    !(names_another || is_of_list() || says_nothing(value) && is_repeated())
 }
 
 fn says_nothing(value: &str) -> bool {
