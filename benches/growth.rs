@@ -4,7 +4,7 @@
 //! For each kind of long line ([`LONG`]), times lines of 16 sizes up to 4 MiB and fits `time = a · bytes ^ slope`;
 //! linear time has slope 1. Then compares the cost per byte of the 4 MiB line with that of ordinary records. Fails if a
 //! slope exceeds 1.25 (quadratic time has slope 2), or if a line costs more than 10 times as much per byte as ordinary
-//! records.
+//! records. Does so by default and with `--enrich`.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -14,10 +14,11 @@
 )]
 
 use std::hint::black_box;
-use std::io::{self, Cursor};
+use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use testdata::{Kind, LONG};
+use zoom_udm::mapping::MappingOptions;
 use zoom_udm::normalize::{DEFAULT_MAX_LINE_BYTES, Input, Options, Reject, Sink, Summary, run};
 
 const LARGEST: usize = DEFAULT_MAX_LINE_BYTES - 200;
@@ -37,19 +38,19 @@ impl Sink for NullSink {
     }
 }
 
-fn normalized(bytes: &[u8]) -> Summary {
-    let input = Input::new("memory", Cursor::new(bytes.to_vec()));
-    run(std::iter::once(input), &Options::default(), &mut NullSink).expect("the sink cannot fail")
+fn normalized(bytes: &[u8], options: &Options) -> Summary {
+    let input = Input::new("memory", bytes);
+    run(std::iter::once(input), options, &mut NullSink).expect("the sink cannot fail")
 }
 
 /// Returns the shortest of five measurements, which is the least affected by other load. Small lines are run many times
 /// per measurement.
-fn time(bytes: &[u8]) -> Duration {
-    assert!(normalized(bytes).records > 0, "every line has records");
+fn time(bytes: &[u8], options: &Options) -> Duration {
+    assert!(normalized(bytes, options).records > 0, "every line has records");
     let once = || {
         let runs = (200_000 / bytes.len()).max(1);
         let start = Instant::now();
-        (0..runs).for_each(|_| drop(black_box(normalized(black_box(bytes)))));
+        (0..runs).for_each(|_| drop(black_box(normalized(black_box(bytes), options))));
         start.elapsed() / u32::try_from(runs).expect("the count fits u32")
     };
     (0..5).map(|_| once()).min().unwrap_or_default()
@@ -65,20 +66,32 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 }
 
 fn main() -> ExitCode {
-    let mut ordinary = Vec::new();
-    testdata::write(Kind::Realistic, 16_000, 1, &mut ordinary).expect("writing to memory cannot fail");
-    let plain = time(&ordinary).as_secs_f64() / ordinary.len() as f64 * 1e9;
-    println!("{:32} {:>6}  {:>9}  {:>9}", "what grows", "slope", "ns a byte", "× ordinary");
-    println!("{:32} {:>6}  {plain:9.3}  {:9.2}", "ordinary records", "", 1.0);
-    let mut good = true;
     let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
+    let mut good = true;
+    for enrich in [false, true] {
+        let rules = MappingOptions { enrich, ..MappingOptions::default() };
+        good &= grows_linearly(&Options { rules, ..Options::default() }, is_wanted);
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Measures all wanted lines with these options; returns whether each is within the limits.
+fn grows_linearly(options: &Options, is_wanted: impl Fn(&str) -> bool) -> bool {
+    let mut ordinary = Vec::new();
+    testdata::write(Kind::Realistic, 16_000, 1, &mut ordinary).expect("writing to memory cannot fail");
+    let plain = time(&ordinary, options).as_secs_f64() / ordinary.len() as f64 * 1e9;
+    let title = if options.rules.enrich { "what grows, with --enrich" } else { "what grows" };
+    println!("{title:32} {:>6}  {:>9}  {:>9}", "slope", "ns a byte", "× ordinary");
+    println!("{:32} {:>6}  {plain:9.3}  {:9.2}", "ordinary records", "", 1.0);
+    let mut good = true;
     for long in LONG.iter().filter(|long| is_wanted(long.name)) {
         // Starts at 64 KiB, because the fixed cost of a run dominates below.
         let sizes = (0..16)
             .map(|step| (65_536.0 * (LARGEST as f64 / 65_536.0).powf(f64::from(step) / 15.0)) as usize);
         let lines: Vec<_> = sizes.map(|size| long.of(size).into_bytes()).collect();
-        let times: Vec<_> = lines.iter().map(|line| (line.len() as f64, time(line).as_secs_f64())).collect();
+        let times: Vec<_> =
+            lines.iter().map(|line| (line.len() as f64, time(line, options).as_secs_f64())).collect();
         let logs: Vec<_> = times.iter().map(|(size, time)| (size.ln(), time.ln())).collect();
         let (size, time) = times.last().copied().unwrap_or((1.0, 0.0));
         let (slope, cost) = (slope(&logs), time / size * 1e9);
@@ -91,5 +104,5 @@ fn main() -> ExitCode {
             if verdict { "" } else { "  <- too much" }
         );
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    good
 }

@@ -35,15 +35,15 @@ impl Sink for Calls {
     }
 }
 
-fn collect_calls(input: &str, threads: usize) -> Calls {
-    let (mut calls, options) = (Calls::default(), Options { threads, ..Options::default() });
+fn collect_calls(input: &str, threads: usize, rules: MappingOptions) -> Calls {
+    let (mut calls, options) = (Calls::default(), Options { threads, rules, ..Options::default() });
     let input = Input::new("in", Cursor::new(input.to_owned()));
     normalize::run(std::iter::once(input), &options, &mut calls).expect("writing to memory cannot fail");
     calls
 }
 
 /// Returns the events of a line, each written as a whole.
-fn typed_events(line: &str) -> Vec<u8> {
+fn typed_events(line: &str, rules: MappingOptions) -> Vec<u8> {
     #[derive(serde::Deserialize)]
     struct Page<'a> {
         #[serde(borrow, alias = "activity_logs")]
@@ -60,15 +60,7 @@ fn typed_events(line: &str) -> Vec<u8> {
         let Ok(record) = Record::read(element, &mut scratch) else { continue };
         let content = Content::parse(&record, &mut cut);
         let Some(time) = content.time(&record) else { continue };
-        let event = map(
-            &record,
-            element,
-            &content,
-            time,
-            MappingOptions::default(),
-            &mut DiagnosticCounts::default(),
-            &mut (),
-        );
+        let event = map(&record, element, &content, time, rules, &mut DiagnosticCounts::default(), &mut ());
         Writer::default().write(&event, &mut out);
     }
     out
@@ -83,30 +75,35 @@ fn requests<'a>(calls: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 
 #[test]
 fn streamed_event_equals_the_whole_event() {
-    let mut in_parts = 0;
-    for long in &LONG {
-        let line = long.of(512 << 10);
-        let calls = collect_calls(&format!("{SHORT}\nno record\n{line}\n{SHORT}\n"), 1);
-        let events = calls.events.concat();
-        let expected = [typed_events(SHORT), typed_events(&line), typed_events(SHORT)].concat();
-        assert!(events == expected, "{}: {} bytes, not {}", long.name, events.len(), expected.len());
-        assert!(calls.events.iter().all(|call| call.len() < 3 << 20), "{}", long.name);
-        for at in calls.rejects {
-            assert!(at == 0 || events[at - 1] == b'\n', "{}: a reject within an event", long.name);
-        }
-        in_parts += usize::from(calls.events.iter().any(|call| !call.is_empty() && !call.ends_with(b"\n")));
-        let calls = collect_calls(&format!("{SHORT}\n{line}\n{line}\n{SHORT}\n"), 2);
-        let expected =
-            [typed_events(SHORT), typed_events(&line), typed_events(&line), typed_events(SHORT)].concat();
-        assert!(calls.events.concat() == expected, "{}: on 2 threads", long.name);
-        let [parts, events] = [
-            requests(calls.events.iter().map(Vec::as_slice)),
-            requests(expected.split_inclusive(|&byte| byte == b'\n')),
-        ];
-        assert!(parts == events, "{}: requests differ", long.name);
-        assert!(!json_lines(&parts).is_empty(), "{}", long.name);
+    for enrich in [false, true] {
+        let rules = MappingOptions { enrich, ..MappingOptions::default() };
+        let in_parts = LONG.iter().filter(|long| is_streamed(long.name, &long.of(512 << 10), rules)).count();
+        assert!(in_parts >= 4, "{in_parts} kinds of lines were streamed: {rules:?}");
     }
-    assert!(in_parts >= 4, "{in_parts} kinds of lines were streamed");
+}
+
+/// Asserts that the event of a line is the whole event; returns whether it came in parts.
+fn is_streamed(name: &str, line: &str, rules: MappingOptions) -> bool {
+    let typed = |line| typed_events(line, rules);
+    let calls = collect_calls(&format!("{SHORT}\nno record\n{line}\n{SHORT}\n"), 1, rules);
+    let events = calls.events.concat();
+    let expected = [typed(SHORT), typed(line), typed(SHORT)].concat();
+    assert!(events == expected, "{name}: {} bytes, not {}: {rules:?}", events.len(), expected.len());
+    assert!(calls.events.iter().all(|call| call.len() < 3 << 20), "{name}: {rules:?}");
+    for at in calls.rejects {
+        assert!(at == 0 || events[at - 1] == b'\n', "{name}: a reject within an event");
+    }
+    let in_parts = calls.events.iter().any(|call| !call.is_empty() && !call.ends_with(b"\n"));
+    let calls = collect_calls(&format!("{SHORT}\n{line}\n{line}\n{SHORT}\n"), 2, rules);
+    let expected = [typed(SHORT), typed(line), typed(line), typed(SHORT)].concat();
+    assert!(calls.events.concat() == expected, "{name}: on 2 threads: {rules:?}");
+    let [parts, events] = [
+        requests(calls.events.iter().map(Vec::as_slice)),
+        requests(expected.split_inclusive(|&byte| byte == b'\n')),
+    ];
+    assert!(parts == events, "{name}: requests differ: {rules:?}");
+    assert!(!json_lines(&parts).is_empty(), "{name}: {rules:?}");
+    in_parts
 }
 
 #[cfg(target_os = "linux")]
@@ -118,6 +115,9 @@ mod memory {
 
     /// 64 MiB: the limit for the program with two threads, for any input.
     const MOST_KIB: u64 = 64 << 10;
+
+    /// The same with `--enrich`, which holds the labels and keys of an event until it is written.
+    const MOST_KIB_ENRICHED: u64 = 192 << 10;
 
     /// Returns the peak memory of a run over a file, in KiB.
     fn peak(arguments: &[&str]) -> u64 {
@@ -132,6 +132,21 @@ mod memory {
             std::thread::sleep(Duration::from_millis(5));
         }
         peak
+    }
+
+    #[test]
+    fn every_long_line_uses_bounded_memory_when_enriched() {
+        let mut over = Vec::new();
+        for long in &LONG {
+            let line = long.of((4 << 20) - 150);
+            let files = directory(&[("in", format!("{line}\n").repeat(4).as_bytes())]);
+            let peak = peak(&["--enrich", text(&files.path().join("in"))]);
+            println!("{:32} {peak:>8} KiB", long.name);
+            if !(1 << 10..MOST_KIB_ENRICHED).contains(&peak) {
+                over.push((long.name, peak));
+            }
+        }
+        assert!(over.is_empty(), "{over:?}");
     }
 
     #[test]
