@@ -44,6 +44,7 @@ enum InputFault {
 }
 
 const EXPLAIN: &str = "exec \"$0\" explain in/a.json";
+const COVERAGE: &str = "exec \"$0\" coverage in/a.json";
 const INGEST: &str = "exec \"$0\" ingest in --to out --rejects rejects --max-age none --summary json";
 const SAVE: &str = "exec \"$0\" normalize in/a.json in/b.json -o kept/events --rejects kept/rejects";
 const FULL: &str = "o space left";
@@ -352,13 +353,59 @@ fn cases() -> Vec<Case> {
             [FULL, ""],
         ),
         case(
-            "others",
-            "generate to stdout",
-            "full",
-            "exec \"$0\" generate --records 5 > /dev/full",
+            "coverage",
+            "open an input",
+            "missing",
+            "exec \"$0\" coverage no/such",
             Script,
             3,
-            [FULL, ""],
+            ["file not found", "no/such"],
+        ),
+        case(
+            "coverage",
+            "open an input",
+            "forbidden",
+            COVERAGE,
+            Put("in/a.json", closed),
+            3,
+            ["permission denied", "in/a.json"],
+        ),
+        case(
+            "coverage",
+            "read an input",
+            "broken",
+            COVERAGE,
+            Put("in/a.json", unreadable),
+            3,
+            ["nput/output error", "in/a.json"],
+        ),
+        case(
+            "coverage",
+            "read an input",
+            "gzip cut",
+            "exec \"$0\" coverage in/c.json.gz",
+            Put("in/c.json.gz", cut),
+            3,
+            ["truncated", "in/c.json.gz"],
+        ),
+        case("coverage", "read stdin", "hang", "sleep 5 | exec \"$0\" coverage", Signal, 75, ["signal", ""]),
+        case(
+            "coverage",
+            "write stdout",
+            "full",
+            "exec \"$0\" coverage in/a.json > /dev/full",
+            Script,
+            3,
+            [FULL, "writing"],
+        ),
+        case(
+            "coverage",
+            "write stdout",
+            "hang up",
+            "\"$0\" coverage in/big.json | true; exec \"$0\" coverage in/a.json",
+            Script,
+            0,
+            ["", ""],
         ),
         case(
             "ingest",
