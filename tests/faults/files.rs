@@ -396,7 +396,7 @@ fn cases() -> Vec<Case> {
             "exec \"$0\" coverage in/a.json > /dev/full",
             Script,
             3,
-            [FULL, "writing"],
+            [FULL, "standard output"],
         ),
         case(
             "coverage",
