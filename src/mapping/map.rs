@@ -164,7 +164,7 @@ pub(crate) fn write_from_template<'a>(
         return None;
     }
     if rules.enrich {
-        return write_enriched(record, detail, time, rules, notes, sheet);
+        return enrich::write_from_template(record, detail, time, rules, notes, sheet);
     }
     // A verbatim record has no field that was noted: see `Record`.
     if record.kind == RecordKind::SignIn {
@@ -175,22 +175,6 @@ pub(crate) fn write_from_template<'a>(
     let event_type = event_type(record, found.names_user(), || Facts::of_operation(&found, false), notes);
     Template::write(&sheet.template.operation, time, event_type, &found, sheet);
     Some(event_type)
-}
-
-/// The same with `--enrich`; not inlined, to leave the default code small.
-#[inline(never)]
-fn write_enriched<'a>(
-    record: &Record<'a>,
-    detail: &Detail<'a>,
-    time: &Timestamp,
-    rules: MappingOptions,
-    notes: &mut DiagnosticCounts,
-    sheet: TemplateWriter<'_>,
-) -> Option<EventType> {
-    if record.kind != RecordKind::Operation || record.may_have_others {
-        return None;
-    }
-    enrich::write_from_template(record, detail, time, rules, notes, sheet)
 }
 
 /// Writes the event of a sign-in; not inlined, to leave the code for operation logs small.

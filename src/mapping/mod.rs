@@ -2,7 +2,7 @@
 //! description.
 //!
 //! The table ([`ROWS`]) defines which value goes where. `row_values`, `json_user_rows` and `webhook_rows` collect the values that its rows need,
-//! `map` puts them into an event, and `template` is the table compiled to text. `enrich` adds what `--enrich` maps.
+//! `map` puts them into an event, and `template` is the table compiled to text. `enrich` reads what `--enrich` adds, and `template_enriched` writes it for usual operation logs.
 
 mod about;
 mod content;

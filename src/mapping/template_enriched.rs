@@ -1,7 +1,7 @@
 //! Writes the event of an operation log with what `--enrich` adds: up to the principal with the template, and from there
 //! member by member. The typed [`Event`](crate::udm::Event) and its writer define the result.
 
-use super::enrich::{Additions, Entry, Labelled, typed_role};
+use super::enrich::{APPLICATION, Additions, Entry, LabelOwner, typed_role};
 use super::row::Source;
 use super::row_lookup::{self, KindRows};
 use super::row_values::OperationValues;
@@ -79,21 +79,21 @@ impl MemberWriter<'_, '_> {
             return;
         }
         self.open(D::SRC);
-        let labelled = additions.labelled();
-        let labels = |of| if labelled == of { &labels_before[..] } else { &[] };
-        if address_before.is_some() || !labels(Labelled::User).is_empty() {
+        let owner = additions.label_owner();
+        let labels = |of| if owner == of { &labels_before[..] } else { &[] };
+        if address_before.is_some() || !labels(LabelOwner::User).is_empty() {
             self.events.text(D::USER);
             self.element(D::EMAIL_ADDRESSES, *address_before);
-            self.labels::<D>(labels(Labelled::User));
+            self.labels::<D>(labels(LabelOwner::User));
             self.close("},");
         }
-        self.labelled::<D>(D::GROUP, labels(Labelled::Group));
-        self.labelled::<D>(D::RESOURCE, labels(Labelled::Resource));
+        self.only_labels::<D>(D::GROUP, labels(LabelOwner::Group));
+        self.only_labels::<D>(D::RESOURCE, labels(LabelOwner::Resource));
         self.close("},");
     }
 
     /// Writes a member that has nothing but labels, if there are any.
-    fn labelled<D: FieldNames>(&mut self, name: &str, labels: &[Entry<'_>]) {
+    fn only_labels<D: FieldNames>(&mut self, name: &str, labels: &[Entry<'_>]) {
         if !labels.is_empty() {
             self.events.text(name);
             self.labels::<D>(labels);
@@ -103,17 +103,17 @@ impl MemberWriter<'_, '_> {
 
     fn target<D: FieldNames>(&mut self, found: &OperationValues<'_>, additions: &Additions<'_>) {
         self.open(D::TARGET);
-        self.text(D::APPLICATION, Some("Zoom"));
+        self.text(D::APPLICATION, Some(APPLICATION));
         self.user::<D>(found, additions);
-        let labelled = additions.labelled();
-        let labels = |of| if labelled == of { &additions.labels[..] } else { &[] };
-        if additions.group_name.is_some() || !labels(Labelled::Group).is_empty() {
+        let owner = additions.label_owner();
+        let labels = |of| if owner == of { &additions.labels[..] } else { &[] };
+        if additions.group_name.is_some() || !labels(LabelOwner::Group).is_empty() {
             self.events.text(D::GROUP);
             self.text(D::GROUP_DISPLAY_NAME, additions.group_name);
-            self.labels::<D>(labels(Labelled::Group));
+            self.labels::<D>(labels(LabelOwner::Group));
             self.close("},");
         }
-        self.resource::<D>(additions, labels(Labelled::Resource));
+        self.resource::<D>(additions, labels(LabelOwner::Resource));
         if let Some((_, name)) = found.each_of(row_lookup::LOCATION).next() {
             self.events.text(D::LOCATION);
             self.text(D::NAME, Some(name));

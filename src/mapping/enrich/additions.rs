@@ -1,6 +1,6 @@
 //! What `--enrich` adds to the event of an operation log: read once, then put into the typed event or written at once.
 
-use super::vocabulary::{Class, role_type};
+use super::vocabulary::{Class, PREVIOUS_ROLE, role_type};
 use crate::mapping::table_enriched::EnrichedRow;
 use crate::mapping::trace::{KeyedValue, Trace};
 use crate::udm::{Event, Noun, Role, TextLabel, TextLabels};
@@ -49,28 +49,33 @@ pub(in crate::mapping) struct Entry<'a> {
 /// Texts with keys, as many as an operation usually has changes without an allocation.
 pub(in crate::mapping) type Entries<'a> = SmallVec<[Entry<'a>; 6]>;
 
-/// Which noun has the labels of an operation.
+/// The part of a noun that has the labels of an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::mapping) enum Labelled {
+pub(in crate::mapping) enum LabelOwner {
     User,
     Group,
     Resource,
 }
 
 impl<'a> Additions<'a> {
-    /// Returns which part of a noun the labels belong to.
-    pub(in crate::mapping) fn labelled(&self) -> Labelled {
+    /// Returns the owner of the labels.
+    pub(in crate::mapping) fn label_owner(&self) -> LabelOwner {
         match self.class {
-            Class::User => Labelled::User,
-            Class::Group => Labelled::Group,
-            _ => Labelled::Resource,
+            Class::User => LabelOwner::User,
+            Class::Group => LabelOwner::Group,
+            _ => LabelOwner::Resource,
         }
+    }
+
+    /// Says of the target's user which role it had before.
+    pub(super) fn add_previous_role(&mut self, value: &'a str) {
+        self.user_labels.push(Entry { row: EnrichedRow::PreviousRole, key: PREVIOUS_ROLE, value });
     }
 
     /// Puts everything into an event that has the values of the default table.
     pub(super) fn put(self, event: &mut Event<'a>, trace: &mut impl Trace) {
-        let labelled = self.labelled();
-        put_entries(labels_of(&mut event.src, labelled), self.labels_before, trace);
+        let owner = self.label_owner();
+        put_entries(labels_of(&mut event.src, owner), self.labels_before, trace);
         if let Some(address) = self.address_before {
             event.src.user.email_addresses.push(address);
             trace.on_fill(EnrichedRow::AddressBefore.row(), address);
@@ -93,7 +98,7 @@ impl<'a> Additions<'a> {
         put_entries(&mut user.text_labels, self.user_labels, trace);
         let group_name = &mut event.target.group.group_display_name;
         put_text(group_name, EnrichedRow::GroupName, self.group_name, trace);
-        put_entries(labels_of(&mut event.target, labelled), self.labels, trace);
+        put_entries(labels_of(&mut event.target, owner), self.labels, trace);
         let (resource, texts) = (&mut event.target.resource, self.resource);
         put_text(&mut resource.resource_type, EnrichedRow::ResourceType, texts.resource_type, trace);
         put_text(&mut resource.resource_subtype, EnrichedRow::ResourceSubtype, texts.subtype, trace);
@@ -121,11 +126,11 @@ pub(in crate::mapping) fn typed_role(name: &str) -> Role<'_> {
     Role { name, role_type: role_type(name) }
 }
 
-fn labels_of<'n, 'a>(noun: &'n mut Noun<'a>, labelled: Labelled) -> &'n mut TextLabels<'a> {
-    match labelled {
-        Labelled::User => &mut noun.user.text_labels,
-        Labelled::Group => &mut noun.group.labels,
-        Labelled::Resource => &mut noun.resource.labels,
+fn labels_of<'n, 'a>(noun: &'n mut Noun<'a>, owner: LabelOwner) -> &'n mut TextLabels<'a> {
+    match owner {
+        LabelOwner::User => &mut noun.user.text_labels,
+        LabelOwner::Group => &mut noun.group.labels,
+        LabelOwner::Resource => &mut noun.resource.labels,
     }
 }
 

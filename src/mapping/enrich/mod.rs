@@ -1,10 +1,11 @@
 //! What `--enrich` adds to an event (docs/mapping-rules.md): what was changed from what to what, whom and what it was done to,
 //! and an event type that says so.
 //!
-//! `vocabulary` and `event_types` are tables. `head` reads HEAD, `operation` the rest of an operation log, `additions` holds
+//! `vocabulary` and `event_types` are tables. `head` reads HEAD, `operation` the rest of an operation log, `additions_reader`
 //! what is added to its event, and the files named `put…` put what was read.
 
 mod additions;
+mod additions_reader;
 mod distinct;
 mod enriched;
 mod event_types;
@@ -26,9 +27,9 @@ mod vocabulary;
 mod webhook_types;
 mod words;
 
-pub(super) use additions::{Additions, Entry, Labelled, typed_role};
+pub(super) use additions::{Additions, Entry, LabelOwner, typed_role};
 pub(super) use further_users::FurtherUsers;
 pub(crate) use known::{is_known_action, is_known_category, is_known_sign_in, known_start_of_event};
 pub(super) use plain_types::{type_of_operation, type_of_sign_in};
-pub(super) use put::{put, put_other_members};
+pub(super) use put::{APPLICATION, put, put_other_members};
 pub(super) use put_operation::write_from_template;

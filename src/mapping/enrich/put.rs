@@ -11,6 +11,9 @@ use crate::mapping::trace::Trace;
 use crate::record::Record;
 use crate::udm::Event;
 
+/// The target's application.
+pub(in crate::mapping) const APPLICATION: &str = "Zoom";
+
 /// Puts the values of a record, of which `users` are those of the detail's JSON, into an event.
 pub(in crate::mapping) fn put<'c, 'a: 'c>(
     record: &Record<'a>,
@@ -21,9 +24,8 @@ pub(in crate::mapping) fn put<'c, 'a: 'c>(
     notes: &mut DiagnosticCounts,
     trace: &mut impl Trace,
 ) -> Enriched<'c> {
-    let application = "Zoom";
-    event.target.application = Some(application);
-    trace.on_fill(EnrichedRow::Application.row(), application);
+    event.target.application = Some(APPLICATION);
+    trace.on_fill(EnrichedRow::Application.row(), APPLICATION);
     match content {
         Content::Operation(detail) => put_operation::put(record, detail, users, rules, event, notes, trace),
         Content::SignIn => put_sign_in::put(record, event, notes, trace),

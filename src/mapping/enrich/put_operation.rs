@@ -1,32 +1,23 @@
-//! Reads what `--enrich` adds to an operation log, and puts it into an event.
+//! Puts the values of an operation log into an event, or writes them with the template.
 
-use super::additions::{Additions, Entry, ResourceTexts};
-use super::distinct::{Compare, Distinct};
+use super::additions::Additions;
+use super::additions_reader::{AdditionsReader, Target};
 use super::enriched::Enriched;
-use super::event_types;
 use super::further_users::FurtherUsers;
-use super::operation::{Operation, ReadChange};
+use super::operation::Operation;
 use super::put_users::{NamedUsers, type_last_role};
-use super::vocabulary::{Class, OperationKind, PREVIOUS_ROLE, RECORDING, ROLE_KEYS};
-use super::words::same_words;
 use crate::detail::{Detail, JsonUsers, new_value};
 use crate::email;
-use crate::json::trim;
 use crate::mapping::diagnostics::DiagnosticCounts;
-use crate::mapping::facts::{Facts, ladder, own_type};
 use crate::mapping::json_user_rows::put_first_user;
 use crate::mapping::options::{MappingOptions, Values};
-use crate::mapping::row::Row;
 use crate::mapping::row_lookup::{self, KindRows};
 use crate::mapping::row_values::{OperationValues, put_text};
-use crate::mapping::table::ROWS;
-use crate::mapping::table_enriched::EnrichedRow;
 use crate::mapping::template::TemplateWriter;
 use crate::mapping::trace::Trace;
-use crate::record::Record;
+use crate::record::{Record, RecordKind};
 use crate::timestamp::Timestamp;
-use crate::udm::{Event, EventType, User};
-use std::borrow::Cow;
+use crate::udm::{Event, EventType};
 
 /// Puts the values of an operation log into an event.
 pub(super) fn put<'c, 'a: 'c>(
@@ -49,7 +40,8 @@ pub(super) fn put<'c, 'a: 'c>(
     }
     let mut additions = Additions::default();
     let target = Target::of(&event.target.user);
-    let reader = Reader { operation: &operation, rules, found: &found, target, additions: &mut additions };
+    let reader =
+        AdditionsReader { operation: &operation, rules, found: &found, target, additions: &mut additions };
     let (event_type, row) = reader.read(record, &mut named, notes);
     additions.put(event, trace);
     Enriched { event_type, row, users: named.into_about().map(FurtherUsers::Named) }
@@ -59,7 +51,8 @@ pub(super) fn put<'c, 'a: 'c>(
 const MOST_CHANGES: usize = 32;
 
 /// Writes the event of an operation log as [`put`] and the typed writer would, but faster. Returns `None` if the typed event
-/// is needed. The detail has no JSON.
+/// is needed. The detail has no JSON. Not inlined, to leave the code of the default small.
+#[inline(never)]
 pub(in crate::mapping) fn write_from_template<'a>(
     record: &Record<'a>,
     detail: &Detail<'a>,
@@ -68,6 +61,9 @@ pub(in crate::mapping) fn write_from_template<'a>(
     notes: &mut DiagnosticCounts,
     sheet: TemplateWriter<'_>,
 ) -> Option<EventType> {
+    if record.kind != RecordKind::Operation || record.may_have_others {
+        return None;
+    }
     // The typed writer passes on the parts of an event that may be too long for memory.
     if detail.changes.len() > MOST_CHANGES {
         return None;
@@ -83,7 +79,8 @@ pub(in crate::mapping) fn write_from_template<'a>(
     }
     let mut additions = Additions::default();
     let target = Target::of_values(&found);
-    let reader = Reader { operation: &operation, rules, found: &found, target, additions: &mut additions };
+    let reader =
+        AdditionsReader { operation: &operation, rules, found: &found, target, additions: &mut additions };
     let (event_type, _) = reader.read(record, &mut named, notes);
     sheet.write_enriched(time, event_type, &found, &additions);
     Some(event_type)
@@ -95,36 +92,6 @@ fn put_rows<'a>(found: &OperationValues<'a>, event: &mut Event<'a>, trace: &mut 
         put_text(KindRows::OPERATION.in_table(row), text, event, trace);
         if row_lookup::ROLES >> row & 1 == 1 {
             type_last_role(event, trace);
-        }
-    }
-}
-
-/// What the default table says of the target's user.
-struct Target<'a> {
-    first_address: Option<&'a str>,
-    is_named: bool,
-    /// Whether it is known who the user is.
-    is_identified: bool,
-    has_data: bool,
-}
-
-impl<'a> Target<'a> {
-    fn of(user: &User<'a>) -> Self {
-        Self {
-            first_address: user.email_addresses.first().copied(),
-            is_named: user.is_named(),
-            is_identified: user.is_identified(),
-            has_data: user.has_data(),
-        }
-    }
-
-    /// The same if the record says nothing else of the user than these values.
-    fn of_values(found: &OperationValues<'a>) -> Self {
-        Self {
-            first_address: found.each_of(row_lookup::EMAILS).next().map(|(_, address)| address),
-            is_named: found.has_any(row_lookup::NAMES_TARGET),
-            is_identified: found.has_any(row_lookup::IDENTIFIES_TARGET),
-            has_data: found.has_any(row_lookup::TARGET_USER),
         }
     }
 }
@@ -148,194 +115,6 @@ fn default_values<'c, 'a: 'c>(
     found
 }
 
-/// Reads what is added to the event of an operation log.
-struct Reader<'r, 'a> {
-    operation: &'r Operation<'a>,
-    rules: MappingOptions,
-    /// The values of the default table.
-    found: &'r OperationValues<'a>,
-    target: Target<'a>,
-    additions: &'r mut Additions<'a>,
-}
-
-impl<'a> Reader<'_, 'a> {
-    /// Reads everything, and returns the type of the event with the row that gives it.
-    fn read(
-        mut self,
-        record: &Record<'_>,
-        named: &mut NamedUsers<'a>,
-        notes: &mut DiagnosticCounts,
-    ) -> (EventType, &'static Row) {
-        self.additions.class = self.operation.class;
-        self.read_details();
-        self.read_changes(named);
-        self.read_target();
-        self.additions.summary = self.operation.summary();
-        self.additions.category = Some(self.operation.category).filter(|category| !category.is_empty());
-        self.read_type(record, notes)
-    }
-
-    /// Reads what is said without a key.
-    fn read_details(&mut self) {
-        if let Some(text) = self.operation.unkeyed.filter(|text| says_more_than_addresses(text)) {
-            let rows = [EnrichedRow::UserDetail, EnrichedRow::GroupDetail, EnrichedRow::ResourceDetail];
-            self.add_label(rows, "detail", text);
-        }
-        // The category of phone numbers is that of a resource.
-        for (key, value) in self.operation.head.moves.into_iter().flatten() {
-            self.additions.labels.push(Entry { row: EnrichedRow::PhoneNumberMove, key, value });
-        }
-    }
-
-    /// Returns the row for the class, of those for a user, a group and a resource.
-    fn row_of_class(&self, [of_user, of_group, of_resource]: [EnrichedRow; 3]) -> EnrichedRow {
-        match self.operation.class {
-            Class::User => of_user,
-            Class::Group => of_group,
-            _ => of_resource,
-        }
-    }
-
-    /// Adds a label of the target.
-    fn add_label(&mut self, rows: [EnrichedRow; 3], key: &'a str, value: &'a str) {
-        let entry = Entry { row: self.row_of_class(rows), key, value };
-        match self.operation.class {
-            Class::User => self.additions.user_labels.push(entry),
-            _ => self.additions.labels.push(entry),
-        }
-    }
-
-    /// Reads what each key was and is.
-    fn read_changes(&mut self, named: &mut NamedUsers<'a>) {
-        let is_user = self.operation.class == Class::User;
-        let mut keys = Distinct::new(Compare::Exactly);
-        if let Some(verb) = self.operation.head.verb {
-            self.add_detection_field(EnrichedRow::Verb, "verb", verb.word);
-        }
-        for change in self.operation.changes() {
-            if change.is_of_address && self.operation.is_change_of_role {
-                named.add_role(&change, self.found, self.additions);
-                continue;
-            }
-            if let Some(new) = change.new.filter(|_| !is_user || !self.is_put(&change)) {
-                let rows = [EnrichedRow::UserAfter, EnrichedRow::GroupAfter, EnrichedRow::ResourceAfter];
-                self.add_label(rows, change.key, new);
-            }
-            match change.old {
-                Some(old) if is_user && ROLE_KEYS.contains(&change.key) => {
-                    self.additions.add_previous_role(old);
-                }
-                Some(value) => {
-                    let rows =
-                        [EnrichedRow::UserBefore, EnrichedRow::GroupBefore, EnrichedRow::ResourceBefore];
-                    let row = self.row_of_class(rows);
-                    self.additions.labels_before.push(Entry { row, key: change.key, value });
-                }
-                None => {}
-            }
-            if !change.is_of_address && keys.insert(change.key) {
-                self.add_detection_field(EnrichedRow::Changed, "changed", change.key);
-            }
-        }
-        self.additions.address_before = self.operation.old_address();
-    }
-
-    /// Returns whether the default table put the value of a change into the event, or its list holds an equal one.
-    fn is_put(&self, change: &ReadChange<'a>) -> bool {
-        let Some(row) = row_lookup::of_key(change.key) else { return false };
-        let text = match self.rules.values {
-            Values::New => change.new.unwrap_or_default(),
-            Values::Verbatim => change.value,
-        };
-        // The same slice, not an equal one: of a key given twice the last is put.
-        std::ptr::eq(self.found.last_value(row), text)
-    }
-
-    fn add_detection_field(&mut self, row: EnrichedRow, key: &'static str, value: &'a str) {
-        self.additions.detection_fields.push(Entry { row, key, value });
-    }
-
-    /// Reads what the operation was done to, except for a user's resource, which depends on the type of the event.
-    fn read_target(&mut self) {
-        let name = self.operation.head.name;
-        match self.operation.class {
-            Class::User => self.read_user(name),
-            Class::Group => self.additions.group_name = name,
-            Class::Setting => {
-                let other = || self.operation.only_key().or(self.operation.section());
-                let name = name.or_else(other);
-                self.read_resource(name);
-            }
-            _ => self.read_resource(name),
-        }
-    }
-
-    fn read_user(&mut self, name: Option<&'a str>) {
-        self.additions.userid = name.filter(|_| !self.target.is_named);
-        let of_verb = self.operation.head.verb.and_then(|verb| verb.status);
-        let is_deleted = self.operation.kind == OperationKind::Delete;
-        let status = of_verb.or(is_deleted.then_some("DELETED"));
-        self.additions.authentication_status = status.filter(|_| !self.operation.is_change_of_role);
-    }
-
-    fn read_resource(&mut self, name: Option<&'a str>) {
-        let operation = self.operation;
-        let section = operation.section().filter(|_| operation.class == Class::Setting);
-        let is_recording = same_words(operation.category, RECORDING);
-        self.additions.resource = ResourceTexts {
-            resource_type: operation.class.resource_type(),
-            subtype: section.or(Some(operation.category)).filter(|text| !text.is_empty()),
-            name,
-            id: operation.head.name.filter(|_| is_recording).and_then(meeting_id),
-        };
-    }
-
-    /// Selects the type of the event. An updated user is a resource, too.
-    fn read_type(&mut self, record: &Record<'_>, notes: &mut DiagnosticCounts) -> (EventType, &'static Row) {
-        let is_user = self.operation.class == Class::User;
-        let facts = self.facts();
-        let of_type = |known| {
-            let is_resource = is_user && known == EventType::USER_RESOURCE_UPDATE_CONTENT;
-            Facts { resource: facts.resource || is_resource, ..facts }
-        };
-        let of_table = || {
-            // More than the type itself needs: the user must be named.
-            let target = self.target.is_identified || self.additions.userid.is_some();
-            event_types::select(
-                self.operation,
-                Facts { target, resource: facts.resource || is_user, ..facts },
-            )
-        };
-        let (own, refined) = match own_type(record, of_type, notes) {
-            Some(own) => (Some(own), None),
-            None => (None, of_table()),
-        };
-        let event_type = own.or(refined).unwrap_or_else(|| ladder(self.found.names_user()));
-        if is_user && event_type == EventType::USER_RESOURCE_UPDATE_CONTENT {
-            self.read_resource(self.operation.head.name.or(self.target.first_address));
-        }
-        let row =
-            if refined.is_some() { EnrichedRow::EventType.row() } else { &ROWS[row_lookup::EVENT_TYPE] };
-        (event_type, row)
-    }
-
-    /// Returns what the event has.
-    fn facts(&self) -> Facts {
-        let (principal, added) = (self.found.has_any(row_lookup::OPERATOR), &*self.additions);
-        let has_user_texts = added.userid.is_some() || added.authentication_status.is_some();
-        let has_user_lists = !added.roles.is_empty() || !added.user_labels.is_empty();
-        let has_resource_labels = self.operation.class != Class::Group && !added.labels.is_empty();
-        Facts {
-            principal,
-            target: self.target.has_data || has_user_texts || has_user_lists,
-            resource: added.resource.has_data() || has_resource_labels,
-            group: added.group_name.is_some(),
-            setting: principal && added.resource.resource_type == Some("SETTING"),
-            ..Facts::NONE
-        }
-    }
-}
-
 /// Returns whether a change whose key is an address gives the role that the default table takes.
 fn gives_role_to_address(detail: &Detail<'_>, values: Values) -> bool {
     let mut of_address = detail.changes.iter().filter(|change| email::is_email(change.key));
@@ -343,31 +122,4 @@ fn gives_role_to_address(detail: &Detail<'_>, values: Values) -> bool {
         Values::New => new_value(change.value).is_some(),
         Values::Verbatim => !change.value.is_empty(),
     })
-}
-
-impl<'a> Additions<'a> {
-    /// Says of the target's user which role it had before.
-    pub(super) fn add_previous_role(&mut self, value: &'a str) {
-        self.user_labels.push(Entry { row: EnrichedRow::PreviousRole, key: PREVIOUS_ROLE, value });
-    }
-}
-
-/// Returns whether a text says anything besides e-mail addresses.
-fn says_more_than_addresses(text: &str) -> bool {
-    let mut from = 0;
-    while let Some(found) = email::find(text, from) {
-        if !trim(&text[from..found.start]).is_empty() {
-            return true;
-        }
-        from = found.end;
-    }
-    !trim(&text[from..]).is_empty()
-}
-
-/// Returns the ID of a meeting, if a name is one: digits, in groups or not.
-fn meeting_id(name: &str) -> Option<Cow<'_, str>> {
-    let is_id = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b' ');
-    let without_spaces =
-        || if name.contains(' ') { name.replace(' ', "").into() } else { Cow::Borrowed(name) };
-    is_id.then(without_spaces)
 }

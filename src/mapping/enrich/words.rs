@@ -27,7 +27,7 @@ pub(super) fn same_text(one: &str, other: &str) -> bool {
 /// Returns what follows the words of `phrase` in a text that begins with them.
 #[inline]
 pub(super) fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
-    // Nearly always there is no space at the start and one between words.
+    // Most texts begin with a word, and have one space between words.
     let (text_bytes, bytes) = (text.as_bytes(), phrase.as_bytes());
     if let (Some(first), Some(expected)) = (text_bytes.first(), bytes.first())
         && *first != b' '
