@@ -398,7 +398,7 @@ fn redacted_report_holds_no_values() {
         [false, true].map(|redact| coverage::slice(lines.as_bytes(), &options(false), redact));
     assert_eq!((shown.text, shown.keys.len(), shown.other), (hidden.text, hidden.keys.len(), hidden.other));
     let example = hidden.keys.iter().find(|row| row.key == "operator").expect("the field is listed");
-    assert_eq!(example.example.as_deref(), Some("(e-mail address, 11 characters)"));
+    assert_eq!(example.example.as_deref(), Some("(e-mail address, length 11)"));
 }
 
 #[test]

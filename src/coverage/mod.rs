@@ -17,6 +17,6 @@ mod table;
 mod tables;
 
 pub use render::Layout;
-pub use report::{ActionRow, KeyRow, Mapped, Report, TextShare, UnmappedRow};
+pub use report::{ActionRow, KeyRow, Mapped, Other, Report, Share, TextShare, UnmappedRow};
 pub use run::{run, slice};
 pub use table::MAX_ENTRIES;

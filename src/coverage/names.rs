@@ -43,7 +43,7 @@ impl Names {
         if !self.redact || hidden == 0 {
             return name.to_owned();
         }
-        format!("{start}(hidden, {hidden} characters)")
+        format!("{start}(hidden, length {hidden})")
     }
 
     /// Returns an example.
@@ -51,7 +51,7 @@ impl Names {
         if !self.redact {
             return example.text.clone().into();
         }
-        format!("({}, {} characters)", kind_of(&example.text), example.length)
+        format!("({}, length {})", kind_of(&example.text), example.length)
     }
 }
 
@@ -77,28 +77,28 @@ mod tests {
     fn redaction_shows_only_known_names() {
         let names = Names { redact: true };
         assert_eq!(names.category("User Group"), "User Group");
-        assert_eq!(names.category("Secret"), "(hidden, 6 characters)");
+        assert_eq!(names.category("Secret"), "(hidden, length 6)");
         for (kind, name, shown) in [
             (RecordKind::Operation, "SCIM API - Update", "SCIM API - Update"),
             (RecordKind::Operation, "Batch Delete", "Batch Delete"),
-            (RecordKind::Operation, "Update Ann", "(hidden, 10 characters)"),
+            (RecordKind::Operation, "Update Ann", "(hidden, length 10)"),
             (RecordKind::SignIn, "Sign in", "Sign in"),
-            (RecordKind::SignIn, "x", "(hidden, 1 characters)"),
+            (RecordKind::SignIn, "x", "(hidden, length 1)"),
             (RecordKind::Webhook, "user.updated", "user.updated"),
-            (RecordKind::Webhook, "meeting.x", "meeting.(hidden, 1 characters)"),
-            (RecordKind::Webhook, "x.user.updated", "(hidden, 14 characters)"),
+            (RecordKind::Webhook, "meeting.x", "meeting.(hidden, length 1)"),
+            (RecordKind::Webhook, "x.user.updated", "(hidden, length 14)"),
         ] {
             assert_eq!(names.action(kind, name), shown);
         }
         for (place, key, shown) in [
             (Place::Record, "operator", "operator"),
-            (Place::Record, "secret", "(hidden, 6 characters)"),
+            (Place::Record, "secret", "(hidden, length 6)"),
             (Place::Detail, "Department", "Department"),
-            (Place::Detail, "department", "(hidden, 10 characters)"),
+            (Place::Detail, "department", "(hidden, length 10)"),
             (Place::DetailJson, "userId", "userId"),
             (Place::Payload, "object.id", "object.id"),
-            (Place::Payload, "object.settings.a.b", "object.settings.(hidden, 3 characters)"),
-            (Place::Payload, "objects", "(hidden, 7 characters)"),
+            (Place::Payload, "object.settings.a.b", "object.settings.(hidden, length 3)"),
+            (Place::Payload, "objects", "(hidden, length 7)"),
         ] {
             assert_eq!(names.key(place, key), shown);
         }
@@ -117,7 +117,7 @@ mod tests {
             ("Ann", "text"),
         ] {
             let shown = Names { redact: true }.example(&Example::new(text));
-            assert_eq!(shown, format!("({kind}, {} characters)", text.len()));
+            assert_eq!(shown, format!("({kind}, length {})", text.len()));
         }
         assert_eq!(Names { redact: false }.example(&Example::new("Ann")), "Ann");
     }

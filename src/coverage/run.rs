@@ -29,8 +29,8 @@ pub fn run<'r>(
 /// assert_eq!(report.records, 1);
 /// assert!(report.text.default.percent < 100.0);
 /// assert_eq!(report.text.enriched.percent, 100.0);
-/// let key = report.keys.iter().find(|row| row.key == "Passcode").unwrap();
-/// assert_eq!((key.mapped.default, key.mapped.enriched), (0, 1));
+/// let mapped: Vec<_> = report.keys.iter().filter(|row| row.key == "Passcode").map(|row| &row.mapped).collect();
+/// assert_eq!(mapped, [&zoom_udm::coverage::Mapped { default: 0, enriched: 1 }]);
 /// ```
 #[must_use]
 pub fn slice(bytes: &[u8], options: &Options, redact: bool) -> Report {

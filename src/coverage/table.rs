@@ -1,8 +1,6 @@
 //! Counts by name, for a bounded number of names.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::LazyLock;
 
 /// The maximum number of names in a table; further ones are counted together.
 ///
@@ -21,7 +19,7 @@ pub(super) trait Counts: Default {
 /// Counts by name, in the order in which the names first occurred.
 #[derive(Debug)]
 pub(super) struct Table<V> {
-    indices: HashMap<Box<str>, usize, NameHasher>,
+    indices: HashMap<Box<str>, usize>,
     entries: Vec<V>,
     /// The counts of names beyond the maximum.
     pub(super) other: V,
@@ -82,52 +80,6 @@ impl<V: Counts> Table<V> {
     }
 }
 
-/// A hasher for short names. The maximum number of names bounds the cost of collisions, which a random start makes unlikely.
-#[derive(Debug, Clone, Copy, Default)]
-struct NameHasher;
-
-impl BuildHasher for NameHasher {
-    type Hasher = FoldHasher;
-
-    fn build_hasher(&self) -> FoldHasher {
-        static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("start"));
-        FoldHasher(*START)
-    }
-}
-
-/// Folds the product of each eight bytes and a constant.
-struct FoldHasher(u64);
-
-impl Hasher for FoldHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in words.by_ref() {
-            self.fold(u64::from_le_bytes(word.try_into().unwrap_or_default()));
-        }
-        let mut last = [0; 8];
-        let rest = words.remainder();
-        last[..rest.len()].copy_from_slice(rest);
-        self.fold(u64::from_le_bytes(last) ^ bytes.len() as u64);
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.fold(u64::from(byte));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-impl FoldHasher {
-    #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
-    fn fold(&mut self, word: u64) {
-        const FACTOR: u128 = 0x9E37_79B9_7F4A_7C15;
-        let product = u128::from(self.0 ^ word) * FACTOR;
-        self.0 = product as u64 ^ (product >> 64) as u64;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,12 +109,5 @@ mod tests {
             taken.iter().enumerate().all(|(at, (name, count))| **name == format!("name {at}") && *count == 3)
         );
         assert_eq!((all.len(), part.len()), (0, 0));
-    }
-
-    #[test]
-    fn names_have_different_hashes() {
-        let names = (0..100_000).map(|number| format!("{number}")).chain((0..64).map(|n| "\0".repeat(n)));
-        let hashes: std::collections::HashSet<u64> = names.map(|name| NameHasher.hash_one(&*name)).collect();
-        assert_eq!(hashes.len(), 100_064);
     }
 }
