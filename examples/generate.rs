@@ -1,6 +1,6 @@
 //! Writes generated records, the same for the same seed: `generate [--records N] [--seed N] [--kind KIND]`.
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use std::io::{self, BufWriter, Write as _};
 use testdata::Kind;
 
@@ -13,32 +13,19 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Kind of records
-    #[arg(long, value_enum, default_value_t)]
-    kind: KindFlag,
+    #[arg(long, value_parser = parse_kind, default_value = "realistic")]
+    kind: Kind,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum KindFlag {
-    #[default]
-    Realistic,
-    Plain,
-    Escaped,
-    SignIns,
-    Webhooks,
-    Hostile,
+fn parse_kind(text: &str) -> Result<Kind, String> {
+    let found = Kind::NAMED.iter().find(|(name, _)| *name == text);
+    let expected = || Kind::NAMED.map(|(name, _)| name).join(", ");
+    found.map(|(_, kind)| *kind).ok_or_else(|| format!("expected one of {}", expected()))
 }
 
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
-    let kind = match arguments.kind {
-        KindFlag::Realistic => Kind::Realistic,
-        KindFlag::Plain => Kind::Plain,
-        KindFlag::Escaped => Kind::Escaped,
-        KindFlag::SignIns => Kind::SignIns,
-        KindFlag::Webhooks => Kind::Webhooks,
-        KindFlag::Hostile => Kind::Hostile,
-    };
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    testdata::write(kind, arguments.records, arguments.seed, &mut out)?;
+    testdata::write(arguments.kind, arguments.records, arguments.seed, &mut out)?;
     out.flush()
 }

@@ -43,7 +43,8 @@ fn usual(script: &mut Unstructured<'_>, out: &mut String) -> Result<()> {
     for (index, field) in fields.iter().enumerate() {
         out.push_str(if index == 0 { "{" } else { comma });
         out.push_str(&format!("\"{field}\"{colon}\""));
-        content(script, index, out)?;
+        // The first field of an operation log is its time.
+        content(script, if *field == "time" { 0 } else { index.max(1) }, out)?;
         out.push('"');
     }
     out.push('}');

@@ -22,6 +22,18 @@ pub enum Kind {
     Hostile,
 }
 
+impl Kind {
+    /// The kinds with their names in arguments.
+    pub const NAMED: [(&str, Self); 6] = [
+        ("realistic", Self::Realistic),
+        ("plain", Self::Plain),
+        ("escaped", Self::Escaped),
+        ("sign-ins", Self::SignIns),
+        ("webhooks", Self::Webhooks),
+        ("hostile", Self::Hostile),
+    ];
+}
+
 /// Writes `records` lines of a kind.
 ///
 /// # Errors
