@@ -163,7 +163,8 @@ fn record_is_whole_if_explain_lists_nothing() {
     for bytes in fixtures() {
         for (record, stories) in events(&bytes) {
             let report = coverage::slice(record.as_bytes(), &options(false), false);
-            let shares = [&report.text.default, &report.text.enriched].map(|share| share.percent);
+            let shares =
+                [&report.text.default, &report.text.enriched].map(|share| share.percent.unwrap_or(100.0));
             for (profile, (story, percent)) in stories.iter().zip(shares).enumerate() {
                 let left = story.unmapped.iter().filter(|left| !left.is_blank).count();
                 assert_eq!(percent >= 100.0, left == 0, "{percent} % of {record}: {:?}", story.unmapped);
@@ -449,12 +450,13 @@ fn input_without_events_gives_an_empty_report() {
     for (input, records, rejects) in [("", 0, 0), ("\n\n", 0, 0), ("5\n[1]\nx\n", 3, 3)] {
         let report = cover_json(&[], input.as_bytes());
         assert_eq!((&report["records"], &report["rejects"]), (&json!(records), &json!(rejects)), "{report}");
-        let text = json!({"characters": 0, "default": {"characters": 0, "percent": 100.0},
-            "enriched": {"characters": 0, "percent": 100.0}});
+        let text = json!({"characters": 0, "default": {"characters": 0, "percent": null},
+            "enriched": {"characters": 0, "percent": null}});
         assert_eq!((&report["text"], &report["actions"], &report["keys"]), (&text, &json!([]), &json!([])));
         for format in ["human", "markdown"] {
             let (_, out) = cover(&["--format", format], input.as_bytes());
             assert!(out.contains(&format!("{records} records: 0 events, {rejects} rejects")), "{out}");
+            assert!(out.contains("mapped by default: no record has text"), "{out}");
         }
     }
 }

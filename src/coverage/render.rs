@@ -1,6 +1,6 @@
 //! Shows a report to people: as text for a terminal, or as Markdown.
 
-use super::report::{ActionRow, KeyRow, Mapped, Report, TextShare, UnmappedRow};
+use super::report::{ActionRow, KeyRow, Mapped, Report, Share, TextShare, UnmappedRow};
 use crate::sanitize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -58,14 +58,8 @@ impl Report {
         let TextShare { characters, default, enriched } = &self.text;
         let mut lines = vec![
             format!("{} records: {} events, {} rejects{reasons}", self.records, self.events, self.rejects),
-            format!(
-                "mapped by default: {} % of the text ({} of {characters} characters)",
-                default.percent, default.characters
-            ),
-            format!(
-                "mapped with --enrich: {} % of the text ({} of {characters} characters)",
-                enriched.percent, enriched.characters
-            ),
+            format!("mapped by default: {}", share(default, *characters)),
+            format!("mapped with --enrich: {}", share(enriched, *characters)),
         ];
         if self.redacted {
             lines.push("values and unknown names are hidden".to_owned());
@@ -119,16 +113,26 @@ impl Report {
     }
 }
 
+/// Returns how much of a text of some characters is mapped.
+fn share(mapped: &Share, characters: u64) -> String {
+    match mapped.percent {
+        Some(percent) => {
+            format!("{percent} % of the text ({} of {characters} characters)", mapped.characters)
+        }
+        None => "no record has text".to_owned(),
+    }
+}
+
 fn action_row(row: &ActionRow) -> Vec<String> {
     let types = |types: &BTreeMap<&str, u64>| {
         types.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
     };
-    let percent = |percent: f64| format!("{percent} %");
+    let percent = |share: &Share| share.percent.map(|percent| format!("{percent} %")).unwrap_or_default();
     let Mapped { default, enriched } = &row.event_types;
     vec![
         row.records.to_string(),
-        percent(row.text.default.percent),
-        percent(row.text.enriched.percent),
+        percent(&row.text.default),
+        percent(&row.text.enriched),
         row.kind.to_owned(),
         row.category.clone(),
         row.action.clone(),
@@ -141,7 +145,7 @@ fn key_row(row: &KeyRow) -> Vec<String> {
     let mapped = |mapped: u64| match mapped {
         0 => "no".to_owned(),
         all if all == row.count => "yes".to_owned(),
-        some => format!("{some} times"),
+        some => format!("{some} of {}", row.count),
     };
     vec![
         row.count.to_string(),

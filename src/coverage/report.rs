@@ -64,8 +64,8 @@ pub struct TextShare {
 pub struct Share {
     /// The number of characters.
     pub characters: u64,
-    /// The percentage, rounded down to hundredths; 100 only if all is mapped.
-    pub percent: f64,
+    /// The percentage, rounded down to hundredths: 100 only if all is mapped. `None` if there is no text.
+    pub percent: Option<f64>,
 }
 
 /// The records of one kind, category and action.
@@ -237,8 +237,8 @@ fn text_share(counts: &ActionCounts) -> TextShare {
 
 /// Returns the share of some characters in all.
 fn share(characters: u64, all: u64) -> Share {
-    let hundredths = if all == 0 { 10_000 } else { u128::from(characters) * 10_000 / u128::from(all) };
-    let percent = f64::from(u32::try_from(hundredths).unwrap_or(10_000)) / 100.0;
+    let hundredths = (u128::from(characters) * 10_000).checked_div(u128::from(all));
+    let percent = hundredths.map(|hundredths| f64::from(u32::try_from(hundredths).unwrap_or(10_000)) / 100.0);
     Share { characters, percent }
 }
 
@@ -248,10 +248,15 @@ mod tests {
 
     #[test]
     fn share_is_whole_only_if_all_is_mapped() {
-        assert_eq!(share(3, 3).percent.to_string(), "100");
-        assert_eq!(share(99_999_999, 100_000_000).percent.to_string(), "99.99");
-        assert_eq!(share(2, 3).percent.to_string(), "66.66");
-        assert_eq!(share(u64::MAX - 1, u64::MAX).percent.to_string(), "99.99");
-        assert_eq!(share(0, 0).percent.to_string(), "100");
+        for (characters, all, percent) in [
+            (3, 3, Some("100")),
+            (99_999_999, 100_000_000, Some("99.99")),
+            (2, 3, Some("66.66")),
+            (u64::MAX - 1, u64::MAX, Some("99.99")),
+            (0, 0, None),
+        ] {
+            let found = share(characters, all).percent.map(|percent| percent.to_string());
+            assert_eq!(found.as_deref(), percent);
+        }
     }
 }

@@ -27,8 +27,8 @@ pub fn run<'r>(
 /// let record = br#"{"time":"2019-08-20T19:09:01Z","operator":"a@b.com","operation_detail":"Security  - Passcode: from On to Off"}"#;
 /// let report = zoom_udm::coverage::slice(record, &Default::default(), false);
 /// assert_eq!(report.records, 1);
-/// assert!(report.text.default.percent < 100.0);
-/// assert_eq!(report.text.enriched.percent, 100.0);
+/// assert!(report.text.default.percent < Some(100.0));
+/// assert_eq!(report.text.enriched.percent, Some(100.0));
 /// let mapped: Vec<_> = report.keys.iter().filter(|row| row.key == "Passcode").map(|row| &row.mapped).collect();
 /// assert_eq!(mapped, [&zoom_udm::coverage::Mapped { default: 0, enriched: 1 }]);
 /// ```
