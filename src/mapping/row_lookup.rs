@@ -308,7 +308,13 @@ pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
 #[inline]
 pub(super) fn of_key(key: &str) -> Option<usize> {
     let rows = BY_LENGTH.get(key.len())?;
-    let row = rows.iter().take_while(|&&row| row != NONE).find(|&&row| KEYS[usize::from(row)] == key);
+    let first = key.as_bytes().first()?;
+    // Comparing the first bytes avoids most calls of a function that compares texts.
+    let has_key = |row: &&u8| {
+        let known = KEYS[usize::from(**row)];
+        known.as_bytes().first() == Some(first) && known == key
+    };
+    let row = rows.iter().take_while(|&&row| row != NONE).find(has_key);
     row.map(|&row| usize::from(row)).or_else(|| matches!(key, "Role" | "role").then_some(ROLE))
 }
 

@@ -112,9 +112,7 @@ impl Block {
 
     /// Reads once, after reserving space for `more` bytes.
     pub(super) fn read(&mut self, reader: &mut dyn Read, more: usize) -> io::Result<usize> {
-        if self.buffer.len() < self.length + more {
-            self.buffer.resize(self.length + more, 0);
-        }
+        self.reserve(more);
         loop {
             match reader.read(&mut self.buffer[self.length..self.length + more]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -133,12 +131,21 @@ impl Block {
     }
 
     fn append(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
         let end = self.length + bytes.len();
-        if self.buffer.len() < end {
-            self.buffer.resize(end, 0);
-        }
         self.buffer[self.length..end].copy_from_slice(bytes);
         self.length = end;
+    }
+
+    /// Makes room for more bytes.
+    fn reserve(&mut self, more: usize) {
+        let length = self.length + more;
+        if self.buffer.is_empty() {
+            // The system zeroes new memory of this size; `resize` would write to all of it.
+            self.buffer = vec![0; length];
+        } else if self.buffer.len() < length {
+            self.buffer.resize(length, 0);
+        }
     }
 
     /// Moves everything after `end` to `rest`.
