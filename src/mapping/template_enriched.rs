@@ -45,8 +45,8 @@ fn room_of(additions: &Additions<'_>, default_length: usize, namespace: usize) -
     /// Each part of the detail and of the category is written at most this often: as the summary, a name, a subtype and a
     /// category; as a key of two labels and a detection field; as a value.
     const COPIES: usize = 6;
-    let Additions { user_labels, labels, labels_before, detection_fields, roles, .. } = additions;
-    let entries = user_labels.len() + labels.len() + labels_before.len() + detection_fields.len();
+    let Additions { user_labels, labels, labels_before, changed, roles, .. } = additions;
+    let entries = user_labels.len() + labels.len() + labels_before.len() + changed.texts().len();
     (entries + roles.len() + MEMBERS) * 4 * SHORT + COPIES * default_length + 2 * namespace
 }
 
@@ -214,14 +214,24 @@ impl MemberWriter<'_, '_> {
     }
 
     fn security_result<D: FieldNames>(&mut self, additions: &Additions<'_>) {
-        let Additions { detection_fields, summary, category, .. } = additions;
-        if detection_fields.is_empty() && summary.is_none() && category.is_none() {
+        let Additions { verb, changed, summary, category, .. } = additions;
+        let has_fields = verb.is_some() || !changed.texts().is_empty();
+        if !has_fields && summary.is_none() && category.is_none() {
             return;
         }
         self.events.text(D::SECURITY_RESULT);
-        if !detection_fields.is_empty() {
+        if has_fields {
             self.events.text(D::DETECTION_FIELDS);
-            self.entries(detection_fields);
+            if let Some(verb) = verb {
+                self.events.text("{\"key\":\"verb\",\"value\":\"");
+                self.value(verb);
+                self.events.text("\"},");
+            }
+            for key in changed.texts() {
+                self.events.text("{\"key\":\"changed\",\"value\":\"");
+                self.value(key);
+                self.events.text("\"},");
+            }
             self.close("],");
         }
         self.text(D::SUMMARY, *summary);

@@ -1,5 +1,6 @@
 //! What `--enrich` adds to the event of an operation log: read once, then put into the typed event or written at once.
 
+use super::distinct::Distinct;
 use super::vocabulary::{Class, PREVIOUS_ROLE, role_type};
 use crate::mapping::table_enriched::EnrichedRow;
 use crate::mapping::trace::{KeyedValue, Trace};
@@ -25,7 +26,10 @@ pub(in crate::mapping) struct Additions<'a> {
     pub(in crate::mapping) authentication_status: Option<&'static str>,
     pub(in crate::mapping) group_name: Option<&'a str>,
     pub(in crate::mapping) resource: ResourceTexts<'a>,
-    pub(in crate::mapping) detection_fields: Entries<'a>,
+    /// The verb with which HEAD begins.
+    pub(in crate::mapping) verb: Option<&'static str>,
+    /// The keys that were changed.
+    pub(in crate::mapping) changed: Distinct<'a>,
     pub(in crate::mapping) summary: Option<&'a str>,
     pub(in crate::mapping) category: Option<&'a str>,
 }
@@ -105,7 +109,9 @@ impl<'a> Additions<'a> {
         put_text(&mut resource.name, EnrichedRow::ResourceName, texts.name.map(Cow::Borrowed), trace);
         put_text(&mut resource.product_object_id, EnrichedRow::MeetingId, texts.id, trace);
         let result = &mut event.security_result;
-        for Entry { row, key, value } in self.detection_fields {
+        let verb = self.verb.map(|verb| (EnrichedRow::Verb, "verb", verb));
+        let changed = self.changed.texts().iter().map(|key| (EnrichedRow::Changed, "changed", *key));
+        for (row, key, value) in verb.into_iter().chain(changed) {
             result.detection_fields.push((key, Cow::Borrowed(value)));
             trace.on_keyed(row.row(), KeyedValue::new(key, value));
         }

@@ -1,7 +1,6 @@
 //! Reads what `--enrich` adds to the event of an operation log.
 
 use super::additions::{Additions, Entry, ResourceTexts};
-use super::distinct::{Compare, Distinct};
 use super::event_types;
 use super::operation::{Operation, ReadChange};
 use super::put_users::NamedUsers;
@@ -111,10 +110,7 @@ impl<'a> AdditionsReader<'_, 'a> {
     /// Reads what each key was and is.
     fn read_changes(&mut self, named: &mut NamedUsers<'a>) {
         let is_user = self.operation.class == Class::User;
-        let mut keys = Distinct::new(Compare::Exactly);
-        if let Some(verb) = self.operation.head.verb {
-            self.add_detection_field(EnrichedRow::Verb, "verb", verb.word);
-        }
+        self.additions.verb = self.operation.head.verb.map(|verb| verb.word);
         for change in self.operation.changes() {
             if change.is_of_address && self.operation.is_change_of_role {
                 named.add_role(&change, self.found, self.additions);
@@ -136,8 +132,8 @@ impl<'a> AdditionsReader<'_, 'a> {
                 }
                 None => {}
             }
-            if !change.is_of_address && keys.insert(change.key) {
-                self.add_detection_field(EnrichedRow::Changed, "changed", change.key);
+            if !change.is_of_address {
+                self.additions.changed.insert(change.key);
             }
         }
         self.additions.address_before = self.operation.old_address();
@@ -152,10 +148,6 @@ impl<'a> AdditionsReader<'_, 'a> {
         };
         // The same slice, not an equal one: of a key given twice the last is put.
         std::ptr::eq(self.found.last_value(row), text)
-    }
-
-    fn add_detection_field(&mut self, row: EnrichedRow, key: &'static str, value: &'a str) {
-        self.additions.detection_fields.push(Entry { row, key, value });
     }
 
     /// Reads what the operation was done to, except for a user's resource, which depends on the type of the event.
@@ -184,7 +176,7 @@ impl<'a> AdditionsReader<'_, 'a> {
     fn read_resource(&mut self, name: Option<&'a str>) {
         let operation = self.operation;
         let section = operation.section().filter(|_| operation.class == Class::Setting);
-        let is_recording = same_words(operation.category, RECORDING);
+        let is_recording = same_words(operation.category, RECORDING, operation.spacing);
         self.additions.resource = ResourceTexts {
             resource_type: operation.class.resource_type(),
             subtype: section.or(Some(operation.category)).filter(|text| !text.is_empty()),

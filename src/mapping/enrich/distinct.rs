@@ -6,16 +6,17 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// How texts are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compare {
+    #[default]
     Exactly,
     /// By their Unicode lower case.
     IgnoringCase,
 }
 
 /// Distinct texts in order. A few need no memory of their own.
-#[derive(Debug)]
-pub(super) struct Distinct<'a> {
+#[derive(Debug, Default)]
+pub(in crate::mapping) struct Distinct<'a> {
     compare: Compare,
     texts: SmallVec<[&'a str; MOST_COMPARED]>,
     /// The index of each text, once there are too many to compare with each.
@@ -31,15 +32,22 @@ impl<'a> Distinct<'a> {
     }
 
     /// Returns the texts.
-    pub(super) fn texts(&self) -> &[&'a str] {
+    #[inline]
+    pub(in crate::mapping) fn texts(&self) -> &[&'a str] {
         &self.texts
     }
 
     /// Returns the index of a text, if it is there.
     pub(super) fn index_of(&self, text: &str) -> Option<usize> {
-        if let Some(indices) = &self.indices {
-            return indices.get(&*folded(text, self.compare)).copied();
+        match &self.indices {
+            Some(indices) => indices.get(&*folded(text, self.compare)).copied(),
+            None => self.compared(text),
         }
+    }
+
+    /// Returns the same, comparing it with each.
+    #[inline]
+    fn compared(&self, text: &str) -> Option<usize> {
         self.texts.iter().position(|known| match self.compare {
             Compare::Exactly => *known == text,
             Compare::IgnoringCase => eq_ignore_case(known, text),
@@ -47,16 +55,27 @@ impl<'a> Distinct<'a> {
     }
 
     /// Adds a text, and returns whether it is new.
+    #[inline]
     pub(super) fn insert(&mut self, text: &'a str) -> bool {
+        if self.texts.len() >= MOST_COMPARED {
+            return self.insert_indexed(text);
+        }
+        let is_new = self.compared(text).is_none();
+        if is_new {
+            self.texts.push(text);
+        }
+        is_new
+    }
+
+    #[cold]
+    fn insert_indexed(&mut self, text: &'a str) -> bool {
         if self.index_of(text).is_some() {
             return false;
         }
         self.texts.push(text);
-        if self.texts.len() > MOST_COMPARED {
-            let indices = self.indices.get_or_insert_default();
-            let new = self.texts.iter().enumerate().skip(indices.len());
-            indices.extend(new.map(|(index, text)| (folded(text, self.compare), index)));
-        }
+        let indices = self.indices.get_or_insert_default();
+        let new = self.texts.iter().enumerate().skip(indices.len());
+        indices.extend(new.map(|(index, text)| (folded(text, self.compare), index)));
         true
     }
 }

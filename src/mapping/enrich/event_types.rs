@@ -6,7 +6,8 @@ use crate::mapping::facts::Facts;
 use crate::udm::EventType;
 
 /// An event type, and which operation logs have it.
-pub(super) struct TypeRow {
+#[derive(Clone, Copy)]
+struct TypeRow {
     classes: &'static [Class],
     when: When,
     event_type: EventType,
@@ -35,7 +36,7 @@ const fn row(classes: &'static [Class], when: When, event_type: EventType) -> Ty
 }
 
 /// The types; the first row counts that fits and whose needs the event meets.
-pub(super) static EVENT_TYPES: [TypeRow; 14] = [
+const EVENT_TYPES: [TypeRow; 14] = [
     row(USER, When::ChangesRole, EventType::USER_CHANGE_PERMISSIONS),
     row(USER, When::HasStatus, EventType::USER_CHANGE_PERMISSIONS),
     row(USER, When::Is(OperationKind::Add), EventType::USER_CREATION),
@@ -54,9 +55,33 @@ pub(super) static EVENT_TYPES: [TypeRow; 14] = [
 
 /// Returns the type of an operation log whose event has these facts.
 pub(super) fn select(operation: &Operation<'_>, facts: Facts) -> Option<EventType> {
-    let fits = |row: &&TypeRow| row.classes.contains(&operation.class) && row.when.holds(operation);
-    EVENT_TYPES.iter().filter(fits).map(|row| row.event_type).find(|found| facts.meet(found.needs()))
+    let (rows, count) = &OF_CLASS[operation.class as usize];
+    let fitting = rows[..*count].iter().filter(|(when, _)| when.holds(operation));
+    fitting.map(|(_, event_type)| *event_type).find(|found| facts.meet(found.needs()))
 }
+
+/// The maximum number of rows of a class.
+const MOST: usize = 5;
+
+/// For each class its rows, and how many there are.
+static OF_CLASS: [([(When, EventType); MOST], usize); Class::COUNT] = {
+    let nothing = (When::ChangesRole, EventType::GENERIC_EVENT);
+    let mut of_class = [([nothing; MOST], 0); Class::COUNT];
+    let mut row = 0;
+    while row < EVENT_TYPES.len() {
+        let TypeRow { classes, when, event_type } = EVENT_TYPES[row];
+        let mut class = 0;
+        while class < classes.len() {
+            let (rows, count) = &mut of_class[classes[class] as usize];
+            assert!(*count < MOST, "a class has more rows; raise MOST");
+            rows[*count] = (when, event_type);
+            *count += 1;
+            class += 1;
+        }
+        row += 1;
+    }
+    of_class
+};
 
 impl When {
     fn holds(self, operation: &Operation<'_>) -> bool {

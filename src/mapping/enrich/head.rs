@@ -1,9 +1,12 @@
 //! Reads HEAD: the verb, the name of what an operation was done to, and what Zoom says there of a change.
 
 use super::vocabulary::{
-    ARTICLES, Class, NAME_HEADS, NOUN_LETTERS, NOUNS, PHONE_NUMBER, SETTING_HEAD, VERB_LETTERS, VERBS, Verb,
+    ARTICLES, Class, LONGEST_ARTICLE, NAME_HEADS, NOUN_LETTERS, NOUNS, PHONE_NUMBER, SETTING_HEAD,
+    VERB_LETTERS, VERBS, Verb,
 };
-use super::words::{find_ignoring_case, first_word, same_text, same_words, strip_words, without_spaces};
+use super::words::{
+    Spacing, find_ignoring_case, first_word, same_text, same_words, strip_words, without_spaces,
+};
 use crate::json::trim;
 
 /// What HEAD says.
@@ -19,57 +22,69 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads HEAD, which is trimmed, of an operation log of this category.
-    pub(super) fn read(head: &'a str, category: &str, class: Class, is_change_of_role: bool) -> Self {
+    /// Reads HEAD, which is trimmed, of an operation log of this category, whose class and spacing are known.
+    pub(super) fn read(
+        head: &'a str,
+        category: &str,
+        (class, spacing): (Class, Spacing),
+        is_change_of_role: bool,
+    ) -> Self {
         let (word, rest) = first_word(head);
         let mut verbs = VERB_LETTERS.rows(word.as_bytes()).map(|row| &VERBS[row]);
         let verb = verbs.find(|verb| same_text(verb.word, word));
         let mut read = Self { verb, ..Self::default() };
-        let is_phone_number = same_words(category, PHONE_NUMBER);
+        let is_phone_number = same_words(category, PHONE_NUMBER, spacing);
         if is_phone_number {
             read.moves = moves(head);
         }
         if verb.is_none() || is_change_of_role {
             return read;
         }
+        let spacing = if spacing == Spacing::Single { Spacing::of(head) } else { spacing };
         let has_noun_only = matches!(class, Class::User | Class::Group);
-        if !has_noun_only && read.read_special(head) {
+        if !has_noun_only && read.read_special(head, spacing) {
             return read;
         }
         let end = if is_phone_number { first_move(head).unwrap_or(head.len()) } else { head.len() };
         // A move before the name leaves none.
         let rest = head.get(head.len() - rest.len()..end).unwrap_or_default();
-        read.name = general_name(rest, category, has_noun_only);
+        read.name = general_name(rest, category, spacing, has_noun_only);
         read
     }
 
     /// Reads a head that has its own form; returns whether it is one.
-    fn read_special(&mut self, head: &'a str) -> bool {
-        if let Some((name, values)) = strip_words(head, SETTING_HEAD).and_then(setting) {
+    fn read_special(&mut self, head: &'a str, spacing: Spacing) -> bool {
+        if let Some((name, values)) = strip_words(head, SETTING_HEAD, spacing).and_then(setting) {
             (self.name, self.setting) = (Some(name), Some(values));
             return true;
         }
-        let mut names = NAME_HEADS.into_iter().filter_map(|words| strip_words(head, words));
+        let mut names = NAME_HEADS.into_iter().filter_map(|words| strip_words(head, words, spacing));
         self.name = names.next().map(trim).filter(|name| !name.is_empty());
         self.name.is_some()
     }
 }
 
 /// Returns what follows the verb of HEAD without articles and a noun. If `needs_noun`, only what follows a noun is a name.
-fn general_name<'a>(mut rest: &'a str, category: &str, needs_noun: bool) -> Option<&'a str> {
+fn general_name<'a>(
+    mut rest: &'a str,
+    category: &str,
+    spacing: Spacing,
+    needs_noun: bool,
+) -> Option<&'a str> {
     while let (word, after) = first_word(rest)
+        && word.len() <= LONGEST_ARTICLE
         && ARTICLES.iter().any(|article| same_text(article, word))
     {
         rest = after;
     }
-    let after_noun = after_noun(rest, category);
+    let after_noun = after_noun(rest, category, spacing);
     let name = trim(without_spaces(after_noun.unwrap_or(rest)));
     (!name.is_empty() && (after_noun.is_some() || !needs_noun)).then_some(name)
 }
 
 /// Returns what follows the longest noun with which a text begins: the category, its last word, either without a final s, or
 /// one of the table.
-fn after_noun<'a>(text: &'a str, category: &str) -> Option<&'a str> {
+fn after_noun<'a>(text: &'a str, category: &str, spacing: Spacing) -> Option<&'a str> {
     // Of a category of one word, it is the category.
     let last_word = category.rfind(' ').map_or("", |space| &category[space + 1..]);
     let of_category = [category, singular(category), last_word, singular(last_word)];
@@ -77,7 +92,7 @@ fn after_noun<'a>(text: &'a str, category: &str) -> Option<&'a str> {
     let of_table = NOUN_LETTERS.rows(text.as_bytes()).map(|row| NOUNS[row]);
     let nouns = of_category.into_iter().filter(|noun| !noun.is_empty()).chain(of_table);
     // Nouns of as many words end at the same place.
-    nouns.filter_map(|noun| strip_words(text, noun)).min_by_key(|rest| rest.len())
+    nouns.filter_map(|noun| strip_words(text, noun, spacing)).min_by_key(|rest| rest.len())
 }
 
 /// Returns a noun without its final s; empty if nothing is left.
@@ -124,7 +139,7 @@ mod tests {
     use super::*;
 
     fn read(head: &'static str, category: &str, class: Class) -> Head<'static> {
-        Head::read(head, category, class, false)
+        Head::read(head, category, (class, Spacing::of(category)), false)
     }
 
     #[test]

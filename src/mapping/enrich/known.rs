@@ -3,7 +3,7 @@
 use super::put_sign_in::SIGN_IN_TYPES;
 use super::vocabulary::{ACTIONS, CATEGORIES, PHONE_NUMBER, RECORDING};
 use super::webhook_types;
-use super::words::same_words;
+use super::words::{Spacing, same_words};
 
 /// The words of actions that do not say what was done.
 const OTHER_WORDS: [&str; 4] = ["api", "batch", "scim", "-"];
@@ -22,7 +22,7 @@ pub(crate) fn is_known_action(action: &str) -> bool {
 
 /// Returns whether a type of sign-ins is known.
 pub(crate) fn is_known_sign_in(name: &str) -> bool {
-    SIGN_IN_TYPES.iter().any(|(known, _)| same_words(name, known))
+    SIGN_IN_TYPES.iter().any(|(known, _)| same_words(name, known, Spacing::Any))
 }
 
 /// Returns the start of the name of a webhook event that is known: all of it, or its start up to a dot.

@@ -4,7 +4,7 @@ use super::head::Head;
 use super::vocabulary::{
     ACTION_LETTERS, ACTIONS, CATEGORIES, CATEGORY_LETTERS, Class, OperationKind, ROLE_KEYS, Verb,
 };
-use super::words::same_words;
+use super::words::{Spacing, same_text, same_words};
 use crate::detail::{Change, Detail, old_and_new};
 use crate::email;
 use crate::json::{find_byte, trim};
@@ -18,6 +18,8 @@ const EMAIL_ADDRESS: &str = "Email Address";
 pub(super) struct Operation<'a> {
     /// The category, trimmed; empty if it is absent.
     pub(super) category: &'a str,
+    /// The spacing of the category.
+    pub(super) spacing: Spacing,
     pub(super) class: Class,
     pub(super) kind: OperationKind,
     pub(super) head: Head<'a>,
@@ -44,12 +46,14 @@ pub(super) struct ReadChange<'a> {
 impl<'a> Operation<'a> {
     pub(super) fn read(record: &Record<'a>, detail: &'a Detail<'_>) -> Self {
         let category = record.get(Field::CategoryType).map(trim).unwrap_or_default();
-        let class = class(category);
+        let spacing = Spacing::of(category);
+        let class = class(category, spacing);
         let is_change_of_role = detail.is_change_of_role();
-        let head = Head::read(detail.head, category, class, is_change_of_role);
+        let head = Head::read(detail.head, category, (class, spacing), is_change_of_role);
         let kind = kind(record.get(Field::Action).unwrap_or_default(), head.verb);
         Self {
             category,
+            spacing,
             class,
             kind,
             head,
@@ -119,9 +123,9 @@ fn is_address(key: &str) -> bool {
 }
 
 /// Returns the class of a category.
-fn class(category: &str) -> Class {
+fn class(category: &str, spacing: Spacing) -> Class {
     let mut categories = CATEGORY_LETTERS.rows(category.as_bytes()).map(|row| &CATEGORIES[row]);
-    let found = categories.find(|(name, _)| same_words(category, name));
+    let found = categories.find(|(name, _)| same_words(category, name, spacing));
     found.map_or(Class::Resource, |(_, class)| *class)
 }
 
@@ -130,13 +134,18 @@ fn kind(action: &str, verb: Option<&'static Verb>) -> OperationKind {
     if let Some(verb) = verb.filter(|verb| verb.decides) {
         return verb.kind;
     }
-    let said = ACTIONS.get(first_action(action.as_bytes()));
+    let said = ACTIONS.get(first_action(action));
     said.map(|(_, kind)| *kind).or(verb.map(|verb| verb.kind)).unwrap_or(OperationKind::Other)
 }
 
 /// Returns the index of the first row of [`ACTIONS`] whose word an action contains; their number if there is none.
-fn first_action(action: &[u8]) -> usize {
-    let mut found = ACTIONS.len();
+fn first_action(action: &str) -> usize {
+    // No word of the table contains an earlier one.
+    let mut whole = ACTION_LETTERS.rows(action.as_bytes());
+    if let Some(row) = whole.find(|row| same_text(action, ACTIONS[*row].0)) {
+        return row;
+    }
+    let (action, mut found) = (action.as_bytes(), ACTIONS.len());
     for at in 0..action.len() {
         let rest = &action[at..];
         let starts = |row: &usize| {
@@ -147,4 +156,27 @@ fn first_action(action: &[u8]) -> usize {
         found = ACTION_LETTERS.rows(rest).take_while(|row| *row < found).find(starts).unwrap_or(found);
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_word_of_the_table_counts() {
+        let first = |action| ACTIONS.get(first_action(action)).map(|row| row.0);
+        for (action, expected) in [
+            ("Update", Some("update")),
+            ("SCIM API - Update", Some("update")),
+            ("Add or Delete", Some("delete")),
+            ("reDownloaded", Some("download")),
+            ("Assign", None),
+            ("", None),
+        ] {
+            assert_eq!(first(action), expected, "{action}");
+        }
+        for (row, (word, _)) in ACTIONS.iter().enumerate() {
+            assert!(!ACTIONS[..row].iter().any(|(earlier, _)| word.contains(earlier)), "{word}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::event_types;
 use super::operation::Operation;
 use super::put_sign_in::SIGN_IN_TYPES;
 use super::vocabulary::Class;
-use super::words::same_words;
+use super::words::{Spacing, same_words};
 use crate::detail::Detail;
 use crate::json::trim;
 use crate::mapping::facts::{Facts, ladder};
@@ -42,7 +42,7 @@ pub(in crate::mapping) fn type_of_operation<'a>(
 /// Returns the type of the event of a sign-in; `None` if the event must be built.
 pub(in crate::mapping) fn type_of_sign_in(record: &Record<'_>) -> Option<EventType> {
     let text = trim(record.get(Field::Type).unwrap_or_default());
-    let known = SIGN_IN_TYPES.iter().find(|(name, _)| same_words(text, name));
+    let known = SIGN_IN_TYPES.iter().find(|(name, _)| same_words(text, name, Spacing::Any));
     let asks_for_none = record.get(Field::EventType).is_none();
     asks_for_none.then(|| known.map_or_else(|| ladder(true), |(_, event_type)| *event_type))
 }

@@ -31,7 +31,8 @@ pub(super) fn put<'c, 'a: 'c>(
 ) -> Enriched<'c> {
     let mut named = NamedUsers::read(detail);
     let operation = Operation::read(record, detail);
-    let found = default_values(record, detail, &operation, &named, rules.values);
+    let mut found = OperationValues::default();
+    gather(&mut found, record, detail, (&operation, &named), rules.values);
     put_rows(&found, event, trace);
     if detail.has_json()
         && let Some(first) = users.next()
@@ -73,7 +74,8 @@ pub(in crate::mapping) fn write_from_template<'a>(
         return None;
     }
     let operation = Operation::read(record, detail);
-    let found = default_values(record, detail, &operation, &named, rules.values);
+    let mut found = OperationValues::default();
+    gather(&mut found, record, detail, (&operation, &named), rules.values);
     if found.has_any(row_lookup::NOT_IN_ENRICHED_TEMPLATE) {
         return None;
     }
@@ -96,15 +98,14 @@ fn put_rows<'a>(found: &OperationValues<'a>, event: &mut Event<'a>, trace: &mut 
     }
 }
 
-/// Returns the values of the default table.
-fn default_values<'c, 'a: 'c>(
+/// Sets the values of the default table.
+fn gather<'c, 'a: 'c>(
+    found: &mut OperationValues<'c>,
     record: &Record<'c>,
     detail: &Detail<'a>,
-    operation: &Operation<'c>,
-    named: &NamedUsers<'c>,
+    (operation, named): (&Operation<'c>, &NamedUsers<'c>),
     values: Values,
-) -> OperationValues<'c> {
-    let mut found = OperationValues::default();
+) {
     found.gather_fields(record);
     found.set(row_lookup::EMAIL, named.target());
     found.gather_changes(detail, values);
@@ -112,7 +113,6 @@ fn default_values<'c, 'a: 'c>(
         // Each user has its own role instead.
         found.set(row_lookup::ROLE, None);
     }
-    found
 }
 
 /// Returns whether a change whose key is an address gives the role that the default table takes.

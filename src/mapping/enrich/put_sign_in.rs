@@ -1,7 +1,7 @@
 //! Puts the values of a sign-in into an event.
 
 use super::enriched::Enriched;
-use super::words::same_words;
+use super::words::{Spacing, same_words};
 use crate::json::trim;
 use crate::mapping::diagnostics::DiagnosticCounts;
 use crate::mapping::facts::{Facts, ladder, own_type};
@@ -28,8 +28,10 @@ pub(super) fn put<'a>(
     found.gather_sign_in(record, notes);
     found.put(KindRows::SIGN_IN, event, trace);
     let text = record.get(Field::Type).unwrap_or_default();
-    let refined =
-        SIGN_IN_TYPES.iter().find(|(name, _)| same_words(trim(text), name)).map(|(_, found)| *found);
+    let refined = SIGN_IN_TYPES
+        .iter()
+        .find(|(name, _)| same_words(trim(text), name, Spacing::Any))
+        .map(|(_, found)| *found);
     if refined.is_some() {
         put_authentication(None, event, trace);
     }

@@ -38,12 +38,17 @@ const MOST_COMPARED: usize = 32;
 
 impl<'a> NamedUsers<'a> {
     pub(super) fn read(detail: &'a Detail<'_>) -> Self {
-        let mut addresses = Distinct::new(Compare::IgnoringCase);
+        let mut named = Self {
+            addresses: Distinct::new(Compare::IgnoringCase),
+            roles: Vec::new(),
+            known: (detail.changes.len() > MOST_COMPARED).then(HashSet::new),
+            next: 1,
+            next_role: 0,
+        };
         for address in detail.all_emails() {
-            addresses.insert(address);
+            named.addresses.insert(address);
         }
-        let has_many = detail.changes.len() > MOST_COMPARED;
-        Self { addresses, roles: Vec::new(), known: has_many.then(HashSet::new), next: 1, next_role: 0 }
+        named
     }
 
     /// Returns the address of the target.

@@ -30,6 +30,9 @@ pub(super) enum Class {
 }
 
 impl Class {
+    /// The number of classes.
+    pub(super) const COUNT: usize = Self::Resource as usize + 1;
+
     /// Returns the `resourceType` of the target; `None` if it is of no type that UDM names.
     pub(super) const fn resource_type(self) -> Option<&'static str> {
         match self {
@@ -152,6 +155,7 @@ pub(super) static VERB_LETTERS: FirstLetters = first_letters!(VERBS, |row| row.w
 
 /// The words between a verb and a noun that are no part of a name.
 pub(super) const ARTICLES: [&str; 4] = ["a", "an", "the", "new"];
+pub(super) const LONGEST_ARTICLE: usize = 3;
 
 /// The nouns that are no part of a name, besides the category; those of more words first.
 pub(super) static NOUNS: [&str; 9] =

@@ -1,6 +1,24 @@
 //! Texts word by word: words are separated by spaces, and compared ignoring ASCII case.
 
-use crate::json::find_byte;
+use crate::json::{find_byte, positions};
+use wide::u8x16;
+
+/// How many spaces stand between the words of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spacing {
+    /// One.
+    Single,
+    /// Possibly more.
+    Any,
+}
+
+impl Spacing {
+    pub(super) fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut spaces = positions(bytes, |step| step.simd_eq(u8x16::splat(b' ')));
+        if spaces.any(|space| bytes.get(space + 1) == Some(&b' ')) { Self::Any } else { Self::Single }
+    }
+}
 
 /// Splits the first word off a text: returns it, and what follows it.
 #[inline]
@@ -24,9 +42,9 @@ pub(super) fn same_text(one: &str, other: &str) -> bool {
     one.len() == other.len() && one.bytes().zip(other.bytes()).all(same)
 }
 
-/// Returns what follows the words of `phrase` in a text that begins with them.
+/// Returns what follows the words of `phrase` in a text that begins with them, given the spacing of both.
 #[inline]
-pub(super) fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
+pub(super) fn strip_words<'t>(text: &'t str, phrase: &str, spacing: Spacing) -> Option<&'t str> {
     // Most texts begin with a word, and have one space between words.
     let (text_bytes, bytes) = (text.as_bytes(), phrase.as_bytes());
     if let (Some(first), Some(expected)) = (text_bytes.first(), bytes.first())
@@ -42,7 +60,7 @@ pub(super) fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
         {
             return Some(rest);
         }
-        if !bytes.contains(&b' ') {
+        if spacing == Spacing::Single || !bytes.contains(&b' ') {
             return None;
         }
     }
@@ -73,9 +91,12 @@ fn strip_spaced_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
     matches!(bytes.get(at), None | Some(b' ')).then(|| &text[at..]).or((at == 0).then_some(text))
 }
 
-/// Returns whether two texts have the same words.
-pub(super) fn same_words(one: &str, other: &str) -> bool {
-    same_text(one, other) || strip_words(one, other).is_some_and(|rest| first_word(rest).0.is_empty())
+/// Returns whether two trimmed texts have the same words, given the spacing of both.
+#[inline]
+pub(super) fn same_words(one: &str, other: &str, spacing: Spacing) -> bool {
+    let same_if_spaced =
+        || strip_words(one, other, spacing).is_some_and(|rest| first_word(rest).0.is_empty());
+    same_text(one, other) || spacing == Spacing::Any && same_if_spaced()
 }
 
 /// Returns the position of a text in another, ignoring ASCII case.
@@ -90,16 +111,25 @@ mod tests {
 
     #[test]
     fn words_are_compared_without_spaces_and_case() {
-        assert_eq!(strip_words("Add  USER group x", "user Group"), None);
-        assert_eq!(strip_words("USER   group x", "user Group"), Some(" x"));
-        assert_eq!(strip_words("User: x", "user"), None);
-        assert_eq!(strip_words("usergroup x", "user group"), None);
-        assert_eq!(strip_words(" user", " user "), Some(""));
-        assert_eq!(strip_words("us", "user"), None);
-        assert_eq!(strip_words("x y", ""), Some("x y"));
-        assert_eq!(strip_words("", ""), Some(""));
-        assert!(same_words("Phone  number ", "phone NUMBER"));
-        assert!(!same_words("Phone numbers", "phone number"));
+        let strip = |text: &'static str, phrase| {
+            let spacing = Spacing::of(text);
+            let stripped = strip_words(text, phrase, spacing);
+            assert_eq!(stripped, strip_words(text, phrase, Spacing::Any), "{text}");
+            stripped
+        };
+        assert_eq!(strip("Add  USER group x", "user Group"), None);
+        assert_eq!(strip("USER   group x", "user Group"), Some(" x"));
+        assert_eq!(strip("USER group x", "user Group"), Some(" x"));
+        assert_eq!(strip("user grou", "user group"), None);
+        assert_eq!(strip("User: x", "user"), None);
+        assert_eq!(strip("usergroup x", "user group"), None);
+        assert_eq!(strip("us", "user"), None);
+        assert_eq!(strip_words(" user", " user ", Spacing::Any), Some(""));
+        assert_eq!(strip_words("x y", "", Spacing::Any), Some("x y"));
+        assert_eq!(strip_words("", "", Spacing::Any), Some(""));
+        assert!(same_words("Phone  number ", "phone NUMBER", Spacing::Any));
+        assert!(same_words("Phone number", "phone NUMBER", Spacing::Single));
+        assert!(!same_words("Phone numbers", "phone number", Spacing::Any));
         assert_eq!(find_ignoring_case("a From b", " from "), Some(1));
         assert_eq!(find_ignoring_case("from", " from "), None);
     }
