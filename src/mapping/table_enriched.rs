@@ -35,6 +35,9 @@ const OPERATION: &[RecordKind] = &[RecordKind::Operation];
 const WEBHOOK: &[RecordKind] = &[RecordKind::Webhook];
 const SIGN_INS: &[RecordKind] = &[RecordKind::SignIn, RecordKind::Webhook];
 
+/// The application of every target.
+pub(super) const APPLICATION: &str = "Zoom";
+
 rows! {
     Application: ALL "constant" => "target.application" Enriched
         "constant"

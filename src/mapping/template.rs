@@ -8,6 +8,7 @@ use super::row::{Row, Setter, Source};
 use super::row_lookup::{self, KindRows, MAX_COUNT};
 use super::row_values::{MappedValues, OperationValues};
 use super::table::ROWS;
+use super::table_enriched::APPLICATION;
 use crate::timestamp::Timestamp;
 use crate::udm::{Case, EventType, OutputShape, Writer};
 
@@ -17,8 +18,9 @@ pub(crate) struct Template {
     /// The text before the time, and between the time and the event type.
     pub(super) head: [Fragment; 2],
     pub(super) case: Case,
-    /// The member that every noun has, as JSON with its comma; may be empty.
-    pub(super) namespace: String,
+    /// The starts of `src` and `target`, up to the members that not every event has.
+    pub(super) src: Fragment,
+    pub(super) target: Fragment,
     pub(super) operation: KindTemplate,
     pub(super) sign_in: KindTemplate,
 }
@@ -58,7 +60,7 @@ impl Fragment {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Short(..) => SHORT,
             Self::Long(text) => text.len(),
@@ -123,14 +125,30 @@ impl EventBuffer {
         self.bytes = bytes;
     }
 
+    /// Appends the event that `write` writes, which takes at most `room` bytes.
+    #[inline]
+    pub(super) fn write(&mut self, room: usize, write: impl FnOnce(EventCursor<'_>) -> usize) {
+        self.reserve(room);
+        self.length += write(EventCursor { bytes: &mut self.bytes[self.length..], length: 0 });
+    }
+
     /// Reserves space for additional bytes.
     #[inline]
-    pub(super) fn reserve(&mut self, room: usize) {
+    fn reserve(&mut self, room: usize) {
         if self.bytes.len() - self.length < room {
             self.bytes.resize(self.length + room, 0);
         }
     }
+}
 
+/// Writes one event into the space that is reserved for it.
+pub(super) struct EventCursor<'e> {
+    bytes: &'e mut [u8],
+    /// The number of bytes written.
+    pub(super) length: usize,
+}
+
+impl EventCursor<'_> {
     /// Appends the start of an event, up to its type.
     #[inline]
     fn head(&mut self, head: &[Fragment; 2], time: &Timestamp, event_type: EventType) {
@@ -149,7 +167,7 @@ impl EventBuffer {
     }
 
     #[inline]
-    fn piece(&mut self, piece: &Fragment) {
+    pub(super) fn piece(&mut self, piece: &Fragment) {
         match piece {
             Fragment::Short(length, block) => self.block(block, usize::from(*length)),
             Fragment::Long(text) => self.text(text),
@@ -210,7 +228,10 @@ impl Template {
         let head = head.map(|text| Fragment::new(&text));
         let [operation, sign_in] = [KindRows::OPERATION, KindRows::SIGN_IN]
             .map(|rows| KindTemplate::new(rows, case, writer, head.iter().map(room_of).sum()));
-        Some(Self { head, case, namespace: writer.namespace().to_owned(), operation, sign_in })
+        let src = format!("\"src\":{{{}", writer.namespace());
+        let target = format!("\"target\":{{{}\"application\":\"{APPLICATION}\",", writer.namespace());
+        let [src, target] = [src, target].map(|text| Fragment::new(&text));
+        Some(Self { head, case, src, target, operation, sign_in })
     }
 
     /// Appends the event of the collected values, and a newline. No text may need an escape; most are slices of
@@ -224,15 +245,17 @@ impl Template {
         sheet: TemplateWriter<'_>,
     ) {
         let TemplateWriter { template, source, events } = sheet;
-        events.reserve(kind.room + found.length);
-        events.head(&template.head, time, event_type);
-        let mut from = FIRST;
-        for (row, text) in found.each() {
-            events.piece(&kind.between[from][row]);
-            events.text_of(source, text);
-            from = row;
-        }
-        events.piece(&kind.between[from][END]);
+        events.write(kind.room + found.length, |mut out| {
+            out.head(&template.head, time, event_type);
+            let mut from = FIRST;
+            for (row, text) in found.each() {
+                out.piece(&kind.between[from][row]);
+                out.text_of(source, text);
+                from = row;
+            }
+            out.piece(&kind.between[from][END]);
+            out.length
+        });
     }
 }
 
@@ -273,16 +296,16 @@ impl KindTemplate {
         (time, event_type): (&Timestamp, EventType),
         head: &[Fragment; 2],
         found: &OperationValues<'_>,
-        events: &mut EventBuffer,
+        out: &mut EventCursor<'_>,
     ) {
-        events.head(head, time, event_type);
+        out.head(head, time, event_type);
         let mut from = FIRST;
         for (row, text) in found.each_of(row_lookup::BEFORE_TARGET) {
-            events.piece(&self.between[from][row]);
-            events.text_of(source, text);
+            out.piece(&self.between[from][row]);
+            out.text_of(source, text);
             from = row;
         }
-        events.piece(&self.to_event[from]);
+        out.piece(&self.to_event[from]);
     }
 }
 

@@ -1,12 +1,12 @@
 //! Writes the event of an operation log with what `--enrich` adds: up to the principal with the template, and from there
 //! member by member. The typed [`Event`](crate::udm::Event) and its writer define the result.
 
-use super::enrich::{APPLICATION, Additions, Entry, LabelOwner, typed_role};
+use super::enrich::{Additions, Entry, LabelOwner, typed_role};
 use super::row::Source;
 use super::row_lookup::{self, KindRows};
 use super::row_values::OperationValues;
 use super::table::ROWS;
-use super::template::{EventBuffer, Fragment, KindTemplate, SHORT, TemplateWriter};
+use super::template::{EventCursor, SHORT, Template, TemplateWriter};
 use crate::timestamp::Timestamp;
 use crate::udm::{Camel, Case, EventType, FieldNames, Role, Snake};
 
@@ -21,24 +21,20 @@ impl TemplateWriter<'_> {
         additions: &Additions<'_>,
     ) {
         let Self { template, source, events } = self;
-        let kind = &template.operation;
-        events
-            .reserve(kind.room() + found.length + room_of(additions, found.length, template.namespace.len()));
-        let writer = MemberWriter { source, events, namespace: &template.namespace, case: template.case };
-        match template.case {
-            Case::Camel => {
-                writer.event::<Camel>((kind, &template.head), (time, event_type), found, additions);
+        let room = template.operation.room() + found.length + room_of(additions, found.length, template);
+        events.write(room, |out| {
+            let writer = MemberWriter { source, out, template };
+            match template.case {
+                Case::Camel => writer.event::<Camel>((time, event_type), found, additions),
+                Case::Snake => writer.event::<Snake>((time, event_type), found, additions),
             }
-            Case::Snake => {
-                writer.event::<Snake>((kind, &template.head), (time, event_type), found, additions);
-            }
-        }
+        });
     }
 }
 
 /// Returns the maximum size of what is added to an event whose default values have this length: each text, and what stands
 /// before it, may be copied as a whole block.
-fn room_of(additions: &Additions<'_>, default_length: usize, namespace: usize) -> usize {
+fn room_of(additions: &Additions<'_>, default_length: usize, template: &Template) -> usize {
     /// More than there are members besides labels, roles and detection fields, and more than the length of all words of
     /// tables.
     const MEMBERS: usize = 80;
@@ -47,30 +43,34 @@ fn room_of(additions: &Additions<'_>, default_length: usize, namespace: usize) -
     const COPIES: usize = 6;
     let Additions { user_labels, labels, labels_before, changed, roles, .. } = additions;
     let entries = user_labels.len() + labels.len() + labels_before.len() + changed.texts().len();
-    (entries + roles.len() + MEMBERS) * 4 * SHORT + COPIES * default_length + 2 * namespace
+    (entries + roles.len() + MEMBERS) * 4 * SHORT
+        + COPIES * default_length
+        + template.src.len()
+        + template.target.len()
 }
 
 /// Writes members, each with a comma after it, which closing an object or list overwrites.
 struct MemberWriter<'s, 'e> {
     source: &'s [u8],
-    events: &'e mut EventBuffer,
-    namespace: &'s str,
-    case: Case,
+    out: EventCursor<'e>,
+    template: &'s Template,
 }
 
 impl MemberWriter<'_, '_> {
+    /// Writes the event, and returns its length.
     fn event<D: FieldNames>(
         mut self,
-        (kind, head): (&KindTemplate, &[Fragment; 2]),
         (time, event_type): (&Timestamp, EventType),
         found: &OperationValues<'_>,
         additions: &Additions<'_>,
-    ) {
-        kind.write_until_target(self.source, (time, event_type), head, found, self.events);
+    ) -> usize {
+        let Template { operation, head, .. } = self.template;
+        operation.write_until_target(self.source, (time, event_type), head, found, &mut self.out);
         self.src::<D>(additions);
         self.target::<D>(found, additions);
         self.security_result::<D>(additions);
         self.close("}\n");
+        self.out.length
     }
 
     fn src<D: FieldNames>(&mut self, additions: &Additions<'_>) {
@@ -78,11 +78,11 @@ impl MemberWriter<'_, '_> {
         if address_before.is_none() && labels_before.is_empty() {
             return;
         }
-        self.open(D::SRC);
+        self.out.piece(&self.template.src);
         let owner = additions.label_owner();
         let labels = |of| if owner == of { &labels_before[..] } else { &[] };
         if address_before.is_some() || !labels(LabelOwner::User).is_empty() {
-            self.events.text(D::USER);
+            self.out.text(D::USER);
             self.element(D::EMAIL_ADDRESSES, *address_before);
             self.labels::<D>(labels(LabelOwner::User));
             self.close("},");
@@ -95,27 +95,26 @@ impl MemberWriter<'_, '_> {
     /// Writes a member that has nothing but labels, if there are any.
     fn only_labels<D: FieldNames>(&mut self, name: &str, labels: &[Entry<'_>]) {
         if !labels.is_empty() {
-            self.events.text(name);
+            self.out.text(name);
             self.labels::<D>(labels);
             self.close("},");
         }
     }
 
     fn target<D: FieldNames>(&mut self, found: &OperationValues<'_>, additions: &Additions<'_>) {
-        self.open(D::TARGET);
-        self.text(D::APPLICATION, Some(APPLICATION));
+        self.out.piece(&self.template.target);
         self.user::<D>(found, additions);
         let owner = additions.label_owner();
         let labels = |of| if owner == of { &additions.labels[..] } else { &[] };
         if additions.group_name.is_some() || !labels(LabelOwner::Group).is_empty() {
-            self.events.text(D::GROUP);
+            self.out.text(D::GROUP);
             self.text(D::GROUP_DISPLAY_NAME, additions.group_name);
             self.labels::<D>(labels(LabelOwner::Group));
             self.close("},");
         }
         self.resource::<D>(additions, labels(LabelOwner::Resource));
         if let Some((_, name)) = found.each_of(row_lookup::LOCATION).next() {
-            self.events.text(D::LOCATION);
+            self.out.text(D::LOCATION);
             self.text(D::NAME, Some(name));
             self.close("},");
         }
@@ -125,7 +124,7 @@ impl MemberWriter<'_, '_> {
     fn resource<D: FieldNames>(&mut self, additions: &Additions<'_>, labels: &[Entry<'_>]) {
         let resource = &additions.resource;
         if resource.has_data() || !labels.is_empty() {
-            self.events.text(D::RESOURCE);
+            self.out.text(D::RESOURCE);
             self.text(D::RESOURCE_TYPE, resource.resource_type);
             self.text(D::RESOURCE_SUBTYPE, resource.subtype);
             self.text(D::NAME, resource.name);
@@ -142,23 +141,23 @@ impl MemberWriter<'_, '_> {
         if !has_texts && !has_lists && !found.has_any(row_lookup::TARGET_USER) {
             return;
         }
-        self.events.text(D::USER);
+        self.out.text(D::USER);
         self.text(D::USERID, *userid);
         let mut addresses = found.each_of(row_lookup::EMAILS);
         if let Some((_, first)) = addresses.next() {
-            self.events.text(D::EMAIL_ADDRESSES);
+            self.out.text(D::EMAIL_ADDRESSES);
             self.value(first);
             for (_, further) in addresses {
-                self.events.text("\",\"");
+                self.out.text("\",\"");
                 self.value(further);
             }
-            self.events.text("\"],");
+            self.out.text("\"],");
         }
         for (row, text) in found.each_of(row_lookup::TEXTS_OF_TARGET) {
             let field = &row_lookup::TEXT_FIELDS[KindRows::OPERATION.in_table(row)];
-            self.events.raw(field.opener(self.case));
+            self.out.raw(field.opener(self.template.case));
             self.value(text);
-            self.events.text(field.closer());
+            self.out.text(field.closer());
         }
         self.text(D::USER_AUTHENTICATION_STATUS, *authentication_status);
         self.user_attribute::<D>(found, additions);
@@ -173,15 +172,15 @@ impl MemberWriter<'_, '_> {
         if !has_roles && !has_labels {
             return;
         }
-        self.events.text(D::ATTRIBUTE);
+        self.out.text(D::ATTRIBUTE);
         if has_roles {
-            self.events.text(D::ROLES);
+            self.out.text(D::ROLES);
             found.each_of(row_lookup::ROLES).for_each(|(_, name)| self.role(typed_role(name)));
             roles.iter().for_each(|role| self.role(*role));
             self.close("],");
         }
         if has_labels {
-            self.events.text(D::LABELS);
+            self.out.text(D::LABELS);
             for (row, value) in found.each_of(row_lookup::LABELS) {
                 if let Source::Key(key) = ROWS[KindRows::OPERATION.in_table(row)].source {
                     self.entry(key, value);
@@ -194,20 +193,20 @@ impl MemberWriter<'_, '_> {
     }
 
     fn role(&mut self, role: Role<'_>) {
-        self.events.text("{\"name\":\"");
+        self.out.text("{\"name\":\"");
         self.value(role.name);
         if let Some(role_type) = role.role_type {
-            self.events.text("\",\"type\":\"");
+            self.out.text("\",\"type\":\"");
             self.value(role_type);
         }
-        self.events.text("\"},");
+        self.out.text("\"},");
     }
 
     /// Writes an attribute of labels, if there are any.
     fn labels<D: FieldNames>(&mut self, labels: &[Entry<'_>]) {
         if !labels.is_empty() {
-            self.events.text(D::ATTRIBUTE);
-            self.events.text(D::LABELS);
+            self.out.text(D::ATTRIBUTE);
+            self.out.text(D::LABELS);
             self.entries(labels);
             self.close("]},");
         }
@@ -219,18 +218,18 @@ impl MemberWriter<'_, '_> {
         if !has_fields && summary.is_none() && category.is_none() {
             return;
         }
-        self.events.text(D::SECURITY_RESULT);
+        self.out.text(D::SECURITY_RESULT);
         if has_fields {
-            self.events.text(D::DETECTION_FIELDS);
+            self.out.text(D::DETECTION_FIELDS);
             if let Some(verb) = verb {
-                self.events.text("{\"key\":\"verb\",\"value\":\"");
+                self.out.text("{\"key\":\"verb\",\"value\":\"");
                 self.value(verb);
-                self.events.text("\"},");
+                self.out.text("\"},");
             }
             for key in changed.texts() {
-                self.events.text("{\"key\":\"changed\",\"value\":\"");
+                self.out.text("{\"key\":\"changed\",\"value\":\"");
                 self.value(key);
-                self.events.text("\"},");
+                self.out.text("\"},");
             }
             self.close("],");
         }
@@ -246,18 +245,11 @@ impl MemberWriter<'_, '_> {
     #[expect(clippy::inline_always, reason = "names are constants of the callers")]
     #[inline(always)]
     fn entry(&mut self, key: &str, value: &str) {
-        self.events.text("{\"key\":\"");
+        self.out.text("{\"key\":\"");
         self.value(key);
-        self.events.text("\",\"value\":\"");
+        self.out.text("\",\"value\":\"");
         self.value(value);
-        self.events.text("\"},");
-    }
-
-    /// Opens a noun.
-    #[inline]
-    fn open(&mut self, name: &str) {
-        self.events.text(name);
-        self.events.text(self.namespace);
+        self.out.text("\"},");
     }
 
     /// Writes a member whose value is a text, if it is present.
@@ -265,9 +257,9 @@ impl MemberWriter<'_, '_> {
     #[inline(always)]
     fn text(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
-            self.events.text(name);
+            self.out.text(name);
             self.value(text);
-            self.events.text("\",");
+            self.out.text("\",");
         }
     }
 
@@ -276,21 +268,21 @@ impl MemberWriter<'_, '_> {
     #[inline(always)]
     fn element(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
-            self.events.text(name);
+            self.out.text(name);
             self.value(text);
-            self.events.text("\"],");
+            self.out.text("\"],");
         }
     }
 
     #[expect(clippy::inline_always, reason = "names are constants of the callers")]
     #[inline(always)]
     fn value(&mut self, text: &str) {
-        self.events.text_of(self.source, text);
+        self.out.text_of(self.source, text);
     }
 
     /// Closes an object or list: `end` replaces the comma after its last member.
     #[inline]
     fn close(&mut self, end: &str) {
-        self.events.replace_last(end);
+        self.out.replace_last(end);
     }
 }

@@ -20,7 +20,8 @@ pub(in crate::mapping) struct Distinct<'a> {
     compare: Compare,
     texts: SmallVec<[&'a str; MOST_COMPARED]>,
     /// The index of each text, once there are too many to compare with each.
-    indices: Option<HashMap<Cow<'a, str>, usize>>,
+    /// Boxed, because it is rarely there.
+    indices: Option<Box<HashMap<Cow<'a, str>, usize>>>,
 }
 
 /// The number of texts up to which each is compared with a new one.

@@ -36,7 +36,8 @@ impl FirstLetters {
 /// Returns the element for the first byte of a text.
 const fn index(text: &[u8]) -> usize {
     let Some(first) = text.first() else { return LETTERS };
-    let letter = first.to_ascii_lowercase().wrapping_sub(b'a') as usize;
+    // Only letters become lower-case letters by this.
+    let letter = (*first | 0x20).wrapping_sub(b'a') as usize;
     if letter < LETTERS { letter } else { LETTERS }
 }
 

@@ -86,18 +86,32 @@ fn general_name<'a>(
 /// one of the table.
 fn after_noun<'a>(text: &'a str, category: &str, spacing: Spacing) -> Option<&'a str> {
     // Of a category of one word, it is the category.
-    let last_word = category.rfind(' ').map_or("", |space| &category[space + 1..]);
-    let of_category = [category, singular(category), last_word, singular(last_word)];
-    let text = without_spaces(text);
-    let of_table = NOUN_LETTERS.rows(text.as_bytes()).map(|row| NOUNS[row]);
-    let nouns = of_category.into_iter().filter(|noun| !noun.is_empty()).chain(of_table);
+    let last_space = category.bytes().rposition(|byte| byte == b' ');
+    let last_word = last_space.map_or("", |space| &category[space + 1..]);
+    let (text, mut shortest) = (without_spaces(text), None);
     // Nouns of as many words end at the same place.
-    nouns.filter_map(|noun| strip_words(text, noun, spacing)).min_by_key(|rest| rest.len())
+    let mut strip = |noun: &str| {
+        if let Some(rest) = strip_words(text, noun, spacing)
+            && shortest.is_none_or(|shortest: &str| rest.len() < shortest.len())
+        {
+            shortest = Some(rest);
+        }
+    };
+    for noun in [category, last_word] {
+        if !noun.is_empty() {
+            strip(noun);
+            if let Some(singular) = singular(noun) {
+                strip(singular);
+            }
+        }
+    }
+    NOUN_LETTERS.rows(text.as_bytes()).for_each(|row| strip(NOUNS[row]));
+    shortest
 }
 
-/// Returns a noun without its final s; empty if nothing is left.
-fn singular(noun: &str) -> &str {
-    noun.strip_suffix(['s', 'S']).map(|rest| rest.trim_end_matches(' ')).unwrap_or_default()
+/// Returns a noun without its final s, if it has one and something is left.
+fn singular(noun: &str) -> Option<&str> {
+    noun.strip_suffix(['s', 'S']).map(|rest| rest.trim_end_matches(' ')).filter(|rest| !rest.is_empty())
 }
 
 /// Reads `NAME from OLD to NEW`, where NAME ends at the last `from` that a `to` follows, and OLD at the first `to`.

@@ -31,5 +31,5 @@ pub(super) use additions::{Additions, Entry, LabelOwner, typed_role};
 pub(super) use further_users::FurtherUsers;
 pub(crate) use known::{is_known_action, is_known_category, is_known_sign_in, known_start_of_event};
 pub(super) use plain_types::{type_of_operation, type_of_sign_in};
-pub(super) use put::{APPLICATION, put, put_other_members};
+pub(super) use put::{put, put_other_members};
 pub(super) use put_operation::write_from_template;

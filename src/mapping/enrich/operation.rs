@@ -46,8 +46,7 @@ pub(super) struct ReadChange<'a> {
 impl<'a> Operation<'a> {
     pub(super) fn read(record: &Record<'a>, detail: &'a Detail<'_>) -> Self {
         let category = record.get(Field::CategoryType).map(trim).unwrap_or_default();
-        let spacing = Spacing::of(category);
-        let class = class(category, spacing);
+        let (class, spacing) = class(category);
         let is_change_of_role = detail.is_change_of_role();
         let head = Head::read(detail.head, category, (class, spacing), is_change_of_role);
         let kind = kind(record.get(Field::Action).unwrap_or_default(), head.verb);
@@ -122,11 +121,15 @@ fn is_address(key: &str) -> bool {
     find_byte(b'@', key.as_bytes()).is_some() && email::is_email(key)
 }
 
-/// Returns the class of a category.
-fn class(category: &str, spacing: Spacing) -> Class {
-    let mut categories = CATEGORY_LETTERS.rows(category.as_bytes()).map(|row| &CATEGORIES[row]);
-    let found = categories.find(|(name, _)| same_words(category, name, spacing));
-    found.map_or(Class::Resource, |(_, class)| *class)
+/// Returns the class and the spacing of a category.
+fn class(category: &str) -> (Class, Spacing) {
+    let categories = || CATEGORY_LETTERS.rows(category.as_bytes()).map(|row| &CATEGORIES[row]);
+    if let Some((_, class)) = categories().find(|(name, _)| same_text(category, name)) {
+        return (*class, Spacing::Single);
+    }
+    let spacing = Spacing::of(category);
+    let found = categories().find(|(name, _)| same_words(category, name, spacing));
+    (found.map_or(Class::Resource, |(_, class)| *class), spacing)
 }
 
 /// Returns what was done: a verb that decides says it, otherwise the action, otherwise any verb.

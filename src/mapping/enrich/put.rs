@@ -6,13 +6,10 @@ use crate::detail::JsonUsers;
 use crate::mapping::content::Content;
 use crate::mapping::diagnostics::DiagnosticCounts;
 use crate::mapping::options::MappingOptions;
-use crate::mapping::table_enriched::EnrichedRow;
+use crate::mapping::table_enriched::{APPLICATION, EnrichedRow};
 use crate::mapping::trace::Trace;
 use crate::record::Record;
 use crate::udm::Event;
-
-/// The target's application.
-pub(in crate::mapping) const APPLICATION: &str = "Zoom";
 
 /// Puts the values of a record, of which `users` are those of the detail's JSON, into an event.
 pub(in crate::mapping) fn put<'c, 'a: 'c>(
