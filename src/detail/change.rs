@@ -22,12 +22,12 @@ pub struct Change<'a> {
 #[must_use]
 #[inline]
 pub fn new_value(value: &str) -> Option<&str> {
-    let phrase = match value.as_bytes().first() {
+    let new = match value.as_bytes().first() {
         Some(b's') => set_to(value),
-        Some(b'f') => from_to(value),
-        _ => rest(value),
+        Some(b'f') => from_to(value).map_or(value, |(_, new)| new),
+        _ => value,
     };
-    Some(trim(phrase.map_or(value, |(_, new)| new))).filter(|new| !new.is_empty())
+    Some(trim(new)).filter(|new| !new.is_empty())
 }
 
 /// Returns the old and the new value of a change: of `from OLD to NEW` both, of anything else no old value. `None` if one is
@@ -46,8 +46,13 @@ fn from_old(value: &str) -> Option<(&str, &str)> {
     value.starts_with('f').then(|| preceded(tag("from "), until_to).parse(value).ok()).flatten()
 }
 
-fn set_to(value: &str) -> IResult<&str, &str, ()> {
-    preceded(tag("set to"), alt((preceded(tag(" "), rest), eof))).parse(value)
+/// Returns what follows `set to`, if a value begins with these words, otherwise all of it.
+fn set_to(value: &str) -> &str {
+    match value.strip_prefix("set to ") {
+        Some(new) => new,
+        None if value == "set to" => "",
+        None => value,
+    }
 }
 
 fn from_to(value: &str) -> IResult<&str, &str, ()> {

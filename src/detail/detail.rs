@@ -19,6 +19,8 @@ pub struct Detail<'a> {
     pub(super) json: Option<&'a str>,
     /// The number of `@` characters, an upper bound for the number of addresses.
     pub(super) at_signs: u32,
+    /// Whether an `@` may stand after HEAD.
+    pub(super) has_at_sign_after_head: bool,
 }
 
 impl<'a> Detail<'a> {
@@ -59,6 +61,11 @@ impl<'a> Detail<'a> {
     /// Returns whether the text may contain an e-mail address.
     pub(crate) fn may_have_address(&self) -> bool {
         self.at_signs > 0
+    }
+
+    /// Returns whether a KEY may contain an e-mail address.
+    pub(crate) fn keys_may_have_address(&self) -> bool {
+        self.has_at_sign_after_head
     }
 
     /// Returns whether the text may contain several e-mail addresses.

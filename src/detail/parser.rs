@@ -73,7 +73,7 @@ fn read<'a, S: Seams>(text: &'a str, detail: &mut Detail<'a>, seams: S) -> bool 
         b':' => pieces.colon = pieces.colon.or(Some(at)),
         b'-' if bytes.get(at + 1) == Some(&b' ') => pieces.dash(at),
         b'-' => {}
-        b'@' => pieces.detail.at_signs += 1,
+        b'@' => pieces.at_sign(),
         _ => brackets = true,
     });
     pieces.end();
@@ -132,6 +132,12 @@ impl<S: Seams> Segmenter<'_, '_, S> {
                 }
             }
         }
+    }
+
+    #[inline]
+    fn at_sign(&mut self) {
+        self.detail.at_signs += 1;
+        self.detail.has_at_sign_after_head |= self.head.is_some();
     }
 
     /// Handles the piece that ends at `end`: `KEY: VALUE` or `KEY:` begins a change; any other piece belongs to the

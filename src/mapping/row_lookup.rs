@@ -308,19 +308,42 @@ pub(crate) fn row_of_key(key: &str) -> Option<&'static Row> {
 #[inline]
 pub(super) fn of_key(key: &str) -> Option<usize> {
     let rows = BY_LENGTH.get(key.len())?;
-    let first = key.as_bytes().first()?;
-    // Comparing the first bytes avoids most calls of a function that compares texts.
-    let has_key = |row: &&u8| {
-        let known = KEYS[usize::from(**row)];
-        known.as_bytes().first() == Some(first) && known == key
-    };
-    let row = rows.iter().take_while(|&&row| row != NONE).find(has_key);
+    let ends = ends(key.as_bytes())?;
+    let row = rows.iter().take_while(|&&row| row != NONE).find(|&&row| ENDS[usize::from(row)] == ends);
     row.map(|&row| usize::from(row)).or_else(|| matches!(key, "Role" | "role").then_some(ROLE))
 }
 
-/// The key of each row; empty for rows without one.
-static KEYS: [&str; COUNT] = KEYS_OF_TABLE;
+/// Returns the two ends of a key, each as a number. Of keys of one length they cover all bytes, and comparing them takes no
+/// call. `None` if the key is shorter than those of the table.
+#[inline]
+const fn ends(key: &[u8]) -> Option<[u64; 2]> {
+    if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        Some([u64::from_le_bytes(*first), u64::from_le_bytes(*last)])
+    } else if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        Some([u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64])
+    } else {
+        None
+    }
+}
 
+/// The ends of the key of each row; zeros for rows without one.
+static ENDS: [[u64; 2]; COUNT] = {
+    let (mut all, mut index) = ([[0; 2]; COUNT], 0);
+    while index < COUNT {
+        let key = KEYS_OF_TABLE[index].as_bytes();
+        if !key.is_empty() {
+            assert!(key.len() <= MAX_KEY, "a key of the table is too long for its two ends");
+            match ends(key) {
+                Some(ends) => all[index] = ends,
+                None => panic!("a key of the table is too short for its two ends"),
+            }
+        }
+        index += 1;
+    }
+    all
+};
+
+/// The key of each row; empty for rows without one.
 const KEYS_OF_TABLE: [&str; COUNT] = {
     let (mut keys, mut index) = ([""; COUNT], 0);
     while index < COUNT {

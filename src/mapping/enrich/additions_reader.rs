@@ -109,34 +109,38 @@ impl<'a> AdditionsReader<'_, 'a> {
 
     /// Reads what each key was and is.
     fn read_changes(&mut self, named: &mut NamedUsers<'a>) {
-        let is_user = self.operation.class == Class::User;
         self.additions.verb = self.operation.head.verb.map(|verb| verb.word);
-        for change in self.operation.changes() {
-            if change.is_of_address && self.operation.is_change_of_role {
-                named.add_role(&change, self.found, self.additions);
-                continue;
+        let operation = self.operation;
+        operation.for_each_change(|change| {
+            if change.is_of_address && operation.is_change_of_role {
+                named.add_role(change, self.found, self.additions);
+            } else {
+                self.read_change(change);
             }
-            if let Some(new) = change.new.filter(|_| !is_user || !self.is_put(&change)) {
-                let rows = [EnrichedRow::UserAfter, EnrichedRow::GroupAfter, EnrichedRow::ResourceAfter];
-                self.add_label(rows, change.key, new);
-            }
-            match change.old {
-                Some(old) if is_user && ROLE_KEYS.contains(&change.key) => {
-                    self.additions.add_previous_role(old);
-                }
-                Some(value) => {
-                    let rows =
-                        [EnrichedRow::UserBefore, EnrichedRow::GroupBefore, EnrichedRow::ResourceBefore];
-                    let row = self.row_of_class(rows);
-                    self.additions.labels_before.push(Entry { row, key: change.key, value });
-                }
-                None => {}
-            }
-            if !change.is_of_address {
-                self.additions.changed.insert(change.key);
-            }
+        });
+        self.additions.address_before = operation.old_address();
+    }
+
+    fn read_change(&mut self, change: &ReadChange<'a>) {
+        let is_user = self.operation.class == Class::User;
+        if let Some(new) = change.new.filter(|_| !is_user || !self.is_put(change)) {
+            let rows = [EnrichedRow::UserAfter, EnrichedRow::GroupAfter, EnrichedRow::ResourceAfter];
+            self.add_label(rows, change.key, new);
         }
-        self.additions.address_before = self.operation.old_address();
+        match change.old {
+            Some(old) if is_user && ROLE_KEYS.contains(&change.key) => {
+                self.additions.add_previous_role(old);
+            }
+            Some(value) => {
+                let rows = [EnrichedRow::UserBefore, EnrichedRow::GroupBefore, EnrichedRow::ResourceBefore];
+                let row = self.row_of_class(rows);
+                self.additions.labels_before.push(Entry { row, key: change.key, value });
+            }
+            None => {}
+        }
+        if !change.is_of_address {
+            self.additions.changed.insert(change.key);
+        }
     }
 
     /// Returns whether the default table put the value of a change into the event, or its list holds an equal one.

@@ -18,7 +18,7 @@ pub(super) enum Compare {
 #[derive(Debug, Default)]
 pub(in crate::mapping) struct Distinct<'a> {
     compare: Compare,
-    texts: SmallVec<[&'a str; MOST_COMPARED]>,
+    texts: SmallVec<[&'a str; 4]>,
     /// The index of each text, once there are too many to compare with each.
     /// Boxed, because it is rarely there.
     indices: Option<Box<HashMap<Cow<'a, str>, usize>>>,

@@ -28,6 +28,7 @@ pub(super) struct Operation<'a> {
     head_text: &'a str,
     /// What stands before the changes without a key.
     pub(super) unkeyed: Option<&'a str>,
+    keys_may_have_address: bool,
     changes: &'a [Change<'a>],
 }
 
@@ -59,6 +60,7 @@ impl<'a> Operation<'a> {
             is_change_of_role,
             head_text: detail.head,
             unkeyed: detail.unkeyed,
+            keys_may_have_address: detail.keys_may_have_address(),
             changes: &detail.changes,
         }
     }
@@ -73,14 +75,18 @@ impl<'a> Operation<'a> {
         Some(self.head_text).filter(|head| !head.is_empty())
     }
 
-    /// Returns all changes: first the one that HEAD names, if it does.
-    pub(super) fn changes(&self) -> impl Iterator<Item = ReadChange<'a>> + use<'a> {
-        let of_head = self.head.setting.map(|[old, new]| {
+    /// Calls `f` with each change: first with the one that HEAD names, if it does.
+    pub(super) fn for_each_change(&self, mut f: impl FnMut(&ReadChange<'a>)) {
+        if let Some([old, new]) = self.head.setting {
             let [old, new] = [old, new].map(|text| Some(text).filter(|text| !text.is_empty()));
             let key = self.head.name.unwrap_or_default();
-            ReadChange { key, value: "", old, new, is_of_address: is_address(key) }
-        });
-        of_head.into_iter().chain(self.changes.iter().map(ReadChange::of))
+            f(&ReadChange { key, value: "", old, new, is_of_address: is_address(key) });
+        }
+        for Change { key, value } in self.changes {
+            let [old, new] = old_and_new(value);
+            let is_of_address = self.keys_may_have_address && is_address(key);
+            f(&ReadChange { key, value, old, new, is_of_address });
+        }
     }
 
     /// Returns the old value of the last change of an e-mail address that HEAD does not name.
@@ -92,27 +98,16 @@ impl<'a> Operation<'a> {
 
     /// Returns whether a change says that somebody's role is another.
     pub(super) fn changes_role(&self) -> bool {
-        self.keys().any(|key| ROLE_KEYS.contains(&key))
+        let of_head = self.head.name.filter(|_| self.head.setting.is_some());
+        let is_of_role = |key: &str| ROLE_KEYS.contains(&key);
+        of_head.is_some_and(is_of_role) || self.changes.iter().any(|change| is_of_role(change.key))
     }
 
     /// Returns the key of the only change, if there is one.
     pub(super) fn only_key(&self) -> Option<&'a str> {
-        let mut keys = self.keys();
-        keys.next().filter(|_| keys.next().is_none())
-    }
-
-    /// Returns the keys of all changes.
-    fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let of_head = self.head.name.filter(|_| self.head.setting.is_some());
-        of_head.into_iter().chain(self.changes.iter().map(|change| change.key))
-    }
-}
-
-impl<'a> ReadChange<'a> {
-    fn of(change: &Change<'a>) -> Self {
-        let Change { key, value } = *change;
-        let [old, new] = old_and_new(value);
-        Self { key, value, old, new, is_of_address: is_address(key) }
+        let mut keys = of_head.into_iter().chain(self.changes.iter().map(|change| change.key));
+        keys.next().filter(|_| keys.next().is_none())
     }
 }
 
