@@ -56,7 +56,8 @@ impl<'a> Distinct<'a> {
     }
 
     /// Adds a text, and returns whether it is new.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call costs as much as comparing a few texts")]
+    #[inline(always)]
     pub(super) fn insert(&mut self, text: &'a str) -> bool {
         if self.texts.len() >= MOST_COMPARED {
             return self.insert_indexed(text);

@@ -56,8 +56,8 @@ const EVENT_TYPES: [TypeRow; 14] = [
 /// Returns the type of an operation log whose event has these facts.
 pub(super) fn select(operation: &Operation<'_>, facts: Facts) -> Option<EventType> {
     let (rows, count) = &OF_CLASS[operation.class as usize];
-    let fitting = rows[..*count].iter().filter(|(when, _)| when.holds(operation));
-    fitting.map(|(_, event_type)| *event_type).find(|found| facts.meet(found.needs()))
+    let fits = |row: &&(When, EventType)| row.0.holds(operation) && facts.meet(row.1.needs());
+    rows[..*count].iter().find(fits).map(|row| row.1)
 }
 
 /// The maximum number of rows of a class.

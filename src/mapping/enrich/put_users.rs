@@ -45,8 +45,11 @@ impl<'a> NamedUsers<'a> {
             next: 1,
             next_role: 0,
         };
-        for address in detail.all_emails() {
-            named.addresses.insert(address);
+        let [first, second] = detail.emails();
+        if second.is_some() {
+            detail.all_emails().for_each(|address| _ = named.addresses.insert(address));
+        } else if let Some(first) = first {
+            named.addresses.insert(first);
         }
         named
     }
