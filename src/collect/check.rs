@@ -145,15 +145,14 @@ fn clock(date: Option<i64>, skew: Option<Failure>, now: i64) -> Result<String, C
 }
 
 fn of_store(error: &store::Error, access_hint: &str) -> CheckFailure {
-    let missing = matches!(error, store::Error::NotFound { .. })
-        || ["status code: 404", "NoSuchBucket", "404 Not Found"]
-            .iter()
-            .any(|mark| error.to_string().contains(mark));
-    let failure = if missing {
-        Failure::new(format!("{error}: bucket not found"), "create it, or correct GCS_BUCKET or --to")
-    } else {
-        Failure::new(error.to_string(), if error.is_access() { access_hint } else { UNREACHABLE_HINT })
+    let hint = match error {
+        store::Error::NotFound { .. } | store::Error::NoBucket { .. } => {
+            "if the name is wrong, correct GCS_BUCKET or --to"
+        }
+        _ if error.is_access() => access_hint,
+        _ => UNREACHABLE_HINT,
     };
+    let failure = Failure::new(error.to_string(), hint);
     CheckFailure { failure, access: error.is_access() }
 }
 

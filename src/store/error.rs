@@ -26,6 +26,12 @@ pub enum Error {
         /// What is missing.
         what: Missing,
     },
+    /// The bucket of a listing, or of an object to be created, does not exist. Not [`NotFound`](Self::NotFound), which often
+    /// means that there is nothing to do.
+    NoBucket {
+        /// The requested URL.
+        url: String,
+    },
     /// The credentials are valid, but lack a permission.
     Denied {
         /// The requested URL.
@@ -155,6 +161,7 @@ impl Error {
     fn subject(&self) -> Option<&str> {
         match self {
             Self::NotFound { url, .. }
+            | Self::NoBucket { url }
             | Self::Denied { url, .. }
             | Self::Transient { url, .. }
             | Self::Corrupt { url, .. }
@@ -171,6 +178,7 @@ impl Error {
     fn reason(&self) -> String {
         match self {
             Self::NotFound { what, .. } => what.to_string(),
+            Self::NoBucket { .. } => Missing::Bucket.to_string(),
             Self::Denied { message, .. } => format!("permission denied: {message}"),
             Self::Locked { .. } => {
                 "another process holds the lock of this directory; wait for it, or stop it".into()
@@ -225,7 +233,7 @@ impl Error {
     /// Converts "not found" on creation, which means that the bucket does not exist.
     pub(super) fn into_missing_bucket(self) -> Self {
         match self {
-            Self::NotFound { url, .. } => Self::Invalid { url, message: Missing::Bucket.to_string() },
+            Self::NotFound { url, .. } => Self::NoBucket { url },
             error => error,
         }
     }
@@ -264,7 +272,12 @@ impl Error {
                 let what = if url.ends_with('/') { Missing::Bucket } else { Missing::Object };
                 Self::NotFound { url, what }
             }
-            // A forbidden listing arrives as an error without a kind.
+            // Errors of listings arrive without a kind.
+            (E::Generic { .. }, Some(StatusCode::NOT_FOUND))
+                if url.ends_with('/') && !failure.is_unexpected_server =>
+            {
+                Self::NoBucket { url }
+            }
             (E::PermissionDenied { .. }, _) | (E::Generic { .. }, Some(StatusCode::FORBIDDEN)) => {
                 Self::Denied { url, message }
             }
