@@ -89,24 +89,29 @@ fn after_noun<'a>(text: &'a str, category: &str, spacing: Spacing) -> Option<&'a
     let last_space = category.bytes().rposition(|byte| byte == b' ');
     let last_word = last_space.map_or("", |space| &category[space + 1..]);
     let (text, mut shortest) = (without_spaces(text), None);
-    // Nouns of as many words end at the same place.
-    let mut strip = |noun: &str| {
-        if let Some(rest) = strip_words(text, noun, spacing)
-            && shortest.is_none_or(|shortest: &str| rest.len() < shortest.len())
-        {
-            shortest = Some(rest);
-        }
-    };
     for noun in [category, last_word] {
         if !noun.is_empty() {
-            strip(noun);
+            shortest = longest_noun(text, noun, spacing, shortest);
             if let Some(singular) = singular(noun) {
-                strip(singular);
+                shortest = longest_noun(text, singular, spacing, shortest);
             }
         }
     }
-    NOUN_LETTERS.rows(text.as_bytes()).for_each(|row| strip(NOUNS[row]));
+    let is_found = shortest.is_some();
+    for noun in NOUN_LETTERS.rows(text.as_bytes()).map(|row| NOUNS[row]) {
+        // After any noun, only one of several words can be longer.
+        if !is_found || noun.contains(' ') {
+            shortest = longest_noun(text, noun, spacing, shortest);
+        }
+    }
     shortest
+}
+
+/// Returns what follows a noun with which a text begins, if it is shorter than what follows another one.
+fn longest_noun<'a>(text: &'a str, noun: &str, spacing: Spacing, other: Option<&'a str>) -> Option<&'a str> {
+    // Nouns of as many words end at the same place.
+    let rest = strip_words(text, noun, spacing);
+    rest.filter(|rest| other.is_none_or(|other| rest.len() < other.len())).or(other)
 }
 
 /// Returns a noun without its final s, if it has one and something is left.
