@@ -69,11 +69,21 @@ pub struct Rejection {
     pub reason: RejectReason,
     /// The message for people. Contains at most one token of the rejected text.
     pub message: Cow<'static, str>,
+    /// The length of what the message says was found; the rest says what was expected, and what to do.
+    finding: usize,
 }
 
 impl Rejection {
-    /// Creates a rejection.
-    pub fn new(reason: RejectReason, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, message: message.into() }
+    /// Creates a rejection. The message ends with `advice`, which says what was expected, and what to do; it may be empty.
+    pub fn new(reason: RejectReason, message: impl Into<Cow<'static, str>>, advice: &str) -> Self {
+        let message = message.into();
+        let finding = message.strip_suffix(advice).map_or(message.len(), str::len);
+        Self { reason, message, finding }
+    }
+
+    /// Returns the part of the message that says what was found.
+    #[must_use]
+    pub fn finding(&self) -> &str {
+        self.message.get(..self.finding).unwrap_or(&self.message)
     }
 }

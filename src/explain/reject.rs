@@ -20,11 +20,10 @@ pub struct RejectExplanation {
 
 impl RejectExplanation {
     pub(super) fn new(rejection: &Rejection) -> Self {
-        let (end, expected, hint) = describe(rejection.reason);
-        let what = end.iter().find_map(|end| rejection.message.rsplit_once(end)).map(|(what, _)| what);
+        let (expected, hint) = describe(rejection.reason);
         Self {
             reason: rejection.reason.name(),
-            found: what.unwrap_or(&rejection.message).to_owned(),
+            found: rejection.finding().to_owned(),
             message: rejection.message.clone().into_owned(),
             expected,
             hint,
@@ -32,42 +31,34 @@ impl RejectExplanation {
     }
 }
 
-/// Returns the text that ends the finding in a reason's message, what is expected, and what to do.
-fn describe(reason: RejectReason) -> (&'static [&'static str], &'static str, &'static str) {
+/// Returns what is expected instead of what is rejected for a reason, and what to do.
+fn describe(reason: RejectReason) -> (&'static str, &'static str) {
     match reason {
-        RejectReason::NotUtf8 => (
-            &["; expected "],
-            "UTF-8 text",
-            "convert the file to UTF-8, or check it for truncation or mixed encodings",
-        ),
+        RejectReason::NotUtf8 => {
+            ("UTF-8 text", "convert the file to UTF-8, or check it for truncation or mixed encodings")
+        }
         RejectReason::LineTooLong => (
-            &["; raise "],
             "one record per line, within the limit",
             "raise --max-line-bytes if it is a record; otherwise look for a missing newline",
         ),
         RejectReason::NotJson => (
-            &["; expected "],
             "valid JSON: one object per line, an array of objects, or a page of Zoom's API",
             "check whether the text was truncated or edited, and fetch it again",
         ),
         RejectReason::NotObject => (
-            &[", expected ", ", but a record is "],
             "one JSON object per record, like {\"time\":…,\"operator\":…}",
             "remove it, or pass the records without their wrapper",
         ),
         RejectReason::UnknownRecord => (
-            &["; expected "],
             "an operation log (operator, category_type, action or operation_detail), a sign-in (type and email) or \
              a webhook event (event and payload)",
             "remove it if it is an API error or of another log, or leave its file out",
         ),
         RejectReason::NoTime => (
-            &["; expected "],
             "a \"time\" in RFC 3339, like 2019-08-20T19:09:01Z, or 10 or 13 digits since the epoch",
             "fix the time, or pass --default-time",
         ),
         RejectReason::EventTooLarge => (
-            &["; shorten "],
             "a record whose event fits into one request",
             "shorten the record, or write events with --format udm",
         ),

@@ -298,16 +298,16 @@ fn row_error(csv: &Csv, raw: &[u8], is_closed: bool) -> Option<Rejection> {
         return Some(not_utf8(raw, error.valid_up_to()));
     }
     if !is_closed {
-        let message =
-            "a quoted field of the row is not closed, expected a quote at its end; was the file cut short?";
-        return Some(Rejection::new(RejectReason::NotObject, message));
+        let advice = ", expected a quote at its end; was the file cut short?";
+        let message = format!("a quoted field of the row is not closed{advice}");
+        return Some(Rejection::new(RejectReason::NotObject, message, advice));
     }
     let (fields, columns) = (csv.parser.count, csv.header.fields.len());
     (fields != columns).then(|| {
-        let message = format!(
-            "the row has {fields} fields, expected {columns} as in the header; quote fields that contain \
-             commas, or add the missing fields"
+        let advice = format!(
+            ", expected {columns} as in the header; quote fields that contain commas, or add the missing fields"
         );
-        Rejection::new(RejectReason::NotObject, message)
+        let message = format!("the row has {fields} fields{advice}");
+        Rejection::new(RejectReason::NotObject, message, &advice)
     })
 }

@@ -240,7 +240,7 @@ impl<P: RecordSpans> Emitter<'_, '_, P> {
                 format!(concat!("\"{}\" is {:?}", no_time!()), field.name(), time).into()
             }
         };
-        self.reject(place, Rejection::new(RejectReason::NoTime, message))
+        self.reject(place, Rejection::new(RejectReason::NoTime, message, no_time!()))
     }
 
     pub(super) fn reject(&mut self, place: Range<usize>, rejection: Rejection) -> Flow {
@@ -297,10 +297,9 @@ impl<P: RecordSpans> Rest<'_, P> {
 }
 
 fn too_large(length: usize, most: usize) -> Rejection {
-    let message = format!(
-        "the event is too large to import: {length} bytes, more than {most}; shorten the record, or write it with --format udm"
-    );
-    Rejection::new(RejectReason::EventTooLarge, message)
+    const ADVICE: &str = "; shorten the record, or write it with --format udm";
+    let message = format!("the event is too large to import: {length} bytes, more than {most}{ADVICE}");
+    Rejection::new(RejectReason::EventTooLarge, message, ADVICE)
 }
 
 /// Writes the event of a record that the template cannot write.

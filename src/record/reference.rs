@@ -67,22 +67,25 @@ pub(crate) fn elements(text: &str) -> Result<impl Iterator<Item = &str>, Rejecti
     must_be_json::<Vec<IgnoredAny>>(text)?;
     match json::elements(text).enumerate().find(|(_, element)| !element.starts_with('{')) {
         None => Ok(json::elements(text)),
-        Some((index, element)) => Err(Rejection::new(
-            RejectReason::NotObject,
-            format!(
-                "element {} of the array is {}, but a record is an object like {{\"time\":…}}; remove it \
-                 and retry",
-                index + 1,
-                kind(element).0
-            ),
-        )),
+        Some((index, element)) => {
+            const ADVICE: &str = ", but a record is an object like {\"time\":…}; remove it and retry";
+            let message = format!("element {} of the array is {}{ADVICE}", index + 1, kind(element).0);
+            Err(Rejection::new(RejectReason::NotObject, message, ADVICE))
+        }
     }
+}
+
+/// What was expected instead of another JSON value.
+macro_rules! expected_object {
+    () => {
+        ", expected one JSON object per line (or an array of them): a record like {\"time\":…}"
+    };
 }
 
 /// Returns the rejection of a valid JSON value that is not an object.
 #[cold]
 pub(crate) fn not_an_object(value: &str) -> Rejection {
-    Rejection::new(RejectReason::NotObject, kind(value).1)
+    Rejection::new(RejectReason::NotObject, kind(value).1, expected_object!())
 }
 
 /// Returns the values of a text that holds several objects and arrays, one after the other, all of them valid.
@@ -111,7 +114,7 @@ pub(crate) fn values(text: &str, rejection: Rejection) -> Result<impl Iterator<I
 
 /// Returns whether a text is one value, or several objects and arrays.
 pub(crate) fn is_whole(text: &str) -> bool {
-    let nothing = Rejection::new(RejectReason::NotJson, "");
+    let nothing = Rejection::new(RejectReason::NotJson, "", "");
     is_json(text) || values(text.trim_ascii_start(), nothing).is_ok()
 }
 
@@ -141,12 +144,11 @@ fn rejection(error: &serde_json::Error) -> Rejection {
     };
     // Input whose first line is a complete value is read line by line, whatever follows.
     let why = if error.is_eof() { ", or does it span lines (see --input-format)" } else { " or edited" };
-    let message = format!(
-        "invalid JSON at line {}, column {} of the rejected text: {said}; expected one JSON object per line (was it truncated{why}?)",
-        error.line(),
-        error.column()
-    );
-    Rejection::new(RejectReason::NotJson, message)
+    let advice = format!("; expected one JSON object per line (was it truncated{why}?)");
+    let (line, column) = (error.line(), error.column());
+    let message =
+        format!("invalid JSON at line {line}, column {column} of the rejected text: {said}{advice}");
+    Rejection::new(RejectReason::NotJson, message, &advice)
 }
 
 /// The kind of a JSON value that is not an object, with its article, and the complete message. Precomputed, because a
@@ -154,14 +156,7 @@ fn rejection(error: &serde_json::Error) -> Rejection {
 fn kind(value: &str) -> (&'static str, &'static str) {
     macro_rules! kind {
         ($kind:literal) => {
-            (
-                $kind,
-                concat!(
-                    "found ",
-                    $kind,
-                    ", expected one JSON object per line (or an array of them): a record like {\"time\":…}"
-                ),
-            )
+            ($kind, concat!("found ", $kind, expected_object!()))
         };
     }
     match value.as_bytes().first() {

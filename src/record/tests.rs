@@ -338,7 +338,7 @@ fn array_is_split_and_invalid_element_is_named() {
 
 #[test]
 fn several_values_may_be_objects_or_arrays() {
-    let refused = || Rejection::new(crate::RejectReason::NotJson, "as one value");
+    let refused = || Rejection::new(crate::RejectReason::NotJson, "as one value", "");
     for (text, expected) in [
         ("{}{}", &["{}", "{}"][..]),
         ("{\"a\":[1]} [{}]\t{}\r", &["{\"a\":[1]}", "[{}]", "{}"]),

@@ -31,11 +31,11 @@ pub(super) fn rejection(object: &str) -> Rejection {
     if found.is_empty() {
         // Precomputed, because a line may consist of nothing but such objects.
         const EMPTY: &str = concat!("not a record of Zoom: an object without members", expected!());
-        return Rejection::new(RejectReason::UnknownRecord, EMPTY);
+        return Rejection::new(RejectReason::UnknownRecord, EMPTY, expected!());
     }
     let more = if keys.next().is_some() { ", …" } else { "" };
     let message = format!(concat!("not a record of Zoom: found the keys {}{}", expected!()), found, more);
-    Rejection::new(RejectReason::UnknownRecord, message)
+    Rejection::new(RejectReason::UnknownRecord, message, expected!())
 }
 
 /// Returns a key, shortened and safe to show.

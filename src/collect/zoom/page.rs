@@ -45,7 +45,7 @@ impl PageRecord {
         } else {
             (RejectReason::NotUtf8, "Zoom sent bytes that are not UTF-8")
         };
-        let refusal = Rejection { reason, message: message.into() };
+        let refusal = Rejection::new(reason, message, "");
         let (line, offset) = (number as u64 + 1, offset as u64);
         let mut reject = RejectWriter::new(Vec::new());
         let rejected =
