@@ -2,6 +2,7 @@
 
 use super::additions::{Additions, Entry, ResourceTexts};
 use super::event_types;
+use super::head::moves;
 use super::operation::{Operation, ReadChange};
 use super::put_users::NamedUsers;
 use super::vocabulary::{Class, OperationKind, RECORDING, ROLE_KEYS};
@@ -84,8 +85,11 @@ impl<'a> AdditionsReader<'_, 'a> {
             self.add_label(rows, "detail", text);
         }
         // The category of phone numbers is that of a resource.
-        for (key, value) in self.operation.head.moves.into_iter().flatten() {
-            self.additions.labels.push(Entry { row: EnrichedRow::PhoneNumberMove, key, value });
+        if self.operation.head.is_of_phone_number {
+            let moves = self.operation.summary().map(moves).unwrap_or_default();
+            let labels = moves.into_iter().flatten();
+            let row = EnrichedRow::PhoneNumberMove;
+            self.additions.labels.extend(labels.map(|(key, value)| Entry { row, key, value }));
         }
     }
 
@@ -111,17 +115,20 @@ impl<'a> AdditionsReader<'_, 'a> {
     fn read_changes(&mut self, named: &mut NamedUsers<'a>) {
         self.additions.verb = self.operation.head.verb.map(|verb| verb.word);
         let operation = self.operation;
-        operation.for_each_change(|change| {
-            if change.is_of_address && operation.is_change_of_role {
-                named.add_role(change, self.found, self.additions);
-            } else {
-                self.read_change(change);
-            }
-        });
+        if let Some(change) = operation.change_of_head() {
+            self.read_change(&change, named);
+        }
+        for change in operation.changes() {
+            self.read_change(&change, named);
+        }
         self.additions.address_before = operation.old_address();
     }
 
-    fn read_change(&mut self, change: &ReadChange<'a>) {
+    #[inline]
+    fn read_change(&mut self, change: &ReadChange<'a>, named: &mut NamedUsers<'a>) {
+        if change.is_of_address && self.operation.is_change_of_role {
+            return named.add_role(change, self.found, self.additions);
+        }
         let is_user = self.operation.class == Class::User;
         if let Some(new) = change.new.filter(|_| !is_user || !self.is_put(change)) {
             let rows = [EnrichedRow::UserAfter, EnrichedRow::GroupAfter, EnrichedRow::ResourceAfter];

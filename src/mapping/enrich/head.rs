@@ -17,8 +17,8 @@ pub(super) struct Head<'a> {
     pub(super) name: Option<&'a str>,
     /// The old and the new value of the setting that is named, if HEAD is its change; both trimmed, and may be empty.
     pub(super) setting: Option<[&'a str; 2]>,
-    /// From whom and to whom a phone number moved: the key of the label and its value, in order of appearance.
-    pub(super) moves: [Option<(&'static str, &'a str)>; 2],
+    /// Whether it is about a phone number, so that it may say between whom the number moved.
+    pub(super) is_of_phone_number: bool,
 }
 
 impl<'a> Head<'a> {
@@ -32,11 +32,8 @@ impl<'a> Head<'a> {
         let (word, rest) = first_word(head);
         let mut verbs = VERB_LETTERS.rows(word.as_bytes()).map(|row| &VERBS[row]);
         let verb = verbs.find(|verb| same_text(verb.word, word));
-        let mut read = Self { verb, ..Self::default() };
-        let is_phone_number = same_words(category, PHONE_NUMBER, spacing);
-        if is_phone_number {
-            read.moves = moves(head);
-        }
+        let is_of_phone_number = same_words(category, PHONE_NUMBER, spacing);
+        let mut read = Self { verb, is_of_phone_number, ..Self::default() };
         if verb.is_none() || is_change_of_role {
             return read;
         }
@@ -45,7 +42,7 @@ impl<'a> Head<'a> {
         if !has_noun_only && read.read_special(head, spacing) {
             return read;
         }
-        let end = if is_phone_number { first_move(head).unwrap_or(head.len()) } else { head.len() };
+        let end = if is_of_phone_number { first_move(head).unwrap_or(head.len()) } else { head.len() };
         // A move before the name leaves none.
         let rest = head.get(head.len() - rest.len()..end).unwrap_or_default();
         read.name = general_name(rest, category, spacing, has_noun_only);
@@ -140,8 +137,9 @@ fn first_move(head: &str) -> Option<usize> {
     MOVES.iter().filter_map(|(word, _)| find_ignoring_case(head, word)).min()
 }
 
-/// Reads from whom and to whom a phone number moved; each text ends where the other word stands.
-fn moves(head: &str) -> [Option<(&'static str, &str)>; 2] {
+/// Reads from whom and to whom a phone number moved: the key of the label and its value, in order of appearance. Each text
+/// ends where the other word stands.
+pub(super) fn moves(head: &str) -> [Option<(&'static str, &str)>; 2] {
     let places = MOVES.map(|(word, _)| find_ignoring_case(head, word));
     let read = |index: usize| {
         let (start, other) = (places[index]? + MOVES[index].0.len(), places[1 - index]);
@@ -203,8 +201,8 @@ mod tests {
             ("Assign +1 from", [None, None]),
             ("x from to Bob", [Some(("To", "Bob")), None]),
         ] {
-            let mut found: Vec<_> =
-                read(head, "Phone Number", Class::Resource).moves.into_iter().flatten().collect();
+            assert!(read(head, "Phone Number", Class::Resource).is_of_phone_number);
+            let mut found: Vec<_> = super::moves(head).into_iter().flatten().collect();
             found.resize(2, ("", ""));
             assert_eq!(found, moves.map(Option::unwrap_or_default), "{head}");
         }

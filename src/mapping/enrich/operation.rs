@@ -75,18 +75,20 @@ impl<'a> Operation<'a> {
         Some(self.head_text).filter(|head| !head.is_empty())
     }
 
-    /// Calls `f` with each change: first with the one that HEAD names, if it does.
-    pub(super) fn for_each_change(&self, mut f: impl FnMut(&ReadChange<'a>)) {
-        if let Some([old, new]) = self.head.setting {
-            let [old, new] = [old, new].map(|text| Some(text).filter(|text| !text.is_empty()));
-            let key = self.head.name.unwrap_or_default();
-            f(&ReadChange { key, value: "", old, new, is_of_address: is_address(key) });
-        }
-        for Change { key, value } in self.changes {
+    /// Returns the change that HEAD names, if it does. It precedes the others.
+    pub(super) fn change_of_head(&self) -> Option<ReadChange<'a>> {
+        let [old, new] = self.head.setting?.map(|text| Some(text).filter(|text| !text.is_empty()));
+        let key = self.head.name.unwrap_or_default();
+        Some(ReadChange { key, value: "", old, new, is_of_address: is_address(key) })
+    }
+
+    /// Returns the other changes.
+    pub(super) fn changes(&self) -> impl Iterator<Item = ReadChange<'a>> + use<'a> {
+        let keys_may_have_address = self.keys_may_have_address;
+        self.changes.iter().map(move |Change { key, value }| {
             let [old, new] = old_and_new(value);
-            let is_of_address = self.keys_may_have_address && is_address(key);
-            f(&ReadChange { key, value, old, new, is_of_address });
-        }
+            ReadChange { key, value, old, new, is_of_address: keys_may_have_address && is_address(key) }
+        })
     }
 
     /// Returns the old value of the last change of an e-mail address that HEAD does not name.
