@@ -46,7 +46,8 @@ fn normalized(bytes: &[u8], options: &Options) -> Summary {
 /// Returns the shortest of five measurements, which is the least affected by other load. Small lines are run many times
 /// per measurement.
 fn time(bytes: &[u8], options: &Options) -> Duration {
-    assert!(normalized(bytes, options).records > 0, "every line has records");
+    // A page may hold no records.
+    assert_eq!(normalized(bytes, options).bytes_in, bytes.len() as u64, "not everything was read");
     let once = || {
         let runs = (200_000 / bytes.len()).max(1);
         let start = Instant::now();
