@@ -317,9 +317,9 @@ pub(super) fn of_key(key: &str) -> Option<usize> {
 /// call. `None` if the key is shorter than those of the table.
 #[inline]
 const fn ends(key: &[u8]) -> Option<[u64; 2]> {
-    if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+    if let (Some(first), Some(last)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) {
         Some([u64::from_le_bytes(*first), u64::from_le_bytes(*last)])
-    } else if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+    } else if let (Some(first), Some(last)) = (key.first_chunk::<4>(), key.last_chunk::<4>()) {
         Some([u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64])
     } else {
         None

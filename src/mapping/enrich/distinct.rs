@@ -20,8 +20,7 @@ pub(in crate::mapping) struct Distinct<'a> {
     compare: Compare,
     texts: SmallVec<[&'a str; 4]>,
     /// The index of each text, once there are too many to compare with each.
-    /// Boxed, because it is rarely there.
-    indices: Option<Box<HashMap<Cow<'a, str>, usize>>>,
+    indices: Option<HashMap<Cow<'a, str>, usize>>,
 }
 
 /// The number of texts up to which each is compared with a new one.

@@ -20,7 +20,7 @@ pub(crate) struct NamedUsers<'a> {
     /// What is said of the users of `about`, with their indices.
     roles: Vec<(usize, RoleText<'a>)>,
     /// The roles of all users, if there are too many to compare with each.
-    known: Option<Box<HashSet<(usize, &'a str)>>>,
+    known: Option<HashSet<(usize, &'a str)>>,
     /// The index of the next user, and of what is said next.
     next: usize,
     next_role: usize,
@@ -41,7 +41,7 @@ impl<'a> NamedUsers<'a> {
         let mut named = Self {
             addresses: Distinct::new(Compare::IgnoringCase),
             roles: Vec::new(),
-            known: (detail.changes.len() > MOST_COMPARED).then(Box::default),
+            known: (detail.changes.len() > MOST_COMPARED).then(HashSet::new),
             next: 1,
             next_role: 0,
         };
