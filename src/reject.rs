@@ -77,7 +77,8 @@ impl Rejection {
     /// Creates a rejection. The message ends with `advice`, which says what was expected, and what to do; it may be empty.
     pub fn new(reason: RejectReason, message: impl Into<Cow<'static, str>>, advice: &str) -> Self {
         let message = message.into();
-        let finding = message.strip_suffix(advice).map_or(message.len(), str::len);
+        debug_assert!(message.ends_with(advice), "{message:?} does not end with {advice:?}");
+        let finding = message.len().saturating_sub(advice.len());
         Self { reason, message, finding }
     }
 
