@@ -2,8 +2,8 @@
 
 use super::iter::Cursor;
 use super::text_values::{is_empty_scalar, string};
-use std::borrow::Cow;
-use std::hash::{BuildHasher as _, RandomState};
+use smallvec::SmallVec;
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::ops::Range;
 use std::vec::IntoIter;
@@ -16,6 +16,12 @@ const MAX_PATH_BYTES: usize = 4_000_000;
 /// length in memory.
 const MAX_DEPTH: usize = 500;
 
+/// The number of objects and arrays around a scalar, of keys of an object with those around it, and of bytes of a path, that
+/// few values exceed.
+const TYPICAL_DEPTH: usize = 8;
+const TYPICAL_KEYS: usize = 32;
+const TYPICAL_PATH: usize = 64;
+
 /// The non-empty scalars below a valid JSON value, in order: strings that are not blank, numbers and booleans.
 ///
 /// A path joins keys and positions in arrays, from 0, with `.`. Of equal keys of one object only the last counts. Uses no
@@ -24,7 +30,7 @@ pub(crate) struct Leaves<'a> {
     cursor: Cursor<'a>,
     /// The path of the current scalar, after those of the objects and arrays around it.
     path: String,
-    open: Vec<Level>,
+    open: SmallVec<[Level; TYPICAL_DEPTH]>,
     max_depth: usize,
     /// Where the keys stand that a later equal one replaces, in order.
     replaced: Peekable<IntoIter<u32>>,
@@ -58,10 +64,12 @@ impl<'a> Leaves<'a> {
     }
 
     fn read(value: &'a str, prefix: &str, max_depth: usize) -> Self {
+        let mut path = String::with_capacity(prefix.len() + TYPICAL_PATH);
+        path.push_str(prefix);
         let mut leaves = Self {
             cursor: Cursor::new(value),
-            path: prefix.to_owned(),
-            open: Vec::new(),
+            path,
+            open: SmallVec::new(),
             max_depth,
             replaced: replaced_keys(value, max_depth).into_iter().peekable(),
             member: 0..0,
@@ -111,13 +119,11 @@ impl<'a> Leaves<'a> {
                 continue;
             }
             let position = self.cursor.position();
-            let part = match &mut level.element {
-                Some(element) => {
-                    *element += 1;
-                    Cow::Owned((*element - 1).to_string())
-                }
-                None => string(self.cursor.key()?),
-            };
+            let element = level.element;
+            if let Some(next) = &mut level.element {
+                *next += 1;
+            }
+            let key = if element.is_none() { self.cursor.key()? } else { "" };
             if self.is_replaced(position) {
                 self.cursor.value()?;
                 continue;
@@ -126,7 +132,10 @@ impl<'a> Leaves<'a> {
             if self.open.len() > 1 || !self.is_bare {
                 self.path.push('.');
             }
-            self.path.push_str(&part);
+            match element {
+                Some(element) => write!(self.path, "{element}").ok()?,
+                None => self.path.push_str(&string(key)),
+            }
             if self.open.len() < self.max_depth && self.enter() {
                 continue;
             }
@@ -171,7 +180,7 @@ impl<'a> Leaves<'a> {
     }
 }
 
-/// A key: the hash of its text, and where it stands. Small, because a line may hold a million.
+/// A key: the fingerprint of its text, and where it stands. Small, because a line may hold a million.
 type Key = (u32, u32);
 
 /// Returns a position in 32 bits; lines are shorter than 1 GiB.
@@ -179,12 +188,26 @@ fn short(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
+/// Returns a number that is the same for equal texts, and rarely for other ones. Those only cost comparisons when keys are
+/// sorted, so it needs no secret, unlike the hash of a table.
+fn fingerprint(text: &str) -> u32 {
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    let mixed = words.fold(rest, |mixed, word| mixed.wrapping_mul(SPREAD).rotate_left(29) ^ word);
+    #[expect(clippy::cast_possible_truncation, reason = "32 bits of 64")]
+    let high = (mixed.wrapping_mul(SPREAD) >> 32) as u32;
+    high
+}
+
 /// Returns where the keys of `value` stand, in order, that a later equal key of the same object replaces.
 fn replaced_keys(value: &str, max_depth: usize) -> Vec<u32> {
     let mut cursor = Cursor::new(value);
-    let hasher = RandomState::new();
+    let mut keys = SmallVec::<[Key; TYPICAL_KEYS]>::new();
     // For each object that is being read, the index of its first key; `None` for an array.
-    let (mut keys, mut open, mut replaced) = (Vec::<Key>::new(), Vec::<Option<usize>>::new(), Vec::new());
+    let mut open = SmallVec::<[Option<usize>; TYPICAL_DEPTH]>::new();
+    let mut replaced = Vec::new();
     let mut is_start = true;
     while is_start || !open.is_empty() {
         if !std::mem::take(&mut is_start) {
@@ -200,8 +223,7 @@ fn replaced_keys(value: &str, max_depth: usize) -> Vec<u32> {
             if first.is_some() {
                 let position = cursor.position();
                 let Some(key) = cursor.key() else { break };
-                #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one too")]
-                keys.push((hasher.hash_one(string(key)) as u32, short(position)));
+                keys.push((fingerprint(&string(key)), short(position)));
             }
         }
         match cursor.rest().as_bytes().first() {

@@ -12,6 +12,7 @@ use crate::json::{leaf_text, trim};
 use crate::record::{Field, Record};
 use crate::udm::{Event, LeafLabels};
 use crate::webhook::{Payload, PayloadField};
+use smallvec::SmallVec;
 
 /// The values of a payload that rows used, a bit for each [`PayloadField`].
 pub(super) type UsedFields = u64;
@@ -26,6 +27,9 @@ pub(super) struct Replaced {
     pub(super) path: Option<&'static str>,
 }
 
+/// The paths of the fields that were filled; on the stack for most events.
+type FilledPaths = SmallVec<[&'static str; 24]>;
+
 /// Writes the values of a webhook event, and returns which were used. If several rows have a value for one field, the first
 /// one counts.
 pub(super) fn put_webhook<'a>(
@@ -37,14 +41,15 @@ pub(super) fn put_webhook<'a>(
     trace: &mut impl Trace,
 ) -> UsedFields {
     let name = trim(record.get(Field::Event).unwrap_or_default());
-    let mut filled = Vec::from_iter(replaced.path);
+    let mut filled = FilledPaths::from_iter(replaced.path);
     let mut used = 0;
     for index in row_lookup::WEBHOOKS {
         let row = &ROWS[index];
         let text = match row.source {
             Source::Field(Field::Event) => record.get(Field::Event),
-            Source::Payload { events, field, take } if name.starts_with(events) => {
-                payload.get(field).and_then(|text| take.of(text))
+            Source::Payload { events, field, take } => {
+                let text = payload.get(field).filter(|_| name.starts_with(events));
+                text.and_then(|text| take.of(text))
             }
             Source::Settings(of) if !replaced.settings => {
                 put_settings(index, of, payload, event, notes, trace);
