@@ -4,7 +4,7 @@ use super::characters::{Example, count, name};
 use super::payload_paths::PayloadPaths;
 use super::table::{MAX_ENTRIES, OTHER};
 use super::tables::{ActionCounts, ActionName, KeyName, PROFILES, PartName, Place, Tables};
-use crate::detail::Ranges;
+use crate::detail::{Detail, Ranges};
 use crate::email;
 use crate::explain::{
     Filled, Part, Sources, mapped_members, of_detail, of_payload, read_members, reason_of_field,
@@ -12,6 +12,7 @@ use crate::explain::{
 use crate::json::{string, trim};
 use crate::record::{Field, RecordKind};
 use crate::udm::EventType;
+use crate::webhook::Payload;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -43,7 +44,7 @@ struct Characters {
 /// The key of every change whose key is an e-mail address.
 pub(super) const ADDRESS_KEY: &str = "(e-mail address)";
 
-impl Analysis<'_, '_, '_> {
+impl<'r, 'a> Analysis<'_, 'r, 'a> {
     /// Counts the record, which is `text`.
     pub(super) fn add(mut self, text: &str) {
         let mut characters = Characters { all: 0, unmapped: self.parts() };
@@ -94,7 +95,11 @@ impl Analysis<'_, '_, '_> {
                 Some(field) => self.field(field),
                 None => self.key(Place::Record, &name, index),
             };
-            self.member((at, index, &name), &text, reasons, characters);
+            let length = self.member(at, &text, reasons);
+            characters.all += length;
+            if reasons != [None; 2] {
+                self.unmapped_member((index, &name), (length, &text), reasons, characters);
+            }
             // The parts of these fields count one by one.
             if matches!(member.field, Some(Field::OperationDetail | Field::Payload)) && member.is_read {
                 self.unmap(at, in_parts);
@@ -108,38 +113,45 @@ impl Analysis<'_, '_, '_> {
         let in_parts = characters.unmapped.map(|length| length > 0);
         for field in record.kind.fields() {
             let Some(text) = record.get(*field) else { continue };
-            let reason = reason_of_field(self.sources, *field, text).map(|(kind, _)| kind);
+            let reasons = [reason_of_field(self.sources, *field, text).map(|(kind, _)| kind); 2];
             let at = self.field(*field);
-            self.member((at, 0, field.name()), text, [reason; 2], characters);
+            let length = self.member(at, text, reasons);
+            characters.all += length;
+            if reasons != [None; 2] {
+                self.unmapped_member((0, field.name()), (length, text), reasons, characters);
+            }
             if *field == Field::OperationDetail {
                 self.unmap(at, in_parts);
             }
         }
     }
 
-    /// Counts a member with its index in the table of keys, its number in the record and its name. `reasons` says why it was
-    /// not mapped in each profile.
-    fn member(
-        &mut self,
-        (at, number, name): (usize, usize, &str),
-        text: &str,
-        reasons: [Option<&'static str>; 2],
-        characters: &mut Characters,
-    ) {
-        let length = count(text);
-        characters.all += length;
-        for (profile, reason) in reasons.iter().enumerate() {
-            if let Some(kind) = reason {
-                characters.unmapped[profile] += length;
-                self.unmapped(profile, (Place::Record, kind, name), (length, text), number);
-            }
-        }
+    /// Counts a member with its index in the table of keys, and returns its characters. `reasons` says why it was not mapped
+    /// in each profile.
+    fn member(&mut self, at: usize, text: &str, reasons: [Option<&'static str>; 2]) -> u64 {
         let counts = self.tables.keys.counts(at);
         counts.count += 1;
         for (mapped, reason) in counts.mapped.iter_mut().zip(reasons) {
             *mapped += u64::from(reason.is_none());
         }
         counts.example.get_or_insert_with(|| Example::new(text));
+        count(text)
+    }
+
+    /// Counts a member that was not mapped in a profile, with its number in the record, its name, its length and its text.
+    fn unmapped_member(
+        &mut self,
+        (number, name): (usize, &str),
+        (length, text): (u64, &str),
+        reasons: [Option<&'static str>; 2],
+        characters: &mut Characters,
+    ) {
+        for (profile, reason) in reasons.iter().enumerate() {
+            if let Some(kind) = reason {
+                characters.unmapped[profile] += length;
+                self.unmapped(profile, (Place::Record, kind, name), (length, text), number);
+            }
+        }
     }
 
     /// Takes back that a key was mapped in the profiles of which parts of it were not.
@@ -164,25 +176,74 @@ impl Analysis<'_, '_, '_> {
     /// profile.
     fn parts(&mut self) -> [u64; 2] {
         let mut keys = PartKeys::default();
-        [0, 1].map(|profile| self.parts_in(profile, &mut keys))
+        match (self.sources.payload(), self.sources.detail(), self.profiles.map(|profile| profile.filled)) {
+            (Some(payload), _, [Some(default), Some(enriched)]) => {
+                self.parts_of_payload(payload, [default, enriched], &mut keys)
+            }
+            (_, Some(detail), [Some(default), enriched]) => {
+                let unmapped = self.parts_of_detail(0, detail, default, &mut keys);
+                let enriched = match enriched {
+                    Some(enriched) => self.parts_of_detail(1, detail, enriched, &mut keys),
+                    None => keys.unmapped_json,
+                };
+                [unmapped, enriched]
+            }
+            _ => [0; 2],
+        }
     }
 
-    fn parts_in(&mut self, profile: usize, keys: &mut PartKeys) -> u64 {
-        let sources = self.sources;
-        let Some(filled) = self.profiles[profile].filled else { return keys.unmapped_json };
-        (keys.next, keys.unmapped_json) = (0, 0);
-        if let Some(payload) = sources.payload() {
-            let (mut paths, mut length) = (PayloadPaths::of(payload.json), 0);
-            of_payload(payload, filled, |part| {
-                let path = paths.next().unwrap_or_default();
-                length += self.part(profile, &part, Place::Payload, path, keys);
-            });
-            return length;
-        }
-        let Some(detail) = sources.detail() else { return 0 };
+    /// Counts the parts of a payload.
+    fn parts_of_payload(
+        &mut self,
+        payload: &Payload<'_>,
+        [default, enriched]: [&Filled; 2],
+        keys: &mut PartKeys,
+    ) -> [u64; 2] {
+        let mut is_mapped_by_default = SmallVec::<[bool; 64]>::new();
+        of_payload(payload, default, |part| is_mapped_by_default.push(part.why.is_none()));
+        let mut is_mapped_by_default = is_mapped_by_default.into_iter();
+        let (mut paths, mut lengths) = (PayloadPaths::of(payload.json), [0; 2]);
+        of_payload(payload, enriched, |part| {
+            let is_mapped = [is_mapped_by_default.next() == Some(true), part.why.is_none()];
+            if part.is_blank {
+                return;
+            }
+            let path = part.at.first().map_or("", |member| paths.of_scalar(member, part.value.len()));
+            let at = self.new_key(&part, Place::Payload, path, keys);
+            let counts = self.tables.keys.counts(at);
+            for (mapped, is_mapped) in counts.mapped.iter_mut().zip(is_mapped) {
+                *mapped += u64::from(is_mapped);
+            }
+            if is_mapped == [true; 2] {
+                return;
+            }
+            let text = self.sources.text_in(part.field, &part.at);
+            let length = count(&text);
+            for profile in (0..PROFILES.len()).filter(|profile| !is_mapped[*profile]) {
+                self.unmapped_part(profile, (Place::Payload, part.kind, path), (length, &text), keys);
+                lengths[profile] += length;
+            }
+        });
+        lengths
+    }
+
+    /// Counts the parts of a detail in a profile.
+    fn parts_of_detail(
+        &mut self,
+        profile: usize,
+        detail: &'r Detail<'a>,
+        filled: &Filled,
+        keys: &mut PartKeys,
+    ) -> u64 {
         let has_address = detail.may_have_address();
+        // Addresses, which are rarely listed, and JSON may be in other parts.
+        let may_overlap = detail.may_have_addresses() || detail.has_json();
         let (mut ranges, mut length) = (Ranges::new(), 0);
-        of_detail(sources, detail, filled, |part| {
+        (keys.next, keys.unmapped_json) = (0, 0);
+        of_detail(self.sources, detail, filled, |part| {
+            if part.is_blank {
+                return;
+            }
             let is_address = || has_address && part.key.contains('@') && email::is_email(part.key);
             let (place, key) = match part.kind {
                 "json" => (Place::DetailJson, string(part.key)),
@@ -191,14 +252,13 @@ impl Analysis<'_, '_, '_> {
             };
             let of_part = self.part(profile, &part, place, &key, keys);
             length += of_part;
-            if part.kind == "json" {
+            if place == Place::DetailJson {
                 keys.unmapped_json += of_part;
             }
-            if !part.is_blank {
+            if may_overlap {
                 ranges.extend(part.at.iter().cloned());
             }
         });
-        // Addresses, which are rarely listed, may be in other parts.
         if ranges.is_sorted_by(|one, next| one.end <= next.start) {
             length
         } else {
@@ -206,35 +266,41 @@ impl Analysis<'_, '_, '_> {
         }
     }
 
-    /// Counts a part, and returns how many of its characters were not mapped.
+    /// Counts a part of a detail, and returns how many of its characters were not mapped.
     fn part(&mut self, profile: usize, part: &Part<'_>, place: Place, key: &str, keys: &mut PartKeys) -> u64 {
-        if part.is_blank {
-            return 0;
-        }
-        // The default counts for both if only it was mapped.
-        let is_sure = self.profiles[1].filled.is_none();
-        let profiles = profile..if is_sure { 2 } else { profile + 1 };
-        if !part.key.is_empty() || place == Place::Payload {
-            let at = match profile {
-                0 => self.new_key(part, place, key, keys),
-                _ => keys.known(),
-            };
-            for profile in profiles.clone() {
-                // Without a mapping of its own, a profile maps all but JSON.
-                let is_mapped = part.why.is_none() || profile == 1 && is_sure && part.kind != "json";
-                self.tables.keys.counts(at).mapped[profile] += u64::from(is_mapped);
+        let is_mapped = part.why.is_none();
+        // Without a mapping of its own, `--enrich` maps JSON as the default does, and all else.
+        let (is_only, is_json) = (self.profiles[1].filled.is_none(), place == Place::DetailJson);
+        if !part.key.is_empty() {
+            let at = if profile == 0 { self.new_key(part, place, key, keys) } else { keys.known() };
+            let mapped = &mut self.tables.keys.counts(at).mapped;
+            mapped[profile] += u64::from(is_mapped);
+            if is_only {
+                mapped[1] += u64::from(is_mapped || !is_json);
             }
         }
-        if part.why.is_none() {
+        if is_mapped {
             return 0;
         }
         let text = self.sources.text_in(part.field, &part.at);
         let length = count(&text);
-        for profile in profiles.filter(|other| *other == profile || part.kind == "json") {
-            keys.unmapped[profile] += 1;
-            self.unmapped(profile, (place, part.kind, key), (length, &text), keys.unmapped[profile]);
+        self.unmapped_part(profile, (place, part.kind, key), (length, &text), keys);
+        if is_only && is_json {
+            self.unmapped_part(1, (place, part.kind, key), (length, &text), keys);
         }
         length
+    }
+
+    /// Counts a part that was not mapped.
+    fn unmapped_part(
+        &mut self,
+        profile: usize,
+        name: (Place, &str, &str),
+        text: (u64, &str),
+        keys: &mut PartKeys,
+    ) {
+        keys.unmapped[profile] += 1;
+        self.unmapped(profile, name, text, keys.unmapped[profile]);
     }
 
     /// Counts the key of a part, and returns its index.

@@ -1,9 +1,11 @@
 //! The paths of the scalars in a payload.
 
-use crate::json::{scalar, skip_space, string};
+use crate::json::{scalar, string};
+use smallvec::SmallVec;
+use std::ops::Range;
 
-/// Iterates over the paths of all scalars in a JSON value, in order. A path joins keys with `.`; `[]` stands for any element
-/// of an array. Paths are cut in deep values and after long keys.
+/// Finds the paths of scalars in a JSON value, which are passed in order. A path joins keys with `.`; `[]` stands for any
+/// element of an array. Paths are cut in deep values and after long keys.
 pub(super) struct PayloadPaths<'j> {
     json: &'j str,
     at: usize,
@@ -11,10 +13,9 @@ pub(super) struct PayloadPaths<'j> {
     path: String,
     /// The length of the path without that of the current scalar.
     base: usize,
-    open: Vec<Level>,
+    open: SmallVec<[Level; 8]>,
     /// The number of open objects and arrays that have no level.
     deeper: usize,
-    key: Option<&'j str>,
 }
 
 /// An open object or array.
@@ -32,37 +33,43 @@ const MAX_PATH: usize = 200;
 impl<'j> PayloadPaths<'j> {
     /// `json` must be valid.
     pub(super) fn of(json: &'j str) -> Self {
-        Self { json, at: 0, path: String::new(), base: 0, open: Vec::new(), deeper: 0, key: None }
+        let path = String::with_capacity(MAX_PATH);
+        Self { json, at: 0, path, base: 0, open: SmallVec::new(), deeper: 0 }
     }
 
-    /// Returns the path of the next scalar.
-    pub(super) fn next(&mut self) -> Option<&str> {
+    /// Returns the path of the scalar with this member and length. The member is the scalar itself if it has no key.
+    pub(super) fn of_scalar(&mut self, member: &Range<usize>, length: usize) -> &str {
         self.path.truncate(self.base);
-        let bytes = self.json.as_bytes();
-        loop {
-            match *bytes.get(self.at)? {
-                open @ (b'{' | b'[') => self.enter(open == b'['),
+        self.advance(member.start);
+        let before = &self.json[member.start..member.end - length];
+        let key = before.trim_end_matches([':', ' ', '\t', '\n', '\r']);
+        self.push_part(key.get(1..key.len().saturating_sub(1)));
+        self.at = member.end;
+        &self.path
+    }
+
+    /// Enters and leaves the objects and arrays that begin or end before a position.
+    fn advance(&mut self, end: usize) {
+        let (bytes, mut key) = (self.json.as_bytes(), None);
+        while self.at < end {
+            match bytes[self.at] {
+                open @ (b'{' | b'[') => self.enter(open == b'[', key.take()),
                 b'}' | b']' => self.leave(),
-                b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' => {}
-                _ => {
+                b'"' => {
                     let start = self.at;
-                    self.at = scalar(bytes, start).ok()?;
-                    // A string is a key if a colon follows it.
-                    if bytes.get(skip_space(bytes, self.at)) == Some(&b':') {
-                        self.key = self.json.get(start + 1..self.at - 1);
-                        continue;
-                    }
-                    self.push_part();
-                    return Some(&self.path);
+                    self.at = scalar(bytes, start).unwrap_or(end);
+                    // If it is not a key, another one or the end follows.
+                    key = self.json.get(start + 1..self.at - 1);
+                    continue;
                 }
+                _ => {}
             }
             self.at += 1;
         }
     }
 
-    /// Appends the last part of the path of the value at this place.
-    fn push_part(&mut self) {
-        let key = self.key.take();
+    /// Appends the last part of the path of a value, which is the member of an object with this key, or an element.
+    fn push_part(&mut self, key: Option<&str>) {
         if self.deeper > 0 || self.path.len() > MAX_PATH {
             return;
         }
@@ -78,13 +85,13 @@ impl<'j> PayloadPaths<'j> {
         }
     }
 
-    fn enter(&mut self, is_array: bool) {
+    fn enter(&mut self, is_array: bool, key: Option<&str>) {
         let around = self.path.len();
         if self.open.len() == MAX_LEVELS {
-            (self.deeper, self.key) = (self.deeper + 1, None);
+            self.deeper += 1;
             return;
         }
-        self.push_part();
+        self.push_part(key);
         self.open.push(Level { around, is_array });
         self.base = self.path.len();
     }
@@ -116,9 +123,7 @@ mod tests {
 
     fn paths(json: &str) -> Vec<String> {
         let mut paths = PayloadPaths::of(json);
-        let found: Vec<_> = std::iter::from_fn(|| paths.next().map(str::to_owned)).collect();
-        assert_eq!(found.len(), scalars(json).count());
-        found
+        scalars(json).map(|scalar| paths.of_scalar(&scalar.member, scalar.value.len()).to_owned()).collect()
     }
 
     #[test]

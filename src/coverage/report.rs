@@ -9,6 +9,7 @@ use crate::udm::EventType;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How much of the text of records is mapped, and what is not. Serializes to one JSON object.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -161,8 +162,8 @@ impl Report {
     }
 }
 
-fn action_rows(rows: &[(Box<str>, ActionCounts)], names: Names) -> Vec<ActionRow> {
-    let row = |(name, counts): &(Box<str>, ActionCounts)| {
+fn action_rows(rows: &[(Arc<str>, ActionCounts)], names: Names) -> Vec<ActionRow> {
+    let row = |(name, counts): &(Arc<str>, ActionCounts)| {
         let (kind, category, action) = ActionName::read(name)?;
         let [default, enriched] = [0, 1].map(|profile| types(&counts.event_types[profile]));
         let row = ActionRow {
@@ -187,7 +188,7 @@ fn key_rows(keys: &mut Table<KeyCounts>, names: Names) -> Vec<KeyRow> {
     rows.sort_by(|(name, counts), (other, others)| {
         (Reverse(counts.count), name).cmp(&(Reverse(others.count), other))
     });
-    let row = |(name, counts): (Box<str>, KeyCounts)| {
+    let row = |(name, counts): (Arc<str>, KeyCounts)| {
         let (place, key) = KeyName::read(&name)?;
         let [default, enriched] = counts.mapped;
         Some(KeyRow {
@@ -206,7 +207,7 @@ fn unmapped_rows(table: &mut Table<UnmappedCounts>, names: Names) -> Vec<Unmappe
     rows.sort_by(|(name, counts), (other, others)| {
         (Reverse(counts.count), name).cmp(&(Reverse(others.count), other))
     });
-    let row = |(name, counts): (Box<str>, UnmappedCounts)| {
+    let row = |(name, counts): (Arc<str>, UnmappedCounts)| {
         let (place, part, key) = PartName::read(&name)?;
         Some(UnmappedRow {
             part: part.to_owned(),

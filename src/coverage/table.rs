@@ -1,6 +1,7 @@
 //! Counts by name, for a bounded number of names.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The maximum number of names in a table; further ones are counted together.
 ///
@@ -19,15 +20,33 @@ pub(super) trait Counts: Default {
 /// Counts by name, in the order in which the names first occurred.
 #[derive(Debug)]
 pub(super) struct Table<V> {
-    indices: HashMap<Box<str>, usize>,
-    entries: Vec<V>,
+    indices: HashMap<Arc<str>, usize>,
+    entries: Vec<(Arc<str>, V)>,
+    /// The index of the last name in each slot. Most records have the same few names, and to compare one costs less than to
+    /// hash it.
+    recent: [usize; SLOTS],
     /// The counts of names beyond the maximum.
     pub(super) other: V,
 }
 
+/// The number of slots for recent names.
+const SLOTS: usize = 128;
+
+/// Returns the slot of a name.
+fn slot(name: &str) -> usize {
+    let (bytes, last) = (name.as_bytes(), name.len().saturating_sub(1));
+    let byte = |at: usize| bytes.get(at).map_or(0, |byte| usize::from(*byte));
+    (name.len() + 5 * byte(last / 2) + 37 * byte(last)) % SLOTS
+}
+
 impl<V: Default> Default for Table<V> {
     fn default() -> Self {
-        Self { indices: HashMap::default(), entries: Vec::new(), other: V::default() }
+        Self {
+            indices: HashMap::default(),
+            entries: Vec::new(),
+            recent: [usize::MAX; SLOTS],
+            other: V::default(),
+        }
     }
 }
 
@@ -38,23 +57,35 @@ impl<V: Counts> Table<V> {
     }
 
     /// Returns the index of a name, which is added if it is new.
+    #[inline]
     pub(super) fn index(&mut self, name: &str) -> usize {
-        if let Some(index) = self.indices.get(name) {
-            return *index;
+        let slot = slot(name);
+        let recent = self.recent[slot];
+        if self.entries.get(recent).is_some_and(|(known, _)| **known == *name) {
+            return recent;
         }
-        self.insert(name.into(), V::default())
+        let index = self.find_or_insert(name);
+        self.recent[slot] = index;
+        index
     }
 
-    fn insert(&mut self, name: Box<str>, counts: V) -> usize {
+    #[inline(never)]
+    fn find_or_insert(&mut self, name: &str) -> usize {
+        let known = self.indices.get(name).copied();
+        known.unwrap_or_else(|| self.insert(name.into(), V::default()))
+    }
+
+    fn insert(&mut self, name: Arc<str>, counts: V) -> usize {
         let index = self.entries.len();
-        self.indices.insert(name, index);
-        self.entries.push(counts);
+        self.indices.insert(Arc::clone(&name), index);
+        self.entries.push((name, counts));
         index
     }
 
     /// Returns the counts at an index.
+    #[inline]
     pub(super) fn counts(&mut self, index: usize) -> &mut V {
-        self.entries.get_mut(index).unwrap_or(&mut self.other)
+        self.entries.get_mut(index).map_or(&mut self.other, |(_, counts)| counts)
     }
 
     /// Moves all counts of a table over later records into this one.
@@ -62,7 +93,7 @@ impl<V: Counts> Table<V> {
         self.other.add(std::mem::take(&mut later.other));
         for (name, counts) in later.take() {
             match self.indices.get(&name) {
-                Some(index) => self.entries[*index].add(counts),
+                Some(index) => self.entries[*index].1.add(counts),
                 None if self.entries.len() < MAX_ENTRIES => {
                     self.insert(name, counts);
                 }
@@ -72,11 +103,9 @@ impl<V: Counts> Table<V> {
     }
 
     /// Takes all names with their counts, in order.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = (Box<str>, V)> + use<V> {
-        let mut names: Vec<_> = self.indices.drain().collect();
-        names.sort_unstable_by_key(|(_, index)| *index);
-        // The indices are the positions of the entries.
-        names.into_iter().map(|(name, _)| name).zip(std::mem::take(&mut self.entries))
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (Arc<str>, V)> + use<V> {
+        self.indices.clear();
+        std::mem::take(&mut self.entries).into_iter()
     }
 }
 
