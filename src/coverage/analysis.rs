@@ -9,7 +9,7 @@ use crate::email;
 use crate::explain::{
     Filled, Part, Sources, mapped_members, of_detail, of_payload, read_members, reason_of_field,
 };
-use crate::json::{string, trim};
+use crate::json::{find_byte, string, trim};
 use crate::record::{Field, RecordKind};
 use crate::udm::EventType;
 use crate::webhook::Payload;
@@ -95,10 +95,10 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
                 Some(field) => self.field(field),
                 None => self.key(Place::Record, &name, index),
             };
-            let length = self.member(at, &text, reasons);
+            let length = self.member(at, &text);
             characters.all += length;
             if reasons != [None; 2] {
-                self.unmapped_member((index, &name), (length, &text), reasons, characters);
+                self.unmapped_member(at, (index, &name), (length, &text), reasons, characters);
             }
             // The parts of these fields count one by one.
             if matches!(member.field, Some(Field::OperationDetail | Field::Payload)) && member.is_read {
@@ -115,10 +115,10 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
             let Some(text) = record.get(*field) else { continue };
             let reasons = [reason_of_field(self.sources, *field, text).map(|(kind, _)| kind); 2];
             let at = self.field(*field);
-            let length = self.member(at, text, reasons);
+            let length = self.member(at, text);
             characters.all += length;
             if reasons != [None; 2] {
-                self.unmapped_member((0, field.name()), (length, text), reasons, characters);
+                self.unmapped_member(at, (0, field.name()), (length, text), reasons, characters);
             }
             if *field == Field::OperationDetail {
                 self.unmap(at, in_parts);
@@ -126,26 +126,25 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
         }
     }
 
-    /// Counts a member with its index in the table of keys, and returns its characters. `reasons` says why it was not mapped
-    /// in each profile.
-    fn member(&mut self, at: usize, text: &str, reasons: [Option<&'static str>; 2]) -> u64 {
+    /// Counts a member with its index in the table of keys, and returns its characters.
+    fn member(&mut self, at: usize, text: &str) -> u64 {
         let counts = self.tables.keys.counts(at);
         counts.count += 1;
-        for (mapped, reason) in counts.mapped.iter_mut().zip(reasons) {
-            *mapped += u64::from(reason.is_none());
-        }
         counts.example.get_or_insert_with(|| Example::new(text));
         count(text)
     }
 
-    /// Counts a member that was not mapped in a profile, with its number in the record, its name, its length and its text.
+    /// Counts that a member was not mapped, with its number in the record, its name, its length and its text. `reasons` says
+    /// why it was not mapped in each profile.
     fn unmapped_member(
         &mut self,
+        at: usize,
         (number, name): (usize, &str),
         (length, text): (u64, &str),
         reasons: [Option<&'static str>; 2],
         characters: &mut Characters,
     ) {
+        self.unmap(at, reasons.map(|reason| reason.is_some()));
         for (profile, reason) in reasons.iter().enumerate() {
             if let Some(kind) = reason {
                 characters.unmapped[profile] += length;
@@ -154,11 +153,11 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
         }
     }
 
-    /// Takes back that a key was mapped in the profiles of which parts of it were not.
-    fn unmap(&mut self, at: usize, in_parts: [bool; 2]) {
+    /// Counts that a key was not mapped in some profiles.
+    fn unmap(&mut self, at: usize, in_profiles: [bool; 2]) {
         let counts = self.tables.keys.counts(at);
-        for (mapped, is_unmapped) in counts.mapped.iter_mut().zip(in_parts) {
-            *mapped -= u64::from(is_unmapped);
+        for (unmapped, is_unmapped) in counts.unmapped.iter_mut().zip(in_profiles) {
+            *unmapped += u64::from(is_unmapped);
         }
     }
 
@@ -210,13 +209,10 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
             }
             let path = part.at.first().map_or("", |member| paths.of_scalar(member, part.value.len()));
             let at = self.new_key(&part, Place::Payload, path, keys);
-            let counts = self.tables.keys.counts(at);
-            for (mapped, is_mapped) in counts.mapped.iter_mut().zip(is_mapped) {
-                *mapped += u64::from(is_mapped);
-            }
             if is_mapped == [true; 2] {
                 return;
             }
+            self.unmap(at, is_mapped.map(|is_mapped| !is_mapped));
             let text = self.sources.text_in(part.field, &part.at);
             let length = count(&text);
             for profile in (0..PROFILES.len()).filter(|profile| !is_mapped[*profile]) {
@@ -244,7 +240,8 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
             if part.is_blank {
                 return;
             }
-            let is_address = || has_address && part.key.contains('@') && email::is_email(part.key);
+            let is_address =
+                || has_address && find_byte(b'@', part.key.as_bytes()).is_some() && email::is_email(part.key);
             let (place, key) = match part.kind {
                 "json" => (Place::DetailJson, string(part.key)),
                 _ if is_address() => (Place::Detail, Cow::Borrowed(ADDRESS_KEY)),
@@ -268,25 +265,23 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
 
     /// Counts a part of a detail, and returns how many of its characters were not mapped.
     fn part(&mut self, profile: usize, part: &Part<'_>, place: Place, key: &str, keys: &mut PartKeys) -> u64 {
-        let is_mapped = part.why.is_none();
-        // Without a mapping of its own, `--enrich` maps JSON as the default does, and all else.
-        let (is_only, is_json) = (self.profiles[1].filled.is_none(), place == Place::DetailJson);
-        if !part.key.is_empty() {
-            let at = if profile == 0 { self.new_key(part, place, key, keys) } else { keys.known() };
-            let mapped = &mut self.tables.keys.counts(at).mapped;
-            mapped[profile] += u64::from(is_mapped);
-            if is_only {
-                mapped[1] += u64::from(is_mapped || !is_json);
-            }
-        }
-        if is_mapped {
+        let at = match profile {
+            _ if part.key.is_empty() => None,
+            0 => Some(self.new_key(part, place, key, keys)),
+            _ => Some(keys.known()),
+        };
+        if part.why.is_none() {
             return 0;
         }
         let text = self.sources.text_in(part.field, &part.at);
         let length = count(&text);
-        self.unmapped_part(profile, (place, part.kind, key), (length, &text), keys);
-        if is_only && is_json {
-            self.unmapped_part(1, (place, part.kind, key), (length, &text), keys);
+        // Without a mapping of its own, `--enrich` maps JSON as the default does, and all else.
+        let is_of_both = self.profiles[1].filled.is_none() && place == Place::DetailJson;
+        for profile in profile..if is_of_both { 2 } else { profile + 1 } {
+            if let Some(at) = at {
+                self.tables.keys.counts(at).unmapped[profile] += 1;
+            }
+            self.unmapped_part(profile, (place, part.kind, key), (length, &text), keys);
         }
         length
     }

@@ -41,9 +41,10 @@ impl<'j> PayloadPaths<'j> {
     pub(super) fn of_scalar(&mut self, member: &Range<usize>, length: usize) -> &str {
         self.path.truncate(self.base);
         self.advance(member.start);
+        // Only a colon and white space stand between a key and its value.
         let before = &self.json[member.start..member.end - length];
-        let key = before.trim_end_matches([':', ' ', '\t', '\n', '\r']);
-        self.push_part(key.get(1..key.len().saturating_sub(1)));
+        let quote = before.as_bytes().iter().rposition(|byte| *byte == b'"');
+        self.push_part(quote.and_then(|quote| before.get(1..quote)));
         self.at = member.end;
         &self.path
     }

@@ -190,7 +190,7 @@ fn key_rows(keys: &mut Table<KeyCounts>, names: Names) -> Vec<KeyRow> {
     });
     let row = |(name, counts): (Arc<str>, KeyCounts)| {
         let (place, key) = KeyName::read(&name)?;
-        let [default, enriched] = counts.mapped;
+        let [default, enriched] = counts.unmapped.map(|unmapped| counts.count - unmapped);
         Some(KeyRow {
             place: place.name(),
             key: names.key(place, key),

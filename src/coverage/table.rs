@@ -30,7 +30,7 @@ pub(super) struct Table<V> {
 }
 
 /// The number of slots for recent names.
-const SLOTS: usize = 128;
+const SLOTS: usize = 256;
 
 /// Returns the slot of a name.
 fn slot(name: &str) -> usize {

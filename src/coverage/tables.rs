@@ -76,16 +76,16 @@ impl Counts for ActionCounts {
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeyCounts {
     pub(super) count: u64,
-    /// How often it was mapped, of each profile.
-    pub(super) mapped: [u64; 2],
+    /// How often it was not mapped, of each profile.
+    pub(super) unmapped: [u64; 2],
     pub(super) example: Option<Example>,
 }
 
 impl Counts for KeyCounts {
     fn add(&mut self, other: Self) {
         self.count += other.count;
-        for (mapped, more) in self.mapped.iter_mut().zip(other.mapped) {
-            *mapped += more;
+        for (unmapped, more) in self.unmapped.iter_mut().zip(other.unmapped) {
+            *unmapped += more;
         }
         self.example = self.example.take().or(other.example);
     }

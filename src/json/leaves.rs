@@ -2,11 +2,13 @@
 
 use super::iter::Cursor;
 use super::text_values::{is_empty_scalar, string};
+use super::{positions, skip, skip_space};
 use smallvec::SmallVec;
 use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::ops::Range;
 use std::vec::IntoIter;
+use wide::u8x16;
 
 /// The maximum length of the paths of a value together, in bytes. Google's import methods accept no event with more label
 /// keys than this; without a limit, a long key before many scalars would give quadratic output.
@@ -203,44 +205,48 @@ fn fingerprint(text: &str) -> u32 {
 
 /// Returns where the keys of `value` stand, in order, that a later equal key of the same object replaces.
 fn replaced_keys(value: &str, max_depth: usize) -> Vec<u32> {
-    let mut cursor = Cursor::new(value);
-    let mut keys = SmallVec::<[Key; TYPICAL_KEYS]>::new();
-    // For each object that is being read, the index of its first key; `None` for an array.
-    let mut open = SmallVec::<[Option<usize>; TYPICAL_DEPTH]>::new();
-    let mut replaced = Vec::new();
-    let mut is_start = true;
-    while is_start || !open.is_empty() {
-        if !std::mem::take(&mut is_start) {
-            let first = open.last().copied().flatten();
-            if !cursor.next_item() {
-                open.pop();
-                if let Some(first) = first {
-                    push_replaced(value, &mut keys[first..], &mut replaced);
-                    keys.truncate(first);
+    let bytes = value.as_bytes();
+    let (mut keys, mut replaced) = (SmallVec::<[Key; TYPICAL_KEYS]>::new(), Vec::new());
+    // For each object and array that is being read, the index of its first key; and the number of those that are too deep.
+    let (mut open, mut deeper) = (SmallVec::<[usize; TYPICAL_DEPTH]>::new(), 0_usize);
+    let mut end = 0;
+    for at in positions(bytes, is_quote_or_bracket) {
+        match bytes[at] {
+            _ if at < end => {}
+            b'"' => {
+                let Ok(after) = skip::string(bytes, at) else { break };
+                end = after;
+                // A string is a key if a colon follows it.
+                if deeper == 0 && bytes.get(skip_space(bytes, end)) == Some(&b':') {
+                    keys.push((fingerprint(&string(&value[at + 1..end - 1])), short(at)));
                 }
-                continue;
             }
-            if first.is_some() {
-                let position = cursor.position();
-                let Some(key) = cursor.key() else { break };
-                keys.push((fingerprint(&string(key)), short(position)));
+            b'{' | b'[' if open.len() < max_depth => open.push(keys.len()),
+            b'{' | b'[' => deeper += 1,
+            _ if deeper > 0 => deeper -= 1,
+            _ => {
+                let Some(first) = open.pop() else { break };
+                push_replaced(value, &mut keys[first..], &mut replaced);
+                keys.truncate(first);
             }
-        }
-        match cursor.rest().as_bytes().first() {
-            Some(opener @ (b'{' | b'[')) if open.len() < max_depth => {
-                open.push((*opener == b'{').then_some(keys.len()));
-                cursor.enter();
-            }
-            _ if cursor.value().is_none() => break,
-            _ => {}
         }
     }
     replaced.sort_unstable();
     replaced
 }
 
+/// Marks quotes, brackets and braces. A bracket differs from its brace only in bit 0x20.
+fn is_quote_or_bracket(step: u8x16) -> u8x16 {
+    let braces = step | u8x16::splat(0x20);
+    let [quote, open, close] = [b'"', b'{', b'}'].map(u8x16::splat);
+    step.simd_eq(quote) | braces.simd_eq(open) | braces.simd_eq(close)
+}
+
 /// Adds the keys of one object that a later equal one replaces.
 fn push_replaced(value: &str, keys: &mut [Key], replaced: &mut Vec<u32>) {
+    if keys.len() < 2 {
+        return;
+    }
     let text = |key: &Key| Cursor::at(value, key.1 as usize).key().map(string);
     keys.sort_unstable();
     for alike in keys.chunk_by_mut(|one, other| one.0 == other.0).filter(|alike| alike.len() > 1) {
