@@ -113,12 +113,11 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
         let in_parts = characters.unmapped.map(|length| length > 0);
         for field in record.kind.fields() {
             let Some(text) = record.get(*field) else { continue };
-            let reasons = [reason_of_field(self.sources, *field, text).map(|(kind, _)| kind); 2];
             let at = self.field(*field);
             let length = self.member(at, text);
             characters.all += length;
-            if reasons != [None; 2] {
-                self.unmapped_member(at, (0, field.name()), (length, text), reasons, characters);
+            if let Some((kind, _)) = reason_of_field(self.sources, *field, text) {
+                self.unmapped_member(at, (0, field.name()), (length, text), [Some(kind); 2], characters);
             }
             if *field == Field::OperationDetail {
                 self.unmap(at, in_parts);
@@ -299,6 +298,7 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
     }
 
     /// Counts the key of a part, and returns its index.
+    #[inline]
     fn new_key(&mut self, part: &Part<'_>, place: Place, key: &str, keys: &mut PartKeys) -> usize {
         let at = self.key(place, key, keys.indices.len());
         if at != OTHER {
@@ -315,6 +315,7 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
     }
 
     /// Returns the index of a key, which is the one with this number in its record.
+    #[inline]
     fn key(&mut self, place: Place, key: &str, number: usize) -> usize {
         if number >= MAX_ENTRIES {
             return OTHER;

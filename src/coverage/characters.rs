@@ -24,7 +24,7 @@ fn count_others(step: &[u8; LANES]) -> u64 {
     let is_control = from_tab.simd_eq(from_tab.min(u8x16::splat(b'\r' - b'\t')));
     let continues = (bytes & u8x16::splat(0xC0)).simd_eq(u8x16::splat(0x80));
     let others = (is_space | is_control | continues).to_bitmask();
-    // Many fields have none, and to count bits takes many instructions on the oldest processors.
+    // Many steps have none, and the oldest processors have no instruction that counts bits.
     if others == 0 { 0 } else { u64::from(others.count_ones()) }
 }
 

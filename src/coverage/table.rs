@@ -30,13 +30,14 @@ pub(super) struct Table<V> {
 }
 
 /// The number of slots for recent names.
-const SLOTS: usize = 256;
+const SLOTS: usize = 512;
 
-/// Returns the slot of a name.
+/// Returns the slot of a name. Few names have the same length and the same three bytes.
 fn slot(name: &str) -> usize {
-    let (bytes, last) = (name.as_bytes(), name.len().saturating_sub(1));
+    let (bytes, length) = (name.as_bytes(), name.len());
     let byte = |at: usize| bytes.get(at).map_or(0, |byte| usize::from(*byte));
-    (name.len() + 5 * byte(last / 2) + 37 * byte(last)) % SLOTS
+    let places = [1, length / 2, length.saturating_sub(1)];
+    places.into_iter().fold(length, |mixed, at| 13 * mixed + byte(at)) % SLOTS
 }
 
 impl<V: Default> Default for Table<V> {

@@ -30,7 +30,8 @@ fn is_mapped(changes: &[Change<'_>], index: usize, has_one_address: bool) -> boo
     // Only the first change with a key names it.
     let is_repeated = || changes[..index].iter().any(|change| change.key == key);
     let names_another = !has_one_address && key.contains('@');
-    !(names_another || is_of_list() || says_nothing(value) && is_repeated())
+    // Few keys are repeated, so most values are not read.
+    !(names_another || is_of_list() || is_repeated() && says_nothing(value))
 }
 
 fn says_nothing(value: &str) -> bool {
