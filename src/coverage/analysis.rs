@@ -306,10 +306,8 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
         }
         let counts = self.tables.keys.counts(at);
         counts.count += 1;
-        if counts.example.is_none() && !part.value.is_empty() {
-            let inside = part.value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-            let text = inside.filter(|_| part.kind != "change").map_or(Cow::Borrowed(part.value), string);
-            counts.example = Some(Example::new(&text));
+        if counts.example.is_none() {
+            counts.example = example(part);
         }
         at
     }
@@ -356,6 +354,14 @@ impl<'r, 'a> Analysis<'_, 'r, 'a> {
         }
         length
     }
+}
+
+/// Returns the value of a part as an example, unless it is empty.
+#[inline(never)]
+fn example(part: &Part<'_>) -> Option<Example> {
+    let inside = part.value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let text = inside.filter(|_| part.kind != "change").map_or(Cow::Borrowed(part.value), string);
+    (!part.value.is_empty()).then(|| Example::new(&text))
 }
 
 /// The keys of the parts of one record.

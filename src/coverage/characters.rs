@@ -57,6 +57,8 @@ impl Example {
     /// The maximum length of the start, in bytes.
     const MAX: usize = 100;
 
+    // Called once for a name, so it does not belong into the code for each record.
+    #[inline(never)]
     pub(super) fn new(text: &str) -> Self {
         Self { text: cut(text, Self::MAX).into(), length: text.chars().count() }
     }
