@@ -3,8 +3,10 @@
 use super::iter::Cursor;
 use super::text_values::{is_empty_scalar, string};
 use super::{positions, skip, skip_space};
+use once_cell::sync::Lazy;
 use smallvec::SmallVec;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
 use std::iter::Peekable;
 use std::ops::Range;
 use std::vec::IntoIter;
@@ -190,22 +192,23 @@ fn short(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
-/// Returns a number that is the same for equal texts, and rarely for other ones. Those only cost comparisons when keys are
-/// sorted, so it needs no secret, unlike the hash of a table.
-fn fingerprint(text: &str) -> u32 {
+/// Where fingerprints start. Secret, so that nobody can choose many short keys with one fingerprint, which must be compared.
+static SEED: Lazy<u64> = Lazy::new(|| RandomState::new().hash_one(0));
+
+/// Returns a number that is the same for equal texts, and rarely for other ones.
+fn fingerprint(seed: u64, text: &str) -> u32 {
     const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
     let (words, rest) = text.as_bytes().as_chunks::<8>();
     let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
     let words = words.iter().map(|word| u64::from_le_bytes(*word));
-    let mixed = words.fold(rest, |mixed, word| mixed.wrapping_mul(SPREAD).rotate_left(29) ^ word);
-    #[expect(clippy::cast_possible_truncation, reason = "32 bits of 64")]
-    let high = (mixed.wrapping_mul(SPREAD) >> 32) as u32;
-    high
+    let mixed =
+        words.chain([rest]).fold(seed, |mixed, word| mixed.wrapping_mul(SPREAD).rotate_left(29) ^ word);
+    (mixed.wrapping_mul(SPREAD) >> 32) as u32
 }
 
 /// Returns where the keys of `value` stand, in order, that a later equal key of the same object replaces.
 fn replaced_keys(value: &str, max_depth: usize) -> Vec<u32> {
-    let bytes = value.as_bytes();
+    let (bytes, seed) = (value.as_bytes(), *SEED);
     let (mut keys, mut replaced) = (SmallVec::<[Key; TYPICAL_KEYS]>::new(), Vec::new());
     // For each object and array that is being read, the index of its first key; and the number of those that are too deep.
     let (mut open, mut deeper) = (SmallVec::<[usize; TYPICAL_DEPTH]>::new(), 0_usize);
@@ -218,7 +221,7 @@ fn replaced_keys(value: &str, max_depth: usize) -> Vec<u32> {
                 end = after;
                 // A string is a key if a colon follows it.
                 if deeper == 0 && bytes.get(skip_space(bytes, end)) == Some(&b':') {
-                    keys.push((fingerprint(&string(&value[at + 1..end - 1])), short(at)));
+                    keys.push((fingerprint(seed, &string(&value[at + 1..end - 1])), short(at)));
                 }
             }
             b'{' | b'[' if open.len() < max_depth => open.push(keys.len()),
