@@ -61,13 +61,21 @@ impl SpanMap {
         self.old.clone()
     }
 
+    /// Where `part` stands in the text, if it is a slice of it.
+    #[inline]
+    pub(crate) fn find_whole(&self, part: &str) -> Option<Range<usize>> {
+        let part = addresses(part);
+        let is_slice = self.text.start <= part.start && part.end <= self.text.end;
+        is_slice.then(|| part.start - self.text.start..part.end - self.text.start)
+    }
+
     /// Where `part` stands in the text: in several places, where JSON was cut out of its middle; in none, where it had to
     /// be made.
     pub(crate) fn find(&self, part: &str) -> Ranges {
-        let part = addresses(part);
-        if self.text.start <= part.start && part.end <= self.text.end {
-            return smallvec![part.start - self.text.start..part.end - self.text.start];
+        if let Some(range) = self.find_whole(part) {
+            return smallvec![range];
         }
+        let part = addresses(part);
         let length: usize = self.kept.iter().map(Range::len).sum();
         if part.start < self.cut || part.end > self.cut + length {
             return Ranges::new();

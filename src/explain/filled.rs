@@ -3,6 +3,7 @@
 use super::fills::FillWithSpan;
 use super::sources::{SourceSpan, Sources};
 use super::tracker::SourceTracker;
+use crate::detail::SpanMap;
 use crate::mapping::{
     DiagnosticCounts, KeyedValue, MappingOptions, Row, Source, Trace, put_all_but_about, put_other_members,
     trace_texts,
@@ -16,10 +17,8 @@ use std::ops::Range;
 /// What the fields of an event, except its description, take of their record.
 #[derive(Debug)]
 pub(crate) struct Filled {
-    /// The ranges of the detail.
-    pub(super) detail: TakenSpans,
-    /// The ranges of the payload.
-    pub(super) payload: TakenSpans,
+    /// The ranges of the detail or the payload; no record has both.
+    pub(super) taken: TakenSpans,
     /// The names of the members that are in `additional` although no field of the record's kind is.
     pub(super) members: Vec<String>,
     /// Whether a role was taken because HEAD says `Change Role`.
@@ -42,7 +41,7 @@ impl Filled {
         }
         taken.has_role = fills.iter().any(|filled| filled.row.is_some_and(|row| is_role(row.source)));
         taken.members.extend(fills.iter().filter_map(|filled| filled.member.clone()));
-        taken.finish(is_enriched, event_type)
+        taken.finish(is_enriched, event_type, is_enriched.then_some(event_type))
     }
 
     /// Maps the record in `text`, and returns the type of its event.
@@ -72,23 +71,22 @@ impl Filled {
         if !options.enrich
             && let Some(types) = trace_texts(record, content, options.values, &mut recorder)
         {
-            let filled = recorder.taken.finish(false, types.default);
-            return Self { enriched_type: types.enriched, ..filled };
+            return recorder.taken.finish(false, types.default, types.enriched);
         }
         let (mut event, mut notes) =
             (Event::new(time, EventType::GENERIC_EVENT), DiagnosticCounts::default());
         let mut further = put_all_but_about(record, content, options, &mut event, &mut notes, &mut recorder);
         put_other_members(record, text, content, options, &mut event, &mut notes, &mut recorder);
         while further.next(&mut recorder).is_some() {}
-        recorder.taken.finish(options.enrich, event.metadata.event_type)
+        let event_type = event.metadata.event_type;
+        recorder.taken.finish(options.enrich, event_type, options.enrich.then_some(event_type))
     }
 }
 
 /// What was taken so far.
 #[derive(Default)]
 struct Taken {
-    detail: SmallVec<[Range<usize>; TYPICAL]>,
-    payload: SmallVec<[Range<usize>; TYPICAL]>,
+    ranges: SmallVec<[Range<usize>; TYPICAL]>,
     members: Vec<String>,
     has_role: bool,
 }
@@ -101,24 +99,24 @@ impl Taken {
     fn add(&mut self, source: Option<Source>, found: &SourceSpan) {
         match found.field {
             // As a whole, it is only the description.
-            Field::OperationDetail if !matches!(source, Some(Source::Field(_))) => {
-                self.detail.extend(found.taken.iter().cloned());
-            }
-            Field::Payload => self.payload.extend(found.taken.iter().cloned()),
+            Field::OperationDetail if matches!(source, Some(Source::Field(_))) => {}
+            Field::OperationDetail | Field::Payload => self.ranges.extend(found.taken.iter().cloned()),
             _ => {}
         }
     }
 
-    fn finish(self, is_enriched: bool, event_type: EventType) -> Filled {
-        Filled {
-            detail: TakenSpans::of(self.detail),
-            payload: TakenSpans::of(self.payload),
-            members: self.members,
-            has_role: self.has_role,
-            is_enriched,
-            event_type,
-            enriched_type: is_enriched.then_some(event_type),
+    /// Adds where a slice of a detail stands.
+    #[inline]
+    fn add_slice(&mut self, spans: &SpanMap, part: &str) {
+        match spans.find_whole(part) {
+            Some(range) => self.ranges.push(range),
+            None => self.ranges.extend(spans.find(part)),
         }
+    }
+
+    fn finish(self, is_enriched: bool, event_type: EventType, enriched_type: Option<EventType>) -> Filled {
+        let Self { ranges, members, has_role } = self;
+        Filled { taken: TakenSpans::of(ranges), members, has_role, is_enriched, event_type, enriched_type }
     }
 }
 
@@ -139,7 +137,7 @@ impl Trace for TakenRecorder<'_, '_, '_> {
                 if sources.detail().is_some() =>
             {
                 self.taken.has_role |= is_role(source);
-                return self.taken.detail.extend(sources.spans.find(value));
+                return self.taken.add_slice(sources.spans, value);
             }
             _ => self.tracker.find(row, value),
         };
@@ -151,7 +149,7 @@ impl Trace for TakenRecorder<'_, '_, '_> {
     fn on_keyed(&mut self, row: &'static Row, entry: KeyedValue<'_>) {
         let (sources, is_member) = (self.tracker.sources, row.path.ends_with(".*"));
         if sources.detail().is_some() && !is_member {
-            return self.taken.detail.extend(sources.spans.find(entry.value));
+            return self.taken.add_slice(sources.spans, entry.value);
         }
         match sources.find_keyed(row, entry) {
             Some(found) => self.taken.add(Some(row.source), &found),

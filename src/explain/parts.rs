@@ -34,7 +34,7 @@ pub(crate) struct Part<'p> {
 pub(crate) fn of_payload(payload: &Payload<'_>, filled: &Filled, mut emit: impl FnMut(Part<'_>)) {
     for scalar in scalars(payload.json) {
         let value = &payload.json[scalar.value.clone()];
-        let is_taken = filled.payload.overlap(std::slice::from_ref(&scalar.value));
+        let is_taken = filled.taken.overlap(std::slice::from_ref(&scalar.value));
         let is_blank = is_blank(value);
         let why = match (is_taken, is_blank) {
             (true, _) => None,
@@ -66,7 +66,7 @@ struct DetailParts<'s, 'r, 'a, E> {
 impl<'r, E: FnMut(Part<'_>)> DetailParts<'_, 'r, '_, E> {
     /// Returns whether a row used some part of a range.
     fn is_taken(&self, spans: &[Range<usize>]) -> bool {
-        self.filled.detail.overlap(spans)
+        self.filled.taken.overlap(spans)
     }
 
     fn each(&mut self) {
