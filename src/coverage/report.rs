@@ -65,7 +65,7 @@ pub struct TextShare {
 pub struct Share {
     /// The number of characters.
     pub characters: u64,
-    /// The percentage, rounded down to hundredths: 100 only if all is mapped. `None` if there is no text.
+    /// The percentage, rounded down to hundredths, so that 100 means that everything is mapped. `None` if there is no text.
     pub percent: Option<f64>,
 }
 

@@ -155,7 +155,17 @@ pub(super) static VERB_LETTERS: FirstLetters = first_letters!(VERBS, |row| row.w
 
 /// The words between a verb and a noun that are no part of a name.
 pub(super) const ARTICLES: [&str; 4] = ["a", "an", "the", "new"];
-pub(super) const LONGEST_ARTICLE: usize = 3;
+/// The length of the longest of them.
+pub(super) const LONGEST_ARTICLE: usize = {
+    let (mut longest, mut index) = (0, 0);
+    while index < ARTICLES.len() {
+        if ARTICLES[index].len() > longest {
+            longest = ARTICLES[index].len();
+        }
+        index += 1;
+    }
+    longest
+};
 
 /// The nouns that are no part of a name, besides the category; those of more words first.
 pub(super) static NOUNS: [&str; 9] =
